@@ -1,0 +1,1 @@
+"""Config: the model of a census and its loader."""

@@ -1,0 +1,43 @@
+"""The exception tree: every error a user can meet, with the exit code it ends in.
+
+LivenessError           1    failure: something outside went wrong (disk, network, a process died)
+├── UsageError          2    the command line, config, a target or blocklist file is wrong
+├── UnsupportedError    3    a privilege or kernel feature is missing
+├── RefusedError        4    a safety rule forbids it
+└── StoppedEarlyError   5    ended before its end; partial results are kept
+
+A message is one line that names the file, the path inside it, the value, and the remedy. 130 (SIGINT) and 143 (SIGTERM)
+are exit codes of an interrupted scan, not errors.
+"""
+
+from typing import ClassVar
+
+
+class LivenessError(Exception):
+    """Something went wrong that a person can act on; its text is the one line they read."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(LivenessError):
+    """Wrong input: command line, config, target list, blocklist."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class UnsupportedError(LivenessError):
+    """This machine lacks a privilege or a kernel feature."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class RefusedError(LivenessError):
+    """A safety rule forbids what was asked."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class StoppedEarlyError(LivenessError):
+    """The work ended before its end; what was gathered is kept."""
+
+    exit_code: ClassVar[int] = 5

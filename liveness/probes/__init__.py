@@ -1,0 +1,1 @@
+"""Probes: what each sends, and what a valid reply to it is."""

@@ -1,0 +1,1 @@
+"""The scan: supervisor, sender and receiver processes."""

@@ -1,0 +1,1 @@
+"""Address space: prefixes, blocklists, permutation, schedule."""

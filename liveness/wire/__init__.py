@@ -1,0 +1,1 @@
+"""Wire formats: headers, checksums, SipHash, cookies, parsing."""
