@@ -1,0 +1,83 @@
+"""Owns forked children: runs a function in one and brings its result, or its exception, back."""
+
+import ctypes
+import os
+import pickle
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from liveness.errors import LivenessError
+
+R = TypeVar("R")
+
+PR_SET_PDEATHSIG = 1
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def fork() -> int:
+    """Fork like os.fork, quietly: Python 3.12 warns where threads exist, but those here are idle numpy workers."""
+    sys.stdout.flush()  # or text the parent has not written yet is written twice
+    sys.stderr.flush()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent, process id `parent`, is gone."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before the request
+        os._exit(1)
+
+
+def run_in_child(function: Callable[[], R]) -> R:
+    """Run `function` in a forked child and return its result, which must be picklable; an exception is raised here.
+
+    The child leaves with os._exit: nothing registered in the parent (exit handlers, test runners) runs twice. It dies
+    with its parent. A child that ends without an answer is a LivenessError naming its signal or exit code.
+    """
+    reader, writer = os.pipe()
+    parent = os.getpid()
+    pid = fork()
+    if pid == 0:
+        try:
+            die_with_parent(parent)
+            os.close(reader)
+            _answer(writer, function)
+        finally:
+            os._exit(1)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        answer = stream.read()
+    _, status = os.waitpid(pid, 0)
+    if not answer:
+        code = os.waitstatus_to_exitcode(status)
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
+        raise LivenessError(f"a child process {how} before it answered")
+    failed, value = cast("tuple[bool, object]", pickle.loads(answer))  # noqa: S301 - from our own child, over our own pipe
+    if failed:
+        raise cast("BaseException", value)
+    return cast("R", value)
+
+
+def _answer(writer: int, function: Callable[[], object]) -> None:
+    """In the child: call, write (failed, value) as one pickle, leave."""
+    try:
+        answer = pickle.dumps((False, function()))
+    except BaseException as error:  # noqa: BLE001 - the parent raises it again, whatever it is
+        error.add_note("in a child process:\n" + traceback.format_exc())
+        try:
+            answer = pickle.dumps((True, error))
+            pickle.loads(answer)  # noqa: S301 - exceptions with required arguments dump well and fail to load
+        except Exception:  # noqa: BLE001 - anything may go wrong in a foreign class's pickling
+            answer = pickle.dumps((True, LivenessError(f"{type(error).__name__} in a child process: {error}")))
+    with os.fdopen(writer, "wb") as stream:
+        stream.write(answer)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

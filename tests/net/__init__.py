@@ -1,0 +1,1 @@
+"""Tests of the kernel's network: everything that sends runs in namespaces of its own."""
