@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+import numpy as np
+
 ERROR_TYPES: tuple[int, ...] = (3, 4, 5, 11, 12)
 """ICMP error types that count as replies: unreachable, source quench, redirect, time exceeded, parameter problem (RFC 792)."""
 
@@ -72,3 +74,55 @@ def roles_of(kind: Kind) -> tuple[Role, ...]:
     if kind in (Kind.ERROR, Kind.ECHO_REPLY):
         return (Role.SOURCE, Role.TARGET, Role.DIRECT)
     return (Role.SOURCE, Role.TARGET)
+
+
+class Tier(IntEnum):
+    """How much of the cookie a reply proves: strong is 32 bits of checked fields or more, weak is less."""
+
+    WEAK = 0
+    STRONG = 1
+
+
+class Rejection(IntEnum):
+    """Why a packet was not accepted as a reply. The number is its place in the counters, the label its name in manifests."""
+
+    TRUNCATED = 0
+    NOT_IPV4 = 1
+    FRAGMENT = 2
+    BAD_LENGTH = 3
+    BAD_IP_CHECKSUM = 4
+    BAD_TCP_CHECKSUM = 5
+    BAD_UDP_CHECKSUM = 6
+    BAD_ICMP_CHECKSUM = 7
+    OTHER_PROTOCOL = 8
+    NOT_OUR_ADDRESS = 9
+    OTHER_ICMP_TYPE = 10
+    BAD_QUOTE = 11
+    CHALLENGE_ACK = 12
+    OTHER_TCP_FLAGS = 13
+    UNPROBED_PORT = 14
+    BAD_PORT = 15
+    BAD_COOKIE = 16
+    UNPROBED_ADDRESS = 17
+
+    @property
+    def label(self) -> str:
+        """The name in manifests, e.g. ``bad-cookie``."""
+        return self.name.lower().replace("_", "-")
+
+
+REPLY_DTYPE: np.dtype[np.void] = np.dtype(
+    [
+        ("time_ns", np.int64),  # capture time, Unix epoch
+        ("rtt_ns", np.int64),  # since the send time that an echo payload carries; -1 where unknown
+        ("source", np.uint32),  # who sent the reply
+        ("target", np.uint32),  # who was probed
+        ("probe", np.uint8),  # index into the run's probes
+        ("kind", np.uint8),  # Kind
+        ("icmp_type", np.uint8),  # of errors; 0 elsewhere
+        ("icmp_code", np.uint8),
+        ("attempt", np.uint8),  # which attempt the reply proves
+        ("tier", np.uint8),  # Tier
+    ]
+)
+"""One accepted reply, as kernels write it; addresses in host order."""

@@ -1,0 +1,91 @@
+"""The DNS probe (RFC 1035): a query for the A record of google.com, and what a valid answer to it is."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scapy.layers.dns import DNS, DNSQR
+from scapy.layers.inet import UDP
+
+from liveness.kernel import kernel
+from liveness.probes.probe import Method, Probe
+from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16
+from liveness.types import Kind
+from liveness.wire import cookie
+from liveness.wire import headers as hdr
+from liveness.wire import parse as p
+from liveness.wire.checksum import read_u16, udp_checksum
+
+PORT: Final = 53
+NAME: Final = "google.com"  # the paper's question
+QUESTION: Final = bytes(DNSQR(qname=NAME, qtype="A"))
+HEADER_LENGTH: Final = 12
+TRANSACTION_AT: Final = TRANSPORT_AT + hdr.UDP_LENGTH
+
+
+def probe() -> Probe:
+    """Return the DNS probe."""
+    return Probe(
+        name="dns",
+        method=Method.DNS,
+        protocol=hdr.PROTOCOL_UDP,
+        port=PORT,
+        fields="transaction id (16 bits), source port (attempt and offset), IP ID (16 bits)",
+        payload=f"recursive query: {NAME} A IN",
+        replies={
+            Kind.ANSWER: "right ports and transaction id, QR set, the same question",
+            Kind.PAYLOAD: "right ports, anything else (weak when the transaction id is wrong)",
+            Kind.ERROR: "quotes destination and ports (weak when neither UDP checksum nor IP ID is right)",
+        },
+    )
+
+
+def template(link: LinkAddresses, ttl: int) -> bytes:
+    """Return the constant bytes of the query."""
+    query = DNS(id=0, rd=1, qd=DNSQR(qname=NAME, qtype="A"))
+    return build_frame(link, ttl, UDP(sport=0, dport=PORT, chksum=0) / query)
+
+
+@kernel
+def datagram_checksum(address_sum: int, constant_sum: int, hashed: int, port: int) -> int:
+    """Return the UDP checksum of a query; sums as in `tcp.make`."""
+    return udp_checksum(constant_sum + address_sum + port + cookie.dns_transaction(hashed))
+
+
+@kernel
+def make(words: NDArray[np.uint16], address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
+    """Write source port, transaction id and checksum into a frame."""
+    put_u16(words, TRANSPORT_AT, port)
+    put_u16(words, TRANSACTION_AT, cookie.dns_transaction(hashed))
+    put_u16(words, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
+
+
+@kernel
+def _lower(character: int) -> int:
+    return character + 32 if 65 <= character <= 90 else character  # noqa: PLR2004 - ASCII A to Z
+
+
+@kernel
+def _same_question(frame: NDArray[np.uint8], at: int, question: NDArray[np.uint8]) -> bool:
+    """Compare the question section, names without regard to case (RFC 4343); type and class have no letters in them."""
+    for i in range(len(question)):  # noqa: SIM110 - a plain loop compiles
+        if _lower(int(frame[at + i])) != _lower(int(question[i])):
+            return False
+    return True
+
+
+@kernel
+def has_transaction(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
+    """Return whether a payload begins with the transaction id of this hash."""
+    return row[p.PAYLOAD_LENGTH] >= 2 and read_u16(frame, row[p.PAYLOAD_AT]) == cookie.dns_transaction(hashed)
+
+
+@kernel
+def is_answer(frame: NDArray[np.uint8], row: NDArray[np.int64], question: NDArray[np.uint8]) -> bool:
+    """Return whether a payload is a DNS response (QR set) to our question; the transaction id is checked apart."""
+    at = row[p.PAYLOAD_AT]
+    if row[p.PAYLOAD_LENGTH] < HEADER_LENGTH + len(question):
+        return False
+    is_response = int(frame[at + 2]) & 0x80 != 0
+    one_question = read_u16(frame, at + 4) == 1
+    return is_response and one_question and _same_question(frame, at + HEADER_LENGTH, question)

@@ -1,0 +1,119 @@
+"""The ICMP echo probe (RFC 792) and what a valid reply to it is: an echo reply from anyone, or an ICMP error that quotes it."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scapy.layers.inet import ICMP
+from scapy.packet import Raw
+
+from liveness.kernel import kernel
+from liveness.probes.probe import Method, Probe
+from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
+from liveness.types import Kind, Rejection, Tier
+from liveness.wire import cookie
+from liveness.wire import headers as hdr
+from liveness.wire import parse as p
+from liveness.wire.checksum import checksum, fold, read_u16, read_u32, u32_sum
+
+PAYLOAD_AT: Final = TRANSPORT_AT + hdr.ICMP_LENGTH
+COOKIE_AT: Final = 0  # offsets in the payload: hash (8 bytes), target (4), send time in ns since the epoch (8), contact text
+TARGET_AT: Final = 8
+TIME_AT: Final = 12
+HEADER_LENGTH: Final = 20
+MAX_RTT_NS: Final = 3_600_000_000_000  # a longer one says that a clock was set, or that the payload lies
+
+_ECHO_REPLY: Final = int(Kind.ECHO_REPLY)
+_ERROR: Final = int(Kind.ERROR)
+_STRONG: Final = int(Tier.STRONG)
+_BAD_COOKIE: Final = int(Rejection.BAD_COOKIE)
+_BAD_QUOTE: Final = int(Rejection.BAD_QUOTE)
+
+
+def probe() -> Probe:
+    """Return the echo probe."""
+    return Probe(
+        name="icmp",
+        method=Method.ICMP,
+        protocol=hdr.PROTOCOL_ICMP,
+        port=0,
+        fields="identifier and sequence number (32 bits, the attempt added), IP ID (16 bits)",
+        payload="hash (64 bits), target, send time, contact text",
+        replies={
+            Kind.ECHO_REPLY: "right identifier and sequence number, from any address: the payload tells the target",
+            Kind.ERROR: "quotes destination, identifier and sequence number",
+        },
+    )
+
+
+def template(link: LinkAddresses, ttl: int, contact: str) -> bytes:
+    """Return the constant bytes of an echo request whose payload ends with the contact text in UTF-8."""
+    payload = bytes(HEADER_LENGTH) + contact.encode()
+    return build_frame(link, ttl, ICMP(type="echo-request", id=0, seq=0, chksum=0) / Raw(payload))
+
+
+@kernel
+def make(words: NDArray[np.uint16], target: int, constant_sum: int, hashed: int, attempt: int, now_ns: int) -> None:
+    """Write identifier, sequence number, payload header and checksum into a frame; `now_ns` is the send time."""
+    identifier = cookie.echo_id(hashed)
+    number = cookie.echo_sequence(hashed, attempt)
+    high = cookie.sequence(hashed)  # the upper 32 bits of the hash
+    low = cookie.low_half(hashed)
+    put_u16(words, TRANSPORT_AT + hdr.ICMP_ID, identifier)
+    put_u16(words, TRANSPORT_AT + hdr.ICMP_SEQUENCE, number)
+    put_u32(words, PAYLOAD_AT + COOKIE_AT, high)
+    put_u32(words, PAYLOAD_AT + COOKIE_AT + 4, low)
+    put_u32(words, PAYLOAD_AT + TARGET_AT, target)
+    put_u32(words, PAYLOAD_AT + TIME_AT, now_ns >> 32)
+    put_u32(words, PAYLOAD_AT + TIME_AT + 4, now_ns & 0xFFFFFFFF)
+    total = constant_sum + identifier + number + u32_sum(high) + u32_sum(low) + u32_sum(target)
+    total += u32_sum(now_ns >> 32) + u32_sum(now_ns & 0xFFFFFFFF)
+    put_u16(words, TRANSPORT_AT + hdr.ICMP_CHECKSUM, checksum(fold(total)))
+
+
+@kernel
+def payload_target(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
+    """Return the target that an echo reply's payload names, or -1 if it is too short to name one."""
+    if row[p.PAYLOAD_LENGTH] < HEADER_LENGTH:
+        return -1
+    return read_u32(frame, row[p.PAYLOAD_AT] + TARGET_AT)
+
+
+@kernel
+def payload_proves(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
+    """Return whether the payload carries this hash."""
+    at = row[p.PAYLOAD_AT] + COOKIE_AT
+    return read_u32(frame, at) == cookie.sequence(hashed) and read_u32(frame, at + 4) == cookie.low_half(hashed)
+
+
+@kernel
+def send_time_ns(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
+    """Return the send time that a payload carries."""
+    at = row[p.PAYLOAD_AT] + TIME_AT
+    return (read_u32(frame, at) << 32) | read_u32(frame, at + 4)
+
+
+@kernel
+def match_reply(row: NDArray[np.int64], hashed: int, attempts: int, reply: NDArray[np.void]) -> int:
+    """Match identifier and sequence number of an echo reply against the hash of its target."""
+    attempt = (row[p.ECHO_SEQUENCE] - cookie.echo_sequence(hashed, 0)) & 0xFFFF
+    if row[p.ECHO_ID] != cookie.echo_id(hashed) or attempt >= attempts:
+        return _BAD_COOKIE
+    reply["kind"] = _ECHO_REPLY
+    reply["attempt"] = attempt
+    reply["tier"] = _STRONG
+    return p.ACCEPTED
+
+
+@kernel
+def match_quote(frame: NDArray[np.uint8], at: int, hashed: int, attempts: int, reply: NDArray[np.void]) -> int:
+    """Match the quoted start of an echo request at frame[at] (at least 8 bytes) against the hash of the quoted destination."""
+    if int(frame[at]) != hdr.ICMP_ECHO_REQUEST:
+        return _BAD_QUOTE
+    attempt = (read_u16(frame, at + hdr.ICMP_SEQUENCE) - cookie.echo_sequence(hashed, 0)) & 0xFFFF
+    if read_u16(frame, at + hdr.ICMP_ID) != cookie.echo_id(hashed) or attempt >= attempts:
+        return _BAD_COOKIE
+    reply["kind"] = _ERROR
+    reply["attempt"] = attempt
+    reply["tier"] = _STRONG
+    return p.ACCEPTED

@@ -1,0 +1,40 @@
+"""The registry: an explicit table from probe names to probes."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from liveness.errors import UsageError
+from liveness.probes import dns, icmp, ntp, tcp
+from liveness.probes.probe import CONTROL, Probe
+
+REGISTRY: Final[dict[str, Callable[[], Probe]]] = {"icmp": icmp.probe, "dns": dns.probe, "ntp": ntp.probe}
+"""Probes with a name of their own; ``tcp/<port>`` is made for any port."""
+
+PAPER_PROBES: Final = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp")
+"""The eight probes of Bano et al. 2018, section 3."""
+
+_TCP_NAME = re.compile(r"tcp/([1-9][0-9]{0,4})")
+
+
+def probe_named(name: str) -> Probe:
+    """Return the probe of a config's name; UsageError if there is none."""
+    if name in REGISTRY:
+        return REGISTRY[name]()
+    match = _TCP_NAME.fullmatch(name)
+    if match and int(match[1]) <= 65535:  # noqa: PLR2004 - the last TCP port
+        return tcp.probe(int(match[1]))
+    raise UsageError(f"probe {name!r}: expected one of {', '.join(REGISTRY)} or tcp/<port>")
+
+
+def probes_of_run(names: Sequence[str], control_port: int | None) -> tuple[Probe, ...]:
+    """Return a run's probes in the order of the config; the tarpit control, where there is one, comes last."""
+    probes = [probe_named(name) for name in names]
+    if control_port is not None:
+        probes.append(tcp.control(control_port))
+    return tuple(probes)
+
+
+def is_service(name: str) -> bool:
+    """Return whether a probe asks for a service, as all do but the control."""
+    return name != CONTROL

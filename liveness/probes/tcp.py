@@ -1,0 +1,131 @@
+"""The TCP SYN probe and what a valid reply to it is: a SYN-ACK, any RST, or an ICMP error that quotes it."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scapy.layers.inet import TCP
+
+from liveness.kernel import kernel
+from liveness.probes.probe import CONTROL, Method, Probe
+from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
+from liveness.types import Kind, Rejection, Tier
+from liveness.wire import cookie
+from liveness.wire import headers as hdr
+from liveness.wire import parse as p
+from liveness.wire.checksum import checksum, fold, read_u16, read_u32, u32_sum
+
+OPTIONS: Final[dict[str, list[tuple[str, object]]]] = {
+    # What a present-day Windows or Linux sends: stacks and middleboxes exist that ignore a SYN without options.
+    "windows": [("MSS", 1460), ("NOP", None), ("WScale", 8), ("NOP", None), ("NOP", None), ("SAckOK", b"")],
+    "linux": [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 0)), ("NOP", None), ("WScale", 7)],
+    "mss": [("MSS", 1460)],
+    "none": [],
+}
+_WINDOWS: Final = {"windows": 64240, "linux": 64240, "mss": 65535, "none": 65535}
+
+_SYN_ACK: Final = int(Kind.SYN_ACK)
+_RST: Final = int(Kind.RST)
+_ERROR: Final = int(Kind.ERROR)
+_WEAK: Final = int(Tier.WEAK)
+_STRONG: Final = int(Tier.STRONG)
+_CHALLENGE_ACK: Final = int(Rejection.CHALLENGE_ACK)
+_OTHER_TCP_FLAGS: Final = int(Rejection.OTHER_TCP_FLAGS)
+_BAD_PORT: Final = int(Rejection.BAD_PORT)
+_BAD_COOKIE: Final = int(Rejection.BAD_COOKIE)
+
+
+def probe(port: int, name: str | None = None) -> Probe:
+    """Return the SYN probe of a port."""
+    return Probe(
+        name=name or f"tcp/{port}",
+        method=Method.TCP,
+        protocol=hdr.PROTOCOL_TCP,
+        port=port,
+        fields="sequence number (32 bits), source port (attempt and offset), IP ID (16 bits)",
+        payload="none; options MSS, window scale, SACK permitted as Windows sends them (tcp_options)",
+        replies={
+            Kind.SYN_ACK: "SYN and ACK set, any other flag but RST; acknowledges sequence + 1, from and to the right ports",
+            Kind.RST: "RST set; with ACK: acknowledges sequence or sequence + 1; without: right ports only (weak)",
+            Kind.ERROR: "quotes destination, ports and sequence number",
+        },
+    )
+
+
+def control(port: int) -> Probe:
+    """Return the tarpit control: a SYN probe to a high port of the run's own."""
+    return probe(port, CONTROL)
+
+
+def template(link: LinkAddresses, ttl: int, port: int, options: str) -> bytes:
+    """Return the constant bytes of a SYN to `port`; `options` is a key of OPTIONS."""
+    segment = TCP(sport=0, dport=port, seq=0, flags="S", window=_WINDOWS[options], chksum=0, options=OPTIONS[options])
+    return build_frame(link, ttl, segment)
+
+
+@kernel
+def make(words: NDArray[np.uint16], address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
+    """Write source port, sequence number and checksum into a frame.
+
+    `address_sum` is the sum of the words of both addresses, `constant_sum` that of the template's segment and pseudo header.
+    """
+    sequence = cookie.sequence(hashed)
+    put_u16(words, TRANSPORT_AT, port)
+    put_u32(words, TRANSPORT_AT + hdr.TCP_SEQUENCE, sequence)
+    total = constant_sum + address_sum + port + u32_sum(sequence)
+    put_u16(words, TRANSPORT_AT + hdr.TCP_CHECKSUM, checksum(fold(total)))
+
+
+@kernel
+def match_reply(
+    row: NDArray[np.int64],
+    hashed: int,
+    port_first: int,
+    stride: int,
+    attempts: int,
+    reply: NDArray[np.void],
+) -> int:
+    """Match a TCP segment against the hash of its source address; fill kind, attempt and tier of `reply`."""
+    flags = row[p.TCP_FLAGS]
+    is_rst = flags & hdr.TCP_FLAG_RST != 0
+    has_ack = flags & hdr.TCP_FLAG_ACK != 0
+    if not is_rst and flags & hdr.TCP_FLAG_SYN == 0:
+        # An ACK alone is a challenge (RFC 5961): a connection of somebody else's on the same ports, not an answer.
+        return _CHALLENGE_ACK if has_ack else _OTHER_TCP_FLAGS
+    if not is_rst and not has_ack:
+        return _OTHER_TCP_FLAGS
+    attempt = cookie.attempt_of_port(row[p.DESTINATION_PORT], hashed, port_first, stride, attempts)
+    if attempt < 0:
+        return _BAD_PORT
+    reply["tier"] = _STRONG
+    if has_ack:
+        distance = (row[p.TCP_ACKNOWLEDGMENT] - cookie.sequence(hashed)) & 0xFFFFFFFF
+        if distance != 1 and not (is_rst and distance == 0):
+            return _BAD_COOKIE
+    else:
+        reply["tier"] = _WEAK
+    reply["kind"] = _RST if is_rst else _SYN_ACK
+    reply["attempt"] = attempt
+    return p.ACCEPTED
+
+
+@kernel
+def match_quote(
+    frame: NDArray[np.uint8],
+    at: int,
+    hashed: int,
+    port_first: int,
+    stride: int,
+    attempts: int,
+    reply: NDArray[np.void],
+) -> int:
+    """Match the quoted start of a segment at frame[at] (at least 8 bytes) against the hash of the quoted destination."""
+    attempt = cookie.attempt_of_port(read_u16(frame, at), hashed, port_first, stride, attempts)
+    if attempt < 0:
+        return _BAD_PORT
+    if read_u32(frame, at + hdr.TCP_SEQUENCE) != cookie.sequence(hashed):
+        return _BAD_COOKIE
+    reply["kind"] = _ERROR
+    reply["attempt"] = attempt
+    reply["tier"] = _STRONG
+    return p.ACCEPTED

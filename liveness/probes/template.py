@@ -1,0 +1,62 @@
+"""Frame templates: the constant bytes of a probe, built once with scapy, and the partial checksums they fix.
+
+In a template every field that varies from target to target is zero: addresses, IP ID, source port, both checksums and the
+fields that carry the cookie.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scapy.layers.inet import IP
+from scapy.layers.l2 import Ether
+
+from liveness.kernel import kernel
+from liveness.wire import headers as hdr
+from liveness.wire.checksum import words_sum
+
+IP_AT: Final = hdr.ETHERNET_LENGTH
+TRANSPORT_AT: Final = IP_AT + hdr.IPV4_MIN_LENGTH
+SWAP: Final = sys.byteorder == "little"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkAddresses:
+    """The Ethernet addresses of the first hop, six bytes each: the scanner's own and the gateway's."""
+
+    own: bytes
+    gateway: bytes
+
+
+def build_frame(link: LinkAddresses, ttl: int, transport: Any) -> bytes:  # noqa: ANN401 - scapy's layers have no types
+    """Return the frame of a transport layer with zero addresses and checksums; Don't Fragment is set."""
+    ethernet = Ether(src=link.own.hex(":"), dst=link.gateway.hex(":"), type=hdr.ETHERTYPE_IPV4)
+    return bytes(ethernet / IP(src="0.0.0.0", dst="0.0.0.0", id=0, flags="DF", ttl=ttl, chksum=0) / transport)
+
+
+def partial_sums(frame: bytes) -> tuple[int, int]:
+    """Return what the constant words add to the IP checksum and to the transport checksum (pseudo header included)."""
+    data = np.frombuffer(frame, np.uint8)
+    transport = int(words_sum(data, TRANSPORT_AT, len(frame)))
+    protocol = frame[IP_AT + hdr.IPV4_PROTOCOL]
+    if protocol != hdr.PROTOCOL_ICMP:  # ICMP's checksum has no pseudo header
+        transport += protocol + len(frame) - TRANSPORT_AT
+    return int(words_sum(data, IP_AT, TRANSPORT_AT)), transport
+
+
+@kernel
+def put_u16(words: NDArray[np.uint16], byte: int, value: int) -> None:
+    """Write a 16-bit number in network order at an even byte offset of a frame seen as 16-bit words."""
+    if SWAP:
+        words[byte >> 1] = ((value & 0xFF) << 8) | ((value >> 8) & 0xFF)
+    else:
+        words[byte >> 1] = value & 0xFFFF
+
+
+@kernel
+def put_u32(words: NDArray[np.uint16], byte: int, value: int) -> None:
+    """Write a 32-bit number in network order at an even byte offset."""
+    put_u16(words, byte, (value >> 16) & 0xFFFF)
+    put_u16(words, byte + 2, value & 0xFFFF)

@@ -1,0 +1,58 @@
+"""The Internet checksum (RFC 1071): sums of 16-bit words that can be kept, extended and folded."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import kernel
+
+
+@kernel
+def read_u16(frame: NDArray[np.uint8], at: int) -> int:
+    """Return the big-endian 16-bit number at byte `at`."""
+    return (int(frame[at]) << 8) | int(frame[at + 1])
+
+
+@kernel
+def read_u32(frame: NDArray[np.uint8], at: int) -> int:
+    """Return the big-endian 32-bit number at byte `at`."""
+    return (int(frame[at]) << 24) | (int(frame[at + 1]) << 16) | (int(frame[at + 2]) << 8) | int(frame[at + 3])
+
+
+@kernel
+def words_sum(frame: NDArray[np.uint8], start: int, end: int) -> int:
+    """Return the plain sum of the big-endian 16-bit words in frame[start:end]; an odd last byte is padded with zero."""
+    total = 0
+    at = start
+    while at + 1 < end:
+        total += (int(frame[at]) << 8) | int(frame[at + 1])
+        at += 2
+    if at < end:
+        total += int(frame[at]) << 8
+    return total
+
+
+@kernel
+def u32_sum(value: int) -> int:
+    """Return the sum of the two 16-bit halves of a 32-bit number: what it adds to a checksum."""
+    return (value >> 16) + (value & 0xFFFF)
+
+
+@kernel
+def fold(total: int) -> int:
+    """Return a sum of 16-bit words as one 16-bit word, carries added back in."""
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+@kernel
+def checksum(total: int) -> int:
+    """Return the checksum field for a sum of words: the one's complement of the folded sum."""
+    return fold(total) ^ 0xFFFF
+
+
+@kernel
+def udp_checksum(total: int) -> int:
+    """Return the checksum field of UDP, where a computed zero is sent as all ones (RFC 768)."""
+    value = fold(total) ^ 0xFFFF
+    return value if value != 0 else 0xFFFF
