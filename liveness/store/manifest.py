@@ -1,0 +1,195 @@
+"""The manifest: what a run was, what it sent and received, and which sets it left."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from liveness import __version__
+from liveness.errors import LivenessError
+from liveness.ipsets.atomic import write_atomically
+from liveness.ipsets.roaring import SetDigest
+from liveness.types import Kind, ReplyKey, Role, SetKey
+
+SCHEMA = 1
+"""The manifest format this version writes and reads."""
+
+Counts = dict[str, int]
+"""Counts by label, e.g. accepted messages by ``syn-ack`` or ``error-3-13``."""
+
+
+class SetEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One set file of a run: whose addresses it holds, where it lies below the run directory, and how to verify it.
+
+    `icmp_type` and `icmp_code` exist for errors only and are absent otherwise.
+    """
+
+    probe: str
+    kind: str
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+    role: Role
+    file: str
+    cardinality: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        """Refuse what no run writes; msgspec adds the path inside the manifest."""
+        kind = Kind.from_label(self.kind)
+        has_type = self.icmp_type is not None and self.icmp_code is not None
+        if has_type != (kind is Kind.ERROR):
+            raise ValueError(f"icmp_type and icmp_code belong to errors, and only to them: {self.file!r}")
+        path = PurePosixPath(self.file)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"a set lies below its run directory: {self.file!r}")
+
+    @property
+    def key(self) -> SetKey:
+        """The key this set has in analysis and lab."""
+        kind = Kind.from_label(self.kind)
+        return SetKey(ReplyKey(self.probe, kind, self.icmp_type, self.icmp_code), self.role)
+
+    @property
+    def digest(self) -> SetDigest:
+        """What the file must be, byte for byte."""
+        return SetDigest(self.cardinality, self.sha256)
+
+    @classmethod
+    def of(cls, key: SetKey, digest: SetDigest) -> "SetEntry":
+        """Return the entry of a set that was written under its usual file name."""
+        return cls(
+            probe=key.reply.probe,
+            kind=key.reply.kind.label,
+            icmp_type=key.reply.icmp_type,
+            icmp_code=key.reply.icmp_code,
+            role=key.role,
+            file=key.file,
+            cardinality=digest.cardinality,
+            sha256=digest.sha256,
+        )
+
+
+class ProbeCounts(Struct, frozen=True, kw_only=True):
+    """What left for one probe: unique targets sent to, an attempt at a time, and frames the kernel refused."""
+
+    sent: list[int]
+    send_errors: int = 0
+
+
+class Receive(Struct, frozen=True, kw_only=True):
+    """What the capture saw: packets past the filter, and those lost in the kernel's ring and in the interface."""
+
+    packets: int = 0
+    kernel_drops: int = 0
+    nic_drops: int = 0
+
+
+class Transmit(Struct, frozen=True, kw_only=True):
+    """What the sending ring did: frames handed over, and frames the kernel refused."""
+
+    frames: int = 0
+    errors: int = 0
+
+
+class LanePassing(Struct, frozen=True, kw_only=True):
+    """When one lane (probe, attempt) of one block passed each record point, in seconds since the run's start."""
+
+    block: str
+    probe: str
+    attempt: int
+    passed_s: list[float | None]
+
+
+class Lag(Struct, frozen=True, kw_only=True):
+    """How far the probes to one target lay apart: measured every `every_targets`-th target of each block."""
+
+    every_targets: int = 0
+    lanes: list[LanePassing] = field(default_factory=list)
+    max_s: float | None = None
+    p80_s: float | None = None
+
+
+class BlockStatus(Struct, frozen=True, kw_only=True):
+    """One block of the schedule: its prefix, its targets, and how far it came."""
+
+    block: str
+    targets: int
+    status: str
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """A run in one document. Counts are packets or addresses; times are UTC, ISO 8601 with ``Z``."""
+
+    schema: int = SCHEMA
+    name: str
+    run_id: str
+    status: Literal["complete", "partial", "running"]
+    reason: str | None = None
+    seed: int
+    config: dict[str, Any]
+    started: str
+    finished: str | None = None
+    targets: int
+    probes: dict[str, ProbeCounts]
+    sets: list[SetEntry]
+    messages: dict[str, Counts] = field(default_factory=dict)
+    weak: dict[str, Counts] = field(default_factory=dict)
+    duplicates: dict[str, Counts] = field(default_factory=dict)
+    control_port: int | None = None
+    attempts: dict[str, Counts] = field(default_factory=dict)
+    recovered_by_retransmit: Counts = field(default_factory=dict)
+    rejected: Counts = field(default_factory=dict)
+    receive: Receive = field(default_factory=Receive)
+    transmit: Transmit = field(default_factory=Transmit)
+    loss_warnings: list[str] = field(default_factory=list)
+    lag: Lag = field(default_factory=Lag)
+    blocks: list[BlockStatus] = field(default_factory=list)
+    version: str = __version__
+    host: str = ""
+    kernel: str = ""
+    interface: str = ""
+    source_addresses: list[str] = field(default_factory=list)
+    senders: int = 1
+
+    @property
+    def run(self) -> str:
+        """The run as people and documents call it: ``name/run id``."""
+        return f"{self.name}/{self.run_id}"
+
+
+class _SchemaOnly(Struct):
+    """The one field every manifest of any version has."""
+
+    schema: int
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read and validate a manifest; fields this version does not know are ignored.
+
+    Raises LivenessError that names the file, the path inside it and what was expected there, or the newer schema.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot read this manifest: {problem.strerror}") from problem
+    try:
+        schema = msgspec.json.decode(content, type=_SchemaOnly).schema
+        if schema != SCHEMA:
+            relation = "newer" if schema > SCHEMA else "unknown"
+            raise LivenessError(
+                f"{path}: $.schema: {schema}: {relation} to liveness {__version__}, which reads schema {SCHEMA}:"
+                " use the version that wrote this run, or a later one"
+            )
+        return msgspec.json.decode(content, type=Manifest)
+    except msgspec.ValidationError as problem:
+        message, _, place = str(problem).rpartition(" - at `")
+        where = f"{place.rstrip('`')}: {message}" if message else str(problem)
+        raise LivenessError(f"{path}: {where}") from problem
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise LivenessError(f"{path}: not a JSON document: {problem}") from problem
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write a manifest as indented JSON: a temporary file, fsync, rename. Raises LivenessError that names the file."""
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")

@@ -1,0 +1,112 @@
+"""The run directory: one census on disk, `<output>/<name>/<run id>/` with its manifest, its sets and its key."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pyroaring import BitMap
+
+from liveness.errors import LivenessError, UsageError
+from liveness.ipsets.atomic import write_atomically
+from liveness.ipsets.roaring import read_roaring, write_roaring
+from liveness.store.manifest import Manifest, SetEntry, load_manifest, write_manifest
+from liveness.types import SetKey
+
+MANIFEST_FILE = "manifest.json"
+KEY_FILE = "key"
+KEY_BYTES = 16  # SipHash-2-4 takes 128 bits
+
+
+def new_run_id() -> str:
+    """Return the default run id: the UTC time of now, to the second, without colons (they trouble shells and rsync)."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The place of one run; it remembers nothing but its path."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, output: Path, name: str, run_id: str | None = None) -> "RunDirectory":
+        """Make a new run directory. Raises UsageError that names the path if it exists or cannot be made."""
+        run_id = new_run_id() if run_id is None else run_id
+        for word, meaning in ((name, "name"), (run_id, "run id")):
+            if word in ("", ".", "..") or "/" in word or "\0" in word:
+                raise UsageError(f"{meaning} {word!r} cannot be the name of a directory")
+        path = output / name / run_id
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+            (path / "sets").mkdir()
+        except FileExistsError as problem:
+            if path.exists():
+                raise UsageError(f"{path}: this run exists already: give another run id") from problem
+            raise UsageError(f"{output}: cannot make a run directory here: a file is in the way") from problem
+        except OSError as problem:
+            raise UsageError(f"{path}: cannot make this run directory: {problem.strerror}") from problem
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunDirectory":
+        """Return an existing run directory. Raises UsageError if there is no manifest in it."""
+        if not (path / MANIFEST_FILE).is_file():
+            raise UsageError(f"{path}: not a run directory: it has no {MANIFEST_FILE}")
+        return cls(path)
+
+    def write_set(self, key: SetKey, addresses: BitMap) -> SetEntry:
+        """Write one set under its usual name and return its manifest entry.
+
+        Raises ValueError for an empty set, which a manifest leaves out, and LivenessError when the disk refuses.
+        """
+        if not addresses:
+            raise ValueError(f"{key.file}: a set with no member is left out of a run")
+        return SetEntry.of(key, write_roaring(self.path / key.file, addresses))
+
+    def read_set(self, entry: SetEntry) -> BitMap:
+        """Read and verify one set. Raises LivenessError that names the file if it is missing or damaged."""
+        return read_roaring(self.path / entry.file, entry.digest)
+
+    def write_key(self, key: bytes) -> None:
+        """Keep the cookie key of the run where only its owner can read it (mode 0600)."""
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"a cookie key has {KEY_BYTES} bytes, not {len(key)}")
+        write_atomically(self.path / KEY_FILE, key, mode=0o600)
+
+    def read_key(self) -> bytes:
+        """Return the cookie key of the run, `KEY_BYTES` long. Raises LivenessError that names the file."""
+        path = self.path / KEY_FILE
+        try:
+            key = path.read_bytes()
+        except OSError as problem:
+            raise LivenessError(f"{path}: cannot read the key of this run: {problem.strerror}") from problem
+        if len(key) != KEY_BYTES:
+            raise LivenessError(f"{path}: damaged: a key has {KEY_BYTES} bytes, this file {len(key)}")
+        return key
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace the manifest by rename. Raises LivenessError that names the file."""
+        write_manifest(self.path / MANIFEST_FILE, manifest)
+
+    def read_manifest(self) -> Manifest:
+        """Read and validate the manifest. Raises LivenessError that names the file and the path inside it."""
+        return load_manifest(self.path / MANIFEST_FILE)
+
+
+def find_runs(path: Path) -> list[RunDirectory]:
+    """Return the run directory `path`, or every run at any depth below it; UsageError if there is none."""
+    if not path.is_dir():
+        raise UsageError(f"{path}: {'not a directory' if path.exists() else 'no such directory'}: give a run directory")
+    runs: list[RunDirectory] = []
+    problems: list[OSError] = []
+    for folder, below, files in os.walk(path, onerror=problems.append):
+        if MANIFEST_FILE in files:
+            runs.append(RunDirectory(Path(folder)))
+            below.clear()  # a run holds no runs
+    if problems:
+        raise UsageError(f"{problems[0].filename}: cannot look for runs here: {problems[0].strerror}")
+    if not runs:
+        raise UsageError(f"{path}: no run here or below: a run directory has a {MANIFEST_FILE}")
+    return sorted(runs, key=lambda run: run.path)

@@ -1,0 +1,153 @@
+"""The manifest: the contract's own example loads, what is written reads back, what is wrong is named."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from liveness.errors import LivenessError
+from liveness.ipsets.roaring import SetDigest
+from liveness.store.manifest import (
+    BlockStatus,
+    Lag,
+    LanePassing,
+    Manifest,
+    ProbeCounts,
+    SetEntry,
+    load_manifest,
+    write_manifest,
+)
+from liveness.types import Kind, ReplyKey, Role, SetKey
+
+GOLDEN = Path(__file__).with_name("manifest.golden.json")
+
+CONTRACT = """
+{"schema": 1, "name": "sept5", "run_id": "2026-11-21T000000Z", "status": "complete", "seed": 73,
+ "config": {"name": "sept5", "rate": "100kpps"},
+ "started": "2026-11-21T00:00:00Z", "finished": "2026-11-21T23:00:00Z", "targets": 123,
+ "probes": {"tcp/443": {"sent": [123, 122], "send_errors": 0}},
+ "sets": [{"probe": "tcp/443", "kind": "error", "icmp_type": 3, "icmp_code": 13, "role": "source",
+           "file": "sets/tcp-443.error-3-13.source.roaring", "cardinality": 7, "sha256": "00ff"}],
+ "messages": {"tcp/443": {"syn-ack": 10, "error-3-13": 9}},
+ "weak": {"tcp/443": {"rst": 4}}, "control_port": 51833,
+ "attempts": {"icmp": {"11": 90, "10": 3, "01": 2}}, "recovered_by_retransmit": {"icmp": 2},
+ "rejected": {"bad-cookie": 3},
+ "receive": {"packets": 0, "kernel_drops": 0, "nic_drops": 0}, "lag": {},
+ "blocks": [{"block": "0.0.0.0/3", "targets": 0, "status": "done"}]}
+"""
+
+
+def contract(**changes: object) -> dict[str, Any]:
+    return {**msgspec.json.decode(CONTRACT, type=dict[str, Any]), **changes}
+
+
+def full_manifest() -> Manifest:
+    error = SetKey(ReplyKey("tcp/443", Kind.ERROR, 3, 0), Role.DIRECT)
+    reply = SetKey(ReplyKey("icmp", Kind.ECHO_REPLY), Role.SOURCE)
+    return Manifest(
+        name="golden",
+        run_id="2026-11-21T000000Z",
+        status="partial",
+        reason="interrupted",
+        seed=73,
+        config={"rate": "1kpps", "limits": {"max_targets": None}},
+        started="2026-11-21T00:00:00Z",
+        finished="2026-11-21T00:00:07Z",
+        targets=123,
+        probes={"icmp": ProbeCounts(sent=[123, 100]), "tcp/443": ProbeCounts(sent=[123, 99], send_errors=1)},
+        sets=[SetEntry.of(error, SetDigest(7, "ab" * 32)), SetEntry.of(reply, SetDigest(9, "cd" * 32))],
+        messages={"icmp": {"echo-reply": 12}, "tcp/443": {"error-3-0": 9}},
+        lag=Lag(
+            every_targets=1000000,
+            lanes=[LanePassing(block="0.0.0.0/3", probe="icmp", attempt=0, passed_s=[0.5, None])],
+            max_s=0.1,
+            p80_s=0.05,
+        ),
+        blocks=[BlockStatus(block="0.0.0.0/3", targets=123, status="done")],
+        version="0.1.0",
+        source_addresses=["10.0.0.1"],
+    )
+
+
+def test_contract_example_loads(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_text(CONTRACT)
+    manifest = load_manifest(path)
+    assert manifest.sets[0].key == SetKey(ReplyKey("tcp/443", Kind.ERROR, 3, 13), Role.SOURCE)
+    assert manifest.sets[0].file == manifest.sets[0].key.file
+    assert manifest.probes["tcp/443"].sent == [123, 122]
+    assert manifest.run == "sept5/2026-11-21T000000Z"
+    assert manifest.lag == Lag()
+
+
+def test_every_field_of_the_contract_is_written_under_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_text(CONTRACT)
+    manifest = load_manifest(path)
+    written = msgspec.to_builtins(manifest)
+    example = contract()
+    del example["lag"], written["lag"]
+    assert {name: written[name] for name in example} == example
+
+
+def test_golden_file(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    write_manifest(path, full_manifest())
+    assert path.read_text() == GOLDEN.read_text()
+    assert load_manifest(GOLDEN) == full_manifest()
+
+
+def test_icmp_type_and_code_are_absent_where_there_is_no_error() -> None:
+    error, reply = msgspec.to_builtins(full_manifest())["sets"]
+    assert (error["icmp_type"], error["icmp_code"]) == (3, 0)
+    assert "icmp_type" not in reply
+    assert "icmp_code" not in reply
+
+
+def test_unknown_fields_are_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_bytes(msgspec.json.encode(contract(added_later=1)))
+    assert load_manifest(path).targets == 123
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": 2}, r"\$\.schema: 2: newer to liveness .*, which reads schema 1"),
+        ({"schema": 0}, r"\$\.schema: 0: unknown to"),
+        ({"status": "done"}, r"\$\.status: Invalid enum value 'done'"),
+        ({"targets": "many"}, r"\$\.targets: Expected `int`, got `str`"),
+        ({"probes": {"icmp": {"sent": [1, None]}}}, r"\$\.probes\[\.\.\.\]\.sent\[1\]: Expected `int`, got `null`"),
+        (
+            {"sets": [{**contract()["sets"][0], "kind": "fin"}]},
+            r"\$\.sets\[0\]: no reply kind 'fin'",
+        ),
+        (
+            {"sets": [{**contract()["sets"][0], "kind": "rst"}]},
+            r"\$\.sets\[0\]: icmp_type and icmp_code belong to errors",
+        ),
+        (
+            {"sets": [{**contract()["sets"][0], "file": "../../etc/passwd"}]},
+            r"\$\.sets\[0\]: a set lies below its run directory: '\.\./\.\./etc/passwd'",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_bytes(msgspec.json.encode(contract(**changes)))
+    with pytest.raises(LivenessError, match=rf"manifest\.json: {message}"):
+        load_manifest(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"schema": "1"}', b"{}"])
+def test_what_is_no_manifest_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_bytes(content)
+    with pytest.raises(LivenessError, match=r"manifest\.json: "):
+        load_manifest(path)
+
+
+def test_missing_manifest_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LivenessError, match=r"manifest\.json: cannot read this manifest: No such file"):
+        load_manifest(tmp_path / "manifest.json")
