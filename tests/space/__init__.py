@@ -1,0 +1,1 @@
+"""Tests of address space: lists, intervals, targets, permutation, schedule."""
