@@ -1,0 +1,224 @@
+"""The schedule: one shared order of targets, and lanes that read it at their own lag behind the delayed-retransmit queue.
+
+Each tick draws one target into a ring, the queue. A lane is a probe and an attempt; at tick t it probes the target that was drawn
+`lag` ticks ago. Attempt a of probe k has lag a x queue + k x spacing: a repeat comes a queue's length after its original,
+interleaved with new probes, and no state is kept for any probe (Bano et al. 2018, section 3).
+"""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import uint64
+from numpy.typing import NDArray
+
+from liveness.kernel import kernel
+from liveness.space.permutation import Shard, next_element
+
+# Places in the state of a walk through a block.
+TICK: Final = 0  # the current tick
+LANE: Final = 1  # how many of the tick's lanes are done
+ACTIVE: Final = 2  # how many lanes the tick has
+COST: Final = 3  # how long the tick lasts, in probes of the busiest probe
+DUE: Final = 4  # virtual time at which the tick begins, in units of 1 / (rate x lanes)
+ELEMENTS_LEFT: Final = 5  # group elements not drawn yet
+TARGETS: Final = 6  # targets of this walk; UNKNOWN until the last one is drawn
+CHANGE_AT: Final = 7  # next tick at which lanes begin or end
+MARK_AT: Final = 8  # next tick at which a lane passes a mark
+FINISHED: Final = 9
+STATE_LENGTH: Final = 10
+
+UNKNOWN: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One probe's one attempt: it probes the target drawn `lag` ticks ago."""
+
+    probe: int
+    attempt: int
+    lag: int
+
+
+def plan_lanes(probes: int, attempts: int, queue: int, spacing: int, targets: int) -> tuple[Lane, ...]:
+    """Return the lanes in the order of a tick: all probes' first attempts, then their second ones.
+
+    `queue` and `spacing` are lags in targets. A queue longer than the block needs is cut to where the last original has left:
+    repeats then follow at once, rather than after a pause in which nothing is sent.
+    """
+    repeat_lag = min(queue, targets + (probes - 1) * spacing)
+    return tuple(
+        Lane(probe, attempt, attempt * repeat_lag + probe * spacing) for attempt in range(attempts) for probe in range(probes)
+    )
+
+
+class Walk(NamedTuple):
+    """A walk of one sender through one block, as kernels take it: constants, and arrays that it changes."""
+
+    lane_probes: NDArray[np.int64]
+    lane_attempts: NDArray[np.int64]
+    lane_lags: NDArray[np.int64]
+    count: np.int64  # targets of the whole block: elements above it are skipped
+    prime: np.uint64
+    step: np.uint64
+    first: NDArray[np.uint32]  # the block's intervals: their first addresses
+    before: NDArray[np.uint64]  # and how many addresses lie before each
+    mark_every: np.int64  # targets between two marks of the lag record
+    queue: NDArray[np.uint32]  # changes: the last drawn targets; its length is a power of two above the longest lag
+    element: NDArray[np.uint64]  # changes: (1,) the next group element
+    state: NDArray[np.int64]  # changes: STATE_LENGTH
+    active: NDArray[np.int64]  # changes: the lanes of the current tick, in order
+    marks: NDArray[np.int64]  # changes: (lanes, marks) ns since the epoch at which a lane passed each mark, 0 not yet
+
+
+def marks_for(targets: int, mark_every: int) -> int:
+    """Return how many marks a lane can pass: one at every `mark_every` targets, and one at its end."""
+    return -(-targets // mark_every) + 1
+
+
+def begin_walk(
+    shard: Shard,
+    lanes: tuple[Lane, ...],
+    first: NDArray[np.uint32],
+    before: NDArray[np.uint64],
+    marks: NDArray[np.int64],
+    mark_every: int,
+    now_ns: int,
+) -> Walk:
+    """Return a walk at its first tick, at time `now_ns`.
+
+    `first` and `before` describe the block's intervals; `marks` is the record to fill, (lanes, `marks_for(...)`).
+    """
+    longest = max(lane.lag for lane in lanes)
+    state = np.zeros(STATE_LENGTH, np.int64)
+    state[ELEMENTS_LEFT] = shard.elements
+    state[TARGETS] = UNKNOWN
+    walk = Walk(
+        lane_probes=np.array([lane.probe for lane in lanes], np.int64),
+        lane_attempts=np.array([lane.attempt for lane in lanes], np.int64),
+        lane_lags=np.array([lane.lag for lane in lanes], np.int64),
+        count=np.int64(shard.count),
+        prime=np.uint64(shard.prime),
+        step=np.uint64(shard.step),
+        first=first,
+        before=before,
+        mark_every=np.int64(mark_every),
+        queue=np.zeros(1 << longest.bit_length(), np.uint32),
+        element=np.array([shard.start], np.uint64),
+        state=state,
+        active=np.zeros(len(lanes), np.int64),
+        marks=marks,
+    )
+    state[TICK] = -1
+    begin_tick(walk, now_ns)
+    state[DUE] = 0
+    return walk
+
+
+@kernel
+def address_of(index: int, first: NDArray[np.uint32], before: NDArray[np.uint64]) -> int:
+    """Return the address of a target index: the interval that holds it by binary search, then the distance into it."""
+    low, high = 0, len(before)
+    while high - low > 1:
+        middle = (low + high) >> 1
+        if before[middle] <= index:
+            low = middle
+        else:
+            high = middle
+    return uint64(first[low]) + (index - before[low])
+
+
+@kernel
+def _draw(walk: Walk) -> bool:
+    """Draw the next target into the queue; return False when there is none left."""
+    state = walk.state
+    element = walk.element[0]
+    while state[ELEMENTS_LEFT] > 0:
+        state[ELEMENTS_LEFT] -= 1
+        drawn = element
+        element = next_element(element, walk.step, walk.prime)
+        if drawn <= uint64(walk.count):
+            address = address_of(drawn - uint64(1), walk.first, walk.before)
+            walk.queue[state[TICK] & (len(walk.queue) - 1)] = address
+            walk.element[0] = element
+            return True
+    walk.element[0] = element
+    return False
+
+
+@kernel
+def _choose_lanes(walk: Walk, now_ns: int) -> None:
+    """Find the lanes of this tick, what the tick costs, and when that changes next."""
+    state = walk.state
+    tick, targets = state[TICK], state[TARGETS]
+    active, change = 0, UNKNOWN
+    cost = 1
+    busiest = np.zeros(len(walk.lane_lags), np.int64)
+    for lane in range(len(walk.lane_lags)):
+        lag = walk.lane_lags[lane]
+        if tick < lag:
+            change = min(change, lag)
+        elif tick < lag + targets:
+            walk.active[active] = lane
+            active += 1
+            busiest[walk.lane_probes[lane]] += 1
+            if targets < UNKNOWN:
+                change = min(change, lag + targets)
+        elif targets > 0:
+            end = (targets + walk.mark_every - 1) // walk.mark_every
+            if walk.marks[lane, end] == 0:
+                walk.marks[lane, end] = now_ns
+    for probe in range(len(busiest)):
+        cost = max(cost, busiest[probe])
+    state[ACTIVE] = active
+    state[COST] = cost
+    state[CHANGE_AT] = change
+    state[FINISHED] = 1 if active == 0 and change == UNKNOWN else 0
+
+
+@kernel
+def _pass_marks(walk: Walk, now_ns: int) -> None:
+    """Record the lanes that pass a mark in this tick, and find the next tick that has one."""
+    tick = walk.state[TICK]
+    next_at = UNKNOWN
+    for lane in range(len(walk.lane_lags)):
+        position = tick - walk.lane_lags[lane]
+        if position < 0:
+            next_at = min(next_at, walk.lane_lags[lane])
+            continue
+        if position % walk.mark_every == 0 and position < walk.state[TARGETS]:
+            walk.marks[lane, position // walk.mark_every] = now_ns
+        next_at = min(next_at, tick + walk.mark_every - position % walk.mark_every)
+    walk.state[MARK_AT] = next_at
+
+
+@kernel
+def begin_tick(walk: Walk, now_ns: int) -> None:
+    """End the current tick and begin the next: draw its target, choose its lanes, pass its marks."""
+    state = walk.state
+    state[DUE] += state[COST] * len(walk.lane_lags)
+    state[TICK] += 1
+    state[LANE] = 0
+    changed = state[TICK] >= state[CHANGE_AT]
+    if state[TARGETS] == UNKNOWN and not _draw(walk):
+        state[TARGETS] = state[TICK]
+        changed = True
+    if changed:
+        _choose_lanes(walk, now_ns)
+    if state[TICK] >= state[MARK_AT]:
+        _pass_marks(walk, now_ns)
+
+
+@kernel
+def lane_due(walk: Walk) -> int:
+    """Return the virtual time at which the tick's next lane is due: a tick's probes are spread evenly over it."""
+    state = walk.state
+    if state[ACTIVE] == 0:
+        return state[DUE]
+    return state[DUE] + state[COST] * len(walk.lane_lags) * state[LANE] // state[ACTIVE]
+
+
+@kernel
+def lane_target(walk: Walk, lane: int) -> int:
+    """Return the target that a lane probes in this tick."""
+    return int(walk.queue[(walk.state[TICK] - walk.lane_lags[lane]) & (len(walk.queue) - 1)])
