@@ -37,8 +37,8 @@ class SetEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         """Refuse what no run writes; msgspec adds the path inside the manifest."""
         kind = Kind.from_label(self.kind)
-        has_type = self.icmp_type is not None and self.icmp_code is not None
-        if has_type != (kind is Kind.ERROR):
+        stray_half = (self.icmp_type is None) != (self.icmp_code is None)
+        if stray_half or (self.error is not None) != (kind is Kind.ERROR):
             raise ValueError(f"icmp_type and icmp_code belong to errors, and only to them: {self.file!r}")
         path = PurePosixPath(self.file)
         if path.is_absolute() or ".." in path.parts:
@@ -49,6 +49,11 @@ class SetEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The key this set has in analysis and lab."""
         kind = Kind.from_label(self.kind)
         return SetKey(ReplyKey(self.probe, kind, self.icmp_type, self.icmp_code), self.role)
+
+    @property
+    def error(self) -> tuple[int, int] | None:
+        """The ICMP type and code of an error, None for other kinds."""
+        return None if self.icmp_type is None or self.icmp_code is None else (self.icmp_type, self.icmp_code)
 
     @property
     def digest(self) -> SetDigest:

@@ -1,0 +1,71 @@
+"""The JSON document of the analysis: counts are integers, shares fractions in [0, 1] or null."""
+
+from typing import Any
+
+import msgspec
+
+from liveness.analysis.changes import Change
+from liveness.analysis.coverage import Coverage
+from liveness.analysis.results import Results, RunResults
+
+SCHEMA = 1
+"""The version of the document's form."""
+
+Document = dict[str, Any]
+
+
+def document(results: Results) -> Document:
+    """Return the results of all runs in the form other tools read."""
+    return {
+        "schema": SCHEMA,
+        "runs": [_run(run) for run in results.runs],
+        "changes": [_change(entry) for entry in results.changes],
+    }
+
+
+def encode(results: Results) -> bytes:
+    """Return the document as indented JSON, UTF-8, one newline at its end."""
+    return msgspec.json.format(msgspec.json.encode(document(results)), indent=2) + b"\n"
+
+
+def _run(run: RunResults) -> Document:
+    """Return one run's part."""
+    error_only = run.error_only
+    return {
+        "run": run.manifest.run,
+        "status": run.manifest.status,
+        "targets": run.manifest.targets,
+        "taxonomy": _plain(run.taxonomy),
+        "coverage": {"addresses": _coverage(run.addresses), "prefixes24": _coverage(run.prefixes24)},
+        "reply_types": _plain(run.reply_types),
+        "error_only": {"all": error_only.all, **error_only.families},
+        "error_categories": _plain(run.error_categories),
+        "error_messages": run.error_messages,
+        "error_sources": _plain(run.error_sources),
+        "transport": _plain(run.transport),
+        "tarpits": _plain(run.tarpits),
+        "conditional": _plain(run.conditional),
+        "patterns": _plain(run.patterns),
+        "gains": _plain(run.gains),
+    }
+
+
+def _coverage(coverage: Coverage) -> Document:
+    """Return coverage with its families beside their union."""
+    return {"all": coverage.all, **_plain(coverage.families)}
+
+
+def _change(entry: Change) -> Document:
+    """Return one comparison, the turnover of IPall beside the names of the runs."""
+    return {
+        "from": entry.before,
+        "to": entry.after,
+        **_plain(entry.all),
+        "by_family": _plain(entry.families),
+    }
+
+
+def _plain(result: object) -> Document:
+    """Return a result dataclass, or a mapping of them, as JSON's own types; ports become strings, as JSON keys must."""
+    plain: Document = msgspec.to_builtins(result, str_keys=True)
+    return plain

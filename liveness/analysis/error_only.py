@@ -1,0 +1,25 @@
+"""The error-only population: addresses that ICMP errors alone make visible (Bano et al. 2018, section 4.1)."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from liveness.analysis.result import Formula
+from liveness.analysis.run import FAMILIES, REPLIES, RunSets
+from liveness.types import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorOnly:
+    """How many there are, and which probes reveal them; the families overlap."""
+
+    all: Annotated[
+        int, Formula("sources of ICMP errors that sent no echo reply, SYN-ACK, RST or valid answer to any probe")
+    ]
+    families: Annotated[dict[str, int], Formula("those of them that sent an error to a probe of this family")]
+
+
+def error_only(run: RunSets) -> ErrorOnly:
+    """Count the addresses that sent errors and, to no family's probe, any other reply."""
+    addresses = run.union(run.probes, (Kind.ERROR,)) - run.union(run.probes, REPLIES)
+    families = {family: addresses.intersection_cardinality(run.errors(family)) for family in FAMILIES}
+    return ErrorOnly(all=len(addresses), families=families)

@@ -1,0 +1,26 @@
+"""How a result says what it is: every number of a result dataclass is annotated with its formula."""
+
+from dataclasses import dataclass
+from typing import get_type_hints
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """What a number counts, or which share it is: the tables print it beside the number."""
+
+    text: str
+
+
+def formulas(result: type) -> dict[str, str]:
+    """Return the formulas of a result dataclass by field name, in the order of its fields."""
+    return {
+        name: note.text
+        for name, hint in get_type_hints(result, include_extras=True).items()
+        for note in getattr(hint, "__metadata__", ())
+        if isinstance(note, Formula)
+    }
+
+
+def share(part: int, whole: int) -> float | None:
+    """Return part / whole in [0, 1], or None if there is nothing to have a share of."""
+    return part / whole if whole else None

@@ -1,0 +1,31 @@
+"""The taxonomy of liveness: how many addresses are alive or active at each layer (Bano et al. 2018, figure 1)."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from liveness.analysis.result import Formula
+from liveness.analysis.run import RunSets
+from liveness.types import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Taxonomy:
+    """Addresses by layer."""
+
+    network_alive: Annotated[int, Formula("sources of any accepted reply to any probe, control included")]
+    transport_active: Annotated[int, Formula("SYN-ACK or RST on at least one TCP port")]
+    transport_alive: Annotated[int, Formula("SYN-ACK on at least one TCP port")]
+    application_active: Annotated[int, Formula("a UDP payload, valid answer or not")]
+    application_alive: Annotated[int, Formula("a valid UDP answer")]
+
+
+def taxonomy(run: RunSets) -> Taxonomy:
+    """Count the addresses of a run at each layer."""
+    tcp, udp = run.family_probes("tcp"), run.family_probes("udp")
+    return Taxonomy(
+        network_alive=len(run.everything()),
+        transport_active=len(run.union(tcp, (Kind.SYN_ACK, Kind.RST))),
+        transport_alive=len(run.union(tcp, (Kind.SYN_ACK,))),
+        application_active=len(run.union(udp, (Kind.ANSWER, Kind.PAYLOAD))),
+        application_alive=len(run.union(udp, (Kind.ANSWER,))),
+    )

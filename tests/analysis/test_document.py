@@ -1,0 +1,129 @@
+"""Every number of the analysis equals a count over the replies in plain Python."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from liveness.analysis.changes import change, population
+from liveness.analysis.document import document, encode
+from liveness.analysis.results import Results, analyze_run
+from liveness.analysis.run import RunSets
+from liveness.types import Kind
+from tests.analysis import brute_force
+from tests.populations import CONTROL, EIGHT, Population, Reply, town
+
+ADDRESSES = st.integers(0, 15).map(lambda n: 0x0A000000 + 256 * (n % 3) + n) | st.sampled_from([0, 2**32 - 1])
+ERRORS = st.sampled_from([(3, 0), (3, 1), (3, 3), (3, 10), (3, 13), (4, 0), (5, 1), (11, 0), (12, 0)])
+KINDS = {
+    "icmp": [Kind.ECHO_REPLY, Kind.ERROR],
+    "tcp": [Kind.SYN_ACK, Kind.RST, Kind.ERROR],
+    "udp": [Kind.ANSWER, Kind.PAYLOAD, Kind.ERROR],
+}
+PROBE_LISTS = st.sampled_from([EIGHT, EIGHT, EIGHT[::-1], ("tcp/8080",), ("icmp",), ("ntp", "tcp/1", "tcp/65535"), ()])
+
+
+@st.composite
+def replies(draw: st.DrawFn, probes: tuple[str, ...]) -> Reply:
+    probe = draw(st.sampled_from(probes))
+    family = "icmp" if probe == "icmp" else "tcp" if probe.startswith("tcp/") else "udp"
+    kind = draw(st.sampled_from(KINDS[family]))
+    source = draw(ADDRESSES)
+    target = draw(st.just(source) | ADDRESSES)
+    error = draw(ERRORS) if kind == Kind.ERROR else None
+    return Reply(probe, kind, source, target, error, attempt=draw(st.integers(0, 1)))
+
+
+@st.composite
+def populations(draw: st.DrawFn) -> Population:
+    probes, control = draw(PROBE_LISTS), draw(st.booleans())
+    probed = (*probes, CONTROL) if control else probes
+    sent = draw(st.lists(replies(probed), max_size=60)) if probed else []
+    return Population(sent, probes, control)
+
+
+def computed(population: Population) -> dict[str, Any]:
+    """Return the document's part of one run, as a reader of the JSON sees it."""
+    results = Results([analyze_run(RunSets(population.manifest(), population.read))], [])
+    whole = msgspec.json.decode(encode(results), type=dict[str, Any])
+    assert whole["schema"] == 1
+    part: dict[str, Any] = whole["runs"][0]
+    return part
+
+
+@settings(max_examples=200, deadline=None)
+@given(populations())
+def test_every_number_equals_the_count_over_replies(population: Population) -> None:
+    result, expected = computed(population), brute_force.run_document(population)
+    assert result.keys() == expected.keys()
+    for name, part in expected.items():
+        assert result[name] == part, name
+
+
+def test_the_town_has_every_kind_of_result() -> None:
+    result = computed(town())
+    assert result == brute_force.run_document(town())
+    assert result["tarpits"]["confirmed"] == result["tarpits"]["candidates"] == 4
+    assert all(result["error_categories"]["tcp"][name] for name in ("host", "other_unreachable", "all"))
+    assert result["gains"]["retransmit"]["icmp"]["recovered"] > 0
+    assert all(result["transport"]["ports_answered"][number] != 0 for number in "12345")
+
+
+@settings(max_examples=60, deadline=None)
+@given(populations(), populations())
+def test_changes_equal_the_count_over_replies(before: Population, after: Population) -> None:
+    old, new = (population(RunSets(run.manifest(), run.read)) for run in (before, after))
+    compared = document(Results([], [change(old, new)]))["changes"][0]
+    assert compared.pop("from") == compared.pop("to") == "census/2026-11-21T000000Z"
+    assert compared == brute_force.turnover(before, after)
+
+
+@settings(max_examples=60, deadline=None)
+@given(populations())
+def test_parts_add_up(population: Population) -> None:
+    result = computed(population)
+    for family in ("icmp", "tcp", "udp"):
+        total = result["coverage"]["addresses"][family]["total"]
+        assert sum(result["reply_types"][family].values()) == total
+        categories = dict(result["error_categories"][family])
+        errors = result["reply_types"][family]["error_only"] + result["reply_types"][family]["both"]
+        assert categories.pop("all") == sum(categories.values()) == errors
+    answered = sum(sum(split.values()) for split in result["transport"]["ports_answered"].values())
+    assert answered == result["transport"]["active"] == result["taxonomy"]["transport_active"]
+    assert sum(result["patterns"]["replies"].values()) <= result["taxonomy"]["network_alive"]
+
+
+def test_control_is_in_no_family() -> None:
+    sent = [Reply(CONTROL, Kind.SYN_ACK, 1, 1), Reply(CONTROL, Kind.ERROR, 2, 3, (3, 13))]
+    result = computed(Population(sent))
+    assert result["taxonomy"]["network_alive"] == 2
+    assert result["taxonomy"]["transport_active"] == result["transport"]["active"] == 0
+    assert result["coverage"]["addresses"]["all"] == result["error_only"]["all"] == 0
+    assert result["error_messages"] == {"icmp": {}, "tcp": {}, "udp": {}}
+    assert result["error_sources"] == {"primary": 0, "secondary": 0}
+    assert CONTROL not in result["patterns"]["probes"]
+
+
+@pytest.mark.parametrize(("control", "confirmed"), [(True, 0), (False, None)])
+def test_tarpits_without_confirmation(*, control: bool, confirmed: int | None) -> None:
+    sent = [Reply(probe, Kind.SYN_ACK, 1, 1) for probe in ("tcp/22", "tcp/80")]
+    result = computed(Population([*sent, Reply("tcp/80", Kind.SYN_ACK, 2, 2)], ("tcp/22", "tcp/80"), control))
+    assert result["tarpits"] == {
+        "candidates": 1,
+        "confirmed": confirmed,
+        "inflation": {
+            "22": {"over_rest": None, "over_alive": 1.0},
+            "80": {"over_rest": 1.0, "over_alive": 0.5},
+        },
+    }
+
+
+def test_one_tcp_port_has_no_tarpits() -> None:
+    result = computed(Population([Reply("tcp/80", Kind.SYN_ACK, 1, 1)], ("tcp/80",), control=False))
+    assert result["tarpits"] == {
+        "candidates": 0,
+        "confirmed": None,
+        "inflation": {"80": {"over_rest": 0.0, "over_alive": 0.0}},
+    }

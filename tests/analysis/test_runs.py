@@ -1,0 +1,109 @@
+"""Runs on disk: read, ordered by their starts, compared, and their damage named."""
+
+from pathlib import Path
+
+import pytest
+
+from liveness.analysis.document import document
+from liveness.analysis.result import Formula, formulas
+from liveness.analysis.results import analyze_runs
+from liveness.analysis.run import RunSets, family_of, warnings_of
+from liveness.analysis.taxonomy import Taxonomy
+from liveness.errors import LivenessError
+from liveness.store.rundir import find_runs
+from liveness.types import Kind
+from tests.analysis import brute_force
+from tests.populations import Population, Reply, town
+
+
+def echoes(first: int, last: int, name: str, started: str) -> Population:
+    sent = [Reply("icmp", Kind.ECHO_REPLY, address, address) for address in range(first, last)]
+    return Population(sent, name="weekly", run_id=name, started=started)
+
+
+def test_a_run_on_disk_equals_the_count_over_replies(tmp_path: Path) -> None:
+    town().write(tmp_path)
+    result = document(analyze_runs(find_runs(tmp_path)))
+    assert result == {"schema": 1, "runs": [brute_force.run_document(town())], "changes": []}
+
+
+def test_runs_are_compared_in_the_order_of_their_starts(tmp_path: Path) -> None:
+    echoes(10, 30, "a", "2026-11-23T00:00:00Z").write(tmp_path)
+    echoes(0, 20, "b", "2026-11-21T01:00:00+02:00").write(tmp_path)
+    echoes(5, 20, "c", "2026-11-21T00:00:00.5Z").write(tmp_path)
+    result = document(analyze_runs(find_runs(tmp_path)))
+    assert [run["run"] for run in result["runs"]] == ["weekly/b", "weekly/c", "weekly/a"]
+    assert [(change["from"], change["to"]) for change in result["changes"]] == [
+        ("weekly/b", "weekly/c"),
+        ("weekly/c", "weekly/a"),
+    ]
+    assert [(change["born"], change["died"], change["stayed"]) for change in result["changes"]] == [
+        (0, 5, 15),
+        (10, 5, 10),
+    ]
+    assert result["changes"][1]["by_family"] == {
+        "icmp": {"born": 10, "died": 5, "stayed": 10},
+        "tcp": {"born": 0, "died": 0, "stayed": 0},
+        "udp": {"born": 0, "died": 0, "stayed": 0},
+    }
+
+
+@pytest.mark.parametrize(
+    ("started", "message"), [("yesterday", "not an ISO 8601 time"), ("2026-11-21", "a time without its zone")]
+)
+def test_a_start_that_is_no_time_is_named(tmp_path: Path, started: str, message: str) -> None:
+    run = echoes(0, 1, "a", started).write(tmp_path)
+    with pytest.raises(LivenessError, match=rf"{run.path}: \$\.started: '{started}': {message}"):
+        analyze_runs([run])
+
+
+def test_a_damaged_set_is_named(tmp_path: Path) -> None:
+    run = echoes(0, 9, "a", "2026-11-21T00:00:00Z").write(tmp_path)
+    (run.path / "sets" / "icmp.echo-reply.source.roaring").write_bytes(b"")
+    with pytest.raises(LivenessError, match=r"icmp\.echo-reply\.source\.roaring: damaged"):
+        analyze_runs([run])
+
+
+def test_sets_are_read_once_and_only_when_asked_for() -> None:
+    population, read = town(), list[str]()
+
+    def reading(entry):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        read.append(entry.file)
+        return population.read(entry)
+
+    run = RunSets(population.manifest(), reading)
+    assert not read
+    run.syn_ack(80)
+    run.network_alive("tcp")
+    run.everything()
+    assert len(read) == len(set(read))
+    assert read[0] == "sets/tcp-80.syn-ack.source.roaring"
+    assert not any(file.endswith(("target.roaring", "direct.roaring")) for file in read)
+
+
+def test_unions_do_not_change_the_sets_they_join() -> None:
+    population = town()
+    run = RunSets(population.manifest(), population.read)
+    before = run.syn_ack(80).copy()
+    run.everything()
+    assert run.syn_ack(80) == before
+
+
+@pytest.mark.parametrize(
+    ("probe", "family"), [("icmp", "icmp"), ("tcp/80", "tcp"), ("dns", "udp"), ("ntp", "udp"), ("tcp/control", None)]
+)
+def test_families(probe: str, family: str | None) -> None:
+    assert family_of(probe) == family
+
+
+def test_a_run_that_is_not_whole_is_told() -> None:
+    assert warnings_of(Population([]).manifest()) == []
+    [warning] = warnings_of(Population([], status="partial").manifest())
+    assert warning.startswith("census/2026-11-21T000000Z: status partial (interrupted): it stopped early")
+    assert "status running" in warnings_of(Population([], status="running").manifest())[0]
+
+
+def test_formulas_are_read_from_annotations() -> None:
+    assert list(formulas(Taxonomy)) == list(Taxonomy.__dataclass_fields__)
+    assert formulas(Taxonomy)["application_alive"] == "a valid UDP answer"
+    assert formulas(Formula) == {}
