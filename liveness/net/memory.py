@@ -1,0 +1,201 @@
+"""Owns the rings without a kernel: a network that is a function, and receive blocks packed as TPACKET_V3 packs them."""
+
+import contextlib
+import os
+import select
+import struct
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.net import tpacket
+from liveness.net.ring import RxStatistics
+
+Network = Callable[[bytes], Iterable[bytes]]
+"""What a frame meets: takes one as sent, returns the frames that come back for it."""
+
+NETWORK_HEADER = 96
+"""Where the kernel puts the IP header of an Ethernet packet, from the packet's header: 16-byte aligned."""
+MAC_HEADER = NETWORK_HEADER - 14
+NANOSECONDS = 1_000_000_000
+
+
+def pack_block(frames: Sequence[tuple[int, bytes]], block_bytes: int | None = None) -> NDArray[np.uint8]:
+    """Return a filled TPACKET_V3 block that holds `frames`, pairs of (time in ns since 1970, Ethernet frame).
+
+    The block is `block_bytes` long, or as long as needed. ValueError if the frames do not fit.
+    """
+    packets = []
+    for number, (time_ns, frame) in enumerate(frames):
+        used = MAC_HEADER + len(frame)
+        step = _aligned(used)
+        header = struct.pack(
+            "6I2H",
+            step if number + 1 < len(frames) else 0,
+            time_ns // NANOSECONDS,
+            time_ns % NANOSECONDS,
+            len(frame),
+            len(frame),
+            tpacket.TP_STATUS_USER,
+            MAC_HEADER,
+            NETWORK_HEADER,
+        )
+        packets.append(header.ljust(MAC_HEADER, b"\0") + frame + bytes(step - used))
+    body = b"".join(packets)
+    length = tpacket.BLOCK_HEADER_BYTES + len(body)
+    size = length if block_bytes is None else block_bytes
+    if length > size:
+        raise ValueError(f"{len(frames)} frames need {length} bytes, the block has {size}")
+    first = tpacket.BLOCK_HEADER_BYTES
+    head = struct.pack("6IQ16x", tpacket.TPACKET_V3, 0, tpacket.TP_STATUS_USER, len(frames), first, length, 1)
+    block = np.zeros(size, np.uint8)
+    block[:length] = np.frombuffer(head + body, np.uint8)
+    return block
+
+
+def unpack_block(block: NDArray[np.uint8]) -> Iterator[tuple[int, bytes]]:
+    """Yield (time in ns since 1970, captured bytes) of each packet of a block: the inverse of pack_block."""
+    memory = block.tobytes()
+    (count,) = struct.unpack_from("I", memory, tpacket.BLOCK_PACKETS)
+    (at,) = struct.unpack_from("I", memory, tpacket.BLOCK_FIRST)
+    for _ in range(count):
+        step, sec, nsec, snaplen = struct.unpack_from("4I", memory, at)
+        (mac,) = struct.unpack_from("H", memory, at + tpacket.PACKET_MAC)
+        yield sec * NANOSECONDS + nsec, memory[at + mac : at + mac + snaplen]
+        at += step
+
+
+def _aligned(size: int) -> int:
+    return -(-size // 8) * 8
+
+
+class MemoryRxRing:
+    """An RxRing that returns what was put into it with `deliver`; another thread may do that."""
+
+    def __init__(self, packets_a_block: int = 1024) -> None:
+        self._packets_a_block = packets_a_block
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._current: NDArray[np.uint8] | None = None
+        self._packets = 0
+        self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def deliver(self, frame: bytes, time_ns: int | None = None) -> None:
+        """Put a frame on the ring, stamped with `time_ns` since 1970 or with now."""
+        self._waiting.append((time.time_ns() if time_ns is None else time_ns, frame))
+        self._packets += 1
+        os.eventfd_write(self._event, 1)
+
+    def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:
+        """Return a block of what is waiting, or None after `timeout_s`: see RxRing."""
+        if self._current is None:
+            if not self._waiting:
+                select.select([self._event], [], [], timeout_s)
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._event)
+            if not self._waiting:
+                return None
+            count = min(self._packets_a_block, len(self._waiting))
+            self._current = pack_block([self._waiting.popleft() for _ in range(count)])
+            if self._waiting:
+                os.eventfd_write(self._event, 1)
+        return self._current
+
+    def release(self) -> None:
+        """Forget the current block."""
+        if self._current is None:
+            raise ValueError("no block to release")
+        self._current = None
+
+    def statistics(self) -> RxStatistics:
+        """Return the counters since opening: memory drops nothing."""
+        return RxStatistics(self._packets, 0, 0)
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable while something waits."""
+        return self._event
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self._event >= 0:
+            os.close(self._event)
+            self._event = -1
+
+
+class MemoryTxRing:
+    """A TxRing whose frames go, when kicked, to a function; what that returns is delivered to `replies`."""
+
+    def __init__(
+        self,
+        network: Network,
+        replies: MemoryRxRing,
+        slots: int,
+        frame_bytes: int = 256,
+        frames_a_kick: int | None = None,
+    ) -> None:
+        """Make a ring of `slots`; `frames_a_kick` is how many frames one kick sends, for back pressure."""
+        self.frames: NDArray[np.uint8] = np.zeros((slots, frame_bytes), np.uint8)
+        self._network = network
+        self._replies = replies
+        self._frames_a_kick = frames_a_kick
+        self._lengths = np.zeros(slots, np.uint16)
+        self._head = 0
+        self._pending = 0
+        self._reserved = 0
+        self._completed = 0
+
+    @property
+    def completed(self) -> int:
+        """Frames given to the network, since opening."""
+        return self._completed
+
+    @property
+    def errors(self) -> int:
+        """Always 0: a malformed length is a ValueError of commit."""
+        return 0
+
+    def reserve(self, wanted: int) -> tuple[int, int]:
+        """Return (first slot, count <= wanted): see TxRing."""
+        slots = len(self.frames)
+        self._reserved = min(wanted, slots - self._pending, slots - self._head)
+        return self._head, self._reserved
+
+    def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
+        """Hand over the first `count` reserved slots; ValueError for a length no frame of this ring can have."""
+        if not 0 <= count <= self._reserved:
+            raise ValueError(f"commit of {count} slots, {self._reserved} are reserved")
+        run = slice(self._head, self._head + count)
+        if (lengths[run] > self.frames.shape[1]).any():
+            raise ValueError(f"frame lengths of slots {run.start} to {run.stop - 1} are out of bounds")
+        self._lengths[run] = lengths[run]
+        self._head = run.stop % len(self.frames)
+        self._pending += count
+        self._reserved = 0
+
+    def kick(self) -> None:
+        """Give committed frames to the network, oldest first, and its answers to the receive ring."""
+        count = self._pending if self._frames_a_kick is None else min(self._pending, self._frames_a_kick)
+        for _ in range(count):
+            slot = (self._head - self._pending) % len(self.frames)
+            frame = self.frames[slot, : self._lengths[slot]].tobytes()
+            self._pending -= 1
+            self._completed += 1
+            for reply in self._network(frame):
+                self._replies.deliver(reply)
+
+    def flush(self, timeout_s: float) -> int:
+        """Kick until everything committed has left, at most `timeout_s`; return how many frames are still unsent."""
+        deadline = time.monotonic() + timeout_s
+        self.kick()
+        while self._pending and time.monotonic() < deadline:
+            self.kick()
+        return self._pending
+
+    def wait(self, timeout_s: float) -> None:  # noqa: ARG002 - a function is never busy, so there is nothing to wait for
+        """Kick."""
+        self.kick()
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to give back."""

@@ -1,0 +1,113 @@
+"""Owns receiving through a TPACKET_V3 ring: blocks of packets, filtered in the kernel, with the drops counted."""
+
+import contextlib
+import errno
+import mmap
+import select
+import socket
+import struct
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import LivenessError
+from liveness.net import tpacket
+from liveness.net.bpf import Program, attach_filter
+from liveness.net.ring import RxStatistics
+from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
+
+BLOCK_BYTES = 1 << 20
+FRAME_BYTES = 2048
+RETIRE_MS = 20
+"""After this time a block with packets is handed over though it is not full."""
+
+
+class PacketRxRing:
+    """An RxRing over an AF_PACKET socket on one interface.
+
+    The filter is attached before the socket is bound, and an unbound socket of protocol 0 receives nothing: no packet
+    ever comes in unfiltered.
+    """
+
+    def __init__(self, interface: str, program: Program, ring_mib: int = 64, retire_ms: int = RETIRE_MS) -> None:
+        """Open a ring of `ring_mib` blocks of 1 MiB that takes the packets `program` accepts."""
+        self.interface = interface
+        self._current = 0
+        self._statistics = RxStatistics(0, 0, 0)
+        self._socket = open_packet_socket()
+        try:
+            self._memory = self._map(program, ring_mib, retire_ms)
+        except BaseException:
+            self._socket.close()
+            raise
+        self._blocks = np.frombuffer(self._memory, dtype=np.uint8).reshape(ring_mib, BLOCK_BYTES)
+        self._status = self._blocks.view(np.uint32)[:, tpacket.BLOCK_STATUS // 4]
+        self._readable = select.poll()
+        self._readable.register(self._socket, select.POLLIN | select.POLLERR)
+
+    def _map(self, program: Program, blocks: int, retire_ms: int) -> mmap.mmap:
+        size = BLOCK_BYTES * blocks
+        try:
+            self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_VERSION, tpacket.TPACKET_V3)
+            request = struct.pack("7I", BLOCK_BYTES, blocks, FRAME_BYTES, size // FRAME_BYTES, retire_ms, 0, 0)
+            self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_RX_RING, request)
+            with contextlib.suppress(
+                OSError
+            ):  # kernels before 4.20 lack it; there the filter turns our own frames down
+                self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_IGNORE_OUTGOING, 1)
+            attach_filter(self._socket, program)
+            memory = mmap.mmap(self._socket.fileno(), size)
+        except OSError as error:
+            raise lost_interface(self.interface, error) from error
+        # all EtherTypes: bound to IPv4 alone, frames with a VLAN tag left in them would not come
+        bind_packet_socket(self._socket, self.interface, tpacket.ETH_P_ALL)
+        return memory
+
+    def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:
+        """Return the next filled block, a view of the ring, or None: see RxRing. LivenessError if the link is lost."""
+        deadline = time.monotonic() + timeout_s
+        while not self._status[self._current] & tpacket.TP_STATUS_USER:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return None
+            for _, events in self._readable.poll(left_s * 1000):
+                if events & select.POLLERR:
+                    self._check()
+        block: NDArray[np.uint8] = self._blocks[self._current]
+        return block
+
+    def release(self) -> None:
+        """Give the current block back to the kernel."""
+        if not self._status[self._current] & tpacket.TP_STATUS_USER:
+            raise ValueError("no block to release")
+        self._status[self._current] = tpacket.TP_STATUS_KERNEL
+        self._current = (self._current + 1) % len(self._blocks)
+
+    def statistics(self) -> RxStatistics:
+        """Return the counters since opening; the kernel's own are reset by reading, so they are added up here."""
+        raw = self._socket.getsockopt(tpacket.SOL_PACKET, tpacket.PACKET_STATISTICS, 12)
+        packets, drops, freezes = struct.unpack("3I", raw)
+        before = self._statistics
+        self._statistics = RxStatistics(before.packets + packets, before.drops + drops, before.freezes + freezes)
+        return self._statistics
+
+    def _check(self) -> None:
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code in (errno.ENETDOWN, errno.ENXIO, errno.ENODEV):
+            raise lost_interface(self.interface, OSError(code, ""))
+        if code:
+            raise LivenessError(f"interface {self.interface}: receiving failed: {errno.errorcode.get(code, code)}")
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Close the socket and unmap the ring; its memory lives on only while somebody still holds a block."""
+        if self._socket.fileno() < 0:
+            return
+        self._socket.close()
+        del self._blocks, self._status
+        with contextlib.suppress(BufferError):  # the last holder of a view unmaps it
+            self._memory.close()

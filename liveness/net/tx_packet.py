@@ -1,0 +1,188 @@
+"""Owns sending through PACKET_TX_RING: frames in memory shared with the kernel, one system call for many of them."""
+
+import contextlib
+import errno
+import math
+import mmap
+import os
+import select
+import socket
+import struct
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import LivenessError
+from liveness.net import tpacket
+from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
+
+MINIMUM_SLOTS = 4096
+"""On veth a slot is reported free while its packet still waits in the peer's backlog (1,000 packets and more). Since
+Linux 4.20 the kernel copies the frame first; before, a ring shorter than the backlog overwrites frames in flight."""
+
+BLOCK_BYTES = 1 << 16
+ETHERNET_HEADER_BYTES = 14
+SEND_BUFFER_BYTES = 1 << 24
+NAP_S = 100e-6
+
+
+class PacketTxRing:
+    """A TxRing over an AF_PACKET socket (TPACKET_V2) on one interface.
+
+    PACKET_LOSS stays off: with it the kernel would skip a malformed frame in silence. PACKET_QDISC_BYPASS stays off:
+    through the queueing discipline a frame that finds the queue full keeps its slot and its turn, and nothing is lost.
+    """
+
+    def __init__(
+        self, interface: str, longest_frame: int, multiple_of: int = 1, minimum_slots: int = MINIMUM_SLOTS
+    ) -> None:
+        """Open a ring for frames of up to `longest_frame` bytes, Ethernet header included, without FCS.
+
+        The number of slots is at least `minimum_slots` and a multiple of `multiple_of`.
+        """
+        slot_bytes = 1 << max(tpacket.TX_DATA + longest_frame - 1, 127).bit_length()
+        block_bytes = max(BLOCK_BYTES, slot_bytes)
+        slots_per_block = block_bytes // slot_bytes
+        unit = math.lcm(
+            slots_per_block, multiple_of
+        )  # the kernel wants whole blocks, the caller whole rounds of probes
+        slots = -(-minimum_slots // unit) * unit
+        self.interface = interface
+        self._slots = slots
+        self._socket = open_packet_socket()
+        try:
+            memory = self._map(block_bytes, slots // slots_per_block, slot_bytes, slots)
+        except BaseException:
+            self._socket.close()
+            raise
+        self._memory = memory
+        ring = np.frombuffer(memory, dtype=np.uint8).reshape(slots, slot_bytes)
+        words = ring.view(np.uint32)
+        self._status = words[:, tpacket.TX_STATUS // 4]
+        self._length = words[:, tpacket.TX_LENGTH // 4]
+        self.frames: NDArray[np.uint8] = ring[:, tpacket.TX_DATA :]
+        self._head = 0  # the next slot to hand out
+        self._pending = 0  # committed slots before it that the kernel has not been seen to finish
+        self._reserved = 0
+        self._completed = 0
+        self._errors = 0
+        self._writable = select.poll()
+        self._writable.register(self._socket, select.POLLOUT)
+
+    def _map(self, block_bytes: int, blocks: int, slot_bytes: int, slots: int) -> mmap.mmap:
+        try:
+            self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_VERSION, tpacket.TPACKET_V2)
+            # sk_sndbuf bounds the frames in a real card's queue; the kernel cuts the wish to net.core.wmem_max
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            request = struct.pack("4I", block_bytes, blocks, slot_bytes, slots)
+            self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_TX_RING, request)
+            memory = mmap.mmap(self._socket.fileno(), block_bytes * blocks)
+        except OSError as error:
+            raise lost_interface(self.interface, error) from error
+        bind_packet_socket(self._socket, self.interface, 0)
+        return memory
+
+    @property
+    def completed(self) -> int:
+        """Frames the kernel has reported as sent, since opening."""
+        self._reclaim()
+        return self._completed
+
+    @property
+    def errors(self) -> int:
+        """Frames the kernel refused as malformed, since opening: `kick` raises at the first."""
+        return self._errors
+
+    def reserve(self, wanted: int) -> tuple[int, int]:
+        """Return (first slot, count <= wanted): see TxRing."""
+        self._reclaim()
+        self._reserved = min(wanted, self._slots - self._pending, self._slots - self._head)
+        return self._head, self._reserved
+
+    def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
+        """Hand over the first `count` reserved slots; ValueError for a length no frame of this ring can have."""
+        if not 0 <= count <= self._reserved:
+            raise ValueError(f"commit of {count} slots, {self._reserved} are reserved")
+        if count == 0:
+            return
+        run = slice(self._head, self._head + count)
+        run_lengths = lengths[run]
+        if run_lengths.min() < ETHERNET_HEADER_BYTES or run_lengths.max() > self.frames.shape[1]:
+            raise ValueError(f"frame lengths of slots {run.start} to {run.stop - 1} are out of bounds")
+        self._length[run] = run_lengths
+        self._status[run] = tpacket.TP_STATUS_SEND_REQUEST
+        self._head = run.stop % self._slots
+        self._pending += count
+        self._reserved = 0
+
+    def kick(self) -> None:
+        """Ask the kernel to send what was committed, without waiting.
+
+        ENOBUFS (queue full) and EAGAIN (send buffer full) are back pressure: those frames keep their slots and go with
+        the next kick. LivenessError when the interface is down or gone, or when it refuses a frame: the ring cannot
+        pass that slot any more, since the kernel insists on it.
+        """
+        try:
+            self._socket.send(b"", socket.MSG_DONTWAIT)
+        except OSError as error:
+            if error.errno in (errno.ENOBUFS, errno.EAGAIN):
+                return
+            self._reclaim()
+            oldest = (self._head - self._pending) % self._slots
+            if self._pending and self._status[oldest] & tpacket.TP_STATUS_WRONG_FORMAT:
+                self._errors += 1
+                problem = f"interface {self.interface} refuses a frame of {self._length[oldest]} bytes"
+                remedy = "is its MTU too small for the probes?"
+                raise LivenessError(f"{problem}: {os.strerror(error.errno or 0)}: {remedy}") from error
+            raise lost_interface(self.interface, error) from error
+
+    def flush(self, timeout_s: float) -> int:
+        """Kick and wait until everything committed has left; return how many frames are still unsent."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self.kick()
+            self._reclaim()
+            left_s = deadline - time.monotonic()
+            if self._pending == 0 or left_s <= 0:
+                return self._pending
+            self._rest(left_s)
+
+    def wait(self, timeout_s: float) -> None:
+        """Kick and sleep until the oldest committed frame has left, at most `timeout_s`; at once if none is."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self.kick()
+            oldest = (self._head - self._pending) % self._slots
+            left_s = deadline - time.monotonic()
+            if self._pending == 0 or self._status[oldest] == tpacket.TP_STATUS_AVAILABLE or left_s <= 0:
+                return
+            self._rest(left_s)
+
+    def _rest(self, left_s: float) -> None:
+        """Sleep until the send buffer has room, or a moment if it has: a full queue wakes nobody when it empties."""
+        if self._writable.poll(0):
+            time.sleep(min(NAP_S, left_s))
+        else:
+            self._writable.poll(left_s * 1000)
+
+    def _reclaim(self) -> None:
+        """Count the slots the kernel has finished, oldest first, up to the first that it has not."""
+        while self._pending:
+            oldest = (self._head - self._pending) % self._slots
+            busy = self._status[oldest : min(oldest + self._pending, self._slots)] != tpacket.TP_STATUS_AVAILABLE
+            first_busy = int(busy.argmax())
+            done = first_busy if busy[first_busy] else len(busy)
+            self._pending -= done
+            self._completed += done
+            if done < len(busy):
+                return
+
+    def close(self) -> None:
+        """Close the socket and unmap the ring; its memory lives on only while somebody still holds `frames`."""
+        if self._socket.fileno() < 0:
+            return
+        self._socket.close()
+        del self._status, self._length, self.frames
+        with contextlib.suppress(BufferError):  # the last holder of a view unmaps it
+            self._memory.close()

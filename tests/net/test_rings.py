@@ -1,0 +1,283 @@
+"""The kernel's rings, end to end over veth: every frame byte for byte, back pressure, drops, and lost interfaces."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pyroute2 import IPRoute
+from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.l2 import Ether
+
+from liveness.errors import LivenessError, UnsupportedError, UsageError
+from liveness.net.bpf import reply_filter
+from liveness.net.child import libc, run_in_child
+from liveness.net.memory import unpack_block
+from liveness.net.namespace import CLONE_NEWNET, Namespace
+from liveness.net.ring import RxRing, TxRing
+from liveness.net.rx_packet import PacketRxRing
+from liveness.net.sockets import open_packet_socket
+from liveness.net.tx_packet import PacketTxRing
+from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network
+
+HEADER = bytes.fromhex("020000000002020000000001") + TEST_ETHERTYPE.to_bytes(2, "big")
+
+
+@contextmanager
+def inside(peer: Namespace) -> Iterator[None]:
+    """Open sockets at the other end: a socket stays in the namespace it was opened in."""
+    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    peer.enter()
+    try:
+        yield
+    finally:
+        assert libc.setns(home, CLONE_NEWNET) == 0
+        os.close(home)
+
+
+def write_frames(ring: TxRing, first: int, count: int, number: int, lengths: NDArray[np.uint16]) -> list[bytes]:
+    """Fill slots with frames whose every byte depends on the frame's number; return them."""
+    numbers = np.arange(number, number + count, dtype=np.uint32)
+    longest = int(lengths.max())
+    rows = np.empty((count, longest), np.uint8)
+    rows[:, :14] = np.frombuffer(HEADER, np.uint8)
+    rows[:, 14:18] = numbers.astype(">u4")[:, None].view(np.uint8)
+    rows[:, 18:] = (numbers[:, None] * 31 + np.arange(longest - 18, dtype=np.uint32)) % 251
+    ring.frames[first : first + count, :longest] = rows
+    return [row[: lengths[first + i]].tobytes() for i, row in enumerate(rows)]
+
+
+def drain(ring: RxRing, timeout_s: float) -> list[bytes]:
+    frames = []
+    while (block := ring.blocks(timeout_s)) is not None:
+        frames += [frame for _, frame in unpack_block(block)]
+        ring.release()
+    return frames
+
+
+def send_and_capture(
+    tx: TxRing, rx: RxRing, total: int, batch: int, pause_s: float = 0
+) -> tuple[list[bytes], list[bytes]]:
+    slots = len(tx.frames)
+    lengths = (18 + np.arange(slots) % 100).astype(np.uint16)  # every length from 18 to 117, odd ones too
+    sent: list[bytes] = []
+    received: list[bytes] = []
+    while len(sent) < total:
+        first, count = tx.reserve(min(batch, total - len(sent)))
+        if not count:
+            tx.wait(0.1)
+            continue
+        sent += write_frames(tx, first, count, len(sent), lengths)
+        tx.commit(count, lengths)
+        tx.kick()
+        received += drain(rx, 0)
+        if pause_s:
+            time.sleep(pause_s)
+    assert tx.flush(5) == 0
+    return sent, received + drain(rx, 0.3)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("pause_s", [0.01, 0])
+@in_private_network
+def test_every_frame_arrives_byte_for_byte_round_the_ring(pause_s: float) -> None:
+    with cable() as peer:
+        with inside(peer):
+            rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=16)
+        tx = PacketTxRing("v0", longest_frame=120, multiple_of=9)
+        assert len(tx.frames) >= 4096
+        assert len(tx.frames) % 9 == 0
+        total = 3 * len(tx.frames) + 1000
+        sent, received = send_and_capture(tx, rx, total, batch=300, pause_s=pause_s)
+        assert received == sent
+        assert (tx.completed, tx.errors) == (total, 0)
+        statistics = rx.statistics()
+        assert (statistics.packets, statistics.drops) == (total, 0)
+        assert rx.statistics() == statistics  # read twice, counted once
+        tx.close()
+        rx.close()
+        tx.close()
+        rx.close()
+
+
+@pytest.mark.lab
+@in_private_network
+def test_a_finished_slot_may_be_rewritten_while_its_packet_waits_elsewhere() -> None:
+    """The peer keeps packets for a host that answers no ARP, then quotes them: they must be as they were sent."""
+    with cable() as peer:
+
+        def route_to_nobody() -> None:
+            Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+            with IPRoute() as netlink:
+                netlink.link("add", ifname="w0", kind="veth", peer="w1")
+                for name in ("w0", "w1"):
+                    netlink.link("set", index=netlink.link_lookup(ifname=name)[0], state="up")
+                netlink.addr("add", index=netlink.link_lookup(ifname="w0")[0], address="10.8.0.1", prefixlen=24)
+            Path("/proc/sys/net/ipv4/neigh/w0/retrans_time_ms").write_text("100")
+
+        peer.run(route_to_nobody)
+        rx = PacketRxRing("v0", reply_filter([0x0A090001], 1, 65535, (3,)), ring_mib=1)
+        tx = PacketTxRing("v0", longest_frame=120, minimum_slots=256)
+        packet = IP(src="10.9.0.1", dst="10.8.0.2", id=7) / UDP(sport=1000, dport=2000) / (b"as it was sent" * 4)
+        frame = bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / packet)
+        first, count = tx.reserve(1)
+        tx.frames[first, : len(frame)] = np.frombuffer(frame, np.uint8)
+        tx.commit(count, np.full(len(tx.frames), len(frame), np.uint16))
+        assert tx.flush(2) == 0
+        assert tx.completed == 1
+        tx.frames[:] = 0xFF
+        (error,) = drain(rx, 2)
+        assert Ether(error)[ICMP].code == 1
+        assert bytes(Ether(error)[ICMP].payload)[20:] == frame[34:]
+        tx.close()
+        rx.close()
+
+
+@pytest.mark.lab
+@in_private_network
+def test_a_slow_queue_is_back_pressure_and_loses_nothing() -> None:
+    with cable() as peer:
+        with IPRoute() as netlink:  # 8 Mbit/s with room for few frames: the queue is full most of the time
+            index = netlink.link_lookup(ifname="v0")[0]
+            netlink.tc("add", "tbf", index, handle="1:", rate="8mbit", burst=4000, limit=8000)
+        with inside(peer):
+            rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=4)
+        tx = PacketTxRing("v0", longest_frame=120, minimum_slots=512)
+        sent, received = send_and_capture(tx, rx, 2000, batch=512)
+        assert received == sent
+        assert tx.completed == 2000
+        lengths = np.full(len(tx.frames), 100, np.uint16)
+        first, count = tx.reserve(400)
+        write_frames(tx, first, count, 0, lengths)
+        tx.commit(count, lengths)
+        assert tx.flush(0) > 0  # no time: what has not left is told
+        assert tx.flush(5) == 0
+        tx.close()
+        rx.close()
+
+
+@pytest.mark.lab
+@in_private_network
+def test_reserve_never_wraps_and_commit_checks() -> None:
+    with cable():
+        tx = PacketTxRing("v0", longest_frame=200, multiple_of=5, minimum_slots=512)
+        slots = len(tx.frames)
+        assert slots % 5 == 0
+        lengths = np.full(slots, 60, np.uint16)
+        tx.frames[:, :14] = np.frombuffer(HEADER, np.uint8)
+        assert tx.reserve(slots - 10) == (0, slots - 10) == tx.reserve(slots - 10)
+        tx.commit(slots - 10, lengths)
+        assert tx.reserve(50) == (slots - 10, 10)
+        with pytest.raises(ValueError, match="11 slots, 10 are reserved"):
+            tx.commit(11, lengths)
+        tx.commit(10, lengths)
+        assert tx.reserve(5) == (0, 0)  # committed, not kicked: full
+        assert tx.flush(2) == 0
+        assert tx.reserve(5) == (0, 5)
+        for wrong in (13, tx.frames.shape[1] + 1):
+            with pytest.raises(ValueError, match="out of bounds"):
+                tx.commit(5, np.full(slots, wrong, np.uint16))
+        tx.close()
+
+
+@pytest.mark.lab
+@in_private_network
+def test_a_frame_longer_than_the_mtu_is_reported() -> None:
+    with cable(mtu=500):
+        tx = PacketTxRing("v0", longest_frame=1000, minimum_slots=64)
+        lengths = np.full(len(tx.frames), 900, np.uint16)
+        first, count = tx.reserve(3)
+        write_frames(tx, first, count, 0, lengths)
+        tx.commit(count, lengths)
+        with pytest.raises(LivenessError, match=r"interface v0 refuses a frame of 900 bytes.*MTU"):
+            tx.kick()
+        assert (tx.completed, tx.errors) == (0, 1)
+        tx.close()
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("command", ["down", "delete"])
+@in_private_network
+def test_an_interface_lost_in_mid_run_is_named(command: str) -> None:
+    with cable():
+        tx = PacketTxRing("v0", longest_frame=100, minimum_slots=64)
+        rx = PacketRxRing("v0", ethertype_filter(TEST_ETHERTYPE), ring_mib=1)
+        with IPRoute() as netlink:
+            index = netlink.link_lookup(ifname="v0")[0]
+            if command == "down":
+                netlink.link("set", index=index, state="down")
+            else:
+                netlink.link("del", index=index)
+        lengths = np.full(len(tx.frames), 60, np.uint16)
+        first, count = tx.reserve(1)
+        write_frames(tx, first, count, 0, lengths)
+        tx.commit(count, lengths)
+        with pytest.raises(LivenessError, match=r"interface v0: .*it (went down|was removed)"):
+            tx.kick()
+        with pytest.raises(LivenessError, match=r"interface v0: .*it (went down|was removed)"):
+            rx.blocks(2)
+        tx.close()
+        rx.close()
+
+
+@pytest.mark.lab
+@in_private_network
+def test_the_receive_ring_filters_and_counts_drops() -> None:
+    with cable() as peer:
+        with inside(peer):
+            rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=1)
+        assert rx.blocks(0) is None
+        with pytest.raises(ValueError, match="no block"):
+            rx.release()
+        with open_packet_socket() as sender:
+            sender.bind(("v0", 0))
+            frame = HEADER + bytes(1400)
+            other = frame[:12] + b"\x88\xb6" + bytes(1400)
+            for _ in range(900):  # 900 * 1.4 kB into 1 MiB that nobody empties
+                sender.send(frame)
+                sender.send(other)
+        assert rx.blocks(1) is not None
+        statistics = rx.statistics()
+        assert statistics.packets == 900
+        assert 100 < statistics.drops < 900
+        assert statistics.freezes == 1
+        assert len(drain(rx, 0.1)) == statistics.packets - statistics.drops
+        rx.close()
+
+
+@pytest.mark.lab
+@in_private_network
+def test_our_own_frames_do_not_come_back() -> None:
+    with cable():
+        rx = PacketRxRing("v0", ethertype_filter(TEST_ETHERTYPE), ring_mib=1)
+        with open_packet_socket() as sender:
+            sender.bind(("v0", 0))
+            sender.send(HEADER + bytes(50))
+        assert rx.blocks(0.2) is None
+        assert rx.statistics().packets == 0
+        rx.close()
+
+
+@pytest.mark.lab
+@in_private_network
+def test_unknown_interfaces_are_named_with_those_that_exist() -> None:
+    with pytest.raises(UsageError, match="no interface 'eth7' here: name one of lo"):
+        PacketTxRing("eth7", longest_frame=100)
+    with pytest.raises(UsageError, match="no interface 'eth7' here: name one of lo"):
+        PacketRxRing("eth7", ethertype_filter(TEST_ETHERTYPE), ring_mib=1)
+
+
+@pytest.mark.lab
+def test_without_privilege_the_remedy_is_named() -> None:
+    def unprivileged() -> socket.socket:
+        if os.geteuid() == 0:
+            os.setresuid(65534, 65534, 65534)
+        return open_packet_socket()
+
+    with pytest.raises(UnsupportedError, match=r"raw sockets need CAP_NET_RAW: .*setcap cap_net_raw\+ep"):
+        run_in_child(unprivileged)
