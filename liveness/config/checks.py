@@ -1,0 +1,114 @@
+"""Owns what a config must hold beyond its types: names that exist, values that fit each other."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from liveness.config.model import Config
+from liveness.space.addresses import parse_address
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+PROBE = re.compile(r"icmp|dns|ntp|tcp/([1-9][0-9]{0,4})")
+CONTROL = "tcp/control"
+INTERFACE = re.compile(r"[^\s/:]{1,15}")
+MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+
+MAX_PROBES = 15
+MAX_PORT = 65_535
+MIN_PORTS_PER_ATTEMPT = 64
+"""The source port carries part of the cookie: with fewer ports an attempt's replies could be guessed."""
+MAX_CONTACT_BYTES = 200
+"""It rides in every echo payload: a probe is to stay a small packet."""
+MULTICAST_FIRST = 224 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One wrong value: where it stands, what it is, and what was expected."""
+
+    path: str
+    value: object
+    expected: str
+
+
+def problems(config: Config) -> Iterator[Problem]:
+    """Yield every value of a config that its type allows and its meaning does not."""
+    if not NAME.fullmatch(config.name):
+        yield Problem("$.name", config.name, "expected a folder name: letters, digits, '.', '_' and '-', at most 100")
+    yield from target_problems(config)
+    yield from probe_problems(config.probes)
+    yield from network_problems(config)
+    if config.retransmit.only_unanswered:
+        yield Problem("$.retransmit.only_unanswered", True, "expected false: every probe is repeated")
+    if len(config.contact.encode()) > MAX_CONTACT_BYTES or not config.contact.isprintable():
+        expected = f"expected at most {MAX_CONTACT_BYTES} bytes of printable text"
+        yield Problem("$.contact", config.contact, expected)
+    if not config.output or "\0" in config.output:
+        yield Problem("$.output", config.output, "expected a directory")
+    if config.limits.max_runtime is not None and config.limits.max_runtime.us == 0:
+        yield Problem(
+            "$.limits.max_runtime", config.limits.max_runtime, "expected a duration above 0s, or null for none"
+        )
+
+
+def target_problems(config: Config) -> Iterator[Problem]:
+    """Yield what is wrong with the lists as lists; what their entries say is read with the targets."""
+    if not config.targets.allow:
+        yield Problem("$.targets.allow", [], "expected at least one prefix, range, address or file")
+    if [*config.targets.allow, *config.targets.block].count("-") > 1:
+        yield Problem("$.targets", "-", "expected standard input ('-') once at most: it can be read only once")
+
+
+def probe_problems(probes: Sequence[str]) -> Iterator[Problem]:
+    """Yield probes that do not exist or stand twice, and a list too short or too long."""
+    if not 1 <= len(probes) <= MAX_PROBES:
+        yield Problem("$.probes", list(probes), f"expected 1 to {MAX_PROBES} probes, not {len(probes)}")
+    for index, name in enumerate(probes):
+        path = f"$.probes[{index}]"
+        match = PROBE.fullmatch(name)
+        if name == CONTROL:
+            yield Problem(path, name, "the tarpit control is switched by 'control', it is no probe to list")
+        elif match is None or (match[1] and int(match[1]) > MAX_PORT):
+            yield Problem(
+                path, name, f"no such probe: expected icmp, dns, ntp or tcp/<port> with a port of 1-{MAX_PORT}"
+            )
+        elif name in probes[:index]:
+            yield Problem(path, name, f"stands twice: first in $.probes[{probes.index(name)}]")
+
+
+def network_problems(config: Config) -> Iterator[Problem]:
+    """Yield names and addresses that cannot be those of an interface, a source or a gateway."""
+    network, attempts = config.network, config.retransmit.attempts
+    if not INTERFACE.fullmatch(network.interface):
+        yield Problem("$.network.interface", network.interface, "expected 'auto' or the name of an interface")
+    for index, address in enumerate(network.source_addresses):
+        path = f"$.network.source_addresses[{index}]"
+        if not is_unicast(address):
+            yield Problem(path, address, "expected an IPv4 address of this host, such as 192.0.2.7")
+        elif address in network.source_addresses[:index]:
+            yield Problem(path, address, "stands twice")
+    if network.source_ports.width < MIN_PORTS_PER_ATTEMPT * attempts:
+        expected = f"expected at least {MIN_PORTS_PER_ATTEMPT} ports for each of {attempts} attempts"
+        yield Problem(
+            "$.network.source_ports", network.source_ports, f"{expected}, not {network.source_ports.width} in all"
+        )
+    if network.gateway_mac != "auto" and not is_unicast_mac(network.gateway_mac):
+        yield Problem(
+            "$.network.gateway_mac", network.gateway_mac, "expected 'auto' or a MAC such as 02:00:5e:10:00:01"
+        )
+
+
+def is_unicast(text: str) -> bool:
+    """Return whether text is an address that packets can come from."""
+    try:
+        return 1 << 24 <= parse_address(text) < MULTICAST_FIRST
+    except ValueError:
+        return False
+
+
+def is_unicast_mac(text: str) -> bool:
+    """Return whether text is a MAC address of one station: the group bit and all zeros name none (IEEE 802)."""
+    if not MAC.fullmatch(text):
+        return False
+    octets = bytes.fromhex(text.replace(":", ""))
+    return any(octets) and not octets[0] & 1

@@ -1,0 +1,137 @@
+"""Owns the values of a config from several places, the later ones first in rank, and where each of them came from."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from liveness.config.explain import field_names, field_type, shown_value, steps, suggestion
+from liveness.config.text import parse_yaml
+from liveness.errors import UsageError
+from liveness.space.addresses import ENTRY, parse_entry
+
+ENVIRONMENT_PREFIX = "LIVENESS_"
+COMMAND_LINE = "command line"
+LISTS = ("$.targets.allow", "$.targets.block")
+BLOCKLIST = "$.targets.block"
+
+
+@dataclass(slots=True)
+class Layers:
+    """A config's tree as it grows layer by layer."""
+
+    origin: str
+    """What the first layer is called in messages: the file."""
+    tree: dict[str, object] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    """Path of a value that a later layer set -> what that layer is called."""
+
+    def message(self, path: str, problem: str) -> str:
+        """Return the line about a wrong value: where it came from, its path, what is wrong."""
+        origin = next((name for prefix, name in self.origins.items() if path.startswith(prefix)), self.origin)
+        return f"{origin}: {path}: {problem}"
+
+    def add_file(self, document: dict[str, object], base: Path) -> None:
+        """Lay a config file's document down; relative names of lists in it start at `base`."""
+        self.tree = copy.deepcopy(document)
+        for path in LISTS:
+            section = self.tree.get("targets")
+            key = path.rpartition(".")[2]
+            if isinstance(section, dict) and key in section:
+                section[key] = self.located(section[key], path, base)
+
+    def add_value(self, name: str, value: object, origin: str) -> None:
+        """Set one field by its dotted name, such as ``retransmit.queue``.
+
+        A blocklist is added to those below instead of replacing them: whoever opted out stays out, whichever way
+        the scan is started.
+        """
+        path = f"$.{name}"
+        kind = field_type(path)
+        if kind is None:
+            parent = path.rpartition(".")[0]
+            last = name.rpartition(".")[2]
+            hint = suggestion(last, field_names(path)) if field_type(parent) else ""
+            raise UsageError(f"{origin}: {path}: no such field{hint}")
+        if is_section(kind):
+            raise UsageError(f"{origin}: {path}: a section: set one of {', '.join(field_names(path + '.'))} in it")
+        self.origins[path] = origin
+        if isinstance(value, str):
+            value = typed(value, kind, origin)
+        elif isinstance(value, tuple):
+            value = list(value)
+        if path in LISTS:
+            value = self.located(value, path, Path.cwd())
+        *sections, last_step = [str(step) for step in steps(path)]
+        place: object = self.tree
+        for step in sections:
+            if isinstance(place, dict):
+                place = place.setdefault(step, {})
+        if isinstance(place, dict):  # else the file holds no section there, which its own error will say
+            below = place.get(last_step)
+            if path == BLOCKLIST and isinstance(below, list) and isinstance(value, list):
+                value = [*below, *value]
+            place[last_step] = value
+
+    def add_environment(self, environment: Mapping[str, str]) -> None:
+        """Set the fields that ``LIVENESS_*`` variables name; ``__`` separates section and field."""
+        for variable in sorted(environment):
+            if variable.startswith(ENVIRONMENT_PREFIX):
+                name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
+                self.add_value(name, environment[variable], f"environment {variable}")
+
+    def located(self, entries: object, path: str, base: Path) -> object:
+        """Return a list of targets with its file names made absolute; UsageError for an entry that is nothing known."""
+        if not isinstance(entries, list):
+            return entries
+        return [
+            self.located_entry(entry, f"{path}[{index}]", base) if isinstance(entry, str) else entry
+            for index, entry in enumerate(entries)
+        ]
+
+    def located_entry(self, entry: str, path: str, base: Path) -> str:
+        """Return an entry's text, or the absolute name of the file it names."""
+        text = entry.strip()
+        try:
+            parse_entry(text)
+        except ValueError as error:
+            file = base.absolute() / Path(text).expanduser() if text and "\0" not in text else None
+            if text == "-":
+                return text
+            if file is not None and exists(file):
+                return str(file)
+            if ENTRY.fullmatch(text):  # meant as addresses: the exact fault helps most
+                raise UsageError(self.message(path, str(error))) from None
+            looked = f" (looked for {file})" if file is not None else ""
+            problem = f"{shown_value(entry)}: neither a prefix, range or address nor an existing file{looked}"
+            raise UsageError(self.message(path, problem)) from None
+        return text
+
+
+def exists(file: Path) -> bool:
+    """Return whether there is such a file; one that may not be looked at exists, and reading it says the rest."""
+    try:
+        return file.exists()
+    except PermissionError:
+        return True
+    except OSError:  # a name too long for any file
+        return False
+
+
+def is_section(kind: object) -> bool:
+    """Return whether an annotation is one of the config's sections."""
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def typed(text: str, kind: object, origin: str) -> object:
+    """Return the value that a text of the command line or environment stands for, by the type of its field."""
+    words = str(kind)
+    if words.startswith("tuple"):
+        if text.lstrip().startswith("["):
+            return parse_yaml(text, origin)
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if isinstance(kind, type) and issubclass(kind, str):
+        return text
+    return parse_yaml(text, origin)

@@ -1,0 +1,93 @@
+"""Owns the way from a config file, the environment and the command line to one checked config and its targets."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from liveness.config.checks import problems
+from liveness.config.explain import problem_in, shown_value
+from liveness.config.layers import COMMAND_LINE, Layers
+from liveness.config.model import Config, from_document
+from liveness.config.text import parse_yaml
+from liveness.errors import RefusedError, UsageError
+from liveness.space.addresses import parse_entry
+from liveness.space.intervals import Intervals
+from liveness.space.prefixes import read_prefixes
+from liveness.space.targets import Targets
+
+
+def load_config(
+    path: str | Path | None,
+    overrides: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """Return the checked config of a file, ``LIVENESS_*`` variables and overrides; the last named wins.
+
+    `overrides` maps dotted names (``rate``, ``retransmit.queue``) to values; None means not given. `environment` is
+    this process's unless another is passed. `path` None: everything comes from overrides and environment. File names
+    among targets come back absolute: relative ones start at the config file, or here for overrides and environment.
+    UsageError names where the value came from, its path, the value and what was expected.
+    """
+    layers = Layers(COMMAND_LINE if path is None else str(path))
+    if path is not None:
+        layers.add_file(read_document(Path(path)), Path(path).parent)
+    layers.add_environment(os.environ if environment is None else environment)
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            layers.add_value(name, value, COMMAND_LINE)
+    try:
+        config = from_document(layers.tree)
+    except msgspec.ValidationError as error:
+        raise UsageError(layers.message(*problem_in(layers.tree, error))) from None
+    for problem in problems(config):
+        raise UsageError(layers.message(problem.path, f"{shown_value(problem.value)}: {problem.expected}"))
+    return config
+
+
+def read_document(path: Path) -> dict[str, object]:
+    """Return the mapping that a YAML or JSON file holds; UsageError for anything else."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the config: {(error.strerror or str(error)).lower()}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not a text file: byte {error.start} is no UTF-8") from error
+    document = parse_yaml(text, str(path))
+    if not isinstance(document, dict):
+        found = "nothing" if document is None else shown_value(document)
+        raise UsageError(f"{path}: $: {found}: expected fields such as 'name: census'")
+    return document
+
+
+def resolve_targets(config: Config, lab: bool, origin: str | Path | None = None) -> Targets:  # noqa: FBT001 - always named by callers
+    """Return the addresses a config's census probes: allowed, less blocked, less special-purpose space outside a lab.
+
+    `origin` is what messages call the config, its name by default. UsageError for a list that cannot be read in full
+    or leaves no target; RefusedError where public addresses are targets and no contact is given.
+    """
+    label = f"config {config.name!r}" if origin is None else str(origin)
+    allow, block = read_entries(config.targets.allow), read_entries(config.targets.block)
+    try:
+        targets = Targets.build(allow, block, lab=lab)
+    except UsageError as error:
+        raise UsageError(f"{label}: $.targets.allow: {shown_value(list(config.targets.allow))}: {error}") from None
+    if targets.public and not config.contact.strip():
+        raise RefusedError(
+            f"{label}: $.contact: {config.contact!r}: {targets.count:,} targets, public addresses among them, would "
+            "not learn who probes them: give a URL or mail address"
+        )
+    return targets
+
+
+def read_entries(entries: Sequence[str]) -> Intervals:
+    """Return the addresses of prefixes, ranges, addresses and list files."""
+    bounds: list[tuple[int, int]] = []
+    total = Intervals.empty()
+    for entry in entries:
+        try:
+            bounds.append(parse_entry(entry))
+        except ValueError:
+            total = total.union(read_prefixes(entry))
+    return total.union(Intervals.from_bounds([low for low, _ in bounds], [high for _, high in bounds]))

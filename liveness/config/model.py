@@ -1,0 +1,121 @@
+"""Owns the shape of a config: every field, its type, its default and its unit."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from liveness.config.units import Duration, PortRange, Rate
+
+MAX_QUEUE_TARGETS = 100_000_000
+"""Each queued target takes four bytes in every sender: 400 MB is where a typing mistake begins."""
+
+PAPER_PROBES = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp")
+"""The eight probes of Bano et al. 2018."""
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What all sections share: immutable, and a field that does not exist is an error."""
+
+
+class TargetLists(Section, frozen=True, kw_only=True):
+    """What may be probed and what never: prefixes, ranges, addresses, files of them, ``-`` for standard input."""
+
+    allow: tuple[str, ...]
+    block: tuple[str, ...] = ()
+
+
+class Retransmit(Section, frozen=True, kw_only=True):
+    """How often each probe is sent, and how many targets lie between a probe and its repeat."""
+
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=4)] = 2
+    queue: Annotated[int, msgspec.Meta(ge=0, le=MAX_QUEUE_TARGETS)] = 1_000_000
+    only_unanswered: bool = False
+
+
+class Network(Section, frozen=True, kw_only=True):
+    """Where packets leave, and what their outer headers hold."""
+
+    interface: str = "auto"
+    source_addresses: tuple[str, ...] = ()
+    source_ports: PortRange = PortRange("32768-61000")
+    gateway_mac: str = "auto"
+    transport: Literal["auto", "af_packet"] = "auto"
+    ttl: Annotated[int, msgspec.Meta(ge=1, le=255)] = 64
+
+
+class Receive(Section, frozen=True, kw_only=True):
+    """How replies are captured."""
+
+    ring_mib: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """When to stop before every target was probed."""
+
+    max_targets: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_runtime: Duration | None = None
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """One census. Everything but its name and its targets has a default."""
+
+    name: str
+    seed: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0
+    targets: TargetLists
+    probes: tuple[str, ...] = PAPER_PROBES
+    control: bool = True
+    rate: Rate = Rate("1kpps")
+    block_prefix: Annotated[int, msgspec.Meta(ge=1, le=24)] = 3
+    retransmit: Retransmit = Retransmit()
+    probe_spacing: Duration = Duration("100ms")
+    cooldown: Duration = Duration("10s")
+    senders: Annotated[int, msgspec.Meta(ge=1, le=64)] | Literal["auto"] = "auto"
+    tcp_options: Literal["windows", "linux", "mss", "none"] = "windows"
+    checksum: Literal["strict", "ignore"] = "strict"
+    network: Network = Network()
+    receive: Receive = Receive()
+    contact: str = ""
+    output: str = "sets"
+    replies: Literal["none"] = "none"
+    limits: Limits = Limits()
+
+    @property
+    def rate_pps(self) -> int:
+        """Return the packets a second of one probe, originals and repeats together (the paper's reading)."""
+        return self.rate.pps
+
+    @property
+    def probe_spacing_s(self) -> float:
+        """Return the time between two probes to one address, seconds."""
+        return self.probe_spacing.seconds
+
+    @property
+    def cooldown_s(self) -> float:
+        """Return the wait for late replies after each block, seconds."""
+        return self.cooldown.seconds
+
+    @property
+    def sender_count(self) -> int:
+        """Return the number of sending processes; ``auto`` is one."""
+        return 1 if self.senders == "auto" else self.senders
+
+    @property
+    def max_runtime_s(self) -> float | None:
+        """Return the time after which the scan stops, seconds."""
+        return None if self.limits.max_runtime is None else self.limits.max_runtime.seconds
+
+
+def to_document(config: Config) -> dict[str, object]:
+    """Return the config as plain mappings, lists, text and numbers, every field with its value."""
+    document: dict[str, object] = msgspec.json.decode(msgspec.json.encode(config, enc_hook=str))
+    return document
+
+
+def from_document(document: object) -> Config:
+    """Return the config of what `to_document` returned; msgspec.ValidationError names what does not fit."""
+    return msgspec.convert(document, Config, dec_hook=decode_unit)
+
+
+def decode_unit(kind: type, value: object) -> object:
+    """Build one of the unit types from what stands in a file."""
+    return kind(value)

@@ -1,0 +1,64 @@
+"""Owns YAML as this tool reads and writes it: no surprising types, no key twice, errors with line and column."""
+
+import re
+
+import yaml
+
+from liveness.errors import UsageError
+
+# YAML 1.1 reads 12:34:56 as a number in base 60, 010 as eight, 2017-09-05 as a date and "no" as false: a MAC address, a
+# name and a word of a config. Only these are anything but text; each is a part of what YAML 1.1 reads as the same type,
+# so text that PyYAML writes without quotes reads back as text.
+SCALARS = (
+    ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", "~nN\0"),
+    ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("tag:yaml.org,2002:int", r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F]+)", "-+0123456789"),
+    ("tag:yaml.org,2002:float", r"[-+]?[0-9]+\.[0-9]*(?:[eE][-+][0-9]+)?", "-+0123456789"),
+)
+
+KEY_TAG = "tag:yaml.org,2002:str"
+
+
+class Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with the scalars above, and without keys that stand twice or are no text."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - a table of the class, which add_implicit_resolver below fills
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        """Build one mapping; a key that stands twice would otherwise win silently."""
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if key.tag != KEY_TAG:
+                raise yaml.MarkedYAMLError(problem="a key must be text", problem_mark=key.start_mark)
+            if key.value in lines:
+                problem = f"the key {key.value!r} stands twice, first in line {lines[key.value]}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            lines[key.value] = key.start_mark.line + 1
+        mapping: dict[object, object] = super().construct_mapping(node, deep)
+        return mapping
+
+
+for tag, pattern, first in SCALARS:
+    Loader.add_implicit_resolver(
+        tag, re.compile(f"^(?:{pattern})$"), list(first.replace("\0", "")) + [""] * ("\0" in first)
+    )
+
+
+def parse_yaml(text: str, name: str) -> object:
+    """Return what a YAML text holds; UsageError names the place as ``name:line:column``."""
+    try:
+        return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise UsageError(f"{place}: wrong YAML: {error.problem or error.context}") from error
+    except yaml.reader.ReaderError as error:
+        raise UsageError(f"{name}: not a text file: {error.reason}") from error
+    except RecursionError:
+        raise UsageError(f"{name}: wrong YAML: nested too deeply") from None
+
+
+def dump_yaml(document: dict[str, object]) -> str:
+    """Return a document as YAML, fields in their order, inner lists and mappings on one line."""
+    text: str = yaml.safe_dump(document, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
+    return text

@@ -1,0 +1,1 @@
+"""Tests of the config: its model, its loader and its commands."""

@@ -1,0 +1,379 @@
+"""Loading: precedence, file names, targets, and that every wrong value is told by file, path and value."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liveness.config.estimate import estimate
+from liveness.config.load import load_config, resolve_targets
+from liveness.config.model import Config, Limits, Network, Retransmit, TargetLists, from_document, to_document
+from liveness.config.text import dump_yaml, parse_yaml
+from liveness.config.units import Duration, PortRange, Rate
+from liveness.errors import RefusedError, UsageError
+
+MINIMAL = "name: x\ntargets: {allow: [1.0.0.0/24]}\n"
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+configs = st.builds(
+    Config,
+    name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True),
+    seed=st.integers(0, (1 << 63) - 1),
+    targets=st.builds(TargetLists, allow=st.just(("1.0.0.0/24", "9.9.9.9")), block=st.just(("1.0.0.0-1.0.0.7",))),
+    probes=st.sets(st.sampled_from(["icmp", "dns", "ntp", "tcp/1", "tcp/65535"]), min_size=1).map(tuple),
+    control=st.booleans(),
+    rate=st.integers(1, 1_000_000_000).map(Rate),
+    block_prefix=st.integers(1, 24),
+    retransmit=st.builds(Retransmit, attempts=st.integers(1, 4), queue=st.integers(0, 1 << 20)),
+    probe_spacing=st.integers(0, 1 << 40).map(lambda span_us: Duration(f"{span_us}us")),
+    cooldown=st.integers(0, 1 << 40).map(lambda span_us: Duration(f"{span_us}us")),
+    senders=st.one_of(st.just("auto"), st.integers(1, 64)),
+    tcp_options=st.sampled_from(["windows", "linux", "mss", "none"]),
+    checksum=st.sampled_from(["strict", "ignore"]),
+    network=st.builds(
+        Network,
+        interface=st.sampled_from(["auto", "eth0", "wlp3s0.7"]),
+        source_addresses=st.sampled_from([(), ("10.0.0.1",), ("10.0.0.1", "10.0.0.2")]),
+        source_ports=st.just(PortRange("1024-65535")),
+        gateway_mac=st.sampled_from(["auto", "02:00:5e:10:00:01", "10:20:30:40:50:55"]),
+    ),
+    contact=st.text(st.characters(codec="ascii", categories=("L", "N", "P")), max_size=40),
+    limits=st.builds(
+        Limits,
+        max_targets=st.none() | st.integers(1, 1 << 32),
+        max_runtime=st.none() | st.integers(1, 1 << 40).map(lambda span_us: Duration(f"{span_us}us")),
+    ),
+)
+
+
+def load(tmp_path: Path, text: str, overrides: Mapping[str, object] | None = None, **environment: str) -> Config:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    return load_config(path, overrides, environment)
+
+
+def message_of(tmp_path: Path, text: str, overrides: Mapping[str, object] | None = None, **environment: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, text, overrides, **environment)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message.removeprefix(f"{tmp_path}/")
+
+
+@given(configs)
+def test_a_resolved_config_reads_back_equal(config: Config) -> None:
+    document = to_document(config)
+    assert from_document(json.loads(json.dumps(document))) == config
+    assert from_document(parse_yaml(dump_yaml(document), "dump")) == config
+
+
+@given(configs)
+def test_a_dumped_config_loads_equal(tmp_path_factory: pytest.TempPathFactory, config: Config) -> None:
+    path = tmp_path_factory.getbasetemp() / "dumped.yaml"
+    path.write_text(dump_yaml(to_document(config)))
+    assert load_config(path, None, {}) == config
+
+
+def test_everything_but_name_and_targets_has_a_default(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL)
+    assert config == Config(name="x", targets=TargetLists(allow=("1.0.0.0/24",)))
+    assert (config.rate_pps, config.probe_spacing_s, config.cooldown_s) == (1_000, 0.1, 10.0)
+    assert (config.sender_count, config.max_runtime_s) == (1, None)
+    assert (config.network.source_ports.first, config.network.ttl, config.receive.ring_mib) == (32_768, 64, 64)
+    assert (config.control, config.checksum, config.tcp_options, config.replies) == (True, "strict", "windows", "none")
+
+
+def test_flag_over_environment_over_file_over_default(tmp_path: Path) -> None:
+    text = MINIMAL + "rate: 1kpps\nseed: 1\ncooldown: 1s\nretransmit: {queue: 1}\n"
+    environment = {"LIVENESS_RATE": "2kpps", "LIVENESS_SEED": "2", "LIVENESS_RETRANSMIT__QUEUE": "2"}
+    config = load(tmp_path, text, {"rate": "3kpps", "retransmit.attempts": 3, "seed": None}, **environment)
+    assert (config.rate, config.seed, config.cooldown) == ("3kpps", 2, "1s")
+    assert config.retransmit == Retransmit(attempts=3, queue=2)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        ("LIVENESS_PROBES", "icmp, dns", "probes", ("icmp", "dns")),
+        ("LIVENESS_PROBES", "[icmp, tcp/80]", "probes", ("icmp", "tcp/80")),
+        ("LIVENESS_CONTACT", "mail: a@b.example", "contact", "mail: a@b.example"),
+        ("LIVENESS_NAME", "2017", "name", "2017"),
+        ("LIVENESS_SENDERS", "3", "senders", 3),
+        ("LIVENESS_SENDERS", "auto", "senders", "auto"),
+        ("LIVENESS_CONTROL", "false", "control", False),
+        ("LIVENESS_COOLDOWN", "3", "cooldown", "3s"),
+        ("LIVENESS_LIMITS__MAX_RUNTIME", "2m", "limits", Limits(max_runtime=Duration("2m"))),
+        ("LIVENESS_LIMITS__MAX_TARGETS", "null", "limits", Limits()),
+    ],
+)
+def test_the_environment_is_typed_by_the_field(
+    tmp_path: Path, variable: str, text: str, field: str, value: object
+) -> None:
+    assert getattr(load(tmp_path, MINIMAL, None, **{variable: text}), field) == value
+
+
+def test_variables_of_others_are_left_alone(tmp_path: Path) -> None:
+    assert load(tmp_path, MINIMAL, None, PATH="/bin", RATE="x").rate == "1kpps"
+
+
+def test_the_process_environment_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVENESS_SEED", "99")
+    (tmp_path / "x.yaml").write_text(MINIMAL)
+    assert load_config(tmp_path / "x.yaml").seed == 99
+
+
+def test_a_config_can_come_from_overrides_alone() -> None:
+    config = load_config(None, {"name": "ad-hoc", "targets.allow": ["1.0.0.0/30"]}, {})
+    assert config == Config(name="ad-hoc", targets=TargetLists(allow=("1.0.0.0/30",)))
+    with pytest.raises(UsageError, match=r"^command line: \$\.targets: missing: every config needs it$"):
+        load_config(None, {"name": "ad-hoc"}, {})
+
+
+def test_json_is_a_config_too(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL + "rate: 7kpps\n")
+    assert load(tmp_path, json.dumps(to_document(config), indent=1)) == config
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("retransmit: {queue: -5}", "$.retransmit.queue: -5: expected int >= 0"),
+        ("retransmit: {attempts: 5}", "$.retransmit.attempts: 5: expected int <= 4"),
+        ("retransmit: {queue: many}", "$.retransmit.queue: 'many': expected int, got str"),
+        ("retransmit: 5", "$.retransmit: 5: expected a mapping, got int"),
+        ("retransmit:", "$.retransmit: null: expected a mapping, got null"),
+        ("retransmit: {quue: 5}", "$.retransmit.quue: 5: no such field, did you mean 'queue'?"),
+        ("retransmit: {only_unanswered: true}", "$.retransmit.only_unanswered: true: expected false"),
+        ("raet: 5", "$.raet: 5: no such field, did you mean 'rate'?"),
+        ("xyzzy: {a: 1}", '$.xyzzy: {"a": 1}: no such field (there are name, seed, targets,'),
+        ("rate: 0", "$.rate: 0: expected a whole number of packets a second, from 1pps to 1Gpps"),
+        ("rate: fast", "$.rate: 'fast': expected a rate such as 100kpps, 1.5Mpps or 500pps"),
+        ("rate: [1]", "$.rate: [1]: expected a rate"),
+        ("cooldown: -1", "$.cooldown: -1: expected a duration such as 100ms, 10s, 2m or 24h"),
+        ("limits: {max_runtime: 0}", "$.limits.max_runtime: '0s': expected a duration above 0s, or null for none"),
+        ("limits: {max_targets: 0}", "$.limits.max_targets: 0: expected int >= 1"),
+        ("tcp_options: macos", "$.tcp_options: 'macos': expected one of windows, linux, mss, none"),
+        ("senders: many", "$.senders: 'many': expected one of int, auto"),
+        ("senders: 0", "$.senders: 0: expected int >= 1"),
+        ("replies: parquet", "$.replies: 'parquet': expected one of none (this version keeps sets only"),
+        ("network: {transport: af_xdp}", "$.network.transport: 'af_xdp': expected one of auto, af_packet"),
+        ("network: {ttl: 0}", "$.network.ttl: 0: expected int >= 1"),
+        (
+            "network: {source_ports: 1-100}",
+            "$.network.source_ports: '1-100': expected at least 64 ports for each of 2 attempts",
+        ),
+        (
+            "network: {source_ports: 80}",
+            "$.network.source_ports: 80: expected a range of ports low-high within 1-65535",
+        ),
+        (
+            "network: {source_addresses: [fe80::1]}",
+            "$.network.source_addresses[0]: 'fe80::1': expected an IPv4 address",
+        ),
+        (
+            "network: {source_addresses: [224.0.0.1]}",
+            "$.network.source_addresses[0]: '224.0.0.1': expected an IPv4 address",
+        ),
+        ("network: {source_addresses: [9.9.9.9, 9.9.9.9]}", "$.network.source_addresses[1]: '9.9.9.9': stands twice"),
+        ("network: {gateway_mac: router}", "$.network.gateway_mac: 'router': expected 'auto' or a MAC"),
+        (
+            "network: {gateway_mac: 'ff:ff:ff:ff:ff:ff'}",
+            "$.network.gateway_mac: 'ff:ff:ff:ff:ff:ff': expected 'auto' or a MAC",
+        ),
+        ("network: {interface: ''}", "$.network.interface: '': expected 'auto' or the name of an interface"),
+        ("block_prefix: 25", "$.block_prefix: 25: expected int <= 24"),
+        ("block_prefix: true", "$.block_prefix: true: expected int, got bool"),
+        ("probes: []", "$.probes: []: expected 1 to 15 probes, not 0"),
+        ("probes: icmp", "$.probes: 'icmp': expected a list, got str"),
+        ("probes: [icmp, 7]", "$.probes[1]: 7: expected str, got int"),
+        ("probes: [icmp, tcp]", "$.probes[1]: 'tcp': no such probe: expected icmp, dns, ntp or tcp/<port>"),
+        ("probes: [tcp/0]", "$.probes[0]: 'tcp/0': no such probe"),
+        ("probes: [tcp/65536]", "$.probes[0]: 'tcp/65536': no such probe"),
+        ("probes: [dns, icmp, dns]", "$.probes[2]: 'dns': stands twice: first in $.probes[0]"),
+        ("probes: [tcp/control]", "$.probes[0]: 'tcp/control': the tarpit control is switched by 'control'"),
+        (f"contact: {'x' * 201}", f"$.contact: '{'x' * 59}…: expected at most 200 bytes of printable text"),
+        ('contact: "a\\nb"', r"$.contact: 'a\nb': expected at most 200 bytes of printable text"),
+        ("output: ''", "$.output: '': expected a directory"),
+    ],
+)
+def test_a_wrong_value_is_told_by_file_path_and_value(tmp_path: Path, line: str, message: str) -> None:
+    assert message_of(tmp_path, MINIMAL + line + "\n").startswith(f"x.yaml: {message}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("targets: {allow: [1.0.0.0/8]}\n", "x.yaml: $.name: missing: every config needs it"),
+        ("name: x\n", "x.yaml: $.targets: missing: every config needs it"),
+        ("name: ../x\ntargets: {allow: [1.0.0.0/8]}\n", "x.yaml: $.name: '../x': expected a folder name"),
+        ("name: x\ntargets: {allow: []}\n", "x.yaml: $.targets.allow: []: expected at least one prefix"),
+        ("name: x\ntargets: {allow: 1.0.0.0/8}\n", "x.yaml: $.targets.allow: '1.0.0.0/8': expected a list, got str"),
+        ("name: x\ntargets: {allow: [7]}\n", "x.yaml: $.targets.allow[0]: 7: expected str, got int"),
+        ("name: x\ntargets: {allow: ['-'], block: ['-']}\n", "x.yaml: $.targets: '-': expected standard input"),
+        ("", "x.yaml: $: nothing: expected fields such as 'name: census'"),
+        ("- a\n", 'x.yaml: $: ["a"]: expected fields such as'),
+        ("name: [\n", "x.yaml:2:1: wrong YAML: "),
+        (
+            "name: x\ntargets: {allow: [1.0.0.0/8, 1.0.0.0/33]}\n",
+            "x.yaml: $.targets.allow[1]: '1.0.0.0/33' is not a prefix, range or address",
+        ),
+        (
+            "name: x\ntargets: {allow: [1.0.0.7/8]}\n",
+            "x.yaml: $.targets.allow[0]: '1.0.0.7/8' has host bits set: write 1.0.0.0/8, or 1.0.0.7",
+        ),
+        (
+            "name: x\ntargets: {allow: [1.0.0.0/8], block: [none.txt]}\n",
+            "x.yaml: $.targets.block[0]: 'none.txt': neither a prefix, range or address nor an existing",
+        ),
+    ],
+)
+def test_a_wrong_file_is_told_by_its_name(tmp_path: Path, text: str, message: str) -> None:
+    assert message_of(tmp_path, text).startswith(message)
+
+
+def test_wrong_overrides_and_variables_name_where_they_came_from(tmp_path: Path) -> None:
+    assert message_of(tmp_path, MINIMAL, {"rate": 0}).startswith("command line: $.rate: 0: expected a whole number")
+    assert message_of(tmp_path, MINIMAL, {"rat": 0}) == "command line: $.rat: no such field, did you mean 'rate'?"
+    assert message_of(tmp_path, MINIMAL, None, LIVENESS_RATE="x").startswith("environment LIVENESS_RATE: $.rate: 'x'")
+    assert message_of(tmp_path, MINIMAL, None, LIVENESS_RETRANSMIT__QUEU="1") == (
+        "environment LIVENESS_RETRANSMIT__QUEU: $.retransmit.queu: no such field, did you mean 'queue'?"
+    )
+    assert message_of(tmp_path, MINIMAL, None, LIVENESS_RETRANSMIT="1").startswith(
+        "environment LIVENESS_RETRANSMIT: $.retransmit: a section: set one of attempts, queue"
+    )
+    assert message_of(tmp_path, MINIMAL, None, LIVENESS_PROBES="icmp,telnet").startswith(
+        "environment LIVENESS_PROBES: $.probes[1]: 'telnet': no such probe"
+    )
+    assert message_of(tmp_path, MINIMAL, {"targets.block": ["none"]}).startswith(
+        "command line: $.targets.block[0]: 'none'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.mkdir(), "cannot read the config: is a directory"),
+        (lambda path: path.write_bytes(b"name: \xff\n"), "not a text file: byte 6 is no UTF-8"),
+        (lambda path: path.write_bytes(b"name: \0\n"), "not a text file: special characters are not allowed"),
+        (Path.is_file, "cannot read the config: no such file or directory"),  # does nothing: there is none
+    ],
+)
+def test_an_unreadable_config_is_one_clear_error(tmp_path: Path, make: object, message: str) -> None:
+    path = tmp_path / "c.yaml"
+    assert callable(make)
+    make(path)
+    with pytest.raises(UsageError) as caught:
+        load_config(path, None, {})
+    assert str(caught.value) == f"{path}: {message}"
+
+
+def test_file_names_start_at_the_config_and_on_the_command_line_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "block.txt").write_text("1.0.0.0/31\n")
+    (tmp_path / "more.txt").write_text("1.0.0.2\n")
+    (tmp_path / "configs" / "x.yaml").write_text(
+        "name: x\ncontact: c\ntargets: {allow: [1.0.0.0/29], block: [block.txt]}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    config = load_config("configs/x.yaml", {"targets.block": ["more.txt"]}, {"LIVENESS_TARGETS__BLOCK": "1.0.0.3"})
+    # a blocklist is added to, never replaced
+    assert config.targets.block == (str(tmp_path / "configs/block.txt"), "1.0.0.3", str(tmp_path / "more.txt"))
+    assert resolve_targets(config, lab=False).intervals.prefixes() == ["1.0.0.4/30"]
+    monkeypatch.chdir("/")
+    assert resolve_targets(config, lab=False).count == 4
+
+
+def test_a_broken_blocklist_stops(tmp_path: Path) -> None:
+    (tmp_path / "block.txt").write_text("1.0.0.0/31\n10.0.0.0/33\n")
+    config = load(tmp_path, "name: x\ntargets: {allow: [1.0.0.0/29], block: [block.txt]}\n")
+    with pytest.raises(UsageError) as caught:
+        resolve_targets(config, lab=False)
+    assert str(caught.value) == f"{tmp_path}/block.txt:2: '10.0.0.0/33' is not a prefix, range or address"
+
+
+def test_a_blocklist_that_is_a_directory_stops(tmp_path: Path) -> None:
+    (tmp_path / "block").mkdir()
+    config = load(tmp_path, "name: x\ntargets: {allow: [1.0.0.0/29], block: [block]}\n")
+    with pytest.raises(UsageError, match="block: cannot read the address list: is a directory"):
+        resolve_targets(config, lab=False)
+
+
+def test_a_blocklist_that_may_not_be_read_stops(tmp_path: Path) -> None:
+    path = tmp_path / "block.txt"
+    path.write_text("1.0.0.0/31\n")
+    config = load(tmp_path, "name: x\ntargets: {allow: [1.0.0.0/29], block: [block.txt]}\n")
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # readable to nobody at its start, root included
+    assert os.path.lexists(path)
+    with pytest.raises(UsageError, match=r"block\.txt: cannot read the address list: "):
+        resolve_targets(config, lab=False)
+
+
+def test_no_target_left_names_the_config_and_what_removed_them(tmp_path: Path) -> None:
+    config = load(tmp_path, "name: x\ntargets: {allow: [10.0.0.0/24]}\n")
+    with pytest.raises(UsageError) as caught:
+        resolve_targets(config, lab=False, origin="configs/x.yaml")
+    assert str(caught.value).startswith('configs/x.yaml: $.targets.allow: ["10.0.0.0/24"]: no target is left: all 256')
+    assert resolve_targets(config, lab=True).count == 256
+
+
+def test_public_targets_need_a_contact(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL + "contact: ' '\n")
+    with pytest.raises(RefusedError) as caught:
+        resolve_targets(config, lab=False)
+    assert str(caught.value).startswith("config 'x': $.contact: ' ': 256 targets, public addresses among them")
+    assert caught.value.exit_code == 4
+    assert resolve_targets(load(tmp_path, MINIMAL + "contact: me\n"), lab=False).count == 256
+
+
+def test_the_papers_census(tmp_path: Path) -> None:
+    config = load_config(CONFIGS / "sept5.yaml", None, {})
+    targets = resolve_targets(config, lab=False)
+    assert targets.count == (1 << 32) - 592_708_864
+    assert (config.rate_pps, config.seed, config.retransmit) == (100_000, 73, Retransmit(attempts=2, queue=1_000_000))
+    assert config.targets.block == (str(CONFIGS / "blocklist.txt"),)
+    forecast = estimate(config, targets)
+    assert (forecast.blocks, forecast.probes, forecast.rate_pps) == (7, 9, 900_000)
+    assert forecast.packets == targets.count * 18
+    assert forecast.duration_s == pytest.approx(targets.count * 2 / 100_000 + 7 * (10 + 0.8))
+    assert 20 < forecast.duration_s / 3600 < 24  # the paper: under 24 hours
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_lab_census_has_private_targets_only() -> None:
+    config = load_config(CONFIGS / "lab.yaml", None, {})
+    assert not resolve_targets(config, lab=True).public
+    with pytest.raises(UsageError, match="probed inside a lab only"):
+        resolve_targets(config, lab=False)
+
+
+def test_the_first_scan_probes_nobody_until_it_is_filled_in() -> None:
+    path = CONFIGS / "small.yaml"
+    with pytest.raises(UsageError, match="Documentation"):
+        resolve_targets(load_config(path, None, {}), lab=False)
+    with pytest.raises(RefusedError, match="contact"):
+        resolve_targets(load_config(path, {"targets.allow": ["1.0.0.0/24"]}, {}), lab=False)
+    filled = load_config(path, {"targets.allow": ["1.0.0.0/24"], "contact": "me@example.org"}, {})
+    assert estimate(filled, resolve_targets(filled, lab=False)).rate_pps == 900
+
+
+def test_the_forecast_respects_the_limit(tmp_path: Path) -> None:
+    text = "name: x\ncontact: c\ntargets: {allow: [1.0.0.0/8, 100.0.0.0/10]}\nlimits: {max_targets: 5}\ncooldown: 1s\n"
+    config = load(tmp_path, text + "rate: 10pps\nprobes: [icmp]\ncontrol: false\n")
+    forecast = estimate(config, resolve_targets(config, lab=False))
+    assert dataclasses.astuple(forecast) == (5, 2, 1, 10, 10, 1 + 2 * 1.0)
+
+
+def test_configs_are_immutable(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL)
+    with pytest.raises(AttributeError):
+        config.name = "y"  # type: ignore[misc]
+    assert msgspec.structs.replace(config, name="y").name == "y"

@@ -1,0 +1,104 @@
+"""Rates, durations and port ranges: exact numbers, one canonical text, and what is refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liveness.config.units import MAX_DURATION_US, MAX_RATE_PPS, Duration, PortRange, Rate
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "pps"),
+    [
+        ("100kpps", "100kpps", 100_000),
+        ("1.5Mpps", "1.5Mpps", 1_500_000),
+        ("500pps", "500pps", 500),
+        (500, "500pps", 500),
+        ("500", "500pps", 500),
+        (1e6, "1Mpps", 1_000_000),
+        ("0.5k", "500pps", 500),
+        ("100 Kpps", "100kpps", 100_000),
+        (1_234_567, "1234.567kpps", 1_234_567),
+        ("1Gpps", "1Gpps", MAX_RATE_PPS),
+    ],
+)
+def test_rates(value: str | float, text: str, pps: int) -> None:
+    rate = Rate(value)
+    assert (rate, rate.pps) == (text, pps)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        0,
+        "0",
+        -1,
+        "-5pps",
+        0.5,
+        "1.5pps",
+        "fast",
+        "",
+        "100kbps",
+        "100mpps",
+        "2Gpps",
+        True,
+        None,
+        "1e3",
+        float("nan"),
+        "٣",
+    ],
+)
+def test_no_rates(value: str | float) -> None:
+    with pytest.raises(ValueError, match="expected a "):
+        Rate(value)
+
+
+@given(st.integers(1, MAX_RATE_PPS))
+def test_every_rate_has_one_text_that_reads_back(pps: int) -> None:
+    assert Rate(pps).pps == pps
+    assert Rate(str(Rate(pps))) == Rate(pps)
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "seconds"),
+    [
+        ("100ms", "100ms", 0.1),
+        ("10s", "10s", 10),
+        ("2m", "2m", 120),
+        ("120s", "2m", 120),
+        ("24h", "24h", 86_400),
+        (10, "10s", 10),
+        (0.1, "100ms", 0.1),
+        ("1.5s", "1500ms", 1.5),
+        ("250us", "250us", 0.00025),
+        (0, "0s", 0),
+    ],
+)
+def test_durations(value: str | float, text: str, seconds: float) -> None:
+    duration = Duration(value)
+    assert (duration, duration.seconds) == (text, seconds)
+
+
+@pytest.mark.parametrize("value", [-1, "-1s", "soon", "", "0.5us", "10 parsecs", "9000h", False, None, float("inf")])
+def test_no_durations(value: str | float) -> None:
+    with pytest.raises(ValueError, match="expected a duration"):
+        Duration(value)
+
+
+@given(st.integers(0, MAX_DURATION_US))
+def test_every_duration_has_one_text_that_reads_back(span_us: int) -> None:
+    duration = Duration(f"{span_us}us")
+    assert duration.us == span_us
+    assert Duration(str(duration)) == duration
+
+
+def test_port_ranges() -> None:
+    ports = PortRange("32768-61000")
+    assert (ports.first, ports.last, ports.width) == (32_768, 61_000, 28_233)
+    assert PortRange("00080-80") == "80-80"
+
+
+@pytest.mark.parametrize("value", ["80", "0-80", "90-80", "1-65536", "a-b", "1 - 2", 80, None])
+def test_no_port_ranges(value: object) -> None:
+    with pytest.raises(ValueError, match="expected a range of ports low-high within 1-65535"):
+        PortRange(value)
