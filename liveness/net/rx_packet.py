@@ -31,7 +31,10 @@ class PacketRxRing:
     """
 
     def __init__(self, interface: str, program: Program, ring_mib: int = 64, retire_ms: int = RETIRE_MS) -> None:
-        """Open a ring of `ring_mib` blocks of 1 MiB that takes the packets `program` accepts."""
+        """Open a ring of `ring_mib` blocks of 1 MiB that takes the packets `program` accepts.
+
+        With a single block everything is dropped from the moment it is handed over until it is released.
+        """
         self.interface = interface
         self._current = 0
         self._statistics = RxStatistics(0, 0, 0)

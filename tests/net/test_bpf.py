@@ -147,7 +147,7 @@ def test_the_kernel_agrees() -> None:
     accepted = ["tcp in range", "udp with IP options", "echo reply", "unreachable", "second fragment"]
     accepted += ["tagged once", "tagged twice"]
     with cable() as peer:
-        rx = PacketRxRing("v0", reply_filter([0x0A090001], FIRST, LAST, ICMP_TYPES), ring_mib=1)
+        rx = PacketRxRing("v0", reply_filter([0x0A090001], FIRST, LAST, ICMP_TYPES), ring_mib=4)
 
         def send() -> None:
             with open_packet_socket() as sender:

@@ -43,7 +43,7 @@ def test_a_block_too_short_is_an_error() -> None:
 def test_blocks_are_laid_out_as_the_kernel_does() -> None:
     frames = [HEADER + bytes([n]) * (46 + n) for n in range(5)]
     with cable() as peer:
-        rx = PacketRxRing("v0", ethertype_filter(TEST_ETHERTYPE), ring_mib=1, retire_ms=200)
+        rx = PacketRxRing("v0", ethertype_filter(TEST_ETHERTYPE), ring_mib=4, retire_ms=200)
 
         def send() -> None:
             with open_packet_socket() as sender:

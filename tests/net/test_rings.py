@@ -121,7 +121,7 @@ def test_a_finished_slot_may_be_rewritten_while_its_packet_waits_elsewhere() -> 
             Path("/proc/sys/net/ipv4/neigh/w0/retrans_time_ms").write_text("100")
 
         peer.run(route_to_nobody)
-        rx = PacketRxRing("v0", reply_filter([0x0A090001], 1, 65535, (3,)), ring_mib=1)
+        rx = PacketRxRing("v0", reply_filter([0x0A090001], 1, 65535, (3,)), ring_mib=4)
         tx = PacketTxRing("v0", longest_frame=120, minimum_slots=256)
         packet = IP(src="10.9.0.1", dst="10.8.0.2", id=7) / UDP(sport=1000, dport=2000) / (b"as it was sent" * 4)
         frame = bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / packet)
@@ -206,7 +206,7 @@ def test_a_frame_longer_than_the_mtu_is_reported() -> None:
 def test_an_interface_lost_in_mid_run_is_named(command: str) -> None:
     with cable():
         tx = PacketTxRing("v0", longest_frame=100, minimum_slots=64)
-        rx = PacketRxRing("v0", ethertype_filter(TEST_ETHERTYPE), ring_mib=1)
+        rx = PacketRxRing("v0", ethertype_filter(TEST_ETHERTYPE), ring_mib=4)
         with IPRoute() as netlink:
             index = netlink.link_lookup(ifname="v0")[0]
             if command == "down":
@@ -254,7 +254,7 @@ def test_the_receive_ring_filters_and_counts_drops() -> None:
 @in_private_network
 def test_our_own_frames_do_not_come_back() -> None:
     with cable():
-        rx = PacketRxRing("v0", ethertype_filter(TEST_ETHERTYPE), ring_mib=1)
+        rx = PacketRxRing("v0", ethertype_filter(TEST_ETHERTYPE), ring_mib=4)
         with open_packet_socket() as sender:
             sender.bind(("v0", 0))
             sender.send(HEADER + bytes(50))
@@ -269,7 +269,7 @@ def test_unknown_interfaces_are_named_with_those_that_exist() -> None:
     with pytest.raises(UsageError, match="no interface 'eth7' here: name one of lo"):
         PacketTxRing("eth7", longest_frame=100)
     with pytest.raises(UsageError, match="no interface 'eth7' here: name one of lo"):
-        PacketRxRing("eth7", ethertype_filter(TEST_ETHERTYPE), ring_mib=1)
+        PacketRxRing("eth7", ethertype_filter(TEST_ETHERTYPE), ring_mib=4)
 
 
 @pytest.mark.lab

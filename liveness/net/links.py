@@ -1,0 +1,107 @@
+"""Owns the interfaces of this network namespace: what they are, what they have counted, and a lab's marker."""
+
+from dataclasses import dataclass
+
+from pyroute2 import IPRoute
+
+from liveness.errors import UsageError
+from liveness.net.sockets import interface_names
+
+LAB_MARKER = "liveness-lab"
+"""A link of this name tells that the network namespace belongs to a lab. Its kind does not matter."""
+
+ARPHRD_ETHER = 1
+IFF_UP = 0x1
+IFF_LOWER_UP = 0x10000
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One interface."""
+
+    name: str
+    index: int
+    mtu: int
+    mac: bytes
+    up: bool
+    carrier: bool
+    ethernet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceCounters:
+    """What an interface has counted since it was made, its driver's and its card's losses apart."""
+
+    rx_packets: int
+    tx_packets: int
+    rx_dropped: int
+    """Received and dropped on this host, for want of memory or of a receiver."""
+    tx_dropped: int
+    rx_errors: int
+    tx_errors: int
+    rx_missed: int
+    """Lost in the card, before the host saw them."""
+
+
+def find_link(name: str) -> Link:
+    """Return the interface of that name; UsageError with those that exist if there is none."""
+    return _link(_message(name))
+
+
+def link_of_index(index: int) -> Link:
+    """Return the interface of that index; KeyError if there is none."""
+    with IPRoute() as netlink:
+        for message in netlink.get_links():
+            if message["index"] == index:
+                return _link(message)
+    raise KeyError(index)
+
+
+def usable(link: Link) -> Link:
+    """Return `link` if it can send frames: it is Ethernet, up and connected; UsageError with the remedy if not."""
+    if not link.ethernet:
+        raise UsageError(f"interface {link.name} is not Ethernet: set network.interface to one that is")
+    if not link.up:
+        raise UsageError(f"interface {link.name} is down: bring it up (ip link set {link.name} up)")
+    if not link.carrier:
+        raise UsageError(f"interface {link.name} has no carrier: connect it, or set network.interface to another")
+    return link
+
+
+def interface_counters(name: str) -> InterfaceCounters:
+    """Return the counters of an interface, over netlink: /sys shows the namespace it was mounted in, not this one."""
+    counted = _message(name).get_attr("IFLA_STATS64")
+    return InterfaceCounters(
+        rx_packets=counted["rx_packets"],
+        tx_packets=counted["tx_packets"],
+        rx_dropped=counted["rx_dropped"],
+        tx_dropped=counted["tx_dropped"],
+        rx_errors=counted["rx_errors"],
+        tx_errors=counted["tx_errors"],
+        rx_missed=counted["rx_missed_errors"],
+    )
+
+
+def in_lab() -> bool:
+    """Say whether this network namespace holds the lab's marker."""
+    return LAB_MARKER in interface_names()
+
+
+def _message(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - pyroute2 gives its messages no public type
+    with IPRoute() as netlink:
+        for message in netlink.get_links():
+            if message.get_attr("IFLA_IFNAME") == name:
+                return message
+    raise UsageError(f"no interface {name!r} here: name one of {', '.join(interface_names())}")
+
+
+def _link(message) -> Link:  # type: ignore[no-untyped-def]  # noqa: ANN001 - as above
+    return Link(
+        name=message.get_attr("IFLA_IFNAME"),
+        index=message["index"],
+        mtu=message.get_attr("IFLA_MTU"),
+        mac=bytes.fromhex((message.get_attr("IFLA_ADDRESS") or "").replace(":", "")),
+        up=bool(message["flags"] & IFF_UP),
+        carrier=bool(message["flags"] & IFF_LOWER_UP),
+        ethernet=message["ifi_type"] == ARPHRD_ETHER,
+    )
