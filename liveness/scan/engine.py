@@ -7,16 +7,7 @@ from liveness.kernel import kernel
 from liveness.probes.fill import fill_frame, put_template
 from liveness.probes.kit import Kit
 from liveness.scan.answered import has_answered
-from liveness.space.schedule import (
-    ACTIVE,
-    DUE,
-    FINISHED,
-    LANE,
-    Walk,
-    begin_tick,
-    lane_due,
-    lane_target,
-)
+from liveness.space.schedule import ACTIVE, DUE, FINISHED, LANE, Walk, begin_tick, lane_due, lane_target
 
 
 @kernel
@@ -25,6 +16,7 @@ def fill_batch(
     kit: Kit,
     frames: NDArray[np.uint16],
     held: NDArray[np.int64],
+    attempts: NDArray[np.int64],
     lengths: NDArray[np.uint16],
     first_slot: int,
     count: int,
@@ -35,8 +27,8 @@ def fill_batch(
 ) -> int:
     """Fill up to `count` frames from `first_slot` on, but none that is due after `until`; return how many were filled.
 
-    `frames` is (slots, words), `held` the probe whose template each slot holds (-1 none), `lengths` each slot's frame length
-    in bytes. `until` is virtual time as in the schedule. `answered` is the table of answered probes, empty if repeats are sent
+    `frames` is (slots, words), `held` the probe whose template each slot holds (-1 none), `attempts` the attempt it was last
+    filled for, `lengths` its frame's length in bytes. `until` is virtual time as in the schedule. `answered` is the table of answered probes, empty if repeats are sent
     regardless. `sent` counts the frames filled, (probes, attempts).
     """
     state = walk.state
@@ -61,6 +53,7 @@ def fill_batch(
             put_template(frames[slot], kit, probe)
             held[slot] = probe
             lengths[slot] = kit.lengths[probe]
+        attempts[slot] = attempt
         fill_frame(frames[slot], kit, probe, attempt, target, now_ns)
         sent[probe, attempt] += 1
         filled += 1

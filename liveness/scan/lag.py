@@ -1,0 +1,47 @@
+"""The lag record: when each lane passed every millionth target, and how far apart the probes to one target were."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.scan.plan import MARK_EVERY, Plan
+from liveness.scan.shared import Shared
+from liveness.store.manifest import Lag, LanePassing
+
+PERCENTILE: Final = 80
+"""The paper tells the lag that 80 % of targets stay below (Bano et al. 2018, section 3)."""
+
+
+def _passed_s(marks: NDArray[np.int64], started_ns: int) -> NDArray[np.float64]:
+    """Return (lanes, marks) seconds since the start, NaN where not passed; with several senders the last one's time."""
+    passed = (marks.max(axis=0) - started_ns) / 1e9
+    return np.where(marks.min(axis=0) == 0, np.nan, passed)
+
+
+def lag_record(plan: Plan, shared: Shared, started_ns: int) -> Lag:
+    """Return the record of all blocks, and the largest and the 80th percentile lag between first attempts at one mark."""
+    lanes: list[LanePassing] = []
+    spreads: list[NDArray[np.float64]] = []
+    for block, marks in zip(plan.blocks, shared.marks, strict=True):
+        passed = _passed_s(marks, started_ns)
+        first_attempts = passed[: len(plan.probes)]
+        known = ~np.isnan(first_attempts).any(axis=0)
+        spreads.append(np.ptp(first_attempts[:, known], axis=0))
+        for lane, times in enumerate(passed):
+            attempt, probe = divmod(lane, len(plan.probes))
+            lanes.append(
+                LanePassing(
+                    block=block.name,
+                    probe=plan.probes[probe].name,
+                    attempt=attempt,
+                    passed_s=[None if np.isnan(at) else round(float(at), 6) for at in times],
+                )
+            )
+    spread = np.concatenate(spreads)
+    return Lag(
+        every_targets=MARK_EVERY,
+        lanes=lanes,
+        max_s=round(float(spread.max()), 6) if len(spread) else None,
+        p80_s=round(float(np.percentile(spread, PERCENTILE)), 6) if len(spread) else None,
+    )

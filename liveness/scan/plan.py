@@ -1,0 +1,185 @@
+"""The plan of a run: everything decided before the first packet, from the config and its resolved targets."""
+
+import math
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.config.model import Config
+from liveness.errors import UsageError
+from liveness.probes.kit import CookieParameters
+from liveness.probes.probe import Probe
+from liveness.probes.registry import probes_of_run
+from liveness.space.intervals import Intervals
+from liveness.space.permutation import Permutation, prime_above
+from liveness.space.schedule import marks_for
+from liveness.space.targets import Targets
+
+MARK_EVERY: Final = 1_000_000
+"""Targets between two entries of the lag record (Bano et al. 2018, section 3)."""
+MAX_BLOCKS: Final = 65_536
+"""Every block drains and cools down; more of them than this say that a short prefix was meant."""
+CONTROL_PORTS: Final = range(49_152, 65_536)
+"""The dynamic ports (RFC 6335), where no service is expected."""
+KEY_BYTES: Final = 16
+
+
+def new_key() -> bytes:
+    """Return a cookie key nobody can guess."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def new_control_port(config: Config) -> int | None:
+    """Return the run's random high port for the tarpit control, or None where the config switches it off."""
+    if not config.control:
+        return None
+    probed = {f"tcp/{port}" for port in CONTROL_PORTS} & set(config.probes)
+    return secrets.choice([port for port in CONTROL_PORTS if f"tcp/{port}" not in probed])
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPlan:
+    """One block: its intervals, and how many of its targets, first in its permutation, are probed."""
+
+    name: str
+    intervals: Intervals
+    targets: int
+    seed: int
+
+    @property
+    def permutation(self) -> Permutation:
+        """The walk over the block's addresses; made anew each time, since millions of blocks may be planned."""
+        return Permutation.of_block(self.intervals.count, self.seed, self.name)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run before it begins. Rates are packets a second of one probe."""
+
+    config: Config
+    targets: Targets
+    control_port: int | None
+    key: bytes
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run as planned."""
+        if len(self.targets.blocks(self.config.block_prefix)) > MAX_BLOCKS:
+            blocks = len(self.targets.blocks(self.config.block_prefix))
+            raise UsageError(f"block_prefix: {self.config.block_prefix}: makes {blocks:,} blocks, at most {MAX_BLOCKS:,}: take a shorter prefix")
+
+    @cached_property
+    def probes(self) -> tuple[Probe, ...]:
+        """The probes in the order of the config, the control last."""
+        return probes_of_run(self.config.probes, self.control_port)
+
+    @cached_property
+    def blocks(self) -> tuple[BlockPlan, ...]:
+        """The blocks that have a target to probe, in ascending order."""
+        return tuple(self._plan_blocks())
+
+    def _plan_blocks(self) -> Iterator[BlockPlan]:
+        prefix = self.config.block_prefix
+        quotas = self.targets.limit(self.config.limits.max_targets, prefix)
+        for block, quota in zip(self.targets.blocks(prefix), quotas.tolist(), strict=True):
+            if quota:
+                yield BlockPlan(block.name, block.intervals, quota, self.config.seed)
+
+    @cached_property
+    def target_count(self) -> int:
+        """Addresses that will be probed."""
+        return sum(block.targets for block in self.blocks)
+
+    @property
+    def intervals(self) -> Intervals:
+        """What replies may be about: every allowed and unblocked address."""
+        return self.targets.intervals
+
+    @property
+    def attempts(self) -> int:
+        """How often each probe is sent to each target."""
+        return self.config.retransmit.attempts
+
+    @property
+    def queue(self) -> int:
+        """Targets between a probe and its repeat."""
+        return self.config.retransmit.queue
+
+    @property
+    def only_unanswered(self) -> bool:
+        """Whether a probe that was answered is not repeated."""
+        return self.config.retransmit.only_unanswered and self.attempts > 1
+
+    @property
+    def senders(self) -> int:
+        """How many processes send."""
+        return self.config.sender_count
+
+    @property
+    def rate_pps(self) -> float:
+        """Packets a second of each probe, originals and repeats together, all senders together."""
+        return self.config.rate_pps
+
+    @property
+    def cooldown_s(self) -> float:
+        """How long late replies are awaited at the end of each block."""
+        return self.config.cooldown_s
+
+    @property
+    def cookie(self) -> CookieParameters:
+        """What the cookie depends on."""
+        ports = self.config.network.source_ports
+        return CookieParameters(self.key, ports.first, ports.last, self.attempts)
+
+    def marks(self, block: BlockPlan) -> int:
+        """Marks that a lane of one sender can pass in a block."""
+        return marks_for(self.targets_of_sender(block), self.mark_every_of_sender)
+
+    @property
+    def mark_every_of_sender(self) -> int:
+        """Targets between two marks of one sender's lanes."""
+        return -(-MARK_EVERY // self.senders)
+
+    def targets_of_sender(self, block: BlockPlan) -> int:
+        """Most targets that one sender can have in a block."""
+        return min(block.targets, -(-(block.targets + self._skipped(block)) // self.senders))
+
+    def _skipped(self, block: BlockPlan) -> int:
+        """Group elements of the block's walk that are no target; a sender may happen to have none of them."""
+        return prime_above(block.intervals.count) - 1 - block.intervals.count
+
+    @property
+    def queue_of_sender(self) -> int:
+        """Targets of one sender between a probe and its repeat."""
+        return -(-self.queue // self.senders)
+
+    def spacing_of_sender(self, block: BlockPlan) -> int:
+        """Targets of one sender between two probes to one address.
+
+        Where originals and repeats overlap the schedule draws rate / attempts targets a second, where the block is shorter than
+        the queue (so that they follow each other) rate.
+        """
+        overlap = self.attempts if self.targets_of_sender(block) > self.queue_of_sender else 1
+        return math.ceil(self.config.probe_spacing_s * self.rate_pps / overlap / self.senders)
+
+    def duration_s(self) -> float:
+        """Return how long the run takes at its rate: every block's ticks, each as long as its busiest probe, and cooldown."""
+        total_s = 0.0
+        for block in self.blocks:
+            targets = self.targets_of_sender(block)
+            spacing_lag = (len(self.probes) - 1) * self.spacing_of_sender(block)
+            repeat_lag = min(self.queue_of_sender, targets + spacing_lag)
+            probes_sent = self.attempts * targets + (self.attempts - 1) * max(0, repeat_lag - targets)
+            total_s += (probes_sent + spacing_lag) / (self.rate_pps / self.senders) + self.cooldown_s
+        return total_s
+
+    def first_addresses(self, count: int) -> NDArray[np.uint32]:
+        """Return the first targets in the order of the run, at most `count` and at most one block's."""
+        block = self.blocks[0]
+        wanted = min(count, block.targets)
+        indices = block.permutation.shard(0, 1, wanted).indices()
+        return block.intervals.address_at(indices)

@@ -1,0 +1,74 @@
+"""Child processes of a scan: forked, deaf to the terminal's signals, gone when the supervisor is, their errors brought back."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Generic, TypeVar
+
+from liveness.errors import LivenessError
+from liveness.net.child import die_with_parent
+
+R = TypeVar("R")
+
+_FORK = multiprocessing.get_context("fork")  # rings and shared memory are opened before, and inherited
+
+
+def _child_main(function: Callable[[], R], answer: Connection, parent: int) -> None:
+    die_with_parent(parent)
+    # Ctrl-C reaches the whole process group: only the supervisor may act on it, or sets would be lost half-way.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        answer.send((function(), None))
+    except LivenessError as error:
+        answer.send((None, str(error)))
+
+
+class Child(Generic[R]):
+    """A forked child that runs one function and returns its result."""
+
+    def __init__(self, name: str, function: Callable[[], R]) -> None:
+        self.name = name
+        self._answer, writer = _FORK.Pipe(duplex=False)
+        self._process = _FORK.Process(target=_child_main, args=(function, writer, os.getpid()), name=name, daemon=True)
+        self._process.start()
+        writer.close()
+        self._result: R | None = None
+        self._problem: str | None = None
+        self._answered = False
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid or 0
+
+    def ended(self) -> bool:
+        """Return whether the child has ended; its answer is read as soon as it is there."""
+        if not self._answered and self._answer.poll():
+            try:
+                self._result, self._problem = self._answer.recv()
+                self._answered = True
+            except EOFError:  # it died without an answer
+                pass
+        return self._answered or not self._process.is_alive()
+
+    def problem(self) -> str | None:
+        """Return what went wrong in a child that has ended, or None."""
+        self._process.join()
+        if self._answered:
+            return self._problem
+        code = self._process.exitcode or 0
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return f"{self.name} process {how}"
+
+    def result(self) -> R | None:
+        """Return the result of a child that has ended, None if it failed."""
+        self._process.join()
+        return self._result
+
+    def kill(self) -> None:
+        """End the child at once."""
+        self._process.kill()
+        self._process.join()

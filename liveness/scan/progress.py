@@ -1,0 +1,62 @@
+"""Progress: a snapshot of a running scan, read from shared memory, for whoever shows it."""
+
+import time
+from dataclasses import dataclass
+
+from liveness.scan.plan import Plan
+from liveness.scan.shared import Shared
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeProgress:
+    """One probe so far: frames sent, frames planned, replies accepted (duplicates included)."""
+
+    name: str
+    sent: int
+    planned: int
+    replies: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A scan so far."""
+
+    elapsed_s: float
+    probes: tuple[ProbeProgress, ...]
+    blocks_drained: int
+    blocks: int
+    packets: int
+    rejected: int
+    kernel_drops: int
+    sending: bool
+    """False once the last sender has ended."""
+
+    @property
+    def sent(self) -> int:
+        """Frames sent for all probes."""
+        return sum(probe.sent for probe in self.probes)
+
+    @property
+    def planned(self) -> int:
+        """Frames planned for all probes."""
+        return sum(probe.planned for probe in self.probes)
+
+
+def observe(plan: Plan, shared: Shared, started_ns: int, *, sending: bool) -> Progress:
+    """Return a snapshot of a scan that began at `started_ns` since the epoch."""
+    sent = shared.sent.sum(axis=(0, 2))
+    planned = plan.target_count * plan.attempts
+    packets, _, rejected, drops = shared.received.tolist()
+    return Progress(
+        elapsed_s=(time.time_ns() - started_ns) / 1e9,
+        probes=tuple(
+            ProbeProgress(probe.name, int(sent[index]), planned, int(shared.accepted[index]))
+            for index, probe in enumerate(plan.probes)
+        ),
+        blocks_drained=shared.blocks_drained(),
+        blocks=len(plan.blocks),
+        packets=packets,
+        rejected=rejected,
+        kernel_drops=drops,
+        sending=sending,
+    )

@@ -1,0 +1,123 @@
+"""The record of a run: its manifest, from what was planned and what came of it."""
+
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from liveness.config.model import to_document
+from liveness.net.links import InterfaceCounters
+from liveness.net.routes import Path
+from liveness.scan.lag import lag_record
+from liveness.scan.plan import BlockPlan, Plan
+from liveness.scan.shared import Shared
+from liveness.scan.supervisor import Outcome
+from liveness.space.addresses import format_address
+from liveness.store.manifest import BlockStatus, Manifest, ProbeCounts, Receive, Transmit
+from liveness.store.rundir import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What names a run and where it stood: its directory, the path its packets took, the addresses they came from."""
+
+    directory: RunDirectory
+    path: Path
+    sources: tuple[int, ...]
+    started_ns: int
+
+
+def _utc(time_ns: int) -> str:
+    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def running_manifest(plan: Plan, identity: Identity) -> Manifest:
+    """Return the manifest of a run that has just begun."""
+    return Manifest(
+        name=plan.config.name,
+        run_id=identity.directory.path.name,
+        status="running",
+        seed=plan.config.seed,
+        config=to_document(plan.config),
+        started=_utc(identity.started_ns),
+        targets=plan.target_count,
+        probes={probe.name: ProbeCounts(sent=[0] * plan.attempts) for probe in plan.probes},
+        sets=[],
+        control_port=plan.control_port,
+        blocks=[BlockStatus(block=block.name, targets=block.targets, status="pending") for block in plan.blocks],
+        host=platform.node(),
+        kernel=platform.release(),
+        interface=identity.path.interface,
+        source_addresses=[format_address(address) for address in identity.sources],
+        senders=plan.senders,
+    )
+
+
+def _block_status(plan: Plan, shared: Shared, number: int, block: BlockPlan) -> BlockStatus:
+    drained = shared.blocks_drained()
+    begun = bool(shared.marks[number].any())
+    status = "done" if number < drained else "partial" if begun else "pending"
+    return BlockStatus(block=block.name, targets=block.targets, status=status)
+
+
+def loss_warnings(outcome: Outcome, nic_drops: int) -> list[str]:
+    """Return one line for each way in which a run lost packets that it knows of."""
+    warnings = []
+    received = outcome.received
+    if received is not None and received.kernel_drops:
+        warnings.append(f"the kernel dropped {received.kernel_drops:,} packets because the receive ring was full: raise receive.ring_mib or lower the rate")
+    if nic_drops:
+        warnings.append(f"the interface dropped {nic_drops:,} received packets: lower the rate or raise its ring (ethtool -G)")
+    errors = int(outcome.shared.send_errors.sum())
+    if errors:
+        warnings.append(f"{errors:,} probes were handed to the kernel and never left")
+    return warnings
+
+
+def final_manifest(
+    plan: Plan, identity: Identity, outcome: Outcome, before: InterfaceCounters, after: InterfaceCounters
+) -> Manifest:
+    """Return the manifest of a run that has ended; `before` and `after` are its interface's counters."""
+    shared, received, interruption = outcome.shared, outcome.received, outcome.interruption
+    nic_drops = max(0, after.rx_dropped - before.rx_dropped)
+    sent = shared.sent.sum(axis=0)
+    errors = shared.send_errors.sum(axis=0)
+    attempts = received.attempts if received else {}
+    return Manifest(
+        name=plan.config.name,
+        run_id=identity.directory.path.name,
+        status="complete" if interruption.reason is None else "partial",
+        reason=interruption.reason,
+        seed=plan.config.seed,
+        config=to_document(plan.config),
+        started=_utc(identity.started_ns),
+        finished=_utc(outcome.finished_ns),
+        targets=plan.target_count,
+        probes={
+            probe.name: ProbeCounts(sent=sent[index].tolist(), send_errors=int(errors[index]))
+            for index, probe in enumerate(plan.probes)
+        },
+        sets=received.sets if received else [],
+        messages=received.messages if received else {},
+        weak=received.weak if received else {},
+        control_port=plan.control_port,
+        attempts=attempts,
+        recovered_by_retransmit={
+            probe: sum(count for digits, count in patterns.items() if digits.startswith("0"))
+            for probe, patterns in attempts.items()
+        },
+        rejected=received.rejected if received else {},
+        receive=Receive(
+            packets=received.packets if received else 0,
+            kernel_drops=received.kernel_drops if received else 0,
+            nic_drops=nic_drops,
+        ),
+        transmit=Transmit(frames=int(shared.completed.sum()), errors=int(errors.sum())),
+        loss_warnings=loss_warnings(outcome, nic_drops),
+        lag=lag_record(plan, shared, outcome.started_ns),
+        blocks=[_block_status(plan, shared, number, block) for number, block in enumerate(plan.blocks)],
+        host=platform.node(),
+        kernel=platform.release(),
+        interface=identity.path.interface,
+        source_addresses=[format_address(address) for address in identity.sources],
+        senders=plan.senders,
+    )

@@ -1,0 +1,164 @@
+"""The sender process: walks its share of every block, fills frames in its ring and keeps to the rate."""
+
+import time
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import LivenessError
+from liveness.net.ring import TxRing
+from liveness.probes.kit import Kit
+from liveness.scan.engine import fill_batch
+from liveness.scan.pacing import Pacer
+from liveness.scan.plan import BlockPlan, Plan
+from liveness.scan.shared import Shared
+from liveness.space.schedule import FINISHED, Walk, begin_walk, lane_due, plan_lanes
+
+BATCH: Final = 512
+"""Frames a kick: the best of 64 to 4,096 when measured into a sink."""
+FLUSH_TIMEOUT_S: Final = 10.0
+POLL_S: Final = 0.02
+
+
+class Sender:
+    """Sender `index` of a run; `run` is its whole life."""
+
+    def __init__(self, plan: Plan, kit: Kit, ring: TxRing, shared: Shared, index: int) -> None:
+        self.plan = plan
+        self.kit = kit
+        self.ring = ring
+        self.shared = shared
+        self.index = index
+        self.frames: NDArray[np.uint16] = ring.frames.view(np.uint16)
+        self.held: NDArray[np.int64] = np.full(len(ring.frames), -1, np.int64)
+        self.attempts: NDArray[np.int64] = np.zeros(len(ring.frames), np.int64)
+        self.lengths: NDArray[np.uint16] = np.zeros(len(ring.frames), np.uint16)
+
+    def run(self) -> None:
+        """Send every block; return when the last one's cooldown is over, or soon after the stop flag is set.
+
+        LivenessError if the interface fails; frames that never left are then counted as errors and not as sent.
+        """
+        try:
+            for number, block in enumerate(self.plan.blocks):
+                self._send_block(self._begin(number, block))
+                self._drain()
+                if self.shared.stopping():
+                    return
+                self.shared.drained[self.index] = number + 1
+                if not self._wait_for_others(number + 1) or not self._cool_down():
+                    return
+        except LivenessError:
+            self._take_back_unsent()
+            raise
+        finally:
+            self.ring.close()
+
+    def _begin(self, number: int, block: BlockPlan) -> Walk:
+        plan = self.plan
+        shard = block.permutation.shard(self.index, plan.senders, block.targets)
+        lanes = plan_lanes(
+            len(plan.probes), plan.attempts, plan.queue_of_sender, plan.spacing_of_sender(block), plan.targets_of_sender(block)
+        )
+        return begin_walk(
+            shard,
+            lanes,
+            block.intervals.first,
+            block.intervals.cumulative,
+            self.shared.marks[number][self.index],
+            plan.mark_every_of_sender,
+            time.time_ns(),
+        )
+
+    def _send_block(self, walk: Walk) -> None:
+        pacer = Pacer.start(self.plan.rate_pps / self.plan.senders, len(walk.lane_lags))
+        while not self.shared.stopping() and not walk.state[FINISHED]:
+            first, free = self.ring.reserve(BATCH)
+            if free == 0:
+                self.ring.kick()
+                self.ring.wait(POLL_S)
+                continue
+            until = pacer.until(int(lane_due(walk)))
+            filled = fill_batch(
+                walk,
+                self.kit,
+                self.frames,
+                self.held,
+                self.attempts,
+                self.lengths,
+                first,
+                free,
+                until,
+                time.time_ns(),
+                self.shared.answered,
+                self.shared.sent[self.index],
+            )
+            self.ring.commit(filled, self.lengths)
+            if filled:
+                self.ring.kick()
+                self.shared.completed[self.index] = self.ring.completed
+            if filled < free and not walk.state[FINISHED]:
+                pacer.sleep(int(lane_due(walk)))
+
+    def _drain(self) -> None:
+        """Wait until the ring is empty, so that what was counted as sent has left."""
+        left = self.ring.flush(FLUSH_TIMEOUT_S)
+        self.shared.completed[self.index] = self.ring.completed
+        if left:
+            raise LivenessError(f"{left} frames did not leave within {FLUSH_TIMEOUT_S:.0f} s: the interface is stuck")
+
+    def _take_back_unsent(self) -> None:
+        """Correct the counters for frames that were handed over and never left."""
+        self.shared.completed[self.index] = self.ring.completed
+        for slot in self.ring.unsent():
+            self.shared.sent[self.index, self.held[slot], self.attempts[slot]] -= 1
+            self.shared.send_errors[self.index, self.held[slot]] += 1
+
+    def _wait_for_others(self, blocks: int) -> bool:
+        """Wait until every sender has drained so many blocks; return False when told to stop."""
+        while self.shared.blocks_drained() < blocks:
+            if self.shared.stopping():
+                return False
+            time.sleep(POLL_S)
+        return True
+
+    def _cool_down(self) -> bool:
+        """Wait for late replies; return False when told to stop."""
+        until = time.monotonic() + self.plan.cooldown_s
+        while time.monotonic() < until:
+            if self.shared.stopping():
+                return False
+            time.sleep(min(POLL_S, max(0.0, until - time.monotonic())))
+        return True
+
+
+def _strided_frames(slots: int, kit: Kit) -> NDArray[np.uint16]:
+    """Return frames laid out as a ring's are, with a gap between rows: kernels are compiled for a layout."""
+    frames: NDArray[np.uint16] = np.zeros((slots, kit.templates.shape[1] + 8), np.uint16)
+    return frames[:, :-8]
+
+
+def warm_up(plan: Plan, kit: Kit) -> None:
+    """Compile the kernels of sending, or load them from their cache, by filling one batch that goes nowhere."""
+    block = plan.blocks[0]
+    shard = block.permutation.shard(0, 1, 1)
+    lanes = plan_lanes(len(plan.probes), plan.attempts, 0, 0, 1)
+    marks = np.zeros((len(lanes), plan.marks(block)), np.int64)
+    walk = begin_walk(shard, lanes, block.intervals.first, block.intervals.cumulative, marks, 1, 0)
+    slots = len(lanes)
+    fill_batch(
+        walk,
+        kit,
+        _strided_frames(slots, kit),
+        np.full(slots, -1, np.int64),
+        np.zeros(slots, np.int64),
+        np.zeros(slots, np.uint16),
+        0,
+        slots,
+        2**62,
+        0,
+        np.zeros(0, np.uint32),
+        np.zeros((len(plan.probes), plan.attempts), np.int64),
+    )
+    lane_due(walk)

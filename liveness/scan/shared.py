@@ -1,0 +1,62 @@
+"""Memory shared by supervisor, senders and receiver: counters, flags and the lag record. Each number has one writer."""
+
+import mmap
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.scan.answered import entries_for
+from liveness.scan.plan import Plan
+from liveness.types import Rejection
+
+NEVER: Final = 2**62
+
+
+def shared_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: ANN401 - whatever numpy takes as a dtype
+    """Return an array of zeros in anonymous memory that forked children share; pages never touched cost nothing."""
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if size == 0:
+        return np.zeros(shape, dtype)
+    return np.frombuffer(mmap.mmap(-1, size), dtype).reshape(shape)
+
+
+class Shared:
+    """What the processes of a scan tell each other."""
+
+    def __init__(self, plan: Plan) -> None:
+        senders, lanes = plan.senders, len(plan.probes) * plan.attempts
+        self.stop: NDArray[np.int64] = shared_zeros((1,), np.int64)
+        """1: senders shall stop. Written by the supervisor."""
+        self.finish: NDArray[np.int64] = shared_zeros((1,), np.int64)
+        """1: no more replies are awaited; the receiver shall write its sets. Written by the supervisor."""
+        self.ready: NDArray[np.int64] = shared_zeros((1,), np.int64)
+        """1: the receiver has compiled its kernels and listens. Written by the receiver."""
+        self.sent: NDArray[np.int64] = shared_zeros((senders, len(plan.probes), plan.attempts), np.int64)
+        """Frames filled and handed over, for each sender, probe and attempt."""
+        self.completed: NDArray[np.int64] = shared_zeros((senders,), np.int64)
+        """Frames that the kernel reported as sent."""
+        self.send_errors: NDArray[np.int64] = shared_zeros((senders, len(plan.probes)), np.int64)
+        """Frames that were handed over and never left: refused, or in the ring when the interface failed."""
+        self.drained: NDArray[np.int64] = shared_zeros((senders,), np.int64)
+        """Blocks whose lanes a sender has drained."""
+        self.received: NDArray[np.int64] = shared_zeros((4,), np.int64)
+        """Packets, accepted replies, rejected packets, kernel drops: written by the receiver as it goes."""
+        self.accepted: NDArray[np.int64] = shared_zeros((len(plan.probes),), np.int64)
+        """Accepted replies a probe."""
+        self.answered: NDArray[np.uint32] = (
+            shared_zeros((entries_for(plan.queue),), np.uint32) if plan.only_unanswered else np.zeros(0, np.uint32)
+        )
+        """The table of answered probes, empty unless only unanswered ones are repeated."""
+        self.marks: list[NDArray[np.int64]] = [
+            shared_zeros((senders, lanes, plan.marks(block)), np.int64) for block in plan.blocks
+        ]
+        """A block at a time: when each sender's lanes passed each mark, ns since the epoch, 0 not yet."""
+
+    def stopping(self) -> bool:
+        """Return whether senders shall stop."""
+        return bool(self.stop[0])
+
+    def blocks_drained(self) -> int:
+        """Return how many blocks all senders have drained."""
+        return int(self.drained.min())

@@ -1,0 +1,136 @@
+"""The supervisor: starts receiver and senders, watches them, stops them, and writes the manifest."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Final
+
+from liveness.net.ring import RxRing, TxRing
+from liveness.probes.kit import Kit
+from liveness.scan.plan import Plan
+from liveness.scan.process import Child
+from liveness.scan.progress import Progress, observe
+from liveness.scan.receiver import Received, Receiver
+from liveness.scan.sender import Sender
+from liveness.scan.shared import Shared
+from liveness.store.rundir import RunDirectory
+
+WATCH_EVERY_S: Final = 0.1
+SENDER_GRACE_S: Final = 15.0
+"""A sender that was told to stop empties its ring first; after this long it is killed."""
+
+
+@dataclass(slots=True)
+class Interruption:
+    """Why a scan ended early: a signal, a limit, or something that failed. `reason` is None as long as it did not."""
+
+    reason: str | None = None
+    signal_number: int | None = None
+    failed: bool = False
+
+    def by(self, reason: str, *, failed: bool = False) -> None:
+        """Note a reason; the first one stays."""
+        if self.reason is None:
+            self.reason, self.failed = reason, failed
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a scan ended: what was received (None if the receiver died), the shared counters, and why it ended early."""
+
+    received: Received | None
+    shared: Shared
+    interruption: Interruption
+    started_ns: int
+    finished_ns: int
+
+
+@contextmanager
+def _signals_noted(interruption: Interruption) -> Iterator[None]:
+    """Note SIGINT and SIGTERM instead of dying from them."""
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        interruption.signal_number = interruption.signal_number or number
+        interruption.by(f"interrupted by {signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """One scan: processes over rings that are open already."""
+
+    plan: Plan
+    kit: Kit
+    tx_rings: Sequence[TxRing]
+    rx_ring: RxRing
+    directory: RunDirectory
+    on_progress: Callable[[Progress], None]
+    interruption: Interruption = field(default_factory=Interruption)
+
+    def run(self) -> Outcome:
+        """Scan to the end, or to an interruption; what was received is written in both cases."""
+        shared = Shared(self.plan)
+        started_ns = time.time_ns()
+        with _signals_noted(self.interruption):
+            receiver = Child("receiver", Receiver(self.plan, self.kit, self.rx_ring, shared, self.directory).run)
+            self.rx_ring.close()
+            while not shared.ready[0] and not receiver.ended():
+                time.sleep(0.001)
+            senders = [
+                Child(f"sender {index}", Sender(self.plan, self.kit, ring, shared, index).run)
+                for index, ring in enumerate(self.tx_rings)
+            ]
+            for ring in self.tx_rings:
+                ring.close()
+            self._watch(shared, receiver, senders, started_ns)
+            self._stop_senders(shared, senders)
+            shared.finish[0] = 1
+            while not receiver.ended():
+                time.sleep(WATCH_EVERY_S / 10)
+            problem = receiver.problem()
+            if problem is not None:
+                self.interruption.by(problem, failed=True)
+            received = receiver.result()
+            if received is not None and received.problem is not None:
+                self.interruption.by(received.problem, failed=True)
+        self.on_progress(observe(self.plan, shared, started_ns, sending=False))
+        return Outcome(received, shared, self.interruption, started_ns, time.time_ns())
+
+    def _watch(self, shared: Shared, receiver: Child[Received], senders: Sequence[Child[None]], started_ns: int) -> None:
+        """Wait for the senders to finish; return early for a signal, a limit, or a process that failed."""
+        limit_s = self.plan.config.max_runtime_s
+        while self.interruption.reason is None:
+            self.on_progress(observe(self.plan, shared, started_ns, sending=True))
+            if receiver.ended():
+                return
+            ended = [sender for sender in senders if sender.ended()]
+            for sender in ended:
+                problem = sender.problem()
+                if problem is not None:
+                    self.interruption.by(problem, failed=True)
+            if len(ended) == len(senders):
+                return
+            if limit_s is not None and time.time_ns() - started_ns > limit_s * 1e9:
+                self.interruption.by(f"limits.max_runtime of {self.plan.config.limits.max_runtime} reached")
+            time.sleep(WATCH_EVERY_S)
+
+    def _stop_senders(self, shared: Shared, senders: Sequence[Child[None]]) -> None:
+        shared.stop[0] = 1
+        deadline = time.monotonic() + SENDER_GRACE_S
+        for sender in senders:
+            while not sender.ended() and time.monotonic() < deadline:
+                time.sleep(WATCH_EVERY_S / 10)
+            if not sender.ended():
+                sender.kill()
+            problem = sender.problem()
+            if problem is not None:
+                self.interruption.by(problem, failed=True)
