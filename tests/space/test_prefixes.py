@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from liveness.errors import UsageError
@@ -61,7 +61,20 @@ def test_any_list_reads_as_what_was_written(lines: list[tuple[tuple[str, int, in
     assert parse_lines([before + entry[0] + after for entry, after, before in lines]) == expected
 
 
-@given(st.text(alphabet="0123456789./- #\t", max_size=24))
+@st.composite
+def nearly_entries(draw: st.DrawFn) -> str:
+    """Draw an entry with a character too many, too few or in another's place."""
+    text: str = draw(entries)[0]
+    at = draw(st.integers(0, len(text)))
+    between: str = draw(st.sampled_from(["", *"0123456789./- #\tx"]))
+    return text[:at] + between + text[at + draw(st.integers(0, 1)) :]
+
+
+@given(st.one_of(nearly_entries(), st.text(alphabet="0123456789./- #\t", max_size=24)))
+@example("1000.0.0.1")
+@example("1.2.3. 4")
+@example("1. 2.3.4/8")
+@example("1.2.3 .4")
 def test_the_fast_path_agrees_with_parse_entry_on_any_line(line: str) -> None:
     text = line.partition("#")[0].strip()
     try:

@@ -1,0 +1,110 @@
+"""``liveness config``: check a config before it runs, show what it resolves to, start a new one."""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from liveness.config.estimate import Estimate
+    from liveness.config.model import Config
+    from liveness.space.targets import Targets
+
+STARTING_CONFIG = "starting.yaml"
+
+FILE = click.argument("file", type=click.Path(path_type=Path))
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@click.group("config")
+def command() -> None:
+    """Check, show and start configs of a census."""
+
+
+@command.command()
+@FILE
+@click.option("--lab", is_flag=True, help="Judge targets as inside the lab, where private addresses may be probed.")
+@AS_JSON
+def check(file: Path, lab: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes by name
+    """Load FILE with its target lists and print what its census would do. Sends nothing."""
+    from liveness.config.estimate import estimate  # noqa: PLC0415 - numpy and msgspec cost the start of every command
+    from liveness.config.load import load_config, resolve_targets  # noqa: PLC0415 - as above
+    from liveness.net.links import in_lab  # noqa: PLC0415 - as above
+
+    config = load_config(file)
+    targets = resolve_targets(config, lab or in_lab(), origin=file)
+    forecast = estimate(config, targets)
+    if as_json:
+        click.echo(json.dumps(as_document(config, targets, forecast), indent=2))
+    else:
+        click.echo(summary(file, config, targets, forecast))
+
+
+@command.command()
+@FILE
+@AS_JSON
+def show(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes by name
+    """Print FILE as it resolves: environment and defaults filled in, every value in its canonical form."""
+    from liveness.config.load import load_config  # noqa: PLC0415 - msgspec and numpy cost the start of every command
+    from liveness.config.model import to_document  # noqa: PLC0415 - as above
+    from liveness.config.text import dump_yaml  # noqa: PLC0415 - as above
+
+    document = to_document(load_config(file))
+    click.echo(json.dumps(document, indent=2) if as_json else dump_yaml(document), nl=as_json)
+
+
+@command.command()
+def init() -> None:
+    """Print a commented config for a careful first scan, to be filled in: liveness config init > census.yaml."""
+    click.echo((resources.files("liveness.config") / STARTING_CONFIG).read_text(encoding="utf-8"), nl=False)
+
+
+def summary(file: Path, config: "Config", targets: "Targets", forecast: "Estimate") -> str:
+    """Return what a checked config will do, a line for each question one asks before a scan."""
+    from liveness.space.special import registry_date  # noqa: PLC0415 - numpy costs the start of every command
+
+    limited = f", {forecast.targets:,} of them by limits.max_targets" if forecast.targets < targets.count else ""
+    names = [*config.probes, "tcp/control"] if config.control else list(config.probes)
+    lines = {
+        "targets": f"{targets.count:,}{limited}",
+        "left out": f"{targets.blocked:,} by the blocklist, {targets.special:,} special-purpose "
+        f"(IANA, {registry_date()}), of {targets.allowed:,} allowed",
+        "blocks": f"{forecast.blocks:,} of a /{config.block_prefix} each",
+        "probes": f"{', '.join(names)}; {config.retransmit.attempts} attempts",
+        "packets": f"{forecast.packets:,} at {forecast.rate_pps:,} a second ({config.rate} for each probe)",
+        "duration": f"about {duration_text(forecast.duration_s)}",
+        "contact": config.contact or "none",
+    }
+    return "\n".join([f"{file}: a sound config named {config.name!r}", *(f"  {key:<9} {lines[key]}" for key in lines)])
+
+
+def as_document(config: "Config", targets: "Targets", forecast: "Estimate") -> dict[str, object]:
+    """Return the same as one document; durations in seconds."""
+    return {
+        "name": config.name,
+        "targets": targets.count,
+        "allowed": targets.allowed,
+        "blocked": targets.blocked,
+        "special_purpose": targets.special,
+        "public": targets.public,
+        "probed": forecast.targets,
+        "blocks": forecast.blocks,
+        "probes": forecast.probes,
+        "attempts": config.retransmit.attempts,
+        "packets": forecast.packets,
+        "rate_pps": forecast.rate_pps,
+        "duration_s": forecast.duration_s,
+    }
+
+
+def duration_text(seconds: float) -> str:
+    """Return a span as people say it: its two largest units."""
+    whole = round(seconds)
+    days, hours, minutes = whole // 86_400, whole // 3_600 % 24, whole // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
