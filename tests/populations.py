@@ -113,10 +113,7 @@ LOOP = BASE + 0x20001
 
 def town() -> Population:
     """Return a small fixed population with every kind of reply: the example the tables are shown with."""
-    replies = [reply for host in range(200) for reply in (*_tcp_of(host), *_udp_of(host))]
-    for host in range(200):
-        if host % 3 and not _is_tarpit(host):
-            replies.append(Reply("icmp", Kind.ECHO_REPLY, _address(host), _address(host), attempt=int(host % 41 == 0)))
+    replies = [reply for host in range(200) for reply in (*_icmp_of(host), *_tcp_of(host), *_udp_of(host))]
     replies += [Reply("icmp", Kind.ERROR, LOOP + hop, BASE + 0x30000 + hop, (11, 0)) for hop in range(3)]
     return Population(replies)
 
@@ -127,6 +124,12 @@ def _address(host: int) -> int:
 
 def _is_tarpit(host: int) -> bool:
     return host % 50 == 0
+
+
+def _icmp_of(host: int) -> list[Reply]:
+    answers = host % 3 and not _is_tarpit(host)
+    attempt = int(host % 41 == 0)  # the first was lost
+    return [Reply("icmp", Kind.ECHO_REPLY, _address(host), _address(host), attempt=attempt)] if answers else []
 
 
 def _tcp_of(host: int) -> list[Reply]:

@@ -1,0 +1,84 @@
+"""The form every table has: a title, right-aligned numbers, formulas below, no frame that a pipe would break."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from liveness.report.published import LABEL
+
+INDENT = (0, 0, 0, 2)  # two columns, left
+
+ABSENT = "-"
+"""What stands for a number that does not exist: a share whose denominator is 0, something that was not probed."""
+
+Cell = str | Text
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table under its title; `notes` below it give each number's formula and denominator."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    notes: Sequence[str] = ()
+    text_columns: frozenset[int] = frozenset({0})
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render title, table and notes, each as wide as the console."""
+        del console, options
+        yield Text(self.title, style="bold")
+        table = Table(
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            show_header=any(self.columns),
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+            header_style="",
+        )
+        for place, name in enumerate(self.columns):
+            is_text = place in self.text_columns or name == LABEL
+            # where the console is narrow, words wrap and numbers stay whole
+            table.add_column(Text(name), justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
+        for row in self.rows:
+            table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        yield Padding(table, INDENT, expand=False)
+        for note in self.notes:
+            yield Padding(Text(note, style="dim"), INDENT, expand=False)
+        yield Text()
+
+
+def count(number: int | None) -> str:
+    """Return an integer with thousands separators."""
+    return ABSENT if number is None else f"{number:,}"
+
+
+def percent(share: float | None) -> str:
+    """Return a fraction as percent with one decimal; what is there but rounds to nothing does not read as zero."""
+    if share is None:
+        return ABSENT
+    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"  # noqa: PLR2004 - half of the last digit printed
+
+
+def seconds(duration_s: float | None) -> str:
+    """Return a duration in the unit that reads best."""
+    if duration_s is None:
+        return ABSENT
+    if duration_s < 1:
+        return f"{1000 * duration_s:.1f} ms"
+    return f"{duration_s:.1f} s" if duration_s < 120 else f"{duration_s / 60:.1f} min"  # noqa: PLR2004 - two minutes
+
+
+def named_formulas(formulas: dict[str, str]) -> list[str]:
+    """Return formulas as notes, each under its number's name in the tables."""
+    return [f"{spoken(name)}: {text}" for name, text in formulas.items()]
+
+
+def spoken(field: str) -> str:
+    """Return the name of a result's field as the tables print it."""
+    return field.replace("syn_ack", "SYN-ACK").replace("rst_only", "RST only").replace("_", " ")

@@ -1,0 +1,70 @@
+"""Tables of the run itself: what was sent, what came back, what was lost."""
+
+from rich.text import Text
+
+from liveness.report import published
+from liveness.report.layout import Cell, Section, count, seconds
+from liveness.store.manifest import Manifest
+
+ALARM = "bold red"
+
+
+def run_table(manifest: Manifest) -> Section:
+    """Return what a run was, in one look; losses are red."""
+    receive = manifest.receive
+    rows: list[tuple[Cell, Cell]] = [
+        ("status", _status(manifest)),
+        ("started", manifest.started),
+        ("finished", manifest.finished or "not yet"),
+        ("targets", count(manifest.targets)),
+        ("packets past the filter", count(receive.packets)),
+        ("dropped by the kernel", _loss(receive.kernel_drops)),
+        ("dropped by the interface", _loss(receive.nic_drops)),
+        ("lag between probes, at most", _beside(seconds(manifest.lag.max_s), published.LAG["max_s"])),
+        ("lag between probes, 80% within", _beside(seconds(manifest.lag.p80_s), published.LAG["p80_s"])),
+    ]
+    rejected = sorted(manifest.rejected.items(), key=lambda entry: -entry[1])
+    rows += [(f"rejected: {reason}", count(packets)) for reason, packets in rejected if packets]
+    return Section(f"Run {manifest.run}", ("", ""), rows, text_columns=frozenset({0, 1}))
+
+
+def probes_table(manifest: Manifest) -> Section:
+    """Return what left and what was accepted, a probe at a time."""
+    rows: list[tuple[Cell, ...]] = []
+    for probe, counts in manifest.probes.items():
+        messages = sum(manifest.messages.get(probe, {}).values())
+        weak = sum(manifest.weak.get(probe, {}).values())
+        duplicates = sum(manifest.duplicates.get(probe, {}).values())
+        sent = " ".join(count(number) for number in counts.sent)
+        rows.append((probe, sent, _loss(counts.send_errors), count(messages), count(weak), count(duplicates)))
+    return Section(
+        "Probes and replies",
+        ("probe", "sent, by attempt", "send errors", "replies", "weak", "duplicates"),
+        rows,
+        [
+            "sent: unique targets, an attempt at a time. replies: accepted packets, duplicates included.",
+            "weak: those of them that prove fewer than 32 bits of the cookie.",
+        ],
+        text_columns=frozenset({0, 1}),
+    )
+
+
+def alarms(manifest: Manifest) -> list[Text]:
+    """Return the losses that cast doubt on the run's numbers, a red line each."""
+    return [Text(f"warning: {line}", style=ALARM) for line in manifest.loss_warnings]
+
+
+def _status(manifest: Manifest) -> Text:
+    """Return the status of a run, red with its reason if it is not complete."""
+    reason = f" ({manifest.reason})" if manifest.reason else ""
+    return Text(manifest.status + reason, style="" if manifest.status == "complete" else ALARM)
+
+
+def _loss(number: int) -> Text:
+    """Return a count that should be 0, red if it is not."""
+    return Text(count(number), style=ALARM if number else "")
+
+
+def _beside(ours: str, theirs: str) -> str:
+    """Return our value with the published one."""
+    return f"{ours} ({published.LABEL}: {theirs})"

@@ -1,0 +1,208 @@
+"""The tables: whole numbers at every width, a formula beside each, and nothing a pipe would break."""
+
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass, replace
+from typing import TypeVar
+
+import msgspec
+import pytest
+from rich.console import Console, RenderableType
+
+from liveness.analysis.changes import Change, Turnover
+from liveness.analysis.conditional import Conditional
+from liveness.analysis.coverage import FamilyCoverage
+from liveness.analysis.error_categories import ErrorCategories, ErrorSources
+from liveness.analysis.error_only import ErrorOnly
+from liveness.analysis.gains import NegativeGain, ProbeGain, RetransmitGain
+from liveness.analysis.reply_types import ReplyTypes
+from liveness.analysis.result import formulas
+from liveness.analysis.results import Results, RunResults, analyze_run
+from liveness.analysis.run import RunSets
+from liveness.analysis.tarpits import Inflation, Tarpits
+from liveness.analysis.taxonomy import Taxonomy
+from liveness.analysis.transport import PortActivity, PortsAnswered
+from liveness.report import published
+from liveness.report.layout import Section, count, percent, seconds
+from liveness.report.tables import report_tables, tables_of
+from liveness.store.manifest import Lag, Manifest, Receive
+from tests.populations import EIGHT, Population, town
+
+T = TypeVar("T")
+
+PORTS_ALONE = Population([reply for reply in town().replies if reply.probe == "tcp/80"], ("tcp/80",), control=False)
+FIFTEEN = Population([], ("icmp", *(f"tcp/{port}" for port in range(60001, 60013)), "dns", "ntp"))
+
+
+def results(population: Population, **changes: object) -> RunResults:
+    manifest = msgspec.structs.replace(population.manifest(), **changes)
+    return analyze_run(RunSets(manifest, population.read))
+
+
+def internet_scale(value: T) -> T:
+    """Return a result with every count of the town a million times as large."""
+    if isinstance(value, (Manifest, str)):
+        return value
+    if isinstance(value, int):
+        return value * 1_000_003  # type: ignore[return-value]
+    if isinstance(value, dict):
+        return {key: internet_scale(entry) for key, entry in value.items()}  # type: ignore[return-value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{entry.name: internet_scale(getattr(value, entry.name)) for entry in fields(value)})
+    return value
+
+
+def render(tables: Iterable[RenderableType], width: int, *, terminal: bool = False) -> str:
+    console = Console(
+        file=io.StringIO(), width=width, force_terminal=terminal, color_system="standard" if terminal else None
+    )
+    with console.capture() as captured:
+        for table in tables:
+            console.print(table)
+    return captured.get()
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+CHANGE = Change("a/1", "a/2", Turnover(1, 2, 3), {family: Turnover(0, 0, 3) for family in ("icmp", "tcp", "udp")})
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize(
+    "run",
+    [
+        results(town()),
+        internet_scale(results(town())),
+        results(Population([])),
+        results(PORTS_ALONE),
+        results(FIFTEEN),
+        results(Population([], ())),
+    ],
+    ids=["town", "internet", "silence", "one-port", "fifteen-probes", "no-probes"],
+)
+def test_no_number_breaks_and_no_line_is_too_long(run: RunResults, width: int) -> None:
+    for section in report_tables(Results([run], [internet_scale(CHANGE)])):
+        text = render([section], width)
+        assert max(len(line) for line in text.splitlines()) <= width
+        assert isinstance(section, Section)
+        for row in section.rows:
+            for place, cell in enumerate(row):
+                if place not in section.text_columns and section.columns[place] != published.LABEL:
+                    assert str(cell) in text, (section.title, cell)
+                else:
+                    assert all(word in text for word in str(cell).split()), (section.title, cell)
+        for note in section.notes:
+            assert words(note) in words(text)
+
+
+def test_every_formula_is_printed() -> None:
+    text = words(render(report_tables(Results([results(town())], [CHANGE])), 200))
+    printed = (
+        Taxonomy, FamilyCoverage, ReplyTypes, ErrorOnly, ErrorCategories, ErrorSources, PortsAnswered, PortActivity,
+        Tarpits, Inflation, Conditional, ProbeGain, NegativeGain, RetransmitGain, Turnover,
+    )  # fmt: skip
+    for result in printed:
+        assert formulas(result), result
+        for formula in formulas(result).values():
+            assert formula in text, formula
+
+
+def test_published_values_stand_beside_ours() -> None:
+    text = render(tables_of(results(town())), 120)
+    lines = {words(line) for line in text.splitlines()}
+    assert "all 207 100.0% 487 M" in lines
+    assert "icmp 134 64.7% 3 1.4% 79% in all" in lines
+    assert "7547 87 43.5% 36 18.0% 5 2.5% 11.5%" in lines
+    assert "Bano 2018 61,696,697 80,595,607 4,384,563 45.1%" in lines
+    assert "icmp 131 3 2.3% 2.2%, echo replies" in lines
+    assert "lag between probes, at most - (Bano 2018: 25 min)" in lines
+
+
+def test_published_port_counts_give_the_published_shares() -> None:
+    alive_of_active = {22: "14.0%", 23: "8.4%", 80: "45.1%", 443: "28.9%", 7547: "18.3%"}
+    for port, (syn_ack, rst, both) in published.PORT_SPLIT.items():
+        assert percent((syn_ack + both) / (syn_ack + rst + both)) == alive_of_active[port]
+
+
+def test_bars_of_the_paper_compare_only_with_five_ports() -> None:
+    assert "74.0 M" in render(tables_of(results(town())), 120)
+    assert "74.0 M" not in render(tables_of(results(PORTS_ALONE)), 120)
+
+
+def test_one_tcp_port_explains_its_missing_tarpits() -> None:
+    text = words(render(tables_of(results(PORTS_ALONE)), 120))
+    assert "Fewer than two TCP ports were probed" in text
+    assert "No control port was probed" in text
+    assert "Fewer than two TCP ports" not in words(render(tables_of(results(town())), 120))
+
+
+def test_losses_are_red() -> None:
+    run = results(
+        town(),
+        status="partial",
+        reason="interrupted",
+        loss_warnings=["the kernel dropped 7 of 100 packets [7%]"],
+        receive=Receive(packets=93, kernel_drops=7),
+    )
+    text = render(tables_of(run), 120, terminal=True)
+    red = re.findall(r"\x1b\[1;31m(.*?)\x1b\[0m", text)
+    assert [words(part) for part in red] == [
+        "warning: the kernel dropped 7 of 100 packets [7%]",
+        "partial (interrupted)",
+        "7",
+    ]
+    assert "\x1b[1;31m" not in render(tables_of(results(town())), 120, terminal=True)
+
+
+def test_rejected_packets_and_lag_are_told() -> None:
+    run = results(
+        town(), rejected={"fragment": 2, "bad-cookie": 3000, "truncated": 0}, lag=Lag(max_s=0.0125, p80_s=3.0)
+    )
+    lines = [words(line) for line in render(tables_of(run), 120).splitlines()]
+    assert lines.index("rejected: bad-cookie 3,000") == lines.index("rejected: fragment 2") - 1
+    assert not any("truncated" in line for line in lines)
+    assert "lag between probes, at most 12.5 ms (Bano 2018: 25 min)" in lines
+    assert "lag between probes, 80% within 3.0 s (Bano 2018: 10 min)" in lines
+
+
+def test_piped_tables_hold_no_escapes_and_ascii_readers_no_frames() -> None:
+    text = render(tables_of(results(town())), 80)
+    assert "\x1b" not in text
+    assert set(text) - set("─") <= {chr(code) for code in range(32, 127)} | {"\n"}
+    raw = io.BytesIO()
+    ascii_only = io.TextIOWrapper(raw, encoding="ascii")
+    console = Console(file=ascii_only, width=80)
+    for table in tables_of(results(town())):
+        console.print(table)
+    ascii_only.flush()
+    assert b"network alive" in raw.getvalue()
+
+
+def test_a_matrix_of_many_probes_comes_in_parts() -> None:
+    titles = [section.title for section in tables_of(results(FIFTEEN)) if isinstance(section, Section)]
+    assert titles.count("Conditional activity by replies (figure 5)") == 2
+    eight = [section.title for section in tables_of(results(town())) if isinstance(section, Section)]
+    assert eight.count("Conditional activity by replies (figure 5)") == 1
+    assert len(EIGHT) == 8
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(None, "-"), (0.0, "0.0%"), (0.00001, "<0.1%"), (0.0005, "0.1%"), (0.5382, "53.8%"), (1.0, "100.0%")],
+)
+def test_percent(share: float | None, text: str) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "text"), [(None, "-"), (0.0007, "0.7 ms"), (1.0, "1.0 s"), (119.0, "119.0 s"), (1500.0, "25.0 min")]
+)
+def test_seconds(duration_s: float | None, text: str) -> None:
+    assert seconds(duration_s) == text
+
+
+def test_count() -> None:
+    assert (count(None), count(0), count(146676867)) == ("-", "0", "146,676,867")
