@@ -1,0 +1,105 @@
+"""Runs a command inside a lab, in the scanner's place: passes signals on, gives back its exit code, leaves nothing."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from liveness.errors import LivenessError, UsageError
+from liveness.lab.kernel import PR_SET_CHILD_SUBREAPER
+from liveness.lab.load import load_internet
+from liveness.lab.tools import find_tools
+from liveness.net.child import PR_SET_PDEATHSIG, libc
+from liveness.net.namespace import enter_private_network
+
+PASSED_ON = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+"""Signals a terminal sends to the whole foreground group: the command has had them already."""
+
+SI_KERNEL = 0x80
+KILLED = 128
+"""A shell's exit code for a command that a signal ended is this plus the signal's number."""
+
+
+def run_in_lab(command: Sequence[str], *, source: str, plain: bool, tell: Callable[[str], None], verbose: bool) -> int:
+    """Build the lab of the file `source`, run `command` in the scanner's place, take all down; returns its exit code.
+
+    128 + n when signal n ended the command. `tell` is given lines for people: what is left out, and with `verbose` who
+    serves what. This process moves into the scanner's namespace for good, so it must have one thread. UsageError for a
+    wrong file or an unknown command, before anything is built; UnsupportedError where the machine forbids a lab.
+    """
+    program = shutil.which(command[0])
+    if program is None:
+        raise UsageError(f"lab exec: {command[0]!r}: no such command: name a program on PATH or the path of one")
+    internet = load_internet(source)
+    tools = find_tools(plain=plain)
+    for line in tools.notes(internet) + (tools.choices(internet) if verbose else []):
+        tell(f"lab: {line}")
+    enter_private_network()
+    from liveness.lab.keeper import Lab  # noqa: PLC0415 - what it imports may start threads, and a user namespace wants one
+
+    with Lab(internet, tools) as lab:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*PASSED_ON, signal.SIGCHLD))
+        try:
+            return _run([program, *command[1:]], mask, lab.ended, lab.failure)
+        finally:
+            _end_orphans(lab.pid)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _run(
+    command: list[str],
+    mask: set[int | signal.Signals],
+    lab_ended: Callable[[], bool],
+    failure: Callable[[], LivenessError | None],
+) -> int:
+    """Run the command with the signal mask `mask`. If the lab ends under it, so does the command, and it raises why."""
+    owner = os.getpid()
+
+    def in_child() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != owner:
+            os._exit(1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    with subprocess.Popen(command, preexec_fn=in_child) as child:  # noqa: PLW1509 - this process has one thread
+        while True:
+            info = signal.sigwaitinfo((*PASSED_ON, signal.SIGCHLD))
+            if info.si_signo != signal.SIGCHLD:
+                if not (info.si_code == SI_KERNEL and info.si_signo in FROM_TERMINAL):
+                    child.send_signal(info.si_signo)
+                continue
+            code = child.poll()
+            if code is not None:
+                return KILLED - code if code < 0 else code
+            if lab_ended():
+                child.terminate()
+                child.wait()
+                raise failure() or LivenessError("the lab ended before the command did")
+
+
+def _end_orphans(keeper: int) -> None:
+    """Kill what the command left running (they are this process's children now: it is their subreaper)."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    while True:
+        try:
+            left = [pid for pid in map(int, children.read_text().split()) if pid != keeper]
+        except OSError:  # a kernel without CONFIG_PROC_CHILDREN
+            return
+        if not left:
+            return
+        for pid in left:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
