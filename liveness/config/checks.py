@@ -38,8 +38,6 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from target_problems(config)
     yield from probe_problems(config.probes)
     yield from network_problems(config)
-    if config.retransmit.only_unanswered:
-        yield Problem("$.retransmit.only_unanswered", True, "expected false: every probe is repeated")
     if len(config.contact.encode()) > MAX_CONTACT_BYTES or not config.contact.isprintable():
         expected = f"expected at most {MAX_CONTACT_BYTES} bytes of printable text"
         yield Problem("$.contact", config.contact, expected)

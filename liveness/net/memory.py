@@ -193,6 +193,10 @@ class MemoryTxRing:
             self.kick()
         return self._pending
 
+    def unsent(self) -> NDArray[np.int64]:
+        """Return the slots that were committed and have not left, oldest first."""
+        return np.arange(self._head - self._pending, self._head) % len(self.frames)
+
     def wait(self, timeout_s: float) -> None:  # noqa: ARG002 - a function is never busy, so there is nothing to wait for
         """Kick."""
         self.kick()

@@ -58,6 +58,10 @@ class TxRing(Protocol):
         """Frames the kernel refused as malformed, since opening."""
         ...
 
+    def unsent(self) -> NDArray[np.int64]:
+        """Return the slots that were committed and have not left, oldest first: what a failed interface still holds."""
+        ...
+
     def wait(self, timeout_s: float) -> None:
         """Sleep until a slot may be free, at most `timeout_s`."""
         ...

@@ -148,6 +148,11 @@ class PacketTxRing:
                 return self._pending
             self._rest(left_s)
 
+    def unsent(self) -> NDArray[np.int64]:
+        """Return the slots that were committed and have not left, oldest first."""
+        self._reclaim()
+        return np.arange(self._head - self._pending, self._head) % self._slots
+
     def wait(self, timeout_s: float) -> None:
         """Kick and sleep until the oldest committed frame has left, at most `timeout_s`; at once if none is."""
         deadline = time.monotonic() + timeout_s

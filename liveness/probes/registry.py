@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from liveness.errors import UsageError
@@ -10,9 +11,6 @@ from liveness.probes.probe import CONTROL, Probe
 
 REGISTRY: Final[dict[str, Callable[[], Probe]]] = {"icmp": icmp.probe, "dns": dns.probe, "ntp": ntp.probe}
 """Probes with a name of their own; ``tcp/<port>`` is made for any port."""
-
-PAPER_PROBES: Final = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp")
-"""The eight probes of Bano et al. 2018, section 3."""
 
 _TCP_NAME = re.compile(r"tcp/([1-9][0-9]{0,4})")
 
@@ -38,3 +36,9 @@ def probes_of_run(names: Sequence[str], control_port: int | None) -> tuple[Probe
 def is_service(name: str) -> bool:
     """Return whether a probe asks for a service, as all do but the control."""
     return name != CONTROL
+
+
+def listed_probes() -> tuple[Probe, ...]:
+    """Return one of each kind for a listing: the named ones, ``tcp/<port>`` for any port, and the control."""
+    any_port = replace(tcp.probe(0), name="tcp/<port>")
+    return (icmp.probe(), any_port, dns.probe(), ntp.probe(), tcp.control(0))

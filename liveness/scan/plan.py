@@ -166,17 +166,6 @@ class Plan:
         overlap = self.attempts if self.targets_of_sender(block) > self.queue_of_sender else 1
         return math.ceil(self.config.probe_spacing_s * self.rate_pps / overlap / self.senders)
 
-    def duration_s(self) -> float:
-        """Return how long the run takes at its rate: every block's ticks, each as long as its busiest probe, and cooldown."""
-        total_s = 0.0
-        for block in self.blocks:
-            targets = self.targets_of_sender(block)
-            spacing_lag = (len(self.probes) - 1) * self.spacing_of_sender(block)
-            repeat_lag = min(self.queue_of_sender, targets + spacing_lag)
-            probes_sent = self.attempts * targets + (self.attempts - 1) * max(0, repeat_lag - targets)
-            total_s += (probes_sent + spacing_lag) / (self.rate_pps / self.senders) + self.cooldown_s
-        return total_s
-
     def first_addresses(self, count: int) -> NDArray[np.uint32]:
         """Return the first targets in the order of the run, at most `count` and at most one block's."""
         block = self.blocks[0]

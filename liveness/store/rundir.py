@@ -1,6 +1,8 @@
 """The run directory: one census on disk, `<output>/<name>/<run id>/` with its manifest, its sets and its key."""
 
 import os
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from liveness.types import SetKey
 
 MANIFEST_FILE = "manifest.json"
 KEY_FILE = "key"
+TARGETS_FILE = "targets.txt"
 KEY_BYTES = 16  # SipHash-2-4 takes 128 bits
 
 
@@ -85,6 +88,14 @@ class RunDirectory:
         if len(key) != KEY_BYTES:
             raise LivenessError(f"{path}: damaged: a key has {KEY_BYTES} bytes, this file {len(key)}")
         return key
+
+    def write_targets(self, prefixes: Iterable[str]) -> None:
+        """Keep what the run was to probe, a prefix a line: lists named in its config may change or go."""
+        write_atomically(self.path / TARGETS_FILE, "".join(f"{prefix}\n" for prefix in prefixes).encode())
+
+    def discard(self) -> None:
+        """Remove the directory of a run that never began."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest by rename. Raises LivenessError that names the file."""

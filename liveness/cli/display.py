@@ -1,0 +1,89 @@
+"""What a scan shows on standard error: bars while it runs on a terminal, and a summary at its end."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from liveness.net.routes import Path
+    from liveness.scan.plan import Plan
+    from liveness.scan.progress import Progress as ScanProgress
+    from liveness.store.manifest import Manifest
+    from liveness.store.rundir import RunDirectory
+
+
+class ScanDisplay:
+    """The display of one scan; a context manager. Quiet shows nothing at all, a pipe gets no bars."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._bars = Progress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[replies]:>12,} replies"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def begin(self, plan: "Plan", path: "Path", directory: "RunDirectory") -> None:
+        """Say what begins: called when everything is open and no packet has left."""
+        from liveness.space.addresses import format_address  # noqa: PLC0415 - heavy imports wait for the command
+
+        gateway = f" by {format_address(path.gateway)}" if path.gateway is not None else ""
+        self._console.print(
+            f"scanning {plan.target_count:,} addresses with {len(plan.probes)} probes of {plan.attempts} attempts"
+            f" from {format_address(path.source)} on {path.interface}{gateway}, into {directory.path}"
+        )
+        for probe in plan.probes:
+            self._tasks[probe.name] = self._bars.add_task(probe.name, total=plan.target_count * plan.attempts, replies=0)
+
+    def update(self, progress: "ScanProgress") -> None:
+        """Move the bars. The first call starts their thread: by then every process of the scan has been forked."""
+        self._bars.start()
+        for probe in progress.probes:
+            self._bars.update(self._tasks[probe.name], completed=probe.sent, replies=probe.replies)
+
+    def end(self, manifest: "Manifest") -> None:
+        """Show what came of the scan, losses in red."""
+        self._bars.stop()
+        self._console.print(_summary(manifest))
+        rejected = ", ".join(f"{reason} {count:,}" for reason, count in sorted(manifest.rejected.items())) or "none"
+        self._console.print(f"packets received: {manifest.receive.packets:,}; rejected: {rejected}")
+        for warning in manifest.loss_warnings:
+            self._console.print(f"[bold red]loss:[/] {warning}")
+        colour = "green" if manifest.status == "complete" else "red"
+        reason = f": {manifest.reason}" if manifest.reason else ""
+        self._console.print(f"[{colour}]{manifest.status}[/]{reason}; {len(manifest.sets)} sets")
+
+
+def _summary(manifest: "Manifest") -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("probe")
+    for heading in ("sent", "answered", "share", "recovered by repeat", "messages"):
+        table.add_column(heading, justify="right")
+    for name, counts in manifest.probes.items():
+        answered = sum(manifest.attempts.get(name, {}).values())
+        first = counts.sent[0]
+        table.add_row(
+            name,
+            f"{sum(counts.sent):,}",
+            f"{answered:,}",
+            f"{answered / first:.1%}" if first else "-",
+            f"{manifest.recovered_by_retransmit.get(name, 0):,}",
+            ", ".join(f"{label} {count:,}" for label, count in manifest.messages.get(name, {}).items()),
+        )
+    return table

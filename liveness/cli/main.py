@@ -1,0 +1,81 @@
+"""The command line's entry: the group of commands, and how errors leave the program."""
+
+import importlib
+import os
+import signal
+import sys
+
+import click
+
+from liveness import __version__
+from liveness.errors import LivenessError
+
+COMMANDS: dict[str, str] = {
+    "scan": "Take a census: probe every target, match every reply, write the sets.",
+    "analyze": "Print what the sets of a run, or of several, say.",
+    "config": "Check, show and start configs of a census.",
+    "doctor": "Probe what this machine lets the tool do, with the remedy for what is missing.",
+    "lab": "Run commands in a private network of real hosts, and check runs against its truth.",
+    "probes": "List the probes: what each sends, and what counts as a reply.",
+}
+"""Each command's short help; the command itself, and all it imports, is loaded when it is called."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's file only when that command is called: ``--help`` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's interface
+        """Import and return a command, or None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"liveness.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's interface
+        """Write the list of commands from the table, importing none."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command by its whole name; a name that is almost right gets the right one in the message."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib  # noqa: PLC0415 - needed only here
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f": did you mean {near[0]!r}?" if near else f": expected one of {', '.join(COMMANDS)}"
+            ctx.fail(f"no command {args[0]!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="liveness")
+def group() -> None:
+    """Take a census of IPv4 liveness and analyse it.
+
+    Eight probes at once, every reply matched, IP sets on disk.
+    """
+
+
+def run() -> None:
+    """Run the command line and leave with the exit code of what happened."""
+    try:
+        code = group.main(prog_name="liveness", standalone_mode=False)
+    except LivenessError as error:
+        click.echo(f"liveness: error: {error}", err=True)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Whoever read our output has gone, as head(1) does: nothing is left to say, and nowhere to say it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,47 @@
+"""``liveness probes``: list the probes from their registry."""
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from liveness.probes.probe import Probe
+
+
+@click.command("probes")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(as_json: bool) -> None:  # noqa: FBT001 - click passes options by name
+    """List the probes: what each sends, and what counts as a reply."""
+    from liveness.probes.registry import listed_probes  # noqa: PLC0415 - heavy imports wait for the command
+
+    probes = listed_probes()
+    if as_json:
+        click.echo(json.dumps([_document(probe) for probe in probes], indent=2))
+    else:
+        _print_table(probes)
+
+
+def _document(probe: "Probe") -> dict[str, object]:
+    return {
+        "name": probe.name,
+        "protocol": probe.method.name.lower(),
+        "port": probe.port or None,
+        "fields": probe.fields,
+        "payload": probe.payload,
+        "replies": {kind.label: text for kind, text in probe.replies.items()},
+    }
+
+
+def _print_table(probes: "tuple[Probe, ...]") -> None:
+    from rich.console import Console  # noqa: PLC0415 - heavy imports wait for the command
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(show_lines=True, title="Probes", title_justify="left")
+    for heading in ("probe", "cookie in", "payload", "what counts as a reply"):
+        table.add_column(heading, overflow="fold")
+    for probe in probes:
+        replies = "\n".join(f"[bold]{kind.label}[/]: {text}" for kind, text in probe.replies.items())
+        table.add_row(probe.name, probe.fields, probe.payload, replies)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

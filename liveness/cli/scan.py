@@ -1,0 +1,129 @@
+"""``liveness scan``: take a census, or show with --dryrun what it would send."""
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from liveness.errors import StoppedEarlyError
+
+if TYPE_CHECKING:
+    from liveness.config.model import Config
+    from liveness.scan.session import Finished
+    from liveness.space.targets import Targets
+
+DEFAULT_NAME = "scan"
+"""The name of a run that has neither a config nor --name."""
+
+
+@click.command("scan")
+@click.argument("targets", nargs=-1, metavar="[TARGETS]...")
+@click.option("-C", "--config", "config_file", type=click.Path(path_type=Path), help="The census, as YAML; options override it.")
+@click.option("--name", help="The name of the census: where its runs lie below the output directory.")
+@click.option("-w", "--allowlist-file", multiple=True, help="File of prefixes to probe, - for standard input; instead of the config's.")
+@click.option("-b", "--blocklist-file", multiple=True, help="File of prefixes never to probe; added to the config's.")
+@click.option("-p", "--probes", help="Probes, separated by commas, e.g. icmp,tcp/443,dns.")
+@click.option("-r", "--rate", help="Packets a second of each probe, e.g. 500pps, 100kpps, 1.5Mpps.")
+@click.option("-e", "--seed", type=int, help="The seed of the order in which targets are probed.")
+@click.option("-n", "--max-targets", type=int, help="Probe only so many targets, a sample of every block.")
+@click.option("-t", "--max-runtime", help="Stop after this time, e.g. 90s, 2h.")
+@click.option("-c", "--cooldown-time", help="How long to wait for replies after each block, e.g. 10s.")
+@click.option("-i", "--interface", help="Interface to send on.")
+@click.option("-S", "--source-ip", multiple=True, help="Address to send from; may be given several times.")
+@click.option("-s", "--source-port", help="Range of ports to send from, e.g. 32768-61000.")
+@click.option("-G", "--gateway-mac", help="Hardware address to send to.")
+@click.option("-T", "--senders", help="Processes that send.")
+@click.option("-o", "--output", help="Directory for runs.")
+@click.option("--run-id", help="The name of this run's directory; the UTC time of its start if not given.")
+@click.option("--contact", help="URL or address that every ICMP echo carries; required for public targets.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
+@click.option("--dryrun", "--dry-run", is_flag=True, help="Show what would be sent; needs no privilege and sends nothing.")
+def command(targets: tuple[str, ...], config_file: Path | None, run_id: str | None, quiet: bool, dryrun: bool, **flags: Any) -> None:  # noqa: ANN401, FBT001 - click passes options by name
+    """Take a census of TARGETS (prefixes, ranges, addresses) or of those the config names.
+
+    Prints the run's directory. Exit code 0 done, 1 failure, 2 wrong usage or config, 3 missing privilege or kernel
+    feature, 4 refused by a safety rule, 5 stopped early with partial results, 130 or 143 interrupted.
+    """
+    from liveness.config.load import load_config, resolve_targets  # noqa: PLC0415 - heavy imports wait for the command
+    from liveness.net.links import in_lab  # noqa: PLC0415
+
+    if config_file is None and not targets and not flags["allowlist_file"]:
+        raise click.UsageError("nothing to scan: give --config FILE, TARGETS, or --allowlist-file FILE")
+    config = load_config(config_file, _overrides(config_file, targets, flags))
+    resolved = resolve_targets(config, in_lab(), config_file)
+    if dryrun:
+        _show_preview(config, resolved)
+        return
+    finished = _scan(config, resolved, run_id, quiet=quiet)
+    click.echo(str(finished.directory.path))
+    _leave(finished)
+
+
+def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[str, Any]) -> dict[str, object]:
+    """Return the options that were given, by the path of the config field they override."""
+    allow = (*targets, *flags["allowlist_file"])
+    probes = flags["probes"]
+    return {
+        "name": flags["name"] or (DEFAULT_NAME if config_file is None else None),
+        "targets.allow": allow or None,
+        "targets.block": flags["blocklist_file"] or None,
+        "probes": tuple(probe.strip() for probe in probes.split(",")) if probes else None,
+        "rate": flags["rate"],
+        "seed": flags["seed"],
+        "limits.max_targets": flags["max_targets"],
+        "limits.max_runtime": flags["max_runtime"],
+        "cooldown": flags["cooldown_time"],
+        "network.interface": flags["interface"],
+        "network.source_addresses": flags["source_ip"] or None,
+        "network.source_ports": flags["source_port"],
+        "network.gateway_mac": flags["gateway_mac"],
+        "senders": _senders(flags["senders"]),
+        "output": flags["output"],
+        "contact": flags["contact"],
+    }
+
+
+def _senders(text: str | None) -> int | str | None:
+    return int(text) if text is not None and text.isdecimal() else text
+
+
+def _scan(config: "Config", targets: "Targets", run_id: str | None, *, quiet: bool) -> "Finished":
+    from liveness.cli.display import ScanDisplay  # noqa: PLC0415
+    from liveness.scan.session import run_scan  # noqa: PLC0415
+
+    with ScanDisplay(quiet=quiet) as display:
+        finished = run_scan(
+            config, targets, run_id=run_id, on_start=display.begin, on_progress=display.update
+        )
+        display.end(finished.manifest)
+    return finished
+
+
+def _leave(finished: "Finished") -> None:
+    """End with the exit code of a run that ended early; a complete one returns."""
+    interruption = finished.interruption
+    if interruption.signal_number is not None:
+        raise SystemExit(128 + interruption.signal_number)
+    if interruption.reason is not None:
+        raise StoppedEarlyError(f"{interruption.reason}: what was received is kept in {finished.directory.path}")
+
+
+def _show_preview(config: "Config", targets: "Targets") -> None:
+    from liveness.cli.config import duration_text  # noqa: PLC0415
+    from liveness.scan.preview import preview  # noqa: PLC0415
+
+    shown = preview(config, targets)
+    forecast = shown.estimate
+    click.echo(f"targets    {forecast.targets:,} in {forecast.blocks:,} blocks: {', '.join(shown.blocks[:8])}{' …' if len(shown.blocks) > 8 else ''}")  # noqa: PLR2004 - a line's worth
+    click.echo(f"packets    {forecast.packets:,}: {forecast.probes} probes, {config.retransmit.attempts} attempts")
+    click.echo(f"rate       {forecast.rate_pps:,} packets/s in all, {config.rate_pps:,} for each probe")
+    click.echo(f"duration   {duration_text(forecast.duration_s)}")
+    click.echo(f"order      {', '.join(shown.first_addresses)}{' …' if forecast.targets > len(shown.first_addresses) else ''}")
+    click.echo("packets to the first target (source address and gateway are found when a scan starts):")
+    for packet in shown.packets:
+        click.echo(f"  {packet.probe:<12} {packet.summary}")
+        for at in range(0, len(packet.data), 32):
+            click.echo(f"    {packet.data[at : at + 32].hex(' ', 2)}")
+
+

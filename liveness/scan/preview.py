@@ -1,0 +1,58 @@
+"""The preview of a run: what it would send, without a socket, a privilege or a packet."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scapy.layers.l2 import Ether
+
+from liveness.config.estimate import Estimate, estimate
+from liveness.config.model import Config
+from liveness.probes.fill import fill_frame, put_template
+from liveness.probes.template import LinkAddresses
+from liveness.scan.session import kit_of, plan_run
+from liveness.space.addresses import format_address, parse_address
+from liveness.space.targets import Targets
+
+FIRST_ADDRESSES: Final = 10
+_NO_LINK: Final = LinkAddresses(bytes(6), bytes(6))
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePacket:
+    """One probe's packet to the first target: as bytes from the IP header on, and in words."""
+
+    probe: str
+    data: bytes
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would do."""
+
+    estimate: Estimate
+    blocks: tuple[str, ...]
+    first_addresses: tuple[str, ...]
+    packets: tuple[SamplePacket, ...]
+
+
+def preview(config: Config, targets: Targets) -> Preview:
+    """Return what a run with this config would send: its size, the first addresses of its order, a packet of each probe."""
+    plan = plan_run(config, targets)
+    addresses = plan.first_addresses(FIRST_ADDRESSES)
+    sources = tuple(parse_address(address) for address in config.network.source_addresses) or (0,)
+    kit = kit_of(plan, _NO_LINK, sources)
+    packets = []
+    for index, probe in enumerate(plan.probes):
+        words = np.zeros(kit.templates.shape[1], np.uint16)
+        put_template(words, kit, index)
+        fill_frame(words, kit, index, 0, int(addresses[0]), 0)
+        packet = Ether(words.tobytes()[: kit.lengths[index]]).payload
+        packets.append(SamplePacket(probe.name, bytes(packet), packet.summary()))
+    return Preview(
+        estimate=estimate(config, targets),
+        blocks=tuple(block.name for block in plan.blocks),
+        first_addresses=tuple(format_address(int(address)) for address in addresses),
+        packets=tuple(packets),
+    )

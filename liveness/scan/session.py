@@ -1,0 +1,113 @@
+"""A session: from a config and its targets to a finished run directory, everything opened before the first packet."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Final
+
+from liveness.config.model import Config
+from liveness.errors import UsageError
+from liveness.net.bpf import reply_filter
+from liveness.net.links import interface_counters
+from liveness.net.routes import Path, find_path
+from liveness.net.rx_packet import PacketRxRing
+from liveness.net.tx_packet import PacketTxRing
+from liveness.probes.kit import Kit, build_kit
+from liveness.probes.template import LinkAddresses
+from liveness.scan import receiver, sender
+from liveness.scan.plan import Plan, new_control_port, new_key
+from liveness.scan.progress import Progress
+from liveness.scan.record import Identity, final_manifest, running_manifest
+from liveness.scan.supervisor import Interruption, Supervisor
+from liveness.space.addresses import parse_address
+from liveness.space.targets import Targets
+from liveness.store.manifest import Manifest
+from liveness.store.rundir import RunDirectory
+from liveness.types import ERROR_TYPES
+from liveness.wire.headers import ETHERNET_LENGTH, ICMP_ECHO_REPLY
+
+REPLY_ICMP_TYPES: Final = (ICMP_ECHO_REPLY, *ERROR_TYPES)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that has ended: where it lies, its manifest, and why it ended early if it did."""
+
+    directory: RunDirectory
+    manifest: Manifest
+    interruption: Interruption
+
+
+def plan_run(config: Config, targets: Targets) -> Plan:
+    """Return the plan of a new run: a fresh key, a fresh control port."""
+    return Plan(config, targets, new_control_port(config), new_key())
+
+
+def kit_of(plan: Plan, link: LinkAddresses, sources: tuple[int, ...]) -> Kit:
+    """Return the kernels' constants of a plan, for the first hop `link` and the scanner's addresses `sources`."""
+    return build_kit(
+        plan.probes,
+        plan.cookie,
+        link,
+        sources,
+        ttl=plan.config.network.ttl,
+        contact=plan.config.contact,
+        tcp_options=plan.config.tcp_options,
+    )
+
+
+def _find_way(plan: Plan) -> tuple[Path, tuple[int, ...]]:
+    network = plan.config.network
+    wanted = tuple(parse_address(address) for address in network.source_addresses)
+    first_target = int(plan.blocks[0].intervals.first[0])
+    path = find_path(network.interface, first_target, wanted[0] if wanted else None, network.gateway_mac)
+    return path, wanted or (path.source,)
+
+
+def _check_mtu(kit: Kit, path: Path) -> None:
+    longest = int(kit.lengths.max()) - ETHERNET_LENGTH
+    if longest > path.mtu:
+        raise UsageError(f"contact: the longest probe has {longest} bytes, the MTU of {path.interface} is {path.mtu}: shorten it")
+
+
+def run_scan(
+    config: Config,
+    targets: Targets,
+    *,
+    run_id: str | None = None,
+    on_start: Callable[[Plan, Path, RunDirectory], None],
+    on_progress: Callable[[Progress], None],
+) -> Finished:
+    """Scan, and return the finished run.
+
+    `on_start` is called when everything is open and no packet has left, `on_progress` several times a second. Raises
+    LivenessError or one of its kinds when the run cannot begin; nothing is left on disk then.
+    """
+    plan = plan_run(config, targets)
+    directory = RunDirectory.create(FilePath(config.output), config.name, run_id)
+    with ExitStack() as cleanup:
+        cleanup.callback(directory.discard)
+        path, sources = _find_way(plan)
+        kit = kit_of(plan, LinkAddresses(path.mac, path.gateway_mac), sources)
+        _check_mtu(kit, path)
+        sender.warm_up(plan, kit)
+        receiver.warm_up(plan, kit)
+        ports = plan.cookie
+        program = reply_filter(sources, ports.port_first, ports.port_last, REPLY_ICMP_TYPES)
+        rx_ring = PacketRxRing(path.interface, program, config.receive.ring_mib)
+        cleanup.callback(rx_ring.close)
+        longest = int(kit.lengths.max())
+        tx_rings = [PacketTxRing(path.interface, longest, len(plan.probes)) for _ in range(plan.senders)]
+        identity = Identity(directory, path, sources, time.time_ns())
+        directory.write_key(plan.key)
+        directory.write_targets(plan.intervals.prefixes())
+        directory.write_manifest(running_manifest(plan, identity))
+        on_start(plan, path, directory)
+        cleanup.pop_all()
+        before = interface_counters(path.interface)
+        outcome = Supervisor(plan, kit, tx_rings, rx_ring, directory, on_progress).run()
+    manifest = final_manifest(plan, identity, outcome, before, interface_counters(path.interface))
+    directory.write_manifest(manifest)
+    return Finished(directory, manifest, outcome.interruption)
