@@ -36,21 +36,28 @@ def enter_private_network() -> None:
     process must have one thread (user_namespaces(7)), so after an import of numpy it is too late: fork first.
     UnsupportedError names what refuses and the remedy.
     """
+    try:
+        enter_user_namespace(CLONE_NEWNET)
+    except OSError as error:
+        if os.geteuid() != 0 or libc.unshare(CLONE_NEWNET) != 0:
+            raise refusal(error.errno or 0) from error
+    bring_loopback_up()
+
+
+def enter_user_namespace(further: int) -> None:
+    """Move this process into a fresh user namespace, root inside; `further` holds more CLONE_NEW flags of unshare(2).
+
+    OSError if the kernel refuses, LivenessError if this process has threads.
+    """
     uid, gid = os.geteuid(), os.getegid()
-    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0:
-        try:
-            Path("/proc/self/setgroups").write_text("deny")  # without this the kernel refuses a gid_map
-            Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
-            Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
-        except OSError as error:
-            raise UnsupportedError(refusal(error.errno or 0)) from error
-    else:
+    if libc.unshare(CLONE_NEWUSER | further) != 0:
         code = ctypes.get_errno()
         if code == errno.EINVAL and thread_count() > 1:
             raise LivenessError(f"a process with {thread_count()} threads cannot enter a user namespace: fork first")
-        if uid != 0 or libc.unshare(CLONE_NEWNET) != 0:
-            raise UnsupportedError(refusal(code))
-    bring_loopback_up()
+        raise OSError(code, os.strerror(code))
+    Path("/proc/self/setgroups").write_text("deny")  # without this the kernel refuses a gid_map
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
 
 
 class Namespace:
@@ -156,23 +163,24 @@ def thread_count() -> int:
     return len(list(Path("/proc/self/task").iterdir()))
 
 
-def refusal(code: int) -> str:
-    """Say in one line why the kernel refused a user namespace (`code` is the errno) and what to do about it."""
+def refusal(code: int) -> UnsupportedError:
+    """Return the error for a user namespace that the kernel refuses (`code` is the errno), with what to do about it."""
     reason = f"the kernel refuses a private network (user and network namespaces): {os.strerror(code)}"
+    return UnsupportedError(f"{reason}; {namespace_remedy(code)}")
+
+
+def namespace_remedy(code: int) -> str:
+    """Say what to do about a refused user namespace: find the switch that is off, else say what may forbid it."""
     if _switch(APPARMOR_SWITCH) == "1":
-        return f"{reason}; AppArmor restricts them: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        return "AppArmor restricts them: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     if _switch(DEBIAN_SWITCH) == "0":
-        return f"{reason}; they are switched off: sudo sysctl -w kernel.unprivileged_userns_clone=1"
+        return "they are switched off: sudo sysctl -w kernel.unprivileged_userns_clone=1"
     if _switch(USER_NAMESPACES_LIMIT) == "0":
-        return f"{reason}; their number is limited to 0: sudo sysctl -w user.max_user_namespaces=10000"
+        return "their number is limited to 0: sudo sysctl -w user.max_user_namespaces=10000"
     if code in (errno.ENOSPC, errno.EUSERS):
-        return (
-            f"{reason}; too many exist or they are nested too deep: raise sysctl user.max_user_namespaces, or nest less"
-        )
-    return (
-        f"{reason}; run as root, or, in a container, allow unshare (docker run --cap-add SYS_ADMIN "
-        "--security-opt seccomp=unconfined)"
-    )
+        return "too many exist or they are nested too deep: raise sysctl user.max_user_namespaces, or nest less"
+    container = "docker run --cap-add SYS_ADMIN --security-opt seccomp=unconfined"
+    return f"run as root, or, in a container, allow unshare ({container})"
 
 
 def _switch(path: Path) -> str | None:

@@ -150,7 +150,7 @@ def test_refusal_names_the_switch(
 ) -> None:
     for name in ("APPARMOR_SWITCH", "DEBIAN_SWITCH", "USER_NAMESPACES_LIMIT"):
         monkeypatch.setattr(namespace, name, tmp_path / name)
-    assert "run as root" in refusal(errno.EPERM)
+    assert "run as root" in str(refusal(errno.EPERM))
     (tmp_path / switch).write_text(text)
-    assert remedy in refusal(errno.EPERM)
-    assert "\n" not in refusal(errno.EPERM)
+    assert remedy in str(refusal(errno.EPERM))
+    assert "\n" not in str(refusal(errno.EPERM))

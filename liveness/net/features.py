@@ -1,0 +1,174 @@
+"""Owns what this machine can do: every kernel feature and privilege the tool may use, tried out, with the remedy."""
+
+import errno
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyroute2 import NetlinkError
+
+from liveness.errors import LivenessError
+from liveness.net import trials
+from liveness.net.child import run_in_child
+from liveness.net.namespace import enter_private_network, namespace_remedy
+from liveness.net.sockets import raw_socket_remedy
+
+Outcome = tuple[bool, str]
+"""Whether a trial succeeded, and its detail or the reason."""
+
+USER_NAMESPACES = "user namespaces"
+PRIVATE_NETWORK = "network namespaces"
+RAW_SOCKET = "raw sockets here"
+PRIVATE_RAW_SOCKET = "raw sockets in a private network"
+TX_RING = "PACKET_TX_RING"
+RX_RING = "TPACKET_V3"
+FILTER = "socket filter (BPF)"
+NETLINK = "netlink routes"
+VETH = "veth links"
+
+KERNEL_NEEDS = frozenset({TX_RING, RX_RING, FILTER, NETLINK})
+SCAN_NEEDS = KERNEL_NEEDS | {RAW_SOCKET}
+LAB_NEEDS = KERNEL_NEEDS | {PRIVATE_NETWORK, PRIVATE_RAW_SOCKET, VETH}
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One feature or privilege, as it was found here."""
+
+    name: str
+    available: bool
+    detail: str
+    """What was found, or why it is missing."""
+    remedy: str | None
+    """What to do; None where it is available."""
+    needed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What the tool can do here."""
+
+    scan: bool
+    """Scan on this machine's own interfaces."""
+    lab: bool
+    """Scan in the lab."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    name: str
+    attempt: Callable[[], str]
+    needed_by: str
+    remedy: str
+
+
+def probe_features() -> tuple[Feature, ...]:
+    """Try every feature, once in a process, and return what was found; children are forked where namespaces change."""
+    return _probe()
+
+
+def abilities(features: tuple[Feature, ...]) -> Abilities:
+    """Return what these features together allow."""
+    present = {feature.name for feature in features if feature.available}
+    return Abilities(scan=present >= SCAN_NEEDS, lab=present >= LAB_NEEDS)
+
+
+@functools.cache
+def _probe() -> tuple[Feature, ...]:
+    features = [
+        _namespace_feature(USER_NAMESPACES, trials.user_namespace, "the lab without root"),
+        _namespace_feature(PRIVATE_NETWORK, _private_network, "the lab"),
+    ]
+    private = features[-1].available
+    here = _trials_here()
+    kernel, links = _trials_of_the_kernel(), _trials_in_private()
+    features += [_feature(trial, _attempt(trial.attempt)) for trial in here]
+    if private:
+        outcomes = run_in_child(lambda: _attempt_in_private([one.attempt for one in (*kernel, *links)]))
+    else:  # nothing is sent, so what makes no links or rules may be tried here as well
+        outcomes = [_attempt(one.attempt) for one in kernel] + [(False, "no private network to try it in")] * len(links)
+    features += [_feature(trial, outcome) for trial, outcome in zip((*kernel, *links), outcomes, strict=True)]
+    return tuple(features)
+
+
+def _trials_here() -> list[_Trial]:
+    limits = "raise the limit: ulimit -l, or memlock in /etc/security/limits.conf"
+    return [
+        _Trial(RAW_SOCKET, trials.raw_socket, "scan", raw_socket_remedy()),
+        _Trial(NETLINK, trials.netlink_routes, "scan, lab", "allow netlink sockets (AF_NETLINK) in the sandbox"),
+        _Trial("locked memory", trials.locked_memory, "faster sending (optional)", limits),
+        _Trial("processors", trials.processors, "scan, lab", "allow this process more CPUs"),
+        _Trial("clock", trials.clock, "scan, lab", "use a kernel with high-resolution timers"),
+    ]
+
+
+def _trials_of_the_kernel() -> list[_Trial]:
+    packet = "use a kernel with CONFIG_PACKET"
+    xdp = "use a kernel with CONFIG_XDP_SOCKETS; sending works without"
+    return [
+        _Trial(TX_RING, trials.transmit_ring, "scan, lab", packet),
+        _Trial(RX_RING, trials.receive_ring, "scan, lab", f"{packet}, 3.2 or newer"),
+        _Trial(FILTER, trials.socket_filter, "scan, lab", "use a kernel with CONFIG_NET"),
+        _Trial("PACKET_IGNORE_OUTGOING", trials.ignore_outgoing, "less work (optional)", "use Linux 4.20 or newer"),
+        _Trial("PACKET_FANOUT", trials.fanout, "several receivers (optional)", "use Linux 3.1 or newer"),
+        _Trial("AF_XDP socket", trials.xdp_socket, "faster sending (optional)", xdp),
+        _Trial("XDP_MAX_TX_SKB_BUDGET", trials.xdp_budget, "faster AF_XDP (optional)", "use a newer kernel"),
+    ]
+
+
+def _trials_in_private() -> list[_Trial]:
+    def link(kind: str, needed_by: str) -> _Trial:
+        remedy = f"load the module: sudo modprobe {kind}, or use a kernel with CONFIG_{kind.upper()}"
+        return _Trial(f"{kind} links", functools.partial(trials.link_kind, kind), needed_by, remedy)
+
+    return [
+        _Trial(PRIVATE_RAW_SOCKET, trials.raw_socket, "lab", "allow AF_PACKET sockets in the sandbox"),
+        link("veth", "lab"),
+        link("dummy", "a sink for measuring (optional)"),
+        link("ifb", "a sink for measuring (optional)"),
+        _Trial("nft", trials.nft, "finer shapes of the lab (optional)", "install it: sudo apt install nftables"),
+    ]
+
+
+def _private_network() -> str:
+    enter_private_network()
+    return "loopback up, no route out"
+
+
+def _namespace_feature(name: str, attempt: Callable[[], str], needed_by: str) -> Feature:
+    """Try to enter a namespace in a child; the remedy depends on what refused."""
+    available, detail, code = run_in_child(lambda: _attempt_with_code(attempt))
+    return Feature(name, available, detail, None if available else namespace_remedy(code), needed_by)
+
+
+def _attempt_with_code(attempt: Callable[[], str]) -> tuple[bool, str, int]:
+    try:
+        return True, attempt(), 0
+    except (OSError, LivenessError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        return False, _reason(error), (cause.errno if isinstance(cause, OSError) else None) or errno.EPERM
+
+
+def _attempt_in_private(attempts: list[Callable[[], str]]) -> list[Outcome]:
+    enter_private_network()
+    return [_attempt(one) for one in attempts]
+
+
+def _attempt(attempt: Callable[[], str]) -> Outcome:
+    try:
+        return True, attempt()
+    except (OSError, NetlinkError, LivenessError) as error:
+        return False, _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    """Return what the kernel said, where the error stands for that; its text otherwise."""
+    said = error.__cause__ if isinstance(error, LivenessError) and error.__cause__ else error
+    if isinstance(said, NetlinkError):
+        return str(said.args[-1])
+    return (said.strerror if isinstance(said, OSError) else None) or str(said)
+
+
+def _feature(trial: _Trial, outcome: Outcome) -> Feature:
+    available, detail = outcome
+    return Feature(trial.name, available, detail, None if available else trial.remedy, trial.needed_by)

@@ -1,0 +1,170 @@
+"""Owns the trials of kernel features: each uses one for a moment and says what it found, or raises what refused.
+
+A trial changes nothing that outlives it and sends no packet. Those that make links or rules are for private networks.
+"""
+
+import ctypes
+import mmap
+import os
+import resource
+import shutil
+import socket
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+from pyroute2 import IPRoute
+
+from liveness.errors import LivenessError
+from liveness.net import tpacket
+from liveness.net.bpf import DROP, RETURN, Instruction, Program, assemble, attach_filter, reply_filter
+from liveness.net.child import libc
+from liveness.net.namespace import enter_user_namespace
+from liveness.net.rx_packet import PacketRxRing
+from liveness.net.sockets import bind_packet_socket, open_packet_socket
+from liveness.net.tx_packet import PacketTxRing
+
+LOOPBACK = "lo"
+TAKE_NOTHING: Program = assemble([Instruction(RETURN, DROP)])
+
+AF_XDP = 44
+SOL_XDP = 283
+XDP_TX_RING = 3
+XDP_UMEM_REG = 4
+XDP_UMEM_FILL_RING = 5
+XDP_UMEM_COMPLETION_RING = 6
+XDP_MAX_TX_SKB_BUDGET = 9
+XDP_COPY = 2
+CHUNK_BYTES = 2048
+CHUNKS = 64
+UMEM_BYTES = 4 << 20
+"""What a ring of 2,048 chunks locks in memory."""
+
+CLOCKSOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+COARSEST_CLOCK_S = 1e-6
+SYSTEM_PROGRAMS = "/usr/sbin:/sbin"
+
+
+def user_namespace() -> str:
+    """Enter a user namespace, root inside. There is no way back: run it in a child."""
+    enter_user_namespace(0)
+    return "root inside, without privilege outside"
+
+
+def raw_socket() -> str:
+    """Open an AF_PACKET socket."""
+    open_packet_socket().close()
+    return "CAP_NET_RAW is there"
+
+
+def transmit_ring() -> str:
+    """Map a PACKET_TX_RING on loopback."""
+    PacketTxRing(LOOPBACK, longest_frame=128, minimum_slots=256).close()
+    return "TPACKET_V2"
+
+
+def receive_ring() -> str:
+    """Map a TPACKET_V3 receive ring on loopback, behind a filter that takes nothing."""
+    PacketRxRing(LOOPBACK, TAKE_NOTHING, ring_mib=2).close()
+    return "2 MiB mapped"
+
+
+def socket_filter() -> str:
+    """Have the kernel check and take a reply filter."""
+    program = reply_filter([0x7F000001], 32768, 61000, (0, 3, 4, 5, 11, 12))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        attach_filter(handle, program)
+    return f"{len(program)} instructions taken"
+
+
+def ignore_outgoing() -> str:
+    """Set PACKET_IGNORE_OUTGOING (Linux 4.20)."""
+    with open_packet_socket() as handle:
+        handle.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_IGNORE_OUTGOING, 1)
+    return "our own frames are not captured"
+
+
+def fanout() -> str:
+    """Join a PACKET_FANOUT group of one, on loopback."""
+    with open_packet_socket() as handle:
+        attach_filter(handle, TAKE_NOTHING)
+        bind_packet_socket(handle, LOOPBACK, tpacket.ETH_P_ALL)
+        handle.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_FANOUT, os.getpid() & 0xFFFF)
+    return "by flow hash"
+
+
+def xdp_socket() -> str:
+    """Bind an AF_XDP socket to loopback in copy mode, with a small UMEM."""
+    with socket.socket(AF_XDP, socket.SOCK_RAW, 0) as handle, mmap.mmap(-1, CHUNK_BYTES * CHUNKS) as memory:
+        first = ctypes.c_char.from_buffer(memory)
+        region = struct.pack("QQIIII", ctypes.addressof(first), CHUNK_BYTES * CHUNKS, CHUNK_BYTES, 0, 0, 0)
+        del first  # or the map could not be closed
+        handle.setsockopt(SOL_XDP, XDP_UMEM_REG, region)
+        for ring in (XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING, XDP_TX_RING):
+            handle.setsockopt(SOL_XDP, ring, CHUNKS)
+        address = struct.pack("HHIII", AF_XDP, XDP_COPY, socket.if_nametoindex(LOOPBACK), 0, 0)
+        if libc.bind(handle.fileno(), address, len(address)) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+    return "copy mode"
+
+
+def xdp_budget() -> str:
+    """Set XDP_MAX_TX_SKB_BUDGET, how many frames one call sends: up to the length of the ring, 32 without it."""
+    with socket.socket(AF_XDP, socket.SOCK_RAW, 0) as handle:
+        handle.setsockopt(SOL_XDP, XDP_TX_RING, CHUNKS)
+        handle.setsockopt(SOL_XDP, XDP_MAX_TX_SKB_BUDGET, CHUNKS)
+    return "more than 32 frames a call"
+
+
+def locked_memory() -> str:
+    """Read the limit of locked memory; LivenessError if a UMEM does not fit."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    text = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit >> 10:,} KiB"
+    if limit != resource.RLIM_INFINITY and limit < UMEM_BYTES:
+        raise LivenessError(f"{text}, {UMEM_BYTES >> 10:,} KiB are needed")
+    return text
+
+
+def netlink_routes() -> str:
+    """Read the IPv4 routes."""
+    with IPRoute() as netlink:
+        return f"{len(list(netlink.get_routes(socket.AF_INET)))} IPv4 routes"
+
+
+def link_kind(kind: str) -> str:
+    """Make a link of a kind and remove it; for private networks only."""
+    with IPRoute() as netlink:
+        peer = {"peer": "trial1"} if kind == "veth" else {}
+        netlink.link("add", ifname="trial0", kind=kind, **peer)
+        netlink.link("del", index=netlink.link_lookup(ifname="trial0")[0])
+    return "made in a private network"
+
+
+def nft() -> str:
+    """Load a reject rule with nft; for private networks only."""
+    program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:{SYSTEM_PROGRAMS}")
+    if program is None:
+        raise LivenessError("nft is not installed")
+    rules = "table inet trial { chain input { type filter hook input priority 0; tcp dport 1 reject; }; }"
+    done = subprocess.run([program, rules], capture_output=True, text=True, check=False, timeout=10)
+    if done.returncode:
+        raise LivenessError(done.stderr.strip().splitlines()[0] if done.stderr.strip() else "nft failed")
+    return program
+
+
+def processors() -> str:
+    """Count the CPUs this process may use."""
+    count = len(os.sched_getaffinity(0))
+    return f"{count} usable" if count > 1 else "1 usable: sender and receiver share it"
+
+
+def clock() -> str:
+    """Read the resolution of the clock that paces and stamps; LivenessError if it is coarser than 1 µs."""
+    resolution_s = time.clock_getres(time.CLOCK_MONOTONIC)
+    source = CLOCKSOURCE.read_text().strip() if CLOCKSOURCE.exists() else "unknown"
+    text = f"resolution {resolution_s * 1e9:.0f} ns, source {source}"
+    if resolution_s > COARSEST_CLOCK_S:
+        raise LivenessError(text)
+    return text
