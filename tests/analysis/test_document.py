@@ -127,3 +127,44 @@ def test_one_tcp_port_has_no_tarpits() -> None:
         "confirmed": None,
         "inflation": {"80": {"over_rest": 0.0, "over_alive": 0.0}},
     }
+
+
+CONTRACT: dict[str, Any] = msgspec.json.decode("""
+{"run": "census/2026-11-21T000000Z", "status": "complete", "targets": 123,
+ "taxonomy": {"network_alive": 0, "transport_active": 0, "transport_alive": 0, "application_active": 0,
+              "application_alive": 0},
+ "coverage": {"addresses": {"all": 0, "icmp": {"total": 0, "unique": 0}, "tcp": {}, "udp": {}},
+              "prefixes24": {"all": 0, "icmp": {}, "tcp": {}, "udp": {}}},
+ "reply_types": {"icmp": {"reply_only": 0, "error_only": 0, "both": 0}, "tcp": {}, "udp": {}},
+ "error_only": {"all": 0, "icmp": 0, "tcp": 0, "udp": 0},
+ "error_categories": {"icmp": {"port": 0, "host": 0, "other_unreachable": 0, "other": 0, "multiple": 0, "all": 0},
+                      "tcp": {}, "udp": {}},
+ "error_messages": {"icmp": {"11/0": 0}, "tcp": {}, "udp": {}}, "error_sources": {"primary": 0, "secondary": 0},
+ "transport": {"active": 0, "alive": 0, "ports_answered": {"1": {"syn_ack_only": 0, "rst_only": 0, "both": 0}},
+               "ports": {"80": {"active": 0, "alive": 0, "exclusive": 0, "syn_ack_only": 0, "rst_only": 0,
+                                "both": 0}}},
+ "tarpits": {"candidates": 0, "confirmed": 0, "inflation": {"80": {"over_rest": 0.0, "over_alive": 0.0}}},
+ "conditional": {"replies": {"icmp": {"tcp/22": 0.0}}, "with_errors": {}},
+ "patterns": {"probes": [], "replies": {"10000000": 0}, "with_errors": {}},
+ "gains": {"tcp_udp_over_icmp": {"of_all": 0.0, "over_icmp": 0.0}, "negative": {"over_positive": 0.0, "of_all": 0.0},
+           "retransmit": {"icmp": {"first": 0, "recovered": 0, "gain": 0.0}}}}
+""")
+
+
+DATA = ("icmp", "tcp/22", "10000000", "11/0", "1", "80")
+"""Keys of the example that stand for a run's own probes, patterns, codes, numbers of ports and ports."""
+
+
+def test_the_form_is_the_contracts() -> None:
+    def compare(example: object, ours: object, path: str) -> None:
+        assert type(ours) is type(example), path
+        if not isinstance(example, dict) or not isinstance(ours, dict) or not example:
+            return  # an empty example is one the contract spells out elsewhere
+        assert set(example) <= set(ours), path
+        assert len(example) == len(ours) or (len(example) == 1 and set(example) <= set(DATA)), path
+        for name in example:
+            compare(example[name], ours[name], f"{path}.{name}")
+
+    result = computed(Population([*town().replies, Reply("icmp", Kind.ECHO_REPLY, 9, 9)]))
+    compare(CONTRACT, result, "$")
+    assert list(result) == list(CONTRACT)

@@ -1,5 +1,6 @@
 """`liveness analyze` as a user runs it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,11 +70,13 @@ def test_mistakes_are_errors_of_one_line(tmp_path: Path) -> None:
         analyze(run.path)
 
 
-def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
-    run = town().write(tmp_path)
+@pytest.mark.parametrize("population", [town(), Population([], ("icmp",), control=False)], ids=["long", "short"])
+def test_a_reader_that_leaves_is_no_error(tmp_path: Path, population: Population) -> None:
+    run = population.write(tmp_path)
     program = "from liveness.cli.analyze import command; command()"
-    arguments = [sys.executable, "-W", "error", "-c", program, str(run.path)]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    arguments = [sys.executable, "-W", "error", "-c", program, str(run.path), "--json"]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()  # long before the first table is ready

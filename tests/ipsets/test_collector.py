@@ -61,6 +61,14 @@ def test_finish_begins_again_and_the_finished_set_stays() -> None:
     assert not collector.finish()
 
 
+def test_finish_gives_its_memory_back() -> None:
+    collector = Collector()
+    collector.add(np.arange(100_000, dtype=np.uint32))
+    assert collector._buffer.size > 100_000
+    collector.finish()
+    assert collector._buffer.size == module.FIRST_ADDRESSES
+
+
 def test_added_array_may_be_reused_by_the_caller() -> None:
     collector = Collector()
     addresses = np.array([1, 2], dtype=np.uint32)

@@ -98,6 +98,14 @@ def test_no_number_breaks_and_no_line_is_too_long(run: RunResults, width: int) -
             assert words(note) in words(text)
 
 
+def test_in_a_narrow_console_words_wrap_and_numbers_stay_whole() -> None:
+    row = ("a name of a few words", "146,676,867", "158,990,419")
+    section = Section("narrow", ("", "active", "alive"), [row])
+    text = render([section], 36)
+    assert "146,676,867  158,990,419" in text
+    assert words(" ".join(line[2:12] for line in text.splitlines()[3:])) == row[0]
+
+
 def test_every_formula_is_printed() -> None:
     text = words(render(report_tables(Results([results(town())], [CHANGE])), 200))
     printed = (
