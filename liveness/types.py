@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 import numpy as np
 
 ERROR_TYPES: tuple[int, ...] = (3, 4, 5, 11, 12)
-"""ICMP error types that count as replies: unreachable, source quench, redirect, time exceeded, parameter problem (RFC 792)."""
+"""ICMP errors that count as replies (RFC 792): unreachable, quench, redirect, time exceeded, parameter problem."""
 
 
 class Kind(IntEnum):
@@ -84,7 +84,7 @@ class Tier(IntEnum):
 
 
 class Rejection(IntEnum):
-    """Why a packet was not accepted as a reply. The number is its place in the counters, the label its name in manifests."""
+    """Why a packet was not accepted as a reply. The number is its place in counters, the label its name in files."""
 
     TRUNCATED = 0
     NOT_IPV4 = 1

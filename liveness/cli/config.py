@@ -27,7 +27,7 @@ def command() -> None:
 @FILE
 @click.option("--lab", is_flag=True, help="Judge targets as inside the lab, where private addresses may be probed.")
 @AS_JSON
-def check(file: Path, lab: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes by name
+def check(file: Path, lab: bool, as_json: bool) -> None:
     """Load FILE with its target lists and print what its census would do. Sends nothing."""
     from liveness.config.estimate import estimate  # noqa: PLC0415 - numpy and msgspec cost the start of every command
     from liveness.config.load import load_config, resolve_targets  # noqa: PLC0415 - as above
@@ -45,7 +45,7 @@ def check(file: Path, lab: bool, as_json: bool) -> None:  # noqa: FBT001 - click
 @command.command()
 @FILE
 @AS_JSON
-def show(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes by name
+def show(file: Path, as_json: bool) -> None:
     """Print FILE as it resolves: environment and defaults filled in, every value in its canonical form."""
     from liveness.config.load import load_config  # noqa: PLC0415 - msgspec and numpy cost the start of every command
     from liveness.config.model import to_document  # noqa: PLC0415 - as above

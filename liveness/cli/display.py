@@ -49,7 +49,9 @@ class ScanDisplay:
             f" from {format_address(path.source)} on {path.interface}{gateway}, into {directory.path}"
         )
         for probe in plan.probes:
-            self._tasks[probe.name] = self._bars.add_task(probe.name, total=plan.target_count * plan.attempts, replies=0)
+            self._tasks[probe.name] = self._bars.add_task(
+                probe.name, total=plan.target_count * plan.attempts, replies=0
+            )
 
     def update(self, progress: "ScanProgress") -> None:
         """Move the bars. The first call starts their thread: by then every process of the scan has been forked."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @click.command("probes")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(as_json: bool) -> None:  # noqa: FBT001 - click passes options by name
+def command(as_json: bool) -> None:
     """List the probes: what each sends, and what counts as a reply."""
     from liveness.probes.registry import listed_probes  # noqa: PLC0415 - heavy imports wait for the command
 

@@ -1,6 +1,5 @@
 """``liveness scan``: take a census, or show with --dryrun what it would send."""
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +12,23 @@ if TYPE_CHECKING:
     from liveness.scan.session import Finished
     from liveness.space.targets import Targets
 
+SHOWN_BLOCKS = 8
 DEFAULT_NAME = "scan"
 """The name of a run that has neither a config nor --name."""
 
 
 @click.command("scan")
 @click.argument("targets", nargs=-1, metavar="[TARGETS]...")
-@click.option("-C", "--config", "config_file", type=click.Path(path_type=Path), help="The census, as YAML; options override it.")
+@click.option(
+    "-C", "--config", "config_file", type=click.Path(path_type=Path), help="The census, as YAML; options override it."
+)
 @click.option("--name", help="The name of the census: where its runs lie below the output directory.")
-@click.option("-w", "--allowlist-file", multiple=True, help="File of prefixes to probe, - for standard input; instead of the config's.")
+@click.option(
+    "-w",
+    "--allowlist-file",
+    multiple=True,
+    help="File of prefixes to probe, - for standard input; instead of the config's.",
+)
 @click.option("-b", "--blocklist-file", multiple=True, help="File of prefixes never to probe; added to the config's.")
 @click.option("-p", "--probes", help="Probes, separated by commas, e.g. icmp,tcp/443,dns.")
 @click.option("-r", "--rate", help="Packets a second of each probe, e.g. 500pps, 100kpps, 1.5Mpps.")
@@ -38,8 +45,17 @@ DEFAULT_NAME = "scan"
 @click.option("--run-id", help="The name of this run's directory; the UTC time of its start if not given.")
 @click.option("--contact", help="URL or address that every ICMP echo carries; required for public targets.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
-@click.option("--dryrun", "--dry-run", is_flag=True, help="Show what would be sent; needs no privilege and sends nothing.")
-def command(targets: tuple[str, ...], config_file: Path | None, run_id: str | None, quiet: bool, dryrun: bool, **flags: Any) -> None:  # noqa: ANN401, FBT001 - click passes options by name
+@click.option(
+    "--dryrun", "--dry-run", is_flag=True, help="Show what would be sent; needs no privilege and sends nothing."
+)
+def command(
+    targets: tuple[str, ...],
+    config_file: Path | None,
+    run_id: str | None,
+    quiet: bool,
+    dryrun: bool,
+    **flags: Any,  # noqa: ANN401 - text, numbers and tuples, each checked where it is laid over the config
+) -> None:
     """Take a census of TARGETS (prefixes, ranges, addresses) or of those the config names.
 
     Prints the run's directory. Exit code 0 done, 1 failure, 2 wrong usage or config, 3 missing privilege or kernel
@@ -61,7 +77,7 @@ def command(targets: tuple[str, ...], config_file: Path | None, run_id: str | No
 
 
 def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[str, Any]) -> dict[str, object]:
-    """Return the options that were given, by the path of the config field they override."""
+    """Return options that override the config, None where not given, by the path of the field."""
     allow = (*targets, *flags["allowlist_file"])
     probes = flags["probes"]
     return {
@@ -93,9 +109,7 @@ def _scan(config: "Config", targets: "Targets", run_id: str | None, *, quiet: bo
     from liveness.scan.session import run_scan  # noqa: PLC0415
 
     with ScanDisplay(quiet=quiet) as display:
-        finished = run_scan(
-            config, targets, run_id=run_id, on_start=display.begin, on_progress=display.update
-        )
+        finished = run_scan(config, targets, run_id=run_id, on_start=display.begin, on_progress=display.update)
         display.end(finished.manifest)
     return finished
 
@@ -115,15 +129,16 @@ def _show_preview(config: "Config", targets: "Targets") -> None:
 
     shown = preview(config, targets)
     forecast = shown.estimate
-    click.echo(f"targets    {forecast.targets:,} in {forecast.blocks:,} blocks: {', '.join(shown.blocks[:8])}{' …' if len(shown.blocks) > 8 else ''}")  # noqa: PLR2004 - a line's worth
+    blocks = ", ".join(shown.blocks[:SHOWN_BLOCKS]) + (" …" if len(shown.blocks) > SHOWN_BLOCKS else "")
+    click.echo(f"targets    {forecast.targets:,} in {forecast.blocks:,} blocks: {blocks}")
     click.echo(f"packets    {forecast.packets:,}: {forecast.probes} probes, {config.retransmit.attempts} attempts")
     click.echo(f"rate       {forecast.rate_pps:,} packets/s in all, {config.rate_pps:,} for each probe")
     click.echo(f"duration   {duration_text(forecast.duration_s)}")
-    click.echo(f"order      {', '.join(shown.first_addresses)}{' …' if forecast.targets > len(shown.first_addresses) else ''}")
+    click.echo(
+        f"order      {', '.join(shown.first_addresses)}{' …' if forecast.targets > len(shown.first_addresses) else ''}"
+    )
     click.echo("packets to the first target (source address and gateway are found when a scan starts):")
     for packet in shown.packets:
         click.echo(f"  {packet.probe:<12} {packet.summary}")
         for at in range(0, len(packet.data), 32):
             click.echo(f"    {packet.data[at : at + 32].hex(' ', 2)}")
-
-

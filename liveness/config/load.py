@@ -61,7 +61,7 @@ def read_document(path: Path) -> dict[str, object]:
     return document
 
 
-def resolve_targets(config: Config, lab: bool, origin: str | Path | None = None) -> Targets:  # noqa: FBT001 - always named by callers
+def resolve_targets(config: Config, lab: bool, origin: str | Path | None = None) -> Targets:
     """Return the addresses a config's census probes: allowed, less blocked, less special-purpose space outside a lab.
 
     `origin` is what messages call the config, its name by default. UsageError for a list that cannot be read in full

@@ -24,7 +24,7 @@ class Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 - a table of the class, which add_implicit_resolver below fills
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002 - PyYAML's signature
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT002 - PyYAML's signature
         """Build one mapping; a key that stands twice would otherwise win silently."""
         lines: dict[str, int] = {}
         for key, _ in node.value:

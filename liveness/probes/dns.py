@@ -20,6 +20,7 @@ PORT: Final = 53
 NAME: Final = "google.com"  # the paper's question
 QUESTION: Final = bytes(DNSQR(qname=NAME, qtype="A"))
 HEADER_LENGTH: Final = 12
+TRANSACTION_LENGTH: Final = 2
 TRANSACTION_AT: Final = TRANSPORT_AT + hdr.UDP_LENGTH
 
 
@@ -77,7 +78,9 @@ def _same_question(frame: NDArray[np.uint8], at: int, question: NDArray[np.uint8
 @kernel
 def has_transaction(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
     """Return whether a payload begins with the transaction id of this hash."""
-    return row[p.PAYLOAD_LENGTH] >= 2 and read_u16(frame, row[p.PAYLOAD_AT]) == cookie.dns_transaction(hashed)
+    return row[p.PAYLOAD_LENGTH] >= TRANSACTION_LENGTH and read_u16(frame, row[p.PAYLOAD_AT]) == cookie.dns_transaction(
+        hashed
+    )
 
 
 @kernel

@@ -1,10 +1,9 @@
 """Filling frames: one kernel that turns (probe, attempt, target) into a finished frame, in place in its ring slot."""
 
 import numpy as np
-from numba import uint64
 from numpy.typing import NDArray
 
-from liveness.kernel import kernel
+from liveness.kernel import kernel, uint64
 from liveness.probes import dns, icmp, ntp, tcp
 from liveness.probes.kit import Kit
 from liveness.probes.probe import Method
@@ -29,7 +28,8 @@ def put_template(words: NDArray[np.uint16], kit: Kit, probe: int) -> None:
 def fill_frame(words: NDArray[np.uint16], kit: Kit, probe: int, attempt: int, target: int, now_ns: int) -> None:
     """Write everything that varies into a frame which holds the probe's template.
 
-    `words` is the frame as 16-bit words in wire order, `target` a host-order address, `now_ns` the send time since the epoch.
+    `words` is the frame as 16-bit words in wire order, `target` a host-order address, `now_ns` the send time since the
+    epoch.
     """
     hashed = cookie.cookie(uint64(target), kit.codes[probe], kit.key0, kit.key1)
     source = int(kit.sources[cookie.source_index(hashed, len(kit.sources))])

@@ -1,4 +1,4 @@
-"""The ICMP echo probe (RFC 792) and what a valid reply to it is: an echo reply from anyone, or an ICMP error that quotes it."""
+"""The ICMP echo probe (RFC 792) and its valid replies: an echo reply from anyone, or an error that quotes it."""
 
 from typing import Final
 
@@ -17,7 +17,9 @@ from liveness.wire import parse as p
 from liveness.wire.checksum import checksum, fold, read_u16, read_u32, u32_sum
 
 PAYLOAD_AT: Final = TRANSPORT_AT + hdr.ICMP_LENGTH
-COOKIE_AT: Final = 0  # offsets in the payload: hash (8 bytes), target (4), send time in ns since the epoch (8), contact text
+COOKIE_AT: Final = (
+    0  # offsets in the payload: hash (8 bytes), target (4), send time in ns since the epoch (8), contact text
+)
 TARGET_AT: Final = 8
 TIME_AT: Final = 12
 HEADER_LENGTH: Final = 20
@@ -107,7 +109,7 @@ def match_reply(row: NDArray[np.int64], hashed: int, attempts: int, reply: NDArr
 
 @kernel
 def match_quote(frame: NDArray[np.uint8], at: int, hashed: int, attempts: int, reply: NDArray[np.void]) -> int:
-    """Match the quoted start of an echo request at frame[at] (at least 8 bytes) against the hash of the quoted destination."""
+    """Match the quoted start of an echo request at frame[at], at least 8 bytes, against its destination's hash."""
     if int(frame[at]) != hdr.ICMP_ECHO_REQUEST:
         return _BAD_QUOTE
     attempt = (read_u16(frame, at + hdr.ICMP_SEQUENCE) - cookie.echo_sequence(hashed, 0)) & 0xFFFF

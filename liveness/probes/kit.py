@@ -1,7 +1,7 @@
 """The constants of a run that every kernel needs: templates, sums, cookie key, ports and the probes in arrays.
 
-Built once by `build_kit` from the probes and the path to the network; a named tuple of arrays and numpy numbers, so that
-compiled kernels take it as one argument.
+Built once by `build_kit` from the probes and the path to the network; a named tuple of arrays and numpy numbers, so
+that compiled kernels take it as one argument.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.kernel import int64, uint64
 from liveness.probes import dns, icmp, ntp, tcp
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import LinkAddresses, partial_sums
@@ -20,7 +21,10 @@ NO_PROBE = -1
 
 
 class Kit(NamedTuple):
-    """Constants of a run; arrays have one entry a probe unless said otherwise. Addresses are host-order uint32."""
+    """Constants of a run; arrays have one entry a probe unless said otherwise. Addresses are host-order uint32.
+
+    Numbers are numpy scalars of fixed width (keys uint64, the rest int64), so that kernels are compiled for one type.
+    """
 
     methods: NDArray[np.int64]
     codes: NDArray[np.int64]
@@ -28,16 +32,16 @@ class Kit(NamedTuple):
     lengths: NDArray[np.uint16]  # frame bytes
     ip_sums: NDArray[np.int64]  # sum of the constant words of the IP header
     transport_sums: NDArray[np.int64]  # the same of the transport segment and pseudo header
-    icmp_probe: np.int64  # index of the ICMP probe, or NO_PROBE
+    icmp_probe: int  # index of the ICMP probe, or NO_PROBE
     tcp_probes: NDArray[np.int16]  # (65536,) probe index by destination port, or NO_PROBE
     udp_probes: NDArray[np.int16]  # (65536,)
     question: NDArray[np.uint8]  # the DNS question section
     sources: NDArray[np.uint32]  # the scanner's addresses
-    key0: np.uint64
-    key1: np.uint64
-    port_first: np.int64
-    port_stride: np.int64  # source ports an attempt
-    attempts: np.int64
+    key0: int
+    key1: int
+    port_first: int
+    port_stride: int  # source ports an attempt
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,8 @@ def build_kit(
 ) -> Kit:
     """Return the constants of a run.
 
-    `sources` are host-order addresses, `link` the Ethernet addresses of both ends of the first hop; `contact` is put into
-    every ICMP echo; `tcp_options` is one of `tcp.OPTIONS`.
+    `sources` are host-order addresses, `link` the Ethernet addresses of both ends of the first hop; `contact` is put
+    into every ICMP echo; `tcp_options` is one of `tcp.OPTIONS`.
     """
     frames = [_template(probe, link, ttl, contact, tcp_options) for probe in probes]
     width = (max(len(frame) for frame in frames) + 1) // 2
@@ -104,14 +108,14 @@ def build_kit(
         lengths=np.array([len(frame) for frame in frames], np.uint16),
         ip_sums=np.array([ip_sum for ip_sum, _ in sums], np.int64),
         transport_sums=np.array([transport_sum for _, transport_sum in sums], np.int64),
-        icmp_probe=np.int64(icmp_probe),
+        icmp_probe=int64(icmp_probe),
         tcp_probes=_by_port(probes, hdr.PROTOCOL_TCP),
         udp_probes=_by_port(probes, hdr.PROTOCOL_UDP),
         question=np.frombuffer(dns.QUESTION, np.uint8),
         sources=np.array(sources, np.uint32),
-        key0=np.uint64(int.from_bytes(cookie.key[:8], "little")),
-        key1=np.uint64(int.from_bytes(cookie.key[8:], "little")),
-        port_first=np.int64(cookie.port_first),
-        port_stride=np.int64(cookie.stride),
-        attempts=np.int64(cookie.attempts),
+        key0=uint64(int.from_bytes(cookie.key[:8], "little")),
+        key1=uint64(int.from_bytes(cookie.key[8:], "little")),
+        port_first=int64(cookie.port_first),
+        port_stride=int64(cookie.stride),
+        attempts=int64(cookie.attempts),
     )

@@ -3,10 +3,9 @@
 from typing import Final
 
 import numpy as np
-from numba import uint64
 from numpy.typing import NDArray
 
-from liveness.kernel import kernel
+from liveness.kernel import kernel, uint64
 from liveness.probes import dns, icmp, ntp, tcp, udp
 from liveness.probes.kit import Kit
 from liveness.probes.probe import Method
@@ -74,7 +73,9 @@ def _match_udp(frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit, probe
 
 
 @kernel
-def _match_echo(frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit, time_ns: int, reply: NDArray[np.void]) -> int:
+def _match_echo(
+    frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit, time_ns: int, reply: NDArray[np.void]
+) -> int:
     probe = int(kit.icmp_probe)
     target = icmp.payload_target(frame, row)
     proven = False
@@ -110,7 +111,9 @@ def _quoted_probe(frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit) ->
 
 
 @kernel
-def _match_error(frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit, probe: int, reply: NDArray[np.void]) -> int:
+def _match_error(
+    frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit, probe: int, reply: NDArray[np.void]
+) -> int:
     target = row[p.QUOTED_DESTINATION]
     reply["target"] = target
     reply["icmp_type"] = row[p.ICMP_TYPE]
@@ -132,7 +135,9 @@ def _match_error(frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit, pro
 
 
 @kernel
-def _match_parsed(frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit, time_ns: int, reply: NDArray[np.void]) -> int:
+def _match_parsed(  # noqa: PLR0911 - a dispatch: each branch leaves with its own result
+    frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit, time_ns: int, reply: NDArray[np.void]
+) -> int:
     protocol = row[p.PROTOCOL]
     reply["target"] = row[p.SOURCE]
     if protocol == hdr.PROTOCOL_ICMP:
@@ -176,8 +181,8 @@ def match_frame(
 ) -> int:
     """Match the Ethernet frame at frame[start:start + length], captured at `time_ns`.
 
-    `first` and `last` are the intervals of the run's targets, `row` is scratch space of FIELDS int64. Fills `reply` (one
-    REPLY_DTYPE) and returns ACCEPTED, or returns a Rejection with `reply` in no defined state.
+    `first` and `last` are the intervals of the run's targets, `row` is scratch space of FIELDS int64. Fills `reply`
+    (one REPLY_DTYPE) and returns ACCEPTED, or returns a Rejection with `reply` in no defined state.
     """
     status = p.parse_frame(frame, start, length, check_ip, check_transport, row)
     if status != p.ACCEPTED:

@@ -25,8 +25,8 @@ CONTROL: Final = "tcp/control"
 class Probe:
     """One probe of a run.
 
-    `name` is its name in config, manifest and sets; `port` the destination port (0 for ICMP); `fields` names the bits of the
-    cookie it carries; `payload` what it carries besides; `replies` says for each kind what is accepted as one.
+    `name` is its name in config, manifest and sets; `port` the destination port (0 for ICMP); `fields` names the bits
+    of the cookie it carries; `payload` what it carries besides; `replies` says for each kind what is accepted as one.
     """
 
     name: str

@@ -45,8 +45,8 @@ def probe(port: int, name: str | None = None) -> Probe:
         fields="sequence number (32 bits), source port (attempt and offset), IP ID (16 bits)",
         payload="none; options MSS, window scale, SACK permitted as Windows sends them (tcp_options)",
         replies={
-            Kind.SYN_ACK: "SYN and ACK set, any other flag but RST; acknowledges sequence + 1, from and to the right ports",
-            Kind.RST: "RST set; with ACK: acknowledges sequence or sequence + 1; without: right ports only (weak)",
+            Kind.SYN_ACK: "SYN and ACK set, any other flag but RST; right ports, acknowledges sequence + 1",
+            Kind.RST: "RST set; right ports; with ACK: acknowledges sequence or sequence + 1; without: weak",
             Kind.ERROR: "quotes destination, ports and sequence number",
         },
     )
@@ -67,7 +67,8 @@ def template(link: LinkAddresses, ttl: int, port: int, options: str) -> bytes:
 def make(words: NDArray[np.uint16], address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
     """Write source port, sequence number and checksum into a frame.
 
-    `address_sum` is the sum of the words of both addresses, `constant_sum` that of the template's segment and pseudo header.
+    `address_sum` is the sum of the words of both addresses, `constant_sum` that of the template's segment and pseudo
+    header.
     """
     sequence = cookie.sequence(hashed)
     put_u16(words, TRANSPORT_AT, port)
@@ -119,7 +120,7 @@ def match_quote(
     attempts: int,
     reply: NDArray[np.void],
 ) -> int:
-    """Match the quoted start of a segment at frame[at] (at least 8 bytes) against the hash of the quoted destination."""
+    """Match the quoted start of a segment at frame[at], at least 8 bytes, against its destination's hash."""
     attempt = cookie.attempt_of_port(read_u16(frame, at), hashed, port_first, stride, attempts)
     if attempt < 0:
         return _BAD_PORT

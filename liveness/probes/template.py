@@ -1,7 +1,7 @@
 """Frame templates: the constant bytes of a probe, built once with scapy, and the partial checksums they fix.
 
-In a template every field that varies from target to target is zero: addresses, IP ID, source port, both checksums and the
-fields that carry the cookie.
+In a template every field that varies from target to target is zero: addresses, IP ID, source port, both checksums and
+the fields that carry the cookie.
 """
 
 import sys
@@ -19,6 +19,7 @@ from liveness.wire.checksum import words_sum
 
 IP_AT: Final = hdr.ETHERNET_LENGTH
 TRANSPORT_AT: Final = IP_AT + hdr.IPV4_MIN_LENGTH
+NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - nothing is bound: the field is filled in for each target
 SWAP: Final = sys.byteorder == "little"
 
 
@@ -33,7 +34,7 @@ class LinkAddresses:
 def build_frame(link: LinkAddresses, ttl: int, transport: Any) -> bytes:  # noqa: ANN401 - scapy's layers have no types
     """Return the frame of a transport layer with zero addresses and checksums; Don't Fragment is set."""
     ethernet = Ether(src=link.own.hex(":"), dst=link.gateway.hex(":"), type=hdr.ETHERTYPE_IPV4)
-    return bytes(ethernet / IP(src="0.0.0.0", dst="0.0.0.0", id=0, flags="DF", ttl=ttl, chksum=0) / transport)
+    return bytes(ethernet / IP(src=NO_ADDRESS, dst=NO_ADDRESS, id=0, flags="DF", ttl=ttl, chksum=0) / transport)
 
 
 def partial_sums(frame: bytes) -> tuple[int, int]:

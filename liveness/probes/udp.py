@@ -31,8 +31,8 @@ def match_quote(
 ) -> int:
     """Match the quoted start of a datagram against the hash of the quoted destination.
 
-    Ports are required. The datagram's checksum, which covers the cookie it carries, and the IP ID are each 16 bits more; a NAT
-    on the way rewrites either, so one of the two makes the evidence strong, and none leaves it weak.
+    Ports are required. The datagram's checksum, which covers the cookie it carries, and the IP ID are each 16 bits
+    more; a NAT on the way rewrites either, so one of the two makes the evidence strong, and none leaves it weak.
     """
     at = row[p.QUOTED_AT]
     attempt = cookie.attempt_of_port(read_u16(frame, at), hashed, port_first, stride, attempts)

@@ -1,8 +1,8 @@
 """The table of answered probes that receiver and senders share when only unanswered probes are repeated.
 
-One 32-bit entry holds a tag and a bit a probe. A target's place and tag are the lower and upper bits of a bijective mix of its
-address, so an entry is never taken for another target's; where two targets share a place the later wins, and the earlier one's
-repeats are sent as if it had not answered. 16 bits of the entry are probes.
+One 32-bit entry holds a tag and a bit a probe. A target's place and tag are the lower and upper bits of a bijective mix
+of its address, so an entry is never taken for another target's; where two targets share a place the later wins, and the
+earlier one's repeats are sent as if it had not answered. 16 bits of the entry are probes.
 """
 
 from typing import Final

@@ -27,9 +27,10 @@ def fill_batch(
 ) -> int:
     """Fill up to `count` frames from `first_slot` on, but none that is due after `until`; return how many were filled.
 
-    `frames` is (slots, words), `held` the probe whose template each slot holds (-1 none), `attempts` the attempt it was last
-    filled for, `lengths` its frame's length in bytes. `until` is virtual time as in the schedule. `answered` is the table of answered probes, empty if repeats are sent
-    regardless. `sent` counts the frames filled, (probes, attempts).
+    `frames` is (slots, words), `held` the probe whose template each slot holds (-1 none), `attempts` the attempt it was
+    last filled for, `lengths` its frame's length in bytes. `until` is virtual time as in the schedule. `answered` is
+    the table of answered probes, empty if repeats are sent regardless. `sent` counts the frames filled, (probes,
+    attempts).
     """
     state = walk.state
     filled = 0

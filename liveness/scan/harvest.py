@@ -41,22 +41,25 @@ def harvest(
 ) -> int:
     """Match every packet of a TPACKET_V3 block; return how many replies were accepted.
 
-    `verify` says whether checksums are checked, `first` and `last` are the targets' intervals, `replies` (REPLY_DTYPE, at
-    least `packets_in(block)` long) takes the accepted ones, `rejected` (one count a Rejection) the rest. `answered` is the
-    table shared with the senders, empty if they do not ask.
+    `verify` says whether checksums are checked, `first` and `last` are the targets' intervals, `replies` (REPLY_DTYPE,
+    at least `packets_in(block)` long) takes the accepted ones, `rejected` (one count a Rejection) the rest. `answered`
+    is the table shared with the senders, empty if they do not ask.
     """
     row = np.zeros(FIELDS, np.int64)
     at = _native_u32(block, tpacket.BLOCK_FIRST)
     accepted = 0
     for _ in range(packets_in(block)):
         captured = _native_u32(block, at + tpacket.PACKET_SNAPLEN)
-        time_ns = _native_u32(block, at + tpacket.PACKET_SEC) * 1_000_000_000 + _native_u32(block, at + tpacket.PACKET_NSEC)
+        time_ns = _native_u32(block, at + tpacket.PACKET_SEC) * 1_000_000_000 + _native_u32(
+            block, at + tpacket.PACKET_NSEC
+        )
         status = _native_u32(block, at + tpacket.PACKET_STATUS)
         start = at + int(block[at + tpacket.PACKET_MAC]) + (int(block[at + tpacket.PACKET_MAC + 1]) << 8)
         if captured < _native_u32(block, at + tpacket.PACKET_LENGTH):
             result = _TRUNCATED
         else:
-            # A packet from this very machine may come without its transport checksum, which hardware would have finished.
+            # A packet from this very machine may come without its transport checksum, which hardware would have
+            # finished.
             finished = status & tpacket.TP_STATUS_CSUMNOTREADY == 0
             result = match_frame(
                 block, start, captured, time_ns, verify, verify and finished, kit, first, last, row, replies[accepted]

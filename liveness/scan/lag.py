@@ -20,7 +20,7 @@ def _passed_s(marks: NDArray[np.int64], started_ns: int) -> NDArray[np.float64]:
 
 
 def lag_record(plan: Plan, shared: Shared, started_ns: int) -> Lag:
-    """Return the record of all blocks, and the largest and the 80th percentile lag between first attempts at one mark."""
+    """Return the record of all blocks, with the largest and the 80th percentile lag between first attempts."""
     lanes: list[LanePassing] = []
     spreads: list[NDArray[np.float64]] = []
     for block, marks in zip(plan.blocks, shared.marks, strict=True):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_BURST_S: Final = 0.01
-"""A sender that fell behind (a stalled process, a full ring) catches up at most this much; the rest of the time is given up."""
+"""A sender that fell behind (a stalled process, a full ring) catches up this much at most, and gives up the rest."""
 LOOK_EVERY_S: Final = 0.001
 """How long a sender sleeps when nothing is due: 1 ms of the rate is the longest burst."""
 LONGEST_SLEEP_S: Final = 0.05

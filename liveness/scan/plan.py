@@ -68,9 +68,12 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Refuse what cannot run as planned."""
-        if len(self.targets.blocks(self.config.block_prefix)) > MAX_BLOCKS:
-            blocks = len(self.targets.blocks(self.config.block_prefix))
-            raise UsageError(f"block_prefix: {self.config.block_prefix}: makes {blocks:,} blocks, at most {MAX_BLOCKS:,}: take a shorter prefix")
+        blocks = len(self.targets.blocks(self.config.block_prefix))
+        if blocks > MAX_BLOCKS:
+            raise UsageError(
+                f"config {self.config.name!r}: $.block_prefix: {self.config.block_prefix}: makes {blocks:,} blocks of"
+                f" these targets, at most {MAX_BLOCKS:,}: take a shorter prefix"
+            )
 
     @cached_property
     def probes(self) -> tuple[Probe, ...]:
@@ -136,7 +139,7 @@ class Plan:
         return CookieParameters(self.key, ports.first, ports.last, self.attempts)
 
     def marks(self, block: BlockPlan) -> int:
-        """Marks that a lane of one sender can pass in a block."""
+        """Return how many marks a lane of one sender can pass in a block."""
         return marks_for(self.targets_of_sender(block), self.mark_every_of_sender)
 
     @property
@@ -160,8 +163,8 @@ class Plan:
     def spacing_of_sender(self, block: BlockPlan) -> int:
         """Targets of one sender between two probes to one address.
 
-        Where originals and repeats overlap the schedule draws rate / attempts targets a second, where the block is shorter than
-        the queue (so that they follow each other) rate.
+        Where originals and repeats overlap the schedule draws rate / attempts targets a second, where the block is
+        shorter than the queue (so that they follow each other) rate.
         """
         overlap = self.attempts if self.targets_of_sender(block) > self.queue_of_sender else 1
         return math.ceil(self.config.probe_spacing_s * self.rate_pps / overlap / self.senders)

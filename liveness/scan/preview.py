@@ -38,7 +38,7 @@ class Preview:
 
 
 def preview(config: Config, targets: Targets) -> Preview:
-    """Return what a run with this config would send: its size, the first addresses of its order, a packet of each probe."""
+    """Return what a run would send: its size, the first addresses of its order, a packet of each probe."""
     plan = plan_run(config, targets)
     addresses = plan.first_addresses(FIRST_ADDRESSES)
     sources = tuple(parse_address(address) for address in config.network.source_addresses) or (0,)

@@ -1,4 +1,4 @@
-"""Child processes of a scan: forked, deaf to the terminal's signals, gone when the supervisor is, their errors brought back."""
+"""Child processes of a scan: forked, deaf to the terminal's signals, gone with the supervisor, errors brought back."""
 
 import multiprocessing
 import os

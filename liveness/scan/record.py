@@ -52,7 +52,7 @@ def running_manifest(plan: Plan, identity: Identity) -> Manifest:
     )
 
 
-def _block_status(plan: Plan, shared: Shared, number: int, block: BlockPlan) -> BlockStatus:
+def _block_status(shared: Shared, number: int, block: BlockPlan) -> BlockStatus:
     drained = shared.blocks_drained()
     begun = bool(shared.marks[number].any())
     status = "done" if number < drained else "partial" if begun else "pending"
@@ -64,9 +64,14 @@ def loss_warnings(outcome: Outcome, nic_drops: int) -> list[str]:
     warnings = []
     received = outcome.received
     if received is not None and received.kernel_drops:
-        warnings.append(f"the kernel dropped {received.kernel_drops:,} packets because the receive ring was full: raise receive.ring_mib or lower the rate")
+        warnings.append(
+            f"the kernel dropped {received.kernel_drops:,} packets because the receive ring was full:"
+            " raise receive.ring_mib or lower the rate"
+        )
     if nic_drops:
-        warnings.append(f"the interface dropped {nic_drops:,} received packets: lower the rate or raise its ring (ethtool -G)")
+        warnings.append(
+            f"the interface dropped {nic_drops:,} received packets: lower the rate or raise its ring (ethtool -G)"
+        )
     errors = int(outcome.shared.send_errors.sum())
     if errors:
         warnings.append(f"{errors:,} probes were handed to the kernel and never left")
@@ -114,7 +119,7 @@ def final_manifest(
         transmit=Transmit(frames=int(shared.completed.sum()), errors=int(errors.sum())),
         loss_warnings=loss_warnings(outcome, nic_drops),
         lag=lag_record(plan, shared, outcome.started_ns),
-        blocks=[_block_status(plan, shared, number, block) for number, block in enumerate(plan.blocks)],
+        blocks=[_block_status(shared, number, block) for number, block in enumerate(plan.blocks)],
         host=platform.node(),
         kernel=platform.release(),
         interface=identity.path.interface,

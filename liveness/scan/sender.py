@@ -59,7 +59,11 @@ class Sender:
         plan = self.plan
         shard = block.permutation.shard(self.index, plan.senders, block.targets)
         lanes = plan_lanes(
-            len(plan.probes), plan.attempts, plan.queue_of_sender, plan.spacing_of_sender(block), plan.targets_of_sender(block)
+            len(plan.probes),
+            plan.attempts,
+            plan.queue_of_sender,
+            plan.spacing_of_sender(block),
+            plan.targets_of_sender(block),
         )
         return begin_walk(
             shard,

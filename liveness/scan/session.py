@@ -69,7 +69,9 @@ def _find_way(plan: Plan) -> tuple[Path, tuple[int, ...]]:
 def _check_mtu(kit: Kit, path: Path) -> None:
     longest = int(kit.lengths.max()) - ETHERNET_LENGTH
     if longest > path.mtu:
-        raise UsageError(f"contact: the longest probe has {longest} bytes, the MTU of {path.interface} is {path.mtu}: shorten it")
+        raise UsageError(
+            f"contact: the longest probe has {longest} bytes, the MTU of {path.interface} is {path.mtu}: shorten it"
+        )
 
 
 def run_scan(

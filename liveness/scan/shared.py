@@ -1,16 +1,13 @@
 """Memory shared by supervisor, senders and receiver: counters, flags and the lag record. Each number has one writer."""
 
 import mmap
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.scan.answered import entries_for
 from liveness.scan.plan import Plan
-from liveness.types import Rejection
-
-NEVER: Final = 2**62
 
 
 def shared_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: ANN401 - whatever numpy takes as a dtype

@@ -105,7 +105,9 @@ class Supervisor:
         self.on_progress(observe(self.plan, shared, started_ns, sending=False))
         return Outcome(received, shared, self.interruption, started_ns, time.time_ns())
 
-    def _watch(self, shared: Shared, receiver: Child[Received], senders: Sequence[Child[None]], started_ns: int) -> None:
+    def _watch(
+        self, shared: Shared, receiver: Child[Received], senders: Sequence[Child[None]], started_ns: int
+    ) -> None:
         """Wait for the senders to finish; return early for a signal, a limit, or a process that failed."""
         limit_s = self.plan.config.max_runtime_s
         while self.interruption.reason is None:

@@ -1,7 +1,7 @@
 """The permutation: a random cyclic walk that visits every index of a block once (Durumeric et al. 2013, section 4.1).
 
-For n targets take p, the smallest prime above n, a random generator g of the multiplicative group mod p and a random start:
-x <- x * g mod p runs through 1..p-1; index x - 1 is a target where x <= n and is skipped where not.
+For n targets take p, the smallest prime above n, a random generator g of the multiplicative group mod p and a random
+start: x <- x * g mod p runs through 1..p-1; index x - 1 is a target where x <= n and is skipped where not.
 """
 
 import hashlib
@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numba import uint64
 from numpy.typing import NDArray
 
-from liveness.kernel import kernel
+from liveness.kernel import kernel, uint64
 
 MAX_COUNT = 2**31
 """The largest block, a /1: products of two group elements then fit 64 bits."""
@@ -104,7 +103,7 @@ class Permutation:
         """Return how many elements of the walk, from its start, hold its first `targets` targets."""
         if targets >= self.count:
             return self.prime - 1
-        return elements_for(np.uint64(self.start), np.uint64(self.generator), np.uint64(self.prime), self.count, targets)
+        return elements_for(uint64(self.start), uint64(self.generator), uint64(self.prime), self.count, targets)
 
     def shard(self, index: int, shards: int, targets: int | None = None) -> "Shard":
         """Return the part of sender `index` of `shards`: every shards-th element, beginning with element `index`.
@@ -134,7 +133,7 @@ class Shard:
     def indices(self) -> NDArray[np.uint32]:
         """Return the target indices in order, the whole part at once (4 bytes each)."""
         out = np.empty(self.elements, np.uint32)
-        return out[: walk(np.uint64(self.start), np.uint64(self.step), np.uint64(self.prime), self.count, out)]
+        return out[: walk(uint64(self.start), uint64(self.step), uint64(self.prime), self.count, out)]
 
 
 @kernel

@@ -1,18 +1,17 @@
-"""The schedule: one shared order of targets, and lanes that read it at their own lag behind the delayed-retransmit queue.
+"""The schedule: one shared order of targets, and lanes that read it at their own lag, the delayed-retransmit queue.
 
-Each tick draws one target into a ring, the queue. A lane is a probe and an attempt; at tick t it probes the target that was drawn
-`lag` ticks ago. Attempt a of probe k has lag a x queue + k x spacing: a repeat comes a queue's length after its original,
-interleaved with new probes, and no state is kept for any probe (Bano et al. 2018, section 3).
+Each tick draws one target into a ring, the queue. A lane is a probe and an attempt; at tick t it probes the target that
+was drawn `lag` ticks ago. Attempt a of probe k has lag a x queue + k x spacing: a repeat comes a queue's length after
+its original, interleaved with new probes, and no state is kept for any probe (Bano et al. 2018, section 3).
 """
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import uint64
 from numpy.typing import NDArray
 
-from liveness.kernel import kernel
+from liveness.kernel import int64, kernel, uint64
 from liveness.space.permutation import Shard, next_element
 
 # Places in the state of a walk through a block.
@@ -43,12 +42,14 @@ class Lane:
 def plan_lanes(probes: int, attempts: int, queue: int, spacing: int, targets: int) -> tuple[Lane, ...]:
     """Return the lanes in the order of a tick: all probes' first attempts, then their second ones.
 
-    `queue` and `spacing` are lags in targets. A queue longer than the block needs is cut to where the last original has left:
-    repeats then follow at once, rather than after a pause in which nothing is sent.
+    `queue` and `spacing` are lags in targets. A queue longer than the block needs is cut to where the last original has
+    left: repeats then follow at once, rather than after a pause in which nothing is sent.
     """
     repeat_lag = min(queue, targets + (probes - 1) * spacing)
     return tuple(
-        Lane(probe, attempt, attempt * repeat_lag + probe * spacing) for attempt in range(attempts) for probe in range(probes)
+        Lane(probe, attempt, attempt * repeat_lag + probe * spacing)
+        for attempt in range(attempts)
+        for probe in range(probes)
     )
 
 
@@ -58,12 +59,12 @@ class Walk(NamedTuple):
     lane_probes: NDArray[np.int64]
     lane_attempts: NDArray[np.int64]
     lane_lags: NDArray[np.int64]
-    count: np.int64  # targets of the whole block: elements above it are skipped
-    prime: np.uint64
-    step: np.uint64
+    total: int  # targets of the whole block: elements above it are skipped
+    prime: int
+    step: int
     first: NDArray[np.uint32]  # the block's intervals: their first addresses
     before: NDArray[np.uint64]  # and how many addresses lie before each
-    mark_every: np.int64  # targets between two marks of the lag record
+    mark_every: int  # targets between two marks of the lag record
     queue: NDArray[np.uint32]  # changes: the last drawn targets; its length is a power of two above the longest lag
     element: NDArray[np.uint64]  # changes: (1,) the next group element
     state: NDArray[np.int64]  # changes: STATE_LENGTH
@@ -97,12 +98,12 @@ def begin_walk(
         lane_probes=np.array([lane.probe for lane in lanes], np.int64),
         lane_attempts=np.array([lane.attempt for lane in lanes], np.int64),
         lane_lags=np.array([lane.lag for lane in lanes], np.int64),
-        count=np.int64(shard.count),
-        prime=np.uint64(shard.prime),
-        step=np.uint64(shard.step),
+        total=int64(shard.count),
+        prime=uint64(shard.prime),
+        step=uint64(shard.step),
         first=first,
         before=before,
-        mark_every=np.int64(mark_every),
+        mark_every=int64(mark_every),
         queue=np.zeros(1 << longest.bit_length(), np.uint32),
         element=np.array([shard.start], np.uint64),
         state=state,
@@ -125,7 +126,8 @@ def address_of(index: int, first: NDArray[np.uint32], before: NDArray[np.uint64]
             low = middle
         else:
             high = middle
-    return uint64(first[low]) + (index - before[low])
+    address: int = uint64(first[low]) + (index - before[low])
+    return address
 
 
 @kernel
@@ -137,7 +139,7 @@ def _draw(walk: Walk) -> bool:
         state[ELEMENTS_LEFT] -= 1
         drawn = element
         element = next_element(element, walk.step, walk.prime)
-        if drawn <= uint64(walk.count):
+        if drawn <= uint64(walk.total):
             address = address_of(drawn - uint64(1), walk.first, walk.before)
             walk.queue[state[TICK] & (len(walk.queue) - 1)] = address
             walk.element[0] = element
@@ -213,9 +215,10 @@ def begin_tick(walk: Walk, now_ns: int) -> None:
 def lane_due(walk: Walk) -> int:
     """Return the virtual time at which the tick's next lane is due: a tick's probes are spread evenly over it."""
     state = walk.state
-    if state[ACTIVE] == 0:
-        return state[DUE]
-    return state[DUE] + state[COST] * len(walk.lane_lags) * state[LANE] // state[ACTIVE]
+    due: int = state[DUE]
+    if state[ACTIVE] > 0:
+        due += state[COST] * len(walk.lane_lags) * state[LANE] // state[ACTIVE]
+    return due
 
 
 @kernel

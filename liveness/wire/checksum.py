@@ -1,9 +1,14 @@
 """The Internet checksum (RFC 1071): sums of 16-bit words that can be kept, extended and folded."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import kernel
+
+WORD: Final = 0xFFFF
+"""The largest 16-bit word; what a correct checksum and the words it covers add up to."""
 
 
 @kernel
@@ -40,8 +45,8 @@ def u32_sum(value: int) -> int:
 @kernel
 def fold(total: int) -> int:
     """Return a sum of 16-bit words as one 16-bit word, carries added back in."""
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
+    while total > WORD:
+        total = (total & WORD) + (total >> 16)
     return total
 
 

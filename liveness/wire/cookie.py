@@ -1,13 +1,12 @@
-"""The cookie: which header fields of a probe carry which bits of its hash, so that any reply finds its probe without state.
+"""The cookie: which header fields of a probe carry which bits of its hash, so that any reply finds its probe.
 
-``h = SipHash-2-4(key, target | probe code << 32)``. Bits 0-15 choose the source port, 16-31 are the IP ID, 32-63 are the TCP
-sequence number or the echo's identifier and sequence number, 32-47 the DNS transaction; NTP carries all 64. The attempt shows in
-the source port (each attempt has its own range) and, for ICMP, in the echo sequence number, which grows by one an attempt.
+``h = SipHash-2-4(key, target | probe code << 32)``. Bits 0-15 choose the source port, 16-31 are the IP ID, 32-63 are
+the TCP sequence number or the echo's identifier and sequence number, 32-47 the DNS transaction; NTP carries all 64. The
+attempt shows in the source port (each attempt has its own range) and, for ICMP, in the echo sequence number, which
+grows by one an attempt.
 """
 
-from numba import int64, uint64
-
-from liveness.kernel import kernel
+from liveness.kernel import int64, kernel, uint64
 from liveness.wire.siphash import siphash24
 
 

@@ -11,6 +11,7 @@ ETHERTYPE_QINQ = 0x88A8
 VLAN_TAG_LENGTH = 4
 MAX_VLAN_TAGS = 2
 
+IPV4_VERSION = 4
 IPV4_MIN_LENGTH = 20
 IPV4_TOTAL_LENGTH = 2
 IPV4_ID = 4
@@ -54,4 +55,4 @@ ICMP_TIME_EXCEEDED = 11
 ICMP_PARAMETER_PROBLEM = 12
 
 QUOTE_MIN_LENGTH = 8
-"""What RFC 792 promises of the quoted packet behind its IP header: ports and sequence number, or the echo's id and seq."""
+"""What RFC 792 promises of a quoted packet behind its IP header: ports and sequence number, or an echo's id and seq."""

@@ -1,6 +1,6 @@
-"""The parser of received frames: checks lengths and checksums, and reads every field that matching needs into one flat row.
+"""The parser of received frames: checks lengths and checksums, and reads every field that matching needs into a row.
 
-The row is an int64 array indexed by the constants below. Offsets in it are absolute positions in the buffer that was parsed.
+The row is flat int64, indexed by the constants below. Offsets in it are absolute positions in the buffer parsed.
 """
 
 from typing import Final
@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import kernel
-from liveness.types import Rejection
+from liveness.types import ERROR_TYPES, Rejection
 from liveness.wire import headers as hdr
-from liveness.wire.checksum import fold, read_u16, read_u32, words_sum
+from liveness.wire.checksum import WORD, fold, read_u16, read_u32, words_sum
 
 PROTOCOL: Final = 0
 SOURCE: Final = 1
@@ -94,7 +94,7 @@ def _parse_quote(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.in
 
     Length, fragment, TTL and checksum of the quoted header are not looked at: BSD stacks and middleboxes mangle them.
     """
-    if end - at < hdr.IPV4_MIN_LENGTH or int(frame[at]) >> 4 != 4:
+    if end - at < hdr.IPV4_MIN_LENGTH or int(frame[at]) >> 4 != hdr.IPV4_VERSION:
         return _BAD_QUOTE
     header_length = (int(frame[at]) & 15) * 4
     if header_length < hdr.IPV4_MIN_LENGTH or end - at < header_length + hdr.QUOTE_MIN_LENGTH:
@@ -121,13 +121,7 @@ def _parse_icmp(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int
         row[ECHO_ID] = read_u16(frame, at + hdr.ICMP_ID)
         row[ECHO_SEQUENCE] = read_u16(frame, at + hdr.ICMP_SEQUENCE)
         return ACCEPTED
-    if (
-        icmp_type == hdr.ICMP_UNREACHABLE
-        or icmp_type == hdr.ICMP_SOURCE_QUENCH
-        or icmp_type == hdr.ICMP_REDIRECT
-        or icmp_type == hdr.ICMP_TIME_EXCEEDED
-        or icmp_type == hdr.ICMP_PARAMETER_PROBLEM
-    ):
+    if icmp_type in ERROR_TYPES:
         return _parse_quote(frame, at + hdr.ICMP_LENGTH, end, row)
     return _OTHER_ICMP_TYPE
 
@@ -138,14 +132,14 @@ def _transport_checksum(frame: NDArray[np.uint8], ip: int, at: int, end: int, ro
     protocol = row[PROTOCOL]
     if protocol == hdr.PROTOCOL_TCP:
         total = _pseudo_header_sum(frame, ip, protocol, end - at) + words_sum(frame, at, end)
-        return ACCEPTED if fold(total) == 0xFFFF else _BAD_TCP_CHECKSUM
+        return ACCEPTED if fold(total) == WORD else _BAD_TCP_CHECKSUM
     if protocol == hdr.PROTOCOL_UDP:
         length = read_u16(frame, at + hdr.UDP_LENGTH_FIELD)
         if read_u16(frame, at + hdr.UDP_CHECKSUM) == 0:  # the sender computed none (RFC 768)
             return ACCEPTED
         total = _pseudo_header_sum(frame, ip, protocol, length) + words_sum(frame, at, at + length)
-        return ACCEPTED if fold(total) == 0xFFFF else _BAD_UDP_CHECKSUM
-    return ACCEPTED if fold(words_sum(frame, at, end)) == 0xFFFF else _BAD_ICMP_CHECKSUM
+        return ACCEPTED if fold(total) == WORD else _BAD_UDP_CHECKSUM
+    return ACCEPTED if fold(words_sum(frame, at, end)) == WORD else _BAD_ICMP_CHECKSUM
 
 
 @kernel
@@ -159,14 +153,14 @@ def _ipv4_start(frame: NDArray[np.uint8], start: int, length: int) -> int:
         ethertype = read_u16(frame, ip - 2)
         if ethertype == hdr.ETHERTYPE_IPV4:
             return ip
-        if ethertype != hdr.ETHERTYPE_VLAN and ethertype != hdr.ETHERTYPE_QINQ:
+        if ethertype not in (hdr.ETHERTYPE_VLAN, hdr.ETHERTYPE_QINQ):
             return -1 - _NOT_IPV4
         ip += hdr.VLAN_TAG_LENGTH
     return -1 - _NOT_IPV4
 
 
 @kernel
-def parse_frame(
+def parse_frame(  # noqa: C901, PLR0911 - one check after the other, each with its own reason to leave
     frame: NDArray[np.uint8],
     start: int,
     length: int,
@@ -176,8 +170,9 @@ def parse_frame(
 ) -> int:
     """Parse the Ethernet frame in frame[start:start + length] into `row` (int64, FIELDS long).
 
-    `check_ip` and `check_transport` say whether checksums are verified. Returns ACCEPTED or a Rejection. Reads nothing outside
-    the frame. A first fragment is parsed as far as it goes; its transport checksum covers bytes that are elsewhere.
+    `check_ip` and `check_transport` say whether checksums are verified. Returns ACCEPTED or a Rejection. Reads nothing
+    outside the frame. A first fragment is parsed as far as it goes; its transport checksum covers bytes that are
+    elsewhere.
     """
     ip = _ipv4_start(frame, start, length)
     if ip < 0:
@@ -185,14 +180,14 @@ def parse_frame(
     frame_end = start + length
     if frame_end - ip < hdr.IPV4_MIN_LENGTH:
         return _TRUNCATED
-    if int(frame[ip]) >> 4 != 4:
+    if int(frame[ip]) >> 4 != hdr.IPV4_VERSION:
         return _NOT_IPV4
     header_length = (int(frame[ip]) & 15) * 4
     end = ip + read_u16(frame, ip + hdr.IPV4_TOTAL_LENGTH)  # what lies behind is Ethernet padding
     transport = ip + header_length
     if header_length < hdr.IPV4_MIN_LENGTH or transport > end or end > frame_end:
         return _BAD_LENGTH
-    if check_ip and fold(words_sum(frame, ip, transport)) != 0xFFFF:
+    if check_ip and fold(words_sum(frame, ip, transport)) != WORD:
         return _BAD_IP_CHECKSUM
     fragment = read_u16(frame, ip + hdr.IPV4_FRAGMENT)
     if fragment & hdr.IPV4_OFFSET_MASK != 0:

@@ -1,8 +1,6 @@
 """SipHash-2-4 of one 64-bit word (Aumasson and Bernstein 2012): the keyed hash behind every cookie."""
 
-from numba import uint64
-
-from liveness.kernel import kernel
+from liveness.kernel import kernel, uint64
 
 
 @kernel
