@@ -90,12 +90,12 @@ def describe(source: str, *, plain: bool, as_json: bool) -> None:
     networks.columns[2].justify = "right"
     targets = {key.reply: len(members) for key, members in truth.items() if key.role is Role.TARGET}
     labels = dict.fromkeys(one.label for one in sorted(targets, key=lambda one: (one.kind, one.label)))
-    sizes = Table("reply", title="A perfect census finds so many targets (sources: --json)", box=box.SIMPLE)
-    for probe in PROBES:
-        sizes.add_column(probe, justify="right")
+    sizes = Table(title="How many targets a perfect census finds (sets of every role: --json)", box=box.SIMPLE)
+    sizes.add_column("reply", no_wrap=True)
+    sizes.add_column("probe and targets")
     for label in labels:
-        counts = {reply.probe: f"{count:,}" for reply, count in targets.items() if reply.label == label}
-        sizes.add_row(label, *(counts.get(probe, "") for probe in PROBES))
+        counts = {reply.probe: count for reply, count in targets.items() if reply.label == label}
+        sizes.add_row(label, ", ".join(f"{probe} {counts[probe]:,}" for probe in PROBES if probe in counts))
     for table in (networks, sizes):
         Console().print(table)
 

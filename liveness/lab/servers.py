@@ -30,7 +30,7 @@ BATCH: Final = 64
 
 PORTS: Final = MappingProxyType({"dns": 53, "ntp": 123})
 ANSWER_ADDRESS: Final = "192.0.2.53"  # TEST-NET-1: what every name has as address
-NONSENSE: Final = b"liveness lab: these bytes answer nothing\n"
+NONSENSE: Final = b"pardon? these bytes answer nothing, and have neither a QR bit nor a server's mode\n"
 
 Responder = Callable[[bytes], bytes | None]
 """From a request to a reply, None for silence."""
