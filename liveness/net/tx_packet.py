@@ -44,9 +44,8 @@ class PacketTxRing:
         slot_bytes = 1 << max(tpacket.TX_DATA + longest_frame - 1, 127).bit_length()
         block_bytes = max(BLOCK_BYTES, slot_bytes)
         slots_per_block = block_bytes // slot_bytes
-        unit = math.lcm(
-            slots_per_block, multiple_of
-        )  # the kernel wants whole blocks, the caller whole rounds of probes
+        # the kernel wants whole blocks, the caller whole rounds of its probes
+        unit = math.lcm(slots_per_block, multiple_of)
         slots = -(-minimum_slots // unit) * unit
         self.interface = interface
         self._slots = slots

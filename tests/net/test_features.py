@@ -20,6 +20,7 @@ from liveness.net import features, trials
 from liveness.net.child import libc, run_in_child
 from liveness.net.features import Feature, abilities, probe_features
 from liveness.net.namespace import enter_private_network
+from liveness.net.sockets import interface_names
 from tests.net.support import in_private_network
 
 PR_SET_DUMPABLE = 4
@@ -152,6 +153,27 @@ def test_refused_links_say_so() -> None:
 
     with pytest.raises(Exception, match="Operation not permitted"):
         run_in_child(inside)
+
+
+def test_each_need_is_needed() -> None:
+    def without(missing: str) -> features.Abilities:
+        names = features.SCAN_NEEDS | features.LAB_NEEDS
+        return abilities(tuple(Feature(name, name != missing, "", None, "") for name in names))
+
+    assert without("nothing") == features.Abilities(scan=True, lab=True)
+    for name in (features.TX_RING, features.RX_RING, features.FILTER, features.NETLINK):
+        assert without(name) == features.Abilities(scan=False, lab=False)
+    assert without(features.RAW_SOCKET) == features.Abilities(scan=False, lab=True)
+    for name in (features.PRIVATE_NETWORK, features.PRIVATE_RAW_SOCKET, features.VETH):
+        assert without(name) == features.Abilities(scan=True, lab=False)
+
+
+@pytest.mark.lab
+@in_private_network
+def test_links_made_for_a_trial_are_removed() -> None:
+    before = interface_names()
+    assert trials.link_kind("veth")
+    assert interface_names() == before
 
 
 def test_the_verdict_names_what_works() -> None:

@@ -122,6 +122,21 @@ def test_memory_rings_refuse_what_the_kernel_would() -> None:
     tx.commit(4, np.full(4, 60, np.uint16))
     assert tx.reserve(1) == (0, 0)
     assert tx.flush(0) == 4
+    assert tx.unsent().tolist() == [0, 1, 2, 3]
+    rx.close()
+
+
+def test_the_descriptor_tells_that_frames_still_wait() -> None:
+    rx = MemoryRxRing(packets_a_block=2)
+    for number in range(3):
+        rx.deliver(bytes([number]))
+    for expected in ([b"\0", b"\1"], [b"\2"]):
+        assert select.select([rx], [], [], 0)[0]
+        block = rx.blocks(0)
+        assert block is not None
+        assert [frame for _, frame in unpack_block(block)] == expected
+        rx.release()
+    assert not select.select([rx], [], [], 0)[0]
     rx.close()
 
 

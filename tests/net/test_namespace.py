@@ -98,6 +98,20 @@ def test_spawned_namespaces_are_apart_and_run_functions() -> None:
 
 
 @pytest.mark.lab
+def test_the_holder_keeps_nothing_of_its_maker_open() -> None:
+    def inside() -> None:
+        enter_private_network()
+        reader, writer = os.pipe()
+        with spawn_namespace():
+            os.close(writer)
+            os.set_blocking(reader, False)
+            assert os.read(reader, 1) == b""  # the end of the pipe: nobody else can write to it
+        os.close(reader)
+
+    run_in_child(inside)
+
+
+@pytest.mark.lab
 def test_holder_outlives_terminal_signals_and_dies_with_its_maker() -> None:
     script = (
         "import sys, time\n"
@@ -110,8 +124,9 @@ def test_holder_outlives_terminal_signals_and_dies_with_its_maker() -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(holder, number)
         time.sleep(0.1)
-        assert not gone(holder)
+        survived = not gone(holder)
         maker.kill()
+        assert survived
         assert maker.stdout.read() == ""  # the holder keeps no pipe of its maker open
     deadline = time.monotonic() + 5
     while not gone(holder) and time.monotonic() < deadline:
