@@ -14,7 +14,7 @@ from liveness.types import Kind, Rejection, Tier
 from liveness.wire import cookie
 from liveness.wire import headers as hdr
 from liveness.wire import parse as p
-from liveness.wire.checksum import checksum, fold, read_u16, read_u32, u32_sum
+from liveness.wire.checksum import checksum, read_u16, read_u32, u32_sum
 
 PAYLOAD_AT: Final = TRANSPORT_AT + hdr.ICMP_LENGTH
 COOKIE_AT: Final = (
@@ -70,7 +70,7 @@ def make(words: NDArray[np.uint16], target: int, constant_sum: int, hashed: int,
     put_u32(words, PAYLOAD_AT + TIME_AT + 4, now_ns & 0xFFFFFFFF)
     total = constant_sum + identifier + number + u32_sum(high) + u32_sum(low) + u32_sum(target)
     total += u32_sum(now_ns >> 32) + u32_sum(now_ns & 0xFFFFFFFF)
-    put_u16(words, TRANSPORT_AT + hdr.ICMP_CHECKSUM, checksum(fold(total)))
+    put_u16(words, TRANSPORT_AT + hdr.ICMP_CHECKSUM, checksum(total))
 
 
 @kernel
@@ -96,10 +96,10 @@ def send_time_ns(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
 
 
 @kernel
-def match_reply(row: NDArray[np.int64], hashed: int, attempts: int, reply: NDArray[np.void]) -> int:
+def match_reply(row: NDArray[np.int64], hashed: int, constants: np.void, reply: np.void) -> int:
     """Match identifier and sequence number of an echo reply against the hash of its target."""
     attempt = (row[p.ECHO_SEQUENCE] - cookie.echo_sequence(hashed, 0)) & 0xFFFF
-    if row[p.ECHO_ID] != cookie.echo_id(hashed) or attempt >= attempts:
+    if row[p.ECHO_ID] != cookie.echo_id(hashed) or attempt >= constants["attempts"]:
         return _BAD_COOKIE
     reply["kind"] = _ECHO_REPLY
     reply["attempt"] = attempt
@@ -108,12 +108,12 @@ def match_reply(row: NDArray[np.int64], hashed: int, attempts: int, reply: NDArr
 
 
 @kernel
-def match_quote(frame: NDArray[np.uint8], at: int, hashed: int, attempts: int, reply: NDArray[np.void]) -> int:
+def match_quote(frame: NDArray[np.uint8], at: int, hashed: int, constants: np.void, reply: np.void) -> int:
     """Match the quoted start of an echo request at frame[at], at least 8 bytes, against its destination's hash."""
     if int(frame[at]) != hdr.ICMP_ECHO_REQUEST:
         return _BAD_QUOTE
     attempt = (read_u16(frame, at + hdr.ICMP_SEQUENCE) - cookie.echo_sequence(hashed, 0)) & 0xFFFF
-    if read_u16(frame, at + hdr.ICMP_ID) != cookie.echo_id(hashed) or attempt >= attempts:
+    if read_u16(frame, at + hdr.ICMP_ID) != cookie.echo_id(hashed) or attempt >= constants["attempts"]:
         return _BAD_COOKIE
     reply["kind"] = _ERROR
     reply["attempt"] = attempt

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import int64, uint64
 from liveness.probes import dns, icmp, ntp, tcp
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import LinkAddresses, partial_sums
@@ -19,29 +18,37 @@ from liveness.wire import headers as hdr
 
 NO_PROBE = -1
 
+CONSTANTS_DTYPE = np.dtype(
+    [
+        ("method", np.int64),
+        ("code", np.int64),  # what stands for the probe in the cookie
+        ("ip_sum", np.int64),  # sum of the constant words of the IP header
+        ("transport_sum", np.int64),  # the same of the transport segment and pseudo header
+        ("key0", np.uint64),  # the run's cookie key
+        ("key1", np.uint64),
+        ("port_first", np.int64),  # where the source ports begin
+        ("port_stride", np.int64),  # source ports an attempt
+        ("attempts", np.int64),
+    ]
+)
+"""Numbers of one probe, and those of the run again for each, so that one record tells a kernel all it needs."""
+
+BY_ICMP, BY_TCP, BY_UDP = 0, 1, 2
+"""Rows of `Kit.by_port`."""
+
 
 class Kit(NamedTuple):
-    """Constants of a run; arrays have one entry a probe unless said otherwise. Addresses are host-order uint32.
+    """Constants of a run. Addresses are host-order uint32.
 
-    Numbers are numpy scalars of fixed width (keys uint64, the rest int64), so that kernels are compiled for one type.
+    Kernels take it apart once a batch: handed on packet by packet, a tuple of arrays costs ten times what a frame does.
     """
 
-    methods: NDArray[np.int64]
-    codes: NDArray[np.int64]
+    constants: NDArray[np.void]  # (probes,) CONSTANTS_DTYPE
     templates: NDArray[np.uint16]  # (probes, frame words): constant bytes, varying fields zero, in wire order
-    lengths: NDArray[np.uint16]  # frame bytes
-    ip_sums: NDArray[np.int64]  # sum of the constant words of the IP header
-    transport_sums: NDArray[np.int64]  # the same of the transport segment and pseudo header
-    icmp_probe: int  # index of the ICMP probe, or NO_PROBE
-    tcp_probes: NDArray[np.int16]  # (65536,) probe index by destination port, or NO_PROBE
-    udp_probes: NDArray[np.int16]  # (65536,)
+    lengths: NDArray[np.uint16]  # (probes,) frame bytes
+    by_port: NDArray[np.int16]  # (3, 65536) probe index by protocol and destination port (ICMP: 0), or NO_PROBE
     question: NDArray[np.uint8]  # the DNS question section
     sources: NDArray[np.uint32]  # the scanner's addresses
-    key0: int
-    key1: int
-    port_first: int
-    port_stride: int  # source ports an attempt
-    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +78,11 @@ def _template(probe: Probe, link: LinkAddresses, ttl: int, contact: str, tcp_opt
             return ntp.template(link, ttl)
 
 
-def _by_port(probes: Sequence[Probe], protocol: int) -> NDArray[np.int16]:
-    table = np.full(65536, NO_PROBE, np.int16)
+def _by_port(probes: Sequence[Probe]) -> NDArray[np.int16]:
+    rows = {hdr.PROTOCOL_ICMP: BY_ICMP, hdr.PROTOCOL_TCP: BY_TCP, hdr.PROTOCOL_UDP: BY_UDP}
+    table = np.full((len(rows), 65536), NO_PROBE, np.int16)
     for index, probe in enumerate(probes):
-        if probe.protocol == protocol:
-            table[probe.port] = index
+        table[rows[probe.protocol], probe.port] = index
     return table
 
 
@@ -99,23 +106,16 @@ def build_kit(
     templates = np.zeros((len(probes), width * 2), np.uint8)
     for row, frame in zip(templates, frames, strict=True):
         row[: len(frame)] = np.frombuffer(frame, np.uint8)
-    sums = [partial_sums(frame) for frame in frames]
-    icmp_probe = next((i for i, probe in enumerate(probes) if probe.method == Method.ICMP), NO_PROBE)
+    key0, key1 = (int.from_bytes(half, "little") for half in (cookie.key[:8], cookie.key[8:]))
+    constants = np.zeros(len(probes), CONSTANTS_DTYPE)
+    run = (key0, key1, cookie.port_first, cookie.stride, cookie.attempts)
+    for index, (probe, frame) in enumerate(zip(probes, frames, strict=True)):
+        constants[index] = (probe.method, probe.code, *partial_sums(frame), *run)
     return Kit(
-        methods=np.array([probe.method for probe in probes], np.int64),
-        codes=np.array([probe.code for probe in probes], np.int64),
+        constants=constants,
         templates=templates.view(np.uint16),
         lengths=np.array([len(frame) for frame in frames], np.uint16),
-        ip_sums=np.array([ip_sum for ip_sum, _ in sums], np.int64),
-        transport_sums=np.array([transport_sum for _, transport_sum in sums], np.int64),
-        icmp_probe=int64(icmp_probe),
-        tcp_probes=_by_port(probes, hdr.PROTOCOL_TCP),
-        udp_probes=_by_port(probes, hdr.PROTOCOL_UDP),
+        by_port=_by_port(probes),
         question=np.frombuffer(dns.QUESTION, np.uint8),
         sources=np.array(sources, np.uint32),
-        key0=uint64(int.from_bytes(cookie.key[:8], "little")),
-        key1=uint64(int.from_bytes(cookie.key[8:], "little")),
-        port_first=int64(cookie.port_first),
-        port_stride=int64(cookie.stride),
-        attempts=int64(cookie.attempts),
     )

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from liveness.kernel import kernel, uint64
 from liveness.probes import dns, icmp, ntp, tcp, udp
-from liveness.probes.kit import Kit
+from liveness.probes.kit import BY_ICMP, BY_TCP, BY_UDP, NO_PROBE
 from liveness.probes.probe import Method
+from liveness.probes.template import proven_attempt
 from liveness.types import Kind, Rejection, Tier
 from liveness.wire import cookie
 from liveness.wire import headers as hdr
@@ -29,9 +30,9 @@ _BAD_COOKIE: Final = int(Rejection.BAD_COOKIE)
 
 
 @kernel
-def _is_ours(address: int, kit: Kit) -> bool:
-    for i in range(len(kit.sources)):  # noqa: SIM110 - a plain loop compiles
-        if int(kit.sources[i]) == address:
+def _is_ours(address: int, sources: NDArray[np.uint32]) -> bool:
+    for i in range(len(sources)):  # noqa: SIM110 - a plain loop compiles
+        if int(sources[i]) == address:
             return True
     return False
 
@@ -50,19 +51,25 @@ def is_member(address: int, first: NDArray[np.uint32], last: NDArray[np.uint32])
 
 
 @kernel
-def _hash(kit: Kit, probe: int, target: int) -> int:
-    return cookie.cookie(uint64(target), kit.codes[probe], kit.key0, kit.key1)
+def _hash(constants: np.void, target: int) -> int:
+    return cookie.cookie(uint64(target), constants["code"], constants["key0"], constants["key1"])
 
 
 @kernel
-def _match_udp(frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit, probe: int, reply: NDArray[np.void]) -> int:
-    hashed = _hash(kit, probe, row[p.SOURCE])
-    attempt = cookie.attempt_of_port(row[p.DESTINATION_PORT], hashed, kit.port_first, kit.port_stride, kit.attempts)
+def _match_udp(
+    frame: NDArray[np.uint8],
+    row: NDArray[np.int64],
+    constants: np.void,
+    question: NDArray[np.uint8],
+    reply: np.void,
+) -> int:
+    hashed = _hash(constants, row[p.SOURCE])
+    attempt = proven_attempt(row[p.DESTINATION_PORT], hashed, constants)
     if attempt < 0:
         return _BAD_PORT
-    if kit.methods[probe] == _DNS:
+    if constants["method"] == _DNS:
         proven = dns.has_transaction(frame, row, hashed)
-        valid = proven and dns.is_answer(frame, row, kit.question)
+        valid = proven and dns.is_answer(frame, row, question)
     else:
         proven = ntp.has_originate(frame, row, hashed)
         valid = proven and ntp.is_answer(frame, row)
@@ -74,19 +81,18 @@ def _match_udp(frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit, probe
 
 @kernel
 def _match_echo(
-    frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit, time_ns: int, reply: NDArray[np.void]
+    frame: NDArray[np.uint8], row: NDArray[np.int64], constants: np.void, time_ns: int, reply: np.void
 ) -> int:
-    probe = int(kit.icmp_probe)
     target = icmp.payload_target(frame, row)
     proven = False
     hashed = uint64(0)
     if target >= 0:
-        hashed = _hash(kit, probe, target)
+        hashed = _hash(constants, target)
         proven = icmp.payload_proves(frame, row, hashed)
     if not proven:  # a payload cut short or altered: only the sender's address is left to name the target
         target = row[p.SOURCE]
-        hashed = _hash(kit, probe, target)
-    status = icmp.match_reply(row, hashed, kit.attempts, reply)
+        hashed = _hash(constants, target)
+    status = icmp.match_reply(row, hashed, constants, reply)
     if status == p.ACCEPTED:
         reply["target"] = target
         if proven:
@@ -97,72 +103,43 @@ def _match_echo(
 
 
 @kernel
-def _quoted_probe(frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit) -> int:
-    """Return the index of the probe that a quoted packet is, or -1."""
-    protocol = row[p.QUOTED_PROTOCOL]
-    if protocol == hdr.PROTOCOL_ICMP:
-        return int(kit.icmp_probe)
-    port = read_u16(frame, row[p.QUOTED_AT] + 2)
-    if protocol == hdr.PROTOCOL_TCP:
-        return int(kit.tcp_probes[port])
-    if protocol == hdr.PROTOCOL_UDP:
-        return int(kit.udp_probes[port])
-    return -1
-
-
-@kernel
-def _match_error(
-    frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit, probe: int, reply: NDArray[np.void]
-) -> int:
+def _match_error(frame: NDArray[np.uint8], row: NDArray[np.int64], constants: np.void, reply: np.void) -> int:
     target = row[p.QUOTED_DESTINATION]
     reply["target"] = target
     reply["icmp_type"] = row[p.ICMP_TYPE]
     reply["icmp_code"] = row[p.ICMP_CODE]
-    hashed = _hash(kit, probe, target)
+    hashed = _hash(constants, target)
     at = row[p.QUOTED_AT]
     protocol = row[p.QUOTED_PROTOCOL]
     if protocol == hdr.PROTOCOL_ICMP:
-        return icmp.match_quote(frame, at, hashed, kit.attempts, reply)
+        return icmp.match_quote(frame, at, hashed, constants, reply)
     if protocol == hdr.PROTOCOL_TCP:
-        return tcp.match_quote(frame, at, hashed, kit.port_first, kit.port_stride, kit.attempts, reply)
+        return tcp.match_quote(frame, at, hashed, constants, reply)
     address_sum = u32_sum(row[p.QUOTED_SOURCE]) + u32_sum(target)
     port = read_u16(frame, at)
-    if kit.methods[probe] == _DNS:
-        sent_checksum = dns.datagram_checksum(address_sum, kit.transport_sums[probe], hashed, port)
+    if constants["method"] == _DNS:
+        sent_checksum = dns.datagram_checksum(address_sum, constants["transport_sum"], hashed, port)
     else:
-        sent_checksum = ntp.datagram_checksum(address_sum, kit.transport_sums[probe], hashed, port)
-    return udp.match_quote(frame, row, hashed, sent_checksum, kit.port_first, kit.port_stride, kit.attempts, reply)
+        sent_checksum = ntp.datagram_checksum(address_sum, constants["transport_sum"], hashed, port)
+    return udp.match_quote(frame, row, hashed, sent_checksum, constants, reply)
 
 
 @kernel
-def _match_parsed(  # noqa: PLR0911 - a dispatch: each branch leaves with its own result
-    frame: NDArray[np.uint8], row: NDArray[np.int64], kit: Kit, time_ns: int, reply: NDArray[np.void]
-) -> int:
-    protocol = row[p.PROTOCOL]
-    reply["target"] = row[p.SOURCE]
+def _probe_of(frame: NDArray[np.uint8], row: NDArray[np.int64], by_port: NDArray[np.int16]) -> int:
+    """Return the index of the probe that a packet answers by its ports, or quotes; NO_PROBE if none."""
+    protocol, port = row[p.PROTOCOL], row[p.SOURCE_PORT]
     if protocol == hdr.PROTOCOL_ICMP:
         if row[p.ICMP_TYPE] == hdr.ICMP_ECHO_REPLY:
-            if kit.icmp_probe < 0:
-                return _UNPROBED_PORT
-            reply["probe"] = kit.icmp_probe
-            return _match_echo(frame, row, kit, time_ns, reply)
-        probe = _quoted_probe(frame, row, kit)
-        if probe < 0:
-            return _BAD_QUOTE
-        reply["probe"] = probe
-        return _match_error(frame, row, kit, probe, reply)
+            return int(by_port[BY_ICMP, 0])
+        protocol = row[p.QUOTED_PROTOCOL]
+        if protocol == hdr.PROTOCOL_ICMP:
+            return int(by_port[BY_ICMP, 0])
+        port = read_u16(frame, row[p.QUOTED_AT] + 2)
     if protocol == hdr.PROTOCOL_TCP:
-        probe = int(kit.tcp_probes[row[p.SOURCE_PORT]])
-        if probe < 0:
-            return _UNPROBED_PORT
-        reply["probe"] = probe
-        hashed = _hash(kit, probe, row[p.SOURCE])
-        return tcp.match_reply(row, hashed, kit.port_first, kit.port_stride, kit.attempts, reply)
-    probe = int(kit.udp_probes[row[p.SOURCE_PORT]])
-    if probe < 0:
-        return _UNPROBED_PORT
-    reply["probe"] = probe
-    return _match_udp(frame, row, kit, probe, reply)
+        return int(by_port[BY_TCP, port])
+    if protocol == hdr.PROTOCOL_UDP:
+        return int(by_port[BY_UDP, port])
+    return NO_PROBE
 
 
 @kernel
@@ -173,28 +150,46 @@ def match_frame(
     time_ns: int,
     check_ip: bool,
     check_transport: bool,
-    kit: Kit,
+    constants: NDArray[np.void],
+    by_port: NDArray[np.int16],
+    question: NDArray[np.uint8],
+    sources: NDArray[np.uint32],
     first: NDArray[np.uint32],
     last: NDArray[np.uint32],
     row: NDArray[np.int64],
-    reply: NDArray[np.void],
+    reply: np.void,
 ) -> int:
     """Match the Ethernet frame at frame[start:start + length], captured at `time_ns`.
 
-    `first` and `last` are the intervals of the run's targets, `row` is scratch space of FIELDS int64. Fills `reply`
-    (one REPLY_DTYPE) and returns ACCEPTED, or returns a Rejection with `reply` in no defined state.
+    `constants`, `by_port`, `question` and `sources` are those of the run's Kit; `first` and `last` are the intervals of
+    its targets, `row` is scratch space of FIELDS int64. Fills `reply` (one REPLY_DTYPE) and returns ACCEPTED, or
+    returns a Rejection with `reply` in no defined state.
     """
     status = p.parse_frame(frame, start, length, check_ip, check_transport, row)
     if status != p.ACCEPTED:
         return status
-    if not _is_ours(row[p.DESTINATION], kit):
+    if not _is_ours(row[p.DESTINATION], sources):
         return _NOT_OUR_ADDRESS
+    protocol = row[p.PROTOCOL]
+    is_error = protocol == hdr.PROTOCOL_ICMP and row[p.ICMP_TYPE] != hdr.ICMP_ECHO_REPLY
+    probe = _probe_of(frame, row, by_port)
+    if probe < 0:
+        return _BAD_QUOTE if is_error else _UNPROBED_PORT
     reply["time_ns"] = time_ns
     reply["rtt_ns"] = -1
     reply["source"] = row[p.SOURCE]
+    reply["target"] = row[p.SOURCE]
+    reply["probe"] = probe
     reply["icmp_type"] = 0
     reply["icmp_code"] = 0
-    status = _match_parsed(frame, row, kit, time_ns, reply)
+    if is_error:
+        status = _match_error(frame, row, constants[probe], reply)
+    elif protocol == hdr.PROTOCOL_ICMP:
+        status = _match_echo(frame, row, constants[probe], time_ns, reply)
+    elif protocol == hdr.PROTOCOL_TCP:
+        status = tcp.match_reply(row, _hash(constants[probe], row[p.SOURCE]), constants[probe], reply)
+    else:
+        status = _match_udp(frame, row, constants[probe], question, reply)
     if status == p.ACCEPTED and not is_member(int(reply["target"]), first, last):
         return _UNPROBED_ADDRESS
     return status

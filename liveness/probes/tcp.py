@@ -8,12 +8,12 @@ from scapy.layers.inet import TCP
 
 from liveness.kernel import kernel
 from liveness.probes.probe import CONTROL, Method, Probe
-from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
+from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, proven_attempt, put_u16, put_u32
 from liveness.types import Kind, Rejection, Tier
 from liveness.wire import cookie
 from liveness.wire import headers as hdr
 from liveness.wire import parse as p
-from liveness.wire.checksum import checksum, fold, read_u16, read_u32, u32_sum
+from liveness.wire.checksum import checksum, read_u16, read_u32, u32_sum
 
 OPTIONS: Final[dict[str, list[tuple[str, object]]]] = {
     # What a present-day Windows or Linux sends: stacks and middleboxes exist that ignore a SYN without options.
@@ -74,17 +74,15 @@ def make(words: NDArray[np.uint16], address_sum: int, constant_sum: int, hashed:
     put_u16(words, TRANSPORT_AT, port)
     put_u32(words, TRANSPORT_AT + hdr.TCP_SEQUENCE, sequence)
     total = constant_sum + address_sum + port + u32_sum(sequence)
-    put_u16(words, TRANSPORT_AT + hdr.TCP_CHECKSUM, checksum(fold(total)))
+    put_u16(words, TRANSPORT_AT + hdr.TCP_CHECKSUM, checksum(total))
 
 
 @kernel
 def match_reply(
     row: NDArray[np.int64],
     hashed: int,
-    port_first: int,
-    stride: int,
-    attempts: int,
-    reply: NDArray[np.void],
+    constants: np.void,
+    reply: np.void,
 ) -> int:
     """Match a TCP segment against the hash of its source address; fill kind, attempt and tier of `reply`."""
     flags = row[p.TCP_FLAGS]
@@ -95,7 +93,7 @@ def match_reply(
         return _CHALLENGE_ACK if has_ack else _OTHER_TCP_FLAGS
     if not is_rst and not has_ack:
         return _OTHER_TCP_FLAGS
-    attempt = cookie.attempt_of_port(row[p.DESTINATION_PORT], hashed, port_first, stride, attempts)
+    attempt = proven_attempt(row[p.DESTINATION_PORT], hashed, constants)
     if attempt < 0:
         return _BAD_PORT
     reply["tier"] = _STRONG
@@ -115,13 +113,11 @@ def match_quote(
     frame: NDArray[np.uint8],
     at: int,
     hashed: int,
-    port_first: int,
-    stride: int,
-    attempts: int,
-    reply: NDArray[np.void],
+    constants: np.void,
+    reply: np.void,
 ) -> int:
     """Match the quoted start of a segment at frame[at], at least 8 bytes, against its destination's hash."""
-    attempt = cookie.attempt_of_port(read_u16(frame, at), hashed, port_first, stride, attempts)
+    attempt = proven_attempt(read_u16(frame, at), hashed, constants)
     if attempt < 0:
         return _BAD_PORT
     if read_u32(frame, at + hdr.TCP_SEQUENCE) != cookie.sequence(hashed):

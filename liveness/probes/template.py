@@ -16,6 +16,7 @@ from scapy.layers.l2 import Ether
 from liveness.kernel import kernel
 from liveness.wire import headers as hdr
 from liveness.wire.checksum import words_sum
+from liveness.wire.cookie import attempt_of_port
 
 IP_AT: Final = hdr.ETHERNET_LENGTH
 TRANSPORT_AT: Final = IP_AT + hdr.IPV4_MIN_LENGTH
@@ -61,3 +62,9 @@ def put_u32(words: NDArray[np.uint16], byte: int, value: int) -> None:
     """Write a 32-bit number in network order at an even byte offset."""
     put_u16(words, byte, (value >> 16) & 0xFFFF)
     put_u16(words, byte + 2, value & 0xFFFF)
+
+
+@kernel
+def proven_attempt(port: int, hashed: int, constants: np.void) -> int:
+    """Return the attempt that a source port of ours proves, or -1; `constants` is the probe's record."""
+    return attempt_of_port(port, hashed, constants["port_first"], constants["port_stride"], constants["attempts"])

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import kernel
+from liveness.probes.template import proven_attempt
 from liveness.types import Kind, Rejection, Tier
 from liveness.wire import cookie
 from liveness.wire import headers as hdr
@@ -24,10 +25,8 @@ def match_quote(
     row: NDArray[np.int64],
     hashed: int,
     sent_checksum: int,
-    port_first: int,
-    stride: int,
-    attempts: int,
-    reply: NDArray[np.void],
+    constants: np.void,
+    reply: np.void,
 ) -> int:
     """Match the quoted start of a datagram against the hash of the quoted destination.
 
@@ -35,7 +34,7 @@ def match_quote(
     more; a NAT on the way rewrites either, so one of the two makes the evidence strong, and none leaves it weak.
     """
     at = row[p.QUOTED_AT]
-    attempt = cookie.attempt_of_port(read_u16(frame, at), hashed, port_first, stride, attempts)
+    attempt = proven_attempt(read_u16(frame, at), hashed, constants)
     if attempt < 0:
         return _BAD_PORT
     proven = read_u16(frame, at + hdr.UDP_CHECKSUM) == sent_checksum or row[p.QUOTED_IP_ID] == cookie.ip_id(hashed)

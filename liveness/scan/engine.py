@@ -7,7 +7,7 @@ from liveness.kernel import kernel
 from liveness.probes.fill import fill_frame, put_template
 from liveness.probes.kit import Kit
 from liveness.scan.answered import has_answered
-from liveness.space.schedule import ACTIVE, DUE, FINISHED, LANE, Walk, begin_tick, lane_due, lane_target
+from liveness.space.schedule import ACTIVE, DUE, FINISHED, LANE, TICK, Walk, begin_tick, lane_due
 
 
 @kernel
@@ -32,7 +32,9 @@ def fill_batch(
     the table of answered probes, empty if repeats are sent regardless. `sent` counts the frames filled, (probes,
     attempts).
     """
-    state = walk.state
+    constants, templates, template_lengths, sources = kit.constants, kit.templates, kit.lengths, kit.sources
+    state, queue, active, lags = walk.state, walk.queue, walk.active, walk.lane_lags
+    lane_probes, lane_attempts = walk.lane_probes, walk.lane_attempts
     filled = 0
     while filled < count and state[FINISHED] == 0:
         if state[LANE] == state[ACTIVE]:
@@ -40,22 +42,22 @@ def fill_batch(
                 break
             begin_tick(walk, now_ns)
             continue
-        if lane_due(walk) > until:
+        if lane_due(state, len(lags)) > until:
             break
-        lane = walk.active[state[LANE]]
+        lane = active[state[LANE]]
         state[LANE] += 1
-        probe = walk.lane_probes[lane]
-        attempt = walk.lane_attempts[lane]
-        target = lane_target(walk, lane)
+        probe = lane_probes[lane]
+        attempt = lane_attempts[lane]
+        target = int(queue[(state[TICK] - lags[lane]) & (len(queue) - 1)])
         if attempt > 0 and len(answered) > 0 and has_answered(answered, target, probe):
             continue
         slot = first_slot + filled
         if held[slot] != probe:
-            put_template(frames[slot], kit, probe)
+            put_template(frames[slot], templates, probe)
             held[slot] = probe
-            lengths[slot] = kit.lengths[probe]
+            lengths[slot] = template_lengths[probe]
         attempts[slot] = attempt
-        fill_frame(frames[slot], kit, probe, attempt, target, now_ns)
+        fill_frame(frames[slot], constants[probe], sources, attempt, target, now_ns)
         sent[probe, attempt] += 1
         filled += 1
     return filled

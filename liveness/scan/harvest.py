@@ -45,6 +45,7 @@ def harvest(
     at least `packets_in(block)` long) takes the accepted ones, `rejected` (one count a Rejection) the rest. `answered`
     is the table shared with the senders, empty if they do not ask.
     """
+    constants, by_port, question, sources = kit.constants, kit.by_port, kit.question, kit.sources
     row = np.zeros(FIELDS, np.int64)
     at = _native_u32(block, tpacket.BLOCK_FIRST)
     accepted = 0
@@ -62,7 +63,20 @@ def harvest(
             # finished.
             finished = status & tpacket.TP_STATUS_CSUMNOTREADY == 0
             result = match_frame(
-                block, start, captured, time_ns, verify, verify and finished, kit, first, last, row, replies[accepted]
+                block,
+                start,
+                captured,
+                time_ns,
+                verify,
+                verify and finished,
+                constants,
+                by_port,
+                question,
+                sources,
+                first,
+                last,
+                row,
+                replies[accepted],
             )
         if result == ACCEPTED:
             if len(answered) > 0:

@@ -46,8 +46,8 @@ def preview(config: Config, targets: Targets) -> Preview:
     packets = []
     for index, probe in enumerate(plan.probes):
         words = np.zeros(kit.templates.shape[1], np.uint16)
-        put_template(words, kit, index)
-        fill_frame(words, kit, index, 0, int(addresses[0]), 0)
+        put_template(words, kit.templates, index)
+        fill_frame(words, kit.constants[index], kit.sources, 0, int(addresses[0]), 0)
         packet = Ether(words.tobytes()[: kit.lengths[index]]).payload
         packets.append(SamplePacket(probe.name, bytes(packet), packet.summary()))
     return Preview(

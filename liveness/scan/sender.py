@@ -83,7 +83,7 @@ class Sender:
                 self.ring.kick()
                 self.ring.wait(POLL_S)
                 continue
-            until = pacer.until(int(lane_due(walk)))
+            until = pacer.until(int(lane_due(walk.state, len(walk.lane_lags))))
             filled = fill_batch(
                 walk,
                 self.kit,
@@ -103,7 +103,7 @@ class Sender:
                 self.ring.kick()
                 self.shared.completed[self.index] = self.ring.completed
             if filled < free and not walk.state[FINISHED]:
-                pacer.sleep(int(lane_due(walk)))
+                pacer.sleep(int(lane_due(walk.state, len(walk.lane_lags))))
 
     def _drain(self) -> None:
         """Wait until the ring is empty, so that what was counted as sent has left."""
@@ -165,4 +165,4 @@ def warm_up(plan: Plan, kit: Kit) -> None:
         np.zeros(0, np.uint32),
         np.zeros((len(plan.probes), plan.attempts), np.int64),
     )
-    lane_due(walk)
+    lane_due(walk.state, len(walk.lane_lags))

@@ -212,16 +212,9 @@ def begin_tick(walk: Walk, now_ns: int) -> None:
 
 
 @kernel
-def lane_due(walk: Walk) -> int:
-    """Return the virtual time at which the tick's next lane is due: a tick's probes are spread evenly over it."""
-    state = walk.state
+def lane_due(state: NDArray[np.int64], lanes: int) -> int:
+    """Return the virtual time at which the tick's next lane is due: its probes are spread evenly over it."""
     due: int = state[DUE]
     if state[ACTIVE] > 0:
-        due += state[COST] * len(walk.lane_lags) * state[LANE] // state[ACTIVE]
+        due += state[COST] * lanes * state[LANE] // state[ACTIVE]
     return due
-
-
-@kernel
-def lane_target(walk: Walk, lane: int) -> int:
-    """Return the target that a lane probes in this tick."""
-    return int(walk.queue[(walk.state[TICK] - walk.lane_lags[lane]) & (len(walk.queue) - 1)])
