@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import kernel, uint64
+from liveness.kernel import int64, kernel, uint64
 from liveness.probes import dns, icmp, ntp, tcp, udp
 from liveness.probes.kit import BY_ICMP, BY_TCP, BY_UDP, NO_PROBE
 from liveness.probes.probe import Method
@@ -130,15 +130,15 @@ def _probe_of(frame: NDArray[np.uint8], row: NDArray[np.int64], by_port: NDArray
     protocol, port = row[p.PROTOCOL], row[p.SOURCE_PORT]
     if protocol == hdr.PROTOCOL_ICMP:
         if row[p.ICMP_TYPE] == hdr.ICMP_ECHO_REPLY:
-            return int(by_port[BY_ICMP, 0])
+            return int64(by_port[BY_ICMP, 0])
         protocol = row[p.QUOTED_PROTOCOL]
         if protocol == hdr.PROTOCOL_ICMP:
-            return int(by_port[BY_ICMP, 0])
+            return int64(by_port[BY_ICMP, 0])
         port = read_u16(frame, row[p.QUOTED_AT] + 2)
     if protocol == hdr.PROTOCOL_TCP:
-        return int(by_port[BY_TCP, port])
+        return int64(by_port[BY_TCP, port])
     if protocol == hdr.PROTOCOL_UDP:
-        return int(by_port[BY_UDP, port])
+        return int64(by_port[BY_UDP, port])
     return NO_PROBE
 
 

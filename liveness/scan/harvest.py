@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import kernel
+from liveness.kernel import int64, kernel
 from liveness.net import tpacket
 from liveness.probes.kit import Kit
 from liveness.probes.match import match_frame
@@ -19,7 +19,7 @@ _TRUNCATED: Final = int(Rejection.TRUNCATED)
 @kernel
 def _native_u32(block: NDArray[np.uint8], at: int) -> int:
     """Return the host-order number at byte `at`; the ring's headers are the kernel's structures, little-endian here."""
-    return int(block[at]) | int(block[at + 1]) << 8 | int(block[at + 2]) << 16 | int(block[at + 3]) << 24
+    return int64(block[at]) | int64(block[at + 1]) << 8 | int64(block[at + 2]) << 16 | int64(block[at + 3]) << 24
 
 
 @kernel
@@ -55,7 +55,7 @@ def harvest(
             block, at + tpacket.PACKET_NSEC
         )
         status = _native_u32(block, at + tpacket.PACKET_STATUS)
-        start = at + int(block[at + tpacket.PACKET_MAC]) + (int(block[at + tpacket.PACKET_MAC + 1]) << 8)
+        start = at + int64(block[at + tpacket.PACKET_MAC]) + (int64(block[at + tpacket.PACKET_MAC + 1]) << 8)
         if captured < _native_u32(block, at + tpacket.PACKET_LENGTH):
             result = _TRUNCATED
         else:

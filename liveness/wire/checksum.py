@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import kernel
+from liveness.kernel import int64, kernel
 
 WORD: Final = 0xFFFF
 """The largest 16-bit word; what a correct checksum and the words it covers add up to."""
@@ -14,13 +14,13 @@ WORD: Final = 0xFFFF
 @kernel
 def read_u16(frame: NDArray[np.uint8], at: int) -> int:
     """Return the big-endian 16-bit number at byte `at`."""
-    return (int(frame[at]) << 8) | int(frame[at + 1])
+    return (int64(frame[at]) << 8) | int64(frame[at + 1])
 
 
 @kernel
 def read_u32(frame: NDArray[np.uint8], at: int) -> int:
     """Return the big-endian 32-bit number at byte `at`."""
-    return (int(frame[at]) << 24) | (int(frame[at + 1]) << 16) | (int(frame[at + 2]) << 8) | int(frame[at + 3])
+    return (int64(frame[at]) << 24) | (int64(frame[at + 1]) << 16) | (int64(frame[at + 2]) << 8) | int64(frame[at + 3])
 
 
 @kernel
@@ -29,10 +29,10 @@ def words_sum(frame: NDArray[np.uint8], start: int, end: int) -> int:
     total = 0
     at = start
     while at + 1 < end:
-        total += (int(frame[at]) << 8) | int(frame[at + 1])
+        total += (int64(frame[at]) << 8) | int64(frame[at + 1])
         at += 2
     if at < end:
-        total += int(frame[at]) << 8
+        total += int64(frame[at]) << 8
     return total
 
 

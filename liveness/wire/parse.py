@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import kernel
+from liveness.kernel import int64, kernel
 from liveness.types import ERROR_TYPES, Rejection
 from liveness.wire import headers as hdr
 from liveness.wire.checksum import WORD, fold, read_u16, read_u32, words_sum
@@ -61,14 +61,14 @@ def _pseudo_header_sum(frame: NDArray[np.uint8], ip: int, protocol: int, length:
 def _parse_tcp(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int64]) -> int:
     if end - at < hdr.TCP_MIN_LENGTH:
         return _BAD_LENGTH
-    header_length = (int(frame[at + hdr.TCP_DATA_OFFSET]) >> 4) * 4
+    header_length = (int64(frame[at + hdr.TCP_DATA_OFFSET]) >> 4) * 4
     if header_length < hdr.TCP_MIN_LENGTH or at + header_length > end:
         return _BAD_LENGTH
     row[SOURCE_PORT] = read_u16(frame, at)
     row[DESTINATION_PORT] = read_u16(frame, at + 2)
     row[TCP_SEQUENCE] = read_u32(frame, at + hdr.TCP_SEQUENCE)
     row[TCP_ACKNOWLEDGMENT] = read_u32(frame, at + hdr.TCP_ACKNOWLEDGMENT)
-    row[TCP_FLAGS] = int(frame[at + hdr.TCP_FLAGS])
+    row[TCP_FLAGS] = int64(frame[at + hdr.TCP_FLAGS])
     row[PAYLOAD_AT] = at + header_length
     row[PAYLOAD_LENGTH] = end - at - header_length
     return ACCEPTED
@@ -94,12 +94,12 @@ def _parse_quote(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.in
 
     Length, fragment, TTL and checksum of the quoted header are not looked at: BSD stacks and middleboxes mangle them.
     """
-    if end - at < hdr.IPV4_MIN_LENGTH or int(frame[at]) >> 4 != hdr.IPV4_VERSION:
+    if end - at < hdr.IPV4_MIN_LENGTH or int64(frame[at]) >> 4 != hdr.IPV4_VERSION:
         return _BAD_QUOTE
-    header_length = (int(frame[at]) & 15) * 4
+    header_length = (int64(frame[at]) & 15) * 4
     if header_length < hdr.IPV4_MIN_LENGTH or end - at < header_length + hdr.QUOTE_MIN_LENGTH:
         return _BAD_QUOTE
-    row[QUOTED_PROTOCOL] = int(frame[at + hdr.IPV4_PROTOCOL])
+    row[QUOTED_PROTOCOL] = int64(frame[at + hdr.IPV4_PROTOCOL])
     row[QUOTED_SOURCE] = read_u32(frame, at + hdr.IPV4_SOURCE)
     row[QUOTED_DESTINATION] = read_u32(frame, at + hdr.IPV4_DESTINATION)
     row[QUOTED_IP_ID] = read_u16(frame, at + hdr.IPV4_ID)
@@ -112,9 +112,9 @@ def _parse_quote(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.in
 def _parse_icmp(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int64]) -> int:
     if end - at < hdr.ICMP_LENGTH:
         return _BAD_LENGTH
-    icmp_type = int(frame[at])
+    icmp_type = int64(frame[at])
     row[ICMP_TYPE] = icmp_type
-    row[ICMP_CODE] = int(frame[at + 1])
+    row[ICMP_CODE] = int64(frame[at + 1])
     row[PAYLOAD_AT] = at + hdr.ICMP_LENGTH
     row[PAYLOAD_LENGTH] = end - at - hdr.ICMP_LENGTH
     if icmp_type == hdr.ICMP_ECHO_REPLY:
@@ -180,9 +180,9 @@ def parse_frame(  # noqa: C901, PLR0911 - one check after the other, each with i
     frame_end = start + length
     if frame_end - ip < hdr.IPV4_MIN_LENGTH:
         return _TRUNCATED
-    if int(frame[ip]) >> 4 != hdr.IPV4_VERSION:
+    if int64(frame[ip]) >> 4 != hdr.IPV4_VERSION:
         return _NOT_IPV4
-    header_length = (int(frame[ip]) & 15) * 4
+    header_length = (int64(frame[ip]) & 15) * 4
     end = ip + read_u16(frame, ip + hdr.IPV4_TOTAL_LENGTH)  # what lies behind is Ethernet padding
     transport = ip + header_length
     if header_length < hdr.IPV4_MIN_LENGTH or transport > end or end > frame_end:
@@ -193,7 +193,7 @@ def parse_frame(  # noqa: C901, PLR0911 - one check after the other, each with i
     if fragment & hdr.IPV4_OFFSET_MASK != 0:
         return _FRAGMENT
     whole = fragment & hdr.IPV4_MORE_FRAGMENTS == 0
-    protocol = int(frame[ip + hdr.IPV4_PROTOCOL])
+    protocol = int64(frame[ip + hdr.IPV4_PROTOCOL])
     row[PROTOCOL] = protocol
     row[SOURCE] = read_u32(frame, ip + hdr.IPV4_SOURCE)
     row[DESTINATION] = read_u32(frame, ip + hdr.IPV4_DESTINATION)
