@@ -17,7 +17,7 @@ from typing import Self, TextIO
 
 from liveness.errors import LivenessError, StoppedEarlyError, UnsupportedError, UsageError
 from liveness.lab.daemons import Running, start_daemon
-from liveness.lab.kernel import CLONE_NEWPID, check, private_tmpfs
+from liveness.lab.kernel import CLONE_NEWPID, Space, check, private_tmpfs
 from liveness.lab.model import Internet
 from liveness.lab.network import build_network
 from liveness.lab.servers import Server, open_servers, serve
@@ -42,6 +42,7 @@ class Lab:
         self.internet = internet
         self.tools = tools
         self._pid = 0
+        self._init = 0
         self._control = -1
         self._reports: TextIO | None = None
 
@@ -82,7 +83,15 @@ class Lab:
         if not line:
             return LivenessError("the lab ended by itself, without a word")
         report = json.loads(line)
+        self._init = report["init"]
         return None if report["error"] is None else ERRORS.get(report["error"], LivenessError)(report["text"])
+
+    def router(self) -> Space:
+        """Return the core router's namespace; its link ``scanner`` carries all that scanner and hosts exchange."""
+        try:
+            return Space("the core router", os.open(f"/proc/{self._init}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as problem:
+            raise LivenessError(f"the lab's router cannot be entered: {problem.strerror}") from problem
 
     def ended(self) -> bool:
         """Tell whether the keeper is gone although nobody closed the lab."""
@@ -151,7 +160,8 @@ def _hold(internet: Internet, tools: Tools, control: int, reports: int) -> None:
 
 def _start(internet: Internet, tools: Tools) -> tuple[list[Running], int]:
     """Build the network and start its services; returns the daemons, and the process id of the Python servers."""
-    hosts = build_network(internet, tools)
+    network = build_network(internet, tools)
+    hosts = network.hosts
     running: list[Running] = []
     servers: list[Server] = []
     wanted = [(daemon, host, space) for host, space in hosts for daemon in host.daemons if daemon in tools.daemons]
@@ -174,10 +184,12 @@ def _start(internet: Internet, tools: Tools) -> tuple[list[Running], int]:
             os._exit(1)
     for server in servers:
         server.socket.close()
+    network.core.enter()  # where the owner looks for it: Lab.router
     return running, pid
 
 
 def _report(reports: int, error: str | None, text: str) -> None:
-    line = json.dumps({"error": error, "text": text}) + "\n"
+    init = int(Path("/proc/self").readlink().name)  # as processes outside see it, whose /proc this is
+    line = json.dumps({"error": error, "text": text, "init": init}) + "\n"
     with suppress(BrokenPipeError):  # the owner is gone, and so will this process be
         os.write(reports, line.encode())

@@ -194,8 +194,8 @@ class NoHost(Network, frozen=True, kw_only=True, tag="no-host"):
     """A link on which nobody answers ARP: the router says host unreachable, 3/1, three seconds later."""
 
     limit: ClassVar[tuple[int, str]] = (
-        28,
-        "the kernel drops all but about 159 ICMP errors made in one timer tick, and here they all fall due together",
+        29,
+        "the kernel drops all but about 159 ICMP errors made in one timer tick, and here up to 18 an address fall due",
     )
 
 

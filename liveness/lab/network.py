@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from types import TracebackType
 from typing import Any, Self
@@ -34,8 +35,16 @@ PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
 EVERYTHING = "0.0.0.0/0"
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A built network: the core router's namespace, and the hosts in theirs, where services are to be started."""
+
+    core: Space
+    hosts: list[tuple[Host, Space]]
+
+
 class Network:
-    """A lab's namespaces while they are built; `hosts` are those in which services are to be started."""
+    """A lab's namespaces while they are built."""
 
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
@@ -44,7 +53,7 @@ class Network:
         self._routers: dict[str, IPRoute] = {}
         self._tables = FIRST_TABLE
         self._downlinks = 0
-        self._core = new_space("the core router", forward=True)
+        self.core = new_space("the core router", forward=True)
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +80,7 @@ class Network:
                 self._build_host(host, site)
             case Silent() as network:
                 for block in network.blocks:
-                    self._route(self._core, block, type="blackhole")
+                    self._route(self.core, block, type="blackhole")
             case Unreachable() | Prohibit() | Throw() as network:
                 for index, block in enumerate(network.blocks):
                     self._build_throttled(block, network.kind, site.throttled_links(index), network.name)
@@ -84,22 +93,22 @@ class Network:
 
     def _join_scanner(self) -> None:
         """Link the scanner to the core router, and mark its namespace as a lab's."""
-        self._core.enter()
-        core = self._netlink(self._core)
+        self.core.enter()
+        core = self._netlink(self.core)
         # not every kernel has dummy links; half of a veth pair that stays down marks as well
         core.link("add", ifname="marker", kind="veth", peer={"ifname": MARKER, "net_ns_fd": self._scanner.fd})
         link = Link(CORE, SCANNER)
-        self._join(self._core, "scanner", self._scanner, SCANNER_INTERFACE, link, SCANNER_PREFIX_LENGTH)
+        self._join(self.core, "scanner", self._scanner, SCANNER_INTERFACE, link, SCANNER_PREFIX_LENGTH)
         # what no network lists is silent: without this the core would say net unreachable, and throttled at that
-        self._route(self._core, IPv4Network(EVERYTHING), type="blackhole")
+        self._route(self.core, IPv4Network(EVERYTHING), type="blackhole")
 
     def _build_host(self, host: Host, site: Site) -> None:
         link = site.links[-1]
-        upstream = self._core
+        upstream = self.core
         if host.firewall:
             upstream = self._router(f"{host.name}'s firewall", site.links[0])
             for block in host.blocks:
-                self._route(self._core, block, gateway=str(site.links[0].far))
+                self._route(self.core, block, gateway=str(site.links[0].far))
             filters.load_ruleset(self._nft, filters.firewall_ruleset(host), host.name)
         space = self._router(host.name, link, upstream, forward=False)
         for block in host.blocks:
@@ -113,15 +122,15 @@ class Network:
 
     def _build_throttled(self, block: IPv4Network, kind: str, links: tuple[Link, ...], name: str) -> None:
         """Give each class of packets to this address a router of its own that refuses them."""
-        core = self._netlink(self._core)
+        core = self._netlink(self.core)
         for path, link in zip(PATHS, links, strict=True):
             router = self._router(f"{name}'s router for {path}", link)
             self._route(router, block, type=kind)
             if path is None:
-                self._route(self._core, block, gateway=str(link.far))
+                self._route(self.core, block, gateway=str(link.far))
                 continue
             self._tables += 1
-            self._route(self._core, block, gateway=str(link.far), table=self._tables)
+            self._route(self.core, block, gateway=str(link.far), table=self._tables)
             protocol, port = path
             ports = {"dport_range": f"{port}:{port}"} if port else {}
             core.rule(
@@ -143,19 +152,19 @@ class Network:
             netlink.link("set", index=self._index(netlink, name), state="up")
         for block in network.blocks:
             self._route(router, block, scope="link", oif=self._index(netlink, "lan"))
-            self._route(self._core, block, gateway=str(link.far))
+            self._route(self.core, block, gateway=str(link.far))
 
     def _build_loop(self, network: Loop, site: Site) -> None:
         entry, between = site.links
         first = self._router(f"{network.name}'s first router", entry)
         self._router(f"{network.name}'s second router", between, first)
         for block in network.blocks:
-            self._route(self._core, block, gateway=str(entry.far))
+            self._route(self.core, block, gateway=str(entry.far))
             self._route(first, block, gateway=str(between.far))
 
     def _router(self, name: str, link: Link, upstream: Space | None = None, *, forward: bool = True) -> Space:
         """Make a namespace behind `upstream` (the core if None), joined by `link`, its default route pointing there."""
-        upstream = self._core if upstream is None else upstream
+        upstream = self.core if upstream is None else upstream
         space = new_space(name, forward=forward)
         self._downlinks += 1
         self._join(upstream, f"down{self._downlinks}", space, UPLINK, link, 31)
@@ -206,16 +215,16 @@ def _named(name: str) -> Iterator[None]:
         raise LivenessError(f"the lab's network {name!r}: the kernel refuses: {_said(problem)}") from None
 
 
-def build_network(internet: Internet, tools: Tools) -> list[tuple[Host, Space]]:
+def build_network(internet: Internet, tools: Tools) -> Built:
     """Build a lab around the namespace this process is in, which becomes the scanner's.
 
-    The process must be root of that namespace; it holds the lab's namespaces open. Returns the hosts. Raises
+    The process must be root of that namespace; it holds the lab's namespaces open. Raises
     UnsupportedError for what the kernel lacks, LivenessError for what it refuses.
     """
     try:
         with Network(tools) as network:
             network.build(tools.fit(internet))
-            return network.hosts
+            return Built(network.core, network.hosts)
     except NetlinkError as problem:
         raise UnsupportedError(f"the lab cannot make a veth pair (kernel module veth): {_said(problem)}") from None
 

@@ -57,7 +57,7 @@ def test_a_dns_server_has_tcp_53_open_and_a_tarpit_its_listener() -> None:
         (lab("{name: a, kind: silent, prefixes: [127.0.0.0/24]}"), "no host can have addresses of 127.0.0.0/8"),
         (lab("{name: a, kind: silent, prefixes: [224.0.0.0/24]}"), "no host can have addresses of 224.0.0.0/3"),
         (lab("{name: a, kind: throw, prefixes: [10.1.0.0/31]}"), "a throw prefix has length 32 or longer: the kernel"),
-        (lab("{name: a, kind: no-host, prefixes: [10.1.0.0/27]}"), "a no-host prefix has length 28 or longer"),
+        (lab("{name: a, kind: no-host, prefixes: [10.1.0.0/28]}"), "a no-host prefix has length 29 or longer"),
         (lab("{name: a, kind: loop, prefixes: [10.1.0.0/23]}"), "a loop prefix has length 24 or longer"),
         (lab("{name: A b, kind: silent, prefixes: [10.1.0.0/24]}"), "$.networks[0].name: 'A b'"),
         (lab(HOST + "}", HOST.replace("10.1", "10.2") + "}"), "$.networks[1].name: 'a': another network"),

@@ -1,16 +1,20 @@
 """The lab itself, built and probed by an independent prober: every network, every probe, first to last address."""
 
 import random
+import socket
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import TypeVar
 
 import pytest
+from scapy.layers.inet import IP, TCP
 
 from liveness.errors import LivenessError
 from liveness.lab.keeper import Lab
+from liveness.lab.kernel import this_space
 from liveness.lab.load import load_internet, parse_internet
 from liveness.lab.model import Daemon, Internet
 from liveness.lab.tools import Tools, find_tools
@@ -18,11 +22,12 @@ from liveness.lab.truth import PROBES, packet_of, reply_of, segments
 from liveness.net.child import run_in_child
 from liveness.net.namespace import enter_private_network
 from liveness.types import ReplyKey
-from tests.lab.prober import Seen, probe_all
+from tests.lab.prober import ETH_P_IP, Seen, check_checksums, probe_all
 
 pytestmark = pytest.mark.lab
 
 CONTROL_PORT = 50001
+ETH_P_ALL = 3  # only this sees frames that leave as well
 ARP_S = 4.0  # a router gives up on a silent neighbour after three tries, a second apart
 
 T = TypeVar("T")
@@ -125,3 +130,32 @@ def test_the_scanner_stands_where_it_should() -> None:
         "10.255.0.0/30 dev scan0 proto kernel scope link src 10.255.0.2",
     ]
     assert found["neighbours"] == ""
+
+
+def test_one_can_look_on_at_the_core_router() -> None:
+    """Frames are seen there as on a wire: both directions, with finished checksums."""
+
+    def both() -> list[bytes]:
+        enter_private_network()
+        with Lab(load_internet(), Tools()) as lab:
+            scanner = this_space("the scanner")
+            lab.router().enter()
+            with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL)) as capture:
+                capture.bind(("scanner", ETH_P_ALL))
+                scanner.enter()
+                probe_all([("10.10.1.9", "tcp/80")], CONTROL_PORT, 0.3)
+                capture.setblocking(False)
+                frames: list[bytes] = []
+                with suppress(BlockingIOError):
+                    while True:
+                        frame, address = capture.recvfrom(2048)
+                        if address[1] == ETH_P_IP:  # not ARP
+                            frames.append(frame)
+                return frames
+
+    packets = [IP(frame) for frame in run_in_child(both)]
+    for packet in packets:
+        check_checksums(packet)
+    # the scanner's own kernel knows of no such connection and says so
+    found = sorted((packet.src, str(packet[TCP].flags)) for packet in packets)
+    assert found == [("10.10.1.9", "SA"), ("10.255.0.2", "R"), ("10.255.0.2", "S")]
