@@ -1,0 +1,1 @@
+"""Tests of the probes: frames made and replies matched."""
