@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Final
 
 import numpy as np
+
+CONTROL: Final = "tcp/control"
+"""The name of the tarpit control: a TCP SYN to a random high port of the run (Bano et al. 2018, section 4.2)."""
 
 ERROR_TYPES: tuple[int, ...] = (3, 4, 5, 11, 12)
 """ICMP errors that count as replies (RFC 792): unreachable, quench, redirect, time exceeded, parameter problem."""

@@ -6,10 +6,7 @@ from typing import Final
 from pyroaring import BitMap
 
 from liveness.store.manifest import Manifest, SetEntry
-from liveness.types import Kind, Role
-
-CONTROL: Final = "tcp/control"
-"""The tarpit control: it belongs to no family and only confirms tarpits."""
+from liveness.types import CONTROL, Kind, Role
 
 FAMILIES: Final = ("icmp", "tcp", "udp")
 

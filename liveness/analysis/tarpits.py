@@ -6,8 +6,8 @@ from typing import Annotated
 from pyroaring import BitMap
 
 from liveness.analysis.result import Formula, share
-from liveness.analysis.run import CONTROL, RunSets
-from liveness.types import Kind
+from liveness.analysis.run import RunSets
+from liveness.types import CONTROL, Kind
 
 FEWEST_PORTS = 2
 """With fewer TCP ports every service would look like a tarpit: no candidates then."""

@@ -1,6 +1,5 @@
 """`liveness analyze`: the results of runs, as tables or as one JSON document."""
 
-# ruff: noqa: PLC0415 - the heavy imports wait until the command runs, so that --help answers at once
 
 import io
 import os

@@ -29,9 +29,9 @@ def command() -> None:
 @AS_JSON
 def check(file: Path, lab: bool, as_json: bool) -> None:
     """Load FILE with its target lists and print what its census would do. Sends nothing."""
-    from liveness.config.estimate import estimate  # noqa: PLC0415 - numpy and msgspec cost the start of every command
-    from liveness.config.load import load_config, resolve_targets  # noqa: PLC0415 - as above
-    from liveness.net.links import in_lab  # noqa: PLC0415 - as above
+    from liveness.config.estimate import estimate
+    from liveness.config.load import load_config, resolve_targets
+    from liveness.net.links import in_lab
 
     config = load_config(file)
     targets = resolve_targets(config, lab or in_lab(), origin=file)
@@ -47,9 +47,9 @@ def check(file: Path, lab: bool, as_json: bool) -> None:
 @AS_JSON
 def show(file: Path, as_json: bool) -> None:
     """Print FILE as it resolves: environment and defaults filled in, every value in its canonical form."""
-    from liveness.config.load import load_config  # noqa: PLC0415 - msgspec and numpy cost the start of every command
-    from liveness.config.model import to_document  # noqa: PLC0415 - as above
-    from liveness.config.text import dump_yaml  # noqa: PLC0415 - as above
+    from liveness.config.load import load_config
+    from liveness.config.model import to_document
+    from liveness.config.text import dump_yaml
 
     document = to_document(load_config(file))
     click.echo(json.dumps(document, indent=2) if as_json else dump_yaml(document), nl=as_json)
@@ -63,7 +63,7 @@ def init() -> None:
 
 def summary(file: Path, config: "Config", targets: "Targets", forecast: "Estimate") -> str:
     """Return what a checked config will do, a line for each question one asks before a scan."""
-    from liveness.space.special import registry_date  # noqa: PLC0415 - numpy costs the start of every command
+    from liveness.space.special import registry_date
 
     limited = f", {forecast.targets:,} of them by limits.max_targets" if forecast.targets < targets.count else ""
     names = [*config.probes, "tcp/control"] if config.control else list(config.probes)

@@ -41,7 +41,7 @@ class ScanDisplay:
 
     def begin(self, plan: "Plan", path: "Path", directory: "RunDirectory") -> None:
         """Say what begins: called when everything is open and no packet has left."""
-        from liveness.space.addresses import format_address  # noqa: PLC0415 - heavy imports wait for the command
+        from liveness.space.addresses import format_address
 
         gateway = f" by {format_address(path.gateway)}" if path.gateway is not None else ""
         self._console.print(

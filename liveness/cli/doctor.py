@@ -11,20 +11,20 @@ def command(context: click.Context, *, as_json: bool) -> None:
 
     Sends nothing. Exit code 0 if scanning works on this machine's own interfaces or in the lab, 3 if neither does.
     """
-    from liveness.net.features import abilities, probe_features  # noqa: PLC0415 - `--help` must not wait for pyroute2
+    from liveness.net.features import abilities, probe_features
 
     features = probe_features()
     able = abilities(features)
     if as_json:
-        import dataclasses  # noqa: PLC0415 - as above
-        import json  # noqa: PLC0415 - as above
+        import dataclasses
+        import json
 
         rows = [dataclasses.asdict(feature) for feature in features]
         click.echo(json.dumps({"schema": 1, "scan": able.scan, "lab": able.lab, "features": rows}, indent=1))
     else:
-        from rich.console import Console  # noqa: PLC0415 - as above
-        from rich.markup import escape  # noqa: PLC0415 - as above
-        from rich.table import Table  # noqa: PLC0415 - as above
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table
 
         table = Table("feature", "", "found", "needed by")
         for feature in features:

@@ -1,6 +1,5 @@
 """`liveness lab`: run a command in a private network of real Linux hosts, describe it, check a run against it."""
 
-# ruff: noqa: PLC0415 - the heavy imports wait until the command runs, so that --help answers at once
 
 import json
 import sys

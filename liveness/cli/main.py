@@ -45,7 +45,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a command by its whole name; a name that is almost right gets the right one in the message."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib  # noqa: PLC0415 - needed only here
+            import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
             hint = f": did you mean {near[0]!r}?" if near else f": expected one of {', '.join(COMMANDS)}"

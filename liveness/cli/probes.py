@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(as_json: bool) -> None:
     """List the probes: what each sends, and what counts as a reply."""
-    from liveness.probes.registry import listed_probes  # noqa: PLC0415 - heavy imports wait for the command
+    from liveness.probes.registry import listed_probes
 
     probes = listed_probes()
     if as_json:
@@ -35,8 +35,8 @@ def _document(probe: "Probe") -> dict[str, object]:
 
 
 def _print_table(probes: "tuple[Probe, ...]") -> None:
-    from rich.console import Console  # noqa: PLC0415 - heavy imports wait for the command
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     table = Table(show_lines=True, title="Probes", title_justify="left")
     for heading in ("probe", "cookie in", "payload", "what counts as a reply"):

@@ -61,8 +61,8 @@ def command(
     Prints the run's directory. Exit code 0 done, 1 failure, 2 wrong usage or config, 3 missing privilege or kernel
     feature, 4 refused by a safety rule, 5 stopped early with partial results, 130 or 143 interrupted.
     """
-    from liveness.config.load import load_config, resolve_targets  # noqa: PLC0415 - heavy imports wait for the command
-    from liveness.net.links import in_lab  # noqa: PLC0415
+    from liveness.config.load import load_config, resolve_targets
+    from liveness.net.links import in_lab
 
     if config_file is None and not targets and not flags["allowlist_file"]:
         raise click.UsageError("nothing to scan: give --config FILE, TARGETS, or --allowlist-file FILE")
@@ -105,8 +105,8 @@ def _senders(text: str | None) -> int | str | None:
 
 
 def _scan(config: "Config", targets: "Targets", run_id: str | None, *, quiet: bool) -> "Finished":
-    from liveness.cli.display import ScanDisplay  # noqa: PLC0415
-    from liveness.scan.session import run_scan  # noqa: PLC0415
+    from liveness.cli.display import ScanDisplay
+    from liveness.scan.session import run_scan
 
     with ScanDisplay(quiet=quiet) as display:
         finished = run_scan(config, targets, run_id=run_id, on_start=display.begin, on_progress=display.update)
@@ -124,8 +124,8 @@ def _leave(finished: "Finished") -> None:
 
 
 def _show_preview(config: "Config", targets: "Targets") -> None:
-    from liveness.cli.config import duration_text  # noqa: PLC0415
-    from liveness.scan.preview import preview  # noqa: PLC0415
+    from liveness.cli.config import duration_text
+    from liveness.scan.preview import preview
 
     shown = preview(config, targets)
     forecast = shown.estimate

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from liveness.config.model import Config
 from liveness.space.addresses import parse_address
+from liveness.types import CONTROL
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PROBE = re.compile(r"icmp|dns|ntp|tcp/([1-9][0-9]{0,4})")
-CONTROL = "tcp/control"
 INTERFACE = re.compile(r"[^\s/:]{1,15}")
 MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 

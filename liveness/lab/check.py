@@ -13,9 +13,7 @@ from liveness.lab.model import Internet
 from liveness.lab.truth import expected_sets
 from liveness.store.manifest import Manifest
 from liveness.store.rundir import MANIFEST_FILE, RunDirectory
-from liveness.types import SetKey
-
-CONTROL = "tcp/control"
+from liveness.types import CONTROL, SetKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
 
 from liveness.types import Kind
 from liveness.wire.cookie import probe_code
@@ -15,10 +14,6 @@ class Method(IntEnum):
     TCP = 1
     DNS = 2
     NTP = 3
-
-
-CONTROL: Final = "tcp/control"
-"""The name of the tarpit control: a TCP SYN to a random high port of the run (Bano et al. 2018, section 4.2)."""
 
 
 @dataclass(frozen=True, slots=True)

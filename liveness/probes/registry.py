@@ -7,7 +7,7 @@ from typing import Final
 
 from liveness.errors import UsageError
 from liveness.probes import dns, icmp, ntp, tcp
-from liveness.probes.probe import CONTROL, Probe
+from liveness.probes.probe import Probe
 
 REGISTRY: Final[dict[str, Callable[[], Probe]]] = {"icmp": icmp.probe, "dns": dns.probe, "ntp": ntp.probe}
 """Probes with a name of their own; ``tcp/<port>`` is made for any port."""
@@ -31,11 +31,6 @@ def probes_of_run(names: Sequence[str], control_port: int | None) -> tuple[Probe
     if control_port is not None:
         probes.append(tcp.control(control_port))
     return tuple(probes)
-
-
-def is_service(name: str) -> bool:
-    """Return whether a probe asks for a service, as all do but the control."""
-    return name != CONTROL
 
 
 def listed_probes() -> tuple[Probe, ...]:

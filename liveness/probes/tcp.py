@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scapy.layers.inet import TCP
 
 from liveness.kernel import kernel
-from liveness.probes.probe import CONTROL, Method, Probe
+from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, proven_attempt, put_u16, put_u32
-from liveness.types import Kind, Rejection, Tier
+from liveness.types import CONTROL, Kind, Rejection, Tier
 from liveness.wire import cookie
 from liveness.wire import headers as hdr
 from liveness.wire import parse as p

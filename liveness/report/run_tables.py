@@ -34,16 +34,16 @@ def probes_table(manifest: Manifest) -> Section:
     for probe, counts in manifest.probes.items():
         messages = sum(manifest.messages.get(probe, {}).values())
         weak = sum(manifest.weak.get(probe, {}).values())
-        duplicates = sum(manifest.duplicates.get(probe, {}).values())
+        answered = sum(manifest.attempts.get(probe, {}).values())
         sent = " ".join(count(number) for number in counts.sent)
-        rows.append((probe, sent, _loss(counts.send_errors), count(messages), count(weak), count(duplicates)))
+        rows.append((probe, sent, _loss(counts.send_errors), count(answered), count(messages), count(weak)))
     return Section(
         "Probes and replies",
-        ("probe", "sent, by attempt", "send errors", "replies", "weak", "duplicates"),
+        ("probe", "sent, by attempt", "send errors", "answered", "replies", "weak"),
         rows,
         [
-            "sent: unique targets, an attempt at a time. replies: accepted packets, duplicates included.",
-            "weak: those of them that prove fewer than 32 bits of the cookie.",
+            "sent: targets, an attempt at a time. answered: targets that anything came back for.",
+            "replies: accepted packets, duplicates included. weak: those that prove fewer than 32 bits of the cookie.",
         ],
         text_columns=frozenset({0, 1}),
     )

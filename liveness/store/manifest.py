@@ -140,7 +140,6 @@ class Manifest(Struct, frozen=True, kw_only=True):
     sets: list[SetEntry]
     messages: dict[str, Counts] = field(default_factory=dict)
     weak: dict[str, Counts] = field(default_factory=dict)
-    duplicates: dict[str, Counts] = field(default_factory=dict)
     control_port: int | None = None
     attempts: dict[str, Counts] = field(default_factory=dict)
     recovered_by_retransmit: Counts = field(default_factory=dict)

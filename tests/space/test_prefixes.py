@@ -50,7 +50,7 @@ def write(path: Path, text: str | bytes) -> Path:
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 @pytest.mark.parametrize("final", [True, False])
-def test_every_form_comment_and_line_ending_is_read(tmp_path: Path, ending: str, final: bool) -> None:  # noqa: FBT001 - a parameter
+def test_every_form_comment_and_line_ending_is_read(tmp_path: Path, ending: str, final: bool) -> None:
     text = LISTING if final else LISTING.rstrip("\n")
     assert read_prefixes(write(tmp_path / "list", text.replace("\n", ending))).prefixes() == LISTED
 

@@ -37,7 +37,7 @@ def expand(intervals: Intervals) -> list[int]:
 def test_targets_are_allowed_minus_blocked_minus_special(
     allow: list[tuple[int, int]],
     block: list[tuple[int, int]],
-    lab: bool,  # noqa: FBT001 - drawn by hypothesis
+    lab: bool,
 ) -> None:
     allowed, allowed_set = spread(allow)
     blocked, blocked_set = spread(block)
