@@ -1,6 +1,5 @@
 """`liveness lab`: run a command in a private network of real Linux hosts, describe it, check a run against it."""
 
-
 import json
 import sys
 from ipaddress import IPv4Address
