@@ -5,7 +5,7 @@ import re
 import pytest
 
 from liveness.errors import UsageError
-from liveness.probes.registry import REGISTRY, is_service, listed_probes, probe_named, probes_of_run
+from liveness.probes.registry import REGISTRY, listed_probes, probe_named, probes_of_run
 from liveness.types import Kind
 from tests.frames import NAMES, PROBES, Reply, Scanner, sample_replies
 
@@ -41,7 +41,6 @@ def test_a_run_has_its_probes_in_order_and_the_control_last() -> None:
     with_control = probes_of_run(names, 51833)
     assert tuple(probe.name for probe in with_control) == (*names, "tcp/control")
     assert with_control[-1].port == 51833
-    assert [is_service(probe.name) for probe in with_control] == [True, True, True, False]
 
 
 def test_no_two_probes_share_a_code() -> None:

@@ -1,0 +1,129 @@
+"""The collection against dictionaries: sets, message counts, weak evidence and the attempts that replies prove."""
+
+from collections import Counter, defaultdict
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from liveness.scan.collection import CLASSES, Collection, reply_key
+from liveness.types import ERROR_TYPES, REPLY_DTYPE, Kind, ReplyKey, Role, SetKey, Tier
+from tests.frames import Reply
+
+PROBES = ("icmp", "tcp/80", "dns", "tcp/control")
+ATTEMPTS = 3
+FEW_ADDRESSES = st.integers(0, 7) | st.sampled_from([0x80000000, 0xFFFFFFFF])
+
+
+@st.composite
+def replies(draw: st.DrawFn) -> Reply:
+    kind = draw(st.sampled_from(Kind))
+    codes = st.integers(0, 15) | st.just(255)
+    error = (draw(st.sampled_from(ERROR_TYPES)), draw(codes)) if kind == Kind.ERROR else (0, 0)
+    target = draw(FEW_ADDRESSES)
+    return Reply(
+        probe=draw(st.sampled_from(PROBES)),
+        kind=kind,
+        target=target,
+        source=draw(FEW_ADDRESSES | st.just(target)),
+        attempt=draw(st.integers(0, ATTEMPTS - 1)),
+        tier=draw(st.sampled_from(Tier)),
+        error=error,
+    )
+
+
+BATCHES = st.lists(st.lists(replies(), max_size=12), max_size=4)
+
+
+def records(batch: list[Reply]) -> NDArray[np.void]:
+    array = np.zeros(len(batch), REPLY_DTYPE)
+    for record, reply in zip(array, batch, strict=True):
+        for field in ("time_ns", "rtt_ns", "source", "target", "kind", "attempt", "tier"):
+            record[field] = getattr(reply, field)
+        record["probe"] = PROBES.index(reply.probe)
+        record["icmp_type"], record["icmp_code"] = reply.error
+    return array
+
+
+def key_of(reply: Reply) -> ReplyKey:
+    return ReplyKey(reply.probe, reply.kind, *(reply.error if reply.kind == Kind.ERROR else ()))
+
+
+def collected(batches: list[list[Reply]]) -> Collection:
+    collection = Collection(PROBES, ATTEMPTS)
+    for batch in batches:
+        collection.add(records(batch))
+    return collection
+
+
+@given(BATCHES)
+def test_sets_hold_sources_targets_and_who_answered_for_himself(batches: list[list[Reply]]) -> None:
+    expected: defaultdict[SetKey, set[int]] = defaultdict(set)
+    for reply in (reply for batch in batches for reply in batch):
+        expected[SetKey(key_of(reply), Role.SOURCE)].add(reply.source)
+        expected[SetKey(key_of(reply), Role.TARGET)].add(reply.target)
+        if reply.kind in (Kind.ERROR, Kind.ECHO_REPLY) and reply.source == reply.target:
+            expected[SetKey(key_of(reply), Role.DIRECT)].add(reply.source)
+    finished = collected(batches).finish()
+    assert {key: set(addresses) for key, addresses in finished.items()} == expected
+    order = [(PROBES.index(key.reply.probe), key.reply.kind) for key in finished]
+    assert order == sorted(order)
+
+
+@given(BATCHES)
+def test_every_message_is_counted_and_weak_ones_apart(batches: list[list[Reply]]) -> None:
+    collection = collected(batches)
+    everything = [reply for batch in batches for reply in batch]
+    for counts, counted in (
+        (collection.messages, everything),
+        (collection.weak, [reply for reply in everything if reply.tier == Tier.WEAK]),
+    ):
+        expected: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for reply in counted:
+            expected[reply.probe][key_of(reply).label] += 1
+        assert collection.message_counts(counts) == expected
+
+
+@given(BATCHES)
+def test_targets_are_counted_by_the_attempts_their_replies_prove(batches: list[list[Reply]]) -> None:
+    proven: defaultdict[str, defaultdict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for reply in (reply for batch in batches for reply in batch):
+        proven[reply.probe][reply.target].add(reply.attempt)
+    expected = {
+        probe: Counter("".join("01"[attempt in seen] for attempt in range(ATTEMPTS)) for seen in targets.values())
+        for probe, targets in proven.items()
+    }
+    assert collected(batches).attempt_patterns() == expected
+
+
+@given(BATCHES)
+def test_batches_may_be_cut_anywhere(batches: list[list[Reply]]) -> None:
+    whole = collected([[reply for batch in batches for reply in batch]])
+    parts = collected(batches)
+    assert np.array_equal(whole.messages, parts.messages)
+    assert np.array_equal(whole.weak, parts.weak)
+    assert whole.finish() == parts.finish()
+    assert whole.attempt_patterns() == parts.attempt_patterns()
+
+
+def test_sixteen_probes_of_every_class_fit_the_numbers_they_are_sorted_by() -> None:
+    names = [f"tcp/{port}" for port in range(1, 17)]
+    array = np.zeros(1, REPLY_DTYPE)
+    array["probe"], array["kind"], array["icmp_type"], array["icmp_code"] = 15, Kind.ERROR, 12, 255
+    collection = Collection(names, 1)
+    collection.add(array)
+    assert collection.message_counts(collection.messages) == {"tcp/16": {"error-12-255": 1}}
+
+
+def test_a_class_number_names_one_class() -> None:
+    keys = [reply_key("dns", number) for number in range(CLASSES)]
+    assert len(set(keys)) == CLASSES
+    assert sum(key.kind == Kind.ERROR for key in keys) == len(ERROR_TYPES) * 256
+
+
+def test_nothing_collected_is_nothing() -> None:
+    collection = collected([[]])
+    assert collection.finish() == {}
+    assert collection.attempt_patterns() == {}
+    assert collection.message_counts(collection.messages) == {}
