@@ -1,6 +1,5 @@
 """`liveness analyze`: the results of runs, as tables or as one JSON document."""
 
-
 import io
 import os
 import sys

@@ -46,7 +46,8 @@ class ScanDisplay:
         gateway = f" by {format_address(path.gateway)}" if path.gateway is not None else ""
         self._console.print(
             f"scanning {plan.target_count:,} addresses with {len(plan.probes)} probes of {plan.attempts} attempts"
-            f" from {format_address(path.source)} on {path.interface}{gateway}, into {directory.path}"
+            f" from {format_address(path.source)} on {path.interface}{gateway}, into {directory.path}",
+            soft_wrap=True,
         )
         for probe in plan.probes:
             self._tasks[probe.name] = self._bars.add_task(
@@ -64,19 +65,20 @@ class ScanDisplay:
         self._bars.stop()
         self._console.print(_summary(manifest))
         rejected = ", ".join(f"{reason} {count:,}" for reason, count in sorted(manifest.rejected.items())) or "none"
-        self._console.print(f"packets received: {manifest.receive.packets:,}; rejected: {rejected}")
+        self._console.print(f"packets received: {manifest.receive.packets:,}; rejected: {rejected}", soft_wrap=True)
         for warning in manifest.loss_warnings:
-            self._console.print(f"[bold red]loss:[/] {warning}")
+            self._console.print(f"[bold red]loss:[/] {warning}", soft_wrap=True)
         colour = "green" if manifest.status == "complete" else "red"
         reason = f": {manifest.reason}" if manifest.reason else ""
-        self._console.print(f"[{colour}]{manifest.status}[/]{reason}; {len(manifest.sets)} sets")
+        self._console.print(f"[{colour}]{manifest.status}[/]{reason}; {len(manifest.sets)} sets", soft_wrap=True)
 
 
 def _summary(manifest: "Manifest") -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("probe")
-    for heading in ("sent", "answered", "share", "recovered by repeat", "messages"):
+    for heading in ("sent", "answered", "share", "recovered"):
         table.add_column(heading, justify="right")
+    table.add_column("messages")
     for name, counts in manifest.probes.items():
         answered = sum(manifest.attempts.get(name, {}).values())
         first = counts.sent[0]
@@ -86,6 +88,15 @@ def _summary(manifest: "Manifest") -> Table:
             f"{answered:,}",
             f"{answered / first:.1%}" if first else "-",
             f"{manifest.recovered_by_retransmit.get(name, 0):,}",
-            ", ".join(f"{label} {count:,}" for label, count in manifest.messages.get(name, {}).items()),
+            _messages(manifest.messages.get(name, {})),
         )
     return table
+
+
+def _messages(counts: dict[str, int]) -> str:
+    """Return the messages of a probe by kind, all errors together."""
+    kinds: dict[str, int] = {}
+    for label, count in counts.items():
+        kind = "errors" if label.startswith("error-") else label
+        kinds[kind] = kinds.get(kind, 0) + count
+    return ", ".join(f"{kind} {count:,}" for kind, count in kinds.items())
