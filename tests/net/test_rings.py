@@ -86,6 +86,7 @@ def send_and_capture(
 @pytest.mark.parametrize("pause_s", [0.01, 0])
 @in_private_network
 def test_every_frame_arrives_byte_for_byte_round_the_ring(pause_s: float) -> None:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # veth keeps the order of one CPU only
     with cable() as peer:
         with inside(peer):
             rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=16)
@@ -149,7 +150,7 @@ def test_a_slow_queue_is_back_pressure_and_loses_nothing() -> None:
             rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=4)
         tx = PacketTxRing("v0", longest_frame=120, minimum_slots=512)
         sent, received = send_and_capture(tx, rx, 2000, batch=512)
-        assert received == sent
+        assert sorted(received) == sent  # the queue's timer may run on another CPU, and veth has a backlog for each
         assert tx.completed == 2000
         lengths = np.full(len(tx.frames), 100, np.uint16)
         first, count = tx.reserve(400)
@@ -157,7 +158,9 @@ def test_a_slow_queue_is_back_pressure_and_loses_nothing() -> None:
         tx.commit(count, lengths)
         left = tx.flush(0)  # no time: what has not left is told
         assert left > 0
-        assert tx.unsent().tolist() == [(first + count - left + i) % len(tx.frames) for i in range(left)]
+        unsent = tx.unsent().tolist()  # the queue goes on emptying, so these are the last of those that were left
+        assert unsent == list(range(first, first + count))[count - len(unsent) :]
+        assert len(unsent) <= left
         assert tx.flush(5) == 0
         assert tx.unsent().size == 0
         tx.close()
