@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.dns import DNS, DNSQR
-from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
 
@@ -127,6 +127,18 @@ def test_an_echo_reply_cut_short_is_its_senders_own(target: int, attempt: int, k
     sent = SCANNER.frame("icmp", target, attempt)
     assert SCANNER.read(echo(sent, keep=keep)) == direct("icmp", Kind.ECHO_REPLY, target, attempt)
     assert SCANNER.read(echo(sent, dotted(target ^ 1), keep)) == Rejection.BAD_COOKIE
+
+
+def test_an_echo_whose_sequence_number_grows_past_the_highest() -> None:
+    target = 0x08091101
+    frames = [SCANNER.frame("icmp", target, attempt) for attempt in range(2)]
+    assert [Ether(frame)[ICMP].seq for frame in frames] == [0xFFFF, 0]
+    for attempt, sent in enumerate(frames):
+        checked = Ether(sent)
+        del checked[ICMP].chksum
+        assert bytes(checked) == sent
+        assert SCANNER.read(echo(sent, keep=8)) == direct("icmp", Kind.ECHO_REPLY, target, attempt)
+        assert SCANNER.read(error(sent)) == error_reply("icmp", target, attempt)
 
 
 @pytest.mark.parametrize("at", [0, 3, 7, 8, 11])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scapy.utils import checksum as scapy_checksum
@@ -56,6 +56,17 @@ def test_many_full_words_do_not_overflow() -> None:
     data = b"\xff" * 65535
     assert words_sum(array(data), 0, len(data)) == 32767 * 0xFFFF + 0xFF00
     assert ours(data) == scapy_checksum(data)
+
+
+@given(st.integers(0, 2**40))
+@example(0x1FFFF)  # a carry that comes of adding a carry
+@example(0xFFFF)
+def test_a_sum_is_folded_until_it_is_one_word(total: int) -> None:
+    folded = int(fold(total))
+    assert 0 <= folded <= 0xFFFF
+    assert (folded - total) % 0xFFFF == 0
+    assert (folded == 0) == (total == 0)  # all ones stay all ones
+    assert checksum(total) == 0xFFFF - folded
 
 
 @given(st.integers(0, 2**40))

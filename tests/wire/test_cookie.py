@@ -35,6 +35,11 @@ def test_every_field_holds_its_bits_of_the_hash(target: int, protocol: int, port
         assert (cookie.echo_id(hashed), cookie.echo_sequence(hashed, attempt)) == expected.echo(attempt)
 
 
+def test_an_echo_sequence_number_grows_past_the_highest_to_zero() -> None:
+    hashed = uint64(0x1234_FFFF_0000_0000)
+    assert [int(cookie.echo_sequence(hashed, attempt)) for attempt in range(3)] == [0xFFFF, 0, 1]
+
+
 @given(HASHES, port_ranges())
 def test_a_port_tells_its_attempt(number: int, ports: tuple[int, int, int]) -> None:
     first, stride, attempts = ports
