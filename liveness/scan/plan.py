@@ -22,7 +22,7 @@ from liveness.space.targets import Targets
 
 MARK_EVERY: Final = 1_000_000
 """Targets between two entries of the lag record (Bano et al. 2018, section 3)."""
-MAX_BLOCKS: Final = 65_536
+MAX_BLOCKS: Final = 4_096
 """Every block drains and cools down; more of them than this say that a short prefix was meant."""
 CONTROL_PORTS: Final = range(49_152, 65_536)
 """The dynamic ports (RFC 6335), where no service is expected."""

@@ -18,8 +18,8 @@ _FORK = multiprocessing.get_context("fork")  # rings and shared memory are opene
 def _child_main(function: Callable[[], R], answer: Connection, parent: int) -> None:
     die_with_parent(parent)
     # Ctrl-C reaches the whole process group: only the supervisor may act on it, or sets would be lost half-way.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     try:
         answer.send((function(), None))
     except LivenessError as error:

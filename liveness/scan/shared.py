@@ -1,6 +1,8 @@
 """Memory shared by supervisor, senders and receiver: counters, flags and the lag record. Each number has one writer."""
 
+import math
 import mmap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,13 @@ def shared_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: A
     if size == 0:
         return np.zeros(shape, dtype)
     return np.frombuffer(mmap.mmap(-1, size), dtype).reshape(shape)
+
+
+def _shared_parts(shapes: Sequence[tuple[int, ...]]) -> list[NDArray[np.int64]]:
+    """Return shared arrays of these shapes, cut from one: the kernel limits the number of mappings."""
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    whole = shared_zeros((int(ends[-1]),), np.int64)
+    return [part.reshape(shape) for part, shape in zip(np.split(whole, ends[:-1]), shapes, strict=True)]
 
 
 class Shared:
@@ -45,9 +54,7 @@ class Shared:
             shared_zeros((entries_for(plan.queue),), np.uint32) if plan.only_unanswered else np.zeros(0, np.uint32)
         )
         """The table of answered probes, empty unless only unanswered ones are repeated."""
-        self.marks: list[NDArray[np.int64]] = [
-            shared_zeros((senders, lanes, plan.marks(block)), np.int64) for block in plan.blocks
-        ]
+        self.marks: list[NDArray[np.int64]] = _shared_parts([(senders, lanes, plan.marks(b)) for b in plan.blocks])
         """A block at a time: when each sender's lanes passed each mark, ns since the epoch, 0 not yet."""
 
     def stopping(self) -> bool:

@@ -19,6 +19,7 @@ from liveness.scan.shared import Shared
 from liveness.store.rundir import RunDirectory
 
 WATCH_EVERY_S: Final = 0.1
+ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SENDER_GRACE_S: Final = 15.0
 """A sender that was told to stop empties its ring first; after this long it is killed."""
 
@@ -50,13 +51,14 @@ class Outcome:
 
 @contextmanager
 def _signals_noted(interruption: Interruption) -> Iterator[None]:
-    """Note SIGINT and SIGTERM instead of dying from them."""
+    """Note SIGINT, SIGTERM and SIGHUP instead of dying from them; what was ignored (nohup) stays so."""
 
     def note(number: int, _frame: FrameType | None) -> None:
         interruption.signal_number = interruption.signal_number or number
         interruption.by(f"interrupted by {signal.Signals(number).name}")
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [number for number in ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heeded}
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ For n targets take p, the smallest prime above n, a random generator g of the mu
 start: x <- x * g mod p runs through 1..p-1; index x - 1 is a target where x <= n and is skipped where not.
 """
 
+import functools
 import hashlib
 import math
 from collections.abc import Iterator
@@ -45,6 +46,7 @@ def is_prime(number: int) -> bool:
     return True
 
 
+@functools.cache  # most blocks of a census are equally large
 def prime_above(number: int) -> int:
     """Return the smallest prime greater than a number."""
     candidate = number + 1
