@@ -91,10 +91,7 @@ class MemoryRxRing:
     def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:
         """Return a block of what is waiting, or None after `timeout_s`: see RxRing."""
         if self._current is None:
-            if not self._waiting:
-                select.select([self._event], [], [], timeout_s)
-            with contextlib.suppress(BlockingIOError):
-                os.eventfd_read(self._event)
+            self._await(time.monotonic() + timeout_s)
             if not self._waiting:
                 return None
             count = min(self._packets_a_block, len(self._waiting))
@@ -102,6 +99,16 @@ class MemoryRxRing:
             if self._waiting:
                 os.eventfd_write(self._event, 1)
         return self._current
+
+    def _await(self, deadline: float) -> None:
+        """Wait for a frame, past wake-ups for frames that were already taken, and clear the descriptor."""
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._event)  # before the look: what is delivered after it wakes us again
+            left_s = deadline - time.monotonic()
+            if self._waiting or left_s <= 0:
+                return
+            select.select([self._event], [], [], left_s)
 
     def release(self) -> None:
         """Forget the current block."""

@@ -1,7 +1,9 @@
 """The rings without a kernel: blocks as the kernel packs them, order, back pressure, a network that answers."""
 
+import os
 import select
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -137,6 +139,21 @@ def test_the_descriptor_tells_that_frames_still_wait() -> None:
         assert [frame for _, frame in unpack_block(block)] == expected
         rx.release()
     assert not select.select([rx], [], [], 0)[0]
+    rx.close()
+
+
+def test_a_late_wake_up_does_not_cut_the_wait_short() -> None:
+    """A frame may be taken between its delivery and the wake-up for it, which is then about nothing."""
+    rx = MemoryRxRing()
+    os.eventfd_write(rx.fileno(), 1)
+    begun = time.monotonic()
+    assert rx.blocks(0.05) is None
+    assert time.monotonic() - begun >= 0.05
+    os.eventfd_write(rx.fileno(), 1)
+    timer = threading.Timer(0.05, rx.deliver, [b"frame"])
+    timer.start()
+    assert rx.blocks(5) is not None
+    timer.join()
     rx.close()
 
 
