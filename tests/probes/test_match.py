@@ -188,6 +188,11 @@ def test_a_dns_payload_that_answers_another_question(target: int, attempt: int) 
     transaction = Ether(sent)[DNS].id.to_bytes(2, "big")
     for length in (0, 1, 10, 25):
         assert SCANNER.read(datagram(sent, Raw(transaction + b"\x80" * length))) == payload
+    question = bytes(dns_answer(sent, rcode=0)[DNS])
+    for length in (2, 12, 20, len(question) - 1):
+        cut_short = bytes(datagram(sent, Raw(question[:length])))
+        assert SCANNER.read(cut_short) == payload
+        assert SCANNER.read(cut_short + question[length:]) == payload  # Ethernet padding is no question
 
 
 @given(ADDRESSES, ATTEMPTS)

@@ -95,6 +95,13 @@ def test_bad_length_of_an_ip_packet() -> None:
     assert SCANNER.read(with_field(rst, 0, b"\x4f")) == Rejection.BAD_LENGTH
 
 
+def test_bad_length_of_a_packet_that_ends_in_its_transport_header() -> None:
+    for name, frame in accepted_frames():
+        for length in range(20, 40 if name.startswith("tcp") and frame[IP_AT + 9] == 6 else 28):
+            short = with_field(frame[: IP_AT + length], 2, length.to_bytes(2, "big"))
+            assert SCANNER.read(short) == Rejection.BAD_LENGTH, (name, length)
+
+
 def test_bad_length_of_a_segment_or_datagram() -> None:
     sent = SCANNER.frame("tcp/80", TARGET)
     for offset in (0, 4, 6, 15):
@@ -242,6 +249,15 @@ def test_nobody_elses_key_is_strong(target: int) -> None:
         for _, frame in sample_replies(STRANGER, name, target, 1):
             reply = SCANNER.read(frame)
             assert reply in (Rejection.BAD_PORT, Rejection.BAD_COOKIE)
+
+
+@given(ADDRESSES)
+def test_an_echo_reply_of_an_attempt_that_was_not_made_is_rejected(target: int) -> None:
+    frame = echo(SCANNER.frame("icmp", target))
+    first = frame[ICMP].seq
+    for attempt in (-1, 2):
+        frame[ICMP].seq = (first + attempt) % 2**16
+        assert SCANNER.read(frame) == Rejection.BAD_COOKIE
 
 
 @given(ADDRESSES, st.integers(0, 2**32 - 1))
