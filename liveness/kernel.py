@@ -1,13 +1,17 @@
 """The one decorator of the compiled hot loops.
 
 A kernel is a plain Python function over numpy arrays and numbers, compiled by Numba on first call and cached on disk.
-With
-``NUMBA_DISABLE_JIT=1`` it runs as it is written, for coverage and fuzzing: arithmetic on ``np.uint64`` then wraps as it
-does compiled, which numpy would report as an overflow, so that report is silenced there.
+With ``NUMBA_DISABLE_JIT=1`` it runs as it is written, for coverage and fuzzing: arithmetic on ``np.uint64`` then wraps
+as it does compiled, which numpy would report as an overflow, so that report is silenced there.
 """
 
 import functools
+import hashlib
+import os
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import numba
@@ -18,16 +22,53 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 COMPILED: Final[bool] = not config.DISABLE_JIT  # type: ignore[attr-defined]  # Numba sets it as it is imported
+KEPT_CACHES: Final = 4
 
 uint64: Final = cast("Callable[[Any], int]", numba.uint64)
 int64: Final = cast("Callable[[Any], int]", numba.int64)
 """Casts for kernels. Compiled or not, numbers of Python, numpy and Numba mix in them, so they are all typed as int."""
 
 
+def source_digest(package: Path) -> str:
+    """Return a digest of where the package's source files lie, how large they are and when they were changed."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        state = path.stat()
+        digest.update(f"{path}|{state.st_size}|{state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _cache_directory() -> Path | None:
+    """Return a directory for compiled kernels that no other state of the sources shares; None if none can be written.
+
+    Numba's own cache asks only whether the file of a kernel has changed, not those of the kernels it calls: after an
+    update it would run new and old code together.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    caches = Path(os.environ.get("NUMBA_CACHE_DIR") or home) / "liveness-kernels"
+    directory = caches / source_digest(Path(__file__).parent)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not os.access(directory, os.W_OK):
+            return None
+    except OSError:
+        return None
+    with suppress(OSError):  # another process may be tidying up too
+        os.utime(directory)
+        for outdated in sorted(caches.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT_CACHES]:
+            shutil.rmtree(outdated, ignore_errors=True)
+    return directory
+
+
+_CACHE: Final = _cache_directory() if COMPILED else None
+if _CACHE is not None:
+    config.CACHE_DIR = str(_CACHE)  # type: ignore[attr-defined]  # as above
+
+
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` with Numba (cached, without the GIL), or let it run as plain Python if compilation is off."""
     if COMPILED:
-        compiled: Callable[P, R] = njit(cache=True, nogil=True)(function)
+        compiled: Callable[P, R] = njit(cache=_CACHE is not None, nogil=True)(function)
         return compiled
 
     @functools.wraps(function)
@@ -36,3 +77,14 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return plain
+
+
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """Like `kernel`, for small functions in the innermost loops: their code becomes part of the kernel that calls them.
+
+    Only so are loops around them vectorised, and arrays handed to them without counting references.
+    """
+    if COMPILED:
+        compiled: Callable[P, R] = njit(inline="always")(function)
+        return compiled
+    return kernel(function)

@@ -13,7 +13,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from liveness.probes.fill import fill_frame, put_template
+from liveness.probes.fill import fill_frames, hash_targets, put_template
 from liveness.probes.kit import CookieParameters, Kit, build_kit
 from liveness.probes.match import match_frame
 from liveness.probes.registry import probes_of_run
@@ -123,11 +123,14 @@ class Scanner:
 
     def prepare(self, slot: NDArray[np.uint16], name: str) -> None:
         """Put a probe's constant bytes into a slot."""
-        put_template(slot, self.kit.templates, NAMES.index(name))
+        put_template(slot, 0, self.kit.templates, NAMES.index(name))
 
     def fill(self, slot: NDArray[np.uint16], name: str, target: int, attempt: int = 0, now_ns: int = NOW_NS) -> None:
         """Put what varies into a slot that is prepared for the probe."""
-        fill_frame(slot, self.kit.constants[NAMES.index(name)], self.kit.sources, attempt, target, now_ns)
+        constants = self.kit.constants[NAMES.index(name)]
+        targets, hashes = np.array([target], np.uint32), np.zeros(1, np.uint64)
+        hash_targets(targets, constants, hashes)
+        fill_frames(slot, 0, 0, constants, self.kit.sources, attempt, targets, hashes, now_ns)
 
     def content(self, slot: NDArray[np.uint16], name: str) -> bytes:
         """Return the frame of a probe that a slot holds."""

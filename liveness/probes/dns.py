@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scapy.layers.dns import DNS, DNSQR
 from scapy.layers.inet import UDP
 
-from liveness.kernel import kernel
+from liveness.kernel import inlined, kernel
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16
 from liveness.types import Kind
@@ -47,18 +47,18 @@ def template(link: LinkAddresses, ttl: int) -> bytes:
     return build_frame(link, ttl, UDP(sport=0, dport=PORT, chksum=0) / query)
 
 
-@kernel
+@inlined
 def datagram_checksum(address_sum: int, constant_sum: int, hashed: int, port: int) -> int:
     """Return the UDP checksum of a query; sums as in `tcp.make`."""
     return udp_checksum(constant_sum + address_sum + port + cookie.dns_transaction(hashed))
 
 
-@kernel
-def make(words: NDArray[np.uint16], address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
-    """Write source port, transaction id and checksum into a frame."""
-    put_u16(words, TRANSPORT_AT, port)
-    put_u16(words, TRANSACTION_AT, cookie.dns_transaction(hashed))
-    put_u16(words, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
+@inlined
+def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
+    """Write source port, transaction id and checksum into the frame at words[frame]."""
+    put_u16(words, frame, TRANSPORT_AT, port)
+    put_u16(words, frame, TRANSACTION_AT, cookie.dns_transaction(hashed))
+    put_u16(words, frame, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
 
 
 @kernel

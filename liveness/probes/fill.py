@@ -1,10 +1,15 @@
-"""Filling frames: one kernel that turns (probe, attempt, target) into a finished frame, in place in its ring slot."""
+"""Filling frames: kernels that turn (probe, attempt, targets) into finished frames, in place in their ring slots.
+
+Frames are seen as one flat array of 16-bit words, so that a frame is a place in it and no view has to be made for each.
+"""
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from liveness.kernel import kernel, uint64
+from liveness.kernel import int64, kernel, uint64
 from liveness.probes import dns, icmp, ntp, tcp
+from liveness.probes.kit import Kit
 from liveness.probes.probe import Method
 from liveness.probes.template import IP_AT, put_u16, put_u32
 from liveness.wire import cookie
@@ -16,44 +21,75 @@ _TCP = int(Method.TCP)
 _DNS = int(Method.DNS)
 
 
+def flat_words(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], int]:
+    """Return a ring's frames (slots, bytes), gaps between rows included, as flat words, and the words a row apart."""
+    words = frames.view(np.uint16)
+    step = words.strides[0] // words.itemsize
+    length = (words.shape[0] - 1) * step + words.shape[1]
+    return as_strided(words, (length,), (words.itemsize,)), step
+
+
 @kernel
-def put_template(words: NDArray[np.uint16], templates: NDArray[np.uint16], probe: int) -> None:
-    """Copy a probe's constant bytes into a slot that held another probe."""
+def put_template(words: NDArray[np.uint16], frame: int, templates: NDArray[np.uint16], probe: int) -> None:
+    """Copy a probe's constant bytes into the frame at words[frame], which held another probe."""
     for i in range(templates.shape[1]):
-        words[i] = templates[probe, i]
+        words[frame + i] = templates[probe, i]
 
 
 @kernel
-def fill_frame(
+def hash_targets(targets: NDArray[np.uint32], constants: np.void, hashes: NDArray[np.uint64]) -> None:
+    """Write the hash of each target and a probe, told by its record of CONSTANTS_DTYPE."""
+    code, key0, key1 = uint64(constants["code"]), constants["key0"], constants["key1"]
+    for i in range(len(targets)):
+        hashes[i] = cookie.cookie(uint64(targets[i]), code, key0, key1)
+
+
+@kernel
+def fill_frames(
     words: NDArray[np.uint16],
+    frame: int,
+    step: int,
     constants: np.void,
     sources: NDArray[np.uint32],
     attempt: int,
-    target: int,
+    targets: NDArray[np.uint32],
+    hashes: NDArray[np.uint64],
     now_ns: int,
 ) -> None:
-    """Write everything that varies into a frame which holds the probe's template.
+    """Write everything that varies into frames of one probe and attempt, one for each target.
 
-    `words` is the frame as 16-bit words in wire order, `constants` the probe's record of CONSTANTS_DTYPE, `sources` the
-    scanner's addresses, `target` a host-order address, `now_ns` the send time since the epoch.
+    The frames hold the probe's template and begin at words[frame], words[frame + step] and so on. `constants` is the
+    probe's record of CONSTANTS_DTYPE, `sources` the scanner's addresses, `hashes` what `hash_targets` made of `targets`
+    (host order), `now_ns` the send time since the epoch.
     """
-    hashed = cookie.cookie(uint64(target), constants["code"], constants["key0"], constants["key1"])
-    source = int(sources[cookie.source_index(hashed, len(sources))])
-    address_sum = u32_sum(source) + u32_sum(target)
-    identification = cookie.ip_id(hashed)
-    put_u16(words, IP_AT + hdr.IPV4_ID, identification)
-    put_u32(words, IP_AT + hdr.IPV4_SOURCE, source)
-    put_u32(words, IP_AT + hdr.IPV4_DESTINATION, target)
-    put_u16(words, IP_AT + hdr.IPV4_CHECKSUM, checksum(constants["ip_sum"] + address_sum + identification))
-    method = constants["method"]
-    constant_sum = constants["transport_sum"]
-    if method == _ICMP:
-        icmp.make(words, target, constant_sum, hashed, attempt, now_ns)
-        return
-    port = cookie.source_port(hashed, constants["port_first"], constants["port_stride"], attempt)
-    if method == _TCP:
-        tcp.make(words, address_sum, constant_sum, hashed, port)
-    elif method == _DNS:
-        dns.make(words, address_sum, constant_sum, hashed, port)
-    else:
-        ntp.make(words, address_sum, constant_sum, hashed, port)
+    method, ip_sum, transport_sum = constants["method"], constants["ip_sum"], constants["transport_sum"]
+    port_first, port_stride = constants["port_first"], constants["port_stride"]
+    for i in range(len(targets)):
+        target, hashed = int64(targets[i]), hashes[i]
+        source = int64(sources[cookie.source_index(hashed, len(sources))])
+        address_sum = u32_sum(source) + u32_sum(target)
+        identification = cookie.ip_id(hashed)
+        put_u16(words, frame, IP_AT + hdr.IPV4_ID, identification)
+        put_u32(words, frame, IP_AT + hdr.IPV4_SOURCE, source)
+        put_u32(words, frame, IP_AT + hdr.IPV4_DESTINATION, target)
+        put_u16(words, frame, IP_AT + hdr.IPV4_CHECKSUM, checksum(ip_sum + address_sum + identification))
+        port = cookie.source_port(hashed, port_first, port_stride, attempt)
+        if method == _TCP:
+            tcp.make(words, frame, address_sum, transport_sum, hashed, port)
+        elif method == _ICMP:
+            icmp.make(words, frame, target, transport_sum, hashed, attempt, now_ns)
+        elif method == _DNS:
+            dns.make(words, frame, address_sum, transport_sum, hashed, port)
+        else:
+            ntp.make(words, frame, address_sum, transport_sum, hashed, port)
+        frame += step
+
+
+def finished_frame(kit: Kit, probe: int, attempt: int, target: int, now_ns: int) -> bytes:
+    """Return one finished frame, for whoever wants to look at it."""
+    words = np.zeros(kit.templates.shape[1], np.uint16)
+    targets, hashes = np.array([target], np.uint32), np.zeros(1, np.uint64)
+    put_template(words, 0, kit.templates, probe)
+    hash_targets(targets, kit.constants[probe], hashes)
+    fill_frames(words, 0, 0, kit.constants[probe], kit.sources, attempt, targets, hashes, now_ns)
+    return words.tobytes()[: kit.lengths[probe]]

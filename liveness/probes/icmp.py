@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scapy.layers.inet import ICMP
 from scapy.packet import Raw
 
-from liveness.kernel import kernel
+from liveness.kernel import inlined, kernel
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
 from liveness.types import Kind, Rejection, Tier
@@ -54,23 +54,25 @@ def template(link: LinkAddresses, ttl: int, contact: str) -> bytes:
     return build_frame(link, ttl, ICMP(type="echo-request", id=0, seq=0, chksum=0) / Raw(payload))
 
 
-@kernel
-def make(words: NDArray[np.uint16], target: int, constant_sum: int, hashed: int, attempt: int, now_ns: int) -> None:
-    """Write identifier, sequence number, payload header and checksum into a frame; `now_ns` is the send time."""
+@inlined
+def make(
+    words: NDArray[np.uint16], frame: int, target: int, constant_sum: int, hashed: int, attempt: int, now_ns: int
+) -> None:
+    """Write identifier, sequence number, payload and checksum into the frame at words[frame], sent at `now_ns`."""
     identifier = cookie.echo_id(hashed)
     number = cookie.echo_sequence(hashed, attempt)
     high = cookie.sequence(hashed)  # the upper 32 bits of the hash
     low = cookie.low_half(hashed)
-    put_u16(words, TRANSPORT_AT + hdr.ICMP_ID, identifier)
-    put_u16(words, TRANSPORT_AT + hdr.ICMP_SEQUENCE, number)
-    put_u32(words, PAYLOAD_AT + COOKIE_AT, high)
-    put_u32(words, PAYLOAD_AT + COOKIE_AT + 4, low)
-    put_u32(words, PAYLOAD_AT + TARGET_AT, target)
-    put_u32(words, PAYLOAD_AT + TIME_AT, now_ns >> 32)
-    put_u32(words, PAYLOAD_AT + TIME_AT + 4, now_ns & 0xFFFFFFFF)
+    put_u16(words, frame, TRANSPORT_AT + hdr.ICMP_ID, identifier)
+    put_u16(words, frame, TRANSPORT_AT + hdr.ICMP_SEQUENCE, number)
+    put_u32(words, frame, PAYLOAD_AT + COOKIE_AT, high)
+    put_u32(words, frame, PAYLOAD_AT + COOKIE_AT + 4, low)
+    put_u32(words, frame, PAYLOAD_AT + TARGET_AT, target)
+    put_u32(words, frame, PAYLOAD_AT + TIME_AT, now_ns >> 32)
+    put_u32(words, frame, PAYLOAD_AT + TIME_AT + 4, now_ns & 0xFFFFFFFF)
     total = constant_sum + identifier + number + u32_sum(high) + u32_sum(low) + u32_sum(target)
     total += u32_sum(now_ns >> 32) + u32_sum(now_ns & 0xFFFFFFFF)
-    put_u16(words, TRANSPORT_AT + hdr.ICMP_CHECKSUM, checksum(total))
+    put_u16(words, frame, TRANSPORT_AT + hdr.ICMP_CHECKSUM, checksum(total))
 
 
 @kernel

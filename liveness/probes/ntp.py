@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scapy.layers.inet import UDP
 from scapy.packet import Raw
 
-from liveness.kernel import kernel
+from liveness.kernel import inlined, kernel
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
 from liveness.types import Kind
@@ -47,21 +47,21 @@ def template(link: LinkAddresses, ttl: int) -> bytes:
     return build_frame(link, ttl, UDP(sport=0, dport=PORT, chksum=0) / Raw(_CLIENT_PACKET))
 
 
-@kernel
+@inlined
 def datagram_checksum(address_sum: int, constant_sum: int, hashed: int, port: int) -> int:
     """Return the UDP checksum of a client packet; sums as in `tcp.make`."""
     cookie_sum = u32_sum(cookie.sequence(hashed)) + u32_sum(cookie.low_half(hashed))
     return udp_checksum(constant_sum + address_sum + port + cookie_sum)
 
 
-@kernel
-def make(words: NDArray[np.uint16], address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
-    """Write source port, transmit timestamp and checksum into a frame."""
+@inlined
+def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
+    """Write source port, transmit timestamp and checksum into the frame at words[frame]."""
     at = TRANSPORT_AT + hdr.UDP_LENGTH + TRANSMIT_AT
-    put_u16(words, TRANSPORT_AT, port)
-    put_u32(words, at, cookie.sequence(hashed))
-    put_u32(words, at + 4, cookie.low_half(hashed))
-    put_u16(words, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
+    put_u16(words, frame, TRANSPORT_AT, port)
+    put_u32(words, frame, at, cookie.sequence(hashed))
+    put_u32(words, frame, at + 4, cookie.low_half(hashed))
+    put_u16(words, frame, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
 
 
 @kernel

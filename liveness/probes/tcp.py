@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scapy.layers.inet import TCP
 
-from liveness.kernel import kernel
+from liveness.kernel import inlined, kernel
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, proven_attempt, put_u16, put_u32
 from liveness.types import CONTROL, Kind, Rejection, Tier
@@ -63,18 +63,18 @@ def template(link: LinkAddresses, ttl: int, port: int, options: str) -> bytes:
     return build_frame(link, ttl, segment)
 
 
-@kernel
-def make(words: NDArray[np.uint16], address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
-    """Write source port, sequence number and checksum into a frame.
+@inlined
+def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
+    """Write source port, sequence number and checksum into the frame at words[frame].
 
     `address_sum` is the sum of the words of both addresses, `constant_sum` that of the template's segment and pseudo
     header.
     """
     sequence = cookie.sequence(hashed)
-    put_u16(words, TRANSPORT_AT, port)
-    put_u32(words, TRANSPORT_AT + hdr.TCP_SEQUENCE, sequence)
+    put_u16(words, frame, TRANSPORT_AT, port)
+    put_u32(words, frame, TRANSPORT_AT + hdr.TCP_SEQUENCE, sequence)
     total = constant_sum + address_sum + port + u32_sum(sequence)
-    put_u16(words, TRANSPORT_AT + hdr.TCP_CHECKSUM, checksum(total))
+    put_u16(words, frame, TRANSPORT_AT + hdr.TCP_CHECKSUM, checksum(total))
 
 
 @kernel

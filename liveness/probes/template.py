@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 
-from liveness.kernel import kernel
+from liveness.kernel import inlined, kernel
 from liveness.wire import headers as hdr
 from liveness.wire.checksum import words_sum
 from liveness.wire.cookie import attempt_of_port
@@ -48,20 +48,20 @@ def partial_sums(frame: bytes) -> tuple[int, int]:
     return int(words_sum(data, IP_AT, TRANSPORT_AT)), transport
 
 
-@kernel
-def put_u16(words: NDArray[np.uint16], byte: int, value: int) -> None:
-    """Write a 16-bit number in network order at an even byte offset of a frame seen as 16-bit words."""
+@inlined
+def put_u16(words: NDArray[np.uint16], frame: int, byte: int, value: int) -> None:
+    """Write a 16-bit number in network order at an even byte offset of the frame that begins at words[frame]."""
     if SWAP:
-        words[byte >> 1] = ((value & 0xFF) << 8) | ((value >> 8) & 0xFF)
+        words[frame + (byte >> 1)] = ((value & 0xFF) << 8) | ((value >> 8) & 0xFF)
     else:
-        words[byte >> 1] = value & 0xFFFF
+        words[frame + (byte >> 1)] = value & 0xFFFF
 
 
-@kernel
-def put_u32(words: NDArray[np.uint16], byte: int, value: int) -> None:
-    """Write a 32-bit number in network order at an even byte offset."""
-    put_u16(words, byte, (value >> 16) & 0xFFFF)
-    put_u16(words, byte + 2, value & 0xFFFF)
+@inlined
+def put_u32(words: NDArray[np.uint16], frame: int, byte: int, value: int) -> None:
+    """Write a 32-bit number in network order at an even byte offset of a frame."""
+    put_u16(words, frame, byte, (value >> 16) & 0xFFFF)
+    put_u16(words, frame, byte + 2, value & 0xFFFF)
 
 
 @kernel

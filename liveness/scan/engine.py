@@ -4,17 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import kernel
-from liveness.probes.fill import fill_frame, put_template
+from liveness.probes.fill import fill_frames, hash_targets, put_template
 from liveness.probes.kit import Kit
 from liveness.scan.answered import has_answered
-from liveness.space.schedule import ACTIVE, DUE, FINISHED, LANE, TICK, Walk, begin_tick, lane_due
+from liveness.space.schedule import ACTIVE, DUE, FINISHED, LANE, MAX_TICKS, TICK, Walk, begin_tick, lane_due, run_ticks
 
 
 @kernel
-def fill_batch(
+def fill_batch(  # noqa: C901 - the innermost loop of all, in one piece
     walk: Walk,
     kit: Kit,
-    frames: NDArray[np.uint16],
+    words: NDArray[np.uint16],
+    step: int,
     held: NDArray[np.int64],
     attempts: NDArray[np.int64],
     lengths: NDArray[np.uint16],
@@ -27,14 +28,18 @@ def fill_batch(
 ) -> int:
     """Fill up to `count` frames from `first_slot` on, but none that is due after `until`; return how many were filled.
 
-    `frames` is (slots, words), `held` the probe whose template each slot holds (-1 none), `attempts` the attempt it was
-    last filled for, `lengths` its frame's length in bytes. `until` is virtual time as in the schedule. `answered` is
-    the table of answered probes, empty if repeats are sent regardless. `sent` counts the frames filled, (probes,
-    attempts).
+    `words` and `step` are the ring's frames as `flat_words` gives them. For each slot `held` is the probe whose
+    template it holds (-1 none), `attempts` the attempt it was last filled for, `lengths` its frame's length in bytes.
+    `until` is virtual time as in the schedule. `answered` is the table of answered probes, empty if repeats are sent
+    regardless. `sent` counts the frames filled, (probes, attempts).
+
+    Whole ticks are filled many at once, a lane after the other, so that everything about a probe is fetched once; the
+    rest lane by lane.
     """
     constants, templates, template_lengths, sources = kit.constants, kit.templates, kit.lengths, kit.sources
     state, queue, active, lags = walk.state, walk.queue, walk.active, walk.lane_lags
-    lane_probes, lane_attempts = walk.lane_probes, walk.lane_attempts
+    targets, hashes = np.empty(MAX_TICKS, np.uint32), np.empty(MAX_TICKS, np.uint64)
+    mask = len(queue) - 1
     filled = 0
     while filled < count and state[FINISHED] == 0:
         if state[LANE] == state[ACTIVE]:
@@ -42,22 +47,41 @@ def fill_batch(
                 break
             begin_tick(walk, now_ns)
             continue
-        if lane_due(state, len(lags)) > until:
-            break
-        lane = active[state[LANE]]
-        state[LANE] += 1
-        probe = lane_probes[lane]
-        attempt = lane_attempts[lane]
-        target = int(queue[(state[TICK] - lags[lane]) & (len(queue) - 1)])
-        if attempt > 0 and len(answered) > 0 and has_answered(answered, target, probe):
-            continue
-        slot = first_slot + filled
-        if held[slot] != probe:
-            put_template(frames[slot], templates, probe)
-            held[slot] = probe
-            lengths[slot] = template_lengths[probe]
-        attempts[slot] = attempt
-        fill_frame(frames[slot], constants[probe], sources, attempt, target, now_ns)
-        sent[probe, attempt] += 1
-        filled += 1
+        tick, lane_first, lanes = state[TICK], state[LANE], state[ACTIVE]
+        ticks = run_ticks(walk, count - filled, until) if len(answered) == 0 else 0
+        if ticks == 0:  # one lane of the current tick
+            if lane_due(state, len(lags)) > until:
+                break
+            ticks, lanes = 1, lane_first + 1
+            state[LANE] += 1
+        width = lanes - lane_first
+        for place in range(lane_first, lanes):
+            lane = active[place]
+            probe, attempt = walk.lane_probes[lane], walk.lane_attempts[lane]
+            for i in range(ticks):
+                targets[i] = queue[(tick + i - lags[lane]) & mask]
+            if attempt > 0 and len(answered) > 0 and has_answered(answered, int(targets[0]), probe):
+                width = 0  # nothing of this lane is sent: no slot is used
+                continue
+            slot = first_slot + filled + place - lane_first
+            attempts[slot : slot + ticks * width : width] = attempt
+            for at in range(slot, slot + ticks * width, width):
+                if held[at] != probe:
+                    put_template(words, at * step, templates, probe)
+                    held[at] = probe
+                    lengths[at] = template_lengths[probe]
+            hash_targets(targets[:ticks], constants[probe], hashes)
+            fill_frames(
+                words,
+                slot * step,
+                width * step,
+                constants[probe],
+                sources,
+                attempt,
+                targets[:ticks],
+                hashes,
+                now_ns,
+            )
+            sent[probe, attempt] += ticks
+        filled += ticks * width
     return filled

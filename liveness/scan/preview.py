@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 from scapy.layers.l2 import Ether
 
 from liveness.config.estimate import Estimate, estimate
 from liveness.config.model import Config
-from liveness.probes.fill import fill_frame, put_template
+from liveness.probes.fill import finished_frame
 from liveness.probes.template import LinkAddresses
 from liveness.scan.session import kit_of, plan_run
 from liveness.space.addresses import format_address, parse_address
@@ -45,10 +44,7 @@ def preview(config: Config, targets: Targets) -> Preview:
     kit = kit_of(plan, _NO_LINK, sources)
     packets = []
     for index, probe in enumerate(plan.probes):
-        words = np.zeros(kit.templates.shape[1], np.uint16)
-        put_template(words, kit.templates, index)
-        fill_frame(words, kit.constants[index], kit.sources, 0, int(addresses[0]), 0)
-        packet = Ether(words.tobytes()[: kit.lengths[index]]).payload
+        packet = Ether(finished_frame(kit, index, 0, int(addresses[0]), 0)).payload
         packets.append(SamplePacket(probe.name, bytes(packet), packet.summary()))
     return Preview(
         estimate=estimate(config, targets),

@@ -4,10 +4,10 @@ import time
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.net.ring import TxRing
+from liveness.probes.fill import flat_words
 from liveness.probes.kit import Kit
 from liveness.scan.engine import fill_batch
 from liveness.scan.pacing import Pacer
@@ -30,10 +30,10 @@ class Sender:
         self.ring = ring
         self.shared = shared
         self.index = index
-        self.frames: NDArray[np.uint16] = ring.frames.view(np.uint16)
-        self.held: NDArray[np.int64] = np.full(len(ring.frames), -1, np.int64)
-        self.attempts: NDArray[np.int64] = np.zeros(len(ring.frames), np.int64)
-        self.lengths: NDArray[np.uint16] = np.zeros(len(ring.frames), np.uint16)
+        self.words, self.step = flat_words(ring.frames)
+        self.held = np.full(len(ring.frames), -1, np.int64)
+        self.attempts = np.zeros(len(ring.frames), np.int64)
+        self.lengths = np.zeros(len(ring.frames), np.uint16)
 
     def run(self) -> None:
         """Send every block; return when the last one's cooldown is over, or soon after the stop flag is set.
@@ -87,7 +87,8 @@ class Sender:
             filled = fill_batch(
                 walk,
                 self.kit,
-                self.frames,
+                self.words,
+                self.step,
                 self.held,
                 self.attempts,
                 self.lengths,
@@ -137,12 +138,6 @@ class Sender:
         return True
 
 
-def _strided_frames(slots: int, kit: Kit) -> NDArray[np.uint16]:
-    """Return frames laid out as a ring's are, with a gap between rows: kernels are compiled for a layout."""
-    frames: NDArray[np.uint16] = np.zeros((slots, kit.templates.shape[1] + 8), np.uint16)
-    return frames[:, :-8]
-
-
 def warm_up(plan: Plan, kit: Kit) -> None:
     """Compile the kernels of sending, or load them from their cache, by filling one batch that goes nowhere."""
     block = plan.blocks[0]
@@ -154,7 +149,8 @@ def warm_up(plan: Plan, kit: Kit) -> None:
     fill_batch(
         walk,
         kit,
-        _strided_frames(slots, kit),
+        np.zeros(slots * kit.templates.shape[1], np.uint16),
+        kit.templates.shape[1],
         np.full(slots, -1, np.int64),
         np.zeros(slots, np.int64),
         np.zeros(slots, np.uint16),

@@ -28,6 +28,8 @@ FINISHED: Final = 9
 STATE_LENGTH: Final = 10
 
 UNKNOWN: Final = 2**62
+MAX_TICKS: Final = 64
+"""Ticks that `run_ticks` takes at once: so many targets are drawn ahead of the lane that lags most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Walk(NamedTuple):
     first: NDArray[np.uint32]  # the block's intervals: their first addresses
     before: NDArray[np.uint64]  # and how many addresses lie before each
     mark_every: int  # targets between two marks of the lag record
-    queue: NDArray[np.uint32]  # changes: the last drawn targets; its length is a power of two above the longest lag
+    queue: NDArray[np.uint32]  # changes: the last drawn targets; its length is a power of two above lag + MAX_TICKS
     element: NDArray[np.uint64]  # changes: (1,) the next group element
     state: NDArray[np.int64]  # changes: STATE_LENGTH
     active: NDArray[np.int64]  # changes: the lanes of the current tick, in order
@@ -104,7 +106,7 @@ def begin_walk(
         first=first,
         before=before,
         mark_every=int64(mark_every),
-        queue=np.zeros(1 << longest.bit_length(), np.uint32),
+        queue=np.zeros(1 << (longest + MAX_TICKS).bit_length(), np.uint32),
         element=np.array([shard.start], np.uint64),
         state=state,
         active=np.zeros(len(lanes), np.int64),
@@ -218,3 +220,33 @@ def lane_due(state: NDArray[np.int64], lanes: int) -> int:
     if state[ACTIVE] > 0:
         due += state[COST] * lanes * state[LANE] // state[ACTIVE]
     return due
+
+
+@kernel
+def run_ticks(walk: Walk, frames: int, until: int) -> int:
+    """Run up to MAX_TICKS whole ticks at once, whose lanes are all those of the current one; return how many.
+
+    Only ticks that need `frames` frames or fewer in all, that are due by `until` to their last lane, and before which
+    no lane begins, ends or passes a mark. Afterwards the last of them is the current tick, and all its lanes are done;
+    the first was TICK before the call. 0 if there is none, or if the current tick has begun.
+    """
+    state = walk.state
+    if state[LANE] > 0 or state[ACTIVE] == 0:
+        return 0
+    span = state[COST] * len(walk.lane_lags)
+    wanted = min(MAX_TICKS, frames // state[ACTIVE], (until - state[DUE]) // span)
+    wanted = min(wanted, state[CHANGE_AT] - state[TICK], state[MARK_AT] - state[TICK])
+    if wanted <= 0:
+        return 0
+    ticks = 1
+    while ticks < wanted:
+        state[TICK] += 1
+        if state[TARGETS] == UNKNOWN and not _draw(walk):
+            state[TARGETS] = state[TICK]
+            state[CHANGE_AT] = state[TICK]
+            state[TICK] -= 1
+            break
+        ticks += 1
+    state[DUE] += (ticks - 1) * span
+    state[LANE] = state[ACTIVE]
+    return ticks

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import int64, kernel
+from liveness.kernel import inlined, int64, kernel
 
 WORD: Final = 0xFFFF
 """The largest 16-bit word; what a correct checksum and the words it covers add up to."""
@@ -36,27 +36,27 @@ def words_sum(frame: NDArray[np.uint8], start: int, end: int) -> int:
     return total
 
 
-@kernel
+@inlined
 def u32_sum(value: int) -> int:
     """Return the sum of the two 16-bit halves of a 32-bit number: what it adds to a checksum."""
     return (value >> 16) + (value & 0xFFFF)
 
 
-@kernel
+@inlined
 def fold(total: int) -> int:
-    """Return a sum of 16-bit words as one 16-bit word, carries added back in."""
-    while total > WORD:
-        total = (total & WORD) + (total >> 16)
-    return total
+    """Return a sum of up to 2**31 16-bit words as one 16-bit word, carries added back in."""
+    total = (total & WORD) + (total >> 16)
+    total = (total & WORD) + (total >> 16)
+    return (total & WORD) + (total >> 16)
 
 
-@kernel
+@inlined
 def checksum(total: int) -> int:
     """Return the checksum field for a sum of words: the one's complement of the folded sum."""
     return fold(total) ^ 0xFFFF
 
 
-@kernel
+@inlined
 def udp_checksum(total: int) -> int:
     """Return the checksum field of UDP, where a computed zero is sent as all ones (RFC 768)."""
     value = fold(total) ^ 0xFFFF

@@ -66,7 +66,7 @@ def check_ip(scanner: Scanner, probe: Probe, expected: ExpectedCookie, packet: A
     assert (header.ttl, header.proto) == (scanner.settings.ttl, probe.protocol)
     assert address(header.dst) == expected.target
     sources = scanner.settings.sources
-    assert address(header.src) == sources[expected.bits(8, 23) % len(sources)]
+    assert address(header.src) == sources[expected.bits(8, 23) * len(sources) >> 16]
 
 
 @given(settings(), ADDRESSES, TIMES)

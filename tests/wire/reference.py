@@ -76,4 +76,4 @@ class ExpectedCookie:
 
     def source_port(self, first: int, last: int, attempts: int, attempt: int) -> int:
         stride = (last - first + 1) // attempts
-        return first + attempt * stride + self.bits(0, 15) % stride
+        return first + attempt * stride + (self.bits(0, 15) * stride >> 16)

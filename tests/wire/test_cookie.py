@@ -69,4 +69,4 @@ def test_a_small_range_is_divided_without_overlap() -> None:
 
 @given(HASHES, st.integers(1, 64))
 def test_a_source_address_is_one_of_those_there_are(number: int, sources: int) -> None:
-    assert cookie.source_index(uint64(number), sources) == (number >> 8 & 0xFFFF) % sources
+    assert cookie.source_index(uint64(number), sources) == (number >> 8 & 0xFFFF) * sources >> 16
