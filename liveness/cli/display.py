@@ -8,11 +8,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from liveness.net.routes import Path
     from liveness.scan.plan import Plan
     from liveness.scan.progress import Progress as ScanProgress
+    from liveness.scan.record import Identity
     from liveness.store.manifest import Manifest
-    from liveness.store.rundir import RunDirectory
 
 
 class ScanDisplay:
@@ -39,14 +38,16 @@ class ScanDisplay:
     ) -> None:
         self._bars.stop()
 
-    def begin(self, plan: "Plan", path: "Path", directory: "RunDirectory") -> None:
+    def begin(self, plan: "Plan", identity: "Identity") -> None:
         """Say what begins: called when everything is open and no packet has left."""
         from liveness.space.addresses import format_address
 
+        path = identity.path
         gateway = f" by {format_address(path.gateway)}" if path.gateway is not None else ""
         self._console.print(
             f"scanning {plan.target_count:,} addresses with {len(plan.probes)} probes of {plan.attempts} attempts"
-            f" from {format_address(path.source)} on {path.interface}{gateway}, into {directory.path}",
+            f" from {format_address(path.source)} on {path.interface}{gateway} through {identity.transport},"
+            f" into {identity.directory.path}",
             soft_wrap=True,
         )
         for probe in plan.probes:

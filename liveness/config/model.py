@@ -39,7 +39,8 @@ class Network(Section, frozen=True, kw_only=True):
     source_addresses: tuple[str, ...] = ()
     source_ports: PortRange = PortRange("32768-61000")
     gateway_mac: str = "auto"
-    transport: Literal["auto", "af_packet"] = "auto"
+    transport: Literal["auto", "af_xdp", "af_packet"] = "auto"
+    zero_copy: Literal["auto", "never", "require"] = "auto"
     ttl: Annotated[int, msgspec.Meta(ge=1, le=255)] = 64
 
 

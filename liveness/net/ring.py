@@ -55,7 +55,7 @@ class TxRing(Protocol):
 
     @property
     def errors(self) -> int:
-        """Frames the kernel refused as malformed, since opening."""
+        """Frames the kernel refused as malformed or the interface dropped, since opening; not among the completed."""
         ...
 
     def unsent(self) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
 """The record of a run: its manifest, from what was planned and what came of it."""
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,11 +19,13 @@ from liveness.store.rundir import RunDirectory
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What names a run and where it stood: its directory, the path its packets took, the addresses they came from."""
+    """What names a run and where it stood: its directory, the path of its packets, their sources, how they left."""
 
     directory: RunDirectory
     path: Path
     sources: tuple[int, ...]
+    transport: str
+    transport_reasons: Sequence[str]
     started_ns: int
 
 
@@ -75,6 +78,9 @@ def loss_warnings(outcome: Outcome, nic_drops: int) -> list[str]:
     errors = int(outcome.shared.send_errors.sum())
     if errors:
         warnings.append(f"{errors:,} probes were handed to the kernel and never left")
+    dropped = int(outcome.shared.dropped.sum())
+    if dropped:
+        warnings.append(f"the interface dropped {dropped:,} probes as they were sent: lower the rate")
     return warnings
 
 
@@ -116,7 +122,12 @@ def final_manifest(
             kernel_drops=received.kernel_drops if received else 0,
             nic_drops=nic_drops,
         ),
-        transmit=Transmit(frames=int(shared.completed.sum()), errors=int(errors.sum())),
+        transmit=Transmit(
+            frames=int(shared.completed.sum()),
+            errors=int(errors.sum() + shared.dropped.sum()),
+            transport=identity.transport,
+            reasons=list(identity.transport_reasons),
+        ),
         loss_warnings=loss_warnings(outcome, nic_drops),
         lag=lag_record(plan, shared, outcome.started_ns),
         blocks=[_block_status(shared, number, block) for number, block in enumerate(plan.blocks)],

@@ -110,6 +110,7 @@ class Sender:
         """Wait until the ring is empty, so that what was counted as sent has left."""
         left = self.ring.flush(FLUSH_TIMEOUT_S)
         self.shared.completed[self.index] = self.ring.completed
+        self.shared.dropped[self.index] = self.ring.errors
         if left:
             raise LivenessError(f"{left} frames did not leave within {FLUSH_TIMEOUT_S:.0f} s: the interface is stuck")
 

@@ -13,7 +13,7 @@ from liveness.net.bpf import reply_filter
 from liveness.net.links import interface_counters
 from liveness.net.routes import Path, find_path
 from liveness.net.rx_packet import PacketRxRing
-from liveness.net.tx_packet import PacketTxRing
+from liveness.net.transport import open_transport
 from liveness.probes.kit import Kit, build_kit
 from liveness.probes.template import LinkAddresses
 from liveness.scan import receiver, sender
@@ -79,7 +79,7 @@ def run_scan(
     targets: Targets,
     *,
     run_id: str | None = None,
-    on_start: Callable[[Plan, Path, RunDirectory], None],
+    on_start: Callable[[Plan, Identity], None],
     on_progress: Callable[[Progress], None],
 ) -> Finished:
     """Scan, and return the finished run.
@@ -100,16 +100,22 @@ def run_scan(
         program = reply_filter(sources, ports.port_first, ports.port_last, REPLY_ICMP_TYPES)
         rx_ring = PacketRxRing(path.interface, program, config.receive.ring_mib)
         cleanup.callback(rx_ring.close)
-        longest = int(kit.lengths.max())
-        tx_rings = [PacketTxRing(path.interface, longest, len(plan.probes)) for _ in range(plan.senders)]
-        identity = Identity(directory, path, sources, time.time_ns())
+        transport = open_transport(
+            path.interface,
+            plan.senders,
+            int(kit.lengths.max()),
+            len(plan.probes) * plan.attempts,  # so that a slot keeps its probe
+            config.network.transport,
+            config.network.zero_copy,
+        )
+        identity = Identity(directory, path, sources, transport.name, transport.reasons, time.time_ns())
         directory.write_key(plan.key)
         directory.write_targets(plan.intervals.prefixes())
         directory.write_manifest(running_manifest(plan, identity))
-        on_start(plan, path, directory)
+        on_start(plan, identity)
         cleanup.pop_all()
         before = interface_counters(path.interface)
-        outcome = Supervisor(plan, kit, tx_rings, rx_ring, directory, on_progress).run()
+        outcome = Supervisor(plan, kit, transport.rings, rx_ring, directory, on_progress).run()
     manifest = final_manifest(plan, identity, outcome, before, interface_counters(path.interface))
     directory.write_manifest(manifest)
     return Finished(directory, manifest, outcome.interruption)

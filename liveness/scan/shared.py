@@ -44,6 +44,8 @@ class Shared:
         """Frames that the kernel reported as sent."""
         self.send_errors: NDArray[np.int64] = shared_zeros((senders, len(plan.probes)), np.int64)
         """Frames that were handed over and never left: refused, or in the ring when the interface failed."""
+        self.dropped: NDArray[np.int64] = shared_zeros((senders,), np.int64)
+        """Frames that the interface dropped or the kernel refused as it sent them; of which probes it does not say."""
         self.drained: NDArray[np.int64] = shared_zeros((senders,), np.int64)
         """Blocks whose lanes a sender has drained."""
         self.received: NDArray[np.int64] = shared_zeros((4,), np.int64)

@@ -91,10 +91,12 @@ class Receive(Struct, frozen=True, kw_only=True):
 
 
 class Transmit(Struct, frozen=True, kw_only=True):
-    """What the sending ring did: frames handed over, and frames the kernel refused."""
+    """What the sending rings did: frames that left, frames that did not, what they are, and why no faster ones."""
 
     frames: int = 0
     errors: int = 0
+    transport: str = ""
+    reasons: list[str] = field(default_factory=list)
 
 
 class LanePassing(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,195 @@
+"""Owns sending through AF_XDP: frames in memory registered with the kernel, descriptors and completions in rings."""
+
+import contextlib
+import ctypes
+import errno
+import mmap
+import os
+import select
+import socket
+import struct
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import UnsupportedError
+from liveness.net import xdp
+from liveness.net.child import libc
+from liveness.net.sockets import lost_interface, raw_socket_remedy
+
+CHUNK_BYTES = 2048  # the smallest that the kernel takes
+RING_FRAMES = 2048
+"""4 MiB of frames: an unprivileged user may lock 8 MiB by default, and a second sender needs as much again."""
+FILL_FRAMES = 64  # unused, but no UMEM without a fill ring
+SEND_BUFFER_BYTES = 1 << 24
+SO_SNDBUFFORCE = 32
+NAP_S = 50e-6
+
+DESCRIPTOR_DTYPE = np.dtype([("address", np.uint64), ("length", np.uint32), ("options", np.uint32)])
+
+
+class XdpTxRing:
+    """A TxRing over an AF_XDP socket on one queue of one interface.
+
+    In copy mode, which every interface has, the kernel copies each frame into a packet of its own within the system
+    call; in zero-copy mode the card reads it where it lies. Either way a slot is free when its completion is there.
+    """
+
+    def __init__(self, interface: str, multiple_of: int = 1, queue: int = 0, *, zero_copy: bool = False) -> None:
+        """Open a ring on one transmit queue; the number of slots is the largest multiple of `multiple_of` that fits.
+
+        UnsupportedError where the kernel, the interface or the privilege for it is missing.
+        """
+        self.interface = interface
+        self.zero_copy = zero_copy
+        self._slots = RING_FRAMES // multiple_of * multiple_of
+        self._memory = mmap.mmap(-1, CHUNK_BYTES * RING_FRAMES)
+        try:
+            self._socket = socket.socket(xdp.AF_XDP, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        except PermissionError as error:
+            raise UnsupportedError(f"AF_XDP needs CAP_NET_RAW: {raw_socket_remedy()}") from error
+        except OSError as error:
+            raise UnsupportedError(f"this kernel has no AF_XDP: {error.strerror}") from error
+        try:
+            self._map()
+            self._bind(queue)
+        except BaseException:
+            self._socket.close()
+            raise
+        self.frames: NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8).reshape(RING_FRAMES, CHUNK_BYTES)
+        self.frames = self.frames[: self._slots]
+        self._committed = 0  # frames since opening; frame n lies in slot n % slots, its descriptor at n % RING_FRAMES
+        self._returned = 0
+        self._reserved = 0
+        self._dropped = 0
+        self._writable = select.poll()
+        self._writable.register(self._socket, select.POLLOUT)
+
+    def _map(self) -> None:
+        handle = self._socket
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        region = struct.pack("QQIIII", address, CHUNK_BYTES * RING_FRAMES, CHUNK_BYTES, 0, 0, 0)
+        try:
+            handle.setsockopt(xdp.SOL_XDP, xdp.XDP_UMEM_REG, region)
+            handle.setsockopt(xdp.SOL_XDP, xdp.XDP_UMEM_FILL_RING, FILL_FRAMES)
+            handle.setsockopt(xdp.SOL_XDP, xdp.XDP_UMEM_COMPLETION_RING, RING_FRAMES)
+            handle.setsockopt(xdp.SOL_XDP, xdp.XDP_TX_RING, RING_FRAMES)
+            with contextlib.suppress(OSError):
+                handle.setsockopt(xdp.SOL_XDP, xdp.XDP_MAX_TX_SKB_BUDGET, RING_FRAMES)
+            # sk_sndbuf bounds the packets on their way in copy mode; only the force is free of net.core.wmem_max
+            try:
+                handle.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER_BYTES)
+            except PermissionError:
+                handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            raw = handle.getsockopt(xdp.SOL_XDP, xdp.XDP_MMAP_OFFSETS, xdp.OFFSETS_BYTES)
+            offsets = struct.unpack("16Q", raw)
+            transmit, completion = offsets[xdp.TX_OFFSETS], offsets[xdp.COMPLETION_OFFSETS]
+            transmit_bytes = transmit[2] + RING_FRAMES * DESCRIPTOR_DTYPE.itemsize
+            self._transmit = mmap.mmap(handle.fileno(), transmit_bytes, offset=xdp.TX_PAGE_OFFSET)
+            completion_bytes = completion[2] + RING_FRAMES * 8
+            self._completion = mmap.mmap(handle.fileno(), completion_bytes, offset=xdp.COMPLETION_PAGE_OFFSET)
+        except OSError as error:
+            remedy = "raise the limit of locked memory (ulimit -l)" if error.errno == errno.ENOBUFS else "see dmesg"
+            raise UnsupportedError(f"AF_XDP: cannot register frames: {error.strerror}: {remedy}") from error
+        self._producer = np.ndarray((1,), np.uint32, self._transmit, transmit[0])
+        self._descriptors = np.ndarray((RING_FRAMES,), DESCRIPTOR_DTYPE, self._transmit, transmit[2])
+        self._finished = np.ndarray((1,), np.uint32, self._completion, completion[0])
+        self._taken = np.ndarray((1,), np.uint32, self._completion, completion[1])
+
+    def _bind(self, queue: int) -> None:
+        flags = xdp.XDP_ZEROCOPY if self.zero_copy else xdp.XDP_COPY
+        address = struct.pack("HHIII", xdp.AF_XDP, flags, socket.if_nametoindex(self.interface), queue, 0)
+        if libc.bind(self._socket.fileno(), address, len(address)) < 0:
+            code = ctypes.get_errno()
+            mode = "zero-copy" if self.zero_copy else "copy"
+            raise UnsupportedError(
+                f"AF_XDP in {mode} mode on {self.interface}, queue {queue}: {os.strerror(code)}:"
+                " set network.transport: af_packet"
+            )
+
+    @property
+    def completed(self) -> int:
+        """Frames that the completion ring returned, since opening, but those that the interface dropped."""
+        self._reclaim()
+        return self._returned - self._dropped
+
+    @property
+    def errors(self) -> int:
+        """Frames that the interface dropped or the kernel refused, since opening."""
+        raw = self._socket.getsockopt(xdp.SOL_XDP, xdp.XDP_STATISTICS, struct.calcsize(xdp.STATISTICS_FORMAT))
+        return self._dropped + int(struct.unpack(xdp.STATISTICS_FORMAT, raw)[xdp.TX_INVALID_DESCRIPTORS])
+
+    def reserve(self, wanted: int) -> tuple[int, int]:
+        """Return (first slot, count <= wanted): see TxRing."""
+        self._reclaim()
+        first = self._committed % self._slots
+        self._reserved = min(wanted, self._slots - (self._committed - self._returned), self._slots - first)
+        return first, self._reserved
+
+    def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
+        """Hand over the first `count` reserved slots: see TxRing."""
+        if not 0 <= count <= self._reserved:
+            raise ValueError(f"commit of {count} slots, {self._reserved} are reserved")
+        slot = self._committed % self._slots
+        at = self._committed % RING_FRAMES
+        for run in (min(count, RING_FRAMES - at), count - min(count, RING_FRAMES - at)):  # descriptors may wrap
+            descriptors = self._descriptors[at : at + run]
+            descriptors["address"] = np.arange(slot, slot + run, dtype=np.uint64) * np.uint64(CHUNK_BYTES)
+            descriptors["length"] = lengths[slot : slot + run]
+            slot, at = slot + run, 0
+        self._committed += count
+        self._reserved = 0
+        self._producer[0] = self._committed & 0xFFFFFFFF
+
+    def kick(self) -> None:
+        """Ask the kernel to send what was committed.
+
+        A full queue is back pressure: what is left goes with the next kick. A frame that the interface drops outright
+        (EBUSY) is lost and counted. LivenessError when the interface is down or gone.
+        """
+        while libc.sendto(self._socket.fileno(), None, 0, socket.MSG_DONTWAIT, None, 0) < 0:
+            code = ctypes.get_errno()
+            if code == errno.EBUSY:
+                self._dropped += 1
+                continue
+            if code in (errno.EAGAIN, errno.ENOBUFS, errno.EINTR):
+                return
+            raise lost_interface(self.interface, OSError(code, os.strerror(code)))
+
+    def flush(self, timeout_s: float) -> int:
+        """Kick and wait until everything committed has left; return how many frames are still unsent."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self.kick()
+            self._reclaim()
+            left_s = deadline - time.monotonic()
+            if self._committed == self._returned or left_s <= 0:
+                return self._committed - self._returned
+            time.sleep(min(NAP_S, left_s))
+
+    def unsent(self) -> NDArray[np.int64]:
+        """Return the slots that were committed and have not left, oldest first."""
+        self._reclaim()
+        return np.arange(self._returned, self._committed) % self._slots
+
+    def wait(self, timeout_s: float) -> None:
+        """Kick and sleep until a committed frame has left, at most `timeout_s`; at once if none is."""
+        deadline = time.monotonic() + timeout_s
+        before = self._returned
+        while True:
+            self.kick()
+            left_s = deadline - time.monotonic()
+            self._reclaim()
+            if self._returned > before or self._committed == self._returned or left_s <= 0:
+                return
+            time.sleep(min(NAP_S, left_s))
+
+    def _reclaim(self) -> None:
+        """Take what the completion ring holds; frames finish in order, so their number says which slots are free."""
+        self._returned += (int(self._finished[0]) - self._returned) & 0xFFFFFFFF
+        self._taken[0] = self._returned & 0xFFFFFFFF
+
+    def close(self) -> None:
+        """Close the socket; the ring's memory lives on only while somebody still holds `frames`."""
+        self._socket.close()
