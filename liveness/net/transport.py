@@ -8,10 +8,9 @@ from pyroute2 import IPRoute
 from liveness.errors import UnsupportedError
 from liveness.net.ring import TxRing
 from liveness.net.tx_packet import PacketTxRing
-from liveness.net.tx_xdp import XdpTxRing
+from liveness.net.tx_xdp import REQUIRE, XdpTxRing
 
-AUTO, AF_XDP, AF_PACKET = "auto", "af_xdp", "af_packet"
-NEVER, REQUIRE = "never", "require"
+AF_XDP, AF_PACKET = "af_xdp", "af_packet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +74,20 @@ def _open_one(
 ) -> tuple[TxRing, str]:
     if transport == AF_PACKET:
         return PacketTxRing(interface, longest_frame, multiple_of), AF_PACKET
-    modes = {NEVER: (False,), REQUIRE: (True,)}.get(zero_copy, (True, False))
     refusal = UnsupportedError(
         f"interface {interface} has {queues} transmit queues, one for each AF_XDP sender: set senders to {queues},"
         " or network.transport to auto"
     )
     if sender < queues:
-        for mode in modes:
-            try:
-                return XdpTxRing(interface, multiple_of, sender, zero_copy=mode), _name(zero_copy=mode)
-            except UnsupportedError as error:
-                refusal = error
-                reasons.append(str(error))
+        try:
+            ring = XdpTxRing(interface, multiple_of, sender, zero_copy)
+        except UnsupportedError as error:
+            refusal = error
+            reasons.append(str(error))
+        else:
+            return ring, f"{AF_XDP} ({'zero-copy' if ring.zero_copy else 'copy'})"
     else:
         reasons.append(f"interface {interface} has {queues} transmit queues, fewer than senders")
     if transport == AF_XDP or zero_copy == REQUIRE:
         raise refusal
     return PacketTxRing(interface, longest_frame, multiple_of), AF_PACKET
-
-
-def _name(*, zero_copy: bool) -> str:
-    return f"{AF_XDP} ({'zero-copy' if zero_copy else 'copy'})"

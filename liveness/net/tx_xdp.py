@@ -19,12 +19,16 @@ from liveness.net.child import libc
 from liveness.net.sockets import lost_interface, raw_socket_remedy
 
 CHUNK_BYTES = 2048  # the smallest that the kernel takes
-RING_FRAMES = 2048
-"""4 MiB of frames: an unprivileged user may lock 8 MiB by default, and a second sender needs as much again."""
+CHUNKS = 1536
+"""3 MiB of frames: an unprivileged user may lock 8 MiB by default in all, and a second sender needs as much again."""
+RING_FRAMES = 2048  # the next power of two, which rings must be
 FILL_FRAMES = 64  # unused, but no UMEM without a fill ring
 SEND_BUFFER_BYTES = 1 << 24
 SO_SNDBUFFORCE = 32
 NAP_S = 50e-6
+RELEASE_TIMEOUT_S = 0.5
+
+AUTO, NEVER, REQUIRE = "auto", "never", "require"
 
 DESCRIPTOR_DTYPE = np.dtype([("address", np.uint64), ("length", np.uint32), ("options", np.uint32)])
 
@@ -36,15 +40,15 @@ class XdpTxRing:
     call; in zero-copy mode the card reads it where it lies. Either way a slot is free when its completion is there.
     """
 
-    def __init__(self, interface: str, multiple_of: int = 1, queue: int = 0, *, zero_copy: bool = False) -> None:
+    def __init__(self, interface: str, multiple_of: int = 1, queue: int = 0, zero_copy: str = AUTO) -> None:
         """Open a ring on one transmit queue; the number of slots is the largest multiple of `multiple_of` that fits.
 
-        UnsupportedError where the kernel, the interface or the privilege for it is missing.
+        `zero_copy` is auto (where the driver has it), never or require. UnsupportedError where the kernel, the
+        interface or the privilege for it is missing.
         """
         self.interface = interface
-        self.zero_copy = zero_copy
-        self._slots = RING_FRAMES // multiple_of * multiple_of
-        self._memory = mmap.mmap(-1, CHUNK_BYTES * RING_FRAMES)
+        self._slots = CHUNKS // multiple_of * multiple_of
+        self._memory = mmap.mmap(-1, CHUNK_BYTES * CHUNKS)
         try:
             self._socket = socket.socket(xdp.AF_XDP, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         except PermissionError as error:
@@ -53,11 +57,11 @@ class XdpTxRing:
             raise UnsupportedError(f"this kernel has no AF_XDP: {error.strerror}") from error
         try:
             self._map()
-            self._bind(queue)
+            self._bind(queue, zero_copy)
         except BaseException:
             self._socket.close()
             raise
-        self.frames: NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8).reshape(RING_FRAMES, CHUNK_BYTES)
+        self.frames: NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8).reshape(CHUNKS, CHUNK_BYTES)
         self.frames = self.frames[: self._slots]
         self._committed = 0  # frames since opening; frame n lies in slot n % slots, its descriptor at n % RING_FRAMES
         self._returned = 0
@@ -69,9 +73,9 @@ class XdpTxRing:
     def _map(self) -> None:
         handle = self._socket
         address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
-        region = struct.pack("QQIIII", address, CHUNK_BYTES * RING_FRAMES, CHUNK_BYTES, 0, 0, 0)
+        region = struct.pack("QQIIII", address, CHUNK_BYTES * CHUNKS, CHUNK_BYTES, 0, 0, 0)
         try:
-            handle.setsockopt(xdp.SOL_XDP, xdp.XDP_UMEM_REG, region)
+            self._register(region)
             handle.setsockopt(xdp.SOL_XDP, xdp.XDP_UMEM_FILL_RING, FILL_FRAMES)
             handle.setsockopt(xdp.SOL_XDP, xdp.XDP_UMEM_COMPLETION_RING, RING_FRAMES)
             handle.setsockopt(xdp.SOL_XDP, xdp.XDP_TX_RING, RING_FRAMES)
@@ -97,16 +101,31 @@ class XdpTxRing:
         self._finished = np.ndarray((1,), np.uint32, self._completion, completion[0])
         self._taken = np.ndarray((1,), np.uint32, self._completion, completion[1])
 
-    def _bind(self, queue: int) -> None:
-        flags = xdp.XDP_ZEROCOPY if self.zero_copy else xdp.XDP_COPY
+    def _register(self, region: bytes) -> None:
+        """Register the frames, waiting a little for locked memory: that of a closed ring comes back late."""
+        deadline = time.monotonic() + RELEASE_TIMEOUT_S
+        while True:
+            try:
+                self._socket.setsockopt(xdp.SOL_XDP, xdp.XDP_UMEM_REG, region)
+            except OSError as error:
+                if error.errno != errno.ENOBUFS or time.monotonic() > deadline:
+                    raise
+                time.sleep(RELEASE_TIMEOUT_S / 20)
+            else:
+                return
+
+    def _bind(self, queue: int, zero_copy: str) -> None:
+        flags = {NEVER: xdp.XDP_COPY, REQUIRE: xdp.XDP_ZEROCOPY}.get(zero_copy, 0)
         address = struct.pack("HHIII", xdp.AF_XDP, flags, socket.if_nametoindex(self.interface), queue, 0)
         if libc.bind(self._socket.fileno(), address, len(address)) < 0:
             code = ctypes.get_errno()
-            mode = "zero-copy" if self.zero_copy else "copy"
+            mode = " in zero-copy mode" if zero_copy == REQUIRE else ""
             raise UnsupportedError(
-                f"AF_XDP in {mode} mode on {self.interface}, queue {queue}: {os.strerror(code)}:"
+                f"AF_XDP{mode} on {self.interface}, queue {queue}: {os.strerror(code)}:"
                 " set network.transport: af_packet"
             )
+        (options,) = struct.unpack("I", self._socket.getsockopt(xdp.SOL_XDP, xdp.XDP_OPTIONS, 4))
+        self.zero_copy = bool(options & xdp.XDP_OPTIONS_ZEROCOPY)
 
     @property
     def completed(self) -> int:

@@ -11,6 +11,8 @@ XDP_UMEM_REG: Final = 4
 XDP_UMEM_FILL_RING: Final = 5
 XDP_UMEM_COMPLETION_RING: Final = 6
 XDP_STATISTICS: Final = 7
+XDP_OPTIONS: Final = 8
+XDP_OPTIONS_ZEROCOPY: Final = 1 << 0
 XDP_MAX_TX_SKB_BUDGET: Final = 9
 """How many frames one call sends in copy mode; without it (older kernels) 32."""
 

@@ -1,0 +1,122 @@
+"""Sending through AF_XDP over veth: every frame byte for byte, drops are counted, what cannot be had is refused."""
+
+import os
+
+import numpy as np
+import pytest
+from pyroute2 import IPRoute
+
+from liveness.errors import LivenessError, UnsupportedError
+from liveness.net.rx_packet import PacketRxRing
+from liveness.net.transport import open_transport
+from liveness.net.tx_packet import PacketTxRing
+from liveness.net.tx_xdp import CHUNKS, XdpTxRing
+from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network
+from tests.net.test_rings import inside, send_and_capture, write_frames
+
+
+def set_link(name: str, state: str) -> None:
+    with IPRoute() as netlink:
+        netlink.link("set", index=netlink.link_lookup(ifname=name)[0], state=state)
+
+
+def add_narrow_link() -> None:
+    """Add a veth `w0` with one transmit queue; by default it has one for each CPU."""
+    with IPRoute() as netlink:
+        netlink.link("add", ifname="w0", kind="veth", num_tx_queues=1, peer="w1")
+    set_link("w0", "up")
+    set_link("w1", "up")
+
+
+def commit_some(ring: XdpTxRing, wanted: int) -> None:
+    lengths = np.full(len(ring.frames), 60, np.uint16)
+    first, count = ring.reserve(wanted)
+    assert count == wanted
+    write_frames(ring, first, count, 0, lengths)
+    ring.commit(count, lengths)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("pause_s", [0.01, 0])
+@pytest.mark.parametrize("multiple_of", [1, 18])
+@in_private_network
+def test_every_frame_arrives_byte_for_byte_round_the_ring(pause_s: float, multiple_of: int) -> None:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # veth keeps the order of one CPU only
+    with cable() as peer:
+        with inside(peer):
+            rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=16)
+        tx = XdpTxRing("v0", multiple_of)
+        assert len(tx.frames) == CHUNKS // multiple_of * multiple_of
+        total = 3 * len(tx.frames) + 500
+        sent, received = send_and_capture(tx, rx, total, batch=300, pause_s=pause_s)
+        assert received == sent
+        assert (tx.completed, tx.errors) == (total, 0)
+        assert len(tx.unsent()) == 0
+        tx.close()
+        tx.close()
+        rx.close()
+
+
+@pytest.mark.lab
+@in_private_network
+def test_frames_the_interface_drops_are_counted_and_not_completed() -> None:
+    """A veth without carrier drops what it is given: that may never look like sending."""
+    with cable() as peer:
+        tx = XdpTxRing("v0")
+        commit_some(tx, 7)
+        peer.run(lambda: set_link("v1", "down"))
+        assert tx.flush(1) == 0
+        assert (tx.completed, tx.errors) == (0, 7)
+        peer.run(lambda: set_link("v1", "up"))
+        commit_some(tx, 5)
+        assert tx.flush(1) == 0
+        assert (tx.completed, tx.errors) == (5, 7)
+
+
+@pytest.mark.lab
+@in_private_network
+def test_an_interface_that_goes_down_is_named_and_its_frames_are_told() -> None:
+    with cable():
+        tx = XdpTxRing("v0", 9)
+        commit_some(tx, 20)
+        set_link("v0", "down")
+        with pytest.raises(LivenessError, match="interface v0: Network is down"):
+            tx.flush(1)
+        assert tx.unsent().tolist() == list(range(20))
+        assert tx.completed == 0
+
+
+@pytest.mark.lab
+@in_private_network
+def test_no_more_is_committed_than_was_reserved() -> None:
+    with cable():
+        tx = XdpTxRing("v0")
+        lengths = np.full(len(tx.frames), 60, np.uint16)
+        assert tx.reserve(2) == (0, 2)
+        with pytest.raises(ValueError, match="commit of 3 slots, 2 are reserved"):
+            tx.commit(3, lengths)
+
+
+@pytest.mark.lab
+@in_private_network
+def test_one_socket_a_queue_and_packet_rings_for_the_rest() -> None:
+    add_narrow_link()
+    chosen = open_transport("w0", 3, 120, 18, "auto", "auto")
+    assert [type(ring) for ring in chosen.rings] == [XdpTxRing, PacketTxRing, PacketTxRing]
+    assert chosen.name == "af_xdp (copy) + af_packet"
+    assert chosen.reasons == ("interface w0 has 1 transmit queues, fewer than senders",)
+    for ring in chosen.rings:
+        assert len(ring.frames) % 18 == 0
+        ring.close()
+
+
+@pytest.mark.lab
+@in_private_network
+def test_what_is_asked_for_and_cannot_be_had_is_an_error() -> None:
+    add_narrow_link()
+    with pytest.raises(UnsupportedError, match=r"zero-copy mode on w0, queue 0: .*: set network.transport: af_packet"):
+        open_transport("w0", 1, 120, 9, "auto", "require")
+    with pytest.raises(UnsupportedError, match="has 1 transmit queues, one for each AF_XDP sender: set senders to 1"):
+        open_transport("w0", 2, 120, 9, "af_xdp", "never")
+    alone = open_transport("w0", 2, 120, 9, "af_packet", "never")
+    assert (alone.name, alone.reasons) == ("af_packet", ())
