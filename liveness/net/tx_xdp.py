@@ -9,6 +9,7 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,7 @@ class XdpTxRing:
             raise
         self.frames: NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8).reshape(CHUNKS, CHUNK_BYTES)
         self.frames = self.frames[: self._slots]
+        self._addresses = np.arange(self._slots, dtype=np.uint64) * np.uint64(CHUNK_BYTES)
         self._committed = 0  # frames since opening; frame n lies in slot n % slots, its descriptor at n % RING_FRAMES
         self._returned = 0
         self._reserved = 0
@@ -102,23 +104,28 @@ class XdpTxRing:
         self._taken = np.ndarray((1,), np.uint32, self._completion, completion[1])
 
     def _register(self, region: bytes) -> None:
-        """Register the frames, waiting a little for locked memory: that of a closed ring comes back late."""
-        deadline = time.monotonic() + RELEASE_TIMEOUT_S
-        while True:
+        """Register the frames; where no memory can be locked that of a closed ring may be on its way back."""
+
+        def register() -> int:
             try:
                 self._socket.setsockopt(xdp.SOL_XDP, xdp.XDP_UMEM_REG, region)
             except OSError as error:
-                if error.errno != errno.ENOBUFS or time.monotonic() > deadline:
-                    raise
-                time.sleep(RELEASE_TIMEOUT_S / 20)
-            else:
-                return
+                return error.errno or 0
+            return 0
+
+        code = _insist(register, errno.ENOBUFS)
+        if code:
+            raise OSError(code, os.strerror(code))
 
     def _bind(self, queue: int, zero_copy: str) -> None:
         flags = {NEVER: xdp.XDP_COPY, REQUIRE: xdp.XDP_ZEROCOPY}.get(zero_copy, 0)
         address = struct.pack("HHIII", xdp.AF_XDP, flags, socket.if_nametoindex(self.interface), queue, 0)
-        if libc.bind(self._socket.fileno(), address, len(address)) < 0:
-            code = ctypes.get_errno()
+
+        def bind() -> int:
+            return ctypes.get_errno() if libc.bind(self._socket.fileno(), address, len(address)) < 0 else 0
+
+        code = _insist(bind, errno.EBUSY)
+        if code:
             mode = " in zero-copy mode" if zero_copy == REQUIRE else ""
             raise UnsupportedError(
                 f"AF_XDP{mode} on {self.interface}, queue {queue}: {os.strerror(code)}:"
@@ -154,7 +161,7 @@ class XdpTxRing:
         at = self._committed % RING_FRAMES
         for run in (min(count, RING_FRAMES - at), count - min(count, RING_FRAMES - at)):  # descriptors may wrap
             descriptors = self._descriptors[at : at + run]
-            descriptors["address"] = np.arange(slot, slot + run, dtype=np.uint64) * np.uint64(CHUNK_BYTES)
+            descriptors["address"] = self._addresses[slot : slot + run]
             descriptors["length"] = lengths[slot : slot + run]
             slot, at = slot + run, 0
         self._committed += count
@@ -212,3 +219,16 @@ class XdpTxRing:
     def close(self) -> None:
         """Close the socket; the ring's memory lives on only while somebody still holds `frames`."""
         self._socket.close()
+
+
+def _insist(attempt: Callable[[], int], transient: int) -> int:
+    """Try until an attempt, which returns an errno or 0, no longer says `transient`, or RELEASE_TIMEOUT_S is over.
+
+    The kernel frees what a closed AF_XDP socket held only some time after: its queue and its locked memory.
+    """
+    deadline = time.monotonic() + RELEASE_TIMEOUT_S
+    while True:
+        code = attempt()
+        if code != transient or time.monotonic() > deadline:
+            return code
+        time.sleep(RELEASE_TIMEOUT_S / 20)

@@ -26,6 +26,8 @@ MAX_BLOCKS: Final = 4_096
 """Every block drains and cools down; more of them than this say that a short prefix was meant."""
 CONTROL_PORTS: Final = range(49_152, 65_536)
 """The dynamic ports (RFC 6335), where no service is expected."""
+MAX_LAG: Final = 1 << 27
+"""Targets that wait in the queue: half a gigabyte of them."""
 KEY_BYTES: Final = 16
 
 
@@ -73,6 +75,12 @@ class Plan:
             raise UsageError(
                 f"config {self.config.name!r}: $.block_prefix: {self.config.block_prefix}: makes {blocks:,} blocks of"
                 f" these targets, at most {MAX_BLOCKS:,}: take a shorter prefix"
+            )
+        spacing_lag = (len(self.probes) - 1) * self.config.probe_spacing_s * self.rate_pps
+        if (self.attempts - 1) * self.queue + spacing_lag > MAX_LAG:
+            raise UsageError(
+                f"config {self.config.name!r}: $.probe_spacing: {self.config.probe_spacing}: at {self.config.rate} more"
+                f" than {MAX_LAG:,} targets wait for their last probe: lower spacing, rate or retransmit.queue"
             )
 
     @cached_property
