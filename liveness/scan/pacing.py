@@ -1,39 +1,66 @@
-"""Pacing: how far the schedule may run by now, in its own virtual time, and when to look again."""
+"""Pacing: how far the schedule may run by now, in its own virtual time, and when to look again.
+
+Over any second a sender keeps to its rate: what a short stall left undone is caught up, at twice the rate and in bursts
+of a millisecond's worth; only what a long one left is given up.
+"""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
-MAX_BURST_S: Final = 0.01
-"""A sender that fell behind (a stalled process, a full ring) catches up this much at most, and gives up the rest."""
-LOOK_EVERY_S: Final = 0.001
-"""How long a sender sleeps when nothing is due: 1 ms of the rate is the longest burst."""
+BURST_S: Final = 0.001
+"""The longest burst, as time at the rate."""
+LOOK_EVERY_S: Final = 0.0005
+"""How long a sender sleeps at least when nothing is due: half a burst, so that none is ever late for that reason."""
 LONGEST_SLEEP_S: Final = 0.05
-"""A sender at a very low rate still notices within this time that it shall stop."""
+"""A sender at a very low rate still notices within this time that it shall stop, or change its rate."""
+GIVE_UP_S: Final = 0.2
+"""A stall longer than this (a suspended machine, a full ring) is not caught up."""
 
 
 @dataclass(slots=True)
 class Pacer:
-    """Virtual time of one walk: `units_per_s` is the rate a probe times the number of lanes."""
+    """Virtual time of one walk, `units_per_s` to the second: the rate of one probe times the number of lanes."""
 
     units_per_s: float
-    started_s: float
+    clock: Callable[[], float] = time.monotonic
+    started_s: float = field(init=False)
+    _limit: float = field(default=0.0, init=False)
+    _resume_s: float = field(default=0.0, init=False)
 
-    @classmethod
-    def start(cls, probe_rate_pps: float, lanes: int) -> "Pacer":
-        """Return a pacer whose time begins now."""
-        return cls(probe_rate_pps * lanes, time.monotonic())
+    def __post_init__(self) -> None:
+        """Begin now."""
+        self.started_s = self.clock()
 
     def until(self, reached: int) -> int:
-        """Return the virtual time up to which frames may be sent now; `reached` is how far the schedule has come."""
-        allowed = (time.monotonic() - self.started_s) * self.units_per_s
+        """Return the virtual time up to which frames may be sent now; `reached` is when the next frame is due."""
+        if reached < self._limit:
+            return int(self._limit)  # a burst is not finished
+        now_s = self.clock()
+        if now_s < self._resume_s:
+            return reached - 1
+        allowed = (now_s - self.started_s) * self.units_per_s
         behind_s = (allowed - reached) / self.units_per_s
-        if behind_s > MAX_BURST_S:
-            self.started_s += behind_s - MAX_BURST_S
-            allowed = reached + MAX_BURST_S * self.units_per_s
+        if behind_s > GIVE_UP_S:
+            self.started_s += behind_s - BURST_S
+            behind_s = BURST_S
+            allowed = reached + BURST_S * self.units_per_s
+        if behind_s > BURST_S:
+            allowed = reached + BURST_S * self.units_per_s
+            self._resume_s = now_s + BURST_S / 2
+        self._limit = allowed
         return int(allowed)
 
-    def sleep(self, due: int) -> None:
-        """Sleep until the schedule's next frame is due, at least LOOK_EVERY_S and at most LONGEST_SLEEP_S."""
-        wait_s = self.started_s + due / self.units_per_s - time.monotonic()
-        time.sleep(min(max(wait_s, LOOK_EVERY_S), LONGEST_SLEEP_S))
+    def change(self, units_per_s: float, reached: int) -> None:
+        """Go on at another rate from here; `reached` is when the next frame is due."""
+        self.units_per_s = units_per_s
+        self.started_s = self.clock() - reached / units_per_s
+        self._limit = 0.0
+
+    def wait_s(self, due: int) -> float:
+        """Return how long to sleep until the schedule's next frame is due."""
+        now_s = self.clock()
+        if now_s < self._resume_s:
+            return self._resume_s - now_s
+        return min(max(self.started_s + due / self.units_per_s - now_s, LOOK_EVERY_S), LONGEST_SLEEP_S)

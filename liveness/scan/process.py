@@ -18,7 +18,7 @@ _FORK = multiprocessing.get_context("fork")  # rings and shared memory are opene
 def _child_main(function: Callable[[], R], answer: Connection, parent: int) -> None:
     die_with_parent(parent)
     # Ctrl-C reaches the whole process group: only the supervisor may act on it, or sets would be lost half-way.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     try:
         answer.send((function(), None))

@@ -13,7 +13,7 @@ from liveness.scan.plan import BlockPlan, Plan
 from liveness.scan.shared import Shared
 from liveness.scan.supervisor import Outcome
 from liveness.space.addresses import format_address
-from liveness.store.manifest import BlockStatus, Manifest, ProbeCounts, Receive, Transmit
+from liveness.store.manifest import BlockStatus, Manifest, ProbeCounts, RateChange, Receive, Transmit
 from liveness.store.rundir import RunDirectory
 
 
@@ -129,6 +129,10 @@ def final_manifest(
             reasons=list(identity.transport_reasons),
         ),
         loss_warnings=loss_warnings(outcome, nic_drops),
+        rate_changes=[
+            RateChange(after_s=round(after_s, 3), rate_pps=round(rate_pps, 3))
+            for after_s, rate_pps in outcome.rate_changes
+        ],
         lag=lag_record(plan, shared, outcome.started_ns),
         blocks=[_block_status(shared, number, block) for number, block in enumerate(plan.blocks)],
         host=platform.node(),

@@ -76,8 +76,13 @@ class Sender:
         )
 
     def _send_block(self, walk: Walk) -> None:
-        pacer = Pacer.start(self.plan.rate_pps / self.plan.senders, len(walk.lane_lags))
+        rate_pps = float(self.shared.rate_pps[0])
+        units = len(walk.lane_lags) / self.plan.senders  # of virtual time, a packet at the rate of one probe
+        pacer = Pacer(rate_pps * units)
         while not self.shared.stopping() and not walk.state[FINISHED]:
+            if self.shared.rate_pps[0] != rate_pps:
+                rate_pps = float(self.shared.rate_pps[0])
+                pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
             first, free = self.ring.reserve(BATCH)
             if free == 0:
                 self.ring.kick()
@@ -104,7 +109,7 @@ class Sender:
                 self.ring.kick()
                 self.shared.completed[self.index] = self.ring.completed
             if filled < free and not walk.state[FINISHED]:
-                pacer.sleep(int(lane_due(walk.state, len(walk.lane_lags))))
+                time.sleep(pacer.wait_s(int(lane_due(walk.state, len(walk.lane_lags)))))
 
     def _drain(self) -> None:
         """Wait until the ring is empty, so that what was counted as sent has left."""

@@ -20,7 +20,7 @@ from liveness.scan import receiver, sender
 from liveness.scan.plan import Plan, new_control_port, new_key
 from liveness.scan.progress import Progress
 from liveness.scan.record import Identity, final_manifest, running_manifest
-from liveness.scan.supervisor import Interruption, Supervisor
+from liveness.scan.supervisor import Interruption, Supervisor, signals_noted
 from liveness.space.addresses import parse_address
 from liveness.space.targets import Targets
 from liveness.store.manifest import Manifest
@@ -88,8 +88,9 @@ def run_scan(
     LivenessError or one of its kinds when the run cannot begin; nothing is left on disk then.
     """
     plan = plan_run(config, targets)
-    directory = RunDirectory.create(FilePath(config.output), config.name, run_id)
-    with ExitStack() as cleanup:
+    interruption = Interruption()
+    with signals_noted(interruption), ExitStack() as cleanup:
+        directory = RunDirectory.create(FilePath(config.output), config.name, run_id)
         cleanup.callback(directory.discard)
         path, sources = _find_way(plan)
         kit = kit_of(plan, LinkAddresses(path.mac, path.gateway_mac), sources)
@@ -113,9 +114,10 @@ def run_scan(
         directory.write_targets(plan.intervals.prefixes())
         directory.write_manifest(running_manifest(plan, identity))
         on_start(plan, identity)
-        cleanup.pop_all()
         before = interface_counters(path.interface)
-        outcome = Supervisor(plan, kit, transport.rings, rx_ring, directory, on_progress).run()
-    manifest = final_manifest(plan, identity, outcome, before, interface_counters(path.interface))
-    directory.write_manifest(manifest)
-    return Finished(directory, manifest, outcome.interruption)
+        interruption.begun = True
+        cleanup.pop_all()
+        outcome = Supervisor(plan, kit, transport.rings, rx_ring, directory, on_progress, interruption).run()
+        manifest = final_manifest(plan, identity, outcome, before, interface_counters(path.interface))
+        directory.write_manifest(manifest)
+    return Finished(directory, manifest, interruption)

@@ -34,6 +34,9 @@ class Shared:
         senders, lanes = plan.senders, len(plan.probes) * plan.attempts
         self.stop: NDArray[np.int64] = shared_zeros((1,), np.int64)
         """1: senders shall stop. Written by the supervisor."""
+        self.rate_pps: NDArray[np.float64] = shared_zeros((1,), np.float64)
+        """Packets a second of each probe, all senders together. Written by the supervisor."""
+        self.rate_pps[0] = plan.rate_pps
         self.finish: NDArray[np.int64] = shared_zeros((1,), np.int64)
         """1: no more replies are awaited; the receiver shall write its sets. Written by the supervisor."""
         self.ready: NDArray[np.int64] = shared_zeros((1,), np.int64)

@@ -19,6 +19,7 @@ from liveness.scan.shared import Shared
 from liveness.store.rundir import RunDirectory
 
 WATCH_EVERY_S: Final = 0.1
+RATE_STEP: Final = 0.05
 ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SENDER_GRACE_S: Final = 15.0
 """A sender that was told to stop empties its ring first; after this long it is killed."""
@@ -31,6 +32,8 @@ class Interruption:
     reason: str | None = None
     signal_number: int | None = None
     failed: bool = False
+    begun: bool = False
+    """Whether a packet may have left: from then on a signal ends the scan with what it has, not at once."""
 
     def by(self, reason: str, *, failed: bool = False) -> None:
         """Note a reason; the first one stays."""
@@ -40,20 +43,29 @@ class Interruption:
 
 @dataclass(slots=True)
 class Outcome:
-    """How a scan ended: what was received (None if the receiver died), the shared counters, and why it ended early."""
+    """How a scan ended: what was received (None if the receiver died), shared counters, rates, why it ended early.
+
+    `rate_changes` are pairs of seconds since the start and the new rate, packets a second of each probe.
+    """
 
     received: Received | None
     shared: Shared
     interruption: Interruption
+    rate_changes: list[tuple[float, float]]
     started_ns: int
     finished_ns: int
 
 
 @contextmanager
-def _signals_noted(interruption: Interruption) -> Iterator[None]:
-    """Note SIGINT, SIGTERM and SIGHUP instead of dying from them; what was ignored (nohup) stays so."""
+def signals_noted(interruption: Interruption) -> Iterator[None]:
+    """Note SIGINT, SIGTERM and SIGHUP instead of dying from them; what was ignored (nohup) stays so.
+
+    Before the scan has begun they raise SystemExit, 128 + the signal's number, so that what was opened is cleaned up.
+    """
 
     def note(number: int, _frame: FrameType | None) -> None:
+        if not interruption.begun:
+            raise SystemExit(128 + number)
         interruption.signal_number = interruption.signal_number or number
         interruption.by(f"interrupted by {signal.Signals(number).name}")
 
@@ -68,7 +80,7 @@ def _signals_noted(interruption: Interruption) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Supervisor:
-    """One scan: processes over rings that are open already."""
+    """One scan: processes over rings that are open already. Signals reach it through `interruption`."""
 
     plan: Plan
     kit: Kit
@@ -76,13 +88,14 @@ class Supervisor:
     rx_ring: RxRing
     directory: RunDirectory
     on_progress: Callable[[Progress], None]
-    interruption: Interruption = field(default_factory=Interruption)
+    interruption: Interruption
+    rate_changes: list[tuple[float, float]] = field(default_factory=list)
 
     def run(self) -> Outcome:
         """Scan to the end, or to an interruption; what was received is written in both cases."""
         shared = Shared(self.plan)
         started_ns = time.time_ns()
-        with _signals_noted(self.interruption):
+        with self._rate_signals(shared, started_ns):
             receiver = Child("receiver", Receiver(self.plan, self.kit, self.rx_ring, shared, self.directory).run)
             self.rx_ring.close()
             while not shared.ready[0] and not receiver.ended():
@@ -105,7 +118,23 @@ class Supervisor:
             if received is not None and received.problem is not None:
                 self.interruption.by(received.problem, failed=True)
         self.on_progress(observe(self.plan, shared, started_ns, sending=False))
-        return Outcome(received, shared, self.interruption, started_ns, time.time_ns())
+        return Outcome(received, shared, self.interruption, self.rate_changes, started_ns, time.time_ns())
+
+    @contextmanager
+    def _rate_signals(self, shared: Shared, started_ns: int) -> Iterator[None]:
+        """Let SIGUSR1 raise the rate by 5 % and SIGUSR2 lower it, as ZMap's users know it."""
+
+        def change(number: int, _frame: FrameType | None) -> None:
+            factor = 1 + RATE_STEP if number == signal.SIGUSR1 else 1 - RATE_STEP
+            shared.rate_pps[0] = max(1.0, shared.rate_pps[0] * factor)
+            self.rate_changes.append(((time.time_ns() - started_ns) / 1e9, float(shared.rate_pps[0])))
+
+        before = {number: signal.signal(number, change) for number in (signal.SIGUSR1, signal.SIGUSR2)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _watch(
         self, shared: Shared, receiver: Child[Received], senders: Sequence[Child[None]], started_ns: int

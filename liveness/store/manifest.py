@@ -99,6 +99,13 @@ class Transmit(Struct, frozen=True, kw_only=True):
     reasons: list[str] = field(default_factory=list)
 
 
+class RateChange(Struct, frozen=True, kw_only=True):
+    """A change of the rate while the run went on: when, and the packets a second of each probe from then on."""
+
+    after_s: float
+    rate_pps: float
+
+
 class LanePassing(Struct, frozen=True, kw_only=True):
     """When one lane (probe, attempt) of one block passed each record point, in seconds since the run's start."""
 
@@ -148,6 +155,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     rejected: Counts = field(default_factory=dict)
     receive: Receive = field(default_factory=Receive)
     transmit: Transmit = field(default_factory=Transmit)
+    rate_changes: list[RateChange] = field(default_factory=list)
     loss_warnings: list[str] = field(default_factory=list)
     lag: Lag = field(default_factory=Lag)
     blocks: list[BlockStatus] = field(default_factory=list)

@@ -1,0 +1,87 @@
+"""Pacing on a clock of our own: exact over a second, no burst above a millisecond, stalls caught up or given up."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liveness.scan.pacing import BURST_S, GIVE_UP_S, LONGEST_SLEEP_S, LOOK_EVERY_S, Pacer
+
+LANES = 18
+
+
+@dataclass
+class Clock:
+    now_s: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def send(
+    pacer: Pacer, clock: Clock, until_s: float, late_s: float, due: int = 0
+) -> tuple[list[tuple[float, int]], int]:
+    """Run a sender whose sleeps end `late_s` late; return bursts (when, units) and when the next unit is due."""
+    bursts = []
+    while clock.now_s < until_s:
+        allowed = pacer.until(due)
+        if allowed >= due:
+            bursts.append((clock.now_s, allowed - due + 1))
+            due = allowed + 1
+        clock.now_s += pacer.wait_s(due) + late_s
+    return bursts, due
+
+
+@given(st.integers(10, 2_000_000), st.floats(0, 0.0004))
+def test_exact_over_a_second_and_smooth(rate_pps: int, late_s: float) -> None:
+    """Errors under 1 %, and bursts of a millisecond's worth at the most."""
+    clock = Clock()
+    pacer = Pacer(rate_pps * LANES, clock)
+    bursts, _ = send(pacer, clock, 101.0, late_s)
+    sent = sum(units for _, units in bursts)
+    slack = LONGEST_SLEEP_S * rate_pps * LANES if rate_pps < 100 else 2  # 0 to 50 ms of sleep at the very end
+    assert sent == pytest.approx(rate_pps * LANES, rel=0.01, abs=slack)
+    longest = max(units for _, units in bursts)
+    assert longest <= BURST_S * rate_pps * LANES + 2
+
+
+@given(st.integers(10_000, 1_000_000), st.floats(0.002, GIVE_UP_S * 0.9))
+def test_a_short_stall_is_caught_up_in_bursts(rate_pps: int, stall_s: float) -> None:
+    clock = Clock()
+    pacer = Pacer(rate_pps * LANES, clock)
+    first, due = send(pacer, clock, 100.3, 0)
+    clock.now_s += stall_s
+    second, _ = send(pacer, clock, 101.3, 0, due)
+    sent = sum(units for _, units in first + second)
+    assert sent == pytest.approx(1.3 * rate_pps * LANES, rel=0.01)
+    assert max(units for _, units in second) <= BURST_S * rate_pps * LANES + 2
+    gaps = [after - before for (before, _), (after, _) in pairwise(second)]
+    assert min(gaps) >= min(BURST_S / 2, LOOK_EVERY_S) * 0.99  # never more than twice the rate
+
+
+def test_a_long_stall_is_given_up() -> None:
+    clock = Clock()
+    pacer = Pacer(10_000.0, clock)
+    _, due = send(pacer, clock, 100.5, 0)
+    clock.now_s += 60
+    bursts, _ = send(pacer, clock, 161.5, 0, due)
+    assert sum(units for _, units in bursts) == pytest.approx(10_000, rel=0.01)
+
+
+def test_the_rate_changes_from_here_on() -> None:
+    clock = Clock()
+    pacer = Pacer(10_000.0, clock)
+    first, due = send(pacer, clock, 101.0, 0)
+    pacer.change(30_000.0, due)
+    second, _ = send(pacer, clock, 102.0, 0, due)
+    assert sum(units for _, units in first) == pytest.approx(10_000, rel=0.01)
+    assert sum(units for _, units in second) == pytest.approx(30_000, rel=0.01)
+
+
+def test_a_slow_sender_looks_often_enough() -> None:
+    clock = Clock()
+    pacer = Pacer(0.5, clock)
+    assert pacer.wait_s(10) == LONGEST_SLEEP_S
+    assert pacer.wait_s(0) == LOOK_EVERY_S
