@@ -1,7 +1,6 @@
 """`liveness analyze`: the results of runs, as tables or as one JSON document."""
 
 import io
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,10 +58,6 @@ def _tables(results: "Results", *, to_file: bool) -> str:
 
 
 def _print(content: bytes) -> None:
-    """Write to stdout; a reader that has seen enough, as head(1), is no error."""
-    try:
-        sys.stdout.buffer.write(content)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # the interpreter flushes stdout once more on its way out: give it somewhere to go
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Write to stdout."""
+    sys.stdout.buffer.write(content)
+    sys.stdout.flush()

@@ -1,5 +1,6 @@
-"""What a scan shows on standard error: bars while it runs on a terminal, and a summary at its end."""
+"""What people are shown: tables on standard output, a scan's bars and summary on standard error."""
 
+import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -7,11 +8,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+PIPE_COLUMNS = 120
+
 if TYPE_CHECKING:
     from liveness.scan.plan import Plan
     from liveness.scan.progress import Progress as ScanProgress
     from liveness.scan.record import Identity
     from liveness.store.manifest import Manifest
+
+
+class OutputConsole(Console):
+    """Standard output for tables; a pipe gets lines of 120 columns, and one that is closed is told as such."""
+
+    def __init__(self) -> None:
+        super().__init__(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line, which takes it for no error, rather than exit with 1."""
+        raise BrokenPipeError
 
 
 class ScanDisplay:

@@ -3,7 +3,7 @@
 import click
 
 
-@click.command()
+@click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
 @click.pass_context
 def command(context: click.Context, *, as_json: bool) -> None:
@@ -22,15 +22,16 @@ def command(context: click.Context, *, as_json: bool) -> None:
         rows = [dataclasses.asdict(feature) for feature in features]
         click.echo(json.dumps({"schema": 1, "scan": able.scan, "lab": able.lab, "features": rows}, indent=1))
     else:
-        from rich.console import Console
         from rich.markup import escape
         from rich.table import Table
+
+        from liveness.cli.display import OutputConsole
 
         table = Table("feature", "", "found", "needed by")
         for feature in features:
             mark = "[green]yes[/]" if feature.available else "[red]no[/]"
             table.add_row(escape(feature.name), mark, escape(feature.detail), escape(feature.needed_by))
-        console = Console()
+        console = OutputConsole()
         console.print(table)
         for feature in features:
             if feature.remedy is not None:  # below the table, because a command cut into a column cannot be copied

@@ -76,9 +76,9 @@ def describe(source: str, *, plain: bool, as_json: bool) -> None:
         click.echo(json.dumps(document, indent=2))
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
+    from liveness.cli.display import OutputConsole
     from liveness.lab.truth import PROBES
     from liveness.types import Role
 
@@ -95,7 +95,7 @@ def describe(source: str, *, plain: bool, as_json: bool) -> None:
         counts = {reply.probe: count for reply, count in targets.items() if reply.label == label}
         sizes.add_row(label, ", ".join(f"{probe} {counts[probe]:,}" for probe in PROBES if probe in counts))
     for table in (networks, sizes):
-        Console().print(table)
+        OutputConsole().print(table)
 
 
 @command.command()
@@ -163,8 +163,9 @@ def _document(comparison: "Comparison") -> dict[str, object]:
 
 def _print_differences(comparison: "Comparison") -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from liveness.cli.display import OutputConsole
 
     title = (
         f"{comparison.run}: {len(comparison.differences):,} of {comparison.sets:,} sets differ from the ground truth"
@@ -176,7 +177,7 @@ def _print_differences(comparison: "Comparison") -> None:
         counts = (one.expected, one.found, len(one.missing), len(one.extra))
         name = f"{one.key.reply.probe} {one.key.reply.label} {one.key.role}"
         table.add_row(name, *(f"{count:,}" for count in counts), _example_text(one))
-    Console().print(table)
+    OutputConsole().print(table)
     if len(comparison.differences) > WORST:
         click.echo(f"and {len(comparison.differences) - WORST:,} more (--json prints all)")
 

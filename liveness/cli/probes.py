@@ -1,7 +1,6 @@
 """``liveness probes``: list the probes from their registry."""
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -35,8 +34,9 @@ def _document(probe: "Probe") -> dict[str, object]:
 
 
 def _print_table(probes: "tuple[Probe, ...]") -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from liveness.cli.display import OutputConsole
 
     table = Table(show_lines=True, title="Probes", title_justify="left")
     for heading in ("probe", "cookie in", "payload", "what counts as a reply"):
@@ -44,4 +44,4 @@ def _print_table(probes: "tuple[Probe, ...]") -> None:
     for probe in probes:
         replies = "\n".join(f"[bold]{kind.label}[/]: {text}" for kind, text in probe.replies.items())
         table.add_row(probe.name, probe.fields, probe.payload, replies)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    OutputConsole().print(table)

@@ -1,0 +1,67 @@
+"""The command line documents itself: every command has help, every option a text, and help imports nothing heavy."""
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import liveness.cli
+from liveness.cli.main import COMMANDS, group
+from tests.cli.support import liveness as run_liveness
+
+HEAVY = ("numba", "numpy", "scapy", "pyroute2", "pyroaring", "rich", "msgspec", "yaml")
+
+
+def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from commands(below, (*path, name))
+
+
+ALL = dict(commands(group))
+
+
+def test_a_command_a_file_and_a_file_a_command() -> None:
+    files = {path.stem for path in Path(liveness.cli.__file__).parent.glob("*.py")} - {"__init__", "main", "display"}
+    assert files == set(COMMANDS)
+    for name in COMMANDS:
+        assert importlib.import_module(f"liveness.cli.{name}").command.name == name
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_command_has_help_and_every_option_a_text(path: tuple[str, ...]) -> None:
+    command = ALL[path]
+    assert command.help
+    assert command.help.strip()[0].isupper()
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, (path, parameter.name)
+            assert parameter.help.endswith("."), (path, parameter.name)
+    run = run_liveness(*path, "--help")
+    assert (run.code, run.err) == (0, "")
+    assert run.out.startswith("Usage: ")
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    code = f"""
+import sys
+from liveness.cli.main import group
+for option in ("--help", "--version"):
+    try:
+        group.main([option], prog_name="liveness", standalone_mode=True)
+    except SystemExit as end:
+        assert end.code == 0
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "[]"
+    for name in COMMANDS:
+        assert f"\n  {name} " in run.stdout
