@@ -73,8 +73,8 @@ def test_mistakes_are_errors_of_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("population", [town(), Population([], ("icmp",), control=False)], ids=["long", "short"])
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path, population: Population) -> None:
     run = population.write(tmp_path)
-    program = "from liveness.cli.analyze import command; command()"
-    arguments = [sys.executable, "-W", "error", "-c", program, str(run.path), "--json"]
+    program = "from liveness.cli.main import run; run()"
+    arguments = [sys.executable, "-W", "error", "-c", program, "analyze", str(run.path), "--json"]
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as process:
         assert process.stdout is not None
