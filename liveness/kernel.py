@@ -23,6 +23,7 @@ R = TypeVar("R")
 
 COMPILED: Final[bool] = not config.DISABLE_JIT  # type: ignore[attr-defined]  # Numba sets it as it is imported
 KEPT_CACHES: Final = 4
+_COMPILED_MARK: Final = "compiled"
 
 uint64: Final = cast("Callable[[Any], int]", numba.uint64)
 int64: Final = cast("Callable[[Any], int]", numba.int64)
@@ -63,6 +64,17 @@ def _cache_directory() -> Path | None:
 _CACHE: Final = _cache_directory() if COMPILED else None
 if _CACHE is not None:
     config.CACHE_DIR = str(_CACHE)  # type: ignore[attr-defined]  # as above
+
+
+def needs_compiling() -> bool:
+    """Return whether kernels of these sources are compiled here for the first time, to be found in the cache later."""
+    return _CACHE is not None and not (_CACHE / _COMPILED_MARK).exists()
+
+
+def mark_compiled() -> None:
+    """Note that the cache holds the kernels."""
+    if _CACHE is not None:
+        (_CACHE / _COMPILED_MARK).touch()
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:

@@ -4,12 +4,15 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Final
 
 from liveness.config.model import Config
 from liveness.errors import UsageError
+from liveness.kernel import mark_compiled, needs_compiling
 from liveness.net.bpf import reply_filter
+from liveness.net.child import run_in_child
 from liveness.net.links import interface_counters
 from liveness.net.routes import Path, find_path
 from liveness.net.rx_packet import PacketRxRing
@@ -74,6 +77,21 @@ def _check_mtu(kit: Kit, path: Path) -> None:
         )
 
 
+def _warm_up(plan: Plan, kit: Kit) -> None:
+    """Have all kernels compiled before a ring is open: it must not fill meanwhile.
+
+    The first time children compile them into the cache: a compiler's memory then goes with them, and the processes of a
+    scan of years stay small.
+    """
+    parts = (sender.warm_up, receiver.warm_up)
+    if needs_compiling():
+        for part in parts:
+            run_in_child(partial(part, plan, kit))
+        mark_compiled()
+    for part in parts:
+        part(plan, kit)
+
+
 def run_scan(
     config: Config,
     targets: Targets,
@@ -88,15 +106,14 @@ def run_scan(
     LivenessError or one of its kinds when the run cannot begin; nothing is left on disk then.
     """
     plan = plan_run(config, targets)
+    directory = RunDirectory.create(FilePath(config.output), config.name, run_id)
     interruption = Interruption()
-    with signals_noted(interruption), ExitStack() as cleanup:
-        directory = RunDirectory.create(FilePath(config.output), config.name, run_id)
+    with signals_noted(interruption, directory.discard), ExitStack() as cleanup:
         cleanup.callback(directory.discard)
         path, sources = _find_way(plan)
         kit = kit_of(plan, LinkAddresses(path.mac, path.gateway_mac), sources)
         _check_mtu(kit, path)
-        sender.warm_up(plan, kit)
-        receiver.warm_up(plan, kit)
+        _warm_up(plan, kit)
         ports = plan.cookie
         program = reply_filter(sources, ports.port_first, ports.port_last, REPLY_ICMP_TYPES)
         rx_ring = PacketRxRing(path.interface, program, config.receive.ring_mib)

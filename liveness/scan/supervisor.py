@@ -1,5 +1,6 @@
 """The supervisor: starts receiver and senders, watches them, stops them, and writes the manifest."""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -57,15 +58,17 @@ class Outcome:
 
 
 @contextmanager
-def signals_noted(interruption: Interruption) -> Iterator[None]:
+def signals_noted(interruption: Interruption, discard: Callable[[], None]) -> Iterator[None]:
     """Note SIGINT, SIGTERM and SIGHUP instead of dying from them; what was ignored (nohup) stays so.
 
-    Before the scan has begun they raise SystemExit, 128 + the signal's number, so that what was opened is cleaned up.
+    Before the scan has begun they end this process, exit code 128 + the signal's number, after a call of `discard`. At
+    once: an exception would be lost where LLVM calls back from compiling a kernel, and Numba be left in a muddle.
     """
 
     def note(number: int, _frame: FrameType | None) -> None:
         if not interruption.begun:
-            raise SystemExit(128 + number)
+            discard()
+            os._exit(128 + number)
         interruption.signal_number = interruption.signal_number or number
         interruption.by(f"interrupted by {signal.Signals(number).name}")
 

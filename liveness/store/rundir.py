@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,8 +95,10 @@ class RunDirectory:
         write_atomically(self.path / TARGETS_FILE, "".join(f"{prefix}\n" for prefix in prefixes).encode())
 
     def discard(self) -> None:
-        """Remove the directory of a run that never began."""
+        """Remove the directory of a run that never began, and that of its name if no other run is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):
+            self.path.parent.rmdir()
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest by rename. Raises LivenessError that names the file."""
