@@ -12,7 +12,7 @@ from typing import Final
 BURST_S: Final = 0.001
 """The longest burst, as time at the rate."""
 LOOK_EVERY_S: Final = 0.0005
-"""How long a sender sleeps at least when nothing is due: half a burst, so that none is ever late for that reason."""
+"""How long a sender sleeps at least, when nothing is due: half a burst, so that none is ever late for that reason."""
 LONGEST_SLEEP_S: Final = 0.05
 """A sender at a very low rate still notices within this time that it shall stop, or change its rate."""
 GIVE_UP_S: Final = 0.2
@@ -59,8 +59,9 @@ class Pacer:
         self._limit = 0.0
 
     def wait_s(self, due: int) -> float:
-        """Return how long to sleep until the schedule's next frame is due."""
+        """Return how long to sleep until the schedule's next frame is due; not at all if it is late already."""
         now_s = self.clock()
         if now_s < self._resume_s:
             return self._resume_s - now_s
-        return min(max(self.started_s + due / self.units_per_s - now_s, LOOK_EVERY_S), LONGEST_SLEEP_S)
+        left_s = self.started_s + due / self.units_per_s - now_s
+        return min(max(left_s, LOOK_EVERY_S), LONGEST_SLEEP_S) if left_s > -LOOK_EVERY_S else 0.0

@@ -85,3 +85,20 @@ def test_a_slow_sender_looks_often_enough() -> None:
     pacer = Pacer(0.5, clock)
     assert pacer.wait_s(10) == LONGEST_SLEEP_S
     assert pacer.wait_s(0) == LOOK_EVERY_S
+    clock.now_s += 1
+    assert pacer.wait_s(0) == 0.0
+
+
+def test_a_sender_that_cannot_keep_up_does_not_sleep() -> None:
+    """At its limit a sender takes as long for a burst as the burst stands for: any sleep would cost rate."""
+    clock = Clock()
+    pacer = Pacer(1_000_000.0, clock)
+    due, slept_s = 0, 0.0
+    while clock.now_s < 101.0:
+        burst = pacer.until(due) + 1 - due
+        clock.now_s += burst * 1.05e-6  # 5 % slower than the rate
+        due += burst
+        slept_s += pacer.wait_s(due)
+        clock.now_s += pacer.wait_s(due)
+    assert due > 0.94 * 1_000_000
+    assert slept_s < 0.05
