@@ -3,13 +3,10 @@
 A trial changes nothing that outlives it and sends no packet. Those that make links or rules are for private networks.
 """
 
-import ctypes
-import mmap
 import os
 import resource
 import shutil
 import socket
-import struct
 import subprocess
 import time
 from pathlib import Path
@@ -17,29 +14,16 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError
-from liveness.net import tpacket
+from liveness.net import tpacket, xdp
 from liveness.net.bpf import DROP, RETURN, Instruction, Program, assemble, attach_filter, reply_filter
-from liveness.net.child import libc
 from liveness.net.namespace import enter_user_namespace
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import bind_packet_socket, open_packet_socket
 from liveness.net.tx_packet import PacketTxRing
+from liveness.net.tx_xdp import CHUNK_BYTES, CHUNKS, RING_FRAMES, XdpTxRing
 
 LOOPBACK = "lo"
 TAKE_NOTHING: Program = assemble([Instruction(RETURN, DROP)])
-
-AF_XDP = 44
-SOL_XDP = 283
-XDP_TX_RING = 3
-XDP_UMEM_REG = 4
-XDP_UMEM_FILL_RING = 5
-XDP_UMEM_COMPLETION_RING = 6
-XDP_MAX_TX_SKB_BUDGET = 9
-XDP_COPY = 2
-CHUNK_BYTES = 2048
-CHUNKS = 64
-UMEM_BYTES = 4 << 20
-"""What a ring of 2,048 chunks locks in memory."""
 
 CLOCKSOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 COARSEST_CLOCK_S = 1e-6
@@ -95,26 +79,16 @@ def fanout() -> str:
 
 
 def xdp_socket() -> str:
-    """Bind an AF_XDP socket to loopback in copy mode, with a small UMEM."""
-    with socket.socket(AF_XDP, socket.SOCK_RAW, 0) as handle, mmap.mmap(-1, CHUNK_BYTES * CHUNKS) as memory:
-        first = ctypes.c_char.from_buffer(memory)
-        region = struct.pack("QQIIII", ctypes.addressof(first), CHUNK_BYTES * CHUNKS, CHUNK_BYTES, 0, 0, 0)
-        del first  # or the map could not be closed
-        handle.setsockopt(SOL_XDP, XDP_UMEM_REG, region)
-        for ring in (XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING, XDP_TX_RING):
-            handle.setsockopt(SOL_XDP, ring, CHUNKS)
-        address = struct.pack("HHIII", AF_XDP, XDP_COPY, socket.if_nametoindex(LOOPBACK), 0, 0)
-        if libc.bind(handle.fileno(), address, len(address)) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
+    """Open an AF_XDP ring on loopback."""
+    XdpTxRing(LOOPBACK).close()
     return "copy mode"
 
 
 def xdp_budget() -> str:
     """Set XDP_MAX_TX_SKB_BUDGET, how many frames one call sends: up to the length of the ring, 32 without it."""
-    with socket.socket(AF_XDP, socket.SOCK_RAW, 0) as handle:
-        handle.setsockopt(SOL_XDP, XDP_TX_RING, CHUNKS)
-        handle.setsockopt(SOL_XDP, XDP_MAX_TX_SKB_BUDGET, CHUNKS)
+    with socket.socket(xdp.AF_XDP, socket.SOCK_RAW, 0) as handle:
+        handle.setsockopt(xdp.SOL_XDP, xdp.XDP_TX_RING, RING_FRAMES)
+        handle.setsockopt(xdp.SOL_XDP, xdp.XDP_MAX_TX_SKB_BUDGET, RING_FRAMES)
     return "more than 32 frames a call"
 
 
@@ -122,8 +96,8 @@ def locked_memory() -> str:
     """Read the limit of locked memory; LivenessError if a UMEM does not fit."""
     limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     text = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit >> 10:,} KiB"
-    if limit != resource.RLIM_INFINITY and limit < UMEM_BYTES:
-        raise LivenessError(f"{text}, {UMEM_BYTES >> 10:,} KiB are needed")
+    if limit != resource.RLIM_INFINITY and limit < CHUNK_BYTES * CHUNKS:
+        raise LivenessError(f"{text}, {CHUNK_BYTES * CHUNKS >> 10:,} KiB are needed")
     return text
 
 
