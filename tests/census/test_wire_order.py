@@ -286,10 +286,13 @@ def test_blocks_follow_each_other_after_a_cooldown(whole: Captured) -> None:
     assert [block.status for block in whole.census.manifest.blocks] == ["done"] * 3
 
 
-def test_no_probe_is_sent_faster_than_its_rate(whole: Captured) -> None:
+def test_probes_of_one_kind_leave_at_their_rate(whole: Captured) -> None:
+    """Where originals and repeats follow each other; the median, since a machine may stall and catch up."""
+    steps_s: list[float] = []
     for probe in PROBES:
-        times = [one.time_s for one in of_probe(whole.probes, probe) if in_block(one.target, "10.1.")]
-        assert (max(times) - min(times)) * RATE_PPS >= (len(times) - 1) * 0.9
+        times = [one.time_s for one in of_probe(whole.probes, probe) if in_block(one.target, "10.2.")]
+        steps_s += [later - earlier for earlier, later in pairwise(times)]
+    assert median(steps_s) == pytest.approx(1 / RATE_PPS, rel=0.1)
 
 
 def test_only_unanswered_repeats_what_was_not_answered(runs: dict[str, Captured]) -> None:
