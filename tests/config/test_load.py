@@ -161,7 +161,7 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
         ("senders: many", "$.senders: 'many': expected one of int, auto"),
         ("senders: 0", "$.senders: 0: expected int >= 1"),
         ("replies: parquet", "$.replies: 'parquet': expected one of none (this version keeps sets only"),
-        ("network: {transport: af_xdp}", "$.network.transport: 'af_xdp': expected one of auto, af_packet"),
+        ("network: {transport: pigeon}", "$.network.transport: 'pigeon': expected one of auto, af_xdp, af_packet"),
         ("network: {ttl: 0}", "$.network.ttl: 0: expected int >= 1"),
         (
             "network: {source_ports: 1-100}",
