@@ -26,6 +26,8 @@ TCP = {f"tcp/{port}" for port in PORTS}
 EVERY_KIND = {"echo-reply", "syn-ack", "rst", "answer", "payload", "error"}
 SPREAD_S = 8 * 0.1
 """Between the first and the last of nine probes to one address, at the probe_spacing of configs/lab.yaml."""
+CAUGHT_UP_S = 0.2 + 0.02
+"""A sender that stalled catches up so much at most, and the spread shrinks by it."""
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -154,8 +156,8 @@ def test_the_lag_between_probes_is_recorded(census: Census) -> None:
     assert lag.p80_s is not None
     assert min(spreads) <= lag.p80_s <= max(spreads)
     # until the first repeats leave, targets are drawn twice as fast, and the spacing is so many targets
-    assert min(spreads) >= SPREAD_S / 2 * 0.95
-    assert SPREAD_S * 0.95 <= max(spreads) <= SPREAD_S + 5, "the machine may stall, but not for long"
+    assert min(spreads) >= SPREAD_S / 2 - CAUGHT_UP_S
+    assert SPREAD_S - CAUGHT_UP_S <= max(spreads) <= SPREAD_S + 5, "the machine may stall, but not for long"
 
 
 def test_the_key_is_a_secret_of_this_run(censuses: dict[int, Census]) -> None:

@@ -263,7 +263,7 @@ def test_probes_to_one_address_are_spaced(whole: Captured) -> None:
     apart = gaps_s(whole, "10.2.")
     assert len(apart) == 47 * 2 * 8
     assert median(apart) == pytest.approx(SPACING_S, rel=0.1)
-    assert min(apart) > SPACING_S / 2
+    assert min(apart) > SPACING_S * 0.4  # what a stall held up is caught up at twice the rate
     overlapping = gaps_s(whole, "10.1.")
     assert SPACING_S * 0.45 < median(overlapping) < SPACING_S * 1.1
 
