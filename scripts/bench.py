@@ -2,12 +2,14 @@
 
 import json
 import os
+import resource
 import signal
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -205,6 +207,8 @@ def tx(zmap: str | None, masscan: str | None, rounds: int, seconds: float, as_js
 
     ours is AF_XDP, af_packet our sender through PACKET_TX_RING, limit AF_XDP with constant frames.
     """
+    with suppress(ValueError, OSError):  # root may; what other rings of the same user lock counts too
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     contestants: dict[str, Contestant] = {
         "ours": send_census(lambda interface, _, multiple_of: XdpTxRing(interface, multiple_of)),
         "limit": send_constant_frames,
