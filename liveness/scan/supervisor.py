@@ -32,14 +32,12 @@ class Interruption:
 
     reason: str | None = None
     signal_number: int | None = None
-    failed: bool = False
     begun: bool = False
     """Whether a packet may have left: from then on a signal ends the scan with what it has, not at once."""
 
-    def by(self, reason: str, *, failed: bool = False) -> None:
+    def by(self, reason: str) -> None:
         """Note a reason; the first one stays."""
-        if self.reason is None:
-            self.reason, self.failed = reason, failed
+        self.reason = self.reason or reason
 
 
 @dataclass(slots=True)
@@ -116,10 +114,10 @@ class Supervisor:
                 time.sleep(WATCH_EVERY_S / 10)
             problem = receiver.problem()
             if problem is not None:
-                self.interruption.by(problem, failed=True)
+                self.interruption.by(problem)
             received = receiver.result()
             if received is not None and received.problem is not None:
-                self.interruption.by(received.problem, failed=True)
+                self.interruption.by(received.problem)
         self.on_progress(observe(self.plan, shared, started_ns, sending=False))
         return Outcome(received, shared, self.interruption, self.rate_changes, started_ns, time.time_ns())
 
@@ -152,7 +150,7 @@ class Supervisor:
             for sender in ended:
                 problem = sender.problem()
                 if problem is not None:
-                    self.interruption.by(problem, failed=True)
+                    self.interruption.by(problem)
             if len(ended) == len(senders):
                 return
             if limit_s is not None and time.time_ns() - started_ns > limit_s * 1e9:
@@ -169,4 +167,4 @@ class Supervisor:
                 sender.kill()
             problem = sender.problem()
             if problem is not None:
-                self.interruption.by(problem, failed=True)
+                self.interruption.by(problem)
