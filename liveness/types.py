@@ -121,6 +121,12 @@ REPLY_DTYPE: np.dtype[np.void] = np.dtype(
         ("rtt_ns", np.int64),  # since the send time that an echo payload carries; -1 where unknown
         ("source", np.uint32),  # who sent the reply
         ("target", np.uint32),  # who was probed
+        ("ip_id", np.uint16),  # identification in the reply's IP header
+        ("length", np.uint16),  # total length of its IP packet, bytes
+        ("tcp_window", np.uint16),  # as it stands in the header, unscaled; 0 where the reply is not TCP
+        ("tcp_flags", np.uint8),  # CWR to FIN; 0 where the reply is not TCP
+        ("reply_ttl", np.uint8),  # TTL with which the reply came in
+        ("quoted_ttl", np.uint8),  # TTL in the IP header that an error quotes; 0 where there is none
         ("probe", np.uint8),  # index into the run's probes
         ("kind", np.uint8),  # Kind
         ("icmp_type", np.uint8),  # of errors; 0 elsewhere
@@ -129,4 +135,4 @@ REPLY_DTYPE: np.dtype[np.void] = np.dtype(
         ("tier", np.uint8),  # Tier
     ]
 )
-"""One accepted reply, as kernels write it; addresses in host order."""
+"""One accepted reply, as kernels write it: packed, addresses in host order, every field filled for every reply."""

@@ -152,13 +152,27 @@ class Scanner:
         check_transport: bool = True,
         targets: Targets = EVERYWHERE,
     ) -> Reply | Rejection:
+        """Match a frame and say in words what it is."""
+        checks = {"check_ip": check_ip, "check_transport": check_transport}
+        record = self.record(frame, time_ns, **checks, targets=targets)
+        return record if isinstance(record, Rejection) else in_words(record)
+
+    def record(
+        self,
+        frame: Any,  # noqa: ANN401 - bytes, or a scapy packet
+        time_ns: int = NOW_NS + RTT_NS,
+        *,
+        check_ip: bool = True,
+        check_transport: bool = True,
+        targets: Targets = EVERYWHERE,
+    ) -> np.void | Rejection:
         """Match a frame, alone in memory: an uncompiled kernel that reads past its end fails."""
         data = np.frombuffer(bytes(frame), np.uint8).copy()
         row, records = np.zeros(FIELDS, np.int64), np.zeros(1, REPLY_DTYPE)
         place = slice(0, len(data))
         checks = {"check_ip": check_ip, "check_transport": check_transport}
         status = self.match(data, place, row, records, time_ns, **checks, targets=targets)
-        return in_words(records[0]) if status == ACCEPTED else Rejection(status)
+        return records[0] if status == ACCEPTED else Rejection(status)
 
     def match(
         self,

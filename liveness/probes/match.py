@@ -180,13 +180,20 @@ def match_frame(
     reply["source"] = row[p.SOURCE]
     reply["target"] = row[p.SOURCE]
     reply["probe"] = probe
+    reply["ip_id"] = row[p.IP_ID]
+    reply["length"] = row[p.IP_LENGTH]
+    reply["reply_ttl"] = row[p.TTL]
+    is_tcp = protocol == hdr.PROTOCOL_TCP
+    reply["tcp_window"] = row[p.TCP_WINDOW] if is_tcp else 0
+    reply["tcp_flags"] = row[p.TCP_FLAGS] if is_tcp else 0
+    reply["quoted_ttl"] = row[p.QUOTED_TTL] if is_error else 0
     reply["icmp_type"] = 0
     reply["icmp_code"] = 0
     if is_error:
         status = _match_error(frame, row, constants[probe], reply)
     elif protocol == hdr.PROTOCOL_ICMP:
         status = _match_echo(frame, row, constants[probe], time_ns, reply)
-    elif protocol == hdr.PROTOCOL_TCP:
+    elif is_tcp:
         status = tcp.match_reply(row, _hash(constants[probe], row[p.SOURCE]), constants[probe], reply)
     else:
         status = _match_udp(frame, row, constants[probe], question, reply)

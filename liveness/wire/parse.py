@@ -33,7 +33,12 @@ QUOTED_DESTINATION: Final = 16
 QUOTED_IP_ID: Final = 17
 QUOTED_AT: Final = 18  # first byte behind the quoted IP header
 QUOTED_LENGTH: Final = 19
-FIELDS: Final = 20
+QUOTED_TTL: Final = 20
+TTL: Final = 21
+IP_ID: Final = 22
+IP_LENGTH: Final = 23
+TCP_WINDOW: Final = 24
+FIELDS: Final = 25
 """How many fields a parsed row has."""
 
 ACCEPTED: Final = -1
@@ -69,6 +74,7 @@ def _parse_tcp(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int6
     row[TCP_SEQUENCE] = read_u32(frame, at + hdr.TCP_SEQUENCE)
     row[TCP_ACKNOWLEDGMENT] = read_u32(frame, at + hdr.TCP_ACKNOWLEDGMENT)
     row[TCP_FLAGS] = int64(frame[at + hdr.TCP_FLAGS])
+    row[TCP_WINDOW] = read_u16(frame, at + hdr.TCP_WINDOW)
     row[PAYLOAD_AT] = at + header_length
     row[PAYLOAD_LENGTH] = end - at - header_length
     return ACCEPTED
@@ -92,7 +98,8 @@ def _parse_udp(frame: NDArray[np.uint8], at: int, end: int, whole: bool, row: ND
 def _parse_quote(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int64]) -> int:
     """Read the IP header that an ICMP error quotes, and find what it quotes of the transport header.
 
-    Length, fragment, TTL and checksum of the quoted header are not looked at: BSD stacks and middleboxes mangle them.
+    Length, fragment and checksum of the quoted header are not looked at, its TTL is taken as it is: BSD stacks and
+    middleboxes mangle them.
     """
     if end - at < hdr.IPV4_MIN_LENGTH or int64(frame[at]) >> 4 != hdr.IPV4_VERSION:
         return _BAD_QUOTE
@@ -103,6 +110,7 @@ def _parse_quote(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.in
     row[QUOTED_SOURCE] = read_u32(frame, at + hdr.IPV4_SOURCE)
     row[QUOTED_DESTINATION] = read_u32(frame, at + hdr.IPV4_DESTINATION)
     row[QUOTED_IP_ID] = read_u16(frame, at + hdr.IPV4_ID)
+    row[QUOTED_TTL] = int64(frame[at + hdr.IPV4_TTL])
     row[QUOTED_AT] = at + header_length
     row[QUOTED_LENGTH] = end - at - header_length
     return ACCEPTED
@@ -195,6 +203,9 @@ def parse_frame(  # noqa: C901, PLR0911 - one check after the other, each with i
     whole = fragment & hdr.IPV4_MORE_FRAGMENTS == 0
     protocol = int64(frame[ip + hdr.IPV4_PROTOCOL])
     row[PROTOCOL] = protocol
+    row[TTL] = int64(frame[ip + hdr.IPV4_TTL])
+    row[IP_ID] = read_u16(frame, ip + hdr.IPV4_ID)
+    row[IP_LENGTH] = end - ip
     row[SOURCE] = read_u32(frame, ip + hdr.IPV4_SOURCE)
     row[DESTINATION] = read_u32(frame, ip + hdr.IPV4_DESTINATION)
     if protocol == hdr.PROTOCOL_TCP:

@@ -72,6 +72,28 @@ def test_every_reply_gives_back_target_probe_and_attempt(chosen: Settings, targe
             assert dotted(reply.source) == Ether(frame)[IP].src
 
 
+@given(settings(), ADDRESSES, st.integers(1, 255), st.integers(0, 65535), st.integers(0, 65535))
+def test_a_reply_carries_the_numbers_of_its_headers(
+    chosen: Settings, target: int, ttl: int, identification: int, window: int
+) -> None:
+    scanner = Scanner(chosen)
+    for name in NAMES:
+        for kind, frame in sample_replies(scanner, name, target, 0):
+            packet = Ether(frame)
+            packet[IP].ttl, packet[IP].id = ttl, identification
+            if is_tcp := packet[IP].proto == 6:
+                packet[TCP].window = window
+                del packet[TCP].chksum
+            del packet[IP].chksum
+            record = scanner.record(bytes(packet) + b"Ethernet padding")
+            assert not isinstance(record, Rejection)
+            assert (record["reply_ttl"], record["ip_id"]) == (ttl, identification)
+            assert record["length"] == len(packet[IP])
+            assert record["tcp_window"] == (window if is_tcp else 0)
+            assert record["tcp_flags"] == (int(packet[TCP].flags) if is_tcp else 0)
+            assert record["quoted_ttl"] == (chosen.ttl - 1 if kind == Kind.ERROR else 0)
+
+
 @given(ADDRESSES, ATTEMPTS, st.sampled_from(TCP_NAMES))
 def test_a_syn_ack_with_any_flags_beside(target: int, attempt: int, name: str) -> None:
     sent = SCANNER.frame(name, target, attempt)
