@@ -48,6 +48,7 @@ class Receive(Section, frozen=True, kw_only=True):
     """How replies are captured."""
 
     ring_mib: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
+    receivers: Annotated[int, msgspec.Meta(ge=1, le=64)] | Literal["auto"] = "auto"
 
 
 class Limits(Section, frozen=True, kw_only=True):
@@ -94,11 +95,6 @@ class Config(Section, frozen=True, kw_only=True):
     def cooldown_s(self) -> float:
         """Return the wait for late replies after each block, seconds."""
         return self.cooldown.seconds
-
-    @property
-    def sender_count(self) -> int:
-        """Return the number of sending processes; ``auto`` is one."""
-        return 1 if self.senders == "auto" else self.senders
 
     @property
     def max_runtime_s(self) -> float | None:

@@ -16,7 +16,7 @@ GROWTH = 4
 
 
 class Collector:
-    """An IP set under construction; its size is unknown until `finish`, so it has none to ask for.
+    """An IP set under construction; `held` is its size at most, known exactly by `finish` alone.
 
     Addresses gather in a buffer. A full buffer is sorted and stripped of duplicates first; only if more than half of it
     remains does it grow, or, at full size, go into the roaring set. So a flood of duplicates costs time, not memory.
@@ -26,6 +26,11 @@ class Collector:
         self._buffer: Addresses = np.empty(FIRST_ADDRESSES, dtype=np.uint32)
         self._used = 0
         self._set = BitMap()
+
+    @property
+    def held(self) -> int:
+        """At most how many addresses it holds: duplicates in the buffer count."""
+        return len(self._set) + self._used
 
     def add(self, addresses: Addresses) -> None:
         """Add host-order uint32 addresses, in any order, duplicates allowed. The array is copied."""

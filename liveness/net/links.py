@@ -42,6 +42,11 @@ class InterfaceCounters:
     rx_missed: int
     """Lost in the card, before the host saw them."""
 
+    @property
+    def rx_lost(self) -> int:
+        """Received and lost before anybody could take them, in the card or in the host."""
+        return self.rx_dropped + self.rx_missed
+
 
 def find_link(name: str) -> Link:
     """Return the interface of that name; UsageError with those that exist if there is none."""

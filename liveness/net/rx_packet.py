@@ -11,7 +11,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.errors import LivenessError
+from liveness.errors import LivenessError, UnsupportedError
 from liveness.net import tpacket
 from liveness.net.bpf import Program, attach_filter
 from liveness.net.ring import RxStatistics
@@ -30,10 +30,18 @@ class PacketRxRing:
     ever comes in unfiltered.
     """
 
-    def __init__(self, interface: str, program: Program, ring_mib: int = 64, retire_ms: int = RETIRE_MS) -> None:
+    def __init__(
+        self,
+        interface: str,
+        program: Program,
+        ring_mib: int = 64,
+        retire_ms: int = RETIRE_MS,
+        beside: "PacketRxRing | None" = None,
+    ) -> None:
         """Open a ring of `ring_mib` blocks of 1 MiB that takes the packets `program` accepts.
 
-        With a single block everything is dropped from the moment it is handed over until it is released.
+        With a single block everything is dropped from the moment it is handed over until it is released. A ring opened
+        `beside` another one of the same interface shares its packets: the kernel gives each flow to one of them.
         """
         self.interface = interface
         self._current = 0
@@ -46,6 +54,14 @@ class PacketRxRing:
             raise
         self._blocks = np.frombuffer(self._memory, dtype=np.uint8).reshape(ring_mib, BLOCK_BYTES)
         self._status = self._blocks.view(np.uint32)[:, tpacket.BLOCK_STATUS // 4]
+        self._group = 0
+        if beside is not None:
+            try:
+                self._group = beside.group()
+                self._join(self._group)
+            except BaseException:
+                self._socket.close()
+                raise
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN | select.POLLERR)
 
@@ -66,6 +82,24 @@ class PacketRxRing:
         # all EtherTypes: bound to IPv4 alone, frames with a VLAN tag left in them would not come
         bind_packet_socket(self._socket, self.interface, tpacket.ETH_P_ALL)
         return memory
+
+    def group(self) -> int:
+        """Return the PACKET_FANOUT group of this ring, by the hash of a flow; it is founded with the first call."""
+        if not self._group:
+            founding = (tpacket.PACKET_FANOUT_HASH | tpacket.PACKET_FANOUT_FLAG_UNIQUEID) << 16
+            self._join(founding)
+            number = self._socket.getsockopt(tpacket.SOL_PACKET, tpacket.PACKET_FANOUT) & 0xFFFF
+            self._group = tpacket.PACKET_FANOUT_HASH << 16 | number
+        return self._group
+
+    def _join(self, group: int) -> None:
+        try:
+            self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_FANOUT, group)
+        except OSError as error:
+            raise UnsupportedError(
+                f"interface {self.interface}: this kernel does not share packets among receivers:"
+                f" {error.strerror}: set receive.receivers to 1"
+            ) from error
 
     def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:
         """Return the next filled block, a view of the ring, or None: see RxRing. LivenessError if the link is lost."""

@@ -1,4 +1,4 @@
-"""The collection: everything accepted in a run so far, as growing sets and counts."""
+"""The collection: what a receiver accepted since its last segment, as growing sets and counts."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,99 +8,130 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from liveness.ipsets.collector import Collector
-from liveness.types import ERROR_TYPES, Kind, ReplyKey, Role, SetKey, Tier, roles_of
+from liveness.kernel import int64, kernel
+from liveness.store.segment import Counts, PartKey
+from liveness.types import ERROR_TYPES, Kind, ReplyKey, Role, Tier
 
 _CODES: Final = 256
-_ERROR_SLOTS: Final = {icmp_type: Kind.ERROR + index * _CODES for index, icmp_type in enumerate(ERROR_TYPES)}
 CLASSES: Final = Kind.ERROR + len(ERROR_TYPES) * _CODES
 """Classes of replies to one probe: five kinds, and each error type with each code."""
+OWN: Final = 2
+"""Groups of one class and attempt: replies about somebody else (0), and for oneself (1)."""
 
 _FIRST_CLASS: Final = np.zeros(256, np.int64)
-for _icmp_type, _slot in _ERROR_SLOTS.items():
-    _FIRST_CLASS[_icmp_type] = _slot
+for _index, _icmp_type in enumerate(ERROR_TYPES):
+    _FIRST_CLASS[_icmp_type] = Kind.ERROR + _index * _CODES
+
+_ERROR: Final = int(Kind.ERROR)
+_WEAK: Final = int(Tier.WEAK)
 
 
 def reply_key(probe: str, number: int) -> ReplyKey:
-    """Return the class of replies with this number, the inverse of how `Collection.add` numbers them."""
+    """Return the class of replies with this number, the inverse of how `group` numbers them."""
     if number < Kind.ERROR:
         return ReplyKey(probe, Kind(number))
     index, code = divmod(number - Kind.ERROR, _CODES)
     return ReplyKey(probe, Kind.ERROR, ERROR_TYPES[index], code)
 
 
+@kernel
+def group(
+    replies: NDArray[np.void],
+    first_class: NDArray[np.int64],
+    attempts: int,
+    groups: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    weak: NDArray[np.int64],
+    sources: NDArray[np.uint32],
+    targets: NDArray[np.uint32],
+) -> None:
+    """Sort the addresses of replies (REPLY_DTYPE) by group: probe, class, attempt, and whether source is target.
+
+    Writes each reply's group to `groups`, for each group where it ends in `sources` and `targets` to `ends`, which
+    enters as zeros, one more than there are groups; adds weak replies to `weak` (probes, CLASSES). A counting sort:
+    each reply is looked at twice.
+    """
+    for i in range(len(replies)):
+        reply = replies[i]
+        number = int64(reply["kind"])
+        if number == _ERROR:
+            number = first_class[int64(reply["icmp_type"])] + int64(reply["icmp_code"])
+        probe = int64(reply["probe"])
+        if int64(reply["tier"]) == _WEAK:
+            weak[probe, number] += 1
+        own = 1 if reply["source"] == reply["target"] else 0
+        place = ((probe * CLASSES + number) * attempts + int64(reply["attempt"])) * OWN + own
+        groups[i] = place
+        ends[place + 1] += 1
+    for place in range(1, len(ends)):
+        ends[place] += ends[place - 1]
+    for i in range(len(replies)):  # now ends[place] is where the group begins, and moves to its end
+        at = ends[groups[i]]
+        ends[groups[i]] = at + 1
+        sources[at] = replies[i]["source"]
+        targets[at] = replies[i]["target"]
+
+
 class Collection:
-    """Sets and counts of accepted replies, fed by batches in REPLY_DTYPE."""
+    """Sets and counts of accepted replies, fed by batches in REPLY_DTYPE; `take` empties it."""
 
     def __init__(self, probes: Sequence[str], attempts: int) -> None:
         self.probes = tuple(probes)
         self.attempts = attempts
-        self.messages: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES), np.int64)
-        self.weak: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES), np.int64)
-        self._sets: dict[tuple[int, int, Role], Collector] = {}
-        self._answered = [[Collector() for _ in range(attempts)] for _ in self.probes]
+        self._messages: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES), np.int64)
+        self._weak: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES), np.int64)
+        self._parts: dict[tuple[int, int, int, Role], Collector] = {}
+
+    @property
+    def held(self) -> int:
+        """At most how many addresses it holds, all sets together."""
+        return sum(part.held for part in self._parts.values())
 
     def add(self, replies: NDArray[np.void]) -> None:
         """Add a batch of accepted replies: group them by class, then feed each group's sets."""
-        if len(replies) == 0:
-            return
-        kinds = replies["kind"].astype(np.int64)
-        is_error = kinds == Kind.ERROR
-        numbers = np.where(is_error, _FIRST_CLASS[replies["icmp_type"]] + replies["icmp_code"], kinds)
-        classes = (replies["probe"].astype(np.int64) * CLASSES + numbers).astype(np.uint16)
-        order = np.argsort(classes, kind="stable")  # a radix sort for 16-bit keys
-        classes, replies = classes[order], replies[order]
-        starts = np.flatnonzero(np.concatenate(([True], classes[1:] != classes[:-1])))
-        ends = np.append(starts[1:], len(classes))
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            probe, number = divmod(int(classes[start]), CLASSES)
-            self._add_class(probe, number, replies[start:end])
+        count = len(replies)
+        ends = np.zeros(len(self.probes) * CLASSES * self.attempts * OWN + 1, np.int64)
+        sources, targets = np.empty(count, np.uint32), np.empty(count, np.uint32)
+        groups = np.empty(count, np.int64)
+        group(replies, _FIRST_CLASS, self.attempts, groups, ends, self._weak, sources, targets)
+        bounds = ends[:-1]  # where each group ends, which is where the next begins
+        for place in np.flatnonzero(np.diff(bounds, prepend=0)).tolist():
+            begin, end = (int(bounds[place - 1]) if place else 0), int(bounds[place])
+            rest, own = divmod(place, OWN)
+            rest, attempt = divmod(rest, self.attempts)
+            probe, number = divmod(rest, CLASSES)
+            self._messages[probe, number] += end - begin
+            if own:
+                self._part(probe, number, attempt, Role.DIRECT).add(targets[begin:end])
+            else:
+                self._part(probe, number, attempt, Role.SOURCE).add(sources[begin:end])
+                self._part(probe, number, attempt, Role.TARGET).add(targets[begin:end])
 
-    def _add_class(self, probe: int, number: int, replies: NDArray[np.void]) -> None:
-        self.messages[probe, number] += len(replies)
-        self.weak[probe, number] += int(np.count_nonzero(replies["tier"] == Tier.WEAK))
-        sources, targets = replies["source"], replies["target"]
-        self._set(probe, number, Role.SOURCE).add(sources)
-        self._set(probe, number, Role.TARGET).add(targets)
-        if Role.DIRECT in roles_of(Kind(min(number, Kind.ERROR))):
-            self._set(probe, number, Role.DIRECT).add(sources[sources == targets])
-        for attempt in range(self.attempts):
-            self._answered[probe][attempt].add(targets[replies["attempt"] == attempt])
+    def _part(self, probe: int, number: int, attempt: int, part: Role) -> Collector:
+        key = (probe, number, attempt, part)
+        if key not in self._parts:
+            self._parts[key] = Collector()
+        return self._parts[key]
 
-    def _set(self, probe: int, number: int, role: Role) -> Collector:
-        key = (probe, number, role)
-        if key not in self._sets:
-            self._sets[key] = Collector()
-        return self._sets[key]
+    def take(self) -> dict[PartKey, BitMap]:
+        """Return the sets gathered since the last call, and begin anew."""
+        taken = {
+            PartKey(reply_key(self.probes[probe], number), part, attempt): collector.finish()
+            for (probe, number, attempt, part), collector in self._parts.items()
+        }
+        self._parts.clear()
+        return taken
 
-    def finish(self) -> dict[SetKey, BitMap]:
-        """Return all sets that have a member, in the order of probes and classes; the collection ends with this."""
-        finished = {}
-        for probe, number, role in sorted(self._sets):
-            addresses = self._sets.pop((probe, number, role)).finish()
-            if addresses:
-                finished[SetKey(reply_key(self.probes[probe], number), role)] = addresses
-        return finished
+    def take_counts(self) -> tuple[dict[str, Counts], dict[str, Counts]]:
+        """Return messages accepted since the last call and those of them that are weak, by probe and label."""
+        named = self._named(self._messages), self._named(self._weak)
+        self._messages[:] = 0
+        self._weak[:] = 0
+        return named
 
-    def attempt_patterns(self) -> dict[str, dict[str, int]]:
-        """Return how many targets answered each probe, by the attempts that the replies prove: one digit an attempt."""
-        patterns: dict[str, dict[str, int]] = {}
-        for name, collectors in zip(self.probes, self._answered, strict=True):
-            answered = [collector.finish() for collector in collectors]
-            counts = {}
-            for number in range(1, 1 << self.attempts):
-                digits = f"{number:0{self.attempts}b}"
-                both = [addresses for addresses, digit in zip(answered, digits, strict=True) if digit == "1"]
-                neither = [addresses for addresses, digit in zip(answered, digits, strict=True) if digit == "0"]
-                count = len(BitMap.intersection(*both) - BitMap.union(*neither, BitMap()))
-                if count:
-                    counts[digits] = count
-            if counts:
-                patterns[name] = dict(sorted(counts.items(), reverse=True))
-        return patterns
-
-    def message_counts(self, counts: NDArray[np.int64]) -> dict[str, dict[str, int]]:
-        """Return counts (`messages` or `weak`) by probe and label, zeros left out."""
-        named: dict[str, dict[str, int]] = {}
+    def _named(self, counts: NDArray[np.int64]) -> dict[str, Counts]:
+        """Return counts by probe and label, zeros left out."""
+        named: dict[str, Counts] = {}
         for probe, number in zip(*(axis.tolist() for axis in np.nonzero(counts)), strict=True):
             name = self.probes[probe]
             named.setdefault(name, {})[reply_key(name, number).label] = int(counts[probe, number])

@@ -1,9 +1,10 @@
 """The plan of a run: everything decided before the first packet, from the config and its resolved targets."""
 
 import math
+import os
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -15,6 +16,7 @@ from liveness.errors import UsageError
 from liveness.probes.kit import CookieParameters
 from liveness.probes.probe import Probe
 from liveness.probes.registry import probes_of_run
+from liveness.scan.workers import Cores, receivers_for, senders_for, share_cores
 from liveness.space.intervals import Intervals
 from liveness.space.permutation import Permutation, prime_above
 from liveness.space.schedule import marks_for
@@ -67,6 +69,8 @@ class Plan:
     targets: Targets
     control_port: int | None
     key: bytes
+    cores: tuple[int, ...] = field(default_factory=lambda: tuple(sorted(os.sched_getaffinity(0))))
+    """The cores that this run may use."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot run as planned."""
@@ -128,7 +132,17 @@ class Plan:
     @property
     def senders(self) -> int:
         """How many processes send."""
-        return self.config.sender_count
+        return senders_for(self.config.senders, self.rate_pps * len(self.probes), len(self.cores))
+
+    @property
+    def receivers(self) -> int:
+        """How many processes receive."""
+        return receivers_for(self.config.receive.receivers, self.rate_pps * len(self.probes), len(self.cores))
+
+    @property
+    def core_shares(self) -> Cores:
+        """Which core each of them runs on."""
+        return share_cores(self.senders, self.receivers, self.rate_pps * len(self.probes), self.cores)
 
     @property
     def rate_pps(self) -> float:

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Generic, TypeVar
 
@@ -15,8 +16,11 @@ R = TypeVar("R")
 _FORK = multiprocessing.get_context("fork")  # rings and shared memory are opened before, and inherited
 
 
-def _child_main(function: Callable[[], R], answer: Connection, parent: int) -> None:
+def _child_main(function: Callable[[], R], answer: Connection, parent: int, core: int | None) -> None:
     die_with_parent(parent)
+    if core is not None:
+        with suppress(OSError):  # taken offline meanwhile: the scheduler knows another
+            os.sched_setaffinity(0, {core})
     # Ctrl-C reaches the whole process group: only the supervisor may act on it, or sets would be lost half-way.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
@@ -27,12 +31,13 @@ def _child_main(function: Callable[[], R], answer: Connection, parent: int) -> N
 
 
 class Child(Generic[R]):
-    """A forked child that runs one function and returns its result."""
+    """A forked child that runs one function, on one core where that is given, and returns its result."""
 
-    def __init__(self, name: str, function: Callable[[], R]) -> None:
+    def __init__(self, name: str, function: Callable[[], R], core: int | None = None) -> None:
         self.name = name
         self._answer, writer = _FORK.Pipe(duplex=False)
-        self._process = _FORK.Process(target=_child_main, args=(function, writer, os.getpid()), name=name, daemon=True)
+        arguments = (function, writer, os.getpid(), core)
+        self._process = _FORK.Process(target=_child_main, args=arguments, name=name, daemon=True)
         self._process.start()
         writer.close()
         self._result: R | None = None

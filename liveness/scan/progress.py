@@ -46,17 +46,17 @@ def observe(plan: Plan, shared: Shared, started_ns: int, *, sending: bool) -> Pr
     """Return a snapshot of a scan that began at `started_ns` since the epoch."""
     sent = shared.sent.sum(axis=(0, 2))
     planned = plan.target_count * plan.attempts
-    packets, _, rejected, drops = shared.received.tolist()
+    accepted = shared.accepted.sum(axis=0)
     return Progress(
         elapsed_s=(time.time_ns() - started_ns) / 1e9,
         probes=tuple(
-            ProbeProgress(probe.name, int(sent[index]), planned, int(shared.accepted[index]))
+            ProbeProgress(probe.name, int(sent[index]), planned, int(accepted[index]))
             for index, probe in enumerate(plan.probes)
         ),
         blocks_drained=shared.blocks_drained(),
         blocks=len(plan.blocks),
-        packets=packets,
-        rejected=rejected,
-        kernel_drops=drops,
+        packets=int(shared.packets.sum()),
+        rejected=int(shared.rejected.sum()),
+        kernel_drops=int(shared.kernel_drops.sum()),
         sending=sending,
     )

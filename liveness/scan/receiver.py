@@ -1,6 +1,7 @@
-"""The receiver process: takes blocks off its ring, harvests replies, and at the end writes the sets."""
+"""The receiver process: takes blocks off its ring, harvests replies, and writes them to segments as they gather."""
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,57 +16,51 @@ from liveness.scan.collection import Collection
 from liveness.scan.harvest import harvest, packets_in
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
-from liveness.store.manifest import SetEntry
 from liveness.store.rundir import RunDirectory
+from liveness.store.segment import Tally, write_segment
 from liveness.types import REPLY_DTYPE, Rejection
 
 BATCH_REPLIES: Final = 1 << 17
 """Accepted replies that are gathered before they are sorted into sets."""
+SEGMENT_ADDRESSES: Final = 1 << 24
+"""Addresses held, all sets together, before they are written out: about a hundred megabytes in a receiver."""
 POLL_S: Final = 0.05
 LAST_BLOCK_S: Final = 0.1
 """The kernel retires a block that is not full within 20 ms; after this long without one nothing is left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What a receiver hands back when its sets are written; counts by probe and label as in the manifest."""
-
-    sets: list[SetEntry]
-    messages: dict[str, dict[str, int]]
-    weak: dict[str, dict[str, int]]
-    attempts: dict[str, dict[str, int]]
-    rejected: dict[str, int]
-    packets: int
-    kernel_drops: int
-    problem: str | None
-    """Why receiving ended early, if it did."""
-
-
 @dataclass(slots=True)
 class Receiver:
-    """The receiver of a run; `run` is its whole life."""
+    """Receiver `index` of a run; `run` is its whole life."""
 
     plan: Plan
     kit: Kit
     ring: RxRing
     shared: Shared
     directory: RunDirectory
+    index: int = 0
+    segment_addresses: int = SEGMENT_ADDRESSES
     replies: NDArray[np.void] = field(default_factory=lambda: np.zeros(BATCH_REPLIES, REPLY_DTYPE))
     gathered: int = 0
-    packets: int = 0
+    segments: int = 0
     rejected: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Rejection), np.int64))
     collection: Collection = field(init=False)
+    _told: Tally = field(default_factory=Tally)
+    """What earlier segments have told already of packets and rejections."""
+    _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    """One thread, begun with the first segment: the disk may take its time while the ring is emptied."""
+    _writing: Future[None] | None = None
 
     def __post_init__(self) -> None:
         """Begin with an empty collection."""
         self.collection = Collection([probe.name for probe in self.plan.probes], self.plan.attempts)
 
-    def run(self) -> Received:
-        """Receive until the finish flag is set and nothing waits, then write the sets and return what was received.
+    def run(self) -> str | None:
+        """Receive until the finish flag is set and nothing waits; return why it ended early, or None.
 
-        If the interface fails, what came before is written all the same; the result then names the problem.
+        If the interface fails, what came before is kept all the same. Raises LivenessError if the disk refuses.
         """
-        self.shared.ready[0] = 1
+        self.shared.ready[self.index] = 1
         problem = None
         try:
             while not (self.step(POLL_S) and self.shared.finish[0]):
@@ -74,21 +69,23 @@ class Receiver:
                 pass
         except LivenessError as error:
             problem = str(error)
-        statistics = self.ring.statistics()
+        self._collect()
+        self._write_segment(self.ring.statistics())
+        self._disk.shutdown()
+        self._written()
         self.ring.close()
-        return self.finish(statistics, problem)
+        return problem
 
     def step(self, timeout_s: float) -> bool:
         """Take the next block off the ring and harvest it; return True if none came in time."""
         block = self.ring.blocks(timeout_s)
         if block is None:
-            self._sort()
+            self._collect()
             self._report()
             return True
         count = int(packets_in(block))
         if self.gathered + count > len(self.replies):
-            self._sort()
-        self.packets += count
+            self._collect()
         accepted = harvest(
             block,
             self.plan.config.checksum == "strict",
@@ -101,33 +98,50 @@ class Receiver:
         )
         self.ring.release()
         batch = self.replies[self.gathered : self.gathered + accepted]
-        self.shared.accepted += np.bincount(batch["probe"], minlength=len(self.plan.probes))
+        self.shared.packets[self.index] += count
+        self.shared.accepted[self.index] += np.bincount(batch["probe"], minlength=len(self.plan.probes))
         self.gathered += accepted
         self._report()
         return False
 
-    def _sort(self) -> None:
+    def _collect(self) -> None:
+        """Sort the replies gathered into sets, and write these out when they have grown large."""
         self.collection.add(self.replies[: self.gathered])
         self.gathered = 0
+        if self.collection.held >= self.segment_addresses:
+            self._write_segment(self.ring.statistics())
 
     def _report(self) -> None:
-        rejected = int(self.rejected.sum())
-        self.shared.received[:] = (self.packets, self.packets - rejected, rejected, self.ring.statistics().drops)
+        self.shared.rejected[self.index] = self.rejected.sum()
+        self.shared.kernel_drops[self.index] = self.ring.statistics().drops
 
-    def finish(self, statistics: RxStatistics, problem: str | None) -> Received:
-        """Write the sets and return everything the manifest says about replies."""
-        self._sort()
-        names = [rejection.label for rejection in Rejection]
-        return Received(
-            sets=[self.directory.write_set(key, addresses) for key, addresses in self.collection.finish().items()],
-            messages=self.collection.message_counts(self.collection.messages),
-            weak=self.collection.message_counts(self.collection.weak),
-            attempts=self.collection.attempt_patterns(),
-            rejected={name: int(n) for name, n in zip(names, self.rejected, strict=True) if n},
-            packets=self.packets,
-            kernel_drops=statistics.drops,
-            problem=problem,
+    def _write_segment(self, statistics: RxStatistics) -> None:
+        """Hand what is new to the disk; the segment before is there by then, or LivenessError says why not."""
+        self._written()
+        messages, weak = self.collection.take_counts()
+        tally = Tally(
+            messages=messages,
+            weak=weak,
+            rejected=self._new_rejections(),
+            packets=int(self.shared.packets[self.index]) - self._told.packets,
+            kernel_packets=statistics.packets - self._told.kernel_packets,
+            kernel_drops=statistics.drops - self._told.kernel_drops,
         )
+        self._told.add(tally)
+        path = self.directory.segment_path(self.index, self.segments)
+        self.segments += 1
+        self._writing = self._disk.submit(write_segment, path, tally, self.collection.take())
+
+    def _new_rejections(self) -> dict[str, int]:
+        counts = ((r.label, int(n)) for r, n in zip(Rejection, self.rejected, strict=True))
+        new = {label: count - self._told.rejected.get(label, 0) for label, count in counts}
+        return {label: count for label, count in new.items() if count}
+
+    def _written(self) -> None:
+        """Wait until the last segment is on disk."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
 
 
 def warm_up(plan: Plan, kit: Kit) -> None:
@@ -145,3 +159,4 @@ def warm_up(plan: Plan, kit: Kit) -> None:
         np.zeros(len(Rejection), np.int64),
         np.zeros(0, np.uint32),
     )
+    Collection([probe.name for probe in plan.probes], plan.attempts).add(np.zeros(0, REPLY_DTYPE))

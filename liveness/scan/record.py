@@ -14,6 +14,7 @@ from liveness.scan.shared import Shared
 from liveness.scan.supervisor import Outcome
 from liveness.space.addresses import format_address
 from liveness.store.manifest import BlockStatus, Manifest, ProbeCounts, RateChange, Receive, Transmit
+from liveness.store.merge import Gathered
 from liveness.store.rundir import RunDirectory
 
 
@@ -52,6 +53,7 @@ def running_manifest(plan: Plan, identity: Identity) -> Manifest:
         interface=identity.path.interface,
         source_addresses=[format_address(address) for address in identity.sources],
         senders=plan.senders,
+        receivers=plan.receivers,
     )
 
 
@@ -65,10 +67,10 @@ def _block_status(shared: Shared, number: int, block: BlockPlan) -> BlockStatus:
 def loss_warnings(outcome: Outcome, nic_drops: int) -> list[str]:
     """Return one line for each way in which a run lost packets that it knows of."""
     warnings = []
-    received = outcome.received
-    if received is not None and received.kernel_drops:
+    kernel_drops = int(outcome.shared.kernel_drops.sum())
+    if kernel_drops:
         warnings.append(
-            f"the kernel dropped {received.kernel_drops:,} packets because the receive ring was full:"
+            f"the kernel dropped {kernel_drops:,} packets because the receive ring was full:"
             " raise receive.ring_mib or lower the rate"
         )
     if nic_drops:
@@ -85,14 +87,18 @@ def loss_warnings(outcome: Outcome, nic_drops: int) -> list[str]:
 
 
 def final_manifest(
-    plan: Plan, identity: Identity, outcome: Outcome, before: InterfaceCounters, after: InterfaceCounters
+    plan: Plan,
+    identity: Identity,
+    outcome: Outcome,
+    gathered: Gathered,
+    before: InterfaceCounters,
+    after: InterfaceCounters,
 ) -> Manifest:
     """Return the manifest of a run that has ended; `before` and `after` are its interface's counters."""
-    shared, received, interruption = outcome.shared, outcome.received, outcome.interruption
-    nic_drops = max(0, after.rx_dropped - before.rx_dropped)
+    shared, tally, interruption = outcome.shared, gathered.tally, outcome.interruption
+    nic_drops = max(0, after.rx_lost - before.rx_lost)
     sent = shared.sent.sum(axis=0)
     errors = shared.send_errors.sum(axis=0)
-    attempts = received.attempts if received else {}
     return Manifest(
         name=plan.config.name,
         run_id=identity.directory.path.name,
@@ -107,28 +113,31 @@ def final_manifest(
             probe.name: ProbeCounts(sent=sent[index].tolist(), send_errors=int(errors[index]))
             for index, probe in enumerate(plan.probes)
         },
-        sets=received.sets if received else [],
-        messages=received.messages if received else {},
-        weak=received.weak if received else {},
+        sets=gathered.sets,
+        messages=tally.messages,
+        weak=tally.weak,
         control_port=plan.control_port,
-        attempts=attempts,
+        attempts=gathered.attempts,
         recovered_by_retransmit={
             probe: sum(count for digits, count in patterns.items() if digits.startswith("0"))
-            for probe, patterns in attempts.items()
+            for probe, patterns in gathered.attempts.items()
         },
-        rejected=received.rejected if received else {},
+        rejected=tally.rejected,
         receive=Receive(
-            packets=received.packets if received else 0,
-            kernel_drops=received.kernel_drops if received else 0,
+            packets=tally.packets,
+            kernel_packets=tally.kernel_packets,
+            kernel_drops=int(shared.kernel_drops.sum()),
             nic_drops=nic_drops,
         ),
         transmit=Transmit(
             frames=int(shared.completed.sum()),
             errors=int(errors.sum() + shared.dropped.sum()),
+            interface_frames=max(0, after.tx_packets - before.tx_packets),
             transport=identity.transport,
             reasons=list(identity.transport_reasons),
         ),
         loss_warnings=loss_warnings(outcome, nic_drops),
+        timeline=outcome.timeline,
         rate_changes=[
             RateChange(after_s=round(after_s, 3), rate_pps=round(rate_pps, 3))
             for after_s, rate_pps in outcome.rate_changes
@@ -140,4 +149,5 @@ def final_manifest(
         interface=identity.path.interface,
         source_addresses=[format_address(address) for address in identity.sources],
         senders=plan.senders,
+        receivers=plan.receivers,
     )

@@ -9,11 +9,11 @@ from pathlib import Path as FilePath
 from typing import Final
 
 from liveness.config.model import Config
-from liveness.errors import UsageError
+from liveness.errors import LivenessError, UsageError
 from liveness.kernel import mark_compiled, needs_compiling
 from liveness.net.bpf import reply_filter
 from liveness.net.child import run_in_child
-from liveness.net.links import interface_counters
+from liveness.net.links import InterfaceCounters, interface_counters
 from liveness.net.routes import Path, find_path
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
@@ -27,6 +27,7 @@ from liveness.scan.supervisor import Interruption, Supervisor, signals_noted
 from liveness.space.addresses import parse_address
 from liveness.space.targets import Targets
 from liveness.store.manifest import Manifest
+from liveness.store.merge import Gathered, merge
 from liveness.store.rundir import RunDirectory
 from liveness.types import ERROR_TYPES
 from liveness.wire.headers import ETHERNET_LENGTH, ICMP_ECHO_REPLY
@@ -92,6 +93,25 @@ def _warm_up(plan: Plan, kit: Kit) -> None:
         part(plan, kit)
 
 
+def _gather(plan: Plan, directory: RunDirectory, interruption: Interruption) -> Gathered:
+    """Merge what the receivers wrote; if that fails the segments stay, and the run is partial for that reason."""
+    try:
+        segments = directory.segments()
+        gathered = merge(directory, segments, [probe.name for probe in plan.probes], plan.attempts)
+    except LivenessError as error:
+        interruption.by(str(error))
+        return Gathered()
+    directory.remove_segments()
+    return gathered
+
+
+def _counters_after(interface: str, before: InterfaceCounters) -> InterfaceCounters:
+    try:
+        return interface_counters(interface)
+    except LivenessError:  # it was removed in mid-run, which the run's reason tells
+        return before
+
+
 def run_scan(
     config: Config,
     targets: Targets,
@@ -116,8 +136,11 @@ def run_scan(
         _warm_up(plan, kit)
         ports = plan.cookie
         program = reply_filter(sources, ports.port_first, ports.port_last, REPLY_ICMP_TYPES)
-        rx_ring = PacketRxRing(path.interface, program, config.receive.ring_mib)
-        cleanup.callback(rx_ring.close)
+        rx_rings: list[PacketRxRing] = []
+        for _ in range(plan.receivers):
+            beside = rx_rings[0] if rx_rings else None
+            rx_rings.append(PacketRxRing(path.interface, program, config.receive.ring_mib, beside=beside))
+            cleanup.callback(rx_rings[-1].close)
         transport = open_transport(
             path.interface,
             plan.senders,
@@ -134,7 +157,10 @@ def run_scan(
         before = interface_counters(path.interface)
         interruption.begun = True
         cleanup.pop_all()
-        outcome = Supervisor(plan, kit, transport.rings, rx_ring, directory, on_progress, interruption).run()
-        manifest = final_manifest(plan, identity, outcome, before, interface_counters(path.interface))
+        outcome = Supervisor(
+            plan, kit, transport.rings, rx_rings, directory, path.interface, on_progress, interruption
+        ).run()
+        after = _counters_after(path.interface, before)
+        manifest = final_manifest(plan, identity, outcome, _gather(plan, directory, interruption), before, after)
         directory.write_manifest(manifest)
     return Finished(directory, manifest, interruption)

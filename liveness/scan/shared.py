@@ -1,4 +1,4 @@
-"""Memory shared by supervisor, senders and receiver: counters, flags and the lag record. Each number has one writer."""
+"""Memory shared by supervisor, senders and receivers: counters, flags, the lag record. Each number has one writer."""
 
 import math
 import mmap
@@ -31,16 +31,16 @@ class Shared:
     """What the processes of a scan tell each other."""
 
     def __init__(self, plan: Plan) -> None:
-        senders, lanes = plan.senders, len(plan.probes) * plan.attempts
+        senders, receivers, lanes = plan.senders, plan.receivers, len(plan.probes) * plan.attempts
         self.stop: NDArray[np.int64] = shared_zeros((1,), np.int64)
         """1: senders shall stop. Written by the supervisor."""
         self.rate_pps: NDArray[np.float64] = shared_zeros((1,), np.float64)
         """Packets a second of each probe, all senders together. Written by the supervisor."""
         self.rate_pps[0] = plan.rate_pps
         self.finish: NDArray[np.int64] = shared_zeros((1,), np.int64)
-        """1: no more replies are awaited; the receiver shall write its sets. Written by the supervisor."""
-        self.ready: NDArray[np.int64] = shared_zeros((1,), np.int64)
-        """1: the receiver has compiled its kernels and listens. Written by the receiver."""
+        """1: no more replies are awaited; receivers shall end. Written by the supervisor."""
+        self.ready: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
+        """1: this receiver has compiled its kernels and listens."""
         self.sent: NDArray[np.int64] = shared_zeros((senders, len(plan.probes), plan.attempts), np.int64)
         """Frames filled and handed over, for each sender, probe and attempt."""
         self.completed: NDArray[np.int64] = shared_zeros((senders,), np.int64)
@@ -51,14 +51,19 @@ class Shared:
         """Frames that the interface dropped or the kernel refused as it sent them; of which probes it does not say."""
         self.drained: NDArray[np.int64] = shared_zeros((senders,), np.int64)
         """Blocks whose lanes a sender has drained."""
-        self.received: NDArray[np.int64] = shared_zeros((4,), np.int64)
-        """Packets, accepted replies, rejected packets, kernel drops: written by the receiver as it goes."""
-        self.accepted: NDArray[np.int64] = shared_zeros((len(plan.probes),), np.int64)
-        """Accepted replies a probe."""
+        self.packets: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
+        """Packets that each receiver took off its ring."""
+        self.accepted: NDArray[np.int64] = shared_zeros((receivers, len(plan.probes)), np.int64)
+        """Accepted replies, for each receiver and probe."""
+        self.rejected: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
+        """Packets that each receiver rejected."""
+        self.kernel_drops: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
+        """Packets that found a receiver's ring full."""
         self.answered: NDArray[np.uint32] = (
             shared_zeros((entries_for(plan.queue),), np.uint32) if plan.only_unanswered else np.zeros(0, np.uint32)
         )
-        """The table of answered probes, empty unless only unanswered ones are repeated."""
+        """The table of answered probes, empty unless only unanswered ones are repeated. Receivers share it: where two
+        mark a place at once one mark may be lost, and a repeat be sent that was not needed."""
         self.marks: list[NDArray[np.int64]] = _shared_parts([(senders, lanes, plan.marks(b)) for b in plan.blocks])
         """A block at a time: when each sender's lanes passed each mark, ns since the epoch, 0 not yet."""
 

@@ -1,22 +1,26 @@
-"""The supervisor: starts receiver and senders, watches them, stops them, and writes the manifest."""
+"""The supervisor: starts receivers and senders, watches them, and stops them."""
 
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final
 
+from liveness.errors import LivenessError
+from liveness.net.links import interface_counters
 from liveness.net.ring import RxRing, TxRing
 from liveness.probes.kit import Kit
 from liveness.scan.plan import Plan
 from liveness.scan.process import Child
 from liveness.scan.progress import Progress, observe
-from liveness.scan.receiver import Received, Receiver
+from liveness.scan.receiver import Receiver
 from liveness.scan.sender import Sender
 from liveness.scan.shared import Shared
+from liveness.scan.timeline import TimelineRecord
+from liveness.store.manifest import Timeline
 from liveness.store.rundir import RunDirectory
 
 WATCH_EVERY_S: Final = 0.1
@@ -42,13 +46,13 @@ class Interruption:
 
 @dataclass(slots=True)
 class Outcome:
-    """How a scan ended: what was received (None if the receiver died), shared counters, rates, why it ended early.
+    """How a scan ended: shared counters, its timeline, rates, why it ended early. What was received lies in segments.
 
     `rate_changes` are pairs of seconds since the start and the new rate, packets a second of each probe.
     """
 
-    received: Received | None
     shared: Shared
+    timeline: Timeline
     interruption: Interruption
     rate_changes: list[tuple[float, float]]
     started_ns: int
@@ -86,8 +90,9 @@ class Supervisor:
     plan: Plan
     kit: Kit
     tx_rings: Sequence[TxRing]
-    rx_ring: RxRing
+    rx_rings: Sequence[RxRing]
     directory: RunDirectory
+    interface: str
     on_progress: Callable[[Progress], None]
     interruption: Interruption
     rate_changes: list[tuple[float, float]] = field(default_factory=list)
@@ -95,31 +100,41 @@ class Supervisor:
     def run(self) -> Outcome:
         """Scan to the end, or to an interruption; what was received is written in both cases."""
         shared = Shared(self.plan)
+        cores = self.plan.core_shares
+        timeline = TimelineRecord(interface_counters(self.interface))
         started_ns = time.time_ns()
         with self._rate_signals(shared, started_ns):
-            receiver = Child("receiver", Receiver(self.plan, self.kit, self.rx_ring, shared, self.directory).run)
-            self.rx_ring.close()
-            while not shared.ready[0] and not receiver.ended():
+            receivers = [
+                Child(
+                    f"receiver {index}",
+                    Receiver(self.plan, self.kit, ring, shared, self.directory, index).run,
+                    cores.receivers[index],
+                )
+                for index, ring in enumerate(self.rx_rings)
+            ]
+            for rx_ring in self.rx_rings:
+                rx_ring.close()
+            while not shared.ready.all() and not any(receiver.ended() for receiver in receivers):
                 time.sleep(0.001)
             senders = [
-                Child(f"sender {index}", Sender(self.plan, self.kit, ring, shared, index).run)
+                Child(f"sender {index}", Sender(self.plan, self.kit, ring, shared, index).run, cores.senders[index])
                 for index, ring in enumerate(self.tx_rings)
             ]
-            for ring in self.tx_rings:
-                ring.close()
-            self._watch(shared, receiver, senders, started_ns)
+            for tx_ring in self.tx_rings:
+                tx_ring.close()
+            self._watch(shared, receivers, senders, timeline, started_ns)
             self._stop_senders(shared, senders)
             shared.finish[0] = 1
-            while not receiver.ended():
-                time.sleep(WATCH_EVERY_S / 10)
-            problem = receiver.problem()
-            if problem is not None:
-                self.interruption.by(problem)
-            received = receiver.result()
-            if received is not None and received.problem is not None:
-                self.interruption.by(received.problem)
+            for receiver in receivers:
+                while not receiver.ended():
+                    time.sleep(WATCH_EVERY_S / 10)
+                problem = receiver.problem() or receiver.result()
+                if problem is not None:
+                    self.interruption.by(problem)
         self.on_progress(observe(self.plan, shared, started_ns, sending=False))
-        return Outcome(received, shared, self.interruption, self.rate_changes, started_ns, time.time_ns())
+        finished_ns = time.time_ns()
+        self._look(shared, timeline, (finished_ns - started_ns) / 1e9)
+        return Outcome(shared, timeline.record(), self.interruption, self.rate_changes, started_ns, finished_ns)
 
     @contextmanager
     def _rate_signals(self, shared: Shared, started_ns: int) -> Iterator[None]:
@@ -138,13 +153,21 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def _watch(
-        self, shared: Shared, receiver: Child[Received], senders: Sequence[Child[None]], started_ns: int
+        self,
+        shared: Shared,
+        receivers: Sequence[Child[str | None]],
+        senders: Sequence[Child[None]],
+        timeline: TimelineRecord,
+        started_ns: int,
     ) -> None:
         """Wait for the senders to finish; return early for a signal, a limit, or a process that failed."""
         limit_s = self.plan.config.max_runtime_s
         while self.interruption.reason is None:
             self.on_progress(observe(self.plan, shared, started_ns, sending=True))
-            if receiver.ended():
+            elapsed_s = (time.time_ns() - started_ns) / 1e9
+            if timeline.due(elapsed_s):
+                self._look(shared, timeline, elapsed_s)
+            if any(receiver.ended() for receiver in receivers):
                 return
             ended = [sender for sender in senders if sender.ended()]
             for sender in ended:
@@ -153,9 +176,14 @@ class Supervisor:
                     self.interruption.by(problem)
             if len(ended) == len(senders):
                 return
-            if limit_s is not None and time.time_ns() - started_ns > limit_s * 1e9:
+            if limit_s is not None and elapsed_s > limit_s:
                 self.interruption.by(f"limits.max_runtime of {self.plan.config.limits.max_runtime} reached")
             time.sleep(WATCH_EVERY_S)
+
+    def _look(self, shared: Shared, timeline: TimelineRecord, elapsed_s: float) -> None:
+        """Keep the counters of now; those of an interface that is gone are gone too."""
+        with suppress(LivenessError):
+            timeline.observe(elapsed_s, shared, interface_counters(self.interface))
 
     def _stop_senders(self, shared: Shared, senders: Sequence[Child[None]]) -> None:
         shared.stop[0] = 1

@@ -83,9 +83,13 @@ class ProbeCounts(Struct, frozen=True, kw_only=True):
 
 
 class Receive(Struct, frozen=True, kw_only=True):
-    """What the capture saw: packets past the filter, and those lost in the kernel's ring and in the interface."""
+    """What the capture saw: packets past the filter, and those lost in the kernel's ring and in the interface.
+
+    The kernel's own count of packets past the filter is `kernel_packets` = `packets` + `kernel_drops`.
+    """
 
     packets: int = 0
+    kernel_packets: int = 0
     kernel_drops: int = 0
     nic_drops: int = 0
 
@@ -95,6 +99,8 @@ class Transmit(Struct, frozen=True, kw_only=True):
 
     frames: int = 0
     errors: int = 0
+    interface_frames: int = 0
+    """What the interface counted meanwhile; frames of other programs are among them."""
     transport: str = ""
     reasons: list[str] = field(default_factory=list)
 
@@ -104,6 +110,25 @@ class RateChange(Struct, frozen=True, kw_only=True):
 
     after_s: float
     rate_pps: float
+
+
+class Timeline(Struct, frozen=True, kw_only=True):
+    """The run by intervals, each list with one entry an interval: when it ended, seconds since the start, and counts.
+
+    `packets` are those past the capture filter, `interface_sent` and `interface_received` what the interface counted.
+    """
+
+    end_s: list[float] = field(default_factory=list)
+    sent: list[int] = field(default_factory=list)
+    completed: list[int] = field(default_factory=list)
+    send_errors: list[int] = field(default_factory=list)
+    packets: list[int] = field(default_factory=list)
+    accepted: list[int] = field(default_factory=list)
+    rejected: list[int] = field(default_factory=list)
+    kernel_drops: list[int] = field(default_factory=list)
+    nic_drops: list[int] = field(default_factory=list)
+    interface_sent: list[int] = field(default_factory=list)
+    interface_received: list[int] = field(default_factory=list)
 
 
 class LanePassing(Struct, frozen=True, kw_only=True):
@@ -157,6 +182,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     transmit: Transmit = field(default_factory=Transmit)
     rate_changes: list[RateChange] = field(default_factory=list)
     loss_warnings: list[str] = field(default_factory=list)
+    timeline: Timeline = field(default_factory=Timeline)
     lag: Lag = field(default_factory=Lag)
     blocks: list[BlockStatus] = field(default_factory=list)
     version: str = __version__
@@ -165,6 +191,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     interface: str = ""
     source_addresses: list[str] = field(default_factory=list)
     senders: int = 1
+    receivers: int = 1
 
     @property
     def run(self) -> str:

@@ -14,11 +14,13 @@ from liveness.errors import LivenessError, UsageError
 from liveness.ipsets.atomic import write_atomically
 from liveness.ipsets.roaring import read_roaring, write_roaring
 from liveness.store.manifest import Manifest, SetEntry, load_manifest, write_manifest
+from liveness.store.segment import SegmentFile
 from liveness.types import SetKey
 
 MANIFEST_FILE = "manifest.json"
 KEY_FILE = "key"
 TARGETS_FILE = "targets.txt"
+SEGMENTS = "segments"
 KEY_BYTES = 16  # SipHash-2-4 takes 128 bits
 
 
@@ -45,6 +47,7 @@ class RunDirectory:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
             (path / "sets").mkdir()
+            (path / SEGMENTS).mkdir()
         except FileExistsError as problem:
             if path.exists():
                 raise UsageError(f"{path}: this run exists already: give another run id") from problem
@@ -72,6 +75,18 @@ class RunDirectory:
     def read_set(self, entry: SetEntry) -> BitMap:
         """Read and verify one set. Raises LivenessError that names the file if it is missing or damaged."""
         return read_roaring(self.path / entry.file, entry.digest)
+
+    def segment_path(self, receiver: int, number: int) -> Path:
+        """Return where a receiver puts its segment of that number."""
+        return self.path / SEGMENTS / f"{receiver}-{number:06d}.segment"
+
+    def segments(self) -> list[SegmentFile]:
+        """Open the segments that were written whole. Raises LivenessError that names one that is damaged."""
+        return [SegmentFile(path) for path in sorted((self.path / SEGMENTS).glob("*.segment"))]
+
+    def remove_segments(self) -> None:
+        """Remove the segments, whose content is in the sets now."""
+        shutil.rmtree(self.path / SEGMENTS, ignore_errors=True)
 
     def write_key(self, key: bytes) -> None:
         """Keep the cookie key of the run where only its owner can read it (mode 0600)."""

@@ -84,7 +84,7 @@ def test_everything_but_name_and_targets_has_a_default(tmp_path: Path) -> None:
     config = load(tmp_path, MINIMAL)
     assert config == Config(name="x", targets=TargetLists(allow=("1.0.0.0/24",)))
     assert (config.rate_pps, config.probe_spacing_s, config.cooldown_s) == (1_000, 0.1, 10.0)
-    assert (config.sender_count, config.max_runtime_s) == (1, None)
+    assert (config.senders, config.receive.receivers, config.max_runtime_s) == ("auto", "auto", None)
     assert (config.network.source_ports.first, config.network.ttl, config.receive.ring_mib) == (32_768, 64, 64)
     assert (config.control, config.checksum, config.tcp_options, config.replies) == (True, "strict", "windows", "none")
 

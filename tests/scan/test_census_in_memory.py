@@ -17,13 +17,14 @@ from liveness.net.memory import MemoryRxRing, MemoryTxRing
 from liveness.probes.template import LinkAddresses
 from liveness.scan.answered import mark_answered
 from liveness.scan.plan import Plan
-from liveness.scan.receiver import Received, Receiver
+from liveness.scan.receiver import SEGMENT_ADDRESSES, Receiver
 from liveness.scan.sender import Sender
 from liveness.scan.session import kit_of
 from liveness.scan.shared import Shared
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
+from liveness.store.merge import Gathered, merge
 from liveness.store.rundir import RunDirectory
 
 FIRST = parse_address("10.1.0.0")
@@ -105,7 +106,9 @@ def small_config(**changed: object) -> Config:
     )
 
 
-def scan(config: Config, network: Network) -> tuple[Received, dict[tuple[str, str, str], set[int]], Shared]:
+def scan(
+    config: Config, network: Network, segment_addresses: int = SEGMENT_ADDRESSES
+) -> tuple[Gathered, dict[tuple[str, str, str], set[int]], Shared]:
     """Run a scan in this process; return what was received, its sets by probe, class and role, and the counters."""
     targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST + COUNT - 1]), Intervals.empty(), lab=True)
     plan = Plan(config, targets, CONTROL_PORT, bytes(range(16)))
@@ -117,7 +120,10 @@ def scan(config: Config, network: Network) -> tuple[Received, dict[tuple[str, st
         directory = RunDirectory.create(Path(folder), "memory", "run")
         Sender(plan, kit, tx_ring, shared, 0).run()
         shared.finish[0] = 1
-        received = Receiver(plan, kit, rx_ring, shared, directory).run()
+        assert Receiver(plan, kit, rx_ring, shared, directory, segment_addresses=segment_addresses).run() is None
+        segments = directory.segments()
+        assert len(segments) > (segment_addresses < COUNT)
+        received = merge(directory, segments, [probe.name for probe in plan.probes], plan.attempts)
         sets = {
             (entry.probe, entry.key.reply.label, str(entry.role)): set(directory.read_set(entry))
             for entry in received.sets
@@ -140,7 +146,7 @@ def test_sets_are_the_dictionary(behaviours: dict[int, Behaviour], lost: set[tup
         if label in ("error-3-3", "echo-reply"):
             assert sets.pop((probe, label, "direct")) == targets
     assert sets == {}
-    assert received.rejected == {}
+    assert received.tally.rejected == {}
     assert shared.sent.sum(axis=0).tolist() == [[COUNT, COUNT]] * len(PROBES)
     everyone = {(probe, address): 2 for probe in PROBES for address in range(FIRST, FIRST + COUNT)}
     assert network.seen == everyone

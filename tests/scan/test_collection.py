@@ -1,6 +1,8 @@
 """The collection against dictionaries: sets, message counts, weak evidence and the attempts that replies prove."""
 
+import tempfile
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import numpy as np
 from hypothesis import given
@@ -8,6 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from liveness.scan.collection import CLASSES, Collection, reply_key
+from liveness.store.merge import Gathered, merge
+from liveness.store.rundir import RunDirectory
+from liveness.store.segment import Tally, write_segment
 from liveness.types import ERROR_TYPES, REPLY_DTYPE, Kind, ReplyKey, Role, SetKey, Tier
 from tests.frames import Reply
 
@@ -57,6 +62,26 @@ def collected(batches: list[list[Reply]]) -> Collection:
     return collection
 
 
+def gathered(*collections: Collection) -> Gathered:
+    """Return what these collections come to, each written as a segment of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        directory = RunDirectory.create(Path(folder), "run", "1")
+        for number, collection in enumerate(collections):
+            messages, weak = collection.take_counts()
+            path = directory.segment_path(number % 2, number)
+            write_segment(path, Tally(messages=messages, weak=weak), collection.take())
+        return merge(directory, directory.segments(), PROBES, ATTEMPTS)
+
+
+def sets_of(*collections: Collection) -> dict[SetKey, set[int]]:
+    with tempfile.TemporaryDirectory() as folder:
+        directory = RunDirectory.create(Path(folder), "run", "1")
+        for number, collection in enumerate(collections):
+            write_segment(directory.segment_path(0, number), Tally(), collection.take())
+        entries = merge(directory, directory.segments(), PROBES, ATTEMPTS).sets
+        return {entry.key: set(directory.read_set(entry)) for entry in entries}
+
+
 @given(BATCHES)
 def test_sets_hold_sources_targets_and_who_answered_for_himself(batches: list[list[Reply]]) -> None:
     expected: defaultdict[SetKey, set[int]] = defaultdict(set)
@@ -65,24 +90,24 @@ def test_sets_hold_sources_targets_and_who_answered_for_himself(batches: list[li
         expected[SetKey(key_of(reply), Role.TARGET)].add(reply.target)
         if reply.kind in (Kind.ERROR, Kind.ECHO_REPLY) and reply.source == reply.target:
             expected[SetKey(key_of(reply), Role.DIRECT)].add(reply.source)
-    finished = collected(batches).finish()
-    assert {key: set(addresses) for key, addresses in finished.items()} == expected
+    finished = sets_of(collected(batches))
+    assert finished == expected
     order = [(PROBES.index(key.reply.probe), key.reply.kind) for key in finished]
     assert order == sorted(order)
 
 
 @given(BATCHES)
 def test_every_message_is_counted_and_weak_ones_apart(batches: list[list[Reply]]) -> None:
-    collection = collected(batches)
+    tally = gathered(collected(batches)).tally
     everything = [reply for batch in batches for reply in batch]
     for counts, counted in (
-        (collection.messages, everything),
-        (collection.weak, [reply for reply in everything if reply.tier == Tier.WEAK]),
+        (tally.messages, everything),
+        (tally.weak, [reply for reply in everything if reply.tier == Tier.WEAK]),
     ):
         expected: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for reply in counted:
             expected[reply.probe][key_of(reply).label] += 1
-        assert collection.message_counts(counts) == expected
+        assert counts == expected
 
 
 @given(BATCHES)
@@ -94,17 +119,26 @@ def test_targets_are_counted_by_the_attempts_their_replies_prove(batches: list[l
         probe: Counter("".join("01"[attempt in seen] for attempt in range(ATTEMPTS)) for seen in targets.values())
         for probe, targets in proven.items()
     }
-    assert collected(batches).attempt_patterns() == expected
+    assert gathered(collected(batches)).attempts == expected
 
 
 @given(BATCHES)
-def test_batches_may_be_cut_anywhere(batches: list[list[Reply]]) -> None:
-    whole = collected([[reply for batch in batches for reply in batch]])
-    parts = collected(batches)
-    assert np.array_equal(whole.messages, parts.messages)
-    assert np.array_equal(whole.weak, parts.weak)
-    assert whole.finish() == parts.finish()
-    assert whole.attempt_patterns() == parts.attempt_patterns()
+def test_batches_may_be_cut_anywhere_and_lie_in_many_segments(batches: list[list[Reply]]) -> None:
+    whole = [reply for batch in batches for reply in batch]
+    assert sets_of(collected([whole])) == sets_of(*(collected([batch]) for batch in batches))
+    at_once, apart = gathered(collected([whole])), gathered(*(collected([batch]) for batch in batches))
+    assert at_once.sets == apart.sets  # their bytes too: entries hold digests
+    assert (at_once.attempts, at_once.tally) == (apart.attempts, apart.tally)
+
+
+@given(BATCHES)
+def test_what_was_taken_is_not_there_again(batches: list[list[Reply]]) -> None:
+    collection = collected(batches)
+    collection.take()
+    collection.take_counts()
+    assert collection.held == 0
+    assert collection.take() == {}
+    assert collection.take_counts() == ({}, {})
 
 
 def test_sixteen_probes_of_every_class_fit_the_numbers_they_are_sorted_by() -> None:
@@ -113,7 +147,7 @@ def test_sixteen_probes_of_every_class_fit_the_numbers_they_are_sorted_by() -> N
     array["probe"], array["kind"], array["icmp_type"], array["icmp_code"] = 15, Kind.ERROR, 12, 255
     collection = Collection(names, 1)
     collection.add(array)
-    assert collection.message_counts(collection.messages) == {"tcp/16": {"error-12-255": 1}}
+    assert collection.take_counts()[0] == {"tcp/16": {"error-12-255": 1}}
 
 
 def test_a_class_number_names_one_class() -> None:
@@ -123,7 +157,5 @@ def test_a_class_number_names_one_class() -> None:
 
 
 def test_nothing_collected_is_nothing() -> None:
-    collection = collected([[]])
-    assert collection.finish() == {}
-    assert collection.attempt_patterns() == {}
-    assert collection.message_counts(collection.messages) == {}
+    nothing = gathered(collected([[]]))
+    assert nothing == Gathered()

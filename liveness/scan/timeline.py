@@ -1,0 +1,69 @@
+"""The timeline of a run: what was sent, received and lost, second by second, coarser where a run is long."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from liveness.net.links import InterfaceCounters
+from liveness.scan.shared import Shared
+from liveness.store.manifest import Timeline
+
+EVERY_S: Final = 1.0
+MOST_INTERVALS: Final = 720
+"""A day's run is told in intervals of a few minutes, a run of ten minutes by the second."""
+
+
+@dataclass(slots=True)
+class TimelineRecord:
+    """Cumulative counts at the end of each interval; `observe` as often as you like, it keeps what is due."""
+
+    before: InterfaceCounters
+    every_s: float = EVERY_S
+    _rows: list[tuple[float, ...]] = field(default_factory=list)
+
+    def due(self, elapsed_s: float) -> bool:
+        """Return whether an interval has ended."""
+        return elapsed_s >= (self._rows[-1][0] if self._rows else 0.0) + self.every_s
+
+    def observe(self, elapsed_s: float, shared: Shared, now: InterfaceCounters) -> None:
+        """Keep the counts at `elapsed_s` since the start; where there are too many every second one is dropped."""
+        before = self.before
+        self._rows.append(
+            (
+                elapsed_s,
+                int(shared.sent.sum()),
+                int(shared.completed.sum()),
+                int(shared.send_errors.sum() + shared.dropped.sum()),
+                int(shared.packets.sum()),
+                int(shared.accepted.sum()),
+                int(shared.rejected.sum()),
+                int(shared.kernel_drops.sum()),
+                now.rx_lost - before.rx_lost,
+                now.tx_packets - before.tx_packets,
+                now.rx_packets - before.rx_packets,
+            )
+        )
+        if len(self._rows) > MOST_INTERVALS:
+            self._rows = self._rows[1::2]
+            self.every_s *= 2
+
+    def record(self) -> Timeline:
+        """Return the counts of each interval, as the manifest keeps them."""
+        if not self._rows:
+            return Timeline()
+        rows = np.array(self._rows)
+        counts = np.diff(rows[:, 1:].astype(np.int64), axis=0, prepend=0).T.tolist()
+        return Timeline(
+            end_s=[round(at, 3) for at in rows[:, 0].tolist()],
+            sent=counts[0],
+            completed=counts[1],
+            send_errors=counts[2],
+            packets=counts[3],
+            accepted=counts[4],
+            rejected=counts[5],
+            kernel_drops=counts[6],
+            nic_drops=counts[7],
+            interface_sent=counts[8],
+            interface_received=counts[9],
+        )

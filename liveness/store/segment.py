@@ -1,0 +1,159 @@
+"""A segment: what one receiver gathered since its last one, in one file that is whole or told to be damaged.
+
+Receivers write segments as they go, so that their memory stays bounded however much answers, and so that what came
+before a crash is on disk. Segments add up: sets by union, counts by sum, whichever receiver wrote them.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct, field
+from pyroaring import BitMap
+
+from liveness.errors import LivenessError
+from liveness.ipsets.atomic import write_atomically
+from liveness.types import Kind, ReplyKey, Role
+
+MAGIC: Final = b"liveness segment 1\n"
+LENGTH_BYTES: Final = 8
+CRC_BYTES: Final = 4
+
+Counts = dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PartKey:
+    """A part of the sets of one class of replies, by the attempt that they prove.
+
+    The part `direct` holds those that replied for themselves, who are source and target at once; `source` and `target`
+    only the addresses of other replies. So nobody is kept twice.
+    """
+
+    reply: ReplyKey
+    part: Role
+    attempt: int
+
+
+class Tally(Struct, kw_only=True):
+    """Counts of packets: by probe and class accepted (and those that rest on weak evidence), by reason rejected."""
+
+    messages: dict[str, Counts] = field(default_factory=dict)
+    weak: dict[str, Counts] = field(default_factory=dict)
+    rejected: Counts = field(default_factory=dict)
+    packets: int = 0
+    kernel_packets: int = 0
+    """Packets that passed the filter, by the kernel's count; those it dropped are among them."""
+    kernel_drops: int = 0
+
+    def add(self, other: "Tally") -> None:
+        """Add another's counts to these."""
+        for mine, theirs in ((self.messages, other.messages), (self.weak, other.weak)):
+            for probe, counts in theirs.items():
+                _add_counts(mine.setdefault(probe, {}), counts)
+        _add_counts(self.rejected, other.rejected)
+        self.packets += other.packets
+        self.kernel_packets += other.kernel_packets
+        self.kernel_drops += other.kernel_drops
+
+
+def _add_counts(counts: Counts, more: Counts) -> None:
+    for label, count in more.items():
+        counts[label] = counts.get(label, 0) + count
+
+
+class _Entry(Struct, frozen=True, array_like=True):
+    """Where one part lies behind the header, and the CRC-32 of its bytes."""
+
+    probe: str
+    kind: int
+    icmp_type: int | None
+    icmp_code: int | None
+    part: Role
+    attempt: int
+    offset: int
+    length: int
+    crc32: int
+
+    @property
+    def key(self) -> PartKey:
+        reply = ReplyKey(self.probe, Kind(self.kind), self.icmp_type, self.icmp_code)
+        return PartKey(reply, self.part, self.attempt)
+
+
+class _Header(Struct, frozen=True):
+    tally: Tally
+    parts: list[_Entry]
+
+
+def write_segment(path: Path, tally: Tally, parts: Mapping[PartKey, BitMap]) -> None:
+    """Write a segment by rename. Raises LivenessError that names the file when the disk refuses."""
+    entries, bodies, offset = [], [], 0
+    for key, addresses in parts.items():
+        body = addresses.serialize()
+        reply = key.reply
+        entries.append(
+            _Entry(
+                reply.probe,
+                int(reply.kind),
+                reply.icmp_type,
+                reply.icmp_code,
+                key.part,
+                key.attempt,
+                offset,
+                len(body),
+                zlib.crc32(body),
+            )
+        )
+        bodies.append(body)
+        offset += len(body)
+    header = msgspec.msgpack.encode(_Header(tally, entries))
+    size, crc = len(header).to_bytes(LENGTH_BYTES, "little"), zlib.crc32(header).to_bytes(CRC_BYTES, "little")
+    write_atomically(path, b"".join((MAGIC, size, crc, header, *bodies)))
+
+
+class SegmentFile:
+    """A segment that was written: its counts at once, its sets a part at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the header. Raises LivenessError that names the file if it cannot be read or is damaged."""
+        self.path = path
+        head = len(MAGIC) + LENGTH_BYTES + CRC_BYTES
+        start = self._read(0, head)
+        length = int.from_bytes(start[len(MAGIC) : -CRC_BYTES], "little")
+        header = self._read(head, length) if start.startswith(MAGIC) and length <= path.stat().st_size else b""
+        if zlib.crc32(header).to_bytes(CRC_BYTES, "little") != start[-CRC_BYTES:] or not header:
+            raise self._damaged()
+        decoded = msgspec.msgpack.decode(header, type=_Header)
+        self.tally = decoded.tally
+        self._entries = {entry.key: entry for entry in decoded.parts}
+        self._body = head + length
+
+    @property
+    def keys(self) -> list[PartKey]:
+        """The parts it holds."""
+        return list(self._entries)
+
+    def part(self, key: PartKey) -> BitMap:
+        """Return one part, an empty set if the segment has none. Raises LivenessError if it is damaged."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return BitMap()
+        body = self._read(self._body + entry.offset, entry.length)
+        if zlib.crc32(body) != entry.crc32:
+            raise self._damaged()
+        return BitMap.deserialize(body)
+
+    def _read(self, offset: int, length: int) -> bytes:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(offset)
+                return file.read(length)
+        except OSError as problem:
+            raise LivenessError(f"{self.path}: cannot read this segment: {problem.strerror}") from problem
+
+    def _damaged(self) -> LivenessError:
+        return LivenessError(f"{self.path}: a damaged segment: its checksum is wrong; move it away to do without")
