@@ -54,7 +54,7 @@ class PacketRxRing:
             raise
         self._blocks = np.frombuffer(self._memory, dtype=np.uint8).reshape(ring_mib, BLOCK_BYTES)
         self._status = self._blocks.view(np.uint32)[:, tpacket.BLOCK_STATUS // 4]
-        self._group = 0
+        self._group: int | None = None  # 0 is the first group's number
         if beside is not None:
             try:
                 self._group = beside.group()
@@ -85,7 +85,7 @@ class PacketRxRing:
 
     def group(self) -> int:
         """Return the PACKET_FANOUT group of this ring, by the hash of a flow; it is founded with the first call."""
-        if not self._group:
+        if self._group is None:
             founding = (tpacket.PACKET_FANOUT_HASH | tpacket.PACKET_FANOUT_FLAG_UNIQUEID) << 16
             self._join(founding)
             number = self._socket.getsockopt(tpacket.SOL_PACKET, tpacket.PACKET_FANOUT) & 0xFFFF

@@ -30,18 +30,32 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def censuses(compiled: None, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Census]:  # noqa: ARG001 - for its effect
-    """Take the census of configs/lab.yaml with 1, 2 and 3 senders, each in a lab of its own, all at once."""
+    """Take the census of configs/lab.yaml with 1, 2 and 3 senders and as many receivers, each in a lab of its own."""
     folder = tmp_path_factory.mktemp("censuses")
-    config = write_yaml(folder / "lab.yaml", lab_config(output=str(folder)))
+    configs = {
+        number: write_yaml(folder / f"lab-{number}.yaml", lab_config(output=str(folder), receive={"receivers": number}))
+        for number in (1, 2, 3)
+    }
     started = {
         senders: subprocess.Popen(
-            [*EXEC, "--", *LIVENESS, "scan", "-C", str(config), "-T", str(senders), "--run-id", f"by-{senders}"],
+            [
+                *EXEC,
+                "--",
+                *LIVENESS,
+                "scan",
+                "-C",
+                str(configs[senders]),
+                "-T",
+                str(senders),
+                "--run-id",
+                f"by-{senders}",
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=clean_environment(),
         )
-        for senders in (1, 2, 3)
+        for senders in configs
     }
     taken = {}
     for senders, process in started.items():

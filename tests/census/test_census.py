@@ -1,4 +1,4 @@
-"""A census of the default lab, with 1, 2 and 3 senders: the sets are the ground truth, and the record adds up."""
+"""Censuses of the default lab by 1, 2 and 3 senders and receivers: sets are the ground truth, and records add up."""
 
 import hashlib
 import itertools
@@ -66,12 +66,13 @@ def test_lab_check_tells_of_one_address_missing_and_one_extra(censuses: dict[int
     assert (difference["missing"], difference["extra"]) == (1, 1)
 
 
-def test_sets_are_the_same_whatever_the_number_of_senders(censuses: dict[int, Census]) -> None:
+def test_sets_are_the_same_whatever_the_number_of_senders_and_receivers(censuses: dict[int, Census]) -> None:
     one, *others = (
         {entry.file: (entry.sha256, entry.cardinality) for entry in census.manifest.sets}
         for census in censuses.values()
     )
     assert all(other == one for other in others)
+    assert [census.manifest.receivers for census in censuses.values()] == list(censuses)
     assert len({census.manifest.control_port for census in censuses.values()}) > 1, "drawn for each run"
 
 
@@ -96,11 +97,25 @@ def test_every_probe_was_sent_to_every_target_at_each_attempt(census: Census) ->
     assert manifest.transmit.errors == 0
 
 
+def test_the_timeline_adds_up_to_the_whole(census: Census) -> None:
+    manifest, timeline = census.manifest, census.manifest.timeline
+    rows = len(timeline.end_s)
+    assert rows >= 3
+    assert timeline.end_s == sorted(timeline.end_s)
+    sums = {name: sum(column) for name, column in msgspec.to_builtins(timeline).items() if len(column) == rows}
+    assert sums["sent"] == sums["completed"] == manifest.transmit.frames
+    assert sums["packets"] == manifest.receive.packets == sums["accepted"] + sums["rejected"]
+    assert sums["kernel_drops"] == sums["nic_drops"] == sums["send_errors"] == 0
+    assert sums["interface_sent"] == manifest.transmit.interface_frames >= manifest.transmit.frames
+    assert sums["interface_received"] >= manifest.receive.packets
+
+
 def test_every_received_packet_is_a_message_or_rejected_by_reason(census: Census) -> None:
     manifest = census.manifest
     messages = sum(sum(counts.values()) for counts in manifest.messages.values())
     assert manifest.receive.packets == messages + sum(manifest.rejected.values())
     assert (manifest.receive.kernel_drops, manifest.receive.nic_drops, manifest.loss_warnings) == (0, 0, [])
+    assert manifest.receive.kernel_packets == manifest.receive.packets
     labels = {probe: set(counts) for probe, counts in manifest.messages.items()}
     for key, members in census.sets.items():
         assert key.reply.label in labels[key.reply.probe]

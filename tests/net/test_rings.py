@@ -108,6 +108,37 @@ def test_every_frame_arrives_byte_for_byte_round_the_ring(pause_s: float) -> Non
 
 @pytest.mark.lab
 @in_private_network
+def test_rings_beside_each_other_share_the_flows_and_lose_none() -> None:
+    """Packets with many ports: each arrives at one of three rings, those of a flow at the same one."""
+    with cable() as peer:
+        with inside(peer):
+            rings = [PacketRxRing("v1", ethertype_filter(0x0800), ring_mib=4)]
+            for _ in range(2):
+                rings.append(PacketRxRing("v1", ethertype_filter(0x0800), ring_mib=4, beside=rings[0]))
+        sender = open_packet_socket()
+        sender.bind(("v0", 0))
+        frames = [
+            bytes(
+                Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+                / IP(src="10.9.0.1", dst="10.9.0.9")
+                / UDP(sport=port, dport=53)
+                / b"12"
+            )
+            for port in range(1000, 1090)
+        ]
+        for frame in frames * 2:
+            sender.send(frame)
+        taken = [drain(ring, 0.3) for ring in rings]
+        assert sorted(frame for frames_of_ring in taken for frame in frames_of_ring) == sorted(frames * 2)
+        assert all(set(taken[i]).isdisjoint(taken[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+        assert min(map(len, taken)) > 0
+        for ring in rings:
+            ring.close()
+        sender.close()
+
+
+@pytest.mark.lab
+@in_private_network
 def test_a_finished_slot_may_be_rewritten_while_its_packet_waits_elsewhere() -> None:
     """The peer keeps packets for a host that answers no ARP, then quotes them: they must be as they were sent."""
     with cable() as peer:

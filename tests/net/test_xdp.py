@@ -1,12 +1,17 @@
 """Sending through AF_XDP over veth: every frame byte for byte, drops are counted, what cannot be had is refused."""
 
+import ctypes
+import errno
 import os
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError, UnsupportedError
+from liveness.net import tx_xdp
+from liveness.net.child import libc
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
 from liveness.net.tx_packet import PacketTxRing
@@ -84,6 +89,38 @@ def test_an_interface_that_goes_down_is_named_and_its_frames_are_told() -> None:
             tx.flush(1)
         assert tx.unsent().tolist() == list(range(20))
         assert tx.completed == 0
+
+
+class Refusing:
+    """The C library, whose sendto fails with an errno every time but each third."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        self.calls = 0
+
+    def sendto(self, *arguments: object) -> int:
+        self.calls += 1
+        if self.calls % 3:
+            ctypes.set_errno(self.code)
+            return -1
+        return int(libc.sendto(*arguments))
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("code", [errno.ENOBUFS, errno.EAGAIN, errno.EINTR])
+@in_private_network
+def test_a_kernel_that_has_no_room_for_now_loses_nothing(code: int) -> None:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with cable() as peer:
+        with inside(peer):
+            rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=16)
+        tx = XdpTxRing("v0")
+        refusing = Refusing(code)
+        with patch.object(tx_xdp, "libc", refusing):
+            sent, received = send_and_capture(tx, rx, 3 * len(tx.frames), batch=700)
+        assert refusing.calls > 6
+        assert received == sent
+        assert (tx.completed, tx.errors) == (len(sent), 0)
 
 
 @pytest.mark.lab
