@@ -3,12 +3,14 @@
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
+from liveness.ipsets.collector import Collector
 from liveness.net.memory import pack_block
 from liveness.net.ring import RxRing, RxStatistics
 from liveness.probes.kit import Kit
@@ -17,7 +19,7 @@ from liveness.scan.harvest import harvest, packets_in
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
 from liveness.store.rundir import RunDirectory
-from liveness.store.segment import Tally, write_segment
+from liveness.store.segment import PartKey, Tally, write_segment
 from liveness.types import REPLY_DTYPE, Rejection
 
 BATCH_REPLIES: Final = 1 << 17
@@ -130,7 +132,7 @@ class Receiver:
         self._told.add(tally)
         path = self.directory.segment_path(self.index, self.segments)
         self.segments += 1
-        self._writing = self._disk.submit(write_segment, path, tally, self.collection.take())
+        self._writing = self._disk.submit(_finish_and_write, path, tally, self.collection.take())
 
     def _new_rejections(self) -> dict[str, int]:
         counts = ((r.label, int(n)) for r, n in zip(Rejection, self.rejected, strict=True))
@@ -142,6 +144,10 @@ class Receiver:
         if self._writing is not None:
             self._writing.result()
             self._writing = None
+
+
+def _finish_and_write(path: Path, tally: Tally, taken: dict[PartKey, Collector]) -> None:
+    write_segment(path, tally, {key: collector.finish() for key, collector in taken.items()})
 
 
 def warm_up(plan: Plan, kit: Kit) -> None:

@@ -8,11 +8,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pyroaring import BitMap
 
 from liveness.scan.collection import CLASSES, Collection, reply_key
 from liveness.store.merge import Gathered, merge
 from liveness.store.rundir import RunDirectory
-from liveness.store.segment import Tally, write_segment
+from liveness.store.segment import PartKey, Tally, write_segment
 from liveness.types import ERROR_TYPES, REPLY_DTYPE, Kind, ReplyKey, Role, SetKey, Tier
 from tests.frames import Reply
 
@@ -62,6 +63,10 @@ def collected(batches: list[list[Reply]]) -> Collection:
     return collection
 
 
+def finished(collection: Collection) -> dict[PartKey, BitMap]:
+    return {key: collector.finish() for key, collector in collection.take().items()}
+
+
 def gathered(*collections: Collection) -> Gathered:
     """Return what these collections come to, each written as a segment of its own."""
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +74,7 @@ def gathered(*collections: Collection) -> Gathered:
         for number, collection in enumerate(collections):
             messages, weak = collection.take_counts()
             path = directory.segment_path(number % 2, number)
-            write_segment(path, Tally(messages=messages, weak=weak), collection.take())
+            write_segment(path, Tally(messages=messages, weak=weak), finished(collection))
         return merge(directory, directory.segments(), PROBES, ATTEMPTS)
 
 
@@ -77,7 +82,7 @@ def sets_of(*collections: Collection) -> dict[SetKey, set[int]]:
     with tempfile.TemporaryDirectory() as folder:
         directory = RunDirectory.create(Path(folder), "run", "1")
         for number, collection in enumerate(collections):
-            write_segment(directory.segment_path(0, number), Tally(), collection.take())
+            write_segment(directory.segment_path(0, number), Tally(), finished(collection))
         entries = merge(directory, directory.segments(), PROBES, ATTEMPTS).sets
         return {entry.key: set(directory.read_set(entry)) for entry in entries}
 
