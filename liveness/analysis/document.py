@@ -47,6 +47,7 @@ def _run(run: RunResults) -> Document:
         "conditional": _plain(run.conditional),
         "patterns": _plain(run.patterns),
         "gains": _plain(run.gains),
+        "loss": _plain(run.loss),
     }
 
 

@@ -16,6 +16,7 @@ from liveness.analysis.error_categories import (
 )
 from liveness.analysis.error_only import ErrorOnly, error_only
 from liveness.analysis.gains import Gains, gains
+from liveness.analysis.loss import Loss, loss
 from liveness.analysis.patterns import Patterns, patterns
 from liveness.analysis.reply_types import ReplyTypes, reply_types
 from liveness.analysis.run import RunSets
@@ -45,6 +46,7 @@ class RunResults:
     conditional: Conditional
     patterns: Patterns
     gains: Gains
+    loss: dict[str, Loss]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def analyze_run(run: RunSets) -> RunResults:
         conditional=conditional(run),
         patterns=patterns(run),
         gains=gains(run, addresses),
+        loss=loss(run.manifest),
     )
 
 

@@ -83,9 +83,10 @@ class ScanDisplay:
         self._console.print(f"packets received: {manifest.receive.packets:,}; rejected: {rejected}", soft_wrap=True)
         for warning in manifest.loss_warnings:
             self._console.print(f"[bold red]loss:[/] {warning}", soft_wrap=True)
-        colour = "green" if manifest.status == "complete" else "red"
+        lossy = " with losses" if manifest.loss_warnings else ""
+        colour = "green" if manifest.status == "complete" and not lossy else "red"
         reason = f": {manifest.reason}" if manifest.reason else ""
-        self._console.print(f"[{colour}]{manifest.status}[/]{reason}; {len(manifest.sets)} sets", soft_wrap=True)
+        self._console.print(f"[{colour}]{manifest.status}{lossy}[/]{reason}; {len(manifest.sets)} sets", soft_wrap=True)
 
 
 def _summary(manifest: "Manifest") -> Table:

@@ -6,7 +6,15 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from liveness.analysis.results import Results, RunResults
-from liveness.report import error_tables, gain_tables, joint_tables, network_tables, run_tables, transport_tables
+from liveness.report import (
+    error_tables,
+    gain_tables,
+    joint_tables,
+    loss_tables,
+    network_tables,
+    run_tables,
+    transport_tables,
+)
 
 
 def report_tables(results: Results) -> Iterator[RenderableType]:
@@ -45,3 +53,6 @@ def tables_of(run: RunResults) -> Iterator[RenderableType]:
     yield joint_tables.patterns_table(run.patterns)
     yield gain_tables.gains_table(run.gains)
     yield gain_tables.retransmit_table(run.gains, attempts)
+    yield loss_tables.loss_table(run.loss)
+    if run.manifest.busiest_sources:
+        yield loss_tables.busiest_table(run.manifest.busiest_sources)

@@ -1,7 +1,7 @@
 """The collection: what a receiver accepted since its last segment, as growing sets and counts."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,7 @@ class Collection:
     def __init__(self, probes: Sequence[str], attempts: int) -> None:
         self.probes = tuple(probes)
         self.attempts = attempts
-        self._messages: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES), np.int64)
+        self._messages: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES, attempts), np.int64)
         self._weak: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES), np.int64)
         self._parts: dict[tuple[int, int, int, Role], Collector] = {}
 
@@ -99,7 +99,7 @@ class Collection:
             rest, own = divmod(place, OWN)
             rest, attempt = divmod(rest, self.attempts)
             probe, number = divmod(rest, CLASSES)
-            self._messages[probe, number] += end - begin
+            self._messages[probe, number, attempt] += end - begin
             if own:
                 self._part(probe, number, attempt, Role.DIRECT).add(targets[begin:end])
             else:
@@ -124,17 +124,20 @@ class Collection:
         self._parts = {}
         return taken
 
-    def take_counts(self) -> tuple[dict[str, Counts], dict[str, Counts]]:
-        """Return messages accepted since the last call and those of them that are weak, by probe and label."""
-        named = self._named(self._messages), self._named(self._weak)
+    def take_counts(self) -> tuple[dict[str, dict[str, list[int]]], dict[str, Counts]]:
+        """Return messages accepted since the last call, by probe, label and attempt, and how many of them are weak."""
+        messages: dict[str, dict[str, list[int]]] = {}
+        for name, label, counts in self._named(self._messages.sum(axis=2), self._messages):
+            messages.setdefault(name, {})[label] = counts.tolist()
+        weak: dict[str, Counts] = {}
+        for name, label, count in self._named(self._weak, self._weak):
+            weak.setdefault(name, {})[label] = int(count)
         self._messages[:] = 0
         self._weak[:] = 0
-        return named
+        return messages, weak
 
-    def _named(self, counts: NDArray[np.int64]) -> dict[str, Counts]:
-        """Return counts by probe and label, zeros left out."""
-        named: dict[str, Counts] = {}
-        for probe, number in zip(*(axis.tolist() for axis in np.nonzero(counts)), strict=True):
+    def _named(self, where: NDArray[Any], counts: NDArray[np.int64]) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
+        """Yield probe, label and count of every class that is not zero in `where`, (probes, CLASSES)."""
+        for probe, number in zip(*(axis.tolist() for axis in np.nonzero(where)), strict=True):
             name = self.probes[probe]
-            named.setdefault(name, {})[reply_key(name, number).label] = int(counts[probe, number])
-        return named
+            yield name, reply_key(name, number).label, counts[probe, number]

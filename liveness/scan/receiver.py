@@ -14,6 +14,7 @@ from liveness.ipsets.collector import Collector
 from liveness.net.memory import pack_block
 from liveness.net.ring import RxRing, RxStatistics
 from liveness.probes.kit import Kit
+from liveness.scan.busiest import BusiestSources
 from liveness.scan.collection import Collection
 from liveness.scan.harvest import harvest, packets_in
 from liveness.scan.plan import Plan
@@ -47,6 +48,7 @@ class Receiver:
     segments: int = 0
     rejected: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Rejection), np.int64))
     collection: Collection = field(init=False)
+    busiest: BusiestSources = field(default_factory=BusiestSources)
     _told: Tally = field(default_factory=Tally)
     """What earlier segments have told already of packets and rejections."""
     _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
@@ -109,6 +111,7 @@ class Receiver:
     def _collect(self) -> None:
         """Sort the replies gathered into sets, and write these out when they have grown large."""
         self.collection.add(self.replies[: self.gathered])
+        self.busiest.add(np.ascontiguousarray(self.replies["source"][: self.gathered]))
         self.gathered = 0
         if self.collection.held >= self.segment_addresses:
             self._write_segment(self.ring.statistics())
@@ -120,10 +123,12 @@ class Receiver:
     def _write_segment(self, statistics: RxStatistics) -> None:
         """Hand what is new to the disk; the segment before is there by then, or LivenessError says why not."""
         self._written()
-        messages, weak = self.collection.take_counts()
+        by_attempt, weak = self.collection.take_counts()
         tally = Tally(
-            messages=messages,
+            messages={p: {label: sum(n) for label, n in counts.items()} for p, counts in by_attempt.items()},
             weak=weak,
+            by_attempt=by_attempt,
+            busiest=self.busiest.take(),
             rejected=self._new_rejections(),
             packets=int(self.shared.packets[self.index]) - self._told.packets,
             kernel_packets=statistics.packets - self._told.kernel_packets,
@@ -166,3 +171,4 @@ def warm_up(plan: Plan, kit: Kit) -> None:
         np.zeros(0, np.uint32),
     )
     Collection([probe.name for probe in plan.probes], plan.attempts).add(np.zeros(0, REPLY_DTYPE))
+    BusiestSources().add(np.zeros(0, np.uint32))

@@ -8,14 +8,27 @@ from datetime import UTC, datetime
 from liveness.config.model import to_document
 from liveness.net.links import InterfaceCounters
 from liveness.net.routes import Path
+from liveness.scan.busiest import TOLD
 from liveness.scan.lag import lag_record
 from liveness.scan.plan import BlockPlan, Plan
 from liveness.scan.shared import Shared
 from liveness.scan.supervisor import Outcome
 from liveness.space.addresses import format_address
-from liveness.store.manifest import BlockStatus, Manifest, ProbeCounts, RateChange, Receive, Transmit
+from liveness.store.manifest import (
+    BlockStatus,
+    BusySource,
+    Counts,
+    Manifest,
+    Missed,
+    ProbeCounts,
+    RateChange,
+    Receive,
+    Transmit,
+)
 from liveness.store.merge import Gathered
+from liveness.store.recapture import missed_targets
 from liveness.store.rundir import RunDirectory
+from liveness.store.segment import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,19 @@ def loss_warnings(outcome: Outcome, nic_drops: int) -> list[str]:
     return warnings
 
 
+def _missed(plan: Plan, attempts: dict[str, Counts]) -> dict[str, Missed]:
+    """Return the estimate for each probe that has one; where only the silent are probed again there is none."""
+    if plan.only_unanswered:
+        return {}
+    estimates = {probe: missed_targets(patterns) for probe, patterns in attempts.items()}
+    return {probe: estimate for probe, estimate in estimates.items() if estimate is not None}
+
+
+def _busiest(tally: Tally) -> list[BusySource]:
+    order = sorted(tally.busiest.items(), key=lambda item: (-item[1], item[0]))[:TOLD]
+    return [BusySource(source=format_address(source), messages=messages) for source, messages in order]
+
+
 def final_manifest(
     plan: Plan,
     identity: Identity,
@@ -122,6 +148,9 @@ def final_manifest(
             probe: sum(count for digits, count in patterns.items() if digits.startswith("0"))
             for probe, patterns in gathered.attempts.items()
         },
+        missed=_missed(plan, gathered.attempts),
+        duplicates=gathered.duplicates,
+        busiest_sources=_busiest(tally),
         rejected=tally.rejected,
         receive=Receive(
             packets=tally.packets,

@@ -112,6 +112,21 @@ class RateChange(Struct, frozen=True, kw_only=True):
     rate_pps: float
 
 
+class Missed(Struct, frozen=True, kw_only=True):
+    """Responsive targets that every attempt missed, estimated, with the 95 % confidence interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class BusySource(Struct, frozen=True, kw_only=True):
+    """A source of by far more replies than others, and how many it sent at least."""
+
+    source: str
+    messages: int
+
+
 class Timeline(Struct, frozen=True, kw_only=True):
     """The run by intervals, each list with one entry an interval: when it ended, seconds since the start, and counts.
 
@@ -177,6 +192,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
     control_port: int | None = None
     attempts: dict[str, Counts] = field(default_factory=dict)
     recovered_by_retransmit: Counts = field(default_factory=dict)
+    missed: dict[str, Missed] = field(default_factory=dict)
+    duplicates: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    busiest_sources: list[BusySource] = field(default_factory=list)
     rejected: Counts = field(default_factory=dict)
     receive: Receive = field(default_factory=Receive)
     transmit: Transmit = field(default_factory=Transmit)

@@ -18,6 +18,8 @@ class Gathered:
     sets: list[SetEntry] = field(default_factory=list)
     attempts: dict[str, Counts] = field(default_factory=dict)
     """Targets that anything answered for, by probe and by the attempts that replies prove: one digit an attempt."""
+    duplicates: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    """Accepted replies beyond the first of each target and attempt, by probe, class and attempt; classes with any."""
     tally: Tally = field(default_factory=Tally)
 
 
@@ -36,20 +38,33 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
     refuses or a segment is damaged; the segments stay.
     """
     keys = {key for segment in segments for key in segment.keys}
-    entries: list[SetEntry] = []
-    patterns: dict[str, Counts] = {}
+    gathered = Gathered(tally=total(segments))
     for probe in probes:
         of_probe = [key for key in keys if key.reply.probe == probe]
         for reply in sorted({key.reply for key in of_probe}, key=_order):
-            parts = {
-                part: _union(segments, (key for key in of_probe if key.reply == reply and key.part is part))
-                for part in Role
-            }
-            entries += _write_sets(directory, reply, parts)
+            parts = _Parts(segments, reply, attempts)
+            gathered.sets.extend(_write_sets(directory, reply, parts.whole))
+            sent = gathered.tally.by_attempt.get(probe, {}).get(reply.label, [0] * attempts)
+            duplicates = [messages - once for messages, once in zip(sent, parts.answered, strict=True)]
+            if any(duplicates):
+                gathered.duplicates.setdefault(probe, {})[reply.label] = duplicates
         counts = _patterns(segments, of_probe, attempts)
         if counts:
-            patterns[probe] = counts
-    return Gathered(entries, patterns, total(segments))
+            gathered.attempts[probe] = counts
+    return gathered
+
+
+class _Parts:
+    """The parts of one class of replies: whole, and how many targets each attempt had an answer for."""
+
+    def __init__(self, segments: Sequence[SegmentFile], reply: ReplyKey, attempts: int) -> None:
+        self.whole = {part: BitMap() for part in Role}
+        self.answered: list[int] = []
+        for attempt in range(attempts):
+            of_attempt = {part: _union(segments, [PartKey(reply, part, attempt)]) for part in Role}
+            self.answered.append(of_attempt[Role.DIRECT].union_cardinality(of_attempt[Role.TARGET]))
+            for part, addresses in of_attempt.items():
+                self.whole[part] |= addresses
 
 
 def _order(reply: ReplyKey) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -23,6 +23,7 @@ LENGTH_BYTES: Final = 8
 CRC_BYTES: Final = 4
 
 Counts = dict[str, int]
+K = TypeVar("K", str, int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,16 @@ class PartKey:
 
 
 class Tally(Struct, kw_only=True):
-    """Counts of packets: by probe and class accepted (and those that rest on weak evidence), by reason rejected."""
+    """Counts of packets: by probe and class accepted (and those that rest on weak evidence), by reason rejected.
+
+    `by_attempt` splits the accepted ones by the attempt they prove; `busiest` are the sources that sent by far the
+    most, each with what it sent at least.
+    """
 
     messages: dict[str, Counts] = field(default_factory=dict)
     weak: dict[str, Counts] = field(default_factory=dict)
+    by_attempt: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    busiest: dict[int, int] = field(default_factory=dict)
     rejected: Counts = field(default_factory=dict)
     packets: int = 0
     kernel_packets: int = 0
@@ -55,12 +62,17 @@ class Tally(Struct, kw_only=True):
             for probe, counts in theirs.items():
                 _add_counts(mine.setdefault(probe, {}), counts)
         _add_counts(self.rejected, other.rejected)
+        _add_counts(self.busiest, other.busiest)
+        for probe, labels in other.by_attempt.items():
+            for label, counted in labels.items():
+                sums = self.by_attempt.setdefault(probe, {}).setdefault(label, [0] * len(counted))
+                sums[:] = [mine + theirs for mine, theirs in zip(sums, counted, strict=True)]
         self.packets += other.packets
         self.kernel_packets += other.kernel_packets
         self.kernel_drops += other.kernel_drops
 
 
-def _add_counts(counts: Counts, more: Counts) -> None:
+def _add_counts(counts: dict[K, int], more: Mapping[K, int]) -> None:
     for label, count in more.items():
         counts[label] = counts.get(label, 0) + count
 

@@ -221,6 +221,23 @@ def gains(witnesses: Witnesses, found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def loss(witnesses: Witnesses) -> dict[str, Any]:
+    """Count targets by attempts; the populations' manifests tell neither duplicates nor estimates."""
+    result = {}
+    for probe in [*witnesses.services, *([CONTROL] if witnesses.population.control else [])]:
+        of_probe = [reply for reply in witnesses.population.replies if reply.probe == probe]
+        first = {reply.target for reply in of_probe if reply.attempt == 0}
+        again = {reply.target for reply in of_probe if reply.attempt == 1}
+        result[probe] = {
+            "first_only": len(first - again),
+            "both": len(first & again),
+            "recovered": len(again - first),
+            **dict.fromkeys(("missed", "missed_low", "missed_high")),
+            "duplicates": [0, 0],
+        }
+    return result
+
+
 def taxonomy(witnesses: Witnesses) -> dict[str, int]:
     def sent(*kinds: Kind) -> Test:
         return lambda facts: any(fact.probe != CONTROL and fact.kind in kinds for fact in facts)
@@ -262,6 +279,7 @@ def run_document(population: Population) -> dict[str, Any]:
             "with_errors": patterns(witnesses, with_errors=True),
         },
         "gains": gains(witnesses, found),
+        "loss": loss(witnesses),
     }
 
 

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from liveness.analysis.changes import change, population
 from liveness.analysis.document import document, encode
+from liveness.analysis.loss import Loss, loss
 from liveness.analysis.results import Results, analyze_run
 from liveness.analysis.run import RunSets
+from liveness.store.manifest import Manifest, Missed, ProbeCounts
 from liveness.types import Kind
 from tests.analysis import brute_force
 from tests.populations import CONTROL, EIGHT, Population, Reply, town
@@ -147,12 +149,39 @@ CONTRACT: dict[str, Any] = msgspec.json.decode("""
  "conditional": {"replies": {"icmp": {"tcp/22": 0.0}}, "with_errors": {}},
  "patterns": {"probes": [], "replies": {"10000000": 0}, "with_errors": {}},
  "gains": {"tcp_udp_over_icmp": {"of_all": 0.0, "over_icmp": 0.0}, "negative": {"over_positive": 0.0, "of_all": 0.0},
-           "retransmit": {"icmp": {"first": 0, "recovered": 0, "gain": 0.0}}}}
+           "retransmit": {"icmp": {"first": 0, "recovered": 0, "gain": 0.0}}},
+ "loss": {"icmp": {"first_only": 0, "both": 0, "recovered": 0, "missed": null, "missed_low": null, "missed_high": null,
+                   "duplicates": []}}}
 """)
 
 
 DATA = ("icmp", "tcp/22", "10000000", "11/0", "1", "80")
 """Keys of the example that stand for a run's own probes, patterns, codes, numbers of ports and ports."""
+
+
+def test_the_estimate_and_the_duplicates_of_a_manifest_are_shown() -> None:
+    told = Manifest(
+        name="census",
+        run_id="1",
+        status="complete",
+        seed=1,
+        config={},
+        started="2026-11-21T00:00:00Z",
+        targets=9,
+        probes={"icmp": ProbeCounts(sent=[9, 9]), "dns": ProbeCounts(sent=[9, 9])},
+        sets=[],
+        attempts={"icmp": {"11": 5, "10": 2, "01": 1}},
+        missed={"icmp": Missed(estimate=0.333, low=0.1, high=2.5)},
+        duplicates={"icmp": {"echo-reply": [3, 0], "error-3-1": [1, 4]}},
+    )
+    assert loss(told) == {
+        "icmp": Loss(
+            first_only=2, both=5, recovered=1, missed=0.333, missed_low=0.1, missed_high=2.5, duplicates=[4, 4]
+        ),
+        "dns": Loss(
+            first_only=0, both=0, recovered=0, missed=None, missed_low=None, missed_high=None, duplicates=[0, 0]
+        ),
+    }
 
 
 def test_the_form_is_the_contracts() -> None:

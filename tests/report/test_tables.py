@@ -16,6 +16,7 @@ from liveness.analysis.coverage import FamilyCoverage
 from liveness.analysis.error_categories import ErrorCategories, ErrorSources
 from liveness.analysis.error_only import ErrorOnly
 from liveness.analysis.gains import NegativeGain, ProbeGain, RetransmitGain
+from liveness.analysis.loss import Loss
 from liveness.analysis.reply_types import ReplyTypes
 from liveness.analysis.result import formulas
 from liveness.analysis.results import Results, RunResults, analyze_run
@@ -25,8 +26,9 @@ from liveness.analysis.taxonomy import Taxonomy
 from liveness.analysis.transport import PortActivity, PortsAnswered
 from liveness.report import published
 from liveness.report.layout import Section, count, percent, seconds
+from liveness.report.loss_tables import busiest_table, loss_table
 from liveness.report.tables import report_tables, tables_of
-from liveness.store.manifest import Lag, Manifest, Receive
+from liveness.store.manifest import BusySource, Lag, Manifest, Receive
 from tests.populations import EIGHT, Population, town
 
 T = TypeVar("T")
@@ -110,12 +112,34 @@ def test_every_formula_is_printed() -> None:
     text = words(render(report_tables(Results([results(town())], [CHANGE])), 200))
     printed = (
         Taxonomy, FamilyCoverage, ReplyTypes, ErrorOnly, ErrorCategories, ErrorSources, PortsAnswered, PortActivity,
-        Tarpits, Inflation, Conditional, ProbeGain, NegativeGain, RetransmitGain, Turnover,
+        Tarpits, Inflation, Conditional, ProbeGain, NegativeGain, RetransmitGain, Loss, Turnover,
     )  # fmt: skip
     for result in printed:
         assert formulas(result), result
         for formula in formulas(result).values():
             assert formula in text, formula
+
+
+def test_losses_are_told_with_their_interval_and_busy_sources_by_name() -> None:
+    losses = {
+        "icmp": Loss(
+            first_only=1200,
+            both=90000,
+            recovered=1100,
+            missed=14.7,
+            missed_low=9.2,
+            missed_high=23.5,
+            duplicates=[7, 0],
+        ),
+        "dns": Loss(
+            first_only=3, both=0, recovered=0, missed=None, missed_low=None, missed_high=None, duplicates=[0, 0]
+        ),
+    }
+    lines = {words(line) for line in render([loss_table(losses)], 120).splitlines()}
+    assert "icmp 1,200 90,000 1,100 14.7 9.2 to 23.5 7 0" in lines
+    assert "dns 3 0 0 - - 0 0" in lines
+    busy = render([busiest_table([BusySource(source="198.51.100.7", messages=1_000_000)])], 120)
+    assert "198.51.100.7 1,000,000" in {words(line) for line in busy.splitlines()}
 
 
 def test_published_values_stand_beside_ours() -> None:

@@ -72,9 +72,9 @@ def gathered(*collections: Collection) -> Gathered:
     with tempfile.TemporaryDirectory() as folder:
         directory = RunDirectory.create(Path(folder), "run", "1")
         for number, collection in enumerate(collections):
-            messages, weak = collection.take_counts()
+            by_attempt, weak = collection.take_counts()
             path = directory.segment_path(number % 2, number)
-            write_segment(path, Tally(messages=messages, weak=weak), finished(collection))
+            write_segment(path, Tally(by_attempt=by_attempt, weak=weak), finished(collection))
         return merge(directory, directory.segments(), PROBES, ATTEMPTS)
 
 
@@ -105,8 +105,11 @@ def test_sets_hold_sources_targets_and_who_answered_for_himself(batches: list[li
 def test_every_message_is_counted_and_weak_ones_apart(batches: list[list[Reply]]) -> None:
     tally = gathered(collected(batches)).tally
     everything = [reply for batch in batches for reply in batch]
+    messages = {
+        probe: {label: sum(counts) for label, counts in labels.items()} for probe, labels in tally.by_attempt.items()
+    }
     for counts, counted in (
-        (tally.messages, everything),
+        (messages, everything),
         (tally.weak, [reply for reply in everything if reply.tier == Tier.WEAK]),
     ):
         expected: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -125,6 +128,18 @@ def test_targets_are_counted_by_the_attempts_their_replies_prove(batches: list[l
         for probe, targets in proven.items()
     }
     assert gathered(collected(batches)).attempts == expected
+
+
+@given(BATCHES)
+def test_duplicates_are_what_came_beyond_the_first_of_each_target_kind_and_attempt(batches: list[list[Reply]]) -> None:
+    seen: set[tuple[ReplyKey, int, int]] = set()
+    expected: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0] * ATTEMPTS))
+    for reply in (reply for batch in batches for reply in batch):
+        fact = key_of(reply), reply.target, reply.attempt
+        if fact in seen:
+            expected[reply.probe][key_of(reply).label][reply.attempt] += 1
+        seen.add(fact)
+    assert gathered(collected(batches)).duplicates == expected
 
 
 @given(BATCHES)
@@ -152,7 +167,7 @@ def test_sixteen_probes_of_every_class_fit_the_numbers_they_are_sorted_by() -> N
     array["probe"], array["kind"], array["icmp_type"], array["icmp_code"] = 15, Kind.ERROR, 12, 255
     collection = Collection(names, 1)
     collection.add(array)
-    assert collection.take_counts()[0] == {"tcp/16": {"error-12-255": 1}}
+    assert collection.take_counts()[0] == {"tcp/16": {"error-12-255": [1]}}
 
 
 def test_a_class_number_names_one_class() -> None:

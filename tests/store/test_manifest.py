@@ -10,9 +10,11 @@ from liveness.errors import LivenessError
 from liveness.ipsets.roaring import SetDigest
 from liveness.store.manifest import (
     BlockStatus,
+    BusySource,
     Lag,
     LanePassing,
     Manifest,
+    Missed,
     ProbeCounts,
     SetEntry,
     Timeline,
@@ -65,6 +67,9 @@ def full_manifest() -> Manifest:
             max_s=0.1,
             p80_s=0.05,
         ),
+        missed={"icmp": Missed(estimate=1.5, low=0.5, high=4.5)},
+        duplicates={"icmp": {"echo-reply": [3, 0]}},
+        busiest_sources=[BusySource(source="198.51.100.7", messages=1000)],
         timeline=Timeline(
             end_s=[1.0, 2.0],
             sent=[100, 23],

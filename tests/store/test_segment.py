@@ -22,6 +22,8 @@ KEYS = [
 TALLY = Tally(
     messages={"icmp": {"echo-reply": 5}, "tcp/80": {"error-3-13": 2}},
     weak={"tcp/80": {"error-3-13": 1}},
+    by_attempt={"icmp": {"echo-reply": [3, 2]}},
+    busiest={7: 300},
     rejected={"bad-cookie": 3},
     packets=10,
     kernel_packets=12,
@@ -69,16 +71,21 @@ def test_a_byte_altered_anywhere_is_told_as_damage(tmp_path: Path) -> None:
 def test_counts_add_up() -> None:
     total = Tally()
     total.add(TALLY)
-    total.add(Tally(messages={"icmp": {"echo-reply": 1, "error-3-1": 4}, "dns": {"answer": 7}}, packets=12))
+    more = {"icmp": {"echo-reply": 1, "error-3-1": 4}, "dns": {"answer": 7}}
+    split = {"icmp": {"echo-reply": [0, 1]}, "dns": {"answer": [4, 3]}}
+    total.add(Tally(messages=more, by_attempt=split, busiest={7: 1, 8: 256}, packets=12))
     assert total == Tally(
         messages={"icmp": {"echo-reply": 6, "error-3-1": 4}, "tcp/80": {"error-3-13": 2}, "dns": {"answer": 7}},
         weak={"tcp/80": {"error-3-13": 1}},
+        by_attempt={"icmp": {"echo-reply": [3, 3]}, "dns": {"answer": [4, 3]}},
+        busiest={7: 301, 8: 256},
         rejected={"bad-cookie": 3},
         packets=22,
         kernel_packets=12,
         kernel_drops=2,
     )
     assert TALLY.messages["icmp"] == {"echo-reply": 5}, "the other stays as it was"
+    assert TALLY.by_attempt["icmp"] == {"echo-reply": [3, 2]}
 
 
 def test_a_run_directory_opens_its_segments_and_removes_them(tmp_path: Path) -> None:

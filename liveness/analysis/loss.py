@@ -1,0 +1,45 @@
+"""Loss, measured: what first probes found, what repeats recovered, what both found, and what all of them missed."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from liveness.analysis.result import Formula
+from liveness.store.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One probe's targets by the attempts that found them, and its duplicate replies.
+
+    `missed` and its interval are None where nothing can be said: one attempt, or no target that two of them found.
+    """
+
+    first_only: Annotated[int, Formula("targets with replies to the first attempt alone")]
+    both: Annotated[int, Formula("targets with replies to the first attempt and to a repeat")]
+    recovered: Annotated[int, Formula("targets with replies to repeats alone")]
+    missed: Annotated[float | None, Formula("first only x recovered / (both + 1), by capture and recapture (Chapman)")]
+    missed_low: float | None
+    missed_high: float | None
+    duplicates: Annotated[list[int], Formula("replies beyond the first of a target and kind, by attempt")]
+
+
+def loss(manifest: Manifest) -> dict[str, Loss]:
+    """Return the loss of every probe of a run."""
+    return {probe: _loss(manifest, probe) for probe in manifest.probes}
+
+
+def _loss(manifest: Manifest, probe: str) -> Loss:
+    patterns = manifest.attempts.get(probe, {})
+    first = sum(count for digits, count in patterns.items() if digits.startswith("1"))
+    first_only = sum(count for digits, count in patterns.items() if digits.startswith("1") and "1" not in digits[1:])
+    estimate = manifest.missed.get(probe)
+    counted = manifest.duplicates.get(probe, {}).values()
+    return Loss(
+        first_only=first_only,
+        both=first - first_only,
+        recovered=sum(patterns.values()) - first,
+        missed=None if estimate is None else estimate.estimate,
+        missed_low=None if estimate is None else estimate.low,
+        missed_high=None if estimate is None else estimate.high,
+        duplicates=[sum(attempt) for attempt in zip(*counted, strict=True)] or [0] * len(manifest.probes[probe].sent),
+    )
