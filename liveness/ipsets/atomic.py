@@ -2,13 +2,23 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from liveness.errors import LivenessError
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write `content` to `path` by a temporary file in the same folder, fsync and rename.
+    """Write `content` to `path`: see `replaced`."""
+    with replaced(path, mode) as file:
+        file.write(content)
+
+
+@contextmanager
+def replaced(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """Give a file to write what shall stand at `path`: a temporary one in the same folder, then fsync and rename.
 
     `mode` are the permissions of the new file before the umask takes its share (0o600 for a secret). Raises
     LivenessError that names the file when the disk refuses; what stood at `path` before then still stands.
@@ -18,7 +28,7 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

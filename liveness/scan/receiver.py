@@ -152,7 +152,7 @@ class Receiver:
 
 
 def _finish_and_write(path: Path, tally: Tally, taken: dict[PartKey, Collector]) -> None:
-    write_segment(path, tally, {key: collector.finish() for key, collector in taken.items()})
+    write_segment(path, tally, ((key, collector.finish()) for key, collector in taken.items()))
 
 
 def warm_up(plan: Plan, kit: Kit) -> None:

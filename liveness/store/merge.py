@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pyroaring import BitMap
 
 from liveness.store.manifest import Counts, SetEntry
 from liveness.store.rundir import RunDirectory
-from liveness.store.segment import PartKey, SegmentFile, Tally
+from liveness.store.segment import PartKey, SegmentFile, Tally, write_segment
 from liveness.types import ReplyKey, Role, SetKey, roles_of
 
 
@@ -65,6 +66,18 @@ class _Parts:
             self.answered.append(of_attempt[Role.DIRECT].union_cardinality(of_attempt[Role.TARGET]))
             for part, addresses in of_attempt.items():
                 self.whole[part] |= addresses
+
+
+def compact(segments: Sequence[SegmentFile], path: Path) -> None:
+    """Write one segment in place of many, then remove them. Raises LivenessError when the disk refuses.
+
+    Killed at any moment it leaves either the many or the one: the one names those it replaces.
+    """
+    keys = sorted({key for segment in segments for key in segment.keys}, key=str)
+    parts = ((key, _union(segments, [key])) for key in keys)
+    write_segment(path, total(segments), parts, [segment.path.name for segment in segments])
+    for segment in segments:
+        segment.path.unlink(missing_ok=True)
 
 
 def _order(reply: ReplyKey) -> tuple[int, int, int]:

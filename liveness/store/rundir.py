@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ MANIFEST_FILE = "manifest.json"
 KEY_FILE = "key"
 TARGETS_FILE = "targets.txt"
 SEGMENTS = "segments"
+CHECKPOINT_FILE = "checkpoint.json"
 KEY_BYTES = 16  # SipHash-2-4 takes 128 bits
 
 
@@ -80,13 +81,30 @@ class RunDirectory:
         """Return where a receiver puts its segment of that number."""
         return self.path / SEGMENTS / f"{receiver}-{number:06d}.segment"
 
-    def segments(self) -> list[SegmentFile]:
-        """Open the segments that were written whole. Raises LivenessError that names one that is damaged."""
-        return [SegmentFile(path) for path in sorted((self.path / SEGMENTS).glob("*.segment"))]
+    def segments(self, damaged: Callable[[LivenessError], None] | None = None) -> list[SegmentFile]:
+        """Open the segments that were written whole and count, those that others replace left out.
+
+        Raises LivenessError that names one that is damaged, or hands that to `damaged` and goes on without it.
+        """
+        found: dict[str, SegmentFile] = {}
+        for path in sorted((self.path / SEGMENTS).glob("*.segment")):
+            try:
+                found[path.name] = SegmentFile(path)
+            except LivenessError as error:
+                if damaged is None:
+                    raise
+                damaged(error)
+        replaced = {name for segment in found.values() for name in segment.replaces}
+        return [segment for name, segment in found.items() if name not in replaced]
 
     def remove_segments(self) -> None:
         """Remove the segments, whose content is in the sets now."""
         shutil.rmtree(self.path / SEGMENTS, ignore_errors=True)
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where a run that has not ended says how far it has come."""
+        return self.path / CHECKPOINT_FILE
 
     def write_key(self, key: bytes) -> None:
         """Keep the cookie key of the run where only its owner can read it (mode 0600)."""

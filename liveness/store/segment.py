@@ -4,8 +4,9 @@ Receivers write segments as they go, so that their memory stays bounded however 
 before a crash is on disk. Segments add up: sets by union, counts by sum, whichever receiver wrote them.
 """
 
+import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -15,12 +16,12 @@ from msgspec import Struct, field
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError
-from liveness.ipsets.atomic import write_atomically
+from liveness.ipsets.atomic import replaced
 from liveness.types import Kind, ReplyKey, Role
 
 MAGIC: Final = b"liveness segment 1\n"
-LENGTH_BYTES: Final = 8
-CRC_BYTES: Final = 4
+_TAIL: Final = struct.Struct(f"<QI{len(MAGIC)}s")
+"""What a segment ends with: length and CRC-32 of the index that lies before it. Its parts come first, as they come."""
 
 Counts = dict[str, int]
 K = TypeVar("K", str, int)
@@ -78,7 +79,7 @@ def _add_counts(counts: dict[K, int], more: Mapping[K, int]) -> None:
 
 
 class _Entry(Struct, frozen=True, array_like=True):
-    """Where one part lies behind the header, and the CRC-32 of its bytes."""
+    """Where one part lies in the file, and the CRC-32 of its bytes."""
 
     probe: str
     kind: int
@@ -96,53 +97,56 @@ class _Entry(Struct, frozen=True, array_like=True):
         return PartKey(reply, self.part, self.attempt)
 
 
-class _Header(Struct, frozen=True):
+class _Index(Struct, frozen=True):
     tally: Tally
     parts: list[_Entry]
+    replaces: list[str] = field(default_factory=list)
 
 
-def write_segment(path: Path, tally: Tally, parts: Mapping[PartKey, BitMap]) -> None:
-    """Write a segment by rename. Raises LivenessError that names the file when the disk refuses."""
-    entries, bodies, offset = [], [], 0
-    for key, addresses in parts.items():
-        body = addresses.serialize()
-        reply = key.reply
-        entries.append(
-            _Entry(
-                reply.probe,
-                int(reply.kind),
-                reply.icmp_type,
-                reply.icmp_code,
-                key.part,
-                key.attempt,
-                offset,
-                len(body),
-                zlib.crc32(body),
-            )
-        )
-        bodies.append(body)
-        offset += len(body)
-    header = msgspec.msgpack.encode(_Header(tally, entries))
-    size, crc = len(header).to_bytes(LENGTH_BYTES, "little"), zlib.crc32(header).to_bytes(CRC_BYTES, "little")
-    write_atomically(path, b"".join((MAGIC, size, crc, header, *bodies)))
+def write_segment(
+    path: Path, tally: Tally, parts: Iterable[tuple[PartKey, BitMap]], replaces: Sequence[str] = ()
+) -> None:
+    """Write a segment by rename, one part after the other. Raises LivenessError when the disk refuses.
+
+    `replaces` are the names of segments whose content it holds: as soon as it is there they count no more.
+    """
+    entries: list[_Entry] = []
+    offset = 0
+    with replaced(path) as file:
+        for key, addresses in parts:
+            body = addresses.serialize()
+            reply, crc = key.reply, zlib.crc32(body)
+            words = reply.probe, int(reply.kind), reply.icmp_type, reply.icmp_code, key.part, key.attempt
+            entries.append(_Entry(*words, offset, len(body), crc))
+            offset += file.write(body)
+        index = msgspec.msgpack.encode(_Index(tally, entries, list(replaces)))
+        file.write(index)
+        file.write(_TAIL.pack(len(index), zlib.crc32(index), MAGIC))
 
 
 class SegmentFile:
     """A segment that was written: its counts at once, its sets a part at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Read the header. Raises LivenessError that names the file if it cannot be read or is damaged."""
+        """Read the index. Raises LivenessError that names the file if it cannot be read or is damaged."""
         self.path = path
-        head = len(MAGIC) + LENGTH_BYTES + CRC_BYTES
-        start = self._read(0, head)
-        length = int.from_bytes(start[len(MAGIC) : -CRC_BYTES], "little")
-        header = self._read(head, length) if start.startswith(MAGIC) and length <= path.stat().st_size else b""
-        if zlib.crc32(header).to_bytes(CRC_BYTES, "little") != start[-CRC_BYTES:] or not header:
+        try:
+            size = path.stat().st_size
+        except OSError as problem:
+            raise LivenessError(f"{path}: cannot read this segment: {problem.strerror}") from problem
+        tail = self._read(max(0, size - _TAIL.size), _TAIL.size)
+        if len(tail) < _TAIL.size:
             raise self._damaged()
-        decoded = msgspec.msgpack.decode(header, type=_Header)
+        length, crc, magic = _TAIL.unpack(tail)
+        if magic != MAGIC or length > size - _TAIL.size:
+            raise self._damaged()
+        index = self._read(size - _TAIL.size - length, length)
+        if zlib.crc32(index) != crc:
+            raise self._damaged()
+        decoded = msgspec.msgpack.decode(index, type=_Index)
         self.tally = decoded.tally
+        self.replaces = decoded.replaces
         self._entries = {entry.key: entry for entry in decoded.parts}
-        self._body = head + length
 
     @property
     def keys(self) -> list[PartKey]:
@@ -154,7 +158,7 @@ class SegmentFile:
         entry = self._entries.get(key)
         if entry is None:
             return BitMap()
-        body = self._read(self._body + entry.offset, entry.length)
+        body = self._read(entry.offset, entry.length)
         if zlib.crc32(body) != entry.crc32:
             raise self._damaged()
         return BitMap.deserialize(body)

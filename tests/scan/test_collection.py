@@ -63,8 +63,8 @@ def collected(batches: list[list[Reply]]) -> Collection:
     return collection
 
 
-def finished(collection: Collection) -> dict[PartKey, BitMap]:
-    return {key: collector.finish() for key, collector in collection.take().items()}
+def finished(collection: Collection) -> list[tuple[PartKey, BitMap]]:
+    return [(key, collector.finish()) for key, collector in collection.take().items()]
 
 
 def gathered(*collections: Collection) -> Gathered:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError
+from liveness.store.merge import compact, total
 from liveness.store.rundir import RunDirectory
 from liveness.store.segment import PartKey, SegmentFile, Tally, write_segment
 from liveness.types import Kind, ReplyKey, Role
@@ -36,7 +37,7 @@ PARTS = {KEYS[0]: BitMap([1, 2, 2**32 - 1]), KEYS[2]: BitMap(range(100_000)), KE
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_reads_back(tmp_path: Path, parts: dict[PartKey, set[int]]) -> None:
     path = tmp_path / "a.segment"
-    write_segment(path, TALLY, {key: BitMap(addresses) for key, addresses in parts.items()})
+    write_segment(path, TALLY, [(key, BitMap(addresses)) for key, addresses in parts.items()])
     segment = SegmentFile(path)
     assert segment.tally == TALLY
     assert {key: set(segment.part(key)) for key in segment.keys} == parts
@@ -50,7 +51,7 @@ def read_all(path: Path) -> dict[PartKey, BitMap]:
 
 def test_a_segment_cut_anywhere_is_told_as_damaged(tmp_path: Path) -> None:
     path = tmp_path / "a.segment"
-    write_segment(path, TALLY, {KEYS[0]: BitMap([1, 2, 3])})
+    write_segment(path, TALLY, [(KEYS[0], BitMap([1, 2, 3]))])
     content = path.read_bytes()
     for length in range(len(content)):
         path.write_bytes(content[:length])
@@ -60,7 +61,7 @@ def test_a_segment_cut_anywhere_is_told_as_damaged(tmp_path: Path) -> None:
 
 def test_a_byte_altered_anywhere_is_told_as_damage(tmp_path: Path) -> None:
     path = tmp_path / "a.segment"
-    write_segment(path, TALLY, {KEYS[0]: BitMap([1, 2, 3])})
+    write_segment(path, TALLY, [(KEYS[0], BitMap([1, 2, 3]))])
     content = path.read_bytes()
     for place in range(len(content)):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
@@ -92,7 +93,7 @@ def test_a_run_directory_opens_its_segments_and_removes_them(tmp_path: Path) -> 
     directory = RunDirectory.create(tmp_path, "run", "1")
     assert directory.segments() == []
     for receiver, number in ((1, 0), (0, 1), (0, 0)):
-        write_segment(directory.segment_path(receiver, number), TALLY, PARTS)
+        write_segment(directory.segment_path(receiver, number), TALLY, PARTS.items())
     directory.segment_path(0, 2).with_suffix(".tmp").write_bytes(b"half")
     segments = directory.segments()
     assert [segment.path.name for segment in segments] == [
@@ -103,6 +104,36 @@ def test_a_run_directory_opens_its_segments_and_removes_them(tmp_path: Path) -> 
     assert segments[0].part(KEYS[2]) == PARTS[KEYS[2]]
     directory.remove_segments()
     assert sorted(path.name for path in directory.path.iterdir()) == ["sets"]
+
+
+def test_one_segment_takes_the_place_of_many_at_once_or_not_at_all(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path, "run", "1")
+    for number in range(3):
+        write_segment(directory.segment_path(0, number), TALLY, [(KEYS[number], BitMap([number, 9]))])
+    many = directory.segments()
+    before = total(many)
+    copies = {segment.path: segment.path.read_bytes() for segment in many}
+    compact(many, directory.segment_path(9, 0))
+    (one,) = directory.segments()
+    assert (one.tally, {key: set(one.part(key)) for key in one.keys}) == (
+        before,
+        {KEYS[number]: {number, 9} for number in range(3)},
+    )
+    for path, content in copies.items():  # killed before it could remove them
+        path.write_bytes(content)
+    assert [segment.path for segment in directory.segments()] == [one.path]
+
+
+def test_a_damaged_segment_is_handed_over_and_the_others_count(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path, "run", "1")
+    for number in range(2):
+        write_segment(directory.segment_path(0, number), TALLY, PARTS.items())
+    directory.segment_path(0, 0).write_bytes(b"half")
+    damage: list[LivenessError] = []
+    assert [segment.path.name for segment in directory.segments(damage.append)] == ["0-000001.segment"]
+    assert len(damage) == 1
+    with pytest.raises(LivenessError, match=r"0-000000\.segment: a damaged segment"):
+        directory.segments()
 
 
 def test_a_segment_that_is_gone_is_named(tmp_path: Path) -> None:
