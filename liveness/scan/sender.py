@@ -13,7 +13,8 @@ from liveness.scan.engine import fill_batch
 from liveness.scan.pacing import Pacer
 from liveness.scan.plan import BlockPlan, Plan
 from liveness.scan.shared import Shared
-from liveness.space.schedule import FINISHED, Walk, begin_walk, lane_due, plan_lanes
+from liveness.space.schedule import FINISHED, TICK, Walk, begin_walk, lane_due, plan_lanes, probed, skip_to
+from liveness.store.checkpoint import Position
 
 BATCH: Final = 756
 """Frames a kick: about half an AF_XDP ring, and whole ticks of nine probes twice."""
@@ -22,14 +23,17 @@ POLL_S: Final = 0.02
 
 
 class Sender:
-    """Sender `index` of a run; `run` is its whole life."""
+    """Sender `index` of a run; `run` is its whole life. One that goes on in a run begins at the position `start`."""
 
-    def __init__(self, plan: Plan, kit: Kit, ring: TxRing, shared: Shared, index: int) -> None:
+    def __init__(
+        self, plan: Plan, kit: Kit, ring: TxRing, shared: Shared, index: int, start: Position | None = None
+    ) -> None:
         self.plan = plan
         self.kit = kit
         self.ring = ring
         self.shared = shared
         self.index = index
+        self.start = start
         self.words, self.step = flat_words(ring.frames)
         self.held = np.full(len(ring.frames), -1, np.int64)
         self.attempts = np.zeros(len(ring.frames), np.int64)
@@ -41,8 +45,9 @@ class Sender:
         LivenessError if the interface fails; frames that never left are then counted as errors and not as sent.
         """
         try:
-            for number, block in enumerate(self.plan.blocks):
-                self._send_block(self._begin(number, block))
+            first = 0 if self.start is None else self.start.block
+            for number, block in enumerate(self.plan.blocks[first:], first):
+                self._send_block(self._begin(number, block), number)
                 self._drain()
                 if self.shared.stopping():
                     return
@@ -65,7 +70,7 @@ class Sender:
             plan.spacing_of_sender(block),
             plan.targets_of_sender(block),
         )
-        return begin_walk(
+        walk = begin_walk(
             shard,
             lanes,
             block.intervals.first,
@@ -74,11 +79,29 @@ class Sender:
             plan.mark_every_of_sender,
             time.time_ns(),
         )
+        if self.start is not None and self.start.block == number:
+            self._go_on(walk, self.start)
+        return walk
 
-    def _send_block(self, walk: Walk) -> None:
+    def _go_on(self, walk: Walk, start: Position) -> None:
+        """Bring a walk to where an earlier session of this run left it, and count what that has sent of this block."""
+        if start.lags:
+            walk.lane_lags[:] = start.lags
+        skip_to(walk, start.tick)
+        for lane in range(len(walk.lane_lags)):
+            self.shared.sent[self.index, walk.lane_probes[lane], walk.lane_attempts[lane]] += probed(walk, lane)
+
+    def _tell_position(self, walk: Walk, number: int) -> None:
+        lags = walk.lane_lags.tolist()
+        self.shared.tell_position(
+            self.index, Position(block=number, tick=int(walk.state[TICK]), lags=lags, begins=lags)
+        )
+
+    def _send_block(self, walk: Walk, number: int) -> None:
         rate_pps = float(self.shared.rate_pps[0])
         units = len(walk.lane_lags) / self.plan.senders  # of virtual time, a packet at the rate of one probe
         pacer = Pacer(rate_pps * units)
+        self._tell_position(walk, number)
         while not self.shared.stopping() and not walk.state[FINISHED]:
             if self.shared.rate_pps[0] != rate_pps:
                 rate_pps = float(self.shared.rate_pps[0])
@@ -106,6 +129,7 @@ class Sender:
             )
             self.ring.commit(filled, self.lengths)
             if filled:
+                self._tell_position(walk, number)
                 self.ring.kick()
                 self.shared.completed[self.index] = self.ring.completed
             if filled < free and not walk.state[FINISHED]:
@@ -168,3 +192,5 @@ def warm_up(plan: Plan, kit: Kit) -> None:
         np.zeros((len(plan.probes), plan.attempts), np.int64),
     )
     lane_due(walk.state, len(walk.lane_lags))
+    skip_to(walk, 0)
+    probed(walk, 0)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from liveness.scan.answered import entries_for
 from liveness.scan.plan import Plan
+from liveness.store.checkpoint import Position
 
 
 def shared_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: ANN401 - whatever numpy takes as a dtype
@@ -51,6 +52,11 @@ class Shared:
         """Frames that the interface dropped or the kernel refused as it sent them; of which probes it does not say."""
         self.drained: NDArray[np.int64] = shared_zeros((senders,), np.int64)
         """Blocks whose lanes a sender has drained."""
+        self._positions: NDArray[np.int64] = shared_zeros((senders, 3 + 2 * lanes), np.int64)
+        """Where each sender stands: an odd number while it writes this, then block, tick, lags and beginnings."""
+        self._positions[:, 3:] = -1
+        self.on_disk_ns: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
+        """What each receiver had taken off its ring by then is on disk; ns since the epoch."""
         self.packets: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
         """Packets that each receiver took off its ring."""
         self.accepted: NDArray[np.int64] = shared_zeros((receivers, len(plan.probes)), np.int64)
@@ -66,6 +72,28 @@ class Shared:
         mark a place at once one mark may be lost, and a repeat be sent that was not needed."""
         self.marks: list[NDArray[np.int64]] = _shared_parts([(senders, lanes, plan.marks(b)) for b in plan.blocks])
         """A block at a time: when each sender's lanes passed each mark, ns since the epoch, 0 not yet."""
+
+    def tell_position(self, sender: int, position: Position) -> None:
+        """Say where a sender stands."""
+        place = self._positions[sender]
+        place[0] += 1
+        place[1:] = (position.block, position.tick, *position.lags, *position.begins)
+        place[0] += 1
+
+    def positions_now(self) -> list[Position]:
+        """Return where each sender stands."""
+        return [self._position(place) for place in self._positions]
+
+    @staticmethod
+    def _position(place: NDArray[np.int64]) -> Position:
+        while True:
+            copy = place.tolist()
+            if copy[0] % 2 == 0 and copy == place.tolist():
+                break
+        lanes = (len(copy) - 3) // 2
+        if copy[3] < 0:  # it has not said anything yet
+            return Position(block=0, tick=0)
+        return Position(block=copy[1], tick=copy[2], lags=copy[3 : 3 + lanes], begins=copy[3 + lanes :])
 
     def stopping(self) -> bool:
         """Return whether senders shall stop."""

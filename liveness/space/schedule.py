@@ -214,6 +214,23 @@ def begin_tick(walk: Walk, now_ns: int) -> None:
 
 
 @kernel
+def skip_to(walk: Walk, tick: int) -> None:
+    """Go on to a tick, sending nothing: that of a walk which was cut off. The marks passed on the way are not set."""
+    while walk.state[TICK] < tick and walk.state[FINISHED] == 0:
+        begin_tick(walk, 0)
+    walk.state[DUE] = 0
+
+
+@kernel
+def probed(walk: Walk, lane: int) -> int:
+    """Return how many targets a lane has probed before the current tick."""
+    state = walk.state
+    drawn = min(state[TICK], state[TARGETS])
+    done: int = min(max(0, state[TICK] - walk.lane_lags[lane]), drawn)
+    return done
+
+
+@kernel
 def lane_due(state: NDArray[np.int64], lanes: int) -> int:
     """Return the virtual time at which the tick's next lane is due: its probes are spread evenly over it."""
     due: int = state[DUE]

@@ -15,6 +15,10 @@ class Position(Struct, frozen=True, kw_only=True):
 
     block: int
     tick: int
+    lags: list[int] = field(default_factory=list)
+    """Of each lane, in ticks; they change with the rate where that is searched for. Empty: as planned."""
+    begins: list[int] = field(default_factory=list)
+    """The tick at which each lane begins, or goes on after a pause. Empty: when its lag is over."""
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
