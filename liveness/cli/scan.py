@@ -1,5 +1,6 @@
 """``liveness scan``: take a census, or show with --dryrun what it would send."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,9 @@ import click
 from liveness.errors import StoppedEarlyError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from liveness.cli.display import ScanDisplay
     from liveness.config.model import Config
     from liveness.scan.session import Finished
     from liveness.space.targets import Targets
@@ -43,6 +47,12 @@ DEFAULT_NAME = "scan"
 @click.option("-T", "--senders", help="Processes that send.")
 @click.option("-o", "--output", help="Directory for runs.")
 @click.option("--run-id", help="The name of this run's directory; the UTC time of its start if not given.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on with the run in this directory, which was cut off or stopped; only -q goes with it.",
+)
 @click.option("--contact", help="URL or address that every ICMP echo carries; required for public targets.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
 @click.option(
@@ -52,6 +62,7 @@ def command(
     targets: tuple[str, ...],
     config_file: Path | None,
     run_id: str | None,
+    resume: Path | None,
     quiet: bool,
     dryrun: bool,
     **flags: Any,  # noqa: ANN401 - text, numbers and tuples, each checked where it is laid over the config
@@ -64,6 +75,11 @@ def command(
     from liveness.config.load import load_config, resolve_targets
     from liveness.net.links import in_lab
 
+    if resume is not None:
+        if dryrun or run_id or config_file or targets or any(value not in (None, ()) for value in flags.values()):
+            raise click.UsageError("--resume goes on with a run as it was configured: only -q goes with it")
+        _leave(_scan(partial(_resume_scan, resume), quiet=quiet))
+        return
     if config_file is None and not targets and not flags["allowlist_file"]:
         raise click.UsageError("nothing to scan: give --config FILE, TARGETS, or --allowlist-file FILE")
     config = load_config(config_file, _overrides(config_file, targets, flags))
@@ -71,9 +87,7 @@ def command(
     if dryrun:
         _show_preview(config, resolved)
         return
-    finished = _scan(config, resolved, run_id, quiet=quiet)
-    click.echo(str(finished.directory.path))
-    _leave(finished)
+    _leave(_scan(partial(_run_scan, config, resolved, run_id), quiet=quiet))
 
 
 def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[str, Any]) -> dict[str, object]:
@@ -104,13 +118,26 @@ def _senders(text: str | None) -> int | str | None:
     return int(text) if text is not None and text.isdecimal() else text
 
 
-def _scan(config: "Config", targets: "Targets", run_id: str | None, *, quiet: bool) -> "Finished":
-    from liveness.cli.display import ScanDisplay
+def _run_scan(config: "Config", targets: "Targets", run_id: str | None, display: "ScanDisplay") -> "Finished":
     from liveness.scan.session import run_scan
 
+    return run_scan(config, targets, run_id=run_id, on_start=display.begin, on_progress=display.update)
+
+
+def _resume_scan(path: Path, display: "ScanDisplay") -> "Finished":
+    from liveness.scan.session import resume_scan
+
+    return resume_scan(path, on_start=display.begin, on_progress=display.update)
+
+
+def _scan(scan: "Callable[[ScanDisplay], Finished]", *, quiet: bool) -> "Finished":
+    """Scan with a display, and print the run's directory."""
+    from liveness.cli.display import ScanDisplay
+
     with ScanDisplay(quiet=quiet) as display:
-        finished = run_scan(config, targets, run_id=run_id, on_start=display.begin, on_progress=display.update)
+        finished = scan(display)
         display.end(finished.manifest)
+    click.echo(str(finished.directory.path))
     return finished
 
 

@@ -71,6 +71,7 @@ class Config(Section, frozen=True, kw_only=True):
     retransmit: Retransmit = Retransmit()
     probe_spacing: Duration = Duration("100ms")
     cooldown: Duration = Duration("10s")
+    checkpoint: Duration = Duration("10s")
     senders: Annotated[int, msgspec.Meta(ge=1, le=64)] | Literal["auto"] = "auto"
     tcp_options: Literal["windows", "linux", "mss", "none"] = "windows"
     checksum: Literal["strict", "ignore"] = "strict"

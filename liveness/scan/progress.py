@@ -1,6 +1,5 @@
 """Progress: a snapshot of a running scan, read from shared memory, for whoever shows it."""
 
-import time
 from dataclasses import dataclass
 
 from liveness.scan.plan import Plan
@@ -42,13 +41,13 @@ class Progress:
         return sum(probe.planned for probe in self.probes)
 
 
-def observe(plan: Plan, shared: Shared, started_ns: int, *, sending: bool) -> Progress:
-    """Return a snapshot of a scan that began at `started_ns` since the epoch."""
+def observe(plan: Plan, shared: Shared, elapsed_s: float, *, sending: bool) -> Progress:
+    """Return a snapshot of a scan that has been going for `elapsed_s`."""
     sent = shared.sent.sum(axis=(0, 2))
     planned = plan.target_count * plan.attempts
     accepted = shared.accepted.sum(axis=0)
     return Progress(
-        elapsed_s=(time.time_ns() - started_ns) / 1e9,
+        elapsed_s=elapsed_s,
         probes=tuple(
             ProbeProgress(probe.name, int(sent[index]), planned, int(accepted[index]))
             for index, probe in enumerate(plan.probes)

@@ -42,10 +42,13 @@ class Receiver:
     shared: Shared
     directory: RunDirectory
     index: int = 0
+    first_segment: int = 0
+    """Where the numbers of its segments begin: behind those of earlier sessions of the run."""
     segment_addresses: int = SEGMENT_ADDRESSES
     replies: NDArray[np.void] = field(default_factory=lambda: np.zeros(BATCH_REPLIES, REPLY_DTYPE))
     gathered: int = 0
     segments: int = 0
+    _checkpoint_at: float = field(default_factory=time.monotonic)
     rejected: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Rejection), np.int64))
     collection: Collection = field(init=False)
     busiest: BusiestSources = field(default_factory=BusiestSources)
@@ -86,6 +89,7 @@ class Receiver:
         if block is None:
             self._collect()
             self._report()
+            self._checkpoint()
             return True
         count = int(packets_in(block))
         if self.gathered + count > len(self.replies):
@@ -106,7 +110,20 @@ class Receiver:
         self.shared.accepted[self.index] += np.bincount(batch["probe"], minlength=len(self.plan.probes))
         self.gathered += accepted
         self._report()
+        self._checkpoint()
         return False
+
+    def _checkpoint(self) -> None:
+        """Now and then have everything on disk, and say so; not while the last segment is still being written."""
+        if time.monotonic() < self._checkpoint_at or (self._writing is not None and not self._writing.done()):
+            return
+        self._checkpoint_at = time.monotonic() + self.plan.config.checkpoint.seconds
+        self._collect()
+        if int(self.shared.packets[self.index]) > self._told.packets:
+            self._write_segment(self.ring.statistics())
+        else:
+            self._written()
+            self.shared.on_disk_ns[self.index] = time.monotonic_ns()
 
     def _collect(self) -> None:
         """Sort the replies gathered into sets, and write these out when they have grown large."""
@@ -135,9 +152,14 @@ class Receiver:
             kernel_drops=statistics.drops - self._told.kernel_drops,
         )
         self._told.add(tally)
-        path = self.directory.segment_path(self.index, self.segments)
+        path = self.directory.segment_path(self.index, self.first_segment + self.segments)
         self.segments += 1
-        self._writing = self._disk.submit(_finish_and_write, path, tally, self.collection.take())
+        self._writing = self._disk.submit(self._store, path, tally, self.collection.take(), time.monotonic_ns())
+
+    def _store(self, path: Path, tally: Tally, taken: dict[PartKey, Collector], until_ns: int) -> None:
+        """In the writing thread: finish the sets, write them, say until when everything is on disk."""
+        write_segment(path, tally, ((key, collector.finish()) for key, collector in taken.items()))
+        self.shared.on_disk_ns[self.index] = until_ns
 
     def _new_rejections(self) -> dict[str, int]:
         counts = ((r.label, int(n)) for r, n in zip(Rejection, self.rejected, strict=True))
@@ -149,10 +171,6 @@ class Receiver:
         if self._writing is not None:
             self._writing.result()
             self._writing = None
-
-
-def _finish_and_write(path: Path, tally: Tally, taken: dict[PartKey, Collector]) -> None:
-    write_segment(path, tally, ((key, collector.finish()) for key, collector in taken.items()))
 
 
 def warm_up(plan: Plan, kit: Kit) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from liveness.config.model import to_document
-from liveness.net.links import InterfaceCounters
 from liveness.net.routes import Path
 from liveness.scan.busiest import TOLD
 from liveness.scan.lag import lag_record
@@ -14,6 +13,7 @@ from liveness.scan.plan import BlockPlan, Plan
 from liveness.scan.shared import Shared
 from liveness.scan.supervisor import Outcome
 from liveness.space.addresses import format_address
+from liveness.store.checkpoint import Checkpoint, Totals
 from liveness.store.manifest import (
     BlockStatus,
     BusySource,
@@ -21,7 +21,6 @@ from liveness.store.manifest import (
     Manifest,
     Missed,
     ProbeCounts,
-    RateChange,
     Receive,
     Transmit,
 )
@@ -43,7 +42,8 @@ class Identity:
     started_ns: int
 
 
-def _utc(time_ns: int) -> str:
+def utc(time_ns: int) -> str:
+    """Return a time in ns since the epoch as the manifest writes it."""
     return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -55,7 +55,7 @@ def running_manifest(plan: Plan, identity: Identity) -> Manifest:
         status="running",
         seed=plan.config.seed,
         config=to_document(plan.config),
-        started=_utc(identity.started_ns),
+        started=utc(identity.started_ns),
         targets=plan.target_count,
         probes={probe.name: ProbeCounts(sent=[0] * plan.attempts) for probe in plan.probes},
         sets=[],
@@ -77,25 +77,24 @@ def _block_status(shared: Shared, number: int, block: BlockPlan) -> BlockStatus:
     return BlockStatus(block=block.name, targets=block.targets, status=status)
 
 
-def loss_warnings(outcome: Outcome, nic_drops: int) -> list[str]:
+def loss_warnings(totals: Totals, kernel_drops: int) -> list[str]:
     """Return one line for each way in which a run lost packets that it knows of."""
     warnings = []
-    kernel_drops = int(outcome.shared.kernel_drops.sum())
     if kernel_drops:
         warnings.append(
             f"the kernel dropped {kernel_drops:,} packets because the receive ring was full:"
             " raise receive.ring_mib or lower the rate"
         )
-    if nic_drops:
+    if totals.nic_drops:
         warnings.append(
-            f"the interface dropped {nic_drops:,} received packets: lower the rate or raise its ring (ethtool -G)"
+            f"the interface dropped {totals.nic_drops:,} received packets:"
+            " lower the rate or raise its ring (ethtool -G)"
         )
-    errors = int(outcome.shared.send_errors.sum())
+    errors = sum(totals.errors)
     if errors:
         warnings.append(f"{errors:,} probes were handed to the kernel and never left")
-    dropped = int(outcome.shared.dropped.sum())
-    if dropped:
-        warnings.append(f"the interface dropped {dropped:,} probes as they were sent: lower the rate")
+    if totals.dropped:
+        warnings.append(f"the interface dropped {totals.dropped:,} probes as they were sent: lower the rate")
     return warnings
 
 
@@ -117,14 +116,17 @@ def final_manifest(
     identity: Identity,
     outcome: Outcome,
     gathered: Gathered,
-    before: InterfaceCounters,
-    after: InterfaceCounters,
+    first: Checkpoint,
+    damage: Sequence[str] = (),
 ) -> Manifest:
-    """Return the manifest of a run that has ended; `before` and `after` are its interface's counters."""
+    """Return the manifest of a run that has ended.
+
+    `first` is where its last session began, `damage` what was lost of it before.
+    """
     shared, tally, interruption = outcome.shared, gathered.tally, outcome.interruption
-    nic_drops = max(0, after.rx_lost - before.rx_lost)
+    totals = first.totals.followed_by(outcome.totals)
     sent = shared.sent.sum(axis=0)
-    errors = shared.send_errors.sum(axis=0)
+    kernel_drops = max(tally.kernel_drops, int(shared.kernel_drops.sum()))
     return Manifest(
         name=plan.config.name,
         run_id=identity.directory.path.name,
@@ -132,11 +134,12 @@ def final_manifest(
         reason=interruption.reason,
         seed=plan.config.seed,
         config=to_document(plan.config),
-        started=_utc(identity.started_ns),
-        finished=_utc(outcome.finished_ns),
+        started=first.manifest.started,
+        finished=utc(outcome.finished_ns),
+        resumed=first.manifest.resumed,
         targets=plan.target_count,
         probes={
-            probe.name: ProbeCounts(sent=sent[index].tolist(), send_errors=int(errors[index]))
+            probe.name: ProbeCounts(sent=sent[index].tolist(), send_errors=totals.errors[index])
             for index, probe in enumerate(plan.probes)
         },
         sets=gathered.sets,
@@ -155,22 +158,19 @@ def final_manifest(
         receive=Receive(
             packets=tally.packets,
             kernel_packets=tally.kernel_packets,
-            kernel_drops=int(shared.kernel_drops.sum()),
-            nic_drops=nic_drops,
+            kernel_drops=kernel_drops,
+            nic_drops=totals.nic_drops,
         ),
         transmit=Transmit(
-            frames=int(shared.completed.sum()),
-            errors=int(errors.sum() + shared.dropped.sum()),
-            interface_frames=max(0, after.tx_packets - before.tx_packets),
+            frames=totals.frames,
+            errors=sum(totals.errors) + totals.dropped,
+            interface_frames=totals.interface_frames,
             transport=identity.transport,
             reasons=list(identity.transport_reasons),
         ),
-        loss_warnings=loss_warnings(outcome, nic_drops),
-        timeline=outcome.timeline,
-        rate_changes=[
-            RateChange(after_s=round(after_s, 3), rate_pps=round(rate_pps, 3))
-            for after_s, rate_pps in outcome.rate_changes
-        ],
+        loss_warnings=[*damage, *loss_warnings(totals, kernel_drops)],
+        timeline=totals.timeline,
+        rate_changes=totals.rate_changes,
         lag=lag_record(plan, shared, outcome.started_ns),
         blocks=[_block_status(shared, number, block) for number, block in enumerate(plan.blocks)],
         host=platform.node(),

@@ -13,7 +13,7 @@ from liveness.scan.engine import fill_batch
 from liveness.scan.pacing import Pacer
 from liveness.scan.plan import BlockPlan, Plan
 from liveness.scan.shared import Shared
-from liveness.space.schedule import FINISHED, TICK, Walk, begin_walk, lane_due, plan_lanes, probed, skip_to
+from liveness.space.schedule import FINISHED, TICK, UNKNOWN, Walk, begin_walk, lane_due, plan_lanes, probed, skip_to
 from liveness.store.checkpoint import Position
 
 BATCH: Final = 756
@@ -45,7 +45,7 @@ class Sender:
         LivenessError if the interface fails; frames that never left are then counted as errors and not as sent.
         """
         try:
-            first = 0 if self.start is None else self.start.block
+            first = int(self.shared.drained[self.index])
             for number, block in enumerate(self.plan.blocks[first:], first):
                 self._send_block(self._begin(number, block), number)
                 self._drain()
@@ -79,8 +79,11 @@ class Sender:
             plan.mark_every_of_sender,
             time.time_ns(),
         )
-        if self.start is not None and self.start.block == number:
-            self._go_on(walk, self.start)
+        start = self.start
+        if start is not None and start.block == number:
+            self._go_on(walk, start)
+        elif start is not None and start.block > number:  # the others were not so far
+            self._go_on(walk, Position(block=number, tick=UNKNOWN))
         return walk
 
     def _go_on(self, walk: Walk, start: Position) -> None:
@@ -88,6 +91,8 @@ class Sender:
         if start.lags:
             walk.lane_lags[:] = start.lags
         skip_to(walk, start.tick)
+        if self.plan.only_unanswered:  # how many repeats that were, the checkpoint told
+            return
         for lane in range(len(walk.lane_lags)):
             self.shared.sent[self.index, walk.lane_probes[lane], walk.lane_attempts[lane]] += probed(walk, lane)
 

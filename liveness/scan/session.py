@@ -1,7 +1,7 @@
 """A session: from a config and its targets to a finished run directory, everything opened before the first packet."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -13,19 +13,20 @@ from liveness.errors import LivenessError, UsageError
 from liveness.kernel import mark_compiled, needs_compiling
 from liveness.net.bpf import reply_filter
 from liveness.net.child import run_in_child
-from liveness.net.links import InterfaceCounters, interface_counters
 from liveness.net.routes import Path, find_path
 from liveness.net.rx_packet import PacketRxRing
-from liveness.net.transport import open_transport
+from liveness.net.transport import Transport, open_transport
 from liveness.probes.kit import Kit, build_kit
 from liveness.probes.template import LinkAddresses
 from liveness.scan import receiver, sender
 from liveness.scan.plan import Plan, new_control_port, new_key
 from liveness.scan.progress import Progress
 from liveness.scan.record import Identity, final_manifest, running_manifest
+from liveness.scan.resume import beginning, going_on, resume
 from liveness.scan.supervisor import Interruption, Supervisor, signals_noted
 from liveness.space.addresses import parse_address
 from liveness.space.targets import Targets
+from liveness.store.checkpoint import Checkpoint
 from liveness.store.manifest import Manifest
 from liveness.store.merge import Gathered, merge
 from liveness.store.rundir import RunDirectory
@@ -94,22 +95,13 @@ def _warm_up(plan: Plan, kit: Kit) -> None:
 
 
 def _gather(plan: Plan, directory: RunDirectory, interruption: Interruption) -> Gathered:
-    """Merge what the receivers wrote; if that fails the segments stay, and the run is partial for that reason."""
+    """Merge what the receivers wrote; if that fails the run is partial for that reason."""
     try:
         segments = directory.segments()
-        gathered = merge(directory, segments, [probe.name for probe in plan.probes], plan.attempts)
+        return merge(directory, segments, [probe.name for probe in plan.probes], plan.attempts)
     except LivenessError as error:
         interruption.by(str(error))
         return Gathered()
-    directory.remove_segments()
-    return gathered
-
-
-def _counters_after(interface: str, before: InterfaceCounters) -> InterfaceCounters:
-    try:
-        return interface_counters(interface)
-    except LivenessError:  # it was removed in mid-run, which the run's reason tells
-        return before
 
 
 def run_scan(
@@ -130,37 +122,93 @@ def run_scan(
     interruption = Interruption()
     with signals_noted(interruption, directory.discard), ExitStack() as cleanup:
         cleanup.callback(directory.discard)
-        path, sources = _find_way(plan)
-        kit = kit_of(plan, LinkAddresses(path.mac, path.gateway_mac), sources)
-        _check_mtu(kit, path)
-        _warm_up(plan, kit)
-        ports = plan.cookie
-        program = reply_filter(sources, ports.port_first, ports.port_last, REPLY_ICMP_TYPES)
-        rx_rings: list[PacketRxRing] = []
-        for _ in range(plan.receivers):
-            beside = rx_rings[0] if rx_rings else None
-            rx_rings.append(PacketRxRing(path.interface, program, config.receive.ring_mib, beside=beside))
-            cleanup.callback(rx_rings[-1].close)
-        transport = open_transport(
-            path.interface,
-            plan.senders,
-            int(kit.lengths.max()),
-            len(plan.probes) * plan.attempts,  # so that a slot keeps its probe
-            config.network.transport,
-            config.network.zero_copy,
-        )
-        identity = Identity(directory, path, sources, transport.name, transport.reasons, time.time_ns())
+        opened = _open(plan, directory, cleanup)
+        directory.lock()
         directory.write_key(plan.key)
         directory.write_targets(plan.intervals.prefixes())
-        directory.write_manifest(running_manifest(plan, identity))
-        on_start(plan, identity)
-        before = interface_counters(path.interface)
+        first = beginning(plan, running_manifest(plan, opened.identity))
+        directory.write_manifest(first.manifest)
+        on_start(plan, opened.identity)
         interruption.begun = True
         cleanup.pop_all()
-        outcome = Supervisor(
-            plan, kit, transport.rings, rx_rings, directory, path.interface, on_progress, interruption
-        ).run()
-        after = _counters_after(path.interface, before)
-        manifest = final_manifest(plan, identity, outcome, _gather(plan, directory, interruption), before, after)
-        directory.write_manifest(manifest)
+        return _scan(plan, opened, first, (), on_progress, interruption)
+
+
+def resume_scan(
+    path: FilePath, *, on_start: Callable[[Plan, Identity], None], on_progress: Callable[[Progress], None]
+) -> Finished:
+    """Go on with the run at `path` that was cut off, and return it when it has finished: see `run_scan`.
+
+    What cannot begin leaves the run as it was. Raises what `resume` does.
+    """
+    resumption = resume(path)
+    plan, directory = resumption.plan, resumption.directory
+    interruption = Interruption()
+    with signals_noted(interruption, lambda: None), ExitStack() as cleanup:
+        opened = _open(plan, directory, cleanup)
+        first = going_on(resumption, opened.identity)
+        directory.write_manifest(first.manifest)
+        on_start(plan, opened.identity)
+        interruption.begun = True
+        cleanup.pop_all()
+        return _scan(plan, opened, first, resumption.damage, on_progress, interruption)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """Everything a scan needs of the kernel, open before the first packet."""
+
+    identity: Identity
+    kit: Kit
+    transport: Transport
+    rx_rings: list[PacketRxRing]
+
+
+def _open(plan: Plan, directory: RunDirectory, cleanup: ExitStack) -> _Opened:
+    network = plan.config.network
+    path, sources = _find_way(plan)
+    kit = kit_of(plan, LinkAddresses(path.mac, path.gateway_mac), sources)
+    _check_mtu(kit, path)
+    _warm_up(plan, kit)
+    ports = plan.cookie
+    program = reply_filter(sources, ports.port_first, ports.port_last, REPLY_ICMP_TYPES)
+    rx_rings: list[PacketRxRing] = []
+    for _ in range(plan.receivers):
+        beside = rx_rings[0] if rx_rings else None
+        rx_rings.append(PacketRxRing(path.interface, program, plan.config.receive.ring_mib, beside=beside))
+        cleanup.callback(rx_rings[-1].close)
+    slots = len(plan.probes) * plan.attempts  # so that a slot keeps its probe
+    longest = int(kit.lengths.max())
+    transport = open_transport(path.interface, plan.senders, longest, slots, network.transport, network.zero_copy)
+    identity = Identity(directory, path, sources, transport.name, transport.reasons, time.time_ns())
+    return _Opened(identity, kit, transport, rx_rings)
+
+
+def _scan(
+    plan: Plan,
+    opened: _Opened,
+    first: Checkpoint,
+    damage: Sequence[str],
+    on_progress: Callable[[Progress], None],
+    interruption: Interruption,
+) -> Finished:
+    """Run a session from `first` on, and write what came of it."""
+    identity = opened.identity
+    directory = identity.directory
+    outcome = Supervisor(
+        plan,
+        opened.kit,
+        opened.transport.rings,
+        opened.rx_rings,
+        directory,
+        identity.path.interface,
+        first,
+        on_progress,
+        interruption,
+    ).run()
+    gathered = _gather(plan, directory, interruption)
+    manifest = final_manifest(plan, identity, outcome, gathered, first, damage)
+    directory.write_manifest(manifest)
+    if manifest.status == "complete":
+        directory.remove_traces()
     return Finished(directory, manifest, interruption)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from liveness.scan.answered import entries_for
 from liveness.scan.plan import Plan
-from liveness.store.checkpoint import Position
+from liveness.store.checkpoint import Checkpoint, Position
 
 
 def shared_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: ANN401 - whatever numpy takes as a dtype
@@ -33,6 +33,7 @@ class Shared:
 
     def __init__(self, plan: Plan) -> None:
         senders, receivers, lanes = plan.senders, plan.receivers, len(plan.probes) * plan.attempts
+        self._only_unanswered = plan.only_unanswered
         self.stop: NDArray[np.int64] = shared_zeros((1,), np.int64)
         """1: senders shall stop. Written by the supervisor."""
         self.rate_pps: NDArray[np.float64] = shared_zeros((1,), np.float64)
@@ -56,7 +57,7 @@ class Shared:
         """Where each sender stands: an odd number while it writes this, then block, tick, lags and beginnings."""
         self._positions[:, 3:] = -1
         self.on_disk_ns: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
-        """What each receiver had taken off its ring by then is on disk; ns since the epoch."""
+        """What each receiver had taken off its ring by then is on disk; ns of the monotonic clock."""
         self.packets: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
         """Packets that each receiver took off its ring."""
         self.accepted: NDArray[np.int64] = shared_zeros((receivers, len(plan.probes)), np.int64)
@@ -72,6 +73,13 @@ class Shared:
         mark a place at once one mark may be lost, and a repeat be sent that was not needed."""
         self.marks: list[NDArray[np.int64]] = _shared_parts([(senders, lanes, plan.marks(b)) for b in plan.blocks])
         """A block at a time: when each sender's lanes passed each mark, ns since the epoch, 0 not yet."""
+
+    def begin_at(self, checkpoint: Checkpoint, finished: int) -> None:
+        """Begin where senders stood in an earlier session of the run, which had probed `finished` targets' blocks."""
+        for place, position in zip(self._positions, checkpoint.positions, strict=True):
+            place[1:3] = position.block, position.tick
+        self.drained[:] = checkpoint.block
+        self.sent[0] = checkpoint.sent if self._only_unanswered else finished
 
     def tell_position(self, sender: int, position: Position) -> None:
         """Say where a sender stands."""
@@ -92,7 +100,7 @@ class Shared:
                 break
         lanes = (len(copy) - 3) // 2
         if copy[3] < 0:  # it has not said anything yet
-            return Position(block=0, tick=0)
+            return Position(block=copy[1], tick=copy[2])
         return Position(block=copy[1], tick=copy[2], lags=copy[3 : 3 + lanes], begins=copy[3 + lanes :])
 
     def stopping(self) -> bool:

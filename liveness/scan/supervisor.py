@@ -4,23 +4,22 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
-from liveness.errors import LivenessError
-from liveness.net.links import interface_counters
 from liveness.net.ring import RxRing, TxRing
 from liveness.probes.kit import Kit
+from liveness.scan.checkpointing import Checkpointing
+from liveness.scan.ledger import Ledger
 from liveness.scan.plan import Plan
 from liveness.scan.process import Child
 from liveness.scan.progress import Progress, observe
 from liveness.scan.receiver import Receiver
 from liveness.scan.sender import Sender
 from liveness.scan.shared import Shared
-from liveness.scan.timeline import TimelineRecord
-from liveness.store.manifest import Timeline
+from liveness.store.checkpoint import Checkpoint, Totals
 from liveness.store.rundir import RunDirectory
 
 WATCH_EVERY_S: Final = 0.1
@@ -46,15 +45,11 @@ class Interruption:
 
 @dataclass(slots=True)
 class Outcome:
-    """How a scan ended: shared counters, its timeline, rates, why it ended early. What was received lies in segments.
-
-    `rate_changes` are pairs of seconds since the start and the new rate, packets a second of each probe.
-    """
+    """How a session ended: shared counters, what it counted, why it ended early. What was received lies in segments."""
 
     shared: Shared
-    timeline: Timeline
+    totals: Totals
     interruption: Interruption
-    rate_changes: list[tuple[float, float]]
     started_ns: int
     finished_ns: int
 
@@ -83,6 +78,22 @@ def signals_noted(interruption: Interruption, discard: Callable[[], None]) -> It
             signal.signal(number, handler)
 
 
+@contextmanager
+def rate_signals(ledger: Ledger) -> Iterator[None]:
+    """Let SIGUSR1 raise the rate by 5 % and SIGUSR2 lower it, as ZMap's users know it."""
+
+    def change(number: int, _frame: FrameType | None) -> None:
+        factor = 1 + RATE_STEP if number == signal.SIGUSR1 else 1 - RATE_STEP
+        ledger.change_rate(max(1.0, float(ledger.shared.rate_pps[0]) * factor))
+
+    before = {number: signal.signal(number, change) for number in (signal.SIGUSR1, signal.SIGUSR2)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @dataclass(slots=True)
 class Supervisor:
     """One scan: processes over rings that are open already. Signals reach it through `interruption`."""
@@ -93,36 +104,24 @@ class Supervisor:
     rx_rings: Sequence[RxRing]
     directory: RunDirectory
     interface: str
+    first: Checkpoint
+    """Where this session begins."""
     on_progress: Callable[[Progress], None]
     interruption: Interruption
-    rate_changes: list[tuple[float, float]] = field(default_factory=list)
 
     def run(self) -> Outcome:
-        """Scan to the end, or to an interruption; what was received is written in both cases."""
+        """Scan to the end, or to an interruption; what was received is in segments in both cases."""
         shared = Shared(self.plan)
-        cores = self.plan.core_shares
-        timeline = TimelineRecord(interface_counters(self.interface))
+        shared.begin_at(self.first, sum(block.targets for block in self.plan.blocks[: self.first.block]))
         started_ns = time.time_ns()
-        with self._rate_signals(shared, started_ns):
-            receivers = [
-                Child(
-                    f"receiver {index}",
-                    Receiver(self.plan, self.kit, ring, shared, self.directory, index).run,
-                    cores.receivers[index],
-                )
-                for index, ring in enumerate(self.rx_rings)
-            ]
-            for rx_ring in self.rx_rings:
-                rx_ring.close()
+        ledger = Ledger(self.interface, shared)
+        checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, ledger.started_s)
+        with rate_signals(ledger):
+            receivers = self._start_receivers(shared)
             while not shared.ready.all() and not any(receiver.ended() for receiver in receivers):
                 time.sleep(0.001)
-            senders = [
-                Child(f"sender {index}", Sender(self.plan, self.kit, ring, shared, index).run, cores.senders[index])
-                for index, ring in enumerate(self.tx_rings)
-            ]
-            for tx_ring in self.tx_rings:
-                tx_ring.close()
-            self._watch(shared, receivers, senders, timeline, started_ns)
+            senders = self._start_senders(shared)
+            self._watch(receivers, senders, ledger, checkpointing)
             self._stop_senders(shared, senders)
             shared.finish[0] = 1
             for receiver in receivers:
@@ -131,42 +130,55 @@ class Supervisor:
                 problem = receiver.problem() or receiver.result()
                 if problem is not None:
                     self.interruption.by(problem)
-        self.on_progress(observe(self.plan, shared, started_ns, sending=False))
-        finished_ns = time.time_ns()
-        self._look(shared, timeline, (finished_ns - started_ns) / 1e9)
-        return Outcome(shared, timeline.record(), self.interruption, self.rate_changes, started_ns, finished_ns)
+        self.on_progress(observe(self.plan, shared, ledger.elapsed_s, sending=False))
+        ledger.look(last=True)
+        totals = ledger.totals()
+        checkpointing.write(totals)
+        return Outcome(shared, totals, self.interruption, started_ns, time.time_ns())
 
-    @contextmanager
-    def _rate_signals(self, shared: Shared, started_ns: int) -> Iterator[None]:
-        """Let SIGUSR1 raise the rate by 5 % and SIGUSR2 lower it, as ZMap's users know it."""
+    def _start_receivers(self, shared: Shared) -> list[Child[str | None]]:
+        cores = self.plan.core_shares.receivers
+        number = self.directory.next_segment()
+        receivers = [
+            Child(
+                f"receiver {index}",
+                Receiver(self.plan, self.kit, ring, shared, self.directory, index, number).run,
+                cores[index],
+            )
+            for index, ring in enumerate(self.rx_rings)
+        ]
+        for ring in self.rx_rings:
+            ring.close()
+        return receivers
 
-        def change(number: int, _frame: FrameType | None) -> None:
-            factor = 1 + RATE_STEP if number == signal.SIGUSR1 else 1 - RATE_STEP
-            shared.rate_pps[0] = max(1.0, shared.rate_pps[0] * factor)
-            self.rate_changes.append(((time.time_ns() - started_ns) / 1e9, float(shared.rate_pps[0])))
-
-        before = {number: signal.signal(number, change) for number in (signal.SIGUSR1, signal.SIGUSR2)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _start_senders(self, shared: Shared) -> list[Child[None]]:
+        cores = self.plan.core_shares.senders
+        senders = [
+            Child(
+                f"sender {index}",
+                Sender(self.plan, self.kit, ring, shared, index, self.first.positions[index]).run,
+                cores[index],
+            )
+            for index, ring in enumerate(self.tx_rings)
+        ]
+        for ring in self.tx_rings:
+            ring.close()
+        return senders
 
     def _watch(
         self,
-        shared: Shared,
         receivers: Sequence[Child[str | None]],
         senders: Sequence[Child[None]],
-        timeline: TimelineRecord,
-        started_ns: int,
+        ledger: Ledger,
+        checkpointing: Checkpointing,
     ) -> None:
         """Wait for the senders to finish; return early for a signal, a limit, or a process that failed."""
         limit_s = self.plan.config.max_runtime_s
         while self.interruption.reason is None:
-            self.on_progress(observe(self.plan, shared, started_ns, sending=True))
-            elapsed_s = (time.time_ns() - started_ns) / 1e9
-            if timeline.due(elapsed_s):
-                self._look(shared, timeline, elapsed_s)
+            self.on_progress(observe(self.plan, ledger.shared, ledger.elapsed_s, sending=True))
+            ledger.look()
+            if checkpointing.due(ledger.elapsed_s):
+                checkpointing.write(ledger.totals())
             if any(receiver.ended() for receiver in receivers):
                 return
             ended = [sender for sender in senders if sender.ended()]
@@ -176,14 +188,9 @@ class Supervisor:
                     self.interruption.by(problem)
             if len(ended) == len(senders):
                 return
-            if limit_s is not None and elapsed_s > limit_s:
+            if limit_s is not None and ledger.elapsed_s > limit_s:
                 self.interruption.by(f"limits.max_runtime of {self.plan.config.limits.max_runtime} reached")
             time.sleep(WATCH_EVERY_S)
-
-    def _look(self, shared: Shared, timeline: TimelineRecord, elapsed_s: float) -> None:
-        """Keep the counters of now; those of an interface that is gone are gone too."""
-        with suppress(LivenessError):
-            timeline.observe(elapsed_s, shared, interface_counters(self.interface))
 
     def _stop_senders(self, shared: Shared, senders: Sequence[Child[None]]) -> None:
         shared.stop[0] = 1

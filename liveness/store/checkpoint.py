@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from liveness.errors import LivenessError
 from liveness.ipsets.atomic import write_atomically
-from liveness.store.manifest import Manifest, RateChange
+from liveness.store.manifest import Manifest, RateChange, Timeline
 
 
 class Position(Struct, frozen=True, kw_only=True):
@@ -21,6 +21,39 @@ class Position(Struct, frozen=True, kw_only=True):
     """The tick at which each lane begins, or goes on after a pause. Empty: when its lag is over."""
 
 
+class Totals(Struct, frozen=True, kw_only=True):
+    """What a session of a run counted, or all of them together; pauses between sessions take no time."""
+
+    elapsed_s: float = 0.0
+    frames: int = 0
+    errors: list[int] = field(default_factory=list)
+    """Frames that were handed over and never left, by probe."""
+    dropped: int = 0
+    """Frames that the interface dropped."""
+    interface_frames: int = 0
+    nic_drops: int = 0
+    rate_changes: list[RateChange] = field(default_factory=list)
+    timeline: Timeline = field(default_factory=Timeline)
+
+    def followed_by(self, later: "Totals") -> "Totals":
+        """Return the totals with those of a later session."""
+        changes = [
+            RateChange(after_s=round(self.elapsed_s + change.after_s, 3), rate_pps=change.rate_pps)
+            for change in later.rate_changes
+        ]
+        earlier_errors = self.errors or [0] * len(later.errors)
+        return Totals(
+            elapsed_s=self.elapsed_s + later.elapsed_s,
+            frames=self.frames + later.frames,
+            errors=[mine + theirs for mine, theirs in zip(earlier_errors, later.errors, strict=True)],
+            dropped=self.dropped + later.dropped,
+            interface_frames=self.interface_frames + later.interface_frames,
+            nic_drops=self.nic_drops + later.nic_drops,
+            rate_changes=self.rate_changes + changes,
+            timeline=self.timeline.followed_by(later.timeline, self.elapsed_s),
+        )
+
+
 class Checkpoint(Struct, frozen=True, kw_only=True):
     """Everything a run needs to go on.
 
@@ -30,18 +63,16 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
 
     manifest: Manifest
     """As the run began: its config, its control port, the number of its senders."""
-    elapsed_s: float
-    """How long the run had been going, pauses between its sessions left out."""
     positions: list[Position]
     sent: list[list[int]]
     """Targets sent to up to the positions, (probes, attempts)."""
-    frames: int = 0
-    """Frames that left, those sent after the positions too."""
-    errors: int = 0
-    interface_frames: int = 0
-    nic_drops: int = 0
     rate_pps: float
-    rate_changes: list[RateChange] = field(default_factory=list)
+    totals: Totals = field(default_factory=Totals)
+
+    @property
+    def block(self) -> int:
+        """The first block that some sender has not drained."""
+        return min(position.block for position in self.positions)
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -145,6 +145,12 @@ class Timeline(Struct, frozen=True, kw_only=True):
     interface_sent: list[int] = field(default_factory=list)
     interface_received: list[int] = field(default_factory=list)
 
+    def followed_by(self, later: "Timeline", after_s: float) -> "Timeline":
+        """Return this timeline with a later session's behind it, whose times count from `after_s`."""
+        columns = {name: getattr(self, name) + getattr(later, name) for name in self.__struct_fields__}
+        columns["end_s"] = self.end_s + [round(after_s + end, 3) for end in later.end_s]
+        return Timeline(**columns)
+
 
 class LanePassing(Struct, frozen=True, kw_only=True):
     """When one lane (probe, attempt) of one block passed each record point, in seconds since the run's start."""
@@ -184,6 +190,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     config: dict[str, Any]
     started: str
     finished: str | None = None
+    resumed: list[str] = field(default_factory=list)
+    """When the run went on after it had been cut off; UTC."""
     targets: int
     probes: dict[str, ProbeCounts]
     sets: list[SetEntry]

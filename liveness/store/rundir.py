@@ -1,5 +1,6 @@
 """The run directory: one census on disk, `<output>/<name>/<run id>/` with its manifest, its sets and its key."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -13,6 +14,8 @@ from pyroaring import BitMap
 from liveness.errors import LivenessError, UsageError
 from liveness.ipsets.atomic import write_atomically
 from liveness.ipsets.roaring import read_roaring, write_roaring
+from liveness.space.intervals import Intervals
+from liveness.space.prefixes import read_prefixes
 from liveness.store.manifest import Manifest, SetEntry, load_manifest, write_manifest
 from liveness.store.segment import SegmentFile
 from liveness.types import SetKey
@@ -22,6 +25,7 @@ KEY_FILE = "key"
 TARGETS_FILE = "targets.txt"
 SEGMENTS = "segments"
 CHECKPOINT_FILE = "checkpoint.json"
+LOCK_FILE = "lock"
 KEY_BYTES = 16  # SipHash-2-4 takes 128 bits
 
 
@@ -77,14 +81,30 @@ class RunDirectory:
         """Read and verify one set. Raises LivenessError that names the file if it is missing or damaged."""
         return read_roaring(self.path / entry.file, entry.digest)
 
+    def lock(self) -> int:
+        """Take this run for writing until the process and its children end; return the lock's descriptor.
+
+        Raises UsageError if another process has it. The kernel gives the lock back when the last holder is gone,
+        however it ended: none is ever stale.
+        """
+        path = self.path / LOCK_FILE
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as problem:
+            raise UsageError(f"{self.path}: a scan is at work on this run: wait for its end, or stop it") from problem
+        except OSError as problem:
+            raise LivenessError(f"{path}: cannot lock this run: {problem.strerror}") from problem
+        return descriptor
+
     def segment_path(self, receiver: int, number: int) -> Path:
         """Return where a receiver puts its segment of that number."""
         return self.path / SEGMENTS / f"{receiver}-{number:06d}.segment"
 
-    def segments(self, damaged: Callable[[LivenessError], None] | None = None) -> list[SegmentFile]:
+    def segments(self, damaged: Callable[[LivenessError, Path], None] | None = None) -> list[SegmentFile]:
         """Open the segments that were written whole and count, those that others replace left out.
 
-        Raises LivenessError that names one that is damaged, or hands that to `damaged` and goes on without it.
+        Raises LivenessError that names one that is damaged, or hands that and its path to `damaged` and goes on.
         """
         found: dict[str, SegmentFile] = {}
         for path in sorted((self.path / SEGMENTS).glob("*.segment")):
@@ -93,13 +113,20 @@ class RunDirectory:
             except LivenessError as error:
                 if damaged is None:
                     raise
-                damaged(error)
+                damaged(error, path)
         replaced = {name for segment in found.values() for name in segment.replaces}
         return [segment for name, segment in found.items() if name not in replaced]
 
-    def remove_segments(self) -> None:
-        """Remove the segments, whose content is in the sets now."""
+    def next_segment(self) -> int:
+        """Return a number that no segment of this run has."""
+        numbers = (path.stem.rpartition("-")[2] for path in (self.path / SEGMENTS).glob("*.segment*"))
+        return max((int(number.partition(".")[0]) + 1 for number in numbers), default=0)
+
+    def remove_traces(self) -> None:
+        """Remove what only a run that has not ended needs: segments, whose content is in the sets, and checkpoint."""
         shutil.rmtree(self.path / SEGMENTS, ignore_errors=True)
+        for file in (CHECKPOINT_FILE, LOCK_FILE):
+            (self.path / file).unlink(missing_ok=True)
 
     @property
     def checkpoint_path(self) -> Path:
@@ -126,6 +153,10 @@ class RunDirectory:
     def write_targets(self, prefixes: Iterable[str]) -> None:
         """Keep what the run was to probe, a prefix a line: lists named in its config may change or go."""
         write_atomically(self.path / TARGETS_FILE, "".join(f"{prefix}\n" for prefix in prefixes).encode())
+
+    def read_targets(self) -> Intervals:
+        """Read what the run was to probe. Raises UsageError that names the file and the line."""
+        return read_prefixes(self.path / TARGETS_FILE)
 
     def discard(self) -> None:
         """Remove the directory of a run that never began, and that of its name if no other run is in it."""

@@ -2,24 +2,24 @@
 
 import os
 import signal
-import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
 
-from liveness.scan.supervisor import Supervisor
+from liveness.scan.ledger import Ledger
+from liveness.scan.supervisor import rate_signals
 
 if TYPE_CHECKING:
     from liveness.scan.shared import Shared
 
 
 def test_each_signal_is_a_step_and_is_recorded() -> None:
-    supervisor = cast("Supervisor", SimpleNamespace(rate_changes=[]))
     shared = cast("Shared", SimpleNamespace(rate_pps=np.array([1000.0])))
+    ledger = Ledger("lo", shared)
     before = [signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)]
-    with Supervisor._rate_signals(supervisor, shared, time.time_ns()):
+    with rate_signals(ledger):
         os.kill(os.getpid(), signal.SIGUSR1)
         assert shared.rate_pps[0] == pytest.approx(1050)
         os.kill(os.getpid(), signal.SIGUSR2)
@@ -27,5 +27,7 @@ def test_each_signal_is_a_step_and_is_recorded() -> None:
         shared.rate_pps[0] = 1.0
         os.kill(os.getpid(), signal.SIGUSR2)
         assert shared.rate_pps[0] == 1.0  # never slower than a packet a second
-    assert [rate_pps for _, rate_pps in supervisor.rate_changes] == pytest.approx([1050, 997.5, 1])
+    assert [change.rate_pps for change in ledger.rate_changes] == pytest.approx([1050, 997.5, 1])
+    times = [change.after_s for change in ledger.rate_changes]
+    assert 0 <= times[0] <= times[1] <= times[2] <= ledger.elapsed_s + 0.001
     assert [signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)] == before

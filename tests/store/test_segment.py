@@ -102,7 +102,7 @@ def test_a_run_directory_opens_its_segments_and_removes_them(tmp_path: Path) -> 
         "1-000000.segment",
     ]
     assert segments[0].part(KEYS[2]) == PARTS[KEYS[2]]
-    directory.remove_segments()
+    directory.remove_traces()
     assert sorted(path.name for path in directory.path.iterdir()) == ["sets"]
 
 
@@ -129,9 +129,10 @@ def test_a_damaged_segment_is_handed_over_and_the_others_count(tmp_path: Path) -
     for number in range(2):
         write_segment(directory.segment_path(0, number), TALLY, PARTS.items())
     directory.segment_path(0, 0).write_bytes(b"half")
-    damage: list[LivenessError] = []
-    assert [segment.path.name for segment in directory.segments(damage.append)] == ["0-000001.segment"]
-    assert len(damage) == 1
+    damage: list[Path] = []
+    segments = directory.segments(lambda _, path: damage.append(path))
+    assert [segment.path.name for segment in segments] == ["0-000001.segment"]
+    assert damage == [directory.segment_path(0, 0)]
     with pytest.raises(LivenessError, match=r"0-000000\.segment: a damaged segment"):
         directory.segments()
 
