@@ -16,6 +16,7 @@ PORT_LAST: Final = 61000
 ATTEMPTS: Final = 2
 SCANNER: Final = "203.0.113.2"
 TARGET: Final = "198.51.100.7"
+TARGETS: Final = (("192.0.2.0", "192.0.2.9"), ("198.51.100.0", "198.51.100.255"), ("203.0.113.128", "203.0.113.255"))
 ROUTER: Final = "203.0.113.77"
 STRANGER: Final = "192.0.2.55"
 """An address that is not among the targets."""

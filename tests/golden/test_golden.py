@@ -16,7 +16,7 @@ from tests.golden import sent
 from tests.golden.captures import DIRECTORY, TABLES, capture_of, expectations_of, read_capture
 
 SCANNER = Scanner()
-TARGETS = intervals((address("198.51.100.0"), address("198.51.100.255")))
+TARGETS = intervals(*((address(low), address(high)) for low, high in sent.TARGETS))
 TSHARK_OPTIONS = ("ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE", "ip.defragment:FALSE")
 COMMON_FIELDS = {"reply_ttl": "ip.ttl", "ip_id": "ip.id", "length": "ip.len", "source": "ip.src"}
 TCP_FIELDS = {"tcp_window": "tcp.window_size_value"}
