@@ -46,7 +46,7 @@ def _splice(frame: NDArray[np.uint8], length: int, at: int, other: NDArray[np.ui
 
 
 @kernel
-def _change(
+def _change(  # noqa: C901 - one branch for each kind of change
     frame: NDArray[np.uint8],
     length: int,
     what: int,

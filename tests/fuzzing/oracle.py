@@ -80,14 +80,14 @@ def _error_proven(frame: NDArray[np.uint8], quote: int, attempt: int, probe: int
     if protocol == 1:
         echo = _number(frame, at + 4, 4)
         right_number = echo % 65536 == expected[ECHO] % 65536
-        return known and probe == 0 and right_number and (echo == expected[ECHO] or right_id)
+        return bool(known and probe == 0 and right_number and (echo == expected[ECHO] or right_id))
     if _number(frame, at + 2, 2) != expected[PORT]:
         return False
     port = _number(frame, at, 2)
     if known and port != expected[OUR_PORT]:
         return False
     if protocol == 6:
-        return _number(frame, at + 4, 4) == expected[SEQUENCE]
+        return bool(_number(frame, at + 4, 4) == expected[SEQUENCE])
     total = expected[UDP_SUM] + port + _number(frame, quote + 12, 2) + _number(frame, quote + 14, 2)
     right_sum = (total + _number(frame, at + 6, 2)) % 65535 == 0
     return int64(known) + int64(right_id) + int64(right_sum) >= 2
@@ -98,9 +98,9 @@ def _payload_proven(frame: NDArray[np.uint8], at: int, probe: int, expected: NDA
     if _number(frame, at + 2, 2) != expected[OUR_PORT]:
         return False
     if probe != _NTP:
-        return _number(frame, at + 8, 2) == expected[TRANSACTION]
+        return bool(_number(frame, at + 8, 2) == expected[TRANSACTION])
     high, low = _number(frame, at + 32, 4), _number(frame, at + 36, 4)
-    return high == expected[STAMP_HIGH] and low == expected[STAMP_LOW]
+    return bool(high == expected[STAMP_HIGH] and low == expected[STAMP_LOW])
 
 
 @kernel
@@ -116,12 +116,12 @@ def is_proven(
         return _error_proven(frame, at + 8, attempt, probe, table)
     expected = table[probe, attempt]
     if kind == _ECHO_REPLY:
-        return _number(frame, at + 4, 4) == expected[ECHO]
+        return bool(_number(frame, at + 4, 4) == expected[ECHO])
     if _number(frame, ip + 12, 4) != TARGET:
         return False
     if kind in _TCP_KINDS:
         ports = _number(frame, at, 2) == expected[PORT] and _number(frame, at + 2, 2) == expected[OUR_PORT]
         distance = (_number(frame, at + 8, 4) - expected[SEQUENCE]) % 2**32
         acknowledges = int64(frame[at + 13]) & 16 != 0
-        return ports and acknowledges and (distance == 1 or (kind != _SYN_ACK and distance == 0))
+        return bool(ports and acknowledges and (distance == 1 or (kind != _SYN_ACK and distance == 0)))
     return _payload_proven(frame, at, probe, expected)
