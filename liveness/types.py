@@ -87,6 +87,10 @@ class Tier(IntEnum):
     STRONG = 1
 
 
+UNKNOWN_ATTEMPT: Final = 255
+"""The attempt of a reply whose cookie is proven while the source port, which tells the attempt, was rewritten."""
+
+
 class Rejection(IntEnum):
     """Why a packet was not accepted as a reply. The number is its place in counters, the label its name in files."""
 
@@ -131,7 +135,7 @@ REPLY_DTYPE: np.dtype[np.void] = np.dtype(
         ("kind", np.uint8),  # Kind
         ("icmp_type", np.uint8),  # of errors; 0 elsewhere
         ("icmp_code", np.uint8),
-        ("attempt", np.uint8),  # which attempt the reply proves
+        ("attempt", np.uint8),  # which attempt the reply proves, or UNKNOWN_ATTEMPT
         ("tier", np.uint8),  # Tier
     ]
 )

@@ -239,7 +239,7 @@ def datagram(sent: bytes, payload: Any) -> Any:  # noqa: ANN401 - scapy
 
 def dns_answer(sent: bytes, **fields: Any) -> Any:  # noqa: ANN401 - scapy
     """Return the answer to a DNS query: an address, unless `fields` of the header say otherwise."""
-    query = Ether(sent)[DNS]
+    query = DNS(bytes(Ether(sent)[UDP].payload))
     question = DNSQR(qname="google.com", qtype="A")
     header: dict[str, Any] = {"id": query.id, "qr": 1, "rd": 1, "ra": 1, "qd": question}
     if not fields:
@@ -311,7 +311,7 @@ def sample_replies(scanner: Scanner, name: str, target: int, attempt: int) -> Se
     if name == "icmp":
         return [(Kind.ECHO_REPLY, bytes(echo(sent))), (Kind.ECHO_REPLY, bytes(echo(sent, ROUTER))), *errors]
     if name == "dns":
-        garbage = Raw(Ether(sent)[DNS].id.to_bytes(2, "big") + b"?")
+        garbage = Raw(bytes(Ether(sent)[UDP].payload)[:2] + b"?")
         return [(Kind.ANSWER, bytes(dns_answer(sent))), (Kind.PAYLOAD, bytes(datagram(sent, garbage))), *errors]
     if name == "ntp":
         answer = bytes(datagram(sent, Raw(ntp_packet(sent))))

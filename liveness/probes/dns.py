@@ -35,7 +35,7 @@ def probe() -> Probe:
         payload=f"recursive query: {NAME} A IN",
         replies={
             Kind.ANSWER: "right ports and transaction id, QR set, the same question",
-            Kind.PAYLOAD: "right ports, anything else (weak when the transaction id is wrong)",
+            Kind.PAYLOAD: "right ports, anything else (weak when its id is wrong); other ports: right id",
             Kind.ERROR: "quotes destination and ports (weak when neither UDP checksum nor IP ID is right)",
         },
     )

@@ -23,6 +23,7 @@ COOKIE_AT: Final = (
 TARGET_AT: Final = 8
 TIME_AT: Final = 12
 HEADER_LENGTH: Final = 20
+PROOF_LENGTH: Final = TARGET_AT + 4
 MAX_RTT_NS: Final = 3_600_000_000_000  # a longer one says that a clock was set, or that the payload lies
 
 _ECHO_REPLY: Final = int(Kind.ECHO_REPLY)
@@ -43,7 +44,7 @@ def probe() -> Probe:
         payload="hash (64 bits), target, send time, contact text",
         replies={
             Kind.ECHO_REPLY: "right identifier and sequence number, from any address: the payload tells the target",
-            Kind.ERROR: "quotes destination, identifier and sequence number",
+            Kind.ERROR: "quotes destination and sequence number, and the identifier or the IP ID",
         },
     )
 
@@ -78,7 +79,7 @@ def make(
 @kernel
 def payload_target(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
     """Return the target that an echo reply's payload names, or -1 if it is too short to name one."""
-    if row[p.PAYLOAD_LENGTH] < HEADER_LENGTH:
+    if row[p.PAYLOAD_LENGTH] < PROOF_LENGTH:
         return -1
     return read_u32(frame, row[p.PAYLOAD_AT] + TARGET_AT)
 
@@ -92,7 +93,9 @@ def payload_proves(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int
 
 @kernel
 def send_time_ns(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
-    """Return the send time that a payload carries."""
+    """Return the send time that a payload carries, or -1 if it is too short to carry one."""
+    if row[p.PAYLOAD_LENGTH] < HEADER_LENGTH:
+        return -1
     at = row[p.PAYLOAD_AT] + TIME_AT
     return (read_u32(frame, at) << 32) | read_u32(frame, at + 4)
 
@@ -110,12 +113,19 @@ def match_reply(row: NDArray[np.int64], hashed: int, constants: np.void, reply: 
 
 
 @kernel
-def match_quote(frame: NDArray[np.uint8], at: int, hashed: int, constants: np.void, reply: np.void) -> int:
-    """Match the quoted start of an echo request at frame[at], at least 8 bytes, against its destination's hash."""
+def match_quote(
+    frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int, constants: np.void, reply: np.void
+) -> int:
+    """Match the quoted start of an echo request against the hash of the quoted destination.
+
+    The identifier is to a NAT what a port is, and may come back rewritten: the IP ID can stand in for it.
+    """
+    at = row[p.QUOTED_AT]
     if int(frame[at]) != hdr.ICMP_ECHO_REQUEST:
         return _BAD_QUOTE
     attempt = (read_u16(frame, at + hdr.ICMP_SEQUENCE) - cookie.echo_sequence(hashed, 0)) & 0xFFFF
-    if read_u16(frame, at + hdr.ICMP_ID) != cookie.echo_id(hashed) or attempt >= constants["attempts"]:
+    same_id = read_u16(frame, at + hdr.ICMP_ID) == cookie.echo_id(hashed)
+    if attempt >= constants["attempts"] or not (same_id or row[p.QUOTED_IP_ID] == cookie.ip_id(hashed)):
         return _BAD_COOKIE
     reply["kind"] = _ERROR
     reply["attempt"] = attempt

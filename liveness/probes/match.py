@@ -17,6 +17,7 @@ from liveness.wire import parse as p
 from liveness.wire.checksum import read_u16, u32_sum
 
 _DNS: Final = int(Method.DNS)
+_NTP: Final = int(Method.NTP)
 _ANSWER: Final = int(Kind.ANSWER)
 _PAYLOAD: Final = int(Kind.PAYLOAD)
 _WEAK: Final = int(Tier.WEAK)
@@ -56,6 +57,14 @@ def _hash(constants: np.void, target: int) -> int:
 
 
 @kernel
+def _carries_cookie(frame: NDArray[np.uint8], row: NDArray[np.int64], constants: np.void, hashed: int) -> bool:
+    """Return whether a UDP payload has the transaction id or originate timestamp of this hash."""
+    if constants["method"] == _DNS:
+        return dns.has_transaction(frame, row, hashed)
+    return ntp.has_originate(frame, row, hashed)
+
+
+@kernel
 def _match_udp(
     frame: NDArray[np.uint8],
     row: NDArray[np.int64],
@@ -67,16 +76,38 @@ def _match_udp(
     attempt = proven_attempt(row[p.DESTINATION_PORT], hashed, constants)
     if attempt < 0:
         return _BAD_PORT
+    proven = _carries_cookie(frame, row, constants, hashed)
     if constants["method"] == _DNS:
-        proven = dns.has_transaction(frame, row, hashed)
         valid = proven and dns.is_answer(frame, row, question)
     else:
-        proven = ntp.has_originate(frame, row, hashed)
         valid = proven and ntp.is_answer(frame, row)
     reply["kind"] = _ANSWER if valid else _PAYLOAD
     reply["tier"] = _STRONG if proven else _WEAK
     reply["attempt"] = attempt
     return p.ACCEPTED
+
+
+@kernel
+def _match_udp_of_any_port(
+    frame: NDArray[np.uint8], row: NDArray[np.int64], constants: NDArray[np.void], rejection: int, reply: np.void
+) -> int:
+    """Match a datagram from a port other than the probed one by what it carries; return `rejection` if it fails.
+
+    Forwarders and NATs answer so. No client would take it for an answer: it is a payload, whatever it says.
+    """
+    for probe in range(len(constants)):
+        method = constants[probe]["method"]
+        if method not in (_DNS, _NTP):
+            continue
+        hashed = _hash(constants[probe], row[p.SOURCE])
+        attempt = proven_attempt(row[p.DESTINATION_PORT], hashed, constants[probe])
+        if attempt >= 0 and _carries_cookie(frame, row, constants[probe], hashed):
+            reply["probe"] = probe
+            reply["kind"] = _PAYLOAD
+            reply["tier"] = _STRONG
+            reply["attempt"] = attempt
+            return p.ACCEPTED
+    return rejection
 
 
 @kernel
@@ -96,8 +127,9 @@ def _match_echo(
     if status == p.ACCEPTED:
         reply["target"] = target
         if proven:
-            rtt_ns = time_ns - icmp.send_time_ns(frame, row)
-            if 0 <= rtt_ns < icmp.MAX_RTT_NS:
+            sent_ns = icmp.send_time_ns(frame, row)
+            rtt_ns = time_ns - sent_ns
+            if sent_ns >= 0 and 0 <= rtt_ns < icmp.MAX_RTT_NS:
                 reply["rtt_ns"] = rtt_ns
     return status
 
@@ -106,13 +138,11 @@ def _match_echo(
 def _match_error(frame: NDArray[np.uint8], row: NDArray[np.int64], constants: np.void, reply: np.void) -> int:
     target = row[p.QUOTED_DESTINATION]
     reply["target"] = target
-    reply["icmp_type"] = row[p.ICMP_TYPE]
-    reply["icmp_code"] = row[p.ICMP_CODE]
     hashed = _hash(constants, target)
     at = row[p.QUOTED_AT]
     protocol = row[p.QUOTED_PROTOCOL]
     if protocol == hdr.PROTOCOL_ICMP:
-        return icmp.match_quote(frame, at, hashed, constants, reply)
+        return icmp.match_quote(frame, row, hashed, constants, reply)
     if protocol == hdr.PROTOCOL_TCP:
         return tcp.match_quote(frame, at, hashed, constants, reply)
     address_sum = u32_sum(row[p.QUOTED_SOURCE]) + u32_sum(target)
@@ -140,6 +170,23 @@ def _probe_of(frame: NDArray[np.uint8], row: NDArray[np.int64], by_port: NDArray
     if protocol == hdr.PROTOCOL_UDP:
         return int64(by_port[BY_UDP, port])
     return NO_PROBE
+
+
+@kernel
+def _describe(row: NDArray[np.int64], is_error: bool, reply: np.void) -> None:
+    """Fill the fields of `reply` that the headers tell whatever it answers, as if its source were its target."""
+    is_tcp = row[p.PROTOCOL] == hdr.PROTOCOL_TCP
+    reply["rtt_ns"] = -1
+    reply["source"] = row[p.SOURCE]
+    reply["target"] = row[p.SOURCE]
+    reply["ip_id"] = row[p.IP_ID]
+    reply["length"] = row[p.IP_LENGTH]
+    reply["tcp_window"] = row[p.TCP_WINDOW] if is_tcp else 0
+    reply["tcp_flags"] = row[p.TCP_FLAGS] if is_tcp else 0
+    reply["reply_ttl"] = row[p.TTL]
+    reply["quoted_ttl"] = row[p.QUOTED_TTL] if is_error else 0
+    reply["icmp_type"] = row[p.ICMP_TYPE] if is_error else 0
+    reply["icmp_code"] = row[p.ICMP_CODE] if is_error else 0
 
 
 @kernel
@@ -173,30 +220,23 @@ def match_frame(
     protocol = row[p.PROTOCOL]
     is_error = protocol == hdr.PROTOCOL_ICMP and row[p.ICMP_TYPE] != hdr.ICMP_ECHO_REPLY
     probe = _probe_of(frame, row, by_port)
-    if probe < 0:
+    if probe < 0 and protocol != hdr.PROTOCOL_UDP:
         return _BAD_QUOTE if is_error else _UNPROBED_PORT
     reply["time_ns"] = time_ns
-    reply["rtt_ns"] = -1
-    reply["source"] = row[p.SOURCE]
-    reply["target"] = row[p.SOURCE]
-    reply["probe"] = probe
-    reply["ip_id"] = row[p.IP_ID]
-    reply["length"] = row[p.IP_LENGTH]
-    reply["reply_ttl"] = row[p.TTL]
-    is_tcp = protocol == hdr.PROTOCOL_TCP
-    reply["tcp_window"] = row[p.TCP_WINDOW] if is_tcp else 0
-    reply["tcp_flags"] = row[p.TCP_FLAGS] if is_tcp else 0
-    reply["quoted_ttl"] = row[p.QUOTED_TTL] if is_error else 0
-    reply["icmp_type"] = 0
-    reply["icmp_code"] = 0
+    reply["probe"] = max(probe, 0)  # a datagram from a port that no probe has may still name one
+    _describe(row, is_error, reply)
     if is_error:
         status = _match_error(frame, row, constants[probe], reply)
     elif protocol == hdr.PROTOCOL_ICMP:
         status = _match_echo(frame, row, constants[probe], time_ns, reply)
-    elif is_tcp:
+    elif protocol == hdr.PROTOCOL_TCP:
         status = tcp.match_reply(row, _hash(constants[probe], row[p.SOURCE]), constants[probe], reply)
     else:
-        status = _match_udp(frame, row, constants[probe], question, reply)
+        status = _UNPROBED_PORT
+        if probe >= 0:
+            status = _match_udp(frame, row, constants[probe], question, reply)
+        if status != p.ACCEPTED:
+            status = _match_udp_of_any_port(frame, row, constants, status, reply)
     if status == p.ACCEPTED and not is_member(int(reply["target"]), first, last):
         return _UNPROBED_ADDRESS
     return status

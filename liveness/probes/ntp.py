@@ -36,7 +36,7 @@ def probe() -> Probe:
         payload="version 4 client packet, 48 bytes",
         replies={
             Kind.ANSWER: "right ports, mode 4, originate timestamp equal to our transmit timestamp",
-            Kind.PAYLOAD: "right ports, anything else (weak when the originate timestamp is wrong)",
+            Kind.PAYLOAD: "right ports, anything else (weak when its timestamp is wrong); other ports: right timestamp",
             Kind.ERROR: "quotes destination and ports (weak when neither UDP checksum nor IP ID is right)",
         },
     )

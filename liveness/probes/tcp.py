@@ -8,7 +8,15 @@ from scapy.layers.inet import TCP
 
 from liveness.kernel import inlined, kernel
 from liveness.probes.probe import Method, Probe
-from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, proven_attempt, put_u16, put_u32
+from liveness.probes.template import (
+    TRANSPORT_AT,
+    LinkAddresses,
+    attempt_or_unknown,
+    build_frame,
+    proven_attempt,
+    put_u16,
+    put_u32,
+)
 from liveness.types import CONTROL, Kind, Rejection, Tier
 from liveness.wire import cookie
 from liveness.wire import headers as hdr
@@ -47,7 +55,7 @@ def probe(port: int, name: str | None = None) -> Probe:
         replies={
             Kind.SYN_ACK: "SYN and ACK set, any other flag but RST; right ports, acknowledges sequence + 1",
             Kind.RST: "RST set; right ports; with ACK: acknowledges sequence or sequence + 1; without: weak",
-            Kind.ERROR: "quotes destination, ports and sequence number",
+            Kind.ERROR: "quotes destination, destination port and sequence number (the source port tells the attempt)",
         },
     )
 
@@ -116,13 +124,14 @@ def match_quote(
     constants: np.void,
     reply: np.void,
 ) -> int:
-    """Match the quoted start of a segment at frame[at], at least 8 bytes, against its destination's hash."""
-    attempt = proven_attempt(read_u16(frame, at), hashed, constants)
-    if attempt < 0:
-        return _BAD_PORT
+    """Match the quoted start of a segment at frame[at], at least 8 bytes, against its destination's hash.
+
+    The sequence number is proof enough. A source port that some NAT has rewritten only hides the attempt.
+    """
     if read_u32(frame, at + hdr.TCP_SEQUENCE) != cookie.sequence(hashed):
         return _BAD_COOKIE
+    attempt = proven_attempt(read_u16(frame, at), hashed, constants)
     reply["kind"] = _ERROR
-    reply["attempt"] = attempt
+    reply["attempt"] = attempt_or_unknown(attempt, constants)
     reply["tier"] = _STRONG
     return p.ACCEPTED

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import kernel
-from liveness.probes.template import proven_attempt
+from liveness.probes.template import attempt_or_unknown, proven_attempt
 from liveness.types import Kind, Rejection, Tier
 from liveness.wire import cookie
 from liveness.wire import headers as hdr
@@ -30,15 +30,17 @@ def match_quote(
 ) -> int:
     """Match the quoted start of a datagram against the hash of the quoted destination.
 
-    Ports are required. The datagram's checksum, which covers the cookie it carries, and the IP ID are each 16 bits
-    more; a NAT on the way rewrites either, so one of the two makes the evidence strong, and none leaves it weak.
+    Three fields carry the cookie: the source port, the datagram's checksum (it covers what the datagram carries; a
+    NAT that rewrites address or port corrects it, so it is compared with that of the quoted ones) and the IP ID. NATs
+    rewrite any of them: two of the three are strong evidence, the port alone is weak, anything else proves nothing.
     """
     at = row[p.QUOTED_AT]
     attempt = proven_attempt(read_u16(frame, at), hashed, constants)
-    if attempt < 0:
+    same_checksum = read_u16(frame, at + hdr.UDP_CHECKSUM) == sent_checksum
+    same_id = row[p.QUOTED_IP_ID] == cookie.ip_id(hashed)
+    if attempt < 0 and not (same_checksum and same_id):
         return _BAD_PORT
-    proven = read_u16(frame, at + hdr.UDP_CHECKSUM) == sent_checksum or row[p.QUOTED_IP_ID] == cookie.ip_id(hashed)
     reply["kind"] = _ERROR
-    reply["attempt"] = attempt
-    reply["tier"] = _STRONG if proven else _WEAK
+    reply["attempt"] = attempt_or_unknown(attempt, constants)
+    reply["tier"] = _STRONG if same_checksum or same_id else _WEAK
     return p.ACCEPTED

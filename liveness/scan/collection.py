@@ -46,6 +46,8 @@ def group(
 ) -> None:
     """Sort the addresses of replies (REPLY_DTYPE) by group: probe, class, attempt, and whether source is target.
 
+    Behind the `attempts` comes a place for replies that prove none.
+
     Writes each reply's group to `groups`, for each group where it ends in `sources` and `targets` to `ends`, which
     enters as zeros, one more than there are groups; adds weak replies to `weak` (probes, CLASSES). A counting sort:
     each reply is looked at twice.
@@ -59,7 +61,8 @@ def group(
         if int64(reply["tier"]) == _WEAK:
             weak[probe, number] += 1
         own = 1 if reply["source"] == reply["target"] else 0
-        place = ((probe * CLASSES + number) * attempts + int64(reply["attempt"])) * OWN + own
+        attempt = min(int64(reply["attempt"]), attempts)
+        place = ((probe * CLASSES + number) * (attempts + 1) + attempt) * OWN + own
         groups[i] = place
         ends[place + 1] += 1
     for place in range(1, len(ends)):
@@ -77,7 +80,7 @@ class Collection:
     def __init__(self, probes: Sequence[str], attempts: int) -> None:
         self.probes = tuple(probes)
         self.attempts = attempts
-        self._messages: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES, attempts), np.int64)
+        self._messages: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES, attempts + 1), np.int64)
         self._weak: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES), np.int64)
         self._parts: dict[tuple[int, int, int, Role], Collector] = {}
 
@@ -89,7 +92,7 @@ class Collection:
     def add(self, replies: NDArray[np.void]) -> None:
         """Add a batch of accepted replies: group them by class, then feed each group's sets."""
         count = len(replies)
-        ends = np.zeros(len(self.probes) * CLASSES * self.attempts * OWN + 1, np.int64)
+        ends = np.zeros(len(self.probes) * CLASSES * (self.attempts + 1) * OWN + 1, np.int64)
         sources, targets = np.empty(count, np.uint32), np.empty(count, np.uint32)
         groups = np.empty(count, np.int64)
         group(replies, _FIRST_CLASS, self.attempts, groups, ends, self._weak, sources, targets)
@@ -97,7 +100,7 @@ class Collection:
         for place in np.flatnonzero(np.diff(bounds, prepend=0)).tolist():
             begin, end = (int(bounds[place - 1]) if place else 0), int(bounds[place])
             rest, own = divmod(place, OWN)
-            rest, attempt = divmod(rest, self.attempts)
+            rest, attempt = divmod(rest, self.attempts + 1)
             probe, number = divmod(rest, CLASSES)
             self._messages[probe, number, attempt] += end - begin
             if own:
@@ -125,7 +128,10 @@ class Collection:
         return taken
 
     def take_counts(self) -> tuple[dict[str, dict[str, list[int]]], dict[str, Counts]]:
-        """Return messages accepted since the last call, by probe, label and attempt, and how many of them are weak."""
+        """Return messages accepted since the last call, by probe, label and attempt, and how many of them are weak.
+
+        The last number of each list counts those that prove no attempt.
+        """
         messages: dict[str, dict[str, list[int]]] = {}
         for name, label, counts in self._named(self._messages.sum(axis=2), self._messages):
             messages.setdefault(name, {})[label] = counts.tolist()

@@ -46,7 +46,7 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
             parts = _Parts(segments, reply, attempts)
             gathered.sets.extend(_write_sets(directory, reply, parts.whole))
             sent = gathered.tally.by_attempt.get(probe, {}).get(reply.label, [0] * attempts)
-            duplicates = [messages - once for messages, once in zip(sent, parts.answered, strict=True)]
+            duplicates = [messages - once for messages, once in zip(sent[:attempts], parts.answered, strict=True)]
             if any(duplicates):
                 gathered.duplicates.setdefault(probe, {})[reply.label] = duplicates
         counts = _patterns(segments, of_probe, attempts)
@@ -61,9 +61,10 @@ class _Parts:
     def __init__(self, segments: Sequence[SegmentFile], reply: ReplyKey, attempts: int) -> None:
         self.whole = {part: BitMap() for part in Role}
         self.answered: list[int] = []
-        for attempt in range(attempts):
+        for attempt in range(attempts + 1):  # the last: replies that prove none
             of_attempt = {part: _union(segments, [PartKey(reply, part, attempt)]) for part in Role}
-            self.answered.append(of_attempt[Role.DIRECT].union_cardinality(of_attempt[Role.TARGET]))
+            if attempt < attempts:
+                self.answered.append(of_attempt[Role.DIRECT].union_cardinality(of_attempt[Role.TARGET]))
             for part, addresses in of_attempt.items():
                 self.whole[part] |= addresses
 

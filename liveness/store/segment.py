@@ -32,7 +32,8 @@ class PartKey:
     """A part of the sets of one class of replies, by the attempt that they prove.
 
     The part `direct` holds those that replied for themselves, who are source and target at once; `source` and `target`
-    only the addresses of other replies. So nobody is kept twice.
+    only the addresses of other replies. So nobody is kept twice. Those that prove no attempt have the number behind the
+    last one.
     """
 
     reply: ReplyKey
@@ -43,8 +44,8 @@ class PartKey:
 class Tally(Struct, kw_only=True):
     """Counts of packets: by probe and class accepted (and those that rest on weak evidence), by reason rejected.
 
-    `by_attempt` splits the accepted ones by the attempt they prove; `busiest` are the sources that sent by far the
-    most, each with what it sent at least.
+    `by_attempt` splits the accepted ones by the attempt they prove, the last number for none; `busiest` are the sources
+    that sent by far the most, each with what it sent at least.
     """
 
     messages: dict[str, Counts] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
 
-from liveness.types import ERROR_TYPES, Kind, Rejection, Tier
+from liveness.types import ERROR_TYPES, UNKNOWN_ATTEMPT, Kind, Rejection, Tier
 from tests.frames import (
     ADDRESSES,
     NAMES,
@@ -49,8 +49,16 @@ DNS_PAYLOADS = {
 }
 
 
-def direct(name: str, kind: Kind, target: int, attempt: int, tier: Tier = Tier.STRONG) -> Reply:
-    return Reply(name, kind, target, target, attempt, tier)
+def direct(
+    name: str,
+    kind: Kind,
+    target: int,
+    attempt: int,
+    tier: Tier = Tier.STRONG,
+    *,
+    time_ns: int = NOW_NS + RTT_NS,
+) -> Reply:
+    return Reply(name, kind, target, target, attempt, tier, time_ns=time_ns)
 
 
 def error_reply(
@@ -144,7 +152,17 @@ def test_an_echo_reply_names_its_target_whoever_sends_it(target: int, attempt: i
     assert SCANNER.read(echo(sent, dotted(other))) == from_other
 
 
-@given(ADDRESSES, ATTEMPTS, st.integers(0, 19))
+@given(ADDRESSES, ATTEMPTS, st.integers(12, 19))
+def test_an_echo_reply_cut_short_of_its_time_names_its_target_all_the_same(
+    target: int, attempt: int, keep: int
+) -> None:
+    sent = SCANNER.frame("icmp", target, attempt)
+    expected = Reply("icmp", Kind.ECHO_REPLY, target, target ^ 1, attempt)
+    assert SCANNER.read(echo(sent, dotted(target ^ 1), keep)) == expected
+    assert SCANNER.read(echo(sent, keep=keep), time_ns=0) == direct("icmp", Kind.ECHO_REPLY, target, attempt, time_ns=0)
+
+
+@given(ADDRESSES, ATTEMPTS, st.integers(0, 11))
 def test_an_echo_reply_cut_short_is_its_senders_own(target: int, attempt: int, keep: int) -> None:
     sent = SCANNER.frame("icmp", target, attempt)
     assert SCANNER.read(echo(sent, keep=keep)) == direct("icmp", Kind.ECHO_REPLY, target, attempt)
@@ -363,6 +381,41 @@ def test_a_udp_quote_of_a_rewritten_source_is_strong_by_its_ip_id(name: str) -> 
     assert SCANNER.read(error(sent, quote=quote)) == error_reply(name, TARGET, 1)
 
 
+@given(settings(), ADDRESSES, st.integers(0, 65535))
+def test_a_quoted_source_port_that_was_rewritten_hides_the_attempt(chosen: Settings, target: int, port: int) -> None:
+    scanner = Scanner(chosen)
+    for name in (*TCP_NAMES, *UDP_NAMES):
+        sent = scanner.frame(name, target)
+        if port in {Ether(scanner.frame(name, target, n))[IP].payload.sport for n in range(chosen.attempts)}:
+            continue
+        packet = IP(quoted(sent))
+        packet.payload.sport = port
+        del packet.payload.chksum  # as a NAT corrects it, here by scapy
+        expected = error_reply(name, target, UNKNOWN_ATTEMPT if chosen.attempts > 1 else 0)
+        assert scanner.read(error(sent, quote=bytes(packet)[:28])) == expected
+        packet.id ^= 1
+        without_id = scanner.read(error(sent, quote=bytes(packet)[:28]))
+        assert without_id == (expected if name in TCP_NAMES else Rejection.BAD_PORT)
+
+
+@given(settings(), ADDRESSES, st.integers(0, 65535))
+def test_a_udp_reply_from_another_port_is_a_payload_by_its_cookie(chosen: Settings, target: int, port: int) -> None:
+    scanner = Scanner(chosen)
+    for name in UDP_NAMES:
+        sent = scanner.frame(name, target)
+        frame = dns_answer(sent) if name == "dns" else datagram(sent, Raw(ntp_packet(sent)))
+        if port == frame[UDP].sport:
+            continue
+        frame[UDP].sport = port
+        del frame[UDP].chksum
+        assert scanner.read(frame) == direct(name, Kind.PAYLOAD, target, 0)
+        content = bytearray(bytes(frame[UDP].payload))
+        content[1 if name == "dns" else 31] ^= 1
+        wrong = scanner.read(back(sent, UDP(sport=port, dport=frame[UDP].dport) / Raw(bytes(content))))
+        assert wrong in (Rejection.UNPROBED_PORT, Rejection.BAD_PORT)
+        assert (wrong == Rejection.BAD_PORT) == (port in (53, 123))
+
+
 @pytest.mark.parametrize("name", TCP_NAMES)
 def test_a_tcp_quote_needs_its_sequence_number(name: str) -> None:
     sent = SCANNER.frame(name, TARGET)
@@ -374,12 +427,16 @@ def test_a_tcp_quote_needs_its_sequence_number(name: str) -> None:
     assert SCANNER.read(error(sent, quote=elsewhere)) == error_reply(name, TARGET, 0)
 
 
-def test_an_echo_quote_needs_identifier_and_sequence_number() -> None:
+def test_an_echo_quote_needs_its_sequence_number_and_identifier_or_ip_id() -> None:
     sent = SCANNER.frame("icmp", TARGET)
     quote = quoted(sent)[:28]
-    for at in (24, 25, 26):
+    for at in (4, 5, 24, 25):
         wrong = altered(quote, at, bytes([quote[at] ^ 1]))
-        assert SCANNER.read(error(sent, quote=wrong)) == Rejection.BAD_COOKIE
+        assert SCANNER.read(error(sent, quote=wrong)) == error_reply("icmp", TARGET, 0)
+        both = altered(altered(quote, 4, bytes([quote[4] ^ 1])), 24, bytes([quote[24] ^ 1]))
+        assert SCANNER.read(error(sent, quote=both)) == Rejection.BAD_COOKIE
+    wrong = altered(quote, 26, bytes([quote[26] ^ 1]))
+    assert SCANNER.read(error(sent, quote=wrong)) == Rejection.BAD_COOKIE
     number = int.from_bytes(quote[26:28], "big")
     for attempt in (-1, 2):
         wrong = altered(quote, 26, ((number + attempt) % 2**16).to_bytes(2, "big"))

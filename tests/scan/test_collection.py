@@ -14,7 +14,7 @@ from liveness.scan.collection import CLASSES, Collection, reply_key
 from liveness.store.merge import Gathered, merge
 from liveness.store.rundir import RunDirectory
 from liveness.store.segment import PartKey, Tally, write_segment
-from liveness.types import ERROR_TYPES, REPLY_DTYPE, Kind, ReplyKey, Role, SetKey, Tier
+from liveness.types import ERROR_TYPES, REPLY_DTYPE, UNKNOWN_ATTEMPT, Kind, ReplyKey, Role, SetKey, Tier
 from tests.frames import Reply
 
 PROBES = ("icmp", "tcp/80", "dns", "tcp/control")
@@ -33,7 +33,7 @@ def replies(draw: st.DrawFn) -> Reply:
         kind=kind,
         target=target,
         source=draw(FEW_ADDRESSES | st.just(target)),
-        attempt=draw(st.integers(0, ATTEMPTS - 1)),
+        attempt=draw(st.integers(0, ATTEMPTS - 1) | st.just(UNKNOWN_ATTEMPT)),
         tier=draw(st.sampled_from(Tier)),
         error=error,
     )
@@ -50,6 +50,10 @@ def records(batch: list[Reply]) -> NDArray[np.void]:
         record["probe"] = PROBES.index(reply.probe)
         record["icmp_type"], record["icmp_code"] = reply.error
     return array
+
+
+def without(counts: Counter[str], pattern: str) -> dict[str, int]:
+    return {other: count for other, count in counts.items() if other != pattern}
 
 
 def key_of(reply: Reply) -> ReplyKey:
@@ -123,10 +127,12 @@ def test_targets_are_counted_by_the_attempts_their_replies_prove(batches: list[l
     proven: defaultdict[str, defaultdict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
     for reply in (reply for batch in batches for reply in batch):
         proven[reply.probe][reply.target].add(reply.attempt)
-    expected = {
+    patterns = {
         probe: Counter("".join("01"[attempt in seen] for attempt in range(ATTEMPTS)) for seen in targets.values())
         for probe, targets in proven.items()
     }
+    nothing = "0" * ATTEMPTS
+    expected = {probe: counts for probe, seen in patterns.items() if (counts := without(seen, nothing))}
     assert gathered(collected(batches)).attempts == expected
 
 
@@ -136,7 +142,7 @@ def test_duplicates_are_what_came_beyond_the_first_of_each_target_kind_and_attem
     expected: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0] * ATTEMPTS))
     for reply in (reply for batch in batches for reply in batch):
         fact = key_of(reply), reply.target, reply.attempt
-        if fact in seen:
+        if fact in seen and reply.attempt != UNKNOWN_ATTEMPT:
             expected[reply.probe][key_of(reply).label][reply.attempt] += 1
         seen.add(fact)
     assert gathered(collected(batches)).duplicates == expected
@@ -167,7 +173,7 @@ def test_sixteen_probes_of_every_class_fit_the_numbers_they_are_sorted_by() -> N
     array["probe"], array["kind"], array["icmp_type"], array["icmp_code"] = 15, Kind.ERROR, 12, 255
     collection = Collection(names, 1)
     collection.add(array)
-    assert collection.take_counts()[0] == {"tcp/16": {"error-12-255": [1]}}
+    assert collection.take_counts()[0] == {"tcp/16": {"error-12-255": [1, 0]}}
 
 
 def test_a_class_number_names_one_class() -> None:
