@@ -171,6 +171,7 @@ def final_manifest(
             RateChange(after_s=round(after_s, 3), rate_pps=round(rate_pps, 3))
             for after_s, rate_pps in outcome.rate_changes
         ],
+        rate_search=outcome.rate_search,
         lag=lag_record(plan, shared, outcome.started_ns),
         blocks=[_block_status(shared, number, block) for number, block in enumerate(plan.blocks)],
         host=platform.node(),

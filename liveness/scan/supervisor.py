@@ -20,7 +20,8 @@ from liveness.scan.receiver import Receiver
 from liveness.scan.sender import Sender
 from liveness.scan.shared import Shared
 from liveness.scan.timeline import TimelineRecord
-from liveness.store.manifest import Timeline
+from liveness.scan.tuner import Tuner
+from liveness.store.manifest import RateSearch, Timeline
 from liveness.store.rundir import RunDirectory
 
 WATCH_EVERY_S: Final = 0.1
@@ -48,11 +49,13 @@ class Interruption:
 class Outcome:
     """How a scan ended: shared counters, its timeline, rates, why it ended early. What was received lies in segments.
 
-    `rate_changes` are pairs of seconds since the start and the new rate, packets a second of each probe.
+    `rate_changes` are pairs of seconds since the start and the new rate, packets a second of each probe; under
+    `rate: auto` `rate_search` tells how the rate was found.
     """
 
     shared: Shared
     timeline: Timeline
+    rate_search: RateSearch | None
     interruption: Interruption
     rate_changes: list[tuple[float, float]]
     started_ns: int
@@ -96,10 +99,13 @@ class Supervisor:
     on_progress: Callable[[Progress], None]
     interruption: Interruption
     rate_changes: list[tuple[float, float]] = field(default_factory=list)
+    tuner: Tuner | None = field(default=None, init=False)
 
     def run(self) -> Outcome:
         """Scan to the end, or to an interruption; what was received is written in both cases."""
         shared = Shared(self.plan)
+        if self.plan.config.rate.auto:
+            self.tuner = Tuner(self.plan, shared, self.interface)
         cores = self.plan.core_shares
         timeline = TimelineRecord(interface_counters(self.interface))
         started_ns = time.time_ns()
@@ -134,13 +140,17 @@ class Supervisor:
         self.on_progress(observe(self.plan, shared, started_ns, sending=False))
         finished_ns = time.time_ns()
         self._look(shared, timeline, (finished_ns - started_ns) / 1e9)
-        return Outcome(shared, timeline.record(), self.interruption, self.rate_changes, started_ns, finished_ns)
+        search = None if self.tuner is None else self.tuner.record()
+        return Outcome(shared, timeline.record(), search, self.interruption, self.rate_changes, started_ns, finished_ns)
 
     @contextmanager
     def _rate_signals(self, shared: Shared, started_ns: int) -> Iterator[None]:
-        """Let SIGUSR1 raise the rate by 5 % and SIGUSR2 lower it, as ZMap's users know it."""
+        """Let SIGUSR1 raise the rate by 5 % and SIGUSR2 lower it, as ZMap's users know it; a search is asked to."""
 
         def change(number: int, _frame: FrameType | None) -> None:
+            if self.tuner is not None:
+                self.tuner.ask(faster=number == signal.SIGUSR1)
+                return
             factor = 1 + RATE_STEP if number == signal.SIGUSR1 else 1 - RATE_STEP
             shared.rate_pps[0] = max(1.0, shared.rate_pps[0] * factor)
             self.rate_changes.append(((time.time_ns() - started_ns) / 1e9, float(shared.rate_pps[0])))
@@ -167,6 +177,8 @@ class Supervisor:
             elapsed_s = (time.time_ns() - started_ns) / 1e9
             if timeline.due(elapsed_s):
                 self._look(shared, timeline, elapsed_s)
+            if self.tuner is not None:
+                self.tuner.observe()
             if any(receiver.ended() for receiver in receivers):
                 return
             ended = [sender for sender in senders if sender.ended()]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_each_signal_is_a_step_and_is_recorded() -> None:
-    supervisor = cast("Supervisor", SimpleNamespace(rate_changes=[]))
+    supervisor = cast("Supervisor", SimpleNamespace(rate_changes=[], tuner=None))
     shared = cast("Shared", SimpleNamespace(rate_pps=np.array([1000.0])))
     before = [signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)]
     with Supervisor._rate_signals(supervisor, shared, time.time_ns()):
