@@ -32,10 +32,11 @@ def check(file: Path, lab: bool, as_json: bool) -> None:
     from liveness.config.estimate import estimate
     from liveness.config.load import load_config, resolve_targets
     from liveness.net.links import in_lab
+    from liveness.scan.load import load_of
 
     config = load_config(file)
     targets = resolve_targets(config, lab or in_lab(), origin=file)
-    forecast = estimate(config, targets)
+    forecast = estimate(config, targets, load_of(config).wire_bits)
     if as_json:
         click.echo(json.dumps(as_document(config, targets, forecast), indent=2))
     else:
@@ -73,8 +74,9 @@ def summary(file: Path, config: "Config", targets: "Targets", forecast: "Estimat
         f"(IANA, {registry_date()}), of {targets.allowed:,} allowed",
         "blocks": f"{forecast.blocks:,} of a /{config.block_prefix} each",
         "probes": f"{', '.join(names)}; {config.retransmit.attempts} attempts",
-        "packets": f"{forecast.packets:,} at {forecast.rate_pps:,} a second ({config.rate} for each probe)",
-        "duration": f"about {duration_text(forecast.duration_s)}",
+        "packets": f"{forecast.packets:,}",
+        "rate": rate_text(config, forecast),
+        "duration": f"{'at least' if config.rate.auto else 'about'} {duration_text(forecast.duration_s)}",
         "contact": config.contact or "none",
     }
     return "\n".join([f"{file}: a sound config named {config.name!r}", *(f"  {key:<9} {lines[key]}" for key in lines)])
@@ -94,9 +96,32 @@ def as_document(config: "Config", targets: "Targets", forecast: "Estimate") -> d
         "probes": forecast.probes,
         "attempts": config.retransmit.attempts,
         "packets": forecast.packets,
+        "rate": config.rate,
         "rate_pps": forecast.rate_pps,
+        "probe_rate_pps": forecast.probe_rate_pps,
+        "bandwidth_bps": forecast.bandwidth_bps,
         "duration_s": forecast.duration_s,
     }
+
+
+def rate_text(config: "Config", forecast: "Estimate") -> str:
+    """Return a rate as packets a second in all and of each probe, and as bits a second on the wire."""
+    each = f"{forecast.probe_rate_pps:,.1f}".removesuffix(".0")
+    found = "found while it runs, at most " if config.rate.auto else ""
+    return (
+        f"{found}{forecast.rate_pps:,} packets/s in all, {each} for each probe,"
+        f" {bandwidth_text(forecast.bandwidth_bps)} on the wire"
+    )
+
+
+def bandwidth_text(bps: int) -> str:
+    """Return bits a second with three digits, as networks are told: 9.87 Mbit/s."""
+    value, unit = float(bps), "bit/s"
+    for larger in ("kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"):
+        if round(value) < 1_000:  # noqa: PLR2004 - where the next unit begins
+            break
+        value, unit = value / 1_000, larger
+    return f"{value:.3g} {unit}"
 
 
 def duration_text(seconds: float) -> str:

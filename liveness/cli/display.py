@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from liveness.scan.plan import Plan
     from liveness.scan.progress import Progress as ScanProgress
     from liveness.scan.record import Identity
-    from liveness.store.manifest import Manifest
+    from liveness.store.manifest import Manifest, RateSearch
 
 
 class OutputConsole(Console):
@@ -81,6 +81,8 @@ class ScanDisplay:
         self._console.print(_summary(manifest))
         rejected = ", ".join(f"{reason} {count:,}" for reason, count in sorted(manifest.rejected.items())) or "none"
         self._console.print(f"packets received: {manifest.receive.packets:,}; rejected: {rejected}", soft_wrap=True)
+        if manifest.rate_search is not None:
+            self._console.print(_rate_found(manifest.rate_search, len(manifest.probes)), soft_wrap=True)
         for warning in manifest.loss_warnings:
             self._console.print(f"[bold red]loss:[/] {warning}", soft_wrap=True)
         lossy = " with losses" if manifest.loss_warnings else ""
@@ -107,6 +109,20 @@ def _summary(manifest: "Manifest") -> Table:
             _messages(manifest.messages.get(name, {})),
         )
     return table
+
+
+def _rate_found(search: "RateSearch", probes: int) -> str:
+    """Return what `rate: auto` has found, and why it was not more."""
+    reasons = {
+        None: "its limit" if search.found_pps >= search.limit_pps else "the scan ended before more was tried",
+        "fell": "more causes loss",
+        "own-drops": "more is dropped on this host",
+        "sender-bound": "the senders cannot keep up with more",
+        "unclear": "too few replies to judge more by",
+    }
+    found = f"{search.found_pps:,.0f} packets/s of each probe, {search.found_pps * probes:,.0f} in all"
+    unsure = "" if search.checked else ", not checked yet"
+    return f"rate found: {found}: {reasons[search.limited_by]}{unsure}; {len(search.steps)} steps in the manifest"
 
 
 def _messages(counts: dict[str, int]) -> str:

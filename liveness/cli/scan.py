@@ -35,7 +35,9 @@ DEFAULT_NAME = "scan"
 )
 @click.option("-b", "--blocklist-file", multiple=True, help="File of prefixes never to probe; added to the config's.")
 @click.option("-p", "--probes", help="Probes, separated by commas, e.g. icmp,tcp/443,dns.")
-@click.option("-r", "--rate", help="Packets a second of each probe, e.g. 500pps, 100kpps, 1.5Mpps.")
+@click.option("-r", "--rate", help="Packets a second of each probe, e.g. 500pps, 100kpps, 1.5Mpps; or auto.")
+@click.option("-B", "--bandwidth", help="Bits a second of all probes together on the wire, e.g. 10M; instead of -r.")
+@click.option("--rate-limit", help="How fast --rate auto may become, e.g. 50kpps or 100Mbps.")
 @click.option("-e", "--seed", type=int, help="The seed of the order in which targets are probed.")
 @click.option("-n", "--max-targets", type=int, help="Probe only so many targets, a sample of every block.")
 @click.option("-t", "--max-runtime", help="Stop after this time, e.g. 90s, 2h.")
@@ -82,6 +84,8 @@ def command(
         return
     if config_file is None and not targets and not flags["allowlist_file"]:
         raise click.UsageError("nothing to scan: give --config FILE, TARGETS, or --allowlist-file FILE")
+    if flags["rate"] and flags["bandwidth"]:
+        raise click.UsageError("--rate and --bandwidth both say how fast to send: give one of them")
     config = load_config(config_file, _overrides(config_file, targets, flags))
     resolved = resolve_targets(config, in_lab(), config_file)
     if dryrun:
@@ -99,7 +103,8 @@ def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[s
         "targets.allow": allow or None,
         "targets.block": flags["blocklist_file"] or None,
         "probes": tuple(probe.strip() for probe in probes.split(",")) if probes else None,
-        "rate": flags["rate"],
+        "rate": _bandwidth(flags["bandwidth"]) or flags["rate"],
+        "rate_limit": flags["rate_limit"],
         "seed": flags["seed"],
         "limits.max_targets": flags["max_targets"],
         "limits.max_runtime": flags["max_runtime"],
@@ -112,6 +117,18 @@ def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[s
         "output": flags["output"],
         "contact": flags["contact"],
     }
+
+
+def _bandwidth(text: str | None) -> str | None:
+    """Return a bandwidth as the config has it; its unit may be left out, as ZMap's users do."""
+    from liveness.config.units import Rate
+
+    if text is None:
+        return None
+    try:
+        return Rate(text if text.endswith("bps") else f"{text}bps")
+    except ValueError:
+        raise click.UsageError(f"--bandwidth: {text!r}: expected bits a second such as 10M or 1.5Gbps") from None
 
 
 def _senders(text: str | None) -> int | str | None:
@@ -151,7 +168,7 @@ def _leave(finished: "Finished") -> None:
 
 
 def _show_preview(config: "Config", targets: "Targets") -> None:
-    from liveness.cli.config import duration_text
+    from liveness.cli.config import duration_text, rate_text
     from liveness.scan.preview import preview
 
     shown = preview(config, targets)
@@ -159,8 +176,8 @@ def _show_preview(config: "Config", targets: "Targets") -> None:
     blocks = ", ".join(shown.blocks[:SHOWN_BLOCKS]) + (" …" if len(shown.blocks) > SHOWN_BLOCKS else "")
     click.echo(f"targets    {forecast.targets:,} in {forecast.blocks:,} blocks: {blocks}")
     click.echo(f"packets    {forecast.packets:,}: {forecast.probes} probes, {config.retransmit.attempts} attempts")
-    click.echo(f"rate       {forecast.rate_pps:,} packets/s in all, {config.rate_pps:,} for each probe")
-    click.echo(f"duration   {duration_text(forecast.duration_s)}")
+    click.echo(f"rate       {rate_text(config, forecast)}")
+    click.echo(f"duration   {'at least ' if config.rate.auto else ''}{duration_text(forecast.duration_s)}")
     click.echo(
         f"order      {', '.join(shown.first_addresses)}{' …' if forecast.targets > len(shown.first_addresses) else ''}"
     )

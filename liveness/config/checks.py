@@ -38,6 +38,8 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from target_problems(config)
     yield from probe_problems(config.probes)
     yield from network_problems(config)
+    if config.rate_limit is not None and config.rate_limit.auto:
+        yield Problem("$.rate_limit", config.rate_limit, "expected a rate such as 100kpps or 10Mbps")
     if len(config.contact.encode()) > MAX_CONTACT_BYTES or not config.contact.isprintable():
         expected = f"expected at most {MAX_CONTACT_BYTES} bytes of printable text"
         yield Problem("$.contact", config.contact, expected)

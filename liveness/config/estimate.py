@@ -17,12 +17,18 @@ class Estimate:
     packets: int
     rate_pps: int
     """All probes together."""
+    probe_rate_pps: float
+    """One probe, originals and repeats together (the paper's reading)."""
+    bandwidth_bps: int
+    """What all probes together take on the wire."""
     duration_s: float
 
 
-def estimate(config: Config, targets: Targets) -> Estimate:
+def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
     """Return the forecast for these targets, `limits.max_targets` respected.
 
+    `wire_bits` is what one packet of each probe takes on the wire, all probes together. Under `rate: auto` the forecast
+    is that of its limit: a scan takes that long at least.
     Every probe sends n targets x attempts at its rate; each block adds the spacing between its first and last probe
     and the cooldown.
     """
@@ -30,13 +36,16 @@ def estimate(config: Config, targets: Targets) -> Estimate:
     probed, blocks = int(quotas.sum()), int((quotas > 0).sum())
     probes = len(config.probes) + config.control
     attempts = config.retransmit.attempts
-    sending_s = probed * attempts / config.rate_pps
+    rate_pps = config.highest_rate.pps_for(wire_bits)
+    sending_s = probed * attempts / rate_pps
     pauses_s = blocks * ((probes - 1) * config.probe_spacing_s + config.cooldown_s)
     return Estimate(
         targets=probed,
         blocks=blocks,
         probes=probes,
         packets=probed * attempts * probes,
-        rate_pps=config.rate_pps * probes,
+        rate_pps=round(rate_pps * probes),
+        probe_rate_pps=rate_pps,
+        bandwidth_bps=round(rate_pps * wire_bits),
         duration_s=sending_s + pauses_s,
     )

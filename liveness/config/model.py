@@ -9,6 +9,9 @@ from liveness.config.units import Duration, PortRange, Rate
 MAX_QUEUE_TARGETS = 100_000_000
 """Each queued target takes four bytes in every sender: 400 MB is where a typing mistake begins."""
 
+AUTO_LIMIT = Rate("100kpps")
+"""How fast `rate: auto` becomes at most where no limit is given: the rate of the paper."""
+
 PAPER_PROBES = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp")
 """The eight probes of Bano et al. 2018."""
 
@@ -67,6 +70,7 @@ class Config(Section, frozen=True, kw_only=True):
     probes: tuple[str, ...] = PAPER_PROBES
     control: bool = True
     rate: Rate = Rate("1kpps")
+    rate_limit: Rate | None = None
     block_prefix: Annotated[int, msgspec.Meta(ge=1, le=24)] = 3
     retransmit: Retransmit = Retransmit()
     probe_spacing: Duration = Duration("100ms")
@@ -83,9 +87,9 @@ class Config(Section, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
     @property
-    def rate_pps(self) -> int:
-        """Return the packets a second of one probe, originals and repeats together (the paper's reading)."""
-        return self.rate.pps
+    def highest_rate(self) -> Rate:
+        """Return the rate, or where it is to be found while the scan runs the limit of the search."""
+        return (self.rate_limit or AUTO_LIMIT) if self.rate.auto else self.rate
 
     @property
     def probe_spacing_s(self) -> float:

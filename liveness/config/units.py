@@ -4,9 +4,13 @@ import re
 from decimal import Decimal
 from typing import Self
 
-RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kKMG]?)(?:pps)?", re.ASCII)
-RATE_FACTORS = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
+AUTO = "auto"
+"""The rate that is found while the scan runs."""
+RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kKMGT]?)(pps|bps)?", re.ASCII)
+RATE_FACTORS = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000, "T": 1_000_000_000_000}
 MAX_RATE_PPS = 1_000_000_000
+MAX_RATE_BPS = 1_000_000_000_000
+RATE_LIMITS = {"pps": (MAX_RATE_PPS, "packets"), "bps": (MAX_RATE_BPS, "bits")}
 
 DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(us|ms|s|m|h)?", re.ASCII)
 UNIT_US = {"h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1_000, "us": 1}
@@ -17,34 +21,65 @@ MAX_PORT = 65_535
 
 
 class Rate(str):
-    """A packet rate such as ``100kpps``, ``1.5Mpps``, ``500pps`` or a plain number of packets a second."""
+    """A rate such as ``100kpps``, ``10Mbps`` or ``auto``; a plain number is packets a second.
+
+    In packets it is that of one probe; in bits that of all probes together, as they take room on the wire.
+    """
 
     __slots__ = ()
 
     def __new__(cls, value: str | float) -> Self:
-        """Return the rate in its canonical form; ValueError unless it is a whole number of pps, at least 1."""
-        match = RATE.fullmatch(number_text(value))
+        """Return the rate in its canonical form; ValueError unless it is ``auto`` or a whole number from 1 on."""
+        text = number_text(value)
+        if text == AUTO:
+            return super().__new__(cls, AUTO)
+        match = RATE.fullmatch(text)
         if match is None:
-            raise ValueError("expected a rate such as 100kpps, 1.5Mpps or 500pps")
-        pps = Decimal(match[1]) * RATE_FACTORS[match[2]]
-        if pps != int(pps) or not 1 <= pps <= MAX_RATE_PPS:
-            raise ValueError("expected a whole number of packets a second, from 1pps to 1Gpps")
-        return super().__new__(cls, cls.canonical(int(pps)))
-
-    @staticmethod
-    def canonical(pps: int) -> str:
-        """Return the text of a rate: the largest unit that shows it exactly with up to three decimals."""
-        for unit in ("G", "M", "k"):
-            factor = RATE_FACTORS[unit]
-            if pps >= factor and pps % (factor // 1_000) == 0:
-                return f"{Decimal(pps) / factor:f}{unit}pps"
-        return f"{pps}pps"
+            raise ValueError("expected a rate such as 100kpps, 1.5Mpps, 500pps or 10Mbps, or auto")
+        number, unit = Decimal(match[1]) * RATE_FACTORS[match[2]], match[3] or "pps"
+        most, name = RATE_LIMITS[unit]
+        if number != int(number) or not 1 <= number <= most:
+            raise ValueError(f"expected a whole number of {name} a second, from 1{unit} to {scaled(most)}{unit}")
+        return super().__new__(cls, f"{scaled(int(number))}{unit}")
 
     @property
-    def pps(self) -> int:
-        """Return packets a second."""
+    def auto(self) -> bool:
+        """Return whether the rate is to be found while the scan runs."""
+        return self == AUTO
+
+    @property
+    def pps(self) -> int | None:
+        """Return packets a second of one probe, None unless it is given so."""
+        return self._number("pps")
+
+    @property
+    def bps(self) -> int | None:
+        """Return bits a second of all probes on the wire, None unless it is given so."""
+        return self._number("bps")
+
+    def _number(self, unit: str) -> int | None:
         match = RATE.fullmatch(self)
-        return int(Decimal(match[1]) * RATE_FACTORS[match[2]]) if match else 0
+        return int(Decimal(match[1]) * RATE_FACTORS[match[2]]) if match and match[3] == unit else None
+
+    def pps_for(self, wire_bits: int) -> float:
+        """Return packets a second of one probe, where one packet of each probe takes `wire_bits` together.
+
+        ValueError for ``auto``, which is no number.
+        """
+        if self.bps is not None:
+            return self.bps / wire_bits
+        if self.pps is None:
+            raise ValueError(f"the rate {self} is no number")
+        return self.pps
+
+
+def scaled(number: int) -> str:
+    """Return a number with the largest suffix that shows it exactly with up to three decimals: 1500000 is 1.5M."""
+    for suffix in ("T", "G", "M", "k"):
+        factor = RATE_FACTORS[suffix]
+        if number >= factor and number % (factor // 1_000) == 0:
+            return f"{Decimal(number) / factor:f}{suffix}"
+    return str(number)
 
 
 class Duration(str):

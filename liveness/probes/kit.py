@@ -78,6 +78,12 @@ def _template(probe: Probe, link: LinkAddresses, ttl: int, contact: str, tcp_opt
             return ntp.template(link, ttl)
 
 
+def frame_lengths(probes: Sequence[Probe], *, contact: str, tcp_options: str) -> list[int]:
+    """Return the length of each probe's frame in bytes, from the Ethernet header on."""
+    nowhere = LinkAddresses(bytes(6), bytes(6))
+    return [len(_template(probe, nowhere, 0, contact, tcp_options)) for probe in probes]
+
+
 def _by_port(probes: Sequence[Probe]) -> NDArray[np.int16]:
     rows = {hdr.PROTOCOL_ICMP: BY_ICMP, hdr.PROTOCOL_TCP: BY_TCP, hdr.PROTOCOL_UDP: BY_UDP}
     table = np.full((len(rows), 65536), NO_PROBE, np.int16)

@@ -26,6 +26,8 @@ class Pacer:
     units_per_s: float
     clock: Callable[[], float] = time.monotonic
     started_s: float = field(init=False)
+    given_up_s: float = 0.0
+    """Time whose frames were never sent: the sender could not keep up."""
     _limit: float = field(default=0.0, init=False)
     _resume_s: float = field(default=0.0, init=False)
 
@@ -44,6 +46,7 @@ class Pacer:
         behind_s = (allowed - reached) / self.units_per_s
         if behind_s > GIVE_UP_S:
             self.started_s += behind_s - BURST_S
+            self.given_up_s += behind_s - BURST_S
             behind_s = BURST_S
             allowed = reached + BURST_S * self.units_per_s
         if behind_s > BURST_S:

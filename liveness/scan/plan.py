@@ -16,6 +16,7 @@ from liveness.errors import UsageError
 from liveness.probes.kit import CookieParameters
 from liveness.probes.probe import Probe
 from liveness.probes.registry import probes_of_run
+from liveness.scan.load import Load, load_of
 from liveness.scan.workers import Cores, receivers_for, senders_for, share_cores
 from liveness.space.intervals import Intervals
 from liveness.space.permutation import Permutation, prime_above
@@ -144,10 +145,18 @@ class Plan:
         """Which core each of them runs on."""
         return share_cores(self.senders, self.receivers, self.rate_pps * len(self.probes), self.cores)
 
+    @cached_property
+    def load(self) -> Load:
+        """How fast it goes, and what that takes on the wire."""
+        return load_of(self.config)
+
     @property
     def rate_pps(self) -> float:
-        """Packets a second of each probe, originals and repeats together, all senders together."""
-        return self.config.rate_pps
+        """Packets a second of each probe, originals and repeats together, all senders together.
+
+        Under `rate: auto` it is the limit of the search: what a run must have room for.
+        """
+        return self.load.rate_pps
 
     @property
     def cooldown_s(self) -> float:
@@ -182,14 +191,16 @@ class Plan:
         """Targets of one sender between a probe and its repeat."""
         return -(-self.queue // self.senders)
 
-    def spacing_of_sender(self, block: BlockPlan) -> int:
-        """Targets of one sender between two probes to one address.
+    def spacing_of_sender(self, block: BlockPlan, rate_pps: float | None = None) -> int:
+        """Targets of one sender between two probes to one address, at `rate_pps`, the plan's if it is None.
 
         Where originals and repeats overlap the schedule draws rate / attempts targets a second, where the block is
-        shorter than the queue (so that they follow each other) rate.
+        shorter than the queue (so that they follow each other) rate. Under `rate: auto` most of the search may pass
+        before repeats begin, so the spacing is that of then, and `attempts` times as long later.
         """
-        overlap = self.attempts if self.targets_of_sender(block) > self.queue_of_sender else 1
-        return math.ceil(self.config.probe_spacing_s * self.rate_pps / overlap / self.senders)
+        overlapping = self.targets_of_sender(block) > self.queue_of_sender and not self.config.rate.auto
+        overlap = self.attempts if overlapping else 1
+        return math.ceil(self.config.probe_spacing_s * (rate_pps or self.rate_pps) / overlap / self.senders)
 
     def first_addresses(self, count: int) -> NDArray[np.uint32]:
         """Return the first targets in the order of the run, at most `count` and at most one block's."""

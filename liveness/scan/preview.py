@@ -47,7 +47,7 @@ def preview(config: Config, targets: Targets) -> Preview:
         packet = Ether(finished_frame(kit, index, 0, int(addresses[0]), 0)).payload
         packets.append(SamplePacket(probe.name, bytes(packet), packet.summary()))
     return Preview(
-        estimate=estimate(config, targets),
+        estimate=estimate(config, targets, plan.load.wire_bits),
         blocks=tuple(block.name for block in plan.blocks),
         first_addresses=tuple(format_address(int(address)) for address in addresses),
         packets=tuple(packets),

@@ -16,6 +16,7 @@ from liveness.net.ring import RxRing, RxStatistics
 from liveness.probes.kit import Kit
 from liveness.scan.busiest import BusiestSources
 from liveness.scan.collection import Collection
+from liveness.scan.first_replies import ENTRIES, count_first
 from liveness.scan.harvest import harvest, packets_in
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
@@ -52,6 +53,8 @@ class Receiver:
     rejected: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Rejection), np.int64))
     collection: Collection = field(init=False)
     busiest: BusiestSources = field(default_factory=BusiestSources)
+    heard: NDArray[np.uint32] = field(init=False)
+    """The table of first replies, empty unless the rate depends on them."""
     _told: Tally = field(default_factory=Tally)
     """What earlier segments have told already of packets and rejections."""
     _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
@@ -61,6 +64,7 @@ class Receiver:
     def __post_init__(self) -> None:
         """Begin with an empty collection."""
         self.collection = Collection([probe.name for probe in self.plan.probes], self.plan.attempts)
+        self.heard = np.zeros(ENTRIES if self.plan.config.rate.auto else 0, np.uint32)
 
     def run(self) -> str | None:
         """Receive until the finish flag is set and nothing waits; return why it ended early, or None.
@@ -108,6 +112,7 @@ class Receiver:
         batch = self.replies[self.gathered : self.gathered + accepted]
         self.shared.packets[self.index] += count
         self.shared.accepted[self.index] += np.bincount(batch["probe"], minlength=len(self.plan.probes))
+        count_first(batch, self.heard, self.shared.first_replies[self.index])
         self.gathered += accepted
         self._report()
         self._checkpoint()
@@ -190,3 +195,4 @@ def warm_up(plan: Plan, kit: Kit) -> None:
     )
     Collection([probe.name for probe in plan.probes], plan.attempts).add(np.zeros(0, REPLY_DTYPE))
     BusiestSources().add(np.zeros(0, np.uint32))
+    count_first(np.zeros(0, REPLY_DTYPE), np.zeros(0, np.uint32), np.zeros(0, np.int64))

@@ -171,6 +171,7 @@ def final_manifest(
         loss_warnings=[*damage, *loss_warnings(totals, kernel_drops)],
         timeline=totals.timeline,
         rate_changes=totals.rate_changes,
+        rate_search=outcome.rate_search,
         lag=lag_record(plan, shared, outcome.started_ns),
         blocks=[_block_status(shared, number, block) for number, block in enumerate(plan.blocks)],
         host=platform.node(),

@@ -13,7 +13,19 @@ from liveness.scan.engine import fill_batch
 from liveness.scan.pacing import Pacer
 from liveness.scan.plan import BlockPlan, Plan
 from liveness.scan.shared import Shared
-from liveness.space.schedule import FINISHED, TICK, UNKNOWN, Walk, begin_walk, lane_due, plan_lanes, probed, skip_to
+from liveness.space.schedule import (
+    FINISHED,
+    TICK,
+    UNKNOWN,
+    Walk,
+    begin_walk,
+    lane_due,
+    plan_lanes,
+    probed,
+    skip_to,
+    take_lags,
+    widen_spacing,
+)
 from liveness.store.checkpoint import Position
 
 BATCH: Final = 756
@@ -38,6 +50,8 @@ class Sender:
         self.held = np.full(len(ring.frames), -1, np.int64)
         self.attempts = np.zeros(len(ring.frames), np.int64)
         self.lengths = np.zeros(len(ring.frames), np.uint16)
+        self.spacing = 0
+        """Targets between two probes to one address, as the lanes of the current block have it."""
 
     def run(self) -> None:
         """Send every block; return when the last one's cooldown is over, or soon after the stop flag is set.
@@ -63,13 +77,20 @@ class Sender:
     def _begin(self, number: int, block: BlockPlan) -> Walk:
         plan = self.plan
         shard = block.permutation.shard(self.index, plan.senders, block.targets)
+        self.spacing = self._spacing(block, float(self.shared.rate_pps[0]))
         lanes = plan_lanes(
             len(plan.probes),
             plan.attempts,
             plan.queue_of_sender,
-            plan.spacing_of_sender(block),
+            self.spacing,
             plan.targets_of_sender(block),
         )
+        start = self.start if self.start is not None and self.start.block == number else None
+        lags = [lane.lag for lane in lanes]
+        if start is not None and start.lags:
+            lags = start.lags
+            self.spacing = lags[1] if len(plan.probes) > 1 else 0
+        wider = (len(plan.probes) - 1) * max(0, plan.spacing_of_sender(block) - self.spacing)
         walk = begin_walk(
             shard,
             lanes,
@@ -78,6 +99,7 @@ class Sender:
             self.shared.marks[number][self.index],
             plan.mark_every_of_sender,
             time.time_ns(),
+            max(lags) + wider,
         )
         start = self.start
         if start is not None and start.block == number:
@@ -89,7 +111,7 @@ class Sender:
     def _go_on(self, walk: Walk, start: Position) -> None:
         """Bring a walk to where an earlier session of this run left it, and count what that has sent of this block."""
         if start.lags:
-            walk.lane_lags[:] = start.lags
+            take_lags(walk, start.lags, start.begins or start.lags)
         skip_to(walk, start.tick)
         if self.plan.only_unanswered:  # how many repeats that were, the checkpoint told
             return
@@ -97,19 +119,38 @@ class Sender:
             self.shared.sent[self.index, walk.lane_probes[lane], walk.lane_attempts[lane]] += probed(walk, lane)
 
     def _tell_position(self, walk: Walk, number: int) -> None:
-        lags = walk.lane_lags.tolist()
+        lags, begins = walk.lane_lags.tolist(), walk.lane_begins.tolist()
         self.shared.tell_position(
-            self.index, Position(block=number, tick=int(walk.state[TICK]), lags=lags, begins=lags)
+            self.index, Position(block=number, tick=int(walk.state[TICK]), lags=lags, begins=begins)
         )
 
+    def _spacing(self, block: BlockPlan, rate_pps: float) -> int:
+        """Return the spacing for a rate: the planned one, unless the rate is found on the way."""
+        return self.plan.spacing_of_sender(block, rate_pps if self.plan.config.rate.auto else None)
+
+    def _spaced_for(self, walk: Walk, block: BlockPlan, rate_pps: float) -> bool:
+        """Widen the spacing to what a higher rate needs; False if that has to wait for the tick's end.
+
+        At a lower rate it stays: it is time between two probes that is promised, and it has become longer.
+        """
+        spacing = self._spacing(block, rate_pps)
+        if spacing > self.spacing:
+            if not widen_spacing(walk, spacing - self.spacing):
+                return False
+            self.spacing = spacing
+        return True
+
     def _send_block(self, walk: Walk, number: int) -> None:
+        block = self.plan.blocks[number]
         rate_pps = float(self.shared.rate_pps[0])
         units = len(walk.lane_lags) / self.plan.senders  # of virtual time, a packet at the rate of one probe
         pacer = Pacer(rate_pps * units)
+        given_up_s = float(self.shared.given_up_s[self.index])
         self._tell_position(walk, number)
         while not self.shared.stopping() and not walk.state[FINISHED]:
-            if self.shared.rate_pps[0] != rate_pps:
-                rate_pps = float(self.shared.rate_pps[0])
+            wanted = float(self.shared.rate_pps[0])
+            if wanted != rate_pps and self._spaced_for(walk, block, wanted):
+                rate_pps = wanted
                 pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
             first, free = self.ring.reserve(BATCH)
             if free == 0:
@@ -117,6 +158,7 @@ class Sender:
                 self.ring.wait(POLL_S)
                 continue
             until = pacer.until(int(lane_due(walk.state, len(walk.lane_lags))))
+            self.shared.given_up_s[self.index] = given_up_s + pacer.given_up_s
             filled = fill_batch(
                 walk,
                 self.kit,

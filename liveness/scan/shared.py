@@ -38,7 +38,7 @@ class Shared:
         """1: senders shall stop. Written by the supervisor."""
         self.rate_pps: NDArray[np.float64] = shared_zeros((1,), np.float64)
         """Packets a second of each probe, all senders together. Written by the supervisor."""
-        self.rate_pps[0] = plan.rate_pps
+        self.rate_pps[0] = plan.load.start_pps
         self.finish: NDArray[np.int64] = shared_zeros((1,), np.int64)
         """1: no more replies are awaited; receivers shall end. Written by the supervisor."""
         self.ready: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
@@ -66,6 +66,10 @@ class Shared:
         """Packets that each receiver rejected."""
         self.kernel_drops: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
         """Packets that found a receiver's ring full."""
+        self.first_replies: NDArray[np.int64] = shared_zeros((receivers, len(plan.probes)), np.int64)
+        """Under `rate: auto` the targets proven to have answered an original, for each receiver and probe."""
+        self.given_up_s: NDArray[np.float64] = shared_zeros((senders,), np.float64)
+        """Time that each sender could not keep up with the rate."""
         self.answered: NDArray[np.uint32] = (
             shared_zeros((entries_for(plan.queue),), np.uint32) if plan.only_unanswered else np.zeros(0, np.uint32)
         )

@@ -5,6 +5,7 @@ was drawn `lag` ticks ago. Attempt a of probe k has lag a x queue + k x spacing:
 its original, interleaved with new probes, and no state is kept for any probe (Bano et al. 2018, section 3).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -60,7 +61,8 @@ class Walk(NamedTuple):
 
     lane_probes: NDArray[np.int64]
     lane_attempts: NDArray[np.int64]
-    lane_lags: NDArray[np.int64]
+    lane_lags: NDArray[np.int64]  # changes, with the spacing of probes
+    lane_begins: NDArray[np.int64]  # changes: the tick at which a lane begins, or goes on after a pause
     total: int  # targets of the whole block: elements above it are skipped
     prime: int
     step: int
@@ -87,12 +89,14 @@ def begin_walk(
     marks: NDArray[np.int64],
     mark_every: int,
     now_ns: int,
+    longest: int = 0,
 ) -> Walk:
     """Return a walk at its first tick, at time `now_ns`.
 
     `first` and `before` describe the block's intervals; `marks` is the record to fill, (lanes, `marks_for(...)`).
+    `longest` is the longest lag that `widen_spacing` will ever make of those of `lanes`.
     """
-    longest = max(lane.lag for lane in lanes)
+    longest = max(longest, *(lane.lag for lane in lanes))
     state = np.zeros(STATE_LENGTH, np.int64)
     state[ELEMENTS_LEFT] = shard.elements
     state[TARGETS] = UNKNOWN
@@ -100,6 +104,7 @@ def begin_walk(
         lane_probes=np.array([lane.probe for lane in lanes], np.int64),
         lane_attempts=np.array([lane.attempt for lane in lanes], np.int64),
         lane_lags=np.array([lane.lag for lane in lanes], np.int64),
+        lane_begins=np.array([lane.lag for lane in lanes], np.int64),
         total=int64(shard.count),
         prime=uint64(shard.prime),
         step=uint64(shard.step),
@@ -159,9 +164,9 @@ def _choose_lanes(walk: Walk, now_ns: int) -> None:
     cost = 1
     busiest = np.zeros(len(walk.lane_lags), np.int64)
     for lane in range(len(walk.lane_lags)):
-        lag = walk.lane_lags[lane]
-        if tick < lag:
-            change = min(change, lag)
+        lag, begin = walk.lane_lags[lane], walk.lane_begins[lane]
+        if tick < begin:
+            change = min(change, begin)
         elif tick < lag + targets:
             walk.active[active] = lane
             active += 1
@@ -187,8 +192,8 @@ def _pass_marks(walk: Walk, now_ns: int) -> None:
     next_at = UNKNOWN
     for lane in range(len(walk.lane_lags)):
         position = tick - walk.lane_lags[lane]
-        if position < 0:
-            next_at = min(next_at, walk.lane_lags[lane])
+        if tick < walk.lane_begins[lane]:
+            next_at = min(next_at, walk.lane_begins[lane])
             continue
         if position % walk.mark_every == 0 and position < walk.state[TARGETS]:
             walk.marks[lane, position // walk.mark_every] = now_ns
@@ -213,6 +218,33 @@ def begin_tick(walk: Walk, now_ns: int) -> None:
         _pass_marks(walk, now_ns)
 
 
+def take_lags(walk: Walk, lags: Sequence[int], begins: Sequence[int]) -> None:
+    """Give a walk at its first tick the lags of one that was cut off, and the ticks at which its lanes begin."""
+    walk.lane_lags[:] = lags
+    walk.lane_begins[:] = begins
+    _choose_lanes(walk, 0)
+    walk.state[MARK_AT] = 0
+
+
+def widen_spacing(walk: Walk, ticks: int) -> bool:
+    """Let probes to one target lie `ticks` further apart from the next tick on; False if this one is half done.
+
+    A lane that has begun pauses until its lag has grown: no target is left out, none is probed twice. One that has
+    ended stays so.
+    """
+    state = walk.state
+    if state[LANE] != state[ACTIVE]:
+        return False
+    following = state[TICK] + 1
+    for lane, probe in enumerate(walk.lane_probes):
+        if following < walk.lane_lags[lane] + state[TARGETS]:
+            walk.lane_lags[lane] += probe * ticks
+            walk.lane_begins[lane] = max(walk.lane_begins[lane], following) + probe * ticks
+    state[CHANGE_AT] = following
+    state[MARK_AT] = following
+    return True
+
+
 @kernel
 def skip_to(walk: Walk, tick: int) -> None:
     """Go on to a tick, sending nothing: that of a walk which was cut off. The marks passed on the way are not set."""
@@ -225,8 +257,7 @@ def skip_to(walk: Walk, tick: int) -> None:
 def probed(walk: Walk, lane: int) -> int:
     """Return how many targets a lane has probed before the current tick."""
     state = walk.state
-    drawn = min(state[TICK], state[TARGETS])
-    done: int = min(max(0, state[TICK] - walk.lane_lags[lane]), drawn)
+    done: int = min(max(state[TICK], walk.lane_begins[lane]) - walk.lane_lags[lane], state[TARGETS])
     return done
 
 

@@ -152,6 +152,44 @@ class Timeline(Struct, frozen=True, kw_only=True):
         return Timeline(**columns)
 
 
+class RateStep(Struct, frozen=True, kw_only=True):
+    """A step of the search of `rate: auto`. Rates are packets a second of each probe, hit rates first replies a probe.
+
+    The hit rate at `rate_pps` was compared with that at `reference_pps`, sent in turn; intervals are of 95 %, those of
+    the ratio to be read as rate over reference. `verdict` says what came of it, `next_pps` how it went on.
+    """
+
+    after_s: float
+    verdict: str
+    rate_pps: float
+    next_pps: float
+    hit_rate: float | None = None
+    hit_rate_low: float | None = None
+    hit_rate_high: float | None = None
+    reference_pps: float | None = None
+    reference_hit_rate: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+
+
+class RateSearch(Struct, frozen=True, kw_only=True):
+    """How `rate: auto` went: the rate of each probe found good at last, why it was not the limit, and every step.
+
+    `checked` is false where that rate was only passed while doubling: the run was too short for more.
+    """
+
+    found_pps: float
+    checked: bool
+    limit_pps: float
+    limited_by: str | None = None
+    steps: list[RateStep] = field(default_factory=list)
+
+    def followed_by(self, later: "RateSearch", elapsed_s: float) -> "RateSearch":
+        """Return this search with one that went on where it ended, in a later session, `elapsed_s` after this began."""
+        steps = [msgspec.structs.replace(step, after_s=round(elapsed_s + step.after_s, 3)) for step in later.steps]
+        return msgspec.structs.replace(later, steps=self.steps + steps)
+
+
 class LanePassing(Struct, frozen=True, kw_only=True):
     """When one lane (probe, attempt) of one block passed each record point, in seconds since the run's start."""
 
@@ -207,6 +245,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     receive: Receive = field(default_factory=Receive)
     transmit: Transmit = field(default_factory=Transmit)
     rate_changes: list[RateChange] = field(default_factory=list)
+    rate_search: RateSearch | None = None
     loss_warnings: list[str] = field(default_factory=list)
     timeline: Timeline = field(default_factory=Timeline)
     lag: Lag = field(default_factory=Lag)

@@ -19,6 +19,7 @@ from tests.cli.support import liveness, without_privilege
 
 ROOT = Path(__file__).parents[2]
 SEPT5 = ROOT / "configs" / "sept5.yaml"
+RATE_SHOWN = r"(\S+) packets/s in all, (\S+) for each probe, 10 Mbit/s on the wire"
 LIMIT_KIB = 300 * 1024
 TARGETS = "3,702,258,432"  # all of IPv4 less the packaged special-purpose space
 
@@ -129,3 +130,37 @@ def test_a_scan_of_all_ipv4_takes_little_memory_in_each_process(tmp_path: Path) 
     assert (code, complaints) == (130, "")
     assert len(peaks) == 4
     assert max(peaks.values()) < LIMIT_KIB, peaks
+
+
+def test_a_bandwidth_is_shown_as_a_rate_too(tmp_path: Path) -> None:
+    """Probes differ in length: their sum is checked by the packets shown."""
+    shown = liveness("scan", "-C", SEPT5, "--dryrun", "-B", "10M", cwd=tmp_path)
+    assert shown.code == 0, shown.err
+    bits = sum(max(84, len(bytes(packet)) + 14 + 24) * 8 for packet in packets_shown(shown.out).values())
+    rate = re.search(rf"^rate +{RATE_SHOWN}$", shown.out, re.MULTILINE)
+    assert rate
+    in_all, each = (float(number.replace(",", "")) for number in rate.groups())
+    assert in_all == round(9e7 / bits)
+    assert each == pytest.approx(1e7 / bits, abs=0.05)
+    config = tmp_path / "x.yaml"
+    config.write_text("name: x\nrate: 10Mbps\ntargets: {allow: [9.9.9.0/24]}\ncontact: me\n")
+    checked = liveness("config", "check", config, cwd=tmp_path)
+    assert re.search(rf"^  rate +{RATE_SHOWN}$", checked.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("-B", "10M", "-r", "5"), ["--rate", "--bandwidth"]),
+        (("-B", "10Mpps"), ["--bandwidth", "10Mpps", "10M"]),
+        (("-B", "auto"), ["--bandwidth", "auto"]),
+        (("-B", "1k"), ["$.rate: 1kbps", "bps is the least"]),
+        (("-r", "20k", "--rate-limit", "10k"), ["$.rate: 20kpps", "$.rate_limit: 10kpps"]),
+        (("-r", "auto", "--rate-limit", "auto"), ["$.rate_limit", "'auto'", "100kpps"]),
+    ],
+)
+def test_rates_that_contradict(tmp_path: Path, flags: tuple[str, ...], words: list[str]) -> None:
+    refused = liveness("scan", "-C", SEPT5, "--dryrun", *flags, cwd=tmp_path)
+    assert (refused.code, refused.out) == (2, "")
+    assert all(word in refused.err for word in words), refused.err
+    assert "Traceback" not in refused.err

@@ -31,7 +31,8 @@ def test_check_prints_one_summary() -> None:
         "  left out  0 by the blocklist, 592,708,864 special-purpose (IANA, 2025-10-09), of 4,294,967,296 allowed",
         "  blocks    7 of a /3 each",
         "  probes    icmp, tcp/22, tcp/23, tcp/80, tcp/443, tcp/7547, dns, ntp, tcp/control; 2 attempts",
-        "  packets   66,640,651,776 at 900,000 a second (100kpps for each probe)",
+        "  packets   66,640,651,776",
+        "  rate      900,000 packets/s in all, 100,000 for each probe, 686 Mbit/s on the wire",
         "  duration  about 20 h 35 min",
         "  contact   https://example.org/scan",
     ]

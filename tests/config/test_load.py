@@ -28,7 +28,8 @@ configs = st.builds(
     targets=st.builds(TargetLists, allow=st.just(("1.0.0.0/24", "9.9.9.9")), block=st.just(("1.0.0.0-1.0.0.7",))),
     probes=st.sets(st.sampled_from(["icmp", "dns", "ntp", "tcp/1", "tcp/65535"]), min_size=1).map(tuple),
     control=st.booleans(),
-    rate=st.integers(1, 1_000_000_000).map(Rate),
+    rate=st.integers(1, 1_000_000_000).map(Rate) | st.sampled_from([Rate("auto"), Rate("10Mbps")]),
+    rate_limit=st.none() | st.sampled_from([Rate("100kpps"), Rate("1.5Gbps")]),
     block_prefix=st.integers(1, 24),
     retransmit=st.builds(Retransmit, attempts=st.integers(1, 4), queue=st.integers(0, 1 << 20)),
     probe_spacing=st.integers(0, 1 << 40).map(lambda span_us: Duration(f"{span_us}us")),
@@ -83,8 +84,8 @@ def test_a_dumped_config_loads_equal(tmp_path_factory: pytest.TempPathFactory, c
 def test_everything_but_name_and_targets_has_a_default(tmp_path: Path) -> None:
     config = load(tmp_path, MINIMAL)
     assert config == Config(name="x", targets=TargetLists(allow=("1.0.0.0/24",)))
-    assert (config.rate_pps, config.probe_spacing_s, config.cooldown_s) == (1_000, 0.1, 10.0)
     assert (config.senders, config.receive.receivers, config.max_runtime_s) == ("auto", "auto", None)
+    assert (config.rate.pps, config.probe_spacing_s, config.cooldown_s) == (1_000, 0.1, 10.0)
     assert (config.network.source_ports.first, config.network.ttl, config.receive.ring_mib) == (32_768, 64, 64)
     assert (config.control, config.checksum, config.tcp_options, config.replies) == (True, "strict", "windows", "none")
 
@@ -152,7 +153,7 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
         ("raet: 5", "$.raet: 5: no such field, did you mean 'rate'?"),
         ("xyzzy: {a: 1}", '$.xyzzy: {"a": 1}: no such field (there are name, seed, targets,'),
         ("rate: 0", "$.rate: 0: expected a whole number of packets a second, from 1pps to 1Gpps"),
-        ("rate: fast", "$.rate: 'fast': expected a rate such as 100kpps, 1.5Mpps or 500pps"),
+        ("rate: fast", "$.rate: 'fast': expected a rate such as 100kpps, 1.5Mpps, 500pps or 10Mbps, or auto"),
         ("rate: [1]", "$.rate: [1]: expected a rate"),
         ("cooldown: -1", "$.cooldown: -1: expected a duration such as 100ms, 10s, 2m or 24h"),
         ("limits: {max_runtime: 0}", "$.limits.max_runtime: '0s': expected a duration above 0s, or null for none"),
@@ -337,10 +338,11 @@ def test_the_papers_census(tmp_path: Path) -> None:
     config = load_config(CONFIGS / "sept5.yaml", None, {})
     targets = resolve_targets(config, lab=False)
     assert targets.count == (1 << 32) - 592_708_864
-    assert (config.rate_pps, config.seed, config.retransmit) == (100_000, 73, Retransmit(attempts=2, queue=1_000_000))
+    assert (config.rate.pps, config.seed, config.retransmit) == (100_000, 73, Retransmit(attempts=2, queue=1_000_000))
     assert config.targets.block == (str(CONFIGS / "blocklist.txt"),)
-    forecast = estimate(config, targets)
+    forecast = estimate(config, targets, 9 * 84 * 8)
     assert (forecast.blocks, forecast.probes, forecast.rate_pps) == (7, 9, 900_000)
+    assert (forecast.probe_rate_pps, forecast.bandwidth_bps) == (100_000, 604_800_000)
     assert forecast.packets == targets.count * 18
     assert forecast.duration_s == pytest.approx(targets.count * 2 / 100_000 + 7 * (10 + 0.8))
     assert 20 < forecast.duration_s / 3600 < 24  # the paper: under 24 hours
@@ -361,14 +363,14 @@ def test_the_first_scan_probes_nobody_until_it_is_filled_in() -> None:
     with pytest.raises(RefusedError, match="contact"):
         resolve_targets(load_config(path, {"targets.allow": ["1.0.0.0/24"]}, {}), lab=False)
     filled = load_config(path, {"targets.allow": ["1.0.0.0/24"], "contact": "me@example.org"}, {})
-    assert estimate(filled, resolve_targets(filled, lab=False)).rate_pps == 900
+    assert estimate(filled, resolve_targets(filled, lab=False), 9 * 84 * 8).rate_pps == 900
 
 
 def test_the_forecast_respects_the_limit(tmp_path: Path) -> None:
     text = "name: x\ncontact: c\ntargets: {allow: [1.0.0.0/8, 100.0.0.0/10]}\nlimits: {max_targets: 5}\ncooldown: 1s\n"
     config = load(tmp_path, text + "rate: 10pps\nprobes: [icmp]\ncontrol: false\n")
-    forecast = estimate(config, resolve_targets(config, lab=False))
-    assert dataclasses.astuple(forecast) == (5, 2, 1, 10, 10, 1 + 2 * 1.0)
+    forecast = estimate(config, resolve_targets(config, lab=False), 6_048)
+    assert dataclasses.astuple(forecast) == (5, 2, 1, 10, 10, 10, 60_480, 1 + 2 * 1.0)
 
 
 def test_configs_are_immutable(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.config.units import MAX_DURATION_US, MAX_RATE_PPS, Duration, PortRange, Rate
+from liveness.config.units import MAX_DURATION_US, MAX_RATE_BPS, MAX_RATE_PPS, Duration, PortRange, Rate
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_rates(value: str | float, text: str, pps: int) -> None:
         "1.5pps",
         "fast",
         "",
-        "100kbps",
+        "100kbs",
         "100mpps",
         "2Gpps",
         True,
@@ -51,6 +51,41 @@ def test_rates(value: str | float, text: str, pps: int) -> None:
 def test_no_rates(value: str | float) -> None:
     with pytest.raises(ValueError, match="expected a "):
         Rate(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "bps"),
+    [
+        ("10Mbps", "10Mbps", 10_000_000),
+        ("1.5 Gbps", "1.5Gbps", 1_500_000_000),
+        ("64kbps", "64kbps", 64_000),
+        ("9000bps", "9kbps", 9_000),
+        ("1Tbps", "1Tbps", MAX_RATE_BPS),
+    ],
+)
+def test_rates_as_bandwidth(value: str, text: str, bps: int) -> None:
+    rate = Rate(value)
+    assert (rate, rate.bps, rate.pps, rate.auto) == (text, bps, None, False)
+    assert rate.pps_for(1_000) == bps / 1_000
+
+
+def test_a_rate_to_be_found_is_no_number() -> None:
+    rate = Rate(" auto ")
+    assert (rate, rate.auto, rate.pps, rate.bps) == ("auto", True, None, None)
+    with pytest.raises(ValueError, match="no number"):
+        rate.pps_for(1_000)
+
+
+@pytest.mark.parametrize("value", ["0bps", "0.5bps", "2Tbps", "2000000000000 bps"])
+def test_bandwidths_out_of_range(value: str) -> None:
+    with pytest.raises(ValueError, match="bits a second, from 1bps to 1Tbps"):
+        Rate(value)
+
+
+@given(st.integers(1, MAX_RATE_BPS))
+def test_every_bandwidth_has_one_text_that_reads_back(bps: int) -> None:
+    assert Rate(f"{bps}bps").bps == bps
+    assert Rate(str(Rate(f"{bps}bps"))) == Rate(f"{bps}bps")
 
 
 @given(st.integers(1, MAX_RATE_PPS))

@@ -1,6 +1,7 @@
 """The schedule: lanes at their lags behind one order, judged by a plain list of who is probed at which tick."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -25,21 +26,30 @@ from liveness.space.schedule import (
     lane_due,
     marks_for,
     plan_lanes,
+    probed,
+    skip_to,
+    take_lags,
+    widen_spacing,
 )
 
 Emission = tuple[int, int, int, int, int]
 """Tick, probe, attempt, address, virtual time."""
 
 
-def start(block: Intervals, lanes: tuple[Lane, ...], shard: tuple[int, int] = (0, 1), mark_every: int = 10) -> Walk:
+def start(
+    block: Intervals,
+    lanes: tuple[Lane, ...],
+    shard: tuple[int, int] = (0, 1),
+    mark_every: int = 10,
+    longest: int = 0,
+) -> Walk:
     part = Permutation.of_block(block.count, 73, "0.0.0.0/3").shard(*shard)
     marks = np.zeros((len(lanes), marks_for(part.elements, mark_every)), np.int64)
-    return begin_walk(part, lanes, block.first, block.cumulative, marks, mark_every, 1)
+    return begin_walk(part, lanes, block.first, block.cumulative, marks, mark_every, 1, longest)
 
 
-def emissions(walk: Walk) -> list[Emission]:
+def emissions(walk: Walk) -> Iterator[Emission]:
     """Run a walk to its end as a sender does; the clock is the tick, so marks tell the tick they were passed at."""
-    found = []
     while not walk.state[FINISHED]:
         if walk.state[LANE] == walk.state[ACTIVE]:
             begin_tick(walk, int(walk.state[TICK]) + 2)
@@ -49,8 +59,7 @@ def emissions(walk: Walk) -> list[Emission]:
         walk.state[LANE] += 1
         tick = int(walk.state[TICK])
         target = int(walk.queue[(tick - walk.lane_lags[lane]) & (len(walk.queue) - 1)])
-        found.append((tick, int(walk.lane_probes[lane]), int(walk.lane_attempts[lane]), target, due))
-    return found
+        yield tick, int(walk.lane_probes[lane]), int(walk.lane_attempts[lane]), target, due
 
 
 def block_of(sizes: list[int]) -> Intervals:
@@ -138,7 +147,7 @@ def test_marks_tell_when_each_lane_passed_them(
     block = block_of(sizes)
     lanes = plan_lanes(probes, attempts, queue, spacing, block.count)
     walk = start(block, lanes, mark_every=mark_every)
-    emissions(walk)
+    list(emissions(walk))
     for number, lane in enumerate(lanes):
         passed = walk.marks[number].tolist()
         for mark, at in enumerate(range(0, block.count, mark_every)):
@@ -153,6 +162,95 @@ def test_index_to_address(sizes: list[int], data: st.DataObject) -> None:
     block = block_of(sizes)
     index = data.draw(st.integers(0, block.count - 1))
     assert int(address_of(uint64(index), block.first, block.cumulative)) == int(block.address_at(index)[0])
+
+
+@given(
+    SIZES,
+    st.integers(1, 5),
+    st.integers(1, 3),
+    st.integers(0, 80),
+    st.integers(0, 9),
+    st.dictionaries(st.integers(0, 300), st.integers(1, 12), max_size=4),
+    st.integers(1, 20),
+)
+def test_wider_spacing_leaves_nobody_out_and_probes_nobody_twice(
+    sizes: list[int], probes: int, attempts: int, queue: int, spacing: int, widenings: dict[int, int], mark_every: int
+) -> None:
+    """At some emissions the spacing grows; from then on probes to one target lie at least so far apart."""
+    block = block_of(sizes)
+    lanes = plan_lanes(probes, attempts, queue, spacing, block.count)
+    longest = max(lane.lag for lane in lanes) + (probes - 1) * sum(widenings.values())
+    walk = start(block, lanes, mark_every=mark_every, longest=longest)
+    asked, wanted, done, apart = dict(widenings), 0, [], {}
+    for number, emission in enumerate(emissions(walk)):
+        wanted += asked.pop(number, 0)
+        if wanted and widen_spacing(walk, wanted):
+            assert walk.state[LANE] == walk.state[ACTIVE]
+            spacing, wanted = spacing + wanted, 0
+        apart[number] = spacing
+        done.append(emission)
+    order = block.address_at(Permutation.of_block(block.count, 73, "0.0.0.0/3").shard(0, 1).indices()).tolist()
+    ticks: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+    for number, (tick, probe, attempt, target, _) in enumerate(done):
+        ticks[probe, attempt].append((tick, number))
+        assert target == order[len(ticks[probe, attempt]) - 1]
+    assert {key: len(found) for key, found in ticks.items()} == {
+        (probe, attempt): block.count for probe in range(probes) for attempt in range(attempts)
+    }
+    for (probe, attempt), found in ticks.items():
+        if probe:
+            before = ticks[probe - 1, attempt]
+            for (tick, number), (earlier, _) in zip(found, before, strict=True):
+                assert tick - earlier >= apart[max(0, number - 1)]
+    for number, lane in enumerate(lanes):
+        passed = walk.marks[number].tolist()
+        for mark, at in enumerate(range(0, block.count, mark_every)):
+            assert passed[mark] == ticks[lane.probe, lane.attempt][at][0] + 1, (lane, mark)
+    dues = [due for *_, due in done]
+    assert dues == sorted(dues)
+
+
+@given(
+    SIZES,
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(0, 60),
+    st.integers(0, 6),
+    st.dictionaries(st.integers(0, 200), st.integers(1, 9), max_size=3),
+    st.integers(0, 300),
+)
+@example([40], 3, 2, 20, 0, {0: 5, 30: 2}, 4)  # cut in the first tick, when a pause has begun
+def test_a_walk_that_was_cut_off_goes_on_where_it_stood(
+    sizes: list[int], probes: int, attempts: int, queue: int, spacing: int, widenings: dict[int, int], cut: int
+) -> None:
+    """Both parts together probe everyone as the whole walk would, though its lanes have paused before or do so now."""
+    block = block_of(sizes)
+    lanes = plan_lanes(probes, attempts, queue, spacing, block.count)
+    longest = max(lane.lag for lane in lanes) + (probes - 1) * sum(widenings.values())
+    walk = start(block, lanes, longest=longest)
+    done, wanted, asked = [], 0, dict(widenings)
+    for number, emission in enumerate(emissions(walk)):
+        done.append(emission)
+        wanted += asked.pop(number, 0)
+        if wanted and widen_spacing(walk, wanted):
+            wanted = 0
+        if number >= cut and walk.state[LANE] == walk.state[ACTIVE]:
+            break
+    tick, finished = int(walk.state[TICK]), bool(walk.state[FINISHED])
+    again = start(block, lanes, longest=longest)
+    take_lags(again, walk.lane_lags.tolist(), walk.lane_begins.tolist())
+    skip_to(again, tick)
+    counted = {(lane.probe, lane.attempt): int(probed(again, number)) for number, lane in enumerate(lanes)}
+    rest = [] if finished else list(emissions(again))
+    order = block.address_at(Permutation.of_block(block.count, 73, "0.0.0.0/3").shard(0, 1).indices()).tolist()
+    for key, probed_before in counted.items():
+        before = [target for _, probe, attempt, target, _ in done if (probe, attempt) == key]
+        after = [target for _, probe, attempt, target, _ in rest if (probe, attempt) == key]
+        assert before == order[: len(before)]
+        twice = len(before) + len(after) - len(order)  # of the tick in which it was cut
+        assert 0 <= twice <= 1
+        assert after == order[len(before) - twice :] or finished
+        assert finished or probed_before == len(before) - twice
 
 
 def test_time_never_runs_back() -> None:

@@ -1,0 +1,52 @@
+"""The load of a run: how fast each probe goes, and what all of them take on the wire."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from liveness.config.model import Config
+from liveness.errors import UsageError
+from liveness.probes.kit import frame_lengths
+from liveness.probes.registry import probes_of_run
+from liveness.wire.ethernet import bits_on_wire
+
+ANY_PORT: Final = 65_535
+"""The tarpit control's port is drawn later: its frames are as long whatever it is."""
+AUTO_START_PPS: Final = 500.0
+"""Where `rate: auto` begins, packets a second of one probe."""
+AUTO_FIRST_STEPS: Final = 4
+"""It begins at this part of its limit at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a run sends. Rates are packets a second of one probe, originals and repeats together.
+
+    `rate_pps` is the highest one, under `rate: auto` the limit of the search; `start_pps` the first.
+    """
+
+    wire_bits: int
+    """Bits on the wire of one packet of each probe, all probes together."""
+    rate_pps: float
+    start_pps: float
+
+
+def wire_bits_of(config: Config) -> int:
+    """Return what one packet of each probe takes on the wire, all probes together, in bits."""
+    probes = probes_of_run(config.probes, ANY_PORT if config.control else None)
+    lengths = frame_lengths(probes, contact=config.contact, tcp_options=config.tcp_options)
+    return sum(bits_on_wire(length) for length in lengths)
+
+
+def load_of(config: Config) -> Load:
+    """Return the load of a config's run; UsageError where its rate is too low or above its limit."""
+    wire_bits = wire_bits_of(config)
+    rate_pps = config.highest_rate.pps_for(wire_bits)
+    if rate_pps < 1:
+        field = "rate_limit" if config.rate.auto else "rate"
+        where = f"config {config.name!r}: $.{field}: {config.highest_rate}"
+        raise UsageError(f"{where}: less than a packet a second of each probe: {wire_bits}bps is the least")
+    if config.rate_limit is not None and rate_pps > config.rate_limit.pps_for(wire_bits):
+        where = f"config {config.name!r}: $.rate: {config.rate}"
+        raise UsageError(f"{where}: above $.rate_limit: {config.rate_limit}: lower the rate or raise the limit")
+    start_pps = min(AUTO_START_PPS, rate_pps / AUTO_FIRST_STEPS) if config.rate.auto else rate_pps
+    return Load(wire_bits, rate_pps, max(1.0, start_pps))
