@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 import pytest
-from scapy.layers.inet import IP
+from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import Ether
 
 from liveness.store.checkpoint import load_checkpoint
@@ -82,13 +82,19 @@ def prepare(folder: Path, **changes: object) -> tuple[Path, Path, Path]:
     return internet, config, folder / "killed" / "1"
 
 
-def captured(frames: Path) -> Counter[tuple[int, str]]:
-    """Return how many frames went to each destination, by IP protocol."""
-    count: Counter[tuple[int, str]] = Counter()
+def captured(frames: Path) -> Counter[tuple[str, str]]:
+    """Return how many probes went to each destination, by protocol; what the scanner's own kernel sent left out."""
+    count: Counter[tuple[str, str]] = Counter()
     for line in frames.read_text().splitlines():
         packet = Ether(bytes.fromhex(line.split()[1]))
-        if IP in packet and packet[IP].src == "10.255.0.2":
-            count[packet[IP].proto, packet[IP].dst] += 1
+        if IP not in packet or packet[IP].src != "10.255.0.2":
+            continue
+        if ICMP in packet and packet[ICMP].type == 8:
+            count["icmp", packet[IP].dst] += 1
+        elif TCP in packet and packet[TCP].flags == "S":
+            count["tcp", packet[IP].dst] += 1
+        elif packet[IP].proto == 17:
+            count["udp", packet[IP].dst] += 1
     return count
 
 
@@ -116,10 +122,9 @@ def test_killed_and_resumed_the_sets_are_the_truth(
     assert manifest.targets == TARGETS
     for counts in manifest.probes.values():
         assert (counts.sent, counts.send_errors) == ([TARGETS, TARGETS], 0)
-    # a round is a probe of each attempt; TCP has two probes, and the scanner's kernel resets connections on its own
     for (protocol, address), count in captured(frames).items():
-        if protocol != 6:
-            assert ATTEMPTS <= count <= ATTEMPTS * (1 + cuts), (protocol, address, done.stderr)
+        probes = 2 if protocol == "tcp" else 1
+        assert ATTEMPTS <= count / probes <= ATTEMPTS * (1 + cuts), (protocol, address, done.stderr)
     assert len(captured(frames)) == 3 * TARGETS
     assert not (path / "segments").exists()
     assert not (path / "checkpoint.json").exists()
@@ -181,10 +186,9 @@ def test_damage_is_named_and_the_run_goes_on(compiled: None, tmp_path: Path, vic
     assert (code, complaints) == (0, "")
     warnings = Census(path).manifest.loss_warnings
     if (victim, damage) == ("segments/0-000002.segment", "gone"):
-        assert warnings == [], "it was never there, for all that can be known"
+        assert not any("segment" in warning for warning in warnings), "it was never there, for all that can be known"
     else:
-        assert len(warnings) == 1
-        assert victim in warnings[0]
+        assert sum(victim in warning for warning in warnings) == 1
     checked = run(*LIVENESS, "lab", "check", "--plain", "--internet", internet, path, "--json")
     if victim.startswith("segments"):
         differences = msgspec.json.decode(checked.stdout)["differences"]
