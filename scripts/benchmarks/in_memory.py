@@ -8,6 +8,7 @@ import numpy as np
 
 from liveness.net.memory import pack_block
 from liveness.probes.kit import Kit
+from liveness.scan.busiest import BusiestSources
 from liveness.scan.collection import Collection
 from liveness.scan.harvest import harvest
 from liveness.scan.plan import Plan
@@ -41,8 +42,11 @@ def measure_receiving(plan: Plan, kit: Kit, pool: Pool, batch: int) -> ReceiveCo
         accepted += harvest(block, True, kit, intervals.first, intervals.last, replies[accepted:], rejected, answered)
     harvested = time.perf_counter_ns()
     collection = Collection([probe.name for probe in plan.probes], plan.attempts)
+    busiest = BusiestSources()
     collecting = time.perf_counter_ns()
     for at in range(0, accepted, batch):
-        collection.add(replies[at : min(at + batch, accepted)])
+        part = replies[at : min(at + batch, accepted)]
+        collection.add(part)
+        busiest.add(np.ascontiguousarray(part["source"]))
     collected = time.perf_counter_ns()
     return ReceiveCosts((harvested - started) / len(raw), (collected - collecting) / max(accepted, 1))

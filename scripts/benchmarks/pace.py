@@ -20,7 +20,7 @@ from liveness.net.transport import open_transport
 from liveness.scan import sender
 from liveness.scan.process import Child
 from liveness.scan.shared import Shared, shared_zeros
-from scripts.benchmarks.network import in_private_network, link_of, make_veth, pin, steer_receiving, two_cores
+from scripts.benchmarks.network import in_private_network, link_of, make_veth, steer_receiving, two_cores
 from scripts.benchmarks.output import as_json_option, print_json, print_table
 from scripts.benchmarks.plans import kit_for, one_block, plan_over
 
@@ -132,20 +132,18 @@ def measure_rate(rate_pps: int, seconds: int) -> Pace:
     (tx_ring,) = open_transport("veth", 1, int(kit.lengths.max()), 1, "auto", "auto").rings
 
     def send() -> float:
-        pin(sending)
         cpu_s, began = time.process_time(), time.monotonic()
         sender.Sender(plan, kit, tx_ring, shared, 0).run()
         return (time.process_time() - cpu_s) / (time.monotonic() - began)
 
     def capture() -> int:
-        pin(receiving)
         while (block := capture_ring.blocks(QUIET_S)) is not None or not done[0]:
             if block is not None:
                 captured[0] = read_times(block, times, int(captured[0]))
                 capture_ring.release()
         return capture_ring.statistics().drops
 
-    capturing, sending_child = Child("capture", capture), Child("sender", send)
+    capturing, sending_child = Child("capture", capture, receiving), Child("sender", send, sending)
     tx_ring.close()
     capture_ring.close()
     cpu = _result(sending_child)

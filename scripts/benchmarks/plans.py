@@ -19,8 +19,12 @@ BEYOND_REACH: Final = {"rate": "50Mpps", "probe_spacing": "100us"}
 
 
 def plan_over(targets: Targets, **changes: object) -> Plan:
-    """Return a plan of our probes over some targets, with some fields of the config changed."""
-    config = from_document({"name": "bench", "targets": {"allow": ["0.0.0.0/0"]}, **changes})
+    """Return a plan of our probes over some targets, with some fields of the config changed.
+
+    One process sends and one receives: that is what is measured.
+    """
+    alone = {"senders": 1, "receive": {"receivers": 1}}
+    config = from_document({"name": "bench", "targets": {"allow": ["0.0.0.0/0"]}} | alone | changes)
     assert isinstance(config, Config)  # noqa: S101 - for the type checker
     return Plan(config, targets, CONTROL_PORT if config.control else None, bytes(16))
 

@@ -116,6 +116,9 @@ def account(manifest: Manifest, before: Counted, after: Counted, owned: int) -> 
         "sent and completed": (sent, transmit.frames),
         "completed and the interface's count": (transmit.frames, left),
         "received and matched + rejected": (receive.packets, matched + rejected),
+        "sent by interval and sent": (sum(manifest.timeline.sent), sent),
+        "received by interval and received": (sum(manifest.timeline.packets), receive.packets),
+        "the kernel's count and received + dropped": (receive.kernel_packets, receive.packets + receive.kernel_drops),
         "the interface's count and received + dropped": (arrived, receive.packets + receive.kernel_drops),
     }
     problems = [f"{what}: {one:,} and {other:,}" for what, (one, other) in equal.items() if one != other]

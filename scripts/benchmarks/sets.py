@@ -5,42 +5,51 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.net.child import run_in_child
-from liveness.scan.collection import Collection
+from liveness.net.memory import MemoryRxRing
+from liveness.probes.template import LinkAddresses
 from liveness.scan.plan import Plan
-from liveness.scan.receiver import BATCH_REPLIES
+from liveness.scan.receiver import BATCH_REPLIES, Receiver
+from liveness.scan.shared import Shared
+from liveness.store.merge import merge
 from liveness.store.rundir import RunDirectory
+from liveness.types import REPLY_DTYPE
 from scripts.benchmarks.contest import peak_mib
 from scripts.benchmarks.output import as_json_option, print_facts, print_json
-from scripts.benchmarks.plans import everywhere, plan_over
+from scripts.benchmarks.plans import everywhere, kit_for, plan_over
 from scripts.benchmarks.population import replies_of_census
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What collecting took."""
+    """What a receiver took to collect the replies, until the last of them was on disk."""
 
-    alive: int
     replies: int
-    add_ns: float
-    """A reply, while they come in."""
-    finish_s: float
-    """To write the sets at the end."""
+    collect_ns: float
+    """A reply, the wait for the disk included."""
     before_mib: float
     """Memory of the process before the first reply."""
     peak_mib: float
     """The most it ever held (VmHWM)."""
+    segment_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What it took to make sets of what the receiver had written."""
+
+    merge_s: float
+    merge_peak_mib: float
     sets: int
     members: int
     disk_bytes: int
-    adds_up: bool
-    """Whether as many messages were counted as were added."""
+    """What remains: the sets."""
+    messages: int
 
 
 @click.command("sets")
@@ -50,57 +59,71 @@ class Collected:
 def command(alive: int, output: str | None, as_json: bool) -> None:
     """Time, memory and disk that the sets of a census take: eight probes, two attempts, shares as in Bano et al. 2018.
 
-    Without a network: replies are made in memory and collected as the receiver does it.
+    Without a network: replies are made in memory and collected as the receiver does it, then merged into sets.
     """
-    collected = run_in_child(lambda: collect(alive, output))
-    document: dict[str, Any] = {
-        name: round(value, 1) if isinstance(value, float) else value for name, value in asdict(collected).items()
-    }
+    with tempfile.TemporaryDirectory(dir=output) as folder:
+        directory = RunDirectory.create(Path(folder), "sets", "run")
+        collected = run_in_child(lambda: collect(alive, directory))
+        merged = run_in_child(lambda: merge_segments(directory))
+    document = {"alive": alive} | asdict(collected) | asdict(merged)
+    document = {name: round(value, 1) if isinstance(value, float) else value for name, value in document.items()}
+    document["adds_up"] = merged.messages == collected.replies
     if as_json:
         print_json("sets", document)
         return
     print_facts("Sets of a census", document)
 
 
-def collect(alive: int, output: str | None) -> Collected:
-    """Collect the replies of a census of so many alive addresses and write its sets, to be removed again."""
-    plan = plan_over(everywhere(), control=False)
-    with tempfile.TemporaryDirectory(dir=output) as folder:
-        directory = RunDirectory.create(Path(folder), "sets", "run")
-        collection = Collection([probe.name for probe in plan.probes], plan.attempts)
-        before, count, spent_ns = peak_mib(), 0, 0
-        for batch in _batches(plan, alive):
-            started = time.perf_counter_ns()
-            collection.add(batch)
-            spent_ns += time.perf_counter_ns() - started
-            count += len(batch)
+def collect(alive: int, directory: RunDirectory) -> Collected:
+    """Have a receiver collect the replies of a census of so many alive addresses."""
+    plan = census_plan()
+    life = Receiver(plan, kit_for(plan, LinkAddresses(bytes(6), bytes(6))), MemoryRxRing(), Shared(plan), directory)
+    before, count, spent_ns = peak_mib(), 0, 0
+    for batch in _batches(plan, alive):
+        life.replies[: len(batch)] = batch
+        life.gathered = len(batch)
         started = time.perf_counter_ns()
-        entries = [directory.write_set(key, addresses) for key, addresses in collection.finish().items()]
-        collection.attempt_patterns()
-        finish_s = (time.perf_counter_ns() - started) / 1e9
-        return Collected(
-            alive=alive,
-            replies=count,
-            add_ns=spent_ns / max(count, 1),
-            finish_s=finish_s,
-            before_mib=before,
-            peak_mib=peak_mib(),
-            sets=len(entries),
-            members=sum(entry.cardinality for entry in entries),
-            disk_bytes=sum(path.stat().st_size for path in directory.path.rglob("*") if path.is_file()),
-            adds_up=int(collection.messages.sum()) == count,
-        )
+        life._collect()  # noqa: SLF001 - as if it had harvested them
+        spent_ns += time.perf_counter_ns() - started
+        count += len(batch)
+    life.shared.finish[0] = 1
+    started = time.perf_counter_ns()
+    life.run()
+    spent_ns += time.perf_counter_ns() - started
+    return Collected(count, spent_ns / max(count, 1), before, peak_mib(), _bytes_below(directory.path))
+
+
+def merge_segments(directory: RunDirectory) -> Merged:
+    """Make sets of a receiver's segments, as the supervisor does it at the end."""
+    plan = census_plan()
+    started = time.perf_counter_ns()
+    gathered = merge(directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts)
+    directory.remove_segments()
+    return Merged(
+        merge_s=(time.perf_counter_ns() - started) / 1e9,
+        merge_peak_mib=peak_mib(),
+        sets=len(gathered.sets),
+        members=sum(entry.cardinality for entry in gathered.sets),
+        disk_bytes=_bytes_below(directory.path),
+        messages=sum(sum(counts.values()) for counts in gathered.tally.messages.values()),
+    )
+
+
+def census_plan() -> Plan:
+    """Return the plan of a census with the paper's probes."""
+    return plan_over(everywhere(), control=False)
+
+
+def _bytes_below(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def _batches(plan: Plan, alive: int) -> Iterator[NDArray[np.void]]:
     """Yield the replies of a census in the receiver's batches."""
-    gathered: list[NDArray[np.void]] = []
-    count = 0
+    rest = np.zeros(0, REPLY_DTYPE)
     for replies in replies_of_census(plan, alive):
-        gathered.append(replies)
-        count += len(replies)
-        if count >= BATCH_REPLIES:
-            yield np.concatenate(gathered)
-            gathered, count = [], 0
-    if gathered:
-        yield np.concatenate(gathered)
+        rest = np.concatenate((rest, replies))
+        while len(rest) >= BATCH_REPLIES:
+            yield rest[:BATCH_REPLIES]
+            rest = rest[BATCH_REPLIES:]
+    yield rest

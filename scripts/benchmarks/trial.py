@@ -17,12 +17,13 @@ from liveness.net.transport import open_transport
 from liveness.probes.kit import Kit
 from liveness.scan.plan import Plan
 from liveness.scan.process import Child
-from liveness.scan.receiver import Received, Receiver
+from liveness.scan.receiver import Receiver
 from liveness.scan.session import REPLY_ICMP_TYPES
 from liveness.scan.shared import Shared
+from liveness.store.merge import total
 from liveness.store.rundir import RunDirectory
-from scripts.benchmarks.generator import Sent, send_pool
-from scripts.benchmarks.network import SOURCE, pin
+from scripts.benchmarks.generator import send_pool
+from scripts.benchmarks.network import SOURCE
 from scripts.benchmarks.replies import SLOT_BYTES, Pool
 
 BEHIND_S: Final = 0.1
@@ -121,41 +122,28 @@ class Course:
         with tempfile.TemporaryDirectory() as output:
             directory = RunDirectory.create(Path(output), "rx", "run")
             life = Receiver(self.plan, self.kit, rx_ring, shared, directory)
-            child = Child("receiver", _pinned(self.receiving, life.run))
+            child = Child("receiver", life.run, self.receiving)
             rx_ring.close()
-            _await(lambda: bool(shared.ready[0]), child)
+            _await(lambda: bool(shared.ready.all()), child)
             with _generator_ring() as tx_ring:
                 arrived = interface_counters("veth").rx_packets
                 cpu_s = _cpu_s(child.pid)
                 sent = send_pool(self.pool, tx_ring, rate_pps, self.seconds)
-                behind_s = self._catch_up(shared, child, interface_counters("veth").rx_packets - arrived)
+                behind_s = _catch_up(shared, child, interface_counters("veth").rx_packets - arrived)
                 cpu_s = _cpu_s(child.pid) - cpu_s
             shared.finish[0] = 1
             _await(child.ended, child)
-        return self._judge(rate_pps, steered, sent, child, behind_s, cpu_s)
-
-    @staticmethod
-    def _catch_up(shared: Shared, child: Child[Received], arrived: int) -> float:
-        """Wait until the receiver has had what arrived; return how long that took."""
-        began = time.monotonic()
-        _await(lambda: _had(shared) >= arrived, child)
-        return time.monotonic() - began
-
-    @staticmethod
-    def _judge(
-        rate_pps: float, steered: bool, sent: Sent, child: Child[Received], behind_s: float, cpu_s: float
-    ) -> Trial:
-        received = child.result()
-        if received is None:
-            raise LivenessError(f"the receiver failed: {child.problem()}")
-        matched = sum(sum(counts.values()) for counts in received.messages.values())
+            problem = child.problem() or child.result()
+            if problem is not None:
+                raise LivenessError(f"the receiver failed: {problem}")
+            tally = total(directory.segments())
         return Trial(
             rate_pps=rate_pps,
             steered=steered,
             offered=sent.left + sent.dropped,
-            matched=matched,
-            rejected=sum(received.rejected.values()),
-            ring_drops=received.kernel_drops,
+            matched=sum(sum(counts.values()) for counts in tally.messages.values()),
+            rejected=sum(tally.rejected.values()),
+            ring_drops=tally.kernel_drops,
             link_drops=sent.dropped,
             wrong=sent.wrong,
             seconds=sent.seconds,
@@ -165,25 +153,18 @@ class Course:
         )
 
 
-def _pinned(core: int, function: Callable[[], Received]) -> Callable[[], Received]:
-    def run() -> Received:
-        pin(core)
-        return function()
-
-    return run
-
-
-def _had(shared: Shared) -> int:
-    """Return the packets that receivers have harvested or the kernel has dropped on them."""
-    packets, _, _, drops = shared.received.reshape(-1, 4).sum(axis=0).tolist()
-    return int(packets + drops)
+def _catch_up(shared: Shared, child: Child[str | None], arrived: int) -> float:
+    """Wait until the receiver has had what arrived, or the kernel has dropped it; return how long that took."""
+    began = time.monotonic()
+    _await(lambda: int(shared.packets.sum() + shared.kernel_drops.sum()) >= arrived, child)
+    return time.monotonic() - began
 
 
-def _await(condition: Callable[[], bool], child: Child[Received]) -> None:
+def _await(condition: Callable[[], bool], child: Child[str | None]) -> None:
     patience = time.monotonic() + PATIENCE_S
     while not condition():
         if child.ended() and not condition():
-            raise LivenessError(f"the receiver ended early: {child.problem()}")
+            raise LivenessError(f"the receiver ended early: {child.problem() or child.result()}")
         if time.monotonic() > patience:
             child.kill()
             raise LivenessError(f"the receiver did not come to an end within {PATIENCE_S:.0f} s")

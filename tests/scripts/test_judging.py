@@ -8,7 +8,7 @@ import pytest
 
 from liveness.net.links import InterfaceCounters
 from liveness.scan.shared import Shared
-from liveness.store.manifest import Manifest, ProbeCounts, Receive, Transmit
+from liveness.store.manifest import Manifest, ProbeCounts, Receive, Timeline, Transmit
 from scripts.benchmarks.contest import Performance
 from scripts.benchmarks.far_end import Counted
 from scripts.benchmarks.pace import Pace, judge
@@ -122,7 +122,8 @@ MANIFEST = Manifest(
     sets=[],
     messages={"icmp": {"echo-reply": 5}},
     rejected={"bad-cookie": 1},
-    receive=Receive(packets=6, kernel_drops=2),
+    receive=Receive(packets=6, kernel_packets=8, kernel_drops=2),
+    timeline=Timeline(end_s=[1, 2], sent=[150, 50], packets=[2, 4]),
     transmit=Transmit(frames=200),
 )
 NOTHING = InterfaceCounters(0, 0, 0, 0, 0, 0, 0)
@@ -143,6 +144,8 @@ def test_counters_that_add_up() -> None:
     [
         ({"targets": 101}, "sent and planned: 200 and 202"),
         ({"transmit": Transmit(frames=199)}, "sent and completed: 200 and 199"),
+        ({"timeline": Timeline(sent=[150, 49], packets=[6])}, "sent by interval and sent: 199 and 200"),
+        ({"timeline": Timeline(sent=[200], packets=[5])}, "received by interval and received: 5 and 6"),
         ({"rejected": {}}, "received and matched + rejected: 6 and 5"),
         ({"status": "partial", "reason": "interrupted"}, "the run is partial: interrupted"),
     ],
