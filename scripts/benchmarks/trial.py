@@ -53,7 +53,7 @@ class Trial:
     """How long after the last reply had left the receiver had them all."""
     receiver_cpu_s: float
     sender_cpu_s: float
-    """CPU time of either process; the kernel adds what it does for packets to whoever runs on that core."""
+    """CPU time of either process, less waiting; what the kernel does for packets is added to who runs on that core."""
 
     @property
     def drops(self) -> int:
