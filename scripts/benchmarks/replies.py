@@ -180,6 +180,29 @@ def _finish(reply: NDArray[np.uint8], probe: NDArray[np.uint8], protocol: int, e
 
 
 @kernel
+def _forget_cookie(probe: NDArray[np.uint8], protocol: int, length: int) -> None:
+    """Change every field of a probe that carries a part of the hash, so that no reply to it proves anything."""
+    _change(probe, hdr.ETHERNET_LENGTH + hdr.IPV4_ID)
+    if protocol == _ICMP:
+        _change(probe, TRANSPORT_AT + hdr.ICMP_ID)
+        _change(probe, TRANSPORT_AT + hdr.ICMP_LENGTH)  # the payload begins with the hash
+        return
+    _change(probe, TRANSPORT_AT)
+    if protocol == _TCP:
+        _change(probe, TRANSPORT_AT + hdr.TCP_SEQUENCE + 2)
+        return
+    _change(probe, TRANSPORT_AT + hdr.UDP_CHECKSUM)
+    _change(probe, TRANSPORT_AT + hdr.UDP_LENGTH)  # the DNS transaction
+    _change(probe, length - 2)  # the end of the NTP transmit timestamp
+
+
+@kernel
+def _change(probe: NDArray[np.uint8], at: int) -> None:
+    """Change the last bit of the 16-bit number at byte `at`."""
+    probe[at + 1] = int64(probe[at + 1]) ^ 1
+
+
+@kernel
 def make_replies(
     probes: NDArray[np.uint8],
     length: int,
@@ -192,15 +215,14 @@ def make_replies(
     """Answer probe frames, a row each and all `length` bytes long.
 
     `shapes` says how each is answered, `rows` to which row of `frames` and `lengths` each reply goes, and `wrong`, by
-    the same rows, which replies have an identifier or port that nobody sent. `frames` hold zeros.
+    the same rows, which replies prove nothing. `frames` hold zeros.
     """
     for i in range(len(probes)):
         probe, row, shape = probes[i], rows[i], shapes[i]
         reply = frames[row]
         protocol = int64(probe[hdr.ETHERNET_LENGTH + hdr.IPV4_PROTOCOL])
         if wrong[row]:
-            at = TRANSPORT_AT + (hdr.ICMP_ID if protocol == _ICMP else 0)
-            probe[at + 1] = int64(probe[at + 1]) ^ 1
+            _forget_cookie(probe, protocol, length)
         if shape == ECHO_REPLY:
             end = _put(reply, TRANSPORT_AT, probe, TRANSPORT_AT, length)
             reply[TRANSPORT_AT] = hdr.ICMP_ECHO_REPLY

@@ -47,8 +47,8 @@ class Merged:
     merge_peak_mib: float
     sets: int
     members: int
-    disk_bytes: int
-    """What remains: the sets."""
+    set_bytes: int
+    """On disk: the sets. The segments, which `segment_bytes` tells, go when they are there."""
     messages: int
 
 
@@ -98,13 +98,12 @@ def merge_segments(directory: RunDirectory) -> Merged:
     plan = census_plan()
     started = time.perf_counter_ns()
     gathered = merge(directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts)
-    directory.remove_segments()
     return Merged(
         merge_s=(time.perf_counter_ns() - started) / 1e9,
         merge_peak_mib=peak_mib(),
         sets=len(gathered.sets),
         members=sum(entry.cardinality for entry in gathered.sets),
-        disk_bytes=_bytes_below(directory.path),
+        set_bytes=_bytes_below(directory.path / "sets"),
         messages=sum(sum(counts.values()) for counts in gathered.tally.messages.values()),
     )
 
