@@ -1,0 +1,1 @@
+"""The benchmarks behind scripts/bench: one file a subcommand, and what they share."""

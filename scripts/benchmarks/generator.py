@@ -1,0 +1,84 @@
+"""The generator: sends a pool of ready frames through a ring at a steady rate, over and over."""
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import kernel
+from liveness.net.ring import TxRing
+from scripts.benchmarks.replies import Pool
+
+BATCH: Final = 128
+"""Frames a kick: short of what a core's backlog takes (net.core.netdev_max_backlog, 1000) even when it is half full."""
+GIVE_UP_S: Final = 0.001
+"""A stall of ours that is longer than this is not caught up: the burst would measure us."""
+FLUSH_TIMEOUT_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a generator sent, frames, and what it took."""
+
+    left: int
+    dropped: int
+    """By the interface."""
+    wrong: int
+    """Of both: those that prove no cookie."""
+    seconds: float
+    cpu_s: float
+    """CPU time, less waiting; with what the kernel does to send, and to receive where the core that sends does it."""
+
+
+@kernel
+def copy_frames(
+    source: NDArray[np.uint64],
+    source_lengths: NDArray[np.uint16],
+    at: int,
+    slots: NDArray[np.uint64],
+    lengths: NDArray[np.uint16],
+    first: int,
+    count: int,
+) -> None:
+    """Copy `count` frames and their lengths from source[at:] on, which begins anew at its end, to slots[first:]."""
+    for i in range(count):
+        row = (at + i) % len(source)
+        lengths[first + i] = source_lengths[row]
+        for word in range(source.shape[1]):
+            slots[first + i, word] = source[row, word]
+
+
+def send_pool(pool: Pool, ring: TxRing, rate_pps: float, seconds: float) -> Sent:
+    """Send a pool's frames for some time at a rate, 0 for as fast as the ring takes them."""
+    source = pool.frames.view(np.uint64)
+    slots = ring.frames[:, : pool.frames.shape[1]].view(np.uint64)
+    lengths = np.zeros(len(ring.frames), np.uint16)
+    copy_frames(source, pool.lengths, 0, slots, lengths, 0, 1)  # compiled before the clock runs
+    sent, busy_s = 0, 0.0
+    quantum = min(BATCH, max(1, int(rate_pps * GIVE_UP_S)))
+    began = started = time.monotonic()
+    while (now := time.monotonic()) - began < seconds:
+        due = int((now - started) * rate_pps) - sent if rate_pps else BATCH
+        if rate_pps and due > GIVE_UP_S * rate_pps + BATCH:
+            started = now - sent / rate_pps
+            continue
+        if rate_pps and due < quantum:
+            continue
+        before_s = time.process_time()
+        first, free = ring.reserve(min(due, BATCH))
+        if free == 0:
+            ring.kick()
+            busy_s += time.process_time() - before_s
+            continue
+        copy_frames(source, pool.lengths, sent, slots, lengths, first, free)
+        ring.commit(free, lengths)
+        ring.kick()
+        sent += free
+        busy_s += time.process_time() - before_s
+    ring.flush(FLUSH_TIMEOUT_S)
+    elapsed = time.monotonic() - began
+    turns, rest = divmod(sent, len(pool.lengths))
+    wrong = turns * int(pool.wrong.sum()) + int(pool.wrong[:rest].sum())
+    return Sent(ring.completed, ring.errors, wrong, elapsed, busy_s)

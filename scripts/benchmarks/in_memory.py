@@ -1,0 +1,52 @@
+"""What the parts of the receiver cost a packet: harvesting and collecting, in memory, without a ring or a kernel."""
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from liveness.net.memory import pack_block
+from liveness.probes.kit import Kit
+from liveness.scan.busiest import BusiestSources
+from liveness.scan.collection import Collection
+from liveness.scan.harvest import harvest
+from liveness.scan.plan import Plan
+from liveness.types import REPLY_DTYPE, Rejection
+from scripts.benchmarks.replies import Pool
+
+MOST: Final = 1 << 18
+"""Replies that are looked at: more than any cache holds."""
+PACKETS_A_BLOCK: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveCosts:
+    """Nanoseconds a packet: parsing and matching it; adding the reply to the collection."""
+
+    harvest_ns: float
+    add_ns: float
+
+
+def measure_receiving(plan: Plan, kit: Kit, pool: Pool, batch: int) -> ReceiveCosts:
+    """Return what a pool's replies cost, each seen once; `batch` is how many the receiver collects at once."""
+    pairs = zip(pool.frames[:MOST], pool.lengths[:MOST], strict=True)
+    raw = [(time.time_ns(), frame[:length].tobytes()) for frame, length in pairs]
+    blocks = [pack_block(raw[at : at + PACKETS_A_BLOCK]) for at in range(0, len(raw), PACKETS_A_BLOCK)]
+    replies = np.zeros(len(raw), REPLY_DTYPE)
+    rejected, answered = np.zeros(len(Rejection), np.int64), np.zeros(0, np.uint32)
+    intervals = plan.intervals
+    harvest(blocks[0], True, kit, intervals.first, intervals.last, replies, rejected, answered)
+    started, accepted = time.perf_counter_ns(), 0
+    for block in blocks:
+        accepted += harvest(block, True, kit, intervals.first, intervals.last, replies[accepted:], rejected, answered)
+    harvested = time.perf_counter_ns()
+    collection = Collection([probe.name for probe in plan.probes], plan.attempts)
+    busiest = BusiestSources()
+    collecting = time.perf_counter_ns()
+    for at in range(0, accepted, batch):
+        part = replies[at : min(at + batch, accepted)]
+        collection.add(part)
+        busiest.add(np.ascontiguousarray(part["source"]))
+    collected = time.perf_counter_ns()
+    return ReceiveCosts((harvested - started) / len(raw), (collected - collecting) / max(accepted, 1))

@@ -1,0 +1,14 @@
+"""The command line of the benchmarks: the group, and its five subcommands."""
+
+import click
+
+from scripts.benchmarks import pace, rx, scan, sets, tx
+
+
+@click.group()
+def group() -> None:
+    """Measure this machine, in private networks. Ratios within one run count; the machine's speed drifts."""
+
+
+for one in (tx, rx, scan, pace, sets):
+    group.add_command(one.command)

@@ -1,0 +1,203 @@
+"""``scripts/bench pace``: how exactly and how smoothly the sender keeps to rates, and what that costs."""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.config.units import Rate
+from liveness.errors import LivenessError, UnsupportedError
+from liveness.kernel import int64, kernel
+from liveness.net import tpacket
+from liveness.net.bpf import ACCEPT, RETURN, Instruction, assemble
+from liveness.net.memory import NANOSECONDS, pack_block
+from liveness.net.rx_packet import PacketRxRing
+from liveness.net.transport import open_transport
+from liveness.scan import sender
+from liveness.scan.process import Child
+from liveness.scan.shared import Shared, shared_zeros
+from scripts.benchmarks.network import in_private_network, link_of, make_veth, steer_receiving, two_cores
+from scripts.benchmarks.output import as_json_option, print_json, print_table
+from scripts.benchmarks.plans import kit_for, one_block, plan_over
+
+R = TypeVar("R")
+
+RATES: Final = "10pps,100pps,1kpps,10kpps,100kpps,1Mpps"
+RING_MIB: Final = 128
+QUIET_S: Final = 0.2
+"""Longer than the kernel keeps a block that is not full."""
+BEYOND_S: Final = 0.1
+"""What is sent after the last second that is judged, so that it is a full one."""
+POLL_S: Final = 0.02
+PAUSE_S: Final = 100e-6
+"""What a gap between two frames is at least to end a burst: above what a frame takes, below what a sender sleeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a sender kept to a rate, by the times at which its frames arrived."""
+
+    rate_pps: int
+    sent: int
+    dropped: int
+    """Frames that the interface dropped as they were sent, for want of room in the backlog of the receiving core."""
+    captured: int
+    lost: int
+    """Frames that arrived and that the capture lost."""
+    mean_pps: float
+    """Over all of them."""
+    worst_second: float
+    """The largest relative error of any full second since the first frame."""
+    burst_frames: int
+    """The longest run of frames without a pause of PAUSE_S."""
+    ahead_ms: float
+    """How far it was ahead of an even flow at most, as time at the rate: the depth of the token bucket it fits."""
+    cpu: float
+    """CPU seconds a second."""
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "rate_pps": self.rate_pps,
+            "sent": self.sent,
+            "dropped": self.dropped,
+            "captured": self.captured,
+            "lost_in_capture": self.lost,
+            "mean_pps": round(self.mean_pps, 3),
+            "worst_second": round(self.worst_second, 5),
+            "burst_frames": self.burst_frames,
+            "burst_ms": round(self.burst_frames / self.rate_pps * 1e3, 3),
+            "ahead_ms": round(self.ahead_ms, 3),
+            "cpu": round(self.cpu, 4),
+            "adds_up": self.sent == self.captured + self.lost,
+        }
+
+
+@click.command("pace")
+@click.option("--rates", default=RATES, show_default=True, help="The rates, separated by commas.")
+@click.option("--seconds", default=5, show_default=True, help="How long each rate is kept.")
+@as_json_option
+def command(rates: str, seconds: int, as_json: bool) -> None:
+    """How exactly and smoothly one sender keeps to a rate, by when its frames arrive at the far end of a veth pair.
+
+    A burst is a run of frames without a pause of 0.1 ms, told as time at the rate. At rates that a sender hardly
+    reaches it makes no pauses; ahead tells then whether it sends evenly.
+    """
+    wanted = []
+    for text in rates.split(","):
+        try:
+            wanted.append(Rate(text.strip()).pps)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--rates") from None
+
+    def measure() -> list[Pace]:
+        make_veth()
+        with suppress(UnsupportedError):  # root may: the sender then has its core for itself
+            steer_receiving("far", two_cores()[1])
+        return [measure_rate(rate_pps, seconds) for rate_pps in wanted]
+
+    paces = [pace.document() for pace in in_private_network(measure)]
+    if as_json:
+        print_json("pace", {"rates": paces})
+        return
+    headings = ("rate pps", "mean pps", "worst second", "burst ms", "ahead ms", "CPU s/s", "sent", "captured")
+    keys = ("mean_pps", "worst_second", "burst_ms", "ahead_ms", "cpu", "sent", "captured")
+    rows = [(f"{pace['rate_pps']:,}", *(pace[key] for key in keys)) for pace in paces]
+    print_table("Pace of one sender", headings, rows, words=0)
+
+
+def measure_rate(rate_pps: int, seconds: int) -> Pace:
+    """Send at a rate, one probe to each target, and capture what arrives."""
+    sending, receiving = two_cores()
+    count = int(rate_pps * (seconds + BEYOND_S)) + 1
+    plan = plan_over(
+        one_block(),
+        rate=f"{rate_pps}pps",
+        probes=["tcp/80"],
+        control=False,
+        retransmit={"attempts": 1},
+        limits={"max_targets": count},
+        cooldown="0s",
+    )
+    kit = kit_for(plan, link_of("veth"))
+    sender.warm_up(plan, kit)
+    read_times(pack_block([(0, b"")]), np.zeros(1, np.int64), 0)
+    shared = Shared(plan)
+    done, captured, times = (shared_zeros((size,), np.int64) for size in (1, 1, count))
+    capture_ring = PacketRxRing("far", assemble([Instruction(RETURN, ACCEPT)]), RING_MIB)
+    (tx_ring,) = open_transport("veth", 1, int(kit.lengths.max()), 1, "auto", "auto").rings
+
+    def send() -> float:
+        cpu_s, began = time.process_time(), time.monotonic()
+        sender.Sender(plan, kit, tx_ring, shared, 0).run()
+        return (time.process_time() - cpu_s) / (time.monotonic() - began)
+
+    def capture() -> int:
+        while (block := capture_ring.blocks(QUIET_S)) is not None or not done[0]:
+            if block is not None:
+                captured[0] = read_times(block, times, int(captured[0]))
+                capture_ring.release()
+        return capture_ring.statistics().drops
+
+    capturing, sending_child = Child("capture", capture, receiving), Child("sender", send, sending)
+    tx_ring.close()
+    capture_ring.close()
+    cpu = _result(sending_child)
+    done[0] = 1
+    lost = _result(capturing)
+    return judge(rate_pps, shared, times[: captured[0]], lost, cpu)
+
+
+@kernel
+def read_times(block: NDArray[np.uint8], times: NDArray[np.int64], at: int) -> int:
+    """Write the times of a TPACKET_V3 block's packets, ns since 1970, to times[at:], as many as fit; return the end."""
+    header = native_u32(block, tpacket.BLOCK_FIRST)
+    for _ in range(native_u32(block, tpacket.BLOCK_PACKETS)):
+        if at < len(times):
+            seconds = int64(native_u32(block, header + tpacket.PACKET_SEC))
+            times[at] = seconds * NANOSECONDS + native_u32(block, header + tpacket.PACKET_NSEC)
+            at += 1
+        header += native_u32(block, header + tpacket.PACKET_NEXT)
+    return at
+
+
+@kernel
+def native_u32(block: NDArray[np.uint8], at: int) -> int:
+    """Return the number at byte `at` in this machine's order, little-endian."""
+    return int64(block[at]) | int64(block[at + 1]) << 8 | int64(block[at + 2]) << 16 | int64(block[at + 3]) << 24
+
+
+def _result(child: Child[R]) -> R:
+    """Wait for a child and return its result; LivenessError if it failed."""
+    while not child.ended():
+        time.sleep(POLL_S)
+    result = child.result()
+    if result is None:
+        raise LivenessError(f"pace: {child.problem()}")
+    return result
+
+
+def judge(rate_pps: int, shared: Shared, times_ns: NDArray[np.int64], lost: int, cpu: float) -> Pace:
+    """Return how a sender kept to a rate whose frames arrived at these times."""
+    at_s = (times_ns - times_ns[0]) / NANOSECONDS + 0.5 / rate_pps  # an even flow has no frame on a second's edge
+    in_second = np.bincount(at_s.astype(np.int64))
+    full = max(1, int(at_s[-1] + 0.5 / rate_pps))
+    surplus = np.arange(len(at_s)) - rate_pps * at_s
+    pauses = np.flatnonzero(np.diff(at_s) >= PAUSE_S)
+    runs = np.diff(np.concatenate(([-1], pauses, [len(at_s) - 1])))
+    return Pace(
+        rate_pps=rate_pps,
+        sent=int(shared.completed.sum()),
+        dropped=int(shared.dropped.sum()),
+        captured=len(at_s),
+        lost=lost,
+        mean_pps=(len(at_s) - 1) / (at_s[-1] - at_s[0]),
+        worst_second=float(np.abs(in_second[:full] / rate_pps - 1).max()),
+        burst_frames=int(runs.max()),
+        ahead_ms=float((surplus - np.minimum.accumulate(surplus)).max()) / rate_pps * 1e3,
+        cpu=cpu,
+    )

@@ -1,0 +1,159 @@
+"""``scripts/bench rx``: how many mixed replies a second one receiver matches and collects without losing one."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import click
+
+from liveness.errors import UnsupportedError
+from liveness.net.links import find_link
+from liveness.probes.template import LinkAddresses
+from liveness.scan import receiver
+from scripts.benchmarks.in_memory import ReceiveCosts, measure_receiving
+from scripts.benchmarks.network import in_private_network, make_veth, pin, steer_receiving, two_cores
+from scripts.benchmarks.output import as_json_option, print_json, print_table
+from scripts.benchmarks.plans import everywhere, kit_for, plan_over
+from scripts.benchmarks.replies import make_pool
+from scripts.benchmarks.trial import Course, Trial
+
+MOST_REPLIES: Final = 1 << 22
+"""Distinct replies that are made beforehand, half a gigabyte; a longer run sends them again."""
+FASTEST_PPS: Final = 2_000_000
+ELSEWHERE: Final = bytes.fromhex("020000000001")
+"""Nobody's address: capture comes first, and then the stack has nothing to do with what is for another host."""
+SEARCH_STEPS: Final = 6
+LOWER: Final = 0.97
+"""What a rate is multiplied with that did not hold when it was tried again."""
+
+
+@click.command("rx")
+@click.option("--rate", default=0.0, help="Millions of replies a second; 0 searches the highest that holds.")
+@click.option("--rounds", default=3, show_default=True, help="How often the rate found must hold.")
+@click.option("--seconds", default=2.0, show_default=True, help="How long each run is.")
+@click.option("--ring-mib", default=64, show_default=True, help="Size of the receive ring.")
+@click.option(
+    "--steer",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    help="Whether the kernel receives on the receiver's core (RPS) or on the sender's; auto takes the better.",
+)
+@click.option("--stack", is_flag=True, help="Let the kernel's own stack have the replies too, and answer some of them.")
+@as_json_option
+def command(rate: float, rounds: int, seconds: float, ring_mib: int, steer: str, stack: bool, as_json: bool) -> None:
+    """Match and collect as many replies a second with one receiver on one core as a sender on the other can send.
+
+    Echo replies, SYN-ACKs, RSTs, DNS and NTP answers and unreachables of distinct targets, with one in a hundred that
+    must be rejected. A rate holds if nothing is lost, every reply is judged rightly, and the receiver is not behind.
+    The kernel's own stack drops replies at once, as where a filter at the interface keeps them from it.
+    """
+    document = in_private_network(lambda: measure(rate * 1e6, rounds, seconds, ring_mib, steer, stack=stack))
+    if as_json:
+        print_json("rx", document)
+        return
+    headings = (
+        "received on",
+        "offered Mpps",
+        "matched Mpps",
+        "drops",
+        "rejected",
+        "behind s",
+        "ns: sender",
+        "receiver",
+        "adds up",
+    )
+    rows = [
+        (
+            "the receiver's core" if one["steered"] else "the sender's core",
+            *(
+                one[key]
+                for key in ("offered_mpps", "matched_mpps", "drops", "rejected", "behind_s", "sender_ns", "receiver_ns")
+            ),
+            "yes" if one["adds_up"] else "no",
+        )
+        for one in document["rounds"]
+    ]
+    print_table("Mixed replies received", headings, rows)
+    click.echo(
+        f"in memory: {document['harvest_ns']} ns to harvest a packet, {document['add_ns']} ns to collect a reply"
+    )
+    if document["reason"]:
+        click.echo(document["reason"])
+
+
+def measure(rate_pps: float, rounds: int, seconds: float, ring_mib: int, steer: str, *, stack: bool) -> dict[str, Any]:
+    """Measure in this private network and return the document: the rounds of the better way to steer."""
+    sending, receiving = two_cores()
+    make_veth()
+    pin(sending)
+    plan = plan_over(everywhere())
+    own = find_link("veth").mac if stack else ELSEWHERE
+    kit = kit_for(plan, LinkAddresses(own, find_link("far").mac))
+    pool = make_pool(plan, kit, min(MOST_REPLIES, int(seconds * (rate_pps or FASTEST_PPS)) + 1))
+    receiver.warm_up(plan, kit)
+    costs = measure_receiving(plan, kit, pool, receiver.BATCH_REPLIES)
+    course = Course(plan, kit, pool, ring_mib, seconds, receiving)
+    found: list[list[Trial]] = []
+    reasons: list[str] = []
+    for steered in ways_to_steer(steer, receiving, reasons):
+
+        def run(rate: float, steered: bool = steered) -> Trial:
+            return course.run(rate, steered=steered)
+
+        found.append([run(rate_pps) for _ in range(rounds)] if rate_pps else find_rate(run, rounds))
+    best = max(found, key=lambda trials: (all(one.holds for one in trials), min(one.matched_mpps for one in trials)))
+    return document(best, costs, len(pool.lengths), reasons)
+
+
+def ways_to_steer(steer: str, core: int, reasons: list[str]) -> Iterator[bool]:
+    """Steer in each wanted way in turn and yield whether it is to the receiver's core; note why it cannot be."""
+    if steer != "on":
+        yield False
+    if steer == "off":
+        return
+    try:
+        steer_receiving("veth", core)
+    except UnsupportedError as error:
+        if steer == "on":
+            raise
+        reasons.append(str(error))
+        return
+    yield True
+
+
+def find_rate(run: Callable[[float], Trial], rounds: int) -> list[Trial]:
+    """Search the highest rate that holds and return its rounds; if none does, those of the last that was tried."""
+    unpaced = run(0)
+    fastest = unpaced.offered / unpaced.seconds
+    if unpaced.holds:
+        low = fastest
+    else:
+        low, high = 0.0, fastest
+        for _ in range(SEARCH_STEPS):
+            middle = (low + high) / 2
+            if run(middle).holds:
+                low = middle
+            else:
+                high = middle
+    rate_pps = low or fastest / 2**SEARCH_STEPS
+    while True:
+        trials = [run(rate_pps)]
+        while len(trials) < rounds and trials[-1].holds:
+            trials.append(run(rate_pps))
+        if trials[-1].holds or rate_pps < fastest / 2**SEARCH_STEPS:
+            return trials
+        rate_pps *= LOWER
+
+
+def document(trials: list[Trial], costs: ReceiveCosts, distinct: int, reasons: list[str]) -> dict[str, Any]:
+    """Return the slowest round as JSON has it, with all of them, and what the parts cost in memory."""
+    slowest = min(trials, key=lambda one: (one.holds, one.matched_mpps))
+    return slowest.document() | {
+        "drops": sum(one.drops for one in trials),
+        "adds_up": all(one.adds_up for one in trials),
+        "distinct": distinct,
+        "harvest_ns": round(costs.harvest_ns, 1),
+        "add_ns": round(costs.add_ns, 1),
+        "rounds": [one.document() for one in trials],
+        "reason": "; ".join(reasons) or None,
+    }

@@ -1,0 +1,140 @@
+"""``scripts/bench tx``: how fast frames leave, ours and a peer's, alternating in one run; what filling one costs."""
+
+import statistics
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import numpy as np
+
+from liveness.net.child import run_in_child
+from liveness.net.tx_packet import PacketTxRing
+from liveness.net.tx_xdp import XdpTxRing
+from liveness.probes.fill import flat_words
+from liveness.probes.template import LinkAddresses
+from liveness.scan import sender
+from liveness.scan.engine import fill_batch
+from liveness.scan.shared import shared_zeros
+from liveness.space.intervals import Intervals
+from liveness.space.schedule import begin_walk, plan_lanes
+from liveness.space.targets import Targets
+from scripts.benchmarks import contestants
+from scripts.benchmarks.contest import Contestant, Performance, rounds_of
+from scripts.benchmarks.network import make_sink, make_veth
+from scripts.benchmarks.output import as_json_option, print_json, print_table
+from scripts.benchmarks.plans import BEYOND_REACH, BLOCK, BLOCK_ADDRESSES, kit_for, plan_over
+
+Rounds = dict[str, list[Performance]]
+
+INTERVALS: Final = 20_000
+FILL_SLOTS: Final = 1512
+SAMPLES: Final = 5
+
+
+@click.command("tx")
+@click.option("--zmap", type=click.Path(exists=True), help="A zmap to run in the same rounds.")
+@click.option("--masscan", type=click.Path(exists=True), help="A masscan to run in the same rounds.")
+@click.option("--rounds", default=5, show_default=True, help="How often each is run.")
+@click.option("--seconds", default=2.0, show_default=True, help="How long each run is measured.")
+@as_json_option
+def command(zmap: str | None, masscan: str | None, rounds: int, seconds: float, as_json: bool) -> None:
+    """Frames a second of one sender: all probes over all of IPv4, into a sink and over veth.
+
+    ours is AF_XDP, af_packet our sender through PACKET_TX_RING, limit AF_XDP with constant frames. ZMap is run with
+    each of three probe modules, of which the fastest counts.
+    """
+    entered: dict[str, Contestant] = {
+        "ours": contestants.send_census(lambda interface, _, multiple_of: XdpTxRing(interface, multiple_of)),
+        "limit": contestants.send_constant_frames,
+        "af_packet": contestants.send_census(PacketTxRing),
+    }
+    if zmap:
+        for module in contestants.ZMAP_MODULES:
+            entered[f"zmap {module}"] = contestants.run_zmap(str(Path(zmap).resolve()), module)
+    if masscan:
+        entered["masscan"] = contestants.run_masscan(str(Path(masscan).resolve()))
+    fill_ns = run_in_child(lambda: measure_fill(seconds))
+    done = {
+        "sink": rounds_of(entered, make_sink, rounds, seconds),
+        "veth": rounds_of(entered, make_veth, rounds, seconds),
+    }
+    if as_json:
+        places = {place: ratios(fastest_zmap(found)) for place, found in done.items()}
+        print_json("tx", places | {"fill_ns": round(fill_ns, 1)})
+        return
+    rows = []
+    for place, found in done.items():
+        compared = ratios(found)
+        for name, each in found.items():
+            rates = [one.mpps for one in each]
+            spread = f"{statistics.median(rates):.2f}", f"{min(rates):.2f}", f"{max(rates):.2f}"
+            ratio = compared.get(f"ratio_{name}")
+            peak = f"{max(one.peak_mib for one in each):.0f}"
+            rows.append((place, name, *spread, "" if ratio is None else f"{ratio:.2f}", peak))
+    headings = ("into", "sender", "median", "least", "most", "ours is times", "memory MiB")
+    print_table("Frames sent, millions a second", headings, rows, words=2)
+    click.echo(f"filling a frame, its target out of {INTERVALS:,} intervals: {fill_ns:.1f} ns")
+
+
+def fastest_zmap(done: Rounds) -> Rounds:
+    """Return the rounds with only ZMap's fastest module, under the name zmap."""
+    modules = [name for name in done if name.startswith("zmap ")]
+    kept = {name: each for name, each in done.items() if name not in modules}
+    if modules:
+        fastest = max(modules, key=lambda name: statistics.median(one.mpps for one in done[name]))
+        kept["zmap"] = done[fastest]
+    return kept
+
+
+def ratios(done: Rounds) -> dict[str, Any]:
+    """Return the median of each contestant, and our ratios to the others, as medians of the rounds' ratios."""
+    rates = {name: [one.mpps for one in each] for name, each in done.items()}
+    result: dict[str, Any] = {f"{name}_mpps": round(statistics.median(found), 3) for name, found in rates.items()}
+    for name, found in rates.items():
+        if name != "ours" and min(found) > 0:
+            each = [ours / other for ours, other in zip(rates["ours"], found, strict=True)]
+            result[f"ratio_{name}"] = round(statistics.median(each), 2)
+    result["ours_peak_mib"] = round(max(one.peak_mib for one in done["ours"]), 1)
+    result["spread"] = {name: [round(min(found), 3), round(max(found), 3)] for name, found in rates.items()}
+    return result
+
+
+def measure_fill(seconds: float) -> float:
+    """Return the ns that it takes to walk the schedule and fill a frame, in memory, the best of some samples.
+
+    The targets lie in INTERVALS intervals all over one /3.
+    """
+    spread = BLOCK_ADDRESSES // INTERVALS
+    first = np.uint64(BLOCK) + np.arange(INTERVALS, dtype=np.uint64) * np.uint64(spread)
+    targets = Targets.build(Intervals.from_bounds(first, first + np.uint64(spread // 2)), Intervals.empty())
+    plan = plan_over(targets, **BEYOND_REACH)
+    kit = kit_for(plan, LinkAddresses(bytes(6), bytes(6)))
+    (block,) = plan.blocks
+    lanes = plan_lanes(len(plan.probes), plan.attempts, plan.queue, plan.spacing_of_sender(block), block.targets)
+    marks = shared_zeros((len(lanes), plan.marks(block)), np.int64)
+    shard = block.permutation.shard(0, 1, block.targets)
+    intervals = block.intervals
+    walk = begin_walk(shard, lanes, intervals.first, intervals.cumulative, marks, plan.mark_every_of_sender, 0)
+    frames = np.zeros((FILL_SLOTS, 2048), np.uint8)[:, : 2 * kit.templates.shape[1]]
+    words, step = flat_words(frames)
+    held, attempts = np.full(FILL_SLOTS, -1, np.int64), np.zeros(FILL_SLOTS, np.int64)
+    lengths, answered = np.zeros(FILL_SLOTS, np.uint16), np.zeros(0, np.uint32)
+    sent = np.zeros((len(plan.probes), plan.attempts), np.int64)
+
+    def fill(frames_wanted: int) -> None:
+        goal = sent.sum() + frames_wanted
+        while sent.sum() < goal:
+            for slot in range(0, FILL_SLOTS - sender.BATCH + 1, sender.BATCH):
+                fill_batch(
+                    walk, kit, words, step, held, attempts, lengths, slot, sender.BATCH, 2**62, 1, answered, sent
+                )
+
+    fill(len(lanes) * (plan.queue + 1))  # until repeats go out too
+    best = float("inf")
+    for _ in range(SAMPLES):
+        before, started = int(sent.sum()), time.perf_counter_ns()
+        while time.perf_counter_ns() - started < seconds / SAMPLES * 1e9:
+            fill(100 * FILL_SLOTS)
+        best = min(best, (time.perf_counter_ns() - started) / (int(sent.sum()) - before))
+    return best
