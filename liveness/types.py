@@ -87,6 +87,10 @@ class Tier(IntEnum):
     STRONG = 1
 
 
+UNKNOWN_ATTEMPT: Final = 255
+"""The attempt of a reply whose cookie is proven while the source port, which tells the attempt, was rewritten."""
+
+
 class Rejection(IntEnum):
     """Why a packet was not accepted as a reply. The number is its place in counters, the label its name in files."""
 
