@@ -19,7 +19,10 @@ from liveness.scan.collection import Collection
 from liveness.scan.harvest import harvest, packets_in
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
+from liveness.store import runlog
+from liveness.store.logstream import LogEnd
 from liveness.store.rundir import RunDirectory
+from liveness.store.runlog import RunLog
 from liveness.store.segment import PartKey, Tally, write_segment
 from liveness.types import REPLY_DTYPE, Rejection
 
@@ -52,6 +55,7 @@ class Receiver:
     rejected: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Rejection), np.int64))
     collection: Collection = field(init=False)
     busiest: BusiestSources = field(default_factory=BusiestSources)
+    log: RunLog = field(default_factory=RunLog.none)
     _told: Tally = field(default_factory=Tally)
     """What earlier segments have told already of packets and rejections."""
     _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
@@ -67,6 +71,7 @@ class Receiver:
 
         If the interface fails, what came before is kept all the same. Raises LivenessError if the disk refuses.
         """
+        self.log = RunLog(self.directory.path, self.plan.config.replies, self.collection.probes, self.index)
         self.shared.ready[self.index] = 1
         problem = None
         try:
@@ -77,9 +82,10 @@ class Receiver:
         except LivenessError as error:
             problem = str(error)
         self._collect()
-        self._write_segment(self.ring.statistics())
+        self._write_segment(self.ring.statistics(), self.log.close())
         self._disk.shutdown()
         self._written()
+        self.log.wait()
         self.ring.close()
         return problem
 
@@ -104,11 +110,13 @@ class Receiver:
             self.rejected,
             self.shared.answered,
         )
+        self.log.block(block, count)
         self.ring.release()
         batch = self.replies[self.gathered : self.gathered + accepted]
         self.shared.packets[self.index] += count
         self.shared.accepted[self.index] += np.bincount(batch["probe"], minlength=len(self.plan.probes))
         self.gathered += accepted
+        self.log.replies(batch)
         self._report()
         self._checkpoint()
         return False
@@ -137,7 +145,7 @@ class Receiver:
         self.shared.rejected[self.index] = self.rejected.sum()
         self.shared.kernel_drops[self.index] = self.ring.statistics().drops
 
-    def _write_segment(self, statistics: RxStatistics) -> None:
+    def _write_segment(self, statistics: RxStatistics, log: LogEnd | None = None) -> None:
         """Hand what is new to the disk; the segment before is there by then, or LivenessError says why not."""
         self._written()
         by_attempt, weak = self.collection.take_counts()
@@ -150,6 +158,7 @@ class Receiver:
             packets=int(self.shared.packets[self.index]) - self._told.packets,
             kernel_packets=statistics.packets - self._told.kernel_packets,
             kernel_drops=statistics.drops - self._told.kernel_drops,
+            log=log or LogEnd(),
         )
         self._told.add(tally)
         path = self.directory.segment_path(self.index, self.first_segment + self.segments)
@@ -190,3 +199,4 @@ def warm_up(plan: Plan, kit: Kit) -> None:
     )
     Collection([probe.name for probe in plan.probes], plan.attempts).add(np.zeros(0, REPLY_DTYPE))
     BusiestSources().add(np.zeros(0, np.uint32))
+    runlog.warm_up()

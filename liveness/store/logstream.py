@@ -1,4 +1,4 @@
-"""A log on disk while a scan runs: files that follow each other by hour and size, and an end before the disk is full."""
+"""A log on disk while a scan runs: files that follow each other by hour and size, and an end before the disk's."""
 
 import os
 import time
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +20,18 @@ LEAST_RESERVE: Final = 4 * MIB
 MOST_RESERVE: Final = 4096 * MIB
 LOOK_EVERY_S: Final = 1.0
 HOUR_NS: Final = 3_600_000_000_000
+
+
+class LogEnd(msgspec.Struct, kw_only=True):
+    """How a receiver's log ended: packets by pcap file, and why it ended early if it did."""
+
+    packets: dict[str, int] = msgspec.field(default_factory=dict)
+    problems: list[str] = msgspec.field(default_factory=list)
+
+    def add(self, other: "LogEnd") -> None:
+        """Add another receiver's."""
+        self.packets |= other.packets
+        self.problems += other.problems
 
 
 def reserve_of(total_bytes: int) -> int:

@@ -1,8 +1,7 @@
-"""The log of a run: what a receiver writes of every reply and packet, and what is found of it when the run has ended."""
+"""The log of a run: what a receiver writes of every reply and packet, and what there is of it when all is done."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -14,7 +13,7 @@ from liveness.net.memory import pack_block
 from liveness.store import parquet, pcap, spool
 from liveness.store.capture import count_packets
 from liveness.store.converter import Converter
-from liveness.store.logstream import HOUR_NS, LogStream
+from liveness.store.logstream import HOUR_NS, LogEnd, LogStream
 from liveness.store.manifest import Log, LogFile
 from liveness.types import REPLY_DTYPE
 
@@ -27,14 +26,6 @@ SPOOL_BYTES: Final = 128 << 20
 PCAP_BYTES: Final = 1 << 30
 
 Mode = Literal["none", "parquet", "pcap", "both"]
-
-
-@dataclass(frozen=True, slots=True)
-class LogEnd:
-    """How the log of one receiver ended: packets by pcap file, and why it ended early if it did."""
-
-    packets: dict[str, int] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
 
 
 class RunLog:
@@ -52,6 +43,11 @@ class RunLog:
             self._replies = LogStream(folder, spool.SUFFIX, receiver, header, SPOOL_BYTES, self._converter.convert)
         if mode in ("pcap", "both"):
             self._packets = LogStream(directory / PACKETS, pcap.SUFFIX, receiver, pcap.HEADER, PCAP_BYTES)
+
+    @classmethod
+    def none(cls) -> "RunLog":
+        """Return a log that keeps nothing."""
+        return cls(Path(), "none", ())
 
     def replies(self, batch: NDArray[np.void]) -> None:
         """Write accepted replies (REPLY_DTYPE, contiguous)."""
@@ -78,14 +74,17 @@ class RunLog:
         self._packets.append(self._records[:used], packets, pcap.native_u32(self._records, 0) // 3600)
 
     def close(self) -> LogEnd:
-        """End the files, wait until all replies are in Parquet, and say how it went."""
+        """End the files and say how it went; `wait` is left to do."""
         streams = [stream for stream in (self._replies, self._packets) if stream is not None]
         for stream in streams:
             stream.close()
+        problems = [stream.problem for stream in streams if stream.problem is not None]
+        return LogEnd(packets=self._packets.entries if self._packets else {}, problems=problems)
+
+    def wait(self) -> None:
+        """Wait until all replies are in Parquet, as far as that can be."""
         if self._converter is not None:
             self._converter.close()
-        problems = tuple(stream.problem for stream in streams if stream.problem is not None)
-        return LogEnd(self._packets.entries if self._packets else {}, problems)
 
 
 def warm_up() -> None:
@@ -94,17 +93,13 @@ def warm_up() -> None:
     pcap.pack_records(block, np.zeros(len(block), np.uint8))
 
 
-def settle(directory: Path, mode: Mode, ends: Iterable[LogEnd], replies: int, packets: int) -> Log:
+def settle(directory: Path, mode: Mode, end: LogEnd, replies: int, packets: int) -> Log:
     """Turn what is left of spools into Parquet and return what there is of the log of a run that has ended.
 
-    `ends` are those of the receivers that lived to tell, `replies` and `packets` how many were accepted and received.
+    `end` is what the receivers that lived to tell said, `replies` and `packets` how many were accepted and received.
     """
-    packets_of: dict[str, int] = {}
+    missing: list[str] = []
     problems: list[str] = []
-    for end in ends:
-        packets_of |= end.packets
-        problems += end.problems
-    missing = []
     files: list[LogFile] = []
     if mode in ("parquet", "both"):
         problems += _convert_left(directory / REPLIES)
@@ -112,13 +107,13 @@ def settle(directory: Path, mode: Mode, ends: Iterable[LogEnd], replies: int, pa
         missing += _missing(replies, kept, "replies")
         files += kept
     if mode in ("pcap", "both"):
-        kept = list(_listed(directory, PACKETS, packets_of))
+        kept = list(_listed(directory, PACKETS, end.packets))
         missing += _missing(packets, kept, "packets")
         files += kept
     if missing:
-        why = "; ".join(problems) or "files of it are gone"
-        problems = [f"the log of replies lacks {' and '.join(missing)}: {why}"]
-    return Log(complete=not problems, problems=problems, files=files)
+        why = "; ".join(end.problems) or "files of it are gone"
+        problems.append(f"the log lacks {' and '.join(missing)}: {why}")
+    return Log(complete=not missing, problems=problems, files=files)
 
 
 def _missing(expected: int, kept: Sequence[LogFile], what: str) -> list[str]:
@@ -140,7 +135,7 @@ def _convert_left(folder: Path) -> list[str]:
     return problems
 
 
-def _listed(directory: Path, folder: str, packets_of: dict[str, int]) -> Iterable[LogFile]:
+def _listed(directory: Path, folder: str, packets_of: dict[str, int]) -> Iterator[LogFile]:
     """Yield the files of a log as they lie on disk; one that cannot be read holds nothing."""
     for path in sorted((directory / folder).glob("[!.]*")):
         try:
