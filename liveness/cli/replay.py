@@ -91,10 +91,9 @@ def _summary(done: "Replayed") -> list[str]:
     if told is None:
         return []
     accepted = sum(sum(counts.values()) for counts in manifest.messages.values())
-    lines = [
-        f"{told.packets:,} packets, {told.passed:,} of them let in by the filter of the scan: {accepted:,} accepted,"
-        f" {sum(manifest.rejected.values()):,} rejected; {len(manifest.sets)} sets"
-    ]
+    rejected = sum(manifest.rejected.values())
+    matched = f"{accepted:,} accepted, {rejected:,} rejected; {len(manifest.sets)} sets"
+    lines = [f"{told.packets:,} packets, {told.passed:,} of them let in by the filter of the scan: {matched}"]
     if told.packets and not done.ipv4_packets:
         lines.append("none of the packets is IPv4")
     elif not told.passed and not done.unread:
@@ -106,7 +105,7 @@ def _verdict(comparison: "Comparison | None") -> str:
     if comparison is None:
         return "the run has no sets to compare with"
     if comparison.equal:
-        return f"identical to the run: {comparison.same} sets, and the counts of messages, attempts and rejected packets"
+        return f"identical to the run: {comparison.same} sets, and all counts"
     parts = []
     for what in ("different", "missing", "extra"):
         files: list[str] = getattr(comparison, what)

@@ -2,8 +2,9 @@
 
 import os
 import select
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -55,8 +56,7 @@ class CaptureRing:
     ) -> None:
         self.captures: list[Capture] = []
         """Those begun so far."""
-        self.error: LivenessError | None = None
-        """Why reading ended, if it could not go on."""
+        self._error: LivenessError | None = None
         self._paths = paths
         self._program = program
         self._stopped = stopped
@@ -80,9 +80,14 @@ class CaptureRing:
             try:
                 self._current = next(self._blocks, None)
             except LivenessError as error:
-                self.error = error
+                self._error = error
             self._on_progress(self.packets)
         return self._current
+
+    def check(self) -> None:
+        """Raise the error for which reading ended early: a receiver is told of the end alone."""
+        if self._error is not None:
+            raise self._error
 
     def release(self) -> None:
         """Forget the current block."""
@@ -100,7 +105,7 @@ class CaptureRing:
         """Close the capture that is open."""
         self._blocks.close()
 
-    def _read(self) -> "Iterator[NDArray[np.uint8]]":
+    def _read(self) -> Generator[NDArray[np.uint8], None, None]:
         for path in self._paths:
             if self._stopped():
                 return
@@ -111,7 +116,7 @@ class CaptureRing:
             except OSError as error:
                 raise UsageError(f"{name}: cannot read this capture: {error.strerror}") from error
             size = os.fstat(descriptor).st_size or None
-            capture = Capture(name, lambda count, open_=descriptor: self._read_some(open_, count), self._program, size)
+            capture = Capture(name, partial(self._read_some, descriptor), self._program, size)
             self.captures.append(capture)
             try:
                 yield from capture.blocks()

@@ -99,9 +99,9 @@ def replay(
             shared = Shared(plan)
             shared.finish[0] = 1
             problem = Receiver(plan, kit, ring, shared, directory).run()
-            if ring.error is not None:
-                raise ring.error
-            interruption.by(problem) if problem else None
+            ring.check()
+            if problem is not None:
+                interruption.by(problem)
             gathered = merge(directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts)
             directory.remove_segments()
             directory.write_key(plan.key)

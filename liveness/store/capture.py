@@ -1,4 +1,4 @@
-"""Captures: pcap and pcapng, plain or gzipped, from a file or a stream, as the receive blocks a scan would have seen."""
+"""Captures: pcap and pcapng, plain or gzipped, file or stream, as the receive blocks that a scan would have seen."""
 
 import gzip
 import io
@@ -118,7 +118,8 @@ class Capture:
             pass
 
     def _pcap(self, order: str, unit_ns: int) -> _Records:
-        major, _minor, _zone, _accuracy, _snaplen, field = struct.unpack_from(order + "4xHHiIII", self._data)
+        header = self._data[: pcap.HEADER_BYTES].tobytes()
+        major, _minor, _zone, _accuracy, _snaplen, field = struct.unpack(order + "4xHHiIII", header)
         link = field & LINK_MASK
         if major != VERSION:
             raise UsageError(f"{self.name}: pcap of version {major}: version {VERSION} is read")

@@ -87,7 +87,7 @@ def _time_ns(high: int, low: int, interface: NDArray[np.int64]) -> int:
     shift = interface[SHIFT]
     whole = stamp >> shift
     fraction = ((stamp - (whole << shift)) * interface[MULTIPLIER]) >> shift
-    return (whole * interface[MULTIPLIER] + fraction) // interface[DIVISOR] + interface[OFFSET_NS]
+    return int64((whole * interface[MULTIPLIER] + fraction) // interface[DIVISOR] + interface[OFFSET_NS])
 
 
 @kernel
@@ -105,7 +105,7 @@ def _packet_at(
         length = u32(data, at + 8, big)
         captured = min(length, total - BLOCK_OVERHEAD - 4)
         if interfaces[0, SNAPLEN] > 0:
-            captured = min(captured, interfaces[0, SNAPLEN])
+            captured = min(captured, int64(interfaces[0, SNAPLEN]))
         return (0, 0, at + 12, captured, length) if captured <= MAX_CAPTURED else none
     if total < BLOCK_OVERHEAD + 20:
         return none
@@ -118,7 +118,7 @@ def _packet_at(
 
 
 @kernel
-def take_blocks(
+def take_blocks(  # noqa: C901, PLR0911 - one check after the other, each with its own reason to leave
     data: NDArray[np.uint8],
     end: int,
     big: bool,

@@ -51,7 +51,9 @@ _MACS: Final = 12
 
 
 @kernel
-def put_frame(data: NDArray[np.uint8], at: int, captured: int, link: int, block: NDArray[np.uint8], to: int) -> int:
+def put_frame(  # noqa: PLR0911 - each link type leaves by itself
+    data: NDArray[np.uint8], at: int, captured: int, link: int, block: NDArray[np.uint8], to: int
+) -> int:
     """Write a captured packet as the Ethernet frame that the kernel would have shown; return how many bytes it grew.
 
     The outermost VLAN tag goes, which the kernel takes out of every frame it receives. Returns minus `captured` - 1

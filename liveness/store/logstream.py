@@ -77,7 +77,7 @@ class LogStream:
             if self._descriptor < 0 or hour != self._hour or self._bytes >= self.max_bytes:
                 self._begin(hour)
             if self._descriptor >= 0:
-                self._write(memoryview(data))
+                self._write(data.data)
                 self.entries[self._path.name] += entries
                 self._look()
         except OSError as error:
@@ -109,7 +109,7 @@ class LogStream:
         self._next_look = 0.0
         self._write(memoryview(self.header))
 
-    def _write(self, data: "memoryview[int]") -> None:
+    def _write(self, data: memoryview) -> None:
         written = 0
         while written < len(data):
             written += os.write(self._descriptor, data[written:])

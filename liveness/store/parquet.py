@@ -74,7 +74,7 @@ def connect() -> "DuckDBPyConnection":
     """Return a DuckDB in memory that fetches nothing from anywhere."""
     import duckdb  # noqa: PLC0415 - only those who keep or query a log wait for it to load
 
-    settings = {
+    settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "allow_community_extensions": False,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.store import capture_records as records
-from liveness.store.capture_records import BLOCK_OVERHEAD, DAMAGED, DESCRIPTION, MORE, u16, u32
+from liveness.store.capture_records import DAMAGED, DESCRIPTION, MORE, u16, u32
 from liveness.store.frames import LINK_NAMES, POSITION, UNREAD_LINK
 
 BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
@@ -99,7 +99,7 @@ class Section:
         self.notes.append(f"interface {len(self._interfaces)} with {why} is not read")
 
     def _clock(self, data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
-        """Return the resolution (if_tsresol) and the offset in seconds (if_tsoffset) that an interface's options say."""
+        """Return an interface's resolution (if_tsresol) and offset in seconds (if_tsoffset), as its options say."""
         resolution, offset_s = _MICROSECONDS, 0
         while at + 4 <= end:
             option, length = u16(data, at, self._big), u16(data, at + 2, self._big)

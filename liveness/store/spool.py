@@ -48,9 +48,7 @@ def read_spool(path: Path) -> Spool:
     if MAGIC.startswith(magic) and not line.endswith(b"\n"):  # a crash as it began
         return Spool(np.zeros(0, np.dtype([("time_ns", np.int64)])), (), size)
     try:
-        if magic != MAGIC:
-            raise ValueError(magic)
-        header = json.loads(line)
+        header = json.loads(line) if magic == MAGIC else {}
         dtype = np.dtype([(str(name), str(kind)) for name, kind in header["dtype"]])
         probes = tuple(str(name) for name in header["probes"])
     except (ValueError, TypeError, KeyError) as error:
