@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -23,7 +24,7 @@ from liveness.space.intervals import Intervals
 from liveness.space.prefixes import read_prefixes
 from liveness.space.targets import Targets
 from liveness.store.manifest import Log, Manifest, Receive, Replay, Timeline
-from liveness.store.merge import Gathered, merge
+from liveness.store.merge import merge
 from liveness.store.rundir import MANIFEST_FILE, TARGETS_FILE, RunDirectory
 from liveness.store.runlog import Mode, settle
 
@@ -109,7 +110,8 @@ def replay(
             unread = [] if interruption.reason else [line for one in ring.captures for line in one.unread]
             tally = gathered.tally
             kept = settle(directory.path, log, tally.log, tally.accepted, tally.packets)
-            replayed = _manifest(manifest, gathered, ring, kept, unread, interruption.reason)
+            received = reception(gathered, only_unanswered=plan.only_unanswered)
+            replayed = _manifest(manifest, received, ring, kept, unread, interruption.reason)
             directory.write_manifest(replayed)
     except BaseException:
         discard()
@@ -132,14 +134,18 @@ def plan_of(run: RunDirectory, manifest: Manifest, log: Mode) -> Plan:
         replies=log,
         senders=1,
         receive=msgspec.structs.replace(config.receive, receivers=1),
-        retransmit=msgspec.structs.replace(config.retransmit, only_unanswered=False),
     )
     targets = Targets.build(read_prefixes(str(run.path / TARGETS_FILE)), Intervals.empty(), lab=True)
     return Plan(config, targets, manifest.control_port, run.read_key())
 
 
 def _manifest(
-    run: Manifest, gathered: Gathered, ring: CaptureRing, log: Log, unread: Sequence[str], interrupted: str | None
+    run: Manifest,
+    received: dict[str, Any],
+    ring: CaptureRing,
+    log: Log,
+    unread: Sequence[str],
+    interrupted: str | None,
 ) -> Manifest:
     """Return the run's manifest with what was received replaced by what the captures hold."""
     reasons = [run.reason] if run.status == "partial" else []
@@ -162,5 +168,5 @@ def _manifest(
             passed=ring.passed,
             unread=list(unread),
         ),
-        **reception(gathered, only_unanswered=only_unanswered),
+        **received,
     )

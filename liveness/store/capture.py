@@ -139,14 +139,14 @@ class Capture:
                 yield self._block
             if status == records.DAMAGED or (status == records.MORE and not self._fill()):
                 break
-        self.unread += [f"{self.name}: {note}" for note in walker.notes]
         at = self._before + int(self._state[frames.POSITION])
+        left = self._before + self._end - at
         if status == records.DAMAGED:
             behind = f"the {self._size - at:,} bytes" if self._size is not None and self._size > at else "what stands"
             self.unread.append(f"{self.name}: damaged at byte {at:,}: {behind} from there on cannot be read")
-        elif self._before + self._end > at:
-            left = self._before + self._end - at
+        elif left and not self.unread:  # or it is told already why there was no more
             self.unread.append(f"{self.name}: cut: its last {left:,} bytes are no whole packet")
+        self.unread += [f"{self.name}: {note}" for note in walker.notes]
 
     def _fill(self) -> bool:
         """Read on; return whether there was more. What is consumed makes room."""

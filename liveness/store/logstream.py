@@ -123,14 +123,14 @@ class LogStream:
         self._next_look = time.monotonic() + LOOK_EVERY_S
         self._unseen = 0
         if os.fstat(self._descriptor).st_nlink == 0:
-            self._give_up("it was removed while it was written")
+            self._give_up("removed while it was written")
             return
         disk = os.fstatvfs(self._descriptor)
         if disk.f_bavail * disk.f_frsize < reserve_of(disk.f_blocks * disk.f_frsize):
-            self._give_up("the disk is full but for what is kept free for the sets")
+            self._give_up("the disk is full, but for what is kept free for the sets")
 
     def _give_up(self, why: str) -> None:
-        self.problem = f"{self._path if self._descriptor >= 0 else self.folder}: {why}"
+        self.problem = f"{self.folder.name}: {why}"
         if self._descriptor >= 0:
             with suppress(OSError):  # what was written in part goes, so that the file ends with a whole entry
                 os.ftruncate(self._descriptor, self._bytes)

@@ -111,7 +111,7 @@ def settle(directory: Path, mode: Mode, end: LogEnd, replies: int, packets: int)
         missing += _missing(packets, kept, "packets")
         files += kept
     if missing:
-        why = "; ".join(end.problems) or "files of it are gone"
+        why = "; ".join(dict.fromkeys(end.problems)) or "files of it are gone"
         problems.append(f"the log lacks {' and '.join(missing)}: {why}")
     return Log(complete=not missing, problems=problems, files=files)
 
