@@ -89,7 +89,8 @@ class ReplyTable:
         empty = ", ".join(f"NULL::{kind} AS {name}" for name, (kind, _) in COLUMNS.items())
         parts = [f"SELECT {empty} WHERE false"]  # a log without a reply has its columns too
         if files:
-            run(f"SET allowed_paths = [{', '.join(quoted(str(file)) for file in files)}]")
+            allowed = {text for file in files for text in (str(file), _literal(file))}
+            run(f"SET allowed_paths = [{', '.join(map(quoted, sorted(allowed)))}]")
             listed = ", ".join(quoted(_literal(file)) for file in files)
             parts.append(f"SELECT {columns} FROM read_parquet([{listed}])")  # noqa: S608 - quoted
         parts += tables
@@ -137,18 +138,18 @@ class ReplyTable:
         """Return a query with those columns as text whose types Python lacks."""
         import duckdb  # noqa: PLC0415 - as above
 
-        query = query.strip().rstrip(";")
         try:
             columns = self._connection.execute(f"DESCRIBE {query}").fetchall()
+            if not any(kind in AS_TEXT for _, kind, *_ in columns):
+                return query
+            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW answer AS {query}")
         except duckdb.Error:  # nothing that gives rows; or it is wrong, as it will say when it runs
-            return query
-        if not any(kind in AS_TEXT for _, kind, *_ in columns):
             return query
         chosen = (
             f"#{at}{'::VARCHAR' if kind in AS_TEXT else ''} AS {_identifier(name)}"
             for at, (name, kind, *_) in enumerate(columns, 1)
         )
-        return f"SELECT {', '.join(chosen)} FROM ({query}\n)"  # noqa: S608 - the user's own, who may ask anything
+        return f"SELECT {', '.join(chosen)} FROM temp.answer"  # noqa: S608 - the user's own names, quoted
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         import duckdb  # noqa: PLC0415 - as above

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
+from liveness.types import REPLY_DTYPE
 
 SUFFIX: Final = ".spool"
 MAGIC: Final = b"liveness spool 1\n"
@@ -46,7 +47,7 @@ def read_spool(path: Path) -> Spool:
     except OSError as error:
         raise LivenessError(f"{path}: cannot read this spool: {error.strerror}") from error
     if MAGIC.startswith(magic) and not line.endswith(b"\n"):  # a crash as it began
-        return Spool(np.zeros(0, np.dtype([("time_ns", np.int64)])), (), size)
+        return Spool(np.zeros(0, REPLY_DTYPE), (), size)
     try:
         header = json.loads(line) if magic == MAGIC else {}
         dtype = np.dtype([(str(name), str(kind)) for name, kind in header["dtype"]])

@@ -125,7 +125,11 @@ def bare(frame: bytes) -> bytes:
         (276, cooked_2(FRAMES[0], 0), bare(FRAMES[0])),
         (1, FRAMES[0][:12] + b"\x81\x00\x00\x07" + FRAMES[0][12:], FRAMES[0]),
         (1, FRAMES[0][:12] + b"\x88\xa8\x00\x07" + FRAMES[0][12:], FRAMES[0]),
-        (1, FRAMES[0][:12] + b"\x81\x00\x00\x07" * 2 + FRAMES[0][12:], FRAMES[0][:12] + b"\x81\x00\x00\x07" + FRAMES[0][12:]),
+        (
+            1,
+            FRAMES[0][:12] + b"\x81\x00\x00\x07" * 2 + FRAMES[0][12:],
+            FRAMES[0][:12] + b"\x81\x00\x00\x07" + FRAMES[0][12:],
+        ),
     ],
 )
 def test_links_of_other_machines(link: int, data: bytes, expected: bytes) -> None:
@@ -135,7 +139,14 @@ def test_links_of_other_machines(link: int, data: bytes, expected: bytes) -> Non
 
 @pytest.mark.parametrize(
     ("link", "data"),
-    [(113, cooked(FRAMES[0], 4)), (276, cooked_2(FRAMES[0], 4)), (113, b"12345"), (276, b"12345"), (101, b""), (1, b"1")],
+    [
+        (113, cooked(FRAMES[0], 4)),
+        (276, cooked_2(FRAMES[0], 4)),
+        (113, b"12345"),
+        (276, b"12345"),
+        (101, b""),
+        (1, b"1"),
+    ],
 )
 def test_what_this_host_sent_and_what_is_no_frame_is_counted_only(link: int, data: bytes) -> None:
     found, capture = read(pcap([(5, data), (6, data)], link=link))
