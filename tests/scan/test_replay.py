@@ -1,4 +1,4 @@
-"""Replays: the packets of a run give its sets again, byte for byte, whoever captured them and however; the rest is told."""
+"""Replays: the packets of a run give its sets again, byte for byte, whoever captured them and however."""
 
 import gzip
 import json

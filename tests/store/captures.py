@@ -5,7 +5,7 @@ import struct
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from scapy.utils import EDecimal, PcapNgWriter, RawPcapWriter
 
@@ -71,7 +71,8 @@ def pcapng(packets: Sequence[Packet]) -> bytes:
         writer.linktype = ETHERNET
         writer.write_header(None)
         for time_ns, data in packets:
-            writer.write_packet(data, sec=EDecimal(time_ns // 1000) / 10**6, usec=0)
+            exact: Any = EDecimal(time_ns // 1000) / 10**6
+            writer.write_packet(data, sec=exact, usec=0)
         writer.close()
         return Path(file.name).read_bytes()
 

@@ -1,6 +1,7 @@
 """The packets of a receive block as pcap records: read back by scapy, byte for byte and to the nanosecond."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ def records(block: NDArray[np.uint8]) -> bytes:
 
 def read_back(block: NDArray[np.uint8]) -> list[tuple[int, bytes, int]]:
     """Return (time in ns, captured bytes, bytes on the wire) of each packet, as scapy reads them."""
-    with RawPcapReader(io.BytesIO(HEADER + records(block))) as reader:
+    file: Any = io.BytesIO(HEADER + records(block))  # scapy takes one, and says it takes a name
+    with RawPcapReader(file) as reader:
         assert reader.nano
         return [(found.sec * 10**9 + found.usec, data, found.wirelen) for data, found in reader]
 
