@@ -1,4 +1,4 @@
-"""A log on disk while a scan runs: files that follow each other by hour and size, and an end before the disk's."""
+"""A log written while a scan runs: files that follow each other by hour and size, and an end in time."""
 
 import os
 import time
@@ -99,11 +99,10 @@ class LogStream:
             self.folder.mkdir(exist_ok=True)
         self._hour = hour
         number = len(self.entries) + 1
-        while self._descriptor < 0:
-            self._path = self.folder / name_of(hour, self.receiver, number, self.suffix)
-            number += 1
-            with suppress(FileExistsError):  # of an earlier part of the same run
-                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        while any(self.folder.glob(name_of(hour, self.receiver, number, ".*"))):
+            number += 1  # a file of an earlier part of the run, be it that it was turned into another kind
+        self._path = self.folder / name_of(hour, self.receiver, number, self.suffix)
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         self._bytes = self._unseen = 0
         self.entries[self._path.name] = 0
         self._next_look = 0.0

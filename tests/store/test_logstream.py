@@ -46,9 +46,11 @@ def test_files_follow_each_other_by_hour_and_by_size(tmp_path: Path) -> None:
     assert contents == [b"head" + bytes(ENTRY) * count for count in (2, 1, 1, 1)]
 
 
-def test_a_file_that_is_there_already_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".x", ".parquet"])
+def test_a_file_that_is_there_already_is_left_alone(tmp_path: Path, suffix: str) -> None:
+    """A run that goes on after a crash finds those of its first part, and what they were turned into."""
     (tmp_path / "log").mkdir()
-    other = tmp_path / "log" / name_of(HOUR, 3, 1, ".x")
+    other = tmp_path / "log" / name_of(HOUR, 3, 1, suffix)
     other.write_text("kept")
     log = stream(tmp_path)
     log.append(ENTRY, 1, HOUR)

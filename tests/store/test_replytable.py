@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from liveness.errors import LivenessError, UsageError
-from liveness.store.parquet import convert_spool
+from liveness.store.parquet import COLUMNS, convert_spool
 from liveness.store.replytable import VIEWS, ReplyTable
 from liveness.store.spool import spool_header
 from liveness.types import REPLY_DTYPE
@@ -81,6 +81,11 @@ def test_the_views_are_there_and_described(log: Path) -> None:
     assert set(VIEWS) <= listed
     (described,) = [row for row in ask(log, "DESCRIBE replies") if row["column_name"] == "target_number"]
     assert described["column_type"] == "UINTEGER"
+
+
+def test_the_documents_name_every_column_and_view() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "replies.md").read_text()
+    assert [name for name in (*COLUMNS, *VIEWS) if f"`{name}`" not in text] == []
 
 
 def test_addresses_go_both_ways(log: Path) -> None:
