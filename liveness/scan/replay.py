@@ -21,11 +21,10 @@ from liveness.scan.shared import Shared
 from liveness.scan.supervisor import Interruption, signals_noted
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
-from liveness.space.prefixes import read_prefixes
 from liveness.space.targets import Targets
 from liveness.store.manifest import Log, Manifest, Receive, Replay, Timeline
 from liveness.store.merge import merge
-from liveness.store.rundir import MANIFEST_FILE, TARGETS_FILE, RunDirectory
+from liveness.store.rundir import MANIFEST_FILE, RunDirectory
 from liveness.store.runlog import Mode, settle
 
 COUNTS = ("messages", "weak", "attempts", "rejected")
@@ -104,7 +103,7 @@ def replay(
             if problem is not None:
                 interruption.by(problem)
             gathered = merge(directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts)
-            directory.remove_segments()
+            directory.remove_traces()
             directory.write_key(plan.key)
             directory.write_targets(plan.intervals.prefixes())
             unread = [] if interruption.reason else [line for one in ring.captures for line in one.unread]
@@ -135,7 +134,7 @@ def plan_of(run: RunDirectory, manifest: Manifest, log: Mode) -> Plan:
         senders=1,
         receive=msgspec.structs.replace(config.receive, receivers=1),
     )
-    targets = Targets.build(read_prefixes(str(run.path / TARGETS_FILE)), Intervals.empty(), lab=True)
+    targets = Targets.build(run.read_targets(), Intervals.empty(), lab=True)
     return Plan(config, targets, manifest.control_port, run.read_key())
 
 

@@ -1,4 +1,4 @@
-"""The log of real scans: every reply a row, replays of every capture the same sets, and no failure of it harms the run."""
+"""The log of real scans: every reply a row, replays of every capture the same sets, no failure of it harms the run."""
 
 import os
 import signal

@@ -117,7 +117,7 @@ def write_run(folder: Path, config: Config, plan: Plan, received: list[Packet]) 
     shared.finish[0] = 1
     assert Receiver(plan, kit_of(plan, LINK, (SOURCE,)), ring, shared, directory).run() is None
     gathered = merge(directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts)
-    directory.remove_segments()
+    directory.remove_traces()
     directory.write_key(plan.key)
     directory.write_targets(plan.intervals.prefixes())
     tally = gathered.tally
