@@ -17,6 +17,8 @@ COMMANDS: dict[str, str] = {
     "doctor": "Probe what this machine lets the tool do, with the remedy for what is missing.",
     "lab": "Run commands in a private network of real hosts, and check runs against its truth.",
     "probes": "List the probes: what each sends, and what counts as a reply.",
+    "replay": "Make the sets of a run anew from captured packets, and compare.",
+    "replies": "Query the log of replies with SQL, or sum it up.",
 }
 """Each command's short help; the command itself, and all it imports, is loaded when it is called."""
 

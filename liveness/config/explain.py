@@ -17,9 +17,6 @@ UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 MISSING_FIELD = re.compile(r"Object missing required field `(.*)`")
 WORDS = {"`": "", "object": "a mapping", "array": "a list"}
 
-NOTES = {"$.replies": " (this version keeps sets only, no log of single replies)"}
-"""What the reader of one field's error has to know besides its choices."""
-
 
 def problem_in(tree: object, error: msgspec.ValidationError) -> tuple[str, str]:
     """Return the path of the wrong field, and value and expectation as ``-5: expected int >= 0``."""
@@ -32,7 +29,7 @@ def problem_in(tree: object, error: msgspec.ValidationError) -> tuple[str, str]:
     if missing := MISSING_FIELD.fullmatch(text):
         return f"{path}.{missing[1]}", "missing: every config needs it"
     if text.startswith("Invalid enum value"):
-        text = f"expected one of {', '.join(choices_at(path))}{NOTES.get(path, '')}"
+        text = f"expected one of {', '.join(choices_at(path))}"
     for old, new in WORDS.items():
         text = text.replace(old, new)
     return path, f"{shown_value(value_at(tree, path))}: {text[:1].lower()}{text[1:]}"

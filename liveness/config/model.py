@@ -83,7 +83,7 @@ class Config(Section, frozen=True, kw_only=True):
     receive: Receive = Receive()
     contact: str = ""
     output: str = "sets"
-    replies: Literal["none"] = "none"
+    replies: Literal["none", "parquet", "pcap", "both"] = "none"
     limits: Limits = Limits()
 
     @property

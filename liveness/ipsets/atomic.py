@@ -35,12 +35,12 @@ def replaced(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
         except BaseException:  # an interrupt must not leave the temporary file behind either
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as problem:
         raise LivenessError(f"{path}: cannot write: {problem.strerror}") from problem
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename survive a power failure: the folder's own entry must reach the disk too."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

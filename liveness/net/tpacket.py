@@ -62,9 +62,14 @@ PACKET_MAC = 24
 """uint16: offset of the Ethernet header from this header."""
 PACKET_NET = 26
 """uint16: offset of the IP header from this header."""
+PACKET_VLAN_TCI = 32
+"""The tag that the kernel took out of the frame; uint16 matter."""
+PACKET_VLAN_TPID = 36
+"""uint16: the EtherType that announced it."""
 PACKET_HEADER_BYTES = 48
 
 TP_STATUS_CSUMNOTREADY = 1 << 3
 """The packet's checksums are not finished: it comes from this host, with transmit checksum offload on."""
 TP_STATUS_VLAN_VALID = 1 << 4
+TP_STATUS_VLAN_TPID_VALID = 1 << 6
 TP_STATUS_CSUM_VALID = 1 << 7

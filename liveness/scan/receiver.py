@@ -20,7 +20,10 @@ from liveness.scan.first_replies import ENTRIES, count_first
 from liveness.scan.harvest import harvest, packets_in
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
+from liveness.store import runlog
+from liveness.store.logstream import LogEnd
 from liveness.store.rundir import RunDirectory
+from liveness.store.runlog import RunLog
 from liveness.store.segment import PartKey, Tally, write_segment
 from liveness.types import REPLY_DTYPE, Rejection
 
@@ -55,6 +58,7 @@ class Receiver:
     busiest: BusiestSources = field(default_factory=BusiestSources)
     heard: NDArray[np.uint32] = field(init=False)
     """The table of first replies, empty unless the rate depends on them."""
+    log: RunLog = field(default_factory=RunLog.none)
     _told: Tally = field(default_factory=Tally)
     """What earlier segments have told already of packets and rejections."""
     _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
@@ -71,6 +75,7 @@ class Receiver:
 
         If the interface fails, what came before is kept all the same. Raises LivenessError if the disk refuses.
         """
+        self.log = RunLog(self.directory.path, self.plan.config.replies, self.collection.probes, self.index)
         self.shared.ready[self.index] = 1
         problem = None
         try:
@@ -81,9 +86,10 @@ class Receiver:
         except LivenessError as error:
             problem = str(error)
         self._collect()
-        self._write_segment(self.ring.statistics())
+        self._write_segment(self.ring.statistics(), self.log.close())
         self._disk.shutdown()
         self._written()
+        self.log.wait()
         self.ring.close()
         return problem
 
@@ -108,12 +114,14 @@ class Receiver:
             self.rejected,
             self.shared.answered,
         )
+        self.log.block(block, count)
         self.ring.release()
         batch = self.replies[self.gathered : self.gathered + accepted]
         self.shared.packets[self.index] += count
         self.shared.accepted[self.index] += np.bincount(batch["probe"], minlength=len(self.plan.probes))
         count_first(batch, self.heard, self.shared.first_replies[self.index])
         self.gathered += accepted
+        self.log.replies(batch)
         self._report()
         self._checkpoint()
         return False
@@ -142,7 +150,7 @@ class Receiver:
         self.shared.rejected[self.index] = self.rejected.sum()
         self.shared.kernel_drops[self.index] = self.ring.statistics().drops
 
-    def _write_segment(self, statistics: RxStatistics) -> None:
+    def _write_segment(self, statistics: RxStatistics, log: LogEnd | None = None) -> None:
         """Hand what is new to the disk; the segment before is there by then, or LivenessError says why not."""
         self._written()
         by_attempt, weak = self.collection.take_counts()
@@ -155,6 +163,7 @@ class Receiver:
             packets=int(self.shared.packets[self.index]) - self._told.packets,
             kernel_packets=statistics.packets - self._told.kernel_packets,
             kernel_drops=statistics.drops - self._told.kernel_drops,
+            log=log or LogEnd(),
         )
         self._told.add(tally)
         path = self.directory.segment_path(self.index, self.first_segment + self.segments)
@@ -196,3 +205,4 @@ def warm_up(plan: Plan, kit: Kit) -> None:
     Collection([probe.name for probe in plan.probes], plan.attempts).add(np.zeros(0, REPLY_DTYPE))
     BusiestSources().add(np.zeros(0, np.uint32))
     count_first(np.zeros(0, REPLY_DTYPE), np.zeros(0, np.uint32), np.zeros(0, np.int64))
+    runlog.warm_up()

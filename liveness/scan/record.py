@@ -4,6 +4,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from liveness.config.model import to_document
 from liveness.net.routes import Path
@@ -18,6 +19,7 @@ from liveness.store.manifest import (
     BlockStatus,
     BusySource,
     Counts,
+    Log,
     Manifest,
     Missed,
     ProbeCounts,
@@ -98,10 +100,8 @@ def loss_warnings(totals: Totals, kernel_drops: int) -> list[str]:
     return warnings
 
 
-def _missed(plan: Plan, attempts: dict[str, Counts]) -> dict[str, Missed]:
-    """Return the estimate for each probe that has one; where only the silent are probed again there is none."""
-    if plan.only_unanswered:
-        return {}
+def _missed(attempts: dict[str, Counts]) -> dict[str, Missed]:
+    """Return the estimate for each probe that has one."""
     estimates = {probe: missed_targets(patterns) for probe, patterns in attempts.items()}
     return {probe: estimate for probe, estimate in estimates.items() if estimate is not None}
 
@@ -111,11 +111,33 @@ def _busiest(tally: Tally) -> list[BusySource]:
     return [BusySource(source=format_address(source), messages=messages) for source, messages in order]
 
 
+def reception(gathered: Gathered, *, only_unanswered: bool) -> dict[str, Any]:
+    """Return the fields of a manifest that follow from the packets alone: a replay of them gives the same.
+
+    Where only the silent are probed again (`only_unanswered`) there is no estimate of what both attempts missed.
+    """
+    return {
+        "sets": gathered.sets,
+        "messages": gathered.tally.messages,
+        "weak": gathered.tally.weak,
+        "attempts": gathered.attempts,
+        "recovered_by_retransmit": {
+            probe: sum(count for digits, count in patterns.items() if digits.startswith("0"))
+            for probe, patterns in gathered.attempts.items()
+        },
+        "missed": {} if only_unanswered else _missed(gathered.attempts),
+        "duplicates": gathered.duplicates,
+        "busiest_sources": _busiest(gathered.tally),
+        "rejected": gathered.tally.rejected,
+    }
+
+
 def final_manifest(
     plan: Plan,
     identity: Identity,
     outcome: Outcome,
     gathered: Gathered,
+    log: Log,
     first: Checkpoint,
     damage: Sequence[str] = (),
 ) -> Manifest:
@@ -142,19 +164,8 @@ def final_manifest(
             probe.name: ProbeCounts(sent=sent[index].tolist(), send_errors=totals.errors[index])
             for index, probe in enumerate(plan.probes)
         },
-        sets=gathered.sets,
-        messages=tally.messages,
-        weak=tally.weak,
+        **reception(gathered, only_unanswered=plan.only_unanswered),
         control_port=plan.control_port,
-        attempts=gathered.attempts,
-        recovered_by_retransmit={
-            probe: sum(count for digits, count in patterns.items() if digits.startswith("0"))
-            for probe, patterns in gathered.attempts.items()
-        },
-        missed=_missed(plan, gathered.attempts),
-        duplicates=gathered.duplicates,
-        busiest_sources=_busiest(tally),
-        rejected=tally.rejected,
         receive=Receive(
             packets=tally.packets,
             kernel_packets=tally.kernel_packets,
@@ -168,7 +179,8 @@ def final_manifest(
             transport=identity.transport,
             reasons=list(identity.transport_reasons),
         ),
-        loss_warnings=[*damage, *loss_warnings(totals, kernel_drops)],
+        loss_warnings=[*damage, *loss_warnings(totals, kernel_drops), *log.problems],
+        log=log,
         timeline=totals.timeline,
         rate_changes=totals.rate_changes,
         rate_search=outcome.rate_search,

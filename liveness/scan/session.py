@@ -30,6 +30,7 @@ from liveness.store.checkpoint import Checkpoint
 from liveness.store.manifest import Manifest
 from liveness.store.merge import Gathered, merge
 from liveness.store.rundir import RunDirectory
+from liveness.store.runlog import settle
 from liveness.types import ERROR_TYPES
 from liveness.wire.headers import ETHERNET_LENGTH, ICMP_ECHO_REPLY
 
@@ -207,7 +208,9 @@ def _scan(
         interruption,
     ).run()
     gathered = _gather(plan, directory, interruption)
-    manifest = final_manifest(plan, identity, outcome, gathered, first, damage)
+    tally = gathered.tally
+    log = settle(directory.path, plan.config.replies, tally.log, tally.accepted, tally.packets)
+    manifest = final_manifest(plan, identity, outcome, gathered, log, first, damage)
     directory.write_manifest(manifest)
     if manifest.status == "complete":
         directory.remove_traces()

@@ -216,6 +216,32 @@ class BlockStatus(Struct, frozen=True, kw_only=True):
     status: str
 
 
+class LogFile(Struct, frozen=True, kw_only=True):
+    """One file of a run's log: replies or packets in it, and its bytes."""
+
+    file: str
+    rows: int
+    bytes: int
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """The log of replies and packets that a run keeps if it is told to: its files, and what is missing of it if any."""
+
+    complete: bool = True
+    problems: list[str] = field(default_factory=list)
+    files: list[LogFile] = field(default_factory=list)
+
+
+class Replay(Struct, frozen=True, kw_only=True):
+    """Where a run comes from that was made of captures: what they held, and what of them could not be read."""
+
+    captures: list[str]
+    packets: int
+    passed: int
+    """Those that the capture filter of the scan let through."""
+    unread: list[str] = field(default_factory=list)
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """A run in one document. Counts are packets or addresses; times are UTC, ISO 8601 with ``Z``."""
 
@@ -248,6 +274,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     rate_search: RateSearch | None = None
     loss_warnings: list[str] = field(default_factory=list)
     timeline: Timeline = field(default_factory=Timeline)
+    log: Log = field(default_factory=Log)
+    replay: Replay | None = None
     lag: Lag = field(default_factory=Lag)
     blocks: list[BlockStatus] = field(default_factory=list)
     version: str = __version__

@@ -47,7 +47,11 @@ class RunDirectory:
         for word, meaning in ((name, "name"), (run_id, "run id")):
             if word in ("", ".", "..") or "/" in word or "\0" in word:
                 raise UsageError(f"{meaning} {word!r} cannot be the name of a directory")
-        path = output / name / run_id
+        return cls.create_at(output / name / run_id)
+
+    @classmethod
+    def create_at(cls, path: Path) -> "RunDirectory":
+        """Make a new run directory at a path. Raises UsageError that names it if it exists or cannot be made."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
@@ -56,7 +60,7 @@ class RunDirectory:
         except FileExistsError as problem:
             if path.exists():
                 raise UsageError(f"{path}: this run exists already: give another run id") from problem
-            raise UsageError(f"{output}: cannot make a run directory here: a file is in the way") from problem
+            raise UsageError(f"{path}: cannot make a run directory here: a file is in the way") from problem
         except OSError as problem:
             raise UsageError(f"{path}: cannot make this run directory: {problem.strerror}") from problem
         return cls(path)

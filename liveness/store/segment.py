@@ -17,6 +17,7 @@ from pyroaring import BitMap
 
 from liveness.errors import LivenessError
 from liveness.ipsets.atomic import replaced
+from liveness.store.logstream import LogEnd
 from liveness.types import Kind, ReplyKey, Role
 
 MAGIC: Final = b"liveness segment 1\n"
@@ -57,6 +58,12 @@ class Tally(Struct, kw_only=True):
     kernel_packets: int = 0
     """Packets that passed the filter, by the kernel's count; those it dropped are among them."""
     kernel_drops: int = 0
+    log: LogEnd = field(default_factory=LogEnd)
+
+    @property
+    def accepted(self) -> int:
+        """Accepted packets of all probes and classes."""
+        return sum(sum(counts.values()) for counts in self.messages.values())
 
     def add(self, other: "Tally") -> None:
         """Add another's counts to these."""
@@ -72,6 +79,7 @@ class Tally(Struct, kw_only=True):
         self.packets += other.packets
         self.kernel_packets += other.kernel_packets
         self.kernel_drops += other.kernel_drops
+        self.log.add(other.log)
 
 
 def _add_counts(counts: dict[K, int], more: Mapping[K, int]) -> None:

@@ -90,9 +90,12 @@ def command(rates: str, seconds: int, as_json: bool) -> None:
     wanted = []
     for text in rates.split(","):
         try:
-            wanted.append(Rate(text.strip()).pps)
+            pps = Rate(text.strip()).pps
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--rates") from None
+        if pps is None:
+            raise click.BadParameter(f"{text.strip()}: expected packets a second", param_hint="--rates")
+        wanted.append(pps)
 
     def measure() -> list[Pace]:
         make_veth()

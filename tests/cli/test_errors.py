@@ -45,7 +45,7 @@ def assert_nothing_left(folder: Path) -> None:
         ({"contact": ""}, 4, ["census.yaml", "$.contact"]),
         ({"network": "network: {interface: nosuch0}"}, 2, ["nosuch0", "lo"]),
         ({"network": "network: {transport: pigeon}"}, 2, ["census.yaml", "$.network.transport", "pigeon"]),
-        ({"more": "replies: parquet"}, 2, ["census.yaml", "$.replies", "parquet"]),
+        ({"more": "replies: csv"}, 2, ["census.yaml", "$.replies", "csv", "parquet"]),
         ({"more": "retransmit: {attempts: 0}"}, 2, ["census.yaml", "$.retransmit.attempts", "0"]),
         ({"more": "probes: [icmp, icmp]"}, 2, ["census.yaml", "$.probes", "icmp"]),
         ({"more": "probes: [tcp/70000]"}, 2, ["census.yaml", "$.probes", "tcp/70000"]),

@@ -13,7 +13,7 @@ import liveness.cli
 from liveness.cli.main import COMMANDS, group
 from tests.cli.support import liveness as run_liveness
 
-HEAVY = ("numba", "numpy", "scapy", "pyroute2", "pyroaring", "rich", "msgspec", "yaml")
+HEAVY = ("numba", "numpy", "scapy", "pyroute2", "pyroaring", "rich", "msgspec", "yaml", "duckdb")
 
 
 def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

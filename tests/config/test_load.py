@@ -161,7 +161,7 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
         ("tcp_options: macos", "$.tcp_options: 'macos': expected one of windows, linux, mss, none"),
         ("senders: many", "$.senders: 'many': expected one of int, auto"),
         ("senders: 0", "$.senders: 0: expected int >= 1"),
-        ("replies: parquet", "$.replies: 'parquet': expected one of none (this version keeps sets only"),
+        ("replies: csv", "$.replies: 'csv': expected one of none, parquet, pcap, both"),
         ("network: {transport: pigeon}", "$.network.transport: 'pigeon': expected one of auto, af_xdp, af_packet"),
         ("network: {ttl: 0}", "$.network.ttl: 0: expected int >= 1"),
         (

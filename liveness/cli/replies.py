@@ -1,0 +1,148 @@
+"""``liveness replies``: the log of replies, summed up or queried with SQL."""
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from liveness.store.replytable import Answer, ReplyTable
+
+TABLE_ROWS = 1000
+
+BY_KIND = """
+SELECT probe, kind || coalesce('-' || icmp_type || '-' || icmp_code, '') AS reply, count(*) AS messages,
+    count(*) FILTER (tier = 'weak') AS weak, count(DISTINCT target_number) AS targets,
+    count(DISTINCT source_number) AS sources
+FROM replies GROUP BY probe, kind, icmp_type, icmp_code ORDER BY probe, kind, icmp_type, icmp_code
+"""
+SPAN = "SELECT count(*) AS replies, min(time) AS first, max(time) AS last FROM replies"
+RTT = """
+SELECT probe, count(*) AS replies, min(rtt_ms) AS min, quantile_cont(rtt_ms, 0.25) AS p25, median(rtt_ms) AS median,
+    quantile_cont(rtt_ms, 0.75) AS p75, quantile_cont(rtt_ms, 0.9) AS p90, quantile_cont(rtt_ms, 0.99) AS p99,
+    max(rtt_ms) AS max
+FROM rtt GROUP BY probe ORDER BY probe
+"""
+
+
+@click.command("replies")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--sql", metavar="QUERY", help="Query to run on the views replies, errors and rtt; - reads it from stdin."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
+def command(path: Path, sql: str | None, *, as_json: bool, as_csv: bool) -> None:
+    """Sum up the log of replies in PATH, or query it with SQL (DuckDB's).
+
+    PATH is a run directory, a directory of Parquet files, or one such file. Views: replies (a row a reply), errors
+    (ICMP errors alone), rtt (those whose round-trip time is known); DESCRIBE replies lists the columns. Nothing is
+    fetched from anywhere, and nothing written.
+    """
+    from liveness.store.replytable import ReplyTable
+
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv: give one of them")
+    with ReplyTable(path) as table:
+        if table.cut_bytes:
+            click.echo(
+                f"liveness: warning: {path}: {table.cut_bytes} bytes of a reply cut short are left out", err=True
+            )
+        if sql is not None:
+            answer = table.query(sys.stdin.read() if sql == "-" else sql)
+            _print_answer(answer, as_json=as_json, as_csv=as_csv)
+        elif as_csv:
+            _print_csv(table.query(BY_KIND))
+        elif as_json:
+            _print_summary_document(path, table)
+        else:
+            _print_summary(table)
+
+
+def _print_answer(answer: "Answer", *, as_json: bool, as_csv: bool) -> None:
+    if as_json:
+        document = {"schema": 1, "columns": answer.columns, "rows": list(_objects(answer))}
+        _print_document(document)
+    elif as_csv:
+        _print_csv(answer)
+    else:
+        _print_lines(answer)
+
+
+def _objects(answer: "Answer") -> Iterator[dict[str, Any]]:
+    return (dict(zip(answer.columns, row, strict=True)) for row in answer.rows)
+
+
+def _print_document(document: dict[str, Any]) -> None:
+    import msgspec
+
+    encoded = msgspec.json.encode(document, enc_hook=str)  # what JSON lacks, as text; an infinite number as null
+    click.echo(msgspec.json.format(encoded, indent=2))
+
+
+def _print_csv(answer: "Answer") -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    if answer.columns:
+        writer.writerow(answer.columns)
+    writer.writerows(answer.rows)
+
+
+def _print_lines(answer: "Answer") -> None:
+    """Print the first rows in columns as wide as they need to be, numbers to the right."""
+    from itertools import islice
+
+    rows = list(islice(answer.rows, TABLE_ROWS))
+    cells = [["" if value is None else str(value).replace("\n", " ") for value in row] for row in rows]
+    numeric = [all(isinstance(row[at], (int, float)) for row in rows) for at in range(len(answer.columns))]
+    widths = [max(map(len, column)) for column in zip(answer.columns, *cells, strict=True)]
+    for line in (answer.columns, ["-" * width for width in widths], *cells) if answer.columns else ():
+        padded = (
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        )
+        click.echo("  ".join(padded).rstrip())
+    if next(answer.rows, None) is not None:
+        click.echo(f"liveness: only the first {TABLE_ROWS:,} rows are shown: --csv and --json print all", err=True)
+
+
+def _print_summary(table: "ReplyTable") -> None:
+    from rich import box
+    from rich.table import Table
+
+    from liveness.cli.display import OutputConsole
+
+    ((replies, first, last),) = table.query(SPAN).rows
+    if not replies:
+        click.echo("no reply in this log")
+        return
+    click.echo(f"{replies:,} replies from {first} to {last} (UTC)")
+    for title, query in (("Replies", BY_KIND), ("Round-trip times in ms, where known", RTT)):
+        answer = table.query(query)
+        shown = Table(title=title, title_justify="left", box=box.SIMPLE)
+        for name in answer.columns:
+            shown.add_column(name, justify="left" if name in ("probe", "reply") else "right")
+        for row in answer.rows:
+            shown.add_row(*(_number(value) for value in row))
+        OutputConsole().print(shown)
+
+
+def _number(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _print_summary_document(path: Path, table: "ReplyTable") -> None:
+    (span,) = _objects(table.query(SPAN))
+    document = {
+        "schema": 1,
+        "path": str(path),
+        "first": span["first"],
+        "last": span["last"],
+        "replies": list(_objects(table.query(BY_KIND))),
+        "rtt_ms": list(_objects(table.query(RTT))),
+    }
+    _print_document(document)

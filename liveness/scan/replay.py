@@ -1,0 +1,171 @@
+"""A replay: captured packets matched as a run would have matched them, from its manifest, key and targets alone."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from liveness.config.model import Config, from_document
+from liveness.errors import LivenessError
+from liveness.net.bpf import reply_filter
+from liveness.probes.template import LinkAddresses
+from liveness.scan.capture_ring import CaptureRing
+from liveness.scan.plan import Plan
+from liveness.scan.receiver import Receiver
+from liveness.scan.record import reception
+from liveness.scan.session import REPLY_ICMP_TYPES, kit_of
+from liveness.scan.shared import Shared
+from liveness.scan.supervisor import Interruption, signals_noted
+from liveness.space.addresses import parse_address
+from liveness.space.intervals import Intervals
+from liveness.space.targets import Targets
+from liveness.store.manifest import Log, Manifest, Receive, Replay, Timeline
+from liveness.store.merge import merge
+from liveness.store.rundir import MANIFEST_FILE, RunDirectory
+from liveness.store.runlog import Mode, settle
+
+COUNTS = ("messages", "weak", "attempts", "rejected")
+"""The counters of a manifest that a replay must repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How a replay compares with its run: set files that are the same in both, and what is not."""
+
+    same: int
+    different: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    counts: list[str] = field(default_factory=list)
+    """Counters that differ."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether every set and every counter is the same."""
+        return not (self.different or self.missing or self.extra or self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A replay that has ended: where it lies, what it says, and how it compares with its run (None: it had no sets)."""
+
+    directory: RunDirectory
+    manifest: Manifest
+    comparison: Comparison | None
+    ipv4_packets: int
+    unread: list[str]
+    interruption: Interruption
+
+
+def compare(run: Manifest, replayed: Manifest) -> Comparison:
+    """Compare sets by their digests, and counters."""
+    before = {entry.file: entry.sha256 for entry in run.sets}
+    after = {entry.file: entry.sha256 for entry in replayed.sets}
+    both = before.keys() & after.keys()
+    return Comparison(
+        same=sum(before[file] == after[file] for file in both),
+        different=sorted(file for file in both if before[file] != after[file]),
+        missing=sorted(before.keys() - both),
+        extra=sorted(after.keys() - both),
+        counts=[name for name in COUNTS if getattr(run, name) != getattr(replayed, name)],
+    )
+
+
+def replay(
+    run: RunDirectory, captures: Sequence[Path], output: Path, log: Mode, on_progress: Callable[[int], None]
+) -> Replayed:
+    """Make the sets of a run anew from captures, in a new run directory `output`.
+
+    `log` is which logs to keep beside them; `on_progress` is told how many packets have been read. Raises LivenessError
+    or one of its kinds when the run lacks what it takes, or a capture is none; nothing is left on disk then.
+    """
+    manifest = run.read_manifest()
+    plan = plan_of(run, manifest, log)
+    sources = tuple(parse_address(address) for address in manifest.source_addresses)
+    program = reply_filter(sources, plan.cookie.port_first, plan.cookie.port_last, REPLY_ICMP_TYPES)
+    kit = kit_of(plan, LinkAddresses(bytes(6), bytes(6)), sources)
+    directory = RunDirectory.create_at(output)
+
+    def discard() -> None:
+        shutil.rmtree(directory.path, ignore_errors=True)
+
+    interruption = Interruption(begun=True)
+    ring = CaptureRing(captures, program, lambda: interruption.reason is not None, on_progress)
+    try:
+        with signals_noted(interruption, discard):
+            shared = Shared(plan)
+            shared.finish[0] = 1
+            problem = Receiver(plan, kit, ring, shared, directory).run()
+            ring.check()
+            if problem is not None:
+                interruption.by(problem)
+            gathered = merge(directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts)
+            directory.remove_traces()
+            directory.write_key(plan.key)
+            directory.write_targets(plan.intervals.prefixes())
+            unread = [] if interruption.reason else [line for one in ring.captures for line in one.unread]
+            tally = gathered.tally
+            kept = settle(directory.path, log, tally.log, tally.accepted, tally.packets)
+            received = reception(gathered, only_unanswered=plan.only_unanswered)
+            replayed = _manifest(manifest, received, ring, kept, unread, interruption.reason)
+            directory.write_manifest(replayed)
+    except BaseException:
+        discard()
+        raise
+    comparison = compare(manifest, replayed) if manifest.sets else None
+    ipv4_packets = sum(capture.ipv4_packets for capture in ring.captures)
+    return Replayed(directory, replayed, comparison, ipv4_packets, unread, interruption)
+
+
+def plan_of(run: RunDirectory, manifest: Manifest, log: Mode) -> Plan:
+    """Return the plan of a run as its directory tells it. Raises LivenessError that names what is wrong there."""
+    try:
+        config: Config = from_document(manifest.config)
+    except msgspec.ValidationError as error:
+        raise LivenessError(f"{run.path / MANIFEST_FILE}: $.config: {error}: made by another version?") from error
+    if not manifest.source_addresses:
+        raise LivenessError(f"{run.path / MANIFEST_FILE}: $.source_addresses: empty: whose replies to look for?")
+    config = msgspec.structs.replace(
+        config,
+        replies=log,
+        senders=1,
+        receive=msgspec.structs.replace(config.receive, receivers=1),
+    )
+    targets = Targets.build(run.read_targets(), Intervals.empty(), lab=True)
+    return Plan(config, targets, manifest.control_port, run.read_key())
+
+
+def _manifest(
+    run: Manifest,
+    received: dict[str, Any],
+    ring: CaptureRing,
+    log: Log,
+    unread: Sequence[str],
+    interrupted: str | None,
+) -> Manifest:
+    """Return the run's manifest with what was received replaced by what the captures hold."""
+    reasons = [run.reason] if run.status == "partial" else []
+    if run.status == "running":
+        reasons.append("the scan never came to its end")
+    reasons += [f"the replay was {interrupted}"] if interrupted else []
+    reasons += unread
+    warnings = [*unread, *log.problems]
+    return msgspec.structs.replace(
+        run,
+        status="partial" if reasons else "complete",
+        reason="; ".join(reason for reason in reasons if reason) or None,
+        receive=Receive(packets=ring.passed, kernel_packets=ring.passed),
+        loss_warnings=warnings,
+        timeline=Timeline(),
+        log=log,
+        replay=Replay(
+            captures=[capture.name for capture in ring.captures],
+            packets=ring.packets,
+            passed=ring.passed,
+            unread=list(unread),
+        ),
+        **received,
+    )
