@@ -15,7 +15,7 @@ LIMIT_PPS = 100_000.0
 START_PPS = 500.0
 MIXED = (0.06, 0.01, 0.01, 0.012, 0.011, 0.008, 0.004, 0.003, 0.005)
 """Hit rates such as the Internet's: ICMP, five TCP ports, DNS, NTP, the control."""
-STEPS_BACK = {Verdict.FELL, Verdict.OWN_DROPS, Verdict.SENDER_BOUND, Verdict.CHANGED}
+STEPS_BACK = {Verdict.FELL, Verdict.OWN_DROPS, Verdict.SENDER_BOUND}
 
 
 def ramp_of(probes: int, limit_pps: float = LIMIT_PPS) -> Ramp:
