@@ -311,7 +311,7 @@ def test_the_log_of_a_scan_that_runs_and_of_one_that_was_killed(tmp_path: Path) 
 
 
 def test_a_run_that_goes_on_goes_on_with_its_logs(logged: Logged, tmp_path: Path) -> None:
-    """No file of the first session is lost; what came in just before the crash may be in the log and not in the counts."""
+    """No file of the first session is lost; what came in just before the crash may be in the log and not counted."""
     script = """
     {scan} &
     scan=$!
