@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from liveness.errors import LivenessError
 from liveness.ipsets.atomic import sync_folder
 from liveness.store.spool import Spool, read_spool
@@ -83,9 +85,10 @@ def connect() -> "DuckDBPyConnection":
 
 
 def register(connection: "DuckDBPyConnection", table: str, spool: Spool) -> None:
-    """Let a spool be queried under the name of a table, its records where they lie."""
+    """Let a spool be queried under the name of a table."""
     names = spool.replies.dtype.names or ()
-    connection.register(table, {name: spool.replies[name] for name in names})
+    # copied column by column: older versions of DuckDB (1.2) take what lies between the values of a field for values
+    connection.register(table, {name: np.ascontiguousarray(spool.replies[name]) for name in names})
 
 
 def convert_spool(path: Path) -> Path | None:

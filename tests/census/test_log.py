@@ -52,6 +52,7 @@ def in_lab(folder: Path, script: str, **changes: object) -> subprocess.Popen[str
     config = write_yaml(folder / "census.yaml", CONFIG | {"output": str(folder)} | changes)
     words = {
         "scan": f"{' '.join(LIVENESS)} scan -C {config} --run-id one",
+        "resume": f"{' '.join(LIVENESS)} scan --resume {folder}/logged/one",
         "run": folder / "logged" / "one",
         "folder": folder,
         "capture": folder / "capture.pcapng",
@@ -307,3 +308,31 @@ def test_the_log_of_a_scan_that_runs_and_of_one_that_was_killed(tmp_path: Path) 
     replayed = Census(tmp_path / "out").manifest
     assert (replayed.status, replayed.reason) == ("partial", "the scan never came to its end")
     assert sum(sum(counts.values()) for counts in replayed.messages.values()) >= later
+
+
+def test_a_run_that_goes_on_goes_on_with_its_logs(logged: Logged, tmp_path: Path) -> None:
+    """No file of the first session is lost; what came in just before the crash may be in the log and not counted."""
+    script = """
+    {scan} &
+    scan=$!
+    until [ -n "$(ls {run}/replies/*.spool 2>/dev/null)" ]; do sleep 0.05; done
+    sleep 2
+    kill -9 $scan
+    wait $scan
+    sleep 0.5
+    ls {run}/replies > {folder}/left.txt
+    {resume}
+    """
+    finished(in_lab(tmp_path, script, rate="150pps"))
+    census = Census(tmp_path / "logged" / "one")
+    assert (census.manifest.status, census.manifest.log.complete) == ("complete", True)
+    assert {entry.file: entry.sha256 for entry in census.manifest.sets} == {
+        entry.file: entry.sha256 for entry in logged.census.manifest.sets
+    }
+    files = [file.file for file in census.manifest.log.files]
+    for spool in (tmp_path / "left.txt").read_text().split():
+        assert f"replies/{Path(spool).stem}.parquet" in files
+    assert len([file for file in files if file.startswith("pcap/")]) > 2
+    rows = sum(file.rows for file in census.manifest.log.files if file.file.startswith("replies/"))
+    assert rows >= sum(sum(counts.values()) for counts in census.manifest.messages.values())
+    assert query(census, "SELECT count(*) FROM {files}") == [(rows,)]

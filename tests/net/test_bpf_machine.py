@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from liveness.net.bpf import RETURN, Instruction, Program, assemble, attach_filter, reply_filter
 from liveness.net.bpf_machine import loaded, passes
-from liveness.types import ERROR_TYPES
+from liveness.types import ERROR_TYPES, Kind
 from tests.frames import NAMES, Scanner, sample_replies
 
 SCANNER = Scanner()
@@ -74,3 +74,13 @@ def test_every_length_of_a_reply_is_judged_as_by_the_kernel() -> None:
 def test_an_instruction_it_does_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match="no such instruction"):
         loaded([*assemble([Instruction(RETURN, 1)]), (0x07, 0, 0, 0)])
+
+
+def test_the_bounds_of_the_ports_are_those_of_the_kernel() -> None:
+    (reply,) = [
+        bytes(frame) for kind, frame in sample_replies(SCANNER, "tcp/80", 0xC6336407, 0) if kind == Kind.SYN_ACK
+    ]
+    first, last = SCANNER.settings.port_first, SCANNER.settings.port_last
+    ports = (first - 1, first, first + 1, last - 1, last, last + 1)
+    packets = [reply[:36] + port.to_bytes(2, "big") + reply[38:] for port in ports]
+    assert ours(PROGRAM, packets) == kernel_passes(PROGRAM, packets) == [False, True, True, True, True, False]

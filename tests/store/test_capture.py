@@ -297,3 +297,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(LivenessError, match="folder: cannot read"):
         count_packets(tmp_path / "folder")
+
+
+def test_a_block_whose_two_lengths_differ_is_damaged() -> None:
+    content = bytearray(pcapng(PACKETS[:3]))
+    content[-4] ^= 4
+    found, capture = read(bytes(content))
+    assert found == IN_MICROSECONDS[:2]
+    at = len(pcapng(PACKETS[:2]))
+    assert capture.unread == [f"test: damaged at byte {at}: the {len(content) - at} bytes from there on cannot be read"]
