@@ -87,15 +87,7 @@ def command(rates: str, seconds: int, as_json: bool) -> None:
     A burst is a run of frames without a pause of 0.1 ms, told as time at the rate. At rates that a sender hardly
     reaches it makes no pauses; ahead tells then whether it sends evenly.
     """
-    wanted = []
-    for text in rates.split(","):
-        try:
-            pps = Rate(text.strip()).pps
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--rates") from None
-        if pps is None:
-            raise click.BadParameter(f"{text.strip()}: expected packets a second", param_hint="--rates")
-        wanted.append(pps)
+    wanted = [packet_rate(text.strip()) for text in rates.split(",")]
 
     def measure() -> list[Pace]:
         make_veth()
@@ -111,6 +103,17 @@ def command(rates: str, seconds: int, as_json: bool) -> None:
     keys = ("mean_pps", "worst_second", "burst_ms", "ahead_ms", "cpu", "sent", "captured")
     rows = [(f"{pace['rate_pps']:,}", *(pace[key] for key in keys)) for pace in paces]
     print_table("Pace of one sender", headings, rows, words=0)
+
+
+def packet_rate(text: str) -> int:
+    """Return a rate in packets a second; BadParameter if the text is none, or another kind of rate."""
+    try:
+        pps = Rate(text).pps
+    except ValueError as error:
+        raise click.BadParameter(f"{text}: {error}", param_hint="--rates") from None
+    if pps is None:
+        raise click.BadParameter(f"{text}: expected packets a second, such as 100kpps", param_hint="--rates")
+    return pps
 
 
 def measure_rate(rate_pps: int, seconds: int) -> Pace:

@@ -63,10 +63,11 @@ def test_pace_captures_what_was_sent() -> None:
         assert 0 < pace["burst_frames"] <= pace["sent"]
 
 
-def test_pace_refuses_a_rate_that_is_none() -> None:
-    done = run(sys.executable, "-m", "scripts.benchmarks", "pace", "--rates", "fast", cwd=ROOT)
+@pytest.mark.parametrize("rate", ["fast", "auto", "10Mbps"])
+def test_pace_refuses_what_is_no_rate_in_packets(rate: str) -> None:
+    done = run(sys.executable, "-m", "scripts.benchmarks", "pace", "--rates", f"10pps,{rate}", cwd=ROOT)
     assert done.returncode == 2
-    assert "--rates" in done.stderr
+    assert f"--rates: {rate}: " in done.stderr
 
 
 def test_sets_counts_what_it_collected() -> None:
@@ -74,7 +75,7 @@ def test_sets_counts_what_it_collected() -> None:
     assert found["adds_up"]
     assert min(found["replies"], found["members"]) > 20000
     assert found["messages"] == found["replies"]
-    assert found["segment_bytes"] > found["set_bytes"] > 2 * found["sets"] > 0
+    assert min(found["segment_bytes"], found["set_bytes"]) > found["members"]
     assert found["peak_mib"] >= found["before_mib"] > 0
 
 
