@@ -282,7 +282,7 @@ def _prefix_length(text: str) -> int:
 
 def _described(found: "SetFile") -> dict[str, str | int | None]:
     """Return what is told of a set file."""
-    from liveness.ipsets.roaring import mask24
+    from liveness.ipsets.runs import touched
     from liveness.space.addresses import format_address
 
     held = found.addresses
@@ -291,7 +291,7 @@ def _described(found: "SetFile") -> dict[str, str | int | None]:
         "format": found.format,
         "bytes": found.size_bytes,
         "addresses": len(held),
-        "prefixes24": len(mask24(held)),
+        "prefixes24": touched(held, 24),
         "min": format_address(held.min()) if held else None,
         "max": format_address(held.max()) if held else None,
     }

@@ -45,8 +45,10 @@ class Builder:
         """Return the set of everything added, and begin again with an empty one."""
         self._merge()
         finished, self._ranges = self._ranges, BitMap()
-        finished |= self._single.finish()
-        return finished
+        single = self._single.finish()
+        if finished:
+            single |= finished  # else a copy would be made of it
+        return single
 
     def _merge(self) -> None:
         """Move the waiting ranges into the set."""
