@@ -4,7 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from liveness.ipsets.roaring import as_array, chunks, sorted_unique
+from liveness.ipsets.roaring import as_array, sorted_unique, to_numpy
+from liveness.ipsets.runs import runs
+from liveness.space.intervals import Intervals
 
 DRAWN_AT_ONCE = 1 << 20
 
@@ -23,11 +25,11 @@ def sample(addresses: BitMap, size: int, seed: int) -> BitMap:
     ranks = _ranks(members, size, np.random.PCG64(seed))
     chosen = BitMap()
     before = 0
-    for chunk in chunks(addresses):
-        held = ranks & BitMap(range(before, before + chunk.size))
-        places = np.frombuffer(held.to_array(), np.uint32) - np.uint32(before)
-        chosen.update(as_array(chunk[places]))
-        before += chunk.size
+    for first, last in runs(addresses):  # not all addresses: of a dense set they would be billions
+        part = Intervals(first, last)
+        held = to_numpy(ranks & BitMap(range(before, before + part.count)))
+        chosen.update(as_array(part.address_at(held - np.uint32(before))))
+        before += part.count
     return chosen
 
 

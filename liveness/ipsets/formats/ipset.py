@@ -19,7 +19,8 @@ from liveness.ipsets.source import Source
 
 TYPES = ("hash:ip", "hash:net", "bitmap:ip")
 CREATE, ADD = ("create", "-N", "--create"), ("add", "-A", "--add")
-NO_CHANGE = ("COMMIT", "-!", "-exist", "--exist", "flush", "-F", "--flush")
+LENIENT = ("-!", "-exist", "--exist")
+NO_CHANGE = ("COMMIT", "flush", "-F", "--flush")
 LEAST_MAXELEM = 65536  # the default of ipset
 NO_COMMAND = as_bytes(b"\0")  # stands in no text: all lines go to `_Reader.slow`
 
@@ -73,8 +74,7 @@ class _Reader:
             words = shlex.split(line.decode("utf-8", "backslashreplace"), comments=True)
         except ValueError as problem:
             raise UsageError(f"{place}: not a line of ipset: {str(problem).lower()}") from None
-        while words and words[0] in NO_CHANGE[1:4]:
-            words = words[1:]
+        words = [word for word in words if word not in LENIENT]
         if not words or words[0] in NO_CHANGE:
             return None
         if words[0] in CREATE and len(words) > 2:  # noqa: PLR2004 - command, name, type
@@ -87,7 +87,8 @@ class _Reader:
         self._enter(words[1])
         if self.sets[words[1]].problem is not None:
             return None
-        if "nomatch" in words[3:]:
+        options = words[3:]
+        if "nomatch" in (word for before, word in itertools.pairwise(["", *options]) if before != "comment"):
             raise UsageError(
                 f"{place}: {words[2]} nomatch: exceptions are not read: subtract them by `sets difference`"
             )

@@ -42,8 +42,10 @@ SILK_MAGIC = b"\xde\xad\xbe\xef"
 ROARING_COOKIES = (b"\x3a\x30\x00\x00", b"\x3b\x30")
 COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2"}
 
-IPSET_LINE = re.compile(rb"(?:create|add)\s+(?!element\s+(?:ip|inet|arp|bridge|netdev)\s)\S+\s+[\w:.]")
-NFT_LINE = re.compile(rb"(?:table|set|define|flush|add\s+(?:element|table|set)|destroy|delete)\s")
+IPSET_LINE = re.compile(rb"(?:create|add)\s+(?!(?:element|set|table|chain)\s+(?:ip|inet)\s)\S+\s+[\w:.]")
+NFT_LINE = re.compile(
+    rb"(?:table|set|define|(?:add|create|flush|delete|destroy)\s+(?:element|set|table|chain|ruleset))\b"
+)
 
 
 def by_suffix(path: str) -> Format | None:
