@@ -23,16 +23,6 @@ def replaced(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     `mode` are the permissions of the new file before the umask takes its share (0o600 for a secret). Raises
     LivenessError that names the file when the disk refuses; what stood at `path` before then still stands.
     """
-    with replaced(path, mode) as file:
-        file.write(content)
-
-
-@contextmanager
-def replaced(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of `path` when the block ends; if it fails, nothing has changed.
-
-    For content that comes in parts; otherwise as `write_atomically`.
-    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
