@@ -13,6 +13,7 @@ from liveness.errors import LivenessError
 COMMANDS: dict[str, str] = {
     "scan": "Take a census: probe every target, match every reply, write the sets.",
     "analyze": "Print what the sets of a run, or of several, say.",
+    "sets": "Look at IP sets of many formats, combine, sample, count and convert them.",
     "config": "Check, show and start configs of a census.",
     "doctor": "Probe what this machine lets the tool do, with the remedy for what is missing.",
     "lab": "Run commands in a private network of real hosts, and check runs against its truth.",

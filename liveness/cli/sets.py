@@ -1,0 +1,302 @@
+"""``liveness sets``: IP sets of any format as a tool of their own: look at, combine, sample, count and convert them."""
+
+import json
+import secrets
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from liveness.errors import UsageError
+from liveness.ipsets.formats.table import FORMATS, output_format
+
+if TYPE_CHECKING:
+    from pyroaring import BitMap
+
+    from liveness.ipsets.algebra import Operation
+    from liveness.ipsets.files import Reader, SetFile
+    from liveness.ipsets.formats.codec import Choice
+
+STDIN = "-"
+SEED_BITS = 63
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.argument("file")
+FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+INPUT = (
+    click.option("--from", "from_format", type=click.Choice(list(FORMATS)), help="What the files are, if not seen."),
+    click.option("--column", help="The CSV column or JSON member with the addresses; saddr unless given."),
+    click.option(
+        "--set", "set_name", metavar="NAME", help="Which set of an ipset or nft file; the name of one written."
+    ),
+)
+OUTPUT = (
+    click.option("-o", "--output-file", metavar="FILE", help="Where to write; standard output unless given."),
+    click.option(
+        "--to", "to_format", type=click.Choice(list(FORMATS)), help="The format to write, if not the suffix's."
+    ),
+)
+
+
+def with_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Give a command several options, listed in this order."""
+
+    def decorate(function: Command) -> Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def formats_help() -> str:
+    """Return the list of formats for the help text."""
+    rows = [f"  {form.name:<10} {' '.join(form.suffixes):<24} {form.describes}" for form in FORMATS.values()]
+    return "\b\nFormats:\n" + "\n".join(rows)
+
+
+@click.group("sets", epilog=formats_help())
+def command() -> None:
+    """Look at IP sets, combine, sample, count and convert them.
+
+    A file is read as what its content or else its suffix says, - is standard input. What is written goes to standard
+    output as prefixes, or to the file of -o in the format of its suffix.
+    """
+
+
+@command.command()
+@FILES
+@with_options(*INPUT, AS_JSON)
+def info(files: tuple[str, ...], as_json: bool, **given: str | None) -> None:
+    """Print what each FILE is: format, bytes, addresses, /24s, the first and the last address."""
+    described = [_described(found) for found in map(_reader(given, files).read, files)]
+    if as_json:
+        click.echo(json.dumps(described, indent=2))
+        return
+    rows = [list(described[0]), *([_cell(value) for value in row.values()] for row in described)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+@command.command()
+@FILES
+@with_options(*INPUT, *OUTPUT)
+def cat(files: tuple[str, ...], **given: str | None) -> None:
+    """Print the members of all FILEs in ascending order, each once: as prefixes, or --to addresses or ranges."""
+    _combine("unite", files, given)
+
+
+@command.command()
+@FILES
+@with_options(*INPUT, *OUTPUT)
+def union(files: tuple[str, ...], **given: str | None) -> None:
+    """Write what is in any FILE."""
+    _combine("unite", files, given)
+
+
+@command.command()
+@FILES
+@with_options(*INPUT, *OUTPUT)
+def intersect(files: tuple[str, ...], **given: str | None) -> None:
+    """Write what is in every FILE."""
+    _combine("intersect", files, given)
+
+
+@command.command()
+@FILES
+@with_options(*INPUT, *OUTPUT)
+def difference(files: tuple[str, ...], **given: str | None) -> None:
+    """Write what is in the first FILE and in none of the others."""
+    _combine("subtract", files, given)
+
+
+@command.command()
+@FILES
+@with_options(*INPUT, *OUTPUT)
+def symdiff(files: tuple[str, ...], **given: str | None) -> None:
+    """Write what is in an odd number of FILEs: of two, what is in one only."""
+    _combine("symmetric_difference", files, given)
+
+
+@command.command("eval")
+@click.argument("expression")
+@with_options(*INPUT, *OUTPUT)
+def evaluate_command(expression: str, **given: str | None) -> None:
+    """Write what EXPRESSION makes of any number of files: '(a.roaring | b.txt) - c.set'.
+
+    Operators: - binds first, then & ^ |, as in Python's sets. A minus stands between blanks. Prefixes, ranges and
+    addresses may stand for themselves: 'a.roaring & 10.0.0.0/8'. Quote names with blanks or operators in them.
+    """
+    from liveness.ipsets.expression import evaluate, parse
+
+    tree = parse(expression)
+    reader = _reader(given, ())
+    _write(evaluate(tree, lambda path: reader.read(path).addresses), given)
+
+
+@command.command()
+@FILE
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code tells.")
+@with_options(*INPUT, AS_JSON)
+def contains(file: str, addresses: tuple[str, ...], quiet: bool, as_json: bool, **given: str | None) -> int:
+    """Tell whether FILE holds every ADDRESS, or all of a prefix or range.
+
+    Exit code 0 if it does, 1 if it does not, 2 if that cannot be told.
+    """
+    from liveness.space.addresses import parse_entry
+
+    bounds = {}
+    for text in addresses:
+        try:
+            bounds[text] = parse_entry(text)
+        except ValueError as problem:
+            raise UsageError(str(problem)) from None
+    held = _reader(given, ()).read(file).addresses
+    found = {text: held.range_cardinality(low, high + 1) == high + 1 - low for text, (low, high) in bounds.items()}
+    if as_json and not quiet:
+        click.echo(json.dumps(found, indent=2))
+    elif not quiet:
+        for text, inside in found.items():
+            click.echo(f"{text}\t{'yes' if inside else 'no'}")
+    return 0 if all(found.values()) else 1
+
+
+@command.command()
+@FILE
+@click.option("-n", "--size", type=click.IntRange(min=0), required=True, help="How many; all if there are no more.")
+@click.option("--seed", type=click.IntRange(min=0), help="Draw the same again. One is drawn and told if not given.")
+@with_options(*INPUT, *OUTPUT)
+def sample(file: str, size: int, seed: int | None, **given: str | None) -> None:
+    """Write SIZE members of FILE, drawn at random: every choice of them is equally likely."""
+    from liveness.ipsets.sample import sample as drawn
+
+    addresses = _reader(given, ()).read(file).addresses
+    if seed is None:
+        seed = secrets.randbits(SEED_BITS)
+        click.echo(f"--seed {seed}", err=True)
+    _write(drawn(addresses, size, seed), given)
+
+
+@command.command()
+@FILES
+@click.option("--by", metavar="/N", help="Count within each prefix of this length, as /24; empty ones are left out.")
+@with_options(*INPUT, AS_JSON)
+def count(files: tuple[str, ...], by: str | None, as_json: bool, **given: str | None) -> None:
+    """Print how many addresses each FILE holds, or, with --by, how many of one FILE lie in each prefix."""
+    length = _prefix_length(by) if by is not None else None
+    if length is not None and len(files) > 1:
+        raise UsageError("--by counts within one FILE: unite several first, and count -")
+    reader = _reader(given, files)
+    if length is not None:
+        _count_by(reader.read(files[0]).addresses, length, as_json=as_json)
+        return
+    counts = [(path, len(reader.read(path).addresses)) for path in files]
+    if as_json:
+        click.echo(json.dumps([{"file": path, "addresses": held} for path, held in counts], indent=2))
+        return
+    for path, held in counts:
+        click.echo(str(held) if len(files) == 1 else f"{held}\t{path}")
+
+
+@command.command()
+@FILE
+@click.argument("output_file", metavar="OUTPUT")
+@with_options(*INPUT, OUTPUT[1])
+def convert(file: str, **given: str | None) -> None:
+    """Write FILE again as OUTPUT, in the format of its suffix or of --to; - is standard output."""
+    _check_output(given)
+    _write(_reader(given, ()).read(file).addresses, given)
+
+
+def _choice(given: dict[str, str | None], *, writing: bool = False) -> "Choice":
+    """Return what the options choose within a format; for writing, a set's name only where one was given."""
+    from liveness.ipsets.formats.codec import DEFAULT_COLUMN, Choice
+
+    column = given.get("column")
+    return Choice(DEFAULT_COLUMN if column is None or writing else column, given.get("set_name"))
+
+
+def _reader(given: dict[str, str | None], files: tuple[str, ...]) -> "Reader":
+    """Return what reads the files as the options say. UsageError where standard input would be read twice."""
+    from liveness.ipsets.files import Reader
+
+    if files.count(STDIN) > 1:
+        raise UsageError("standard input (-) can be read only once")
+    return Reader(given.get("from_format"), _choice(given))
+
+
+def _check_output(given: dict[str, str | None]) -> None:
+    """Refuse an output nobody can write before a large set is read."""
+    output_format(given.get("output_file"), given.get("to_format"))
+
+
+def _write(addresses: "BitMap", given: dict[str, str | None]) -> None:
+    """Write a result where and as the options say."""
+    from liveness.ipsets.files import write_set
+
+    path = given.get("output_file")
+    write_set(path, addresses, output_format(path, given.get("to_format")), _choice(given, writing=True))
+
+
+def _combine(name: str, files: tuple[str, ...], given: dict[str, str | None]) -> None:
+    """Write what an operation of `ipsets.algebra` makes of files from left to right."""
+    from liveness.ipsets import algebra
+
+    operations: dict[str, Operation] = {
+        "unite": algebra.unite,
+        "intersect": algebra.intersect,
+        "subtract": algebra.subtract,
+        "symmetric_difference": algebra.symmetric_difference,
+    }
+    _check_output(given)
+    reader = _reader(given, files)
+    _write(algebra.combined(operations[name], (reader.read(path).addresses for path in files)), given)
+
+
+def _count_by(addresses: "BitMap", length: int, *, as_json: bool) -> None:
+    """Print how many members each prefix of a length holds, ascending."""
+    from liveness.ipsets.formats.lines import write_counts
+    from liveness.ipsets.runs import counts
+
+    out = sys.stdout.buffer
+    if not as_json:
+        write_counts(out, counts(addresses, length), length, (b"", b"\t", b"\n"))
+        return
+    out.write(b"{")
+    write_counts(out, counts(addresses, length), length, (b',\n  "', b'": ', b""), skip=1)
+    out.write(b"\n}\n")
+
+
+def _prefix_length(text: str) -> int:
+    """Return the prefix length in ``/24`` or ``24``; UsageError if it is none."""
+    length = text.removeprefix("/")
+    if length not in map(str, range(33)):
+        raise UsageError(f"--by {text}: not a prefix length: one from /0 to /32")
+    return int(length)
+
+
+def _described(found: "SetFile") -> dict[str, str | int | None]:
+    """Return what is told of a set file."""
+    from liveness.ipsets.runs import touched
+    from liveness.space.addresses import format_address
+
+    held = found.addresses
+    return {
+        "file": found.path,
+        "format": found.format,
+        "bytes": found.size_bytes,
+        "addresses": len(held),
+        "prefixes24": touched(held, 24),
+        "min": format_address(held.min()) if held else None,
+        "max": format_address(held.max()) if held else None,
+    }
+
+
+def _cell(value: str | int | None) -> str:
+    """Return a value as a table shows it."""
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else value

@@ -1,0 +1,89 @@
+"""Set files of any format: reading them by what they are, and writing them whole or not at all."""
+
+import importlib
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from pyroaring import BitMap
+
+from liveness.errors import LivenessError, UsageError
+from liveness.ipsets.atomic import replaced
+from liveness.ipsets.formats.codec import PLAIN, Choice, Codec
+from liveness.ipsets.formats.table import FORMATS, Format, by_content, by_suffix
+from liveness.ipsets.source import Source, open_source
+
+
+@dataclass(frozen=True, slots=True)
+class SetFile:
+    """A set as it was read: where from, in which format, of how many bytes."""
+
+    path: str
+    format: str
+    size_bytes: int
+    addresses: BitMap
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How set files are read: in the format named or, if none is, in the one each file is found to be."""
+
+    format: str | None = None
+    choice: Choice = PLAIN
+
+    def read(self, path: str) -> SetFile:
+        """Read a set file, or standard input for ``-``. UsageError names the file and what is wrong with it."""
+        with open_source(path) as source:
+            form = FORMATS[self.format] if self.format is not None else self._detect(path, source)
+            addresses = codec(form).read_from(source, self.choice)
+            return SetFile(path, "text" if form.module == "text" else form.name, source.taken, addresses)
+
+    def _detect(self, path: str, source: Source) -> Format:
+        """Return the format that the content tells, else the one that the suffix names, else text."""
+        return by_content(source.head, source.name, self.choice.column) or by_suffix(path) or FORMATS["text"]
+
+
+def codec(form: Format) -> Codec:
+    """Return the module that reads and writes a format; it is loaded now, with the compiler if it needs that."""
+    return cast("Codec", importlib.import_module(f"liveness.ipsets.formats.{form.module}"))
+
+
+def write_set(path: str | None, addresses: BitMap, form: Format, choice: Choice) -> None:
+    """Write a set to a file, or to standard output for None and ``-``.
+
+    A file is replaced whole, by rename; a device or a pipe is written as it is. UsageError for a binary format on a
+    terminal, LivenessError that names the file when the disk refuses.
+    """
+    if form.binary and path in (None, "-") and sys.stdout.isatty():
+        raise UsageError(f"standard output is a terminal: write {form.name} to a file with -o FILE, or say --to text")
+    with open_output(path) as out:
+        codec(form).write_to(out, addresses, form.name, choice)
+
+
+@contextmanager
+def open_output(path: str | None) -> Iterator[BinaryIO]:
+    """Open what is to be written; see `write_set`."""
+    if path is None or path == "-":
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+        return
+    file = Path(path)
+    try:
+        special = not stat.S_ISREG(file.stat().st_mode)
+    except OSError:
+        special = False
+    if not special:
+        with replaced(file.resolve()) as out:  # a link is followed, not replaced
+            yield out
+        return
+    try:
+        with file.open("wb") as out:
+            yield out
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot write: {problem.strerror}") from problem

@@ -1,0 +1,35 @@
+"""What every format offers, a pair of functions, and the choices within a format that a person may make."""
+
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from pyroaring import BitMap
+
+from liveness.ipsets.source import Source
+
+DEFAULT_COLUMN = "saddr"
+DEFAULT_SET_NAME = "liveness"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which column of a CSV file or member of a JSON object holds the addresses; which set of a file with several."""
+
+    column: str = DEFAULT_COLUMN
+    set_name: str | None = None
+
+
+class Codec(Protocol):
+    """A module that reads and writes a format."""
+
+    @staticmethod
+    def read_from(source: Source, choice: Choice) -> BitMap:
+        """Return the set a source holds; UsageError names file, line and value of what is wrong."""
+
+    @staticmethod
+    def write_to(out: BinaryIO, addresses: BitMap, style: str, choice: Choice) -> None:
+        """Write a set in ascending order, in the named format where a module has several; in bounded memory."""
+
+
+PLAIN = Choice()
+"""No choice made."""

@@ -1,0 +1,114 @@
+"""The formats of set files: their names, their suffixes, and what their content is told by. Imports nothing heavy."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from liveness.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A way to write a set. `module` reads and writes it; `binary` is not for terminals."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    module: str
+    describes: str
+    binary: bool = False
+
+
+FORMATS: dict[str, Format] = {
+    form.name: form
+    for form in (
+        Format("roaring", (".roaring", ".roar"), "portable", "portable roaring bitmap", binary=True),
+        Format("text", (".txt", ".prefixes", ".list"), "text", "one prefix, range or address a line, # comments"),
+        Format("addresses", (), "text", "text with one address a line"),
+        Format("ranges", (), "text", "text with one range a-b or address a line"),
+        Format("csv", (".csv",), "zmap_csv", "ZMap CSV with a saddr column"),
+        Format("jsonl", (".jsonl", ".json", ".ndjson"), "zmap_json", "ZMap JSON lines with a saddr field"),
+        Format("silk", (".set", ".silk"), "silk", "SiLK IPset, record versions 0 to 4 (written: 2)", binary=True),
+        Format("ipset", (".ipset",), "ipset", "what ipset save prints and ipset restore reads"),
+        Format("nft", (".nft",), "nft", "nftables set, as nft list set prints and nft -f reads"),
+    )
+}
+
+SILK_MAGIC = b"\xde\xad\xbe\xef"
+ROARING_COOKIES = (b"\x3a\x30\x00\x00", b"\x3b\x30")
+COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2"}
+
+IPSET_LINE = re.compile(rb"(?:create|add)\s+(?!(?:element|set|table|chain)\s+(?:ip|inet)\s)\S+\s+[\w:.]")
+NFT_LINE = re.compile(
+    rb"(?:table|set|define|(?:add|create|flush|delete|destroy)\s+(?:element|set|table|chain|ruleset))\b"
+)
+
+
+def by_suffix(path: str) -> Format | None:
+    """Return the format a file's name says; None if its suffix says nothing."""
+    suffix = PurePath(path).suffix.lower()
+    return next((form for form in FORMATS.values() if suffix in form.suffixes), None)
+
+
+def by_content(head: bytes, name: str, column: str) -> Format | None:
+    """Return the format that the first bytes of a file say; None where they fit several. `column` is the CSV column.
+
+    UsageError for a compressed file, with the program that opens it.
+    """
+    for magic, program in COMPRESSED.items():
+        if head.startswith(magic):
+            raise UsageError(f"{name}: compressed: pipe what `{program} -dc` makes of it into - instead")
+    if head.startswith(SILK_MAGIC):
+        return FORMATS["silk"]
+    if head.startswith(ROARING_COOKIES):
+        return FORMATS["roaring"]
+    line = first_line(head)
+    tests: dict[str, Callable[[bytes], object]] = {
+        "jsonl": is_json_object,
+        "ipset": IPSET_LINE.match,
+        "nft": NFT_LINE.match,
+        "csv": lambda line: column.encode() in [field.strip(b'" \r') for field in line.split(b",")],
+    }
+    return next((FORMATS[form] for form, test in tests.items() if test(line)), None)
+
+
+def first_line(head: bytes) -> bytes:
+    """Return the first line that is neither blank nor a comment."""
+    for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+        stripped = line.strip()
+        if stripped and not stripped.startswith(b"#"):
+            return stripped
+    return b""
+
+
+def is_json_object(line: bytes) -> bool:
+    """Return whether a line begins a JSON object with a first member (a set of nftables has no strings)."""
+    return re.match(rb'\{\s*"', line) is not None or (line.startswith(b"{") and _is_json(line))
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def output_format(path: str | None, named: str | None) -> Format:
+    """Return the format to write: the one named, the suffix's, or text on standard output (None or ``-``).
+
+    UsageError for a file name that says nothing.
+    """
+    if named is not None:
+        return FORMATS[named]
+    if path is None or path == "-":
+        return FORMATS["text"]
+    form = by_suffix(path)
+    if form is None:
+        suffixes = ", ".join(form.suffixes[0] for form in FORMATS.values() if form.suffixes)
+        raise UsageError(f"{path}: its suffix names no format: use one of {suffixes}, or say --to FORMAT")
+    return form
