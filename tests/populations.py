@@ -9,6 +9,7 @@ from typing import Literal
 
 from pyroaring import BitMap
 
+from liveness.ipsets.portable import PortableSet
 from liveness.ipsets.roaring import SetDigest
 from liveness.store.manifest import Counts, Manifest, ProbeCounts, SetEntry
 from liveness.store.rundir import RunDirectory
@@ -89,9 +90,12 @@ class Population:
                 proven[reply.target][reply.attempt] = "1"
         return dict(Counter("".join(digits) for digits in proven.values()))
 
-    def read(self, entry: SetEntry) -> BitMap:
-        """Read one set from memory, as RunDirectory.read_set does from disk."""
-        return self.sets()[entry.key]
+    def open_set(self, entry: SetEntry) -> PortableSet:
+        """Open one set in memory, as the analysis opens those on disk; half of them with runs, as a run writes them."""
+        members = self.sets()[entry.key]
+        if len(entry.file) % 2:
+            members.run_optimize()
+        return PortableSet.of_bytes(members.serialize())
 
     def write(self, output: Path) -> RunDirectory:
         """Write the run below `output`."""

@@ -1,21 +1,14 @@
-"""What changed between two runs: addresses born, died and stayed, over all and by family."""
+"""What changed between two runs: addresses born, died and stayed, over all, by family and by port."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated
 
-from pyroaring import BitMap
-
+from liveness.analysis.comparing import BORN, DIED, STAYED
 from liveness.analysis.result import Formula
-from liveness.analysis.run import FAMILIES, RunSets
-
-
-@dataclass(frozen=True, slots=True)
-class Population:
-    """What a comparison needs of a run, so that the rest of its sets can go: IPall and each family's part of it."""
-
-    run: str
-    all: BitMap
-    families: dict[str, BitMap]
+from liveness.analysis.run import FAMILIES
+from liveness.analysis.states import RunStates
+from liveness.analysis.walk import Compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +21,44 @@ class Turnover:
 
 
 @dataclass(frozen=True, slots=True)
+class PortTurnover:
+    """How those alive on one TCP port became others."""
+
+    born: Annotated[int, Formula("SYN-ACK from the port in the later run only")]
+    died: Annotated[int, Formula("SYN-ACK from the port in the earlier run only")]
+    stayed: Annotated[int, Formula("SYN-ACK from the port in both runs")]
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """The turnover from one run to the next, of IPall and of each family's coverage."""
+    """The turnover from one run to the next: of IPall, of each family's coverage, of each port that both probed."""
 
     before: str
     after: str
     all: Turnover
     families: dict[str, Turnover]
+    ports: dict[int, PortTurnover]
 
 
-def population(run: RunSets) -> Population:
-    """Return what a run leaves for comparison with others."""
-    families = {family: run.network_alive(family) for family in FAMILIES}
-    return Population(run=run.manifest.run, all=run.all_addresses(), families=families)
-
-
-def change(before: Population, after: Population) -> Change:
-    """Compare two populations, the earlier first."""
-    return Change(
-        before=before.run,
-        after=after.run,
-        all=_turnover(before.all, after.all),
-        families={family: _turnover(before.families[family], after.families[family]) for family in FAMILIES},
-    )
-
-
-def _turnover(before: BitMap, after: BitMap) -> Turnover:
-    """Compare two sets."""
-    return Turnover(
-        born=after.difference_cardinality(before),
-        died=before.difference_cardinality(after),
-        stayed=before.intersection_cardinality(after),
-    )
+def changes(runs: list[RunStates], compared: Compared) -> list[Change]:
+    """Return how each run became the next; `runs` are in the order in which they were compared."""
+    found = []
+    for (before, after), counts in zip(pairwise(runs), compared.turnovers, strict=True):
+        numbers = {
+            name: (int(row[BORN]), int(row[DIED]), int(row[STAYED]))
+            for name, row in zip(compared.bits, counts, strict=True)
+        }
+        found.append(
+            Change(
+                before=before.manifest.run,
+                after=after.manifest.run,
+                all=Turnover(*numbers["all"]),
+                families={family: Turnover(*numbers[family]) for family in FAMILIES},
+                ports={
+                    port: PortTurnover(*numbers[f"tcp/{port}"])
+                    for port in after.tcp_ports
+                    if port in before.tcp_ports
+                },
+            )
+        )
+    return found

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from liveness.analysis.result import Formula, share
-from liveness.analysis.run import RunSets
+from liveness.analysis.states import RunStates
 
 Matrix = dict[str, dict[str, float | None]]
 """``matrix[x][y]`` = P(Y | X); None where X is empty."""
@@ -22,15 +22,15 @@ class Conditional:
     ]
 
 
-def conditional(run: RunSets) -> Conditional:
+def conditional(run: RunStates) -> Conditional:
     """Compute both matrices over the service probes of a run."""
     return Conditional(replies=_matrix(run, with_errors=False), with_errors=_matrix(run, with_errors=True))
 
 
-def _matrix(run: RunSets, *, with_errors: bool) -> Matrix:
+def _matrix(run: RunStates, *, with_errors: bool) -> Matrix:
     """Compute one matrix."""
     active = {probe: run.activity(probe, with_errors=with_errors) for probe in run.probes}
     return {
-        given: {probe: share(known.intersection_cardinality(members), len(known)) for probe, members in active.items()}
+        given: {probe: share(run.count(known & members), run.count(known)) for probe, members in active.items()}
         for given, known in active.items()
     }

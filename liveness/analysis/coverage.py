@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from pyroaring import BitMap
+import numpy as np
+from numpy.typing import NDArray
 
 from liveness.analysis.result import Formula
-from liveness.analysis.run import FAMILIES, RunSets
-from liveness.ipsets.roaring import mask24
+from liveness.analysis.run import FAMILIES
+from liveness.analysis.states import RunStates
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +34,21 @@ class Coverage:
     families: dict[str, FamilyCoverage]
 
 
-def address_coverage(run: RunSets) -> Coverage:
+def address_coverage(run: RunStates) -> Coverage:
     """Count addresses by family (figure 2a); `all` is IPall."""
-    return _coverage({family: run.network_alive(family) for family in FAMILIES})
+    return coverage_of(run.counts, {family: run.network_alive(family) for family in FAMILIES})
 
 
-def prefix_coverage(run: RunSets) -> Coverage:
-    """Count /24s by family (figure 2b): each family's set is masked first, differences are taken after."""
-    return _coverage({family: mask24(run.network_alive(family)) for family in FAMILIES})
+def prefix_coverage(run: RunStates) -> Coverage:
+    """Count /24s by family (figure 2b): each family's addresses are masked first, differences are taken after."""
+    return coverage_of(run.prefixes24, run.families24())
 
 
-def _coverage(found: dict[str, BitMap]) -> Coverage:
-    """Count the members of each family's set, and those no other has."""
-    families = {}
-    for family, members in found.items():
-        others = BitMap.union(BitMap(), *(found[other] for other in found if other != family))
-        families[family] = FamilyCoverage(total=len(members), unique=members.difference_cardinality(others))
-    return Coverage(all=len(BitMap.union(BitMap(), *found.values())), families=families)
+def coverage_of(counts: NDArray[np.int64], found: dict[str, NDArray[np.bool_]]) -> Coverage:
+    """Count the members of each family, and those no other has: `found` chooses among `counts`."""
+    by_any = np.sum(list(found.values()), axis=0)
+    families = {
+        family: FamilyCoverage(total=int(counts[chosen].sum()), unique=int(counts[chosen & (by_any == 1)].sum()))
+        for family, chosen in found.items()
+    }
+    return Coverage(all=int(counts[by_any > 0].sum()), families=families)

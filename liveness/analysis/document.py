@@ -7,6 +7,7 @@ import msgspec
 from liveness.analysis.changes import Change
 from liveness.analysis.coverage import Coverage
 from liveness.analysis.results import Results, RunResults
+from liveness.analysis.slices import Slice
 
 SCHEMA = 1
 """The version of the document's form."""
@@ -20,6 +21,7 @@ def document(results: Results) -> Document:
         "schema": SCHEMA,
         "runs": [_run(run) for run in results.runs],
         "changes": [_change(entry) for entry in results.changes],
+        "retention": [_plain(entry) for entry in results.retention],
     }
 
 
@@ -31,10 +33,10 @@ def encode(results: Results) -> bytes:
 def _run(run: RunResults) -> Document:
     """Return one run's part."""
     error_only = run.error_only
-    return {
+    part: Document = {
         "run": run.manifest.run,
         "status": run.manifest.status,
-        "targets": run.manifest.targets,
+        "targets": run.targets,
         "taxonomy": _plain(run.taxonomy),
         "coverage": {"addresses": _coverage(run.addresses), "prefixes24": _coverage(run.prefixes24)},
         "reply_types": _plain(run.reply_types),
@@ -48,6 +50,20 @@ def _run(run: RunResults) -> Document:
         "patterns": _plain(run.patterns),
         "gains": _plain(run.gains),
         "loss": _plain(run.loss),
+    }
+    if run.within is not None:
+        part["within"] = {"prefixes": run.within.prefixes(), "addresses": run.within.count}
+    if run.slices is not None:
+        part["slices"] = {"by": run.slices.by, "slices": [_slice(one) for one in run.slices.slices]}
+    return part
+
+
+def _slice(one: Slice) -> Document:
+    """Return one slice's part."""
+    return {
+        "slice": one.name,
+        "taxonomy": _plain(one.taxonomy),
+        "coverage": {"addresses": _coverage(one.addresses), "prefixes24": _coverage(one.prefixes24)},
     }
 
 
@@ -63,6 +79,7 @@ def _change(entry: Change) -> Document:
         "to": entry.after,
         **_plain(entry.all),
         "by_family": _plain(entry.families),
+        "by_port": _plain(entry.ports),
     }
 
 

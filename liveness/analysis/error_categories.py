@@ -4,15 +4,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated
 
-from pyroaring import BitMap
+import numpy as np
 
+from liveness.analysis.categories import CATEGORIES
 from liveness.analysis.result import Formula
-from liveness.analysis.run import FAMILIES, RunSets
-from liveness.types import Kind, Role
-
-UNREACHABLE = 3  # ICMP type (RFC 792)
-HOST_UNREACHABLE = 1  # its codes
-PORT_UNREACHABLE = 3
+from liveness.analysis.run import FAMILIES
+from liveness.analysis.states import RunStates
+from liveness.types import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +33,27 @@ class ErrorSources:
     secondary: Annotated[int, Formula("the other sources of errors: routers and middleboxes on the way")]
 
 
-def category(icmp_type: int, icmp_code: int) -> str:
-    """Return the category of an error, a field name of `ErrorCategories`."""
-    if icmp_type != UNREACHABLE:
-        return "other"
-    return {PORT_UNREACHABLE: "port", HOST_UNREACHABLE: "host"}.get(icmp_code, "other_unreachable")
-
-
-def error_categories(run: RunSets) -> dict[str, ErrorCategories]:
+def error_categories(run: RunStates) -> dict[str, ErrorCategories]:
     """Count each family's error sources by the one category they sent, or as `multiple`."""
     return {family: _categories(run, family) for family in FAMILIES}
 
 
-def _categories(run: RunSets, family: str) -> ErrorCategories:
+def _categories(run: RunStates, family: str) -> ErrorCategories:
     """Count one family's error sources."""
-    senders = run.errors_by(run.family_probes(family), category)
-    exclusive = dict.fromkeys(("port", "host", "other_unreachable", "other"), 0)
-    for name, addresses in senders.items():
-        others = BitMap.union(BitMap(), *(senders[other] for other in senders if other != name))
-        exclusive[name] = addresses.difference_cardinality(others)
-    total = len(run.errors(family))
+    senders = {name: run.sent_category(family, name) for name in CATEGORIES}
+    of_one = np.sum(list(senders.values()), axis=0) == 1
+    exclusive = {name: run.count(chosen & of_one) for name, chosen in senders.items()}
+    total = run.count(run.errors(family))
     return ErrorCategories(**exclusive, multiple=total - sum(exclusive.values()), all=total)
 
 
-def error_messages(run: RunSets) -> dict[str, dict[str, int]]:
-    """Count each family's error messages by ``type/code``, duplicates included, most frequent first."""
+def error_messages(run: RunStates) -> dict[str, dict[str, int]]:
+    """Count each family's error messages by ``type/code``, duplicates included, most frequent first.
+
+    A run counts messages as a whole: for a part of the address space nothing is known, and nothing returned.
+    """
+    if run.within is not None:
+        return {family: {} for family in FAMILIES}
     result = {}
     for family in FAMILIES:
         counts: Counter[str] = Counter()
@@ -72,8 +66,8 @@ def error_messages(run: RunSets) -> dict[str, dict[str, int]]:
     return result
 
 
-def error_sources(run: RunSets) -> ErrorSources:
+def error_sources(run: RunStates) -> ErrorSources:
     """Count the error sources of all families by whether they are targets that answered for themselves."""
-    primary = run.union(run.probes, (Kind.ERROR,), Role.DIRECT)
-    sources = run.union(run.probes, (Kind.ERROR,))
-    return ErrorSources(primary=len(primary), secondary=sources.difference_cardinality(primary))
+    primary = run.sent_primary()
+    sources = run.sent(run.probes, (Kind.ERROR,))
+    return ErrorSources(primary=run.count(primary), secondary=run.count(sources & ~primary))

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from liveness.analysis.result import Formula
-from liveness.analysis.run import FAMILIES, REPLIES, RunSets
+from liveness.analysis.run import FAMILIES, REPLIES
+from liveness.analysis.states import RunStates
 from liveness.types import Kind
 
 
@@ -18,8 +19,8 @@ class ErrorOnly:
     families: Annotated[dict[str, int], Formula("those of them that sent an error to a probe of this family")]
 
 
-def error_only(run: RunSets) -> ErrorOnly:
+def error_only(run: RunStates) -> ErrorOnly:
     """Count the addresses that sent errors and, to no family's probe, any other reply."""
-    addresses = run.union(run.probes, (Kind.ERROR,)) - run.union(run.probes, REPLIES)
-    families = {family: addresses.intersection_cardinality(run.errors(family)) for family in FAMILIES}
-    return ErrorOnly(all=len(addresses), families=families)
+    addresses = run.sent(run.probes, (Kind.ERROR,)) & ~run.sent(run.probes, REPLIES)
+    families = {family: run.count(addresses & run.errors(family)) for family in FAMILIES}
+    return ErrorOnly(all=run.count(addresses), families=families)

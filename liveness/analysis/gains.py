@@ -5,7 +5,8 @@ from typing import Annotated
 
 from liveness.analysis.coverage import Coverage
 from liveness.analysis.result import Formula, share
-from liveness.analysis.run import POSITIVE, RunSets
+from liveness.analysis.run import POSITIVE
+from liveness.analysis.states import RunStates
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +38,31 @@ class RetransmitGain:
 
 @dataclass(frozen=True, slots=True)
 class Gains:
-    """All three gains; `retransmit` by probe, control included."""
+    """All three gains; `retransmit` by probe, control included, for whole runs alone: they count it as a whole."""
 
     tcp_udp_over_icmp: ProbeGain
     negative: NegativeGain
     retransmit: dict[str, RetransmitGain]
 
 
-def gains(run: RunSets, coverage: Coverage) -> Gains:
+def gains(run: RunStates, coverage: Coverage) -> Gains:
     """Compute the gains of a run from its sets, its address coverage and its counts of attempts."""
     added = coverage.families["tcp"].unique + coverage.families["udp"].unique
     everyone = run.all_addresses()
-    positive = run.union(run.probes, POSITIVE)
-    negative = everyone.difference_cardinality(positive)
+    positive = run.sent(run.probes, POSITIVE)
+    negative = run.count(everyone & ~positive)
     return Gains(
         tcp_udp_over_icmp=ProbeGain(
             of_all=share(added, coverage.all), over_icmp=share(added, coverage.families["icmp"].total)
         ),
-        negative=NegativeGain(over_positive=share(negative, len(positive)), of_all=share(negative, len(everyone))),
-        retransmit={probe: _retransmit(run, probe) for probe in run.manifest.probes},
+        negative=NegativeGain(
+            over_positive=share(negative, run.count(positive)), of_all=share(negative, run.count(everyone))
+        ),
+        retransmit={probe: _retransmit(run, probe) for probe in run.manifest.probes if run.within is None},
     )
 
 
-def _retransmit(run: RunSets, probe: str) -> RetransmitGain:
+def _retransmit(run: RunStates, probe: str) -> RetransmitGain:
     """Count by the first digit of each pattern of attempts: 1, and the first attempt was answered."""
     counts = run.manifest.attempts.get(probe, {})
     first = sum(targets for pattern, targets in counts.items() if pattern.startswith("1"))

@@ -6,10 +6,10 @@ The joint distribution of responses that Bano et al. 2018 (section 6) leave to f
 from dataclasses import dataclass
 from typing import Annotated
 
-from pyroaring import BitMap
+import numpy as np
 
 from liveness.analysis.result import Formula
-from liveness.analysis.run import RunSets
+from liveness.analysis.states import Chosen, RunStates
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +21,22 @@ class Patterns:
     with_errors: Annotated[dict[str, int], Formula("the same, an ICMP error to a probe counting as activity for it")]
 
 
-def patterns(run: RunSets) -> Patterns:
+def patterns(run: RunStates) -> Patterns:
     """Count the addresses of every exclusive pattern, on both bases."""
     return Patterns(
         probes=list(run.probes),
-        replies=_sizes([run.activity(probe, with_errors=False) for probe in run.probes]),
-        with_errors=_sizes([run.activity(probe, with_errors=True) for probe in run.probes]),
+        replies=_sizes(run, [run.activity(probe, with_errors=False) for probe in run.probes]),
+        with_errors=_sizes(run, [run.activity(probe, with_errors=True) for probe in run.probes]),
     )
 
 
-def _sizes(sets: list[BitMap]) -> dict[str, int]:
-    """Split the union by one set after another; every address is in one part at all times."""
-    parts = {"": BitMap.union(BitMap(), *sets)}
-    for members in sets:
-        halves = {}
-        for pattern, part in parts.items():
-            halves[pattern + "0"] = part - members
-            halves[pattern + "1"] = part & members
-        parts = {pattern: part for pattern, part in halves.items() if part}
-    return {pattern: len(part) for pattern, part in sorted(parts.items(), reverse=True) if part}
+def _sizes(run: RunStates, active: list[Chosen]) -> dict[str, int]:
+    """Count the addresses of each combination that occurs, largest pattern first."""
+    if not active:
+        return {}
+    combinations, places = np.unique(np.stack(active, axis=1), axis=0, return_inverse=True)
+    sizes = np.zeros(len(combinations), np.int64)
+    np.add.at(sizes, places.reshape(-1), run.counts)
+    found = zip(combinations.astype(np.uint8).tolist(), sizes.tolist(), strict=True)
+    by_pattern = {"".join(map(str, digits)): size for digits, size in found if any(digits)}
+    return dict(sorted(by_pattern.items(), reverse=True))

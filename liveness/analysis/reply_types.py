@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from liveness.analysis.result import Formula
-from liveness.analysis.run import FAMILIES, RunSets
+from liveness.analysis.run import FAMILIES
+from liveness.analysis.states import RunStates
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +17,14 @@ class ReplyTypes:
     both: Annotated[int, Formula("sent replies and errors")]
 
 
-def reply_types(run: RunSets) -> dict[str, ReplyTypes]:
+def reply_types(run: RunStates) -> dict[str, ReplyTypes]:
     """Count the addresses of each family by what they sent."""
     result = {}
     for family in FAMILIES:
         replies, errors = run.replies(family), run.errors(family)
         result[family] = ReplyTypes(
-            reply_only=replies.difference_cardinality(errors),
-            error_only=errors.difference_cardinality(replies),
-            both=replies.intersection_cardinality(errors),
+            reply_only=run.count(replies & ~errors),
+            error_only=run.count(errors & ~replies),
+            both=run.count(replies & errors),
         )
     return result

@@ -1,10 +1,14 @@
 """Everything the analysis knows: all results of each run, and the changes from run to run."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from liveness.analysis.changes import Change, Population, change, population
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.analysis.changes import Change, changes
 from liveness.analysis.conditional import Conditional, conditional
 from liveness.analysis.coverage import Coverage, address_coverage, prefix_coverage
 from liveness.analysis.error_categories import (
@@ -17,15 +21,22 @@ from liveness.analysis.error_categories import (
 from liveness.analysis.error_only import ErrorOnly, error_only
 from liveness.analysis.gains import Gains, gains
 from liveness.analysis.loss import Loss, loss
+from liveness.analysis.opened import OpenRun, OpenSet, verified_in
 from liveness.analysis.patterns import Patterns, patterns
 from liveness.analysis.reply_types import ReplyTypes, reply_types
-from liveness.analysis.run import RunSets
+from liveness.analysis.retention import Retention, retention
+from liveness.analysis.scope import WHOLE, Scope
+from liveness.analysis.slices import Slices, slices
+from liveness.analysis.states import RunStates
 from liveness.analysis.tarpits import Tarpits, tarpits
 from liveness.analysis.taxonomy import Taxonomy, taxonomy
 from liveness.analysis.transport import Transport, transport
+from liveness.analysis.walk import Compared, Counted, Walk, threads
 from liveness.errors import LivenessError
+from liveness.space.intervals import Intervals
+from liveness.space.prefixes import read_prefixes
 from liveness.store.manifest import Manifest
-from liveness.store.rundir import RunDirectory
+from liveness.store.rundir import TARGETS_FILE, RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +58,25 @@ class RunResults:
     patterns: Patterns
     gains: Gains
     loss: dict[str, Loss]
+    targets: int | None
+    """How many addresses were probed, of those that count; None where the run does not tell."""
+    within: Intervals | None
+    """The part of the address space that counts, None for all of it: counts of packets are left out then."""
+    slices: Slices | None
+    alive24: NDArray[np.uint16] | None = field(repr=False)
+    """By /24 (address >> 8), the addresses of IPall in it; None unless the scope asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All runs by start time, and the changes between each and the next."""
+    """All runs by start time, the changes between each and the next, and the retention of each but the last."""
 
     runs: list[RunResults]
     changes: list[Change]
+    retention: list[Retention] = field(default_factory=list)
 
 
-def analyze_run(run: RunSets) -> RunResults:
+def analyze_run(run: RunStates) -> RunResults:
     """Compute every result of one run."""
     addresses = address_coverage(run)
     return RunResults(
@@ -75,26 +94,83 @@ def analyze_run(run: RunSets) -> RunResults:
         conditional=conditional(run),
         patterns=patterns(run),
         gains=gains(run, addresses),
-        loss=loss(run.manifest),
+        loss={} if run.within is not None else loss(run.manifest),
+        targets=run.targets,
+        within=run.within,
+        slices=slices(run),
+        alive24=run.alive24,
     )
 
 
-def analyze_runs(runs: Iterable[RunDirectory]) -> Results:
-    """Analyse runs in the order of their starts, each compared with the one before; one run's sets in memory at a time.
+def analyze_runs(runs: Iterable[RunDirectory], scope: Scope = WHOLE) -> Results:
+    """Analyse runs in the order of their starts, each compared with the one before, in one pass over all their sets.
 
     Raises LivenessError that names the file where a manifest or a set is missing or damaged.
     """
-    results: list[RunResults] = []
-    changes: list[Change] = []
-    before: Population | None = None
-    for manifest, run in sorted(((run.read_manifest(), run) for run in runs), key=_started):
-        sets = RunSets(manifest, run.read_set)
-        results.append(analyze_run(sets))
-        after = population(sets)
-        if before is not None:
-            changes.append(change(before, after))
-        before = after
-    return Results(results, changes)
+    ordered = sorted(((run.read_manifest(), run) for run in runs), key=_started)
+    targets = [_targets_within(manifest, run, scope) for manifest, run in ordered]
+    return analyze_sets([(manifest, verified_in(run)) for manifest, run in ordered], scope, targets)
+
+
+def analyze_sets(
+    runs: Sequence[tuple[Manifest, OpenSet]], scope: Scope = WHOLE, targets: Sequence[int | None] | None = None
+) -> Results:
+    """Analyse runs in the order given, wherever their sets are; `targets` are those within the scope."""
+    states, compared = count_runs(runs, scope, targets)
+    return Results(
+        runs=[analyze_run(run) for run in states],
+        changes=changes(states, compared),
+        retention=retention(states, compared),
+    )
+
+
+def count_runs(
+    runs: Sequence[tuple[Manifest, OpenSet]], scope: Scope = WHOLE, targets: Sequence[int | None] | None = None
+) -> tuple[list[RunStates], Compared]:
+    """Pass over the sets of runs and return the states of each, and what the pass found of them together."""
+    workers = threads()
+    with ThreadPoolExecutor(workers) as pool:
+        opened = [OpenRun(manifest, open_set, pool) for manifest, open_set in runs]
+        walk = Walk(opened, scope)
+        walk.go(pool, workers)
+    if targets is None:
+        targets = [manifest.targets if scope.within is None else None for manifest, _ in runs]
+    states = [
+        _states(run, counted, scope, probed)
+        for run, counted, probed in zip(opened, walk.counted, targets, strict=True)
+    ]
+    return states, walk.compared
+
+
+def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None) -> RunStates:
+    """Return what the pass found of one run, its table without the free slots."""
+    taken = counted.table.taken[: int(counted.table.used[0])]
+    return RunStates(
+        manifest=run.manifest,
+        layout=run.layout,
+        states=counted.table.states[taken],
+        counts=counted.table.counts[taken],
+        prefixes24=counted.prefixes24,
+        within=scope.within,
+        targets=targets,
+        alive24=counted.alive24 if scope.alive24 else None,
+        partition=scope.partition,
+        slice_counts=None if scope.partition is None else counted.slice_counts,
+    )
+
+
+def _targets_within(manifest: Manifest, run: RunDirectory, scope: Scope) -> int | None:
+    """Return how many targets of a run count: all, or those of its list within the scope.
+
+    None where the run does not tell: it keeps no list, or it took a sample of it.
+    """
+    if scope.within is None:
+        return manifest.targets
+    path = run.path / TARGETS_FILE
+    if not path.is_file():
+        return None
+    probed = read_prefixes(path)
+    return probed.intersection(scope.within).count if probed.count == manifest.targets else None
 
 
 def _started(opened: tuple[Manifest, RunDirectory]) -> tuple[datetime, str]:

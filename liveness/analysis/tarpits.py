@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from pyroaring import BitMap
+import numpy as np
 
 from liveness.analysis.result import Formula, share
-from liveness.analysis.run import RunSets
+from liveness.analysis.states import RunStates
 from liveness.types import CONTROL, Kind
 
 FEWEST_PORTS = 2
@@ -30,17 +30,16 @@ class Tarpits:
     inflation: dict[int, Inflation]
 
 
-def tarpits(run: RunSets) -> Tarpits:
+def tarpits(run: RunStates) -> Tarpits:
     """Count tarpit candidates of a run; `confirmed` is None if no control was probed."""
     alive = {port: run.syn_ack(port) for port in run.tcp_ports}
-    candidates = BitMap.intersection(*alive.values()) if len(alive) >= FEWEST_PORTS else BitMap()
-    count = len(candidates)
-    confirmed = candidates.intersection_cardinality(run.union((CONTROL,), (Kind.SYN_ACK,)))
+    everywhere = np.all(list(alive.values()), axis=0) if len(alive) >= FEWEST_PORTS else np.zeros(len(run.counts), np.bool_)
+    candidates = run.count(everywhere)
+    confirmed = run.count(everywhere & run.sent((CONTROL,), (Kind.SYN_ACK,)))
+    inflation = {}
+    for port, members in alive.items():
+        size = run.count(members)
+        inflation[port] = Inflation(over_rest=share(candidates, size - candidates), over_alive=share(candidates, size))
     return Tarpits(
-        candidates=count,
-        confirmed=confirmed if run.has_control else None,
-        inflation={
-            port: Inflation(over_rest=share(count, len(members) - count), over_alive=share(count, len(members)))
-            for port, members in alive.items()
-        },
+        candidates=candidates, confirmed=confirmed if run.has_control else None, inflation=inflation
     )

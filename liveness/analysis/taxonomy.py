@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from liveness.analysis.result import Formula
-from liveness.analysis.run import RunSets
+from liveness.analysis.states import RunStates
 from liveness.types import Kind
 
 
@@ -19,13 +19,13 @@ class Taxonomy:
     application_alive: Annotated[int, Formula("a valid UDP answer")]
 
 
-def taxonomy(run: RunSets) -> Taxonomy:
+def taxonomy(run: RunStates) -> Taxonomy:
     """Count the addresses of a run at each layer."""
     tcp, udp = run.family_probes("tcp"), run.family_probes("udp")
     return Taxonomy(
-        network_alive=len(run.everything()),
-        transport_active=len(run.union(tcp, (Kind.SYN_ACK, Kind.RST))),
-        transport_alive=len(run.union(tcp, (Kind.SYN_ACK,))),
-        application_active=len(run.union(udp, (Kind.ANSWER, Kind.PAYLOAD))),
-        application_alive=len(run.union(udp, (Kind.ANSWER,))),
+        network_alive=run.count(run.everything()),
+        transport_active=run.count(run.sent(tcp, (Kind.SYN_ACK, Kind.RST))),
+        transport_alive=run.count(run.sent(tcp, (Kind.SYN_ACK,))),
+        application_active=run.count(run.sent(udp, (Kind.ANSWER, Kind.PAYLOAD))),
+        application_alive=run.count(run.sent(udp, (Kind.ANSWER,))),
     )

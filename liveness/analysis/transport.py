@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from pyroaring import BitMap
+import numpy as np
+from numpy.typing import NDArray
 
 from liveness.analysis.result import Formula
-from liveness.analysis.run import RunSets
+from liveness.analysis.states import Chosen, RunStates
 from liveness.types import Kind
 
 
@@ -46,51 +47,37 @@ class Transport:
     ports: dict[int, PortActivity]
 
 
-def transport(run: RunSets) -> Transport:
+def transport(run: RunStates) -> Transport:
     """Count transport-active addresses, by the number of ports answered and by port."""
+    active = {port: run.syn_ack(port) | run.rst(port) for port in run.tcp_ports}
+    number = np.sum([np.zeros(len(run.counts), np.int64), *active.values()], axis=0)  # of ports that each answers on
     tcp = run.family_probes("tcp")
-    active = {port: run.union((f"tcp/{port}",), (Kind.SYN_ACK, Kind.RST)) for port in run.tcp_ports}
+    syn_ack, rst = run.sent(tcp, (Kind.SYN_ACK,)), run.sent(tcp, (Kind.RST,))
     return Transport(
-        active=len(run.union(tcp, (Kind.SYN_ACK, Kind.RST))),
-        alive=len(run.union(tcp, (Kind.SYN_ACK,))),
-        ports_answered=_ports_answered(run, active),
-        ports={port: _port(run, port, active) for port in run.tcp_ports},
+        active=run.count(number > 0),
+        alive=run.count(syn_ack),
+        ports_answered={
+            ports: PortsAnswered(**_split(run, syn_ack, rst, number == ports)) for ports in range(1, len(active) + 1)
+        },
+        ports={port: _port(run, port, chosen, number) for port, chosen in active.items()},
     )
 
 
-def _ports_answered(run: RunSets, active: dict[int, BitMap]) -> dict[int, PortsAnswered]:
-    """Count addresses by how many ports they are active on, from 1 to all of them."""
-    tcp = run.family_probes("tcp")
-    syn_ack, rst = run.union(tcp, (Kind.SYN_ACK,)), run.union(tcp, (Kind.RST,))
-    result = {}
-    for number, members in enumerate(_exactly(list(active.values())), start=1):
-        alive, reset = members & syn_ack, members & rst
-        result[number] = PortsAnswered(
-            syn_ack_only=alive.difference_cardinality(reset),
-            rst_only=reset.difference_cardinality(alive),
-            both=alive.intersection_cardinality(reset),
-        )
-    return result
-
-
-def _exactly(sets: list[BitMap]) -> list[BitMap]:
-    """Return, for k = 1, 2, ... the number of sets, the members of exactly k of them."""
-    at_least = [BitMap.union(BitMap(), *sets), *(BitMap() for _ in sets), BitMap()]  # at_least[k]: in k sets or more
-    for members in sets:
-        for number in range(len(sets), 0, -1):  # from the top, or one set would count twice
-            at_least[number] |= at_least[number - 1] & members
-    return [at_least[number] - at_least[number + 1] for number in range(1, len(sets) + 1)]
-
-
-def _port(run: RunSets, port: int, active: dict[int, BitMap]) -> PortActivity:
+def _port(run: RunStates, port: int, active: Chosen, number: NDArray[np.int64]) -> PortActivity:
     """Count what one port shows."""
     syn_ack, rst = run.syn_ack(port), run.rst(port)
-    others = BitMap.union(BitMap(), *(active[other] for other in active if other != port))
     return PortActivity(
-        active=len(active[port]),
-        alive=len(syn_ack),
-        exclusive=active[port].difference_cardinality(others),
-        syn_ack_only=syn_ack.difference_cardinality(rst),
-        rst_only=rst.difference_cardinality(syn_ack),
-        both=syn_ack.intersection_cardinality(rst),
+        active=run.count(active),
+        alive=run.count(syn_ack),
+        exclusive=run.count(active & (number == 1)),
+        **_split(run, syn_ack, rst, active),
     )
+
+
+def _split(run: RunStates, syn_ack: Chosen, rst: Chosen, among: Chosen) -> dict[str, int]:
+    """Count some of the active by what they sent."""
+    return {
+        "syn_ack_only": run.count(among & syn_ack & ~rst),
+        "rst_only": run.count(among & rst & ~syn_ack),
+        "both": run.count(among & syn_ack & rst),
+    }

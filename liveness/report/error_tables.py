@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from liveness.analysis.error_categories import UNREACHABLE, ErrorCategories, ErrorSources, category
+from liveness.analysis.categories import UNREACHABLE, category
+from liveness.analysis.error_categories import ErrorCategories, ErrorSources
 from liveness.analysis.result import formulas, share
 from liveness.analysis.run import FAMILIES
 from liveness.report import published

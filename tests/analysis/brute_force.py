@@ -4,7 +4,8 @@ Written from the paper's definitions and not from set algebra: each address is a
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -283,18 +284,61 @@ def run_document(population: Population) -> dict[str, Any]:
     }
 
 
+Seen = Callable[[Facts], bool]
+
+
+def compared(before: Population, after: Population, is_seen: Seen) -> dict[str, int]:
+    old, new = (
+        {address for address, facts in Witnesses(run).sent.items() if is_seen(facts)} for run in (before, after)
+    )
+    result = dict.fromkeys(("born", "died", "stayed"), 0)
+    for address in {*old, *new}:
+        result["stayed" if address in old and address in new else "born" if address in new else "died"] += 1
+    return result
+
+
+def alive_anywhere(facts: Facts) -> bool:
+    return any(seen(facts, name) for name in ("icmp", "tcp", "udp"))
+
+
 def turnover(before: Population, after: Population) -> dict[str, Any]:
     """Return what ``changes`` must say of two runs, names apart."""
+    both = [probe for probe in Witnesses(after).tcp if probe in before.probes]
+    return {
+        **compared(before, after, alive_anywhere),
+        "by_family": {
+            name: compared(before, after, lambda facts, name=name: seen(facts, name))  # type: ignore[misc]
+            for name in ("icmp", "tcp", "udp")
+        },
+        "by_port": {
+            probe[4:]: compared(before, after, lambda facts, probe=probe: "a" in from_port(facts, probe))  # type: ignore[misc]
+            for probe in both
+        },
+    }
 
-    def compare(name: str | None) -> dict[str, int]:
-        names = (name,) if name else ("icmp", "tcp", "udp")
-        old, new = (
-            {address for address, facts in Witnesses(run).sent.items() if any(seen(facts, n) for n in names)}
-            for run in (before, after)
+
+def retention(runs: Sequence[Population]) -> list[dict[str, Any]]:
+    """Return the curves, names apart: who of each run is alive later, and who all the way."""
+    alive = [{address for address, facts in Witnesses(run).sent.items() if alive_anywhere(facts)} for run in runs]
+    curves = []
+    for place, first in enumerate(alive[:-1]):
+        later = [sum(address in other for address in first) for other in alive[place + 1 :]]
+        throughout = [
+            sum(all(address in other for other in alive[place : end + 1]) for address in first)
+            for end in range(place + 1, len(alive))
+        ]
+        curves.append(
+            {
+                "addresses": len(first),
+                "alive": later,
+                "share": [ratio(number, len(first)) for number in later],
+                "throughout": throughout,
+                "throughout_share": [ratio(number, len(first)) for number in throughout],
+            }
         )
-        result = dict.fromkeys(("born", "died", "stayed"), 0)
-        for address in {*old, *new}:
-            result["stayed" if address in old and address in new else "born" if address in new else "died"] += 1
-        return result
+    return curves
 
-    return {**compare(None), "by_family": {name: compare(name) for name in ("icmp", "tcp", "udp")}}
+
+def restricted(population: Population, inside: Callable[[int], bool]) -> Population:
+    """Return the population of those sources alone."""
+    return replace(population, replies=[reply for reply in population.replies if inside(reply.source)])

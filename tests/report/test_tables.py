@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from rich.console import Console, RenderableType
 
-from liveness.analysis.changes import Change, Turnover
+from liveness.analysis.changes import Change, PortTurnover, Turnover
 from liveness.analysis.conditional import Conditional
 from liveness.analysis.coverage import FamilyCoverage
 from liveness.analysis.error_categories import ErrorCategories, ErrorSources
@@ -19,8 +19,7 @@ from liveness.analysis.gains import NegativeGain, ProbeGain, RetransmitGain
 from liveness.analysis.loss import Loss
 from liveness.analysis.reply_types import ReplyTypes
 from liveness.analysis.result import formulas
-from liveness.analysis.results import Results, RunResults, analyze_run
-from liveness.analysis.run import RunSets
+from liveness.analysis.results import Results, RunResults, analyze_sets
 from liveness.analysis.tarpits import Inflation, Tarpits
 from liveness.analysis.taxonomy import Taxonomy
 from liveness.analysis.transport import PortActivity, PortsAnswered
@@ -39,7 +38,7 @@ FIFTEEN = Population([], ("icmp", *(f"tcp/{port}" for port in range(60001, 60013
 
 def results(population: Population, **changes: object) -> RunResults:
     manifest = msgspec.structs.replace(population.manifest(), **changes)
-    return analyze_run(RunSets(manifest, population.read))
+    return analyze_sets([(manifest, population.open_set)]).runs[0]
 
 
 def internet_scale(value: T) -> T:
@@ -69,7 +68,13 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
-CHANGE = Change("a/1", "a/2", Turnover(1, 2, 3), {family: Turnover(0, 0, 3) for family in ("icmp", "tcp", "udp")})
+CHANGE = Change(
+    "a/1",
+    "a/2",
+    Turnover(1, 2, 3),
+    {family: Turnover(0, 0, 3) for family in ("icmp", "tcp", "udp")},
+    {80: PortTurnover(4, 0, 3)},
+)
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -1,0 +1,93 @@
+"""The kernels that compare runs, one /16 after the other: who was born, died and stayed, and who is still there later.
+
+What each address of a /16 shows of itself comes as bytes, eight addresses a 64-bit number, in arrays of shape
+(/16s, bytes of a view, 8192); bit b of a view is bit b mod 8 of byte b / 8.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import kernel, uint64
+
+Seen = NDArray[np.uint64]
+
+BORN, DIED, STAYED = range(3)
+EIGHT: Final = 8
+GROUPS: Final = 8192
+"""Numbers of eight addresses in a /16."""
+STRETCH: Final = 16
+"""So many can be added before the sum of all their bytes outgrows a byte."""
+ONES: Final = 0x0101010101010101
+GATHER: Final = 0x0102040810204080
+"""Multiplied with eight bytes of 0 or 1, it leaves them as bits in the upper byte."""
+
+
+@kernel
+def turnover(before: Seen, after: Seen, bits: int, counts: NDArray[np.int64]) -> None:
+    """Add to counts[bit] how many addresses were born, died and stayed, for every bit of a view behind the first byte."""
+    ones = uint64(ONES)
+    for key in range(len(before)):
+        for octet in range(1, before.shape[1]):
+            for begin in range(0, GROUPS, STRETCH):
+                old, new = before[key, octet, begin : begin + STRETCH], after[key, octet, begin : begin + STRETCH]
+                anything = uint64(0)
+                for i in range(STRETCH):
+                    anything |= old[i] | new[i]
+                if not anything:
+                    continue
+                for bit in range((octet - 1) * EIGHT, min(octet * EIGHT, bits)):
+                    place = uint64(bit % EIGHT)
+                    born, died, stayed = uint64(0), uint64(0), uint64(0)
+                    for i in range(STRETCH):
+                        then, now = (old[i] >> place) & ones, (new[i] >> place) & ones
+                        born += now & ~then
+                        died += then & ~now
+                        stayed += then & now
+                    counts[bit, BORN] += (born * ones) >> uint64(56)
+                    counts[bit, DIED] += (died * ones) >> uint64(56)
+                    counts[bit, STAYED] += (stayed * ones) >> uint64(56)
+
+
+@kernel
+def pack(seen: Seen, alive: NDArray[np.uint64]) -> None:
+    """Write the first bit behind the first byte, of all addresses, as bits: alive has the shape (/16s, 1024)."""
+    for key in range(len(seen)):
+        groups = seen[key, 1]
+        for word in range(alive.shape[1]):
+            packed = uint64(0)
+            for i in range(EIGHT):
+                packed |= (((groups[word * EIGHT + i] & uint64(ONES)) * uint64(GATHER)) >> uint64(56)) << uint64(8 * i)
+            alive[key, word] = packed
+
+
+@kernel
+def ones_of(number: int) -> int:
+    """Return the number of bits set of 64 (Warren, Hacker's Delight, section 5-1)."""
+    number -= (number >> uint64(1)) & uint64(0x5555555555555555)
+    number = (number & uint64(0x3333333333333333)) + ((number >> uint64(2)) & uint64(0x3333333333333333))
+    number = (number + (number >> uint64(4))) & uint64(0x0F0F0F0F0F0F0F0F)
+    return (number * uint64(ONES)) >> uint64(56)
+
+
+@kernel
+def retained(alive: NDArray[np.uint64], later: NDArray[np.int64], throughout: NDArray[np.int64]) -> None:
+    """Add to later[i, j] who of run i is alive in run j >= i, to throughout[i, j] who is alive in all runs i to j.
+
+    `alive` has the shape (runs, /16s, 1024).
+    """
+    runs, keys, words = alive.shape
+    always = np.zeros(words, np.uint64)
+    for key in range(keys):
+        for first in range(runs):
+            always[:] = alive[first, key]
+            for last in range(first, runs):
+                now = alive[last, key]
+                both, unbroken = uint64(0), uint64(0)
+                for word in range(words):
+                    always[word] &= now[word]
+                    both += ones_of(alive[first, key, word] & now[word])
+                    unbroken += ones_of(always[word])
+                later[first, last] += both
+                throughout[first, last] += unbroken

@@ -1,0 +1,116 @@
+"""A run opened for the pass: its sets verified, those the numbers rest on indexed, and read a range of /16s at a time."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.analysis.counting import Containers
+from liveness.analysis.layout import Layout, bits_of
+from liveness.ipsets.portable import CONTAINERS, PortableSet
+from liveness.ipsets.verify import open_verified
+from liveness.store.manifest import Manifest, SetEntry
+from liveness.store.rundir import RunDirectory
+
+OpenSet = Callable[[SetEntry], PortableSet]
+
+
+def verified_in(directory: RunDirectory) -> OpenSet:
+    """Return what opens a run's sets from disk, each compared with what the manifest says of it."""
+    return lambda entry: open_verified(directory.path / entry.file, entry.digest)
+
+
+class OpenRun:
+    """A run's sets, all of them verified; kept is the index of those that say anything about an address's state."""
+
+    def __init__(self, manifest: Manifest, open_set: OpenSet, pool: ThreadPoolExecutor) -> None:
+        """Open every set, target sets too: that nothing rests on them does not make damage less worth knowing.
+
+        Raises LivenessError that names the first file that is missing or damaged.
+        """
+        self.manifest = manifest
+        self.layout = Layout(manifest)
+        self.entries = [entry for entry in manifest.sets if bits_of(entry)]
+
+        def opened(entry: SetEntry) -> PortableSet | None:
+            found = open_set(entry)
+            return found if bits_of(entry) else None
+
+        futures = [pool.submit(opened, entry) for entry in manifest.sets]
+        try:
+            self.sets = [one for future in futures if (one := future.result()) is not None]
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+        self.first = np.cumsum([0, *(len(one.index.keys) for one in self.sets)])[:-1]
+        self.keys = _joined([one.index.keys for one in self.sets], np.uint16)
+        self.sizes = _joined([one.index.sizes for one in self.sets], np.int32)
+        self.forms = _joined([one.index.forms for one in self.sets], np.uint8)
+        self.offsets = _joined([one.index.offsets for one in self.sets], np.int64)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes the sets have that are read."""
+        return sum(int(one.index.offsets[-1]) for one in self.sets)
+
+
+class Reader:
+    """Reads one run a range of /16s at a time; one reader a thread, each with a buffer of its own."""
+
+    def __init__(self, run: OpenRun, planes: int, unit: int) -> None:
+        self.run = run
+        bounds = np.arange(0, CONTAINERS + 1, unit)
+        spans = [np.searchsorted(one.index.keys, bounds) for one in run.sets]
+        self.spans: NDArray[np.int64] = np.array(spans, np.int64).reshape(len(run.sets), len(bounds))
+        masks = [run.layout.plane_masks(entry, planes) for entry in run.entries]
+        self.masks: NDArray[np.uint8] = np.array(masks, np.uint8).reshape(len(masks), planes)
+
+    def read(self, unit: int, buffer: "Buffer") -> Containers:
+        """Read the containers of one range of /16s of all sets. Raises LivenessError that names the file."""
+        run = self.run
+        begin, behind = self.spans[:, unit], self.spans[:, unit + 1]
+        at = run.first + np.arange(len(run.sets)) + begin  # into offsets, which have one more a set
+        starts = run.offsets[at] if len(at) else np.zeros(0, np.int64)
+        sizes = (run.offsets[at + behind - begin] if len(at) else starts) - starts
+        places = np.cumsum(sizes + (sizes & 1)) - (sizes + (sizes & 1))  # numbers of 16 bits lie at even places
+        octets = buffer.of(int((sizes + (sizes & 1)).sum()))
+        view = memoryview(octets)
+        for one in np.flatnonzero(behind > begin).tolist():
+            place = int(places[one])
+            run.sets[one].read_into(view[place : place + int(sizes[one])], int(begin[one]), int(behind[one]))
+        return Containers(
+            keys=run.keys,
+            sizes=run.sizes,
+            forms=run.forms,
+            offsets=run.offsets,
+            masks=self.masks,
+            cursors=run.first + begin,
+            ends=run.first + behind,
+            shifts=places - starts,
+            numbers=octets.view(np.uint16),
+            octets=octets,
+        )
+
+
+LEAST_BYTES: Final = 1 << 20
+
+
+class Buffer:
+    """Memory that is used again: fresh pages for every read would cost more than the read."""
+
+    def __init__(self) -> None:
+        self._memory = np.zeros(LEAST_BYTES, np.uint8)
+
+    def of(self, size: int) -> NDArray[np.uint8]:
+        """Return `size` bytes, an even number, with whatever is in them."""
+        if size > len(self._memory):
+            self._memory = np.zeros(1 << (size - 1).bit_length(), np.uint8)
+        return self._memory[:size]
+
+
+def _joined(arrays: list[NDArray[np.generic]], dtype: type[np.generic]) -> NDArray[np.generic]:
+    """Concatenate arrays, none as well."""
+    return np.concatenate([np.zeros(0, dtype), *arrays])

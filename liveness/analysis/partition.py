@@ -1,0 +1,80 @@
+"""Partitions of the address space into slices: each /8, or what a file of prefixes says of every address."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import int64, kernel
+
+SPACE: Final = 1 << 32
+NOWHERE: Final = 0
+"""The label of addresses that no prefix covers."""
+
+Labelled = tuple[int, int, str]
+"""A prefix's base address and length, and its label."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Partition:
+    """Which slice each address lies in: from first[i] up to first[i + 1] in that of names[label[i]]."""
+
+    by: str
+    first: NDArray[np.uint32]
+    """Ascending, the first of them 0."""
+    label: NDArray[np.int32]
+    names: list[str | None]
+    """None stands for addresses that nothing is said of."""
+
+
+def by_prefix8() -> Partition:
+    """Return the partition into /8s."""
+    octets = np.arange(256, dtype=np.uint32)
+    names: list[str | None] = [f"{octet}.0.0.0/8" for octet in range(256)]
+    return Partition("prefix8", octets << np.uint32(24), octets.astype(np.int32), names)
+
+
+def by_prefixes(by: str, prefixes: Iterable[Labelled]) -> Partition:
+    """Return the partition by labelled prefixes: of those that cover an address, the longest counts."""
+    places: dict[str | None, int] = {None: NOWHERE}
+    rows = [(base, length, places.setdefault(label, len(places))) for base, length, label in prefixes]
+    table = np.array(rows, np.int64).reshape(-1, 3)
+    table = table[np.lexsort((table[:, 1], table[:, 0]))]  # a prefix before those inside it
+    last = table[:, 0] + (np.int64(1) << (32 - table[:, 1])) - 1
+    first, label = np.zeros(2 * len(table) + 1, np.int64), np.zeros(2 * len(table) + 1, np.int32)
+    count = flatten(table[:, 0].copy(), last, table[:, 2].astype(np.int32), first, label)
+    return Partition(by, first[:count].astype(np.uint32), label[:count].copy(), list(places))
+
+
+@kernel
+def flatten(
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    label: NDArray[np.int32],
+    begins: NDArray[np.int64],
+    labels: NDArray[np.int32],
+) -> int:
+    """Turn nested intervals, each before those inside it, into steps; return how many `begins` and `labels` hold."""
+    open_last, open_label = np.zeros(len(first) + 1, np.int64), np.zeros(len(first) + 1, np.int32)
+    open_last[0], open_label[0] = SPACE - 1, NOWHERE
+    begins[0], labels[0] = 0, NOWHERE
+    depth, steps = 1, 1
+    for i in range(len(first) + 1):
+        reached = first[i] if i < len(first) else SPACE
+        while depth > 1 and open_last[depth - 1] < reached:
+            depth -= 1
+            after = open_last[depth] + 1
+            if begins[steps - 1] < after < SPACE:
+                begins[steps], labels[steps] = after, open_label[depth - 1]
+                steps += 1
+            elif begins[steps - 1] == after:
+                labels[steps - 1] = open_label[depth - 1]
+        if i < len(first):
+            open_last[depth], open_label[depth] = last[i], label[i]
+            depth += 1
+            if begins[steps - 1] < int64(first[i]):
+                steps += 1
+            begins[steps - 1], labels[steps - 1] = first[i], label[i]
+    return steps

@@ -1,0 +1,99 @@
+"""The user's data on prefixes: CAIDA's pfx2as as text, plain or gzipped, or a MaxMind database (MMDB)."""
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network
+from pathlib import Path
+from socket import AF_INET, inet_pton
+from typing import Final
+
+from liveness.analysis.partition import Labelled, Partition, by_prefix8, by_prefixes
+from liveness.errors import UsageError
+from liveness.space.addresses import format_address, shown
+
+WAYS: Final = ("prefix8", "asn", "country")
+"""The ways to slice a run."""
+
+GZIP_MAGIC: Final = b"\x1f\x8b"
+MMDB_MARKER: Final = b"\xab\xcd\xefMaxMind.com"
+MMDB_TAIL_BYTES: Final = 128 << 10
+"""The metadata stands behind the marker, within so much of the end (MaxMind DB format, version 2.0)."""
+LONGEST_PREFIX: Final = 32
+FIELDS: Final = 3
+
+
+def partition_by(way: str, file: Path | None) -> Partition:
+    """Return the partition for one of `WAYS`; all but the /8s need a file. Raises UsageError that names it."""
+    if way == "prefix8":
+        return by_prefix8()
+    if file is None:
+        raise UsageError(f"--by {way} needs data on prefixes: give --prefix-data FILE, a pfx2as text or an MMDB file")
+    try:
+        content = file.read_bytes()
+    except OSError as problem:
+        raise UsageError(f"{file}: cannot read this data on prefixes: {problem.strerror}") from problem
+    if MMDB_MARKER in content[-MMDB_TAIL_BYTES:]:
+        return by_prefixes(way, _from_mmdb(way, file))
+    if content.startswith(GZIP_MAGIC):
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as problem:
+            raise UsageError(f"{file}: damaged: {problem}") from problem
+    return by_prefixes(way, _from_text(content, file))
+
+
+def _from_text(content: bytes, file: Path) -> Iterator[Labelled]:
+    """Read lines of ``address length label``; blank ones and comments are skipped."""
+    found = False
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        fields = line.split(None, FIELDS - 1)
+        if not fields or fields[0].startswith(b"#"):
+            continue
+        found = True
+        try:
+            base = int.from_bytes(inet_pton(AF_INET, fields[0].decode("ascii")), "big")
+            length, label = int(fields[1]), fields[2].rstrip().decode("ascii")
+        except (OSError, ValueError, IndexError):
+            text = line.decode("utf-8", "backslashreplace").strip()
+            expected = "an IPv4 prefix, its length and a label, with tabs between"
+            raise UsageError(f"{file}:{number}: {shown(text)}: expected {expected}") from None
+        if not 0 <= length <= LONGEST_PREFIX or base & ((1 << (LONGEST_PREFIX - length)) - 1):
+            raise UsageError(f"{file}:{number}: {format_address(base)}/{length} is no prefix")
+        yield base, length, label
+    if not found:
+        raise UsageError(f"{file}: no prefix in it: expected lines of a prefix, its length and a label")
+
+
+def _from_mmdb(way: str, file: Path) -> Iterator[Labelled]:
+    """Read the IPv4 networks of a database of countries or autonomous systems."""
+    import maxminddb  # noqa: PLC0415 - only for those who slice by such a file
+
+    found = False
+    try:
+        with maxminddb.open_database(str(file)) as database:
+            for network, record in database:
+                if not isinstance(network, IPv4Network):
+                    break  # IPv4 comes first in a database of both
+                label = _label(way, record)
+                if label is not None:
+                    found = True
+                    yield int(network.network_address), network.prefixlen, label
+    except (maxminddb.InvalidDatabaseError, ValueError, OSError) as problem:
+        raise UsageError(f"{file}: cannot read this MMDB file: {problem}") from problem
+    if not found:
+        raise UsageError(f"{file}: no IPv4 network with {way} in it: is it a database of another kind?")
+
+
+def _label(way: str, record: object) -> str | None:
+    """Return what a record says: in MaxMind's own fields, or as the flat text that others write."""
+    if not isinstance(record, dict):
+        return None
+    names: Iterable[str] = ("autonomous_system_number", "asn") if way == "asn" else ("country", "registered_country")
+    for name in (*names, "country_code") if way == "country" else names:
+        value = record.get(name)
+        if isinstance(value, dict):
+            value = value.get("iso_code")
+        if isinstance(value, (str, int)) and str(value):
+            return str(value).removeprefix("AS") if way == "asn" else str(value)
+    return None

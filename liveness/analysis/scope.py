@@ -1,0 +1,22 @@
+"""What an analysis is asked for beyond the whole of each run: a part of the address space, slices, a map."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from liveness.analysis.partition import Partition
+from liveness.space.intervals import Intervals
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scope:
+    """The question; without any, the whole run and nothing more."""
+
+    within: Intervals | None = None
+    """Only addresses in here count."""
+    partition: Partition | None = None
+    """Taxonomy and coverage are computed for each of its slices too."""
+    alive24: bool = False
+    """Whether each run's network-alive addresses are counted by /24: what a map shows."""
+
+
+WHOLE: Final = Scope()

@@ -1,0 +1,86 @@
+"""The kernel of slices: the addresses and /24s of one /16, counted by the slice they lie in."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.analysis.views import Shown
+from liveness.kernel import int64, kernel
+
+ROW_BITS: Final = 8
+CELLS: Final = 1 << 16
+FAMILY_SETS: Final = 8
+"""Which of the three families found an address: a number of three bits."""
+LAYERS: Final = len(Shown) - 3
+
+COLUMNS: Final = FAMILY_SETS + LAYERS + FAMILY_SETS
+"""Of a slice: addresses by the families that found them, addresses by layer, /24s by families."""
+
+
+@kernel
+def add_shown(shown: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+    """Add addresses, counted by all they show, to a slice, and leave none."""
+    for value in range(len(shown)):
+        number = shown[value]
+        if number:
+            counts[value & (FAMILY_SETS - 1)] += number
+            for layer in range(LAYERS):
+                if (value >> (3 + layer)) & 1:
+                    counts[FAMILY_SETS + layer] += number
+            shown[value] = 0
+
+
+@kernel
+def slice_key(
+    key: int,
+    found: int,
+    cells: NDArray[np.uint16],
+    slots: NDArray[np.int32],
+    views: NDArray[np.uint8],
+    first: NDArray[np.uint32],
+    label: NDArray[np.int32],
+    counts: NDArray[np.int64],
+) -> None:
+    """Count the `found` addresses cells[i] of a /16 by slice; address a is of label[j], first[j] the last not above a.
+
+    A /24 counts once for each slice it has addresses in, even if that has several parts of it.
+    """
+    base = key << 16
+    at = int64(np.searchsorted(first, base, side="right")) - 1
+    shown = np.zeros(256, np.int64)
+    row_labels, row_folds = np.zeros(256, np.int64), np.zeros(256, np.int64)
+    current, row, in_row, i = -1, -1, 0, 0
+    while i < found:
+        cell = int64(cells[i])
+        while at + 1 < len(first) and int64(first[at + 1]) <= base + cell:
+            at += 1
+        one = int64(label[at])
+        if one != current:
+            if current >= 0:
+                add_shown(shown, counts[current])
+            current = one
+        if cell >> ROW_BITS != row:
+            for place in range(in_row):
+                counts[row_labels[place], FAMILY_SETS + LAYERS + row_folds[place]] += 1
+            row, in_row = cell >> ROW_BITS, 0
+        behind = (row + 1) << ROW_BITS
+        if at + 1 < len(first):
+            behind = min(behind, int64(first[at + 1]) - base)
+        fold = 0
+        while i < found and int64(cells[i]) < behind:
+            value = int64(views[slots[i], 0])
+            shown[value] += 1
+            fold |= value
+            i += 1
+        place = 0
+        while place < in_row and row_labels[place] != one:
+            place += 1
+        if place == in_row:
+            row_labels[place], row_folds[place] = one, 0
+            in_row += 1
+        row_folds[place] |= fold & (FAMILY_SETS - 1)
+    for place in range(in_row):
+        counts[row_labels[place], FAMILY_SETS + LAYERS + row_folds[place]] += 1
+    if current >= 0:
+        add_shown(shown, counts[current])

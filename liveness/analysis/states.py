@@ -1,0 +1,122 @@
+"""A run as the analysis asks of it: how many addresses are in each state, and which states have what."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.analysis.layout import PRIMARY, Bit, Layout
+from liveness.analysis.partition import Partition
+from liveness.analysis.run import ACTIVITY, FAMILIES, REPLIES, family_probes, port_of, probes_of
+from liveness.space.intervals import Intervals
+from liveness.store.manifest import Manifest
+from liveness.types import CONTROL, Kind
+
+Chosen = NDArray[np.bool_]
+"""By state, whether it is meant: combine with ``&``, ``|`` and ``~``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunStates:
+    """Every address of a run is in one state, and every number of the analysis counts those in some of the states.
+
+    All is by the reply's source address unless a name says otherwise (Bano et al. 2018, section 4).
+    """
+
+    manifest: Manifest
+    layout: Layout
+    states: NDArray[np.uint64]
+    """Shape (states, words): the bits of each, as `layout` has them."""
+    counts: NDArray[np.int64]
+    """The addresses in each state."""
+    prefixes24: NDArray[np.int64]
+    """/24s by the set of families that found any of their addresses: bit f of the place for FAMILIES[f]."""
+    within: Intervals | None = None
+    """What part of the address space was counted, if not all of it."""
+    targets: int | None = None
+    """How many targets lie there; None where that is not known."""
+    alive24: NDArray[np.uint16] | None = None
+    """By /24 (address >> 8), how many addresses any family found, if that was asked for."""
+    partition: Partition | None = None
+    slice_counts: NDArray[np.int64] | None = None
+    """By slice of the partition and column (`slicing.py`)."""
+    probes: tuple[str, ...] = field(init=False)
+    """The service probes, in the order of the config."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "probes", probes_of(self.manifest))
+
+    @property
+    def has_control(self) -> bool:
+        """Whether the tarpit control was probed."""
+        probed = {*self.manifest.probes, *(entry.probe for entry in self.manifest.sets)}
+        return CONTROL in probed or self.manifest.control_port is not None
+
+    @property
+    def tcp_ports(self) -> tuple[int, ...]:
+        """The TCP service ports probed, in the order of the config."""
+        return tuple(port_of(probe) for probe in self.family_probes("tcp"))
+
+    def family_probes(self, family: str) -> tuple[str, ...]:
+        """Return the service probes of a family, in the order of the config."""
+        return family_probes(self.probes, family)
+
+    def count(self, chosen: Chosen) -> int:
+        """Return the number of addresses in these states."""
+        return int(self.counts[chosen].sum())
+
+    def having(self, bits: Iterable[Bit]) -> Chosen:
+        """Choose the states with any of these bits."""
+        mask = self.layout.word_mask(bits, self.states.shape[1])
+        chosen: Chosen = np.any(self.states & mask, axis=1)
+        return chosen
+
+    def sent(self, probes: Iterable[str], kinds: Collection[Kind]) -> Chosen:
+        """Choose who sent a reply of any of these kinds to any of these probes."""
+        return self.having([(probe, kind.label) for probe in probes for kind in kinds])
+
+    def sent_category(self, family: str, category: str) -> Chosen:
+        """Choose who sent an error of a category to any probe of a family."""
+        return self.having([(family, category)])
+
+    def sent_primary(self) -> Chosen:
+        """Choose who sent an error about a service probe to themselves."""
+        return self.having([PRIMARY])
+
+    def everything(self) -> Chosen:
+        """Choose the sources of any accepted reply of any kind to any probe, control included."""
+        return self.sent((*self.probes, CONTROL), tuple(Kind))
+
+    def replies(self, family: str) -> Chosen:
+        """Choose the sources of a family's replies that are no errors; of UDP, valid answers alone."""
+        return self.sent(self.family_probes(family), REPLIES)
+
+    def errors(self, family: str) -> Chosen:
+        """Choose the sources of ICMP errors, of any captured type, to a family's probes."""
+        return self.sent(self.family_probes(family), (Kind.ERROR,))
+
+    def network_alive(self, family: str) -> Chosen:
+        """Choose ICMP_nw, TCP_nw or UDP_nw of the paper: the family's replies and errors together."""
+        return self.sent(self.family_probes(family), (*REPLIES, Kind.ERROR))
+
+    def all_addresses(self) -> Chosen:
+        """Choose IPall of the paper: the union of ICMP_nw, TCP_nw and UDP_nw."""
+        return self.sent(self.probes, (*REPLIES, Kind.ERROR))
+
+    def activity(self, probe: str, *, with_errors: bool) -> Chosen:
+        """Choose who is active for one probe: echo reply; SYN-ACK or RST; answer or payload; or an error too."""
+        return self.sent((probe,), (*ACTIVITY, Kind.ERROR) if with_errors else ACTIVITY)
+
+    def syn_ack(self, port: int) -> Chosen:
+        """Choose who sent a SYN-ACK from a port: alive on it."""
+        return self.sent((f"tcp/{port}",), (Kind.SYN_ACK,))
+
+    def rst(self, port: int) -> Chosen:
+        """Choose who sent an RST from a port."""
+        return self.sent((f"tcp/{port}",), (Kind.RST,))
+
+    def families24(self) -> dict[str, NDArray[np.bool_]]:
+        """Return for each family which places of `prefixes24` count /24s that it found."""
+        places = np.arange(len(self.prefixes24))
+        return {family: (places >> bit) & 1 == 1 for bit, family in enumerate(FAMILIES)}

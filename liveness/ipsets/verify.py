@@ -1,0 +1,47 @@
+"""Set files against what a manifest says of them: every byte by SHA-256, every address by the count."""
+
+import hashlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from liveness.errors import LivenessError
+from liveness.ipsets.portable import PortableSet
+from liveness.ipsets.roaring import SetDigest
+
+READ_BYTES: Final = 1 << 20
+
+
+def open_verified(path: Path, expected: SetDigest) -> PortableSet:
+    """Read a whole file, compare it with its digest, and return its index.
+
+    Raises LivenessError that names the file and what is wrong with it.
+    """
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(READ_BYTES))
+    try:
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                digest.update(buffer[:count])  # the interpreter is free meanwhile: threads share the work
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot read this set: {problem.strerror}") from problem
+    if (found := digest.hexdigest()) != expected.sha256:
+        raise LivenessError(f"{path}: damaged: its SHA-256 is {found}, the manifest says {expected.sha256}")
+    result = PortableSet.open(path)
+    if result.index.cardinality != expected.cardinality:
+        raise LivenessError(
+            f"{path}: damaged: it holds {result.index.cardinality} addresses, the manifest says {expected.cardinality}"
+        )
+    return result
+
+
+def open_all_verified(files: Iterable[tuple[Path, SetDigest]], threads: int) -> list[PortableSet]:
+    """Verify and index many files, in threads. Raises LivenessError that names the first that is wrong."""
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(open_verified, path, expected) for path, expected in files]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
