@@ -55,9 +55,7 @@ def changes(runs: list[RunStates], compared: Compared) -> list[Change]:
                 all=Turnover(*numbers["all"]),
                 families={family: Turnover(*numbers[family]) for family in FAMILIES},
                 ports={
-                    port: PortTurnover(*numbers[f"tcp/{port}"])
-                    for port in after.tcp_ports
-                    if port in before.tcp_ports
+                    port: PortTurnover(*numbers[f"tcp/{port}"]) for port in after.tcp_ports if port in before.tcp_ports
                 },
             )
         )

@@ -26,7 +26,7 @@ GATHER: Final = 0x0102040810204080
 
 @kernel
 def turnover(before: Seen, after: Seen, bits: int, counts: NDArray[np.int64]) -> None:
-    """Add to counts[bit] how many addresses were born, died and stayed, for every bit of a view behind the first byte."""
+    """Add to counts[bit] who was born, died and stayed, for every bit of a view behind the first byte."""
     ones = uint64(ONES)
     for key in range(len(before)):
         for octet in range(1, before.shape[1]):

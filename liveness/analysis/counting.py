@@ -1,7 +1,7 @@
 """The kernels of the pass: sets side by side become the state of each address, and states are counted.
 
-One /16 at a time is laid out in byte planes, arrays of shape (planes, 65536): byte p of an address's state lies in plane
-p. They are small enough to stay in a core's cache. Eight planes are a word of the state.
+One /16 at a time is laid out in byte planes, an array of shape (planes, 65536): byte p of an address's state lies in
+plane p. They are small enough to stay in a core's cache. Eight planes are a word of the state.
 """
 
 from typing import Final, NamedTuple
@@ -63,7 +63,7 @@ class Sheet(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What a pass over a run keeps to, and what it counts beside the states; empty arrays where nothing is asked for."""
+    """What a pass over a run keeps to, and what it counts beside states; arrays are empty where nothing is asked for."""
 
     outside_first: NDArray[np.uint32]
     outside_last: NDArray[np.uint32]
@@ -140,7 +140,9 @@ def blank(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32], planes:
 
 
 @kernel
-def gather(sheet: Sheet, fold_masks: NDArray[np.uint64], prefixes24: NDArray[np.int64]) -> int:
+def gather(  # noqa: C901 - two innermost loops over the same row, in one piece
+    sheet: Sheet, fold_masks: NDArray[np.uint64], prefixes24: NDArray[np.int64]
+) -> int:
     """Take the states of all cells that have one off the planes, leave these empty, and return how many there are.
 
     `prefixes24` counts /24s by which of the three masks any of their cells has.
@@ -215,7 +217,7 @@ def count_states(sheet: Sheet, found: int, table: Table, view_masks: NDArray[np.
 
 
 @kernel
-def count_keys(
+def count_keys(  # noqa: C901 - what is not asked for is passed by
     key: int,
     behind: int,
     containers: Containers,

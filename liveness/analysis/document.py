@@ -52,7 +52,7 @@ def _run(run: RunResults) -> Document:
         "loss": _plain(run.loss),
     }
     if run.within is not None:
-        part["within"] = {"prefixes": run.within.prefixes(), "addresses": run.within.count}
+        part["within"] = {"given": list(run.within.given), "addresses": run.within.intervals.count}
     if run.slices is not None:
         part["slices"] = {"by": run.slices.by, "slices": [_slice(one) for one in run.slices.slices]}
     return part

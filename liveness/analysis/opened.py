@@ -1,4 +1,4 @@
-"""A run opened for the pass: its sets verified, those the numbers rest on indexed, and read a range of /16s at a time."""
+"""A run opened for the pass: its sets verified, those that numbers rest on indexed, and read by ranges of /16s."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from liveness.analysis.counting import Containers
 from liveness.analysis.layout import Layout, bits_of
-from liveness.ipsets.portable import CONTAINERS, PortableSet
+from liveness.ipsets.portable import CONTAINERS, Index, PortableSet
 from liveness.ipsets.verify import open_verified
 from liveness.store.manifest import Manifest, SetEntry
 from liveness.store.rundir import RunDirectory
+
+NOTHING: Final = Index(np.zeros(0, np.uint16), np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(0, np.int64))
+"""A run may have no sets; concatenated, nothing has a type all the same."""
 
 OpenSet = Callable[[SetEntry], PortableSet]
 
@@ -46,10 +49,11 @@ class OpenRun:
                 future.cancel()
             raise
         self.first = np.cumsum([0, *(len(one.index.keys) for one in self.sets)])[:-1]
-        self.keys = _joined([one.index.keys for one in self.sets], np.uint16)
-        self.sizes = _joined([one.index.sizes for one in self.sets], np.int32)
-        self.forms = _joined([one.index.forms for one in self.sets], np.uint8)
-        self.offsets = _joined([one.index.offsets for one in self.sets], np.int64)
+        index = [NOTHING, *(one.index for one in self.sets)]
+        self.keys = np.concatenate([one.keys for one in index])
+        self.sizes = np.concatenate([one.sizes for one in index])
+        self.forms = np.concatenate([one.forms for one in index])
+        self.offsets = np.concatenate([one.offsets for one in index])
 
     @property
     def bytes(self) -> int:
@@ -77,7 +81,7 @@ class Reader:
         sizes = (run.offsets[at + behind - begin] if len(at) else starts) - starts
         places = np.cumsum(sizes + (sizes & 1)) - (sizes + (sizes & 1))  # numbers of 16 bits lie at even places
         octets = buffer.of(int((sizes + (sizes & 1)).sum()))
-        view = memoryview(octets)
+        view = octets.data
         for one in np.flatnonzero(behind > begin).tolist():
             place = int(places[one])
             run.sets[one].read_into(view[place : place + int(sizes[one])], int(begin[one]), int(behind[one]))
@@ -109,8 +113,3 @@ class Buffer:
         if size > len(self._memory):
             self._memory = np.zeros(1 << (size - 1).bit_length(), np.uint8)
         return self._memory[:size]
-
-
-def _joined(arrays: list[NDArray[np.generic]], dtype: type[np.generic]) -> NDArray[np.generic]:
-    """Concatenate arrays, none as well."""
-    return np.concatenate([np.zeros(0, dtype), *arrays])

@@ -25,7 +25,7 @@ from liveness.analysis.opened import OpenRun, OpenSet, verified_in
 from liveness.analysis.patterns import Patterns, patterns
 from liveness.analysis.reply_types import ReplyTypes, reply_types
 from liveness.analysis.retention import Retention, retention
-from liveness.analysis.scope import WHOLE, Scope
+from liveness.analysis.scope import WHOLE, Scope, Within
 from liveness.analysis.slices import Slices, slices
 from liveness.analysis.states import RunStates
 from liveness.analysis.tarpits import Tarpits, tarpits
@@ -33,7 +33,6 @@ from liveness.analysis.taxonomy import Taxonomy, taxonomy
 from liveness.analysis.transport import Transport, transport
 from liveness.analysis.walk import Compared, Counted, Walk, threads
 from liveness.errors import LivenessError
-from liveness.space.intervals import Intervals
 from liveness.space.prefixes import read_prefixes
 from liveness.store.manifest import Manifest
 from liveness.store.rundir import TARGETS_FILE, RunDirectory
@@ -60,7 +59,7 @@ class RunResults:
     loss: dict[str, Loss]
     targets: int | None
     """How many addresses were probed, of those that count; None where the run does not tell."""
-    within: Intervals | None
+    within: Within | None
     """The part of the address space that counts, None for all of it: counts of packets are left out then."""
     slices: Slices | None
     alive24: NDArray[np.uint16] | None = field(repr=False)
@@ -136,8 +135,7 @@ def count_runs(
     if targets is None:
         targets = [manifest.targets if scope.within is None else None for manifest, _ in runs]
     states = [
-        _states(run, counted, scope, probed)
-        for run, counted, probed in zip(opened, walk.counted, targets, strict=True)
+        _states(run, counted, scope, probed) for run, counted, probed in zip(opened, walk.counted, targets, strict=True)
     ]
     return states, walk.compared
 
@@ -170,7 +168,7 @@ def _targets_within(manifest: Manifest, run: RunDirectory, scope: Scope) -> int 
     if not path.is_file():
         return None
     probed = read_prefixes(path)
-    return probed.intersection(scope.within).count if probed.count == manifest.targets else None
+    return probed.intersection(scope.within.intervals).count if probed.count == manifest.targets else None
 
 
 def _started(opened: tuple[Manifest, RunDirectory]) -> tuple[datetime, str]:

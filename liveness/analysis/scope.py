@@ -8,10 +8,18 @@ from liveness.space.intervals import Intervals
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Within:
+    """A part of the address space, and how it was named."""
+
+    given: tuple[str, ...]
+    intervals: Intervals
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Scope:
     """The question; without any, the whole run and nothing more."""
 
-    within: Intervals | None = None
+    within: Within | None = None
     """Only addresses in here count."""
     partition: Partition | None = None
     """Taxonomy and coverage are computed for each of its slices too."""

@@ -32,7 +32,7 @@ def add_shown(shown: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
 
 
 @kernel
-def slice_key(
+def slice_key(  # noqa: C901 - one walk along addresses, /24s and slices together
     key: int,
     found: int,
     cells: NDArray[np.uint16],

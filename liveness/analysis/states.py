@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from liveness.analysis.layout import PRIMARY, Bit, Layout
 from liveness.analysis.partition import Partition
 from liveness.analysis.run import ACTIVITY, FAMILIES, REPLIES, family_probes, port_of, probes_of
-from liveness.space.intervals import Intervals
+from liveness.analysis.scope import Within
 from liveness.store.manifest import Manifest
 from liveness.types import CONTROL, Kind
 
@@ -32,7 +32,7 @@ class RunStates:
     """The addresses in each state."""
     prefixes24: NDArray[np.int64]
     """/24s by the set of families that found any of their addresses: bit f of the place for FAMILIES[f]."""
-    within: Intervals | None = None
+    within: Within | None = None
     """What part of the address space was counted, if not all of it."""
     targets: int | None = None
     """How many targets lie there; None where that is not known."""

@@ -33,13 +33,13 @@ class Tarpits:
 def tarpits(run: RunStates) -> Tarpits:
     """Count tarpit candidates of a run; `confirmed` is None if no control was probed."""
     alive = {port: run.syn_ack(port) for port in run.tcp_ports}
-    everywhere = np.all(list(alive.values()), axis=0) if len(alive) >= FEWEST_PORTS else np.zeros(len(run.counts), np.bool_)
+    everywhere = (
+        np.all(list(alive.values()), axis=0) if len(alive) >= FEWEST_PORTS else np.zeros(len(run.counts), np.bool_)
+    )
     candidates = run.count(everywhere)
     confirmed = run.count(everywhere & run.sent((CONTROL,), (Kind.SYN_ACK,)))
     inflation = {}
     for port, members in alive.items():
         size = run.count(members)
         inflation[port] = Inflation(over_rest=share(candidates, size - candidates), over_alive=share(candidates, size))
-    return Tarpits(
-        candidates=candidates, confirmed=confirmed if run.has_control else None, inflation=inflation
-    )
+    return Tarpits(candidates=candidates, confirmed=confirmed if run.has_control else None, inflation=inflation)

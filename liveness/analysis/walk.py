@@ -1,4 +1,4 @@
-"""The pass: all sets of all runs side by side, once through the address space, a range of /16s at a time, in threads."""
+"""The pass: all sets of all runs side by side, once through the address space, by ranges of /16s, in threads."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -74,7 +74,7 @@ class Walk:
         self.masks = [view_masks(run.manifest, run.layout, self.words, self.bits) for run in runs]
         self.readers = [Reader(run, self.planes, self.unit) for run in runs]
         self.inside = _touched(scope)
-        outside = None if scope.within is None else scope.within.complement()
+        outside = None if scope.within is None else scope.within.intervals.complement()
         self.outside_first = np.zeros(0, np.uint32) if outside is None else outside.first
         self.outside_last = np.zeros(0, np.uint32) if outside is None else outside.last
         self.counted = [self._counted() for _ in runs]
@@ -128,9 +128,7 @@ class Walk:
     def _do(self, unit: int) -> None:
         """Walk through one range of /16s."""
         with self._desk() as desk:
-            read = [
-                reader.read(unit, buffer) for reader, buffer in zip(self.readers, desk.buffers, strict=True)
-            ]
+            read = [reader.read(unit, buffer) for reader, buffer in zip(self.readers, desk.buffers, strict=True)]
             first, behind = unit * self.unit, (unit + 1) * self.unit
             step = min(self.unit, COMPARED_KEYS) if self.bits else self.unit
             for key in range(first, behind, step):
@@ -153,9 +151,8 @@ class Walk:
         counted.table = with_room(counted.table, int(desk.table.used[0]))
         pour(desk.table, counted.table)
         asked = desk.asked[place]
-        for mine, theirs in ((counted.prefixes24, asked.prefixes24), (counted.slice_counts, asked.slice_counts)):
-            mine += theirs
-            theirs[:] = 0
+        _move(asked.prefixes24, counted.prefixes24)
+        _move(asked.slice_counts, counted.slice_counts)
 
     def _compare(self, place: int, desk: "_Desk") -> None:
         """Compare what was just seen of a run with what was seen of the one before."""
@@ -166,14 +163,10 @@ class Walk:
             turnover(before, now, len(self.bits), desk.turnovers[place - 1])
 
     def _take_compared(self, desk: "_Desk") -> None:
-        compared = self.compared
-        for mine, theirs in (
-            (compared.turnovers, desk.turnovers),
-            (compared.later, desk.later),
-            (compared.throughout, desk.throughout),
-        ):
-            mine += theirs
-            theirs[:] = 0
+        """Add what a thread has counted of runs together."""
+        _move(desk.turnovers, self.compared.turnovers)
+        _move(desk.later, self.compared.later)
+        _move(desk.throughout, self.compared.throughout)
 
 
 class _Desk:
@@ -214,6 +207,12 @@ class _Desk:
         ]
 
 
+def _move(source: NDArray[np.int64], target: NDArray[np.int64]) -> None:
+    """Add counts to others and leave none."""
+    target += source
+    source[:] = 0
+
+
 def _ports(runs: Sequence[OpenRun]) -> tuple[int, ...]:
     """Return the TCP ports that a run and the next one probed both, in the order of the later's config."""
     shared: dict[int, None] = {}
@@ -235,6 +234,6 @@ def _touched(scope: Scope) -> NDArray[np.bool_]:
     if scope.within is None:
         return np.ones(CONTAINERS, np.bool_)
     edges = np.zeros(CONTAINERS + 1, np.int64)
-    np.add.at(edges, scope.within.first >> np.uint32(16), 1)
-    np.add.at(edges, (scope.within.last >> np.uint32(16)).astype(np.int64) + 1, -1)
+    np.add.at(edges, scope.within.intervals.first >> np.uint32(16), 1)
+    np.add.at(edges, (scope.within.intervals.last >> np.uint32(16)).astype(np.int64) + 1, -1)
     return np.cumsum(edges[:-1]) > 0

@@ -11,6 +11,7 @@ from liveness.errors import UsageError
 
 if TYPE_CHECKING:
     from liveness.analysis.results import Results
+    from liveness.analysis.scope import Scope, Within
 
 FILE_WIDTH = 120  # columns of the tables in a file
 
@@ -19,7 +20,34 @@ FILE_WIDTH = 120  # columns of the tables in a file
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
 @click.option("-o", "--output-file", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
-def command(path: Path, *, as_json: bool, output_file: Path | None) -> None:
+@click.option(
+    "--within",
+    multiple=True,
+    metavar="PREFIXES|FILE",
+    help="Count only addresses in these prefixes, ranges or addresses, separated by commas, or in such a list file.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["prefix8", "asn", "country"]),
+    help="Slice each run: taxonomy and coverage of every /8, autonomous system or country.",
+)
+@click.option(
+    "--prefix-data",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What --by asn and country need: CAIDA's pfx2as text (prefix, length, label; gzip or not) or an MMDB file.",
+)
+@click.option("--top", default=20, show_default=True, type=click.IntRange(min=1), help="How many slices a table shows.")
+def command(
+    path: Path,
+    *,
+    as_json: bool,
+    output_file: Path | None,
+    within: tuple[str, ...],
+    by: str | None,
+    prefix_data: Path | None,
+    top: int,
+) -> None:
     """Analyse the run in PATH, or every run below it.
 
     Prints coverage, reply types, ICMP errors, ports, tarpits, conditional activity, patterns and gains of each run,
@@ -30,11 +58,12 @@ def command(path: Path, *, as_json: bool, output_file: Path | None) -> None:
     from liveness.analysis.run import warnings_of
     from liveness.store.rundir import find_runs
 
-    results = analyze_runs(find_runs(path))
+    runs = find_runs(path)
+    results = analyze_runs(runs, _scope(within, by, prefix_data))
     for run in results.runs:
         for warning in warnings_of(run.manifest):
             click.echo(f"liveness: warning: {warning}", err=True)
-    content = encode(results) if as_json else _tables(results, to_file=output_file is not None).encode()
+    content = encode(results) if as_json else _tables(results, top, to_file=output_file is not None).encode()
     if output_file is None:
         _print(content)
         return
@@ -44,7 +73,34 @@ def command(path: Path, *, as_json: bool, output_file: Path | None) -> None:
         raise UsageError(f"{output_file}: cannot write the results here: {problem.strerror}") from problem
 
 
-def _tables(results: "Results", *, to_file: bool) -> str:
+def _scope(within: tuple[str, ...], by: str | None, prefix_data: Path | None) -> "Scope":
+    """Return what is asked for beyond the whole of each run."""
+    from liveness.analysis.prefix_data import partition_by
+    from liveness.analysis.scope import Scope
+
+    if prefix_data is not None and by in (None, "prefix8"):
+        raise click.UsageError("--prefix-data goes with --by asn or --by country")
+    return Scope(
+        within=_within(within) if within else None,
+        partition=None if by is None else partition_by(by, prefix_data),
+    )
+
+
+def _within(given: tuple[str, ...]) -> "Within":
+    """Return the addresses of prefixes, ranges, addresses and list files. A file may have a comma in its name."""
+    from liveness.analysis.scope import Within
+    from liveness.config.load import read_entries
+
+    entries = [
+        entry.strip() for one in given for entry in ([one] if Path(one).is_file() else one.split(",")) if entry.strip()
+    ]
+    intervals = read_entries(entries)
+    if intervals.count == 0:
+        raise UsageError(f"--within {','.join(given)!r}: no address in it")
+    return Within(tuple(entries), intervals)
+
+
+def _tables(results: "Results", top: int, *, to_file: bool) -> str:
     """Return the tables as text: for the terminal or pipe stdout is, or as wide and as plain as a file wants them."""
     from rich.console import Console
 
@@ -52,7 +108,7 @@ def _tables(results: "Results", *, to_file: bool) -> str:
 
     console = Console(file=io.StringIO(), width=FILE_WIDTH) if to_file else Console()
     with console.capture() as captured:
-        for table in report_tables(results):
+        for table in report_tables(results, top):
             console.print(table)
     return captured.get()
 

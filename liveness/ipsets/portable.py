@@ -1,7 +1,7 @@
 """Portable-format roaring files, read a range of containers at a time: the index of one, and its bytes.
 
-The format is RoaringFormatSpec's (github.com/RoaringBitmap/RoaringFormatSpec): a cookie, for each container its key (the
-upper 16 bits of its addresses) and cardinality, offsets, and the containers: sorted arrays, bitmaps, or runs.
+The format (github.com/RoaringBitmap/RoaringFormatSpec): a cookie, for each container its key (the upper 16 bits of its
+addresses) and cardinality, offsets, and the containers: sorted arrays, bitmaps, or runs.
 """
 
 import os
@@ -23,7 +23,7 @@ LARGEST_ARRAY: Final = 4096
 BITMAP_BYTES: Final = 8192
 
 COOKIE: Final = 12347
-"""In the lower 16 bits of a file with runs; above it the number of containers less 1, a bit each for its runs behind."""
+"""In the lower 16 bits of a file with runs; above it the number of containers less 1, then a bit for each."""
 COOKIE_WITHOUT_RUNS: Final = 12346
 FEWEST_WITH_OFFSETS: Final = 4
 """A file with runs and fewer containers has no offsets."""

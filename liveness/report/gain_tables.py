@@ -1,8 +1,7 @@
-"""Tables of what the method adds, and of what changed between runs."""
+"""Tables of what the method adds."""
 
-from liveness.analysis.changes import Change, Turnover
 from liveness.analysis.gains import Gains, NegativeGain, ProbeGain, RetransmitGain
-from liveness.analysis.result import formulas, share
+from liveness.analysis.result import formulas
 from liveness.report import published
 from liveness.report.layout import Section, count, named_formulas, percent
 
@@ -42,27 +41,4 @@ def retransmit_table(gains: Gains, attempts: int) -> Section:
             if attempts > 1
             else "Every target was probed once: there was nothing to recover.",
         ],
-    )
-
-
-def change_table(change: Change) -> Section:
-    """Return the turnover between two runs, of IPall and by family."""
-    rows = []
-    for name, turnover in (("all", change.all), *change.families.items()):
-        before, after = turnover.died + turnover.stayed, turnover.born + turnover.stayed
-        rows.append(
-            (
-                name,
-                count(turnover.born),
-                percent(share(turnover.born, after)),
-                count(turnover.died),
-                percent(share(turnover.died, before)),
-                count(turnover.stayed),
-            )
-        )
-    return Section(
-        f"Changes from {change.before} to {change.after}",
-        ("family", "born", "/ later", "died", "/ earlier", "stayed"),
-        rows,
-        [*named_formulas(formulas(Turnover)), "Shares of the later and of the earlier run's addresses."],
     )

@@ -10,9 +10,12 @@ from liveness.report import published
 from liveness.report.layout import Section, count, named_formulas, percent, spoken
 
 
-def taxonomy_table(taxonomy: Taxonomy, targets: int, everyone: int) -> Section:
-    """Return the funnel from network-alive to application-alive."""
+def taxonomy_table(taxonomy: Taxonomy, targets: int | None, everyone: int) -> Section:
+    """Return the funnel from network-alive to application-alive; `targets` is None where they are not known."""
     rows = []
+    of_targets = (
+        "targets, of which the run does not tell how many" if targets is None else f"the {count(targets)} targets"
+    )
     for name in formulas(Taxonomy):
         number: int = getattr(taxonomy, name)
         beside = published.TAXONOMY.get(name, "")
@@ -20,7 +23,7 @@ def taxonomy_table(taxonomy: Taxonomy, targets: int, everyone: int) -> Section:
             (
                 spoken(name),
                 count(number),
-                percent(share(number, targets)),
+                percent(share(number, targets or 0)),
                 percent(share(number, everyone)),
                 beside,
             )
@@ -30,7 +33,7 @@ def taxonomy_table(taxonomy: Taxonomy, targets: int, everyone: int) -> Section:
         ("layer", "addresses", "/ targets", "/ IPall", published.LABEL),
         rows,
         [
-            f"Shares of the {count(targets)} targets and of IPall, {count(everyone)} addresses.",
+            f"Shares of {of_targets} and of IPall, {count(everyone)} addresses.",
             *named_formulas(formulas(Taxonomy)),
         ],
     )

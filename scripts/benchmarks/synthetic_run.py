@@ -1,7 +1,7 @@
 """A synthetic run with the sizes of a whole census: sets as Bano et al. 2018 saw them, by a seed, written by a kernel.
 
-Only the shape is real: how many addresses are alive in how many /24s, which share of them answered what, how many states
-that makes. Addresses of one /24 resemble each other, as they do on the Internet.
+Only the shape is real: how many addresses are alive in how many /24s, which share of them answered what, and how many
+states that makes. Addresses of one /24 resemble each other, as they do on the Internet.
 """
 
 import hashlib
@@ -181,7 +181,7 @@ def mixed(number: int) -> int:
 
 
 @kernel
-def populate(
+def populate(  # noqa: C901 - drawn and written in one go
     key: int,
     seed: int,
     present: NDArray[np.bool_],

@@ -1,14 +1,20 @@
 """Runs on disk: read, ordered by their starts, compared, and their damage named."""
 
+import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from liveness.analysis.document import document
+from liveness.analysis.opened import OpenRun, verified_in
 from liveness.analysis.result import Formula, formulas
 from liveness.analysis.results import analyze_runs
-from liveness.analysis.run import RunSets, family_of, warnings_of
+from liveness.analysis.run import family_of, warnings_of
+from liveness.analysis.scope import Scope
 from liveness.analysis.taxonomy import Taxonomy
+from liveness.analysis.walk import Walk
 from liveness.errors import LivenessError
 from liveness.store.rundir import find_runs
 from liveness.types import Kind
@@ -24,7 +30,7 @@ def echoes(first: int, last: int, name: str, started: str) -> Population:
 def test_a_run_on_disk_equals_the_count_over_replies(tmp_path: Path) -> None:
     town().write(tmp_path)
     result = document(analyze_runs(find_runs(tmp_path)))
-    assert result == {"schema": 1, "runs": [brute_force.run_document(town())], "changes": []}
+    assert result == {"schema": 1, "runs": [brute_force.run_document(town())], "changes": [], "retention": []}
 
 
 def test_runs_are_compared_in_the_order_of_their_starts(tmp_path: Path) -> None:
@@ -64,29 +70,44 @@ def test_a_damaged_set_is_named(tmp_path: Path) -> None:
         analyze_runs([run])
 
 
-def test_sets_are_read_once_and_only_when_asked_for() -> None:
-    population, read = town(), list[str]()
-
-    def reading(entry):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        read.append(entry.file)
-        return population.read(entry)
-
-    run = RunSets(population.manifest(), reading)
-    assert not read
-    run.syn_ack(80)
-    run.network_alive("tcp")
-    run.everything()
-    assert len(read) == len(set(read))
-    assert read[0] == "sets/tcp-80.syn-ack.source.roaring"
-    assert not any(file.endswith(("target.roaring", "direct.roaring")) for file in read)
+def test_any_damaged_set_is_named_even_if_no_number_rests_on_it(tmp_path: Path) -> None:
+    run = town().write(tmp_path)
+    for entry in run.read_manifest().sets[::7]:
+        file = run.path / entry.file
+        content = file.read_bytes()
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(LivenessError, match=rf"{re.escape(str(file))}: damaged: its SHA-256 is [0-9a-f]{{64}}, "):
+            analyze_runs([run])
+        file.write_bytes(content)
+    analyze_runs([run])
 
 
-def test_unions_do_not_change_the_sets_they_join() -> None:
-    population = town()
-    run = RunSets(population.manifest(), population.read)
-    before = run.syn_ack(80).copy()
-    run.everything()
-    assert run.syn_ack(80) == before
+def test_a_missing_set_is_named(tmp_path: Path) -> None:
+    run = town().write(tmp_path)
+    file = run.path / run.read_manifest().sets[3].file
+    file.unlink()
+    with pytest.raises(LivenessError, match=rf"{re.escape(str(file))}: cannot read this set: No such file"):
+        analyze_runs([run])
+
+
+def test_a_wrong_cardinality_is_named(tmp_path: Path) -> None:
+    run = town().write(tmp_path)
+    manifest = run.read_manifest()
+    wrong = msgspec.structs.replace(manifest.sets[0], cardinality=1)
+    run.write_manifest(msgspec.structs.replace(manifest, sets=[wrong, *manifest.sets[1:]]))
+    with pytest.raises(LivenessError, match=r"damaged: it holds \d+ addresses, the manifest says 1$"):
+        analyze_runs([run])
+
+
+def test_a_set_that_changes_under_the_pass_is_named(tmp_path: Path) -> None:
+    run = town().write(tmp_path)
+    manifest = run.read_manifest()
+    with ThreadPoolExecutor(1) as pool:
+        opened = OpenRun(manifest, verified_in(run), pool)
+        file = run.path / opened.entries[0].file
+        file.write_bytes(file.read_bytes() + b"more")
+        with pytest.raises(LivenessError, match=rf"{re.escape(str(file))}: changed while it was read"):
+            Walk([opened], Scope()).go(pool, 1)
 
 
 @pytest.mark.parametrize(
