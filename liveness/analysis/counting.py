@@ -18,6 +18,7 @@ CELLS: Final = 1 << 16
 ROW: Final = 256
 """Cells of a /24."""
 EIGHT: Final = 8
+IDLE: Final = -1
 FAMILY_BITS: Final = 0b111
 """The families' coverage in the first byte of a view (`views.py`)."""
 
@@ -54,16 +55,16 @@ class Sheet(NamedTuple):
     """The planes, eight cells at a time."""
     row: NDArray[np.uint64]
     """The states of one /24, shape (words, 256)."""
-    states: NDArray[np.uint64]
-    """The states of the cells that have any, shape (65536 + 1, words)."""
     cells: NDArray[np.uint16]
-    """Which cells these are."""
-    slots: NDArray[np.int32]
-    """Where in the table their states are."""
+    """Which cells have a state, ascending."""
+    shown: NDArray[np.uint8]
+    """What each of them shows, shape (65536, bytes of a view)."""
+    progress: NDArray[np.int64]
+    """The next row to be counted, or `IDLE`, and how many cells with a state were found so far."""
 
 
 class Pass(NamedTuple):
-    """What a pass over a run keeps to, and what it counts beside states; arrays are empty where nothing is asked for."""
+    """What a pass over a run keeps to, and what it counts beside states; empty arrays: nothing is asked for."""
 
     outside_first: NDArray[np.uint32]
     outside_last: NDArray[np.uint32]
@@ -139,81 +140,95 @@ def blank(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32], planes:
         low += 1
 
 
-@kernel
-def gather(  # noqa: C901 - two innermost loops over the same row, in one piece
-    sheet: Sheet, fold_masks: NDArray[np.uint64], prefixes24: NDArray[np.int64]
-) -> int:
-    """Take the states of all cells that have one off the planes, leave these empty, and return how many there are.
+@inlined
+def take_row(planes: NDArray[np.uint8], begin: int, row: NDArray[np.uint64], place: int, first: int) -> None:
+    """OR a /24 of the planes from `first` on, up to eight, into one word of the row's states, and empty it there."""
+    states = row[place]
+    states[:] = 0
+    for plane in range(first, min(first + EIGHT, len(planes))):
+        part = planes[plane, begin : begin + ROW]
+        shift = uint64(EIGHT * (plane - first))
+        for i in range(ROW):
+            states[i] |= uint64(part[i]) << shift
+        part[:] = 0
 
-    `prefixes24` counts /24s by which of the three masks any of their cells has.
+
+@kernel
+def met_by(row: NDArray[np.uint64], masks: NDArray[np.uint64]) -> int:
+    """Return which of the masks any state of a row meets, a bit for each."""
+    met = 0
+    for word in range(len(row)):
+        states = row[word]
+        fold = uint64(0)
+        for i in range(ROW):
+            fold |= states[i]
+        for bit in range(len(masks)):
+            if fold & masks[bit, word]:
+                met |= 1 << bit
+    return met
+
+
+@kernel
+def count_rows(  # noqa: C901 - the innermost loops, in one piece
+    sheet: Sheet, table: Table, view_masks: NDArray[np.uint64], prefixes24: NDArray[np.int64]
+) -> bool:
+    """Count the states of a /16 row by row, and empty it; return False where the table has no room for the next row.
+
+    `prefixes24` counts /24s by which of the first three masks any of their cells meets.
     """
-    words = len(sheet.row)
-    found = 0
-    for begin in range(0, CELLS, ROW):
+    slots, views, taken, used = table
+    planes, groups, row, cells, shown, progress = sheet
+    fold_masks = view_masks[:3]
+    octets = views.shape[1]
+    any_word = row[0]
+    found = progress[1]
+    for begin in range(progress[0] * ROW, CELLS, ROW):
+        if 2 * (used[0] + ROW) > len(slots):
+            progress[0], progress[1] = begin // ROW, found
+            return False
         anything = uint64(0)
-        for plane in range(len(sheet.planes)):
-            group = sheet.groups[plane, begin // EIGHT : (begin + ROW) // EIGHT]
+        for plane in range(len(planes)):
+            group = groups[plane, begin // EIGHT : (begin + ROW) // EIGHT]
             for i in range(ROW // EIGHT):
                 anything |= group[i]
         if not anything:
             continue
-        families = 0
-        anything_at = sheet.row[0]
-        for word in range(words):
-            row = sheet.row[word]
-            row[:] = 0
-            for plane in range(EIGHT * word, min(EIGHT * word + EIGHT, len(sheet.planes))):
-                part = sheet.planes[plane, begin : begin + ROW]
-                place = uint64(EIGHT * (plane - EIGHT * word))
-                for i in range(ROW):
-                    row[i] |= uint64(part[i]) << place
-                part[:] = 0
-            fold = uint64(0)
-            for i in range(ROW):
-                fold |= row[i]
-            for family in range(len(fold_masks)):
-                if fold & fold_masks[family, word]:
-                    families |= 1 << family
-        prefixes24[families] += 1
+        for word in range(len(row)):
+            take_row(planes, begin, row, word, EIGHT * word)
+        prefixes24[met_by(row, fold_masks)] += 1
+        first = found
         for i in range(ROW):
-            anything = anything_at[i]
-            sheet.states[found, 0] = anything
-            for word in range(1, words):
-                state = sheet.row[word, i]
-                sheet.states[found, word] = state
-                anything |= state
-            sheet.cells[found] = begin + i
+            anything = any_word[i]
+            for word in range(1, len(row)):
+                anything |= row[word, i]
+            cells[found] = begin + i
             found += anything != 0
-    return found
+        for i in range(first, found):
+            cell = int64(cells[i]) - begin
+            at = place_of(slots, row, cell)
+            if slots[at, 0] == 0:
+                for word in range(len(row)):
+                    slots[at, 1 + word] = row[word, cell]
+                view(slots, at, view_masks, views)
+                taken[used[0]] = at
+                used[0] += 1
+            slots[at, 0] += uint64(1)
+            for octet in range(octets):
+                shown[i, octet] = views[at, octet]
+    progress[1] = found
+    return True
 
 
 @kernel
-def view(states: NDArray[np.uint64], slot: int, view_masks: NDArray[np.uint64], views: NDArray[np.uint8]) -> None:
+def view(slots: NDArray[np.uint64], slot: int, view_masks: NDArray[np.uint64], views: NDArray[np.uint8]) -> None:
     """Write what a state shows: a bit for each mask that it meets, eight a byte."""
     for octet in range(views.shape[1]):
         shown = 0
         for bit in range(EIGHT):
-            for word in range(states.shape[1]):
-                if states[slot, word] & view_masks[octet * EIGHT + bit, word]:
+            for word in range(slots.shape[1] - 1):
+                if slots[slot, 1 + word] & view_masks[octet * EIGHT + bit, word]:
                     shown |= 1 << bit
         views[slot, octet] = shown
-
-
-@kernel
-def count_states(sheet: Sheet, found: int, table: Table, view_masks: NDArray[np.uint64]) -> None:
-    """Count the states that were gathered into a table with room for them."""
-    states, counts, views, taken, used = table
-    wanted, slots = sheet.states, sheet.slots
-    for i in range(found):
-        at = place_of(states, counts, wanted, i)
-        if counts[at] == 0:
-            for word in range(states.shape[1]):
-                states[at, word] = wanted[i, word]
-            view(states, at, view_masks, views)
-            taken[used[0]] = at
-            used[0] += 1
-        counts[at] += 1
-        slots[i] = at
 
 
 @kernel
@@ -232,46 +247,33 @@ def count_keys(  # noqa: C901 - what is not asked for is passed by
     `behind` last.
     """
     for one in range(key, behind):
-        if 2 * (table.used[0] + CELLS) > len(table.counts):
+        if sheet.progress[0] == IDLE:
+            if len(seen):
+                seen[len(seen) - behind + one] = 0
+            if not lay_key(one, containers, sheet):
+                continue
+            if len(asked.outside_first):
+                blank(one, asked.outside_first, asked.outside_last, sheet.planes)
+            sheet.progress[:] = 0
+        if not count_rows(sheet, table, asked.view_masks, asked.prefixes24):
             return one
-        if len(seen):
-            seen[len(seen) - behind + one] = 0
-        if not lay_key(one, containers, sheet):
-            continue
-        if len(asked.outside_first):
-            blank(one, asked.outside_first, asked.outside_last, sheet.planes)
-        found = gather(sheet, asked.view_masks[:3], asked.prefixes24)
-        count_states(sheet, found, table, asked.view_masks)
+        sheet.progress[0] = IDLE
+        found = sheet.progress[1]
         if len(asked.alive24):
             for i in range(found):
-                if int64(table.views[sheet.slots[i], 0]) & FAMILY_BITS:
+                if int64(sheet.shown[i, 0]) & FAMILY_BITS:
                     asked.alive24[(one << EIGHT) + (int64(sheet.cells[i]) >> EIGHT)] += 1
         if len(asked.slice_first):
-            slice_key(
-                one,
-                found,
-                sheet.cells,
-                sheet.slots,
-                table.views,
-                asked.slice_first,
-                asked.slice_label,
-                asked.slice_counts,
-            )
+            slice_key(one, found, sheet.cells, sheet.shown, asked.slice_first, asked.slice_label, asked.slice_counts)
         if len(seen):
-            show(sheet.cells, sheet.slots, found, table.views, seen[len(seen) - behind + one])
+            show(sheet.cells, sheet.shown, found, seen[len(seen) - behind + one])
     return behind
 
 
 @kernel
-def show(
-    cells: NDArray[np.uint16],
-    slots: NDArray[np.int32],
-    found: int,
-    views: NDArray[np.uint8],
-    seen: NDArray[np.uint8],
-) -> None:
+def show(cells: NDArray[np.uint16], shown: NDArray[np.uint8], found: int, seen: NDArray[np.uint8]) -> None:
     """Leave what each address of a /16 shows in `seen`."""
-    for octet in range(views.shape[1]):
+    for octet in range(shown.shape[1]):
         part = seen[octet]
         for i in range(found):
-            part[cells[i]] = views[slots[i], octet]
+            part[cells[i]] = shown[i, octet]

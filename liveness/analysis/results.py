@@ -146,8 +146,8 @@ def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None) -
     return RunStates(
         manifest=run.manifest,
         layout=run.layout,
-        states=counted.table.states[taken],
-        counts=counted.table.counts[taken],
+        states=counted.table.slots[taken, 1:],
+        counts=counted.table.slots[taken, 0].astype(np.int64),
         prefixes24=counted.prefixes24,
         within=scope.within,
         targets=targets,

@@ -36,13 +36,14 @@ def slice_key(  # noqa: C901 - one walk along addresses, /24s and slices togethe
     key: int,
     found: int,
     cells: NDArray[np.uint16],
-    slots: NDArray[np.int32],
     views: NDArray[np.uint8],
     first: NDArray[np.uint32],
     label: NDArray[np.int32],
     counts: NDArray[np.int64],
 ) -> None:
-    """Count the `found` addresses cells[i] of a /16 by slice; address a is of label[j], first[j] the last not above a.
+    """Count the `found` addresses of a /16 by slice; cells[i] shows views[i].
+
+    Address a is of label[j] for the last first[j] that is not above it.
 
     A /24 counts once for each slice it has addresses in, even if that has several parts of it.
     """
@@ -69,7 +70,7 @@ def slice_key(  # noqa: C901 - one walk along addresses, /24s and slices togethe
             behind = min(behind, int64(first[at + 1]) - base)
         fold = 0
         while i < found and int64(cells[i]) < behind:
-            value = int64(views[slots[i], 0])
+            value = int64(views[i, 0])
             shown[value] += 1
             fold |= value
             i += 1

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.analysis.comparing import pack, retained, turnover
-from liveness.analysis.counting import CELLS, EIGHT, ROW, Pass, Sheet, count_keys
+from liveness.analysis.counting import CELLS, EIGHT, IDLE, ROW, Pass, Sheet, count_keys
 from liveness.analysis.opened import Buffer, OpenRun, Reader
 from liveness.analysis.run import family_probes, port_of, probes_of
 from liveness.analysis.scope import Scope
@@ -24,8 +24,8 @@ from liveness.analysis.views import compared_bits, view_masks
 from liveness.ipsets.portable import CONTAINERS
 
 MOST_THREADS: Final = 8
-SLOTS: Final = 1 << 18
-"""Of a thread's table: with a /16 on top it stays half empty up to 65,536 states."""
+SLOTS: Final = 1 << 15
+"""Of a thread's table: it fits into a core's cache, and is emptied into the run's table when it is half full."""
 FIRST_SLOTS: Final = 1 << 10
 COMPARED_KEYS: Final = 16
 """The /16s of which two runs at a time are held address by address."""
@@ -174,15 +174,15 @@ class _Desk:
 
     def __init__(self, walk: Walk) -> None:
         planes = np.zeros((walk.planes, CELLS), np.uint8)
+        views = walk._views  # noqa: SLF001 - a desk is a part of its walk
         self.sheet = Sheet(
             planes=planes,
             groups=planes.view(np.uint64),
             row=np.zeros((walk.words, ROW), np.uint64),
-            states=np.zeros((CELLS + 1, walk.words), np.uint64),
-            cells=np.zeros(CELLS + 1, np.uint16),
-            slots=np.zeros(CELLS + 1, np.int32),
+            cells=np.zeros(CELLS + 1, np.uint16),  # one is written ahead
+            shown=np.zeros((CELLS, views), np.uint8),
+            progress=np.array([IDLE, 0]),
         )
-        views = walk._views  # noqa: SLF001 - a desk is a part of its walk
         self.table = new_table(SLOTS, walk.words, views)
         self.buffers = [Buffer() for _ in walk.runs]
         keys = min(walk.unit, COMPARED_KEYS) if walk.bits else 0

@@ -90,10 +90,17 @@ def _within(given: tuple[str, ...]) -> "Within":
     """Return the addresses of prefixes, ranges, addresses and list files. A file may have a comma in its name."""
     from liveness.analysis.scope import Within
     from liveness.config.load import read_entries
+    from liveness.space.addresses import ENTRY, parse_entry
 
     entries = [
         entry.strip() for one in given for entry in ([one] if Path(one).is_file() else one.split(",")) if entry.strip()
     ]
+    for entry in entries:
+        if not Path(entry).exists() and ENTRY.fullmatch(entry):
+            try:
+                parse_entry(entry)
+            except ValueError as problem:  # it looks like an address: reading it as a file would mislead
+                raise UsageError(f"--within: {problem}") from None
     intervals = read_entries(entries)
     if intervals.count == 0:
         raise UsageError(f"--within {','.join(given)!r}: no address in it")

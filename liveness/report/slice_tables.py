@@ -13,7 +13,7 @@ TOP: Final = 20
 
 NAMES_SHOWN: Final = 5
 
-UNKNOWN: Final = "(unknown)"
+UNKNOWN: Final = "?"
 """Stands for the addresses of which the data on prefixes say nothing."""
 
 
@@ -44,17 +44,16 @@ def slices_table(slices: Slices, everyone: int, top: int) -> Section:
                 percent(share(found.all, everyone)),
                 *(percent(share(found.families[family].total, found.all)) for family in FAMILIES),
                 percent(share(layers.transport_alive, found.all)),
-                percent(share(layers.application_alive, found.all)),
                 count(one.prefixes24.all),
             )
         )
     return Section(
         f"Slices by {slices.by}",
-        (slices.by, "IPall", "share", *FAMILIES, "tcp alive", "udp alive", "/24s"),
+        (slices.by, "IPall", "share", *FAMILIES, "SYN-ACK", "/24s"),
         rows,
         [
             f"The {len(rows)} largest of {count(len(slices.slices))}; --json has all, with every layer and family.",
             f"share: of the {count(everyone)} addresses of IPall. The others: of the slice's IPall.",
-            "tcp alive: transport alive. udp alive: application alive. /24s: those with addresses of IPall.",
+            "SYN-ACK: transport alive. /24s: those with addresses of IPall. ?: the data on prefixes say nothing of these.",
         ],
     )

@@ -32,7 +32,7 @@ ACTIVE_24: Final = 0.9
 DENSITY_POWER: Final = 1.8
 """The share of a /24's addresses that are alive is u ** 1.8, u uniform: 92 of 256 in the mean."""
 PROFILES: Final = 16
-STATES: Final = 4096
+STATES: Final = 1 << 14
 """Different states that the addresses of one profile are in."""
 OWN_PROFILE: Final = 0.75
 """How many addresses of a /24 have its profile; the others have any."""
@@ -116,7 +116,7 @@ def _states(classes: list[Reply], random: np.random.Generator) -> tuple[NDArray[
     for _ in range(PROFILES):
         lean = np.clip(shares * random.lognormal(-0.4, 0.9, len(shares)), 0, 0.97)
         lean[0] = np.clip(ECHO + random.normal(0, 0.15), 0, 1)
-        drawn = random.random((STATES, len(shares))) < lean
+        drawn = random.random((STATES, len(shares))) < lean * random.lognormal(-0.42, 1.0, (STATES, 1))
         drawn[~drawn.any(axis=1), 0] = True
         lists += [np.flatnonzero(row) for row in drawn]
     return np.cumsum([len(one) for one in lists]), np.concatenate(lists).astype(np.uint8)
@@ -206,7 +206,7 @@ def populate(  # noqa: C901 - drawn and written in one go
                 continue
             own = ((chance >> uint64(16)) & uint64(0xFFFF)) < uint64(int(OWN_PROFILE * 65536))
             kin = profile if own else int64((chance >> uint64(32)) & uint64(0xF))
-            state = kin * STATES + int64(chance >> uint64(52))
+            state = kin * STATES + int64(chance >> uint64(50))
             for at in range(state_ends[state - 1] if state else 0, state_ends[state]):
                 one = int64(members[at])
                 lists[one, sizes[one]] = low

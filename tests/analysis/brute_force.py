@@ -5,7 +5,6 @@ Written from the paper's definitions and not from set algebra: each address is a
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -337,8 +336,3 @@ def retention(runs: Sequence[Population]) -> list[dict[str, Any]]:
             }
         )
     return curves
-
-
-def restricted(population: Population, inside: Callable[[int], bool]) -> Population:
-    """Return the population of those sources alone."""
-    return replace(population, replies=[reply for reply in population.replies if inside(reply.source)])

@@ -15,6 +15,8 @@ def encoded(value: Any) -> bytes:  # noqa: ANN401 - whatever a record holds
         return _control(2, len(value.encode())) + value.encode()
     if isinstance(value, list):
         return _control(11, len(value)) + b"".join(map(encoded, value))
+    kind: int
+    number: int
     kind, number = value if isinstance(value, tuple) else (UINT32, value)
     size = (number.bit_length() + 7) // 8
     return _control(kind, size) + number.to_bytes(size, "big")

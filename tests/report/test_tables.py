@@ -17,18 +17,24 @@ from liveness.analysis.error_categories import ErrorCategories, ErrorSources
 from liveness.analysis.error_only import ErrorOnly
 from liveness.analysis.gains import NegativeGain, ProbeGain, RetransmitGain
 from liveness.analysis.loss import Loss
+from liveness.analysis.partition import by_prefixes
 from liveness.analysis.reply_types import ReplyTypes
 from liveness.analysis.result import formulas
 from liveness.analysis.results import Results, RunResults, analyze_sets
+from liveness.analysis.retention import Retention
+from liveness.analysis.scope import Scope, Within
 from liveness.analysis.tarpits import Inflation, Tarpits
 from liveness.analysis.taxonomy import Taxonomy
 from liveness.analysis.transport import PortActivity, PortsAnswered
 from liveness.report import published
+from liveness.report.change_tables import retention_table
 from liveness.report.layout import Section, count, percent, seconds
 from liveness.report.loss_tables import busiest_table, loss_table
+from liveness.report.slice_tables import slices_table
 from liveness.report.tables import report_tables, tables_of
+from liveness.space.intervals import Intervals
 from liveness.store.manifest import BusySource, Lag, Manifest, Receive
-from tests.populations import EIGHT, Population, town
+from tests.populations import BASE, EIGHT, Population, town
 
 T = TypeVar("T")
 
@@ -41,10 +47,21 @@ def results(population: Population, **changes: object) -> RunResults:
     return analyze_sets([(manifest, population.open_set)]).runs[0]
 
 
+def part_of(population: Population) -> RunResults:
+    """Return the results of one /16, sliced."""
+    within = Within(
+        ("10.0.0.0/16", "10.1.0.0/24"), Intervals.from_bounds([BASE, BASE + 65536], [BASE + 65535, BASE + 65791])
+    )
+    scope = Scope(within=within, partition=by_prefixes("asn", [(BASE, 24, "64500"), (BASE + 256, 25, "64501_64502")]))
+    return analyze_sets([(population.manifest(), population.open_set)], scope, [1024]).runs[0]
+
+
 def internet_scale(value: T) -> T:
     """Return a result with every count of the town a million times as large."""
     if isinstance(value, (Manifest, str)):
         return value
+    if isinstance(value, list):
+        return [internet_scale(entry) for entry in value]  # type: ignore[return-value]
     if isinstance(value, int):
         return value * 1_000_003  # type: ignore[return-value]
     if isinstance(value, dict):
@@ -75,6 +92,10 @@ CHANGE = Change(
     {family: Turnover(0, 0, 3) for family in ("icmp", "tcp", "udp")},
     {80: PortTurnover(4, 0, 3)},
 )
+CURVES = [
+    Retention("weekly/2026-11-21T000000Z", 40, [30, 20], [0.75, 0.5], [30, 10], [0.75, 0.25]),
+    Retention("weekly/2026-11-28T000000Z", 0, [0], [None], [0], [None]),
+]
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -83,15 +104,17 @@ CHANGE = Change(
     [
         results(town()),
         internet_scale(results(town())),
+        part_of(town()),
+        internet_scale(part_of(town())),
         results(Population([])),
         results(PORTS_ALONE),
         results(FIFTEEN),
         results(Population([], ())),
     ],
-    ids=["town", "internet", "silence", "one-port", "fifteen-probes", "no-probes"],
+    ids=["town", "internet", "part", "internet-part", "silence", "one-port", "fifteen-probes", "no-probes"],
 )
 def test_no_number_breaks_and_no_line_is_too_long(run: RunResults, width: int) -> None:
-    for section in report_tables(Results([run], [internet_scale(CHANGE)])):
+    for section in report_tables(Results([run], [internet_scale(CHANGE)], internet_scale(CURVES))):
         text = render([section], width)
         assert max(len(line) for line in text.splitlines()) <= width
         assert isinstance(section, Section)
@@ -114,10 +137,10 @@ def test_in_a_narrow_console_words_wrap_and_numbers_stay_whole() -> None:
 
 
 def test_every_formula_is_printed() -> None:
-    text = words(render(report_tables(Results([results(town())], [CHANGE])), 200))
+    text = words(render(report_tables(Results([results(town())], [CHANGE], CURVES)), 200))
     printed = (
         Taxonomy, FamilyCoverage, ReplyTypes, ErrorOnly, ErrorCategories, ErrorSources, PortsAnswered, PortActivity,
-        Tarpits, Inflation, Conditional, ProbeGain, NegativeGain, RetransmitGain, Loss, Turnover,
+        Tarpits, Inflation, Conditional, ProbeGain, NegativeGain, RetransmitGain, Loss, Turnover, PortTurnover, Retention,
     )  # fmt: skip
     for result in printed:
         assert formulas(result), result
@@ -243,3 +266,39 @@ def test_seconds(duration_s: float | None, text: str) -> None:
 
 def test_count() -> None:
     assert (count(None), count(0), count(146676867)) == ("-", "0", "146,676,867")
+
+
+def test_a_part_is_told_and_what_counts_packets_is_left_out() -> None:
+    text = render(tables_of(part_of(town())), 120)
+    lines = {words(line) for line in text.splitlines()}
+    assert "within 10.0.0.0/16, 10.1.0.0/24" in lines
+    assert "addresses in it 65,792" in lines
+    assert "Shares of the 1,024 targets and of IPall, 204 addresses." in lines
+    for title in ("Probes and replies", "ICMP error messages", "Recovered by retransmission", "Loss, by the attempt"):
+        assert title not in text
+        assert title in render(tables_of(results(town())), 120)
+
+
+def test_slices_are_shown_from_the_largest_on() -> None:
+    run = part_of(town())
+    assert run.slices is not None
+    rows = [words(line) for line in render([slices_table(run.slices, run.addresses.all, 2)], 80).splitlines()]
+    assert rows[3].startswith("? 1")
+    assert rows[4].split()[:2] == ["64500", "29"]
+    assert "The 2 largest of 3; --json has all, with every layer and family." in rows
+    assert not any("64501" in row for row in rows)
+
+
+def test_changes_by_port_and_retention() -> None:
+    lines = [words(line) for line in render(report_tables(Results([], [CHANGE], CURVES)), 80).splitlines()]
+    assert "80 4 57.1% 0 0.0% 3" in lines
+    assert lines[lines.index("weekly/2026-11-21T000000Z 40 75.0% 50.0%") + 1] == "throughout 75.0% 25.0%"
+    assert "weekly/2026-11-28T000000Z 0 -" in lines
+
+
+def test_long_curves_are_cut_and_say_so() -> None:
+    curve = Retention("weekly/1", 9, [9] * 9, [1.0] * 9, [9] * 9, [1.0] * 9)
+    text = render([retention_table([curve])], 80)
+    assert "+6" in text
+    assert "+7" not in text
+    assert "The first 6 of 9 later runs; --json has all." in text
