@@ -54,6 +54,6 @@ def slices_table(slices: Slices, everyone: int, top: int) -> Section:
         [
             f"The {len(rows)} largest of {count(len(slices.slices))}; --json has all, with every layer and family.",
             f"share: of the {count(everyone)} addresses of IPall. The others: of the slice's IPall.",
-            "SYN-ACK: transport alive. /24s: those with addresses of IPall. ?: the data on prefixes say nothing of these.",
+            "SYN-ACK: transport alive. /24s: those with addresses of IPall. ?: nothing is said of these addresses.",
         ],
     )

@@ -140,7 +140,8 @@ def test_every_formula_is_printed() -> None:
     text = words(render(report_tables(Results([results(town())], [CHANGE], CURVES)), 200))
     printed = (
         Taxonomy, FamilyCoverage, ReplyTypes, ErrorOnly, ErrorCategories, ErrorSources, PortsAnswered, PortActivity,
-        Tarpits, Inflation, Conditional, ProbeGain, NegativeGain, RetransmitGain, Loss, Turnover, PortTurnover, Retention,
+        Tarpits, Inflation, Conditional, ProbeGain, NegativeGain, RetransmitGain, Loss, Turnover, PortTurnover,
+        Retention,
     )  # fmt: skip
     for result in printed:
         assert formulas(result), result
