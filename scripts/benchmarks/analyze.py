@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 import msgspec
 
 from liveness.errors import LivenessError
 from liveness.store.rundir import RunDirectory
-from scripts.benchmarks.output import as_json_option, print_json, print_table
+from scripts.benchmarks.output import as_json_option, print_facts, print_json
 from scripts.benchmarks.synthetic_run import write_synthetic_run
 
 READ_BYTES: Final = 1 << 20
@@ -70,7 +70,7 @@ def command(scale: float, rounds: int, directory: str | None, keep: str | None, 
     if as_json:
         print_json("analyze", document)
         return
-    print_table("Analysis of a synthetic run", ("", "median, if measured"), _rows(document))
+    print_facts("Analysis of a synthetic run, medians of the rounds", document)
 
 
 def measure(run: RunDirectory) -> Round:
@@ -121,16 +121,3 @@ def _read(path: Path) -> int:
         while count := file.readinto(buffer):
             size += count
     return size
-
-
-def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what a person wants to see of the document."""
-    return [
-        ("sets", f"{document['sets']}, {document['bytes'] / 1e9:.2f} GB"),
-        ("addresses", f"{document['addresses']:,} in {document['prefixes24']:,} /24s"),
-        ("analysis", f"{document['wall_s']:.2f} s wall, {document['cpu_s']:.2f} s CPU"),
-        ("slowest", f"{document['worst_wall_s']:.2f} s"),
-        ("memory, peak", f"{document['peak_mib']:.0f} MiB"),
-        ("plain read", f"{document['read_s']:.2f} s"),
-        ("ratio", f"{document['ratio']:.1f} times the plain read"),
-    ]

@@ -106,7 +106,8 @@ def _keys(count: int) -> NDArray[np.int64]:
     """Return the upper 16 bits of the populated /16s, evenly over what is routed."""
     upper = np.arange(1 << 8, 224 << 8)
     routed = upper[(upper >> 8 != 10) & (upper >> 8 != 127)]  # noqa: PLR2004 - RFC 1918, RFC 1122
-    return routed[np.arange(count) * len(routed) // count]
+    chosen: NDArray[np.int64] = routed[np.arange(count) * len(routed) // count]
+    return chosen
 
 
 def _states(classes: list[Reply], random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:

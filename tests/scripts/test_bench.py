@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tests.census.support import ROOT, run
 
 pytestmark = pytest.mark.lab
 
-SUBCOMMANDS = ("tx", "rx", "scan", "pace", "sets")
+SUBCOMMANDS = ("tx", "rx", "scan", "pace", "sets", "analyze")
 
 
 def bench(*arguments: str) -> dict[str, Any]:
@@ -77,6 +78,16 @@ def test_sets_counts_what_it_collected() -> None:
     assert found["messages"] == found["replies"]
     assert min(found["segment_bytes"], found["set_bytes"]) > found["members"]
     assert found["peak_mib"] >= found["before_mib"] > 0
+
+
+def test_analyze_finds_what_it_made(tmp_path: Path) -> None:
+    found = bench("analyze", "--scale", "0.0005", "--rounds", "1", "--directory", str(tmp_path))
+    assert found["sets"] == 191
+    assert found["addresses"] == pytest.approx(487e6 * 0.0005, rel=0.3)
+    assert found["prefixes24"] == pytest.approx(5.3e6 * 0.0005, rel=0.3)
+    assert found["ratio"] == pytest.approx(found["wall_s"] / found["read_s"], rel=0.6)
+    assert min(found["bytes"], found["peak_mib"], found["cpu_s"]) > 0
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
