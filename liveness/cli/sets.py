@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from liveness.ipsets.algebra import Operation
     from liveness.ipsets.files import Reader, SetFile
-    from liveness.ipsets.formats.codec import Choice
 
 STDIN = "-"
 SEED_BITS = 63
@@ -29,14 +28,15 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON d
 INPUT = (
     click.option("--from", "from_format", type=click.Choice(list(FORMATS)), help="What the files are, if not seen."),
     click.option("--column", help="The CSV column or JSON member with the addresses; saddr unless given."),
-    click.option(
-        "--set", "set_name", metavar="NAME", help="Which set of an ipset or nft file; the name of one written."
-    ),
+    click.option("--set", "set_name", metavar="NAME", help="Which set of an ipset or nft file with several."),
 )
 OUTPUT = (
     click.option("-o", "--output-file", metavar="FILE", help="Where to write; standard output unless given."),
     click.option(
         "--to", "to_format", type=click.Choice(list(FORMATS)), help="The format to write, if not the suffix's."
+    ),
+    click.option(
+        "--name", "written_name", metavar="NAME", help="What to call the set in ipset and nft; liveness if not given."
     ),
 )
 
@@ -134,6 +134,7 @@ def evaluate_command(expression: str, **given: str | None) -> None:
     from liveness.ipsets.expression import evaluate, parse
 
     tree = parse(expression)
+    _check_output(given)
     reader = _reader(given, ())
     _write(evaluate(tree, lambda path: reader.read(path).addresses), given)
 
@@ -175,6 +176,7 @@ def sample(file: str, size: int, seed: int | None, **given: str | None) -> None:
     """Write SIZE members of FILE, drawn at random: every choice of them is equally likely."""
     from liveness.ipsets.sample import sample as drawn
 
+    _check_output(given)
     addresses = _reader(given, ()).read(file).addresses
     if seed is None:
         seed = secrets.randbits(SEED_BITS)
@@ -206,28 +208,22 @@ def count(files: tuple[str, ...], by: str | None, as_json: bool, **given: str | 
 @command.command()
 @FILE
 @click.argument("output_file", metavar="OUTPUT")
-@with_options(*INPUT, OUTPUT[1])
+@with_options(*INPUT, *OUTPUT[1:])
 def convert(file: str, **given: str | None) -> None:
     """Write FILE again as OUTPUT, in the format of its suffix or of --to; - is standard output."""
     _check_output(given)
     _write(_reader(given, ()).read(file).addresses, given)
 
 
-def _choice(given: dict[str, str | None], *, writing: bool = False) -> "Choice":
-    """Return what the options choose within a format; for writing, a set's name only where one was given."""
-    from liveness.ipsets.formats.codec import DEFAULT_COLUMN, Choice
-
-    column = given.get("column")
-    return Choice(DEFAULT_COLUMN if column is None or writing else column, given.get("set_name"))
-
-
 def _reader(given: dict[str, str | None], files: tuple[str, ...]) -> "Reader":
     """Return what reads the files as the options say. UsageError where standard input would be read twice."""
     from liveness.ipsets.files import Reader
+    from liveness.ipsets.formats.codec import DEFAULT_COLUMN, Choice
 
     if files.count(STDIN) > 1:
         raise UsageError("standard input (-) can be read only once")
-    return Reader(given.get("from_format"), _choice(given))
+    choice = Choice(given.get("column") or DEFAULT_COLUMN, given.get("set_name"))
+    return Reader(given.get("from_format"), choice)
 
 
 def _check_output(given: dict[str, str | None]) -> None:
@@ -238,9 +234,11 @@ def _check_output(given: dict[str, str | None]) -> None:
 def _write(addresses: "BitMap", given: dict[str, str | None]) -> None:
     """Write a result where and as the options say."""
     from liveness.ipsets.files import write_set
+    from liveness.ipsets.formats.codec import Choice
 
     path = given.get("output_file")
-    write_set(path, addresses, output_format(path, given.get("to_format")), _choice(given, writing=True))
+    form = output_format(path, given.get("to_format"))
+    write_set(path, addresses, form, Choice(set_name=given.get("written_name")))
 
 
 def _combine(name: str, files: tuple[str, ...], given: dict[str, str | None]) -> None:

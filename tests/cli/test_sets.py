@@ -190,7 +190,7 @@ def test_choices_within_a_format(folder: Path) -> None:
     assert sets(folder, "cat", "--column", "daddr", "x.csv").out == "0.0.0.2\n"
     (folder / "x.ipset").write_text("create p hash:ip\nadd p 0.0.0.3\ncreate q hash:ip\nadd q 0.0.0.4\n")
     assert sets(folder, "cat", "--set", "q", "x.ipset").out == "0.0.0.4\n"
-    assert "set mine {" in sets(folder, "cat", "--set", "mine", "--to", "nft", "a.roaring").out
+    assert "set mine {" in sets(folder, "cat", "--set", "q", "--name", "mine", "--to", "nft", "x.ipset").out
     assert sets(folder, "cat", "--from", "text", "x.csv").code == 2
 
 

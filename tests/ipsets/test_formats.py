@@ -207,6 +207,7 @@ ERRORS = [
     ("jsonl", b'{"saddr":"10.0.0.1"}\n{"saddr":"x"}\n', r"file:2: 'x' is not a prefix"),
     ("jsonl", b'{"saddr":"10.0.0.1"\n', r"file:1: not a JSON object on a line: '\{\"saddr"),
     ("jsonl", b"[1]\n", r"file:1: no text in a member 'saddr': choose another with --column NAME"),
+    ("jsonl", b'{"x":{"saddr":"10.0.0.1"}}\n', r"file:1: no text in a member 'saddr'"),
     ("jsonl", b'{"saddr":7}\n', r"file:1: no text in a member 'saddr'"),
     ("ipset", b"create a hash:ip\nadd a 10.0.0.300\n", r"file:2: '10\.0\.0\.300' is not"),
     (

@@ -13,7 +13,7 @@ DEFAULT_SET_NAME = "liveness"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which column of a CSV file or member of a JSON object holds the addresses; which set of a file with several."""
+    """Which column or member of ZMap's output holds the addresses; a set's name: the one to read, or to write it by."""
 
     column: str = DEFAULT_COLUMN
     set_name: str | None = None

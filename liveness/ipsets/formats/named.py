@@ -41,6 +41,6 @@ def set_name(wanted: str | None) -> str:
         return DEFAULT_SET_NAME
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", wanted) is None or len(wanted) > LONGEST_NAME:
         raise UsageError(
-            f"--set {wanted}: not a name for a set: a letter, then letters, digits, _ . or -, {LONGEST_NAME} at most"
+            f"--name {wanted}: not a name for a set: a letter, then letters, digits, _ . or -, {LONGEST_NAME} at most"
         )
     return wanted
