@@ -67,7 +67,7 @@ def command() -> None:
     """
 
 
-@command.command()
+@command.command(short_help="Print format, size and extent of each FILE.")
 @FILES
 @with_options(*INPUT, AS_JSON)
 def info(files: tuple[str, ...], as_json: bool, **given: str | None) -> None:
@@ -82,7 +82,7 @@ def info(files: tuple[str, ...], as_json: bool, **given: str | None) -> None:
         click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
-@command.command()
+@command.command(short_help="Print the members of all FILEs as prefixes.")
 @FILES
 @with_options(*INPUT, *OUTPUT)
 def cat(files: tuple[str, ...], **given: str | None) -> None:
@@ -114,7 +114,7 @@ def difference(files: tuple[str, ...], **given: str | None) -> None:
     _combine("subtract", files, given)
 
 
-@command.command()
+@command.command(short_help="Write what is in an odd number of FILEs.")
 @FILES
 @with_options(*INPUT, *OUTPUT)
 def symdiff(files: tuple[str, ...], **given: str | None) -> None:
@@ -122,7 +122,7 @@ def symdiff(files: tuple[str, ...], **given: str | None) -> None:
     _combine("symmetric_difference", files, given)
 
 
-@command.command("eval")
+@command.command("eval", short_help="Write what EXPRESSION makes of many files.")
 @click.argument("expression")
 @with_options(*INPUT, *OUTPUT)
 def evaluate_command(expression: str, **given: str | None) -> None:
@@ -139,7 +139,7 @@ def evaluate_command(expression: str, **given: str | None) -> None:
     _write(evaluate(tree, lambda path: reader.read(path).addresses), given)
 
 
-@command.command()
+@command.command(short_help="Tell whether FILE holds every ADDRESS.")
 @FILE
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code tells.")
@@ -167,7 +167,7 @@ def contains(file: str, addresses: tuple[str, ...], quiet: bool, as_json: bool, 
     return 0 if all(found.values()) else 1
 
 
-@command.command()
+@command.command(short_help="Write SIZE members of FILE, drawn at random.")
 @FILE
 @click.option("-n", "--size", type=click.IntRange(min=0), required=True, help="How many; all if there are no more.")
 @click.option("--seed", type=click.IntRange(min=0), help="Draw the same again. One is drawn and told if not given.")
@@ -184,7 +184,7 @@ def sample(file: str, size: int, seed: int | None, **given: str | None) -> None:
     _write(drawn(addresses, size, seed), given)
 
 
-@command.command()
+@command.command(short_help="Count the addresses of FILEs, or by prefix.")
 @FILES
 @click.option("--by", metavar="/N", help="Count within each prefix of this length, as /24; empty ones are left out.")
 @with_options(*INPUT, AS_JSON)
@@ -205,7 +205,7 @@ def count(files: tuple[str, ...], by: str | None, as_json: bool, **given: str | 
         click.echo(str(held) if len(files) == 1 else f"{held}\t{path}")
 
 
-@command.command()
+@command.command(short_help="Write FILE again in another format.")
 @FILE
 @click.argument("output_file", metavar="OUTPUT")
 @with_options(*INPUT, *OUTPUT[1:])
