@@ -9,6 +9,7 @@ import numpy as np
 from liveness.net.links import find_link
 from liveness.net.ring import TxRing
 from liveness.net.tx_xdp import XdpTxRing
+from liveness.probes.template import LinkAddresses
 from liveness.scan import sender
 from liveness.scan.shared import Shared
 from scripts.benchmarks.contest import Contestant
@@ -34,6 +35,12 @@ def send_census(open_ring: Callable[[str, int, int], TxRing]) -> Contestant:
         sender.Sender(plan, kit, ring, Shared(plan), 0).run()
 
     return run
+
+
+def warm_up() -> None:
+    """Have the kernels of our sender compiled into their cache."""
+    plan = census_plan()
+    sender.warm_up(plan, kit_for(plan, LinkAddresses(bytes(6), bytes(6))))
 
 
 def send_constant_frames(interface: str) -> None:

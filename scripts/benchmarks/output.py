@@ -1,12 +1,15 @@
 """What the benchmarks print: one JSON document, or a table."""
 
 import json
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Console
 from rich.table import Table
+
+PIPE_COLUMNS: Final = 120
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -23,7 +26,7 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[obj
         table.add_column(heading, justify="left" if number < words else "right")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
 
 
 def print_facts(title: str, document: dict[str, Any]) -> None:

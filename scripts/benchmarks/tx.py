@@ -54,6 +54,7 @@ def command(zmap: str | None, masscan: str | None, rounds: int, seconds: float, 
             entered[f"zmap {module}"] = contestants.run_zmap(str(Path(zmap).resolve()), module)
     if masscan:
         entered["masscan"] = contestants.run_masscan(str(Path(masscan).resolve()))
+    run_in_child(contestants.warm_up)  # a contestant that had to compile would be told with a compiler's memory
     fill_ns = run_in_child(lambda: measure_fill(seconds))
     done = {
         "sink": rounds_of(entered, make_sink, rounds, seconds),
