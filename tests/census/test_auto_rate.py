@@ -46,11 +46,11 @@ def scan(folder: Path, name: str, lab: list[str], config: dict[str, Any], *flags
 
 @pytest.mark.slow
 def test_a_policed_network_is_found_out(compiled: None, tmp_path: Path) -> None:  # noqa: ARG001 - for its effect
-    """A fixed rate of twice as much loses half of the replies; the search ends below the limit and loses few."""
+    """A fixed rate of eight times as much loses most replies; the search ends below the limit and loses few."""
     internet = tmp_path / "policed.lab.yaml"
     internet.write_text(LAB)
     lab = [sys.executable, "-m", "tests.census.policed", str(internet), str(POLICED_PPS)]
-    fixed, _ = scan(tmp_path, "fixed", lab, CONFIG, "-r", "6kpps")
+    fixed, _ = scan(tmp_path, "fixed", lab, CONFIG, "-r", "24kpps")
     found, said = scan(tmp_path, "found", lab, CONFIG, "-r", "auto")
     answered = {
         run.path.name: [sum(run.manifest.attempts[probe].values()) / ALIVE for probe in ("icmp", "tcp/80")]
