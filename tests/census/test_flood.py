@@ -17,7 +17,7 @@ from liveness.lab.truth import expected_sets
 from liveness.space.addresses import parse_address
 from liveness.types import Kind, Role
 from tests.census.flood import KINDS
-from tests.census.support import LIVENESS, ROOT, Census, run, write_yaml
+from tests.census.support import LIVENESS, ROOT, Census, clean_environment, run, write_yaml
 
 pytestmark = pytest.mark.lab
 
@@ -53,7 +53,8 @@ def forged_run(folder: Path, count: int) -> tuple[Census, dict[str, int], Path]:
     config = write_yaml(folder / "config.yaml", CONFIG | changes)
     flood = (sys.executable, "-m", "tests.census.flood", internet, folder / "sent.json", str(count))
     scan = (*LIVENESS, "scan", "-q", "-C", config, "--run-id", "1")
-    done = run(*flood, str(FIRST), str(LAST), *scan, cwd=ROOT, timeout=300)
+    alone = clean_environment(OPENBLAS_NUM_THREADS="1")  # a user namespace wants one thread
+    done = run(*flood, str(FIRST), str(LAST), *scan, cwd=ROOT, timeout=300, env=alone)
     assert done.returncode == 0, done.stderr
     return Census(folder / "flooded" / "1"), json.loads((folder / "sent.json").read_text()), internet
 

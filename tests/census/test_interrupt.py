@@ -241,7 +241,8 @@ def test_a_killed_sender_ends_the_scan_and_the_receiver_s_data_stay(begin: Calla
 
 
 def test_a_killed_receiver_ends_the_scan(begin: Callable[..., Scan]) -> None:
-    scan = begin()
+    """What it had written to disk by then stays."""
+    scan = begin(checkpoint="200ms")
     scan.find_processes()
     time.sleep(SENDING_S)
     os.kill(scan.receiver, signal.SIGKILL)
@@ -250,7 +251,7 @@ def test_a_killed_receiver_ends_the_scan(begin: Callable[..., Scan]) -> None:
     assert complaints.startswith("liveness: error: receiver 0 process was killed by SIGKILL")
     assert complaints.count("\n") == 1
     census = check_kept(scan, "receiver 0 process was killed by SIGKILL")
-    assert census.manifest.sets == []
+    assert len(census.sets) > 3
     assert census.manifest.probes["icmp"].sent[0] > 0
 
 

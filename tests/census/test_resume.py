@@ -132,14 +132,14 @@ def test_killed_and_resumed_the_sets_are_the_truth(
 
 def test_an_interrupted_run_goes_on_and_a_finished_one_does_not(compiled: None, tmp_path: Path) -> None:  # noqa: ARG001 - for its effect
     """Stopped by its limit again and again; each session has the limit for itself, and goes back a second or two."""
-    internet, config, path = prepare(tmp_path, limits={"max_runtime": "4s"})
+    internet, config, path = prepare(tmp_path, limits={"max_runtime": "3s"})
     script = tmp_path / "sessions.sh"
     scan = " ".join([*LIVENESS, "scan", "-q"])
     script.write_text(f"{scan} -C {config} --run-id 1; until {scan} --resume {path}; do echo again >&2; done\n")
     lab = (*LIVENESS, "lab", "exec", "--plain", "--internet", internet, "--")
     done = run(*lab, "sh", script, timeout=200)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("limits.max_runtime of 4s reached") >= 2
+    assert done.stderr.count("limits.max_runtime of 3s reached") >= 2
     assert done.stderr.count("again") == done.stderr.count("limits.max_runtime") - 1
     manifest = Census(path).manifest
     assert len(manifest.resumed) == done.stderr.count("limits.max_runtime")
