@@ -63,7 +63,7 @@ def command(scale: float, rounds: int, directory: str | None, keep: str | None, 
         "bytes": size,
         "addresses": found["coverage"]["addresses"]["all"],
         "prefixes24": found["coverage"]["prefixes24"]["all"],
-        **{name: round(statistics.median(getattr(one, name) for one in done), 2) for name in Round.__slots__},
+        **{name: round(statistics.median(getattr(one, name) for one in done), 4) for name in Round.__slots__},
         "ratio": round(statistics.median(one.ratio for one in done), 2),
         "worst_wall_s": round(max(one.wall_s for one in done), 2),
     }
