@@ -18,7 +18,8 @@ from liveness.lab.check import probes_of
 from liveness.lab.population.answer import PROBES
 from liveness.lab.population.load import Population
 from liveness.lab.population.truth import truth
-from liveness.lab.responder.record import FOLDER, SUMMARY, Summary, has_record, read_passed, read_summary
+from liveness.lab.responder.record import SUMMARY, Summary, has_record, read_passed, read_summary
+from liveness.lab.source import RECORD_FOLDER
 from liveness.space.permutation import Permutation
 from liveness.space.targets import Targets
 from liveness.store.manifest import Manifest
@@ -156,7 +157,7 @@ def _scanned(path: Path, manifest: Manifest) -> tuple[Config, Targets]:
         config = from_document(manifest.config)
     except msgspec.ValidationError as problem:
         raise UsageError(f"{origin}: $.config: {problem}: not a config of this version") from problem
-    targets = resolve_targets(config, lab=True, origin=origin)
+    targets = resolve_targets(config, lab=False, origin=origin)
     planned = int(targets.limit(config.limits.max_targets, config.block_prefix).sum())
     if manifest.targets != planned:
         raise UsageError(
@@ -204,4 +205,4 @@ def _let_through(population: Population, passed: dict[tuple[str, Kind], BitMap],
 
 def no_record(path: Path) -> str:
     """Return what to say of a run without the record of its lab."""
-    return f"{path / FOLDER / SUMMARY}: no record of the model: what it lost counts as missing"
+    return f"{path / RECORD_FOLDER / SUMMARY}: no record of the model: what it lost counts as missing"

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -38,9 +39,18 @@ KILLED = 128
 """A shell's exit code for a command that a signal ended is this plus the signal's number."""
 
 
-def run_in_lab(command: Sequence[str], *, source: str, plain: bool, tell: Callable[[str], None], verbose: bool) -> int:
-    """Build the lab of the file `source`, a lab file or a population file, run `command` in the scanner's place, take all down; returns its exit code.
+def run_in_lab(
+    command: Sequence[str],
+    *,
+    source: str,
+    plain: bool,
+    tell: Callable[[str], None],
+    verbose: bool,
+    ideal: bool = False,
+) -> int:
+    """Build the lab of the file `source`, run `command` in the scanner's place, take all down; returns its exit code.
 
+    `source` is a lab file or a population file; of the latter `ideal` leaves the network model out. The exit code is
     128 + n when signal n ended the command. `tell` is given lines for people: what is left out, and with `verbose` who
     serves what. This process moves into the scanner's namespace for good, so it must have one thread. UsageError for a
     wrong file or an unknown command, before anything is built; UnsupportedError where the machine forbids a lab.
@@ -49,6 +59,8 @@ def run_in_lab(command: Sequence[str], *, source: str, plain: bool, tell: Callab
     if program is None:
         raise UsageError(f"lab exec: {command[0]!r}: no such command: name a program on PATH or the path of one")
     population = find_population(source)
+    if population is not None and ideal:
+        population = replace(population, network=None)
     with ExitStack() as cleanup:
         if population is None:
             internet = load_internet(source)

@@ -13,6 +13,12 @@ from liveness.lab.load import packaged
 POPULATIONS = "populations"
 """The folder of those that come with the package."""
 
+RECORD_FOLDER = "lab"
+"""Where a model lab leaves its record, below the run directory."""
+
+POPULATION_FILE = "population.yaml"
+"""The population of the record, in that folder."""
+
 NETWORKS = "networks"
 """The section every lab file has, and no population file."""
 
@@ -41,6 +47,12 @@ def find_population(source: str) -> PopulationFile | None:
     if not isinstance(document, Mapping) or NETWORKS in document:
         return None
     return PopulationFile(source, text, document.get("network"))
+
+
+def recorded_population(run: Path) -> PopulationFile | None:
+    """Return the population that a run's record names as what it scanned, or None if it has no such record."""
+    path = run / RECORD_FOLDER / POPULATION_FILE
+    return find_population(str(path)) if path.is_file() else None
 
 
 def _place(source: str) -> Traversable:

@@ -6,18 +6,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import inlined, int64, kernel, uint64
+from liveness.kernel import int64, kernel, uint64
+from liveness.lab.population.answer import mixed
 
 CERTAIN: Final = 1 << 32
 """What a probability of 1 is as a threshold of `chance`."""
-
-
-@inlined
-def mixed(word: int) -> int:
-    """Return a uint64 that depends on every bit of `word`, a uint64: the finaliser of splitmix64."""
-    word = (word ^ (word >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> uint64(27))) * uint64(0x94D049BB133111EB)
-    return word ^ (word >> uint64(31))
 
 
 @kernel

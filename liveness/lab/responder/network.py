@@ -8,7 +8,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from liveness.errors import UnsupportedError
 from liveness.lab.kernel import QUIET_IPV6, SYSCTLS, Space, await_running, finish_checksums, new_space, set_sysctls
 from liveness.lab.kernel import this_space as current_space
-from liveness.lab.wiring import CORE, MARKER, SCANNER, SCANNER_INTERFACE, SCANNER_PREFIX_LENGTH
+from liveness.lab.wiring import CORE, SCANNER, SCANNER_INTERFACE, SCANNER_PREFIX_LENGTH
 
 FAR_INTERFACE: Final = "scanner"
 GATEWAY_MAC: Final = "02:00:5e:00:53:01"
@@ -20,7 +20,8 @@ def join_scanner() -> Space:
     """Make the far end of a link to this namespace, which becomes the scanner's; enter it and return it.
 
     The scanner's end gets its address, its default route and the gateway's MAC address for good; the far end has no
-    address, so that its kernel says nothing. UnsupportedError where the kernel cannot do that.
+    address, so that its kernel says nothing. No link marks it as a lab's: like on the Internet, special-purpose space
+    is no target here. UnsupportedError where the kernel cannot do that.
     """
     scanner = current_space("the scanner")
     if (SYSCTLS / "ipv6").exists():
@@ -28,8 +29,6 @@ def join_scanner() -> Space:
     far = new_space("the model Internet", forward=False)
     try:
         with IPRoute() as netlink:
-            # not every kernel has dummy links; half of a veth pair that stays down marks as well
-            netlink.link("add", ifname="marker", kind="veth", peer={"ifname": MARKER, "net_ns_fd": scanner.fd})
             peer = {"ifname": SCANNER_INTERFACE, "net_ns_fd": scanner.fd}
             netlink.link("add", ifname=FAR_INTERFACE, kind="veth", txqlen=LONG_QUEUE, peer=peer)
             finish_checksums(FAR_INTERFACE)

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
-from liveness.lab.responder.draws import chance, exponential_ns, mixed
+from liveness.lab.population.answer import mixed
+from liveness.lab.responder.draws import chance, exponential_ns
 from liveness.lab.responder.state import (
     BURST_BAD_NS,
     BURST_GOOD_NS,

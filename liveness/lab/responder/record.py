@@ -18,12 +18,10 @@ from liveness.lab.population.answer import PROBES
 from liveness.lab.responder.respond import KIND_MASK, PROBE_SHIFT
 from liveness.lab.responder.state import CAUSES, DUPLICATED, NOISY, REPLIES, UNRECORDED, Model
 from liveness.lab.responder.verdict import Verdict
+from liveness.lab.source import POPULATION_FILE, RECORD_FOLDER
 from liveness.types import Kind
 
-FOLDER: Final = "lab"
-"""Below the run directory."""
 SUMMARY: Final = "record.json"
-POPULATION: Final = "population.yaml"
 EVENTS: Final = 256
 
 Counts = dict[str, int]
@@ -89,7 +87,7 @@ class Record:
         `model` holds the counts of this run alone, `population` is the text of the population file. LivenessError if
         the disk refuses.
         """
-        folder = run / FOLDER
+        folder = run / RECORD_FOLDER
         summary = _summary(model, lossless=lossless, overrun=overrun)
         try:
             folder.mkdir(exist_ok=True)
@@ -100,7 +98,7 @@ class Record:
                     path = folder / _file(kind, event)
                     members = collector.finish()
                     write_roaring(path, members | read_roaring(path) if path.exists() else members)
-            write_atomically(folder / POPULATION, population.encode())
+            write_atomically(folder / POPULATION_FILE, population.encode())
             write_atomically(folder / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2))
         except OSError as problem:
             raise LivenessError(f"{folder}: cannot write the lab's record: {problem.strerror}") from problem
@@ -139,12 +137,12 @@ def _summary(model: Model, *, lossless: bool, overrun: int) -> Summary:
 
 def has_record(run: Path) -> bool:
     """Return whether a run directory holds the record of a model lab."""
-    return (run / FOLDER / SUMMARY).exists()
+    return (run / RECORD_FOLDER / SUMMARY).exists()
 
 
 def read_summary(run: Path) -> Summary:
     """Return what the far end counted during a run; LivenessError if that cannot be read."""
-    path = run / FOLDER / SUMMARY
+    path = run / RECORD_FOLDER / SUMMARY
     try:
         return msgspec.json.decode(path.read_bytes(), type=Summary)
     except OSError as problem:
@@ -158,7 +156,7 @@ def read_passed(run: Path) -> dict[tuple[str, Kind], BitMap]:
     passed = {}
     for number, probe in enumerate(PROBES):
         for kind in Kind:
-            path = run / FOLDER / _file("passed", number << PROBE_SHIFT | kind)
+            path = run / RECORD_FOLDER / _file("passed", number << PROBE_SHIFT | kind)
             if path.exists():
                 passed[probe, kind] = read_roaring(path)
     return passed
@@ -169,7 +167,7 @@ def read_lost(run: Path) -> dict[tuple[str, str], BitMap]:
     lost = {}
     for number, probe in enumerate(PROBES):
         for index, cause in enumerate(CAUSES):
-            path = run / FOLDER / _file("lost", number << PROBE_SHIFT | index)
+            path = run / RECORD_FOLDER / _file("lost", number << PROBE_SHIFT | index)
             if path.exists():
                 lost[probe, cause] = read_roaring(path)
     return lost

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
-from liveness.lab.population.answer import DNS
+from liveness.lab.population.answer import DNS, mixed
 from liveness.lab.responder.bytes import copy, put_u16, put_u32
-from liveness.lab.responder.draws import mixed
 from liveness.lab.responder.inspection import DNS_HEADER, NTP_LENGTH, NTP_TRANSMIT, NUMBER, TARGET, TRANSPORT_AT
 from liveness.lab.responder.inspection import END as PROBE_END
 from liveness.wire import headers as hdr

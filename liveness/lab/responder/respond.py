@@ -22,12 +22,13 @@ from liveness.lab.population.answer import (
     TYPE_SHIFT,
     WHAT_MASK,
     answer_of,
+    mixed,
     router_of,
 )
 from liveness.lab.responder import reply
 from liveness.lab.responder import state as s
 from liveness.lab.responder.bytes import copy, native_u32
-from liveness.lab.responder.draws import chance, draw, exponential_ns, mixed
+from liveness.lab.responder.draws import chance, draw, exponential_ns
 from liveness.lab.responder.inspection import NUMBER, TARGET, inspect
 from liveness.lab.responder.noise import noise
 from liveness.lab.responder.paths import is_limited, is_lost, link_delay_ns
