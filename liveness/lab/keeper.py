@@ -51,7 +51,7 @@ class Keeper(ABC):
 
     @abstractmethod
     def watch(self, control: int) -> str | None:
-        """In the init: return when `control` is readable, because the owner closes, or what ended before; then say it."""
+        """In the init: return None when `control` is readable, since the owner closes; or say what ended before that."""
 
     @property
     def pid(self) -> int:

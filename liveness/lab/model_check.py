@@ -17,7 +17,7 @@ from liveness.ipsets.roaring import chunks
 from liveness.lab.check import probes_of
 from liveness.lab.population.answer import PROBES
 from liveness.lab.population.load import Population
-from liveness.lab.population.truth import truth
+from liveness.lab.population.truth import number_of, truth
 from liveness.lab.responder.record import SUMMARY, Summary, has_record, read_passed, read_summary
 from liveness.lab.source import RECORD_FOLDER
 from liveness.space.permutation import Permutation
@@ -119,9 +119,6 @@ def check_model_run(path: Path, population: Population) -> ModelComparison:
     manifest = run.read_manifest()
     config, targets = _scanned(path, manifest)
     probes = probes_of(config)
-    unknown = [probe for probe in probes if probe not in PROBES]
-    if unknown:
-        raise UsageError(f"{path / MANIFEST_FILE}: $.config.probes: {unknown[0]!r}: the truth knows {', '.join(PROBES)}")
     expected = _truth_of(population, scanned_addresses(config, targets), probes)
     found = {entry.key: run.read_set(entry) for entry in manifest.sets}
     summary = read_summary(path) if has_record(path) else None
@@ -129,9 +126,7 @@ def check_model_run(path: Path, population: Population) -> ModelComparison:
     return compare(manifest, expected, found, passed, summary)
 
 
-def compare(
-    manifest: Manifest, expected: Sets, found: Sets, passed: Sets, summary: Summary | None
-) -> ModelComparison:
+def compare(manifest: Manifest, expected: Sets, found: Sets, passed: Sets, summary: Summary | None) -> ModelComparison:
     """Judge every set that there is on any side. `passed` are the sets of what the model let through."""
     nothing = BitMap()
     judged = []
@@ -143,10 +138,10 @@ def compare(
     return ModelComparison(manifest.run, manifest.targets, judged, summary)
 
 
-def _badness(one: Judged) -> tuple[float, float, str]:
+def _badness(one: Judged) -> tuple[int, int, str]:
     """Order sets, the worst first: what nothing explains, then what was lost."""
     wrong = len(one.unexplained) + len(one.extra)
-    return (-wrong, one.recall if one.recall is not None else 1.0, one.key.file)
+    return (-wrong, -one.lost, one.key.file)
 
 
 def _scanned(path: Path, manifest: Manifest) -> tuple[Config, Targets]:
@@ -168,13 +163,16 @@ def _scanned(path: Path, manifest: Manifest) -> tuple[Config, Targets]:
 
 
 def scanned_addresses(config: Config, targets: Targets) -> Iterator[NDArray[np.uint32]]:
-    """Yield the addresses that a census with this config probes, in parts: of each block its share of max_targets."""
+    """Yield the addresses that a census with this config probes, of each block its share of max_targets, in parts.
+
+    Each part is in ascending order.
+    """
     quotas = targets.limit(config.limits.max_targets, config.block_prefix).tolist()
     for block, quota in zip(targets.blocks(config.block_prefix), quotas, strict=True):
         count = block.intervals.count
         if quota < count:
             shard = Permutation.of_block(count, config.seed, block.name).shard(0, 1, quota)
-            indices = shard.indices() if quota else np.zeros(0, np.uint32)
+            indices = np.sort(shard.indices()) if quota else np.zeros(0, np.uint32)
             for at in range(0, len(indices), CHUNK):
                 yield block.intervals.address_at(indices[at : at + CHUNK])
             continue
@@ -186,17 +184,20 @@ def _truth_of(population: Population, addresses: Iterator[NDArray[np.uint32]], p
     """Return the sets of a perfect census of addresses, which come in parts, with some probes."""
     sets: Sets = {}
     for part in addresses:
-        for key, members in truth(population, part).items():
-            if key.reply.probe in probes and members:
-                sets[key] = sets[key] | members if key in sets else members
+        for key, members in truth(population, part, probes).items():
+            sets.setdefault(key, BitMap()).update(members)
     return sets
 
 
 def _let_through(population: Population, passed: dict[tuple[str, Kind], BitMap], probes: list[str]) -> Sets:
-    """Return the sets of a census that sees just these replies, given by whom they are about."""
+    """Return the sets of a census that sees just these replies, given by whom they are about.
+
+    TCP ports that populations do not tell apart share what the record has of the control.
+    """
     sets: Sets = {}
-    for (probe, kind), members in passed.items():
-        if probe in probes:
+    for probe in probes:
+        for kind in Kind:
+            members = passed.get((PROBES[number_of(probe)], kind), BitMap())
             for key, among in _truth_of(population, chunks(members), [probe]).items():
                 if key.reply.kind is kind:
                     sets[key] = among

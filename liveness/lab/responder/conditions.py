@@ -97,7 +97,8 @@ class Conditions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         places = (np.arange(QUANTILES) + 0.5) / QUANTILES
         normal_quantiles = np.array([normal.inv_cdf(place) for place in places.tolist()])
         times_ns = self.latency.median.us * 1000 * np.exp(self.latency.sigma * normal_quantiles)
-        return np.minimum(times_ns, MAX_DELAY_S * 1e9).astype(np.int64)
+        quantiles: NDArray[np.int64] = np.minimum(times_ns, MAX_DELAY_S * 1e9).astype(np.int64)
+        return quantiles
 
 
 def parse_conditions(section: object, origin: str) -> Conditions:
@@ -108,7 +109,9 @@ def parse_conditions(section: object, origin: str) -> Conditions:
     if section is None or section == NONE:
         return Conditions()
     if not isinstance(section, Mapping):
-        raise UsageError(f"{origin}: $.network: {shown_value(section)}: expected a mapping such as 'loss: 0.01', or none")
+        raise UsageError(
+            f"{origin}: $.network: {shown_value(section)}: expected a mapping such as 'loss: 0.01', or none"
+        )
     try:
         conditions = msgspec.convert(section, Conditions, dec_hook=decode_unit)
     except msgspec.ValidationError as problem:

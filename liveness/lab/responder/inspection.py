@@ -72,7 +72,7 @@ def _options_wrong(frame: NDArray[np.uint8], at: int, end: int) -> bool:
     while at < end:
         kind = int64(frame[at])
         if kind == 0:  # the end; zeros follow
-            for rest in range(at, end):
+            for rest in range(at, end):  # noqa: SIM110 - a plain loop compiles
                 if frame[rest] != 0:
                     return True
             return False
@@ -90,7 +90,7 @@ def _options_wrong(frame: NDArray[np.uint8], at: int, end: int) -> bool:
 
 
 @kernel
-def _tcp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:
+def _tcp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: PLR0911 - as `inspect`
     """Return what a segment is: a SYN that opens a connection, a reset, or what is wrong with it."""
     if end - at < hdr.TCP_MIN_LENGTH:
         return _TCP_HEADER
@@ -130,7 +130,7 @@ def _question_end(frame: NDArray[np.uint8], at: int, end: int) -> int:
 
 
 @kernel
-def _udp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:
+def _udp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: PLR0911 - as `inspect`
     """Return what a datagram is: a DNS query, an NTP client's packet, or what is wrong with it."""
     if end - at < hdr.UDP_LENGTH or read_u16(frame, at + hdr.UDP_LENGTH_FIELD) != end - at:
         return _UDP_LENGTH
@@ -182,7 +182,7 @@ def _tcp_number(port: int) -> int:
 
 
 @kernel
-def inspect(  # noqa: C901, PLR0911 - one check after the other, each with its own reason to leave
+def inspect(  # noqa: C901, PLR0911, PLR0912 - one check after the other, each with its own reason to leave
     frame: NDArray[np.uint8], start: int, captured: int, length: int, row: NDArray[np.int64]
 ) -> int:
     """Look at the Ethernet frame in frame[start:start + captured], `length` bytes long on the wire; return a Verdict.

@@ -31,7 +31,11 @@ def noise(
     was never sent. All come from anywhere.
     """
     word = draw(stream)
-    shape, first, second = int64(word >> uint64(62)), int64(draw(stream) >> uint64(32)), int64(draw(stream) >> uint64(32))
+    shape, first, second = (
+        int64(word >> uint64(62)),
+        int64(draw(stream) >> uint64(32)),
+        int64(draw(stream) >> uint64(32)),
+    )
     source = LOWEST_SOURCE + int64((word & uint64(0xFFFFFFFF)) % uint64(SOURCES))
     begin = at + REPLY_AT
     if shape <= 1:  # from a port we probe to a port we use

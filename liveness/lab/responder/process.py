@@ -58,7 +58,7 @@ class Responder:
         self.events = np.zeros(BATCH, np.uint8)
 
     def run(self, stopping: Callable[[], bool]) -> None:
-        """Answer until `stopping` says so, then write the last run's record. LivenessError if the link or disk fails."""
+        """Answer until `stopping` says so, then write the last run's record. LivenessError if link or disk fails."""
         try:
             while not stopping():
                 self.turn()
@@ -91,9 +91,7 @@ class Responder:
                 self.tx_ring.wait(FULL_S)
                 return
             now_ns = time.time_ns()
-            sent = emit(
-                self.model, now_ns, self.out, self.step, first, free, self.lengths, self.targets, self.events
-            )
+            sent = emit(self.model, now_ns, self.out, self.step, first, free, self.lengths, self.targets, self.events)
             self.tx_ring.commit(sent, self.lengths)
             if sent:
                 self.record.sent(self.targets[:sent], self.events[:sent])

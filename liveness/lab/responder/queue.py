@@ -49,9 +49,7 @@ def schedule(
 
 
 @kernel
-def next_due(
-    heads: NDArray[np.int32], links: NDArray[np.int32], numbers: NDArray[np.int64], now_ns: int
-) -> int:
+def next_due(heads: NDArray[np.int32], links: NDArray[np.int32], numbers: NDArray[np.int64], now_ns: int) -> int:
     """Take the oldest reply that is due out of the queue and return its slot, or NO_SLOT; its content stays."""
     now = now_ns >> TICK_SHIFT
     while numbers[WAITING] > 0 and numbers[TICK] <= now:

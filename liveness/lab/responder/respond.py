@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
 from liveness.lab.population.answer import (
-    ANSWERED,
     BOTH,
     BYTE_MASK,
     CODE_SHIFT,
@@ -121,9 +120,7 @@ def _write(model: Model, slot: int, frame: NDArray[np.uint8], start: int, answer
 
 
 @kernel
-def _send(
-    model: Model, frame: NDArray[np.uint8], start: int, answer: int, kind: int, now_ns: int, due_ns: int
-) -> None:
+def _send(model: Model, frame: NDArray[np.uint8], start: int, answer: int, kind: int, now_ns: int, due_ns: int) -> None:
     """Have a reply sent at `due_ns`, or lose it."""
     row, numbers, settings, stream = model.row, model.numbers, model.settings, model.stream
     probe, target = row[NUMBER], row[TARGET]
@@ -181,9 +178,7 @@ def _answer(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now
 
 
 @kernel
-def respond(
-    model: Model, frame: NDArray[np.uint8], start: int, captured: int, length: int, now_ns: int
-) -> None:
+def respond(model: Model, frame: NDArray[np.uint8], start: int, captured: int, length: int, now_ns: int) -> None:
     """Take one frame, frame[start:start + captured], that came at `now_ns` with `length` bytes."""
     row = model.row
     verdict = inspect(frame, start, captured, length, row)
