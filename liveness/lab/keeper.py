@@ -51,7 +51,7 @@ class Keeper(ABC):
 
     @abstractmethod
     def watch(self, control: int) -> str | None:
-        """In the init: return None when `control` is readable, since the owner closes; or say what ended before that."""
+        """In the init: return None when `control` is readable, as the owner closes; or say what ended before that."""
 
     @property
     def pid(self) -> int:
