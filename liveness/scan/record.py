@@ -183,7 +183,7 @@ def final_manifest(
         log=log,
         timeline=totals.timeline,
         rate_changes=totals.rate_changes,
-        rate_search=outcome.rate_search,
+        rate_search=totals.rate_search,
         lag=lag_record(plan, shared, outcome.started_ns),
         blocks=[_block_status(shared, number, block) for number, block in enumerate(plan.blocks)],
         host=platform.node(),

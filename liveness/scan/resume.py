@@ -109,5 +109,5 @@ def beginning(plan: Plan, manifest: Manifest) -> Checkpoint:
         manifest=manifest,
         positions=[Position(block=0, tick=0)] * plan.senders,
         sent=[[0] * plan.attempts for _ in plan.probes],
-        rate_pps=plan.rate_pps,
+        rate_pps=plan.load.start_pps,
     )

@@ -21,7 +21,6 @@ from liveness.scan.sender import Sender
 from liveness.scan.shared import Shared
 from liveness.scan.tuner import Tuner
 from liveness.store.checkpoint import Checkpoint, Totals
-from liveness.store.manifest import RateSearch
 from liveness.store.rundir import RunDirectory
 
 WATCH_EVERY_S: Final = 0.1
@@ -51,7 +50,6 @@ class Outcome:
 
     shared: Shared
     totals: Totals
-    rate_search: RateSearch | None
     interruption: Interruption
     started_ns: int
     finished_ns: int
@@ -82,12 +80,12 @@ def signals_noted(interruption: Interruption, discard: Callable[[], None]) -> It
 
 
 @contextmanager
-def rate_signals(ledger: Ledger, tuner: Tuner | None) -> Iterator[None]:
+def rate_signals(ledger: Ledger) -> Iterator[None]:
     """Let SIGUSR1 raise the rate by 5 % and SIGUSR2 lower it, as ZMap's users know it; a search is asked to."""
 
     def change(number: int, _frame: FrameType | None) -> None:
-        if tuner is not None:
-            tuner.ask(faster=number == signal.SIGUSR1)
+        if ledger.tuner is not None:
+            ledger.tuner.ask(faster=number == signal.SIGUSR1)
             return
         factor = 1 + RATE_STEP if number == signal.SIGUSR1 else 1 - RATE_STEP
         ledger.change_rate(max(1.0, float(ledger.shared.rate_pps[0]) * factor))
@@ -120,15 +118,16 @@ class Supervisor:
         shared = Shared(self.plan)
         shared.begin_at(self.first, sum(block.targets for block in self.plan.blocks[: self.first.block]))
         started_ns = time.time_ns()
-        ledger = Ledger(self.interface, shared)
+        earlier = self.first.totals.rate_search
+        tuner = Tuner(self.plan, shared, self.interface, earlier) if self.plan.config.rate.auto else None
+        ledger = Ledger(self.interface, shared, tuner=tuner)
         checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, ledger.started_s)
-        tuner = Tuner(self.plan, shared, self.interface) if self.plan.config.rate.auto else None
-        with rate_signals(ledger, tuner):
+        with rate_signals(ledger):
             receivers = self._start_receivers(shared)
             while not shared.ready.all() and not any(receiver.ended() for receiver in receivers):
                 time.sleep(0.001)
             senders = self._start_senders(shared)
-            self._watch(receivers, senders, ledger, checkpointing, tuner)
+            self._watch(receivers, senders, ledger, checkpointing)
             self._stop_senders(shared, senders)
             shared.finish[0] = 1
             for receiver in receivers:
@@ -141,9 +140,7 @@ class Supervisor:
         ledger.look(last=True)
         totals = ledger.totals()
         checkpointing.write(totals)
-        return Outcome(
-            shared, totals, None if tuner is None else tuner.record(), self.interruption, started_ns, time.time_ns()
-        )
+        return Outcome(shared, totals, self.interruption, started_ns, time.time_ns())
 
     def _start_receivers(self, shared: Shared) -> list[Child[str | None]]:
         cores = self.plan.core_shares.receivers
@@ -180,7 +177,6 @@ class Supervisor:
         senders: Sequence[Child[None]],
         ledger: Ledger,
         checkpointing: Checkpointing,
-        tuner: Tuner | None,
     ) -> None:
         """Wait for the senders to finish; return early for a signal, a limit, or a process that failed."""
         limit_s = self.plan.config.max_runtime_s
@@ -189,8 +185,8 @@ class Supervisor:
             ledger.look()
             if checkpointing.due(ledger.elapsed_s):
                 checkpointing.write(ledger.totals())
-            if tuner is not None:
-                tuner.observe()
+            if ledger.tuner is not None:
+                ledger.tuner.observe()
             if any(receiver.ended() for receiver in receivers):
                 return
             ended = [sender for sender in senders if sender.ended()]
