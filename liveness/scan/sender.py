@@ -128,20 +128,20 @@ class Sender:
         """Return the spacing for a rate: the planned one, unless the rate is found on the way."""
         return self.plan.spacing_of_sender(block, rate_pps if self.plan.config.rate.auto else None)
 
-    def _spaced_for(self, walk: Walk, block: BlockPlan, rate_pps: float) -> bool:
+    def _spaced_for(self, walk: Walk, number: int, rate_pps: float) -> bool:
         """Widen the spacing to what a higher rate needs; False if that has to wait for the tick's end.
 
         At a lower rate it stays: it is time between two probes that is promised, and it has become longer.
         """
-        spacing = self._spacing(block, rate_pps)
+        spacing = self._spacing(self.plan.blocks[number], rate_pps)
         if spacing > self.spacing:
             if not widen_spacing(walk, spacing - self.spacing):
                 return False
             self.spacing = spacing
+            self._tell_position(walk, number)
         return True
 
     def _send_block(self, walk: Walk, number: int) -> None:
-        block = self.plan.blocks[number]
         rate_pps = float(self.shared.rate_pps[0])
         units = len(walk.lane_lags) / self.plan.senders  # of virtual time, a packet at the rate of one probe
         pacer = Pacer(rate_pps * units)
@@ -149,7 +149,7 @@ class Sender:
         self._tell_position(walk, number)
         while not self.shared.stopping() and not walk.state[FINISHED]:
             wanted = float(self.shared.rate_pps[0])
-            if wanted != rate_pps and self._spaced_for(walk, block, wanted):
+            if wanted != rate_pps and self._spaced_for(walk, number, wanted):
                 rate_pps = wanted
                 pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
             first, free = self.ring.reserve(BATCH)
@@ -176,7 +176,7 @@ class Sender:
             )
             self.ring.commit(filled, self.lengths)
             if filled:
-                self._tell_position(walk, number)
+                self.shared.tell_tick(self.index, int(walk.state[TICK]))
                 self.ring.kick()
                 self.shared.completed[self.index] = self.ring.completed
             if filled < free and not walk.state[FINISHED]:

@@ -3,7 +3,7 @@
 import math
 import mmap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from liveness.scan.answered import entries_for
 from liveness.scan.plan import Plan
 from liveness.store.checkpoint import Checkpoint, Position
+
+TICK_PLACE: Final = 2
+"""Where the tick is in a position: a count of its changes, block, tick, lags, begins."""
 
 
 def shared_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: ANN401 - whatever numpy takes as a dtype
@@ -91,6 +94,10 @@ class Shared:
         place[0] += 1
         place[1:] = (position.block, position.tick, *position.lags, *position.begins)
         place[0] += 1
+
+    def tell_tick(self, sender: int, tick: int) -> None:
+        """Say how far a sender is, of whose position nothing else has changed."""
+        self._positions[sender, TICK_PLACE] = tick
 
     def positions_now(self) -> list[Position]:
         """Return where each sender stands."""
