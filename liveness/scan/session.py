@@ -27,8 +27,9 @@ from liveness.scan.supervisor import Interruption, Supervisor, signals_noted
 from liveness.space.addresses import parse_address
 from liveness.space.targets import Targets
 from liveness.store.checkpoint import Checkpoint
+from liveness.store.compaction import compact_all
 from liveness.store.manifest import Manifest
-from liveness.store.merge import Gathered, compact, merge
+from liveness.store.merge import Gathered, merge
 from liveness.store.rundir import RunDirectory
 from liveness.store.runlog import settle
 from liveness.types import ERROR_TYPES
@@ -185,14 +186,6 @@ def _open(plan: Plan, directory: RunDirectory, cleanup: ExitStack) -> _Opened:
     return _Opened(identity, kit, transport, rx_rings)
 
 
-def _tidy(directory: RunDirectory) -> None:
-    """Leave one segment in place of many, if that can be: the run may be gone on with, or not for a long time."""
-    with suppress(LivenessError):  # they stay as they are
-        segments = directory.segments()
-        if len(segments) > 1:
-            compact(segments, directory.segment_path(0, directory.next_segment()))
-
-
 def _scan(
     plan: Plan,
     opened: _Opened,
@@ -223,5 +216,6 @@ def _scan(
     if manifest.status == "complete":
         directory.remove_traces()
     else:
-        _tidy(directory)
+        with suppress(LivenessError):  # many segments stay then: the run may be gone on with, or not for a long time
+            compact_all(directory)
     return Finished(directory, manifest, interruption)

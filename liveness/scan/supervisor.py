@@ -12,6 +12,7 @@ from typing import Final
 from liveness.net.ring import RxRing, TxRing
 from liveness.probes.kit import Kit
 from liveness.scan.checkpointing import Checkpointing
+from liveness.scan.compacting import Compacting
 from liveness.scan.ledger import Ledger
 from liveness.scan.plan import Plan
 from liveness.scan.process import Child
@@ -122,12 +123,13 @@ class Supervisor:
         tuner = Tuner(self.plan, shared, self.interface, earlier) if self.plan.config.rate.auto else None
         ledger = Ledger(self.interface, shared, tuner=tuner)
         checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, ledger.started_s)
+        compacting = Compacting(self.directory)
         with rate_signals(ledger):
             receivers = self._start_receivers(shared)
             while not shared.ready.all() and not any(receiver.ended() for receiver in receivers):
                 time.sleep(0.001)
             senders = self._start_senders(shared)
-            self._watch(receivers, senders, ledger, checkpointing)
+            self._watch(receivers, senders, ledger, checkpointing, compacting)
             self._stop_senders(shared, senders)
             shared.finish[0] = 1
             for receiver in receivers:
@@ -136,6 +138,7 @@ class Supervisor:
                 problem = receiver.problem() or receiver.result()
                 if problem is not None:
                     self.interruption.by(problem)
+        compacting.finish()
         self.on_progress(observe(self.plan, shared, ledger.elapsed_s, sending=False))
         ledger.look(last=True)
         totals = ledger.totals()
@@ -177,6 +180,7 @@ class Supervisor:
         senders: Sequence[Child[None]],
         ledger: Ledger,
         checkpointing: Checkpointing,
+        compacting: Compacting,
     ) -> None:
         """Wait for the senders to finish; return early for a signal, a limit, or a process that failed."""
         limit_s = self.plan.config.max_runtime_s
@@ -185,6 +189,7 @@ class Supervisor:
             ledger.look()
             if checkpointing.due(ledger.elapsed_s):
                 checkpointing.write(ledger.totals())
+                compacting.look()
             if ledger.tuner is not None:
                 ledger.tuner.observe()
             if any(receiver.ended() for receiver in receivers):
