@@ -45,7 +45,7 @@ def command(zmap: str | None, masscan: str | None, rounds: int, seconds: float, 
     each of three probe modules, of which the fastest counts.
     """
     entered: dict[str, Contestant] = {
-        "ours": contestants.send_census(lambda interface, _, multiple_of: XdpTxRing(interface, multiple_of)),
+        "ours": contestants.send_census(XdpTxRing),
         "limit": contestants.send_constant_frames,
         "af_packet": contestants.send_census(PacketTxRing),
     }
