@@ -9,10 +9,11 @@ import msgspec
 from liveness.config.model import from_document
 from liveness.errors import LivenessError, UsageError
 from liveness.scan.plan import Plan
-from liveness.scan.record import Identity, running_manifest, utc
+from liveness.scan.record import Identity, running_manifest
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.store.checkpoint import Checkpoint, Position, load_checkpoint
+from liveness.store.clock import utc
 from liveness.store.manifest import Manifest
 from liveness.store.rundir import RunDirectory
 
