@@ -15,6 +15,7 @@ from liveness.space.targets import Targets
 from liveness.store.checkpoint import Checkpoint, Position, load_checkpoint
 from liveness.store.clock import utc
 from liveness.store.manifest import Manifest
+from liveness.store.redaction import finish_redaction
 from liveness.store.rundir import RunDirectory
 
 
@@ -42,6 +43,7 @@ def resume(path: Path) -> Resumption:
     if manifest.status == "complete":
         raise UsageError(f"{path}: this run is complete: there is nothing to go on with")
     directory.lock()
+    finish_redaction(directory)
     if checkpoint is None:
         checkpoint = Checkpoint(manifest=manifest, positions=[], sent=[], rate_pps=0)
 
