@@ -203,6 +203,7 @@ def test_a_terminal_that_closes_ends_a_scan_and_a_signal_of_its_name_does_not(be
     time.sleep(SENDING_S)
     assert scan.process.poll() is None
     os.close(master)
+    os.killpg(scan.process.pid, signal.SIGHUP)  # as a shell tells its jobs that the terminal is gone
     ended, complaints = scan.end()
     assert ended == 129, complaints
     assert "Traceback" not in complaints
