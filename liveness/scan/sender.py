@@ -13,6 +13,7 @@ from liveness.scan.engine import fill_batch
 from liveness.scan.pacing import Pacer
 from liveness.scan.plan import BlockPlan, Plan
 from liveness.scan.shared import Shared
+from liveness.space.intervals import Intervals
 from liveness.space.schedule import (
     FINISHED,
     TICK,
@@ -25,6 +26,7 @@ from liveness.space.schedule import (
     skip_to,
     take_lags,
     widen_spacing,
+    withdraw,
 )
 from liveness.store.checkpoint import Position
 
@@ -52,6 +54,9 @@ class Sender:
         self.lengths = np.zeros(len(ring.frames), np.uint16)
         self.spacing = 0
         """Targets between two probes to one address, as the lanes of the current block have it."""
+        self.withdrawn = Intervals.empty()
+        """Targets that nothing is sent to any more, and which of the supervisor's lists that is."""
+        self.generation = 0
 
     def run(self) -> None:
         """Send every block; return when the last one's cooldown is over, or soon after the stop flag is set.
@@ -100,6 +105,7 @@ class Sender:
             plan.mark_every_of_sender,
             time.time_ns(),
             max(lags) + wider,
+            self.withdrawn,
         )
         start = self.start
         if start is not None and start.block == number:
@@ -113,7 +119,7 @@ class Sender:
         if start.lags:
             take_lags(walk, start.lags, start.begins or start.lags)
         skip_to(walk, start.tick)
-        if self.plan.only_unanswered:  # how many repeats that were, the checkpoint told
+        if self.shared.counts_told:
             return
         for lane in range(len(walk.lane_lags)):
             self.shared.sent[self.index, walk.lane_probes[lane], walk.lane_attempts[lane]] += probed(walk, lane)
@@ -148,6 +154,9 @@ class Sender:
         given_up_s = float(self.shared.given_up_s[self.index])
         self._tell_position(walk, number)
         while not self.shared.stopping() and not walk.state[FINISHED]:
+            if self.shared.withdrawn.generation != self.generation:
+                self.generation, self.withdrawn = self.shared.withdrawn.read()
+                walk = withdraw(walk, self.withdrawn)
             wanted = float(self.shared.rate_pps[0])
             if wanted != rate_pps and self._spaced_for(walk, number, wanted):
                 rate_pps = wanted

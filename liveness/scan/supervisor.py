@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
+from liveness.errors import LivenessError
 from liveness.net.ring import RxRing, TxRing
 from liveness.probes.kit import Kit
 from liveness.scan.checkpointing import Checkpointing
 from liveness.scan.compacting import Compacting
 from liveness.scan.ledger import Ledger
+from liveness.scan.optouts import OptOutWatch
 from liveness.scan.plan import Plan
 from liveness.scan.process import Child
 from liveness.scan.progress import Progress, observe
@@ -22,6 +24,7 @@ from liveness.scan.sender import Sender
 from liveness.scan.shared import Shared
 from liveness.scan.tuner import Tuner
 from liveness.store.checkpoint import Checkpoint, Totals
+from liveness.store.optouts import OptOuts
 from liveness.store.rundir import RunDirectory
 
 WATCH_EVERY_S: Final = 0.1
@@ -39,6 +42,8 @@ class Interruption:
     signal_number: int | None = None
     begun: bool = False
     """Whether a packet may have left: from then on a signal ends the scan with what it has, not at once."""
+    read_lists: bool = False
+    """Whether someone has asked, by SIGHUP, to read the blocklists now."""
 
     def by(self, reason: str) -> None:
         """Note a reason; the first one stays."""
@@ -52,6 +57,7 @@ class Outcome:
     shared: Shared
     totals: Totals
     interruption: Interruption
+    opt_outs: OptOuts
     started_ns: int
     finished_ns: int
 
@@ -62,9 +68,16 @@ def signals_noted(interruption: Interruption, discard: Callable[[], None]) -> It
 
     Before the scan has begun they end this process, exit code 128 + the signal's number, after a call of `discard`. At
     once: an exception would be lost where LLVM calls back from compiling a kernel, and Numba be left in a muddle.
+
+    SIGHUP ends a scan where its terminal has gone. Otherwise someone has sent it, and it means what it means to a
+    daemon: read the lists anew.
     """
+    terminal = _has_terminal()
 
     def note(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and not (terminal and not _has_terminal()):
+            interruption.read_lists = True
+            return
         if not interruption.begun:
             discard()
             os._exit(128 + number)
@@ -78,6 +91,15 @@ def signals_noted(interruption: Interruption, discard: Callable[[], None]) -> It
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _has_terminal() -> bool:
+    """Return whether this process has a controlling terminal."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -113,10 +135,14 @@ class Supervisor:
     """Where this session begins."""
     on_progress: Callable[[Progress], None]
     interruption: Interruption
+    on_notice: Callable[[str], None]
+    """Told in one line of what somebody ought to know at once."""
 
     def run(self) -> Outcome:
         """Scan to the end, or to an interruption; what was received is in segments in both cases."""
         shared = Shared(self.plan)
+        opt_outs = OptOutWatch(self.plan, self.directory.path, shared.withdrawn, self.on_notice)
+        shared.counts_told |= opt_outs.resumed
         shared.begin_at(self.first, sum(block.targets for block in self.plan.blocks[: self.first.block]))
         started_ns = time.time_ns()
         earlier = self.first.totals.rate_search
@@ -129,7 +155,7 @@ class Supervisor:
             while not shared.ready.all() and not any(receiver.ended() for receiver in receivers):
                 time.sleep(0.001)
             senders = self._start_senders(shared)
-            self._watch(receivers, senders, ledger, checkpointing, compacting)
+            self._watch(receivers, senders, ledger, checkpointing, compacting, opt_outs)
             self._stop_senders(shared, senders)
             shared.finish[0] = 1
             for receiver in receivers:
@@ -143,7 +169,7 @@ class Supervisor:
         ledger.look(last=True)
         totals = ledger.totals()
         checkpointing.write(totals)
-        return Outcome(shared, totals, self.interruption, started_ns, time.time_ns())
+        return Outcome(shared, totals, self.interruption, opt_outs.record, started_ns, time.time_ns())
 
     def _start_receivers(self, shared: Shared) -> list[Child[str | None]]:
         cores = self.plan.core_shares.receivers
@@ -181,12 +207,14 @@ class Supervisor:
         ledger: Ledger,
         checkpointing: Checkpointing,
         compacting: Compacting,
+        opt_outs: OptOutWatch,
     ) -> None:
         """Wait for the senders to finish; return early for a signal, a limit, or a process that failed."""
         limit_s = self.plan.config.max_runtime_s
         while self.interruption.reason is None:
             self.on_progress(observe(self.plan, ledger.shared, ledger.elapsed_s, sending=True))
             ledger.look()
+            self._look_at_lists(opt_outs)
             if checkpointing.due(ledger.elapsed_s):
                 checkpointing.write(ledger.totals())
                 compacting.look()
@@ -204,6 +232,16 @@ class Supervisor:
             if limit_s is not None and ledger.elapsed_s > limit_s:
                 self.interruption.by(f"limits.max_runtime of {self.plan.config.limits.max_runtime} reached")
             time.sleep(WATCH_EVERY_S)
+
+    def _look_at_lists(self, opt_outs: OptOutWatch) -> None:
+        """Withdraw what blocklists have come to block; a scan that cannot any more ends."""
+        try:
+            if self.interruption.read_lists:
+                self.interruption.read_lists = False
+                opt_outs.look_again()
+            opt_outs.look()
+        except LivenessError as error:
+            self.interruption.by(str(error))
 
     def _stop_senders(self, shared: Shared, senders: Sequence[Child[None]]) -> None:
         shared.stop[0] = 1

@@ -15,7 +15,7 @@ from liveness.probes.fill import flat_words
 from liveness.probes.template import LinkAddresses
 from liveness.scan import sender
 from liveness.scan.engine import fill_batch
-from liveness.scan.shared import shared_zeros
+from liveness.scan.memory import shared_zeros
 from liveness.space.intervals import Intervals
 from liveness.space.schedule import begin_walk, plan_lanes
 from liveness.space.targets import Targets
