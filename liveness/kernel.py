@@ -17,9 +17,12 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 import numba
 import numpy as np
 from numba import config, njit
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 P = ParamSpec("P")
 R = TypeVar("R")
+A = TypeVar("A")
 
 COMPILED: Final[bool] = not config.DISABLE_JIT  # type: ignore[attr-defined]  # Numba sets it as it is imported
 KEPT_CACHES: Final = 4
@@ -100,3 +103,25 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
         compiled: Callable[P, R] = njit(inline="always")(function)
         return compiled
     return kernel(function)
+
+
+def _see(_context: Any, array: Any) -> Any:  # noqa: ANN401 - Numba's types and LLVM's values
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+        view = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=arguments[0])  # type: ignore[no-untyped-call]
+        view.meminfo = cgutils.get_null_value(view.meminfo.type)  # type: ignore[no-untyped-call]
+        view.parent = cgutils.get_null_value(view.parent.type)  # type: ignore[no-untyped-call]
+        return view._getvalue()  # noqa: SLF001 - Numba's own way
+
+    return array(array), generate
+
+
+def _itself(array: A) -> A:
+    return array
+
+
+unowned: Final = cast("Callable[[A], A]", intrinsic(_see) if COMPILED else _itself)
+"""Return an array that is seen without being owned: where kernels hand it on, references to it are not counted.
+
+Counting is atomic, and takes longer than the work on a packet. Whoever calls the kernel that does this must hold the
+array meanwhile, as it holds what it gives as an argument.
+"""

@@ -33,6 +33,7 @@ class ScanDisplay:
 
     def __init__(self, *, quiet: bool) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._loud = Console(stderr=True, highlight=False) if quiet else self._console
         self._bars = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(),
@@ -74,6 +75,10 @@ class ScanDisplay:
         self._bars.start()
         for probe in progress.probes:
             self._bars.update(self._tasks[probe.name], completed=probe.sent, replies=probe.replies)
+
+    def notice(self, text: str) -> None:
+        """Show a line that somebody ought to read, be the display quiet."""
+        self._loud.print(f"liveness: {text}", soft_wrap=True, markup=False)
 
     def end(self, manifest: "Manifest") -> None:
         """Show what came of the scan, losses in red."""

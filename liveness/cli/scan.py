@@ -138,13 +138,20 @@ def _senders(text: str | None) -> int | str | None:
 def _run_scan(config: "Config", targets: "Targets", run_id: str | None, display: "ScanDisplay") -> "Finished":
     from liveness.scan.session import run_scan
 
-    return run_scan(config, targets, run_id=run_id, on_start=display.begin, on_progress=display.update)
+    return run_scan(
+        config,
+        targets,
+        run_id=run_id,
+        on_start=display.begin,
+        on_progress=display.update,
+        on_notice=display.notice,
+    )
 
 
 def _resume_scan(path: Path, display: "ScanDisplay") -> "Finished":
     from liveness.scan.session import resume_scan
 
-    return resume_scan(path, on_start=display.begin, on_progress=display.update)
+    return resume_scan(path, on_start=display.begin, on_progress=display.update, on_notice=display.notice)
 
 
 def _scan(scan: "Callable[[ScanDisplay], Finished]", *, quiet: bool) -> "Finished":

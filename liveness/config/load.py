@@ -81,6 +81,18 @@ def resolve_targets(config: Config, lab: bool, origin: str | Path | None = None)
     return targets
 
 
+def list_files(entries: Sequence[str]) -> list[Path]:
+    """Return the files among prefixes, ranges, addresses and list files; standard input is none."""
+    files = []
+    for entry in entries:
+        try:
+            parse_entry(entry)
+        except ValueError:
+            if entry != "-":
+                files.append(Path(entry))
+    return files
+
+
 def read_entries(entries: Sequence[str]) -> Intervals:
     """Return the addresses of prefixes, ranges, addresses and list files."""
     bounds: list[tuple[int, int]] = []

@@ -80,7 +80,7 @@ def _open_one(
     )
     if sender < queues:
         try:
-            ring = XdpTxRing(interface, multiple_of, sender, zero_copy)
+            ring = XdpTxRing(interface, longest_frame, multiple_of, sender, zero_copy)
         except UnsupportedError as error:
             refusal = error
             reasons.append(str(error))

@@ -20,7 +20,7 @@ from liveness.net.namespace import enter_user_namespace
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import bind_packet_socket, open_packet_socket
 from liveness.net.tx_packet import PacketTxRing
-from liveness.net.tx_xdp import CHUNK_BYTES, CHUNKS, RING_FRAMES, XdpTxRing
+from liveness.net.tx_xdp import RING_FRAMES, SLOT_BYTES, SLOTS, XdpTxRing
 
 LOOPBACK = "lo"
 TAKE_NOTHING: Program = assemble([Instruction(RETURN, DROP)])
@@ -80,7 +80,7 @@ def fanout() -> str:
 
 def xdp_socket() -> str:
     """Open an AF_XDP ring on loopback."""
-    XdpTxRing(LOOPBACK).close()
+    XdpTxRing(LOOPBACK, SLOT_BYTES).close()
     return "copy mode"
 
 
@@ -96,8 +96,8 @@ def locked_memory() -> str:
     """Read the limit of locked memory; LivenessError if a UMEM does not fit."""
     limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     text = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit >> 10:,} KiB"
-    if limit != resource.RLIM_INFINITY and limit < CHUNK_BYTES * CHUNKS:
-        raise LivenessError(f"{text}, {CHUNK_BYTES * CHUNKS >> 10:,} KiB are needed")
+    if limit != resource.RLIM_INFINITY and limit < SLOT_BYTES * SLOTS:
+        raise LivenessError(f"{text}, {SLOT_BYTES * SLOTS >> 10:,} KiB are needed for each sender")
     return text
 
 

@@ -19,9 +19,12 @@ from liveness.net import xdp
 from liveness.net.child import libc
 from liveness.net.sockets import lost_interface, raw_socket_remedy
 
-CHUNK_BYTES = 2048  # the smallest that the kernel takes
-CHUNKS = 1536
-"""3 MiB of frames: an unprivileged user may lock 8 MiB by default in all, and a second sender needs as much again."""
+CHUNK_BYTES = 2048
+"""The smallest unit of frames' memory that the kernel takes; a frame lies inside one, and many may lie in the same."""
+SLOTS = 1536
+"""Frames at most; in slots of 128 bytes, which hold any usual probe, they take 192 KiB of locked memory. By default an
+unprivileged user may lock 8 MiB in all."""
+SLOT_BYTES = 128
 RING_FRAMES = 2048  # the next power of two, which rings must be
 FILL_FRAMES = 64  # unused, but no UMEM without a fill ring
 SEND_BUFFER_BYTES = 1 << 24
@@ -41,15 +44,21 @@ class XdpTxRing:
     call; in zero-copy mode the card reads it where it lies. Either way a slot is free when its completion is there.
     """
 
-    def __init__(self, interface: str, multiple_of: int = 1, queue: int = 0, zero_copy: str = AUTO) -> None:
-        """Open a ring on one transmit queue; the number of slots is the largest multiple of `multiple_of` that fits.
+    def __init__(
+        self, interface: str, longest_frame: int, multiple_of: int = 1, queue: int = 0, zero_copy: str = AUTO
+    ) -> None:
+        """Open a ring on one transmit queue for frames of up to `longest_frame` bytes, Ethernet header included.
 
-        `zero_copy` is auto (where the driver has it), never or require. UnsupportedError where the kernel, the
-        interface or the privilege for it is missing.
+        The number of slots is the largest multiple of `multiple_of` that fits. `zero_copy` is auto (where the driver
+        has it), never or require. UnsupportedError where the kernel, the interface or the privilege for it is missing,
+        or frames are longer than a chunk.
         """
         self.interface = interface
-        self._slots = CHUNKS // multiple_of * multiple_of
-        self._memory = mmap.mmap(-1, CHUNK_BYTES * CHUNKS)
+        slot_bytes = max(SLOT_BYTES, 1 << (longest_frame - 1).bit_length())
+        if slot_bytes > CHUNK_BYTES:
+            raise UnsupportedError(f"AF_XDP: frames of {longest_frame} bytes: {CHUNK_BYTES} at most")
+        self._slots = SLOTS // multiple_of * multiple_of
+        self._memory = mmap.mmap(-1, slot_bytes * SLOTS)
         try:
             self._socket = socket.socket(xdp.AF_XDP, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         except PermissionError as error:
@@ -62,9 +71,9 @@ class XdpTxRing:
         except BaseException:
             self._socket.close()
             raise
-        self.frames: NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8).reshape(CHUNKS, CHUNK_BYTES)
+        self.frames: NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8).reshape(SLOTS, slot_bytes)
         self.frames = self.frames[: self._slots]
-        self._addresses = np.arange(self._slots, dtype=np.uint64) * np.uint64(CHUNK_BYTES)
+        self._addresses = np.arange(self._slots, dtype=np.uint64) * np.uint64(slot_bytes)
         self._committed = 0  # frames since opening; frame n lies in slot n % slots, its descriptor at n % RING_FRAMES
         self._returned = 0
         self._reserved = 0
@@ -75,7 +84,7 @@ class XdpTxRing:
     def _map(self) -> None:
         handle = self._socket
         address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
-        region = struct.pack("QQIIII", address, CHUNK_BYTES * CHUNKS, CHUNK_BYTES, 0, 0, 0)
+        region = struct.pack("QQIIII", address, len(self._memory), CHUNK_BYTES, 0, 0, 0)
         try:
             self._register(region)
             handle.setsockopt(xdp.SOL_XDP, xdp.XDP_UMEM_FILL_RING, FILL_FRAMES)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scapy.layers.dns import DNS, DNSQR
 from scapy.layers.inet import UDP
 
-from liveness.kernel import inlined, kernel
+from liveness.kernel import inlined
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16
 from liveness.types import Kind
@@ -61,12 +61,12 @@ def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: 
     put_u16(words, frame, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
 
 
-@kernel
+@inlined
 def _lower(character: int) -> int:
     return character + 32 if 65 <= character <= 90 else character  # noqa: PLR2004 - ASCII A to Z
 
 
-@kernel
+@inlined
 def _same_question(frame: NDArray[np.uint8], at: int, question: NDArray[np.uint8]) -> bool:
     """Compare the question section, names without regard to case (RFC 4343); type and class have no letters in them."""
     for i in range(len(question)):  # noqa: SIM110 - a plain loop compiles
@@ -75,7 +75,7 @@ def _same_question(frame: NDArray[np.uint8], at: int, question: NDArray[np.uint8
     return True
 
 
-@kernel
+@inlined
 def has_transaction(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
     """Return whether a payload begins with the transaction id of this hash."""
     return row[p.PAYLOAD_LENGTH] >= TRANSACTION_LENGTH and read_u16(frame, row[p.PAYLOAD_AT]) == cookie.dns_transaction(
@@ -83,7 +83,7 @@ def has_transaction(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: in
     )
 
 
-@kernel
+@inlined
 def is_answer(frame: NDArray[np.uint8], row: NDArray[np.int64], question: NDArray[np.uint8]) -> bool:
     """Return whether a payload is a DNS response (QR set) to our question; the transaction id is checked apart."""
     at = row[p.PAYLOAD_AT]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scapy.layers.inet import UDP
 from scapy.packet import Raw
 
-from liveness.kernel import inlined, kernel
+from liveness.kernel import inlined
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
 from liveness.types import Kind
@@ -64,7 +64,7 @@ def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: 
     put_u16(words, frame, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
 
 
-@kernel
+@inlined
 def has_originate(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
     """Return whether a payload's originate timestamp is the transmit timestamp of this hash."""
     if row[p.PAYLOAD_LENGTH] < PACKET_LENGTH:
@@ -73,7 +73,7 @@ def has_originate(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int)
     return read_u32(frame, at) == cookie.sequence(hashed) and read_u32(frame, at + 4) == cookie.low_half(hashed)
 
 
-@kernel
+@inlined
 def is_answer(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> bool:
     """Return whether a payload is a server's packet; the originate timestamp is checked apart."""
     return row[p.PAYLOAD_LENGTH] >= PACKET_LENGTH and int(frame[row[p.PAYLOAD_AT]]) & MODE_MASK == MODE_SERVER

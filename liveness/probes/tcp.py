@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scapy.layers.inet import TCP
 
-from liveness.kernel import inlined, kernel
+from liveness.kernel import inlined
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import (
     TRANSPORT_AT,
@@ -85,7 +85,7 @@ def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: 
     put_u16(words, frame, TRANSPORT_AT + hdr.TCP_CHECKSUM, checksum(total))
 
 
-@kernel
+@inlined
 def match_reply(
     row: NDArray[np.int64],
     hashed: int,
@@ -116,7 +116,7 @@ def match_reply(
     return p.ACCEPTED
 
 
-@kernel
+@inlined
 def match_quote(
     frame: NDArray[np.uint8],
     at: int,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 
-from liveness.kernel import inlined, kernel
+from liveness.kernel import inlined
 from liveness.types import UNKNOWN_ATTEMPT
 from liveness.wire import headers as hdr
 from liveness.wire.checksum import words_sum
@@ -65,13 +65,13 @@ def put_u32(words: NDArray[np.uint16], frame: int, byte: int, value: int) -> Non
     put_u16(words, frame, byte + 2, value & 0xFFFF)
 
 
-@kernel
+@inlined
 def proven_attempt(port: int, hashed: int, constants: np.void) -> int:
     """Return the attempt that a source port of ours proves, or -1; `constants` is the probe's record."""
     return attempt_of_port(port, hashed, constants["port_first"], constants["port_stride"], constants["attempts"])
 
 
-@kernel
+@inlined
 def attempt_or_unknown(attempt: int, constants: np.void) -> int:
     """Return what a quote proves of its attempt, given what its port proves: -1 where a NAT has rewritten the port."""
     if attempt >= 0:

@@ -7,11 +7,24 @@ from liveness.kernel import kernel
 from liveness.probes.fill import fill_frames, hash_targets, put_template
 from liveness.probes.kit import Kit
 from liveness.scan.answered import has_answered
-from liveness.space.schedule import ACTIVE, DUE, FINISHED, LANE, MAX_TICKS, TICK, Walk, begin_tick, lane_due, run_ticks
+from liveness.space.schedule import (
+    ACTIVE,
+    DUE,
+    FINISHED,
+    LANE,
+    MAX_TICKS,
+    NOBODY,
+    TICK,
+    Walk,
+    begin_tick,
+    has_gaps,
+    lane_due,
+    run_ticks,
+)
 
 
 @kernel
-def fill_batch(  # noqa: C901 - the innermost loop of all, in one piece
+def fill_batch(  # noqa: C901, PLR0912 - the innermost loop of all, in one piece
     walk: Walk,
     kit: Kit,
     words: NDArray[np.uint16],
@@ -34,7 +47,7 @@ def fill_batch(  # noqa: C901 - the innermost loop of all, in one piece
     regardless. `sent` counts the frames filled, (probes, attempts).
 
     Whole ticks are filled many at once, a lane after the other, so that everything about a probe is fetched once; the
-    rest lane by lane.
+    rest lane by lane. Ticks with a target that was withdrawn are filled one at a time, without a frame for it.
     """
     constants, templates, template_lengths, sources = kit.constants, kit.templates, kit.lengths, kit.sources
     state, queue, active, lags = walk.state, walk.queue, walk.active, walk.lane_lags
@@ -54,34 +67,41 @@ def fill_batch(  # noqa: C901 - the innermost loop of all, in one piece
                 break
             ticks, lanes = 1, lane_first + 1
             state[LANE] += 1
-        width = lanes - lane_first
-        for place in range(lane_first, lanes):
-            lane = active[place]
-            probe, attempt = walk.lane_probes[lane], walk.lane_attempts[lane]
-            for i in range(ticks):
-                targets[i] = queue[(tick + i - lags[lane]) & mask]
-            if attempt > 0 and len(answered) > 0 and has_answered(answered, int(targets[0]), probe):
-                width = 0  # nothing of this lane is sent: no slot is used
-                continue
-            slot = first_slot + filled + place - lane_first
-            attempts[slot : slot + ticks * width : width] = attempt
-            for at in range(slot, slot + ticks * width, width):
-                if held[at] != probe:
-                    put_template(words, at * step, templates, probe)
-                    held[at] = probe
-                    lengths[at] = template_lengths[probe]
-            hash_targets(targets[:ticks], constants[probe], hashes)
-            fill_frames(
-                words,
-                slot * step,
-                width * step,
-                constants[probe],
-                sources,
-                attempt,
-                targets[:ticks],
-                hashes,
-                now_ns,
-            )
-            sent[probe, attempt] += ticks
-        filled += ticks * width
+        gaps = len(walk.withdrawn_first) > 0
+        at_once = 1 if gaps and ticks > 1 and has_gaps(walk, tick, ticks) else ticks
+        for begin in range(tick, tick + ticks, at_once):
+            width = lanes - lane_first
+            used = 0
+            for place in range(lane_first, lanes):
+                lane = active[place]
+                probe, attempt = walk.lane_probes[lane], walk.lane_attempts[lane]
+                for i in range(at_once):
+                    targets[i] = queue[(begin + i - lags[lane]) & mask]
+                if at_once == 1:
+                    if gaps and targets[0] == NOBODY:
+                        continue  # no slot is used
+                    if attempt > 0 and len(answered) > 0 and has_answered(answered, int(targets[0]), probe):
+                        continue
+                slot = first_slot + filled + used
+                used += 1
+                attempts[slot : slot + at_once * width : width] = attempt
+                for at in range(slot, slot + at_once * width, width):
+                    if held[at] != probe:
+                        put_template(words, at * step, templates, probe)
+                        held[at] = probe
+                        lengths[at] = template_lengths[probe]
+                hash_targets(targets[:at_once], constants[probe], hashes)
+                fill_frames(
+                    words,
+                    slot * step,
+                    width * step,
+                    constants[probe],
+                    sources,
+                    attempt,
+                    targets[:at_once],
+                    hashes,
+                    now_ns,
+                )
+                sent[probe, attempt] += at_once
+            filled += at_once * used
     return filled

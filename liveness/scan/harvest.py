@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import int64, kernel
+from liveness.kernel import int64, kernel, unowned
 from liveness.net import tpacket
 from liveness.probes.kit import Kit
 from liveness.probes.match import match_frame
@@ -29,24 +29,25 @@ def packets_in(block: NDArray[np.uint8]) -> int:
 
 
 @kernel
-def harvest(
+def _harvest(
     block: NDArray[np.uint8],
     verify: bool,
-    kit: Kit,
+    constants: NDArray[np.void],
+    by_port: NDArray[np.int16],
+    question: NDArray[np.uint8],
+    sources: NDArray[np.uint32],
     first: NDArray[np.uint32],
     last: NDArray[np.uint32],
     replies: NDArray[np.void],
     rejected: NDArray[np.int64],
     answered: NDArray[np.uint32],
+    row: NDArray[np.int64],
 ) -> int:
-    """Match every packet of a TPACKET_V3 block; return how many replies were accepted.
-
-    `verify` says whether checksums are checked, `first` and `last` are the targets' intervals, `replies` (REPLY_DTYPE,
-    at least `packets_in(block)` long) takes the accepted ones, `rejected` (one count a Rejection) the rest. `answered`
-    is the table shared with the senders, empty if they do not ask.
-    """
-    constants, by_port, question, sources = kit.constants, kit.by_port, kit.question, kit.sources
-    row = np.zeros(FIELDS, np.int64)
+    """Do the work of `harvest`, which holds all arrays meanwhile: counting references to them costs more than it."""
+    block, row = unowned(block), unowned(row)
+    constants, by_port, question, sources = unowned(constants), unowned(by_port), unowned(question), unowned(sources)
+    first, last = unowned(first), unowned(last)
+    replies, rejected, answered = unowned(replies), unowned(rejected), unowned(answered)
     at = _native_u32(block, tpacket.BLOCK_FIRST)
     accepted = 0
     for _ in range(packets_in(block)):
@@ -86,3 +87,25 @@ def harvest(
             rejected[result] += 1
         at += _native_u32(block, at + tpacket.PACKET_NEXT)
     return accepted
+
+
+@kernel
+def harvest(
+    block: NDArray[np.uint8],
+    verify: bool,
+    kit: Kit,
+    first: NDArray[np.uint32],
+    last: NDArray[np.uint32],
+    replies: NDArray[np.void],
+    rejected: NDArray[np.int64],
+    answered: NDArray[np.uint32],
+) -> int:
+    """Match every packet of a TPACKET_V3 block; return how many replies were accepted.
+
+    `verify` says whether checksums are checked, `first` and `last` are the targets' intervals, `replies` (REPLY_DTYPE,
+    at least `packets_in(block)` long) takes the accepted ones, `rejected` (one count a Rejection) the rest. `answered`
+    is the table shared with the senders, empty if they do not ask.
+    """
+    row = np.zeros(FIELDS, np.int64)
+    constants, by_port, question, sources = kit.constants, kit.by_port, kit.question, kit.sources
+    return _harvest(block, verify, constants, by_port, question, sources, first, last, replies, rejected, answered, row)

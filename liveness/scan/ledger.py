@@ -8,6 +8,7 @@ from liveness.errors import LivenessError
 from liveness.net.links import InterfaceCounters, interface_counters
 from liveness.scan.shared import Shared
 from liveness.scan.timeline import TimelineRecord
+from liveness.scan.tuner import Tuner
 from liveness.store.checkpoint import Totals
 from liveness.store.manifest import RateChange
 
@@ -19,6 +20,8 @@ class Ledger:
     interface: str
     shared: Shared
     started_s: float = field(default_factory=time.monotonic)
+    tuner: Tuner | None = None
+    """Who searches for the rate, if it is searched for."""
     rate_changes: list[RateChange] = field(default_factory=list)
     timeline: TimelineRecord = field(init=False)
     _before: InterfaceCounters = field(init=False)
@@ -58,5 +61,6 @@ class Ledger:
             interface_frames=max(0, self._now.tx_packets - self._before.tx_packets),
             nic_drops=max(0, self._now.rx_lost - self._before.rx_lost),
             rate_changes=list(self.rate_changes),
+            rate_search=None if self.tuner is None else self.tuner.record(),
             timeline=self.timeline.record(),
         )

@@ -50,7 +50,7 @@ class Pacer:
             behind_s = BURST_S
             allowed = reached + BURST_S * self.units_per_s
         if behind_s > BURST_S:
-            allowed = reached + BURST_S * self.units_per_s
+            allowed = reached + max(0.0, BURST_S * self.units_per_s - 1)  # what is due then itself is one more
             self._resume_s = now_s + BURST_S / 2
         self._limit = allowed
         return int(allowed)

@@ -46,6 +46,8 @@ WATCH_S: Final = 30.0
 """What is watched while a rate is held: a fall of the hit rate within so long."""
 WATCH_FALL: Final = 0.9
 """A hit rate that falls surely below this share of what it was has the rate checked before its time."""
+LEAP: Final = 3
+"""So many times what the rate allows has not been sent: a sender went on where an earlier session of the run stood."""
 UNEVEN: Final = 0.5
 """A probe that is sent less than this share of the busiest: lanes begin, pause or end, and hits fit no originals."""
 
@@ -143,7 +145,8 @@ class Ramp:
         if seconds < SLICE_S or (sent.max() < MIN_SLICE_SENT and seconds < LONGEST_SLICE_S):
             return self.rate_pps
         self._last = sample
-        if not sent.max() or sent.min() < UNEVEN * sent.max():
+        uneven = not sent.max() or sent.min() < UNEVEN * sent.max()
+        if uneven or sent.max() > LEAP * max(self.rate_pps * seconds, MIN_SLICE_SENT):
             self._send(testing=self.testing)
         elif self._settled_s < SETTLE_S:
             self._settled_s += seconds

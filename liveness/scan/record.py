@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from liveness.config.model import to_document
@@ -15,6 +14,7 @@ from liveness.scan.shared import Shared
 from liveness.scan.supervisor import Outcome
 from liveness.space.addresses import format_address
 from liveness.store.checkpoint import Checkpoint, Totals
+from liveness.store.clock import utc
 from liveness.store.manifest import (
     BlockStatus,
     BusySource,
@@ -42,11 +42,6 @@ class Identity:
     transport: str
     transport_reasons: Sequence[str]
     started_ns: int
-
-
-def utc(time_ns: int) -> str:
-    """Return a time in ns since the epoch as the manifest writes it."""
-    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def running_manifest(plan: Plan, identity: Identity) -> Manifest:
@@ -182,8 +177,9 @@ def final_manifest(
         loss_warnings=[*damage, *loss_warnings(totals, kernel_drops), *log.problems],
         log=log,
         timeline=totals.timeline,
+        opt_outs=outcome.opt_outs,
         rate_changes=totals.rate_changes,
-        rate_search=outcome.rate_search,
+        rate_search=totals.rate_search,
         lag=lag_record(plan, shared, outcome.started_ns),
         blocks=[_block_status(shared, number, block) for number, block in enumerate(plan.blocks)],
         host=platform.node(),

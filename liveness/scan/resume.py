@@ -9,11 +9,13 @@ import msgspec
 from liveness.config.model import from_document
 from liveness.errors import LivenessError, UsageError
 from liveness.scan.plan import Plan
-from liveness.scan.record import Identity, running_manifest, utc
+from liveness.scan.record import Identity, running_manifest
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.store.checkpoint import Checkpoint, Position, load_checkpoint
+from liveness.store.clock import utc
 from liveness.store.manifest import Manifest
+from liveness.store.redaction import finish_redaction
 from liveness.store.rundir import RunDirectory
 
 
@@ -41,6 +43,7 @@ def resume(path: Path) -> Resumption:
     if manifest.status == "complete":
         raise UsageError(f"{path}: this run is complete: there is nothing to go on with")
     directory.lock()
+    finish_redaction(directory)
     if checkpoint is None:
         checkpoint = Checkpoint(manifest=manifest, positions=[], sent=[], rate_pps=0)
 
@@ -109,5 +112,5 @@ def beginning(plan: Plan, manifest: Manifest) -> Checkpoint:
         manifest=manifest,
         positions=[Position(block=0, tick=0)] * plan.senders,
         sent=[[0] * plan.attempts for _ in plan.probes],
-        rate_pps=plan.rate_pps,
+        rate_pps=plan.load.start_pps,
     )

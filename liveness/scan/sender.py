@@ -13,6 +13,7 @@ from liveness.scan.engine import fill_batch
 from liveness.scan.pacing import Pacer
 from liveness.scan.plan import BlockPlan, Plan
 from liveness.scan.shared import Shared
+from liveness.space.intervals import Intervals
 from liveness.space.schedule import (
     FINISHED,
     TICK,
@@ -25,6 +26,7 @@ from liveness.space.schedule import (
     skip_to,
     take_lags,
     widen_spacing,
+    withdraw,
 )
 from liveness.store.checkpoint import Position
 
@@ -52,6 +54,9 @@ class Sender:
         self.lengths = np.zeros(len(ring.frames), np.uint16)
         self.spacing = 0
         """Targets between two probes to one address, as the lanes of the current block have it."""
+        self.withdrawn = Intervals.empty()
+        """Targets that nothing is sent to any more, and which of the supervisor's lists that is."""
+        self.generation = 0
 
     def run(self) -> None:
         """Send every block; return when the last one's cooldown is over, or soon after the stop flag is set.
@@ -100,6 +105,7 @@ class Sender:
             plan.mark_every_of_sender,
             time.time_ns(),
             max(lags) + wider,
+            self.withdrawn,
         )
         start = self.start
         if start is not None and start.block == number:
@@ -113,7 +119,7 @@ class Sender:
         if start.lags:
             take_lags(walk, start.lags, start.begins or start.lags)
         skip_to(walk, start.tick)
-        if self.plan.only_unanswered:  # how many repeats that were, the checkpoint told
+        if self.shared.counts_told:
             return
         for lane in range(len(walk.lane_lags)):
             self.shared.sent[self.index, walk.lane_probes[lane], walk.lane_attempts[lane]] += probed(walk, lane)
@@ -128,28 +134,31 @@ class Sender:
         """Return the spacing for a rate: the planned one, unless the rate is found on the way."""
         return self.plan.spacing_of_sender(block, rate_pps if self.plan.config.rate.auto else None)
 
-    def _spaced_for(self, walk: Walk, block: BlockPlan, rate_pps: float) -> bool:
+    def _spaced_for(self, walk: Walk, number: int, rate_pps: float) -> bool:
         """Widen the spacing to what a higher rate needs; False if that has to wait for the tick's end.
 
         At a lower rate it stays: it is time between two probes that is promised, and it has become longer.
         """
-        spacing = self._spacing(block, rate_pps)
+        spacing = self._spacing(self.plan.blocks[number], rate_pps)
         if spacing > self.spacing:
             if not widen_spacing(walk, spacing - self.spacing):
                 return False
             self.spacing = spacing
+            self._tell_position(walk, number)
         return True
 
     def _send_block(self, walk: Walk, number: int) -> None:
-        block = self.plan.blocks[number]
         rate_pps = float(self.shared.rate_pps[0])
         units = len(walk.lane_lags) / self.plan.senders  # of virtual time, a packet at the rate of one probe
         pacer = Pacer(rate_pps * units)
         given_up_s = float(self.shared.given_up_s[self.index])
         self._tell_position(walk, number)
         while not self.shared.stopping() and not walk.state[FINISHED]:
+            if self.shared.withdrawn.generation != self.generation:
+                self.generation, self.withdrawn = self.shared.withdrawn.read()
+                walk = withdraw(walk, self.withdrawn)
             wanted = float(self.shared.rate_pps[0])
-            if wanted != rate_pps and self._spaced_for(walk, block, wanted):
+            if wanted != rate_pps and self._spaced_for(walk, number, wanted):
                 rate_pps = wanted
                 pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
             first, free = self.ring.reserve(BATCH)
@@ -176,7 +185,7 @@ class Sender:
             )
             self.ring.commit(filled, self.lengths)
             if filled:
-                self._tell_position(walk, number)
+                self.shared.tell_tick(self.index, int(walk.state[TICK]))
                 self.ring.kick()
                 self.shared.completed[self.index] = self.ring.completed
             if filled < free and not walk.state[FINISHED]:

@@ -1,5 +1,6 @@
 """A session: from a config and its targets to a finished run directory, everything opened before the first packet."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -28,8 +29,9 @@ from liveness.space.addresses import parse_address
 from liveness.space.targets import Targets
 from liveness.store.announce import announce
 from liveness.store.checkpoint import Checkpoint
+from liveness.store.compaction import compact_all
 from liveness.store.manifest import Manifest
-from liveness.store.merge import Gathered, compact, merge
+from liveness.store.merge import Gathered, merge
 from liveness.store.rundir import RunDirectory
 from liveness.store.runlog import settle
 from liveness.types import ERROR_TYPES
@@ -45,6 +47,12 @@ class Finished:
     directory: RunDirectory
     manifest: Manifest
     interruption: Interruption
+
+
+def say(text: str) -> None:
+    """Tell whoever started this process, where nobody else was named to be told."""
+    sys.stderr.write(f"liveness: {text}\n")
+    sys.stderr.flush()
 
 
 def plan_run(config: Config, targets: Targets) -> Plan:
@@ -113,11 +121,13 @@ def run_scan(
     run_id: str | None = None,
     on_start: Callable[[Plan, Identity], None],
     on_progress: Callable[[Progress], None],
+    on_notice: Callable[[str], None] = say,
 ) -> Finished:
     """Scan, and return the finished run.
 
-    `on_start` is called when everything is open and no packet has left, `on_progress` several times a second. Raises
-    LivenessError or one of its kinds when the run cannot begin; nothing is left on disk then.
+    `on_start` is called when everything is open and no packet has left, `on_progress` several times a second,
+    `on_notice` with a line that somebody ought to read at once. Raises LivenessError or one of its kinds when the run
+    cannot begin; nothing is left on disk then.
     """
     plan = plan_run(config, targets)
     directory = RunDirectory.create(FilePath(config.output), config.name, run_id)
@@ -133,11 +143,15 @@ def run_scan(
         on_start(plan, opened.identity)
         interruption.begun = True
         cleanup.pop_all()
-        return _scan(plan, opened, first, (), on_progress, interruption)
+        return _scan(plan, opened, first, (), on_progress, on_notice, interruption)
 
 
 def resume_scan(
-    path: FilePath, *, on_start: Callable[[Plan, Identity], None], on_progress: Callable[[Progress], None]
+    path: FilePath,
+    *,
+    on_start: Callable[[Plan, Identity], None],
+    on_progress: Callable[[Progress], None],
+    on_notice: Callable[[str], None] = say,
 ) -> Finished:
     """Go on with the run at `path` that was cut off, and return it when it has finished: see `run_scan`.
 
@@ -153,7 +167,7 @@ def resume_scan(
         on_start(plan, opened.identity)
         interruption.begun = True
         cleanup.pop_all()
-        return _scan(plan, opened, first, resumption.damage, on_progress, interruption)
+        return _scan(plan, opened, first, resumption.damage, on_progress, on_notice, interruption)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,20 +200,13 @@ def _open(plan: Plan, directory: RunDirectory, cleanup: ExitStack) -> _Opened:
     return _Opened(identity, kit, transport, rx_rings)
 
 
-def _tidy(directory: RunDirectory) -> None:
-    """Leave one segment in place of many, if that can be: the run may be gone on with, or not for a long time."""
-    with suppress(LivenessError):  # they stay as they are
-        segments = directory.segments()
-        if len(segments) > 1:
-            compact(segments, directory.segment_path(0, directory.next_segment()))
-
-
 def _scan(
     plan: Plan,
     opened: _Opened,
     first: Checkpoint,
     damage: Sequence[str],
     on_progress: Callable[[Progress], None],
+    on_notice: Callable[[str], None],
     interruption: Interruption,
 ) -> Finished:
     """Run a session from `first` on, and write what came of it."""
@@ -216,6 +223,7 @@ def _scan(
         first,
         on_progress,
         interruption,
+        on_notice,
     ).run()
     gathered = _gather(plan, directory, interruption)
     tally = gathered.tally
@@ -225,5 +233,6 @@ def _scan(
     if manifest.status == "complete":
         directory.remove_traces()
     else:
-        _tidy(directory)
+        with suppress(LivenessError):  # many segments stay then: the run may be gone on with, or not for a long time
+            compact_all(directory)
     return Finished(directory, manifest, interruption)

@@ -1,24 +1,20 @@
 """Memory shared by supervisor, senders and receivers: counters, flags, the lag record. Each number has one writer."""
 
 import math
-import mmap
 from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.scan.answered import entries_for
+from liveness.scan.memory import shared_zeros
 from liveness.scan.plan import Plan
+from liveness.scan.withdrawn import WithdrawnList
 from liveness.store.checkpoint import Checkpoint, Position
 
-
-def shared_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: ANN401 - whatever numpy takes as a dtype
-    """Return an array of zeros in anonymous memory that forked children share; pages never touched cost nothing."""
-    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    if size == 0:
-        return np.zeros(shape, dtype)
-    return np.frombuffer(mmap.mmap(-1, size), dtype).reshape(shape)
+TICK_PLACE: Final = 2
+"""Where the tick is in a position: a count of its changes, block, tick, lags, begins."""
 
 
 def _shared_parts(shapes: Sequence[tuple[int, ...]]) -> list[NDArray[np.int64]]:
@@ -33,7 +29,8 @@ class Shared:
 
     def __init__(self, plan: Plan) -> None:
         senders, receivers, lanes = plan.senders, plan.receivers, len(plan.probes) * plan.attempts
-        self._only_unanswered = plan.only_unanswered
+        self.counts_told = plan.only_unanswered
+        """What an earlier session has sent is known by its checkpoint alone: not everybody was sent everything."""
         self.stop: NDArray[np.int64] = shared_zeros((1,), np.int64)
         """1: senders shall stop. Written by the supervisor."""
         self.rate_pps: NDArray[np.float64] = shared_zeros((1,), np.float64)
@@ -75,6 +72,8 @@ class Shared:
         )
         """The table of answered probes, empty unless only unanswered ones are repeated. Receivers share it: where two
         mark a place at once one mark may be lost, and a repeat be sent that was not needed."""
+        self.withdrawn = WithdrawnList()
+        """The addresses that senders shall send nothing to any more. Written by the supervisor."""
         self.marks: list[NDArray[np.int64]] = _shared_parts([(senders, lanes, plan.marks(b)) for b in plan.blocks])
         """A block at a time: when each sender's lanes passed each mark, ns since the epoch, 0 not yet."""
 
@@ -83,7 +82,7 @@ class Shared:
         for place, position in zip(self._positions, checkpoint.positions, strict=True):
             place[1:3] = position.block, position.tick
         self.drained[:] = checkpoint.block
-        self.sent[0] = checkpoint.sent if self._only_unanswered else finished
+        self.sent[0] = checkpoint.sent if self.counts_told else finished
 
     def tell_position(self, sender: int, position: Position) -> None:
         """Say where a sender stands."""
@@ -91,6 +90,10 @@ class Shared:
         place[0] += 1
         place[1:] = (position.block, position.tick, *position.lags, *position.begins)
         place[0] += 1
+
+    def tell_tick(self, sender: int, tick: int) -> None:
+        """Say how far a sender is, of whose position nothing else has changed."""
+        self._positions[sender, TICK_PLACE] = tick
 
     def positions_now(self) -> list[Position]:
         """Return where each sender stands."""

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
+from liveness.errors import LivenessError
 from liveness.net.ring import RxRing, TxRing
 from liveness.probes.kit import Kit
 from liveness.scan.checkpointing import Checkpointing
+from liveness.scan.compacting import Compacting
 from liveness.scan.ledger import Ledger
+from liveness.scan.optouts import OptOutWatch
 from liveness.scan.plan import Plan
 from liveness.scan.process import Child
 from liveness.scan.progress import Progress, observe
@@ -21,7 +24,7 @@ from liveness.scan.sender import Sender
 from liveness.scan.shared import Shared
 from liveness.scan.tuner import Tuner
 from liveness.store.checkpoint import Checkpoint, Totals
-from liveness.store.manifest import RateSearch
+from liveness.store.optouts import OptOuts
 from liveness.store.rundir import RunDirectory
 
 WATCH_EVERY_S: Final = 0.1
@@ -39,6 +42,8 @@ class Interruption:
     signal_number: int | None = None
     begun: bool = False
     """Whether a packet may have left: from then on a signal ends the scan with what it has, not at once."""
+    read_lists: bool = False
+    """Whether someone has asked, by SIGHUP, to read the blocklists now."""
 
     def by(self, reason: str) -> None:
         """Note a reason; the first one stays."""
@@ -51,8 +56,8 @@ class Outcome:
 
     shared: Shared
     totals: Totals
-    rate_search: RateSearch | None
     interruption: Interruption
+    opt_outs: OptOuts
     started_ns: int
     finished_ns: int
 
@@ -63,9 +68,16 @@ def signals_noted(interruption: Interruption, discard: Callable[[], None]) -> It
 
     Before the scan has begun they end this process, exit code 128 + the signal's number, after a call of `discard`. At
     once: an exception would be lost where LLVM calls back from compiling a kernel, and Numba be left in a muddle.
+
+    SIGHUP ends a scan where its terminal has gone. Otherwise someone has sent it, and it means what it means to a
+    daemon: read the lists anew.
     """
+    terminal = _has_terminal()
 
     def note(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and not (terminal and not _has_terminal()):
+            interruption.read_lists = True
+            return
         if not interruption.begun:
             discard()
             os._exit(128 + number)
@@ -81,13 +93,22 @@ def signals_noted(interruption: Interruption, discard: Callable[[], None]) -> It
             signal.signal(number, handler)
 
 
+def _has_terminal() -> bool:
+    """Return whether this process has a controlling terminal."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
-def rate_signals(ledger: Ledger, tuner: Tuner | None) -> Iterator[None]:
+def rate_signals(ledger: Ledger) -> Iterator[None]:
     """Let SIGUSR1 raise the rate by 5 % and SIGUSR2 lower it, as ZMap's users know it; a search is asked to."""
 
     def change(number: int, _frame: FrameType | None) -> None:
-        if tuner is not None:
-            tuner.ask(faster=number == signal.SIGUSR1)
+        if ledger.tuner is not None:
+            ledger.tuner.ask(faster=number == signal.SIGUSR1)
             return
         factor = 1 + RATE_STEP if number == signal.SIGUSR1 else 1 - RATE_STEP
         ledger.change_rate(max(1.0, float(ledger.shared.rate_pps[0]) * factor))
@@ -114,21 +135,27 @@ class Supervisor:
     """Where this session begins."""
     on_progress: Callable[[Progress], None]
     interruption: Interruption
+    on_notice: Callable[[str], None]
+    """Told in one line of what somebody ought to know at once."""
 
     def run(self) -> Outcome:
         """Scan to the end, or to an interruption; what was received is in segments in both cases."""
         shared = Shared(self.plan)
+        opt_outs = OptOutWatch(self.plan, self.directory.path, shared.withdrawn, self.on_notice)
+        shared.counts_told |= opt_outs.resumed
         shared.begin_at(self.first, sum(block.targets for block in self.plan.blocks[: self.first.block]))
         started_ns = time.time_ns()
-        ledger = Ledger(self.interface, shared)
+        earlier = self.first.totals.rate_search
+        tuner = Tuner(self.plan, shared, self.interface, earlier) if self.plan.config.rate.auto else None
+        ledger = Ledger(self.interface, shared, tuner=tuner)
         checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, ledger.started_s)
-        tuner = Tuner(self.plan, shared, self.interface) if self.plan.config.rate.auto else None
-        with rate_signals(ledger, tuner):
+        compacting = Compacting(self.directory)
+        with rate_signals(ledger):
             receivers = self._start_receivers(shared)
             while not shared.ready.all() and not any(receiver.ended() for receiver in receivers):
                 time.sleep(0.001)
             senders = self._start_senders(shared)
-            self._watch(receivers, senders, ledger, checkpointing, tuner)
+            self._watch(receivers, senders, ledger, checkpointing, compacting, opt_outs)
             self._stop_senders(shared, senders)
             shared.finish[0] = 1
             for receiver in receivers:
@@ -137,13 +164,12 @@ class Supervisor:
                 problem = receiver.problem() or receiver.result()
                 if problem is not None:
                     self.interruption.by(problem)
+        compacting.finish()
         self.on_progress(observe(self.plan, shared, ledger.elapsed_s, sending=False))
         ledger.look(last=True)
         totals = ledger.totals()
         checkpointing.write(totals)
-        return Outcome(
-            shared, totals, None if tuner is None else tuner.record(), self.interruption, started_ns, time.time_ns()
-        )
+        return Outcome(shared, totals, self.interruption, opt_outs.record, started_ns, time.time_ns())
 
     def _start_receivers(self, shared: Shared) -> list[Child[str | None]]:
         cores = self.plan.core_shares.receivers
@@ -180,17 +206,20 @@ class Supervisor:
         senders: Sequence[Child[None]],
         ledger: Ledger,
         checkpointing: Checkpointing,
-        tuner: Tuner | None,
+        compacting: Compacting,
+        opt_outs: OptOutWatch,
     ) -> None:
         """Wait for the senders to finish; return early for a signal, a limit, or a process that failed."""
         limit_s = self.plan.config.max_runtime_s
         while self.interruption.reason is None:
             self.on_progress(observe(self.plan, ledger.shared, ledger.elapsed_s, sending=True))
             ledger.look()
+            self._look_at_lists(opt_outs)
             if checkpointing.due(ledger.elapsed_s):
                 checkpointing.write(ledger.totals())
-            if tuner is not None:
-                tuner.observe()
+                compacting.look()
+            if ledger.tuner is not None:
+                ledger.tuner.observe()
             if any(receiver.ended() for receiver in receivers):
                 return
             ended = [sender for sender in senders if sender.ended()]
@@ -203,6 +232,16 @@ class Supervisor:
             if limit_s is not None and ledger.elapsed_s > limit_s:
                 self.interruption.by(f"limits.max_runtime of {self.plan.config.limits.max_runtime} reached")
             time.sleep(WATCH_EVERY_S)
+
+    def _look_at_lists(self, opt_outs: OptOutWatch) -> None:
+        """Withdraw what blocklists have come to block; a scan that cannot any more ends."""
+        try:
+            if self.interruption.read_lists:
+                self.interruption.read_lists = False
+                opt_outs.look_again()
+            opt_outs.look()
+        except LivenessError as error:
+            self.interruption.by(str(error))
 
     def _stop_senders(self, shared: Shared, senders: Sequence[Child[None]]) -> None:
         shared.stop[0] = 1

@@ -24,6 +24,8 @@ class Tuner:
     plan: Plan
     shared: Shared
     interface: str
+    earlier: RateSearch | None = None
+    """What an earlier session of the run has found."""
     clock: Callable[[], float] = time.monotonic
     ramp: Ramp = field(init=False)
     _started_s: float = field(init=False)
@@ -31,8 +33,12 @@ class Tuner:
     _interface_drops: int = 0
 
     def __post_init__(self) -> None:
-        """Begin at the rate that is set: that of the plan, or where an earlier session of the run ended."""
-        self.ramp = Ramp(float(self.shared.rate_pps[0]), self.plan.rate_pps, len(self.plan.probes))
+        """Begin where the plan says, or at half of what was found before: it may have become too much."""
+        start_pps, limit_pps = self.plan.load.start_pps, self.plan.rate_pps
+        if self.earlier is not None:
+            start_pps = max(start_pps, self.earlier.found_pps / 2)
+            limit_pps = min(limit_pps, self.earlier.limit_pps)
+        self.ramp = Ramp(start_pps, limit_pps, len(self.plan.probes))
         self._started_s = self.clock()
         self.shared.rate_pps[0] = self.ramp.rate_pps
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
+from liveness.space.intervals import Intervals
 from liveness.space.permutation import Shard, next_element
 
 # Places in the state of a walk through a block.
@@ -29,8 +30,12 @@ FINISHED: Final = 9
 STATE_LENGTH: Final = 10
 
 UNKNOWN: Final = 2**62
+NOBODY: Final = 0
+"""Stands in the queue in place of a target that was withdrawn: 0.0.0.0 is nobody's address (RFC 1122, 3.2.1.3)."""
 MAX_TICKS: Final = 64
 """Ticks that `run_ticks` takes at once: so many targets are drawn ahead of the lane that lags most."""
+SWEPT: Final = 1 << 18
+"""Places of the queue that are looked through at once: a few megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,8 @@ class Walk(NamedTuple):
     state: NDArray[np.int64]  # changes: STATE_LENGTH
     active: NDArray[np.int64]  # changes: the lanes of the current tick, in order
     marks: NDArray[np.int64]  # changes: (lanes, marks) ns since the epoch at which a lane passed each mark, 0 not yet
+    withdrawn_first: NDArray[np.uint32]  # addresses that are sent nothing any more, as sorted, disjoint intervals
+    withdrawn_last: NDArray[np.uint32]
 
 
 def marks_for(targets: int, mark_every: int) -> int:
@@ -90,16 +97,19 @@ def begin_walk(
     mark_every: int,
     now_ns: int,
     longest: int = 0,
+    withdrawn: Intervals | None = None,
 ) -> Walk:
     """Return a walk at its first tick, at time `now_ns`.
 
     `first` and `before` describe the block's intervals; `marks` is the record to fill, (lanes, `marks_for(...)`).
-    `longest` is the longest lag that `widen_spacing` will ever make of those of `lanes`.
+    `longest` is the longest lag that `widen_spacing` will ever make of those of `lanes`. `withdrawn` are addresses to
+    send nothing to, although they have their places in the order.
     """
     longest = max(longest, *(lane.lag for lane in lanes))
     state = np.zeros(STATE_LENGTH, np.int64)
     state[ELEMENTS_LEFT] = shard.elements
     state[TARGETS] = UNKNOWN
+    none = Intervals.empty() if withdrawn is None else withdrawn
     walk = Walk(
         lane_probes=np.array([lane.probe for lane in lanes], np.int64),
         lane_attempts=np.array([lane.attempt for lane in lanes], np.int64),
@@ -116,6 +126,8 @@ def begin_walk(
         state=state,
         active=np.zeros(len(lanes), np.int64),
         marks=marks,
+        withdrawn_first=none.first,
+        withdrawn_last=none.last,
     )
     state[TICK] = -1
     begin_tick(walk, now_ns)
@@ -138,6 +150,19 @@ def address_of(index: int, first: NDArray[np.uint32], before: NDArray[np.uint64]
 
 
 @kernel
+def is_within(address: int, first: NDArray[np.uint32], last: NDArray[np.uint32]) -> bool:
+    """Return whether sorted, disjoint intervals hold an address."""
+    low, high = 0, len(first)
+    while low < high:
+        middle = (low + high) >> 1
+        if int64(last[middle]) < address:
+            low = middle + 1
+        else:
+            high = middle
+    return low < len(first) and int64(first[low]) <= address
+
+
+@kernel
 def _draw(walk: Walk) -> bool:
     """Draw the next target into the queue; return False when there is none left."""
     state = walk.state
@@ -148,6 +173,8 @@ def _draw(walk: Walk) -> bool:
         element = next_element(element, walk.step, walk.prime)
         if drawn <= uint64(walk.total):
             address = address_of(drawn - uint64(1), walk.first, walk.before)
+            if len(walk.withdrawn_first) > 0 and is_within(int64(address), walk.withdrawn_first, walk.withdrawn_last):
+                address = uint64(NOBODY)
             walk.queue[state[TICK] & (len(walk.queue) - 1)] = address
             walk.element[0] = element
             return True
@@ -226,6 +253,16 @@ def take_lags(walk: Walk, lags: Sequence[int], begins: Sequence[int]) -> None:
     walk.state[MARK_AT] = 0
 
 
+def withdraw(walk: Walk, withdrawn: Intervals) -> Walk:
+    """Return the walk as it goes on sending nothing to `withdrawn`, repeats of what was sent before included.
+
+    Those addresses keep their places in the order, so that nobody else is probed at another time than otherwise.
+    """
+    for part in np.array_split(walk.queue, -(-len(walk.queue) // SWEPT)):
+        part[withdrawn.contains(part)] = NOBODY
+    return walk._replace(withdrawn_first=withdrawn.first, withdrawn_last=withdrawn.last)
+
+
 def widen_spacing(walk: Walk, ticks: int) -> bool:
     """Let probes to one target lie `ticks` further apart from the next tick on; False if this one is half done.
 
@@ -259,6 +296,18 @@ def probed(walk: Walk, lane: int) -> int:
     state = walk.state
     done: int = min(max(state[TICK], walk.lane_begins[lane]) - walk.lane_lags[lane], state[TARGETS])
     return done
+
+
+@kernel
+def has_gaps(walk: Walk, tick: int, ticks: int) -> bool:
+    """Return whether a target was withdrawn of those that the current lanes have in `ticks` ticks from `tick` on."""
+    mask = len(walk.queue) - 1
+    for place in range(walk.state[ACTIVE]):
+        lag = walk.lane_lags[walk.active[place]]
+        for i in range(ticks):
+            if walk.queue[(tick + i - lag) & mask] == NOBODY:
+                return True
+    return False
 
 
 @kernel

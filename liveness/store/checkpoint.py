@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from liveness.errors import LivenessError
 from liveness.ipsets.atomic import write_atomically
-from liveness.store.manifest import Manifest, RateChange, Timeline
+from liveness.store.manifest import Manifest, RateChange, RateSearch, Timeline
 
 
 class Position(Struct, frozen=True, kw_only=True):
@@ -33,6 +33,7 @@ class Totals(Struct, frozen=True, kw_only=True):
     interface_frames: int = 0
     nic_drops: int = 0
     rate_changes: list[RateChange] = field(default_factory=list)
+    rate_search: RateSearch | None = None
     timeline: Timeline = field(default_factory=Timeline)
 
     def followed_by(self, later: "Totals") -> "Totals":
@@ -41,6 +42,9 @@ class Totals(Struct, frozen=True, kw_only=True):
             RateChange(after_s=round(self.elapsed_s + change.after_s, 3), rate_pps=change.rate_pps)
             for change in later.rate_changes
         ]
+        search = later.rate_search or self.rate_search
+        if self.rate_search is not None and later.rate_search is not None:
+            search = self.rate_search.followed_by(later.rate_search, self.elapsed_s)
         earlier_errors = self.errors or [0] * len(later.errors)
         return Totals(
             elapsed_s=self.elapsed_s + later.elapsed_s,
@@ -50,6 +54,7 @@ class Totals(Struct, frozen=True, kw_only=True):
             interface_frames=self.interface_frames + later.interface_frames,
             nic_drops=self.nic_drops + later.nic_drops,
             rate_changes=self.rate_changes + changes,
+            rate_search=search,
             timeline=self.timeline.followed_by(later.timeline, self.elapsed_s),
         )
 

@@ -10,6 +10,7 @@ from liveness import __version__
 from liveness.errors import LivenessError
 from liveness.ipsets.atomic import write_atomically
 from liveness.ipsets.roaring import SetDigest
+from liveness.store.optouts import OptOuts
 from liveness.types import Kind, ReplyKey, Role, SetKey
 
 SCHEMA = 1
@@ -276,6 +277,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     timeline: Timeline = field(default_factory=Timeline)
     log: Log = field(default_factory=Log)
     replay: Replay | None = None
+    opt_outs: OptOuts = field(default_factory=OptOuts)
     lag: Lag = field(default_factory=Lag)
     blocks: list[BlockStatus] = field(default_factory=list)
     version: str = __version__

@@ -57,6 +57,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def literal(path: Path) -> str:
+    """Return a path as DuckDB takes it, which would read patterns into it."""
+    return "".join(f"[{one}]" if one in "*?[" else one for one in str(path))
+
+
 def _names(column: str, names: Sequence[str]) -> str:
     return f"[{', '.join(map(quoted, names))}][{column}::BIGINT + 1]"
 

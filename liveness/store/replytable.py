@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from liveness.errors import LivenessError, UsageError
 from liveness.store import parquet, spool
-from liveness.store.parquet import COLUMNS, first_line, quoted
+from liveness.store.parquet import COLUMNS, first_line, literal, quoted
 from liveness.store.rundir import MANIFEST_FILE
 from liveness.store.runlog import REPLIES
 
@@ -89,9 +89,9 @@ class ReplyTable:
         empty = ", ".join(f"NULL::{kind} AS {name}" for name, (kind, _) in COLUMNS.items())
         parts = [f"SELECT {empty} WHERE false"]  # a log without a reply has its columns too
         if files:
-            allowed = {text for file in files for text in (str(file), _literal(file))}
+            allowed = {text for file in files for text in (str(file), literal(file))}
             run(f"SET allowed_paths = [{', '.join(map(quoted, sorted(allowed)))}]")
-            listed = ", ".join(quoted(_literal(file)) for file in files)
+            listed = ", ".join(quoted(literal(file)) for file in files)
             parts.append(f"SELECT {columns} FROM read_parquet([{listed}])")  # noqa: S608 - quoted
         parts += tables
         try:
@@ -180,11 +180,6 @@ def find_log(path: Path) -> tuple[list[Path], list[Path]]:
     return files, spools
 
 
-def _literal(path: Path) -> str:
-    """Return a path as DuckDB takes it, which would read patterns into it."""
-    return "".join(f"[{one}]" if one in "*?[" else one for one in str(path))
-
-
 def _identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
@@ -194,7 +189,7 @@ def _check(connection: "DuckDBPyConnection", path: Path) -> None:
     import duckdb  # noqa: PLC0415 - as above
 
     try:
-        connection.execute(f"SELECT * FROM parquet_file_metadata({quoted(_literal(path))})")  # noqa: S608 - quoted
+        connection.execute(f"SELECT * FROM parquet_file_metadata({quoted(literal(path))})")  # noqa: S608 - quoted
     except duckdb.Error as error:
         raise LivenessError(f"{path}: not a Parquet file, or damaged: {first_line(error)}") from error
 

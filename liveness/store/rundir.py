@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -26,6 +27,7 @@ TARGETS_FILE = "targets.txt"
 SEGMENTS = "segments"
 CHECKPOINT_FILE = "checkpoint.json"
 LOCK_FILE = "lock"
+_SEGMENT_NAME = re.compile(r"(\d+)-(?:level(\d+)-)?(\d+)\.segment")
 KEY_BYTES = 16  # SipHash-2-4 takes 128 bits
 
 
@@ -101,9 +103,15 @@ class RunDirectory:
             raise LivenessError(f"{path}: cannot lock this run: {problem.strerror}") from problem
         return descriptor
 
-    def segment_path(self, receiver: int, number: int) -> Path:
-        """Return where a receiver puts its segment of that number."""
-        return self.path / SEGMENTS / f"{receiver}-{number:06d}.segment"
+    def segment_path(self, receiver: int, number: int, level: int = 0) -> Path:
+        """Return where a receiver puts its segment of that number; the level says how often it was compacted."""
+        between = f"level{level}-" if level else ""
+        return self.path / SEGMENTS / f"{receiver}-{between}{number:06d}.segment"
+
+    def segment_names(self) -> list[tuple[int, int, int]]:
+        """Return receiver, level and number of every segment that lies there."""
+        names = (_SEGMENT_NAME.fullmatch(path.name) for path in (self.path / SEGMENTS).glob("*.segment"))
+        return [(int(name[1]), int(name[2] or 0), int(name[3])) for name in names if name]
 
     def segments(self, damaged: Callable[[LivenessError, Path], None] | None = None) -> list[SegmentFile]:
         """Open the segments that were written whole and count, those that others replace left out.

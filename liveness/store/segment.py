@@ -162,6 +162,10 @@ class SegmentFile:
         """The parts it holds."""
         return list(self._entries)
 
+    def __contains__(self, key: PartKey) -> bool:
+        """Return whether it has this part."""
+        return key in self._entries
+
     def part(self, key: PartKey) -> BitMap:
         """Return one part, an empty set if the segment has none. Raises LivenessError if it is damaged."""
         entry = self._entries.get(key)
@@ -182,3 +186,11 @@ class SegmentFile:
 
     def _damaged(self) -> LivenessError:
         return LivenessError(f"{self.path}: a damaged segment: its checksum is wrong; move it away to do without")
+
+
+def total(segments: Iterable[SegmentFile]) -> Tally:
+    """Return the counts of all segments together."""
+    tally = Tally()
+    for segment in segments:
+        tally.add(segment.tally)
+    return tally

@@ -5,25 +5,25 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import inlined, int64, kernel
+from liveness.kernel import inlined, int64
 
 WORD: Final = 0xFFFF
 """The largest 16-bit word; what a correct checksum and the words it covers add up to."""
 
 
-@kernel
+@inlined
 def read_u16(frame: NDArray[np.uint8], at: int) -> int:
     """Return the big-endian 16-bit number at byte `at`."""
     return (int64(frame[at]) << 8) | int64(frame[at + 1])
 
 
-@kernel
+@inlined
 def read_u32(frame: NDArray[np.uint8], at: int) -> int:
     """Return the big-endian 32-bit number at byte `at`."""
     return (int64(frame[at]) << 24) | (int64(frame[at + 1]) << 16) | (int64(frame[at + 2]) << 8) | int64(frame[at + 3])
 
 
-@kernel
+@inlined
 def words_sum(frame: NDArray[np.uint8], start: int, end: int) -> int:
     """Return the plain sum of the big-endian 16-bit words in frame[start:end]; an odd last byte is padded with zero."""
     total = 0

@@ -6,7 +6,7 @@ attempt shows in the source port (each attempt has its own range) and, for ICMP,
 grows by one an attempt.
 """
 
-from liveness.kernel import inlined, int64, kernel, uint64
+from liveness.kernel import inlined, int64, uint64
 from liveness.wire.siphash import siphash24
 
 
@@ -69,7 +69,7 @@ def source_port(hashed: int, port_first: int, stride: int, attempt: int) -> int:
     return port_first + attempt * stride + port_offset(hashed, stride)
 
 
-@kernel
+@inlined
 def attempt_of_port(port: int, hashed: int, port_first: int, stride: int, attempts: int) -> int:
     """Return the attempt that a port proves, or -1 if no attempt of this hash uses it: the inverse of `source_port`."""
     distance = port - port_first - port_offset(hashed, stride)

@@ -45,8 +45,8 @@ def warm_up() -> None:
 
 def send_constant_frames(interface: str) -> None:
     """Send the same frames over and over through AF_XDP: what the kernel allows, nothing filled."""
-    ring = XdpTxRing(interface, 18)
     frame = find_link(interface).mac + bytes.fromhex(GATEWAY.replace(":", "")) + b"\x08\x00\x45" + bytes(51)
+    ring = XdpTxRing(interface, len(frame), 18)
     ring.frames[:, : len(frame)] = np.frombuffer(frame, np.uint8)
     lengths = np.full(len(ring.frames), len(frame), np.uint16)
     while True:

@@ -10,14 +10,18 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.ipsets.collector import Collector
 from liveness.net.child import run_in_child
 from liveness.net.memory import MemoryRxRing
+from liveness.net.ring import RxStatistics
 from liveness.probes.template import LinkAddresses
 from liveness.scan.plan import Plan
 from liveness.scan.receiver import BATCH_REPLIES, Receiver
 from liveness.scan.shared import Shared
+from liveness.store.logstream import LogEnd
 from liveness.store.merge import merge
 from liveness.store.rundir import RunDirectory
+from liveness.store.segment import PartKey, Tally
 from liveness.types import REPLY_DTYPE
 from scripts.benchmarks.contest import peak_mib
 from scripts.benchmarks.output import as_json_option, print_facts, print_json
@@ -37,6 +41,11 @@ class Collected:
     peak_mib: float
     """The most it ever held (VmHWM)."""
     segment_bytes: int
+    segments: int
+    pause_s: float
+    """The longest that a segment kept the receiver from its ring, the wait for the one before included."""
+    write_s: float
+    """The longest that the writing thread took for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,7 @@ def command(alive: int, output: str | None, as_json: bool) -> None:
         collected = run_in_child(lambda: collect(alive, directory))
         merged = run_in_child(lambda: merge_segments(directory))
     document = {"alive": alive} | asdict(collected) | asdict(merged)
-    document = {name: round(value, 1) if isinstance(value, float) else value for name, value in document.items()}
+    document = {name: round(value, 2) if isinstance(value, float) else value for name, value in document.items()}
     document["adds_up"] = merged.messages == collected.replies
     if as_json:
         print_json("sets", document)
@@ -74,10 +83,29 @@ def command(alive: int, output: str | None, as_json: bool) -> None:
     print_facts("Sets of a census", document)
 
 
+class TimedReceiver(Receiver):
+    """A receiver that tells how long its segments took."""
+
+    pauses_s: list[float]
+    writes_s: list[float]
+
+    def _write_segment(self, statistics: RxStatistics, log: LogEnd | None = None) -> None:
+        started = time.perf_counter()
+        super()._write_segment(statistics, log)
+        self.pauses_s.append(time.perf_counter() - started)
+
+    def _store(self, path: Path, tally: Tally, taken: dict[PartKey, Collector], until_ns: int) -> None:
+        started = time.perf_counter()
+        super()._store(path, tally, taken, until_ns)
+        self.writes_s.append(time.perf_counter() - started)
+
+
 def collect(alive: int, directory: RunDirectory) -> Collected:
     """Have a receiver collect the replies of a census of so many alive addresses."""
     plan = census_plan()
-    life = Receiver(plan, kit_for(plan, LinkAddresses(bytes(6), bytes(6))), MemoryRxRing(), Shared(plan), directory)
+    kit = kit_for(plan, LinkAddresses(bytes(6), bytes(6)))
+    life = TimedReceiver(plan, kit, MemoryRxRing(), Shared(plan), directory)
+    life.pauses_s, life.writes_s = [], []
     before, count, spent_ns = peak_mib(), 0, 0
     for batch in _batches(plan, alive):
         life.replies[: len(batch)] = batch
@@ -90,7 +118,16 @@ def collect(alive: int, directory: RunDirectory) -> Collected:
     started = time.perf_counter_ns()
     life.run()
     spent_ns += time.perf_counter_ns() - started
-    return Collected(count, spent_ns / max(count, 1), before, peak_mib(), _bytes_below(directory.path))
+    return Collected(
+        replies=count,
+        collect_ns=spent_ns / max(count, 1),
+        before_mib=before,
+        peak_mib=peak_mib(),
+        segment_bytes=_bytes_below(directory.path),
+        segments=len(life.writes_s),
+        pause_s=max(life.pauses_s),
+        write_s=max(life.writes_s),
+    )
 
 
 def merge_segments(directory: RunDirectory) -> Merged:

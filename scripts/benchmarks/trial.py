@@ -20,8 +20,8 @@ from liveness.scan.process import Child
 from liveness.scan.receiver import Receiver
 from liveness.scan.session import REPLY_ICMP_TYPES
 from liveness.scan.shared import Shared
-from liveness.store.merge import total
 from liveness.store.rundir import RunDirectory
+from liveness.store.segment import total
 from scripts.benchmarks.generator import send_pool
 from scripts.benchmarks.network import SOURCE
 from scripts.benchmarks.replies import SLOT_BYTES, Pool

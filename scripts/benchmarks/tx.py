@@ -15,7 +15,7 @@ from liveness.probes.fill import flat_words
 from liveness.probes.template import LinkAddresses
 from liveness.scan import sender
 from liveness.scan.engine import fill_batch
-from liveness.scan.shared import shared_zeros
+from liveness.scan.memory import shared_zeros
 from liveness.space.intervals import Intervals
 from liveness.space.schedule import begin_walk, plan_lanes
 from liveness.space.targets import Targets
@@ -45,7 +45,7 @@ def command(zmap: str | None, masscan: str | None, rounds: int, seconds: float, 
     each of three probe modules, of which the fastest counts.
     """
     entered: dict[str, Contestant] = {
-        "ours": contestants.send_census(lambda interface, _, multiple_of: XdpTxRing(interface, multiple_of)),
+        "ours": contestants.send_census(XdpTxRing),
         "limit": contestants.send_constant_frames,
         "af_packet": contestants.send_census(PacketTxRing),
     }

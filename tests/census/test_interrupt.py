@@ -1,8 +1,10 @@
 """Scans that end early: by signals, by a limit, by the death of a process. What was received stays, and is true."""
 
+import fcntl
 import os
 import signal
 import subprocess
+import termios
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -116,7 +118,7 @@ class Scan:
 
 @pytest.fixture
 def begin(compiled: None, tmp_path: Path, mark: str) -> Callable[..., Scan]:  # noqa: ARG001 - for its effect
-    def begin(**changes: object) -> Scan:
+    def begin(preexec_fn: Callable[[], None] | None = None, **changes: object) -> Scan:
         internet = tmp_path / "small.yaml"
         internet.write_text(LAB)
         config = write_yaml(tmp_path / "config.yaml", CONFIG | {"output": str(tmp_path)} | changes)
@@ -128,6 +130,7 @@ def begin(compiled: None, tmp_path: Path, mark: str) -> Callable[..., Scan]:  # 
             text=True,
             env=clean_environment(**{MARK: mark}),
             start_new_session=True,
+            preexec_fn=preexec_fn,  # noqa: PLW1509 - one system call, in a child of a process without threads that lock
         )
         return Scan(process, tmp_path / "cut" / "early", internet)
 
@@ -168,9 +171,7 @@ def check_some_found(census: Census) -> None:
 
 
 @pytest.mark.parametrize("group", [False, True], ids=["process", "group"])
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=str
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=str)
 def test_a_signal_ends_a_scan_and_keeps_what_it_found(
     begin: Callable[..., Scan], number: signal.Signals, code: int, group: bool
 ) -> None:
@@ -185,6 +186,28 @@ def test_a_signal_ends_a_scan_and_keeps_what_it_found(
     assert ended == code
     assert "Traceback" not in complaints
     check_some_found(check_kept(scan, f"interrupted by {number.name}"))
+
+
+def test_a_terminal_that_closes_ends_a_scan_and_a_signal_of_its_name_does_not(begin: Callable[..., Scan]) -> None:
+    """As daemons have it: SIGHUP of somebody means to read lists anew, that of a closed terminal to end."""
+    master, terminal = os.openpty()
+
+    def take() -> None:
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    scan = begin(preexec_fn=take)
+    os.close(terminal)
+    scan.find_processes()
+    time.sleep(SENDING_S)
+    os.kill(scan.pid, signal.SIGHUP)
+    time.sleep(SENDING_S)
+    assert scan.process.poll() is None
+    os.close(master)
+    os.killpg(scan.process.pid, signal.SIGHUP)  # as a shell tells its jobs that the terminal is gone
+    ended, complaints = scan.end()
+    assert ended == 129, complaints
+    assert "Traceback" not in complaints
+    check_some_found(check_kept(scan, "interrupted by SIGHUP"))
 
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM], ids=str)

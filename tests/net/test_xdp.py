@@ -15,7 +15,7 @@ from liveness.net.child import libc
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
 from liveness.net.tx_packet import PacketTxRing
-from liveness.net.tx_xdp import CHUNKS, XdpTxRing
+from liveness.net.tx_xdp import CHUNK_BYTES, SLOT_BYTES, SLOTS, XdpTxRing
 from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network
 from tests.net.test_rings import inside, send_and_capture, write_frames
 
@@ -43,15 +43,15 @@ def commit_some(ring: XdpTxRing, wanted: int) -> None:
 
 @pytest.mark.lab
 @pytest.mark.parametrize("pause_s", [0.01, 0])
-@pytest.mark.parametrize("multiple_of", [1, 18])
+@pytest.mark.parametrize(("multiple_of", "longest_frame"), [(1, SLOT_BYTES), (18, 300)])
 @in_private_network
-def test_every_frame_arrives_byte_for_byte_round_the_ring(pause_s: float, multiple_of: int) -> None:
+def test_every_frame_arrives_byte_for_byte_round_the_ring(pause_s: float, multiple_of: int, longest_frame: int) -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # veth keeps the order of one CPU only
     with cable() as peer:
         with inside(peer):
             rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=16)
-        tx = XdpTxRing("v0", multiple_of)
-        assert len(tx.frames) == CHUNKS // multiple_of * multiple_of
+        tx = XdpTxRing("v0", longest_frame, multiple_of)
+        assert len(tx.frames) == SLOTS // multiple_of * multiple_of
         total = 3 * len(tx.frames) + 500
         sent, received = send_and_capture(tx, rx, total, batch=300, pause_s=pause_s)
         assert received == sent
@@ -67,7 +67,7 @@ def test_every_frame_arrives_byte_for_byte_round_the_ring(pause_s: float, multip
 def test_frames_the_interface_drops_are_counted_and_not_completed() -> None:
     """A veth without carrier drops what it is given: that may never look like sending."""
     with cable() as peer:
-        tx = XdpTxRing("v0")
+        tx = XdpTxRing("v0", SLOT_BYTES)
         commit_some(tx, 7)
         peer.run(lambda: set_link("v1", "down"))
         assert tx.flush(1) == 0
@@ -82,7 +82,7 @@ def test_frames_the_interface_drops_are_counted_and_not_completed() -> None:
 @in_private_network
 def test_an_interface_that_goes_down_is_named_and_its_frames_are_told() -> None:
     with cable():
-        tx = XdpTxRing("v0", 9)
+        tx = XdpTxRing("v0", SLOT_BYTES, 9)
         commit_some(tx, 20)
         set_link("v0", "down")
         with pytest.raises(LivenessError, match="interface v0: Network is down"):
@@ -114,7 +114,7 @@ def test_a_kernel_that_has_no_room_for_now_loses_nothing(code: int) -> None:
     with cable() as peer:
         with inside(peer):
             rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=16)
-        tx = XdpTxRing("v0")
+        tx = XdpTxRing("v0", SLOT_BYTES)
         refusing = Refusing(code)
         with patch.object(tx_xdp, "libc", refusing):
             sent, received = send_and_capture(tx, rx, 3 * len(tx.frames), batch=700)
@@ -127,7 +127,7 @@ def test_a_kernel_that_has_no_room_for_now_loses_nothing(code: int) -> None:
 @in_private_network
 def test_no_more_is_committed_than_was_reserved() -> None:
     with cable():
-        tx = XdpTxRing("v0")
+        tx = XdpTxRing("v0", SLOT_BYTES)
         lengths = np.full(len(tx.frames), 60, np.uint16)
         assert tx.reserve(2) == (0, 2)
         with pytest.raises(ValueError, match="commit of 3 slots, 2 are reserved"):
@@ -157,3 +157,15 @@ def test_what_is_asked_for_and_cannot_be_had_is_an_error() -> None:
         open_transport("w0", 2, 120, 9, "af_xdp", "never")
     alone = open_transport("w0", 2, 120, 9, "af_packet", "never")
     assert (alone.name, alone.reasons) == ("af_packet", ())
+
+
+@pytest.mark.lab
+@in_private_network
+def test_frames_longer_than_a_chunk_leave_by_the_other_ring() -> None:
+    add_narrow_link()
+    chosen = open_transport("w0", 1, CHUNK_BYTES + 1, 1, "auto", "auto")
+    assert [type(ring) for ring in chosen.rings] == [PacketTxRing]
+    assert chosen.reasons == ("AF_XDP: frames of 2049 bytes: 2048 at most",)
+    with pytest.raises(UnsupportedError, match="2049 bytes"):
+        open_transport("w0", 1, CHUNK_BYTES + 1, 1, "af_xdp", "auto")
+    chosen.rings[0].close()

@@ -269,6 +269,18 @@ def test_whatever_the_network_the_rate_stays_in_its_bounds(
     assert all(min(5.0, limit_pps / 8) <= rate_pps <= max(limit_pps, 10) for rate_pps in model.rates)
 
 
+def test_what_an_earlier_session_sent_is_not_counted() -> None:
+    """A sender that goes on counts at once what the session before has sent of the block."""
+    model = Model(9, MIXED)
+    ramp = model.run(ramp_of(9), 20)
+    for _ in range(3):
+        model.sent += 40_000
+        model.run(ramp, 9)
+    assert all(step.ratio_high is not None and step.ratio_high < 2.5 for step in ramp.steps), ramp.steps
+    model.run(ramp, 100)
+    assert ramp.good_pps == LIMIT_PPS
+
+
 def test_the_same_counters_give_the_same_rates() -> None:
     runs = [Model(9, MIXED, capacity_pps=200_000) for _ in range(2)]
     steps = [model.run(ramp_of(9), 200).steps for model in runs]

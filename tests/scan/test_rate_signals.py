@@ -19,7 +19,7 @@ def test_each_signal_is_a_step_and_is_recorded() -> None:
     shared = cast("Shared", SimpleNamespace(rate_pps=np.array([1000.0])))
     ledger = Ledger("lo", shared)
     before = [signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)]
-    with rate_signals(ledger, None):
+    with rate_signals(ledger):
         os.kill(os.getpid(), signal.SIGUSR1)
         assert shared.rate_pps[0] == pytest.approx(1050)
         os.kill(os.getpid(), signal.SIGUSR2)

@@ -4,6 +4,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from liveness.scan.tuner import Tuner
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
+from liveness.store.checkpoint import Totals
 from tests.scan.networks import STEP_S, Model
 
 if TYPE_CHECKING:
@@ -96,6 +98,32 @@ def test_it_finds_a_capacity(interface: dict[str, int]) -> None:
     assert record.limited_by == "fell"
 
 
+def test_a_session_that_goes_on_begins_at_half_and_adds_to_the_record(interface: dict[str, int]) -> None:
+    scan = Scan(capacity_pps=10_000)
+    scan.run(100)
+    assert interface["packets"]
+    first = scan.tuner.record()
+    again = Scan(capacity_pps=10_000)
+    lowered = msgspec.structs.replace(first, limit_pps=6_000.0)
+    again.tuner = Tuner(again.plan, again.shared, "v0", lowered, clock=lambda: again.model.time_s)
+    assert again.shared.rate_pps[0] == pytest.approx(first.found_pps / 2)
+    again.run(100)
+    second = again.tuner.record()
+    assert 0.5 <= second.found_pps * 2 / 10_000 <= 1.1
+    assert second.limit_pps == 6_000
+    both = (
+        Totals(elapsed_s=100.0, rate_search=first).followed_by(Totals(elapsed_s=50.0, rate_search=second)).rate_search
+    )
+    assert both is not None
+    assert (both.found_pps, both.limit_pps) == (second.found_pps, second.limit_pps)
+    assert both.steps[: len(first.steps)] == first.steps
+    assert [step.after_s for step in both.steps] == sorted(step.after_s for step in both.steps)
+    assert both.steps[-1].after_s == pytest.approx(100 + second.steps[-1].after_s)
+    assert Totals(rate_search=first).followed_by(Totals()).rate_search == first
+    assert Totals().followed_by(Totals(rate_search=first)).rate_search == first
+    assert Totals().followed_by(Totals()).rate_search is None
+
+
 @pytest.mark.parametrize("which", ["kernel", "interface", "senders", "behind"])
 def test_losses_on_our_own_side_are_its_business(interface: dict[str, int], which: str) -> None:
     scan = Scan()
@@ -135,9 +163,9 @@ def test_signals_ask_the_search(interface: dict[str, int]) -> None:
     scan = Scan()
     scan.run(100)
     assert interface["packets"]
-    ledger = Ledger("lo", scan.shared)
+    ledger = Ledger("lo", scan.shared, tuner=scan.tuner)
     before = float(scan.shared.rate_pps[0])
-    with rate_signals(ledger, scan.tuner):
+    with rate_signals(ledger):
         os.kill(os.getpid(), signal.SIGUSR2)
         os.kill(os.getpid(), signal.SIGUSR2)
         assert scan.shared.rate_pps[0] == before

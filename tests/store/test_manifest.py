@@ -24,6 +24,7 @@ from liveness.store.manifest import (
     load_manifest,
     write_manifest,
 )
+from liveness.store.optouts import Application, Change, ListProblem, OptOuts, Withdrawal
 from liveness.types import Kind, ReplyKey, Role, SetKey
 
 GOLDEN = Path(__file__).with_name("manifest.golden.json")
@@ -70,6 +71,19 @@ def full_manifest() -> Manifest:
             files=[LogFile(file="replies/2026-11-21T00Z.0.000001.parquet", rows=9, bytes=4711)],
         ),
         replay=Replay(captures=["there.pcapng"], packets=30, passed=21, unread=["there.pcapng: cut"]),
+        opt_outs=OptOuts(
+            withdrawals=[Withdrawal(at="2026-11-21T00:00:03Z", after_s=3.5, addresses=256, lists=["block.txt"])],
+            list_problems=[ListProblem(at="2026-11-21T00:00:04Z", problem="block.txt:3: 'x' is not a prefix")],
+            applied=[
+                Application(
+                    at="2026-11-22T00:00:00Z",
+                    lists=["block.txt"],
+                    sha256=["ef" * 32],
+                    blocked=256,
+                    sets=[Change(file="sets/icmp.echo-reply.source.roaring", before=10, after=9)],
+                )
+            ],
+        ),
         lag=Lag(
             every_targets=1000000,
             lanes=[LanePassing(block="0.0.0.0/3", probe="icmp", attempt=0, passed_s=[0.5, None])],

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError
-from liveness.store.merge import compact, total
 from liveness.store.rundir import RunDirectory
 from liveness.store.segment import PartKey, SegmentFile, Tally, write_segment
 from liveness.types import Kind, ReplyKey, Role
@@ -104,24 +103,6 @@ def test_a_run_directory_opens_its_segments_and_removes_them(tmp_path: Path) -> 
     assert segments[0].part(KEYS[2]) == PARTS[KEYS[2]]
     directory.remove_traces()
     assert sorted(path.name for path in directory.path.iterdir()) == ["sets"]
-
-
-def test_one_segment_takes_the_place_of_many_at_once_or_not_at_all(tmp_path: Path) -> None:
-    directory = RunDirectory.create(tmp_path, "run", "1")
-    for number in range(3):
-        write_segment(directory.segment_path(0, number), TALLY, [(KEYS[number], BitMap([number, 9]))])
-    many = directory.segments()
-    before = total(many)
-    copies = {segment.path: segment.path.read_bytes() for segment in many}
-    compact(many, directory.segment_path(9, 0))
-    (one,) = directory.segments()
-    assert (one.tally, {key: set(one.part(key)) for key in one.keys}) == (
-        before,
-        {KEYS[number]: {number, 9} for number in range(3)},
-    )
-    for path, content in copies.items():  # killed before it could remove them
-        path.write_bytes(content)
-    assert [segment.path for segment in directory.segments()] == [one.path]
 
 
 def test_a_damaged_segment_is_handed_over_and_the_others_count(tmp_path: Path) -> None:

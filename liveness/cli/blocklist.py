@@ -1,0 +1,332 @@
+"""``liveness blocklist``: who opted out: dated, commented lists, and what they mean for runs that are on disk."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from liveness.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from liveness.config.blocklists import Entry, Reason
+    from liveness.store.optouts import Application
+
+DEFAULT_LIST = "blocklist.txt"
+
+FILES = click.option(
+    "-b", "--blocklist-file", "files", multiple=True, type=click.Path(path_type=Path), help="The list; may be repeated."
+)
+CONFIG = click.option(
+    "-C", "--config", "config_file", type=click.Path(path_type=Path), help="Take the lists that this config blocks by."
+)
+WHO = click.option("--who", default="unknown", show_default=True, help="Who asked.")
+WHY = click.option("--why", default="opt-out", show_default=True, help="What for, or how.")
+DATE = click.option("--date", help="The day, e.g. 2026-11-22; today (UTC) if not given.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+PREFIXES = click.argument("prefixes", nargs=-1, required=True, metavar="PREFIX...")
+
+
+@click.group("blocklist")
+def command() -> None:
+    """Keep the lists of those who opted out, and take them out of runs that are on disk.
+
+    A list holds a prefix a line, with "# date, who, why", as ZMap reads it. Without -b and -C the list is blocklist.txt
+    here. A scan that runs notices a changed list within 5 s and sends nothing more to what has come to stand in it.
+    """
+
+
+@command.command()
+@PREFIXES
+@FILES
+@CONFIG
+@WHO
+@WHY
+@DATE
+@AS_JSON
+def add(
+    prefixes: tuple[str, ...],
+    files: tuple[Path, ...],
+    config_file: Path | None,
+    who: str,
+    why: str,
+    date: str | None,
+    as_json: bool,
+) -> None:
+    """Block each PREFIX (a.b.c.d/len, a-b or an address): append a dated line, unless it is blocked already.
+
+    With several lists (-C) the first is added to.
+    """
+    from liveness.config.blocklists import Reason
+
+    path = _lists(files, config_file, new=True)[0]
+    _append(path, _wanted(prefixes), Reason.of(who, why, date), as_json=as_json)
+
+
+@command.command("import")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@FILES
+@CONFIG
+@WHO
+@WHY
+@DATE
+@AS_JSON
+def import_(
+    sources: tuple[str, ...],
+    files: tuple[Path, ...],
+    config_file: Path | None,
+    who: str,
+    why: str,
+    date: str | None,
+    as_json: bool,
+) -> None:
+    """Block what other lists block: append those entries of each SOURCE (a file, - for standard input) that are new.
+
+    Entries keep their comments; those without get date, who and why. All or nothing.
+    """
+    from liveness.config.blocklists import Reason, read_list
+
+    path = _lists(files, config_file, new=True)[0]
+    wanted = [entry for source in sources for entry in read_list(source)]
+    _append(path, wanted, Reason.of(who, why, date), as_json=as_json)
+
+
+@command.command()
+@PREFIXES
+@FILES
+@CONFIG
+@WHO
+@WHY
+@DATE
+@AS_JSON
+def remove(
+    prefixes: tuple[str, ...],
+    files: tuple[Path, ...],
+    config_file: Path | None,
+    who: str,
+    why: str,
+    date: str | None,
+    as_json: bool,
+) -> None:
+    """Comment out the lines that block nothing but PREFIX; what stood there stays readable, with the reason.
+
+    A scan that runs goes on as if they stood there: a removal counts from the next run on.
+    """
+    from liveness.config.blocklists import Reason, read_list
+    from liveness.config.blocklists import remove as remove_from
+
+    reason = Reason.of(who, "no longer opted out" if why == "opt-out" else why, date)
+    removed: list[Entry] = []
+    lists = _lists(files, config_file)
+    for prefix in _wanted(prefixes):
+        found = [one for path in lists for one in remove_from(path, prefix.first, prefix.last, reason)]
+        if not found:
+            where = ", ".join(map(str, lists))
+            raise UsageError(f"{prefix.text}: no line of {where} blocks it: see `liveness blocklist check`")
+        removed += found
+    left = sum(entry.addresses for path in lists for entry in read_list(path))
+    if as_json:
+        click.echo(json.dumps({"removed": [_row(entry) for entry in removed], "left": left}, indent=1))
+        return
+    for entry in removed:
+        click.echo(f"{entry.place}: {entry.text} removed")
+
+
+@command.command()
+@PREFIXES
+@FILES
+@CONFIG
+@AS_JSON
+@click.pass_context
+def check(
+    context: click.Context, prefixes: tuple[str, ...], files: tuple[Path, ...], config_file: Path | None, as_json: bool
+) -> None:
+    """Say which file and line blocks each PREFIX. Exit code 0 if all of them are blocked whole, 1 if not."""
+    from liveness.config.blocklists import covering, intervals_of
+    from liveness.space.special import special_prefix
+
+    entries = _entries(files, config_file)
+    blocked = intervals_of(entries)
+    rows: list[dict[str, Any]] = []
+    for wanted in _wanted(prefixes):
+        bounds = blocked.rank([wanted.first, wanted.last + 1])
+        special = special_prefix(wanted.first)
+        rows.append(
+            {
+                "prefix": wanted.text,
+                "addresses": wanted.addresses,
+                "blocked": int(bounds[1] - bounds[0]),
+                "special_purpose": None if special is None else str(special.prefix),
+                "by": [_row(entry) for entry in covering(entries, wanted.first, wanted.last)],
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        for row in rows:
+            _show_check(row)
+    if any(row["blocked"] < row["addresses"] for row in rows):
+        context.exit(1)
+
+
+def _show_check(row: dict[str, Any]) -> None:
+    special = f"; special-purpose ({row['special_purpose']}), never probed" if row["special_purpose"] else ""
+    if not row["by"]:
+        click.echo(f"{row['prefix']}: not blocked{special}")
+        return
+    whole = row["blocked"] == row["addresses"]
+    part = "blocked" if whole else f"blocked in part, {row['blocked']:,} of {row['addresses']:,} addresses"
+    click.echo(f"{row['prefix']}: {part}{special}")
+    for entry in row["by"]:
+        click.echo(f"  {entry['file']}:{entry['line']}: {entry['entry']}{_comment(entry)}")
+
+
+def _comment(row: dict[str, Any]) -> str:
+    return f"  # {row['comment']}" if row["comment"] else ""
+
+
+@command.command("list")
+@FILES
+@CONFIG
+@AS_JSON
+def list_(files: tuple[Path, ...], config_file: Path | None, as_json: bool) -> None:
+    """Print every entry with its place, its size and its comment."""
+    from liveness.config.blocklists import intervals_of
+
+    entries = _entries(files, config_file)
+    if as_json:
+        document = {"addresses": intervals_of(entries).count, "entries": [_row(entry) for entry in entries]}
+        click.echo(json.dumps(document, indent=1))
+        return
+    for entry in entries:
+        click.echo(f"{entry.place}: {entry.text:<19} {entry.addresses:>13,}{_comment(_row(entry))}")
+    click.echo(f"{len(entries):,} entries, {intervals_of(entries).count:,} addresses", err=True)
+
+
+@command.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@FILES
+@CONFIG
+@AS_JSON
+def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | None, as_json: bool) -> None:
+    """Remove what the lists block from the sets and logs of each RUN (a run directory, or a directory above several).
+
+    Without -b and -C each run's own lists count, as they stand today. The manifest keeps what was removed, when and by
+    which lists; counts of messages stay as they were. Done twice it changes nothing. A run that a scan is at work on is
+    refused.
+    """
+    from liveness.config.load import list_files, read_entries
+    from liveness.config.model import from_document
+    from liveness.store.redaction import redact_run
+    from liveness.store.rundir import find_runs
+
+    given = _lists(files, config_file) if files or config_file is not None else None
+    document = []
+    for directory in [one for run in runs for one in find_runs(run)]:
+        entries: Sequence[str] = [str(path) for path in given or ()]
+        if given is None:
+            entries = [entry for entry in from_document(directory.read_manifest().config).targets.block if entry != "-"]
+            if not entries:
+                raise UsageError(f"{directory.path}: its config names no blocklist: give -b FILE")
+        application = redact_run(directory, read_entries(entries), list_files(entries))
+        document.append({"run": str(directory.path), **_application(application)})
+        if not as_json:
+            _show_application(directory.path, application)
+    if as_json:
+        click.echo(json.dumps(document, indent=1))
+
+
+def _application(application: "Application") -> dict[str, Any]:
+    import msgspec
+
+    built: dict[str, Any] = msgspec.to_builtins(application)
+    return built
+
+
+def _show_application(run: Path, application: "Application") -> None:
+    changes = [*application.sets, *application.segments, *application.logs]
+    for change in changes:
+        click.echo(f"{run}: {change.file}: {change.before:,} -> {change.after:,}")
+    if not changes:
+        click.echo(f"{run}: nothing of {application.blocked:,} blocked addresses is in it")
+
+
+def _append(path: Path, wanted: "Sequence[Entry]", reason: "Reason", *, as_json: bool) -> None:
+    from liveness.config.blocklists import add as add_to
+
+    new = add_to(path, wanted, reason)
+    if as_json:
+        rows = [{"entry": entry.text, "addresses": entry.addresses} for entry in new]
+        click.echo(json.dumps({"file": str(path), "added": rows, "known": len(wanted) - len(new)}, indent=1))
+        return
+    for entry in new:
+        click.echo(f"{path}: {entry.text} added")
+    if len(new) < len(wanted):
+        click.echo(f"{path}: {len(wanted) - len(new):,} of {len(wanted):,} blocked already")
+
+
+def _wanted(prefixes: "Sequence[str]") -> "list[Entry]":
+    """Return arguments as entries without a place."""
+    from liveness.config.blocklists import Entry
+    from liveness.space.addresses import parse_entry
+
+    wanted = []
+    for text in prefixes:
+        try:
+            first, last = parse_entry(text)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        wanted.append(Entry("command line", 0, text.strip(), first, last, ""))
+    return wanted
+
+
+def _entries(files: tuple[Path, ...], config_file: Path | None) -> "list[Entry]":
+    """Return the entries of all lists; those that stand in a config itself have its path as their place."""
+    from liveness.config.blocklists import Entry, read_list
+    from liveness.config.load import load_config
+    from liveness.space.addresses import parse_entry
+
+    if files or config_file is None:
+        return [entry for path in _lists(files, config_file) for entry in read_list(path)]
+    found: list[Entry] = []
+    for index, text in enumerate(load_config(config_file).targets.block):
+        try:
+            first, last = parse_entry(text)
+        except ValueError:
+            found += read_list(text)
+        else:
+            found.append(Entry(f"{config_file}: $.targets.block[{index}]", 0, text, first, last, ""))
+    return found
+
+
+def _lists(files: tuple[Path, ...], config_file: Path | None, *, new: bool = False) -> list[Path]:
+    """Return the lists that a command is about; UsageError if there is none. With `new` it need not exist yet."""
+    from liveness.config.load import list_files, load_config
+
+    if files:
+        return list(files)
+    if config_file is not None:
+        lists = list_files(load_config(config_file).targets.block)
+        if not lists:
+            raise UsageError(f"{config_file}: $.targets.block: names no blocklist file: add one, or give -b FILE")
+        return lists
+    here = Path(DEFAULT_LIST)
+    if not here.exists() and not new:
+        raise UsageError(f"no {DEFAULT_LIST} here: give -b FILE or -C CONFIG")
+    return [here]
+
+
+def _row(entry: "Entry") -> dict[str, Any]:
+    reason = entry.reason
+    return {
+        "file": entry.file,
+        "line": entry.line,
+        "entry": entry.text,
+        "addresses": entry.addresses,
+        "date": None if reason is None else reason.date,
+        "who": None if reason is None else reason.who,
+        "why": None if reason is None else reason.why,
+        "comment": entry.comment,
+    }

@@ -1,0 +1,121 @@
+"""Opt-outs of a running scan: it watches its blocklists, and sends nothing more to what they block from then on."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from liveness.config.load import list_files, read_entries
+from liveness.errors import LivenessError, UsageError
+from liveness.scan.plan import Plan
+from liveness.scan.withdrawn import WithdrawnList
+from liveness.space.intervals import Intervals
+from liveness.store.clock import utc
+from liveness.store.optouts import KeptOptOuts, ListProblem, OptOuts, Withdrawal, load_opt_outs, write_opt_outs
+
+LOOK_EVERY_S: Final = 1.0
+"""A changed list is read when it has stayed the same for this long: whoever writes it in place may be half-way."""
+
+Signature = tuple[int, int, int, int] | None
+"""Of a file: device, inode, size, time of change in ns. None if there is none."""
+
+
+@dataclass(slots=True)
+class OptOutWatch:
+    """The blocklists of one session of a run. What they come to block is withdrawn; what they drop stays blocked."""
+
+    plan: Plan
+    directory: Path
+    withdrawn: WithdrawnList
+    notice: Callable[[str], None]
+    """Told in one line of every withdrawal, and of a list that cannot be read once for each change of it."""
+    started_s: float = field(default_factory=time.monotonic)
+    files: Sequence[Path] = field(init=False)
+    resumed: bool = field(default=False, init=False)
+    """Whether an earlier session of the run has withdrawn anything."""
+    _kept: KeptOptOuts = field(default=KeptOptOuts(), init=False)
+    _all: Intervals = field(default_factory=Intervals.empty, init=False)
+    _seen: list[Signature] = field(default_factory=list, init=False)
+    _read: list[Signature] = field(default_factory=list, init=False)
+    _next_look_s: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        """Withdraw what earlier sessions have, and what was blocked since the targets were resolved."""
+        self.files = list_files(self.plan.config.targets.block)
+        try:
+            self._kept = load_opt_outs(self.directory)
+        except LivenessError as error:
+            self._problem(str(error))
+        self._all = self._kept.withdrawn.intersection(self.plan.intervals)
+        if len(self._all):
+            self.resumed = True
+            self.withdrawn.publish(self._all)
+        self.look(now=True)
+
+    @property
+    def record(self) -> OptOuts:
+        """What happened so far, in all sessions."""
+        return self._kept.opt_outs
+
+    def look(self, *, now: bool = False) -> None:
+        """Look every second whether a list has changed, or `now`. LivenessError if too much was blocked to go on."""
+        if time.monotonic() < self._next_look_s and not now:
+            return
+        self._next_look_s = time.monotonic() + LOOK_EVERY_S
+        signatures = [_signature(path) for path in self.files]
+        settled = signatures == self._seen or now
+        self._seen = signatures
+        if settled and signatures != self._read:
+            self._read = signatures
+            self._take()
+
+    def look_again(self) -> None:
+        """Read the lists, changed or not."""
+        self._read = []
+        self.look(now=True)
+
+    def _take(self) -> None:
+        """Read the lists and withdraw what is new in them; lists that cannot be read change nothing."""
+        try:
+            blocked = read_entries([entry for entry in self.plan.config.targets.block if entry != "-"])
+        except UsageError as error:
+            self._problem(f"{error}; the blocklist as it was before stays in force until this is mended")
+            return
+        new = blocked.intersection(self.plan.intervals).difference(self._all)
+        if not len(new):
+            return
+        self._all = self._all.union(new)
+        self.withdrawn.publish(self._all)
+        withdrawal = Withdrawal(
+            at=utc(time.time_ns()),
+            after_s=round(time.monotonic() - self.started_s, 3),
+            addresses=new.count,
+            lists=[str(path) for path in self.files],
+        )
+        self._keep(withdrawals=[*self.record.withdrawals, withdrawal])
+        self.notice(
+            f"blocklist changed: {new.count:,} targets withdrawn after {withdrawal.after_s:,.1f} s:"
+            " nothing more is sent to them"
+        )
+
+    def _problem(self, text: str) -> None:
+        self.notice(f"WARNING: {text}")
+        self._keep(list_problems=[*self.record.list_problems, ListProblem(at=utc(time.time_ns()), problem=text)])
+
+    def _keep(self, **changes: object) -> None:
+        record = msgspec.structs.replace(self.record, **changes)
+        self._kept = KeptOptOuts(opt_outs=record, prefixes=self._all.prefixes())
+        with suppress(LivenessError):  # a full disk is told by the checkpoint; the withdrawal stands all the same
+            write_opt_outs(self.directory, self._kept)
+
+
+def _signature(path: Path) -> Signature:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -1,0 +1,97 @@
+"""The opt-outs of a run: what was withdrawn from it while it ran, and what was removed from its data afterwards."""
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct, field
+
+from liveness.errors import LivenessError
+from liveness.ipsets.atomic import write_atomically
+from liveness.space.intervals import Intervals
+from liveness.space.prefixes import parse_lines
+
+OPT_OUTS_FILE = "opt-outs.json"
+
+
+class Withdrawal(Struct, frozen=True, kw_only=True):
+    """Targets that were blocked while the run went on: nothing was sent to them from then on."""
+
+    at: str
+    """When senders were told; UTC."""
+    after_s: float
+    """The same in seconds since the session began."""
+    addresses: int
+    """Targets of this run that were withdrawn, those of earlier withdrawals left out."""
+    lists: list[str]
+    """The blocklists, as they stood then."""
+
+
+class ListProblem(Struct, frozen=True, kw_only=True):
+    """A blocklist that could not be read while the run went on: the one before it stayed in force."""
+
+    at: str
+    problem: str
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """A file of a run whose data of opted-out addresses were removed: its entries before and after."""
+
+    file: str
+    before: int
+    after: int
+
+
+class Application(Struct, frozen=True, kw_only=True):
+    """A removal of opted-out addresses from a run's data: when, by which lists, what changed."""
+
+    at: str
+    lists: list[str]
+    sha256: list[str]
+    """Of each list's bytes, in the same order."""
+    blocked: int
+    """Addresses that the lists block, whether anything was known of them or not."""
+    sets: list[Change] = field(default_factory=list)
+    logs: list[Change] = field(default_factory=list)
+    segments: list[Change] = field(default_factory=list)
+
+
+class OptOuts(Struct, frozen=True, kw_only=True):
+    """Everything about opt-outs in a run's manifest."""
+
+    withdrawals: list[Withdrawal] = field(default_factory=list)
+    list_problems: list[ListProblem] = field(default_factory=list)
+    applied: list[Application] = field(default_factory=list)
+
+
+class KeptOptOuts(Struct, frozen=True, kw_only=True):
+    """What a run keeps beside its manifest from the moment on at which something is withdrawn, to go on with."""
+
+    opt_outs: OptOuts = OptOuts()
+    prefixes: list[str] = field(default_factory=list)
+    """All that was withdrawn, a prefix each."""
+
+    @property
+    def withdrawn(self) -> Intervals:
+        """All that was withdrawn."""
+        return parse_lines(self.prefixes, OPT_OUTS_FILE)
+
+
+def write_opt_outs(directory: Path, kept: KeptOptOuts) -> None:
+    """Replace a run's record of opt-outs by rename. Raises LivenessError that names the file."""
+    content = msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n"
+    write_atomically(directory / OPT_OUTS_FILE, content)
+
+
+def load_opt_outs(directory: Path) -> KeptOptOuts:
+    """Return a run's record of opt-outs, an empty one if it has none. Raises LivenessError for one that is damaged."""
+    path = directory / OPT_OUTS_FILE
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=KeptOptOuts)
+        parse_lines(kept.prefixes, str(path))
+    except FileNotFoundError:
+        return KeptOptOuts()
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot read what was withdrawn: {problem.strerror}") from problem
+    except (msgspec.DecodeError, UnicodeDecodeError, LivenessError) as problem:
+        raise LivenessError(f"{path}: damaged, what was withdrawn is taken from the blocklists: {problem}") from problem
+    return kept

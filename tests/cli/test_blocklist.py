@@ -1,0 +1,94 @@
+"""``liveness blocklist`` as people use it: exit codes, output, one line for what is wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import assert_one_line, liveness
+
+PLAIN = "10.0.0.0/8 # 2026-11-02, abuse@example.net, mail\n192.0.2.7\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "blocklist.txt").write_text(PLAIN)
+    (tmp_path / "more.txt").write_text("198.51.100.0/24 # 2026-11-03, x, y\n")
+    (tmp_path / "census.yaml").write_text(
+        "name: c\ntargets: {allow: [0.0.0.0/0], block: [172.16.0.0/12, more.txt, blocklist.txt]}\n"
+    )
+    return tmp_path
+
+
+def test_add_list_remove_and_list_again(folder: Path) -> None:
+    added = liveness("blocklist", "add", "203.0.113.9", "10.1.0.0/16", "--who", "x", "--why", "y z", cwd=folder)
+    assert (added.code, added.err) == (0, "")
+    assert added.out == "blocklist.txt: 203.0.113.9 added\nblocklist.txt: 1 of 2 blocked already\n"
+    listed = json.loads(liveness("blocklist", "list", "--json", cwd=folder).out)
+    assert listed["addresses"] == 2**24 + 2
+    assert [(row["line"], row["entry"], row["who"], row["why"]) for row in listed["entries"]] == [
+        (1, "10.0.0.0/8", "abuse@example.net", "mail"),
+        (2, "192.0.2.7", None, None),
+        (3, "203.0.113.9/32", "x", "y z"),
+    ]
+    removed = liveness("blocklist", "remove", "203.0.113.9", "--date", "2026-12-01", cwd=folder)
+    assert (removed.code, removed.out) == (0, "blocklist.txt:3: 203.0.113.9/32 removed\n")
+    assert (folder / "blocklist.txt").read_text().startswith(PLAIN)
+    assert (
+        (folder / "blocklist.txt")
+        .read_text()
+        .splitlines()[2]
+        .startswith("# removed 2026-12-01, unknown, no longer opted out: 203.0.113.9/32 ")
+    )
+    plain = liveness("blocklist", "list", cwd=folder)
+    assert plain.err == "2 entries, 16,777,217 addresses\n"
+    assert plain.out.startswith("blocklist.txt:1: 10.0.0.0/8             16,777,216  # 2026-11-02, abuse@example.net")
+
+
+def test_check_tells_file_and_line(folder: Path) -> None:
+    asked = ("10.2.3.4", "198.51.0.0/16", "172.20.0.1", "8.8.8.8")
+    checked = liveness("blocklist", "check", *asked, "-C", "census.yaml", cwd=folder)
+    assert (checked.code, checked.err) == (1, "")
+    assert checked.out.splitlines() == [
+        "10.2.3.4: blocked; special-purpose (10.0.0.0/8), never probed",
+        f"  {folder}/blocklist.txt:1: 10.0.0.0/8  # 2026-11-02, abuse@example.net, mail",
+        "198.51.0.0/16: blocked in part, 256 of 65,536 addresses",
+        f"  {folder}/more.txt:1: 198.51.100.0/24  # 2026-11-03, x, y",
+        "172.20.0.1: blocked; special-purpose (172.16.0.0/12), never probed",
+        "  census.yaml: $.targets.block[0]:0: 172.16.0.0/12",
+        "8.8.8.8: not blocked",
+    ]
+    assert liveness("blocklist", "check", "10.2.3.4", "-b", "blocklist.txt", cwd=folder).code == 0
+
+
+def test_import_takes_what_is_new_from_files_and_standard_input(folder: Path) -> None:
+    source = "10.3.0.0/16\n203.0.113.0-203.0.113.3 # kept as it is\n198.51.100.0/25\n"
+    done = liveness("blocklist", "import", "-", "more.txt", "--who", "x", cwd=folder, stdin=source)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-1] == "blocklist.txt: 2 of 4 blocked already"
+    lines = (folder / "blocklist.txt").read_text().splitlines()
+    assert lines[2:] == ["203.0.113.0/30      # kept as it is", "198.51.100.0/24     # 2026-11-03, x, y"]
+    wrong = liveness("blocklist", "import", "-", cwd=folder, stdin="1.2.3.4\n2001:db8::1\n")
+    assert_one_line(wrong, 2, "standard input:2: ", "2001:db8::1")
+    assert (folder / "blocklist.txt").read_text().splitlines() == lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("add", "10.0.0.1/8"), ("10.0.0.1/8", "host bits set")),
+        (("add", "10.0.0.0/8", "--who", "a,b"), ("--who", "without commas")),
+        (("remove", "192.0.2.0/30", "-b", "more.txt"), ("no line of more.txt blocks it",)),
+        (("remove", "10.0.0.0/30"), ("blocklist.txt:1", "blocks more than what is to be removed")),
+        (("list", "-b", "gone.txt"), ("gone.txt: cannot read the blocklist: no such file",)),
+        (("add", "1.2.3.4", "-b", "no/where.txt"), ("no/where.txt: cannot edit this blocklist: No such file",)),
+        (("apply", "."), ("no run here or below",)),
+    ],
+)
+def test_mistakes_are_one_line(folder: Path, arguments: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    assert_one_line(liveness("blocklist", *arguments, cwd=folder), 2, *parts)
+    assert (folder / "blocklist.txt").read_text() == PLAIN
+
+
+def test_without_a_list_the_options_are_named(tmp_path: Path) -> None:
+    assert_one_line(liveness("blocklist", "check", "1.2.3.4", cwd=tmp_path), 2, "no blocklist.txt here", "-b FILE")

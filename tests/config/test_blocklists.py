@@ -1,0 +1,172 @@
+"""Blocklists that people keep: what is added and taken away, what stays as it is, and whom a line blocks."""
+
+import multiprocessing
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liveness.config import blocklists
+from liveness.config.blocklists import Entry, Reason, add, covering, intervals_of, read_list, remove
+from liveness.errors import LivenessError, UsageError
+from liveness.space.addresses import format_address, parse_entry
+from liveness.space.prefixes import read_prefixes
+
+REASON = Reason.of("noc@example.net", "asked by mail, politely", "2026-11-22")
+LIST = (
+    "# Ours, since 2020.\r\n"
+    "\n"
+    "192.0.2.0/24 # 2026-11-02, abuse@example.net, mail: a hospital\r\n"
+    "198.51.100.7\n"
+    "203.0.113.16-203.0.113.99\t# no date"
+)
+
+
+def entry(text: str, comment: str = "") -> Entry:
+    return Entry("", 0, text, *parse_entry(text), comment)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "block.txt"
+    path.write_bytes(LIST.encode())
+    return path
+
+
+def test_entries_have_their_line_their_bounds_and_their_reason(path: Path) -> None:
+    entries = read_list(path)
+    assert [(one.place, one.text, one.addresses) for one in entries] == [
+        (f"{path}:3", "192.0.2.0/24", 256),
+        (f"{path}:4", "198.51.100.7", 1),
+        (f"{path}:5", "203.0.113.16-203.0.113.99", 84),
+    ]
+    assert [one.reason for one in entries] == [
+        Reason("abuse@example.net", "mail: a hospital", "2026-11-02"),
+        None,
+        None,
+    ]
+    assert intervals_of(entries) == read_prefixes(path)
+
+
+def test_add_appends_dated_lines_and_leaves_the_rest_alone(path: Path) -> None:
+    wanted = [entry("192.0.2.128/25"), entry("203.0.113.0-203.0.113.31"), entry("10.0.0.9", "2020-01-01, x, y")]
+    assert add(path, wanted, REASON) == wanted[1:]
+    assert path.read_bytes() == LIST.encode() + (
+        b"\n203.0.113.0/27      # 2026-11-22, noc@example.net, asked by mail, politely\n"
+        b"10.0.0.9/32         # 2020-01-01, x, y\n"
+    )
+    assert read_list(path)[3].reason == REASON
+    assert add(path, wanted, REASON) == []
+    assert not list(path.parent.glob(".*"))
+
+
+def test_a_new_list_begins_with_what_it_is_and_zmap_can_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "new.txt"
+    add(path, [entry("10.0.0.1-10.0.0.6")], REASON)
+    lines = path.read_text().splitlines()
+    assert all(line.startswith("#") for line in lines[:2])
+    prefixes = [line.partition("#")[0].strip() for line in lines[2:]]
+    assert prefixes == ["10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/31", "10.0.0.6/32"]
+
+
+def test_mode_and_links_stay(path: Path) -> None:
+    path.chmod(0o640)
+    link = path.with_name("link.txt")
+    link.symlink_to(path.name)
+    add(link, [entry("10.0.0.0/8")], REASON)
+    assert link.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert "10.0.0.0/8" in path.read_text()
+
+
+def test_remove_comments_out_with_a_record_and_undoes_add(path: Path) -> None:
+    add(path, [entry("10.0.0.0/8")], REASON)
+    with_ten = path.read_bytes()
+    removed = remove(path, *parse_entry("10.0.0.0/8"), REASON)
+    assert [one.line for one in removed] == [6]
+    assert path.read_bytes() == with_ten.replace(
+        b"10.0.0.0/8 ", b"# removed 2026-11-22, noc@example.net, asked by mail, politely: 10.0.0.0/8 "
+    )
+    assert remove(path, *parse_entry("10.0.0.0/8"), REASON) == []
+    with pytest.raises(UsageError, match=r"block.txt:3: 192.0.2.0/24: blocks more than what is to be removed"):
+        remove(path, *parse_entry("192.0.2.0/28"), REASON)
+    assert [one.line for one in remove(path, *parse_entry("192.0.0.0/8"), REASON)] == [3]
+    assert b"mail: a hospital\r\n" in path.read_bytes()
+
+
+@pytest.mark.parametrize(("line", "problem"), [("2001:db8::/32", "is not a prefix"), ("10.0.0.1/8", "host bits set")])
+def test_what_cannot_be_read_is_named_and_nothing_changes(path: Path, line: str, problem: str) -> None:
+    path.write_text(f"10.0.0.0/8\n\n{line} # who\n")
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=rf"block.txt:3: .*{problem}"):
+        add(path, [entry("192.0.2.0/24")], REASON)
+    with pytest.raises(UsageError, match=rf"block.txt:3: .*{problem}"):
+        remove(path, 0, 2**32 - 1, REASON)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("who", "why", "date"), [("a, b", "c", None), ("", "c", None), ("a", "b\nc", None), ("a", "b", "22.11.2026")]
+)
+def test_reasons_fit_a_comment(who: str, why: str, date: str | None) -> None:
+    with pytest.raises(UsageError, match=r"--(who|why|date): "):
+        Reason.of(who, why, date)
+
+
+BOUNDS = st.tuples(st.integers(0, 40), st.integers(0, 12)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+
+
+@given(st.lists(BOUNDS, max_size=6), st.lists(BOUNDS, max_size=6))
+def test_added_is_blocked_and_nothing_twice(
+    tmp_path_factory: pytest.TempPathFactory, first: list[tuple[int, int]], second: list[tuple[int, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("lists") / "list.txt"
+    blocked: set[int] = set()
+    for bounds in (first, second):
+        wanted = [entry(f"{format_address(low)}-{format_address(high)}") for low, high in bounds]
+        new = add(path, wanted, REASON)
+        assert all(set(range(one.first, one.last + 1)) - blocked for one in new)
+        blocked |= {address for low, high in bounds for address in range(low, high + 1)}
+        if path.exists():
+            entries = read_list(path)
+            assert set(intervals_of(entries).address_at(range(intervals_of(entries).count)).tolist()) == blocked
+            for address in range(60):
+                lines = [one.line for one in entries if one.first <= address <= one.last]
+                assert [one.line for one in covering(entries, address, address)] == lines
+
+
+def add_many(path: Path, worker: int) -> None:
+    for number in range(20):
+        add(path, [entry(f"10.{worker}.{number}.0/24")], REASON)
+
+
+def test_those_who_add_at_once_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "block.txt"
+    processes = [multiprocessing.get_context("spawn").Process(target=add_many, args=(path, n)) for n in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert len(read_list(path)) == 60
+
+
+def test_a_lock_that_is_held_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocklists, "LOCK_WAIT_S", 0.0)
+    with blocklists._locked(path), pytest.raises(LivenessError, match="somebody else edits lists in this folder"):
+        add(path, [entry("10.0.0.0/8")], REASON)
+    add(path, [entry("10.0.0.0/8")], REASON)
+
+
+def test_a_full_disk_leaves_the_list(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(LivenessError, match=r"block.txt: cannot write: No space left on device"):
+        add(path, [entry("10.0.0.0/8")], REASON)
+    assert path.read_bytes() == LIST.encode()
+    assert [file.name for file in path.parent.iterdir()] == ["block.txt"]

@@ -1,0 +1,121 @@
+"""Compaction: whatever is compacted when, and wherever it is killed, the content of a run stays the same."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from liveness.errors import LivenessError
+from liveness.scan.compacting import Compacting
+from liveness.store import compaction
+from liveness.store.compaction import FAN, Compaction, compact_all, compaction_due, remove_replaced
+from liveness.store.rundir import RunDirectory
+from liveness.store.segment import Tally, total, write_segment
+from tests.store.test_segment import KEYS, TALLY
+
+Content = tuple[Tally, dict[str, set[int]]]
+
+
+def content(directory: RunDirectory) -> Content:
+    """Return all that a run's segments hold together."""
+    segments = directory.segments()
+    sets: dict[str, set[int]] = {}
+    for segment in segments:
+        for key in segment.keys:
+            sets.setdefault(str(key), set()).update(segment.part(key))
+    return total(segments), sets
+
+
+def write(directory: RunDirectory, receiver: int, number: int) -> None:
+    """Write a segment that no other is equal to."""
+    members = BitMap([number, 1000 + receiver, 70_000 * (number + 1)])
+    write_segment(directory.segment_path(receiver, number), TALLY, [(KEYS[number % len(KEYS)], members)])
+
+
+def copies(compacted: Compaction) -> dict[Path, bytes]:
+    return {segment.path: segment.path.read_bytes() for segment in compacted.segments}
+
+
+def test_one_segment_takes_the_place_of_many_at_once_or_not_at_all(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path, "run", "1")
+    for number in range(FAN):
+        assert compaction_due(directory) is None
+        write(directory, 0, number)
+    before = content(directory)
+    due = compaction_due(directory)
+    assert due
+    kept = copies(due)
+    due.run()
+    assert [segment.path for segment in directory.segments()] == [due.path]
+    assert content(directory) == before
+    for path, body in kept.items():  # killed before it could remove them
+        path.write_bytes(body)
+    assert content(directory) == before
+    remove_replaced(directory)
+    assert content(directory) == before
+    assert list(due.path.parent.iterdir()) == [due.path]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["write", "compact", "killed", "session", "all"]))),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_content_stays_the_same(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, str]]) -> None:
+    """With a fan of two, so that levels come soon; numbers go on as receivers and sessions have them."""
+    directory = RunDirectory.create(tmp_path_factory.mktemp("run"), "run", "1")
+    (directory.path / "segments").mkdir(exist_ok=True)
+    following = [0, 0]
+    fan, compaction.FAN = compaction.FAN, 2  # type: ignore[misc]
+    try:
+        for receiver, step in steps:
+            if step == "write":
+                write(directory, receiver, following[receiver])
+                following[receiver] += 1
+                continue
+            before = content(directory)
+            if step == "session":
+                remove_replaced(directory)
+                following = [directory.next_segment()] * 2
+            elif step == "all":
+                remove_replaced(directory)
+                compact_all(directory)
+                following = [directory.next_segment()] * 2
+            elif due := compaction_due(directory):
+                kept = copies(due)
+                due.run()
+                if step == "killed":
+                    for path, body in list(kept.items())[receiver:]:
+                        path.write_bytes(body)
+                    remove_replaced(directory)
+            assert content(directory) == before
+    finally:
+        compaction.FAN = fan  # type: ignore[misc]
+
+
+def test_a_day_leaves_few_segments(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path, "run", "1")
+    compacting = Compacting(directory)
+    for number in range(FAN * FAN + 3):
+        write(directory, 0, number)
+        compacting.look()
+        compacting.finish()
+    compacting.look()
+    compacting.finish()
+    assert sorted(directory.segment_names()) == [(0, 0, FAN * FAN + i) for i in range(3)] + [(0, 2, FAN * FAN - 1)]
+
+
+def test_a_damaged_segment_ends_compaction_and_nothing_else(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path, "run", "1")
+    compacting = Compacting(directory)
+    for number in range(FAN):
+        write(directory, 0, number)
+    directory.segment_path(0, 3).write_bytes(b"half")
+    before = sorted(directory.segment_names())
+    for _ in range(2):
+        compacting.look()
+        compacting.finish()
+    assert sorted(directory.segment_names()) == before
+    with pytest.raises(LivenessError, match="000003"):
+        directory.segments()
