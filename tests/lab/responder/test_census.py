@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,7 @@ def test_a_signal_reaches_the_command_and_a_cut_run_is_recorded(tmp_path: Path) 
         assert process.stderr is not None
         assert process.stdout is not None
         assert "scanning" in process.stderr.readline()
+        time.sleep(1.5)  # the first packets leave
         process.send_signal(signal.SIGINT)
         run_path = Path(process.stdout.read().strip())
         process.stderr.read()
