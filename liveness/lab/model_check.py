@@ -119,7 +119,7 @@ def check_model_run(path: Path, population: Population) -> ModelComparison:
     manifest = run.read_manifest()
     config, targets = _scanned(path, manifest)
     probes = probes_of(config)
-    expected = _truth_of(population, scanned_addresses(config, targets), probes)
+    expected = truth_of(population, config, targets, probes)
     found = {entry.key: run.read_set(entry) for entry in manifest.sets}
     summary = read_summary(path) if has_record(path) else None
     passed = expected if summary is None else _let_through(population, read_passed(path), probes)
@@ -178,6 +178,11 @@ def scanned_addresses(config: Config, targets: Targets) -> Iterator[NDArray[np.u
             continue
         for at in range(0, count, CHUNK):
             yield block.intervals.address_at(np.arange(at, min(at + CHUNK, count)))
+
+
+def truth_of(population: Population, config: Config, targets: Targets, probes: list[str]) -> Sets:
+    """Return the sets of a perfect census of a population with this config and these probes."""
+    return _truth_of(population, scanned_addresses(config, targets), probes)
 
 
 def _truth_of(population: Population, addresses: Iterator[NDArray[np.uint32]], probes: list[str]) -> Sets:
