@@ -31,7 +31,7 @@ def copy(to: NDArray[np.uint8], at: int, source: NDArray[np.uint8], begin: int, 
     return at + end - begin
 
 
-@kernel
+@inlined
 def native_u32(block: NDArray[np.uint8], at: int) -> int:
     """Return the number at byte `at` of a structure of the kernel's, little-endian on the machines we run on."""
     return int64(block[at]) | int64(block[at + 1]) << 8 | int64(block[at + 2]) << 16 | int64(block[at + 3]) << 24

@@ -1,11 +1,11 @@
 """The kernels of the far end: a block of frames in, replies into the delay queue, and out again when they are due."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import int64, kernel, uint64
+from liveness.kernel import inlined, int64, kernel, uint64
 from liveness.lab.population.answer import (
     BOTH,
     BYTE_MASK,
@@ -47,6 +47,7 @@ _PAYLOAD: Final = int(Kind.PAYLOAD)
 _ERROR: Final = int(Kind.ERROR)
 KIND_MASK: Final = 15
 PROBE_SHIFT: Final = 4
+NO_PROBE: Final = -1
 _RESET_AFTER_NS: Final = 1_000_000
 
 
@@ -178,28 +179,41 @@ def _answer(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now
 
 
 @kernel
-def respond(model: Model, frame: NDArray[np.uint8], start: int, captured: int, length: int, now_ns: int) -> None:
-    """Take one frame, frame[start:start + captured], that came at `now_ns` with `length` bytes."""
+def _meet(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now_ns: int) -> None:
+    """Let the probe in model.row meet the scanner's link, and what its target answers."""
     row = model.row
-    verdict = inspect(frame, start, captured, length, row)
-    model.verdicts[verdict] += 1
-    if verdict != _PROBE:
-        return
     waited_ns = link_delay_ns(model.numbers, model.settings, now_ns)
-    answer = answer_of(model.population, row[TARGET], row[NUMBER])
     if waited_ns < 0:
         if answer & WHAT_MASK != SILENT:
             _lose(model, row[NUMBER], row[TARGET], s.BY_LINK)
         return
     if answer & WHAT_MASK != SILENT:
         _answer(model, frame, start, answer, now_ns, waited_ns)
-    if model.settings[s.NOISE] > 0 and chance(model.stream, model.settings[s.NOISE]):
+    if chance(model.stream, model.settings[s.NOISE]):
         _send_noise(model, frame, start, now_ns)
+
+
+@inlined
+def _question(
+    population: NDArray[Any],
+    verdicts: NDArray[np.int64],
+    row: NDArray[np.int64],
+    frame: NDArray[np.uint8],
+    start: int,
+    captured: int,
+    length: int,
+) -> int:
+    """Look at one frame and return what its target answers; NO_PROBE for what is none."""
+    verdict = inspect(frame, start, captured, length, row)
+    verdicts[verdict] += 1
+    return answer_of(population, row[TARGET], row[NUMBER]) if verdict == _PROBE else NO_PROBE
 
 
 @kernel
 def respond_block(model: Model, block: NDArray[np.uint8]) -> int:
     """Take every packet of a TPACKET_V3 block, at the time it was captured; return how many there were."""
+    population, verdicts, row = model.population, model.verdicts, model.row
+    all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
     at = native_u32(block, tpacket.BLOCK_FIRST)
     count = native_u32(block, tpacket.BLOCK_PACKETS)
     for _ in range(count):
@@ -207,7 +221,10 @@ def respond_block(model: Model, block: NDArray[np.uint8]) -> int:
         now_ns = seconds * 1_000_000_000 + native_u32(block, at + tpacket.PACKET_NSEC)
         start = at + int64(block[at + tpacket.PACKET_MAC]) + (int64(block[at + tpacket.PACKET_MAC + 1]) << 8)
         captured = native_u32(block, at + tpacket.PACKET_SNAPLEN)
-        respond(model, block, start, captured, native_u32(block, at + tpacket.PACKET_LENGTH), now_ns)
+        length = native_u32(block, at + tpacket.PACKET_LENGTH)
+        answer = _question(population, verdicts, row, block, start, captured, length)
+        if answer > SILENT or (all_meet and answer == SILENT):  # the model is handed on for few: that takes its time
+            _meet(model, block, start, answer, now_ns)
         at += native_u32(block, at + tpacket.PACKET_NEXT)
     return count
 
@@ -223,9 +240,13 @@ def respond_slots(
     now_ns: int,
 ) -> None:
     """Take `count` frames that lie in slots of a ring from `first` on, `step` bytes apart, at `now_ns`."""
+    population, verdicts, row = model.population, model.verdicts, model.row
+    all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
     for slot in range(first, first + count):
         length = int64(lengths[slot])
-        respond(model, frames, slot * step, length, length, now_ns)
+        answer = _question(population, verdicts, row, frames, slot * step, length, length)
+        if answer > SILENT or (all_meet and answer == SILENT):
+            _meet(model, frames, slot * step, answer, now_ns)
 
 
 @kernel

@@ -15,7 +15,7 @@ from liveness.lab.responder import state
 from liveness.lab.responder.bytes import flat_bytes
 from liveness.lab.responder.conditions import Conditions
 from liveness.lab.responder.record import Record
-from liveness.lab.responder.respond import emit, respond
+from liveness.lab.responder.respond import emit, respond_slots
 from liveness.lab.responder.state import Model, make_model
 from liveness.lab.responder.verdict import Verdict
 from liveness.net.memory import pack_block
@@ -62,7 +62,7 @@ class FarEnd:
         """Take a frame, alone in memory; return what was found in it."""
         before = self.model.verdicts.copy()
         memory = np.frombuffer(frame, np.uint8).copy()
-        respond(self.model, memory, 0, len(frame), len(frame), at_ns)
+        respond_slots(self.model, memory, 0, np.array([len(frame)], np.uint16), 0, 1, at_ns)
         count = int(self.model.numbers[state.LOST_COUNT])
         self.record.lose(self.model.lost_targets[:count], self.model.lost_events[:count])
         self.model.numbers[state.LOST_COUNT] = 0
