@@ -116,7 +116,7 @@ class Refusal:
 
 
 def _shown(url: str) -> str:
-    """Return a URL without its path, where its secret is, and without the name and password before the host."""
+    """Return a URL without its path, where its secret is."""
     parts = urlsplit(url)
     port = f":{parts.port}" if parts.port is not None else ""
     return f"{parts.scheme}://{parts.hostname}{port}/…"

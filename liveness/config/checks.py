@@ -67,7 +67,10 @@ def notify_problems(notify: Notify) -> Iterator[Problem]:
         try:
             parts = urlsplit(notify.webhook)
             sound = (
-                parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+                parts.scheme in ("http", "https")
+                and "@" not in parts.netloc
+                and bool(parts.hostname)
+                and (parts.port is None or parts.port > 0)
             )
         except ValueError:
             sound = False
