@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from liveness.cli.watching import warn, watch_options, watchers_of
 from liveness.errors import StoppedEarlyError, UsageError
 
 if TYPE_CHECKING:
     from liveness.census.history import Past
     from liveness.census.record import Record
-    from liveness.cli.display import ScanDisplay
     from liveness.config.model import Config
     from liveness.scan.session import Finished
+    from liveness.watch.watchers import Watchers
 
 SYSTEMD_FOLDER = Path("/etc/systemd/system")
 CRON_FOLDER = Path("/etc/cron.d")
@@ -42,8 +43,18 @@ def command() -> None:
 @CONFIG
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but what went wrong: cron then mails only that.")
 @click.option("--unfinished", is_flag=True, help="Only go on with a run that was cut off, such as after a boot.")
+@watch_options
 @click.option("--fresh", is_flag=True, help="Give up a run that was cut off, and begin the next.")
-def run(config_file: Path, *, quiet: bool, unfinished: bool, fresh: bool) -> None:
+def run(
+    config_file: Path,
+    *,
+    quiet: bool,
+    unfinished: bool,
+    fresh: bool,
+    status_file: Path | None,
+    metrics_file: Path | None,
+    metrics_address: str | None,
+) -> None:
     """Take the next census of a config, or go on with its last one if that was cut off.
 
     Then analyse it, compare it with the one before, write the report, keep what `keep` says, tell whom `notify` names.
@@ -59,10 +70,10 @@ def run(config_file: Path, *, quiet: bool, unfinished: bool, fresh: bool) -> Non
         raise click.UsageError("--unfinished and --fresh exclude each other")
     config = load_config(config_file)
     home = home_of(config.output, config.name)
-    with ScanDisplay(quiet=quiet or not sys.stderr.isatty()) as display:
-        scanner = _Scanner(config, config_file, display)
-        cycle = Cycle(config, home, scanner, _warn, Notifier(config.notify, _warn).tell)
-        record = cycle.run(fresh=fresh, unfinished_only=unfinished)
+    display = ScanDisplay(quiet=quiet or not sys.stderr.isatty())
+    scanner = _Scanner(config, config_file, watchers_of(display, status_file, metrics_file, metrics_address))
+    cycle = Cycle(config, home, scanner, warn, Notifier(config.notify, warn).tell)
+    record = cycle.run(fresh=fresh, unfinished_only=unfinished)
     if record is None:
         if not quiet:
             click.echo(f"census {config.name}: nothing unfinished")
@@ -72,11 +83,14 @@ def run(config_file: Path, *, quiet: bool, unfinished: bool, fresh: bool) -> Non
 
 @dataclass(frozen=True, slots=True)
 class _Scanner:
-    """Scans with a display. The targets are read as late as a scan begins: one that goes on has its own."""
+    """Scans while others watch: as late as that, for a call that is refused must not disturb those of the run it meets.
+
+    Targets are read as late too: a run that goes on has its own.
+    """
 
     config: "Config"
     config_file: Path
-    display: "ScanDisplay"
+    watchers: "Watchers"
 
     def begin(self, run_id: str) -> "Finished":
         from liveness.config.load import resolve_targets
@@ -84,27 +98,31 @@ class _Scanner:
         from liveness.scan.session import run_scan
 
         targets = resolve_targets(self.config, in_lab(), self.config_file)
-        begin, update = self.display.begin, self.display.update
-        return self._shown(run_scan(self.config, targets, run_id=run_id, on_start=begin, on_progress=update))
+        with self.watchers as watch:
+            finished = run_scan(
+                self.config,
+                targets,
+                run_id=run_id,
+                on_start=watch.begin,
+                on_progress=watch.update,
+                on_notice=watch.notice,
+            )
+            watch.end(finished.manifest)
+        return finished
 
     def go_on(self, path: Path) -> "Finished":
         from liveness.scan.session import resume_scan
 
-        return self._shown(resume_scan(path, on_start=self.display.begin, on_progress=self.display.update))
-
-    def _shown(self, finished: "Finished") -> "Finished":
-        self.display.end(finished.manifest)
+        with self.watchers as watch:
+            finished = resume_scan(path, on_start=watch.begin, on_progress=watch.update, on_notice=watch.notice)
+            watch.end(finished.manifest)
         return finished
-
-
-def _warn(line: str) -> None:
-    click.echo(f"liveness: warning: {line}", err=True)
 
 
 def _leave(record: "Record", report: Path, *, quiet: bool) -> None:
     """Print the line of a run and what to worry about, and end with its exit code."""
     for alarm in record.alarms:
-        _warn(alarm)
+        warn(alarm)
     if record.exit_code == StoppedEarlyError.exit_code:
         raise StoppedEarlyError(record.summary)
     if record.exit_code:
