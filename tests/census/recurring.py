@@ -89,6 +89,7 @@ class Weekly:
     folder: Path
     keep: Keep = field(default_factory=Keep)
     notify: Notify = field(default_factory=Notify)
+    replies: list[Reply] = field(default_factory=lambda: list(TOWN.replies))
     warnings: list[str] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
 
@@ -97,7 +98,7 @@ class Weekly:
         return Home(self.folder / "weekly")
 
     def scanner(self) -> FakeScanner:
-        return FakeScanner(config_of(self.folder, self.keep, self.notify))
+        return FakeScanner(config_of(self.folder, self.keep, self.notify), list(self.replies))
 
     def take(
         self, scanner: FakeScanner | None = None, *, fresh: bool = False, unfinished: bool = False

@@ -16,7 +16,7 @@ import liveness.census.reporting
 from liveness.census.retention import verified
 from liveness.config.model import Keep
 from liveness.net.child import fork
-from tests.census.recurring import Weekly
+from tests.census.recurring import TOWN, Weekly
 from tests.census.support import ROOT
 
 PLACES = (
@@ -60,7 +60,7 @@ def test_cut_off_at_any_write(tmp_path: Path, *, after: bool) -> None:
     writes, cut = 0, True
     while cut:
         writes += 1
-        weekly = Weekly(tmp_path / str(writes), Keep(runs=1, replies=0))
+        weekly = Weekly(tmp_path / str(writes), Keep(runs=1, replies=0), replies=list(TOWN.replies[:4]))
         scanner = weekly.scanner()
         scanner.logs = True
         scanner.begin("by-hand")
