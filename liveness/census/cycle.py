@@ -139,6 +139,7 @@ class Cycle:
             finished=manifest.finished,
             targets=manifest.targets,
             took_s=_took_s(manifest),
+            sessions=1 + len(manifest.resumed),
             hit_rates={probe: round(rate.share, 6) for probe, rate in hit_rates(manifest).items()},
             alarms=[f"losses: {line}" for line in manifest.loss_warnings],
             events=["drops"] if manifest.loss_warnings else [],

@@ -35,6 +35,8 @@ class Record(Struct, frozen=True, kw_only=True):
     died: int | None = None
     took_s: float | None = None
     """Time spent scanning, without the pauses between sessions."""
+    sessions: int = 1
+    """More than one where the run was cut off and went on."""
     hit_rates: dict[str, float] = field(default_factory=dict)
     """By probe, the share of targets that anything answered for."""
     compared_with: str | None = None

@@ -11,7 +11,8 @@ def summary_line(census: str, record: Record, losses: int) -> str:
     """Return the line of a run; `losses` is the number of ways in which it lost packets that it knows of."""
     parts = [f"{record.status}" + (f" ({record.reason})" if record.reason else "")]
     probed = f"{record.targets or 0:,} targets"
-    parts.append(probed if record.took_s is None else f"{probed} in {span_text(record.took_s)}")
+    sessions = f" of {record.sessions} sessions" if record.sessions > 1 else ""
+    parts.append(probed if record.took_s is None else f"{probed} in {span_text(record.took_s)}{sessions}")
     if record.alive is not None:
         since = ""
         if record.born is not None and record.died is not None:

@@ -296,7 +296,14 @@ def install(
 ) -> None:
     """Have a census taken again and again: prints the units or the lines of cron, asks, and installs them."""
     from liveness.census.timers.cron import cron_file
-    from liveness.census.timers.installing import enable, enabling, install_files, job_of, prepare_output
+    from liveness.census.timers.installing import (
+        enable,
+        enabling,
+        hidden_from_others,
+        install_files,
+        job_of,
+        prepare_output,
+    )
     from liveness.census.timers.systemd import units
     from liveness.config.load import load_config
 
@@ -305,6 +312,9 @@ def install(
     target = folder or (CRON_FOLDER if timer == "cron" else SYSTEMD_FOLDER)
     for file in files:
         click.echo(f"# {target / file.name}\n{file.text}")
+    for needed in (job.config, Path(job.program[0])):
+        if user is None and (hidden := hidden_from_others(needed)) is not None:
+            warn(f"{hidden}: a user that systemd makes up cannot read this: chmod o+rX it, or give --user")
     if not yes:
         click.confirm(f"install {'this' if len(files) == 1 else 'these'} in {target}?", abort=True, err=True)
     for path in install_files(files, target):

@@ -33,6 +33,7 @@ def test_killed_gone_on_with_and_taken_again(compiled: None, tmp_path: Path) -> 
     assert [entry["status"] for entry in listed] == ["complete", "complete"]
     run_ids = [Path(entry["directory"]).name for entry in listed]
     assert first.startswith(f"census killed/{run_ids[0]}: complete, {TARGETS} targets in ")
+    assert " of 2 sessions, " in first
     assert nothing == "census killed: nothing unfinished"
     assert second.startswith(f"census killed/{run_ids[1]}: complete, {TARGETS} targets in ")
     assert f"(+0 -0 since {run_ids[0]}), no losses; report in {home}/reports/{run_ids[1]}" in second

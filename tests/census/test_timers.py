@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from liveness.census.timers.cron import SCHEDULES, cron_file, schedule_of
+from liveness.census.timers.installing import hidden_from_others
 from liveness.census.timers.job import Job
 from liveness.census.timers.systemd import calendar_of, units
 from liveness.cli.census import command
@@ -84,7 +85,8 @@ def test_the_service_has_two_capabilities_and_no_root(user: str | None) -> None:
         assert settings["NoNewPrivileges"] == "yes"
         assert settings["ProtectSystem"] == "strict"
         assert settings["UMask"] == "0077"
-        assert settings.get("User") == user
+        assert settings["User"] == (user or "liveness-weekly"), "the same for both, or files would change hands"
+        assert settings.get("StateDirectory") == (None if user else "liveness-weekly")
         assert settings.get("DynamicUser") == ("yes" if user is None else None)
         assert settings.get("ReadWritePaths") == ("/srv/census/sets/weekly" if user else None)
     assert sections(timer.text)["Timer"]["OnCalendar"] == "monthly"
@@ -206,6 +208,24 @@ def test_it_prints_asks_and_installs(tmp_path: Path) -> None:
     assert (where / "liveness-we-ekly").read_text() in again.stdout
     assert "\n5 4 1 * * root cd " in again.stdout
     assert "systemctl" not in again.stderr
+
+
+def test_what_a_made_up_user_cannot_read_is_told(tmp_path: Path) -> None:
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        folder.chmod(0o755)
+    path = config(tmp_path)
+    path.chmod(0o644)
+    assert hidden_from_others(path) is None
+    path.chmod(0o640)
+    assert hidden_from_others(path) == path
+    (tmp_path / "units").mkdir()
+    done = install("-C", path, "--dir", tmp_path / "units", "--yes")
+    assert f"liveness: warning: {path}: a user that systemd makes up cannot read this" in done.stderr
+    assert "cannot read" not in install("-C", path, "--dir", tmp_path / "units", "--yes", "--user", "census").stderr
+    tmp_path.chmod(0o700)
+    path.chmod(0o644)
+    assert hidden_from_others(path) == tmp_path
+    assert hidden_from_others(tmp_path / "absent") == tmp_path / "absent"
 
 
 @pytest.mark.parametrize(

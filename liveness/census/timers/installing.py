@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ def job_of(config: Config, config_file: Path, user: str | None, *, by_cron: bool
     if user is None and output.is_absolute():
         raise UsageError(
             f"{config_file}: $.output: {config.output!r}: a user that systemd makes up writes only below"
-            " /var/lib/liveness: make it relative, or give --user"
+            " its own directory in /var/lib: make it relative, or give --user"
         )
     script = Path(sys.executable).with_name("liveness")
     program = (str(script),) if script.is_file() else (sys.executable, "-m", "liveness")
@@ -43,6 +44,19 @@ def _group_of(user: str | None) -> str | None:
         return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
     except KeyError:
         return user
+
+
+def hidden_from_others(path: Path) -> Path | None:
+    """Return the first part of a path that other users may not read or pass through, None if they may."""
+    for part in (path, *path.parents):
+        try:
+            mode = part.stat().st_mode
+        except OSError:
+            return part
+        needed = stat.S_IXOTH if part.is_dir() else stat.S_IROTH
+        if not mode & needed:
+            return part
+    return None
 
 
 def install_files(files: Sequence[InstalledFile], folder: Path) -> list[Path]:

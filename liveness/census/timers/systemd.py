@@ -9,6 +9,7 @@ from liveness.errors import UsageError
 
 SCHEDULES: Final = ("hourly", "daily", "weekly", "monthly")
 CALENDAR: Final = re.compile(r"[0-9A-Za-z*,./:~ +-]{1,100}")
+MAX_USER_CHARS: Final = 31
 PLAIN: Final = re.compile(r"[A-Za-z0-9_@/.:=,+-]+")
 
 HARDENING: Final = """\
@@ -87,7 +88,7 @@ def _service(job: Job, description: str, command: Sequence[str], unit: str = "",
         + (f"{unit}\n" if unit else "")
         + f"\n[Service]\nType=oneshot\nExecStart={' '.join(map(_word, command))}\n"
         + _owner(job)
-        + "CacheDirectory=liveness\nEnvironment=XDG_CACHE_HOME=%C/liveness\n"
+        + f"CacheDirectory={job.label}\nEnvironment=XDG_CACHE_HOME=%C/{job.label}\n"
         + "# a stopped run writes what it has\nKillMode=mixed\nTimeoutStopSec=10min\n"
         + f"LimitMEMLOCK=infinity\n{more}"
         + HARDENING.format(capabilities=" ".join(CAPABILITIES))
@@ -97,7 +98,11 @@ def _service(job: Job, description: str, command: Sequence[str], unit: str = "",
 def _owner(job: Job) -> str:
     """Return the lines of who it runs as, and what that user may write."""
     if job.user is None:
-        return "DynamicUser=yes\nStateDirectory=liveness\nWorkingDirectory=%S/liveness\n"
+        made_up = job.label[:MAX_USER_CHARS]  # one for both services, which write the same files
+        return (
+            f"DynamicUser=yes\nUser={made_up}\nStateDirectory={job.label}\nStateDirectoryMode=0700\n"
+            f"WorkingDirectory=%S/{job.label}\n"
+        )
     folder, output = _value(str(job.folder)), _word(str(job.output))
     return f"User={_value(job.user)}\nWorkingDirectory={folder}\nReadWritePaths={output}\n"
 
