@@ -168,7 +168,7 @@ def row_in(tables: NDArray[np.uint64], address: int, kind: int) -> int:
         prefix = (address & 255) >> int64(tables[TARPIT_BITS])
         word = mixed(site ^ uint64(_TARPIT) ^ uint64(prefix))
         if int64(word >> uint64(32)) < int64(tables[TARPIT_SHARE]):
-            draw = int64(word & uint64(WIDE))
+            draw = int64(mixed(word + uint64(GOLDEN) * uint64((address & 255) + 1)) >> uint64(32))
             chosen = first_above(tables, int64(tables[AT_TARPITS]), int64(tables[TARPITS]), 1, draw)
             return int64(tables[TARPIT_ROW]) + chosen
     word = mixed(site + uint64(GOLDEN) * uint64((address & 255) + 1))
