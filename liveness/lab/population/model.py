@@ -92,6 +92,8 @@ class Model(Section, frozen=True, kw_only=True):
 
     name: str
     seed: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+    network: object = None
+    """The network between scanner and population, as `responder/conditions.py` reads it."""
     slash8s: Annotated[list[Slash8], Meta(min_length=1, max_length=200)]
     sites: Annotated[list[Site], Meta(min_length=1, max_length=200)]
     gateways: Gateways
