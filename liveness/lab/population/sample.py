@@ -40,10 +40,15 @@ def sample24(space: Intervals, number: int, seed: int) -> NDArray[np.uint32]:
     prefixes = prefixes24_of(space)
     if number >= prefixes.count:
         return prefixes.address_at(np.arange(prefixes.count))
-    edges = np.arange(number + 1, dtype=np.uint64) * np.uint64(prefixes.count) // np.uint64(number)
+    return prefixes.address_at(places_of(prefixes.count, number, seed))
+
+
+def places_of(count: int, number: int, seed: int) -> NDArray[np.uint64]:
+    """Return `number` of the places below `count`, ascending: one at random of each of as many equal stretches."""
+    edges = np.arange(number + 1, dtype=np.uint64) * np.uint64(count) // np.uint64(number)
     places = np.empty(number, np.uint64)
     _draw(seed, edges, places)
-    return prefixes.address_at(places)
+    return places
 
 
 @kernel

@@ -16,7 +16,7 @@ from liveness.lab.population.words import error_of, family_of
 PORTS: Final = (22, 23, 80, 443, 7547)
 """The TCP ports, in the order of their probes."""
 FAMILIES: Final = ("icmp", "tcp", "udp")
-NOT_SHARES: Final = frozenset(("IPall, millions", "active /24s, millions"))
+COUNTED: Final = frozenset(("IPall, millions", "active /24s, millions"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Fitted:
     model: float
     low: float
     high: float
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is a number of addresses or /24s, in millions, and no share."""
+        return self.name in COUNTED
 
     @property
     def difference(self) -> float:
