@@ -7,7 +7,6 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from liveness.config.text import parse_yaml
-from liveness.errors import UsageError
 from liveness.lab.load import packaged
 
 POPULATIONS = "populations"
