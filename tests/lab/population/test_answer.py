@@ -58,13 +58,10 @@ def test_compiled_and_plain_kernels_answer_alike() -> None:
     assert other.stdout.split() == ours.split()
 
 
-def test_the_packaged_population_never_changes_unnoticed() -> None:
-    # Recorded runs are checked against the population that they name: another answer is another population.
-    population = load_population()
-    some = [(0x2E000107, 3), (0x5B000001, 0), (0x08080808, 6), (0xC0000201, 0), (0x4A7D0001, 8)]
-    again = load_population()
-    assert np.array_equal(population.tables, again.tables)
-    assert [answer_of(population.tables, *one) for one in some] == [answer_of(again.tables, *one) for one in some]
+def test_a_population_answers_as_it_always_did() -> None:
+    # Recorded runs are compared with the population that they name: another answer would be another population.
+    rows = rows_in(small(), whole(np.arange(0x2E0000, 0x2E0100, dtype=np.uint32)))
+    assert hashlib.sha256(rows.astype("<u2").tobytes()).hexdigest()[:16] == "6487933ea4812405"
 
 
 def test_another_seed_is_another_address_space_of_the_same_shape() -> None:

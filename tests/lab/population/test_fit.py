@@ -140,6 +140,12 @@ def test_shares_are_those_of_the_analysis(name: str) -> None:
     expected["not by icmp, udp"] = np.mean([1 - given[probe]["icmp"] for probe in EIGHT[6:]])
     for one, other in (("tcp/23", "tcp/22"), ("tcp/23", "tcp/443"), ("tcp/7547", "tcp/80")):
         expected[f"{other} given {one}"] = given[one][other]
+    if name == "paper":  # figure 3b is told in words
+        leading = {
+            family: max(("port", "host", "other_unreachable", "other"), key=one.get)
+            for family, one in run["error_categories"].items()
+        }
+        assert leading == {"icmp": "other_unreachable", "tcp": "other_unreachable", "udp": "port"}
     codes = {
         code: sum(run["error_messages"][family].get(f"3/{code}", 0) for family in ("tcp", "udp"))
         for code in range(16)
