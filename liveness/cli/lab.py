@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from liveness.cli.population import describe_population, predict, sample
+
 if TYPE_CHECKING:
     from pyroaring import BitMap
 
@@ -36,6 +38,10 @@ def command() -> None:
     """Make a private network of real Linux hosts, without root and with no way out, and know its ground truth."""
 
 
+command.add_command(predict)
+command.add_command(sample)
+
+
 @command.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @INTERNET
 @PLAIN
@@ -56,15 +62,28 @@ def exec_(source: str, arguments: tuple[str, ...], *, plain: bool, verbose: bool
 
 
 @command.command()
+@click.argument("name", required=False)
 @INTERNET
 @PLAIN
 @AS_JSON
-def describe(source: str, *, plain: bool, as_json: bool) -> None:
-    """List the networks of a lab, what each does, and how large the sets of a perfect census are."""
+def describe(name: str | None, source: str, *, plain: bool, as_json: bool) -> None:
+    """List the networks of a lab, what each does, and how large the sets of a perfect census are.
+
+    NAME is the lab file, as after --internet. Of a population file the shares are told that a census finds, each beside
+    the published one.
+    """
     from dataclasses import asdict
 
     from liveness.lab.describe import ground_truth, network_lines
+    from liveness.lab.source import find_population
 
+    source = name or source
+    named = find_population(source)
+    if named is not None:
+        from liveness.lab.population.load import parse_population
+
+        describe_population(parse_population(named.text, named.origin), as_json=as_json)
+        return
     internet = _internet(source, plain=plain)
     lines, truth = network_lines(internet), ground_truth(internet)
     if as_json:

@@ -1,0 +1,255 @@
+"""`liveness lab describe` of a population, `lab predict` and `lab sample`: the model Internet without a packet."""
+
+import json
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from liveness.lab.population.fit import Fit
+    from liveness.lab.population.load import Population
+    from liveness.lab.population.predict import Prediction
+    from liveness.lab.population.shares import Fitted
+
+LARGEST_SETS = 12
+DESCRIBED_PREFIXES = 1 << 16
+SAMPLED_PREFIXES = 4096
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+POPULATION = click.option(
+    "--population",
+    "source",
+    default="paper",
+    show_default=True,
+    metavar="FILE",
+    help="Population file: a path, or the name of a packaged one.",
+)
+
+
+def describe_population(population: "Population", *, as_json: bool) -> None:
+    """Print how well a population fits what was published."""
+    from liveness.lab.population.fit import fit_of
+
+    fit = fit_of(population, DESCRIBED_PREFIXES)
+    if as_json:
+        click.echo(json.dumps(_fit_document(population, fit), indent=2))
+        return
+    from rich import box
+    from rich.table import Table
+
+    from liveness.cli.display import OutputConsole
+
+    title = (
+        f"Population {population.name}, seed {population.seed}: {len(population.model.profiles)} profiles in"
+        f" {len(population.model.sites)} kinds of /24, beside Bano et al. 2018"
+    )
+    table = Table(title=title, box=box.SIMPLE)
+    table.add_column("share")
+    for heading in ("published", "model", "difference", "sample", "difference"):
+        table.add_column(heading, justify="right")
+    for line in fit.lines:
+        model, sample = line.model, line.sample
+        cells = (_shown(model, model.model), _distance(model), _shown(sample, sample.model), _distance(sample))
+        table.add_row(model.name, _published(model), *cells)
+    OutputConsole().print(table)
+    click.echo(
+        "model: what a census of all public space finds on average; sample: what it finds in"
+        f" {fit.sampled24:,} whole /24s, scaled up.\nWhat each share is of: docs/model.md."
+    )
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@POPULATION
+@click.option("--lab", is_flag=True, help="Judge targets as inside the lab, where private addresses may be probed.")
+@AS_JSON
+def predict(config: Path, source: str, *, lab: bool, as_json: bool) -> None:
+    """Say what the census of CONFIG would bring home if the Internet were a population. Sends nothing.
+
+    Hit rates, replies a second, sizes of sets and logs, duration, and the load on single /24s. Nothing is lost in it.
+    """
+    from liveness.config.load import load_config, resolve_targets
+    from liveness.lab.population.load import load_population
+    from liveness.lab.population.predict import predict as predict_census
+    from liveness.net.links import in_lab
+    from liveness.scan.load import load_of
+
+    loaded = load_config(config)
+    targets = resolve_targets(loaded, lab or in_lab(), origin=config)
+    prediction = predict_census(loaded, targets, load_of(loaded).wire_bits, load_population(source))
+    if as_json:
+        click.echo(json.dumps(_prediction_document(loaded.name, prediction), indent=2))
+    else:
+        _print_prediction(loaded.name, prediction)
+
+
+@click.command()
+@click.option(
+    "--prefixes",
+    default=SAMPLED_PREFIXES,
+    show_default=True,
+    type=click.IntRange(1, 1 << 24),
+    metavar="N",
+    help="How many /24s: 256 addresses each.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, (1 << 63) - 1),
+    help="Which ones: the same for the same seed.",
+)
+def sample(prefixes: int, seed: int) -> None:
+    """Print N whole /24s evenly spread over the public address space: targets that stand for all of it.
+
+    A census of single random addresses would meet nearly every router that sends errors, but few hosts; in whole /24s
+    the shares are those of the whole.
+    """
+    from liveness.lab.population.sample import public_space, sample24
+    from liveness.space.addresses import format_address
+
+    for number in sample24(public_space(), prefixes, seed).tolist():
+        click.echo(f"{format_address(number << 8)}/24")
+
+
+def _fit_document(population: "Population", fit: "Fit") -> dict[str, object]:
+    return {
+        "schema": 1,
+        "population": population.name,
+        "seed": population.seed,
+        "sampled_prefixes24": fit.sampled24,
+        "shares": [
+            {
+                "share": line.model.name,
+                "published": [line.model.low, line.model.high],
+                "model": _number(line.model.model),
+                "difference": _number(line.model.difference),
+                "sample": _number(line.sample.model),
+                "sample_difference": _number(line.sample.difference),
+            }
+            for line in fit.lines
+        ],
+    }
+
+
+def _number(value: float) -> float | None:
+    """Return a share as JSON has it: null where it is one of nothing."""
+    return None if isnan(value) else value
+
+
+def _shown(one: "Fitted", value: float) -> str:
+    if isnan(value):
+        return "-"
+    return f"{value:,.2f} M" if one.counted else f"{100 * value:.2f}%"
+
+
+def _published(one: "Fitted") -> str:
+    if one.low == one.high:
+        return _shown(one, one.low)
+    if one.high == 1:
+        return f"{100 * one.low:.0f}% or more"
+    return f"{100 * one.low:.0f}-{100 * one.high:.0f}%"
+
+
+def _distance(one: "Fitted") -> str:
+    if isnan(one.difference):
+        return "-"
+    text = f"{one.difference:+.2f}" if one.counted else f"{100 * one.difference:+.2f}"
+    return "0" if float(text) == 0 else text
+
+
+def _print_prediction(name: str, prediction: "Prediction") -> None:
+    from rich import box
+    from rich.table import Table
+
+    from liveness.cli.config import bandwidth_text, duration_text
+    from liveness.cli.display import OutputConsole
+
+    forecast, burden = prediction.estimate, prediction.burden
+    basis = "all" if prediction.exact else f"{prediction.sampled:,}"
+    click.echo(
+        f"A census by {name!r} of population {prediction.population}: {basis} of {forecast.targets:,} targets counted"
+    )
+    probes = Table("probe", "targets that answer", "hit rate", "replies", "replies/s", box=box.SIMPLE)
+    sets = Table("set", "members", "bytes", box=box.SIMPLE)
+    for table in (probes, sets):
+        for column in table.columns[1:]:
+            column.justify = "right"
+    for one in prediction.probes:
+        counts = (f"{one.targets:,.0f}", f"{one.hit_rate:.2%}", f"{one.replies:,.0f}", f"{one.replies_pps:,.1f}")
+        probes.add_row(one.probe, *counts)
+    for entry in prediction.sets[:LARGEST_SETS]:
+        key = f"{entry.key.reply.probe} {entry.key.reply.label} {entry.key.role}"
+        sets.add_row(key, f"{entry.members:,.0f}", _size(entry.size))
+    rest = len(prediction.sets) - LARGEST_SETS
+    if rest > 0:
+        sets.add_row(f"and {rest:,} more (--json prints all)", "", "")
+    console = OutputConsole()
+    console.print(probes)
+    console.print(sets)
+    lines = {
+        "duration": f"about {duration_text(forecast.duration_s)}, {forecast.packets:,} packets",
+        "replies": f"{prediction.replies:,.0f}, {prediction.replies_pps:,.0f}/s while it sends, "
+        f"{bandwidth_text(round(prediction.received_bps))} on the wire",
+        "sets": f"{len(prediction.sets):,} files, {_size(prediction.set_bytes)}",
+        "logs": f"{_size(prediction.parquet_bytes)} with replies: parquet, {_size(prediction.pcap_bytes)} with pcap",
+        "each /24": f"{burden.packets:,} packets in all, {burden.mean_pps:,.3g}/s while its block is probed; in its"
+        f" worst second any may get {burden.peak_pps:,}",
+    }
+    click.echo("\n".join(f"{key:<9} {text}" for key, text in lines.items()))
+
+
+def _size(count: float) -> str:
+    """Return bytes with three digits: 9.87 MB."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.3g} {unit}"
+    return f"{count:,.0f} B"
+
+
+def _prediction_document(name: str, prediction: "Prediction") -> dict[str, object]:
+    forecast = prediction.estimate
+    return {
+        "schema": 1,
+        "name": name,
+        "population": prediction.population,
+        "targets": forecast.targets,
+        "sampled": prediction.sampled,
+        "exact": prediction.exact,
+        "packets": forecast.packets,
+        "rate_pps": forecast.rate_pps,
+        "duration_s": forecast.duration_s,
+        "replies": prediction.replies,
+        "replies_pps": prediction.replies_pps,
+        "received_bps": prediction.received_bps,
+        "probes": {
+            one.probe: {
+                "targets": one.targets,
+                "hit_rate": one.hit_rate,
+                "replies": one.replies,
+                "replies_pps": one.replies_pps,
+            }
+            for one in prediction.probes
+        },
+        "sets": [
+            {
+                "probe": one.key.reply.probe,
+                "kind": one.key.reply.kind.label,
+                "icmp_type": one.key.reply.icmp_type,
+                "icmp_code": one.key.reply.icmp_code,
+                "role": str(one.key.role),
+                "cardinality": one.members,
+                "bytes": one.size,
+            }
+            for one in prediction.sets
+        ],
+        "set_bytes": prediction.set_bytes,
+        "log_bytes": {"parquet": prediction.parquet_bytes, "pcap": prediction.pcap_bytes},
+        "per_prefix24": {
+            "packets": prediction.burden.packets,
+            "mean_pps": prediction.burden.mean_pps,
+            "peak_pps": prediction.burden.peak_pps,
+        },
+    }

@@ -1,0 +1,58 @@
+"""What a census means for the networks it probes: packets that reach one /24, on average and at worst."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from liveness.config.model import Config
+from liveness.space.targets import Targets
+
+
+@dataclass(frozen=True, slots=True)
+class Burden:
+    """The load on single /24s."""
+
+    packets: int
+    """To a /24 whose 256 addresses are all targets, in the whole census."""
+    mean_pps: float
+    """To such a /24 while its block is probed: that of the block in which it is highest."""
+    peak_pps: int
+    """Packets in one second that some /24 somewhere may expect to see once in the census."""
+
+
+def burden_of(config: Config, targets: Targets, rate_pps: float) -> Burden:
+    """Return the load on /24s at `rate_pps` packets a second of each probe, originals and repeats together.
+
+    A target gets all its probes within a second or so, and targets follow each other at random: how many of one /24
+    come in the same second is Poisson distributed.
+    """
+    probes = len(config.probes) + config.control
+    attempts = config.retransmit.attempts
+    blocks = targets.blocks(config.block_prefix)
+    quotas = targets.limit(config.limits.max_targets, config.block_prefix)
+    counts = blocks.counts
+    fullest = np.minimum(256, counts)
+    probed = quotas > 0
+    visits_a_second = rate_pps * fullest[probed] / counts[probed]  # of one /24: a target, an attempt, all its probes
+    seconds = quotas[probed] * attempts / rate_pps
+    worst = float(visits_a_second.max())
+    busiest = int(np.argmax(visits_a_second))
+    windows = max(1.0, float((seconds * np.ceil(counts[probed] / 256)).sum()))
+    share = min(1.0, float(quotas[probed][busiest] / counts[probed][busiest]))
+    most = min(math.ceil(int(fullest[probed][busiest]) * share) * attempts, math.ceil(rate_pps))
+    peak = most if worst > most else min(most, rarest(worst, 1 / windows))
+    return Burden(
+        packets=256 * probes * attempts,
+        mean_pps=min(worst, rate_pps) * probes,
+        peak_pps=peak * probes,
+    )
+
+
+def rarest(mean: float, chance: float) -> int:
+    """Return the smallest number that a Poisson variable reaches with a probability of `chance` at most."""
+    numbers = np.arange(math.ceil(mean + 40 * math.sqrt(mean)) + 60)
+    steps = np.log(mean) - np.log(np.maximum(numbers, 1))
+    steps[0] = -mean
+    tails = np.cumsum(np.exp(np.cumsum(steps))[::-1])[::-1]
+    return int(np.argmax(tails <= chance))
