@@ -1,20 +1,22 @@
 """What people are shown: tables on standard output, a scan's bars and summary on standard error."""
 
 import sys
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from liveness.cli.live import LiveView, status_line
+
 PIPE_COLUMNS = 120
+PLAIN_EVERY_S: Final = 60.0
+"""Time between two lines of a scan that goes on without a terminal."""
 
 if TYPE_CHECKING:
     from liveness.scan.plan import Plan
-    from liveness.scan.progress import Progress as ScanProgress
     from liveness.scan.record import Identity
     from liveness.store.manifest import Manifest, RateSearch
+    from liveness.watch.reading import Reading
 
 
 class OutputConsole(Console):
@@ -29,29 +31,25 @@ class OutputConsole(Console):
 
 
 class ScanDisplay:
-    """The display of one scan; a context manager. Quiet shows nothing at all, a pipe gets no bars."""
+    """What one scan shows on standard error: what begins, how it stands, what came of it.
 
-    def __init__(self, *, quiet: bool) -> None:
+    A terminal gets a live view; anything else a plain line now and then, if `plain`. Quiet shows nothing at all.
+    """
+
+    def __init__(self, *, quiet: bool, plain: bool = True) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
         self._loud = Console(stderr=True, highlight=False) if quiet else self._console
-        self._bars = Progress(
-            TextColumn("{task.description:<12}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[replies]:>12,} replies"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=quiet or not self._console.is_terminal,
-        )
-        self._tasks: dict[str, TaskID] = {}
+        self._plain = plain and not quiet
+        self._live = LiveView(self._console) if self._console.is_terminal and not quiet else None
+        self._next_s = PLAIN_EVERY_S
 
-    def __enter__(self) -> Self:
-        return self
+    def open(self) -> None:
+        """Do nothing: standard error is open."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._live is not None:
+            self._live.stop()
 
     def begin(self, plan: "Plan", identity: "Identity") -> None:
         """Say what begins: called when everything is open and no packet has left."""
@@ -65,16 +63,14 @@ class ScanDisplay:
             f" into {identity.directory.path}",
             soft_wrap=True,
         )
-        for probe in plan.probes:
-            self._tasks[probe.name] = self._bars.add_task(
-                probe.name, total=plan.target_count * plan.attempts, replies=0
-            )
 
-    def update(self, progress: "ScanProgress") -> None:
-        """Move the bars. The first call starts their thread: by then every process of the scan has been forked."""
-        self._bars.start()
-        for probe in progress.probes:
-            self._bars.update(self._tasks[probe.name], completed=probe.sent, replies=probe.replies)
+    def read(self, reading: "Reading") -> None:
+        """Show how it stands."""
+        if self._live is not None:
+            self._live.show(reading)
+        elif self._plain and reading.progress.elapsed_s >= self._next_s:
+            self._next_s = reading.progress.elapsed_s + PLAIN_EVERY_S
+            self._console.print(status_line(reading), soft_wrap=True)
 
     def notice(self, text: str) -> None:
         """Show a line that somebody ought to read, be the display quiet."""
@@ -82,7 +78,7 @@ class ScanDisplay:
 
     def end(self, manifest: "Manifest") -> None:
         """Show what came of the scan, losses in red."""
-        self._bars.stop()
+        self.close()
         self._console.print(_summary(manifest))
         rejected = ", ".join(f"{reason} {count:,}" for reason, count in sorted(manifest.rejected.items())) or "none"
         self._console.print(f"packets received: {manifest.receive.packets:,}; rejected: {rejected}", soft_wrap=True)

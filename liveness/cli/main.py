@@ -12,6 +12,7 @@ from liveness.errors import LivenessError
 
 COMMANDS: dict[str, str] = {
     "scan": "Take a census: probe every target, match every reply, write the sets.",
+    "census": "Take censuses that recur, unattended, and look at their history.",
     "analyze": "Print what the sets of a run, or of several, say.",
     "sets": "Look at IP sets of many formats, combine, sample, count and convert them.",
     "config": "Check, show and start configs of a census.",

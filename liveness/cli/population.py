@@ -1,6 +1,7 @@
 """`liveness lab describe` of a population, `lab predict` and `lab sample`: the model Internet without a packet."""
 
 import json
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,8 +86,21 @@ def predict(config: Path, source: str, *, lab: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--prefixes", default=SAMPLED_PREFIXES, show_default=True, type=click.IntRange(1, 1 << 24), metavar="N")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, (1 << 63) - 1))
+@click.option(
+    "--prefixes",
+    default=SAMPLED_PREFIXES,
+    show_default=True,
+    type=click.IntRange(1, 1 << 24),
+    metavar="N",
+    help="How many /24s: 256 addresses each.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, (1 << 63) - 1),
+    help="Which ones: the same for the same seed.",
+)
 def sample(prefixes: int, seed: int) -> None:
     """Print N whole /24s evenly spread over the public address space: targets that stand for all of it.
 
@@ -110,17 +124,24 @@ def _fit_document(population: "Population", fit: "Fit") -> dict[str, object]:
             {
                 "share": line.model.name,
                 "published": [line.model.low, line.model.high],
-                "model": line.model.model,
-                "difference": line.model.difference,
-                "sample": line.sample.model,
-                "sample_difference": line.sample.difference,
+                "model": _number(line.model.model),
+                "difference": _number(line.model.difference),
+                "sample": _number(line.sample.model),
+                "sample_difference": _number(line.sample.difference),
             }
             for line in fit.lines
         ],
     }
 
 
+def _number(value: float) -> float | None:
+    """Return a share as JSON has it: null where it is one of nothing."""
+    return None if isnan(value) else value
+
+
 def _shown(one: "Fitted", value: float) -> str:
+    if isnan(value):
+        return "-"
     return f"{value:,.2f} M" if one.counted else f"{100 * value:.2f}%"
 
 
@@ -133,6 +154,8 @@ def _published(one: "Fitted") -> str:
 
 
 def _distance(one: "Fitted") -> str:
+    if isnan(one.difference):
+        return "-"
     text = f"{one.difference:+.2f}" if one.counted else f"{100 * one.difference:+.2f}"
     return "0" if float(text) == 0 else text
 
@@ -146,7 +169,9 @@ def _print_prediction(name: str, prediction: "Prediction") -> None:
 
     forecast, burden = prediction.estimate, prediction.burden
     basis = "all" if prediction.exact else f"{prediction.sampled:,}"
-    click.echo(f"A census by {name!r} of population {prediction.population}: {basis} of {forecast.targets:,} targets counted")
+    click.echo(
+        f"A census by {name!r} of population {prediction.population}: {basis} of {forecast.targets:,} targets counted"
+    )
     probes = Table("probe", "targets that answer", "hit rate", "replies", "replies/s", box=box.SIMPLE)
     sets = Table("set", "members", "bytes", box=box.SIMPLE)
     for table in (probes, sets):

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from liveness.cli.watching import watch_options, watchers_of
 from liveness.errors import StoppedEarlyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from liveness.cli.display import ScanDisplay
     from liveness.config.model import Config
     from liveness.scan.session import Finished
     from liveness.space.targets import Targets
+    from liveness.watch.watchers import Watchers
 
 SHOWN_BLOCKS = 8
 DEFAULT_NAME = "scan"
@@ -53,9 +54,10 @@ DEFAULT_NAME = "scan"
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Go on with the run in this directory, which was cut off or stopped; only -q goes with it.",
+    help="Go on with the run in this directory, which was cut off or stopped; only -q and watching go with it.",
 )
 @click.option("--contact", help="URL or address that every ICMP echo carries; required for public targets.")
+@watch_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
 @click.option(
     "--dryrun", "--dry-run", is_flag=True, help="Show what would be sent; needs no privilege and sends nothing."
@@ -67,6 +69,9 @@ def command(
     resume: Path | None,
     quiet: bool,
     dryrun: bool,
+    status_file: Path | None,
+    metrics_file: Path | None,
+    metrics_address: str | None,
     **flags: Any,  # noqa: ANN401 - text, numbers and tuples, each checked where it is laid over the config
 ) -> None:
     """Take a census of TARGETS (prefixes, ranges, addresses) or of those the config names.
@@ -77,10 +82,11 @@ def command(
     from liveness.config.load import load_config, resolve_targets
     from liveness.net.links import in_lab
 
+    watch = partial(_scan, watch=(status_file, metrics_file, metrics_address), quiet=quiet)
     if resume is not None:
         if dryrun or run_id or config_file or targets or any(value not in (None, ()) for value in flags.values()):
-            raise click.UsageError("--resume goes on with a run as it was configured: only -q goes with it")
-        _leave(_scan(partial(_resume_scan, resume), quiet=quiet))
+            raise click.UsageError("--resume goes on with a run as it was configured: only -q and watching go with it")
+        _leave(watch(partial(_resume_scan, resume)))
         return
     if config_file is None and not targets and not flags["allowlist_file"]:
         raise click.UsageError("nothing to scan: give --config FILE, TARGETS, or --allowlist-file FILE")
@@ -91,7 +97,7 @@ def command(
     if dryrun:
         _show_preview(config, resolved)
         return
-    _leave(_scan(partial(_run_scan, config, resolved, run_id), quiet=quiet))
+    _leave(watch(partial(_run_scan, config, resolved, run_id)))
 
 
 def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[str, Any]) -> dict[str, object]:
@@ -135,32 +141,34 @@ def _senders(text: str | None) -> int | str | None:
     return int(text) if text is not None and text.isdecimal() else text
 
 
-def _run_scan(config: "Config", targets: "Targets", run_id: str | None, display: "ScanDisplay") -> "Finished":
+def _run_scan(config: "Config", targets: "Targets", run_id: str | None, watchers: "Watchers") -> "Finished":
     from liveness.scan.session import run_scan
 
     return run_scan(
         config,
         targets,
         run_id=run_id,
-        on_start=display.begin,
-        on_progress=display.update,
-        on_notice=display.notice,
+        on_start=watchers.begin,
+        on_progress=watchers.update,
+        on_notice=watchers.notice,
     )
 
 
-def _resume_scan(path: Path, display: "ScanDisplay") -> "Finished":
+def _resume_scan(path: Path, watchers: "Watchers") -> "Finished":
     from liveness.scan.session import resume_scan
 
-    return resume_scan(path, on_start=display.begin, on_progress=display.update, on_notice=display.notice)
+    return resume_scan(path, on_start=watchers.begin, on_progress=watchers.update, on_notice=watchers.notice)
 
 
-def _scan(scan: "Callable[[ScanDisplay], Finished]", *, quiet: bool) -> "Finished":
-    """Scan with a display, and print the run's directory."""
+def _scan(
+    scan: "Callable[[Watchers], Finished]", *, watch: tuple[Path | None, Path | None, str | None], quiet: bool
+) -> "Finished":
+    """Scan while others watch, and print the run's directory."""
     from liveness.cli.display import ScanDisplay
 
-    with ScanDisplay(quiet=quiet) as display:
-        finished = scan(display)
-        display.end(finished.manifest)
+    with watchers_of(ScanDisplay(quiet=quiet), *watch) as watchers:
+        finished = scan(watchers)
+        watchers.end(finished.manifest)
     click.echo(str(finished.directory.path))
     return finished
 

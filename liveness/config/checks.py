@@ -1,10 +1,12 @@
 """Owns what a config must hold beyond its types: names that exist, values that fit each other."""
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from liveness.config.model import Config
+from liveness.config.model import Config, Notify
 from liveness.space.addresses import parse_address
 from liveness.types import CONTROL
 
@@ -43,12 +45,37 @@ def problems(config: Config) -> Iterator[Problem]:
     if len(config.contact.encode()) > MAX_CONTACT_BYTES or not config.contact.isprintable():
         expected = f"expected at most {MAX_CONTACT_BYTES} bytes of printable text"
         yield Problem("$.contact", config.contact, expected)
+    yield from notify_problems(config.notify)
     if not config.output or "\0" in config.output:
         yield Problem("$.output", config.output, "expected a directory")
     if config.limits.max_runtime is not None and config.limits.max_runtime.us == 0:
         yield Problem(
             "$.limits.max_runtime", config.limits.max_runtime, "expected a duration above 0s, or null for none"
         )
+
+
+def notify_problems(notify: Notify) -> Iterator[Problem]:
+    """Yield a command that cannot be split into words, and a webhook that is no address of HTTP."""
+    try:
+        words = shlex.split(notify.command) if isinstance(notify.command, str) else notify.command
+    except ValueError as error:
+        yield Problem("$.notify.command", notify.command, f"expected a command as in a shell: {str(error).lower()}")
+    else:
+        if words and not words[0]:
+            yield Problem("$.notify.command", list(words), "expected a program first")
+    if notify.webhook:
+        try:
+            parts = urlsplit(notify.webhook)
+            sound = (
+                parts.scheme in ("http", "https")
+                and "@" not in parts.netloc
+                and bool(parts.hostname)
+                and (parts.port is None or parts.port > 0)
+            )
+        except ValueError:
+            sound = False
+        if not sound or not notify.webhook.isprintable() or " " in notify.webhook:
+            yield Problem("$.notify.webhook", notify.webhook, "expected a URL such as https://example.org/hook")
 
 
 def target_problems(config: Config) -> Iterator[Problem]:

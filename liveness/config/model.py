@@ -61,6 +61,22 @@ class Limits(Section, frozen=True, kw_only=True):
     max_runtime: Duration | None = None
 
 
+class Keep(Section, frozen=True, kw_only=True):
+    """What a recurring census keeps of its own runs: the newest complete ones, and the logs of the newest of those."""
+
+    runs: Annotated[int, msgspec.Meta(ge=1)] = 12
+    replies: Annotated[int, msgspec.Meta(ge=0)] = 2
+
+
+class Notify(Section, frozen=True, kw_only=True):
+    """Who is told of a recurring census, and when. `fall` is the share of the last hit rate whose loss is told."""
+
+    command: str | tuple[str, ...] = ""
+    webhook: str = ""
+    on: tuple[Literal["complete", "failure", "drops", "hit_rate"], ...] = ("complete", "failure", "drops", "hit_rate")
+    fall: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.2
+
+
 class Config(Section, frozen=True, kw_only=True):
     """One census. Everything but its name and its targets has a default."""
 
@@ -85,6 +101,8 @@ class Config(Section, frozen=True, kw_only=True):
     output: str = "sets"
     replies: Literal["none", "parquet", "pcap", "both"] = "none"
     limits: Limits = Limits()
+    keep: Keep = Keep()
+    notify: Notify = Notify()
 
     @property
     def highest_rate(self) -> Rate:
@@ -110,6 +128,13 @@ class Config(Section, frozen=True, kw_only=True):
 def to_document(config: Config) -> dict[str, object]:
     """Return the config as plain mappings, lists, text and numbers, every field with its value."""
     document: dict[str, object] = msgspec.json.decode(msgspec.json.encode(config, enc_hook=str))
+    return document
+
+
+def to_record(config: Config) -> dict[str, object]:
+    """Return the config as a run's manifest keeps it: without whom to tell, for a webhook's address may be a secret."""
+    document = to_document(config)
+    del document["notify"]
     return document
 
 

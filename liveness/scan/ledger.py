@@ -37,6 +37,11 @@ class Ledger:
         """Time since the session began."""
         return time.monotonic() - self.started_s
 
+    @property
+    def nic_drops(self) -> int:
+        """Packets that the interface received and dropped, as of the last look."""
+        return max(0, self._now.rx_lost - self._before.rx_lost)
+
     def change_rate(self, rate_pps: float) -> None:
         """Have senders go on at another rate, packets a second of each probe, and note when that was."""
         self.shared.rate_pps[0] = rate_pps
@@ -59,7 +64,7 @@ class Ledger:
             errors=shared.send_errors.sum(axis=0).tolist(),
             dropped=int(shared.dropped.sum()),
             interface_frames=max(0, self._now.tx_packets - self._before.tx_packets),
-            nic_drops=max(0, self._now.rx_lost - self._before.rx_lost),
+            nic_drops=self.nic_drops,
             rate_changes=list(self.rate_changes),
             rate_search=None if self.tuner is None else self.tuner.record(),
             timeline=self.timeline.record(),

@@ -27,6 +27,11 @@ class Progress:
     packets: int
     rejected: int
     kernel_drops: int
+    nic_drops: int
+    send_errors: int
+    """Frames that were handed over and never left, or that the interface dropped."""
+    rate_pps: float
+    """Packets a second of each probe that senders keep to."""
     sending: bool
     """False once the last sender has ended."""
 
@@ -41,8 +46,8 @@ class Progress:
         return sum(probe.planned for probe in self.probes)
 
 
-def observe(plan: Plan, shared: Shared, elapsed_s: float, *, sending: bool) -> Progress:
-    """Return a snapshot of a scan that has been going for `elapsed_s`."""
+def observe(plan: Plan, shared: Shared, elapsed_s: float, nic_drops: int, *, sending: bool) -> Progress:
+    """Return a snapshot of a scan that has been going for `elapsed_s`; `nic_drops` are those of its interface."""
     sent = shared.sent.sum(axis=(0, 2))
     planned = plan.target_count * plan.attempts
     accepted = shared.accepted.sum(axis=0)
@@ -57,5 +62,8 @@ def observe(plan: Plan, shared: Shared, elapsed_s: float, *, sending: bool) -> P
         packets=int(shared.packets.sum()),
         rejected=int(shared.rejected.sum()),
         kernel_drops=int(shared.kernel_drops.sum()),
+        nic_drops=nic_drops,
+        send_errors=int(shared.send_errors.sum() + shared.dropped.sum()),
+        rate_pps=float(shared.rate_pps[0]),
         sending=sending,
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from liveness.config.model import to_document
+from liveness.config.model import to_record
 from liveness.net.routes import Path
 from liveness.scan.busiest import TOLD
 from liveness.scan.lag import lag_record
@@ -51,7 +51,7 @@ def running_manifest(plan: Plan, identity: Identity) -> Manifest:
         run_id=identity.directory.path.name,
         status="running",
         seed=plan.config.seed,
-        config=to_document(plan.config),
+        config=to_record(plan.config),
         started=utc(identity.started_ns),
         targets=plan.target_count,
         probes={probe.name: ProbeCounts(sent=[0] * plan.attempts) for probe in plan.probes},
@@ -150,7 +150,7 @@ def final_manifest(
         status="complete" if interruption.reason is None else "partial",
         reason=interruption.reason,
         seed=plan.config.seed,
-        config=to_document(plan.config),
+        config=to_record(plan.config),
         started=first.manifest.started,
         finished=utc(outcome.finished_ns),
         resumed=first.manifest.resumed,

@@ -55,6 +55,15 @@ def resume(path: Path) -> Resumption:
     return Resumption(directory, _plan(directory, checkpoint.manifest), checkpoint, damage)
 
 
+def check_resumable(path: Path) -> None:
+    """Raise what `resume` does where a run cannot be gone on with, and leave all as it is."""
+    directory = RunDirectory(path)
+    manifest, checkpoint, _ = _records(directory)
+    if manifest.status == "complete":
+        raise UsageError(f"{path}: this run is complete: there is nothing to go on with")
+    _plan(directory, manifest if checkpoint is None else checkpoint.manifest)
+
+
 def _records(directory: RunDirectory) -> tuple[Manifest, Checkpoint | None, list[str]]:
     """Return manifest and checkpoint; either stands in for the other where that is damaged."""
     damage: list[str] = []

@@ -165,7 +165,7 @@ class Supervisor:
                 if problem is not None:
                     self.interruption.by(problem)
         compacting.finish()
-        self.on_progress(observe(self.plan, shared, ledger.elapsed_s, sending=False))
+        self.on_progress(observe(self.plan, shared, ledger.elapsed_s, ledger.nic_drops, sending=False))
         ledger.look(last=True)
         totals = ledger.totals()
         checkpointing.write(totals)
@@ -212,7 +212,7 @@ class Supervisor:
         """Wait for the senders to finish; return early for a signal, a limit, or a process that failed."""
         limit_s = self.plan.config.max_runtime_s
         while self.interruption.reason is None:
-            self.on_progress(observe(self.plan, ledger.shared, ledger.elapsed_s, sending=True))
+            self.on_progress(observe(self.plan, ledger.shared, ledger.elapsed_s, ledger.nic_drops, sending=True))
             ledger.look()
             self._look_at_lists(opt_outs)
             if checkpointing.due(ledger.elapsed_s):

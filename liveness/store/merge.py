@@ -59,8 +59,11 @@ def _order(reply: ReplyKey) -> tuple[int, int, int]:
 
 
 def _union(segments: Sequence[SegmentFile], key: PartKey) -> BitMap:
-    parts = [segment.part(key) for segment in segments if key in segment]
-    return BitMap.union(*parts) if parts else BitMap()
+    union = BitMap()
+    for segment in segments:  # one part in memory at a time: a union of all at once would be no faster
+        if key in segment:
+            union |= segment.part(key)
+    return union
 
 
 def _write_sets(directory: RunDirectory, reply: ReplyKey, parts: dict[Role, BitMap]) -> list[SetEntry]:

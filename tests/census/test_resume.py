@@ -236,8 +236,14 @@ def test_two_scans_do_not_write_one_run(compiled: None, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--resume", "nowhere"], "nowhere: no such run directory"),
-        (["--resume", ".", "-r", "5pps"], "--resume goes on with a run as it was configured: only -q goes with it"),
-        (["--resume", ".", "10.0.0.0/8"], "--resume goes on with a run as it was configured: only -q goes with it"),
+        (
+            ["--resume", ".", "-r", "5pps"],
+            "--resume goes on with a run as it was configured: only -q and watching go with it",
+        ),
+        (
+            ["--resume", ".", "10.0.0.0/8"],
+            "--resume goes on with a run as it was configured: only -q and watching go with it",
+        ),
         (["--resume", "."], "neither manifest nor checkpoint can be read"),
     ],
 )

@@ -163,7 +163,9 @@ def row_in(tables: NDArray[np.uint64], address: int, kind: int) -> int:
     if gap >= 0 and router_of(tables, address) == address:
         draw = int64(mixed(site ^ uint64(_GATEWAY)) >> uint64(32))
         count = int64(tables[GATEWAYS])
-        return int64(tables[GATEWAY_ROW]) + gap * count + first_above(tables, int64(tables[AT_GATEWAYS]), count, 1, draw)
+        return (
+            int64(tables[GATEWAY_ROW]) + gap * count + first_above(tables, int64(tables[AT_GATEWAYS]), count, 1, draw)
+        )
     if tables[words + KIND_TARPITS]:
         prefix = (address & 255) >> int64(tables[TARPIT_BITS])
         word = mixed(site ^ uint64(_TARPIT) ^ uint64(prefix))

@@ -87,9 +87,11 @@ def _nobody(population: Population, kind: SiteKind, families: int) -> float:
     hosts = 256 if kind.gap < 0 else 255
     if kind.tarpits:
         size = 1 << (32 - model.tarpits.prefix)
-        silent = float(_shares([one.weight for one in model.tarpits.answers]) @ ~reached[rows.at_tarpits : rows.at_gaps])
+        silent = float(
+            _shares([one.weight for one in model.tarpits.answers]) @ ~reached[rows.at_tarpits : rows.at_gaps]
+        )
         prefix = model.tarpits.share * silent**size + (1 - model.tarpits.share) * quiet**size
-        nobody = prefix ** (hosts / size)
+        nobody = float(prefix ** (hosts / size))
     else:
         nobody = float(quiet**hosts)
     if kind.gap >= 0:

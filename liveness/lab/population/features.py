@@ -53,7 +53,7 @@ class Features:
 
     def sends(self, probes: Iterable[int], *answers: int) -> Chosen:
         """Choose who answers any of these probes in any of these ways."""
-        chosen: Chosen = np.isin(self.what[:, list(probes)], answers).any(axis=1)
+        chosen: Chosen = np.any(np.isin(self.what[:, list(probes)], answers), axis=1)
         return chosen
 
     def alive(self, family: int) -> Chosen:
@@ -67,7 +67,7 @@ class Features:
 
     def sends_errors(self, family: int) -> Chosen:
         """Choose who sends errors about probes of a family."""
-        chosen: Chosen = self.errors[:, family].any(axis=1)
+        chosen: Chosen = np.any(self.errors[:, family], axis=1)
         return chosen
 
     def positive(self) -> Chosen:

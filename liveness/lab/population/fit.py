@@ -35,7 +35,5 @@ def fit_of(population: Population, prefixes24: int) -> Fit:
     sample = counted(population, chosen)
     scale = prefixes24_of(space).count / len(chosen)
     scaled = Counts(sample.rows * scale, sample.prefixes24 * scale)
-    pairs = zip(
-        fitted_shares(population, expected_counts(population)), fitted_shares(population, scaled), strict=True
-    )
+    pairs = zip(fitted_shares(population, expected_counts(population)), fitted_shares(population, scaled), strict=True)
     return Fit(len(chosen), [FitLine(*pair) for pair in pairs])

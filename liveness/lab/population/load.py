@@ -107,7 +107,10 @@ def validate(model: Model, origin: str) -> None:
         unknown = [kind for kind in site.favours if kind not in kinds]
         if unknown:
             raise UsageError(f"{origin}: $.sites[{index}].favours: {unknown[0]!r}: no profile is of this kind")
-    for what, names in (("profiles", [one.name for one in model.profiles]), ("sites", [one.name for one in model.sites])):
+    for what, names in (
+        ("profiles", [one.name for one in model.profiles]),
+        ("sites", [one.name for one in model.sites]),
+    ):
         twice = [one for one, other in pairwise(sorted(names)) if one == other]
         if twice:
             raise UsageError(f"{origin}: $.{what}: {twice[0]!r}: two have this name")

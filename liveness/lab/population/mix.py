@@ -34,11 +34,13 @@ def site_mixes(model: Model, rows: Rows) -> NDArray[np.float64]:
         if abs(table.sum(axis=0) - weights).max() < CLOSE:
             break
     totals = table.sum(axis=1, keepdims=True)
-    return np.divide(table, totals, out=np.zeros_like(table), where=totals > 0)
+    mixes: NDArray[np.float64] = np.divide(table, totals, out=np.zeros_like(table), where=totals > 0)
+    return mixes
 
 
 def _ratio(wanted: NDArray[np.float64], have: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(wanted, have, out=np.ones_like(wanted), where=have > 0)
+    ratio: NDArray[np.float64] = np.divide(wanted, have, out=np.ones_like(wanted), where=have > 0)
+    return ratio
 
 
 def used_addresses(model: Model, site: Site) -> float:

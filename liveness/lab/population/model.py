@@ -72,7 +72,7 @@ class Tarpit(Section, frozen=True, kw_only=True):
 
 
 class Tarpits(Section, frozen=True, kw_only=True):
-    """Prefixes of which every address accepts every connection: `share` of those of length `prefix` in ordinary sites."""
+    """Prefixes whose addresses accept every connection: `share` of those of length `prefix` in ordinary sites."""
 
     prefix: Annotated[int, Meta(ge=25, le=32)]
     share: Share

@@ -1,8 +1,8 @@
 """A sample of an address space by whole /24s, evenly spread, and what a census of it finds.
 
-Everything in the model happens inside a /24, routers that speak for others included, so that a sample of whole /24s has
-the shares of the whole. Single addresses drawn at random do not: they would meet almost every gateway that sends errors,
-but only few hosts.
+Everything in the model happens inside a /24, routers that speak for others included, so that a sample of whole /24s
+has the shares of the whole. Single addresses drawn at random have not: they would meet almost every gateway that sends
+errors, but only few hosts.
 """
 
 from typing import Final

@@ -41,13 +41,19 @@ class Fitted:
 
 def fitted_shares(population: Population, counts: Counts) -> list[Fitted]:
     """Return every published share of these counts, in the order of PUBLISHED. Empty counts give NaN."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values = shares(population, counts)
+    values = shares(population, counts)
     return [Fitted(name, values[name], *PUBLISHED[name]) for name in PUBLISHED]
 
 
 def shares(population: Population, counts: Counts) -> dict[str, float]:
-    """Return the value of every share, the two counts in millions among them."""
+    """Return the value of every share, the two counts in millions among them; NaN for a share of nothing."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = _network_shares(population, counts)
+    return {name: float(value) if np.isfinite(value) else float("nan") for name, value in values.items()}
+
+
+def _network_shares(population: Population, counts: Counts) -> dict[str, np.float64]:
+    """Return the shares of IPall and all others."""
     features = Features.of(population.rows)
     by_row = counts.rows
 
@@ -58,15 +64,15 @@ def shares(population: Population, counts: Counts) -> dict[str, float]:
     found = np.sum(alive, axis=0)
     everything = count(found > 0)
     values = {"IPall, millions": everything / MILLION, "icmp total": count(alive[0]) / everything}
-    values |= {
-        f"{FAMILIES[family]} unique": count(alive[family] & (found == 1)) / everything for family in (1, 2)
-    }
+    values |= {f"{FAMILIES[family]} unique": count(alive[family] & (found == 1)) / everything for family in (1, 2)}
     values |= _prefix_shares(counts)
     errors = [features.sends_errors(family) for family in range(3)]
     replies = np.any([features.replies(family) for family in range(3)], axis=0)
     only = np.any(errors, axis=0) & ~replies
     values["error-only"] = count(only) / everything
-    values |= {f"error-only seen by {FAMILIES[family]}": count(only & errors[family]) / count(only) for family in range(3)}
+    values |= {
+        f"error-only seen by {FAMILIES[family]}": count(only & errors[family]) / count(only) for family in range(3)
+    }
     codes = other_unreachable(population.rows, counts)
     values["code 13"] = codes.get(13, np.float64(0)) / sum(codes.values())
     values["codes 0 and 10"] = (codes.get(0, 0) + codes.get(10, 0)) / np.float64(sum(codes.values()))
@@ -75,15 +81,15 @@ def shares(population: Population, counts: Counts) -> dict[str, float]:
     active = [features.sends((probe,), ANSWERED, RESET, BOTH) for probe in range(1, DNS)]
     active += [features.sends((probe,), ANSWERED, PAYLOAD) for probe in (DNS, NTP)]
     missed = [count(one & ~echo) / count(one) for one in active]
-    values["not by icmp, tcp"] = np.mean(missed[:5])
-    values["not by icmp, udp"] = np.mean(missed[5:])
+    values["not by icmp, tcp"] = np.float64(np.mean(missed[:5]))
+    values["not by icmp, udp"] = np.float64(np.mean(missed[5:]))
     for given, other in ((1, 0), (1, 3), (4, 2)):
         name = f"tcp/{PORTS[other]} given tcp/{PORTS[given]}"
         values[name] = count(active[given] & active[other]) / count(active[given])
     values["tcp and udp over icmp"] = values["tcp unique"] + values["udp unique"]
     positive = features.positive()
     values["negative over positive"] = (everything - count(positive)) / count(positive)
-    return {name: float(value) for name, value in values.items()}
+    return values
 
 
 def _prefix_shares(counts: Counts) -> dict[str, np.float64]:

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.kernel import uint64
 from liveness.lab.population.answer import (
     AT_ANSWERS,
     AT_GATEWAYS,
@@ -34,7 +35,6 @@ from liveness.lab.population.answer import (
     UNUSED_SLASH8,
     mixed,
 )
-from liveness.kernel import uint64
 from liveness.lab.population.mix import may_hold_tarpits
 from liveness.lab.population.model import Model
 from liveness.lab.population.rows import Rows
@@ -147,6 +147,7 @@ def _slash8s(model: Model, key: int) -> NDArray[np.uint64]:
     for number, one in enumerate(model.slash8s):
         passed += one.share
         end = round(len(order) * passed / total)
-        entries[order[start:end]] |= number
+        chosen = order[start:end]
+        entries[chosen] = entries[chosen] | number
         start = end
     return entries.astype(np.uint64)

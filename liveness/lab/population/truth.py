@@ -52,9 +52,7 @@ def truth(
     return sets
 
 
-def members_by_row(
-    population: Population, addresses: NDArray[np.uint32]
-) -> Iterator[tuple[int, BitMap, BitMap]]:
+def members_by_row(population: Population, addresses: NDArray[np.uint32]) -> Iterator[tuple[int, BitMap, BitMap]]:
     """Yield each row that any of the ascending `addresses` has, with those that have it and their routers.
 
     The routers are those of rows whose answers come from routers, empty for others. A row may come again.

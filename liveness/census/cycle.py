@@ -1,0 +1,198 @@
+"""Owns one call of a recurring census: the next run, or the rest of one that was cut off, and all that follows it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from msgspec.structs import replace
+
+from liveness.census.falls import falls, hit_rates
+from liveness.census.home import Home, utc
+from liveness.census.message import Message
+from liveness.census.record import Record
+from liveness.census.reporting import analyze_with, write_report
+from liveness.census.retention import retain
+from liveness.census.summary import summary_line
+from liveness.config.model import Config
+from liveness.errors import LivenessError, StoppedEarlyError
+from liveness.scan.resume import check_resumable
+from liveness.scan.session import Finished
+from liveness.store.manifest import Manifest
+
+SIGNAL_BASE: Final = 128
+"""The exit code of a run that a signal ended is this and the signal's number."""
+
+
+class Scanner(Protocol):
+    """What scans: a new run under a run id, or the rest of the run at a path. Both raise what `scan.session` does."""
+
+    def begin(self, run_id: str) -> Finished:
+        """Take a census."""
+
+    def go_on(self, path: Path) -> Finished:
+        """Go on with a run that was cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One call of a census. `warn` gets lines as things happen; `tell` gets messages, and never fails."""
+
+    config: Config
+    home: Home
+    scanner: Scanner
+    warn: Callable[[str], None]
+    tell: Callable[[Message], None]
+
+    def run(self, *, fresh: bool = False, unfinished_only: bool = False) -> Record | None:
+        """Go on with what is unfinished, or take the next census; one call ends one run. Return its record.
+
+        `fresh`: what is unfinished is given up first. `unfinished_only`: nothing new is begun; None if nothing was to
+        be done. Raises RefusedError where another process has the census, LivenessError or one of its kinds where a run
+        cannot begin, go on or be reported: whoever is to be told has been told then.
+        """
+        lock = self.home.lock()
+        try:
+            return self._run(fresh=fresh, unfinished_only=unfinished_only)
+        except LivenessError as error:
+            self.tell(Message.of_failure(self.home.path, str(error), error.exit_code))
+            raise
+        finally:
+            os.close(lock)
+
+    def _run(self, *, fresh: bool, unfinished_only: bool) -> Record | None:
+        records = self._records()
+        for late in records:
+            if late.state == "reported" and not late.told:
+                self._tell(late)
+        record = self._unfinished(records, fresh=fresh)
+        if record is not None:
+            if not self.home.is_complete(record.run_id):
+                return self._scanned(record, self.scanner.go_on(self.home.run(record.run_id).path))
+            self.home.run(record.run_id).remove_traces()  # a power cut may have left them
+            return self._report(self._noted(record, self.home.run(record.run_id).read_manifest()))
+        return None if unfinished_only else self._next(records)
+
+    def _records(self) -> list[Record]:
+        return self.home.records(lambda error: self.warn(f"{error}: made anew"))
+
+    def _unfinished(self, records: list[Record], *, fresh: bool) -> Record | None:
+        """Return the oldest run that can be gone on with; those that cannot are given up, or never were."""
+        for record in records:
+            if record.state != "begun":
+                continue
+            run = self.home.run(record.run_id)
+            if not self.home.exists(record.run_id):  # it was cut off before its first packet
+                run.discard()
+                self.home.forget(record.run_id)
+                continue
+            if self.home.is_complete(record.run_id):
+                return record
+            try:
+                check_resumable(run.path)
+                if not fresh:
+                    return record
+                self._give_up(record, "left by --fresh")
+            except LivenessError as error:
+                self._give_up(record, str(error))
+        return None
+
+    def _give_up(self, record: Record, reason: str) -> None:
+        self.home.write(replace(record, state="given-up", reason=reason))
+        self.warn(f"{self.home.run(record.run_id).path}: given up: {reason}")
+
+    def _next(self, records: list[Record]) -> Record:
+        """Take the next census. Its record lies on disk before it: what is found without one is nobody's to touch."""
+        number = max((record.number for record in records), default=0) + 1
+        record = Record(number=number, run_id=self.home.free_run_id(), state="begun", begun=utc())
+        self.home.write(record)
+        try:
+            finished = self.scanner.begin(record.run_id)
+        except LivenessError:
+            if not self.home.exists(record.run_id):
+                self.home.forget(record.run_id)
+            raise
+        return self._scanned(record, finished)
+
+    def _scanned(self, record: Record, finished: Finished) -> Record:
+        """Go on with a run whose scan has ended, one way or the other."""
+        record = self._noted(record, finished.manifest)
+        if finished.manifest.status == "complete":
+            return self._report(record)
+        number = finished.interruption.signal_number
+        code = StoppedEarlyError.exit_code if number is None else SIGNAL_BASE + number
+        record = replace(record, exit_code=code, events=["failure", *record.events])
+        record = replace(record, summary=f"{self._summary(record, finished.manifest)}; the next call goes on with it")
+        self.home.write(record)
+        self.tell(Message.of_record(self.home.path, record))
+        return record
+
+    @staticmethod
+    def _noted(record: Record, manifest: Manifest) -> Record:
+        """Return the record with what the manifest says."""
+        return replace(
+            record,
+            status=manifest.status,
+            reason=manifest.reason,
+            finished=manifest.finished,
+            targets=manifest.targets,
+            took_s=_took_s(manifest),
+            sessions=1 + len(manifest.resumed),
+            hit_rates={probe: round(rate.share, 6) for probe, rate in hit_rates(manifest).items()},
+            alarms=[f"losses: {line}" for line in manifest.loss_warnings],
+            events=["drops"] if manifest.loss_warnings else [],
+            exit_code=0,
+        )
+
+    def _summary(self, record: Record, manifest: Manifest) -> str:
+        return summary_line(self.home.name, record, len(manifest.loss_warnings))
+
+    def _report(self, record: Record) -> Record:
+        """Analyse, compare, write the report, keep what is to be kept, tell whoever is to be told."""
+        run = self.home.run(record.run_id)
+        records = self._records()
+        before = self._last_complete(records, record)
+        try:
+            results = analyze_with(run, None if before is None else self.home.run(before.run_id), self.warn)
+        except LivenessError as error:  # a damaged set stays one: the next call is not to fail for it again
+            self._give_up(record, str(error))
+            raise
+        write_report(self.home.report(record.run_id), results)
+        record = replace(record, alive=results.runs[-1].addresses.all)
+        manifest = results.runs[-1].manifest
+        if before is not None and results.changes:
+            change = results.changes[-1].all
+            record = replace(record, compared_with=before.run_id, born=change.born, died=change.died)
+            fallen = falls(manifest, results.runs[0].manifest, self.config.notify.fall)
+            if fallen:
+                record = replace(
+                    record,
+                    alarms=[*record.alarms, *(f"{fall} since {before.run_id}" for fall in fallen)],
+                    events=[*record.events, "hit_rate"],
+                )
+        record = replace(record, state="reported", events=["complete", *record.events])
+        record = replace(record, summary=self._summary(record, manifest))
+        self.home.write(record)
+        retain(self.home, self._records(), self.config.keep, self.warn)
+        self._tell(record)
+        return record
+
+    def _last_complete(self, records: list[Record], record: Record) -> Record | None:
+        """Return the newest run before this one that is complete, reported and still there."""
+        earlier = (other for other in reversed(records) if other.number < record.number and other.state == "reported")
+        return next((other for other in earlier if self.home.is_complete(other.run_id)), None)
+
+    def _tell(self, record: Record) -> None:
+        self.tell(Message.of_record(self.home.path, record))
+        self.home.write(replace(record, told=True))
+
+
+def _took_s(manifest: Manifest) -> float | None:
+    """Return how long a run scanned, without the pauses between its sessions."""
+    if manifest.timeline.end_s:
+        return manifest.timeline.end_s[-1]
+    if manifest.finished is None:
+        return None
+    return (datetime.fromisoformat(manifest.finished) - datetime.fromisoformat(manifest.started)).total_seconds()

@@ -1,0 +1,116 @@
+"""Owns the history of censuses: every run below a directory, also those scanned by hand, and those long removed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from liveness.census.home import RECORD_FILE, REPORTS, Home
+from liveness.census.record import Record
+from liveness.errors import LivenessError, UsageError
+from liveness.store.manifest import Manifest
+from liveness.store.rundir import MANIFEST_FILE, RunDirectory
+from liveness.store.runlog import PACKETS, REPLIES
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One run: what its manifest says if it still lies there, and what the census noted if one took it."""
+
+    home: Home
+    run_id: str
+    manifest: Manifest | None
+    record: Record | None
+    damage: str | None = None
+    """Why the manifest cannot be read."""
+
+    @property
+    def name(self) -> str:
+        """The run as people call it: ``name/run id``."""
+        return f"{self.home.name}/{self.run_id}"
+
+    @property
+    def run(self) -> RunDirectory:
+        """Where the run lies, or lay."""
+        return self.home.run(self.run_id)
+
+    @property
+    def started(self) -> str:
+        """When it began, UTC."""
+        if self.manifest is not None:
+            return self.manifest.started
+        return self.record.begun if self.record is not None else ""
+
+    @property
+    def status(self) -> str:
+        """How it stands: the manifest's status, ``damaged``, ``gone`` or a state that only a census knows."""
+        if self.record is not None and self.record.state in ("given-up", "removing", "removed"):
+            return self.record.state
+        if self.manifest is not None:
+            return self.manifest.status
+        return "gone" if self.damage is None else "damaged"
+
+    @property
+    def kept(self) -> list[str]:
+        """What of it lies on disk, of ``sets``, ``replies``, ``packets`` and ``report``."""
+        path, report = self.run.path, self.home.report(self.run_id)
+        there = {
+            "sets": self.manifest is not None and (path / "sets").is_dir(),
+            "replies": (path / REPLIES).is_dir(),
+            "packets": (path / PACKETS).is_dir(),
+            "report": any(report.glob("report.*")),
+        }
+        return [name for name, exists in there.items() if exists]
+
+
+def history(path: Path) -> list[Past]:
+    """Return every run in or below `path`, oldest first. Raises UsageError if there is none, or no such directory."""
+    if not path.is_dir():
+        raise UsageError(
+            f"{path}: {'not a directory' if path.exists() else 'no such directory'}: give one with runs in it"
+        )
+    if (path / MANIFEST_FILE).is_file():
+        found = {path}
+    else:
+        found = {file.parent for file in path.rglob(MANIFEST_FILE)}
+        found |= {file.parents[2] / file.parent.name for file in path.rglob(f"{REPORTS}/*/{RECORD_FILE}")}
+    if not found:
+        raise UsageError(f"{path}: no run here or below")
+    homes = {run.parent: Home(run.parent) for run in found}
+    noted = {(home.path, record.run_id): record for home in homes.values() for record in home.records(lambda _: None)}
+    pasts = [_past(homes[run.parent], run.name, noted.get((run.parent, run.name))) for run in found]
+    return sorted(pasts, key=lambda past: (past.started, past.name))
+
+
+def _past(home: Home, run_id: str, record: Record | None) -> Past:
+    run = home.run(run_id)
+    if not run.path.is_dir():
+        return Past(home, run_id, None, record)
+    try:
+        return Past(home, run_id, run.read_manifest(), record)
+    except LivenessError as error:
+        return Past(home, run_id, None, record, str(error))
+
+
+def find_run(word: str, path: Path) -> Past:
+    """Return the run that a word names: its directory, its run id or ``name/run id`` below `path`, or ``latest``.
+
+    Raises UsageError where it names none, or several.
+    """
+    if word != LATEST and (Path(word) / MANIFEST_FILE).is_file():
+        return history(Path(word))[0]
+    runs = history(path)
+    if word == LATEST:
+        return runs[-1]
+    matching = [past for past in runs if word in (past.run_id, past.name)] or _beginning_with(word, runs)
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        names = ", ".join(past.name for past in matching[:4])
+        raise UsageError(f"{word!r} names {len(matching)} runs below {path}: {names}: give more of it")
+    raise UsageError(f"{word!r}: no such run below {path}: liveness census list {path} shows all")
+
+
+def _beginning_with(word: str, runs: Sequence[Past]) -> list[Past]:
+    return [past for past in runs if word and (past.run_id.startswith(word) or past.name.startswith(word))]

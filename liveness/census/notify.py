@@ -1,0 +1,122 @@
+"""Owns the telling: a command that gets the message on standard input, a webhook that gets it by POST."""
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPMessage
+from typing import IO, Final
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
+
+from liveness import __version__
+from liveness.census.message import Message
+from liveness.config.model import Notify
+
+COMMAND_TIMEOUT_S: Final = 60.0
+WEBHOOK_TIMEOUT_S: Final = 10.0
+PAUSES_S: Final = (1.0, 5.0)
+"""Before the second and the third try."""
+WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+SHOWN_CHARS: Final = 200
+
+
+class NoRedirect(HTTPRedirectHandler):
+    """A POST that is redirected would arrive as a GET without its document: it is refused as what it is."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> None:
+        """Follow none."""
+        del req, fp, code, msg, headers, newurl
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """Tells whom the config names of the events it names. Nothing here raises: what fails is a line to `warn`."""
+
+    notify: Notify
+    warn: Callable[[str], None]
+    pauses_s: tuple[float, ...] = PAUSES_S
+    webhook_timeout_s: float = WEBHOOK_TIMEOUT_S
+    command_timeout_s: float = COMMAND_TIMEOUT_S
+
+    def tell(self, message: Message) -> None:
+        """Send a message, if one of its events is to be told."""
+        if not set(message.events) & set(self.notify.on):
+            return
+        if self.notify.command:
+            problem = self._run(message)
+            if problem is not None:
+                self.warn(f"notify.command: {problem}")
+        if self.notify.webhook:
+            problem = self._post(message)
+            if problem is not None:
+                self.warn(f"notify.webhook: {_shown(self.notify.webhook)}: {problem}")
+
+    def _run(self, message: Message) -> str | None:
+        """Run the command without a shell; return what went wrong."""
+        command = self.notify.command
+        words = shlex.split(command) if isinstance(command, str) else list(command)
+        told = {"EVENTS": " ".join(message.events), "NAME": message.census, "RUN": message.run or ""}
+        told |= {"SUMMARY": message.summary, "EXIT_CODE": str(message.exit_code), "DIRECTORY": message.directory}
+        try:
+            done = subprocess.run(
+                words,
+                input=message.encoded(),
+                env=os.environ | {f"CENSUS_{name}": value for name, value in told.items()},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=self.command_timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"{words[0]}: still running after {self.command_timeout_s:g} s: ended"
+        except (OSError, ValueError) as error:
+            return f"{words[0]}: cannot be run: {getattr(error, 'strerror', None) or error}"
+        if done.returncode == 0:
+            return None
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        return f"{words[0]}: exit code {done.returncode}" + "".join(f": {line[:SHOWN_CHARS]}" for line in said)
+
+    def _post(self, message: Message) -> str | None:
+        """Post the message, again where that may help; return what went wrong at last."""
+        headers = {"Content-Type": "application/json", "User-Agent": f"liveness/{__version__}"}
+        request = Request(self.notify.webhook, message.encoded(), headers, method="POST")  # noqa: S310 - http or https: checked with the config
+        opener = build_opener(NoRedirect)
+        problem = self._try(opener, request)
+        for pause_s in self.pauses_s:
+            if problem is None or not problem.passing:
+                break
+            time.sleep(pause_s)
+            problem = self._try(opener, request)
+        return None if problem is None else problem.text
+
+    def _try(self, opener: OpenerDirector, request: Request) -> "Refusal | None":
+        try:
+            with opener.open(request, timeout=self.webhook_timeout_s):
+                return None
+        except HTTPError as error:
+            with error:
+                return Refusal(f"answered {error.code} {error.reason}", passing=error.code in WORTH_ANOTHER_TRY)
+        except (OSError, HTTPException, ValueError) as error:  # URLError and timeouts are kinds of OSError
+            reason = getattr(error, "reason", None) or error
+            return Refusal(f"no answer: {reason}", passing=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a webhook did not take a message, and whether it may later."""
+
+    text: str
+    passing: bool
+
+
+def _shown(url: str) -> str:
+    """Return a URL without its path, where its secret is."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port is not None else ""
+    return f"{parts.scheme}://{parts.hostname}{port}/…"

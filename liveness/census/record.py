@@ -1,0 +1,68 @@
+"""Owns what a census notes of each of its runs: one small file beside the run's report, which outlives the run."""
+
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from liveness.errors import LivenessError
+from liveness.ipsets.atomic import write_atomically
+
+SCHEMA: Final = 1
+Event = Literal["complete", "failure", "drops", "hit_rate"]
+State = Literal["begun", "reported", "given-up", "removing", "removed"]
+"""begun: scanning, cut off, or not reported yet. given-up: it cannot go on. removing: its removal has been cut off."""
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """One run of a census. Times are UTC; what is not known yet is None."""
+
+    schema: int = SCHEMA
+    number: int
+    """Counts the runs of the census from 1 on: clocks jump, this does not."""
+    run_id: str
+    state: State
+    begun: str
+    finished: str | None = None
+    status: str | None = None
+    """As in the run's manifest."""
+    reason: str | None = None
+    targets: int | None = None
+    alive: int | None = None
+    """Addresses that sent a reply or an error: IPall of the analysis."""
+    born: int | None = None
+    died: int | None = None
+    took_s: float | None = None
+    """Time spent scanning, without the pauses between sessions."""
+    sessions: int = 1
+    """More than one where the run was cut off and went on."""
+    hit_rates: dict[str, float] = field(default_factory=dict)
+    """By probe, the share of targets that anything answered for."""
+    compared_with: str | None = None
+    """The run id of the last complete run before it."""
+    events: list[Event] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    """What to worry about, a line each."""
+    exit_code: int = 0
+    summary: str = ""
+    told: bool = False
+    """Whether notifications have been tried."""
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Replace a record by rename. Raises LivenessError that names the file."""
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+
+
+def load_record(path: Path) -> Record:
+    """Read a record. Raises LivenessError that names the file if it is missing, damaged or of a newer version."""
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=Record)
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot read this record: {problem.strerror}") from problem
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise LivenessError(f"{path}: a damaged record: {problem}") from problem
+    if record.schema != SCHEMA:
+        raise LivenessError(f"{path}: $.schema: {record.schema}: this version reads schema {SCHEMA}")
+    return record

@@ -1,0 +1,31 @@
+"""Owns the one line that says how a run of a census went: what a mail of cron has in it."""
+
+from typing import Final
+
+from liveness.census.record import Record
+
+HOUR_S: Final = 3600
+
+
+def summary_line(census: str, record: Record, losses: int) -> str:
+    """Return the line of a run; `losses` is the number of ways in which it lost packets that it knows of."""
+    parts = [f"{record.status}" + (f" ({record.reason})" if record.reason else "")]
+    probed = f"{record.targets or 0:,} targets"
+    sessions = f" of {record.sessions} sessions" if record.sessions > 1 else ""
+    parts.append(probed if record.took_s is None else f"{probed} in {span_text(record.took_s)}{sessions}")
+    if record.alive is not None:
+        since = ""
+        if record.born is not None and record.died is not None:
+            since = f" (+{record.born:,} -{record.died:,} since {record.compared_with})"
+        parts.append(f"{record.alive:,} alive{since}")
+    parts.append(f"{losses} warnings of losses" if losses > 1 else "1 warning of losses" if losses else "no losses")
+    return f"census {census}/{record.run_id}: {', '.join(parts)}"
+
+
+def span_text(span_s: float) -> str:
+    """Return a time as people say it: seconds, minutes, or hours and minutes."""
+    if span_s < 60:  # noqa: PLR2004 - a minute
+        return f"{span_s:.0f} s"
+    if span_s < HOUR_S:
+        return f"{span_s / 60:.0f} min"
+    return f"{span_s // HOUR_S:.0f} h {span_s % HOUR_S // 60:.0f} min"

@@ -1,0 +1,101 @@
+"""Owns the installation of what starts a census: what it is to start, its files written, systemd told."""
+
+import grp
+import os
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from liveness.census.timers.job import InstalledFile, Job
+from liveness.config.model import Config
+from liveness.errors import LivenessError, UsageError
+from liveness.ipsets.atomic import write_atomically
+
+
+def job_of(config: Config, config_file: Path, user: str | None, *, by_cron: bool) -> Job:
+    """Return what is to be started from the working directory. UsageError for a user or an output it cannot have."""
+    if by_cron and user is None:
+        raise UsageError("--timer cron needs --user: a census does not run as root")
+    if user is not None and (user in ("root", "0") or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", user)):
+        raise UsageError(f"--user {user!r}: expected the name of a user other than root")
+    output = Path(config.output)
+    if user is None and output.is_absolute():
+        raise UsageError(
+            f"{config_file}: $.output: {config.output!r}: a user that systemd makes up writes only below"
+            " its own directory in /var/lib: make it relative, or give --user"
+        )
+    script = Path(sys.executable).with_name("liveness")
+    program = (str(script),) if script.is_file() else (sys.executable, "-m", "liveness")
+    folder = Path.cwd()
+    directory = output.absolute() / config.name
+    return Job(config.name, program, config_file.absolute(), user, _group_of(user), folder, directory)
+
+
+def _group_of(user: str | None) -> str | None:
+    """Return the group of a user; where there is no such user here, the usual one: a group of the same name."""
+    if user is None:
+        return None
+    try:
+        return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
+    except KeyError:
+        return user
+
+
+def hidden_from_others(path: Path) -> Path | None:
+    """Return the first part of a path that other users may not read or pass through, None if they may."""
+    for part in (path, *path.parents):
+        try:
+            mode = part.stat().st_mode
+        except OSError:
+            return part
+        needed = stat.S_IXOTH if part.is_dir() else stat.S_IROTH
+        if not mode & needed:
+            return part
+    return None
+
+
+def install_files(files: Sequence[InstalledFile], folder: Path) -> list[Path]:
+    """Write the files where they belong and return where. Raises LivenessError that names what cannot be written."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such directory: give another --dir")
+    paths = [folder / file.name for file in files]
+    for path, file in zip(paths, files, strict=True):
+        write_atomically(path, file.text.encode(), mode=0o644)
+    return paths
+
+
+def prepare_output(job: Job) -> None:
+    """Make the directory of the census, and root gives it to its user: a hardened service may write nowhere else."""
+    try:
+        job.output.mkdir(parents=True, exist_ok=True)
+        if job.user is not None and os.geteuid() == 0:
+            shutil.chown(job.output, job.user)
+    except (OSError, LookupError) as problem:
+        raise LivenessError(f"{job.output}: cannot be made for user {job.user}: {problem}") from problem
+
+
+def enabling(files: Sequence[InstalledFile]) -> list[list[str]]:
+    """Return the commands that make systemd start what was installed."""
+    timers = [file.name for file in files if file.name.endswith(".timer")]
+    at_boot = [file.name for file in files if file.name.endswith("-boot.service")]
+    return [
+        ["systemctl", "daemon-reload"],
+        ["systemctl", "enable", "--now", *timers],
+        ["systemctl", "enable", *at_boot],
+    ]
+
+
+def enable(commands: Sequence[Sequence[str]]) -> None:
+    """Run commands one after the other. Raises LivenessError that names the first that fails."""
+    for words in commands:
+        try:
+            code = subprocess.run(words, check=False).returncode
+        except OSError as problem:
+            raise LivenessError(f"{' '.join(words)}: cannot be run: {problem.strerror}") from problem
+        if code:
+            raise LivenessError(f"{' '.join(words)}: exit code {code}")

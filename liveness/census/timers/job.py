@@ -1,0 +1,44 @@
+"""Owns what a timer is to start: a census' command, its user, where it works and where it writes."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+CAPABILITIES: Final = ("CAP_NET_RAW", "CAP_NET_ADMIN")
+"""Raw sockets and AF_XDP need the first; promiscuous counters, queues and large rings the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A census to start again and again. Paths are absolute."""
+
+    name: str
+    program: tuple[str, ...]
+    """The command before ``census run``."""
+    config: Path
+    user: str | None
+    """None: systemd makes one up (DynamicUser)."""
+    group: str | None
+    """The user's own group."""
+    folder: Path
+    """Where it works: relative names in the config start here."""
+    output: Path
+    """The directory of the census, which it writes."""
+
+    @property
+    def label(self) -> str:
+        """The name as units and files of cron may have it."""
+        return "liveness-" + re.sub(r"[^A-Za-z0-9_-]", "-", self.name)
+
+    def command(self, *more: str) -> tuple[str, ...]:
+        """Return the words that start the census: quiet, for whoever reads its mail."""
+        return (*self.program, "census", "run", "--quiet", "--config", str(self.config), *more)
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledFile:
+    """A file to write: its name and its text."""
+
+    name: str
+    text: str

@@ -1,0 +1,120 @@
+"""Owns the units of systemd for a census: a hardened service, its timer, and one that goes on after a power cut."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from liveness.census.timers.job import CAPABILITIES, InstalledFile, Job
+from liveness.errors import UsageError
+
+SCHEDULES: Final = ("hourly", "daily", "weekly", "monthly")
+CALENDAR: Final = re.compile(r"[0-9A-Za-z*,./:~ +-]{1,100}")
+MAX_USER_CHARS: Final = 31
+PLAIN: Final = re.compile(r"[A-Za-z0-9_@/.:=,+-]+")
+
+HARDENING: Final = """\
+# no root: raw sockets by two capabilities, and nothing that could bring more
+AmbientCapabilities={capabilities}
+CapabilityBoundingSet={capabilities}
+NoNewPrivileges=yes
+UMask=0077
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+ProtectProc=invisible
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_PACKET AF_UNIX AF_XDP
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=~@clock @cpu-emulation @debug @module @mount @obsolete @reboot @swap
+# kernels are compiled as they are first called: MemoryDenyWriteExecute= would forbid that
+"""
+
+
+def calendar_of(text: str) -> str:
+    """Return an OnCalendar= expression: systemd itself has the last word. Raises UsageError for what cannot be one."""
+    if not CALENDAR.fullmatch(text) or not text.strip():
+        raise UsageError(f"--schedule {text!r}: expected {', '.join(SCHEDULES)}, or a time such as 'Mon 03:17'")
+    return text
+
+
+def units(job: Job, schedule: str) -> list[InstalledFile]:
+    """Return the units: the service, the timer, and the service that begins at boot."""
+    boot = f"{job.label}-boot"
+    timer = f"""\
+[Unit]
+Description=Timer of the census {_value(job.name)}
+
+[Timer]
+OnCalendar={calendar_of(schedule)}
+RandomizedDelaySec=10min
+Persistent=yes
+
+[Install]
+WantedBy=timers.target
+"""
+    return [
+        InstalledFile(
+            f"{job.label}.service", _service(job, f"Census {job.name}", job.command(), f"After={boot}.service")
+        ),
+        InstalledFile(f"{job.label}.timer", timer),
+        InstalledFile(
+            f"{boot}.service",
+            _service(
+                job,
+                f"Census {job.name}, what was cut off",
+                job.command("--unfinished"),
+                service="# one that runs already needs no help\nSuccessExitStatus=4",
+            )
+            + "\n[Install]\nWantedBy=multi-user.target\n",
+        ),
+    ]
+
+
+def _service(job: Job, description: str, command: Sequence[str], unit: str = "", service: str = "") -> str:
+    """Return a service that runs a command once."""
+    more = "".join(f"{line}\n" for line in (service,) if line)
+    return (
+        f"[Unit]\nDescription={_value(description)}\nWants=network-online.target\nAfter=network-online.target\n"
+        + (f"{unit}\n" if unit else "")
+        + f"\n[Service]\nType=oneshot\nExecStart={' '.join(map(_word, command))}\n"
+        + _owner(job)
+        + f"CacheDirectory={job.label}\nEnvironment=XDG_CACHE_HOME=%C/{job.label}\n"
+        + "# a stopped run writes what it has\nKillMode=mixed\nTimeoutStopSec=10min\n"
+        + f"LimitMEMLOCK=infinity\n{more}"
+        + HARDENING.format(capabilities=" ".join(CAPABILITIES))
+    )
+
+
+def _owner(job: Job) -> str:
+    """Return the lines of who it runs as, and what that user may write."""
+    if job.user is None:
+        made_up = job.label[:MAX_USER_CHARS]  # one for both services, which write the same files
+        return (
+            f"DynamicUser=yes\nUser={made_up}\nStateDirectory={job.label}\nStateDirectoryMode=0700\n"
+            f"WorkingDirectory=%S/{job.label}\n"
+        )
+    folder, output = _value(str(job.folder)), _word(str(job.output))
+    return f"User={_value(job.user)}\nWorkingDirectory={folder}\nReadWritePaths={output}\n"
+
+
+def _value(text: str) -> str:
+    """Return text for the right side of an assignment: % stands for itself when doubled."""
+    return text.replace("%", "%%")
+
+
+def _word(text: str) -> str:
+    """Return one word of a command line (systemd.service, "Command lines"): quoted, $ and % doubled."""
+    if PLAIN.fullmatch(text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$").replace("%", "%%")
+    return f'"{escaped}"'

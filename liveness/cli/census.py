@@ -1,0 +1,330 @@
+"""``liveness census``: runs that recur, their history, and what starts them again and again."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from liveness.cli.watching import warn, watch_options, watchers_of
+from liveness.errors import StoppedEarlyError, UsageError
+
+if TYPE_CHECKING:
+    from liveness.census.history import Past
+    from liveness.census.record import Record
+    from liveness.config.model import Config
+    from liveness.scan.session import Finished
+    from liveness.watch.watchers import Watchers
+
+SYSTEMD_FOLDER = Path("/etc/systemd/system")
+CRON_FOLDER = Path("/etc/cron.d")
+
+CONFIG = click.option(
+    "-C", "--config", "config_file", type=click.Path(path_type=Path), required=True, help="The census, as YAML."
+)
+BELOW = click.option(
+    "-d",
+    "--directory",
+    type=click.Path(path_type=Path),
+    default=Path("sets"),
+    show_default=True,
+    help="Where runs are looked for by their names.",
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@click.group("census")
+def command() -> None:
+    """Take censuses that recur, and look at their history."""
+
+
+@command.command()
+@CONFIG
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but what went wrong: cron then mails only that.")
+@click.option("--unfinished", is_flag=True, help="Only go on with a run that was cut off, such as after a boot.")
+@watch_options
+@click.option("--fresh", is_flag=True, help="Give up a run that was cut off, and begin the next.")
+def run(
+    config_file: Path,
+    *,
+    quiet: bool,
+    unfinished: bool,
+    fresh: bool,
+    status_file: Path | None,
+    metrics_file: Path | None,
+    metrics_address: str | None,
+) -> None:
+    """Take the next census of a config, or go on with its last one if that was cut off.
+
+    Then analyse it, compare it with the one before, write the report, keep what `keep` says, tell whom `notify` names.
+    Prints one line. Exit codes are those of scan; 4 also where this census is running already.
+    """
+    from liveness.census.cycle import Cycle
+    from liveness.census.home import home_of
+    from liveness.census.notify import Notifier
+    from liveness.cli.display import ScanDisplay
+    from liveness.config.load import load_config
+
+    if unfinished and fresh:
+        raise click.UsageError("--unfinished and --fresh exclude each other")
+    config = load_config(config_file)
+    home = home_of(config.output, config.name)
+    display = ScanDisplay(quiet=quiet or not sys.stderr.isatty())
+    scanner = _Scanner(config, config_file, watchers_of(display, status_file, metrics_file, metrics_address))
+    cycle = Cycle(config, home, scanner, warn, Notifier(config.notify, warn).tell)
+    record = cycle.run(fresh=fresh, unfinished_only=unfinished)
+    if record is None:
+        if not quiet:
+            click.echo(f"census {config.name}: nothing unfinished")
+        return
+    _leave(record, home.report(record.run_id), quiet=quiet)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scanner:
+    """Scans while others watch: as late as that, for a call that is refused must not disturb those of the run it meets.
+
+    Targets are read as late too: a run that goes on has its own.
+    """
+
+    config: "Config"
+    config_file: Path
+    watchers: "Watchers"
+
+    def begin(self, run_id: str) -> "Finished":
+        from liveness.config.load import resolve_targets
+        from liveness.net.links import in_lab
+        from liveness.scan.session import run_scan
+
+        targets = resolve_targets(self.config, in_lab(), self.config_file)
+        with self.watchers as watch:
+            finished = run_scan(
+                self.config,
+                targets,
+                run_id=run_id,
+                on_start=watch.begin,
+                on_progress=watch.update,
+                on_notice=watch.notice,
+            )
+            watch.end(finished.manifest)
+        return finished
+
+    def go_on(self, path: Path) -> "Finished":
+        from liveness.scan.session import resume_scan
+
+        with self.watchers as watch:
+            finished = resume_scan(path, on_start=watch.begin, on_progress=watch.update, on_notice=watch.notice)
+            watch.end(finished.manifest)
+        return finished
+
+
+def _leave(record: "Record", report: Path, *, quiet: bool) -> None:
+    """Print the line of a run and what to worry about, and end with its exit code."""
+    for alarm in record.alarms:
+        warn(alarm)
+    if record.exit_code == StoppedEarlyError.exit_code:
+        raise StoppedEarlyError(record.summary)
+    if record.exit_code:
+        click.echo(f"liveness: {record.summary}", err=True)
+        raise SystemExit(record.exit_code)
+    if not quiet:
+        click.echo(f"{record.summary}; report in {report}")
+
+
+@command.command("list")
+@click.argument("directory", type=click.Path(path_type=Path), default=Path("sets"))
+@AS_JSON
+def list_command(directory: Path, *, as_json: bool) -> None:
+    """List every run below DIRECTORY (sets), oldest first: how it ended, what it found, and what is kept of it."""
+    from rich.table import Table
+
+    from liveness.census.history import history
+    from liveness.census.summary import span_text
+    from liveness.cli.display import OutputConsole
+
+    runs = history(directory)
+    if as_json:
+        _print_json({"schema": 1, "runs": [_past_document(past) for past in runs]})
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("run", "status", "targets", "alive", "born", "died", "took", "kept", "alarms"):
+        table.add_column(
+            heading, justify="right" if heading in ("targets", "alive", "born", "died", "took") else "left"
+        )
+    for past in runs:
+        record, manifest = past.record, past.manifest
+        targets = manifest.targets if manifest is not None else None if record is None else record.targets
+        numbers = (None, None, None) if record is None else (record.alive, record.born, record.died)
+        took = "-" if record is None or record.took_s is None else span_text(record.took_s)
+        alarms = _alarm_words(past)
+        counts = ["-" if number is None else f"{number:,}" for number in (targets, *numbers)]
+        table.add_row(past.name, past.status, *counts, took, ", ".join(past.kept) or "-", alarms)
+    OutputConsole().print(table)
+
+
+def _alarm_words(past: "Past") -> str:
+    if past.damage is not None:
+        return "damaged"
+    if past.record is not None:
+        return ", ".join(event.replace("_", " ") for event in past.record.events if event != "complete") or "-"
+    return "drops" if past.manifest is not None and past.manifest.loss_warnings else "-"
+
+
+def _past_document(past: "Past") -> dict[str, object]:
+    """Return one run of the history as the JSON document has it."""
+    import msgspec
+
+    manifest = past.manifest
+    return {
+        "run": past.name,
+        "status": past.status,
+        "started": past.started,
+        "finished": None if manifest is None else manifest.finished,
+        "targets": None if manifest is None else manifest.targets,
+        "directory": str(past.run.path) if past.run.path.is_dir() else None,
+        "report": str(past.home.report(past.run_id)) if "report" in past.kept else None,
+        "kept": past.kept,
+        "damage": past.damage,
+        "record": None if past.record is None else msgspec.to_builtins(past.record),
+    }
+
+
+def _print_json(document: object) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+
+
+@command.command()
+@click.argument("run", default="latest")
+@BELOW
+@AS_JSON
+def show(run: str, *, directory: Path, as_json: bool) -> None:
+    """Show RUN (the latest): what the census noted of it, and its report, even where the run itself is gone.
+
+    RUN is a directory, a run id, name/run id, or the beginning of one.
+    """
+    from liveness.census.history import find_run
+    from liveness.census.home import TABLES_FILE
+    from liveness.census.reporting import compare
+    from liveness.report.text import tables_text
+
+    past = find_run(run, directory)
+    if as_json:
+        _print_json({"schema": 1, **_past_document(past)})
+        return
+    if past.record is not None:
+        for line in (past.record.summary, *past.record.alarms):
+            if line:
+                click.echo(line)
+        if past.record.reason and past.record.state == "given-up":
+            click.echo(f"given up: {past.record.reason}")
+        click.echo()
+    tables = past.home.report(past.run_id) / TABLES_FILE
+    try:
+        click.echo(tables.read_text(), nl=False)
+    except FileNotFoundError:
+        if past.manifest is None:
+            raise UsageError(f"{past.run.path}: neither the run nor its report lie there any more") from None
+        click.echo(tables_text(compare([past.run])), nl=False)
+    except OSError as problem:
+        raise UsageError(f"{tables}: cannot read this report: {problem.strerror}") from problem
+
+
+@command.command()
+@click.argument("earlier")
+@click.argument("later")
+@BELOW
+@AS_JSON
+def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
+    """Compare two runs: who was born, died and stayed, by family and port, and how hit rates moved.
+
+    EARLIER and LATER are directories, run ids, name/run id, or the beginning of one.
+    """
+    from liveness.analysis.document import document
+    from liveness.census.falls import falls, hit_rates
+    from liveness.census.history import find_run
+    from liveness.census.reporting import compare
+    from liveness.cli.display import OutputConsole
+    from liveness.config.model import Notify
+    from liveness.report.change_tables import change_table, ports_table
+    from liveness.report.hit_table import hit_table
+
+    pasts = [find_run(word, directory) for word in (earlier, later)]
+    for past in pasts:
+        if past.manifest is None:
+            raise UsageError(
+                f"{past.run.path}: {past.damage or 'this run is gone'}: only runs with sets can be compared"
+            )
+    results = compare([past.run for past in pasts])
+    before, after = (run.manifest for run in results.runs)
+    rates = {probe: (hit_rates(before).get(probe), rate) for probe, rate in hit_rates(after).items()}
+    shares = {probe: (None if then is None else then.share, now.share) for probe, (then, now) in rates.items()}
+    fallen = {fall.probe for fall in falls(after, before, Notify().fall)}
+    if as_json:
+        moved = {probe: {"from": then, "to": now, "fell": probe in fallen} for probe, (then, now) in shares.items()}
+        _print_json({"schema": 1, **document(results)["changes"][0], "hit_rates": moved})
+        return
+    console = OutputConsole()
+    console.print(change_table(results.changes[0]))
+    if results.changes[0].ports:
+        console.print(ports_table(results.changes[0]))
+    console.print(hit_table(shares, fallen))
+
+
+@command.command()
+@CONFIG
+@click.option(
+    "--timer",
+    type=click.Choice(["hourly", "daily", "weekly", "monthly", "cron"]),
+    default="weekly",
+    show_default=True,
+    help="How often, by a timer of systemd; or cron, weekly unless --schedule says otherwise.",
+)
+@click.option("--schedule", help="When instead: a calendar expression of systemd, or five fields of cron.")
+@click.option("--user", help="Who it runs as, never root; without it systemd makes a user up, cron needs one.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Where the files go; /etc/systemd/system or /etc/cron.d if not given. Nothing is enabled elsewhere.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Install without asking.")
+def install(
+    config_file: Path, *, timer: str, schedule: str | None, user: str | None, folder: Path | None, yes: bool
+) -> None:
+    """Have a census taken again and again: prints the units or the lines of cron, asks, and installs them."""
+    from liveness.census.timers.cron import cron_file
+    from liveness.census.timers.installing import (
+        enable,
+        enabling,
+        hidden_from_others,
+        install_files,
+        job_of,
+        prepare_output,
+    )
+    from liveness.census.timers.systemd import units
+    from liveness.config.load import load_config
+
+    job = job_of(load_config(config_file), config_file, user, by_cron=timer == "cron")
+    files = [cron_file(job, schedule or "weekly")] if timer == "cron" else units(job, schedule or timer)
+    target = folder or (CRON_FOLDER if timer == "cron" else SYSTEMD_FOLDER)
+    for file in files:
+        click.echo(f"# {target / file.name}\n{file.text}")
+    for needed in (job.config, Path(job.program[0])):
+        if user is None and (hidden := hidden_from_others(needed)) is not None:
+            warn(f"{hidden}: a user that systemd makes up cannot read this: chmod o+rX it, or give --user")
+    if not yes:
+        click.confirm(f"install {'this' if len(files) == 1 else 'these'} in {target}?", abort=True, err=True)
+    for path in install_files(files, target):
+        click.echo(f"installed {path}", err=True)
+    if folder is None and user is not None:
+        prepare_output(job)
+    if timer == "cron":
+        return
+    if folder is None:
+        enable(enabling(files))
+    else:
+        commands = " && ".join(" ".join(words) for words in enabling(files))
+        click.echo(f"enable them where they belong: {commands}", err=True)

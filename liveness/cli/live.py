@@ -1,0 +1,123 @@
+"""A running scan on a terminal: a table that is drawn anew each second; and the same in one plain line."""
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from liveness.watch.reading import Reading
+
+BARS: Final = "▁▂▃▄▅▆▇█"
+HISTORY: Final = 30
+"""Readings that a sparkline shows."""
+MINUTE_S: Final = 60
+
+
+class LiveView:
+    """The view, and the rates that its sparklines show."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._rates: dict[str, deque[tuple[float, float]]] = {}
+
+    def show(self, reading: "Reading") -> None:
+        """Draw a reading. No thread draws: the process of a scan forks."""
+        for probe in reading.probes:
+            rates = self._rates.setdefault(probe.name, deque(maxlen=HISTORY))
+            rates.append((probe.sent_pps, probe.replies_pps))
+        view = Group(*self._lines(reading))
+        if self._live is None:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._live.update(view, refresh=True)
+
+    def stop(self) -> None:
+        """Remove the view."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _lines(self, reading: "Reading") -> list[RenderableType]:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column("probe")
+        for heading in ("sent", "done", "packets/s", "replies", "hit rate", "replies/s"):
+            table.add_column(heading, justify="right")
+        wide = self._console.width >= 80 + 2 * HISTORY
+        for heading in ("sending", "receiving") if wide else ("receiving",):
+            table.add_column(heading, width=HISTORY if wide else HISTORY // 3, no_wrap=True)
+        for probe in reading.probes:
+            rates = list(self._rates[probe.name])
+            lines = [sparkline([sent for sent, _ in rates])] if wide else []
+            shown = rates if wide else rates[-HISTORY // 3 :]
+            table.add_row(
+                probe.name,
+                f"{probe.sent:,}",
+                f"{probe.sent / probe.planned:.1%}" if probe.planned else "-",
+                f"{probe.sent_pps:,.0f}",
+                f"{probe.replies:,}",
+                share_text(probe.hit_rate),
+                f"{probe.replies_pps:,.0f}",
+                *lines,
+                sparkline([replies for _, replies in shown]),
+            )
+        lost = Text(drops_text(reading), style="bold red" if reading.drops else "")
+        return [Text(where_text(reading)), table, lost]
+
+
+def where_text(reading: "Reading") -> str:
+    """Return how far a scan is: its block, its time so far and to go."""
+    progress = reading.progress
+    block = min(progress.blocks_drained + 1, progress.blocks)
+    share = f"{progress.sent / progress.planned:.1%}" if progress.planned else "-"
+    if not progress.sending or progress.sent >= progress.planned:
+        ahead = "waiting for late replies"
+    else:
+        ahead = "ETA -" if reading.eta_s is None else f"ETA {clock(reading.eta_s)}"
+    return f"{clock(progress.elapsed_s)}  {share} sent  block {block:,} of {progress.blocks:,}  {ahead}"
+
+
+def drops_text(reading: "Reading") -> str:
+    """Return what came in and what was lost."""
+    progress = reading.progress
+    if not reading.drops:
+        return f"received {progress.packets:,}  rejected {progress.rejected:,}  drops 0"
+    where = f"(ring {progress.kernel_drops:,}, interface {progress.nic_drops:,}, sending {progress.send_errors:,})"
+    return f"received {progress.packets:,}  rejected {progress.rejected:,}  drops {reading.drops:,} {where}"
+
+
+def status_line(reading: "Reading") -> str:
+    """Return a reading as one plain line."""
+    return (
+        f"{where_text(reading)}  {reading.sent_pps:,.0f} packets/s  replies {reading.replies:,}"
+        f"  hit rate {share_text(reading.hit_rate)}  {drops_text(reading)}"
+    )
+
+
+def sparkline(numbers: list[float]) -> str:
+    """Return numbers as bars, from nothing to the largest; the lowest bar is for what is not nothing, too."""
+    most = max(numbers, default=0)
+    if most <= 0:
+        return BARS[0] * len(numbers)
+    return "".join(BARS[round(number / most * (len(BARS) - 1))] for number in numbers)
+
+
+def share_text(share: float | None) -> str:
+    """Return a share as percent."""
+    return "-" if share is None else f"{share:.2%}"
+
+
+def clock(span_s: float) -> str:
+    """Return a span as days, hours, minutes and seconds: 1d 02:03:04 or 03:04."""
+    whole = max(0, round(span_s))
+    days, rest = divmod(whole, 86_400)
+    hours, rest = divmod(rest, 3_600)
+    minutes, seconds = divmod(rest, MINUTE_S)
+    text = f"{minutes:02}:{seconds:02}"
+    if days or hours:
+        text = f"{hours:02}:{text}"
+    return f"{days}d {text}" if days else text

@@ -1,0 +1,66 @@
+"""The options by which a scan is watched, and the watchers they ask for."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from liveness.cli.display import ScanDisplay
+    from liveness.watch.watchers import Watcher, Watchers
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OPTIONS = (
+    click.option(
+        "--status-file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Write how the scan stands to this file, a JSON document a line, one a second.",
+    ),
+    click.option(
+        "--metrics-file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Keep metrics for Prometheus in this file, as node_exporter's textfile collector reads them (.prom).",
+    ),
+    click.option(
+        "--metrics-address",
+        metavar="HOST:PORT",
+        help="Answer GET /metrics for Prometheus at this address while the scan runs; :PORT is loopback.",
+    ),
+)
+
+
+def watch_options(command: F) -> F:
+    """Give a command the options of watching."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def warn(line: str) -> None:
+    """Print a warning."""
+    click.echo(f"liveness: warning: {line}", err=True)
+
+
+def watchers_of(
+    display: "ScanDisplay", status_file: Path | None, metrics_file: Path | None, metrics_address: str | None
+) -> "Watchers":
+    """Return the display and whatever else is to watch."""
+    from liveness.watch.watchers import Watchers
+
+    found: list[Watcher] = [display]
+    if status_file is not None:
+        from liveness.watch.status import StatusFile
+
+        found.append(StatusFile(status_file, warn))
+    if metrics_file is not None or metrics_address is not None:
+        from liveness.watch.publishing import MetricsEndpoint, MetricsFile
+
+        if metrics_file is not None:
+            found.append(MetricsFile(metrics_file, warn))
+        if metrics_address is not None:
+            found.append(MetricsEndpoint(metrics_address))
+    return Watchers(found, display.notice)

@@ -1,0 +1,78 @@
+"""Owns the metrics of a scan in Prometheus' text format (exposition format 0.0.4)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from liveness.watch.reading import Reading
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric with its samples: labels, beside that of the census, and a number; None is left out."""
+
+    name: str
+    kind: str
+    help: str
+    samples: list[tuple[Labels, float | None]] = field(default_factory=list)
+
+
+def families(run: str, reading: Reading, status: str) -> Iterator[Family]:
+    """Yield the metrics of a scan whose manifest has, or will have, this status."""
+    progress, probes = reading.progress, reading.probes
+
+    def each(values: list[float | None]) -> list[tuple[Labels, float | None]]:
+        return [({"probe": probe.name}, value) for probe, value in zip(probes, values, strict=True)]
+
+    def one(value: float | None) -> list[tuple[Labels, float | None]]:
+        return [({}, value)]
+
+    running = {"run": run, "status": status}
+    yield Family("liveness_scan_info", "gauge", "The run that these metrics are about, always 1.", [(running, 1)])
+    yield Family("liveness_scan_running", "gauge", "1 while the scan runs, 0 after.", one(int(status == "running")))
+    yield Family("liveness_scan_elapsed_seconds", "gauge", "Time since the session began.", one(progress.elapsed_s))
+    yield Family("liveness_scan_eta_seconds", "gauge", "Time until the last probe leaves.", one(reading.eta_s))
+    sent: list[float | None] = [probe.sent for probe in probes]
+    yield Family("liveness_probes_sent_total", "counter", "Probes sent, repeats included.", each(sent))
+    yield Family("liveness_probes_planned", "gauge", "Probes to send.", each([probe.planned for probe in probes]))
+    replies: list[float | None] = [probe.replies for probe in probes]
+    yield Family("liveness_replies_total", "counter", "Replies accepted, duplicates included.", each(replies))
+    yield Family("liveness_hit_ratio", "gauge", "Replies a probe sent.", each([probe.hit_rate for probe in probes]))
+    rate = "liveness_rate_packets_per_second"
+    yield Family(rate, "gauge", "The rate of each probe that senders keep to.", one(progress.rate_pps))
+    yield Family(
+        "liveness_packets_received_total", "counter", "Packets past the capture filter.", one(progress.packets)
+    )
+    yield Family(
+        "liveness_packets_rejected_total", "counter", "Packets that are no replies to us.", one(progress.rejected)
+    )
+    drops = {"kernel": progress.kernel_drops, "interface": progress.nic_drops, "send": progress.send_errors}
+    lost: list[tuple[Labels, float | None]] = [({"where": where}, count) for where, count in drops.items()]
+    yield Family("liveness_drops_total", "counter", "Packets lost on this host.", lost)
+    yield Family("liveness_blocks", "gauge", "Blocks of the schedule.", one(progress.blocks))
+    yield Family("liveness_blocks_done", "gauge", "Blocks that are probed.", one(progress.blocks_drained))
+
+
+def metrics_text(census: str, run: str, reading: Reading, status: str) -> str:
+    """Return all metrics as text; every sample has the label ``census``."""
+    lines = []
+    for family in families(run, reading, status):
+        known = [(labels, value) for labels, value in family.samples if value is not None]
+        if known:
+            lines += [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.kind}"]
+        for labels, value in known:
+            named = ",".join(f'{name}="{_escaped(text)}"' for name, text in {"census": census, **labels}.items())
+            lines.append(f"{family.name}{{{named}}} {_number(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(round(value, 6))

@@ -1,0 +1,191 @@
+"""Owns where metrics go: a file for node_exporter's textfile collector, and an address that answers HTTP."""
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Final
+
+from liveness.errors import LivenessError, UsageError
+from liveness.ipsets.atomic import replaced
+from liveness.scan.plan import Plan
+from liveness.scan.record import Identity
+from liveness.store.manifest import Manifest
+from liveness.watch.metrics import CONTENT_TYPE, metrics_text
+from liveness.watch.reading import Reading
+
+FILE_EVERY: Final = 5
+"""Readings between two writings of the file: Prometheus scrapes no faster, and each is synced to disk."""
+LOOPBACK: Final = "127.0.0.1"
+REQUEST_TIMEOUT_S: Final = 5.0
+MAX_PORT: Final = 65_535
+
+
+@dataclass(slots=True)
+class Metrics:
+    """What both have in common: the metrics as of the last reading."""
+
+    census: str = ""
+    run: str = ""
+    last: Reading | None = None
+    status: str = "running"
+
+    def begin(self, plan: Plan, identity: Identity) -> None:
+        """Note the names."""
+        self.census, self.run, self.status = plan.config.name, identity.directory.path.name, "running"
+
+    def text(self) -> str:
+        """Return the metrics, nothing before the first reading."""
+        return "" if self.last is None else metrics_text(self.census, self.run, self.last, self.status)
+
+
+@dataclass(slots=True)
+class MetricsFile:
+    """Replaces the file by rename. One that cannot be written is told once, and tried again."""
+
+    path: Path
+    warn: Callable[[str], None]
+    _metrics: Metrics = field(default_factory=Metrics)
+    _told: bool = False
+    _readings: int = 0
+
+    def open(self) -> None:
+        """See that the file can be written: it is empty until the first reading. Raises LivenessError that names it."""
+        self._replace(b"")
+
+    def begin(self, plan: Plan, identity: Identity) -> None:
+        """Note the names."""
+        self._metrics.begin(plan, identity)
+
+    def read(self, reading: Reading) -> None:
+        """Write the file if it is time."""
+        self._metrics.last = reading
+        if self._readings % FILE_EVERY == 0:
+            self._write()
+        self._readings += 1
+
+    def end(self, manifest: Manifest) -> None:
+        """Write the file for the last time; it stays, and says that nothing runs."""
+        self._metrics.status = manifest.status
+        self._write()
+
+    def close(self) -> None:
+        """Do nothing: the file stays."""
+
+    def _replace(self, content: bytes) -> None:
+        with replaced(self.path) as file:
+            os.fchmod(file.fileno(), 0o644)  # the collector is another user, whatever our umask
+            file.write(content)
+
+    def _write(self) -> None:
+        try:
+            self._replace(self._metrics.text().encode())
+        except LivenessError as error:
+            if not self._told:
+                self.warn(str(error))
+            self._told = True
+
+
+class MetricsEndpoint:
+    """Answers ``GET /metrics`` in threads of this process, from the first reading on to the scan's end."""
+
+    def __init__(self, address: str) -> None:
+        self._host, self._port = parse_address(address)
+        self._address = address
+        self._metrics = Metrics()
+        self._server: ThreadingHTTPServer | None = None
+        self._thread: Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on; that which the kernel has chosen where 0 was given."""
+        return self._port if self._server is None else self._server.server_port
+
+    def open(self) -> None:
+        """Take the address: who connects waits until the first reading. Raises UsageError that names it."""
+        try:
+            self._server = _server(self._host, self._port, self._metrics)
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+            raise UsageError(f"--metrics-address {self._address}: cannot listen there: {reason}") from problem
+
+    def begin(self, plan: Plan, identity: Identity) -> None:
+        """Note the names."""
+        self._metrics.begin(plan, identity)
+
+    def read(self, reading: Reading) -> None:
+        """Keep the reading; the first starts the thread, for a process with threads should not fork."""
+        self._metrics.last = reading
+        if self._thread is None and self._server is not None:
+            self._thread = Thread(target=self._server.serve_forever, args=(0.1,), name="metrics", daemon=True)
+            self._thread.start()
+
+    def end(self, manifest: Manifest) -> None:
+        """Keep the status."""
+        self._metrics.status = manifest.status
+
+    def close(self) -> None:
+        """Stop answering."""
+        if self._server is not None:
+            if self._thread is not None:
+                self._server.shutdown()
+                self._thread.join()
+            self._server.server_close()
+            self._server = None
+
+
+def _server(host: str, port: int, metrics: Metrics) -> ThreadingHTTPServer:
+    class Handler(BaseHTTPRequestHandler):
+        """Answers GET and HEAD of /metrics, and nothing else."""
+
+        server_version = "liveness"
+        sys_version = ""
+        timeout = REQUEST_TIMEOUT_S
+
+        def do_GET(self) -> None:
+            """Send the metrics."""
+            self._answer()
+
+        def do_HEAD(self) -> None:
+            """Send the headers alone."""
+            self._answer()
+
+        def _answer(self) -> None:
+            if self.path.partition("?")[0] != "/metrics":
+                self.send_error(404, explain="there is /metrics")
+                return
+            content = metrics.text().encode()
+            self.send_response(200)
+            self.send_header("Content-Type", CONTENT_TYPE)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing: standard error belongs to the scan."""
+
+    class Server(ThreadingHTTPServer):
+        """Of IPv4 or IPv6; threads die with the process, and what a client does wrong is nobody's business."""
+
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """Say nothing of clients that hang up."""
+
+    return Server((host, port), Handler)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``, ``[IPv6]:PORT`` or ``:PORT``, which is loopback. Raises UsageError."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not port.isascii() or not port.isdecimal() or int(port) > MAX_PORT or (":" in host) != bracketed:
+        raise UsageError(
+            f"--metrics-address {text!r}: expected HOST:PORT such as 127.0.0.1:9600, or :9600 for loopback"
+        )
+    return host.strip("[]") or LOOPBACK, int(port)

@@ -1,0 +1,276 @@
+"""What starts a census: units that systemd itself verifies, lines that a shell runs as they are meant."""
+
+import configparser
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from liveness.census.timers.cron import SCHEDULES, cron_file, schedule_of
+from liveness.census.timers.installing import hidden_from_others
+from liveness.census.timers.job import Job
+from liveness.census.timers.systemd import calendar_of, units
+from liveness.cli.census import command
+from liveness.errors import LivenessError, UsageError
+from tests.census.support import write_yaml
+
+ODD = "/srv/a %d $HOME \"quoted\" 'it' \\ back"
+
+
+def job(user: str | None = "census", config: str = "/etc/liveness/weekly.yaml") -> Job:
+    program = (sys.executable, "-m", "liveness")
+    return Job("weekly", program, Path(config), user, user, Path("/srv/census"), Path("/srv/census/sets/weekly"))
+
+
+def stray_lines(text: str) -> list[str]:
+    """Return the lines of a unit that are neither section, assignment, comment nor empty."""
+    return [line for line in text.splitlines() if not re.fullmatch(r"(\[[A-Z][a-z]+\]|[A-Z][A-Za-z]*=.+|#.*|)", line)]
+
+
+def verified(folder: Path) -> str:
+    """Return what systemd-analyze complains of in the units of a folder, nothing if they are sound."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        return "\n".join(line for path in folder.iterdir() for line in stray_lines(path.read_text()))
+    files = sorted(str(path) for path in folder.iterdir())
+    environment = {**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:"}
+    done = subprocess.run(
+        [program, "verify", "--man=no", *files], capture_output=True, text=True, check=False, env=environment
+    )
+    ours = [line for line in (done.stdout + done.stderr).splitlines() if "liveness" in line or "weekly" in line]
+    assert ours or done.returncode == 0, done
+    return "\n".join(ours)
+
+
+@pytest.mark.parametrize("user", ["census", None])
+@pytest.mark.parametrize("schedule", ["weekly", "Mon,Thu *-*-* 03:17:00"])
+def test_systemd_finds_the_units_sound(tmp_path: Path, user: str | None, schedule: str) -> None:
+    for file in units(job(user), schedule):
+        (tmp_path / file.name).write_text(file.text)
+    assert verified(tmp_path) == ""
+
+
+def test_units_have_no_stray_lines() -> None:
+    assert stray_lines("".join(file.text for file in units(job(), "weekly"))) == []
+    assert stray_lines("[Unit]\nDescription\n= x\n") == ["Description", "= x"]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="without systemd units are judged by their lines")
+def test_systemd_finds_faults_where_there_are_some(tmp_path: Path) -> None:
+    """The judge of the test above can say no."""
+    for file in units(job(), "weekly"):
+        (tmp_path / file.name).write_text(file.text.replace("ProtectSystem=strict", "ProtectSystem=sometimes"))
+    assert "sometimes" in verified(tmp_path)
+
+
+def sections(text: str) -> dict[str, dict[str, str]]:
+    parser = configparser.RawConfigParser(strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # names of units have capitals
+    parser.read_string(text)
+    return {name: dict(parser[name]) for name in parser.sections()}
+
+
+@pytest.mark.parametrize("user", ["census", None])
+def test_the_service_has_two_capabilities_and_no_root(user: str | None) -> None:
+    service, timer, boot = units(job(user), "monthly")
+    for unit in (service, boot):
+        settings = sections(unit.text)["Service"]
+        assert settings["AmbientCapabilities"] == settings["CapabilityBoundingSet"] == "CAP_NET_RAW CAP_NET_ADMIN"
+        assert settings["NoNewPrivileges"] == "yes"
+        assert settings["ProtectSystem"] == "strict"
+        assert settings["UMask"] == "0077"
+        assert settings["User"] == (user or "liveness-weekly"), "the same for both, or files would change hands"
+        assert settings.get("StateDirectory") == (None if user else "liveness-weekly")
+        assert settings.get("DynamicUser") == ("yes" if user is None else None)
+        assert settings.get("ReadWritePaths") == ("/srv/census/sets/weekly" if user else None)
+    assert sections(timer.text)["Timer"]["OnCalendar"] == "monthly"
+    assert sections(timer.text)["Timer"]["Persistent"] == "yes"
+    assert sections(service.text)["Service"]["ExecStart"].endswith(
+        "-m liveness census run --quiet --config /etc/liveness/weekly.yaml"
+    )
+    assert sections(boot.text)["Service"]["ExecStart"].endswith(" --unfinished")
+    assert sections(boot.text)["Service"]["SuccessExitStatus"] == "4"
+    assert sections(boot.text)["Install"]["WantedBy"] == "multi-user.target"
+    assert (service.name, timer.name) == ("liveness-weekly.service", "liveness-weekly.timer")
+
+
+def test_names_with_signs_reach_the_program_by_systemd(tmp_path: Path) -> None:
+    """Undone by the rules of systemd.service(5), the words are those that were given; and systemd takes them."""
+    service = units(job(config=ODD), "weekly")[0]
+    (tmp_path / service.name).write_text(service.text)
+    assert verified(tmp_path) == ""
+    line = sections(service.text)["Service"]["ExecStart"]
+    quoted = re.search(r'"((?:[^"\\]|\\.)*)"', line)
+    assert quoted is not None
+    undone = re.sub(r"\\(.)", r"\1", quoted[1]).replace("%%", "%").replace("$$", "$")
+    assert undone == ODD
+
+
+def lines_of(text: str) -> list[tuple[str, str, str]]:
+    """Return schedule, user and command of each job of a file of cron.d, as cron splits them."""
+    found = []
+    for line in text.splitlines():
+        if line and not line.startswith("#") and not re.match(r"[A-Z]+=", line):
+            fields = 1 if line.startswith("@") else 5
+            parts = line.split(None, fields + 1)
+            command_text = re.split(r"(?<!\\)%", parts[fields + 1])[0].replace(r"\%", "%")
+            found.append((" ".join(parts[:fields]), parts[fields], command_text))
+    return found
+
+
+def test_names_with_signs_reach_the_program_by_cron(tmp_path: Path) -> None:
+    """Run by sh as cron would, with a setpriv that prints its words."""
+    folder = tmp_path / "a %d 'folder'"
+    folder.mkdir()
+    recorder = tmp_path / "setpriv"
+    recorder.write_text('#!/bin/sh\npwd; umask; printf "%s\\n" "$@"\n')
+    recorder.chmod(0o755)
+    given = Job("weekly", ("/opt/liveness",), Path(ODD), "census", "staff", folder, folder / "sets")
+    for (schedule, user, text), more in zip(
+        lines_of(cron_file(given, "weekly").text), ([], ["--unfinished"]), strict=True
+    ):
+        assert schedule == ("@reboot" if more else SCHEDULES["weekly"])
+        assert user == "root"
+        done = subprocess.run(
+            ["/bin/sh", "-c", text],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        )
+        where, mask, *words = done.stdout.splitlines()
+        assert (where, int(mask, 8)) == (str(folder), 0o077)
+        assert words[:2] == ["--reuid=census", "--regid=staff"]
+        assert words[-(5 + len(more)) - 1 :] == ["/opt/liveness", "census", "run", "--quiet", "--config", ODD, *more]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="setpriv gives up root only where there is some")
+def test_cron_gives_up_root_for_two_capabilities(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    given = Job(
+        "weekly", ("/bin/cat", "/proc/self/status"), Path("/dev/null"), "nobody", "nogroup", Path("/"), Path("/")
+    )
+    text = lines_of(cron_file(given, "weekly").text)[0][2].partition(" census run ")[0]
+    done = subprocess.run(["/bin/sh", "-c", text], capture_output=True, text=True, check=False)
+    if "setpriv" in done.stderr:  # a container that holds neither capability cannot give them on
+        pytest.fail(done.stderr)
+    status = dict(line.split(":", 1) for line in done.stdout.splitlines())
+    net_raw_and_admin = f"{1 << 13 | 1 << 12:016x}"
+    for kind in ("CapEff", "CapPrm", "CapBnd", "CapAmb", "CapInh"):
+        assert status[kind].strip() == net_raw_and_admin, kind
+    assert set(status["Uid"].split()) == {"65534"}
+    assert status["NoNewPrivs"].strip() == "1"
+
+
+@pytest.mark.parametrize("text", ["1 2 3 4", "a b c d ;", "", "17 3 * * 1; rm", "1 2 3 4 5 6"])
+def test_what_is_no_schedule_of_cron_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match="expected hourly, daily, weekly, monthly, or five fields"):
+        schedule_of(text)
+
+
+@pytest.mark.parametrize("text", ["", "weekly\nExecStart=/bin/sh", "%i", "x" * 101])
+def test_what_is_no_calendar_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match="expected hourly, daily, weekly, monthly, or a time"):
+        calendar_of(text)
+
+
+def install(*arguments: str | Path, answer: str = "") -> Result:
+    return CliRunner().invoke(command, ["install", *map(str, arguments)], input=answer, catch_exceptions=False)
+
+
+def config(folder: Path, **changes: object) -> Path:
+    return write_yaml(folder / "c.yaml", {"name": "we.ekly", "targets": {"allow": ["10.0.0.0/24"]}} | changes)
+
+
+def test_it_prints_asks_and_installs(tmp_path: Path) -> None:
+    where = tmp_path / "units"
+    where.mkdir()
+    arguments = ("-C", config(tmp_path), "--dir", where)
+    refused = install(*arguments, answer="n\n")
+    assert refused.exit_code == 1
+    assert list(where.iterdir()) == []
+    done = install(*arguments, answer="y\n")
+    assert done.exit_code == 0
+    names = ["liveness-we-ekly-boot.service", "liveness-we-ekly.service", "liveness-we-ekly.timer"]
+    assert sorted(path.name for path in where.iterdir()) == names
+    assert all((where / name).read_text() in done.stdout for name in names)
+    assert f"--config {tmp_path}/c.yaml" in done.stdout
+    assert "systemctl enable --now liveness-we-ekly.timer" in done.stderr
+    assert verified(where) == ""
+    again = install(*arguments, "--yes", "--timer", "cron", "--user", "census", "--schedule", "5 4 1 * *")
+    assert again.exit_code == 0
+    assert (where / "liveness-we-ekly").read_text() in again.stdout
+    assert "\n5 4 1 * * root cd " in again.stdout
+    assert "systemctl" not in again.stderr
+
+
+def test_what_a_made_up_user_cannot_read_is_told(tmp_path: Path) -> None:
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        folder.chmod(0o755)
+    path = config(tmp_path)
+    path.chmod(0o644)
+    assert hidden_from_others(path) is None
+    path.chmod(0o640)
+    assert hidden_from_others(path) == path
+    (tmp_path / "units").mkdir()
+    done = install("-C", path, "--dir", tmp_path / "units", "--yes")
+    assert f"liveness: warning: {path}: a user that systemd makes up cannot read this" in done.stderr
+    assert "cannot read" not in install("-C", path, "--dir", tmp_path / "units", "--yes", "--user", "census").stderr
+    tmp_path.chmod(0o700)
+    path.chmod(0o644)
+    assert hidden_from_others(path) == tmp_path
+    assert hidden_from_others(tmp_path / "absent") == tmp_path / "absent"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--timer", "cron"], "--timer cron needs --user: a census does not run as root"),
+        (["--user", "root"], "--user 'root': expected the name of a user other than root"),
+        (["--user", "a b"], "--user 'a b': expected the name of a user"),
+        (["--schedule", "\n"], "--schedule '\\n': expected hourly"),
+        (["--dir", "/nowhere/at/all", "--yes"], "/nowhere/at/all: no such directory: give another --dir"),
+    ],
+)
+def test_mistakes_are_told(tmp_path: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        install("-C", config(tmp_path), *arguments)
+
+
+def test_an_output_that_a_made_up_user_cannot_write_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"c\.yaml: \$\.output: '/srv/sets': a user that systemd makes up"):
+        install("-C", config(tmp_path, output="/srv/sets"))
+
+
+def test_systemd_is_told_where_units_lie_where_they_belong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where, programs = tmp_path / "units", tmp_path / "programs"
+    where.mkdir()
+    programs.mkdir()
+    (programs / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n')
+    (programs / "systemctl").chmod(0o755)
+    monkeypatch.setattr("liveness.cli.census.SYSTEMD_FOLDER", where)
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    output = tmp_path / "sets"
+    done = install("-C", config(tmp_path, output=str(output)), "--user", "nobody", "--yes")
+    assert done.exit_code == 0
+    assert (tmp_path / "told").read_text().splitlines() == [
+        "daemon-reload",
+        "enable --now liveness-we-ekly.timer",
+        "enable liveness-we-ekly-boot.service",
+    ]
+    assert (output / "we.ekly").is_dir()
+    (programs / "systemctl").write_text("#!/bin/sh\nexit 3\n")
+    with pytest.raises(LivenessError, match="systemctl daemon-reload: exit code 3"):
+        install("-C", config(tmp_path, output=str(output)), "--user", "nobody", "--yes")
+
+
+def test_every_word_of_the_command_stands_for_itself() -> None:
+    words = job().command("--unfinished")
+    assert shlex.split(shlex.join(words)) == list(words)
+    assert words[-1] == "--unfinished"

@@ -1,0 +1,69 @@
+"""What a terminal shows of a scan, drawn by rich and read as text."""
+
+import io
+from itertools import pairwise
+
+import pytest
+from rich.console import Console
+
+from liveness.cli.live import BARS, LiveView, clock, sparkline, status_line
+from tests.watch.readings import progress, reading
+
+
+def drawn(width: int, *moments: tuple[int, int]) -> str:
+    """Return what a terminal of this width shows of moments (seconds, frames sent), without escape codes."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None, height=40)
+    view = LiveView(console)
+    for (before_s, before), (now_s, now) in pairwise(moments):
+        view.show(reading(progress(before_s, before), progress(now_s, now, now // 4, drops=now // 100)))
+    view.stop()
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_every_field_is_there(width: int) -> None:
+    shown = drawn(width, (0, 0), (1, 100), (2, 200), (3, 400))
+    for text in ("probe", "sent", "packets/s", "replies", "hit rate", "icmp", "tcp/443", "block 2 of 8", "ETA 00:03"):
+        assert text in shown, text
+    assert "25.00%" in shown
+    assert "12.50%" in shown
+    assert "40.0%" in shown
+    assert "drops 24 (ring 4, interface 8, sending 12)" in shown
+    assert any(bar in shown for bar in BARS[1:])
+    assert all(len(line) <= width for line in shown.splitlines() if "\x1b" not in line)
+
+
+def test_it_waits_for_late_replies() -> None:
+    assert "waiting for late replies" in drawn(80, (0, 0), (1, 1000))
+
+
+def test_a_plain_line_says_the_same() -> None:
+    line = status_line(reading(progress(10, 100), progress(20, 200, 50)))
+    assert line == (
+        "00:20  20.0% sent  block 2 of 8  ETA 01:20  30 packets/s  replies 100  hit rate 16.67%"
+        "  received 200  rejected 100  drops 0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "bars"),
+    [([], ""), ([0, 0], "▁▁"), ([0, 7, 14], "▁▅█"), ([5], "█"), ([1, 2, 3, 4, 5, 6, 7], "▂▃▄▅▆▇█")],
+)
+def test_sparklines(numbers: list[float], bars: str) -> None:
+    assert sparkline(numbers) == bars
+
+
+@pytest.mark.parametrize(
+    ("span_s", "text"),
+    [
+        (0, "00:00"),
+        (59.6, "01:00"),
+        (3_599, "59:59"),
+        (3_600, "01:00:00"),
+        (90_061, "1d 01:01:01"),
+        (86_400, "1d 00:00:00"),
+    ],
+)
+def test_clock(span_s: float, text: str) -> None:
+    assert clock(span_s) == text
