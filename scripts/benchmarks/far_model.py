@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.lab.population.load import load_population
@@ -16,9 +15,9 @@ from liveness.lab.responder.bytes import flat_bytes
 from liveness.lab.responder.conditions import Conditions
 from liveness.lab.responder.lab import EVERYTHING, RETIRE_MS, RING_MIB
 from liveness.lab.responder.process import Responder, warm_up
+from liveness.lab.responder.queue import forget
 from liveness.lab.responder.respond import respond_slots
 from liveness.lab.responder.state import LOST_COUNT, SLOT_BYTES, make_model
-from liveness.lab.responder.queue import forget
 from liveness.net.links import find_link
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
@@ -40,7 +39,7 @@ SETTLE_S: Final = 1.0
 
 
 def measure_far_end(source: str, conditions: Conditions, rate_pps: float, seconds: float) -> dict[str, Any]:
-    """Send probes at a rate, 0 for as fast as they leave, to a far end on the other core; return what became of them."""
+    """Send probes at a rate, 0 for as fast as they leave, to a far end on the other core; return what became of it."""
     sending, answering = two_cores()
     make_veth()
     plan = census_plan()
@@ -58,9 +57,9 @@ def measure_far_end(source: str, conditions: Conditions, rate_pps: float, second
     os.kill(child.pid, signal.SIGTERM)
     while not child.ended():
         time.sleep(0.01)
-    if child.problem() is not None:
+    answered = child.result()
+    if answered is None:
         raise LivenessError(f"the far end failed: {child.problem()}")
-    answered: dict[str, Any] = child.result()
     offered = sent.left + sent.dropped
     lost = offered - answered["probes"]
     problems = [f"{lost:,} of {offered:,} probes were not answered for"] if lost else []
@@ -82,7 +81,7 @@ def measure_far_end(source: str, conditions: Conditions, rate_pps: float, second
 
 def probe_pool(plan: Plan, kit: Kit) -> Pool:
     """Return probes of a census in the order of its targets, each in its turn."""
-    frames: NDArray[np.uint8] = np.zeros((PROBES_MADE, FRAME_BYTES), np.uint8)
+    frames = np.zeros((PROBES_MADE, FRAME_BYTES), np.uint8)
     words, step = flat_words(frames)
     probes = len(plan.probes)
     targets = plan.first_addresses(-(-PROBES_MADE // probes))

@@ -35,7 +35,7 @@ PATIENCE_S: Final = 20.0
 
 @dataclass
 class BlockRun:
-    """A run over the first `targets` addresses of a /3: paper's probes and the control, two attempts, the queue of 1 M."""
+    """A run over the first `targets` addresses of a /3: the paper's probes and queue, the control, two attempts."""
 
     population: Population
     conditions: Conditions

@@ -39,8 +39,15 @@ def command(targets: int, rate: int, delays: str, population: str, as_json: bool
         print_json("repeat", {"targets": targets, "rate_pps": rate, "censuses": rows})
         return
     lines = [
-        (f"{row['delay_s']:g}", f"{row['longest_s']:g}", probe, f"{one['first']:,}", f"{one['recovered']:,}")
-        + (f"{one['gain']:.2%}", f"{one['lost']:.2%}")
+        (
+            f"{row['delay_s']:g}",
+            f"{row['longest_s']:g}",
+            probe,
+            f"{one['first']:,}",
+            f"{one['recovered']:,}",
+            f"{one['gain']:.2%}",
+            f"{one['lost']:.2%}",
+        )
         for row in rows
         for probe, one in row["probes"].items()
     ]
