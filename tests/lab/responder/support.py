@@ -1,6 +1,6 @@
 """A far end in memory: populations of one answer, frames put to it, and what comes back, read by scapy."""
 
-import itertools
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -50,7 +50,7 @@ def probe_frame(probe: str, target: int, attempt: int = 0) -> bytes:
 class FarEnd:
     """A model without rings; frames go in one by one."""
 
-    population: Population = field(default_factory=load_population)
+    population: Population = field(default_factory=lambda: packaged())  # noqa: PLW0108 - defined below
     conditions: Conditions = field(default_factory=Conditions)
     model: Model = field(init=False)
     record: Record = field(default_factory=Record)
@@ -91,27 +91,38 @@ def answering(population: Population, probe: str, label: str) -> list[int]:
     found: list[int] = []
     for key, members in truth(population, sample(), [probe]).items():
         if key.reply.label == label and key.role == "target":
-            found += members[:50]
+            found += members[:2000]
     assert found, (probe, label)
     return found
 
 
 def every_answer(answer: int) -> Population:
     """Return the packaged population, in which every address in use answers every probe alike."""
-    population = load_population()
+    population = packaged()
     tables = population.tables.copy()
     first = int(tables[AT_ANSWERS])
     tables[first + len(PROBES) : first + len(PROBES) * len(population.rows.rows)] = answer
     return replace(population, tables=tables)
 
 
-def used(count: int, population: Population | None = None) -> list[int]:
+def used(count: int) -> list[int]:
     """Return addresses that answer something, of many /24s."""
-    tables = (population or load_population()).tables
-    return list(itertools.islice((one for one in sample().tolist() if row_of(tables, one)), count))
+    return list(used_sample()[:count])
 
 
-def sample(count: int = 1 << 20) -> np.ndarray[Any, np.dtype[np.uint32]]:
+@functools.cache
+def used_sample() -> tuple[int, ...]:
+    tables = packaged().tables
+    return tuple(one for one in sample().tolist() if row_of(tables, one))
+
+
+@functools.cache
+def packaged() -> Population:
+    """Return the population that comes with the package."""
+    return load_population()
+
+
+def sample(count: int = 1 << 17) -> np.ndarray[Any, np.dtype[np.uint32]]:
     """Return addresses all over IPv4, ascending."""
     return (np.arange(count, dtype=np.uint64) * ((1 << 32) // count) + np.uint64(7)).astype(np.uint32)
 

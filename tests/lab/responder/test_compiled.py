@@ -25,10 +25,9 @@ NETWORK = {
 }
 
 
-def outcome() -> dict[str, Any]:
+def outcome(targets: list[int]) -> dict[str, Any]:
     """Put probes and broken ones to a far end with every condition; return what became of them."""
     end = FarEnd(conditions=parse_conditions(NETWORK, "test"))
-    targets = used(60) + sample(40).tolist()
     for number, target in enumerate(targets * 2):
         for index, probe in enumerate(PROBES):
             frame = bytearray(probe_frame(probe, target, number // len(targets)))
@@ -48,8 +47,10 @@ def outcome() -> dict[str, Any]:
 
 
 def test_plain_python_answers_alike() -> None:
-    here = json.loads(json.dumps(outcome()))
-    script = "import json; from tests.lab.responder.test_compiled import outcome; print(json.dumps(outcome()))"
+    targets = used(60) + sample(40).tolist()
+    here = json.loads(json.dumps(outcome(targets)))
+    calls = f"print(json.dumps(outcome({targets})))"
+    script = f"import json; from tests.lab.responder.test_compiled import outcome; {calls}"
     environment = os.environ | {"NUMBA_DISABLE_JIT": "0" if not COMPILED else "1"}
     root = Path(__file__).parents[3]
     done = subprocess.run(

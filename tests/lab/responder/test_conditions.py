@@ -200,8 +200,9 @@ def test_the_link_carries_its_rate_and_queues_a_little() -> None:
 
 def test_what_waits_for_the_link_comes_later() -> None:
     end = far_end(link=ScannerLink(rate_pps=1000, queue=100))
+    frame = probe_frame("icmp", used(1)[0])
     for _ in range(100):
-        end.take(probe_frame("icmp", used(1)[0]), NOW_NS)
+        end.take(frame, NOW_NS)
     assert len(end.due(NOW_NS + 50_000_000)) == pytest.approx(50, abs=3)
     assert len(end.due(NOW_NS + 102_000_000)) == pytest.approx(50, abs=3)
 

@@ -10,18 +10,18 @@ from scapy.layers.l2 import Ether
 from scapy.layers.ntp import NTPHeader
 
 from liveness.lab.population.answer import CODE_SHIFT, ERROR, FROM_ROUTER, PROBES, TYPE_SHIFT, answer_of, router_of
-from liveness.lab.population.load import Population, load_population
+from liveness.lab.population.load import Population
 from liveness.space.addresses import format_address, parse_address
 from liveness.types import ERROR_TYPES
 from tests.frames import sum_of
-from tests.lab.responder.support import SCANNER, FarEnd, answering, every_answer, probe_frame, used
+from tests.lab.responder.support import SCANNER, FarEnd, answering, every_answer, packaged, probe_frame, used
 
 TCP_PROBES = ("tcp/22", "tcp/80", "tcp/7547", "tcp/control")
 
 
 @pytest.fixture(scope="module")
 def population() -> Population:
-    return load_population()
+    return packaged()
 
 
 def ask(population: Population, probe: str, label: str) -> tuple[Any, list[Any]]:
@@ -73,8 +73,8 @@ def test_a_syn_ack_acknowledges_the_syn(population: Population, probe: str) -> N
 @pytest.mark.parametrize("probe", TCP_PROBES)
 def test_a_reset_of_a_closed_port_is_a_kernel_s(population: Population, probe: str) -> None:
     """RFC 9293 3.10.7.1: sequence number zero, the SYN acknowledged."""
-    resets = [one for one in answering(population, probe, "rst") if one not in answering(population, probe, "syn-ack")]
-    sent = Ether(probe_frame(probe, resets[0]))
+    closed = set(answering(population, probe, "rst")) - set(answering(population, probe, "syn-ack"))
+    sent = Ether(probe_frame(probe, closed.pop()))
     (reply,) = FarEnd(population).replies(bytes(sent))
     check_sums(bytes(reply))
     assert (reply[TCP].flags, reply[TCP].seq, reply[TCP].ack) == ("RA", 0, (sent[TCP].seq + 1) % 2**32)
@@ -116,7 +116,7 @@ def test_an_ntp_answer_is_of_a_server_and_copies_our_time(population: Population
 @pytest.mark.parametrize("probe", ["dns"])
 def test_wrong_payloads_are_no_answers(population: Population, probe: str) -> None:
     shapes = set()
-    for target in answering(population, probe, "payload"):
+    for target in answering(population, probe, "payload")[:30]:
         sent = Ether(probe_frame(probe, target))
         (reply,) = FarEnd(population).replies(bytes(sent))
         check_sums(bytes(reply))
