@@ -195,10 +195,15 @@ def _print_prediction(name: str, prediction: "Prediction") -> None:
         f"{bandwidth_text(round(prediction.received_bps))} on the wire",
         "sets": f"{len(prediction.sets):,} files, {_size(prediction.set_bytes)}",
         "logs": f"{_size(prediction.parquet_bytes)} with replies: parquet, {_size(prediction.pcap_bytes)} with pcap",
-        "each /24": f"{burden.packets:,} packets in all, {burden.mean_pps:,.3g}/s while its block is probed; in its"
+        "each /24": f"{burden.packets:,} packets in all, {_rate(burden.mean_pps)}/s while its block is probed; in its"
         f" worst second any may get {burden.peak_pps:,}",
     }
     click.echo("\n".join(f"{key:<9} {text}" for key, text in lines.items()))
+
+
+def _rate(pps: float) -> str:
+    """Return a rate with three digits, or all of a large one."""
+    return f"{pps:.3g}" if pps < 100 else f"{pps:,.0f}"  # noqa: PLR2004 - where three digits end
 
 
 def _size(count: float) -> str:
