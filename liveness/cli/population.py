@@ -82,7 +82,7 @@ def predict(config: Path, source: str, *, lab: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_prediction_document(loaded.name, prediction), indent=2))
     else:
-        _print_prediction(loaded.name, prediction)
+        _print_prediction(loaded.name, prediction, auto=loaded.rate.auto)
 
 
 @click.command()
@@ -160,7 +160,7 @@ def _distance(one: "Fitted") -> str:
     return "0" if float(text) == 0 else text
 
 
-def _print_prediction(name: str, prediction: "Prediction") -> None:
+def _print_prediction(name: str, prediction: "Prediction", *, auto: bool) -> None:
     from rich import box
     from rich.table import Table
 
@@ -190,7 +190,7 @@ def _print_prediction(name: str, prediction: "Prediction") -> None:
     console.print(probes)
     console.print(sets)
     lines = {
-        "duration": f"about {duration_text(forecast.duration_s)}, {forecast.packets:,} packets",
+        "duration": f"{'at least' if auto else 'about'} {duration_text(forecast.duration_s)}, {forecast.packets:,} packets",
         "replies": f"{prediction.replies:,.0f}, {prediction.replies_pps:,.0f}/s while it sends, "
         f"{bandwidth_text(round(prediction.received_bps))} on the wire",
         "sets": f"{len(prediction.sets):,} files, {_size(prediction.set_bytes)}",
