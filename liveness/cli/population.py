@@ -189,8 +189,9 @@ def _print_prediction(name: str, prediction: "Prediction", *, auto: bool) -> Non
     console = OutputConsole()
     console.print(probes)
     console.print(sets)
+    least = "at least" if auto else "about"
     lines = {
-        "duration": f"{'at least' if auto else 'about'} {duration_text(forecast.duration_s)}, {forecast.packets:,} packets",
+        "duration": f"{least} {duration_text(forecast.duration_s)}, {forecast.packets:,} packets",
         "replies": f"{prediction.replies:,.0f}, {prediction.replies_pps:,.0f}/s while it sends, "
         f"{bandwidth_text(round(prediction.received_bps))} on the wire",
         "sets": f"{len(prediction.sets):,} files, {_size(prediction.set_bytes)}",
