@@ -61,7 +61,7 @@ def run(
     Prints one line. Exit codes are those of scan; 4 also where this census is running already.
     """
     from liveness.census.cycle import Cycle
-    from liveness.census.home import home_of
+    from liveness.census.home import Home
     from liveness.census.notify import Notifier
     from liveness.cli.display import ScanDisplay
     from liveness.config.load import load_config
@@ -69,7 +69,7 @@ def run(
     if unfinished and fresh:
         raise click.UsageError("--unfinished and --fresh exclude each other")
     config = load_config(config_file)
-    home = home_of(config.output, config.name)
+    home = Home(Path(config.output) / config.name)
     display = ScanDisplay(quiet=quiet or not sys.stderr.isatty())
     scanner = _Scanner(config, config_file, watchers_of(display, status_file, metrics_file, metrics_address))
     cycle = Cycle(config, home, scanner, warn, Notifier(config.notify, warn).tell)
@@ -230,6 +230,21 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
         click.echo(tables_text(compare([past.run])), nl=False)
     except OSError as problem:
         raise UsageError(f"{tables}: cannot read this report: {problem.strerror}") from problem
+
+
+@command.command()
+@click.argument("run", default="latest")
+@BELOW
+def report(run: str, *, directory: Path) -> None:
+    """Make the report of RUN (the latest) anew, from its sets as they are now; prints its folder.
+
+    For reports of an older version, and for runs from which `liveness blocklist apply` has removed addresses.
+    """
+    from liveness.census.history import find_run
+    from liveness.census.reporting import report_again
+
+    past = find_run(run, directory)
+    click.echo(str(report_again(past.home, past.run_id, warn)))
 
 
 @command.command()

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from rich.console import Console
 
+from liveness.cli.display import ScanDisplay
 from liveness.cli.live import BARS, LiveView, clock, sparkline, status_line
 from tests.watch.readings import progress, reading
 
@@ -44,6 +45,20 @@ def test_a_plain_line_says_the_same() -> None:
         "00:20  20.0% sent  block 2 of 8  ETA 01:20  30 packets/s  replies 100  hit rate 16.67%"
         "  received 200  rejected 100  drops 0"
     )
+
+
+@pytest.mark.parametrize(("quiet", "plain"), [(False, True), (True, True), (False, False)])
+def test_without_a_terminal_a_line_a_minute(capsys: pytest.CaptureFixture[str], *, quiet: bool, plain: bool) -> None:
+    display = ScanDisplay(quiet=quiet, plain=plain)
+    moments = [progress(second, min(1000, 3 * second)) for second in range(300)]
+    for before, now in pairwise(moments):
+        display.read(reading(before, now))
+    display.close()
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "\x1b" not in shown.err
+    told = [line[:5] for line in shown.err.splitlines()]
+    assert told == (["01:00", "02:00", "03:00", "04:00"] if plain and not quiet else [])
 
 
 @pytest.mark.parametrize(
