@@ -11,7 +11,6 @@ from liveness.cli.watching import warn, watch_options, watchers_of
 from liveness.errors import StoppedEarlyError, UsageError
 
 if TYPE_CHECKING:
-    from liveness.census.history import Past
     from liveness.census.record import Record
     from liveness.config.model import Config
     from liveness.scan.session import Finished
@@ -145,7 +144,7 @@ def list_command(directory: Path, *, as_json: bool) -> None:
 
     runs = history(directory)
     if as_json:
-        _print_json({"schema": 1, "runs": [_past_document(past) for past in runs]})
+        _print_json({"schema": 1, "runs": [past.document() for past in runs]})
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("run", "status", "targets", "alive", "born", "died", "took", "kept", "alarms"):
@@ -157,37 +156,9 @@ def list_command(directory: Path, *, as_json: bool) -> None:
         targets = manifest.targets if manifest is not None else None if record is None else record.targets
         numbers = (None, None, None) if record is None else (record.alive, record.born, record.died)
         took = "-" if record is None or record.took_s is None else span_text(record.took_s)
-        alarms = _alarm_words(past)
         counts = ["-" if number is None else f"{number:,}" for number in (targets, *numbers)]
-        table.add_row(past.name, past.status, *counts, took, ", ".join(past.kept) or "-", alarms)
+        table.add_row(past.name, past.status, *counts, took, ", ".join(past.kept) or "-", past.alarms)
     OutputConsole().print(table)
-
-
-def _alarm_words(past: "Past") -> str:
-    if past.damage is not None:
-        return "damaged"
-    if past.record is not None:
-        return ", ".join(event.replace("_", " ") for event in past.record.events if event != "complete") or "-"
-    return "drops" if past.manifest is not None and past.manifest.loss_warnings else "-"
-
-
-def _past_document(past: "Past") -> dict[str, object]:
-    """Return one run of the history as the JSON document has it."""
-    import msgspec
-
-    manifest = past.manifest
-    return {
-        "run": past.name,
-        "status": past.status,
-        "started": past.started,
-        "finished": None if manifest is None else manifest.finished,
-        "targets": None if manifest is None else manifest.targets,
-        "directory": str(past.run.path) if past.run.path.is_dir() else None,
-        "report": str(past.home.report(past.run_id)) if "report" in past.kept else None,
-        "kept": past.kept,
-        "damage": past.damage,
-        "record": None if past.record is None else msgspec.to_builtins(past.record),
-    }
 
 
 def _print_json(document: object) -> None:
@@ -212,7 +183,7 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
 
     past = find_run(run, directory)
     if as_json:
-        _print_json({"schema": 1, **_past_document(past)})
+        _print_json({"schema": 1, **past.document()})
         return
     if past.record is not None:
         for line in (past.record.summary, *past.record.alarms):

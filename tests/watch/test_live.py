@@ -1,6 +1,7 @@
 """What a terminal shows of a scan, drawn by rich and read as text."""
 
 import io
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from liveness.cli.display import ScanDisplay
 from liveness.cli.live import BARS, LiveView, clock, sparkline, status_line
+from liveness.scan.progress import ProbeProgress
 from tests.watch.readings import progress, reading
 
 
@@ -33,6 +35,22 @@ def test_every_field_is_there(width: int) -> None:
     assert "drops 24 (ring 4, interface 8, sending 12)" in shown
     assert any(bar in shown for bar in BARS[1:])
     assert all(len(line) <= width for line in shown.splitlines() if "\x1b" not in line)
+
+
+def test_a_census_of_the_internet_fits_80_columns() -> None:
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None, height=40)
+    view = LiveView(console)
+    names = ("icmp", "tcp/7547", "tcp/control")
+    for second in range(1, 20):
+        sent = 7_000_000_000 + 100_000 * second
+        probes = tuple(ProbeProgress(name, sent, 7_400_000_000, 99_900_000 + 9_876 * second) for name in names)
+        moment = replace(progress(300_000 + second, 1), probes=probes)
+        view.show(reading(replace(moment, elapsed_s=moment.elapsed_s - 1), moment))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    for text in ("7,001.9M", "99,909,876", "100.0M", "94.6%", "1.43%", "3d 11:20:19"):
+        assert text in shown, text
 
 
 def test_it_waits_for_late_replies() -> None:
