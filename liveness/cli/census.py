@@ -276,11 +276,24 @@ def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
     type=click.Path(path_type=Path),
     help="Where the files go; /etc/systemd/system or /etc/cron.d if not given. Nothing is enabled elsewhere.",
 )
+@watch_options
 @click.option("-y", "--yes", is_flag=True, help="Install without asking.")
 def install(
-    config_file: Path, *, timer: str, schedule: str | None, user: str | None, folder: Path | None, yes: bool
+    config_file: Path,
+    *,
+    timer: str,
+    schedule: str | None,
+    user: str | None,
+    folder: Path | None,
+    status_file: Path | None,
+    metrics_file: Path | None,
+    metrics_address: str | None,
+    yes: bool,
 ) -> None:
-    """Have a census taken again and again: prints the units or the lines of cron, asks, and installs them."""
+    """Have a census taken again and again: prints the units or the lines of cron, asks, and installs them.
+
+    The options of watching are handed on to each run.
+    """
     from liveness.census.timers.cron import cron_file
     from liveness.census.timers.installing import (
         enable,
@@ -289,11 +302,13 @@ def install(
         install_files,
         job_of,
         prepare_output,
+        watched,
     )
     from liveness.census.timers.systemd import units
     from liveness.config.load import load_config
 
     job = job_of(load_config(config_file), config_file, user, by_cron=timer == "cron")
+    job = watched(job, status_file, metrics_file, metrics_address)
     files = [cron_file(job, schedule or "weekly")] if timer == "cron" else units(job, schedule or timer)
     target = folder or (CRON_FOLDER if timer == "cron" else SYSTEMD_FOLDER)
     for file in files:
