@@ -14,6 +14,9 @@ from liveness.report.figures.style import PNG_DPI, styled
 UNTOLD: Final = {"svg": ("Date", "Creator", "Format", "Type"), "png": ("Software",)}
 """What matplotlib would write into a file: when it was made, and by which version."""
 
+LAYOUTS: Final = 3
+"""After so many words, axes and legends have found their places."""
+
 WIDTH_IN: Final = 6.4
 HEIGHT_IN: Final = 3.9
 
@@ -30,6 +33,13 @@ class Drawing:
     notes: Sequence[str]
     """Formulas and denominators, to stand below it."""
     figure: Figure
+
+    def __post_init__(self) -> None:
+        """Lay the figure out, and keep to it: each layout begins with the last one, and would differ a little."""
+        with styled():
+            for _ in range(LAYOUTS):
+                self.figure.draw_without_rendering()
+            self.figure.set_layout_engine("none")
 
     def rendered(self, form: Format) -> bytes:
         """Return the picture."""
