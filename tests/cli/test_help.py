@@ -13,7 +13,20 @@ import liveness.cli
 from liveness.cli.main import COMMANDS, group
 from tests.cli.support import liveness as run_liveness
 
-HEAVY = ("numba", "numpy", "scapy", "pyroute2", "pyroaring", "rich", "msgspec", "yaml", "duckdb")
+HEAVY = (
+    "numba",
+    "numpy",
+    "scapy",
+    "pyroute2",
+    "pyroaring",
+    "rich",
+    "msgspec",
+    "yaml",
+    "duckdb",
+    "matplotlib",
+    "PIL",
+    "jinja2",
+)
 
 
 def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

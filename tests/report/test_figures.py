@@ -4,16 +4,16 @@ import re
 import warnings
 import xml.etree.ElementTree as ET
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import BarContainer
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, BboxBase
 
 from liveness.analysis.lag import lag_curve
 from liveness.analysis.results import RunResults
@@ -270,7 +270,7 @@ def test_what_answers_nothing_is_drawn_too(population: Population, left_out: set
 def test_the_same_results_give_the_same_bytes() -> None:
     for first, again in zip(figures_of(TOWN), figures_of(full()), strict=True):
         for form in ("svg", "png"):
-            assert first.rendered(form) == again.rendered(form) == first.rendered(form), first.name  # type: ignore[arg-type]
+            assert first.rendered(form) == again.rendered(form) == first.rendered(form), first.name
 
 
 def test_pictures_tell_neither_date_nor_version_and_need_no_other_file() -> None:
@@ -306,14 +306,14 @@ def written(drawing: Drawing, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str
     found = []
     draw = Text.draw
 
-    def noted(text: Text, renderer: Any, *more: object, **named: object) -> None:
+    def noted(text: Text, renderer: RendererBase, *more: object, **named: object) -> None:
         if text.get_visible() and text.get_text().strip():
             found.append((text.get_text(), text.get_window_extent(renderer), text.get_rotation()))
         draw(text, renderer, *more, **named)
 
     with monkeypatch.context() as patched, styled():
         patched.setattr(Text, "draw", noted)
-        FigureCanvasAgg(drawing.figure).draw()
+        FigureCanvasAgg(drawing.figure).draw()  # type: ignore[no-untyped-call]
     return [(text, box) for text, box, rotation in found if rotation in (0, 90)]
 
 
@@ -329,7 +329,7 @@ def test_no_word_is_cut_or_covers_another(runs: int, monkeypatch: pytest.MonkeyP
             assert overlap(first, second) < 0.1 * smaller, (drawing.name, one, other)
 
 
-def overlap(one: Bbox, other: Bbox) -> float:
+def overlap(one: BboxBase, other: BboxBase) -> float:
     common = Bbox.intersection(one, other)
     return 0.0 if common is None else float(common.width * common.height)
 
@@ -362,7 +362,7 @@ def test_names_are_drawn_with_the_letters_there_are() -> None:
 
 def test_the_font_is_the_one_that_comes_along() -> None:
     with styled():
-        texts = [text for text in DRAWN["lag"].figure.findobj(Text) if isinstance(text, Text)]
+        texts = DRAWN["lag"].figure.findobj(Text)
         assert {text.get_fontname() for text in texts} == {FONT}
 
 

@@ -123,7 +123,7 @@ def tiles(pixels: NDArray[np.uint8], side: int, many: int) -> NDArray[np.uint8]:
     rows = [at for at in range(1, len(pixels)) if inked[0][at] < 0.5 <= inked[0][at - 1]][:many]
     columns = [at for at in range(1, pixels.shape[1]) if inked[1][at] < 0.5 <= inked[1][at - 1]][:many]
     assert (len(rows), len(columns)) == (many, many)
-    return np.block([[pixels[row : row + side, column : column + side] for column in columns] for row in rows])  # type: ignore[no-any-return]
+    return np.block([[pixels[row : row + side, column : column + side] for column in columns] for row in rows])
 
 
 def test_every_pixel_of_the_whole_map() -> None:

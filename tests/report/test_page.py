@@ -195,9 +195,16 @@ def test_published_values_stand_beside_ours_with_the_difference() -> None:
 
 @pytest.mark.parametrize(
     ("ours", "low", "high", "difference"),
-    [(0.5, 0.5, 0.5, 0), (0.05, 0.03, 0.06, 0), (0.02, 0.03, 0.06, -0.01), (0.08, 0.03, 0.06, 0.02), (0.2, 0.13, None, 0),
-     (0.1, 0.13, None, -0.03), (None, 0.1, 0.1, None)],
-)  # fmt: skip
+    [
+        (0.5, 0.5, 0.5, 0),
+        (0.05, 0.03, 0.06, 0),
+        (0.02, 0.03, 0.06, -0.01),
+        (0.08, 0.03, 0.06, 0.02),
+        (0.2, 0.13, None, 0),
+        (0.1, 0.13, None, -0.03),
+        (None, 0.1, 0.1, None),
+    ],
+)
 def test_differences(ours: float | None, low: float, high: float | None, difference: float | None) -> None:
     assert Beside("", "", ours, low, high).difference == (None if difference is None else pytest.approx(difference))
 
@@ -275,7 +282,7 @@ def test_losses_and_a_partial_run_are_told_before_anything_else() -> None:
         "not read of its captures: b.pcap: cut off",
     ):
         assert f"census/2026-11-21T000000Z: {warning}" in told
-    assert [text for level, text in page.headings if level == "h2"][0] == "Read this first"
+    assert next(text for level, text in page.headings if level == "h2") == "Read this first"
     alarms = re.findall(r'class="number alarm">([^<]*)<|class="alarm">([^<]*)<', html)
     assert "partial (interrupted)" in {text for pair in alarms for text in pair}
     assert "7" in {text for pair in alarms for text in pair}
