@@ -56,6 +56,6 @@ def shades(alive: NDArray[np.uint16], reserved: NDArray[np.bool_]) -> Pixels:
 
 def striped(pixels: Pixels) -> Pixels:
     """Return pixels with stripes through reserved space."""
-    rows, columns = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
-    on_stripe: NDArray[np.bool_] = (rows + columns) % STRIPE_EVERY == 0
+    rows, columns = (np.arange(size).astype(np.uint8) for size in pixels.shape)  # wraps at a multiple of the stripes
+    on_stripe: NDArray[np.bool_] = (rows[:, None] + columns) % STRIPE_EVERY == 0
     return np.where(on_stripe & (pixels == RESERVED), np.uint8(STRIPE), pixels)
