@@ -1,10 +1,10 @@
-"""`liveness lab`: run a command in a private network of real Linux hosts, describe it, check a run against it."""
+"""`liveness lab`: run a command in a private network of real or modelled hosts, describe it, check a run against it."""
 
 import json
 import sys
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from liveness.lab.check import Comparison, Difference
     from liveness.lab.model import Internet
+    from liveness.lab.model_check import ModelComparison
+    from liveness.lab.source import PopulationFile
 
 EXAMPLES = 3
 WORST = 20
@@ -25,7 +27,7 @@ INTERNET = click.option(
     default="default",
     show_default=True,
     metavar="FILE",
-    help="Lab file: a path, or the name of a packaged one.",
+    help="Lab file or population file: a path, or the name of a packaged one.",
 )
 PLAIN = click.option(
     "--plain", is_flag=True, help="Nothing but Python: no nft, no daemons, as on a machine that has none of them."
@@ -45,9 +47,10 @@ command.add_command(sample)
 @command.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @INTERNET
 @PLAIN
+@click.option("--ideal", is_flag=True, help="A population without its network model: no latency, no loss, no limit.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell who serves what.")
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD [ARG]...")
-def exec_(source: str, arguments: tuple[str, ...], *, plain: bool, verbose: bool) -> None:
+def exec_(source: str, arguments: tuple[str, ...], *, plain: bool, ideal: bool, verbose: bool) -> None:
     """Run CMD in the scanner's place of a lab and give back its exit code (128 + n if signal n ended it).
 
     Signals reach CMD, and when it ends everything is taken down. Inside, the user is root of a user namespace: CMD may
@@ -58,7 +61,7 @@ def exec_(source: str, arguments: tuple[str, ...], *, plain: bool, verbose: bool
     def tell(line: str) -> None:
         click.echo(f"liveness: {line}", err=True)
 
-    sys.exit(run_in_lab(arguments, source=source, plain=plain, tell=tell, verbose=verbose))
+    sys.exit(run_in_lab(arguments, source=source, plain=plain, tell=tell, verbose=verbose, ideal=ideal))
 
 
 @command.command()
@@ -119,17 +122,29 @@ def describe(name: str | None, source: str, *, plain: bool, as_json: bool) -> No
 
 @command.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
-@INTERNET
+@click.option(
+    "--internet",
+    "source",
+    metavar="FILE",
+    help="Lab file or population file: a path, or the name of a packaged one.  [default: what the run says it scanned]",
+)
 @PLAIN
 @AS_JSON
-def check(run_dir: Path, source: str, *, plain: bool, as_json: bool) -> None:
+def check(run_dir: Path, source: str | None, *, plain: bool, as_json: bool) -> None:
     """Compare the run in RUN_DIR with the lab's ground truth, set by set, for exactly the addresses it scanned.
 
-    The exit code is 0 if nothing is missing and nothing is extra, 1 otherwise.
+    Of a run against the model Internet recall and precision of every set are told, and what the model itself lost apart
+    from what nothing explains. The exit code is 0 if nothing is missing that was let through and nothing is extra, 1
+    otherwise.
     """
+    from liveness.lab.source import find_population, recorded_population
+
+    named = recorded_population(run_dir) if source is None else find_population(source)
+    if named is not None:
+        _check_model_run(run_dir, named, as_json=as_json)
     from liveness.lab.check import check_run
 
-    comparison = check_run(run_dir, _internet(source, plain=plain))
+    comparison = check_run(run_dir, _internet(source or "default", plain=plain))
     if as_json:
         click.echo(json.dumps(_document(comparison), indent=2))
     elif comparison.equal:
@@ -139,6 +154,21 @@ def check(run_dir: Path, source: str, *, plain: bool, as_json: bool) -> None:
         )
     else:
         _print_differences(comparison)
+    sys.exit(0 if comparison.equal else 1)
+
+
+def _check_model_run(run_dir: Path, named: "PopulationFile", *, as_json: bool) -> NoReturn:
+    """Compare a run with the model Internet, print that, and leave."""
+    from liveness.lab.model_check import check_model_run, no_record
+    from liveness.lab.population.load import parse_population
+
+    comparison = check_model_run(run_dir, parse_population(named.text, named.origin))
+    if comparison.summary is None:
+        click.echo(f"liveness: lab: {no_record(run_dir)}", err=True)
+    if as_json:
+        click.echo(json.dumps(_model_document(comparison), indent=2))
+    else:
+        _print_model_comparison(comparison)
     sys.exit(0 if comparison.equal else 1)
 
 
@@ -208,3 +238,82 @@ def _example_text(one: "Difference") -> str:
 
 def _examples(members: "BitMap") -> list[str]:
     return [str(IPv4Address(address)) for address in members[:EXAMPLES]]
+
+
+def _model_document(comparison: "ModelComparison") -> dict[str, object]:
+    summary = comparison.summary
+    model = None
+    if summary is not None:
+        model = {
+            "lossless": summary.lossless,
+            "packets": summary.packets,
+            "replies": summary.replies,
+            "duplicates": summary.duplicates,
+            "noise": summary.noise,
+            "overrun": summary.overrun,
+            "malformed": summary.malformed,
+            "lost": summary.lost,
+        }
+    return {
+        "schema": 1,
+        "run": comparison.run,
+        "equal": comparison.equal,
+        "targets": comparison.targets,
+        "sets": len(comparison.judged),
+        "members": comparison.members,
+        "model": model,
+        "keys": [
+            {
+                "probe": one.key.reply.probe,
+                "kind": one.key.reply.kind.label,
+                "icmp_type": one.key.reply.icmp_type,
+                "icmp_code": one.key.reply.icmp_code,
+                "role": str(one.key.role),
+                "expected": one.expected,
+                "found": one.found,
+                "recall": one.recall,
+                "precision": one.precision,
+                "lost": one.lost,
+                "recall_of_passed": one.recall_of_passed,
+                "unexplained": len(one.unexplained),
+                "unexplained_examples": _examples(one.unexplained),
+                "extra": len(one.extra),
+                "extra_examples": _examples(one.extra),
+            }
+            for one in comparison.judged
+        ],
+    }
+
+
+def _print_model_comparison(comparison: "ModelComparison") -> None:
+    lost = sum(one.lost for one in comparison.judged)
+    found = sum(one.right for one in comparison.judged)
+    head = f"{comparison.run}: {len(comparison.judged):,} sets of {comparison.targets:,} targets"
+    if comparison.equal:
+        whole = "recall and precision are 1 for every set" if not lost else "all that was let through, and nothing else"
+        click.echo(f"{head}: {whole}: {found:,} of {comparison.members:,} members")
+    else:
+        click.echo(f"{head}: {len(comparison.imperfect):,} differ from what was let through")
+    for line in comparison.problems:
+        click.echo(line)
+    if lost:
+        click.echo(f"the model lost {lost:,} members:")
+    worst = [one for one in comparison.judged if not one.perfect or one.lost][:WORST]
+    if worst:
+        from rich import box
+        from rich.table import Table
+
+        from liveness.cli.display import OutputConsole
+
+        table = Table("set", "expected", "found", "recall", "precision", "lost", "unexplained", "extra", box=box.SIMPLE)
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for one in worst:
+            name = f"{one.key.reply.probe} {one.key.reply.label} {one.key.role}"
+            shares = ("-" if share is None else f"{share:.4f}" for share in (one.recall, one.precision))
+            counts = (one.lost, len(one.unexplained), len(one.extra))
+            table.add_row(name, f"{one.expected:,}", f"{one.found:,}", *shares, *(f"{count:,}" for count in counts))
+        OutputConsole().print(table)
+        rest = sum(1 for one in comparison.judged if not one.perfect or one.lost) - len(worst)
+        if rest:
+            click.echo(f"and {rest:,} more (--json prints all)")

@@ -9,6 +9,7 @@ import json
 import os
 import select
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -32,19 +33,25 @@ RUN = "/run"
 """Covered by a file system of the lab's own while daemons run: they keep sockets and process ids there."""
 
 
-class Lab:
-    """A lab around the network namespace of this process, which must be root there; a context manager.
+class Keeper(ABC):
+    """What stands around the network namespace of this process, which must be root there; a context manager.
 
-    Entering it builds the lab and returns when every service serves. Raises LivenessError or a subclass, one line.
+    Entering it builds that and returns when all of it serves. Raises LivenessError or a subclass, one line.
     """
 
-    def __init__(self, internet: Internet, tools: Tools) -> None:
-        self.internet = internet
-        self.tools = tools
+    def __init__(self) -> None:
         self._pid = 0
         self._init = 0
         self._control = -1
         self._reports: TextIO | None = None
+
+    @abstractmethod
+    def start(self) -> None:
+        """In the init: build, and start what serves."""
+
+    @abstractmethod
+    def watch(self, control: int) -> str | None:
+        """In the init: return None when `control` is readable, as the owner closes; or say what ended before that."""
 
     @property
     def pid(self) -> int:
@@ -60,7 +67,7 @@ class Lab:
             try:
                 os.close(reports)
                 os.close(self._control)
-                _keep(parent, control, writer, lambda: _hold(self.internet, self.tools, control, writer))
+                _keep(parent, control, writer, lambda: self._hold(control, writer))
             finally:
                 os._exit(1)
         os.close(control)
@@ -75,6 +82,24 @@ class Lab:
             self.close()
             raise failure
         return self
+
+    def _hold(self, control: int, reports: int) -> None:
+        """In the init: build, start, say so; then watch until the owner closes or something ends by itself."""
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(null, 1)
+        try:
+            self.start()
+        except LivenessError as problem:
+            _report(reports, type(problem).__name__, str(problem))
+            return
+        except Exception as problem:  # noqa: BLE001 - the owner is told, whatever it is
+            _report(reports, "LivenessError", f"the lab cannot be built: {type(problem).__name__}: {problem}")
+            return
+        _report(reports, None, "")
+        said = self.watch(control)
+        if said is not None:
+            _report(reports, "LivenessError", said)
 
     def failure(self) -> LivenessError | None:
         """Wait for the keeper's next report: None when the lab stands, or why it does not (any more)."""
@@ -118,6 +143,31 @@ class Lab:
         self.close()
 
 
+class Lab(Keeper):
+    """A lab of Linux hosts."""
+
+    def __init__(self, internet: Internet, tools: Tools) -> None:
+        super().__init__()
+        self.internet = internet
+        self.tools = tools
+        self._daemons: list[Running] = []
+        self._servers = 0
+
+    def start(self) -> None:
+        """In the init: build the network and start its services."""
+        self._daemons, self._servers = _start(self.internet, self.tools)
+
+    def watch(self, control: int) -> str | None:
+        """In the init: wait until the owner closes, or a service ends."""
+        watched = {os.pidfd_open(daemon.process.pid): daemon for daemon in self._daemons}
+        readable, _, _ = select.select([control, os.pidfd_open(self._servers), *watched], [], [])
+        if control in readable:
+            return None
+        daemon = watched.get(readable[0])
+        said = "Python servers ended" if daemon is None else f"{daemon.name} ended: {daemon.last_words()}"
+        return f"the lab's {said}"
+
+
 def _keep(parent: int, control: int, reports: int, hold: Callable[[], None]) -> None:
     """In the keeper: start the init of a PID namespace, wait for it, go."""
     os.setsid()  # signals of a terminal are for the command in the lab, not for the lab
@@ -134,28 +184,6 @@ def _keep(parent: int, control: int, reports: int, hold: Callable[[], None]) -> 
     os.close(reports)
     os.waitpid(init, 0)
     os._exit(0)
-
-
-def _hold(internet: Internet, tools: Tools, control: int, reports: int) -> None:
-    """In the init: build, start, say so; then watch until the owner closes or a service ends."""
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
-    try:
-        daemons, servers = _start(internet, tools)
-    except LivenessError as problem:
-        _report(reports, type(problem).__name__, str(problem))
-        return
-    except Exception as problem:  # noqa: BLE001 - the owner is told, whatever it is
-        _report(reports, "LivenessError", f"the lab cannot be built: {type(problem).__name__}: {problem}")
-        return
-    _report(reports, None, "")
-    watched = {os.pidfd_open(daemon.process.pid): daemon for daemon in daemons}
-    readable, _, _ = select.select([control, os.pidfd_open(servers), *watched], [], [])
-    if control not in readable:
-        daemon = watched.get(readable[0])
-        said = "Python servers ended" if daemon is None else f"{daemon.name} ended: {daemon.last_words()}"
-        _report(reports, "LivenessError", f"the lab's {said}")
 
 
 def _start(internet: Internet, tools: Tools) -> tuple[list[Running], int]:

@@ -5,15 +5,23 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from liveness.errors import LivenessError, UsageError
 from liveness.lab.kernel import PR_SET_CHILD_SUBREAPER
 from liveness.lab.load import load_internet
+from liveness.lab.source import find_population
 from liveness.lab.tools import find_tools
 from liveness.net.child import PR_SET_PDEATHSIG, libc
 from liveness.net.namespace import enter_private_network
+from liveness.store.announce import VARIABLE
+
+if TYPE_CHECKING:
+    from liveness.lab.keeper import Keeper
 
 PASSED_ON = (
     signal.SIGINT,
@@ -31,9 +39,18 @@ KILLED = 128
 """A shell's exit code for a command that a signal ended is this plus the signal's number."""
 
 
-def run_in_lab(command: Sequence[str], *, source: str, plain: bool, tell: Callable[[str], None], verbose: bool) -> int:
+def run_in_lab(
+    command: Sequence[str],
+    *,
+    source: str,
+    plain: bool,
+    tell: Callable[[str], None],
+    verbose: bool,
+    ideal: bool = False,
+) -> int:
     """Build the lab of the file `source`, run `command` in the scanner's place, take all down; returns its exit code.
 
+    `source` is a lab file or a population file; of the latter `ideal` leaves the network model out. The exit code is
     128 + n when signal n ended the command. `tell` is given lines for people: what is left out, and with `verbose` who
     serves what. This process moves into the scanner's namespace for good, so it must have one thread. UsageError for a
     wrong file or an unknown command, before anything is built; UnsupportedError where the machine forbids a lab.
@@ -41,18 +58,35 @@ def run_in_lab(command: Sequence[str], *, source: str, plain: bool, tell: Callab
     program = shutil.which(command[0])
     if program is None:
         raise UsageError(f"lab exec: {command[0]!r}: no such command: name a program on PATH or the path of one")
-    internet = load_internet(source)
-    tools = find_tools(plain=plain)
-    for line in tools.notes(internet) + (tools.choices(internet) if verbose else []):
-        tell(f"lab: {line}")
-    enter_private_network()
-    from liveness.lab.keeper import Lab  # noqa: PLC0415 - what it imports may start threads, and a user namespace wants one
+    population = find_population(source)
+    if population is not None and ideal:
+        population = replace(population, network=None)
+    with ExitStack() as cleanup:
+        if population is None:
+            internet = load_internet(source)
+            tools = find_tools(plain=plain)
+            for line in tools.notes(internet) + (tools.choices(internet) if verbose else []):
+                tell(f"lab: {line}")
+            enter_private_network()
+            from liveness.lab.keeper import Lab  # noqa: PLC0415 - what it imports may start threads, and a user namespace wants one
 
-    with Lab(internet, tools) as lab:
+            return _run_within(Lab(internet, tools), [program, *command[1:]])
+        folder = cleanup.enter_context(TemporaryDirectory(prefix="liveness-lab-"))
+        enter_private_network()
+        from liveness.lab.responder.lab import ModelLab  # noqa: PLC0415 - as above
+
+        runs = Path(folder) / "runs"
+        os.environ[VARIABLE] = str(runs)
+        return _run_within(ModelLab(population, runs, verbose=verbose), [program, *command[1:]])
+
+
+def _run_within(keeper: "Keeper", command: list[str]) -> int:
+    """Run the command while the keeper keeps a lab around this process."""
+    with keeper as lab:
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*PASSED_ON, signal.SIGCHLD))
         try:
-            return _run([program, *command[1:]], mask, lab.ended, lab.failure)
+            return _run(command, mask, lab.ended, lab.failure)
         finally:
             _end_orphans(lab.pid)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)

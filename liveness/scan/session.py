@@ -27,6 +27,7 @@ from liveness.scan.resume import beginning, going_on, resume
 from liveness.scan.supervisor import Interruption, Supervisor, signals_noted
 from liveness.space.addresses import parse_address
 from liveness.space.targets import Targets
+from liveness.store.announce import announce
 from liveness.store.checkpoint import Checkpoint
 from liveness.store.compaction import compact_all
 from liveness.store.manifest import Manifest
@@ -211,6 +212,7 @@ def _scan(
     """Run a session from `first` on, and write what came of it."""
     identity = opened.identity
     directory = identity.directory
+    announce(directory.path)
     outcome = Supervisor(
         plan,
         opened.kit,

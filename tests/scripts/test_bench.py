@@ -1,7 +1,10 @@
 """scripts/bench, each subcommand with next to nothing to do: it runs, and what it prints adds up."""
 
 import json
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ from tests.census.support import ROOT, run
 
 pytestmark = pytest.mark.lab
 
-SUBCOMMANDS = ("tx", "rx", "scan", "pace", "sets", "analyze")
+SUBCOMMANDS = ("tx", "rx", "scan", "pace", "sets", "analyze", "model", "repeat")
 
 
 def bench(*arguments: str) -> dict[str, Any]:
@@ -99,3 +102,48 @@ def test_help_tells_what_each_option_does(name: str) -> None:
     done = run(sys.executable, "-m", "scripts.benchmarks", name, "--help", cwd=ROOT)
     assert done.returncode == 0
     assert "--json" in done.stdout
+
+
+def test_model_answers_for_every_probe() -> None:
+    found = bench("model", "--seconds", "0.3", "--rate", "0.02")
+    assert found["problems"] == []
+    assert found["offered"] == found["answered_for"] > 1000
+    assert 0 < found["replies"] < found["offered"]
+    assert found["dropped_by_link"] == found["dropped_by_ring"] == 0
+
+
+def test_a_block_of_the_model_is_the_truth_in_memory() -> None:
+    found = bench("model", "--block", "--targets", "8192")
+    assert (found["complete"], found["problems"]) == (True, [])
+    assert found["probes"] == 8192 * 9 * 2
+    assert found["members"] > 0
+    assert (found["rejected"], found["malformed"]) == (0, 0)
+
+
+def test_a_block_is_interrupted_with_what_there_is() -> None:
+    command = [sys.executable, "-m", "scripts.benchmarks", "model", "--block", "--targets", str(1 << 26), "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(20)
+        process.send_signal(signal.SIGINT)
+        output, complaints = process.communicate(timeout=120)
+    assert process.returncode == 0, complaints
+    found = json.loads(output)["model"]
+    assert found["complete"] is False
+    assert 0 < found["probes"] < (1 << 26) * 9 * 2
+    assert found["replies"] > 0
+
+
+def test_repeat_recovers_what_was_lost() -> None:
+    found = bench("repeat", "--targets", "4096", "--rate", "4000", "--delays", "0")
+    (census,) = found["censuses"]
+    assert set(census["probes"]) == {"icmp", "tcp/80", "dns"}
+    for one in census["probes"].values():
+        assert one["first"] > 0
+        assert one["gain"] == pytest.approx(one["recovered"] / one["first"], abs=1e-5)
+
+
+def test_a_delay_longer_than_the_census_is_refused() -> None:
+    arguments = ("repeat", "--targets", "4096", "--rate", "4000", "--delays", "20")
+    done = run(sys.executable, "-m", "scripts.benchmarks", *arguments, cwd=ROOT)
+    assert done.returncode == 2
+    assert "--delays: 20: more than the 1.024 s" in done.stderr

@@ -1,0 +1,126 @@
+"""The network between scanner and population, as the `network` section of a population file describes it."""
+
+from collections.abc import Mapping
+from statistics import NormalDist
+from typing import Annotated, Final
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from liveness.config.explain import shown_value, value_at
+from liveness.config.model import decode_unit
+from liveness.config.units import Duration
+from liveness.errors import UsageError
+
+MAX_DELAY_S: Final = 16
+"""A reply is held back no longer: the delay queue has places for so much time."""
+QUANTILES: Final = 4096
+NONE: Final = "none"
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Many = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+
+
+class Latency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Round-trip times: log-normal over /24s, exponential jitter on top, and a share of slow replies."""
+
+    median: Duration = Duration(0)
+    sigma: Annotated[float, Meta(ge=0, le=3)] = 0.0
+    """Standard deviation of the logarithm."""
+    jitter: Duration = Duration(0)
+    """Mean of what each reply takes longer than its /24 usually does."""
+    slow: Share = 0.0
+    slow_up_to: Duration = Duration(0)
+    """A slow reply takes up to so much longer, evenly spread: hosts that wake up, queues that are long."""
+
+
+class Bursts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Loss in bursts (Gilbert 1960, Elliott 1963): each path and direction is bad for a while, now and then."""
+
+    share: Share = 0.0
+    """Of the time that a path is bad."""
+    loss: Share = 1.0
+    """Of the packets on a bad path."""
+    mean: Duration = Duration("700ms")
+    """How long a path stays bad, exponentially distributed."""
+    path_prefix: Annotated[int, Meta(ge=8, le=24)] = 20
+    """Targets that share this prefix share a path."""
+
+
+class IcmpLimit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a router sends of ICMP errors at most (RFC 1812 4.3.2.8): a token bucket each."""
+
+    rate_pps: Many
+    burst: Many = 50
+
+
+class ScannerLink(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the scanner's link carries: more than that waits in its queue, more than the queue is lost."""
+
+    rate_pps: Many
+    queue: Annotated[int, Meta(ge=0, le=1_000_000)] = 1000
+    """Packets."""
+
+
+class Conditions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The network model. What is left out is ideal: no latency, no loss, no limit."""
+
+    latency: Latency = Latency()
+    loss: Share = 0.0
+    """Of the packets, in each direction, independently of one another."""
+    bursts: Bursts = Bursts()
+    icmp_limit: IcmpLimit | None = None
+    link: ScannerLink | None = None
+    duplicates: Share = 0.0
+    reordered: Share = 0.0
+    """Of the replies: these take up to `reordered_by` longer."""
+    reordered_by: Duration = Duration("20ms")
+    noise: Share = 0.0
+    """Spoofed packets for each probe: replies in form, which prove nothing."""
+
+    @property
+    def lossless(self) -> bool:
+        """Whether every probe arrives and every reply."""
+        burst_loss = self.bursts.share * self.bursts.loss
+        return self.loss == 0 and burst_loss == 0 and self.icmp_limit is None and self.link is None
+
+    @property
+    def longest_delay_s(self) -> float:
+        """How late a reply may come, but for jitter and the longest of latencies."""
+        return self.latency.slow_up_to.seconds + self.reordered_by.seconds * (self.reordered > 0)
+
+    def latency_quantiles_ns(self) -> NDArray[np.int64]:
+        """Return round-trip times of /24s, QUANTILES of them equally likely, ascending."""
+        normal = NormalDist()
+        places = (np.arange(QUANTILES) + 0.5) / QUANTILES
+        normal_quantiles = np.array([normal.inv_cdf(place) for place in places.tolist()])
+        times_ns = self.latency.median.us * 1000 * np.exp(self.latency.sigma * normal_quantiles)
+        quantiles: NDArray[np.int64] = np.minimum(times_ns, MAX_DELAY_S * 1e9).astype(np.int64)
+        return quantiles
+
+
+def parse_conditions(section: object, origin: str) -> Conditions:
+    """Return the conditions of a `network` section: a mapping, ``none``, or None where there is none, for ideal ones.
+
+    UsageError names `origin`, the path and the value.
+    """
+    if section is None or section == NONE:
+        return Conditions()
+    if not isinstance(section, Mapping):
+        raise UsageError(
+            f"{origin}: $.network: {shown_value(section)}: expected a mapping such as 'loss: 0.01', or none"
+        )
+    try:
+        conditions = msgspec.convert(section, Conditions, dec_hook=decode_unit)
+    except msgspec.ValidationError as problem:
+        message, _, path = str(problem).rpartition(" - at `")
+        path = path.rstrip("`") if message else "$"
+        message = (message or str(problem)).replace("`", "")
+        value = shown_value(value_at(section, path))
+        raise UsageError(f"{origin}: $.network{path[1:]}: {value}: {message[:1].lower()}{message[1:]}") from problem
+    if conditions.longest_delay_s > MAX_DELAY_S:
+        path, value = "latency.slow_up_to", conditions.latency.slow_up_to
+        raise UsageError(f"{origin}: $.network.{path}: {value}: at most {MAX_DELAY_S}s, reordering included")
+    return conditions
