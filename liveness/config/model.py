@@ -85,6 +85,7 @@ class Config(Section, frozen=True, kw_only=True):
     output: str = "sets"
     replies: Literal["none", "parquet", "pcap", "both"] = "none"
     limits: Limits = Limits()
+    user: str = "auto"
 
     @property
     def highest_rate(self) -> Rate:
