@@ -1,5 +1,6 @@
 """``liveness scan``: take a census, or show with --dryrun what it would send."""
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,7 @@ def command(
     Prints the run's directory. Exit code 0 done, 1 failure, 2 wrong usage or config, 3 missing privilege or kernel
     feature, 4 refused by a safety rule, 5 stopped early with partial results, 130 or 143 interrupted.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its idle threads would keep the privileges that a scan drops
     from liveness.config.load import load_config, resolve_targets
     from liveness.net.links import in_lab
 

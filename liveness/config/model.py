@@ -103,6 +103,7 @@ class Config(Section, frozen=True, kw_only=True):
     limits: Limits = Limits()
     keep: Keep = Keep()
     notify: Notify = Notify()
+    user: str = "auto"
 
     @property
     def highest_rate(self) -> Rate:

@@ -55,8 +55,8 @@ class Round:
 def command(scale: float, rounds: int, directory: str | None, keep: str | None, as_json: bool) -> None:
     """How long `liveness analyze` takes for a census of 3.6 billion targets, 487 million of them alive.
 
-    Makes its run in a temporary directory (3.6 GB at full scale), analyses it with a warm cache, as JSON alone, with all
-    figures, and with the map, and removes it.
+    Makes its run in a temporary directory (3.6 GB at full scale), analyses it with a warm cache, as JSON alone, with
+    all figures, and with the map, and removes it.
     """
     with _run(scale, directory, keep) as run:
         sets = run.read_manifest().sets
