@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from liveness.lab.responder import state
 from liveness.lab.responder.bytes import flat_bytes
 from liveness.lab.responder.conditions import Conditions
 from liveness.lab.responder.queue import forget
-from liveness.lab.responder.record import Record
+from liveness.lab.responder.record import Record, summarise
 from liveness.lab.responder.respond import emit, respond_block
 from liveness.lab.responder.state import Model
 from liveness.lab.responder.verdict import Verdict
@@ -44,6 +45,8 @@ class Responder:
         self.tx_ring = tx_ring
         self.runs = runs
         self.known_runs = 0
+        self._disk = ThreadPoolExecutor(1)  # the next scan's probes come while the last one's record is written
+        self._writing: Future[None] | None = None
         self.current: Path | None = None
         self.record = Record()
         self.overrun_before = 0
@@ -64,6 +67,8 @@ class Responder:
                 self.turn()
         finally:
             self.end_run()
+            self._written()
+            self._disk.shutdown()
             self.rx_ring.close()
             self.tx_ring.close()
 
@@ -107,7 +112,7 @@ class Responder:
             self.current = run
 
     def end_run(self) -> None:
-        """Write the record of the run that is under way, if one is, and begin anew."""
+        """Have the record of the run that is under way written, if one is, and begin anew."""
         drops = self.rx_ring.statistics().drops
         overrun, self.overrun_before = drops - self.overrun_before, drops
         self.overrun += overrun
@@ -117,15 +122,17 @@ class Responder:
             if verdict.malformed and count:
                 self.malformed[verdict.label] = self.malformed.get(verdict.label, 0) + count
         if self.current is not None and self.current.is_dir():
-            self.record.write(
-                self.current,
-                self.model,
-                lossless=self.conditions.lossless,
-                overrun=overrun,
-                population=self.population,
-            )
+            summary = summarise(self.model, lossless=self.conditions.lossless, overrun=overrun)
+            self._written()
+            self._writing = self._disk.submit(self.record.write, self.current, summary, self.population)
         self.current = None
         self._forget()
+
+    def _written(self) -> None:
+        """Wait until the last record is on disk."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
 
     def _forget(self) -> None:
         """Drop what waits and what was counted: it belongs to no run, or to one that is over."""

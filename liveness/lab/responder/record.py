@@ -81,14 +81,13 @@ class Record:
         """Note the packets that were lost."""
         _gather(self.lost, targets, events)
 
-    def write(self, run: Path, model: Model, *, lossless: bool, overrun: int, population: str) -> None:
+    def write(self, run: Path, summary: Summary, population: str) -> None:
         """Write the record into a run directory, together with what an earlier session of the run left there.
 
-        `model` holds the counts of this run alone, `population` is the text of the population file. LivenessError if
+        `summary` has the counts of this session, `population` is the text of the population file. LivenessError if
         the disk refuses.
         """
         folder = run / RECORD_FOLDER
-        summary = _summary(model, lossless=lossless, overrun=overrun)
         try:
             folder.mkdir(exist_ok=True)
             if (folder / SUMMARY).exists():
@@ -115,7 +114,8 @@ def _file(kind: str, event: int) -> str:
     return f"{kind}.{PROBES[event >> PROBE_SHIFT].replace('/', '-')}.{labels[event & KIND_MASK]}.roaring"
 
 
-def _summary(model: Model, *, lossless: bool, overrun: int) -> Summary:
+def summarise(model: Model, *, lossless: bool, overrun: int) -> Summary:
+    """Return what a model has counted since its counters were at zero."""
     frames = {one.label: int(n) for one, n in zip(Verdict, model.verdicts, strict=True) if n}
     lost = {
         probe: {cause: int(n) for cause, n in zip(CAUSES, counts, strict=True) if n}
