@@ -235,6 +235,21 @@ def test_who_may_not_write_is_told_in_one_line(tmp_path: Path, monkeypatch: pyte
             analyze(run.path, option, tmp_path / name)
 
 
+def test_drawing_tells_nothing_of_its_own(tmp_path: Path) -> None:
+    """Neither where fonts are cached nor what a user's own settings of matplotlib say is our output."""
+    run = town().write(tmp_path / "runs")
+    settings = tmp_path / "matplotlibrc"
+    settings.write_text("no.such.setting: 1\nsvg.fonttype: none\nfont.size: 99\naxes.facecolor: red\n")
+    analyze(run.path, "--figures", tmp_path / "usual")
+    command_line = [sys.executable, "-W", "error", "-m", "liveness", "analyze", str(run.path), "--figures"]
+    odd = {**os.environ, "MPLCONFIGDIR": "/proc/none", "MATPLOTLIBRC": str(settings)}
+    done = subprocess.run([*command_line, str(tmp_path / "odd")], capture_output=True, text=True, check=True, env=odd)
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    assert done.stderr.startswith("liveness: wrote ")
+    for path in (tmp_path / "usual").iterdir():
+        assert path.read_bytes() == (tmp_path / "odd" / path.name).read_bytes()
+
+
 def test_without_figures_nothing_that_draws_is_imported(tmp_path: Path) -> None:
     run = town().write(tmp_path)
     program = "import sys; from liveness.cli.main import group; group.main(sys.argv[1:], standalone_mode=False)"

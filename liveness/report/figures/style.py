@@ -1,16 +1,14 @@
 """How figures look: colours everybody can tell apart, hatches for grey printers, and text as it is written."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
-# before matplotlib itself: where it keeps its cache of fonts, and that it makes one, is nothing to tell a user
-logging.getLogger("matplotlib").setLevel(logging.ERROR)
-
-import matplotlib as mpl  # noqa: E402 - see above
-from matplotlib.font_manager import FontProperties, findfont, get_font  # noqa: E402 - see above
+import matplotlib as mpl
+import numpy as np
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from numpy.typing import NDArray
 
 FONT: Final = "DejaVu Sans"
 """It comes with matplotlib: figures are the same on every machine."""
@@ -72,6 +70,12 @@ def styled() -> Iterator[None]:
         mpl.rcdefaults()
         mpl.rcParams.update(SETTINGS)
         yield
+
+
+def shades_of(places: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return the sequential colours of places in [0, 1] as red, green and blue, shape (places, 3)."""
+    shades: NDArray[np.uint8] = np.round(255 * mpl.colormaps[SEQUENTIAL](places)[:, :3]).astype(np.uint8)
+    return shades
 
 
 @cache

@@ -2,11 +2,10 @@
 
 from typing import Final
 
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.report.figures.style import SEQUENTIAL
+from liveness.report.figures.style import shades_of
 
 Pixels = NDArray[np.uint8]
 """Places in the palette."""
@@ -33,8 +32,7 @@ STRIPE_EVERY: Final = 8
 def palette() -> bytes:
     """Return red, green and blue of 256 colours."""
     colours = np.zeros((256, 3), np.uint8)
-    scale = mpl.colormaps[SEQUENTIAL](np.linspace(DARKEST, 1, SHADES))[:, :3]
-    colours[FIRST_SHADE : FIRST_SHADE + SHADES] = np.round(255 * scale)
+    colours[FIRST_SHADE : FIRST_SHADE + SHADES] = shades_of(np.linspace(DARKEST, 1, SHADES))
     for place, colour in FIXED.items():
         colours[place] = colour
     colours[PAPER : PAPER + INKS] = np.round(np.linspace(255, 20, INKS))[:, None]

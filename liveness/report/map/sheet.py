@@ -93,15 +93,15 @@ class _Page:
             self.canvas[y + size : y + size + 4, where : where + 1] = PAPER + INKS - 1
             self.write(where - size // 3 * len(str(tick)), y + size + 5, str(tick), size)
         y += 3 * size
-        for colour, name in ((SILENT, "none alive"), (RESERVED, "special-purpose space (IANA), never probed")):
+        for colour, name in ((SILENT, "none alive"), (RESERVED, "special-purpose space (IANA)")):
             swatch = striped(np.full((size, 2 * size), colour, np.uint8))
             self.canvas[y : y + size, x : x + 2 * size] = swatch
             x = self.write(x + 2 * size + size // 2, y - size // 8, name, size) + 2 * size
 
     def png(self, description: str) -> bytes:
         """Return the canvas as a PNG of 256 colours."""
-        image = Image.fromarray(self.canvas, "P")
-        image.putpalette(palette())
+        image = Image.fromarray(self.canvas)
+        image.putpalette(palette())  # its grey levels become places in the palette
         told = PngInfo()
         told.add_text("Description", description.encode("latin-1", "replace").decode("latin-1"))
         stream = io.BytesIO()
