@@ -42,7 +42,7 @@ def test_the_peak_of_poisson_variables(mean: float, trials: float) -> None:
 
     assert exceeding(count) < 1
     if count > math.ceil(mean):  # the bound is close: one less would be exceeded, but for little
-        assert exceeding(count - 1) > 0.5
+        assert exceeding(count - 1) > 0.3
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -57,7 +57,8 @@ def test_runs_that_are_played_through_peak_as_forecast(seed: int) -> None:
         for probe in range(2):
             times = np.arange(len(order)) / drawn_pps + attempt * queue_s + probe * 0.1
             seconds.update(zip(times.astype(int).tolist(), order.tolist(), strict=True))
-    assert max(seconds.values()) <= forecast <= 2 * max(seconds.values())
+    peak = max(seconds.values())
+    assert 0.5 * forecast <= peak <= 1.2 * forecast  # it is one of a random order's peaks
 
 
 def test_small_networks_and_short_runs_have_bounds_of_their_own() -> None:
