@@ -168,18 +168,22 @@ def _problem(user: User, path: Path) -> str | None:
     if not _is_mapped(user.uid, Path("/proc/self/uid_map")) or not _is_mapped(user.gid, Path("/proc/self/gid_map")):
         return f"this user namespace has no user {user.name} ({user.uid})"
 
-    def reaches() -> bool:
+    def out_of_reach() -> str | None:
         os.setgroups([user.gid])
         os.setresgid(user.gid, user.gid, user.gid)
         os.setresuid(user.uid, user.uid, user.uid)
-        return os.access(path, os.X_OK)
+        if not os.access(path, os.X_OK):
+            return f"{path}: name a 'user' who can, or an 'output' that all can reach"
+        for file in (os.__file__, __file__, ctypes.__file__):  # what is imported later must be found
+            if not os.access(file, os.R_OK):
+                return f"{file}, a part of this program: install it where all can read it"
+        return None
 
     try:
-        if run_in_child(reaches):
-            return None
+        problem = run_in_child(out_of_reach)
     except OSError as error:
         return f"cannot become {user.name}: {error.strerror}"
-    return f"{user.name} cannot reach {path}: name a 'user' who can, or an 'output' that all can reach"
+    return None if problem is None else f"{user.name} cannot reach {problem}"
 
 
 def _is_mapped(number: int, table: Path) -> bool:

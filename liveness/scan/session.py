@@ -21,6 +21,7 @@ from liveness.probes.kit import Kit, build_kit
 from liveness.probes.template import LinkAddresses
 from liveness.scan import receiver, sender
 from liveness.scan.becoming import Becoming, decide
+from liveness.scan.load import check_crowding
 from liveness.scan.plan import Plan, new_control_port, new_key
 from liveness.scan.progress import Progress
 from liveness.scan.record import Identity, final_manifest, running_manifest
@@ -57,8 +58,10 @@ def say(text: str) -> None:
 
 
 def plan_run(config: Config, targets: Targets) -> Plan:
-    """Return the plan of a new run: a fresh key, a fresh control port."""
-    return Plan(config, targets, new_control_port(config), new_key())
+    """Return the plan of a new run: a fresh key, a fresh control port. RefusedError where a /24 would get too much."""
+    plan = Plan(config, targets, new_control_port(config), new_key())
+    check_crowding(config, targets, plan.load)
+    return plan
 
 
 def kit_of(plan: Plan, link: LinkAddresses, sources: tuple[int, ...]) -> Kit:
