@@ -18,6 +18,7 @@ import numba
 import numpy as np
 from numba import config, njit
 from numba.core import cgutils
+from numba.core.caching import NullCache
 from numba.extending import intrinsic
 
 P = ParamSpec("P")
@@ -27,6 +28,8 @@ A = TypeVar("A")
 COMPILED: Final[bool] = not config.DISABLE_JIT  # type: ignore[attr-defined]  # Numba sets it as it is imported
 KEPT_CACHES: Final = 4
 _COMPILED_MARK: Final = "compiled"
+_kernels: Final[list[Any]] = []
+"""All that were made so far."""
 
 uint64: Final = cast("Callable[[Any], int]", numba.uint64)
 int64: Final = cast("Callable[[Any], int]", numba.int64)
@@ -80,10 +83,17 @@ def mark_compiled() -> None:
         (_CACHE / _COMPILED_MARK).touch()
 
 
+def leave_cache() -> None:
+    """Look into the cache no more, in a process that may not read its files: what is not loaded yet is compiled."""
+    for one in _kernels:
+        one._cache = NullCache()  # noqa: SLF001 - Numba has no other way back
+
+
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` with Numba (cached, without the GIL), or let it run as plain Python if compilation is off."""
     if COMPILED:
         compiled: Callable[P, R] = njit(cache=_CACHE is not None, nogil=True)(function)
+        _kernels.append(compiled)
         return compiled
 
     @functools.wraps(function)

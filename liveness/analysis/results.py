@@ -63,7 +63,7 @@ class RunResults:
     """The part of the address space that counts, None for all of it: counts of packets are left out then."""
     slices: Slices | None
     alive24: NDArray[np.uint16] | None = field(repr=False)
-    """By /24 (address >> 8), the addresses of IPall in it; None unless the scope asks for it."""
+    """By /24 (address >> 8), the addresses of IPall in it; None unless the scope asks for it, in the last run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None) -
         prefixes24=counted.prefixes24,
         within=scope.within,
         targets=targets,
-        alive24=counted.alive24 if scope.alive24 else None,
+        alive24=counted.alive24 if len(counted.alive24) else None,
         partition=scope.partition,
         slice_counts=None if scope.partition is None else counted.slice_counts,
     )

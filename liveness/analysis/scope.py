@@ -24,7 +24,7 @@ class Scope:
     partition: Partition | None = None
     """Taxonomy and coverage are computed for each of its slices too."""
     alive24: bool = False
-    """Whether each run's network-alive addresses are counted by /24: what a map shows."""
+    """Whether the last run's network-alive addresses are counted by /24: what a map shows."""
 
 
 WHOLE: Final = Scope()

@@ -77,7 +77,7 @@ class Walk:
         outside = None if scope.within is None else scope.within.intervals.complement()
         self.outside_first = np.zeros(0, np.uint32) if outside is None else outside.first
         self.outside_last = np.zeros(0, np.uint32) if outside is None else outside.last
-        self.counted = [self._counted() for _ in runs]
+        self.counted = [self._counted(is_last=place == len(runs) - 1) for place in range(len(runs))]
         count = len(runs)
         self.compared = Compared(
             self.bits,
@@ -103,12 +103,12 @@ class Walk:
                 future.cancel()
             raise
 
-    def _counted(self) -> Counted:
+    def _counted(self, *, is_last: bool) -> Counted:
         partition = self.scope.partition
         return Counted(
             new_table(FIRST_SLOTS, self.words, self._views),
             np.zeros(1 << 3, np.int64),
-            np.zeros(1 << 24 if self.scope.alive24 else 0, np.uint16),
+            np.zeros(1 << 24 if self.scope.alive24 and is_last else 0, np.uint16),
             np.zeros((0 if partition is None else len(partition.names), COLUMNS), np.int64),
         )
 

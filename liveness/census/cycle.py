@@ -59,6 +59,10 @@ class Cycle:
         except LivenessError as error:
             self.tell(Message.of_failure(self.home.path, str(error), error.exit_code))
             raise
+        except Exception as error:  # a fault of ours: nobody watches, so somebody is told before it ends in a traceback
+            problem = f"{type(error).__name__}: {error}"
+            self.tell(Message.of_failure(self.home.path, problem, LivenessError.exit_code))
+            raise
         finally:
             os.close(lock)
 
@@ -153,7 +157,7 @@ class Cycle:
         """Analyse, compare, write the report, keep what is to be kept, tell whoever is to be told."""
         run = self.home.run(record.run_id)
         records = self._records()
-        before = self._last_complete(records, record)
+        before = self.home.last_complete(records, record.number)
         try:
             results = analyze_with(run, None if before is None else self.home.run(before.run_id), self.warn)
         except LivenessError as error:  # a damaged set stays one: the next call is not to fail for it again
@@ -178,11 +182,6 @@ class Cycle:
         retain(self.home, self._records(), self.config.keep, self.warn)
         self._tell(record)
         return record
-
-    def _last_complete(self, records: list[Record], record: Record) -> Record | None:
-        """Return the newest run before this one that is complete, reported and still there."""
-        earlier = (other for other in reversed(records) if other.number < record.number and other.state == "reported")
-        return next((other for other in earlier if self.home.is_complete(other.run_id)), None)
 
     def _tell(self, record: Record) -> None:
         self.tell(Message.of_record(self.home.path, record))

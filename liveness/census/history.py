@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from liveness.census.home import RECORD_FILE, REPORTS, Home
 from liveness.census.record import Record
 from liveness.errors import LivenessError, UsageError
@@ -62,6 +64,30 @@ class Past:
             "report": any(report.glob("report.*")),
         }
         return [name for name, exists in there.items() if exists]
+
+    @property
+    def alarms(self) -> str:
+        """What to worry about, in a few words; a dash for nothing."""
+        if self.damage is not None:
+            return "damaged"
+        if self.record is not None:
+            return ", ".join(event.replace("_", " ") for event in self.record.events if event != "complete") or "-"
+        return "drops" if self.manifest is not None and self.manifest.loss_warnings else "-"
+
+    def document(self) -> dict[str, object]:
+        """Return the run as JSON documents have it."""
+        return {
+            "run": self.name,
+            "status": self.status,
+            "started": self.started,
+            "finished": None if self.manifest is None else self.manifest.finished,
+            "targets": None if self.manifest is None else self.manifest.targets,
+            "directory": str(self.run.path) if self.run.path.is_dir() else None,
+            "report": str(self.home.report(self.run_id)) if "report" in self.kept else None,
+            "kept": self.kept,
+            "damage": self.damage,
+            "record": None if self.record is None else msgspec.to_builtins(self.record),
+        }
 
 
 def history(path: Path) -> list[Past]:

@@ -4,13 +4,14 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from liveness.census.record import Record, load_record, write_record
-from liveness.errors import LivenessError, RefusedError, UsageError
+from liveness.errors import LivenessError, RefusedError
 from liveness.store.manifest import Manifest
 from liveness.store.rundir import CHECKPOINT_FILE, MANIFEST_FILE, RunDirectory, new_run_id
 
@@ -57,8 +58,9 @@ class Home:
             os.close(descriptor)
             by = f" (process {holder})" if holder.isdecimal() else ""
             raise RefusedError(f"{self.path}: this census is running already{by}: wait for its end") from problem
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        with suppress(OSError):  # a full disk: who holds the lock is told to people only
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         return descriptor
 
     def run(self, run_id: str) -> RunDirectory:
@@ -97,6 +99,11 @@ class Home:
             told=True,
         )
 
+    def last_complete(self, records: Sequence[Record], number: int) -> Record | None:
+        """Return the newest run before that number that is complete, reported and still there."""
+        earlier = (record for record in reversed(records) if record.number < number and record.state == "reported")
+        return next((record for record in earlier if self.is_complete(record.run_id)), None)
+
     def write(self, record: Record) -> None:
         """Write a record. Raises LivenessError that names what cannot be written."""
         folder = self.report(record.run_id)
@@ -133,11 +140,3 @@ class Home:
             return self.run(run_id).read_manifest()
         except LivenessError:
             return None
-
-
-def home_of(output: str, name: str) -> Home:
-    """Return the directory of a census. Raises UsageError if a file is in the way."""
-    home = Home(Path(output) / name)
-    if home.path.exists() and not home.path.is_dir():
-        raise UsageError(f"{home.path}: a file is in the way of the census' directory")
-    return home

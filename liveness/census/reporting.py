@@ -1,13 +1,14 @@
 """Owns the report of a run: analysed, compared with the last complete one, and written into the census' directory."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from liveness.analysis.document import encode
 from liveness.analysis.opened import verified_in
 from liveness.analysis.results import Results, analyze_sets
-from liveness.census.home import DOCUMENT_FILE, TABLES_FILE
-from liveness.errors import LivenessError
+from liveness.census.home import DOCUMENT_FILE, TABLES_FILE, Home
+from liveness.errors import LivenessError, UsageError
 from liveness.ipsets.atomic import write_atomically
 from liveness.report.text import tables_text
 from liveness.store.rundir import RunDirectory
@@ -25,6 +26,30 @@ def compare(runs: Sequence[RunDirectory]) -> Results:
     Raises LivenessError that names the first file that is missing or damaged.
     """
     return analyze_sets([(run.read_manifest(), verified_in(run)) for run in runs])
+
+
+def report_again(home: Home, run_id: str, warn: Callable[[str], None]) -> Path:
+    """Make the report of a run anew, from its sets as they are now, and return its folder.
+
+    Raises UsageError for a run that this census did not take or that is not complete, RefusedError where the census is
+    running, and what `analyze_with` does.
+    """
+    lock = home.lock()
+    try:
+        records = home.records(lambda error: warn(str(error)))
+        record = next((record for record in records if record.run_id == run_id), None)
+        if record is None or record.state != "reported" or not home.is_complete(run_id):
+            raise UsageError(
+                f"{home.run(run_id).path}: not a complete run of a census: liveness analyze reports on any"
+            )
+        before = home.last_complete(records, record.number)
+        write_report(
+            home.report(run_id),
+            analyze_with(home.run(run_id), None if before is None else home.run(before.run_id), warn),
+        )
+    finally:
+        os.close(lock)
+    return home.report(run_id)
 
 
 def analyze_with(run: RunDirectory, before: RunDirectory | None, warn: Callable[[str], None]) -> Results:

@@ -1,4 +1,4 @@
-"""`liveness analyze`: the results of runs, as tables or as one JSON document."""
+"""`liveness analyze`: the results of runs, as tables, one JSON document, figures, a page or a map."""
 
 import io
 import sys
@@ -12,6 +12,7 @@ from liveness.errors import UsageError
 if TYPE_CHECKING:
     from liveness.analysis.results import Results
     from liveness.analysis.scope import Scope, Within
+    from liveness.report.asked import Asked
 
 FILE_WIDTH = 120  # columns of the tables in a file
 
@@ -38,6 +39,37 @@ FILE_WIDTH = 120  # columns of the tables in a file
     help="What --by asn and country need: CAIDA's pfx2as text (prefix, length, label; gzip or not) or an MMDB file.",
 )
 @click.option("--top", default=20, show_default=True, type=click.IntRange(min=1), help="How many slices a table shows.")
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Draw the paper's figures, and more, into this directory; of several runs, into a directory each.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["svg", "png", "both"]),
+    help="What --figures are drawn as: svg, unless said otherwise.",
+)
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write one HTML file that needs no other: figures, tables, map, provenance and warnings.",
+)
+@click.option(
+    "--map",
+    "map_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw where the alive addresses of the last run are, as a PNG: a pixel for each /24, along a Hilbert curve.",
+)
+@click.option(
+    "--zoom",
+    multiple=True,
+    metavar="OCTET",
+    help="Enlarge a /8, as 203 or 203.0.0.0/8, beside the --map or in the --html; more than once for several.",
+)
 def command(
     path: Path,
     *,
@@ -47,22 +79,36 @@ def command(
     by: str | None,
     prefix_data: Path | None,
     top: int,
+    figures: Path | None,
+    form: str | None,
+    html: Path | None,
+    map_file: Path | None,
+    zoom: tuple[str, ...],
 ) -> None:
     """Analyse the run in PATH, or every run below it.
 
     Prints coverage, reply types, ICMP errors, ports, tarpits, conditional activity, patterns and gains of each run,
     every number with its formula, and what changed from each run to the next. Needs no privileges.
+
+    With --figures, --html or --map these files are written, and tables printed only if -o or --json asks for them.
     """
     from liveness.analysis.document import encode
     from liveness.analysis.results import analyze_runs
     from liveness.analysis.run import warnings_of
     from liveness.store.rundir import find_runs
 
+    asked = _asked(figures, form, html, map_file, zoom)
     runs = find_runs(path)
-    results = analyze_runs(runs, _scope(within, by, prefix_data))
+    scope = _scope(within, by, prefix_data, alive24=asked.has_map)
+    asked.check()
+    results = analyze_runs(runs, scope)
     for run in results.runs:
         for warning in warnings_of(run.manifest):
             click.echo(f"liveness: warning: {warning}", err=True)
+    if asked:
+        _draw(asked, results, top)
+        if output_file is None and not as_json:
+            return
     content = encode(results) if as_json else _tables(results, top, to_file=output_file is not None).encode()
     if output_file is None:
         _print(content)
@@ -73,7 +119,32 @@ def command(
         raise UsageError(f"{output_file}: cannot write the results here: {problem.strerror}") from problem
 
 
-def _scope(within: tuple[str, ...], by: str | None, prefix_data: Path | None) -> "Scope":
+def _asked(
+    figures: Path | None, form: str | None, html: Path | None, map_file: Path | None, zoom: tuple[str, ...]
+) -> "Asked":
+    """Return what is to be drawn."""
+    from liveness.report.asked import FORMATS, Asked, octet_of
+
+    if form is not None and figures is None:
+        raise click.UsageError("--format goes with --figures")
+    if zoom and map_file is None and html is None:
+        raise click.UsageError("--zoom goes with --map or --html")
+    try:
+        zooms = tuple(dict.fromkeys(octet_of(one) for one in zoom))
+    except ValueError as problem:
+        raise UsageError(f"--zoom: {problem}") from None
+    return Asked(figures, FORMATS[form or "svg"], html, map_file, zooms)
+
+
+def _draw(asked: "Asked", results: "Results", top: int) -> None:
+    """Write figures, page and map, and say so."""
+    from liveness.report.files import write_report
+
+    for line in write_report(asked, results, top):
+        click.echo(f"liveness: wrote {line}", err=True)
+
+
+def _scope(within: tuple[str, ...], by: str | None, prefix_data: Path | None, *, alive24: bool) -> "Scope":
     """Return what is asked for beyond the whole of each run."""
     from liveness.analysis.prefix_data import partition_by
     from liveness.analysis.scope import Scope
@@ -83,6 +154,7 @@ def _scope(within: tuple[str, ...], by: str | None, prefix_data: Path | None) ->
     return Scope(
         within=_within(within) if within else None,
         partition=None if by is None else partition_by(by, prefix_data),
+        alive24=alive24,
     )
 
 

@@ -11,7 +11,6 @@ from liveness.cli.watching import warn, watch_options, watchers_of
 from liveness.errors import StoppedEarlyError, UsageError
 
 if TYPE_CHECKING:
-    from liveness.census.history import Past
     from liveness.census.record import Record
     from liveness.config.model import Config
     from liveness.scan.session import Finished
@@ -61,7 +60,7 @@ def run(
     Prints one line. Exit codes are those of scan; 4 also where this census is running already.
     """
     from liveness.census.cycle import Cycle
-    from liveness.census.home import home_of
+    from liveness.census.home import Home
     from liveness.census.notify import Notifier
     from liveness.cli.display import ScanDisplay
     from liveness.config.load import load_config
@@ -69,7 +68,7 @@ def run(
     if unfinished and fresh:
         raise click.UsageError("--unfinished and --fresh exclude each other")
     config = load_config(config_file)
-    home = home_of(config.output, config.name)
+    home = Home(Path(config.output) / config.name)
     display = ScanDisplay(quiet=quiet or not sys.stderr.isatty())
     scanner = _Scanner(config, config_file, watchers_of(display, status_file, metrics_file, metrics_address))
     cycle = Cycle(config, home, scanner, warn, Notifier(config.notify, warn).tell)
@@ -145,7 +144,7 @@ def list_command(directory: Path, *, as_json: bool) -> None:
 
     runs = history(directory)
     if as_json:
-        _print_json({"schema": 1, "runs": [_past_document(past) for past in runs]})
+        _print_json({"schema": 1, "runs": [past.document() for past in runs]})
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("run", "status", "targets", "alive", "born", "died", "took", "kept", "alarms"):
@@ -157,37 +156,9 @@ def list_command(directory: Path, *, as_json: bool) -> None:
         targets = manifest.targets if manifest is not None else None if record is None else record.targets
         numbers = (None, None, None) if record is None else (record.alive, record.born, record.died)
         took = "-" if record is None or record.took_s is None else span_text(record.took_s)
-        alarms = _alarm_words(past)
         counts = ["-" if number is None else f"{number:,}" for number in (targets, *numbers)]
-        table.add_row(past.name, past.status, *counts, took, ", ".join(past.kept) or "-", alarms)
+        table.add_row(past.name, past.status, *counts, took, ", ".join(past.kept) or "-", past.alarms)
     OutputConsole().print(table)
-
-
-def _alarm_words(past: "Past") -> str:
-    if past.damage is not None:
-        return "damaged"
-    if past.record is not None:
-        return ", ".join(event.replace("_", " ") for event in past.record.events if event != "complete") or "-"
-    return "drops" if past.manifest is not None and past.manifest.loss_warnings else "-"
-
-
-def _past_document(past: "Past") -> dict[str, object]:
-    """Return one run of the history as the JSON document has it."""
-    import msgspec
-
-    manifest = past.manifest
-    return {
-        "run": past.name,
-        "status": past.status,
-        "started": past.started,
-        "finished": None if manifest is None else manifest.finished,
-        "targets": None if manifest is None else manifest.targets,
-        "directory": str(past.run.path) if past.run.path.is_dir() else None,
-        "report": str(past.home.report(past.run_id)) if "report" in past.kept else None,
-        "kept": past.kept,
-        "damage": past.damage,
-        "record": None if past.record is None else msgspec.to_builtins(past.record),
-    }
 
 
 def _print_json(document: object) -> None:
@@ -212,7 +183,7 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
 
     past = find_run(run, directory)
     if as_json:
-        _print_json({"schema": 1, **_past_document(past)})
+        _print_json({"schema": 1, **past.document()})
         return
     if past.record is not None:
         for line in (past.record.summary, *past.record.alarms):
@@ -230,6 +201,21 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
         click.echo(tables_text(compare([past.run])), nl=False)
     except OSError as problem:
         raise UsageError(f"{tables}: cannot read this report: {problem.strerror}") from problem
+
+
+@command.command()
+@click.argument("run", default="latest")
+@BELOW
+def report(run: str, *, directory: Path) -> None:
+    """Make the report of RUN (the latest) anew, from its sets as they are now; prints its folder.
+
+    For reports of an older version, and for runs from which `liveness blocklist apply` has removed addresses.
+    """
+    from liveness.census.history import find_run
+    from liveness.census.reporting import report_again
+
+    past = find_run(run, directory)
+    click.echo(str(report_again(past.home, past.run_id, warn)))
 
 
 @command.command()
@@ -290,11 +276,24 @@ def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
     type=click.Path(path_type=Path),
     help="Where the files go; /etc/systemd/system or /etc/cron.d if not given. Nothing is enabled elsewhere.",
 )
+@watch_options
 @click.option("-y", "--yes", is_flag=True, help="Install without asking.")
 def install(
-    config_file: Path, *, timer: str, schedule: str | None, user: str | None, folder: Path | None, yes: bool
+    config_file: Path,
+    *,
+    timer: str,
+    schedule: str | None,
+    user: str | None,
+    folder: Path | None,
+    status_file: Path | None,
+    metrics_file: Path | None,
+    metrics_address: str | None,
+    yes: bool,
 ) -> None:
-    """Have a census taken again and again: prints the units or the lines of cron, asks, and installs them."""
+    """Have a census taken again and again: prints the units or the lines of cron, asks, and installs them.
+
+    The options of watching are handed on to each run.
+    """
     from liveness.census.timers.cron import cron_file
     from liveness.census.timers.installing import (
         enable,
@@ -303,11 +302,13 @@ def install(
         install_files,
         job_of,
         prepare_output,
+        watched,
     )
     from liveness.census.timers.systemd import units
     from liveness.config.load import load_config
 
     job = job_of(load_config(config_file), config_file, user, by_cron=timer == "cron")
+    job = watched(job, status_file, metrics_file, metrics_address)
     files = [cron_file(job, schedule or "weekly")] if timer == "cron" else units(job, schedule or timer)
     target = folder or (CRON_FOLDER if timer == "cron" else SYSTEMD_FOLDER)
     for file in files:

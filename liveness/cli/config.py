@@ -32,11 +32,13 @@ def check(file: Path, lab: bool, as_json: bool) -> None:
     from liveness.config.estimate import estimate
     from liveness.config.load import load_config, resolve_targets
     from liveness.net.links import in_lab
-    from liveness.scan.load import load_of
+    from liveness.scan.load import check_crowding, load_of
 
     config = load_config(file)
     targets = resolve_targets(config, lab or in_lab(), origin=file)
-    forecast = estimate(config, targets, load_of(config).wire_bits)
+    load = load_of(config)
+    check_crowding(config, targets, load)
+    forecast = estimate(config, targets, load.wire_bits)
     if as_json:
         click.echo(json.dumps(as_document(config, targets, forecast), indent=2))
     else:
@@ -77,6 +79,7 @@ def summary(file: Path, config: "Config", targets: "Targets", forecast: "Estimat
         "packets": f"{forecast.packets:,}",
         "rate": rate_text(config, forecast),
         "duration": f"{'at least' if config.rate.auto else 'about'} {duration_text(forecast.duration_s)}",
+        "busiest": peak_text(config, forecast),
         "contact": config.contact or "none",
     }
     return "\n".join([f"{file}: a sound config named {config.name!r}", *(f"  {key:<9} {lines[key]}" for key in lines)])
@@ -101,7 +104,16 @@ def as_document(config: "Config", targets: "Targets", forecast: "Estimate") -> d
         "probe_rate_pps": forecast.probe_rate_pps,
         "bandwidth_bps": forecast.bandwidth_bps,
         "duration_s": forecast.duration_s,
+        "peak_pps_per_24": forecast.peak_pps_per_24,
+        "max_pps_per_24": config.limits.max_pps_per_24,
     }
+
+
+def peak_text(config: "Config", forecast: "Estimate") -> str:
+    """Return what the busiest /24 is to expect, and how much it may be."""
+    limit = config.limits.max_pps_per_24
+    allowed = "no limits.max_pps_per_24" if limit is None else f"{limit:g} allowed"
+    return f"{forecast.peak_pps_per_24:,.0f} packets in the busiest second of any /24, as is to be expected ({allowed})"
 
 
 def rate_text(config: "Config", forecast: "Estimate") -> str:

@@ -126,7 +126,7 @@ def describe(name: str | None, source: str, *, plain: bool, as_json: bool) -> No
     "--internet",
     "source",
     metavar="FILE",
-    help="Lab file or population file: a path, or the name of a packaged one.  [default: what the run says it scanned]",
+    help="Lab file or population file: a path, or a packaged name; if not given, what the run scanned.",
 )
 @PLAIN
 @AS_JSON

@@ -15,6 +15,7 @@ BARS: Final = "▁▂▃▄▅▆▇█"
 HISTORY: Final = 30
 """Readings that a sparkline shows."""
 MINUTE_S: Final = 60
+LONG: Final = 100_000_000
 
 
 class LiveView:
@@ -43,11 +44,11 @@ class LiveView:
             self._live = None
 
     def _lines(self, reading: "Reading") -> list[RenderableType]:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        wide = self._console.width >= 80 + 2 * HISTORY
+        table = Table(box=None, pad_edge=False, padding=(0, 2 if wide else 1, 0, 0))
         table.add_column("probe")
         for heading in ("sent", "done", "packets/s", "replies", "hit rate", "replies/s"):
-            table.add_column(heading, justify="right")
-        wide = self._console.width >= 80 + 2 * HISTORY
+            table.add_column(heading, justify="right", no_wrap=True)
         for heading in ("sending", "receiving") if wide else ("receiving",):
             table.add_column(heading, width=HISTORY if wide else HISTORY // 3, no_wrap=True)
         for probe in reading.probes:
@@ -56,10 +57,10 @@ class LiveView:
             shown = rates if wide else rates[-HISTORY // 3 :]
             table.add_row(
                 probe.name,
-                f"{probe.sent:,}",
+                count_text(probe.sent),
                 f"{probe.sent / probe.planned:.1%}" if probe.planned else "-",
                 f"{probe.sent_pps:,.0f}",
-                f"{probe.replies:,}",
+                count_text(probe.replies),
                 share_text(probe.hit_rate),
                 f"{probe.replies_pps:,.0f}",
                 *lines,
@@ -104,6 +105,11 @@ def sparkline(numbers: list[float]) -> str:
     if most <= 0:
         return BARS[0] * len(numbers)
     return "".join(BARS[round(number / most * (len(BARS) - 1))] for number in numbers)
+
+
+def count_text(number: int) -> str:
+    """Return a number in full, or where that would not fit 80 columns in millions."""
+    return f"{number:,}" if number < LONG else f"{number / 1e6:,.1f}M"
 
 
 def share_text(share: float | None) -> str:

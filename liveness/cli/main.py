@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "config": "Check, show and start configs of a census.",
     "blocklist": "Keep the lists of those who opted out, and take them out of runs on disk.",
     "doctor": "Probe what this machine lets the tool do, with the remedy for what is missing.",
+    "identity": "Write the opt-out page, reverse DNS names and WHOIS remarks of a census.",
     "lab": "Run commands in a private network of real hosts, and check runs against its truth.",
     "probes": "List the probes: what each sends, and what counts as a reply.",
     "replay": "Make the sets of a run anew from captured packets, and compare.",

@@ -82,7 +82,7 @@ def predict(config: Path, source: str, *, lab: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_prediction_document(loaded.name, prediction), indent=2))
     else:
-        _print_prediction(loaded.name, prediction)
+        _print_prediction(loaded.name, prediction, auto=loaded.rate.auto)
 
 
 @click.command()
@@ -160,7 +160,7 @@ def _distance(one: "Fitted") -> str:
     return "0" if float(text) == 0 else text
 
 
-def _print_prediction(name: str, prediction: "Prediction") -> None:
+def _print_prediction(name: str, prediction: "Prediction", *, auto: bool) -> None:
     from rich import box
     from rich.table import Table
 
@@ -189,16 +189,22 @@ def _print_prediction(name: str, prediction: "Prediction") -> None:
     console = OutputConsole()
     console.print(probes)
     console.print(sets)
+    least = "at least" if auto else "about"
     lines = {
-        "duration": f"about {duration_text(forecast.duration_s)}, {forecast.packets:,} packets",
+        "duration": f"{least} {duration_text(forecast.duration_s)}, {forecast.packets:,} packets",
         "replies": f"{prediction.replies:,.0f}, {prediction.replies_pps:,.0f}/s while it sends, "
         f"{bandwidth_text(round(prediction.received_bps))} on the wire",
         "sets": f"{len(prediction.sets):,} files, {_size(prediction.set_bytes)}",
         "logs": f"{_size(prediction.parquet_bytes)} with replies: parquet, {_size(prediction.pcap_bytes)} with pcap",
-        "each /24": f"{burden.packets:,} packets in all, {burden.mean_pps:,.3g}/s while its block is probed; in its"
+        "each /24": f"{burden.packets:,} packets in all, {_rate(burden.mean_pps)}/s while its block is probed; in its"
         f" worst second any may get {burden.peak_pps:,}",
     }
     click.echo("\n".join(f"{key:<9} {text}" for key, text in lines.items()))
+
+
+def _rate(pps: float) -> str:
+    """Return a rate with three digits, or all of a large one."""
+    return f"{pps:.3g}" if pps < 100 else f"{pps:,.0f}"  # noqa: PLR2004 - where three digits end
 
 
 def _size(count: float) -> str:

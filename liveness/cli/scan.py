@@ -1,5 +1,6 @@
 """``liveness scan``: take a census, or show with --dryrun what it would send."""
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,7 @@ def command(
     Prints the run's directory. Exit code 0 done, 1 failure, 2 wrong usage or config, 3 missing privilege or kernel
     feature, 4 refused by a safety rule, 5 stopped early with partial results, 130 or 143 interrupted.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its idle threads would keep the privileges that a scan drops
     from liveness.config.load import load_config, resolve_targets
     from liveness.net.links import in_lab
 
@@ -183,7 +185,7 @@ def _leave(finished: "Finished") -> None:
 
 
 def _show_preview(config: "Config", targets: "Targets") -> None:
-    from liveness.cli.config import duration_text, rate_text
+    from liveness.cli.config import duration_text, peak_text, rate_text
     from liveness.scan.preview import preview
 
     shown = preview(config, targets)
@@ -192,10 +194,12 @@ def _show_preview(config: "Config", targets: "Targets") -> None:
     click.echo(f"targets    {forecast.targets:,} in {forecast.blocks:,} blocks: {blocks}")
     click.echo(f"packets    {forecast.packets:,}: {forecast.probes} probes, {config.retransmit.attempts} attempts")
     click.echo(f"rate       {rate_text(config, forecast)}")
+    click.echo(f"busiest    {peak_text(config, forecast)}")
     click.echo(f"duration   {'at least ' if config.rate.auto else ''}{duration_text(forecast.duration_s)}")
     click.echo(
         f"order      {', '.join(shown.first_addresses)}{' …' if forecast.targets > len(shown.first_addresses) else ''}"
     )
+    click.echo(f"contact    {config.contact or 'none'}")
     click.echo("packets to the first target (source address and gateway are found when a scan starts):")
     for packet in shown.packets:
         click.echo(f"  {packet.probe:<12} {packet.summary}")

@@ -13,6 +13,7 @@ from liveness.types import CONTROL
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PROBE = re.compile(r"icmp|dns|ntp|tcp/([1-9][0-9]{0,4})")
 INTERFACE = re.compile(r"[^\s/:]{1,15}")
+USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
 MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 
 MAX_PROBES = 15
@@ -48,6 +49,8 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from notify_problems(config.notify)
     if not config.output or "\0" in config.output:
         yield Problem("$.output", config.output, "expected a directory")
+    if not USER.fullmatch(config.user):
+        yield Problem("$.user", config.user, "expected the name or the number of a user, or 'auto'")
     if config.limits.max_runtime is not None and config.limits.max_runtime.us == 0:
         yield Problem(
             "$.limits.max_runtime", config.limits.max_runtime, "expected a duration above 0s, or null for none"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from liveness.config.crowding import expected_peak_pps
 from liveness.config.model import Config
 from liveness.space.targets import Targets
 
@@ -22,6 +23,8 @@ class Estimate:
     bandwidth_bps: int
     """What all probes together take on the wire."""
     duration_s: float
+    peak_pps_per_24: float
+    """Packets in the busiest second of the busiest /24, as they are to be expected."""
 
 
 def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
@@ -48,4 +51,5 @@ def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
         probe_rate_pps=rate_pps,
         bandwidth_bps=round(rate_pps * wire_bits),
         duration_s=sending_s + pauses_s,
+        peak_pps_per_24=round(expected_peak_pps(config, targets, rate_pps), 3),
     )

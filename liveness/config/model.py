@@ -55,10 +55,11 @@ class Receive(Section, frozen=True, kw_only=True):
 
 
 class Limits(Section, frozen=True, kw_only=True):
-    """When to stop before every target was probed."""
+    """When to stop before every target was probed, and how many packets a second no /24 may be sent."""
 
     max_targets: Annotated[int, msgspec.Meta(ge=1)] | None = None
     max_runtime: Duration | None = None
+    max_pps_per_24: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
 
 class Keep(Section, frozen=True, kw_only=True):
@@ -103,6 +104,7 @@ class Config(Section, frozen=True, kw_only=True):
     limits: Limits = Limits()
     keep: Keep = Keep()
     notify: Notify = Notify()
+    user: str = "auto"
 
     @property
     def highest_rate(self) -> Rate:

@@ -92,11 +92,15 @@ def _probe() -> tuple[Feature, ...]:
 
 
 def _trials_here() -> list[_Trial]:
+    landlock = "use Linux 5.13 or newer with CONFIG_SECURITY_LANDLOCK, and landlock in the kernel's option lsm="
+    seccomp = "use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64"
     limits = "raise the limit: ulimit -l, or memlock in /etc/security/limits.conf"
     return [
         _Trial(RAW_SOCKET, trials.raw_socket, "scan", raw_socket_remedy()),
         _Trial(NETLINK, trials.netlink_routes, "scan, lab", "allow netlink sockets (AF_NETLINK) in the sandbox"),
         _Trial("locked memory", trials.locked_memory, "faster sending (optional)", limits),
+        _Trial("Landlock", trials.landlock_version, "confined receivers (optional)", landlock),
+        _Trial("seccomp", trials.seccomp_filter, "confined receivers (optional)", seccomp),
         _Trial("processors", trials.processors, "scan, lab", "allow this process more CPUs"),
         _Trial("clock", trials.clock, "scan, lab", "use a kernel with high-resolution timers"),
     ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError
-from liveness.net import tpacket, xdp
+from liveness.net import landlock, seccomp, tpacket, xdp
 from liveness.net.bpf import DROP, RETURN, Instruction, Program, assemble, attach_filter, reply_filter
 from liveness.net.namespace import enter_user_namespace
 from liveness.net.rx_packet import PacketRxRing
@@ -34,6 +34,21 @@ def user_namespace() -> str:
     """Enter a user namespace, root inside. There is no way back: run it in a child."""
     enter_user_namespace(0)
     return "root inside, without privilege outside"
+
+
+def landlock_version() -> str:
+    """Ask for Landlock."""
+    found = landlock.version()
+    if found == 0:
+        raise LivenessError("not in this kernel, or switched off")
+    return f"version {found}"
+
+
+def seccomp_filter() -> str:
+    """Ask for filters of system calls."""
+    if not seccomp.is_available():
+        raise LivenessError("not in this kernel, or not on this kind of machine")
+    return "system calls can be filtered"
 
 
 def raw_socket() -> str:

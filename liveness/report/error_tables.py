@@ -39,6 +39,9 @@ NAMES: Final = {
 }
 """ICMP errors by type/code (RFC 792, 1108, 1122, 1812)."""
 
+OTHER_UNREACHABLE_GROUPS: Final = {"13": ("3/13",), "0 and 10": ("3/0", "3/10")}
+"""The codes inside other-unreachable that the paper names."""
+
 
 def categories_table(categories: dict[str, ErrorCategories]) -> Section:
     """Return the error sources of each family by category (figure 3b): a row a category, so that 80 columns do."""
@@ -83,12 +86,11 @@ def messages_table(messages: dict[str, dict[str, int]]) -> Section:
 
 def other_unreachable_table(messages: dict[str, dict[str, int]]) -> Section:
     """Return the codes inside other-unreachable, grouped as the paper does (section 4.1)."""
-    grouped = {"13": ("3/13",), "0 and 10": ("3/0", "3/10")}
     rows = []
-    for name, labels in grouped.items():
+    for name, labels in OTHER_UNREACHABLE_GROUPS.items():
         cells = [name]
         for family in FAMILIES:
-            counts = {label: number for label, number in messages[family].items() if _is_other_unreachable(label)}
+            counts = {label: number for label, number in messages[family].items() if is_other_unreachable(label)}
             part = sum(counts.get(label, 0) for label in labels)
             cells += [count(part), percent(share(part, sum(counts.values())))]
         rows.append((*cells, published.OTHER_UNREACHABLE[name]))
@@ -120,7 +122,7 @@ def _numbers(label: str) -> tuple[int, ...]:
     return tuple(int(part) for part in label.split("/"))
 
 
-def _is_other_unreachable(label: str) -> bool:
+def is_other_unreachable(label: str) -> bool:
     """Return whether a label is of type 3 and neither host- nor port-unreachable."""
     icmp_type, code = _numbers(label)
     return icmp_type == UNREACHABLE and category(icmp_type, code) == "other_unreachable"

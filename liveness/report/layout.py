@@ -81,4 +81,5 @@ def named_formulas(formulas: dict[str, str]) -> list[str]:
 
 def spoken(field: str) -> str:
     """Return the name of a result's field as the tables print it."""
-    return field.replace("syn_ack", "SYN-ACK").replace("rst_only", "RST only").replace("_", " ")
+    words = "RST_only" if field == "rst_only" else field.replace("syn_ack", "SYN-ACK")
+    return words.replace("_", " ")

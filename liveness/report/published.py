@@ -60,3 +60,72 @@ GAIN_NEGATIVE: Final = "more than 13%"
 GAIN_RETRANSMIT: Final = {"icmp": "2.2%, echo replies"}
 
 LAG: Final = {"max_s": "25 min", "p80_s": "10 min"}
+
+# The same as numbers, for figures and differences. A pair is a range as it was published; None leaves an end open.
+
+Range = tuple[float, float | None]
+
+IPALL_COUNT: Final = 487e6
+TARGETS_COUNT: Final = 3.6e9
+ACTIVE_COUNT: Final = 262e6
+PREFIXES24_COUNT: Final = 5_272_594
+"""/24s that any family found, 4 September 2017."""
+
+COVERAGE_SHARES: Final = {("icmp", "total"): 0.79, ("tcp", "unique"): 0.16, ("udp", "unique"): 0.02}
+"""Of IPall."""
+
+COVERAGE_24_SHARES: Final = {
+    ("icmp", "total"): 4_898_342 / PREFIXES24_COUNT,
+    ("icmp", "unique"): 162_778 / PREFIXES24_COUNT,
+    ("tcp", "total"): 5_049_504 / PREFIXES24_COUNT,
+    ("tcp", "unique"): 223_580 / PREFIXES24_COUNT,
+    ("udp", "total"): 4_453_634 / PREFIXES24_COUNT,
+    ("udp", "unique"): 23_127 / PREFIXES24_COUNT,
+}
+
+ERROR_ONLY_SHARES: Final = {"all": 0.023, "icmp": 0.20, "tcp": 0.76, "udp": 0.35}
+"""`all` of IPall, the families of all."""
+
+OTHER_UNREACHABLE_SHARES: Final = {"13": 0.80, "0 and 10": 0.15}
+
+_ANSWERED: Final = {1: 74.0, 2: 51.2, 3: 29.2, 4: 42.3, 5: 63.8}
+PORTS_ANSWERED_SHARES: Final = {ports: number / sum(_ANSWERED.values()) for ports, number in _ANSWERED.items()}
+"""Of the sum of all five bars."""
+
+PORT_SHARES: Final = {
+    port: (sum(split) / ACTIVE_COUNT, (split[0] + split[2]) / ACTIVE_COUNT) for port, split in PORT_SPLIT.items()
+}
+"""Active and alive on a port, 4 September 2017, over the 262 M transport-active of the 5th."""
+
+PORT_EXCLUSIVE_SHARES: Final[dict[int, Range]] = {
+    22: (0.03, 0.06),
+    23: (0.008, 0.008),
+    80: (0.03, 0.06),
+    443: (0.03, 0.06),
+    7547: (0.115, 0.115),
+}
+"""Of transport-active."""
+
+CONFIRMED_SHARE: Final = 0.89
+
+INFLATION_SHARES: Final[dict[int, Range]] = {
+    22: (0.10, 0.10),
+    23: (0.23, 0.23),
+    80: (0.03, 0.04),
+    443: (0.03, 0.04),
+    7547: (0.03, 0.04),
+}
+
+CONDITIONAL_SHARES: Final[dict[tuple[str, str], Range]] = {
+    ("tcp/23", "tcp/22"): (0.9, 1.0),
+    ("tcp/23", "tcp/443"): (0.9, 1.0),
+    ("tcp/7547", "tcp/80"): (0.56, 0.56),
+}
+
+NOT_BY_ICMP_SHARES: Final = {"tcp": 0.26, "udp": 0.12}
+
+GAIN_TCP_UDP_SHARE: Final = 0.18
+GAIN_NEGATIVE_SHARE: Final[Range] = (0.13, None)
+GAIN_RETRANSMIT_SHARES: Final = {"icmp": 0.022}
+
+LAG_SECONDS: Final = {"max_s": 1500.0, "p80_s": 600.0}

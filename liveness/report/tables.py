@@ -23,6 +23,11 @@ def report_tables(results: Results, top: int = slice_tables.TOP) -> Iterator[Ren
     """Yield the tables of all runs by start time, then of the changes between them; `top` slices of each run."""
     for run in results.runs:
         yield from tables_of(run, top)
+    yield from tables_across(results)
+
+
+def tables_across(results: Results) -> Iterator[RenderableType]:
+    """Yield the tables of what changed from run to run."""
     for change in results.changes:
         yield change_tables.change_table(change)
         if change.ports:

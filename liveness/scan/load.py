@@ -1,12 +1,15 @@
 """The load of a run: how fast each probe goes, and what all of them take on the wire."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
+from liveness.config.crowding import expected_peak_pps
 from liveness.config.model import Config
-from liveness.errors import UsageError
+from liveness.errors import RefusedError, UsageError
 from liveness.probes.kit import frame_lengths
 from liveness.probes.registry import probes_of_run
+from liveness.space.targets import Targets
 from liveness.wire.ethernet import bits_on_wire
 
 ANY_PORT: Final = 65_535
@@ -35,6 +38,33 @@ def wire_bits_of(config: Config) -> int:
     probes = probes_of_run(config.probes, ANY_PORT if config.control else None)
     lengths = frame_lengths(probes, contact=config.contact, tcp_options=config.tcp_options)
     return sum(bits_on_wire(length) for length in lengths)
+
+
+def check_crowding(config: Config, targets: Targets, load: Load) -> None:
+    """RefusedError if some /24 is to expect more packets a second than `limits.max_pps_per_24` allows.
+
+    It names the highest rate that keeps to it. The rate is never lowered unasked: a run would take longer than anybody
+    had planned.
+    """
+    limit_pps = config.limits.max_pps_per_24
+    if limit_pps is None:
+        return
+    peak_pps = expected_peak_pps(config, targets, load.rate_pps)
+    if peak_pps <= limit_pps:
+        return
+    low, high = 0.0, load.rate_pps
+    while high - low > max(0.5, high / 1_000):
+        middle = (low + high) / 2
+        if middle >= 1 and expected_peak_pps(config, targets, middle) > limit_pps:
+            high = middle
+        else:
+            low = middle
+    field = "rate_limit" if config.rate.auto else "rate"
+    remedy = f"set {field} to {math.floor(low)}pps or less" if low >= 1 else "no rate keeps to it: take fewer probes"
+    raise RefusedError(
+        f"config {config.name!r}: $.limits.max_pps_per_24: {limit_pps:g}: at {config.highest_rate} one /24 is to expect"
+        f" {peak_pps:,.0f} packets in its busiest second: {remedy}, or raise the limit"
+    )
 
 
 def load_of(config: Config) -> Load:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.ipsets.collector import Collector
+from liveness.kernel import leave_cache
 from liveness.net.memory import pack_block
+from liveness.net.privileges import confine_to
 from liveness.net.ring import RxRing, RxStatistics
 from liveness.probes.kit import Kit
 from liveness.scan.busiest import BusiestSources
@@ -48,6 +50,8 @@ class Receiver:
     index: int = 0
     first_segment: int = 0
     """Where the numbers of its segments begin: behind those of earlier sessions of the run."""
+    confined: bool = False
+    """Whether to give up everything but writing to the run's directory before the first packet is looked at."""
     segment_addresses: int = SEGMENT_ADDRESSES
     replies: NDArray[np.void] = field(default_factory=lambda: np.zeros(BATCH_REPLIES, REPLY_DTYPE))
     gathered: int = 0
@@ -76,6 +80,9 @@ class Receiver:
         If the interface fails, what came before is kept all the same. Raises LivenessError if the disk refuses.
         """
         self.log = RunLog(self.directory.path, self.plan.config.replies, self.collection.probes, self.index)
+        if self.confined:  # the log's converter, a process of its own, is there already: it reads what it wrote
+            self.shared.confined[self.index] = confine_to(self.directory.path)
+            leave_cache()
         self.shared.ready[self.index] = 1
         problem = None
         try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from liveness.config.model import to_record
+from liveness.net.privileges import CONFINEMENTS, Dropped
 from liveness.net.routes import Path
 from liveness.scan.busiest import TOLD
 from liveness.scan.lag import lag_record
@@ -22,6 +23,7 @@ from liveness.store.manifest import (
     Log,
     Manifest,
     Missed,
+    Privileges,
     ProbeCounts,
     Receive,
     Transmit,
@@ -42,6 +44,8 @@ class Identity:
     transport: str
     transport_reasons: Sequence[str]
     started_ns: int
+    dropped: Dropped | None = None
+    """Who the processes became once everything was open."""
 
 
 def running_manifest(plan: Plan, identity: Identity) -> Manifest:
@@ -127,6 +131,15 @@ def reception(gathered: Gathered, *, only_unanswered: bool) -> dict[str, Any]:
     }
 
 
+def _privileges(dropped: Dropped | None, shared: Shared) -> Privileges:
+    """Return who a run's processes became; a confinement counts where it held every receiver."""
+    if dropped is None:
+        return Privileges()
+    held = [name for place, name in enumerate(CONFINEMENTS) if bool(shared.confined[:, place].all())]
+    missing = [f"no {name}: receivers are confined by less" for name in CONFINEMENTS if name not in held]
+    return Privileges(user=dropped.user, uid=dropped.uid, confined=held, notes=[*dropped.notes, *missing])
+
+
 def final_manifest(
     plan: Plan,
     identity: Identity,
@@ -178,6 +191,7 @@ def final_manifest(
         log=log,
         timeline=totals.timeline,
         opt_outs=outcome.opt_outs,
+        privileges=_privileges(identity.dropped, shared),
         rate_changes=totals.rate_changes,
         rate_search=totals.rate_search,
         lag=lag_record(plan, shared, outcome.started_ns),

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path as FilePath
 from typing import Final
@@ -20,6 +20,8 @@ from liveness.net.transport import Transport, open_transport
 from liveness.probes.kit import Kit, build_kit
 from liveness.probes.template import LinkAddresses
 from liveness.scan import receiver, sender
+from liveness.scan.becoming import Becoming, decide
+from liveness.scan.load import check_crowding
 from liveness.scan.plan import Plan, new_control_port, new_key
 from liveness.scan.progress import Progress
 from liveness.scan.record import Identity, final_manifest, running_manifest
@@ -56,8 +58,10 @@ def say(text: str) -> None:
 
 
 def plan_run(config: Config, targets: Targets) -> Plan:
-    """Return the plan of a new run: a fresh key, a fresh control port."""
-    return Plan(config, targets, new_control_port(config), new_key())
+    """Return the plan of a new run: a fresh key, a fresh control port. RefusedError where a /24 would get too much."""
+    plan = Plan(config, targets, new_control_port(config), new_key())
+    check_crowding(config, targets, plan.load)
+    return plan
 
 
 def kit_of(plan: Plan, link: LinkAddresses, sources: tuple[int, ...]) -> Kit:
@@ -130,6 +134,7 @@ def run_scan(
     cannot begin; nothing is left on disk then.
     """
     plan = plan_run(config, targets)
+    becoming = decide(config, FilePath(config.output) / config.name / "run")
     directory = RunDirectory.create(FilePath(config.output), config.name, run_id)
     interruption = Interruption()
     with signals_noted(interruption, directory.discard), ExitStack() as cleanup:
@@ -140,6 +145,7 @@ def run_scan(
         directory.write_targets(plan.intervals.prefixes())
         first = beginning(plan, running_manifest(plan, opened.identity))
         directory.write_manifest(first.manifest)
+        opened = _drop(opened, becoming)
         on_start(plan, opened.identity)
         interruption.begun = True
         cleanup.pop_all()
@@ -159,11 +165,13 @@ def resume_scan(
     """
     resumption = resume(path)
     plan, directory = resumption.plan, resumption.directory
+    becoming = decide(plan.config, directory.path)
     interruption = Interruption()
     with signals_noted(interruption, lambda: None), ExitStack() as cleanup:
         opened = _open(plan, directory, cleanup)
         first = going_on(resumption, opened.identity)
         directory.write_manifest(first.manifest)
+        opened = _drop(opened, becoming)
         on_start(plan, opened.identity)
         interruption.begun = True
         cleanup.pop_all()
@@ -198,6 +206,12 @@ def _open(plan: Plan, directory: RunDirectory, cleanup: ExitStack) -> _Opened:
     transport = open_transport(path.interface, plan.senders, longest, slots, network.transport, network.zero_copy)
     identity = Identity(directory, path, sources, transport.name, transport.reasons, time.time_ns())
     return _Opened(identity, kit, transport, rx_rings)
+
+
+def _drop(opened: _Opened, becoming: Becoming) -> _Opened:
+    """Give up all privileges, now that nothing needs them any more."""
+    identity = opened.identity
+    return replace(opened, identity=replace(identity, dropped=becoming.now(identity.directory.path)))
 
 
 def _scan(

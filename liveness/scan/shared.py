@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.net.privileges import CONFINEMENTS
 from liveness.scan.answered import entries_for
 from liveness.scan.memory import shared_zeros
 from liveness.scan.plan import Plan
@@ -55,6 +56,8 @@ class Shared:
         self._positions[:, 3:] = -1
         self.on_disk_ns: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
         """What each receiver had taken off its ring by then is on disk; ns of the monotonic clock."""
+        self.confined: NDArray[np.int64] = shared_zeros((receivers, len(CONFINEMENTS)), np.int64)
+        """1: this receiver is confined in that way."""
         self.packets: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
         """Packets that each receiver took off its ring."""
         self.accepted: NDArray[np.int64] = shared_zeros((receivers, len(plan.probes)), np.int64)

@@ -177,7 +177,7 @@ class Supervisor:
         receivers = [
             Child(
                 f"receiver {index}",
-                Receiver(self.plan, self.kit, ring, shared, self.directory, index, number).run,
+                Receiver(self.plan, self.kit, ring, shared, self.directory, index, number, confined=True).run,
                 cores[index],
             )
             for index, ring in enumerate(self.rx_rings)

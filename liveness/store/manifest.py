@@ -233,6 +233,17 @@ class Log(Struct, frozen=True, kw_only=True):
     files: list[LogFile] = field(default_factory=list)
 
 
+class Privileges(Struct, frozen=True, kw_only=True):
+    """Who a run's processes were while packets came in, without any capability, and what confined its receivers."""
+
+    user: str = ""
+    uid: int | None = None
+    confined: list[str] = field(default_factory=list)
+    """``landlock`` (writes its run's directory, reads no file) and ``seccomp`` (opens no socket, starts nothing)."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be given up, and why."""
+
+
 class Replay(Struct, frozen=True, kw_only=True):
     """Where a run comes from that was made of captures: what they held, and what of them could not be read."""
 
@@ -278,6 +289,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     log: Log = field(default_factory=Log)
     replay: Replay | None = None
     opt_outs: OptOuts = field(default_factory=OptOuts)
+    privileges: Privileges = field(default_factory=Privileges)
     lag: Lag = field(default_factory=Lag)
     blocks: list[BlockStatus] = field(default_factory=list)
     version: str = __version__

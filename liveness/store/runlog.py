@@ -1,5 +1,6 @@
 """The log of a run: what a receiver writes of every reply and packet, and what there is of it when all is done."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from liveness.errors import LivenessError
 from liveness.net.memory import pack_block
 from liveness.store import parquet, pcap, spool
-from liveness.store.capture import count_packets
+from liveness.store.capture import EVERYTHING, Capture, count_packets
 from liveness.store.converter import Converter
 from liveness.store.logstream import HOUR_NS, LogEnd, LogStream
 from liveness.store.manifest import Log, LogFile
@@ -90,7 +91,19 @@ class RunLog:
 def warm_up() -> None:
     """Compile the kernel of writing, or load it from its cache."""
     block = pack_block([(0, bytes(60))])
-    pcap.pack_records(block, np.zeros(len(block), np.uint8))
+    records = np.zeros(len(block), np.uint8)
+    pcap.pack_records(block, records)
+    pcap.native_u32(records, 0)
+
+
+def load(mode: Mode) -> None:
+    """Load what `settle` and the converter will need, for a process that may not read files later."""
+    if mode in ("parquet", "both"):
+        import duckdb  # noqa: F401, PLC0415 - only those who keep or query a log wait for it to load
+    if mode in ("pcap", "both"):
+        stream = io.BytesIO(pcap.HEADER + bytes(pcap.RECORD_BYTES))
+        for _ in Capture("nothing", stream.read, EVERYTHING).blocks():
+            pass
 
 
 def settle(directory: Path, mode: Mode, end: LogEnd, replies: int, packets: int) -> Log:

@@ -169,6 +169,21 @@ def test_show_tells_the_latest_and_what_is_gone(tmp_path: Path) -> None:
     assert (document["run"], document["record"]["state"]) == (f"weekly/{second}", "reported")
 
 
+def test_a_report_is_made_anew(tmp_path: Path) -> None:
+    weekly, (_, second) = past_runs(tmp_path)
+    third = weekly.taken().run_id
+    folder = weekly.home.report(third)
+    before = {name: (folder / name).read_bytes() for name in ("report.txt", "report.json")}
+    for name in before:
+        (folder / name).write_text("of an older version")
+    result = census("report", third, "-d", tmp_path)
+    assert (result.exit_code, result.output) == (0, f"{folder}\n")
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert f"Changes from weekly/{second} to weekly/{third}" in before["report.txt"].decode()
+    with pytest.raises(UsageError, match="by-hand: not a complete run of a census: liveness analyze reports on any"):
+        census("report", "by-hand", "-d", tmp_path)
+
+
 def test_diff_compares_any_two(tmp_path: Path) -> None:
     weekly, (_, second) = past_runs(tmp_path)
     scanner = weekly.scanner()

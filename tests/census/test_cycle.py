@@ -124,6 +124,20 @@ def test_a_run_that_cannot_begin_leaves_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in weekly.home.path.iterdir()) == ["census.lock", "reports"]
 
 
+def test_a_fault_of_ours_is_told_before_it_ends_in_a_traceback(tmp_path: Path) -> None:
+    weekly = Weekly(tmp_path)
+    scanner = weekly.scanner()
+
+    def fault(_: Path) -> None:
+        raise KeyError("what")
+
+    scanner.midway = fault
+    with pytest.raises(KeyError):
+        weekly.take(scanner)
+    assert [message.summary for message in weekly.messages] == ["census weekly: failed: KeyError: 'what'"]
+    assert weekly.taken().state == "reported"
+
+
 def test_going_on_may_fail_for_now(tmp_path: Path) -> None:
     """No network today: the run stays as it is, and goes on tomorrow."""
     weekly = Weekly(tmp_path)

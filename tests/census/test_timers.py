@@ -228,6 +228,21 @@ def test_what_a_made_up_user_cannot_read_is_told(tmp_path: Path) -> None:
     assert hidden_from_others(tmp_path / "absent") == tmp_path / "absent"
 
 
+def test_what_watches_is_handed_on(tmp_path: Path) -> None:
+    where = tmp_path / "units"
+    where.mkdir()
+    watching = ("--metrics-file", tmp_path / "prom dir" / "a.prom", "--metrics-address", ":9600")
+    install("-C", config(tmp_path), "--dir", where, "--yes", "--user", "census", *watching)
+    settings = sections((where / "liveness-we-ekly-boot.service").read_text())["Service"]
+    assert settings["ExecStart"].endswith(
+        f'--metrics-file "{tmp_path}/prom dir/a.prom" --metrics-address :9600 --unfinished'
+    )
+    assert settings["ReadWritePaths"].endswith(f'/sets/we.ekly "{tmp_path}/prom dir"')
+    assert verified(where) == ""
+    with pytest.raises(UsageError, match="--status-file: a user that systemd makes up cannot write there"):
+        install("-C", config(tmp_path), "--dir", where, "--yes", "--status-file", "x")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

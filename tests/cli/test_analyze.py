@@ -148,3 +148,117 @@ def test_every_option_has_help() -> None:
     assert "--json" in text
     assert "-o, --output-file" in text
     assert all(option.help for option in command.params if isinstance(option, click.Option))
+
+
+def test_figures_of_one_run_and_of_several(tmp_path: Path) -> None:
+    run = town().write(tmp_path / "runs")
+    one = analyze(run.path, "--figures", tmp_path / "one")
+    assert (one.exit_code, one.stdout) == (0, "")
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert one.stderr == f"liveness: wrote {len(names)} files of figures below {tmp_path / 'one'}\n"
+    assert "figure-4a-ports-answered.svg" in names
+    assert {Path(name).suffix for name in names} == {".svg"}
+    later = Population(town().replies[:50], name="../../x", run_id="later", started="2026-11-22T00:00:00Z")
+    moved = replace(later, name="x").write(tmp_path / "runs")
+    moved.write_manifest(msgspec.structs.replace(moved.read_manifest(), name="../../x"))
+    several = analyze(tmp_path / "runs", "--figures", tmp_path / "several", "--format", "both", "--json")
+    assert len(msgspec.json.decode(several.stdout_bytes)["runs"]) == 2
+    folders = sorted(path.name for path in (tmp_path / "several").iterdir())
+    assert folders == [
+        "census-2026-11-21T000000Z",
+        "retention.png",
+        "retention.svg",
+        "turnover.png",
+        "turnover.svg",
+        "x-later",
+    ]
+    assert len(list((tmp_path / "several" / "census-2026-11-21T000000Z").iterdir())) == 2 * len(names)
+
+
+def test_a_page_and_a_map(tmp_path: Path) -> None:
+    run = town().write(tmp_path)
+    page, drawn = tmp_path / "report.html", tmp_path / "map.png"
+    result = analyze(
+        run.path, "--html", page, "--map", drawn, "--zoom", "10", "--zoom", "203.0.0.0/8", "-o", tmp_path / "t"
+    )
+    assert (result.exit_code, result.stdout) == (0, "")
+    files = [drawn, tmp_path / "map-10.png", tmp_path / "map-203.png", page]
+    assert result.stderr == "".join(f"liveness: wrote {path}\n" for path in files)
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert page.read_text().count('class="map"') == 3
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in files[:3])
+    assert (tmp_path / "t").read_text().startswith("Run census/")
+
+
+def test_files_that_cannot_be_written_are_named_before_the_work_begins(tmp_path: Path) -> None:
+    run = town().write(tmp_path / "runs")
+    (run.path / run.read_manifest().sets[0].file).unlink()  # analysing it would fail
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    (tmp_path / "folder.html").mkdir()
+    wrong: list[tuple[list[str | Path], str]] = [
+        (["--html", tmp_path / "report.pdf"], "report.pdf: the page is written as .html or .htm: give it that suffix"),
+        (["--html", tmp_path / "folder.html"], "folder.html: cannot write the page here: it is a directory"),
+        (["--map", tmp_path / "map.svg"], "map.svg: the map is written as .png: give it that suffix"),
+        (
+            ["--map", tmp_path / "absent" / "map.png"],
+            f"map.png: cannot write the map here: there is no directory {tmp_path}",
+        ),
+        (["--figures", taken], "taken: cannot make this directory for figures: File exists"),
+        (["--map", tmp_path / "map.png", "--zoom", "256"], "--zoom: '256' is no /8: expected 0 to 255"),
+    ]
+    for arguments, message in wrong:
+        with pytest.raises(UsageError, match=re.escape(message)):
+            analyze(run.path, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--format", "png"], "--format goes with --figures"), (["--zoom", "1"], "--zoom goes with --map or --html")],
+)
+def test_options_that_go_with_others(tmp_path: Path, arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(command, [str(tmp_path), *arguments])
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_who_may_not_write_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = town().write(tmp_path / "runs")
+    for option, name in (("--html", "r.html"), ("--map", "m.png")):
+        with pytest.raises(LivenessError, match=f"^/proc/{name}: cannot write: .*$"):  # where even root may not
+            analyze(run.path, option, f"/proc/{name}")
+    monkeypatch.setattr("liveness.report.asked.os.access", lambda _, mode: not mode & os.W_OK)
+    for option, name in (("--html", "r.html"), ("--map", "m.png"), ("--figures", "figures")):
+        with pytest.raises(
+            UsageError, match=rf"^{tmp_path}/{name}: cannot write .* here: no permission to write in .*$"
+        ):
+            analyze(run.path, option, tmp_path / name)
+
+
+def test_drawing_tells_nothing_of_its_own(tmp_path: Path) -> None:
+    """Neither where fonts are cached nor what a user's own settings of matplotlib say is our output."""
+    run = town().write(tmp_path / "runs")
+    settings = tmp_path / "matplotlibrc"
+    settings.write_text("no.such.setting: 1\nsvg.fonttype: none\nfont.size: 99\naxes.facecolor: red\n")
+    analyze(run.path, "--figures", tmp_path / "usual")
+    command_line = [sys.executable, "-W", "error", "-m", "liveness", "analyze", str(run.path), "--figures"]
+    odd = {**os.environ, "MPLCONFIGDIR": "/proc/none", "MATPLOTLIBRC": str(settings)}
+    done = subprocess.run([*command_line, str(tmp_path / "odd")], capture_output=True, text=True, check=True, env=odd)
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    assert done.stderr.startswith("liveness: wrote ")
+    for path in (tmp_path / "usual").iterdir():
+        assert path.read_bytes() == (tmp_path / "odd" / path.name).read_bytes()
+
+
+def test_without_figures_nothing_that_draws_is_imported(tmp_path: Path) -> None:
+    run = town().write(tmp_path)
+    program = "import sys; from liveness.cli.main import group; group.main(sys.argv[1:], standalone_mode=False)"
+    program += "; print([name for name in ('matplotlib', 'PIL', 'jinja2') if name in sys.modules], file=sys.stderr)"
+    for arguments in (["--json"], []):
+        done = subprocess.run(
+            [sys.executable, "-c", program, "analyze", str(run.path), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr == "[]\n"

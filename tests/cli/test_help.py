@@ -16,7 +16,20 @@ from tests.cli.support import liveness as run_liveness
 HELPERS = {"__init__", "main", "display", "live", "population", "watching"}
 """Files that hold no command of the first level."""
 
-HEAVY = ("numba", "numpy", "scapy", "pyroute2", "pyroaring", "rich", "msgspec", "yaml", "duckdb")
+HEAVY = (
+    "numba",
+    "numpy",
+    "scapy",
+    "pyroute2",
+    "pyroaring",
+    "rich",
+    "msgspec",
+    "yaml",
+    "duckdb",
+    "matplotlib",
+    "PIL",
+    "jinja2",
+)
 
 
 def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -28,7 +28,7 @@ from liveness.analysis.taxonomy import Taxonomy
 from liveness.analysis.transport import PortActivity, PortsAnswered
 from liveness.report import published
 from liveness.report.change_tables import retention_table
-from liveness.report.layout import Section, count, percent, seconds
+from liveness.report.layout import Section, count, percent, seconds, spoken
 from liveness.report.loss_tables import busiest_table, loss_table
 from liveness.report.slice_tables import slices_table
 from liveness.report.tables import report_tables, tables_of
@@ -263,6 +263,11 @@ def test_percent(share: float | None, text: str) -> None:
 )
 def test_seconds(duration_s: float | None, text: str) -> None:
     assert seconds(duration_s) == text
+
+
+def test_fields_are_spoken_as_words() -> None:
+    fields = ("first_only", "rst_only", "syn_ack_only", "other_unreachable")
+    assert [spoken(field) for field in fields] == ["first only", "RST only", "SYN-ACK only", "other unreachable"]
 
 
 def test_count() -> None:

@@ -90,6 +90,10 @@ def test_analyze_finds_what_it_made(tmp_path: Path) -> None:
     assert found["prefixes24"] == pytest.approx(5.3e6 * 0.0005, rel=0.3)
     assert found["ratio"] == pytest.approx(found["wall_s"] / found["read_s"], rel=0.6)
     assert min(found["bytes"], found["peak_mib"], found["cpu_s"]) > 0
+    for drawn in ("figures", "map"):
+        assert found[f"{drawn}_wall_s"] > 0
+        assert found[f"{drawn}_peak_mib"] > found["peak_mib"]
+    assert found["map_more_s"] == pytest.approx(found["map_wall_s"] - found["wall_s"], abs=0.01)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -17,6 +17,7 @@ from liveness.store.manifest import (
     LogFile,
     Manifest,
     Missed,
+    Privileges,
     ProbeCounts,
     Replay,
     SetEntry,
@@ -84,6 +85,7 @@ def full_manifest() -> Manifest:
                 )
             ],
         ),
+        privileges=Privileges(user="nobody", uid=65534, confined=["landlock", "seccomp"], notes=["none"]),
         lag=Lag(
             every_targets=1000000,
             lanes=[LanePassing(block="0.0.0.0/3", probe="icmp", attempt=0, passed_s=[0.5, None])],

@@ -1,12 +1,15 @@
 """What a terminal shows of a scan, drawn by rich and read as text."""
 
 import io
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from rich.console import Console
 
+from liveness.cli.display import ScanDisplay
 from liveness.cli.live import BARS, LiveView, clock, sparkline, status_line
+from liveness.scan.progress import ProbeProgress
 from tests.watch.readings import progress, reading
 
 
@@ -34,6 +37,22 @@ def test_every_field_is_there(width: int) -> None:
     assert all(len(line) <= width for line in shown.splitlines() if "\x1b" not in line)
 
 
+def test_a_census_of_the_internet_fits_80_columns() -> None:
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None, height=40)
+    view = LiveView(console)
+    names = ("icmp", "tcp/7547", "tcp/control")
+    for second in range(1, 20):
+        sent = 7_000_000_000 + 100_000 * second
+        probes = tuple(ProbeProgress(name, sent, 7_400_000_000, 99_900_000 + 9_876 * second) for name in names)
+        moment = replace(progress(300_000 + second, 1), probes=probes)
+        view.show(reading(replace(moment, elapsed_s=moment.elapsed_s - 1), moment))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    for text in ("7,001.9M", "99,909,876", "100.0M", "94.6%", "1.43%", "3d 11:20:19"):
+        assert text in shown, text
+
+
 def test_it_waits_for_late_replies() -> None:
     assert "waiting for late replies" in drawn(80, (0, 0), (1, 1000))
 
@@ -44,6 +63,20 @@ def test_a_plain_line_says_the_same() -> None:
         "00:20  20.0% sent  block 2 of 8  ETA 01:20  30 packets/s  replies 100  hit rate 16.67%"
         "  received 200  rejected 100  drops 0"
     )
+
+
+@pytest.mark.parametrize(("quiet", "plain"), [(False, True), (True, True), (False, False)])
+def test_without_a_terminal_a_line_a_minute(capsys: pytest.CaptureFixture[str], *, quiet: bool, plain: bool) -> None:
+    display = ScanDisplay(quiet=quiet, plain=plain)
+    moments = [progress(second, min(1000, 3 * second)) for second in range(300)]
+    for before, now in pairwise(moments):
+        display.read(reading(before, now))
+    display.close()
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "\x1b" not in shown.err
+    told = [line[:5] for line in shown.err.splitlines()]
+    assert told == (["01:00", "02:00", "03:00", "04:00"] if plain and not quiet else [])
 
 
 @pytest.mark.parametrize(

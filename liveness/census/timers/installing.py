@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from liveness.census.timers.job import InstalledFile, Job
@@ -34,6 +35,18 @@ def job_of(config: Config, config_file: Path, user: str | None, *, by_cron: bool
     folder = Path.cwd()
     directory = output.absolute() / config.name
     return Job(config.name, program, config_file.absolute(), user, _group_of(user), folder, directory)
+
+
+def watched(job: Job, status_file: Path | None, metrics_file: Path | None, metrics_address: str | None) -> Job:
+    """Return the job with what watches its scans. Raises UsageError for files that a made-up user could not write."""
+    files = {"--status-file": status_file, "--metrics-file": metrics_file}
+    given = {option: path.absolute() for option, path in files.items() if path is not None}
+    if given and job.user is None:
+        raise UsageError(f"{next(iter(given))}: a user that systemd makes up cannot write there: give --user")
+    words = [word for option, path in given.items() for word in (option, str(path))]
+    if metrics_address is not None:
+        words += ["--metrics-address", metrics_address]
+    return replace(job, watching=tuple(words), watched=tuple(path.parent for path in given.values()))
 
 
 def _group_of(user: str | None) -> str | None:

@@ -25,6 +25,10 @@ class Job:
     """Where it works: relative names in the config start here."""
     output: Path
     """The directory of the census, which it writes."""
+    watching: tuple[str, ...] = ()
+    """Options of watching, with their values."""
+    watched: tuple[Path, ...] = ()
+    """Directories that these write."""
 
     @property
     def label(self) -> str:
@@ -33,7 +37,7 @@ class Job:
 
     def command(self, *more: str) -> tuple[str, ...]:
         """Return the words that start the census: quiet, for whoever reads its mail."""
-        return (*self.program, "census", "run", "--quiet", "--config", str(self.config), *more)
+        return (*self.program, "census", "run", "--quiet", "--config", str(self.config), *self.watching, *more)
 
 
 @dataclass(frozen=True, slots=True)

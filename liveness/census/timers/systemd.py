@@ -103,8 +103,8 @@ def _owner(job: Job) -> str:
             f"DynamicUser=yes\nUser={made_up}\nStateDirectory={job.label}\nStateDirectoryMode=0700\n"
             f"WorkingDirectory=%S/{job.label}\n"
         )
-    folder, output = _value(str(job.folder)), _word(str(job.output))
-    return f"User={_value(job.user)}\nWorkingDirectory={folder}\nReadWritePaths={output}\n"
+    written = " ".join(_word(str(path)) for path in dict.fromkeys((job.output, *job.watched)))
+    return f"User={_value(job.user)}\nWorkingDirectory={_value(str(job.folder))}\nReadWritePaths={written}\n"
 
 
 def _value(text: str) -> str:

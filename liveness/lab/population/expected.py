@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
-from liveness.lab.population.answer import AT_SLASH8, PARTLY_SPECIAL, active24s, is_active
+from liveness.lab.population.answer import AT_SLASH8, AT_SPECIAL, PARTLY_SPECIAL, SPECIALS, active24s, is_active
 from liveness.lab.population.load import Population
 from liveness.lab.population.tables import SiteKind
 
@@ -30,12 +30,24 @@ def count_active(tables: NDArray[np.uint64]) -> int:
     """Return how many /24s of the whole address space are in use."""
     count = 0
     for slash16 in range(1 << 16):
-        if int64(tables[int64(tables[AT_SLASH8]) + (slash16 >> 8)]) & PARTLY_SPECIAL:
+        if _holds_special(tables, slash16):
             for slash24 in range(slash16 << 8, (slash16 + 1) << 8):
                 count += 1 if is_active(tables, slash24) else 0
         else:
             count += active24s(tables, slash16)
     return count
+
+
+@kernel
+def _holds_special(tables: NDArray[np.uint64], slash16: int) -> bool:
+    """Return whether some of a /16 is special-purpose space, where the /24s in use are fewer than its class says."""
+    if not int64(tables[int64(tables[AT_SLASH8]) + (slash16 >> 8)]) & PARTLY_SPECIAL:
+        return False
+    at = int64(tables[AT_SPECIAL])
+    for index in range(int64(tables[SPECIALS])):
+        if int64(tables[at + 2 * index]) >> 8 <= slash16 <= int64(tables[at + 2 * index + 1]) >> 8:
+            return True
+    return False
 
 
 def expected_counts(population: Population) -> Counts:

@@ -1,0 +1,71 @@
+"""What of a report is to be drawn, and into which files; it is checked before the work begins."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from liveness.errors import UsageError
+
+Format = Literal["svg", "png"]
+
+FORMATS: Final[dict[str, tuple[Format, ...]]] = {"svg": ("svg",), "png": ("png",), "both": ("svg", "png")}
+LARGEST_OCTET: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Where figures, page and map go; None: not asked for. False if nothing is."""
+
+    figures: Path | None
+    formats: tuple[Format, ...]
+    html: Path | None
+    map_file: Path | None
+    zooms: tuple[int, ...]
+    """/8s to enlarge, 0 to 255."""
+
+    def __bool__(self) -> bool:
+        return any(path is not None for path in (self.figures, self.html, self.map_file))
+
+    @property
+    def has_map(self) -> bool:
+        """Whether the last run has to be counted by /24."""
+        return self.html is not None or self.map_file is not None
+
+    def check(self) -> None:
+        """Make the folder for figures. Raises UsageError that names the first path that cannot be written."""
+        if self.html is not None:
+            _check_file(self.html, (".html", ".htm"), "the page")
+        if self.map_file is not None:
+            _check_file(self.map_file, (".png",), "the map")
+        if self.figures is not None:
+            _check_folder(self.figures)
+
+
+def octet_of(text: str) -> int:
+    """Return the /8 that is meant by ``203``, ``203/8`` or ``203.0.0.0/8``. Raises ValueError."""
+    found = re.fullmatch(r"([0-9]{1,3})(?:(?:\.0\.0\.0)?/8)?", text)
+    if found is None or int(found[1]) > LARGEST_OCTET:
+        raise ValueError(f"{text!r} is no /8: expected 0 to {LARGEST_OCTET}, or a prefix as 203.0.0.0/8")
+    return int(found[1])
+
+
+def _check_file(path: Path, suffixes: tuple[str, ...], what: str) -> None:
+    if path.suffix.lower() not in suffixes:
+        raise UsageError(f"{path}: {what} is written as {' or '.join(suffixes)}: give it that suffix")
+    if path.is_dir():
+        raise UsageError(f"{path}: cannot write {what} here: it is a directory")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: cannot write {what} here: there is no directory {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{path}: cannot write {what} here: no permission to write in {path.parent}")
+
+
+def _check_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UsageError(f"{path}: cannot make this directory for figures: {problem.strerror}") from problem
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UsageError(f"{path}: cannot write figures here: no permission to write in it")

@@ -1,0 +1,90 @@
+"""The run over time: the rate sent and accepted, and under it what was lost."""
+
+from typing import Final
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from liveness.report.figures.drawing import WIDTH_IN, Drawing
+from liveness.report.figures.style import BLUE, GREEN, ORANGE, RED, styled
+from liveness.report.layout import count, seconds
+from liveness.store.manifest import Manifest
+
+PREFIXES: Final = ((1e6, "M"), (1e3, "k"))
+MINUTES_FROM_S: Final = 600
+HOURS_FROM_S: Final = 3 * 3600
+LOSSES: Final = {"dropped by the kernel": RED, "dropped by the interface": ORANGE}
+
+
+def timeline_figure(manifest: Manifest) -> Drawing:
+    """Draw packets sent, received and accepted a second, and those dropped, interval by interval."""
+    line = manifest.timeline
+    ends = np.array(line.end_s)
+    lengths = np.diff(ends, prepend=0.0)
+    lengths[lengths <= 0] = np.nan  # two intervals of one end have no rate
+    unit, name = _time_unit(float(ends[-1]))
+    edges = np.concatenate([[0.0], ends]) / unit
+
+    with styled():
+        figure = Figure(figsize=(WIDTH_IN, 4.2))
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
+        for label, numbers, colour, width in (
+            ("sent", line.sent, BLUE, 1.8),
+            ("past the filter", line.packets, ORANGE, 1.0),
+            ("accepted", line.accepted, GREEN, 1.8),
+        ):
+            upper.stairs(_rates(numbers, lengths), edges, color=colour, linewidth=width, label=label, baseline=None)
+        upper.set_ylim(bottom=0)
+        upper.set_ylabel("packets a second")
+        for change in manifest.rate_changes:
+            upper.axvline(change.after_s / unit, color="black", linestyle=":", linewidth=1.0)
+        upper.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=3, borderaxespad=0.3)
+        for (label, colour), numbers in zip(LOSSES.items(), (line.kernel_drops, line.nic_drops), strict=True):
+            lower.stairs(_rates(numbers, lengths), edges, color=colour, linewidth=1.3, label=label, fill=False)
+        lower.set_ylim(bottom=0)
+        if not any(line.kernel_drops) and not any(line.nic_drops):
+            lower.set_ylim(0, 1)
+            lower.set_yticks([0])
+            lower.text(0.5, 0.5, "nothing was dropped", ha="center", va="center", transform=lower.transAxes)
+        lower.set_ylabel("dropped a second")
+        lower.set_xlabel(f"{name} since the start")
+        lower.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=2, borderaxespad=0.3)
+        for axes in (upper, lower):
+            axes.yaxis.set_major_formatter(lambda value, _: _short(value))
+        figure.align_ylabels()
+    dropped = sum(line.kernel_drops) + sum(line.nic_drops)
+    changes = ["Dotted lines: the rate was changed."] if manifest.rate_changes else []
+    return Drawing(
+        name="timeline",
+        title="The run over time",
+        alt=f"Lines over {seconds(float(ends[-1]))}: {count(sum(line.sent))} packets sent, {count(sum(line.accepted))}"
+        f" replies accepted, {count(dropped)} packets dropped.",
+        notes=[
+            f"Packets of all probes and attempts, averaged over {count(len(ends))} intervals.",
+            "past the filter: what the capture saw. accepted: replies that prove their probe.",
+            *changes,
+        ],
+        figure=figure,
+    )
+
+
+def _rates(numbers: list[int], lengths_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return packets a second by interval."""
+    rates: NDArray[np.float64] = np.array(numbers, np.float64) / lengths_s
+    return rates
+
+
+def _time_unit(duration_s: float) -> tuple[float, str]:
+    """Return the seconds of the unit that a duration reads best in, and its name."""
+    if duration_s >= HOURS_FROM_S:
+        return 3600.0, "hours"
+    return (60.0, "minutes") if duration_s >= MINUTES_FROM_S else (1.0, "seconds")
+
+
+def _short(number: float) -> str:
+    """Return a rate with k or M."""
+    for size, prefix in PREFIXES:
+        if abs(number) >= size:
+            return f"{number / size:g}{prefix}"
+    return f"{number:g}"

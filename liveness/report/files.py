@@ -1,0 +1,89 @@
+"""The files a report is written to: figures in a folder, the page, the map and its enlargements."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from liveness.analysis.results import Results
+from liveness.errors import LivenessError
+from liveness.ipsets.atomic import write_atomically
+from liveness.report.asked import Asked, Format
+from liveness.report.figures.drawing import Drawing
+from liveness.report.figures.gallery import figures_across, figures_of
+from liveness.report.map.liveness_map import LivenessMap
+from liveness.report.page.page import report_page
+
+
+def write_report(asked: Asked, results: Results, top: int) -> Iterator[str]:
+    """Write what is asked for, and yield a line on each file or folder when it is there.
+
+    Raises LivenessError that names the file if the disk refuses.
+    """
+    if asked.figures is not None:
+        written = write_figures(results, asked.figures, asked.formats)
+        yield f"{len(written)} files of figures below {asked.figures}"
+    if asked.map_file is not None:
+        yield from map(str, write_maps(last_map(results), asked.map_file, asked.zooms))
+    if asked.html is not None:
+        write_atomically(asked.html, report_page(results, asked.zooms, top).encode())
+        yield str(asked.html)
+
+
+def write_figures(results: Results, folder: Path, formats: Sequence[Format]) -> list[Path]:
+    """Write all figures: of one run into the folder, of several into a folder each, and beside these what changed.
+
+    Raises LivenessError that names the file if the disk refuses.
+    """
+    written = []
+    for place, drawing in _placed(results):
+        target = folder / place
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise LivenessError(f"{target}: cannot make this directory for figures: {problem.strerror}") from problem
+        for form in formats:
+            path = target / f"{drawing.name}.{form}"
+            write_atomically(path, drawing.rendered(form))
+            written.append(path)
+    return written
+
+
+def _placed(results: Results) -> Iterator[tuple[str, Drawing]]:
+    """Yield every figure with the folder it belongs to."""
+    taken: set[str] = set()
+    for run in results.runs:
+        place = "" if len(results.runs) == 1 else _folder(run.manifest.run, taken)
+        for drawing in figures_of(run):
+            yield place, drawing
+    for drawing in figures_across(results):
+        yield "", drawing
+
+
+def _folder(run: str, taken: set[str]) -> str:
+    """Return the name of a run's folder; what a manifest says never leads out of the folder it is in."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", run).lstrip(".-") or "run"
+    number, folder = 1, name
+    while folder in taken:
+        number += 1
+        folder = f"{name}-{number}"
+    taken.add(folder)
+    return folder
+
+
+def write_maps(drawn: LivenessMap, path: Path, zooms: Sequence[int]) -> list[Path]:
+    """Write the map, and each /8 enlarged beside it: map.png, map-203.png."""
+    write_atomically(path, drawn.png())
+    written = [path]
+    for octet in zooms:
+        enlarged = path.with_name(f"{path.stem}-{octet}{path.suffix}")
+        write_atomically(enlarged, drawn.zoomed(octet))
+        written.append(enlarged)
+    return written
+
+
+def last_map(results: Results) -> LivenessMap:
+    """Return the map of the last run; ValueError if it was not counted by /24, which a scope asks for."""
+    run = results.runs[-1]
+    if run.alive24 is None:
+        raise ValueError(f"{run.manifest.run}: was not counted by /24")
+    return LivenessMap(run.manifest.run, run.alive24)

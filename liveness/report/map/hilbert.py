@@ -1,0 +1,56 @@
+"""The Hilbert curve through the address space: prefixes that are near in number are near on the map."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import kernel
+
+ORDER: Final = 12
+"""2 ** 12 rows and columns: a place for each /24."""
+SIDE: Final = 1 << ORDER
+
+
+@kernel
+def place_of(distance: int, order: int) -> int:
+    """Return where a curve of 2 ** order rows and columns is after `distance` steps: row * 2 ** order + column.
+
+    It begins in the upper left corner and ends in the upper right one, as maps of the Internet do (Munroe 2006). A
+    prefix of length 2 * k is a square, and lies where the curve of order k has it.
+    """
+    x, y, rest = 0, 0, distance
+    for level in range(order):
+        side = 1 << level
+        right = (rest >> 1) & 1
+        down = (rest ^ right) & 1
+        if down == 0:
+            if right == 1:
+                x, y = side - 1 - x, side - 1 - y
+            x, y = y, x
+        x += side * right
+        y += side * down
+        rest >>= 2
+    return (y << order) + x
+
+
+@kernel
+def lay_out(values: NDArray[np.uint16], places: NDArray[np.uint16], order: int) -> None:
+    """Write values[d] to where the curve is after d steps; `places` has the shape (2 ** order, 2 ** order)."""
+    mask = (1 << order) - 1
+    for distance in range(len(values)):
+        place = place_of(distance, order)
+        places[place >> order, place & mask] = values[distance]
+
+
+def on_map(values: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Return values by /24 (address >> 8) as a map of 4096 rows and columns."""
+    places = np.zeros((SIDE, SIDE), np.uint16)
+    lay_out(values, places, ORDER)
+    return places
+
+
+def square_of(number: int, order: int) -> tuple[int, int]:
+    """Return row and column of the prefix of length 2 * order with that number (address >> 32 - 2 * order)."""
+    row, column = divmod(int(place_of(number, order)), 1 << order)
+    return row, column

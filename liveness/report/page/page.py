@@ -1,0 +1,103 @@
+"""The page: every run, then what changed between them, rendered from one template."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from typing import Final
+
+from jinja2 import Environment, StrictUndefined
+from rich.console import RenderableType
+
+from liveness import __version__
+from liveness.analysis.results import Results, RunResults
+from liveness.report.beside import beside_table
+from liveness.report.figures.gallery import figures_across, figures_of
+from liveness.report.layout import Section
+from liveness.report.map.liveness_map import LivenessMap
+from liveness.report.page.blocks import Block, Picture, anchor_of, blocks_of, data_uri, table_of
+from liveness.report.page.provenance import config_text, doubts, provenance_table
+from liveness.report.slice_tables import TOP
+from liveness.report.tables import tables_across, tables_of
+
+TEMPLATE: Final = "report.html.j2"
+STYLE: Final = "style.css"
+REDUCTION: Final = 4
+"""The map in the page has a pixel a /20: of the whole space it is as wide as a screen."""
+MAP_TITLE: Final = "Map of liveness"
+STATUS_TITLE: Final = "Status and losses"
+"""The terminal's first table is called as the run is, and so is the chapter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A run, or what several runs show together."""
+
+    anchor: str
+    title: str
+    warnings: Sequence[str]
+    blocks: Sequence[Block]
+
+
+def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> str:
+    """Return the report as HTML; `zooms` are /8s to enlarge, `top` is how many slices are shown.
+
+    Maps are drawn of runs that have been counted by /24.
+    """
+    chapters = [_chapter(f"run{number}", run, zooms, top) for number, run in enumerate(results.runs, start=1)]
+    if results.changes:
+        blocks = blocks_of("runs", _sections(tables_across(results)), figures_across(results))
+        chapters.append(Chapter("runs", "From run to run", [], blocks))
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    folder = resources.files("liveness.report.page")
+    template = environment.from_string((folder / TEMPLATE).read_text(encoding="utf-8"))
+    return template.render(
+        runs=[run.manifest.run for run in results.runs],
+        chapters=chapters,
+        warnings=[line for chapter in chapters for line in chapter.warnings],
+        style=(folder / STYLE).read_text(encoding="utf-8"),
+        version=__version__,
+    )
+
+
+def _chapter(anchor: str, run: RunResults, zooms: Sequence[int], top: int) -> Chapter:
+    """Return the chapter of one run: provenance, what it has beside the paper, every table with its figure, the map."""
+    provenance = provenance_table(run.manifest)
+    chapter_title = f"Run {run.manifest.run}"
+    tables = [
+        replace(table, title=STATUS_TITLE) if table.title == chapter_title else table
+        for table in _sections(tables_of(run, top))
+    ]
+    blocks = [
+        Block(
+            anchor_of(anchor, provenance.title),
+            provenance.title,
+            table=table_of(provenance),
+            text=config_text(run.manifest),
+        ),
+        *blocks_of(anchor, [beside_table(run), *tables], figures_of(run)),
+    ]
+    if run.alive24 is not None:
+        blocks.append(_map_block(anchor, LivenessMap(run.manifest.run, run.alive24), zooms))
+    return Chapter(anchor, chapter_title, doubts(run.manifest), blocks)
+
+
+def _map_block(anchor: str, drawn: LivenessMap, zooms: Sequence[int]) -> Block:
+    """Return the map, and /8s enlarged."""
+    pictures = [
+        Picture(
+            data_uri("image/png", drawn.png(REDUCTION)),
+            drawn.summary(),
+            "map",
+            [
+                "Along a Hilbert curve, prefixes that are near in number are near on the map; each square is a /8.",
+                "Alive: addresses of IPall, what any service probe found. The scale of shades is logarithmic.",
+            ],
+        )
+    ]
+    pictures += [Picture(data_uri("image/png", drawn.zoomed(octet)), drawn.summary(octet), "map") for octet in zooms]
+    return Block(anchor_of(anchor, MAP_TITLE), MAP_TITLE, pictures)
+
+
+def _sections(tables: Iterable[RenderableType]) -> list[Section]:
+    """Return the tables among what the terminal shows: warnings have a place of their own here."""
+    return [table for table in tables if isinstance(table, Section)]

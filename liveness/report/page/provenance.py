@@ -1,0 +1,52 @@
+"""Where a run's numbers come from: its config, seed, versions, times and vantage, and whatever casts doubt on them."""
+
+import yaml
+
+from liveness.analysis.run import warnings_of
+from liveness.report.layout import ABSENT, Section, count
+from liveness.store.manifest import Manifest
+
+
+def provenance_table(manifest: Manifest) -> Section:
+    """Return what somebody needs to know to repeat the run, or to doubt it."""
+    transmit, replay = manifest.transmit, manifest.replay
+    done = sum(block.status == "done" for block in manifest.blocks)
+    rows = [
+        ("run", manifest.run),
+        ("status", manifest.status + (f" ({manifest.reason})" if manifest.reason else "")),
+        ("seed", str(manifest.seed)),
+        ("started", manifest.started),
+        ("finished", manifest.finished or "not yet"),
+        ("went on after a cut", ", ".join(manifest.resumed) or "never"),
+        ("liveness", manifest.version),
+        ("vantage: host", manifest.host or ABSENT),
+        ("vantage: kernel", manifest.kernel or ABSENT),
+        ("vantage: interface", manifest.interface or ABSENT),
+        ("vantage: source addresses", ", ".join(manifest.source_addresses) or ABSENT),
+        (
+            "sent through",
+            ": ".join(part for part in (transmit.transport, "; ".join(transmit.reasons)) if part) or ABSENT,
+        ),
+        ("senders, receivers", f"{manifest.senders}, {manifest.receivers}"),
+        ("control port", ABSENT if manifest.control_port is None else str(manifest.control_port)),
+        ("targets", count(manifest.targets)),
+        ("blocks done", f"{done} of {len(manifest.blocks)}" if manifest.blocks else ABSENT),
+        ("sets", count(len(manifest.sets))),
+    ]
+    if replay is not None:
+        rows.append(("replayed from", f"{', '.join(replay.captures)}: {count(replay.packets)} packets"))
+    return Section("Provenance", ("", ""), rows, text_columns=frozenset({0, 1}))
+
+
+def config_text(manifest: Manifest) -> str:
+    """Return the resolved config of a run as YAML."""
+    return yaml.safe_dump(manifest.config, sort_keys=False, allow_unicode=True)
+
+
+def doubts(manifest: Manifest) -> list[str]:
+    """Return what a reader must know before the numbers: that the run is not whole, what it lost, what was not read."""
+    found = [*warnings_of(manifest), *(f"{manifest.run}: {line}" for line in manifest.loss_warnings)]
+    found += [f"{manifest.run}: its log of replies is not whole: {line}" for line in manifest.log.problems]
+    if manifest.replay is not None:
+        found += [f"{manifest.run}: not read of its captures: {line}" for line in manifest.replay.unread]
+    return found

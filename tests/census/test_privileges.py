@@ -1,0 +1,138 @@
+"""What the processes of a real scan may still do while packets come in, and whose its files are."""
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from liveness.net import landlock, seccomp
+from tests.census.support import LIVENESS, Census, clean_environment, run, write_yaml
+from tests.census.test_interrupt import await_true, children_of, is_scan
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("compiled")]
+
+LAB: Final = """
+name: small
+networks:
+  - {name: hosts, kind: host, prefixes: [10.1.0.0/24], listen: [80], dns: answer}
+"""
+CONFIG: Final[dict[str, object]] = {
+    "name": "dropped",
+    "targets": {"allow": ["10.1.0.0/24"]},
+    "rate": "100pps",
+    "probe_spacing": "10ms",
+    "cooldown": "1s",
+    "checkpoint": "200ms",
+    "replies": "both",
+    "receive": {"receivers": 2},
+    "senders": 2,
+}
+END_S: Final = 100.0
+
+
+def status_of(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def test_every_process_has_dropped_and_the_run_is_whole(tmp_path: Path) -> None:
+    (tmp_path / "lab.yaml").write_text(LAB)
+    config = write_yaml(tmp_path / "census.yaml", CONFIG | {"output": str(tmp_path / "sets")})
+    lab = [*LIVENESS, "lab", "exec", "--plain", "--internet", str(tmp_path / "lab.yaml"), "--"]
+    process = subprocess.Popen(
+        [*lab, *LIVENESS, "scan", "-q", "-C", str(config), "--run-id", "one"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+    )
+    assert await_true(lambda: any(map(is_scan, children_of(process.pid)))), process.poll()
+    (supervisor,) = filter(is_scan, children_of(process.pid))
+    assert await_true(lambda: len(children_of(supervisor)) >= 4), process.poll()
+    time.sleep(1)
+    children = children_of(supervisor)
+    converters = [pid for child in children for pid in children_of(child)]
+    assert len(converters) == 2
+    for pid in (supervisor, *children, *converters):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            state = status_of(int(thread.name))
+            assert {state[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+            assert state["NoNewPrivs"] == "1"
+    assert [status_of(pid)["Seccomp"] for pid in children[:4]] == ["2", "2", "0", "0"]
+    _, told = process.communicate(timeout=END_S)
+    assert (process.returncode, told) == (0, "")
+
+    path = tmp_path / "sets" / "dropped" / "one"
+    modes = {stat.S_IMODE(one.stat().st_mode) for one in (tmp_path / "sets").rglob("*")}
+    assert modes == {0o700, 0o600}
+    manifest = Census(path).manifest
+    assert manifest.status == "complete"
+    assert manifest.log.complete
+    assert manifest.privileges.uid == 0
+    assert (
+        manifest.privileges.confined == ["landlock"] * (landlock.version() > 0) + ["seccomp"] * seccomp.is_available()
+    )
+    assert [note for note in manifest.privileges.notes if "receivers are confined" not in note] == [
+        "the user stays root: this user namespace has no user nobody (65534)"
+    ]
+    checked = run(*LIVENESS, "lab", "check", "--plain", "--internet", tmp_path / "lab.yaml", path)
+    assert checked.returncode == 0, checked.stdout
+
+
+AS_ROOT: Final = """
+set -e
+python={python}
+if [ "$python" != "${{python#/root/}}" ]; then  # a Python in a folder that only root may enter is shown to all here
+    mkdir -p {output}/.root
+    mount --bind /root {output}/.root
+    mount -t tmpfs -o mode=755 none /root
+    mkdir -p {python} /root/.cache
+    mount --bind {output}/.root/${{python#/root/}} {python}
+    mount --bind {output}/.root/.cache /root/.cache
+    umount -l {output}/.root
+fi
+ip link set lo up
+ip link add one type veth peer name liveness-lab
+ip addr add 10.8.0.1/24 dev one
+ip link set one up
+ip link set liveness-lab up
+umask 022
+gateway="-G 02:00:00:00:00:02"
+{scan} scan -q 10.8.0.2-10.8.0.3 --name dropped --run-id one -i one $gateway -o {output}/sets -r 5pps -c 1s &
+while [ ! -f {output}/sets/dropped/one/checkpoint.json ] && kill -0 $!; do sleep 0.05; done
+sleep 1
+for status in $(pgrep -P $! | sed 's|.*|/proc/&/status|') /proc/$!/status; do
+    grep -E '^(Uid|Groups|CapEff|CapBnd|NoNewPrivs)' $status | tr '\\n\\t' '  '; echo
+done
+wait $!
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+@pytest.mark.parametrize("reachable", [True, False])
+def test_root_becomes_nobody_where_nobody_can_work(reachable: bool) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # pytest's folders are closed to others
+        output = Path(folder)
+        output.chmod(0o755 if reachable else 0o700)
+        script = AS_ROOT.format(scan=" ".join(LIVENESS), output=output, python=sys.base_prefix)
+        without_sudo = {name: value for name, value in clean_environment().items() if not name.startswith("SUDO_")}
+        done = run("unshare", "-n", "-m", "sh", "-c", script, env=without_sudo)
+        assert done.returncode == 0, done.stderr
+        *lines, path = done.stdout.splitlines()
+        assert len(lines) == 3
+        uid = 65534 if reachable else 0
+        for line in lines:
+            assert line.split()[:5] == ["Uid:", *[str(uid)] * 4]
+            assert line.split()[-6:] == ["CapEff:", "0" * 16, "CapBnd:", "0" * 16, "NoNewPrivs:", "1"]
+        assert {one.stat().st_uid for one in (output / "sets").rglob("*")} | {(output / "sets").stat().st_uid} == {uid}
+        manifest = Census(Path(path)).manifest
+        assert manifest.status == "complete"
+        assert manifest.privileges.uid == uid
+        assert any("nobody cannot reach" in note for note in manifest.privileges.notes) == (not reachable)
+        assert (Path(path) / "key").stat().st_mode & 0o777 == 0o600
