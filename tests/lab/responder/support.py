@@ -46,11 +46,17 @@ def probe_frame(probe: str, target: int, attempt: int = 0) -> bytes:
     return finished_frame(KIT, PROBES.index(probe), attempt, target, NOW_NS)
 
 
+@functools.cache
+def packaged() -> Population:
+    """Return the population that comes with the package."""
+    return load_population()
+
+
 @dataclass
 class FarEnd:
     """A model without rings; frames go in one by one."""
 
-    population: Population = field(default_factory=lambda: packaged())  # noqa: PLW0108 - defined below
+    population: Population = field(default_factory=packaged)
     conditions: Conditions = field(default_factory=Conditions)
     model: Model = field(init=False)
     record: Record = field(default_factory=Record)
@@ -114,12 +120,6 @@ def used(count: int) -> list[int]:
 def used_sample() -> tuple[int, ...]:
     tables = packaged().tables
     return tuple(one for one in sample().tolist() if row_of(tables, one))
-
-
-@functools.cache
-def packaged() -> Population:
-    """Return the population that comes with the package."""
-    return load_population()
 
 
 def sample(count: int = 1 << 17) -> np.ndarray[Any, np.dtype[np.uint32]]:
