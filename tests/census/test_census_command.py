@@ -41,11 +41,8 @@ def census(*arguments: str | Path) -> Result:
 
 
 def config(folder: Path, **changes: object) -> Path:
-    return write_yaml(
-        folder / "weekly.yaml",
-        {"name": "weekly", "targets": {"allow": ["10.0.0.0/20"]}, "output": str(folder / "sets"), "user": "root"}
-        | changes,
-    )
+    document = {"name": "weekly", "targets": {"allow": ["10.0.0.0/20"]}, "user": config_of(folder).user}
+    return write_yaml(folder / "weekly.yaml", document | {"output": str(folder / "sets")} | changes)
 
 
 def run_ids(folder: Path) -> list[str]:
