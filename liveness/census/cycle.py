@@ -1,7 +1,8 @@
 """Owns one call of a recurring census: the next run, or the rest of one that was cut off, and all that follows it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,15 +10,18 @@ from typing import Final, Protocol
 
 from msgspec.structs import replace
 
+from liveness.census.comparing import analyze_with
 from liveness.census.falls import falls, hit_rates
+from liveness.census.heir import Heir
 from liveness.census.home import Home, utc
 from liveness.census.message import Message
 from liveness.census.record import Record
-from liveness.census.reporting import analyze_with, write_report
+from liveness.census.reporting import write_report
 from liveness.census.retention import retain
 from liveness.census.summary import summary_line
 from liveness.config.model import Config
 from liveness.errors import LivenessError, StoppedEarlyError
+from liveness.scan.becoming import PRIVATE_UMASK
 from liveness.scan.resume import check_resumable
 from liveness.scan.session import Finished
 from liveness.store.manifest import Manifest
@@ -53,9 +57,24 @@ class Cycle:
         be done. Raises RefusedError where another process has the census, LivenessError or one of its kinds where a run
         cannot begin, go on or be reported: whoever is to be told has been told then.
         """
-        lock = self.home.lock()
+        umask = os.umask(PRIVATE_UMASK)
         try:
-            return self._run(fresh=fresh, unfinished_only=unfinished_only)
+            with self._telling():
+                heir = Heir.of(self.home, self.config)
+            lock = self.home.lock()
+            try:
+                with self._telling():
+                    return self._run(heir, fresh=fresh, unfinished_only=unfinished_only)
+            finally:
+                os.close(lock)
+        finally:
+            os.umask(umask)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell of what ends a call."""
+        try:
+            yield
         except LivenessError as error:
             self.tell(Message.of_failure(self.home.path, str(error), error.exit_code))
             raise
@@ -63,10 +82,8 @@ class Cycle:
             problem = f"{type(error).__name__}: {error}"
             self.tell(Message.of_failure(self.home.path, problem, LivenessError.exit_code))
             raise
-        finally:
-            os.close(lock)
 
-    def _run(self, *, fresh: bool, unfinished_only: bool) -> Record | None:
+    def _run(self, heir: Heir, *, fresh: bool, unfinished_only: bool) -> Record | None:
         records = self._records()
         for late in records:
             if late.state == "reported" and not late.told:
@@ -74,10 +91,11 @@ class Cycle:
         record = self._unfinished(records, fresh=fresh)
         if record is not None:
             if not self.home.is_complete(record.run_id):
+                heir.give(self.home)
                 return self._scanned(record, self.scanner.go_on(self.home.run(record.run_id).path))
             self.home.run(record.run_id).remove_traces()  # a power cut may have left them
             return self._report(self._noted(record, self.home.run(record.run_id).read_manifest()))
-        return None if unfinished_only else self._next(records)
+        return None if unfinished_only else self._next(records, heir)
 
     def _records(self) -> list[Record]:
         return self.home.records(lambda error: self.warn(f"{error}: made anew"))
@@ -107,11 +125,12 @@ class Cycle:
         self.home.write(replace(record, state="given-up", reason=reason))
         self.warn(f"{self.home.run(record.run_id).path}: given up: {reason}")
 
-    def _next(self, records: list[Record]) -> Record:
+    def _next(self, records: list[Record], heir: Heir) -> Record:
         """Take the next census. Its record lies on disk before it: what is found without one is nobody's to touch."""
         number = max((record.number for record in records), default=0) + 1
         record = Record(number=number, run_id=self.home.free_run_id(), state="begun", begun=utc())
         self.home.write(record)
+        heir.give(self.home)
         try:
             finished = self.scanner.begin(record.run_id)
         except LivenessError:

@@ -19,6 +19,7 @@ LOCK_FILE: Final = "census.lock"
 REPORTS: Final = "reports"
 RECORD_FILE: Final = "census.json"
 TABLES_FILE: Final = "report.txt"
+PAGE_FILE: Final = "report.html"
 DOCUMENT_FILE: Final = "report.json"
 
 

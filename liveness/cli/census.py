@@ -176,9 +176,9 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
 
     RUN is a directory, a run id, name/run id, or the beginning of one.
     """
+    from liveness.census.comparing import compare
     from liveness.census.history import find_run
     from liveness.census.home import TABLES_FILE
-    from liveness.census.reporting import compare
     from liveness.report.text import tables_text
 
     past = find_run(run, directory)
@@ -229,9 +229,9 @@ def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
     EARLIER and LATER are directories, run ids, name/run id, or the beginning of one.
     """
     from liveness.analysis.document import document
+    from liveness.census.comparing import compare
     from liveness.census.falls import falls, hit_rates
     from liveness.census.history import find_run
-    from liveness.census.reporting import compare
     from liveness.cli.display import OutputConsole
     from liveness.config.model import Notify
     from liveness.report.change_tables import change_table, ports_table

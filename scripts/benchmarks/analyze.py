@@ -24,6 +24,18 @@ READ_BYTES: Final = 1 << 20
 MIB: Final = 1 << 20
 KIB: Final = 1 << 10
 
+PROGRAM: Final = """
+import re, sys
+from pathlib import Path
+from liveness.cli.main import run
+peak = Path(sys.argv.pop(1))
+try:
+    run()
+finally:
+    peak.write_text(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+"""The command, which leaves its peak of memory: what wait4(2) tells is at least what this process had as it forked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -98,8 +110,8 @@ def measure(run: RunDirectory) -> Round:
 
 def analyse(run: RunDirectory, *more: str) -> tuple[bytes, float, float, int]:
     """Run ``liveness analyze`` in a process of its own; return its document, wall and CPU time, and peak KiB."""
-    with tempfile.TemporaryFile() as output:
-        arguments = [sys.executable, "-m", "liveness", "analyze", str(run.path), "--json", *more]
+    with tempfile.TemporaryFile() as output, tempfile.NamedTemporaryFile() as peak:
+        arguments = [sys.executable, "-c", PROGRAM, peak.name, "analyze", str(run.path), "--json", *more]
         begun = time.monotonic()
         child = subprocess.Popen(arguments, stdout=output)
         _, status, usage = os.wait4(child.pid, 0)
@@ -108,7 +120,7 @@ def analyse(run: RunDirectory, *more: str) -> tuple[bytes, float, float, int]:
         if child.returncode:
             raise LivenessError(f"liveness analyze {run.path} ended with exit code {child.returncode}")
         output.seek(0)
-        return output.read(), wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+        return output.read(), wall_s, usage.ru_utime + usage.ru_stime, int(peak.read())
 
 
 @contextmanager

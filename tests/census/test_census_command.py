@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,17 @@ from liveness.cli.census import command
 from liveness.errors import LivenessError, StoppedEarlyError, UsageError
 from liveness.scan.supervisor import Interruption
 from tests.analysis import brute_force
-from tests.census.recurring import TOWN, FakeScanner, Weekly, config_of
+from tests.census.recurring import TOWN, FakeScanner, Weekly, config_of, quick_page
 from tests.census.support import write_yaml
 from tests.cli.support import assert_one_line
 from tests.cli.support import liveness as run_liveness
 from tests.populations import town
+
+
+@pytest.fixture(autouse=True)
+def _quick_page() -> Iterator[None]:
+    with quick_page():
+        yield
 
 
 @pytest.fixture
@@ -34,10 +41,8 @@ def census(*arguments: str | Path) -> Result:
 
 
 def config(folder: Path, **changes: object) -> Path:
-    return write_yaml(
-        folder / "weekly.yaml",
-        {"name": "weekly", "targets": {"allow": ["10.0.0.0/20"]}, "output": str(folder / "sets")} | changes,
-    )
+    document = {"name": "weekly", "targets": {"allow": ["10.0.0.0/20"]}, "user": config_of(folder).user}
+    return write_yaml(folder / "weekly.yaml", document | {"output": str(folder / "sets")} | changes)
 
 
 def run_ids(folder: Path) -> list[str]:

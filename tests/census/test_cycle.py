@@ -163,7 +163,7 @@ def kill_self(*_: object, **__: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", ["reporting.compare", "cycle.write_report", "cycle.retain", "reporting.write_atomically"]
+    "moment", ["comparing.compare", "cycle.write_report", "cycle.retain", "reporting.write_atomically"]
 )
 def test_killed_after_the_scan_the_next_call_does_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
@@ -172,7 +172,7 @@ def test_killed_after_the_scan_the_next_call_does_the_rest(
     before = weekly.taken()
     with monkeypatch.context() as patch:
         module, name = moment.split(".")
-        for place in ("liveness.census.cycle", "liveness.census.reporting"):
+        for place in ("liveness.census.cycle", "liveness.census.comparing", "liveness.census.reporting"):
             if place.endswith(module):
                 patch.setattr(f"{place}.{name}", kill_self)
         killed(weekly.take)

@@ -1,0 +1,36 @@
+"""Owns the analysis of runs of a census, each compared with the one before, damaged ones left out."""
+
+from collections.abc import Callable, Sequence
+
+from liveness.analysis.opened import verified_in
+from liveness.analysis.results import Results, analyze_sets
+from liveness.analysis.scope import WHOLE, Scope
+from liveness.errors import LivenessError
+from liveness.store.rundir import RunDirectory
+
+
+def compare(runs: Sequence[RunDirectory], scope: Scope = WHOLE) -> Results:
+    """Analyse runs in the order given, whatever their clocks said, each compared with the one before.
+
+    Raises LivenessError that names the first file that is missing or damaged.
+    """
+    return analyze_sets([(run.read_manifest(), verified_in(run)) for run in runs], scope)
+
+
+def analyze_with(run: RunDirectory, before: RunDirectory | None, warn: Callable[[str], None]) -> Results:
+    """Analyse a run for its report, compared with the one before it.
+
+    Raises LivenessError where a set of the run is damaged. Damage to the run before is told to `warn`, and the results
+    go without the comparison.
+    """
+    by24 = Scope(alive24=True)  # for the map
+    damage = ""
+    if before is not None:
+        try:
+            return compare([before, run], by24)
+        except LivenessError as error:
+            damage = str(error)
+    results = compare([run], by24)
+    if before is not None:
+        warn(f"{before.path}: not compared with: {damage}")
+    return results

@@ -1,0 +1,46 @@
+"""Owns whose the files of a census are: those of the user that its scans become, who does all that follows them."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from liveness.census.home import LOCK_FILE, REPORTS, Home
+from liveness.config.model import Config
+from liveness.errors import LivenessError
+from liveness.net.privileges import User, hand_over, user_to_become
+
+
+@dataclass(frozen=True, slots=True)
+class Heir:
+    """Whom this process becomes with its scan, None for the same user; `made` are folders that will be made for it."""
+
+    user: User | None
+    made: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, home: Home, config: Config) -> "Heir":
+        """Return the heir of a census whose directory need not exist. Raises what `user_to_become` does."""
+        made = []
+        above = home.path.absolute()
+        while not above.exists():
+            made.append(above)
+            above = above.parent
+        user, _ = user_to_become(config.user, above)
+        return cls(user, tuple(made))
+
+    def give(self, home: Home) -> None:
+        """Hand over what a census has beside its runs, before its scan becomes that user.
+
+        Runs were handed over by their scans. Raises LivenessError that names the directory.
+        """
+        if self.user is None:
+            return
+        uid, gid = self.user.uid, self.user.gid
+        try:
+            for path in (*self.made, home.path, home.path / LOCK_FILE):
+                os.chown(path, uid, gid, follow_symlinks=False)
+            hand_over(home.path / REPORTS, self.user)
+        except OSError as error:
+            raise LivenessError(
+                f"{home.path}: cannot hand this census over to {self.user.name}: {error.strerror}: set user: root"
+            ) from error
