@@ -11,8 +11,8 @@ from liveness.lab.source import PopulationFile
 from liveness.net.bpf import ACCEPT, RETURN, Instruction, Program, assemble
 
 RING_MIB: Final = 128
-RETIRE_MS: Final = 8
-"""A block is handed over after so long though it is not full: where little comes, the ring lasts for a second."""
+RETIRE_MS: Final = 30
+"""A block is handed over after so long though it is not full: where little comes, the ring lasts for four seconds."""
 EVERYTHING: Final[Program] = assemble([Instruction(RETURN, ACCEPT)])
 
 
