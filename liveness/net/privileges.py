@@ -124,6 +124,18 @@ def hand_over(path: Path, user: User) -> None:
             os.chown(Path(folder) / name, user.uid, user.gid, follow_symlinks=False)
 
 
+def hand_over_folders(path: Path, user: User) -> None:
+    """Make a user the owner of a directory of this process's own, and of those below it that are its own too.
+
+    Files stay whose they are: they are replaced by rename. Each folder is changed as it was opened, and links are not
+    followed: who may write there already can have nothing else handed over.
+    """
+    mine = os.geteuid()
+    for _, _, _, folder in os.fwalk(path, follow_symlinks=False):
+        if os.fstat(folder).st_uid == mine:
+            os.fchown(folder, user.uid, user.gid)
+
+
 def capable_threads() -> int:
     """Return how many threads of this process have a capability in effect."""
     count = 0

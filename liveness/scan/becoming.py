@@ -9,7 +9,7 @@ from typing import Final
 from liveness.config.model import Config
 from liveness.errors import LivenessError
 from liveness.kernel import leave_cache
-from liveness.net.privileges import Dropped, User, drop_privileges, hand_over, user_to_become
+from liveness.net.privileges import Dropped, User, drop_privileges, hand_over, hand_over_folders, user_to_become
 from liveness.store import runlog
 
 PRIVATE_UMASK: Final = 0o077
@@ -33,6 +33,7 @@ class Becoming:
                 for folder in self.made:
                     os.chown(folder, self.user.uid, self.user.gid)
                 hand_over(directory, self.user)
+                hand_over_folders(directory.parent, self.user)  # a census goes on there: reports, retention
             except OSError as error:
                 raise LivenessError(
                     f"{directory}: cannot hand this run over to {self.user.name}: {error.strerror}: set user: root"

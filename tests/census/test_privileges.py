@@ -104,6 +104,7 @@ ip link set one up
 ip link set liveness-lab up
 umask 022
 gateway="-G 02:00:00:00:00:02"
+{census}
 {scan} scan -q 10.8.0.2-10.8.0.3 --name dropped --run-id one -i one $gateway -o {output}/sets -r 5pps -c 1s &
 while [ ! -f {output}/sets/dropped/one/checkpoint.json ] && kill -0 $!; do sleep 0.05; done
 sleep 1
@@ -120,7 +121,7 @@ def test_root_becomes_nobody_where_nobody_can_work(reachable: bool) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # pytest's folders are closed to others
         output = Path(folder)
         output.chmod(0o755 if reachable else 0o700)
-        script = AS_ROOT.format(scan=" ".join(LIVENESS), output=output, python=sys.base_prefix)
+        script = AS_ROOT.format(scan=" ".join(LIVENESS), output=output, python=sys.base_prefix, census="")
         without_sudo = {name: value for name, value in clean_environment().items() if not name.startswith("SUDO_")}
         done = run("unshare", "-n", "-m", "sh", "-c", script, env=without_sudo)
         assert done.returncode == 0, done.stderr
@@ -136,3 +137,42 @@ def test_root_becomes_nobody_where_nobody_can_work(reachable: bool) -> None:
         assert manifest.privileges.uid == uid
         assert any("nobody cannot reach" in note for note in manifest.privileges.notes) == (not reachable)
         assert (Path(path) / "key").stat().st_mode & 0o777 == 0o600
+
+
+RECURRING: Final = """
+cat > {output}/census.yaml <<END
+name: weekly
+targets: {{allow: [10.8.0.2-10.8.0.3]}}
+probes: [icmp]
+rate: 5pps
+cooldown: 1s
+network: {{interface: one, gateway_mac: 02:00:00:00:00:02}}
+output: {output}/sets
+keep: {{runs: 1}}
+END
+for week in 1 2 3; do
+    {scan} census run -q -C {output}/census.yaml
+    sleep 1
+done
+ls {output}/sets/weekly >&2
+exit 0
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_a_census_that_root_takes_again_and_again_goes_on_as_nobody() -> None:
+    """Records, reports and what is removed: all is done by nobody, in folders that root has made."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # pytest's folders are closed to others
+        output = Path(folder)
+        output.chmod(0o755)
+        scan = " ".join(LIVENESS)
+        census = RECURRING.format(scan=scan, output=output)
+        script = AS_ROOT.format(scan=scan, output=output, python=sys.base_prefix, census=census)
+        without_sudo = {name: value for name, value in clean_environment().items() if not name.startswith("SUDO_")}
+        done = run("unshare", "-n", "-m", "sh", "-c", script, env=without_sudo)
+        assert done.returncode == 0, done.stderr
+        manifests = sorted((output / "sets" / "weekly").glob("*/manifest.json"))
+        assert len(manifests) == 1, done.stderr  # keep: runs: 1, by nobody
+        manifest = Census(manifests[0].parent).manifest
+        assert (manifest.status, manifest.privileges.uid) == ("complete", 65534)
+        assert len(list((output / "sets" / "weekly" / "reports").glob("*/report.json"))) == 3

@@ -28,7 +28,7 @@ CONFIG: Final[dict[str, object]] = {
     "checkpoint": "200ms",
     "retransmit": {"attempts": 2, "queue": 100},
 }
-END_S: Final = 150.0
+END_S: Final = 100.0
 RESUMED_TRUE: Final = "complete"
 
 

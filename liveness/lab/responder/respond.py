@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import inlined, int64, kernel, uint64
+from liveness.kernel import inlined, int64, kernel, uint64, unowned
 from liveness.lab.population.answer import (
     BOTH,
     BYTE_MASK,
@@ -32,7 +32,7 @@ from liveness.lab.responder.inspection import NUMBER, TARGET, inspect
 from liveness.lab.responder.noise import noise
 from liveness.lab.responder.paths import is_limited, is_lost, link_delay_ns
 from liveness.lab.responder.queue import give_back, next_due, schedule, take_slot
-from liveness.lab.responder.state import Model
+from liveness.lab.responder.state import Model, unowned_model
 from liveness.lab.responder.verdict import Verdict
 from liveness.net import tpacket
 from liveness.types import Kind
@@ -212,6 +212,11 @@ def _question(
 @kernel
 def respond_block(model: Model, block: NDArray[np.uint8]) -> int:
     """Take every packet of a TPACKET_V3 block, at the time it was captured; return how many there were."""
+    return _respond_block(unowned_model(model), unowned(block))
+
+
+@kernel
+def _respond_block(model: Model, block: NDArray[np.uint8]) -> int:
     population, verdicts, row = model.population, model.verdicts, model.row
     all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
     at = native_u32(block, tpacket.BLOCK_FIRST)
@@ -223,7 +228,7 @@ def respond_block(model: Model, block: NDArray[np.uint8]) -> int:
         captured = native_u32(block, at + tpacket.PACKET_SNAPLEN)
         length = native_u32(block, at + tpacket.PACKET_LENGTH)
         answer = _question(population, verdicts, row, block, start, captured, length)
-        if answer > SILENT or (all_meet and answer == SILENT):  # the model is handed on for few: that takes its time
+        if answer > SILENT or (all_meet and answer == SILENT):
             _meet(model, block, start, answer, now_ns)
         at += native_u32(block, at + tpacket.PACKET_NEXT)
     return count
@@ -240,6 +245,19 @@ def respond_slots(
     now_ns: int,
 ) -> None:
     """Take `count` frames that lie in slots of a ring from `first` on, `step` bytes apart, at `now_ns`."""
+    _respond_slots(unowned_model(model), unowned(frames), step, unowned(lengths), first, count, now_ns)
+
+
+@kernel
+def _respond_slots(
+    model: Model,
+    frames: NDArray[np.uint8],
+    step: int,
+    lengths: NDArray[np.uint16],
+    first: int,
+    count: int,
+    now_ns: int,
+) -> None:
     population, verdicts, row = model.population, model.verdicts, model.row
     all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
     for slot in range(first, first + count):
@@ -265,6 +283,23 @@ def emit(
 
     `frames` are the ring's as flat bytes, `step` apart; `targets` and `events` take what each of them was about.
     """
+    return _emit(
+        unowned_model(model), now_ns, unowned(frames), step, first, count, unowned(lengths), targets, unowned(events)
+    )
+
+
+@kernel
+def _emit(
+    model: Model,
+    now_ns: int,
+    frames: NDArray[np.uint8],
+    step: int,
+    first: int,
+    count: int,
+    lengths: NDArray[np.uint16],
+    targets: NDArray[np.uint32],
+    events: NDArray[np.uint8],
+) -> int:
     for sent in range(count):
         slot = next_due(model.heads, model.links, model.numbers, now_ns)
         if slot == s.NO_SLOT:
