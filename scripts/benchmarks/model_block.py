@@ -74,6 +74,7 @@ class BlockRun:
 
         slots = BATCH * 2 // (len(plan.probes) * plan.attempts) * len(plan.probes) * plan.attempts
         ring = ModelTxRing(model, replies, receive, slots)
+        ring.warm_up()
         before = signal.signal(signal.SIGINT, self._stop)
         self._began_s = self._tell_at_s = time.monotonic()
         cpu_s = time.process_time()
