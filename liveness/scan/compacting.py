@@ -21,8 +21,11 @@ class Compacting:
     _failed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        """Finish what a killed session has left half done."""
-        remove_replaced(self.directory)
+        """Finish what a killed session has left half done; if the disk refuses, nothing is compacted."""
+        try:
+            remove_replaced(self.directory)
+        except LivenessError:
+            self._failed = True
 
     def look(self) -> None:
         """Begin the next compaction, if there is one to be done and the last has ended."""

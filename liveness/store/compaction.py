@@ -1,13 +1,14 @@
 """Compaction: one segment in place of many, so that a run of days has some dozens of them and not thousands."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pyroaring import BitMap
 
+from liveness.errors import LivenessError
 from liveness.store.rundir import RunDirectory
 from liveness.store.segment import SegmentFile, total, write_segment
 
@@ -30,8 +31,7 @@ class Compaction:
         keys = sorted({key for segment in self.segments for key in segment.keys}, key=str)
         parts = ((key, BitMap.union(*(segment.part(key) for segment in self.segments))) for key in keys)
         write_segment(self.path, total(self.segments), parts, [segment.path.name for segment in self.segments])
-        for segment in self.segments:
-            segment.path.unlink(missing_ok=True)
+        _remove(segment.path for segment in self.segments)
 
 
 def compaction_due(directory: RunDirectory) -> Compaction | None:
@@ -53,13 +53,24 @@ def compaction_due(directory: RunDirectory) -> Compaction | None:
 
 def compact_all(directory: RunDirectory) -> None:
     """Leave one segment of a run that nobody writes. Raises LivenessError when the disk refuses or one is damaged."""
+    remove_replaced(directory)  # their replacement goes, and with it the word that they count no more
     segments = directory.segments()
     if len(segments) > 1:
         Compaction(segments, directory.segment_path(0, directory.next_segment())).run()
 
 
 def remove_replaced(directory: RunDirectory) -> None:
-    """Remove the segments that another replaces, where a compaction was killed before it could."""
-    for segment in directory.segments(lambda *_: None):
-        for name in segment.replaces:
-            segment.path.with_name(name).unlink(missing_ok=True)
+    """Remove the segments that another replaces, where a compaction was killed before it could.
+
+    Raises LivenessError when the disk refuses; nothing may be compacted then.
+    """
+    found = directory.segments(lambda *_: None)
+    _remove(segment.path.with_name(name) for segment in found for name in segment.replaces)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as problem:
+            raise LivenessError(f"{path}: cannot remove this segment: {problem.strerror}") from problem

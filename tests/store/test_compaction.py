@@ -1,5 +1,7 @@
 """Compaction: whatever is compacted when, and wherever it is killed, the content of a run stays the same."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,7 @@ def test_content_stays_the_same(tmp_path_factory: pytest.TempPathFactory, steps:
     directory = RunDirectory.create(tmp_path_factory.mktemp("run"), "run", "1")
     (directory.path / "segments").mkdir(exist_ok=True)
     following = [0, 0]
+    half_done = False
     fan, compaction.FAN = compaction.FAN, 2  # type: ignore[misc]
     try:
         for receiver, step in steps:
@@ -79,16 +82,17 @@ def test_content_stays_the_same(tmp_path_factory: pytest.TempPathFactory, steps:
                 remove_replaced(directory)
                 following = [directory.next_segment()] * 2
             elif step == "all":
-                remove_replaced(directory)
                 compact_all(directory)
                 following = [directory.next_segment()] * 2
-            elif due := compaction_due(directory):
+            elif not half_done and (due := compaction_due(directory)):  # else it waits for the next session
                 kept = copies(due)
                 due.run()
                 if step == "killed":
                     for path, body in list(kept.items())[receiver:]:
                         path.write_bytes(body)
-                    remove_replaced(directory)
+                    half_done = True
+            if step in ("session", "all"):
+                half_done = False
             assert content(directory) == before
     finally:
         compaction.FAN = fan  # type: ignore[misc]
@@ -119,3 +123,42 @@ def test_a_damaged_segment_ends_compaction_and_nothing_else(tmp_path: Path) -> N
     assert sorted(directory.segment_names()) == before
     with pytest.raises(LivenessError, match="000003"):
         directory.segments()
+
+
+def test_a_disk_that_refuses_is_told_and_ends_compaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = RunDirectory.create(tmp_path, "run", "1")
+    for number in range(FAN):
+        write(directory, 0, number)
+    due = compaction_due(directory)
+    assert due
+    kept = copies(due)
+    before = content(directory)
+
+    def refuse(self: Path, *, missing_ok: bool) -> None:  # noqa: ARG001 - as it is called
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", refuse)
+        with pytest.raises(LivenessError, match=r"0-000000\.segment: cannot remove this segment: Read-only"):
+            due.run()
+        compacting = Compacting(directory)
+        compacting.look()
+    assert sorted(path.name for path in kept) == sorted(path.name for path in kept if path.exists())
+    assert content(directory) == before
+
+
+def test_a_run_that_ends_behind_a_killed_compaction_counts_nothing_twice(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path, "run", "1")
+    for number in range(FAN):
+        write(directory, 0, number)
+    due = compaction_due(directory)
+    assert due
+    kept = copies(due)
+    due.run()
+    write(directory, 0, FAN)
+    before = content(directory)
+    for path, body in kept.items():
+        path.write_bytes(body)
+    compact_all(directory)
+    assert content(directory) == before
+    assert len(directory.segment_names()) == 1
