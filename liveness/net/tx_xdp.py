@@ -21,11 +21,11 @@ from liveness.net.sockets import lost_interface, raw_socket_remedy
 
 CHUNK_BYTES = 2048
 """The smallest unit of frames' memory that the kernel takes; a frame lies inside one, and many may lie in the same."""
-SLOTS = 1536
-"""Frames at most; in slots of 128 bytes, which hold any usual probe, they take 192 KiB of locked memory. By default an
+SLOTS = 3072
+"""Frames at most; in slots of 128 bytes, which hold any usual probe, they take 384 KiB of locked memory. By default an
 unprivileged user may lock 8 MiB in all."""
 SLOT_BYTES = 128
-RING_FRAMES = 2048  # the next power of two, which rings must be
+RING_FRAMES = 4096  # the next power of two, which rings must be
 FILL_FRAMES = 64  # unused, but no UMEM without a fill ring
 SEND_BUFFER_BYTES = 1 << 24
 SO_SNDBUFFORCE = 32

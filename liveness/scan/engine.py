@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import kernel
+from liveness.kernel import kernel, unowned
 from liveness.probes.fill import fill_frames, hash_targets, put_template
-from liveness.probes.kit import Kit
+from liveness.probes.kit import Kit, unowned_kit
 from liveness.scan.answered import has_answered
 from liveness.space.schedule import (
     ACTIVE,
@@ -20,11 +20,12 @@ from liveness.space.schedule import (
     has_gaps,
     lane_due,
     run_ticks,
+    unowned_walk,
 )
 
 
 @kernel
-def fill_batch(  # noqa: C901, PLR0912 - the innermost loop of all, in one piece
+def fill_batch(
     walk: Walk,
     kit: Kit,
     words: NDArray[np.uint16],
@@ -49,6 +50,40 @@ def fill_batch(  # noqa: C901, PLR0912 - the innermost loop of all, in one piece
     Whole ticks are filled many at once, a lane after the other, so that everything about a probe is fetched once; the
     rest lane by lane. Ticks with a target that was withdrawn are filled one at a time, without a frame for it.
     """
+    return _fill_batch(
+        unowned_walk(walk),
+        unowned_kit(kit),
+        unowned(words),
+        step,
+        unowned(held),
+        unowned(attempts),
+        unowned(lengths),
+        first_slot,
+        count,
+        until,
+        now_ns,
+        unowned(answered),
+        unowned(sent),
+    )
+
+
+@kernel
+def _fill_batch(  # noqa: C901, PLR0912 - the innermost loop of all, in one piece
+    walk: Walk,
+    kit: Kit,
+    words: NDArray[np.uint16],
+    step: int,
+    held: NDArray[np.int64],
+    attempts: NDArray[np.int64],
+    lengths: NDArray[np.uint16],
+    first_slot: int,
+    count: int,
+    until: int,
+    now_ns: int,
+    answered: NDArray[np.uint32],
+    sent: NDArray[np.int64],
+) -> int:
+    """Do the work of `fill_batch`, which holds all arrays meanwhile."""
     constants, templates, template_lengths, sources = kit.constants, kit.templates, kit.lengths, kit.sources
     state, queue, active, lags = walk.state, walk.queue, walk.active, walk.lane_lags
     targets, hashes = np.empty(MAX_TICKS, np.uint32), np.empty(MAX_TICKS, np.uint64)

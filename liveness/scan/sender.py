@@ -30,8 +30,6 @@ from liveness.space.schedule import (
 )
 from liveness.store.checkpoint import Position
 
-BATCH: Final = 756
-"""Frames a kick: about half an AF_XDP ring, and whole ticks of nine probes twice."""
 FLUSH_TIMEOUT_S: Final = 10.0
 POLL_S: Final = 0.02
 
@@ -50,6 +48,8 @@ class Sender:
         self.start = start
         self.words, self.step = flat_words(ring.frames)
         self.held = np.full(len(ring.frames), -1, np.int64)
+        self.batch = -(-len(ring.frames) // 2)
+        """Frames a kick at most: while one half of the ring leaves, the other is filled."""
         self.attempts = np.zeros(len(ring.frames), np.int64)
         self.lengths = np.zeros(len(ring.frames), np.uint16)
         self.spacing = 0
@@ -161,7 +161,7 @@ class Sender:
             if wanted != rate_pps and self._spaced_for(walk, number, wanted):
                 rate_pps = wanted
                 pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
-            first, free = self.ring.reserve(BATCH)
+            first, free = self.ring.reserve(self.batch)
             if free == 0:
                 self.ring.kick()
                 self.ring.wait(POLL_S)

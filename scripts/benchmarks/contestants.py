@@ -50,7 +50,7 @@ def send_constant_frames(interface: str) -> None:
     ring.frames[:, : len(frame)] = np.frombuffer(frame, np.uint8)
     lengths = np.full(len(ring.frames), len(frame), np.uint16)
     while True:
-        _, count = ring.reserve(sender.BATCH)
+        _, count = ring.reserve(len(ring.frames) // 2)
         ring.commit(count, lengths)
         ring.kick()
 

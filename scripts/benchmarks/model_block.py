@@ -16,12 +16,13 @@ from liveness.lab.population.load import Population
 from liveness.lab.responder.conditions import Conditions
 from liveness.lab.responder.memory import BlockRing, ModelTxRing
 from liveness.lab.responder.state import WAITING, make_model
+from liveness.net.tx_xdp import SLOTS
 from liveness.probes.template import LinkAddresses
 from liveness.scan import receiver as receiving
 from liveness.scan import sender as sending
 from liveness.scan.plan import Plan
 from liveness.scan.receiver import Receiver
-from liveness.scan.sender import BATCH, Sender
+from liveness.scan.sender import Sender
 from liveness.scan.shared import Shared
 from liveness.store.merge import Gathered, merge
 from liveness.store.rundir import RunDirectory
@@ -72,7 +73,8 @@ class BlockRun:
             self.receiver_ns += time.perf_counter_ns() - began_ns
             self._tell()
 
-        slots = BATCH * 2 // (len(plan.probes) * plan.attempts) * len(plan.probes) * plan.attempts
+        a_target = len(plan.probes) * plan.attempts
+        slots = SLOTS // a_target * a_target
         ring = ModelTxRing(model, replies, receive, slots)
         ring.warm_up()
         before = signal.signal(signal.SIGINT, self._stop)

@@ -13,7 +13,6 @@ from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
 from liveness.probes.fill import flat_words
 from liveness.probes.template import LinkAddresses
-from liveness.scan import sender
 from liveness.scan.engine import fill_batch
 from liveness.scan.memory import shared_zeros
 from liveness.space.intervals import Intervals
@@ -28,7 +27,9 @@ from scripts.benchmarks.plans import BEYOND_REACH, BLOCK, BLOCK_ADDRESSES, kit_f
 Rounds = dict[str, list[Performance]]
 
 INTERVALS: Final = 20_000
-FILL_SLOTS: Final = 1512
+FILL_SLOTS: Final = 3060
+FILL_BATCH: Final = FILL_SLOTS // 2
+"""Half a ring: whole ticks of nine probes twice."""
 SAMPLES: Final = 5
 
 
@@ -126,10 +127,8 @@ def measure_fill(seconds: float) -> float:
     def fill(frames_wanted: int) -> None:
         goal = sent.sum() + frames_wanted
         while sent.sum() < goal:
-            for slot in range(0, FILL_SLOTS - sender.BATCH + 1, sender.BATCH):
-                fill_batch(
-                    walk, kit, words, step, held, attempts, lengths, slot, sender.BATCH, 2**62, 1, answered, sent
-                )
+            for slot in range(0, FILL_SLOTS, FILL_BATCH):
+                fill_batch(walk, kit, words, step, held, attempts, lengths, slot, FILL_BATCH, 2**62, 1, answered, sent)
 
     fill(len(lanes) * (plan.queue + 1))  # until repeats go out too
     best = float("inf")

@@ -122,7 +122,7 @@ def test_trying_changes_nothing_here() -> None:
 
 def test_trials_that_read_say_what_is_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (65536, 65536))
-    with pytest.raises(LivenessError, match="64 KiB, 192 KiB are needed for each sender"):
+    with pytest.raises(LivenessError, match="64 KiB, 384 KiB are needed for each sender"):
         trials.locked_memory()
     monkeypatch.setattr(time, "clock_getres", lambda _: 0.004)
     with pytest.raises(LivenessError, match="resolution 4000000 ns"):
