@@ -90,9 +90,13 @@ def leave_cache() -> None:
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile `function` with Numba (cached, without the GIL), or let it run as plain Python if compilation is off."""
+    """Compile `function` with Numba (cached, without the GIL), or let it run as plain Python if compilation is off.
+
+    A kernel becomes part of every kernel that calls it (LLVM's alwaysinline): handing on a dozen arrays costs more than
+    what most kernels do with them, and only so are loops around small ones vectorised.
+    """
     if COMPILED:
-        compiled: Callable[P, R] = njit(cache=_CACHE is not None, nogil=True)(function)
+        compiled: Callable[P, R] = njit(cache=_CACHE is not None, nogil=True, forceinline=True)(function)
         _kernels.append(compiled)
         return compiled
 
@@ -102,17 +106,6 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return plain
-
-
-def inlined(function: Callable[P, R]) -> Callable[P, R]:
-    """Like `kernel`, for small functions in the innermost loops: their code becomes part of the kernel that calls them.
-
-    Only so are loops around them vectorised, and arrays handed to them without counting references.
-    """
-    if COMPILED:
-        compiled: Callable[P, R] = njit(inline="always")(function)
-        return compiled
-    return kernel(function)
 
 
 def _see(_context: Any, array: Any) -> Any:  # noqa: ANN401 - Numba's types and LLVM's values

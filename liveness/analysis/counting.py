@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from liveness.analysis.slicing import slice_key
 from liveness.analysis.table import Table, place_of
 from liveness.ipsets.portable import ARRAY, BITMAP
-from liveness.kernel import inlined, int64, kernel, uint64
+from liveness.kernel import int64, kernel, uint64
 
 CELLS: Final = 1 << 16
 ROW: Final = 256
@@ -80,7 +80,7 @@ class Pass(NamedTuple):
     """By label and column (`slicing.py`)."""
 
 
-@inlined
+@kernel
 def lay(
     containers: Containers, begin: int, behind: int, size: int, form: int, mask: int, sheet: Sheet, plane: int
 ) -> None:
@@ -140,7 +140,7 @@ def blank(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32], planes:
         low += 1
 
 
-@inlined
+@kernel
 def take_row(planes: NDArray[np.uint8], begin: int, row: NDArray[np.uint64], place: int, first: int) -> None:
     """OR a /24 of the planes from `first` on, up to eight, into one word of the row's states, and empty it there."""
     states = row[place]

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import inlined, int64, kernel, uint64
+from liveness.kernel import int64, kernel, uint64
 
 SPREAD: Final = 0x9E3779B97F4A7C15
 """2 ** 64 over the golden ratio: an odd factor that spreads keys over a table (Knuth, volume 3, section 6.4)."""
@@ -43,7 +43,7 @@ def with_room(table: Table, more: int) -> Table:
     return larger
 
 
-@inlined
+@kernel
 def place_of(slots: NDArray[np.uint64], wanted: NDArray[np.uint64], which: int) -> int:
     """Return the slot of the state wanted[:, which]: where it is, or the free one where it belongs."""
     spread = uint64(0)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scapy.layers.dns import DNS, DNSQR
 from scapy.layers.inet import UDP
 
-from liveness.kernel import inlined
+from liveness.kernel import kernel
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16
 from liveness.types import Kind
@@ -47,13 +47,13 @@ def template(link: LinkAddresses, ttl: int) -> bytes:
     return build_frame(link, ttl, UDP(sport=0, dport=PORT, chksum=0) / query)
 
 
-@inlined
+@kernel
 def datagram_checksum(address_sum: int, constant_sum: int, hashed: int, port: int) -> int:
     """Return the UDP checksum of a query; sums as in `tcp.make`."""
     return udp_checksum(constant_sum + address_sum + port + cookie.dns_transaction(hashed))
 
 
-@inlined
+@kernel
 def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
     """Write source port, transaction id and checksum into the frame at words[frame]."""
     put_u16(words, frame, TRANSPORT_AT, port)
@@ -61,12 +61,12 @@ def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: 
     put_u16(words, frame, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
 
 
-@inlined
+@kernel
 def _lower(character: int) -> int:
     return character + 32 if 65 <= character <= 90 else character  # noqa: PLR2004 - ASCII A to Z
 
 
-@inlined
+@kernel
 def _same_question(frame: NDArray[np.uint8], at: int, question: NDArray[np.uint8]) -> bool:
     """Compare the question section, names without regard to case (RFC 4343); type and class have no letters in them."""
     for i in range(len(question)):  # noqa: SIM110 - a plain loop compiles
@@ -75,7 +75,7 @@ def _same_question(frame: NDArray[np.uint8], at: int, question: NDArray[np.uint8
     return True
 
 
-@inlined
+@kernel
 def has_transaction(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
     """Return whether a payload begins with the transaction id of this hash."""
     return row[p.PAYLOAD_LENGTH] >= TRANSACTION_LENGTH and read_u16(frame, row[p.PAYLOAD_AT]) == cookie.dns_transaction(
@@ -83,7 +83,7 @@ def has_transaction(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: in
     )
 
 
-@inlined
+@kernel
 def is_answer(frame: NDArray[np.uint8], row: NDArray[np.int64], question: NDArray[np.uint8]) -> bool:
     """Return whether a payload is a DNS response (QR set) to our question; the transaction id is checked apart."""
     at = row[p.PAYLOAD_AT]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scapy.layers.inet import ICMP
 from scapy.packet import Raw
 
-from liveness.kernel import inlined
+from liveness.kernel import kernel
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
 from liveness.types import Kind, Rejection, Tier
@@ -55,7 +55,7 @@ def template(link: LinkAddresses, ttl: int, contact: str) -> bytes:
     return build_frame(link, ttl, ICMP(type="echo-request", id=0, seq=0, chksum=0) / Raw(payload))
 
 
-@inlined
+@kernel
 def make(
     words: NDArray[np.uint16], frame: int, target: int, constant_sum: int, hashed: int, attempt: int, now_ns: int
 ) -> None:
@@ -76,7 +76,7 @@ def make(
     put_u16(words, frame, TRANSPORT_AT + hdr.ICMP_CHECKSUM, checksum(total))
 
 
-@inlined
+@kernel
 def payload_target(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
     """Return the target that an echo reply's payload names, or -1 if it is too short to name one."""
     if row[p.PAYLOAD_LENGTH] < PROOF_LENGTH:
@@ -84,14 +84,14 @@ def payload_target(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
     return read_u32(frame, row[p.PAYLOAD_AT] + TARGET_AT)
 
 
-@inlined
+@kernel
 def payload_proves(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
     """Return whether the payload carries this hash."""
     at = row[p.PAYLOAD_AT] + COOKIE_AT
     return read_u32(frame, at) == cookie.sequence(hashed) and read_u32(frame, at + 4) == cookie.low_half(hashed)
 
 
-@inlined
+@kernel
 def send_time_ns(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
     """Return the send time that a payload carries, or -1 if it is too short to carry one."""
     if row[p.PAYLOAD_LENGTH] < HEADER_LENGTH:
@@ -100,7 +100,7 @@ def send_time_ns(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
     return (read_u32(frame, at) << 32) | read_u32(frame, at + 4)
 
 
-@inlined
+@kernel
 def match_reply(row: NDArray[np.int64], hashed: int, constants: np.void, reply: np.void) -> int:
     """Match identifier and sequence number of an echo reply against the hash of its target."""
     attempt = (row[p.ECHO_SEQUENCE] - cookie.echo_sequence(hashed, 0)) & 0xFFFF
@@ -112,7 +112,7 @@ def match_reply(row: NDArray[np.int64], hashed: int, constants: np.void, reply: 
     return p.ACCEPTED
 
 
-@inlined
+@kernel
 def match_quote(
     frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int, constants: np.void, reply: np.void
 ) -> int:

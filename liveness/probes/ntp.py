@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scapy.layers.inet import UDP
 from scapy.packet import Raw
 
-from liveness.kernel import inlined
+from liveness.kernel import kernel
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
 from liveness.types import Kind
@@ -47,14 +47,14 @@ def template(link: LinkAddresses, ttl: int) -> bytes:
     return build_frame(link, ttl, UDP(sport=0, dport=PORT, chksum=0) / Raw(_CLIENT_PACKET))
 
 
-@inlined
+@kernel
 def datagram_checksum(address_sum: int, constant_sum: int, hashed: int, port: int) -> int:
     """Return the UDP checksum of a client packet; sums as in `tcp.make`."""
     cookie_sum = u32_sum(cookie.sequence(hashed)) + u32_sum(cookie.low_half(hashed))
     return udp_checksum(constant_sum + address_sum + port + cookie_sum)
 
 
-@inlined
+@kernel
 def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
     """Write source port, transmit timestamp and checksum into the frame at words[frame]."""
     at = TRANSPORT_AT + hdr.UDP_LENGTH + TRANSMIT_AT
@@ -64,7 +64,7 @@ def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: 
     put_u16(words, frame, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
 
 
-@inlined
+@kernel
 def has_originate(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
     """Return whether a payload's originate timestamp is the transmit timestamp of this hash."""
     if row[p.PAYLOAD_LENGTH] < PACKET_LENGTH:
@@ -73,7 +73,7 @@ def has_originate(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int)
     return read_u32(frame, at) == cookie.sequence(hashed) and read_u32(frame, at + 4) == cookie.low_half(hashed)
 
 
-@inlined
+@kernel
 def is_answer(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> bool:
     """Return whether a payload is a server's packet; the originate timestamp is checked apart."""
     return row[p.PAYLOAD_LENGTH] >= PACKET_LENGTH and int(frame[row[p.PAYLOAD_AT]]) & MODE_MASK == MODE_SERVER

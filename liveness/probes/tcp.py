@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scapy.layers.inet import TCP
 
-from liveness.kernel import inlined
+from liveness.kernel import kernel
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import (
     TRANSPORT_AT,
@@ -71,7 +71,7 @@ def template(link: LinkAddresses, ttl: int, port: int, options: str) -> bytes:
     return build_frame(link, ttl, segment)
 
 
-@inlined
+@kernel
 def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
     """Write source port, sequence number and checksum into the frame at words[frame].
 
@@ -85,7 +85,7 @@ def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: 
     put_u16(words, frame, TRANSPORT_AT + hdr.TCP_CHECKSUM, checksum(total))
 
 
-@inlined
+@kernel
 def match_reply(
     row: NDArray[np.int64],
     hashed: int,
@@ -116,7 +116,7 @@ def match_reply(
     return p.ACCEPTED
 
 
-@inlined
+@kernel
 def match_quote(
     frame: NDArray[np.uint8],
     at: int,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 
-from liveness.kernel import inlined
+from liveness.kernel import kernel
 from liveness.types import UNKNOWN_ATTEMPT
 from liveness.wire import headers as hdr
 from liveness.wire.checksum import words_sum
@@ -49,7 +49,7 @@ def partial_sums(frame: bytes) -> tuple[int, int]:
     return int(words_sum(data, IP_AT, TRANSPORT_AT)), transport
 
 
-@inlined
+@kernel
 def put_u16(words: NDArray[np.uint16], frame: int, byte: int, value: int) -> None:
     """Write a 16-bit number in network order at an even byte offset of the frame that begins at words[frame]."""
     if SWAP:
@@ -58,20 +58,20 @@ def put_u16(words: NDArray[np.uint16], frame: int, byte: int, value: int) -> Non
         words[frame + (byte >> 1)] = value & 0xFFFF
 
 
-@inlined
+@kernel
 def put_u32(words: NDArray[np.uint16], frame: int, byte: int, value: int) -> None:
     """Write a 32-bit number in network order at an even byte offset of a frame."""
     put_u16(words, frame, byte, (value >> 16) & 0xFFFF)
     put_u16(words, frame, byte + 2, value & 0xFFFF)
 
 
-@inlined
+@kernel
 def proven_attempt(port: int, hashed: int, constants: np.void) -> int:
     """Return the attempt that a source port of ours proves, or -1; `constants` is the probe's record."""
     return attempt_of_port(port, hashed, constants["port_first"], constants["port_stride"], constants["attempts"])
 
 
-@inlined
+@kernel
 def attempt_or_unknown(attempt: int, constants: np.void) -> int:
     """Return what a quote proves of its attempt, given what its port proves: -1 where a NAT has rewritten the port."""
     if attempt >= 0:

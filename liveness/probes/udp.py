@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import inlined
+from liveness.kernel import kernel
 from liveness.probes.template import attempt_or_unknown, proven_attempt
 from liveness.types import Kind, Rejection, Tier
 from liveness.wire import cookie
@@ -19,7 +19,7 @@ _STRONG: Final = int(Tier.STRONG)
 _BAD_PORT: Final = int(Rejection.BAD_PORT)
 
 
-@inlined
+@kernel
 def match_quote(
     frame: NDArray[np.uint8],
     row: NDArray[np.int64],

@@ -5,25 +5,25 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import inlined, int64
+from liveness.kernel import int64, kernel
 
 WORD: Final = 0xFFFF
 """The largest 16-bit word; what a correct checksum and the words it covers add up to."""
 
 
-@inlined
+@kernel
 def read_u16(frame: NDArray[np.uint8], at: int) -> int:
     """Return the big-endian 16-bit number at byte `at`."""
     return (int64(frame[at]) << 8) | int64(frame[at + 1])
 
 
-@inlined
+@kernel
 def read_u32(frame: NDArray[np.uint8], at: int) -> int:
     """Return the big-endian 32-bit number at byte `at`."""
     return (int64(frame[at]) << 24) | (int64(frame[at + 1]) << 16) | (int64(frame[at + 2]) << 8) | int64(frame[at + 3])
 
 
-@inlined
+@kernel
 def words_sum(frame: NDArray[np.uint8], start: int, end: int) -> int:
     """Return the plain sum of the big-endian 16-bit words in frame[start:end]; an odd last byte is padded with zero."""
     total = 0
@@ -36,13 +36,13 @@ def words_sum(frame: NDArray[np.uint8], start: int, end: int) -> int:
     return total
 
 
-@inlined
+@kernel
 def u32_sum(value: int) -> int:
     """Return the sum of the two 16-bit halves of a 32-bit number: what it adds to a checksum."""
     return (value >> 16) + (value & 0xFFFF)
 
 
-@inlined
+@kernel
 def fold(total: int) -> int:
     """Return a sum of up to 2**31 16-bit words as one 16-bit word, carries added back in."""
     total = (total & WORD) + (total >> 16)
@@ -50,13 +50,13 @@ def fold(total: int) -> int:
     return (total & WORD) + (total >> 16)
 
 
-@inlined
+@kernel
 def checksum(total: int) -> int:
     """Return the checksum field for a sum of words: the one's complement of the folded sum."""
     return fold(total) ^ 0xFFFF
 
 
-@inlined
+@kernel
 def udp_checksum(total: int) -> int:
     """Return the checksum field of UDP, where a computed zero is sent as all ones (RFC 768)."""
     value = fold(total) ^ 0xFFFF

@@ -1,14 +1,14 @@
 """SipHash-2-4 of one 64-bit word (Aumasson and Bernstein 2012): the keyed hash behind every cookie."""
 
-from liveness.kernel import inlined, uint64
+from liveness.kernel import kernel, uint64
 
 
-@inlined
+@kernel
 def _rotate_left(word: int, bits: int) -> int:
     return (word << uint64(bits)) | (word >> uint64(64 - bits))
 
 
-@inlined
+@kernel
 def _sip_round(v0: int, v1: int, v2: int, v3: int) -> tuple[int, int, int, int]:
     v0 += v1
     v1 = _rotate_left(v1, 13) ^ v0
@@ -23,7 +23,7 @@ def _sip_round(v0: int, v1: int, v2: int, v3: int) -> tuple[int, int, int, int]:
     return v0, v1, v2, v3
 
 
-@inlined
+@kernel
 def siphash24(word: int, key0: int, key1: int) -> int:
     """Return the 64-bit SipHash-2-4 of the 8 bytes of `word` (little-endian) under the 128-bit key `key0`, `key1`.
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import inlined, int64, kernel
+from liveness.kernel import int64, kernel
 
 Bytes = NDArray[np.uint8]
 Bounds = NDArray[np.uint32]
@@ -24,7 +24,7 @@ LONGEST_OCTET, LARGEST_OCTET, OCTETS, OCTET_BITS = 3, 255, 4, 8
 LONGEST_LENGTH, ADDRESS_BITS = 2, 32
 
 
-@inlined
+@kernel
 def skip_blanks(text: Bytes, at: int) -> int:
     """Return the place of the first byte from `at` on that is no space, tab or carriage return."""
     while at < text.size and text[at] in (SPACE, TAB, RETURN):
@@ -32,7 +32,7 @@ def skip_blanks(text: Bytes, at: int) -> int:
     return at
 
 
-@inlined
+@kernel
 def line_end(text: Bytes, at: int) -> int:
     """Return the place of the newline that ends the line `at` is on, or the text's end."""
     while at < text.size and text[at] != NEWLINE:
@@ -40,7 +40,7 @@ def line_end(text: Bytes, at: int) -> int:
     return at
 
 
-@inlined
+@kernel
 def matches(text: Bytes, at: int, word: Bytes) -> bool:
     """Return whether `word` stands at `at`."""
     same = at + word.size <= text.size
@@ -51,7 +51,7 @@ def matches(text: Bytes, at: int, word: Bytes) -> bool:
     return same
 
 
-@inlined
+@kernel
 def number_at(text: Bytes, at: int, longest: int) -> tuple[int, int]:
     """Return the decimal number at `at` and the place behind it, `NONE` if it is too long or has leading zeros."""
     value = int64(0)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.ipsets.formats.entries import ADDRESS_BITS, DASH, DOT, OCTET_BITS, OCTETS, SLASH, ZERO, Bytes
-from liveness.kernel import inlined, int64, kernel
+from liveness.kernel import int64, kernel
 
 LONGEST_ADDRESS: Final = 15
 LONGEST_NUMBER: Final = 10  # 2**32 has ten digits
@@ -17,7 +17,7 @@ Lengths = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 
 
-@inlined
+@kernel
 def put_bytes(out: Bytes, at: int, content: Bytes) -> int:
     """Write `content` at `at` and return the place behind it."""
     for index in range(content.size):
@@ -25,7 +25,7 @@ def put_bytes(out: Bytes, at: int, content: Bytes) -> int:
     return at + content.size
 
 
-@inlined
+@kernel
 def put_number(out: Bytes, at: int, number: int) -> int:
     """Write a number in decimal at `at` and return the place behind it."""
     digits = 1
@@ -39,7 +39,7 @@ def put_number(out: Bytes, at: int, number: int) -> int:
     return at + digits
 
 
-@inlined
+@kernel
 def put_address(out: Bytes, at: int, address: int) -> int:
     """Write an address as dotted quad at `at` and return the place behind it."""
     for octet in range(OCTETS):

@@ -4,17 +4,17 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from liveness.kernel import inlined, int64, kernel
+from liveness.kernel import int64, kernel
 
 
-@inlined
+@kernel
 def put_u16(frame: NDArray[np.uint8], at: int, value: int) -> None:
     """Write the lower 16 bits of `value` at byte `at`."""
     frame[at] = (value >> 8) & 0xFF
     frame[at + 1] = value & 0xFF
 
 
-@inlined
+@kernel
 def put_u32(frame: NDArray[np.uint8], at: int, value: int) -> None:
     """Write the lower 32 bits of `value` at byte `at`."""
     frame[at] = (value >> 24) & 0xFF
@@ -31,7 +31,7 @@ def copy(to: NDArray[np.uint8], at: int, source: NDArray[np.uint8], begin: int, 
     return at + end - begin
 
 
-@inlined
+@kernel
 def native_u32(block: NDArray[np.uint8], at: int) -> int:
     """Return the number at byte `at` of a structure of the kernel's, little-endian on the machines we run on."""
     return int64(block[at]) | int64(block[at + 1]) << 8 | int64(block[at + 2]) << 16 | int64(block[at + 3]) << 24

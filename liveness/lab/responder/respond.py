@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import inlined, int64, kernel, uint64, unowned
+from liveness.kernel import int64, kernel, uint64, unowned
 from liveness.lab.population.answer import (
     BOTH,
     BYTE_MASK,
@@ -193,7 +193,7 @@ def _meet(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now_n
         _send_noise(model, frame, start, now_ns)
 
 
-@inlined
+@kernel
 def _question(
     population: NDArray[Any],
     verdicts: NDArray[np.int64],
