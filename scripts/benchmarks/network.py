@@ -3,8 +3,8 @@
 import ctypes
 import os
 import resource
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -18,6 +18,9 @@ from liveness.net.namespace import CLONE_NEWNET, bring_loopback_up, enter_privat
 from liveness.probes.template import LinkAddresses
 
 R = TypeVar("R")
+
+BACKLOG: Final = Path("/proc/sys/net/core/netdev_max_backlog")
+"""Packets that wait for a core at most, where an interface has no queues of its own or its packets are steered."""
 
 GATEWAY: Final = "02:00:00:00:00:02"
 ADDRESS: Final = "10.9.0.1"
@@ -91,6 +94,26 @@ def two_cores() -> tuple[int, int]:
 def pin(core: int) -> None:
     """Keep this process on one core."""
     os.sched_setaffinity(0, {core})
+
+
+@contextmanager
+def backlog_of(packets: int) -> Iterator[None]:
+    """Let so many packets wait for a core of this machine meanwhile; 0 leaves it as it is.
+
+    There is one such number for all networks of a machine. UnsupportedError where this process may not change it.
+    """
+    if packets == 0:
+        yield
+        return
+    try:
+        before = BACKLOG.read_text()
+        BACKLOG.write_text(str(packets))
+    except OSError as error:
+        raise UnsupportedError(f"{BACKLOG}: {error.strerror}: run as root, outside a container") from None
+    try:
+        yield
+    finally:
+        BACKLOG.write_text(before)
 
 
 def steer_receiving(interface: str, core: int | None) -> None:

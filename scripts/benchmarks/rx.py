@@ -10,7 +10,7 @@ from liveness.net.links import find_link
 from liveness.probes.template import LinkAddresses
 from liveness.scan import receiver
 from scripts.benchmarks.in_memory import ReceiveCosts, measure_receiving
-from scripts.benchmarks.network import in_private_network, make_veth, pin, steer_receiving, two_cores
+from scripts.benchmarks.network import backlog_of, in_private_network, make_veth, pin, steer_receiving, two_cores
 from scripts.benchmarks.output import as_json_option, print_json, print_table
 from scripts.benchmarks.plans import everywhere, kit_for, plan_over
 from scripts.benchmarks.replies import make_pool
@@ -38,16 +38,24 @@ LOWER: Final = 0.97
     show_default=True,
     help="Whether the kernel receives on the receiver's core (RPS) or on the sender's; auto takes the better.",
 )
+@click.option(
+    "--backlog",
+    default=0,
+    help="Set net.core.netdev_max_backlog to so many packets meanwhile, for the whole machine (root).",
+)
 @click.option("--stack", is_flag=True, help="Let the kernel's own stack have the replies too, and answer some of them.")
 @as_json_option
-def command(rate: float, rounds: int, seconds: float, ring_mib: int, steer: str, stack: bool, as_json: bool) -> None:
+def command(
+    rate: float, rounds: int, seconds: float, ring_mib: int, steer: str, backlog: int, stack: bool, as_json: bool
+) -> None:
     """Match and collect as many replies a second with one receiver on one core as a sender on the other can send.
 
     Echo replies, SYN-ACKs, RSTs, DNS and NTP answers and unreachables of distinct targets, with one in a hundred that
     must be rejected. A rate holds if nothing is lost, every reply is judged rightly, and the receiver is not behind.
     The kernel's own stack drops replies at once, as where a filter at the interface keeps them from it.
     """
-    document = in_private_network(lambda: measure(rate * 1e6, rounds, seconds, ring_mib, steer, stack=stack))
+    with backlog_of(backlog):
+        document = in_private_network(lambda: measure(rate * 1e6, rounds, seconds, ring_mib, steer, stack=stack))
     if as_json:
         print_json("rx", document)
         return
