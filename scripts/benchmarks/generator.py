@@ -12,7 +12,10 @@ from liveness.net.ring import TxRing
 from scripts.benchmarks.replies import Pool
 
 BATCH: Final = 128
-"""Frames a kick: short of what a core's backlog takes (net.core.netdev_max_backlog, 1000) even when it is half full."""
+"""Frames a kick: short of what a core's backlog takes even when it is half full."""
+BACKLOG: Final = 1000
+"""That of a machine where nobody has set net.core.netdev_max_backlog."""
+LARGEST_BATCH: Final = 512
 GIVE_UP_S: Final = 0.001
 """A stall of ours that is longer than this is not caught up: the burst would measure us."""
 FLUSH_TIMEOUT_S: Final = 2.0
@@ -50,24 +53,29 @@ def copy_frames(
             slots[first + i, word] = source[row, word]
 
 
-def send_pool(pool: Pool, ring: TxRing, rate_pps: float, seconds: float) -> Sent:
-    """Send a pool's frames for some time at a rate, 0 for as fast as the ring takes them."""
+def batch_for(backlog: int) -> int:
+    """Return how many frames to kick at once where so many may wait for the receiving core, 0 for as many as usual."""
+    return min(LARGEST_BATCH, BATCH * max(backlog, BACKLOG) // BACKLOG)
+
+
+def send_pool(pool: Pool, ring: TxRing, rate_pps: float, seconds: float, batch: int = BATCH) -> Sent:
+    """Send a pool's frames for some time at a rate, 0 for as fast as the ring takes them, `batch` at once at most."""
     source = pool.frames.view(np.uint64)
     slots = ring.frames[:, : pool.frames.shape[1]].view(np.uint64)
     lengths = np.zeros(len(ring.frames), np.uint16)
     copy_frames(source, pool.lengths, 0, slots, lengths, 0, 1)  # compiled before the clock runs
     sent, busy_s = 0, 0.0
-    quantum = min(BATCH, max(1, int(rate_pps * GIVE_UP_S)))
+    quantum = min(batch, max(1, int(rate_pps * GIVE_UP_S)))
     began = started = time.monotonic()
     while (now := time.monotonic()) - began < seconds:
-        due = int((now - started) * rate_pps) - sent if rate_pps else BATCH
-        if rate_pps and due > GIVE_UP_S * rate_pps + BATCH:
+        due = int((now - started) * rate_pps) - sent if rate_pps else batch
+        if rate_pps and due > GIVE_UP_S * rate_pps + batch:
             started = now - sent / rate_pps
             continue
         if rate_pps and due < quantum:
             continue
         before_s = time.process_time()
-        first, free = ring.reserve(min(due, BATCH))
+        first, free = ring.reserve(min(due, batch))
         if free == 0:
             ring.kick()
             busy_s += time.process_time() - before_s

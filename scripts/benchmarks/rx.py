@@ -9,6 +9,7 @@ from liveness.errors import UnsupportedError
 from liveness.net.links import find_link
 from liveness.probes.template import LinkAddresses
 from liveness.scan import receiver
+from scripts.benchmarks.generator import batch_for
 from scripts.benchmarks.in_memory import ReceiveCosts, measure_receiving
 from scripts.benchmarks.network import backlog_of, in_private_network, make_veth, pin, steer_receiving, two_cores
 from scripts.benchmarks.output import as_json_option, print_json, print_table
@@ -55,7 +56,9 @@ def command(
     The kernel's own stack drops replies at once, as where a filter at the interface keeps them from it.
     """
     with backlog_of(backlog):
-        document = in_private_network(lambda: measure(rate * 1e6, rounds, seconds, ring_mib, steer, stack=stack))
+        document = in_private_network(
+            lambda: measure(rate * 1e6, rounds, seconds, ring_mib, steer, backlog, stack=stack)
+        )
     if as_json:
         print_json("rx", document)
         return
@@ -89,7 +92,9 @@ def command(
         click.echo(document["reason"])
 
 
-def measure(rate_pps: float, rounds: int, seconds: float, ring_mib: int, steer: str, *, stack: bool) -> dict[str, Any]:
+def measure(
+    rate_pps: float, rounds: int, seconds: float, ring_mib: int, steer: str, backlog: int, *, stack: bool
+) -> dict[str, Any]:
     """Measure in this private network and return the document: the rounds of the better way to steer."""
     sending, receiving = two_cores()
     make_veth()
@@ -100,7 +105,7 @@ def measure(rate_pps: float, rounds: int, seconds: float, ring_mib: int, steer: 
     pool = make_pool(plan, kit, min(MOST_REPLIES, int(seconds * (rate_pps or FASTEST_PPS)) + 1))
     receiver.warm_up(plan, kit)
     costs = measure_receiving(plan, kit, pool, receiver.BATCH_REPLIES)
-    course = Course(plan, kit, pool, ring_mib, seconds, receiving)
+    course = Course(plan, kit, pool, ring_mib, seconds, receiving, batch_for(backlog))
     found: list[list[Trial]] = []
     reasons: list[str] = []
     for steered in ways_to_steer(steer, receiving, reasons):

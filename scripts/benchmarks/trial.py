@@ -112,6 +112,8 @@ class Course:
     seconds: float
     receiving: int
     """The receiver's core."""
+    batch: int
+    """Replies offered at once."""
 
     def run(self, rate_pps: float, *, steered: bool) -> Trial:
         """Offer replies to a fresh receiver at a rate, on the veth pair of this private network."""
@@ -128,7 +130,7 @@ class Course:
             with _generator_ring() as tx_ring:
                 arrived = interface_counters("veth").rx_packets
                 cpu_s = _cpu_s(child.pid)
-                sent = send_pool(self.pool, tx_ring, rate_pps, self.seconds)
+                sent = send_pool(self.pool, tx_ring, rate_pps, self.seconds, self.batch)
                 behind_s = _catch_up(shared, child, interface_counters("veth").rx_packets - arrived)
                 cpu_s = _cpu_s(child.pid) - cpu_s
             shared.finish[0] = 1

@@ -1,16 +1,21 @@
 """How benchmarks judge: rates that hold, flows that keep to one, counters that add up."""
 
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
+from liveness.errors import UnsupportedError
 from liveness.net.links import InterfaceCounters
 from liveness.scan.shared import Shared
 from liveness.store.manifest import Manifest, ProbeCounts, Receive, Timeline, Transmit
+from scripts.benchmarks import network
 from scripts.benchmarks.contest import Performance
 from scripts.benchmarks.far_end import Counted
+from scripts.benchmarks.generator import batch_for
 from scripts.benchmarks.pace import Pace, judge
 from scripts.benchmarks.plans import one_block, plan_over
 from scripts.benchmarks.rx import find_rate
@@ -67,6 +72,24 @@ def test_the_search_finds_the_highest_rate_without_a_drop(limit_pps: float) -> N
     assert all(trial.holds for trial in trials)
     best = min(limit_pps, 1_000_000)
     assert best - 20_000 < trials[0].offered <= best
+
+
+def test_the_backlog_of_the_machine_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = tmp_path / "netdev_max_backlog"
+    monkeypatch.setattr(network, "BACKLOG", setting)
+    with network.backlog_of(0):
+        assert not setting.exists()
+    with pytest.raises(UnsupportedError, match="netdev_max_backlog: No such file or directory: run as root"):
+        network.backlog_of(5000).__enter__()
+    setting.write_text("1000\n")
+    with suppress(KeyboardInterrupt), network.backlog_of(5000):
+        assert setting.read_text() == "5000"
+        raise KeyboardInterrupt
+    assert setting.read_text() == "1000\n"
+
+
+def test_a_batch_leaves_most_of_the_backlog_free() -> None:
+    assert [batch_for(backlog) for backlog in (0, 1000, 2000, 32768)] == [128, 128, 256, 512]
 
 
 def paced(rate_pps: int, times_s: np.ndarray) -> Pace:
