@@ -19,6 +19,8 @@ from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet
 
 BLOCK_BYTES = 1 << 20
 FRAME_BYTES = 2048
+SO_TIMESTAMPNS = 35
+"""asm-generic/socket.h"""
 RETIRE_MS = 20
 """After this time a block with packets is handed over though it is not full."""
 
@@ -71,9 +73,9 @@ class PacketRxRing:
             self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_VERSION, tpacket.TPACKET_V3)
             request = struct.pack("7I", BLOCK_BYTES, blocks, FRAME_BYTES, size // FRAME_BYTES, retire_ms, 0, 0)
             self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_RX_RING, request)
-            with contextlib.suppress(
-                OSError
-            ):  # kernels before 4.20 lack it; there the filter turns our own frames down
+            # a packet's time is then when it came, not when a busy core came to it
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            with contextlib.suppress(OSError):  # before Linux 4.20 the filter turns our own frames down
                 self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_IGNORE_OUTGOING, 1)
             attach_filter(self._socket, program)
             memory = mmap.mmap(self._socket.fileno(), size)

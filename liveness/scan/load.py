@@ -16,6 +16,8 @@ ANY_PORT: Final = 65_535
 """The tarpit control's port is drawn later: its frames are as long whatever it is."""
 AUTO_START_PPS: Final = 500.0
 """Where `rate: auto` begins, packets a second of one probe."""
+BEYOND_ANY_PPS: Final = 1e9
+"""No interface sends so many packets a second."""
 AUTO_FIRST_STEPS: Final = 4
 """It begins at this part of its limit at most."""
 
@@ -52,19 +54,36 @@ def check_crowding(config: Config, targets: Targets, load: Load) -> None:
     peak_pps = expected_peak_pps(config, targets, load.rate_pps)
     if peak_pps <= limit_pps:
         return
-    low, high = 0.0, load.rate_pps
-    while high - low > max(0.5, high / 1_000):
-        middle = (low + high) / 2
-        if middle >= 1 and expected_peak_pps(config, targets, middle) > limit_pps:
-            high = middle
-        else:
-            low = middle
+    low = _highest_uncrowded(config, targets, limit_pps, 0.0, load.rate_pps)
     field = "rate_limit" if config.rate.auto else "rate"
     remedy = f"set {field} to {math.floor(low)}pps or less" if low >= 1 else "no rate keeps to it: take fewer probes"
     raise RefusedError(
         f"config {config.name!r}: $.limits.max_pps_per_24: {limit_pps:g}: at {config.highest_rate} one /24 is to expect"
         f" {peak_pps:,.0f} packets in its busiest second: {remedy}, or raise the limit"
     )
+
+
+def ceiling_pps(config: Config, targets: Targets, load: Load) -> float:
+    """Return the rate of one probe above which nobody may take a run while it goes on; infinity if nothing bounds it.
+
+    That is `rate_limit`, and the highest rate that keeps to `limits.max_pps_per_24`.
+    """
+    ceiling = math.inf if config.rate_limit is None else config.rate_limit.pps_for(load.wire_bits)
+    limit_pps = config.limits.max_pps_per_24
+    if limit_pps is None:
+        return ceiling
+    return _highest_uncrowded(config, targets, limit_pps, load.rate_pps, min(ceiling, BEYOND_ANY_PPS))
+
+
+def _highest_uncrowded(config: Config, targets: Targets, limit_pps: float, low: float, high: float) -> float:
+    """Return the highest rate from `low`, which keeps to the limit, to `high`, within a thousandth or half a packet."""
+    while high - low > max(0.5, high / 1_000):
+        middle = (low + high) / 2
+        if middle >= 1 and expected_peak_pps(config, targets, middle) > limit_pps:
+            high = middle
+        else:
+            low = middle
+    return low
 
 
 def load_of(config: Config) -> Load:

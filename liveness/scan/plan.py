@@ -16,7 +16,7 @@ from liveness.errors import UsageError
 from liveness.probes.kit import CookieParameters
 from liveness.probes.probe import Probe
 from liveness.probes.registry import probes_of_run
-from liveness.scan.load import Load, load_of
+from liveness.scan.load import Load, ceiling_pps, load_of
 from liveness.scan.workers import Cores, receivers_for, senders_for, share_cores
 from liveness.space.intervals import Intervals
 from liveness.space.permutation import Permutation, prime_above
@@ -149,6 +149,11 @@ class Plan:
     def load(self) -> Load:
         """How fast it goes, and what that takes on the wire."""
         return load_of(self.config)
+
+    @cached_property
+    def ceiling_pps(self) -> float:
+        """What a signal may raise the rate to at most, packets a second of each probe."""
+        return ceiling_pps(self.config, self.targets, self.load)
 
     @property
     def rate_pps(self) -> float:

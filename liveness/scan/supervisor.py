@@ -103,15 +103,18 @@ def _has_terminal() -> bool:
 
 
 @contextmanager
-def rate_signals(ledger: Ledger) -> Iterator[None]:
-    """Let SIGUSR1 raise the rate by 5 % and SIGUSR2 lower it, as ZMap's users know it; a search is asked to."""
+def rate_signals(ledger: Ledger, ceiling_pps: float) -> Iterator[None]:
+    """Let SIGUSR1 raise the rate by 5 % and SIGUSR2 lower it, as ZMap's users know it; a search is asked to.
+
+    A fixed rate stays below a ceiling, packets a second of each probe: what the config's limits allow.
+    """
 
     def change(number: int, _frame: FrameType | None) -> None:
         if ledger.tuner is not None:
             ledger.tuner.ask(faster=number == signal.SIGUSR1)
             return
         factor = 1 + RATE_STEP if number == signal.SIGUSR1 else 1 - RATE_STEP
-        ledger.change_rate(max(1.0, float(ledger.shared.rate_pps[0]) * factor))
+        ledger.change_rate(max(1.0, min(ceiling_pps, float(ledger.shared.rate_pps[0]) * factor)))
 
     before = {number: signal.signal(number, change) for number in (signal.SIGUSR1, signal.SIGUSR2)}
     try:
@@ -150,7 +153,7 @@ class Supervisor:
         ledger = Ledger(self.interface, shared, tuner=tuner)
         checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, ledger.started_s)
         compacting = Compacting(self.directory)
-        with rate_signals(ledger):
+        with rate_signals(ledger, self.plan.ceiling_pps):
             receivers = self._start_receivers(shared)
             while not shared.ready.all() and not any(receiver.ended() for receiver in receivers):
                 time.sleep(0.001)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from liveness.config.crowding import expected_peak_pps, poisson_peak
 from liveness.config.model import Config, from_document
 from liveness.errors import RefusedError
-from liveness.scan.load import check_crowding, load_of
+from liveness.scan.load import ceiling_pps, check_crowding, load_of
 from liveness.space.intervals import Intervals
 from liveness.space.permutation import Permutation
 from liveness.space.targets import Targets
@@ -87,6 +87,24 @@ def test_a_limit_refuses_and_names_a_rate_that_keeps_to_it() -> None:
     hopeless = config_of(rate="10kpps", limits={"max_pps_per_24": 1})
     with pytest.raises(RefusedError, match="no rate keeps to it"):
         check_crowding(hopeless, targets, load_of(hopeless))
+
+
+def test_the_ceiling_of_a_running_scan_keeps_to_both_limits() -> None:
+    targets = targets_of(*[256] * 100)
+    free, limited, crowded, both = (
+        config_of(rate="100pps", **options)
+        for options in (
+            {},
+            {"rate_limit": "150pps"},
+            {"limits": {"max_pps_per_24": 60}},
+            {"rate_limit": "150pps", "limits": {"max_pps_per_24": 60}},
+        )
+    )
+    assert ceiling_pps(free, targets, load_of(free)) == math.inf
+    assert ceiling_pps(limited, targets, load_of(limited)) == 150
+    ceiling = ceiling_pps(crowded, targets, load_of(crowded))
+    assert expected_peak_pps(crowded, targets, ceiling) <= 60 < expected_peak_pps(crowded, targets, ceiling * 1.01)
+    assert ceiling_pps(both, targets, load_of(both)) == pytest.approx(150, rel=0.01)
 
 
 def test_check_and_dry_run_show_and_refuse(tmp_path: Path) -> None:

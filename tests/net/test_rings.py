@@ -290,6 +290,33 @@ def test_the_receive_ring_filters_and_counts_drops() -> None:
 
 @pytest.mark.lab
 @in_private_network
+def test_a_packet_has_the_time_at_which_it_came_whoever_reads_it() -> None:
+    """Two rings get each packet one after the other; its time is of neither of those moments."""
+    with cable() as peer:
+        with inside(peer):
+            rings = [PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=2) for _ in range(2)]
+        sender = open_packet_socket()
+        sender.bind(("v0", 0))
+        before_ns = time.time_ns()
+        for number in range(100):
+            sender.send(bytes(12) + TEST_ETHERTYPE.to_bytes(2, "big") + number.to_bytes(46, "big"))
+        after_ns = time.time_ns()
+        times = []
+        for ring in rings:
+            blocks: list[int] = []
+            while (block := ring.blocks(0.3)) is not None:
+                blocks += [time_ns for time_ns, _ in unpack_block(block)]
+                ring.release()
+            times.append(blocks)
+            ring.close()
+        sender.close()
+        assert len(times[0]) == 100
+        assert times[0] == times[1] == sorted(times[0])
+        assert before_ns <= times[0][0] <= times[0][-1] <= after_ns
+
+
+@pytest.mark.lab
+@in_private_network
 def test_our_own_frames_do_not_come_back() -> None:
     with cable():
         rx = PacketRxRing("v0", ethertype_filter(TEST_ETHERTYPE), ring_mib=4)

@@ -19,7 +19,7 @@ def test_each_signal_is_a_step_and_is_recorded() -> None:
     shared = cast("Shared", SimpleNamespace(rate_pps=np.array([1000.0])))
     ledger = Ledger("lo", shared)
     before = [signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)]
-    with rate_signals(ledger):
+    with rate_signals(ledger, np.inf):
         os.kill(os.getpid(), signal.SIGUSR1)
         assert shared.rate_pps[0] == pytest.approx(1050)
         os.kill(os.getpid(), signal.SIGUSR2)
@@ -31,3 +31,14 @@ def test_each_signal_is_a_step_and_is_recorded() -> None:
     times = [change.after_s for change in ledger.rate_changes]
     assert 0 <= times[0] <= times[1] <= times[2] <= ledger.elapsed_s + 0.001
     assert [signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)] == before
+
+
+def test_a_ceiling_is_reached_and_not_passed() -> None:
+    shared = cast("Shared", SimpleNamespace(rate_pps=np.array([1000.0])))
+    ledger = Ledger("lo", shared)
+    with rate_signals(ledger, 1080.0):
+        rates = []
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            rates.append(float(shared.rate_pps[0]))
+    assert rates == pytest.approx([1050, 1080, 1080])

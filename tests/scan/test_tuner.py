@@ -165,7 +165,7 @@ def test_signals_ask_the_search(interface: dict[str, int]) -> None:
     assert interface["packets"]
     ledger = Ledger("lo", scan.shared, tuner=scan.tuner)
     before = float(scan.shared.rate_pps[0])
-    with rate_signals(ledger):
+    with rate_signals(ledger, np.inf):
         os.kill(os.getpid(), signal.SIGUSR2)
         os.kill(os.getpid(), signal.SIGUSR2)
         assert scan.shared.rate_pps[0] == before
