@@ -187,10 +187,8 @@ class Scanner:
         targets: Targets = EVERYWHERE,
     ) -> int:
         """Call the kernel on a frame at some place of memory; return its status, the reply in records[0]."""
-        kit = self.kit
         frame = (memory, place.start, place.stop - place.start, time_ns, check_ip, check_transport)
-        run = (kit.constants, kit.by_port, kit.question, kit.sources)
-        return match_frame(*frame, *run, *targets, row, records[0])
+        return match_frame(*frame, self.kit, *targets, row, records[0])
 
 
 def in_words(record: np.void) -> Reply:

@@ -39,10 +39,7 @@ BY_ICMP, BY_TCP, BY_UDP = 0, 1, 2
 
 
 class Kit(NamedTuple):
-    """Constants of a run. Addresses are host-order uint32.
-
-    Kernels take it apart once a batch: handed on packet by packet, a tuple of arrays costs ten times what a frame does.
-    """
+    """Constants of a run. Addresses are host-order uint32."""
 
     constants: NDArray[np.void]  # (probes,) CONSTANTS_DTYPE
     templates: NDArray[np.uint16]  # (probes, frame words): constant bytes, varying fields zero, in wire order

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
 from liveness.probes import dns, icmp, ntp, tcp, udp
-from liveness.probes.kit import BY_ICMP, BY_TCP, BY_UDP, NO_PROBE
+from liveness.probes.kit import BY_ICMP, BY_TCP, BY_UDP, NO_PROBE, Kit
 from liveness.probes.probe import Method
 from liveness.probes.template import proven_attempt
 from liveness.types import Kind, Rejection, Tier
@@ -197,10 +197,7 @@ def match_frame(
     time_ns: int,
     check_ip: bool,
     check_transport: bool,
-    constants: NDArray[np.void],
-    by_port: NDArray[np.int16],
-    question: NDArray[np.uint8],
-    sources: NDArray[np.uint32],
+    kit: Kit,
     first: NDArray[np.uint32],
     last: NDArray[np.uint32],
     row: NDArray[np.int64],
@@ -208,18 +205,17 @@ def match_frame(
 ) -> int:
     """Match the Ethernet frame at frame[start:start + length], captured at `time_ns`.
 
-    `constants`, `by_port`, `question` and `sources` are those of the run's Kit; `first` and `last` are the intervals of
-    its targets, `row` is scratch space of FIELDS int64. Fills `reply` (one REPLY_DTYPE) and returns ACCEPTED, or
-    returns a Rejection with `reply` in no defined state.
+    `first` and `last` are the intervals of the run's targets, `row` is scratch space of FIELDS int64. Fills `reply`
+    (one REPLY_DTYPE) and returns ACCEPTED, or returns a Rejection with `reply` in no defined state.
     """
     status = p.parse_frame(frame, start, length, check_ip, check_transport, row)
     if status != p.ACCEPTED:
         return status
-    if not _is_ours(row[p.DESTINATION], sources):
+    if not _is_ours(row[p.DESTINATION], kit.sources):
         return _NOT_OUR_ADDRESS
-    protocol = row[p.PROTOCOL]
+    constants, protocol = kit.constants, row[p.PROTOCOL]
     is_error = protocol == hdr.PROTOCOL_ICMP and row[p.ICMP_TYPE] != hdr.ICMP_ECHO_REPLY
-    probe = _probe_of(frame, row, by_port)
+    probe = _probe_of(frame, row, kit.by_port)
     if probe < 0 and protocol != hdr.PROTOCOL_UDP:
         return _BAD_QUOTE if is_error else _UNPROBED_PORT
     reply["time_ns"] = time_ns
@@ -234,7 +230,7 @@ def match_frame(
     else:
         status = _UNPROBED_PORT
         if probe >= 0:
-            status = _match_udp(frame, row, constants[probe], question, reply)
+            status = _match_udp(frame, row, constants[probe], kit.question, reply)
         if status != p.ACCEPTED:
             status = _match_udp_of_any_port(frame, row, constants, status, reply)
     if status == p.ACCEPTED and not is_member(int(reply["target"]), first, last):

@@ -25,7 +25,7 @@ from liveness.space.schedule import (
 
 
 @kernel
-def fill_batch(
+def fill_batch(  # noqa: C901, PLR0912 - the innermost loop of all, in one piece
     walk: Walk,
     kit: Kit,
     words: NDArray[np.uint16],
@@ -50,40 +50,8 @@ def fill_batch(
     Whole ticks are filled many at once, a lane after the other, so that everything about a probe is fetched once; the
     rest lane by lane. Ticks with a target that was withdrawn are filled one at a time, without a frame for it.
     """
-    return _fill_batch(
-        unowned_walk(walk),
-        unowned_kit(kit),
-        unowned(words),
-        step,
-        unowned(held),
-        unowned(attempts),
-        unowned(lengths),
-        first_slot,
-        count,
-        until,
-        now_ns,
-        unowned(answered),
-        unowned(sent),
-    )
-
-
-@kernel
-def _fill_batch(  # noqa: C901, PLR0912 - the innermost loop of all, in one piece
-    walk: Walk,
-    kit: Kit,
-    words: NDArray[np.uint16],
-    step: int,
-    held: NDArray[np.int64],
-    attempts: NDArray[np.int64],
-    lengths: NDArray[np.uint16],
-    first_slot: int,
-    count: int,
-    until: int,
-    now_ns: int,
-    answered: NDArray[np.uint32],
-    sent: NDArray[np.int64],
-) -> int:
-    """Do the work of `fill_batch`, which holds all arrays meanwhile."""
+    walk, kit, words, held = unowned_walk(walk), unowned_kit(kit), unowned(words), unowned(held)
+    attempts, lengths, answered, sent = unowned(attempts), unowned(lengths), unowned(answered), unowned(sent)
     constants, templates, template_lengths, sources = kit.constants, kit.templates, kit.lengths, kit.sources
     state, queue, active, lags = walk.state, walk.queue, walk.active, walk.lane_lags
     targets, hashes = np.empty(MAX_TICKS, np.uint32), np.empty(MAX_TICKS, np.uint64)

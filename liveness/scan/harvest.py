@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, unowned
 from liveness.net import tpacket
-from liveness.probes.kit import Kit
+from liveness.probes.kit import Kit, unowned_kit
 from liveness.probes.match import match_frame
 from liveness.scan.answered import mark_answered
 from liveness.types import Rejection
-from liveness.wire.parse import ACCEPTED, FIELDS
+from liveness.wire.parse import ACCEPTED
 
 _TRUNCATED: Final = int(Rejection.TRUNCATED)
 
@@ -29,13 +29,10 @@ def packets_in(block: NDArray[np.uint8]) -> int:
 
 
 @kernel
-def _harvest(
+def harvest(
     block: NDArray[np.uint8],
     verify: bool,
-    constants: NDArray[np.void],
-    by_port: NDArray[np.int16],
-    question: NDArray[np.uint8],
-    sources: NDArray[np.uint32],
+    kit: Kit,
     first: NDArray[np.uint32],
     last: NDArray[np.uint32],
     replies: NDArray[np.void],
@@ -43,11 +40,14 @@ def _harvest(
     answered: NDArray[np.uint32],
     row: NDArray[np.int64],
 ) -> int:
-    """Do the work of `harvest`, which holds all arrays meanwhile: counting references to them costs more than it."""
-    block, row = unowned(block), unowned(row)
-    constants, by_port, question, sources = unowned(constants), unowned(by_port), unowned(question), unowned(sources)
-    first, last = unowned(first), unowned(last)
-    replies, rejected, answered = unowned(replies), unowned(rejected), unowned(answered)
+    """Match every packet of a TPACKET_V3 block; return how many replies were accepted.
+
+    `verify` says whether checksums are checked, `first` and `last` are the targets' intervals, `replies` (REPLY_DTYPE,
+    at least `packets_in(block)` long) takes the accepted ones, `rejected` (one count a Rejection) the rest. `answered`
+    is the table shared with the senders, empty if they do not ask; `row` is scratch space of FIELDS int64.
+    """
+    block, kit, first, last = unowned(block), unowned_kit(kit), unowned(first), unowned(last)
+    replies, rejected, answered, row = unowned(replies), unowned(rejected), unowned(answered), unowned(row)
     at = _native_u32(block, tpacket.BLOCK_FIRST)
     accepted = 0
     for _ in range(packets_in(block)):
@@ -70,10 +70,7 @@ def _harvest(
                 time_ns,
                 verify,
                 verify and finished,
-                constants,
-                by_port,
-                question,
-                sources,
+                kit,
                 first,
                 last,
                 row,
@@ -87,25 +84,3 @@ def _harvest(
             rejected[result] += 1
         at += _native_u32(block, at + tpacket.PACKET_NEXT)
     return accepted
-
-
-@kernel
-def harvest(
-    block: NDArray[np.uint8],
-    verify: bool,
-    kit: Kit,
-    first: NDArray[np.uint32],
-    last: NDArray[np.uint32],
-    replies: NDArray[np.void],
-    rejected: NDArray[np.int64],
-    answered: NDArray[np.uint32],
-) -> int:
-    """Match every packet of a TPACKET_V3 block; return how many replies were accepted.
-
-    `verify` says whether checksums are checked, `first` and `last` are the targets' intervals, `replies` (REPLY_DTYPE,
-    at least `packets_in(block)` long) takes the accepted ones, `rejected` (one count a Rejection) the rest. `answered`
-    is the table shared with the senders, empty if they do not ask.
-    """
-    row = np.zeros(FIELDS, np.int64)
-    constants, by_port, question, sources = kit.constants, kit.by_port, kit.question, kit.sources
-    return _harvest(block, verify, constants, by_port, question, sources, first, last, replies, rejected, answered, row)

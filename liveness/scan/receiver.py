@@ -28,6 +28,7 @@ from liveness.store.rundir import RunDirectory
 from liveness.store.runlog import RunLog
 from liveness.store.segment import PartKey, Tally, write_segment
 from liveness.types import REPLY_DTYPE, Rejection
+from liveness.wire.parse import FIELDS
 
 BATCH_REPLIES: Final = 1 << 17
 """Accepted replies that are gathered before they are sorted into sets."""
@@ -63,6 +64,7 @@ class Receiver:
     heard: NDArray[np.uint32] = field(init=False)
     """The table of first replies, empty unless the rate depends on them."""
     log: RunLog = field(default_factory=RunLog.none)
+    _row: NDArray[np.int64] = field(default_factory=lambda: np.zeros(FIELDS, np.int64))
     _told: Tally = field(default_factory=Tally)
     """What earlier segments have told already of packets and rejections."""
     _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
@@ -120,6 +122,7 @@ class Receiver:
             self.replies[self.gathered :],
             self.rejected,
             self.shared.answered,
+            self._row,
         )
         self.log.block(block, count)
         self.ring.release()
@@ -208,6 +211,7 @@ def warm_up(plan: Plan, kit: Kit) -> None:
         np.zeros(1, REPLY_DTYPE),
         np.zeros(len(Rejection), np.int64),
         np.zeros(0, np.uint32),
+        np.zeros(FIELDS, np.int64),
     )
     Collection([probe.name for probe in plan.probes], plan.attempts).add(np.zeros(0, REPLY_DTYPE))
     BusiestSources().add(np.zeros(0, np.uint32))

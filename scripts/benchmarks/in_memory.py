@@ -13,6 +13,7 @@ from liveness.scan.collection import Collection
 from liveness.scan.harvest import harvest
 from liveness.scan.plan import Plan
 from liveness.types import REPLY_DTYPE, Rejection
+from liveness.wire.parse import FIELDS
 from scripts.benchmarks.replies import Pool
 
 MOST: Final = 1 << 18
@@ -36,11 +37,12 @@ def measure_receiving(plan: Plan, kit: Kit, pool: Pool, batch: int) -> ReceiveCo
     replies = np.zeros(len(raw), REPLY_DTYPE)
     replies.view(np.uint8)[:] = 0  # a receiver's room is there already: new pages would cost more than the packets
     rejected, answered = np.zeros(len(Rejection), np.int64), np.zeros(0, np.uint32)
-    intervals = plan.intervals
-    harvest(blocks[0], True, kit, intervals.first, intervals.last, replies, rejected, answered)
+    run = (kit, plan.intervals.first, plan.intervals.last)
+    rest = (rejected, answered, np.zeros(FIELDS, np.int64))
+    harvest(blocks[0], True, *run, replies, *rest)
     started, accepted = time.perf_counter_ns(), 0
     for block in blocks:
-        accepted += harvest(block, True, kit, intervals.first, intervals.last, replies[accepted:], rejected, answered)
+        accepted += harvest(block, True, *run, replies[accepted:], *rest)
     harvested = time.perf_counter_ns()
     collection = Collection([probe.name for probe in plan.probes], plan.attempts)
     busiest = BusiestSources()

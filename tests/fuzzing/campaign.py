@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
+from liveness.probes.kit import Kit
 from liveness.probes.match import match_frame
 from liveness.types import REPLY_DTYPE, Rejection, Tier
 from liveness.wire.parse import ACCEPTED, FIELDS
@@ -68,10 +69,7 @@ def run_batch(
     tight: NDArray[np.uint8],
     wide: NDArray[np.uint8],
     rows: NDArray[np.int64],
-    constants: NDArray[np.void],
-    by_port: NDArray[np.int16],
-    question: NDArray[np.uint8],
-    sources: NDArray[np.uint32],
+    kit: Kit,
     first: NDArray[np.uint32],
     last: NDArray[np.uint32],
     table: NDArray[np.int64],
@@ -98,10 +96,7 @@ def run_batch(
                 TIME_NS,
                 check,
                 check,
-                constants,
-                by_port,
-                question,
-                sources,
+                kit,
                 first,
                 last,
                 rows[turn],
@@ -151,8 +146,7 @@ class Campaign:
         statuses, verdicts, progress = np.zeros((2, count), np.int64), np.zeros(count, np.int64), np.zeros(1, np.int64)
         records = np.zeros((2, count), REPLY_DTYPE)
         records[1] = np.frombuffer(b"\xff" * REPLY_DTYPE.itemsize, REPLY_DTYPE)
-        kit = self.scanner.kit
-        run = (kit.constants, kit.by_port, kit.question, kit.sources, *TARGETS, self.table)
+        run = (self.scanner.kit, *TARGETS, self.table)
         rows = np.zeros((2, FIELDS), np.int64)
         outputs = (statuses, records, verdicts, progress)
         try:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
+from liveness.probes.kit import Kit
 from liveness.probes.match import match_frame
 from liveness.types import REPLY_DTYPE, Tier
 from liveness.wire.parse import ACCEPTED, FIELDS
@@ -34,10 +35,7 @@ def count_accepted(
     frame: NDArray[np.uint8],
     fields: NDArray[np.int64],
     draws: NDArray[np.uint32],
-    constants: NDArray[np.void],
-    by_port: NDArray[np.int16],
-    question: NDArray[np.uint8],
-    sources: NDArray[np.uint32],
+    kit: Kit,
     first: NDArray[np.uint32],
     last: NDArray[np.uint32],
     row: NDArray[np.int64],
@@ -51,8 +49,7 @@ def count_accepted(
             value = fields[k, 2] + int64(draws[i, k]) % (fields[k, 3] - fields[k, 2] + 1)
             for byte in range(width):
                 frame[at + byte] = (value >> (8 * (width - 1 - byte))) & 0xFF
-        run = (constants, by_port, question, sources, first, last)
-        status = match_frame(frame, 0, len(frame), NOW_NS, False, False, *run, row, records[0])
+        status = match_frame(frame, 0, len(frame), NOW_NS, False, False, kit, first, last, row, records[0])
         if status == ACCEPTED:
             counts[int64(records[0]["tier"])] += 1
 
@@ -70,7 +67,7 @@ def forge(
     memory = np.frombuffer(bytes(frame), np.uint8).copy()
     table = np.array([(field.at, field.width, field.low, field.high) for field in fields], np.int64)
     row, records, counts = np.zeros(FIELDS, np.int64), np.zeros(1, REPLY_DTYPE), np.zeros(len(Tier), np.int64)
-    run = (kit.constants, kit.by_port, kit.question, kit.sources, *EVERYWHERE)
+    run = (kit, *EVERYWHERE)
     for begun in range(0, packets, BATCH):
         draws = random.integers(0, 1 << 32, (min(BATCH, packets - begun), len(fields)), np.uint32)
         count_accepted(memory, table, draws, *run, row, records, counts)

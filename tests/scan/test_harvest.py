@@ -12,6 +12,7 @@ from liveness.net.memory import pack_block
 from liveness.scan.answered import MIN_ENTRIES, has_answered
 from liveness.scan.harvest import harvest, packets_in
 from liveness.types import REPLY_DTYPE, Kind, Rejection
+from liveness.wire.parse import FIELDS
 from tests.frames import EVERYWHERE, NAMES, NOW_NS, Reply, Scanner, Targets, in_words, intervals, sample_replies
 from tests.probes.mutations import sample_frames
 
@@ -30,7 +31,7 @@ def harvested(
     """Return the accepted replies of a block, and how many packets were rejected for each reason."""
     replies = np.zeros(int(packets_in(block)), REPLY_DTYPE)
     rejected = np.zeros(len(Rejection), np.int64)
-    count = harvest(block, verify, SCANNER.kit, *targets, replies, rejected, answered)
+    count = harvest(block, verify, SCANNER.kit, *targets, replies, rejected, answered, np.zeros(FIELDS, np.int64))
     return [in_words(reply) for reply in replies[:count]], {
         Rejection(reason): int(n) for reason, n in enumerate(rejected) if n
     }

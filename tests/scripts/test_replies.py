@@ -13,6 +13,7 @@ from liveness.probes.template import LinkAddresses
 from liveness.scan.harvest import harvest
 from liveness.scan.plan import Plan
 from liveness.types import REPLY_DTYPE, Kind, Rejection
+from liveness.wire.parse import FIELDS
 from scripts.benchmarks.plans import everywhere, kit_for, plan_over
 from scripts.benchmarks.replies import Pool, make_pool
 from tests.conftest import PLAIN
@@ -50,7 +51,8 @@ def test_the_matcher_accepts_all_but_the_wrong_ones(made: Made) -> None:
     rejected = np.zeros(len(Rejection), np.int64)
     block = pack_block([(1, frame) for frame in frames_of(pool)])
     first, last = plan.intervals.first, plan.intervals.last
-    accepted = harvest(block, True, kit, first, last, replies, rejected, np.zeros(0, np.uint32))
+    answered, row = np.zeros(0, np.uint32), np.zeros(FIELDS, np.int64)
+    accepted = harvest(block, True, kit, first, last, replies, rejected, answered, row)
     assert 0 < pool.wrong.sum() == rejected.sum() == rejected[[Rejection.BAD_PORT, Rejection.BAD_COOKIE]].sum()
     assert accepted == COUNT - pool.wrong.sum()
     replies = replies[:accepted]

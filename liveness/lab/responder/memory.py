@@ -25,11 +25,7 @@ _ALIGNMENT: Final = 8
 @kernel
 def emit_block(model: Model, now_ns: int, block: NDArray[np.uint8]) -> int:
     """Put the replies that are due into a TPACKET_V3 block, stamped with `now_ns`; return how many fitted in."""
-    return _emit_block(unowned_model(model), now_ns, unowned(block))
-
-
-@kernel
-def _emit_block(model: Model, now_ns: int, block: NDArray[np.uint8]) -> int:
+    model, block = unowned_model(model), unowned(block)
     at, last, count = tpacket.BLOCK_HEADER_BYTES, 0, 0
     while at + MAC_HEADER + s.SLOT_BYTES <= len(block):
         slot = next_due(model.heads, model.links, model.numbers, now_ns)

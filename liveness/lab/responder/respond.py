@@ -212,11 +212,7 @@ def _question(
 @kernel
 def respond_block(model: Model, block: NDArray[np.uint8]) -> int:
     """Take every packet of a TPACKET_V3 block, at the time it was captured; return how many there were."""
-    return _respond_block(unowned_model(model), unowned(block))
-
-
-@kernel
-def _respond_block(model: Model, block: NDArray[np.uint8]) -> int:
+    model, block = unowned_model(model), unowned(block)
     population, verdicts, row = model.population, model.verdicts, model.row
     all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
     at = native_u32(block, tpacket.BLOCK_FIRST)
@@ -245,19 +241,7 @@ def respond_slots(
     now_ns: int,
 ) -> None:
     """Take `count` frames that lie in slots of a ring from `first` on, `step` bytes apart, at `now_ns`."""
-    _respond_slots(unowned_model(model), unowned(frames), step, unowned(lengths), first, count, now_ns)
-
-
-@kernel
-def _respond_slots(
-    model: Model,
-    frames: NDArray[np.uint8],
-    step: int,
-    lengths: NDArray[np.uint16],
-    first: int,
-    count: int,
-    now_ns: int,
-) -> None:
+    model, frames, lengths = unowned_model(model), unowned(frames), unowned(lengths)
     population, verdicts, row = model.population, model.verdicts, model.row
     all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
     for slot in range(first, first + count):
@@ -283,23 +267,8 @@ def emit(
 
     `frames` are the ring's as flat bytes, `step` apart; `targets` and `events` take what each of them was about.
     """
-    return _emit(
-        unowned_model(model), now_ns, unowned(frames), step, first, count, unowned(lengths), targets, unowned(events)
-    )
-
-
-@kernel
-def _emit(
-    model: Model,
-    now_ns: int,
-    frames: NDArray[np.uint8],
-    step: int,
-    first: int,
-    count: int,
-    lengths: NDArray[np.uint16],
-    targets: NDArray[np.uint32],
-    events: NDArray[np.uint8],
-) -> int:
+    model, frames = unowned_model(model), unowned(frames)
+    lengths, targets, events = unowned(lengths), unowned(targets), unowned(events)
     for sent in range(count):
         slot = next_due(model.heads, model.links, model.numbers, now_ns)
         if slot == s.NO_SLOT:
