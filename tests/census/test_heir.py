@@ -2,37 +2,15 @@
 
 import json
 import os
-import sys
 import tempfile
 from pathlib import Path
-from typing import Final
 
 import pytest
 
-from tests.census.support import LIVENESS, clean_environment, run, write_yaml
+from tests.census.as_root import GATEWAY, run_as_root
+from tests.census.support import LIVENESS, write_yaml
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("compiled")]
-
-CALLS: Final = """
-set -e
-python={python}
-if [ "$python" != "${{python#/root/}}" ]; then  # a Python in a folder that only root may enter is shown to all here
-    mkdir -p {folder}/.root
-    mount --bind /root {folder}/.root
-    mount -t tmpfs -o mode=755 none /root
-    mkdir -p {python} /root/.cache
-    mount --bind {folder}/.root/${{python#/root/}} {python}
-    mount --bind {folder}/.root/.cache /root/.cache
-    umount -l {folder}/.root
-fi
-ip link set lo up
-ip link add one type veth peer name liveness-lab
-ip addr add 10.8.0.1/24 dev one
-ip link set one up
-ip link set liveness-lab up
-umask 022
-for turn in 1 2; do {take}; done
-"""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
@@ -50,16 +28,14 @@ def test_what_follows_a_scan_is_done_by_the_user_it_became() -> None:
                 "rate": "50pps",
                 "cooldown": "1s",
                 "probe_spacing": "1ms",
-                "network": {"interface": "one", "gateway_mac": "02:00:00:00:00:02"},
+                "network": {"interface": "one", "gateway_mac": GATEWAY},
                 "output": str(sets),
                 "keep": {"runs": 1},
                 "notify": {"command": ["sh", "-c", f"id -u >> {told}/uid"]},
             },
         )
         take = " ".join([*LIVENESS, "census", "run", "-C", str(config)])
-        script = CALLS.format(take=take, folder=folder, python=sys.base_prefix)
-        without_sudo = {name: value for name, value in clean_environment().items() if not name.startswith("SUDO_")}
-        done = run("unshare", "-n", "-m", "sh", "-c", script, env=without_sudo, timeout=280)
+        done = run_as_root(f"for turn in 1 2; do {take}; done", Path(folder), timeout_s=280)
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""
         assert len(done.stdout.splitlines()) == 2

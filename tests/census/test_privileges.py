@@ -3,7 +3,6 @@
 import os
 import stat
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Final
 import pytest
 
 from liveness.net import landlock, seccomp
+from tests.census.as_root import GATEWAY, run_as_root
 from tests.census.support import LIVENESS, Census, clean_environment, run, write_yaml
 from tests.census.test_interrupt import await_true, children_of, is_scan
 
@@ -85,27 +85,8 @@ def test_every_process_has_dropped_and_the_run_is_whole(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-AS_ROOT: Final = """
-set -e
-python={python}
-if [ "$python" != "${{python#/root/}}" ]; then  # a Python in a folder that only root may enter is shown to all here
-    mkdir -p {output}/.root
-    mount --bind /root {output}/.root
-    mount -t tmpfs -o mode=755 none /root
-    mkdir -p {python} /root/.cache
-    mount --bind {output}/.root/${{python#/root/}} {python}
-    mount --bind {output}/.root/.cache /root/.cache
-    umount -l {output}/.root
-fi
-ip link set lo up
-ip link add one type veth peer name liveness-lab
-ip addr add 10.8.0.1/24 dev one
-ip link set one up
-ip link set liveness-lab up
-umask 022
-gateway="-G 02:00:00:00:00:02"
-{census}
-{scan} scan -q 10.8.0.2-10.8.0.3 --name dropped --run-id one -i one $gateway -o {output}/sets -r 5pps -c 1s &
+LOOKED_AT: Final = """
+{scan} scan -q 10.8.0.2-10.8.0.3 --name dropped --run-id one -i one -G {gateway} -o {output}/sets -r 5pps -c 1s &
 while [ ! -f {output}/sets/dropped/one/checkpoint.json ] && kill -0 $!; do sleep 0.05; done
 sleep 1
 for status in $(pgrep -P $! | sed 's|.*|/proc/&/status|') /proc/$!/status; do
@@ -121,9 +102,7 @@ def test_root_becomes_nobody_where_nobody_can_work(reachable: bool) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # pytest's folders are closed to others
         output = Path(folder)
         output.chmod(0o755 if reachable else 0o700)
-        script = AS_ROOT.format(scan=" ".join(LIVENESS), output=output, python=sys.base_prefix, census="")
-        without_sudo = {name: value for name, value in clean_environment().items() if not name.startswith("SUDO_")}
-        done = run("unshare", "-n", "-m", "sh", "-c", script, env=without_sudo)
+        done = run_as_root(LOOKED_AT.format(scan=" ".join(LIVENESS), output=output, gateway=GATEWAY), output)
         assert done.returncode == 0, done.stderr
         *lines, path = done.stdout.splitlines()
         assert len(lines) == 3
@@ -146,7 +125,7 @@ targets: {{allow: [10.8.0.2-10.8.0.3]}}
 probes: [icmp]
 rate: 5pps
 cooldown: 1s
-network: {{interface: one, gateway_mac: 02:00:00:00:00:02}}
+network: {{interface: one, gateway_mac: {gateway}}}
 output: {output}/sets
 keep: {{runs: 1}}
 END
@@ -155,7 +134,6 @@ for week in 1 2 3; do
     sleep 1
 done
 ls {output}/sets/weekly >&2
-exit 0
 """
 
 
@@ -165,11 +143,7 @@ def test_a_census_that_root_takes_again_and_again_goes_on_as_nobody() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # pytest's folders are closed to others
         output = Path(folder)
         output.chmod(0o755)
-        scan = " ".join(LIVENESS)
-        census = RECURRING.format(scan=scan, output=output)
-        script = AS_ROOT.format(scan=scan, output=output, python=sys.base_prefix, census=census)
-        without_sudo = {name: value for name, value in clean_environment().items() if not name.startswith("SUDO_")}
-        done = run("unshare", "-n", "-m", "sh", "-c", script, env=without_sudo)
+        done = run_as_root(RECURRING.format(scan=" ".join(LIVENESS), output=output, gateway=GATEWAY), output)
         assert done.returncode == 0, done.stderr
         manifests = sorted((output / "sets" / "weekly").glob("*/manifest.json"))
         assert len(manifests) == 1, done.stderr  # keep: runs: 1, by nobody
