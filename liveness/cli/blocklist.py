@@ -246,9 +246,13 @@ def _application(application: "Application") -> dict[str, Any]:
 
 
 def _show_application(run: Path, application: "Application") -> None:
+    from liveness.census.home import Home
+
     changes = [*application.sets, *application.segments, *application.logs]
     for change in changes:
         click.echo(f"{run}: {change.file}: {change.before:,} -> {change.after:,}")
+    if changes and Home(run.parent).report(run.name).is_dir():
+        click.echo(f"{run}: its report still counts them: liveness census report {run}", err=True)
     if not changes:
         click.echo(f"{run}: nothing of {application.blocked:,} blocked addresses is in it")
 
