@@ -28,9 +28,19 @@ from scripts.benchmarks.plans import BLOCK_ADDRESSES
 @click.option("--population", "source", default="paper", show_default=True, help="Population file or name.")
 @click.option("--network", is_flag=True, help="With the population's network model; otherwise an ideal network.")
 @click.option(
-    "--rate", default=0.5, show_default=True, help="Millions of probes a second to answer; 0 is all there is."
+    "--rate",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Millions of probes a second to answer; 0 is all there is.",
 )
-@click.option("--seconds", default=5.0, show_default=True, help="How long to answer them.")
+@click.option(
+    "--seconds",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="How long to answer them.",
+)
 @click.option("--output", type=click.Path(file_okay=False), help="Where the sets go for the time being, if not /tmp.")
 @as_json_option
 def command(

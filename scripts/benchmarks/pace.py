@@ -80,7 +80,7 @@ class Pace:
 
 @click.command("pace")
 @click.option("--rates", default=RATES, show_default=True, help="The rates, separated by commas.")
-@click.option("--seconds", default=5, show_default=True, help="How long each rate is kept.")
+@click.option("--seconds", default=5, show_default=True, type=click.IntRange(1), help="How long each rate is kept.")
 @as_json_option
 def command(rates: str, seconds: int, as_json: bool) -> None:
     """How exactly and smoothly one sender keeps to a rate, by when its frames arrive at the far end of a veth pair.

@@ -22,8 +22,10 @@ COOLDOWN_S: Final = 8
 
 
 @click.command("repeat")
-@click.option("--targets", default=1 << 18, show_default=True, help="Addresses of each census.")
-@click.option("--rate", default=20_000, show_default=True, help="Packets a second of each probe.")
+@click.option("--targets", default=1 << 18, show_default=True, type=click.IntRange(1), help="Addresses of each census.")
+@click.option(
+    "--rate", default=20_000, show_default=True, type=click.IntRange(1), help="Packets a second of each probe."
+)
 @click.option("--delays", default="0,0.5,2,10", show_default=True, help="Seconds between a probe and its repeat.")
 @click.option("--population", default="paper", show_default=True, help="Population file or name.")
 @as_json_option

@@ -28,10 +28,19 @@ LOWER: Final = 0.97
 
 
 @click.command("rx")
-@click.option("--rate", default=0.0, help="Millions of replies a second; 0 searches the highest that holds.")
-@click.option("--rounds", default=3, show_default=True, help="How often the rate found must hold.")
-@click.option("--seconds", default=2.0, show_default=True, help="How long each run is.")
-@click.option("--ring-mib", default=64, show_default=True, help="Size of the receive ring.")
+@click.option(
+    "--rate",
+    default=0.0,
+    type=click.FloatRange(0),
+    help="Millions of replies a second; 0 searches the highest that holds.",
+)
+@click.option(
+    "--rounds", default=3, show_default=True, type=click.IntRange(1), help="How often the rate found must hold."
+)
+@click.option(
+    "--seconds", default=2.0, show_default=True, type=click.FloatRange(0, min_open=True), help="How long each run is."
+)
+@click.option("--ring-mib", default=64, show_default=True, type=click.IntRange(1), help="Size of the receive ring.")
 @click.option(
     "--steer",
     type=click.Choice(["auto", "on", "off"]),
@@ -42,6 +51,7 @@ LOWER: Final = 0.97
 @click.option(
     "--backlog",
     default=0,
+    type=click.IntRange(0),
     help="Set net.core.netdev_max_backlog to so many packets meanwhile, for the whole machine (root).",
 )
 @click.option("--stack", is_flag=True, help="Let the kernel's own stack have the replies too, and answer some of them.")

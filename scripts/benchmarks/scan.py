@@ -31,7 +31,7 @@ OWNED_SHARE: Final = 64
 )
 @click.option("--rate", default="50kpps", show_default=True, help="Packets a second of each of the eight probes.")
 @click.option("--senders", default="1", show_default=True, help="Processes that send.")
-@click.option("--ring-mib", default=64, show_default=True, help="Size of the receive ring.")
+@click.option("--ring-mib", default=64, show_default=True, type=click.IntRange(1), help="Size of the receive ring.")
 @click.option("--output", type=click.Path(file_okay=False), help="Where the run goes for the time being, if not /tmp.")
 @as_json_option
 def command(targets: int, rate: str, senders: str, ring_mib: int, output: str | None, as_json: bool) -> None:

@@ -62,7 +62,13 @@ class Merged:
 
 
 @click.command("sets")
-@click.option("--alive", default=100_000_000, show_default=True, help="Addresses that answer anything, all over IPv4.")
+@click.option(
+    "--alive",
+    default=100_000_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Addresses that answer anything, all over IPv4.",
+)
 @click.option("--output", type=click.Path(file_okay=False), help="Where the sets go for the time being, if not /tmp.")
 @as_json_option
 def command(alive: int, output: str | None, as_json: bool) -> None:

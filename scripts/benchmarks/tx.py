@@ -36,8 +36,14 @@ SAMPLES: Final = 5
 @click.command("tx")
 @click.option("--zmap", type=click.Path(exists=True), help="A zmap to run in the same rounds.")
 @click.option("--masscan", type=click.Path(exists=True), help="A masscan to run in the same rounds.")
-@click.option("--rounds", default=5, show_default=True, help="How often each is run.")
-@click.option("--seconds", default=2.0, show_default=True, help="How long each run is measured.")
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="How often each is run.")
+@click.option(
+    "--seconds",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="How long each run is measured.",
+)
 @as_json_option
 def command(zmap: str | None, masscan: str | None, rounds: int, seconds: float, as_json: bool) -> None:
     """Frames a second of one sender: all probes over all of IPv4, into a sink and over veth.

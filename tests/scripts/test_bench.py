@@ -97,6 +97,26 @@ def test_analyze_finds_what_it_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("tx", "--rounds", "0"),
+        ("tx", "--seconds", "0"),
+        ("rx", "--rate", "-1"),
+        ("rx", "--backlog", "-5"),
+        ("scan", "--ring-mib", "0"),
+        ("pace", "--seconds", "0"),
+        ("sets", "--alive", "0"),
+        ("repeat", "--targets", "0"),
+        ("model", "--rate", "-1"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(arguments: tuple[str, ...]) -> None:
+    done = run(sys.executable, "-m", "scripts.benchmarks", *arguments, cwd=ROOT)
+    assert done.returncode == 2
+    assert f"Invalid value for '{arguments[1]}'" in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize("name", SUBCOMMANDS)
 def test_help_tells_what_each_option_does(name: str) -> None:
     done = run(sys.executable, "-m", "scripts.benchmarks", name, "--help", cwd=ROOT)
