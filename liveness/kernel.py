@@ -16,7 +16,7 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
-from numba import config, njit
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.core.caching import NullCache
 from numba.extending import intrinsic
@@ -108,22 +108,32 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     return plain
 
 
-def _see(_context: Any, array: Any) -> Any:  # noqa: ANN401 - Numba's types and LLVM's values
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
-        view = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=arguments[0])  # type: ignore[no-untyped-call]
+def _see(_context: Any, value: Any) -> Any:  # noqa: ANN401 - Numba's types and LLVM's values
+    def see(context: Any, builder: Any, kind: Any, given: Any) -> Any:  # noqa: ANN401
+        if isinstance(kind, types.BaseTuple):
+            kinds = kind.types  # type: ignore[attr-defined]  # of those that kernels get
+            parts = cgutils.unpack_tuple(builder, given, len(kinds))  # type: ignore[no-untyped-call]
+            seen = [see(context, builder, *each) for each in zip(kinds, parts, strict=True)]
+            return context.make_tuple(builder, kind, seen)
+        if not isinstance(kind, types.Array):
+            return given
+        view = cgutils.create_struct_proxy(kind)(context, builder, value=given)  # type: ignore[no-untyped-call]
         view.meminfo = cgutils.get_null_value(view.meminfo.type)  # type: ignore[no-untyped-call]
         view.parent = cgutils.get_null_value(view.parent.type)  # type: ignore[no-untyped-call]
         return view._getvalue()  # noqa: SLF001 - Numba's own way
 
-    return array(array), generate
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+        return see(context, builder, signature.args[0], arguments[0])
+
+    return value(value), generate
 
 
-def _itself(array: A) -> A:
-    return array
+def _itself(value: A) -> A:
+    return value
 
 
 unowned: Final = cast("Callable[[A], A]", intrinsic(_see) if COMPILED else _itself)
-"""Return an array that is seen without being owned: where kernels hand it on, references to it are not counted.
+"""Return an array, or a tuple with its arrays, seen without being owned: handed on, references are not counted.
 
 Counting is atomic, and takes longer than the work on a packet. Whoever calls the kernel that does this must hold the
 array meanwhile, as it holds what it gives as an argument.

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import kernel, unowned
 from liveness.probes import dns, icmp, ntp, tcp
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import LinkAddresses, partial_sums
@@ -47,19 +46,6 @@ class Kit(NamedTuple):
     by_port: NDArray[np.int16]  # (3, 65536) probe index by protocol and destination port (ICMP: 0), or NO_PROBE
     question: NDArray[np.uint8]  # the DNS question section
     sources: NDArray[np.uint32]  # the scanner's addresses
-
-
-@kernel
-def unowned_kit(kit: Kit) -> Kit:
-    """Return a kit whose arrays are seen without being owned; who calls the kernel holds it meanwhile."""
-    return Kit(
-        unowned(kit.constants),
-        unowned(kit.templates),
-        unowned(kit.lengths),
-        unowned(kit.by_port),
-        unowned(kit.question),
-        unowned(kit.sources),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from liveness.kernel import kernel, unowned
 from liveness.probes.fill import fill_frames, hash_targets, put_template
-from liveness.probes.kit import Kit, unowned_kit
+from liveness.probes.kit import Kit
 from liveness.scan.answered import has_answered
 from liveness.space.schedule import (
     ACTIVE,
@@ -20,7 +20,6 @@ from liveness.space.schedule import (
     has_gaps,
     lane_due,
     run_ticks,
-    unowned_walk,
 )
 
 
@@ -50,7 +49,7 @@ def fill_batch(  # noqa: C901, PLR0912 - the innermost loop of all, in one piece
     Whole ticks are filled many at once, a lane after the other, so that everything about a probe is fetched once; the
     rest lane by lane. Ticks with a target that was withdrawn are filled one at a time, without a frame for it.
     """
-    walk, kit, words, held = unowned_walk(walk), unowned_kit(kit), unowned(words), unowned(held)
+    walk, kit, words, held = unowned(walk), unowned(kit), unowned(words), unowned(held)
     attempts, lengths, answered, sent = unowned(attempts), unowned(lengths), unowned(answered), unowned(sent)
     constants, templates, template_lengths, sources = kit.constants, kit.templates, kit.lengths, kit.sources
     state, queue, active, lags = walk.state, walk.queue, walk.active, walk.lane_lags

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, unowned
 from liveness.net import tpacket
-from liveness.probes.kit import Kit, unowned_kit
+from liveness.probes.kit import Kit
 from liveness.probes.match import match_frame
 from liveness.scan.answered import mark_answered
 from liveness.types import Rejection
@@ -46,7 +46,7 @@ def harvest(
     at least `packets_in(block)` long) takes the accepted ones, `rejected` (one count a Rejection) the rest. `answered`
     is the table shared with the senders, empty if they do not ask; `row` is scratch space of FIELDS int64.
     """
-    block, kit, first, last = unowned(block), unowned_kit(kit), unowned(first), unowned(last)
+    block, kit, first, last = unowned(block), unowned(kit), unowned(first), unowned(last)
     replies, rejected, answered, row = unowned(replies), unowned(rejected), unowned(answered), unowned(row)
     at = _native_u32(block, tpacket.BLOCK_FIRST)
     accepted = 0

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import int64, kernel, uint64, unowned
+from liveness.kernel import int64, kernel, uint64
 from liveness.space.intervals import Intervals
 from liveness.space.permutation import Shard, next_element
 
@@ -81,30 +81,6 @@ class Walk(NamedTuple):
     marks: NDArray[np.int64]  # changes: (lanes, marks) ns since the epoch at which a lane passed each mark, 0 not yet
     withdrawn_first: NDArray[np.uint32]  # addresses that are sent nothing any more, as sorted, disjoint intervals
     withdrawn_last: NDArray[np.uint32]
-
-
-@kernel
-def unowned_walk(walk: Walk) -> Walk:
-    """Return a walk whose arrays are seen without being owned; who calls the kernel holds it meanwhile."""
-    return Walk(
-        unowned(walk.lane_probes),
-        unowned(walk.lane_attempts),
-        unowned(walk.lane_lags),
-        unowned(walk.lane_begins),
-        walk.total,
-        walk.prime,
-        walk.step,
-        unowned(walk.first),
-        unowned(walk.before),
-        walk.mark_every,
-        unowned(walk.queue),
-        unowned(walk.element),
-        unowned(walk.state),
-        unowned(walk.active),
-        unowned(walk.marks),
-        unowned(walk.withdrawn_first),
-        unowned(walk.withdrawn_last),
-    )
 
 
 def marks_for(targets: int, mark_every: int) -> int:

@@ -12,7 +12,7 @@ from liveness.lab.responder import state as s
 from liveness.lab.responder.bytes import copy, flat_bytes, put_native_u32
 from liveness.lab.responder.queue import give_back, next_due
 from liveness.lab.responder.respond import respond_slots
-from liveness.lab.responder.state import Model, unowned_model
+from liveness.lab.responder.state import Model
 from liveness.net import tpacket
 from liveness.net.memory import MAC_HEADER, NETWORK_HEADER
 from liveness.net.ring import RxStatistics
@@ -25,7 +25,7 @@ _ALIGNMENT: Final = 8
 @kernel
 def emit_block(model: Model, now_ns: int, block: NDArray[np.uint8]) -> int:
     """Put the replies that are due into a TPACKET_V3 block, stamped with `now_ns`; return how many fitted in."""
-    model, block = unowned_model(model), unowned(block)
+    model, block = unowned(model), unowned(block)
     at, last, count = tpacket.BLOCK_HEADER_BYTES, 0, 0
     while at + MAC_HEADER + s.SLOT_BYTES <= len(block):
         slot = next_due(model.heads, model.links, model.numbers, now_ns)

@@ -32,7 +32,7 @@ from liveness.lab.responder.inspection import NUMBER, TARGET, inspect
 from liveness.lab.responder.noise import noise
 from liveness.lab.responder.paths import is_limited, is_lost, link_delay_ns
 from liveness.lab.responder.queue import give_back, next_due, schedule, take_slot
-from liveness.lab.responder.state import Model, unowned_model
+from liveness.lab.responder.state import Model
 from liveness.lab.responder.verdict import Verdict
 from liveness.net import tpacket
 from liveness.types import Kind
@@ -212,7 +212,7 @@ def _question(
 @kernel
 def respond_block(model: Model, block: NDArray[np.uint8]) -> int:
     """Take every packet of a TPACKET_V3 block, at the time it was captured; return how many there were."""
-    model, block = unowned_model(model), unowned(block)
+    model, block = unowned(model), unowned(block)
     population, verdicts, row = model.population, model.verdicts, model.row
     all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
     at = native_u32(block, tpacket.BLOCK_FIRST)
@@ -241,7 +241,7 @@ def respond_slots(
     now_ns: int,
 ) -> None:
     """Take `count` frames that lie in slots of a ring from `first` on, `step` bytes apart, at `now_ns`."""
-    model, frames, lengths = unowned_model(model), unowned(frames), unowned(lengths)
+    model, frames, lengths = unowned(model), unowned(frames), unowned(lengths)
     population, verdicts, row = model.population, model.verdicts, model.row
     all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
     for slot in range(first, first + count):
@@ -267,7 +267,7 @@ def emit(
 
     `frames` are the ring's as flat bytes, `step` apart; `targets` and `events` take what each of them was about.
     """
-    model, frames = unowned_model(model), unowned(frames)
+    model, frames = unowned(model), unowned(frames)
     lengths, targets, events = unowned(lengths), unowned(targets), unowned(events)
     for sent in range(count):
         slot = next_due(model.heads, model.links, model.numbers, now_ns)

@@ -5,7 +5,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import kernel, unowned
 from liveness.lab.population.answer import PROBES
 from liveness.lab.responder.conditions import Conditions
 from liveness.lab.responder.draws import threshold
@@ -65,35 +64,6 @@ class Model(NamedTuple):
     lost_targets: NDArray[np.uint32]
     lost_events: NDArray[np.uint8]
     row: NDArray[np.int64]
-
-
-@kernel
-def unowned_model(model: Model) -> Model:
-    """Return a model whose arrays are seen without being owned; who calls the kernel holds it meanwhile."""
-    return Model(
-        unowned(model.population),
-        unowned(model.settings),
-        unowned(model.numbers),
-        unowned(model.stream),
-        unowned(model.latency_ns),
-        unowned(model.frames),
-        unowned(model.lengths),
-        unowned(model.targets),
-        unowned(model.events),
-        unowned(model.links),
-        unowned(model.free),
-        unowned(model.heads),
-        unowned(model.tails),
-        unowned(model.path_until_ns),
-        unowned(model.path_bad),
-        unowned(model.routers),
-        unowned(model.router_busy_ns),
-        unowned(model.verdicts),
-        unowned(model.lost),
-        unowned(model.lost_targets),
-        unowned(model.lost_events),
-        unowned(model.row),
-    )
 
 
 def make_model(population: NDArray[Any], seed: int, conditions: Conditions) -> Model:
