@@ -7,12 +7,12 @@ import numpy as np
 
 from liveness.errors import LivenessError
 from liveness.net.ring import TxRing
-from liveness.probes.fill import flat_words
 from liveness.probes.kit import Kit
 from liveness.scan.engine import fill_batch
 from liveness.scan.pacing import Pacer
 from liveness.scan.plan import BlockPlan, Plan
 from liveness.scan.shared import Shared
+from liveness.scan.slots import slots_of
 from liveness.space.intervals import Intervals
 from liveness.space.schedule import (
     FINISHED,
@@ -46,12 +46,9 @@ class Sender:
         self.shared = shared
         self.index = index
         self.start = start
-        self.words, self.step = flat_words(ring.frames)
-        self.held = np.full(len(ring.frames), -1, np.int64)
+        self.slots = slots_of(ring.frames)
         self.batch = -(-len(ring.frames) // 2)
         """Frames a kick at most: while one half of the ring leaves, the other is filled."""
-        self.attempts = np.zeros(len(ring.frames), np.int64)
-        self.lengths = np.zeros(len(ring.frames), np.uint16)
         self.spacing = 0
         """Targets between two probes to one address, as the lanes of the current block have it."""
         self.withdrawn = Intervals.empty()
@@ -171,11 +168,7 @@ class Sender:
             filled = fill_batch(
                 walk,
                 self.kit,
-                self.words,
-                self.step,
-                self.held,
-                self.attempts,
-                self.lengths,
+                self.slots,
                 first,
                 free,
                 until,
@@ -183,7 +176,7 @@ class Sender:
                 self.shared.answered,
                 self.shared.sent[self.index],
             )
-            self.ring.commit(filled, self.lengths)
+            self.ring.commit(filled, self.slots.lengths)
             if filled:
                 self.shared.tell_tick(self.index, int(walk.state[TICK]))
                 self.ring.kick()
@@ -203,8 +196,9 @@ class Sender:
         """Correct the counters for frames that were handed over and never left."""
         self.shared.completed[self.index] = self.ring.completed
         for slot in self.ring.unsent():
-            self.shared.sent[self.index, self.held[slot], self.attempts[slot]] -= 1
-            self.shared.send_errors[self.index, self.held[slot]] += 1
+            probe = self.slots.held[slot]
+            self.shared.sent[self.index, probe, self.slots.attempts[slot]] -= 1
+            self.shared.send_errors[self.index, probe] += 1
 
     def _wait_for_others(self, blocks: int) -> bool:
         """Wait until every sender has drained so many blocks; return False when told to stop."""
@@ -231,17 +225,12 @@ def warm_up(plan: Plan, kit: Kit) -> None:
     lanes = plan_lanes(len(plan.probes), plan.attempts, 0, 0, 1)
     marks = np.zeros((len(lanes), plan.marks(block)), np.int64)
     walk = begin_walk(shard, lanes, block.intervals.first, block.intervals.cumulative, marks, 1, 0)
-    slots = len(lanes)
     fill_batch(
         walk,
         kit,
-        np.zeros(slots * kit.templates.shape[1], np.uint16),
-        kit.templates.shape[1],
-        np.full(slots, -1, np.int64),
-        np.zeros(slots, np.int64),
-        np.zeros(slots, np.uint16),
+        slots_of(np.zeros((len(lanes), 2 * kit.templates.shape[1]), np.uint8)),
         0,
-        slots,
+        len(lanes),
         2**62,
         0,
         np.zeros(0, np.uint32),

@@ -11,10 +11,10 @@ import numpy as np
 from liveness.net.child import run_in_child
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
-from liveness.probes.fill import flat_words
 from liveness.probes.template import LinkAddresses
 from liveness.scan.engine import fill_batch
 from liveness.scan.memory import shared_zeros
+from liveness.scan.slots import slots_of
 from liveness.space.intervals import Intervals
 from liveness.space.schedule import begin_walk, plan_lanes
 from liveness.space.targets import Targets
@@ -125,16 +125,14 @@ def measure_fill(seconds: float) -> float:
     intervals = block.intervals
     walk = begin_walk(shard, lanes, intervals.first, intervals.cumulative, marks, plan.mark_every_of_sender, 0)
     frames = np.zeros((FILL_SLOTS, 2048), np.uint8)[:, : 2 * kit.templates.shape[1]]
-    words, step = flat_words(frames)
-    held, attempts = np.full(FILL_SLOTS, -1, np.int64), np.zeros(FILL_SLOTS, np.int64)
-    lengths, answered = np.zeros(FILL_SLOTS, np.uint16), np.zeros(0, np.uint32)
+    slots, answered = slots_of(frames), np.zeros(0, np.uint32)
     sent = np.zeros((len(plan.probes), plan.attempts), np.int64)
 
     def fill(frames_wanted: int) -> None:
         goal = sent.sum() + frames_wanted
         while sent.sum() < goal:
             for slot in range(0, FILL_SLOTS, FILL_BATCH):
-                fill_batch(walk, kit, words, step, held, attempts, lengths, slot, FILL_BATCH, 2**62, 1, answered, sent)
+                fill_batch(walk, kit, slots, slot, FILL_BATCH, 2**62, 1, answered, sent)
 
     fill(len(lanes) * (plan.queue + 1))  # until repeats go out too
     best = float("inf")

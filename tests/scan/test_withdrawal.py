@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from liveness.config.model import from_document
 from liveness.errors import LivenessError
-from liveness.probes.fill import flat_words
 from liveness.probes.template import LinkAddresses
 from liveness.scan.answered import entries_for
 from liveness.scan.engine import fill_batch
 from liveness.scan.optouts import OptOutWatch
 from liveness.scan.plan import Plan
 from liveness.scan.session import kit_of
+from liveness.scan.slots import slots_of
 from liveness.scan.withdrawn import WithdrawnList
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
@@ -57,8 +57,7 @@ def frames_sent(batch: int, withdrawals: dict[int, Intervals], *, table: bool) -
         shard, lanes, block.intervals.first, block.intervals.cumulative, marks, PLAN.mark_every_of_sender, 1
     )
     ring = np.zeros((64, 256), np.uint8)
-    words, step = flat_words(ring)
-    held, attempts, lengths = np.full(64, -1, np.int64), np.zeros(64, np.int64), np.zeros(64, np.uint16)
+    slots = slots_of(ring)
     sent = np.zeros((len(PLAN.probes), 2), np.int64)
     answered = np.zeros(entries_for(QUEUE) if table else 0, np.uint32)
     frames: list[Frame] = []
@@ -66,11 +65,12 @@ def frames_sent(batch: int, withdrawals: dict[int, Intervals], *, table: bool) -
     while not walk.state[FINISHED]:
         if number in withdrawals:
             walk = withdraw(walk, withdrawals[number])
-        filled = fill_batch(walk, KIT, words, step, held, attempts, lengths, 0, batch, 2**62, 1, answered, sent)
+        filled = fill_batch(walk, KIT, slots, 0, batch, 2**62, 1, answered, sent)
         for slot in range(filled):
             address = int.from_bytes(ring[slot, 30:34].tobytes(), "big")
-            frames.append((PLAN.probes[held[slot]].name, int(attempts[slot]), address))
-            assert lengths[slot] == KIT.lengths[held[slot]]
+            probe = slots.held[slot]
+            frames.append((PLAN.probes[probe].name, int(slots.attempts[slot]), address))
+            assert slots.lengths[slot] == KIT.lengths[probe]
         number += 1
     for index, probe in enumerate(PLAN.probes):
         for attempt in range(2):
