@@ -110,6 +110,7 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 
 def _see(_context: Any, value: Any) -> Any:  # noqa: ANN401 - Numba's types and LLVM's values
     def see(context: Any, builder: Any, kind: Any, given: Any) -> Any:  # noqa: ANN401
+        """Return what was given, without the memory that its arrays would count references to."""
         if isinstance(kind, types.BaseTuple):
             kinds = kind.types  # type: ignore[attr-defined]  # of those that kernels get
             parts = cgutils.unpack_tuple(builder, given, len(kinds))  # type: ignore[no-untyped-call]

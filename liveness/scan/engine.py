@@ -47,6 +47,7 @@ def fill_batch(
     walk, kit, slots = unowned(walk), unowned(kit), unowned(slots)
     answered, sent = unowned(answered), unowned(sent)
     state = walk.state
+    targets, hashes = np.empty(MAX_TICKS, np.uint32), np.empty(MAX_TICKS, np.uint64)
     filled = 0
     while filled < count and state[FINISHED] == 0:
         if state[LANE] == state[ACTIVE]:
@@ -65,7 +66,19 @@ def fill_batch(
         at_once = 1 if gaps and ticks > 1 and has_gaps(walk, tick, ticks) else ticks
         for begin in range(tick, tick + ticks, at_once):
             filled += _fill_lanes(
-                walk, kit, slots, first_slot + filled, begin, at_once, lane_first, lanes, now_ns, answered, sent
+                walk,
+                kit,
+                slots,
+                first_slot + filled,
+                begin,
+                at_once,
+                lane_first,
+                lanes,
+                now_ns,
+                answered,
+                sent,
+                targets,
+                hashes,
             )
     return filled
 
@@ -83,12 +96,14 @@ def _fill_lanes(
     now_ns: int,
     answered: NDArray[np.uint32],
     sent: NDArray[np.int64],
+    targets: NDArray[np.uint32],
+    hashes: NDArray[np.uint64],
 ) -> int:
     """Fill the frames of `ticks` ticks from `tick` on, of the lanes from `lane_first` to `lanes`; return how many.
 
-    Of a single tick those are left out that were withdrawn, or need no repeat.
+    Of a single tick those are left out that were withdrawn, or need no repeat. `targets` and `hashes` are scratch space
+    of MAX_TICKS.
     """
-    targets, hashes = np.empty(MAX_TICKS, np.uint32), np.empty(MAX_TICKS, np.uint64)
     queue, mask, width = walk.queue, len(walk.queue) - 1, lanes - lane_first
     used = 0
     for place in range(lane_first, lanes):

@@ -65,6 +65,7 @@ class Receiver:
     """The table of first replies, empty unless the rate depends on them."""
     log: RunLog = field(default_factory=RunLog.none)
     _row: NDArray[np.int64] = field(default_factory=lambda: np.zeros(FIELDS, np.int64))
+    """Scratch space of the matcher."""
     _told: Tally = field(default_factory=Tally)
     """What earlier segments have told already of packets and rejections."""
     _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))

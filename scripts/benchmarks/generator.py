@@ -13,7 +13,7 @@ from scripts.benchmarks.replies import Pool
 
 BATCH: Final = 128
 """Frames a kick: short of what a core's backlog takes even when it is half full."""
-BACKLOG: Final = 1000
+USUAL_BACKLOG: Final = 1000
 """That of a machine where nobody has set net.core.netdev_max_backlog."""
 LARGEST_BATCH: Final = 512
 GIVE_UP_S: Final = 0.001
@@ -55,7 +55,7 @@ def copy_frames(
 
 def batch_for(backlog: int) -> int:
     """Return how many frames to kick at once where so many may wait for the receiving core, 0 for as many as usual."""
-    return min(LARGEST_BATCH, BATCH * max(backlog, BACKLOG) // BACKLOG)
+    return min(LARGEST_BATCH, BATCH * max(backlog, USUAL_BACKLOG) // USUAL_BACKLOG)
 
 
 def send_pool(pool: Pool, ring: TxRing, rate_pps: float, seconds: float, batch: int = BATCH) -> Sent:

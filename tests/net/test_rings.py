@@ -303,11 +303,11 @@ def test_a_packet_has_the_time_at_which_it_came_whoever_reads_it() -> None:
         after_ns = time.time_ns()
         times = []
         for ring in rings:
-            blocks: list[int] = []
+            seen: list[int] = []
             while (block := ring.blocks(0.3)) is not None:
-                blocks += [time_ns for time_ns, _ in unpack_block(block)]
+                seen += [time_ns for time_ns, _ in unpack_block(block)]
                 ring.release()
-            times.append(blocks)
+            times.append(seen)
             ring.close()
         sender.close()
         assert len(times[0]) == 100
