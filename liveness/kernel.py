@@ -6,12 +6,7 @@ as it does compiled, which numpy would report as an overflow, so that report is 
 """
 
 import functools
-import hashlib
-import os
-import shutil
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import numba
@@ -21,13 +16,13 @@ from numba.core import cgutils
 from numba.core.caching import NullCache
 from numba.extending import intrinsic
 
+from liveness.kernel_cache import KernelCache, find_caches
+
 P = ParamSpec("P")
 R = TypeVar("R")
 A = TypeVar("A")
 
 COMPILED: Final[bool] = not config.DISABLE_JIT  # type: ignore[attr-defined]  # Numba sets it as it is imported
-KEPT_CACHES: Final = 4
-_COMPILED_MARK: Final = "compiled"
 _kernels: Final[list[Any]] = []
 """All that were made so far."""
 
@@ -36,51 +31,9 @@ int64: Final = cast("Callable[[Any], int]", numba.int64)
 """Casts for kernels. Compiled or not, numbers of Python, numpy and Numba mix in them, so they are all typed as int."""
 
 
-def source_digest(package: Path) -> str:
-    """Return a digest of where the package's source files lie, how large they are and when they were changed."""
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        state = path.stat()
-        digest.update(f"{path}|{state.st_size}|{state.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def _cache_directory() -> Path | None:
-    """Return a directory for compiled kernels that no other state of the sources shares; None if none can be written.
-
-    Numba's own cache asks only whether the file of a kernel has changed, not those of the kernels it calls: after an
-    update it would run new and old code together.
-    """
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    caches = Path(os.environ.get("NUMBA_CACHE_DIR") or home) / "liveness-kernels"
-    directory = caches / source_digest(Path(__file__).parent)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if not os.access(directory, os.W_OK):
-            return None
-    except OSError:
-        return None
-    with suppress(OSError):  # another process may be tidying up too
-        os.utime(directory)
-        for outdated in sorted(caches.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT_CACHES]:
-            shutil.rmtree(outdated, ignore_errors=True)
-    return directory
-
-
-_CACHE: Final = _cache_directory() if COMPILED else None
-if _CACHE is not None:
-    config.CACHE_DIR = str(_CACHE)  # type: ignore[attr-defined]  # as above
-
-
-def needs_compiling() -> bool:
-    """Return whether kernels of these sources are compiled here for the first time, to be found in the cache later."""
-    return _CACHE is not None and not (_CACHE / _COMPILED_MARK).exists()
-
-
-def mark_compiled() -> None:
-    """Note that the cache holds the kernels."""
-    if _CACHE is not None:
-        (_CACHE / _COMPILED_MARK).touch()
+_cache: Final = KernelCache(find_caches() if COMPILED else None)
+needs_compiling: Final = _cache.needs_compiling
+mark_compiled: Final = _cache.mark_compiled
 
 
 def leave_cache() -> None:
@@ -96,7 +49,8 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     what most kernels do with them, and only so are loops around small ones vectorised.
     """
     if COMPILED:
-        compiled: Callable[P, R] = njit(cache=_CACHE is not None, nogil=True, forceinline=True)(function)
+        compiled: Callable[P, R] = njit(nogil=True, forceinline=True)(function)
+        _cache.keep(compiled, function)
         _kernels.append(compiled)
         return compiled
 

@@ -2,31 +2,107 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 import liveness
-from liveness.kernel import COMPILED, kernel, source_digest, uint64, unowned
+from liveness.kernel import COMPILED, kernel, uint64, unowned
+from liveness.kernel_cache import find_caches
 
 
-def test_any_changed_source_file_means_another_cache(tmp_path: Path) -> None:
-    """A kernel's callees may lie in other files: a change of any of them must not find the old code."""
+def in_copy(copy: Path, code: str, **environment: str) -> str:
+    """Run code over a copy of the package, and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(copy.parent), **environment},
+        cwd=copy.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def copy_package(tmp_path: Path) -> Path:
     package = tmp_path / "liveness"
     shutil.copytree(Path(liveness.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    before = source_digest(package)
-    assert source_digest(package) == before
-    for changed in (package / "wire" / "cookie.py", package / "scan" / "engine.py"):
-        state = changed.stat()
-        os.utime(changed, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
-        assert source_digest(package) != before
-        os.utime(changed, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert source_digest(package) == before
-    (package / "wire" / "more.py").write_text("")
-    assert source_digest(package) != before
+    return package
+
+
+def test_a_changed_source_file_means_another_cache_for_whatever_imports_it(tmp_path: Path) -> None:
+    """A kernel's callees may lie in other files: a change of any of them must not find the old code."""
+    package = copy_package(tmp_path)
+    code = """
+from pathlib import Path
+from liveness.kernel_cache import PACKAGE, source_digest
+print(*(source_digest(PACKAGE / name) for name in ("scan/engine.py", "wire/siphash.py")))
+"""
+    engine, siphash = in_copy(package, code).split()
+    assert in_copy(package, code).split() == [engine, siphash]
+    with (package / "cli" / "scan.py").open("a") as command:
+        command.write("# a change\n")
+    assert in_copy(package, code).split() == [engine, siphash]  # no kernel can see it
+    with (package / "scan" / "engine.py").open("a") as source:
+        source.write("# a change\n")
+    other_engine, same_siphash = in_copy(package, code).split()
+    assert (other_engine == engine, same_siphash) == (False, siphash)
+    with (package / "wire" / "siphash.py").open("a") as source:
+        source.write("# a change\n")
+    third_engine, other_siphash = in_copy(package, code).split()
+    assert len({engine, other_engine, third_engine}) == 3
+    assert other_siphash != siphash
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is kept where nothing is compiled")
+def test_checkouts_with_the_same_sources_share_what_was_compiled(tmp_path: Path) -> None:
+    code = """
+from liveness.space.permutation import next_element as kernel
+assert kernel(3, 4, 7) == 5
+print(*(sum(counts.values()) for counts in (kernel.stats.cache_hits, kernel.stats.cache_misses)))
+"""
+    cache = str(tmp_path / "cache")
+    first, second = (copy_package(tmp_path / name) for name in ("a", "b"))
+    assert in_copy(first, code, NUMBA_CACHE_DIR=cache) == "0 1"
+    assert in_copy(second, code, NUMBA_CACHE_DIR=cache) == "1 0"
+
+
+def test_a_directory_that_others_can_change_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds code that runs: root must not load what the owner of HOME has put there."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(shared))
+    assert find_caches() == (shared / "liveness-kernels").resolve()
+    shared.chmod(0o777)
+    assert find_caches() != (shared / "liveness-kernels").resolve()
+    shared.chmod(0o1777)
+    assert find_caches() == (shared / "liveness-kernels").resolve()
+    (shared / "liveness-kernels").chmod(0o777)
+    assert find_caches() != (shared / "liveness-kernels").resolve()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_root_does_not_load_what_another_user_owns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    (tmp_path / "liveness-kernels").mkdir(mode=0o700)
+    os.chown(tmp_path / "liveness-kernels", 12345, 12345)
+    assert find_caches() != (tmp_path / "liveness-kernels").resolve()
+    (tmp_path / "liveness-kernels").rmdir()
+    os.chown(tmp_path, 12345, 12345)
+    assert find_caches() != (tmp_path / "liveness-kernels").resolve()
+
+
+def test_a_user_without_a_home_compiles_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers and systemd's DynamicUser run as a uid that the machine does not know."""
+    for variable in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 2**31 - 7)
+    assert find_caches() is None
 
 
 def test_unsigned_numbers_wrap_compiled_or_not() -> None:

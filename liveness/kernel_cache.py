@@ -1,0 +1,199 @@
+"""Owns where compiled kernels are kept on disk, and when what is kept there still fits the sources.
+
+Numba's own cache asks only whether the file of a kernel has changed, not those of the kernels that it calls: after an
+update old and new code would run together. Here a kernel's place is named by a digest of its file and of every file of
+this package that this one imports, directly or not. The digest is of contents: checkouts with the same sources share
+what was compiled, and editing a file recompiles only the kernels that can see it.
+"""
+
+import functools
+import hashlib
+import os
+import pwd
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+
+PACKAGE: Final = Path(__file__).parent
+KEPT_STATES: Final = 16
+"""Digests kept of each module; the oldest go when a new one is made."""
+COMPILED_MARKS: Final = "compiled"
+WORLD_WRITABLE: Final = 0o002
+STICKY: Final = 0o1000
+_OVERFLOW_UID: Final = 65534
+_IMPORT: Final = re.compile(
+    rf"^\s*(?:from\s+({PACKAGE.name}[\w.]*)\s+import\s+(\([^)]*\)|[^\n]*)|import\s+({PACKAGE.name}[\w.]*))",
+    re.MULTILINE,
+)
+_WORD: Final = re.compile(r"\w+")
+
+
+@functools.cache
+def _read(path: Path) -> tuple[bytes, frozenset[Path]]:
+    """Return the bytes of a source file and the files of this package that it imports."""
+    source = path.read_bytes()
+    imported: set[Path] = set()
+    for module, names, alone in _IMPORT.findall(source.decode("utf-8", "replace")):
+        dotted = module or alone
+        candidates = [dotted, *(f"{dotted}.{name}" for name in _WORD.findall(names))]
+        imported.update(found for name in candidates if (found := _file_of(name)) is not None)
+    return source, frozenset(imported)
+
+
+@functools.cache
+def _file_of(module: str) -> Path | None:
+    base = PACKAGE.parent.joinpath(*module.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@functools.cache
+def source_digest(path: Path) -> str:
+    """Return a digest of a source file's contents and of those of the package that it imports, directly or not."""
+    seen: dict[Path, bytes] = {}
+    waiting = [path]
+    while waiting:
+        current = waiting.pop()
+        if current not in seen:
+            seen[current], imported = _read(current)
+            waiting.extend(imported)
+    digest = hashlib.sha256()
+    for name, source in sorted((_name(file), source) for file, source in seen.items()):
+        digest.update(f"{name}|{len(source)}\n".encode() + source)
+    return digest.hexdigest()[:16]
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(PACKAGE)) if path.is_relative_to(PACKAGE) else path.name
+
+
+def find_caches() -> Path | None:
+    """Return a directory of this user's own for compiled kernels, made if need be; None if there can be none.
+
+    What lies there is code that this process will run. A directory that another user could change is passed over: root
+    with somebody else's HOME takes its own home, a user without any home compiles at each start.
+    """
+    for base in _candidates():
+        directory = base / "liveness-kernels"
+        with suppress(OSError, RuntimeError):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.access(directory, os.W_OK) and _is_ours_alone(directory.resolve()):
+                return directory.resolve()
+    return None
+
+
+def _candidates() -> Iterator[Path]:
+    for variable, below in (("NUMBA_CACHE_DIR", ""), ("XDG_CACHE_HOME", ""), ("HOME", ".cache")):
+        value = os.environ.get(variable)
+        if value and Path(value).is_absolute():
+            yield Path(value) / below
+    with suppress(KeyError):
+        yield Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".cache"
+
+
+def _is_ours_alone(directory: Path) -> bool:
+    """Return whether only this user and root can put anything into a directory, or exchange a folder above it."""
+    state = directory.stat()
+    if state.st_uid != os.geteuid() or state.st_mode & WORLD_WRITABLE:
+        return False
+    trusted = {0, os.geteuid()} | ({_OVERFLOW_UID} if _in_user_namespace() else set())
+    for above in directory.parents:
+        state = above.stat()
+        if state.st_uid not in trusted or (state.st_mode & WORLD_WRITABLE and not state.st_mode & STICKY):
+            return False
+    return True
+
+
+def _in_user_namespace() -> bool:
+    """Return whether other users' files show the overflow uid here, root's among them."""
+    with suppress(OSError):
+        return Path("/proc/self/uid_map").read_text(encoding="ascii").split() != ["0", "0", str(2**32 - 1)]
+    return False
+
+
+def _trim(folder: Path) -> None:
+    """Remove all but the newest states of a module."""
+    with suppress(OSError):  # another process may be tidying up too
+        for outdated in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT_STATES]:
+            shutil.rmtree(outdated, ignore_errors=True)
+
+
+class KernelCache:
+    """Compiled kernels on disk; without a directory every kernel is compiled anew."""
+
+    def __init__(self, caches: Path | None) -> None:
+        self.caches = caches
+        self._digests: set[str] = set()
+
+    def keep(self, dispatcher: Any, function: Any) -> None:  # noqa: ANN401 - Numba's types
+        """Let a compiled function be looked for and kept here."""
+        if self.caches is None:
+            return
+        path = Path(function.__code__.co_filename)
+        if not path.is_file():
+            return
+        digest = source_digest(path)
+        self._digests.add(digest)
+        folder = self.caches / _name(path).replace(os.sep, ".").removesuffix(".py")
+        dispatcher._cache = _cache_in(folder / digest, digest)(function)  # noqa: SLF001 - Numba has no other way in
+
+    def needs_compiling(self) -> bool:
+        """Return whether the kernels imported so far are compiled here for the first time, and found here later."""
+        mark = self._mark()
+        return mark is not None and not mark.exists()
+
+    def mark_compiled(self) -> None:
+        """Note that the kernels imported so far lie here."""
+        mark = self._mark()
+        if mark is not None:
+            with suppress(OSError):
+                mark.mkdir(parents=True, exist_ok=True)
+                _trim(mark.parent)
+
+    def _mark(self) -> Path | None:
+        if self.caches is None:
+            return None
+        whole = hashlib.sha256("\n".join(sorted(self._digests)).encode()).hexdigest()[:16]
+        return self.caches / COMPILED_MARKS / whole
+
+
+@functools.cache
+def _cache_in(directory: Path, digest: str) -> type[FunctionCache]:
+    """Return Numba's cache of a function, bound to a directory and to the state of the sources that fits it."""
+
+    class Locator(_CacheLocator):
+        def __init__(self, function: Any) -> None:  # noqa: ANN401
+            self._line = function.__code__.co_firstlineno
+
+        def ensure_cache_path(self) -> None:
+            if not directory.exists():
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _trim(directory.parent)
+
+        def get_cache_path(self) -> str:
+            return str(directory)
+
+        def get_source_stamp(self) -> str:
+            return digest
+
+        def get_disambiguator(self) -> str:
+            return str(self._line)
+
+        @classmethod
+        def from_function(cls, function: Any, _file: str) -> "Locator":  # noqa: ANN401
+            return cls(function)
+
+    class Implementation(CompileResultCacheImpl):
+        _locator_classes = [Locator]  # type: ignore[list-item]  # noqa: RUF012 - Numba reads it so
+
+    class Cache(FunctionCache):
+        _impl_class = Implementation
+
+    return Cache
