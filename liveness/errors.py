@@ -1,6 +1,8 @@
 """The exception tree: every error a user can meet, with the exit code it ends in.
 
 LivenessError           1    failure: something outside went wrong (disk, network, a process died)
+├── InterfaceDownError  1    an interface is down: sockets and rings on it go on when it is up again
+├── InterfaceGoneError  1    an interface was removed: what was open on it is of no use any more
 ├── UsageError          2    the command line, config, a target or blocklist file is wrong
 ├── UnsupportedError    3    a privilege or kernel feature is missing
 ├── RefusedError        4    a safety rule forbids it
@@ -17,6 +19,14 @@ class LivenessError(Exception):
     """Something went wrong that a person can act on; its text is the one line they read."""
 
     exit_code: ClassVar[int] = 1
+
+
+class InterfaceDownError(LivenessError):
+    """An interface is down. What is open on it stays usable: a pause, not the end."""
+
+
+class InterfaceGoneError(LivenessError):
+    """An interface was removed, or moved to another network namespace: what is open on it is of no use any more."""
 
 
 class UsageError(LivenessError):

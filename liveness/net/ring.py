@@ -41,7 +41,11 @@ class TxRing(Protocol):
         ...
 
     def kick(self) -> None:
-        """Ask the kernel to send what was committed. Back pressure is no error: the rest stays for the next kick."""
+        """Ask the kernel to send what was committed. Back pressure is no error: the rest stays for the next kick.
+
+        InterfaceDownError while the interface is down: what is committed keeps its slots, and leaves with a kick when
+        it is up again. InterfaceGoneError when it was removed: `unsent` tells what the ring still held.
+        """
         ...
 
     def flush(self, timeout_s: float) -> int:

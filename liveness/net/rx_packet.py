@@ -15,7 +15,13 @@ from liveness.errors import LivenessError, UnsupportedError
 from liveness.net import tpacket
 from liveness.net.bpf import Program, attach_filter
 from liveness.net.ring import RxStatistics
-from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
+from liveness.net.sockets import (
+    bind_packet_socket,
+    index_exists,
+    interface_index,
+    lost_interface,
+    open_packet_socket,
+)
 
 BLOCK_BYTES = 1 << 20
 FRAME_BYTES = 2048
@@ -64,6 +70,8 @@ class PacketRxRing:
             except BaseException:
                 self._socket.close()
                 raise
+        self._index = interface_index(interface)
+        self._down = False
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN | select.POLLERR)
 
@@ -104,15 +112,20 @@ class PacketRxRing:
             ) from error
 
     def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:
-        """Return the next filled block, a view of the ring, or None: see RxRing. LivenessError if the link is lost."""
+        """Return the next filled block, a view of the ring, or None: see RxRing. InterfaceGoneError if it was removed.
+
+        While the interface is down nothing comes; when it is up again the kernel goes on filling the ring.
+        """
         deadline = time.monotonic() + timeout_s
         while not self._status[self._current] & tpacket.TP_STATUS_USER:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
+                self._check_existence()
                 return None
             for _, events in self._readable.poll(left_s * 1000):
                 if events & select.POLLERR:
                     self._check()
+        self._down = False
         block: NDArray[np.uint8] = self._blocks[self._current]
         return block
 
@@ -133,10 +146,17 @@ class PacketRxRing:
 
     def _check(self) -> None:
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code in (errno.ENETDOWN, errno.ENXIO, errno.ENODEV):
+        if code == errno.ENETDOWN:
+            self._down = True  # the kernel says so once, before it removes an interface too
+        elif code in (errno.ENXIO, errno.ENODEV):
             raise lost_interface(self.interface, OSError(code, ""))
-        if code:
+        elif code:
             raise LivenessError(f"interface {self.interface}: receiving failed: {errno.errorcode.get(code, code)}")
+
+    def _check_existence(self) -> None:
+        """Raise InterfaceGoneError if an interface that went down was removed afterwards."""
+        if self._down and not index_exists(self._index):
+            raise lost_interface(self.interface, OSError(errno.ENODEV, ""))
 
     def fileno(self) -> int:
         """Return the socket's descriptor."""

@@ -7,7 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
-from liveness.errors import LivenessError, UnsupportedError, UsageError
+from liveness.errors import InterfaceDownError, InterfaceGoneError, LivenessError, UnsupportedError, UsageError
 
 
 def raw_socket_remedy() -> str:
@@ -41,12 +41,35 @@ def interface_names() -> list[str]:
     return [name for _, name in socket.if_nameindex()]
 
 
-def lost_interface(interface: str, error: OSError) -> LivenessError:
-    """Return the error for a packet socket that failed on `interface`, naming what to look at."""
-    remedy = {
-        errno.ENETDOWN: "it went down; bring it up and start again",
-        errno.ENXIO: "it was removed; start again when it is back",
-        errno.ENODEV: "it was removed; start again when it is back",
-        errno.ENOMEM: "the kernel has no memory for the ring; make it smaller (receive.ring_mib)",
-    }.get(error.errno or 0, "see the kernel's log")
-    return LivenessError(f"interface {interface}: {os.strerror(error.errno or 0)}: {remedy}")
+def interface_index(name: str) -> int:
+    """Return the index of an interface; UsageError with those that exist if there is none."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise UsageError(f"no interface {name!r} here: name one of {', '.join(interface_names())}") from error
+
+
+def lost_interface(interface: str, error: OSError, index: int = 0) -> LivenessError:
+    """Return the error for a socket that failed on `interface`: InterfaceDownError or InterfaceGoneError if it did so.
+
+    A kernel that removes an interface brings it down first. With `index`, that of the interface when the socket was
+    bound, a down interface that does not exist any more counts as removed.
+    """
+    code = error.errno or 0
+    reason = f"interface {interface}: {os.strerror(code)}"
+    if code in (errno.ENXIO, errno.ENODEV) or (code == errno.ENETDOWN and index and not index_exists(index)):
+        return InterfaceGoneError(f"{reason}: it was removed; start again when it is back")
+    if code == errno.ENETDOWN:
+        return InterfaceDownError(f"{reason}: it went down; bring it up (ip link set {interface} up)")
+    if code == errno.ENOMEM:
+        return LivenessError(f"{reason}: the kernel has no memory for the ring; make it smaller (receive.ring_mib)")
+    return LivenessError(f"{reason}: see the kernel's log")
+
+
+def index_exists(index: int) -> bool:
+    """Say whether this network namespace has an interface of that index."""
+    try:
+        socket.if_indextoname(index)
+    except OSError:
+        return False
+    return True

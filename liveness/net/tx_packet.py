@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.net import tpacket
-from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
+from liveness.net.sockets import bind_packet_socket, interface_index, lost_interface, open_packet_socket
 
 MINIMUM_SLOTS = 4096
 """On veth a slot is reported free while its packet still waits in the peer's backlog (1,000 packets and more). Since
@@ -56,6 +56,7 @@ class PacketTxRing:
             self._socket.close()
             raise
         self._memory = memory
+        self._index = interface_index(interface)
         ring = np.frombuffer(memory, dtype=np.uint8).reshape(slots, slot_bytes)
         words = ring.view(np.uint32)
         self._status = words[:, tpacket.TX_STATUS // 4]
@@ -134,7 +135,7 @@ class PacketTxRing:
                 problem = f"interface {self.interface} refuses a frame of {self._length[oldest]} bytes"
                 remedy = "is its MTU too small for the probes?"
                 raise LivenessError(f"{problem}: {os.strerror(error.errno or 0)}: {remedy}") from error
-            raise lost_interface(self.interface, error) from error
+            raise lost_interface(self.interface, error, self._index) from error
 
     def flush(self, timeout_s: float) -> int:
         """Kick and wait until everything committed has left; return how many frames are still unsent."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from liveness.errors import UnsupportedError
 from liveness.net import xdp
 from liveness.net.child import libc
-from liveness.net.sockets import lost_interface, raw_socket_remedy
+from liveness.net.sockets import interface_index, lost_interface, raw_socket_remedy
 
 CHUNK_BYTES = 2048
 """The smallest unit of frames' memory that the kernel takes; a frame lies inside one, and many may lie in the same."""
@@ -54,6 +54,7 @@ class XdpTxRing:
         or frames are longer than a chunk.
         """
         self.interface = interface
+        self._index = interface_index(interface)
         slot_bytes = max(SLOT_BYTES, 1 << (longest_frame - 1).bit_length())
         if slot_bytes > CHUNK_BYTES:
             raise UnsupportedError(f"AF_XDP: frames of {longest_frame} bytes: {CHUNK_BYTES} at most")
@@ -128,7 +129,7 @@ class XdpTxRing:
 
     def _bind(self, queue: int, zero_copy: str) -> None:
         flags = {NEVER: xdp.XDP_COPY, REQUIRE: xdp.XDP_ZEROCOPY}.get(zero_copy, 0)
-        address = struct.pack("HHIII", xdp.AF_XDP, flags, socket.if_nametoindex(self.interface), queue, 0)
+        address = struct.pack("HHIII", xdp.AF_XDP, flags, self._index, queue, 0)
 
         def bind() -> int:
             return ctypes.get_errno() if libc.bind(self._socket.fileno(), address, len(address)) < 0 else 0
@@ -190,7 +191,7 @@ class XdpTxRing:
                 continue
             if code in (errno.EAGAIN, errno.ENOBUFS, errno.EINTR):
                 return
-            raise lost_interface(self.interface, OSError(code, os.strerror(code)))
+            raise lost_interface(self.interface, OSError(code, os.strerror(code)), self._index)
 
     def flush(self, timeout_s: float) -> int:
         """Kick and wait until everything committed has left; return how many frames are still unsent."""

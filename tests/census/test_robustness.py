@@ -167,7 +167,7 @@ def test_an_interface_that_goes_ends_a_scan_which_goes_on_when_it_is_back(tmp_pa
     kept = f"what was received is kept in {tmp_path}/sets/sturdy/one"
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines() == [
-        f"liveness: error: interface scan0: Network is down: it went down; bring it up and start again: {kept}",
+        f"liveness: error: interface scan0: Network is down: it went down; bring it up (ip link set scan0 up): {kept}",
         "ended with 5",
         "resumed with 0",
     ]

@@ -57,6 +57,12 @@ def cable(mtu: int = 1500) -> Iterator[Namespace]:
         yield peer
 
 
+def set_link(name: str, state: str) -> None:
+    """Set an interface of this namespace up or down."""
+    with IPRoute() as netlink:
+        netlink.link("set", index=netlink.link_lookup(ifname=name)[0], state=state)
+
+
 def ethertype_filter(ethertype: int) -> Program:
     """Return a program that accepts one EtherType."""
     return assemble(

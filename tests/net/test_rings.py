@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pyroute2 import IPRoute
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
-from liveness.errors import LivenessError, UnsupportedError, UsageError
+from liveness.errors import InterfaceDownError, InterfaceGoneError, LivenessError, UnsupportedError, UsageError
 from liveness.net.bpf import reply_filter
 from liveness.net.child import libc, run_in_child
 from liveness.net.memory import unpack_block
@@ -23,7 +23,8 @@ from liveness.net.ring import RxRing, TxRing
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import open_packet_socket
 from liveness.net.tx_packet import PacketTxRing
-from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network
+from liveness.net.tx_xdp import XdpTxRing
+from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network, set_link
 
 HEADER = bytes.fromhex("020000000002020000000001") + TEST_ETHERTYPE.to_bytes(2, "big")
 
@@ -237,30 +238,70 @@ def test_a_frame_longer_than_the_mtu_is_reported() -> None:
         tx.close()
 
 
+OpenTxRing = Callable[[str, int], TxRing]
+TX_RINGS: list[OpenTxRing] = [XdpTxRing, PacketTxRing]
+
+
+def commit_frames(tx: TxRing, wanted: int, number: int = 0) -> list[bytes]:
+    """Commit so many frames of 60 bytes, numbered from `number`."""
+    lengths = np.full(len(tx.frames), 60, np.uint16)
+    first, count = tx.reserve(wanted)
+    assert count == wanted
+    frames = write_frames(tx, first, count, number, lengths)
+    tx.commit(count, lengths)
+    return frames
+
+
 @pytest.mark.lab
-@pytest.mark.parametrize("command", ["down", "delete"])
+@pytest.mark.parametrize("open_ring", TX_RINGS)
 @in_private_network
-def test_an_interface_lost_in_mid_run_is_named(command: str) -> None:
+def test_an_interface_that_is_removed_in_mid_run_is_gone(open_ring: OpenTxRing) -> None:
     with cable():
-        tx = PacketTxRing("v0", longest_frame=100, minimum_slots=64)
+        tx = open_ring("v0", 100)
         rx = PacketRxRing("v0", ethertype_filter(TEST_ETHERTYPE), ring_mib=4)
         with IPRoute() as netlink:
-            index = netlink.link_lookup(ifname="v0")[0]
-            if command == "down":
-                netlink.link("set", index=index, state="down")
-            else:
-                netlink.link("del", index=index)
-        lengths = np.full(len(tx.frames), 60, np.uint16)
-        first, count = tx.reserve(1)
-        write_frames(tx, first, count, 0, lengths)
-        tx.commit(count, lengths)
-        with pytest.raises(LivenessError, match=r"interface v0: .*it (went down|was removed)"):
+            netlink.link("del", index=netlink.link_lookup(ifname="v0")[0])
+        commit_frames(tx, 3)
+        with pytest.raises(InterfaceGoneError, match=r"interface v0: .*it was removed"):
             tx.kick()
-        assert tx.unsent().tolist() == [first]
-        with pytest.raises(LivenessError, match=r"interface v0: .*it (went down|was removed)"):
-            rx.blocks(2)
+        assert tx.unsent().tolist() == [0, 1, 2]
+        with pytest.raises(InterfaceGoneError, match=r"interface v0: .*it was removed"):
+            rx.blocks(0.1)
         tx.close()
         rx.close()
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("open_ring", TX_RINGS)
+@in_private_network
+def test_an_interface_that_is_down_is_a_pause(open_ring: OpenTxRing) -> None:
+    """Frames committed meanwhile keep their slots; they leave, and the receive ring fills, when it is up again."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with cable() as peer:
+        with inside(peer):
+            far_tx = PacketTxRing("v1", 100)
+            far_rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=4)
+        tx = open_ring("v0", 100)
+        rx = PacketRxRing("v0", ethertype_filter(TEST_ETHERTYPE), ring_mib=4)
+        sent = commit_frames(tx, 5)
+        tx.kick()
+        for flap in (1, 2):
+            set_link("v0", "down")
+            sent += commit_frames(tx, 10, number=len(sent))
+            for _ in range(2):
+                with pytest.raises(InterfaceDownError, match=r"interface v0: Network is down: .*ip link set v0 up"):
+                    tx.kick()
+            assert tx.unsent().tolist() == list(range(len(sent) - 10, len(sent)))
+            assert rx.blocks(0.05) is None
+            set_link("v0", "up")
+            assert tx.flush(2) == 0
+            assert (tx.completed, tx.errors) == (len(sent), 0)
+            back = commit_frames(far_tx, 3, number=flap)
+            assert far_tx.flush(2) == 0
+            assert drain(rx, 0.3) == back
+        assert drain(far_rx, 0.3) == sent
+        for ring in (tx, rx, far_tx, far_rx):
+            ring.close()
 
 
 @pytest.mark.lab

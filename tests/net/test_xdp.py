@@ -9,20 +9,15 @@ import numpy as np
 import pytest
 from pyroute2 import IPRoute
 
-from liveness.errors import LivenessError, UnsupportedError
+from liveness.errors import UnsupportedError
 from liveness.net import tx_xdp
 from liveness.net.child import libc
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import CHUNK_BYTES, SLOT_BYTES, SLOTS, XdpTxRing
-from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network
+from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network, set_link
 from tests.net.test_rings import inside, send_and_capture, write_frames
-
-
-def set_link(name: str, state: str) -> None:
-    with IPRoute() as netlink:
-        netlink.link("set", index=netlink.link_lookup(ifname=name)[0], state=state)
 
 
 def add_narrow_link() -> None:
@@ -76,19 +71,6 @@ def test_frames_the_interface_drops_are_counted_and_not_completed() -> None:
         commit_some(tx, 5)
         assert tx.flush(1) == 0
         assert (tx.completed, tx.errors) == (5, 7)
-
-
-@pytest.mark.lab
-@in_private_network
-def test_an_interface_that_goes_down_is_named_and_its_frames_are_told() -> None:
-    with cable():
-        tx = XdpTxRing("v0", SLOT_BYTES, 9)
-        commit_some(tx, 20)
-        set_link("v0", "down")
-        with pytest.raises(LivenessError, match="interface v0: Network is down"):
-            tx.flush(1)
-        assert tx.unsent().tolist() == list(range(20))
-        assert tx.completed == 0
 
 
 class Refusing:
