@@ -11,7 +11,7 @@ from liveness.probes.kit import Kit
 from liveness.scan.engine import fill_batch
 from liveness.scan.pacing import Pacer
 from liveness.scan.plan import BlockPlan, Plan
-from liveness.scan.shared import Shared
+from liveness.scan.shared import ENDED, HOLD_PATH, Shared
 from liveness.scan.slots import slots_of
 from liveness.space.intervals import Intervals
 from liveness.space.schedule import (
@@ -31,6 +31,8 @@ from liveness.space.schedule import (
 from liveness.store.checkpoint import Position
 
 FLUSH_TIMEOUT_S: Final = 10.0
+FLUSH_STEP_S: Final = 0.1
+"""How long a sender that empties its ring takes at most to notice that it shall pause."""
 POLL_S: Final = 0.02
 
 
@@ -74,6 +76,7 @@ class Sender:
             self._take_back_unsent()
             raise
         finally:
+            self.shared.held[self.index] = ENDED
             self.ring.close()
 
     def _begin(self, number: int, block: BlockPlan) -> Walk:
@@ -151,6 +154,10 @@ class Sender:
         given_up_s = float(self.shared.given_up_s[self.index])
         self._tell_position(walk, number)
         while not self.shared.stopping() and not walk.state[FINISHED]:
+            if self.shared.hold[0]:
+                self._pause()
+                pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
+                continue
             if self.shared.withdrawn.generation != self.generation:
                 self.generation, self.withdrawn = self.shared.withdrawn.read()
                 walk = withdraw(walk, self.withdrawn)
@@ -184,13 +191,34 @@ class Sender:
             if filled < free and not walk.state[FINISHED]:
                 time.sleep(pacer.wait_s(int(lane_due(walk.state, len(walk.lane_lags)))))
 
+    def _pause(self) -> float:
+        """Send nothing while senders are held, and return how long that was, in seconds; at once when told to stop."""
+        began_s = time.monotonic()
+        while (hold := int(self.shared.hold[0])) and not self.shared.stopping():
+            self.shared.held[self.index] = hold
+            time.sleep(POLL_S)
+        self.shared.held[self.index] = 0
+        return time.monotonic() - began_s
+
     def _drain(self) -> None:
         """Wait until the ring is empty, so that what was counted as sent has left."""
-        left = self.ring.flush(FLUSH_TIMEOUT_S)
+        self._pause()
+        if self._cut_off():
+            self._take_back_unsent()
+            return
+        deadline = time.monotonic() + FLUSH_TIMEOUT_S
+        while (left := self.ring.flush(FLUSH_STEP_S)) and time.monotonic() < deadline and not self._cut_off():
+            deadline += self._pause()
         self.shared.completed[self.index] = self.ring.completed
         self.shared.dropped[self.index] = self.ring.errors
-        if left:
+        if left and self._cut_off():
+            self._take_back_unsent()
+        elif left:
             raise LivenessError(f"{left} frames did not leave within {FLUSH_TIMEOUT_S:.0f} s: the interface is stuck")
+
+    def _cut_off(self) -> bool:
+        """Return whether this sender shall stop while the way is broken: what is in its ring can only be lost."""
+        return self.shared.stopping() and bool(self.shared.hold[0] & HOLD_PATH)
 
     def _take_back_unsent(self) -> None:
         """Correct the counters for frames that were handed over and never left."""
@@ -205,15 +233,17 @@ class Sender:
         while self.shared.blocks_drained() < blocks:
             if self.shared.stopping():
                 return False
+            self._pause()
             time.sleep(POLL_S)
         return True
 
     def _cool_down(self) -> bool:
-        """Wait for late replies; return False when told to stop."""
+        """Wait for late replies, a pause not counted; return False when told to stop."""
         until = time.monotonic() + self.plan.cooldown_s
         while time.monotonic() < until:
             if self.shared.stopping():
                 return False
+            until += self._pause()
             time.sleep(min(POLL_S, max(0.0, until - time.monotonic())))
         return True
 

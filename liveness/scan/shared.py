@@ -14,6 +14,13 @@ from liveness.scan.plan import Plan
 from liveness.scan.withdrawn import WithdrawnList
 from liveness.store.checkpoint import Checkpoint, Position
 
+HOLD_PATH: Final = 1
+"""Bit of `Shared.hold`: the way to the targets is broken (no carrier, no gateway, no source address)."""
+HOLD_SILENCE: Final = 2
+"""Bit of `Shared.hold`: replies have stopped coming."""
+ENDED: Final = -1
+"""Stands in `Shared.held` for a sender that has ended."""
+
 TICK_PLACE: Final = 2
 """Where the tick is in a position: a count of its changes, block, tick, lags, begins."""
 
@@ -34,6 +41,12 @@ class Shared:
         """What an earlier session has sent is known by its checkpoint alone: not everybody was sent everything."""
         self.stop: NDArray[np.int64] = shared_zeros((1,), np.int64)
         """1: senders shall stop. Written by the supervisor."""
+        self.hold, self.held = _shared_parts([(1,), (senders,)])
+        """`hold` is why senders shall pause, HOLD_PATH and HOLD_SILENCE together, 0 to send. Written by the supervisor
+        alone, through `pause` and `go_on`; a sender obeys within a batch, and repeats in `held` what it has obeyed, 0
+        while it sends. From then on it draws no target, fills no frame and kicks none. Paused time is neither caught up
+        nor counted in `given_up_s`, and makes the cooldown longer. One that waits for other senders or cools down has
+        nothing to send, and obeys all the same. One that has ended has ENDED, and holds nothing up."""
         self.rate_pps: NDArray[np.float64] = shared_zeros((1,), np.float64)
         """Packets a second of each probe, all senders together. Written by the supervisor."""
         self.rate_pps[0] = plan.load.start_pps
@@ -112,6 +125,19 @@ class Shared:
         if copy[3] < 0:  # it has not said anything yet
             return Position(block=copy[1], tick=copy[2])
         return Position(block=copy[1], tick=copy[2], lags=copy[3 : 3 + lanes], begins=copy[3 + lanes :])
+
+    def pause(self, reason: int) -> None:
+        """Have senders pause for a reason, HOLD_PATH or HOLD_SILENCE, besides those that hold them already."""
+        self.hold[0] |= reason
+
+    def go_on(self, reason: int) -> None:
+        """Take back one reason to pause; senders go on when none is left."""
+        self.hold[0] &= ~reason
+
+    def all_held(self) -> bool:
+        """Return whether every sender has obeyed the present `hold`, or has ended: nothing is sent any more."""
+        wanted = int(self.hold[0])
+        return wanted != 0 and all(held == ENDED or held & wanted == wanted for held in self.held.tolist())
 
     def stopping(self) -> bool:
         """Return whether senders shall stop."""
