@@ -51,3 +51,12 @@ class StoppedEarlyError(LivenessError):
     """The work ended before its end; what was gathered is kept."""
 
     exit_code: ClassVar[int] = 5
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun as a message says it: 1 address, 2,000 addresses, 1 entry, 3 entries."""
+    if number == 1:
+        return f"1 {noun}"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{number:,} {noun[:-1]}ies"
+    return f"{number:,} {noun}{'es' if noun.endswith(('s', 'x', 'ch', 'sh')) else 's'}"

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from liveness.errors import UsageError
+from liveness.errors import UsageError, count_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from liveness.config.blocklists import Entry, Reason
+    from liveness.config.requests import Entry, Reason
     from liveness.store.optouts import Application
 
 DEFAULT_LIST = "blocklist.txt"
@@ -33,8 +33,9 @@ PREFIXES = click.argument("prefixes", nargs=-1, required=True, metavar="PREFIX..
 def command() -> None:
     """Keep the lists of those who opted out, and take them out of runs that are on disk.
 
-    A list holds a prefix a line, with "# date, who, why", as ZMap reads it. Without -b and -C the list is blocklist.txt
-    here. A scan that runs notices a changed list within 5 s and sends nothing more to what has come to stand in it.
+    A list holds a request a line: a prefix, then "# date, who, why", as ZMap reads it. What is blocked is the union of
+    the requests that were not withdrawn. Without -b and -C the list is blocklist.txt here. A scan that runs notices a
+    changed list within 5 s and sends nothing more to what is blocked from then on.
     """
 
 
@@ -55,11 +56,12 @@ def add(
     date: str | None,
     as_json: bool,
 ) -> None:
-    """Block each PREFIX (a.b.c.d/len, a-b or an address): append a dated line, unless it is blocked already.
+    """Block each PREFIX (a.b.c.d/len, a-b or an address): append a dated line for each request.
 
-    With several lists (-C) the first is added to.
+    A request is recorded also where others block its space already: it stays when theirs are withdrawn. What the same
+    person asked for before is not recorded twice. With several lists (-C) the first is added to.
     """
-    from liveness.config.blocklists import Reason
+    from liveness.config.requests import Reason
 
     path = _lists(files, config_file, new=True)[0]
     _append(path, _wanted(prefixes), Reason.of(who, why, date), as_json=as_json)
@@ -82,11 +84,12 @@ def import_(
     date: str | None,
     as_json: bool,
 ) -> None:
-    """Block what other lists block: append those entries of each SOURCE (a file, - for standard input) that are new.
+    """Add the requests of other lists: append those of each SOURCE (a file, - for standard input) that are new.
 
     Entries keep their comments; those without get date, who and why. All or nothing.
     """
-    from liveness.config.blocklists import Reason, read_list
+    from liveness.config.blocklists import read_list
+    from liveness.config.requests import Reason
 
     path = _lists(files, config_file, new=True)[0]
     wanted = [entry for source in sources for entry in read_list(source)]
@@ -97,41 +100,50 @@ def import_(
 @PREFIXES
 @FILES
 @CONFIG
-@WHO
-@WHY
+@click.option("--who", help="Whose request is withdrawn, where several people asked for the same prefix.")
+@click.option("--why", default="no longer opted out", show_default=True, help="Why it is withdrawn.")
 @DATE
+@click.option("--all-inside", is_flag=True, help="Withdraw every request within PREFIX, or all of --who's.")
 @AS_JSON
 def remove(
     prefixes: tuple[str, ...],
     files: tuple[Path, ...],
     config_file: Path | None,
-    who: str,
+    who: str | None,
     why: str,
     date: str | None,
+    all_inside: bool,
     as_json: bool,
 ) -> None:
-    """Comment out the lines that block nothing but PREFIX; what stood there stays readable, with the reason.
+    """Withdraw the request for exactly PREFIX: its line becomes a comment with the day and the reason.
 
-    A scan that runs goes on as if they stood there: a removal counts from the next run on.
+    Requests of others stay in force, those within PREFIX too; they are listed. A scan that runs goes on as if nothing
+    had been withdrawn: a removal counts from the next run on.
     """
-    from liveness.config.blocklists import Reason, read_list
-    from liveness.config.blocklists import remove as remove_from
+    from liveness.config.blocklists import intervals_of, read_list, withdraw
+    from liveness.config.requests import UNKNOWN, Reason
 
-    reason = Reason.of(who, "no longer opted out" if why == "opt-out" else why, date)
-    removed: list[Entry] = []
+    reason = Reason.of(UNKNOWN if who is None else who, why, date)
     lists = _lists(files, config_file)
-    for prefix in _wanted(prefixes):
-        found = [one for path in lists for one in remove_from(path, prefix.first, prefix.last, reason)]
-        if not found:
-            where = ", ".join(map(str, lists))
-            raise UsageError(f"{prefix.text}: no line of {where} blocks it: see `liveness blocklist check`")
-        removed += found
-    left = sum(entry.addresses for path in lists for entry in read_list(path))
+    wanted = _wanted(prefixes)
+    removed = withdraw(lists, wanted, reason, who=who, inside=all_inside)
+    left = [entry for path in lists for entry in read_list(path)]
     if as_json:
-        click.echo(json.dumps({"removed": [_row(entry) for entry in removed], "left": left}, indent=1))
+        blocked = intervals_of(left).count
+        click.echo(json.dumps({"removed": [_row(entry) for entry in removed], "left": blocked}, indent=1))
         return
     for entry in removed:
-        click.echo(f"{entry.place}: {entry.text} removed")
+        click.echo(f"{entry.place}: {entry.text} removed ({entry.who})")
+    _show_still_blocked(wanted, left)
+
+
+def _show_still_blocked(wanted: "Sequence[Entry]", left: "Sequence[Entry]") -> None:
+    from liveness.config.blocklists import covering, described
+
+    for entry in wanted:
+        others = covering(left, entry.first, entry.last)
+        if others:
+            click.echo(f"{entry.text}: still blocked, whole or in part, by {described(others)}")
 
 
 @command.command()
@@ -180,7 +192,8 @@ def _show_check(row: dict[str, Any]) -> None:
     part = "blocked" if whole else f"blocked in part, {row['blocked']:,} of {row['addresses']:,} addresses"
     click.echo(f"{row['prefix']}: {part}{special}")
     for entry in row["by"]:
-        click.echo(f"  {entry['file']}:{entry['line']}: {entry['entry']}{_comment(entry)}")
+        place = f"{entry['file']}:{entry['line']}" if entry["line"] else entry["file"]
+        click.echo(f"  {place}: {entry['entry']}{_comment(entry)}")
 
 
 def _comment(row: dict[str, Any]) -> str:
@@ -190,19 +203,30 @@ def _comment(row: dict[str, Any]) -> str:
 @command.command("list")
 @FILES
 @CONFIG
+@click.option("--all", "withdrawn_too", is_flag=True, help="Print withdrawn requests too (--json always has them).")
 @AS_JSON
-def list_(files: tuple[Path, ...], config_file: Path | None, as_json: bool) -> None:
-    """Print every entry with its place, its size and its comment."""
-    from liveness.config.blocklists import intervals_of
+def list_(files: tuple[Path, ...], config_file: Path | None, withdrawn_too: bool, as_json: bool) -> None:
+    """Print every request with its place, its size, and who asked when and why."""
+    from liveness.config.blocklists import in_force, intervals_of
 
-    entries = _entries(files, config_file)
+    requests = _requests(files, config_file)
+    entries = in_force(requests)
+    withdrawn = [one for one in requests if one.withdrawn is not None]
     if as_json:
-        document = {"addresses": intervals_of(entries).count, "entries": [_row(entry) for entry in entries]}
+        document = {
+            "addresses": intervals_of(entries).count,
+            "entries": [_row(entry) for entry in entries],
+            "withdrawn": [_row(entry) for entry in withdrawn],
+        }
         click.echo(json.dumps(document, indent=1))
         return
-    for entry in entries:
-        click.echo(f"{entry.place}: {entry.text:<19} {entry.addresses:>13,}{_comment(_row(entry))}")
-    click.echo(f"{len(entries):,} entries, {intervals_of(entries).count:,} addresses", err=True)
+    for entry in requests if withdrawn_too else entries:
+        ended = f"  (withdrawn {entry.withdrawn})" if entry.withdrawn is not None else ""
+        click.echo(f"{entry.place}: {entry.text:<19} {entry.addresses:>13,}{_comment(_row(entry))}{ended}")
+    gone = f", {len(withdrawn):,} withdrawn" if withdrawn else ""
+    click.echo(
+        f"{count_of(len(entries), 'request')}{gone}; {count_of(intervals_of(entries).count, 'address')}", err=True
+    )
 
 
 @command.command()
@@ -268,12 +292,12 @@ def _append(path: Path, wanted: "Sequence[Entry]", reason: "Reason", *, as_json:
     for entry in new:
         click.echo(f"{path}: {entry.text} added")
     if len(new) < len(wanted):
-        click.echo(f"{path}: {len(wanted) - len(new):,} of {len(wanted):,} blocked already")
+        click.echo(f"{path}: {len(wanted) - len(new):,} of {len(wanted):,} asked for already by the same person")
 
 
 def _wanted(prefixes: "Sequence[str]") -> "list[Entry]":
     """Return arguments as entries without a place."""
-    from liveness.config.blocklists import Entry
+    from liveness.config.requests import Entry
     from liveness.space.addresses import parse_entry
 
     wanted = []
@@ -287,19 +311,27 @@ def _wanted(prefixes: "Sequence[str]") -> "list[Entry]":
 
 
 def _entries(files: tuple[Path, ...], config_file: Path | None) -> "list[Entry]":
-    """Return the entries of all lists; those that stand in a config itself have its path as their place."""
-    from liveness.config.blocklists import Entry, read_list
+    """Return the requests of all lists that are in force."""
+    from liveness.config.blocklists import in_force
+
+    return in_force(_requests(files, config_file))
+
+
+def _requests(files: tuple[Path, ...], config_file: Path | None) -> "list[Entry]":
+    """Return all requests of all lists; those that stand in a config itself have its path as their place."""
+    from liveness.config.blocklists import read_requests
     from liveness.config.load import load_config
+    from liveness.config.requests import Entry
     from liveness.space.addresses import parse_entry
 
     if files or config_file is None:
-        return [entry for path in _lists(files, config_file) for entry in read_list(path)]
+        return [entry for path in _lists(files, config_file) for entry in read_requests(path)]
     found: list[Entry] = []
     for index, text in enumerate(load_config(config_file).targets.block):
         try:
             first, last = parse_entry(text)
         except ValueError:
-            found += read_list(text)
+            found += read_requests(text)
         else:
             found.append(Entry(f"{config_file}: $.targets.block[{index}]", 0, text, first, last, ""))
     return found
@@ -307,14 +339,21 @@ def _entries(files: tuple[Path, ...], config_file: Path | None) -> "list[Entry]"
 
 def _lists(files: tuple[Path, ...], config_file: Path | None, *, new: bool = False) -> list[Path]:
     """Return the lists that a command is about; UsageError if there is none. With `new` it need not exist yet."""
-    from liveness.config.load import list_files, load_config
+    from liveness.config.blocklists import begin
+    from liveness.config.load import first_list_of, list_files, load_config
 
     if files:
         return list(files)
     if config_file is not None:
+        named = first_list_of(config_file) if new else None
+        if named is not None:
+            begin(named)
         lists = list_files(load_config(config_file).targets.block)
         if not lists:
-            raise UsageError(f"{config_file}: $.targets.block: names no blocklist file: add one, or give -b FILE")
+            raise UsageError(
+                f"{config_file}: $.targets.block: names no blocklist file: write"
+                f" block: [{DEFAULT_LIST}] there, or give -b FILE"
+            )
         return lists
     here = Path(DEFAULT_LIST)
     if not here.exists() and not new:
@@ -333,4 +372,7 @@ def _row(entry: "Entry") -> dict[str, Any]:
         "who": None if reason is None else reason.who,
         "why": None if reason is None else reason.why,
         "comment": entry.comment,
+        "withdrawn": None
+        if entry.withdrawn is None
+        else {"date": entry.withdrawn.date, "who": entry.withdrawn.who, "why": entry.withdrawn.why},
     }

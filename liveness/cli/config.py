@@ -1,6 +1,9 @@
 """``liveness config``: check a config before it runs, show what it resolves to, start a new one."""
 
 import json
+import os
+import stat
+import sys
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     from liveness.space.targets import Targets
 
 STARTING_CONFIG = "starting.yaml"
+DEFAULT_LIST = "blocklist.txt"
+"""The blocklist that the starting config names."""
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -59,9 +64,51 @@ def show(file: Path, as_json: bool) -> None:
 
 
 @command.command()
-def init() -> None:
-    """Print a commented config for a careful first scan, to be filled in: liveness config init > census.yaml."""
-    click.echo((resources.files("liveness.config") / STARTING_CONFIG).read_text(encoding="utf-8"), nl=False)
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+def init(file: Path | None) -> None:
+    """Print a commented config for a careful first scan, or write it to FILE, and begin its blocklist beside it.
+
+    The config names blocklist.txt, which is begun empty unless it is there: in the folder of FILE, or of the file that
+    the output goes to (liveness config init > census.yaml), or here.
+    """
+    from liveness.errors import UsageError
+    from liveness.ipsets.atomic import write_atomically
+
+    text = (resources.files("liveness.config") / STARTING_CONFIG).read_text(encoding="utf-8")
+    if file is None:
+        click.echo(text, nl=False)
+        folder = _folder_of_output()
+        if folder is None:
+            return
+    else:
+        if file.exists():
+            raise UsageError(f"{file}: exists already: remove it first, or name another file")
+        write_atomically(file, text.encode(), mode=0o644)
+        folder = file.parent
+    _begin_blocklist(folder / DEFAULT_LIST)
+
+
+def _folder_of_output() -> Path | None:
+    """Return the folder of the file that standard output goes to, this one for a pipe; None for terminal and device."""
+    try:
+        descriptor = sys.stdout.fileno()
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
+            return Path(f"/proc/self/fd/{descriptor}").readlink().parent
+    except OSError:
+        return None
+    return Path() if stat.S_ISFIFO(status.st_mode) else None
+
+
+def _begin_blocklist(path: Path) -> None:
+    from liveness.config.blocklists import begin
+    from liveness.errors import LivenessError
+
+    try:
+        if begin(path):
+            click.echo(f"{path}: begun, an empty blocklist", err=True)
+    except LivenessError as error:
+        click.echo(f"liveness: warning: {error}: begin it with `liveness blocklist add`", err=True)
 
 
 def summary(file: Path, config: "Config", targets: "Targets", forecast: "Estimate") -> str:

@@ -1,19 +1,16 @@
-"""Blocklists as people keep them: dated, commented files that are added to, taken from and asked, line by line."""
+"""Blocklists as people keep them: files of requests, of which the blocked space is the union of those not withdrawn."""
 
 import fcntl
 import os
-import re
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
+from liveness.config.requests import Entry, Reason, lines_of, requests_in, withdrawn_line
 from liveness.errors import LivenessError, UsageError
 from liveness.ipsets.atomic import replaced
 from liveness.space.addresses import parse_entry
@@ -22,71 +19,16 @@ from liveness.space.prefixes import open_bytes
 
 LOCK_WAIT_S: Final = 10.0
 LOCK_POLL_S: Final = 0.05
+SHOWN_REQUESTS: Final = 5
+"""How many requests a message lists."""
 NEW_FILE: Final = (
-    "# Addresses that are never probed: one prefix a line, '#' starts a comment: date, who asked, why.\n"
+    "# Addresses that are never probed: one request a line, '#' starts a comment: date, who asked, why.\n"
     "# Kept by `liveness blocklist`; ZMap's blocklists have the same form.\n"
 )
-_DATED: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?:,\s*([^,]*?)(?:,\s*(.*))?)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why something is on a blocklist, or no more: the day, who asked for it, and what for."""
-
-    who: str
-    why: str
-    date: str
-
-    @classmethod
-    def of(cls, who: str, why: str, date: str | None = None) -> "Reason":
-        """Return a reason of today (UTC) or of another day. UsageError for what a comment cannot hold."""
-        for name, text in (("--who", who), ("--why", why)):
-            if not text.strip() or not text.isprintable() or (name == "--who" and "," in text):
-                commas = " without commas" if name == "--who" else ""
-                raise UsageError(f"{name}: {text!r}: expected some printable text on one line{commas}")
-        if date is None:
-            return cls(who.strip(), why.strip(), f"{datetime.now(UTC):%Y-%m-%d}")
-        try:
-            return cls(
-                who.strip(), why.strip(), datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=UTC).date().isoformat()
-            )
-        except ValueError:
-            raise UsageError(f"--date: {date!r}: expected a day such as 2026-11-22") from None
-
-    def __str__(self) -> str:
-        return f"{self.date}, {self.who}, {self.why}"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a list that blocks something: where it stands, its bounds (inclusive, host order), its comment."""
-
-    file: str
-    line: int
-    text: str
-    first: int
-    last: int
-    comment: str
-
-    @property
-    def place(self) -> str:
-        """The file and the line, as messages name them."""
-        return f"{self.file}:{self.line}"
-
-    @property
-    def addresses(self) -> int:
-        """How many addresses it blocks."""
-        return self.last - self.first + 1
-
-    @property
-    def reason(self) -> Reason | None:
-        """Date, who and why, where the comment begins with a date."""
-        match = _DATED.fullmatch(self.comment)
-        return Reason(match[2] or "", match[3] or "", match[1]) if match else None
-
-
-def read_list(path: str | Path) -> list[Entry]:
-    """Return the entries of a list file in order, of standard input for ``-``.
+def read_requests(path: str | Path) -> list[Entry]:
+    """Return every request of a list file in order, withdrawn ones too, of standard input for ``-``.
 
     UsageError names the file, the line and the value: unreadable, or an entry that is no IPv4 prefix, range or address.
     """
@@ -96,102 +38,185 @@ def read_list(path: str | Path) -> list[Entry]:
             content = stream.read()
     except OSError as error:
         raise UsageError(f"{name}: cannot read the blocklist: {(error.strerror or str(error)).lower()}") from error
-    return list(_entries(_lines(content), name))
+    return list(requests_in(lines_of(content), name))
+
+
+def read_list(path: str | Path) -> list[Entry]:
+    """Return the requests of a list that are in force, as `read_requests`."""
+    return in_force(read_requests(path))
+
+
+def in_force(requests: Sequence[Entry]) -> list[Entry]:
+    """Return those requests that were not withdrawn."""
+    return [one for one in requests if one.withdrawn is None]
 
 
 def intervals_of(entries: Sequence[Entry]) -> Intervals:
-    """Return all addresses that some entries block."""
+    """Return all addresses that some requests in force block."""
     return Intervals.from_bounds([entry.first for entry in entries], [entry.last for entry in entries])
 
 
 def covering(entries: Sequence[Entry], first: int, last: int) -> list[Entry]:
-    """Return the entries that block any address from `first` to `last`, in the order of their lines."""
+    """Return the requests that block any address from `first` to `last`, in the order of their lines."""
     return [entry for entry in entries if entry.first <= last and entry.last >= first]
 
 
 def add(path: Path, wanted: Sequence[Entry], reason: Reason) -> list[Entry]:
-    """Append what a list does not block yet, as prefixes, a line each; return those of `wanted` that are new.
+    """Append requests to a list, as prefixes, a line each; return those of `wanted` that are new.
 
-    An entry that has a comment keeps it, others get the reason. What stood in the file stays as it is; a file that is
-    not there begins. All or nothing: the file is replaced by rename. Raises UsageError for a list that cannot be read.
+    Every request is recorded, also where the space is blocked by another one already; only what the same person asked
+    for before, and did not withdraw, is not. An entry that has a comment keeps it, others get the reason. What stood in
+    the file stays as it is; a file that is not there begins. All or nothing: the file is replaced by rename. Raises
+    UsageError for a list that cannot be read.
     """
-    with _locked(path) as file:
+    with _locked([path]) as [file]:
         content = file.read_bytes() if file.exists() else NEW_FILE.encode()
-        blocked = intervals_of(list(_entries(_lines(content), str(path))))
-        new = _not_within(wanted, blocked)
-        lines = []
-        for entry in new:
-            prefixes = Intervals.from_bounds([entry.first], [entry.last]).prefixes()
-            lines += [f"{prefix:<19} # {entry.comment or reason}\n" for prefix in prefixes]
+        known = {one.key for one in in_force(list(requests_in(lines_of(content), str(path))))}
+        new, lines = [], []
+        for entry in wanted:
+            comment = entry.comment or str(reason)
+            request = Entry("", 0, entry.text, entry.first, entry.last, comment)
+            if request.key in known:
+                continue
+            missing = [one for one in _as_prefixes(request) if one.key not in known]
+            known.add(request.key)
+            known.update(one.key for one in missing)
+            if missing:
+                new.append(entry)
+                lines += [f"{one.text:<19} # {comment}\n" for one in missing]
         if lines:
             newline = b"" if content.endswith(b"\n") or not content else b"\n"
             _replace(file, content + newline + "".join(lines).encode("utf-8", "surrogateescape"))
     return new
 
 
-def remove(path: Path, first: int, last: int, reason: Reason) -> list[Entry]:
-    """Comment out every line of a list that blocks nothing but addresses from `first` to `last`; return these lines.
+def withdraw(
+    paths: Sequence[Path], wanted: Sequence[Entry], reason: Reason, *, who: str | None = None, inside: bool = False
+) -> list[Entry]:
+    """Comment out the requests for exactly what each of `wanted` names, and return them.
 
-    The line stays, behind the reason. UsageError names a line that blocks more than that as well.
+    `who` names the person whose request it is; it may be left out where only one person asked. `inside` takes all
+    requests within each of `wanted`, of everybody or of that person. All or nothing. UsageError says which requests
+    are concerned where there is no such request, where others asked for a part of it, and where several people did.
     """
-    with _locked(path) as file:
-        content = file.read_bytes()
-        lines = _lines(content)
-        found = covering(list(_entries(lines, str(path))), first, last)
-        for entry in found:
-            if entry.first < first or entry.last > last:
-                raise UsageError(
-                    f"{entry.place}: {entry.text}: blocks more than what is to be removed: remove the whole line, then"
-                    " add what shall stay blocked"
-                )
-        for entry in found:
-            lines[entry.line - 1] = f"# removed {reason}: ".encode() + lines[entry.line - 1]
-        if found:
-            _replace(file, b"\n".join(lines))
-    return found
+    paths = list(dict.fromkeys(paths))
+    with _locked(paths) as files:
+        contents = [lines_of(file.read_bytes()) for file in files]
+        names = [str(path) for path in paths]
+        requests = [
+            one for lines, name in zip(contents, names, strict=True) for one in in_force([*requests_in(lines, name)])
+        ]
+        found: dict[tuple[str, int], Entry] = {}
+        for entry in wanted:
+            chosen = _inside(requests, entry, who) if inside else _exact(requests, entry, who)
+            if not chosen:
+                raise UsageError(_why_none(requests, entry, who, ", ".join(names)))
+            found |= {(one.file, one.line): one for one in chosen}
+        for file, lines, name in zip(files, contents, names, strict=True):
+            taken = [one for one in found.values() if one.file == name]
+            for one in taken:
+                by = reason if who is not None else replace(reason, who=one.who.replace(",", ";"))
+                lines[one.line - 1] = withdrawn_line(lines[one.line - 1], by)
+            if taken:
+                _replace(file, b"\n".join(lines))
+    return list(found.values())
 
 
-def _lines(content: bytes) -> list[bytes]:
-    return content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+def described(requests: Sequence[Entry]) -> str:
+    """Return requests as a message lists them, a few of them where there are many."""
+    shown = [f"{one.place} {one.text} ({one.who})" for one in requests[:SHOWN_REQUESTS]]
+    more = len(requests) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
-def _entries(lines: Sequence[bytes], name: str) -> Iterator[Entry]:
-    for number, line in enumerate(lines, 1):
-        text, _, comment = line.decode("utf-8", "surrogateescape").partition("#")
-        text = text.strip()
-        if not text:
-            continue
-        try:
-            first, last = parse_entry(text)
-        except ValueError as error:
-            raise UsageError(f"{name}:{number}: {error}") from None
-        yield Entry(name, number, text, first, last, comment.strip())
+def begin(path: Path) -> bool:
+    """Begin an empty list, unless there is a file of that name; return whether there was none."""
+    try:
+        with path.open("x") as file:
+            file.write(NEW_FILE)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise LivenessError(f"{path}: cannot begin this blocklist: {error.strerror}") from error
+    return True
 
 
-def _not_within(wanted: Sequence[Entry], blocked: Intervals) -> list[Entry]:
-    """Return those entries of which any address is not blocked, each once, those within earlier ones left out."""
-    first = np.array([entry.first for entry in wanted], np.uint64)
-    after = np.array([entry.last for entry in wanted], np.uint64) + np.uint64(1)
-    known = blocked.rank(after) - blocked.rank(first) if wanted else np.zeros(0, np.uint64)
-    missing = [entry for entry, count in zip(wanted, known.tolist(), strict=True) if count < entry.addresses]
-    # the widest first: a range within another one of the same call needs no line
-    order = sorted(range(len(missing)), key=lambda at: (missing[at].first, -missing[at].last))
-    kept, reach = set(), -1
-    for at in order:
-        if missing[at].last > reach:
-            kept.add(at)
-            reach = missing[at].last
-    return [entry for at, entry in enumerate(missing) if at in kept]
+def _as_prefixes(request: Entry) -> list[Entry]:
+    """Return a request as one for each prefix of it: ZMap's lists have no ranges."""
+    prefixes = Intervals.from_bounds([request.first], [request.last]).prefixes()
+    return [Entry("", 0, prefix, *parse_entry(prefix), request.comment) for prefix in prefixes]
+
+
+def _exact(requests: Sequence[Entry], wanted: Entry, who: str | None) -> list[Entry]:
+    """Return the requests for exactly what is wanted, by that person; a range counts by its prefixes too."""
+    whole = [one for one in requests if (one.first, one.last) == (wanted.first, wanted.last)]
+    if not whole:
+        bounds = {(one.first, one.last) for one in _as_prefixes(wanted)}
+        whole = [one for one in requests if (one.first, one.last) in bounds]
+        if {(one.first, one.last) for one in whole} != bounds:
+            whole = []
+    chosen = [one for one in whole if who in (None, one.who)]
+    if len({one.who for one in chosen}) > 1:
+        raise UsageError(
+            f"{wanted.text}: several people asked for it: {described(chosen)}: say whose request it is with --who, or"
+            " withdraw all with --all-inside"
+        )
+    return chosen
+
+
+def _inside(requests: Sequence[Entry], wanted: Entry, who: str | None) -> list[Entry]:
+    """Return all requests within what is wanted, by that person if one is named."""
+    within = [one for one in requests if wanted.first <= one.first and one.last <= wanted.last]
+    return [one for one in within if who in (None, one.who)]
+
+
+def _why_none(requests: Sequence[Entry], wanted: Entry, who: str | None, where: str) -> str:
+    """Say why nothing is withdrawn, and which requests touch what was named."""
+    by_whom = "" if who is None else f" by {who}"
+    same = [one for one in requests if (one.first, one.last) == (wanted.first, wanted.last)]
+    if same:
+        return f"{wanted.text}: no request{by_whom} for it: {described(same)}: say whose request it is with --who"
+    within = _inside(requests, wanted, None)
+    if within:
+        return (
+            f"{wanted.text}: no request{by_whom} for exactly this, but {len(within):,} within it: {described(within)}:"
+            " name the one that is withdrawn, or insist on all of them with --all-inside"
+        )
+    wider = covering(requests, wanted.first, wanted.last)
+    if wider:
+        return (
+            f"{wanted.text}: no request{by_whom} for exactly this: {described(wider)} blocks more than that: withdraw"
+            " that one, then add what shall stay blocked"
+        )
+    return f"{wanted.text}: no line of {where} blocks it: see `liveness blocklist check`"
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[Path]:
-    """Hold the folder of a list while it is edited; give the file itself where the path is a link to it."""
-    file = path.resolve()
-    try:
-        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot edit this blocklist: {error.strerror}") from error
+def _locked(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Hold the folders of lists while they are edited; give the files themselves where a path is a link to one."""
+    with ExitStack() as held:
+        files = []
+        folders: set[Path] = set()
+        for path in paths:
+            try:
+                file = path.resolve()
+                if file.parent not in folders:
+                    held.enter_context(_held(file.parent, path))
+                    folders.add(file.parent)
+            except OSError as error:
+                raise UsageError(f"{path}: cannot edit this blocklist: {error.strerror}") from error
+            files.append(file)
+        try:
+            yield files
+        except OSError as error:
+            name = error.filename or paths[0]
+            raise UsageError(f"{name}: cannot edit this blocklist: {error.strerror}") from error
+
+
+@contextmanager
+def _held(directory: Path, path: Path) -> Iterator[None]:
+    """Lock a folder, waiting for a while where somebody else holds it."""
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:
@@ -202,9 +227,7 @@ def _locked(path: Path) -> Iterator[Path]:
                 if time.monotonic() > deadline:
                     raise LivenessError(f"{path}: somebody else edits lists in this folder: try again") from None
                 time.sleep(LOCK_POLL_S)
-        yield file
-    except OSError as error:
-        raise UsageError(f"{path}: cannot edit this blocklist: {error.strerror}") from error
+        yield
     finally:
         os.close(folder)
 

@@ -12,7 +12,7 @@ from liveness.config.layers import COMMAND_LINE, Layers
 from liveness.config.model import Config, from_document
 from liveness.config.text import parse_yaml
 from liveness.errors import RefusedError, UsageError
-from liveness.space.addresses import parse_entry
+from liveness.space.addresses import ENTRY, parse_entry
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import read_prefixes
 from liveness.space.targets import Targets
@@ -59,6 +59,16 @@ def read_document(path: Path) -> dict[str, object]:
         found = "nothing" if document is None else shown_value(document)
         raise UsageError(f"{path}: $: {found}: expected fields such as 'name: census'")
     return document
+
+
+def first_list_of(path: Path) -> Path | None:
+    """Return the first blocklist file that a config names, whether it is there or not; None if it names none."""
+    section = read_document(path).get("targets")
+    entries = section.get("block") if isinstance(section, dict) else None
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, str) and entry.strip() not in ("", "-") and not ENTRY.fullmatch(entry.strip()):
+            return path.parent / Path(entry.strip()).expanduser()
+    return None
 
 
 def resolve_targets(config: Config, lab: bool, origin: str | Path | None = None) -> Targets:

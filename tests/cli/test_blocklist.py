@@ -21,27 +21,29 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_add_list_remove_and_list_again(folder: Path) -> None:
-    added = liveness("blocklist", "add", "203.0.113.9", "10.1.0.0/16", "--who", "x", "--why", "y z", cwd=folder)
-    assert (added.code, added.err) == (0, "")
-    assert added.out == "blocklist.txt: 203.0.113.9 added\nblocklist.txt: 1 of 2 blocked already\n"
+    for _ in range(2):
+        added = liveness("blocklist", "add", "203.0.113.9", "10.0.0.0/8", "--who", "x", "--why", "y z", cwd=folder)
+        assert (added.code, added.err) == (0, "")
+    assert added.out == "blocklist.txt: 2 of 2 asked for already by the same person\n"
     listed = json.loads(liveness("blocklist", "list", "--json", cwd=folder).out)
     assert listed["addresses"] == 2**24 + 2
     assert [(row["line"], row["entry"], row["who"], row["why"]) for row in listed["entries"]] == [
         (1, "10.0.0.0/8", "abuse@example.net", "mail"),
         (2, "192.0.2.7", None, None),
         (3, "203.0.113.9/32", "x", "y z"),
+        (4, "10.0.0.0/8", "x", "y z"),
     ]
     removed = liveness("blocklist", "remove", "203.0.113.9", "--date", "2026-12-01", cwd=folder)
-    assert (removed.code, removed.out) == (0, "blocklist.txt:3: 203.0.113.9/32 removed\n")
+    assert (removed.code, removed.out) == (0, "blocklist.txt:3: 203.0.113.9/32 removed (x)\n")
     assert (folder / "blocklist.txt").read_text().startswith(PLAIN)
     assert (
         (folder / "blocklist.txt")
         .read_text()
         .splitlines()[2]
-        .startswith("# removed 2026-12-01, unknown, no longer opted out: 203.0.113.9/32 ")
+        .startswith("# withdrawn 2026-12-01, x, no longer opted out: 203.0.113.9/32 ")
     )
     plain = liveness("blocklist", "list", cwd=folder)
-    assert plain.err == "2 entries, 16,777,217 addresses\n"
+    assert plain.err == "3 requests, 1 withdrawn; 16,777,217 addresses\n"
     assert plain.out.startswith("blocklist.txt:1: 10.0.0.0/8             16,777,216  # 2026-11-02, abuse@example.net")
 
 
@@ -55,19 +57,25 @@ def test_check_tells_file_and_line(folder: Path) -> None:
         "198.51.0.0/16: blocked in part, 256 of 65,536 addresses",
         f"  {folder}/more.txt:1: 198.51.100.0/24  # 2026-11-03, x, y",
         "172.20.0.1: blocked; special-purpose (172.16.0.0/12), never probed",
-        "  census.yaml: $.targets.block[0]:0: 172.16.0.0/12",
+        "  census.yaml: $.targets.block[0]: 172.16.0.0/12",
         "8.8.8.8: not blocked",
     ]
     assert liveness("blocklist", "check", "10.2.3.4", "-b", "blocklist.txt", cwd=folder).code == 0
 
 
 def test_import_takes_what_is_new_from_files_and_standard_input(folder: Path) -> None:
-    source = "10.3.0.0/16\n203.0.113.0-203.0.113.3 # kept as it is\n198.51.100.0/25\n"
+    source = "10.3.0.0/16\n203.0.113.0-203.0.113.3 # kept as it is\n198.51.100.0/25\n10.3.0.0/16\n"
     done = liveness("blocklist", "import", "-", "more.txt", "--who", "x", cwd=folder, stdin=source)
     assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines()[-1] == "blocklist.txt: 2 of 4 blocked already"
+    assert done.out.splitlines()[-1] == "blocklist.txt: 1 of 5 asked for already by the same person"
     lines = (folder / "blocklist.txt").read_text().splitlines()
-    assert lines[2:] == ["203.0.113.0/30      # kept as it is", "198.51.100.0/24     # 2026-11-03, x, y"]
+    assert [line.partition(" ")[0] for line in lines[2:]] == [
+        "10.3.0.0/16",
+        "203.0.113.0/30",
+        "198.51.100.0/25",
+        "198.51.100.0/24",
+    ]
+    assert lines[3::2] == ["203.0.113.0/30      # kept as it is", "198.51.100.0/24     # 2026-11-03, x, y"]
     wrong = liveness("blocklist", "import", "-", cwd=folder, stdin="1.2.3.4\n2001:db8::1\n")
     assert_one_line(wrong, 2, "standard input:2: ", "2001:db8::1")
     assert (folder / "blocklist.txt").read_text().splitlines() == lines
@@ -79,7 +87,7 @@ def test_import_takes_what_is_new_from_files_and_standard_input(folder: Path) ->
         (("add", "10.0.0.1/8"), ("10.0.0.1/8", "host bits set")),
         (("add", "10.0.0.0/8", "--who", "a,b"), ("--who", "without commas")),
         (("remove", "192.0.2.0/30", "-b", "more.txt"), ("no line of more.txt blocks it",)),
-        (("remove", "10.0.0.0/30"), ("blocklist.txt:1", "blocks more than what is to be removed")),
+        (("remove", "10.0.0.0/30"), ("blocklist.txt:1", "blocks more than that")),
         (("list", "-b", "gone.txt"), ("gone.txt: cannot read the blocklist: no such file",)),
         (("add", "1.2.3.4", "-b", "no/where.txt"), ("no/where.txt: cannot edit this blocklist: No such file",)),
         (("apply", "."), ("no run here or below",)),
@@ -92,3 +100,53 @@ def test_mistakes_are_one_line(folder: Path, arguments: tuple[str, ...], parts: 
 
 def test_without_a_list_the_options_are_named(tmp_path: Path) -> None:
     assert_one_line(liveness("blocklist", "check", "1.2.3.4", cwd=tmp_path), 2, "no blocklist.txt here", "-b FILE")
+
+
+def test_a_request_inside_a_blocked_prefix_outlives_the_wider_one(folder: Path) -> None:
+    assert liveness("blocklist", "add", "192.0.2.0/24", "--who", "alice", cwd=folder).code == 0
+    assert liveness("blocklist", "add", "192.0.2.128/25", "--who", "bob", "--why", "mail", cwd=folder).code == 0
+    removed = liveness("blocklist", "remove", "192.0.2.0/24", cwd=folder)
+    assert removed.out.splitlines() == [
+        "blocklist.txt:3: 192.0.2.0/24 removed (alice)",
+        (
+            "192.0.2.0/24: still blocked, whole or in part, by blocklist.txt:2 192.0.2.7 (unknown),"
+            " blocklist.txt:4 192.0.2.128/25 (bob)"
+        ),
+    ]
+    assert liveness("blocklist", "check", "192.0.2.200", cwd=folder).code == 0
+    assert liveness("blocklist", "check", "192.0.2.1", cwd=folder).code == 1
+    document = json.loads(liveness("blocklist", "list", "--json", cwd=folder).out)
+    assert [(row["entry"], row["who"], row["withdrawn"]["who"]) for row in document["withdrawn"]] == [
+        ("192.0.2.0/24", "alice", "alice")
+    ]
+
+
+def test_a_supernet_withdraws_nobody_unless_insisted(folder: Path) -> None:
+    before = (folder / "blocklist.txt").read_text()
+    refused = liveness("blocklist", "remove", "0.0.0.0/0", cwd=folder)
+    assert_one_line(refused, 2, "2 within it", "blocklist.txt:1 10.0.0.0/8 (abuse@example.net)", "--all-inside")
+    assert (folder / "blocklist.txt").read_text() == before
+    assert liveness("blocklist", "remove", "0.0.0.0/0", "--all-inside", cwd=folder).code == 0
+    assert json.loads(liveness("blocklist", "list", "--json", cwd=folder).out)["addresses"] == 0
+    listed = liveness("blocklist", "list", "--all", cwd=folder)
+    assert "(withdrawn " in listed.out
+    assert listed.err == "0 requests, 2 withdrawn; 0 addresses\n"
+
+
+def test_what_several_people_asked_for_is_withdrawn_by_name(folder: Path) -> None:
+    for who in ("alice", "bob"):
+        liveness("blocklist", "add", "198.51.100.0/24", "--who", who, cwd=folder)
+    unnamed = liveness("blocklist", "remove", "198.51.100.0/24", cwd=folder)
+    assert_one_line(unnamed, 2, "several people", "(alice)", "(bob)", "--who")
+    assert_one_line(liveness("blocklist", "remove", "198.51.100.0/24", "--who", "carol", cwd=folder), 2, "by carol")
+    assert liveness("blocklist", "remove", "198.51.100.0/24", "--who", "bob", cwd=folder).code == 0
+    assert liveness("blocklist", "check", "198.51.100.0/24", cwd=folder).code == 0
+
+
+def test_the_starting_config_has_a_blocklist_to_add_to(tmp_path: Path) -> None:
+    (tmp_path / "census.yaml").write_text(liveness("config", "init", cwd=tmp_path).out)
+    assert (tmp_path / "blocklist.txt").is_file()
+    (tmp_path / "blocklist.txt").unlink()  # as if the config had been copied here
+    added = liveness("blocklist", "add", "192.0.2.0/28", "-C", "census.yaml", "--who", "x", cwd=tmp_path)
+    assert (added.code, added.out) == (0, f"{tmp_path}/blocklist.txt: 192.0.2.0/28 added\n")
+    assert liveness("blocklist", "check", "192.0.2.3", "-C", "census.yaml", cwd=tmp_path).code == 0

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liveness.config import blocklists
-from liveness.config.blocklists import Entry, Reason, add, covering, intervals_of, read_list, remove
+from liveness.config.blocklists import add, covering, intervals_of, read_list, read_requests, withdraw
+from liveness.config.requests import Entry, Reason
 from liveness.errors import LivenessError, UsageError
-from liveness.space.addresses import format_address, parse_entry
+from liveness.space.addresses import parse_entry
+from liveness.space.intervals import Intervals
 from liveness.space.prefixes import read_prefixes
 
 REASON = Reason.of("noc@example.net", "asked by mail, politely", "2026-11-22")
@@ -52,10 +54,12 @@ def test_entries_have_their_line_their_bounds_and_their_reason(path: Path) -> No
 
 
 def test_add_appends_dated_lines_and_leaves_the_rest_alone(path: Path) -> None:
-    wanted = [entry("192.0.2.128/25"), entry("203.0.113.0-203.0.113.31"), entry("10.0.0.9", "2020-01-01, x, y")]
-    assert add(path, wanted, REASON) == wanted[1:]
+    wanted = [entry("192.0.2.128/25"), entry("203.0.113.0-203.0.113.33"), entry("10.0.0.9", "2020-01-01, x, y")]
+    assert add(path, wanted, REASON) == wanted
     assert path.read_bytes() == LIST.encode() + (
-        b"\n203.0.113.0/27      # 2026-11-22, noc@example.net, asked by mail, politely\n"
+        b"\n192.0.2.128/25      # 2026-11-22, noc@example.net, asked by mail, politely\n"
+        b"203.0.113.0/27      # 2026-11-22, noc@example.net, asked by mail, politely\n"
+        b"203.0.113.32/31     # 2026-11-22, noc@example.net, asked by mail, politely\n"
         b"10.0.0.9/32         # 2020-01-01, x, y\n"
     )
     assert read_list(path)[3].reason == REASON
@@ -82,19 +86,36 @@ def test_mode_and_links_stay(path: Path) -> None:
     assert "10.0.0.0/8" in path.read_text()
 
 
-def test_remove_comments_out_with_a_record_and_undoes_add(path: Path) -> None:
+def test_withdrawing_comments_out_with_a_record_and_undoes_add(path: Path) -> None:
     add(path, [entry("10.0.0.0/8")], REASON)
     with_ten = path.read_bytes()
-    removed = remove(path, *parse_entry("10.0.0.0/8"), REASON)
+    removed = withdraw([path], [entry("10.0.0.0/8")], REASON, who="noc@example.net")
     assert [one.line for one in removed] == [6]
     assert path.read_bytes() == with_ten.replace(
-        b"10.0.0.0/8 ", b"# removed 2026-11-22, noc@example.net, asked by mail, politely: 10.0.0.0/8 "
+        b"10.0.0.0/8 ", b"# withdrawn 2026-11-22, noc@example.net, asked by mail, politely: 10.0.0.0/8 "
     )
-    assert remove(path, *parse_entry("10.0.0.0/8"), REASON) == []
-    with pytest.raises(UsageError, match=r"block.txt:3: 192.0.2.0/24: blocks more than what is to be removed"):
-        remove(path, *parse_entry("192.0.2.0/28"), REASON)
-    assert [one.line for one in remove(path, *parse_entry("192.0.0.0/8"), REASON)] == [3]
+    with pytest.raises(UsageError, match=r"no line of .* blocks it"):
+        withdraw([path], [entry("10.0.0.0/8")], REASON)
+    with pytest.raises(UsageError, match=r"block.txt:3 192.0.2.0/24 \(abuse@example.net\) blocks more than that"):
+        withdraw([path], [entry("192.0.2.0/28")], REASON)
+    with pytest.raises(UsageError, match=r"1 within it: .*block.txt:3 192.0.2.0/24"):
+        withdraw([path], [entry("192.0.0.0/8")], REASON)
+    assert [one.line for one in withdraw([path], [entry("192.0.0.0/8")], REASON, inside=True)] == [3]
     assert b"mail: a hospital\r\n" in path.read_bytes()
+    assert [(one.text, one.who, one.withdrawn) for one in read_requests(path) if one.withdrawn] == [
+        ("192.0.2.0/24", "abuse@example.net", Reason("abuse@example.net", REASON.why, REASON.date)),
+        ("10.0.0.0/8", "noc@example.net", REASON),
+    ]
+
+
+def test_lines_that_older_versions_removed_are_withdrawn_requests(path: Path) -> None:
+    path.write_text(
+        "# removed 2026-01-02, noc, moved: away: 10.0.0.0-10.0.0.9 # 2025-01-01, bob, a: b # c\n# note: x\n"
+    )
+    [one] = read_requests(path)
+    assert (one.text, one.who, one.comment) == ("10.0.0.0-10.0.0.9", "bob", "2025-01-01, bob, a: b # c")
+    assert one.withdrawn == Reason("noc", "moved: away", "2026-01-02")
+    assert read_list(path) == []
 
 
 @pytest.mark.parametrize(("line", "problem"), [("2001:db8::/32", "is not a prefix"), ("10.0.0.1/8", "host bits set")])
@@ -104,7 +125,7 @@ def test_what_cannot_be_read_is_named_and_nothing_changes(path: Path, line: str,
     with pytest.raises(UsageError, match=rf"block.txt:3: .*{problem}"):
         add(path, [entry("192.0.2.0/24")], REASON)
     with pytest.raises(UsageError, match=rf"block.txt:3: .*{problem}"):
-        remove(path, 0, 2**32 - 1, REASON)
+        withdraw([path], [entry("10.0.0.0/8")], REASON)
     assert path.read_bytes() == before
 
 
@@ -116,26 +137,62 @@ def test_reasons_fit_a_comment(who: str, why: str, date: str | None) -> None:
         Reason.of(who, why, date)
 
 
-BOUNDS = st.tuples(st.integers(0, 40), st.integers(0, 12)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+PREFIXES = st.integers(24, 32).flatmap(
+    lambda length: st.integers(0, 2 ** (length - 24) - 1).map(lambda at: f"10.0.0.{at << (32 - length)}/{length}")
+)
+RANGES = st.tuples(st.integers(0, 40), st.integers(0, 12)).map(lambda pair: f"10.0.0.{pair[0]}-10.0.0.{sum(pair)}")
+STEPS = st.tuples(
+    st.sampled_from(["add", "remove", "remove all inside"]),
+    PREFIXES | RANGES,
+    st.sampled_from(["alice", "bob", "carol"]),
+    st.booleans(),
+)
 
 
-@given(st.lists(BOUNDS, max_size=6), st.lists(BOUNDS, max_size=6))
-def test_added_is_blocked_and_nothing_twice(
-    tmp_path_factory: pytest.TempPathFactory, first: list[tuple[int, int]], second: list[tuple[int, int]]
+def prefixes_of(bounds: tuple[int, int]) -> set[tuple[int, int]]:
+    return {parse_entry(text) for text in Intervals.from_bounds([bounds[0]], [bounds[1]]).prefixes()}
+
+
+@given(st.lists(STEPS, max_size=12))
+def test_requests_are_a_dictionary_and_what_is_blocked_their_union(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, str, bool]]
 ) -> None:
     path = tmp_path_factory.mktemp("lists") / "list.txt"
-    blocked: set[int] = set()
-    for bounds in (first, second):
-        wanted = [entry(f"{format_address(low)}-{format_address(high)}") for low, high in bounds]
-        new = add(path, wanted, REASON)
-        assert all(set(range(one.first, one.last + 1)) - blocked for one in new)
-        blocked |= {address for low, high in bounds for address in range(low, high + 1)}
-        if path.exists():
-            entries = read_list(path)
-            assert set(intervals_of(entries).address_at(range(intervals_of(entries).count)).tolist()) == blocked
-            for address in range(60):
-                lines = [one.line for one in entries if one.first <= address <= one.last]
-                assert [one.line for one in covering(entries, address, address)] == lines
+    path.touch()
+    model: dict[tuple[int, int], set[str]] = {}
+    withdrawn = 0
+    for action, text, who, named in steps:
+        bounds = parse_entry(text)
+        parts = prefixes_of(bounds)
+        if action == "add":
+            add(path, [entry(text)], Reason.of(who, "asked"))
+            for part in parts:
+                model.setdefault(part, set()).add(who)
+        else:
+            inside = action == "remove all inside"
+            concerned = {part for part in model if bounds[0] <= part[0] and part[1] <= bounds[1]} if inside else parts
+            gone = {(part, one) for part in concerned for one in model.get(part, ()) if not named or one == who}
+            exact = inside or (all(model.get(part) for part in parts) and len({one for _, one in gone}) == 1)
+            try:
+                done = withdraw([path], [entry(text)], REASON, who=who if named else None, inside=inside)
+            except UsageError:
+                assert not (gone and exact)
+            else:
+                assert gone
+                assert exact
+                assert {((one.first, one.last), one.who) for one in done} == gone
+                withdrawn += len(done)
+                for part, one in gone:
+                    model[part].discard(one)
+        requests = read_requests(path)
+        current = [one for one in requests if one.withdrawn is None]
+        assert sorted(one.key for one in current) == sorted((*part, one) for part in model for one in model[part])
+        assert len(requests) - len(current) == withdrawn
+        union = Intervals.from_bounds([p[0] for p in model if model[p]], [p[1] for p in model if model[p]])
+        assert intervals_of(current) == union == read_prefixes(path)
+        for address in range(parse_entry("10.0.0.0")[0], parse_entry("10.0.0.60")[0], 7):
+            lines = [one.line for one in current if one.first <= address <= one.last]
+            assert [one.line for one in covering(current, address, address)] == lines
 
 
 def add_many(path: Path, worker: int) -> None:
@@ -156,7 +213,7 @@ def test_those_who_add_at_once_lose_nothing(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_held_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocklists, "LOCK_WAIT_S", 0.0)
-    with blocklists._locked(path), pytest.raises(LivenessError, match="somebody else edits lists in this folder"):
+    with blocklists._locked([path]), pytest.raises(LivenessError, match="somebody else edits lists in this folder"):
         add(path, [entry("10.0.0.0/8")], REASON)
     add(path, [entry("10.0.0.0/8")], REASON)
 

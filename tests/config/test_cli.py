@@ -71,8 +71,14 @@ def test_init_prints_the_careful_first_config(tmp_path: Path) -> None:
     printed = run("init").stdout
     assert printed == (CONFIGS / "small.yaml").read_text()  # one text, in two places: for readers and in the package
     path = tmp_path / "census.yaml"
-    path.write_text(printed)
-    assert load_config(path) == load_config(CONFIGS / "small.yaml")
+    written = run("init", path)
+    assert path.read_text() == printed
+    assert written.stderr == f"{tmp_path}/blocklist.txt: begun, an empty blocklist\n"
+    ours, theirs = (to_document(load_config(file)) for file in (path, CONFIGS / "small.yaml"))
+    assert ours["targets"] == {"allow": ["192.0.2.0/24"], "block": [str(tmp_path / "blocklist.txt")]}
+    assert {**ours, "targets": None} == {**theirs, "targets": None}
+    again = run("init", path)
+    assert "exists already" in str(again.exception)
 
 
 @pytest.mark.parametrize("name", ["check", "show"])

@@ -1,0 +1,122 @@
+"""Opt-out requests as lines of a blocklist: who asked, when, why, for what, and when the request was withdrawn."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from liveness.errors import UsageError
+from liveness.space.addresses import parse_entry
+
+UNKNOWN: Final = "unknown"
+"""Who asked where a line does not say."""
+_DATED: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?:,\s*([^,]*?)(?:,\s*(.*))?)?")
+_WITHDRAWN: Final = re.compile(
+    r"#\s*(?:withdrawn|removed) (\d{4}-\d{2}-\d{2}), ([^,]*), (.*?): ([0-9./]+(?:\s*-\s*[0-9.]+)?)\s*(?:#(.*))?"
+)
+"""A line that `withdrawn_line` made; versions before requests were records wrote "removed"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something is on a blocklist, or no longer: the day, who asked for it, and what for."""
+
+    who: str
+    why: str
+    date: str
+
+    @classmethod
+    def of(cls, who: str, why: str, date: str | None = None) -> "Reason":
+        """Return a reason of today (UTC) or of another day. UsageError for what a comment cannot hold."""
+        for name, text in (("--who", who), ("--why", why)):
+            if not text.strip() or not text.isprintable() or (name == "--who" and "," in text):
+                commas = " without commas" if name == "--who" else ""
+                raise UsageError(f"{name}: {text!r}: expected some printable text on one line{commas}")
+        if date is None:
+            return cls(who.strip(), why.strip(), f"{datetime.now(UTC):%Y-%m-%d}")
+        try:
+            return cls(
+                who.strip(), why.strip(), datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=UTC).date().isoformat()
+            )
+        except ValueError:
+            raise UsageError(f"--date: {date!r}: expected a day such as 2026-11-22") from None
+
+    def __str__(self) -> str:
+        return f"{self.date}, {self.who}, {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request, a line of a list: where it stands, its bounds (inclusive, host order), its comment."""
+
+    file: str
+    line: int
+    text: str
+    first: int
+    last: int
+    comment: str
+    withdrawn: Reason | None = None
+    """When and why it ceased to count; None while it blocks."""
+
+    @property
+    def place(self) -> str:
+        """The file and the line, as messages name them."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    @property
+    def addresses(self) -> int:
+        """How many addresses it blocks, or blocked."""
+        return self.last - self.first + 1
+
+    @property
+    def reason(self) -> Reason | None:
+        """Date, who and why, where the comment begins with a date."""
+        match = _DATED.fullmatch(self.comment)
+        return Reason(match[2] or "", match[3] or "", match[1]) if match else None
+
+    @property
+    def who(self) -> str:
+        """Who asked: as dated comments tell, else the whole comment, else "unknown"."""
+        reason = self.reason
+        return (self.comment if reason is None else reason.who) or UNKNOWN
+
+    @property
+    def key(self) -> tuple[int, int, str]:
+        """What makes a request the same as another: what it is for and who asked."""
+        return self.first, self.last, self.who
+
+
+def lines_of(content: bytes) -> list[bytes]:
+    """Return the lines of a list's content, without the mark that some editors begin a file with."""
+    return content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+
+
+def requests_in(lines: Sequence[bytes], name: str) -> Iterator[Entry]:
+    """Yield every request of a list in order, withdrawn ones too.
+
+    UsageError names the file, the line and the value of an entry that is no IPv4 prefix, range or address.
+    """
+    for number, line in enumerate(lines, 1):
+        text, _, comment = line.decode("utf-8", "surrogateescape").partition("#")
+        text = text.strip()
+        if not text:
+            withdrawn = _WITHDRAWN.fullmatch("#" + comment.strip()) if comment else None
+            if withdrawn is not None:
+                date, who, why, entry, before = withdrawn.groups()
+                try:
+                    first, last = parse_entry(entry)
+                except ValueError:
+                    continue  # a comment that only looks like one of ours
+                yield Entry(name, number, entry, first, last, (before or "").strip(), Reason(who, why, date))
+            continue
+        try:
+            first, last = parse_entry(text)
+        except ValueError as error:
+            raise UsageError(f"{name}:{number}: {error}") from None
+        yield Entry(name, number, text, first, last, comment.strip())
+
+
+def withdrawn_line(line: bytes, reason: Reason) -> bytes:
+    """Return a request's line as a comment that says when, by whose wish and why the request ceased to count."""
+    return f"# withdrawn {reason}: ".encode("utf-8", "surrogateescape") + line
