@@ -165,12 +165,16 @@ def peak_text(config: "Config", forecast: "Estimate") -> str:
 
 def rate_text(config: "Config", forecast: "Estimate") -> str:
     """Return a rate as packets a second in all and of each probe, and as bits a second on the wire."""
-    each = f"{forecast.probe_rate_pps:,.1f}".removesuffix(".0")
+    each, total = rate_number(forecast.probe_rate_pps), rate_number(forecast.rate_pps)
     found = "found while it runs, at most " if config.rate.auto else ""
     return (
-        f"{found}{forecast.rate_pps:,} packets/s in all, {each} for each probe,"
-        f" {bandwidth_text(forecast.bandwidth_bps)} on the wire"
+        f"{found}{total} packets/s in all, {each} for each probe, {bandwidth_text(forecast.bandwidth_bps)} on the wire"
     )
+
+
+def rate_number(rate_pps: float) -> str:
+    """Return packets a second with a decimal place, three digits below one."""
+    return f"{rate_pps:,.1f}".removesuffix(".0") if rate_pps >= 1 else f"{rate_pps:.3g}"
 
 
 def bandwidth_text(bps: int) -> str:

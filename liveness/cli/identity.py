@@ -9,7 +9,9 @@ FILES = ("index.html", "reverse-dns.txt", "whois.txt")
 
 @click.command("identity")
 @click.option("-C", "--config", "config_file", required=True, type=click.Path(path_type=Path), help="The census.")
-@click.option("-S", "--source-ip", multiple=True, help="Address that is sent from, if the config names none.")
+@click.option(
+    "-S", "--source-ip", multiple=True, help="Address, range or prefix that is sent from, if the config names none."
+)
 @click.option("--organisation", help="Who scans, as people know them; the config's name if not given.")
 @click.option("--mail", help="Where to write to; the config's contact if that is a mail address.")
 @click.option(

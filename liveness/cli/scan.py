@@ -36,16 +36,18 @@ DEFAULT_NAME = "scan"
     help="File of prefixes to probe, - for standard input; instead of the config's.",
 )
 @click.option("-b", "--blocklist-file", multiple=True, help="File of prefixes never to probe; added to the config's.")
-@click.option("-p", "--probes", help="Probes, separated by commas, e.g. icmp,tcp/443,dns.")
-@click.option("-r", "--rate", help="Packets a second of each probe, e.g. 500pps, 100kpps, 1.5Mpps; or auto.")
+@click.option("-p", "--probes", help="Probes, separated by commas, e.g. icmp,tcp/80-90,dns.")
+@click.option("-r", "--rate", help="Packets a second of each probe, e.g. 100kpps, 1.5Mpps, 0.2pps, 12/min; or auto.")
 @click.option("-B", "--bandwidth", help="Bits a second of all probes together on the wire, e.g. 10M; instead of -r.")
 @click.option("--rate-limit", help="How fast --rate auto may become, e.g. 50kpps or 100Mbps.")
 @click.option("-e", "--seed", type=int, help="The seed of the order in which targets are probed.")
-@click.option("-n", "--max-targets", type=int, help="Probe only so many targets, a sample of every block.")
+@click.option("-n", "--max-targets", help="Probe only so many targets, or a share such as 1%: a sample of every block.")
 @click.option("-t", "--max-runtime", help="Stop after this time, e.g. 90s, 2h.")
 @click.option("-c", "--cooldown-time", help="How long to wait for replies after each block, e.g. 10s.")
 @click.option("-i", "--interface", help="Interface to send on.")
-@click.option("-S", "--source-ip", multiple=True, help="Address to send from; may be given several times.")
+@click.option(
+    "-S", "--source-ip", multiple=True, help="Address, range a-b or prefix to send from; may be given several times."
+)
 @click.option("-s", "--source-port", help="Range of ports to send from, e.g. 32768-61000.")
 @click.option("-G", "--gateway-mac", help="Hardware address to send to.")
 @click.option("-T", "--senders", help="Processes that send.")
@@ -118,7 +120,7 @@ def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[s
         "limits.max_runtime": flags["max_runtime"],
         "cooldown": flags["cooldown_time"],
         "network.interface": flags["interface"],
-        "network.source_addresses": flags["source_ip"] or None,
+        "network.source_addresses": [one.strip() for text in flags["source_ip"] for one in text.split(",")] or None,
         "network.source_ports": flags["source_port"],
         "network.gateway_mac": flags["gateway_mac"],
         "senders": _senders(flags["senders"]),

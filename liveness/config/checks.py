@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from liveness.config.model import Config, Notify
-from liveness.space.addresses import parse_address
+from liveness.config.probe_names import MAX_PROBES, names_of
+from liveness.space.addresses import format_address, parse_entry
 from liveness.types import CONTROL
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-PROBE = re.compile(r"icmp|dns|ntp|tcp/([1-9][0-9]{0,4})")
 INTERFACE = re.compile(r"[^\s/:]{1,15}")
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
 MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 
-MAX_PROBES = 15
-MAX_PORT = 65_535
 MIN_PORTS_PER_ATTEMPT = 64
 """The source port carries part of the cookie: with fewer ports an attempt's replies could be guessed."""
 MAX_CONTACT_BYTES = 200
 """It rides in every echo payload: a probe is to stay a small packet."""
+MAX_SOURCES = 256
+"""A /24. Each of them makes the kernel's filter of replies longer."""
+UNICAST_FIRST = 1 << 24
 MULTICAST_FIRST = 224 << 24
 
 
@@ -91,19 +92,25 @@ def target_problems(config: Config) -> Iterator[Problem]:
 
 def probe_problems(probes: Sequence[str]) -> Iterator[Problem]:
     """Yield probes that do not exist or stand twice, and a list too short or too long."""
-    if not 1 <= len(probes) <= MAX_PROBES:
-        yield Problem("$.probes", list(probes), f"expected 1 to {MAX_PROBES} probes, not {len(probes)}")
+    places: dict[str, int] = {}
     for index, name in enumerate(probes):
         path = f"$.probes[{index}]"
-        match = PROBE.fullmatch(name)
         if name == CONTROL:
             yield Problem(path, name, "the tarpit control is switched by 'control', it is no probe to list")
-        elif match is None or (match[1] and int(match[1]) > MAX_PORT):
-            yield Problem(
-                path, name, f"no such probe: expected icmp, dns, ntp or tcp/<port> with a port of 1-{MAX_PORT}"
-            )
-        elif name in probes[:index]:
-            yield Problem(path, name, f"stands twice: first in $.probes[{probes.index(name)}]")
+            continue
+        try:
+            names = names_of(name)
+        except ValueError as error:
+            yield Problem(path, name, str(error))
+            continue
+        for one in names:
+            if one in places:
+                which = "" if one == name else f"{one} "
+                yield Problem(path, name, f"{which}stands twice: first in $.probes[{places[one]}]")
+            places.setdefault(one, index)
+    if not 1 <= max(len(probes), len(places)) <= MAX_PROBES:
+        count = max(len(probes), len(places))
+        yield Problem("$.probes", list(probes), f"expected 1 to {MAX_PROBES} probes, not {count}")
 
 
 def network_problems(config: Config) -> Iterator[Problem]:
@@ -111,12 +118,7 @@ def network_problems(config: Config) -> Iterator[Problem]:
     network, attempts = config.network, config.retransmit.attempts
     if not INTERFACE.fullmatch(network.interface):
         yield Problem("$.network.interface", network.interface, "expected 'auto' or the name of an interface")
-    for index, address in enumerate(network.source_addresses):
-        path = f"$.network.source_addresses[{index}]"
-        if not is_unicast(address):
-            yield Problem(path, address, "expected an IPv4 address of this host, such as 192.0.2.7")
-        elif address in network.source_addresses[:index]:
-            yield Problem(path, address, "stands twice")
+    yield from source_problems(network.source_addresses)
     if network.source_ports.width < MIN_PORTS_PER_ATTEMPT * attempts:
         expected = f"expected at least {MIN_PORTS_PER_ATTEMPT} ports for each of {attempts} attempts"
         yield Problem(
@@ -128,12 +130,47 @@ def network_problems(config: Config) -> Iterator[Problem]:
         )
 
 
-def is_unicast(text: str) -> bool:
-    """Return whether text is an address that packets can come from."""
+def source_problems(entries: Sequence[str]) -> Iterator[Problem]:
+    """Yield source addresses, ranges and prefixes that packets cannot come from, that overlap or are too many."""
+    seen: list[tuple[int, int, int]] = []
+    total = 0
+    for index, entry in enumerate(entries):
+        path = f"$.network.source_addresses[{index}]"
+        try:
+            low, high = unicast_bounds(entry)
+        except ValueError as error:
+            yield Problem(path, entry, str(error))
+            continue
+        for other_low, other_high, other in seen:
+            if low <= other_high and other_low <= high:
+                shared = format_address(max(low, other_low))
+                which = "" if low == high else f"{shared} "
+                yield Problem(path, entry, f"{which}stands twice: first in $.network.source_addresses[{other}]")
+        seen.append((low, high, index))
+        total += high - low + 1
+        if total > MAX_SOURCES:
+            yield Problem(path, entry, f"makes {total:,} source addresses: expected at most {MAX_SOURCES} in all")
+
+
+def unicast_bounds(text: str) -> tuple[int, int]:
+    """Return the bounds of an address, range or prefix that packets can come from; ValueError says what is wrong."""
+    expected = "expected addresses of this host, such as 192.0.2.7, 192.0.2.4-192.0.2.7 or 192.0.2.8/29"
     try:
-        return 1 << 24 <= parse_address(text) < MULTICAST_FIRST
+        low, high = parse_entry(text)
+    except ValueError as error:
+        raise ValueError(f"{error}: {expected}" if "/" in text or "-" in text else expected) from None
+    if not UNICAST_FIRST <= low <= high < MULTICAST_FIRST:
+        raise ValueError(expected)
+    return low, high
+
+
+def is_unicast(text: str) -> bool:
+    """Return whether text is an address, range or prefix that packets can come from."""
+    try:
+        unicast_bounds(text)
     except ValueError:
         return False
+    return True
 
 
 def is_unicast_mac(text: str) -> bool:

@@ -27,7 +27,7 @@ def expected_peak_pps(config: Config, targets: Targets, rate_pps: float) -> floa
     probes = len(config.probes) + config.control
     spacing_s = config.probe_spacing_s
     together = probes if spacing_s == 0 else min(probes, math.floor(WINDOW_S / spacing_s) + 1)
-    quotas = targets.limit(config.limits.max_targets, config.block_prefix)
+    quotas = config.quotas(targets)
     peak = 0.0
     for block, quota in zip(targets.blocks(config.block_prefix), quotas.tolist(), strict=True):
         if not quota:

@@ -6,6 +6,9 @@ from liveness.config.crowding import expected_peak_pps
 from liveness.config.model import Config
 from liveness.space.targets import Targets
 
+WHOLE_FROM_PPS = 100
+"""Rates from here on are told as whole numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -16,8 +19,8 @@ class Estimate:
     probes: int
     """Probes sent to each address, the tarpit control included."""
     packets: int
-    rate_pps: int
-    """All probes together."""
+    rate_pps: float
+    """All probes together, whole from 100 on."""
     probe_rate_pps: float
     """One probe, originals and repeats together (the paper's reading)."""
     bandwidth_bps: int
@@ -33,21 +36,23 @@ def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
     `wire_bits` is what one packet of each probe takes on the wire, all probes together. Under `rate: auto` the forecast
     is that of its limit: a scan takes that long at least.
     Every probe sends n targets x attempts at its rate; each block adds the spacing between its first and last probe
-    and the cooldown.
+    and the cooldown. At a low rate the spacing is longer than configured: the time between two targets at least.
     """
-    quotas = targets.limit(config.limits.max_targets, config.block_prefix)
+    quotas = config.quotas(targets)
     probed, blocks = int(quotas.sum()), int((quotas > 0).sum())
     probes = len(config.probes) + config.control
     attempts = config.retransmit.attempts
     rate_pps = config.highest_rate.pps_for(wire_bits)
     sending_s = probed * attempts / rate_pps
-    pauses_s = blocks * ((probes - 1) * config.probe_spacing_s + config.cooldown_s)
+    spacing_s = max(config.probe_spacing_s, 1 / rate_pps) if config.probe_spacing_s else 0.0
+    pauses_s = blocks * ((probes - 1) * spacing_s + config.cooldown_s)
+    total_pps = rate_pps * probes
     return Estimate(
         targets=probed,
         blocks=blocks,
         probes=probes,
         packets=probed * attempts * probes,
-        rate_pps=round(rate_pps * probes),
+        rate_pps=round(total_pps) if total_pps >= WHOLE_FROM_PPS else round(total_pps, 3),
         probe_rate_pps=rate_pps,
         bandwidth_bps=round(rate_pps * wire_bits),
         duration_s=sending_s + pauses_s,

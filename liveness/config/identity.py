@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from msgspec.structs import replace
+
 from liveness.config.checks import is_unicast
 from liveness.config.model import Config
 from liveness.errors import UsageError
+from liveness.space.addresses import format_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +32,15 @@ def identity_of(
     UsageError where the config has no contact, no address to send from is known, or there is nowhere to write to.
     """
     contact = config.contact.strip()
-    addresses = [*sources] or [*config.network.source_addresses]
+    for source in sources:
+        if not is_unicast(source):
+            raise UsageError(f"-S: {source!r}: expected addresses of the scanner, such as 192.0.2.7 or 192.0.2.8/29")
+    network = replace(config.network, source_addresses=tuple(sources)) if sources else config.network
+    addresses = [format_address(address) for address in network.sources]
     if not contact:
         raise UsageError(f"{origin}: $.contact: {config.contact!r}: name a page or a mail address first")
     if not addresses:
         raise UsageError(f"{origin}: $.network.source_addresses: []: name the scanner's addresses there or by -S")
-    for address in addresses:
-        if not is_unicast(address):
-            raise UsageError(f"-S: {address!r}: expected an IPv4 address of the scanner, such as 192.0.2.7")
     reach = mail or (contact.removeprefix("mailto:") if "@" in contact and "://" not in contact else None)
     if reach is None or "@" not in reach:
         raise UsageError(f"{origin}: $.contact: {contact!r}: no mail address: give --mail")

@@ -10,6 +10,7 @@ from liveness.config.checks import problems
 from liveness.config.explain import problem_in, shown_value
 from liveness.config.layers import COMMAND_LINE, Layers
 from liveness.config.model import Config, from_document
+from liveness.config.probe_names import names_of
 from liveness.config.text import parse_yaml
 from liveness.errors import RefusedError, UsageError
 from liveness.space.addresses import ENTRY, parse_entry
@@ -43,7 +44,7 @@ def load_config(
         raise UsageError(layers.message(*problem_in(layers.tree, error))) from None
     for problem in problems(config):
         raise UsageError(layers.message(problem.path, f"{shown_value(problem.value)}: {problem.expected}"))
-    return config
+    return msgspec.structs.replace(config, probes=tuple(one for name in config.probes for one in names_of(name)))
 
 
 def read_document(path: Path) -> dict[str, object]:

@@ -1,10 +1,17 @@
 """Owns the shape of a config: every field, its type, its default and its unit."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
-from liveness.config.units import Duration, PortRange, Rate
+from liveness.config.units import Duration, PortRange, Rate, TargetLimit
+from liveness.space.addresses import parse_entry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from liveness.space.targets import Targets
 
 MAX_QUEUE_TARGETS = 100_000_000
 """Each queued target takes four bytes in every sender: 400 MB is where a typing mistake begins."""
@@ -46,6 +53,12 @@ class Network(Section, frozen=True, kw_only=True):
     zero_copy: Literal["auto", "never", "require"] = "auto"
     ttl: Annotated[int, msgspec.Meta(ge=1, le=255)] = 64
 
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """Return the addresses to send from, host order, ranges and prefixes written out; none: the route's own."""
+        bounds = [parse_entry(entry) for entry in self.source_addresses]
+        return tuple(address for low, high in bounds for address in range(low, high + 1))
+
 
 class Receive(Section, frozen=True, kw_only=True):
     """How replies are captured."""
@@ -57,7 +70,7 @@ class Receive(Section, frozen=True, kw_only=True):
 class Limits(Section, frozen=True, kw_only=True):
     """When to stop before every target was probed, and how many packets a second no /24 may be sent."""
 
-    max_targets: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_targets: TargetLimit | None = None
     max_runtime: Duration | None = None
     max_pps_per_24: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
@@ -111,6 +124,11 @@ class Config(Section, frozen=True, kw_only=True):
         """Return the rate, or where it is to be found while the scan runs the limit of the search."""
         return (self.rate_limit or AUTO_LIMIT) if self.rate.auto else self.rate
 
+    def quotas(self, targets: "Targets") -> "NDArray[np.int64]":
+        """Return how many targets of each block to probe, `limits.max_targets` respected."""
+        limit = self.limits.max_targets
+        return targets.limit(None if limit is None else limit.of(targets.count), self.block_prefix)
+
     @property
     def probe_spacing_s(self) -> float:
         """Return the time between two probes to one address, seconds."""
@@ -129,7 +147,7 @@ class Config(Section, frozen=True, kw_only=True):
 
 def to_document(config: Config) -> dict[str, object]:
     """Return the config as plain mappings, lists, text and numbers, every field with its value."""
-    document: dict[str, object] = msgspec.json.decode(msgspec.json.encode(config, enc_hook=str))
+    document: dict[str, object] = msgspec.json.decode(msgspec.json.encode(config, enc_hook=encode_unit))
     return document
 
 
@@ -143,6 +161,11 @@ def to_record(config: Config) -> dict[str, object]:
 def from_document(document: object) -> Config:
     """Return the config of what `to_document` returned; msgspec.ValidationError names what does not fit."""
     return msgspec.convert(document, Config, dec_hook=decode_unit)
+
+
+def encode_unit(value: object) -> object:
+    """Return what stands in a document for one of the unit types."""
+    return value.number if isinstance(value, TargetLimit) else str(value)
 
 
 def decode_unit(kind: type, value: object) -> object:

@@ -2,26 +2,36 @@
 
 import re
 from decimal import Decimal
+from fractions import Fraction
 from typing import Self
 
 AUTO = "auto"
 """The rate that is found while the scan runs."""
 RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kKMGT]?)(pps|bps)?", re.ASCII)
+SLOW_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?/ ?(s|sec|second|min|minute|m|h|hour)", re.ASCII)
+SLOW_UNITS = {"s": ("s", 1), "m": ("min", 60), "h": ("h", 3_600)}
+"""First letter of the unit of a slow rate -> its canonical name, and how many seconds it has."""
+MIN_RATE_PPS = Fraction(1, 3_600)
+"""One packet of each probe an hour: below that a typing mistake is likelier than a wish."""
+EXACT_PPS = 1_000_000
+"""A rate in packets a second is exact to a millionth of a packet."""
 RATE_FACTORS = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000, "T": 1_000_000_000_000}
 MAX_RATE_PPS = 1_000_000_000
 MAX_RATE_BPS = 1_000_000_000_000
-RATE_LIMITS = {"pps": (MAX_RATE_PPS, "packets"), "bps": (MAX_RATE_BPS, "bits")}
 
 DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(us|ms|s|m|h)?", re.ASCII)
 UNIT_US = {"h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1_000, "us": 1}
 MAX_DURATION_US = 366 * 24 * UNIT_US["h"]
+
+WHOLE = re.compile(r"[0-9]{1,10}", re.ASCII)
+SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%", re.ASCII)
 
 PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
 MAX_PORT = 65_535
 
 
 class Rate(str):
-    """A rate such as ``100kpps``, ``10Mbps`` or ``auto``; a plain number is packets a second.
+    """A rate such as ``100kpps``, ``0.2pps``, ``12/min``, ``10Mbps`` or ``auto``; a number is packets a second.
 
     In packets it is that of one probe; in bits that of all probes together, as they take room on the wire.
     """
@@ -29,18 +39,27 @@ class Rate(str):
     __slots__ = ()
 
     def __new__(cls, value: str | float) -> Self:
-        """Return the rate in its canonical form; ValueError unless it is ``auto`` or a whole number from 1 on."""
+        """Return the rate in its canonical form; ValueError unless it is ``auto`` or a rate within the limits."""
         text = number_text(value)
         if text == AUTO:
             return super().__new__(cls, AUTO)
+        if slow := SLOW_RATE.fullmatch(text):
+            unit, seconds = SLOW_UNITS[slow[2][0]]
+            check_pps(Fraction(slow[1]) / seconds)
+            return super().__new__(cls, f"{plain(Decimal(slow[1]))}/{unit}")
         match = RATE.fullmatch(text)
         if match is None:
-            raise ValueError("expected a rate such as 100kpps, 1.5Mpps, 500pps or 10Mbps, or auto")
-        number, unit = Decimal(match[1]) * RATE_FACTORS[match[2]], match[3] or "pps"
-        most, name = RATE_LIMITS[unit]
-        if number != int(number) or not 1 <= number <= most:
-            raise ValueError(f"expected a whole number of {name} a second, from 1{unit} to {scaled(most)}{unit}")
-        return super().__new__(cls, f"{scaled(int(number))}{unit}")
+            raise ValueError("expected a rate such as 100kpps, 1.5Mpps, 0.2pps, 12/min or 10Mbps, or auto")
+        number = Decimal(match[1]) * RATE_FACTORS[match[2]]
+        if match[3] == "bps":
+            if number != int(number) or not 1 <= number <= MAX_RATE_BPS:
+                raise ValueError(f"expected a whole number of bits a second, from 1bps to {scaled(MAX_RATE_BPS)}bps")
+            return super().__new__(cls, f"{scaled(int(number))}bps")
+        check_pps(Fraction(number))
+        if number * EXACT_PPS != int(number * EXACT_PPS):
+            raise ValueError("expected a rate of six decimals at most, or one such as 7/min or 100/h")
+        text = scaled(int(number)) if number == int(number) else plain(number)
+        return super().__new__(cls, f"{text}pps")
 
     @property
     def auto(self) -> bool:
@@ -48,18 +67,18 @@ class Rate(str):
         return self == AUTO
 
     @property
-    def pps(self) -> int | None:
+    def pps(self) -> float | None:
         """Return packets a second of one probe, None unless it is given so."""
-        return self._number("pps")
+        if slow := SLOW_RATE.fullmatch(self):
+            return float(Fraction(slow[1]) / SLOW_UNITS[slow[2][0]][1])
+        match = RATE.fullmatch(self)
+        return float(Decimal(match[1]) * RATE_FACTORS[match[2]]) if match and match[3] == "pps" else None
 
     @property
     def bps(self) -> int | None:
         """Return bits a second of all probes on the wire, None unless it is given so."""
-        return self._number("bps")
-
-    def _number(self, unit: str) -> int | None:
         match = RATE.fullmatch(self)
-        return int(Decimal(match[1]) * RATE_FACTORS[match[2]]) if match and match[3] == unit else None
+        return int(Decimal(match[1]) * RATE_FACTORS[match[2]]) if match and match[3] == "bps" else None
 
     def pps_for(self, wire_bits: int) -> float:
         """Return packets a second of one probe, where one packet of each probe takes `wire_bits` together.
@@ -71,6 +90,18 @@ class Rate(str):
         if self.pps is None:
             raise ValueError(f"the rate {self} is no number")
         return self.pps
+
+
+def check_pps(number: Fraction) -> None:
+    """Raise ValueError for a rate, packets a second, that is too low or too high."""
+    if not MIN_RATE_PPS <= number <= MAX_RATE_PPS:
+        raise ValueError(f"expected a rate from 1/h, a packet an hour, to {scaled(MAX_RATE_PPS)}pps")
+
+
+def plain(number: Decimal) -> str:
+    """Return a number without zeros at its end and without an exponent."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def scaled(number: int) -> str:
@@ -115,6 +146,33 @@ class Duration(str):
     def seconds(self) -> float:
         """Return seconds."""
         return self.us / UNIT_US["s"]
+
+
+class TargetLimit(str):
+    """How many targets to probe at most: a number, or a share of all of them such as ``1%``."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: object) -> Self:
+        """Return the limit in its canonical form; ValueError unless it is a whole number from 1 on or a share."""
+        text = number_text(value)
+        if whole := WHOLE.fullmatch(text):
+            if int(whole[0]):
+                return super().__new__(cls, str(int(whole[0])))
+        elif (share := SHARE.fullmatch(text)) and 0 < Decimal(share[1]) <= 100:  # noqa: PLR2004 - per cent
+            return super().__new__(cls, f"{plain(Decimal(share[1]))}%")
+        raise ValueError("expected a whole number of targets from 1 on, or a share of them such as 1% or 0.5%")
+
+    @property
+    def number(self) -> int | str:
+        """Return what stands in a document: a number, or the text of a share."""
+        return str(self) if self.endswith("%") else int(self)
+
+    def of(self, targets: int) -> int:
+        """Return how many of so many targets to probe: the number, or the share of them rounded down, 1 at least."""
+        if self.endswith("%"):
+            return max(1, int(Fraction(self[:-1]) * targets / 100))
+        return int(self)
 
 
 class PortRange(str):

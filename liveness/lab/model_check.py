@@ -153,7 +153,7 @@ def _scanned(path: Path, manifest: Manifest) -> tuple[Config, Targets]:
     except msgspec.ValidationError as problem:
         raise UsageError(f"{origin}: $.config: {problem}: not a config of this version") from problem
     targets = resolve_targets(config, lab=False, origin=origin)
-    planned = int(targets.limit(config.limits.max_targets, config.block_prefix).sum())
+    planned = int(config.quotas(targets).sum())
     if manifest.targets != planned:
         raise UsageError(
             f"{origin}: $.targets: {manifest.targets:,}: its config names {planned:,} targets: a run of lists that"
@@ -167,7 +167,7 @@ def scanned_addresses(config: Config, targets: Targets) -> Iterator[NDArray[np.u
 
     Each part is in ascending order.
     """
-    quotas = targets.limit(config.limits.max_targets, config.block_prefix).tolist()
+    quotas = config.quotas(targets).tolist()
     for block, quota in zip(targets.blocks(config.block_prefix), quotas, strict=True):
         count = block.intervals.count
         if quota < count:

@@ -45,7 +45,7 @@ class Kit(NamedTuple):
     lengths: NDArray[np.uint16]  # (probes,) frame bytes
     by_port: NDArray[np.int16]  # (3, 65536) probe index by protocol and destination port (ICMP: 0), or NO_PROBE
     question: NDArray[np.uint8]  # the DNS question section
-    sources: NDArray[np.uint32]  # the scanner's addresses
+    sources: NDArray[np.uint32]  # the scanner's addresses, ascending
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +120,5 @@ def build_kit(
         lengths=np.array([len(frame) for frame in frames], np.uint16),
         by_port=_by_port(probes),
         question=np.frombuffer(dns.QUESTION, np.uint8),
-        sources=np.array(sources, np.uint32),
+        sources=np.unique(np.array(sources, np.uint32)),
     )

@@ -31,14 +31,6 @@ _BAD_COOKIE: Final = int(Rejection.BAD_COOKIE)
 
 
 @kernel
-def _is_ours(address: int, sources: NDArray[np.uint32]) -> bool:
-    for i in range(len(sources)):  # noqa: SIM110 - a plain loop compiles
-        if int(sources[i]) == address:
-            return True
-    return False
-
-
-@kernel
 def is_member(address: int, first: NDArray[np.uint32], last: NDArray[np.uint32]) -> bool:
     """Return whether an address lies in one of the sorted, disjoint intervals first[i]..last[i]."""
     low, high = 0, len(first)
@@ -211,7 +203,7 @@ def match_frame(
     status = p.parse_frame(frame, start, length, check_ip, check_transport, row)
     if status != p.ACCEPTED:
         return status
-    if not _is_ours(row[p.DESTINATION], kit.sources):
+    if not is_member(row[p.DESTINATION], kit.sources, kit.sources):
         return _NOT_OUR_ADDRESS
     constants, protocol = kit.constants, row[p.PROTOCOL]
     is_error = protocol == hdr.PROTOCOL_ICMP and row[p.ICMP_TYPE] != hdr.ICMP_ECHO_REPLY

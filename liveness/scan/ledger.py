@@ -45,7 +45,7 @@ class Ledger:
     def change_rate(self, rate_pps: float) -> None:
         """Have senders go on at another rate, packets a second of each probe, and note when that was."""
         self.shared.rate_pps[0] = rate_pps
-        self.rate_changes.append(RateChange(after_s=round(self.elapsed_s, 3), rate_pps=round(rate_pps, 3)))
+        self.rate_changes.append(RateChange(after_s=round(self.elapsed_s, 3), rate_pps=round(rate_pps, 6)))
 
     def look(self, *, last: bool = False) -> None:
         """Note all counters when the timeline's next interval has ended, or at the session's end."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from liveness.config.crowding import expected_peak_pps
 from liveness.config.model import Config
+from liveness.config.units import MIN_RATE_PPS
 from liveness.errors import RefusedError, UsageError
 from liveness.probes.kit import frame_lengths
 from liveness.probes.registry import probes_of_run
@@ -18,6 +19,7 @@ AUTO_START_PPS: Final = 500.0
 """Where `rate: auto` begins, packets a second of one probe."""
 BEYOND_ANY_PPS: Final = 1e9
 """No interface sends so many packets a second."""
+NO_RATE: Final = "no rate keeps to it: any packet makes its second one of a packet"
 AUTO_FIRST_STEPS: Final = 4
 """It begins at this part of its limit at most."""
 
@@ -56,7 +58,7 @@ def check_crowding(config: Config, targets: Targets, load: Load) -> None:
         return
     low = _highest_uncrowded(config, targets, limit_pps, 0.0, load.rate_pps)
     field = "rate_limit" if config.rate.auto else "rate"
-    remedy = f"set {field} to {math.floor(low)}pps or less" if low >= 1 else "no rate keeps to it: take fewer probes"
+    remedy = f"set {field} to {_rounded_down(low)}pps or less" if limit_pps >= 1 and low else NO_RATE
     raise RefusedError(
         f"config {config.name!r}: $.limits.max_pps_per_24: {limit_pps:g}: at {config.highest_rate} one /24 is to expect"
         f" {peak_pps:,.0f} packets in its busiest second: {remedy}, or raise the limit"
@@ -76,26 +78,32 @@ def ceiling_pps(config: Config, targets: Targets, load: Load) -> float:
 
 
 def _highest_uncrowded(config: Config, targets: Targets, limit_pps: float, low: float, high: float) -> float:
-    """Return the highest rate from `low`, which keeps to the limit, to `high`, within a thousandth or half a packet."""
-    while high - low > max(0.5, high / 1_000):
+    """Return the highest rate from `low`, which keeps to the limit, to `high`, within a thousandth."""
+    while high - low > max(float(MIN_RATE_PPS), high / 1_000):
         middle = (low + high) / 2
-        if middle >= 1 and expected_peak_pps(config, targets, middle) > limit_pps:
+        if expected_peak_pps(config, targets, middle) > limit_pps:
             high = middle
         else:
             low = middle
     return low
 
 
+def _rounded_down(rate_pps: float) -> str:
+    """Return a rate as a config takes it, not above it: whole packets, or thousandths of one below ten."""
+    return str(math.floor(rate_pps)) if rate_pps >= 10 else f"{math.floor(rate_pps * 1_000) / 1_000:g}"  # noqa: PLR2004
+
+
 def load_of(config: Config) -> Load:
     """Return the load of a config's run; UsageError where its rate is too low or above its limit."""
     wire_bits = wire_bits_of(config)
     rate_pps = config.highest_rate.pps_for(wire_bits)
-    if rate_pps < 1:
+    if rate_pps < MIN_RATE_PPS:
         field = "rate_limit" if config.rate.auto else "rate"
         where = f"config {config.name!r}: $.{field}: {config.highest_rate}"
-        raise UsageError(f"{where}: less than a packet a second of each probe: {wire_bits}bps is the least")
+        least = math.ceil(wire_bits * MIN_RATE_PPS)
+        raise UsageError(f"{where}: less than a packet an hour of each probe: {least}bps is the least")
     if config.rate_limit is not None and rate_pps > config.rate_limit.pps_for(wire_bits):
         where = f"config {config.name!r}: $.rate: {config.rate}"
         raise UsageError(f"{where}: above $.rate_limit: {config.rate_limit}: lower the rate or raise the limit")
     start_pps = min(AUTO_START_PPS, rate_pps / AUTO_FIRST_STEPS) if config.rate.auto else rate_pps
-    return Load(wire_bits, rate_pps, max(1.0, start_pps))
+    return Load(wire_bits, rate_pps, min(rate_pps, max(1.0, start_pps)))

@@ -100,7 +100,7 @@ class Plan:
 
     def _plan_blocks(self) -> Iterator[BlockPlan]:
         prefix = self.config.block_prefix
-        quotas = self.targets.limit(self.config.limits.max_targets, prefix)
+        quotas = self.config.quotas(self.targets)
         for block, quota in zip(self.targets.blocks(prefix), quotas.tolist(), strict=True):
             if quota:
                 yield BlockPlan(block.name, block.intervals, quota, self.config.seed)

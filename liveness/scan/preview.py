@@ -10,7 +10,7 @@ from liveness.config.model import Config
 from liveness.probes.fill import finished_frame
 from liveness.probes.template import LinkAddresses
 from liveness.scan.session import kit_of, plan_run
-from liveness.space.addresses import format_address, parse_address
+from liveness.space.addresses import format_address
 from liveness.space.targets import Targets
 
 FIRST_ADDRESSES: Final = 10
@@ -40,7 +40,7 @@ def preview(config: Config, targets: Targets) -> Preview:
     """Return what a run would send: its size, the first addresses of its order, a packet of each probe."""
     plan = plan_run(config, targets)
     addresses = plan.first_addresses(FIRST_ADDRESSES)
-    sources = tuple(parse_address(address) for address in config.network.source_addresses) or (0,)
+    sources = config.network.sources or (0,)
     kit = kit_of(plan, _NO_LINK, sources)
     packets = []
     for index, probe in enumerate(plan.probes):

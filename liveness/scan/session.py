@@ -27,7 +27,6 @@ from liveness.scan.progress import Progress
 from liveness.scan.record import Identity, final_manifest, running_manifest
 from liveness.scan.resume import beginning, going_on, resume
 from liveness.scan.supervisor import Interruption, Supervisor, signals_noted
-from liveness.space.addresses import parse_address
 from liveness.space.targets import Targets
 from liveness.store.announce import announce
 from liveness.store.checkpoint import Checkpoint
@@ -79,7 +78,7 @@ def kit_of(plan: Plan, link: LinkAddresses, sources: tuple[int, ...]) -> Kit:
 
 def _find_way(plan: Plan) -> tuple[Path, tuple[int, ...]]:
     network = plan.config.network
-    wanted = tuple(parse_address(address) for address in network.source_addresses)
+    wanted = network.sources
     first_target = int(plan.blocks[0].intervals.first[0])
     path = find_path(network.interface, first_target, wanted[0] if wanted else None, network.gateway_mac)
     return path, wanted or (path.source,)

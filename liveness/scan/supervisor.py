@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
+from liveness.config.units import MIN_RATE_PPS
 from liveness.errors import LivenessError
 from liveness.net.ring import RxRing, TxRing
 from liveness.probes.kit import Kit
@@ -114,7 +115,8 @@ def rate_signals(ledger: Ledger, ceiling_pps: float) -> Iterator[None]:
             ledger.tuner.ask(faster=number == signal.SIGUSR1)
             return
         factor = 1 + RATE_STEP if number == signal.SIGUSR1 else 1 - RATE_STEP
-        ledger.change_rate(max(1.0, min(ceiling_pps, float(ledger.shared.rate_pps[0]) * factor)))
+        wanted = min(ceiling_pps, float(ledger.shared.rate_pps[0]) * factor)
+        ledger.change_rate(max(float(MIN_RATE_PPS), wanted))
 
     before = {number: signal.signal(number, change) for number in (signal.SIGUSR1, signal.SIGUSR2)}
     try:

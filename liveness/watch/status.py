@@ -66,7 +66,7 @@ def status_of(run: str, reading: Reading, state: str) -> StatusLine:
         replies=reading.replies,
         sent_pps=round(reading.sent_pps, 1),
         replies_pps=round(reading.replies_pps, 1),
-        rate_pps=round(progress.rate_pps, 1),
+        rate_pps=round(progress.rate_pps, 4),
         hit_rate=_share(reading.hit_rate),
         packets=progress.packets,
         rejected=progress.rejected,

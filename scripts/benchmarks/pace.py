@@ -112,9 +112,9 @@ def packet_rate(text: str) -> int:
         pps = Rate(text).pps
     except ValueError as error:
         raise click.BadParameter(f"{text}: {error}", param_hint="--rates") from None
-    if pps is None:
-        raise click.BadParameter(f"{text}: expected packets a second, such as 100kpps", param_hint="--rates")
-    return pps
+    if pps is None or pps != int(pps):
+        raise click.BadParameter(f"{text}: expected whole packets a second, such as 100kpps", param_hint="--rates")
+    return int(pps)
 
 
 def measure_rate(rate_pps: int, seconds: int) -> Pace:

@@ -84,7 +84,10 @@ def test_a_limit_refuses_and_names_a_rate_that_keeps_to_it() -> None:
     slower = config_of(rate=f"{rate}pps", limits={"max_pps_per_24": 60})
     check_crowding(slower, targets, load_of(slower))
     assert int(rate) > 300
-    hopeless = config_of(rate="10kpps", limits={"max_pps_per_24": 1})
+    slowest = config_of(rate="10kpps", limits={"max_pps_per_24": 1})
+    with pytest.raises(RefusedError, match=r"set rate to 0\.\d+pps or less"):
+        check_crowding(slowest, targets, load_of(slowest))
+    hopeless = config_of(rate="10kpps", limits={"max_pps_per_24": 0.5})
     with pytest.raises(RefusedError, match="no rate keeps to it"):
         check_crowding(hopeless, targets, load_of(hopeless))
 

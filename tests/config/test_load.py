@@ -15,8 +15,9 @@ from liveness.config.estimate import estimate
 from liveness.config.load import load_config, resolve_targets
 from liveness.config.model import Config, Limits, Network, Retransmit, TargetLists, from_document, to_document
 from liveness.config.text import dump_yaml, parse_yaml
-from liveness.config.units import Duration, PortRange, Rate
+from liveness.config.units import Duration, PortRange, Rate, TargetLimit
 from liveness.errors import RefusedError, UsageError
+from liveness.space.addresses import format_address
 
 MINIMAL = "name: x\ntargets: {allow: [1.0.0.0/24]}\n"
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -28,7 +29,8 @@ configs = st.builds(
     targets=st.builds(TargetLists, allow=st.just(("1.0.0.0/24", "9.9.9.9")), block=st.just(("1.0.0.0-1.0.0.7",))),
     probes=st.sets(st.sampled_from(["icmp", "dns", "ntp", "tcp/1", "tcp/65535"]), min_size=1).map(tuple),
     control=st.booleans(),
-    rate=st.integers(1, 1_000_000_000).map(Rate) | st.sampled_from([Rate("auto"), Rate("10Mbps")]),
+    rate=st.integers(1, 1_000_000_000).map(Rate)
+    | st.sampled_from([Rate("auto"), Rate("10Mbps"), Rate("0.2pps"), Rate("7/min")]),
     rate_limit=st.none() | st.sampled_from([Rate("100kpps"), Rate("1.5Gbps")]),
     block_prefix=st.integers(1, 24),
     retransmit=st.builds(Retransmit, attempts=st.integers(1, 4), queue=st.integers(0, 1 << 20)),
@@ -40,14 +42,16 @@ configs = st.builds(
     network=st.builds(
         Network,
         interface=st.sampled_from(["auto", "eth0", "wlp3s0.7"]),
-        source_addresses=st.sampled_from([(), ("10.0.0.1",), ("10.0.0.1", "10.0.0.2")]),
+        source_addresses=st.sampled_from(
+            [(), ("10.0.0.1",), ("10.0.0.1", "10.0.0.2"), ("10.0.0.4-10.0.0.7", "10.1.0.0/30")]
+        ),
         source_ports=st.just(PortRange("1024-65535")),
         gateway_mac=st.sampled_from(["auto", "02:00:5e:10:00:01", "10:20:30:40:50:55"]),
     ),
     contact=st.text(st.characters(codec="ascii", categories=("L", "N", "P")), max_size=40),
     limits=st.builds(
         Limits,
-        max_targets=st.none() | st.integers(1, 1 << 32),
+        max_targets=st.none() | st.integers(1, 1 << 32).map(TargetLimit) | st.just(TargetLimit("1%")),
         max_runtime=st.none() | st.integers(1, 1 << 40).map(lambda span_us: Duration(f"{span_us}us")),
     ),
 )
@@ -152,12 +156,15 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
         ("retransmit: {quue: 5}", "$.retransmit.quue: 5: no such field, did you mean 'queue'?"),
         ("raet: 5", "$.raet: 5: no such field, did you mean 'rate'?"),
         ("xyzzy: {a: 1}", '$.xyzzy: {"a": 1}: no such field (there are name, seed, targets,'),
-        ("rate: 0", "$.rate: 0: expected a whole number of packets a second, from 1pps to 1Gpps"),
-        ("rate: fast", "$.rate: 'fast': expected a rate such as 100kpps, 1.5Mpps, 500pps or 10Mbps, or auto"),
+        ("rate: 0", "$.rate: 0: expected a rate from 1/h, a packet an hour, to 1Gpps"),
+        ("rate: fast", "$.rate: 'fast': expected a rate such as 100kpps, 1.5Mpps, 0.2pps, 12/min or 10Mbps, or auto"),
         ("rate: [1]", "$.rate: [1]: expected a rate"),
         ("cooldown: -1", "$.cooldown: -1: expected a duration such as 100ms, 10s, 2m or 24h"),
         ("limits: {max_runtime: 0}", "$.limits.max_runtime: '0s': expected a duration above 0s, or null for none"),
-        ("limits: {max_targets: 0}", "$.limits.max_targets: 0: expected int >= 1"),
+        (
+            "limits: {max_targets: 0}",
+            "$.limits.max_targets: 0: expected a whole number of targets from 1 on, or a share",
+        ),
         ("tcp_options: macos", "$.tcp_options: 'macos': expected one of windows, linux, mss, none"),
         ("senders: many", "$.senders: 'many': expected one of int, auto"),
         ("senders: 0", "$.senders: 0: expected int >= 1"),
@@ -174,13 +181,29 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
         ),
         (
             "network: {source_addresses: [fe80::1]}",
-            "$.network.source_addresses[0]: 'fe80::1': expected an IPv4 address",
+            "$.network.source_addresses[0]: 'fe80::1': expected addresses of this host",
         ),
         (
             "network: {source_addresses: [224.0.0.1]}",
-            "$.network.source_addresses[0]: '224.0.0.1': expected an IPv4 address",
+            "$.network.source_addresses[0]: '224.0.0.1': expected addresses of this host",
         ),
         ("network: {source_addresses: [9.9.9.9, 9.9.9.9]}", "$.network.source_addresses[1]: '9.9.9.9': stands twice"),
+        (
+            "network: {source_addresses: [9.9.9.4-9.9.9.7, 9.9.9.6/31]}",
+            "$.network.source_addresses[1]: '9.9.9.6/31': 9.9.9.6 stands twice: first in $.network.source_addresses[0]",
+        ),
+        (
+            "network: {source_addresses: [9.9.9.7-9.9.9.4]}",
+            "$.network.source_addresses[0]: '9.9.9.7-9.9.9.4': '9.9.9.7-9.9.9.4' ends before it begins",
+        ),
+        (
+            "network: {source_addresses: [9.9.9.7, 9.9.8.0/24]}",
+            "$.network.source_addresses[1]: '9.9.8.0/24': makes 257 source addresses: expected at most 256 in all",
+        ),
+        (
+            "network: {source_addresses: [223.255.255.0-224.0.0.1]}",
+            "$.network.source_addresses[0]: '223.255.255.0-224.0.0.1': expected addresses of this host",
+        ),
         ("network: {gateway_mac: router}", "$.network.gateway_mac: 'router': expected 'auto' or a MAC"),
         (
             "network: {gateway_mac: 'ff:ff:ff:ff:ff:ff'}",
@@ -192,10 +215,15 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
         ("probes: []", "$.probes: []: expected 1 to 15 probes, not 0"),
         ("probes: icmp", "$.probes: 'icmp': expected a list, got str"),
         ("probes: [icmp, 7]", "$.probes[1]: 7: expected str, got int"),
-        ("probes: [icmp, tcp]", "$.probes[1]: 'tcp': no such probe: expected icmp, dns, ntp or tcp/<port>"),
+        ("probes: [icmp, tcp]", "$.probes[1]: 'tcp': no such probe: expected icmp, dns, ntp, tcp/<port>"),
         ("probes: [tcp/0]", "$.probes[0]: 'tcp/0': no such probe"),
         ("probes: [tcp/65536]", "$.probes[0]: 'tcp/65536': no such probe"),
         ("probes: [dns, icmp, dns]", "$.probes[2]: 'dns': stands twice: first in $.probes[0]"),
+        ("probes: [tcp/90-80]", "$.probes[0]: 'tcp/90-80': the range ends before it begins: write tcp/80-90"),
+        ("probes: [tcp/1-65535]", "$.probes[0]: 'tcp/1-65535': makes 65,535 probes, a census has at most 15"),
+        ("probes: [tcp/1-10, tcp/20-25]", '$.probes: ["tcp/1-10", "tcp/20-25"]: expected 1 to 15 probes, not 16'),
+        ("probes: [tcp/80, tcp/79-81]", "$.probes[1]: 'tcp/79-81': tcp/80 stands twice: first in $.probes[0]"),
+        ("probes: [tcp/80-65536]", "$.probes[0]: 'tcp/80-65536': no such probe"),
         ("probes: [tcp/control]", "$.probes[0]: 'tcp/control': the tarpit control is switched by 'control'"),
         (f"contact: {'x' * 201}", f"$.contact: '{'x' * 59}…: expected at most 200 bytes of printable text"),
         ('contact: "a\\nb"', r"$.contact: 'a\nb': expected at most 200 bytes of printable text"),
@@ -238,7 +266,7 @@ def test_a_wrong_file_is_told_by_its_name(tmp_path: Path, text: str, message: st
 
 
 def test_wrong_overrides_and_variables_name_where_they_came_from(tmp_path: Path) -> None:
-    assert message_of(tmp_path, MINIMAL, {"rate": 0}).startswith("command line: $.rate: 0: expected a whole number")
+    assert message_of(tmp_path, MINIMAL, {"rate": 0}).startswith("command line: $.rate: 0: expected a rate from 1/h")
     assert message_of(tmp_path, MINIMAL, {"rat": 0}) == "command line: $.rat: no such field, did you mean 'rate'?"
     assert message_of(tmp_path, MINIMAL, None, LIVENESS_RATE="x").startswith("environment LIVENESS_RATE: $.rate: 'x'")
     assert message_of(tmp_path, MINIMAL, None, LIVENESS_RETRANSMIT__QUEU="1") == (
@@ -378,3 +406,69 @@ def test_configs_are_immutable(tmp_path: Path) -> None:
     with pytest.raises(AttributeError):
         config.name = "y"  # type: ignore[misc]
     assert msgspec.structs.replace(config, name="y").name == "y"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("TCP/80", "tcp/80"),
+        ("tcp80", "tcp/80"),
+        ("tcp/http", "tcp/80"),
+        ("https", "tcp/443"),
+        ("80", "tcp/80"),
+        ("TCP/80-90", "tcp/80-90"),
+        ("udp/53", "dns"),
+        ("UDP/123", "ntp"),
+        ("DNS", "dns"),
+        ("ping", "icmp"),
+        ("icmp/8", "icmp"),
+    ],
+)
+def test_a_probe_that_is_nearly_right_is_named(tmp_path: Path, written: str, meant: str) -> None:
+    message = message_of(tmp_path, MINIMAL + f"probes: ['{written}']\n")
+    assert message.startswith(f"x.yaml: $.probes[0]: '{written}': no such probe: expected icmp, dns, ntp, tcp/<port>")
+    assert message.endswith(f", did you mean '{meant}'?")
+
+
+@pytest.mark.parametrize("written", ["udp/4000", "sctp/80", "tcp/99999", "tcp/gopher", ""])
+def test_a_probe_that_is_far_from_any_gets_no_hint(tmp_path: Path, written: str) -> None:
+    assert "did you mean" not in message_of(tmp_path, MINIMAL + f"probes: ['{written}']\n")
+
+
+def test_a_range_of_ports_is_a_probe_each(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL + "probes: [icmp, tcp/80-83, tcp/443]\n")
+    assert config.probes == ("icmp", "tcp/80", "tcp/81", "tcp/82", "tcp/83", "tcp/443")
+    assert load(tmp_path, MINIMAL, {"probes": ("tcp/1-15",)}).probes == tuple(f"tcp/{port}" for port in range(1, 16))
+
+
+def test_source_ranges_and_prefixes_are_their_addresses(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL + "network: {source_addresses: [10.0.0.4-10.0.0.6, 10.0.1.0/31, 10.0.0.9]}\n")
+    assert [format_address(address) for address in config.network.sources] == [
+        "10.0.0.4",
+        "10.0.0.5",
+        "10.0.0.6",
+        "10.0.1.0",
+        "10.0.1.1",
+        "10.0.0.9",
+    ]
+    assert load(tmp_path, MINIMAL).network.sources == ()
+
+
+def test_a_share_of_the_targets(tmp_path: Path) -> None:
+    lists = "targets: {allow: [1.0.0.0/16, 100.0.0.0/16]}\nlimits: {max_targets: 1%}\n"
+    config = load(tmp_path, "name: x\ncontact: c\n" + lists)
+    targets = resolve_targets(config, lab=True)
+    assert targets.count == 1 << 17
+    assert config.quotas(targets).tolist() == [655, 655]
+    assert estimate(config, targets, 1000).targets == 1310
+    assert to_document(config)["limits"] == {"max_targets": "1%", "max_runtime": None, "max_pps_per_24": None}
+
+
+@pytest.mark.parametrize(("rate", "per_second"), [("0.2pps", 0.2), ("12/min", 0.2), ("1/h", 1 / 3600)])
+def test_the_forecast_of_a_slow_census(tmp_path: Path, rate: str, per_second: float) -> None:
+    text = f"name: x\ncontact: c\ntargets: {{allow: [1.0.0.0/30]}}\nrate: {rate}\ncooldown: 10s\ncontrol: false\n"
+    config = load(tmp_path, text + "probes: [icmp, tcp/80]\n")
+    forecast = estimate(config, resolve_targets(config, lab=True), 1000)
+    assert forecast.rate_pps == pytest.approx(2 * per_second, abs=0.001)
+    assert forecast.probe_rate_pps == per_second
+    assert forecast.duration_s == pytest.approx(8 / per_second + 1 / per_second + 10)

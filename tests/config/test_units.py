@@ -1,10 +1,13 @@
 """Rates, durations and port ranges: exact numbers, one canonical text, and what is refused."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.config.units import MAX_DURATION_US, MAX_RATE_BPS, MAX_RATE_PPS, Duration, PortRange, Rate
+from liveness.config.units import MAX_DURATION_US, MAX_RATE_BPS, MAX_RATE_PPS, Duration, PortRange, Rate, TargetLimit
 
 
 @pytest.mark.parametrize(
@@ -20,9 +23,17 @@ from liveness.config.units import MAX_DURATION_US, MAX_RATE_BPS, MAX_RATE_PPS, D
         ("100 Kpps", "100kpps", 100_000),
         (1_234_567, "1234.567kpps", 1_234_567),
         ("1Gpps", "1Gpps", MAX_RATE_PPS),
+        ("1.5pps", "1.5pps", 1.5),
+        (0.5, "0.5pps", 0.5),
+        ("0.20pps", "0.2pps", 0.2),
+        ("0.0005k", "0.5pps", 0.5),
+        ("12/min", "12/min", 0.2),
+        ("7 / minute", "7/min", 7 / 60),
+        ("1/h", "1/h", 1 / 3600),
+        ("0.5/s", "0.5/s", 0.5),
     ],
 )
-def test_rates(value: str | float, text: str, pps: int) -> None:
+def test_rates(value: str | float, text: str, pps: float) -> None:
     rate = Rate(value)
     assert (rate, rate.pps) == (text, pps)
 
@@ -34,8 +45,15 @@ def test_rates(value: str | float, text: str, pps: int) -> None:
         "0",
         -1,
         "-5pps",
-        0.5,
-        "1.5pps",
+        0.0001,
+        "0.0000001pps",
+        "0.1234567pps",
+        "0.9/h",
+        "0/s",
+        "10/d",
+        "1/3pps",
+        "2000000000/s",
+        "0.5bps",
         "fast",
         "",
         "100kbs",
@@ -137,3 +155,32 @@ def test_port_ranges() -> None:
 def test_no_port_ranges(value: object) -> None:
     with pytest.raises(ValueError, match="expected a range of ports low-high within 1-65535"):
         PortRange(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "number", "of_150"),
+    [
+        (100, 100, 100),
+        ("100", 100, 100),
+        ("1%", "1%", 1),
+        ("2.50 %", "2.5%", 3),
+        ("0.1%", "0.1%", 1),
+        ("100%", "100%", 150),
+    ],
+)
+def test_target_limits(value: str | int, number: int | str, of_150: int) -> None:
+    limit = TargetLimit(value)
+    assert (limit.number, limit.of(150)) == (number, of_150)
+    assert TargetLimit(limit.number) == limit
+
+
+@given(st.integers(1, 1 << 32), st.decimals("0.000000001", 100, places=9))
+def test_a_share_of_targets_is_the_exact_one_rounded_down(targets: int, per_cent: Decimal) -> None:
+    exact = Fraction(per_cent) / 100 * targets
+    assert TargetLimit(f"{per_cent:f}%").of(targets) == max(1, exact.numerator // exact.denominator)
+
+
+@pytest.mark.parametrize("value", [0, -1, "0%", "101%", "1%%", "%", 1.5, "many", True, None, "1e3", "99999999999"])
+def test_no_target_limits(value: object) -> None:
+    with pytest.raises(ValueError, match="expected a whole number of targets from 1 on, or a share"):
+        TargetLimit(value)

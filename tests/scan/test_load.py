@@ -64,8 +64,8 @@ def test_auto_begins_low_and_ends_at_its_limit() -> None:
 @pytest.mark.parametrize(
     ("rate", "limit", "message"),
     [
-        ("1bps", None, r"config 'x': \$\.rate: 1bps: less than a packet a second of each probe: \d+bps is the least"),
-        ("auto", "1bps", r"config 'x': \$\.rate_limit: 1bps: less than a packet a second"),
+        ("1bps", None, r"config 'x': \$\.rate: 1bps: less than a packet an hour of each probe: 2bps is the least"),
+        ("auto", "1bps", r"config 'x': \$\.rate_limit: 1bps: less than a packet an hour"),
         ("2kpps", "1kpps", r"config 'x': \$\.rate: 2kpps: above \$\.rate_limit: 1kpps"),
         ("1Mpps", "1Mbps", r"config 'x': \$\.rate: 1Mpps: above \$\.rate_limit: 1Mbps"),
     ],

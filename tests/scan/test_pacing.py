@@ -102,3 +102,23 @@ def test_a_sender_that_cannot_keep_up_does_not_sleep() -> None:
         clock.now_s += pacer.wait_s(due)
     assert due > 0.94 * 1_000_000
     assert slept_s < 0.05
+
+
+@pytest.mark.parametrize(("rate_pps", "lanes"), [(0.2, 1), (0.2, LANES), (1 / 3600, 2)])
+def test_below_a_packet_a_second_every_packet_leaves_at_its_time(rate_pps: float, lanes: int) -> None:
+    """A target every five seconds, or every hour: none early, none given up, late by a sleep at most."""
+    clock = Clock()
+    pacer = Pacer(rate_pps * lanes, clock)
+    due = 0
+    sent: list[float] = []
+    while len(sent) < 4:
+        if pacer.until(due) >= due:
+            sent.append(clock.now_s - 100.0)
+            due += lanes  # the first lane of the next tick
+            continue
+        wait_s = pacer.wait_s(due)
+        assert 0 < wait_s <= LONGEST_SLEEP_S
+        clock.now_s += wait_s
+    for number, at_s in enumerate(sent):
+        assert number / rate_pps - 1e-6 <= at_s <= number / rate_pps + LONGEST_SLEEP_S
+    assert pacer.given_up_s == 0

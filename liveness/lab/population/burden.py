@@ -30,7 +30,7 @@ def burden_of(config: Config, targets: Targets, rate_pps: float) -> Burden:
     probes = len(config.probes) + config.control
     attempts = config.retransmit.attempts
     blocks = targets.blocks(config.block_prefix)
-    quotas = targets.limit(config.limits.max_targets, config.block_prefix)
+    quotas = config.quotas(targets)
     counts = blocks.counts
     fullest = np.minimum(256, counts)
     probed = quotas > 0
