@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyroute2 import NetlinkError
 
 from liveness.errors import LivenessError
-from liveness.net import trials
+from liveness.net import ephemeral, trials
 from liveness.net.child import run_in_child
 from liveness.net.namespace import enter_private_network, namespace_remedy
 from liveness.net.sockets import raw_socket_remedy
@@ -95,10 +95,13 @@ def _trials_here() -> list[_Trial]:
     landlock = "use Linux 5.13 or newer with CONFIG_SECURITY_LANDLOCK, and landlock in the kernel's option lsm="
     seccomp = "use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64"
     limits = "raise the limit: ulimit -l, or memlock in /etc/security/limits.conf"
+    host = ephemeral.host_ports()
+    ports = (host.advice(*ephemeral.DEFAULT_PORTS) if host else None) or "none needed"
     return [
         _Trial(RAW_SOCKET, trials.raw_socket, "scan", raw_socket_remedy()),
         _Trial(NETLINK, trials.netlink_routes, "scan, lab", "allow netlink sockets (AF_NETLINK) in the sandbox"),
         _Trial("locked memory", trials.locked_memory, "faster sending (optional)", limits),
+        _Trial("source ports", trials.source_ports, "scans apart from this host's own traffic (optional)", ports),
         _Trial("Landlock", trials.landlock_version, "confined receivers (optional)", landlock),
         _Trial("seccomp", trials.seccomp_filter, "confined receivers (optional)", seccomp),
         _Trial("processors", trials.processors, "scan, lab", "allow this process more CPUs"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError
-from liveness.net import landlock, seccomp, tpacket, xdp
+from liveness.net import ephemeral, landlock, seccomp, tpacket, xdp
 from liveness.net.bpf import DROP, RETURN, Instruction, Program, assemble, attach_filter, reply_filter
 from liveness.net.namespace import enter_user_namespace
 from liveness.net.rx_packet import PacketRxRing
@@ -71,10 +71,21 @@ def receive_ring() -> str:
 
 def socket_filter() -> str:
     """Have the kernel check and take a reply filter."""
-    program = reply_filter([0x7F000001], 32768, 61000, (0, 3, 4, 5, 11, 12))
+    program = reply_filter([0x7F000001], *ephemeral.DEFAULT_PORTS, (0, 3, 4, 5, 11, 12))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         attach_filter(handle, program)
     return f"{len(program)} instructions taken"
+
+
+def source_ports() -> str:
+    """Compare the source ports of a scan with those of this host's own connections; LivenessError if they overlap."""
+    host = ephemeral.host_ports()
+    if host is None:
+        return "this kernel does not tell its ephemeral ports"
+    first, last = ephemeral.DEFAULT_PORTS
+    if host.advice(first, last):
+        raise LivenessError(f"{first}-{last} are ephemeral ports too ({host.first}-{host.last})")
+    return f"{first}-{last} are left to scans"
 
 
 def ignore_outgoing() -> str:

@@ -14,6 +14,8 @@ from liveness.errors import LivenessError, UsageError
 from liveness.kernel import mark_compiled, needs_compiling
 from liveness.net.bpf import reply_filter
 from liveness.net.child import run_in_child
+from liveness.net.ephemeral import warning
+from liveness.net.links import in_lab
 from liveness.net.routes import Path, find_path
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import Transport, open_transport
@@ -105,6 +107,14 @@ def _warm_up(plan: Plan, kit: Kit) -> None:
         mark_compiled()
     for part in parts:
         part(plan, kit)
+
+
+def _warn_of_ephemeral_ports(plan: Plan, on_notice: Callable[[str], None]) -> None:
+    """Say so where this host's own connections use the run's source ports; nobody opens any in a lab's namespace."""
+    ports = plan.config.network.source_ports
+    line = None if in_lab() else warning(ports.first, ports.last)
+    if line is not None:
+        on_notice(line)
 
 
 def _gather(plan: Plan, directory: RunDirectory, interruption: Interruption) -> Gathered:
@@ -226,6 +236,7 @@ def _scan(
     identity = opened.identity
     directory = identity.directory
     announce(directory.path)
+    _warn_of_ephemeral_ports(plan, on_notice)
     outcome = Supervisor(
         plan,
         opened.kit,
