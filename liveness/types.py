@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Final, Literal, get_args
 
 import numpy as np
 
@@ -28,6 +28,13 @@ class Kind(IntEnum):
         """The name in manifests and file names, e.g. ``syn-ack``."""
         return self.name.lower().replace("_", "-")
 
+    @property
+    def sign(self) -> "Sign":
+        """What a reply of this kind says about its target."""
+        if self in POSITIVE:
+            return "positive"
+        return "error" if self is Kind.ERROR else "negative"
+
     @classmethod
     def from_label(cls, label: str) -> "Kind":
         """Return the kind of a label; ValueError if there is none."""
@@ -35,6 +42,15 @@ class Kind(IntEnum):
             if kind.label == label:
                 return kind
         raise ValueError(f"no reply kind {label!r}")
+
+
+POSITIVE: Final = (Kind.ECHO_REPLY, Kind.SYN_ACK, Kind.ANSWER)
+"""Kinds of replies that say: the service is there."""
+
+Sign = Literal["positive", "negative", "error"]
+"""negative: the target answered, but not with the service: RST, or a UDP payload that is no valid answer."""
+
+SIGNS: Final[tuple[Sign, ...]] = get_args(Sign)
 
 
 class Role(StrEnum):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,11 @@ from liveness.types import Kind, ReplyKey, Role, SetKey
 
 EIGHT = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp")
 CONTROL = "tcp/control"
+BY_SIGN = {
+    "positive": (Kind.ECHO_REPLY, Kind.SYN_ACK, Kind.ANSWER),
+    "negative": (Kind.RST, Kind.PAYLOAD),
+    "error": (Kind.ERROR,),
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Population:
     started: str = "2026-11-21T00:00:00Z"
     status: Literal["complete", "partial", "running"] = "complete"
     loss_warnings: list[str] = field(default_factory=list)
+    older: bool = False
+    """Whether the manifest is one of the versions before attempts were counted by kind."""
 
     def sets(self) -> dict[SetKey, BitMap]:
         members: defaultdict[SetKey, set[int]] = defaultdict(set)
@@ -79,16 +86,21 @@ class Population:
             messages=messages,
             control_port=51833 if self.control else None,
             attempts={probe: self.attempts(probe) for probe in probed},
+            attempts_by_kind={} if self.older else {probe: self.attempts_by_kind(probe) for probe in probed},
             loss_warnings=self.loss_warnings,
         )
 
-    def attempts(self, probe: str) -> Counts:
+    def attempts(self, probe: str, kinds: Collection[Kind] = tuple(Kind)) -> Counts:
         """Count a probe's targets by the attempts (of two) their replies prove."""
         proven: defaultdict[int, list[str]] = defaultdict(lambda: ["0", "0"])
         for reply in self.replies:
-            if reply.probe == probe:
+            if reply.probe == probe and reply.kind in kinds:
                 proven[reply.target][reply.attempt] = "1"
         return dict(Counter("".join(digits) for digits in proven.values()))
+
+    def attempts_by_kind(self, probe: str) -> dict[str, Counts]:
+        """Count the same by positive replies, negative ones and errors."""
+        return {sign: self.attempts(probe, kinds) for sign, kinds in BY_SIGN.items()}
 
     def open_set(self, entry: SetEntry) -> PortableSet:
         """Open one set in memory, as the analysis opens those on disk; half of them with runs, as a run writes them."""

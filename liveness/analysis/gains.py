@@ -5,8 +5,8 @@ from typing import Annotated
 
 from liveness.analysis.coverage import Coverage
 from liveness.analysis.result import Formula, share
-from liveness.analysis.run import POSITIVE
 from liveness.analysis.states import RunStates
+from liveness.types import POSITIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class NegativeGain:
 
 @dataclass(frozen=True, slots=True)
 class RetransmitGain:
-    """What repeats add to one probe, in targets that anything answered for."""
+    """What repeats add to one probe, in targets that it found: the paper counts echo replies."""
 
-    first: Annotated[int, Formula("targets with a reply to the first attempt")]
-    recovered: Annotated[int, Formula("targets with replies to repeats alone")]
+    first: Annotated[int, Formula("targets with a positive reply to the first attempt")]
+    recovered: Annotated[int, Formula("targets with positive replies to repeats alone")]
     gain: Annotated[float | None, Formula("recovered / first")]
 
 
@@ -64,7 +64,7 @@ def gains(run: RunStates, coverage: Coverage) -> Gains:
 
 def _retransmit(run: RunStates, probe: str) -> RetransmitGain:
     """Count by the first digit of each pattern of attempts: 1, and the first attempt was answered."""
-    counts = run.manifest.attempts.get(probe, {})
+    counts = run.manifest.found_by_attempts(probe)
     first = sum(targets for pattern, targets in counts.items() if pattern.startswith("1"))
     recovered = sum(targets for pattern, targets in counts.items() if pattern.startswith("0"))
     return RetransmitGain(first=first, recovered=recovered, gain=share(recovered, first))

@@ -1,4 +1,8 @@
-"""Loss, measured: what first probes found, what repeats recovered, what both found, and what all of them missed."""
+"""Loss, measured: what first probes found, what repeats recovered, what both found, and what all of them missed.
+
+A target is found by a positive reply: routers and hosts limit the rate of errors and RSTs, so that a repeat which
+brings one proves no loss. Manifests without `attempts_by_kind` have replies of all kinds together.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,9 +18,9 @@ class Loss:
     `missed` and its interval are None where nothing can be said: one attempt, or no target that two of them found.
     """
 
-    first_only: Annotated[int, Formula("targets with replies to the first attempt alone")]
-    both: Annotated[int, Formula("targets with replies to the first attempt and to a repeat")]
-    recovered: Annotated[int, Formula("targets with replies to repeats alone")]
+    first_only: Annotated[int, Formula("targets with positive replies to the first attempt alone")]
+    both: Annotated[int, Formula("targets with positive replies to the first attempt and to a repeat")]
+    recovered: Annotated[int, Formula("targets with positive replies to repeats alone")]
     missed: Annotated[float | None, Formula("first only x recovered / (both + 1), by capture and recapture (Chapman)")]
     missed_low: float | None
     missed_high: float | None
@@ -29,7 +33,7 @@ def loss(manifest: Manifest) -> dict[str, Loss]:
 
 
 def _loss(manifest: Manifest, probe: str) -> Loss:
-    patterns = manifest.attempts.get(probe, {})
+    patterns = manifest.found_by_attempts(probe)
     first = sum(count for digits, count in patterns.items() if digits.startswith("1"))
     first_only = sum(count for digits, count in patterns.items() if digits.startswith("1") and "1" not in digits[1:])
     estimate = manifest.missed.get(probe)

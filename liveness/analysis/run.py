@@ -3,12 +3,9 @@
 from typing import Final
 
 from liveness.store.manifest import Manifest
-from liveness.types import CONTROL, Kind
+from liveness.types import CONTROL, POSITIVE, Kind
 
 FAMILIES: Final = ("icmp", "tcp", "udp")
-
-POSITIVE: Final = (Kind.ECHO_REPLY, Kind.SYN_ACK, Kind.ANSWER)
-"""Positive replies: the service is there."""
 
 REPLIES: Final = (*POSITIVE, Kind.RST)
 """What makes an address network alive, errors apart (Bano et al. 2018, figure 2); of UDP, valid answers only."""

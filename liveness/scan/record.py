@@ -99,9 +99,9 @@ def loss_warnings(totals: Totals, kernel_drops: int) -> list[str]:
     return warnings
 
 
-def _missed(attempts: dict[str, Counts]) -> dict[str, Missed]:
-    """Return the estimate for each probe that has one."""
-    estimates = {probe: missed_targets(patterns) for probe, patterns in attempts.items()}
+def _missed(attempts: dict[str, dict[str, Counts]]) -> dict[str, Missed]:
+    """Return the estimate for each probe that has one: of the targets that positive replies show."""
+    estimates = {probe: missed_targets(by_kind.get("positive", {})) for probe, by_kind in attempts.items()}
     return {probe: estimate for probe, estimate in estimates.items() if estimate is not None}
 
 
@@ -120,11 +120,12 @@ def reception(gathered: Gathered, *, only_unanswered: bool) -> dict[str, Any]:
         "messages": gathered.tally.messages,
         "weak": gathered.tally.weak,
         "attempts": gathered.attempts,
+        "attempts_by_kind": gathered.attempts_by_kind,
         "recovered_by_retransmit": {
             probe: sum(count for digits, count in patterns.items() if digits.startswith("0"))
             for probe, patterns in gathered.attempts.items()
         },
-        "missed": {} if only_unanswered else _missed(gathered.attempts),
+        "missed": {} if only_unanswered else _missed(gathered.attempts_by_kind),
         "duplicates": gathered.duplicates,
         "busiest_sources": _busiest(gathered.tally),
         "rejected": gathered.tally.rejected,

@@ -27,7 +27,7 @@ from liveness.store.merge import merge
 from liveness.store.rundir import MANIFEST_FILE, RunDirectory
 from liveness.store.runlog import Mode, settle
 
-COUNTS = ("messages", "weak", "attempts", "rejected")
+COUNTS = ("messages", "weak", "attempts", "attempts_by_kind", "rejected")
 """The counters of a manifest that a replay must repeat."""
 
 
@@ -65,12 +65,13 @@ def compare(run: Manifest, replayed: Manifest) -> Comparison:
     before = {entry.file: entry.sha256 for entry in run.sets}
     after = {entry.file: entry.sha256 for entry in replayed.sets}
     both = before.keys() & after.keys()
+    unknown = ("attempts_by_kind",) if run.attempts and not run.attempts_by_kind else ()  # by an older version
     return Comparison(
         same=sum(before[file] == after[file] for file in both),
         different=sorted(file for file in both if before[file] != after[file]),
         missing=sorted(before.keys() - both),
         extra=sorted(after.keys() - both),
-        counts=[name for name in COUNTS if getattr(run, name) != getattr(replayed, name)],
+        counts=[name for name in COUNTS if name not in unknown and getattr(run, name) != getattr(replayed, name)],
     )
 
 

@@ -275,6 +275,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     weak: dict[str, Counts] = field(default_factory=dict)
     control_port: int | None = None
     attempts: dict[str, Counts] = field(default_factory=dict)
+    attempts_by_kind: dict[str, dict[str, Counts]] = field(default_factory=dict)
+    """The same by `positive`, `negative` and `error` replies, each of them alone."""
     recovered_by_retransmit: Counts = field(default_factory=dict)
     missed: dict[str, Missed] = field(default_factory=dict)
     duplicates: dict[str, dict[str, list[int]]] = field(default_factory=dict)
@@ -304,6 +306,12 @@ class Manifest(Struct, frozen=True, kw_only=True):
     def run(self) -> str:
         """The run as people and documents call it: ``name/run id``."""
         return f"{self.name}/{self.run_id}"
+
+    def found_by_attempts(self, probe: str) -> Counts:
+        """Return a probe's targets by the attempts that positive replies prove; by all replies in older manifests."""
+        if self.attempts_by_kind:
+            return self.attempts_by_kind.get(probe, {}).get("positive", {})
+        return self.attempts.get(probe, {})
 
 
 class _SchemaOnly(Struct):

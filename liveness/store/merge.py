@@ -8,7 +8,7 @@ from pyroaring import BitMap
 from liveness.store.manifest import Counts, SetEntry
 from liveness.store.rundir import RunDirectory
 from liveness.store.segment import PartKey, SegmentFile, Tally, total
-from liveness.types import ReplyKey, Role, SetKey, roles_of
+from liveness.types import SIGNS, ReplyKey, Role, SetKey, roles_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,8 @@ class Gathered:
     sets: list[SetEntry] = field(default_factory=list)
     attempts: dict[str, Counts] = field(default_factory=dict)
     """Targets that anything answered for, by probe and by the attempts that replies prove: one digit an attempt."""
+    attempts_by_kind: dict[str, dict[str, Counts]] = field(default_factory=dict)
+    """The same for the replies of each sign alone, by probe and sign; signs with any."""
     duplicates: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     """Accepted replies beyond the first of each target and attempt, by probe, class and attempt; classes with any."""
     tally: Tally = field(default_factory=Tally)
@@ -32,7 +34,7 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
     keys = {key for segment in segments for key in segment.keys}
     gathered = Gathered(tally=total(segments))
     for probe in probes:
-        answered = [BitMap() for _ in range(attempts)]
+        answered = {sign: [BitMap() for _ in range(attempts)] for sign in SIGNS}
         for reply in sorted({key.reply for key in keys if key.reply.probe == probe}, key=_order):
             whole = {part: BitMap() for part in Role}
             sent = gathered.tally.by_attempt.get(probe, {}).get(reply.label, [0] * attempts)
@@ -43,14 +45,17 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
                     whole[part] |= addresses
                 if attempt < attempts:
                     targets = parts[Role.DIRECT] | parts[Role.TARGET]
-                    answered[attempt] |= targets
+                    answered[reply.kind.sign][attempt] |= targets
                     duplicates.append(sent[attempt] - len(targets))
             gathered.sets.extend(_write_sets(directory, reply, whole))
             if any(duplicates):
                 gathered.duplicates.setdefault(probe, {})[reply.label] = duplicates
-        counts = _patterns(answered)
-        if counts:
-            gathered.attempts[probe] = counts
+        by_kind: dict[str, Counts] = {
+            sign: counts for sign, proven in answered.items() if (counts := _patterns(proven))
+        }
+        if by_kind:
+            anything = [BitMap.union(*proven) for proven in zip(*answered.values(), strict=True)]
+            gathered.attempts[probe], gathered.attempts_by_kind[probe] = _patterns(anything), by_kind
     return gathered
 
 

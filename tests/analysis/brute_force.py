@@ -199,6 +199,12 @@ def patterns(witnesses: Witnesses, *, with_errors: bool) -> dict[str, int]:
     return {pattern: count for pattern, count in strings.items() if "1" in pattern}
 
 
+def finding(witnesses: Witnesses, probe: str) -> Facts:
+    """Return the replies by which a probe found its targets: the paper counts echo replies, SYN-ACKs, valid answers."""
+    positives = tuple(Kind) if witnesses.population.older else (Kind.ECHO_REPLY, Kind.SYN_ACK, Kind.ANSWER)
+    return [reply for reply in witnesses.population.replies if reply.probe == probe and reply.kind in positives]
+
+
 def gains(witnesses: Witnesses, found: dict[str, Any]) -> dict[str, Any]:
     positives = (Kind.ECHO_REPLY, Kind.SYN_ACK, Kind.ANSWER)
     positive = witnesses.count(lambda facts: any(f.kind in positives and f.probe != CONTROL for f in facts))
@@ -206,7 +212,7 @@ def gains(witnesses: Witnesses, found: dict[str, Any]) -> dict[str, Any]:
     negative = found["all"] - positive
     retransmit = {}
     for probe in [*witnesses.services, *([CONTROL] if witnesses.population.control else [])]:
-        of_probe = [reply for reply in witnesses.population.replies if reply.probe == probe]
+        of_probe = finding(witnesses, probe)
         first = {reply.target for reply in of_probe if reply.attempt == 0}
         recovered = {reply.target for reply in of_probe if reply.target not in first}
         gain = ratio(len(recovered), len(first))
@@ -225,7 +231,7 @@ def loss(witnesses: Witnesses) -> dict[str, Any]:
     """Count targets by attempts; the populations' manifests tell neither duplicates nor estimates."""
     result = {}
     for probe in [*witnesses.services, *([CONTROL] if witnesses.population.control else [])]:
-        of_probe = [reply for reply in witnesses.population.replies if reply.probe == probe]
+        of_probe = finding(witnesses, probe)
         first = {reply.target for reply in of_probe if reply.attempt == 0}
         again = {reply.target for reply in of_probe if reply.attempt == 1}
         result[probe] = {

@@ -41,7 +41,7 @@ def populations(draw: st.DrawFn) -> Population:
     probes, control = draw(PROBE_LISTS), draw(st.booleans())
     probed = (*probes, CONTROL) if control else probes
     sent = draw(st.lists(replies(probed), max_size=60)) if probed else []
-    return Population(sent, probes, control)
+    return Population(sent, probes, control, older=draw(st.booleans()))
 
 
 def computed(population: Population) -> dict[str, Any]:

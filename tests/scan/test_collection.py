@@ -2,6 +2,7 @@
 
 import tempfile
 from collections import Counter, defaultdict
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,24 @@ def test_targets_are_counted_by_the_attempts_their_replies_prove(batches: list[l
     nothing = "0" * ATTEMPTS
     expected = {probe: counts for probe, seen in patterns.items() if (counts := without(seen, nothing))}
     assert gathered(collected(batches)).attempts == expected
+
+
+@given(BATCHES)
+def test_targets_are_counted_by_attempts_for_each_sign_of_replies_alone(batches: list[list[Reply]]) -> None:
+    kinds = {
+        "positive": ("echo-reply", "syn-ack", "answer"),
+        "negative": ("rst", "payload"),
+        "error": ("error",),
+    }
+    expected: dict[str, dict[str, dict[str, int]]] = {}
+    for probe, (sign, labels) in product(PROBES, kinds.items()):
+        proven: defaultdict[int, list[str]] = defaultdict(lambda: ["0"] * ATTEMPTS)
+        for reply in (reply for batch in batches for reply in batch):
+            if reply.probe == probe and reply.kind.label in labels and reply.attempt < ATTEMPTS:
+                proven[reply.target][reply.attempt] = "1"
+        if proven:
+            expected.setdefault(probe, {})[sign] = Counter("".join(digits) for digits in proven.values())
+    assert gathered(collected(batches)).attempts_by_kind == expected
 
 
 @given(BATCHES)

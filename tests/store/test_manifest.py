@@ -92,6 +92,7 @@ def full_manifest() -> Manifest:
             max_s=0.1,
             p80_s=0.05,
         ),
+        attempts_by_kind={"icmp": {"positive": {"11": 7, "01": 1}, "error": {"10": 1}}},
         missed={"icmp": Missed(estimate=1.5, low=0.5, high=4.5)},
         duplicates={"icmp": {"echo-reply": [3, 0]}},
         busiest_sources=[BusySource(source="198.51.100.7", messages=1000)],
