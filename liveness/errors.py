@@ -12,6 +12,8 @@ A message is one line that names the file, the path inside it, the value, and th
 are exit codes of an interrupted scan, not errors.
 """
 
+import traceback
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -60,3 +62,13 @@ def count_of(number: int, noun: str) -> str:
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{number:,} {noun[:-1]}ies"
     return f"{number:,} {noun}{'es' if noun.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
+
+
+def explain(error: BaseException) -> str:
+    """Return in one line what went wrong: a LivenessError's own text; of any other error its kind and place too."""
+    if isinstance(error, LivenessError):
+        return str(error)
+    text = " ".join(str(error).split())
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{': ' if text else ''}{text}{place}"

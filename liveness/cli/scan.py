@@ -179,11 +179,16 @@ def _scan(
 
 def _leave(finished: "Finished") -> None:
     """End with the exit code of a run that ended early; a complete one returns."""
+    from liveness.scan.session import kept_in
+
     interruption = finished.interruption
-    if interruption.signal_number is not None:
-        raise SystemExit(128 + interruption.signal_number)
-    if interruption.reason is not None:
-        raise StoppedEarlyError(f"{interruption.reason}: what was received is kept in {finished.directory.path}")
+    if interruption.reason is None:
+        return
+    line = f"{interruption.reason}: {kept_in(finished.directory.path)}"
+    if interruption.signal_number is None:
+        raise StoppedEarlyError(line)
+    click.echo(f"liveness: {line}", err=True)
+    raise SystemExit(128 + interruption.signal_number)
 
 
 def _show_preview(config: "Config", targets: "Targets") -> None:

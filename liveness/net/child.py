@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
 from liveness.errors import LivenessError
@@ -33,6 +33,14 @@ def die_with_parent(parent: int) -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before the request
         os._exit(1)
+
+
+def close_all_but(keep: Iterable[int]) -> None:
+    """Close every descriptor of this process but those to keep."""
+    kept = sorted(set(keep))
+    highest = max((int(name) for name in os.listdir("/proc/self/fd")), default=0)  # noqa: PTH208 - names
+    for low, high in zip([-1, *kept], [*kept, highest + 1], strict=True):
+        os.closerange(low + 1, high)
 
 
 def run_in_child(function: Callable[[], R]) -> R:

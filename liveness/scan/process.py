@@ -3,21 +3,30 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-from liveness.errors import LivenessError
-from liveness.net.child import die_with_parent
+from liveness.errors import explain
+from liveness.net.child import close_all_but, die_with_parent
 
 R = TypeVar("R")
+
+EXIT_WITHIN_S: Final = 10.0
+"""A child that has answered leaves at once; after this long it is killed."""
+POLL_S: Final = 0.01
 
 _FORK = multiprocessing.get_context("fork")  # rings and shared memory are opened before, and inherited
 
 
-def _child_main(function: Callable[[], R], answer: Connection, parent: int, core: int | None) -> None:
+def _child_main(
+    function: Callable[[], R], answer: Connection, parent: int, core: int | None, keep: Sequence[int] | None
+) -> None:
     die_with_parent(parent)
+    if keep is not None:
+        close_all_but((0, 1, 2, answer.fileno(), *keep))
     if core is not None:
         with suppress(OSError):  # taken offline meanwhile: the scheduler knows another
             os.sched_setaffinity(0, {core})
@@ -26,20 +35,27 @@ def _child_main(function: Callable[[], R], answer: Connection, parent: int, core
         signal.signal(number, signal.SIG_IGN)
     try:
         answer.send((function(), None))
-    except LivenessError as error:
-        answer.send((None, str(error)))
+    except Exception as error:  # noqa: BLE001 - whatever ends a child is told by the supervisor, in one line
+        answer.send((None, explain(error)))
 
 
 class Child(Generic[R]):
-    """A forked child that runs one function, on one core where that is given, and returns its result."""
+    """A forked child that runs one function, on one core where that is given, and returns its result.
 
-    def __init__(self, name: str, function: Callable[[], R], core: int | None = None) -> None:
+    With `keep` it closes every descriptor but these and the standard ones.
+    """
+
+    def __init__(
+        self, name: str, function: Callable[[], R], core: int | None = None, keep: Sequence[int] | None = None
+    ) -> None:
         self.name = name
         self._answer, writer = _FORK.Pipe(duplex=False)
-        arguments = (function, writer, os.getpid(), core)
+        arguments = (function, writer, os.getpid(), core, keep)
         self._process = _FORK.Process(target=_child_main, args=arguments, name=name, daemon=True)
-        self._process.start()
-        writer.close()
+        try:
+            self._process.start()
+        finally:
+            writer.close()
         self._result: R | None = None
         self._problem: str | None = None
         self._answered = False
@@ -55,13 +71,13 @@ class Child(Generic[R]):
             try:
                 self._result, self._problem = self._answer.recv()
                 self._answered = True
-            except EOFError:  # it died without an answer
+            except (EOFError, OSError):  # it died without an answer
                 pass
         return self._answered or not self._process.is_alive()
 
     def problem(self) -> str | None:
         """Return what went wrong in a child that has ended, or None."""
-        self._process.join()
+        self._leave()
         if self._answered:
             return self._problem
         code = self._process.exitcode or 0
@@ -70,10 +86,23 @@ class Child(Generic[R]):
 
     def result(self) -> R | None:
         """Return the result of a child that has ended, None if it failed."""
-        self._process.join()
+        self._leave()
         return self._result
 
+    def end_within(self, timeout_s: float) -> None:
+        """Wait for the child to end by itself; kill it if that takes longer."""
+        deadline = time.monotonic() + timeout_s
+        while not self.ended() and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        self.kill()
+
     def kill(self) -> None:
-        """End the child at once."""
+        """End the child at once, if it has not ended."""
         self._process.kill()
-        self._process.join()
+        self._process.join(EXIT_WITHIN_S)  # one that the kernel holds up ends when that lets go of it
+
+    def _leave(self) -> None:
+        """Wait for a process that has nothing left to do; kill it if it does not leave."""
+        self._process.join(EXIT_WITHIN_S)
+        if self._process.is_alive():
+            self.kill()

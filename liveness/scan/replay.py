@@ -13,12 +13,12 @@ from liveness.errors import LivenessError
 from liveness.net.bpf import reply_filter
 from liveness.probes.template import LinkAddresses
 from liveness.scan.capture_ring import CaptureRing
+from liveness.scan.interruption import Interruption, signals_noted
 from liveness.scan.plan import Plan
 from liveness.scan.receiver import Receiver
 from liveness.scan.record import reception
 from liveness.scan.session import REPLY_ICMP_TYPES, kit_of
 from liveness.scan.shared import Shared
-from liveness.scan.supervisor import Interruption, signals_noted
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets

@@ -1,5 +1,6 @@
 """A session: from a config and its targets to a finished run directory, everything opened before the first packet."""
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path as FilePath
 from typing import Final
 
 from liveness.config.model import Config
-from liveness.errors import LivenessError, UsageError
+from liveness.errors import LivenessError, StoppedEarlyError, UsageError, explain
 from liveness.kernel import mark_compiled, needs_compiling
 from liveness.net.bpf import reply_filter
 from liveness.net.child import run_in_child
@@ -23,12 +24,13 @@ from liveness.probes.kit import Kit, build_kit
 from liveness.probes.template import LinkAddresses
 from liveness.scan import receiver, sender
 from liveness.scan.becoming import Becoming, decide
+from liveness.scan.interruption import Interruption, StoppedMerge, signals_noted
 from liveness.scan.load import check_crowding
 from liveness.scan.plan import Plan, new_control_port, new_key
 from liveness.scan.progress import Progress
 from liveness.scan.record import Identity, final_manifest, running_manifest
 from liveness.scan.resume import beginning, going_on, resume
-from liveness.scan.supervisor import Interruption, Supervisor, signals_noted
+from liveness.scan.supervisor import Outcome, Supervisor
 from liveness.space.targets import Targets
 from liveness.store.announce import announce
 from liveness.store.checkpoint import Checkpoint
@@ -56,6 +58,11 @@ def say(text: str) -> None:
     """Tell whoever started this process, where nobody else was named to be told."""
     sys.stderr.write(f"liveness: {text}\n")
     sys.stderr.flush()
+
+
+def kept_in(path: FilePath) -> str:
+    """Return what becomes of a run that ended early: for the end of a line that says why."""
+    return f"what was received is kept in {path}; `liveness scan --resume {shlex.quote(str(path))}` goes on"
 
 
 def plan_run(config: Config, targets: Targets) -> Plan:
@@ -236,27 +243,45 @@ def _scan(
     identity = opened.identity
     directory = identity.directory
     announce(directory.path)
-    _warn_of_ephemeral_ports(plan, on_notice)
-    outcome = Supervisor(
-        plan,
-        opened.kit,
-        opened.transport.rings,
-        opened.rx_rings,
-        directory,
-        identity.path.interface,
-        first,
-        on_progress,
-        interruption,
-        on_notice,
-    ).run()
-    gathered = _gather(plan, directory, interruption)
-    tally = gathered.tally
-    log = settle(directory.path, plan.config.replies, tally.log, tally.accepted, tally.packets)
-    manifest = final_manifest(plan, identity, outcome, gathered, log, first, damage)
-    directory.write_manifest(manifest)
+    try:
+        _warn_of_ephemeral_ports(plan, on_notice)
+        outcome = _supervise(plan, opened, first, on_progress, on_notice, interruption)
+        gathered = _gather(plan, directory, interruption)
+        tally = gathered.tally
+        log = settle(directory.path, plan.config.replies, tally.log, tally.accepted, tally.packets)
+        manifest = final_manifest(plan, identity, outcome, gathered, log, first, damage)
+        directory.write_manifest(manifest)
+    except StoppedMerge as stopped:
+        on_notice(f"stopped while the sets were written: {kept_in(directory.path)}")
+        raise SystemExit(stopped.exit_code) from None
+    except Exception as error:
+        raise StoppedEarlyError(f"{explain(error)}: {kept_in(directory.path)}") from error
+    interruption.finishing = False
     if manifest.status == "complete":
         directory.remove_traces()
     else:
         with suppress(LivenessError):  # many segments stay then: the run may be gone on with, or not for a long time
             compact_all(directory)
     return Finished(directory, manifest, interruption)
+
+
+def _supervise(
+    plan: Plan,
+    opened: _Opened,
+    first: Checkpoint,
+    on_progress: Callable[[Progress], None],
+    on_notice: Callable[[str], None],
+    interruption: Interruption,
+) -> Outcome:
+    return Supervisor(
+        plan,
+        opened.kit,
+        opened.transport.rings,
+        opened.rx_rings,
+        opened.identity.directory,
+        opened.identity.path.interface,
+        first,
+        on_progress,
+        interruption,
+        on_notice,
+    ).run()

@@ -15,8 +15,8 @@ from liveness.census.message import Message
 from liveness.census.record import Record
 from liveness.config.model import Config, Keep, Notify, TargetLists, to_record
 from liveness.errors import LivenessError
+from liveness.scan.interruption import Interruption
 from liveness.scan.session import Finished
-from liveness.scan.supervisor import Interruption
 from liveness.store.manifest import Timeline
 from liveness.store.rundir import RunDirectory
 from tests.populations import Population, Reply, town

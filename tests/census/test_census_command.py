@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from liveness.cli.census import command
 from liveness.errors import LivenessError, StoppedEarlyError, UsageError
-from liveness.scan.supervisor import Interruption
+from liveness.scan.interruption import Interruption
 from tests.analysis import brute_force
 from tests.census.recurring import TOWN, FakeScanner, Weekly, config_of, quick_page
 from tests.census.support import write_yaml

@@ -14,7 +14,7 @@ from liveness.census.falls import hit_rates
 from liveness.census.home import Home
 from liveness.errors import LivenessError, RefusedError, UsageError
 from liveness.net.child import run_in_child
-from liveness.scan.supervisor import Interruption
+from liveness.scan.interruption import Interruption
 from tests.analysis import brute_force
 from tests.census.recurring import TOWN, FakeScanner, Weekly
 from tests.cli.support import NOBODY

@@ -164,7 +164,8 @@ def test_an_interface_that_goes_ends_a_scan_which_goes_on_when_it_is_back(tmp_pa
     {resume}; echo resumed with $? >&2
     """
     done = in_lab(tmp_path, script, network={"transport": transport}, senders=1)
-    kept = f"what was received is kept in {tmp_path}/sets/sturdy/one"
+    run = f"{tmp_path}/sets/sturdy/one"
+    kept = f"what was received is kept in {run}; `liveness scan --resume {run}` goes on"
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines() == [
         f"liveness: error: interface scan0: Network is down: it went down; bring it up (ip link set scan0 up): {kept}",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pytest
 
+from liveness.scan.interruption import rate_signals
 from liveness.scan.ledger import Ledger
-from liveness.scan.supervisor import rate_signals
 
 if TYPE_CHECKING:
     from liveness.scan.shared import Shared

@@ -11,10 +11,10 @@ import pytest
 from liveness.config.model import from_document
 from liveness.errors import LivenessError
 from liveness.scan import tuner as tuner_module
+from liveness.scan.interruption import rate_signals
 from liveness.scan.ledger import Ledger
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
-from liveness.scan.supervisor import rate_signals
 from liveness.scan.tuner import Tuner
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
