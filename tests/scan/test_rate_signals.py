@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pytest
 
+from liveness.config.units import MIN_RATE_PPS
 from liveness.scan.interruption import rate_signals
 from liveness.scan.ledger import Ledger
 
@@ -24,10 +25,12 @@ def test_each_signal_is_a_step_and_is_recorded() -> None:
         assert shared.rate_pps[0] == pytest.approx(1050)
         os.kill(os.getpid(), signal.SIGUSR2)
         assert shared.rate_pps[0] == pytest.approx(997.5)
-        shared.rate_pps[0] = 1.0
+        shared.rate_pps[0] = float(MIN_RATE_PPS)
         os.kill(os.getpid(), signal.SIGUSR2)
-        assert shared.rate_pps[0] == 1.0  # never slower than a packet a second
-    assert [change.rate_pps for change in ledger.rate_changes] == pytest.approx([1050, 997.5, 1])
+        assert shared.rate_pps[0] == float(MIN_RATE_PPS)  # never slower than a config may say
+    assert [change.rate_pps for change in ledger.rate_changes] == pytest.approx(
+        [1050, 997.5, float(MIN_RATE_PPS)], abs=1e-3
+    )
     times = [change.after_s for change in ledger.rate_changes]
     assert 0 <= times[0] <= times[1] <= times[2] <= ledger.elapsed_s + 0.001
     assert [signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)] == before
