@@ -223,7 +223,8 @@ ERRORS = [
     ),
     ("ipset", b"create a hash:ip netmask 33\n", r"file:1: netmask '33'"),
     ("ipset", b"create a hash:ip bitmask 255.0.255.0\n", r"file: the set 'a' has a bitmask"),
-    ("ipset", b"del a 10.0.0.1\n", r"file:1: 'del a 10\.0\.0\.1' is no line of `ipset save`"),
+    ("ipset", b"bad a 10.0.0.1\n", r"file:1: 'bad a 10\.0\.0\.1' is no line that `ipset restore` reads"),
+    ("ipset", b"del a 10.0.0.1\n", r"file:1: del a 10\.0\.0\.1: not in the set as this file makes it"),
     ("ipset", b'add a "10.0.0.1\n', r"file:1: not a line of ipset: no closing quotation"),
     ("ipset", b"# nothing\n", r"file: no set of addresses in it"),
     (

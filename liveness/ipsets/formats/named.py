@@ -1,4 +1,4 @@
-"""Files that may hold several sets by name, as those of ipset and nftables do: which one is meant."""
+"""Sets of files that name them, as those of ipset and nftables: how commands change them, and which one is meant."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pyroaring import BitMap
 
 from liveness.errors import UsageError
-from liveness.ipsets.builder import Builder
+from liveness.ipsets.builder import Bounds, Builder
 from liveness.ipsets.formats.codec import DEFAULT_SET_NAME
 
 LONGEST_NAME = 31  # of both ipset and nftables, to be safe
@@ -16,8 +16,53 @@ LONGEST_NAME = 31  # of both ipset and nftables, to be safe
 class NamedSet:
     """A set of a file while it is read. `problem` says why it cannot be read, if so."""
 
-    builder: Builder = field(default_factory=Builder)
     problem: str | None = None
+    made: bool = False
+    """Whether a command made it, rather than only adding to it."""
+    _members: BitMap = field(default_factory=BitMap)
+    _added: Builder = field(default_factory=Builder)
+    _waiting: bool = False
+    """Whether `_added` holds anything."""
+
+    def add(self, low: Bounds, high: Bounds) -> None:
+        """Add inclusive bounds; the arrays are copied."""
+        self._added.add(low, high)
+        self._waiting = True
+
+    def add_all(self, addresses: BitMap) -> None:
+        """Add all members of another set."""
+        self._settle()
+        self._members |= addresses
+
+    def remove(self, low: int, high: int) -> bool:
+        """Remove inclusive bounds; return False, and remove nothing, if any of them is no member."""
+        self._settle()
+        if self._members.range_cardinality(low, high + 1) != high + 1 - low:
+            return False
+        self._members.remove_range(low, high + 1)
+        return True
+
+    def discard(self, low: int, high: int) -> None:
+        """Remove inclusive bounds, members or not."""
+        self._settle()
+        self._members.remove_range(low, high + 1)
+
+    def clear(self) -> None:
+        """Remove everything."""
+        self._members, self._added, self._waiting = BitMap(), Builder(), False
+
+    def finish(self) -> BitMap:
+        """Return the members."""
+        self._settle()
+        return self._members
+
+    def _settle(self) -> None:
+        """Move what was added to the members."""
+        if self._waiting:
+            added, self._waiting = self._added.finish(), False
+            if self._members:
+                added |= self._members
+            self._members = added
 
 
 def chosen(sets: dict[str, NamedSet], wanted: str | None, name: str) -> BitMap:
@@ -32,7 +77,7 @@ def chosen(sets: dict[str, NamedSet], wanted: str | None, name: str) -> BitMap:
     found = wanted if wanted is not None else next(iter(sets))
     if (problem := sets[found].problem) is not None:
         raise UsageError(f"{name}: the set {found!r} {problem}")
-    return sets[found].builder.finish()
+    return sets[found].finish()
 
 
 def set_name(wanted: str | None) -> str:

@@ -33,8 +33,8 @@ FORMATS: dict[str, Format] = {
         Format("csv", (".csv",), "zmap_csv", "ZMap CSV with a saddr column"),
         Format("jsonl", (".jsonl", ".json", ".ndjson"), "zmap_json", "ZMap JSON lines with a saddr field"),
         Format("silk", (".set", ".silk"), "silk", "SiLK IPset, record versions 0 to 4 (written: 2)", binary=True),
-        Format("ipset", (".ipset",), "ipset", "what ipset save prints and ipset restore reads"),
-        Format("nft", (".nft",), "nft", "nftables set, as nft list set prints and nft -f reads"),
+        Format("ipset", (".ipset",), "ipset", "what ipset save prints and ipset restore reads, executed"),
+        Format("nft", (".nft",), "nft", "nftables set, as nft list set prints and nft -f reads, executed"),
     )
 }
 
@@ -42,9 +42,13 @@ SILK_MAGIC = b"\xde\xad\xbe\xef"
 ROARING_COOKIES = (b"\x3a\x30\x00\x00", b"\x3b\x30")
 COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2"}
 
-IPSET_LINE = re.compile(rb"(?:create|add)\s+(?!(?:element|set|table|chain)\s+(?:ip|inet)\s)\S+\s+[\w:.]")
+IPSET_LINE = re.compile(
+    rb"(?:create|add)\s+(?!(?:element|set|map|table|chain)\s+(?:ip|inet)\s)\S+\s+[\w:.]"
+    rb"|(?:del|flush|destroy|swap|rename)\s+(?!(?:element|set|map|table|chain|ruleset)\b)\w"
+)
 NFT_LINE = re.compile(
-    rb"(?:table|set|define|(?:add|create|flush|delete|destroy)\s+(?:element|set|table|chain|ruleset))\b"
+    rb"(?:table|set|map|element|define|redefine|include"
+    rb"|(?:add|create|flush|delete|destroy)\s+(?:element|set|map|table|chain|ruleset))\b"
 )
 
 
