@@ -181,7 +181,7 @@ class MemoryTxRing:
         self._pending += count
         self._reserved = 0
 
-    def kick(self) -> None:
+    def kick(self) -> bool:
         """Give committed frames to the network, oldest first, and its answers to the receive ring."""
         count = self._pending if self._frames_a_kick is None else min(self._pending, self._frames_a_kick)
         for _ in range(count):
@@ -191,6 +191,7 @@ class MemoryTxRing:
             self._completed += 1
             for reply in self._network(frame):
                 self._replies.deliver(reply)
+        return self._pending == 0
 
     def flush(self, timeout_s: float) -> int:
         """Kick until everything committed has left, at most `timeout_s`; return how many frames are still unsent."""

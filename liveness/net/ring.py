@@ -40,11 +40,14 @@ class TxRing(Protocol):
         """Hand over the first `count` reserved slots; lengths[slot] is the frame length in bytes, for every slot."""
         ...
 
-    def kick(self) -> None:
-        """Ask the kernel to send what was committed. Back pressure is no error: the rest stays for the next kick.
+    def kick(self) -> bool:
+        """Ask the kernel to send what was committed, and return whether it took everything.
+
+        Back pressure is no error: the rest stays for the next kick, and leaves only if there is one.
 
         InterfaceDownError while the interface is down: what is committed keeps its slots, and leaves with a kick when
-        it is up again. InterfaceGoneError when it was removed: `unsent` tells what the ring still held.
+        it is up again. InterfaceGoneError when it was removed: `unsent` tells what the ring still held. LivenessError
+        if nothing has left for a long time, though it was asked again and again.
         """
         ...
 

@@ -20,10 +20,15 @@ def open_packet_socket() -> socket.socket:
     """Return a raw AF_PACKET socket that receives nothing yet (protocol 0); UnsupportedError without the privilege."""
     try:
         return socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
-    except PermissionError as error:
-        raise UnsupportedError(f"raw sockets need CAP_NET_RAW: {raw_socket_remedy()}") from error
     except OSError as error:
-        raise UnsupportedError(f"this kernel has no packet sockets (AF_PACKET): {error.strerror}") from error
+        raise packet_socket_refused(error) from error
+
+
+def packet_socket_refused(error: OSError) -> UnsupportedError:
+    """Return the error for a packet socket that could not be opened."""
+    if isinstance(error, PermissionError):
+        return UnsupportedError(f"raw sockets need CAP_NET_RAW: {raw_socket_remedy()}")
+    return UnsupportedError(f"this kernel has no packet sockets (AF_PACKET): {error.strerror}")
 
 
 def bind_packet_socket(handle: socket.socket, interface: str, protocol: int) -> None:

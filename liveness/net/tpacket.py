@@ -4,6 +4,9 @@ Plain ints, so that compiled kernels can use them. Offsets are in bytes, fields 
 else is said. Documentation/networking/packet_mmap.rst of the kernel describes both rings.
 """
 
+import socket
+import struct
+
 SOL_PACKET = 263
 
 PACKET_RX_RING = 5
@@ -73,3 +76,8 @@ TP_STATUS_CSUMNOTREADY = 1 << 3
 TP_STATUS_VLAN_VALID = 1 << 4
 TP_STATUS_VLAN_TPID_VALID = 1 << 6
 TP_STATUS_CSUM_VALID = 1 << 7
+
+
+def socket_address(index: int, protocol: int) -> bytes:
+    """Return a struct sockaddr_ll: an interface, and an EtherType in host order, 0 to receive nothing."""
+    return struct.pack("=HHiHBB8x", socket.AF_PACKET, socket.htons(protocol), index, 0, 0, 0)

@@ -8,9 +8,10 @@ from pyroute2 import IPRoute
 from liveness.errors import UnsupportedError
 from liveness.net.ring import TxRing
 from liveness.net.tx_packet import PacketTxRing
-from liveness.net.tx_xdp import REQUIRE, XdpTxRing
+from liveness.net.tx_xdp import XdpTxRing
 
 AF_XDP, AF_PACKET = "af_xdp", "af_packet"
+REQUIRE = "require"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _open_one(
     )
     if sender < queues:
         try:
-            ring = XdpTxRing(interface, longest_frame, multiple_of, sender, zero_copy)
+            ring = XdpTxRing(interface, longest_frame, multiple_of, sender, zero_copy=zero_copy == REQUIRE)
         except UnsupportedError as error:
             refusal = error
             reasons.append(str(error))

@@ -20,7 +20,8 @@ from liveness.net.namespace import enter_user_namespace
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import bind_packet_socket, open_packet_socket
 from liveness.net.tx_packet import PacketTxRing
-from liveness.net.tx_xdp import RING_FRAMES, SLOT_BYTES, SLOTS, XdpTxRing
+from liveness.net.tx_xdp import SLOT_BYTES, SLOTS, XdpTxRing
+from liveness.net.xdp_memory import RING_FRAMES
 
 LOOPBACK = "lo"
 TAKE_NOTHING: Program = assemble([Instruction(RETURN, DROP)])
@@ -106,7 +107,7 @@ def fanout() -> str:
 
 def xdp_socket() -> str:
     """Open an AF_XDP ring on loopback."""
-    XdpTxRing(LOOPBACK, SLOT_BYTES).close()
+    XdpTxRing(LOOPBACK, SLOT_BYTES - 1).close()
     return "copy mode"
 
 

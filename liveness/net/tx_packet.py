@@ -5,26 +5,28 @@ import errno
 import math
 import mmap
 import os
-import select
 import socket
 import struct
 import time
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.net import tpacket
-from liveness.net.sockets import bind_packet_socket, interface_index, lost_interface, open_packet_socket
+from liveness.net.sockets import interface_index, lost_interface, packet_socket_refused
+from liveness.net.stall import STALL_S, StallWatch
+from liveness.net.system_calls import KERNEL, Kernel, RingSocket
 
-MINIMUM_SLOTS = 4096
+MINIMUM_SLOTS: Final = 4096
 """On veth a slot is reported free while its packet still waits in the peer's backlog (1,000 packets and more). Since
 Linux 4.20 the kernel copies the frame first; before, a ring shorter than the backlog overwrites frames in flight."""
 
-BLOCK_BYTES = 1 << 16
-ETHERNET_HEADER_BYTES = 14
-SEND_BUFFER_BYTES = 1 << 24
-NAP_S = 100e-6
+BLOCK_BYTES: Final = 1 << 16
+ETHERNET_HEADER_BYTES: Final = 14
+SEND_BUFFER_BYTES: Final = 1 << 24
+NAP_S: Final = 100e-6
 
 
 class PacketTxRing:
@@ -35,7 +37,13 @@ class PacketTxRing:
     """
 
     def __init__(
-        self, interface: str, longest_frame: int, multiple_of: int = 1, minimum_slots: int = MINIMUM_SLOTS
+        self,
+        interface: str,
+        longest_frame: int,
+        multiple_of: int = 1,
+        minimum_slots: int = MINIMUM_SLOTS,
+        *,
+        kernel: Kernel = KERNEL,
     ) -> None:
         """Open a ring for frames of up to `longest_frame` bytes, Ethernet header included, without FCS.
 
@@ -49,15 +57,14 @@ class PacketTxRing:
         slots = -(-minimum_slots // unit) * unit
         self.interface = interface
         self._slots = slots
-        self._socket = open_packet_socket()
+        self._index = interface_index(interface)
+        self._socket = _open_socket(kernel)
         try:
-            memory = self._map(block_bytes, slots // slots_per_block, slot_bytes, slots)
+            self._memory = self._map(block_bytes, slots // slots_per_block, slot_bytes, slots)
         except BaseException:
             self._socket.close()
             raise
-        self._memory = memory
-        self._index = interface_index(interface)
-        ring = np.frombuffer(memory, dtype=np.uint8).reshape(slots, slot_bytes)
+        ring = np.frombuffer(self._memory, dtype=np.uint8).reshape(slots, slot_bytes)
         words = ring.view(np.uint32)
         self._status = words[:, tpacket.TX_STATUS // 4]
         self._length = words[:, tpacket.TX_LENGTH // 4]
@@ -67,32 +74,38 @@ class PacketTxRing:
         self._reserved = 0
         self._completed = 0
         self._errors = 0
-        self._writable = select.poll()
-        self._writable.register(self._socket, select.POLLOUT)
+        self._before = (0, 0)  # completed and refused before `count_from_here`
+        self._stall = StallWatch()
+        self._closed = False
 
     def _map(self, block_bytes: int, blocks: int, slot_bytes: int, slots: int) -> mmap.mmap:
         try:
-            self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_VERSION, tpacket.TPACKET_V2)
+            self._socket.set_option(tpacket.SOL_PACKET, tpacket.PACKET_VERSION, tpacket.TPACKET_V2)
             # sk_sndbuf bounds the frames in a real card's queue; the kernel cuts the wish to net.core.wmem_max
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            self._socket.set_option(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             request = struct.pack("4I", block_bytes, blocks, slot_bytes, slots)
-            self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_TX_RING, request)
-            memory = mmap.mmap(self._socket.fileno(), block_bytes * blocks)
+            self._socket.set_option(tpacket.SOL_PACKET, tpacket.PACKET_TX_RING, request)
+            memory = self._socket.map(block_bytes * blocks)
+            self._socket.bind(tpacket.socket_address(self._index, 0))
         except OSError as error:
             raise lost_interface(self.interface, error) from error
-        bind_packet_socket(self._socket, self.interface, 0)
         return memory
 
     @property
     def completed(self) -> int:
         """Frames the kernel has reported as sent, since opening."""
         self._reclaim()
-        return self._completed
+        return self._completed - self._before[0]
 
     @property
     def errors(self) -> int:
         """Frames the kernel refused as malformed, since opening: `kick` raises at the first."""
-        return self._errors
+        return self._errors - self._before[1]
+
+    def count_from_here(self) -> None:
+        """Leave out of `completed` and `errors` what has left until now."""
+        self._reclaim()
+        self._before = (self._completed, self._errors)
 
     def reserve(self, wanted: int) -> tuple[int, int]:
         """Return (first slot, count <= wanted): see TxRing."""
@@ -116,26 +129,40 @@ class PacketTxRing:
         self._pending += count
         self._reserved = 0
 
-    def kick(self) -> None:
-        """Ask the kernel to send what was committed, without waiting.
+    def kick(self) -> bool:
+        """Ask the kernel to send what was committed, without waiting; return whether it took everything.
 
         ENOBUFS (queue full) and EAGAIN (send buffer full) are back pressure: those frames keep their slots and go with
-        the next kick. LivenessError when the interface is down or gone, or when it refuses a frame: the ring cannot
-        pass that slot any more, since the kernel insists on it.
+        the next kick. InterfaceDownError, InterfaceGoneError; LivenessError if nothing has left for a long time, or the
+        interface refuses a frame: the ring cannot pass that slot any more, since the kernel insists on it.
+
+        Frames that reach an interface without carrier are destroyed, and completed all the same: only the interface's
+        counters tell.
         """
-        try:
-            self._socket.send(b"", socket.MSG_DONTWAIT)
-        except OSError as error:
-            if error.errno in (errno.ENOBUFS, errno.EAGAIN):
-                return
-            self._reclaim()
-            oldest = (self._head - self._pending) % self._slots
-            if self._pending and self._status[oldest] & tpacket.TP_STATUS_WRONG_FORMAT:
-                self._errors += 1
-                problem = f"interface {self.interface} refuses a frame of {self._length[oldest]} bytes"
-                remedy = "is its MTU too small for the probes?"
-                raise LivenessError(f"{problem}: {os.strerror(error.errno or 0)}: {remedy}") from error
-            raise lost_interface(self.interface, error, self._index) from error
+        code = self._socket.kick()
+        if code not in (0, errno.ENOBUFS, errno.EAGAIN, errno.EINTR):
+            raise self._refusal(OSError(code, os.strerror(code)))
+        if self._stall.due():
+            self._look_for_progress()
+        newest = self._status[self._head - 1]  # frames are taken in order
+        return not self._pending or bool(newest != tpacket.TP_STATUS_SEND_REQUEST)
+
+    def _refusal(self, error: OSError) -> LivenessError:
+        self._reclaim()
+        oldest = (self._head - self._pending) % self._slots
+        if self._pending and self._status[oldest] & tpacket.TP_STATUS_WRONG_FORMAT:
+            self._errors += 1
+            problem = f"interface {self.interface} refuses a frame of {self._length[oldest]} bytes"
+            return LivenessError(f"{problem}: {error.strerror}: is its MTU too small for the probes?")
+        return lost_interface(self.interface, error, self._index)
+
+    def _look_for_progress(self) -> None:
+        self._reclaim()
+        if self._stall.stalled(self._completed, self._pending):
+            raise LivenessError(
+                f"interface {self.interface}: none of {self._pending} frames has left for {STALL_S:.0f} s:"
+                f" look at its queues (tc -s qdisc show dev {self.interface}) and at the kernel's log"
+            )
 
     def flush(self, timeout_s: float) -> int:
         """Kick and wait until everything committed has left; return how many frames are still unsent."""
@@ -166,10 +193,10 @@ class PacketTxRing:
 
     def _rest(self, left_s: float) -> None:
         """Sleep until the send buffer has room, or a moment if it has: a full queue wakes nobody when it empties."""
-        if self._writable.poll(0):
+        if self._socket.writable(0):
             time.sleep(min(NAP_S, left_s))
         else:
-            self._writable.poll(left_s * 1000)
+            self._socket.writable(left_s)
 
     def _reclaim(self) -> None:
         """Count the slots the kernel has finished, oldest first, up to the first that it has not."""
@@ -185,9 +212,17 @@ class PacketTxRing:
 
     def close(self) -> None:
         """Close the socket and unmap the ring; its memory lives on only while somebody still holds `frames`."""
-        if self._socket.fileno() < 0:
+        if self._closed:
             return
+        self._closed = True
         self._socket.close()
         del self._status, self._length, self.frames
         with contextlib.suppress(BufferError):  # the last holder of a view unmaps it
             self._memory.close()
+
+
+def _open_socket(kernel: Kernel) -> RingSocket:
+    try:
+        return kernel.open(socket.AF_PACKET)
+    except OSError as error:
+        raise packet_socket_refused(error) from error

@@ -1,6 +1,7 @@
-"""Owns the numbers of linux/if_xdp.h: socket options, page offsets and flags of AF_XDP (networking/af_xdp.rst)."""
+"""Owns the numbers and structures of linux/if_xdp.h, of which older kernels have shorter ones (af_xdp.rst)."""
 
-from typing import Final
+import struct
+from typing import Final, NamedTuple
 
 AF_XDP: Final = 44
 SOL_XDP: Final = 283
@@ -11,22 +12,61 @@ XDP_UMEM_REG: Final = 4
 XDP_UMEM_FILL_RING: Final = 5
 XDP_UMEM_COMPLETION_RING: Final = 6
 XDP_STATISTICS: Final = 7
-XDP_OPTIONS: Final = 8
-XDP_OPTIONS_ZEROCOPY: Final = 1 << 0
 XDP_MAX_TX_SKB_BUDGET: Final = 9
-"""How many frames one call sends in copy mode; without it (older kernels) 32."""
+"""How many frames one call sends in copy mode (Linux 6.17)."""
+DEFAULT_TX_BUDGET: Final = 32
+"""How many it sends without that option."""
 
 XDP_COPY: Final = 1 << 1
 XDP_ZEROCOPY: Final = 1 << 2
 
+FILL_PAGE_OFFSET: Final = 0x100000000
 TX_PAGE_OFFSET: Final = 0x80000000
 COMPLETION_PAGE_OFFSET: Final = 0x180000000
 
 OFFSETS_BYTES: Final = 128
-"""struct xdp_mmap_offsets: four rings (RX, TX, fill, completion) of four uint64: producer, consumer, desc, flags."""
-TX_OFFSETS: Final = slice(4, 8)
-COMPLETION_OFFSETS: Final = slice(12, 16)
+STATISTICS_BYTES: Final = 48
+INVALID_DESCRIPTORS_AT: Final = 16
+"""Place of tx_invalid_descs in struct xdp_statistics, which has 24 bytes before Linux 5.9."""
 
-STATISTICS_FORMAT: Final = "6Q"
-TX_INVALID_DESCRIPTORS: Final = 2
-"""Place in struct xdp_statistics."""
+
+class RingOffsets(NamedTuple):
+    """Where the parts of a mapped ring lie, in bytes."""
+
+    producer: int
+    consumer: int
+    descriptors: int
+
+
+class Offsets(NamedTuple):
+    """struct xdp_mmap_offsets, of the rings that sending needs."""
+
+    transmit: RingOffsets
+    fill: RingOffsets
+    completion: RingOffsets
+
+
+def unpack_offsets(raw: bytes) -> Offsets:
+    """Return the offsets of four rings (RX, TX, fill, completion); ValueError if they are of no known length.
+
+    Each has three uint64, and since Linux 5.4 a fourth, of flags.
+    """
+    lengths = {96: 3, OFFSETS_BYTES: 4}
+    if len(raw) not in lengths:
+        raise ValueError(f"ring offsets of {len(raw)} bytes")
+    numbers = lengths[len(raw)]
+    words = struct.unpack(f"{4 * numbers}Q", raw)
+    _, transmit, fill, completion = (RingOffsets(*words[at : at + 3]) for at in range(0, len(words), numbers))
+    return Offsets(transmit, fill, completion)
+
+
+def invalid_descriptors(raw: bytes) -> int:
+    """Return how many frames the kernel refused as malformed, of struct xdp_statistics; 0 if that is too short."""
+    if len(raw) < INVALID_DESCRIPTORS_AT + 8:
+        return 0
+    return int(struct.unpack_from("Q", raw, INVALID_DESCRIPTORS_AT)[0])
+
+
+def socket_address(index: int, queue: int, flags: int) -> bytes:
+    """Return a struct sockaddr_xdp."""
+    return struct.pack("HHIII", AF_XDP, flags, index, queue, 0)

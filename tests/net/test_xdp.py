@@ -1,23 +1,21 @@
 """Sending through AF_XDP over veth: every frame byte for byte, drops are counted, what cannot be had is refused."""
 
-import ctypes
 import errno
 import os
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 from pyroute2 import IPRoute
 
 from liveness.errors import UnsupportedError
-from liveness.net import tx_xdp
-from liveness.net.child import libc
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
 from liveness.net.tx_packet import PacketTxRing
-from liveness.net.tx_xdp import CHUNK_BYTES, SLOT_BYTES, SLOTS, XdpTxRing
+from liveness.net.tx_xdp import SLOT_BYTES, SLOTS, XdpTxRing
+from liveness.net.xdp_memory import CHUNK_BYTES
+from tests.net.simulated import Scripted, without_budget
 from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network, set_link
-from tests.net.test_rings import inside, send_and_capture, write_frames
+from tests.net.test_rings import commit_frames, drain, inside, send_and_capture
 
 
 def add_narrow_link() -> None:
@@ -26,14 +24,6 @@ def add_narrow_link() -> None:
         netlink.link("add", ifname="w0", kind="veth", num_tx_queues=1, peer="w1")
     set_link("w0", "up")
     set_link("w1", "up")
-
-
-def commit_some(ring: XdpTxRing, wanted: int) -> None:
-    lengths = np.full(len(ring.frames), 60, np.uint16)
-    first, count = ring.reserve(wanted)
-    assert count == wanted
-    write_frames(ring, first, count, 0, lengths)
-    ring.commit(count, lengths)
 
 
 @pytest.mark.lab
@@ -63,29 +53,34 @@ def test_frames_the_interface_drops_are_counted_and_not_completed() -> None:
     """A veth without carrier drops what it is given: that may never look like sending."""
     with cable() as peer:
         tx = XdpTxRing("v0", SLOT_BYTES)
-        commit_some(tx, 7)
+        commit_frames(tx, 7)
         peer.run(lambda: set_link("v1", "down"))
         assert tx.flush(1) == 0
         assert (tx.completed, tx.errors) == (0, 7)
         peer.run(lambda: set_link("v1", "up"))
-        commit_some(tx, 5)
+        commit_frames(tx, 5)
         assert tx.flush(1) == 0
         assert (tx.completed, tx.errors) == (5, 7)
 
 
-class Refusing:
-    """The C library, whose sendto fails with an errno every time but each third."""
-
-    def __init__(self, code: int) -> None:
-        self.code = code
-        self.calls = 0
-
-    def sendto(self, *arguments: object) -> int:
-        self.calls += 1
-        if self.calls % 3:
-            ctypes.set_errno(self.code)
-            return -1
-        return int(libc.sendto(*arguments))
+@pytest.mark.lab
+@in_private_network
+def test_without_the_option_for_more_frames_a_call_one_kick_sends_all() -> None:
+    """The kernel that runs here sends 32 a call then, as those before 6.17 do, whatever was committed."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with cable() as peer:
+        with inside(peer):
+            rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=16)
+        kernel = without_budget()
+        tx = XdpTxRing("v0", 120, kernel=kernel)
+        assert tx.frames_a_call == 32
+        sent = commit_frames(tx, 1000)
+        assert tx.kick()
+        assert kernel.calls == 32
+        assert drain(rx, 0.3) == sent
+        assert (tx.completed, tx.errors) == (1000, 0)
+        tx.close()
+        rx.close()
 
 
 @pytest.mark.lab
@@ -96,11 +91,10 @@ def test_a_kernel_that_has_no_room_for_now_loses_nothing(code: int) -> None:
     with cable() as peer:
         with inside(peer):
             rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=16)
-        tx = XdpTxRing("v0", SLOT_BYTES)
-        refusing = Refusing(code)
-        with patch.object(tx_xdp, "libc", refusing):
-            sent, received = send_and_capture(tx, rx, 3 * len(tx.frames), batch=700)
-        assert refusing.calls > 6
+        kernel = Scripted(answer=lambda call: code if call % 3 else 0)
+        tx = XdpTxRing("v0", SLOT_BYTES, kernel=kernel)
+        sent, received = send_and_capture(tx, rx, 3 * len(tx.frames), batch=700)
+        assert kernel.calls > 6
         assert received == sent
         assert (tx.completed, tx.errors) == (len(sent), 0)
 
@@ -145,9 +139,9 @@ def test_what_is_asked_for_and_cannot_be_had_is_an_error() -> None:
 @in_private_network
 def test_frames_longer_than_a_chunk_leave_by_the_other_ring() -> None:
     add_narrow_link()
-    chosen = open_transport("w0", 1, CHUNK_BYTES + 1, 1, "auto", "auto")
+    chosen = open_transport("w0", 1, CHUNK_BYTES, 1, "auto", "auto")
     assert [type(ring) for ring in chosen.rings] == [PacketTxRing]
-    assert chosen.reasons == ("AF_XDP: frames of 2049 bytes: 2048 at most",)
-    with pytest.raises(UnsupportedError, match="2049 bytes"):
-        open_transport("w0", 1, CHUNK_BYTES + 1, 1, "af_xdp", "auto")
+    assert chosen.reasons == ("AF_XDP: frames of 2048 bytes: 2047 at most",)
+    with pytest.raises(UnsupportedError, match="2048 bytes"):
+        open_transport("w0", 1, CHUNK_BYTES, 1, "af_xdp", "auto")
     chosen.rings[0].close()

@@ -124,7 +124,7 @@ class ModelTxRing:
         self._head = run.stop % len(self.frames)
         self._pending += count
 
-    def kick(self) -> None:
+    def kick(self) -> bool:
         """Have the model take what was committed, and what is due received."""
         slots = len(self.frames)
         began_ns, now_ns = time.perf_counter_ns(), time.time_ns()
@@ -137,6 +137,7 @@ class ModelTxRing:
         self.model.numbers[s.LOST_COUNT] = 0  # no record is kept
         self.model_ns += time.perf_counter_ns() - began_ns
         self.deliver(now_ns)
+        return True
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from their cache, by handing over nothing."""

@@ -1,0 +1,110 @@
+"""Owns the memory of an AF_XDP socket: frames registered with the kernel, and the rings that name them."""
+
+import ctypes
+import errno
+import mmap
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from liveness.errors import UnsupportedError
+from liveness.net import xdp
+from liveness.net.sockets import raw_socket_remedy
+from liveness.net.system_calls import Kernel, RingSocket
+
+CHUNK_BYTES: Final = 2048
+"""The smallest unit of frames' memory that the kernel takes; a frame lies inside one, and many may lie in the same."""
+RING_FRAMES: Final = 4096
+"""Descriptors of a ring: a power of two, which rings must be, and no fewer than there are slots."""
+FILL_FRAMES: Final = 64
+"""Length of the fill ring where nothing is received: no memory is registered without one."""
+SEND_BUFFER_BYTES: Final = 1 << 24
+SO_SNDBUFFORCE: Final = 32
+RELEASE_TIMEOUT_S: Final = 0.5
+
+DESCRIPTOR_DTYPE: Final = np.dtype([("address", np.uint64), ("length", np.uint32), ("options", np.uint32)])
+
+
+def open_xdp_socket(kernel: Kernel) -> RingSocket:
+    """Open an AF_XDP socket; UnsupportedError without the privilege, or where the kernel has none."""
+    try:
+        return kernel.open(xdp.AF_XDP)
+    except PermissionError as error:
+        raise UnsupportedError(f"AF_XDP needs CAP_NET_RAW: {raw_socket_remedy()}") from error
+    except OSError as error:
+        raise UnsupportedError(f"this kernel has no AF_XDP: {error.strerror}") from error
+
+
+class XdpMemory:
+    """What a socket and the kernel share: frames, the transmit ring and the completion ring.
+
+    The first `transmit_bytes` of the frames are sent from; behind them lie `receive_frames` chunks, named in the fill
+    ring, into which a card in zero-copy mode receives.
+    """
+
+    def __init__(self, handle: RingSocket, transmit_bytes: int, receive_frames: int = 0) -> None:
+        """Register everything with the socket; UnsupportedError where the kernel refuses."""
+        self.bytes = mmap.mmap(-1, transmit_bytes + receive_frames * CHUNK_BYTES)
+        try:
+            self.budget = self._set_up(handle, max(FILL_FRAMES, receive_frames))
+            offsets = xdp.unpack_offsets(handle.option(xdp.SOL_XDP, xdp.XDP_MMAP_OFFSETS, xdp.OFFSETS_BYTES))
+            transmit, fill, completion = offsets
+            size = transmit.descriptors + RING_FRAMES * DESCRIPTOR_DTYPE.itemsize
+            transmit_ring = handle.map(size, xdp.TX_PAGE_OFFSET)
+            completion_ring = handle.map(completion.descriptors + RING_FRAMES * 8, xdp.COMPLETION_PAGE_OFFSET)
+            if receive_frames:
+                fill_ring = handle.map(fill.descriptors + receive_frames * 8, xdp.FILL_PAGE_OFFSET)
+                addresses = np.ndarray((receive_frames,), np.uint64, fill_ring, fill.descriptors)
+                addresses[:] = transmit_bytes + np.arange(receive_frames, dtype=np.uint64) * np.uint64(CHUNK_BYTES)
+                np.ndarray((1,), np.uint32, fill_ring, fill.producer)[0] = receive_frames
+        except ValueError as error:
+            raise UnsupportedError(f"AF_XDP: this kernel lays its rings out in a way of its own: {error}") from error
+        except OSError as error:
+            remedy = "raise the limit of locked memory (ulimit -l)" if error.errno == errno.ENOBUFS else "see dmesg"
+            raise UnsupportedError(f"AF_XDP: cannot register frames: {error.strerror}: {remedy}") from error
+        self.producer = np.ndarray((1,), np.uint32, transmit_ring, transmit.producer)
+        self.descriptors = np.ndarray((RING_FRAMES,), DESCRIPTOR_DTYPE, transmit_ring, transmit.descriptors)
+        self.finished = np.ndarray((1,), np.uint32, completion_ring, completion.producer)
+        self.taken = np.ndarray((1,), np.uint32, completion_ring, completion.consumer)
+
+    def _set_up(self, handle: RingSocket, fill_frames: int) -> int:
+        """Register the frames, make the rings, and return how many frames one call sends in copy mode."""
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self.bytes))
+        region = struct.pack("QQIIII", address, len(self.bytes), CHUNK_BYTES, 0, 0, 0)
+        # where no memory can be locked, that of a closed ring may be on its way back
+        insist(lambda: handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_REG, region), errno.ENOBUFS)
+        handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_FILL_RING, fill_frames)
+        handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_COMPLETION_RING, RING_FRAMES)
+        handle.set_option(xdp.SOL_XDP, xdp.XDP_TX_RING, RING_FRAMES)
+        # sk_sndbuf bounds the packets on their way in copy mode; only the force is free of net.core.wmem_max
+        try:
+            handle.set_option(socket.SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER_BYTES)
+        except PermissionError:
+            handle.set_option(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        try:
+            handle.set_option(xdp.SOL_XDP, xdp.XDP_MAX_TX_SKB_BUDGET, RING_FRAMES)
+        except OSError:  # before Linux 6.17
+            return xdp.DEFAULT_TX_BUDGET
+        return RING_FRAMES
+
+
+def insist(attempt: Callable[[], None], transient: int) -> None:
+    """Try until an attempt no longer raises OSError with the errno `transient`, or RELEASE_TIMEOUT_S is over.
+
+    The kernel frees what a closed AF_XDP socket held only some time after: its queue and its locked memory.
+    """
+    deadline = time.monotonic() + RELEASE_TIMEOUT_S
+    while True:
+        try:
+            attempt()
+        except OSError as error:
+            if error.errno != transient or time.monotonic() > deadline:
+                raise OSError(error.errno, os.strerror(error.errno or 0)) from error
+        else:
+            return
+        time.sleep(RELEASE_TIMEOUT_S / 20)
