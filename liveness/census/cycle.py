@@ -182,7 +182,7 @@ class Cycle:
         except LivenessError as error:  # a damaged set stays one: the next call is not to fail for it again
             self._give_up(record, str(error))
             raise
-        write_report(self.home.report(record.run_id), results)
+        write_report(self.home, record.run_id, results)
         record = replace(record, alive=results.runs[-1].addresses.all)
         manifest = results.runs[-1].manifest
         if before is not None and results.changes:

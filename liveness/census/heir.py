@@ -1,13 +1,13 @@
 """Owns whose the files of a census are: those of the user that its scans become, who does all that follows them."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from liveness.census.home import LOCK_FILE, REPORTS, Home
 from liveness.config.model import Config
 from liveness.errors import LivenessError
-from liveness.net.privileges import User, hand_over, user_to_become
+from liveness.files.directory import Directory
+from liveness.net.privileges import User, user_to_become
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,15 @@ class Heir:
             return
         uid, gid = self.user.uid, self.user.gid
         try:
-            for path in (*self.made, home.path, home.path / LOCK_FILE):
-                os.chown(path, uid, gid, follow_symlinks=False)
-            hand_over(home.path / REPORTS, self.user)
+            for path in self.made:
+                with Directory.open(path) as folder:
+                    folder.give_alone(uid, gid)
+            with home.files() as directory:
+                directory.give_file(LOCK_FILE, uid, gid)
+                if directory.status(REPORTS) is not None:
+                    with directory.directory(REPORTS) as reports:
+                        reports.give_to(uid, gid)
+                directory.give_alone(uid, gid)
         except OSError as error:
             raise LivenessError(
                 f"{home.path}: cannot hand this census over to {self.user.name}: {error.strerror}: set user: root"

@@ -1,8 +1,6 @@
 """Owns the directory of a census, `<output>/<name>/`: its lock, its runs, and the reports that outlive them."""
 
-import fcntl
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,10 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from liveness.census.record import Record, load_record, write_record
+from liveness.census.record import Record, decode_record, encode_record
 from liveness.errors import LivenessError, RefusedError
+from liveness.files.directory import Directory, HeldError
+from liveness.files.reading import MIB, read_below
+from liveness.space.addresses import shown
 from liveness.store.manifest import Manifest
-from liveness.store.rundir import CHECKPOINT_FILE, MANIFEST_FILE, RunDirectory, new_run_id
+from liveness.store.rundir import CHECKPOINT_FILE, MANIFEST_FILE, RunDirectory, is_run_id, new_run_id
 
 LOCK_FILE: Final = "census.lock"
 REPORTS: Final = "reports"
@@ -21,6 +22,7 @@ RECORD_FILE: Final = "census.json"
 TABLES_FILE: Final = "report.txt"
 PAGE_FILE: Final = "report.html"
 DOCUMENT_FILE: Final = "report.json"
+RECORD_BYTES: Final = MIB
 
 
 def utc(timestamp: float | None = None) -> str:
@@ -46,19 +48,14 @@ class Home:
         Raises RefusedError if another process has it. The kernel gives the lock back when the last holder is gone,
         however it ended: a stale file is no lock.
         """
-        path = self.path / LOCK_FILE
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as problem:
-            raise LivenessError(f"{path}: cannot lock this census: {problem.strerror}") from problem
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as problem:
-            holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            by = f" (process {holder})" if holder.isdecimal() else ""
+            with Directory.make(self.path) as directory:
+                descriptor = directory.lock(LOCK_FILE)
+        except HeldError as problem:
+            by = f" (process {problem.holder})" if problem.holder else ""
             raise RefusedError(f"{self.path}: this census is running already{by}: wait for its end") from problem
+        except OSError as problem:
+            raise LivenessError(f"{self.path / LOCK_FILE}: cannot lock this census: {problem.strerror}") from problem
         with suppress(OSError):  # a full disk: who holds the lock is told to people only
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
@@ -66,7 +63,11 @@ class Home:
 
     def run(self, run_id: str) -> RunDirectory:
         """Return the place of a run."""
-        return RunDirectory(self.path / run_id)
+        return RunDirectory(self.path / run_id, self.path)
+
+    def files(self) -> Directory:
+        """Open this directory, for what is done below it: no link there is followed. Raises OSError."""
+        return Directory.open(self.path)
 
     def report(self, run_id: str) -> Path:
         """Return the folder of a run's report."""
@@ -78,23 +79,51 @@ class Home:
         A record that cannot be read is told to `damaged` and made anew from what lies there.
         """
         records, lost = [], []
-        for path in sorted((self.path / REPORTS).glob(f"*/{RECORD_FILE}")):
+        for run_id in self._noted():
             try:
-                records.append(load_record(path))
+                records.append(self._record(run_id))
             except LivenessError as error:
                 damaged(error)
-                lost.append(path.parent)
-        rebuilt = [self._rebuilt(report, records) for report in lost]
+                lost.append(run_id)
+        rebuilt = [self._rebuilt(run_id, records) for run_id in lost]
         return sorted(records + rebuilt, key=lambda record: (record.number, record.begun, record.run_id))
 
-    def _rebuilt(self, report: Path, others: Sequence[Record]) -> Record:
-        manifest = self.manifest(report.name)
+    def _noted(self) -> list[str]:
+        """Return the runs that have a record. Raises LivenessError where the reports are not a folder of this one."""
+        try:
+            with self.files() as directory:
+                if directory.status(REPORTS) is None:
+                    return []
+                names = [name for name in directory.names(REPORTS) if is_run_id(name)]
+                reports = [name for name in names if directory.is_directory(f"{REPORTS}/{name}")]
+                return [name for name in reports if directory.is_file(f"{REPORTS}/{name}/{RECORD_FILE}")]
+        except FileNotFoundError:
+            return []
+        except OSError as problem:
+            raise LivenessError(f"{self.path / REPORTS}: cannot read these reports: {problem.strerror}") from problem
+
+    def _record(self, run_id: str) -> Record:
+        """Return the record in a run's report, which must be that run's. Raises LivenessError that names the file."""
+        path = self.report(run_id) / RECORD_FILE
+        try:
+            with self.files() as directory:
+                content = read_below(directory, f"{REPORTS}/{run_id}/{RECORD_FILE}", RECORD_BYTES)
+        except OSError as problem:
+            raise LivenessError(f"{path}: cannot read this record: {problem.strerror}") from problem
+        record = decode_record(content, path)
+        if record.run_id != run_id:
+            raise LivenessError(f"{path}: $.run_id: {shown(record.run_id)}: not the run of this folder")
+        return record
+
+    def _rebuilt(self, run_id: str, others: Sequence[Record]) -> Record:
+        report = self.report(run_id)
+        manifest = self.manifest(run_id)
         begun = utc(report.stat().st_mtime) if manifest is None else manifest.started
-        gone = not self.run(report.name).path.is_dir()
+        gone = not self.run(run_id).path.is_dir()
         reported = (report / DOCUMENT_FILE).is_file()
         return Record(
             number=max((other.number for other in others if other.begun <= begun), default=0),
-            run_id=report.name,
+            run_id=run_id,
             state="removed" if gone else "reported" if reported else "begun",
             begun=begun,
             told=True,
@@ -107,16 +136,20 @@ class Home:
 
     def write(self, record: Record) -> None:
         """Write a record. Raises LivenessError that names what cannot be written."""
-        folder = self.report(record.run_id)
+        self.write_report(record.run_id, RECORD_FILE, encode_record(record))
+
+    def write_report(self, run_id: str, file: str, content: bytes) -> None:
+        """Replace one file of a run's report by rename. Raises LivenessError that names what cannot be written."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            with self.files() as directory, directory.make_directory(f"{REPORTS}/{run_id}") as folder:
+                folder.write(file, content)
         except OSError as problem:
-            raise LivenessError(f"{folder}: cannot make this folder: {problem.strerror}") from problem
-        write_record(folder / RECORD_FILE, record)
+            raise LivenessError(f"{self.report(run_id) / file}: cannot write: {problem.strerror}") from problem
 
     def forget(self, run_id: str) -> None:
         """Remove the record of a run that never began."""
-        shutil.rmtree(self.report(run_id), ignore_errors=True)
+        with suppress(OSError), self.files() as directory:
+            directory.remove_tree(f"{REPORTS}/{run_id}")
 
     def free_run_id(self) -> str:
         """Return the UTC time of now as a run id, with a number behind it if there is one of this second already."""

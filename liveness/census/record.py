@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct, field
 
 from liveness.errors import LivenessError
-from liveness.ipsets.atomic import write_atomically
+from liveness.files.reading import decoded
 
 SCHEMA: Final = 1
 Event = Literal["complete", "failure", "drops", "hit_rate"]
@@ -50,19 +50,14 @@ class Record(Struct, frozen=True, kw_only=True):
     """Whether notifications have been tried."""
 
 
-def write_record(path: Path, record: Record) -> None:
-    """Replace a record by rename. Raises LivenessError that names the file."""
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+def encode_record(record: Record) -> bytes:
+    """Return a record as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 
 
-def load_record(path: Path) -> Record:
-    """Read a record. Raises LivenessError that names the file if it is missing, damaged or of a newer version."""
-    try:
-        record = msgspec.json.decode(path.read_bytes(), type=Record)
-    except OSError as problem:
-        raise LivenessError(f"{path}: cannot read this record: {problem.strerror}") from problem
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise LivenessError(f"{path}: a damaged record: {problem}") from problem
+def decode_record(content: bytes, path: Path) -> Record:
+    """Return what a record's content says. Raises LivenessError that names the file if it is damaged, or newer."""
+    record = decoded(content, Record, path, "a damaged record")
     if record.schema != SCHEMA:
         raise LivenessError(f"{path}: $.schema: {record.schema}: this version reads schema {SCHEMA}")
     return record

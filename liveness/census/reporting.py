@@ -9,16 +9,15 @@ from liveness.analysis.results import Results
 from liveness.census.comparing import analyze_with
 from liveness.census.home import DOCUMENT_FILE, PAGE_FILE, TABLES_FILE, Home
 from liveness.errors import UsageError
-from liveness.ipsets.atomic import write_atomically
 from liveness.report.page.page import report_page
 from liveness.report.text import tables_text
 
 
-def write_report(folder: Path, results: Results) -> None:
-    """Write the files of a report. Raises LivenessError that names what cannot be written."""
-    write_atomically(folder / TABLES_FILE, tables_text(results).encode())
-    write_atomically(folder / PAGE_FILE, report_page(results).encode())
-    write_atomically(folder / DOCUMENT_FILE, encode(results))  # the last: where it lies the report is whole
+def write_report(home: Home, run_id: str, results: Results) -> None:
+    """Write the files of a run's report. Raises LivenessError that names what cannot be written."""
+    home.write_report(run_id, TABLES_FILE, tables_text(results).encode())
+    home.write_report(run_id, PAGE_FILE, report_page(results).encode())
+    home.write_report(run_id, DOCUMENT_FILE, encode(results))  # the last: where it lies the report is whole
 
 
 def report_again(home: Home, run_id: str, warn: Callable[[str], None]) -> Path:
@@ -37,7 +36,8 @@ def report_again(home: Home, run_id: str, warn: Callable[[str], None]) -> Path:
             )
         before = home.last_complete(records, record.number)
         write_report(
-            home.report(run_id),
+            home,
+            run_id,
             analyze_with(home.run(run_id), None if before is None else home.run(before.run_id), warn),
         )
     finally:

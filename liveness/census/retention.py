@@ -1,7 +1,6 @@
 """Owns what a census keeps of its runs: how many, how many logs of replies, and never less than one good run."""
 
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +89,8 @@ def _remove(home: Home, record: Record, warn: Callable[[str], None]) -> bool:
             lock = run.lock()
             try:
                 home.write(msgspec.structs.replace(record, state="removing"))
-                shutil.rmtree(run.path)
+                with home.files() as directory:
+                    directory.remove_tree(record.run_id)
             finally:
                 os.close(lock)
         home.write(msgspec.structs.replace(record, state="removed"))
@@ -110,8 +110,9 @@ def _remove_logs(run: RunDirectory, warn: Callable[[str], None]) -> None:
         note = f"removed by keep.replies of the census at {utc()}"
         log = msgspec.structs.replace(manifest.log, complete=False, problems=[*manifest.log.problems, note], files=[])
         run.write_manifest(msgspec.structs.replace(manifest, log=log))
-        for folder in logs_of(run):
-            shutil.rmtree(folder)
+        with run.files() as directory:
+            for folder in (REPLIES, PACKETS):
+                directory.remove_tree(folder)
     except OSError as problem:
         warn(f"{run.path}: its replies are beyond keep.replies and cannot be removed: {problem.strerror or problem}")
     except LivenessError as problem:

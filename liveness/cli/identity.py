@@ -33,7 +33,7 @@ def command(
     from liveness.config.identity import identity_of
     from liveness.config.load import load_config
     from liveness.errors import LivenessError
-    from liveness.ipsets.atomic import write_atomically
+    from liveness.files.atomic import write_atomically
 
     identity = identity_of(load_config(config_file), str(config_file), source_ip, organisation, mail)
     try:

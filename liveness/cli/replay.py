@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from liveness.scan.replay import Comparison, Replayed
+    from liveness.store.manifest import Manifest
 
 SHOWN = 3
 FOLDER = "replay"
@@ -63,7 +64,7 @@ def command(
         raise UsageError(f"{run_dir}: this run keeps no packets: name a capture of them")
     manifest = run.read_manifest()
     paths = captures_in(captures or (run_dir / PACKETS,))
-    place = output or Path(FOLDER) / manifest.name / manifest.run_id
+    place = output or _default_place(run_dir, manifest)
     with _status(quiet=quiet) as status:
 
         def tell(packets: int) -> None:
@@ -76,6 +77,17 @@ def command(
             click.echo(f"liveness: {line}", err=True)
     click.echo(json.dumps(_document(done), indent=2) if as_json else str(done.directory.path))
     _leave(done, run_dir, check=check)
+
+
+def _default_place(run_dir: Path, manifest: "Manifest") -> Path:
+    """Return where a replay goes by itself: names that are paths would lead it anywhere."""
+    from liveness.store.rundir import MANIFEST_FILE, is_run_id
+
+    for field, name in (("name", manifest.name), ("run_id", manifest.run_id)):
+        if not is_run_id(name):
+            problem = f"$.{field}: {name!r}: cannot be the name of a directory: give --output"
+            raise UsageError(f"{run_dir / MANIFEST_FILE}: {problem}")
+    return Path(FOLDER) / manifest.name / manifest.run_id
 
 
 def _status(*, quiet: bool) -> "AbstractContextManager[Status | None]":

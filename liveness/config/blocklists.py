@@ -12,7 +12,7 @@ from typing import Final
 
 from liveness.config.requests import Entry, Reason, lines_of, requests_in, withdrawn_line
 from liveness.errors import LivenessError, UsageError
-from liveness.ipsets.atomic import replaced
+from liveness.files.atomic import replaced
 from liveness.space.addresses import parse_entry
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import open_bytes

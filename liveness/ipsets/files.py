@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError, UsageError
-from liveness.ipsets.atomic import replaced
+from liveness.files.atomic import replaced
 from liveness.ipsets.formats.codec import PLAIN, Choice, Codec
 from liveness.ipsets.formats.table import FORMATS, Format, by_content, by_suffix
 from liveness.ipsets.source import Source, open_source

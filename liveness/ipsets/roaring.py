@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError
-from liveness.ipsets.atomic import write_atomically
+from liveness.files.atomic import write_atomically
+from liveness.files.reading import read_bytes
 
 Addresses = NDArray[np.uint32]
 
+SET_BYTES = 1 << 30
+"""The largest set there can be, 65,536 bitmaps of 8 KiB and their index, has half as many."""
 CHUNK_ADDRESSES = 1 << 24  # a /8 at a time: 64 MiB of uint32, however large the set
 
 
@@ -78,15 +81,21 @@ def mask24(addresses: BitMap) -> BitMap:
     return prefixes
 
 
+def serialized(addresses: BitMap) -> tuple[bytes, SetDigest]:
+    """Return a set in the portable roaring format, as small as run-length containers make it, and its digest."""
+    addresses.run_optimize()  # changes how the set lies in memory, not what it holds
+    content = addresses.serialize()
+    return content, SetDigest(len(addresses), hashlib.sha256(content).hexdigest())
+
+
 def write_roaring(path: Path, addresses: BitMap) -> SetDigest:
-    """Write a set in the portable roaring format, atomically, as small as run-length containers make it.
+    """Write a set in the portable roaring format, atomically.
 
     Raises LivenessError that names the file when the disk refuses.
     """
-    addresses.run_optimize()  # changes how the set lies in memory, not what it holds
-    content = addresses.serialize()
+    content, digest = serialized(addresses)
     write_atomically(path, content)
-    return SetDigest(len(addresses), hashlib.sha256(content).hexdigest())
+    return digest
 
 
 def read_roaring(path: Path, expected: SetDigest | None = None) -> BitMap:
@@ -95,9 +104,14 @@ def read_roaring(path: Path, expected: SetDigest | None = None) -> BitMap:
     Raises LivenessError that names the file and what is wrong with it.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, SET_BYTES)
     except OSError as problem:
         raise LivenessError(f"{path}: cannot read this set: {problem.strerror}") from problem
+    return parse_roaring(content, path, expected)
+
+
+def parse_roaring(content: bytes, path: Path, expected: SetDigest | None = None) -> BitMap:
+    """Return the set of a portable roaring file's content, verified as `read_roaring` does."""
     if expected is not None and (found := hashlib.sha256(content).hexdigest()) != expected.sha256:
         raise LivenessError(f"{path}: damaged: its SHA-256 is {found}, the manifest says {expected.sha256}")
     try:

@@ -116,26 +116,6 @@ def confine_to(directory: Path) -> tuple[bool, bool]:
     return held[0], held[1]
 
 
-def hand_over(path: Path, user: User) -> None:
-    """Make a user the owner of a directory and of all that is in it. OSError where that is not allowed."""
-    os.chown(path, user.uid, user.gid, follow_symlinks=False)
-    for folder, folders, files in os.walk(path):
-        for name in (*folders, *files):
-            os.chown(Path(folder) / name, user.uid, user.gid, follow_symlinks=False)
-
-
-def hand_over_folders(path: Path, user: User) -> None:
-    """Make a user the owner of a directory of this process's own, and of those below it that are its own too.
-
-    Files stay whose they are: they are replaced by rename. Each folder is changed as it was opened, and links are not
-    followed: who may write there already can have nothing else handed over.
-    """
-    mine = os.geteuid()
-    for _, _, _, folder in os.fwalk(path, follow_symlinks=False):
-        if os.fstat(folder).st_uid == mine:
-            os.fchown(folder, user.uid, user.gid)
-
-
 def capable_threads() -> int:
     """Return how many threads of this process have a capability in effect."""
     count = 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from liveness.analysis.results import Results
 from liveness.errors import LivenessError
-from liveness.ipsets.atomic import write_atomically
+from liveness.files.atomic import write_atomically
 from liveness.report.asked import Asked, Format
 from liveness.report.figures.drawing import Drawing
 from liveness.report.figures.gallery import figures_across, figures_of

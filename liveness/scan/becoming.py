@@ -8,9 +8,11 @@ from typing import Final
 
 from liveness.config.model import Config
 from liveness.errors import LivenessError
+from liveness.files.directory import Directory
 from liveness.kernel import leave_cache
-from liveness.net.privileges import Dropped, User, drop_privileges, hand_over, hand_over_folders, user_to_become
+from liveness.net.privileges import Dropped, User, drop_privileges, user_to_become
 from liveness.store import runlog
+from liveness.store.rundir import RunDirectory
 
 PRIVATE_UMASK: Final = 0o077
 
@@ -23,20 +25,23 @@ class Becoming:
     notes: Sequence[str]
     made: Sequence[Path]
 
-    def now(self, directory: Path) -> Dropped:
+    def now(self, directory: RunDirectory) -> Dropped:
         """Hand a run's directory over and become its owner for good, without capabilities.
 
         Raises UnsupportedError if that user cannot be become, LivenessError if the directory cannot be handed over.
         """
         if self.user is not None:
             try:
-                for folder in self.made:
-                    os.chown(folder, self.user.uid, self.user.gid)
-                hand_over(directory, self.user)
-                hand_over_folders(directory.parent, self.user)  # a census goes on there: reports, retention
+                for path in self.made:
+                    with Directory.open(path) as folder:
+                        folder.give_alone(self.user.uid, self.user.gid)
+                with directory.files() as files:
+                    files.give_to(self.user.uid, self.user.gid)
+                with Directory.open(directory.path.parent) as census:  # a census goes on there: reports, retention
+                    census.give_to(self.user.uid, self.user.gid, files=False)
             except OSError as error:
                 raise LivenessError(
-                    f"{directory}: cannot hand this run over to {self.user.name}: {error.strerror}: set user: root"
+                    f"{directory.path}: cannot hand this run over to {self.user.name}: {error.strerror}: set user: root"
                 ) from error
         dropped = drop_privileges(self.user)
         if self.user is not None:

@@ -49,7 +49,10 @@ def resume(path: Path) -> Resumption:
 
     def set_aside(error: LivenessError, segment: Path) -> None:
         damage.append(str(error))
-        segment.rename(segment.with_suffix(".damaged"))
+        try:
+            directory.set_aside(segment)
+        except OSError as problem:
+            raise LivenessError(f"{segment}: damaged, and cannot be set aside: {problem.strerror}") from problem
 
     directory.segments(set_aside)
     return Resumption(directory, _plan(directory, checkpoint.manifest), checkpoint, damage)

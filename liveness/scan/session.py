@@ -227,7 +227,7 @@ def _open(plan: Plan, directory: RunDirectory, cleanup: ExitStack) -> _Opened:
 def _drop(opened: _Opened, becoming: Becoming) -> _Opened:
     """Give up all privileges, now that nothing needs them any more."""
     identity = opened.identity
-    return replace(opened, identity=replace(identity, dropped=becoming.now(identity.directory.path)))
+    return replace(opened, identity=replace(identity, dropped=becoming.now(identity.directory)))
 
 
 def _scan(

@@ -6,7 +6,9 @@ import msgspec
 from msgspec import Struct, field
 
 from liveness.errors import LivenessError
-from liveness.ipsets.atomic import write_atomically
+from liveness.files.atomic import write_atomically
+from liveness.files.directory import Directory
+from liveness.files.reading import decoded, read_below
 from liveness.store.manifest import Manifest, RateChange, RateSearch, Timeline
 
 
@@ -88,8 +90,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint. Raises LivenessError that names the file if it is missing or damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Checkpoint)
+        with Directory.open(path.parent) as files:
+            content = read_below(files, path.name)
     except OSError as problem:
         raise LivenessError(f"{path}: cannot read this checkpoint: {problem.strerror}") from problem
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise LivenessError(f"{path}: a damaged checkpoint: {problem}") from problem
+    return decoded(content, Checkpoint, path, "a damaged checkpoint")

@@ -8,13 +8,17 @@ from msgspec import Struct, field
 
 from liveness import __version__
 from liveness.errors import LivenessError
-from liveness.ipsets.atomic import write_atomically
+from liveness.files.atomic import write_atomically
+from liveness.files.reading import MIB, decoded, read_bytes
 from liveness.ipsets.roaring import SetDigest
 from liveness.store.optouts import OptOuts
 from liveness.types import Kind, ReplyKey, Role, SetKey
 
 SCHEMA = 1
 """The manifest format this version writes and reads."""
+
+CONFIG_BYTES = 16 * MIB
+"""Of the config in a manifest at most; 24 times as much memory is what it may take."""
 
 Counts = dict[str, int]
 """Counts by label, e.g. accepted messages by ``syn-ack`` or ``error-3-13``."""
@@ -314,10 +318,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
         return self.attempts.get(probe, {})
 
 
-class _SchemaOnly(Struct):
-    """The one field every manifest of any version has."""
+class _Preamble(Struct):
+    """The one field every manifest of any version has, and the one whose shape is not told here."""
 
     schema: int
+    config: msgspec.Raw = msgspec.Raw()
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -326,26 +331,31 @@ def load_manifest(path: Path) -> Manifest:
     Raises LivenessError that names the file, the path inside it and what was expected there, or the newer schema.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as problem:
         raise LivenessError(f"{path}: cannot read this manifest: {problem.strerror}") from problem
-    try:
-        schema = msgspec.json.decode(content, type=_SchemaOnly).schema
-        if schema != SCHEMA:
-            relation = "newer" if schema > SCHEMA else "unknown"
-            raise LivenessError(
-                f"{path}: $.schema: {schema}: {relation} to liveness {__version__}, which reads schema {SCHEMA}:"
-                " use the version that wrote this run, or a later one"
-            )
-        return msgspec.json.decode(content, type=Manifest)
-    except msgspec.ValidationError as problem:
-        message, _, place = str(problem).rpartition(" - at `")
-        where = f"{place.rstrip('`')}: {message}" if message else str(problem)
-        raise LivenessError(f"{path}: {where}") from problem
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise LivenessError(f"{path}: not a JSON document: {problem}") from problem
+    return decode_manifest(content, path)
+
+
+def decode_manifest(content: bytes, path: Path) -> Manifest:
+    """Return what a manifest's content says; see `load_manifest`."""
+    first = decoded(content, _Preamble, path, "not a JSON document")
+    if first.schema != SCHEMA:
+        relation = "newer" if first.schema > SCHEMA else "unknown"
+        raise LivenessError(
+            f"{path}: $.schema: {first.schema}: {relation} to liveness {__version__}, which reads schema {SCHEMA}:"
+            " use the version that wrote this run, or a later one"
+        )
+    if len(first.config) > CONFIG_BYTES:
+        raise LivenessError(f"{path}: $.config: {len(first.config):,} bytes: no config is larger than {CONFIG_BYTES:,}")
+    return decoded(content, Manifest, path, "not a JSON document")
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return a manifest as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Write a manifest as indented JSON: a temporary file, fsync, rename. Raises LivenessError that names the file."""
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    """Write a manifest: a temporary file, fsync, rename. Raises LivenessError that names the file."""
+    write_atomically(path, encode_manifest(manifest))

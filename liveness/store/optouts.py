@@ -6,7 +6,9 @@ import msgspec
 from msgspec import Struct, field
 
 from liveness.errors import LivenessError
-from liveness.ipsets.atomic import write_atomically
+from liveness.files.atomic import write_atomically
+from liveness.files.directory import Directory
+from liveness.files.reading import decoded, read_below
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import parse_lines
 
@@ -85,13 +87,17 @@ def write_opt_outs(directory: Path, kept: KeptOptOuts) -> None:
 def load_opt_outs(directory: Path) -> KeptOptOuts:
     """Return a run's record of opt-outs, an empty one if it has none. Raises LivenessError for one that is damaged."""
     path = directory / OPT_OUTS_FILE
+    why = "damaged, what was withdrawn is taken from the blocklists"
     try:
-        kept = msgspec.json.decode(path.read_bytes(), type=KeptOptOuts)
-        parse_lines(kept.prefixes, str(path))
+        with Directory.open(directory) as files:
+            content = read_below(files, OPT_OUTS_FILE)
     except FileNotFoundError:
         return KeptOptOuts()
     except OSError as problem:
         raise LivenessError(f"{path}: cannot read what was withdrawn: {problem.strerror}") from problem
-    except (msgspec.DecodeError, UnicodeDecodeError, LivenessError) as problem:
-        raise LivenessError(f"{path}: damaged, what was withdrawn is taken from the blocklists: {problem}") from problem
+    kept = decoded(content, KeptOptOuts, path, why)
+    try:
+        parse_lines(kept.prefixes, str(path))
+    except LivenessError as problem:
+        raise LivenessError(f"{path}: {why}: {problem}") from problem
     return kept

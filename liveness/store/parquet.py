@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from liveness.errors import LivenessError
-from liveness.ipsets.atomic import sync_folder
+from liveness.files.atomic import sync_folder
 from liveness.store.spool import Spool, read_spool
 from liveness.types import UNKNOWN_ATTEMPT, Kind, Tier
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from liveness.errors import LivenessError
-from liveness.ipsets.atomic import replaced
+from liveness.files.atomic import replaced
 from liveness.space.intervals import Intervals
 from liveness.store import parquet, pcap, spool
 from liveness.store.packet_addresses import ADDRESSES, index_records

@@ -6,11 +6,11 @@ that moment on the redaction is done, and what a crash leaves half-way is finish
 
 import hashlib
 import os
-import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import msgspec
@@ -18,9 +18,12 @@ from msgspec import Struct
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError
-from liveness.ipsets.atomic import sync_folder, write_atomically
+from liveness.files.atomic import write_atomically
+from liveness.files.directory import Directory
+from liveness.files.reading import MIB, decoded, read_below, read_bytes
 from liveness.ipsets.roaring import read_roaring, write_roaring
-from liveness.space.addresses import parse_address
+from liveness.net.child import run_in_child
+from liveness.space.addresses import parse_address, shown
 from liveness.space.intervals import Intervals
 from liveness.store.clock import utc
 from liveness.store.manifest import Manifest, SetEntry, write_manifest
@@ -33,12 +36,16 @@ from liveness.store.optouts import (
     write_opt_outs,
 )
 from liveness.store.redacted_logs import redact
-from liveness.store.rundir import LOCK_FILE, MANIFEST_FILE, SEGMENTS, TARGETS_FILE, RunDirectory
+from liveness.store.rundir import MANIFEST_FILE, SEGMENTS, TARGETS_FILE, RunDirectory
 from liveness.store.runlog import PACKETS, REPLIES
 from liveness.store.segment import SegmentFile, Tally, write_segment
 
+LIST_BYTES: Final = 1024 * MIB
 STAGE: Final = ".opt-outs"
 _MOVES: Final = "moves.json"
+_FILES: Final = (MANIFEST_FILE, OPT_OUTS_FILE, TARGETS_FILE)
+"""What a redaction changes besides sets, segments and logs, which lie in folders."""
+_NEVER: Final = (STAGE,)
 
 
 class _Moves(Struct, frozen=True):
@@ -62,13 +69,33 @@ def redact_run(directory: RunDirectory, blocked: Intervals, lists: Sequence[Path
     `lists` are the files that block. Nothing is written where nothing changes. Raises UsageError for a run that a scan
     is at work on, LivenessError for files that are damaged; the run is then as it was.
     """
+    digests = [hashlib.sha256(read_bytes(one, LIST_BYTES)).hexdigest() for one in lists]
+    owner = directory.path.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        return _redact(directory, blocked, lists, digests)
+
+    def as_owner() -> Application:
+        os.setgroups([owner.st_gid])
+        os.setresgid(owner.st_gid, owner.st_gid, owner.st_gid)
+        os.setresuid(owner.st_uid, owner.st_uid, owner.st_uid)
+        return _redact(directory, blocked, lists, digests)
+
+    try:
+        return run_in_child(as_owner)  # what root could be led to write, this user could write before
+    except PermissionError as problem:
+        raise LivenessError(
+            f"{directory.path}: cannot remove opted-out data as its owner, user {owner.st_uid}: {problem.strerror}"
+        ) from problem
+
+
+def _redact(directory: RunDirectory, blocked: Intervals, lists: Sequence[Path], digests: Sequence[str]) -> Application:
     lock = directory.lock()
     try:
         finish_redaction(directory)
         manifest = directory.read_manifest()
-        application = _Redaction(directory, blocked, lists).run(manifest)
+        application = _Redaction(directory, blocked, lists, digests).run(manifest)
         if manifest.status == "complete":
-            (directory.path / LOCK_FILE).unlink(missing_ok=True)
+            directory.remove_lock()
         return application
     finally:
         os.close(lock)
@@ -80,21 +107,44 @@ def finish_redaction(directory: RunDirectory) -> None:
     Raises LivenessError when the disk refuses.
     """
     stage = directory.path / STAGE
-    if not stage.is_dir():
-        return
     try:
-        if (stage / _MOVES).exists():
-            moves = msgspec.json.decode((stage / _MOVES).read_bytes(), type=_Moves)
-            for file in moves.replace:
-                if (stage / file).exists():  # or it was put in place before the cut
-                    (stage / file).replace(directory.path / file)
-            for file in moves.remove:
-                (directory.path / file).unlink(missing_ok=True)
-            for folder in {(directory.path / file).parent for file in (*moves.replace, *moves.remove)}:
-                sync_folder(folder)
-        shutil.rmtree(stage)
+        with directory.files() as files:
+            if files.status(STAGE) is None:
+                return
+            _finish(files, stage)
+            files.remove_tree(STAGE)
     except OSError as problem:
         raise LivenessError(f"{stage}: cannot finish removing opted-out data: {problem.strerror}") from problem
+
+
+def _finish(files: Directory, stage: Path) -> None:
+    """Do what a redaction has decided. Every name must be one that redactions give: this file may be anybody's."""
+    try:
+        content = read_below(files, f"{STAGE}/{_MOVES}")
+    except FileNotFoundError:
+        return
+    moves = decoded(content, _Moves, stage / _MOVES, "damaged")
+    for name in (*moves.replace, *moves.remove):
+        if not _is_redacted(name):
+            raise LivenessError(
+                f"{stage / _MOVES}: {shown(name)}: no file that a removal of opted-out data changes: nothing was"
+                f" touched; remove {stage} and run it again"
+            )
+    for name in moves.replace:
+        if files.is_file(f"{STAGE}/{name}"):  # or it was put in place before the cut
+            files.move(f"{STAGE}/{name}", name)
+    for name in moves.remove:
+        files.remove(name)
+    for folder in {str(PurePosixPath(name).parent) for name in (*moves.replace, *moves.remove)}:
+        files.sync(folder)
+
+
+def _is_redacted(name: str) -> bool:
+    """Return whether a name is that of a file which a redaction puts in place of another, or removes."""
+    path = PurePosixPath(name)
+    if str(path) != name or path.is_absolute() or ".." in path.parts or not name.isprintable():
+        return False
+    return name in _FILES or (len(path.parts) > 1 and path.parts[0] not in _NEVER)
 
 
 @dataclass(slots=True)
@@ -104,6 +154,8 @@ class _Redaction:
     directory: RunDirectory
     blocked: Intervals
     lists: Sequence[Path]
+    digests: Sequence[str]
+    """SHA-256 of each list."""
     _replace: list[str] = field(default_factory=list)
     _remove: list[str] = field(default_factory=list)
 
@@ -112,37 +164,43 @@ class _Redaction:
         kept = load_opt_outs(path)
         unwanted = bitmap_of(self.blocked)
         try:
-            self._make_stage(stage)
+            self._make_stage()
             entries, sets = self._sets(manifest.sets, unwanted)
             segments = self._segments(unwanted)
             logs = self._logs()
             application = Application(
                 at=utc(time.time_ns()),
                 lists=[str(one) for one in self.lists],
-                sha256=[hashlib.sha256(one.read_bytes()).hexdigest() for one in self.lists],
+                sha256=list(self.digests),
                 blocked=self.blocked.count,
                 sets=sets,
                 logs=logs,
                 segments=segments,
             )
             if not self._replace and not self._remove:
-                shutil.rmtree(stage)
+                self._discard()
                 return application
             self._records(manifest, entries, application, kept)
             write_atomically(stage / _MOVES, msgspec.json.encode(_Moves(self._replace, self._remove)))
         except OSError as problem:
-            shutil.rmtree(stage, ignore_errors=True)
+            with suppress(OSError):
+                self._discard()
             raise LivenessError(f"{path}: cannot remove opted-out data: {problem.strerror}") from problem
         except BaseException:
-            shutil.rmtree(stage, ignore_errors=True)
+            with suppress(OSError):
+                self._discard()
             raise
         finish_redaction(self.directory)
         return application
 
-    @staticmethod
-    def _make_stage(stage: Path) -> None:
-        for folder in ("sets", SEGMENTS, REPLIES, PACKETS):
-            (stage / folder).mkdir(parents=True)
+    def _make_stage(self) -> None:
+        with self.directory.files() as files, files.make_directory(STAGE, exist_ok=False) as stage:
+            for folder in ("sets", SEGMENTS, REPLIES, PACKETS):
+                stage.make_directory(folder).close()
+
+    def _discard(self) -> None:
+        with self.directory.files() as files:
+            files.remove_tree(STAGE)
 
     def _sets(self, entries: Sequence[SetEntry], unwanted: BitMap) -> tuple[list[SetEntry], list[Change]]:
         """Stage the sets that hold unwanted addresses without them; return all entries, and what changed."""

@@ -1,23 +1,22 @@
 """The run directory: one census on disk, `<output>/<name>/<run id>/` with its manifest, its sets and its key."""
 
-import fcntl
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError, UsageError
-from liveness.ipsets.atomic import write_atomically
-from liveness.ipsets.roaring import read_roaring, write_roaring
+from liveness.files.directory import Directory, HeldError
+from liveness.files.reading import read_below
+from liveness.ipsets.roaring import SET_BYTES, parse_roaring, serialized
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import read_prefixes
-from liveness.store.manifest import Manifest, SetEntry, load_manifest, write_manifest
+from liveness.store.manifest import Manifest, SetEntry, encode_manifest, load_manifest
 from liveness.store.segment import SegmentFile
 from liveness.types import SetKey
 
@@ -29,6 +28,8 @@ CHECKPOINT_FILE = "checkpoint.json"
 LOCK_FILE = "lock"
 _SEGMENT_NAME = re.compile(r"(\d+)-(?:level(\d+)-)?(\d+)\.segment")
 KEY_BYTES = 16  # SipHash-2-4 takes 128 bits
+RUN_ID = re.compile(r"(?!\.)[^/\x00-\x1f\x7f]{1,255}")
+"""What the name of a run's directory may be where it is read from a file: never a path, nor anything hidden."""
 
 
 def new_run_id() -> str:
@@ -36,11 +37,21 @@ def new_run_id() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
 
 
+def is_run_id(text: str) -> bool:
+    """Return whether a text, perhaps from a file, can be the name of a run's directory."""
+    return RUN_ID.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """The place of one run; it remembers nothing but its path."""
+    """The place of one run; it remembers nothing but its path.
+
+    What is written, locked or removed here is reached by descriptor: no link below `within`, the run itself where none
+    is named, is followed. Who only reads may have parts of a run elsewhere.
+    """
 
     path: Path
+    within: Path | None = field(default=None, compare=False)
 
     @classmethod
     def create(cls, output: Path, name: str, run_id: str | None = None) -> "RunDirectory":
@@ -55,17 +66,19 @@ class RunDirectory:
     def create_at(cls, path: Path) -> "RunDirectory":
         """Make a new run directory at a path. Raises UsageError that names it if it exists or cannot be made."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir()
-            (path / "sets").mkdir()
-            (path / SEGMENTS).mkdir()
+            with (
+                Directory.make(path.parent) as above,
+                above.make_directory(path.name, exist_ok=False) as directory,
+            ):
+                directory.make_directory("sets").close()
+                directory.make_directory(SEGMENTS).close()
         except FileExistsError as problem:
-            if path.exists():
-                raise UsageError(f"{path}: this run exists already: give another run id") from problem
-            raise UsageError(f"{path}: cannot make a run directory here: a file is in the way") from problem
+            raise UsageError(f"{path}: this run exists already: give another run id") from problem
         except OSError as problem:
+            if path.parent.is_file():
+                raise UsageError(f"{path}: cannot make a run directory here: a file is in the way") from problem
             raise UsageError(f"{path}: cannot make this run directory: {problem.strerror}") from problem
-        return cls(path)
+        return cls(path, path.parent)
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
@@ -81,11 +94,32 @@ class RunDirectory:
         """
         if not addresses:
             raise ValueError(f"{key.file}: a set with no member is left out of a run")
-        return SetEntry.of(key, write_roaring(self.path / key.file, addresses))
+        content, digest = serialized(addresses)
+        self._write(key.file, content)
+        return SetEntry.of(key, digest)
 
     def read_set(self, entry: SetEntry) -> BitMap:
         """Read and verify one set. Raises LivenessError that names the file if it is missing or damaged."""
-        return read_roaring(self.path / entry.file, entry.digest)
+        path = self.path / entry.file
+        try:
+            with self.files() as directory:
+                content = read_below(directory, entry.file, SET_BYTES)
+        except OSError as problem:
+            raise LivenessError(f"{path}: cannot read this set: {problem.strerror}") from problem
+        return parse_roaring(content, path, entry.digest)
+
+    def files(self) -> Directory:
+        """Open the directory of this run, for what is done below it. Raises OSError."""
+        base = self.path if self.within is None else self.within
+        return Directory.open(base, self.path.relative_to(base))
+
+    def _write(self, name: str, content: bytes, mode: int = 0o666) -> None:
+        """Replace a file of this run by rename. Raises LivenessError that names it."""
+        try:
+            with self.files() as directory:
+                directory.write(name, content, mode)
+        except OSError as problem:
+            raise LivenessError(f"{self.path / name}: cannot write: {problem.strerror}") from problem
 
     def lock(self) -> int:
         """Take this run for writing until the process and its children end; return the lock's descriptor.
@@ -93,15 +127,13 @@ class RunDirectory:
         Raises UsageError if another process has it. The kernel gives the lock back when the last holder is gone,
         however it ended: none is ever stale.
         """
-        path = self.path / LOCK_FILE
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as problem:
+            with self.files() as directory:
+                return directory.lock(LOCK_FILE)
+        except HeldError as problem:
             raise UsageError(f"{self.path}: a scan is at work on this run: wait for its end, or stop it") from problem
         except OSError as problem:
-            raise LivenessError(f"{path}: cannot lock this run: {problem.strerror}") from problem
-        return descriptor
+            raise LivenessError(f"{self.path / LOCK_FILE}: cannot lock this run: {problem.strerror}") from problem
 
     def segment_path(self, receiver: int, number: int, level: int = 0) -> Path:
         """Return where a receiver puts its segment of that number; the level says how often it was compacted."""
@@ -136,9 +168,21 @@ class RunDirectory:
 
     def remove_traces(self) -> None:
         """Remove what only a run that has not ended needs: segments, whose content is in the sets, and checkpoint."""
-        shutil.rmtree(self.path / SEGMENTS, ignore_errors=True)
-        for file in (CHECKPOINT_FILE, LOCK_FILE):
-            (self.path / file).unlink(missing_ok=True)
+        with suppress(OSError), self.files() as directory:
+            with suppress(OSError):
+                directory.remove_tree(SEGMENTS)
+            for file in (CHECKPOINT_FILE, LOCK_FILE):
+                directory.remove(file)
+
+    def remove_lock(self) -> None:
+        """Remove the file of the lock, which the caller holds, from a run that nobody will write again."""
+        with suppress(OSError), self.files() as directory:
+            directory.remove(LOCK_FILE)
+
+    def set_aside(self, segment: Path) -> None:
+        """Give a damaged segment a name under which it counts no more. Raises OSError."""
+        with self.files() as directory:
+            directory.move(f"{SEGMENTS}/{segment.name}", f"{SEGMENTS}/{segment.stem}.damaged")
 
     @property
     def checkpoint_path(self) -> Path:
@@ -149,13 +193,14 @@ class RunDirectory:
         """Keep the cookie key of the run where only its owner can read it (mode 0600)."""
         if len(key) != KEY_BYTES:
             raise ValueError(f"a cookie key has {KEY_BYTES} bytes, not {len(key)}")
-        write_atomically(self.path / KEY_FILE, key, mode=0o600)
+        self._write(KEY_FILE, key, mode=0o600)
 
     def read_key(self) -> bytes:
         """Return the cookie key of the run, `KEY_BYTES` long. Raises LivenessError that names the file."""
         path = self.path / KEY_FILE
         try:
-            key = path.read_bytes()
+            with self.files() as directory:
+                key = read_below(directory, KEY_FILE)
         except OSError as problem:
             raise LivenessError(f"{path}: cannot read the key of this run: {problem.strerror}") from problem
         if len(key) != KEY_BYTES:
@@ -164,7 +209,7 @@ class RunDirectory:
 
     def write_targets(self, prefixes: Iterable[str]) -> None:
         """Keep what the run was to probe, a prefix a line: lists named in its config may change or go."""
-        write_atomically(self.path / TARGETS_FILE, "".join(f"{prefix}\n" for prefix in prefixes).encode())
+        self._write(TARGETS_FILE, "".join(f"{prefix}\n" for prefix in prefixes).encode())
 
     def read_targets(self) -> Intervals:
         """Read what the run was to probe. Raises UsageError that names the file and the line."""
@@ -172,13 +217,14 @@ class RunDirectory:
 
     def discard(self) -> None:
         """Remove the directory of a run that never began, and that of its name if no other run is in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError), Directory.open(self.path.parent) as above:
+            above.remove_tree(self.path.name)
         with suppress(OSError):
             self.path.parent.rmdir()
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest by rename. Raises LivenessError that names the file."""
-        write_manifest(self.path / MANIFEST_FILE, manifest)
+        self._write(MANIFEST_FILE, encode_manifest(manifest))
 
     def read_manifest(self) -> Manifest:
         """Read and validate the manifest. Raises LivenessError that names the file and the path inside it."""

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError
-from liveness.ipsets.atomic import replaced
+from liveness.files.atomic import replaced
 from liveness.store.logstream import LogEnd
 from liveness.types import Kind, ReplyKey, Role
 

@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Final
 
 from liveness.errors import LivenessError, UsageError
-from liveness.ipsets.atomic import replaced
+from liveness.files.atomic import replaced
 from liveness.scan.plan import Plan
 from liveness.scan.record import Identity
 from liveness.store.manifest import Manifest

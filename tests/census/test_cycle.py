@@ -162,9 +162,7 @@ def kill_self(*_: object, **__: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize(
-    "moment", ["comparing.compare", "cycle.write_report", "cycle.retain", "reporting.write_atomically"]
-)
+@pytest.mark.parametrize("moment", ["comparing.compare", "cycle.write_report", "cycle.retain", "reporting.encode"])
 def test_killed_after_the_scan_the_next_call_does_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:

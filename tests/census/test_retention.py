@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from liveness.census.retention import Held, expendable
 from liveness.config.model import Keep
 from liveness.errors import LivenessError
+from liveness.files.directory import Directory
 from tests.census.recurring import Weekly
 
 runs = st.lists(st.tuples(st.booleans(), st.booleans()), max_size=9)
@@ -86,15 +86,14 @@ def test_the_only_good_run_stays(tmp_path: Path) -> None:
     scanner = weekly.scanner()
     damaged: list[Path] = []
 
-    def damage_all(results: object, folder: Path) -> None:
+    def damage_all(run_id: str) -> None:
         """Break the disk between analysis and retention."""
-        del results
-        for victim in (weekly.home.run(folder.name).path / "sets").iterdir():
+        for victim in (weekly.home.run(run_id).path / "sets").iterdir():
             victim.write_bytes(b"")
             damaged.append(victim)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("liveness.census.cycle.write_report", lambda folder, results: damage_all(results, folder))
+        patch.setattr("liveness.census.cycle.write_report", lambda _home, run_id, _results: damage_all(run_id))
         weekly.taken(scanner)
     assert damaged
     assert weekly.home.run(good.run_id).path.is_dir()
@@ -120,15 +119,15 @@ def test_a_run_that_is_locked_stays(tmp_path: Path) -> None:
 def test_a_removal_that_was_cut_off_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weekly = Weekly(tmp_path, Keep(runs=1, replies=0))
     first = weekly.taken()
-    remove = shutil.rmtree
+    remove = Directory.remove_tree
 
-    def broken(path: Path, *, ignore_errors: bool = False) -> None:
-        if path == weekly.home.run(first.run_id).path:
+    def broken(directory: Directory, name: str) -> None:
+        if name == first.run_id:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        remove(path, ignore_errors=ignore_errors)
+        remove(directory, name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "rmtree", broken)
+        patch.setattr(Directory, "remove_tree", broken)
         weekly.taken()
     assert weekly.records()[0].state == "removing"
     assert "Input/output error" in weekly.warnings[0]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError
+from liveness.files.atomic import write_atomically
 from liveness.ipsets import roaring
-from liveness.ipsets.atomic import write_atomically
 from liveness.ipsets.roaring import SetDigest, as_array, from_numpy, mask24, read_roaring, to_numpy, write_roaring
 
 ADDRESSES = st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 2000), max_size=300)

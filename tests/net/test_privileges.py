@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from liveness.errors import UnsupportedError, UsageError
+from liveness.files.directory import Directory
 from liveness.net import landlock, seccomp
 from liveness.net.bpf import Program
 from liveness.net.child import run_in_child
@@ -24,7 +25,6 @@ from liveness.net.privileges import (
     capable_threads,
     confine_to,
     drop_privileges,
-    hand_over,
     user_to_become,
 )
 
@@ -216,7 +216,8 @@ class TestAnotherUser:
 
         def child() -> tuple[Dropped, dict[str, str], list[str], int]:
             os.chdir(tmp_path)
-            hand_over(tmp_path, NOBODY)
+            with Directory.open(tmp_path) as directory:
+                directory.give_to(NOBODY.uid, NOBODY.gid)
             dropped = drop_privileges(NOBODY)
             tried = [
                 outcome(lambda: os.setuid(0)),

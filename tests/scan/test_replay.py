@@ -396,6 +396,23 @@ def test_an_endless_stream_ends_with_the_user_s_patience(lived: Lived, tmp_path:
     assert (manifest.status, manifest.reason) == ("partial", "the replay was interrupted by SIGINT")
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("name", "../../x"), ("run_id", "/x/y"), ("run_id", ""), ("name", "a\x1b")]
+)
+def test_a_replay_goes_nowhere_but_where_it_says(
+    lived: Lived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, value: str
+) -> None:
+    other = Path(shutil.copytree(lived.path, tmp_path / "other"))
+    (tmp_path / "one" / "two").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "one" / "two")
+    RunDirectory.open(other).write_manifest(msgspec.structs.replace(lived.manifest, **{field: value}))
+    failed = liveness("replay", "--run", other)
+    assert_one_line(failed, 2, "manifest.json", f"$.{field}", "--output")
+    assert "\x1b" not in failed.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other"]
+    assert not any((tmp_path / "one" / "two").iterdir())
+
+
 def test_what_is_wrong_with_the_run_is_named(lived: Lived, tmp_path: Path) -> None:
     other = Path(shutil.copytree(lived.path, tmp_path / "other"))
     manifest = lived.manifest

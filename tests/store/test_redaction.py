@@ -70,15 +70,15 @@ def test_cut_off_at_any_rename_it_is_finished_or_has_not_begun(
     run = make_run(tmp_path)
     with monkeypatch.context() as patched:
         left = [moves]  # a set, the manifest and the list of moves are staged; then a set and the manifest put in place
-        rename = Path.replace
+        rename = os.rename
 
-        def replace(path: Path, target: Path) -> Path:
+        def broken(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
             left[0] -= 1
             if left[0] < 0:
                 raise OSError(5, "Input/output error")
-            return rename(path, target)
+            rename(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
-        patched.setattr(Path, "replace", replace)
+        patched.setattr(os, "rename", broken)
         try:
             redact_run(run, BLOCKED, [])
         except LivenessError as error:
@@ -103,6 +103,81 @@ def test_damage_is_named_and_nothing_changes(tmp_path: Path) -> None:
         redact_run(run, BLOCKED, [])
     (run.path / "lock").unlink()
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{victim}",
+        "../victim",
+        "sets/../../../../victim",
+        "key",
+        ".opt-outs/moves.json",
+        "sets//x",
+        "sets/\u001b[2J",
+        "",
+    ],
+)
+@pytest.mark.parametrize("what", ["replace", "remove"])
+def test_moves_that_no_redaction_decides_are_refused(tmp_path: Path, what: str, name: str) -> None:
+    run = make_run(tmp_path)
+    run.write_key(bytes(16))
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    stage = run.path / STAGE
+    (stage / "sets").mkdir(parents=True)
+    (stage / "manifest.json").write_bytes(b"forged")
+    moves = {"replace": ["manifest.json"], "remove": []} | {what: [name.format(victim=victim)]}
+    (stage / "moves.json").write_bytes(msgspec.json.encode(moves))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for act in (lambda: finish_redaction(run), lambda: redact_run(run, BLOCKED, [])):
+        with pytest.raises(LivenessError, match="no file that a removal of opted-out data changes") as refused:
+            act()
+        assert "\x1b" not in str(refused.value)
+    (run.path / "lock").unlink()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("link", [STAGE, "sets", "segments"])
+def test_links_lead_a_redaction_nowhere(tmp_path: Path, link: str) -> None:
+    run = make_run(tmp_path)
+    victim = tmp_path / "victim"
+    place = run.path / link
+    if place.exists():
+        place.rename(victim)
+    else:
+        victim.mkdir()
+    name = {STAGE: "moves.json", "sets": "x.roaring", "segments": "0-000000.damaged"}[link]
+    moves = {"replace": [], "remove": [f"{link}/{name}"]} if link != STAGE else {"replace": [], "remove": ["sets/x"]}
+    (victim / name).write_bytes(msgspec.json.encode(moves))
+    place.symlink_to(victim)
+    if link != STAGE:
+        (run.path / STAGE).mkdir()
+        (run.path / STAGE / "moves.json").write_bytes(msgspec.json.encode(moves))
+    before = {path: path.read_bytes() for path in victim.rglob("*") if path.is_file()}
+    for act in (lambda: finish_redaction(run), lambda: redact_run(run, BLOCKED, [])):
+        with pytest.raises(LivenessError, match="symbolic link"):
+            act()
+    assert {path: path.read_bytes() for path in victim.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_root_removes_from_the_run_of_another_user_as_that_user(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    for path in (*tmp_path.parents, tmp_path):
+        if path.stat().st_mode & 0o005 != 0o005:
+            path.chmod(path.stat().st_mode | 0o055)
+    for path in (run.path, *run.path.rglob("*")):
+        os.chown(path, 1234, 1234)
+    (run.path / "lock").touch()
+    os.chown(run.path / "lock", 1234, 1234)
+    private = tmp_path / "block.txt"
+    private.touch(0o600)
+    application = redact_run(run, BLOCKED, [private])
+    assert len(application.sets) == 2
+    assert sets_of(run) == LEFT
+    assert {path.stat().st_uid for path in (run.path, *run.path.rglob("*"))} == {1234}
+    assert os.geteuid() == 0
 
 
 def test_a_run_that_is_locked_is_refused(tmp_path: Path) -> None:

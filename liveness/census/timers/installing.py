@@ -15,7 +15,7 @@ from pathlib import Path
 from liveness.census.timers.job import InstalledFile, Job
 from liveness.config.model import Config
 from liveness.errors import LivenessError, UsageError
-from liveness.ipsets.atomic import write_atomically
+from liveness.files.atomic import write_atomically
 
 
 def job_of(config: Config, config_file: Path, user: str | None, *, by_cron: bool) -> Job:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError
-from liveness.ipsets.atomic import write_atomically
+from liveness.files.atomic import write_atomically
 from liveness.ipsets.collector import Collector
 from liveness.ipsets.roaring import read_roaring, write_roaring
 from liveness.lab.population.answer import PROBES

@@ -1,13 +1,12 @@
 """Files that are replaced whole: a reader sees the old content or the new, never half of it."""
 
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from liveness.errors import LivenessError
+from liveness.files.directory import Directory
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
@@ -23,27 +22,14 @@ def replaced(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     `mode` are the permissions of the new file before the umask takes its share (0o600 for a secret). Raises
     LivenessError that names the file when the disk refuses; what stood at `path` before then still stands.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:  # an interrupt must not leave the temporary file behind either
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
+        with Directory.open(path.parent) as folder, folder.replaced(path.name, mode) as file:
+            yield file
     except OSError as problem:
         raise LivenessError(f"{path}: cannot write: {problem.strerror}") from problem
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(path: Path) -> None:
     """Make a rename survive a power failure: the folder's own entry must reach the disk too."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with Directory.open(path) as folder:
+        folder.sync()

@@ -1,0 +1,234 @@
+"""A directory that is open, and what is done below it: by descriptor, without ever following a link.
+
+Who can write in such a directory can make root, which works there, do nothing outside: names are resolved by the kernel
+from the open directory on, links are refused, and what is handed over is handed over by its own descriptor.
+"""
+
+import errno
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePath
+from typing import BinaryIO, Final, Self
+
+from liveness.files import descriptors
+from liveness.files.resolving import OutsideError, components, open_below, open_folder
+
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+Name = str | PurePath
+
+
+class Directory:
+    """An open directory. A context manager; methods raise OSError whose text names what is wrong below it."""
+
+    __slots__ = ("_descriptor", "path")
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        """Take a descriptor of a directory (O_PATH is enough), which is closed with this; `path` is for messages."""
+        self._descriptor = descriptor
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path, below: Name = "") -> "Directory":
+        """Open a directory, or one below it that no link leads to. See `open_folder` for links within `path`."""
+        parts = components(below)
+        descriptor = open_folder(path)
+        if not parts:
+            return Directory(descriptor, path)
+        try:
+            return Directory(open_below(descriptor, parts), path / below)
+        finally:
+            os.close(descriptor)
+
+    @classmethod
+    def make(cls, path: Path) -> "Directory":
+        """Open a directory, which is made with those above it where they are missing."""
+        missing: list[str] = []
+        above = path
+        while True:
+            try:
+                found = cls.open(above)
+                break
+            except FileNotFoundError:
+                if above == above.parent:
+                    raise
+                missing.append(above.name)
+                above = above.parent
+        if not missing:
+            return found
+        with found:
+            return found.make_directory("/".join(reversed(missing)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def directory(self, name: Name) -> "Directory":
+        """Open a directory below."""
+        return Directory(open_below(self._descriptor, components(name)), self.path / name)
+
+    def make_directory(self, name: Name, *, exist_ok: bool = True) -> "Directory":
+        """Make a directory below, with those above it, and open it; another may have made it before if `exist_ok`."""
+        here = Directory(os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor), self.path)
+        parts = components(name)
+        for at, part in enumerate(parts):
+            with here:
+                last = at == len(parts) - 1
+                try:
+                    os.mkdir(part, dir_fd=here._descriptor)
+                except FileExistsError:
+                    if last and not exist_ok:
+                        raise
+                here = here.directory(part)
+        return here
+
+    def status(self, name: Name) -> os.stat_result | None:
+        """Return what lies there, a link itself and not what it leads to; None for nothing."""
+        try:
+            with self._parent(name) as (folder, last):
+                return os.stat(last, dir_fd=folder, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def is_directory(self, name: Name) -> bool:
+        """Return whether there is a directory of that name."""
+        status = self.status(name)
+        return status is not None and stat.S_ISDIR(status.st_mode)
+
+    def is_file(self, name: Name) -> bool:
+        """Return whether there is a regular file of that name."""
+        status = self.status(name)
+        return status is not None and stat.S_ISREG(status.st_mode)
+
+    def names(self, folder: Name = "") -> list[str]:
+        """Return the names of what lies in a folder below, sorted."""
+        found = open_below(self._descriptor, components(folder))
+        try:
+            return descriptors.names_in(found)
+        finally:
+            os.close(found)
+
+    def open_file(self, name: Name) -> int:
+        """Open a regular file to read."""
+        with self._parent(name) as (folder, last):
+            return descriptors.regular(descriptors.open_without_links(last, _READ, folder), name)
+
+    def lock(self, name: Name, mode: int = 0o600) -> int:
+        """Lock a file, which is made if there is none; return its descriptor. BlockingIOError if another has it."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        with self._parent(name) as (folder, last):
+            descriptor = descriptors.regular(descriptors.open_without_links(last, flags, folder, mode), name)
+        try:
+            descriptors.refuse_other_names(descriptor, name)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as problem:
+            holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise HeldError(holder if holder.isdecimal() else "") from problem
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    @contextmanager
+    def replaced(self, name: Name, mode: int = 0o666) -> Iterator[BinaryIO]:
+        """Give a file to write what shall stand at a name: a temporary one beside it, then fsync and rename."""
+        with self._parent(name) as (folder, last):
+            temporary = f".{last}.{secrets.token_hex(4)}.tmp"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(temporary, flags, mode, dir_fd=folder)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.rename(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:  # an interrupt must not leave the temporary file behind either
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary, dir_fd=folder)
+                raise
+            descriptors.sync(folder)
+
+    def write(self, name: Name, content: bytes, mode: int = 0o666) -> None:
+        """Replace a file whole: see `replaced`."""
+        with self.replaced(name, mode) as file:
+            file.write(content)
+
+    def move(self, old: Name, new: Name) -> None:
+        """Rename what lies at one name to another below this directory, in place of what lies there."""
+        with self._parent(old) as (source, last), self._parent(new) as (target, there):
+            os.rename(last, there, src_dir_fd=source, dst_dir_fd=target)
+
+    def remove(self, name: Name) -> None:
+        """Remove a file or a link; nothing there is fine."""
+        with suppress(FileNotFoundError), self._parent(name) as (folder, last):
+            os.unlink(last, dir_fd=folder)
+
+    def remove_tree(self, name: Name) -> None:
+        """Remove a folder and all in it, or a link in its place; nothing there is fine."""
+        with suppress(FileNotFoundError), self._parent(name) as (folder, last):
+            descriptors.remove(folder, last, 0)
+
+    def sync(self, folder: Name = "") -> None:
+        """Make renames in a folder below survive a power failure."""
+        found = open_below(self._descriptor, components(folder))
+        try:
+            descriptors.sync(found)
+        finally:
+            os.close(found)
+
+    def give_to(self, uid: int, gid: int, *, files: bool = True) -> None:
+        """Make a user the owner of this directory, and of the folders and, unless told otherwise, files below it.
+
+        Only what this process or the directory's owner owns changes hands, each by its own descriptor; links, devices
+        and files with further names elsewhere stay whose they are.
+        """
+        owners = {os.geteuid(), os.fstat(self._descriptor).st_uid if files else os.geteuid()}
+        descriptors.give(self._descriptor, owners, uid, gid, files=files, level=0)
+
+    def give_alone(self, uid: int, gid: int) -> None:
+        """Make a user the owner of this directory, if it is this process's own, and of nothing in it."""
+        if os.fstat(self._descriptor).st_uid == os.geteuid():
+            descriptors.chown(self._descriptor, uid, gid)
+
+    def give_file(self, name: Name, uid: int, gid: int) -> None:
+        """Make a user the owner of one file, if it is this process's own."""
+        with self._parent(name) as (folder, last):
+            descriptors.give_entry(folder, last, {os.geteuid()}, uid, gid, files=True, level=0)
+
+    def owner(self) -> tuple[int, int]:
+        """Return the user and the group whose this directory is."""
+        status = os.fstat(self._descriptor)
+        return status.st_uid, status.st_gid
+
+    @contextmanager
+    def _parent(self, name: Name) -> Iterator[tuple[int, str]]:
+        """Open the folder that a name stands in; give its descriptor and the name's last component."""
+        parts = components(name)
+        if not parts:
+            raise OutsideError(str(name))
+        folder = open_below(self._descriptor, parts[:-1])
+        try:
+            yield folder, parts[-1]
+        finally:
+            os.close(folder)
+
+
+class HeldError(BlockingIOError):
+    """Another process holds a lock; `holder` is what it wrote there: its process id, or nothing."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(errno.EAGAIN, "another process holds this lock")
+        self.holder = holder

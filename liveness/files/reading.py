@@ -1,0 +1,73 @@
+"""Files read whole, within bounds: a regular file, not larger than what it may be, and a document of a known shape."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from liveness.errors import LivenessError
+from liveness.files.directory import Directory, Name
+
+T = TypeVar("T")
+
+MIB: Final = 1 << 20
+DOCUMENT_BYTES: Final = 64 * MIB
+"""A document of ours is far smaller: the manifest of a run of weeks with every block in it has some MiB."""
+_READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class TooLargeError(OSError):
+    """A file is larger than anything of its kind."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(errno.EFBIG, f"{size:,} bytes, where {limit:,} are the most that is read: not such a file")
+
+
+def read_bytes(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
+    """Return the content of a regular file. Raises OSError; TooLargeError before anything of it is read."""
+    return _content(os.open(path, _READ), limit)
+
+
+def read_below(directory: Directory, name: Name, limit: int = DOCUMENT_BYTES) -> bytes:
+    """Return the content of a regular file below a directory that no link leads to. Raises as `read_bytes`."""
+    return _content(directory.open_file(name), limit)
+
+
+def decoded(content: bytes, kind: type[T], path: Path, what: str) -> T:
+    """Return a JSON document of a known shape; LivenessError names the file, the place in it, and what is wrong there.
+
+    `what` begins the message where the content is no JSON at all, such as "a damaged checkpoint".
+    """
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError as problem:
+        message, _, place = str(problem).rpartition(" - at `")
+        where = f"{place.rstrip('`')}: {message}" if message else str(problem)
+        raise LivenessError(f"{path}: {one_line(where)}") from problem
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise LivenessError(f"{path}: {what}: {one_line(str(problem))}") from problem
+    except RecursionError:
+        raise LivenessError(f"{path}: {what}: nested too deeply") from None
+
+
+def one_line(text: str) -> str:
+    """Return text from a file as a message shows it: no control character reaches a terminal."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
+def _content(descriptor: int, limit: int) -> bytes:
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        if status.st_size > limit:
+            raise TooLargeError(status.st_size, limit)
+        content = file.read(limit + 1) or b""  # /proc says 0 and has more
+        while len(content) <= limit and (more := file.read(limit + 1 - len(content))):
+            content += more
+    if len(content) > limit:
+        raise TooLargeError(len(content), limit)
+    return content
