@@ -72,7 +72,7 @@ def init(file: Path | None) -> None:
     the output goes to (liveness config init > census.yaml), or here.
     """
     from liveness.errors import UsageError
-    from liveness.ipsets.atomic import write_atomically
+    from liveness.files.atomic import write_atomically
 
     text = (resources.files("liveness.config") / STARTING_CONFIG).read_text(encoding="utf-8")
     if file is None:
