@@ -47,6 +47,7 @@ class Network(Section, frozen=True, kw_only=True):
 
     interface: str = "auto"
     source_addresses: tuple[str, ...] = ()
+    foreign_sources: bool = False
     source_ports: PortRange = PortRange("32768-61000")
     gateway_mac: str = "auto"
     transport: Literal["auto", "af_xdp", "af_packet"] = "auto"

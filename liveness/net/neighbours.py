@@ -1,9 +1,11 @@
 """Owns finding a neighbour's MAC address: the kernel's table first, an ARP request (RFC 826) where it knows nothing."""
 
+import contextlib
+import errno
 import socket
 import struct
 import time
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from pyroute2 import IPRoute
 
@@ -11,9 +13,27 @@ from liveness.errors import LivenessError
 from liveness.net.links import Link
 from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
 from liveness.net.tpacket import ETH_P_ARP, ETH_P_IP
+from liveness.net.way.netlink import (
+    ADDRESS_HEADER,
+    NEIGHBOUR_HEADER,
+    RTM_GETADDR,
+    RTM_GETNEIGH,
+    Netlink,
+    attribute,
+    attributes,
+)
 
+IPV4_BYTES = 4
 TRIES = 3
 TRY_S = 1.0
+
+NUD_VALID = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80
+"""All states in which an entry has a MAC address: STALE and NOARP too."""
+NDA_DST, NDA_LLADDR = 1, 2
+IFA_LOCAL = 2
+DISCARD_PORT = 9
+"""RFC 863: what is sent there is thrown away."""
+NAP_S = 0.05
 
 NUD_CONFIRMED = 0x02 | 0x08 | 0x10 | 0x80
 """REACHABLE, DELAY, PROBE, PERMANENT. A STALE entry may be of a router long replaced: it is asked again."""
@@ -32,6 +52,66 @@ def find_mac(link: Link, address: int, source: int) -> bytes:
     An ARP request names `source`, an address of this host, as the one to answer to.
     """
     return known_mac(link, address) or ask_mac(link, address, source)
+
+
+def find_mac_of_ipv6(netlink: Netlink, link: Link, address: bytes) -> bytes:
+    """Return the MAC address of an IPv6 neighbour (16 bytes), which the kernel itself is made to look for.
+
+    LivenessError if nobody answers.
+    """
+    deadline = time.monotonic() + TRIES * TRY_S
+    while time.monotonic() < deadline:
+        provoke(link.index, address)
+        entry = kernel_entry(netlink, link.index, address)
+        if entry is not None and entry[0] & NUD_VALID and len(entry[1]) == len(link.mac):
+            return entry[1]
+        time.sleep(NAP_S)
+    raise LivenessError(
+        f"gateway {IPv6Address(address)} (an IPv6 next hop of IPv4 routes) does not answer on {link.name}: is it there,"
+        " and has this interface an IPv6 address? or set network.gateway_mac"
+    )
+
+
+def provoke(index: int, address: bytes) -> None:
+    """Have the kernel look for an IPv6 neighbour, by an empty datagram to its discard port."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
+        one.setblocking(False)
+        one.sendto(b"", (str(IPv6Address(address)), DISCARD_PORT, 0, index))
+
+
+def kernel_entry(netlink: Netlink, index: int, address: bytes) -> tuple[int, bytes] | None:
+    """Return the state (NUD_*) and the MAC address of the kernel's entry for a neighbour, None if it has none."""
+    family = socket.AF_INET if len(address) == IPV4_BYTES else socket.AF_INET6
+    header = NEIGHBOUR_HEADER.pack(family, index, 0, 0, 0)
+    answer = netlink.ask(RTM_GETNEIGH, header + attribute(NDA_DST, address))
+    if answer.message is not None:
+        messages = [answer.message]
+    elif answer.error == errno.ENOENT:
+        return None
+    else:  # before Linux 5.0 one entry alone cannot be asked for
+        messages = netlink.dump(RTM_GETNEIGH, header)
+    for message in messages:
+        _, where, state, _, _ = NEIGHBOUR_HEADER.unpack_from(message.body)
+        entry = attributes(message.body, NEIGHBOUR_HEADER.size)
+        if where == index and entry.get(NDA_DST) == address:
+            return state, entry.get(NDA_LLADDR, b"")
+    return None
+
+
+def addresses_of(netlink: Netlink, index: int) -> list[int]:
+    """Return the IPv4 addresses of an interface (host order), in the kernel's order."""
+    found = []
+    for message in netlink.dump(RTM_GETADDR, ADDRESS_HEADER.pack(socket.AF_INET, 0, 0, 0, index)):
+        where = ADDRESS_HEADER.unpack_from(message.body)[4]
+        local = attributes(message.body, ADDRESS_HEADER.size).get(IFA_LOCAL)
+        if where == index and local is not None:
+            found.append(int.from_bytes(local, "big"))
+    return found
+
+
+def first_address(netlink: Netlink, index: int) -> int | None:
+    """Return the first IPv4 address of an interface (host order), None if it has none."""
+    return next(iter(addresses_of(netlink, index)), None)
 
 
 def known_mac(link: Link, address: int) -> bytes | None:

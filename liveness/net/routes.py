@@ -1,21 +1,50 @@
-"""Owns the way to the targets: which interface, source address and gateway the kernel's routes give."""
+"""Owns the way to the targets: which interface, source addresses and next hops the kernel's routes give to each."""
 
 import re
-import socket
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
-
-from pyroute2 import IPRoute, NetlinkError
+from ipaddress import ip_address
 
 from liveness.errors import UsageError
 from liveness.net.links import Link, find_link, link_of_index, usable
-from liveness.net.neighbours import find_mac
+from liveness.net.neighbours import find_mac, find_mac_of_ipv6, first_address
+from liveness.net.way.netlink import Netlink
+from liveness.net.way.routing import Decision, Fate, decide, decide_for, source_classes
+from liveness.space.addresses import format_address
+from liveness.space.intervals import Intervals
 
 AUTO = "auto"
 
-RTN_LOCAL = 2
-RTM_F_FIB_MATCH = 0x2000
 MAC_TEXT = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+PREFIXES_TOLD = 4
+IPV4_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A next hop, and the targets that go to it."""
+
+    gateway: bytes | None
+    """Its address, 4 bytes of IPv4 or 16 of IPv6; None where only its MAC address was given."""
+    mac: bytes
+    targets: Intervals
+
+    @property
+    def name(self) -> str:
+        """Its address as text."""
+        return "gateway_mac" if self.gateway is None else str(ip_address(self.gateway))
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Targets that are not probed because of what the kernel's tables say about them."""
+
+    reason: str
+    """What they lie behind or are: a noun, such as "a blackhole route"."""
+    targets: Intervals
+
+    def __str__(self) -> str:
+        return f"{self.targets.count:,} targets left out, {self.reason}: {told(self.targets)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,50 +56,93 @@ class Path:
     mtu: int
     mac: bytes
     source: int
-    gateway: int | None
-    """None where gateway_mac was given and the route has no gateway."""
-    gateway_mac: bytes
+    """The address that the kernel prefers, or the first of those that were asked for."""
+    hops: tuple[Hop, ...]
+    """One or more, that of most targets first."""
+    given_mac: bool = False
+    """Whether the MAC address of the next hop was given: then nobody is asked for it."""
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What somebody ought to know of how the way was chosen, a line each."""
+
+    @property
+    def gateway(self) -> int | None:
+        """The IPv4 address of the first next hop, None if it has none."""
+        gateway = self.hops[0].gateway
+        return int.from_bytes(gateway, "big") if gateway is not None and len(gateway) == IPV4_BYTES else None
+
+    @property
+    def gateway_mac(self) -> bytes:
+        """The MAC address of the first next hop."""
+        return self.hops[0].mac
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
-    index: int
-    source: int | None
-    gateway: int | None
-    local: bool
+def find_path(
+    interface: str,
+    targets: Intervals,
+    sources: Sequence[int],
+    gateway_mac: str,
+    *,
+    foreign_sources: bool = False,
+) -> Path:
+    """Return the path to all of `targets`, as the kernel would route packets from `sources`.
 
-
-def find_path(interface: str, targets_probe: int, source: int | None, gateway_mac: str) -> Path:
-    """Return the path to the targets, of which `targets_probe` is one (host order).
-
-    `interface` is a name, or 'auto' for that of the route; `source` None is the route's preferred address;
-    `gateway_mac` is a MAC address, or 'auto' for the one of the route's gateway, which is asked for by ARP where the
-    kernel does not know it: that takes up to 3 s. UsageError for an interface, route or source that cannot serve,
-    LivenessError if the gateway does not answer.
+    `interface` is a name, or 'auto' for that of the routes; no source means the routes' preferred one; `gateway_mac` is
+    a MAC address, or 'auto' for those of the routes' gateways, which are asked for by ARP where the kernel has no fresh
+    entry: that takes up to 3 s each. Targets that the kernel sends nowhere, and own addresses, are left out. UsageError
+    for an interface, routes or sources that cannot serve: several interfaces, targets on the link, and, unless
+    `foreign_sources`, a source that this host does not have. LivenessError if a gateway does not answer.
     """
-    target = str(IPv4Address(targets_probe))
     given = parse_mac(gateway_mac) if gateway_mac != AUTO else None
-    if interface == AUTO:
-        route = _lookup(target)
-    else:
-        link = usable(find_link(interface))
-        if given is None:
-            _lookup(target, oif=link.index, flags=RTM_F_FIB_MATCH)  # without the flag oif alone is taken for a route
-        route = _lookup(target, oif=link.index)
-    if route.local:
-        raise UsageError(f"target {target} is an address of this machine: targets must lie behind a router")
-    link = usable(link_of_index(route.index))
-    chosen = route.source if source is None else source
-    if chosen is None:
-        raise UsageError(f"interface {link.name} has no IPv4 address: set network.source_addresses")
+    link = usable(find_link(interface)) if interface != AUTO else None
+    netlink = Netlink()
+    try:
+        own = check_sources(netlink, sources, foreign_sources=foreign_sources)
+        index = None if link is None else link.index
+        ways = [decide(netlink, targets, source, index) for source in own]
+        return _path(netlink, ways, targets, sources, own, given, link)
+    finally:
+        netlink.close()
+
+
+def _path(
+    netlink: Netlink,
+    ways: Sequence[dict[Decision, Intervals]],
+    targets: Intervals,
+    sources: Sequence[int],
+    own: Sequence[int | None],
+    given: bytes | None,
+    link: Link | None,
+) -> Path:
+    """Return the path that decisions come to; resolve its next hops."""
+    _check_alike(ways, own)
+    routed, left_out = _sort(ways[0], link, given=given is not None and link is not None)
+    if not routed:
+        raise _nothing_routed(targets, left_out)
+    link = usable(link_of_index(_one_interface(routed))) if link is None else link
+    address = first_address(netlink, link.index)
+    source = sources[0] if sources else _one_source(routed, link, address)
     if given is None:
-        if route.gateway is None:
-            raise UsageError(
-                f"target {target} is on the link of {link.name}: targets on the scanner's own link need a router; "
-                "set network.gateway_mac to that router's MAC address"
-            )
-        given = find_mac(link, route.gateway, chosen if route.source is None else route.source)
-    return _path(link, chosen, route.gateway, given)
+        _refuse_own_link(routed, link)
+        hops = [
+            Hop(gateway, _mac(netlink, link, gateway, address or source), part)
+            for gateway, part in _by_gateway(routed).items()
+        ]
+    else:
+        gateways = _by_gateway(routed)
+        everybody = union(gateways.values())
+        hops = [Hop(next(iter(gateways)) if len(gateways) == 1 else None, given, everybody)]
+    return Path(
+        interface=link.name,
+        ifindex=link.index,
+        mtu=link.mtu,
+        mac=link.mac,
+        source=source,
+        hops=tuple(sorted(hops, key=lambda hop: -hop.targets.count)),
+        given_mac=given is not None,
+        left_out=tuple(left_out),
+        notes=tuple(_notes(routed, sources, own)),
+    )
 
 
 def parse_mac(text: str) -> bytes:
@@ -80,35 +152,166 @@ def parse_mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
-def _path(link: Link, source: int, gateway: int | None, gateway_mac: bytes) -> Path:
-    return Path(
-        interface=link.name,
-        ifindex=link.index,
-        mtu=link.mtu,
-        mac=link.mac,
-        source=source,
-        gateway=gateway,
-        gateway_mac=gateway_mac,
-    )
+def told(targets: Intervals) -> str:
+    """Return the first few prefixes of a set, for a line of text."""
+    prefixes = Intervals(targets.first[:PREFIXES_TOLD], targets.last[:PREFIXES_TOLD]).prefixes()
+    more = ", …" if len(targets) > PREFIXES_TOLD or len(prefixes) > PREFIXES_TOLD else ""
+    return ", ".join(prefixes[:PREFIXES_TOLD]) + more
 
 
-def _lookup(target: str, **options: int) -> _Route:
-    """Ask the kernel for its route to `target` (RTM_GETROUTE); UsageError if it has none."""
-    try:
-        with IPRoute() as netlink:
-            message = next(iter(netlink.route("get", family=socket.AF_INET, dst=target, **options)))
-    except NetlinkError as error:
+def union(parts: Iterable[Intervals]) -> Intervals:
+    """Return the addresses of all parts."""
+    whole = Intervals.empty()
+    for part in parts:
+        whole = whole.union(part)
+    return whole
+
+
+def check_sources(netlink: Netlink, sources: Sequence[int], *, foreign_sources: bool) -> list[int | None]:
+    """Return one source of each class that the kernel may route alike, None for its own choice.
+
+    UsageError for addresses that this host does not have, unless they are allowed: the kernel then says nothing about
+    them, and its own choice stands for them.
+    """
+    if not sources:
+        return [None]
+    fates = decide_for(netlink, sources, None, None)
+    foreign = [source for source, one in zip(sources, fates, strict=True) if one.fate is not Fate.LOCAL]
+    if foreign and not foreign_sources:
         raise UsageError(
-            f"no route to {target}: {error.args[1]}: add one (ip route add default via GATEWAY), or set "
-            "network.interface and network.gateway_mac"
-        ) from error
-    return _Route(
-        index=message.get_attr("RTA_OIF"),
-        source=_number(message.get_attr("RTA_PREFSRC")),
-        gateway=_number(message.get_attr("RTA_GATEWAY")),
-        local=message["type"] == RTN_LOCAL,
-    )
+            f"network.source_addresses: {_addresses(foreign)}: not an address of this host, so that replies may never"
+            f" come here: add it (ip addr add {format_address(foreign[0])}/32 dev INTERFACE), or, where this network"
+            " is known to send its replies here, set network.foreign_sources: true"
+        )
+    local = [source for source in sources if source not in set(foreign)]
+    classes: list[int | None] = [*source_classes(netlink, local)] if local else []
+    return classes + [None] * bool(foreign)
 
 
-def _number(address: str | None) -> int | None:
-    return None if address is None else int(IPv4Address(address))
+def _addresses(addresses: Sequence[int]) -> str:
+    shown = ", ".join(format_address(address) for address in addresses[:PREFIXES_TOLD])
+    return shown if len(addresses) <= PREFIXES_TOLD else f"{shown} and {len(addresses) - PREFIXES_TOLD:,} more"
+
+
+def _check_alike(ways: Sequence[dict[Decision, Intervals]], sources: Sequence[int | None]) -> None:
+    """Refuse sources that the kernel would send by different ways."""
+
+    def shape(way: dict[Decision, Intervals]) -> dict[tuple[Fate, int, bytes | None], Intervals]:
+        shapes: dict[tuple[Fate, int, bytes | None], Intervals] = {}
+        for one, part in way.items():
+            key = (one.fate, one.index, one.gateway)
+            shapes[key] = shapes[key].union(part) if key in shapes else part
+        return shapes
+
+    first = shape(ways[0])
+    for way, source in zip(ways[1:], sources[1:], strict=True):
+        other = shape(way)
+        differing = union(part.difference(first.get(key, Intervals.empty())) for key, part in other.items())
+        if len(differing):
+            names = [format_address(one) if one is not None else "addresses of others" for one in (sources[0], source)]
+            raise UsageError(
+                f"network.source_addresses: {differing.count:,} targets ({told(differing)}) are routed differently from"
+                f" {names[0]} than from {names[1]} (ip rule): scan from each of them in a run of its own"
+            )
+
+
+def _sort(
+    way: dict[Decision, Intervals], link: Link | None, *, given: bool
+) -> tuple[dict[Decision, Intervals], list[LeftOut]]:
+    """Return what is routed, and what is left out; with a `given` way nothing needs a route."""
+    routed, left_out = {}, []
+    for one, part in way.items():
+        if one.fate is Fate.ROUTED or (one.fate is Fate.NONE and given):
+            routed[one] = part
+            continue
+        over = f" over {link.name}" if one.fate is Fate.NONE and link is not None else ""
+        left_out.append(LeftOut(f"{one.fate}{over}", part))
+    return routed, sorted(left_out, key=lambda one: -one.targets.count)
+
+
+def _nothing_routed(targets: Intervals, left_out: Sequence[LeftOut]) -> UsageError:
+    target = format_address(int(targets.first[0]))
+    most = left_out[0]
+    if len(left_out) == 1 and most.reason == Fate.LOCAL:
+        return UsageError(f"target {target} is an address of this machine: targets must lie behind a router")
+    if most.reason.startswith(Fate.NONE):
+        return UsageError(
+            f"no route to {target}: no target has one: add one (ip route add default via GATEWAY), or set"
+            " network.interface and network.gateway_mac"
+        )
+    reasons = "; ".join(f"{one.reason}: {told(one.targets)}" for one in left_out)
+    return UsageError(f"no route to {target}: no target has one ({reasons}): see ip route get {target}")
+
+
+def _one_interface(routed: dict[Decision, Intervals]) -> int:
+    """Return the interface by which all targets leave; UsageError that names the parts if there are several."""
+    parts: dict[int, Intervals] = {}
+    for one, part in routed.items():
+        parts[one.index] = parts[one.index].union(part) if one.index in parts else part
+    if len(parts) > 1:
+        ordered = sorted(parts.items(), key=lambda item: -item[1].count)
+        shown = "; ".join(f"{part.count:,} by {link_of_index(index).name} ({told(part)})" for index, part in ordered)
+        raise UsageError(
+            f"the targets leave by several interfaces: {shown}: scan them in a run for each, with the others in"
+            " targets.block, or send all by one with network.interface"
+        )
+    return next(iter(parts))
+
+
+def _one_source(routed: dict[Decision, Intervals], link: Link, address: int | None) -> int:
+    """Return the source that the kernel prefers for all targets; UsageError if it has none, or several."""
+    parts: dict[int | None, Intervals] = {}
+    for one, part in routed.items():
+        if one.fate is Fate.ROUTED:
+            parts[one.source] = parts[one.source].union(part) if one.source in parts else part
+    known = {source: part for source, part in parts.items() if source is not None}
+    if len(known) > 1:
+        shown = "; ".join(
+            f"{part.count:,} from {format_address(source)} ({told(part)})" for source, part in known.items()
+        )
+        raise UsageError(
+            f"the kernel would send to the targets from several addresses: {shown}: name those to use by"
+            " network.source_addresses, or scan the parts in a run each"
+        )
+    source = next(iter(known), address)
+    if source is None:
+        raise UsageError(f"interface {link.name} has no IPv4 address: set network.source_addresses")
+    return source
+
+
+def _by_gateway(routed: dict[Decision, Intervals]) -> dict[bytes | None, Intervals]:
+    parts: dict[bytes | None, Intervals] = {}
+    for one, part in routed.items():
+        parts[one.gateway] = parts[one.gateway].union(part) if one.gateway in parts else part
+    return parts
+
+
+def _refuse_own_link(routed: dict[Decision, Intervals], link: Link) -> None:
+    near = _by_gateway(routed).get(None)
+    if near is not None:
+        which = f"{near.count:,} targets ({told(near)}) are"
+        if near.count == 1:
+            which = f"target {format_address(int(near.first[0]))} is"
+        raise UsageError(
+            f"{which} on the link of {link.name}: targets on the scanner's own link"
+            " need a router; block them (targets.block), or set network.gateway_mac to that router's MAC address"
+        )
+
+
+def _mac(netlink: Netlink, link: Link, gateway: bytes | None, source: int) -> bytes:
+    if gateway is None:
+        raise UsageError(f"interface {link.name}: no gateway: set network.gateway_mac")
+    if len(gateway) != IPV4_BYTES:
+        return find_mac_of_ipv6(netlink, link, gateway)
+    return find_mac(link, int.from_bytes(gateway, "big"), source)
+
+
+def _notes(routed: dict[Decision, Intervals], sources: Sequence[int], own: Sequence[int | None]) -> list[str]:
+    notes = []
+    spread = [(one, part) for one, part in routed.items() if one.spread > 1]
+    if spread:
+        count = sum(part.count for _, part in spread)
+        notes.append(f"{count:,} targets have routes with several next hops: all go to the first of each")
+    if sources and None in own:
+        notes.append("a source address is not this host's: replies come here only where this network sends them here")
+    return notes

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.probes import dns, icmp, ntp, tcp
+from liveness.probes.hops import MAC_WORDS, Hops
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import LinkAddresses, partial_sums
 from liveness.wire import headers as hdr
@@ -46,6 +47,8 @@ class Kit(NamedTuple):
     by_port: NDArray[np.int16]  # (3, 65536) probe index by protocol and destination port (ICMP: 0), or NO_PROBE
     question: NDArray[np.uint8]  # the DNS question section
     sources: NDArray[np.uint32]  # the scanner's addresses, ascending
+    hop_first: NDArray[np.uint32]  # next hops as `probes.hops` has them; empty where the templates hold the only one
+    hop_macs: NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +124,18 @@ def build_kit(
         by_port=_by_port(probes),
         question=np.frombuffer(dns.QUESTION, np.uint8),
         sources=np.unique(np.array(sources, np.uint32)),
+        hop_first=np.empty(0, np.uint32),
+        hop_macs=np.empty((0, MAC_WORDS), np.uint16),
+    )
+
+
+def with_hops(kit: Kit, hops: Hops) -> Kit:
+    """Return the constants of a run whose frames go to other next hops from now on."""
+    templates = kit.templates.copy()
+    templates[:, :MAC_WORDS] = hops.macs[0]
+    several = len(hops.first) > 1
+    return kit._replace(
+        templates=templates,
+        hop_first=hops.first if several else hops.first[:0],
+        hop_macs=hops.macs if several else hops.macs[:0],
     )

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from liveness.kernel import kernel, unowned
 from liveness.probes.fill import fill_frames, hash_targets, put_template
+from liveness.probes.hops import put_hops
 from liveness.probes.kit import Kit
 from liveness.scan.answered import has_answered
 from liveness.scan.slots import Slots
@@ -137,5 +138,8 @@ def _fill_lanes(
             hashes,
             now_ns,
         )
+        if len(kit.hop_first) > 0:
+            words, step = slots.words, slots.step
+            put_hops(words, slot * step, width * step, kit.hop_first, kit.hop_macs, targets[:ticks])
         sent[probe, attempt] += ticks
     return used * ticks

@@ -7,7 +7,8 @@ import numpy as np
 
 from liveness.errors import LivenessError
 from liveness.net.ring import TxRing
-from liveness.probes.kit import Kit
+from liveness.probes.hops import redirect
+from liveness.probes.kit import Kit, with_hops
 from liveness.scan.engine import fill_batch
 from liveness.scan.pacing import Pacer
 from liveness.scan.plan import BlockPlan, Plan
@@ -56,6 +57,7 @@ class Sender:
         self.withdrawn = Intervals.empty()
         """Targets that nothing is sent to any more, and which of the supervisor's lists that is."""
         self.generation = 0
+        self.hop_generation = 0
 
     def run(self) -> None:
         """Send every block; return when the last one's cooldown is over, or soon after the stop flag is set.
@@ -165,6 +167,8 @@ class Sender:
             if wanted != rate_pps and self._spaced_for(walk, number, wanted):
                 rate_pps = wanted
                 pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
+            if self.shared.hops.generation != self.hop_generation:
+                self._redirect()
             first, free = self.ring.reserve(self.batch)
             if free == 0:
                 self.ring.kick()
@@ -190,6 +194,13 @@ class Sender:
                 self.shared.completed[self.index] = self.ring.completed
             if filled < free and not walk.state[FINISHED]:
                 time.sleep(pacer.wait_s(int(lane_due(walk.state, len(walk.lane_lags)))))
+
+    def _redirect(self) -> None:
+        """Send by the newest table of next hops, what waits in the ring included."""
+        self.hop_generation, hops = self.shared.hops.read()
+        self.kit = with_hops(self.kit, hops)
+        redirect(self.ring.frames, hops)
+        self.shared.hops.taken[self.index] = self.hop_generation
 
     def _pause(self) -> float:
         """Send nothing while senders are held, and return how long that was, in seconds; at once when told to stop."""

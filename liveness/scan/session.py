@@ -20,7 +20,8 @@ from liveness.net.links import in_lab
 from liveness.net.routes import Path, find_path
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import Transport, open_transport
-from liveness.probes.kit import Kit, build_kit
+from liveness.probes.hops import hops_of
+from liveness.probes.kit import Kit, build_kit, with_hops
 from liveness.probes.template import LinkAddresses
 from liveness.scan import receiver, sender
 from liveness.scan.becoming import Becoming, decide
@@ -85,12 +86,24 @@ def kit_of(plan: Plan, link: LinkAddresses, sources: tuple[int, ...]) -> Kit:
     )
 
 
-def _find_way(plan: Plan) -> tuple[Path, tuple[int, ...]]:
+def _find_way(plan: Plan) -> Path:
+    """Return the way to all targets of a plan: see `find_path`."""
     network = plan.config.network
-    wanted = network.sources
-    first_target = int(plan.blocks[0].intervals.first[0])
-    path = find_path(network.interface, first_target, wanted[0] if wanted else None, network.gateway_mac)
-    return path, wanted or (path.source,)
+    return find_path(
+        network.interface,
+        plan.intervals,
+        network.sources,
+        network.gateway_mac,
+        foreign_sources=network.foreign_sources,
+    )
+
+
+def _on_the_way(plan: Plan, path: Path) -> Plan:
+    """Return the plan less the targets that the way leaves out."""
+    targets = plan.targets
+    for part in path.left_out:
+        targets = targets.without(part.targets)
+    return replace(plan, targets=targets)
 
 
 def _check_mtu(kit: Kit, path: Path) -> None:
@@ -155,7 +168,11 @@ def run_scan(
     interruption = Interruption()
     with signals_noted(interruption, directory.discard), ExitStack() as cleanup:
         cleanup.callback(directory.discard)
-        opened = _open(plan, directory, cleanup)
+        path = _find_way(plan)
+        plan = _on_the_way(plan, path)
+        for line in (*path.left_out, *path.notes):
+            on_notice(str(line))
+        opened = _open(plan, path, directory, cleanup)
         directory.lock()
         directory.write_key(plan.key)
         directory.write_targets(plan.intervals.prefixes())
@@ -184,7 +201,7 @@ def resume_scan(
     becoming = decide(plan.config, directory.path)
     interruption = Interruption()
     with signals_noted(interruption, lambda: None), ExitStack() as cleanup:
-        opened = _open(plan, directory, cleanup)
+        opened = _open(plan, _find_way(plan), directory, cleanup)
         first = going_on(resumption, opened.identity)
         directory.write_manifest(first.manifest)
         opened = _drop(opened, becoming)
@@ -204,10 +221,12 @@ class _Opened:
     rx_rings: list[PacketRxRing]
 
 
-def _open(plan: Plan, directory: RunDirectory, cleanup: ExitStack) -> _Opened:
+def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -> _Opened:
     network = plan.config.network
-    path, sources = _find_way(plan)
+    sources = network.sources or (path.source,)
     kit = kit_of(plan, LinkAddresses(path.mac, path.gateway_mac), sources)
+    if len(path.hops) > 1:
+        kit = with_hops(kit, hops_of([(hop.mac, hop.targets) for hop in path.hops]))
     _check_mtu(kit, path)
     _warm_up(plan, kit)
     ports = plan.cookie

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from liveness.net.privileges import CONFINEMENTS
 from liveness.scan.answered import entries_for
+from liveness.scan.hop_table import HopTable
 from liveness.scan.memory import shared_zeros
 from liveness.scan.plan import Plan
 from liveness.scan.withdrawn import WithdrawnList
@@ -39,8 +40,8 @@ class Shared:
         senders, receivers, lanes = plan.senders, plan.receivers, len(plan.probes) * plan.attempts
         self.counts_told = plan.only_unanswered
         """What an earlier session has sent is known by its checkpoint alone: not everybody was sent everything."""
-        self.stop: NDArray[np.int64] = shared_zeros((1,), np.int64)
-        """1: senders shall stop. Written by the supervisor."""
+        self.stop, self.finish = _shared_parts([(1,), (1,)])
+        """1: senders shall stop; no more replies are awaited and receivers shall end. Written by the supervisor."""
         self.hold, self.held = _shared_parts([(1,), (senders,)])
         """`hold` is why senders shall pause, HOLD_PATH and HOLD_SILENCE together, 0 to send. Written by the supervisor
         alone, through `pause` and `go_on`; a sender obeys within a batch, and repeats in `held` what it has obeyed, 0
@@ -50,8 +51,6 @@ class Shared:
         self.rate_pps: NDArray[np.float64] = shared_zeros((1,), np.float64)
         """Packets a second of each probe, all senders together. Written by the supervisor."""
         self.rate_pps[0] = plan.load.start_pps
-        self.finish: NDArray[np.int64] = shared_zeros((1,), np.int64)
-        """1: no more replies are awaited; receivers shall end. Written by the supervisor."""
         self.ready: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
         """1: this receiver has compiled its kernels and listens."""
         self.sent: NDArray[np.int64] = shared_zeros((senders, len(plan.probes), plan.attempts), np.int64)
@@ -90,6 +89,8 @@ class Shared:
         mark a place at once one mark may be lost, and a repeat be sent that was not needed."""
         self.withdrawn = WithdrawnList()
         """The addresses that senders shall send nothing to any more. Written by the supervisor."""
+        self.hops = HopTable(senders)
+        """The next hops of frames, once they are others than the run began with. Written by the supervisor."""
         self.marks: list[NDArray[np.int64]] = _shared_parts([(senders, lanes, plan.marks(b)) for b in plan.blocks])
         """A block at a time: when each sender's lanes passed each mark, ns since the epoch, 0 not yet."""
 

@@ -1,7 +1,7 @@
 """Owns what a census probes: the allowed addresses less the blocked and the special-purpose ones, cut into blocks."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import overload
 
 import numpy as np
@@ -54,6 +54,10 @@ class Targets:
         if targets.count == 0:
             raise UsageError(f"no target is left: {explain_nothing(allow, unblocked, targets)}")
         return targets
+
+    def without(self, left_out: Intervals) -> "Targets":
+        """Return the targets less some of them, which no rule of the config took away."""
+        return replace(self, intervals=self.intervals.difference(left_out))
 
     @property
     def count(self) -> int:

@@ -213,6 +213,21 @@ class Lag(Struct, frozen=True, kw_only=True):
     p80_s: float | None = None
 
 
+class PathEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that was found, or happened, on the way to the targets, and what was done."""
+
+    at: str
+    after_s: float
+    """Seconds since the run's start, pauses between sessions not counted."""
+    what: str
+    """``link``, ``neighbour``, ``address``, ``route`` or ``source``."""
+    detail: str
+    action: str
+    """``noted``, ``left-out``, ``paused``, ``resumed``, ``redirected`` or ``ended``."""
+    targets: int | None = None
+    """How many targets it concerns, where that is known."""
+
+
 class BlockStatus(Struct, frozen=True, kw_only=True):
     """One block of the schedule: its prefix, its targets, and how far it came."""
 
@@ -291,6 +306,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     rate_changes: list[RateChange] = field(default_factory=list)
     rate_search: RateSearch | None = None
     loss_warnings: list[str] = field(default_factory=list)
+    path: list[PathEvent] = field(default_factory=list)
     timeline: Timeline = field(default_factory=Timeline)
     log: Log = field(default_factory=Log)
     replay: Replay | None = None

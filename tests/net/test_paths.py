@@ -14,12 +14,18 @@ from liveness.net.links import LAB_MARKER, find_link, in_lab, interface_counters
 from liveness.net.neighbours import arp_reply_mac, arp_request, known_mac
 from liveness.net.routes import find_path, parse_mac
 from liveness.net.sockets import open_packet_socket
+from liveness.space.intervals import Intervals
 from tests.net.support import cable, in_private_network
 
 HERE = int(IPv4Address("10.9.0.1"))
 GATEWAY = int(IPv4Address("10.9.0.2"))
 TARGET = int(IPv4Address("10.7.0.1"))
+ONE = Intervals.from_bounds([TARGET], [TARGET])
 PEER_MAC = bytes.fromhex("020000000002")
+
+
+def one(address: int) -> Intervals:
+    return Intervals.from_bounds([address], [address])
 
 
 def add_route(**route: str | int) -> None:
@@ -45,12 +51,12 @@ def test_the_path_is_found_with_a_cold_neighbour_table(interface: str) -> None:
         link = find_link("v0")
         assert known_mac(link, GATEWAY) is None
         before = descriptors()
-        path = find_path(interface, TARGET, None, "auto")
+        path = find_path(interface, ONE, (), "auto")
         assert descriptors() == before
         assert (path.interface, path.ifindex, path.mtu) == ("v0", link.index, 1500)
         assert (path.mac, path.source) == (bytes.fromhex("020000000001"), HERE)
         assert (path.gateway, path.gateway_mac) == (GATEWAY, PEER_MAC)
-        assert find_path(interface, TARGET, 0x0A090063, "auto").source == 0x0A090063
+        assert find_path(interface, ONE, (0x0A090063,), "auto", foreign_sources=True).source == 0x0A090063
 
 
 @pytest.mark.lab
@@ -62,10 +68,10 @@ def test_a_confirmed_neighbour_is_believed_and_a_stale_one_asked() -> None:
         with IPRoute() as netlink:
             entry = {"dst": "10.9.0.2", "ifindex": link.index, "lladdr": "02:00:00:00:00:99"}
             netlink.neigh("add", state="permanent", **entry)
-            assert find_path("auto", TARGET, None, "auto").gateway_mac == bytes.fromhex("020000000099")
+            assert find_path("auto", ONE, (), "auto").gateway_mac == bytes.fromhex("020000000099")
             netlink.neigh("replace", state="stale", **entry)
         assert known_mac(link, GATEWAY) is None
-        assert find_path("auto", TARGET, None, "auto").gateway_mac == PEER_MAC
+        assert find_path("auto", ONE, (), "auto").gateway_mac == PEER_MAC
         assert peer.run(lambda: interface_counters("v1").rx_packets) >= 1
 
 
@@ -77,23 +83,23 @@ def test_a_gateway_that_does_not_answer_is_an_error_after_three_tries() -> None:
         neighbours.TRY_S = 0.1
         begun = time.monotonic()
         with pytest.raises(LivenessError, match=r"gateway 10\.9\.0\.77 answers no ARP request on v0: .*gateway_mac"):
-            find_path("auto", TARGET, None, "auto")
+            find_path("auto", ONE, (), "auto")
         assert 0.3 <= time.monotonic() - begun < 1
         peer.run(lambda: change_link("v1", state="down"))
         with pytest.raises(UsageError, match="interface v0 has no carrier"):
-            find_path("auto", TARGET, None, "auto")
+            find_path("auto", ONE, (), "auto")
 
 
 @pytest.mark.lab
 @in_private_network
 def test_a_given_mac_needs_no_gateway_and_no_route() -> None:
     with cable():
-        path = find_path("v0", TARGET, None, "02:00:00:00:00:AA")
+        path = find_path("v0", ONE, (), "02:00:00:00:00:AA")
         assert (path.gateway, path.gateway_mac, path.source) == (None, bytes.fromhex("0200000000aa"), HERE)
         add_route(dst="default", gateway="10.9.0.2")
-        assert find_path("auto", TARGET, None, "02:00:00:00:00:aa").gateway == GATEWAY
+        assert find_path("auto", ONE, (), "02:00:00:00:00:aa").gateway == GATEWAY
         with pytest.raises(UsageError, match="gateway_mac: '02:00' is not a MAC address"):
-            find_path("auto", TARGET, None, "02:00")
+            find_path("auto", ONE, (), "02:00")
 
 
 @pytest.mark.lab
@@ -111,21 +117,21 @@ def test_each_obstacle_names_itself_and_the_remedy() -> None:
         ]
         for interface, target, message in cases:
             with pytest.raises(UsageError, match=message) as caught:
-                find_path(interface, target, None, "auto")
+                find_path(interface, one(target), (), "auto")
             assert "\n" not in str(caught.value)
         for kind in ("blackhole", "unreachable", "prohibit"):
             add_route(dst="10.7.0.0/16", type=kind)
             with pytest.raises(UsageError, match=r"no route to 10\.7\.0\.1"):
-                find_path("auto", TARGET, None, "auto")
+                find_path("auto", ONE, (), "auto")
             with IPRoute() as netlink:
                 netlink.route("del", dst="10.7.0.0/16", type=kind)
         with IPRoute() as netlink:
             netlink.flush_addr(index=find_link("v0").index)
         with pytest.raises(UsageError, match=r"interface v0 has no IPv4 address: set network\.source_addresses"):
-            find_path("v0", TARGET, None, "02:00:00:00:00:aa")
+            find_path("v0", ONE, (), "02:00:00:00:00:aa")
         change_link("v0", state="down")
         with pytest.raises(UsageError, match=r"interface v0 is down: .*ip link set v0 up"):
-            find_path("v0", TARGET, None, "auto")
+            find_path("v0", ONE, (), "auto")
 
 
 @pytest.mark.lab

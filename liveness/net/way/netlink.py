@@ -1,0 +1,207 @@
+"""Raw rtnetlink: many questions in one system call, and the kernel's events without waiting (rtnetlink(7)).
+
+pyroute2 serves where a few questions are asked once. Thousands of routes, and a look ten times a second, need less.
+"""
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from liveness.errors import LivenessError
+
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 1, 0x300, 0x10
+
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
+RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
+
+GROUPS: Final = (1, 3, 5, 7, 8, 32)
+"""RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV4_RULE, _NEXTHOP."""
+
+LINK_HEADER: Final = struct.Struct("=BxHiII")
+"""ifinfomsg: family, hardware type, index, flags, change."""
+ADDRESS_HEADER: Final = struct.Struct("=BBBBi")
+"""ifaddrmsg: family, prefix length, flags, scope, index."""
+ROUTE_HEADER: Final = struct.Struct("=BBBBBBBBI")
+"""rtmsg, and fib_rule_hdr: family, destination and source length, TOS, table, protocol, scope, type, flags."""
+NEIGHBOUR_HEADER: Final = struct.Struct("=B3xiHBB")
+"""ndmsg: family, index, state, flags, type."""
+
+_NETLINK: Final = struct.Struct("=IHHII")
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
+_TYPE_MASK: Final = 0x3FFF
+_ERROR: Final = struct.Struct("=i")
+_RECEIVE_BYTES: Final = 1 << 18
+_BUFFER_BYTES: Final = 1 << 22
+_AT_ONCE: Final = 64
+"""Questions in one system call; their answers fit the smallest receive buffer."""
+_TIMEOUT_S: Final = 5.0
+_DUMP_TRIES: Final = 5
+
+
+class Message(NamedTuple):
+    """One message: its kind (RTM_*) and what follows the netlink header."""
+
+    kind: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the kernel says to one question: a message, or the errno of its refusal."""
+
+    message: Message | None
+    error: int
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """Return an attribute as bytes, padded."""
+    return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def attributes(body: bytes, start: int) -> dict[int, bytes]:
+    """Return the attributes of a body from `start` on, by kind; of several of one kind the last."""
+    found = {}
+    while start + _ATTRIBUTE.size <= len(body):
+        length, kind = _ATTRIBUTE.unpack_from(body, start)
+        if length < _ATTRIBUTE.size:
+            break
+        found[kind & _TYPE_MASK] = body[start + 4 : start + length]
+        start += (length + 3) & ~3
+    return found
+
+
+class Netlink:
+    """A socket to ask on. It needs no privilege, and serves processes that have given up theirs."""
+
+    def __init__(self) -> None:
+        self._socket = _open()
+        self._sequence = 0
+
+    def ask(self, kind: int, body: bytes) -> Answer:
+        """Ask one question."""
+        return self.ask_all(kind, [body])[0]
+
+    def ask_all(self, kind: int, bodies: Sequence[bytes]) -> list[Answer]:
+        """Ask questions of one kind and return the answers in their order; LivenessError if the kernel is silent."""
+        answers: list[Answer] = []
+        for at in range(0, len(bodies), _AT_ONCE):
+            part = bodies[at : at + _AT_ONCE]
+            first = self._sequence + 1
+            self._sequence += len(part)
+            self._socket.send(b"".join(_framed(kind, NLM_F_REQUEST, first + i, body) for i, body in enumerate(part)))
+            given: dict[int, Answer] = {}
+            wanted = range(first, first + len(part))
+            while len(given) < len(part):
+                given |= {sequence: answer for sequence, answer, _ in self._answers() if sequence in wanted}
+            answers += [given[sequence] for sequence in wanted]
+        return answers
+
+    def dump(self, kind: int, body: bytes) -> list[Message]:
+        """Return all messages of a kind; LivenessError if the kernel refuses or its tables never stand still."""
+        for _ in range(_DUMP_TRIES):
+            self._sequence += 1
+            self._socket.send(_framed(kind, NLM_F_REQUEST | NLM_F_DUMP, self._sequence, body))
+            found: list[Message] = []
+            interrupted = done = False
+            while not done:
+                for sequence, answer, flags in self._answers():
+                    if sequence != self._sequence:
+                        continue
+                    interrupted |= bool(flags & NLM_F_DUMP_INTR)
+                    if answer.message is not None:
+                        found.append(answer.message)
+                    elif answer.error:
+                        raise LivenessError(f"the kernel does not list its tables: {os.strerror(answer.error)}")
+                    else:
+                        done = True
+            if not interrupted:
+                return found
+        raise LivenessError("the kernel's routing tables change faster than they can be read")
+
+    def _answers(self) -> Iterator[tuple[int, Answer, int]]:
+        """Yield (sequence, answer, flags) of one datagram; the end of a dump is an answer without message or error."""
+        try:
+            data = self._socket.recv(_RECEIVE_BYTES)
+        except TimeoutError as error:
+            raise LivenessError(f"the kernel has not answered on netlink for {_TIMEOUT_S:.0f} s") from error
+        except OSError as error:
+            raise LivenessError(f"netlink: {error.strerror}") from error
+        for kind, flags, sequence, body in _split(data):
+            if kind in (NLMSG_ERROR, NLMSG_DONE):
+                code = -_ERROR.unpack_from(body)[0] if len(body) >= _ERROR.size else 0
+                yield sequence, Answer(None, code), flags
+            else:
+                yield sequence, Answer(Message(kind, body), 0), flags
+
+    def close(self) -> None:
+        """Close the socket. Twice is harmless."""
+        self._socket.close()
+
+
+class Events:
+    """A subscription to changes of links, neighbours, IPv4 addresses, routes, rules and next hops."""
+
+    def __init__(self) -> None:
+        self._socket = _open()
+        for group in GROUPS:
+            try:
+                self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+            except OSError as error:  # a kernel without next-hop objects (before 5.3) has no such changes
+                if error.errno not in (errno.EINVAL, errno.ENOENT):
+                    raise LivenessError(f"netlink: {error.strerror}") from error
+        self._socket.setblocking(False)
+
+    def read(self) -> tuple[list[Message], bool]:
+        """Return what has happened since the last call, and whether some of it was lost, without waiting."""
+        found: list[Message] = []
+        lost = False
+        while True:
+            try:
+                data = self._socket.recv(_RECEIVE_BYTES)
+            except BlockingIOError:
+                return found, lost
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise LivenessError(f"netlink: {error.strerror}") from error
+                lost = True
+                continue
+            found += [Message(kind, body) for kind, _, _, body in _split(data)]
+
+    def close(self) -> None:
+        """Close the socket. Twice is harmless."""
+        self._socket.close()
+
+
+def _open() -> socket.socket:
+    try:
+        handle = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        handle.bind((0, 0))
+    except OSError as error:
+        raise LivenessError(f"cannot ask the kernel about routes (netlink): {error.strerror}") from error
+    handle.settimeout(_TIMEOUT_S)
+    return handle
+
+
+def _framed(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
+    return _NETLINK.pack(_NETLINK.size + len(body), kind, flags, sequence, 0) + body + bytes(-len(body) % 4)
+
+
+def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """Yield (kind, flags, sequence, body) of each message of a datagram."""
+    at = 0
+    while at + _NETLINK.size <= len(data):
+        length, kind, flags, sequence, _ = _NETLINK.unpack_from(data, at)
+        if length < _NETLINK.size:
+            return
+        yield kind, flags, sequence, data[at + _NETLINK.size : at + length]
+        at += (length + 3) & ~3

@@ -1,0 +1,292 @@
+"""Routing decisions: what the kernel does with every one of a set of targets, with few questions.
+
+The kernel decides by the destination alone once source, mark and interface are given. So the prefixes of all its tables
+and rules cut the address space into cells within which it decides alike, and one question a cell is exact, whatever the
+rules say. A prefix that leads where the prefix around it leads anyway cuts nothing: a table with all of the Internet's
+prefixes and one uplink makes few cells.
+"""
+
+import errno
+import socket
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import LivenessError, UsageError
+from liveness.net.way.netlink import (
+    ROUTE_HEADER,
+    RTM_GETROUTE,
+    RTM_GETRULE,
+    Answer,
+    Message,
+    Netlink,
+    attribute,
+    attributes,
+)
+from liveness.space.intervals import ADDRESS_SPACE, Intervals
+
+MOST_QUESTIONS: Final = 400_000
+"""Cells times classes of sources: some seconds of questions."""
+
+RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_MULTIPATH = 1, 2, 4, 5, 7, 9
+RTA_TABLE, RTA_VIA = 15, 18
+FRA_DST, FRA_SRC, FRA_SUPPRESS_PREFIXLEN = 1, 2, 14
+RTM_F_FIB_MATCH: Final = 0x2000
+"""Answer with the entry of the table that matched, all its next hops included (since Linux 4.13)."""
+RTM_F_CLONED: Final = 0x200
+RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST = 1, 2, 3, 5
+_NATIVE: Final = sys.byteorder
+_HOP_BYTES: Final = 8
+_HOP_UNUSABLE: Final = 0x11  # RTNH_F_DEAD, RTNH_F_LINKDOWN
+
+
+class Fate(StrEnum):
+    """What the kernel does with packets to a destination."""
+
+    ROUTED = "routed"
+    LOCAL = "an address of this host"
+    BROADCAST = "a broadcast address of a link"
+    MULTICAST = "a multicast group"
+    BLACKHOLE = "a blackhole route"
+    UNREACHABLE = "an unreachable route"
+    PROHIBITED = "a prohibit route"
+    NONE = "no route"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where packets to a destination go, None and 0 where they go nowhere."""
+
+    fate: Fate
+    index: int = 0
+    """Of the interface."""
+    gateway: bytes | None = None
+    """Of the next hop: 4 bytes of IPv4 or 16 of IPv6 (RFC 5549), None where the destination is on the link itself."""
+    source: int | None = None
+    """The address that the kernel would send from."""
+    spread: int = 1
+    """Next hops that the kernel would spread destinations over; this is the first of them that is usable."""
+
+
+NOWHERE: Final = Decision(Fate.NONE)
+
+
+def decide(netlink: Netlink, targets: Intervals, source: int | None, index: int | None) -> dict[Decision, Intervals]:
+    """Return every decision of the kernel about `targets`, with the targets that it concerns.
+
+    `source` is the address that packets come from, None if that is the kernel's choice; `index` is the interface they
+    must leave by, None if any. Own addresses and null routes are told as such whatever the interface. UsageError where
+    the tables are too large to be asked through, LivenessError where the kernel does not answer.
+    """
+    bounds = _bounds(netlink)
+    before = targets.rank(np.append(bounds, np.uint64(ADDRESS_SPACE)))
+    used = np.flatnonzero(before[1:] > before[:-1])
+    if len(used) > MOST_QUESTIONS:
+        raise UsageError(
+            f"the routing tables cut these targets into {len(used):,} parts, {MOST_QUESTIONS:,} at most can be asked:"
+            " name the way by network.interface and network.gateway_mac, or scan from a host with fewer routes"
+        )
+    examples = targets.address_at(before[used]).tolist()
+    decisions = _ask(netlink, examples, source, index)
+    ends = np.append(bounds[1:], np.uint64(ADDRESS_SPACE)) - np.uint64(1)
+    cells: dict[Decision, list[int]] = {}
+    for cell, decision in zip(used.tolist(), decisions, strict=True):
+        cells.setdefault(decision, []).append(cell)
+    return {
+        decision: targets.intersection(Intervals.from_bounds(bounds[chosen], ends[chosen]))
+        for decision, chosen in cells.items()
+    }
+
+
+def decide_for(netlink: Netlink, addresses: Sequence[int], source: int | None, index: int | None) -> list[Decision]:
+    """Return the decision about each of some addresses."""
+    return _ask(netlink, addresses, source, index)
+
+
+def source_classes(netlink: Netlink, sources: Sequence[int]) -> list[int]:
+    """Return one of each class of sources that no rule tells apart."""
+    cuts = {0}
+    for message in netlink.dump(RTM_GETRULE, ROUTE_HEADER.pack(socket.AF_INET, *[0] * 8)):
+        length = message.body[2]
+        if length:
+            base = _number(attributes(message.body, ROUTE_HEADER.size).get(FRA_SRC, b""))
+            cuts |= {base, base + (1 << (32 - length))}
+    edges = np.array(sorted(cuts), np.int64)
+    classes = np.searchsorted(edges, np.array(sources, np.int64), side="right")
+    return [sources[at] for at in sorted(np.unique(classes, return_index=True)[1].tolist())]
+
+
+def _ask(netlink: Netlink, addresses: Sequence[int], source: int | None, index: int | None) -> list[Decision]:
+    """Ask about each address: first freely, for what goes nowhere, then about the interface it must leave by."""
+    free = _Asker(netlink, source, None).ask(addresses)
+    if index is None:
+        return free
+    bound = _Asker(netlink, source, index).ask(addresses)
+    return [one if one.fate not in (Fate.ROUTED, Fate.NONE) else other for one, other in zip(free, bound, strict=True)]
+
+
+class _Asker:
+    """Questions with one source and one interface. An entry of the tables is read once, however often it matches."""
+
+    def __init__(self, netlink: Netlink, source: int | None, index: int | None) -> None:
+        self._netlink = netlink
+        self._source = b"" if source is None else attribute(RTA_SRC, source.to_bytes(4, "big"))
+        self._source_bits = 0 if source is None else 32
+        self._index = index
+        self._known: dict[object, Decision] = {}
+
+    def ask(self, addresses: Sequence[int]) -> list[Decision]:
+        questions = [self._question(address, RTM_F_FIB_MATCH, self._index) for address in addresses]
+        answers = self._netlink.ask_all(RTM_GETROUTE, questions)
+        return [self._decision(address, answer) for address, answer in zip(addresses, answers, strict=True)]
+
+    def _question(self, address: int, flags: int, index: int | None) -> bytes:
+        header = ROUTE_HEADER.pack(socket.AF_INET, 32, self._source_bits, 0, 0, 0, 0, 0, flags)
+        body = header + attribute(RTA_DST, address.to_bytes(4, "big")) + self._source
+        return body if index is None else body + attribute(RTA_OIF, index.to_bytes(4, _NATIVE))
+
+    def _decision(self, address: int, answer: Answer) -> Decision:
+        if answer.message is None:
+            return _refused(answer.error, bound=self._index is not None)
+        entry = attributes(answer.message.body, ROUTE_HEADER.size)
+        fate = answer.message.body[7]
+        key = (fate, tuple(sorted((kind, value) for kind, value in entry.items() if kind != RTA_DST)))
+        if key not in self._known:
+            self._known[key] = self._resolve(address, fate, entry)
+        return self._known[key]
+
+    def _resolve(self, address: int, fate: int, entry: dict[int, bytes]) -> Decision:
+        """Return what becomes of an address whose entry is known: the kernel chooses the source that goes with it."""
+        if fate != RTN_UNICAST:
+            return Decision(_FATES.get(fate, Fate.NONE))
+        hops = _hops(entry.get(RTA_MULTIPATH, b""))
+        hop = next((one for one in hops if self._index in (None, one[0])), None)
+        index = self._index if hop is None else hop[0]
+        answer = self._netlink.ask(RTM_GETROUTE, self._question(address, 0, index))
+        if answer.message is None:
+            return _refused(answer.error, bound=False)
+        found = attributes(answer.message.body, ROUTE_HEADER.size)
+        gateway = _gateway(found) if hop is None else hop[1]
+        preferred = found.get(RTA_PREFSRC)
+        return Decision(
+            fate=_FATES.get(answer.message.body[7], Fate.NONE),
+            index=int.from_bytes(found.get(RTA_OIF, bytes(4)), _NATIVE),
+            gateway=gateway,
+            source=None if preferred is None else _number(preferred),
+            spread=max(1, len(hops)),
+        )
+
+
+def _refused(code: int, *, bound: bool) -> Decision:
+    """Return what an errno says. Where an interface must be used the kernel only says that there is no such way."""
+    if bound or code in (errno.ENETUNREACH, errno.EAGAIN):
+        return NOWHERE
+    fates = {errno.EINVAL: Fate.BLACKHOLE, errno.EHOSTUNREACH: Fate.UNREACHABLE, errno.EACCES: Fate.PROHIBITED}
+    if code not in fates:
+        raise LivenessError(f"the kernel does not say how it routes: {errno.errorcode.get(code, str(code))}")
+    return Decision(fates[code])
+
+
+def _gateway(entry: dict[int, bytes]) -> bytes | None:
+    if RTA_VIA in entry:
+        return entry[RTA_VIA][2:]  # after the family
+    return entry.get(RTA_GATEWAY)
+
+
+def _hops(multipath: bytes) -> list[tuple[int, bytes | None]]:
+    """Return (interface, gateway) of the usable next hops of a route that has several, of all if none is usable."""
+    hops: list[tuple[int, bytes | None]] = []
+    unusable: list[tuple[int, bytes | None]] = []
+    at = 0
+    while at + _HOP_BYTES <= len(multipath):
+        length = int.from_bytes(multipath[at : at + 2], _NATIVE)
+        if length < _HOP_BYTES:
+            break
+        index = int.from_bytes(multipath[at + 4 : at + 8], _NATIVE)
+        hop = (index, _gateway(attributes(multipath[at : at + length], _HOP_BYTES)))
+        (unusable if multipath[at + 2] & _HOP_UNUSABLE else hops).append(hop)
+        at += (length + 3) & ~3
+    return hops or unusable
+
+
+def _bounds(netlink: Netlink) -> NDArray[np.uint64]:
+    """Return where the cells begin: ascending, 0 first."""
+    cuts, limits = {0}, set()
+    for message in netlink.dump(RTM_GETRULE, ROUTE_HEADER.pack(socket.AF_INET, *[0] * 8)):
+        rule = attributes(message.body, ROUTE_HEADER.size)
+        length = message.body[1]
+        if length:
+            base = _number(rule.get(FRA_DST, b""))
+            cuts |= {base, base + (1 << (32 - length))}
+        limits.add(int.from_bytes(rule.get(FRA_SUPPRESS_PREFIXLEN, b""), _NATIVE))
+    routes = netlink.dump(RTM_GETROUTE, ROUTE_HEADER.pack(socket.AF_INET, *[0] * 8))
+    for entries in _tables(routes, sorted(limits)).values():
+        cuts |= changes(entries)
+    cuts.discard(ADDRESS_SPACE)
+    return np.array(sorted(cuts), np.uint64)
+
+
+def _tables(routes: Iterable[Message], limits: Sequence[int]) -> dict[int, dict[tuple[int, int], object]]:
+    """Return the entries of each table: what a prefix (base, length) leads to, in terms that can be compared.
+
+    `limits` are prefix lengths up to which some rule passes entries over (suppress_prefixlength).
+    """
+    tables: dict[int, dict[tuple[int, int], object]] = {}
+    for message in routes:
+        body = message.body
+        _, length, _, tos, table, _, _, fate, flags = ROUTE_HEADER.unpack_from(body)
+        if flags & RTM_F_CLONED:
+            continue
+        entry = attributes(body, ROUTE_HEADER.size)
+        base = _number(entry.pop(RTA_DST, bytes(4)))
+        number = int.from_bytes(entry.pop(RTA_TABLE, bytes([table])), _NATIVE)
+        entries = tables.setdefault(number, {})
+        # of several for one prefix the order matters, and which of them the kernel passes over: none is left out
+        leads = (tos, fate, tuple(sorted(entry.items())), tuple(length <= limit for limit in limits))
+        entries[base, length] = (entries.get((base, length)), leads)
+    return tables
+
+
+def changes(entries: Mapping[tuple[int, int], object]) -> set[int]:
+    """Return where the longest matching prefix begins to lead elsewhere, as the address space is walked upwards.
+
+    `entries` are what prefixes (base, length) lead to. Where nothing matches counts as leading nowhere.
+    """
+    turns: list[tuple[int, object]] = [(0, None)]  # where the answer may change, and to what; the last word counts
+    around: list[tuple[int, object]] = [(ADDRESS_SPACE, None)]  # the prefixes that hold this one, and where they end
+
+    def leave(until: int) -> None:
+        while around[-1][0] <= until and len(around) > 1:
+            end, _ = around.pop()
+            turns.append((end, around[-1][1]))
+
+    for base, length in sorted(entries):
+        leave(base)
+        leads = entries[base, length]
+        turns.append((base, leads))
+        around.append((base + (1 << (32 - length)), leads))
+    leave(ADDRESS_SPACE)
+    final = dict(turns)
+    found, current = set(), None
+    for at, leads in final.items():  # ascending, as they were first met
+        if leads != current and at < ADDRESS_SPACE:
+            found.add(at)
+        current = leads
+    return found
+
+
+def _number(address: bytes) -> int:
+    return int.from_bytes(address[:4], "big")
+
+
+_FATES: Final = {
+    RTN_UNICAST: Fate.ROUTED,
+    RTN_LOCAL: Fate.LOCAL,
+    RTN_BROADCAST: Fate.BROADCAST,
+    RTN_MULTICAST: Fate.MULTICAST,
+}

@@ -1,0 +1,58 @@
+"""The table of next hops in shared memory: the supervisor publishes it anew when a gateway gets another MAC address."""
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from liveness.errors import LivenessError
+from liveness.probes.hops import MAC_WORDS, Hops
+from liveness.scan.memory import shared_zeros
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CAPACITY: Final = 1 << 18
+"""Intervals of addresses it holds at most; its pages exist once they are used."""
+
+
+class HopTable:
+    """One writer, many readers, in memory that holds two tables: one is read while the other is written."""
+
+    def __init__(self, senders: int, capacity: int = CAPACITY) -> None:
+        self._first: NDArray[np.uint32] = shared_zeros((2, capacity), np.uint32)
+        self._macs: NDArray[np.uint16] = shared_zeros((2, capacity, MAC_WORDS), np.uint16)
+        self._lengths: NDArray[np.int64] = shared_zeros((2,), np.int64)
+        self._generation: NDArray[np.int64] = shared_zeros((1,), np.int64)
+        self.taken: NDArray[np.int64] = shared_zeros((senders,), np.int64)
+        """The generation that each sender sends by."""
+
+    @property
+    def generation(self) -> int:
+        """How many tables were published so far; by 0 senders send as their kit says."""
+        return int(self._generation[0])
+
+    def publish(self, hops: Hops) -> int:
+        """Give senders a new table and return its generation. LivenessError if it is longer than there is room for."""
+        capacity = self._first.shape[1]
+        if len(hops.first) > capacity:
+            raise LivenessError(
+                f"the routes to the targets make {len(hops.first):,} intervals of next hops, {capacity:,} at most:"
+                " scan the parts in a run each"
+            )
+        following = self.generation + 1
+        place = following & 1
+        self._first[place, : len(hops.first)] = hops.first
+        self._macs[place, : len(hops.first)] = hops.macs
+        self._lengths[place] = len(hops.first)
+        self._generation[0] = following
+        return following
+
+    def read(self) -> tuple[int, Hops]:
+        """Return the newest table and its generation."""
+        while True:
+            generation = self.generation
+            place = generation & 1
+            length = int(self._lengths[place])
+            hops = Hops(self._first[place, :length].copy(), self._macs[place, :length].copy())
+            if self.generation == generation:
+                return generation, hops
