@@ -74,6 +74,7 @@ def add(
 @WHO
 @WHY
 @DATE
+@click.option("--skip-ipv6", is_flag=True, help="Leave lines of IPv6 out, and say how many there were.")
 @AS_JSON
 def import_(
     sources: tuple[str, ...],
@@ -82,17 +83,22 @@ def import_(
     who: str,
     why: str,
     date: str | None,
+    skip_ipv6: bool,
     as_json: bool,
 ) -> None:
     """Add the requests of other lists: append those of each SOURCE (a file, - for standard input) that are new.
 
     Entries keep their comments; those without get date, who and why. All or nothing.
     """
-    from liveness.config.blocklists import read_list
+    from liveness.config.blocklists import in_force, read_requests
     from liveness.config.requests import Reason
+    from liveness.space.prefixes import Skipped
 
     path = _lists(files, config_file, new=True)[0]
-    wanted = [entry for source in sources for entry in read_list(source)]
+    skipped = Skipped() if skip_ipv6 else None
+    wanted = in_force([entry for source in sources for entry in read_requests(source, skipped)])
+    if skipped is not None:
+        click.echo(f"{count_of(skipped.lines, 'line')} of IPv6 skipped", err=True)
     _append(path, wanted, Reason.of(who, why, date), as_json=as_json)
 
 
@@ -243,6 +249,7 @@ def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | N
     """
     from liveness.config.load import list_files, read_entries
     from liveness.config.model import from_document
+    from liveness.space.prefixes import Skipped
     from liveness.store.redaction import redact_run
     from liveness.store.rundir import find_runs
 
@@ -254,7 +261,7 @@ def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | N
             entries = [entry for entry in from_document(directory.read_manifest().config).targets.block if entry != "-"]
             if not entries:
                 raise UsageError(f"{directory.path}: its config names no blocklist: give -b FILE")
-        application = redact_run(directory, read_entries(entries), list_files(entries))
+        application = redact_run(directory, read_entries(entries, Skipped()), list_files(entries))
         document.append({"run": str(directory.path), **_application(application)})
         if not as_json:
             _show_application(directory.path, application)
@@ -323,15 +330,16 @@ def _requests(files: tuple[Path, ...], config_file: Path | None) -> "list[Entry]
     from liveness.config.load import load_config
     from liveness.config.requests import Entry
     from liveness.space.addresses import parse_entry
+    from liveness.space.prefixes import Skipped
 
     if files or config_file is None:
-        return [entry for path in _lists(files, config_file) for entry in read_requests(path)]
+        return [entry for path in _lists(files, config_file) for entry in read_requests(path, Skipped())]
     found: list[Entry] = []
     for index, text in enumerate(load_config(config_file).targets.block):
         try:
             first, last = parse_entry(text)
         except ValueError:
-            found += read_requests(text)
+            found += read_requests(text, Skipped())
         else:
             found.append(Entry(f"{config_file}: $.targets.block[{index}]", 0, text, first, last, ""))
     return found

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from liveness.errors import count_of
+
 if TYPE_CHECKING:
     from liveness.config.estimate import Estimate
     from liveness.config.model import Config
@@ -120,7 +122,8 @@ def summary(file: Path, config: "Config", targets: "Targets", forecast: "Estimat
     lines = {
         "targets": f"{targets.count:,}{limited}",
         "left out": f"{targets.blocked:,} by the blocklist, {targets.special:,} special-purpose "
-        f"(IANA, {registry_date()}), of {targets.allowed:,} allowed",
+        f"(IANA, {registry_date()}), of {targets.allowed:,} allowed"
+        + (f"; {count_of(targets.ipv6_lines, 'line')} of IPv6" if targets.ipv6_lines else ""),
         "blocks": f"{forecast.blocks:,} of a /{config.block_prefix} each",
         "probes": f"{', '.join(names)}; {config.retransmit.attempts} attempts",
         "packets": f"{forecast.packets:,}",
@@ -140,6 +143,7 @@ def as_document(config: "Config", targets: "Targets", forecast: "Estimate") -> d
         "allowed": targets.allowed,
         "blocked": targets.blocked,
         "special_purpose": targets.special,
+        "ipv6_lines": targets.ipv6_lines,
         "public": targets.public,
         "probed": forecast.targets,
         "blocks": forecast.blocks,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from liveness.cli.watching import watch_options, watchers_of
-from liveness.errors import StoppedEarlyError
+from liveness.cli.watching import warn, watch_options, watchers_of
+from liveness.errors import StoppedEarlyError, count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ DEFAULT_NAME = "scan"
     help="File of prefixes to probe, - for standard input; instead of the config's.",
 )
 @click.option("-b", "--blocklist-file", multiple=True, help="File of prefixes never to probe; added to the config's.")
+@click.option("--skip-ipv6", is_flag=True, help="Leave lines of IPv6 in lists out, instead of refusing them.")
 @click.option("-p", "--probes", help="Probes, separated by commas, e.g. icmp,tcp/80-90,dns.")
 @click.option("-r", "--rate", help="Packets a second of each probe, e.g. 100kpps, 1.5Mpps, 0.2pps, 12/min; or auto.")
 @click.option("-B", "--bandwidth", help="Bits a second of all probes together on the wire, e.g. 10M; instead of -r.")
@@ -88,7 +89,13 @@ def command(
 
     watch = partial(_scan, watch=(status_file, metrics_file, metrics_address), quiet=quiet)
     if resume is not None:
-        if dryrun or run_id or config_file or targets or any(value not in (None, ()) for value in flags.values()):
+        if (
+            dryrun
+            or run_id
+            or config_file
+            or targets
+            or any(value not in (None, (), False) for value in flags.values())
+        ):
             raise click.UsageError("--resume goes on with a run as it was configured: only -q and watching go with it")
         _leave(watch(partial(_resume_scan, resume)))
         return
@@ -98,6 +105,8 @@ def command(
         raise click.UsageError("--rate and --bandwidth both say how fast to send: give one of them")
     config = load_config(config_file, _overrides(config_file, targets, flags))
     resolved = resolve_targets(config, in_lab(), config_file)
+    if resolved.ipv6_lines:
+        warn(f"{count_of(resolved.ipv6_lines, 'line')} of IPv6 skipped in the lists of targets")
     if dryrun:
         _show_preview(config, resolved)
         return
@@ -112,6 +121,7 @@ def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[s
         "name": flags["name"] or (DEFAULT_NAME if config_file is None else None),
         "targets.allow": allow or None,
         "targets.block": flags["blocklist_file"] or None,
+        "targets.ipv6": "skip" if flags["skip_ipv6"] else None,
         "probes": tuple(probe.strip() for probe in probes.split(",")) if probes else None,
         "rate": _bandwidth(flags["bandwidth"]) or flags["rate"],
         "rate_limit": flags["rate_limit"],

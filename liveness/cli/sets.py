@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from liveness.errors import UsageError
+from liveness.errors import UsageError, count_of
 from liveness.ipsets.formats.table import FORMATS, output_format
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from liveness.ipsets.files import Reader, SetFile
 
 STDIN = "-"
+SKIPPED = "liveness.cli.sets.skipped"
+"""Where click keeps the count of lines of IPv6 that are left out."""
 SEED_BITS = 63
+
+HAVE_COLUMNS = frozenset({"csv", "jsonl"})
+HAVE_NAMES = frozenset({"ipset", "nft"})
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -29,6 +34,13 @@ INPUT = (
     click.option("--from", "from_format", type=click.Choice(list(FORMATS)), help="What the files are, if not seen."),
     click.option("--column", help="The CSV column or JSON member with the addresses; saddr unless given."),
     click.option("--set", "set_name", metavar="NAME", help="Which set of an ipset or nft file with several."),
+    click.option(
+        "--skip-ipv6",
+        is_flag=True,
+        expose_value=False,
+        callback=lambda context, _, wanted: _count_ipv6(context) if wanted else None,
+        help="Leave lines of IPv6 in text out, and say how many there were.",
+    ),
 )
 OUTPUT = (
     click.option("-o", "--output-file", metavar="FILE", help="Where to write; standard output unless given."),
@@ -52,6 +64,47 @@ def with_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]
     return decorate
 
 
+def _count_ipv6(context: click.Context) -> None:
+    """Have lines of IPv6 counted, and the count told at the end."""
+    from liveness.space.prefixes import Skipped
+
+    skipped = context.meta[SKIPPED] = Skipped()
+    context.call_on_close(lambda: click.echo(f"{count_of(skipped.lines, 'line')} of IPv6 skipped", err=True))
+
+
+class Reading:
+    """The files of a command, and whether any of them heeded the options that only some formats know."""
+
+    def __init__(self, reader: "Reader", given: dict[str, str | None]) -> None:
+        self._reader, self._given = reader, given
+        self._formats: dict[str, str] = {}
+
+    def read(self, path: str) -> "SetFile":
+        """Read a file."""
+        found = self._reader.read(path)
+        self._formats[path] = found.format
+        return found
+
+    def addresses(self, path: str) -> "BitMap":
+        """Read a file's members."""
+        return self.read(path).addresses
+
+    def check(self) -> None:
+        """Refuse an option that no file's format knows: it was meant to change what is read."""
+        for option, key, known in (("--column", "column", HAVE_COLUMNS), ("--set", "set_name", HAVE_NAMES)):
+            if self._given.get(key) is not None and self._formats and not known & set(self._formats.values()):
+                path, form = next(iter(self._formats.items()))
+                raise UsageError(f"{option}: {path} is {form}: only {' and '.join(sorted(known))} have one")
+
+
+class ExpressionCommand(click.Command):
+    """A command whose argument may begin with a minus and a blank: ``- & a.txt`` is no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put standard input in parentheses where an expression begins with it."""
+        return super().parse_args(ctx, [f"(-){text[1:]}" if text[:2] in ("- ", "-\t") else text for text in args])
+
+
 def formats_help() -> str:
     """Return the list of formats for the help text."""
     rows = [f"  {form.name:<10} {' '.join(form.suffixes):<24} {form.describes}" for form in FORMATS.values()]
@@ -72,7 +125,9 @@ def command() -> None:
 @with_options(*INPUT, AS_JSON)
 def info(files: tuple[str, ...], as_json: bool, **given: str | None) -> None:
     """Print what each FILE is: format, bytes, addresses, /24s, the first and the last address."""
-    described = [_described(found) for found in map(_reader(given, files).read, files)]
+    reader = _reader(given, files)
+    described = [_described(found) for found in map(reader.read, files)]
+    reader.check()
     if as_json:
         click.echo(json.dumps(described, indent=2))
         return
@@ -122,7 +177,7 @@ def symdiff(files: tuple[str, ...], **given: str | None) -> None:
     _combine("symmetric_difference", files, given)
 
 
-@command.command("eval", short_help="Write what EXPRESSION makes of many files.")
+@command.command("eval", cls=ExpressionCommand, short_help="Write what EXPRESSION makes of many files.")
 @click.argument("expression")
 @with_options(*INPUT, *OUTPUT)
 def evaluate_command(expression: str, **given: str | None) -> None:
@@ -136,7 +191,9 @@ def evaluate_command(expression: str, **given: str | None) -> None:
     tree = parse(expression)
     _check_output(given)
     reader = _reader(given, ())
-    _write(evaluate(tree, lambda path: reader.read(path).addresses), given)
+    result = evaluate(tree, reader.addresses)
+    reader.check()
+    _write(result, given)
 
 
 @command.command(short_help="Tell whether FILE holds every ADDRESS.")
@@ -157,7 +214,7 @@ def contains(file: str, addresses: tuple[str, ...], quiet: bool, as_json: bool, 
             bounds[text] = parse_entry(text)
         except ValueError as problem:
             raise UsageError(str(problem)) from None
-    held = _reader(given, ()).read(file).addresses
+    held = _only(file, given)
     found = {text: held.range_cardinality(low, high + 1) == high + 1 - low for text, (low, high) in bounds.items()}
     if as_json and not quiet:
         click.echo(json.dumps(found, indent=2))
@@ -177,7 +234,7 @@ def sample(file: str, size: int, seed: int | None, **given: str | None) -> None:
     from liveness.ipsets.sample import sample as drawn
 
     _check_output(given)
-    addresses = _reader(given, ()).read(file).addresses
+    addresses = _only(file, given)
     if seed is None:
         seed = secrets.randbits(SEED_BITS)
         click.echo(f"--seed {seed}", err=True)
@@ -195,9 +252,10 @@ def count(files: tuple[str, ...], by: str | None, as_json: bool, **given: str | 
         raise UsageError("--by counts within one FILE: unite several first, and count -")
     reader = _reader(given, files)
     if length is not None:
-        _count_by(reader.read(files[0]).addresses, length, as_json=as_json)
+        _count_by(_only(files[0], given), length, as_json=as_json)
         return
-    counts = [(path, len(reader.read(path).addresses)) for path in files]
+    counts = [(path, len(reader.addresses(path))) for path in files]
+    reader.check()
     if as_json:
         click.echo(json.dumps([{"file": path, "addresses": held} for path, held in counts], indent=2))
         return
@@ -212,23 +270,34 @@ def count(files: tuple[str, ...], by: str | None, as_json: bool, **given: str | 
 def convert(file: str, **given: str | None) -> None:
     """Write FILE again as OUTPUT, in the format of its suffix or of --to; - is standard output."""
     _check_output(given)
-    _write(_reader(given, ()).read(file).addresses, given)
+    _write(_only(file, given), given)
 
 
-def _reader(given: dict[str, str | None], files: tuple[str, ...]) -> "Reader":
+def _only(file: str, given: dict[str, str | None]) -> "BitMap":
+    """Return the members of a command's only file."""
+    reader = _reader(given, ())
+    addresses = reader.addresses(file)
+    reader.check()
+    return addresses
+
+
+def _reader(given: dict[str, str | None], files: tuple[str, ...]) -> Reading:
     """Return what reads the files as the options say. UsageError where standard input would be read twice."""
     from liveness.ipsets.files import Reader
     from liveness.ipsets.formats.codec import DEFAULT_COLUMN, Choice
 
     if files.count(STDIN) > 1:
         raise UsageError("standard input (-) can be read only once")
-    choice = Choice(given.get("column") or DEFAULT_COLUMN, given.get("set_name"))
-    return Reader(given.get("from_format"), choice)
+    skipped = click.get_current_context().meta.get(SKIPPED)
+    choice = Choice(given.get("column") or DEFAULT_COLUMN, given.get("set_name"), skipped)
+    return Reading(Reader(given.get("from_format"), choice), given)
 
 
 def _check_output(given: dict[str, str | None]) -> None:
     """Refuse an output nobody can write before a large set is read."""
-    output_format(given.get("output_file"), given.get("to_format"))
+    form = output_format(given.get("output_file"), given.get("to_format"))
+    if given.get("written_name") is not None and form.name not in HAVE_NAMES:
+        raise UsageError(f"--name: {form.name} is written: only {' and '.join(sorted(HAVE_NAMES))} have one")
 
 
 def _write(addresses: "BitMap", given: dict[str, str | None]) -> None:
@@ -253,7 +322,9 @@ def _combine(name: str, files: tuple[str, ...], given: dict[str, str | None]) ->
     }
     _check_output(given)
     reader = _reader(given, files)
-    _write(algebra.combined(operations[name], (reader.read(path).addresses for path in files)), given)
+    result = algebra.combined(operations[name], map(reader.addresses, files))
+    reader.check()
+    _write(result, given)
 
 
 def _count_by(addresses: "BitMap", length: int, *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
 from liveness.space.addresses import parse_entry
 from liveness.space.intervals import Intervals
-from liveness.space.prefixes import open_bytes
+from liveness.space.prefixes import Skipped, open_bytes
 
 LOCK_WAIT_S: Final = 10.0
 LOCK_POLL_S: Final = 0.05
@@ -27,10 +27,11 @@ NEW_FILE: Final = (
 )
 
 
-def read_requests(path: str | Path) -> list[Entry]:
+def read_requests(path: str | Path, skipped: Skipped | None = None) -> list[Entry]:
     """Return every request of a list file in order, withdrawn ones too, of standard input for ``-``.
 
     UsageError names the file, the line and the value: unreadable, or an entry that is no IPv4 prefix, range or address.
+    Lines of IPv6 are counted in `skipped` instead, if that is given.
     """
     name = "standard input" if str(path) == "-" else str(path)
     try:
@@ -38,12 +39,12 @@ def read_requests(path: str | Path) -> list[Entry]:
             content = stream.read()
     except OSError as error:
         raise UsageError(f"{name}: cannot read the blocklist: {(error.strerror or str(error)).lower()}") from error
-    return list(requests_in(lines_of(content), name))
+    return list(requests_in(lines_of(content), name, skipped))
 
 
 def read_list(path: str | Path) -> list[Entry]:
-    """Return the requests of a list that are in force, as `read_requests`."""
-    return in_force(read_requests(path))
+    """Return the requests of a list that are in force, lines of IPv6 left out; else as `read_requests`."""
+    return in_force(read_requests(path, Skipped()))
 
 
 def in_force(requests: Sequence[Entry]) -> list[Entry]:
@@ -71,7 +72,7 @@ def add(path: Path, wanted: Sequence[Entry], reason: Reason) -> list[Entry]:
     """
     with _locked([path]) as [file]:
         content = file.read_bytes() if file.exists() else NEW_FILE.encode()
-        known = {one.key for one in in_force(list(requests_in(lines_of(content), str(path))))}
+        known = {one.key for one in in_force(list(requests_in(lines_of(content), str(path), Skipped())))}
         new, lines = [], []
         for entry in wanted:
             comment = entry.comment or str(reason)
@@ -104,7 +105,9 @@ def withdraw(
         contents = [lines_of(file.read_bytes()) for file in files]
         names = [str(path) for path in paths]
         requests = [
-            one for lines, name in zip(contents, names, strict=True) for one in in_force([*requests_in(lines, name)])
+            one
+            for lines, name in zip(contents, names, strict=True)
+            for one in in_force([*requests_in(lines, name, Skipped())])
         ]
         found: dict[tuple[str, int], Entry] = {}
         for entry in wanted:

@@ -10,7 +10,7 @@ import msgspec
 from liveness.config.explain import field_names, field_type, shown_value, steps, suggestion
 from liveness.config.text import parse_yaml
 from liveness.errors import UsageError
-from liveness.space.addresses import ENTRY, parse_entry
+from liveness.space.addresses import ENTRY, IPv6Error, parse_entry
 
 ENVIRONMENT_PREFIX = "LIVENESS_"
 COMMAND_LINE = "command line"
@@ -102,7 +102,7 @@ class Layers:
                 return text
             if file is not None and exists(file):
                 return str(file)
-            if ENTRY.fullmatch(text):  # meant as addresses: the exact fault helps most
+            if ENTRY.fullmatch(text) or isinstance(error, IPv6Error):  # meant as addresses: the exact fault helps most
                 raise UsageError(self.message(path, str(error))) from None
             looked = f" (looked for {file})" if file is not None else ""
             problem = f"{shown_value(entry)}: neither a prefix, range or address nor an existing file{looked}"

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from liveness.config.checks import problems
 from liveness.config.explain import problem_in, shown_value
@@ -13,9 +15,14 @@ from liveness.config.model import Config, from_document
 from liveness.config.probe_names import names_of
 from liveness.config.text import parse_yaml
 from liveness.errors import RefusedError, UsageError
+from liveness.ipsets.files import codec
+from liveness.ipsets.formats.codec import DEFAULT_COLUMN, Choice
+from liveness.ipsets.formats.table import by_content
+from liveness.ipsets.runs import runs
+from liveness.ipsets.source import open_source
 from liveness.space.addresses import ENTRY, parse_entry
 from liveness.space.intervals import Intervals
-from liveness.space.prefixes import read_prefixes
+from liveness.space.prefixes import Skipped, read_stream
 from liveness.space.targets import Targets
 
 
@@ -79,11 +86,14 @@ def resolve_targets(config: Config, lab: bool, origin: str | Path | None = None)
     or leaves no target; RefusedError where public addresses are targets and no contact is given.
     """
     label = f"config {config.name!r}" if origin is None else str(origin)
-    allow, block = read_entries(config.targets.allow), read_entries(config.targets.block)
+    skipped = skipped_in(config)
+    allow, block = (read_entries(entries, skipped) for entries in (config.targets.allow, config.targets.block))
     try:
         targets = Targets.build(allow, block, lab=lab)
     except UsageError as error:
         raise UsageError(f"{label}: $.targets.allow: {shown_value(list(config.targets.allow))}: {error}") from None
+    if skipped is not None:
+        targets = replace(targets, ipv6_lines=skipped.lines)
     if targets.public and not config.contact.strip():
         raise RefusedError(
             f"{label}: $.contact: {config.contact!r}: {targets.count:,} targets, public addresses among them, would "
@@ -104,13 +114,34 @@ def list_files(entries: Sequence[str]) -> list[Path]:
     return files
 
 
-def read_entries(entries: Sequence[str]) -> Intervals:
-    """Return the addresses of prefixes, ranges, addresses and list files."""
+def read_entries(entries: Sequence[str], skipped: Skipped | None = None) -> Intervals:
+    """Return the addresses of prefixes, ranges, addresses and files; `skipped` counts lines of IPv6, if it is given."""
     bounds: list[tuple[int, int]] = []
     total = Intervals.empty()
     for entry in entries:
         try:
             bounds.append(parse_entry(entry))
         except ValueError:
-            total = total.union(read_prefixes(entry))
+            total = total.union(read_addresses(entry, skipped))
     return total.union(Intervals.from_bounds([low for low, _ in bounds], [high for _, high in bounds]))
+
+
+def read_addresses(path: str, skipped: Skipped | None = None) -> Intervals:
+    """Return the addresses in a list or in a set of any format that its content tells; ``-`` is standard input.
+
+    UsageError names the file and what is wrong with it.
+    """
+    with open_source(path, "this address list") as source:
+        form = by_content(source.head, source.name, DEFAULT_COLUMN)
+        if form is None:
+            return read_stream(source, source.name, skipped)
+        bounds = list(runs(codec(form).read_from(source, Choice(skipped=skipped))))
+    if not bounds:
+        return Intervals.empty()
+    first, last = (np.concatenate(side) for side in zip(*bounds, strict=True))
+    return Intervals.from_bounds(first, last)
+
+
+def skipped_in(config: Config) -> Skipped | None:
+    """Return what counts lines of IPv6 where a config skips them, None where they are errors."""
+    return Skipped() if config.targets.ipv6 == "skip" else None

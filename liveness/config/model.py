@@ -28,10 +28,14 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class TargetLists(Section, frozen=True, kw_only=True):
-    """What may be probed and what never: prefixes, ranges, addresses, files of them, ``-`` for standard input."""
+    """What may be probed and what never: prefixes, ranges, addresses, files of them, ``-`` for standard input.
+
+    A file is a list, or a set of any format that `liveness sets` reads. `ipv6` says what a line of IPv6 in a list is.
+    """
 
     allow: tuple[str, ...]
     block: tuple[str, ...] = ()
+    ipv6: Literal["refuse", "skip"] = "refuse"
 
 
 class Retransmit(Section, frozen=True, kw_only=True):

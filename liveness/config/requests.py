@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 from liveness.errors import UsageError
-from liveness.space.addresses import parse_entry
+from liveness.space.addresses import IPv6Error, parse_entry, without_comment
+from liveness.space.prefixes import Skipped
 
 UNKNOWN: Final = "unknown"
 """Who asked where a line does not say."""
 _DATED: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?:,\s*([^,]*?)(?:,\s*(.*))?)?")
 _WITHDRAWN: Final = re.compile(
-    r"#\s*(?:withdrawn|removed) (\d{4}-\d{2}-\d{2}), ([^,]*), (.*?): ([0-9./]+(?:\s*-\s*[0-9.]+)?)\s*(?:#(.*))?"
+    r"#\s*(?:withdrawn|removed) (\d{4}-\d{2}-\d{2}), ([^,]*), (.*?): ([0-9./]+(?:\s*-\s*[0-9.]+)?)\s*(?:[#;](.*))?"
 )
 """A line that `withdrawn_line` made; versions before requests were records wrote "removed"."""
 
@@ -92,14 +93,16 @@ def lines_of(content: bytes) -> list[bytes]:
     return content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
 
 
-def requests_in(lines: Sequence[bytes], name: str) -> Iterator[Entry]:
+def requests_in(lines: Sequence[bytes], name: str, skipped: Skipped | None = None) -> Iterator[Entry]:
     """Yield every request of a list in order, withdrawn ones too.
 
-    UsageError names the file, the line and the value of an entry that is no IPv4 prefix, range or address.
+    UsageError names the file, the line and the value of an entry that is no IPv4 prefix, range or address. Lines of
+    IPv6 are counted in `skipped` instead, if that is given.
     """
     for number, line in enumerate(lines, 1):
-        text, _, comment = line.decode("utf-8", "surrogateescape").partition("#")
-        text = text.strip()
+        content = line.decode("utf-8", "surrogateescape")
+        text = without_comment(content)
+        comment = content.lstrip().removeprefix(text).lstrip()[1:]
         if not text:
             withdrawn = _WITHDRAWN.fullmatch("#" + comment.strip()) if comment else None
             if withdrawn is not None:
@@ -112,6 +115,11 @@ def requests_in(lines: Sequence[bytes], name: str) -> Iterator[Entry]:
             continue
         try:
             first, last = parse_entry(text)
+        except IPv6Error as error:
+            if skipped is None:
+                raise UsageError(f"{name}:{number}: {error}: --skip-ipv6 leaves such lines out") from None
+            skipped.lines += 1
+            continue
         except ValueError as error:
             raise UsageError(f"{name}:{number}: {error}") from None
         yield Entry(name, number, text, first, last, comment.strip())

@@ -17,6 +17,9 @@ from liveness.ipsets.formats.codec import PLAIN, Choice, Codec
 from liveness.ipsets.formats.table import FORMATS, Format, by_content, by_suffix
 from liveness.ipsets.source import Source, open_source
 
+NAME_IT = ": name what it is with --from FORMAT"
+"""How messages of formats end where the file may be of another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class SetFile:
@@ -39,7 +42,13 @@ class Reader:
         """Read a set file, or standard input for ``-``. UsageError names the file and what is wrong with it."""
         with open_source(path) as source:
             form = FORMATS[self.format] if self.format is not None else self._detect(path, source)
-            addresses = codec(form).read_from(source, self.choice)
+            try:
+                addresses = codec(form).read_from(source, self.choice)
+            except UsageError as problem:
+                if self.format is None or not str(problem).endswith(NAME_IT):
+                    raise
+                says = f": --from {self.format} says that it is one: leave that out to have it found"
+                raise UsageError(str(problem).removesuffix(NAME_IT) + says) from None
             return SetFile(path, "text" if form.module == "text" else form.name, source.taken, addresses)
 
     def _detect(self, path: str, source: Source) -> Format:

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from liveness.errors import UsageError
+from liveness.ipsets.compressed import KINDS, Decompressed
+from liveness.space.prefixes import Stream
 
 HEAD_BYTES = 1 << 16
 """How much is looked at to tell what a source holds."""
@@ -20,13 +21,20 @@ LONGEST_LINE_BYTES = 1 << 26
 
 
 class Source:
-    """A stream with its name for messages, the bytes it begins with (`head`), and how many were read (`taken`)."""
+    """A stream with its name for messages, the bytes it begins with (`head`), and how many were read (`taken`).
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
+    What gzip, bzip2 or xz wrote is read as what is in it.
+    """
+
+    def __init__(self, stream: Stream, name: str, what: str = "this set") -> None:
         self.name = name
+        self._what = what
         self.taken = 0
         self._stream = stream
         self.head = self._take(HEAD_BYTES)
+        if self.head.startswith(tuple(KINDS)):
+            self._stream = Decompressed(stream, self.head, name)
+            self.head = self._take(HEAD_BYTES)
         self._unread = self.head
 
     def read(self, size: int) -> bytes:
@@ -69,7 +77,7 @@ class Source:
             try:
                 part = self._stream.read(size)
             except OSError as problem:
-                raise UsageError(f"{self.name}: cannot read this set: {problem.strerror}") from problem
+                raise UsageError(f"{self.name}: cannot read {self._what}: {problem.strerror}") from problem
             if not part:
                 break
             parts.append(part)
@@ -78,22 +86,24 @@ class Source:
 
 
 @contextmanager
-def open_source(path: str) -> Iterator[Source]:
-    """Open a set file, or standard input for ``-``, which stays open afterwards.
+def open_source(path: str, what: str = "this set") -> Iterator[Source]:
+    """Open a set file, or standard input for ``-``, which stays open afterwards. `what` is its name in messages.
 
     UsageError names a file that is missing, is a directory, or may not be read.
     """
     if path == "-":
-        yield Source(sys.stdin.buffer, "standard input")
+        yield Source(sys.stdin.buffer, "standard input", what)
         return
     file = Path(path)
     if file.is_dir():
         example = next(iter(sorted(file.glob("sets/*.roaring"))), None)
         hint = f": name one of its sets, as {example}" if example else ""
-        raise UsageError(f"{path}: a directory, not a set{hint}")
+        raise UsageError(
+            f"{path}: a directory, not {'an' if what.endswith('list') else 'a'} {what.removeprefix('this ')}{hint}"
+        )
     try:
         stream = file.open("rb")
     except OSError as problem:
-        raise UsageError(f"{path}: cannot read this set: {problem.strerror}") from problem
+        raise UsageError(f"{path}: cannot read {what}: {problem.strerror}") from problem
     with stream:
-        yield Source(stream, path)
+        yield Source(stream, path, what)

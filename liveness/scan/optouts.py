@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from liveness.config.load import list_files, read_entries
+from liveness.config.load import list_files, read_entries, skipped_in
 from liveness.errors import LivenessError, UsageError
 from liveness.scan.plan import Plan
 from liveness.scan.withdrawn import WithdrawnList
@@ -81,7 +81,9 @@ class OptOutWatch:
     def _take(self) -> None:
         """Read the lists and withdraw what is new in them; lists that cannot be read change nothing."""
         try:
-            blocked = read_entries([entry for entry in self.plan.config.targets.block if entry != "-"])
+            blocked = read_entries(
+                [entry for entry in self.plan.config.targets.block if entry != "-"], skipped_in(self.plan.config)
+            )
         except UsageError as error:
             self._problem(f"{error}; the blocklist as it was before stays in force until this is mended")
             return

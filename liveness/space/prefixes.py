@@ -1,16 +1,17 @@
-"""Owns text lists of addresses: prefixes, ranges or addresses, one a line, ``#`` comments, from files or stdin."""
+"""Text lists of addresses: prefixes, ranges or addresses, one a line, ``#`` and ``;`` comments, of files or stdin."""
 
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.errors import UsageError
-from liveness.space.addresses import parse_entry
+from liveness.space.addresses import IPv6Error, parse_entry, without_comment
 from liveness.space.intervals import Intervals
 
 CHUNK_BYTES = 1 << 20
@@ -19,7 +20,7 @@ CHUNK_BYTES = 1 << 20
 LONGEST_LINE_BYTES = 1 << 20
 """A longer line is no line of an address list; without a limit /dev/zero would fill the memory."""
 
-NEWLINE, HASH, ZERO, NINE = b"\n#09"
+NEWLINE, HASH, SEMICOLON, ZERO, NINE = b"\n#;09"
 
 OCTET_DIGITS, OCTETS, ADDRESS_BITS = 3, 256, 32
 
@@ -27,17 +28,37 @@ OCTET_DIGITS, OCTETS, ADDRESS_BITS = 3, 256, 32
 ADDRESS, PREFIX, RANGE = (np.frombuffer(separators, np.uint8) for separators in (b"...", b".../", b"...-..."))
 
 
-def read_prefixes(path: str | Path) -> Intervals:
+@dataclass(slots=True)
+class Skipped:
+    """How many lines of IPv6 were left out of lists; without one of these they are errors."""
+
+    lines: int = 0
+
+
+class Stream(Protocol):
+    """What a list is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most `size`; none at the end."""
+
+
+def read_prefixes(path: str | Path, skipped: Skipped | None = None) -> Intervals:
     """Return the merged addresses of a list file, or of standard input for ``-``.
 
-    UsageError names the file, the line and the value: unreadable, not text, or an entry that is none.
+    UsageError names the file, the line and the value: unreadable, not text, or an entry that is none. Lines of IPv6 are
+    counted in `skipped` instead, if that is given.
     """
     name = "standard input" if str(path) == "-" else str(path)
     try:
         with open_bytes(path) as stream:
-            return merged(parse_chunk(chunk, name, line) for chunk, line in chunks(stream, name))
+            return read_stream(stream, name, skipped)
     except OSError as error:
         raise UsageError(f"{name}: cannot read the address list: {(error.strerror or str(error)).lower()}") from error
+
+
+def read_stream(stream: Stream, name: str, skipped: Skipped | None = None) -> Intervals:
+    """Return the merged addresses of a list as it is read; see `read_prefixes`."""
+    return merged(parse_chunk(chunk, name, line, skipped) for chunk, line in chunks(stream, name))
 
 
 def parse_lines(lines: Iterable[str], name: str = "list") -> Intervals:
@@ -66,7 +87,7 @@ def merged(parts: Iterable[tuple[NDArray[np.uint32], NDArray[np.uint32]]]) -> In
     )
 
 
-def chunks(stream: BinaryIO, name: str) -> Iterator[tuple[bytes, int]]:
+def chunks(stream: Stream, name: str) -> Iterator[tuple[bytes, int]]:
     """Cut a stream into pieces that end at a line's end, each with the number of its first line (from 1)."""
     line, rest = 1, b""
     while data := stream.read(CHUNK_BYTES):
@@ -88,7 +109,9 @@ def chunks(stream: BinaryIO, name: str) -> Iterator[tuple[bytes, int]]:
         yield rest + b"\n", line
 
 
-def parse_chunk(text: bytes, name: str, first_line: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def parse_chunk(
+    text: bytes, name: str, first_line: int, skipped: Skipped | None = None
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return the bounds of every entry in lines of text, unsorted; `text` ends with a newline.
 
     All lines in one of the three plain forms are read at once; each of the others goes through `parse_entry`, which
@@ -113,20 +136,29 @@ def parse_chunk(text: bytes, name: str, first_line: int) -> tuple[NDArray[np.uin
             good = low <= high
         bounds.append((low[good], high[good]))
         done[lines[good]] = True
-    bounds.append(slow_lines(text, np.flatnonzero(~done), numbers.line_ends, f"{name}:", first_line))
+    bounds.append(slow_lines(text, np.flatnonzero(~done), numbers.line_ends, f"{name}:", first_line, skipped))
     return np.concatenate([low for low, _ in bounds]), np.concatenate([high for _, high in bounds])
 
 
 def slow_lines(
-    text: bytes, lines: NDArray[np.intp], ends: NDArray[np.intp], label: str, first_line: int
+    text: bytes,
+    lines: NDArray[np.intp],
+    ends: NDArray[np.intp],
+    label: str,
+    first_line: int,
+    skipped: Skipped | None,
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return the bounds of the lines that are in no plain form; UsageError for the first that is wrong."""
     found: list[tuple[int, int]] = []
     for line in lines.tolist():
         start = int(ends[line - 1]) + 1 if line else 0
-        entry = text[start : int(ends[line])].decode("utf-8", "backslashreplace").partition("#")[0]
+        entry = without_comment(text[start : int(ends[line])].decode("utf-8", "backslashreplace"))
         try:
             found.append(parse_entry(entry))
+        except IPv6Error as error:
+            if skipped is None:
+                raise UsageError(f"{label}{first_line + line}: {error}: --skip-ipv6 leaves such lines out") from None
+            skipped.lines += 1
         except ValueError as error:
             raise UsageError(f"{label}{first_line + line}: {error}") from None
     pairs = np.array(found, np.uint32).reshape(-1, 2)
@@ -134,8 +166,8 @@ def slow_lines(
 
 
 def without_comments(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the text with blanks from every ``#`` to the end of its line."""
-    hashes = np.flatnonzero(data == HASH)
+    """Return the text with blanks from every ``#`` or ``;`` to the end of its line."""
+    hashes = np.flatnonzero((data == HASH) | (data == SEMICOLON))
     if hashes.size == 0:
         return data
     ends = np.flatnonzero(data == NEWLINE)

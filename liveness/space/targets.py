@@ -34,6 +34,8 @@ class Targets:
     special: int
     public: bool
     """Whether any target lies outside special-purpose space: then the scan must name a contact."""
+    ipv6_lines: int = 0
+    """Lines of IPv6 that were skipped in the lists."""
 
     @classmethod
     def build(cls, allow: Intervals, block: Intervals, *, lab: bool = False) -> "Targets":
@@ -153,10 +155,17 @@ def explain_nothing(allow: Intervals, unblocked: Intervals, targets: Targets) ->
     if targets.allowed == 0:
         return "the allow list is empty"
     if targets.blocked == targets.allowed:
-        return f"the blocklist covers all {targets.allowed:,} allowed addresses"
+        return f"the blocklist covers {all_of(targets.allowed)}"
     entry = special_prefix(int(unblocked.first[0]))
     example = f" ({entry.prefix} {entry.name}, {entry.rfc})" if entry else ""
     what = f"special-purpose space{example}, which is probed inside a lab only"
     if targets.blocked:
-        return f"of {allow.count:,} allowed addresses {targets.blocked:,} are blocked and the others are {what}"
-    return f"all {targets.allowed:,} allowed addresses are {what}"
+        others = "the other is" if targets.special == 1 else "the others are"
+        blocked = "1 is" if targets.blocked == 1 else f"{targets.blocked:,} are"
+        return f"of {allow.count:,} allowed addresses {blocked} blocked and {others} {what}"
+    return f"{all_of(targets.allowed)} {'is' if targets.allowed == 1 else 'are'} {what}"
+
+
+def all_of(allowed: int) -> str:
+    """Return the allowed addresses in words."""
+    return "the only allowed address" if allowed == 1 else f"all {allowed:,} allowed addresses"

@@ -268,3 +268,29 @@ def test_an_interrupt_leaves_nothing(folder: Path) -> None:
     assert process.stderr.read() == b"\n"  # so that the prompt does not stand behind ^C
     process.stderr.close()
     assert sorted(entry.name for entry in folder.iterdir()) == ["a.roaring", "b.csv", "c.set", "run", "slow.txt"]
+
+
+def test_an_expression_may_begin_with_standard_input(folder: Path) -> None:
+    assert sets(folder, "eval", "- & a.roaring", stdin="0.0.0.4\n0.0.0.9\n").out == "0.0.0.4\n"
+    assert sets(folder, "eval", "- - a.roaring", "--to", "ranges", stdin="0.0.0.4\n0.0.0.9\n").out == "0.0.0.9\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("info", "a.roaring", "--column", "x"), ("--column: a.roaring is roaring: only csv and jsonl",)),
+        (("cat", "a.roaring", "--set", "x"), ("--set: a.roaring is roaring: only ipset and nft",)),
+        (("cat", "a.roaring", "--name", "x"), ("--name: text is written",)),
+        (("info", "b.csv", "--from", "roaring"), ("b.csv: not a roaring set", "--from roaring says that it is one")),
+        (("info", "b.csv", "--from", "silk"), ("b.csv: not a SiLK file", "--from silk says that it is one")),
+    ],
+)
+def test_options_that_change_nothing_are_refused(
+    folder: Path, arguments: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    assert_one_line(sets(folder, *arguments), 2, *parts)
+
+
+def test_lines_of_ipv6_are_counted(folder: Path) -> None:
+    found = sets(folder, "union", "-", "a.roaring", "--skip-ipv6", "--to", "ranges", stdin="::1\n0.0.0.6\n")
+    assert (found.code, found.out, found.err) == (0, "0.0.0.1-0.0.0.6\n", "1 line of IPv6 skipped\n")

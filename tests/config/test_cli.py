@@ -75,7 +75,7 @@ def test_init_prints_the_careful_first_config(tmp_path: Path) -> None:
     assert path.read_text() == printed
     assert written.stderr == f"{tmp_path}/blocklist.txt: begun, an empty blocklist\n"
     ours, theirs = (to_document(load_config(file)) for file in (path, CONFIGS / "small.yaml"))
-    assert ours["targets"] == {"allow": ["192.0.2.0/24"], "block": [str(tmp_path / "blocklist.txt")]}
+    assert ours["targets"]["block"] == [str(tmp_path / "blocklist.txt")]  # type: ignore[index]
     assert {**ours, "targets": None} == {**theirs, "targets": None}
     again = run("init", path)
     assert "exists already" in str(again.exception)

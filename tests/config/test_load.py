@@ -1,15 +1,19 @@
 """Loading: precedence, file names, targets, and that every wrong value is told by file, path and value."""
 
+import bz2
 import dataclasses
+import gzip
 import json
+import lzma
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyroaring import BitMap
 
 from liveness.config.estimate import estimate
 from liveness.config.load import load_config, resolve_targets
@@ -18,6 +22,7 @@ from liveness.config.text import dump_yaml, parse_yaml
 from liveness.config.units import Duration, PortRange, Rate, TargetLimit
 from liveness.errors import RefusedError, UsageError
 from liveness.space.addresses import format_address
+from tests.ipsets.support import written
 
 MINIMAL = "name: x\ntargets: {allow: [1.0.0.0/24]}\n"
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -330,7 +335,7 @@ def test_a_broken_blocklist_stops(tmp_path: Path) -> None:
 def test_a_blocklist_that_is_a_directory_stops(tmp_path: Path) -> None:
     (tmp_path / "block").mkdir()
     config = load(tmp_path, "name: x\ntargets: {allow: [1.0.0.0/29], block: [block]}\n")
-    with pytest.raises(UsageError, match="block: cannot read the address list: is a directory"):
+    with pytest.raises(UsageError, match="block: a directory, not an address list"):
         resolve_targets(config, lab=False)
 
 
@@ -341,7 +346,7 @@ def test_a_blocklist_that_may_not_be_read_stops(tmp_path: Path) -> None:
     path.unlink()
     path.symlink_to("/proc/self/mem")  # readable to nobody at its start, root included
     assert os.path.lexists(path)
-    with pytest.raises(UsageError, match=r"block\.txt: cannot read the address list: "):
+    with pytest.raises(UsageError, match=r"block\.txt: cannot read this address list: "):
         resolve_targets(config, lab=False)
 
 
@@ -472,3 +477,25 @@ def test_the_forecast_of_a_slow_census(tmp_path: Path, rate: str, per_second: fl
     assert forecast.rate_pps == pytest.approx(2 * per_second, abs=0.001)
     assert forecast.probe_rate_pps == per_second
     assert forecast.duration_s == pytest.approx(8 / per_second + 1 / per_second + 10)
+
+
+@pytest.mark.parametrize("style", ["roaring", "silk", "csv", "jsonl", "ipset", "nft", "text"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress], ids=["", "gz", "bz2", "xz"])
+def test_targets_are_what_sets_reads(tmp_path: Path, style: str, pack: Callable[[bytes], bytes]) -> None:
+    wanted = BitMap([*range(0x01000000, 0x01000100), 0x01020304])
+    (tmp_path / "web.set").write_bytes(pack(written(wanted, style)))
+    (tmp_path / "block.txt.gz").write_bytes(gzip.compress(b"1.2.3.4 ; a comment\n"))
+    config = load(tmp_path, "name: x\ncontact: me\ntargets: {allow: [web.set, 1.0.1.0/31], block: [block.txt.gz]}\n")
+    targets = resolve_targets(config, lab=False)
+    assert targets.intervals.prefixes() == ["1.0.0.0/24", "1.0.1.0/31"]
+
+
+def test_lines_of_ipv6_are_refused_by_name_or_skipped_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("2001:db8::/32 # doc\n1.0.0.0/30\n2001:db8::1-2001:db8::2\n")
+    document = "name: x\ncontact: me\ntargets: {allow: [list.txt]"
+    with pytest.raises(UsageError, match=r"list\.txt:1: '2001:db8::/32' is IPv6: .*--skip-ipv6"):
+        resolve_targets(load(tmp_path, document + "}\n"), lab=False)
+    targets = resolve_targets(load(tmp_path, document + ", ipv6: skip}\n"), lab=False)
+    assert (targets.count, targets.ipv6_lines) == (4, 2)
+    with pytest.raises(UsageError, match=r"allow\[0\]: '2001:db8::/32' is IPv6"):
+        load(tmp_path, "name: x\ntargets: {allow: ['2001:db8::/32']}\n")

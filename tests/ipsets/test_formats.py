@@ -1,7 +1,10 @@
 """Set files: every format gives back the set it was given, and is read as those who write it spell it."""
 
+import bz2
 import gzip
 import json
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from liveness.ipsets import source
 from liveness.ipsets.files import Reader, write_set
 from liveness.ipsets.formats.codec import PLAIN, Choice
 from liveness.ipsets.formats.table import FORMATS, by_content, by_suffix, output_format
+from liveness.space.prefixes import Skipped
 from tests.ipsets.support import RANGES, SMALL_RANGES, Range, bitmap, read, written
 
 COMPACT = ("roaring", "text", "ranges", "silk", "ipset", "nft")
@@ -270,9 +274,59 @@ def test_names_that_no_filter_takes() -> None:
                 written(BitMap([1]), style, Choice(set_name=name))
 
 
-def test_compressed_files_name_their_program() -> None:
-    with pytest.raises(UsageError, match=r"a\.gz: compressed: pipe what `gzip -dc`"):
-        by_content(gzip.compress(b"10.0.0.1\n"), "a.gz", "saddr")
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
+def test_compressed_files_are_read_joined_ones_too(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    whole = pack(b"10.0.0.1\n") + pack(b"10.0.0.2\n10.0.0.0/30\n" * 200_000)
+    path = tmp_path / "a.txt"
+    path.write_bytes(whole)
+    found = Reader().read(str(path))
+    assert (found.format, found.addresses) == ("text", bitmap([(0x0A000000, 0x0A000003)]))
+    path.write_bytes(whole[:-20])
+    with pytest.raises(UsageError, match=r"a\.txt: (cut|damaged): "):
+        Reader().read(str(path))
+    path.write_bytes(whole[:20] + b"\xff" * 10 + whole[30:])
+    with pytest.raises(UsageError, match=r"a\.txt: (cut|damaged): "):
+        Reader().read(str(path))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
+def test_a_small_file_that_becomes_a_large_one_is_refused(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    (tmp_path / "bomb").write_bytes(pack(b"\n" * (100 << 20)))
+    with pytest.raises(UsageError, match=r"bomb: .* makes more than 250 times as much of it"):
+        Reader().read(str(tmp_path / "bomb"))
+
+
+def test_zstd_names_its_program_and_nothing_is_written_compressed() -> None:
+    with pytest.raises(UsageError, match=r"a\.zst: compressed by zstd: pipe what `zstd -dc`"):
+        by_content(b"\x28\xb5\x2f\xfd\x00", "a.zst", "saddr")
+    with pytest.raises(UsageError, match=r"a\.txt\.gz: nothing is written compressed"):
+        output_format("a.txt.gz", None)
+
+
+def test_a_fault_in_another_set_of_the_file_is_no_matter() -> None:
+    ipsets = b"create a hash:ip\nadd a 10.0.0.1\ncreate b hash:net\nadd b 10.0.0.300\nadd b 10.0.0.0/24 nomatch\n"
+    tables = (
+        b"table ip t { set a { type ipv4_addr; elements = { 10.0.0.1 }; }\n"
+        b"set b { type ipv4_addr;\n elements = { 10.0.0.300, 10.0.0.2 }; }; }\n"
+    )
+    for style, content in (("ipset", ipsets), ("nft", tables)):
+        assert read(content, style, Choice(set_name="a")) == BitMap([0x0A000001])
+        with pytest.raises(UsageError, match=r"file: no set 'zz': it holds a, b"):
+            read(content, style, Choice(set_name="zz"))
+        with pytest.raises(UsageError, match=r"file:[34]: '10\.0\.0\.300' is not"):
+            read(content, style, Choice(set_name="b"))
+
+
+def test_what_other_tools_call_prefixes() -> None:
+    text = b"; Spamhaus\n10.0.0.0/30 ; SBL1\n10.0.1.0/255.255.255.252\n10.0.2.*\n10.0.3.7-9 # nmap\n"
+    blocks = [(0x0A000000, 0x0A000003), (0x0A000100, 0x0A000103), (0x0A000200, 0x0A0002FF), (0x0A000307, 0x0A000309)]
+    assert read(text, "text") == bitmap(blocks)
+    for line in ("10.0.0.0/255.0.255.0", "10.*.0.0", "10.*", "10.0.0.*/24"):
+        with pytest.raises(UsageError, match=r"file:1: .* is not a prefix"):
+            read(line.encode() + b"\n", "text")
+    skipped = Skipped()
+    assert read(b"::1\n10.0.0.1\n", "text", Choice(skipped=skipped)) == BitMap([0x0A000001])
+    assert skipped.lines == 1
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

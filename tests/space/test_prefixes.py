@@ -106,7 +106,7 @@ def test_prefixes_are_what_ipaddress_takes_for_one(text: str) -> None:
         ("010.0.0.1", "'010.0.0.1' is not a prefix, range or address"),
         ("10.0.0", "'10.0.0' is not a prefix, range or address"),
         ("10.0.0.1 10.0.0.2", "'10.0.0.1 10.0.0.2' is not a prefix, range or address"),
-        ("2001:db8::/32", "'2001:db8::/32' is not a prefix, range or address"),
+        ("2001:db8::/32", "'2001:db8::/32' is IPv6: only IPv4 is probed: --skip-ipv6 leaves such lines out"),
         ("example.org", "'example.org' is not a prefix, range or address"),
         ("10.0.0.1/8", "'10.0.0.1/8' has host bits set: write 10.0.0.0/8, or 10.0.0.1 for the one address"),
         ("10.0.0.9-10.0.0.1", "'10.0.0.9-10.0.0.1' ends before it begins: write 10.0.0.1-10.0.0.9"),

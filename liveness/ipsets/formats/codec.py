@@ -6,6 +6,7 @@ from typing import BinaryIO, Protocol
 from pyroaring import BitMap
 
 from liveness.ipsets.source import Source
+from liveness.space.prefixes import Skipped
 
 DEFAULT_COLUMN = "saddr"
 DEFAULT_SET_NAME = "liveness"
@@ -17,6 +18,8 @@ class Choice:
 
     column: str = DEFAULT_COLUMN
     set_name: str | None = None
+    skipped: Skipped | None = None
+    """Where lines of IPv6 in a text list are counted; without it they are errors."""
 
 
 class Codec(Protocol):

@@ -110,21 +110,34 @@ class _Reader:
     def _add(self, arguments: list[str], place: str, number: int) -> tuple[int, int] | None:
         name, text, *options = arguments
         self._enter(name)
-        if self.sets[name].problem is not None:
+        if not self.sets[name].readable:
             return None
+        fault = None
         if "nomatch" in (word for before, word in itertools.pairwise(["", *options]) if before != "comment"):
-            raise UsageError(f"{place}: {text} nomatch: exceptions are not read: subtract them by `sets difference`")
-        return entry(text, self._name, number)
+            fault = f"{place}: {text} nomatch: exceptions are not read: subtract them by `sets difference`"
+        try:
+            bounds = entry(text, self._name, number)
+        except UsageError as error:
+            fault = fault or str(error)
+        if fault is None:
+            return bounds
+        self.sets[name].fault = fault
+        self._enter(name)
+        return None
 
     def _delete(self, arguments: list[str], place: str, number: int, *, lenient: bool) -> None:
         name, text = arguments[:2]
-        found = self.sets.get(name)
-        if found is not None and found.problem is not None:
+        found = self.sets.setdefault(name, NetSet())
+        if not found.readable:
             return
-        low, high = entry(text, self._name, number)
         hosts = self._hosts(name)
-        if found is None or not (found.remove(low & ~hosts, high | hosts) or lenient):
-            raise UsageError(
+        try:
+            low, high = entry(text, self._name, number)
+        except UsageError as error:
+            found.fault = str(error)
+            return
+        if not (found.remove(low & ~hosts, high | hosts) or lenient):
+            found.fault = (
                 f"{place}: del {name} {text}: not in the set as this file makes it: ipset would refuse the file, or the"
                 " set had it before; give what `ipset save` prints"
             )
@@ -180,7 +193,7 @@ class _Reader:
         if name not in self.sets:
             self.sets[name] = NetSet()  # its create line may stand elsewhere
         self._current = name
-        plain = self.sets[name].problem is None and name.isascii() and name.isprintable()
+        plain = self.sets[name].readable and name.isascii() and name.isprintable()
         self._command = as_bytes(f"add {name} ".encode()) if plain else NO_COMMAND
 
     def _hosts(self, name: str) -> int:

@@ -17,12 +17,19 @@ class NamedSet:
     """A set of a file while it is read. `problem` says why it cannot be read, if so."""
 
     problem: str | None = None
+    fault: str | None = None
+    """The line about the first command on it that cannot be executed: an error only if this set is the one wanted."""
     made: bool = False
     """Whether a command made it, rather than only adding to it."""
     _members: BitMap = field(default_factory=BitMap)
     _added: Builder = field(default_factory=Builder)
     _waiting: bool = False
     """Whether `_added` holds anything."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether what follows in the file is of any interest to it."""
+        return self.problem is None and self.fault is None
 
     def add(self, low: Bounds, high: Bounds) -> None:
         """Add inclusive bounds; the arrays are copied."""
@@ -75,6 +82,8 @@ def chosen(sets: dict[str, NamedSet], wanted: str | None, name: str) -> BitMap:
             raise UsageError(f"{name}: no set of addresses in it")
         raise UsageError(f"{name}: it holds {len(sets)} sets: choose one with --set NAME: {listed}")
     found = wanted if wanted is not None else next(iter(sets))
+    if (fault := sets[found].fault) is not None:
+        raise UsageError(fault)
     if (problem := sets[found].problem) is not None:
         raise UsageError(f"{name}: the set {found!r} {problem}")
     return sets[found].finish()

@@ -28,9 +28,15 @@ from liveness.ipsets.formats.nft_ruleset import (
 from liveness.ipsets.formats.scan_elements import CLOSED, EXPECTS_ENTRY, IN_OPTIONS, WRONG, scan_elements
 from liveness.ipsets.runs import prefixes
 from liveness.ipsets.source import Source
+from liveness.space.addresses import parse_entry
 
 TOKEN: Final = re.compile(rb'"[^"\n]*"|#[^\n]*|\\\r?\n|[{};\n]|[^\s{};#"]+')
 VARIABLE: Final = re.compile(rb"\$(\w+)")
+NEWLINE: Final = b"\n"
+NOT_THERE: Final = (
+    "delete element: one is not in the set as this file makes it: nft would refuse the file, or the set had it before;"
+    " give what `nft list ruleset` prints"
+)
 TABLE = "liveness"
 INDENT = b"\t\t\t     "
 
@@ -94,6 +100,8 @@ class _Reader:
     def finish(self) -> None:
         """Say that nothing follows. UsageError if a brace is still open."""
         if self._blocks or self._elements is not None:
+            for fault in (one.fault for one in self.rules.named().values() if one.fault is not None):
+                raise UsageError(fault)
             raise UsageError(f"{self._name}: cut: {len(self._blocks) or 1} braces are not closed")
 
     def _take(self, word: str) -> None:
@@ -122,7 +130,7 @@ class _Reader:
             target = self._begin_command(words)
         elif len(self._blocks) == 1 and words[:1] in (["set"], ["map"]):
             self._enter(words[0], _table_of(self._blocks[0]), words[1:])
-        if target is not None and target.problem is None:
+        if target is not None and target.readable:
             self._elements, self._state = target, EXPECTS_ENTRY
         else:
             self._blocks.append(words)
@@ -213,34 +221,33 @@ class _Reader:
         low = np.empty(text.size // SHORTEST_ENTRY + 1, np.uint32)
         high = np.empty_like(low)
         count, stop, self._state = scan_elements(text, at, low, high, 0, self._state)
-        self._change(target, low[:count], high[:count])
-        if self._state == WRONG:
+        problem = self._change(target, low[:count], high[:count])
+        if self._state == WRONG and problem is None:
             if variable := VARIABLE.match(content, stop):
                 self._fill(target, variable[1].decode())
                 self._state = IN_OPTIONS
                 return variable.end()
-            line = number + content.count(b"\n", 0, stop)
-            wrong = re.split(rb"[,}\n]", content[stop:], maxsplit=1)[0].strip()
-            entry(wrong.decode("utf-8", "backslashreplace"), self._name, line)
-            raise UsageError(f"{self._name}:{line}: {wrong.decode()!r} is not an element of IPv4 addresses alone")
-        if self._state == CLOSED:
+            problem = _why_no_element(re.split(rb"[,}\n]", content[stop:], maxsplit=1)[0])
+        if problem is not None:
+            target.fault = f"{self._name}:{number + content.count(NEWLINE, 0, stop)}: {problem}"
+        if self._state == CLOSED or target.fault is not None:
             self._elements, self._does = None, ADD
+        if target.fault is not None and self._state != CLOSED:
+            self._blocks.append([])  # what is left of the elements is passed over
         return stop
 
-    def _change(self, target: NamedSet, low: Bounds, high: Bounds) -> None:
-        """Add elements to a set or remove them from it."""
+    def _change(self, target: NamedSet, low: Bounds, high: Bounds) -> str | None:
+        """Add elements to a set or remove them from it; return what is wrong with that."""
         if self._does == ADD:
             if low.size:
                 target.add(low, high)
-            return
+            return None
         for first, last in zip(low.tolist(), high.tolist(), strict=True):
             if self._does == DISCARD:
                 target.discard(first, last)
             elif not target.remove(first, last):
-                raise CommandError(
-                    "delete element: one is not in the set as this file makes it: nft would refuse the file, or the set"
-                    " had it before; give what `nft list ruleset` prints"
-                )
+                return NOT_THERE
+        return None
 
 
 def _command(words: list[str]) -> tuple[str, list[str]]:
@@ -254,6 +261,16 @@ def _table_of(words: list[str]) -> list[str]:
     """Return family and table of a table's block, from the words before its brace."""
     verb, rest = _command(words)
     return rest[1:] if verb in MAKES and rest[:1] == ["table"] else []
+
+
+def _why_no_element(wrong: bytes) -> str:
+    """Return what is wrong with an element."""
+    text = wrong.strip().decode("utf-8", "backslashreplace")
+    try:
+        parse_entry(text)
+    except ValueError as problem:
+        return str(problem)
+    return f"{text!r} is not an element of IPv4 addresses alone"
 
 
 def _range(low: int, high: int) -> BitMap:

@@ -40,7 +40,8 @@ FORMATS: dict[str, Format] = {
 
 SILK_MAGIC = b"\xde\xad\xbe\xef"
 ROARING_COOKIES = (b"\x3a\x30\x00\x00", b"\x3b\x30")
-COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2"}
+COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz")
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 IPSET_LINE = re.compile(
     rb"(?:create|add)\s+(?!(?:element|set|map|table|chain)\s+(?:ip|inet)\s)\S+\s+[\w:.]"
@@ -54,18 +55,18 @@ NFT_LINE = re.compile(
 
 def by_suffix(path: str) -> Format | None:
     """Return the format a file's name says; None if its suffix says nothing."""
-    suffix = PurePath(path).suffix.lower()
+    name = PurePath(path)
+    suffix = (name.with_suffix("") if name.suffix.lower() in COMPRESSED_SUFFIXES else name).suffix.lower()
     return next((form for form in FORMATS.values() if suffix in form.suffixes), None)
 
 
 def by_content(head: bytes, name: str, column: str) -> Format | None:
     """Return the format that the first bytes of a file say; None where they fit several. `column` is the CSV column.
 
-    UsageError for a compressed file, with the program that opens it.
+    UsageError for a file of zstd, with the program that opens it; other compressed files are read as they are.
     """
-    for magic, program in COMPRESSED.items():
-        if head.startswith(magic):
-            raise UsageError(f"{name}: compressed: pipe what `{program} -dc` makes of it into - instead")
+    if head.startswith(ZSTD_MAGIC):
+        raise UsageError(f"{name}: compressed by zstd: pipe what `zstd -dc` makes of it into - instead")
     if head.startswith(SILK_MAGIC):
         return FORMATS["silk"]
     if head.startswith(ROARING_COOKIES):
@@ -111,6 +112,8 @@ def output_format(path: str | None, named: str | None) -> Format:
         return FORMATS[named]
     if path is None or path == "-":
         return FORMATS["text"]
+    if PurePath(path).suffix.lower() in COMPRESSED_SUFFIXES:
+        raise UsageError(f"{path}: nothing is written compressed: write to - and pipe it into gzip, bzip2 or xz")
     form = by_suffix(path)
     if form is None:
         suffixes = ", ".join(form.suffixes[0] for form in FORMATS.values() if form.suffixes)
