@@ -41,7 +41,8 @@ _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
 _ABSENT: Final = {"clone3": (435, 435), "openat2": (437, 437)}
 """Refused with ENOSYS: their arguments lie where a filter cannot look; C libraries then take the older calls."""
 _OPEN: Final = {"open": ((2, None), 1), "openat": ((257, 56), 2)}
-"""Refused with EACCES unless for writing alone, or to look at a directory; which argument holds the flags."""
+"""Refused with EACCES unless for writing alone, to look at a directory, or to name a place (O_PATH), which reads
+nothing; which argument holds the flags."""
 _CLONE: Final = (56, 220)
 
 
@@ -89,7 +90,7 @@ def confinement(machine: str) -> Program:
         source += [
             name,
             _argument(flags),
-            Instruction(JUMP_SET, os.O_DIRECTORY, "allow", ""),
+            Instruction(JUMP_SET, os.O_DIRECTORY | os.O_PATH, "allow", ""),
             Instruction(_AND, os.O_ACCMODE),
             Instruction(JUMP_EQUAL, os.O_WRONLY, "allow", "EACCES"),
         ]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from liveness.errors import UnsupportedError, UsageError
+from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
 from liveness.net import landlock, seccomp
 from liveness.net.bpf import Program
@@ -51,6 +52,11 @@ def fork_and_leave() -> None:
         os._exit(0)
 
 
+def reopened(file: Path) -> int:
+    """Open a file by a descriptor that only names it."""
+    return os.open(f"/proc/self/fd/{os.open(file, os.O_PATH)}", os.O_RDONLY)
+
+
 def work_in(folder: Path) -> None:
     """Do with files what a receiver does."""
     (folder / "below").mkdir(exist_ok=True)
@@ -66,6 +72,8 @@ def work_in(folder: Path) -> None:
     os.close(descriptor)
     (folder / "new").stat()
     (folder / "new").unlink()
+    write_atomically(folder / "whole", b"as a segment is written")
+    (folder / "whole").unlink()
     reader, writer = os.pipe()
     os.write(writer, b"x")
     assert os.read(reader, 1) == b"x"
@@ -78,6 +86,7 @@ ATTEMPTS: dict[str, Callable[[Path], object]] = {
     "read the password file": lambda _: Path("/etc/passwd").read_bytes(),
     "read its own run": lambda folder: (folder / "key").read_bytes(),
     "read and write its own run": lambda folder: os.open(folder / "key", os.O_RDWR),
+    "read by a descriptor that reads nothing": lambda folder: reopened(folder / "key"),
     "read its own memory": lambda _: os.open("/proc/self/mem", os.O_RDONLY),
     "raw socket": lambda _: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0),
     "raw IP socket": lambda _: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP),
@@ -183,6 +192,7 @@ def test_the_filter_of_each_machine(
     assert verdict(clone, 17) == REFUSED["EPERM"]
     assert verdict(openat, 0, 0, os.O_WRONLY | os.O_CREAT) == ALLOW
     assert verdict(openat, 0, 0, os.O_RDONLY | os.O_DIRECTORY) == ALLOW
+    assert verdict(openat, 0, 0, os.O_PATH | os.O_NOFOLLOW) == ALLOW
     for flags in (os.O_RDONLY, os.O_RDWR, os.O_RDWR | os.O_CREAT, os.O_ACCMODE, os.O_RDONLY | os.O_CLOEXEC):
         assert verdict(openat, 0, 0, flags) == REFUSED["EACCES"]
 
