@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from liveness.cli.streams import print_result
 from liveness.cli.watching import warn, watch_options, watchers_of
 from liveness.errors import StoppedEarlyError, count_of
 
@@ -184,7 +183,7 @@ def _scan(
     with watchers_of(ScanDisplay(quiet=quiet), *watch) as watchers:
         finished = scan(watchers)
         watchers.end(finished.manifest)
-    print_result(str(finished.directory.path))
+    click.echo(str(finished.directory.path))
     return finished
 
 

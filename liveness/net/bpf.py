@@ -97,14 +97,47 @@ def _distance(labels: dict[str, int], position: int, label: str) -> int:
     return jump
 
 
-def reply_filter(local_addresses: Sequence[int], port_first: int, port_last: int, icmp_types: Sequence[int]) -> Program:
+def reply_filter(
+    local_addresses: Sequence[int],
+    port_first: int,
+    port_last: int,
+    icmp_types: Sequence[int],
+    *,
+    ethernet: bool = True,
+) -> Program:
     """Return the program that accepts what can be a reply to a probe, and drops everything else.
 
     Accepted are Ethernet frames of IPv4, bare or behind one 802.1Q tag, to one of `local_addresses` (host order), that
     hold TCP or UDP to a port from `port_first` to `port_last`, ICMP of one of `icmp_types`, or any fragment of these
     protocols but the first (it has no ports; it is let in to be counted). A packet too short to tell is dropped.
+    Without `ethernet` packets begin with their IP header, as those of an interface without Ethernet do.
     """
-    source: list[Instruction | str] = [
+    addresses, types = sorted(set(local_addresses)), sorted(set(icmp_types))
+    starts = (14, 18) if ethernet else (0,)
+    source = _find_ipv4() if ethernet else _check_ipv4()
+    for ip in starts:
+        source += _ipv4(ip, addresses, port_first, port_last, types)
+    try:
+        return assemble(source)
+    except ValueError as error:
+        raise UsageError(f"{len(local_addresses)} source addresses are too many for one filter: {error}") from error
+
+
+def _check_ipv4() -> list[Instruction | str]:
+    """Return the part that drops what is not IPv4 where the IP header comes first."""
+    return [
+        Instruction(LD_BYTE, 0),
+        Instruction(JUMP_GREATER_EQUAL, 0x40, "", "drop here"),
+        Instruction(JUMP_GREATER, 0x4F, "drop here", "version 4"),
+        "drop here",
+        Instruction(RETURN, DROP),
+        "version 4",
+    ]
+
+
+def _find_ipv4() -> list[Instruction | str]:
+    """Return the part that drops what is not IPv4, and finds the IP header behind Ethernet and at most one tag."""
+    return [
         Instruction(LD_HALF, 12),
         Instruction(JUMP_EQUAL, ETHERTYPE_IPV4, "bare"),
         Instruction(JUMP_EQUAL, ETHERTYPE_VLAN, "", "drop here"),
@@ -116,12 +149,6 @@ def reply_filter(local_addresses: Sequence[int], port_first: int, port_last: int
         Instruction(JUMP, true="ip 18"),
         "bare",
     ]
-    for ip in (14, 18):
-        source += _ipv4(ip, sorted(set(local_addresses)), port_first, port_last, sorted(set(icmp_types)))
-    try:
-        return assemble(source)
-    except ValueError as error:
-        raise UsageError(f"{len(local_addresses)} source addresses are too many for one filter: {error}") from error
 
 
 def _ipv4(

@@ -11,6 +11,10 @@ LAB_MARKER = "liveness-lab"
 """A link of this name tells that the network namespace belongs to a lab. Its kind does not matter."""
 
 ARPHRD_ETHER = 1
+ARPHRD_IPGRE, ARPHRD_IP6GRE = 778, 823
+RAW_IP = frozenset({512, 519, 768, 769, 776, ARPHRD_IPGRE, ARPHRD_IP6GRE, 0xFFFE, 0xFFFF})
+"""Hardware types whose packets begin with their IP header: ARPHRD_PPP, _RAWIP, _TUNNEL, _TUNNEL6, _SIT, _IPGRE,
+_IP6GRE, _NONE (tun, WireGuard) and _VOID."""
 IFF_UP = 0x1
 IFF_LOWER_UP = 0x10000
 
@@ -26,6 +30,8 @@ class Link:
     up: bool
     carrier: bool
     ethernet: bool
+    raw_ip: bool = False
+    """Whether its packets begin with their IP header: what is sent has one other end, which no MAC address names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +69,15 @@ def link_of_index(index: int) -> Link:
 
 
 def usable(link: Link) -> Link:
-    """Return `link` if it can send frames: it is Ethernet, up and connected; UsageError with the remedy if not."""
-    if not link.ethernet:
-        raise UsageError(f"interface {link.name} is not Ethernet: set network.interface to one that is")
+    """Return `link` if it can send: it takes Ethernet frames or IP packets, is up and connected.
+
+    UsageError with the remedy if not.
+    """
+    if not link.ethernet and not link.raw_ip:
+        raise UsageError(
+            f"interface {link.name} takes neither Ethernet frames nor IP packets to one other end: set"
+            " network.interface to another"
+        )
     if not link.up:
         raise UsageError(f"interface {link.name} is down: bring it up (ip link set {link.name} up)")
     if not link.carrier:
@@ -100,13 +112,22 @@ def _message(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - pyrou
     raise UsageError(f"no interface {name!r} here: name one of {', '.join(interface_names())}")
 
 
+def _has_other_end(message) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001 - as above
+    """Return whether what is sent needs no address below IP: GRE without a remote end wants one for every packet."""
+    if message["ifi_type"] not in (ARPHRD_IPGRE, ARPHRD_IP6GRE):
+        return True
+    return bool((message.get_attr("IFLA_BROADCAST") or "").strip("0:."))
+
+
 def _link(message) -> Link:  # type: ignore[no-untyped-def]  # noqa: ANN001 - as above
+    ethernet = message["ifi_type"] == ARPHRD_ETHER
     return Link(
         name=message.get_attr("IFLA_IFNAME"),
         index=message["index"],
         mtu=message.get_attr("IFLA_MTU"),
-        mac=bytes.fromhex((message.get_attr("IFLA_ADDRESS") or "").replace(":", "")),
+        mac=bytes.fromhex(message.get_attr("IFLA_ADDRESS").replace(":", "")) if ethernet else bytes(6),
         up=bool(message["flags"] & IFF_UP),
         carrier=bool(message["flags"] & IFF_LOWER_UP),
-        ethernet=message["ifi_type"] == ARPHRD_ETHER,
+        ethernet=ethernet,
+        raw_ip=message["ifi_type"] in RAW_IP and _has_other_end(message),
     )

@@ -75,6 +75,8 @@ def _aligned(size: int) -> int:
 class MemoryRxRing:
     """An RxRing that returns what was put into it with `deliver`; another thread may do that."""
 
+    ethernet = True
+
     def __init__(self, packets_a_block: int = 1024) -> None:
         self._packets_a_block = packets_a_block
         self._waiting: deque[tuple[int, bytes]] = deque()

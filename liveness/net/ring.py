@@ -81,6 +81,9 @@ class TxRing(Protocol):
 class RxRing(Protocol):
     """A ring of blocks of received packets, each laid out as TPACKET_V3 does (offsets in net.tpacket)."""
 
+    ethernet: bool
+    """Whether packets came with an Ethernet header; without one they have one in their block all the same, of zeros."""
+
     def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:
         """Return the memory of the next filled block, header included, or None if there is none in `timeout_s`.
 

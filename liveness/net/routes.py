@@ -18,6 +18,8 @@ AUTO = "auto"
 MAC_TEXT = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 PREFIXES_TOLD = 4
 IPV4_BYTES = 4
+NO_MAC = bytes(6)
+"""That of the other end of an interface without Ethernet headers: one other end, which needs no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Path:
     """One or more, that of most targets first."""
     given_mac: bool = False
     """Whether the MAC address of the next hop was given: then nobody is asked for it."""
+    ethernet: bool = True
+    """Whether frames have an Ethernet header; without one, MAC addresses are zeros and nobody is asked for them."""
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
     """What somebody ought to know of how the way was chosen, a line each."""
@@ -116,12 +120,16 @@ def _path(
 ) -> Path:
     """Return the path that decisions come to; resolve its next hops."""
     _check_alike(ways, own)
+    if given is None and link is not None and not link.ethernet:
+        given = NO_MAC  # a tunnel that was named takes every packet, whatever the routes say
     routed, left_out = _sort(ways[0], link, given=given is not None and link is not None)
     if not routed:
         raise _nothing_routed(targets, left_out)
     link = usable(link_of_index(_one_interface(routed))) if link is None else link
     address = first_address(netlink, link.index)
     source = sources[0] if sources else _one_source(routed, link, address)
+    if not link.ethernet:
+        given = NO_MAC
     if given is None:
         _refuse_own_link(routed, link)
         hops = [
@@ -140,6 +148,7 @@ def _path(
         source=source,
         hops=tuple(sorted(hops, key=lambda hop: -hop.targets.count)),
         given_mac=given is not None,
+        ethernet=link.ethernet,
         left_out=tuple(left_out),
         notes=tuple(_notes(routed, sources, own)),
     )

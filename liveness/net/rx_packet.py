@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from liveness.errors import LivenessError, UnsupportedError
 from liveness.net import tpacket
 from liveness.net.bpf import Program, attach_filter
+from liveness.net.framing import add_ethernet
 from liveness.net.ring import RxStatistics
 from liveness.net.sockets import (
     bind_packet_socket,
@@ -45,16 +46,21 @@ class PacketRxRing:
         ring_mib: int = 64,
         retire_ms: int = RETIRE_MS,
         beside: "PacketRxRing | None" = None,
+        *,
+        ethernet: bool = True,
     ) -> None:
         """Open a ring of `ring_mib` blocks of 1 MiB that takes the packets `program` accepts.
 
         With a single block everything is dropped from the moment it is handed over until it is released. A ring opened
         `beside` another one of the same interface shares its packets: the kernel gives each flow to one of them.
+        Without `ethernet` the interface's packets begin with their IP header, for `program` too.
         """
         self.interface = interface
+        self.ethernet = ethernet
+        self._framed = False
         self._current = 0
         self._statistics = RxStatistics(0, 0, 0)
-        self._socket = open_packet_socket()
+        self._socket = open_packet_socket(socket.SOCK_RAW if ethernet else socket.SOCK_DGRAM)
         try:
             self._memory = self._map(program, ring_mib, retire_ms)
         except BaseException:
@@ -127,12 +133,16 @@ class PacketRxRing:
                     self._check()
         self._down = False
         block: NDArray[np.uint8] = self._blocks[self._current]
+        if not self.ethernet and not self._framed:
+            add_ethernet(block)
+            self._framed = True
         return block
 
     def release(self) -> None:
         """Give the current block back to the kernel."""
         if not self._status[self._current] & tpacket.TP_STATUS_USER:
             raise ValueError("no block to release")
+        self._framed = False
         self._status[self._current] = tpacket.TP_STATUS_KERNEL
         self._current = (self._current + 1) % len(self._blocks)
 

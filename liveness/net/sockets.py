@@ -16,10 +16,13 @@ def raw_socket_remedy() -> str:
     return f"run as root, or: sudo setcap cap_net_raw+ep {python}, or work inside `liveness lab exec`"
 
 
-def open_packet_socket() -> socket.socket:
-    """Return a raw AF_PACKET socket that receives nothing yet (protocol 0); UnsupportedError without the privilege."""
+def open_packet_socket(kind: int = socket.SOCK_RAW) -> socket.socket:
+    """Return an AF_PACKET socket that receives nothing yet (protocol 0); UnsupportedError without the privilege.
+
+    `kind` is SOCK_RAW for frames or SOCK_DGRAM for packets from their IP header on.
+    """
     try:
-        return socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        return socket.socket(socket.AF_PACKET, kind | socket.SOCK_CLOEXEC, 0)
     except OSError as error:
         raise packet_socket_refused(error) from error
 

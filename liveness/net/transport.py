@@ -7,6 +7,7 @@ from pyroute2 import IPRoute
 
 from liveness.errors import UnsupportedError
 from liveness.net.ring import TxRing
+from liveness.net.tx_datagram import DatagramTxRing
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
 
@@ -40,13 +41,23 @@ def transmit_queues(interface: str) -> int:
 
 
 def open_transport(
-    interface: str, senders: int, longest_frame: int, multiple_of: int, transport: str, zero_copy: str
+    interface: str,
+    senders: int,
+    longest_frame: int,
+    multiple_of: int,
+    transport: str,
+    zero_copy: str,
+    *,
+    ethernet: bool = True,
 ) -> Transport:
     """Open one ring a sender for frames of up to `longest_frame` bytes, its slots a multiple of `multiple_of`.
 
     `transport` is auto, af_xdp or af_packet, `zero_copy` auto, never or require. Under auto each ring that AF_XDP
-    refuses is a PACKET_TX_RING instead; otherwise UnsupportedError.
+    refuses is a PACKET_TX_RING instead; otherwise UnsupportedError. Without `ethernet` the interface takes IP packets,
+    which go as messages of a packet socket; UnsupportedError then if AF_XDP is asked for.
     """
+    if not ethernet:
+        return _open_without_ethernet(interface, senders, longest_frame, multiple_of, transport, zero_copy)
     rings: list[TxRing] = []
     names: list[str] = []
     reasons: list[str] = []
@@ -61,6 +72,16 @@ def open_transport(
             ring.close()
         raise
     return Transport(rings, names, tuple(dict.fromkeys(reasons)))
+
+
+def _open_without_ethernet(
+    interface: str, senders: int, longest_frame: int, multiple_of: int, transport: str, zero_copy: str
+) -> Transport:
+    reason = f"interface {interface} takes IP packets without an Ethernet header: AF_XDP does not tell it what they are"
+    if transport == AF_XDP or zero_copy == REQUIRE:
+        raise UnsupportedError(f"{reason}: set network.transport to auto or af_packet, and network.zero_copy to auto")
+    rings = [DatagramTxRing(interface, longest_frame, multiple_of) for _ in range(senders)]
+    return Transport(rings, [AF_PACKET] * senders, () if transport == AF_PACKET else (reason,))
 
 
 def _open_one(

@@ -47,6 +47,8 @@ class CaptureRing:
     `stopped` is asked while a stream is silent: what is waited for then is given up.
     """
 
+    ethernet = True
+
     def __init__(
         self,
         paths: Sequence[Path],

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from liveness.errors import LivenessError
 from liveness.ipsets.collector import Collector
 from liveness.kernel import leave_cache
+from liveness.net.framing import add_ethernet
 from liveness.net.memory import pack_block
 from liveness.net.privileges import confine_to
 from liveness.net.ring import RxRing, RxStatistics
@@ -82,7 +83,13 @@ class Receiver:
 
         If the interface fails, what came before is kept all the same. Raises LivenessError if the disk refuses.
         """
-        self.log = RunLog(self.directory.path, self.plan.config.replies, self.collection.probes, self.index)
+        self.log = RunLog(
+            self.directory.path,
+            self.plan.config.replies,
+            self.collection.probes,
+            self.index,
+            ethernet=self.ring.ethernet,
+        )
         if self.confined:  # the log's converter, a process of its own, is there already: it reads what it wrote
             self.shared.confined[self.index] = confine_to(self.directory.path)
             leave_cache()
@@ -214,6 +221,7 @@ def warm_up(plan: Plan, kit: Kit) -> None:
         np.zeros(0, np.uint32),
         np.zeros(FIELDS, np.int64),
     )
+    add_ethernet(block)
     Collection([probe.name for probe in plan.probes], plan.attempts).add(np.zeros(0, REPLY_DTYPE))
     BusiestSources().add(np.zeros(0, np.uint32))
     count_first(np.zeros(0, REPLY_DTYPE), np.zeros(0, np.uint32), np.zeros(0, np.int64))

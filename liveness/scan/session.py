@@ -230,15 +230,25 @@ def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -
     _check_mtu(kit, path)
     _warm_up(plan, kit)
     ports = plan.cookie
-    program = reply_filter(sources, ports.port_first, ports.port_last, REPLY_ICMP_TYPES)
+    program = reply_filter(sources, ports.port_first, ports.port_last, REPLY_ICMP_TYPES, ethernet=path.ethernet)
     rx_rings: list[PacketRxRing] = []
     for _ in range(plan.receivers):
         beside = rx_rings[0] if rx_rings else None
-        rx_rings.append(PacketRxRing(path.interface, program, plan.config.receive.ring_mib, beside=beside))
+        rx_rings.append(
+            PacketRxRing(path.interface, program, plan.config.receive.ring_mib, beside=beside, ethernet=path.ethernet)
+        )
         cleanup.callback(rx_rings[-1].close)
     slots = len(plan.probes) * plan.attempts  # so that a slot keeps its probe
     longest = int(kit.lengths.max())
-    transport = open_transport(path.interface, plan.senders, longest, slots, network.transport, network.zero_copy)
+    transport = open_transport(
+        path.interface,
+        plan.senders,
+        longest,
+        slots,
+        network.transport,
+        network.zero_copy,
+        ethernet=path.ethernet,
+    )
     identity = Identity(directory, path, sources, transport.name, transport.reasons, time.time_ns())
     return _Opened(identity, kit, transport, rx_rings)
 

@@ -19,8 +19,14 @@ _ERRORS: Final = np.array(ERROR_TYPES, np.int64)
 
 
 @kernel
-def _ip_at(data: NDArray[np.uint8], frame: int, end: int) -> int:
-    """Return where the IPv4 header of a frame begins, behind at most two VLAN tags; -1 if it has none."""
+def _ip_at(data: NDArray[np.uint8], frame: int, end: int, ethernet: bool) -> int:
+    """Return where the IPv4 header of a frame begins, behind at most two VLAN tags; -1 if it has none.
+
+    Without `ethernet` the frame is a packet, which begins with its IP header.
+    """
+    if not ethernet:
+        is_ipv4 = frame + hdr.IPV4_MIN_LENGTH <= end and int64(data[frame]) >> 4 == hdr.IPV4_VERSION
+        return frame if is_ipv4 else -1
     at = frame + hdr.ETHERTYPE_OFFSET
     for _ in range(hdr.MAX_VLAN_TAGS + 1):
         if at + 2 > end:
@@ -52,11 +58,14 @@ def _note_addresses(data: NDArray[np.uint8], ip: int, end: int, row: NDArray[np.
 
 
 @kernel
-def index_records(data: NDArray[np.uint8], end: int, starts: NDArray[np.int64], addresses: NDArray[np.uint32]) -> int:
+def index_records(
+    data: NDArray[np.uint8], end: int, starts: NDArray[np.int64], addresses: NDArray[np.uint32], ethernet: bool
+) -> int:
     """Index the whole records in data[:end], at most len(starts) - 1; return how many, -1 if one cannot be a record.
 
     `starts` gets where each begins, and behind the last of them where that ends; `addresses` (records, ADDRESSES) whom
-    each packet is about, host order; an address that it does not have is its source's, 0 if it is no IPv4.
+    each packet is about, host order; an address that it does not have is its source's, 0 if it is no IPv4. `ethernet`
+    is whether records are Ethernet frames or packets from their IP header on.
     """
     at, count = 0, 0
     while count < len(starts) - 1 and end - at >= RECORD_BYTES:
@@ -68,7 +77,7 @@ def index_records(data: NDArray[np.uint8], end: int, starts: NDArray[np.int64], 
             break
         starts[count] = at
         addresses[count, :] = 0
-        ip = _ip_at(data, at + RECORD_BYTES, following)
+        ip = _ip_at(data, at + RECORD_BYTES, following, ethernet)
         if ip >= 0:
             _note_addresses(data, ip, following, addresses[count])
         count += 1

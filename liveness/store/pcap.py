@@ -1,6 +1,7 @@
 """Nanosecond pcap files: the packets of a receive block as records, each as it was on the wire.
 
-The format is that of pcap(5) (draft-ietf-opsawg-pcap) with magic a1b23c4d, link type Ethernet, little-endian.
+The format is that of pcap(5) (draft-ietf-opsawg-pcap) with magic a1b23c4d, little-endian; the link type is Ethernet, or
+raw IP for an interface without Ethernet headers.
 """
 
 import struct
@@ -19,10 +20,13 @@ NANOSECOND_MAGIC: Final = 0xA1B23C4D
 MAX_CAPTURED: Final = 1 << 18
 """More of one packet than this nobody captures (tcpdump's own limit); a record that says so is damaged."""
 ETHERNET: Final = 1
+RAW_IP: Final = 101
+"""Link types (LINKTYPE_ of tcpdump.org)."""
 HEADER_BYTES: Final = 24
 RECORD_BYTES: Final = 16
 HEADER: Final = struct.pack("<IHHiIII", NANOSECOND_MAGIC, 2, 4, 0, 0, MAX_CAPTURED, ETHERNET)
-"""What every file begins with."""
+RAW_HEADER: Final = struct.pack("<IHHiIII", NANOSECOND_MAGIC, 2, 4, 0, 0, MAX_CAPTURED, RAW_IP)
+"""What files of Ethernet frames and of IP packets begin with."""
 
 _MACS: Final = 12
 
@@ -63,10 +67,10 @@ def copy_bytes(source: NDArray[np.uint8], at: int, count: int, target: NDArray[n
 
 
 @kernel
-def _finish_checksum(data: NDArray[np.uint8], start: int, length: int) -> None:
+def _finish_checksum(data: NDArray[np.uint8], start: int, length: int, ethernet: bool) -> None:
     """Write the transport checksum that the kernel had left to hardware into a whole IPv4 packet."""
-    ip = start + hdr.ETHERNET_LENGTH
-    if length < hdr.ETHERNET_LENGTH + hdr.IPV4_MIN_LENGTH or read_u16(data, ip - 2) != hdr.ETHERTYPE_IPV4:
+    ip = start + (hdr.ETHERNET_LENGTH if ethernet else 0)
+    if start + length < ip + hdr.IPV4_MIN_LENGTH or (ethernet and read_u16(data, ip - 2) != hdr.ETHERTYPE_IPV4):
         return
     at = ip + (int64(data[ip]) & 15) * 4
     end = ip + read_u16(data, ip + hdr.IPV4_TOTAL_LENGTH)
@@ -81,19 +85,20 @@ def _finish_checksum(data: NDArray[np.uint8], start: int, length: int) -> None:
 
 
 @kernel
-def pack_records(block: NDArray[np.uint8], records: NDArray[np.uint8]) -> int:
+def pack_records(block: NDArray[np.uint8], records: NDArray[np.uint8], ethernet: bool) -> int:
     """Write every packet of a TPACKET_V3 block to `records`, which is as long as the block; return the bytes used.
 
     A VLAN tag that the kernel has taken out is put back, and a checksum left to hardware is finished, as both were or
-    would have been on the wire.
+    would have been on the wire. Without `ethernet` the Ethernet headers, which were made up, are left out.
     """
+    skipped = 0 if ethernet else hdr.ETHERNET_LENGTH
     at = native_u32(block, tpacket.BLOCK_FIRST)
     used = 0
     for _ in range(native_u32(block, tpacket.BLOCK_PACKETS)):
-        captured = native_u32(block, at + tpacket.PACKET_SNAPLEN)
-        length = native_u32(block, at + tpacket.PACKET_LENGTH)
+        captured = native_u32(block, at + tpacket.PACKET_SNAPLEN) - skipped
+        length = native_u32(block, at + tpacket.PACKET_LENGTH) - skipped
         status = native_u32(block, at + tpacket.PACKET_STATUS)
-        start = at + native_u16(block, at + tpacket.PACKET_MAC)
+        start = at + native_u16(block, at + tpacket.PACKET_MAC) + skipped
         frame = used + RECORD_BYTES
         tag = hdr.VLAN_TAG_LENGTH if status & tpacket.TP_STATUS_VLAN_VALID != 0 and captured >= _MACS else 0
         macs = min(captured, _MACS)
@@ -105,7 +110,7 @@ def pack_records(block: NDArray[np.uint8], records: NDArray[np.uint8]) -> int:
             put_u16_wire(records, frame + macs, tpid)
             put_u16_wire(records, frame + macs + 2, native_u32(block, at + tpacket.PACKET_VLAN_TCI) & WORD)
         if status & tpacket.TP_STATUS_CSUMNOTREADY != 0 and captured == length:
-            _finish_checksum(records, frame + tag, captured)
+            _finish_checksum(records, frame + tag, captured, ethernet)
         put_u32(records, used, native_u32(block, at + tpacket.PACKET_SEC))
         put_u32(records, used + 4, native_u32(block, at + tpacket.PACKET_NSEC))
         put_u32(records, used + 8, captured + tag)

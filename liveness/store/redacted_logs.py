@@ -73,13 +73,14 @@ def _redact_pcap(source: Path, target: Path, blocked: Intervals) -> tuple[int, i
     before = after = 0
     with source.open("rb") as stream, replaced(target) as file:
         header = stream.read(pcap.HEADER_BYTES)
-        if header != pcap.HEADER[: len(header)]:
+        ethernet = header == pcap.HEADER[: len(header)]
+        if not ethernet and header != pcap.RAW_HEADER[: len(header)]:
             raise LivenessError(f"{source}: not a capture of ours: it stays as it is; move it away")
         file.write(header)
         rest = b""
         while more := stream.read(CHUNK_BYTES):
             data = np.frombuffer(rest + more, np.uint8)
-            count = int(index_records(data, len(data), starts, addresses))
+            count = int(index_records(data, len(data), starts, addresses, ethernet))
             if count < 0:
                 raise LivenessError(f"{source}: damaged: what it holds cannot be told; move it away")
             stays = ~blocked.contains(addresses[:count].ravel()).reshape(count, ADDRESSES).any(axis=1)

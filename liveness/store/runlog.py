@@ -32,7 +32,10 @@ Mode = Literal["none", "parquet", "pcap", "both"]
 class RunLog:
     """What one receiver writes. Nothing here raises: a log that fails ends, and the scan goes on."""
 
-    def __init__(self, directory: Path, mode: Mode, probes: Sequence[str], receiver: int = 0) -> None:
+    def __init__(
+        self, directory: Path, mode: Mode, probes: Sequence[str], receiver: int = 0, *, ethernet: bool = True
+    ) -> None:
+        """Begin the logs of `mode`. `ethernet` is whether packets come with an Ethernet header of their own."""
         self._replies: LogStream | None = None
         self._packets: LogStream | None = None
         self._converter: Converter | None = None
@@ -42,8 +45,10 @@ class RunLog:
             header = spool.spool_header(tuple(probes), REPLY_DTYPE)
             folder = directory / REPLIES
             self._replies = LogStream(folder, spool.SUFFIX, receiver, header, SPOOL_BYTES, self._converter.convert)
+        self._ethernet = ethernet
         if mode in ("pcap", "both"):
-            self._packets = LogStream(directory / PACKETS, pcap.SUFFIX, receiver, pcap.HEADER, PCAP_BYTES)
+            header = pcap.HEADER if ethernet else pcap.RAW_HEADER
+            self._packets = LogStream(directory / PACKETS, pcap.SUFFIX, receiver, header, PCAP_BYTES)
 
     @classmethod
     def none(cls) -> "RunLog":
@@ -71,7 +76,7 @@ class RunLog:
             return
         if len(self._records) < len(block):
             self._records = np.zeros(len(block), np.uint8)
-        used = pcap.pack_records(block, self._records)
+        used = pcap.pack_records(block, self._records, self._ethernet)
         self._packets.append(self._records[:used], packets, pcap.native_u32(self._records, 0) // 3600)
 
     def close(self) -> LogEnd:
@@ -92,7 +97,7 @@ def warm_up() -> None:
     """Compile the kernel of writing, or load it from its cache."""
     block = pack_block([(0, bytes(60))])
     records = np.zeros(len(block), np.uint8)
-    pcap.pack_records(block, records)
+    pcap.pack_records(block, records, ethernet=True)
     pcap.native_u32(records, 0)
 
 

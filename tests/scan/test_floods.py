@@ -33,6 +33,8 @@ TIMES = 20 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 1000
 class RepeatingRing:
     """A receive ring whose blocks come many times: a flood without the cost of making it."""
 
+    ethernet = True
+
     def __init__(self, blocks: Sequence[tuple[list[bytes], int]]) -> None:
         packed = [(pack_block([(NOW_NS, frame) for frame in frames]), times) for frames, times in blocks]
         self._blocks: Iterator[NDArray[np.uint8]] = (block for block, times in packed for _ in range(times))

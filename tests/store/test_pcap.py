@@ -24,7 +24,7 @@ PACKETS = st.lists(st.tuples(TIMES, st.binary(max_size=200)), max_size=20)
 
 def records(block: NDArray[np.uint8]) -> bytes:
     memory = np.zeros(len(block), np.uint8)
-    return memory[: pack_records(block, memory)].tobytes()
+    return memory[: pack_records(block, memory, ethernet=True)].tobytes()
 
 
 def read_back(block: NDArray[np.uint8]) -> list[tuple[int, bytes, int]]:

@@ -58,6 +58,8 @@ def emit_block(model: Model, now_ns: int, block: NDArray[np.uint8]) -> int:
 class BlockRing:
     """An RxRing that holds one block, the one it was given last."""
 
+    ethernet = True
+
     def __init__(self) -> None:
         self.block: NDArray[np.uint8] | None = None
         self.packets = 0

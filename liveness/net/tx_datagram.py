@@ -1,0 +1,174 @@
+"""Owns sending where an interface has no Ethernet header: IP packets, many in one system call (sendmmsg)."""
+
+import ctypes
+import errno
+import os
+import select
+import socket
+import struct
+import time
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import LivenessError
+from liveness.net import tpacket
+from liveness.net.child import libc
+from liveness.net.sockets import interface_index, lost_interface, open_packet_socket
+from liveness.net.stall import STALL_S, StallWatch
+
+SLOTS: Final = 4096
+MOST_A_CALL: Final = 1024
+"""UIO_MAXIOV: the kernel takes no more messages at once."""
+SEND_BUFFER_BYTES: Final = 1 << 24
+NAP_S: Final = 100e-6
+ETHERNET_BYTES: Final = 14
+LEAST_PACKET: Final = ETHERNET_BYTES + 20
+
+MESSAGE_DTYPE: Final = np.dtype(
+    [
+        ("name", np.uint64),
+        ("name_length", np.uint64),
+        ("vector", np.uint64),
+        ("vectors", np.uint64),
+        ("control", np.uint64),
+        ("control_length", np.uint64),
+        ("flags", np.uint64),
+        ("sent", np.uint64),
+    ]
+)
+"""struct mmsghdr of a 64-bit machine, its padding taken into the fields before."""
+VECTOR_DTYPE: Final = np.dtype([("base", np.uint64), ("length", np.uint64)])
+"""struct iovec."""
+
+
+class DatagramTxRing:
+    """A TxRing over a SOCK_DGRAM packet socket: for tun, WireGuard, PPP and tunnels, whose frames are IP packets.
+
+    Frames have an Ethernet header all the same, so that nothing above has to know; it is not sent. Packets go as
+    messages and not through PACKET_TX_RING: that leaves the headers of a packet in pages of their own, where WireGuard
+    does not look for them. Their protocol is told to the kernel, since no header says it.
+    """
+
+    def __init__(self, interface: str, longest_frame: int, multiple_of: int = 1, minimum_slots: int = SLOTS) -> None:
+        """Open a ring for frames of up to `longest_frame` bytes, the Ethernet header included.
+
+        The number of slots is at least `minimum_slots` and a multiple of `multiple_of`.
+        """
+        self.interface = interface
+        self._index = interface_index(interface)
+        self._slots = -(-minimum_slots // multiple_of) * multiple_of
+        slot_bytes = 1 << (max(longest_frame, 64) - 1).bit_length()
+        self.frames: NDArray[np.uint8] = np.zeros((self._slots, slot_bytes), np.uint8)
+        self._vectors = np.zeros(self._slots, VECTOR_DTYPE)
+        starts = np.arange(self._slots, dtype=np.uint64) * np.uint64(slot_bytes)
+        self._vectors["base"] = starts + np.uint64(self.frames.ctypes.data + ETHERNET_BYTES)
+        # sockaddr_ll: the packet's protocol and its interface; there is no address below IP
+        address = struct.pack("=HHiHBB8x", socket.AF_PACKET, socket.htons(tpacket.ETH_P_IP), self._index, 0, 0, 0)
+        self._address = np.frombuffer(bytearray(address), np.uint8)
+        self._messages = np.zeros(self._slots, MESSAGE_DTYPE)
+        self._messages["name"] = self._address.ctypes.data
+        self._messages["name_length"] = len(address)
+        self._messages["vector"] = self._vectors.ctypes.data + np.arange(self._slots) * VECTOR_DTYPE.itemsize
+        self._messages["vectors"] = 1
+        self._head = 0  # the next slot to hand out
+        self._pending = 0  # committed slots before it that have not been sent
+        self._reserved = 0
+        self._completed = 0
+        self._errors = 0
+        self._stall = StallWatch()
+        self._socket = open_packet_socket(socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self._writable = select.poll()
+        self._writable.register(self._socket, select.POLLOUT)
+
+    @property
+    def completed(self) -> int:
+        """Packets that the kernel has taken, since opening."""
+        return self._completed
+
+    @property
+    def errors(self) -> int:
+        """Packets that the interface refused, since opening: no peer of WireGuard has their destination, for one."""
+        return self._errors
+
+    def reserve(self, wanted: int) -> tuple[int, int]:
+        """Return (first slot, count <= wanted): see TxRing."""
+        self._reserved = min(wanted, self._slots - self._pending, self._slots - self._head)
+        return self._head, self._reserved
+
+    def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
+        """Hand over the first `count` reserved slots; ValueError for a length no frame of this ring can have."""
+        if not 0 <= count <= self._reserved:
+            raise ValueError(f"commit of {count} slots, {self._reserved} are reserved")
+        if count == 0:
+            return
+        run = slice(self._head, self._head + count)
+        if lengths[run].min() < LEAST_PACKET or lengths[run].max() > self.frames.shape[1]:
+            raise ValueError(f"frame lengths of slots {run.start} to {run.stop - 1} are out of bounds")
+        self._vectors["length"][run] = lengths[run] - ETHERNET_BYTES
+        self._head = run.stop % self._slots
+        self._pending += count
+        self._reserved = 0
+
+    def kick(self) -> bool:
+        """Send what was committed, without waiting; return whether the kernel took everything.
+
+        ENOBUFS (queue full) and EAGAIN (send buffer full) are back pressure: what is left goes with the next kick. A
+        packet that the interface refuses for another reason is counted and passed over. Raises InterfaceDownError,
+        InterfaceGoneError, and LivenessError if nothing has left for a long time.
+        """
+        while self._pending:
+            oldest = (self._head - self._pending) % self._slots
+            run = min(self._pending, self._slots - oldest, MOST_A_CALL)
+            place = ctypes.c_void_p(self._messages.ctypes.data + oldest * MESSAGE_DTYPE.itemsize)
+            sent = libc.sendmmsg(self._socket.fileno(), place, run, socket.MSG_DONTWAIT)
+            if sent >= 0:
+                self._pending -= sent
+                self._completed += sent
+                continue
+            code = ctypes.get_errno()
+            if code in (errno.EAGAIN, errno.ENOBUFS):
+                self._look_for_progress()
+                return False
+            if code in (errno.ENETDOWN, errno.ENXIO, errno.ENODEV):
+                raise lost_interface(self.interface, OSError(code, os.strerror(code)), self._index)
+            if code != errno.EINTR:
+                self._pending -= 1
+                self._errors += 1
+        return True
+
+    def _look_for_progress(self) -> None:
+        if self._stall.due() and self._stall.stalled(self._completed + self._errors, self._pending):
+            raise LivenessError(
+                f"interface {self.interface}: none of {self._pending} packets has left for {STALL_S:.0f} s:"
+                f" look at its queues (tc -s qdisc show dev {self.interface}) and at the kernel's log"
+            )
+
+    def flush(self, timeout_s: float) -> int:
+        """Kick until everything committed has left; return how many frames are still unsent."""
+        self.wait(timeout_s, until_empty=True)
+        return self._pending
+
+    def unsent(self) -> NDArray[np.int64]:
+        """Return the slots that were committed and have not left, oldest first."""
+        return np.arange(self._head - self._pending, self._head) % self._slots
+
+    def wait(self, timeout_s: float, *, until_empty: bool = False) -> None:
+        """Kick and sleep until a committed frame has left, or all, at most `timeout_s`; at once if none is."""
+        deadline = time.monotonic() + timeout_s
+        before = self._pending
+        while True:
+            self.kick()
+            left_s = deadline - time.monotonic()
+            if self._pending == 0 or left_s <= 0 or (self._pending < before and not until_empty):
+                return
+            if self._writable.poll(0):
+                time.sleep(min(NAP_S, left_s))  # a full queue wakes nobody when it empties
+            else:
+                self._writable.poll(left_s * 1000)
+
+    def close(self) -> None:
+        """Close the socket; what was not sent is lost."""
+        self._socket.close()
