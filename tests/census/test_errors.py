@@ -97,7 +97,7 @@ def test_an_interface_that_is_not_there(in_lab: InLab, scan: tuple[str, ...], ou
 
 
 def test_an_interface_that_is_not_ethernet(in_lab: InLab, scan: tuple[str, ...], output: Path) -> None:
-    check_told(in_lab(*scan, "-i", "lo"), 2, "interface lo", "not Ethernet")
+    check_told(in_lab(*scan, "-i", "lo"), 2, "interface lo", "neither Ethernet frames nor IP packets")
     check_nothing_left(output)
 
 

@@ -98,7 +98,9 @@ def test_no_route_and_no_privilege(tmp_path: Path) -> None:
     path = config(tmp_path, network="network: {interface: auto}")
     assert_one_line(without_privilege("scan", "-C", path, cwd=tmp_path), 2, "no route to 192.88.98.0", "ip route add")
     path = config(tmp_path, network="network: {interface: lo, gateway_mac: '02:00:00:00:00:01'}")
-    assert_one_line(without_privilege("scan", "-C", path, cwd=tmp_path), 2, "lo", "not Ethernet")
+    assert_one_line(
+        without_privilege("scan", "-C", path, cwd=tmp_path), 2, "lo", "neither Ethernet frames nor IP packets"
+    )
     assert_nothing_left(tmp_path)
 
 
