@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "census": "Take censuses that recur, unattended, and look at their history.",
     "analyze": "Print what the sets of a run, or of several, say.",
     "sets": "Look at IP sets of many formats, combine, sample, count and convert them.",
+    "flows": "Look at flow records of any format, convert, meter and collect them.",
     "config": "Check, show and start configs of a census.",
     "blocklist": "Keep the lists of those who opted out, and take them out of runs on disk.",
     "doctor": "Probe what this machine lets the tool do, with the remedy for what is missing.",

@@ -1,0 +1,291 @@
+"""``liveness flows``: flow records of any format: sum up, print, convert, meter and collect."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from liveness.errors import StoppedEarlyError, UsageError
+
+if TYPE_CHECKING:
+    from liveness.flows.formats import Options
+    from liveness.flows.record import Notes
+
+FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
+FROM = click.option(
+    "--from", "format_name", metavar="FORMAT", help="What the files are, if their first bytes do not show it."
+)
+PORTS = click.option(
+    "--export-port", "ports", multiple=True, type=click.IntRange(1, 65535), metavar="PORT",
+    help="Take captures as captures of exports, to this UDP port or one of the usual ones; may be repeated.",
+)  # fmt: skip
+COLUMNS = click.option(
+    "--column", "columns", multiple=True, metavar="OURS=THEIRS",
+    help="What a CSV or Parquet file calls one of our columns; may be repeated.",
+)  # fmt: skip
+
+
+@click.group("flows")
+def command() -> None:
+    r"""Look at flow records of any format, convert, meter and collect them.
+
+    \b
+    Formats, recognised by their first bytes:
+      nfcapd       files of nfcapd, nfpcapd and nfdump 1.7 (plain, lzo, lz4, bz2, zstd)
+      netflow-v5   datagrams one after another, as netflow-v9 and ipfix
+      capture      pcap and pcapng: the exports in it, or else its packets, metered
+      silk         RWGENERIC and RWIPV6ROUTING (plain, zlib, lzo1x)
+      zeek-tsv     Zeek's conn.log, as zeek-json
+      argus-csv    ra -c, -u -n -s stime ltime proto saddr sport dir daddr dport
+                   spkts dpkts sbytes dbytes state
+      csv          with a header line; parquet likewise: columns start, end, src, dst,
+                   sport, dport, protocol, packets, bytes, flags, exporter
+      spool        what a collector has not turned into Parquet yet
+    """
+
+
+@command.command("info")
+@FILES
+@FROM
+@PORTS
+@COLUMNS
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document; of several files a list of them.")
+def info(
+    files: tuple[str, ...], format_name: str | None, ports: tuple[int, ...], columns: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Sum up flow files: records, packets, bytes, times, exporters, and what could not be decoded."""
+    from liveness.flows.summary import document_of, lines_of, summarise
+
+    options = _options(ports, columns)
+    summaries = [summarise(file, format_name, options) for file in files]
+    if as_json:
+        documents = [document_of(summary) for summary in summaries]
+        click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
+    else:
+        for summary in summaries:
+            click.echo("\n".join(lines_of(summary)))
+    _tell_damage([line for summary in summaries for line in summary.notes.damage])
+
+
+@command.command("cat")
+@FILES
+@FROM
+@PORTS
+@COLUMNS
+@click.option("--json", "as_json", is_flag=True, help="Print an object a line instead of CSV.")
+@click.option("-n", "--limit", type=click.IntRange(0), metavar="N", help="Print no more than N records.")
+def cat(
+    files: tuple[str, ...],
+    format_name: str | None,
+    ports: tuple[int, ...],
+    columns: tuple[str, ...],
+    *,
+    as_json: bool,
+    limit: int | None,
+) -> None:
+    """Print flow records as CSV with a header line, or as JSON."""
+    from liveness.flows.formats import read_all
+    from liveness.flows.record import Notes
+    from liveness.flows.write import HEADER, csv_lines, json_lines
+
+    notes = Notes()
+    left = limit
+    batches = read_all(files, format_name, notes, _options(ports, columns))
+    if not as_json:
+        sys.stdout.write(",".join(HEADER) + "\n")
+    for batch in batches:
+        flows = batch if left is None else batch[:left]
+        sys.stdout.write((json_lines if as_json else csv_lines)(flows, notes.exporter_names()))
+        if left is not None:
+            left -= len(flows)
+            if left == 0:
+                break
+    _tell_undecoded(notes)
+    _tell_damage(notes.damage)
+
+
+@command.command("convert")
+@FILES
+@FROM
+@PORTS
+@COLUMNS
+@click.option(
+    "-o",
+    "--output-file",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A .parquet or .csv file.",
+)
+@click.option("--remove-input", is_flag=True, help="Remove the inputs once the output is safe on disk and whole.")
+def convert(
+    files: tuple[str, ...],
+    format_name: str | None,
+    ports: tuple[int, ...],
+    columns: tuple[str, ...],
+    output_file: Path,
+    *,
+    remove_input: bool,
+) -> None:
+    """Write flow records of any format to one Parquet or CSV file."""
+    from liveness.flows.formats import read_all
+    from liveness.flows.record import Notes
+    from liveness.flows.write import write_flows
+
+    if any(
+        file != "-" and output_file.exists() and Path(file).exists() and output_file.samefile(file) for file in files
+    ):
+        raise UsageError(f"-o {output_file}: this is one of the inputs: give another name")
+    notes = Notes()
+    count = write_flows(read_all(files, format_name, notes, _options(ports, columns)), notes, output_file)
+    click.echo(f"liveness: {count:,} flows written to {output_file}", err=True)
+    _tell_undecoded(notes)
+    _tell_damage(notes.damage)
+    if remove_input:
+        for file in files:
+            Path(file).unlink(missing_ok=True)
+
+
+@command.command("meter")
+@FILES
+@click.option(
+    "-o",
+    "--output-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A .parquet or .csv file instead of CSV on standard output.",
+)
+@click.option(
+    "--idle",
+    "idle_s",
+    type=click.FloatRange(0.001),
+    default=15.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="A flow ends after so long a silence.",
+)
+@click.option(
+    "--active",
+    "active_s",
+    type=click.FloatRange(0.001),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="A flow that lasts longer is split.",
+)
+@click.option(
+    "--table",
+    "table_flows",
+    type=click.IntRange(16, 1 << 26),
+    default=1 << 20,
+    show_default=True,
+    metavar="N",
+    help="Flows at once; beyond them those seen least recently end.",
+)
+def meter(files: tuple[str, ...], output_file: Path | None, idle_s: float, active_s: float, table_flows: int) -> None:
+    """Turn the packets of captures into flow records."""
+    from liveness.flows.captures import meter_files
+    from liveness.flows.record import Notes
+    from liveness.flows.write import HEADER, csv_lines, write_flows
+
+    notes = Notes()
+    batches = meter_files(files, notes, idle_s, active_s, table_flows)
+    if output_file is not None:
+        count = write_flows(batches, notes, output_file)
+        click.echo(f"liveness: {count:,} flows written to {output_file}", err=True)
+    else:
+        sys.stdout.write(",".join(HEADER) + "\n")
+        for flows in batches:
+            sys.stdout.write(csv_lines(flows, notes.exporter_names()))
+    _tell_undecoded(notes)
+    _tell_damage(notes.damage)
+
+
+@command.command("collect")
+@click.option(
+    "--listen",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="The address to listen on; 0.0.0.0 is all of them.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=2055,
+    show_default=True,
+    metavar="PORT",
+    help="The UDP port to listen on.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="The folder for Parquet files, spool and templates.",
+)
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.IntRange(1, 86400),
+    default=600,
+    show_default=True,
+    metavar="SECONDS",
+    help="How much time a file covers.",
+)
+def collect(listen: str, port: int, output: Path, interval_s: int) -> None:
+    """Take NetFlow v5, v9 and IPFIX from exporters over UDP, until SIGINT or SIGTERM.
+
+    Every interval becomes a Parquet file. What has come is on disk within a second; a collector that was killed turns
+    what it had into a file when it is started again. Templates are kept.
+    """
+    from liveness.flows.collector import Collector, make_folder
+
+    make_folder(output)
+    collector = Collector(output, listen, port, interval_s, lambda line: click.echo(f"liveness: {line}", err=True))
+
+    def stop(_number: int, _frame: Any) -> None:  # noqa: ANN401 - a frame
+        collector.stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    with collector.open() as handle:
+        click.echo(f"liveness: listening on {listen} port {port}, into {output}", err=True)
+        collector.run(handle)
+    click.echo(
+        f"liveness: {collector.flows:,} flows from {collector.datagrams:,} datagrams; {collector.strangers:,} were no"
+        f" exports; lost: {collector.overflows:,} datagrams here, {collector.missing:,} by sequence numbers",
+        err=True,
+    )
+    _tell_undecoded(collector.notes)
+
+
+def _options(ports: Iterable[int], columns: Iterable[str]) -> "Options":
+    from liveness.flows.formats import Options
+
+    names = {}
+    for column in columns:
+        ours, equals, theirs = column.partition("=")
+        if not equals or not theirs:
+            raise UsageError(f"--column {column}: not of the form OURS=THEIRS, as in src=srcaddr")
+        names[ours] = theirs
+    return Options(tuple(ports), names)
+
+
+def _tell_undecoded(notes: "Notes") -> None:
+    for reason, count in sorted(notes.undecoded.items()):
+        click.echo(f"liveness: warning: not decoded: {count:,} {reason}", err=True)
+
+
+def _tell_damage(damage: list[str]) -> None:
+    """Name every damage, the last one as the error with which the command ends."""
+    for line in damage[:-1]:
+        click.echo(f"liveness: warning: {line}", err=True)
+    if damage:
+        sys.stdout.flush()
+        raise StoppedEarlyError(damage[-1])

@@ -1,0 +1,1 @@
+"""Flow records of any format, read as batches of one record type."""

@@ -1,0 +1,85 @@
+"""Owns what exporters have announced, on disk: a collector that is started again needs to wait for no template."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from liveness.errors import UsageError
+from liveness.files.atomic import write_atomically
+from liveness.flows import templates
+from liveness.flows.exports import MOST_DOMAINS, MOST_TEMPLATES, Domain, Exports
+
+MOST_BYTES: Final = 64 << 20
+
+
+class _Template(msgspec.Struct, forbid_unknown_fields=True):
+    number: int
+    scopes: int
+    fields: list[tuple[int, int, int]]
+
+
+class _Domain(msgspec.Struct, forbid_unknown_fields=True):
+    exporter: str
+    version: int
+    domain: int
+    sampling: int
+    templates: list[_Template]
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    schema: int
+    domains: list[_Domain]
+
+
+def save(exports: Exports, path: Path) -> None:
+    """Write what exporters have announced. LivenessError if the disk refuses."""
+    domains: list[dict[str, Any]] = [
+        {
+            "exporter": exporter,
+            "version": version,
+            "domain": number,
+            "sampling": domain.sampling,
+            "templates": [
+                {"number": name, "scopes": template.scope_fields, "fields": template.fields}
+                for name, template in domain.templates.items()
+            ],
+        }
+        for (exporter, version, number), domain in exports.domains.items()
+    ]
+    write_atomically(path, json.dumps({"schema": 1, "domains": domains}).encode() + b"\n")
+
+
+def load(exports: Exports, path: Path) -> int:
+    """Take over what a file says that exporters have announced; return how many templates that were.
+
+    0 if there is no such file. UsageError if it is not one of ours: remove it then, templates come again.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise UsageError(f"{path}: more than {MOST_BYTES >> 20} MiB: not a collector's templates: remove it")
+        document = msgspec.json.decode(content, type=_Document)
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{path}: not a collector's templates: {error}: remove it, templates come again") from error
+    count = 0
+    for saved in document.domains[:MOST_DOMAINS]:
+        name = f"{saved.exporter}/{saved.domain}" if saved.domain else saved.exporter
+        domain = Domain(exports.notes.exporter(name), sampling=max(0, min(saved.sampling, 2**32 - 1)))
+        for each in saved.templates[:MOST_TEMPLATES]:
+            sound = len(each.fields) <= templates.MOST_FIELDS and all(
+                0 <= element < 1 << 15 and 0 <= enterprise < 1 << 32 and 0 <= width < 1 << 16
+                for element, enterprise, width in each.fields
+            )
+            template = templates.make_template(each.fields, max(0, each.scopes)) if sound else None
+            if template is not None:
+                domain.templates[each.number] = template
+                count += 1
+        exports.domains[(saved.exporter, saved.version, saved.domain)] = domain
+    return count

@@ -1,0 +1,317 @@
+"""Decodes flow export datagrams of any exporters: NetFlow v5, v9 and IPFIX, with what each exporter has announced.
+
+Templates belong to an exporter and its domain. Data that comes before its template waits, within bounds. Sequence
+numbers show how much was lost on the way: v5 counts flows, v9 datagrams, IPFIX records.
+"""
+
+import struct
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from liveness.flows import elements as el
+from liveness.flows import netflow5, templates
+from liveness.flows.record import FLOW_DTYPE, Flows, Notes, empty
+from liveness.flows.templates import Template
+
+V9: Final = 9
+IPFIX: Final = 10
+V9_HEADER: Final = ">HHIIII"
+V9_HEADER_BYTES: Final = 20
+IPFIX_HEADER: Final = ">HHIII"
+IPFIX_HEADER_BYTES: Final = 16
+SET_HEADER_BYTES: Final = 4
+FIRST_DATA_SET: Final = 256
+V9_TEMPLATES, V9_OPTIONS, IPFIX_TEMPLATES, IPFIX_OPTIONS = 0, 1, 2, 3
+
+MOST_TEMPLATES: Final = 4096
+"""Templates that one domain may announce; the oldest go."""
+MOST_DOMAINS: Final = 4096
+MOST_WAITING_BYTES: Final = 4 << 20
+"""Bytes of data sets that wait for templates, all domains together."""
+_NS_PER_S: Final = 1_000_000_000
+_NS_PER_MS: Final = 1_000_000
+_SEQUENCE: Final = 1 << 32
+_RESTART: Final = 1 << 16
+"""A sequence number that is further off than this tells of a restart, not of a loss."""
+
+
+@dataclass(slots=True)
+class Domain:
+    """What one exporter's observation domain (v9: source id, v5: engine) has told so far."""
+
+    exporter: int
+    templates: "OrderedDict[int, Template]" = field(default_factory=OrderedDict)
+    waiting: list[tuple[int, bytes, int, int]] = field(default_factory=list)
+    """Data sets without a template yet: set id, content, time of the message, start of the exporter; both in ns."""
+    sampling: int = 0
+    boot_ns: int = 0
+    next_sequence: int | None = None
+    missing: int = 0
+
+
+class Exports:
+    """Decodes datagrams one after another; flows are taken out in batches."""
+
+    def __init__(self, notes: Notes) -> None:
+        self.notes = notes
+        self.domains: dict[tuple[str, int, int], Domain] = {}
+        """By exporter's address, version and domain."""
+        self.datagrams = 0
+        self._ready: list[Flows] = []
+        self._count = 0
+        self._waiting_bytes = 0
+        self._out = empty(1 << 15)
+
+    @property
+    def ready(self) -> int:
+        """Flows that can be taken out."""
+        return self._count
+
+    @property
+    def lost(self) -> int:
+        """Flows (v5), datagrams (v9) and records (IPFIX) that sequence numbers show to be missing."""
+        return sum(max(0, domain.missing) for domain in self.domains.values())
+
+    def take(self) -> Flows:
+        """Return all flows that are ready."""
+        flows = np.concatenate(self._ready) if self._ready else empty(0)
+        self._ready, self._count = [], 0
+        return flows
+
+    def finish(self) -> None:
+        """Count what still waits for a template as undecoded."""
+        for domain in self.domains.values():
+            for set_id, content, _, _ in domain.waiting:
+                self.notes.undecoded["data sets without template"] += 1
+                self._waiting_bytes -= len(content)
+                del set_id
+            domain.waiting.clear()
+
+    def feed(self, datagram: bytes, exporter: str) -> bool:
+        """Decode a datagram, or one message of a file, that came from `exporter`; return whether it is an export."""
+        if len(datagram) < 2:
+            return False
+        version = int.from_bytes(datagram[:2], "big")
+        if version == netflow5.VERSION and self._v5(datagram, exporter):
+            self.datagrams += 1
+            return True
+        if version == V9 and len(datagram) >= V9_HEADER_BYTES:
+            self._v9(datagram, exporter)
+        elif version == IPFIX and len(datagram) >= IPFIX_HEADER_BYTES:
+            self._ipfix(datagram, exporter)
+        else:
+            return False
+        self.datagrams += 1
+        return True
+
+    def _v5(self, datagram: bytes, exporter: str) -> bool:
+        if len(datagram) < netflow5.HEADER_BYTES:
+            return False
+        header = np.frombuffer(datagram, netflow5.HEADER_DTYPE, 1)[0]
+        count = int(header["count"])
+        whole = (len(datagram) - netflow5.HEADER_BYTES) // netflow5.RECORD_BYTES
+        if count > netflow5.MOST_RECORDS or count == 0:
+            return False
+        if whole < count:
+            self.notes.undecoded["datagrams cut short"] += 1
+        engine = int(header["engine_type"]) << 8 | int(header["engine_id"])
+        domain = self._domain(exporter, netflow5.VERSION, engine)
+        self._follow(domain, int(header["sequence"]), count)
+        if whole:
+            self._add(netflow5.decode(datagram, min(count, whole), domain.exporter))
+        return True
+
+    def _v9(self, datagram: bytes, exporter: str) -> None:
+        _, _, uptime_ms, unix_s, sequence, source = struct.unpack_from(V9_HEADER, datagram)
+        domain = self._domain(exporter, V9, source)
+        self._follow(domain, sequence, 1)
+        now_ns = unix_s * _NS_PER_S
+        domain.boot_ns = now_ns - uptime_ms * _NS_PER_MS
+        self._sets(domain, datagram, V9_HEADER_BYTES, now_ns, V9)
+
+    def _ipfix(self, datagram: bytes, exporter: str) -> None:
+        _, length, unix_s, sequence, number = struct.unpack_from(IPFIX_HEADER, datagram)
+        domain = self._domain(exporter, IPFIX, number)
+        if length != len(datagram):
+            self.notes.undecoded["messages with a wrong length"] += 1
+        records = self._sets(domain, datagram[:length], IPFIX_HEADER_BYTES, unix_s * _NS_PER_S, IPFIX)
+        if records is None:  # not every data set could be counted
+            domain.next_sequence = None
+        else:
+            self._follow(domain, sequence, records)
+
+    def _domain(self, exporter: str, version: int, number: int) -> Domain:
+        key = (exporter, version, number)
+        domain = self.domains.get(key)
+        if domain is None:
+            if len(self.domains) >= MOST_DOMAINS:
+                self.domains.pop(next(iter(self.domains)))
+            domain = Domain(self.notes.exporter(f"{exporter}/{number}" if number else exporter))
+            self.domains[key] = domain
+        return domain
+
+    def _follow(self, domain: Domain, sequence: int, count: int) -> None:
+        """Count what is missing before this sequence number.
+
+        Steps back count against it: datagrams change places on the way, and some exporters (softflowd) state the number
+        of the message's last record instead of its first, so that messages of several sizes seem to lose and find.
+        """
+        if domain.next_sequence is not None:
+            gap = (sequence - domain.next_sequence + _SEQUENCE // 2) % _SEQUENCE - _SEQUENCE // 2
+            if abs(gap) < _RESTART:
+                domain.missing += gap
+        domain.next_sequence = (sequence + count) % _SEQUENCE
+
+    def _sets(self, domain: Domain, datagram: bytes, at: int, now_ns: int, version: int) -> int | None:
+        """Decode a message's sets; return how many data records they hold, None if that cannot be known."""
+        records: int | None = 0
+        while len(datagram) - at >= SET_HEADER_BYTES:
+            set_id, length = struct.unpack_from(">HH", datagram, at)
+            if length < SET_HEADER_BYTES or length > len(datagram) - at:
+                self.notes.undecoded["sets with a wrong length"] += 1
+                return None
+            content = datagram[at + SET_HEADER_BYTES : at + length]
+            if set_id in (V9_TEMPLATES, IPFIX_TEMPLATES) and (set_id == IPFIX_TEMPLATES) == (version == IPFIX):
+                self._learn(domain, content, version)
+            elif set_id in (V9_OPTIONS, IPFIX_OPTIONS) and (set_id == IPFIX_OPTIONS) == (version == IPFIX):
+                self._learn_options(domain, content, version)
+            elif set_id >= FIRST_DATA_SET:
+                found = self._data(domain, set_id, content, now_ns)
+                records = None if records is None or found is None else records + found
+            else:
+                self.notes.undecoded[f"sets of type {set_id}"] += 1
+            at += length
+        return records
+
+    def _learn(self, domain: Domain, content: bytes, version: int) -> None:
+        at = 0
+        while len(content) - at >= 4:
+            number, count = struct.unpack_from(">HH", content, at)
+            at += 4
+            if number < FIRST_DATA_SET:
+                return  # padding
+            if count == 0:  # RFC 7011, 8.1: withdrawn
+                domain.templates.pop(number, None)
+                continue
+            parsed = None
+            if count <= templates.MOST_FIELDS:
+                parsed = templates.parse_fields(content, at, count, enterprises=version == IPFIX)
+            if parsed is None:
+                self.notes.undecoded["templates that are damaged or too long"] += 1
+                return
+            fields, at = parsed
+            self._keep(domain, number, templates.make_template(fields))
+
+    def _learn_options(self, domain: Domain, content: bytes, version: int) -> None:
+        at = 0
+        while len(content) - at >= 6:
+            number, first, second = struct.unpack_from(">HHH", content, at)
+            at += 6
+            if number < FIRST_DATA_SET:
+                return
+            # v9 has the bytes of scopes and of options, IPFIX the number of all fields and of scopes
+            count, scopes = (first + second) // 4, first // 4
+            if version == IPFIX:
+                count, scopes = first, second
+            if count == 0:
+                domain.templates.pop(number, None)
+                continue
+            parsed = None
+            if count <= templates.MOST_FIELDS:
+                parsed = templates.parse_fields(content, at, count, enterprises=version == IPFIX)
+            if parsed is None:
+                self.notes.undecoded["templates that are damaged or too long"] += 1
+                return
+            fields, at = parsed
+            if version == V9:  # scopes are numbered by themselves there: none is an element
+                fields = [(0, 0, width) for _, _, width in fields[:scopes]] + fields[scopes:]
+            self._keep(domain, number, templates.make_template(fields, max(scopes, 1)))
+
+    def _keep(self, domain: Domain, number: int, template: Template | None) -> None:
+        if template is None:
+            self.notes.undecoded["templates without fields"] += 1
+            return
+        domain.templates[number] = template
+        domain.templates.move_to_end(number)
+        if len(domain.templates) > MOST_TEMPLATES:
+            domain.templates.popitem(last=False)
+        waiting = [one for one in domain.waiting if one[0] == number]
+        if waiting:
+            domain.waiting = [one for one in domain.waiting if one[0] != number]
+            for _, content, now_ns, boot_ns in waiting:
+                self._waiting_bytes -= len(content)
+                self._decode(domain, template, content, now_ns, boot_ns)
+
+    def _data(self, domain: Domain, set_id: int, content: bytes, now_ns: int) -> int | None:
+        """Decode a data set, or let it wait for its template; return its number of records if it is known."""
+        template = domain.templates.get(set_id)
+        if template is not None:
+            return self._decode(domain, template, content, now_ns, domain.boot_ns)
+        if self._waiting_bytes + len(content) > MOST_WAITING_BYTES:
+            self.notes.undecoded["data sets without template"] += 1
+        else:
+            domain.waiting.append((set_id, content, now_ns, domain.boot_ns))
+            self._waiting_bytes += len(content)
+        return None
+
+    def _decode(self, domain: Domain, template: Template, content: bytes, now_ns: int, boot_ns: int) -> int:
+        if template.options:
+            return self._options(domain, template, content)
+        most = 2 * (len(content) // template.shortest_bytes)
+        if most > len(self._out):
+            self._out = empty(most)
+        counts = np.zeros(4, np.int64)
+        out = self._out[:most]
+        out[:] = np.zeros(1, FLOW_DTYPE)
+        templates.decode_set(
+            np.frombuffer(content, np.uint8),
+            template.widths,
+            template.columns,
+            now_ns,
+            boot_ns,
+            domain.exporter,
+            domain.sampling,
+            out,
+            counts,
+        )
+        for place, reason in ((templates.IPV6, "IPv6 records"), (templates.NO_ADDRESSES, "records without addresses")):
+            if counts[place]:
+                self.notes.undecoded[reason] += int(counts[place])
+        self._add(out[: counts[templates.WRITTEN]].copy())
+        return int(counts[templates.RECORDS])
+
+    def _options(self, domain: Domain, template: Template, content: bytes) -> int:
+        """Take what options say of the exporter: how it samples, when it was started; return how many there were."""
+        at = records = 0
+        while len(content) - at >= template.shortest_bytes:
+            found: dict[int, int] = {}
+            for element, enterprise, width in template.fields:
+                size, at = _width(content, at) if width == templates.VARIABLE else (width, at)
+                if enterprise == 0:
+                    found[element] = int.from_bytes(content[at : at + size], "big")
+                at += size
+            records += 1
+            interval = next((found[number] for number in el.SAMPLING_ELEMENTS if found.get(number)), 0)
+            if el.SAMPLING_SPACE in found and interval:
+                interval = (interval + found[el.SAMPLING_SPACE]) // interval
+            if interval:
+                domain.sampling = min(interval, 2**32 - 1)
+            if el.SYSTEM_INIT in found:
+                domain.boot_ns = min(found[el.SYSTEM_INIT], 2**43) * _NS_PER_MS
+        return records
+
+    def _add(self, flows: Flows) -> None:
+        if len(flows):
+            self._ready.append(flows)
+            self._count += len(flows)
+
+
+def _width(content: bytes, at: int) -> tuple[int, int]:
+    """Return a variable field's length and where the field begins (RFC 7011, 7)."""
+    width = content[at] if at < len(content) else 0
+    if width == templates.LONG:
+        return int.from_bytes(content[at + 1 : at + 3], "big"), at + 3
+    return width, at + 1

@@ -1,0 +1,244 @@
+"""Meters packets into flows: a bounded table of what is going on, with an idle and an active timeout.
+
+A packet that comes more than the idle timeout after its flow's last one, or the active timeout or more after its first
+one, begins another record. So records depend on packets alone, not on when the table is swept. Where the table is full
+those seen least recently are evicted: their records are right so far, and counted.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.flows.record import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Flows, Notes, empty
+from liveness.kernel import int64, kernel, uint64
+from liveness.net import tpacket
+from liveness.store.pcap import native_u16, native_u32
+from liveness.wire import headers as hdr
+from liveness.wire.checksum import read_u16, read_u32
+
+IDLE_S: Final = 15.0
+ACTIVE_S: Final = 300.0
+TABLE_FLOWS: Final = 1 << 20
+_SCTP: Final = 132
+_UDP_LITE: Final = 136
+_ETHERTYPE_IPV6: Final = 0x86DD
+_NS_PER_S: Final = 1_000_000_000
+
+LIVE, NOW_NS, PACKETS, IPV6, NOT_IP, DAMAGED, NEXT_PACKET, NEXT_AT, FINISHED = range(9)
+"""Places in the meter's state: flows in the table, time of the newest packet, packets metered, packets passed over by
+reason, the next packet of the block and where it lies, records that are finished."""
+_STATE_FIELDS: Final = 9
+
+
+@kernel
+def _slot_of(table: NDArray[np.int64], rows: Flows, src: int, dst: int, ports: int, protocol: int) -> int:
+    """Return the place of a flow in the table, or the free place where it belongs."""
+    mask = uint64(len(table) - 1)
+    mixed = uint64(uint64(src) << uint64(32) | uint64(dst)) * uint64(0x9E3779B97F4A7C15)
+    mixed ^= (uint64(ports) << uint64(8) | uint64(protocol)) * uint64(0xC2B2AE3D27D4EB4F)
+    mixed ^= mixed >> uint64(29)
+    mixed *= uint64(0x165667B19E3779F9)
+    mixed ^= mixed >> uint64(32)
+    slot = mixed & mask
+    while True:
+        row = table[slot]
+        if row < 0:
+            return int64(slot)
+        flow = rows[row]
+        if (
+            int64(flow["src"]) == src
+            and int64(flow["dst"]) == dst
+            and int64(flow["protocol"]) == protocol
+            and (int64(flow["sport"]) << 16 | int64(flow["dport"])) == ports
+        ):
+            return int64(slot)
+        slot = (slot + uint64(1)) & mask
+
+
+@kernel
+def rehash(table: NDArray[np.int64], rows: Flows, count: int) -> None:
+    """Put the first `count` rows into an empty table."""
+    for row in range(len(table)):
+        table[row] = -1
+    for row in range(count):
+        flow = rows[row]
+        ports = int64(flow["sport"]) << 16 | int64(flow["dport"])
+        slot = _slot_of(table, rows, int64(flow["src"]), int64(flow["dst"]), ports, int64(flow["protocol"]))
+        table[slot] = row
+
+
+@kernel
+def _ports(data: NDArray[np.uint8], at: int, end: int, protocol: int) -> int:
+    """Return source and destination port of a transport header, ICMP's type and code as the latter, else 0."""
+    if protocol == PROTOCOL_ICMP:
+        return int64(data[at]) << 8 | int64(data[at + 1]) if end - at >= 2 else 0
+    ported = protocol in (PROTOCOL_TCP, PROTOCOL_UDP, _SCTP, _UDP_LITE)
+    return read_u16(data, at) << 16 | read_u16(data, at + 2) if ported and end - at >= 4 else 0
+
+
+@kernel
+def meter_block(  # noqa: C901, PLR0915 - one packet's way from frame to record
+    block: NDArray[np.uint8],
+    rows: Flows,
+    table: NDArray[np.int64],
+    finished: Flows,
+    state: NDArray[np.int64],
+    idle_ns: int,
+    active_ns: int,
+    exporter: int,
+) -> bool:
+    """Meter the packets of a TPACKET_V3 block from the state's next packet on; return False where there is no room.
+
+    Room is missing in `rows` (a new flow) or in `finished` (a record that ended). Called again, it goes on there.
+    """
+    packets = native_u32(block, tpacket.BLOCK_PACKETS)
+    at = int64(state[NEXT_AT])
+    if state[NEXT_PACKET] == 0:
+        at = native_u32(block, tpacket.BLOCK_FIRST)
+    while state[NEXT_PACKET] < packets:
+        if state[LIVE] >= len(rows) or state[FINISHED] >= len(finished):
+            state[NEXT_AT] = at
+            return False
+        packet = at
+        at += native_u32(block, at + tpacket.PACKET_NEXT)
+        state[NEXT_PACKET] += 1
+        frame = packet + native_u16(block, packet + tpacket.PACKET_MAC)
+        end = frame + native_u32(block, packet + tpacket.PACKET_SNAPLEN)
+        now_ns = native_u32(block, packet + tpacket.PACKET_SEC) * _NS_PER_S
+        now_ns += native_u32(block, packet + tpacket.PACKET_NSEC)
+        ip = frame + hdr.ETHERNET_LENGTH
+        ethertype = read_u16(block, ip - 2) if end >= ip else 0
+        while ethertype in (hdr.ETHERTYPE_VLAN, hdr.ETHERTYPE_QINQ) and end - ip >= hdr.VLAN_TAG_LENGTH:
+            ethertype = read_u16(block, ip + 2)
+            ip += hdr.VLAN_TAG_LENGTH
+        if ethertype != hdr.ETHERTYPE_IPV4:
+            state[IPV6 if ethertype == _ETHERTYPE_IPV6 else NOT_IP] += 1
+            continue
+        header = (int64(block[ip]) & 15) * 4 if end - ip >= hdr.IPV4_MIN_LENGTH else 0
+        if header < hdr.IPV4_MIN_LENGTH or int64(block[ip]) >> 4 != 4:
+            state[DAMAGED] += 1
+            continue
+        length = read_u16(block, ip + hdr.IPV4_TOTAL_LENGTH)
+        if length < header:  # segmentation offload leaves 0 here
+            if length != 0:
+                state[DAMAGED] += 1
+                continue
+            length = native_u32(block, packet + tpacket.PACKET_LENGTH) - (ip - frame)
+        stop = min(end, ip + length)
+        protocol = int64(block[ip + hdr.IPV4_PROTOCOL])
+        whole = read_u16(block, ip + 6) & 0x1FFF == 0  # a fragment after the first has no transport header
+        transport = ip + header
+        ports = _ports(block, transport, stop, protocol) if whole else 0
+        flags = 0
+        if protocol == PROTOCOL_TCP and whole and stop - transport > 13:
+            flags = int64(block[transport + 13])
+        src, dst = read_u32(block, ip + hdr.IPV4_SOURCE), read_u32(block, ip + hdr.IPV4_SOURCE + 4)
+        state[PACKETS] += 1
+        state[NOW_NS] = max(int64(state[NOW_NS]), now_ns)
+        slot = _slot_of(table, rows, src, dst, ports, protocol)
+        row = table[slot]
+        if row >= 0:
+            flow = rows[row]
+            gap_ns, age_ns = now_ns - flow["end_ns"], now_ns - flow["start_ns"]
+            if gap_ns <= idle_ns and age_ns < active_ns:
+                flow["end_ns"] = max(int64(flow["end_ns"]), now_ns)
+                flow["start_ns"] = min(int64(flow["start_ns"]), now_ns)
+                flow["packets"] += uint64(1)
+                flow["bytes"] += uint64(length)
+                flow["flags"] |= np.uint8(flags)
+                continue
+            finished[state[FINISHED]] = flow
+            state[FINISHED] += 1
+        else:
+            row = int64(state[LIVE])
+            state[LIVE] += 1
+            table[slot] = row
+        flow = rows[row]
+        flow["start_ns"], flow["end_ns"] = now_ns, now_ns
+        flow["packets"], flow["bytes"] = 1, length
+        flow["src"], flow["dst"] = src, dst
+        flow["sport"], flow["dport"] = ports >> 16, ports & 0xFFFF
+        flow["protocol"] = protocol
+        flow["flags"], flow["first_flags"] = flags, flags
+        flow["exporter"] = exporter
+    state[NEXT_PACKET] = 0
+    return True
+
+
+@dataclass(slots=True)
+class Meter:
+    """Turns receive blocks into flow records."""
+
+    notes: Notes
+    exporter: int
+    idle_s: float = IDLE_S
+    active_s: float = ACTIVE_S
+    table_flows: int = TABLE_FLOWS
+    evicted: int = 0
+    _rows: Flows = None  # type: ignore[assignment]  # made below
+    _table: NDArray[np.int64] = None  # type: ignore[assignment]
+    _state: NDArray[np.int64] = None  # type: ignore[assignment]
+    _finished: Flows = None  # type: ignore[assignment]
+    _swept_ns: int = 0
+
+    def __post_init__(self) -> None:
+        """Make the table, at most half full."""
+        self._rows = empty(self.table_flows)
+        self._table = np.full(1 << (2 * self.table_flows - 1).bit_length(), -1, np.int64)
+        self._state = np.zeros(_STATE_FIELDS, np.int64)
+        self._finished = empty(1 << 16)
+
+    @property
+    def packets(self) -> int:
+        """Packets metered so far."""
+        return int(self._state[PACKETS])
+
+    def feed(self, block: NDArray[np.uint8]) -> list[Flows]:
+        """Meter a receive block; return the records that have ended meanwhile."""
+        ended: list[Flows] = []
+        idle_ns, active_ns = round(self.idle_s * _NS_PER_S), round(self.active_s * _NS_PER_S)
+        while True:
+            done = meter_block(
+                block, self._rows, self._table, self._finished, self._state, idle_ns, active_ns, self.exporter
+            )
+            if self._state[FINISHED]:
+                ended.append(self._finished[: self._state[FINISHED]].copy())
+                self._state[FINISHED] = 0
+            now_ns = int(self._state[NOW_NS])
+            full = self._state[LIVE] >= len(self._rows)
+            if full or now_ns - self._swept_ns > idle_ns:
+                ended += self._sweep(now_ns, idle_ns, full=bool(full))
+            if done:
+                return ended
+
+    def finish(self) -> Flows:
+        """Return the records of what is still going on, and note what was no IPv4 packet."""
+        for place, reason in (
+            (IPV6, "IPv6 packets"),
+            (NOT_IP, "packets that are not IP"),
+            (DAMAGED, "damaged packets"),
+        ):
+            if self._state[place]:
+                self.notes.undecoded[reason] += int(self._state[place])
+        left = self._rows[: self._state[LIVE]].copy()
+        self._state[LIVE] = 0
+        self._table[:] = -1
+        return left
+
+    def _sweep(self, now_ns: int, idle_ns: int, *, full: bool) -> list[Flows]:
+        """Take out what has been idle for too long; where that makes no room, also what was seen least recently."""
+        self._swept_ns = now_ns
+        live = self._rows[: self._state[LIVE]]
+        over = now_ns - live["end_ns"] > idle_ns
+        if full and 4 * int(over.sum()) < len(live):
+            kept = len(live) - max(1, len(live) // 4)
+            over |= live["end_ns"] <= np.partition(live["end_ns"], len(live) - kept)[len(live) - kept]
+            self.evicted += int((over & (now_ns - live["end_ns"] <= idle_ns)).sum())
+        ended = live[over].copy()
+        staying = live[~over].copy()
+        self._rows[: len(staying)] = staying
+        self._state[LIVE] = len(staying)
+        rehash(self._table, self._rows, len(staying))
+        return [ended] if len(ended) else []

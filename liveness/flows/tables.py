@@ -1,0 +1,272 @@
+"""Reads flows that are rows of a table: CSV, Parquet, Zeek's conn.log (TSV, JSON) and what Argus' ra prints, by DuckDB.
+
+Each format is a query of text columns under our names. What is the same for all, times, addresses and counting what
+cannot be read, is done once. DuckDB reads the open file, never a name, and fetches nothing from elsewhere.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from liveness.errors import UsageError
+from liveness.flows.record import BATCH_RECORDS, FLOW_DTYPE, MARK_REVERSE, Flows, Notes
+from liveness.store.parquet import connect, first_line, quoted
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Columns = Mapping[str, str]
+"""Our names of columns and, for each, the file's name of it."""
+
+OUR_COLUMNS: Final = (
+    "start", "end", "src", "dst", "sport", "dport", "protocol", "packets", "bytes", "flags", "exporter",
+)  # fmt: skip
+"""The columns of our own CSV and Parquet files. Times are ISO 8601 with Z, or seconds since the epoch."""
+REQUIRED: Final = ("start", "src", "dst", "protocol", "packets")
+MEMORY_LIMIT: Final = "512MB"
+
+_ZEEK: Final = {
+    "start": "ts", "duration": "duration", "src": "id.orig_h", "sport": "id.orig_p", "dst": "id.resp_h",
+    "dport": "id.resp_p", "protocol": "proto", "packets": "orig_pkts", "bytes": "orig_ip_bytes",
+    "back_packets": "resp_pkts", "back_bytes": "resp_ip_bytes", "history": "history",
+}  # fmt: skip
+_ARGUS: Final = {
+    "start": "StartTime", "end": "LastTime", "src": "SrcAddr", "sport": "Sport", "dst": "DstAddr", "dport": "Dport",
+    "protocol": "Proto", "packets": "SrcPkts", "bytes": "SrcBytes", "back_packets": "DstPkts", "back_bytes": "DstBytes",
+}  # fmt: skip
+ARGUS_COLUMNS: Final = "stime ltime proto saddr sport dir daddr dport spkts dpkts sbytes dbytes state"
+"""What ra must be told to print: ra -r FILE -c, -u -n -s COLUMNS."""
+
+_ZEEK_ICMP: Final = "({sport} & 255) * 256 + ({dport} & 255)"
+"""ICMP's type * 256 + code: Zeek's ports are type and code."""
+_ARGUS_ICMP: Final = "({sport} & 255) * 256 + ({sport} >> 8)"
+"""ra prints both as one port, in the byte order of the machine that saw them."""
+_PROTOCOLS: Final = {
+    "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "udp": 17, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "ospf": 89,
+    "pim": 103, "vrrp": 112, "sctp": 132, "udplite": 136,
+}  # fmt: skip
+_HISTORY_FLAGS: Final = {"s": 0x02, "h": 0x12, "a": 0x10, "d": 0x18, "f": 0x11, "r": 0x04}
+"""The TCP flags for which a letter of Zeek's history stands; capitals are the originator's."""
+
+
+def _address(column: str) -> str:
+    """Return the SQL of a dotted address as a number; null for anything else."""
+    parts = (f"try_cast(split_part({column}, '.', {i + 1}) AS UTINYINT)::UBIGINT << {24 - 8 * i}" for i in range(4))
+    dotted = rf"regexp_full_match({column}, '\d{{1,3}}(\.\d{{1,3}}){{3}}')"
+    return f"CASE WHEN {dotted} THEN ({' | '.join(f'({part})' for part in parts)})::UINTEGER END"
+
+
+def _time_ns(column: str) -> str:
+    """Return the SQL of a time in ns: ISO 8601 in UTC, or seconds since the epoch."""
+    text = rf"regexp_replace(replace({column}, 'T', ' '), '(Z|[+-]00:?00)$', '')"
+    seconds = f"(try_cast({column} AS DECIMAL(20, 9)) * 1000000000)::BIGINT"
+    return f"coalesce({seconds}, epoch_ns(try_cast({text} AS TIMESTAMP_NS)))"
+
+
+def _protocol(column: str) -> str:
+    names = " ".join(f"WHEN '{name}' THEN {number}" for name, number in _PROTOCOLS.items())
+    return f"coalesce(try_cast({column} AS UTINYINT), CASE lower({column}) {names} END)"
+
+
+def _number(column: str, kind: str) -> str:
+    return f"coalesce(try_cast({column} AS {kind}), 0)"
+
+
+def _history_flags(letters: str) -> str:
+    """Return the SQL of the flags that one side's letters in a history stand for."""
+    found = (f"CASE WHEN contains(history, '{one}') THEN {_HISTORY_FLAGS[one.lower()]} ELSE 0 END" for one in letters)
+    return f"CASE WHEN lower(protocol) = 'tcp' THEN {' | '.join(f'({each})' for each in found)} ELSE 0 END"
+
+
+def _select(columns: Columns, rows: str) -> str:
+    """Return a query of a file's columns as text under our names."""
+    names = ", ".join(
+        f'"{theirs.replace(chr(34), chr(34) * 2)}"::VARCHAR AS "{ours}"' for ours, theirs in columns.items()
+    )
+    return f"SELECT {names} FROM {rows}"  # noqa: S608 - quoted names
+
+
+def _one_way(text: str, have: Columns) -> str:
+    """Return the query of records over one of text columns that have a direction a row."""
+    value = {name: name if name in have else "NULL" for name in (*OUR_COLUMNS, "duration", "first_flags")}
+    end = _time_ns('"end"') if "end" in have else "NULL::BIGINT"
+    return (
+        f"SELECT {_time_ns('start')} AS start_ns, {end} AS end_ns, {_number('packets', 'UBIGINT')} AS packets, "  # noqa: S608
+        f"{_number(value['bytes'], 'UBIGINT')} AS bytes, src AS src_text, dst AS dst_text, {_address('src')} AS src, "
+        f"{_address('dst')} AS dst, {_number(value['sport'], 'USMALLINT')} AS sport, "
+        f"{_number(value['dport'], 'USMALLINT')} AS dport, {_protocol('protocol')} AS protocol, "
+        f"{_number(value['flags'], 'UTINYINT')} AS flags, 0 AS marks, "
+        f"coalesce({value['exporter']}, '')::VARCHAR AS exporter FROM ({text})"
+    )
+
+
+def _port(column: str) -> str:
+    """Return the SQL of a port, decimal or, as ra prints some, hexadecimal; 0 where there is none."""
+    return f"coalesce(try_cast({column} AS INTEGER) & 65535, 0)"
+
+
+def _both_ways(text: str, have: Columns, icmp_kind: str) -> str:
+    """Return the query of records, two for a row with packets of both directions.
+
+    `icmp_kind` is the SQL of ICMP's type * 256 + code, of sport and dport.
+    """
+    start = _time_ns("start")
+    if "duration" in have:
+        end = f"{start} + coalesce((try_cast(duration AS DECIMAL(20, 9)) * 1000000000)::BIGINT, 0)"
+    else:
+        end = _time_ns('"end"')
+    flags = [_history_flags(letters) if "history" in have else "0" for letters in ("SHADFR", "shadfr")]
+    icmp = f"{_protocol('protocol')} = 1"
+    sport, dport = _port("sport"), _port("dport")
+    kind = icmp_kind.format(sport=sport, dport=dport)
+    answer = f"({kind}) - CASE ({kind}) // 256 WHEN 8 THEN 2048 WHEN 13 THEN -256 WHEN 17 THEN -256 ELSE 0 END"
+    ports = (f"CASE WHEN {icmp} THEN 0 ELSE {sport} END", f"CASE WHEN {icmp} THEN {kind} ELSE {dport} END")
+    back_ports = (f"CASE WHEN {icmp} THEN 0 ELSE {dport} END", f"CASE WHEN {icmp} THEN {answer} ELSE {sport} END")
+    sides = (
+        ("packets", "bytes", "src", "dst", *ports, 0),
+        ("back_packets", "back_bytes", "dst", "src", *back_ports, MARK_REVERSE),
+    )
+    queries = [
+        f"SELECT {start} AS start_ns, {end} AS end_ns, {_number(packets, 'UBIGINT')} AS packets, "  # noqa: S608
+        f"{_number(size, 'UBIGINT')} AS bytes, {src} AS src_text, {dst} AS dst_text, {_address(src)} AS src, "
+        f"{_address(dst)} AS dst, {a}::USMALLINT AS sport, {b}::USMALLINT AS dport, "
+        f"{_protocol('protocol')} AS protocol, "
+        f"{flag} AS flags, {marks} AS marks, '' AS exporter FROM ({text}) "
+        f"WHERE {_number(packets, 'UBIGINT')} > 0" + ("" if marks else f" OR {_number('back_packets', 'UBIGINT')} = 0")
+        for (packets, size, src, dst, a, b, marks), flag in zip(sides, flags, strict=True)
+    ]
+    return " UNION ALL ".join(queries)
+
+
+def _csv(source: str, _head: bytes, names: Columns) -> str:
+    rows = f"read_csv({quoted(source)}, header = true, all_varchar = true)"
+    return _one_way(_select(names, rows), names)
+
+
+def _parquet(source: str, _head: bytes, names: Columns) -> str:
+    return _one_way(_select(names, f"read_parquet({quoted(source)})"), names)
+
+
+def zeek_columns(head: bytes) -> list[str]:
+    """Return the columns that a Zeek log's #fields line names; none if it has no such line."""
+    for line in head.decode("utf-8", "replace").splitlines():
+        if line.startswith("#fields\t"):
+            return line.split("\t")[1:]
+    return []
+
+
+def _zeek_tsv(source: str, head: bytes, names: Columns) -> str:
+    columns = "{" + ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in zeek_columns(head)) + "}"
+    rows = (
+        f"read_csv({quoted(source)}, delim = '\t', quote = '', escape = '', comment = '#', header = false, "
+        f"nullstr = '-', auto_detect = false, columns = {columns})"
+    )
+    return _both_ways(_select(names, rows), names, _ZEEK_ICMP)
+
+
+def _zeek_json(source: str, _head: bytes, names: Columns) -> str:
+    columns = "{" + ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names.values()) + "}"
+    return _both_ways(
+        _select(names, f"read_json({quoted(source)}, format = 'newline_delimited', columns = {columns})"),
+        names,
+        _ZEEK_ICMP,
+    )
+
+
+def _argus(source: str, _head: bytes, names: Columns) -> str:
+    rows = f"read_csv({quoted(source)}, header = true, all_varchar = true, delim = ',')"
+    return _both_ways(_select(names, rows), names, _ARGUS_ICMP)
+
+
+QUERIES: Final[dict[str, tuple[Callable[[str, bytes, Columns], str], Columns]]] = {
+    "csv": (_csv, {}),
+    "parquet": (_parquet, {}),
+    "zeek-tsv": (_zeek_tsv, _ZEEK),
+    "zeek-json": (_zeek_json, _ZEEK),
+    "argus-csv": (_argus, _ARGUS),
+}
+"""For each kind of table the query of its records, and the columns that it always has."""
+
+
+def read_table(path: Path, kind: str, notes: Notes, columns: Columns | None = None) -> Iterator[Flows]:
+    """Yield the flows of a table in batches.
+
+    `columns` gives, for CSV and Parquet, their names for some of ours, as in {"src": "srcaddr"}. UsageError for a file
+    that cannot be read so, or without a column that is needed. Rows that cannot be read are counted.
+    """
+    import duckdb  # noqa: PLC0415 - only tables need it
+
+    make, names = QUERIES[kind]
+    try:
+        with (
+            path.open("rb") as file,
+            tempfile.TemporaryDirectory(prefix="liveness-") as spill,
+            closing(connect()) as connection,
+        ):
+            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET temp_directory = {quoted(spill)}")
+            head = file.read(1 << 16)
+            file.seek(0)
+            source = f"/proc/{os.getpid()}/fd/{file.fileno()}"
+            names = names or _own_names(connection, kind, source, columns or {}, path)
+            yield from _batches(connection, make(source, head, names), notes, str(path))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read these flows: {error.strerror}") from error
+    except duckdb.Error as error:
+        raise UsageError(f"{path}: cannot be read as {kind}: {first_line(error)}") from error
+
+
+def _own_names(connection: "DuckDBPyConnection", kind: str, source: str, given: Columns, path: Path) -> Columns:
+    """Return which of our columns a CSV or Parquet file has, and under which name."""
+    unknown = sorted(set(given) - set(OUR_COLUMNS))
+    if unknown:
+        raise UsageError(f"columns: {unknown[0]!r} is no column of flows: name some of {', '.join(OUR_COLUMNS)}")
+    reader = "read_parquet({})" if kind == "parquet" else "read_csv({}, header = true, all_varchar = true)"
+    rows = reader.format(quoted(source))
+    theirs = [name for name, *_ in connection.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()]  # noqa: S608 - quoted
+    names = {ours: given.get(ours, ours) for ours in OUR_COLUMNS if given.get(ours, ours) in theirs}
+    missing = next((ours for ours in (*REQUIRED, *given) if ours not in names), None)
+    if missing is not None:
+        shown = ", ".join(theirs[:20]) or "none"
+        raise UsageError(
+            f"{path}: no column {given.get(missing, missing)!r} for {missing}: it has {shown}: map it with --column"
+        )
+    return names
+
+
+def _batches(connection: "DuckDBPyConnection", query: str, notes: Notes, name: str) -> Iterator[Flows]:
+    """Yield a query's records in batches, in the file's order, and count those that cannot be."""
+    connection.execute(f"CREATE TEMP TABLE read AS {query}")
+    ((six, odd),) = connection.execute(
+        "SELECT count(*) FILTER (six), count(*) FILTER (NOT six AND NOT whole) FROM (SELECT "
+        "contains(src_text, ':') AND contains(dst_text, ':') AS six, "
+        "src IS NOT NULL AND dst IS NOT NULL AND start_ns IS NOT NULL AND protocol IS NOT NULL AS whole FROM read)"
+    ).fetchall()
+    for count, reason in ((six, "IPv6 records"), (odd, "rows without time, address or protocol")):
+        if count:
+            notes.undecoded[reason] += int(count)
+    connection.execute(
+        "CREATE TEMP TABLE exporters AS SELECT exporter, row_number() OVER (ORDER BY exporter) - 1 AS number "
+        "FROM (SELECT DISTINCT exporter FROM read)"
+    )
+    named = connection.execute("SELECT exporter FROM exporters ORDER BY number").fetchall()
+    numbers = np.array([notes.exporter(exporter or name) for (exporter,) in named], np.uint32)
+    connection.execute(
+        "CREATE TEMP TABLE good AS SELECT start_ns, coalesce(end_ns, start_ns) AS end_ns, packets, bytes, src, dst, "
+        "sport, dport, protocol, flags, marks, number AS exporter FROM (SELECT rowid AS place, * FROM read) "
+        "JOIN exporters USING (exporter) WHERE src IS NOT NULL AND dst IS NOT NULL AND start_ns IS NOT NULL "
+        "AND protocol IS NOT NULL ORDER BY place"
+    )
+    ((rows,),) = connection.execute("SELECT count(*) FROM good").fetchall()
+    for first in range(0, int(rows), BATCH_RECORDS):
+        last = first + BATCH_RECORDS
+        wanted = "SELECT * FROM good WHERE rowid >= ? AND rowid < ? ORDER BY rowid"
+        got = connection.execute(wanted, (first, last)).fetchnumpy()
+        flows = np.zeros(len(got["start_ns"]), FLOW_DTYPE)
+        for column, values in got.items():
+            flows[column] = numbers[np.asarray(values, np.int64)] if column == "exporter" else np.asarray(values)
+        yield flows

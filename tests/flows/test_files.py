@@ -1,0 +1,252 @@
+"""Files of flows in formats whose tools are not in Debian, built by hand; damage; tables; what is written is read."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from liveness.errors import UsageError
+from liveness.flows import formats
+from liveness.flows.lzo import DamagedError, lzo1x_decompress
+from liveness.flows.record import FLOW_DTYPE, Flows, Notes, empty
+from liveness.flows.spool import TORN, SpoolWriter
+from liveness.flows.write import write_flows
+from tests.flows import silk_files
+from tests.flows.silk_files import Row
+from tests.flows.traffic import joined, totals_of
+
+silk_rows = st.lists(
+    st.tuples(
+        st.integers(0, 2**41), st.integers(0, 2**32 - 1), st.integers(0, 65535), st.integers(0, 65535),
+        st.integers(0, 255), st.integers(0, 255), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1),
+        st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1),
+    ),
+    max_size=30,
+)  # fmt: skip
+
+
+def read(path: Path, notes: Notes | None = None, **options: object) -> Flows:
+    form = formats.recognise(str(path))
+    return joined(list(form.read(str(path), notes or Notes(), formats.Options(**options))))  # type: ignore[arg-type]
+
+
+@settings(max_examples=40)
+@given(silk_rows, st.booleans(), st.sampled_from([(0x16, 5), (0x0C, 1), (0x0C, 3)]), st.booleans())
+def test_silk(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Row], big: bool, kind: tuple[int, int], packed: bool
+) -> None:
+    record_format, version = kind
+    records = [
+        silk_files.generic(row, big=big) if version == 5 else silk_files.routing(row, version, big=big) for row in rows
+    ]
+    record_bytes = {5: 52, 1: 88, 3: 100}[version]
+    assert all(len(record) == record_bytes for record in records)
+    head = silk_files.header(record_format, version, record_bytes, int(packed), big=big)
+    path = tmp_path_factory.mktemp("silk") / "flows.rw"
+    path.write_bytes(head + (silk_files.blocks(records, 7) if packed else b"".join(records)))
+    flows = read(path)
+    names = ("sport", "dport", "protocol", "flags", "packets", "bytes", "src", "dst")
+    assert [tuple(int(row[name]) for name in names) for row in flows] == [row[2:] for row in rows]
+    assert (flows["start_ns"] // 10**6).tolist() == [row[0] for row in rows]
+    assert ((flows["end_ns"] - flows["start_ns"]) // 10**6).tolist() == [row[1] for row in rows]
+    assert set(flows["input"].tolist()) <= {1}
+    assert set(flows["output"].tolist()) <= {2}
+
+
+def test_silk_says_what_it_does_not_read(tmp_path: Path) -> None:
+    row = (10**12, 5, 1, 2, 6, 2, 3, 120, 1, 2)
+    path = tmp_path / "flows.rw"
+    path.write_bytes(
+        silk_files.header(0x0C, 1, 88, 0, big=True)
+        + silk_files.routing(row, 1, big=True, ipv6=True)
+        + silk_files.routing(row, 1, big=True)[:-1]
+    )
+    notes = Notes()
+    assert len(read(path, notes)) == 0
+    assert notes.undecoded == {"IPv6 records": 1}
+    assert len(notes.damage) == 1
+    assert "within a record" in notes.damage[0]
+    path.write_bytes(silk_files.header(0x16, 2, 52, 0, big=True))
+    with pytest.raises(UsageError, match="rwcat --compression=none"):
+        read(path)
+    path.write_bytes(silk_files.header(0x16, 5, 52, 3, big=True))
+    with pytest.raises(UsageError, match="snappy"):
+        read(path)
+
+
+ZEEK = """#separator \\x09
+#set_separator\t,
+#empty_field\t(empty)
+#unset_field\t-
+#path\tconn
+#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tduration\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes
+#types\ttime\tstring\taddr\tport\taddr\tport\tenum\tinterval\tstring\tcount\tcount\tcount\tcount
+1300475167.096535\tC1\t141.142.220.202\t5353\t224.0.0.251\t5353\tudp\t-\tD\t1\t73\t0\t0
+1300475168.853899\tC2\t141.142.220.118\t43927\t141.142.2.2\t80\ttcp\t1.5\tShADadFf\t5\t366\t4\t1117
+1300475169.000001\tC3\t10.0.0.1\t8\t10.0.0.2\t0\ticmp\t0.25\t-\t2\t168\t2\t168
+1300475169.780331\tC4\tfe80::1\t131\tff02::1\t130\ticmp\t-\t-\t1\t76\t0\t0
+#close\t2011-03-18-20-00-00
+"""
+
+
+def test_zeek_in_both_shapes(tmp_path: Path) -> None:
+    """Both directions of a row are records; flags come from the history's letters; ICMP's ports are type and code."""
+    tsv, ndjson = tmp_path / "conn.log", tmp_path / "conn.json"
+    tsv.write_text(ZEEK)
+    names = ZEEK.splitlines()[5].split("\t")[1:]
+    numbers = {"ts": float, "id.orig_p": int, "id.resp_p": int, "duration": float, "orig_pkts": int, "resp_pkts": int}
+    with ndjson.open("w") as file:
+        for line in ZEEK.splitlines():
+            if not line.startswith("#"):
+                cells = zip(names, line.split("\t"), strict=True)
+                row = {name: numbers.get(name, str)(value) for name, value in cells if value != "-"}
+                file.write(json.dumps(row) + "\n")
+    wanted = {
+        ("141.142.220.202", "224.0.0.251", 5353, 5353, 17): (1, 73),
+        ("141.142.220.118", "141.142.2.2", 43927, 80, 6): (5, 366),
+        ("141.142.2.2", "141.142.220.118", 80, 43927, 6): (4, 1117),
+        ("10.0.0.1", "10.0.0.2", 0, 2048, 1): (2, 168),
+        ("10.0.0.2", "10.0.0.1", 0, 0, 1): (2, 168),
+    }
+    for path in (tsv, ndjson):
+        notes = Notes()
+        flows = read(path, notes)
+        assert totals_of(flows) == wanted
+        assert notes.undecoded == {"IPv6 records": 1}
+        web = flows[flows["dport"] == 80]
+        assert int(web["flags"][0]) == 0x02 | 0x10 | 0x18 | 0x11
+        assert int(web["end_ns"][0] - web["start_ns"][0]) == 1_500_000_000
+        assert int(web["start_ns"][0]) == 1_300_475_168_853_899_000
+        assert int(flows[flows["sport"] == 80]["flags"][0]) == 0x12 | 0x10 | 0x18 | 0x11
+
+
+def test_a_csv_with_columns_of_other_names(tmp_path: Path) -> None:
+    path = tmp_path / "flows.csv"
+    path.write_text(
+        "ts,te,sa,da,sp,dp,pr,pkt,byt\n"
+        "2026-11-01T00:00:00.25Z,2026-11-01T00:00:01Z,10.0.0.1,192.0.2.1,5000,80,TCP,3,120\n"
+        "1761955200.5,,10.0.0.2,192.0.2.1,,,47,1,60\n"
+        "yesterday,,10.0.0.2,192.0.2.1,,,47,1,60\n"
+        "1761955200.5,,10.0.0.256,192.0.2.1,,,47,1,60\n"
+    )
+    with pytest.raises(UsageError, match="no column 'start' for start: it has ts, te"):
+        read(path)
+    names = {"start": "ts", "end": "te", "src": "sa", "dst": "da", "sport": "sp", "dport": "dp", "protocol": "pr",
+             "packets": "pkt", "bytes": "byt"}  # fmt: skip
+    notes = Notes()
+    flows = read(path, notes, columns=names)
+    assert notes.undecoded == {"rows without time, address or protocol": 2}
+    assert totals_of(flows) == {
+        ("10.0.0.1", "192.0.2.1", 5000, 80, 6): (3, 120),
+        ("10.0.0.2", "192.0.2.1", 0, 0, 47): (1, 60),
+    }
+    assert int(flows["end_ns"][0] - flows["start_ns"][0]) == 750_000_000
+    assert int(flows["start_ns"][1]) == 1_761_955_200_500_000_000
+
+
+def flows_of(rows: list[tuple[int, ...]]) -> Flows:
+    flows = empty(len(rows))
+    names = ("start_ns", "end_ns", "packets", "bytes", "src", "dst", "sport", "dport", "protocol", "flags")
+    for place, row in enumerate(rows):
+        for name, value in zip(names, row, strict=True):
+            flows[name][place] = value
+    return flows
+
+
+records = st.lists(
+    st.tuples(
+        st.integers(0, 2**61), st.integers(0, 2**61), st.integers(0, 2**63), st.integers(0, 2**63),
+        st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 65535), st.integers(0, 65535),
+        st.integers(0, 255), st.integers(0, 255),
+    ),
+    max_size=20,
+)  # fmt: skip
+
+
+@settings(max_examples=30)
+@given(
+    records,
+    st.sampled_from([".csv", ".parquet"]),
+    st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=8),
+)
+def test_what_is_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, ...]], suffix: str, exporter: str
+) -> None:
+    path = tmp_path_factory.mktemp("written") / f"flows{suffix}"
+    notes = Notes()
+    flows = flows_of(rows)
+    flows["exporter"] = notes.exporter(exporter)
+    assert write_flows([flows], notes, path) == len(rows)
+    again = Notes()
+    back = read(path, again)
+    names = [name for name in FLOW_DTYPE.names or () if name != "exporter"]
+    assert back[names].tolist() == flows[names].tolist()
+    if rows:
+        assert again.exporter_names() == [exporter]
+
+
+@settings(max_examples=30)
+@given(st.lists(records, max_size=4), st.integers(0, 200))
+def test_a_spool_cut_anywhere_gives_what_was_whole(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[list[tuple[int, ...]]], cut: int
+) -> None:
+    path = tmp_path_factory.mktemp("spool") / "flows.spool"
+    notes = Notes()
+    notes.exporter("a")
+    writer = SpoolWriter(path, notes)
+    for part in parts:
+        writer.append(flows_of(part))
+    writer.close()
+    whole = read(path)
+    assert len(whole) == sum(map(len, parts))
+    content = path.read_bytes()
+    path.write_bytes(content[: max(8, len(content) - cut)])
+    again = Notes()
+    back = read(path, again)
+    assert back.tolist() == whole[: len(back)].tolist()
+    if len(back) < len(whole):
+        kept = max(8, len(content) - cut)
+        torn = again.undecoded.get(TORN, 0)
+        assert torn or again.damage == []  # cut between parts, nothing shows
+        assert torn <= kept - 8
+    (path.parent / "odd").write_bytes(b"LVFLOW1\n" + b"\x0f\xf1\x10\x1f\x01\0\0\0\xff\xff\xff\xff\0\0\0\0")
+    again = Notes()
+    assert len(read(path.parent / "odd", again)) == 0
+    assert len(again.damage) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "it is empty"),
+        (b"\x7fELF", "it begins with 7f454c46"),
+        (b"\x0c\xa5\x01\x00" + bytes(40), "layout 1"),
+        (b"\x00\x05\x00\x00" + bytes(40), "it begins with 00050000"),
+    ],
+)
+def test_what_is_no_flow_file_is_refused_by_name(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=says):
+        read(path)
+
+
+@given(st.binary(max_size=300), st.integers(0, 400))
+def test_lzo_of_noise_is_damaged_or_fits(noise: bytes, limit: int) -> None:
+    with suppress(DamagedError):
+        assert len(lzo1x_decompress(noise, limit)) <= limit
+
+
+def test_a_block_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    """A zero run of LZO and of zlib: some bytes that claim gigabytes."""
+    path = tmp_path / "flows.rw"
+    zeros = silk_files.blocks([bytes(1 << 22)], 1)
+    path.write_bytes(silk_files.header(0x16, 5, 52, 1, big=True) + zeros)
+    notes = Notes()
+    assert len(read(path, notes)) == 0
+    assert "no compressed block" in notes.damage[0]
+    with pytest.raises(DamagedError):
+        lzo1x_decompress(b"\x11\x01" + b"\x20" + bytes(10_000) + b"\x01\x00\x00\x11\x00\x00", 1 << 16)
