@@ -1,7 +1,8 @@
 """The kernels that compare runs, one /16 after the other: who was born, died and stayed, and who is still there later.
 
 What each address of a /16 shows of itself comes as bytes, eight addresses a 64-bit number, in arrays of shape
-(/16s, bytes of a view, 8192); bit b of a view is bit b mod 8 of byte b / 8.
+(/16s, bytes of a view, 8192); bit b of a view is bit b mod 8 of byte b / 8. A mask of shape (/16s, 8192) has all ones
+in the bytes of those addresses that count.
 """
 
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import kernel, uint64
+from liveness.kernel import int64, kernel, uint64
 
 Seen = NDArray[np.uint64]
 
@@ -25,23 +26,42 @@ GATHER: Final = 0x0102040810204080
 
 
 @kernel
-def turnover(before: Seen, after: Seen, bits: int, counts: NDArray[np.int64]) -> None:
+def mark(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32], mask: NDArray[np.uint8]) -> None:
+    """Write a mask that begins at a /16, of the addresses first[i] to last[i], both included, ascending."""
+    keys, addresses = mask.shape
+    base = key * addresses
+    end = base + keys * addresses
+    mask[:] = 0
+    at = int64(np.searchsorted(last, base))
+    while at < len(first) and int64(first[at]) < end:
+        for one in range(keys):
+            begin = max(int64(first[at]) - base - one * addresses, 0)
+            behind = min(int64(last[at]) + 1 - base - one * addresses, addresses)
+            if begin < behind:
+                mask[one, begin:behind] = 255
+        at += 1
+
+
+@kernel
+def turnover(before: Seen, after: Seen, mask: Seen, bits: int, counts: NDArray[np.int64]) -> None:
     """Add to counts[bit] who was born, died and stayed, for every bit of a view behind the first byte."""
     ones = uint64(ONES)
     for key in range(len(before)):
         for octet in range(1, before.shape[1]):
             for begin in range(0, GROUPS, STRETCH):
                 old, new = before[key, octet, begin : begin + STRETCH], after[key, octet, begin : begin + STRETCH]
+                within = mask[key, begin : begin + STRETCH]
                 anything = uint64(0)
                 for i in range(STRETCH):
-                    anything |= old[i] | new[i]
+                    anything |= (old[i] | new[i]) & within[i]
                 if not anything:
                     continue
                 for bit in range((octet - 1) * EIGHT, min(octet * EIGHT, bits)):
                     place = uint64(bit % EIGHT)
                     born, died, stayed = uint64(0), uint64(0), uint64(0)
                     for i in range(STRETCH):
-                        then, now = (old[i] >> place) & ones, (new[i] >> place) & ones
+                        counted = within[i] & ones
+                        then, now = (old[i] >> place) & counted, (new[i] >> place) & counted
                         born += now & ~then
                         died += then & ~now
                         stayed += then & now
@@ -51,14 +71,16 @@ def turnover(before: Seen, after: Seen, bits: int, counts: NDArray[np.int64]) ->
 
 
 @kernel
-def pack(seen: Seen, alive: NDArray[np.uint64]) -> None:
-    """Write the first bit behind the first byte, of all addresses, as bits: alive has the shape (/16s, 1024)."""
+def pack(seen: Seen, mask: Seen, bit: int, alive: NDArray[np.uint64]) -> None:
+    """Write one bit behind the first byte, of all addresses, as bits: alive has the shape (/16s, 1024)."""
+    place = uint64(bit % EIGHT)
     for key in range(len(seen)):
-        groups = seen[key, 1]
+        groups = seen[key, 1 + bit // EIGHT]
         for word in range(alive.shape[1]):
             packed = uint64(0)
             for i in range(EIGHT):
-                packed |= (((groups[word * EIGHT + i] & uint64(ONES)) * uint64(GATHER)) >> uint64(56)) << uint64(8 * i)
+                group = (groups[word * EIGHT + i] >> place) & mask[key, word * EIGHT + i] & uint64(ONES)
+                packed |= ((group * uint64(GATHER)) >> uint64(56)) << uint64(8 * i)
             alive[key, word] = packed
 
 

@@ -22,6 +22,7 @@ def document(results: Results) -> Document:
         "runs": [_run(run) for run in results.runs],
         "changes": [_change(entry) for entry in results.changes],
         "retention": [_plain(entry) for entry in results.retention],
+        "not_compared": [_plain(entry) for entry in results.left_out],
     }
 
 
@@ -37,6 +38,7 @@ def _run(run: RunResults) -> Document:
         "run": run.manifest.run,
         "status": run.manifest.status,
         "targets": run.targets,
+        **_not_probed(run),
         "taxonomy": _plain(run.taxonomy),
         "coverage": {"addresses": _coverage(run.addresses), "prefixes24": _coverage(run.prefixes24)},
         "reply_types": _plain(run.reply_types),
@@ -58,6 +60,16 @@ def _run(run: RunResults) -> Document:
     return part
 
 
+def _not_probed(run: RunResults) -> Document:
+    """Return which targets of a run do not count, where there are any."""
+    manifest, found = run.manifest, {}
+    if manifest.status != "complete":
+        found["planned"] = manifest.targets
+    if run.opted_out:
+        found["opted_out"] = run.opted_out
+    return found
+
+
 def _slice(one: Slice) -> Document:
     """Return one slice's part."""
     return {
@@ -73,13 +85,19 @@ def _coverage(coverage: Coverage) -> Document:
 
 
 def _change(entry: Change) -> Document:
-    """Return one comparison, the turnover of IPall beside the names of the runs."""
+    """Return one comparison: its runs, their common targets and probes, the turnover of IPall; what is left out."""
     return {
         "from": entry.before,
         "to": entry.after,
+        "targets": entry.targets,
+        "probes": entry.probes,
         **_plain(entry.all),
         "by_family": _plain(entry.families),
         "by_port": _plain(entry.ports),
+        "left_out": {
+            "targets": {"from": entry.left_out.targets_before, "to": entry.left_out.targets_after},
+            "probes": {"from": entry.left_out.probes_before, "to": entry.left_out.probes_after},
+        },
     }
 
 

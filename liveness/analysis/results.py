@@ -22,7 +22,9 @@ from liveness.analysis.error_only import ErrorOnly, error_only
 from liveness.analysis.gains import Gains, gains
 from liveness.analysis.loss import Loss, loss
 from liveness.analysis.opened import OpenRun, OpenSet, verified_in
+from liveness.analysis.pairing import NO_COMPARISON, Comparisons, LeftOut, Plan, as_given, by_census
 from liveness.analysis.patterns import Patterns, patterns
+from liveness.analysis.probed import Probed
 from liveness.analysis.reply_types import ReplyTypes, reply_types
 from liveness.analysis.retention import Retention, retention
 from liveness.analysis.scope import WHOLE, Scope, Within
@@ -33,9 +35,8 @@ from liveness.analysis.taxonomy import Taxonomy, taxonomy
 from liveness.analysis.transport import Transport, transport
 from liveness.analysis.walk import Compared, Counted, Walk, threads
 from liveness.errors import LivenessError
-from liveness.space.prefixes import read_prefixes
 from liveness.store.manifest import Manifest
-from liveness.store.rundir import TARGETS_FILE, RunDirectory
+from liveness.store.rundir import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class RunResults:
     loss: dict[str, Loss]
     targets: int | None
     """How many addresses were probed, of those that count; None where the run does not tell."""
+    opted_out: int
+    """How many targets have opted out since the run began, and count nowhere."""
     within: Within | None
     """The part of the address space that counts, None for all of it: counts of packets are left out then."""
     slices: Slices | None
@@ -68,11 +71,12 @@ class RunResults:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All runs by start time, the changes between each and the next, and the retention of each but the last."""
+    """All runs by start time, the changes from run to run, who is still there later, and what is not compared."""
 
     runs: list[RunResults]
     changes: list[Change]
     retention: list[Retention] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 def analyze_run(run: RunStates) -> RunResults:
@@ -95,6 +99,7 @@ def analyze_run(run: RunStates) -> RunResults:
         gains=gains(run, addresses),
         loss={} if run.within is not None else loss(run.manifest),
         targets=run.targets,
+        opted_out=run.opted_out,
         within=run.within,
         slices=slices(run),
         alive24=run.alive24,
@@ -102,45 +107,64 @@ def analyze_run(run: RunStates) -> RunResults:
 
 
 def analyze_runs(runs: Iterable[RunDirectory], scope: Scope = WHOLE) -> Results:
-    """Analyse runs in the order of their starts, each compared with the one before, in one pass over all their sets.
+    """Analyse runs in the order of their starts, those of a census compared, in one pass over all their sets.
 
     Raises LivenessError that names the file where a manifest or a set is missing or damaged.
     """
     ordered = sorted(((run.read_manifest(), run) for run in runs), key=_started)
-    targets = [_targets_within(manifest, run, scope) for manifest, run in ordered]
-    return analyze_sets([(manifest, verified_in(run)) for manifest, run in ordered], scope, targets)
+    probed = [Probed.by(manifest, run) for manifest, run in ordered]
+    return analyze_sets([(manifest, verified_in(run)) for manifest, run in ordered], scope, None, probed, by_census)
 
 
 def analyze_sets(
-    runs: Sequence[tuple[Manifest, OpenSet]], scope: Scope = WHOLE, targets: Sequence[int | None] | None = None
+    runs: Sequence[tuple[Manifest, OpenSet]],
+    scope: Scope = WHOLE,
+    targets: Sequence[int | None] | None = None,
+    probed: Sequence[Probed] | None = None,
+    plan: Plan = as_given,
 ) -> Results:
-    """Analyse runs in the order given, wherever their sets are; `targets` are those within the scope."""
-    states, compared = count_runs(runs, scope, targets)
+    """Analyse runs in the order given, wherever their sets are; `plan` decides which are compared.
+
+    `probed` is what they probed, as far as their manifests tell if it is None; `targets` are those within the scope.
+    """
+    probed = [Probed.by(manifest) for manifest, _ in runs] if probed is None else probed
+    comparisons = plan(probed)
+    states, compared = count_runs(runs, scope, targets, probed, comparisons)
     return Results(
         runs=[analyze_run(run) for run in states],
         changes=changes(states, compared),
         retention=retention(states, compared),
+        left_out=list(comparisons.left_out),
     )
 
 
 def count_runs(
-    runs: Sequence[tuple[Manifest, OpenSet]], scope: Scope = WHOLE, targets: Sequence[int | None] | None = None
+    runs: Sequence[tuple[Manifest, OpenSet]],
+    scope: Scope = WHOLE,
+    targets: Sequence[int | None] | None = None,
+    probed: Sequence[Probed] | None = None,
+    comparisons: Comparisons = NO_COMPARISON,
 ) -> tuple[list[RunStates], Compared]:
     """Pass over the sets of runs and return the states of each, and what the pass found of them together."""
     workers = threads()
+    probed = [Probed.by(manifest) for manifest, _ in runs] if probed is None else probed
+    part = None if scope.within is None else scope.within.intervals
+    if part is not None:
+        comparisons = comparisons.within(part)
     with ThreadPoolExecutor(workers) as pool:
         opened = [OpenRun(manifest, open_set, pool) for manifest, open_set in runs]
-        walk = Walk(opened, scope)
+        walk = Walk(opened, scope, comparisons, [one.opted_out for one in probed])
         walk.go(pool, workers)
     if targets is None:
-        targets = [manifest.targets if scope.within is None else None for manifest, _ in runs]
+        targets = [one.targets if part is None else one.targets_within(part) for one in probed]
     states = [
-        _states(run, counted, scope, probed) for run, counted, probed in zip(opened, walk.counted, targets, strict=True)
+        _states(run, counted, scope, count, one.opted_out_targets)
+        for run, counted, count, one in zip(opened, walk.counted, targets, probed, strict=True)
     ]
     return states, walk.compared
 
 
-def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None) -> RunStates:
+def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None, opted_out: int) -> RunStates:
     """Return what the pass found of one run, its table without the free slots."""
     taken = counted.table.taken[: int(counted.table.used[0])]
     return RunStates(
@@ -151,24 +175,11 @@ def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None) -
         prefixes24=counted.prefixes24,
         within=scope.within,
         targets=targets,
+        opted_out=opted_out,
         alive24=counted.alive24 if len(counted.alive24) else None,
         partition=scope.partition,
         slice_counts=None if scope.partition is None else counted.slice_counts,
     )
-
-
-def _targets_within(manifest: Manifest, run: RunDirectory, scope: Scope) -> int | None:
-    """Return how many targets of a run count: all, or those of its list within the scope.
-
-    None where the run does not tell: it keeps no list, or it took a sample of it.
-    """
-    if scope.within is None:
-        return manifest.targets
-    path = run.path / TARGETS_FILE
-    if not path.is_file():
-        return None
-    probed = read_prefixes(path)
-    return probed.intersection(scope.within.intervals).count if probed.count == manifest.targets else None
 
 
 def _started(opened: tuple[Manifest, RunDirectory]) -> tuple[datetime, str]:

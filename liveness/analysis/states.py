@@ -36,6 +36,8 @@ class RunStates:
     """What part of the address space was counted, if not all of it."""
     targets: int | None = None
     """How many targets lie there; None where that is not known."""
+    opted_out: int = 0
+    """How many targets have opted out since the run began."""
     alive24: NDArray[np.uint16] | None = None
     """By /24 (address >> 8), how many addresses any family found, if that was asked for."""
     partition: Partition | None = None

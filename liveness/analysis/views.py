@@ -1,5 +1,6 @@
 """What of a state shows outside the table of states: eight bits for slices and maps, and more to compare runs by."""
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.analysis.layout import Bit, Layout
-from liveness.analysis.run import FAMILIES, REPLIES, family_of, probes_of
+from liveness.analysis.run import FAMILIES, REPLIES, family_of, family_probes, probes_of
 from liveness.store.manifest import Manifest
 from liveness.types import CONTROL, Kind
 
@@ -27,17 +28,30 @@ class Shown(IntEnum):
     APPLICATION_ALIVE = 7
 
 
-def compared_bits(ports: tuple[int, ...]) -> tuple[str, ...]:
-    """Return the names of all bits by which runs are compared, in their order behind the first byte."""
-    return ("all", *FAMILIES, *(f"tcp/{port}" for port in ports))
+ComparedBit = tuple[tuple[str, ...], str]
+"""The probes that count, and what they show: ``all``, a family, or that the port of a single TCP probe is alive."""
 
 
-def view_masks(manifest: Manifest, layout: Layout, words: int, compared: tuple[str, ...]) -> NDArray[np.uint64]:
+def compared_bits(probe_lists: Iterable[tuple[str, ...]]) -> tuple[ComparedBit, ...]:
+    """Return all bits by which runs are compared on these lists of probes, in their order behind the first byte."""
+    bits: dict[ComparedBit, None] = {}
+    for probes in probe_lists:
+        bits.update(dict.fromkeys((probes, name) for name in ("all", *FAMILIES)))
+        bits.update(dict.fromkeys(port_bit(probe) for probe in family_probes(probes, "tcp")))
+    return tuple(bits)
+
+
+def port_bit(probe: str) -> ComparedBit:
+    """Return the bit of a TCP probe: alive on its port."""
+    return (probe,), probe
+
+
+def view_masks(manifest: Manifest, layout: Layout, words: int, compared: tuple[ComparedBit, ...]) -> NDArray[np.uint64]:
     """Return by bit of a view the mask of the states that have it, shape (bits, words); `compared` may be empty."""
     probes = probes_of(manifest)
 
-    def sent(family: str, *kinds: Kind) -> list[Bit]:
-        return [(probe, kind.label) for probe in probes if family_of(probe) == family for kind in kinds]
+    def sent(family: str, *kinds: Kind, by: tuple[str, ...] = probes) -> list[Bit]:
+        return [(probe, kind.label) for probe in by if family_of(probe) == family for kind in kinds]
 
     alive = {family: sent(family, *REPLIES, Kind.ERROR) for family in FAMILIES}
     anything = [(probe, kind.label) for probe in (*probes, CONTROL) for kind in Kind]
@@ -49,8 +63,12 @@ def view_masks(manifest: Manifest, layout: Layout, words: int, compared: tuple[s
         sent("udp", Kind.ANSWER, Kind.PAYLOAD),
         sent("udp", Kind.ANSWER),
     ]
-    meaning = {"all": [bit for family in FAMILIES for bit in alive[family]], **alive}
-    bits += [meaning.get(name, [(name, Kind.SYN_ACK.label)]) for name in compared]
+    for by, name in compared:
+        if name in ("all", *FAMILIES):
+            families = FAMILIES if name == "all" else (name,)
+            bits.append([bit for family in families for bit in sent(family, *REPLIES, Kind.ERROR, by=by)])
+        else:
+            bits.append([(name, Kind.SYN_ACK.label)])
     masks = np.zeros((-(-len(bits) // OCTET_BITS) * OCTET_BITS, words), np.uint64)
     for place, wanted in enumerate(bits):
         masks[place] = layout.word_mask(wanted, words)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from queue import SimpleQueue
 from threading import Lock
 from typing import Final
@@ -13,22 +12,23 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.analysis.comparing import pack, retained, turnover
+from liveness.analysis.comparing import GROUPS, mark, pack, retained, turnover
 from liveness.analysis.counting import CELLS, EIGHT, IDLE, ROW, Pass, Sheet, count_keys
 from liveness.analysis.opened import Buffer, OpenRun, Reader
-from liveness.analysis.run import family_probes, port_of, probes_of
+from liveness.analysis.pairing import Comparisons, Shared
 from liveness.analysis.scope import Scope
 from liveness.analysis.slicing import COLUMNS
 from liveness.analysis.table import Table, new_table, pour, with_room
-from liveness.analysis.views import compared_bits, view_masks
+from liveness.analysis.views import ComparedBit, compared_bits, view_masks
 from liveness.ipsets.portable import CONTAINERS
+from liveness.space.intervals import Intervals
 
 MOST_THREADS: Final = 8
 SLOTS: Final = 1 << 15
 """Of a thread's table: it fits into a core's cache, and is emptied into the run's table when it is half full."""
 FIRST_SLOTS: Final = 1 << 10
 COMPARED_KEYS: Final = 16
-"""The /16s of which two runs at a time are held address by address."""
+"""The /16s of which the runs that are compared are held address by address."""
 LARGEST_UNIT: Final = 256
 UNIT_BYTES: Final = 64 << 20
 """What a thread has read of all runs at once, about."""
@@ -50,41 +50,65 @@ class Counted:
 
 
 @dataclass(slots=True, eq=False)
-class Compared:
-    """What the pass found of runs together: born, died and stayed by pair and bit, and who is alive in two runs."""
+class Followed:
+    """Who of a chain's runs is alive in later ones; i and j are places in the chain."""
 
-    bits: tuple[str, ...]
-    turnovers: NDArray[np.int64]
-    """Shape (runs - 1, bits, 3)."""
     later: NDArray[np.int64]
     """later[i, j]: addresses of run i that are alive in run j."""
     throughout: NDArray[np.int64]
     """throughout[i, j]: those alive in all runs from i to j."""
 
 
-class Walk:
-    """One pass over runs in the order given; more than one are compared, each with the next."""
+@dataclass(slots=True, eq=False)
+class Compared:
+    """What the pass found of runs together: born, died and stayed by pair and bit, and who is alive in two runs."""
 
-    def __init__(self, runs: Sequence[OpenRun], scope: Scope) -> None:
+    comparisons: Comparisons
+    bits: tuple[ComparedBit, ...]
+    turnovers: NDArray[np.int64]
+    """Shape (pairs, bits, 3)."""
+    chains: list[Followed]
+
+    @classmethod
+    def nothing_yet(cls, comparisons: Comparisons) -> "Compared":
+        """Return counts of zero."""
+        shared = [one.shared for one in comparisons.pairs] + [one.shared for one in comparisons.chains]
+        bits = compared_bits(one.probes for one in shared)
+        sizes = [(len(chain.places), len(chain.places)) for chain in comparisons.chains]
+        return cls(
+            comparisons,
+            bits,
+            np.zeros((len(comparisons.pairs), len(bits), 3), np.int64),
+            [Followed(np.zeros(size, np.int64), np.zeros(size, np.int64)) for size in sizes],
+        )
+
+
+class Walk:
+    """One pass over runs in the order given, which compares them as it goes.
+
+    `outside` has by run the addresses that do not count in it, beyond those that the scope leaves out.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[OpenRun],
+        scope: Scope,
+        comparisons: Comparisons | None = None,
+        outside: Sequence[Intervals] | None = None,
+    ) -> None:
         self.runs, self.scope = runs, scope
+        self.compared = Compared.nothing_yet(comparisons or Comparisons())
         self.planes = max((run.layout.planes for run in runs), default=1)
         self.words = -(-self.planes // EIGHT)
-        self.bits = compared_bits(_ports(runs)) if len(runs) > 1 else ()
+        self.bits = self.compared.bits
+        self.rooms, self.room_count = _rooms(len(runs), self.compared.comparisons)
         self.unit = _unit(runs)
         self.masks = [view_masks(run.manifest, run.layout, self.words, self.bits) for run in runs]
         self.readers = [Reader(run, self.planes, self.unit) for run in runs]
         self.inside = _touched(scope)
-        outside = None if scope.within is None else scope.within.intervals.complement()
-        self.outside_first = np.zeros(0, np.uint32) if outside is None else outside.first
-        self.outside_last = np.zeros(0, np.uint32) if outside is None else outside.last
+        beyond = Intervals.empty() if scope.within is None else scope.within.intervals.complement()
+        self.outside = [beyond.union(one) for one in outside] if outside else [beyond] * len(runs)
         self.counted = [self._counted(is_last=place == len(runs) - 1) for place in range(len(runs))]
-        count = len(runs)
-        self.compared = Compared(
-            self.bits,
-            np.zeros((max(0, count - 1), len(self.bits), 3), np.int64),
-            np.zeros((count, count), np.int64),
-            np.zeros((count, count), np.int64),
-        )
         self._lock = Lock()
         self._desks: SimpleQueue[_Desk] = SimpleQueue()
 
@@ -133,16 +157,15 @@ class Walk:
             step = min(self.unit, COMPARED_KEYS) if self.bits else self.unit
             for key in range(first, behind, step):
                 for place, containers in enumerate(read):
-                    seen = desk.seen[place % len(desk.seen)] if self.bits else desk.seen[0]
+                    seen = desk.seen[self.rooms[place]]
                     at = key
                     while at < key + step:
                         at = count_keys(at, key + step, containers, desk.sheet, desk.table, desk.asked[place], seen)
                         with self._lock:
                             self._take(self.counted[place], desk, place)
-                    if self.bits:
-                        self._compare(place, desk)
-                if self.bits:
-                    retained(desk.alive, desk.later, desk.throughout)
+                    self._compare(key, place, desk)
+                for alive, chain in zip(desk.alive, desk.compared.chains, strict=True):
+                    retained(alive, chain.later, chain.throughout)
             with self._lock:
                 self._take_compared(desk)
 
@@ -154,19 +177,26 @@ class Walk:
         _move(asked.prefixes24, counted.prefixes24)
         _move(asked.slice_counts, counted.slice_counts)
 
-    def _compare(self, place: int, desk: "_Desk") -> None:
-        """Compare what was just seen of a run with what was seen of the one before."""
-        now = desk.seen[place % 2].view(np.uint64)
-        pack(now, desk.alive[place])
-        if place:
-            before = desk.seen[(place - 1) % 2].view(np.uint64)
-            turnover(before, now, len(self.bits), desk.turnovers[place - 1])
+    def _compare(self, key: int, place: int, desk: "_Desk") -> None:
+        """Compare what was just seen of a run, from one /16 on, with what was seen of runs before it."""
+        now = desk.seen[self.rooms[place]].view(np.uint64)
+        comparisons = self.compared.comparisons
+        for number, pair in enumerate(comparisons.pairs):
+            if pair.after == place:
+                before = desk.seen[self.rooms[pair.before]].view(np.uint64)
+                mask = desk.mask_of(key, pair.shared)
+                turnover(before, now, mask, len(self.bits), desk.compared.turnovers[number])
+        for alive, chain in zip(desk.alive, comparisons.chains, strict=True):
+            if place in chain.places:
+                bit = self.bits.index((chain.shared.probes, "all"))
+                pack(now, desk.mask_of(key, chain.shared), bit, alive[chain.places.index(place)])
 
     def _take_compared(self, desk: "_Desk") -> None:
         """Add what a thread has counted of runs together."""
-        _move(desk.turnovers, self.compared.turnovers)
-        _move(desk.later, self.compared.later)
-        _move(desk.throughout, self.compared.throughout)
+        _move(desk.compared.turnovers, self.compared.turnovers)
+        for mine, chain in zip(desk.compared.chains, self.compared.chains, strict=True):
+            _move(mine.later, chain.later)
+            _move(mine.throughout, chain.throughout)
 
 
 class _Desk:
@@ -186,16 +216,17 @@ class _Desk:
         self.table = new_table(SLOTS, walk.words, views)
         self.buffers = [Buffer() for _ in walk.runs]
         keys = min(walk.unit, COMPARED_KEYS) if walk.bits else 0
-        self.seen = np.zeros((2, keys, views, CELLS), np.uint8)
-        self.alive = np.zeros((len(walk.runs), keys, CELLS // 64), np.uint64)
-        self.turnovers = np.zeros_like(walk.compared.turnovers)
-        self.later = np.zeros_like(walk.compared.later)
-        self.throughout = np.zeros_like(walk.compared.throughout)
+        self.seen = np.zeros((walk.room_count, keys, views, CELLS), np.uint8)
+        comparisons = walk.compared.comparisons
+        self.alive = [np.zeros((len(chain.places), keys, CELLS // 64), np.uint64) for chain in comparisons.chains]
+        self.compared = Compared.nothing_yet(comparisons)
+        self.everything = np.full((keys, GROUPS), ~np.uint64(0))
+        self.mask = np.zeros((keys, CELLS), np.uint8)
         partition = walk.scope.partition
         self.asked = [
             Pass(
-                outside_first=walk.outside_first,
-                outside_last=walk.outside_last,
+                outside_first=outside.first,
+                outside_last=outside.last,
                 view_masks=masks,
                 prefixes24=np.zeros_like(counted.prefixes24),
                 alive24=counted.alive24,
@@ -203,8 +234,15 @@ class _Desk:
                 slice_label=np.zeros(0, np.int32) if partition is None else partition.label,
                 slice_counts=np.zeros_like(counted.slice_counts),
             )
-            for masks, counted in zip(walk.masks, walk.counted, strict=True)
+            for masks, counted, outside in zip(walk.masks, walk.counted, walk.outside, strict=True)
         ]
+
+    def mask_of(self, key: int, shared: Shared) -> NDArray[np.uint64]:
+        """Return the mask of what runs have in common, from one /16 on; it is overwritten by the next."""
+        if shared.addresses is None:
+            return self.everything
+        mark(key, shared.addresses.first, shared.addresses.last, self.mask)
+        return self.mask.view(np.uint64)
 
 
 def _move(source: NDArray[np.int64], target: NDArray[np.int64]) -> None:
@@ -213,12 +251,22 @@ def _move(source: NDArray[np.int64], target: NDArray[np.int64]) -> None:
     source[:] = 0
 
 
-def _ports(runs: Sequence[OpenRun]) -> tuple[int, ...]:
-    """Return the TCP ports that a run and the next one probed both, in the order of the later's config."""
-    shared: dict[int, None] = {}
-    for before, after in pairwise(family_probes(probes_of(run.manifest), "tcp") for run in runs):
-        shared.update(dict.fromkeys(port_of(probe) for probe in after if probe in before))
-    return tuple(shared)
+def _rooms(runs: int, comparisons: Comparisons) -> tuple[list[int], int]:
+    """Return in which room each run is kept until the last run that it is compared with, and how many there are."""
+    last = list(range(runs))
+    for pair in comparisons.pairs:
+        last[pair.before] = max(last[pair.before], pair.after)
+    rooms: list[int] = []
+    free: list[int] = []
+    count = 0
+    for place in range(runs):
+        if free:
+            rooms.append(free.pop())
+        else:
+            rooms.append(count)
+            count += 1
+        free += [rooms[one] for one in range(place + 1) if last[one] == place]
+    return rooms, max(count, 1)
 
 
 def _unit(runs: Sequence[OpenRun]) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from liveness.analysis.opened import verified_in
+from liveness.analysis.probed import Probed
 from liveness.analysis.results import Results, analyze_sets
 from liveness.analysis.scope import WHOLE, Scope
 from liveness.errors import LivenessError
@@ -14,7 +15,10 @@ def compare(runs: Sequence[RunDirectory], scope: Scope = WHOLE) -> Results:
 
     Raises LivenessError that names the first file that is missing or damaged.
     """
-    return analyze_sets([(run.read_manifest(), verified_in(run)) for run in runs], scope)
+    manifests = [run.read_manifest() for run in runs]
+    probed = [Probed.by(manifest, run) for manifest, run in zip(manifests, runs, strict=True)]
+    pairs = [(manifest, verified_in(run)) for manifest, run in zip(manifests, runs, strict=True)]
+    return analyze_sets(pairs, scope, probed=probed)
 
 
 def analyze_with(run: RunDirectory, before: RunDirectory | None, warn: Callable[[str], None]) -> Results:

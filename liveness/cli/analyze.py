@@ -105,6 +105,8 @@ def command(
     for run in results.runs:
         for warning in warnings_of(run.manifest):
             click.echo(f"liveness: warning: {warning}", err=True)
+    for one in results.left_out:
+        click.echo(f"liveness: warning: {one.run}: not compared with other runs: {one.reason}", err=True)
     if asked:
         _draw(asked, results, top)
         if output_file is None and not as_json:

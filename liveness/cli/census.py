@@ -229,6 +229,7 @@ def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
     EARLIER and LATER are directories, run ids, name/run id, or the beginning of one.
     """
     from liveness.analysis.document import document
+    from liveness.analysis.run import warnings_of
     from liveness.census.comparing import compare
     from liveness.census.falls import falls, hit_rates
     from liveness.census.history import find_run
@@ -244,6 +245,11 @@ def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
                 f"{past.run.path}: {past.damage or 'this run is gone'}: only runs with sets can be compared"
             )
     results = compare([past.run for past in pasts])
+    if not results.changes:
+        raise UsageError(f"{pasts[1].run.path}: {results.left_out[0].reason}")
+    for run_results in results.runs:
+        for warning in warnings_of(run_results.manifest):
+            warn(warning)
     before, after = (run.manifest for run in results.runs)
     rates = {probe: (hit_rates(before).get(probe), rate) for probe, rate in hit_rates(after).items()}
     shares = {probe: (None if then is None else then.share, now.share) for probe, (then, now) in rates.items()}

@@ -2,6 +2,7 @@
 
 from rich.text import Text
 
+from liveness.analysis.results import RunResults
 from liveness.report import published
 from liveness.report.layout import Cell, Section, count, seconds
 from liveness.store.manifest import Manifest
@@ -9,14 +10,14 @@ from liveness.store.manifest import Manifest
 ALARM = "bold red"
 
 
-def run_table(manifest: Manifest) -> Section:
-    """Return what a run was, in one look; losses are red."""
+def run_table(manifest: Manifest, run: RunResults | None = None) -> Section:
+    """Return what a run was, in one look; losses are red. `run` tells how many targets count."""
     receive = manifest.receive
     rows: list[tuple[Cell, Cell]] = [
         ("status", _status(manifest)),
         ("started", manifest.started),
         ("finished", manifest.finished or "not yet"),
-        ("targets", count(manifest.targets)),
+        ("targets", targets_text(manifest, run)),
         ("packets past the filter", count(receive.packets)),
         ("dropped by the kernel", _loss(receive.kernel_drops)),
         ("dropped by the interface", _loss(receive.nic_drops)),
@@ -26,6 +27,15 @@ def run_table(manifest: Manifest) -> Section:
     rejected = sorted(manifest.rejected.items(), key=lambda entry: -entry[1])
     rows += [(f"rejected: {reason}", count(packets)) for reason, packets in rejected if packets]
     return Section(f"Run {manifest.run}", ("", ""), rows, text_columns=frozenset({0, 1}))
+
+
+def targets_text(manifest: Manifest, run: RunResults | None) -> str:
+    """Return how many targets a run had: of those planned the probed ones, and those that opted out since."""
+    text = count(manifest.targets)
+    if run is not None and run.within is None and run.targets != manifest.targets:
+        text = f"{count(run.targets)} probed of {text}" if manifest.status != "complete" else count(run.targets)
+    gone = manifest.opt_outs.targets if run is None else run.opted_out
+    return f"{text}; {count(gone)} more opted out and count nowhere" if gone else text
 
 
 def probes_table(manifest: Manifest) -> Section:

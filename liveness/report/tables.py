@@ -6,6 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from liveness.analysis.results import Results, RunResults
+from liveness.analysis.retention import by_chain
 from liveness.report import (
     change_tables,
     error_tables,
@@ -32,8 +33,10 @@ def tables_across(results: Results) -> Iterator[RenderableType]:
         yield change_tables.change_table(change)
         if change.ports:
             yield change_tables.ports_table(change)
-    if results.retention:
-        yield change_tables.retention_table(results.retention)
+    for title, curves in by_chain(results.retention).items():
+        yield change_tables.retention_table(curves, title)
+    if results.left_out:
+        yield change_tables.left_out_table(results.left_out)
 
 
 def tables_of(run: RunResults, top: int = slice_tables.TOP) -> Iterator[RenderableType]:
@@ -43,7 +46,7 @@ def tables_of(run: RunResults, top: int = slice_tables.TOP) -> Iterator[Renderab
     if alarms:
         yield Text()
     everyone = run.addresses.all
-    yield run_tables.run_table(run.manifest)
+    yield run_tables.run_table(run.manifest, run)
     if run.within is None:
         yield run_tables.probes_table(run.manifest)
     else:

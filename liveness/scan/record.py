@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from liveness.config.model import to_record
+from liveness.errors import LivenessError
 from liveness.net.privileges import CONFINEMENTS, Dropped
 from liveness.net.routes import Path
 from liveness.scan.busiest import TOLD
@@ -14,6 +17,7 @@ from liveness.scan.plan import BlockPlan, Plan
 from liveness.scan.shared import Shared
 from liveness.scan.supervisor import Outcome
 from liveness.space.addresses import format_address
+from liveness.space.sampled import probed_within
 from liveness.store.checkpoint import Checkpoint, Totals
 from liveness.store.clock import utc
 from liveness.store.manifest import (
@@ -29,6 +33,7 @@ from liveness.store.manifest import (
     Transmit,
 )
 from liveness.store.merge import Gathered
+from liveness.store.optouts import load_opt_outs
 from liveness.store.recapture import missed_targets
 from liveness.store.rundir import RunDirectory
 from liveness.store.segment import Tally
@@ -141,6 +146,15 @@ def _privileges(dropped: Dropped | None, shared: Shared) -> Privileges:
     return Privileges(user=dropped.user, uid=dropped.uid, confined=held, notes=[*dropped.notes, *missing])
 
 
+def _opted_out(plan: Plan, directory: RunDirectory) -> int:
+    """Return how many of a run's targets were withdrawn while it went on, in all its sessions."""
+    try:
+        withdrawn = load_opt_outs(directory.path).withdrawn
+    except LivenessError:
+        return 0  # the record says so already
+    return probed_within(plan.intervals, plan.target_count, plan.config.seed, plan.config.block_prefix, withdrawn)
+
+
 def final_manifest(
     plan: Plan,
     identity: Identity,
@@ -157,6 +171,7 @@ def final_manifest(
     shared, tally, interruption = outcome.shared, gathered.tally, outcome.interruption
     totals = first.totals.followed_by(outcome.totals)
     sent = shared.sent.sum(axis=0)
+    gone = _opted_out(plan, identity.directory)
     kernel_drops = max(tally.kernel_drops, int(shared.kernel_drops.sum()))
     return Manifest(
         name=plan.config.name,
@@ -168,7 +183,7 @@ def final_manifest(
         started=first.manifest.started,
         finished=utc(outcome.finished_ns),
         resumed=first.manifest.resumed,
-        targets=plan.target_count,
+        targets=plan.target_count - gone,
         probes={
             probe.name: ProbeCounts(sent=sent[index].tolist(), send_errors=totals.errors[index])
             for index, probe in enumerate(plan.probes)
@@ -191,7 +206,7 @@ def final_manifest(
         loss_warnings=[*damage, *loss_warnings(totals, kernel_drops), *log.problems],
         log=log,
         timeline=totals.timeline,
-        opt_outs=outcome.opt_outs,
+        opt_outs=msgspec.structs.replace(outcome.opt_outs, targets=gone),
         privileges=_privileges(identity.dropped, shared),
         rate_changes=totals.rate_changes,
         rate_search=totals.rate_search,

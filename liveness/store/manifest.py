@@ -327,6 +327,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
         """The run as people and documents call it: ``name/run id``."""
         return f"{self.name}/{self.run_id}"
 
+    @property
+    def planned(self) -> int:
+        """The targets that the run began with: those left, and those that opted out since."""
+        return self.targets + self.opt_outs.targets
+
     def found_by_attempts(self, probe: str) -> Counts:
         """Return a probe's targets by the attempts that positive replies prove; by all replies in older manifests."""
         if self.attempts_by_kind:

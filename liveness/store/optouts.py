@@ -52,6 +52,8 @@ class Application(Struct, frozen=True, kw_only=True):
     """Of each list's bytes, in the same order."""
     blocked: int
     """Addresses that the lists block, whether anything was known of them or not."""
+    targets: int = 0
+    """Targets of the run among them that had not opted out before."""
     sets: list[Change] = field(default_factory=list)
     logs: list[Change] = field(default_factory=list)
     segments: list[Change] = field(default_factory=list)
@@ -60,6 +62,8 @@ class Application(Struct, frozen=True, kw_only=True):
 class OptOuts(Struct, frozen=True, kw_only=True):
     """Everything about opt-outs in a run's manifest."""
 
+    targets: int = 0
+    """Targets of the run that have opted out by now: the manifest's `targets` are the others."""
     withdrawals: list[Withdrawal] = field(default_factory=list)
     list_problems: list[ListProblem] = field(default_factory=list)
     applied: list[Application] = field(default_factory=list)

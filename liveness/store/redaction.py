@@ -7,7 +7,7 @@ that moment on the redaction is done, and what a crash leaves half-way is finish
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -25,6 +25,8 @@ from liveness.ipsets.roaring import read_roaring, write_roaring
 from liveness.net.child import run_in_child
 from liveness.space.addresses import parse_address, shown
 from liveness.space.intervals import Intervals
+from liveness.space.sampled import DEFAULT_PREFIX, probed_within
+from liveness.space.targets import LONGEST_BLOCK_PREFIX
 from liveness.store.clock import utc
 from liveness.store.manifest import Manifest, SetEntry, write_manifest
 from liveness.store.optouts import (
@@ -36,7 +38,15 @@ from liveness.store.optouts import (
     write_opt_outs,
 )
 from liveness.store.redacted_logs import redact
-from liveness.store.rundir import MANIFEST_FILE, SEGMENTS, TARGETS_FILE, RunDirectory
+from liveness.store.rundir import (
+    CHECKPOINT_FILE,
+    KEY_FILE,
+    LOCK_FILE,
+    MANIFEST_FILE,
+    SEGMENTS,
+    TARGETS_FILE,
+    RunDirectory,
+)
 from liveness.store.runlog import PACKETS, REPLIES
 from liveness.store.segment import SegmentFile, Tally, write_segment
 
@@ -45,7 +55,7 @@ STAGE: Final = ".opt-outs"
 _MOVES: Final = "moves.json"
 _FILES: Final = (MANIFEST_FILE, OPT_OUTS_FILE, TARGETS_FILE)
 """What a redaction changes besides sets, segments and logs, which lie in folders."""
-_NEVER: Final = (STAGE,)
+_NEVER: Final = (STAGE, KEY_FILE, LOCK_FILE, CHECKPOINT_FILE)
 
 
 class _Moves(Struct, frozen=True):
@@ -111,13 +121,23 @@ def finish_redaction(directory: RunDirectory) -> None:
         with directory.files() as files:
             if files.status(STAGE) is None:
                 return
-            _finish(files, stage)
+            _finish(files, stage, _sets_of(directory))
             files.remove_tree(STAGE)
     except OSError as problem:
         raise LivenessError(f"{stage}: cannot finish removing opted-out data: {problem.strerror}") from problem
 
 
-def _finish(files: Directory, stage: Path) -> None:
+def _sets_of(directory: RunDirectory) -> set[str]:
+    """Return the files of the sets that a run has, or had before opt-outs were applied to it."""
+    try:
+        manifest = directory.read_manifest()
+    except LivenessError:
+        return set()
+    emptied = {change.file for application in manifest.opt_outs.applied for change in application.sets}
+    return {entry.file for entry in manifest.sets} | emptied
+
+
+def _finish(files: Directory, stage: Path, sets: Collection[str]) -> None:
     """Do what a redaction has decided. Every name must be one that redactions give: this file may be anybody's."""
     try:
         content = read_below(files, f"{STAGE}/{_MOVES}")
@@ -125,7 +145,7 @@ def _finish(files: Directory, stage: Path) -> None:
         return
     moves = decoded(content, _Moves, stage / _MOVES, "damaged")
     for name in (*moves.replace, *moves.remove):
-        if not _is_redacted(name):
+        if not _is_redacted(name, sets):
             raise LivenessError(
                 f"{stage / _MOVES}: {shown(name)}: no file that a removal of opted-out data changes: nothing was"
                 f" touched; remove {stage} and run it again"
@@ -139,12 +159,14 @@ def _finish(files: Directory, stage: Path) -> None:
         files.sync(folder)
 
 
-def _is_redacted(name: str) -> bool:
+def _is_redacted(name: str, sets: Collection[str]) -> bool:
     """Return whether a name is that of a file which a redaction puts in place of another, or removes."""
     path = PurePosixPath(name)
     if str(path) != name or path.is_absolute() or ".." in path.parts or not name.isprintable():
         return False
-    return name in _FILES or (len(path.parts) > 1 and path.parts[0] not in _NEVER)
+    if len(path.parts) == 1:
+        return name in _FILES or (name in sets and name not in _NEVER)
+    return path.parts[0] not in _NEVER
 
 
 @dataclass(slots=True)
@@ -177,10 +199,16 @@ class _Redaction:
                 logs=logs,
                 segments=segments,
             )
-            if not self._replace and not self._remove:
+            listed = self._listed()
+            known = kept.withdrawn
+            leaving = self.blocked.difference(known)
+            if listed is not None:
+                leaving = listed.intersection(leaving)
+                application = msgspec.structs.replace(application, targets=_targets_of(manifest, listed, leaving))
+            if not self._replace and not self._remove and not (listed is not None and leaving.count):
                 self._discard()
                 return application
-            self._records(manifest, entries, application, kept)
+            self._records(manifest, entries, application, kept, known.union(leaving))
             write_atomically(stage / _MOVES, msgspec.json.encode(_Moves(self._replace, self._remove)))
         except OSError as problem:
             with suppress(OSError):
@@ -216,13 +244,28 @@ class _Redaction:
             if not left:
                 self._remove.append(entry.file)
                 continue
-            staged = self.directory.path / STAGE / entry.file
+            staged = self._staged(entry.file)
             digest = write_roaring(staged, left)
             if read_roaring(staged, digest).intersect(unwanted):
                 raise LivenessError(f"{staged}: opted-out addresses are in it still")
-            stay.append(SetEntry.of(entry.key, digest))
+            stay.append(
+                msgspec.structs.replace(entry, cardinality=digest.cardinality, sha256=digest.sha256)
+            )  # its file may have another name than ours
             self._replace.append(entry.file)
         return stay, changes
+
+    def _staged(self, name: str) -> Path:
+        """Return where a file is staged, and make the folders that it lies in."""
+        with self.directory.files() as files:
+            folder = PurePosixPath(STAGE)
+            for part in PurePosixPath(name).parts[:-1]:
+                folder /= part
+                files.make_directory(str(folder)).close()
+        return self.directory.path / STAGE / name
+
+    def _listed(self) -> Intervals | None:
+        """Return the targets of the run, None if it keeps no list."""
+        return self.directory.read_targets() if (self.directory.path / TARGETS_FILE).exists() else None
 
     def _segments(self, unwanted: BitMap) -> list[Change]:
         """Stage the segments of a run that may go on without unwanted addresses; those set aside as damaged go."""
@@ -269,19 +312,20 @@ class _Redaction:
         return changes
 
     def _records(
-        self, manifest: Manifest, entries: list[SetEntry], application: Application, kept: KeptOptOuts
+        self,
+        manifest: Manifest,
+        entries: list[SetEntry],
+        application: Application,
+        kept: KeptOptOuts,
+        opted_out: Intervals,
     ) -> None:
-        """Stage the manifest, last of all to be put in place, and what a run that goes on must know."""
-        path, stage = self.directory.path, self.directory.path / STAGE
-        record = msgspec.structs.replace(manifest.opt_outs, applied=[*manifest.opt_outs.applied, application])
-        if manifest.status != "complete":
-            applied = [*kept.opt_outs.applied, application]
-            record = msgspec.structs.replace(kept.opt_outs, applied=applied)
-            withdrawn = kept.withdrawn
-            if (path / TARGETS_FILE).exists():
-                withdrawn = withdrawn.union(self.directory.read_targets().intersection(self.blocked))
-            write_opt_outs(stage, KeptOptOuts(opt_outs=record, prefixes=withdrawn.prefixes()))
-            self._replace.append(OPT_OUTS_FILE)
+        """Stage the manifest, last of all to be put in place, and who has opted out: they count no more."""
+        stage = self.directory.path / STAGE
+        record = manifest.opt_outs if manifest.status == "complete" else kept.opt_outs
+        gone = manifest.opt_outs.targets + application.targets
+        record = msgspec.structs.replace(record, targets=gone, applied=[*record.applied, application])
+        write_opt_outs(stage, KeptOptOuts(opt_outs=record, prefixes=opted_out.prefixes()))
+        self._replace.append(OPT_OUTS_FILE)
         after = {change.file: change.after for change in application.logs}
         files = [
             msgspec.structs.replace(file, rows=after[file.file], bytes=(stage / file.file).stat().st_size)
@@ -292,6 +336,7 @@ class _Redaction:
         busiest = [one for one in manifest.busiest_sources if not self.blocked.contains([parse_address(one.source)])[0]]
         changed = msgspec.structs.replace(
             manifest,
+            targets=manifest.targets - application.targets,
             sets=entries,
             log=msgspec.structs.replace(manifest.log, files=files),
             busiest_sources=busiest,
@@ -299,6 +344,13 @@ class _Redaction:
         )
         write_manifest(stage / MANIFEST_FILE, changed)
         self._replace.append(MANIFEST_FILE)
+
+
+def _targets_of(manifest: Manifest, listed: Intervals, part: Intervals) -> int:
+    """Return how many targets of a run lie in a part of the address space."""
+    prefix = manifest.config.get("block_prefix")
+    prefix = prefix if isinstance(prefix, int) and 1 <= prefix <= LONGEST_BLOCK_PREFIX else DEFAULT_PREFIX
+    return min(manifest.targets, probed_within(listed, manifest.planned, manifest.seed, prefix, part))
 
 
 def _without_busiest(tally: Tally, blocked: Intervals) -> Tally:

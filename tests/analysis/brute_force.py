@@ -4,7 +4,8 @@ Written from the paper's definitions and not from set algebra: each address is a
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -306,10 +307,20 @@ def alive_anywhere(facts: Facts) -> bool:
     return any(seen(facts, name) for name in ("icmp", "tcp", "udp"))
 
 
-def turnover(before: Population, after: Population) -> dict[str, Any]:
-    """Return what ``changes`` must say of two runs, names apart."""
-    both = [probe for probe in Witnesses(after).tcp if probe in before.probes]
+def shared_part(run: Population, probes: Sequence[str], targets: Collection[int] | None) -> Population:
+    """Return a run as if it had sent only these probes, to only these targets; None: to all of its own."""
+    kept = [r for r in run.replies if r.probe in probes and (targets is None or r.source in targets)]
+    return replace(run, replies=kept, probes=probes)
+
+
+def turnover(before: Population, after: Population, targets: Collection[int] | None = None) -> dict[str, Any]:
+    """Return what ``changes`` must say of two runs on their common targets, names and what is left out apart."""
+    probes = [probe for probe in after.probes if probe in before.probes]
+    before, after = (shared_part(run, probes, targets) for run in (before, after))
+    both = Witnesses(after).tcp
     return {
+        "targets": 4096 if targets is None else len(targets),
+        "probes": probes,
         **compared(before, after, alive_anywhere),
         "by_family": {
             name: compared(before, after, lambda facts, name=name: seen(facts, name))  # type: ignore[misc]

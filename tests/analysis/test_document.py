@@ -76,6 +76,10 @@ def test_the_town_has_every_kind_of_result() -> None:
 def test_changes_equal_the_count_over_replies(before: Population, after: Population) -> None:
     compared = document(analyze_sets([(run.manifest(), run.open_set) for run in (before, after)]))["changes"][0]
     assert compared.pop("from") == compared.pop("to") == "census/2026-11-21T000000Z"
+    alone = {"from": set(before.probes) - set(after.probes), "to": set(after.probes) - set(before.probes)}
+    left_out = compared.pop("left_out")
+    assert {name: set(probes) for name, probes in left_out["probes"].items()} == alone
+    assert left_out["targets"] == {"from": 0, "to": 0}
     assert compared == brute_force.turnover(before, after)
 
 

@@ -31,7 +31,8 @@ def test_json_is_one_document_of_all_runs_below(tmp_path: Path) -> None:
     document = msgspec.json.decode(result.stdout_bytes)
     assert document["runs"] == [brute_force.run_document(town()), brute_force.run_document(later)]
     names = {"from": "census/2026-11-21T000000Z", "to": "census/later"}
-    assert document["changes"] == [{**names, **brute_force.turnover(town(), later)}]
+    left_out = {"targets": {"from": 0, "to": 0}, "probes": {"from": [], "to": []}}
+    assert document["changes"] == [{**names, **brute_force.turnover(town(), later), "left_out": left_out}]
     assert (result.exit_code, result.stderr) == (0, "")
 
 
@@ -161,11 +162,13 @@ def test_figures_of_one_run_and_of_several(tmp_path: Path) -> None:
     later = Population(town().replies[:50], name="../../x", run_id="later", started="2026-11-22T00:00:00Z")
     moved = replace(later, name="x").write(tmp_path / "runs")
     moved.write_manifest(msgspec.structs.replace(moved.read_manifest(), name="../../x"))
+    Population(town().replies[:60], run_id="third", started="2026-11-23T00:00:00Z").write(tmp_path / "runs")
     several = analyze(tmp_path / "runs", "--figures", tmp_path / "several", "--format", "both", "--json")
-    assert len(msgspec.json.decode(several.stdout_bytes)["runs"]) == 2
+    assert len(msgspec.json.decode(several.stdout_bytes)["runs"]) == 3
     folders = sorted(path.name for path in (tmp_path / "several").iterdir())
     assert folders == [
         "census-2026-11-21T000000Z",
+        "census-third",
         "retention.png",
         "retention.svg",
         "turnover.png",

@@ -14,8 +14,9 @@ from scapy.utils import PcapWriter, rdpcap
 from liveness.errors import LivenessError, UsageError
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import Intervals
+from liveness.space.sampled import probed_within
 from liveness.store import redaction
-from liveness.store.optouts import OptOuts
+from liveness.store.optouts import OptOuts, load_opt_outs
 from liveness.store.redacted_logs import redact
 from liveness.store.redaction import STAGE, finish_redaction, redact_run
 from liveness.store.rundir import RunDirectory
@@ -63,7 +64,62 @@ def test_sets_change_and_the_manifest_says_how(tmp_path: Path) -> None:
     assert run.read_manifest().opt_outs.applied == [application]
 
 
-@pytest.mark.parametrize("moves", range(6))
+def test_targets_are_those_that_are_left(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.write_targets(["0.0.0.0/26", "0.0.0.64/27"])
+    run.write_manifest(msgspec.structs.replace(run.read_manifest(), targets=96))
+    application = redact_run(run, BLOCKED, [])
+    manifest = run.read_manifest()
+    assert (application.targets, manifest.targets, manifest.opt_outs.targets, manifest.planned) == (16, 80, 16, 96)
+    assert load_opt_outs(run.path).withdrawn == BLOCKED
+    more = Intervals.from_bounds([15, 200], [22, 299])
+    assert redact_run(run, BLOCKED.union(more), []).targets == 3
+    assert (run.read_manifest().targets, run.read_manifest().planned) == (77, 96)
+    before = run.read_manifest()
+    assert redact_run(run, BLOCKED.union(more), []).targets == 0
+    assert run.read_manifest() == before
+
+
+def test_targets_are_left_out_even_if_no_data_are_about_them(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.write_targets(["0.0.2.0/24"])
+    run.write_manifest(msgspec.structs.replace(run.read_manifest(), targets=256))
+    assert redact_run(run, Intervals.from_bounds([512], [515]), []).sets == []
+    assert run.read_manifest().targets == 252
+
+
+def test_of_a_sample_those_that_were_drawn_are_left_out(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.write_targets(["0.0.0.0/24"])
+    config = {"block_prefix": 24}
+    run.write_manifest(msgspec.structs.replace(run.read_manifest(), targets=128, seed=5, config=config))
+    listed, half = Intervals.from_bounds([0], [255]), Intervals.from_bounds([0], [127])
+    drawn = probed_within(listed, 128, 5, 24, half)
+    assert 0 < drawn < 128
+    assert redact_run(run, half, []).targets == drawn
+    assert run.read_manifest().targets == 128 - drawn
+
+
+@pytest.mark.parametrize("file", ["web.roaring", "of/mine/web.roaring", "sets/other-name.set"])
+def test_sets_may_have_other_names_than_ours(tmp_path: Path, file: str) -> None:
+    run = make_run(tmp_path)
+    manifest = run.read_manifest()
+    entries = []
+    for number, entry in enumerate(manifest.sets):
+        name = str(Path(file).with_stem(f"{Path(file).stem}{number}"))
+        (run.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (run.path / entry.file).rename(run.path / name)
+        entries.append(msgspec.structs.replace(entry, file=name))
+    run.write_manifest(msgspec.structs.replace(manifest, sets=entries))
+    redact_run(run, BLOCKED, [])
+    left = run.read_manifest().sets
+    assert {entry.key: run.read_set(entry) for entry in left} == LEFT
+    assert {entry.file for entry in left} < {entry.file for entry in entries}
+    gone = {entry.file for entry in entries} - {entry.file for entry in left}
+    assert not any((run.path / name).exists() for name in gone)
+
+
+@pytest.mark.parametrize("moves", range(8))
 def test_cut_off_at_any_rename_it_is_finished_or_has_not_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moves: int
 ) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from liveness.analysis.lag import lag_curve
 from liveness.analysis.results import Results, RunResults
+from liveness.analysis.retention import by_chain
 from liveness.report.figures.coverage import coverage_figure
 from liveness.report.figures.drawing import Drawing
 from liveness.report.figures.funnel import funnel_figure
@@ -43,5 +44,5 @@ def figures_across(results: Results) -> Iterator[Drawing]:
     """Yield the figures of several runs; none of one."""
     if results.changes:
         yield turnover_figure(results.changes)
-    if results.retention:
-        yield retention_figure(results.retention, results.runs)
+    for number, (title, curves) in enumerate(by_chain(results.retention).items(), start=1):
+        yield retention_figure(curves, results.runs, title, number)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from liveness.analysis.changes import Change, Turnover
 from liveness.analysis.result import formulas
 from liveness.analysis.results import RunResults
-from liveness.analysis.retention import Retention
+from liveness.analysis.retention import TITLE, Retention
 from liveness.report.figures.bars import share_axis
 from liveness.report.figures.drawing import WIDTH_IN, Drawing, panel
 from liveness.report.figures.style import BLUE, GREEN, GREY, INK, ORANGE, SKY, drawable, styled
@@ -76,10 +76,13 @@ def _bars(axes: Axes, name: str, turnovers: list[Turnover]) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: _short(value))
 
 
-def retention_figure(curves: Sequence[Retention], runs: Sequence[RunResults]) -> Drawing:
+def retention_figure(
+    curves: Sequence[Retention], runs: Sequence[RunResults], title: str = TITLE, number: int = 1
+) -> Drawing:
     """Draw the share of each run's addresses that is alive so many days later; the first run's stand out."""
-    days = [datetime.fromisoformat(run.manifest.started).timestamp() / DAY_S for run in runs]
     first = curves[0]
+    started = {run.manifest.run: datetime.fromisoformat(run.manifest.started).timestamp() / DAY_S for run in runs}
+    days = [started[run] for run in (first.run, *first.later)]
     with styled():
         figure, axes = panel(WIDTH_IN, 4.0)
         for place, curve in enumerate(curves):
@@ -101,8 +104,8 @@ def retention_figure(curves: Sequence[Retention], runs: Sequence[RunResults]) ->
         share_axis(axes)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=3, borderaxespad=0.3)
     return Drawing(
-        name="retention",
-        title="Retention: alive in later runs",
+        name="retention" if number == 1 else f"retention-{number}",
+        title=title,
         alt=f"Curves of {len(curves)} runs. Of the first run's {count(first.addresses)} addresses"
         f" {percent(first.share[-1])} are alive in the last, {percent(first.throughout_share[-1])} in all.",
         notes=["Shares of the addresses of each run.", *named_formulas(formulas(Retention))],

@@ -44,7 +44,7 @@ def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> 
     Maps are drawn of runs that have been counted by /24.
     """
     chapters = [_chapter(f"run{number}", run, zooms, top) for number, run in enumerate(results.runs, start=1)]
-    if results.changes:
+    if results.changes or results.left_out:
         blocks = blocks_of("runs", _sections(tables_across(results)), figures_across(results))
         chapters.append(Chapter("runs", "From run to run", [], blocks))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -61,7 +61,7 @@ def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> 
 
 def _chapter(anchor: str, run: RunResults, zooms: Sequence[int], top: int) -> Chapter:
     """Return the chapter of one run: provenance, what it has beside the paper, every table with its figure, the map."""
-    provenance = provenance_table(run.manifest)
+    provenance = provenance_table(run.manifest, run)
     chapter_title = f"Run {run.manifest.run}"
     tables = [
         replace(table, title=STATUS_TITLE) if table.title == chapter_title else table

@@ -2,13 +2,15 @@
 
 import yaml
 
+from liveness.analysis.results import RunResults
 from liveness.analysis.run import warnings_of
 from liveness.report.layout import ABSENT, Section, count
+from liveness.report.run_tables import targets_text
 from liveness.store.manifest import Manifest
 
 
-def provenance_table(manifest: Manifest) -> Section:
-    """Return what somebody needs to know to repeat the run, or to doubt it."""
+def provenance_table(manifest: Manifest, run: RunResults | None = None) -> Section:
+    """Return what somebody needs to know to repeat the run, or to doubt it. `run` tells how many targets count."""
     transmit, replay = manifest.transmit, manifest.replay
     done = sum(block.status == "done" for block in manifest.blocks)
     rows = [
@@ -29,7 +31,7 @@ def provenance_table(manifest: Manifest) -> Section:
         ),
         ("senders, receivers", f"{manifest.senders}, {manifest.receivers}"),
         ("control port", ABSENT if manifest.control_port is None else str(manifest.control_port)),
-        ("targets", count(manifest.targets)),
+        ("targets", targets_text(manifest, run)),
         ("blocks done", f"{done} of {len(manifest.blocks)}" if manifest.blocks else ABSENT),
         ("sets", count(len(manifest.sets))),
     ]

@@ -1,0 +1,160 @@
+"""Which runs are compared with which, on which targets and probes, and what that leaves out.
+
+Runs of one census are compared if they are complete: each with the newest one before it that probed any of the same
+targets by any of the same probes. Only addresses that are targets of both count, and only replies to probes of both.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from liveness.analysis.probed import Probed
+from liveness.analysis.run import probes_of
+from liveness.space.intervals import Intervals
+
+LEAST_SHARED: Final = 0.5
+"""A run that has fewer of the newest run's targets than this share has no part in retention."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared:
+    """What several runs have in common; `addresses` is None where they do not tell, but probed the same."""
+
+    addresses: Intervals | None
+    targets: int | None
+    probes: tuple[str, ...]
+    is_sample: bool = False
+    """Whether only some of the addresses, the same in all runs, were targets."""
+
+    def within(self, part: Intervals) -> "Shared":
+        """Return what of it lies in a part of the address space."""
+        if self.addresses is None:
+            return replace(self, targets=None)
+        inside = self.addresses.intersection(part)
+        return replace(self, addresses=inside, targets=None if self.is_sample else inside.count)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """Two runs to be compared, by their places in the order given."""
+
+    before: int
+    after: int
+    shared: Shared
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain:
+    """The runs of one census whose addresses are followed from run to run, by their places."""
+
+    places: tuple[int, ...]
+    shared: Shared
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A run that is not compared, and why."""
+
+    run: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparisons:
+    """All that is to be compared, and what is not."""
+
+    pairs: Sequence[Pair] = ()
+    chains: Sequence[Chain] = ()
+    left_out: Sequence[LeftOut] = ()
+
+    def within(self, part: Intervals) -> "Comparisons":
+        """Return the same comparisons on a part of the address space."""
+        pairs = [replace(pair, shared=pair.shared.within(part)) for pair in self.pairs]
+        chains = [replace(chain, shared=chain.shared.within(part)) for chain in self.chains]
+        return replace(self, pairs=pairs, chains=chains)
+
+
+NO_COMPARISON: Final = Comparisons()
+Plan = Callable[[Sequence[Probed]], Comparisons]
+
+
+def by_census(runs: Sequence[Probed]) -> Comparisons:
+    """Return the comparisons of runs in the order of their starts: complete runs of one census name with each other."""
+    pairs, chains, left_out = [], [], []
+    if len(runs) > 1:
+        left_out = [
+            LeftOut(run.manifest.run, f"status {run.manifest.status}")
+            for run in runs
+            if run.manifest.status != "complete"
+        ]
+    censuses: dict[str, list[int]] = {}
+    for place, run in enumerate(runs):
+        if run.manifest.status == "complete":
+            censuses.setdefault(run.manifest.name, []).append(place)
+    for places in censuses.values():
+        for number, place in enumerate(places):
+            found = next((pair for one in places[:number][::-1] if (pair := _pair(runs, one, place))), None)
+            if found is not None:
+                pairs.append(found)
+            elif number:
+                earlier = runs[places[number - 1]].manifest.run
+                left_out.append(LeftOut(runs[place].manifest.run, _difference(runs[place], earlier)))
+        chains += _chain(runs, places)
+    return Comparisons(sorted(pairs, key=lambda pair: pair.after), chains, left_out)
+
+
+def as_given(runs: Sequence[Probed]) -> Comparisons:
+    """Return the comparisons of runs that somebody named: each with the one before it, whatever they are."""
+    pairs, left_out = [], []
+    for place in range(1, len(runs)):
+        shared = _shared([runs[place - 1], runs[place]])
+        if shared is not None:
+            pairs.append(Pair(place - 1, place, shared))
+        else:
+            earlier = runs[place - 1].manifest.run
+            left_out.append(LeftOut(runs[place].manifest.run, _difference(runs[place], earlier)))
+    return Comparisons(pairs, _chain(runs, range(len(runs))) if runs else [], left_out)
+
+
+def _pair(runs: Sequence[Probed], before: int, after: int) -> Pair | None:
+    """Return two runs as a pair, None if they have no target or no probe in common."""
+    shared = _shared([runs[before], runs[after]])
+    return None if shared is None or shared.targets == 0 or not shared.probes else Pair(before, after, shared)
+
+
+def _chain(runs: Sequence[Probed], places: Iterable[int]) -> list[Chain]:
+    """Return the chain of one census, of the runs that share most targets with its newest."""
+    *earlier, newest = places
+    kept = []
+    for place in earlier:
+        shared = _shared([runs[place], runs[newest]])
+        if shared is not None and (shared.targets or 0) >= LEAST_SHARED * runs[newest].targets:
+            kept.append(place)
+    if not kept:
+        return []
+    members = (*kept, newest)
+    shared = _shared([runs[place] for place in members])
+    return [] if shared is None else [Chain(members, shared)]
+
+
+def _shared(runs: Sequence[Probed]) -> Shared | None:
+    """Return what runs have in common; None if that cannot be told."""
+    probes = tuple(probe for probe in probes_of(runs[-1].manifest) if all(probe in probes_of(r.manifest) for r in runs))
+    common = Intervals.everything()
+    for run in runs:
+        common = common.difference(run.opted_out) if run.intervals is None else common.intersection(run.intervals)
+    if all(run.intervals is not None and not run.is_sample for run in runs):
+        return Shared(common, common.count, probes)
+    if not all(run.same_as(runs[-1]) for run in runs):
+        return None
+    told = runs[-1].listed is not None or any(len(run.opted_out) for run in runs)
+    return Shared(common if told else None, min(run.targets for run in runs), probes, runs[-1].is_sample)
+
+
+def _difference(run: Probed, earlier: str) -> str:
+    """Return why a run cannot be compared with the one before it."""
+    if run.intervals is None:
+        return f"it does not tell what it probed, nor are its config's targets those of {earlier}"
+    if run.is_sample:
+        return f"it probed another sample of targets than {earlier}"
+    return f"no target or no probe in common with {earlier} or any run before it"

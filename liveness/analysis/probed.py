@@ -1,0 +1,104 @@
+"""What a run probed: its targets without those that opted out, as far as its directory and its config tell."""
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from liveness.analysis.result import share
+from liveness.space.addresses import parse_entry
+from liveness.space.intervals import Intervals
+from liveness.space.special import special_purpose
+from liveness.store.manifest import Manifest
+from liveness.store.optouts import load_opt_outs
+from liveness.store.rundir import TARGETS_FILE, RunDirectory
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probed:
+    """The targets of one run."""
+
+    manifest: Manifest
+    listed: Intervals | None = None
+    """Every address that the run could have probed; None where it does not tell."""
+    opted_out: Intervals = field(default_factory=Intervals.empty)
+    """Addresses that count in no number of the run."""
+
+    @classmethod
+    def by(cls, manifest: Manifest, directory: RunDirectory | None = None) -> Self:
+        """Return what a run probed. Raises LivenessError that names a file of its directory that is damaged."""
+        opted_out = Intervals.empty() if directory is None else load_opt_outs(directory.path).withdrawn
+        if directory is not None and (directory.path / TARGETS_FILE).is_file():
+            return cls(manifest, directory.read_targets(), opted_out)
+        return cls(manifest, _of_config(manifest), opted_out)
+
+    @property
+    def intervals(self) -> Intervals | None:
+        """The listed addresses without the opted-out."""
+        return None if self.listed is None else self.listed.difference(self.opted_out)
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the run was to probe a part of the listed addresses, the first of its order."""
+        return self.listed is not None and self.listed.count != self.manifest.planned
+
+    def same_as(self, other: "Probed") -> bool:
+        """Return whether both probed the same targets, opt-outs apart, whichever these are."""
+        if self.manifest.planned != other.manifest.planned:
+            return False
+        if self.listed is None or other.listed is None:
+            listed, others = (run.manifest.config.get("targets") for run in (self, other))
+            return self.listed is other.listed and bool(listed == others)
+        return self.listed == other.listed and (not self.is_sample or self.order == other.order)
+
+    @property
+    def order(self) -> object:
+        """What decides which of the listed addresses a sample has."""
+        limits = self.manifest.config.get("limits") or {}
+        return self.manifest.seed, self.manifest.config.get("block_prefix"), limits.get("max_targets")
+
+    @property
+    def opted_out_targets(self) -> int:
+        """How many targets have opted out since the run began."""
+        return self.manifest.planned - self._left
+
+    @property
+    def _left(self) -> int:
+        """The targets that have not opted out; older manifests count all among `targets`."""
+        if self.intervals is None or self.is_sample:
+            return self.manifest.targets
+        return self.intervals.count
+
+    @property
+    def targets(self) -> int:
+        """How many targets were probed: of a partial run those that it came to; the opted-out are left out."""
+        manifest = self.manifest
+        if manifest.status == "complete":
+            return self._left
+        reached = max((counts.sent[0] for counts in manifest.probes.values() if counts.sent), default=0)
+        return min(self._left, round(reached * (share(self._left, manifest.planned) or 0.0)))
+
+    def targets_within(self, part: Intervals) -> int | None:
+        """Return how many targets in a part of the address space were probed, None where the run does not tell."""
+        if self.intervals is None or self.is_sample or self.manifest.status != "complete":
+            return None
+        return self.intervals.intersection(part).count
+
+
+def _of_config(manifest: Manifest) -> Intervals | None:
+    """Return the targets that a config spells out; None if it names files, or more or fewer than the run had."""
+    targets: Any = manifest.config.get("targets")
+    try:
+        allow, block = _entries(targets["allow"]), _entries(targets.get("block") or [])
+    except (AttributeError, TypeError, KeyError, ValueError):
+        return None
+    unblocked = allow.difference(block)
+    limited = (manifest.config.get("limits") or {}).get("max_targets") is not None
+    for listed in (unblocked.difference(special_purpose()), unblocked):  # the latter in a lab
+        if manifest.planned == listed.count or (limited and manifest.planned < listed.count):
+            return listed
+    return None
+
+
+def _entries(texts: list[str]) -> Intervals:
+    """Return the addresses of prefixes, ranges and single addresses. Raises ValueError for anything else."""
+    bounds = [parse_entry(text) for text in texts]
+    return Intervals.from_bounds([first for first, _ in bounds], [last for _, last in bounds])
