@@ -19,7 +19,7 @@ from liveness.net.ring import RxRing, RxStatistics
 from liveness.probes.kit import Kit
 from liveness.scan.busiest import BusiestSources
 from liveness.scan.collection import Collection
-from liveness.scan.first_replies import ENTRIES, count_first
+from liveness.scan.first_replies import PLACES, count_first, first_replies_table
 from liveness.scan.harvest import harvest, packets_in
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
@@ -62,9 +62,11 @@ class Receiver:
     rejected: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Rejection), np.int64))
     collection: Collection = field(init=False)
     busiest: BusiestSources = field(default_factory=BusiestSources)
-    heard: NDArray[np.uint32] = field(init=False)
+    heard: NDArray[np.uint64] = field(init=False)
     """The table of first replies, empty unless the rate depends on them."""
     log: RunLog = field(default_factory=RunLog.none)
+    _key: NDArray[np.uint64] = field(init=False)
+    """The run's key, as kernels take it."""
     _row: NDArray[np.int64] = field(default_factory=lambda: np.zeros(FIELDS, np.int64))
     """Scratch space of the matcher."""
     _told: Tally = field(default_factory=Tally)
@@ -76,7 +78,8 @@ class Receiver:
     def __post_init__(self) -> None:
         """Begin with an empty collection."""
         self.collection = Collection([probe.name for probe in self.plan.probes], self.plan.attempts)
-        self.heard = np.zeros(ENTRIES if self.plan.config.rate.auto else 0, np.uint32)
+        self.heard = first_replies_table(PLACES if self.plan.config.rate.auto else 0)
+        self._key = np.frombuffer(self.plan.key, "<u8")
 
     def run(self) -> str | None:
         """Receive until the finish flag is set and nothing waits; return why it ended early, or None.
@@ -137,7 +140,7 @@ class Receiver:
         batch = self.replies[self.gathered : self.gathered + accepted]
         self.shared.packets[self.index] += count
         self.shared.accepted[self.index] += np.bincount(batch["probe"], minlength=len(self.plan.probes))
-        count_first(batch, self.heard, self.shared.first_replies[self.index])
+        count_first(batch, self.heard, self._key, self.shared.first_replies[self.index])
         self.gathered += accepted
         self.log.replies(batch)
         self._report()
@@ -224,5 +227,5 @@ def warm_up(plan: Plan, kit: Kit) -> None:
     add_ethernet(block)
     Collection([probe.name for probe in plan.probes], plan.attempts).add(np.zeros(0, REPLY_DTYPE))
     BusiestSources().add(np.zeros(0, np.uint32))
-    count_first(np.zeros(0, REPLY_DTYPE), np.zeros(0, np.uint32), np.zeros(0, np.int64))
+    count_first(np.zeros(0, REPLY_DTYPE), first_replies_table(0), np.frombuffer(plan.key, "<u8"), np.zeros(0, np.int64))
     runlog.warm_up()
