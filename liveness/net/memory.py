@@ -203,6 +203,11 @@ class MemoryTxRing:
             self.kick()
         return self._pending
 
+    @property
+    def waiting(self) -> int:
+        """Frames that had not left at the last look: see TxRing."""
+        return self._pending
+
     def unsent(self) -> NDArray[np.int64]:
         """Return the slots that were committed and have not left, oldest first."""
         return np.arange(self._head - self._pending, self._head) % len(self.frames)

@@ -65,6 +65,11 @@ class TxRing(Protocol):
         """Frames the kernel refused as malformed or the interface dropped, since opening; not among the completed."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """Frames that were committed and had not left when that was last looked at."""
+        ...
+
     def unsent(self) -> NDArray[np.int64]:
         """Return the slots that were committed and have not left, oldest first: what a failed interface still holds."""
         ...

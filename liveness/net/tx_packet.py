@@ -175,6 +175,11 @@ class PacketTxRing:
                 return self._pending
             self._rest(left_s)
 
+    @property
+    def waiting(self) -> int:
+        """Frames that had not left at the last look: see TxRing."""
+        return self._pending
+
     def unsent(self) -> NDArray[np.int64]:
         """Return the slots that were committed and have not left, oldest first."""
         self._reclaim()

@@ -112,7 +112,7 @@ class XdpTxRing:
         """Return (first slot, count <= wanted): see TxRing."""
         self._reclaim()
         first = self._committed % self._slots
-        self._reserved = min(wanted, self._slots - (self._committed - self._returned), self._slots - first)
+        self._reserved = min(wanted, self._slots - self.waiting, self._slots - first)
         return first, self._reserved
 
     def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
@@ -139,8 +139,7 @@ class XdpTxRing:
         InterfaceDownError, InterfaceGoneError; LivenessError if the kernel refuses otherwise, or nothing has left for
         a long time.
         """
-        waiting = self._committed - self._returned
-        calls, drops = -(-waiting // self._memory.budget), waiting
+        calls, drops = -(-self.waiting // self._memory.budget), self.waiting
         while code := self._socket.kick():
             if code == errno.EBUSY and not self.zero_copy and drops > 0:
                 self._dropped += 1
@@ -166,10 +165,9 @@ class XdpTxRing:
 
     def _look_for_progress(self) -> None:
         self._reclaim()
-        waiting = self._committed - self._returned
-        if self._stall.stalled(self._returned, waiting):
+        if self._stall.stalled(self._returned, self.waiting):
             raise LivenessError(
-                f"interface {self.interface}, queue {self.queue}: none of {waiting} frames has left for"
+                f"interface {self.interface}, queue {self.queue}: none of {self.waiting} frames has left for"
                 f" {STALL_S:.0f} s: is the queue in use (ethtool -l {self.interface})? set senders to fewer,"
                 " or network.transport: af_packet"
             )
@@ -181,9 +179,14 @@ class XdpTxRing:
             self.kick()
             self._reclaim()
             left_s = deadline - time.monotonic()
-            if self._committed == self._returned or left_s <= 0:
-                return self._committed - self._returned
+            if not self.waiting or left_s <= 0:
+                return self.waiting
             time.sleep(min(NAP_S, left_s))
+
+    @property
+    def waiting(self) -> int:
+        """Frames that had not left at the last look: see TxRing."""
+        return self._committed - self._returned
 
     def unsent(self) -> NDArray[np.int64]:
         """Return the slots that were committed and have not left, oldest first."""
@@ -198,7 +201,7 @@ class XdpTxRing:
             self.kick()
             left_s = deadline - time.monotonic()
             self._reclaim()
-            if self._returned > before or self._committed == self._returned or left_s <= 0:
+            if self._returned > before or not self.waiting or left_s <= 0:
                 return
             time.sleep(min(NAP_S, left_s))
 

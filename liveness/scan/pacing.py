@@ -1,10 +1,12 @@
 """Pacing: how far the schedule may run by now, in its own virtual time, and when to look again.
 
 Over any second a sender keeps to its rate: what a short stall left undone is caught up, at twice the rate and in bursts
-of a millisecond's worth; only what a long one left is given up.
+of a millisecond's worth; only what a long one left is given up. No catching up brings two probes to one address closer
+together than their spacing.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +19,13 @@ LONGEST_SLEEP_S: Final = 0.05
 """A sender at a very low rate still notices within this time that it shall stop, or change its rate."""
 GIVE_UP_S: Final = 0.2
 """A stall longer than this (a suspended machine, a full ring) is not caught up."""
+BATCH_S: Final = 0.001
+"""How long the frames of one batch take to leave at most: they share one send time."""
+FEWEST_FRAMES: Final = 64
+"""The smallest batch, whatever the kernel takes for it."""
+LONGEST_MARGIN_S: Final = 0.005
+PASSED_EVERY_S: Final = 0.0002
+PASSED_MOST: Final = 512
 
 
 @dataclass(slots=True)
@@ -68,3 +77,63 @@ class Pacer:
             return self._resume_s - now_s
         left_s = self.started_s + due / self.units_per_s - now_s
         return min(max(left_s, LOOK_EVERY_S), LONGEST_SLEEP_S) if left_s > -LOOK_EVERY_S else 0.0
+
+
+@dataclass(slots=True)
+class Batch:
+    """How many frames are filled at once: as many as leave within BATCH_S, by what the last ones took."""
+
+    most: int
+    frames: int = 4 * FEWEST_FRAMES
+
+    def __post_init__(self) -> None:
+        """Begin with few."""
+        self.frames = min(self.frames, self.most)
+
+    def took(self, filled: int, seconds: float) -> None:
+        """Take in that so many frames took so long to be filled and to leave."""
+        if seconds > BATCH_S:
+            self.frames = min(self.most, max(FEWEST_FRAMES, self.frames // 2, int(filled * BATCH_S / seconds)))
+        elif filled == self.frames and seconds < BATCH_S / 2:
+            self.frames = min(self.most, 2 * self.frames)
+
+
+def spacing_margin_s(spacing_s: float) -> float:
+    """Return by how much the schedule spaces the probes to one address further apart than they have to be, in seconds.
+
+    Frames leave in bursts, and a sleep ends late: without a margin every second pair would be closer by that.
+    """
+    return min(spacing_s, LONGEST_MARGIN_S)
+
+
+@dataclass(slots=True)
+class SpacingGuard:
+    """Holds the schedule where going on would probe an address again too soon after the probe before has left.
+
+    Too soon is less than the spacing and half the margin: frames also take their time on the way.
+    """
+
+    spacing_s: float
+    tick: int
+    """All ticks before it left long ago."""
+    clock: Callable[[], float] = time.monotonic
+    _passed: deque[tuple[float, int]] = field(default_factory=deque, init=False)
+    """Times, each with the tick before which everything had left by then; the first as old as the spacing."""
+
+    def passed(self, tick: int) -> None:
+        """Take in that everything before `tick` has left."""
+        now_s = self.clock()
+        every_s = max(PASSED_EVERY_S, self._apart_s / PASSED_MOST)
+        if not self._passed or now_s - self._passed[-1][0] >= every_s:
+            self._passed.append((now_s, tick))
+
+    @property
+    def _apart_s(self) -> float:
+        return self.spacing_s + spacing_margin_s(self.spacing_s) / 2
+
+    def limit(self, lag: int) -> int:
+        """Return the tick that must not begin yet; `lag` is the distance in ticks of two probes to one address."""
+        old_s = self.clock() - self._apart_s
+        while self._passed and self._passed[0][0] <= old_s:
+            self.tick = self._passed.popleft()[1]
+        return self.tick + lag

@@ -17,6 +17,7 @@ from liveness.probes.kit import CookieParameters
 from liveness.probes.probe import Probe
 from liveness.probes.registry import probes_of_run
 from liveness.scan.load import Load, ceiling_pps, load_of
+from liveness.scan.pacing import spacing_margin_s
 from liveness.scan.workers import Cores, receivers_for, senders_for, share_cores
 from liveness.space.intervals import Intervals
 from liveness.space.permutation import Permutation, prime_above
@@ -81,8 +82,9 @@ class Plan:
                 f"config {self.config.name!r}: $.block_prefix: {self.config.block_prefix}: makes {blocks:,} blocks of"
                 f" these targets, at most {MAX_BLOCKS:,}: take a shorter prefix"
             )
-        spacing_lag = (len(self.probes) - 1) * self.config.probe_spacing_s * self.rate_pps
-        if (self.attempts - 1) * self.queue + spacing_lag > MAX_LAG:
+        spacing_s = self.config.probe_spacing_s
+        spacing_lag = len(self.probes) * (spacing_s + spacing_margin_s(spacing_s)) * self.rate_pps
+        if (self.attempts - 1) * self.queue + self.attempts * spacing_lag > MAX_LAG:
             raise UsageError(
                 f"config {self.config.name!r}: $.probe_spacing: {self.config.probe_spacing}: at {self.config.rate} more"
                 f" than {MAX_LAG:,} targets wait for their last probe: lower spacing, rate or retransmit.queue"
@@ -196,16 +198,14 @@ class Plan:
         """Targets of one sender between a probe and its repeat."""
         return -(-self.queue // self.senders)
 
-    def spacing_of_sender(self, block: BlockPlan, rate_pps: float | None = None) -> int:
+    def spacing_of_sender(self, rate_pps: float | None = None) -> int:
         """Targets of one sender between two probes to one address, at `rate_pps`, the plan's if it is None.
 
-        Where originals and repeats overlap the schedule draws rate / attempts targets a second, where the block is
-        shorter than the queue (so that they follow each other) rate. Under `rate: auto` most of the search may pass
-        before repeats begin, so the spacing is that of then, and `attempts` times as long later.
+        That is the spacing and its margin where the schedule draws `rate` targets a second, as it does until repeats
+        begin. Where originals and repeats overlap it draws rate / attempts, and the spacing is that much longer.
         """
-        overlapping = self.targets_of_sender(block) > self.queue_of_sender and not self.config.rate.auto
-        overlap = self.attempts if overlapping else 1
-        return math.ceil(self.config.probe_spacing_s * (rate_pps or self.rate_pps) / overlap / self.senders)
+        spacing_s = self.config.probe_spacing_s
+        return math.ceil((spacing_s + spacing_margin_s(spacing_s)) * (rate_pps or self.rate_pps) / self.senders)
 
     def first_addresses(self, count: int) -> NDArray[np.uint32]:
         """Return the first targets in the order of the run, at most `count` and at most one block's."""

@@ -10,7 +10,7 @@ from liveness.net.ring import TxRing
 from liveness.probes.hops import redirect
 from liveness.probes.kit import Kit, with_hops
 from liveness.scan.engine import fill_batch
-from liveness.scan.pacing import Pacer
+from liveness.scan.pacing import LOOK_EVERY_S, Batch, Pacer, SpacingGuard
 from liveness.scan.plan import BlockPlan, Plan
 from liveness.scan.shared import ENDED, HOLD_PATH, Shared
 from liveness.scan.slots import slots_of
@@ -21,12 +21,15 @@ from liveness.space.schedule import (
     UNKNOWN,
     Walk,
     begin_walk,
+    done_before,
+    due_before,
     lane_due,
     plan_lanes,
     probed,
     skip_to,
     take_lags,
     widen_spacing,
+    widened,
     withdraw,
 )
 from liveness.store.checkpoint import Position
@@ -35,6 +38,8 @@ FLUSH_TIMEOUT_S: Final = 10.0
 FLUSH_STEP_S: Final = 0.1
 """How long a sender that empties its ring takes at most to notice that it shall pause."""
 POLL_S: Final = 0.02
+RAISED_MOST: Final = 2
+"""How far above the planned rate the schedule has room for: a signal may raise it."""
 
 
 class Sender:
@@ -50,8 +55,7 @@ class Sender:
         self.index = index
         self.start = start
         self.slots = slots_of(ring.frames)
-        self.batch = -(-len(ring.frames) // 2)
-        """Frames a kick at most: while one half of the ring leaves, the other is filled."""
+        self.batch = Batch(-(-len(ring.frames) // 2))  # while one half of the ring leaves, the other is filled
         self.spacing = 0
         """Targets between two probes to one address, as the lanes of the current block have it."""
         self.withdrawn = Intervals.empty()
@@ -84,7 +88,7 @@ class Sender:
     def _begin(self, number: int, block: BlockPlan) -> Walk:
         plan = self.plan
         shard = block.permutation.shard(self.index, plan.senders, block.targets)
-        self.spacing = self._spacing(block, float(self.shared.rate_pps[0]))
+        self.spacing = self._spacing(float(self.shared.rate_pps[0]))
         lanes = plan_lanes(
             len(plan.probes),
             plan.attempts,
@@ -97,7 +101,7 @@ class Sender:
         if start is not None and start.lags:
             lags = start.lags
             self.spacing = lags[1] if len(plan.probes) > 1 else 0
-        wider = (len(plan.probes) - 1) * max(0, plan.spacing_of_sender(block) - self.spacing)
+        wider = widened(lanes[-1], max(0, self._spacing(RAISED_MOST * plan.rate_pps) - self.spacing), len(plan.probes))
         walk = begin_walk(
             shard,
             lanes,
@@ -132,16 +136,22 @@ class Sender:
             self.index, Position(block=number, tick=int(walk.state[TICK]), lags=lags, begins=begins)
         )
 
-    def _spacing(self, block: BlockPlan, rate_pps: float) -> int:
-        """Return the spacing for a rate: the planned one, unless the rate is found on the way."""
-        return self.plan.spacing_of_sender(block, rate_pps if self.plan.config.rate.auto else None)
+    def _spacing(self, rate_pps: float) -> int:
+        """Return the spacing for a rate: no less than the planned one, unless the rate is found on the way.
+
+        A signal may raise a given rate without bound, the spacing by RAISED_MOST: beyond, the spacing holds the rate.
+        """
+        planned = self.plan.rate_pps
+        if not self.plan.config.rate.auto:
+            rate_pps = min(max(rate_pps, planned), RAISED_MOST * planned)
+        return self.plan.spacing_of_sender(rate_pps)
 
     def _spaced_for(self, walk: Walk, number: int, rate_pps: float) -> bool:
         """Widen the spacing to what a higher rate needs; False if that has to wait for the tick's end.
 
         At a lower rate it stays: it is time between two probes that is promised, and it has become longer.
         """
-        spacing = self._spacing(self.plan.blocks[number], rate_pps)
+        spacing = self._spacing(rate_pps)
         if spacing > self.spacing:
             if not widen_spacing(walk, spacing - self.spacing):
                 return False
@@ -154,6 +164,7 @@ class Sender:
         units = len(walk.lane_lags) / self.plan.senders  # of virtual time, a packet at the rate of one probe
         pacer = Pacer(rate_pps * units)
         given_up_s = float(self.shared.given_up_s[self.index])
+        guard = SpacingGuard(self.plan.config.probe_spacing_s, int(walk.state[TICK]))
         self._tell_position(walk, number)
         while not self.shared.stopping() and not walk.state[FINISHED]:
             if self.shared.hold[0]:
@@ -169,31 +180,57 @@ class Sender:
                 pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
             if self.shared.hops.generation != self.hop_generation:
                 self._redirect()
-            first, free = self.ring.reserve(self.batch)
+            first, free = self.ring.reserve(self.batch.frames)
             if free == 0:
                 self.ring.kick()
                 self.ring.wait(POLL_S)
                 continue
-            until = pacer.until(int(lane_due(walk.state, len(walk.lane_lags))))
+            due = int(lane_due(walk.state, len(walk.lane_lags)))
+            until, spaced = pacer.until(due), self._spaced_until(walk, guard)
             self.shared.given_up_s[self.index] = given_up_s + pacer.given_up_s
-            filled = fill_batch(
-                walk,
-                self.kit,
-                self.slots,
-                first,
-                free,
-                until,
-                time.time_ns(),
-                self.shared.answered,
-                self.shared.sent[self.index],
-            )
-            self.ring.commit(filled, self.slots.lengths)
-            if filled:
-                self.shared.tell_tick(self.index, int(walk.state[TICK]))
-                self.ring.kick()
-                self.shared.completed[self.index] = self.ring.completed
+            filled = self._fill_and_send(walk, first, free, min(until, spaced))
+            guard.passed(done_before(walk))
             if filled < free and not walk.state[FINISHED]:
-                time.sleep(pacer.wait_s(int(lane_due(walk.state, len(walk.lane_lags)))))
+                sleep_s = pacer.wait_s(int(lane_due(walk.state, len(walk.lane_lags))))
+                time.sleep(sleep_s if until <= spaced else max(sleep_s, LOOK_EVERY_S))
+
+    def _spaced_until(self, walk: Walk, guard: SpacingGuard) -> int:
+        """Return the virtual time up to which no probe comes too soon after the one before to the same target."""
+        if self.spacing == 0 or len(walk.lane_lags) == 1:
+            return UNKNOWN
+        return due_before(walk, guard.limit(self.spacing))
+
+    def _fill_and_send(self, walk: Walk, first: int, free: int, until: int) -> int:
+        """Fill and send up to `free` frames from the slot `first` on, but none due after `until`; return how many.
+
+        They share one send time: nothing else is done before the kernel has taken them all.
+        """
+        began_s = time.monotonic()
+        filled = fill_batch(
+            walk,
+            self.kit,
+            self.slots,
+            first,
+            free,
+            until,
+            time.time_ns(),
+            self.shared.answered,
+            self.shared.sent[self.index],
+        )
+        self.ring.commit(filled, self.slots.lengths)
+        if filled:
+            self.shared.tell_tick(self.index, int(walk.state[TICK]))
+            self._send_off()
+            self.batch.took(filled, time.monotonic() - began_s)
+        elif self.ring.waiting:
+            self.ring.kick()  # so that a ring that is stuck is noticed
+        return int(filled)
+
+    def _send_off(self) -> None:
+        """Kick until the kernel has taken everything; not while senders are held, or shall stop."""
+        while not self.ring.kick() and not self.shared.hold[0] and not self.shared.stopping():
+            self.ring.wait(POLL_S)
+        self.shared.completed[self.index] = self.ring.completed
 
     def _redirect(self) -> None:
         """Send by the newest table of next hops, what waits in the ring included."""

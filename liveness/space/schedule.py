@@ -51,9 +51,10 @@ def plan_lanes(probes: int, attempts: int, queue: int, spacing: int, targets: in
     """Return the lanes in the order of a tick: all probes' first attempts, then their second ones.
 
     `queue` and `spacing` are lags in targets. A queue longer than the block needs is cut to where the last original has
-    left: repeats then follow at once, rather than after a pause in which nothing is sent.
+    left: repeats then follow at once, rather than after a pause in which nothing is sent. But the first repeat follows
+    the last original to the same target by the spacing at least, however short the queue or the block.
     """
-    repeat_lag = min(queue, targets + (probes - 1) * spacing)
+    repeat_lag = max(min(queue, targets + (probes - 1) * spacing), probes * spacing)
     return tuple(
         Lane(probe, attempt, attempt * repeat_lag + probe * spacing)
         for attempt in range(attempts)
@@ -263,20 +264,27 @@ def withdraw(walk: Walk, withdrawn: Intervals) -> Walk:
     return walk._replace(withdrawn_first=withdrawn.first, withdrawn_last=withdrawn.last)
 
 
+def widened(lane: Lane, ticks: int, probes: int) -> int:
+    """Return by how much a lane's lag grows where the spacing grows by `ticks`."""
+    return (lane.attempt * probes + lane.probe) * ticks
+
+
 def widen_spacing(walk: Walk, ticks: int) -> bool:
     """Let probes to one target lie `ticks` further apart from the next tick on; False if this one is half done.
 
     A lane that has begun pauses until its lag has grown: no target is left out, none is probed twice. One that has
-    ended stays so.
+    ended stays so. Repeats move with the originals before them.
     """
     state = walk.state
     if state[LANE] != state[ACTIVE]:
         return False
     following = state[TICK] + 1
-    for lane, probe in enumerate(walk.lane_probes):
+    probes = int(walk.lane_probes.max()) + 1
+    for lane, (probe, attempt) in enumerate(zip(walk.lane_probes.tolist(), walk.lane_attempts.tolist(), strict=True)):
         if following < walk.lane_lags[lane] + state[TARGETS]:
-            walk.lane_lags[lane] += probe * ticks
-            walk.lane_begins[lane] = max(walk.lane_begins[lane], following) + probe * ticks
+            longer = widened(Lane(probe, attempt, 0), ticks, probes)
+            walk.lane_lags[lane] += longer
+            walk.lane_begins[lane] = max(walk.lane_begins[lane], following) + longer
     state[CHANGE_AT] = following
     state[MARK_AT] = following
     return True
@@ -317,6 +325,23 @@ def lane_due(state: NDArray[np.int64], lanes: int) -> int:
     if state[ACTIVE] > 0:
         due += state[COST] * lanes * state[LANE] // state[ACTIVE]
     return due
+
+
+def due_before(walk: Walk, tick: int) -> int:
+    """Return a virtual time by which no lane of `tick`, or of a later one, is due, and most of those before are.
+
+    How long ticks last may change: each to come is taken to last as short as any does.
+    """
+    state, lanes = walk.state, len(walk.lane_lags)
+    if tick <= state[TICK]:
+        return int(lane_due(state, lanes)) - 1
+    return int(state[DUE] + (state[COST] + tick - state[TICK] - 1) * lanes) - 1
+
+
+def done_before(walk: Walk) -> int:
+    """Return the tick before which all lanes have had their turn."""
+    state = walk.state
+    return int(state[TICK] + (state[LANE] == state[ACTIVE]))
 
 
 @kernel

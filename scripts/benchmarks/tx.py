@@ -119,7 +119,7 @@ def measure_fill(seconds: float) -> float:
     plan = plan_over(targets, **BEYOND_REACH)
     kit = kit_for(plan, LinkAddresses(bytes(6), bytes(6)))
     (block,) = plan.blocks
-    lanes = plan_lanes(len(plan.probes), plan.attempts, plan.queue, plan.spacing_of_sender(block), block.targets)
+    lanes = plan_lanes(len(plan.probes), plan.attempts, plan.queue, plan.spacing_of_sender(), block.targets)
     marks = shared_zeros((len(lanes), plan.marks(block)), np.int64)
     shard = block.permutation.shard(0, 1, block.targets)
     intervals = block.intervals

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.scan.pacing import BURST_S, GIVE_UP_S, LONGEST_SLEEP_S, LOOK_EVERY_S, Pacer
+from liveness.scan.pacing import (
+    BURST_S,
+    FEWEST_FRAMES,
+    GIVE_UP_S,
+    LONGEST_SLEEP_S,
+    LOOK_EVERY_S,
+    Batch,
+    Pacer,
+    SpacingGuard,
+    spacing_margin_s,
+)
 
 LANES = 18
 
@@ -122,3 +132,56 @@ def test_below_a_packet_a_second_every_packet_leaves_at_its_time(rate_pps: float
     for number, at_s in enumerate(sent):
         assert number / rate_pps - 1e-6 <= at_s <= number / rate_pps + LONGEST_SLEEP_S
     assert pacer.given_up_s == 0
+
+
+@given(st.lists(st.tuples(st.integers(1, 1536), st.floats(1e-6, 0.05)), max_size=60), st.integers(1, 2000))
+def test_a_batch_stays_within_its_bounds_and_never_collapses(took: list[tuple[int, float]], most: int) -> None:
+    batch = Batch(most)
+    for filled, seconds in took:
+        before = batch.frames
+        batch.took(min(filled, batch.frames), seconds)
+        assert min(FEWEST_FRAMES, most) <= batch.frames <= most
+        assert before // 2 <= batch.frames <= 2 * before
+
+
+def test_a_batch_takes_a_millisecond_whatever_a_frame_costs() -> None:
+    for frame_s, frames in ((0.25e-6, 1536), (2e-6, 500), (100e-6, FEWEST_FRAMES)):
+        batch = Batch(1536)
+        for _ in range(20):
+            batch.took(batch.frames, batch.frames * frame_s)
+        assert batch.frames == pytest.approx(frames, rel=0.5)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.floats(1e-5, 0.08)), min_size=1, max_size=200),
+    st.sampled_from([0.001, 0.01, 0.1]),
+    st.integers(1, 500),
+)
+def test_nothing_is_probed_again_before_the_spacing_is_over(
+    steps: list[tuple[int, float]], spacing_s: float, lag: int
+) -> None:
+    """However irregular a sender's clock and appetite are."""
+    clock = Clock()
+    guard = SpacingGuard(spacing_s, 0, clock)
+    left_s: list[float] = []  # when each tick had left at the latest
+    for wanted, pause_s in steps:
+        first = len(left_s)
+        end = min(first + wanted, guard.limit(lag))
+        assert all(clock.now_s - left_s[tick - lag] >= spacing_s for tick in range(max(first, lag), end))
+        clock.now_s += pause_s / 4  # it takes a while to leave
+        left_s += [clock.now_s] * max(0, end - first)
+        guard.passed(len(left_s))
+        clock.now_s += pause_s
+
+
+def test_the_guard_does_not_hold_a_sender_that_keeps_to_its_rate() -> None:
+    """Nor one that sends in bursts of a millisecond, because of the margin."""
+    spacing_s, rate = 0.1, 50_000
+    clock = Clock()
+    guard = SpacingGuard(spacing_s, 0, clock)
+    lag = round((spacing_s + spacing_margin_s(spacing_s)) * rate)
+    for burst in range(1, 2000):
+        assert guard.limit(lag) >= 50 * burst
+        clock.now_s += 0.0005
+        guard.passed(50 * burst)
+        clock.now_s += 0.0005

@@ -86,10 +86,9 @@ def sent_while_the_rate_changes(rate: str) -> tuple[Watched, Counter[tuple[int, 
 def test_the_spacing_grows_with_the_rate_and_everyone_is_probed_as_planned() -> None:
     sender, seen, plan = sent_while_the_rate_changes("auto")
     assert seen == {(port, FIRST + index): 2 for port in (0, 80, 443) for index in range(COUNT)}
-    (block,) = plan.blocks
     assert plan.load.start_pps == 500
-    widest = plan.spacing_of_sender(block)
-    assert widest == 400  # 10 ms at 40 kpps, before repeats take half of it
+    widest = plan.spacing_of_sender()
+    assert widest == 600  # 10 ms and a margin of 5 ms at 40 kpps, before repeats take half of it
     assert sender.spacing == widest
     first, last = sender.lags_at_first, sender.walk.lane_lags.tolist()
     assert last[:3] == [0, widest, 2 * widest]
@@ -100,5 +99,5 @@ def test_the_spacing_grows_with_the_rate_and_everyone_is_probed_as_planned() -> 
 def test_a_given_rate_keeps_the_spacing_it_was_planned_with() -> None:
     sender, seen, plan = sent_while_the_rate_changes("40kpps")
     assert set(seen.values()) == {2}
-    assert sender.spacing == plan.spacing_of_sender(plan.blocks[0]) == 200
+    assert sender.spacing == plan.spacing_of_sender() == 600
     assert sender.walk.lane_lags.tolist() == sender.lags_at_first

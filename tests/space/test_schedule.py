@@ -101,8 +101,10 @@ def test_lags(probes: int, attempts: int, queue: int, spacing: int, targets: int
     lanes = plan_lanes(probes, attempts, queue, spacing, targets)
     assert [(lane.attempt, lane.probe) for lane in lanes] == [(a, p) for a in range(attempts) for p in range(probes)]
     everything_left = targets + (probes - 1) * spacing
+    repeat_lag = max(min(queue, everything_left), probes * spacing)
     for lane in lanes:
-        assert lane.lag == lane.attempt * min(queue, everything_left) + lane.probe * spacing
+        assert lane.lag == lane.attempt * repeat_lag + lane.probe * spacing
+    assert all(after.lag - before.lag >= spacing for before, after in pairwise(lanes))
 
 
 @given(SIZES, st.integers(1, 5), st.integers(1, 3), st.integers(0, 80), st.integers(0, 12))

@@ -165,6 +165,11 @@ class ModelTxRing:
         self.kick()
         return 0
 
+    @property
+    def waiting(self) -> int:
+        """Frames that had not left at the last look: see TxRing."""
+        return self._pending
+
     def unsent(self) -> NDArray[np.int64]:
         """Return no slots: everything leaves."""
         return np.zeros(0, np.int64)
