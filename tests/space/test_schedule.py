@@ -181,7 +181,7 @@ def test_wider_spacing_leaves_nobody_out_and_probes_nobody_twice(
     """At some emissions the spacing grows; from then on probes to one target lie at least so far apart."""
     block = block_of(sizes)
     lanes = plan_lanes(probes, attempts, queue, spacing, block.count)
-    longest = max(lane.lag for lane in lanes) + (probes - 1) * sum(widenings.values())
+    longest = max(lane.lag for lane in lanes) + (attempts * probes - 1) * sum(widenings.values())
     walk = start(block, lanes, mark_every=mark_every, longest=longest)
     asked, wanted, done, apart = dict(widenings), 0, [], {}
     for number, emission in enumerate(emissions(walk)):
@@ -200,8 +200,8 @@ def test_wider_spacing_leaves_nobody_out_and_probes_nobody_twice(
         (probe, attempt): block.count for probe in range(probes) for attempt in range(attempts)
     }
     for (probe, attempt), found in ticks.items():
-        if probe:
-            before = ticks[probe - 1, attempt]
+        if probe or attempt:
+            before = ticks[probe - 1, attempt] if probe else ticks[probes - 1, attempt - 1]
             for (tick, number), (earlier, _) in zip(found, before, strict=True):
                 assert tick - earlier >= apart[max(0, number - 1)]
     for number, lane in enumerate(lanes):
@@ -228,7 +228,7 @@ def test_a_walk_that_was_cut_off_goes_on_where_it_stood(
     """Both parts together probe everyone as the whole walk would, though its lanes have paused before or do so now."""
     block = block_of(sizes)
     lanes = plan_lanes(probes, attempts, queue, spacing, block.count)
-    longest = max(lane.lag for lane in lanes) + (probes - 1) * sum(widenings.values())
+    longest = max(lane.lag for lane in lanes) + (attempts * probes - 1) * sum(widenings.values())
     walk = start(block, lanes, longest=longest)
     done, wanted, asked = [], 0, dict(widenings)
     for number, emission in enumerate(emissions(walk)):
