@@ -5,7 +5,6 @@ import errno
 import os
 import select
 import socket
-import struct
 import time
 from typing import Final
 
@@ -64,8 +63,7 @@ class DatagramTxRing:
         self._vectors = np.zeros(self._slots, VECTOR_DTYPE)
         starts = np.arange(self._slots, dtype=np.uint64) * np.uint64(slot_bytes)
         self._vectors["base"] = starts + np.uint64(self.frames.ctypes.data + ETHERNET_BYTES)
-        # sockaddr_ll: the packet's protocol and its interface; there is no address below IP
-        address = struct.pack("=HHiHBB8x", socket.AF_PACKET, socket.htons(tpacket.ETH_P_IP), self._index, 0, 0, 0)
+        address = tpacket.socket_address(self._index, tpacket.ETH_P_IP)
         self._address = np.frombuffer(bytearray(address), np.uint8)
         self._messages = np.zeros(self._slots, MESSAGE_DTYPE)
         self._messages["name"] = self._address.ctypes.data
@@ -149,6 +147,11 @@ class DatagramTxRing:
     def flush(self, timeout_s: float) -> int:
         """Kick until everything committed has left; return how many frames are still unsent."""
         self.wait(timeout_s, until_empty=True)
+        return self._pending
+
+    @property
+    def waiting(self) -> int:
+        """Packets that had not left at the last look: see TxRing."""
         return self._pending
 
     def unsent(self) -> NDArray[np.int64]:
