@@ -64,8 +64,7 @@ def command(path: Path, sql: str | None, *, as_json: bool, as_csv: bool) -> None
 
 def _print_answer(answer: "Answer", *, as_json: bool, as_csv: bool) -> None:
     if as_json:
-        document = {"schema": 1, "columns": answer.columns, "rows": list(_objects(answer))}
-        _print_document(document)
+        _print_answer_document(answer)
     elif as_csv:
         _print_csv(answer)
     else:
@@ -81,6 +80,20 @@ def _print_document(document: dict[str, Any]) -> None:
 
     encoded = msgspec.json.encode(document, enc_hook=str)  # what JSON lacks, as text; an infinite number as null
     click.echo(msgspec.json.format(encoded, indent=2))
+
+
+def _print_answer_document(answer: "Answer") -> None:
+    """Print one document, a row a line, as the rows come: they may be many more than there is memory for."""
+    import msgspec
+
+    encode = msgspec.json.Encoder(enc_hook=str).encode
+    write = sys.stdout.write
+    write(f'{{\n  "schema": 1,\n  "columns": {encode(answer.columns).decode()},\n  "rows": [')
+    between = "\n    "
+    for row in _objects(answer):
+        write(between + encode(row).decode())
+        between = ",\n    "
+    write("\n  ]\n}\n")
 
 
 def _print_csv(answer: "Answer") -> None:

@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 import msgspec
 
@@ -24,6 +24,15 @@ class TooLargeError(OSError):
 
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(errno.EFBIG, f"{size:,} bytes, where {limit:,} are the most that is read: not such a file")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to read: a pipe in its place would never end, or never begin. Raises OSError."""
+    descriptor = os.open(path, _READ)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def read_bytes(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:

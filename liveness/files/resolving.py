@@ -20,7 +20,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _OPENAT2: Final = 437
 _BENEATH_WITHOUT_LINKS: Final = 0x08 | 0x04
-_MOST_LINKS: Final = 40
+MOST_LINKS: Final = 40
 """In one path, as the kernel has it."""
 
 
@@ -117,9 +117,9 @@ def open_folder(path: Path) -> int:
         target = os.readlink("", dir_fd=following)
         os.close(following)
         links += 1
-        if status.st_uid not in trusted_owners() or links > _MOST_LINKS:
+        if status.st_uid not in trusted_owners() or links > MOST_LINKS:
             os.close(here)
-            if links > _MOST_LINKS:
+            if links > MOST_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
             raise ForeignLinkError(part, status.st_uid)
         left.extendleft(reversed(Path(target).parts))

@@ -1,7 +1,7 @@
 """Set files of any format: reading them by what they are, and writing them whole or not at all."""
 
 import importlib
-import stat
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from pyroaring import BitMap
 
 from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
+from liveness.files.outputs import destination, open_destination
 from liveness.ipsets.formats.codec import PLAIN, Choice, Codec
 from liveness.ipsets.formats.table import FORMATS, Format, by_content, by_suffix
 from liveness.ipsets.source import Source, open_source
@@ -80,17 +81,17 @@ def open_output(path: str | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.flush()
         return
-    file = Path(path)
     try:
-        special = not stat.S_ISREG(file.stat().st_mode)
-    except OSError:
-        special = False
+        file = destination(Path(path))  # a link is followed, not replaced
+        special = file.exists() and not file.is_file()
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot write: {problem.strerror}") from problem
     if not special:
-        with replaced(file.resolve()) as out:  # a link is followed, not replaced
+        with replaced(file) as out:
             yield out
         return
     try:
-        with file.open("wb") as out:
+        with os.fdopen(open_destination(file, os.O_WRONLY, 0o666), "wb") as out:
             yield out
     except BrokenPipeError:
         raise

@@ -1,10 +1,10 @@
 """The replies of a log as tables to query: views over its Parquet files and spools, and nothing else in reach."""
 
-import os
-import tempfile
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from liveness.errors import LivenessError, UsageError
@@ -14,12 +14,17 @@ from liveness.store.rundir import MANIFEST_FILE
 from liveness.store.runlog import REPLIES
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    from duckdb import DuckDBPyConnection, Statement
 
 FETCHED_ROWS: Final = 10_000
 
 AS_TEXT: Final = frozenset({"TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIME WITH TIME ZONE"})
 """Types that Python's own lack: they are given as text, to the last nanosecond."""
+
+ASKING: Final = frozenset({"SELECT", "MULTI", "CREATE", "INSERT", "UPDATE", "DELETE", "DROP"})
+"""The kinds of statements that are run: queries (a PIVOT is a MULTI), and tables in memory to query."""
+_COMMENT: Final = r"(?:--[^\n]*\n|/\*.*?\*/)\s*"
+EXPLAINS: Final = re.compile(rf"\s*(?:{_COMMENT})*EXPLAIN\s*(?:ANALY[SZ]E\b|\([^)]*\))?", re.IGNORECASE | re.DOTALL)
 
 FUNCTIONS: Final = """
 CREATE MACRO ip_text(number) AS
@@ -60,27 +65,31 @@ class ReplyTable:
         that a scan is writing now, are read as they are.
         """
         files, spools = find_log(path)
+        self._spill = TemporaryDirectory(prefix="liveness-", ignore_cleanup_errors=True)  # private: mode 0700
         self._connection = parquet.connect()
         self.cut_bytes = 0
         """Bytes at the ends of spools that are no whole reply."""
         try:
             self._open(path, files, spools)
         except BaseException:
-            self._connection.close()
+            self._close()
             raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
         self._connection.close()
+        self._spill.cleanup()
 
     def _open(self, path: Path, files: list[Path], spools: list[Path]) -> None:
         import duckdb  # noqa: PLC0415 - only those who query a log wait for it to load
 
         run = self._connection.execute
-        temporary = Path(tempfile.gettempdir()) / f"liveness-{os.getpid()}"
-        run(f"SET temp_directory = {quoted(str(temporary))}")
+        run(f"SET temp_directory = {quoted(self._spill.name)}; SET memory_limit = {quoted(parquet.MEMORY_LIMIT)}")
         run(FUNCTIONS)
         tables = self._spool_tables(files, spools)
         for file in files:
@@ -124,6 +133,8 @@ class ReplyTable:
         run = self._connection.execute
         try:
             statements = self._connection.extract_statements(sql)
+            for statement in statements:
+                self._refuse_writing(statement)
             for statement in statements[:-1]:
                 run(statement)
             if statements:
@@ -133,6 +144,21 @@ class ReplyTable:
         described = (self._connection.description or []) if statements else []
         columns = _distinct([str(column[0]) for column in described])
         return Answer(columns, self._rows() if columns else iter(()))
+
+    def _refuse_writing(self, statement: "Statement") -> None:
+        """Raise UsageError for a statement that could write a file, of the log above all, or change a setting.
+
+        What is read must be allowed to DuckDB, which then would write it as well: only statements that ask, and those
+        that build tables in memory to ask, pass.
+        """
+        words = statement.query.split(None, 1)
+        name = words[0].upper() if words else ""
+        kind = statement.type.name
+        if kind == "EXPLAIN":  # with ANALYZE what it explains is run
+            for inner in self._connection.extract_statements(EXPLAINS.sub("", statement.query, count=1)):
+                self._refuse_writing(inner)
+        elif kind not in ASKING or (kind == "CREATE" and "SECRET" in statement.query.upper()):
+            raise UsageError(f"SQL: {name}: only queries are run here, and nothing is written: begin with SELECT")
 
     def _as_python_takes_it(self, query: str) -> str:
         """Return a query with those columns as text whose types Python lacks."""

@@ -1,14 +1,17 @@
 """A spool: accepted replies as the receiver writes them down, raw, until they are turned into Parquet."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
+from liveness.files.reading import open_regular
 from liveness.types import REPLY_DTYPE
 
 SUFFIX: Final = ".spool"
@@ -25,8 +28,18 @@ class Spool:
     cut_bytes: int
 
 
+class _Header(msgspec.Struct, frozen=True):
+    """The line behind the magic. The layout is compared and never used: a file has no say in how memory is read."""
+
+    probes: tuple[str, ...]
+    dtype: list[tuple[str, str]]
+
+
+_LAYOUT: Final = [(str(name), str(kind)) for name, kind, *_ in REPLY_DTYPE.descr]
+
+
 def spool_header(probes: tuple[str, ...], dtype: np.dtype[np.void]) -> bytes:
-    """Return what a spool begins with: it says itself how its records lie, should another version read it."""
+    """Return what a spool begins with: it says itself how its records lie, so that no version mistakes them."""
     return MAGIC + json.dumps({"probes": probes, "dtype": dtype.descr}).encode() + b"\n"
 
 
@@ -37,11 +50,11 @@ def read_spool(path: Path) -> Spool:
     that is gone has been turned into Parquet.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             magic = file.readline(MAX_HEADER_BYTES)
             line = file.readline(MAX_HEADER_BYTES)
             start = file.tell()
-        size = path.stat().st_size
+            size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -49,11 +62,16 @@ def read_spool(path: Path) -> Spool:
     if MAGIC.startswith(magic) and not line.endswith(b"\n"):  # a crash as it began
         return Spool(np.zeros(0, REPLY_DTYPE), (), size)
     try:
-        header = json.loads(line) if magic == MAGIC else {}
-        dtype = np.dtype([(str(name), str(kind)) for name, kind in header["dtype"]])
-        probes = tuple(str(name) for name in header["probes"])
-    except (ValueError, TypeError, KeyError) as error:
+        header = msgspec.json.decode(line if magic == MAGIC else b"", type=_Header)
+    except msgspec.MsgspecError as error:
         raise LivenessError(f"{path}: not a spool of replies, or its beginning is damaged: move it away") from error
-    count, cut = divmod(size - start, dtype.itemsize)
-    records = np.memmap(path, dtype, "r", start, (count,)) if count else np.zeros(0, dtype)
-    return Spool(records, probes, cut)
+    if header.dtype != _LAYOUT:
+        raise LivenessError(
+            f"{path}: its records lie as in no spool of this version: read it with the one that wrote it"
+        )
+    count, cut = divmod(size - start, REPLY_DTYPE.itemsize)
+    try:
+        records = np.memmap(path, REPLY_DTYPE, "r", start, (count,)) if count else np.zeros(0, REPLY_DTYPE)
+    except (OSError, ValueError) as error:  # cut short meanwhile
+        raise LivenessError(f"{path}: cannot read this spool: {error}") from error
+    return Spool(records, header.probes, cut)

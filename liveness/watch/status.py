@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from liveness.errors import UsageError
+from liveness.files.outputs import open_destination
 from liveness.scan.plan import Plan
 from liveness.scan.record import Identity
 from liveness.store.manifest import Manifest
@@ -111,9 +112,9 @@ class StatusFile:
 
     def open(self) -> None:
         """Open the file. Raises UsageError that names it; a pipe that nobody reads cannot be written either."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK
         try:
-            self._descriptor = os.open(self.path, flags, 0o644)
+            self._descriptor = open_destination(self.path, flags, 0o644)
         except OSError as problem:
             raise UsageError(f"{self.path}: cannot write the status here: {problem.strerror}") from problem
 

@@ -109,6 +109,22 @@ def test_several_statements_and_none(log: Path) -> None:
     assert ask(log, "-- nothing") == []
 
 
+def test_what_only_asks_is_run(log: Path) -> None:
+    for sql in ("EXPLAIN SELECT 1", "EXPLAIN ANALYZE SELECT count(*) FROM replies", "DESCRIBE replies", "SHOW TABLES"):
+        assert ask(log, sql)
+    assert ask(log, "PIVOT (SELECT 1 AS a, 2 AS b) ON a USING sum(b)") == [{"1": 2}]
+
+
+def test_where_a_query_spills_is_private_and_goes_with_it(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with ReplyTable(log):
+        (spill,) = tmp_path.iterdir()
+        assert spill.stat().st_mode & 0o777 == 0o700
+    assert not any(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("sql", "words"),
     [
@@ -125,6 +141,7 @@ def test_wrong_sql_is_one_line(log: Path, sql: str, words: str) -> None:
 
 def test_nothing_but_the_log_is_in_reach(log: Path, tmp_path: Path) -> None:
     """No file is read or written, and nobody is called: a server on this host waits in vain."""
+    before = {path: path.read_bytes() for path in log.rglob("*") if path.is_file()}
     (tmp_path / "other.csv").write_text("a\n1\n")
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.5)
@@ -136,6 +153,14 @@ def test_nothing_but_the_log_is_in_reach(log: Path, tmp_path: Path) -> None:
             f"SELECT * FROM '{tmp_path}/other.csv'",
             f"COPY replies TO '{tmp_path}/copy.parquet'",
             f"COPY (SELECT 1) TO '{next((log / 'replies').glob('*.parquet'))}'",
+            f"COPY (SELECT 1) TO '{next((log / 'replies').glob('*.parquet'))}' (FORMAT parquet, USE_TMP_FILE false)",
+            f"EXPLAIN ANALYZE COPY (SELECT 1) TO '{next((log / 'replies').glob('*.parquet'))}' (USE_TMP_FILE false)",
+            f"/* EXPLAIN */ explain /* */ analyze COPY (SELECT 1) TO '{next((log / 'replies').glob('*.parquet'))}'",
+            f"EXPLAIN (FORMAT json) COPY (SELECT 1) TO '{next((log / 'replies').glob('*.parquet'))}'",
+            f"PREPARE p AS COPY (SELECT 1) TO '{next((log / 'replies').glob('*.parquet'))}' (USE_TMP_FILE false)",
+            f"EXPORT DATABASE '{tmp_path}/database'",
+            "CREATE SECRET s (TYPE s3)",
+            "PRAGMA threads = 1",
             f"ATTACH '{tmp_path}/database'",
             f"SELECT * FROM read_parquet('{url}/x.parquet')",
             f"INSTALL httpfs FROM '{url}'",
@@ -147,6 +172,7 @@ def test_nothing_but_the_log_is_in_reach(log: Path, tmp_path: Path) -> None:
             assert refusal(log, sql)
         waiting.join()
     assert called == [False]
+    assert {path: path.read_bytes() for path in log.rglob("*") if path.is_file()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["other.csv"]
 
 

@@ -1,0 +1,52 @@
+"""Files that a person names to be written: they may be links, which root follows only if trusted users made them."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from liveness.files.resolving import MOST_LINKS, ForeignLinkError, open_folder, trusted_owners
+
+PROC: Final = "/proc"
+
+
+def destination(path: Path) -> Path:
+    """Return where a path leads whose last component may be a link; the file need not exist.
+
+    Raises OSError; ForeignLinkError where root would follow a link that another user has made.
+    """
+    for _ in range(MOST_LINKS):
+        folder = open_folder(path.parent)
+        try:
+            status = os.stat(path.name or ".", dir_fd=folder, follow_symlinks=False)
+            if not stat.S_ISLNK(status.st_mode) or _is_magic(status):
+                return path
+            if os.geteuid() == 0 and status.st_uid not in trusted_owners():
+                raise ForeignLinkError(path.name, status.st_uid)
+            path = path.parent / os.readlink(path.name, dir_fd=folder)
+        except FileNotFoundError:
+            return path
+        finally:
+            os.close(folder)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+
+
+def open_destination(path: Path, flags: int, mode: int) -> int:
+    """Open a file to write in place, as os.open does, where `destination` says that it is."""
+    place = destination(path)
+    folder = open_folder(place.parent)
+    try:
+        try:
+            return os.open(place.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
+        except OSError as error:
+            if error.errno != errno.ELOOP or not _is_magic(os.stat(place.name, dir_fd=folder, follow_symlinks=False)):
+                raise
+            return os.open(place.name, flags | os.O_CLOEXEC, mode, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _is_magic(status: os.stat_result) -> bool:
+    """Return whether this is a link of /proc, such as /proc/self/fd/1: the kernel follows it, there is no text to."""
+    return stat.S_ISLNK(status.st_mode) and status.st_dev == Path(PROC).stat().st_dev
