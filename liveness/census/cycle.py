@@ -213,4 +213,7 @@ def _took_s(manifest: Manifest) -> float | None:
         return manifest.timeline.end_s[-1]
     if manifest.finished is None:
         return None
-    return (datetime.fromisoformat(manifest.finished) - datetime.fromisoformat(manifest.started)).total_seconds()
+    try:
+        return (datetime.fromisoformat(manifest.finished) - datetime.fromisoformat(manifest.started)).total_seconds()
+    except (ValueError, TypeError):  # no times, or one of them without a zone
+        return None

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
@@ -16,6 +17,8 @@ T = TypeVar("T")
 MIB: Final = 1 << 20
 DOCUMENT_BYTES: Final = 64 * MIB
 """A document of ours is far smaller: the manifest of a run of weeks with every block in it has some MiB."""
+_CONTROLS: Final = re.compile(rb"\\[ubfnrt]|\x7f|\xc2[\x80-\x9f]|\xe2[\x80\x81]")
+"""What a JSON text with a control character or a mark of direction in it has: escapes, C1, U+2000 to U+207F."""
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -51,6 +54,8 @@ def decoded(content: bytes, kind: type[T], path: Path, what: str) -> T:
     `what` begins the message where the content is no JSON at all, such as "a damaged checkpoint".
     """
     try:
+        if _CONTROLS.search(content):
+            content = msgspec.json.encode(_printable(msgspec.json.decode(content)))
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as problem:
         message, _, place = str(problem).rpartition(" - at `")
@@ -60,6 +65,15 @@ def decoded(content: bytes, kind: type[T], path: Path, what: str) -> T:
         raise LivenessError(f"{path}: {what}: {one_line(str(problem))}") from problem
     except RecursionError:
         raise LivenessError(f"{path}: {what}: nested too deeply") from None
+
+
+def _printable(tree: object) -> object:
+    """Return a document whose texts hold nothing that would move a cursor, wherever they are printed later."""
+    if isinstance(tree, dict):
+        return {one_line(name): _printable(value) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [_printable(value) for value in tree]
+    return one_line(tree) if isinstance(tree, str) else tree
 
 
 def one_line(text: str) -> str:

@@ -9,9 +9,11 @@ from msgspec import Struct, field
 from liveness import __version__
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
-from liveness.files.reading import MIB, decoded, read_bytes
+from liveness.files.reading import MIB, decoded, one_line, read_bytes
 from liveness.ipsets.roaring import SetDigest
+from liveness.space.addresses import shown
 from liveness.store.optouts import OptOuts
+from liveness.store.plausible import odd_numbers, problems_of
 from liveness.types import Kind, ReplyKey, Role, SetKey
 
 SCHEMA = 1
@@ -369,7 +371,12 @@ def decode_manifest(content: bytes, path: Path) -> Manifest:
         )
     if len(first.config) > CONFIG_BYTES:
         raise LivenessError(f"{path}: $.config: {len(first.config):,} bytes: no config is larger than {CONFIG_BYTES:,}")
-    return decoded(content, Manifest, path, "not a JSON document")
+    manifest = decoded(content, Manifest, path, "not a JSON document")
+    tree = msgspec.json.decode(content)
+    del tree["config"]  # which is its own reader's to judge
+    for place, value, expected in (*odd_numbers(tree), *problems_of(manifest)):
+        raise LivenessError(f"{path}: {one_line(place)}: {shown(str(value))}: {expected}")
+    return manifest
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

@@ -186,6 +186,64 @@ def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], message
         load_manifest(path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"targets": -1}, r"\$\.targets: '-1': expected a number from 0"),
+        ({"targets": 2**32 + 1}, r"\$\.targets: .*as many as there are addresses"),
+        ({"seed": -(10**30)}, r"\$\.seed: "),
+        ({"probes": {"tcp/abc": {"sent": [1]}}}, r"\$\.probes: 'tcp/abc': no probe that this version knows"),
+        ({"probes": {"tcp/65536": {"sent": [1]}}}, r"\$\.probes: 'tcp/65536'"),
+        ({"probes": {"tcp/080": {"sent": [1]}}}, r"\$\.probes: 'tcp/080'"),
+        ({"probes": {"quic": {"sent": [1]}}}, r"\$\.probes: 'quic'"),
+        ({"probes": {"icmp": {"sent": [1, -1]}}}, r"\$\.probes\.icmp\.sent\[1\]: '-1'"),
+        ({"messages": {"icmp": {"error-x": 1}}}, r"\$\.messages\.icmp: 'error-x': no class of replies"),
+        ({"messages": {"icmp": {"error-3": 1}}}, r"\$\.messages\.icmp: 'error-3'"),
+        ({"messages": {"icmp": {"error-3-256": 1}}}, r"\$\.messages\.icmp: 'error-3-256'"),
+        ({"messages": {"icmp": {"error": 1}}}, r"\$\.messages\.icmp: 'error'"),
+        ({"weak": {"quic": {}}}, r"\$\.weak: 'quic'"),
+        ({"attempts": {"icmp": {"1x": 1}}}, r"\$\.attempts\.icmp: '1x'"),
+        ({"source_addresses": ["10.0.0.300"]}, r"\$\.source_addresses\[0\]: '10\.0\.0\.300'"),
+        ({"busiest_sources": [{"source": "x", "messages": 1}]}, r"\$\.busiest_sources\[0\]\.source: 'x'"),
+        ({"blocks": [{"block": "0/33", "targets": 1, "status": "done"}]}, r"\$\.blocks\[0\]\.block"),
+        ({"finished": "soon"}, r"\$\.finished: 'soon': expected a time"),
+        ({"control_port": 70000}, r"\$\.control_port"),
+        ({"timeline": {"end_s": [1.0], "sent": []}}, r"\$\.timeline"),
+        ({"sets": [{**contract()["sets"][0], "probe": "tcp/x"}]}, r"\$\.sets\[0\]\.probe: 'tcp/x'"),
+        ({"config": {"a": "x" * (17 << 20)}}, r"\$\.config: .* bytes: no config is larger"),
+    ],
+)
+def test_what_no_run_can_say_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_bytes(msgspec.json.encode(contract(**changes)))
+    with pytest.raises(LivenessError, match=rf"manifest\.json: {message}"):
+        load_manifest(path)
+
+
+def test_nothing_in_a_manifest_moves_a_cursor(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_bytes(msgspec.json.encode(contract(reason="\x1b[2Jgone\nand\u202eback\x9b", host="münchen 1")))
+    manifest = load_manifest(path)
+    assert manifest.reason == "\\x1b[2Jgone\\nand\\u202eback\\x9b"
+    assert manifest.host == "münchen 1"
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"schema": 1, "config": ' + b"[" * 100_000])
+def test_a_document_of_brackets_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_bytes(content)
+    with pytest.raises(LivenessError, match=r"manifest\.json: "):
+        load_manifest(path)
+
+
+def test_a_manifest_of_a_gigabyte_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(LivenessError, match="1,073,741,824 bytes"):
+        load_manifest(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"schema": "1"}', b"{}"])
 def test_what_is_no_manifest_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "manifest.json"
