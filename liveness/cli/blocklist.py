@@ -248,17 +248,18 @@ def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | N
     refused.
     """
     from liveness.config.load import list_files, read_entries
-    from liveness.config.model import from_document
+    from liveness.config.recorded import recorded_blocklists
     from liveness.space.prefixes import Skipped
     from liveness.store.redaction import redact_run
-    from liveness.store.rundir import find_runs
+    from liveness.store.rundir import MANIFEST_FILE, find_runs
 
     given = _lists(files, config_file) if files or config_file is not None else None
     document = []
     for directory in [one for run in runs for one in find_runs(run)]:
         entries: Sequence[str] = [str(path) for path in given or ()]
         if given is None:
-            entries = [entry for entry in from_document(directory.read_manifest().config).targets.block if entry != "-"]
+            recorded = recorded_blocklists(directory.read_manifest().config, directory.path / MANIFEST_FILE)
+            entries = [entry for entry in recorded if entry != "-"]
             if not entries:
                 raise UsageError(f"{directory.path}: its config names no blocklist: give -b FILE")
         application = redact_run(directory, read_entries(entries, Skipped()), list_files(entries))

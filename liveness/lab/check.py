@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 from pyroaring import BitMap
 
 from liveness.config.load import resolve_targets
-from liveness.config.model import Config, from_document
+from liveness.config.model import Config
+from liveness.config.recorded import recorded_config
 from liveness.errors import UsageError
 from liveness.lab.model import Internet
 from liveness.lab.truth import expected_sets
@@ -54,10 +54,7 @@ def check_run(path: Path, internet: Internet) -> Comparison:
     origin = f"{path / MANIFEST_FILE}"
     if manifest.status != "complete":
         raise UsageError(f"{origin}: $.status: {manifest.status!r}: only a complete run can be compared")
-    try:
-        config = from_document(manifest.config)
-    except msgspec.ValidationError as problem:
-        raise UsageError(f"{origin}: $.config: {problem}: not a config of this version") from problem
+    config = recorded_config(manifest.config, path / MANIFEST_FILE, manifest.version)
     targets = resolve_targets(config, lab=True, origin=origin)
     if manifest.targets != targets.count:
         raise UsageError(

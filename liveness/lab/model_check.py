@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from liveness.config.load import resolve_targets
-from liveness.config.model import Config, from_document
+from liveness.config.model import Config
+from liveness.config.recorded import recorded_config
 from liveness.errors import UsageError
 from liveness.ipsets.roaring import chunks
 from liveness.lab.check import probes_of
@@ -148,10 +148,7 @@ def _scanned(path: Path, manifest: Manifest) -> tuple[Config, Targets]:
     origin = f"{path / MANIFEST_FILE}"
     if manifest.status != "complete":
         raise UsageError(f"{origin}: $.status: {manifest.status!r}: only a complete run can be compared")
-    try:
-        config = from_document(manifest.config)
-    except msgspec.ValidationError as problem:
-        raise UsageError(f"{origin}: $.config: {problem}: not a config of this version") from problem
+    config = recorded_config(manifest.config, path / MANIFEST_FILE, manifest.version)
     targets = resolve_targets(config, lab=False, origin=origin)
     planned = int(config.quotas(targets).sum())
     if manifest.targets != planned:

@@ -63,6 +63,7 @@ def running_manifest(plan: Plan, identity: Identity) -> Manifest:
         config=to_record(plan.config),
         started=utc(identity.started_ns),
         targets=plan.target_count,
+        targets_sha256=identity.directory.targets_digest(),
         probes={probe.name: ProbeCounts(sent=[0] * plan.attempts) for probe in plan.probes},
         sets=[],
         control_port=plan.control_port,
@@ -184,6 +185,7 @@ def final_manifest(
         finished=utc(outcome.finished_ns),
         resumed=first.manifest.resumed,
         targets=plan.target_count - gone,
+        targets_sha256=first.manifest.targets_sha256,
         probes={
             probe.name: ProbeCounts(sent=sent[index].tolist(), send_errors=totals.errors[index])
             for index, probe in enumerate(plan.probes)

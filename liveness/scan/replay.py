@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from liveness.config.model import Config, from_document
+from liveness.config.recorded import recorded_config
 from liveness.errors import LivenessError
 from liveness.net.bpf import reply_filter
 from liveness.probes.template import LinkAddresses
@@ -112,6 +112,7 @@ def replay(
             kept = settle(directory.path, log, tally.log, tally.accepted, tally.packets)
             received = reception(gathered, only_unanswered=plan.only_unanswered)
             replayed = _manifest(manifest, received, ring, kept, unread, interruption.reason)
+            replayed = msgspec.structs.replace(replayed, targets_sha256=directory.targets_digest())
             directory.write_manifest(replayed)
     except BaseException:
         discard()
@@ -123,10 +124,8 @@ def replay(
 
 def plan_of(run: RunDirectory, manifest: Manifest, log: Mode) -> Plan:
     """Return the plan of a run as its directory tells it. Raises LivenessError that names what is wrong there."""
-    try:
-        config: Config = from_document(manifest.config)
-    except msgspec.ValidationError as error:
-        raise LivenessError(f"{run.path / MANIFEST_FILE}: $.config: {error}: made by another version?") from error
+    config = recorded_config(manifest.config, run.path / MANIFEST_FILE, manifest.version)
+    run.check_targets(manifest.targets_sha256)
     if not manifest.source_addresses:
         raise LivenessError(f"{run.path / MANIFEST_FILE}: $.source_addresses: empty: whose replies to look for?")
     config = msgspec.structs.replace(

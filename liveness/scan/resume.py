@@ -1,12 +1,13 @@
 """Going on with a run that was cut off: its plan, its key and its place, from its directory alone."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from liveness.config.model import from_document
+from liveness.config.recorded import recorded_config
 from liveness.errors import LivenessError, UsageError
 from liveness.scan.plan import Plan
 from liveness.scan.record import Identity, running_manifest
@@ -16,7 +17,7 @@ from liveness.store.checkpoint import Checkpoint, Position, load_checkpoint
 from liveness.store.clock import utc
 from liveness.store.manifest import Manifest
 from liveness.store.redaction import finish_redaction
-from liveness.store.rundir import RunDirectory
+from liveness.store.rundir import MANIFEST_FILE, RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,22 @@ def resume(path: Path) -> Resumption:
     manifest, checkpoint, damage = _records(directory)
     if manifest.status == "complete":
         raise UsageError(f"{path}: this run is complete: there is nothing to go on with")
-    directory.lock()
+    lock = directory.lock()
+    try:
+        return _resumption(directory, manifest, checkpoint, damage)
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def _resumption(
+    directory: RunDirectory, manifest: Manifest, checkpoint: Checkpoint | None, damage: list[str]
+) -> Resumption:
+    """Return what there is to go on with, of a run that is locked."""
     finish_redaction(directory)
     if checkpoint is None:
         checkpoint = Checkpoint(manifest=manifest, positions=[], sent=[], rate_pps=0)
+    plan = _plan(directory, checkpoint.manifest)
 
     def set_aside(error: LivenessError, segment: Path) -> None:
         damage.append(str(error))
@@ -55,7 +68,7 @@ def resume(path: Path) -> Resumption:
             raise LivenessError(f"{segment}: damaged, and cannot be set aside: {problem.strerror}") from problem
 
     directory.segments(set_aside)
-    return Resumption(directory, _plan(directory, checkpoint.manifest), checkpoint, damage)
+    return Resumption(directory, plan, checkpoint, damage)
 
 
 def check_resumable(path: Path) -> None:
@@ -99,7 +112,8 @@ def _sessions(manifest: Manifest) -> int:
 
 def _plan(directory: RunDirectory, manifest: Manifest) -> Plan:
     """Return the plan as it was: the config in the manifest, and the targets, whatever has become of their files."""
-    config = from_document(manifest.config)
+    config = recorded_config(manifest.config, directory.path / MANIFEST_FILE, manifest.version)
+    directory.check_targets(manifest.targets_sha256)
     config = msgspec.structs.replace(config, senders=manifest.senders)
     targets = Targets.build(directory.read_targets(), Intervals.empty(), lab=True)
     return Plan(config, targets, manifest.control_port, directory.read_key())

@@ -290,6 +290,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     resumed: list[str] = field(default_factory=list)
     """When the run went on after it had been cut off; UTC."""
     targets: int
+    targets_sha256: str | None = None
+    """Of targets.txt as it was when the run began; None in runs of versions that kept none."""
     probes: dict[str, ProbeCounts]
     sets: list[SetEntry]
     messages: dict[str, Counts] = field(default_factory=dict)

@@ -53,7 +53,7 @@ from liveness.store.segment import SegmentFile, Tally, write_segment
 LIST_BYTES: Final = 1024 * MIB
 STAGE: Final = ".opt-outs"
 _MOVES: Final = "moves.json"
-_FILES: Final = (MANIFEST_FILE, OPT_OUTS_FILE, TARGETS_FILE)
+_FILES: Final = (MANIFEST_FILE, OPT_OUTS_FILE)
 """What a redaction changes besides sets, segments and logs, which lie in folders."""
 _NEVER: Final = (STAGE, KEY_FILE, LOCK_FILE, CHECKPOINT_FILE)
 

@@ -1,5 +1,6 @@
 """The run directory: one census on disk, `<output>/<name>/<run id>/` with its manifest, its sets and its key."""
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from pyroaring import BitMap
 
-from liveness.errors import LivenessError, UsageError
+from liveness.errors import LivenessError, RefusedError, UsageError
 from liveness.files.directory import Directory, HeldError
 from liveness.files.reading import read_below
 from liveness.ipsets.roaring import SET_BYTES, parse_roaring, serialized
@@ -210,6 +211,23 @@ class RunDirectory:
     def write_targets(self, prefixes: Iterable[str]) -> None:
         """Keep what the run was to probe, a prefix a line: lists named in its config may change or go."""
         self._write(TARGETS_FILE, "".join(f"{prefix}\n" for prefix in prefixes).encode())
+
+    def targets_digest(self) -> str | None:
+        """Return the SHA-256 of the file of targets in hex; None if there is none that can be read."""
+        try:
+            with self.files() as directory, os.fdopen(directory.open_file(TARGETS_FILE), "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return None
+
+    def check_targets(self, expected: str | None) -> None:
+        """Raise RefusedError if the file of targets is not what it was when the run began; None is not checked."""
+        if expected is None or (found := self.targets_digest()) in (None, expected):
+            return  # a file that cannot be read says so itself
+        raise RefusedError(
+            f"{self.path / TARGETS_FILE}: changed since the run began: its SHA-256 is {found}, the manifest says"
+            f" {expected}: put back the file as it was, or begin a new run"
+        )
 
     def read_targets(self) -> Intervals:
         """Read what the run was to probe. Raises UsageError that names the file and the line."""

@@ -208,7 +208,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], message
         ({"blocks": [{"block": "0/33", "targets": 1, "status": "done"}]}, r"\$\.blocks\[0\]\.block"),
         ({"finished": "soon"}, r"\$\.finished: 'soon': expected a time"),
         ({"control_port": 70000}, r"\$\.control_port"),
-        ({"timeline": {"end_s": [1.0], "sent": []}}, r"\$\.timeline"),
+        ({"timeline": {"end_s": [1.0], "sent": [1, 2]}}, r"\$\.timeline"),
         ({"sets": [{**contract()["sets"][0], "probe": "tcp/x"}]}, r"\$\.sets\[0\]\.probe: 'tcp/x'"),
         ({"config": {"a": "x" * (17 << 20)}}, r"\$\.config: .* bytes: no config is larger"),
     ],

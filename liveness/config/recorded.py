@@ -1,0 +1,54 @@
+"""The config that a run's manifest keeps, read again: perhaps by another version, perhaps after somebody changed it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from liveness import __version__
+from liveness.config.checks import problems
+from liveness.config.explain import problem_in, shown_value
+from liveness.config.model import Config, from_document
+from liveness.errors import UsageError
+from liveness.files.reading import one_line
+
+
+class _Lists(Struct, frozen=True):
+    block: tuple[str, ...] = ()
+
+
+class _Blocking(Struct, frozen=True):
+    targets: _Lists = _Lists()
+
+
+def recorded_config(document: Mapping[str, object], manifest: Path, version: str) -> Config:
+    """Return the config in a manifest that liveness `version` wrote.
+
+    UsageError names the file, the field, its value and that version, where this one does not know the field or does not
+    take the value: to go on without it would be another scan.
+    """
+    try:
+        config = from_document(document)
+        place, problem = next(
+            ((one.path, f"{shown_value(one.value)}: {one.expected}") for one in problems(config)), (None, "")
+        )
+    except msgspec.ValidationError as error:
+        place, problem = problem_in(document, error)
+    except (ValueError, OverflowError, RecursionError) as error:
+        place, problem = "$", str(error)
+    if place is None:
+        return config
+    who = "this version wrote it: was it changed?" if version == __version__ else f"use liveness {version}"
+    raise UsageError(
+        f"{manifest}: $.config{one_line(place[1:])}: {one_line(problem)}: written by liveness {one_line(version)}, this"
+        f" is {__version__}: {who}"
+    )
+
+
+def recorded_blocklists(document: Mapping[str, object], manifest: Path) -> Sequence[str]:
+    """Return what the config in a manifest blocks, whichever version wrote the rest. UsageError names what is wrong."""
+    try:
+        return msgspec.convert(document, _Blocking).targets.block
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{manifest}: $.config: {one_line(str(error))}: give the lists with -b FILE") from None

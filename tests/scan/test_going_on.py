@@ -1,0 +1,121 @@
+"""What a run that was cut off must still be, to be gone on with: its targets and its config as they were."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from liveness.config.model import Config, TargetLists, to_record
+from liveness.errors import RefusedError, UsageError
+from liveness.scan.plan import Plan, new_key
+from liveness.scan.resume import check_resumable, resume
+from liveness.space.intervals import Intervals
+from liveness.space.targets import Targets
+from liveness.store.manifest import Manifest, ProbeCounts
+from liveness.store.rundir import RunDirectory
+from tests.census.recurring import Weekly
+from tests.cli.support import assert_one_line, liveness
+
+PREFIXES = ["10.0.0.0/24", "10.0.2.0/24"]
+
+
+def cut_off(folder: Path, **changes: object) -> RunDirectory:
+    """Write a run that has begun and never ended; `changes` are fields of the config in its manifest."""
+    blocklist = folder / "block.txt"
+    blocklist.write_text("10.0.2.7\n")
+    config = Config(name="weekly", targets=TargetLists(allow=("10.0.0.0/16",), block=(str(blocklist),)))
+    targets = Targets.build(Intervals.from_bounds([10 << 24], [(10 << 24) + 255]), Intervals.empty(), lab=True)
+    plan = Plan(config, targets, 40_000, new_key())
+    run = RunDirectory.create(folder, "weekly", "2026-11-21T000000Z")
+    run.write_key(plan.key)
+    run.write_targets(PREFIXES)
+    run.write_manifest(
+        Manifest(
+            name="weekly",
+            run_id=run.path.name,
+            status="running",
+            seed=config.seed,
+            config={**to_record(config), **changes},
+            started="2026-11-21T00:00:00Z",
+            targets=512,
+            targets_sha256=run.targets_digest(),
+            probes={probe.name: ProbeCounts(sent=[0] * plan.attempts) for probe in plan.probes},
+            sets=[],
+            control_port=plan.control_port,
+            version="9.8.7",
+        )
+    )
+    return run
+
+
+def test_a_run_as_it_was_goes_on(tmp_path: Path) -> None:
+    run = cut_off(tmp_path)
+    check_resumable(run.path)
+    assert resume(run.path).plan.target_count == 512
+
+
+@pytest.mark.parametrize("content", ["10.0.0.0/24\n", "10.0.0.0/24\n10.0.3.0/24\n", "8.8.8.0/24\n", ""])
+def test_other_targets_are_refused(tmp_path: Path, content: str) -> None:
+    run = cut_off(tmp_path)
+    (run.path / "targets.txt").write_text(content)
+    for act in (check_resumable, resume):
+        with pytest.raises(RefusedError, match=r"targets\.txt: changed since the run began: .* begin a new run"):
+            act(run.path)
+    assert_one_line(liveness("scan", "--resume", run.path), 4, "targets.txt", "changed since the run began")
+    assert run.read_manifest().status == "running"
+
+
+def test_a_run_of_a_version_that_kept_no_digest_goes_on(tmp_path: Path) -> None:
+    run = cut_off(tmp_path)
+    run.write_manifest(msgspec.structs.replace(run.read_manifest(), targets_sha256=None))
+    (run.path / "targets.txt").write_text("10.0.0.0/24\n")
+    assert resume(run.path).plan.target_count == 256
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"from_the_future": 3}, "$.config.from_the_future: 3: no such field"),
+        ({"rate": "fast"}, "$.config.rate: 'fast'"),
+        ({"network": {"wires": "\x1b[2J"}}, "$.config.network.wires"),
+        ({"block_prefix": 99}, "$.config.block_prefix: 99"),
+        ({"probes": ["quic"]}, "$.config.probes[0]: 'quic'"),
+        ({"retransmit": {"attempts": 10**30}}, "$.config.retransmit.attempts"),
+        ({"targets": 5}, "$.config.targets: 5"),
+    ],
+)
+def test_a_config_of_another_version_is_named(tmp_path: Path, changes: dict[str, object], words: str) -> None:
+    run = cut_off(tmp_path, **changes)
+    for act in (check_resumable, resume):
+        with pytest.raises(UsageError) as refused:
+            act(run.path)
+        assert words in str(refused.value)
+        assert "written by liveness 9.8.7" in str(refused.value)
+        assert str(refused.value).isprintable()
+    failed = liveness("scan", "--resume", run.path)
+    assert_one_line(failed, 2, "manifest.json", "use liveness 9.8.7")
+    assert "\x1b" not in failed.err
+
+
+def test_opt_outs_are_applied_whatever_else_the_config_says(tmp_path: Path) -> None:
+    run = cut_off(tmp_path, from_the_future=3)
+    applied = liveness("blocklist", "apply", run.path)
+    assert (applied.code, applied.err) == (0, "")
+    (tmp_path / "other").mkdir()
+    cut = cut_off(tmp_path / "other", targets={"block": 7})
+    assert_one_line(liveness("blocklist", "apply", cut.path), 2, "manifest.json", "$.config", "-b FILE")
+
+
+def test_a_census_gives_such_a_run_up_and_takes_the_next(tmp_path: Path) -> None:
+    weekly = Weekly(tmp_path)
+    first = weekly.taken()
+    run = weekly.home.run(first.run_id)
+    weekly.home.write(msgspec.structs.replace(first, state="begun"))
+    manifest = run.read_manifest()
+    run.path.joinpath("segments").mkdir(exist_ok=True)
+    run.write_manifest(msgspec.structs.replace(manifest, status="partial", config={**manifest.config, "future": 1}))
+    taken = weekly.taken()
+    assert taken.run_id != first.run_id
+    assert any("given up" in line and "$.config.future" in line for line in weekly.warnings)
+    given_up = next(record for record in weekly.records() if record.run_id == first.run_id)
+    assert given_up.state == "given-up"
