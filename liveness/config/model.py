@@ -73,11 +73,16 @@ class Receive(Section, frozen=True, kw_only=True):
 
 
 class Limits(Section, frozen=True, kw_only=True):
-    """When to stop before every target was probed, and how many packets a second no /24 may be sent."""
+    """When to stop before every target was probed, how many packets a second no /24 may be sent, what may be lost.
+
+    `loss` is the share of targets that a complete run may know to have lost, `repair` whether such are sent again.
+    """
 
     max_targets: TargetLimit | None = None
     max_runtime: Duration | None = None
     max_pps_per_24: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    loss: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.001
+    repair: bool = True
 
 
 class Keep(Section, frozen=True, kw_only=True):
@@ -120,6 +125,7 @@ class Config(Section, frozen=True, kw_only=True):
     output: str = "sets"
     replies: Literal["none", "parquet", "pcap", "both"] = "none"
     limits: Limits = Limits()
+    on_silence: Literal["warn", "pause", "stop"] = "pause"
     keep: Keep = Keep()
     notify: Notify = Notify()
     user: str = "auto"

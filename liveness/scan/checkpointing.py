@@ -7,6 +7,7 @@ from liveness.scan.milestones import Milestone, Milestones
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
 from liveness.store.checkpoint import Checkpoint, Totals, write_checkpoint
+from liveness.store.losses import Losses
 from liveness.store.rundir import RunDirectory
 
 
@@ -27,7 +28,7 @@ class Checkpointing:
 
     def __post_init__(self) -> None:
         """Begin where the session does."""
-        beginning = Milestone(0.0, self.first.positions, self.shared.sent.copy())
+        beginning = Milestone(0.0, self.first.positions, self.shared.sent_in_all)
         self._milestones = Milestones(self.plan.cooldown_s, beginning)
 
     def due(self, elapsed_s: float) -> bool:
@@ -35,8 +36,8 @@ class Checkpointing:
         self._milestones.note(elapsed_s, self.shared)
         return elapsed_s >= self._due_s
 
-    def write(self, totals: Totals) -> None:
-        """Write a checkpoint; `totals` are the session's so far. If the disk refuses the scan goes on."""
+    def write(self, totals: Totals, losses: Losses) -> None:
+        """Write a checkpoint; `totals` are the session's so far, `losses` the run's. If the disk refuses it goes on."""
         self._due_s = totals.elapsed_s + self.plan.config.checkpoint.seconds
         received_s = int(self.shared.on_disk_ns.min()) / 1e9 - self.started_s
         milestone = self._milestones.answered(received_s)
@@ -46,6 +47,7 @@ class Checkpointing:
             sent=milestone.sent.sum(axis=0).tolist(),
             rate_pps=float(self.shared.rate_pps[0]),
             totals=self.first.totals.followed_by(totals),
+            losses=losses,
         )
         try:
             write_checkpoint(self.directory.checkpoint_path, checkpoint)

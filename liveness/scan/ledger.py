@@ -4,8 +4,11 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from liveness.errors import LivenessError
 from liveness.net.links import InterfaceCounters, interface_counters
+from liveness.scan.loss_watch import LossWatch
 from liveness.scan.shared import Shared
 from liveness.scan.timeline import TimelineRecord
 from liveness.scan.tuner import Tuner
@@ -22,6 +25,8 @@ class Ledger:
     started_s: float = field(default_factory=time.monotonic)
     tuner: Tuner | None = None
     """Who searches for the rate, if it is searched for."""
+    losses: LossWatch | None = None
+    """Who knows which of the completed frames were lost below the interface."""
     rate_changes: list[RateChange] = field(default_factory=list)
     timeline: TimelineRecord = field(init=False)
     _before: InterfaceCounters = field(init=False)
@@ -58,10 +63,15 @@ class Ledger:
     def totals(self) -> Totals:
         """Return what the session has counted, as of the last look."""
         shared = self.shared
+        lost = np.zeros(shared.send_errors.shape[1], np.int64)
+        if self.losses is not None:
+            lost = self.losses.accounts.lost_by_probe
         return Totals(
             elapsed_s=self.elapsed_s,
-            frames=int(shared.completed.sum()),
-            errors=shared.send_errors.sum(axis=0).tolist(),
+            frames=int(shared.completed.sum() - lost.sum()),
+            errors=(shared.send_errors.sum(axis=0) + lost).tolist(),
+            repaired=int(shared.repaired.sum()),
+            given_up_s=round(float(shared.given_up_s.mean()), 3),
             dropped=int(shared.dropped.sum()),
             interface_frames=max(0, self._now.tx_packets - self._before.tx_packets),
             nic_drops=self.nic_drops,

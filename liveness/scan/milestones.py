@@ -39,7 +39,7 @@ class Milestones:
     def note(self, at_s: float, shared: Shared) -> None:
         """Note where the senders stand now, a few times a second at most."""
         if at_s >= (self._lately[-1].at_s if self._lately else self.first.at_s) + EVERY_S:
-            self._lately.append(Milestone(at_s, shared.positions_now(), shared.sent.copy()))
+            self._lately.append(Milestone(at_s, shared.positions_now(), shared.sent_in_all))
 
     def answered(self, received_s: float) -> Milestone:
         """Return the last milestone up to which every probe was awaited, given that replies until then are on disk."""

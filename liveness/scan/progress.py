@@ -1,6 +1,7 @@
 """Progress: a snapshot of a running scan, read from shared memory, for whoever shows it."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
@@ -14,6 +15,23 @@ class ProbeProgress:
     sent: int
     planned: int
     replies: int
+
+
+@dataclass(frozen=True, slots=True)
+class LossesSeen:
+    """What is known of losses so far, and what senders are held by."""
+
+    holds: tuple[str, ...] = ()
+    """``path`` and ``silence``: why nothing, or little, is sent."""
+    lost: int = 0
+    """Probes that are known to have been lost on the way, those sent again since included."""
+    repaired: int = 0
+    """Probes that were sent again."""
+    given_up_s: float = 0.0
+    """Time that senders could not keep up with the rate."""
+
+
+NO_LOSSES: Final = LossesSeen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,7 @@ class Progress:
     """Packets a second of each probe that senders keep to."""
     sending: bool
     """False once the last sender has ended."""
+    losses: LossesSeen = NO_LOSSES
 
     @property
     def sent(self) -> int:
@@ -46,9 +65,11 @@ class Progress:
         return sum(probe.planned for probe in self.probes)
 
 
-def observe(plan: Plan, shared: Shared, elapsed_s: float, nic_drops: int, *, sending: bool) -> Progress:
+def observe(
+    plan: Plan, shared: Shared, elapsed_s: float, nic_drops: int, *, sending: bool, losses: LossesSeen = NO_LOSSES
+) -> Progress:
     """Return a snapshot of a scan that has been going for `elapsed_s`; `nic_drops` are those of its interface."""
-    sent = shared.sent.sum(axis=(0, 2))
+    sent = shared.sent_in_all.sum(axis=(0, 2))
     planned = plan.target_count * plan.attempts
     accepted = shared.accepted.sum(axis=0)
     return Progress(
@@ -64,6 +85,7 @@ def observe(plan: Plan, shared: Shared, elapsed_s: float, nic_drops: int, *, sen
         kernel_drops=int(shared.kernel_drops.sum()),
         nic_drops=nic_drops,
         send_errors=int(shared.send_errors.sum() + shared.dropped.sum()),
-        rate_pps=float(shared.rate_pps[0]),
+        rate_pps=shared.pace_pps(),
+        losses=losses,
         sending=sending,
     )

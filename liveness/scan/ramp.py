@@ -157,6 +157,11 @@ class Ramp:
             self._count(sample.time_s)
         return self.rate_pps
 
+    def measure_again(self) -> None:
+        """Drop what the current window has counted: the network was broken meanwhile, whatever the rate."""
+        self._last = None
+        self._send(testing=self.testing)
+
     def _begin_block(self) -> None:
         """Measure anew: this is another population. One that replies may tell what the last one could not."""
         if self.limited_by is Verdict.UNCLEAR:

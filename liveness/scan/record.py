@@ -100,9 +100,12 @@ def loss_warnings(totals: Totals, kernel_drops: int) -> list[str]:
     errors = sum(totals.errors)
     if errors:
         warnings.append(f"{errors:,} probes were handed to the kernel and never left")
-    if totals.dropped:
-        warnings.append(f"the interface dropped {totals.dropped:,} probes as they were sent: lower the rate")
     return warnings
+
+
+def _resent(totals: Totals, sent: int) -> int:
+    """Return the frames that are neither among those sent once nor repairs: sent again since a checkpoint."""
+    return max(0, totals.frames + sum(totals.errors) + totals.dropped - sent - totals.repaired)
 
 
 def _missed(attempts: dict[str, dict[str, Counts]]) -> dict[str, Missed]:
@@ -171,7 +174,7 @@ def final_manifest(
     """
     shared, tally, interruption = outcome.shared, gathered.tally, outcome.interruption
     totals = first.totals.followed_by(outcome.totals)
-    sent = shared.sent.sum(axis=0)
+    sent = shared.sent_in_all.sum(axis=0)
     gone = _opted_out(plan, identity.directory)
     kernel_drops = max(tally.kernel_drops, int(shared.kernel_drops.sum()))
     return Manifest(
@@ -201,11 +204,20 @@ def final_manifest(
         transmit=Transmit(
             frames=totals.frames,
             errors=sum(totals.errors) + totals.dropped,
+            repaired=totals.repaired,
+            resent=_resent(totals, int(sent.sum())),
+            given_up_s=totals.given_up_s,
             interface_frames=totals.interface_frames,
             transport=identity.transport,
             reasons=list(identity.transport_reasons),
         ),
-        loss_warnings=[*damage, *loss_warnings(totals, kernel_drops), *log.problems],
+        loss_warnings=[
+            *damage,
+            *outcome.losses.warnings(received=tally.accepted),
+            *loss_warnings(totals, kernel_drops),
+            *log.problems,
+        ],
+        losses=outcome.losses.losses().records,
         log=log,
         timeline=totals.timeline,
         opt_outs=msgspec.structs.replace(outcome.opt_outs, targets=gone),

@@ -12,6 +12,7 @@ from liveness.probes.kit import Kit, with_hops
 from liveness.scan.engine import fill_batch
 from liveness.scan.pacing import LOOK_EVERY_S, Batch, Pacer, SpacingGuard
 from liveness.scan.plan import BlockPlan, Plan
+from liveness.scan.repairs import Stretch
 from liveness.scan.shared import ENDED, HOLD_PATH, Shared
 from liveness.scan.slots import slots_of
 from liveness.space.intervals import Intervals
@@ -19,6 +20,7 @@ from liveness.space.schedule import (
     FINISHED,
     TICK,
     UNKNOWN,
+    Lane,
     Walk,
     begin_walk,
     done_before,
@@ -40,6 +42,7 @@ FLUSH_STEP_S: Final = 0.1
 POLL_S: Final = 0.02
 RAISED_MOST: Final = 2
 """How far above the planned rate the schedule has room for: a signal may raise it."""
+DROPS_EVERY_S: Final = 0.1
 
 
 class Sender:
@@ -62,6 +65,9 @@ class Sender:
         """Targets that nothing is sent to any more, and which of the supervisor's lists that is."""
         self.generation = 0
         self.hop_generation = 0
+        self._drops_at_s = 0.0
+        self._counts = shared.sent[index]
+        """Where the frames in the ring are counted, (probes, attempts)."""
 
     def run(self) -> None:
         """Send every block; return when the last one's cooldown is over, or soon after the stop flag is set.
@@ -71,19 +77,71 @@ class Sender:
         try:
             first = int(self.shared.drained[self.index])
             for number, block in enumerate(self.plan.blocks[first:], first):
-                self._send_block(self._begin(number, block), number)
+                self._send(self._begin(number, block), number)
                 self._drain()
-                if self.shared.stopping():
+                if not self._finish_block(number):
                     return
-                self.shared.drained[self.index] = number + 1
-                if not self._wait_for_others(number + 1) or not self._cool_down():
-                    return
+            last = len(self.plan.blocks) - 1
+            if first > last and self._repair(last):  # an earlier session has sent all blocks
+                self._finish_block(last)
         except LivenessError:
             self._take_back_unsent()
             raise
         finally:
             self.shared.held[self.index] = ENDED
             self.ring.close()
+
+    def _finish_block(self, number: int) -> bool:
+        """Send again what is known to be lost, and await replies; once more if that went wrong. False if stopped."""
+        again = True
+        self._repair(number)
+        while again:
+            if self.shared.stopping():
+                return False
+            self.shared.drained[self.index] = number + 1
+            if not self._wait_for_others(number + 1) or not self._cool_down():
+                return False
+            again = self._repair(number)
+        return not self.shared.stopping()
+
+    def _repair(self, number: int) -> bool:
+        """Send every stretch of blocks up to `number` again that the supervisor names; return whether there was one."""
+        desk, repaired = self.shared.repairs, False
+        while desk.open[0] and not self.shared.stopping():
+            desk.ask(self.index, number)
+            while not desk.answered(self.index):
+                if self.shared.stopping():
+                    return repaired
+                self._pause()
+                time.sleep(POLL_S)
+            stretch = desk.given(self.index)
+            if stretch is None:
+                break
+            repaired = True
+            self._send_again(stretch)
+            self._drain()
+        return repaired
+
+    def _send_again(self, stretch: Stretch) -> None:
+        """Walk a stretch of the order again, as it was walked: the same targets by the same lanes."""
+        plan, block = self.plan, self.plan.blocks[stretch.block]
+        lanes = tuple(
+            Lane(place % len(plan.probes), place // len(plan.probes), lag) for place, lag in enumerate(stretch.lags)
+        )
+        walk = begin_walk(
+            block.permutation.shard(self.index, plan.senders, block.targets),
+            lanes,
+            block.intervals.first,
+            block.intervals.cumulative,
+            np.zeros((len(lanes), plan.marks(block)), np.int64),  # the lag record is of what was sent first
+            plan.mark_every_of_sender,
+            time.time_ns(),
+            max(stretch.lags),
+            self.withdrawn,
+        )
+        take_lags(walk, stretch.lags, stretch.begins)
+        skip_to(walk, stretch.first)
+        self._send(walk, stretch.block, stretch)
 
     def _begin(self, number: int, block: BlockPlan) -> Walk:
         plan = self.plan
@@ -128,13 +186,19 @@ class Sender:
         if self.shared.counts_told:
             return
         for lane in range(len(walk.lane_lags)):
-            self.shared.sent[self.index, walk.lane_probes[lane], walk.lane_attempts[lane]] += probed(walk, lane)
+            place = self.index, walk.lane_probes[lane], walk.lane_attempts[lane]
+            self.shared.sent_before[place] += probed(walk, lane)
 
-    def _tell_position(self, walk: Walk, number: int) -> None:
+    def _tell_position(self, walk: Walk, number: int, stretch: Stretch | None = None) -> None:
+        """Say where the walk stands; that of a repair is none to go on from later."""
         lags, begins = walk.lane_lags.tolist(), walk.lane_begins.tolist()
-        self.shared.tell_position(
-            self.index, Position(block=number, tick=int(walk.state[TICK]), lags=lags, begins=begins)
-        )
+        position = Position(block=number, tick=int(walk.state[TICK]), lags=lags, begins=begins)
+        if stretch is None:
+            self.shared.tell_position(self.index, position)
+            ends = max(lags) + self.plan.targets_of_sender(self.plan.blocks[number])
+            self.shared.activities.begin(self.index, position, 0, ends)
+        else:
+            self.shared.activities.begin(self.index, position, stretch.first, stretch.last)
 
     def _spacing(self, rate_pps: float) -> int:
         """Return the spacing for a rate: no less than the planned one, unless the rate is found on the way.
@@ -159,14 +223,19 @@ class Sender:
             self._tell_position(walk, number)
         return True
 
-    def _send_block(self, walk: Walk, number: int) -> None:
-        rate_pps = float(self.shared.rate_pps[0])
+    def _send(self, walk: Walk, number: int, stretch: Stretch | None = None) -> None:
+        """Send a walk to its end, or to that of a stretch which is sent again."""
+        shared = self.shared
+        last = UNKNOWN if stretch is None else stretch.last
+        pace = 1.0 if stretch is None else stretch.pace
+        self._counts = shared.sent[self.index] if stretch is None else shared.repaired[self.index]
+        rate_pps = shared.pace_pps() * pace
         units = len(walk.lane_lags) / self.plan.senders  # of virtual time, a packet at the rate of one probe
         pacer = Pacer(rate_pps * units)
         given_up_s = float(self.shared.given_up_s[self.index])
         guard = SpacingGuard(self.plan.config.probe_spacing_s, int(walk.state[TICK]))
-        self._tell_position(walk, number)
-        while not self.shared.stopping() and not walk.state[FINISHED]:
+        self._tell_position(walk, number, stretch)
+        while not self.shared.stopping() and not walk.state[FINISHED] and walk.state[TICK] < last:
             if self.shared.hold[0]:
                 self._pause()
                 pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
@@ -174,36 +243,40 @@ class Sender:
             if self.shared.withdrawn.generation != self.generation:
                 self.generation, self.withdrawn = self.shared.withdrawn.read()
                 walk = withdraw(walk, self.withdrawn)
-            wanted = float(self.shared.rate_pps[0])
-            if wanted != rate_pps and self._spaced_for(walk, number, wanted):
+            wanted = shared.pace_pps() * pace
+            if wanted != rate_pps and (stretch is not None or self._spaced_for(walk, number, wanted)):
                 rate_pps = wanted
                 pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
             if self.shared.hops.generation != self.hop_generation:
                 self._redirect()
-            first, free = self.ring.reserve(self.batch.frames)
+            first, free = self.ring.reserve(min(self.batch.frames, (last - int(walk.state[TICK])) * len(walk.lane_lags)))
             if free == 0:
                 self.ring.kick()
                 self.ring.wait(POLL_S)
                 continue
             due = int(lane_due(walk.state, len(walk.lane_lags)))
-            until, spaced = pacer.until(due), self._spaced_until(walk, guard)
+            spacing = self.spacing if stretch is None else int(walk.lane_lags[1 % len(self.plan.probes)])
+            until, spaced = pacer.until(due), self._spaced_until(walk, guard, spacing)
             self.shared.given_up_s[self.index] = given_up_s + pacer.given_up_s
-            filled = self._fill_and_send(walk, first, free, min(until, spaced))
+            filled = self._fill_and_send(walk, first, free, min(until, spaced), again=stretch is not None)
             guard.passed(done_before(walk))
+            self._count()
             if filled < free and not walk.state[FINISHED]:
                 sleep_s = pacer.wait_s(int(lane_due(walk.state, len(walk.lane_lags))))
                 time.sleep(sleep_s if until <= spaced else max(sleep_s, LOOK_EVERY_S))
 
-    def _spaced_until(self, walk: Walk, guard: SpacingGuard) -> int:
+    @staticmethod
+    def _spaced_until(walk: Walk, guard: SpacingGuard, spacing: int) -> int:
         """Return the virtual time up to which no probe comes too soon after the one before to the same target."""
-        if self.spacing == 0 or len(walk.lane_lags) == 1:
+        if spacing == 0 or len(walk.lane_lags) == 1:
             return UNKNOWN
-        return due_before(walk, guard.limit(self.spacing))
+        return due_before(walk, guard.limit(spacing))
 
-    def _fill_and_send(self, walk: Walk, first: int, free: int, until: int) -> int:
+    def _fill_and_send(self, walk: Walk, first: int, free: int, until: int, *, again: bool) -> int:
         """Fill and send up to `free` frames from the slot `first` on, but none due after `until`; return how many.
 
-        They share one send time: nothing else is done before the kernel has taken them all.
+        They share one send time: nothing else is done before the kernel has taken them all. Where a stretch is sent
+        `again` that is no place to go on from later.
         """
         began_s = time.monotonic()
         filled = fill_batch(
@@ -215,11 +288,13 @@ class Sender:
             until,
             time.time_ns(),
             self.shared.answered,
-            self.shared.sent[self.index],
+            self._counts,
         )
         self.ring.commit(filled, self.slots.lengths)
         if filled:
-            self.shared.tell_tick(self.index, int(walk.state[TICK]))
+            if not again:
+                self.shared.tell_tick(self.index, int(walk.state[TICK]))
+            self.shared.activities.tick(self.index, int(walk.state[TICK]))
             self._send_off()
             self.batch.took(filled, time.monotonic() - began_s)
         elif self.ring.waiting:
@@ -238,6 +313,14 @@ class Sender:
         self.kit = with_hops(self.kit, hops)
         redirect(self.ring.frames, hops)
         self.shared.hops.taken[self.index] = self.hop_generation
+
+    def _count(self) -> None:
+        """Tell what has left, and now and then what was dropped on the way: asking for that is a system call."""
+        self.shared.completed[self.index] = self.ring.completed
+        now_s = time.monotonic()
+        if now_s >= self._drops_at_s:
+            self._drops_at_s = now_s + DROPS_EVERY_S
+            self.shared.dropped[self.index] = self.ring.errors
 
     def _pause(self) -> float:
         """Send nothing while senders are held, and return how long that was, in seconds; at once when told to stop."""
@@ -273,7 +356,7 @@ class Sender:
         self.shared.completed[self.index] = self.ring.completed
         for slot in self.ring.unsent():
             probe = self.slots.held[slot]
-            self.shared.sent[self.index, probe, self.slots.attempts[slot]] -= 1
+            self._counts[probe, self.slots.attempts[slot]] -= 1
             self.shared.send_errors[self.index, probe] += 1
 
     def _wait_for_others(self, blocks: int) -> bool:

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.net.privileges import CONFINEMENTS
+from liveness.scan.activity import Activities
 from liveness.scan.answered import entries_for
 from liveness.scan.hop_table import HopTable
 from liveness.scan.memory import shared_zeros
 from liveness.scan.plan import Plan
+from liveness.scan.repairs import RepairDesk
 from liveness.scan.withdrawn import WithdrawnList
 from liveness.store.checkpoint import Checkpoint, Position
 
@@ -54,7 +56,8 @@ class Shared:
         self.ready: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
         """1: this receiver has compiled its kernels and listens."""
         self.sent: NDArray[np.int64] = shared_zeros((senders, len(plan.probes), plan.attempts), np.int64)
-        """Frames filled and handed over, for each sender, probe and attempt."""
+        """Frames filled and handed over in this session, for each sender, probe and attempt, repairs not included."""
+        self._share_repairs(plan, lanes)
         self.completed: NDArray[np.int64] = shared_zeros((senders,), np.int64)
         """Frames that the kernel reported as sent."""
         self.send_errors: NDArray[np.int64] = shared_zeros((senders, len(plan.probes)), np.int64)
@@ -94,12 +97,27 @@ class Shared:
         self.marks: list[NDArray[np.int64]] = _shared_parts([(senders, lanes, plan.marks(b)) for b in plan.blocks])
         """A block at a time: when each sender's lanes passed each mark, ns since the epoch, 0 not yet."""
 
+    def _share_repairs(self, plan: Plan, lanes: int) -> None:
+        """Share what is sent again, and what tells that it must be."""
+        senders = plan.senders
+        self.sent_before: NDArray[np.int64] = shared_zeros((senders, len(plan.probes), plan.attempts), np.int64)
+        """What earlier sessions have sent, as far as this one does not send it again."""
+        self.repaired: NDArray[np.int64] = shared_zeros((senders, len(plan.probes), plan.attempts), np.int64)
+        """Frames that were filled and handed over because they are known to have been lost before."""
+        self.repairs = RepairDesk(senders, lanes)
+        """Where senders that have sent a block ask what to send again."""
+        self.activities = Activities(senders, lanes)
+        """Which ticks each sender sends, whether for the first time or again."""
+        self.trickle_pps: NDArray[np.float64] = shared_zeros((1,), np.float64)
+        """While replies have stopped: a rate so low that few targets are spent, and replies still show that it is over;
+        0 otherwise. Written by the supervisor."""
+
     def begin_at(self, checkpoint: Checkpoint, finished: int) -> None:
         """Begin where senders stood in an earlier session of the run, which had probed `finished` targets' blocks."""
         for place, position in zip(self._positions, checkpoint.positions, strict=True):
             place[1:3] = position.block, position.tick
         self.drained[:] = checkpoint.block
-        self.sent[0] = checkpoint.sent if self.counts_told else finished
+        self.sent_before[0] = checkpoint.sent if self.counts_told else finished
 
     def tell_position(self, sender: int, position: Position) -> None:
         """Say where a sender stands."""
@@ -139,6 +157,16 @@ class Shared:
         """Return whether every sender has obeyed the present `hold`, or has ended: nothing is sent any more."""
         wanted = int(self.hold[0])
         return wanted != 0 and all(held == ENDED or held & wanted == wanted for held in self.held.tolist())
+
+    @property
+    def sent_in_all(self) -> NDArray[np.int64]:
+        """What was sent in all sessions, for each sender, probe and attempt, each target once."""
+        return self.sent + self.sent_before
+
+    def pace_pps(self) -> float:
+        """Return the packets a second of each probe that senders shall keep to now."""
+        rate_pps, trickle_pps = float(self.rate_pps[0]), float(self.trickle_pps[0])
+        return min(rate_pps, trickle_pps) if trickle_pps else rate_pps
 
     def stopping(self) -> bool:
         """Return whether senders shall stop."""

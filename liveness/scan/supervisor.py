@@ -15,6 +15,7 @@ from liveness.scan.crew import Crew
 from liveness.scan.interruption import Interruption, rate_signals
 from liveness.scan.ledger import Ledger
 from liveness.scan.listeners import Listeners
+from liveness.scan.loss_watch import LossWatch
 from liveness.scan.optouts import OptOutWatch
 from liveness.scan.plan import Plan
 from liveness.scan.progress import Progress, observe
@@ -35,6 +36,7 @@ class Outcome:
     totals: Totals
     interruption: Interruption
     opt_outs: OptOuts
+    losses: LossWatch
     started_ns: int
     finished_ns: int
 
@@ -76,6 +78,7 @@ class Supervisor:
         earlier = self.first.totals.rate_search
         tuner = Tuner(self.plan, shared, self.interface, earlier) if self.plan.config.rate.auto else None
         ledger = Ledger(self.interface, shared, tuner=tuner)
+        ledger.losses = losses = self._watch_losses(shared, ledger, tuner)
         checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, ledger.started_s)
         crew = Crew(self.plan, self.kit, self.tx_rings, self.rx_rings, self.directory, self.first, shared)
         compacting = Compacting(self.directory)
@@ -84,17 +87,34 @@ class Supervisor:
                 with self._ending_early():
                     crew.start(self.interruption)
                     compacting.start()
-                    self._watch(crew, ledger, checkpointing, compacting, opt_outs)
+                    self._watch(crew, ledger, losses, checkpointing, compacting, opt_outs)
                 self.interruption.finish(complete=crew.all_sent() and not crew.receiver_ended())
                 with self._ending_early():
                     crew.stop_senders(self.interruption)
+                with self._ending_early():
+                    too_much = losses.conclude()
+                    if too_much is not None:
+                        self.interruption.by(too_much)
                 with self._ending_early():
                     crew.finish_receivers(self.interruption)
         finally:
             crew.end()
             compacting.finish()
-        totals = self._conclude(ledger, checkpointing)
-        return Outcome(shared, totals, self.interruption, opt_outs.record, started_ns, time.time_ns())
+        totals = self._conclude(ledger, losses, checkpointing)
+        return Outcome(shared, totals, self.interruption, opt_outs.record, losses, started_ns, time.time_ns())
+
+    def _watch_losses(self, shared: Shared, ledger: Ledger, tuner: Tuner | None) -> LossWatch:
+        """Return the watch over losses of this session."""
+        return LossWatch(
+            self.plan,
+            shared,
+            self.interface,
+            self.first,
+            ledger.started_s,
+            self._listeners.notice,
+            self.interruption.by,
+            (lambda: None) if tuner is None else tuner.measure_again,
+        )
 
     @contextmanager
     def _ending_early(self) -> Iterator[None]:
@@ -108,6 +128,7 @@ class Supervisor:
         self,
         crew: Crew,
         ledger: Ledger,
+        losses: LossWatch,
         checkpointing: Checkpointing,
         compacting: Compacting,
         opt_outs: OptOutWatch,
@@ -115,16 +136,15 @@ class Supervisor:
         """Wait for the senders to finish; return early for a signal, a limit, or a process that failed."""
         limit_s = self.plan.config.max_runtime_s
         while self.interruption.reason is None and not crew.receiver_ended():
-            self._listeners.progress(
-                observe(self.plan, ledger.shared, ledger.elapsed_s, ledger.nic_drops, sending=True)
-            )
+            self._report(ledger, losses, sending=True)
             ledger.look()
+            losses.look()
             self._look_at_lists(opt_outs)
             if checkpointing.due(ledger.elapsed_s):
-                checkpointing.write(ledger.totals())
+                checkpointing.write(ledger.totals(), losses.losses())
                 compacting.look()
-            if ledger.tuner is not None:
-                ledger.tuner.observe()
+            if ledger.tuner is not None and not losses.guard.paused:
+                ledger.tuner.observe(losses.accounts.lost)
             if not crew.sending(self.interruption):
                 return
             if limit_s is not None and ledger.elapsed_s > limit_s:
@@ -141,14 +161,21 @@ class Supervisor:
         except LivenessError as error:
             self.interruption.by(str(error))
 
-    def _conclude(self, ledger: Ledger, checkpointing: Checkpointing) -> Totals:
+    def _report(self, ledger: Ledger, losses: LossWatch, *, sending: bool) -> None:
+        """Give everybody who watches a snapshot."""
+        seen = losses.seen()
+        self._listeners.progress(
+            observe(self.plan, ledger.shared, ledger.elapsed_s, ledger.nic_drops, sending=sending, losses=seen)
+        )
+
+    def _conclude(self, ledger: Ledger, losses: LossWatch, checkpointing: Checkpointing) -> Totals:
         """Count for the last time and write the last checkpoint; what fails here keeps nothing else from happening."""
-        self._listeners.progress(observe(self.plan, ledger.shared, ledger.elapsed_s, ledger.nic_drops, sending=False))
+        self._report(ledger, losses, sending=False)
         totals = Totals(errors=ledger.shared.send_errors.sum(axis=0).tolist())
         with self._ending_early():
             ledger.look(last=True)
         with self._ending_early():
             totals = ledger.totals()
         with self._ending_early():
-            checkpointing.write(totals)
+            checkpointing.write(totals, losses.losses())
         return totals

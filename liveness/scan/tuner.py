@@ -46,9 +46,9 @@ class Tuner:
         """Note that somebody wants to go faster, or slower; safe in a signal handler."""
         self._asked.append(faster)
 
-    def observe(self) -> None:
-        """Look at the counters and set the rate."""
-        sample = self._sample()
+    def observe(self, lost: int = 0) -> None:
+        """Look at the counters and set the rate; `lost` frames were dropped at the interface or below it so far."""
+        sample = self._sample(lost)
         while self._asked:
             if self._asked.pop(0):
                 self.ramp.higher(sample.time_s, SIGNAL_SHARE)
@@ -58,7 +58,11 @@ class Tuner:
         if self.shared.rate_pps[0] != rate_pps:
             self.shared.rate_pps[0] = rate_pps
 
-    def _sample(self) -> Sample:
+    def measure_again(self) -> None:
+        """Begin the current measurement again: what came meanwhile tells nothing of the rate."""
+        self.ramp.measure_again()
+
+    def _sample(self, lost: int) -> Sample:
         shared = self.shared
         with suppress(LivenessError):  # an interface that is gone drops nothing more; the senders will say so
             self._interface_drops = interface_drops(self.interface)
@@ -68,7 +72,7 @@ class Tuner:
             sent=shared.sent[:, :, 0].sum(axis=0),
             hits=shared.first_replies.sum(axis=0),
             packets=int(shared.sent.sum() + shared.packets.sum()),
-            drops=int(shared.kernel_drops.sum() + shared.send_errors.sum()) + self._interface_drops,
+            drops=int(shared.kernel_drops.sum() + shared.send_errors.sum()) + self._interface_drops + lost,
             given_up_s=float(shared.given_up_s.mean()),
         )
 

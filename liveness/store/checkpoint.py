@@ -9,6 +9,7 @@ from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
 from liveness.files.reading import decoded, read_below
+from liveness.store.losses import Losses
 from liveness.store.manifest import Manifest, RateChange, RateSearch, Timeline
 
 
@@ -32,6 +33,10 @@ class Totals(Struct, frozen=True, kw_only=True):
     """Frames that were handed over and never left, by probe."""
     dropped: int = 0
     """Frames that the interface dropped."""
+    repaired: int = 0
+    """Frames that were sent because they were known to have been lost before."""
+    given_up_s: float = 0.0
+    """Time that senders could not keep up with the rate, on average of all senders."""
     interface_frames: int = 0
     nic_drops: int = 0
     rate_changes: list[RateChange] = field(default_factory=list)
@@ -53,6 +58,8 @@ class Totals(Struct, frozen=True, kw_only=True):
             frames=self.frames + later.frames,
             errors=[mine + theirs for mine, theirs in zip(earlier_errors, later.errors, strict=True)],
             dropped=self.dropped + later.dropped,
+            repaired=self.repaired + later.repaired,
+            given_up_s=round(self.given_up_s + later.given_up_s, 3),
             interface_frames=self.interface_frames + later.interface_frames,
             nic_drops=self.nic_drops + later.nic_drops,
             rate_changes=self.rate_changes + changes,
@@ -75,6 +82,8 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     """Targets sent to up to the positions, (probes, attempts)."""
     rate_pps: float
     totals: Totals = field(default_factory=Totals)
+    losses: Losses = field(default_factory=Losses)
+    """What the run knows to have lost, and what of it is to be sent again."""
 
     @property
     def block(self) -> int:

@@ -12,6 +12,7 @@ from liveness.files.atomic import write_atomically
 from liveness.files.reading import MIB, decoded, one_line, read_bytes
 from liveness.ipsets.roaring import SetDigest
 from liveness.space.addresses import shown
+from liveness.store.losses import LossRecord
 from liveness.store.optouts import OptOuts
 from liveness.store.plausible import odd_numbers, problems_of
 from liveness.types import Kind, ReplyKey, Role, SetKey
@@ -106,6 +107,12 @@ class Transmit(Struct, frozen=True, kw_only=True):
 
     frames: int = 0
     errors: int = 0
+    repaired: int = 0
+    """Frames that were sent again because they are known to have been lost; `sent` counts targets once all the same."""
+    resent: int = 0
+    """Frames that a resumed run sent again from its checkpoint on; `sent` counts those targets once as well."""
+    given_up_s: float = 0.0
+    """Time that senders could not keep up with the rate, on average of all senders: less was sent in it."""
     interface_frames: int = 0
     """What the interface counted meanwhile; frames of other programs are among them."""
     transport: str = ""
@@ -310,6 +317,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     rate_changes: list[RateChange] = field(default_factory=list)
     rate_search: RateSearch | None = None
     loss_warnings: list[str] = field(default_factory=list)
+    losses: list[LossRecord] = field(default_factory=list)
     path: list[PathEvent] = field(default_factory=list)
     timeline: Timeline = field(default_factory=Timeline)
     log: Log = field(default_factory=Log)

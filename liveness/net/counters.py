@@ -1,0 +1,207 @@
+"""Owns the kernel's counters of one device at a time: what it sent and dropped, and what its queue dropped, by netlink.
+
+One request for each device, by its index: a host of containers has thousands of links, and a scan reads its own several
+times a second. None of it needs a privilege.
+"""
+
+import os
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from liveness.errors import LivenessError
+
+NLMSG_ERROR: Final = 2
+NLMSG_DONE: Final = 3
+NLM_F_REQUEST: Final = 1
+NLM_F_ACK: Final = 4
+NLM_F_ECHO: Final = 8
+"""The kernel answers RTM_GETQDISC with a notification, and this has it sent to whoever asked."""
+NLM_F_DUMP: Final = 0x300
+RTM_GETLINK: Final = 18
+RTM_GETQDISC: Final = 38
+IFLA_IFNAME: Final = 3
+IFLA_LINK: Final = 5
+IFLA_MASTER: Final = 10
+IFLA_LINKINFO: Final = 18
+IFLA_INFO_KIND: Final = 1
+IFLA_STATS64: Final = 23
+IFLA_LINK_NETNSID: Final = 37
+TCA_STATS2: Final = 7
+TCA_STATS_QUEUE: Final = 3
+TC_H_ROOT: Final = 0xFFFFFFFF
+ATTRIBUTE_TYPE: Final = 0x3FFF
+"""Without the flags for nesting and byte order."""
+HEADER: Final = struct.Struct("=IHHII")
+LINK_HEADER: Final = struct.Struct("=BxHiII")
+QDISC_HEADER: Final = struct.Struct("=B3xiIII")
+ATTRIBUTE: Final = struct.Struct("=HH")
+QUEUE: Final = struct.Struct("=IIIII")
+SOL_NETLINK: Final = 270
+NETLINK_GET_STRICT_CHK: Final = 12
+BUFFER_BYTES: Final = 1 << 17
+TIMEOUT_S: Final = 2.0
+U32: Final = 1 << 32
+
+STACKED: Final = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec", "dsa"})
+"""Kinds of devices whose frames leave through another one, their parent."""
+MASTERS: Final = frozenset({"bridge", "bond", "team", "openvswitch", "hsr"})
+"""Kinds of devices whose frames leave through other ones, their ports."""
+BRIDGE: Final = "bridge"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device as its kernel describes and counts it."""
+
+    index: int
+    name: str
+    kind: str
+    """``bridge``, ``bond``, ``vlan`` and so on; empty for a card."""
+    parent: int | None
+    """The device that its frames leave through, in this namespace."""
+    rx_packets: int
+    tx_packets: int
+    rx_dropped: int
+    rx_missed: int
+    tx_dropped: int
+    tx_errors: int
+
+
+class CounterReader:
+    """A netlink socket for reading devices. A device that is gone is a LivenessError."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        self._socket.settimeout(TIMEOUT_S)
+        self._socket.bind((0, 0))
+        self._strict = True
+        try:
+            self._socket.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
+        except OSError:  # before Linux 4.20 a dump has all links
+            self._strict = False
+        self._sequence = 0
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the socket."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def device(self, index: int) -> Device:
+        """Return the device of an index."""
+        for body in self._ask(RTM_GETLINK, 0, LINK_HEADER.pack(0, 0, index, 0, 0)):
+            return _device(body)
+        raise LivenessError(f"interface {index} is gone")
+
+    def index_of(self, name: str) -> int:
+        """Return the index of a device."""
+        try:
+            return socket.if_nametoindex(name)
+        except OSError:
+            raise LivenessError(f"interface {name} is gone") from None
+
+    def ports(self, master: int) -> list[Device]:
+        """Return the devices that belong to a bridge, bond or team."""
+        attribute = ATTRIBUTE.pack(ATTRIBUTE.size + 4, IFLA_MASTER) + struct.pack("=I", master)
+        request = LINK_HEADER.pack(0, 0, 0, 0, 0) + attribute
+        bodies = self._ask(RTM_GETLINK, NLM_F_DUMP, request)
+        return [_device(body) for body in bodies if _number(dict(_attributes(body[16:])), IFLA_MASTER) == master]
+
+    def queue_drops(self, index: int) -> int:
+        """Return what the root queueing discipline of a device has dropped, modulo 2**32; 0 where it has none."""
+        try:
+            for body in self._ask(RTM_GETQDISC, NLM_F_ECHO, QDISC_HEADER.pack(0, index, 0, TC_H_ROOT, 0)):
+                statistics = dict(_attributes(dict(_attributes(body[QDISC_HEADER.size :])).get(TCA_STATS2, b"")))
+                queue = statistics.get(TCA_STATS_QUEUE, b"")
+                if len(queue) >= QUEUE.size:
+                    return int(QUEUE.unpack_from(queue)[2])
+        except LivenessError:  # no queue at all
+            return 0
+        return 0
+
+    def lower_devices(self, index: int) -> list[Device]:
+        """Return the devices directly below one: its parent, or its ports; none below a card."""
+        device = self.device(index)
+        if device.kind in MASTERS:
+            return self.ports(index)
+        if device.kind in STACKED and device.parent is not None:
+            return [self.device(device.parent)]
+        return []
+
+    def _ask(self, kind: int, flags: int, body: bytes) -> list[bytes]:
+        """Return the bodies of the answers to a request; LivenessError with the kernel's reason if it refuses."""
+        self._sequence += 1
+        flags |= NLM_F_REQUEST | (0 if flags & NLM_F_DUMP else NLM_F_ACK)
+        bodies: list[bytes] = []
+        try:
+            self._socket.send(HEADER.pack(HEADER.size + len(body), kind, flags, self._sequence, 0) + body)
+            while True:
+                for answer, sequence, content in _messages(self._socket.recv(BUFFER_BYTES)):
+                    if sequence != self._sequence:
+                        continue  # the rest of an answer that came too late
+                    if answer == NLMSG_DONE:
+                        return bodies
+                    if answer == NLMSG_ERROR:
+                        code = -struct.unpack_from("=i", content)[0]
+                        if code:
+                            raise LivenessError(f"netlink: {os.strerror(code)}")
+                        return bodies
+                    bodies.append(content)
+        except OSError as error:
+            raise LivenessError(f"netlink: {error.strerror or error}") from error
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (type, sequence, body) of the messages in one datagram."""
+    at = 0
+    while at + HEADER.size <= len(data):
+        length, kind, _, sequence, _ = HEADER.unpack_from(data, at)
+        if length < HEADER.size:
+            return
+        yield kind, sequence, data[at + HEADER.size : at + length]
+        at += (length + 3) & ~3
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (type, value) of the attributes in a message or in an attribute that holds others."""
+    at = 0
+    while at + ATTRIBUTE.size <= len(data):
+        length, kind = ATTRIBUTE.unpack_from(data, at)
+        if length < ATTRIBUTE.size:
+            return
+        yield kind & ATTRIBUTE_TYPE, data[at + ATTRIBUTE.size : at + length]
+        at += (length + 3) & ~3
+
+
+def _number(attributes: dict[int, bytes], kind: int) -> int | None:
+    value = attributes.get(kind, b"")
+    return struct.unpack("=I", value)[0] if len(value) == struct.calcsize("=I") else None
+
+
+def _device(body: bytes) -> Device:
+    index = LINK_HEADER.unpack_from(body)[2]
+    attributes = dict(_attributes(body[LINK_HEADER.size :]))
+    information = dict(_attributes(attributes.get(IFLA_LINKINFO, b"")))
+    counted: Sequence[int] = struct.unpack_from("=16Q", attributes.get(IFLA_STATS64, bytes(128)).ljust(128, b"\0"))
+    elsewhere = IFLA_LINK_NETNSID in attributes
+    return Device(
+        index=index,
+        name=attributes.get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
+        kind=information.get(IFLA_INFO_KIND, b"").rstrip(b"\0").decode(errors="replace"),
+        parent=None if elsewhere else _number(attributes, IFLA_LINK),
+        rx_packets=counted[0],
+        tx_packets=counted[1],
+        rx_dropped=counted[6],
+        rx_missed=counted[15],
+        tx_dropped=counted[7],
+        tx_errors=counted[5],
+    )

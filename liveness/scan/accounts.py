@@ -1,0 +1,231 @@
+"""The accounts of sending: what senders handed over, what the interface and what lies below it say has left.
+
+Without losses a device has counted at least what was completed, at most what was handed over, and other traffic as
+well. So what was handed over less what a device counted falls by other traffic alone; where what was completed, less
+what it counted, lies above the lowest value of that, frames are lost. That has to last, because some drivers update
+their counters once a second or two.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import LivenessError
+from liveness.net.counters import BRIDGE, U32, CounterReader, Device
+from liveness.scan.shared import Shared
+
+EVERY_NS: Final = 250_000_000
+LASTING_NS: Final = 2_500_000_000
+"""How long a gap must last: longer than drivers take to update their counters."""
+NOISE_FRAMES: Final = 4
+"""A smaller gap is none."""
+PROVEN_FRAMES: Final = 64
+PROVEN_SHARE: Final = 0.9
+"""A device's counter is believed once it has counted this share of so many completed frames."""
+STACK_EVERY_NS: Final = 10_000_000_000
+"""How often the devices below the interface are looked for again: ports come and go."""
+SAMPLES: Final = 400
+DEPTH: Final = 8
+"""Devices below each other, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Frames that were completed and did not leave, the interval in which that was, and at which device."""
+
+    start_ns: int
+    end_ns: int
+    frames: int
+    where: str
+    as_sent: bool = False
+    """Whether the ring itself reported them: they are not among the completed."""
+
+
+@dataclass(slots=True)
+class Level:
+    """A device, or some together, that all frames must pass: what was completed and what these have counted."""
+
+    where: str
+    lost: int = 0
+    """Frames that were lost here or above, since the beginning."""
+    _before: tuple[int, int] | None = None
+    _base: int = 0
+    _proven: bool = False
+    _samples: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+
+    def compare(self, now_ns: int, completed: int, counted: int, handed: int, *, settle: bool = False) -> Gap | None:
+        """Take what was completed, counted by the devices, and handed over, read in this order; return a sure loss.
+
+        All three grow for ever. With `settle` there is nothing more to wait for.
+        """
+        if self._before is None:
+            self._before = completed, counted
+        ours, theirs = completed - self._before[0], counted - self._before[1]
+        if not self._proven:
+            self._proven = ours >= PROVEN_FRAMES and theirs >= PROVEN_SHARE * ours
+        missing = ours - theirs
+        self._samples.append((now_ns, missing))
+        self._base = min(self._base, handed - self._before[0] - theirs)
+        if not self._proven:
+            return None
+        lasting = [gap for at_ns, gap in self._samples if settle or at_ns >= now_ns - LASTING_NS]
+        sure = min(lasting) if not settle else missing
+        if sure - self._base < NOISE_FRAMES or (not settle and self._samples[0][0] > now_ns - LASTING_NS):
+            return None
+        return self._close(sure)
+
+    def _close(self, sure: int) -> Gap:
+        """Return the gap up to `sure` frames, with the interval in which it opened."""
+        samples = list(self._samples)
+        begun = max((place for place, (_, gap) in enumerate(samples) if gap <= self._base), default=0)
+        reached = next(place for place in range(begun, len(samples)) if samples[place][1] >= sure)
+        gap = Gap(samples[begun][0], samples[reached][0], sure - self._base, self.where)
+        self.lost += sure - self._base
+        self._base = sure
+        return gap
+
+    @property
+    def suspects(self) -> bool:
+        """Return whether a gap is open that may yet prove to be a loss."""
+        return self._proven and bool(self._samples) and self._samples[-1][1] - self._base >= NOISE_FRAMES
+
+
+class Accounts:
+    """The accounts of one session on one interface."""
+
+    def __init__(self, interface: str, shared: Shared) -> None:
+        self.interface = interface
+        self.shared = shared
+        self.lost = 0
+        """Frames that were completed and lost below, or dropped as they were sent."""
+        self.lost_by_probe: NDArray[np.int64] = np.zeros(shared.sent.shape[1], np.int64)
+        """Frames that were completed and lost below, by probe, as they were sent in that time."""
+        self.looked_ns = 0
+        self._reader = CounterReader()
+        self._index = self._reader.index_of(interface)
+        self._levels = {"own": Level(f"interface {interface}")}
+        self._stack: tuple[tuple[Device, ...], ...] = ()
+        self._stack_ns = -STACK_EVERY_NS
+        self._drops: dict[int, int] = {}
+        self._port_packets: dict[int, int] = {}
+        self._completed = 0
+        self._dropped = 0
+
+    @property
+    def settled(self) -> bool:
+        """Return whether no gap is open that may yet prove to be a loss."""
+        return not any(level.suspects for level in self._levels.values())
+
+    def look(self, now_ns: int, *, last: bool = False) -> list[Gap]:
+        """Read all counters if it is time, and return the losses that are sure by now."""
+        if not last and now_ns < self.looked_ns + EVERY_NS:
+            return []
+        since_ns, self.looked_ns = self.looked_ns or now_ns, now_ns
+        completed = int(self.shared.completed.sum())  # before the devices: what is completed has been counted by them
+        dropped = int(self.shared.dropped.sum())
+        gaps = []
+        if dropped > self._dropped:
+            where = f"interface {self.interface}"
+            gaps.append(Gap(since_ns, now_ns, dropped - self._dropped, where, as_sent=True))
+        try:
+            gaps += self._below(since_ns, now_ns, completed, last=last)
+        except LivenessError:  # a device that is gone counts nothing; the senders say so
+            self._stack_ns = now_ns - STACK_EVERY_NS
+        self._completed, self._dropped = completed, dropped
+        self.lost += sum(gap.frames for gap in gaps)
+        return gaps
+
+    def _below(self, since_ns: int, now_ns: int, completed: int, *, last: bool) -> list[Gap]:
+        own = self._reader.device(self._index)
+        if now_ns >= self._stack_ns + STACK_EVERY_NS:
+            self._find_stack(now_ns)
+        gaps = []
+        found = self._levels["own"].compare(now_ns, completed, own.tx_packets, self._handed(), settle=last)
+        if found is not None:
+            gaps.append(found)
+        bridged = own.kind == BRIDGE
+        counted_above = self._levels["own"].lost
+        for depth, devices in enumerate(self._stack):
+            now = [self._reader.device(device.index) for device in devices]
+            if bridged:
+                gaps += self._dropped_at(since_ns, now_ns, completed, now)
+            else:
+                level = self._levels.setdefault(str(depth), Level(_names(devices)))
+                counted = sum(device.tx_packets for device in now)
+                found = level.compare(now_ns, completed, counted, self._handed(), settle=last)
+                if found is not None and level.lost > counted_above:
+                    extra = min(found.frames, level.lost - counted_above)
+                    gaps.append(Gap(found.start_ns, found.end_ns, extra, found.where))
+                counted_above = max(counted_above, level.lost)
+            bridged = bridged or any(device.kind == BRIDGE for device in now)
+        return gaps
+
+    def _handed(self) -> int:
+        """Return the frames that senders have handed over and not taken back, those dropped on the way left out."""
+        shared = self.shared
+        return int(shared.sent.sum() + shared.repaired.sum() - shared.dropped.sum())
+
+    def _find_stack(self, now_ns: int) -> None:
+        """Find the devices below the interface, level by level."""
+        self._stack_ns = now_ns
+        stack: list[tuple[Device, ...]] = []
+        upper, seen = [self._index], {self._index}
+        while upper and len(stack) < DEPTH:
+            lower = {device.index: device for index in upper for device in self._reader.lower_devices(index)}
+            upper = [index for index in lower if index not in seen]
+            seen.update(upper)
+            if upper:
+                stack.append(tuple(lower[index] for index in upper))
+        if [[device.index for device in devices] for devices in stack] != [
+            [device.index for device in devices] for devices in self._stack
+        ]:
+            for depth in range(len(stack)):
+                self._levels.pop(str(depth), None)
+        self._stack = tuple(stack)
+
+    def _dropped_at(self, since_ns: int, now_ns: int, completed: int, ports: Sequence[Device]) -> list[Gap]:
+        """Return what the ports of a bridge dropped of ours: it tells nobody, and ports carry other frames too."""
+        gaps = []
+        passed = 0
+        dropped = {}
+        for port in ports:
+            drops = port.tx_dropped + port.tx_errors
+            queue = self._reader.queue_drops(port.index)
+            before = self._drops.get(port.index)
+            if before is not None:
+                dropped[port.name] = (drops + queue - before) % U32
+                passed += max(0, port.tx_packets - self._port_packets[port.index])
+            self._drops[port.index] = (drops + queue) % U32
+            self._port_packets[port.index] = port.tx_packets
+        all_drops = sum(dropped.values())
+        ours = max(0, completed - self._completed)
+        if all_drops and ours:
+            share = min(1.0, ours / (passed + all_drops))
+            names = ", ".join(sorted(name for name, count in dropped.items() if count))
+            frames = min(ours, round(all_drops * share))
+            if frames:
+                gaps.append(Gap(since_ns, now_ns, frames, f"{names} below {self.interface}"))
+        return gaps
+
+    def blame(self, frames: int, sent: NDArray[np.int64]) -> None:
+        """Note which probes lost frames were of: as they were sent meanwhile, `sent` by probe."""
+        total = int(sent.sum())
+        if total <= 0:
+            return
+        exact = frames * sent / total
+        whole = np.floor(exact).astype(np.int64)
+        for place in np.argsort(whole - exact)[: frames - int(whole.sum())]:
+            whole[place] += 1
+        self.lost_by_probe += whole
+
+    def close(self) -> None:
+        """Close the socket to the kernel."""
+        self._reader.close()
+
+
+def _names(devices: Sequence[Device]) -> str:
+    return ", ".join(device.name for device in devices)

@@ -1,0 +1,54 @@
+"""What a run knows to have lost: in which time and why, and which stretches of the order of targets that concerns."""
+
+from msgspec import Struct, field
+
+
+class LossRecord(Struct, frozen=True, kw_only=True):
+    """One loss that a run noticed: from when to when, in seconds since the run's start, why, and how much.
+
+    `probes` counts the frames that did not reach the targets; `targets` those that some of these frames were for.
+    """
+
+    from_s: float
+    to_s: float
+    cause: str
+    probes: int
+    targets: int
+
+
+class LostSpan(Struct, frozen=True, kw_only=True):
+    """The ticks `first` to `last`, which is not included, of one sender's walk through one block, and what was lost.
+
+    A tick and the lags of the lanes tell which target each probe was for; so a span can be sent again by walking it.
+    """
+
+    sender: int
+    block: int
+    first: int
+    last: int
+    lags: list[int]
+    """Of each lane, in ticks."""
+    begins: list[int]
+    """The tick at which each lane begins, or goes on after a pause."""
+    share: float = 1.0
+    """How much of what was sent in these ticks was lost."""
+    margin: int = 0
+    """Ticks before and after that may be concerned as well: they are sent again, and not counted as lost."""
+    tries: int = 0
+    """How often it was sent again and lost again."""
+
+    def overlaps(self, other: "LostSpan") -> bool:
+        """Return whether another span is of the same walk, with the same lags, and touches this one."""
+        return (
+            (self.sender, self.block) == (other.sender, other.block)
+            and (self.lags, self.begins) == (other.lags, other.begins)
+            and self.first <= other.last
+            and other.first <= self.last
+        )
+
+
+class Losses(Struct, frozen=True, kw_only=True):
+    """All that a run knows to have lost, and what of it has not been sent again."""
+
+    records: list[LossRecord] = field(default_factory=list)
+    pending: list[LostSpan] = field(default_factory=list)

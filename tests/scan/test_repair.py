@@ -1,0 +1,138 @@
+"""What is known to be lost is sent again: losses as intervals of time, over rings in memory, by a supervisor's part."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from scapy.layers.inet import IP
+
+from liveness.net.memory import MemoryRxRing, MemoryTxRing
+from liveness.probes.template import LinkAddresses
+from liveness.scan.loss import LossInterval
+from liveness.scan.loss_book import Certainty, LossBook
+from liveness.scan.plan import Plan
+from liveness.scan.sender import Sender
+from liveness.scan.session import kit_of
+from liveness.scan.shared import Shared
+from liveness.space.addresses import parse_address
+from liveness.space.intervals import Intervals
+from liveness.space.targets import Targets
+from liveness.store.losses import Losses
+from tests.scan.test_census_in_memory import CONTROL_PORT, SOURCE, name_of, small_config
+
+FIRST = parse_address("10.1.0.0")
+COUNT = 3 * 256
+WAIT_S = 60.0
+
+
+class Gap:
+    """A network that answers nothing, and loses all frames while `broken`."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.arrived: Counter[tuple[str, str]] = Counter()
+        self.lost: Counter[tuple[str, str]] = Counter()
+
+    def __call__(self, frame: bytes) -> Iterator[bytes]:
+        packet = IP(frame[14:])
+        (self.lost if self.broken else self.arrived)[name_of(packet), packet.dst] += 1
+        return iter(())
+
+
+class Rig:
+    """Senders in threads over rings in memory, and the part of a supervisor that keeps the book."""
+
+    def __init__(self, senders: int, **changes: object) -> None:
+        config = small_config(
+            rate="600pps",
+            probe_spacing="50ms",
+            retransmit={"attempts": 2, "queue": 100},
+            cooldown="300ms",
+            block_prefix=23,
+            senders=senders,
+            **changes,
+        )
+        targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST + COUNT - 1]), Intervals.empty(), lab=True)
+        self.plan = Plan(config, targets, CONTROL_PORT, bytes(range(16)))
+        self.shared = Shared(self.plan)
+        self.network = Gap()
+        kit = kit_of(self.plan, LinkAddresses(bytes(6), bytes(6)), (SOURCE,))
+        rings = [MemoryTxRing(self.network, MemoryRxRing(), slots=160) for _ in range(senders)]
+        self.senders = [
+            threading.Thread(target=Sender(self.plan, kit, ring, self.shared, index).run)
+            for index, ring in enumerate(rings)
+        ]
+        self.notices: list[str] = []
+        self.book = LossBook(self.plan, self.shared, Losses(), time.monotonic_ns(), 0.0, self.notices.append)
+
+    def run(self, outages: list[tuple[float, float]]) -> None:
+        """Run to the end; break the network in these intervals, as shares of what is sent, and report each."""
+        planned = self.plan.target_count * self.plan.attempts * len(self.plan.probes)
+        self.shared.repairs.open[0] = 1
+        for sender in self.senders:
+            sender.start()
+        began_ns, left = 0, sorted(outages)
+        deadline = time.monotonic() + WAIT_S
+        while any(sender.is_alive() for sender in self.senders) and time.monotonic() < deadline:
+            now_ns = time.monotonic_ns()
+            self.book.track.note(now_ns, self.shared)
+            sent = int(self.shared.sent.sum()) / planned
+            if left and not self.network.broken and sent >= left[0][0]:
+                began_ns, self.network.broken = now_ns, True
+            elif left and self.network.broken and sent >= left[0][1]:
+                self.network.broken = False
+                self.book.track.note(time.monotonic_ns(), self.shared)
+                self.book.report(LossInterval(began_ns, time.monotonic_ns(), "the cable was out"))
+                left.pop(0)
+            self.book.serve(settled=not self.network.broken)
+            time.sleep(0.05)
+        assert not any(sender.is_alive() for sender in self.senders)
+
+
+@pytest.mark.parametrize("senders", [1, 2])
+def test_every_probe_that_was_lost_is_sent_again_and_hardly_any_other(senders: int) -> None:
+    rig = Rig(senders)
+    rig.run([(0.1, 0.25), (0.7, 0.8)])  # the second in the second block
+    lost = sum(rig.network.lost.values())
+    addresses = {f"10.1.{n >> 8}.{n & 255}" for n in range(COUNT)}
+    assert {address for _, address in rig.network.arrived} == addresses
+    assert set(rig.network.arrived.values()) <= {2, 3, 4}, "each probe arrived as often as it has attempts, or more"
+    assert len(rig.network.arrived) == COUNT * len(rig.plan.probes)
+    repaired = int(rig.shared.repaired.sum())
+    assert lost <= repaired <= 2.5 * lost + 200, (lost, repaired)
+    assert rig.shared.sent.sum(axis=0).tolist() == [[COUNT, COUNT]] * len(rig.plan.probes)
+    assert rig.book.pending == []
+    assert rig.book.too_much() is None
+    records = rig.book.losses().records
+    assert sum(record.probes for record in records) == pytest.approx(lost, rel=0.2)
+    assert rig.notices
+    assert rig.book.warnings()[-1] == "everything that is known to have been lost was sent again"
+
+
+def test_the_number_of_targets_is_that_of_those_that_missed_a_probe() -> None:
+    rig = Rig(1, limits={"repair": False})
+    rig.run([(0.1, 0.3)])
+    concerned = {address for _, address in rig.network.lost}
+    (record,) = rig.book.losses().records
+    assert record.targets == pytest.approx(len(concerned), rel=0.05)
+    assert record.probes == pytest.approx(sum(rig.network.lost.values()), rel=0.05)
+    missed = {
+        address for probe, address in set(rig.network.lost) if rig.network.lost[probe, address] == rig.plan.attempts
+    }
+    assert rig.book.remaining().missed == pytest.approx(len(missed), rel=0.1, abs=5)
+    assert int(rig.shared.repaired.sum()) == 0
+
+
+def test_counted_frames_are_a_share_of_the_interval() -> None:
+    rig = Rig(1, limits={"repair": False})
+    rig.run([(0.1, 0.3)])
+    rig.book.pending.clear()
+    start, end = rig.book.started_ns, time.monotonic_ns()
+    rig.book.report(LossInterval(start, end, "a queue was full"), Certainty.COUNTERS, 100)
+    record = rig.book.losses().records[-1]
+    assert sum(span.share * (span.last - span.first) for span in rig.book.pending) > 0
+    assert rig.book.remaining().probes == pytest.approx(100, rel=0.01)
+    assert 0 < rig.book.remaining().concerned <= 100
+    assert "100 probes" not in record.cause
