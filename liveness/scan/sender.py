@@ -249,7 +249,9 @@ class Sender:
                 pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
             if self.shared.hops.generation != self.hop_generation:
                 self._redirect()
-            first, free = self.ring.reserve(min(self.batch.frames, (last - int(walk.state[TICK])) * len(walk.lane_lags)))
+            first, free = self.ring.reserve(
+                min(self.batch.frames, (last - int(walk.state[TICK])) * len(walk.lane_lags))
+            )
             if free == 0:
                 self.ring.kick()
                 self.ring.wait(POLL_S)
