@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from liveness.cli.interrupts import interrupts
 from liveness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def command(
 
     With --figures, --html or --map these files are written, and tables printed only if -o or --json asks for them.
     """
+    click.get_current_context().with_resource(interrupts.ending_soon())
     from liveness.analysis.document import encode
     from liveness.analysis.results import analyze_runs
     from liveness.analysis.run import warnings_of

@@ -20,14 +20,10 @@ if TYPE_CHECKING:
 
 
 class OutputConsole(Console):
-    """Standard output for tables; a pipe gets lines of 120 columns, and one that is closed is told as such."""
+    """Standard output for tables; a pipe gets lines of 120 columns."""
 
     def __init__(self) -> None:
         super().__init__(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-
-    def on_broken_pipe(self) -> None:
-        """Leave it to the command line, which takes it for no error, rather than exit with 1."""
-        raise BrokenPipeError
 
 
 class ScanDisplay:

@@ -1,14 +1,17 @@
 """The command line's entry: the group of commands, and how errors leave the program."""
 
 import importlib
-import os
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import click
 
 from liveness import __version__
-from liveness.errors import LivenessError
+from liveness.cli.interrupts import EXIT_CODE, interrupts
+from liveness.cli.streams import OutputError, take_streams
+from liveness.errors import LivenessError, explain
 
 COMMANDS: dict[str, str] = {
     "scan": "Take a census: probe every target, match every reply, write the sets.",
@@ -47,16 +50,6 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def invoke(self, ctx: click.Context) -> object:
-        """Run a command; that whoever read our output has gone, as head(1) does, is no error and nothing to tell."""
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's last flush complains
-            return None
-        return result
-
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -81,14 +74,53 @@ def group() -> None:
 
 def run() -> None:
     """Run the command line and leave with the exit code of what happened."""
+    take_streams()
+    interrupts.install()
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except OutputError as error:
+        code = _refused(error)
+    except BaseException as error:
+        if not interrupts.asked and not isinstance(error, (click.Abort, KeyboardInterrupt)):
+            raise
+        code = EXIT_CODE
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: the interpreter's own end is not interrupted
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command; return the exit code of what it did, and of what a person can mend the one line too."""
     try:
         code = group.main(prog_name="liveness", standalone_mode=False)
-    except LivenessError as error:
-        click.echo(f"liveness: error: {error}", err=True)
-        code = error.exit_code
+    except SystemExit as leaving:
+        code = leaving.code
+    except BrokenPipeError:  # whoever read a pipe that was named as output has left
+        code = 0
+    except (LivenessError, OSError) as error:
+        if interrupts.asked:
+            raise
+        click.echo(f"liveness: error: {_line(error)}", err=True)
+        code = error.exit_code if isinstance(error, LivenessError) else LivenessError.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        code = 128 + signal.SIGINT
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
+
+
+def _refused(error: OutputError) -> int:
+    """Say that standard output was refused, and return the exit code; a reader that has left is no error."""
+    if error.is_gone:
+        return 0
+    click.echo(f"liveness: error: {error}", err=True)
+    return LivenessError.exit_code
+
+
+def _line(error: LivenessError | OSError) -> str:
+    """Return the line of an error: one of the system that no room has foreseen names its file and its reason."""
+    if isinstance(error, LivenessError):
+        return str(error)
+    with suppress(OSError):
+        Path.cwd()
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else explain(error)
+    return "the current directory was removed: change to one that exists"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from liveness.cli.streams import print_result
 from liveness.errors import LivenessError, StoppedEarlyError, UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ def command(
     if not quiet:
         for line in _summary(done):
             click.echo(f"liveness: {line}", err=True)
-    click.echo(json.dumps(_document(done), indent=2) if as_json else str(done.directory.path))
+    if as_json:
+        click.echo(json.dumps(_document(done), indent=2))
+    else:
+        print_result(str(done.directory.path))
     _leave(done, run_dir, check=check)
 
 

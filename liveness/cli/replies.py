@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from liveness.cli.interrupts import interrupts
+
 if TYPE_CHECKING:
     from liveness.store.replytable import Answer, ReplyTable
 
@@ -47,6 +49,7 @@ def command(path: Path, sql: str | None, *, as_json: bool, as_csv: bool) -> None
     if as_json and as_csv:
         raise click.UsageError("--json and --csv: give one of them")
     with ReplyTable(path) as table:
+        click.get_current_context().with_resource(interrupts.ending_soon(table.stop))
         if table.cut_bytes:
             click.echo(
                 f"liveness: warning: {path}: {table.cut_bytes} bytes of a reply cut short are left out", err=True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from liveness.cli.streams import print_result
 from liveness.cli.watching import warn, watch_options, watchers_of
 from liveness.errors import StoppedEarlyError, count_of
 
@@ -183,7 +184,7 @@ def _scan(
     with watchers_of(ScanDisplay(quiet=quiet), *watch) as watchers:
         finished = scan(watchers)
         watchers.end(finished.manifest)
-    click.echo(str(finished.directory.path))
+    print_result(str(finished.directory.path))
     return finished
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from liveness.cli.interrupts import interrupts
 from liveness.errors import UsageError, count_of
 from liveness.ipsets.formats.table import FORMATS, output_format
 
@@ -118,6 +119,7 @@ def command() -> None:
     A file is read as what its content or else its suffix says, - is standard input. What is written goes to standard
     output as prefixes, or to the file of -o in the format of its suffix.
     """
+    click.get_current_context().with_resource(interrupts.ending_soon())
 
 
 @command.command(short_help="Print format, size and extent of each FILE.")

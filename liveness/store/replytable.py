@@ -85,6 +85,10 @@ class ReplyTable:
         self._connection.close()
         self._spill.cleanup()
 
+    def stop(self) -> None:
+        """Have a query that runs end soon, with an error; another thread may call this."""
+        self._connection.interrupt()
+
     def _open(self, path: Path, files: list[Path], spools: list[Path]) -> None:
         import duckdb  # noqa: PLC0415 - only those who query a log wait for it to load
 

@@ -1,0 +1,76 @@
+"""Owns Ctrl-C outside a scan: exit code 130, no traceback, and soon, whatever library is at work."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Thread
+from types import FrameType
+from typing import Final, NoReturn
+
+EXIT_CODE: Final = 128 + signal.SIGINT
+GRACE_S: Final = 1.0
+"""How long a command takes at most to clean up behind itself."""
+
+
+class Interrupts:
+    """Whether somebody has pressed Ctrl-C. Libraries turn the exception for it into others, or lose it."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._raised = False
+
+    def install(self) -> None:
+        """Take SIGINT, unless it is ignored (nohup)."""
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            return
+        signal.signal(signal.SIGINT, self._note)
+        before = sys.unraisablehook
+
+        def unraisable(found: "sys.UnraisableHookArgs") -> None:
+            if not self.asked:
+                before(found)
+
+        sys.unraisablehook = unraisable
+
+    def _note(self, _number: int, _frame: FrameType | None) -> NoReturn:
+        if self._raised:
+            os._exit(EXIT_CODE)
+        self.asked = self._raised = True
+        raise KeyboardInterrupt
+
+    @contextmanager
+    def ending_soon(self, stop: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """End the process within GRACE_S of a SIGINT, also where a library's call does not return meanwhile.
+
+        `stop` is called first, in another thread: it asks that library to return. For commands that neither fork nor
+        enter a namespace: it takes a thread.
+        """
+        if signal.getsignal(signal.SIGINT) != self._note:
+            yield
+            return
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        Thread(target=self._end, args=(reader, stop), name="interrupts", daemon=True).start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            os.close(writer)
+
+    def _end(self, reader: int, stop: Callable[[], None]) -> None:
+        """In the thread: wait for the signal's number, which the kernel's handler writes whatever Python does."""
+        while data := os.read(reader, 1):
+            if data[0] == signal.SIGINT:
+                self.asked = True
+                with suppress(Exception):
+                    stop()
+                time.sleep(GRACE_S)
+                os._exit(EXIT_CODE)
+        os.close(reader)
+
+
+interrupts: Final = Interrupts()
