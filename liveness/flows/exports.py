@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liveness.flows import elements as el
 from liveness.flows import netflow5, templates
-from liveness.flows.record import FLOW_DTYPE, Flows, Notes, empty
+from liveness.flows.record import Flows, Notes, empty
 from liveness.flows.templates import Template
 
 V9: Final = 9
@@ -60,15 +61,15 @@ class Exports:
         self.domains: dict[tuple[str, int, int], Domain] = {}
         """By exporter's address, version and domain."""
         self.datagrams = 0
-        self._ready: list[Flows] = []
-        self._count = 0
         self._waiting_bytes = 0
         self._out = empty(1 << 15)
+        """Flows that are ready: the first `_counts[WRITTEN]` rows."""
+        self._counts = np.zeros(templates.COUNTS, np.int64)
 
     @property
     def ready(self) -> int:
         """Flows that can be taken out."""
-        return self._count
+        return int(self._counts[templates.WRITTEN])
 
     @property
     def lost(self) -> int:
@@ -77,9 +78,16 @@ class Exports:
 
     def take(self) -> Flows:
         """Return all flows that are ready."""
-        flows = np.concatenate(self._ready) if self._ready else empty(0)
-        self._ready, self._count = [], 0
+        flows = self._out[: self.ready].copy()
+        self._counts[templates.WRITTEN] = 0
         return flows
+
+    def _make_room(self, count: int) -> None:
+        """Have room for so many flows more."""
+        if self.ready + count > len(self._out):
+            larger = empty(2 * (self.ready + count))
+            larger[: self.ready] = self._out[: self.ready]
+            self._out = larger
 
     def finish(self) -> None:
         """Count what still waits for a template as undecoded."""
@@ -110,18 +118,19 @@ class Exports:
     def _v5(self, datagram: bytes, exporter: str) -> bool:
         if len(datagram) < netflow5.HEADER_BYTES:
             return False
-        header = np.frombuffer(datagram, netflow5.HEADER_DTYPE, 1)[0]
-        count = int(header["count"])
+        _, count, _, _, _, sequence, engine, _ = struct.unpack_from(netflow5.HEADER, datagram)
         whole = (len(datagram) - netflow5.HEADER_BYTES) // netflow5.RECORD_BYTES
         if count > netflow5.MOST_RECORDS or count == 0:
             return False
         if whole < count:
             self.notes.undecoded["datagrams cut short"] += 1
-        engine = int(header["engine_type"]) << 8 | int(header["engine_id"])
         domain = self._domain(exporter, netflow5.VERSION, engine)
-        self._follow(domain, int(header["sequence"]), count)
-        if whole:
-            self._add(netflow5.decode(datagram, min(count, whole), domain.exporter))
+        self._follow(domain, sequence, count)
+        self._make_room(count)
+        data = np.frombuffer(datagram, np.uint8)
+        first = self.ready
+        netflow5.decode(data, min(count, whole), domain.exporter, self._out, first)
+        self._counts[templates.WRITTEN] = first + min(count, whole)
         return True
 
     def _v9(self, datagram: bytes, exporter: str) -> None:
@@ -168,18 +177,19 @@ class Exports:
     def _sets(self, domain: Domain, datagram: bytes, at: int, now_ns: int, version: int) -> int | None:
         """Decode a message's sets; return how many data records they hold, None if that cannot be known."""
         records: int | None = 0
+        data = np.frombuffer(datagram, np.uint8)
         while len(datagram) - at >= SET_HEADER_BYTES:
             set_id, length = struct.unpack_from(">HH", datagram, at)
             if length < SET_HEADER_BYTES or length > len(datagram) - at:
                 self.notes.undecoded["sets with a wrong length"] += 1
                 return None
-            content = datagram[at + SET_HEADER_BYTES : at + length]
+            content = datagram[at + SET_HEADER_BYTES : at + length] if set_id < FIRST_DATA_SET else b""
             if set_id in (V9_TEMPLATES, IPFIX_TEMPLATES) and (set_id == IPFIX_TEMPLATES) == (version == IPFIX):
                 self._learn(domain, content, version)
             elif set_id in (V9_OPTIONS, IPFIX_OPTIONS) and (set_id == IPFIX_OPTIONS) == (version == IPFIX):
                 self._learn_options(domain, content, version)
             elif set_id >= FIRST_DATA_SET:
-                found = self._data(domain, set_id, content, now_ns)
+                found = self._data(domain, set_id, data[at + SET_HEADER_BYTES : at + length], now_ns)
                 records = None if records is None or found is None else records + found
             else:
                 self.notes.undecoded[f"sets of type {set_id}"] += 1
@@ -243,44 +253,41 @@ class Exports:
             domain.waiting = [one for one in domain.waiting if one[0] != number]
             for _, content, now_ns, boot_ns in waiting:
                 self._waiting_bytes -= len(content)
-                self._decode(domain, template, content, now_ns, boot_ns)
+                self._decode(domain, template, np.frombuffer(content, np.uint8), now_ns, boot_ns)
 
-    def _data(self, domain: Domain, set_id: int, content: bytes, now_ns: int) -> int | None:
+    def _data(self, domain: Domain, set_id: int, data: NDArray[np.uint8], now_ns: int) -> int | None:
         """Decode a data set, or let it wait for its template; return its number of records if it is known."""
         template = domain.templates.get(set_id)
         if template is not None:
-            return self._decode(domain, template, content, now_ns, domain.boot_ns)
-        if self._waiting_bytes + len(content) > MOST_WAITING_BYTES:
+            return self._decode(domain, template, data, now_ns, domain.boot_ns)
+        if self._waiting_bytes + len(data) > MOST_WAITING_BYTES:
             self.notes.undecoded["data sets without template"] += 1
         else:
-            domain.waiting.append((set_id, content, now_ns, domain.boot_ns))
-            self._waiting_bytes += len(content)
+            domain.waiting.append((set_id, data.tobytes(), now_ns, domain.boot_ns))
+            self._waiting_bytes += len(data)
         return None
 
-    def _decode(self, domain: Domain, template: Template, content: bytes, now_ns: int, boot_ns: int) -> int:
+    def _decode(self, domain: Domain, template: Template, data: NDArray[np.uint8], now_ns: int, boot_ns: int) -> int:
+        """Decode a data set by its template; return its number of records."""
         if template.options:
-            return self._options(domain, template, content)
-        most = 2 * (len(content) // template.shortest_bytes)
-        if most > len(self._out):
-            self._out = empty(most)
-        counts = np.zeros(4, np.int64)
-        out = self._out[:most]
-        out[:] = np.zeros(1, FLOW_DTYPE)
+            return self._options(domain, template, data.tobytes())
+        self._make_room(2 * (len(data) // template.shortest_bytes))
+        counts = self._counts
+        counts[templates.IPV6 :] = 0
         templates.decode_set(
-            np.frombuffer(content, np.uint8),
+            data,
             template.widths,
             template.columns,
             now_ns,
             boot_ns,
             domain.exporter,
             domain.sampling,
-            out,
+            self._out,
             counts,
         )
         for place, reason in ((templates.IPV6, "IPv6 records"), (templates.NO_ADDRESSES, "records without addresses")):
             if counts[place]:
                 self.notes.undecoded[reason] += int(counts[place])
-        self._add(out[: counts[templates.WRITTEN]].copy())
         return int(counts[templates.RECORDS])
 
     def _options(self, domain: Domain, template: Template, content: bytes) -> int:
@@ -302,11 +309,6 @@ class Exports:
             if el.SYSTEM_INIT in found:
                 domain.boot_ns = min(found[el.SYSTEM_INIT], 2**43) * _NS_PER_MS
         return records
-
-    def _add(self, flows: Flows) -> None:
-        if len(flows):
-            self._ready.append(flows)
-            self._count += len(flows)
 
 
 def _width(content: bytes, at: int) -> tuple[int, int]:

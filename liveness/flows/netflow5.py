@@ -3,69 +3,53 @@
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from liveness.flows.record import FLOW_DTYPE, Flows
+from liveness.flows.record import Flows
+from liveness.kernel import int64, kernel
+from liveness.wire.checksum import read_u16, read_u32
 
 VERSION: Final = 5
+HEADER: Final = ">HHIIIIHH"
+"""Version, count, uptime in ms, seconds and ns of the clock, sequence (counts flows), engine, sampling."""
 HEADER_BYTES: Final = 24
 RECORD_BYTES: Final = 48
 MOST_RECORDS: Final = 30
 
-HEADER_DTYPE: Final = np.dtype(
-    [
-        ("version", ">u2"),
-        ("count", ">u2"),
-        ("uptime_ms", ">u4"),
-        ("unix_s", ">u4"),
-        ("unix_ns", ">u4"),
-        ("sequence", ">u4"),  # counts flows
-        ("engine_type", "u1"),
-        ("engine_id", "u1"),
-        ("sampling", ">u2"),  # two bits of mode, fourteen of interval
-    ]
-)
-RECORD_DTYPE: Final = np.dtype(
-    [
-        ("src", ">u4"),
-        ("dst", ">u4"),
-        ("next_hop", ">u4"),
-        ("input", ">u2"),
-        ("output", ">u2"),
-        ("packets", ">u4"),
-        ("bytes", ">u4"),
-        ("first_ms", ">u4"),  # of the exporter's uptime
-        ("last_ms", ">u4"),
-        ("sport", ">u2"),
-        ("dport", ">u2"),
-        ("pad", "u1"),
-        ("flags", "u1"),
-        ("protocol", "u1"),
-        ("tos", "u1"),
-        ("rest", "V8"),
-    ]
-)
-_COPIED: Final = ("src", "dst", "input", "output", "packets", "bytes", "sport", "dport", "flags", "protocol")
+_UPTIME, _SECONDS, _NANOSECONDS, _SAMPLING = 4, 8, 12, 22
+_SRC, _DST, _INPUT, _OUTPUT, _PACKETS, _OCTETS, _FIRST, _LAST = 0, 4, 12, 14, 16, 20, 24, 28
+_SPORT, _DPORT, _FLAGS, _PROTOCOL = 32, 34, 37, 38
+_INTERVAL_MASK: Final = 0x3FFF
+"""The other two bits of the sampling field are its mode."""
+_HALF: Final = 1 << 31
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
-_INTERVAL_MASK: Final = 0x3FFF
 
 
-def decode(datagrams: bytes, count: int, exporter: int) -> Flows:
-    """Return the flows of `count` records at the beginning of a datagram, which is whole.
+@kernel
+def _age_ms(uptime: int, stamp: int) -> int:
+    """Return how long ago a stamp of the uptime was, which wraps after 49.7 days; a little less than 0 is possible."""
+    return ((uptime - stamp + _HALF) & 0xFFFFFFFF) - _HALF
 
-    Times are the header's clock less the uptime plus the flow's. An uptime that wrapped (49.7 days) between flow and
-    header is seen by a flow that would lie in the future: differences are taken modulo 2^32.
+
+@kernel
+def decode(data: NDArray[np.uint8], count: int, exporter: int, out: Flows, row: int) -> None:
+    """Write the flows of a datagram's first `count` records, which are there whole, to `out` from `row` on.
+
+    A flow's times are the header's clock less the uptime since.
     """
-    header = np.frombuffer(datagrams, HEADER_DTYPE, 1)[0]
-    rows = np.frombuffer(datagrams, RECORD_DTYPE, count, HEADER_BYTES)
-    flows = np.zeros(count, FLOW_DTYPE)
-    for name in _COPIED:
-        flows[name] = rows[name]
-    now_ns = int(header["unix_s"]) * _NS_PER_S + int(header["unix_ns"])
-    for name, column in (("start_ns", "first_ms"), ("end_ns", "last_ms")):
-        # signed: an exporter may stamp a flow a little later than the datagram
-        age_ms = (np.uint32(header["uptime_ms"]) - rows[column].astype(np.uint32)).astype(np.int32).astype(np.int64)
-        flows[name] = now_ns - age_ms * _NS_PER_MS
-    flows["exporter"] = exporter
-    flows["sampling"] = int(header["sampling"]) & _INTERVAL_MASK
-    return flows
+    uptime = read_u32(data, _UPTIME)
+    now_ns = read_u32(data, _SECONDS) * _NS_PER_S + read_u32(data, _NANOSECONDS)
+    sampling = read_u16(data, _SAMPLING) & _INTERVAL_MASK
+    for i in range(count):
+        at = HEADER_BYTES + i * RECORD_BYTES
+        flow = out[row + i]
+        flow["start_ns"] = now_ns - _age_ms(uptime, read_u32(data, at + _FIRST)) * _NS_PER_MS
+        flow["end_ns"] = now_ns - _age_ms(uptime, read_u32(data, at + _LAST)) * _NS_PER_MS
+        flow["packets"], flow["bytes"] = read_u32(data, at + _PACKETS), read_u32(data, at + _OCTETS)
+        flow["src"], flow["dst"] = read_u32(data, at + _SRC), read_u32(data, at + _DST)
+        flow["sport"], flow["dport"] = read_u16(data, at + _SPORT), read_u16(data, at + _DPORT)
+        flow["protocol"], flow["flags"] = int64(data[at + _PROTOCOL]), int64(data[at + _FLAGS])
+        flow["first_flags"], flow["marks"] = 0, 0
+        flow["exporter"], flow["sampling"] = exporter, sampling
+        flow["input"], flow["output"] = read_u16(data, at + _INPUT), read_u16(data, at + _OUTPUT)

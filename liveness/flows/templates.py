@@ -21,6 +21,7 @@ _NS_PER_S: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
 
 WRITTEN, IPV6, NO_ADDRESSES, RECORDS = range(4)
+COUNTS: Final = 4
 """Places in what decoding a data set counts: flows written, records passed over by reason, records in all."""
 
 
@@ -128,7 +129,7 @@ def decode_set(  # noqa: C901, PLR0912, PLR0915 - one branch a column
     out: Flows,
     counts: NDArray[np.int64],
 ) -> None:
-    """Write the flows of a data set's records to `out`, which has room for two of each.
+    """Write the flows of the data set in `data` to `out` from row counts[WRITTEN] on, with room for two a record.
 
     `boot_ns` is the exporter's start by the message's header (v9), or as its options say. A record that does not end
     within the set is padding.
@@ -183,6 +184,7 @@ def decode_set(  # noqa: C901, PLR0912, PLR0915 - one branch a column
         flow["packets"] = values[el.PACKETS] if present[el.PACKETS] else values[el.TOTAL_PACKETS]
         flow["bytes"] = values[el.BYTES] if present[el.BYTES] else values[el.TOTAL_BYTES]
         flow["input"], flow["output"] = values[el.INPUT] & 0xFFFFFFFF, values[el.OUTPUT] & 0xFFFFFFFF
+        flow["first_flags"], flow["marks"] = 0, 0
         flow["exporter"] = exporter
         flow["sampling"] = values[el.SAMPLING] if present[el.SAMPLING] else sampling
         if values[el.PROTOCOL] == PROTOCOL_ICMP:
@@ -212,6 +214,6 @@ def decode_set(  # noqa: C901, PLR0912, PLR0915 - one branch a column
             back["input"], back["output"] = flow["output"], flow["input"]
             back["exporter"], back["sampling"] = flow["exporter"], flow["sampling"]
             back["start_ns"], back["end_ns"] = flow["start_ns"], flow["end_ns"]
-            back["marks"] = MARK_REVERSE
+            back["first_flags"], back["marks"] = 0, MARK_REVERSE
             n += 1
     counts[WRITTEN] = n

@@ -1,8 +1,8 @@
-"""The command line of the benchmarks: the group, and its eight subcommands."""
+"""The command line of the benchmarks: the group, and its subcommands."""
 
 import click
 
-from scripts.benchmarks import analyze, model, pace, repeat, rx, scan, sets, tx
+from scripts.benchmarks import analyze, flows, model, pace, repeat, rx, scan, sets, tx
 
 
 @click.group()
@@ -10,5 +10,5 @@ def group() -> None:
     """Measure this machine, in private networks. Ratios within one run count; the machine's speed drifts."""
 
 
-for one in (tx, rx, scan, pace, sets, analyze, model, repeat):
+for one in (tx, rx, scan, pace, sets, analyze, model, repeat, flows):
     group.add_command(one.command)

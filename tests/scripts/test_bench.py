@@ -14,7 +14,7 @@ from tests.census.support import ROOT, run
 
 pytestmark = pytest.mark.lab
 
-SUBCOMMANDS = ("tx", "rx", "scan", "pace", "sets", "analyze", "model", "repeat")
+SUBCOMMANDS = ("tx", "rx", "scan", "pace", "sets", "analyze", "model", "repeat", "flows")
 
 
 def bench(*arguments: str) -> dict[str, Any]:
@@ -167,3 +167,9 @@ def test_a_delay_longer_than_the_census_is_refused() -> None:
     done = run(sys.executable, "-m", "scripts.benchmarks", *arguments, cwd=ROOT)
     assert done.returncode == 2
     assert "--delays: 20: more than the 1.024 s" in done.stderr
+
+
+def test_flows_reads_every_record_of_every_format() -> None:
+    found = bench("flows", "--records", "2000", "--keys", "50", "--rounds", "1")
+    assert set(found["million_a_second"]) >= {"nfcapd", "netflow-v5", "netflow-v9", "ipfix", "metered packets"}
+    assert all(rate > 0 for rate in found["million_a_second"].values())
