@@ -18,20 +18,19 @@ LEAST_SHARED: Final = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shared:
-    """What several runs have in common; `addresses` is None where they do not tell, but probed the same."""
+    """What several runs have in common."""
 
     addresses: Intervals | None
+    """The addresses that count: the common targets. None for all, where every run probed the same ones: routers
+    that answered for them count too then, as in the numbers of each run."""
     targets: int | None
     probes: tuple[str, ...]
-    is_sample: bool = False
-    """Whether only some of the addresses, the same in all runs, were targets."""
+    listed: Intervals | None = None
+    """The common targets, None where the runs do not tell which these are."""
 
     def within(self, part: Intervals) -> "Shared":
         """Return what of it lies in a part of the address space."""
-        if self.addresses is None:
-            return replace(self, targets=None)
-        inside = self.addresses.intersection(part)
-        return replace(self, addresses=inside, targets=None if self.is_sample else inside.count)
+        return replace(self, targets=None if self.listed is None else self.listed.intersection(part).count)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,11 +143,12 @@ def _shared(runs: Sequence[Probed]) -> Shared | None:
     for run in runs:
         common = common.difference(run.opted_out) if run.intervals is None else common.intersection(run.intervals)
     if all(run.intervals is not None and not run.is_sample for run in runs):
-        return Shared(common, common.count, probes)
+        is_same = all(run.intervals == common for run in runs)
+        return Shared(None if is_same else common, common.count, probes, common)
     if not all(run.same_as(runs[-1]) for run in runs):
         return None
-    told = runs[-1].listed is not None or any(len(run.opted_out) for run in runs)
-    return Shared(common if told else None, min(run.targets for run in runs), probes, runs[-1].is_sample)
+    is_same = all(run.opted_out == runs[-1].opted_out for run in runs)
+    return Shared(None if is_same else common, min(run.targets for run in runs), probes)
 
 
 def _difference(run: Probed, earlier: str) -> str:

@@ -11,10 +11,11 @@ from typing import Final, Protocol
 from msgspec.structs import replace
 
 from liveness.census.comparing import analyze_with
-from liveness.census.falls import falls, hit_rates
+from liveness.census.falls import falls, falls_below, hit_rates
 from liveness.census.heir import Heir
 from liveness.census.home import Home, utc
 from liveness.census.message import Message
+from liveness.census.passing import check_readable, may_pass
 from liveness.census.record import Record
 from liveness.census.reporting import write_report
 from liveness.census.retention import retain
@@ -113,11 +114,14 @@ class Cycle:
             if self.home.is_complete(record.run_id):
                 return record
             try:
+                check_readable(run.path)
                 check_resumable(run.path)
                 if not fresh:
                     return record
                 self._give_up(record, "left by --fresh")
             except LivenessError as error:
+                if may_pass(error) and not fresh:
+                    raise LivenessError(f"{error}: the next call tries again; --fresh gives this run up") from error
                 self._give_up(record, str(error))
         return None
 
@@ -179,8 +183,9 @@ class Cycle:
         before = self.home.last_complete(records, record.number)
         try:
             results = analyze_with(run, None if before is None else self.home.run(before.run_id), self.warn)
-        except LivenessError as error:  # a damaged set stays one: the next call is not to fail for it again
-            self._give_up(record, str(error))
+        except LivenessError as error:
+            if not may_pass(error):  # a damaged set stays one: the next call is not to fail for it again
+                self._give_up(record, str(error))
             raise
         write_report(self.home, record.run_id, results)
         record = replace(record, alive=results.runs[-1].addresses.all)
@@ -188,19 +193,25 @@ class Cycle:
         if before is not None and results.changes:
             change = results.changes[-1].all
             record = replace(record, compared_with=before.run_id, born=change.born, died=change.died)
-            fallen = falls(manifest, results.runs[0].manifest, self.config.notify.fall)
-            if fallen:
-                record = replace(
-                    record,
-                    alarms=[*record.alarms, *(f"{fall} since {before.run_id}" for fall in fallen)],
-                    events=[*record.events, "hit_rate"],
-                )
+        fallen = self._fallen(manifest, before, [one for one in records if one.number < record.number])
+        if fallen:
+            record = replace(record, alarms=[*record.alarms, *fallen], events=[*record.events, "hit_rate"])
         record = replace(record, state="reported", events=["complete", *record.events])
         record = replace(record, summary=self._summary(record, manifest))
         self.home.write(record)
         retain(self.home, self._records(), self.config.keep, self.warn)
         self._tell(record)
         return record
+
+    def _fallen(self, manifest: Manifest, before: Record | None, earlier: list[Record]) -> list[str]:
+        """Return an alarm for each probe whose hit rate fell far: since the last run, or below its usual one."""
+        fall = self.config.notify.fall
+        last = None if before is None else self.home.manifest(before.run_id)
+        found = [] if before is None or last is None else falls(manifest, last, fall)
+        alarms = [f"{one} since {before.run_id}" for one in found if before is not None]
+        told = {one.probe for one in found}
+        settled = [one for one in earlier if one.state not in ("begun", "given-up")]
+        return alarms + [str(one) for one in falls_below(manifest, settled, fall) if one.probe not in told]
 
     def _tell(self, record: Record) -> None:
         self.tell(Message.of_record(self.home.path, record))

@@ -130,8 +130,12 @@ class Home:
         )
 
     def last_complete(self, records: Sequence[Record], number: int) -> Record | None:
-        """Return the newest run before that number that is complete, reported and still there."""
-        earlier = (record for record in reversed(records) if record.number < number and record.state == "reported")
+        """Return the newest run before that number that is complete, reported and still there.
+
+        One that found nobody is taken only where there is no other: compared with it everybody would be born.
+        """
+        earlier = [record for record in reversed(records) if record.number < number and record.state == "reported"]
+        earlier.sort(key=lambda record: record.alive == 0)  # stable: the newest stay first
         return next((record for record in earlier if self.is_complete(record.run_id)), None)
 
     def write(self, record: Record) -> None:

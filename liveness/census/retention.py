@@ -1,12 +1,15 @@
 """Owns what a census keeps of its runs: how many, how many logs of replies, and never less than one good run."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Final
 
 import msgspec
 
+from liveness.census.falls import hit_rates
 from liveness.census.home import Home, utc
 from liveness.census.record import Record
 from liveness.config.model import Keep
@@ -14,6 +17,9 @@ from liveness.errors import LivenessError
 from liveness.ipsets.verify import open_verified
 from liveness.store.rundir import RunDirectory
 from liveness.store.runlog import PACKETS, REPLIES
+
+LEAST_OF_USUAL: Final = 0.1
+"""A run whose best probe has less than this share of the usual hit rate displaces none that found more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +34,8 @@ def expendable(runs: Sequence[Held], keep: int, is_good: Callable[[str], bool]) 
     """Return the runs that may go, oldest first; `runs` are in the order of their starts.
 
     The newest `keep` complete runs stay, and all that began after the oldest of them. Where none of those is good
-    (`is_good`: every set is what the manifest says), the newest good one of the others stays too. Before there are
-    `keep` complete runs nothing goes.
+    (`is_good`: it found something, and every set is what the manifest says), the newest good one of the others stays
+    too. Before there are `keep` complete runs nothing goes.
     """
     complete = [run.run_id for run in runs if run.complete]
     if len(complete) <= keep:
@@ -66,14 +72,34 @@ def retain(home: Home, records: Sequence[Record], keep: Keep, warn: Callable[[st
     settled = [record for record in records if record.state in ("reported", "given-up")]
     lying = [record for record in settled if home.run(record.run_id).path.is_dir()]
     held = [Held(record.run_id, home.is_complete(record.run_id)) for record in lying]
-    going = set(expendable(held, keep.runs, lambda run_id: verified(home.run(run_id))))
+    poor = poor_runs({one.run_id: _hit_rate(home, one.run_id) for one in held if one.complete})
+    going = set(expendable(held, keep.runs, lambda run_id: run_id not in poor and verified(home.run(run_id))))
     gone = [record.run_id for record in lying if record.run_id in going and _remove(home, record, warn)]
     with_logs = [
         run.run_id for run in held if run.complete and run.run_id not in going and logs_of(home.run(run.run_id))
     ]
-    for run_id in with_logs[: max(0, len(with_logs) - keep.replies)]:
+    for run_id in beyond(with_logs, poor, keep.replies):
         _remove_logs(home.run(run_id), warn)
     return gone
+
+
+def beyond(runs: Sequence[str], poor: Collection[str], keep: int) -> list[str]:
+    """Return the runs, oldest first, that are older than the newest `keep` of those that found something."""
+    good = [run_id for run_id in runs if run_id not in poor]
+    staying = (good or list(runs))[-keep:] if keep else []
+    return list(runs[: runs.index(staying[0])]) if staying else list(runs)
+
+
+def poor_runs(hit_rates: Mapping[str, float]) -> set[str]:
+    """Return the runs that found nothing, or next to nothing of what the others find: a blind run is no good one."""
+    usual = median([rate for rate in hit_rates.values() if rate > 0] or [0.0])
+    return {run_id for run_id, rate in hit_rates.items() if rate <= 0 or rate < LEAST_OF_USUAL * usual}
+
+
+def _hit_rate(home: Home, run_id: str) -> float:
+    """Return the hit rate of a run's best probe."""
+    manifest = home.manifest(run_id)
+    return 0.0 if manifest is None else max((rate.share for rate in hit_rates(manifest).values()), default=0.0)
 
 
 def logs_of(run: RunDirectory) -> list[Path]:

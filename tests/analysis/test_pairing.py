@@ -103,6 +103,11 @@ def ran(draw: st.DrawFn) -> Ran:
     )
 
 
+def without_opt_outs(run: Ran) -> Population:
+    kept = [reply for reply in run.population.replies if (reply.source - BASE) // 4 not in run.gone]
+    return replace(run.population, replies=kept)
+
+
 def expected_pairs(runs: Sequence[Ran]) -> list[tuple[int, int]]:
     pairs = []
     for after, run in enumerate(runs):
@@ -132,8 +137,9 @@ def test_only_complete_runs_of_one_census_are_compared_on_what_both_probed(runs:
         before, after = runs[a], runs[b]
         common = before.shared(after)
         counted = {name: part for name, part in change.items() if name not in ("from", "to", "left_out")}
-        assert counted == brute_force.turnover(before.population, after.population, common)
-        assert change["born"] + change["died"] + change["stayed"] <= change["targets"] == len(common)
+        counting = None if before.targets == after.targets == common else common  # routers count too then
+        expected = brute_force.turnover(without_opt_outs(before), without_opt_outs(after), counting)
+        assert counted == {**expected, "targets": len(common)}
         assert change["left_out"]["targets"] == {
             "from": len(before.targets) - len(common),
             "to": len(after.targets) - len(common),
@@ -167,7 +173,8 @@ def test_retention_follows_addresses_on_the_targets_of_all_runs_compared(runs: l
         assert all(run.status == "complete" and run.name == followed[0].name for run in members)
         common = set.intersection(*(run.targets for run in members))
         probes = [probe for probe in PROBES if all(probe in run.population.probes for run in members)]
-        parts = [brute_force.shared_part(run.population, probes, common) for run in followed]
+        counting = None if all(run.targets == common for run in members) else common  # routers count too then
+        parts = [brute_force.shared_part(without_opt_outs(run), probes, counting) for run in followed]
         assert curve["targets"] == len(common)
         numbers = {name: part for name, part in curve.items() if name not in ("run", "later", "targets")}
         assert numbers == brute_force.retention(parts)[0]
@@ -248,6 +255,17 @@ def test_a_part_of_the_address_space_has_its_own_denominator(tmp_path: Path) -> 
     within = Within(("10.0.0.0/30",), Intervals.from_bounds([BASE], [BASE + 3]))
     [change] = document(analyze_runs(find_runs(tmp_path), Scope(within=within)))["changes"]
     assert (change["targets"], change["stayed"]) == (4, 4)
+
+
+def test_routers_count_where_the_targets_are_the_same(tmp_path: Path) -> None:
+    router = Reply("icmp", Kind.ERROR, BASE + 500, BASE, (3, 1))
+    seen = [*runs_of({})[0].population.replies, router]
+    several = runs_of({"population": Population(seen, ("icmp",), control=False)}, {}, {"blocks": frozenset({0})})
+    for number, run in enumerate(several):
+        run.write(tmp_path, number)
+    same, fewer = document(analyze_runs(find_runs(tmp_path)))["changes"]
+    assert (same["targets"], same["died"], same["stayed"]) == (16, 1, 16)
+    assert (fewer["targets"], fewer["died"], fewer["stayed"]) == (4, 0, 4)
 
 
 def test_runs_that_somebody_names_are_compared_whatever_they_are(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """One call of a recurring census: what it begins, goes on with, gives up, reports and tells, whatever went before."""
 
+import errno
 import multiprocessing
 import os
 import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,9 +17,11 @@ from liveness.census.home import Home
 from liveness.errors import LivenessError, RefusedError, UsageError
 from liveness.net.child import run_in_child
 from liveness.scan.interruption import Interruption
+from liveness.types import Kind
 from tests.analysis import brute_force
 from tests.census.recurring import TOWN, FakeScanner, Weekly
 from tests.cli.support import NOBODY
+from tests.populations import Reply
 
 
 def test_a_run_is_reported_and_compared_with_the_one_before(tmp_path: Path) -> None:
@@ -234,6 +238,65 @@ def test_a_damaged_run_is_told_once_and_given_up(tmp_path: Path) -> None:
         weekly.take(scanner)
     assert weekly.records()[0].state == "given-up"
     assert weekly.taken().state == "reported"
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOMEM, errno.ESTALE, errno.EACCES])
+def test_a_run_that_cannot_be_read_now_is_reported_by_the_next_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    weekly = Weekly(tmp_path)
+    with monkeypatch.context() as patched:
+
+        def unreadable(path: Path, _: object) -> None:
+            problem = OSError(number, os.strerror(number))
+            raise LivenessError(f"{path}: cannot read this set: {problem.strerror}") from problem
+
+        patched.setattr("liveness.analysis.opened.open_verified", unreadable)
+        with pytest.raises(LivenessError, match="cannot read this set"):
+            weekly.take()
+    assert [record.state for record in weekly.records()] == ["begun"]
+    assert weekly.messages[-1].events == ["failure"]
+    scanner = weekly.scanner()
+    assert weekly.taken(scanner).state == "reported"
+    assert scanner.calls == []
+    assert [record.state for record in weekly.records()] == ["reported"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "key", "targets.txt"])
+def test_a_run_that_cannot_be_read_now_goes_on_with_the_next_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    weekly = Weekly(tmp_path)
+    scanner = weekly.scanner()
+    scanner.interrupted = Interruption("interrupted by SIGINT", signal.SIGINT)
+    cut = weekly.taken(scanner)
+    scanner.interrupted = Interruption()
+    whole = Path.open
+    with monkeypatch.context() as patched:
+
+        def failing(path: Path, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - those of Path.open
+            if path.name == name and path.parent.name == cut.run_id:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+            return whole(path, *arguments, **named)
+
+        patched.setattr(Path, "open", failing)
+        with pytest.raises(LivenessError, match="the next call tries again; --fresh gives this run up"):
+            weekly.take(scanner)
+    assert [record.state for record in weekly.records()] == ["begun"]
+    assert weekly.taken(scanner).run_id == cut.run_id
+    assert [record.state for record in weekly.records()] == ["reported"]
+
+
+def test_a_network_that_fades_is_an_alarm(tmp_path: Path) -> None:
+    weekly = Weekly(tmp_path)
+    events = []
+    for week in range(5):
+        scanner = weekly.scanner()
+        alive = range(10 << 24, (10 << 24) + round(4000 * 0.83**week))
+        scanner.replies = [Reply("icmp", Kind.ECHO_REPLY, address, address) for address in alive]
+        events.append("hit_rate" in weekly.taken(scanner).events)
+    assert events == [False, False, False, True, True]
+    assert all("the median of the last" in alarm for alarm in weekly.records()[-1].alarms)
 
 
 def test_two_at_once(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """When a hit rate has fallen far: by the interval that a simulation shows to hold, and by plain cases."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from liveness.census.falls import FALSE_ALARMS, HitRate, falls, highest_ratio, hit_rates
+from liveness.census.falls import FALSE_ALARMS, HitRate, falls, falls_below, highest_ratio, hit_rates
+from liveness.census.record import Record
 from liveness.store.manifest import Manifest, ProbeCounts
 from tests.census.recurring import TOWN
 
@@ -78,3 +81,40 @@ def test_chance_alone_raises_no_alarm() -> None:
         then = {f"p{number}": (120, 300) for number in range(8)}
         alarms += bool(falls(manifest(**now), manifest(**then), 1e-9))
     assert alarms <= 3000 * FALSE_ALARMS * 3
+
+
+def record(number: int, rate: float, targets: int = 1_000_000, status: str = "complete") -> Record:
+    return Record(
+        number=number,
+        run_id=str(number),
+        state="removed",
+        begun="2026-03-01T00:00:00Z",
+        status=status,
+        targets=targets,
+        hit_rates={"icmp": rate},
+    )
+
+
+def test_a_network_that_fades_run_by_run_raises_an_alarm() -> None:
+    rates = [0.5 * 0.83**week for week in range(13)]
+    manifests = [manifest(icmp=(round(1_000_000 * rate), 1_000_000)) for rate in rates]
+    assert not any(falls(after, before, 0.2) for before, after in pairwise(manifests))
+    records = [record(week, rate) for week, rate in enumerate(rates)]
+    alarms = [bool(falls_below(manifests[week], records[:week], 0.2)) for week in range(13)]
+    assert alarms == [False] * 3 + [True] * 10
+
+
+@pytest.mark.parametrize("rates", [[0.3], [0.3, 0.31], [0.3, 0.9, 0.3], [0.3, 0.3, 0.01, 0.3], [0.3] * 20], ids=str)
+def test_the_baseline_is_no_single_run(rates: list[float]) -> None:
+    now = manifest(icmp=(290_000, 1_000_000))
+    assert falls_below(now, [record(week, rate) for week, rate in enumerate(rates)], 0.2) == []
+
+
+def test_the_baseline_is_of_the_last_complete_runs() -> None:
+    now = manifest(icmp=(300_000, 1_000_000))
+    old = [record(week, 0.9) for week in range(20)]
+    assert falls_below(now, [*old, *(record(20 + week, 0.3) for week in range(8))], 0.2) == []
+    partial = [record(20 + week, 0.3, status="partial") for week in range(8)]
+    [fall] = falls_below(now, [*old, *partial], 0.2)
+    assert str(fall).endswith("with 99.9 % confidence), the median of the last 8 runs")
+    assert fall.then.share == 0.9

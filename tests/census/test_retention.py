@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.census.retention import Held, expendable
+from liveness.census.retention import Held, beyond, expendable, poor_runs
 from liveness.config.model import Keep
 from liveness.errors import LivenessError
 from liveness.files.directory import Directory
@@ -146,3 +146,36 @@ def test_a_run_behind_a_symbolic_link_stays(tmp_path: Path) -> None:
     weekly.taken()
     assert (elsewhere / "manifest.json").is_file()
     assert len(weekly.warnings) == 1
+
+
+def test_a_blind_run_displaces_none_that_found_something(tmp_path: Path) -> None:
+    weekly = Weekly(tmp_path, Keep(runs=1, replies=1))
+    scanner = weekly.scanner()
+    scanner.logs = True
+    seeing = weekly.taken(scanner).run_id
+    scanner.replies = []
+    blind = [weekly.taken(scanner).run_id for _ in range(3)]
+    lying = [record.run_id for record in weekly.records() if weekly.home.run(record.run_id).path.exists()]
+    assert lying == [seeing, blind[-1]]
+    assert (weekly.home.run(seeing).path / "replies").exists()
+    again = weekly.taken()
+    assert (again.born, again.died, again.compared_with) == (0, 0, seeing)
+    assert not weekly.home.run(seeing).path.exists()
+
+
+def test_next_to_nothing_is_no_good_run() -> None:
+    usual = {"a": 0.30, "b": 0.28, "c": 0.31}
+    assert poor_runs({**usual, "d": 0.02, "e": 0.0, "f": 0.05}) == {"d", "e"}
+    assert poor_runs({"a": 0.0}) == {"a"}
+    assert poor_runs({}) == set()
+
+
+@given(st.lists(st.booleans(), max_size=8), st.integers(0, 4))
+def test_logs_of_the_newest_that_found_something_stay(found: list[bool], keep: int) -> None:
+    runs = [str(number) for number in range(len(found))]
+    poor = {run for run, good in zip(runs, found, strict=True) if not good}
+    gone = beyond(runs, poor, keep)
+    good = [run for run in runs if run not in poor]
+    assert gone == runs[: len(gone)], "the oldest go"
+    left = [run for run in runs if run not in gone]
+    assert [run for run in left if run in good] == (good[-keep:] if keep else [])

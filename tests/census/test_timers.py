@@ -7,15 +7,20 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from liveness.census.timers.calendar import calendar_of
 from liveness.census.timers.cron import SCHEDULES, cron_file, schedule_of
 from liveness.census.timers.installing import hidden_from_others
 from liveness.census.timers.job import Job
-from liveness.census.timers.systemd import calendar_of, units
+from liveness.census.timers.systemd import units
 from liveness.cli.census import command
 from liveness.errors import LivenessError, UsageError
 from tests.census.support import write_yaml
@@ -168,16 +173,153 @@ def test_cron_gives_up_root_for_two_capabilities(tmp_path: Path) -> None:
     assert status["NoNewPrivs"].strip() == "1"
 
 
-@pytest.mark.parametrize("text", ["1 2 3 4", "a b c d ;", "", "17 3 * * 1; rm", "1 2 3 4 5 6"])
-def test_what_is_no_schedule_of_cron_is_told(text: str) -> None:
-    with pytest.raises(UsageError, match="expected hourly, daily, weekly, monthly, or five fields"):
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("1 2 3 4", "4 fields"),
+        ("a b c d ;", "'a' is no minute"),
+        ("", "0 fields"),
+        ("17 3 * * 1; rm", "6 fields"),
+        ("1 2 3 4 5 6", "6 fields"),
+        ("61 3 * * 1", "minute 61: expected 0 to 59"),
+        ("0 24 * * *", "hour 24: expected 0 to 23"),
+        ("0 3 0 * *", "day of the month 0: expected 1 to 31"),
+        ("0 3 * 13 *", "month 13"),
+        ("0 3 * * 8", "day of the week 8: expected 0 to 7"),
+        ("0 3 * * 5-2", "ends before it begins"),
+        ("*/0 3 * * *", "a step"),
+        ("5/2 3 * * *", "a step follows"),
+        ("0 3 31 2,4 *", "it would never begin"),
+        ("0 3 * * Monday", "'Monday' is no day of the week"),
+        ("every monday", "2 fields"),
+        ("Mon 03:17", "times of systemd go with --timer weekly"),
+    ],
+)
+def test_what_is_no_schedule_of_cron_is_told(text: str, problem: str) -> None:
+    with pytest.raises(UsageError, match="expected hourly, daily, weekly, monthly, or five fields") as refused:
         schedule_of(text)
+    assert problem in str(refused.value)
+    assert "17 3 * * 1" in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["", "weekly\nExecStart=/bin/sh", "%i", "x" * 101])
-def test_what_is_no_calendar_is_told(text: str) -> None:
+@pytest.mark.parametrize("by_systemd", [True, False])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "weekly\nExecStart=/bin/sh",
+        "%i",
+        "x" * 101,
+        "every monday",
+        "monday at 3",
+        "Mon 25:00",
+        "Mon 03:61",
+        "*-13-01 03:00",
+        "*-01-32",
+        "Mon 3",
+        "-o",
+        "Mon 03:17 03:18",
+    ],
+)
+def test_what_is_no_calendar_is_told(monkeypatch: pytest.MonkeyPatch, text: str, *, by_systemd: bool) -> None:
+    if not by_systemd:
+        monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(UsageError, match="expected hourly, daily, weekly, monthly, or a time"):
         calendar_of(text)
+
+
+SOUND = [
+    "weekly", "Mon 03:17", "Mon,Thu *-*-* 03:17:00", "*-*-01 03:17", "Mon..Fri 03:17", "2099-01-01 03:00 UTC",
+    "*-*~01 03:17", "*:0/15", "hourly", "Sat *-1,4,7,10-01..07 18:00", "quarterly", "12-24 18:00 Europe/Berlin",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SOUND)
+def test_systemd_and_our_grammar_take_the_same_times(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    assert calendar_of(text) == text
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert calendar_of(text) == text
+
+
+def test_a_time_that_never_comes_is_told() -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.fail("systemd-analyze is needed: see .ci/run")
+    with pytest.raises(UsageError, match="it would never begin"):
+        calendar_of("2020-01-01 03:00")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ("17 3 * * 1", "Mon *-*-* 03:17:00"),
+        ("*/20 * * * *", "*-*-* *:00,20,40:00"),
+        ("0 6 1,15 * *", "*-*-01,15 06:00:00"),
+        ("30 4 * 1-3 0,6-7", "Sun,Sat *-01,02,03-* 04:30:00"),
+    ],
+)
+def test_five_fields_of_cron_become_a_time_of_systemd(fields: str, expected: str) -> None:
+    assert calendar_of(fields) == expected
+
+
+NUMBERS = [st.integers(0, 59), st.integers(0, 23), st.integers(1, 28), st.integers(1, 12), st.integers(0, 7)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_converted_fields_mean_the_same_times_to_systemd(data: st.DataObject) -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.fail("systemd-analyze is needed: see .ci/run")
+    chosen = [data.draw(st.none() | st.frozensets(numbers, min_size=1, max_size=3)) for numbers in NUMBERS]
+    chosen[data.draw(st.sampled_from([2, 4]))] = None  # of both days systemd has no either
+    fields = " ".join("*" if one is None else ",".join(map(str, sorted(one))) for one in chosen)
+    minutes, hours, days, months, weekdays = chosen
+    done = subprocess.run(
+        [program, "calendar", "--iterations=3", calendar_of(fields)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "TZ": "UTC", "LC_ALL": "C"},
+    )
+    times = re.findall(r"(?:Next elapse|Iter\. #\d+): (\w+ \d+-\d+-\d+ \d+:\d+:\d+)", done.stdout)
+    assert len(times) == 3
+    for time in times:
+        moment = datetime.strptime(time, "%a %Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - UTC, as the environment says
+        assert moment.second == 0
+        assert minutes is None or moment.minute in minutes
+        assert hours is None or moment.hour in hours
+        assert days is None or moment.day in days
+        assert months is None or moment.month in months
+        assert weekdays is None or moment.isoweekday() % 7 in {day % 7 for day in weekdays}
+
+
+def test_fields_that_systemd_cannot_have_are_told() -> None:
+    with pytest.raises(UsageError, match="cron takes either day, systemd only days that are both"):
+        calendar_of("17 3 1 * 1")
+    with pytest.raises(UsageError, match="minute 61: expected 0 to 59"):
+        calendar_of("61 3 * * 1")
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+@example("weekly.v2", "weekly-v2")
+@example("weekly_v2", "weekly.v2")
+@example("weekly-boot", "weekly")
+def test_no_two_censuses_share_a_unit(one: str, other: str) -> None:
+    names = [
+        {file.name for file in units(replace(job(), name=name), "weekly")} | {replace(job(), name=name).label}
+        for name in (one, other)
+    ]
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]+", replace(job(), name=name).label) for name in (one, other))
+    assert one == other or not names[0] & names[1]
+
+
+def test_made_up_users_of_long_names_differ() -> None:
+    users = set()
+    for name in ("a" * 40 + "b", "a" * 40 + "c"):
+        [service, *_] = units(replace(job(None), name=name), "weekly")
+        users.add(sections(service.text)["Service"]["User"])
+    assert len(users) == 2
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]{0,30}", user) for user in users)
 
 
 def install(*arguments: str | Path, answer: str = "") -> Result:
@@ -197,15 +339,15 @@ def test_it_prints_asks_and_installs(tmp_path: Path) -> None:
     assert list(where.iterdir()) == []
     done = install(*arguments, answer="y\n")
     assert done.exit_code == 0
-    names = ["liveness-we-ekly-boot.service", "liveness-we-ekly.service", "liveness-we-ekly.timer"]
+    names = ["liveness-we_2eekly-boot.service", "liveness-we_2eekly.service", "liveness-we_2eekly.timer"]
     assert sorted(path.name for path in where.iterdir()) == names
     assert all((where / name).read_text() in done.stdout for name in names)
     assert f"--config {tmp_path}/c.yaml" in done.stdout
-    assert "systemctl enable --now liveness-we-ekly.timer" in done.stderr
+    assert "systemctl enable --now liveness-we_2eekly.timer" in done.stderr
     assert verified(where) == ""
     again = install(*arguments, "--yes", "--timer", "cron", "--user", "census", "--schedule", "5 4 1 * *")
     assert again.exit_code == 0
-    assert (where / "liveness-we-ekly").read_text() in again.stdout
+    assert (where / "liveness-we_2eekly").read_text() in again.stdout
     assert "\n5 4 1 * * root cd " in again.stdout
     assert "systemctl" not in again.stderr
 
@@ -233,7 +375,7 @@ def test_what_watches_is_handed_on(tmp_path: Path) -> None:
     where.mkdir()
     watching = ("--metrics-file", tmp_path / "prom dir" / "a.prom", "--metrics-address", ":9600")
     install("-C", config(tmp_path), "--dir", where, "--yes", "--user", "census", *watching)
-    settings = sections((where / "liveness-we-ekly-boot.service").read_text())["Service"]
+    settings = sections((where / "liveness-we_2eekly-boot.service").read_text())["Service"]
     assert settings["ExecStart"].endswith(
         f'--metrics-file "{tmp_path}/prom dir/a.prom" --metrics-address :9600 --unfinished'
     )
@@ -276,8 +418,8 @@ def test_systemd_is_told_where_units_lie_where_they_belong(tmp_path: Path, monke
     assert done.exit_code == 0
     assert (tmp_path / "told").read_text().splitlines() == [
         "daemon-reload",
-        "enable --now liveness-we-ekly.timer",
-        "enable liveness-we-ekly-boot.service",
+        "enable --now liveness-we_2eekly.timer",
+        "enable liveness-we_2eekly-boot.service",
     ]
     assert (output / "we.ekly").is_dir()
     (programs / "systemctl").write_text("#!/bin/sh\nexit 3\n")

@@ -1,31 +1,12 @@
 """Owns the lines of cron for a census: one for its schedule, one that goes on after a power cut."""
 
-import re
 import shlex
 from collections.abc import Sequence
-from typing import Final
 
+from liveness.census.timers.fields import SCHEDULES, schedule_of
 from liveness.census.timers.job import CAPABILITIES, InstalledFile, Job
-from liveness.errors import UsageError
 
-SCHEDULES: Final = {
-    "hourly": "17 * * * *",
-    "daily": "17 3 * * *",
-    "weekly": "17 3 * * 1",
-    "monthly": "17 3 1 * *",
-}
-"""Away from full hours, when everybody's jobs begin."""
-FIELD: Final = re.compile(r"[0-9*,/A-Za-z-]+")
-FIELDS: Final = 5
-
-
-def schedule_of(text: str) -> str:
-    """Return the five fields of cron for a word such as ``weekly``, or the fields given. Raises UsageError."""
-    fields = SCHEDULES.get(text, text).split()
-    if len(fields) != FIELDS or not all(FIELD.fullmatch(one) for one in fields):
-        words = ", ".join(SCHEDULES)
-        raise UsageError(f"--schedule {text!r}: expected {words}, or five fields of cron such as '17 3 * * 1'")
-    return " ".join(fields)
+__all__ = ["SCHEDULES", "cron_file", "schedule_of"]
 
 
 def cron_file(job: Job, schedule: str) -> InstalledFile:

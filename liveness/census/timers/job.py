@@ -1,5 +1,6 @@
 """Owns what a timer is to start: a census' command, its user, where it works and where it writes."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +33,21 @@ class Job:
 
     @property
     def label(self) -> str:
-        """The name as units and files of cron may have it."""
-        return "liveness-" + re.sub(r"[^A-Za-z0-9_-]", "-", self.name)
+        """The name as units and files of cron may have it; no two censuses share one."""
+        return f"liveness-{escaped(self.name)}"
 
     def command(self, *more: str) -> tuple[str, ...]:
         """Return the words that start the census: quiet, for whoever reads its mail."""
         return (*self.program, "census", "run", "--quiet", "--config", str(self.config), *self.watching, *more)
+
+
+def escaped(name: str) -> str:
+    """Return a name of letters, digits, ``-`` and ``_``, another one for each name, as systemd-escape has it.
+
+    Of other characters each byte is written as ``_`` and two digits; cron reads no file with a backslash in its name.
+    """
+    text = re.sub(r"[^A-Za-z0-9-]", lambda found: "".join(f"_{byte:02x}" for byte in os.fsencode(found[0])), name)
+    return re.sub(r"-(?=boot$)", "_2d", text)  # what ends in -boot is the unit of another census' boot
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
 """Owns the units of systemd for a census: a hardened service, its timer, and one that goes on after a power cut."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Final
 
+from liveness.census.timers.calendar import calendar_of
 from liveness.census.timers.job import CAPABILITIES, InstalledFile, Job
-from liveness.errors import UsageError
 
-SCHEDULES: Final = ("hourly", "daily", "weekly", "monthly")
-CALENDAR: Final = re.compile(r"[0-9A-Za-z*,./:~ +-]{1,100}")
 MAX_USER_CHARS: Final = 31
+DIGEST_CHARS: Final = 8
 PLAIN: Final = re.compile(r"[A-Za-z0-9_@/.:=,+-]+")
 
 HARDENING: Final = """\
@@ -40,16 +40,9 @@ SystemCallFilter=~@clock @cpu-emulation @debug @module @mount @obsolete @reboot 
 """
 
 
-def calendar_of(text: str) -> str:
-    """Return an OnCalendar= expression: systemd itself has the last word. Raises UsageError for what cannot be one."""
-    if not CALENDAR.fullmatch(text) or not text.strip():
-        raise UsageError(f"--schedule {text!r}: expected {', '.join(SCHEDULES)}, or a time such as 'Mon 03:17'")
-    return text
-
-
 def units(job: Job, schedule: str) -> list[InstalledFile]:
     """Return the units: the service, the timer, and the service that begins at boot."""
-    boot = f"{job.label}-boot"
+    boot = f"{job.label}-boot"  # no label of another census: `escaped`
     timer = f"""\
 [Unit]
 Description=Timer of the census {_value(job.name)}
@@ -98,13 +91,21 @@ def _service(job: Job, description: str, command: Sequence[str], unit: str = "",
 def _owner(job: Job) -> str:
     """Return the lines of who it runs as, and what that user may write."""
     if job.user is None:
-        made_up = job.label[:MAX_USER_CHARS]  # one for both services, which write the same files
+        made_up = _user_of(job.label)  # one for both services, which write the same files
         return (
             f"DynamicUser=yes\nUser={made_up}\nStateDirectory={job.label}\nStateDirectoryMode=0700\n"
             f"WorkingDirectory=%S/{job.label}\n"
         )
     written = " ".join(_word(str(path)) for path in dict.fromkeys((job.output, *job.watched)))
     return f"User={_value(job.user)}\nWorkingDirectory={_value(str(job.folder))}\nReadWritePaths={written}\n"
+
+
+def _user_of(label: str) -> str:
+    """Return a name that users may have: a long one ends in a digest, so that no two censuses share a user."""
+    if len(label) <= MAX_USER_CHARS:
+        return label
+    digest = hashlib.sha256(label.encode()).hexdigest()[:DIGEST_CHARS]
+    return f"{label[: MAX_USER_CHARS - DIGEST_CHARS - 1]}-{digest}"
 
 
 def _value(text: str) -> str:
