@@ -75,7 +75,9 @@ def where_text(reading: "Reading") -> str:
     progress = reading.progress
     block = min(progress.blocks_drained + 1, progress.blocks)
     share = f"{progress.sent / progress.planned:.1%}" if progress.planned else "-"
-    if not progress.sending or progress.sent >= progress.planned:
+    if progress.sending and progress.problem is not None:
+        ahead = f"PAUSED: {progress.problem}"
+    elif not progress.sending or progress.sent >= progress.planned:
         ahead = "waiting for late replies"
     else:
         ahead = "ETA -" if reading.eta_s is None else f"ETA {clock(reading.eta_s)}"

@@ -76,6 +76,7 @@ class Limits(Section, frozen=True, kw_only=True):
     """When to stop before every target was probed, how many packets a second no /24 may be sent, what may be lost.
 
     `loss` is the share of targets that a complete run may know to have lost, `repair` whether such are sent again.
+    `max_pause` is how long a scan waits for a link, a gateway or a source address that is gone, before it ends.
     """
 
     max_targets: TargetLimit | None = None
@@ -83,6 +84,7 @@ class Limits(Section, frozen=True, kw_only=True):
     max_pps_per_24: Annotated[float, msgspec.Meta(gt=0)] | None = None
     loss: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.001
     repair: bool = True
+    max_pause: Duration = Duration("10m")
 
 
 class Keep(Section, frozen=True, kw_only=True):

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from pyroute2 import IPRoute
+from pyroute2 import IPRoute, NetlinkError
 
 from liveness.errors import UsageError
-from liveness.net.sockets import interface_names
+from liveness.net.sockets import interface_index, interface_names
 
 LAB_MARKER = "liveness-lab"
 """A link of this name tells that the network namespace belongs to a lab. Its kind does not matter."""
@@ -61,11 +61,7 @@ def find_link(name: str) -> Link:
 
 def link_of_index(index: int) -> Link:
     """Return the interface of that index; KeyError if there is none."""
-    with IPRoute() as netlink:
-        for message in netlink.get_links():
-            if message["index"] == index:
-                return _link(message)
-    raise KeyError(index)
+    return _link(_of_index(index))
 
 
 def usable(link: Link) -> Link:
@@ -105,11 +101,19 @@ def in_lab() -> bool:
 
 
 def _message(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - pyroute2 gives its messages no public type
-    with IPRoute() as netlink:
-        for message in netlink.get_links():
-            if message.get_attr("IFLA_IFNAME") == name:
-                return message
-    raise UsageError(f"no interface {name!r} here: name one of {', '.join(interface_names())}")
+    try:
+        return _of_index(interface_index(name))
+    except KeyError as error:  # removed since it was found
+        raise UsageError(f"no interface {name!r} here: name one of {', '.join(interface_names())}") from error
+
+
+def _of_index(index: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - as above
+    """Ask for one link: a host of containers has thousands, and this is asked every second."""
+    try:
+        with IPRoute() as netlink:
+            return next(iter(netlink.link("get", index=index)))
+    except NetlinkError as error:
+        raise KeyError(index) from error
 
 
 def _has_other_end(message) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001 - as above

@@ -27,6 +27,7 @@ IPV4_BYTES = 4
 TRIES = 3
 TRY_S = 1.0
 
+NUD_PERMANENT = 0x80
 NUD_VALID = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80
 """All states in which an entry has a MAC address: STALE and NOARP too."""
 NDA_DST, NDA_LLADDR = 1, 2
@@ -143,8 +144,8 @@ def ask_mac(link: Link, address: int, source: int) -> bytes:
     )
 
 
-def arp_request(mac: bytes, source: int, address: int) -> bytes:
-    """Return the Ethernet frame that asks who has `address` (RFC 826)."""
+def arp_request(mac: bytes, source: int, address: int, to: bytes = BROADCAST) -> bytes:
+    """Return the Ethernet frame that asks who has `address` (RFC 826): everybody, or the holder of one MAC address."""
     body = ARP.pack(
         HARDWARE_ETHERNET,
         ETH_P_IP,
@@ -156,7 +157,17 @@ def arp_request(mac: bytes, source: int, address: int) -> bytes:
         bytes(6),
         address.to_bytes(4, "big"),
     )
-    return ETHERNET.pack(BROADCAST, mac, ETH_P_ARP) + body
+    return ETHERNET.pack(to, mac, ETH_P_ARP) + body
+
+
+def arp_sender(frame: bytes) -> tuple[bytes, bytes] | None:
+    """Return the IPv4 and the MAC address that an ARP packet says its sender has; None if it is none, or a probe."""
+    if len(frame) < ETHERNET.size + ARP.size:
+        return None
+    *kind, operation, mac, sender, _, _ = ARP.unpack_from(frame, ETHERNET.size)
+    if kind != [HARDWARE_ETHERNET, ETH_P_IP, 6, 4] or operation not in (REQUEST, REPLY):
+        return None
+    return (bytes(sender), bytes(mac)) if any(sender) and any(mac) and not mac[0] & 1 else None
 
 
 def arp_reply_mac(frame: bytes, address: int) -> bytes | None:

@@ -9,6 +9,7 @@ import numpy as np
 from liveness.errors import LivenessError
 from liveness.net.links import InterfaceCounters, interface_counters
 from liveness.scan.loss_watch import LossWatch
+from liveness.scan.path_record import PathRecord
 from liveness.scan.shared import Shared
 from liveness.scan.timeline import TimelineRecord
 from liveness.scan.tuner import Tuner
@@ -27,6 +28,8 @@ class Ledger:
     """Who searches for the rate, if it is searched for."""
     losses: LossWatch | None = None
     """Who knows which of the completed frames were lost below the interface."""
+    path: PathRecord = field(init=False)
+    """What happened on the way to the targets."""
     rate_changes: list[RateChange] = field(default_factory=list)
     timeline: TimelineRecord = field(init=False)
     _before: InterfaceCounters = field(init=False)
@@ -34,6 +37,7 @@ class Ledger:
 
     def __post_init__(self) -> None:
         """Read the interface's counters for the first time."""
+        self.path = PathRecord(self.started_s)
         self._before = self._now = interface_counters(self.interface)
         self.timeline = TimelineRecord(self._before)
 
@@ -77,5 +81,6 @@ class Ledger:
             nic_drops=self.nic_drops,
             rate_changes=list(self.rate_changes),
             rate_search=None if self.tuner is None else self.tuner.record(),
+            path=list(self.path.events),
             timeline=self.timeline.record(),
         )

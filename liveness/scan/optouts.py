@@ -39,6 +39,8 @@ class OptOutWatch:
     """Whether an earlier session of the run has withdrawn anything."""
     _kept: KeptOptOuts = field(default=KeptOptOuts(), init=False)
     _all: Intervals = field(default_factory=Intervals.empty, init=False)
+    _left_out: Intervals = field(default_factory=Intervals.empty, init=False)
+    """Targets that get nothing more though no list has blocked them."""
     _seen: list[Signature] = field(default_factory=list, init=False)
     _read: list[Signature] = field(default_factory=list, init=False)
     _next_look_s: float = field(default=0.0, init=False)
@@ -78,6 +80,11 @@ class OptOutWatch:
         self._read = []
         self.look(now=True)
 
+    def leave_out(self, targets: Intervals) -> None:
+        """Have nothing more sent to some targets, for as long as this session lasts: nobody has opted out."""
+        self._left_out = self._left_out.union(targets.intersection(self.plan.intervals))
+        self.withdrawn.publish(self._all.union(self._left_out))
+
     def _take(self) -> None:
         """Read the lists and withdraw what is new in them; lists that cannot be read change nothing."""
         try:
@@ -91,7 +98,7 @@ class OptOutWatch:
         if not len(new):
             return
         self._all = self._all.union(new)
-        self.withdrawn.publish(self._all)
+        self.withdrawn.publish(self._all.union(self._left_out))
         withdrawal = Withdrawal(
             at=utc(time.time_ns()),
             after_s=round(time.monotonic() - self.started_s, 3),

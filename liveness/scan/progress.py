@@ -53,6 +53,8 @@ class Progress:
     sending: bool
     """False once the last sender has ended."""
     losses: LossesSeen = NO_LOSSES
+    problem: str | None = None
+    """Why senders are paused, None if they are not."""
 
     @property
     def sent(self) -> int:
@@ -66,7 +68,14 @@ class Progress:
 
 
 def observe(
-    plan: Plan, shared: Shared, elapsed_s: float, nic_drops: int, *, sending: bool, losses: LossesSeen = NO_LOSSES
+    plan: Plan,
+    shared: Shared,
+    elapsed_s: float,
+    nic_drops: int,
+    *,
+    sending: bool,
+    losses: LossesSeen = NO_LOSSES,
+    problem: str | None = None,
 ) -> Progress:
     """Return a snapshot of a scan that has been going for `elapsed_s`; `nic_drops` are those of its interface."""
     sent = shared.sent_in_all.sum(axis=(0, 2))
@@ -88,4 +97,5 @@ def observe(
         rate_pps=shared.pace_pps(),
         losses=losses,
         sending=sending,
+        problem=problem,
     )

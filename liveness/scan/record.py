@@ -222,6 +222,7 @@ def final_manifest(
         timeline=totals.timeline,
         opt_outs=msgspec.structs.replace(outcome.opt_outs, targets=gone),
         privileges=_privileges(identity.dropped, shared),
+        path=totals.path,
         rate_changes=totals.rate_changes,
         rate_search=totals.rate_search,
         lag=lag_record(plan, shared, outcome.started_ns),

@@ -1,11 +1,12 @@
 """The sender process: walks its share of every block, fills frames in its ring and keeps to the rate."""
 
 import time
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import numpy as np
 
-from liveness.errors import LivenessError
+from liveness.errors import InterfaceDownError, LivenessError
 from liveness.net.ring import TxRing
 from liveness.probes.hops import redirect
 from liveness.probes.kit import Kit, with_hops
@@ -35,6 +36,8 @@ from liveness.space.schedule import (
     withdraw,
 )
 from liveness.store.checkpoint import Position
+
+R = TypeVar("R")
 
 FLUSH_TIMEOUT_S: Final = 10.0
 FLUSH_STEP_S: Final = 0.1
@@ -68,6 +71,8 @@ class Sender:
         self._drops_at_s = 0.0
         self._counts = shared.sent[index]
         """Where the frames in the ring are counted, (probes, attempts)."""
+        self.stalled = False
+        """Whether the interface was down since the last frame was filled."""
 
     def run(self) -> None:
         """Send every block; return when the last one's cooldown is over, or soon after the stop flag is set.
@@ -236,8 +241,9 @@ class Sender:
         guard = SpacingGuard(self.plan.config.probe_spacing_s, int(walk.state[TICK]))
         self._tell_position(walk, number, stretch)
         while not self.shared.stopping() and not walk.state[FINISHED] and walk.state[TICK] < last:
-            if self.shared.hold[0]:
+            if self.shared.hold[0] or self.stalled:
                 self._pause()
+                self.stalled = False
                 pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
                 continue
             if self.shared.withdrawn.generation != self.generation:
@@ -247,14 +253,13 @@ class Sender:
             if wanted != rate_pps and (stretch is not None or self._spaced_for(walk, number, wanted)):
                 rate_pps = wanted
                 pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
-            if self.shared.hops.generation != self.hop_generation:
-                self._redirect()
+            self._redirect()
             first, free = self.ring.reserve(
                 min(self.batch.frames, (last - int(walk.state[TICK])) * len(walk.lane_lags))
             )
             if free == 0:
-                self.ring.kick()
-                self.ring.wait(POLL_S)
+                self._attempt(self.ring.kick)
+                self._attempt(lambda: self.ring.wait(POLL_S))
                 continue
             due = int(lane_due(walk.state, len(walk.lane_lags)))
             spacing = self.spacing if stretch is None else int(walk.lane_lags[1 % len(self.plan.probes)])
@@ -297,10 +302,11 @@ class Sender:
             if not again:
                 self.shared.tell_tick(self.index, int(walk.state[TICK]))
             self.shared.activities.tick(self.index, int(walk.state[TICK]))
-            self._send_off()
-            self.batch.took(filled, time.monotonic() - began_s)
+            self._attempt(self._send_off)
+            if not self.stalled:
+                self.batch.took(filled, time.monotonic() - began_s)
         elif self.ring.waiting:
-            self.ring.kick()  # so that a ring that is stuck is noticed
+            self._attempt(self.ring.kick)  # so that a ring that is stuck is noticed
         return int(filled)
 
     def _send_off(self) -> None:
@@ -310,7 +316,9 @@ class Sender:
         self.shared.completed[self.index] = self.ring.completed
 
     def _redirect(self) -> None:
-        """Send by the newest table of next hops, what waits in the ring included."""
+        """Send by the newest table of next hops if it has changed, what waits in the ring included."""
+        if self.shared.hops.generation == self.hop_generation:
+            return
         self.hop_generation, hops = self.shared.hops.read()
         self.kit = with_hops(self.kit, hops)
         redirect(self.ring.frames, hops)
@@ -339,9 +347,11 @@ class Sender:
         if self._cut_off():
             self._take_back_unsent()
             return
+        self._redirect()
         deadline = time.monotonic() + FLUSH_TIMEOUT_S
-        while (left := self.ring.flush(FLUSH_STEP_S)) and time.monotonic() < deadline and not self._cut_off():
+        while (left := self._flush()) and time.monotonic() < deadline and not self._cut_off():
             deadline += self._pause()
+            self._redirect()
         self.shared.completed[self.index] = self.ring.completed
         self.shared.dropped[self.index] = self.ring.errors
         if left and self._cut_off():
@@ -349,9 +359,44 @@ class Sender:
         elif left:
             raise LivenessError(f"{left} frames did not leave within {FLUSH_TIMEOUT_S:.0f} s: the interface is stuck")
 
+    def _flush(self) -> int:
+        """Kick and wait a moment for the ring to become empty; return how many frames are still in it."""
+        left = self._attempt(lambda: self.ring.flush(FLUSH_STEP_S))
+        return len(self.ring.unsent()) if left is None else left
+
+    def _attempt(self, act: Callable[[], R]) -> R | None:
+        """Do something with the ring; wait where the interface is down. None if told to stop meanwhile.
+
+        What was committed keeps its slot in the ring, and leaves when the interface is up again. InterfaceDownError if
+        that takes too long, InterfaceGoneError if the interface was removed.
+        """
+        while True:
+            try:
+                return act()
+            except InterfaceDownError:
+                self.stalled = True
+                self.shared.downs[self.index] += 1
+                if not self._await_interface():
+                    return None
+
+    def _await_interface(self) -> bool:
+        """Wait until the interface is up; False if told to stop meanwhile."""
+        deadline = time.monotonic() + self.plan.config.limits.max_pause.seconds
+        while not self.shared.stopping():
+            time.sleep(POLL_S)
+            deadline += self._pause()
+            try:
+                self.ring.kick()
+            except InterfaceDownError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return True
+        return False
+
     def _cut_off(self) -> bool:
         """Return whether this sender shall stop while the way is broken: what is in its ring can only be lost."""
-        return self.shared.stopping() and bool(self.shared.hold[0] & HOLD_PATH)
+        return self.shared.stopping() and (self.stalled or bool(self.shared.hold[0] & HOLD_PATH))
 
     def _take_back_unsent(self) -> None:
         """Correct the counters for frames that were handed over and never left."""

@@ -17,9 +17,10 @@ from liveness.net.bpf import reply_filter
 from liveness.net.child import run_in_child
 from liveness.net.ephemeral import warning
 from liveness.net.links import in_lab
-from liveness.net.routes import Path, find_path
+from liveness.net.routes import AUTO, Path, find_path
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import Transport, open_transport
+from liveness.net.way.watch import PathWatch
 from liveness.probes.hops import hops_of
 from liveness.probes.kit import Kit, build_kit, with_hops
 from liveness.probes.template import LinkAddresses
@@ -219,11 +220,14 @@ class _Opened:
     kit: Kit
     transport: Transport
     rx_rings: list[PacketRxRing]
+    watch: PathWatch
 
 
 def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -> _Opened:
     network = plan.config.network
     sources = network.sources or (path.source,)
+    watch = PathWatch(path, plan.intervals, network.sources, bound=network.interface != AUTO)
+    cleanup.callback(watch.close)
     kit = kit_of(plan, LinkAddresses(path.mac, path.gateway_mac), sources)
     if len(path.hops) > 1:
         kit = with_hops(kit, hops_of([(hop.mac, hop.targets) for hop in path.hops]))
@@ -250,7 +254,7 @@ def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -
         ethernet=path.ethernet,
     )
     identity = Identity(directory, path, sources, transport.name, transport.reasons, time.time_ns())
-    return _Opened(identity, kit, transport, rx_rings)
+    return _Opened(identity, kit, transport, rx_rings, watch)
 
 
 def _drop(opened: _Opened, becoming: Becoming) -> _Opened:
@@ -313,4 +317,5 @@ def _supervise(
         on_progress,
         interruption,
         on_notice,
+        opened.watch,
     ).run()

@@ -44,12 +44,13 @@ class Shared:
         """What an earlier session has sent is known by its checkpoint alone: not everybody was sent everything."""
         self.stop, self.finish = _shared_parts([(1,), (1,)])
         """1: senders shall stop; no more replies are awaited and receivers shall end. Written by the supervisor."""
-        self.hold, self.held = _shared_parts([(1,), (senders,)])
+        self.hold, self.held, self.downs = _shared_parts([(1,), (senders,), (senders,)])
         """`hold` is why senders shall pause, HOLD_PATH and HOLD_SILENCE together, 0 to send. Written by the supervisor
         alone, through `pause` and `go_on`; a sender obeys within a batch, and repeats in `held` what it has obeyed, 0
         while it sends. From then on it draws no target, fills no frame and kicks none. Paused time is neither caught up
         nor counted in `given_up_s`, and makes the cooldown longer. One that waits for other senders or cools down has
-        nothing to send, and obeys all the same. One that has ended has ENDED, and holds nothing up."""
+        nothing to send, and obeys all the same. One that has ended has ENDED, and holds nothing up. `downs` counts
+        how often each sender met an interface that was down."""
         self.rate_pps: NDArray[np.float64] = shared_zeros((1,), np.float64)
         """Packets a second of each probe, all senders together. Written by the supervisor."""
         self.rate_pps[0] = plan.load.start_pps

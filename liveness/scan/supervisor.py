@@ -1,5 +1,6 @@
 """The supervisor: watches receivers and senders, and ends with what there is whatever happens."""
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,6 +9,8 @@ from typing import Final
 
 from liveness.errors import LivenessError, explain
 from liveness.net.ring import RxRing, TxRing
+from liveness.net.routes import union
+from liveness.net.way.watch import PathWatch
 from liveness.probes.kit import Kit
 from liveness.scan.checkpointing import Checkpointing
 from liveness.scan.compacting import Compacting
@@ -17,6 +20,7 @@ from liveness.scan.ledger import Ledger
 from liveness.scan.listeners import Listeners
 from liveness.scan.loss_watch import LossWatch
 from liveness.scan.optouts import OptOutWatch
+from liveness.scan.path_guard import PathGuard
 from liveness.scan.plan import Plan
 from liveness.scan.progress import Progress, observe
 from liveness.scan.shared import Shared
@@ -61,6 +65,8 @@ class Supervisor:
     interruption: Interruption
     on_notice: Callable[[str], None]
     """Receives in one line what somebody ought to know at once."""
+    watch: PathWatch | None = None
+    """Over the way to the targets, open already; None where that is no interface of a kernel."""
     _listeners: Listeners = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,12 +88,13 @@ class Supervisor:
         checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, ledger.started_s)
         crew = Crew(self.plan, self.kit, self.tx_rings, self.rx_rings, self.directory, self.first, shared)
         compacting = Compacting(self.directory)
+        guard = self._guard(ledger, losses, opt_outs)
         try:
             with rate_signals(ledger, self.plan.ceiling_pps):
                 with self._ending_early():
                     crew.start(self.interruption)
                     compacting.start()
-                    self._watch(crew, ledger, losses, checkpointing, compacting, opt_outs)
+                    self._watch(crew, ledger, losses, checkpointing, compacting, opt_outs, guard)
                 self.interruption.finish(complete=crew.all_sent() and not crew.receiver_ended())
                 with self._ending_early():
                     crew.stop_senders(self.interruption)
@@ -132,24 +139,48 @@ class Supervisor:
         checkpointing: Checkpointing,
         compacting: Compacting,
         opt_outs: OptOutWatch,
+        guard: PathGuard | None,
     ) -> None:
         """Wait for the senders to finish; return early for a signal, a limit, or a process that failed."""
         limit_s = self.plan.config.max_runtime_s
         while self.interruption.reason is None and not crew.receiver_ended():
-            self._report(ledger, losses, sending=True)
+            if guard is not None:
+                guard.look()
+            self._report(ledger, losses, guard, sending=True)
             ledger.look()
             losses.look()
             self._look_at_lists(opt_outs)
             if checkpointing.due(ledger.elapsed_s):
                 checkpointing.write(ledger.totals(), losses.losses())
                 compacting.look()
-            if ledger.tuner is not None and not losses.guard.paused:
+            if ledger.tuner is not None and not losses.guard.paused and not ledger.shared.hold[0]:
                 ledger.tuner.observe(losses.accounts.lost)
             if not crew.sending(self.interruption):
                 return
             if limit_s is not None and ledger.elapsed_s > limit_s:
                 self.interruption.by(f"limits.max_runtime of {self.plan.config.limits.max_runtime} reached")
             time.sleep(WATCH_EVERY_S)
+
+    def _guard(self, ledger: Ledger, losses: LossWatch, opt_outs: OptOutWatch) -> PathGuard | None:
+        """Return the guard of the way. What is left out now, but was not when the run began, is withdrawn at once."""
+        if self.watch is None:
+            return None
+        ledger.path.begin(self.watch.path)
+        null = union(part.targets for part in self.watch.path.left_out).intersection(self.plan.intervals)
+        if len(null):
+            opt_outs.leave_out(null)
+            ledger.shared.counts_told = True
+        return PathGuard(
+            self.watch,
+            ledger.shared,
+            ledger.path,
+            end=self.interruption.by,
+            notice=self._listeners.notice,
+            lost=losses.report,
+            withdraw=opt_outs.leave_out,
+            longest_pause_s=self.plan.config.limits.max_pause.seconds,
+            resume_by=f"`liveness scan --resume {shlex.quote(str(self.directory.path))}`",
+        )
 
     def _look_at_lists(self, opt_outs: OptOutWatch) -> None:
         """Withdraw what blocklists have come to block; a scan that cannot any more ends."""
@@ -161,16 +192,23 @@ class Supervisor:
         except LivenessError as error:
             self.interruption.by(str(error))
 
-    def _report(self, ledger: Ledger, losses: LossWatch, *, sending: bool) -> None:
+    def _report(self, ledger: Ledger, losses: LossWatch, guard: PathGuard | None, *, sending: bool) -> None:
         """Give everybody who watches a snapshot."""
-        seen = losses.seen()
         self._listeners.progress(
-            observe(self.plan, ledger.shared, ledger.elapsed_s, ledger.nic_drops, sending=sending, losses=seen)
+            observe(
+                self.plan,
+                ledger.shared,
+                ledger.elapsed_s,
+                ledger.nic_drops,
+                sending=sending,
+                losses=losses.seen(),
+                problem=None if guard is None else guard.problem,
+            )
         )
 
     def _conclude(self, ledger: Ledger, losses: LossWatch, checkpointing: Checkpointing) -> Totals:
         """Count for the last time and write the last checkpoint; what fails here keeps nothing else from happening."""
-        self._report(ledger, losses, sending=False)
+        self._report(ledger, losses, None, sending=False)
         totals = Totals(errors=ledger.shared.send_errors.sum(axis=0).tolist())
         with self._ending_early():
             ledger.look(last=True)

@@ -10,7 +10,7 @@ from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
 from liveness.files.reading import decoded, read_below
 from liveness.store.losses import Losses
-from liveness.store.manifest import Manifest, RateChange, RateSearch, Timeline
+from liveness.store.manifest import Manifest, PathEvent, RateChange, RateSearch, Timeline
 
 
 class Position(Struct, frozen=True, kw_only=True):
@@ -41,6 +41,7 @@ class Totals(Struct, frozen=True, kw_only=True):
     nic_drops: int = 0
     rate_changes: list[RateChange] = field(default_factory=list)
     rate_search: RateSearch | None = None
+    path: list[PathEvent] = field(default_factory=list)
     timeline: Timeline = field(default_factory=Timeline)
 
     def followed_by(self, later: "Totals") -> "Totals":
@@ -64,6 +65,8 @@ class Totals(Struct, frozen=True, kw_only=True):
             nic_drops=self.nic_drops + later.nic_drops,
             rate_changes=self.rate_changes + changes,
             rate_search=search,
+            path=self.path
+            + [msgspec.structs.replace(one, after_s=round(self.elapsed_s + one.after_s, 3)) for one in later.path],
             timeline=self.timeline.followed_by(later.timeline, self.elapsed_s),
         )
 

@@ -54,6 +54,8 @@ def families(run: str, reading: Reading, status: str) -> Iterator[Family]:
     lost: list[tuple[Labels, float | None]] = [({"where": where}, count) for where, count in drops.items()]
     yield Family("liveness_drops_total", "counter", "Packets lost on this host.", lost)
     yield Family("liveness_blocks", "gauge", "Blocks of the schedule.", one(progress.blocks))
+    paused = int(progress.problem is not None)
+    yield Family("liveness_scan_paused", "gauge", "1 while the way to the targets is broken, else 0.", one(paused))
     yield Family("liveness_blocks_done", "gauge", "Blocks that are probed.", one(progress.blocks_drained))
 
 

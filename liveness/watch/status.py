@@ -50,11 +50,12 @@ class StatusLine(Struct, frozen=True, kw_only=True):
     send_errors: int
     blocks_done: int
     blocks: int
+    problem: str | None = None
     probes: dict[str, ProbeStatus]
 
 
 def status_of(run: str, reading: Reading, state: str) -> StatusLine:
-    """Return a reading as a line; `state` is ``sending`` or ``waiting`` while it runs, then the manifest's status."""
+    """Return a reading as a line; `state` is what `state_of` says, then the manifest's status."""
     progress = reading.progress
     return StatusLine(
         time=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -76,6 +77,7 @@ def status_of(run: str, reading: Reading, state: str) -> StatusLine:
         send_errors=progress.send_errors,
         blocks_done=progress.blocks_drained,
         blocks=progress.blocks,
+        problem=progress.problem,
         probes={
             probe.name: ProbeStatus(
                 sent=probe.sent,
@@ -91,8 +93,10 @@ def status_of(run: str, reading: Reading, state: str) -> StatusLine:
 
 
 def state_of(reading: Reading) -> str:
-    """Return whether a scan sends or waits for late replies to its last probes."""
+    """Return whether a scan sends, is paused, or waits for late replies to its last probes."""
     progress = reading.progress
+    if progress.sending and progress.problem is not None:
+        return "paused"
     return "sending" if progress.sending and progress.sent < progress.planned else "waiting"
 
 

@@ -180,3 +180,14 @@ def test_mac_addresses_are_read_strictly() -> None:
     for text in ("aa:bb:cc:dd:ee", "aa-bb-cc-dd-ee-ff", "aa:bb:cc:dd:ee:ff:00", "", "gg:bb:cc:dd:ee:ff"):
         with pytest.raises(UsageError, match="is not a MAC address"):
             parse_mac(text)
+
+
+@pytest.mark.lab
+@in_private_network
+def test_one_link_is_asked_for_however_many_there_are() -> None:
+    with cable(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(IPRoute, "get_links", None, raising=False)  # the list of all
+        assert interface_counters("v0").tx_errors == 0
+        assert find_link("v0").name == "v0"
+        with pytest.raises(UsageError, match="no interface 'v9'"):
+            find_link("v9")

@@ -6,7 +6,15 @@ from liveness.watch.reading import Meter, Reading
 PROBES = ("icmp", "tcp/443")
 
 
-def progress(elapsed_s: float, sent: int, replies: int = 0, *, sending: bool = True, drops: int = 0) -> Progress:
+def progress(
+    elapsed_s: float,
+    sent: int,
+    replies: int = 0,
+    *,
+    sending: bool = True,
+    drops: int = 0,
+    problem: str | None = None,
+) -> Progress:
     """Return a moment in which so much was sent and answered for each of two probes."""
     return Progress(
         elapsed_s=elapsed_s,
@@ -20,6 +28,7 @@ def progress(elapsed_s: float, sent: int, replies: int = 0, *, sending: bool = T
         send_errors=3 * drops,
         rate_pps=100.0,
         sending=sending,
+        problem=problem,
     )
 
 

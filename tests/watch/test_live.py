@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from liveness.cli.display import ScanDisplay
-from liveness.cli.live import BARS, LiveView, clock, sparkline, status_line
+from liveness.cli.live import BARS, LiveView, clock, sparkline, status_line, where_text
 from liveness.scan.progress import ProbeProgress
+from liveness.watch.status import state_of, status_of
 from tests.watch.readings import progress, reading
 
 
@@ -55,6 +56,14 @@ def test_a_census_of_the_internet_fits_80_columns() -> None:
 
 def test_it_waits_for_late_replies() -> None:
     assert "waiting for late replies" in drawn(80, (0, 0), (1, 1000))
+
+
+def test_a_pause_is_told_with_its_cause() -> None:
+    paused = reading(progress(1, 10), progress(2, 10, problem="interface eth0 has no carrier"))
+    assert where_text(paused).endswith("PAUSED: interface eth0 has no carrier")
+    assert "PAUSED" in status_line(paused)
+    assert state_of(paused) == "paused"
+    assert status_of("weekly/1", paused, state_of(paused)).problem == "interface eth0 has no carrier"
 
 
 def test_a_plain_line_says_the_same() -> None:

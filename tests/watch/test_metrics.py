@@ -67,6 +67,9 @@ def test_the_text_is_prometheus() -> None:
     for where, count in (("kernel", 3), ("interface", 6), ("send", 9)):
         assert found["liveness_drops_total", labels(census="weekly", where=where)] == count
     assert found["liveness_blocks_done", labels(census="weekly")] == 1
+    assert found["liveness_scan_paused", labels(census="weekly")] == 0
+    paused = metrics_text("weekly", "1", reading(progress(1, 0, problem="no carrier")), "running")
+    assert parsed(paused)["liveness_scan_paused", labels(census="weekly")] == 1
 
 
 def test_odd_names_are_escaped() -> None:

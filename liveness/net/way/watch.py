@@ -1,0 +1,292 @@
+"""The watch over the way to the targets: link, addresses, routes and next hops, looked at while a scan runs.
+
+It needs no privilege once it is open, never waits, and judges nothing away: what it sees it returns, and whoever runs
+the scan decides.
+"""
+
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from liveness.net.neighbours import addresses_of
+from liveness.net.routes import LeftOut, Path, check_sources, told, union
+from liveness.net.way.gateways import Gateways, Moved
+from liveness.net.way.netlink import (
+    ADDRESS_HEADER,
+    LINK_HEADER,
+    ROUTE_HEADER,
+    RTM_DELADDR,
+    RTM_DELLINK,
+    RTM_DELROUTE,
+    RTM_GETLINK,
+    RTM_NEWADDR,
+    RTM_NEWLINK,
+    RTM_NEWROUTE,
+    Events,
+    Message,
+    Netlink,
+    attribute,
+    attributes,
+)
+from liveness.net.way.routing import Decision, Fate, decide, decide_for
+from liveness.space.addresses import format_address
+from liveness.space.intervals import Intervals
+
+IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
+IFLA_ADDRESS, IFLA_EXT_MASK, IFLA_CARRIER_DOWN_COUNT = 1, 29, 48
+SKIP_STATISTICS: Final = (8).to_bytes(4, sys.byteorder)
+CHECK_EVERY_NS: Final = 1_000_000_000
+SETTLE_NS: Final = 200_000_000
+"""Routes are read when they have not changed for so long: a daemon replaces many at once."""
+ROUTES_SHARE: Final = 20
+"""Reading the routes may take one part in so many of the time: on a router of the whole Internet it takes seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one look has found. Times are ns of the monotonic clock."""
+
+    at_ns: int
+    problem: str | None = None
+    """Why nothing can reach the targets now, or not all of them; it may pass."""
+    what: str = "link"
+    """What has the problem: ``link``, ``address``, ``neighbour`` or ``route``."""
+    since_ns: int = 0
+    """When that was last seen to be whole."""
+    gone: str | None = None
+    """Why it is no use to wait."""
+    moved: tuple[Moved, ...] = ()
+    """Next hops with another MAC address."""
+    rerouted: tuple[str, ...] = ()
+    """What has changed about the routes, a line each, where the targets are still reached."""
+    changed_ns: int = 0
+    """When the routes were last seen as they were."""
+    redirect: bool = False
+    """Whether `PathWatch.hops` differs from that of the look before."""
+    null: tuple[LeftOut, ...] = ()
+    """Targets that are to get nothing from now on: null routes, addresses that have become this host's."""
+
+
+@dataclass(slots=True)
+class PathWatch:
+    """The watch over one scan's path to `targets`. `bound` says that its interface was named, not found by routes."""
+
+    path: Path
+    targets: Intervals
+    sources: Sequence[int]
+    bound: bool = False
+    shares: dict[bytes, Intervals] = field(init=False)
+    """The targets of each next hop; empty where the MAC address was given."""
+    _netlink: Netlink = field(init=False)
+    _events: Events = field(init=False)
+    _gateways: Gateways | None = field(default=None, init=False)
+    _whole_ns: int = field(init=False)
+    _link_up_ns: int = field(default=0, init=False)
+    _flaps: int | None = field(default=None, init=False)
+    _local: list[int] = field(init=False)
+    _addresses_ns: int = field(default=0, init=False)
+    _missing: str | None = field(default=None, init=False)
+    _present_ns: int = field(init=False)
+    _routes_at_ns: int = field(default=0, init=False)
+    """When routes are to be read again; 0 if nothing has changed."""
+    _routed_ns: int = field(init=False)
+    _routes_took_ns: int = field(default=0, init=False)
+    _unrouted: str = field(default="", init=False)
+    _null: Intervals = field(default_factory=Intervals.empty, init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to watch: what changes from now on is seen."""
+        now_ns = time.monotonic_ns()
+        self._events = Events()
+        self._netlink = Netlink()
+        self._whole_ns = self._present_ns = self._routed_ns = now_ns
+        asked = list(self.sources) or [self.path.source]
+        fates = decide_for(self._netlink, asked, None, None)
+        self._local = [source for source, one in zip(asked, fates, strict=True) if one.fate is Fate.LOCAL]
+        self.shares = {}
+        if self.path.given_mac or len(self.path.mac) == 0:
+            return
+        own = addresses_of(self._netlink, self.path.ifindex)
+        speaker = self.path.source if self.path.source in own or not own else own[0]
+        self._gateways = Gateways(self.path.interface, self.path.ifindex, self.path.mac, speaker)
+        for hop in self.path.hops:
+            if hop.gateway is not None:
+                self.shares[hop.gateway] = hop.targets
+                self._gateways.add(hop.gateway, hop.mac, now_ns)
+
+    @property
+    def hops(self) -> list[tuple[bytes, Intervals]]:
+        """The MAC address of each next hop and its targets, that of most targets first."""
+        if self._gateways is None:
+            return [(hop.mac, hop.targets) for hop in self.path.hops]
+        parts = sorted(self.shares.items(), key=lambda item: -item[1].count)
+        return [(self._gateways.all[gateway].mac, part) for gateway, part in parts]
+
+    def look(self) -> Sight:
+        """Look at everything that may have changed. LivenessError only where the kernel answers nothing any more."""
+        now_ns = time.monotonic_ns()
+        flapped = self._take_events(now_ns)
+        problem = self._link_problem()
+        if problem is None:
+            return Sight(now_ns, gone=f"interface {self.path.interface} was removed")
+        if problem or flapped:
+            self._link_up_ns = now_ns
+            if self._gateways is not None:
+                self._gateways.restart()
+            problem = problem or f"interface {self.path.interface} was down for a moment"
+            return Sight(now_ns, problem=problem, since_ns=self._whole_ns)
+        return self._look_further(now_ns)
+
+    def _look_further(self, now_ns: int) -> Sight:
+        """Look at what there is to see on a link that is up."""
+        moved = tuple(self._gateways.look(self._netlink, now_ns)) if self._gateways is not None else ()
+        sight = self._look_at_routes(now_ns)
+        if moved:
+            sight = replace(sight, moved=moved, redirect=True)
+        if sight.gone is not None:
+            return sight
+        if self._gateways is not None:
+            if self._link_up_ns and not self._gateways.confirmed_since(self._link_up_ns):
+                problem = f"interface {self.path.interface} is up again, its gateway has not answered yet"
+                return replace(sight, problem=problem, since_ns=self._whole_ns)
+            silent = [gateway for gateway in self._gateways.all.values() if gateway.silent(now_ns)]
+            if silent:
+                names = ", ".join(gateway.name for gateway in silent)
+                since_ns = min(gateway.confirmed_ns for gateway in silent)
+                return replace(sight, problem=f"gateway {names} does not answer", what="neighbour", since_ns=since_ns)
+        self._look_at_addresses(now_ns)
+        if self._missing is not None:
+            return replace(sight, problem=self._missing, what="address", since_ns=self._present_ns)
+        self._link_up_ns = 0
+        self._whole_ns = now_ns
+        return sight
+
+    def _take_events(self, now_ns: int) -> bool:
+        """Note what the kernel says has changed; return whether the link was down at some time."""
+        messages, lost = self._events.read()
+        if lost:
+            self._routes_at_ns = self._routes_at_ns or now_ns + SETTLE_NS
+            self._addresses_ns = 0
+        return any([self._take(message, now_ns) for message in messages])  # noqa: C419 - each of them is to be taken
+
+    def _take(self, message: Message, now_ns: int) -> bool:
+        kind, body = message
+        if kind in (RTM_NEWLINK, RTM_DELLINK):
+            _, _, index, flags, _ = LINK_HEADER.unpack_from(body)
+            return index == self.path.ifindex and not (flags & IFF_UP and flags & IFF_LOWER_UP)
+        if kind in (RTM_NEWADDR, RTM_DELADDR):
+            if ADDRESS_HEADER.unpack_from(body)[0] == socket.AF_INET:
+                self._addresses_ns = 0
+        elif kind not in (RTM_NEWROUTE, RTM_DELROUTE) or ROUTE_HEADER.unpack_from(body)[0] == socket.AF_INET:
+            pause_ns = max(SETTLE_NS, ROUTES_SHARE * self._routes_took_ns)
+            self._routes_at_ns = self._routes_at_ns or now_ns + pause_ns
+        return False
+
+    def _link_problem(self) -> str | None:
+        """Return what is wrong with the interface, "" if nothing is, None if it is gone."""
+        header = LINK_HEADER.pack(socket.AF_UNSPEC, 0, self.path.ifindex, 0, 0)
+        answer = self._netlink.ask(RTM_GETLINK, header + attribute(IFLA_EXT_MASK, SKIP_STATISTICS))
+        if answer.message is None:
+            return None
+        _, _, _, flags, _ = LINK_HEADER.unpack_from(answer.message.body)
+        found = attributes(answer.message.body, LINK_HEADER.size)
+        raw = found.get(IFLA_CARRIER_DOWN_COUNT)
+        before, self._flaps = self._flaps, None if raw is None else int.from_bytes(raw, sys.byteorder)
+        if not flags & IFF_UP:
+            return f"interface {self.path.interface} is down"
+        if not flags & IFF_LOWER_UP:
+            return f"interface {self.path.interface} has no carrier"
+        if before is not None and self._flaps != before:
+            return f"interface {self.path.interface} was down for a moment"
+        return ""
+
+    def _look_at_addresses(self, now_ns: int) -> None:
+        if now_ns < self._addresses_ns + CHECK_EVERY_NS or not self._local:
+            if self._missing is None:
+                self._present_ns = now_ns if self._addresses_ns else self._present_ns
+            return
+        self._addresses_ns = now_ns
+        fates = decide_for(self._netlink, self._local, None, None)
+        lost = [source for source, one in zip(self._local, fates, strict=True) if one.fate is not Fate.LOCAL]
+        self._missing = None
+        if lost:
+            names = ", ".join(format_address(source) for source in lost[:4])
+            self._missing = f"source address {names} is not this host's any more"
+        else:
+            self._present_ns = now_ns
+
+    def _look_at_routes(self, now_ns: int) -> Sight:
+        """Read the routes again if they have changed, and return what that means."""
+        if not self._routes_at_ns:
+            self._routed_ns = now_ns
+            return Sight(now_ns)
+        if now_ns < self._routes_at_ns:
+            return Sight(now_ns)
+        self._routes_at_ns = 0
+        own = check_sources(self._netlink, self._local, foreign_sources=True)
+        index = self.path.ifindex if self.bound else None
+        way = decide(self._netlink, self.targets, own[0], index)
+        self._routes_took_ns = time.monotonic_ns() - now_ns
+        changed_ns, self._routed_ns = self._routed_ns, now_ns
+        return replace(self._judge(way, now_ns), changed_ns=changed_ns)
+
+    def _judge(self, way: dict[Decision, Intervals], now_ns: int) -> Sight:
+        """Return what new decisions mean for the targets."""
+        rerouted, null = [], []
+        shares: dict[bytes, Intervals] = {}
+        unrouted = Intervals.empty()
+        for one, part in way.items():
+            if one.fate is Fate.NONE:
+                unrouted = unrouted.union(part)
+            elif one.fate is not Fate.ROUTED:
+                new = part.difference(self._null)
+                if len(new):
+                    null.append(LeftOut(str(one.fate), new))
+            elif one.index != self.path.ifindex:
+                return Sight(now_ns, gone=f"{part.count:,} targets ({told(part)}) are routed by another interface now")
+            elif one.gateway is not None:
+                shares[one.gateway] = shares[one.gateway].union(part) if one.gateway in shares else part
+            elif not self.path.given_mac and self._gateways is not None:
+                return Sight(now_ns, gone=f"{part.count:,} targets ({told(part)}) are on the link now, not behind it")
+        self._null = self._null.union(union(part.targets for part in null))
+        text = f"{unrouted.count:,} targets ({told(unrouted)}) have no route any more" if len(unrouted) else ""
+        if text and text != self._unrouted:
+            rerouted.append(f"{text}: they go on by the gateway that they had")
+        self._unrouted = text
+        redirect = self._gateways is not None and self._share_out(shares, unrouted, rerouted, now_ns)
+        return Sight(now_ns, rerouted=tuple(rerouted), redirect=redirect, null=tuple(null))
+
+    def _share_out(self, shares: dict[bytes, Intervals], unrouted: Intervals, rerouted: list[str], now_ns: int) -> bool:
+        """Give each target the next hop that the routes give it now; return whether that changes anything."""
+        gateways = self._gateways
+        if gateways is None:
+            return False
+        for gateway, part in self.shares.items():
+            kept = part.intersection(unrouted)
+            if len(kept):
+                shares[gateway] = shares[gateway].union(kept) if gateway in shares else kept
+        if shares == self.shares or not shares:
+            return False
+        for gateway, part in shares.items():
+            new = part.difference(self.shares.get(gateway, Intervals.empty()))
+            if len(new):
+                known = gateway in gateways.all
+                gateways.add(gateway, b"", now_ns)
+                name = gateways.all[gateway].name
+                rerouted.append(
+                    f"{new.count:,} targets ({told(new)}) go by {'' if known else 'the new '}gateway {name}"
+                )
+        for gateway in set(gateways.all) - set(shares):
+            del gateways.all[gateway]
+        self.shares = shares
+        return True
+
+    def close(self) -> None:
+        """Close all sockets."""
+        self._events.close()
+        self._netlink.close()
+        if self._gateways is not None:
+            self._gateways.close()
