@@ -12,9 +12,25 @@ A message is one line that names the file, the path inside it, the value, and th
 are exit codes of an interrupted scan, not errors.
 """
 
+import re
 import traceback
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_EXPECTED: Final = re.compile(
+    r"Expected `([^`]+)`(?: (>=|<=|>|<) ([-\d.]+))?(?: of length (>=|<=|>|<) (\d+))?(?:, got `([^`]+)`)?"
+)
+_KINDS: Final = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "null": "nothing",
+    "object": "a mapping of names to values",
+    "array": "a list",
+    "bytes": "bytes",
+}
+_BOUNDS: Final = {">=": "at least", "<=": "at most", ">": "above", "<": "below"}
 
 
 class LivenessError(Exception):
@@ -29,6 +45,10 @@ class InterfaceDownError(LivenessError):
 
 class InterfaceGoneError(LivenessError):
     """An interface was removed, or moved to another network namespace: what is open on it is of no use any more."""
+
+
+class ConfigWarning(UserWarning):
+    """Something about a config that is probably a mistake and stops nothing; the command line prints it."""
 
 
 class UsageError(LivenessError):
@@ -72,3 +92,18 @@ def explain(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}{': ' if text else ''}{text}{place}"
+
+
+def in_our_words(text: str) -> str:
+    """Return what msgspec says of a wrong value in words that need no Python: ``expected a whole number, not text``."""
+    match = _EXPECTED.match(text)
+    if match is None:
+        return text.replace("`", "")
+    kinds, relation, bound, of_length, length, found = match.groups()
+    wanted = ", or ".join(_KINDS.get(kind, kind) for kind in kinds.split(" | "))
+    if relation:
+        wanted += f", {_BOUNDS[relation]} {bound}"
+    if of_length:
+        wanted += f", {_BOUNDS[of_length]} {length} long"
+    got = f", not {', or '.join(_KINDS.get(kind, kind) for kind in found.split(' | '))}" if found else ""
+    return f"expected {wanted}{got}"

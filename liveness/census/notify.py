@@ -1,7 +1,6 @@
 """Owns the telling: a command that gets the message on standard input, a webhook that gets it by POST."""
 
 import os
-import shlex
 import subprocess
 import time
 from collections.abc import Callable
@@ -59,8 +58,7 @@ class Notifier:
 
     def _run(self, message: Message) -> str | None:
         """Run the command without a shell; return what went wrong."""
-        command = self.notify.command
-        words = shlex.split(command) if isinstance(command, str) else list(command)
+        words = self.notify.words
         told = {"EVENTS": " ".join(message.events), "NAME": message.census, "RUN": message.run or ""}
         told |= {"SUMMARY": message.summary, "EXIT_CODE": str(message.exit_code), "DIRECTORY": message.directory}
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from liveness.cli.mistakes import naming
 from liveness.errors import count_of
 
 if TYPE_CHECKING:
@@ -33,18 +34,29 @@ def command() -> None:
 @command.command()
 @FILE
 @click.option("--lab", is_flag=True, help="Judge targets as inside the lab, where private addresses may be probed.")
+@click.option(
+    "--elsewhere", is_flag=True, help="It will run on another host: leave out interface, sources, user, programs."
+)
 @AS_JSON
-def check(file: Path, lab: bool, as_json: bool) -> None:
-    """Load FILE with its target lists and print what its census would do. Sends nothing."""
+def check(file: Path, lab: bool, elsewhere: bool, as_json: bool) -> None:
+    """Load FILE with its target lists and print what its census would do. Sends nothing.
+
+    What would stop the scan at its start is refused as the scan would, with the same exit code: a directory that cannot
+    be written, an interface that is not there, a source address of another host, a program to notify by that is none.
+    """
     from liveness.config.estimate import estimate
     from liveness.config.load import load_config, resolve_targets
     from liveness.net.links import in_lab
-    from liveness.scan.load import check_crowding, load_of
+    from liveness.scan.foreseen import check_notify, check_start
+    from liveness.scan.session import plan_run
 
     config = load_config(file)
-    targets = resolve_targets(config, lab or in_lab(), origin=file)
-    load = load_of(config)
-    check_crowding(config, targets, load)
+    with naming(config, file):
+        targets = resolve_targets(config, lab or in_lab(), origin=file)
+        load = plan_run(config, targets).load
+        check_start(config, host=not elsewhere and (in_lab() or not lab))
+        if not elsewhere:
+            check_notify(config.notify, str(file))
     forecast = estimate(config, targets, load.wire_bits)
     if as_json:
         click.echo(json.dumps(as_document(config, targets, forecast), indent=2))
@@ -63,6 +75,15 @@ def show(file: Path, as_json: bool) -> None:
 
     document = to_document(load_config(file))
     click.echo(json.dumps(document, indent=2) if as_json else dump_yaml(document), nl=as_json)
+
+
+@command.command()
+def variables() -> None:
+    """Print every field of a config, the variable of the environment that sets it, and its default."""
+    from liveness.config.describe import table
+
+    for row in table():
+        click.echo("  ".join((f"{row.field:<28}", f"{row.variable:<40}", row.default)).rstrip())
 
 
 @command.command()

@@ -32,14 +32,14 @@ def command(
     """
     from liveness.config.identity import identity_of
     from liveness.config.load import load_config
-    from liveness.errors import LivenessError
+    from liveness.errors import UsageError
     from liveness.files.atomic import write_atomically
 
     identity = identity_of(load_config(config_file), str(config_file), source_ip, organisation, mail)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LivenessError(f"{output}: cannot make this folder: {error.strerror}") from error
+        raise UsageError(f"{output}: cannot make this folder: {error.strerror}") from error
     for name, text in zip(FILES, (identity.page, identity.reverse_dns, identity.whois), strict=True):
         write_atomically(output / name, text.encode(), mode=0o644)
         click.echo(str(output / name))

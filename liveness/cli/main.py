@@ -3,15 +3,21 @@
 import importlib
 import signal
 import sys
+import warnings
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import click
 
 from liveness import __version__
 from liveness.cli.interrupts import EXIT_CODE, interrupts
+from liveness.cli.mistakes import line_of, no_command
 from liveness.cli.streams import OutputError, take_streams
-from liveness.errors import LivenessError, explain
+from liveness.errors import ConfigWarning, LivenessError, explain
+
+PROGRAM = "liveness"
 
 COMMANDS: dict[str, str] = {
     "scan": "Take a census: probe every target, match every reply, write the sets.",
@@ -53,18 +59,21 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command by its whole name; a name that is almost right gets the right one in the message."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
+        """Find a command by its whole name; a name that is almost right gets the right one in the message.
 
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f": did you mean {near[0]!r}?" if near else f": expected one of {', '.join(COMMANDS)}"
-            ctx.fail(f"no command {args[0]!r}{hint}")
+        ``version`` and ``help COMMAND`` are what people type where other programs have commands for it.
+        """
+        asked = {"version": ["--version"], "help": [*args[1:], "--help"]}.get(args[0]) if args else None
+        if asked is not None:
+            self.main(asked, prog_name=PROGRAM, standalone_mode=False)
+            ctx.exit()
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(no_command(args[0], list(COMMANDS)))
         return super().resolve_command(ctx, args)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="liveness")
+@click.version_option(__version__, "-V", "--version", prog_name=PROGRAM, help="Print the version.")
 def group() -> None:
     """Take a census of IPv4 liveness and analyse it.
 
@@ -76,6 +85,8 @@ def run() -> None:
     """Run the command line and leave with the exit code of what happened."""
     take_streams()
     interrupts.install()
+    warnings.showwarning = partial(_show_warning, warnings.showwarning)
+    warnings.simplefilter("always", ConfigWarning)
     try:
         code = _run()
         sys.stdout.flush()
@@ -92,7 +103,7 @@ def run() -> None:
 def _run() -> int:
     """Run the command; return the exit code of what it did, and of what a person can mend the one line too."""
     try:
-        code = group.main(prog_name="liveness", standalone_mode=False)
+        code = group.main(prog_name=PROGRAM, standalone_mode=False)
     except SystemExit as leaving:
         code = leaving.code
     except BrokenPipeError:  # whoever read a pipe that was named as output has left
@@ -103,9 +114,22 @@ def _run() -> int:
         click.echo(f"liveness: error: {_line(error)}", err=True)
         code = error.exit_code if isinstance(error, LivenessError) else LivenessError.exit_code
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # of click 8.2 and later
+            error.show()
+        else:
+            click.echo(f"liveness: error: {line_of(error)}", err=True)
         code = error.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _show_warning(
+    others: Callable[..., None], message: Warning | str, category: type[Warning], *rest: object, **named: object
+) -> None:
+    """Print a warning of ours as people read it; others go the way they went."""
+    if issubclass(category, ConfigWarning):
+        click.echo(f"liveness: warning: {message}", err=True)
+    else:
+        others(message, category, *rest, **named)
 
 
 def _refused(error: OutputError) -> int:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from liveness.cli.mistakes import naming
 from liveness.cli.streams import print_result
 from liveness.cli.watching import warn, watch_options, watchers_of
-from liveness.errors import StoppedEarlyError, count_of
+from liveness.errors import StoppedEarlyError, UsageError, count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,14 +105,32 @@ def command(
         raise click.UsageError("nothing to scan: give --config FILE, TARGETS, or --allowlist-file FILE")
     if flags["rate"] and flags["bandwidth"]:
         raise click.UsageError("--rate and --bandwidth both say how fast to send: give one of them")
-    config = load_config(config_file, _overrides(config_file, targets, flags))
+    _check_files(flags)
+    config = load_config(config_file, _overrides(config_file, targets, flags), options=_options_of(targets))
     resolved = resolve_targets(config, in_lab(), config_file)
     if resolved.ipv6_lines:
         warn(f"{count_of(resolved.ipv6_lines, 'line')} of IPv6 skipped in the lists of targets")
-    if dryrun:
-        _show_preview(config, resolved)
-        return
-    _leave(watch(partial(_run_scan, config, resolved, run_id)))
+    with naming(config, config_file):
+        if dryrun:
+            _check_start(config, run_id, status_file, metrics_file, metrics_address)
+            _show_preview(config, resolved)
+            return
+        _leave(watch(partial(_run_scan, config, resolved, run_id)))
+
+
+def _check_start(
+    config: "Config",
+    run_id: str | None,
+    status_file: Path | None,
+    metrics_file: Path | None,
+    metrics_address: str | None,
+) -> None:
+    """Refuse what the start would refuse."""
+    from liveness.cli.watching import check_watching
+    from liveness.scan.foreseen import check_start
+
+    check_start(config, run_id)
+    check_watching(status_file, metrics_file, metrics_address)
 
 
 def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[str, Any]) -> dict[str, object]:
@@ -138,6 +157,39 @@ def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[s
         "output": flags["output"],
         "contact": flags["contact"],
     }
+
+
+OPTION_OF = {
+    "name": "--name",
+    "targets.block": "--blocklist-file",
+    "probes": "--probes",
+    "rate": "--rate",
+    "rate_limit": "--rate-limit",
+    "seed": "--seed",
+    "limits.max_targets": "--max-targets",
+    "limits.max_runtime": "--max-runtime",
+    "cooldown": "--cooldown-time",
+    "network.interface": "--interface",
+    "network.source_addresses": "--source-ip",
+    "network.source_ports": "--source-port",
+    "network.gateway_mac": "--gateway-mac",
+    "senders": "--senders",
+    "output": "--output",
+    "contact": "--contact",
+}
+"""What fields of a config are called on the command line, in messages."""
+
+
+def _options_of(targets: tuple[str, ...]) -> dict[str, str]:
+    return {**OPTION_OF, "targets.allow": "TARGETS" if targets else "--allowlist-file"}
+
+
+def _check_files(flags: dict[str, Any]) -> None:
+    """Refuse lists that are not there by the option that names them: as targets they would be called no prefix."""
+    for letter, option in (("-w", "allowlist_file"), ("-b", "blocklist_file")):
+        for name in flags[option]:
+            if name != "-" and not os.path.lexists(Path(name).expanduser()):
+                raise UsageError(f"{letter} {name}: no such file (--{option.replace('_', '-')} reads lists and sets)")
 
 
 def _bandwidth(text: str | None) -> str | None:

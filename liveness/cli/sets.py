@@ -4,12 +4,14 @@ import json
 import secrets
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from liveness.cli.interrupts import interrupts
 from liveness.errors import UsageError, count_of
+from liveness.files.outputs import check_output
 from liveness.ipsets.formats.table import FORMATS, output_format
 
 if TYPE_CHECKING:
@@ -297,7 +299,10 @@ def _reader(given: dict[str, str | None], files: tuple[str, ...]) -> Reading:
 
 def _check_output(given: dict[str, str | None]) -> None:
     """Refuse an output nobody can write before a large set is read."""
-    form = output_format(given.get("output_file"), given.get("to_format"))
+    path = given.get("output_file")
+    form = output_format(path, given.get("to_format"))
+    if path is not None and path != STDIN:
+        check_output(Path(path), "a set")
     if given.get("written_name") is not None and form.name not in HAVE_NAMES:
         raise UsageError(f"--name: {form.name} is written: only {' and '.join(sorted(HAVE_NAMES))} have one")
 

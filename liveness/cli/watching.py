@@ -45,6 +45,22 @@ def warn(line: str) -> None:
     click.echo(f"liveness: warning: {line}", err=True)
 
 
+def check_watching(status_file: Path | None, metrics_file: Path | None, metrics_address: str | None) -> None:
+    """Refuse files that cannot be written and an address that cannot be taken, and leave nothing behind."""
+    from liveness.files.outputs import check_output
+
+    if status_file is not None:
+        check_output(status_file, "the status")
+    if metrics_file is not None:
+        check_output(metrics_file, "metrics")
+    if metrics_address is not None:
+        from liveness.watch.publishing import MetricsEndpoint
+
+        endpoint = MetricsEndpoint(metrics_address)
+        endpoint.open()
+        endpoint.close()
+
+
 def watchers_of(
     display: "ScanDisplay", status_file: Path | None, metrics_file: Path | None, metrics_address: str | None
 ) -> "Watchers":

@@ -1,7 +1,6 @@
-"""Owns what a config must hold beyond its types: names that exist, values that fit each other."""
+"""What a config must hold beyond its types: names that exist, values that fit each other."""
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -11,6 +10,8 @@ from liveness.config.probe_names import MAX_PROBES, names_of
 from liveness.space.addresses import format_address, parse_entry
 from liveness.types import CONTROL
 
+VARIABLE = re.compile(r"\$\{\w+[^}]*\}|\$\(\w|\$[A-Z_]{2,}\b|\{\{ ?\w+ ?\}\}|%\(\w+\)s")
+"""What shells and templates fill in: it would go out literally, into every packet."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 INTERFACE = re.compile(r"[^\s/:]{1,15}")
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
@@ -39,6 +40,13 @@ def problems(config: Config) -> Iterator[Problem]:
     """Yield every value of a config that its type allows and its meaning does not."""
     if not NAME.fullmatch(config.name):
         yield Problem("$.name", config.name, "expected a folder name: letters, digits, '.', '_' and '-', at most 100")
+    for name in ("contact", "output", "user", "name"):
+        text = getattr(config, name)
+        if VARIABLE.search(text):
+            expected = (
+                f"variables are not filled in: write the value, or set LIVENESS_{name.upper()} in the environment"
+            )
+            yield Problem(f"$.{name}", text, expected)
     yield from target_problems(config)
     yield from probe_problems(config.probes)
     yield from network_problems(config)
@@ -61,7 +69,7 @@ def problems(config: Config) -> Iterator[Problem]:
 def notify_problems(notify: Notify) -> Iterator[Problem]:
     """Yield a command that cannot be split into words, and a webhook that is no address of HTTP."""
     try:
-        words = shlex.split(notify.command) if isinstance(notify.command, str) else notify.command
+        words = notify.words
     except ValueError as error:
         yield Problem("$.notify.command", notify.command, f"expected a command as in a shell: {str(error).lower()}")
     else:

@@ -1,4 +1,4 @@
-"""Owns what a wrong config is told: which field, which value, and what was expected there."""
+"""Messages about wrong configs: which field, which value, and what was expected there."""
 
 import difflib
 import json
@@ -9,13 +9,15 @@ from typing import Annotated, Literal, get_args, get_origin
 import msgspec
 
 from liveness.config.model import Config
+from liveness.errors import in_our_words
 
 SHOWN_CHARS = 60
 PLACE = re.compile(r"(?P<text>.*?)(?: - at `(?P<path>\$.*)`)?", re.DOTALL)
 STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 MISSING_FIELD = re.compile(r"Object missing required field `(.*)`")
-WORDS = {"`": "", "object": "a mapping", "array": "a list"}
+INTEGERS = "whole numbers"
+"""What a field accepts beside its words, where it accepts numbers."""
 
 
 def problem_in(tree: object, error: msgspec.ValidationError) -> tuple[str, str]:
@@ -30,9 +32,7 @@ def problem_in(tree: object, error: msgspec.ValidationError) -> tuple[str, str]:
         return f"{path}.{missing[1]}", "missing: every config needs it"
     if text.startswith("Invalid enum value"):
         text = f"expected one of {', '.join(choices_at(path))}"
-    for old, new in WORDS.items():
-        text = text.replace(old, new)
-    return path, f"{shown_value(value_at(tree, path))}: {text[:1].lower()}{text[1:]}"
+    return path, f"{shown_value(value_at(tree, path))}: {in_our_words(text)}"
 
 
 def shown_value(value: object) -> str:
@@ -83,6 +83,18 @@ def field_names(path: str) -> tuple[str, ...]:
     return kind.__struct_fields__ if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else ()
 
 
+def fields(section: type[msgspec.Struct] = Config, above: str = "") -> dict[str, msgspec.structs.FieldInfo]:
+    """Return every field of a config that holds a value, by its dotted name."""
+    found: dict[str, msgspec.structs.FieldInfo] = {}
+    for field in msgspec.structs.fields(section):
+        name = f"{above}{field.name}"
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            found |= fields(field.type, f"{name}.")
+        else:
+            found[name] = field
+    return found
+
+
 def choices_at(path: str) -> list[str]:
     """Return what the field at a path accepts, as words."""
     return words_of(field_type(path))
@@ -97,4 +109,4 @@ def words_of(kind: object) -> list[str]:
         return words_of(arguments[0])
     if arguments:
         return [word for argument in arguments for word in words_of(argument)]
-    return [kind.__name__ if isinstance(kind, type) else str(kind)]
+    return [INTEGERS if kind is int else kind.__name__ if isinstance(kind, type) else str(kind)]

@@ -1,21 +1,27 @@
-"""Owns the values of a config from several places, the later ones first in rank, and where each of them came from."""
+"""The values of a config from several places, of which the later ones win, and where each of them came from."""
 
 import copy
+import difflib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from liveness.config.explain import field_names, field_type, shown_value, steps, suggestion
-from liveness.config.text import parse_yaml
-from liveness.errors import UsageError
+from liveness.config.explain import field_names, field_type, fields, shown_value, steps, suggestion
+from liveness.config.text import line_of, parse_yaml
+from liveness.errors import ConfigWarning, UsageError
 from liveness.space.addresses import ENTRY, IPv6Error, parse_entry
 
 ENVIRONMENT_PREFIX = "LIVENESS_"
 COMMAND_LINE = "command line"
+ARGUMENTS = "TARGETS"
+"""What a command's arguments are called in messages."""
 LISTS = ("$.targets.allow", "$.targets.block")
 BLOCKLIST = "$.targets.block"
+VARIABLES = tuple(ENVIRONMENT_PREFIX + name.upper().replace(".", "__") for name in fields())
+"""Every variable of the environment that sets a field."""
 
 
 @dataclass(slots=True)
@@ -26,15 +32,26 @@ class Layers:
     """What the first layer is called in messages: the file."""
     tree: dict[str, object] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
-    """Path of a value that a later layer set -> what that layer is called."""
+    """Path of a value that a later layer set -> what that layer is called: an option, a variable."""
+    text: str = ""
+    """The file's content, to find lines in."""
 
     def message(self, path: str, problem: str) -> str:
         """Return the line about a wrong value: where it came from, its path, what is wrong."""
-        origin = next((name for prefix, name in self.origins.items() if path.startswith(prefix)), self.origin)
-        return f"{origin}: {path}: {problem}"
+        origin = next((name for prefix, name in self.origins.items() if path.startswith(prefix)), None)
+        if origin is not None:
+            return (
+                f"{origin}: {problem}"
+                if origin.startswith("-") or origin == ARGUMENTS
+                else f"{origin}: {path}: {problem}"
+            )
+        line = line_of(self.text, steps(path)) if self.text else None
+        place = self.origin if line is None else f"{self.origin}:{line}"
+        return f"{place}: {path}: {problem}"
 
-    def add_file(self, document: dict[str, object], base: Path) -> None:
+    def add_file(self, document: dict[str, object], base: Path, text: str = "") -> None:
         """Lay a config file's document down; relative names of lists in it start at `base`."""
+        self.text = text
         self.tree = copy.deepcopy(document)
         for path in LISTS:
             section = self.tree.get("targets")
@@ -78,8 +95,15 @@ class Layers:
     def add_environment(self, environment: Mapping[str, str]) -> None:
         """Set the fields that ``LIVENESS_*`` variables name; ``__`` separates section and field."""
         for variable in sorted(environment):
-            if variable.startswith(ENVIRONMENT_PREFIX):
-                name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
+            if not variable.startswith(ENVIRONMENT_PREFIX):
+                continue
+            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
+            kind = field_type(f"$.{name}")
+            if kind is None or is_section(kind):
+                near = difflib.get_close_matches(variable, VARIABLES, n=1)
+                hint = f", did you mean {near[0]}?" if near else ": `liveness config variables` lists those that are"
+                warnings.warn(f"environment {variable}: names no field of a config{hint}", ConfigWarning, stacklevel=2)
+            else:
                 self.add_value(name, environment[variable], f"environment {variable}")
 
     def located(self, entries: object, path: str, base: Path) -> object:

@@ -1,4 +1,4 @@
-"""Owns the way from a config file, the environment and the command line to one checked config and its targets."""
+"""The way from a config file, the environment and the command line to one checked config and its targets."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -30,21 +30,24 @@ def load_config(
     path: str | Path | None,
     overrides: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> Config:
     """Return the checked config of a file, ``LIVENESS_*`` variables and overrides; the last named wins.
 
     `overrides` maps dotted names (``rate``, ``retransmit.queue``) to values; None means not given. `environment` is
-    this process's unless another is passed. `path` None: everything comes from overrides and environment. File names
+    this process's unless another is passed. `options` are what overrides are called on the command line, by the same
+    names. `path` None: everything comes from overrides and environment. File names
     among targets come back absolute: relative ones start at the config file, or here for overrides and environment.
     UsageError names where the value came from, its path, the value and what was expected.
     """
     layers = Layers(COMMAND_LINE if path is None else str(path))
     if path is not None:
-        layers.add_file(read_document(Path(path)), Path(path).parent)
+        text = read_text(Path(path))
+        layers.add_file(as_document(text, str(path)), Path(path).parent, text)
     layers.add_environment(os.environ if environment is None else environment)
     for name, value in (overrides or {}).items():
         if value is not None:
-            layers.add_value(name, value, COMMAND_LINE)
+            layers.add_value(name, value, (options or {}).get(name, COMMAND_LINE))
     try:
         config = from_document(layers.tree)
     except msgspec.ValidationError as error:
@@ -54,24 +57,28 @@ def load_config(
     return msgspec.structs.replace(config, probes=tuple(one for name in config.probes for one in names_of(name)))
 
 
-def read_document(path: Path) -> dict[str, object]:
-    """Return the mapping that a YAML or JSON file holds; UsageError for anything else."""
+def read_text(path: Path) -> str:
+    """Return what a config file holds; UsageError where it cannot be read, or is no text."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path}: cannot read the config: {(error.strerror or str(error)).lower()}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a text file: byte {error.start} is no UTF-8") from error
-    document = parse_yaml(text, str(path))
+
+
+def as_document(text: str, name: str) -> dict[str, object]:
+    """Return the mapping that a YAML or JSON text holds; UsageError for anything else."""
+    document = parse_yaml(text, name)
     if not isinstance(document, dict):
         found = "nothing" if document is None else shown_value(document)
-        raise UsageError(f"{path}: $: {found}: expected fields such as 'name: census'")
+        raise UsageError(f"{name}: $: {found}: expected fields such as 'name: census'")
     return document
 
 
 def first_list_of(path: Path) -> Path | None:
     """Return the first blocklist file that a config names, whether it is there or not; None if it names none."""
-    section = read_document(path).get("targets")
+    section = as_document(read_text(path), str(path)).get("targets")
     entries = section.get("block") if isinstance(section, dict) else None
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, str) and entry.strip() not in ("", "-") and not ENTRY.fullmatch(entry.strip()):

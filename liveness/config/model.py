@@ -1,5 +1,6 @@
 """Owns the shape of a config: every field, its type, its default and its unit."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -101,6 +102,11 @@ class Notify(Section, frozen=True, kw_only=True):
     webhook: str = ""
     on: tuple[Literal["complete", "failure", "drops", "hit_rate"], ...] = ("complete", "failure", "drops", "hit_rate")
     fall: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.2
+
+    @property
+    def words(self) -> list[str]:
+        """The command as program and arguments, none if there is none; ValueError where it is no command of a shell."""
+        return shlex.split(self.command) if isinstance(self.command, str) else list(self.command)
 
 
 class Config(Section, frozen=True, kw_only=True):

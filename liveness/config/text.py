@@ -1,6 +1,7 @@
-"""Owns YAML as this tool reads and writes it: no surprising types, no key twice, errors with line and column."""
+"""YAML as this tool reads and writes it: no surprising types, no key twice, errors with line and column."""
 
 import re
+from collections.abc import Sequence
 
 import yaml
 
@@ -56,6 +57,30 @@ def parse_yaml(text: str, name: str) -> object:
         raise UsageError(f"{name}: not a text file: {error.reason}") from error
     except RecursionError:
         raise UsageError(f"{name}: wrong YAML: nested too deeply") from None
+
+
+def line_of(text: str, path: Sequence[str | int]) -> int | None:
+    """Return the line (from 1) of the value at a path of keys and indices of a YAML text; None if there is none.
+
+    Where the path leads further than the text does, the line is that of the last place which is there.
+    """
+    try:
+        node = yaml.compose(text, Loader)
+    except (yaml.YAMLError, RecursionError):
+        return None
+    line = None
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(key, value) for key, value in node.value if key.value == step]
+            if not pairs:
+                break
+            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
 
 
 def dump_yaml(document: dict[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""Files that a person names to be written: they may be links, which root follows only if trusted users made them."""
+"""Files that a person names to be written: whether they can be, and that root follows links of trusted users only."""
 
 import errno
 import os
@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from liveness.errors import UsageError
 from liveness.files.resolving import MOST_LINKS, ForeignLinkError, open_folder, trusted_owners
 
 PROC: Final = "/proc"
@@ -45,6 +46,21 @@ def open_destination(path: Path, flags: int, mode: int) -> int:
             return os.open(place.name, flags | os.O_CLOEXEC, mode, dir_fd=folder)
     finally:
         os.close(folder)
+
+
+def check_output(path: Path, what: str) -> None:
+    """Refuse a file that cannot be written. UsageError names it, `what` it would hold, and what is in the way."""
+    place = f"{path}: cannot write {what} here"
+    parent = path.parent
+    if path.is_dir():
+        raise UsageError(f"{place}: it is a directory")
+    if not parent.is_dir():
+        reason = f"{parent} is no directory" if parent.exists() else f"there is no directory {parent}"
+        raise UsageError(f"{place}: {reason}")
+    if path.exists() and not path.is_file():
+        return  # a device or a pipe is written as it is
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{place}: no permission to write in {parent}")
 
 
 def _is_magic(status: os.stat_result) -> bool:

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final, TypeVar
 
 import msgspec
 
-from liveness.errors import LivenessError
+from liveness.errors import LivenessError, in_our_words
 from liveness.files.directory import Directory, Name
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ def decoded(content: bytes, kind: type[T], path: Path, what: str) -> T:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as problem:
         message, _, place = str(problem).rpartition(" - at `")
-        where = f"{place.rstrip('`')}: {message}" if message else str(problem)
+        where = f"{place.rstrip('`')}: {in_our_words(message)}" if message else in_our_words(str(problem))
         raise LivenessError(f"{path}: {one_line(where)}") from problem
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise LivenessError(f"{path}: {what}: {one_line(str(problem))}") from problem

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from liveness.errors import UsageError
+from liveness.files.outputs import check_output
 
 Format = Literal["svg", "png"]
 
@@ -54,12 +55,7 @@ def octet_of(text: str) -> int:
 def _check_file(path: Path, suffixes: tuple[str, ...], what: str) -> None:
     if path.suffix.lower() not in suffixes:
         raise UsageError(f"{path}: {what} is written as {' or '.join(suffixes)}: give it that suffix")
-    if path.is_dir():
-        raise UsageError(f"{path}: cannot write {what} here: it is a directory")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: cannot write {what} here: there is no directory {path.parent}")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UsageError(f"{path}: cannot write {what} here: no permission to write in {path.parent}")
+    check_output(path, what)
 
 
 def _check_folder(path: Path) -> None:

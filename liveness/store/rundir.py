@@ -43,6 +43,16 @@ def is_run_id(text: str) -> bool:
     return RUN_ID.fullmatch(text) is not None
 
 
+def check_names(name: str, run_id: str | None) -> None:
+    """Raise UsageError for the name of a census or a run id that cannot be the name of a directory."""
+    for word, meaning in ((name, "name"), (run_id, "run id")):
+        if word is not None and not is_run_id(word):
+            raise UsageError(
+                f"{meaning} {word!r} cannot be the name of a directory: no slashes, no control characters, no dot"
+                " first, at most 255 characters"
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
     """The place of one run; it remembers nothing but its path.
@@ -58,9 +68,7 @@ class RunDirectory:
     def create(cls, output: Path, name: str, run_id: str | None = None) -> "RunDirectory":
         """Make a new run directory. Raises UsageError that names the path if it exists or cannot be made."""
         run_id = new_run_id() if run_id is None else run_id
-        for word, meaning in ((name, "name"), (run_id, "run id")):
-            if word in ("", ".", "..") or "/" in word or "\0" in word:
-                raise UsageError(f"{meaning} {word!r} cannot be the name of a directory")
+        check_names(name, run_id)
         return cls.create_at(output / name / run_id)
 
     @classmethod

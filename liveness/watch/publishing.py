@@ -11,6 +11,7 @@ from typing import Final
 
 from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
+from liveness.files.outputs import check_output
 from liveness.scan.plan import Plan
 from liveness.scan.record import Identity
 from liveness.store.manifest import Manifest
@@ -53,7 +54,8 @@ class MetricsFile:
     _readings: int = 0
 
     def open(self) -> None:
-        """See that the file can be written: it is empty until the first reading. Raises LivenessError that names it."""
+        """See that the file can be written: it is empty until the first reading. Raises UsageError that names it."""
+        check_output(self.path, "metrics")
         self._replace(b"")
 
     def begin(self, plan: Plan, identity: Identity) -> None:

@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
+from liveness.config.checks import VARIABLE
 from liveness.config.estimate import estimate
 from liveness.config.load import load_config, resolve_targets
 from liveness.config.model import Config, Limits, Network, Retransmit, TargetLists, from_document, to_document
 from liveness.config.text import dump_yaml, parse_yaml
 from liveness.config.units import Duration, PortRange, Rate, TargetLimit
-from liveness.errors import RefusedError, UsageError
+from liveness.errors import ConfigWarning, RefusedError, UsageError
 from liveness.space.addresses import format_address
 from tests.ipsets.support import written
 
@@ -53,7 +54,9 @@ configs = st.builds(
         source_ports=st.just(PortRange("1024-65535")),
         gateway_mac=st.sampled_from(["auto", "02:00:5e:10:00:01", "10:20:30:40:50:55"]),
     ),
-    contact=st.text(st.characters(codec="ascii", categories=("L", "N", "P")), max_size=40),
+    contact=st.text(st.characters(codec="ascii", categories=("L", "N", "P")), max_size=40).filter(
+        lambda text: not VARIABLE.search(text)
+    ),
     limits=st.builds(
         Limits,
         max_targets=st.none() | st.integers(1, 1 << 32).map(TargetLimit) | st.just(TargetLimit("1%")),
@@ -153,11 +156,11 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("retransmit: {queue: -5}", "$.retransmit.queue: -5: expected int >= 0"),
-        ("retransmit: {attempts: 5}", "$.retransmit.attempts: 5: expected int <= 4"),
-        ("retransmit: {queue: many}", "$.retransmit.queue: 'many': expected int, got str"),
-        ("retransmit: 5", "$.retransmit: 5: expected a mapping, got int"),
-        ("retransmit:", "$.retransmit: null: expected a mapping, got null"),
+        ("retransmit: {queue: -5}", "$.retransmit.queue: -5: expected a whole number, at least 0"),
+        ("retransmit: {attempts: 5}", "$.retransmit.attempts: 5: expected a whole number, at most 4"),
+        ("retransmit: {queue: many}", "$.retransmit.queue: 'many': expected a whole number, not text"),
+        ("retransmit: 5", "$.retransmit: 5: expected a mapping of names to values, not a whole number"),
+        ("retransmit:", "$.retransmit: null: expected a mapping of names to values, not nothing"),
         ("retransmit: {quue: 5}", "$.retransmit.quue: 5: no such field, did you mean 'queue'?"),
         ("raet: 5", "$.raet: 5: no such field, did you mean 'rate'?"),
         ("xyzzy: {a: 1}", '$.xyzzy: {"a": 1}: no such field (there are name, seed, targets,'),
@@ -171,11 +174,11 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
             "$.limits.max_targets: 0: expected a whole number of targets from 1 on, or a share",
         ),
         ("tcp_options: macos", "$.tcp_options: 'macos': expected one of windows, linux, mss, none"),
-        ("senders: many", "$.senders: 'many': expected one of int, auto"),
-        ("senders: 0", "$.senders: 0: expected int >= 1"),
+        ("senders: many", "$.senders: 'many': expected one of whole numbers, auto"),
+        ("senders: 0", "$.senders: 0: expected a whole number, at least 1"),
         ("replies: csv", "$.replies: 'csv': expected one of none, parquet, pcap, both"),
         ("network: {transport: pigeon}", "$.network.transport: 'pigeon': expected one of auto, af_xdp, af_packet"),
-        ("network: {ttl: 0}", "$.network.ttl: 0: expected int >= 1"),
+        ("network: {ttl: 0}", "$.network.ttl: 0: expected a whole number, at least 1"),
         (
             "network: {source_ports: 1-100}",
             "$.network.source_ports: '1-100': expected at least 64 ports for each of 2 attempts",
@@ -215,11 +218,11 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
             "$.network.gateway_mac: 'ff:ff:ff:ff:ff:ff': expected 'auto' or a MAC",
         ),
         ("network: {interface: ''}", "$.network.interface: '': expected 'auto' or the name of an interface"),
-        ("block_prefix: 25", "$.block_prefix: 25: expected int <= 24"),
-        ("block_prefix: true", "$.block_prefix: true: expected int, got bool"),
+        ("block_prefix: 25", "$.block_prefix: 25: expected a whole number, at most 24"),
+        ("block_prefix: true", "$.block_prefix: true: expected a whole number, not true or false"),
         ("probes: []", "$.probes: []: expected 1 to 15 probes, not 0"),
-        ("probes: icmp", "$.probes: 'icmp': expected a list, got str"),
-        ("probes: [icmp, 7]", "$.probes[1]: 7: expected str, got int"),
+        ("probes: icmp", "$.probes: 'icmp': expected a list, not text"),
+        ("probes: [icmp, 7]", "$.probes[1]: 7: expected text, not a whole number"),
         ("probes: [icmp, tcp]", "$.probes[1]: 'tcp': no such probe: expected icmp, dns, ntp, tcp/<port>"),
         ("probes: [tcp/0]", "$.probes[0]: 'tcp/0': no such probe"),
         ("probes: [tcp/65536]", "$.probes[0]: 'tcp/65536': no such probe"),
@@ -236,7 +239,7 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_value_is_told_by_file_path_and_value(tmp_path: Path, line: str, message: str) -> None:
-    assert message_of(tmp_path, MINIMAL + line + "\n").startswith(f"x.yaml: {message}")
+    assert message_of(tmp_path, MINIMAL + line + "\n").startswith(f"x.yaml:3: {message}")
 
 
 @pytest.mark.parametrize(
@@ -244,25 +247,25 @@ def test_a_wrong_value_is_told_by_file_path_and_value(tmp_path: Path, line: str,
     [
         ("targets: {allow: [1.0.0.0/8]}\n", "x.yaml: $.name: missing: every config needs it"),
         ("name: x\n", "x.yaml: $.targets: missing: every config needs it"),
-        ("name: ../x\ntargets: {allow: [1.0.0.0/8]}\n", "x.yaml: $.name: '../x': expected a folder name"),
-        ("name: x\ntargets: {allow: []}\n", "x.yaml: $.targets.allow: []: expected at least one prefix"),
-        ("name: x\ntargets: {allow: 1.0.0.0/8}\n", "x.yaml: $.targets.allow: '1.0.0.0/8': expected a list, got str"),
-        ("name: x\ntargets: {allow: [7]}\n", "x.yaml: $.targets.allow[0]: 7: expected str, got int"),
-        ("name: x\ntargets: {allow: ['-'], block: ['-']}\n", "x.yaml: $.targets: '-': expected standard input"),
+        ("name: ../x\ntargets: {allow: [1.0.0.0/8]}\n", "x.yaml:1: $.name: '../x': expected a folder name"),
+        ("name: x\ntargets: {allow: []}\n", "x.yaml:2: $.targets.allow: []: expected at least one prefix"),
+        ("name: x\ntargets: {allow: 1.0.0.0/8}\n", "x.yaml:2: $.targets.allow: '1.0.0.0/8': expected a list, not text"),
+        ("name: x\ntargets: {allow: [7]}\n", "x.yaml:2: $.targets.allow[0]: 7: expected text, not a whole number"),
+        ("name: x\ntargets: {allow: ['-'], block: ['-']}\n", "x.yaml:2: $.targets: '-': expected standard input"),
         ("", "x.yaml: $: nothing: expected fields such as 'name: census'"),
         ("- a\n", 'x.yaml: $: ["a"]: expected fields such as'),
         ("name: [\n", "x.yaml:2:1: wrong YAML: "),
         (
             "name: x\ntargets: {allow: [1.0.0.0/8, 1.0.0.0/33]}\n",
-            "x.yaml: $.targets.allow[1]: '1.0.0.0/33' is not a prefix, range or address",
+            "x.yaml:2: $.targets.allow[1]: '1.0.0.0/33' is not a prefix, range or address",
         ),
         (
             "name: x\ntargets: {allow: [1.0.0.7/8]}\n",
-            "x.yaml: $.targets.allow[0]: '1.0.0.7/8' has host bits set: write 1.0.0.0/8, or 1.0.0.7",
+            "x.yaml:2: $.targets.allow[0]: '1.0.0.7/8' has host bits set: write 1.0.0.0/8, or 1.0.0.7",
         ),
         (
             "name: x\ntargets: {allow: [1.0.0.0/8], block: [none.txt]}\n",
-            "x.yaml: $.targets.block[0]: 'none.txt': neither a prefix, range or address nor an existing",
+            "x.yaml:2: $.targets.block[0]: 'none.txt': neither a prefix, range or address nor an existing",
         ),
     ],
 )
@@ -274,12 +277,10 @@ def test_wrong_overrides_and_variables_name_where_they_came_from(tmp_path: Path)
     assert message_of(tmp_path, MINIMAL, {"rate": 0}).startswith("command line: $.rate: 0: expected a rate from 1/h")
     assert message_of(tmp_path, MINIMAL, {"rat": 0}) == "command line: $.rat: no such field, did you mean 'rate'?"
     assert message_of(tmp_path, MINIMAL, None, LIVENESS_RATE="x").startswith("environment LIVENESS_RATE: $.rate: 'x'")
-    assert message_of(tmp_path, MINIMAL, None, LIVENESS_RETRANSMIT__QUEU="1") == (
-        "environment LIVENESS_RETRANSMIT__QUEU: $.retransmit.queu: no such field, did you mean 'queue'?"
-    )
-    assert message_of(tmp_path, MINIMAL, None, LIVENESS_RETRANSMIT="1").startswith(
-        "environment LIVENESS_RETRANSMIT: $.retransmit: a section: set one of attempts, queue"
-    )
+    with pytest.warns(ConfigWarning, match="LIVENESS_RETRANSMIT__QUEU: .* did you mean LIVENESS_RETRANSMIT__QUEUE"):
+        assert load(tmp_path, MINIMAL, None, LIVENESS_RETRANSMIT__QUEU="1").retransmit == Retransmit()
+    with pytest.warns(ConfigWarning, match="LIVENESS_RETRANSMIT: names no field"):
+        load(tmp_path, MINIMAL, None, LIVENESS_RETRANSMIT="1")
     assert message_of(tmp_path, MINIMAL, None, LIVENESS_PROBES="icmp,telnet").startswith(
         "environment LIVENESS_PROBES: $.probes[1]: 'telnet': no such probe"
     )
@@ -431,7 +432,7 @@ def test_configs_are_immutable(tmp_path: Path) -> None:
 )
 def test_a_probe_that_is_nearly_right_is_named(tmp_path: Path, written: str, meant: str) -> None:
     message = message_of(tmp_path, MINIMAL + f"probes: ['{written}']\n")
-    assert message.startswith(f"x.yaml: $.probes[0]: '{written}': no such probe: expected icmp, dns, ntp, tcp/<port>")
+    assert message.startswith(f"x.yaml:3: $.probes[0]: '{written}': no such probe: expected icmp, dns, ntp, tcp/<port>")
     assert message.endswith(f", did you mean '{meant}'?")
 
 
@@ -466,7 +467,7 @@ def test_a_share_of_the_targets(tmp_path: Path) -> None:
     assert targets.count == 1 << 17
     assert config.quotas(targets).tolist() == [655, 655]
     assert estimate(config, targets, 1000).targets == 1310
-    assert to_document(config)["limits"] == {"max_targets": "1%", "max_runtime": None, "max_pps_per_24": None}
+    assert to_document(config)["limits"]["max_targets"] == "1%"  # type: ignore[index]
 
 
 @pytest.mark.parametrize(("rate", "per_second"), [("0.2pps", 0.2), ("12/min", 0.2), ("1/h", 1 / 3600)])
