@@ -1,16 +1,17 @@
 """The user's data on prefixes: CAIDA's pfx2as as text, plain or gzipped, or a MaxMind database (MMDB)."""
 
-import gzip
-import zlib
+import os
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
 from socket import AF_INET, inet_pton
-from typing import Final
+from typing import BinaryIO, Final
 
 from liveness.analysis.partition import Labelled, Partition, by_prefix8, by_prefixes
 from liveness.errors import UsageError
+from liveness.ipsets.compressed import Decompressed
 from liveness.space.addresses import format_address, shown
+from liveness.space.prefixes import Stream
 
 WAYS: Final = ("prefix8", "asn", "country")
 """The ways to slice a run."""
@@ -19,6 +20,7 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 MMDB_MARKER: Final = b"\xab\xcd\xefMaxMind.com"
 MMDB_TAIL_BYTES: Final = 128 << 10
 """The metadata stands behind the marker, within so much of the end (MaxMind DB format, version 2.0)."""
+CHUNK_BYTES: Final = 1 << 20
 LONGEST_PREFIX: Final = 32
 FIELDS: Final = 3
 
@@ -30,23 +32,63 @@ def partition_by(way: str, file: Path | None) -> Partition:
     if file is None:
         raise UsageError(f"--by {way} needs data on prefixes: give --prefix-data FILE, a pfx2as text or an MMDB file")
     try:
-        content = file.read_bytes()
+        with file.open("rb") as stream:
+            if _is_mmdb(stream):
+                return by_prefixes(way, _from_mmdb(way, file))
+            head = stream.read(len(GZIP_MAGIC))
+            text: Stream = _Joined(head, stream)
+            if head == GZIP_MAGIC:
+                text = _Zipped(stream, head, str(file))
+            return by_prefixes(way, _from_text(text, file))
     except OSError as problem:
         raise UsageError(f"{file}: cannot read this data on prefixes: {problem.strerror}") from problem
-    if MMDB_MARKER in content[-MMDB_TAIL_BYTES:]:
-        return by_prefixes(way, _from_mmdb(way, file))
-    if content.startswith(GZIP_MAGIC):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as problem:
-            raise UsageError(f"{file}: damaged: {problem}") from problem
-    return by_prefixes(way, _from_text(content, file))
 
 
-def _from_text(content: bytes, file: Path) -> Iterator[Labelled]:
+class _Zipped(Decompressed):
+    """A gzipped text of prefixes. Real ones grow four to ten times; more than this holds no prefixes."""
+
+    LEAST_CHECKED_BYTES = 16 << 20
+    HIGHEST_RATIO = 64
+
+
+class _Joined:
+    """A stream of which the beginning has been read already."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head, self._stream = head, stream
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most `size`; none at the end."""
+        head, self._head = self._head[:size], self._head[size:]
+        return head or self._stream.read(size)
+
+
+def _is_mmdb(stream: BinaryIO) -> bool:
+    """Return whether a file ends as MaxMind's do; a pipe has no end to look at."""
+    if not stream.seekable():
+        return False
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, size - MMDB_TAIL_BYTES))
+    tail = stream.read(MMDB_TAIL_BYTES)
+    stream.seek(0)
+    return MMDB_MARKER in tail
+
+
+def _lines(stream: Stream, file: Path) -> Iterator[bytes]:
+    """Yield the lines of a stream. UsageError for one that is longer than any."""
+    rest = b""
+    while data := stream.read(CHUNK_BYTES):
+        *lines, rest = (rest + data).split(b"\n")
+        yield from lines
+        if len(rest) > CHUNK_BYTES:
+            raise UsageError(f"{file}: a line of more than {CHUNK_BYTES:,} bytes: not data on prefixes")
+    yield rest
+
+
+def _from_text(stream: Stream, file: Path) -> Iterator[Labelled]:
     """Read lines of ``address length label``; blank ones and comments are skipped."""
     found = False
-    for number, line in enumerate(content.split(b"\n"), start=1):
+    for number, line in enumerate(_lines(stream, file), start=1):
         fields = line.split(None, FIELDS - 1)
         if not fields or fields[0].startswith(b"#"):
             continue

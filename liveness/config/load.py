@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -15,6 +16,7 @@ from liveness.config.model import Config, from_document
 from liveness.config.probe_names import names_of
 from liveness.config.text import parse_yaml
 from liveness.errors import RefusedError, UsageError
+from liveness.files.reading import read_named
 from liveness.ipsets.files import codec
 from liveness.ipsets.formats.codec import DEFAULT_COLUMN, Choice
 from liveness.ipsets.formats.table import by_content
@@ -24,6 +26,8 @@ from liveness.space.addresses import ENTRY, parse_entry
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import Skipped, read_stream
 from liveness.space.targets import Targets
+
+CONFIG_BYTES: Final = 16 << 20
 
 
 def load_config(
@@ -60,7 +64,7 @@ def load_config(
 def read_text(path: Path) -> str:
     """Return what a config file holds; UsageError where it cannot be read, or is no text."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_named(path, CONFIG_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path}: cannot read the config: {(error.strerror or str(error)).lower()}") from error
     except UnicodeDecodeError as error:

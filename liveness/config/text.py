@@ -17,6 +17,12 @@ SCALARS = (
     ("tag:yaml.org,2002:float", r"[-+]?[0-9]+\.[0-9]*(?:[eE][-+][0-9]+)?", "-+0123456789"),
 )
 
+MOST_CHARS = 4 << 20
+"""Of a document; it takes some seconds to read."""
+MOST_VALUES = 1 << 20
+"""In a document, aliases written out."""
+MOST_LEVELS = 64
+
 KEY_TAG = "tag:yaml.org,2002:str"
 
 
@@ -47,8 +53,17 @@ for tag, pattern, first in SCALARS:
 
 def parse_yaml(text: str, name: str) -> object:
     """Return what a YAML text holds; UsageError names the place as ``name:line:column``."""
+    if len(text) > MOST_CHARS:
+        raise UsageError(
+            f"{name}: {len(text):,} characters, where {MOST_CHARS:,} are the most: put long lists into files"
+        )
     try:
-        return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
+        loader = Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_size(node)
+        return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
@@ -57,6 +72,40 @@ def parse_yaml(text: str, name: str) -> object:
         raise UsageError(f"{name}: not a text file: {error.reason}") from error
     except RecursionError:
         raise UsageError(f"{name}: wrong YAML: nested too deeply") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise UsageError(f"{name}: wrong YAML: {error}") from None
+
+
+def _check_size(root: yaml.Node) -> None:
+    """Raise an error for what is nested too deeply, or is larger than it looks: aliases stand for much."""
+    sizes: dict[int, int] = {}
+    entered: set[int] = set()
+    left = [(root, False)]
+    while left:
+        node, done = left.pop()
+        inner = _inner(node)
+        if done:
+            entered.discard(id(node))
+            sizes[id(node)] = 1 + sum(sizes[id(one)] for one in inner)
+            if sizes[id(node)] > MOST_VALUES:
+                raise yaml.MarkedYAMLError(
+                    problem="more values than any such document has", problem_mark=node.start_mark
+                )
+        elif id(node) in entered:
+            raise yaml.MarkedYAMLError(problem="an alias within what it stands for", problem_mark=node.start_mark)
+        elif id(node) not in sizes:
+            entered.add(id(node))
+            if len(entered) > MOST_LEVELS:
+                raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=node.start_mark)
+            left.append((node, True))
+            left += [(one, False) for one in inner]
+
+
+def _inner(node: yaml.Node) -> list[yaml.Node]:
+    """Return what stands in a node."""
+    if isinstance(node, yaml.MappingNode):
+        return [one for pair in node.value for one in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 def line_of(text: str, path: Sequence[str | int]) -> int | None:

@@ -1,6 +1,7 @@
 """Files read whole, within bounds: a regular file, not larger than what it may be, and a document of a known shape."""
 
 import errno
+import io
 import os
 import re
 import stat
@@ -15,6 +16,8 @@ from liveness.files.directory import Directory, Name
 T = TypeVar("T")
 
 MIB: Final = 1 << 20
+SPARE_BYTES: Final = MIB
+"""What a file may grow while it is read."""
 DOCUMENT_BYTES: Final = 64 * MIB
 """A document of ours is far smaller: the manifest of a run of weeks with every block in it has some MiB."""
 _CONTROLS: Final = re.compile(rb"\\[ubfnrt]|\x7f|\xc2[\x80-\x9f]|\xe2[\x80\x81]")
@@ -41,6 +44,15 @@ def open_regular(path: Path) -> BinaryIO:
 def read_bytes(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
     """Return the content of a regular file. Raises OSError; TooLargeError before anything of it is read."""
     return _content(os.open(path, _READ), limit)
+
+
+def read_named(path: Path, limit: int) -> bytes:
+    """Return what a file that a person names holds: it may be a pipe. Raises OSError; TooLargeError."""
+    with path.open("rb", buffering=0) as file:
+        content = _rest(file, limit)
+    if len(content) > limit:
+        raise TooLargeError(len(content), limit)
+    return content
 
 
 def read_below(directory: Directory, name: Name, limit: int = DOCUMENT_BYTES) -> bytes:
@@ -88,9 +100,17 @@ def _content(descriptor: int, limit: int) -> bytes:
             raise OSError(errno.EINVAL, "not a regular file")
         if status.st_size > limit:
             raise TooLargeError(status.st_size, limit)
-        content = file.read(limit + 1) or b""  # /proc says 0 and has more
-        while len(content) <= limit and (more := file.read(limit + 1 - len(content))):
-            content += more
+        content = _rest(file, min(status.st_size + SPARE_BYTES, limit))  # /proc says 0 and has more
     if len(content) > limit:
         raise TooLargeError(len(content), limit)
     return content
+
+
+def _rest(file: io.FileIO, limit: int) -> bytes:
+    """Read on to the end, or a little past `limit`."""
+    parts = []
+    left = limit + 1
+    while left > 0 and (part := file.read(min(left, MIB))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)

@@ -4,7 +4,7 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from liveness.errors import UsageError
 from liveness.space.prefixes import Stream
@@ -45,6 +45,9 @@ KINDS: Final[dict[bytes, tuple[str, Callable[[], Decompressor]]]] = {
 class Decompressed:
     """The content of a compressed stream, as a stream. UsageError names a file that is damaged, or grows too much."""
 
+    LEAST_CHECKED_BYTES: ClassVar[int] = LEAST_CHECKED_BYTES
+    HIGHEST_RATIO: ClassVar[int] = HIGHEST_RATIO
+
     def __init__(self, stream: Stream, head: bytes, name: str) -> None:
         self._stream, self._waiting, self._name = stream, head, name
         self._kind, self._make = next(kind for magic, kind in KINDS.items() if head.startswith(magic))
@@ -61,9 +64,10 @@ class Decompressed:
                 raise UsageError(f"{self._name}: damaged: not what {self._kind} wrote: {problem}") from None
             if part:
                 self._given += len(part)
-                if self._given > LEAST_CHECKED_BYTES and self._given > HIGHEST_RATIO * self._taken:
+                ratio = self.HIGHEST_RATIO
+                if self._given > self.LEAST_CHECKED_BYTES and self._given > ratio * self._taken:
                     raise UsageError(
-                        f"{self._name}: {self._kind} makes more than {HIGHEST_RATIO} times as much of it: not a list of"
+                        f"{self._name}: {self._kind} makes more than {ratio} times as much of it: not a list of"
                         " addresses"
                     )
                 return part
@@ -80,7 +84,7 @@ class Decompressed:
             self._taken += len(data)
         part = self._opened.decompress(data, size)
         if wants and not data and not part and not self._opened.eof:
-            raise UsageError(f"{self._name}: cut: {self._kind} expects more")
+            raise UsageError(f"{self._name}: damaged: cut: {self._kind} expects more")
         self._waiting = getattr(self._opened, "unconsumed_tail", b"")
         return part
 

@@ -45,11 +45,13 @@ class Source:
         self.taken += len(content)
         return content
 
-    def rest(self) -> bytes:
-        """Return all bytes that were not read yet."""
+    def rest(self, limit: int) -> bytes:
+        """Return all bytes that were not read yet. UsageError for more than `limit`."""
         parts = io.BytesIO()
         while content := self.read(CHUNK_BYTES):
             parts.write(content)
+            if parts.tell() > limit:
+                raise UsageError(f"{self.name}: more than {limit:,} bytes: larger than any such set")
         return parts.getvalue()
 
     def lines(self) -> Iterator[tuple[bytes, int]]:

@@ -13,6 +13,8 @@ BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
 SECTION_BYTES: Final = 28
 INTERFACE_BYTES: Final = 20
 MAX_INTERFACES: Final = 1 << 16
+FIRST_ROWS: Final = 16
+MOST_NOTES: Final = 16
 
 _END_OF_OPTIONS: Final = 0
 _TIME_RESOLUTION: Final = 9
@@ -30,7 +32,9 @@ class Section:
         self.notes: list[str] = []
         """What of the sections so far is not read."""
         self._big = False
-        self._interfaces: NDArray[np.int64] = np.zeros((0, records.INTERFACE_FIELDS), np.int64)
+        self._rows: NDArray[np.int64] = np.zeros((FIRST_ROWS, records.INTERFACE_FIELDS), np.int64)
+        self._count = 0
+        self._left_out = 0
 
     def take(
         self,
@@ -42,7 +46,8 @@ class Section:
     ) -> int:
         """Pack packets of data[state[POSITION]:end] into a receive block; return MORE, FULL or DAMAGED."""
         while True:
-            status = records.take_blocks(data, end, self._big, self._interfaces, program, block, state)
+            rows = self._rows[: self._count]
+            status = records.take_blocks(data, end, self._big, rows, program, block, state)
             if status != DESCRIPTION:
                 return status
             at = int(state[POSITION])
@@ -67,13 +72,13 @@ class Section:
         if u32(data, at + total - 4, orders[0]) != total or u16(data, at + 12, orders[0]) != 1:
             return -1
         self._big = orders[0]
-        self._interfaces = self._interfaces[:0]
+        self._count = 0
         return int(total)
 
     def _interface(self, data: NDArray[np.uint8], at: int) -> int:
         """Add an interface, whose block is all there; return the block's length, -1 if it is damaged."""
         total = int(u32(data, at + 4, self._big))
-        if total < INTERFACE_BYTES or len(self._interfaces) >= MAX_INTERFACES:
+        if total < INTERFACE_BYTES or self._count >= MAX_INTERFACES:
             return -1
         link = int(u16(data, at + 8, self._big))
         row = np.zeros(records.INTERFACE_FIELDS, np.int64)
@@ -90,13 +95,20 @@ class Section:
             row[records.SHIFT], row[records.MULTIPLIER], row[records.DIVISOR] = exponent, 1_000_000_000, 1
         else:
             row[records.MULTIPLIER], row[records.DIVISOR] = 10 ** max(9 - exponent, 0), 10 ** max(exponent - 9, 0)
-        self._interfaces = np.vstack((self._interfaces, row))
+        if self._count == len(self._rows):
+            self._rows = np.concatenate((self._rows, np.zeros_like(self._rows)))
+        self._rows[self._count] = row
+        self._count += 1
         return total
 
     def _leave_out(self, row: NDArray[np.int64], why: str) -> None:
         row[records.LINK] = UNREAD_LINK
         row[records.MULTIPLIER] = row[records.DIVISOR] = 1
-        self.notes.append(f"interface {len(self._interfaces)} with {why} is not read")
+        self._left_out += 1
+        if self._left_out < MOST_NOTES:
+            self.notes.append(f"interface {self._count} with {why} is not read")
+        elif self._left_out == MOST_NOTES:
+            self.notes.append("more interfaces are not read for such reasons")
 
     def _clock(self, data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
         """Return an interface's resolution (if_tsresol) and offset in seconds (if_tsoffset), as its options say."""

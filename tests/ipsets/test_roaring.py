@@ -3,17 +3,19 @@
 import hashlib
 import os
 import stat
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyroaring import BitMap
+from pyroaring import BitMap, BitMap64
 
-from liveness.errors import LivenessError
+from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import write_atomically
 from liveness.ipsets import roaring
+from liveness.ipsets.files import Reader
 from liveness.ipsets.roaring import SetDigest, as_array, from_numpy, mask24, read_roaring, to_numpy, write_roaring
 
 ADDRESSES = st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 2000), max_size=300)
@@ -106,3 +108,38 @@ def test_permissions(tmp_path: Path) -> None:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o640
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+
+
+def without_runs(containers: int, cookie: int) -> bytes:
+    """Return a set of one address in each container, none of them a run, in either form of the header."""
+    described = b"".join(struct.pack("<HH", key, 0) for key in range(containers))
+    head = (
+        struct.pack("<II", cookie, containers) if cookie == 12346 else struct.pack("<I", cookie | containers - 1 << 16)
+    )
+    head += bytes((containers + 7) // 8) if cookie != 12346 else b""
+    offsets = b""
+    if cookie == 12346 or containers >= 4:
+        begin = len(head) + len(described) + 4 * containers
+        offsets = b"".join(struct.pack("<I", begin + 2 * place) for place in range(containers))
+    return head + described + offsets + b"\x07\x00" * containers
+
+
+@pytest.mark.parametrize("containers", [1, 3, 4, 9])
+@pytest.mark.parametrize("cookie", [12346, 12347])
+def test_a_file_that_announces_runs_and_has_none_is_a_set(tmp_path: Path, containers: int, cookie: int) -> None:
+    path = tmp_path / "a.roaring"
+    path.write_bytes(without_runs(containers, cookie))
+    expected = BitMap(key << 16 | 7 for key in range(containers))
+    assert Reader().read(str(path)).addresses == expected
+    assert read_roaring(path) == expected
+    path.write_bytes(without_runs(containers, cookie) + b"more")
+    with pytest.raises(UsageError, match=r"a\.roaring: damaged"):
+        Reader().read(str(path))
+
+
+def test_a_set_of_64_bits_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.roaring"
+    for members in ([1, 2, 3], [1, 1 << 40], list(range(100_000))):
+        path.write_bytes(BitMap64(members).serialize())
+        with pytest.raises(UsageError, match=r"a\.roaring: a roaring set of 64-bit numbers"):
+            Reader().read(str(path))

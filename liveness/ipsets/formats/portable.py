@@ -6,24 +6,38 @@ from pyroaring import BitMap
 
 from liveness.errors import UsageError
 from liveness.ipsets.formats.codec import Choice
+from liveness.ipsets.portable import COOKIE, COOKIE_WITHOUT_RUNS, BrokenFormatError, parse_index
+from liveness.ipsets.roaring import SET_BYTES
 from liveness.ipsets.source import Source
 
 
 def read_from(source: Source, _: Choice) -> BitMap:
     """Return the set of a portable roaring file. UsageError names a file that is none, is cut or goes on behind it."""
-    content = source.rest()
+    content = source.rest(SET_BYTES)
     try:
         addresses = BitMap.deserialize(content)
     except (ValueError, IndexError) as problem:  # pyroaring answers an empty file with an IndexError
+        if _is_of_64_bits(content):
+            raise UsageError(
+                f"{source.name}: a roaring set of 64-bit numbers: IPv4 addresses have 32: write it as a 32-bit one"
+            ) from problem
         raise UsageError(
             f"{source.name}: not a roaring set in the portable format, or damaged: name what it is with --from FORMAT"
         ) from problem
-    del content  # of large sets there is room for two copies, not for three
-    if (size := len(addresses.serialize())) != source.taken:
-        raise UsageError(
-            f"{source.name}: damaged: a roaring set of {size} bytes, followed by {source.taken - size} that are no set"
-        )
+    try:
+        parse_index(lambda offset, size: content[offset : offset + size], len(content))
+    except BrokenFormatError as problem:
+        more = source.taken - len(addresses.serialize())
+        what = f"followed by {more} that are no set" if more > 0 else str(problem)
+        raise UsageError(f"{source.name}: damaged: a roaring set of {source.taken - more} bytes, {what}") from problem
     return addresses
+
+
+def _is_of_64_bits(content: bytes) -> bool:
+    """Return whether this begins as 64-bit sets do: how many 32-bit sets follow, and the upper half of the first."""
+    cookie = int.from_bytes(content[12:16], "little")
+    plausible = 0 < int.from_bytes(content[:8], "little") <= 1 << 32
+    return plausible and (cookie == COOKIE_WITHOUT_RUNS or cookie & 0xFFFF == COOKIE)
 
 
 def write_to(out: BinaryIO, addresses: BitMap, style: str, choice: Choice) -> None:  # noqa: ARG001 - a Codec

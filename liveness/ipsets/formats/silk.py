@@ -24,6 +24,8 @@ BLOCK_BYTES = 36
 BLOCK_ADDRESSES = 256
 BITMAP_BYTES = 32
 CONTAINS_BITMAP = 0x81
+BITMAPS_AT_ONCE = 1 << 13
+"""Two million addresses at most, which take some 50 MiB while they are listed."""
 ADDRESS_BITS = 32
 
 
@@ -70,6 +72,14 @@ def _members(base: NDArray[np.uint32], bits: NDArray[np.uint8]) -> NDArray[np.ui
     return base[block] + place.astype(np.uint32)
 
 
+def _add_bitmaps(builder: Builder, base: NDArray[np.uint32], words: NDArray[np.uint8], order: str) -> None:
+    """Add the addresses of bitmaps (n, 32), some at a time: 256 times as many may come of them."""
+    for part in range(0, len(base), BITMAPS_AT_ONCE):
+        rows = slice(part, part + BITMAPS_AT_ONCE)
+        members = _members(base[rows], _bitmaps(words[rows], order))
+        builder.add(members, members)
+
+
 def _bitmaps(words: NDArray[np.uint8], order: str) -> NDArray[np.uint8]:
     """Return bitmaps (n, 32) whose lowest bit of the first byte is the lowest address."""
     if order == "<":
@@ -85,8 +95,7 @@ def _read_class_c(stream: Records, header: Header, name: str) -> BitMap:
         base = np.ascontiguousarray(blocks[:, :4]).view(f"{header.order}u4").astype(np.uint32).ravel()
         if (base % BLOCK_ADDRESSES).any():
             raise UsageError(f"{name}: damaged: a record of 256 addresses does not begin at a multiple of 256")
-        members = _members(base, _bitmaps(blocks[:, 4:], header.order))
-        builder.add(members, members)
+        _add_bitmaps(builder, base, blocks[:, 4:], header.order)
     return builder.finish()
 
 
@@ -135,10 +144,7 @@ def _read_cidr_bitmap(stream: Records, header: Header, name: str) -> BitMap:
         with_bits = length == CONTAINS_BITMAP
         _add_prefixes(builder, base[~with_bits], length[~with_bits], name)
         bits = data[starts[with_bits][:, None] + np.arange(5, 5 + BITMAP_BYTES)]
-        for part in range(0, bits.shape[0], 1 << 16):
-            rows = slice(part, part + (1 << 16))
-            members = _members(base[with_bits][rows], _bitmaps(bits[rows], header.order))
-            builder.add(members, members)
+        _add_bitmaps(builder, base[with_bits], bits, header.order)
     if kept:
         raise UsageError(f"{name}: cut within a record")
     return builder.finish()

@@ -101,11 +101,15 @@ def _inflated(source: Source) -> Iterator[bytes]:
         compressed, full = struct.unpack(">II", sizes.ljust(8, b"\0"))
         if compressed == 0:
             return
-        content = source.read(compressed) if compressed <= LARGEST_BLOCK else b""
+        opened = zlib.decompressobj()
         try:
-            block = zlib.decompress(content, bufsize=min(full, LARGEST_BLOCK))
+            if compressed > LARGEST_BLOCK:
+                raise zlib.error(f"it has {compressed:,} bytes")
+            block = opened.decompress(source.read(compressed), min(full, LARGEST_BLOCK) + 1)  # no more than it says
         except zlib.error as problem:
             raise UsageError(f"{source.name}: damaged: a compressed block cannot be opened: {problem}") from None
+        if len(block) <= full and not opened.eof:
+            raise UsageError(f"{source.name}: damaged: a compressed block cannot be opened: it is cut, or too large")
         if len(block) != full:
             raise UsageError(f"{source.name}: damaged: a block of {len(block)} bytes where {full} were announced")
         yield block
