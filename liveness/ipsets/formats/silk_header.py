@@ -102,10 +102,9 @@ def _inflated(source: Source) -> Iterator[bytes]:
         if compressed == 0:
             return
         opened = zlib.decompressobj()
+        content = source.read(compressed) if compressed <= LARGEST_BLOCK else b""
         try:
-            if compressed > LARGEST_BLOCK:
-                raise zlib.error(f"it has {compressed:,} bytes")
-            block = opened.decompress(source.read(compressed), min(full, LARGEST_BLOCK) + 1)  # no more than it says
+            block = opened.decompress(content, min(full, LARGEST_BLOCK) + 1)  # no more than it says
         except zlib.error as problem:
             raise UsageError(f"{source.name}: damaged: a compressed block cannot be opened: {problem}") from None
         if len(block) <= full and not opened.eof:
