@@ -77,4 +77,4 @@ def bounded(arguments: Sequence[str | Path], cwd: Path) -> Ended:
         for file in (out, err):
             file.seek(0)
             texts.append(file.read(1 << 20).decode("utf-8", "backslashreplace"))
-        return Ended(process.returncode, *texts, usage.ru_maxrss >> 10, usage.ru_utime + usage.ru_stime)
+        return Ended(process.returncode, texts[0], texts[1], usage.ru_maxrss >> 10, usage.ru_utime + usage.ru_stime)
