@@ -185,7 +185,7 @@ def peak_text(config: "Config", forecast: "Estimate") -> str:
     """Return what the busiest /24 is to expect, and how much it may be."""
     limit = config.limits.max_pps_per_24
     allowed = "no limits.max_pps_per_24" if limit is None else f"{limit:g} allowed"
-    return f"{forecast.peak_pps_per_24:,.0f} packets in the busiest second of any /24, as is to be expected ({allowed})"
+    return f"{forecast.peak_pps_per_24:,.0f} packets at most in the busiest second of any /24 ({allowed})"
 
 
 def rate_text(config: "Config", forecast: "Estimate") -> str:

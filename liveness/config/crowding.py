@@ -1,9 +1,21 @@
-"""Owns how crowded it gets for one network: the most packets a second that any /24 of the targets is to expect."""
+"""Owns how crowded it gets for one network: a bound on the packets that any /24 of the targets gets in any second.
+
+A scan visits targets in a random order, and each lane (a probe and an attempt) reads that order at a lag of its own. So
+what falls into one second is, for each lane, a run of consecutive targets; runs overlap where lags are shorter than
+them, and a target in `c` of them gets `c` packets. The targets of one /24 are spread over the order at random: each
+place is one of them with probability (its targets / the block's). Chernoff's bound of the sum over all places, for the
+worst second of every phase of a block, and the union bound over all packets of the run, give a count that no second
+exceeds but with probability RISK. (Draws are without replacement: Hoeffding 1963, section 6, shows that the bound of
+independent draws holds for them.)
+"""
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liveness.config.model import Config
 from liveness.space.intervals import Intervals
@@ -13,56 +25,129 @@ NETWORK_PREFIX: Final = 24
 NETWORK_ADDRESSES: Final = 256
 COUNTED_NETWORKS: Final = 1 << 20
 """Of more than these it is taken that one has all its addresses among the targets."""
-WINDOW_S: Final = 1.0
+CATCH_UP_S: Final = 0.02
+"""A sender under a limit catches up a stall of so long at most: a second holds that much more than its own packets."""
+WINDOW_S: Final = 1.0 + CATCH_UP_S + 0.005
+"""A second, what is caught up in it, and the bursts at its two ends."""
+RISK: Final = 1e-6
+"""The probability that any second of a run exceeds the bound, at most."""
+EXPONENTS: Final = np.geomspace(1e-3, 40.0, 48)
+"""What Chernoff's bound is minimised over: each of them gives a bound, the least is near the best."""
+SHARES: Final = np.linspace(0, 1, 5)
+"""Of the seconds that hold a change of phase those are looked at that have so much of it before the change."""
+SENDER_PPS: Final = 1_000_000
+"""Frames a second that one sender is given, where their number follows from the rate: what one core sends through the
+kernel's own drivers."""
+COMPARED_BLOCKS: Final = 64
+"""Blocks of more kinds than these are bounded by those of each density together."""
 
 
-def expected_peak_pps(config: Config, targets: Targets, rate_pps: float) -> float:
-    """Return the most packets in any second to any /24 that is to be expected once in a whole run.
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a block means to its fullest /24: addresses of the block, those probed, and those of the /24."""
 
-    All probes and repeats count. Targets come in random order, so those of one /24 that are visited in a second are
-    Poisson-distributed with mean rate x (its targets / the block's); a visit is all probes of one attempt that fall
-    into the second, `probe_spacing` apart. The peak is the number of visits that fewer than one second of one /24
-    exceeds, over all /24s and seconds of the run. `rate_pps` is that of one probe, originals and repeats together.
+    addresses: int
+    probed: int
+    most: int
+
+
+def peak_bound_pps(config: Config, targets: Targets, rate_pps: float) -> float:
+    """Return a count of packets that no second brings to any /24, whatever the seed, but with probability RISK.
+
+    `rate_pps` is that of one probe, originals and repeats together. What a network or an interface holds up and lets go
+    later together is not counted.
     """
-    probes = len(config.probes) + config.control
-    spacing_s = config.probe_spacing_s
-    together = probes if spacing_s == 0 else min(probes, math.floor(WINDOW_S / spacing_s) + 1)
-    quotas = config.quotas(targets)
+    lanes = (len(config.probes) + config.control) * config.retransmit.attempts
+    # a sender's packets are evenly spaced; where there are several, each may begin a second with one
+    sent_pps = rate_pps * (len(config.probes) + config.control)
+    senders = _senders(config, sent_pps)
+    in_all = (math.floor(sent_pps * WINDOW_S / senders) + 1) * senders
     peak = 0.0
-    for block, quota in zip(targets.blocks(config.block_prefix), quotas.tolist(), strict=True):
-        if not quota:
-            continue
-        networks, most = _networks(block.intervals)
-        visits_pps = rate_pps * most / block.intervals.count
-        seconds = max(1.0, quota * config.retransmit.attempts / rate_pps)
-        visits = min(poisson_peak(visits_pps, networks * seconds), most * config.retransmit.attempts)
-        peak = max(peak, min(visits * together, rate_pps * probes))
+    for kind in _kinds(config, targets):
+        bound = max(_bound(low, high, kind, lanes) for low, high in _seconds(config, kind.probed, rate_pps))
+        peak = max(peak, min(bound, in_all, min(kind.most, kind.probed) * lanes))
     return peak
 
 
-def poisson_peak(mean: float, trials: float) -> int:
-    """Return the least count that fewer than one of so many Poisson variables is to be expected to exceed."""
-
-    def exceeded(count: int) -> float:
-        """Return a bound, close from above, on how many variables exceed a count at or above the mean."""
-        log = (count + 1) * math.log(mean) - mean - math.lgamma(count + 2)
-        return trials * math.exp(log) / (1 - mean / (count + 2))
-
-    low, high = math.ceil(mean), math.ceil(mean) + 1
-    while exceeded(high) >= 1:
-        low, high = high, 2 * high
-    while low < high:
-        middle = (low + high) // 2
-        if exceeded(middle) < 1:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+def _senders(config: Config, sent_pps: float) -> int:
+    """Return how many processes send, at most."""
+    return config.senders if isinstance(config.senders, int) else max(1, math.ceil(sent_pps / SENDER_PPS))
 
 
-def _networks(intervals: Intervals) -> tuple[int, int]:
-    """Return how many /24s a block touches, and how many targets the fullest of them has."""
+def _kinds(config: Config, targets: Targets) -> Iterator[_Kind]:
+    """Yield the kinds of blocks; where there are very many, one for all of about the same density."""
+    found: dict[_Kind, None] = {}
+    for block, quota in zip(targets.blocks(config.block_prefix), config.quotas(targets).tolist(), strict=True):
+        if quota:
+            found[_Kind(block.intervals.count, quota, _most(block.intervals))] = None
+    if len(found) <= COMPARED_BLOCKS:
+        yield from found
+        return
+    groups: dict[int, _Kind] = {}
+    for kind in found:
+        density = math.floor(8 * math.log2(kind.most / kind.addresses))
+        one = groups.get(density, kind)
+        fullest, most = max(one.most, kind.most), max(one.most / one.addresses, kind.most / kind.addresses)
+        groups[density] = _Kind(math.ceil(fullest / most), max(one.probed, kind.probed), fullest)
+    yield from groups.values()
+
+
+def _most(intervals: Intervals) -> int:
+    """Return how many targets the fullest /24 of a block has."""
     networks = Blocks(intervals, NETWORK_PREFIX)
-    if len(networks) > COUNTED_NETWORKS:
-        return len(networks), NETWORK_ADDRESSES
-    return len(networks), int(np.max(networks.counts))
+    return NETWORK_ADDRESSES if len(networks) > COUNTED_NETWORKS else int(np.max(networks.counts))
+
+
+def _seconds(config: Config, probed: int, rate_pps: float) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Yield the worst seconds of a block: for each lane the run of places that falls into it, its first and its end.
+
+    Lanes begin and end one after the other. A tick draws one place; it takes as long as the probe with the most lanes
+    at work needs for as many packets. So time passes at another pace in each phase: originals alone, originals and
+    repeats together, repeats alone. Spacing is the least that the schedule makes of it. Of several senders each may be
+    a place ahead.
+    """
+    probes, attempts = len(config.probes) + config.control, config.retransmit.attempts
+    ahead = _senders(config, rate_pps * probes) - 1
+    spacing = config.probe_spacing_s * rate_pps
+    repeat = min(float(config.retransmit.queue), probed + (probes - 1) * spacing)
+    lags = np.add.outer(np.arange(attempts) * repeat, np.arange(probes) * spacing)
+    ticks = np.unique(np.concatenate([[0.0], lags.ravel(), lags.ravel() + probed]))
+    begun = lags[None] <= ticks[:-1, None, None]
+    active = begun & (ticks[:-1, None, None] < lags[None] + probed)
+    costs = np.maximum(1, active.sum(axis=1).max(axis=1))  # of each phase
+    times = np.concatenate([[0.0], np.cumsum(np.diff(ticks) * costs / rate_pps)])
+    changes = np.interp(np.concatenate([lags[:, [0, -1]].ravel(), lags[:, [0, -1]].ravel() + probed]), ticks, times)
+    middles = (times[:-1] + times[1:] - WINDOW_S) / 2
+    for start in np.unique(np.concatenate([np.subtract.outer(changes, SHARES * WINDOW_S).ravel(), middles])):
+        first, end = np.interp([start, start + WINDOW_S], times, ticks)
+        low, high = first - lags.ravel() - ahead, end - lags.ravel() + ahead
+        yield np.clip(low, 0, probed), np.clip(high, 0, probed)
+
+
+def _bound(low: NDArray[np.float64], high: NDArray[np.float64], kind: _Kind, lanes: int) -> float:
+    """Return a count that a second brings to the fullest /24 of a block but with probability RISK / packets.
+
+    The second may be taken to begin with one of its packets: its target gets at most what any place gets, the others
+    are spread over the other places.
+    """
+    times, lengths = _multiplicities(low, high)
+    if not len(times):
+        return 0.0
+    share = min(1.0, kind.most / kind.addresses)
+    packets = float(kind.probed) * lanes
+    weights = np.log1p(share * np.expm1(np.minimum(np.outer(EXPONENTS, times), 600.0)))
+    least = ((weights @ lengths + math.log(packets / RISK)) / EXPONENTS).min()
+    return float(times.max()) + math.floor(float(least))
+
+
+def _multiplicities(
+    low: NDArray[np.float64], high: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return in how many runs places lie, and how many places lie in so many; the ends of runs are rounded outwards."""
+    some = high > low
+    edges = np.concatenate([np.floor(low[some]), np.ceil(high[some])])
+    steps = np.concatenate([np.ones(some.sum()), -np.ones(some.sum())])
+    order = np.argsort(edges, kind="stable")
+    inside, lengths = np.cumsum(steps[order])[:-1], np.diff(edges[order])
+    kept = (inside > 0) & (lengths > 0)
+    return inside[kept], lengths[kept]

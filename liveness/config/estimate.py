@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from liveness.config.crowding import expected_peak_pps
+from liveness.config.crowding import peak_bound_pps
 from liveness.config.model import Config
 from liveness.space.targets import Targets
 
@@ -27,7 +27,7 @@ class Estimate:
     """What all probes together take on the wire."""
     duration_s: float
     peak_pps_per_24: float
-    """Packets in the busiest second of the busiest /24, as they are to be expected."""
+    """Packets that no second brings to any /24: a bound that holds whatever the seed."""
 
 
 def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
@@ -56,5 +56,5 @@ def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
         probe_rate_pps=rate_pps,
         bandwidth_bps=round(rate_pps * wire_bits),
         duration_s=sending_s + pauses_s,
-        peak_pps_per_24=round(expected_peak_pps(config, targets, rate_pps), 3),
+        peak_pps_per_24=round(peak_bound_pps(config, targets, rate_pps), 3),
     )

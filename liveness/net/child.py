@@ -40,7 +40,8 @@ def close_all_but(keep: Iterable[int]) -> None:
     kept = sorted(set(keep))
     highest = max((int(name) for name in os.listdir("/proc/self/fd")), default=0)  # noqa: PTH208 - names
     for low, high in zip([-1, *kept], [*kept, highest + 1], strict=True):
-        os.closerange(low + 1, high)
+        if low + 1 < high:  # an empty range at 0 would be close_range(0, UINT_MAX): everything
+            os.closerange(low + 1, high)
 
 
 def run_in_child(function: Callable[[], R]) -> R:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from liveness.config.crowding import expected_peak_pps
+from liveness.config.crowding import peak_bound_pps
 from liveness.config.model import Config
 from liveness.config.units import MIN_RATE_PPS
 from liveness.errors import RefusedError, UsageError
@@ -45,7 +45,7 @@ def wire_bits_of(config: Config) -> int:
 
 
 def check_crowding(config: Config, targets: Targets, load: Load) -> None:
-    """RefusedError if some /24 is to expect more packets a second than `limits.max_pps_per_24` allows.
+    """RefusedError if some /24 may get more packets in a second than `limits.max_pps_per_24` allows.
 
     It names the highest rate that keeps to it. The rate is never lowered unasked: a run would take longer than anybody
     had planned.
@@ -53,14 +53,14 @@ def check_crowding(config: Config, targets: Targets, load: Load) -> None:
     limit_pps = config.limits.max_pps_per_24
     if limit_pps is None:
         return
-    peak_pps = expected_peak_pps(config, targets, load.rate_pps)
+    peak_pps = peak_bound_pps(config, targets, load.rate_pps)
     if peak_pps <= limit_pps:
         return
     low = _highest_uncrowded(config, targets, limit_pps, 0.0, load.rate_pps)
     field = "rate_limit" if config.rate.auto else "rate"
     remedy = f"set {field} to {_rounded_down(low)}pps or less" if limit_pps >= 1 and low else NO_RATE
     raise RefusedError(
-        f"config {config.name!r}: $.limits.max_pps_per_24: {limit_pps:g}: at {config.highest_rate} one /24 is to expect"
+        f"config {config.name!r}: $.limits.max_pps_per_24: {limit_pps:g}: at {config.highest_rate} one /24 may get"
         f" {peak_pps:,.0f} packets in its busiest second: {remedy}, or raise the limit"
     )
 
@@ -81,7 +81,7 @@ def _highest_uncrowded(config: Config, targets: Targets, limit_pps: float, low: 
     """Return the highest rate from `low`, which keeps to the limit, to `high`, within a thousandth."""
     while high - low > max(float(MIN_RATE_PPS), high / 1_000):
         middle = (low + high) / 2
-        if expected_peak_pps(config, targets, middle) > limit_pps:
+        if peak_bound_pps(config, targets, middle) > limit_pps:
             high = middle
         else:
             low = middle

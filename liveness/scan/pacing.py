@@ -34,6 +34,8 @@ class Pacer:
 
     units_per_s: float
     clock: Callable[[], float] = time.monotonic
+    give_up_s: float = GIVE_UP_S
+    """A stall longer than this is not caught up: what a second may hold beyond its own packets."""
     started_s: float = field(init=False)
     given_up_s: float = 0.0
     """Time whose frames were never sent: the sender could not keep up."""
@@ -53,7 +55,7 @@ class Pacer:
             return reached - 1
         allowed = (now_s - self.started_s) * self.units_per_s
         behind_s = (allowed - reached) / self.units_per_s
-        if behind_s > GIVE_UP_S:
+        if behind_s > self.give_up_s:
             self.started_s += behind_s - BURST_S
             self.given_up_s += behind_s - BURST_S
             behind_s = BURST_S
@@ -117,6 +119,8 @@ class SpacingGuard:
     tick: int
     """All ticks before it left long ago."""
     clock: Callable[[], float] = time.monotonic
+    give_up_s: float = GIVE_UP_S
+    """A stall longer than this is not caught up: what a second may hold beyond its own packets."""
     _passed: deque[tuple[float, int]] = field(default_factory=deque, init=False)
     """Times, each with the tick before which everything had left by then; the first as old as the spacing."""
 

@@ -11,13 +11,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.config.crowding import CATCH_UP_S
 from liveness.config.model import Config
 from liveness.errors import UsageError
 from liveness.probes.kit import CookieParameters
 from liveness.probes.probe import Probe
 from liveness.probes.registry import probes_of_run
 from liveness.scan.load import Load, ceiling_pps, load_of
-from liveness.scan.pacing import spacing_margin_s
+from liveness.scan.pacing import GIVE_UP_S, spacing_margin_s
 from liveness.scan.workers import Cores, receivers_for, senders_for, share_cores
 from liveness.space.intervals import Intervals
 from liveness.space.permutation import Permutation, prime_above
@@ -164,6 +165,11 @@ class Plan:
         Under `rate: auto` it is the limit of the search: what a run must have room for.
         """
         return self.load.rate_pps
+
+    @property
+    def catch_up_s(self) -> float:
+        """How long a stall may be that a sender catches up: short where a limit bounds what a second may hold."""
+        return GIVE_UP_S if self.config.limits.max_pps_per_24 is None else CATCH_UP_S
 
     @property
     def cooldown_s(self) -> float:

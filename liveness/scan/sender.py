@@ -236,7 +236,7 @@ class Sender:
         self._counts = shared.sent[self.index] if stretch is None else shared.repaired[self.index]
         rate_pps = shared.pace_pps() * pace
         units = len(walk.lane_lags) / self.plan.senders  # of virtual time, a packet at the rate of one probe
-        pacer = Pacer(rate_pps * units)
+        pacer = Pacer(rate_pps * units, give_up_s=self.plan.catch_up_s)
         given_up_s = float(self.shared.given_up_s[self.index])
         guard = SpacingGuard(self.plan.config.probe_spacing_s, int(walk.state[TICK]))
         self._tell_position(walk, number, stretch)

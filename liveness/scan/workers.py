@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-SENDER_PPS: Final = 1_000_000
-"""Frames a second that one sender is given: what one core sends through the kernel's own drivers."""
+from liveness.config.crowding import SENDER_PPS
+
 RECEIVER_PPS: Final = 4_000_000
 """Frames sent a second whose replies are left to one receiver: a quarter of them at most, on the Internet."""
 PIN_PPS: Final = 100_000

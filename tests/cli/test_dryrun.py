@@ -126,7 +126,7 @@ def test_a_scan_of_all_ipv4_takes_little_memory_in_each_process(tmp_path: Path) 
             text=True,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
-        while len(children_of(scan.pid)) < 3:
+        while len(children_of(scan.pid)) < 4:
             assert scan.poll() is None, scan.communicate()
             time.sleep(0.05)
         time.sleep(4)
@@ -136,8 +136,9 @@ def test_a_scan_of_all_ipv4_takes_little_memory_in_each_process(tmp_path: Path) 
         return scan.returncode, peaks, complaints
 
     code, peaks, complaints = run_in_child(inside)
-    assert (code, complaints) == (130, "")
-    assert len(peaks) == 4
+    assert code == 130
+    assert re.fullmatch(r"liveness: interrupted by SIGINT: .* goes on", complaints.splitlines()[-1])
+    assert len(peaks) == 5  # the supervisor, a receiver, two senders, and what compacts segments
     assert max(peaks.values()) < LIMIT_KIB, peaks
 
 

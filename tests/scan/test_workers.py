@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.scan.workers import PIN_PPS, SENDER_PPS, receivers_for, senders_for, share_cores
+from liveness.config.crowding import SENDER_PPS
+from liveness.scan.workers import PIN_PPS, receivers_for, senders_for, share_cores
 
 RATES = st.floats(1, 1e9)
 CORES = st.integers(1, 128)
