@@ -132,6 +132,8 @@ def network_problems(config: Config) -> Iterator[Problem]:
         yield Problem(
             "$.network.source_ports", network.source_ports, f"{expected}, not {network.source_ports.width} in all"
         )
+    if network.arp_rate.pps is None:
+        yield Problem("$.network.arp_rate", network.arp_rate, "expected requests a second such as 500pps")
     if network.gateway_mac != "auto" and not is_unicast_mac(network.gateway_mac):
         yield Problem(
             "$.network.gateway_mac", network.gateway_mac, "expected 'auto' or a MAC such as 02:00:5e:10:00:01"

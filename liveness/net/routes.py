@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from liveness.errors import UsageError
+from liveness.net.lan import Neighbours
 from liveness.net.links import Link, find_link, link_of_index, usable
 from liveness.net.neighbours import find_mac, find_mac_of_ipv6, first_address
 from liveness.net.way.netlink import Netlink
@@ -34,7 +35,9 @@ class Hop:
     @property
     def name(self) -> str:
         """Its address as text."""
-        return "gateway_mac" if self.gateway is None else str(ip_address(self.gateway))
+        if self.gateway is not None:
+            return str(ip_address(self.gateway))
+        return "the link itself" if self.mac == NO_MAC else "gateway_mac"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,12 @@ class Path:
     """One or more, that of most targets first."""
     given_mac: bool = False
     """Whether the MAC address of the next hop was given: then nobody is asked for it."""
+    near: Intervals = field(default_factory=Intervals.empty)
+    """Targets on the interface's own link, which are handed to their own MAC addresses."""
+    speaker: int = 0
+    """The address of this host that neighbours are asked to answer to."""
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    """Those of them who are there, and those who are not, once they were looked for."""
     ethernet: bool = True
     """Whether frames have an Ethernet header; without one, MAC addresses are zeros and nobody is asked for them."""
     left_out: tuple[LeftOut, ...] = ()
@@ -94,8 +103,8 @@ def find_path(
     `interface` is a name, or 'auto' for that of the routes; no source means the routes' preferred one; `gateway_mac` is
     a MAC address, or 'auto' for those of the routes' gateways, which are asked for by ARP where the kernel has no fresh
     entry: that takes up to 3 s each. Targets that the kernel sends nowhere, and own addresses, are left out. UsageError
-    for an interface, routes or sources that cannot serve: several interfaces, targets on the link, and, unless
-    `foreign_sources`, a source that this host does not have. LivenessError if a gateway does not answer.
+    for an interface, routes or sources that cannot serve: several interfaces, and, unless `foreign_sources`, a source
+    that this host does not have. LivenessError if a gateway does not answer.
     """
     given = parse_mac(gateway_mac) if gateway_mac != AUTO else None
     link = usable(find_link(interface)) if interface != AUTO else None
@@ -130,12 +139,14 @@ def _path(
     source = sources[0] if sources else _one_source(routed, link, address)
     if not link.ethernet:
         given = NO_MAC
+    near = Intervals.empty()
     if given is None:
-        _refuse_own_link(routed, link)
+        gateways = _by_gateway(routed)
+        near = gateways.pop(None, near)
         hops = [
-            Hop(gateway, _mac(netlink, link, gateway, address or source), part)
-            for gateway, part in _by_gateway(routed).items()
+            Hop(gateway, _mac(netlink, link, gateway, address or source), part) for gateway, part in gateways.items()
         ]
+        hops = hops or [Hop(None, NO_MAC, near)]
     else:
         gateways = _by_gateway(routed)
         everybody = union(gateways.values())
@@ -148,6 +159,8 @@ def _path(
         source=source,
         hops=tuple(sorted(hops, key=lambda hop: -hop.targets.count)),
         given_mac=given is not None,
+        near=near,
+        speaker=address or source,
         ethernet=link.ethernet,
         left_out=tuple(left_out),
         notes=tuple(_notes(routed, sources, own)),
@@ -293,18 +306,6 @@ def _by_gateway(routed: dict[Decision, Intervals]) -> dict[bytes | None, Interva
     for one, part in routed.items():
         parts[one.gateway] = parts[one.gateway].union(part) if one.gateway in parts else part
     return parts
-
-
-def _refuse_own_link(routed: dict[Decision, Intervals], link: Link) -> None:
-    near = _by_gateway(routed).get(None)
-    if near is not None:
-        which = f"{near.count:,} targets ({told(near)}) are"
-        if near.count == 1:
-            which = f"target {format_address(int(near.first[0]))} is"
-        raise UsageError(
-            f"{which} on the link of {link.name}: targets on the scanner's own link"
-            " need a router; block them (targets.block), or set network.gateway_mac to that router's MAC address"
-        )
 
 
 def _mac(netlink: Netlink, link: Link, gateway: bytes | None, source: int) -> bytes:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from liveness.errors import LivenessError
+from liveness.net.lan import Neighbours
 from liveness.net.routes import union
 from liveness.net.way.watch import PathWatch, Sight
-from liveness.probes.hops import hops_of
 from liveness.scan.loss import LossInterval
+from liveness.scan.neighbourhood import hops_with
 from liveness.scan.path_record import PathRecord
 from liveness.scan.shared import ENDED, HOLD_PATH, Shared
 from liveness.space.intervals import Intervals
@@ -59,12 +60,18 @@ class PathGuard:
     longest_pause_s: float
     resume_by: str
     """The command that goes on with the run."""
+    _neighbours: Neighbours = field(init=False)
+    """Targets on the link itself, a next hop that is a target too with the MAC address that it has now."""
     _pause: _Pause | None = field(default=None, init=False)
     _redirections: list[_Redirection] = field(default_factory=list, init=False)
     _unpublished: bool = field(default=False, init=False)
     _downs: int = field(default=0, init=False)
     _before_ns: int = field(default_factory=time.monotonic_ns, init=False)
     _ended: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with the neighbours as they were found."""
+        self._neighbours = self.watch.path.neighbours
 
     @property
     def problem(self) -> str | None:
@@ -97,6 +104,8 @@ class PathGuard:
         if problem is not None:
             self._hold(problem, since_ns, what, sight.at_ns)
         self._unpublished |= sight.redirect
+        for one in sight.moved:
+            self._neighbours = self._neighbours.moved(one.before, one.gateway.mac)
         if problem is None or what != "neighbour":
             self._redirect(sight)
         if problem is None and self._pause is not None:
@@ -157,7 +166,7 @@ class PathGuard:
             return
         self._unpublished = False
         try:
-            generation = self.shared.hops.publish(hops_of(hops))
+            generation = self.shared.hops.publish(hops_with(hops, self._neighbours, self.watch.near))
         except LivenessError as error:
             self._end(str(error))
             return

@@ -34,6 +34,10 @@ class PathRecord:
         """Record what is known of the way from the start."""
         hops = ", ".join(f"{hop.name} ({hop.mac.hex(':')})" for hop in path.hops)
         self.add("route", f"{path.interface} by {hops}", "noted", sum(hop.targets.count for hop in path.hops))
+        if len(path.near):
+            silent = path.neighbours.unresolved.count
+            found = f"{len(path.neighbours):,} targets on the link answer ARP, {silent:,} do not and are not probed"
+            self.add("neighbour", found, "left-out" if silent else "noted", silent)
         for part in path.left_out:
             self.add("route", str(part), "left-out", part.targets.count)
         for note in path.notes:

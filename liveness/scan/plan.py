@@ -113,6 +113,18 @@ class Plan:
         """Addresses that will be probed."""
         return sum(block.targets for block in self.blocks)
 
+    def probed_in(self, part: Intervals) -> Intervals:
+        """Return those of some targets that are probed: all, or a sample of them by limits.max_targets."""
+        chosen = Intervals.empty()
+        for block in self.blocks:
+            inside = block.intervals.intersection(part)
+            if len(inside) and block.targets < block.intervals.count:
+                sample = block.intervals.address_at(block.permutation.shard(0, 1, block.targets).indices())
+                here = sample[inside.contains(sample)]
+                inside = Intervals.from_bounds(here, here)
+            chosen = chosen.union(inside)
+        return chosen
+
     @property
     def intervals(self) -> Intervals:
         """What replies may be about: every allowed and unblocked address."""

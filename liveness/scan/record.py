@@ -210,6 +210,7 @@ def final_manifest(
             interface_frames=totals.interface_frames,
             transport=identity.transport,
             reasons=list(identity.transport_reasons),
+            unresolved=identity.path.neighbours.unresolved.count,
         ),
         loss_warnings=[
             *damage,

@@ -21,13 +21,13 @@ from liveness.net.routes import AUTO, Path, find_path
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import Transport, open_transport
 from liveness.net.way.watch import PathWatch
-from liveness.probes.hops import hops_of
 from liveness.probes.kit import Kit, build_kit, with_hops
 from liveness.probes.template import LinkAddresses
 from liveness.scan import receiver, sender
 from liveness.scan.becoming import Becoming, decide
 from liveness.scan.interruption import Interruption, StoppedMerge, signals_noted
 from liveness.scan.load import check_crowding
+from liveness.scan.neighbourhood import hops_on, meet_neighbours
 from liveness.scan.plan import Plan, new_control_port, new_key
 from liveness.scan.progress import Progress
 from liveness.scan.record import Identity, final_manifest, running_manifest
@@ -173,6 +173,7 @@ def run_scan(
         plan = _on_the_way(plan, path)
         for line in (*path.left_out, *path.notes):
             on_notice(str(line))
+        path = meet_neighbours(plan, path, on_notice)
         opened = _open(plan, path, directory, cleanup)
         directory.lock()
         directory.write_key(plan.key)
@@ -202,7 +203,7 @@ def resume_scan(
     becoming = decide(plan.config, directory.path)
     interruption = Interruption()
     with signals_noted(interruption, lambda: None), ExitStack() as cleanup:
-        opened = _open(plan, _find_way(plan), directory, cleanup)
+        opened = _open(plan, meet_neighbours(plan, _find_way(plan), on_notice), directory, cleanup)
         first = going_on(resumption, opened.identity)
         directory.write_manifest(first.manifest)
         opened = _drop(opened, becoming)
@@ -229,8 +230,9 @@ def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -
     watch = PathWatch(path, plan.intervals, network.sources, bound=network.interface != AUTO)
     cleanup.callback(watch.close)
     kit = kit_of(plan, LinkAddresses(path.mac, path.gateway_mac), sources)
-    if len(path.hops) > 1:
-        kit = with_hops(kit, hops_of([(hop.mac, hop.targets) for hop in path.hops]))
+    hops = hops_on(path)
+    if len(hops.first) > 1:
+        kit = with_hops(kit, hops)
     _check_mtu(kit, path)
     _warm_up(plan, kit)
     ports = plan.cookie

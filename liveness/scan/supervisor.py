@@ -167,8 +167,9 @@ class Supervisor:
             return None
         ledger.path.begin(self.watch.path)
         null = union(part.targets for part in self.watch.path.left_out).intersection(self.plan.intervals)
-        if len(null):
-            opt_outs.leave_out(null)
+        silent = null.union(self.watch.path.neighbours.unresolved)
+        if len(silent):
+            opt_outs.leave_out(silent)
             ledger.shared.counts_told = True
         return PathGuard(
             self.watch,

@@ -117,6 +117,8 @@ class Transmit(Struct, frozen=True, kw_only=True):
     """What the interface counted meanwhile; frames of other programs are among them."""
     transport: str = ""
     reasons: list[str] = field(default_factory=list)
+    unresolved: int = 0
+    """Targets on the scanner's own link who answered no ARP request: nothing was sent to them."""
 
 
 class RateChange(Struct, frozen=True, kw_only=True):

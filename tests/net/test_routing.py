@@ -215,11 +215,20 @@ def test_a_second_uplink_is_refused_by_name_and_may_be_chosen() -> None:
 
 @pytest.mark.lab
 @in_private_network
-def test_own_link_inside_the_targets_is_refused_by_name() -> None:
+def test_own_link_inside_the_targets_is_told_apart_from_what_lies_behind_the_router() -> None:
     with cable():
         add_routes({"dst": "default", "gateway": "10.9.0.2"})
-        with pytest.raises(UsageError, match=r"254 targets \(10\.9\.0\.\d.*on the link of v0.*targets\.block"):
-            find_path("auto", everything_in("10.8.0.0/15"), (), "auto")
+        path = find_path("auto", everything_in("10.8.0.0/15"), (), "auto")
+        link = everything_in("10.9.0.0/24")
+        (hop,) = path.hops
+        assert hop.name == "10.9.0.2"
+        assert path.near.union(path.left_out[0].targets).union(path.left_out[1].targets) == link
+        assert path.near.count == 254
+        assert not len(hop.targets.intersection(link))
+        alone = find_path("auto", everything_in("10.9.0.0/25"), (), "auto")
+        assert (alone.hops[0].name, alone.hops[0].targets, alone.gateway) == ("the link itself", alone.near, None)
+        given = find_path("auto", everything_in("10.9.0.0/25"), (), "02:00:00:00:00:aa")
+        assert (len(given.near), given.gateway_mac) == (0, bytes.fromhex("0200000000aa"))
 
 
 @pytest.mark.lab

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liveness.config.model import from_document
-from liveness.probes.hops import Hops, hops_of, put_hops, redirect
+from liveness.probes.hops import Hops, hops_of, put_hops, redirect, with_neighbours
 from liveness.probes.kit import with_hops
 from liveness.probes.template import LinkAddresses
 from liveness.scan.hop_table import HopTable
@@ -100,3 +100,30 @@ def test_a_sender_takes_a_new_table_while_it_sends() -> None:
 def test_hops_are_never_empty() -> None:
     assert hops_of([(MACS[2], Intervals.empty())]).macs.tobytes() == MACS[2]
     assert isinstance(hops_of([(MACS[2], Intervals.everything())]), Hops)
+
+
+@given(
+    st.lists(st.integers(0, 40), max_size=6, unique=True).map(sorted),
+    st.lists(st.integers(0, 2**32 - 1), max_size=6, unique=True).map(sorted),
+)
+def test_neighbours_have_hops_of_their_own(near: list[int], far: list[int]) -> None:
+    """Judged by a dictionary over the hops of before, at the neighbours and beside them."""
+    base = hops_of(
+        [
+            (b"\x02GATE1", Intervals.everything()),
+            (b"\x02GATE2", Intervals.from_bounds([10, 30, 2**32 - 5], [19, 30, 2**32 - 1])),
+        ]
+    )
+    addresses = sorted({*near, *far})
+    own = {address: bytes([2, 0, *address.to_bytes(4, "big")]) for address in addresses}
+    macs = np.frombuffer(b"".join(own.values()), np.uint8).reshape(len(own), 6)
+    hops = with_neighbours(base, np.array(addresses, np.uint32), macs)
+    assert hops.first[0] == 0
+    assert np.all(np.diff(hops.first.astype(np.int64)) > 0)
+
+    def hop(table: Hops, address: int) -> bytes:
+        return bytes(table.macs[np.searchsorted(table.first, np.uint32(address), side="right") - 1].tobytes())
+
+    for address in {*range(45), *(one + step for one in addresses for step in (-1, 0, 1)), 2**32 - 1}:
+        if 0 <= address < 2**32:
+            assert hop(hops, address) == own.get(address, hop(base, address))

@@ -80,6 +80,8 @@ class PathWatch:
     bound: bool = False
     shares: dict[bytes, Intervals] = field(init=False)
     """The targets of each next hop; empty where the MAC address was given."""
+    near: Intervals = field(init=False)
+    """Targets that are on the link itself by the routes of now."""
     _netlink: Netlink = field(init=False)
     _events: Events = field(init=False)
     _gateways: Gateways | None = field(default=None, init=False)
@@ -107,6 +109,7 @@ class PathWatch:
         fates = decide_for(self._netlink, asked, None, None)
         self._local = [source for source, one in zip(asked, fates, strict=True) if one.fate is Fate.LOCAL]
         self.shares = {}
+        self.near = self.path.near
         if self.path.given_mac or len(self.path.mac) == 0:
             return
         own = addresses_of(self._netlink, self.path.ifindex)
@@ -237,7 +240,7 @@ class PathWatch:
         """Return what new decisions mean for the targets."""
         rerouted, null = [], []
         shares: dict[bytes, Intervals] = {}
-        unrouted = Intervals.empty()
+        unrouted = near = Intervals.empty()
         for one, part in way.items():
             if one.fate is Fate.NONE:
                 unrouted = unrouted.union(part)
@@ -250,7 +253,11 @@ class PathWatch:
             elif one.gateway is not None:
                 shares[one.gateway] = shares[one.gateway].union(part) if one.gateway in shares else part
             elif not self.path.given_mac and self._gateways is not None:
-                return Sight(now_ns, gone=f"{part.count:,} targets ({told(part)}) are on the link now, not behind it")
+                new = part.difference(self.path.near)
+                if len(new):
+                    return Sight(now_ns, gone=f"{new.count:,} targets ({told(new)}) are on the link now, not behind it")
+                near = near.union(part)
+        self.near = near
         self._null = self._null.union(union(part.targets for part in null))
         text = f"{unrouted.count:,} targets ({told(unrouted)}) have no route any more" if len(unrouted) else ""
         if text and text != self._unrouted:

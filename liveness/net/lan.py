@@ -1,0 +1,146 @@
+"""Owns the neighbours among the targets: who on the scanner's own link has which MAC address, by ARP (RFC 826).
+
+The requests go through a packet socket of ours. The kernel is not asked to resolve anything, so that its table of
+neighbours does not fill with addresses that are not there; what it knows already is taken from it.
+"""
+
+import errno
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroute2 import IPRoute
+
+from liveness.net.links import Link
+from liveness.net.neighbours import (
+    NUD_CONFIRMED,
+    TRIES,
+    TRY_S,
+    arp_request,
+    arp_sender,
+)
+from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
+from liveness.net.tpacket import ETH_P_ARP
+from liveness.space.addresses import parse_address
+from liveness.space.intervals import Intervals
+
+MAC_BYTES: Final = 6
+FRAME_BYTES: Final = 2048
+NAP_S: Final = 0.01
+"""Requests that have become due are sent so often: bursts are a hundredth of a second's worth."""
+RECEIVE_BUFFER_BYTES: Final = 1 << 20
+"""A whole network may answer at once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """Targets on the scanner's own link: those whose MAC address is known, and those who answered no request."""
+
+    addresses: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
+    """Ascending, host order."""
+    macs: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, MAC_BYTES), np.uint8))
+    """(addresses, 6)"""
+    unresolved: Intervals = field(default_factory=Intervals.empty)
+
+    def moved(self, before: bytes, after: bytes) -> "Neighbours":
+        """Return them with another MAC address for the station that had `before`."""
+        macs = self.macs.copy()
+        macs[(macs == np.frombuffer(before, np.uint8)).all(axis=1)] = np.frombuffer(after, np.uint8)
+        return replace(self, macs=macs)
+
+    def __len__(self) -> int:
+        """Return how many MAC addresses are known."""
+        return len(self.addresses)
+
+
+def find_neighbours(link: Link, wanted: Intervals, source: int, requests_pps: float) -> Neighbours:
+    """Return the MAC addresses of all who are there of `wanted` on `link`.
+
+    Whoever the kernel has no fresh entry of is asked up to 3 times, at least 1 s apart, with `requests_pps` requests a
+    second at most; `source`, an address of this host, is named as the one to answer to. InterfaceDownError or
+    InterfaceGoneError if the interface fails.
+    """
+    known = kernel_neighbours(link, wanted)
+    silent = [address for address in wanted.address_at(np.arange(wanted.count)).tolist() if address not in known]
+    if silent:
+        with open_packet_socket() as handle:
+            bind_packet_socket(handle, link.name, ETH_P_ARP)
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            handle.setblocking(False)
+            try:
+                for _ in range(TRIES):
+                    known |= _ask(handle, link, silent, source, requests_pps)
+                    silent = [address for address in silent if address not in known]
+                    if not silent:
+                        break
+            except OSError as error:
+                raise lost_interface(link.name, error, link.index) from error
+    addresses = sorted(known)
+    macs = np.frombuffer(b"".join(known[address] for address in addresses), np.uint8)
+    return Neighbours(
+        np.array(addresses, np.uint32),
+        macs.reshape(len(addresses), MAC_BYTES),
+        Intervals.from_bounds(silent, silent),
+    )
+
+
+def kernel_neighbours(link: Link, wanted: Intervals) -> dict[int, bytes]:
+    """Return those of `wanted` of whom the kernel has a confirmed entry, with their MAC addresses."""
+    known: dict[int, bytes] = {}
+    with IPRoute() as netlink:
+        for entry in netlink.get_neighbours(socket.AF_INET, ifindex=link.index):
+            mac = bytes.fromhex((entry.get_attr("NDA_LLADDR") or "").replace(":", ""))
+            if entry["state"] & NUD_CONFIRMED and len(mac) == MAC_BYTES and any(mac):
+                known[parse_address(entry.get_attr("NDA_DST"))] = mac
+    wanted_here = wanted.intersection(Intervals.from_bounds(list(known), list(known)))
+    here = wanted_here.address_at(np.arange(wanted_here.count)).tolist()
+    return {address: known[address] for address in here}
+
+
+def _ask(
+    handle: socket.socket, link: Link, addresses: Sequence[int], source: int, requests_pps: float
+) -> dict[int, bytes]:
+    """Ask each address once, at the rate; return who answered until a while after the last request."""
+    asked = set(addresses)
+    answers: dict[int, bytes] = {}
+    began_s = time.monotonic()
+    sent = 0
+    while sent < len(addresses):
+        due = min(len(addresses), int((time.monotonic() - began_s) * requests_pps) + 1)
+        while sent < due and _send(handle, arp_request(link.mac, source, addresses[sent])):
+            sent += 1
+        _take_answers(handle, asked, answers)
+        time.sleep(min(NAP_S, 1 / requests_pps))
+    deadline = time.monotonic() + TRY_S
+    while time.monotonic() < deadline and len(answers) < len(asked):
+        _take_answers(handle, asked, answers)
+        time.sleep(NAP_S)
+    return answers
+
+
+def _send(handle: socket.socket, frame: bytes) -> bool:
+    """Send a frame; False where the queue is full for the moment."""
+    try:
+        handle.send(frame)
+    except OSError as error:
+        if error.errno in (errno.ENOBUFS, errno.EAGAIN):
+            return False
+        raise
+    return True
+
+
+def _take_answers(handle: socket.socket, asked: set[int], answers: dict[int, bytes]) -> None:
+    """Note what has come in; of several who speak for one address the first counts."""
+    while True:
+        try:
+            frame = handle.recv(FRAME_BYTES)
+        except BlockingIOError:
+            return
+        spoken = arp_sender(frame)
+        address = 0 if spoken is None else int.from_bytes(spoken[0], "big")
+        if spoken is not None and address in asked:
+            answers.setdefault(address, spoken[1])
