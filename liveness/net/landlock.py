@@ -16,6 +16,7 @@ _VERSION_FLAG: Final = 1
 _PATH_BENEATH: Final = 1
 
 _WRITE_FILE, _READ_DIR, _REMOVE_FILE, _MAKE_DIR, _MAKE_REG, _TRUNCATE = (1 << bit for bit in (1, 3, 5, 7, 8, 14))
+_READ_FILE: Final = 1 << 2
 _WRITING: Final = _WRITE_FILE | _READ_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG | _TRUNCATE
 """READ_DIR lists a directory, and opens it for fsync(2); it reads no file."""
 
@@ -33,8 +34,10 @@ def version() -> int:
     return max(0, int(libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION_FLAG))))
 
 
-def restrict(writable: Path) -> int:
+def restrict(writable: Path, *, reading: bool = False) -> int:
     """Let this thread, and those it makes, write below one directory and do nothing else to files; return the version.
+
+    With `reading` they can read what lies below it.
 
     `no_new_privs` must be set. OSError where the kernel refuses; nothing is restricted then.
     """
@@ -51,7 +54,8 @@ def restrict(writable: Path) -> int:
     try:
         folder = os.open(writable, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            rule = struct.pack("=Qi", _WRITING & rights, folder)
+            allowed = _WRITING | _READ_FILE if reading else _WRITING
+            rule = struct.pack("=Qi", allowed & rights, folder)
             _call(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), rule, ctypes.c_uint(0))
         finally:
             os.close(folder)

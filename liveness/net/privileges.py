@@ -7,6 +7,7 @@ import ctypes
 import os
 import pwd
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -99,14 +100,20 @@ def drop_privileges(user: User | None) -> Dropped:
     return Dropped(_name_of(os.geteuid()), os.geteuid(), tuple(notes))
 
 
-def confine_to(directory: Path) -> tuple[bool, bool]:
+def confine_to(directory: Path, receiving: Sequence[int] = (), *, reading: bool = False) -> tuple[bool, bool]:
     """Give up every file but those below a directory, and these for writing only; also sockets and programs.
+
+    Nothing can be sent any more through the sockets `receiving`, their descriptors. With `reading` files below the
+    directory can be read, too.
 
     For good, for this thread and those it will make; drop privileges before. Returns for each of CONFINEMENTS whether
     it holds: whether this kernel has it.
     """
     held = []
-    for confine in (partial(landlock.restrict, directory), seccomp.confine):
+    for confine in (
+        partial(landlock.restrict, directory, reading=reading),
+        partial(seccomp.confine, receiving, reading=reading),
+    ):
         try:
             confine()
         except OSError:

@@ -172,6 +172,16 @@ class PacketRxRing:
         """Return the socket's descriptor."""
         return self._socket.fileno()
 
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a process needs open to use the ring."""
+        return (self._socket.fileno(),)
+
+    @property
+    def mappings(self) -> tuple[mmap.mmap, ...]:
+        """The memory that the ring shares with the kernel."""
+        return (self._memory,)
+
     def close(self) -> None:
         """Close the socket and unmap the ring; its memory lives on only while somebody still holds a block."""
         if self._socket.fileno() < 0:

@@ -1,7 +1,7 @@
-"""Owns seccomp: a process that confines itself opens no file for reading, no socket, and starts no program any more.
+"""Owns seccomp: a process that confines itself opens no socket, starts no program, and sends through no socket it has.
 
 A filter over system calls, seccomp(2). What it does not name stays allowed: rings that are mapped, pipes that are open,
-files that are written.
+files that are written; unless it needs them, files cannot be opened for reading either.
 """
 
 import ctypes
@@ -9,9 +9,20 @@ import errno
 import os
 import platform
 import struct
+from collections.abc import Sequence
 from typing import Final
 
-from liveness.net.bpf import JUMP_EQUAL, JUMP_GREATER_EQUAL, JUMP_SET, LD_WORD, RETURN, Instruction, Program, assemble
+from liveness.net.bpf import (
+    JUMP,
+    JUMP_EQUAL,
+    JUMP_GREATER_EQUAL,
+    JUMP_SET,
+    LD_WORD,
+    RETURN,
+    Instruction,
+    Program,
+    assemble,
+)
 from liveness.net.child import libc
 
 _PR_GET_SECCOMP, _PR_SET_SECCOMP, _MODE_FILTER = 21, 22, 2
@@ -35,11 +46,19 @@ _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
     "open_by_handle_at": (304, 265), "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "init_module": (175, 105),
     "finit_module": (313, 273), "delete_module": (176, 106), "kexec_load": (246, 104), "kexec_file_load": (320, 294),
+    "dup": (32, 23), "dup2": (33, None), "dup3": (292, 24), "io_setup": (206, 0), "io_submit": (209, 2),
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
 }  # fmt: skip
 """Refused with EPERM, by their numbers on x86_64 and on aarch64."""
 _ABSENT: Final = {"clone3": (435, 435), "openat2": (437, 437)}
 """Refused with ENOSYS: their arguments lie where a filter cannot look; C libraries then take the older calls."""
+_SENDING: Final = {
+    "write": (1, 64), "writev": (20, 66), "pwrite64": (18, 68), "pwritev": (296, 70), "pwritev2": (328, 287),
+    "sendfile": (40, 71), "fcntl": (72, 25), "ioctl": (16, 29),
+}  # fmt: skip
+"""Refused with EPERM where their first argument is a socket to receive from: write(2) on a packet socket sends."""
+_SPLICE: Final = (275, 76)
+"""Refused where its third argument, the descriptor it writes to, is such a socket."""
 _OPEN: Final = {"open": ((2, None), 1), "openat": ((257, 56), 2)}
 """Refused with EACCES unless for writing alone, to look at a directory, or to name a place (O_PATH), which reads
 nothing; which argument holds the flags."""
@@ -51,11 +70,14 @@ def is_available() -> bool:
     return platform.machine() in _ARCHITECTURES and int(libc.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0)) >= 0
 
 
-def confine() -> None:
-    """Put the filter over this thread and those it makes. `no_new_privs` must be set; OSError where that fails."""
+def confine(receiving: Sequence[int] = (), *, reading: bool = False) -> None:
+    """Put the filter over this thread and those it makes. `no_new_privs` must be set; OSError where that fails.
+
+    `receiving` are the descriptors of sockets through which nothing may be sent; with `reading` files may be read.
+    """
     if not is_available():
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-    program = confinement(platform.machine())
+    program = confinement(platform.machine(), receiving, reading=reading)
     instructions = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in program))
     header = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program), ctypes.addressof(instructions)))
     if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(header), 0, 0) != 0:
@@ -63,8 +85,8 @@ def confine() -> None:
         raise OSError(code, os.strerror(code))
 
 
-def confinement(machine: str) -> Program:
-    """Return the filter for a machine, x86_64 or aarch64."""
+def confinement(machine: str, receiving: Sequence[int] = (), *, reading: bool = False) -> Program:
+    """Return the filter for a machine, x86_64 or aarch64; see `confine`."""
     architecture, column = _ARCHITECTURES[machine]
     source: list[Instruction | str] = [
         Instruction(LD_WORD, _ARCHITECTURE_AT),
@@ -78,14 +100,17 @@ def confinement(machine: str) -> Program:
         number = numbers[column]
         if number is not None:
             source.append(Instruction(JUMP_EQUAL, number, verdict, ""))
-    for name, (numbers, _) in _OPEN.items():
-        number = numbers[column]
-        if number is not None:
-            source.append(Instruction(JUMP_EQUAL, number, name, ""))
+    opening = {name: (one[column], flags) for name, (one, flags) in _OPEN.items() if not reading}
+    for name, (opens, _) in opening.items():
+        if opens is not None:
+            source.append(Instruction(JUMP_EQUAL, opens, name, ""))
+    source += [Instruction(JUMP_EQUAL, one[column], "first", "") for one in _SENDING.values()]
+    source += [Instruction(JUMP_EQUAL, _SPLICE[column], "third", "")]
     source += [Instruction(JUMP_EQUAL, _CLONE[column], "clone", "allow")]
     source += ["clone", _argument(0), Instruction(JUMP_SET, _CLONE_THREAD, "allow", "EPERM")]
-    for name, (numbers, flags) in _OPEN.items():
-        if numbers[column] is None:
+    source += _sending(receiving)
+    for name, (opens, flags) in opening.items():
+        if opens is None:
             continue
         source += [
             name,
@@ -98,6 +123,15 @@ def confinement(machine: str) -> Program:
         source += [verdict, Instruction(RETURN, _ERRNO | getattr(errno, verdict))]
     source += ["kill", Instruction(RETURN, _KILL), "allow", Instruction(RETURN, _ALLOW)]
     return assemble(source)
+
+
+def _sending(receiving: Sequence[int]) -> list[Instruction | str]:
+    """Return the part that refuses calls whose argument is one of the descriptors `receiving`."""
+    source: list[Instruction | str] = []
+    for label, argument in (("first", 0), ("third", 2)):
+        compared = [Instruction(JUMP_EQUAL, descriptor, "EPERM", "") for descriptor in receiving]
+        source += [label, _argument(argument), *compared, Instruction(JUMP, 0, "allow", "")]
+    return source
 
 
 def _argument(index: int) -> Instruction:

@@ -37,6 +37,10 @@ class RingSocket(Protocol):
         """Wait until the send buffer has room, at most `timeout_s`; return whether it has."""
         ...
 
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        ...
+
     def close(self) -> None:
         """Close the socket. Twice is harmless."""
         ...
@@ -77,6 +81,10 @@ class KernelSocket:
     def writable(self, timeout_s: float) -> bool:
         """Wait until the send buffer has room."""
         return bool(self._writable.poll(timeout_s * 1000))
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._socket.fileno()
 
     def close(self) -> None:
         """Close the socket."""

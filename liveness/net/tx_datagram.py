@@ -172,6 +172,11 @@ class DatagramTxRing:
             else:
                 self._writable.poll(left_s * 1000)
 
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a process needs open to use the ring."""
+        return (self._socket.fileno(),)
+
     def close(self) -> None:
         """Close the socket; what was not sent is lost."""
         self._socket.close()

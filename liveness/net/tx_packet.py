@@ -215,6 +215,16 @@ class PacketTxRing:
             if done < len(busy):
                 return
 
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a process needs open to use the ring."""
+        return (self._socket.fileno(),)
+
+    @property
+    def mappings(self) -> tuple[mmap.mmap, ...]:
+        """The memory that the ring shares with the kernel."""
+        return (self._memory,)
+
     def close(self) -> None:
         """Close the socket and unmap the ring; its memory lives on only while somebody still holds `frames`."""
         if self._closed:

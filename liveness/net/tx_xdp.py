@@ -1,6 +1,7 @@
 """Owns sending through AF_XDP: descriptors go into a ring, completions come back in another."""
 
 import errno
+import mmap
 import os
 import time
 from typing import Final
@@ -209,6 +210,16 @@ class XdpTxRing:
         """Take what the completion ring holds; frames finish in order, so their number says which slots are free."""
         self._returned += (int(self._memory.finished[0]) - self._returned) & 0xFFFFFFFF
         self._memory.taken[0] = self._returned & 0xFFFFFFFF
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a process needs open to use the ring."""
+        return (self._socket.fileno(),)
+
+    @property
+    def mappings(self) -> tuple[mmap.mmap, ...]:
+        """The memory that the ring shares with the kernel."""
+        return self._memory.mappings
 
     def close(self) -> None:
         """Close the socket; the ring's memory lives on only while somebody still holds `frames`."""

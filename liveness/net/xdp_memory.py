@@ -57,16 +57,20 @@ class XdpMemory:
             size = transmit.descriptors + RING_FRAMES * DESCRIPTOR_DTYPE.itemsize
             transmit_ring = handle.map(size, xdp.TX_PAGE_OFFSET)
             completion_ring = handle.map(completion.descriptors + RING_FRAMES * 8, xdp.COMPLETION_PAGE_OFFSET)
+            fill_rings: tuple[mmap.mmap, ...] = ()
             if receive_frames:
                 fill_ring = handle.map(fill.descriptors + receive_frames * 8, xdp.FILL_PAGE_OFFSET)
                 addresses = np.ndarray((receive_frames,), np.uint64, fill_ring, fill.descriptors)
                 addresses[:] = transmit_bytes + np.arange(receive_frames, dtype=np.uint64) * np.uint64(CHUNK_BYTES)
                 np.ndarray((1,), np.uint32, fill_ring, fill.producer)[0] = receive_frames
+                fill_rings = (fill_ring,)
         except ValueError as error:
             raise UnsupportedError(f"AF_XDP: this kernel lays its rings out in a way of its own: {error}") from error
         except OSError as error:
             remedy = "raise the limit of locked memory (ulimit -l)" if error.errno == errno.ENOBUFS else "see dmesg"
             raise UnsupportedError(f"AF_XDP: cannot register frames: {error.strerror}: {remedy}") from error
+        self.mappings = (self.bytes, transmit_ring, completion_ring, *fill_rings)
+        """Everything that is shared with the kernel."""
         self.producer = np.ndarray((1,), np.uint32, transmit_ring, transmit.producer)
         self.descriptors = np.ndarray((RING_FRAMES,), DESCRIPTOR_DTYPE, transmit_ring, transmit.descriptors)
         self.finished = np.ndarray((1,), np.uint32, completion_ring, completion.producer)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from liveness.errors import LivenessError
+from liveness.net.privileges import confine_to
 from liveness.scan.process import Child
 from liveness.store.compaction import compaction_due, remove_replaced
 from liveness.store.rundir import RunDirectory
@@ -58,6 +59,7 @@ class Compacting:
 def _serve(directory: RunDirectory, requests: int) -> None:
     """In the child: compact what is due with each request, until nobody can ask any more."""
     os.nice(NICENESS)
+    confine_to(directory.path, reading=True)
     while os.read(requests, 1 << 12):
         while (due := compaction_due(directory)) is not None:
             due.run()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from liveness.net.inheritance import descriptors_of, given, withhold
 from liveness.net.ring import RxRing, TxRing
 from liveness.probes.kit import Kit
 from liveness.scan.interruption import Interruption
@@ -112,9 +113,12 @@ class Crew:
     def _start_receivers(self) -> None:
         cores = self.plan.core_shares.receivers
         number = self.directory.next_segment()
+        for other in (*self.rx_rings, *self.tx_rings):
+            withhold(other)
         for index, ring in enumerate(self.rx_rings):
             life = Receiver(self.plan, self.kit, ring, self.shared, self.directory, index, number, confined=True)
-            self.receivers.append(Child(f"receiver {index}", life.run, cores[index]))
+            with given(ring):
+                self.receivers.append(Child(f"receiver {index}", life.run, cores[index], descriptors_of(ring)))
         for ring in self.rx_rings:
             ring.close()
 
@@ -122,7 +126,8 @@ class Crew:
         cores = self.plan.core_shares.senders
         for index, ring in enumerate(self.tx_rings):
             life = Sender(self.plan, self.kit, ring, self.shared, index, self.first.positions[index])
-            self.senders.append(Child(f"sender {index}", life.run, cores[index]))
+            with given(ring):
+                self.senders.append(Child(f"sender {index}", life.run, cores[index], descriptors_of(ring)))
         for ring in self.tx_rings:
             ring.close()
 

@@ -94,7 +94,7 @@ class Receiver:
             ethernet=self.ring.ethernet,
         )
         if self.confined:  # the log's converter, a process of its own, is there already: it reads what it wrote
-            self.shared.confined[self.index] = confine_to(self.directory.path)
+            self.shared.confined[self.index] = confine_to(self.directory.path, (self.ring.fileno(),))
             leave_cache()
         self.shared.ready[self.index] = 1
         problem = None

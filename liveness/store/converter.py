@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from liveness.errors import LivenessError
+from liveness.net import seccomp
 from liveness.net.child import die_with_parent, fork
 from liveness.store.parquet import convert_spool
 
@@ -51,6 +52,8 @@ def _serve(reader: int) -> None:
     os.nice(LOWEST_PRIORITY)
     with suppress(OSError):  # the receiver may be bound to a core, which is its own
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    with suppress(OSError):  # a kernel without it; DuckDB opens more files than are known here
+        seccomp.confine(reading=True)
     waiting = b""
     while data := os.read(0, 1 << 16):
         *paths, waiting = (waiting + data).split(SEPARATOR)

@@ -65,6 +65,10 @@ class SimulatedSocket:
     def writable(self, timeout_s: float) -> bool:
         return timeout_s >= 0
 
+    def fileno(self) -> int:
+        """Return no descriptor."""
+        return -1
+
     def close(self) -> None:
         self.closed = True
 

@@ -157,6 +157,9 @@ def judge(program: Program, architecture: int, number: int, *arguments: int) -> 
         code, true, false, k = program[at]
         if code == 0x06:
             return k
+        if code == 0x05:
+            at += k + 1
+            continue
         if code == 0x20:
             accumulator = words[k // 4]
         elif code == 0x54:
@@ -179,6 +182,15 @@ def test_the_filter_of_each_machine(
     machine: str, architecture: int, openat: int, clone: int, execve: int, write: int
 ) -> None:
     program = seccomp.confinement(machine)
+    receiving = seccomp.confinement(machine, (7, 9))
+    reading = seccomp.confinement(machine, reading=True)
+    assert judge(receiving, architecture, write, 7) == judge(receiving, architecture, write, 9) == REFUSED["EPERM"]
+    assert judge(receiving, architecture, write, 8) == judge(program, architecture, write, 7) == ALLOW
+    splice = seccomp._SPLICE[machine == "aarch64"]
+    assert judge(receiving, architecture, splice, 1, 0, 7) == REFUSED["EPERM"]
+    assert judge(receiving, architecture, splice, 7, 0, 1) == ALLOW
+    assert judge(reading, architecture, openat, 0, 0, os.O_RDONLY) == ALLOW
+    assert judge(reading, architecture, execve) == REFUSED["EPERM"]
 
     def verdict(number: int, *arguments: int) -> int:
         return judge(program, architecture, number, *arguments)
@@ -210,6 +222,7 @@ def test_this_machine_s_numbers_are_the_kernel_s() -> None:
         if len(words) == 3 and words[1].startswith(("__NR_", "__NR3264_")) and words[2].isdecimal():
             numbers[words[1].partition("_NR")[2].lstrip("_364").lstrip("_")] = int(words[2])
     known = {**seccomp._DENIED, **seccomp._ABSENT, "clone": seccomp._CLONE}
+    known |= {**seccomp._SENDING, "splice": seccomp._SPLICE}
     known |= {name: pair for name, (pair, _) in seccomp._OPEN.items()}
     ours = {name: pair[column] for name, pair in known.items() if pair[column] is not None}
     assert ours == {name: numbers[name] for name in ours}
