@@ -22,7 +22,7 @@ from liveness.census.retention import retain
 from liveness.census.summary import summary_line
 from liveness.config.model import Config
 from liveness.errors import LivenessError, StoppedEarlyError
-from liveness.scan.becoming import PRIVATE_UMASK
+from liveness.scan.becoming import private_umask
 from liveness.scan.resume import check_resumable
 from liveness.scan.session import Finished
 from liveness.store.manifest import Manifest
@@ -58,7 +58,7 @@ class Cycle:
         be done. Raises RefusedError where another process has the census, LivenessError or one of its kinds where a run
         cannot begin, go on or be reported: whoever is to be told has been told then.
         """
-        umask = os.umask(PRIVATE_UMASK)
+        umask = os.umask(private_umask(self.config))
         try:
             with self._telling():
                 heir = Heir.of(self.home, self.config)

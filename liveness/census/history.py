@@ -1,5 +1,6 @@
 """Owns the history of censuses: every run below a directory, also those scanned by hand, and those long removed."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,11 @@ def history(path: Path) -> list[Past]:
         found = {file.parent for file in path.rglob(MANIFEST_FILE)}
         found |= {file.parents[2] / file.parent.name for file in path.rglob(f"{REPORTS}/*/{RECORD_FILE}")}
     if not found:
+        closed: list[OSError] = []
+        for _ in os.walk(path, onerror=closed.append):
+            pass
+        if closed:  # which rglob passes over
+            raise UsageError(f"{closed[0].filename}: cannot look for runs here: {closed[0].strerror}")
         raise UsageError(f"{path}: no run here or below")
     homes = {run.parent: Home(run.parent) for run in found}
     noted = {(home.path, record.run_id): record for home in homes.values() for record in home.records(lambda _: None)}

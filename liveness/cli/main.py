@@ -1,11 +1,12 @@
 """The command line's entry: the group of commands, and how errors leave the program."""
 
+import errno
 import importlib
+import os
 import signal
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -141,10 +142,36 @@ def _refused(error: OutputError) -> int:
 
 
 def _line(error: LivenessError | OSError) -> str:
-    """Return the line of an error: one of the system that no room has foreseen names its file and its reason."""
-    if isinstance(error, LivenessError):
-        return str(error)
-    with suppress(OSError):
+    """Return the line of an error: one of the system that no room has foreseen names its file and its reason.
+
+    Where somebody else's permissions are in the way it says whose.
+    """
+    if isinstance(error, OSError) and not _has_directory():
+        return "the current directory was removed: change to one that exists"
+    named = error.filename if isinstance(error, OSError) else None
+    text = explain(error) if named is None else f"{named}: {error.strerror}"  # type: ignore[union-attr]  # an OSError
+    reason = _whose(error, text)
+    return text if reason is None else f"{text}: {reason}"
+
+
+def _has_directory() -> bool:
+    try:
         Path.cwd()
-        return f"{error.filename}: {error.strerror}" if error.filename is not None else explain(error)
-    return "the current directory was removed: change to one that exists"
+    except OSError:
+        return False
+    return True
+
+
+def _whose(error: BaseException, text: str) -> str | None:
+    """Return who owns what this process may not reach, and the remedy; None where that is not the reason."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, PermissionError):
+        cause = cause.__cause__
+    if cause is None and os.strerror(errno.EACCES).lower() not in text.lower():
+        return None
+    from liveness.files.denied import why_denied
+
+    beginning = text.partition(": ")[0]
+    names = [cause.filename] if isinstance(cause, PermissionError) and isinstance(cause.filename, str) else []
+    places = [Path(name) for name in (beginning, *names) if os.path.lexists(name) or "/" in name]
+    return next((reason for place in places if (reason := why_denied(place)) is not None), None)

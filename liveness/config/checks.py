@@ -60,6 +60,8 @@ def problems(config: Config) -> Iterator[Problem]:
         yield Problem("$.output", config.output, "expected a directory")
     if not USER.fullmatch(config.user):
         yield Problem("$.user", config.user, "expected the name or the number of a user, or 'auto'")
+    if config.share.group and not USER.fullmatch(config.share.group):
+        yield Problem("$.share.group", config.share.group, "expected the name or the number of a group")
     if config.limits.max_runtime is not None and config.limits.max_runtime.us == 0:
         yield Problem(
             "$.limits.max_runtime", config.limits.max_runtime, "expected a duration above 0s, or null for none"

@@ -96,6 +96,12 @@ class Keep(Section, frozen=True, kw_only=True):
     replies: Annotated[int, msgspec.Meta(ge=0)] = 2
 
 
+class Share(Section, frozen=True, kw_only=True):
+    """Who else may read the runs of a census: the members of a group. The key of a run stays its owner's."""
+
+    group: str = ""
+
+
 class Notify(Section, frozen=True, kw_only=True):
     """Who is told of a recurring census, and when. `fall` is the share of the last hit rate whose loss is told."""
 
@@ -135,6 +141,7 @@ class Config(Section, frozen=True, kw_only=True):
     replies: Literal["none", "parquet", "pcap", "both"] = "none"
     limits: Limits = Limits()
     on_silence: Literal["warn", "pause", "stop"] = "pause"
+    share: Share = Share()
     keep: Keep = Keep()
     notify: Notify = Notify()
     user: str = "auto"

@@ -208,6 +208,10 @@ class Directory:
         with self._parent(name) as (folder, last):
             descriptors.give_entry(folder, last, {os.geteuid()}, uid, gid, files=True, level=0)
 
+    def fileno(self) -> int:
+        """Return the descriptor, which stays this object's."""
+        return self._descriptor
+
     def owner(self) -> tuple[int, int]:
         """Return the user and the group whose this directory is."""
         status = os.fstat(self._descriptor)

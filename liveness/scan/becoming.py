@@ -1,5 +1,6 @@
 """Becoming: whom a scan's processes turn into once its sockets are open, decided before anything is made on disk."""
 
+import grp
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from liveness.config.model import Config
-from liveness.errors import LivenessError
+from liveness.errors import LivenessError, UsageError
 from liveness.files.directory import Directory
+from liveness.files.sharing import SHARED_UMASK, share
 from liveness.kernel import leave_cache
 from liveness.net.privileges import Dropped, User, drop_privileges, user_to_become
 from liveness.store import runlog
@@ -24,6 +26,8 @@ class Becoming:
     user: User | None
     notes: Sequence[str]
     made: Sequence[Path]
+    group: int | None = None
+    """Who else may read the run: see `share` in a config."""
 
     def now(self, directory: RunDirectory) -> Dropped:
         """Hand a run's directory over and become its owner for good, without capabilities.
@@ -43,10 +47,43 @@ class Becoming:
                 raise LivenessError(
                     f"{directory.path}: cannot hand this run over to {self.user.name}: {error.strerror}: set user: root"
                 ) from error
+        self._share(directory)
         dropped = drop_privileges(self.user)
         if self.user is not None:
             leave_cache()
         return Dropped(dropped.user, dropped.uid, (*self.notes, *dropped.notes))
+
+    def _share(self, directory: RunDirectory) -> None:
+        """Let the group read the run and the directories above it that were made for it."""
+        if self.group is None:
+            return
+        try:
+            for path in dict.fromkeys([*self.made, directory.path.parent]):
+                with Directory.open(path) as folder:
+                    share(folder, self.group, inside=False)
+            with directory.files() as files:
+                share(files, self.group)
+        except OSError as error:
+            raise LivenessError(
+                f"{directory.path}: cannot share this run with the group {self.group}: {error.strerror}: become a"
+                " member of it, or leave share.group out"
+            ) from error
+
+
+def private_umask(config: Config) -> int:
+    """Return the umask of all that writes files of a census."""
+    return SHARED_UMASK if config.share.group else PRIVATE_UMASK
+
+
+def group_of(config: Config) -> int | None:
+    """Return the number of the group that a census is shared with, None if there is none. Raises UsageError."""
+    name = config.share.group
+    if not name:
+        return None
+    try:
+        return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise UsageError(f"share.group: {name!r}: no such group: groupadd {name}") from None
 
 
 def decide(config: Config, directory: Path) -> Becoming:
@@ -55,7 +92,8 @@ def decide(config: Config, directory: Path) -> Becoming:
     What is only found in files, and will be needed later, is loaded here: another user may not be able to read it.
     Raises what `user_to_become` does.
     """
-    os.umask(PRIVATE_UMASK)
+    os.umask(private_umask(config))
+    group = group_of(config)
     if config.replies != "none":
         runlog.load(config.replies)
     made = []
@@ -64,4 +102,4 @@ def decide(config: Config, directory: Path) -> Becoming:
         made.append(above)
         above = above.parent
     user, notes = user_to_become(config.user, above)
-    return Becoming(user, notes, made)
+    return Becoming(user, notes, made, group)

@@ -150,3 +150,40 @@ def test_a_census_that_root_takes_again_and_again_goes_on_as_nobody() -> None:
         manifest = Census(manifests[0].parent).manifest
         assert (manifest.status, manifest.privileges.uid) == ("complete", 65534)
         assert len(list((output / "sets" / "weekly" / "reports").glob("*/report.json"))) == 3
+
+
+SHARED: Final = """
+cat > {output}/census.yaml <<END
+name: shared
+targets: {{allow: [10.8.0.2-10.8.0.3]}}
+probes: [icmp]
+rate: 5pps
+cooldown: 1s
+replies: both
+network: {{interface: one, gateway_mac: {gateway}}}
+output: {output}/sets
+share: {{group: "65532"}}
+END
+{scan} census run --config {output}/census.yaml --quiet
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to a group it is no member of")
+def test_a_census_is_shared_with_a_group_but_for_its_key() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # pytest's folders are closed to others
+        output = Path(folder)
+        output.chmod(0o755)
+        done = run_as_root(SHARED.format(scan=" ".join(LIVENESS), output=output, gateway=GATEWAY), output)
+        assert (output / "sets" / "shared").is_dir(), done.stderr
+        kept = {"key", "lock", "census.lock"}
+        found = [output / "sets", *(output / "sets").rglob("*")]
+        assert {path.name for path in found} >= {"shared", "reports", "sets", "manifest.json", "key"}
+        for path in found:
+            status = path.stat()
+            mode = stat.S_IMODE(status.st_mode)
+            if path.is_dir():
+                assert (oct(mode), status.st_gid) == (oct(0o2750), 65532), path
+            elif path.name in kept:
+                assert oct(mode) == oct(0o600), path
+            else:
+                assert (oct(mode), status.st_gid) == (oct(0o640), 65532), path
