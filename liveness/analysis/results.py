@@ -1,6 +1,6 @@
 """Everything the analysis knows: all results of each run, and the changes from run to run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -106,18 +106,38 @@ def analyze_run(run: RunStates) -> RunResults:
     )
 
 
-def analyze_runs(runs: Iterable[RunDirectory], scope: Scope = WHOLE) -> Results:
+def analyze_runs(
+    runs: Iterable[RunDirectory], scope: Scope = WHOLE, damaged: Callable[[LivenessError], None] | None = None
+) -> Results:
     """Analyse runs in the order of their starts, those of a census compared, in one pass over all their sets.
 
-    Raises LivenessError that names the file where a manifest or a set is missing or damaged.
+    Where a manifest or a set is missing or damaged, `damaged` gets the LivenessError that names the file, and the
+    analysis goes on without the run. It is raised where `damaged` is None, and where no run is left.
     """
-    ordered = sorted(((run.read_manifest(), run) for run in runs), key=_started)
-    probed = [Probed.by(manifest, run) for manifest, run in ordered]
-    return analyze_sets([(manifest, verified_in(run)) for manifest, run in ordered], scope, None, probed, by_census)
+    readable: list[tuple[tuple[datetime, str], OpenRun, Probed]] = []
+    problems: list[LivenessError] = []
+    with ThreadPoolExecutor(threads()) as pool:
+        for run in runs:
+            try:
+                manifest = run.read_manifest()
+                started, probed = _started(manifest, run), Probed.by(manifest, run)
+                readable.append((started, OpenRun(manifest, verified_in(run), pool), probed))
+            except LivenessError as error:
+                if damaged is None:
+                    raise
+                problems.append(error)
+    if problems and not readable:
+        raise problems[0]
+    if damaged is not None:
+        for problem in problems:
+            damaged(problem)
+    readable.sort(key=lambda one: one[0])
+    opened = [(run.manifest, run) for _, run, _ in readable]
+    return analyze_sets(opened, scope, None, [probed for _, _, probed in readable], by_census)
 
 
 def analyze_sets(
-    runs: Sequence[tuple[Manifest, OpenSet]],
+    runs: Sequence[tuple[Manifest, OpenSet | OpenRun]],
     scope: Scope = WHOLE,
     targets: Sequence[int | None] | None = None,
     probed: Sequence[Probed] | None = None,
@@ -139,7 +159,7 @@ def analyze_sets(
 
 
 def count_runs(
-    runs: Sequence[tuple[Manifest, OpenSet]],
+    runs: Sequence[tuple[Manifest, OpenSet | OpenRun]],
     scope: Scope = WHOLE,
     targets: Sequence[int | None] | None = None,
     probed: Sequence[Probed] | None = None,
@@ -152,7 +172,7 @@ def count_runs(
     if part is not None:
         comparisons = comparisons.within(part)
     with ThreadPoolExecutor(workers) as pool:
-        opened = [OpenRun(manifest, open_set, pool) for manifest, open_set in runs]
+        opened = [sets if isinstance(sets, OpenRun) else OpenRun(manifest, sets, pool) for manifest, sets in runs]
         walk = Walk(opened, scope, comparisons, [one.opted_out for one in probed])
         walk.go(pool, workers)
     if targets is None:
@@ -182,9 +202,8 @@ def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None, o
     )
 
 
-def _started(opened: tuple[Manifest, RunDirectory]) -> tuple[datetime, str]:
+def _started(manifest: Manifest, run: RunDirectory) -> tuple[datetime, str]:
     """Return when a run began; its path decides between runs of the same second."""
-    manifest, run = opened
     try:
         started = datetime.fromisoformat(manifest.started)
     except ValueError as problem:

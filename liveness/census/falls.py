@@ -17,6 +17,7 @@ from statistics import NormalDist, median
 from typing import Final
 
 from liveness.census.record import Record
+from liveness.report.layout import percent
 from liveness.store.manifest import Manifest
 
 FALSE_ALARMS: Final = 0.001
@@ -56,8 +57,8 @@ class Fall:
     def __str__(self) -> str:
         """Return the alarm as a person reads it."""
         return (
-            f"hit rate of {self.probe} fell from {self.then.share:.2%} to {self.now.share:.2%}"
-            f" (to {self.most:.0%} of it at most, with 99.9 % confidence){self.since}"
+            f"hit rate of {self.probe} fell from {percent(self.then.share, 2)} to {percent(self.now.share, 2)}"
+            f" (to {percent(self.most, 0)} of it at most, with 99.9 % confidence){self.since}"
         )
 
 

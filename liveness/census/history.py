@@ -11,7 +11,7 @@ from liveness.census.home import RECORD_FILE, REPORTS, Home
 from liveness.census.record import Record
 from liveness.errors import LivenessError, UsageError
 from liveness.store.manifest import Manifest
-from liveness.store.rundir import MANIFEST_FILE, RunDirectory
+from liveness.store.rundir import MANIFEST_FILE, RunDirectory, folders_below
 from liveness.store.runlog import PACKETS, REPLIES
 
 LATEST = "latest"
@@ -100,8 +100,12 @@ def history(path: Path) -> list[Past]:
     if (path / MANIFEST_FILE).is_file():
         found = {path}
     else:
-        found = {file.parent for file in path.rglob(MANIFEST_FILE)}
-        found |= {file.parents[2] / file.parent.name for file in path.rglob(f"{REPORTS}/*/{RECORD_FILE}")}
+        found = set()
+        for folder, files in folders_below(path):
+            if MANIFEST_FILE in files:
+                found.add(folder)
+            elif RECORD_FILE in files and folder.parent.name == REPORTS:
+                found.add(folder.parents[1] / folder.name)
     if not found:
         closed: list[OSError] = []
         for _ in os.walk(path, onerror=closed.append):

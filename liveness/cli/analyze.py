@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from liveness.cli.interrupts import interrupts
-from liveness.errors import UsageError
+from liveness.errors import LivenessError, UsageError
 
 if TYPE_CHECKING:
     from liveness.analysis.results import Results
@@ -103,7 +103,10 @@ def command(
     runs = find_runs(path)
     scope = _scope(within, by, prefix_data, alive24=asked.has_map)
     asked.check()
-    results = analyze_runs(runs, scope)
+    left: list[LivenessError] = []
+    results = analyze_runs(runs, scope, left.append if len(runs) > 1 else None)
+    for error in left:
+        click.echo(f"liveness: warning: {error}: left out", err=True)
     for run in results.runs:
         for warning in warnings_of(run.manifest):
             click.echo(f"liveness: warning: {warning}", err=True)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from liveness.errors import UsageError, count_of
+from liveness.errors import LivenessError, UsageError, count_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from liveness.config.requests import Entry, Reason
     from liveness.store.optouts import Application
+    from liveness.store.rundir import RunDirectory
 
 DEFAULT_LIST = "blocklist.txt"
 
@@ -244,30 +245,54 @@ def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | N
     """Remove what the lists block from the sets and logs of each RUN (a run directory, or a directory above several).
 
     Without -b and -C each run's own lists count, as they stand today. The manifest keeps what was removed, when and by
-    which lists; counts of messages stay as they were. Done twice it changes nothing. A run that a scan is at work on is
-    refused.
+    which lists; counts of messages stay as they were. Done twice it changes nothing. A run that a scan is at work on,
+    or that is damaged, is left as it is and named; the others are done, and the exit code is 1.
     """
     from liveness.config.load import list_files, read_entries
-    from liveness.config.recorded import recorded_blocklists
     from liveness.space.prefixes import Skipped
     from liveness.store.redaction import redact_run
-    from liveness.store.rundir import MANIFEST_FILE, find_runs
+    from liveness.store.rundir import find_runs
 
     given = _lists(files, config_file) if files or config_file is not None else None
-    document = []
-    for directory in [one for run in runs for one in find_runs(run)]:
-        entries: Sequence[str] = [str(path) for path in given or ()]
-        if given is None:
-            recorded = recorded_blocklists(directory.read_manifest().config, directory.path / MANIFEST_FILE)
-            entries = [entry for entry in recorded if entry != "-"]
-            if not entries:
-                raise UsageError(f"{directory.path}: its config names no blocklist: give -b FILE")
-        application = redact_run(directory, read_entries(entries, Skipped()), list_files(entries))
+    document: list[dict[str, Any]] = []
+    left: list[LivenessError] = []
+    if given is not None:
+        read_entries([str(path) for path in given], Skipped())  # what is wrong with a list is wrong for every run
+    found = [one for run in runs for one in find_runs(run)]
+    for directory in found:
+        try:
+            entries = _blocked_by(directory) if given is None else [str(path) for path in given]
+            application = redact_run(directory, read_entries(entries, Skipped()), list_files(entries))
+        except LivenessError as error:
+            if len(found) == 1:
+                raise
+            left.append(error)
+            document.append({"run": str(directory.path), "problem": str(error)})
+            if not as_json:
+                click.echo(f"liveness: warning: {error}", err=True)
+            continue
         document.append({"run": str(directory.path), **_application(application)})
         if not as_json:
             _show_application(directory.path, application)
     if as_json:
         click.echo(json.dumps(document, indent=1))
+    if left:
+        raise LivenessError(
+            f"{len(left)} of {count_of(len(found), 'run')} left as before, their opted-out data still in them:"
+            " mend what is named above, then run this again"
+        )
+
+
+def _blocked_by(directory: "RunDirectory") -> "Sequence[str]":
+    """Return what the config of a run blocks by. Raises UsageError if that is nothing."""
+    from liveness.config.recorded import recorded_blocklists
+    from liveness.store.rundir import MANIFEST_FILE
+
+    recorded = recorded_blocklists(directory.read_manifest().config, directory.path / MANIFEST_FILE)
+    entries = [entry for entry in recorded if entry != "-"]
+    if not entries:
+        raise UsageError(f"{directory.path}: its config names no blocklist: give -b FILE")
+    return entries
 
 
 def _application(application: "Application") -> dict[str, Any]:
@@ -283,9 +308,11 @@ def _show_application(run: Path, application: "Application") -> None:
     changes = [*application.sets, *application.segments, *application.logs]
     for change in changes:
         click.echo(f"{run}: {change.file}: {change.before:,} -> {change.after:,}")
-    if changes and Home(run.parent).report(run.name).is_dir():
+    if application.targets:
+        click.echo(f"{run}: {count_of(application.targets, 'target')} left out of every number")
+    if (changes or application.targets) and Home(run.parent).report(run.name).is_dir():
         click.echo(f"{run}: its report still counts them: liveness census report {run}", err=True)
-    if not changes:
+    if not changes and not application.targets:
         click.echo(f"{run}: nothing of {application.blocked:,} blocked addresses is in it")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from liveness.cli.watching import warn, watch_options, watchers_of
+from liveness.cli.watching import check_metrics_file, warn, watch_options, watchers_of
 from liveness.errors import StoppedEarlyError, UsageError
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ def run(
     config = load_config(config_file)
     home = Home(Path(config.output) / config.name)
     display = ScanDisplay(quiet=quiet or not sys.stderr.isatty())
-    scanner = _Scanner(config, config_file, watchers_of(display, status_file, metrics_file, metrics_address))
+    scanner = _Scanner(
+        config, config_file, watchers_of(display, status_file, metrics_file, metrics_address, config.name)
+    )
     cycle = Cycle(config, home, scanner, warn, Notifier(config.notify, warn).tell)
     record = cycle.run(fresh=fresh, unfinished_only=unfinished)
     if record is None:
@@ -314,6 +316,8 @@ def install(
     from liveness.config.load import load_config
 
     job = job_of(load_config(config_file), config_file, user, by_cron=timer == "cron")
+    if metrics_file is not None:
+        check_metrics_file(metrics_file)
     job = watched(job, status_file, metrics_file, metrics_address)
     files = [cron_file(job, schedule or "weekly")] if timer == "cron" else units(job, schedule or timer)
     target = folder or (CRON_FOLDER if timer == "cron" else SYSTEMD_FOLDER)

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from liveness.cli.live import LiveView, status_line
+from liveness.report.layout import percent
 
 PIPE_COLUMNS = 120
 PLAIN_EVERY_S: Final = 60.0
@@ -101,7 +102,7 @@ def _summary(manifest: "Manifest") -> Table:
             name,
             f"{sum(counts.sent):,}",
             f"{answered:,}",
-            f"{answered / first:.1%}" if first else "-",
+            percent(answered / first if first else None),
             f"{manifest.recovered_by_retransmit.get(name, 0):,}",
             _messages(manifest.messages.get(name, {})),
         )

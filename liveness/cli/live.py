@@ -8,6 +8,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from liveness.report.layout import percent
+
 if TYPE_CHECKING:
     from liveness.watch.reading import Reading
 
@@ -58,7 +60,7 @@ class LiveView:
             table.add_row(
                 probe.name,
                 count_text(probe.sent),
-                f"{probe.sent / probe.planned:.1%}" if probe.planned else "-",
+                percent(probe.sent / probe.planned) if probe.planned else "-",
                 f"{probe.sent_pps:,.0f}",
                 count_text(probe.replies),
                 share_text(probe.hit_rate),
@@ -74,7 +76,7 @@ def where_text(reading: "Reading") -> str:
     """Return how far a scan is: its block, its time so far and to go."""
     progress = reading.progress
     block = min(progress.blocks_drained + 1, progress.blocks)
-    share = f"{progress.sent / progress.planned:.1%}" if progress.planned else "-"
+    share = percent(progress.sent / progress.planned) if progress.planned else "-"
     if progress.sending and progress.problem is not None:
         ahead = f"PAUSED: {progress.problem}"
     elif not progress.sending or progress.sent >= progress.planned:
@@ -116,7 +118,7 @@ def count_text(number: int) -> str:
 
 def share_text(share: float | None) -> str:
     """Return a share as percent."""
-    return "-" if share is None else f"{share:.2%}"
+    return percent(share, 2)
 
 
 def clock(span_s: float) -> str:

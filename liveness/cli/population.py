@@ -140,9 +140,11 @@ def _number(value: float) -> float | None:
 
 
 def _shown(one: "Fitted", value: float) -> str:
+    from liveness.report.layout import percent
+
     if isnan(value):
         return "-"
-    return f"{value:,.2f} M" if one.counted else f"{100 * value:.2f}%"
+    return f"{value:,.2f} M" if one.counted else percent(value, 2)
 
 
 def _published(one: "Fitted") -> str:
@@ -154,9 +156,11 @@ def _published(one: "Fitted") -> str:
 
 
 def _distance(one: "Fitted") -> str:
+    from liveness.report.layout import signed
+
     if isnan(one.difference):
         return "-"
-    text = f"{one.difference:+.2f}" if one.counted else f"{100 * one.difference:+.2f}"
+    text = signed(one.difference if one.counted else 100 * one.difference, 2)
     return "0" if float(text) == 0 else text
 
 
@@ -166,6 +170,7 @@ def _print_prediction(name: str, prediction: "Prediction", *, auto: bool) -> Non
 
     from liveness.cli.config import bandwidth_text, duration_text
     from liveness.cli.display import OutputConsole
+    from liveness.report.layout import percent
 
     forecast, burden = prediction.estimate, prediction.burden
     basis = "all" if prediction.exact else f"{prediction.sampled:,}"
@@ -178,7 +183,7 @@ def _print_prediction(name: str, prediction: "Prediction", *, auto: bool) -> Non
         for column in table.columns[1:]:
             column.justify = "right"
     for one in prediction.probes:
-        counts = (f"{one.targets:,.0f}", f"{one.hit_rate:.2%}", f"{one.replies:,.0f}", f"{one.replies_pps:,.1f}")
+        counts = (f"{one.targets:,.0f}", percent(one.hit_rate, 2), f"{one.replies:,.0f}", f"{one.replies_pps:,.1f}")
         probes.add_row(one.probe, *counts)
     for entry in prediction.sets[:LARGEST_SETS]:
         key = f"{entry.key.reply.probe} {entry.key.reply.label} {entry.key.role}"

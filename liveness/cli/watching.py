@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from liveness.errors import UsageError
+
 if TYPE_CHECKING:
     from liveness.cli.display import ScanDisplay
     from liveness.watch.watchers import Watcher, Watchers
@@ -40,6 +42,15 @@ def watch_options(command: F) -> F:
     return command
 
 
+def check_metrics_file(path: Path) -> None:
+    """Raise UsageError for a file that node_exporter would not read."""
+    if path.suffix != ".prom":
+        raise UsageError(
+            f"--metrics-file {path}: node_exporter reads files that end in .prom only: name it"
+            f" {path.with_name((path.stem or path.name) + '.prom') if path.name else 'liveness.prom'}"
+        )
+
+
 def warn(line: str) -> None:
     """Print a warning."""
     click.echo(f"liveness: warning: {line}", err=True)
@@ -62,9 +73,13 @@ def check_watching(status_file: Path | None, metrics_file: Path | None, metrics_
 
 
 def watchers_of(
-    display: "ScanDisplay", status_file: Path | None, metrics_file: Path | None, metrics_address: str | None
+    display: "ScanDisplay",
+    status_file: Path | None,
+    metrics_file: Path | None,
+    metrics_address: str | None,
+    census: str = "",
 ) -> "Watchers":
-    """Return the display and whatever else is to watch."""
+    """Return the display and whatever else is to watch a scan of a census."""
     from liveness.watch.watchers import Watchers
 
     found: list[Watcher] = [display]
@@ -76,7 +91,8 @@ def watchers_of(
         from liveness.watch.publishing import MetricsEndpoint, MetricsFile
 
         if metrics_file is not None:
-            found.append(MetricsFile(metrics_file, warn))
+            check_metrics_file(metrics_file)
+            found.append(MetricsFile(metrics_file, warn, census))
         if metrics_address is not None:
             found.append(MetricsEndpoint(metrics_address))
     return Watchers(found, display.notice)

@@ -9,7 +9,7 @@ from liveness.analysis.results import RunResults
 from liveness.analysis.run import FAMILIES, family_of
 from liveness.report import published
 from liveness.report.error_tables import OTHER_UNREACHABLE_GROUPS, is_other_unreachable
-from liveness.report.layout import ABSENT, Section, percent, seconds
+from liveness.report.layout import ABSENT, Section, percent, seconds, signed
 
 PAPER_PORTS = 5
 """The paper's numbers of ports answered compare with ours only where as many ports were probed."""
@@ -187,4 +187,4 @@ def _difference(one: Beside) -> str:
         return "0"
     if one.unit == "seconds":
         return ("-" if difference < 0 else "+") + seconds(abs(difference))
-    return f"{100 * difference:+.1f} pp"
+    return f"{signed(100 * difference)} pp"

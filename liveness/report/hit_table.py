@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from rich.text import Text
 
-from liveness.report.layout import Section, percent
+from liveness.report.layout import Section, percent, signed
 from liveness.report.run_tables import ALARM
 
 
@@ -12,7 +12,11 @@ def hit_table(shares: Mapping[str, tuple[float | None, float]], fallen: Collecti
     """Return how the hit rate of each probe moved; `shares` are then and now, `fallen` those that fell far."""
     rows = []
     for probe, (then, now) in shares.items():
-        moved = Text("-") if not then else Text(f"{now / then - 1:+.1%}", style=ALARM if probe in fallen else "")
+        moved = (
+            Text("-")
+            if not then
+            else Text(f"{signed(100 * (now / then - 1))}%", style=ALARM if probe in fallen else "")
+        )
         rows.append((probe, percent(then), percent(now), moved))
     return Section(
         "Hit rates",

@@ -13,6 +13,9 @@ from liveness.report.published import LABEL
 
 INDENT = (0, 0, 0, 2)  # two columns, left
 
+WHOLE = 100.0
+"""All of it, in percent."""
+
 ABSENT = "-"
 """What stands for a number that does not exist: a share whose denominator is 0, something that was not probed."""
 
@@ -58,11 +61,23 @@ def count(number: int | None) -> str:
     return ABSENT if number is None else f"{number:,}"
 
 
-def percent(share: float | None) -> str:
-    """Return a fraction as percent with one decimal; what is there but rounds to nothing does not read as zero."""
+def percent(share: float | None, decimals: int = 1) -> str:
+    """Return a fraction as percent: one that is not 0 never reads as 0, one that is not 1 never as 100."""
     if share is None:
         return ABSENT
-    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"  # noqa: PLR2004 - half of the last digit printed
+    text = f"{share:.{decimals}%}"
+    printed, last_digit = float(text.removesuffix("%")), 10.0**-decimals
+    if share > 0 and printed == 0:
+        return f"<{last_digit:.{decimals}f}%"
+    if share < 1 and printed == WHOLE:
+        return f">{WHOLE - last_digit:.{decimals}f}%"
+    return text.removeprefix("-") if printed == 0 else text
+
+
+def signed(number: float, decimals: int = 1) -> str:
+    """Return a number with its sign; what rounds to nothing has none."""
+    text = f"{number:+.{decimals}f}"
+    return text[1:] if float(text) == 0 else text
 
 
 def seconds(duration_s: float | None) -> str:

@@ -1,11 +1,13 @@
 """Owns the metrics of a scan in Prometheus' text format (exposition format 0.0.4)."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from liveness.watch.reading import Reading
 
+LATEST_S: Final = 1e11
+"""No time of a file that somebody may have written is taken that is later than the year 5000."""
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 Labels = Mapping[str, str]
@@ -19,6 +21,11 @@ class Family:
     kind: str
     help: str
     samples: list[tuple[Labels, float | None]] = field(default_factory=list)
+
+
+LAST_SUCCESS: Final = Family(
+    "liveness_last_success_timestamp_seconds", "gauge", "When the last complete scan of the census ended, Unix time."
+)
 
 
 def families(run: str, reading: Reading, status: str) -> Iterator[Family]:
@@ -59,10 +66,35 @@ def families(run: str, reading: Reading, status: str) -> Iterator[Family]:
     yield Family("liveness_blocks_done", "gauge", "Blocks that are probed.", one(progress.blocks_drained))
 
 
-def metrics_text(census: str, run: str, reading: Reading, status: str) -> str:
+def metrics_text(census: str, run: str, reading: Reading, status: str, last_success_s: float | None = None) -> str:
     """Return all metrics as text; every sample has the label ``census``."""
+    return _text(census, [*families(run, reading, status), _last_success(last_success_s)])
+
+
+def success_text(census: str, last_success_s: float | None) -> str:
+    """Return the one metric that is known before a scan begins, nothing if it is not."""
+    return "" if last_success_s is None else _text(census, [_last_success(last_success_s)])
+
+
+def last_success_in(text: str, census: str) -> float | None:
+    """Return the time of the last success that an earlier scan of a census left in its metrics, None without one."""
+    sample = f'{LAST_SUCCESS.name}{{census="{_escaped(census)}"}} '
+    found = [line.removeprefix(sample) for line in text.splitlines() if line.startswith(sample)]
+    try:
+        value = float(found[-1])
+    except (IndexError, ValueError):
+        return None
+    return value if 0 <= value < LATEST_S else None
+
+
+def _last_success(time_s: float | None) -> Family:
+    return replace(LAST_SUCCESS, samples=[({}, time_s)])
+
+
+def _text(census: str, wanted: Iterable[Family]) -> str:
+    """Return metrics in the text format."""
     lines = []
-    for family in families(run, reading, status):
+    for family in wanted:
         known = [(labels, value) for labels, value in family.samples if value is not None]
         if known:
             lines += [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.kind}"]

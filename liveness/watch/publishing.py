@@ -2,7 +2,9 @@
 
 import os
 import socket
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,11 +17,12 @@ from liveness.files.outputs import check_output
 from liveness.scan.plan import Plan
 from liveness.scan.record import Identity
 from liveness.store.manifest import Manifest
-from liveness.watch.metrics import CONTENT_TYPE, metrics_text
+from liveness.watch.metrics import CONTENT_TYPE, last_success_in, metrics_text, success_text
 from liveness.watch.reading import Reading
 
 FILE_EVERY: Final = 5
 """Readings between two writings of the file: Prometheus scrapes no faster, and each is synced to disk."""
+MOST_BYTES: Final = 1 << 20
 LOOPBACK: Final = "127.0.0.1"
 REQUEST_TIMEOUT_S: Final = 5.0
 MAX_PORT: Final = 65_535
@@ -33,6 +36,8 @@ class Metrics:
     run: str = ""
     last: Reading | None = None
     status: str = "running"
+    last_success_s: float | None = None
+    """When the last complete scan ended, Unix time."""
 
     def begin(self, plan: Plan, identity: Identity) -> None:
         """Note the names."""
@@ -40,7 +45,15 @@ class Metrics:
 
     def text(self) -> str:
         """Return the metrics, nothing before the first reading."""
-        return "" if self.last is None else metrics_text(self.census, self.run, self.last, self.status)
+        if self.last is None:
+            return success_text(self.census, self.last_success_s)
+        return metrics_text(self.census, self.run, self.last, self.status, self.last_success_s)
+
+    def end(self, manifest: Manifest) -> None:
+        """Note what came of the scan."""
+        self.status = manifest.status
+        if manifest.status == "complete":
+            self.last_success_s = time.time()
 
 
 @dataclass(slots=True)
@@ -49,18 +62,28 @@ class MetricsFile:
 
     path: Path
     warn: Callable[[str], None]
+    census: str = ""
     _metrics: Metrics = field(default_factory=Metrics)
+    _before: str = ""
+    """What an earlier scan left in the file."""
     _told: bool = False
     _readings: int = 0
 
     def open(self) -> None:
-        """See that the file can be written: it is empty until the first reading. Raises UsageError that names it."""
+        """See that the file can be written. Raises UsageError that names it.
+
+        Until the first reading it holds nothing but when the census was complete for the last time, if it did before.
+        """
         check_output(self.path, "metrics")
-        self._replace(b"")
+        with suppress(OSError, UnicodeDecodeError), self.path.open("rb") as file:
+            self._before = file.read(MOST_BYTES).decode()
+        self._metrics.last_success_s = last_success_in(self._before, self.census)
+        self._replace(success_text(self.census, self._metrics.last_success_s).encode())
 
     def begin(self, plan: Plan, identity: Identity) -> None:
         """Note the names."""
         self._metrics.begin(plan, identity)
+        self._metrics.last_success_s = last_success_in(self._before, plan.config.name)
 
     def read(self, reading: Reading) -> None:
         """Write the file if it is time."""
@@ -71,7 +94,7 @@ class MetricsFile:
 
     def end(self, manifest: Manifest) -> None:
         """Write the file for the last time; it stays, and says that nothing runs."""
-        self._metrics.status = manifest.status
+        self._metrics.end(manifest)
         self._write()
 
     def close(self) -> None:
@@ -127,7 +150,7 @@ class MetricsEndpoint:
 
     def end(self, manifest: Manifest) -> None:
         """Keep the status."""
-        self._metrics.status = manifest.status
+        self._metrics.end(manifest)
 
     def close(self) -> None:
         """Stop answering."""

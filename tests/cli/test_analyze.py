@@ -13,8 +13,10 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from liveness.census.history import history
 from liveness.cli.analyze import command
 from liveness.errors import LivenessError, UsageError
+from liveness.store.rundir import find_runs
 from tests.analysis import brute_force
 from tests.populations import BASE, Population, town
 
@@ -265,3 +267,40 @@ def test_without_figures_nothing_that_draws_is_imported(tmp_path: Path) -> None:
             check=True,
         )
         assert done.stderr == "[]\n"
+
+
+def test_a_damaged_run_is_named_and_the_others_are_printed(tmp_path: Path) -> None:
+    town().write(tmp_path)
+    bad = Population(town().replies[:50], run_id="later", started="2026-11-22T00:00:00Z").write(tmp_path)
+    good = Population(town().replies[:70], run_id="last", started="2026-11-23T00:00:00Z").write(tmp_path)
+    victim = bad.path / bad.read_manifest().sets[0].file
+    victim.write_bytes(victim.read_bytes()[:-1])
+    result = analyze(tmp_path, "--json")
+    document = msgspec.json.decode(result.stdout_bytes)
+    assert [run["run"] for run in document["runs"]] == ["census/2026-11-21T000000Z", "census/last"]
+    assert [(change["from"], change["to"]) for change in document["changes"]] == [
+        ("census/2026-11-21T000000Z", "census/last")
+    ]
+    assert result.exit_code == 0
+    [line] = result.stderr.splitlines()
+    assert line.startswith(f"liveness: warning: {victim}: damaged")
+    (good.path / "manifest.json").write_bytes(b"{")
+    assert "manifest.json: " in analyze(tmp_path, "--json").stderr
+    with pytest.raises(LivenessError, match="damaged"):
+        analyze(bad.path)
+
+
+def test_runs_behind_symbolic_links_are_found_once(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    town().write(elsewhere)
+    (tmp_path / "sets").mkdir()
+    (tmp_path / "sets" / "census").symlink_to(elsewhere / "census")
+    (tmp_path / "sets" / "loop").symlink_to(tmp_path / "sets")
+    (tmp_path / "sets" / "again").symlink_to(elsewhere)
+    (tmp_path / "sets" / "nowhere").symlink_to(tmp_path / "nothing")
+    assert [run.path.name for run in find_runs(tmp_path / "sets")] == ["2026-11-21T000000Z"]
+    assert len(msgspec.json.decode(analyze(tmp_path / "sets", "--json").stdout_bytes)["runs"]) == 1
+    assert [past.run_id for past in history(tmp_path / "sets")] == ["2026-11-21T000000Z"]
+    Population([], run_id="direct").write(tmp_path / "sets" / "real")
+    (tmp_path / "sets" / "a-link").symlink_to(tmp_path / "sets" / "real")
+    assert [run.path.relative_to(tmp_path).parts[1] for run in find_runs(tmp_path / "sets")] == ["again", "real"]

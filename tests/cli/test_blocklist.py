@@ -1,11 +1,14 @@
 """``liveness blocklist`` as people use it: exit codes, output, one line for what is wrong."""
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.cli.support import assert_one_line, liveness
+from tests.populations import town
 
 PLAIN = "10.0.0.0/8 # 2026-11-02, abuse@example.net, mail\n192.0.2.7\n"
 
@@ -150,3 +153,26 @@ def test_the_starting_config_has_a_blocklist_to_add_to(tmp_path: Path) -> None:
     added = liveness("blocklist", "add", "192.0.2.0/28", "-C", "census.yaml", "--who", "x", cwd=tmp_path)
     assert (added.code, added.out) == (0, f"{tmp_path}/blocklist.txt: 192.0.2.0/28 added\n")
     assert liveness("blocklist", "check", "192.0.2.3", "-C", "census.yaml", cwd=tmp_path).code == 0
+
+
+def test_apply_goes_on_past_runs_that_are_locked_or_damaged(tmp_path: Path) -> None:
+    runs = [replace(town(), run_id=str(number)).write(tmp_path / "sets") for number in range(4)]
+    for run in runs:
+        run.write_targets(["10.0.0.0/20"])
+    damaged = runs[1].path / runs[1].read_manifest().sets[0].file
+    damaged.write_bytes(b"")
+    lock = runs[2].lock()
+    (tmp_path / "b.txt").write_text("10.0.0.0/24\n")
+    done = liveness("blocklist", "apply", "sets", "-b", "b.txt", cwd=tmp_path)
+    again = liveness("blocklist", "apply", "sets", "-b", "b.txt", "--json", cwd=tmp_path)
+    os.close(lock)
+    assert done.code == again.code == 1
+    assert [len(run.read_manifest().opt_outs.applied) for run in runs] == [1, 0, 0, 1]
+    warnings = done.err.splitlines()
+    assert damaged.name in warnings[0]
+    assert "a scan is at work on this run" in warnings[1]
+    assert "2 of 4 runs left as before, their opted-out data still in them" in warnings[-1]
+    assert ["problem" in one for one in json.loads(again.out)] == [False, True, True, False]
+    assert liveness("blocklist", "apply", str(runs[1].path), "-b", "b.txt", cwd=tmp_path).code == 1
+    missing = liveness("blocklist", "apply", "sets", "-b", "none.txt", cwd=tmp_path)
+    assert_one_line(missing, 2)

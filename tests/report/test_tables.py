@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from liveness.analysis.changes import Change, PortTurnover, Turnover
@@ -28,7 +30,7 @@ from liveness.analysis.taxonomy import Taxonomy
 from liveness.analysis.transport import PortActivity, PortsAnswered
 from liveness.report import published
 from liveness.report.change_tables import retention_table
-from liveness.report.layout import Section, count, percent, seconds, spoken
+from liveness.report.layout import Section, count, percent, seconds, signed, spoken
 from liveness.report.loss_tables import busiest_table, loss_table
 from liveness.report.slice_tables import slices_table
 from liveness.report.tables import report_tables, tables_of
@@ -308,3 +310,20 @@ def test_long_curves_are_cut_and_say_so() -> None:
     assert "+6" in text
     assert "+7" not in text
     assert "The first 6 of 9 later runs; --json has all." in text
+
+
+@given(st.floats(0, 1), st.integers(0, 3))
+def test_shares_that_are_not_whole_never_read_as_all_or_nothing(share: float, decimals: int) -> None:
+    text = percent(share, decimals)
+    number = float(text.strip("<>%"))
+    assert (number == 0) == (share == 0)
+    assert (number == 100) == (share == 1)
+    assert abs(number - 100 * share) <= 10.0**-decimals
+
+
+def test_percent_and_signs() -> None:
+    assert [percent(share) for share in (0.99996, 0.9996, 0.00001, 1.0, 0.0, -0.0, None)] == [
+        ">99.9%", ">99.9%", "<0.1%", "100.0%", "0.0%", "0.0%", "-",
+    ]  # fmt: skip
+    assert percent(0.996, 0) == ">99%"
+    assert [signed(number) for number in (-0.04, 0.04, -0.06, 1.25)] == ["0.0", "0.0", "-0.1", "+1.2"]

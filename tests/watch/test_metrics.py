@@ -4,14 +4,17 @@ import http.client
 import os
 import re
 import socket
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from liveness.cli.watching import check_metrics_file
 from liveness.errors import LivenessError, UsageError
 from liveness.watch.metrics import CONTENT_TYPE, metrics_text
 from liveness.watch.publishing import MetricsEndpoint, MetricsFile, parse_address
@@ -204,3 +207,36 @@ def test_addresses(text: str, expected: tuple[str, int]) -> None:
 def test_what_is_no_address_is_told(text: str) -> None:
     with pytest.raises(UsageError, match=r"expected HOST:PORT such as 127\.0\.0\.1:9600, or :9600 for"):
         parse_address(text)
+
+
+def test_the_last_success_survives_scans_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.prom"
+    now = reading(progress(1, 0), progress(11, 100, 25))
+
+    def scanned(status: str) -> str:
+        watcher = MetricsFile(path, pytest.fail, "weekly")
+        watcher.open()
+        waiting = path.read_text()
+        watcher._metrics.census = "weekly"
+        watcher.read(now)
+        watcher.end(msgspec.structs.replace(TOWN.manifest(), status=status))
+        return waiting
+
+    name = ("liveness_last_success_timestamp_seconds", labels(census="weekly"))
+    assert scanned("partial") == ""
+    assert name not in parsed(path.read_text())
+    before = time.time()
+    scanned("complete")
+    success = parsed(path.read_text())[name]
+    assert before - 1 <= success <= time.time() + 1
+    assert parsed(scanned("partial")) == {name: success}, "an alarm must not lose it while nothing is sent yet"
+    assert parsed(path.read_text())[name] == success
+    MetricsFile(path, pytest.fail, "other").open()
+    assert path.read_text() == ""
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x", ".prom.bak", "metrics.PROM"])
+def test_files_that_node_exporter_does_not_read_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"node_exporter reads files that end in \.prom only: name it .*\.prom"):
+        check_metrics_file(tmp_path / name)
+    check_metrics_file(tmp_path / "x.prom")

@@ -16,7 +16,6 @@ CELL_IN: Final = 0.56
 EDGE_IN: Final = 1.5
 LIGHT: Final = 0.55
 """Numbers are dark on colours above, white on those below."""
-HALF_PERCENT: Final = 0.005
 
 
 def conditional_figures(conditional: Conditional) -> list[Drawing]:
@@ -79,7 +78,7 @@ def _text(value: float | None) -> str:
     """Return a share as whole percent."""
     if value is None:
         return "-"
-    return "<1" if 0 < value < HALF_PERCENT else f"{100 * value:.0f}"
+    return percent(value, 0).removesuffix("%")
 
 
 def _published(between: published.Range) -> str:
