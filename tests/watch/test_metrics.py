@@ -108,7 +108,7 @@ def test_the_file_is_replaced_whole_and_for_all_to_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(LivenessError, match="cannot write: No such file or directory"):
+    with pytest.raises(LivenessError, match="cannot write metrics here: there is no directory"):
         MetricsFile(tmp_path / "no" / "such.prom", lambda _: None).open()
     warnings: list[str] = []
     (tmp_path / "x").mkdir()
