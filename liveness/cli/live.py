@@ -68,7 +68,7 @@ class LiveView:
                 *lines,
                 sparkline([replies for _, replies in shown]),
             )
-        lost = Text(drops_text(reading), style="bold red" if reading.drops else "")
+        lost = Text(drops_text(reading), style="bold red" if reading.drops or reading.progress.losses.lost else "")
         return [Text(where_text(reading)), table, lost]
 
 
@@ -79,6 +79,8 @@ def where_text(reading: "Reading") -> str:
     share = percent(progress.sent / progress.planned) if progress.planned else "-"
     if progress.sending and progress.problem is not None:
         ahead = f"PAUSED: {progress.problem}"
+    elif progress.sending and progress.losses.silent:
+        ahead = "SILENT: replies have stopped"
     elif not progress.sending or progress.sent >= progress.planned:
         ahead = "waiting for late replies"
     else:
@@ -88,11 +90,12 @@ def where_text(reading: "Reading") -> str:
 
 def drops_text(reading: "Reading") -> str:
     """Return what came in and what was lost."""
-    progress = reading.progress
-    if not reading.drops:
-        return f"received {progress.packets:,}  rejected {progress.rejected:,}  drops 0"
-    where = f"(ring {progress.kernel_drops:,}, interface {progress.nic_drops:,}, sending {progress.send_errors:,})"
-    return f"received {progress.packets:,}  rejected {progress.rejected:,}  drops {reading.drops:,} {where}"
+    progress, losses = reading.progress, reading.progress.losses
+    where = f" (ring {progress.kernel_drops:,}, interface {progress.nic_drops:,}, sending {progress.send_errors:,})"
+    drops = f"drops {reading.drops:,}{where if reading.drops else ''}"
+    lost = f"  lost on the way {losses.lost:,}, sent again {losses.repaired:,}" if losses.lost else ""
+    behind = f"  behind the rate for {losses.given_up_s:,.0f} s" if losses.given_up_s >= 1 else ""
+    return f"received {progress.packets:,}  rejected {progress.rejected:,}  {drops}{lost}{behind}"
 
 
 def status_line(reading: "Reading") -> str:

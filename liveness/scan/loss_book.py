@@ -1,5 +1,6 @@
 """The book of losses: what a run knows to have lost, which stretches of the order that is, and what was sent again."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -108,8 +109,18 @@ class LossBook:
                 last = min(span.last, start.tick) if span.block == start.block else span.last
                 self.pending.append(msgspec.structs.replace(span, last=last, tries=0))
 
-    def report(self, loss: LossInterval, certainty: Certainty = Certainty.PATH, frames: int | None = None) -> None:
-        """Note a loss: of everything sent in an interval, or of so many frames of it."""
+    def report(
+        self,
+        loss: LossInterval,
+        certainty: Certainty = Certainty.PATH,
+        frames: int | None = None,
+        *,
+        margin_ns: int = 0,
+    ) -> None:
+        """Note a loss: of everything sent in an interval, or of so many frames of it.
+
+        What was sent so long before and after may be lost as well: it is sent again, and not counted.
+        """
         share = 1.0
         if loss.targets is not None:
             share = min(1.0, loss.targets.count / max(1, self.plan.target_count))
@@ -119,6 +130,8 @@ class LossBook:
             spans = [msgspec.structs.replace(span, share=share) for span in spans]
         if not spans and not frames:
             return
+        wider = margin_ns / max(1, loss.end_ns - loss.start_ns)
+        spans = [_widened(span, wider) for span in spans]
         self.changes += 1
         new = _Entry(loss.start_ns, loss.end_ns, loss.cause, certainty, frames or 0, [], frames is None)
         for span in spans:
@@ -236,6 +249,11 @@ class LossBook:
 def _text(record: LossRecord) -> str:
     when = f"between {record.from_s:.1f} s and {record.to_s:.1f} s"
     return f"{record.probes:,} probes to {record.targets:,} targets were lost {when}: {record.cause}"
+
+
+def _widened(span: LostSpan, share: float) -> LostSpan:
+    """Return a stretch with a margin of this share of its length at least."""
+    return msgspec.structs.replace(span, margin=max(span.margin, math.ceil(share * (span.last - span.first))))
 
 
 def _add(spans: list[LostSpan], span: LostSpan) -> None:

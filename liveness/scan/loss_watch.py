@@ -11,7 +11,7 @@ from liveness.scan.loss import LossInterval
 from liveness.scan.loss_book import Certainty, LossBook
 from liveness.scan.plan import Plan
 from liveness.scan.progress import LossesSeen
-from liveness.scan.shared import HOLD_PATH, HOLD_SILENCE, Shared
+from liveness.scan.shared import Shared
 from liveness.scan.silence_guard import SilenceGuard
 from liveness.store.checkpoint import Checkpoint
 from liveness.store.losses import Losses, LossRecord
@@ -107,12 +107,8 @@ class LossWatch:
 
     def seen(self) -> LossesSeen:
         """Return what is shown of a scan while it goes on."""
-        hold = int(self.shared.hold[0])
-        holds = [word for bit, word in ((HOLD_PATH, "path"), (HOLD_SILENCE, "silence")) if hold & bit]
-        if self.guard.fall is not None and "silence" not in holds:
-            holds.append("silence")
         return LossesSeen(
-            holds=tuple(holds),
+            silent=self.guard.fall is not None,
             lost=sum(record.probes for record in self._records()),
             repaired=int(self.shared.repaired.sum()),
             given_up_s=self.given_up_s,

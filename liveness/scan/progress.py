@@ -19,10 +19,10 @@ class ProbeProgress:
 
 @dataclass(frozen=True, slots=True)
 class LossesSeen:
-    """What is known of losses so far, and what senders are held by."""
+    """What is known of losses so far."""
 
-    holds: tuple[str, ...] = ()
-    """``path`` and ``silence``: why nothing, or little, is sent."""
+    silent: bool = False
+    """Whether replies have stopped."""
     lost: int = 0
     """Probes that are known to have been lost on the way, those sent again since included."""
     repaired: int = 0

@@ -18,13 +18,17 @@ HISTORY: Final = 1_200
 """Slices that are remembered: five minutes of sending."""
 DELAY: Final = 4
 """Slices within which most replies come."""
-NEAR: Final = 10
+NEAR: Final = 2
 """Slices before a window that are not taken for its past either: part of the fall may lie in them."""
+SURE: Final = 4.0
+"""Standard errors by which the hit rates of the past are taken to be lower than they seem."""
 MIN_REPLIES: Final = 100
 """With fewer replies in the past nothing is expected."""
 CHUNKS: Final = 16
 LOW_QUANTILE: Final = 0.25
 """The past is cut into chunks, and what came in the poorer ones is expected: a flood of copies raises only some."""
+QUARTILE: Final = 0.6745
+"""Standard errors from the median to a quartile of a normal distribution."""
 FAR_BELOW: Final = 0.25
 """Only a fall below this share of what is expected is one."""
 SURPRISE: Final = 26.0
@@ -70,10 +74,16 @@ class SilenceDetector:
         self._sent[0] = self._replies[0] = 0
         self._last = None
 
+    def skip(self) -> None:
+        """Leave out what happens until the next call of `take`: the way is known to be broken."""
+        if self._slices:
+            self._last = None
+
     def take(self, time_s: float, block: int, sent: Counts, replies: Counts) -> bool:
         """Take counters since the start, by probe; return whether a slice has ended. Another block is another past."""
-        if self._last is None or self._last[1] != block:
+        if self._last is not None and self._last[1] != block:
             self.forget()
+        if self._last is None:
             self._last = time_s, block, sent.copy(), replies.copy()
             return False
         before_s, _, sent_before, replies_before = self._last
@@ -102,7 +112,7 @@ class SilenceDetector:
         now = self._slices
         for window in WINDOWS:
             past = now - window - NEAR
-            if past < 2 * DELAY:
+            if past < DELAY:
                 return None
             begin = max(0, past - HISTORY)
             seen = float((self._replies[now] - self._replies[now - window]).sum())
@@ -112,9 +122,10 @@ class SilenceDetector:
                 continue
             share, spread = self._poor_share(begin, past, rates)
             spread = max(spread, design_effect(total) * self.attempts)
+            share *= max(0.0, 1 - SURE * math.sqrt(spread / float(total.sum())))
             expected = self._expected(window, rates * share)
             if seen <= FAR_BELOW * expected and surprise(expected / spread, seen / spread) >= SURPRISE:
-                return self._since(window, rates * share, spread)
+                return self._since(window, begin, rates, spread)
         return None
 
     def _expected(self, window: int, rates: NDArray[np.float64]) -> float:
@@ -134,20 +145,23 @@ class SilenceDetector:
         chunks = np.minimum(np.cumsum(expected) * CHUNKS / expected.sum(), CHUNKS - 0.5).astype(np.int64)
         wanted = np.bincount(chunks, expected, CHUNKS)
         ratios = np.sort((np.bincount(chunks, came, CHUNKS) / np.maximum(wanted, 1e-9))[wanted > 0])
-        share = min(1.0, float(ratios[int(LOW_QUANTILE * len(ratios))]))
-        usual = ratios[ratios <= 1.0]  # the richer ones may be floods of copies
-        varied = float(np.mean((usual - 1.0) ** 2) * wanted.mean()) if len(usual) else 1.0
-        return share, max(1.0, varied)
+        poor, usual = float(ratios[int(LOW_QUANTILE * len(ratios))]), float(np.median(ratios))
+        error = (usual - poor) / QUARTILE  # of a chunk; floods and falls of the past change neither number
+        return min(1.0, poor), max(1.0, error**2 * float(wanted.mean()) / max(usual, 1e-9))
 
-    def _since(self, window: int, rates: NDArray[np.float64], spread: float) -> Fall:
+    def _since(self, window: int, begin: int, rates: NDArray[np.float64], spread: float) -> Fall:
         """Return the fall with its most likely beginning: where the surprise is largest."""
         now = self._slices
         best = max(
-            range(1, window + NEAR + 1),
+            range(1, min(2 * window + NEAR, now - begin) + 1),
             key=lambda length: surprise(*(count / spread for count in self._counts(now - length, rates))),
         )
         expected, seen = self._counts(now - best, rates)
-        return Fall(float(self._times[now - best + 1]), seen, expected, rates)
+        since_s = float(self._times[now - best + 1])
+        if now - best > begin:  # the fall may have begun within the slice before
+            before, came = self._counts(now - best - 1, rates)
+            since_s -= SLICE_S * max(0.0, 1 - (came - seen) / max(before - expected, 1e-9))
+        return Fall(since_s, seen, expected, rates)
 
     def _counts(self, begin: int, rates: NDArray[np.float64]) -> tuple[float, float]:
         """Return what was expected since the end of a slice, and what came."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from liveness.config.units import MIN_RATE_PPS
@@ -9,11 +10,11 @@ from liveness.scan.loss import LossInterval
 from liveness.scan.loss_book import Certainty, LossBook
 from liveness.scan.plan import Plan
 from liveness.scan.shared import HOLD_PATH, Shared
-from liveness.scan.silence import SLICE_S, Fall, SilenceDetector
+from liveness.scan.silence import Fall, SilenceDetector
 
 NS: Final = 1_000_000_000
-MARGIN_NS: Final = int(SLICE_S * NS)
-"""Probes that were sent so long before the replies stopped may have lost theirs."""
+MARGIN_NS: Final = NS
+"""Probes that were sent so long before the replies stopped may have lost theirs: they are sent again as well."""
 REPORT_EVERY_NS: Final = NS
 TRICKLE_REPLIES: Final = 4.0
 """Replies a second that the trickle would bring if they came."""
@@ -22,7 +23,8 @@ TRICKLE_SHARES: Final = 0.001, 0.1
 BACK: Final = 0.5
 """Replies are back when this share of what is expected comes,"""
 BACK_REPLIES: Final = 3
-"""and at least so many, within BACK_NS."""
+"""and at least so many, among the last BACK_EXPECTED that are expected, or within BACK_NS where these are fewer."""
+BACK_EXPECTED: Final = 8.0
 BACK_NS: Final = 5 * NS
 TRY_AFTER_NS: Final = 60 * NS
 """After so long a pause the rate is tried again: the trickle may be too thin to tell."""
@@ -72,7 +74,7 @@ class SilenceGuard:
             self._seen.append((now_ns, int(replies.sum()), expected))
             self._go_on(now_ns)
         elif shared.hold[0] & HOLD_PATH:
-            return
+            self.detector.skip()
         elif self.detector.take(now_ns / NS, shared.blocks_drained(), counted, replies):
             found = self.detector.fall()
             if found is not None:
@@ -81,7 +83,7 @@ class SilenceGuard:
 
     def _begin(self, now_ns: int, found: Fall) -> None:
         self.fall = found
-        self._began_ns = max(0, int(found.since_s * NS) - MARGIN_NS)
+        self._began_ns = int(found.since_s * NS)
         self._noticed_ns = self._reported_ns = now_ns
         mode = self.plan.config.on_silence
         after_s = self.book.after_s + (int(found.since_s * NS) - self.book.started_ns) / NS
@@ -111,11 +113,10 @@ class SilenceGuard:
     def _go_on(self, now_ns: int) -> None:
         """See whether replies are back, or will not come any more."""
         self._seen = [one for one in self._seen if one[0] >= now_ns - BACK_NS]
-        _, replies, expected = self._seen[0]
-        came, wanted = self._seen[-1][1] - replies, self._seen[-1][2] - expected
         paused_ns = now_ns - self._noticed_ns
-        if came >= max(BACK_REPLIES, BACK * wanted):
-            self._end(now_ns, f"replies are back after {paused_ns / NS:.1f} s")
+        back_ns = self._back_since()
+        if back_ns is not None:
+            self._end(back_ns, f"replies are back after {paused_ns / NS:.1f} s")
         elif self.paused and paused_ns > LONGEST_NS:
             self._report(self._reported_ns, now_ns)
             self.on_end(f"{CAUSE}, and none came for {LONGEST_NS // NS // 60} minutes")
@@ -123,14 +124,29 @@ class SilenceGuard:
             self._report(self._reported_ns, now_ns)
             self._try(paused_ns)
 
+    def _back_since(self) -> int | None:
+        """Return since when replies have been back, None if they are not."""
+        _, replies, expected = self._seen[-1]
+        enough = [one for one in self._seen if expected - one[2] >= BACK_EXPECTED]
+        begin = enough[-1] if enough else self._seen[0]
+        if replies - begin[1] < max(BACK_REPLIES, BACK * (expected - begin[2])):
+            return None
+        since = self._seen[-1]
+        for earlier, later in reversed(list(pairwise(self._seen))):
+            if later[1] - earlier[1] < max(1, BACK * (later[2] - earlier[2])):
+                break
+            since = earlier
+        return since[0]
+
     def _try(self, paused_ns: int) -> None:
         """Let a pause be interrupted now and then by a few seconds at the full rate."""
         if self.plan.config.on_silence == "pause":
             trying = paused_ns % TRY_AFTER_NS > TRY_AFTER_NS - BACK_NS
             self.shared.trickle_pps[0] = 0.0 if trying else self._trickle()
 
-    def _end(self, now_ns: int, text: str) -> None:
-        self._report(self._reported_ns, now_ns)
+    def _end(self, back_ns: int, text: str) -> None:
+        if back_ns > self._reported_ns:
+            self._report(self._reported_ns, back_ns)
         self.fall = None
         self.shared.trickle_pps[0] = 0.0
         self.detector.forget()
@@ -139,4 +155,4 @@ class SilenceGuard:
 
     def _report(self, start_ns: int, end_ns: int) -> None:
         self._reported_ns = end_ns
-        self.book.report(LossInterval(start_ns, end_ns, CAUSE), Certainty.SILENCE)
+        self.book.report(LossInterval(start_ns, end_ns, CAUSE), Certainty.SILENCE, margin_ns=MARGIN_NS)

@@ -60,6 +60,12 @@ def families(run: str, reading: Reading, status: str) -> Iterator[Family]:
     drops = {"kernel": progress.kernel_drops, "interface": progress.nic_drops, "send": progress.send_errors}
     lost: list[tuple[Labels, float | None]] = [({"where": where}, count) for where, count in drops.items()]
     yield Family("liveness_drops_total", "counter", "Packets lost on this host.", lost)
+    losses = progress.losses
+    yield Family("liveness_scan_silent", "gauge", "1 while replies have stopped, else 0.", one(int(losses.silent)))
+    yield Family("liveness_probes_lost_total", "counter", "Probes known to have been lost.", one(losses.lost))
+    yield Family("liveness_probes_repaired_total", "counter", "Probes sent again for that.", one(losses.repaired))
+    behind = "Time that senders could not keep up with the rate."
+    yield Family("liveness_given_up_seconds_total", "counter", behind, one(losses.given_up_s))
     yield Family("liveness_blocks", "gauge", "Blocks of the schedule.", one(progress.blocks))
     paused = int(progress.problem is not None)
     yield Family("liveness_scan_paused", "gauge", "1 while the way to the targets is broken, else 0.", one(paused))

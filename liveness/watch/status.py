@@ -48,6 +48,10 @@ class StatusLine(Struct, frozen=True, kw_only=True):
     kernel_drops: int
     nic_drops: int
     send_errors: int
+    silent: bool
+    lost: int
+    repaired: int
+    given_up_s: float
     blocks_done: int
     blocks: int
     problem: str | None = None
@@ -75,6 +79,10 @@ def status_of(run: str, reading: Reading, state: str) -> StatusLine:
         kernel_drops=progress.kernel_drops,
         nic_drops=progress.nic_drops,
         send_errors=progress.send_errors,
+        silent=progress.losses.silent,
+        lost=progress.losses.lost,
+        repaired=progress.losses.repaired,
+        given_up_s=round(progress.losses.given_up_s, 3),
         blocks_done=progress.blocks_drained,
         blocks=progress.blocks,
         problem=progress.problem,

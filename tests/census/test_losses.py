@@ -1,0 +1,145 @@
+"""Losses in mid-run that no ring reports: they are told with their number of targets, sent again, or end the run."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.census.rig import COUNT, Rig, Scan, ip, rig
+from tests.net.support import in_private_network
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("compiled")]
+
+SILENCE = (
+    "add table ip t; add chain ip t c { type filter hook prerouting priority 0; };"
+    " add rule ip t c icmp type echo-request drop"
+)
+
+
+def tool(*words: str) -> None:
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, (words, done.stderr)
+
+
+def answered(scan: Scan) -> int:
+    """Return how many targets are in the set of echo replies."""
+    return len(scan.census.union({"icmp"}, {"echo-reply"}, "source"))
+
+
+def silence(built: Rig) -> None:
+    built.far.run(lambda: tool("nft", SILENCE))
+
+
+def speak(built: Rig) -> None:
+    built.far.run(lambda: tool("nft", "delete table ip t"))
+
+
+@in_private_network
+def test_a_far_end_that_is_silent_for_seconds_pauses_the_run_which_sends_again(tmp_path: Path) -> None:
+    with rig(tmp_path) as built:
+        scan = built.scan()
+        scan.wait_sent(0.4)
+        silence(built)
+        scan.wait_for(lambda line: bool(line["silent"]), "a pause")
+        time.sleep(2)
+        speak(built)
+        assert scan.finish() == 0, scan.output
+        manifest = scan.census.manifest
+        assert (manifest.status, answered(scan)) == ("complete", COUNT)
+        assert manifest.probes["icmp"].sent == [COUNT]
+        assert manifest.transmit.repaired > 0
+        (loss,) = manifest.losses
+        assert "replies stopped" in loss.cause
+        assert any("sent again" in line for line in manifest.loss_warnings)
+        assert "silence:" in scan.output
+
+
+@in_private_network
+def test_silence_that_stops_a_run_leaves_it_to_resume(tmp_path: Path) -> None:
+    with rig(tmp_path) as built:
+        scan = built.scan(on_silence="stop")
+        scan.wait_sent(0.4)
+        silence(built)
+        assert scan.finish() == 5, scan.output
+        manifest = scan.census.manifest
+        assert manifest.status == "partial"
+        assert "on_silence: stop" in (manifest.reason or "")
+        speak(built)
+        again = built.resume(scan.census.path)
+        assert again.finish() == 0, again.output
+        assert answered(again) == COUNT
+
+
+@in_private_network
+def test_loss_without_repair_is_partial_and_resumed(tmp_path: Path) -> None:
+    with rig(tmp_path) as built:
+        scan = built.scan(on_silence="warn", limits={"repair": False})
+        scan.wait_sent(0.4)
+        silence(built)
+        time.sleep(1.5)
+        speak(built)
+        assert scan.finish() == 5, scan.output
+        manifest = scan.census.manifest
+        missing = COUNT - answered(scan)
+        assert missing > 0
+        (loss,) = manifest.losses
+        assert loss.targets == pytest.approx(missing, rel=0.25)
+        assert manifest.status == "partial"
+        assert "limits.loss" in (manifest.reason or "")
+
+
+@in_private_network
+def test_frames_that_a_port_below_the_bridge_drops_are_told_and_sent_again(tmp_path: Path) -> None:
+    with rig(tmp_path, bridged=True) as built:
+        time.sleep(0.5)
+        tool("tc", "qdisc", "add", "dev", "s0", "root", "tbf", "rate", "600kbit", "burst", "2000", "limit", "3000")
+        scan = built.scan()
+        code = scan.finish()
+        manifest = scan.census.manifest
+        (loss,) = manifest.losses
+        assert "s0 below br0" in loss.cause
+        lost = sum(record.probes for record in manifest.losses)
+        assert lost > COUNT / 20
+        missing = COUNT - answered(scan)
+        assert code == (5 if missing > COUNT / 1000 else 0), scan.output
+        assert missing < lost / 10, (missing, lost)
+
+
+@in_private_network
+def test_frames_that_are_destroyed_without_carrier_are_errors_of_their_probe(tmp_path: Path) -> None:
+    with rig(tmp_path) as built:
+        scan = built.scan(network={"transport": "af_packet"})
+        scan.wait_sent(0.4)
+        built.far_ip("link", "set", "ps0", "down")
+        time.sleep(1.0)
+        built.far_ip("link", "set", "ps0", "up")
+        built.far_ip("route", "replace", "local", "9.9.0.0/16", "dev", "lo")
+        scan.finish()
+        manifest = scan.census.manifest
+        assert answered(scan) >= COUNT * 0.999
+        handed = sum(manifest.probes["icmp"].sent) + manifest.transmit.repaired
+        assert manifest.transmit.frames + manifest.transmit.errors == handed
+        assert manifest.transmit.frames <= manifest.transmit.interface_frames
+
+
+@in_private_network
+def test_a_run_without_any_reply_says_why_that_may_be(tmp_path: Path) -> None:
+    with rig(tmp_path) as built:
+        ip("addr", "add", "10.0.1.77/32", "dev", "lo")
+        silence(built)
+        scan = built.scan(targets={"allow": ["9.9.0.0/26"]})
+        assert scan.finish() == 0, scan.output
+        (warning,) = [line for line in scan.census.manifest.loss_warnings if "not one reply" in line]
+        assert warning.index("source address") < warning.index("gateway") < warning.index("firewall")
+        assert "not one reply" in scan.output
+
+
+@in_private_network
+def test_a_quiet_run_has_nothing_to_tell(tmp_path: Path) -> None:
+    with rig(tmp_path) as built:
+        scan = built.scan(senders=2)
+        assert scan.finish() == 0, scan.output
+        manifest = scan.census.manifest
+        assert (manifest.loss_warnings, manifest.losses, manifest.transmit.repaired) == ([], [], 0)
+        assert answered(scan) == COUNT
