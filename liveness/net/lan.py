@@ -141,6 +141,6 @@ def _take_answers(handle: socket.socket, asked: set[int], answers: dict[int, byt
         except BlockingIOError:
             return
         spoken = arp_sender(frame)
-        address = 0 if spoken is None else int.from_bytes(spoken[0], "big")
+        address = 0 if spoken is None else int.from_bytes(spoken.address, "big")
         if spoken is not None and address in asked:
-            answers.setdefault(address, spoken[1])
+            answers.setdefault(address, spoken.mac)

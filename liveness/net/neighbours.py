@@ -5,6 +5,7 @@ import errno
 import socket
 import struct
 import time
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from pyroute2 import IPRoute
@@ -160,14 +161,27 @@ def arp_request(mac: bytes, source: int, address: int, to: bytes = BROADCAST) ->
     return ETHERNET.pack(to, mac, ETH_P_ARP) + body
 
 
-def arp_sender(frame: bytes) -> tuple[bytes, bytes] | None:
-    """Return the IPv4 and the MAC address that an ARP packet says its sender has; None if it is none, or a probe."""
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What an ARP packet says of its sender: its addresses, and whether that is an answer to `to`."""
+
+    address: bytes
+    mac: bytes
+    to: bytes | None
+    """The MAC address that is answered, None for requests and what is said to everybody."""
+
+
+def arp_sender(frame: bytes) -> Spoken | None:
+    """Return what an ARP packet says of its sender; None if it is none, or says nothing (RFC 5227's probes)."""
     if len(frame) < ETHERNET.size + ARP.size:
         return None
     *kind, operation, mac, sender, _, _ = ARP.unpack_from(frame, ETHERNET.size)
     if kind != [HARDWARE_ETHERNET, ETH_P_IP, 6, 4] or operation not in (REQUEST, REPLY):
         return None
-    return (bytes(sender), bytes(mac)) if any(sender) and any(mac) and not mac[0] & 1 else None
+    if not any(sender) or not any(mac) or mac[0] & 1:
+        return None
+    to = bytes(frame[:6])
+    return Spoken(bytes(sender), bytes(mac), to if operation == REPLY and not to[0] & 1 else None)
 
 
 def arp_reply_mac(frame: bytes, address: int) -> bytes | None:

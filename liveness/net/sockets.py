@@ -66,7 +66,7 @@ def lost_interface(interface: str, error: OSError, index: int = 0) -> LivenessEr
     code = error.errno or 0
     reason = f"interface {interface}: {os.strerror(code)}"
     if code in (errno.ENXIO, errno.ENODEV) or (code == errno.ENETDOWN and index and not index_exists(index)):
-        return InterfaceGoneError(f"{reason}: it was removed; start again when it is back")
+        return InterfaceGoneError(f"{reason}: it was removed; `liveness scan --resume` goes on when it is back")
     if code == errno.ENETDOWN:
         return InterfaceDownError(f"{reason}: it went down; bring it up (ip link set {interface} up)")
     if code == errno.ENOMEM:

@@ -19,10 +19,14 @@ class Hops(NamedTuple):
 
     first: NDArray[np.uint32]  # ascending, 0 first
     macs: NDArray[np.uint16]  # (intervals, 3) words in wire order
+    own: NDArray[np.uint16]  # (3,) of the interface that frames leave by
 
 
-def hops_of(parts: Sequence[tuple[bytes, Intervals]]) -> Hops:
-    """Return the hops of pairs of a MAC address and the targets it serves; the first serves everybody else too."""
+def hops_of(parts: Sequence[tuple[bytes, Intervals]], own: bytes) -> Hops:
+    """Return the hops of pairs of a MAC address and the targets it serves; the first serves everybody else too.
+
+    `own` is the MAC address of the interface.
+    """
     first = np.concatenate([part.first for _, part in parts[1:]] or [np.empty(0, np.uint32)]).astype(np.int64)
     end = np.concatenate([part.last for _, part in parts[1:]] or [np.empty(0, np.uint32)]).astype(np.int64) + 1
     of = np.repeat(np.arange(1, len(parts)), [len(part) for _, part in parts[1:]])
@@ -33,7 +37,7 @@ def hops_of(parts: Sequence[tuple[bytes, Intervals]]) -> Hops:
     at, hop = at[order], hop[order]
     last_word = np.append(at[1:] > at[:-1], True) & (at < ADDRESS_SPACE)
     macs = np.array([np.frombuffer(mac, np.uint16) for mac, _ in parts])
-    return Hops(at[last_word].astype(np.uint32), macs[hop[last_word]])
+    return Hops(at[last_word].astype(np.uint32), macs[hop[last_word]], np.frombuffer(own, np.uint16))
 
 
 def with_neighbours(hops: Hops, addresses: NDArray[np.uint32], macs: NDArray[np.uint8]) -> Hops:
@@ -47,7 +51,7 @@ def with_neighbours(hops: Hops, addresses: NDArray[np.uint32], macs: NDArray[np.
     order = np.argsort(at, kind="stable")
     at = at[order]
     last_word = np.append(at[1:] > at[:-1], True)
-    return Hops(at[last_word].astype(np.uint32), all_macs[order][last_word])
+    return Hops(at[last_word].astype(np.uint32), all_macs[order][last_word], hops.own)
 
 
 @kernel
@@ -74,9 +78,10 @@ def put_hops(
 
 
 def redirect(frames: NDArray[np.uint8], hops: Hops) -> None:
-    """Give finished frames (frames, bytes) in place the next hops that serve their targets now."""
+    """Give finished frames (frames, bytes) in place the MAC addresses that they have to have now."""
     targets = frames[:, DESTINATION_AT : DESTINATION_AT + 4].astype(np.uint32) @ np.array(
         [1 << 24, 1 << 16, 1 << 8, 1], np.uint32
     )
     at = np.searchsorted(hops.first, targets, side="right") - 1
     frames[:, : 2 * MAC_WORDS] = hops.macs[at].view(np.uint8)
+    frames[:, 2 * MAC_WORDS : 4 * MAC_WORDS] = hops.own.view(np.uint8)

@@ -133,6 +133,7 @@ def with_hops(kit: Kit, hops: Hops) -> Kit:
     """Return the constants of a run whose frames go to other next hops from now on."""
     templates = kit.templates.copy()
     templates[:, :MAC_WORDS] = hops.macs[0]
+    templates[:, MAC_WORDS : 2 * MAC_WORDS] = hops.own
     several = len(hops.first) > 1
     return kit._replace(
         templates=templates,

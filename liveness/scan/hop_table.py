@@ -1,4 +1,4 @@
-"""The table of next hops in shared memory: the supervisor publishes it anew when a gateway gets another MAC address."""
+"""The table of next hops in shared memory: the supervisor publishes it again when a MAC address has changed."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ class HopTable:
     def __init__(self, senders: int, capacity: int = CAPACITY) -> None:
         self._first: NDArray[np.uint32] = shared_zeros((2, capacity), np.uint32)
         self._macs: NDArray[np.uint16] = shared_zeros((2, capacity, MAC_WORDS), np.uint16)
+        self._own: NDArray[np.uint16] = shared_zeros((2, MAC_WORDS), np.uint16)
         self._lengths: NDArray[np.int64] = shared_zeros((2,), np.int64)
         self._generation: NDArray[np.int64] = shared_zeros((1,), np.int64)
         self.taken: NDArray[np.int64] = shared_zeros((senders,), np.int64)
@@ -43,6 +44,7 @@ class HopTable:
         place = following & 1
         self._first[place, : len(hops.first)] = hops.first
         self._macs[place, : len(hops.first)] = hops.macs
+        self._own[place] = hops.own
         self._lengths[place] = len(hops.first)
         self._generation[0] = following
         return following
@@ -53,6 +55,6 @@ class HopTable:
             generation = self.generation
             place = generation & 1
             length = int(self._lengths[place])
-            hops = Hops(self._first[place, :length].copy(), self._macs[place, :length].copy())
+            hops = Hops(self._first[place, :length].copy(), self._macs[place, :length].copy(), self._own[place].copy())
             if self.generation == generation:
                 return generation, hops

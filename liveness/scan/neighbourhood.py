@@ -45,12 +45,12 @@ def meet_neighbours(plan: Plan, path: Path, notice: Callable[[str], None]) -> Pa
 
 def hops_on(path: Path) -> Hops:
     """Return the next hop of every target on a path."""
-    return hops_with([(hop.mac, hop.targets) for hop in path.hops], path.neighbours, path.near)
+    return hops_with([(hop.mac, hop.targets) for hop in path.hops], path.neighbours, path.near, path.mac)
 
 
-def hops_with(parts: Sequence[tuple[bytes, Intervals]], neighbours: Neighbours, near: Intervals) -> Hops:
+def hops_with(parts: Sequence[tuple[bytes, Intervals]], neighbours: Neighbours, near: Intervals, own: bytes) -> Hops:
     """Return next hops: those of `parts` (see `hops_of`), and of the neighbours that are on the link as `near` says."""
-    hops = hops_of(parts)
+    hops = hops_of(parts, own)
     here = near.contains(neighbours.addresses)
     if not here.any():
         return hops

@@ -166,7 +166,7 @@ class PathGuard:
             return
         self._unpublished = False
         try:
-            generation = self.shared.hops.publish(hops_with(hops, self._neighbours, self.watch.near))
+            generation = self.shared.hops.publish(hops_with(hops, self._neighbours, self.watch.near, self.watch.mac))
         except LivenessError as error:
             self._end(str(error))
             return

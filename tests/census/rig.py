@@ -79,6 +79,21 @@ class Rig:
         """Run ip(8) at the far end."""
         self.far.run(lambda: ip(*words))
 
+    @contextmanager
+    def second_gateway(self, address: str, prefix: str) -> Iterator[Namespace]:
+        """Yield one more host on the scanner's bridge, which answers for a prefix."""
+        with spawn_namespace() as other:
+            ip("link", "add", "s1", "type", "veth", "peer", "name", "ps1", "netns", str(other.pid))
+            ip("link", "set", "s1", "master", "br0", "up")
+
+            def inside() -> None:
+                ip("addr", "add", f"{address}/24", "dev", "ps1")
+                ip("link", "set", "ps1", "up")
+                ip("route", "add", "local", prefix, "dev", "lo")
+
+            other.run(inside)
+            yield other
+
     def scan(self, *flags: str, **changes: Any) -> Scan:  # noqa: ANN401 - any field of a config
         """Start a scan of all targets with ICMP echo at 1,000 pps, with some fields of its config changed."""
         config = {

@@ -16,6 +16,7 @@ from liveness.space.intervals import ADDRESS_SPACE, Intervals
 from liveness.space.targets import Targets
 from tests.scan.test_hold import Running
 
+OWN = bytes([2, 0, 0, 0, 1, 1])
 MACS = [bytes([2, 0, 0, 0, 0, number]) for number in range(4)]
 EDGES = [0, 1, 255, 256, 257, 1 << 16, (1 << 32) - 2, (1 << 32) - 1]
 
@@ -38,7 +39,7 @@ def partitions(draw: st.DrawFn) -> list[tuple[bytes, Intervals]]:
 
 @given(partitions(), st.lists(st.sampled_from(EDGES) | st.integers(0, 700), min_size=1, max_size=20))
 def test_each_target_has_the_hop_that_serves_it(parts: list[tuple[bytes, Intervals]], targets: list[int]) -> None:
-    hops = hops_of(parts)
+    hops = hops_of(parts, OWN)
     assert hops.first[0] == 0
     expected = [
         next((mac for mac, part in parts[1:] if len(part) and part.contains([target])[0]), MACS[0])
@@ -51,6 +52,7 @@ def test_each_target_has_the_hop_that_serves_it(parts: list[tuple[bytes, Interva
     frames[:, :6] = 0
     redirect(frames, hops)
     assert [row[:6].tobytes() for row in frames] == expected
+    assert {row[6:12].tobytes() for row in frames} == {OWN}
 
 
 def test_one_hop_is_in_the_templates_alone() -> None:
@@ -59,18 +61,19 @@ def test_one_hop_is_in_the_templates_alone() -> None:
     plan = Plan(config, Targets.build(everybody, Intervals.empty(), lab=True), 50_000, bytes(16))
     kit = kit_of(plan, LinkAddresses(bytes(6), MACS[0]), (1,))
     assert len(kit.hop_first) == 0
-    changed = with_hops(kit, hops_of([(MACS[3], everybody)]))
+    changed = with_hops(kit, hops_of([(MACS[3], everybody)], OWN))
     assert len(changed.hop_first) == 0
     assert {row[:3].tobytes() for row in changed.templates} == {MACS[3]}
     assert {row[:3].tobytes() for row in kit.templates} == {MACS[0]}, "others may still use it"
-    assert len(with_hops(kit, hops_of([(MACS[0], Intervals.empty()), (MACS[1], everybody)])).hop_first) == 3
+    assert len(with_hops(kit, hops_of([(MACS[0], Intervals.empty()), (MACS[1], everybody)], OWN)).hop_first) == 3
 
 
 def test_the_newest_table_is_read() -> None:
     table = HopTable(1, capacity=8)
     assert table.generation == 0
     for number in (1, 2, 3):
-        hops = hops_of([(MACS[0], Intervals.empty()), (MACS[number], Intervals.from_bounds([number], [number + 5]))])
+        far = Intervals.from_bounds([number], [number + 5])
+        hops = hops_of([(MACS[0], Intervals.empty()), (MACS[number], far)], OWN)
         assert table.publish(hops) == number
         generation, read = table.read()
         assert generation == number
@@ -84,7 +87,7 @@ def test_a_sender_takes_a_new_table_while_it_sends() -> None:
     far = Intervals.from_bounds([middle], [middle + (1 << 16)])
     while len(running.frames) < 100:
         pass
-    generation = running.shared.hops.publish(hops_of([(MACS[1], Intervals.empty()), (MACS[2], far)]))
+    generation = running.shared.hops.publish(hops_of([(MACS[1], Intervals.empty()), (MACS[2], far)], OWN))
     while running.shared.hops.taken[0] != generation:
         pass
     taken = len(running.frames)
@@ -98,8 +101,8 @@ def test_a_sender_takes_a_new_table_while_it_sends() -> None:
 
 
 def test_hops_are_never_empty() -> None:
-    assert hops_of([(MACS[2], Intervals.empty())]).macs.tobytes() == MACS[2]
-    assert isinstance(hops_of([(MACS[2], Intervals.everything())]), Hops)
+    assert hops_of([(MACS[2], Intervals.empty())], OWN).macs.tobytes() == MACS[2]
+    assert isinstance(hops_of([(MACS[2], Intervals.everything())], OWN), Hops)
 
 
 @given(
@@ -112,7 +115,8 @@ def test_neighbours_have_hops_of_their_own(near: list[int], far: list[int]) -> N
         [
             (b"\x02GATE1", Intervals.everything()),
             (b"\x02GATE2", Intervals.from_bounds([10, 30, 2**32 - 5], [19, 30, 2**32 - 1])),
-        ]
+        ],
+        OWN,
     )
     addresses = sorted({*near, *far})
     own = {address: bytes([2, 0, *address.to_bytes(4, "big")]) for address in addresses}

@@ -90,13 +90,14 @@ class Gateways:
 
     def look(self, netlink: Netlink, now_ns: int) -> list[Moved]:
         """Ask who is to be asked, hear who speaks, and return those that have moved. It never waits."""
-        found: dict[bytes, bytes] = {}
-        self._hear(found)
+        answers = self._hear()
         moved = []
         for gateway in self.all.values():
-            mac = found.get(gateway.address)
-            if mac is not None and not gateway.fixed:
+            macs = answers.get(gateway.address)
+            mac: bytes | None
+            if macs and not gateway.fixed:
                 gateway.speaks = True
+                mac = gateway.mac if gateway.mac in macs else macs[-1]  # of two that claim an address the first stays
             else:
                 mac = self._compare(gateway, netlink, now_ns)
             if mac is not None:
@@ -114,7 +115,7 @@ class Gateways:
         for gateway in self.all.values():
             gateway.asked_ns = 0
             gateway.compared_ns = 0
-        self._hear({})  # what was heard before says nothing about now
+        self._hear()  # what was heard before says nothing about now
 
     def confirmed_since(self, since_ns: int) -> bool:
         """Return whether all that ever answer, or have to be found, were seen since a time."""
@@ -123,18 +124,26 @@ class Gateways:
             for gateway in self.all.values()
         )
 
-    def _hear(self, found: dict[bytes, bytes]) -> None:
-        """Take in what was said in ARP, by whoever it was asked: the last word of each counts."""
+    def _hear(self) -> dict[bytes, list[bytes]]:
+        """Return who has answered this host, by address. Where others say that one has moved, it is asked at once."""
+        answers: dict[bytes, list[bytes]] = {}
         for _ in range(MOST_FRAMES):
             try:
                 frame = self._socket.recv(2048)
             except BlockingIOError:
-                return
+                break
             except OSError:  # the interface is down: its state says so
                 continue
             spoken = arp_sender(frame)
-            if spoken is not None and spoken[0] in self.all:
-                found[spoken[0]] = spoken[1]
+            gateway = None if spoken is None else self.all.get(spoken.address)
+            if spoken is None or gateway is None:
+                continue
+            if spoken.to == self.mac:
+                answers.setdefault(spoken.address, []).append(spoken.mac)
+            elif spoken.mac != gateway.mac and not gateway.fixed and not gateway.everyone_asked:
+                gateway.everyone_asked = True
+                self._send(gateway, BROADCAST)
+        return answers
 
     def _compare(self, gateway: Gateway, netlink: Netlink, now_ns: int) -> bytes | None:
         """Return what the kernel's own table says of a gateway, once a second, where that is to be believed."""

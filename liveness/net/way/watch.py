@@ -17,14 +17,13 @@ from liveness.net.way.gateways import Gateways, Moved
 from liveness.net.way.netlink import (
     ADDRESS_HEADER,
     LINK_HEADER,
-    ROUTE_HEADER,
     RTM_DELADDR,
     RTM_DELLINK,
-    RTM_DELROUTE,
+    RTM_DELNEIGH,
     RTM_GETLINK,
     RTM_NEWADDR,
     RTM_NEWLINK,
-    RTM_NEWROUTE,
+    RTM_NEWNEIGH,
     Events,
     Message,
     Netlink,
@@ -78,6 +77,8 @@ class PathWatch:
     targets: Intervals
     sources: Sequence[int]
     bound: bool = False
+    mac: bytes = field(init=False)
+    """Of the interface."""
     shares: dict[bytes, Intervals] = field(init=False)
     """The targets of each next hop; empty where the MAC address was given."""
     near: Intervals = field(init=False)
@@ -97,13 +98,15 @@ class PathWatch:
     _routed_ns: int = field(init=False)
     _routes_took_ns: int = field(default=0, init=False)
     _unrouted: str = field(default="", init=False)
-    _null: Intervals = field(default_factory=Intervals.empty, init=False)
+    _null: Intervals = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin to watch: what changes from now on is seen."""
         now_ns = time.monotonic_ns()
+        self.mac = self.path.mac
         self._events = Events()
         self._netlink = Netlink()
+        self._null = union(part.targets for part in self.path.left_out)
         self._whole_ns = self._present_ns = self._routed_ns = now_ns
         asked = list(self.sources) or [self.path.source]
         fates = decide_for(self._netlink, asked, None, None)
@@ -132,6 +135,7 @@ class PathWatch:
         """Look at everything that may have changed. LivenessError only where the kernel answers nothing any more."""
         now_ns = time.monotonic_ns()
         flapped = self._take_events(now_ns)
+        mac = self.mac
         problem = self._link_problem()
         if problem is None:
             return Sight(now_ns, gone=f"interface {self.path.interface} was removed")
@@ -140,7 +144,7 @@ class PathWatch:
             if self._gateways is not None:
                 self._gateways.restart()
             problem = problem or f"interface {self.path.interface} was down for a moment"
-            return Sight(now_ns, problem=problem, since_ns=self._whole_ns)
+            return Sight(now_ns, problem=problem, since_ns=self._whole_ns, redirect=mac != self.mac)
         return self._look_further(now_ns)
 
     def _look_further(self, now_ns: int) -> Sight:
@@ -183,7 +187,7 @@ class PathWatch:
         if kind in (RTM_NEWADDR, RTM_DELADDR):
             if ADDRESS_HEADER.unpack_from(body)[0] == socket.AF_INET:
                 self._addresses_ns = 0
-        elif kind not in (RTM_NEWROUTE, RTM_DELROUTE) or ROUTE_HEADER.unpack_from(body)[0] == socket.AF_INET:
+        elif kind not in (RTM_NEWNEIGH, RTM_DELNEIGH) and body[0] in (socket.AF_INET, socket.AF_UNSPEC):
             pause_ns = max(SETTLE_NS, ROUTES_SHARE * self._routes_took_ns)
             self._routes_at_ns = self._routes_at_ns or now_ns + pause_ns
         return False
@@ -196,6 +200,10 @@ class PathWatch:
             return None
         _, _, _, flags, _ = LINK_HEADER.unpack_from(answer.message.body)
         found = attributes(answer.message.body, LINK_HEADER.size)
+        mac = found.get(IFLA_ADDRESS, self.mac) if self.path.ethernet else self.mac
+        changed, self.mac = mac != self.mac, mac
+        if self._gateways is not None:
+            self._gateways.mac = mac
         raw = found.get(IFLA_CARRIER_DOWN_COUNT)
         before, self._flaps = self._flaps, None if raw is None else int.from_bytes(raw, sys.byteorder)
         if not flags & IFF_UP:
@@ -204,6 +212,8 @@ class PathWatch:
             return f"interface {self.path.interface} has no carrier"
         if before is not None and self._flaps != before:
             return f"interface {self.path.interface} was down for a moment"
+        if changed:  # who asks for the gateway's address tells it this one
+            return f"interface {self.path.interface} has another MAC address: {mac.hex(':')}"
         return ""
 
     def _look_at_addresses(self, now_ns: int) -> None:
