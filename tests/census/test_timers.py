@@ -61,6 +61,16 @@ def test_systemd_finds_the_units_sound(tmp_path: Path, user: str | None, schedul
     assert verified(tmp_path) == ""
 
 
+def test_a_run_that_ended_early_goes_on_unless_it_was_to_end() -> None:
+    """Exit code 5: the way was broken for too long, or too much was lost."""
+    for file in units(job(), "weekly"):
+        found = re.search("^RestartPreventExitStatus=(.*)$", file.text, re.MULTILINE)
+        assert (found is not None) == ("Restart=on-failure\n" in file.text) == file.name.endswith(".service")
+        assert found is None or "5" not in found[1].split()
+    for file in units(replace(job(), goes_on=False), "weekly"):
+        assert "Restart" not in file.text
+
+
 def test_units_have_no_stray_lines() -> None:
     assert stray_lines("".join(file.text for file in units(job(), "weekly"))) == []
     assert stray_lines("[Unit]\nDescription\n= x\n") == ["Description", "= x"]

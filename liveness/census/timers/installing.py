@@ -34,7 +34,16 @@ def job_of(config: Config, config_file: Path, user: str | None, *, by_cron: bool
     program = (str(script),) if script.is_file() else (sys.executable, "-m", "liveness")
     folder = Path.cwd()
     directory = output.absolute() / config.name
-    return Job(config.name, program, config_file.absolute(), user, _group_of(user), folder, directory)
+    return Job(
+        config.name,
+        program,
+        config_file.absolute(),
+        user,
+        _group_of(user),
+        folder,
+        directory,
+        goes_on=config.max_runtime_s is None,
+    )
 
 
 def watched(job: Job, status_file: Path | None, metrics_file: Path | None, metrics_address: str | None) -> Job:

@@ -30,6 +30,8 @@ class Job:
     """Options of watching, with their values."""
     watched: tuple[Path, ...] = ()
     """Directories that these write."""
+    goes_on: bool = True
+    """Whether a run that ended early goes on soon: not where it is to end after a time (limits.max_runtime)."""
 
     @property
     def label(self) -> str:

@@ -10,6 +10,12 @@ from liveness.census.timers.job import CAPABILITIES, InstalledFile, Job
 
 MAX_USER_CHARS: Final = 31
 DIGEST_CHARS: Final = 8
+GO_ON: Final = """\
+# a run that ended early (exit code 5: no link, no gateway, known losses) or was killed goes on where it was
+Restart=on-failure
+RestartPreventExitStatus=1 2 3 4 130 143
+RestartSec=15min
+"""
 PLAIN: Final = re.compile(r"[A-Za-z0-9_@/.:=,+-]+")
 
 HARDENING: Final = """\
@@ -84,6 +90,7 @@ def _service(job: Job, description: str, command: Sequence[str], unit: str = "",
         + f"CacheDirectory={job.label}\nEnvironment=XDG_CACHE_HOME=%C/{job.label}\n"
         + "# a stopped run writes what it has\nKillMode=mixed\nTimeoutStopSec=10min\n"
         + f"LimitMEMLOCK=infinity\n{more}"
+        + (GO_ON if job.goes_on else "")
         + HARDENING.format(capabilities=" ".join(CAPABILITIES))
     )
 

@@ -1,0 +1,195 @@
+"""The watch over the way, without a scan: each change of a real link, table or neighbour is seen, and nothing else."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Address
+
+import pytest
+from pyroute2 import IPRoute
+
+from liveness.net.neighbours import ARP, BROADCAST, ETHERNET, REPLY, arp_sender
+from liveness.net.routes import find_path
+from liveness.net.sockets import open_packet_socket
+from liveness.net.tpacket import ETH_P_ARP, ETH_P_IP
+from liveness.net.way import watch as watching
+from liveness.net.way.netlink import Events
+from liveness.net.way.watch import PathWatch, Sight
+from liveness.space.prefixes import parse_lines
+from tests.census.rig import ip
+from tests.net.support import cable, in_private_network
+
+pytestmark = pytest.mark.lab
+
+TARGETS = parse_lines(["16.0.0.0/8"])
+PATIENCE_S = 20.0
+OTHER_MAC = "02:00:00:00:00:77"
+
+
+@contextmanager
+def watched(*sources: str, interface: str = "auto") -> Iterator[PathWatch]:
+    """Yield a watch over the way as it is now."""
+    addresses = [int(IPv4Address(source)) for source in sources]
+    path = find_path(interface, TARGETS, addresses, "auto")
+    watch = PathWatch(path, TARGETS, addresses, bound=interface != "auto")
+    until(watch, lambda sight: sight.problem is None)
+    try:
+        yield watch
+    finally:
+        watch.close()
+
+
+def until(watch: PathWatch, condition: Callable[[Sight], bool]) -> Sight:
+    """Look until a sight fulfils a condition."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition(sight := watch.look()):
+        assert time.monotonic() < deadline, sight
+        time.sleep(0.02)
+    return sight
+
+
+def second_uplink() -> None:
+    ip("link", "add", "d0", "type", "veth", "peer", "name", "d1")
+    ip("addr", "add", "10.8.0.1/24", "dev", "d0")
+    ip("link", "set", "d0", "up")
+    ip("link", "set", "d1", "up")
+
+
+@in_private_network
+def test_a_rule_that_leads_elsewhere_is_the_end() -> None:
+    with cable():
+        second_uplink()
+        ip("route", "add", "default", "via", "10.9.0.2")
+        ip("route", "add", "default", "via", "10.8.0.9", "table", "200")
+        with watched("10.9.0.1") as watch:
+            ip("rule", "add", "from", "10.8.0.1", "lookup", "200")
+            for _ in range(20):
+                assert watch.look().gone is None, "of another source"
+                time.sleep(0.02)
+            ip("rule", "add", "from", "10.9.0.1", "lookup", "200")
+            sight = until(watch, lambda sight: sight.gone is not None)
+            assert sight.gone == "16,777,216 targets (16.0.0.0/8) are routed by another interface now"
+
+
+@in_private_network
+def test_what_a_full_buffer_has_lost_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with cable():
+        ip("route", "add", "default", "via", "10.9.0.2")
+        with watched() as watch:
+            monkeypatch.setattr(Events, "read", lambda _: ([], False))
+            ip("route", "add", "blackhole", "16.7.0.0/16")
+            time.sleep(0.5)
+            assert watch.look().null == ()
+            monkeypatch.setattr(Events, "read", lambda _: ([], True))
+            sight = until(watch, lambda sight: bool(sight.null))
+            assert [part.targets.prefixes() for part in sight.null] == [["16.7.0.0/16"]]
+
+
+@in_private_network
+def test_a_full_buffer_is_noticed() -> None:
+    with cable():
+        events = Events()
+        events._socket.setsockopt(1, 8, 1)
+        for number in range(60):
+            ip("route", "add", "blackhole", f"17.0.{number}.0/24")
+        _, lost = events.read()
+        assert lost
+        assert events.read() == ([], False)
+        ip("route", "add", "blackhole", "18.0.0.0/24")
+        assert len(events.read()[0]) == 1
+        events.close()
+
+
+@in_private_network
+def test_neighbours_that_come_and_go_have_no_routes_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with cable():
+        ip("route", "add", "default", "via", "10.9.0.2")
+        with watched() as watch:
+            until(watch, lambda _: not watch._routes_at_ns)
+            monkeypatch.setattr(watching, "decide", None)
+            for number in range(20):
+                ip("neigh", "add", f"10.9.0.{number + 50}", "lladdr", OTHER_MAC, "dev", "v0")
+                sight = watch.look()
+                assert (sight.problem, sight.gone) == (None, None)
+
+
+@in_private_network
+def test_a_new_mac_address_of_an_ipv6_gateway_is_seen() -> None:
+    with cable() as peer:
+        ip("addr", "add", "fd00::1/64", "dev", "v0", "nodad")
+        peer.run(lambda: ip("addr", "add", "fd00::2/64", "dev", "v1", "nodad"))
+        ip("-4", "route", "add", "default", "via", "inet6", "fd00::2", "dev", "v0")
+        with watched() as watch:
+            ip("neigh", "replace", "fd00::2", "lladdr", OTHER_MAC, "dev", "v0", "nud", "reachable")
+            sight = until(watch, lambda sight: bool(sight.moved))
+            assert [one.gateway.mac.hex(":") for one in sight.moved] == [OTHER_MAC]
+            assert sight.redirect
+            assert watch.hops == [(bytes.fromhex(OTHER_MAC.replace(":", "")), TARGETS)]
+
+
+def claim(mac: str, to: bytes) -> bytes:
+    """Return an ARP reply that says that the gateway has a MAC address."""
+    there = bytes.fromhex(mac.replace(":", ""))
+    body = ARP.pack(1, ETH_P_IP, 6, 4, REPLY, there, bytes([10, 9, 0, 2]), BROADCAST, bytes([10, 9, 0, 2]))
+    return ETHERNET.pack(to, there, ETH_P_ARP) + body
+
+
+@in_private_network
+def test_who_only_says_that_the_gateway_has_moved_is_not_believed() -> None:
+    with cable() as peer:
+        ip("route", "add", "default", "via", "10.9.0.2")
+        with watched() as watch:
+
+            def lie() -> None:
+                with open_packet_socket() as handle:
+                    handle.bind(("v1", 0))
+                    handle.send(claim(OTHER_MAC, BROADCAST))
+                    handle.send(claim(OTHER_MAC, watch.mac))  # of two that answer the first stays
+
+            for _ in range(10):
+                peer.run(lie)
+                deadline = time.monotonic() + 0.6
+                while time.monotonic() < deadline:
+                    sight = watch.look()
+                    for one in sight.moved:
+                        assert one.gateway.mac.hex(":") in (OTHER_MAC, "02:00:00:00:00:02")
+                    time.sleep(0.05)
+            until(watch, lambda _: watch.hops[0][0] == bytes.fromhex("020000000002"))
+
+
+def test_claims_are_told_apart() -> None:
+    spoken = arp_sender(claim(OTHER_MAC, BROADCAST))
+    assert spoken is not None
+    assert (spoken.address, spoken.mac.hex(":"), spoken.to) == (bytes([10, 9, 0, 2]), OTHER_MAC, None)
+    answer = arp_sender(claim(OTHER_MAC, bytes(6)))
+    assert answer is not None
+    assert answer.to == bytes(6)
+    assert arp_sender(claim("01:00:00:00:00:01", bytes(6))) is None, "no station has a group address"
+    assert arp_sender(b"") is None
+
+
+@in_private_network
+def test_a_route_that_is_gone_is_noted_and_the_gateway_kept() -> None:
+    with cable():
+        ip("route", "add", "default", "via", "10.9.0.2")
+        with watched() as watch:
+            ip("route", "del", "default")
+            sight = until(watch, lambda sight: bool(sight.rerouted))
+            assert "16,777,216 targets (16.0.0.0/8) have no route any more" in sight.rerouted[0]
+            assert (sight.problem, sight.redirect) == (None, False)
+            assert watch.hops[0][0] == bytes.fromhex("020000000002")
+            ip("route", "add", "default", "via", "10.9.0.2")
+            for _ in range(30):
+                sight = watch.look()
+                assert (sight.problem, sight.gone, sight.redirect) == (None, None, False)
+                time.sleep(0.02)
+
+
+@in_private_network
+def test_watching_leaves_no_descriptor_open_and_needs_no_list_of_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    with cable():
+        ip("route", "add", "default", "via", "10.9.0.2")
+        monkeypatch.setattr(IPRoute, "get_links", None, raising=False)
+        with watched() as watch:
+            assert watch.look().problem is None
+        watch.close()
