@@ -1,6 +1,7 @@
 """The book of losses: what a run knows to have lost, which stretches of the order that is, and what was sent again."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -11,18 +12,20 @@ import msgspec
 
 from liveness.scan.extent import Extent, extent_of
 from liveness.scan.loss import LossInterval
+from liveness.scan.milestones import GRACE_S
 from liveness.scan.order_track import OrderTrack, joined
 from liveness.scan.plan import Plan
 from liveness.scan.repairs import Stretch
 from liveness.scan.shared import Shared
 from liveness.store.losses import Losses, LossRecord, LostSpan
 
-MOST_SPANS: Final = 512
+MOST_SPANS: Final = 128
 """Stretches kept of one sender: of more the nearest become one."""
 MOST_RECORDS: Final = 64
 """Losses told one by one."""
 NEAR_NS: Final = 5_000_000_000
 """Losses of one cause that follow each other within this time are one."""
+TOUCHES_NS: Final = 500_000_000
 MOST_TRIES: Final = 2
 """How often a stretch is sent again."""
 OUTAGE: Final = 0.9
@@ -59,13 +62,22 @@ class _Entry:
     whole: bool
     """Whether some interval is taken for lost as a whole."""
     told: int = 0
+    extent: Extent | None = None
+    """That of the spans, None once they have changed."""
 
-    def same_loss(self, start_ns: int, end_ns: int, cause: str) -> bool:
-        """Return whether an interval is of this loss: of the same cause and soon after, or half the same time."""
-        if self.cause == cause and start_ns <= self.end_ns + NEAR_NS and end_ns >= self.start_ns - NEAR_NS:
-            return True
-        shared_ns = min(end_ns, self.end_ns) - max(start_ns, self.start_ns)
-        return 2 * shared_ns >= min(end_ns - start_ns, self.end_ns - self.start_ns) and shared_ns > 0
+    def same_loss(self, other: "_Entry") -> bool:
+        """Return whether another is of this loss.
+
+        It is if it has the same cause and follows soon, or half of the shorter one is the same time. Silence explains
+        nothing by itself: where it touches another loss it is that.
+        """
+        apart_ns = max(self.start_ns, other.start_ns) - min(self.end_ns, other.end_ns)
+        if self.cause == other.cause:
+            return apart_ns <= NEAR_NS
+        if Certainty.SILENCE in (self.certainty, other.certainty):
+            return apart_ns <= TOUCHES_NS
+        shorter_ns = min(self.end_ns - self.start_ns, other.end_ns - other.start_ns)
+        return apart_ns < 0 and -2 * apart_ns >= shorter_ns
 
     def take(self, other: "_Entry") -> None:
         """Make one loss of this and another one."""
@@ -77,6 +89,7 @@ class _Entry:
         self.told = max(self.told, other.told)
         for span in other.spans:
             _add(self.spans, span)
+        self.extent = None
 
 
 @dataclass(slots=True)
@@ -97,6 +110,8 @@ class LossBook:
     """How often it has changed."""
     _entries: list[_Entry] = field(default_factory=list)
     _in_hand: dict[int, LostSpan] = field(default_factory=dict)
+    _awaited: list[tuple[int, LostSpan]] = field(default_factory=list)
+    """Stretches that were sent again, and when: their replies are not all on disk yet."""
 
     def __post_init__(self) -> None:
         """Begin with what is pending; what this session sends anyway, from where it begins on, is none of it."""
@@ -142,7 +157,7 @@ class LossBook:
     def _entered(self, new: _Entry) -> _Entry:
         """Enter a loss, and return the entry that it is part of."""
         for entry in reversed(self._entries):
-            if entry.same_loss(new.start_ns, new.end_ns, new.cause):
+            if entry.same_loss(new):
                 entry.take(new)
                 return entry
         self._entries.append(new)
@@ -183,6 +198,7 @@ class LossBook:
             done = self._in_hand.pop(sender, None)
             if done is not None:
                 self.pending.remove(done)
+                self._awaited.append((time.monotonic_ns(), done))
             self.shared.repairs.answer(sender, self._next(sender, block))
 
     def _next(self, sender: int, block: int) -> Stretch | None:
@@ -205,12 +221,19 @@ class LossBook:
         return extent_of(self.pending, self.plan)
 
     def losses(self) -> Losses:
-        """Return the book as manifest and checkpoint keep it."""
+        """Return the book as manifest and checkpoint keep it.
+
+        Who goes on from a checkpoint sends again what was sent again just now: replies to that may not be on disk.
+        """
+        wait_ns = int((self.plan.cooldown_s + GRACE_S) * NS)
+        on_disk_ns = int(self.shared.on_disk_ns.min())
+        self._awaited = [one for one in self._awaited if one[0] + wait_ns > on_disk_ns]
         records = [record for record in map(self._record, self._entries) if record.probes]
-        return Losses(records=[*self.earlier.records, *records], pending=self.pending)
+        awaited = [span for _, span in self._awaited]
+        return Losses(records=[*self.earlier.records, *records], pending=[*self.pending, *awaited])
 
     def _record(self, entry: _Entry) -> LossRecord:
-        extent = extent_of(entry.spans, self.plan)
+        extent = entry.extent = entry.extent or extent_of(entry.spans, self.plan)
         return LossRecord(
             from_s=round(max(0.0, self.after_s + (entry.start_ns - self.started_ns) / NS), 3),
             to_s=round(self.after_s + (entry.end_ns - self.started_ns) / NS, 3),
@@ -223,7 +246,7 @@ class LossBook:
         """Return a line for each loss of the run, and one for what has become of all of them."""
         losses, remaining = self.losses(), self.remaining()
         lines = [_text(record) for record in losses.records]
-        if not lines and not losses.pending:
+        if not lines and not self.pending:
             return []
         if remaining.concerned < HALF:
             lines.append("everything that is known to have been lost was sent again")
@@ -242,7 +265,7 @@ class LossBook:
             return None
         return (
             f"{round(missed):,} targets ({missed / self.plan.target_count:.2%}) are known to have lost every attempt of"
-            f" a probe, more than limits.loss allows ({limit:.2%}): `liveness scan --resume` sends them again"
+            f" a probe, more than limits.loss allows ({limit:.2%}): resuming sends to them again"
         )
 
 

@@ -19,6 +19,7 @@ from liveness.store.losses import Losses, LossRecord
 NS: Final = 1_000_000_000
 NOTHING_AFTER_S: Final = 60.0
 """A run that has received nothing for so long says so at once, not only at its end."""
+SLOW_AFTER_S: Final = 20.0
 NOTHING_FRAMES: Final = 1_000
 MISSED_SHARE: Final = 0.05
 """A fixed rate that was missed by this share of the time is told."""
@@ -51,6 +52,8 @@ class LossWatch:
     unaccounted: int = 0
     """Frames that were handed over and are neither completed, nor dropped, nor unsent, once all senders have ended."""
     _recorded: tuple[int, list[LossRecord]] = field(default_factory=lambda: (-1, []))
+    _sending_s: float = 0.0
+    """How long the session has sent, its last cooldown not included."""
     _slow_told: bool = False
     _nothing_told: bool = False
 
@@ -86,7 +89,10 @@ class LossWatch:
     def _tell(self, now_ns: int) -> None:
         """Tell at once what a run would otherwise say at its end: a rate that is not reached, no reply at all."""
         elapsed_s = (now_ns - int(self.started_s * NS)) / NS
-        if not self._slow_told and elapsed_s > 1 / MISSED_SHARE and self.given_up_s > MISSED_SHARE * elapsed_s:
+        if self.shared.blocks_drained() < len(self.plan.blocks):
+            self._sending_s = elapsed_s
+        slow = not self.plan.config.rate.auto and self.given_up_s > MISSED_SHARE * elapsed_s
+        if slow and not self._slow_told and elapsed_s > SLOW_AFTER_S:
             self._slow_told = True
             self.on_notice(self._slow_text(elapsed_s))
         nothing = not self.shared.packets.any() and int(self.shared.sent.sum()) >= NOTHING_FRAMES
@@ -136,9 +142,8 @@ class LossWatch:
     def warnings(self, *, received: int) -> list[str]:
         """Return what a run ought to say of its losses; `received` packets came in all its sessions."""
         lines = self.book.warnings()
-        elapsed_s = time.monotonic() - self.started_s
-        if not self.plan.config.rate.auto and self.given_up_s > MISSED_SHARE * elapsed_s:
-            lines.append(self._slow_text(elapsed_s))
+        if not self.plan.config.rate.auto and self.given_up_s > MISSED_SHARE * self._sending_s:
+            lines.append(self._slow_text(self._sending_s))
         if self.unaccounted > 0:
             lines.append(f"{self.unaccounted:,} probes were handed over, and nothing tells what has become of them")
         if not received and self.shared.sent.any():

@@ -9,7 +9,7 @@ from liveness.config.units import MIN_RATE_PPS
 from liveness.scan.loss import LossInterval
 from liveness.scan.loss_book import Certainty, LossBook
 from liveness.scan.plan import Plan
-from liveness.scan.shared import HOLD_PATH, Shared
+from liveness.scan.shared import HOLD_PATH, HOLD_SILENCE, Shared
 from liveness.scan.silence import Fall, SilenceDetector
 
 NS: Final = 1_000_000_000
@@ -100,6 +100,7 @@ class SilenceGuard:
         if mode == "pause":
             self.shared.trickle_pps[0] = self._trickle()
         elif mode == "stop":
+            self.shared.pause(HOLD_SILENCE)
             self.on_end(f"{CAUSE} after {after_s:.0f} s (on_silence: stop)")
 
     def _trickle(self) -> float:

@@ -143,3 +143,59 @@ def test_a_quiet_run_has_nothing_to_tell(tmp_path: Path) -> None:
         manifest = scan.census.manifest
         assert (manifest.loss_warnings, manifest.losses, manifest.transmit.repaired) == ([], [], 0)
         assert answered(scan) == COUNT
+
+
+@in_private_network
+def test_a_gateway_with_another_mac_costs_nothing(tmp_path: Path) -> None:
+    with rig(tmp_path) as built:
+        scan = built.scan()
+        scan.wait_sent(0.3)
+        built.far_ip("link", "set", "ps0", "address", "02:00:00:00:00:99")
+        assert scan.finish() == 0, scan.output
+        manifest = scan.census.manifest
+        assert (manifest.status, answered(scan)) == ("complete", COUNT)
+        assert manifest.losses
+        assert all(loss.to_s - loss.from_s < 4 for loss in manifest.losses)
+        assert manifest.transmit.repaired >= manifest.losses[0].targets
+
+
+@in_private_network
+def test_the_targets_behind_another_mac_are_counted_where_nothing_is_repaired(tmp_path: Path) -> None:
+    with rig(tmp_path) as built:
+        scan = built.scan(limits={"repair": False})
+        scan.wait_sent(0.3)
+        built.far_ip("link", "set", "ps0", "address", "02:00:00:00:00:99")
+        assert scan.finish() == 5, scan.output
+        missing = COUNT - answered(scan)
+        (loss,) = scan.census.manifest.losses
+        assert "02:00:00:00:00:99" in loss.cause, "not only that replies stopped"
+        told = loss.targets
+        assert 0.95 * missing <= told <= 1.05 * missing + 100
+        again = built.resume(scan.census.path)
+        assert again.finish() == 5, "it is told not to repair"
+
+
+@in_private_network
+def test_a_run_killed_in_its_repair_repairs_when_it_goes_on(tmp_path: Path) -> None:
+    with rig(tmp_path) as built:
+        scan = built.scan(checkpoint="200ms")
+        scan.wait_sent(0.3)
+        silence(built)
+        time.sleep(1)
+        speak(built)
+        scan.wait_for(lambda line: line["repaired"] > 0, "a repair")
+        scan.process.kill()
+        scan.finish()
+        again = built.resume(scan.census.path)
+        assert again.finish() == 0, again.output
+        assert (again.census.manifest.status, answered(again)) == ("complete", COUNT)
+
+
+@in_private_network
+def test_a_rate_that_is_not_reached_is_told(tmp_path: Path) -> None:
+    with rig(tmp_path) as built:
+        scan = built.scan(rate="9Mpps", targets={"allow": ["9.9.0.0/17"]}, probes=["icmp", "tcp/80"])
+        scan.finish()
+        manifest = scan.census.manifest
+        if manifest.transmit.given_up_s > 0.05 * manifest.timeline.end_s[-1]:
+            assert any("was not reached" in line for line in manifest.loss_warnings)

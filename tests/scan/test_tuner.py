@@ -61,12 +61,14 @@ class Scan:
         self.model = Model(1, (0.2, 0.1), capacity_pps=capacity_pps)
         self.plan = plan_of()
         self.shared = Shared(self.plan)
+        self.lost_below = 0
+        """What devices below the interface have dropped."""
         self.tuner = Tuner(self.plan, self.shared, "v0", clock=lambda: self.model.time_s)
 
     def run(self, seconds: float, on_step: "Callable[[], None]" = lambda: None) -> None:
         until = self.model.time_s + seconds
         while self.model.time_s < until:
-            self.tuner.observe()
+            self.tuner.observe(self.lost_below)
             self.model.step(float(self.shared.rate_pps[0]))
             half = self.model.sent // 2
             self.shared.sent[0, :, 0], self.shared.sent[1, :, 0] = half, self.model.sent - half
@@ -124,7 +126,7 @@ def test_a_session_that_goes_on_begins_at_half_and_adds_to_the_record(interface:
     assert Totals().followed_by(Totals()).rate_search is None
 
 
-@pytest.mark.parametrize("which", ["kernel", "interface", "senders", "behind"])
+@pytest.mark.parametrize("which", ["kernel", "interface", "below", "senders", "behind"])
 def test_losses_on_our_own_side_are_its_business(interface: dict[str, int], which: str) -> None:
     scan = Scan()
 
@@ -137,6 +139,8 @@ def test_losses_on_our_own_side_are_its_business(interface: dict[str, int], whic
             scan.shared.kernel_drops[1] += lost
         elif which == "interface":
             interface["packets"] += lost
+        elif which == "below":
+            scan.lost_below += lost
         elif which == "senders":
             scan.shared.send_errors[0, 1] += lost
         else:
