@@ -33,10 +33,21 @@ _KINDS: Final = {
 _BOUNDS: Final = {">=": "at least", "<=": "at most", ">": "above", "<": "below"}
 
 
+def one_line(text: str) -> str:
+    """Return a text as it may be printed anywhere: control characters and marks of direction are shown as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
 class LivenessError(Exception):
     """Something went wrong that a person can act on; its text is the one line they read."""
 
     exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        """Return the line: what a file or a name brought into it moves no cursor."""
+        return one_line(super().__str__())
 
 
 class InterfaceDownError(LivenessError):

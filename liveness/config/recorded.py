@@ -11,7 +11,6 @@ from liveness.config.checks import problems
 from liveness.config.explain import problem_in, shown_value
 from liveness.config.model import Config, from_document
 from liveness.errors import UsageError
-from liveness.files.reading import one_line
 
 
 class _Lists(Struct, frozen=True):
@@ -41,8 +40,7 @@ def recorded_config(document: Mapping[str, object], manifest: Path, version: str
         return config
     who = "this version wrote it: was it changed?" if version == __version__ else f"use liveness {version}"
     raise UsageError(
-        f"{manifest}: $.config{one_line(place[1:])}: {one_line(problem)}: written by liveness {one_line(version)}, this"
-        f" is {__version__}: {who}"
+        f"{manifest}: $.config{place[1:]}: {problem}: written by liveness {version}, this is {__version__}: {who}"
     )
 
 
@@ -51,4 +49,4 @@ def recorded_blocklists(document: Mapping[str, object], manifest: Path) -> Seque
     try:
         return msgspec.convert(document, _Blocking).targets.block
     except msgspec.ValidationError as error:
-        raise UsageError(f"{manifest}: $.config: {one_line(str(error))}: give the lists with -b FILE") from None
+        raise UsageError(f"{manifest}: $.config: {error}: give the lists with -b FILE") from None

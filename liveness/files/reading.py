@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, TypeVar
 
 import msgspec
 
-from liveness.errors import LivenessError, in_our_words
+from liveness.errors import LivenessError, in_our_words, one_line
 from liveness.files.directory import Directory, Name
 
 T = TypeVar("T")
@@ -86,11 +86,6 @@ def _printable(tree: object) -> object:
     if isinstance(tree, list):
         return [_printable(value) for value in tree]
     return one_line(tree) if isinstance(tree, str) else tree
-
-
-def one_line(text: str) -> str:
-    """Return text from a file as a message shows it: no control character reaches a terminal."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 def _content(descriptor: int, limit: int) -> bytes:

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from liveness import __version__
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
-from liveness.files.reading import MIB, decoded, one_line, read_bytes
+from liveness.files.reading import MIB, decoded, read_bytes
 from liveness.ipsets.roaring import SetDigest
 from liveness.space.addresses import shown
 from liveness.store.losses import LossRecord
@@ -387,7 +387,7 @@ def decode_manifest(content: bytes, path: Path) -> Manifest:
     tree = msgspec.json.decode(content)
     del tree["config"]  # which is its own reader's to judge
     for place, value, expected in (*odd_numbers(tree), *problems_of(manifest)):
-        raise LivenessError(f"{path}: {one_line(place)}: {shown(str(value))}: {expected}")
+        raise LivenessError(f"{path}: {place}: {shown(str(value))}: {expected}")
     return manifest
 
 

@@ -37,7 +37,7 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
         answered = {sign: [BitMap() for _ in range(attempts)] for sign in SIGNS}
         for reply in sorted({key.reply for key in keys if key.reply.probe == probe}, key=_order):
             whole = {part: BitMap() for part in Role}
-            sent = gathered.tally.by_attempt.get(probe, {}).get(reply.label, [0] * attempts)
+            sent = [*gathered.tally.by_attempt.get(probe, {}).get(reply.label, []), *[0] * attempts]
             duplicates = []
             for attempt in range(attempts + 1):  # the last: replies that prove none
                 parts = {part: _union(segments, PartKey(reply, part, attempt)) for part in Role}

@@ -162,7 +162,7 @@ def _finish(files: Directory, stage: Path, sets: Collection[str]) -> None:
 def _is_redacted(name: str, sets: Collection[str]) -> bool:
     """Return whether a name is that of a file which a redaction puts in place of another, or removes."""
     path = PurePosixPath(name)
-    if str(path) != name or path.is_absolute() or ".." in path.parts or not name.isprintable():
+    if not path.parts or str(path) != name or path.is_absolute() or ".." in path.parts or not name.isprintable():
         return False
     if len(path.parts) == 1:
         return name in _FILES or (name in sets and name not in _NEVER)

@@ -4,10 +4,13 @@ Receivers write segments as they go, so that their memory stays bounded however 
 before a crash is on disk. Segments add up: sets by union, counts by sum, whichever receiver wrote them.
 """
 
+import os
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -17,12 +20,18 @@ from pyroaring import BitMap
 
 from liveness.errors import LivenessError
 from liveness.files.atomic import replaced
+from liveness.files.reading import MIB, open_regular
 from liveness.store.logstream import LogEnd
+from liveness.store.plausible import is_label, is_probe, odd_numbers
 from liveness.types import Kind, ReplyKey, Role
 
 MAGIC: Final = b"liveness segment 1\n"
 _TAIL: Final = struct.Struct(f"<QI{len(MAGIC)}s")
 """What a segment ends with: length and CRC-32 of the index that lies before it. Its parts come first, as they come."""
+
+_SEGMENT_NAME: Final = re.compile(r"[0-9]+-(?:level[0-9]+-)?[0-9]+\.segment")
+INDEX_BYTES: Final = 64 * MIB
+MOST_ATTEMPTS: Final = 255
 
 Counts = dict[str, int]
 K = TypeVar("K", str, int)
@@ -74,8 +83,8 @@ class Tally(Struct, kw_only=True):
         _add_counts(self.busiest, other.busiest)
         for probe, labels in other.by_attempt.items():
             for label, counted in labels.items():
-                sums = self.by_attempt.setdefault(probe, {}).setdefault(label, [0] * len(counted))
-                sums[:] = [mine + theirs for mine, theirs in zip(sums, counted, strict=True)]
+                sums = self.by_attempt.setdefault(probe, {}).setdefault(label, [])
+                sums[:] = [mine + theirs for mine, theirs in zip_longest(sums, counted, fillvalue=0)]
         self.packets += other.packets
         self.kernel_packets += other.kernel_packets
         self.kernel_drops += other.kernel_drops
@@ -140,22 +149,28 @@ class SegmentFile:
         """Read the index. Raises LivenessError that names the file if it cannot be read or is damaged."""
         self.path = path
         try:
-            size = path.stat().st_size
+            with open_regular(path) as file:
+                size = os.fstat(file.fileno()).st_size
         except OSError as problem:
             raise LivenessError(f"{path}: cannot read this segment: {problem.strerror}") from problem
         tail = self._read(max(0, size - _TAIL.size), _TAIL.size)
         if len(tail) < _TAIL.size:
             raise self._damaged()
         length, crc, magic = _TAIL.unpack(tail)
-        if magic != MAGIC or length > size - _TAIL.size:
+        if magic != MAGIC or length > min(size - _TAIL.size, INDEX_BYTES):
             raise self._damaged()
         index = self._read(size - _TAIL.size - length, length)
         if zlib.crc32(index) != crc:
             raise self._damaged()
-        decoded = msgspec.msgpack.decode(index, type=_Index)
+        try:
+            decoded = msgspec.msgpack.decode(index, type=_Index)
+            self._entries = {entry.key: entry for entry in decoded.parts}
+        except (msgspec.DecodeError, ValueError, RecursionError) as problem:
+            raise self._damaged("its index is none") from problem
+        if not _can_be(decoded, size):
+            raise self._damaged("its index says what cannot be")
         self.tally = decoded.tally
         self.replaces = decoded.replaces
-        self._entries = {entry.key: entry for entry in decoded.parts}
 
     @property
     def keys(self) -> list[PartKey]:
@@ -174,18 +189,53 @@ class SegmentFile:
         body = self._read(entry.offset, entry.length)
         if zlib.crc32(body) != entry.crc32:
             raise self._damaged()
-        return BitMap.deserialize(body)
+        try:
+            return BitMap.deserialize(body)
+        except (ValueError, IndexError) as problem:
+            raise self._damaged("a set in it is none") from problem
 
     def _read(self, offset: int, length: int) -> bytes:
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 file.seek(offset)
                 return file.read(length)
         except OSError as problem:
             raise LivenessError(f"{self.path}: cannot read this segment: {problem.strerror}") from problem
 
-    def _damaged(self) -> LivenessError:
-        return LivenessError(f"{self.path}: a damaged segment: its checksum is wrong; move it away to do without")
+    def _damaged(self, why: str = "its checksum is wrong") -> LivenessError:
+        return LivenessError(f"{self.path}: a damaged segment: {why}; move it away to do without")
+
+
+def _can_be(index: _Index, size: int) -> bool:
+    """Return whether an index can be that of a segment of so many bytes: a checksum does not tell who wrote it."""
+    tally = index.tally
+    replies = all(
+        0 <= entry.offset <= size
+        and 0 <= entry.length <= size - entry.offset
+        and 0 <= entry.attempt <= MOST_ATTEMPTS
+        and is_probe(entry.probe)
+        and is_label(entry.key.reply.label)
+        for entry in index.parts
+    )
+    labelled = (tally.messages, tally.weak, tally.by_attempt)
+    names = all(
+        is_probe(probe) and all(map(is_label, labels)) for counts in labelled for probe, labels in counts.items()
+    )
+    lengths = {len(counts) for labels in tally.by_attempt.values() for counts in labels.values()}
+    return (
+        replies
+        and names
+        and len(lengths) <= 1
+        and all(0 <= source < 1 << 32 for source in tally.busiest)
+        and all(_SEGMENT_NAME.fullmatch(name) for name in index.replaces)
+        and not any(odd_numbers(_counts_of(tally)))
+    )
+
+
+def _counts_of(tally: Tally) -> dict[str, object]:
+    """Return a tally as a document, sources by texts."""
+    tree: dict[str, object] = msgspec.to_builtins(tally, str_keys=True)
+    return tree
 
 
 def total(segments: Iterable[SegmentFile]) -> Tally:

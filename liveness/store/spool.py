@@ -63,7 +63,7 @@ def read_spool(path: Path) -> Spool:
         return Spool(np.zeros(0, REPLY_DTYPE), (), size)
     try:
         header = msgspec.json.decode(line if magic == MAGIC else b"", type=_Header)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LivenessError(f"{path}: not a spool of replies, or its beginning is damaged: move it away") from error
     if header.dtype != _LAYOUT:
         raise LivenessError(

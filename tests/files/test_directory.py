@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from liveness.errors import LivenessError
+from liveness.errors import LivenessError, one_line
 from liveness.files import resolving
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory, HeldError
-from liveness.files.reading import TooLargeError, one_line, read_below, read_bytes
+from liveness.files.reading import TooLargeError, read_below, read_bytes
 from liveness.files.resolving import ForeignLinkError, LinkError, OutsideError
 from liveness.net.child import run_in_child
 

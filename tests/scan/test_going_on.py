@@ -42,6 +42,7 @@ def cut_off(folder: Path, **changes: object) -> RunDirectory:
             probes={probe.name: ProbeCounts(sent=[0] * plan.attempts) for probe in plan.probes},
             sets=[],
             control_port=plan.control_port,
+            source_addresses=["10.8.0.1"],
             version="9.8.7",
         )
     )
