@@ -37,7 +37,7 @@ class OptOutWatch:
     files: Sequence[Path] = field(init=False)
     resumed: bool = field(default=False, init=False)
     """Whether an earlier session of the run has withdrawn anything."""
-    _kept: KeptOptOuts = field(default=KeptOptOuts(), init=False)
+    _record: OptOuts = field(default=OptOuts(), init=False)
     _all: Intervals = field(default_factory=Intervals.empty, init=False)
     _left_out: Intervals = field(default_factory=Intervals.empty, init=False)
     """Targets that get nothing more though no list has blocked them."""
@@ -49,10 +49,12 @@ class OptOutWatch:
         """Withdraw what earlier sessions have, and what was blocked since the targets were resolved."""
         self.files = list_files(self.plan.config.targets.block)
         try:
-            self._kept = load_opt_outs(self.directory)
+            kept = load_opt_outs(self.directory)
         except LivenessError as error:
             self._problem(str(error))
-        self._all = self._kept.withdrawn.intersection(self.plan.intervals)
+        else:
+            self._record = kept.opt_outs
+            self._all = kept.withdrawn.intersection(self.plan.intervals)
         if len(self._all):
             self.resumed = True
             self.withdrawn.publish(self._all)
@@ -61,7 +63,7 @@ class OptOutWatch:
     @property
     def record(self) -> OptOuts:
         """What happened so far, in all sessions."""
-        return self._kept.opt_outs
+        return self._record
 
     def look(self, *, now: bool = False) -> None:
         """Look every second whether a list has changed, or `now`. LivenessError if too much was blocked to go on."""
@@ -117,9 +119,9 @@ class OptOutWatch:
 
     def _keep(self, **changes: object) -> None:
         record = msgspec.structs.replace(self.record, **changes)
-        self._kept = KeptOptOuts(opt_outs=record, prefixes=self._all.prefixes())
+        self._record = record
         with suppress(LivenessError):  # a full disk is told by the checkpoint; the withdrawal stands all the same
-            write_opt_outs(self.directory, self._kept)
+            write_opt_outs(self.directory, KeptOptOuts(opt_outs=record, prefixes=list(self._all.entries())))
 
 
 def _signature(path: Path) -> Signature:

@@ -106,7 +106,7 @@ def replay(
             gathered = merge(directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts)
             directory.remove_traces()
             directory.write_key(plan.key)
-            directory.write_targets(plan.intervals.prefixes())
+            directory.write_targets(plan.intervals.entries())
             unread = [] if interruption.reason else [line for one in ring.captures for line in one.unread]
             tally = gathered.tally
             kept = settle(directory.path, log, tally.log, tally.accepted, tally.packets)

@@ -177,7 +177,7 @@ def run_scan(
         opened = _open(plan, path, directory, cleanup)
         directory.lock()
         directory.write_key(plan.key)
-        directory.write_targets(plan.intervals.prefixes())
+        directory.write_targets(plan.intervals.entries())
         first = beginning(plan, running_manifest(plan, opened.identity))
         directory.write_manifest(first.manifest)
         opened = _drop(opened, becoming)

@@ -1,11 +1,17 @@
 """Owns sets of IPv4 addresses as sorted, merged intervals: the algebra of target lists, all of it vectorised."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.space.addresses import format_address
+
+ENTRIES_AT_ONCE = 1 << 16
+"""How many intervals are turned into text at once."""
+ADDRESS_BITS = 32
 ADDRESS_SPACE = 1 << 32
 """How many IPv4 addresses there are; counts reach it, so they are 64 bits wide although addresses are 32."""
 
@@ -137,6 +143,25 @@ class Intervals:
         base, length = self.prefix_arrays()
         octets = [((base >> np.uint32(shift)) & np.uint32(255)).tolist() for shift in (24, 16, 8, 0)]
         return [f"{a}.{b}.{c}.{d}/{n}" for a, b, c, d, n in zip(*octets, length.tolist(), strict=True)]
+
+    def entries(self) -> Iterator[str]:
+        """Yield one entry an interval, as address lists have it: an address, a prefix where it is one, or ``a-b``.
+
+        A list with holes has far fewer intervals than prefixes: a million addresses that are left out of all others
+        cut them into a million intervals, and into ten million prefixes.
+        """
+        for at in range(0, len(self), ENTRIES_AT_ONCE):
+            first = self.first[at : at + ENTRIES_AT_ONCE].astype(np.int64)
+            last = self.last[at : at + ENTRIES_AT_ONCE].astype(np.int64)
+            size = last - first + 1
+            is_prefix = (size & (size - 1) == 0) & (first & (size - 1) == 0)
+            length = ADDRESS_BITS + 1 - np.frexp(size)[1]
+            rows = zip(first.tolist(), last.tolist(), is_prefix.tolist(), length.tolist(), strict=True)
+            for low, high, one_prefix, bits in rows:
+                if one_prefix:
+                    yield format_address(low) if low == high else f"{format_address(low)}/{bits}"
+                else:
+                    yield f"{format_address(low)}-{format_address(high)}"
 
     def prefix_arrays(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
         """Return what `prefixes` prints as base addresses and prefix lengths."""

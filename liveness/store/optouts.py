@@ -74,7 +74,7 @@ class KeptOptOuts(Struct, frozen=True, kw_only=True):
 
     opt_outs: OptOuts = OptOuts()
     prefixes: list[str] = field(default_factory=list)
-    """All that was withdrawn, a prefix each."""
+    """All that was withdrawn, as entries of an address list: addresses, prefixes and ranges."""
 
     @property
     def withdrawn(self) -> Intervals:

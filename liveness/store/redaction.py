@@ -324,7 +324,7 @@ class _Redaction:
         record = manifest.opt_outs if manifest.status == "complete" else kept.opt_outs
         gone = manifest.opt_outs.targets + application.targets
         record = msgspec.structs.replace(record, targets=gone, applied=[*record.applied, application])
-        write_opt_outs(stage, KeptOptOuts(opt_outs=record, prefixes=opted_out.prefixes()))
+        write_opt_outs(stage, KeptOptOuts(opt_outs=record, prefixes=list(opted_out.entries())))
         self._replace.append(OPT_OUTS_FILE)
         after = {change.file: change.after for change in application.logs}
         files = [

@@ -217,9 +217,13 @@ class RunDirectory:
             raise LivenessError(f"{path}: damaged: a key has {KEY_BYTES} bytes, this file {len(key)}")
         return key
 
-    def write_targets(self, prefixes: Iterable[str]) -> None:
-        """Keep what the run was to probe, a prefix a line: lists named in its config may change or go."""
-        self._write(TARGETS_FILE, "".join(f"{prefix}\n" for prefix in prefixes).encode())
+    def write_targets(self, entries: Iterable[str]) -> None:
+        """Keep what the run was to probe, an entry a line: lists named in its config may change or go."""
+        try:
+            with self.files() as directory, directory.replaced(TARGETS_FILE) as file:
+                file.writelines(f"{entry}\n".encode() for entry in entries)
+        except OSError as problem:
+            raise LivenessError(f"{self.path / TARGETS_FILE}: cannot write: {problem.strerror}") from problem
 
     def targets_digest(self) -> str | None:
         """Return the SHA-256 of the file of targets in hex; None if there is none that can be read."""

@@ -119,7 +119,7 @@ def write_run(folder: Path, config: Config, plan: Plan, received: list[Packet]) 
     gathered = merge(directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts)
     directory.remove_traces()
     directory.write_key(plan.key)
-    directory.write_targets(plan.intervals.prefixes())
+    directory.write_targets(plan.intervals.entries())
     tally = gathered.tally
     directory.write_manifest(
         Manifest(

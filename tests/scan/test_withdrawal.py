@@ -165,14 +165,14 @@ def test_a_watched_list_withdraws_what_is_new_and_keeps_it(tmp_path: Path) -> No
     blocklist.unlink()
     look(watch, 4)
     assert len(told) == 4
-    assert told[3].startswith(f"WARNING: {blocklist}: cannot read the address list: no such file")
+    assert told[3].startswith(f"WARNING: {blocklist}: cannot read this address list: No such file")
 
     record = watch.record
     assert [withdrawal.addresses for withdrawal in record.withdrawals] == [16, 16]
     assert {tuple(withdrawal.lists) for withdrawal in record.withdrawals} == {(str(blocklist),)}
     assert len(record.list_problems) == 2
     kept = load_opt_outs(tmp_path)
-    assert (kept.opt_outs, kept.prefixes) == (record, ["10.1.0.16/28", "10.1.0.32/28"])
+    assert (kept.opt_outs, kept.prefixes) == (record, ["10.1.0.16-10.1.0.47"])
 
     blocklist.write_text("10.1.0.64/26\n")  # blocked while the run stood still: a session that goes on begins with it
     again = OptOutWatch(plan, tmp_path, WithdrawnList(), told.append)
