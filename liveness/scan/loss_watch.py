@@ -70,6 +70,7 @@ class LossWatch:
         """Note a loss that somebody else has noticed."""
         self.book.track.note(time.monotonic_ns(), self.shared)
         self.book.report(loss)
+        self.on_recovery()
 
     def look(self, *, last: bool = False) -> None:
         """Look at everything, and answer senders that ask what to send again."""

@@ -66,6 +66,8 @@ class SilenceDetector:
         """Sent up to the end of each slice, by probe; row 0 is the beginning."""
         self._replies: NDArray[np.int64] = np.zeros((rows, probes), np.int64)
         self._slices = 0
+        self._idle = 0
+        """Slices in a row in which nothing was sent."""
         self._last: tuple[float, int, Counts, Counts] | None = None
 
     def forget(self) -> None:
@@ -76,7 +78,9 @@ class SilenceDetector:
 
     def skip(self) -> None:
         """Leave out what happens until the next call of `take`: the way is known to be broken."""
-        if self._slices:
+        if self._last is not None:
+            for _ in range(DELAY):
+                self._add_slice(self._last[0])
             self._last = None
 
     def take(self, time_s: float, block: int, sent: Counts, replies: Counts) -> bool:
@@ -89,17 +93,21 @@ class SilenceDetector:
         before_s, _, sent_before, replies_before = self._last
         if time_s < before_s + SLICE_S:
             return False
-        if (sent != sent_before).any():  # time in which nothing is sent is left out; late replies count for what was
-            if self._slices == len(self._times) - 1:
-                self._shift()
-            self._slices += 1
-            self._times[self._slices] = before_s
-            self._sent[self._slices] = self._sent[self._slices - 1]
-            self._replies[self._slices] = self._replies[self._slices - 1]
+        self._idle = 0 if (sent != sent_before).any() else self._idle + 1
+        if self._idle <= DELAY:  # of longer pauses only so much: late replies count for what was sent before
+            self._add_slice(before_s)
         self._sent[self._slices] += sent - sent_before
         self._replies[self._slices] += replies - replies_before
         self._last = time_s, block, sent.copy(), replies.copy()
         return True
+
+    def _add_slice(self, begun_s: float) -> None:
+        if self._slices == len(self._times) - 1:
+            self._shift()
+        self._slices += 1
+        self._times[self._slices] = begun_s
+        self._sent[self._slices] = self._sent[self._slices - 1]
+        self._replies[self._slices] = self._replies[self._slices - 1]
 
     def _shift(self) -> None:
         """Drop the older half."""
@@ -129,11 +137,9 @@ class SilenceDetector:
         return None
 
     def _expected(self, window: int, rates: NDArray[np.float64]) -> float:
-        """Return what is expected in the last slices, if replies come at once or if they come late: the lesser."""
-        now = self._slices
-        at_once = self._sent[now] - self._sent[now - window]
-        late = self._sent[now - DELAY] - self._sent[now - DELAY - window]
-        return min(float((at_once * rates).sum()), float((late * rates).sum()))
+        """Return what is expected in the last slices: the least of what replies bring that come at once, or later."""
+        ends = self._slices - np.arange(min(DELAY, self._slices - window) + 1)
+        return float(((self._sent[ends] - self._sent[ends - window]) @ rates).min())
 
     def _poor_share(self, begin: int, end: int, rates: NDArray[np.float64]) -> tuple[float, float]:
         """Return the share of `rates` that the poorer chunks of the past had, and how unevenly replies came.

@@ -79,6 +79,16 @@ def test_a_lower_rate_a_pause_and_late_replies_are_no_silence() -> None:
     assert model.go(60, 2_000) is None
 
 
+def test_a_pause_of_replies_that_are_late_is_no_silence() -> None:
+    model = Model(7, [1.0, 0.5], 0.3, rtt_slices=3)
+    for _ in range(3):
+        assert model.go(60, 2_000) is None
+        assert model.go(5, 0) is None
+    model.detector.skip()
+    assert model.go(0.25, 0) is None
+    assert model.go(60, 2_000) is None
+
+
 def test_the_end_of_a_flood_of_copies_is_no_silence() -> None:
     model = Model(4, [1.0, 0.5], 0.3)
     assert model.go(120, 500) is None
