@@ -53,7 +53,10 @@ class TimelineRecord:
         if not self._rows:
             return Timeline()
         rows = np.array(self._rows)
-        counts = np.diff(rows[:, 1:].astype(np.int64), axis=0, prepend=0).T.tolist()
+        totals = rows[:, 1:].astype(np.int64)
+        # a sender that ends with frames in its ring takes them back: then these were not sent before either
+        totals = np.minimum.accumulate(totals[::-1], axis=0)[::-1]
+        counts = np.diff(totals, axis=0, prepend=0).T.tolist()
         return Timeline(
             end_s=[round(at, 3) for at in rows[:, 0].tolist()],
             sent=counts[0],

@@ -55,6 +55,14 @@ def test_intervals_hold_what_happened_in_them(shared: Shared) -> None:
     )
 
 
+def test_frames_that_are_taken_back_were_not_sent_before_either(shared: Shared) -> None:
+    record = TimelineRecord(BEFORE)
+    for at_s, sent in ((1.0, 70), (2.0, 90), (3.0, 60)):
+        shared.sent[0, 1, 0] = sent
+        record.observe(at_s, shared, BEFORE)
+    assert record.record().sent == [60, 0, 0]
+
+
 @pytest.mark.parametrize("seconds", [MOST_INTERVALS - 1, MOST_INTERVALS, MOST_INTERVALS + 1, 10_000])
 def test_a_long_run_is_told_in_fewer_longer_intervals_and_nothing_is_lost(shared: Shared, seconds: int) -> None:
     record = TimelineRecord(BEFORE)
