@@ -61,15 +61,20 @@ class LiveView:
                 probe.name,
                 count_text(probe.sent),
                 percent(probe.sent / probe.planned) if probe.planned else "-",
-                f"{probe.sent_pps:,.0f}",
+                pace_text(probe.sent_pps),
                 count_text(probe.replies),
                 share_text(probe.hit_rate),
-                f"{probe.replies_pps:,.0f}",
+                pace_text(probe.replies_pps),
                 *lines,
                 sparkline([replies for _, replies in shown]),
             )
         lost = Text(drops_text(reading), style="bold red" if reading.drops or reading.progress.losses.lost else "")
         return [Text(where_text(reading)), table, lost]
+
+
+def pace_text(per_second: float) -> str:
+    """Return how many a second: whole from ten on, with a decimal place below, where a slow scan stands."""
+    return f"{per_second:,.0f}" if per_second >= 10 or per_second == 0 else f"{per_second:.1f}"  # noqa: PLR2004
 
 
 def where_text(reading: "Reading") -> str:
@@ -101,7 +106,7 @@ def drops_text(reading: "Reading") -> str:
 def status_line(reading: "Reading") -> str:
     """Return a reading as one plain line."""
     return (
-        f"{where_text(reading)}  {reading.sent_pps:,.0f} packets/s  replies {reading.replies:,}"
+        f"{where_text(reading)}  {pace_text(reading.sent_pps)} packets/s  replies {reading.replies:,}"
         f"  hit rate {share_text(reading.hit_rate)}  {drops_text(reading)}"
     )
 

@@ -38,7 +38,7 @@ class Layers:
 
     def message(self, path: str, problem: str) -> str:
         """Return the line about a wrong value: where it came from, its path, what is wrong."""
-        origin = next((name for prefix, name in self.origins.items() if path.startswith(prefix)), None)
+        origin = next((name for place, name in self.origins.items() if is_within(path, place)), None)
         if origin is not None:
             return (
                 f"{origin}: {problem}"
@@ -132,6 +132,11 @@ class Layers:
             problem = f"{shown_value(entry)}: neither a prefix, range or address nor an existing file{looked}"
             raise UsageError(self.message(path, problem)) from None
         return text
+
+
+def is_within(path: str, place: str) -> bool:
+    """Return whether a path is a place or lies in it: ``$.rate_limit`` does not lie in ``$.rate``."""
+    return path == place or path.startswith((f"{place}.", f"{place}["))
 
 
 def exists(file: Path) -> bool:

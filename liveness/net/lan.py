@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroute2 import IPRoute
 
+from liveness.errors import LivenessError
 from liveness.net.links import Link
 from liveness.net.neighbours import (
     NUD_CONFIRMED,
@@ -24,6 +25,7 @@ from liveness.net.neighbours import (
     arp_sender,
 )
 from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
+from liveness.net.stall import STALL_S
 from liveness.net.tpacket import ETH_P_ARP
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
@@ -108,11 +110,13 @@ def _ask(
     asked = set(addresses)
     answers: dict[int, bytes] = {}
     began_s = time.monotonic()
-    sent = 0
+    sent, sent_at_s = 0, began_s
     while sent < len(addresses):
         due = min(len(addresses), int((time.monotonic() - began_s) * requests_pps) + 1)
         while sent < due and _send(handle, arp_request(link.mac, source, addresses[sent])):
-            sent += 1
+            sent, sent_at_s = sent + 1, time.monotonic()
+        if time.monotonic() - sent_at_s > STALL_S + 1 / requests_pps:
+            raise LivenessError(f"interface {link.name}: no ARP request has left for {STALL_S:.0f} s: is it stuck?")
         _take_answers(handle, asked, answers)
         time.sleep(min(NAP_S, 1 / requests_pps))
     deadline = time.monotonic() + TRY_S

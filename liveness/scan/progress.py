@@ -76,10 +76,14 @@ def observe(
     sending: bool,
     losses: LossesSeen = NO_LOSSES,
     problem: str | None = None,
+    unresolved: int = 0,
 ) -> Progress:
-    """Return a snapshot of a scan that has been going for `elapsed_s`; `nic_drops` are those of its interface."""
+    """Return a snapshot of a scan that has been going for `elapsed_s`; `nic_drops` are those of its interface.
+
+    `unresolved` targets get nothing, for they are not there: no frame to them is planned.
+    """
     sent = shared.sent_in_all.sum(axis=(0, 2))
-    planned = plan.target_count * plan.attempts
+    planned = (plan.target_count - unresolved) * plan.attempts
     accepted = shared.accepted.sum(axis=0)
     return Progress(
         elapsed_s=elapsed_s,

@@ -204,6 +204,7 @@ class Supervisor:
                 sending=sending,
                 losses=losses.seen(),
                 problem=None if guard is None else guard.problem,
+                unresolved=0 if self.watch is None else self.watch.path.neighbours.unresolved.count,
             )
         )
 

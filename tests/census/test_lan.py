@@ -167,6 +167,8 @@ def test_neighbours_stay_where_they_are_when_the_router_gets_another_mac(tmp_pat
                 _, said = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 0, said
             assert "02:00:00:00:99:99" in said
+            last = json.loads((tmp_path / "status").read_text().splitlines()[-1])
+            assert last["planned"] == len(HOSTS) + 256
             assert only_run(tmp_path).union({"icmp"}, {"echo-reply"}, "direct") == THERE | ROUTED
 
     inside()

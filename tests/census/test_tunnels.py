@@ -78,6 +78,8 @@ def test_nothing_is_lost_or_rejected_and_the_manifest_says_how_it_left(census: t
     }
     assert manifest.transmit.transport == "af_packet"
     assert manifest.rejected == {}
+    assert manifest.losses == []
+    assert manifest.transmit.errors == 0
     assert manifest.source_addresses == [HERE]
     assert any("without an Ethernet header" in reason for reason in manifest.transmit.reasons)
 
