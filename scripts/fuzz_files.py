@@ -17,11 +17,14 @@ sys.path.insert(0, str(ROOT))
 @click.command()
 @click.option("--mutants", default=100_000, show_default=True, type=click.IntRange(min=1), help="Of each kind.")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same mutants.")
+@click.option("--seconds", default=float("inf"), help="Of each kind at most; all of them if not given.")
 @click.option("--kind", "chosen", multiple=True, help="Only this kind; may be repeated.")
 @click.option("--command", "commands", default=0, show_default=True, help="Mutants of each kind for its command.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder for one mutant of each finding.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a kind and line.")
-def main(*, mutants: int, seed: int, chosen: tuple[str, ...], commands: int, keep: Path | None, as_json: bool) -> None:
+def main(
+    *, mutants: int, seed: int, seconds: float, chosen: tuple[str, ...], commands: int, keep: Path | None, as_json: bool
+) -> None:
     """Fuzz what reads files; leave with exit code 1 if anything was found."""
     from tests.fuzzing.file_campaign import campaign, sample  # noqa: PLC0415 - after the path is set
     from tests.fuzzing.files import kinds  # noqa: PLC0415
@@ -36,7 +39,7 @@ def main(*, mutants: int, seed: int, chosen: tuple[str, ...], commands: int, kee
         for number, kind in enumerate(every):
             if chosen and kind.name not in chosen:
                 continue
-            done = [campaign(kind.name, mutants, seed, float("inf"), Path(folder) / str(number))]
+            done = [campaign(kind.name, mutants, seed, seconds, Path(folder) / str(number))]
             if commands and kind.command:
                 done.append(sample(kind, commands, seed, Path(folder) / str(number)))
             for one in done:

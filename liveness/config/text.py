@@ -84,6 +84,8 @@ def _check_size(root: yaml.Node) -> None:
     while left:
         node, done = left.pop()
         inner = _inner(node)
+        if isinstance(node, yaml.ScalarNode) and any("\ud800" <= one <= "\udfff" for one in node.value):
+            raise yaml.MarkedYAMLError(problem="half of a character (a surrogate)", problem_mark=node.start_mark)
         if done:
             entered.discard(id(node))
             sizes[id(node)] = 1 + sum(sizes[id(one)] for one in inner)

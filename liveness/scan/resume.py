@@ -9,6 +9,7 @@ import msgspec
 
 from liveness.config.recorded import recorded_config
 from liveness.errors import LivenessError, UsageError
+from liveness.scan.fitting import misfits
 from liveness.scan.plan import Plan
 from liveness.scan.record import Identity, running_manifest
 from liveness.space.intervals import Intervals
@@ -59,6 +60,10 @@ def _resumption(
     if checkpoint is None:
         checkpoint = Checkpoint(manifest=manifest, positions=[], sent=[], rate_pps=0)
     plan = _plan(directory, checkpoint.manifest)
+    for misfit in misfits(plan, checkpoint):
+        damage.append(f"{directory.checkpoint_path}: {misfit}: the run begins with its first target again")
+        checkpoint = Checkpoint(manifest=checkpoint.manifest, positions=[], sent=[], rate_pps=0)
+        break
 
     def set_aside(error: LivenessError, segment: Path) -> None:
         damage.append(str(error))

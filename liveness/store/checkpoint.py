@@ -10,7 +10,7 @@ from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
 from liveness.files.reading import decoded, read_below
 from liveness.store.losses import Losses
-from liveness.store.manifest import Manifest, PathEvent, RateChange, RateSearch, Timeline
+from liveness.store.manifest import Manifest, PathEvent, RateChange, RateSearch, Timeline, check_manifest
 
 
 class Position(Struct, frozen=True, kw_only=True):
@@ -106,4 +106,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
             content = read_below(files, path.name)
     except OSError as problem:
         raise LivenessError(f"{path}: cannot read this checkpoint: {problem.strerror}") from problem
-    return decoded(content, Checkpoint, path, "a damaged checkpoint")
+    checkpoint = decoded(content, Checkpoint, path, "a damaged checkpoint")
+    check_manifest(checkpoint.manifest, path, "$.manifest")
+    return checkpoint

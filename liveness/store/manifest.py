@@ -384,11 +384,16 @@ def decode_manifest(content: bytes, path: Path) -> Manifest:
     if len(first.config) > CONFIG_BYTES:
         raise LivenessError(f"{path}: $.config: {len(first.config):,} bytes: no config is larger than {CONFIG_BYTES:,}")
     manifest = decoded(content, Manifest, path, "not a JSON document")
-    tree = msgspec.json.decode(content)
+    check_manifest(manifest, path)
+    return manifest
+
+
+def check_manifest(manifest: Manifest, path: Path, root: str = "$") -> None:
+    """Raise LivenessError for what no run can say; `root` is where the manifest stands in the file at `path`."""
+    tree = msgspec.to_builtins(manifest)
     del tree["config"]  # which is its own reader's to judge
     for place, value, expected in (*odd_numbers(tree), *problems_of(manifest)):
-        raise LivenessError(f"{path}: {place}: {shown(str(value))}: {expected}")
-    return manifest
+        raise LivenessError(f"{path}: {root}{place[1:]}: {shown(str(value))}: {expected}")
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

@@ -71,3 +71,9 @@ def test_wrong_yaml_names_line_and_column(text: str, message: str) -> None:
         parse_yaml(text, "x.yaml")
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ['a: "\\ud800"', '"\\udfff": 1', 'a: ["\\ud83d\\ude00", "\\ude00"]'])
+def test_half_characters_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"x\.yaml:1:\d+: wrong YAML: half of a character"):
+        parse_yaml(text, "x.yaml")

@@ -66,7 +66,7 @@ def _campaign(name: str, mutants: int, seed: int, budget_s: float, folder: Path)
     _limit_memory()
     began = time.monotonic()
     while done.mutants < mutants and time.monotonic() - began < budget_s:
-        content = kind.mutate(chance, kind.seeds)
+        content = _mutant(kind, chance)
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             kind = prepare(kind, place)
@@ -83,6 +83,14 @@ def _campaign(name: str, mutants: int, seed: int, budget_s: float, folder: Path)
             kind = prepare(kind, place)
     done.took_s = time.monotonic() - began
     return done
+
+
+def _mutant(kind: FileKind, chance: random.Random) -> bytes:
+    while True:
+        try:
+            return kind.mutate(chance, kind.seeds)
+        except RecursionError:  # nested more deeply than what writes documents can
+            continue
 
 
 def _timed(kind: FileKind, path: Path) -> str | None:
@@ -129,7 +137,7 @@ def sample(kind: FileKind, mutants: int, seed: int, folder: Path) -> Campaign:
     for _ in range(mutants):
         made = prepare(kind, folder / "place")
         path = folder / "place" / "work" / made.file
-        content = made.mutate(chance, made.seeds)
+        content = _mutant(made, chance)
         path.write_bytes(content)
         words = [word.format(path, folder=path.parent) for word in made.command]
         problem = bounded(words, folder / "place" / "work").problem() or _outside(folder / "place")

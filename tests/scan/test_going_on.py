@@ -8,9 +8,11 @@ import pytest
 from liveness.config.model import Config, TargetLists, to_record
 from liveness.errors import RefusedError, UsageError
 from liveness.scan.plan import Plan, new_key
-from liveness.scan.resume import check_resumable, resume
+from liveness.scan.replay import plan_of
+from liveness.scan.resume import beginning, check_resumable, resume
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
+from liveness.store.checkpoint import Position, Totals, write_checkpoint
 from liveness.store.manifest import Manifest, ProbeCounts
 from liveness.store.rundir import RunDirectory
 from tests.census.recurring import Weekly
@@ -96,6 +98,35 @@ def test_a_config_of_another_version_is_named(tmp_path: Path, changes: dict[str,
     failed = liveness("scan", "--resume", run.path)
     assert_one_line(failed, 2, "manifest.json", "use liveness 9.8.7")
     assert "\x1b" not in failed.err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"positions": [Position(block=0, tick=0)] * 70},
+        {"positions": [Position(block=-1, tick=0)]},
+        {"positions": [Position(block=10**6, tick=0)]},
+        {"positions": [Position(block=0, tick=-1)]},
+        {"positions": [Position(block=0, tick=2**62)]},
+        {"positions": [Position(block=0, tick=0, lags=[1])]},
+        {"sent": [[1]]},
+        {"sent": [[-1, 0]] * 9},
+        {"rate_pps": -1.0},
+        {"totals": Totals(errors=[1])},
+    ],
+)
+def test_a_checkpoint_of_another_run_is_named_and_the_run_begins_again(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    run = cut_off(tmp_path)
+    first = beginning(plan_of(run, run.read_manifest(), "none"), run.read_manifest())
+    write_checkpoint(run.checkpoint_path, first)
+    begun = RunDirectory(run.path)
+    write_checkpoint(begun.checkpoint_path, msgspec.structs.replace(first, **change))
+    resumption = resume(run.path)
+    assert resumption.checkpoint.positions == []
+    assert len(resumption.damage) == 1
+    assert "checkpoint.json: $." in resumption.damage[0]
 
 
 def test_opt_outs_are_applied_whatever_else_the_config_says(tmp_path: Path) -> None:
