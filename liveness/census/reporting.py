@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from liveness.analysis.document import encode
@@ -15,7 +16,8 @@ from liveness.report.text import tables_text
 
 def write_report(home: Home, run_id: str, results: Results) -> None:
     """Write the files of a run's report. Raises LivenessError that names what cannot be written."""
-    home.write_report(run_id, TABLES_FILE, tables_text(results).encode())
+    latest = replace(results, runs=results.runs[-1:])  # the run before has a report of its own; what changed is told
+    home.write_report(run_id, TABLES_FILE, tables_text(latest).encode())
     home.write_report(run_id, PAGE_FILE, report_page(results).encode())
     home.write_report(run_id, DOCUMENT_FILE, encode(results))  # the last: where it lies the report is whole
 

@@ -304,6 +304,7 @@ def install(
     """
     from liveness.census.timers.cron import cron_file
     from liveness.census.timers.installing import (
+        check_installing,
         enable,
         enabling,
         hidden_from_others,
@@ -316,6 +317,7 @@ def install(
     from liveness.config.load import load_config
 
     job = job_of(load_config(config_file), config_file, user, by_cron=timer == "cron")
+    check_installing(user, folder)
     if metrics_file is not None:
         check_metrics_file(metrics_file)
     job = watched(job, status_file, metrics_file, metrics_address)

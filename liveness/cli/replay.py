@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from liveness.cli.streams import print_result
-from liveness.errors import LivenessError, StoppedEarlyError, UsageError
+from liveness.errors import LivenessError, StoppedEarlyError, UsageError, count_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -110,10 +110,15 @@ def _summary(done: "Replayed") -> list[str]:
     rejected = sum(manifest.rejected.values())
     matched = f"{accepted:,} accepted, {rejected:,} rejected; {len(manifest.sets)} sets"
     lines = [f"{told.packets:,} packets, {told.passed:,} of them let in by the filter of the scan: {matched}"]
-    if told.packets and not done.ipv4_packets:
-        lines.append("none of the packets is IPv4")
-    elif not told.passed and not done.unread:
+    if not told.passed and not done.unread:
         lines.append("no packet can be a reply to this run: is it a capture of it?")
+    if done.cut_packets:
+        lines.append(
+            f"warning: {count_of(done.cut_packets, 'packet')} cut by the snap length of the capture: what is missing"
+            " cannot be matched (tcpdump -s 0 keeps packets whole)"
+        )
+    lines += [f"{count_of(number, 'packet')} within {name}" for name, number in done.encapsulated.items()]
+    lines += [f"warning: {line}" for line in done.unread]
     return [*lines, *(f"warning: {line}" for line in manifest.log.problems), _verdict(done.comparison)]
 
 
@@ -145,6 +150,9 @@ def _document(done: "Replayed") -> dict[str, object]:
         "run": done.manifest.run,
         "replay": msgspec.to_builtins(done.manifest.replay),
         "sets": len(done.manifest.sets),
+        "cut_packets": done.cut_packets,
+        "encapsulated": done.encapsulated,
+        "unread": done.unread,
         "identical": None if comparison is None else comparison.equal,
         "comparison": None if comparison is None else dataclasses.asdict(comparison),
     }
@@ -157,6 +165,7 @@ def _leave(done: "Replayed", run_dir: Path, *, check: bool) -> None:
     if check and done.comparison is None:
         raise UsageError(f"{run_dir}: no sets to compare with: this run has not ended")
     if check and done.comparison is not None and not done.comparison.equal:
-        raise LivenessError(f"{run_dir}: {_verdict(done.comparison)}")
+        damage = "".join(f"; {line}" for line in done.unread)
+        raise LivenessError(f"{run_dir}: {_verdict(done.comparison)}{damage}")
     if done.unread:
         raise StoppedEarlyError("; ".join(done.unread))

@@ -9,6 +9,7 @@ from liveness.config.explain import shown_value, value_at
 from liveness.config.text import parse_yaml
 from liveness.errors import UsageError
 from liveness.lab.model import Internet, validate
+from liveness.lab.population.load import packaged as populations
 
 DEFAULT = "default"
 
@@ -28,7 +29,7 @@ def load_internet(source: str = DEFAULT) -> Internet:
             text = Path(source).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as problem:
             reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
-            names = ", ".join(packaged())
+            names = ", ".join([*packaged(), *populations()])
             raise UsageError(f"{source}: cannot read this lab file: {reason} (packaged ones: {names})") from problem
     return parse_internet(text, source)
 

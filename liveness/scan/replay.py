@@ -1,6 +1,7 @@
 """A replay: captured packets matched as a run would have matched them, from its manifest, key and targets alone."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 
 from liveness.config.recorded import recorded_config
-from liveness.errors import LivenessError
+from liveness.errors import LivenessError, UsageError
 from liveness.net.bpf import reply_filter
 from liveness.probes.template import LinkAddresses
 from liveness.scan.capture_ring import CaptureRing
@@ -58,6 +59,10 @@ class Replayed:
     ipv4_packets: int
     unread: list[str]
     interruption: Interruption
+    cut_packets: int = 0
+    """Cut by the snap length of the capture."""
+    encapsulated: dict[str, int] = field(default_factory=dict)
+    """Packets within MPLS, PPPoE or LLC, by that name."""
 
 
 def compare(run: Manifest, replayed: Manifest) -> Comparison:
@@ -101,6 +106,8 @@ def replay(
             shared.finish[0] = 1
             problem = Receiver(plan, kit, ring, shared, directory).run()
             ring.check()
+            if problem is None and interruption.reason is None:
+                refuse_foreign(run, ring)
             if problem is not None:
                 interruption.by(problem)
             gathered = merge(directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts)
@@ -119,7 +126,28 @@ def replay(
         raise
     comparison = compare(manifest, replayed) if manifest.sets else None
     ipv4_packets = sum(capture.ipv4_packets for capture in ring.captures)
-    return Replayed(directory, replayed, comparison, ipv4_packets, unread, interruption)
+    cut = sum(capture.cut_packets for capture in ring.captures)
+    around: Counter[str] = Counter()
+    for capture in ring.captures:
+        around.update(capture.encapsulated)
+    return Replayed(directory, replayed, comparison, ipv4_packets, unread, interruption, cut, dict(around))
+
+
+def refuse_foreign(run: RunDirectory, ring: CaptureRing) -> None:
+    """Raise UsageError for captures whole of packets of which none can be a reply to the run: they are of another."""
+    packets = sum(capture.packets for capture in ring.captures)
+    if not packets or ring.passed or any(capture.unread for capture in ring.captures):
+        return
+    around = Counter[str]()
+    for capture in ring.captures:
+        around.update(capture.encapsulated)
+    inside = "".join(f", {count:,} within {name}" for name, count in around.items())
+    ipv4 = sum(capture.ipv4_packets for capture in ring.captures)
+    names = ", ".join(capture.name for capture in ring.captures[:3])
+    what = f"of {packets:,} packets {ipv4:,} are IPv4{inside}" if ipv4 else f"none of the packets is IPv4{inside}"
+    raise UsageError(
+        f"{names}: no packet can be a reply to this run ({what}): give a capture of the replies to {run.path}"
+    )
 
 
 def plan_of(run: RunDirectory, manifest: Manifest, log: Mode) -> Plan:

@@ -88,6 +88,17 @@ class Capture:
         """How many of them were IPv4 and received."""
         return int(self._state[frames.IPV4])
 
+    @property
+    def cut_packets(self) -> int:
+        """How many of them the snap length has cut."""
+        return int(self._state[frames.CUT])
+
+    @property
+    def encapsulated(self) -> dict[str, int]:
+        """How many of them lay within something else than Ethernet and VLAN tags, by its name."""
+        counts = {"MPLS": frames.MPLS, "PPPoE": frames.PPPOE, "LLC": frames.LLC}
+        return {name: int(self._state[place]) for name, place in counts.items() if self._state[place]}
+
     def blocks(self) -> Iterator[NDArray[np.uint8]]:
         """Yield receive blocks (TPACKET_V3), each in the memory of the one before.
 

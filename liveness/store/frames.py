@@ -35,8 +35,13 @@ COUNT: Final = 1
 PACKETS: Final = 2
 IPV4: Final = 3
 POSITION: Final = 4
-STATE_FIELDS: Final = 5
-"""Places in the state of packing: bytes of the block used, packets in it, packets read, IPv4 ones, bytes consumed."""
+CUT: Final = 5
+MPLS: Final = 6
+PPPOE: Final = 7
+LLC: Final = 8
+STATE_FIELDS: Final = 9
+"""Places in the state of packing: bytes of the block used, packets in it, packets read, IPv4 ones, bytes consumed,
+packets cut by the snap length, and those within MPLS, PPPoE and LLC."""
 
 _ETHERNET: Final = 1
 _COOKED: Final = 113
@@ -48,12 +53,88 @@ _OUTGOING: Final = 4
 _IPV6: Final = 6
 _ETHERTYPE_IPV6: Final = 0x86DD
 _MACS: Final = 12
+_MOST_TAGS: Final = 4
+_TYPE_FIRST: Final = 1536
+"""Below it the field of the type is a length, and LLC follows (IEEE 802.3)."""
+_ETHERTYPE_MPLS: Final = 0x8847
+_ETHERTYPE_MPLS_MULTICAST: Final = 0x8848
+_ETHERTYPE_PPPOE: Final = 0x8864
+_PPPOE_BYTES: Final = 6
+_PPP_IPV4: Final = 0x0021
+_SNAP_BYTES: Final = 8
+_SNAP: Final = 0xAAAA
+_MPLS_LABEL_BYTES: Final = 4
 
 
 @kernel
-def put_frame(  # noqa: PLR0911 - each link type leaves by itself
-    data: NDArray[np.uint8], at: int, captured: int, link: int, block: NDArray[np.uint8], to: int
-) -> int:
+def type_at(data: NDArray[np.uint8], at: int, captured: int) -> int:
+    """Return where in an Ethernet frame its type stands behind all VLAN tags, counted from the frame's first byte."""
+    place = _MACS
+    for _ in range(_MOST_TAGS):
+        if place + hdr.VLAN_TAG_LENGTH + 2 > captured:
+            break
+        if read_u16(data, at + place) not in (hdr.ETHERTYPE_VLAN, hdr.ETHERTYPE_QINQ):
+            break
+        place += hdr.VLAN_TAG_LENGTH
+    return place
+
+
+@kernel
+def within(data: NDArray[np.uint8], at: int, captured: int) -> tuple[int, int]:
+    """Return what an Ethernet frame's IPv4 packet lies within, `MPLS`, `PPPOE` or `LLC`, and where that packet begins.
+
+    The first is 0 for anything else, the second 0 where no IPv4 packet is in it.
+    """
+    place = type_at(data, at, captured)
+    if place + 2 > captured:
+        return 0, 0
+    kind = read_u16(data, at + place)
+    inner = place + 2
+    if kind in (_ETHERTYPE_MPLS, _ETHERTYPE_MPLS_MULTICAST):
+        bottom = False
+        while not bottom and inner + _MPLS_LABEL_BYTES <= captured:
+            bottom = int64(data[at + inner + 2]) & 1 == 1
+            inner += _MPLS_LABEL_BYTES
+        is_ipv4 = bottom and inner < captured and int64(data[at + inner]) >> 4 == 4  # noqa: PLR2004 - the version
+        return MPLS, inner if is_ipv4 else 0
+    if kind == _ETHERTYPE_PPPOE:
+        inner += _PPPOE_BYTES + 2
+        is_ipv4 = inner <= captured and read_u16(data, at + inner - 2) == _PPP_IPV4
+        return PPPOE, inner if is_ipv4 else 0
+    if kind < _TYPE_FIRST:
+        inner += _SNAP_BYTES
+        is_ipv4 = (
+            inner <= captured
+            and read_u16(data, at + place + 2) == _SNAP
+            and read_u16(data, at + inner - 2) == hdr.ETHERTYPE_IPV4
+        )
+        return LLC, inner if is_ipv4 else 0
+    return 0, 0
+
+
+@kernel
+def put_ethernet(data: NDArray[np.uint8], at: int, captured: int, block: NDArray[np.uint8], to: int) -> int:
+    """Write a captured Ethernet frame without its outermost VLAN tag, or the IPv4 packet within MPLS, PPPoE or LLC."""
+    _, inner = within(data, at, captured)
+    if inner > 0:  # it is shown as if it had come alone
+        copy_bytes(data, at, _MACS, block, to)
+        put_u16_wire(block, to + _MACS, hdr.ETHERTYPE_IPV4)
+        copy_bytes(data, at + inner, captured - inner, block, to + hdr.ETHERNET_LENGTH)
+        return hdr.ETHERNET_LENGTH - inner
+    tagged = captured >= hdr.ETHERNET_LENGTH + hdr.VLAN_TAG_LENGTH and (
+        read_u16(data, at + _MACS) in (hdr.ETHERTYPE_VLAN, hdr.ETHERTYPE_QINQ)
+    )
+    if not tagged:
+        copy_bytes(data, at, captured, block, to)
+        return 0
+    copy_bytes(data, at, _MACS, block, to)
+    behind = _MACS + hdr.VLAN_TAG_LENGTH
+    copy_bytes(data, at + behind, captured - behind, block, to + _MACS)
+    return -hdr.VLAN_TAG_LENGTH
+
+
+@kernel
+def put_frame(data: NDArray[np.uint8], at: int, captured: int, link: int, block: NDArray[np.uint8], to: int) -> int:
     """Write a captured packet as the Ethernet frame that the kernel would have shown; return how many bytes it grew.
 
     The outermost VLAN tag goes, which the kernel takes out of every frame it receives. Returns minus `captured` - 1
@@ -63,16 +144,7 @@ def put_frame(  # noqa: PLR0911 - each link type leaves by itself
     if link == UNREAD_LINK:
         return none
     if link == _ETHERNET:
-        tagged = captured >= hdr.ETHERNET_LENGTH + hdr.VLAN_TAG_LENGTH and (
-            read_u16(data, at + _MACS) in (hdr.ETHERTYPE_VLAN, hdr.ETHERTYPE_QINQ)
-        )
-        if not tagged:
-            copy_bytes(data, at, captured, block, to)
-            return 0
-        copy_bytes(data, at, _MACS, block, to)
-        behind = _MACS + hdr.VLAN_TAG_LENGTH
-        copy_bytes(data, at + behind, captured - behind, block, to + _MACS)
-        return -hdr.VLAN_TAG_LENGTH
+        return put_ethernet(data, at, captured, block, to)
     if link == _COOKED:
         skipped = _COOKED_BYTES
         if captured < skipped or read_u16(data, at) == _OUTGOING:
@@ -111,11 +183,17 @@ def add_packet(
     used = state[USED]
     frame = used + FRAME_AT
     state[PACKETS] += 1
+    if captured < length:
+        state[CUT] += 1
+    if link == _ETHERNET:
+        around, _ = within(data, at, captured)
+        if around > 0:
+            state[around] += 1
     grown = put_frame(data, at, captured, link, block, frame)
     size = captured + grown
     if size < hdr.ETHERNET_LENGTH:
         return
-    if read_u16(block, frame + _MACS) == hdr.ETHERTYPE_IPV4:
+    if read_u16(block, frame + type_at(block, frame, size)) == hdr.ETHERTYPE_IPV4:
         state[IPV4] += 1
     if not passes(program, block, frame, frame + size):
         return

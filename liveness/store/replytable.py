@@ -137,6 +137,12 @@ class ReplyTable:
         run = self._connection.execute
         try:
             statements = self._connection.extract_statements(sql)
+            queries = sum(statement.type == duckdb.StatementType.SELECT for statement in statements)
+            if not statements or queries > 1:
+                found = (
+                    "it is empty" if not statements else f"{queries} queries in one, of which the last alone would show"
+                )
+                raise UsageError(f"SQL: {found}: give one query, such as: FROM replies LIMIT 10")
             for statement in statements:
                 self._refuse_writing(statement)
             for statement in statements[:-1]:

@@ -212,7 +212,8 @@ class RunDirectory:
             with self.files() as directory:
                 key = read_below(directory, KEY_FILE)
         except OSError as problem:
-            raise LivenessError(f"{path}: cannot read the key of this run: {problem.strerror}") from problem
+            remedy = ": copy it from where the scan ran: without it no reply can be proven" * (not path.exists())
+            raise LivenessError(f"{path}: cannot read the key of this run: {problem.strerror}{remedy}") from problem
         if len(key) != KEY_BYTES:
             raise LivenessError(f"{path}: damaged: a key has {KEY_BYTES} bytes, this file {len(key)}")
         return key

@@ -340,18 +340,59 @@ def test_captures_that_are_not_there(lived: Lived, tmp_path: Path) -> None:
 
 
 def test_captures_without_a_reply(lived: Lived, tmp_path: Path) -> None:
-    for number, (packets, words) in enumerate(
-        (
-            ([], "no packet can be a reply to this run"),
-            ([(1, bytes(12) + b"\x86\xdd" + bytes(40))], "none of the packets is IPv4"),
-            ([(1, frame) for _, frame in lived.captured[:1]], "no packet can be a reply to this run"),
-        )
+    (tmp_path / "c.pcap").write_bytes(pcap([]))
+    run = liveness("replay", tmp_path / "c.pcap", "--run", lived.path, "-o", tmp_path / "empty")
+    assert run.code == 0
+    assert "no packet can be a reply to this run" in run.err
+    assert RunDirectory.open(tmp_path / "empty").read_manifest().sets == []
+    for packets, words in (
+        ([(1, bytes(12) + b"\x86\xdd" + bytes(40))], "none of the packets is IPv4"),
+        ([(1, frame) for _, frame in lived.captured[:1]], "of 1 packets 1 are IPv4"),
     ):
         (tmp_path / "c.pcap").write_bytes(pcap(packets))
-        run = liveness("replay", tmp_path / "c.pcap", "--run", lived.path, "-o", tmp_path / str(number))
-        assert run.code == 0
-        assert words in run.err
-        assert RunDirectory.open(tmp_path / str(number)).read_manifest().sets == []
+        run = liveness("replay", tmp_path / "c.pcap", "--run", lived.path, "-o", tmp_path / "foreign")
+        assert_one_line(run, 2, "c.pcap: no packet can be a reply to this run", words)
+        assert not (tmp_path / "foreign").exists()
+
+
+AROUND: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "MPLS": lambda frame: frame[:12] + b"\x88\x47\x00\x01\x00\x40\x00\x02\x01\x40" + frame[14:],
+    "PPPoE": lambda frame: frame[:12] + b"\x88\x64\x11\x00\x00\x07\x00\x40\x00\x21" + frame[14:],
+    "LLC": lambda frame: frame[:12] + b"\x00\x40\xaa\xaa\x03\x00\x00\x00\x08\x00" + frame[14:],
+    "QinQ": lambda frame: frame[:12] + b"\x88\xa8\x00\x07\x81\x00\x00\x08" + frame[12:],
+}
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_what_replies_lie_within_is_named_and_read(lived: Lived, tmp_path: Path, around: str) -> None:
+    wrapped = [(time, AROUND[around](frame)) for time, frame in lived.received]
+    (tmp_path / "c.pcap").write_bytes(pcap(wrapped))
+    run = liveness("replay", tmp_path / "c.pcap", "--run", lived.path, "-o", tmp_path / "out", "--check")
+    assert run.code == 0, run.err
+    assert "identical to the run" in run.err
+    assert "none of the packets is IPv4" not in run.err
+    assert (f"{len(wrapped):,} packets within {around}" in run.err) == (around != "QinQ")
+
+
+def test_packets_cut_by_the_snap_length_are_counted_apart(lived: Lived, tmp_path: Path) -> None:
+    content = bytearray(pcap([(time, frame[:40]) for time, frame in lived.received]))
+    at = 24
+    for _, frame in lived.received:
+        size = min(len(frame), 40)
+        content[at + 12 : at + 16] = len(frame).to_bytes(4, sys.byteorder)
+        at += 16 + size
+    (tmp_path / "c.pcap").write_bytes(content)
+    run = liveness("replay", tmp_path / "c.pcap", "--run", lived.path, "-o", tmp_path / "out")
+    cut = sum(len(frame) > 40 for _, frame in lived.received)
+    assert f"{cut:,} packets cut by the snap length" in run.err
+
+
+def test_a_check_of_a_damaged_capture_says_that_it_is_damaged(lived: Lived, tmp_path: Path) -> None:
+    (tmp_path / "c.pcap").write_bytes(pcap(lived.received)[:-1])
+    run = liveness("replay", tmp_path / "c.pcap", "--run", lived.path, "-o", tmp_path / "out", "--check", "-q")
+    assert run.code == 1
+    assert "differs from the run" in run.err
+    assert "are no whole packet" in run.err
 
 
 def test_a_capture_that_is_cut_is_used_as_far_as_it_goes(lived: Lived, tmp_path: Path) -> None:
@@ -396,9 +437,7 @@ def test_an_endless_stream_ends_with_the_user_s_patience(lived: Lived, tmp_path:
     assert (manifest.status, manifest.reason) == ("partial", "the replay was interrupted by SIGINT")
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("name", "../../x"), ("run_id", "/x/y"), ("run_id", ""), ("name", "a\x1b")]
-)
+@pytest.mark.parametrize(("field", "value"), [("name", "../../x"), ("run_id", "/x/y"), ("run_id", "")])
 def test_a_replay_goes_nowhere_but_where_it_says(
     lived: Lived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, value: str
 ) -> None:
@@ -417,7 +456,7 @@ def test_what_is_wrong_with_the_run_is_named(lived: Lived, tmp_path: Path) -> No
     other = Path(shutil.copytree(lived.path, tmp_path / "other"))
     manifest = lived.manifest
     RunDirectory.open(other).write_manifest(msgspec.structs.replace(manifest, config={"name": 3}))
-    assert_one_line(liveness("replay", "--run", other, "-o", tmp_path / "out"), 1, "manifest.json", "$.config")
+    assert_one_line(liveness("replay", "--run", other, "-o", tmp_path / "out"), 2, "manifest.json", "$.config")
     RunDirectory.open(other).write_manifest(msgspec.structs.replace(manifest, source_addresses=[]))
     assert_one_line(
         liveness("replay", "--run", other, "-o", tmp_path / "out"), 1, "manifest.json", "$.source_addresses"

@@ -46,6 +46,22 @@ def job_of(config: Config, config_file: Path, user: str | None, *, by_cron: bool
     )
 
 
+def check_installing(user: str | None, folder: Path | None) -> None:
+    """Raise UsageError for a folder that is not there, and for a user of this machine who does not exist."""
+    if folder is not None and not folder.is_dir():
+        raise UsageError(
+            f"--dir {folder}: {'not a directory' if folder.exists() else 'no such directory'}: make it first"
+        )
+    if user is not None and folder is None:
+        try:
+            pwd.getpwnam(user)
+        except KeyError:
+            raise UsageError(
+                f"--user {user}: no such user on this machine: useradd --system {user}, or write the files for another"
+                " machine with --dir"
+            ) from None
+
+
 def watched(job: Job, status_file: Path | None, metrics_file: Path | None, metrics_address: str | None) -> Job:
     """Return the job with what watches its scans. Raises UsageError for files that a made-up user could not write."""
     files = {"--status-file": status_file, "--metrics-file": metrics_file}
