@@ -1,44 +1,82 @@
 """``liveness doctor``: what this machine can do, what it lacks, and the remedy."""
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from liveness.net.features import Feature
+    from liveness.net.transport import WayTrial
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
+@click.option("-i", "--interface", help="Also try the ways to send on this interface: each sends a frame to itself.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the tables.")
 @click.pass_context
-def command(context: click.Context, *, as_json: bool) -> None:
+def command(context: click.Context, *, interface: str | None, as_json: bool) -> None:
     """Try every kernel feature and privilege that scanning may use, and say what is missing.
 
-    Sends nothing. Exit code 0 if scanning works on this machine's own interfaces or in the lab, 3 if neither does.
+    The ways to send are tried on a link of a private network; nothing leaves this machine but what -i asks for: a frame
+    of 60 bytes for each way, from the interface to itself, with EtherType 0x88B5.
+    Exit code 0 if scanning works on this machine's own interfaces or in the lab, 3 if neither does.
     """
-    from liveness.net.features import abilities, probe_features
+    from liveness.net.features import abilities, probe_features, probe_ways
 
-    features = probe_features()
+    features, ways = probe_features(), probe_ways(interface)
     able = abilities(features)
     if as_json:
         import dataclasses
         import json
 
-        rows = [dataclasses.asdict(feature) for feature in features]
-        click.echo(json.dumps({"schema": 1, "scan": able.scan, "lab": able.lab, "features": rows}, indent=1))
+        document = {
+            "schema": 1,
+            "scan": able.scan,
+            "lab": able.lab,
+            "features": [dataclasses.asdict(feature) for feature in features],
+            "transports": [dataclasses.asdict(way) for way in ways],
+        }
+        click.echo(json.dumps(document, indent=1))
     else:
-        from rich.markup import escape
-        from rich.table import Table
-
         from liveness.cli.display import OutputConsole
 
-        table = Table("feature", "", "found", "needed by")
-        for feature in features:
-            mark = "[green]yes[/]" if feature.available else "[red]no[/]"
-            table.add_row(escape(feature.name), mark, escape(feature.detail), escape(feature.needed_by))
         console = OutputConsole()
-        console.print(table)
-        for feature in features:
-            if feature.remedy is not None:  # below the table, because a command cut into a column cannot be copied
-                console.print(f"[bold]{escape(feature.name)}:[/] {escape(feature.remedy)}", soft_wrap=True)
+        _print_features(console, features)
+        if ways:
+            _print_ways(console, ways)
         console.print(verdict(scan=able.scan, lab=able.lab), soft_wrap=True)
     if not (able.scan or able.lab):
         context.exit(3)
+
+
+def _print_features(console: "Console", features: "Sequence[Feature]") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("feature", "", "found", "needed by")
+    for feature in features:
+        mark = "[green]yes[/]" if feature.available else "[red]no[/]"
+        table.add_row(escape(feature.name), mark, escape(feature.detail), escape(feature.needed_by))
+    console.print(table)
+    for feature in features:
+        if feature.remedy is not None:  # below the table, because a command cut into a column cannot be copied
+            console.print(f"[bold]{escape(feature.name)}:[/] {escape(feature.remedy)}", soft_wrap=True)
+
+
+def _print_ways(console: "Console", ways: "Sequence[WayTrial]") -> None:
+    """Print the trials of the ways to send; the first that passed is the one that `network.transport: auto` takes."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("interface", "sending by", "", "frames a call", "trial")
+    for way in ways:
+        mark = "[green]passed[/]" if way.passed else "[red]failed[/]"
+        frames = "" if way.frames_a_call is None else f"{way.frames_a_call:,}"
+        table.add_row(escape(way.interface), escape(way.way), mark, frames, escape(way.detail))
+    console.print(table)
 
 
 def verdict(*, scan: bool, lab: bool) -> str:

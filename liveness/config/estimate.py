@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from liveness.config.crowding import peak_bound_pps
 from liveness.config.model import Config
+from liveness.space.spacing import spacing_margin_s
 from liveness.space.targets import Targets
 
 WHOLE_FROM_PPS = 100
@@ -35,8 +36,8 @@ def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
 
     `wire_bits` is what one packet of each probe takes on the wire, all probes together. Under `rate: auto` the forecast
     is that of its limit: a scan takes that long at least.
-    Every probe sends n targets x attempts at its rate; each block adds the spacing between its first and last probe
-    and the cooldown. At a low rate the spacing is longer than configured: the time between two targets at least.
+    Every probe sends n targets x attempts at its rate; each block adds the spacing between its first and last probe,
+    with its margin, and the cooldown. At a low rate the spacing is longer: the time between two targets at least.
     """
     quotas = config.quotas(targets)
     probed, blocks = int(quotas.sum()), int((quotas > 0).sum())
@@ -44,7 +45,8 @@ def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
     attempts = config.retransmit.attempts
     rate_pps = config.highest_rate.pps_for(wire_bits)
     sending_s = probed * attempts / rate_pps
-    spacing_s = max(config.probe_spacing_s, 1 / rate_pps) if config.probe_spacing_s else 0.0
+    spaced_s = config.probe_spacing_s + spacing_margin_s(config.probe_spacing_s)
+    spacing_s = max(spaced_s, 1 / rate_pps) if spaced_s else 0.0
     pauses_s = blocks * ((probes - 1) * spacing_s + config.cooldown_s)
     total_pps = rate_pps * probes
     return Estimate(

@@ -12,6 +12,7 @@ from liveness.net import ephemeral, trials
 from liveness.net.child import run_in_child
 from liveness.net.namespace import enter_private_network, namespace_remedy
 from liveness.net.sockets import raw_socket_remedy
+from liveness.net.transport import WayTrial, try_ways
 
 Outcome = tuple[bool, str]
 """Whether a trial succeeded, and its detail or the reason."""
@@ -25,6 +26,8 @@ RX_RING = "TPACKET_V3"
 FILTER = "socket filter (BPF)"
 NETLINK = "netlink routes"
 VETH = "veth links"
+TRIAL_LINK = "veth"
+"""The link of a private network on which the ways to send are tried."""
 
 KERNEL_NEEDS = frozenset({TX_RING, RX_RING, FILTER, NETLINK})
 SCAN_NEEDS = KERNEL_NEEDS | {RAW_SOCKET}
@@ -65,6 +68,28 @@ class _Trial:
 def probe_features() -> tuple[Feature, ...]:
     """Try every feature, once in a process, and return what was found; children are forked where namespaces change."""
     return _probe()
+
+
+def probe_ways(interface: str | None) -> tuple[WayTrial, ...]:
+    """Try the ways to send: on a link of a private network, where there can be one, and on `interface` if it is given.
+
+    Only then does a frame leave this machine, for each way one. LivenessError if that interface cannot be tried.
+    """
+    named = () if interface is None else try_ways(interface)
+    try:
+        return *run_in_child(_ways_in_private), *named
+    except (
+        OSError,
+        NetlinkError,
+        LivenessError,
+    ):  # no private network, or no link in it: the table of features says why
+        return named
+
+
+def _ways_in_private() -> tuple[WayTrial, ...]:
+    enter_private_network()
+    trials.join_by_link(TRIAL_LINK)
+    return try_ways(TRIAL_LINK)
 
 
 def abilities(features: tuple[Feature, ...]) -> Abilities:

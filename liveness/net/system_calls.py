@@ -7,7 +7,9 @@ import select
 import socket
 from typing import Protocol
 
+from liveness.net import queues, xdp_program
 from liveness.net.child import libc
+from liveness.net.sockets import interface_index
 
 
 class RingSocket(Protocol):
@@ -92,11 +94,27 @@ class KernelSocket:
 
 
 class Kernel:
-    """What the rings ask of a kernel: this one asks the kernel that runs here, one of a test answers by itself."""
+    """What transports ask of a kernel: this one asks the kernel that runs here, one of a test answers by itself."""
 
     def open(self, family: int) -> RingSocket:
         """Open a raw socket; OSError without the privilege, or where the kernel has no such family."""
         return KernelSocket(family)
+
+    def transmit_queues(self, interface: str) -> int:
+        """Return how many transmit queues of an interface are in use."""
+        return queues.transmit_queues(interface)
+
+    def receive_ring_frames(self, interface: str) -> int | None:
+        """Return how many frames the card's receive ring holds; None where that is not known."""
+        return queues.receive_ring_frames(interface)
+
+    def program_attached(self, interface: str) -> bool:
+        """Return whether an interface has an XDP program."""
+        return xdp_program.program_attached(interface_index(interface))
+
+    def attach_pass_program(self, interface: str) -> int:
+        """Attach a program that leaves every packet to the host; return the descriptor that keeps it."""
+        return xdp_program.attach_pass_program(interface, interface_index(interface))
 
 
 KERNEL = Kernel()

@@ -1,18 +1,30 @@
-"""Owns the choice of how frames leave: AF_XDP where it can be had, PACKET_TX_RING elsewhere, and the reason."""
+"""Owns the choice of how frames leave: the fastest way that passed a trial on its own ring, and the reasons."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
 
-from pyroute2 import IPRoute
-
-from liveness.errors import UnsupportedError
+from liveness.errors import LivenessError, UnsupportedError, UsageError
+from liveness.net.links import find_link
+from liveness.net.proving import ProvableRing, prove, trial_frame
 from liveness.net.ring import TxRing
+from liveness.net.system_calls import KERNEL, Kernel
 from liveness.net.tx_datagram import DatagramTxRing
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
+from liveness.net.xdp import DEFAULT_TX_BUDGET
 
+AUTO, NEVER, REQUIRE = "auto", "never", "require"
 AF_XDP, AF_PACKET = "af_xdp", "af_packet"
-REQUIRE = "require"
+ZERO_COPY, COPY = f"{AF_XDP} (zero-copy)", f"{AF_XDP} (copy)"
+
+RECEIVE_FRAMES: Final = 2048
+"""Memory for what a card in zero-copy mode receives, where its driver does not tell the length of its ring."""
+MOST_RECEIVE_FRAMES: Final = 1 << 14
+LOOPBACK: Final = "lo"
+"""Its frames have an Ethernet header, though its kind is another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +35,12 @@ class Transport:
     names: Sequence[str]
     """``af_xdp (zero-copy)``, ``af_xdp (copy)`` or ``af_packet``, a ring at a time."""
     reasons: Sequence[str]
-    """One line for each thing that was tried and refused."""
+    """One line for each thing that was tried and refused, or is slower than elsewhere."""
 
     @property
     def name(self) -> str:
         """What all rings are, or are together."""
         return " + ".join(dict.fromkeys(self.names))
-
-
-def transmit_queues(interface: str) -> int:
-    """Return how many transmit queues an interface has: as many AF_XDP sockets can send on it at once."""
-    with IPRoute() as netlink:
-        for message in netlink.get_links():
-            if message.get_attr("IFLA_IFNAME") == interface:
-                return int(message.get_attr("IFLA_NUM_TX_QUEUES") or 1)
-    return 1
 
 
 def open_transport(
@@ -49,29 +52,34 @@ def open_transport(
     zero_copy: str,
     *,
     ethernet: bool = True,
+    kernel: Kernel = KERNEL,
 ) -> Transport:
     """Open one ring a sender for frames of up to `longest_frame` bytes, its slots a multiple of `multiple_of`.
 
-    `transport` is auto, af_xdp or af_packet, `zero_copy` auto, never or require. Under auto each ring that AF_XDP
-    refuses is a PACKET_TX_RING instead; otherwise UnsupportedError. Without `ethernet` the interface takes IP packets,
-    which go as messages of a packet socket; UnsupportedError then if AF_XDP is asked for.
+    Each has sent a trial frame, from the interface to itself, before it is returned (net.proving). `transport` is auto,
+    af_xdp or af_packet, `zero_copy` auto, never or require; UnsupportedError if what is asked for fails. Under auto
+    each ring is the first that passes of AF_XDP in zero-copy mode, AF_XDP in copy mode, PACKET_TX_RING. Copy mode is
+    the faster of the last two also where the kernel sends 32 frames a call (``scripts/bench budget``).
+
+    Without `ethernet` the interface takes IP packets, which go as messages of a packet socket. There is no trial then:
+    of no packet is one sure that nobody takes it up. UnsupportedError if AF_XDP is asked for.
     """
     if not ethernet:
         return _open_without_ethernet(interface, senders, longest_frame, multiple_of, transport, zero_copy)
+    ways = Ways(interface, longest_frame, multiple_of, kernel)
     rings: list[TxRing] = []
     names: list[str] = []
-    reasons: list[str] = []
-    queues = transmit_queues(interface)
     try:
-        for sender in range(senders):
-            ring, name = _open_one(interface, sender, queues, longest_frame, multiple_of, transport, zero_copy, reasons)
-            rings.append(ring)
-            names.append(name)
+        with ways.pass_program(wanted=zero_copy == REQUIRE and transport != AF_PACKET):
+            for sender in range(senders):
+                name, ring = _open_one(ways, sender, transport, zero_copy)
+                names.append(name)
+                rings.append(ring)
     except BaseException:
         for ring in rings:
             ring.close()
         raise
-    return Transport(rings, names, tuple(dict.fromkeys(reasons)))
+    return Transport(rings, names, tuple(dict.fromkeys(ways.reasons)))
 
 
 def _open_without_ethernet(
@@ -80,36 +88,134 @@ def _open_without_ethernet(
     reason = f"interface {interface} takes IP packets without an Ethernet header: AF_XDP does not tell it what they are"
     if transport == AF_XDP or zero_copy == REQUIRE:
         raise UnsupportedError(f"{reason}: set network.transport to auto or af_packet, and network.zero_copy to auto")
-    rings = [DatagramTxRing(interface, longest_frame, multiple_of) for _ in range(senders)]
+    rings: list[TxRing] = [DatagramTxRing(interface, longest_frame, multiple_of) for _ in range(senders)]
     return Transport(rings, [AF_PACKET] * senders, () if transport == AF_PACKET else (reason,))
 
 
-def _open_one(
-    interface: str,
-    sender: int,
-    queues: int,
-    longest_frame: int,
-    multiple_of: int,
-    transport: str,
-    zero_copy: str,
-    reasons: list[str],
-) -> tuple[TxRing, str]:
-    if transport == AF_PACKET:
-        return PacketTxRing(interface, longest_frame, multiple_of), AF_PACKET
-    refusal = UnsupportedError(
-        f"interface {interface} has {queues} transmit queues, one for each AF_XDP sender: set senders to {queues},"
-        " or network.transport to auto"
-    )
-    if sender < queues:
+def _open_one(ways: "Ways", queue: int, transport: str, zero_copy: str) -> tuple[str, TxRing]:
+    """Open the ring of the sender `queue` by the first way that passes, of those that are asked for."""
+    refusal: UnsupportedError | None = None
+    for name in ways_for(transport, zero_copy):
         try:
-            ring = XdpTxRing(interface, longest_frame, multiple_of, sender, zero_copy=zero_copy == REQUIRE)
+            return name, ways.open(name, queue, required=zero_copy == REQUIRE)
         except UnsupportedError as error:
             refusal = error
-            reasons.append(str(error))
+            ways.reasons.append(str(error))
+    assert refusal is not None  # noqa: S101 - there is a way at least
+    raise refusal
+
+
+def ways_for(transport: str, zero_copy: str) -> tuple[str, ...]:
+    """Return the names of the ways to try, the fastest first."""
+    if transport == AF_PACKET:
+        return (AF_PACKET,)
+    if zero_copy == REQUIRE:
+        return (ZERO_COPY,)
+    modes = (COPY,) if zero_copy == NEVER else (ZERO_COPY, COPY)
+    return modes if transport == AF_XDP else (*modes, AF_PACKET)
+
+
+@dataclass
+class Ways:
+    """The ways to send on one interface, each of which is opened and tried on a queue of its own."""
+
+    interface: str
+    longest_frame: int
+    multiple_of: int
+    kernel: Kernel = KERNEL
+    reasons: list[str] = field(default_factory=list)
+    _program: int | None = None
+
+    def __post_init__(self) -> None:
+        """Look at the interface."""
+        link = find_link(self.interface)
+        if not link.ethernet and self.interface != LOOPBACK:
+            raise UsageError(f"interface {self.interface} takes no Ethernet frames: there is no trial for it")
+        self._frame = trial_frame(link.mac)
+        self.queues = self.kernel.transmit_queues(self.interface)
+
+    def open(self, name: str, queue: int, *, required: bool = False) -> ProvableRing:
+        """Open a ring by the way of that name, and send a trial frame by it; UnsupportedError if that fails."""
+        if name == AF_PACKET:
+            ring: ProvableRing = PacketTxRing(self.interface, self.longest_frame, self.multiple_of, kernel=self.kernel)
         else:
-            return ring, f"{AF_XDP} ({'zero-copy' if ring.zero_copy else 'copy'})"
-    else:
-        reasons.append(f"interface {interface} has {queues} transmit queues, fewer than senders")
-    if transport == AF_XDP or zero_copy == REQUIRE:
-        raise refusal
-    return PacketTxRing(interface, longest_frame, multiple_of), AF_PACKET
+            ring = self._open_xdp(queue, zero_copy=name == ZERO_COPY, required=required)
+        try:
+            prove(ring, f"{name} on {self.interface}, queue {queue}", self._frame)
+        except BaseException:
+            ring.close()
+            raise
+        return ring
+
+    def _open_xdp(self, queue: int, *, zero_copy: bool, required: bool) -> XdpTxRing:
+        if queue >= self.queues:
+            raise UnsupportedError(
+                f"interface {self.interface} uses {self.queues} transmit queues, one for each AF_XDP sender:"
+                f" set senders to {self.queues}, or network.transport to auto"
+            )
+        if zero_copy and not required and self.kernel.program_attached(self.interface):
+            raise UnsupportedError(
+                f"{ZERO_COPY} is not tried on {self.interface}: it would take the packets of the XDP program attached"
+                " to it"
+            )
+        ring = XdpTxRing(
+            self.interface,
+            self.longest_frame,
+            self.multiple_of,
+            queue,
+            zero_copy=zero_copy,
+            receive_frames=self._receive_frames() if zero_copy else 0,
+            program=self._program,
+            kernel=self.kernel,
+        )
+        if not zero_copy and ring.frames_a_call == DEFAULT_TX_BUDGET:
+            self.reasons.append(
+                f"{COPY} sends {DEFAULT_TX_BUDGET} frames a call: this kernel has no XDP_MAX_TX_SKB_BUDGET (Linux 6.17)"
+            )
+        return ring
+
+    def _receive_frames(self) -> int:
+        """Return for how many received frames there is memory: twice what the card's ring holds."""
+        held = self.kernel.receive_ring_frames(self.interface)
+        if held is None:
+            return RECEIVE_FRAMES
+        return min(MOST_RECEIVE_FRAMES, 1 << (2 * held - 1).bit_length())
+
+    @contextmanager
+    def pass_program(self, *, wanted: bool) -> Iterator[None]:
+        """Keep an XDP program attached that leaves every packet to the host; afterwards the rings alone keep it."""
+        self._program = self.kernel.attach_pass_program(self.interface) if wanted else None
+        try:
+            yield
+        finally:
+            if self._program is not None:
+                os.close(self._program)
+                self._program = None
+
+
+@dataclass(frozen=True, slots=True)
+class WayTrial:
+    """What came of trying one way to send."""
+
+    interface: str
+    way: str
+    passed: bool
+    frames_a_call: int | None
+    """Frames that one system call sends at most; None if the way failed, or a card takes them itself."""
+    detail: str
+
+
+def try_ways(interface: str, kernel: Kernel = KERNEL) -> tuple[WayTrial, ...]:
+    """Try each way to send on the first queue of an interface, by a trial frame from the interface to itself."""
+    ways = Ways(interface, longest_frame=120, multiple_of=1, kernel=kernel)
+    trials = []
+    for name in (ZERO_COPY, COPY, AF_PACKET):
+        try:
+            ring = ways.open(name, 0)
+        except LivenessError as error:
+            trials.append(WayTrial(interface, name, passed=False, frames_a_call=None, detail=str(error)))
+            continue
+        a_call = {COPY: getattr(ring, "frames_a_call", None), AF_PACKET: len(ring.frames)}.get(name)
+        trials.append(WayTrial(interface, name, passed=True, frames_a_call=a_call, detail="a trial frame has left"))
+        ring.close()
+    return tuple(trials)

@@ -143,6 +143,14 @@ def link_kind(kind: str) -> str:
     return "made in a private network"
 
 
+def join_by_link(name: str) -> None:
+    """Make a veth link of that name, both of whose ends are up; for private networks only."""
+    with IPRoute() as netlink:
+        netlink.link("add", ifname=name, kind="veth", peer=f"{name}-far")
+        for end in (name, f"{name}-far"):
+            netlink.link("set", index=netlink.link_lookup(ifname=end)[0], state="up")
+
+
 def nft() -> str:
     """Load a reject rule with nft; for private networks only."""
     program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:{SYSTEM_PROGRAMS}")

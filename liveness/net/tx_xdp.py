@@ -39,13 +39,15 @@ class XdpTxRing:
         *,
         zero_copy: bool = False,
         receive_frames: int = 0,
+        program: int | None = None,
         kernel: Kernel = KERNEL,
     ) -> None:
         """Open a ring on one transmit queue for frames of up to `longest_frame` bytes, Ethernet header included.
 
         The number of slots is the largest multiple of `multiple_of` that fits. In zero-copy mode the card also receives
-        by this socket: `receive_frames`, a power of two, is how much memory it has for that. UnsupportedError where the
-        kernel, the interface or the privilege for it is missing, or frames are longer than a chunk.
+        by this socket: `receive_frames`, a power of two, is how much memory it has for that; `program`, a descriptor,
+        keeps an XDP program attached for as long as the ring is open. UnsupportedError where the kernel, the interface
+        or the privilege for it is missing, or frames are longer than a chunk.
         """
         self.interface = interface
         self.queue = queue
@@ -62,6 +64,7 @@ class XdpTxRing:
         except BaseException:
             self._socket.close()
             raise
+        self._program = None if program is None else os.dup(program)
         frames = np.frombuffer(self._memory.bytes, np.uint8, slot_bytes * SLOTS).reshape(SLOTS, slot_bytes)
         self.frames: NDArray[np.uint8] = frames[: self._slots]
         self._addresses = np.arange(self._slots, dtype=np.uint64) * np.uint64(slot_bytes)
@@ -78,10 +81,11 @@ class XdpTxRing:
         try:
             insist(lambda: self._socket.bind(address), errno.EBUSY)
         except OSError as error:
-            mode = " in zero-copy mode" if self.zero_copy else ""
+            mode, remedy = "", "set network.transport: af_packet"
+            if self.zero_copy:
+                mode, remedy = " in zero-copy mode", "set network.zero_copy: never"
             raise UnsupportedError(
-                f"AF_XDP{mode} on {self.interface}, queue {self.queue}: {error.strerror}:"
-                " set network.transport: af_packet"
+                f"AF_XDP{mode} on {self.interface}, queue {self.queue}: {error.strerror}: {remedy}"
             ) from error
 
     @property
@@ -222,5 +226,9 @@ class XdpTxRing:
         return self._memory.mappings
 
     def close(self) -> None:
-        """Close the socket; the ring's memory lives on only while somebody still holds `frames`."""
+        """Close the socket; the frames' memory lives on only while somebody still holds it."""
         self._socket.close()
+        self._memory.release()
+        if self._program is not None:
+            os.close(self._program)
+            self._program = None

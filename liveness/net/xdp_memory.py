@@ -76,12 +76,18 @@ class XdpMemory:
         self.finished = np.ndarray((1,), np.uint32, completion_ring, completion.producer)
         self.taken = np.ndarray((1,), np.uint32, completion_ring, completion.consumer)
 
+    def release(self) -> None:
+        """Let go of the rings: for as long as they are mapped the kernel keeps the socket, and its queue."""
+        self.producer, self.descriptors = self.producer.copy(), self.descriptors.copy()
+        self.finished, self.taken = self.finished.copy(), self.taken.copy()
+
     def _set_up(self, handle: RingSocket, fill_frames: int) -> int:
         """Register the frames, make the rings, and return how many frames one call sends in copy mode."""
         address = ctypes.addressof(ctypes.c_char.from_buffer(self.bytes))
         region = struct.pack("QQIIII", address, len(self.bytes), CHUNK_BYTES, 0, 0, 0)
-        # where no memory can be locked, that of a closed ring may be on its way back
-        insist(lambda: handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_REG, region), errno.ENOBUFS)
+        # where no memory can be locked, that of a closed ring may be on its way back; zero-copy is not worth a wait
+        transient = errno.ENOBUFS if fill_frames == FILL_FRAMES else 0
+        insist(lambda: handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_REG, region), transient)
         handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_FILL_RING, fill_frames)
         handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_COMPLETION_RING, RING_FRAMES)
         handle.set_option(xdp.SOL_XDP, xdp.XDP_TX_RING, RING_FRAMES)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from liveness.space.spacing import spacing_margin_s
+
 BURST_S: Final = 0.001
 """The longest burst, as time at the rate."""
 LOOK_EVERY_S: Final = 0.0005
@@ -23,7 +25,8 @@ BATCH_S: Final = 0.001
 """How long the frames of one batch take to leave at most: they share one send time."""
 FEWEST_FRAMES: Final = 64
 """The smallest batch, whatever the kernel takes for it."""
-LONGEST_MARGIN_S: Final = 0.005
+ON_THE_WAY_S: Final = 0.0025
+"""By how much more than the spacing the guard holds probes apart: an earlier frame may take longer on the way."""
 PASSED_EVERY_S: Final = 0.0002
 PASSED_MOST: Final = 512
 
@@ -100,27 +103,17 @@ class Batch:
             self.frames = min(self.most, 2 * self.frames)
 
 
-def spacing_margin_s(spacing_s: float) -> float:
-    """Return by how much the schedule spaces the probes to one address further apart than they have to be, in seconds.
-
-    Frames leave in bursts, and a sleep ends late: without a margin every second pair would be closer by that.
-    """
-    return min(spacing_s, LONGEST_MARGIN_S)
-
-
 @dataclass(slots=True)
 class SpacingGuard:
     """Holds the schedule where going on would probe an address again too soon after the probe before has left.
 
-    Too soon is less than the spacing and half the margin: frames also take their time on the way.
+    So a sender that is behind catches up by the margin of the schedule (`spacing_margin_s`) in each spacing, no more.
     """
 
     spacing_s: float
     tick: int
     """All ticks before it left long ago."""
     clock: Callable[[], float] = time.monotonic
-    give_up_s: float = GIVE_UP_S
-    """A stall longer than this is not caught up: what a second may hold beyond its own packets."""
     _passed: deque[tuple[float, int]] = field(default_factory=deque, init=False)
     """Times, each with the tick before which everything had left by then; the first as old as the spacing."""
 
@@ -133,7 +126,7 @@ class SpacingGuard:
 
     @property
     def _apart_s(self) -> float:
-        return self.spacing_s + spacing_margin_s(self.spacing_s) / 2
+        return self.spacing_s + min(spacing_margin_s(self.spacing_s) / 2, ON_THE_WAY_S)
 
     def limit(self, lag: int) -> int:
         """Return the tick that must not begin yet; `lag` is the distance in ticks of two probes to one address."""

@@ -25,9 +25,7 @@ PORTS = ["22", "23", "80", "443", "7547"]
 TCP = {f"tcp/{port}" for port in PORTS}
 EVERY_KIND = {"echo-reply", "syn-ack", "rst", "answer", "payload", "error"}
 SPREAD_S = 8 * 0.1
-"""Between the first and the last of nine probes to one address, at the probe_spacing of configs/lab.yaml."""
-CAUGHT_UP_S = 0.2 + 0.02
-"""A sender that stalled catches up so much at most, and the spread shrinks by it."""
+"""Between the first and the last of nine probes to one address at least, at the probe_spacing of configs/lab.yaml."""
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -170,9 +168,8 @@ def test_the_lag_between_probes_is_recorded(census: Census) -> None:
     assert lag.max_s == pytest.approx(max(spreads), abs=1e-5)
     assert lag.p80_s is not None
     assert min(spreads) <= lag.p80_s <= max(spreads)
-    # until the first repeats leave, targets are drawn twice as fast, and the spacing is so many targets
-    assert min(spreads) >= SPREAD_S / 2 - CAUGHT_UP_S
-    assert SPREAD_S - CAUGHT_UP_S <= max(spreads) <= SPREAD_S + 5, "the machine may stall, but not for long"
+    assert min(spreads) >= SPREAD_S, "no pair is closer than the spacing, though the machine may have stalled"
+    assert max(spreads) <= 4 * SPREAD_S + 5, "with its margin, and twice as long once repeats leave"
 
 
 def test_the_key_is_a_secret_of_this_run(censuses: dict[int, Census]) -> None:

@@ -378,7 +378,7 @@ def test_the_papers_census(tmp_path: Path) -> None:
     assert (forecast.blocks, forecast.probes, forecast.rate_pps) == (7, 9, 900_000)
     assert (forecast.probe_rate_pps, forecast.bandwidth_bps) == (100_000, 604_800_000)
     assert forecast.packets == targets.count * 18
-    assert forecast.duration_s == pytest.approx(targets.count * 2 / 100_000 + 7 * (10 + 0.8))
+    assert forecast.duration_s == pytest.approx(targets.count * 2 / 100_000 + 7 * (10 + 8 * 0.15))
     assert 20 < forecast.duration_s / 3600 < 24  # the paper: under 24 hours
     assert not list(tmp_path.iterdir())
 

@@ -5,9 +5,10 @@ import errno
 import mmap
 import os
 import struct
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from liveness.errors import UnsupportedError
 from liveness.net import tpacket, xdp
 from liveness.net.system_calls import Kernel, KernelSocket, RingSocket
 
@@ -29,9 +30,32 @@ class SimulatedKernel(Kernel):
     completes: bool = True
     refuses_bind: Collection[int] = ()
     """Flags of bind (XDP_COPY, XDP_ZEROCOPY) that it refuses."""
+    refuses_kick: Mapping[int, int] = field(default_factory=dict)
+    """Flags of bind, and the errno that every call on a socket bound with them answers."""
+    queues: int = 4
+    program: str = ""
+    """Whose XDP program is attached to the interface."""
     sent: list[bytes] = field(default_factory=list)
     calls: int = 0
     sockets: list["SimulatedSocket"] = field(default_factory=list)
+
+    def transmit_queues(self, interface: str) -> int:
+        assert interface
+        return self.queues
+
+    def receive_ring_frames(self, interface: str) -> int | None:
+        assert interface
+        return 500
+
+    def program_attached(self, interface: str) -> bool:
+        assert interface
+        return bool(self.program)
+
+    def attach_pass_program(self, interface: str) -> int:
+        if self.program:
+            raise UnsupportedError(f"another XDP program is attached to {interface}")
+        self.program = "ours"
+        return os.eventfd(0)
 
     def open(self, family: int) -> RingSocket:
         """Open a socket of either kind."""
@@ -47,6 +71,7 @@ class SimulatedSocket:
     def __init__(self, kernel: SimulatedKernel) -> None:
         self.kernel = kernel
         self.address = b""
+        self.flags = 0
         self.closed = False
 
     def bind(self, address: bytes) -> None:
@@ -56,7 +81,7 @@ class SimulatedSocket:
         kernel = self.kernel
         kernel.calls += 1
         code = next(iter(kernel.answers), None)
-        code = kernel.always if code is None else code
+        code = kernel.always or kernel.refuses_kick.get(self.flags, 0) if code is None else code
         return code or self.send()
 
     def send(self) -> int:
@@ -82,7 +107,6 @@ class SimulatedXdpSocket(SimulatedSocket):
         self.maps: dict[int, mmap.mmap] = {}
         self.budget = kernel.budget
         self.invalid = 0
-        self.flags = 0
         self._consumed = 0
 
     def set_option(self, level: int, option: int, value: int | bytes) -> None:
@@ -124,8 +148,24 @@ class SimulatedXdpSocket(SimulatedSocket):
             return None
         return ctypes.string_at(start + address, length)
 
+    def kick(self) -> int:
+        code = super().kick()
+        if code != errno.EBUSY or self.flags == xdp.XDP_ZEROCOPY:
+            return code
+        (producer,) = struct.unpack_from("I", self.maps[xdp.TX_PAGE_OFFSET], 0)
+        if producer == self._consumed:
+            return 0
+        self._consumed = (self._consumed + 1) & 0xFFFFFFFF  # the interface dropped it
+        self._complete()
+        return code
+
+    def _complete(self) -> None:
+        completions = self.maps[xdp.COMPLETION_PAGE_OFFSET]
+        (done,) = struct.unpack_from("I", completions, 0)
+        struct.pack_into("I", completions, 0, (done + 1) & 0xFFFFFFFF)
+
     def send(self) -> int:
-        ring, completions = self.maps[xdp.TX_PAGE_OFFSET], self.maps[xdp.COMPLETION_PAGE_OFFSET]
+        ring = self.maps[xdp.TX_PAGE_OFFSET]
         entries = self.options[xdp.XDP_TX_RING]
         assert isinstance(entries, int)
         (producer,) = struct.unpack_from("I", ring, 0)
@@ -142,8 +182,7 @@ class SimulatedXdpSocket(SimulatedSocket):
                 continue
             self.kernel.sent.append(frame)
             if self.kernel.completes:
-                (done,) = struct.unpack_from("I", completions, 0)
-                struct.pack_into("I", completions, 0, (done + 1) & 0xFFFFFFFF)
+                self._complete()
         struct.pack_into("I", ring, 64, self._consumed)
         return 0
 

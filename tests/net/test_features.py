@@ -15,13 +15,15 @@ import pytest
 from click.testing import CliRunner
 
 from liveness.cli.doctor import command, verdict
-from liveness.errors import LivenessError
+from liveness.errors import LivenessError, UsageError
 from liveness.net import features, trials
 from liveness.net.child import libc, run_in_child
 from liveness.net.features import Feature, abilities, probe_features
 from liveness.net.namespace import enter_private_network
+from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import interface_names
-from tests.net.support import in_private_network
+from liveness.net.transport import COPY, ZERO_COPY
+from tests.net.support import TEST_ETHERTYPE, ethertype_filter, in_private_network
 
 PR_SET_DUMPABLE = 4
 CAPABILITY_VERSION_3 = 0x20080522
@@ -153,6 +155,32 @@ def test_refused_links_say_so() -> None:
 
     with pytest.raises(Exception, match="Operation not permitted"):
         run_in_child(inside)
+
+
+@pytest.mark.lab
+@in_private_network
+def test_the_ways_to_send_are_tried_in_private_and_on_an_interface_that_is_named() -> None:
+    """Without one nothing is sent here."""
+    trials.join_by_link("w0")
+    rx = PacketRxRing("w0-far", ethertype_filter(TEST_ETHERTYPE), ring_mib=2)
+    document = json.loads(CliRunner().invoke(command, ["--json"]).output)
+    ways = {way["way"]: way for way in document["transports"]}
+    assert {way["interface"] for way in ways.values()} == {"veth"}
+    assert [way["passed"] for way in ways.values()] == [False, True, True]
+    assert "Operation not supported" in ways[ZERO_COPY]["detail"]
+    assert ways[COPY]["frames_a_call"] >= 32
+    assert rx.blocks(0.1) is None
+
+    named = json.loads(CliRunner().invoke(command, ["--json", "-i", "w0"]).output)
+    assert [way["passed"] for way in named["transports"] if way["interface"] == "w0"] == [False, True, True]
+    assert rx.blocks(1) is not None
+    assert rx.statistics().packets == 2
+    rx.close()
+    table = CliRunner().invoke(command, ["-i", "w0"], env={"COLUMNS": "200"})
+    assert "w0" in table.output
+    assert "af_xdp (copy)" in table.output
+    with pytest.raises(UsageError, match="no interface 'eth9' here"):
+        CliRunner().invoke(command, ["-i", "eth9"], catch_exceptions=False)
 
 
 def test_each_need_is_needed() -> None:

@@ -69,7 +69,7 @@ def test_back_pressure_loses_nothing(kind: str, code: int) -> None:
 
 
 def test_frames_that_the_interface_drops_are_counted_and_end() -> None:
-    """EBUSY is a frame each; a kernel that says it for ever does not keep the sender for ever."""
+    """EBUSY is a frame each, which is lost and completed."""
     kernel = SimulatedKernel(answers=[errno.EBUSY] * 3)
     tx = xdp_ring(kernel)
     commit_frames(tx, 5)
@@ -77,7 +77,12 @@ def test_frames_that_the_interface_drops_are_counted_and_end() -> None:
     assert (tx.completed, tx.errors) == (2, 3)
     kernel.always = errno.EBUSY
     commit_frames(tx, 5)
-    assert not tx.kick()
+    assert tx.kick()
+    assert (tx.completed, tx.errors, tx.unsent().size) == (2, 8, 0)
+    zero_copy = xdp_ring(kernel, zero_copy=True)  # where it tells nothing about a frame
+    commit_frames(zero_copy, 5)
+    assert not zero_copy.kick()
+    assert (zero_copy.completed, zero_copy.errors, zero_copy.unsent().size) == (0, 0, 5)
 
 
 @pytest.mark.parametrize("kind", ["af_xdp", "af_packet"])

@@ -7,12 +7,8 @@ import numpy as np
 import pytest
 from pyroute2 import IPRoute
 
-from liveness.errors import UnsupportedError
 from liveness.net.rx_packet import PacketRxRing
-from liveness.net.transport import open_transport
-from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import SLOT_BYTES, SLOTS, XdpTxRing
-from liveness.net.xdp_memory import CHUNK_BYTES
 from tests.net.simulated import Scripted, without_budget
 from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network, set_link
 from tests.net.test_rings import commit_frames, drain, inside, send_and_capture
@@ -108,40 +104,3 @@ def test_no_more_is_committed_than_was_reserved() -> None:
         assert tx.reserve(2) == (0, 2)
         with pytest.raises(ValueError, match="commit of 3 slots, 2 are reserved"):
             tx.commit(3, lengths)
-
-
-@pytest.mark.lab
-@in_private_network
-def test_one_socket_a_queue_and_packet_rings_for_the_rest() -> None:
-    add_narrow_link()
-    chosen = open_transport("w0", 3, 120, 18, "auto", "auto")
-    assert [type(ring) for ring in chosen.rings] == [XdpTxRing, PacketTxRing, PacketTxRing]
-    assert chosen.name == "af_xdp (copy) + af_packet"
-    assert chosen.reasons == ("interface w0 has 1 transmit queues, fewer than senders",)
-    for ring in chosen.rings:
-        assert len(ring.frames) % 18 == 0
-        ring.close()
-
-
-@pytest.mark.lab
-@in_private_network
-def test_what_is_asked_for_and_cannot_be_had_is_an_error() -> None:
-    add_narrow_link()
-    with pytest.raises(UnsupportedError, match=r"zero-copy mode on w0, queue 0: .*: set network.transport: af_packet"):
-        open_transport("w0", 1, 120, 9, "auto", "require")
-    with pytest.raises(UnsupportedError, match="has 1 transmit queues, one for each AF_XDP sender: set senders to 1"):
-        open_transport("w0", 2, 120, 9, "af_xdp", "never")
-    alone = open_transport("w0", 2, 120, 9, "af_packet", "never")
-    assert (alone.name, alone.reasons) == ("af_packet", ())
-
-
-@pytest.mark.lab
-@in_private_network
-def test_frames_longer_than_a_chunk_leave_by_the_other_ring() -> None:
-    add_narrow_link()
-    chosen = open_transport("w0", 1, CHUNK_BYTES, 1, "auto", "auto")
-    assert [type(ring) for ring in chosen.rings] == [PacketTxRing]
-    assert chosen.reasons == ("AF_XDP: frames of 2048 bytes: 2047 at most",)
-    with pytest.raises(UnsupportedError, match="2048 bytes"):
-        open_transport("w0", 1, CHUNK_BYTES, 1, "af_xdp", "auto")
-    chosen.rings[0].close()

@@ -16,8 +16,8 @@ from liveness.scan.pacing import (
     Batch,
     Pacer,
     SpacingGuard,
-    spacing_margin_s,
 )
+from liveness.space.spacing import spacing_margin_s
 
 LANES = 18
 
