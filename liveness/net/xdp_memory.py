@@ -69,7 +69,7 @@ class XdpMemory:
         except OSError as error:
             remedy = "raise the limit of locked memory (ulimit -l)" if error.errno == errno.ENOBUFS else "see dmesg"
             raise UnsupportedError(f"AF_XDP: cannot register frames: {error.strerror}: {remedy}") from error
-        self.mappings = (self.bytes, transmit_ring, completion_ring, *fill_rings)
+        self.mappings: tuple[mmap.mmap, ...] = (self.bytes, transmit_ring, completion_ring, *fill_rings)
         """Everything that is shared with the kernel."""
         self.producer = np.ndarray((1,), np.uint32, transmit_ring, transmit.producer)
         self.descriptors = np.ndarray((RING_FRAMES,), DESCRIPTOR_DTYPE, transmit_ring, transmit.descriptors)
@@ -80,6 +80,7 @@ class XdpMemory:
         """Let go of the rings: for as long as they are mapped the kernel keeps the socket, and its queue."""
         self.producer, self.descriptors = self.producer.copy(), self.descriptors.copy()
         self.finished, self.taken = self.finished.copy(), self.taken.copy()
+        self.mappings = (self.bytes,)
 
     def _set_up(self, handle: RingSocket, fill_frames: int) -> int:
         """Register the frames, make the rings, and return how many frames one call sends in copy mode."""
