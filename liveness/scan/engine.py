@@ -34,13 +34,15 @@ def fill_batch(
     count: int,
     until: int,
     now_ns: int,
+    mark_ns: int,
     answered: NDArray[np.uint32],
     sent: NDArray[np.int64],
 ) -> int:
     """Fill up to `count` frames from `first_slot` on, but none that is due after `until`; return how many were filled.
 
-    `until` is virtual time as in the schedule, `now_ns` the time since the epoch. `answered` is the table of answered
-    probes, empty if repeats are sent regardless. `sent` counts the frames filled, (probes, attempts).
+    `until` is virtual time as in the schedule, `now_ns` the time since the epoch, which echo probes carry; `mark_ns` is
+    that of the monotonic clock, which the lag record has. `answered` is the table of answered probes, empty
+    if repeats are sent regardless. `sent` counts the frames filled, (probes, attempts).
 
     Whole ticks are filled many at once, a lane after the other, so that everything about a probe is fetched once; the
     rest lane by lane. Ticks with a target that was withdrawn are filled one at a time, without a frame for it.
@@ -54,7 +56,7 @@ def fill_batch(
         if state[LANE] == state[ACTIVE]:
             if state[ACTIVE] == 0 and state[DUE] > until:
                 break
-            begin_tick(walk, now_ns)
+            begin_tick(walk, mark_ns)
             continue
         tick, lane_first, lanes = state[TICK], state[LANE], state[ACTIVE]
         ticks = run_ticks(walk, count - filled, until) if len(answered) == 0 else 0

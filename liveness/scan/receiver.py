@@ -18,6 +18,7 @@ from liveness.net.privileges import confine_to
 from liveness.net.ring import RxRing, RxStatistics
 from liveness.probes.kit import Kit
 from liveness.scan.busiest import BusiestSources
+from liveness.scan.clock_steps import ClockSteps
 from liveness.scan.collection import Collection
 from liveness.scan.first_replies import PLACES, count_first, first_replies_table
 from liveness.scan.harvest import harvest, packets_in
@@ -64,6 +65,7 @@ class Receiver:
     busiest: BusiestSources = field(default_factory=BusiestSources)
     heard: NDArray[np.uint64] = field(init=False)
     """The table of first replies, empty unless the rate depends on them."""
+    clock: ClockSteps = field(default_factory=ClockSteps)
     log: RunLog = field(default_factory=RunLog.none)
     _key: NDArray[np.uint64] = field(init=False)
     """The run's key, as kernels take it."""
@@ -121,6 +123,8 @@ class Receiver:
             self._report()
             self._checkpoint()
             return True
+        if self.confined:  # packets of a replay are of other times
+            self.clock.look()
         count = int(packets_in(block))
         if self.gathered + count > len(self.replies):
             self._collect()
@@ -138,6 +142,7 @@ class Receiver:
         self.log.block(block, count)
         self.ring.release()
         batch = self.replies[self.gathered : self.gathered + accepted]
+        self.clock.correct(batch)
         self.shared.packets[self.index] += count
         self.shared.accepted[self.index] += np.bincount(batch["probe"], minlength=len(self.plan.probes))
         count_first(batch, self.heard, self._key, self.shared.first_replies[self.index])

@@ -140,7 +140,7 @@ class Sender:
             block.intervals.cumulative,
             np.zeros((len(lanes), plan.marks(block)), np.int64),  # the lag record is of what was sent first
             plan.mark_every_of_sender,
-            time.time_ns(),
+            time.monotonic_ns(),
             max(stretch.lags),
             self.withdrawn,
         )
@@ -172,7 +172,7 @@ class Sender:
             block.intervals.cumulative,
             self.shared.marks[number][self.index],
             plan.mark_every_of_sender,
-            time.time_ns(),
+            time.monotonic_ns(),
             max(lags) + wider,
             self.withdrawn,
         )
@@ -294,6 +294,7 @@ class Sender:
             free,
             until,
             time.time_ns(),
+            time.monotonic_ns(),
             self.shared.answered,
             self._counts,
         )
@@ -440,6 +441,7 @@ def warm_up(plan: Plan, kit: Kit) -> None:
         0,
         len(lanes),
         2**62,
+        0,
         0,
         np.zeros(0, np.uint32),
         np.zeros((len(plan.probes), plan.attempts), np.int64),

@@ -96,7 +96,7 @@ class Shared:
         self.hops = HopTable(senders)
         """The next hops of frames, once they are others than the run began with. Written by the supervisor."""
         self.marks: list[NDArray[np.int64]] = _shared_parts([(senders, lanes, plan.marks(b)) for b in plan.blocks])
-        """A block at a time: when each sender's lanes passed each mark, ns since the epoch, 0 not yet."""
+        """A block at a time: when each sender's lanes passed each mark, ns of the monotonic clock, 0 not yet."""
 
     def _share_repairs(self, plan: Plan, lanes: int) -> None:
         """Share what is sent again, and what tells that it must be."""

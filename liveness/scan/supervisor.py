@@ -42,6 +42,7 @@ class Outcome:
     opt_outs: OptOuts
     losses: LossWatch
     started_ns: int
+    """By the monotonic clock, as the marks of the lag record are; `finished_ns` is the time of day."""
     finished_ns: int
 
 
@@ -80,7 +81,7 @@ class Supervisor:
         opt_outs = OptOutWatch(self.plan, self.directory.path, shared.withdrawn, self._listeners.notice)
         shared.counts_told |= opt_outs.resumed
         shared.begin_at(self.first, sum(block.targets for block in self.plan.blocks[: self.first.block]))
-        started_ns = time.time_ns()
+        started_ns = time.monotonic_ns()
         earlier = self.first.totals.rate_search
         tuner = Tuner(self.plan, shared, self.interface, earlier) if self.plan.config.rate.auto else None
         ledger = Ledger(self.interface, shared, tuner=tuner)

@@ -79,7 +79,7 @@ class Walk(NamedTuple):
     element: NDArray[np.uint64]  # changes: (1,) the next group element
     state: NDArray[np.int64]  # changes: STATE_LENGTH
     active: NDArray[np.int64]  # changes: the lanes of the current tick, in order
-    marks: NDArray[np.int64]  # changes: (lanes, marks) ns since the epoch at which a lane passed each mark, 0 not yet
+    marks: NDArray[np.int64]  # changes: (lanes, marks) ns of a steady clock at which a lane passed each mark, 0 not yet
     withdrawn_first: NDArray[np.uint32]  # addresses that are sent nothing any more, as sorted, disjoint intervals
     withdrawn_last: NDArray[np.uint32]
 

@@ -132,7 +132,7 @@ def measure_fill(seconds: float) -> float:
         goal = sent.sum() + frames_wanted
         while sent.sum() < goal:
             for slot in range(0, FILL_SLOTS, FILL_BATCH):
-                fill_batch(walk, kit, slots, slot, FILL_BATCH, 2**62, 1, answered, sent)
+                fill_batch(walk, kit, slots, slot, FILL_BATCH, 2**62, 1, 1, answered, sent)
 
     fill(len(lanes) * (plan.queue + 1))  # until repeats go out too
     best = float("inf")

@@ -65,7 +65,7 @@ def frames_sent(batch: int, withdrawals: dict[int, Intervals], *, table: bool) -
     while not walk.state[FINISHED]:
         if number in withdrawals:
             walk = withdraw(walk, withdrawals[number])
-        filled = fill_batch(walk, KIT, slots, 0, batch, 2**62, 1, answered, sent)
+        filled = fill_batch(walk, KIT, slots, 0, batch, 2**62, 1, 1, answered, sent)
         for slot in range(filled):
             address = int.from_bytes(ring[slot, 30:34].tobytes(), "big")
             probe = slots.held[slot]
