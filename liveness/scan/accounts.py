@@ -6,6 +6,7 @@ what it counted, lies above the lowest value of that, frames are lost. That has 
 their counters once a second or two.
 """
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ PROVEN_SHARE: Final = 0.9
 STACK_EVERY_NS: Final = 10_000_000_000
 """How often the devices below the interface are looked for again: ports come and go."""
 SAMPLES: Final = 400
+FADING: Final = 0.98
+"""How much of the frames that passed the ports of a bridge is remembered from look to look: about twelve seconds."""
 DEPTH: Final = 8
 """Devices below each other, at most."""
 
@@ -63,7 +66,7 @@ class Level:
         All three grow for ever. With `settle` there is nothing more to wait for.
         """
         if self._before is None:
-            self._before = completed, counted
+            self._before = handed, counted  # what is on its way now may be counted already
         ours, theirs = completed - self._before[0], counted - self._before[1]
         if not self._proven:
             self._proven = ours >= PROVEN_FRAMES and theirs >= PROVEN_SHARE * ours
@@ -116,6 +119,10 @@ class Accounts:
         self._dropped = 0
         self._moved_ns = 0
         """When frames were last completed."""
+        self._handed_before = 0
+        self._ours = self._port_frames = 0.0
+        """Frames of ours, and all that ports sent and dropped, of the last while."""
+        self._below(0, time.monotonic_ns(), 0, last=False)
 
     @property
     def settled(self) -> bool:
@@ -157,7 +164,7 @@ class Accounts:
         for depth, devices in enumerate(self._stack):
             now = [self._reader.device(device.index) for device in devices]
             if bridged:
-                gaps += self._dropped_at(since_ns, now_ns, completed, now)
+                gaps += self._dropped_at(since_ns, now_ns, now)
             else:
                 level = self._levels.setdefault(str(depth), Level(_names(devices)))
                 counted = sum(device.tx_packets for device in now)
@@ -192,7 +199,7 @@ class Accounts:
                 self._levels.pop(str(depth), None)
         self._stack = tuple(stack)
 
-    def _dropped_at(self, since_ns: int, now_ns: int, completed: int, ports: Sequence[Device]) -> list[Gap]:
+    def _dropped_at(self, since_ns: int, now_ns: int, ports: Sequence[Device]) -> list[Gap]:
         """Return what the ports of a bridge dropped of ours: it tells nobody, and ports carry other frames too."""
         gaps = []
         passed = 0
@@ -207,11 +214,14 @@ class Accounts:
             self._drops[port.index] = (drops + queue) % U32
             self._port_packets[port.index] = port.tx_packets
         all_drops = sum(dropped.values())
-        ours = max(0, completed - self._completed)
-        if all_drops and ours:
-            share = min(1.0, ours / (passed + all_drops))
+        handed = self._handed()  # completed frames are told in order, so that one which waits holds up the count
+        self._ours = FADING * self._ours + max(0, handed - self._handed_before)
+        self._handed_before = handed
+        self._port_frames = FADING * self._port_frames + passed + all_drops
+        if all_drops:
+            share = min(1.0, self._ours / self._port_frames)
             names = ", ".join(sorted(name for name, count in dropped.items() if count))
-            frames = min(ours, round(all_drops * share))
+            frames = round(all_drops * share)
             if frames:
                 gaps.append(Gap(since_ns, now_ns, frames, f"{names} below {self.interface}"))
         return gaps
