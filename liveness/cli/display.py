@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.table import Table
 
-from liveness.cli.live import LiveView, status_line
+from liveness.cli.live import LiveView, pace_text, status_line
 from liveness.report.layout import percent
 
 PIPE_COLUMNS = 120
@@ -118,7 +118,7 @@ def _rate_found(search: "RateSearch", probes: int) -> str:
         "sender-bound": "the senders cannot keep up with more",
         "unclear": "too few replies to judge more by",
     }
-    found = f"{search.found_pps:,.0f} packets/s of each probe, {search.found_pps * probes:,.0f} in all"
+    found = f"{pace_text(search.found_pps)} packets/s of each probe, {pace_text(search.found_pps * probes)} in all"
     unsure = "" if search.checked else ", not checked yet"
     return f"rate found: {found}: {reasons[search.limited_by]}{unsure}; {len(search.steps)} steps in the manifest"
 

@@ -73,8 +73,10 @@ class LiveView:
 
 
 def pace_text(per_second: float) -> str:
-    """Return how many a second: whole from ten on, with a decimal place below, where a slow scan stands."""
-    return f"{per_second:,.0f}" if per_second >= 10 or per_second == 0 else f"{per_second:.1f}"  # noqa: PLR2004
+    """Return how many a second: whole from ten on, with a decimal place below, with three digits below one."""
+    if per_second >= 10 or per_second == 0:  # noqa: PLR2004
+        return f"{per_second:,.0f}"
+    return f"{per_second:.1f}" if per_second >= 1 else f"{per_second:.3g}"
 
 
 def where_text(reading: "Reading") -> str:

@@ -97,7 +97,7 @@ def load_of(config: Config) -> Load:
     """Return the load of a config's run; UsageError where its rate is too low or above its limit."""
     wire_bits = wire_bits_of(config)
     rate_pps = config.highest_rate.pps_for(wire_bits)
-    if rate_pps < MIN_RATE_PPS:
+    if rate_pps < float(MIN_RATE_PPS):
         field = "rate_limit" if config.rate.auto else "rate"
         where = f"config {config.name!r}: $.{field}: {config.highest_rate}"
         least = math.ceil(wire_bits * MIN_RATE_PPS)

@@ -80,9 +80,9 @@ class Tuner:
         """Return the search as the manifest keeps it."""
         ramp = self.ramp
         return RateSearch(
-            found_pps=round(ramp.good_pps, 3),
+            found_pps=round(ramp.good_pps, 6),
             checked=ramp.checked,
-            limit_pps=round(ramp.limit_pps, 3),
+            limit_pps=round(ramp.limit_pps, 6),
             limited_by=None if ramp.limited_by is None else str(ramp.limited_by),
             steps=list(ramp.steps),
         )

@@ -151,3 +151,24 @@ def test_a_target_every_two_seconds(tmp_path: Path) -> None:
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert len(gaps) == 2
     assert all(gap > 1.5e9 for gap in gaps), gaps  # none early; late is up to this machine
+
+
+@pytest.mark.lab
+def test_a_range_of_sources_is_used_whole_and_every_reply_counts(tmp_path: Path) -> None:
+    """Replies to each of eight addresses, of a range and of a prefix that are local here."""
+    write_yaml(tmp_path / "c.yaml", CONFIG | {"probes": ["icmp", "tcp/80"], "replies": "pcap"})
+    local = "ip route add local 10.8.0.4/30 dev lo; ip route add local 10.8.0.8/30 dev lo"
+    flags = "-S 10.8.0.4-10.8.0.7 -S 10.8.0.8/30 -w targets.txt"
+    (tmp_path / "targets.txt").write_text("9.9.9.0/24\n")
+    done = tunnelled("tun", f"{local}; {' '.join(LIVENESS)} scan -C c.yaml {flags}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = Census(tmp_path / done.stdout.splitlines()[-1])
+    sources = [f"10.8.0.{last}" for last in range(4, 12)]
+    assert found.manifest.source_addresses == sources
+    assert found.union({"icmp"}, {"echo-reply"}, "source") == ALIVE
+    assert found.union({"tcp/80"}, {"syn-ack"}, "source") == ALIVE
+    replied = set()
+    for file in (found.path / "pcap").iterdir():
+        with RawPcapReader(str(file)) as reader:
+            replied |= {IP(data).dst for data, _ in reader}
+    assert replied == set(sources)

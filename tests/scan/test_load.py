@@ -73,3 +73,11 @@ def test_auto_begins_low_and_ends_at_its_limit() -> None:
 def test_rates_that_cannot_be(rate: str, limit: str | None, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         load_of(config_of(rate=rate, rate_limit=limit))
+
+
+@pytest.mark.parametrize(("rate", "per_second"), [("1/h", 1 / 3600), ("7/min", 7 / 60), ("0.2pps", 0.2)])
+def test_slow_rates_down_to_a_packet_an_hour(rate: str, per_second: float) -> None:
+    load = load_of(config_of(rate=rate))
+    assert (load.rate_pps, load.start_pps) == (per_second, per_second)
+    searched = load_of(config_of(rate="auto", rate_limit=rate))
+    assert searched.start_pps <= searched.rate_pps == per_second

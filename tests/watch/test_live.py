@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from liveness.cli.display import ScanDisplay
-from liveness.cli.live import BARS, LiveView, clock, sparkline, status_line, where_text
+from liveness.cli.live import BARS, LiveView, clock, pace_text, sparkline, status_line, where_text
 from liveness.scan.progress import ProbeProgress
 from liveness.watch.status import state_of, status_of
 from tests.watch.readings import progress, reading
@@ -109,3 +109,11 @@ def test_sparklines(numbers: list[float], bars: str) -> None:
 )
 def test_clock(span_s: float, text: str) -> None:
     assert clock(span_s) == text
+
+
+@pytest.mark.parametrize(
+    ("per_second", "text"),
+    [(0, "0"), (1 / 3600, "0.000278"), (0.2, "0.2"), (1.04, "1.0"), (9.96, "10.0"), (10, "10"), (123456.7, "123,457")],
+)
+def test_a_pace_is_told_as_exactly_as_it_matters(per_second: float, text: str) -> None:
+    assert pace_text(per_second) == text
