@@ -16,14 +16,21 @@ if TYPE_CHECKING:
 @click.command("doctor")
 @click.option("-i", "--interface", help="Also try the ways to send on this interface: each sends a frame to itself.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the tables.")
+@click.option("--compile", "compiles", is_flag=True, help="Compile all kernels, as for an image; nothing else.")
 @click.pass_context
-def command(context: click.Context, *, interface: str | None, as_json: bool) -> None:
+def command(context: click.Context, *, interface: str | None, as_json: bool, compiles: bool) -> None:
     """Try every kernel feature and privilege that scanning may use, and say what is missing.
 
     The ways to send are tried on a link of a private network; nothing leaves this machine but what -i asks for: a frame
     of 60 bytes for each way, from the interface to itself, with EtherType 0x88B5.
     Exit code 0 if scanning works on this machine's own interfaces or in the lab, 3 if neither does.
     """
+    if compiles:
+        from liveness.scan.session import compile_kernels
+
+        compile_kernels()
+        click.echo("all kernels are compiled")
+        return
     from liveness.net.features import abilities, probe_features, probe_ways
 
     features, ways = probe_features(), probe_ways(interface)

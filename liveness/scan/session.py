@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path as FilePath
 from typing import Final
 
-from liveness.config.model import Config
+from liveness.config.model import Config, TargetLists
 from liveness.errors import LivenessError, StoppedEarlyError, UsageError, explain
 from liveness.kernel import mark_compiled, needs_compiling
 from liveness.net.bpf import reply_filter
@@ -33,6 +33,7 @@ from liveness.scan.progress import Progress
 from liveness.scan.record import Identity, final_manifest, running_manifest
 from liveness.scan.resume import beginning, going_on, resume
 from liveness.scan.supervisor import Outcome, Supervisor
+from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.store.announce import announce
 from liveness.store.checkpoint import Checkpoint
@@ -128,6 +129,14 @@ def _warm_up(plan: Plan, kit: Kit) -> None:
         mark_compiled()
     for part in parts:
         part(plan, kit)
+
+
+def compile_kernels() -> None:
+    """Compile what a scan runs, or find it compiled: for images, and for machines that are to start at once."""
+    config = Config(name="kernels", targets=TargetLists(allow=("192.0.2.0/30",)))
+    targets = Targets.build(Intervals.from_bounds([0xC0000200], [0xC0000203]), Intervals.empty(), lab=True)
+    plan = Plan(config, targets, new_control_port(config), new_key())
+    _warm_up(plan, kit_of(plan, LinkAddresses(bytes(6), bytes(6)), (0xC0000201,)))
 
 
 def _warn_of_ephemeral_ports(plan: Plan, on_notice: Callable[[str], None]) -> None:

@@ -105,8 +105,9 @@ def test_columns_of_one_name_and_types_that_python_lacks(log: Path) -> None:
 
 def test_several_statements_and_none(log: Path) -> None:
     assert ask(log, "CREATE TABLE mine AS SELECT 7 AS n; SELECT n FROM mine;") == [{"n": 7}]
-    assert ask(log, "") == []
-    assert ask(log, "-- nothing") == []
+    for sql, words in (("", "it is empty"), ("-- nothing", "it is empty"), ("SELECT 1; SELECT 2", "2 queries in one")):
+        with pytest.raises(UsageError, match=words):
+            ask(log, sql)
 
 
 def test_what_only_asks_is_run(log: Path) -> None:
