@@ -75,6 +75,10 @@ class Directory:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def enter(self) -> None:
+        """Make this the working directory of the process: what is above it need not be in reach any more."""
+        os.fchdir(self._descriptor)
+
     def directory(self, name: Name) -> "Directory":
         """Open a directory below."""
         return Directory(open_below(self._descriptor, components(name)), self.path / name)

@@ -1,6 +1,7 @@
 """Logs without the opted-out: copies of a run's Parquet files, spools and captures that lack what is about them."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from liveness.files.atomic import replaced
 from liveness.space.intervals import Intervals
 from liveness.store import parquet, pcap, spool
 from liveness.store.packet_addresses import ADDRESSES, index_records
+from liveness.types import REPLY_DTYPE
 
 CHUNK_BYTES: Final = 8 << 20
 CHUNK_RECORDS: Final = (CHUNK_BYTES + pcap.MAX_CAPTURED) // pcap.RECORD_BYTES + 1
@@ -31,6 +33,22 @@ def redact(source: Path, target: Path, blocked: Intervals) -> tuple[int, int]:
         return _redact_pcap(source, target, blocked)
     except OSError as error:
         raise LivenessError(f"{source}: cannot remove opted-out entries: {error.strerror}") from error
+
+
+def load() -> None:
+    """Load and compile all that `redact` needs, by redacting small logs: another user may not be able to read it."""
+    with TemporaryDirectory(prefix="liveness-") as folder:
+        place = Path(folder)
+        one = place / f"one{spool.SUFFIX}"
+        records = np.zeros(2, REPLY_DTYPE)
+        records["target"][1] = 1
+        one.write_bytes(spool.spool_header(("icmp",), REPLY_DTYPE) + records.tobytes())
+        redact(one, place / f"two{spool.SUFFIX}", Intervals.from_bounds([0], [0]))
+        parquet.convert_spool(one)
+        capture = place / "one.pcap"
+        capture.write_bytes(pcap.HEADER + bytes(pcap.RECORD_BYTES))
+        for log in (one.with_suffix(parquet.SUFFIX), capture):
+            redact(log, log.with_stem("two"), Intervals.from_bounds([1], [1]))
 
 
 def _redact_parquet(source: Path, target: Path, blocked: Intervals) -> tuple[int, int]:

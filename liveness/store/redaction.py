@@ -22,6 +22,7 @@ from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
 from liveness.files.reading import MIB, decoded, read_below, read_bytes
 from liveness.ipsets.roaring import read_roaring, write_roaring
+from liveness.kernel import leave_cache
 from liveness.net.child import run_in_child
 from liveness.space.addresses import parse_address, shown
 from liveness.space.intervals import Intervals
@@ -37,7 +38,7 @@ from liveness.store.optouts import (
     load_opt_outs,
     write_opt_outs,
 )
-from liveness.store.redacted_logs import redact
+from liveness.store.redacted_logs import load, redact
 from liveness.store.rundir import (
     CHECKPOINT_FILE,
     KEY_FILE,
@@ -84,18 +85,25 @@ def redact_run(directory: RunDirectory, blocked: Intervals, lists: Sequence[Path
     if os.geteuid() != 0 or owner.st_uid == 0:
         return _redact(directory, blocked, lists, digests)
 
+    load()  # the owner may not be able to read this program
+
     def as_owner() -> Application:
+        with directory.files() as files:
+            files.enter()
         os.setgroups([owner.st_gid])
         os.setresgid(owner.st_gid, owner.st_gid, owner.st_gid)
         os.setresuid(owner.st_uid, owner.st_uid, owner.st_uid)
-        return _redact(directory, blocked, lists, digests)
+        leave_cache()
+        return _redact(RunDirectory(Path()), blocked, lists, digests)
 
     try:
         return run_in_child(as_owner)  # what root could be led to write, this user could write before
-    except PermissionError as problem:
+    except OSError as problem:
         raise LivenessError(
             f"{directory.path}: cannot remove opted-out data as its owner, user {owner.st_uid}: {problem.strerror}"
         ) from problem
+    except LivenessError as error:
+        raise type(error)(f"{directory.path}: {str(error).removeprefix('.: ')}") from error
 
 
 def _redact(directory: RunDirectory, blocked: Intervals, lists: Sequence[Path], digests: Sequence[str]) -> Application:

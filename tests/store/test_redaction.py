@@ -217,21 +217,30 @@ def test_links_lead_a_redaction_nowhere(tmp_path: Path, link: str) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 def test_root_removes_from_the_run_of_another_user_as_that_user(tmp_path: Path) -> None:
+    """Be it that this user cannot reach the folder above it, nor the blocklist."""
     run = make_run(tmp_path)
-    for path in (*tmp_path.parents, tmp_path):
-        if path.stat().st_mode & 0o005 != 0o005:
-            path.chmod(path.stat().st_mode | 0o055)
+    tmp_path.chmod(0o700)
+    (run.path / "replies").mkdir()
+    batch = replies(50)
+    batch["target"][:20] = 12
+    spool = run.path / "replies" / "2026-06-21T00Z.0.000001.spool"
+    spool.write_bytes(spool_header(PROBES, REPLY_DTYPE) + batch.tobytes())
+    (run.path / "lock").touch()
     for path in (run.path, *run.path.rglob("*")):
         os.chown(path, 1234, 1234)
-    (run.path / "lock").touch()
-    os.chown(run.path / "lock", 1234, 1234)
     private = tmp_path / "block.txt"
     private.touch(0o600)
     application = redact_run(run, BLOCKED, [private])
+    assert application.lists == [str(private)]
+    assert [change.file for change in application.logs] == [f"replies/{spool.name}"]
     assert len(application.sets) == 2
     assert sets_of(run) == LEFT
+    assert not (read_spool(spool).replies["target"] == 12).any()
     assert {path.stat().st_uid for path in (run.path, *run.path.rglob("*"))} == {1234}
     assert os.geteuid() == 0
+    (run.path / "manifest.json").write_text("{}")
+    with pytest.raises(LivenessError, match=rf"{run.path}: manifest\.json: "):
+        redact_run(run, BLOCKED, [private])
 
 
 def test_a_run_that_is_locked_is_refused(tmp_path: Path) -> None:
