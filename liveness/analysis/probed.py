@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from liveness.analysis.result import share
 from liveness.space.addresses import parse_entry
 from liveness.space.intervals import Intervals
@@ -81,6 +84,16 @@ class Probed:
         if self.intervals is None or self.is_sample or self.manifest.status != "complete":
             return None
         return self.intervals.intersection(part).count
+
+    def prefixes24(self) -> NDArray[np.bool_] | None:
+        """Return by /24 (address >> 8) whether any target may have been in it; None where the run does not tell."""
+        if self.intervals is None:
+            return None
+        edges = np.zeros((1 << 24) + 1, np.int32)
+        np.add.at(edges, self.intervals.first >> np.uint32(8), 1)
+        np.add.at(edges, (self.intervals.last >> np.uint32(8)).astype(np.int64) + 1, -1)
+        inside: NDArray[np.bool_] = np.cumsum(edges[:-1]) > 0
+        return inside
 
 
 def _of_config(manifest: Manifest) -> Intervals | None:

@@ -67,6 +67,8 @@ class RunResults:
     slices: Slices | None
     alive24: NDArray[np.uint16] | None = field(repr=False)
     """By /24 (address >> 8), the addresses of IPall in it; None unless the scope asks for it, in the last run."""
+    probed24: NDArray[np.bool_] | None = field(default=None, repr=False)
+    """By /24, whether any target was in it; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ def analyze_run(run: RunStates) -> RunResults:
         within=run.within,
         slices=slices(run),
         alive24=run.alive24,
+        probed24=run.probed24,
     )
 
 
@@ -178,13 +181,13 @@ def count_runs(
     if targets is None:
         targets = [one.targets if part is None else one.targets_within(part) for one in probed]
     states = [
-        _states(run, counted, scope, count, one.opted_out_targets)
+        _states(run, counted, scope, count, one)
         for run, counted, count, one in zip(opened, walk.counted, targets, probed, strict=True)
     ]
     return states, walk.compared
 
 
-def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None, opted_out: int) -> RunStates:
+def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None, probed: Probed) -> RunStates:
     """Return what the pass found of one run, its table without the free slots."""
     taken = counted.table.taken[: int(counted.table.used[0])]
     return RunStates(
@@ -195,8 +198,9 @@ def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None, o
         prefixes24=counted.prefixes24,
         within=scope.within,
         targets=targets,
-        opted_out=opted_out,
+        opted_out=probed.opted_out_targets,
         alive24=counted.alive24 if len(counted.alive24) else None,
+        probed24=probed.prefixes24() if len(counted.alive24) else None,
         partition=scope.partition,
         slice_counts=None if scope.partition is None else counted.slice_counts,
     )

@@ -40,6 +40,8 @@ class RunStates:
     """How many targets have opted out since the run began."""
     alive24: NDArray[np.uint16] | None = None
     """By /24 (address >> 8), how many addresses any family found, if that was asked for."""
+    probed24: NDArray[np.bool_] | None = None
+    """By /24, whether any target was in it, beside `alive24`; None where the run does not tell."""
     partition: Partition | None = None
     slice_counts: NDArray[np.int64] | None = None
     """By slice of the partition and column (`slicing.py`)."""

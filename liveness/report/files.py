@@ -72,7 +72,7 @@ def _folder(run: str, taken: set[str]) -> str:
 
 def write_maps(drawn: LivenessMap, path: Path, zooms: Sequence[int]) -> list[Path]:
     """Write the map, and each /8 enlarged beside it: map.png, map-203.png."""
-    write_atomically(path, drawn.png())
+    write_atomically(path, drawn.focused() or drawn.png())
     written = [path]
     for octet in zooms:
         enlarged = path.with_name(f"{path.stem}-{octet}{path.suffix}")
@@ -86,4 +86,4 @@ def last_map(results: Results) -> LivenessMap:
     run = results.runs[-1]
     if run.alive24 is None:
         raise ValueError(f"{run.manifest.run}: was not counted by /24")
-    return LivenessMap(run.manifest.run, run.alive24)
+    return LivenessMap(run.manifest.run, run.alive24, run.probed24)

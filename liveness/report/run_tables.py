@@ -29,6 +29,33 @@ def run_table(manifest: Manifest, run: RunResults | None = None) -> Section:
     return Section(f"Run {manifest.run}", ("", ""), rows, text_columns=frozenset({0, 1}))
 
 
+def events_table(manifest: Manifest) -> Section:
+    """Return what happened on the way to the targets, and what was done about it."""
+    rows = [(event.at, event.what, event.detail, event.action, count(event.targets)) for event in manifest.path]
+    return Section(
+        "Events on the way to the targets",
+        ("at", "what", "detail", "done", "targets"),
+        rows,
+        ["targets: how many it concerns, where that is known. What was lost stands in the warnings."],
+        text_columns=frozenset({0, 1, 2, 3}),
+    )
+
+
+def losses_table(manifest: Manifest) -> Section:
+    """Return what a run knows to have lost, and when."""
+    rows = [
+        (f"{one.from_s:,.1f} to {one.to_s:,.1f} s", one.cause, count(one.probes), count(one.targets))
+        for one in manifest.losses
+    ]
+    return Section(
+        "Known losses",
+        ("since the start", "cause", "probes", "targets"),
+        rows,
+        ["probes: frames that did not reach the targets. targets: those that some of these frames were for."],
+        text_columns=frozenset({0, 1}),
+    )
+
+
 def targets_text(manifest: Manifest, run: RunResults | None) -> str:
     """Return how many targets a run had: of those planned the probed ones, and those that opted out since."""
     text = count(manifest.targets)

@@ -47,6 +47,10 @@ def tables_of(run: RunResults, top: int = slice_tables.TOP) -> Iterator[Renderab
         yield Text()
     everyone = run.addresses.all
     yield run_tables.run_table(run.manifest, run)
+    if run.manifest.path:
+        yield run_tables.events_table(run.manifest)
+    if run.manifest.losses:
+        yield run_tables.losses_table(run.manifest)
     if run.within is None:
         yield run_tables.probes_table(run.manifest)
     else:

@@ -377,3 +377,34 @@ def test_published_numbers_agree_with_the_published_words() -> None:
         assert high is not None
         assert published.INFLATION[port] == (f"{low:.0%}" if low == high else f"{100 * low:.0f}-{high:.0%}")
     assert f"{published.ACTIVE_COUNT / published.IPALL_COUNT:.1%}" in published.TAXONOMY["transport_active"]
+
+
+def test_lines_that_coincide_are_all_seen() -> None:
+    for axes in DRAWN["timeline"].figure.axes:
+        lines = list(axes.patches)
+        widths = [line.get_linewidth() for line in lines]
+        assert widths == sorted(widths, reverse=True)
+        assert len(set(widths)) == len(widths)
+        assert all(line.get_linestyle() != "solid" for line in lines[1:]), "what lies above has gaps"
+        assert len({str(line.get_edgecolor()) for line in lines}) == len(lines)
+
+
+def test_heat_maps_have_no_empty_bands() -> None:
+    for name in ("figure-5-conditional-replies", "figure-5-conditional-replies-and-errors"):
+        figure = DRAWN[name].figure
+        drawn = figure.get_tightbbox()
+        assert drawn.y0 >= 0
+        assert drawn.x0 >= 0
+        assert figure.get_figheight() - drawn.y1 < 0.25
+        assert drawn.y0 < 0.25
+
+
+def test_no_grid_runs_through_the_numbers_of_patterns() -> None:
+    [top, *_] = DRAWN["patterns"].figure.axes
+    numbers = [text for text in top.texts if (text.get_gid() or "").startswith("number:")]
+    assert numbers
+    for number in numbers:
+        box = number.get_bbox_patch()
+        assert box is not None
+        assert box.get_facecolor()[:3] == (1.0, 1.0, 1.0)
+        assert number.get_window_extent().y1 < top.get_window_extent().y1

@@ -19,6 +19,7 @@ from liveness.report.map.palette import (
     SHADES,
     SILENT,
     STRIPE,
+    UNPROBED,
     palette,
     shade_of,
     shades,
@@ -238,3 +239,40 @@ def test_octets(text: str, octet: int) -> None:
 def test_what_is_no_octet(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no /8: expected 0 to 255, or a prefix as 203\.0\.0\.0/8"):
         octet_of(text)
+
+
+def test_space_that_was_never_probed_has_a_colour_of_its_own() -> None:
+    alive, reserved = np.array([0, 0, 0, 7], np.uint16), np.array([False, False, True, False])
+    unprobed = np.array([False, True, True, True])
+    pixels = shades(alive, reserved, unprobed)
+    assert pixels.tolist() == [SILENT, UNPROBED, RESERVED, shade_of(7)]
+    assert shades(alive, reserved).tolist() == [SILENT, SILENT, RESERVED, shade_of(7)]
+    assert shades(alive, reserved, ~reserved).tolist()[2] == SILENT, "reserved, but probed: a lab"
+
+
+def test_a_small_run_is_drawn_as_large_as_it_is() -> None:
+    alive, probed = np.zeros(1 << 24, np.uint16), np.zeros(1 << 24, np.bool_)
+    probed[0x0A0100:0x0A0110] = True
+    alive[0x0A0103] = 9
+    small = LivenessMap("small", alive, probed)
+    assert small.focus == (10, 0x0A010)
+    picture = np.asarray(Image.open(io.BytesIO(small.focused() or b"")))
+    assert np.count_nonzero(picture == shade_of(9)) >= 256 * 256
+    assert np.count_nonzero(picture == SILENT) >= 15 * 256 * 256
+    probed[0x0A0200] = True
+    wider = LivenessMap("wider", alive, probed)
+    assert wider.focus == (7, 0x0A01 >> 2)
+    picture = np.asarray(Image.open(io.BytesIO(wider.focused() or b"")))
+    assert np.count_nonzero(picture == RESERVED) > np.count_nonzero(picture == SILENT)
+    probed[-1] = True
+    assert LivenessMap("two ends", alive, probed).focused() is None
+    assert LivenessMap("unknown", alive).focused() is None
+
+
+def test_a_pixel_of_many_prefixes_is_unprobed_if_all_of_them_are() -> None:
+    alive, probed = np.zeros(1 << 24, np.uint16), np.zeros(1 << 24, np.bool_)
+    probed[0x080808] = probed[-1] = True
+    picture = np.asarray(Image.open(io.BytesIO(LivenessMap("two", alive, probed).png(4))))
+    letters = 4 * 13 * 26  # of the legend
+    assert 1 <= np.count_nonzero(picture == SILENT) <= 2 + letters
+    assert np.count_nonzero(picture == UNPROBED) > 700_000

@@ -12,9 +12,11 @@ from liveness.analysis.document import document
 from liveness.analysis.results import Results, analyze_sets
 from liveness.analysis.scope import Scope
 from liveness.report.beside import Beside, beside, beside_table
+from liveness.report.headline import headline_of
 from liveness.report.page.page import report_page
 from liveness.report.tables import report_tables
-from liveness.store.manifest import Log, Receive, Replay
+from liveness.store.losses import LossRecord
+from liveness.store.manifest import Log, PathEvent, ProbeCounts, Receive, Replay
 from tests.populations import EIGHT, Population, town
 from tests.report.runs import HOSTILE, full, full_manifest, results, run_of, weekly
 
@@ -335,3 +337,49 @@ def test_only_the_last_run_is_counted_by_prefix_and_has_a_map() -> None:
 
 def test_the_same_results_give_the_same_page() -> None:
     assert report_page(Results([full()], []), zooms=(10, 11)) == HTML
+
+
+def test_the_page_begins_with_how_many_are_alive_and_ends_with_where_it_comes_from() -> None:
+    everyone, targets = FULL.addresses.all, FULL.targets
+    begin = PAGE.text.index("Liveness report")
+    assert f"{everyone:,} addresses alive, of {targets:,} targets" in PAGE.text[begin : begin + 200]
+    assert "; complete; no known loss" in " ".join(PAGE.text[begin : begin + 200].split())
+    blocks = [text for level, text in PAGE.headings if level == "h3"]
+    assert (blocks[0], blocks[-1]) == ("Status and losses", "Provenance")
+    details = list(PAGE.all("details"))
+    assert "open" not in details[0], "the contents are folded"
+    assert "open" not in details[-1], "the config is folded"
+
+
+def test_the_headline_of_a_run_that_lost_something() -> None:
+    partial = Population(town().replies, status="partial")
+    lossy = run_of(
+        partial,
+        loss_warnings=["the kernel dropped 7 of 100 packets"],
+        receive=Receive(packets=93, kernel_drops=7),
+        probes={"icmp": ProbeCounts(sent=[1024, 0])},
+    )
+    line = headline_of(lossy)
+    assert line.alive == f"{lossy.addresses.all} addresses alive, of 1,024 targets probed (20.2%)"
+    assert (line.status, line.sound) == ("partial (interrupted)", False)
+    assert line.losses == "7 received packets dropped, 1 warning"
+
+
+def test_events_on_the_way_have_a_table() -> None:
+    event = PathEvent(
+        at="2026-11-21T00:00:03Z",
+        after_s=3.0,
+        what="neighbour",
+        detail="<b>new MAC</b>",
+        action="redirected",
+        targets=7,
+    )
+    loss = LossRecord(from_s=1.0, to_s=2.5, cause="the interface dropped them", probes=1200, targets=150)
+    page = Page(report_page(results(town(), path=[event], losses=[loss])))
+    assert [list(row) for row in page.table("Events on the way to the targets").rows] == [
+        ["2026-11-21T00:00:03Z", "neighbour", "<b>new MAC</b>", "redirected", "7"]
+    ]
+    assert [list(row) for row in page.table("Known losses").rows] == [
+        ["1.0 to 2.5 s", "the interface dropped them", "1,200", "150"]
+    ]
+    assert "Events on the way to the targets" not in PAGE.text

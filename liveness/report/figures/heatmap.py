@@ -4,6 +4,7 @@ from typing import Final
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
 
 from liveness.analysis.conditional import Conditional, Matrix
 from liveness.analysis.result import formulas
@@ -14,6 +15,7 @@ from liveness.report.layout import percent
 
 CELL_IN: Final = 0.56
 EDGE_IN: Final = 1.5
+MARGIN_IN: Final = 0.14
 LIGHT: Final = 0.55
 """Numbers are dark on colours above, white on those below."""
 
@@ -55,6 +57,7 @@ def _matrix(matrix: Matrix, basis: str, formula: str, *, beside: bool) -> Drawin
         bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, format=mpl.ticker.PercentFormatter(1.0))
         bar.set_label("P(Y | X)")
         bar.outline.set_linewidth(0.6)
+        _without_bands(figure)
     known = [(matrix[x][y] or 0.0, x, y) for x in probes for y in probes if x != y and matrix[x][y] is not None]
     high, low = max(known, default=None), min(known, default=None)
     told = (
@@ -72,6 +75,13 @@ def _matrix(matrix: Matrix, basis: str, formula: str, *, beside: bool) -> Drawin
         notes=notes,
         figure=figure,
     )
+
+
+def _without_bands(figure: Figure) -> None:
+    """Make a figure as high as its square matrix needs: the rest would be empty bands."""
+    figure.draw_without_rendering()
+    outside = figure.get_tightbbox()
+    figure.set_figheight(outside.height + 2 * MARGIN_IN)
 
 
 def _text(value: float | None) -> str:

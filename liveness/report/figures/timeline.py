@@ -1,6 +1,6 @@
 """The run over time: the rate sent and accepted, and under it what was lost."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,7 +14,16 @@ from liveness.store.manifest import Manifest
 PREFIXES: Final = ((1e6, "M"), (1e3, "k"))
 MINUTES_FROM_S: Final = 600
 HOURS_FROM_S: Final = 3 * 3600
-LOSSES: Final = {"dropped by the kernel": RED, "dropped by the interface": ORANGE}
+RATES: Final[dict[str, dict[str, Any]]] = {
+    "sent": {"color": BLUE, "linewidth": 3.2, "linestyle": "-"},
+    "past the filter": {"color": ORANGE, "linewidth": 2.2, "linestyle": (0, (5, 3))},
+    "accepted": {"color": GREEN, "linewidth": 1.3, "linestyle": (0, (1, 2))},
+}
+"""Each line is narrower than those under it, and has gaps: lines that coincide are all seen."""
+LOSSES: Final[dict[str, dict[str, Any]]] = {
+    "dropped by the kernel": {"color": RED, "linewidth": 2.6, "linestyle": "-"},
+    "dropped by the interface": {"color": BLUE, "linewidth": 1.3, "linestyle": (0, (3, 2))},
+}
 
 
 def timeline_figure(manifest: Manifest) -> Drawing:
@@ -29,19 +38,16 @@ def timeline_figure(manifest: Manifest) -> Drawing:
     with styled():
         figure = Figure(figsize=(WIDTH_IN, 4.2))
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
-        for label, numbers, colour, width in (
-            ("sent", line.sent, BLUE, 1.8),
-            ("past the filter", line.packets, ORANGE, 1.0),
-            ("accepted", line.accepted, GREEN, 1.8),
-        ):
-            upper.stairs(_rates(numbers, lengths), edges, color=colour, linewidth=width, label=label, baseline=None)
+        counted = {"sent": line.sent, "past the filter": line.packets, "accepted": line.accepted}
+        for (label, style), numbers in zip(RATES.items(), counted.values(), strict=True):
+            upper.stairs(_rates(numbers, lengths), edges, label=label, baseline=None, gid=f"line:{label}", **style)
         upper.set_ylim(bottom=0)
         upper.set_ylabel("packets a second")
         for change in manifest.rate_changes:
             upper.axvline(change.after_s / unit, color="black", linestyle=":", linewidth=1.0)
         upper.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=3, borderaxespad=0.3)
-        for (label, colour), numbers in zip(LOSSES.items(), (line.kernel_drops, line.nic_drops), strict=True):
-            lower.stairs(_rates(numbers, lengths), edges, color=colour, linewidth=1.3, label=label, fill=False)
+        for (label, style), numbers in zip(LOSSES.items(), (line.kernel_drops, line.nic_drops), strict=True):
+            lower.stairs(_rates(numbers, lengths), edges, label=label, fill=False, gid=f"line:{label}", **style)
         lower.set_ylim(bottom=0)
         if not any(line.kernel_drops) and not any(line.nic_drops):
             lower.set_ylim(0, 1)

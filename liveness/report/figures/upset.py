@@ -19,6 +19,8 @@ from liveness.report.layout import count, percent
 SHOWN: Final = 20
 WIDTH_IN: Final = 8.4
 ROW_IN: Final = 0.26
+HEADROOM: Final = 1.3
+"""The height of the axis, in that of the tallest bar: its number fits below the upper end."""
 UPRIGHT: Final = 12
 """Of more bars the numbers are turned."""
 
@@ -70,10 +72,11 @@ def _sizes(axes: Axes, largest: list[tuple[str, int]], whole: int) -> None:
         axes.bar(place, height, 0.66, color=BLUE, edgecolor=INK, linewidth=0.6).patches[0].set_gid(f"pattern:{digits}")
         axes.annotate(
             percent(height), (place, height), xytext=(0, 3), textcoords="offset points", ha="center", va="bottom",
-            fontsize=7.0, rotation=90 if len(largest) > UPRIGHT else 0,
+            fontsize=7.0, rotation=90 if len(largest) > UPRIGHT else 0, gid=f"number:{digits}",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},  # no grid through a number
         )  # fmt: skip
     axes.set_xlim(-0.6, max(len(largest), 1) - 0.4)
-    axes.set_ylim(0, 1.22 * max((share(size, whole) or 0.0 for _, size in largest), default=1.0))
+    axes.set_ylim(0, HEADROOM * max((share(size, whole) or 0.0 for _, size in largest), default=1.0))
     axes.set_xticks([])
     axes.set_ylabel("share of active")
     share_axis(axes)

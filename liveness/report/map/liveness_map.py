@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from liveness.report.figures.style import drawable
 from liveness.report.layout import count, percent
-from liveness.report.map.hilbert import SIDE, on_map, square_of
+from liveness.report.map.hilbert import ORDER, SIDE, on_map, square_of
 from liveness.report.map.palette import shades
 from liveness.report.map.sheet import Words, sheet
+from liveness.space.addresses import format_address
 from liveness.space.special import special_purpose
 
 OCTET_ORDER: Final = 4
@@ -25,6 +26,10 @@ ZOOM: Final = 4
 ZOOM_ORDER: Final = 6
 """The map of a /8 is divided into /12s."""
 ZOOM_LETTER_PX: Final = 14
+SMALLEST_ORDER: Final = 10
+"""The smallest square that is drawn is a /20: 16 /24s."""
+FOCUS_PX: Final = 1024
+"""The side of a square that is drawn alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +40,8 @@ class LivenessMap:
     """How the run is called."""
     alive24: NDArray[np.uint16]
     """Alive addresses by /24 (address >> 8), 2 ** 24 of them."""
+    probed24: NDArray[np.bool_] | None = None
+    """By /24, whether any address in it was probed; None where that is not known."""
 
     @cached_property
     def places(self) -> NDArray[np.uint16]:
@@ -50,6 +57,35 @@ class LivenessMap:
             reserved[-(-first >> 8) : (last + 1) >> 8] = 1
         return on_map(reserved).astype(np.bool_)
 
+    @cached_property
+    def unprobed(self) -> NDArray[np.bool_] | None:
+        """Where on the map /24s lie of which no address was probed."""
+        return None if self.probed24 is None else on_map((~self.probed24).astype(np.uint16)).astype(np.bool_)
+
+    @property
+    def focus(self) -> tuple[int, int] | None:
+        """The smallest square that holds all that was probed: the half of its prefix length, and its number.
+
+        None where that is larger than a /8, or not known.
+        """
+        found = np.zeros(0, np.int64) if self.probed24 is None else np.flatnonzero(self.probed24 | (self.alive24 > 0))
+        if not len(found):
+            return None
+        order = SMALLEST_ORDER
+        while found[0] >> (24 - 2 * order) != found[-1] >> (24 - 2 * order):
+            order -= 1
+        return None if order < OCTET_ORDER else (order, int(found[0]) >> (24 - 2 * order))
+
+    def focused(self) -> bytes | None:
+        """Return the map of a small run: its own square, enlarged; None where the whole space is worth a look."""
+        if self.focus is None:
+            return None
+        order, number = self.focus
+        zoom = FOCUS_PX >> (ORDER - order)
+        first, many = number << (24 - 2 * order), 1 << (24 - 2 * order)
+        name = f"{format_address(first << 8)}/{2 * order}"
+        return self._square(order, number, max(ZOOM, zoom), name, self.alive24[first : first + many])
+
     def png(self, reduction: int = 1) -> bytes:
         """Return the map of the whole space; at a reduction of 2 or 4 a pixel is so many /24s in each direction.
 
@@ -58,29 +94,41 @@ class LivenessMap:
         many = 1 << OCTET_ORDER
         names = {square_of(octet, OCTET_ORDER): str(octet) for octet in range(many * many)}
         alive, reserved = reduced(self.places, self.reserved, reduction)
+        unprobed = None if self.unprobed is None else reduced(self.places, self.unprobed, reduction)[1]
         unit = (
             "one pixel a /24" if reduction == 1 else f"one pixel a /{24 - 2 * (reduction.bit_length() - 1)}, its mean"
         )
         words = Words(
             self._title(self.alive24, "IPv4 by /8"), names, unit, f"{self.run}: {self.summary()}", LETTERS_PX[reduction]
         )
-        return sheet(shades(alive, reserved), words)
+        return sheet(shades(alive, reserved, unprobed), words)
 
     def zoomed(self, octet: int) -> bytes:
         """Return the map of one /8, 0 to 255, at 4 x 4 pixels a /24 and divided into /12s."""
-        row, column = square_of(octet, OCTET_ORDER)
-        part = slice(row * TILE, (row + 1) * TILE), slice(column * TILE, (column + 1) * TILE)
-        pixels = shades(self.places[part], self.reserved[part]).repeat(ZOOM, 0).repeat(ZOOM, 1)
-        side = 1 << (ZOOM_ORDER - OCTET_ORDER)
+        return self._square(OCTET_ORDER, octet, ZOOM, f"{octet}.0.0.0/8", self._of(octet), self.summary(octet))
+
+    def _square(
+        self, order: int, number: int, zoom: int, name: str, numbers: NDArray[np.uint16], summary: str = ""
+    ) -> bytes:
+        """Return the map of one prefix of length 2 * order, at zoom x zoom pixels a /24, divided into 16 squares."""
+        tile = SIDE >> order
+        row, column = square_of(number, order)
+        part = slice(row * tile, (row + 1) * tile), slice(column * tile, (column + 1) * tile)
+        unprobed = None if self.unprobed is None else self.unprobed[part]
+        pixels = shades(self.places[part], self.reserved[part], unprobed).repeat(zoom, 0).repeat(zoom, 1)
+        below = ZOOM_ORDER - OCTET_ORDER
+        side = 1 << below
         names = {}
         for square in range(side * side):
-            down, right = square_of((octet << 4) + square, ZOOM_ORDER)
-            names[down - row * side, right - column * side] = f"{octet}.{square << 4}.0.0/12"
+            place = (number << (2 * below)) + square
+            down, right = square_of(place, order + below)
+            length = 2 * (order + below)
+            names[down - row * side, right - column * side] = f"{format_address(place << (32 - length))}/{length}"
         words = Words(
-            self._title(self._of(octet), f"{octet}.0.0.0/8"),
+            self._title(numbers, name),
             names,
-            f"{ZOOM} x {ZOOM} pixels a /24",
-            f"{self.run}: {self.summary(octet)}",
+            f"{zoom} x {zoom} pixels a /24",
+            f"{self.run}: {summary or self.summary()}",
             ZOOM_LETTER_PX,
         )
         return sheet(pixels, words)

@@ -15,6 +15,7 @@ FIRST_SHADE: Final = 1
 SHADES: Final = 200
 RESERVED: Final = 210
 STRIPE: Final = 211
+UNPROBED: Final = 212
 PAPER: Final = 224
 INKS: Final = 32
 """From paper to ink: what letters are drawn with."""
@@ -24,7 +25,7 @@ FULL: Final = 256
 DARKEST: Final = 0.16
 """Where in the scale of colours a single alive address is: a little above silence."""
 
-FIXED: Final = {SILENT: (0, 0, 0), RESERVED: (168, 168, 168), STRIPE: (225, 225, 225)}
+FIXED: Final = {SILENT: (0, 0, 0), RESERVED: (168, 168, 168), STRIPE: (225, 225, 225), UNPROBED: (241, 236, 226)}
 STRIPE_EVERY: Final = 8
 """Pixels from stripe to stripe: reserved space is told apart without colour too."""
 
@@ -44,10 +45,13 @@ def shade_of(alive: int) -> int:
     return SILENT if alive == 0 else FIRST_SHADE + round((SHADES - 1) * float(np.log(alive) / np.log(FULL)))
 
 
-def shades(alive: NDArray[np.uint16], reserved: NDArray[np.bool_]) -> Pixels:
-    """Return the colour of every /24 of a map; in reserved space only what is alive all the same has a shade."""
+def shades(alive: NDArray[np.uint16], reserved: NDArray[np.bool_], unprobed: NDArray[np.bool_] | None = None) -> Pixels:
+    """Return the colour of every /24 of a map; where nobody was probed only what is alive all the same has a shade."""
     table = np.array([shade_of(number) for number in range(FULL + 1)], np.uint8)
     pixels = table[alive]
+    if unprobed is not None:
+        pixels[unprobed & (alive == 0)] = UNPROBED
+        reserved = reserved & unprobed
     pixels[reserved & (alive == 0)] = RESERVED
     return pixels
 

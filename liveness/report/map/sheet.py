@@ -16,6 +16,7 @@ from liveness.report.map.palette import (
     PAPER,
     RESERVED,
     SILENT,
+    UNPROBED,
     Pixels,
     palette,
     shade_of,
@@ -93,7 +94,11 @@ class _Page:
             self.canvas[y + size : y + size + 4, where : where + 1] = PAPER + INKS - 1
             self.write(where - size // 3 * len(str(tick)), y + size + 5, str(tick), size)
         y += 3 * size
-        for colour, name in ((SILENT, "none alive"), (RESERVED, "special-purpose space (IANA)")):
+        for colour, name in (
+            (SILENT, "none alive"),
+            (UNPROBED, "not probed"),
+            (RESERVED, "special-purpose space (IANA)"),
+        ):
             swatch = striped(np.full((size, 2 * size), colour, np.uint8))
             self.canvas[y : y + size, x : x + 2 * size] = swatch
             x = self.write(x + 2 * size + size // 2, y - size // 8, name, size) + 2 * size

@@ -12,6 +12,7 @@ from liveness import __version__
 from liveness.analysis.results import Results, RunResults
 from liveness.report.beside import beside_table
 from liveness.report.figures.gallery import figures_across, figures_of
+from liveness.report.headline import headline_of
 from liveness.report.layout import Section
 from liveness.report.map.liveness_map import LivenessMap
 from liveness.report.page.blocks import Block, Picture, anchor_of, blocks_of, data_uri, table_of
@@ -52,6 +53,7 @@ def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> 
     template = environment.from_string((folder / TEMPLATE).read_text(encoding="utf-8"))
     return template.render(
         runs=[run.manifest.run for run in results.runs],
+        headlines=[headline_of(run) for run in results.runs],
         chapters=chapters,
         warnings=[line for chapter in chapters for line in chapter.warnings],
         style=(folder / STYLE).read_text(encoding="utf-8"),
@@ -60,24 +62,25 @@ def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> 
 
 
 def _chapter(anchor: str, run: RunResults, zooms: Sequence[int], top: int) -> Chapter:
-    """Return the chapter of one run: provenance, what it has beside the paper, every table with its figure, the map."""
+    """Return the chapter of one run: its status, every table with its figure, the map, and where it comes from."""
     provenance = provenance_table(run.manifest, run)
     chapter_title = f"Run {run.manifest.run}"
     tables = [
         replace(table, title=STATUS_TITLE) if table.title == chapter_title else table
         for table in _sections(tables_of(run, top))
     ]
-    blocks = [
+    status, rest = tables[:1], tables[1:]
+    blocks = blocks_of(anchor, [*status, beside_table(run), *rest], figures_of(run))
+    if run.alive24 is not None:
+        blocks.append(_map_block(anchor, LivenessMap(run.manifest.run, run.alive24, run.probed24), zooms))
+    blocks.append(
         Block(
             anchor_of(anchor, provenance.title),
             provenance.title,
             table=table_of(provenance),
             text=config_text(run.manifest),
-        ),
-        *blocks_of(anchor, [beside_table(run), *tables], figures_of(run)),
-    ]
-    if run.alive24 is not None:
-        blocks.append(_map_block(anchor, LivenessMap(run.manifest.run, run.alive24), zooms))
+        )
+    )
     return Chapter(anchor, chapter_title, doubts(run.manifest), blocks)
 
 
@@ -85,12 +88,17 @@ def _map_block(anchor: str, drawn: LivenessMap, zooms: Sequence[int]) -> Block:
     """Return the map, and /8s enlarged."""
     pictures = [
         Picture(
-            data_uri("image/png", drawn.png(REDUCTION)),
+            data_uri("image/png", drawn.focused() or drawn.png(REDUCTION)),
             drawn.summary(),
             "map",
             [
                 "Along a Hilbert curve, prefixes that are near in number are near on the map; each square is a /8.",
                 "Alive: addresses of IPall, what any service probe found. The scale of shades is logarithmic.",
+                *(
+                    ["Only the part of the address space in which this run has targets is drawn."]
+                    if drawn.focus is not None
+                    else []
+                ),
             ],
         )
     ]

@@ -1,0 +1,45 @@
+"""The headline of a run: how many of how many targets are alive, how it ended, and what was lost."""
+
+from dataclasses import dataclass
+
+from liveness.analysis.result import share
+from liveness.analysis.results import RunResults
+from liveness.errors import count_of
+from liveness.report.layout import count, percent
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One run in a few words."""
+
+    run: str
+    alive: str
+    status: str
+    losses: str
+    sound: bool
+    """Whether the run is complete and nothing is known to be lost."""
+
+
+def headline_of(run: RunResults) -> Headline:
+    """Return the headline of a run; alive is IPall, what any service probe found."""
+    manifest, everyone = run.manifest, run.addresses.all
+    targets = run.targets
+    alive = f"{count_of(everyone, 'address')} alive"
+    if targets is not None:
+        where = " within the part asked for" if run.within is not None else ""
+        probed = " probed" if manifest.status != "complete" else ""
+        alive += f", of {count_of(targets, 'target')}{probed}{where} ({percent(share(everyone, targets))})"
+    gone = f"; {count_of(run.opted_out, 'target')} opted out" if run.opted_out else ""
+    reason = f" ({manifest.reason})" if manifest.reason else ""
+    dropped = manifest.receive.kernel_drops + manifest.receive.nic_drops
+    lost = []
+    if dropped:
+        lost.append(f"{count(dropped)} received packets dropped")
+    if manifest.transmit.errors:
+        lost.append(f"{count(manifest.transmit.errors)} probes never left")
+    warnings = len(manifest.loss_warnings)
+    if warnings:
+        lost.append(count_of(warnings, "warning"))
+    losses = ", ".join(lost) if lost else "no known loss"
+    sound = manifest.status == "complete" and not lost
+    return Headline(manifest.run, alive + gone, manifest.status + reason, losses, sound)
