@@ -128,7 +128,7 @@ def _path(
     link: Link | None,
 ) -> Path:
     """Return the path that decisions come to; resolve its next hops."""
-    _check_alike(ways, own)
+    check_alike(ways, own)
     if given is None and link is not None and not link.ethernet:
         given = NO_MAC  # a tunnel that was named takes every packet, whatever the routes say
     routed, left_out = _sort(ways[0], link, given=given is not None and link is not None)
@@ -215,7 +215,7 @@ def _addresses(addresses: Sequence[int]) -> str:
     return shown if len(addresses) <= PREFIXES_TOLD else f"{shown} and {len(addresses) - PREFIXES_TOLD:,} more"
 
 
-def _check_alike(ways: Sequence[dict[Decision, Intervals]], sources: Sequence[int | None]) -> None:
+def check_alike(ways: Sequence[dict[Decision, Intervals]], sources: Sequence[int | None]) -> None:
     """Refuse sources that the kernel would send by different ways."""
 
     def shape(way: dict[Decision, Intervals]) -> dict[tuple[Fate, int, bytes | None], Intervals]:

@@ -18,7 +18,7 @@ from liveness.net.framing import add_ethernet
 from liveness.net.ring import RxStatistics
 from liveness.net.sockets import (
     bind_packet_socket,
-    index_exists,
+    bound_index,
     interface_index,
     lost_interface,
     open_packet_socket,
@@ -165,7 +165,7 @@ class PacketRxRing:
 
     def _check_existence(self) -> None:
         """Raise InterfaceGoneError if an interface that went down was removed afterwards."""
-        if self._down and not index_exists(self._index):
+        if self._down and bound_index(self._socket) != self._index:
             raise lost_interface(self.interface, OSError(errno.ENODEV, ""))
 
     def fileno(self) -> int:

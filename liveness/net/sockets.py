@@ -1,13 +1,20 @@
 """Owns opening packet sockets: the privilege they need, and the errors that mean the interface has gone."""
 
+import ctypes
 import errno
 import os
 import shlex
 import socket
+import struct
 import sys
 from pathlib import Path
+from typing import Final
 
 from liveness.errors import InterfaceDownError, InterfaceGoneError, LivenessError, UnsupportedError, UsageError
+from liveness.net.child import libc
+
+_PACKET_ADDRESS: Final = struct.Struct("=HHiHBB8s")
+"""sockaddr_ll: family, protocol, index, hardware type, packet type, length of the address, address."""
 
 
 def raw_socket_remedy() -> str:
@@ -72,6 +79,18 @@ def lost_interface(interface: str, error: OSError, index: int = 0) -> LivenessEr
     if code == errno.ENOMEM:
         return LivenessError(f"{reason}: the kernel has no memory for the ring; make it smaller (receive.ring_mib)")
     return LivenessError(f"{reason}: see the kernel's log")
+
+
+def bound_index(handle: socket.socket) -> int:
+    """Return the index of the interface that a packet socket is bound to, -1 once that was removed (packet(7)).
+
+    No other socket is needed to ask, which a confined process could not open.
+    """
+    address = ctypes.create_string_buffer(_PACKET_ADDRESS.size)
+    size = ctypes.c_uint(len(address))
+    if libc.getsockname(handle.fileno(), address, ctypes.byref(size)) != 0:
+        return -1
+    return int(_PACKET_ADDRESS.unpack(address.raw)[2])
 
 
 def index_exists(index: int) -> bool:

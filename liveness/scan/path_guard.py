@@ -1,6 +1,7 @@
 """The guard of the way to the targets: what it sees it answers, by a pause, other next hops, or the run's end."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,6 +21,10 @@ IN_FLIGHT_NS: Final = 500_000_000
 QUEUED_NS: Final = 100_000_000
 """What had left a sender so long before may still have waited in a queue of this host."""
 NS: Final = 1_000_000_000
+SPAN_NS: Final = 2 * NS
+"""Replies are counted over such spans."""
+REMEMBERED: Final = 128
+"""Looks: more than ten seconds."""
 
 
 @dataclass(slots=True)
@@ -64,6 +69,8 @@ class PathGuard:
     """Targets on the link itself, a next hop that is a target too with the MAC address that it has now."""
     _pause: _Pause | None = field(default=None, init=False)
     _redirections: list[_Redirection] = field(default_factory=list, init=False)
+    _replies: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED), init=False)
+    """Times, and the replies accepted by then."""
     _unpublished: bool = field(default=False, init=False)
     _downs: int = field(default=0, init=False)
     _before_ns: int = field(default_factory=time.monotonic_ns, init=False)
@@ -116,9 +123,25 @@ class PathGuard:
         """Return what stands in the way, since when, and what has it: a sender may have met what no look has seen."""
         downs = int(self.shared.downs.sum())
         met, self._downs = downs > self._downs, downs
+        self._note_replies(sight.at_ns)
+        if sight.what == "neighbour" and self._pause is None and self._replies_come(sight.since_ns):
+            return None, 0, ""  # it is busy forwarding what is sent to it
         if sight.problem is None and met:
             return f"interface {self.watch.path.interface} was down for a moment", self._before_ns, "link"
         return sight.problem, sight.since_ns, sight.what
+
+    def _note_replies(self, now_ns: int) -> None:
+        self._replies.append((now_ns, int(self.shared.accepted.sum())))
+
+    def _replies_come(self, since_ns: int) -> bool:
+        """Return whether replies come lately at half the rate of before `since_ns` or more: only the living forward."""
+        if len(self.watch.shares) > 1:
+            return False
+        now_ns, now = self._replies[-1]
+        lately = now - next((seen for at_ns, seen in self._replies if at_ns >= now_ns - SPAN_NS), now)
+        before = [seen for at_ns, seen in self._replies if since_ns - SPAN_NS <= at_ns <= since_ns]
+        usual = before[-1] - before[0] if before else 0
+        return lately > 0 and 2 * lately >= usual
 
     def _leave_out(self, sight: Sight) -> None:
         for part in sight.null:

@@ -99,12 +99,13 @@ class Supervisor:
                 self.interruption.finish(complete=crew.all_sent() and not crew.receiver_ended())
                 with self._ending_early():
                     crew.stop_senders(self.interruption)
+                too_much = None
                 with self._ending_early():
                     too_much = losses.conclude()
-                    if too_much is not None:
-                        self.interruption.by(too_much)
                 with self._ending_early():
                     crew.finish_receivers(self.interruption)
+                if too_much is not None:  # a receiver that failed is the better reason
+                    self.interruption.by(too_much)
         finally:
             crew.end()
             compacting.finish()

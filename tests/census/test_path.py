@@ -214,3 +214,17 @@ def test_targets_that_are_null_routed_by_now_get_nothing_of_a_resumed_run(tmp_pa
         assert answered(scan) < COUNT
         early = scan.census.union({"icmp"}, {"echo-reply"}, "source")
         assert len(early) >= COUNT - 1_024
+
+
+@in_private_network
+def test_an_interface_that_is_down_for_long_keeps_its_confined_receivers(tmp_path: Path) -> None:
+    """Receivers open no socket: what they know of their interface they know from the one that they have."""
+    with rig(tmp_path) as built:
+        scan = begun(built)
+        ip("link", "set", "s0", "down")
+        scan.wait_for(lambda line: line["state"] == "paused", "a pause")
+        time.sleep(3)
+        ip("link", "set", "s0", "up")
+        ip("route", "replace", "default", "via", GATEWAY)
+        whole(scan)
+        assert scan.census.manifest.privileges.confined[-1] == "seccomp"

@@ -15,6 +15,7 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
 from liveness.errors import InterfaceDownError, InterfaceGoneError, LivenessError, UnsupportedError, UsageError
+from liveness.net import seccomp
 from liveness.net.bpf import reply_filter
 from liveness.net.child import libc, run_in_child
 from liveness.net.memory import unpack_block
@@ -387,3 +388,39 @@ def test_without_privilege_the_remedy_is_named() -> None:
 
     with pytest.raises(UnsupportedError, match=r"raw sockets need CAP_NET_RAW: .*setcap cap_net_raw\+ep"):
         run_in_child(unprivileged)
+
+
+@pytest.mark.lab
+@in_private_network
+def test_a_confined_receiver_knows_a_down_interface_from_one_that_was_removed() -> None:
+    """It may open no socket to ask: the one that it has says which interface it is bound to."""
+
+    def receive(ring: PacketRxRing, writer: int) -> None:
+        libc.prctl(38, 1, 0, 0, 0)  # no_new_privs
+        seccomp.confine([ring.fileno()])
+        try:
+            while True:
+                assert ring.blocks(0.1) is None
+                os.write(writer, b".")
+        except InterfaceGoneError:
+            os.write(writer, b"gone")
+
+    with cable() as peer:
+        ring = PacketRxRing("v0", ethertype_filter(TEST_ETHERTYPE), ring_mib=1)
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                receive(ring, writer)
+            finally:
+                os._exit(0)
+        os.close(writer)
+        set_link("v0", "down")
+        for _ in range(10):
+            assert os.read(reader, 1) == b"."
+        del peer
+        with IPRoute() as netlink:
+            netlink.link("del", index=netlink.link_lookup(ifname="v0")[0])
+        with os.fdopen(reader, "rb") as stream:
+            assert stream.read().lstrip(b".") == b"gone"
+        os.waitpid(pid, 0)

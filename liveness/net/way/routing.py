@@ -8,6 +8,7 @@ prefixes and one uplink makes few cells.
 
 import errno
 import socket
+import struct
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from liveness.net.way.netlink import (
 )
 from liveness.space.intervals import ADDRESS_SPACE, Intervals
 
+ADDRESS_BITS: Final = 32
 MOST_QUESTIONS: Final = 400_000
 """Cells times classes of sources: some seconds of questions."""
 
@@ -38,10 +40,12 @@ RTA_TABLE, RTA_VIA = 15, 18
 FRA_DST, FRA_SRC, FRA_SUPPRESS_PREFIXLEN = 1, 2, 14
 RTM_F_FIB_MATCH: Final = 0x2000
 """Answer with the entry of the table that matched, all its next hops included (since Linux 4.13)."""
-RTM_F_CLONED: Final = 0x200
 RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST = 1, 2, 3, 5
 _NATIVE: Final = sys.byteorder
 _HOP_BYTES: Final = 8
+_NO_LIMIT: Final = b"\xff" * 4
+_TABLE_FIRST: Final = struct.pack("=HH", 8, RTA_TABLE)
+_THEN_DESTINATION: Final = struct.pack("=HH", 8, RTA_DST)
 _HOP_UNUSABLE: Final = 0x11  # RTNH_F_DEAD, RTNH_F_LINKDOWN
 
 
@@ -223,7 +227,9 @@ def _bounds(netlink: Netlink) -> NDArray[np.uint64]:
         if length:
             base = _number(rule.get(FRA_DST, b""))
             cuts |= {base, base + (1 << (32 - length))}
-        limits.add(int.from_bytes(rule.get(FRA_SUPPRESS_PREFIXLEN, b""), _NATIVE))
+        limit = int.from_bytes(rule.get(FRA_SUPPRESS_PREFIXLEN, _NO_LIMIT), _NATIVE)
+        if limit <= ADDRESS_BITS:
+            limits.add(limit)
     routes = netlink.dump(RTM_GETROUTE, ROUTE_HEADER.pack(socket.AF_INET, *[0] * 8))
     for entries in _tables(routes, sorted(limits)).values():
         cuts |= changes(entries)
@@ -231,24 +237,32 @@ def _bounds(netlink: Netlink) -> NDArray[np.uint64]:
     return np.array(sorted(cuts), np.uint64)
 
 
-def _tables(routes: Iterable[Message], limits: Sequence[int]) -> dict[int, dict[tuple[int, int], object]]:
+def _tables(routes: Iterable[Message], limits: Sequence[int]) -> dict[bytes, dict[tuple[int, int], object]]:
     """Return the entries of each table: what a prefix (base, length) leads to, in terms that can be compared.
 
     `limits` are prefix lengths up to which some rule passes entries over (suppress_prefixlength).
     """
-    tables: dict[int, dict[tuple[int, int], object]] = {}
+    tables: dict[bytes, dict[tuple[int, int], object]] = {}
     for message in routes:
         body = message.body
-        _, length, _, tos, table, _, _, fate, flags = ROUTE_HEADER.unpack_from(body)
-        if flags & RTM_F_CLONED:
-            continue
-        entry = attributes(body, ROUTE_HEADER.size)
-        base = _number(entry.pop(RTA_DST, bytes(4)))
-        number = int.from_bytes(entry.pop(RTA_TABLE, bytes([table])), _NATIVE)
+        length = body[1]
+        if body[12:16] == _TABLE_FIRST and body[20:24] == _THEN_DESTINATION:  # as the kernel lays most of them out
+            number, base = body[16:20], int.from_bytes(body[24:28], "big")
+            rest: object = body[28:]
+        elif body[12:16] == _TABLE_FIRST and length == 0:  # a default route has no destination
+            number, base, rest = body[16:20], 0, body[20:]
+        else:
+            entry = attributes(body, ROUTE_HEADER.size)
+            base = _number(entry.pop(RTA_DST, bytes(4)))
+            number = entry.pop(RTA_TABLE, body[4].to_bytes(4, _NATIVE))
+            rest = tuple(sorted(entry.items()))
         entries = tables.setdefault(number, {})
         # of several for one prefix the order matters, and which of them the kernel passes over: none is left out
-        leads = (tos, fate, tuple(sorted(entry.items())), tuple(length <= limit for limit in limits))
-        entries[base, length] = (entries.get((base, length)), leads)
+        leads: object = (body[3], body[7], rest)
+        if limits:
+            leads = leads, tuple(length <= limit for limit in limits)
+        before = entries.get((base, length))
+        entries[base, length] = leads if before is None else (before, leads)
     return tables
 
 

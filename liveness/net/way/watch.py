@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import numpy as np
+
+from liveness.errors import UsageError
 from liveness.net.neighbours import addresses_of
-from liveness.net.routes import LeftOut, Path, check_sources, told, union
+from liveness.net.routes import LeftOut, Path, check_alike, check_sources, told, union
 from liveness.net.way.gateways import Gateways, Moved
 from liveness.net.way.netlink import (
     ADDRESS_HEADER,
@@ -40,6 +43,8 @@ SKIP_STATISTICS: Final = (8).to_bytes(4, sys.byteorder)
 CHECK_EVERY_NS: Final = 1_000_000_000
 SETTLE_NS: Final = 200_000_000
 """Routes are read when they have not changed for so long: a daemon replaces many at once."""
+PEEKED: Final = 64
+"""Targets of each next hop that are asked about where reading all routes has to wait."""
 ROUTES_SHARE: Final = 20
 """Reading the routes may take one part in so many of the time: on a router of the whole Internet it takes seconds."""
 
@@ -96,6 +101,7 @@ class PathWatch:
     _routes_at_ns: int = field(default=0, init=False)
     """When routes are to be read again; 0 if nothing has changed."""
     _routed_ns: int = field(init=False)
+    _peeked_ns: int = field(default=0, init=False)
     _routes_took_ns: int = field(default=0, init=False)
     _unrouted: str = field(default="", init=False)
     _null: Intervals = field(init=False)
@@ -236,15 +242,32 @@ class PathWatch:
         if not self._routes_at_ns:
             self._routed_ns = now_ns
             return Sight(now_ns)
-        if now_ns < self._routes_at_ns:
+        if now_ns < self._routes_at_ns and not self._plainly_changed(now_ns):
             return Sight(now_ns)
         self._routes_at_ns = 0
         own = check_sources(self._netlink, self._local, foreign_sources=True)
         index = self.path.ifindex if self.bound else None
-        way = decide(self._netlink, self.targets, own[0], index)
+        ways = [decide(self._netlink, self.targets, source, index) for source in own]
         self._routes_took_ns = time.monotonic_ns() - now_ns
         changed_ns, self._routed_ns = self._routed_ns, now_ns
-        return replace(self._judge(way, now_ns), changed_ns=changed_ns)
+        try:
+            check_alike(ways, own)
+        except UsageError as error:
+            return Sight(now_ns, gone=str(error), changed_ns=changed_ns)
+        return replace(self._judge(ways[0], now_ns), changed_ns=changed_ns)
+
+    def _plainly_changed(self, now_ns: int) -> bool:
+        """Return whether some targets go elsewhere, where reading all routes takes so long that it has to wait."""
+        if now_ns < self._peeked_ns + SETTLE_NS or self._routes_took_ns < SETTLE_NS:
+            return False
+        self._peeked_ns = now_ns
+        index = self.path.ifindex if self.bound else None
+        for gateway, part in self.shares.items():
+            some = part.address_at(np.linspace(0, part.count - 1, min(PEEKED, part.count)).astype(np.int64))
+            for one in decide_for(self._netlink, some.tolist(), self._local[0] if self._local else None, index):
+                if (one.index, one.gateway) != (self.path.ifindex, gateway):
+                    return True
+        return False
 
     def _judge(self, way: dict[Decision, Intervals], now_ns: int) -> Sight:
         """Return what new decisions mean for the targets."""
