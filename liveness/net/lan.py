@@ -34,6 +34,8 @@ MAC_BYTES: Final = 6
 FRAME_BYTES: Final = 2048
 NAP_S: Final = 0.01
 """Requests that have become due are sent so often: bursts are a hundredth of a second's worth."""
+LONGEST_BURST_S: Final = 0.05
+"""A machine that stood still does not catch up with more than so much."""
 RECEIVE_BUFFER_BYTES: Final = 1 << 20
 """A whole network may answer at once."""
 
@@ -109,13 +111,15 @@ def _ask(
     """Ask each address once, at the rate; return who answered until a while after the last request."""
     asked = set(addresses)
     answers: dict[int, bytes] = {}
-    began_s = time.monotonic()
-    sent, sent_at_s = 0, began_s
+    looked_s = sent_at_s = time.monotonic()
+    sent, due = 0, 1.0
     while sent < len(addresses):
-        due = min(len(addresses), int((time.monotonic() - began_s) * requests_pps) + 1)
-        while sent < due and _send(handle, arp_request(link.mac, source, addresses[sent])):
-            sent, sent_at_s = sent + 1, time.monotonic()
-        if time.monotonic() - sent_at_s > STALL_S + 1 / requests_pps:
+        now_s = time.monotonic()
+        due = min(due + (now_s - looked_s) * requests_pps, max(1.0, LONGEST_BURST_S * requests_pps))
+        looked_s = now_s
+        while due >= 1 and sent < len(addresses) and _send(handle, arp_request(link.mac, source, addresses[sent])):
+            sent, due, sent_at_s = sent + 1, due - 1, now_s
+        if now_s - sent_at_s > STALL_S + 1 / requests_pps:
             raise LivenessError(f"interface {link.name}: no ARP request has left for {STALL_S:.0f} s: is it stuck?")
         _take_answers(handle, asked, answers)
         time.sleep(min(NAP_S, 1 / requests_pps))
