@@ -59,11 +59,12 @@ def ring_on(interface: str, transport: str) -> TxRing:
     return PacketTxRing(interface, LENGTH) if transport == "af_packet" else XdpTxRing(interface, LENGTH)
 
 
-def send(ring: TxRing, shared: Shared, accounts: Accounts) -> None:
+def send(ring: TxRing, shared: Shared, accounts: Accounts, frames: int = FRAMES) -> None:
     lengths = np.full(len(ring.frames), LENGTH, np.uint16)
-    sent = 0
-    while sent < FRAMES:
-        first, free = ring.reserve(min(BATCH, FRAMES - sent))
+    sent = int(shared.sent.sum())
+    until = sent + frames
+    while sent < until:
+        first, free = ring.reserve(min(BATCH, until - sent))
         if free:
             ring.frames[first : first + free, :14] = np.frombuffer(HEADER, np.uint8)
             ring.commit(free, lengths)
@@ -108,5 +109,36 @@ def test_what_the_far_end_did_not_get_is_found_lost(layout: str, transport: str)
         assert accounts.lost == pytest.approx(missing, rel=0.02, abs=4), (layout, missing, shared.dropped[0])
         if layout == "shaped port":
             assert missing > FRAMES / 10
+        ring.close()
+        accounts.close()
+
+
+@in_private_network
+def test_frames_that_are_destroyed_for_want_of_a_carrier_are_found_lost() -> None:
+    """The ring reports them as completed: only the interface's own counter knows."""
+    targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST + 255]), Intervals.empty(), lab=True)
+    shared = Shared(Plan(small_config(senders=1), targets, CONTROL_PORT, bytes(16)))
+    with cable() as peer:
+        peer.run(lambda: sh(QUIET))
+        sh(QUIET)
+        ring = PacketTxRing("v0", LENGTH)
+        before = arrived(peer)
+        accounts = Accounts("v0", shared)
+        send(ring, shared, accounts, 1_000)
+        peer.run(lambda: sh("ip link set v1 down"))
+        send(ring, shared, accounts, 1_000)
+        peer.run(lambda: sh("ip link set v1 up"))
+        send(ring, shared, accounts, 1_000)
+        gaps = []
+        deadline = time.monotonic() + 4 * LASTING_NS / 1e9
+        while time.monotonic() < deadline:
+            gaps += accounts.look(time.monotonic_ns())
+            time.sleep(0.1)
+        missing = 3_000 - (arrived(peer) - before)
+        assert int(shared.completed[0]) == 3_000
+        assert missing >= 1_000
+        assert accounts.lost == pytest.approx(missing, rel=0.02, abs=4)
+        assert sum(gap.frames for gap in gaps) == accounts.lost
+        assert {gap.where for gap in gaps} == {"interface v0"}
         ring.close()
         accounts.close()
