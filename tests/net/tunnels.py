@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pyroute2 import IPRoute, NetlinkError
 
+from liveness.errors import LivenessError
 from liveness.net.child import die_with_parent, run_in_child
 from liveness.net.namespace import Namespace, enter_private_network, spawn_namespace
 from tests.net.support import cable
@@ -55,7 +56,10 @@ def kinds_here() -> list[str]:
             found.append(kind)
         return found
 
-    return run_in_child(made)
+    try:
+        return run_in_child(made)
+    except LivenessError:  # no namespaces here: the tests themselves say so
+        return ["tun"]
 
 
 def _tunnel(kind: str, local: str, remote: str) -> dict[str, str]:
