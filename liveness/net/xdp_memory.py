@@ -25,7 +25,7 @@ FILL_FRAMES: Final = 64
 """Length of the fill ring where nothing is received: no memory is registered without one."""
 SEND_BUFFER_BYTES: Final = 1 << 24
 SO_SNDBUFFORCE: Final = 32
-RELEASE_TIMEOUT_S: Final = 3.0
+RELEASE_TIMEOUT_S: Final = 1.0
 
 DESCRIPTOR_DTYPE: Final = np.dtype([("address", np.uint64), ("length", np.uint32), ("options", np.uint32)])
 
@@ -118,4 +118,4 @@ def insist(attempt: Callable[[], None], transient: int) -> None:
                 raise OSError(error.errno, os.strerror(error.errno or 0)) from error
         else:
             return
-        time.sleep(RELEASE_TIMEOUT_S / 100)
+        time.sleep(RELEASE_TIMEOUT_S / 40)

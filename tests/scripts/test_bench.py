@@ -14,7 +14,7 @@ from tests.census.support import ROOT, run
 
 pytestmark = pytest.mark.lab
 
-SUBCOMMANDS = ("tx", "rx", "scan", "pace", "sets", "analyze", "model", "repeat", "flows")
+SUBCOMMANDS = ("tx", "rx", "scan", "pace", "budget", "sets", "analyze", "model", "repeat", "flows")
 
 
 def bench(*arguments: str) -> dict[str, Any]:
@@ -40,6 +40,17 @@ def test_a_contestant_that_does_not_run_is_named() -> None:
     arguments = ("tx", "--rounds", "1", "--seconds", "0.1", "--masscan", "/bin/false")
     done = run(sys.executable, "-m", "scripts.benchmarks", *arguments, cwd=ROOT)
     assert (done.returncode, done.stderr) == (1, "scripts/bench: masscan has sent nothing: it said nothing\n")
+
+
+def test_budget_keeps_the_spacing_however_few_frames_a_call_sends() -> None:
+    found = bench("budget", "--rate", "2000", "--targets", "300", "--rounds", "1", "--seconds", "0.2")
+    for kernel in ("whole_ring", "32"):
+        assert found[kernel]["frames"] == 4 * 300
+        assert (found[kernel]["too_close"], found[kernel]["closest_ms"] >= 10) == (0, True)
+    assert found["median_ratio"] > 0
+    for place in ("sink", "veth"):
+        assert set(found["mpps"][place]) == {"ours", "af_xdp", "af_packet"}
+        assert found["ours_to_faster"][place] > 0
 
 
 def test_rx_accounts_for_every_reply() -> None:
