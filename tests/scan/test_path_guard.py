@@ -1,0 +1,170 @@
+"""The guard of the way against a script of sights: what it holds, publishes, tells as lost, and when it ends."""
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from liveness.config.model import from_document
+from liveness.net.routes import Hop, LeftOut, Path
+from liveness.net.way.gateways import Gateway, Moved
+from liveness.net.way.watch import PathWatch, Sight
+from liveness.scan.loss import LossInterval
+from liveness.scan.path_guard import IN_FLIGHT_NS, PathGuard
+from liveness.scan.path_record import PathRecord
+from liveness.scan.plan import Plan
+from liveness.scan.shared import HOLD_PATH, Shared
+from liveness.space.addresses import parse_address
+from liveness.space.intervals import Intervals
+from liveness.space.targets import Targets
+
+TARGETS = Intervals.from_bounds([parse_address("10.1.0.0")], [parse_address("10.1.0.99")])
+GATEWAY = bytes([10, 0, 0, 1])
+OLD, NEW = bytes([2, 0, 0, 0, 0, 1]), bytes([2, 0, 0, 0, 0, 2])
+SECOND = 1_000_000_000
+
+
+@dataclass
+class Script:
+    """A watch that sees what it is given, a tenth of a second a look."""
+
+    now_ns: int = 100 * SECOND
+    near: Intervals = field(default_factory=Intervals.empty)
+    mac: bytes = OLD
+    shares: dict[bytes, Intervals] = field(default_factory=lambda: {GATEWAY: TARGETS})
+    gateway: Gateway = field(default_factory=lambda: Gateway(GATEWAY, OLD, 0))
+    changes: dict[str, Any] = field(default_factory=dict)
+    path: Path = field(default_factory=lambda: Path("s0", 2, 1500, OLD, 1, (Hop(GATEWAY, OLD, TARGETS),)))
+
+    @property
+    def hops(self) -> list[tuple[bytes, Intervals]]:
+        return [(self.gateway.mac, TARGETS)]
+
+    def look(self) -> Sight:
+        self.now_ns += SECOND // 10
+        return Sight(self.now_ns, **self.changes)
+
+
+class Guarded:
+    """A guard over a script, and what it has said."""
+
+    def __init__(self, longest_pause_s: float = 600) -> None:
+        config = from_document(
+            {"name": "guard", "targets": {"allow": ["10.1.0.0/24"]}, "probes": ["icmp"], "control": False, "senders": 2}
+        )
+        plan = Plan(config, Targets.build(TARGETS, Intervals.empty(), lab=True), None, bytes(16), cores=(0, 1, 2, 3))
+        self.shared = Shared(plan)
+        self.script = Script()
+        self.ends: list[str] = []
+        self.losses: list[LossInterval] = []
+        self.withdrawn: list[Intervals] = []
+        self.record = PathRecord(0.0)
+        self.guard = PathGuard(
+            cast("PathWatch", self.script),
+            self.shared,
+            self.record,
+            end=self.ends.append,
+            notice=lambda _: None,
+            lost=self.losses.append,
+            withdraw=self.withdrawn.append,
+            longest_pause_s=longest_pause_s,
+            resume_by="`liveness scan --resume RUN`",
+        )
+
+    def see(self, looks: int = 1, **changes: object) -> None:
+        self.script.changes = changes
+        for _ in range(looks):
+            self.guard.look()
+
+    def obey(self) -> None:
+        self.shared.held[:] = self.shared.hold[0]
+
+    def problem(self) -> str | None:
+        return self.guard.problem
+
+    def actions(self) -> list[str]:
+        return [event.action for event in self.record.events]
+
+
+def test_a_problem_holds_senders_and_the_loss_ends_when_they_obey() -> None:
+    one = Guarded()
+    one.see(3)
+    whole_ns = one.script.now_ns
+    one.see(2, problem="no carrier", since_ns=whole_ns)
+    assert one.shared.hold[0] == HOLD_PATH
+    assert one.problem() == "no carrier"
+    assert one.losses == [], "a sender may still send"
+    one.obey()
+    one.see(problem="no carrier", since_ns=whole_ns)
+    assert one.losses == [LossInterval(whole_ns - IN_FLIGHT_NS, one.script.now_ns, "no carrier")]
+    one.see(5)
+    assert one.shared.hold[0] == 0
+    assert one.problem() is None
+    assert (len(one.losses), one.actions(), one.ends) == (1, ["paused", "resumed"], [])
+
+
+def test_a_pause_has_an_end() -> None:
+    one = Guarded(longest_pause_s=2)
+    one.see(10, problem="no carrier", since_ns=1)
+    assert one.ends == []
+    one.see(20, problem="no carrier", since_ns=1)
+    (reason,) = one.ends
+    assert reason.startswith("no carrier, for 2 s by now")
+    assert "`liveness scan --resume RUN`" in reason
+    assert len(one.losses) == 1
+    assert one.shared.hold[0] == HOLD_PATH, "nothing is sent into it at the end either"
+
+
+def test_a_moved_gateway_is_published_and_the_loss_ends_when_all_have_taken_it_over() -> None:
+    one = Guarded()
+    one.script.gateway.mac = NEW
+    since_ns = one.script.now_ns - SECOND
+    one.see(moved=(Moved(one.script.gateway, OLD, since_ns),), redirect=True)
+    generation, hops = one.shared.hops.read()
+    assert (generation, hops.macs.tobytes()) == (1, NEW)
+    one.shared.hops.taken[0] = 1
+    one.see(3)
+    assert one.losses == []
+    one.shared.hops.taken[1] = 1
+    one.see()
+    (loss,) = one.losses
+    assert loss.start_ns < since_ns
+    assert loss.end_ns == one.script.now_ns
+    assert "02:00:00:00:00:01 became 02:00:00:00:00:02" in loss.cause
+    assert one.actions() == ["redirected"]
+
+
+def test_a_sender_that_met_a_down_interface_is_believed() -> None:
+    one = Guarded()
+    one.see(2)
+    one.shared.downs[1] += 1
+    one.see()
+    assert one.problem() == "interface s0 was down for a moment"
+    one.obey()
+    one.see()
+    assert one.problem() is None
+    assert len(one.losses) == 1
+
+
+def test_a_gateway_that_forwards_is_not_missed() -> None:
+    one = Guarded()
+    for _ in range(100):
+        one.shared.accepted[0, 0] += 50
+        one.see()
+    silent = "gateway 10.0.0.1 does not answer"
+    since_ns = one.script.now_ns
+    for _ in range(60):
+        one.shared.accepted[0, 0] += 50
+        one.see(problem=silent, what="neighbour", since_ns=since_ns)
+    assert one.problem() is None
+    one.see(60, problem=silent, what="neighbour", since_ns=since_ns)
+    assert one.problem() == silent
+
+
+def test_null_routes_are_withdrawn_and_the_end_is_told_once() -> None:
+    one = Guarded()
+    part = Intervals.from_bounds([parse_address("10.1.0.8")], [parse_address("10.1.0.15")])
+    one.see(null=(LeftOut("a blackhole route", part),), changed_ns=one.script.now_ns)
+    assert one.withdrawn == [part]
+    assert one.losses[0].targets == part
+    one.see(3, gone="interface s0 was removed")
+    assert len(one.ends) == 1
+    assert one.actions() == ["left-out", "ended"]
