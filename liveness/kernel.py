@@ -83,6 +83,28 @@ def _see(_context: Any, value: Any) -> Any:  # noqa: ANN401 - Numba's types and 
     return value(value), generate
 
 
+def _order(_context: Any) -> Any:  # noqa: ANN401 - as above
+    def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:  # noqa: ANN401
+        builder.fence("acq_rel")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+_ordered: Final[Any] = intrinsic(_order) if COMPILED else lambda: None
+
+
+@kernel
+def fence() -> None:
+    """Let no load or store before this pass one after it, as other cores see them: release and acquire in one.
+
+    What is written into a ring is then there before the index or status that hands it over; what is read out of it is
+    read after the index or status that says it is there. The kernel's own side of each ring has such barriers too. A
+    system call is none. On x86-64 only the compiler is held (its stores and loads keep these orders by themselves).
+    """
+    _ordered()
+
+
 def _itself(value: A) -> A:
     return value
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.errors import LivenessError, UnsupportedError
+from liveness.kernel import fence
 from liveness.net import tpacket
 from liveness.net.bpf import Program, attach_filter
 from liveness.net.framing import add_ethernet
@@ -132,6 +133,7 @@ class PacketRxRing:
                 if events & select.POLLERR:
                     self._check()
         self._down = False
+        fence()  # packets are read after the status that says they are there
         block: NDArray[np.uint8] = self._blocks[self._current]
         if not self.ethernet and not self._framed:
             add_ethernet(block)
@@ -143,6 +145,7 @@ class PacketRxRing:
         if not self._status[self._current] & tpacket.TP_STATUS_USER:
             raise ValueError("no block to release")
         self._framed = False
+        fence()  # and before the one that gives their memory back
         self._status[self._current] = tpacket.TP_STATUS_KERNEL
         self._current = (self._current + 1) % len(self._blocks)
 

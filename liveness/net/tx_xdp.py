@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.errors import LivenessError, UnsupportedError
+from liveness.kernel import fence
 from liveness.net import xdp
 from liveness.net.sockets import index_exists, interface_index, lost_interface
 from liveness.net.stall import STALL_S, StallWatch
@@ -133,6 +134,7 @@ class XdpTxRing:
             slot, at = slot + run, 0
         self._committed += count
         self._reserved = 0
+        fence()  # frames and descriptors are there before the index: in zero-copy mode another core reads them
         self._memory.producer[0] = self._committed & 0xFFFFFFFF
 
     def kick(self) -> bool:
@@ -213,6 +215,7 @@ class XdpTxRing:
     def _reclaim(self) -> None:
         """Take what the completion ring holds; frames finish in order, so their number says which slots are free."""
         self._returned += (int(self._memory.finished[0]) - self._returned) & 0xFFFFFFFF
+        fence()  # completions are read before their places are given back
         self._memory.taken[0] = self._returned & 0xFFFFFFFF
 
     @property

@@ -7,6 +7,7 @@ import numpy as np
 from liveness.errors import LivenessError
 from liveness.probes.hops import MAC_WORDS, Hops
 from liveness.scan.memory import shared_zeros
+from liveness.scan.sealed import seal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +24,9 @@ class HopTable:
         self._macs: NDArray[np.uint16] = shared_zeros((2, capacity, MAC_WORDS), np.uint16)
         self._own: NDArray[np.uint16] = shared_zeros((2, MAC_WORDS), np.uint16)
         self._lengths: NDArray[np.int64] = shared_zeros((2,), np.int64)
+        self._seals: NDArray[np.int64] = shared_zeros((2,), np.int64)
         self._generation: NDArray[np.int64] = shared_zeros((1,), np.int64)
+        self._seals[0] = seal(0, self._first[0, :0], self._macs[0, :0], self._own[0])
         self.taken: NDArray[np.int64] = shared_zeros((senders,), np.int64)
         """The generation that each sender sends by."""
 
@@ -46,6 +49,7 @@ class HopTable:
         self._macs[place, : len(hops.first)] = hops.macs
         self._own[place] = hops.own
         self._lengths[place] = len(hops.first)
+        self._seals[place] = seal(following, *self._content(place))
         self._generation[0] = following
         return following
 
@@ -54,7 +58,13 @@ class HopTable:
         while True:
             generation = self.generation
             place = generation & 1
-            length = int(self._lengths[place])
-            hops = Hops(self._first[place, :length].copy(), self._macs[place, :length].copy(), self._own[place].copy())
-            if self.generation == generation:
-                return generation, hops
+            expected = int(self._seals[place])
+            found, next_macs, own_mac = self._content(place)
+            first, macs, own = found.copy(), next_macs.copy(), own_mac.copy()
+            if seal(generation, first, macs, own) == expected:
+                return generation, Hops(first, macs, own)
+
+    def _content(self, place: int) -> "tuple[NDArray[np.uint32], NDArray[np.uint16], NDArray[np.uint16]]":
+        """Return the parts of one of the two tables, as they are now."""
+        length = int(self._lengths[place])
+        return self._first[place, :length], self._macs[place, :length], self._own[place]

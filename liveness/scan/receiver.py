@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.ipsets.collector import Collector
-from liveness.kernel import leave_cache
+from liveness.kernel import fence, leave_cache
 from liveness.net.framing import add_ethernet
 from liveness.net.memory import pack_block
 from liveness.net.privileges import confine_to
@@ -233,4 +233,5 @@ def warm_up(plan: Plan, kit: Kit) -> None:
     Collection([probe.name for probe in plan.probes], plan.attempts).add(np.zeros(0, REPLY_DTYPE))
     BusiestSources().add(np.zeros(0, np.uint32))
     count_first(np.zeros(0, REPLY_DTYPE), first_replies_table(0), np.frombuffer(plan.key, "<u8"), np.zeros(0, np.int64))
+    fence()
     runlog.warm_up()

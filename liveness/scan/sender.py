@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from liveness.errors import InterfaceDownError, LivenessError
+from liveness.kernel import fence
 from liveness.net.ring import TxRing
 from liveness.probes.hops import redirect
 from liveness.probes.kit import Kit, with_hops
@@ -446,6 +447,7 @@ def warm_up(plan: Plan, kit: Kit) -> None:
         np.zeros(0, np.uint32),
         np.zeros((len(plan.probes), plan.attempts), np.int64),
     )
+    fence()
     lane_due(walk.state, len(walk.lane_lags))
     skip_to(walk, 0)
     probed(walk, 0)

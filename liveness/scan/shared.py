@@ -13,6 +13,7 @@ from liveness.scan.answered import entries_for
 from liveness.scan.hop_table import HopTable
 from liveness.scan.memory import shared_zeros
 from liveness.scan.plan import Plan
+from liveness.scan.positions import Positions
 from liveness.scan.repairs import RepairDesk
 from liveness.scan.withdrawn import WithdrawnList
 from liveness.store.checkpoint import Checkpoint, Position
@@ -23,9 +24,6 @@ HOLD_SILENCE: Final = 2
 """Bit of `Shared.hold`: replies have stopped coming."""
 ENDED: Final = -1
 """Stands in `Shared.held` for a sender that has ended."""
-
-TICK_PLACE: Final = 2
-"""Where the tick is in a position: a count of its changes, block, tick, lags, begins."""
 
 
 def _shared_parts(shapes: Sequence[tuple[int, ...]]) -> list[NDArray[np.int64]]:
@@ -67,9 +65,8 @@ class Shared:
         """Frames that the interface dropped or the kernel refused as it sent them; of which probes it does not say."""
         self.drained: NDArray[np.int64] = shared_zeros((senders,), np.int64)
         """Blocks whose lanes a sender has drained."""
-        self._positions: NDArray[np.int64] = shared_zeros((senders, 3 + 2 * lanes), np.int64)
-        """Where each sender stands: an odd number while it writes this, then block, tick, lags and beginnings."""
-        self._positions[:, 3:] = -1
+        self.positions = Positions(senders, lanes)
+        """Where each sender stands."""
         self.on_disk_ns: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
         """What each receiver had taken off its ring by then is on disk; ns of the monotonic clock."""
         self.confined: NDArray[np.int64] = shared_zeros((receivers, len(CONFINEMENTS)), np.int64)
@@ -115,36 +112,22 @@ class Shared:
 
     def begin_at(self, checkpoint: Checkpoint, finished: int) -> None:
         """Begin where senders stood in an earlier session of the run, which had probed `finished` targets' blocks."""
-        for place, position in zip(self._positions, checkpoint.positions, strict=True):
-            place[1:3] = position.block, position.tick
+        for sender, position in enumerate(checkpoint.positions):
+            self.positions.tell(sender, Position(block=position.block, tick=position.tick))
         self.drained[:] = checkpoint.block
         self.sent_before[0] = checkpoint.sent if self.counts_told else finished
 
     def tell_position(self, sender: int, position: Position) -> None:
         """Say where a sender stands."""
-        place = self._positions[sender]
-        place[0] += 1
-        place[1:] = (position.block, position.tick, *position.lags, *position.begins)
-        place[0] += 1
+        self.positions.tell(sender, position)
 
     def tell_tick(self, sender: int, tick: int) -> None:
         """Say how far a sender is, of whose position nothing else has changed."""
-        self._positions[sender, TICK_PLACE] = tick
+        self.positions.tell_tick(sender, tick)
 
     def positions_now(self) -> list[Position]:
         """Return where each sender stands."""
-        return [self._position(place) for place in self._positions]
-
-    @staticmethod
-    def _position(place: NDArray[np.int64]) -> Position:
-        while True:
-            copy = place.tolist()
-            if copy[0] % 2 == 0 and copy == place.tolist():
-                break
-        lanes = (len(copy) - 3) // 2
-        if copy[3] < 0:  # it has not said anything yet
-            return Position(block=copy[1], tick=copy[2])
-        return Position(block=copy[1], tick=copy[2], lags=copy[3 : 3 + lanes], begins=copy[3 + lanes :])
+        return self.positions.now()
 
     def pause(self, reason: int) -> None:
         """Have senders pause for a reason, HOLD_PATH or HOLD_SILENCE, besides those that hold them already."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from liveness.errors import LivenessError
 from liveness.scan.memory import shared_zeros
+from liveness.scan.sealed import seal
 from liveness.space.intervals import Intervals
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ class WithdrawnList:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._bounds: NDArray[np.uint32] = shared_zeros((2, 2, capacity), np.uint32)
         self._lengths: NDArray[np.int64] = shared_zeros((2,), np.int64)
+        self._seals: NDArray[np.int64] = shared_zeros((2,), np.int64)
         self._generation: NDArray[np.int64] = shared_zeros((1,), np.int64)
+        self._seals[0] = seal(0, self._bounds[0, 0, :0], self._bounds[0, 1, :0])
 
     @property
     def generation(self) -> int:
@@ -41,6 +44,7 @@ class WithdrawnList:
         self._bounds[place, 0, : len(withdrawn)] = withdrawn.first
         self._bounds[place, 1, : len(withdrawn)] = withdrawn.last
         self._lengths[place] = len(withdrawn)
+        self._seals[place] = seal(following, withdrawn.first, withdrawn.last)
         self._generation[0] = following
 
     def read(self) -> tuple[int, Intervals]:
@@ -48,7 +52,7 @@ class WithdrawnList:
         while True:
             generation = self.generation
             place = generation & 1
-            length = int(self._lengths[place])
+            length, expected = int(self._lengths[place]), int(self._seals[place])
             first, last = self._bounds[place, :, :length].copy()
-            if self.generation == generation:
+            if seal(generation, first, last) == expected:
                 return generation, Intervals(first, last)
