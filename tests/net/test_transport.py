@@ -7,13 +7,14 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from pyroute2 import IPRoute
 
-from liveness.errors import UnsupportedError
-from liveness.net import proving, xdp
+from liveness.errors import LivenessError, UnsupportedError
+from liveness.net import proving, stall, xdp
 from liveness.net.child import libc, run_in_child
 from liveness.net.namespace import CLONE_NEWNET, bring_loopback_up
 from liveness.net.proving import TRIAL_BYTES, TRIAL_ETHERTYPE, trial_frame
@@ -242,6 +243,23 @@ def test_a_queue_that_is_allocated_and_not_in_use_is_none() -> None:
     close(chosen)
     with pytest.raises(UnsupportedError, match="uses 2 transmit queues, one for each AF_XDP sender: set senders to 2"):
         open_transport("w0", 3, 120, 18, "af_xdp", "never")
+
+
+@pytest.mark.lab
+@in_private_network
+def test_a_queue_that_is_not_in_use_ends_its_sender_with_its_name() -> None:
+    """The kernel binds a socket to it, takes what is sent there, and never says that it left."""
+    add_link(queues=4)
+    set_channels("w0", 4, 2)
+    ring = XdpTxRing("w0", 120, queue=3)
+    commit_frames(ring, 7)
+    with (
+        patch.object(stall, "STALL_S", 0.5),
+        pytest.raises(LivenessError, match=r"interface w0, queue 3: none of 7 frames has left .*ethtool -l w0"),
+    ):
+        ring.flush(60)
+    assert ring.unsent().size == 7
+    ring.close()
 
 
 def set_channels(interface: str, receive: int, transmit: int) -> None:
