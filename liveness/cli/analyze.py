@@ -1,6 +1,7 @@
 """`liveness analyze`: the results of runs, as tables, one JSON document, figures, a page or a map."""
 
 import io
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,8 +121,11 @@ def command(
     if output_file is None:
         _print(content)
         return
+    from liveness.files.outputs import open_destination
+
     try:
-        output_file.write_bytes(content)
+        with os.fdopen(open_destination(output_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), "wb") as file:
+            file.write(content)
     except OSError as problem:
         raise UsageError(f"{output_file}: cannot write the results here: {problem.strerror}") from problem
 

@@ -13,6 +13,7 @@ from typing import Final
 from liveness.config.requests import Entry, Reason, lines_of, requests_in, withdrawn_line
 from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
+from liveness.files.outputs import destination
 from liveness.space.addresses import parse_entry
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import Skipped, open_bytes
@@ -199,13 +200,14 @@ def _locked(paths: Sequence[Path]) -> Iterator[list[Path]]:
     """Hold the folders of lists while they are edited; give the files themselves where a path is a link to one."""
     with ExitStack() as held:
         files = []
-        folders: set[Path] = set()
+        folders: set[tuple[int, int]] = set()
         for path in paths:
             try:
-                file = path.resolve()
-                if file.parent not in folders:
+                file = destination(path.absolute())
+                folder = file.parent.stat()
+                if (folder.st_dev, folder.st_ino) not in folders:
                     held.enter_context(_held(file.parent, path))
-                    folders.add(file.parent)
+                    folders.add((folder.st_dev, folder.st_ino))
             except OSError as error:
                 raise UsageError(f"{path}: cannot edit this blocklist: {error.strerror}") from error
             files.append(file)

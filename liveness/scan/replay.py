@@ -1,6 +1,5 @@
 """A replay: captured packets matched as a run would have matched them, from its manifest, key and targets alone."""
 
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -95,9 +94,7 @@ def replay(
     kit = kit_of(plan, LinkAddresses(bytes(6), bytes(6)), sources)
     directory = RunDirectory.create_at(output)
 
-    def discard() -> None:
-        shutil.rmtree(directory.path, ignore_errors=True)
-
+    discard = directory.discard
     interruption = Interruption(begun=True)
     ring = CaptureRing(captures, program, lambda: interruption.reason is not None, on_progress)
     try:

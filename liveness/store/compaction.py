@@ -9,6 +9,7 @@ from typing import Final
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError
+from liveness.files.directory import Directory
 from liveness.store.rundir import RunDirectory
 from liveness.store.segment import SegmentFile, total, write_segment
 
@@ -71,6 +72,7 @@ def remove_replaced(directory: RunDirectory) -> None:
 def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         try:
-            path.unlink(missing_ok=True)
+            with Directory.open(path.parent.parent, path.parent.name) as folder:
+                folder.remove(path.name)
         except OSError as problem:
             raise LivenessError(f"{path}: cannot remove this segment: {problem.strerror}") from problem

@@ -29,6 +29,7 @@ SEGMENTS = "segments"
 CHECKPOINT_FILE = "checkpoint.json"
 LOCK_FILE = "lock"
 _SEGMENT_NAME = re.compile(r"(\d+)-(?:level(\d+)-)?(\d+)\.segment")
+_NUMBERED = re.compile(r"\d+-(?:level\d+-)?(\d+)\.segment")
 KEY_BYTES = 16  # SipHash-2-4 takes 128 bits
 RUN_ID = re.compile(r"(?!\.)[^/\x00-\x1f\x7f]{1,255}")
 """What the name of a run's directory may be where it is read from a file: never a path, nor anything hidden."""
@@ -173,8 +174,8 @@ class RunDirectory:
 
     def next_segment(self) -> int:
         """Return a number that no segment of this run has."""
-        numbers = (path.stem.rpartition("-")[2] for path in (self.path / SEGMENTS).glob("*.segment*"))
-        return max((int(number.partition(".")[0]) + 1 for number in numbers), default=0)
+        names = (_NUMBERED.match(path.name) for path in (self.path / SEGMENTS).glob("*.segment*"))
+        return max((int(name[1]) + 1 for name in names if name), default=0)
 
     def remove_traces(self) -> None:
         """Remove what only a run that has not ended needs: segments, whose content is in the sets, and checkpoint."""

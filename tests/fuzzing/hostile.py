@@ -1,5 +1,6 @@
 """Mutations of files: values of documents replaced by hostile ones, bytes flipped, cut, spliced and lied about."""
 
+import copy
 import json
 import random
 from collections.abc import Sequence
@@ -94,7 +95,7 @@ def document(chance: random.Random, tree: Tree) -> Tree:
         path = chance.choice(places(tree))
         if not path:
             if chance.random() < 0.02:
-                return chance.choice(VALUES)
+                return copy.deepcopy(chance.choice(VALUES))
             continue
         above = tree
         for step in path[:-1]:
@@ -116,14 +117,14 @@ def _change(chance: random.Random, above: Tree, key: Tree, tree: Tree) -> None:
             value = value[step]
         above[key] = json.loads(json.dumps(value))
     elif what == 3 and isinstance(above, list):
-        above.extend([above[key]] * chance.choice((1, 2, 40)))
+        above.extend(copy.deepcopy(above[key]) for _ in range(chance.choice((1, 2, 40))))
     elif what == 4:
         value = above[key]
         for _ in range(chance.choice((1, 3, 70, 300))):
             value = [value] if chance.random() < 0.5 else {"x": value}
         above[key] = value
     else:
-        above[key] = chance.choice(VALUES)
+        above[key] = copy.deepcopy(chance.choice(VALUES))  # or a later change would change the value for all
 
 
 def _name(chance: random.Random) -> str:
