@@ -74,6 +74,10 @@ class CounterReader:
     """A netlink socket for reading devices. A device that is gone is a LivenessError."""
 
     def __init__(self) -> None:
+        self.open()
+
+    def open(self) -> None:
+        """Open the socket, again after `close`."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._socket.settimeout(TIMEOUT_S)
         self._socket.bind((0, 0))
@@ -93,8 +97,13 @@ class CounterReader:
         self.close()
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket; twice is harmless."""
         self._socket.close()
+
+    @property
+    def closed(self) -> bool:
+        """Return whether the socket is closed."""
+        return self._socket.fileno() < 0
 
     def device(self, index: int) -> Device:
         """Return the device of an index."""

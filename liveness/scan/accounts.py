@@ -123,6 +123,7 @@ class Accounts:
         self._ours = self._port_frames = 0.0
         """Frames of ours, and all that ports sent and dropped, of the last while."""
         self._below(0, time.monotonic_ns(), 0, last=False)
+        self._reader.close()  # until the first look: children that are forked before shall not have it
 
     @property
     def settled(self) -> bool:
@@ -133,6 +134,8 @@ class Accounts:
         """Read all counters if it is time, and return the losses that are sure by now."""
         if not last and now_ns < self.looked_ns + EVERY_NS:
             return []
+        if self._reader.closed:
+            self._reader.open()
         since_ns, self.looked_ns = self.looked_ns or now_ns, now_ns
         completed = int(self.shared.completed.sum())  # before the devices: what is completed has been counted by them
         dropped = int(self.shared.dropped.sum())

@@ -1,0 +1,111 @@
+"""What a session says of itself: a rate that was not reached, frames that nothing tells of, no reply at all."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from liveness.scan.loss_watch import LossWatch
+from liveness.scan.plan import Plan
+from liveness.scan.shared import Shared
+from liveness.space.intervals import Intervals
+from liveness.space.targets import Targets
+from liveness.store.checkpoint import Checkpoint, Position
+from liveness.store.losses import Losses, LossRecord, LostSpan
+from tests.scan.test_census_in_memory import CONTROL_PORT, FIRST, small_config
+from tests.store.test_manifest import full_manifest
+
+LAGS = [0, 3, 6, 9, 40, 43, 46, 49]
+
+
+class Session:
+    """A watch over counters that a test sets; its interface is the loopback, which nothing is sent on."""
+
+    def __init__(self, losses: Losses | None = None, at: int = 0, **changes: object) -> None:
+        targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST + 255]), Intervals.empty(), lab=True)
+        plan = Plan(small_config(senders=1, **changes), targets, CONTROL_PORT, bytes(16))
+        self.shared = Shared(plan)
+        positions = [Position(block=0, tick=at, lags=LAGS, begins=LAGS)]
+        first = Checkpoint(
+            manifest=full_manifest(), positions=positions, sent=[[0, 0]] * 4, rate_pps=1.0, losses=losses or Losses()
+        )
+        self.shared.begin_at(first, 0)
+        self.notices: list[str] = []
+        self.ended: list[str] = []
+        self.watch = LossWatch(
+            plan, self.shared, "lo", first, time.monotonic() - 30, self.notices.append, self.ended.append, lambda: None
+        )
+
+    def send(self, frames: int, completed: int) -> None:
+        """Say what was sent of the first probe, and what of it is completed."""
+        self.shared.sent[0, 0, 0] = frames
+        self.shared.completed[0] = completed
+
+
+@pytest.fixture
+def begin() -> Iterator[Callable[..., Session]]:
+    sessions: list[Session] = []
+
+    def begun(*given: object, **changes: object) -> Session:
+        sessions.append(Session(*given, **changes))  # type: ignore[arg-type]
+        return sessions[-1]
+
+    yield begun
+    for session in sessions:
+        session.watch.accounts.close()
+
+
+def test_a_fixed_rate_that_is_not_reached_is_told_at_once_and_at_the_end(begin: Callable[..., Session]) -> None:
+    session = begin()
+    session.send(100, 100)
+    session.shared.given_up_s[0] = 12.0
+    session.watch.look()
+    session.watch.look()
+    (notice,) = session.notices
+    assert "was not reached: senders could not keep up for 12.0 s of 30" in notice
+    assert any("was not reached" in line for line in session.watch.warnings(received=1))
+    assert session.watch.seen().given_up_s == 12.0
+
+
+def test_a_little_time_given_up_and_a_rate_that_is_searched_for_are_not_told(begin: Callable[..., Session]) -> None:
+    for session, given_up_s in ((begin(), 1.0), (begin(rate="auto"), 12.0)):
+        session.send(100, 100)
+        session.shared.given_up_s[0] = given_up_s
+        session.watch.look()
+        assert session.notices == []
+        assert session.watch.warnings(received=1) == []
+
+
+def test_frames_that_nothing_tells_of_are_told(begin: Callable[..., Session]) -> None:
+    session = begin()
+    session.send(100, 93)
+    assert session.watch.conclude() is None
+    assert session.watch.unaccounted == 7
+    assert any(line.startswith("7 probes were handed over") for line in session.watch.warnings(received=1))
+
+
+def test_no_reply_at_all_has_its_causes_in_order(begin: Callable[..., Session]) -> None:
+    session = begin()
+    session.send(100, 100)
+    (line,) = session.watch.warnings(received=0)
+    words = ["source address", "gateway", "firewall", "no target is alive"]
+    assert [line.index(word) for word in words] == sorted(line.index(word) for word in words)
+    assert session.watch.warnings(received=1) == []
+
+
+@pytest.mark.parametrize(("at", "pending"), [(0, 0), (60, 10), (1_000, 40)])
+def test_a_resumed_run_keeps_what_it_does_not_send_anyway(begin: Callable[..., Session], at: int, pending: int) -> None:
+    span = LostSpan(sender=0, block=0, first=50, last=90, lags=LAGS, begins=LAGS, tries=2)
+    record = LossRecord(from_s=1.0, to_s=2.0, cause="the cable was out", probes=320, targets=80)
+    session = begin(Losses(records=[record], pending=[span]), at)
+    assert sum(one.last - one.first for one in session.watch.book.pending) == pending
+    assert all(one.tries == 0 for one in session.watch.book.pending), "another session tries anew"
+    assert session.watch.losses().records == [record]
+    lines = session.watch.warnings(received=1)
+    assert "320 probes to 80 targets were lost between 1.0 s and 2.0 s: the cable was out" in lines
+    session.shared.repairs.ask(0, 0)
+    session.watch.look()
+    stretch = session.shared.repairs.given(0)
+    assert (stretch is None) == (pending == 0)
+    if stretch is not None:
+        assert (stretch.first, stretch.last) == (50, 50 + pending)
