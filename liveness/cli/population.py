@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from liveness.errors import count_of
+
 if TYPE_CHECKING:
     from liveness.lab.population.fit import Fit
     from liveness.lab.population.load import Population
@@ -164,6 +166,17 @@ def _distance(one: "Fitted") -> str:
     return "0" if float(text) == 0 else text
 
 
+def _unused(prediction: "Prediction") -> str:
+    """Return what to know of targets that the model has nobody in."""
+    used, looked_at = prediction.used24, count_of(prediction.prefixes24, "/24")
+    if used:
+        return f"The model uses {used:,} of the {looked_at} looked at; nobody answers in the others."
+    return (
+        f"The model leaves all of the {looked_at} looked at unused: nobody answers there, and that says nothing of the"
+        " Internet. `liveness lab sample` prints targets that stand for all of it."
+    )
+
+
 def _print_prediction(name: str, prediction: "Prediction", *, auto: bool) -> None:
     from rich import box
     from rich.table import Table
@@ -177,6 +190,8 @@ def _print_prediction(name: str, prediction: "Prediction", *, auto: bool) -> Non
     click.echo(
         f"A census by {name!r} of population {prediction.population}: {basis} of {forecast.targets:,} targets counted"
     )
+    if prediction.used24 < prediction.prefixes24:
+        click.echo(_unused(prediction))
     probes = Table("probe", "targets that answer", "hit rate", "replies", "replies/s", box=box.SIMPLE)
     sets = Table("set", "members", "bytes", box=box.SIMPLE)
     for table in (probes, sets):
@@ -233,6 +248,7 @@ def _prediction_document(name: str, prediction: "Prediction") -> dict[str, objec
         "rate_pps": forecast.rate_pps,
         "duration_s": forecast.duration_s,
         "replies": prediction.replies,
+        "prefixes24": {"sampled": prediction.prefixes24, "used": prediction.used24},
         "replies_pps": prediction.replies_pps,
         "received_bps": prediction.received_bps,
         "probes": {

@@ -33,6 +33,8 @@ RISK: Final = 1e-6
 """The probability that any second of a run exceeds the bound, at most."""
 EXPONENTS: Final = np.geomspace(1e-3, 40.0, 48)
 """What Chernoff's bound is minimised over: each of them gives a bound, the least is near the best."""
+LARGEST_POWER: Final = 600.0
+"""Of larger ones the exponential outgrows a double; beside them 1 is nothing."""
 SHARES: Final = np.linspace(0, 1, 5)
 """Of the seconds that hold a change of phase those are looked at that have so much of it before the change."""
 SENDER_PPS: Final = 1_000_000
@@ -135,7 +137,12 @@ def _bound(low: NDArray[np.float64], high: NDArray[np.float64], kind: _Kind, lan
         return 0.0
     share = min(1.0, kind.most / kind.addresses)
     packets = float(kind.probed) * lanes
-    weights = np.log1p(share * np.expm1(np.minimum(np.outer(EXPONENTS, times), 600.0)))
+    powers = np.outer(EXPONENTS, times)
+    weights = np.where(
+        powers > LARGEST_POWER,
+        powers + math.log(share),
+        np.log1p(share * np.expm1(np.minimum(powers, LARGEST_POWER))),
+    )
     least = ((weights @ lengths + math.log(packets / RISK)) / EXPONENTS).min()
     return float(times.max()) + math.floor(float(least))
 

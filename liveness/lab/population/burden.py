@@ -44,7 +44,7 @@ def burden_of(config: Config, targets: Targets, rate_pps: float) -> Burden:
     peak = most if worst > most else min(most, rarest(worst, 1 / windows))
     return Burden(
         packets=256 * probes * attempts,
-        mean_pps=min(worst, rate_pps) * probes,
+        mean_pps=min(worst, rate_pps, peak) * probes,  # all targets of a /24 may be done within the second
         peak_pps=peak * probes,
     )
 

@@ -13,7 +13,7 @@ from liveness.lab.population.answer import ANSWERED, BOTH, ERROR, ICMP, PAYLOAD,
 from liveness.lab.population.burden import Burden, burden_of
 from liveness.lab.population.load import Population
 from liveness.lab.population.rows import Row
-from liveness.lab.population.sample import places_of, rows_in, sample24
+from liveness.lab.population.sample import places_of, rows_in, sample24, used24
 from liveness.lab.population.set_size import Spread, exact_bytes
 from liveness.lab.population.truth import number_of, truth
 from liveness.lab.population.words import is_tcp
@@ -82,6 +82,10 @@ class Prediction:
     pcap_bytes: float
     """Of the logs, if the config asks for them."""
     burden: Burden
+    prefixes24: int
+    """/24s that were looked at."""
+    used24: int
+    """Those of them that the model has anybody in."""
 
     @property
     def set_bytes(self) -> float:
@@ -109,6 +113,7 @@ def predict(
     names = [*config.probes, CONTROL] if config.control else list(config.probes)
     rows = population.rows.rows
     counts = np.bincount(rows_in(population, addresses), minlength=len(rows)) * scale
+    prefixes = np.unique(addresses >> np.uint32(8)).astype(np.uint32)
     lengths = frame_lengths(
         probes_of_run(config.probes, ANY_PORT if config.control else None),
         contact=config.contact,
@@ -139,6 +144,8 @@ def predict(
         parquet_bytes=total * PARQUET_BYTES,
         pcap_bytes=pcap,
         burden=burden_of(config, targets, forecast.probe_rate_pps),
+        prefixes24=len(prefixes),
+        used24=used24(population, prefixes),
     )
 
 

@@ -67,6 +67,20 @@ def rows_in(population: Population, addresses: NDArray[np.uint32]) -> NDArray[np
     return out
 
 
+def used24(population: Population, prefixes: NDArray[np.uint32]) -> int:
+    """Return how many of these /24s (address >> 8) the model has anybody in."""
+    return int(_count_used(population.tables, prefixes))
+
+
+@kernel
+def _count_used(tables: NDArray[np.uint64], prefixes: NDArray[np.uint32]) -> int:
+    used = 0
+    for index in range(len(prefixes)):
+        if kind_of(tables, int64(prefixes[index])) >= 0:
+            used += 1
+    return used
+
+
 def counted(population: Population, prefixes: NDArray[np.uint32]) -> Counts:
     """Count the addresses of whole /24s (address >> 8) by row, and the /24s by which families find them."""
     rows = population.rows.rows

@@ -1,13 +1,17 @@
 """A prediction equals the census it stands for: exactly where targets are few, closely where they are sampled."""
 
 import math
+import tempfile
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyroaring import BitMap
 
+from liveness.config.estimate import estimate
 from liveness.config.load import load_config, resolve_targets
 from liveness.config.model import Config
 from liveness.ipsets.roaring import write_roaring
@@ -16,8 +20,10 @@ from liveness.lab.population.answer import PROBES
 from liveness.lab.population.burden import burden_of, rarest
 from liveness.lab.population.load import load_population
 from liveness.lab.population.predict import predict, sampled_targets
+from liveness.lab.population.sample import public_space, sample24, used24
 from liveness.lab.population.set_size import Spread
 from liveness.lab.population.truth import truth
+from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.types import Kind, Role, SetKey
@@ -174,3 +180,40 @@ def test_the_load_on_a_single_24_is_the_rate(tmp_path: Path) -> None:
     burden = burden_of(config, targets, 100.0)
     assert burden.mean_pps == pytest.approx(900)
     assert burden.peak_pps == 900
+
+
+def test_what_the_model_leaves_unused_is_told(tmp_path: Path) -> None:
+    population = small()
+    everything = sample24(public_space(), 4096, 1)
+    used = [number for number in everything.tolist() if used24(population, np.array([number], np.uint32))]
+    unused = next(number for number in everything.tolist() if number not in used)
+    assert used24(population, everything) == len(used) > 0
+    for numbers, expected in (([unused], 0), ([used[0]], 1), ([unused, used[0]], 1)):
+        allow = ", ".join(f"{format_address(number << 8)}/24" for number in numbers)
+        config, targets = config_of(tmp_path, f"targets: {{allow: [{allow}]}}\nrate: 1kpps\n")
+        prediction = predict(config, targets, WIRE_BITS, population)
+        assert (prediction.prefixes24, prediction.used24) == (len(numbers), expected)
+        if expected == 0:
+            assert prediction.replies == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(8, 28),
+    st.sampled_from(["10pps", "1kpps", "10kpps", "1Mpps"]),
+    st.integers(1, 3),
+    st.sampled_from([3, 16, 24]),
+)
+def test_no_peak_is_below_the_average(length: int, rate: str, attempts: int, prefix: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        config, targets = config_of(
+            Path(folder),
+            f"targets: {{allow: [46.0.0.0/{length}]}}\nrate: {rate}\nblock_prefix: {prefix}\n"
+            f"retransmit: {{attempts: {attempts}, queue: 10}}\n",
+        )
+    forecast = estimate(config, targets, WIRE_BITS)
+    burden = burden_of(config, targets, forecast.probe_rate_pps)
+    assert burden.mean_pps <= burden.peak_pps
+    of_a_24 = min(256, targets.count) * attempts * forecast.probes
+    lasts_s = max(1.0, forecast.targets * attempts / forecast.probe_rate_pps)
+    assert forecast.peak_pps_per_24 >= math.floor(of_a_24 / lasts_s)
