@@ -9,7 +9,6 @@ from liveness.config.explain import shown_value, value_at
 from liveness.config.text import parse_yaml
 from liveness.errors import UsageError
 from liveness.lab.model import Internet, validate
-from liveness.lab.population.load import packaged as populations
 
 DEFAULT = "default"
 
@@ -28,6 +27,9 @@ def load_internet(source: str = DEFAULT) -> Internet:
         try:
             text = Path(source).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as problem:
+            # numpy, which it imports, may start threads, and a process that enters a lab must have one
+            from liveness.lab.population.load import packaged as populations  # noqa: PLC0415
+
             reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
             names = ", ".join([*packaged(), *populations()])
             raise UsageError(f"{source}: cannot read this lab file: {reason} (packaged ones: {names})") from problem
