@@ -1,9 +1,11 @@
 """``liveness sets``: IP sets of any format as a tool of their own: look at, combine, sample, count and convert them."""
 
 import json
+import re
 import secrets
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +14,7 @@ import click
 from liveness.cli.interrupts import interrupts
 from liveness.errors import UsageError, count_of
 from liveness.files.outputs import check_output
-from liveness.ipsets.formats.table import FORMATS, output_format
+from liveness.ipsets.formats.table import FORMATS, READABLE, RESULTS, output_format
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
@@ -27,6 +29,14 @@ SEED_BITS = 63
 
 HAVE_COLUMNS = frozenset({"csv", "jsonl"})
 HAVE_NAMES = frozenset({"ipset", "nft"})
+HAVE_PORTS = frozenset(RESULTS)
+OWN_OPTIONS = (
+    ("--column", "column", HAVE_COLUMNS),
+    ("--set", "set_name", HAVE_NAMES),
+    ("--ports", "ports", HAVE_PORTS),
+    ("--states", "states", HAVE_PORTS),
+)
+"""Options that only some formats know."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -34,9 +44,13 @@ FILE = click.argument("file")
 FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 INPUT = (
-    click.option("--from", "from_format", type=click.Choice(list(FORMATS)), help="What the files are, if not seen."),
+    click.option("--from", "from_format", type=click.Choice(list(READABLE)), help="What the files are, if not seen."),
     click.option("--column", help="The CSV column or JSON member with the addresses; saddr unless given."),
     click.option("--set", "set_name", metavar="NAME", help="Which set of an ipset or nft file with several."),
+    click.option(
+        "--ports", help="Of results of masscan and nmap: ports that count, as tcp/80,udp/53; all unless given."
+    ),
+    click.option("--states", help="Of the same: states of ports that count, as open,closed; open unless given."),
     click.option(
         "--skip-ipv6",
         is_flag=True,
@@ -94,7 +108,7 @@ class Reading:
 
     def check(self) -> None:
         """Refuse an option that no file's format knows: it was meant to change what is read."""
-        for option, key, known in (("--column", "column", HAVE_COLUMNS), ("--set", "set_name", HAVE_NAMES)):
+        for option, key, known in OWN_OPTIONS:
             if self._given.get(key) is not None and self._formats and not known & set(self._formats.values()):
                 path, form = next(iter(self._formats.items()))
                 raise UsageError(f"{option}: {path} is {form}: only {' and '.join(sorted(known))} have one")
@@ -110,7 +124,7 @@ class ExpressionCommand(click.Command):
 
 def formats_help() -> str:
     """Return the list of formats for the help text."""
-    rows = [f"  {form.name:<10} {' '.join(form.suffixes):<24} {form.describes}" for form in FORMATS.values()]
+    rows = [f"  {form.name:<10} {' '.join(form.suffixes):<24} {form.describes}" for form in READABLE.values()]
     return "\b\nFormats:\n" + "\n".join(rows)
 
 
@@ -293,8 +307,19 @@ def _reader(given: dict[str, str | None], files: tuple[str, ...]) -> Reading:
     if files.count(STDIN) > 1:
         raise UsageError("standard input (-) can be read only once")
     skipped = click.get_current_context().meta.get(SKIPPED)
-    choice = Choice(given.get("column") or DEFAULT_COLUMN, given.get("set_name"), skipped)
+    ports, states = (_words(given.get(name)) for name in ("ports", "states"))
+    for port in ports or ():
+        if not re.fullmatch(r"(tcp|udp|sctp)/\d{1,5}", port):
+            raise UsageError(f"--ports: {port!r}: expected a protocol and a port such as tcp/80")
+    choice = Choice(given.get("column") or DEFAULT_COLUMN, given.get("set_name"), skipped=skipped, ports=ports)
+    if states is not None:
+        choice = replace(choice, states=states)
     return Reading(Reader(given.get("from_format"), choice), given)
+
+
+def _words(text: str | None) -> frozenset[str] | None:
+    """Return words separated by commas; None for none given."""
+    return None if text is None else frozenset(word.strip() for word in text.split(",") if word.strip())
 
 
 def _check_output(given: dict[str, str | None]) -> None:

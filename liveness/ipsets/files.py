@@ -15,7 +15,7 @@ from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
 from liveness.files.outputs import destination, open_destination
 from liveness.ipsets.formats.codec import PLAIN, Choice, Codec
-from liveness.ipsets.formats.table import FORMATS, Format, by_content, by_suffix
+from liveness.ipsets.formats.table import FORMATS, READABLE, Format, by_content, by_suffix
 from liveness.ipsets.source import Source, open_source
 
 NAME_IT = ": name what it is with --from FORMAT"
@@ -42,7 +42,7 @@ class Reader:
     def read(self, path: str) -> SetFile:
         """Read a set file, or standard input for ``-``. UsageError names the file and what is wrong with it."""
         with open_source(path) as source:
-            form = FORMATS[self.format] if self.format is not None else self._detect(path, source)
+            form = READABLE[self.format] if self.format is not None else self._detect(path, source)
             try:
                 addresses = codec(form).read_from(source, self.choice)
             except UsageError as problem:

@@ -18,6 +18,10 @@ class Choice:
 
     column: str = DEFAULT_COLUMN
     set_name: str | None = None
+    ports: frozenset[str] | None = None
+    """Of the results of masscan and nmap, the ports that count, as ``tcp/80``; None for all."""
+    states: frozenset[str] = frozenset({"open"})
+    """Of the same, the states of ports that count."""
     skipped: Skipped | None = None
     """Where lines of IPv6 in a text list are counted; without it they are errors."""
 

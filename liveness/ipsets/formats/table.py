@@ -40,6 +40,16 @@ FORMATS: dict[str, Format] = {
 
 SILK_MAGIC = b"\xde\xad\xbe\xef"
 ROARING_COOKIES = (b"\x3a\x30\x00\x00", b"\x3b\x30")
+RESULTS: dict[str, Format] = {
+    form.name: form
+    for form in (
+        Format("masscan", (".masscan",), "results", "results of masscan (-oL, -oJ, -oG, -oX), read only"),
+        Format("nmap", (".gnmap",), "results", "results of nmap (-oX, -oG), read only"),
+    )
+}
+READABLE: dict[str, Format] = {**FORMATS, **RESULTS}
+"""Every format that can be read."""
+
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz")
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -47,6 +57,11 @@ IPSET_LINE = re.compile(
     rb"(?:create|add)\s+(?!(?:element|set|map|table|chain)\s+(?:ip|inet)\s)\S+\s+[\w:.]"
     rb"|(?:del|flush|destroy|swap|rename)\s+(?!(?:element|set|map|table|chain|ruleset)\b)\w"
 )
+RESULT_LINE = re.compile(
+    rb"(?P<masscan>(?:open|closed|banner) \w+ \d+ \S+ \d+|\[\s*$|\[?\{\s*\"ip\":.*\"ports\":)"
+    rb"|<\?xml|<!DOCTYPE nmaprun|<nmaprun|(?:Timestamp: \S+\s+)?Host: \S+ \("
+)
+"""How the first line of the results of masscan and nmap begins that is no comment."""
 NFT_LINE = re.compile(
     rb"(?:table|set|map|element|define|redefine|include"
     rb"|(?:add|create|flush|delete|destroy)\s+(?:element|set|map|table|chain|ruleset))\b"
@@ -57,7 +72,7 @@ def by_suffix(path: str) -> Format | None:
     """Return the format a file's name says; None if its suffix says nothing."""
     name = PurePath(path)
     suffix = (name.with_suffix("") if name.suffix.lower() in COMPRESSED_SUFFIXES else name).suffix.lower()
-    return next((form for form in FORMATS.values() if suffix in form.suffixes), None)
+    return next((form for form in READABLE.values() if suffix in form.suffixes), None)
 
 
 def by_content(head: bytes, name: str, column: str) -> Format | None:
@@ -72,6 +87,9 @@ def by_content(head: bytes, name: str, column: str) -> Format | None:
     if head.startswith(ROARING_COOKIES):
         return FORMATS["roaring"]
     line = first_line(head)
+    if (tool := RESULT_LINE.match(line)) is not None:
+        is_masscan = b"masscan" in head[:4096] or b"Timestamp:" in line or tool["masscan"] is not None
+        return RESULTS["masscan" if is_masscan else "nmap"]
     tests: dict[str, Callable[[bytes], object]] = {
         "jsonl": is_json_object,
         "ipset": IPSET_LINE.match,

@@ -1,0 +1,138 @@
+"""Results of masscan and nmap as sets: the hosts with a port in a wanted state (-oL, -oJ, -oG, -oX; -oX, -oG)."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from pyroaring import BitMap
+
+from liveness.errors import UsageError
+from liveness.ipsets.builder import Builder
+from liveness.ipsets.formats.codec import Choice
+from liveness.ipsets.source import Source
+from liveness.space.addresses import is_ipv6, parse_address
+
+UP: Final = "up"
+"""The state of a host of which no port was asked for, as nmap -sn finds it."""
+_LIST: Final = re.compile(r"(\w+) (\w+) (\d+) (\S+) \d+")
+_GREPPABLE: Final = re.compile(r"(?:Timestamp: \S+\s+)?Host: (\S+) \([^)]*\)\s+(Ports|Status): (.*)")
+_TAG: Final = re.compile(r"<(/?)(host|address|status|port|state)\b([^>]*)>")
+_ATTRIBUTE: Final = re.compile(r'(\w+)="([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a line says of a host: the state of one of its ports (``tcp/80``), or of itself (no port)."""
+
+    host: str
+    state: str
+    port: str | None = None
+
+
+def read_from(source: Source, choice: Choice) -> BitMap:
+    """Return the hosts that have a port in a wanted state, or that are up where the tool looked for no ports.
+
+    UsageError names the line that is none of such a file.
+    """
+    wanted, up, asked = Builder(), Builder(), Builder()
+    xml = _Xml()
+    for content, first in source.lines():
+        for number, raw in enumerate(content.split(b"\n"), first):
+            line = raw.decode("utf-8", "replace").strip()
+            try:
+                findings = [(one, _address(one.host, choice)) for one in _findings(line, xml)]
+            except ValueError as problem:
+                raise UsageError(f"{source.name}:{number}: not a line of masscan or nmap: {problem}") from None
+            for one, address in findings:
+                if address < 0:
+                    continue
+                (up if one.port is None and one.state == UP else asked).add_range(address, address)
+                if one.port is not None and _wanted(one, choice):
+                    wanted.add_range(address, address)
+    alone = up.finish() - asked.finish()  # nmap names the state of hosts whose ports it tells too
+    return wanted.finish() | alone if choice.ports is None else wanted.finish()
+
+
+def write_to(out: BinaryIO, addresses: BitMap, style: str, choice: Choice) -> None:  # noqa: ARG001 - a Codec
+    """Refuse: a set has no ports and no states."""
+    raise UsageError(f"{style}: is read only: write text, which both tools read as targets (-iL)")
+
+
+def _wanted(finding: Finding, choice: Choice) -> bool:
+    return finding.state in choice.states and (choice.ports is None or finding.port in choice.ports)
+
+
+def _address(host: str, choice: Choice) -> int:
+    """Return a host's address, -1 for one of IPv6, which is counted where that is asked for."""
+    if is_ipv6(host):
+        if choice.skipped is None:
+            raise ValueError(f"{host!r} is IPv6: --skip-ipv6 leaves such hosts out")
+        choice.skipped.lines += 1
+        return -1
+    return parse_address(host)
+
+
+def _findings(line: str, xml: "_Xml") -> Iterator[Finding]:
+    """Yield what a line says; comments and what frames a document say nothing."""
+    if not line or line.startswith("#") or line in ("[", "]", ",") or "finished" in line[:12]:
+        return
+    if line.startswith("<") or xml.open:
+        yield from xml.take(line)
+    elif line.startswith(("{", "[{")):
+        yield from _json(line.strip("[],"))
+    elif match := _GREPPABLE.match(line):
+        host, what, rest = match.groups()
+        if what == "Status":
+            yield Finding(host, rest.split("\t")[0].strip().lower())
+        else:
+            for entry in rest.split("\t")[0].split(","):
+                port, state, protocol = (*entry.strip().split("/"), "", "", "")[:3]
+                yield Finding(host, state, f"{protocol}/{port}")
+    elif match := _LIST.fullmatch(" ".join(line.split(" ")[:5])):
+        state, protocol, port, host = match.groups()
+        if state != "banner":
+            yield Finding(host, state, f"{protocol}/{port}")
+    else:
+        raise ValueError(repr(line[:60]))
+
+
+def _json(line: str) -> Iterator[Finding]:
+    try:
+        host = json.loads(line)
+        for one in host["ports"]:
+            if "status" in one:  # else a banner
+                yield Finding(str(host["ip"]), str(one["status"]), f"{one['proto']}/{one['port']}")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(repr(line[:60])) from None
+
+
+class _Xml:
+    """An XML document of nmap or masscan as its tags come: which host and which port they are about."""
+
+    def __init__(self) -> None:
+        self.open = False
+        self._host: str | None = None
+        self._up: str | None = None
+        self._port = ""
+        self._ports = 0
+
+    def take(self, line: str) -> Iterator[Finding]:
+        """Yield what the tags of a line say."""
+        self.open = True
+        for end, name, rest in _TAG.findall(line):
+            given = dict(_ATTRIBUTE.findall(rest))
+            if name == "host":
+                if end and self._host is not None and self._up is not None and not self._ports:
+                    yield Finding(self._host, self._up)
+                self._host, self._up, self._ports = None, None, 0
+            elif name == "address" and given.get("addrtype", "ipv4") in ("ipv4", "ipv6"):
+                self._host = given.get("addr", "")
+            elif name == "status":
+                self._up = given.get("state")
+            elif name == "port" and not end:
+                self._port = f"{given.get('protocol')}/{given.get('portid')}"
+            elif name == "state" and self._host is not None:
+                self._ports += 1
+                yield Finding(self._host, given.get("state", ""), self._port)
