@@ -19,6 +19,8 @@ from liveness.store.losses import Losses, LossRecord
 NS: Final = 1_000_000_000
 NOTHING_AFTER_S: Final = 60.0
 """A run that has received nothing for so long says so at once, not only at its end."""
+DOUBT_NS: Final = 2 * NS
+"""How long a doubt about the last replies of a block holds up its end."""
 SLOW_AFTER_S: Final = 20.0
 NOTHING_FRAMES: Final = 1_000
 MISSED_SHARE: Final = 0.05
@@ -54,6 +56,8 @@ class LossWatch:
     _recorded: tuple[int, list[LossRecord]] = field(default_factory=lambda: (-1, []))
     _sending_s: float = 0.0
     """How long the session has sent, its last cooldown not included."""
+    _asking_ns: int = 0
+    """Since when a sender asks what to send again."""
     _slow_told: bool = False
     _nothing_told: bool = False
 
@@ -85,7 +89,14 @@ class LossWatch:
         if not last:
             self.guard.look(now_ns)
             self._tell(now_ns)
-        self.book.serve(settled=self.accounts.settled and not self.guard.paused)
+        self.book.serve(settled=self.accounts.settled and not self._in_doubt(now_ns))
+
+    def _in_doubt(self, now_ns: int) -> bool:
+        """Return whether a sender that has sent its block shall wait a moment, until its last replies are judged."""
+        asking = any(self.shared.repairs.asked(sender) is not None for sender in range(self.plan.senders))
+        self._asking_ns = (self._asking_ns or now_ns) if asking else 0
+        fresh = self.guard.fall is None and now_ns < self._asking_ns + DOUBT_NS
+        return asking and fresh and self.guard.detector.doubtful()
 
     def _tell(self, now_ns: int) -> None:
         """Tell at once what a run would otherwise say at its end: a rate that is not reached, no reply at all."""

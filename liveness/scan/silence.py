@@ -31,6 +31,8 @@ QUARTILE: Final = 0.6745
 """Standard errors from the median to a quartile of a normal distribution."""
 FAR_BELOW: Final = 0.25
 """Only a fall below this share of what is expected is one."""
+DOUBT: Final = 0.5
+"""Below this share of what is expected there may be one."""
 SURPRISE: Final = 26.0
 """The least -ln of the probability, by Chernoff's bound: 5e-12 a test, 11 tests every quarter of a second. Ten days
 make 4e7 tests: one false alarm in five thousand such runs, at most."""
@@ -135,6 +137,21 @@ class SilenceDetector:
             if seen <= FAR_BELOW * expected and surprise(expected / spread, seen / spread) >= SURPRISE:
                 return self._since(window, begin, rates, spread)
         return None
+
+    def doubtful(self) -> bool:
+        """Return whether so few replies came lately that a fall may have begun, though none is sure."""
+        now = self._slices
+        for window in WINDOWS[: DELAY - 1]:
+            past = now - window - NEAR
+            if past < DELAY:
+                break
+            total = self._replies[past] - self._replies[max(0, past - HISTORY)]
+            rates = total / np.maximum(1, self._sent[past] - self._sent[max(0, past - HISTORY)])
+            sent = self._sent[now] - self._sent[now - window]
+            seen = float((self._replies[now] - self._replies[now - window]).sum())
+            if total.sum() >= MIN_REPLIES and seen < DOUBT * float((sent * rates).sum()):
+                return True
+        return False
 
     def _expected(self, window: int, rates: NDArray[np.float64]) -> float:
         """Return what is expected in the last slices: the least of what replies bring that come at once, or later."""

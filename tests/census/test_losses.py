@@ -56,6 +56,20 @@ def test_a_far_end_that_is_silent_for_seconds_pauses_the_run_which_sends_again(t
 
 
 @in_private_network
+def test_silence_in_the_last_moments_of_a_run_is_found_and_repaired(tmp_path: Path) -> None:
+    with rig(tmp_path) as built:
+        scan = built.scan()
+        scan.wait_sent(0.85)
+        silence(built)
+        scan.wait_for(lambda line: bool(line["silent"]) or line["sent"] >= line["planned"], "the end or a pause")
+        time.sleep(1.5)
+        speak(built)
+        assert scan.finish() == 0, scan.output
+        assert scan.census.manifest.status == "complete"
+        assert COUNT - answered(scan) <= 260, "what is sent in a slice of the detector, at most"
+
+
+@in_private_network
 def test_silence_that_stops_a_run_leaves_it_to_resume(tmp_path: Path) -> None:
     with rig(tmp_path) as built:
         scan = built.scan(on_silence="stop")
