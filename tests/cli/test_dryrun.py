@@ -37,7 +37,8 @@ def packets_shown(text: str) -> dict[str, IP]:
 
 
 def test_the_papers_census_is_shown_and_nothing_is_left(tmp_path: Path) -> None:
-    run = liveness("scan", "--config", SEPT5, "--dryrun", "-S", "198.51.100.7", cwd=tmp_path)
+    foreign = {"LIVENESS_NETWORK__FOREIGN_SOURCES": "true"}
+    run = liveness("scan", "--config", SEPT5, "--dryrun", "-S", "198.51.100.7", cwd=tmp_path, env=foreign)
     assert (run.code, run.err) == (0, "")
     assert f"{TARGETS} in 7 blocks" in run.out
     assert "9 probes, 2 attempts" in run.out
