@@ -34,9 +34,11 @@ def _child_main(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     try:
-        answer.send((function(), None))
+        told: tuple[R | None, str | None] = (function(), None)
     except Exception as error:  # noqa: BLE001 - whatever ends a child is told by the supervisor, in one line
-        answer.send((None, explain(error)))
+        told = (None, explain(error))
+    with suppress(OSError):  # the supervisor is gone, and this child is about to follow
+        answer.send(told)
 
 
 class Child(Generic[R]):
