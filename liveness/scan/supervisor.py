@@ -212,7 +212,8 @@ class Supervisor:
 
     def _conclude(self, ledger: Ledger, losses: LossWatch, checkpointing: Checkpointing) -> Totals:
         """Count for the last time and write the last checkpoint; what fails here keeps nothing else from happening."""
-        self._report(ledger, losses, None, sending=False)
+        with self._ending_early():
+            self._report(ledger, losses, None, sending=False)
         totals = Totals(errors=ledger.shared.send_errors.sum(axis=0).tolist())
         with self._ending_early():
             ledger.look(last=True)

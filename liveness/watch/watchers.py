@@ -1,11 +1,12 @@
 """Owns those who watch a scan: each is told when it begins, once a second, and when it has ended."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
+from liveness.errors import explain
 from liveness.scan.plan import Plan
 from liveness.scan.progress import Progress
 from liveness.scan.record import Identity
@@ -40,6 +41,7 @@ class Watchers:
     notice: Callable[[str], None]
     """Told in one line of what somebody ought to know at once."""
     _meter: Meter = field(default_factory=Meter)
+    _failed: list[Watcher] = field(default_factory=list)
     _opened: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -57,17 +59,26 @@ class Watchers:
 
     def begin(self, plan: Plan, identity: Identity) -> None:
         """Hand on what begins."""
-        for watcher in self.watchers:
-            watcher.begin(plan, identity)
+        self._hand_on(lambda watcher: watcher.begin(plan, identity))
 
     def update(self, progress: Progress) -> None:
         """Hand a reading on, if it is time for one."""
         reading = self._meter.read(progress)
         if reading is not None:
-            for watcher in self.watchers:
-                watcher.read(reading)
+            self._hand_on(lambda watcher: watcher.read(reading))
 
     def end(self, manifest: Manifest) -> None:
         """Hand on what came of it."""
+        self._hand_on(lambda watcher: watcher.end(manifest))
+
+    def _hand_on(self, call: Callable[[Watcher], None]) -> None:
+        """Call every watcher; one that fails is left alone from then on, and neither the scan nor the others notice."""
         for watcher in self.watchers:
-            watcher.end(manifest)
+            if any(watcher is failed for failed in self._failed):
+                continue
+            try:
+                call(watcher)
+            except Exception as error:  # noqa: BLE001 - whoever watches a scan must not end it
+                self._failed.append(watcher)
+                with suppress(Exception):
+                    self.notice(f"WARNING: {type(watcher).__name__} watches no more: {explain(error)}")
