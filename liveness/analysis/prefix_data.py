@@ -1,6 +1,7 @@
 """The user's data on prefixes: CAIDA's pfx2as as text, plain or gzipped, or a MaxMind database (MMDB)."""
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -8,7 +9,7 @@ from socket import AF_INET, inet_pton
 from typing import BinaryIO, Final
 
 from liveness.analysis.partition import Labelled, Partition, by_prefix8, by_prefixes
-from liveness.errors import UsageError
+from liveness.errors import ConfigWarning, UsageError, count_of
 from liveness.ipsets.compressed import Decompressed
 from liveness.space.addresses import format_address, shown
 from liveness.space.prefixes import Stream
@@ -86,13 +87,16 @@ def _lines(stream: Stream, file: Path) -> Iterator[bytes]:
 
 
 def _from_text(stream: Stream, file: Path) -> Iterator[Labelled]:
-    """Read lines of ``address length label``; blank ones and comments are skipped."""
-    found = False
+    """Read lines of ``address length label``; blank ones and comments are skipped.
+
+    A prefix that stands twice, as one of several origins does, has all its labels, as CAIDA joins them (``1_2``).
+    """
+    found: dict[tuple[int, int], str] = {}
+    several = 0
     for number, line in enumerate(_lines(stream, file), start=1):
         fields = line.split(None, FIELDS - 1)
         if not fields or fields[0].startswith(b"#"):
             continue
-        found = True
         try:
             base = int.from_bytes(inet_pton(AF_INET, fields[0].decode("ascii")), "big")
             length, label = int(fields[1]), fields[2].rstrip().decode("ascii")
@@ -102,9 +106,18 @@ def _from_text(stream: Stream, file: Path) -> Iterator[Labelled]:
             raise UsageError(f"{file}:{number}: {shown(text)}: expected {expected}") from None
         if not 0 <= length <= LONGEST_PREFIX or base & ((1 << (LONGEST_PREFIX - length)) - 1):
             raise UsageError(f"{file}:{number}: {format_address(base)}/{length} is no prefix")
-        yield base, length, label
+        before = found.get((base, length))
+        if before is None:
+            found[base, length] = label
+        elif label not in before.split("_"):
+            several += 1
+            found[base, length] = f"{before}_{label}"
+    if several:
+        text = f"{file}: {count_of(several, 'line')} for a prefix that has another label already: both are kept, as 1_2"
+        warnings.warn(text, ConfigWarning, stacklevel=2)
     if not found:
         raise UsageError(f"{file}: no prefix in it: expected lines of a prefix, its length and a label")
+    yield from ((base, length, label) for (base, length), label in found.items())
 
 
 def _from_mmdb(way: str, file: Path) -> Iterator[Labelled]:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from liveness.analysis import prefix_data
 from liveness.analysis.partition import Partition
 from liveness.analysis.prefix_data import partition_by
-from liveness.errors import UsageError
+from liveness.errors import ConfigWarning, UsageError
 from tests.analysis.mmdb import database
 
 PFX2AS = b"1.0.0.0\t24\t13335\n1.0.4.0\t22\t38803_38804\r\n\n# a comment\n1.0.5.0\t24\t4134,5511\n"
@@ -96,3 +97,10 @@ def test_a_file_is_needed_and_must_be_readable(tmp_path: Path) -> None:
         partition_by("country", None)
     with pytest.raises(UsageError, match=r"absent: cannot read this data on prefixes: No such file"):
         partition_by("asn", tmp_path / "absent")
+
+
+def test_a_prefix_of_several_origins_keeps_them_all(tmp_path: Path) -> None:
+    path = tmp_path / "pfx2as"
+    path.write_text("1.0.0.0\t24\t13335\n1.0.0.0\t24\t7\n1.0.0.0\t24\t7\n")
+    with path.open("rb") as stream, pytest.warns(ConfigWarning, match="pfx2as: 1 line for a prefix that has another"):
+        assert list(prefix_data._from_text(stream, path)) == [(0x01000000, 24, "13335_7")]
