@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from liveness.errors import LivenessError, UsageError, count_of
+from liveness.errors import LivenessError, UsageError, count_of, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -204,7 +204,7 @@ def _show_check(row: dict[str, Any]) -> None:
 
 
 def _comment(row: dict[str, Any]) -> str:
-    return f"  # {row['comment']}" if row["comment"] else ""
+    return f"  # {one_line(row['comment'])}" if row["comment"] else ""
 
 
 @command.command("list")

@@ -181,6 +181,8 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
     from liveness.census.comparing import compare
     from liveness.census.history import find_run
     from liveness.census.home import TABLES_FILE
+    from liveness.errors import one_line
+    from liveness.files.reading import read_bytes
     from liveness.report.text import tables_text
 
     past = find_run(run, directory)
@@ -196,7 +198,8 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
         click.echo()
     tables = past.home.report(past.run_id) / TABLES_FILE
     try:
-        click.echo(tables.read_text(), nl=False)
+        for line in read_bytes(tables).decode("utf-8", "replace").splitlines():
+            click.echo(one_line(line))
     except FileNotFoundError:
         if past.manifest is None:
             raise UsageError(f"{past.run.path}: neither the run nor its report lie there any more") from None

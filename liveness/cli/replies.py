@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from liveness.cli.interrupts import interrupts
+from liveness.errors import one_line
 
 if TYPE_CHECKING:
     from liveness.store.replytable import Answer, ReplyTable
@@ -111,7 +112,7 @@ def _print_lines(answer: "Answer") -> None:
     from itertools import islice
 
     rows = list(islice(answer.rows, TABLE_ROWS))
-    cells = [["" if value is None else str(value).replace("\n", " ") for value in row] for row in rows]
+    cells = [["" if value is None else one_line(str(value).replace("\n", " ")) for value in row] for row in rows]
     numeric = [all(isinstance(row[at], (int, float)) for row in rows) for at in range(len(answer.columns))]
     widths = [max(map(len, column)) for column in zip(answer.columns, *cells, strict=True)]
     for line in (answer.columns, ["-" * width for width in widths], *cells) if answer.columns else ():
@@ -148,7 +149,7 @@ def _print_summary(table: "ReplyTable") -> None:
 def _number(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.3f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else one_line(str(value))
 
 
 def _print_summary_document(path: Path, table: "ReplyTable") -> None:

@@ -11,6 +11,7 @@ from liveness.census.home import LOCK_FILE, RECORD_FILE, REPORTS
 from liveness.errors import LivenessError
 from liveness.net.privileges import User
 from tests.census.recurring import Weekly
+from tests.cli.support import assert_one_line, liveness
 
 NOBODY = User("nobody", 65534, 65534)
 
@@ -78,3 +79,18 @@ def test_a_report_behind_a_link_is_not_written(tmp_path: Path, victim: Path) -> 
     report.symlink_to(victim)
     weekly.taken()
     assert intact(victim)
+
+
+def test_a_report_that_was_changed_moves_no_cursor(tmp_path: Path) -> None:
+    weekly = Weekly(tmp_path)
+    taken = weekly.taken()
+    tables = weekly.home.report(taken.run_id) / "report.txt"
+    tables.write_text("one\x1b[2J\n\ntwo é │\n")
+    shown = liveness("census", "show", taken.run_id, "--directory", tmp_path)
+    assert shown.code == 0, shown
+    assert shown.out.endswith("one\\x1b[2J\n\ntwo é │\n")
+    tables.unlink()
+    os.mkfifo(tables)
+    assert_one_line(
+        liveness("census", "show", taken.run_id, "--directory", tmp_path), 2, "report.txt", "not a regular file"
+    )

@@ -176,3 +176,11 @@ def test_apply_goes_on_past_runs_that_are_locked_or_damaged(tmp_path: Path) -> N
     assert liveness("blocklist", "apply", str(runs[1].path), "-b", "b.txt", cwd=tmp_path).code == 1
     missing = liveness("blocklist", "apply", "sets", "-b", "none.txt", cwd=tmp_path)
     assert_one_line(missing, 2)
+
+
+def test_comments_of_a_list_move_no_cursor(tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_text("10.0.0.0/8 # 2026-01-02, \x1b[2Jme, asked\n")
+    for words in (("list",), ("check", "10.0.0.1")):
+        shown = liveness("blocklist", *words, "-b", tmp_path / "b.txt")
+        assert "\x1b" not in shown.out
+        assert "\\x1b[2Jme" in shown.out
