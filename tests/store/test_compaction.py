@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError
+from liveness.files.directory import Directory
 from liveness.net.child import run_in_child
 from liveness.net.privileges import drop_privileges
 from liveness.scan import compacting as compacting_module
@@ -158,11 +159,11 @@ def test_a_disk_that_refuses_is_told_and_ends_compaction(tmp_path: Path, monkeyp
     kept = copies(due)
     before = content(directory)
 
-    def refuse(self: Path, *, missing_ok: bool) -> None:  # noqa: ARG001 - as it is called
+    def refuse(_: Directory, name: object) -> None:  # noqa: ARG001 - as it is called
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "unlink", refuse)
+        patched.setattr(Directory, "remove", refuse)
         with pytest.raises(LivenessError, match=r"0-000000\.segment: cannot remove this segment: Read-only"):
             due.run()
         compact(directory)
