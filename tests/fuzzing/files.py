@@ -11,6 +11,7 @@ import lzma
 import random
 import shutil
 import struct
+import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from liveness.census.home import Home
 from liveness.config.blocklists import read_list
 from liveness.config.load import load_config, resolve_targets
 from liveness.config.model import Config, TargetLists, to_document
-from liveness.errors import LivenessError
+from liveness.errors import ConfigWarning, LivenessError
 from liveness.ipsets.files import Reader, write_set
 from liveness.ipsets.formats.codec import PLAIN
 from liveness.ipsets.formats.table import FORMATS
@@ -403,7 +404,9 @@ def prepare(kind: FileKind, place: Path) -> FileKind:
 def verdict(kind: FileKind, path: Path) -> str | None:
     """Have a file read; return what is wrong with how that ended, None for nothing."""
     try:
-        kind.read(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConfigWarning)  # which a person is told of, and which stops nothing
+            kind.read(path)
     except LivenessError as error:
         text = str(error)
         if not text or not all(one.isprintable() or one == "\t" for one in text):
