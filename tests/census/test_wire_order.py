@@ -259,13 +259,13 @@ def gaps_s(captured: Captured, block: str) -> list[float]:
 
 
 def test_probes_to_one_address_are_spaced(whole: Captured) -> None:
-    """Where originals and repeats overlap, the spacing is a number of targets, and shorter until repeats begin."""
+    """Never closer than they have to be, whatever the machine had to catch up, and in the middle by half of it more."""
     apart = gaps_s(whole, "10.2.")
     assert len(apart) == 47 * 2 * 8
-    assert median(apart) == pytest.approx(SPACING_S, rel=0.1)
-    assert min(apart) > SPACING_S * 0.4  # what a stall held up is caught up at twice the rate
+    assert min(apart) >= SPACING_S
+    assert SPACING_S <= median(apart) <= SPACING_S * 1.7
     overlapping = gaps_s(whole, "10.1.")
-    assert SPACING_S * 0.45 < median(overlapping) < SPACING_S * 1.1
+    assert min(overlapping) >= SPACING_S
 
 
 def test_the_order_of_probes_to_one_address_is_the_config_s(whole: Captured) -> None:
