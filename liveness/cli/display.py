@@ -74,7 +74,7 @@ class ScanDisplay:
         self._loud.print(f"liveness: {text}", soft_wrap=True, markup=False)
 
     def end(self, manifest: "Manifest") -> None:
-        """Show what came of the scan, losses in red."""
+        """Show what came of the scan, warnings in red: losses, sent again or not, and a rate that was not reached."""
         self.close()
         self._console.print(_summary(manifest))
         rejected = ", ".join(f"{reason} {count:,}" for reason, count in sorted(manifest.rejected.items())) or "none"
@@ -82,11 +82,13 @@ class ScanDisplay:
         if manifest.rate_search is not None:
             self._console.print(_rate_found(manifest.rate_search, len(manifest.probes)), soft_wrap=True)
         for warning in manifest.loss_warnings:
-            self._console.print(f"[bold red]loss:[/] {warning}", soft_wrap=True)
-        lossy = " with losses" if manifest.loss_warnings else ""
-        colour = "green" if manifest.status == "complete" and not lossy else "red"
+            self._console.print(f"[bold red]warning:[/] {warning}", soft_wrap=True)
+        colour = "green" if manifest.status == "complete" else "red"
+        warned = " with warnings" if manifest.loss_warnings else ""
         reason = f": {manifest.reason}" if manifest.reason else ""
-        self._console.print(f"[{colour}]{manifest.status}{lossy}[/]{reason}; {len(manifest.sets)} sets", soft_wrap=True)
+        self._console.print(
+            f"[{colour}]{manifest.status}{warned}[/]{reason}; {len(manifest.sets)} sets", soft_wrap=True
+        )
 
 
 def _summary(manifest: "Manifest") -> Table:

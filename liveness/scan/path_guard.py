@@ -63,8 +63,6 @@ class PathGuard:
     withdraw: Callable[[Intervals], None]
     """Told which targets are to get nothing any more."""
     longest_pause_s: float
-    resume_by: str
-    """The command that goes on with the run."""
     _neighbours: Neighbours = field(init=False)
     """Targets on the link itself, a next hop that is a target too with the MAC address that it has now."""
     _pause: _Pause | None = field(default=None, init=False)
@@ -231,4 +229,4 @@ class PathGuard:
     def _end(self, reason: str) -> None:
         self._ended = True
         self.record.add("route" if "rout" in reason else "link", reason, "ended")
-        self.end(f"{reason}: when the way is right again, {self.resume_by} goes on")
+        self.end(reason)

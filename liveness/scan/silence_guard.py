@@ -27,7 +27,7 @@ BACK_REPLIES: Final = 3
 BACK_EXPECTED: Final = 8.0
 BACK_NS: Final = 5 * NS
 TRY_AFTER_NS: Final = 60 * NS
-"""After so long a pause the rate is tried again: the trickle may be too thin to tell."""
+"""After so long a pause the full rate is tried, where the trickle is too thin to show replies."""
 LONGEST_NS: Final = 600 * NS
 """A silence that lasts so long ends a run that pauses."""
 CAUSE: Final = "replies stopped at an unchanged rate"
@@ -140,10 +140,16 @@ class SilenceGuard:
         return since[0]
 
     def _try(self, paused_ns: int) -> None:
-        """Let a pause be interrupted now and then by a few seconds at the full rate."""
-        if self.plan.config.on_silence == "pause":
-            trying = paused_ns % TRY_AFTER_NS > TRY_AFTER_NS - BACK_NS
-            self.shared.trickle_pps[0] = 0.0 if trying else self._trickle()
+        """Interrupt a pause now and then by a few seconds at the full rate, if its trickle is too thin to show replies.
+
+        Otherwise the trickle shows them, and a try would only spend targets.
+        """
+        if self.plan.config.on_silence != "pause" or self.fall is None:
+            return
+        trickle_pps = self._trickle()
+        thin = trickle_pps * float(self.fall.hit_rates.sum()) * BACK_NS / NS < 2 * BACK_REPLIES
+        trying = thin and paused_ns % TRY_AFTER_NS > TRY_AFTER_NS - BACK_NS
+        self.shared.trickle_pps[0] = 0.0 if trying else trickle_pps
 
     def _end(self, back_ns: int, text: str) -> None:
         if back_ns > self._reported_ns:

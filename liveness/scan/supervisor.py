@@ -1,6 +1,5 @@
 """The supervisor: watches receivers and senders, and ends with what there is whatever happens."""
 
-import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -182,7 +181,6 @@ class Supervisor:
             lost=losses.report,
             withdraw=opt_outs.leave_out,
             longest_pause_s=self.plan.config.limits.max_pause.seconds,
-            resume_by=f"`liveness scan --resume {shlex.quote(str(self.directory.path))}`",
         )
 
     def _look_at_lists(self, opt_outs: OptOutWatch) -> None:

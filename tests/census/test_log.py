@@ -205,8 +205,8 @@ def check_intact(logged: Logged, folder: Path, told: str, *words: str) -> Census
     assert manifest.loss_warnings == [problem]
     assert problem.startswith("the log lacks ")
     assert all(word in problem for word in words), problem
-    (line,) = [line for line in told.splitlines() if line.startswith("loss: ")]
-    assert line == f"loss: {problem}"
+    (line,) = [line for line in told.splitlines() if line.startswith("warning: ")]
+    assert line == f"warning: {problem}"
     return census
 
 

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 
 from liveness.scan.loss_watch import LossWatch
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
+from liveness.scan.silence import Fall
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.store.checkpoint import Checkpoint, Position
@@ -109,3 +111,22 @@ def test_a_resumed_run_keeps_what_it_does_not_send_anyway(begin: Callable[..., S
     assert (stretch is None) == (pending == 0)
     if stretch is not None:
         assert (stretch.first, stretch.last) == (50, 50 + pending)
+
+
+@pytest.mark.parametrize(("hit_rate", "tried"), [(0.5, False), (0.001, True)])
+def test_a_pause_is_interrupted_only_where_its_trickle_shows_nothing(
+    hit_rate: float, tried: bool, begin: Callable[..., Session]
+) -> None:
+    session = begin()
+    session.shared.rate_pps[0] = 1000.0
+    guard = session.watch.guard
+    probes = session.shared.sent.shape[1]
+    guard.fall = Fall(0.0, 0.0, 100.0, np.full(probes, hit_rate / probes))
+    second = 1_000_000_000
+    rates = []
+    for paused_s in range(1, 120):
+        guard._try(paused_s * second)
+        rates.append(float(session.shared.trickle_pps[0]))
+    assert 0 < rates[0] <= 100.0
+    assert (0.0 in rates) == tried  # 0 is no trickle: the full rate
+    assert rates.count(0.0) <= 10

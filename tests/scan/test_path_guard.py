@@ -66,7 +66,6 @@ class Guarded:
             lost=self.losses.append,
             withdraw=self.withdrawn.append,
             longest_pause_s=longest_pause_s,
-            resume_by="`liveness scan --resume RUN`",
         )
 
     def see(self, looks: int = 1, **changes: object) -> None:
@@ -108,7 +107,6 @@ def test_a_pause_has_an_end() -> None:
     one.see(20, problem="no carrier", since_ns=1)
     (reason,) = one.ends
     assert reason.startswith("no carrier, for 2 s by now")
-    assert "`liveness scan --resume RUN`" in reason
     assert len(one.losses) == 1
     assert one.shared.hold[0] == HOLD_PATH, "nothing is sent into it at the end either"
 
