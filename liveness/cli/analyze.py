@@ -117,15 +117,16 @@ def command(
         _draw(asked, results, top)
         if output_file is None and not as_json:
             return
-    content = encode(results) if as_json else _tables(results, top, to_file=output_file is not None).encode()
+    text = encode(results).decode() if as_json else _tables(results, top, to_file=output_file is not None)
     if output_file is None:
-        _print(content)
+        sys.stdout.write(text)
+        sys.stdout.flush()
         return
     from liveness.files.outputs import open_destination
 
     try:
         with os.fdopen(open_destination(output_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), "wb") as file:
-            file.write(content)
+            file.write(text.encode())
     except OSError as problem:
         raise UsageError(f"{output_file}: cannot write the results here: {problem.strerror}") from problem
 
@@ -201,9 +202,3 @@ def _tables(results: "Results", top: int, *, to_file: bool) -> str:
         for table in report_tables(results, top):
             console.print(table)
     return captured.get()
-
-
-def _print(content: bytes) -> None:
-    """Write to stdout."""
-    sys.stdout.buffer.write(content)
-    sys.stdout.flush()

@@ -11,6 +11,7 @@ from liveness.cli.watching import check_metrics_file, warn, watch_options, watch
 from liveness.errors import StoppedEarlyError, UsageError
 
 if TYPE_CHECKING:
+    from liveness.census.history import Past
     from liveness.census.record import Record
     from liveness.config.model import Config
     from liveness.scan.session import Finished
@@ -138,17 +139,16 @@ def _leave(record: "Record", report: Path, *, quiet: bool) -> None:
 @AS_JSON
 def list_command(directory: Path, *, as_json: bool) -> None:
     """List every run below DIRECTORY (sets), oldest first: how it ended, what it found, and what is kept of it."""
-    from rich.table import Table
-
     from liveness.census.history import history
     from liveness.census.summary import span_text
     from liveness.cli.display import OutputConsole
+    from liveness.report.fitted import FittedTable
 
     runs = history(directory)
     if as_json:
         _print_json({"schema": 1, "runs": [past.document() for past in runs]})
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = FittedTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("run", "status", "targets", "alive", "born", "died", "took", "kept", "alarms"):
         table.add_column(
             heading, justify="right" if heading in ("targets", "alive", "born", "died", "took") else "left"
@@ -178,12 +178,7 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
 
     RUN is a directory, a run id, name/run id, or the beginning of one.
     """
-    from liveness.census.comparing import compare
     from liveness.census.history import find_run
-    from liveness.census.home import TABLES_FILE
-    from liveness.errors import one_line
-    from liveness.files.reading import read_bytes
-    from liveness.report.text import tables_text
 
     past = find_run(run, directory)
     if as_json:
@@ -196,6 +191,18 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
         if past.record.reason and past.record.state == "given-up":
             click.echo(f"given up: {past.record.reason}")
         click.echo()
+    _show_report(past)
+
+
+def _show_report(past: "Past") -> None:
+    """Print the report that the census has written of a run, or the tables of the run itself where there is none."""
+    from liveness.census.comparing import compare
+    from liveness.census.home import TABLES_FILE
+    from liveness.cli.display import OutputConsole
+    from liveness.errors import one_line
+    from liveness.files.reading import read_bytes
+    from liveness.report.tables import report_tables
+
     tables = past.home.report(past.run_id) / TABLES_FILE
     try:
         for line in read_bytes(tables).decode("utf-8", "replace").splitlines():
@@ -203,7 +210,9 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
     except FileNotFoundError:
         if past.manifest is None:
             raise UsageError(f"{past.run.path}: neither the run nor its report lie there any more") from None
-        click.echo(tables_text(compare([past.run])), nl=False)
+        console = OutputConsole()
+        for table in report_tables(compare([past.run])):
+            console.print(table)
     except OSError as problem:
         raise UsageError(f"{tables}: cannot read this report: {problem.strerror}") from problem
 

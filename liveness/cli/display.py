@@ -4,9 +4,9 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from liveness.cli.live import LiveView, pace_text, status_line
+from liveness.report.fitted import FittedTable
 from liveness.report.layout import percent
 
 PIPE_COLUMNS = 120
@@ -91,8 +91,8 @@ class ScanDisplay:
         )
 
 
-def _summary(manifest: "Manifest") -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _summary(manifest: "Manifest") -> FittedTable:
+    table = FittedTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("probe")
     for heading in ("sent", "answered", "share", "recovered"):
         table.add_column(heading, justify="right")

@@ -61,9 +61,10 @@ def command(context: click.Context, *, interface: str | None, as_json: bool, com
 
 def _print_features(console: "Console", features: "Sequence[Feature]") -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table("feature", "", "found", "needed by")
+    from liveness.report.fitted import FittedTable
+
+    table = FittedTable("feature", "here", "found", "needed by")
     for feature in features:
         mark = "[green]yes[/]" if feature.available else "[red]no[/]"
         table.add_row(escape(feature.name), mark, escape(feature.detail), escape(feature.needed_by))
@@ -76,9 +77,10 @@ def _print_features(console: "Console", features: "Sequence[Feature]") -> None:
 def _print_ways(console: "Console", ways: "Sequence[WayTrial]") -> None:
     """Print the trials of the ways to send; the first that passed is the one that `network.transport: auto` takes."""
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table("interface", "sending by", "", "frames a call", "trial")
+    from liveness.report.fitted import FittedTable
+
+    table = FittedTable("interface", "sending by", "result", "frames a call", "trial")
     for way in ways:
         mark = "[green]passed[/]" if way.passed else "[red]failed[/]"
         frames = "" if way.frames_a_call is None else f"{way.frames_a_call:,}"

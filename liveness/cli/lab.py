@@ -98,19 +98,21 @@ def describe(name: str | None, source: str, *, plain: bool, as_json: bool) -> No
         click.echo(json.dumps(document, indent=2))
         return
     from rich import box
-    from rich.table import Table
 
     from liveness.cli.display import OutputConsole
     from liveness.lab.truth import PROBES
+    from liveness.report.fitted import FittedTable
     from liveness.types import Role
 
-    networks = Table("network", "prefixes", "addresses", "what it does", title=f"Lab {internet.name}", box=box.SIMPLE)
+    networks = FittedTable(
+        "network", "prefixes", "addresses", "what it does", title=f"Lab {internet.name}", box=box.SIMPLE
+    )
     for line in lines:
         networks.add_row(line.name, "\n".join(line.prefixes), f"{line.addresses:,}", line.does)
     networks.columns[2].justify = "right"
     targets = {key.reply: len(members) for key, members in truth.items() if key.role is Role.TARGET}
     labels = dict.fromkeys(one.label for one in sorted(targets, key=lambda one: (one.kind, one.label)))
-    sizes = Table(title="How many targets a perfect census finds (sets of every role: --json)", box=box.SIMPLE)
+    sizes = FittedTable(title="How many targets a perfect census finds (sets of every role: --json)", box=box.SIMPLE)
     sizes.add_column("reply", no_wrap=True)
     sizes.add_column("probe and targets")
     for label in labels:
@@ -212,14 +214,14 @@ def _document(comparison: "Comparison") -> dict[str, object]:
 
 def _print_differences(comparison: "Comparison") -> None:
     from rich import box
-    from rich.table import Table
 
     from liveness.cli.display import OutputConsole
+    from liveness.report.fitted import FittedTable
 
     title = (
         f"{comparison.run}: {len(comparison.differences):,} of {comparison.sets:,} sets differ from the ground truth"
     )
-    table = Table("set", "expected", "found", "missing", "extra", "for example", title=title, box=box.SIMPLE)
+    table = FittedTable("set", "expected", "found", "missing", "extra", "for example", title=title, box=box.SIMPLE)
     for column in table.columns[1:5]:
         column.justify = "right"
     for one in comparison.differences[:WORST]:
@@ -301,11 +303,13 @@ def _print_model_comparison(comparison: "ModelComparison") -> None:
     worst = [one for one in comparison.judged if not one.perfect or one.lost][:WORST]
     if worst:
         from rich import box
-        from rich.table import Table
 
         from liveness.cli.display import OutputConsole
+        from liveness.report.fitted import FittedTable
 
-        table = Table("set", "expected", "found", "recall", "precision", "lost", "unexplained", "extra", box=box.SIMPLE)
+        table = FittedTable(
+            "set", "expected", "found", "recall", "precision", "lost", "unexplained", "extra", box=box.SIMPLE
+        )
         for column in table.columns[1:]:
             column.justify = "right"
         for one in worst:

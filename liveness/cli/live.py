@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from liveness.report.fitted import FittedTable
 from liveness.report.layout import percent
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class LiveView:
 
     def _lines(self, reading: "Reading") -> list[RenderableType]:
         wide = self._console.width >= 80 + 2 * HISTORY
-        table = Table(box=None, pad_edge=False, padding=(0, 2 if wide else 1, 0, 0))
+        table = FittedTable(box=None, pad_edge=False, padding=(0, 2 if wide else 1, 0, 0))
+        table.dense = True
         table.add_column("probe")
         for heading in ("sent", "done", "packets/s", "replies", "hit rate", "replies/s"):
             table.add_column(heading, justify="right", no_wrap=True)

@@ -39,15 +39,15 @@ def describe_population(population: "Population", *, as_json: bool) -> None:
         click.echo(json.dumps(_fit_document(population, fit), indent=2))
         return
     from rich import box
-    from rich.table import Table
 
     from liveness.cli.display import OutputConsole
+    from liveness.report.fitted import FittedTable
 
     title = (
         f"Population {population.name}, seed {population.seed}: {len(population.model.profiles)} profiles in"
         f" {len(population.model.sites)} kinds of /24, beside Bano et al. 2018"
     )
-    table = Table(title=title, box=box.SIMPLE)
+    table = FittedTable(title=title, box=box.SIMPLE)
     table.add_column("share")
     for heading in ("published", "model", "difference", "sample", "difference"):
         table.add_column(heading, justify="right")
@@ -179,10 +179,10 @@ def _unused(prediction: "Prediction") -> str:
 
 def _print_prediction(name: str, prediction: "Prediction", *, auto: bool) -> None:
     from rich import box
-    from rich.table import Table
 
     from liveness.cli.config import bandwidth_text, duration_text
     from liveness.cli.display import OutputConsole
+    from liveness.report.fitted import FittedTable
     from liveness.report.layout import percent
 
     forecast, burden = prediction.estimate, prediction.burden
@@ -192,8 +192,8 @@ def _print_prediction(name: str, prediction: "Prediction", *, auto: bool) -> Non
     )
     if prediction.used24 < prediction.prefixes24:
         click.echo(_unused(prediction))
-    probes = Table("probe", "targets that answer", "hit rate", "replies", "replies/s", box=box.SIMPLE)
-    sets = Table("set", "members", "bytes", box=box.SIMPLE)
+    probes = FittedTable("probe", "targets that answer", "hit rate", "replies", "replies/s", box=box.SIMPLE)
+    sets = FittedTable("set", "members", "bytes", box=box.SIMPLE)
     for table in (probes, sets):
         for column in table.columns[1:]:
             column.justify = "right"

@@ -34,11 +34,11 @@ def _document(probe: "Probe") -> dict[str, object]:
 
 
 def _print_table(probes: "tuple[Probe, ...]") -> None:
-    from rich.table import Table
 
     from liveness.cli.display import OutputConsole
+    from liveness.report.fitted import FittedTable
 
-    table = Table(show_lines=True, title="Probes", title_justify="left")
+    table = FittedTable(show_lines=True, title="Probes", title_justify="left")
     for heading in ("probe", "cookie in", "payload", "what counts as a reply"):
         table.add_column(heading, overflow="fold")
     for probe in probes:

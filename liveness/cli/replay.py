@@ -99,7 +99,7 @@ def _status(*, quiet: bool) -> "AbstractContextManager[Status | None]":
     from rich.console import Console
 
     console = Console(stderr=True)
-    return nullcontext() if quiet or not console.is_terminal else console.status("reading")
+    return nullcontext() if quiet or not console.is_terminal else console.status("reading", spinner="line")
 
 
 def _summary(done: "Replayed") -> list[str]:

@@ -127,9 +127,9 @@ def _print_lines(answer: "Answer") -> None:
 
 def _print_summary(table: "ReplyTable") -> None:
     from rich import box
-    from rich.table import Table
 
     from liveness.cli.display import OutputConsole
+    from liveness.report.fitted import FittedTable
 
     ((replies, first, last),) = table.query(SPAN).rows
     if not replies:
@@ -138,7 +138,7 @@ def _print_summary(table: "ReplyTable") -> None:
     click.echo(f"{replies:,} replies from {first} to {last} (UTC)")
     for title, query in (("Replies", BY_KIND), ("Round-trip times in ms, where known", RTT)):
         answer = table.query(query)
-        shown = Table(title=title, title_justify="left", box=box.SIMPLE)
+        shown = FittedTable(title=title, title_justify="left", box=box.SIMPLE)
         for name in answer.columns:
             shown.add_column(name, justify="left" if name in ("probe", "reply") else "right")
         for row in answer.rows:

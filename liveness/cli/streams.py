@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 
+from liveness.cli.plain import stream_coding
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -96,10 +98,12 @@ def _refuse(code: int) -> None:
 def _text(before: TextIO | None, descriptor: int, failed: "Callable[[int], None]") -> TextIO:
     """Return a text stream like the one before, None where Python found the descriptor closed."""
     stream = _Stream(descriptor, failed)
+    encoding, errors = ("utf-8", None) if before is None else (before.encoding, before.errors)
+    encoding, errors = stream_coding(encoding, errors or "backslashreplace")
     return io.TextIOWrapper(
         io.BufferedWriter(stream),
-        encoding="utf-8" if before is None else before.encoding,
-        errors="backslashreplace" if before is None else before.errors,
+        encoding=encoding,
+        errors=errors,
         line_buffering=descriptor == ERRORS or stream.isatty(),
     )
 

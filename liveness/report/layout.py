@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from liveness.report.fitted import FittedTable
 from liveness.report.published import LABEL
 
 INDENT = (0, 0, 0, 2)  # two columns, left
@@ -36,7 +36,7 @@ class Section:
         """Render title, table and notes, each as wide as the console."""
         del console, options
         yield Text(self.title, style="bold")
-        table = Table(
+        table = FittedTable(
             box=box.SIMPLE_HEAD,
             show_edge=False,
             show_header=any(self.columns),
