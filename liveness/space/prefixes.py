@@ -53,7 +53,7 @@ def read_prefixes(path: str | Path, skipped: Skipped | None = None) -> Intervals
         with open_bytes(path) as stream:
             return read_stream(stream, name, skipped)
     except OSError as error:
-        raise UsageError(f"{name}: cannot read the address list: {(error.strerror or str(error)).lower()}") from error
+        raise UsageError(f"{name}: cannot read this address list: {error.strerror or error}") from error
 
 
 def read_stream(stream: Stream, name: str, skipped: Skipped | None = None) -> Intervals:

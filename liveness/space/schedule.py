@@ -273,12 +273,13 @@ def widen_spacing(walk: Walk, ticks: int) -> bool:
     """Let probes to one target lie `ticks` further apart from the next tick on; False if this one is half done.
 
     A lane that has begun pauses until its lag has grown: no target is left out, none is probed twice. One that has
-    ended stays so. Repeats move with the originals before them.
+    ended stays so. Repeats move with the originals before them. A tick that has begun, but has sent nothing, is the
+    next one: a sender at a low rate always stands there, waiting for its first lane to be due.
     """
     state = walk.state
-    if state[LANE] != state[ACTIVE]:
+    if 0 < state[LANE] < state[ACTIVE]:
         return False
-    following = state[TICK] + 1
+    following = state[TICK] + (state[LANE] == state[ACTIVE])
     probes = int(walk.lane_probes.max()) + 1
     for lane, (probe, attempt) in enumerate(zip(walk.lane_probes.tolist(), walk.lane_attempts.tolist(), strict=True)):
         if following < walk.lane_lags[lane] + state[TARGETS]:
@@ -287,6 +288,8 @@ def widen_spacing(walk: Walk, ticks: int) -> bool:
             walk.lane_begins[lane] = max(walk.lane_begins[lane], following) + longer
     state[CHANGE_AT] = following
     state[MARK_AT] = following
+    if following == state[TICK]:  # its lanes were chosen by the old lags
+        _choose_lanes(walk, 0)
     return True
 
 

@@ -110,7 +110,7 @@ def test_a_blocklist_that_may_not_be_read(in_lab: InLab, scan: tuple[str, ...], 
     secret = tmp_path / "secret.txt"
     secret.write_text("10.1.0.1\n")
     secret.chmod(0)
-    check_told(in_lab(*UNPRIVILEGED, *scan, "-b", secret), 2, str(secret), "permission denied")
+    check_told(in_lab(*UNPRIVILEGED, *scan, "-b", secret), 2, str(secret), "Permission denied")
     check_nothing_left(output)
 
 

@@ -127,7 +127,7 @@ def test_slices(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--within", "10.0.0.1/8"], "'10.0.0.1/8' has host bits set"),
-        (["--within", "absent.txt"], "absent.txt: cannot read the address list: no such file"),
+        (["--within", "absent.txt"], "absent.txt: cannot read this address list: No such file"),
         (["--within", ","], "--within ',': no address in it"),
         (["--by", "country"], "--by country needs data on prefixes: give --prefix-data FILE"),
         (["--by", "asn", "--prefix-data", "absent"], "absent: cannot read this data on prefixes: No such file"),

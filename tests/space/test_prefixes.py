@@ -163,8 +163,8 @@ def test_what_is_no_list_is_one_clear_error(tmp_path: Path) -> None:
     for path, message in (
         (junk, f"{junk}: not a text file"),
         (long, f"{long}:1: the line is over 1,048,576 bytes long"),
-        (tmp_path, f"{tmp_path}: cannot read the address list: is a directory"),
-        (tmp_path / "none", f"{tmp_path / 'none'}: cannot read the address list: no such file or directory"),
+        (tmp_path, f"{tmp_path}: cannot read this address list: Is a directory"),
+        (tmp_path / "none", f"{tmp_path / 'none'}: cannot read this address list: No such file or directory"),
         (Path("/dev/zero"), "/dev/zero: not a text file"),
     ):
         with pytest.raises(UsageError) as caught:
