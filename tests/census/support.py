@@ -83,3 +83,8 @@ class Census:
             if key.reply.probe in probes and key.reply.kind.label in kinds and key.role == role
         )
         return BitMap.union(BitMap(), *chosen)
+
+
+def losses_of(manifest: Manifest) -> list[str]:
+    """Return the warnings of a run, but the one that a busy machine did not reach the rate."""
+    return [warning for warning in manifest.loss_warnings if "was not reached" not in warning]

@@ -1,7 +1,6 @@
 """A call that is cut off at any of its writes, and disks that are full or read-only: nothing good is ever lost."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,19 +10,14 @@ from typing import Any
 
 import pytest
 
-import liveness.census.record
-import liveness.census.reporting
 from liveness.census.retention import verified
 from liveness.config.model import Keep
+from liveness.files.directory import Directory
 from liveness.net.child import fork
 from tests.census.recurring import TOWN, Weekly
 from tests.census.support import ROOT
 
-PLACES = (
-    (liveness.census.record, "write_atomically"),
-    (liveness.census.reporting, "write_atomically"),
-    (shutil, "rmtree"),
-)
+PLACES = ((Directory, "write"), (Directory, "move"), (Directory, "remove"), (Directory, "remove_tree"))
 """What a call does to the disk around its scan."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.census.rig import COUNT, GATEWAY, SCANNER, Rig, Scan, ip, rig
+from tests.census.support import losses_of
 from tests.net.support import in_private_network
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
@@ -46,7 +47,7 @@ def test_nothing_happens_on_a_quiet_way(tmp_path: Path) -> None:
         assert scan.finish() == 0, scan.output
         assert answered(scan) == COUNT
         manifest = scan.census.manifest
-        assert (manifest.status, manifest.loss_warnings) == ("complete", [])
+        assert (manifest.status, losses_of(manifest)) == ("complete", [])
         assert actions(scan) == ["noted"], "the way as it was found"
         assert manifest.path[0].targets == COUNT
 
@@ -196,7 +197,7 @@ def test_two_gateways_each_get_their_targets(tmp_path: Path) -> None:
         scan = built.scan()
         assert scan.finish() == 0, scan.output
         assert answered(scan) == COUNT
-        assert scan.census.manifest.loss_warnings == []
+        assert losses_of(scan.census.manifest) == []
 
 
 @in_private_network

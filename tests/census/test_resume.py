@@ -13,7 +13,7 @@ from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import Ether
 
 from liveness.store.checkpoint import load_checkpoint
-from tests.census.support import LIVENESS, ROOT, Census, run, write_yaml
+from tests.census.support import LIVENESS, ROOT, Census, losses_of, run, write_yaml
 
 pytestmark = pytest.mark.lab
 
@@ -134,7 +134,7 @@ def judge_killed_run(folder: Path, kills: int, seed: int) -> None:
     checked = run(*LIVENESS, "lab", "check", "--plain", "--internet", internet, path)
     assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
     manifest = Census(path).manifest
-    assert (manifest.status, manifest.loss_warnings) == ("complete", [])
+    assert (manifest.status, losses_of(manifest)) == ("complete", [])
     assert manifest.targets == TARGETS
     for counts in manifest.probes.values():
         assert (counts.sent, counts.send_errors) == ([TARGETS, TARGETS], 0)
