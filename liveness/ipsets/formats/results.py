@@ -1,4 +1,4 @@
-"""Results of masscan and nmap as sets: the hosts with a port in a wanted state (-oL, -oJ, -oG, -oX; -oX, -oG)."""
+"""Results of masscan (-oL, -oJ, -oD, -oG, -oX, standard output) and nmap (-oX, -oG): hosts with a port in a state."""
 
 import json
 import re
@@ -18,6 +18,8 @@ UP: Final = "up"
 """The state of a host of which no port was asked for, as nmap -sn finds it."""
 _LIST: Final = re.compile(r"(\w+) (\w+) (\d+) (\S+) \d+")
 _GREPPABLE: Final = re.compile(r"(?:Timestamp: \S+\s+)?Host: (\S+) \([^)]*\)\s+(Ports|Status): (.*)")
+_DISCOVERED: Final = re.compile(r"Discovered (\w+) port (\d+)/(\w+) on (\S+)")
+_PROSE: Final = ("Starting Nmap", "Nmap scan report for")
 _TAG: Final = re.compile(r"<(/?)(host|address|status|port|state)\b([^>]*)>")
 _ATTRIBUTE: Final = re.compile(r'(\w+)="([^"]*)"')
 
@@ -83,24 +85,37 @@ def _findings(line: str, xml: "_Xml") -> Iterator[Finding]:
     elif line.startswith(("{", "[{")):
         yield from _json(line.strip("[],"))
     elif match := _GREPPABLE.match(line):
-        host, what, rest = match.groups()
-        if what == "Status":
-            yield Finding(host, rest.split("\t")[0].strip().lower())
-        else:
-            for entry in rest.split("\t")[0].split(","):
-                port, state, protocol = (*entry.strip().split("/"), "", "", "")[:3]
-                yield Finding(host, state, f"{protocol}/{port}")
+        yield from _greppable(*match.groups())
     elif match := _LIST.fullmatch(" ".join(line.split(" ")[:5])):
         state, protocol, port, host = match.groups()
         if state != "banner":
             yield Finding(host, state, f"{protocol}/{port}")
+    elif match := _DISCOVERED.fullmatch(line):
+        state, port, protocol, host = match.groups()
+        yield Finding(host, state, f"{protocol}/{port}")
+    elif line.startswith(_PROSE):
+        raise ValueError(f"{line[:60]!r} is nmap's output for people: have it write -oX FILE or -oG FILE")
     else:
         raise ValueError(repr(line[:60]))
+
+
+def _greppable(host: str, what: str, rest: str) -> Iterator[Finding]:
+    """Yield what a line of -oG says after ``Host:``."""
+    if what == "Status":
+        yield Finding(host, rest.split("\t", maxsplit=1)[0].strip().lower())
+        return
+    for entry in rest.split("\t", maxsplit=1)[0].split(","):
+        port, state, protocol = (*entry.strip().split("/"), "", "", "")[:3]
+        yield Finding(host, state, f"{protocol}/{port}")
 
 
 def _json(line: str) -> Iterator[Finding]:
     try:
         host = json.loads(line)
+        if "rec_type" in host:  # -oD: an object for each port
+            if host["rec_type"] == "status":
+                yield Finding(str(host["ip"]), str(host["data"]["status"]), f"{host['proto']}/{host['port']}")
+            return
         for one in host["ports"]:
             if "status" in one:  # else a banner
                 yield Finding(str(host["ip"]), str(one["status"]), f"{one['proto']}/{one['port']}")

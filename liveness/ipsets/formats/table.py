@@ -43,7 +43,7 @@ ROARING_COOKIES = (b"\x3a\x30\x00\x00", b"\x3b\x30")
 RESULTS: dict[str, Format] = {
     form.name: form
     for form in (
-        Format("masscan", (".masscan",), "results", "results of masscan (-oL, -oJ, -oG, -oX), read only"),
+        Format("masscan", (".masscan",), "results", "results of masscan (-oL, -oJ, -oD, -oG, -oX), read only"),
         Format("nmap", (".gnmap",), "results", "results of nmap (-oX, -oG), read only"),
     )
 }
@@ -58,8 +58,9 @@ IPSET_LINE = re.compile(
     rb"|(?:del|flush|destroy|swap|rename)\s+(?!(?:element|set|map|table|chain|ruleset)\b)\w"
 )
 RESULT_LINE = re.compile(
-    rb"(?P<masscan>(?:open|closed|banner) \w+ \d+ \S+ \d+|\[\s*$|\[?\{\s*\"ip\":.*\"ports\":)"
-    rb"|<\?xml|<!DOCTYPE nmaprun|<nmaprun|(?:Timestamp: \S+\s+)?Host: \S+ \("
+    rb"(?P<masscan>(?:open|closed|banner) \w+ \d+ \S+ \d+|Discovered \w+ port "
+    rb"|\[\s*$|\[?\{\s*\"ip\":.*\"(?:ports|rec_type)\":)"
+    rb"|Starting Nmap |Nmap scan report for |<\?xml|<!DOCTYPE nmaprun|<nmaprun|(?:Timestamp: \S+\s+)?Host: \S+ \("
 )
 """How the first line of the results of masscan and nmap begins that is no comment."""
 NFT_LINE = re.compile(
