@@ -51,7 +51,7 @@ FILE_WIDTH = 120  # columns of the tables in a file
     "--format",
     "form",
     type=click.Choice(["svg", "png", "both"]),
-    help="What --figures are drawn as: svg, unless said otherwise.",
+    help="What --figures are drawn as: svg if not given.",
 )
 @click.option(
     "--html",
@@ -70,7 +70,7 @@ FILE_WIDTH = 120  # columns of the tables in a file
     "--zoom",
     multiple=True,
     metavar="OCTET",
-    help="Enlarge a /8, as 203 or 203.0.0.0/8, beside the --map or in the --html; more than once for several.",
+    help="Enlarge a /8, as 203 or 203.0.0.0/8, next to the --map or in the --html; more than once for several.",
 )
 def command(
     path: Path,

@@ -57,8 +57,8 @@ def run(
 ) -> None:
     """Take the next census of a config, or go on with its last one if that was cut off.
 
-    Then analyse it, compare it with the one before, write the report, keep what `keep` says, tell whom `notify` names.
-    Prints one line. Exit codes are those of scan; 4 also where this census is running already.
+    Then analyse it, compare it with the one before, write the report, keep what `keep` says, notify those whom `notify`
+    names. Prints one line. Exit codes are those of scan; 4 also where this census is running already.
     """
     from liveness.census.cycle import Cycle
     from liveness.census.home import Home
@@ -221,7 +221,7 @@ def _show_report(past: "Past") -> None:
 @click.argument("run", default="latest")
 @BELOW
 def report(run: str, *, directory: Path) -> None:
-    """Make the report of RUN (the latest) anew, from its sets as they are now; prints its folder.
+    """Write the report of RUN (the latest) again, from its sets as they are now; prints its folder.
 
     For reports of an older version, and for runs from which `liveness blocklist apply` has removed addresses.
     """

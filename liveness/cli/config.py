@@ -89,7 +89,7 @@ def variables() -> None:
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 def init(file: Path | None) -> None:
-    """Print a commented config for a careful first scan, or write it to FILE, and begin its blocklist beside it.
+    """Print a commented config for a careful first scan, or write it to FILE, and begin its blocklist next to it.
 
     The config names blocklist.txt, which is begun empty unless it is there: in the folder of FILE, or of the file that
     the output goes to (liveness config init > census.yaml), or here.
@@ -203,7 +203,7 @@ def rate_number(rate_pps: float) -> str:
 
 
 def bandwidth_text(bps: int) -> str:
-    """Return bits a second with three digits, as networks are told: 9.87 Mbit/s."""
+    """Return bits a second with three digits, as speeds of networks are given: 9.87 Mbit/s."""
     value, unit = float(bps), "bit/s"
     for larger in ("kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"):
         if round(value) < 1_000:  # noqa: PLR2004 - where the next unit begins

@@ -48,7 +48,7 @@ command.add_command(sample)
 @INTERNET
 @PLAIN
 @click.option("--ideal", is_flag=True, help="A population without its network model: no latency, no loss, no limit.")
-@click.option("-v", "--verbose", is_flag=True, help="Tell who serves what.")
+@click.option("-v", "--verbose", is_flag=True, help="Print who serves what.")
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD [ARG]...")
 def exec_(source: str, arguments: tuple[str, ...], *, plain: bool, ideal: bool, verbose: bool) -> None:
     """Run CMD in the scanner's place of a lab and give back its exit code (128 + n if signal n ended it).
@@ -72,8 +72,8 @@ def exec_(source: str, arguments: tuple[str, ...], *, plain: bool, ideal: bool, 
 def describe(name: str | None, source: str, *, plain: bool, as_json: bool) -> None:
     """List the networks of a lab, what each does, and how large the sets of a perfect census are.
 
-    NAME is the lab file, as after --internet. Of a population file the shares are told that a census finds, each beside
-    the published one.
+    NAME is the lab file, as after --internet. For a population file it prints the shares that a census finds, each
+    next to the published one.
     """
     from dataclasses import asdict
 
@@ -135,9 +135,9 @@ def describe(name: str | None, source: str, *, plain: bool, as_json: bool) -> No
 def check(run_dir: Path, source: str | None, *, plain: bool, as_json: bool) -> None:
     """Compare the run in RUN_DIR with the lab's ground truth, set by set, for exactly the addresses it scanned.
 
-    Of a run against the model Internet recall and precision of every set are told, and what the model itself lost apart
-    from what nothing explains. The exit code is 0 if nothing is missing that was let through and nothing is extra, 1
-    otherwise.
+    For a run against the model Internet it prints recall and precision of every set, and what the model itself lost
+    apart from what nothing explains. The exit code is 0 if nothing is missing that was let through and nothing is
+    extra, 1 otherwise.
     """
     from liveness.lab.source import find_population, recorded_population
 

@@ -1,4 +1,4 @@
-"""A running scan on a terminal: a table that is drawn anew each second; and the same in one plain line."""
+"""A running scan on a terminal: a table that is redrawn each second; and the same in one plain line."""
 
 from collections import deque
 from typing import TYPE_CHECKING, Final

@@ -23,7 +23,7 @@ PROGRAM = "liveness"
 COMMANDS: dict[str, str] = {
     "scan": "Take a census: probe every target, match every reply, write the sets.",
     "census": "Take censuses that recur, unattended, and look at their history.",
-    "analyze": "Print what the sets of a run, or of several, say.",
+    "analyze": "Print the analysis of one run or of several.",
     "sets": "Look at IP sets of many formats, combine, sample, count and convert them.",
     "flows": "Look at flow records of any format, convert, meter and collect them.",
     "config": "Check, show and start configs of a census.",
@@ -32,7 +32,7 @@ COMMANDS: dict[str, str] = {
     "identity": "Write the opt-out page, reverse DNS names and WHOIS remarks of a census.",
     "lab": "Run commands in a private network of real hosts, and check runs against its truth.",
     "probes": "List the probes: what each sends, and what counts as a reply.",
-    "replay": "Make the sets of a run anew from captured packets, and compare.",
+    "replay": "Make the sets of a run again from captured packets, and compare.",
     "replies": "Query the log of replies with SQL, or sum it up.",
 }
 """Each command's short help; the command itself, and all it imports, is loaded when it is called."""

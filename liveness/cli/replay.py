@@ -1,4 +1,4 @@
-"""``liveness replay``: make the sets of a run anew from captured packets, and compare."""
+"""``liveness replay``: make the sets of a run again from captured packets, and compare."""
 
 import json
 from contextlib import nullcontext
@@ -49,7 +49,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Match the packets of CAPTURES as the run did and write its sets anew, byte for byte.
+    """Match the packets of CAPTURES as the run did and write its sets again, byte for byte.
 
     A CAPTURE is a pcap or pcapng file, gzipped or not, a directory of them, or - for standard input; without any, the
     run's own packet log. It may come from another tool on another machine. Prints the directory of the new run. Exit

@@ -82,7 +82,7 @@ def with_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]
 
 
 def _count_ipv6(context: click.Context) -> None:
-    """Have lines of IPv6 counted, and the count told at the end."""
+    """Have lines of IPv6 counted, and the count printed at the end."""
     from liveness.space.prefixes import Skipped
 
     skipped = context.meta[SKIPPED] = Skipped()
@@ -214,15 +214,15 @@ def evaluate_command(expression: str, **given: str | None) -> None:
     _write(result, given)
 
 
-@command.command(short_help="Tell whether FILE holds every ADDRESS.")
+@command.command(short_help="Check whether FILE holds every ADDRESS.")
 @FILE
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code tells.")
 @with_options(*INPUT, AS_JSON)
 def contains(file: str, addresses: tuple[str, ...], quiet: bool, as_json: bool, **given: str | None) -> int:
-    """Tell whether FILE holds every ADDRESS, or all of a prefix or range.
+    """Check whether FILE holds every ADDRESS, or all of a prefix or range.
 
-    Exit code 0 if it does, 1 if it does not, 2 if that cannot be told.
+    Exit code 0 if it does, 1 if it does not, 2 on errors.
     """
     from liveness.space.addresses import parse_entry
 
@@ -245,7 +245,7 @@ def contains(file: str, addresses: tuple[str, ...], quiet: bool, as_json: bool, 
 @command.command(short_help="Write SIZE members of FILE, drawn at random.")
 @FILE
 @click.option("-n", "--size", type=click.IntRange(min=0), required=True, help="How many; all if there are no more.")
-@click.option("--seed", type=click.IntRange(min=0), help="Draw the same again. One is drawn and told if not given.")
+@click.option("--seed", type=click.IntRange(min=0), help="Draw the same again. One is drawn and printed if not given.")
 @with_options(*INPUT, *OUTPUT)
 def sample(file: str, size: int, seed: int | None, **given: str | None) -> None:
     """Write SIZE members of FILE, drawn at random: every choice of them is equally likely."""
@@ -382,7 +382,7 @@ def _prefix_length(text: str) -> int:
 
 
 def _described(found: "SetFile") -> dict[str, str | int | None]:
-    """Return what is told of a set file."""
+    """Return what `info` prints of a set file."""
     from liveness.ipsets.runs import touched
     from liveness.space.addresses import format_address
 

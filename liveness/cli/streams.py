@@ -33,7 +33,7 @@ class OutputError(Exception):
 
     @property
     def is_gone(self) -> bool:
-        """Whether whoever read our output has left, as head(1) does: no error, and nothing to say."""
+        """Whether the reader of our output has left, as head(1) does: no error, and nothing to say."""
         return self.code == errno.EPIPE
 
     def __str__(self) -> str:

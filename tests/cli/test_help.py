@@ -13,7 +13,18 @@ import liveness.cli
 from liveness.cli.main import COMMANDS, group
 from tests.cli.support import liveness as run_liveness
 
-HELPERS = {"__init__", "main", "mistakes", "interrupts", "streams", "display", "live", "population", "watching"}
+HELPERS = {
+    "__init__",
+    "main",
+    "mistakes",
+    "interrupts",
+    "streams",
+    "plain",
+    "display",
+    "live",
+    "population",
+    "watching",
+}
 """Files that hold no command of the first level."""
 
 HEAVY = (
