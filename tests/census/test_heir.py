@@ -37,7 +37,8 @@ def test_what_follows_a_scan_is_done_by_the_user_it_became() -> None:
         take = " ".join([*LIVENESS, "census", "run", "-C", str(config)])
         done = run_as_root(f"for turn in 1 2; do {take}; done", Path(folder), timeout_s=280)
         assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
+        silent = "liveness: warning: losses: not one reply came"  # nobody is there
+        assert all(line.startswith(silent) for line in done.stderr.splitlines()), done.stderr
         assert len(done.stdout.splitlines()) == 2
         assert (told / "uid").read_text().split() == ["65534"] * 2
         states = [

@@ -65,7 +65,7 @@ def check_ip(scanner: Scanner, probe: Probe, expected: ExpectedCookie, packet: A
     assert header.id == expected.ip_id
     assert (header.ttl, header.proto) == (scanner.settings.ttl, probe.protocol)
     assert address(header.dst) == expected.target
-    sources = scanner.settings.sources
+    sources = sorted(set(scanner.settings.sources))
     assert address(header.src) == sources[expected.bits(8, 23) * len(sources) >> 16]
 
 
