@@ -93,7 +93,7 @@ def test_a_sender_never_sleeps_with_frames_that_the_kernel_has_not_taken(monkeyp
         left.append(ring.waiting)
         time.sleep(seconds)
 
-    clock = SimpleNamespace(sleep=sleep, time_ns=time.time_ns, monotonic=time.monotonic)
+    clock = SimpleNamespace(sleep=sleep, time_ns=time.time_ns, monotonic=time.monotonic, monotonic_ns=time.monotonic_ns)
     monkeypatch.setattr(sending, "time", clock)
     shared = Shared(plan)
     Sender(plan, kit_of(plan, LinkAddresses(bytes(6), bytes(6)), (0,)), ring, shared, 0).run()

@@ -35,6 +35,8 @@ _OWN_RESET: Final = int(Verdict.OWN_RESET)
 _OWN_ERROR: Final = int(Verdict.OWN_ERROR)
 _TRUNCATED: Final = int(Verdict.TRUNCATED)
 _NOT_IPV4: Final = int(Verdict.NOT_IPV4)
+_TRIAL: Final = int(Verdict.TRIAL)
+_EXPERIMENT: Final = 0x88B5
 _IP_HEADER: Final = int(Verdict.IP_HEADER)
 _IP_LENGTH: Final = int(Verdict.IP_LENGTH)
 _IP_CHECKSUM: Final = int(Verdict.IP_CHECKSUM)
@@ -193,8 +195,9 @@ def inspect(  # noqa: C901, PLR0911, PLR0912 - one check after the other, each w
     at = ip + hdr.IPV4_MIN_LENGTH
     if captured < length or captured < hdr.ETHERNET_LENGTH + hdr.IPV4_MIN_LENGTH:
         return _TRUNCATED
-    if read_u16(frame, start + hdr.ETHERTYPE_OFFSET) != hdr.ETHERTYPE_IPV4:
-        return _NOT_IPV4
+    ethertype = read_u16(frame, start + hdr.ETHERTYPE_OFFSET)
+    if ethertype != hdr.ETHERTYPE_IPV4:
+        return _TRIAL if ethertype == _EXPERIMENT else _NOT_IPV4
     if int64(frame[ip]) != hdr.IPV4_VERSION << 4 | hdr.IPV4_MIN_LENGTH // 4 or frame[ip + hdr.IPV4_TTL] == 0:
         return _IP_HEADER
     end = ip + read_u16(frame, ip + hdr.IPV4_TOTAL_LENGTH)

@@ -29,6 +29,7 @@ class Verdict(IntEnum):
     NTP_PACKET = 20  # no client packet of 48 bytes, version 3 or 4 (RFC 5905)
     ICMP_CHECKSUM = 21
     ICMP_TYPE = 22  # no echo request, or code other than 0
+    TRIAL = 23  # EtherType 0x88B5, of local experiments: by it a scanner proves its transport, and nobody answers
 
     @property
     def label(self) -> str:
@@ -38,4 +39,4 @@ class Verdict(IntEnum):
     @property
     def malformed(self) -> bool:
         """Whether no correct scanner sends such a frame."""
-        return self > Verdict.OWN_ERROR
+        return self > Verdict.OWN_ERROR and self != Verdict.TRIAL

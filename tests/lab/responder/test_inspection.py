@@ -135,6 +135,7 @@ WRONG: list[tuple[str, Verdict, Callable[[Any], Any]]] = [
     ("icmp", Verdict.ICMP_TYPE, put(ICMP, type=13)),
     ("icmp", Verdict.ICMP_TYPE, put(ICMP, code=1)),
     ("icmp", Verdict.OWN_ERROR, put(ICMP, type=3, code=3)),
+    ("icmp", Verdict.TRIAL, lambda packet: set_field(packet, Ether, type=0x88B5)),
     ("icmp", Verdict.NOT_IPV4, lambda packet: set_field(packet, Ether, type=0x86DD)),
 ]
 

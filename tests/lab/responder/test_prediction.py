@@ -27,6 +27,7 @@ def predicted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any],
         "probe_spacing": "10ms",
         "cooldown": "1s",
         "contact": "tests of liveness, no real network",
+        "network": {"source_ports": "61000-65000"},
         "output": str(folder),
         "replies": "both",
     }
