@@ -402,7 +402,7 @@ def test_what_watches_is_handed_on(tmp_path: Path) -> None:
         (["--user", "root"], "--user 'root': expected the name of a user other than root"),
         (["--user", "a b"], "--user 'a b': expected the name of a user"),
         (["--schedule", "\n"], "--schedule '\\n': expected hourly"),
-        (["--dir", "/nowhere/at/all", "--yes"], "/nowhere/at/all: no such directory: give another --dir"),
+        (["--dir", "/nowhere/at/all", "--yes"], "--dir /nowhere/at/all: no such directory: make it first"),
     ],
 )
 def test_mistakes_are_told(tmp_path: Path, arguments: list[str], message: str) -> None:
