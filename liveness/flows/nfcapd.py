@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import UsageError
 from liveness.flows.lzo import DamagedError, lzo1x_decompress
-from liveness.flows.record import MARK_REVERSE, PROTOCOL_ICMP, Flows, Input, Notes, empty, icmp_answer
+from liveness.flows.record import MARK_REVERSE, PROTOCOL_ICMP, Flow, Flows, Input, Notes, empty, icmp_answer
 from liveness.kernel import int64, kernel
 from liveness.store.capture_records import u16, u32
 
@@ -62,7 +62,65 @@ def u64(data: NDArray[np.uint8], at: int, big: bool) -> int:
 
 
 @kernel
-def decode_block(  # noqa: C901, PLR0912, PLR0915 - one branch an element
+def _elements(data: NDArray[np.uint8], element: int, stop: int, big: bool) -> tuple[int, int, int, int, bool]:
+    """Return where a record's elements begin: generic, IPv4, misc, counters, 0 for none; and whether it is of IPv6."""
+    generic = addresses = misc = counters = 0
+    ipv6 = False
+    while stop - element >= _ELEMENT_BYTES:
+        length = u16(data, element + 2, big)
+        if length < _ELEMENT_BYTES or length > stop - element:
+            break
+        which = u16(data, element, big)
+        if which == _GENERIC and length >= _GENERIC_BYTES:
+            generic = element + _ELEMENT_BYTES
+        elif which == _IPV4 and length >= _IPV4_BYTES:
+            addresses = element + _ELEMENT_BYTES
+        elif which == _IPV6:
+            ipv6 = True
+        elif which == _MISC and length >= _MISC_BYTES:
+            misc = element + _ELEMENT_BYTES
+        elif which == _COUNTERS and length >= _COUNTERS_BYTES:
+            counters = element + _ELEMENT_BYTES
+        element += length
+    return generic, addresses, misc, counters, ipv6
+
+
+@kernel
+def _put_forward(data: NDArray[np.uint8], generic: int, addresses: int, misc: int, big: bool, flow: Flow) -> None:
+    """Write a record's flow, but for its exporter."""
+    flow["start_ns"] = u64(data, generic, big) * _NS_PER_MS
+    flow["end_ns"] = u64(data, generic + 8, big) * _NS_PER_MS
+    flow["packets"] = u64(data, generic + 24, big)
+    flow["bytes"] = u64(data, generic + 32, big)
+    flow["sport"] = u16(data, generic + 40, big)
+    flow["dport"] = u16(data, generic + 42, big)
+    flow["protocol"] = data[generic + 44]
+    flow["flags"] = data[generic + 45]
+    flow["src"] = u32(data, addresses, big)
+    flow["dst"] = u32(data, addresses + 4, big)
+    if misc > 0:
+        flow["input"] = u32(data, misc, big)
+        flow["output"] = u32(data, misc + 4, big)
+
+
+@kernel
+def _put_back(data: NDArray[np.uint8], counters: int, big: bool, flow: Flow, back: Flow) -> None:
+    """Write the flow of the opposite direction of a record whose own one is written."""
+    back["start_ns"], back["end_ns"] = flow["start_ns"], flow["end_ns"]
+    back["packets"] = u64(data, counters + 8, big)
+    back["bytes"] = u64(data, counters + 16, big)
+    back["sport"], back["dport"] = flow["dport"], flow["sport"]
+    back["src"], back["dst"] = flow["dst"], flow["src"]
+    if flow["protocol"] == PROTOCOL_ICMP:
+        back["sport"], back["dport"] = 0, icmp_answer(int64(flow["dport"]))
+    back["protocol"] = flow["protocol"]
+    back["marks"] = MARK_REVERSE
+    back["exporter"] = flow["exporter"]
+    back["input"], back["output"] = flow["output"], flow["input"]
+
+
+@kernel
+def decode_block(
     data: NDArray[np.uint8], big: bool, out: Flows, exporters: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> None:
     """Write the flows of a block's records to `out`, twice as long as the block can have records.
@@ -87,60 +145,17 @@ def decode_block(  # noqa: C901, PLR0912, PLR0915 - one branch an element
                 counts[OTHER] += 1
             at += size
             continue
-        element = at + _RECORD_HEADER_BYTES
-        stop = at + size
-        generic = addresses = misc = counters = 0
-        ipv6 = False
-        while stop - element >= _ELEMENT_BYTES:
-            length = u16(data, element + 2, big)
-            if length < _ELEMENT_BYTES or length > stop - element:
-                break
-            which = u16(data, element, big)
-            if which == _GENERIC and length >= _GENERIC_BYTES:
-                generic = element + _ELEMENT_BYTES
-            elif which == _IPV4 and length >= _IPV4_BYTES:
-                addresses = element + _ELEMENT_BYTES
-            elif which == _IPV6:
-                ipv6 = True
-            elif which == _MISC and length >= _MISC_BYTES:
-                misc = element + _ELEMENT_BYTES
-            elif which == _COUNTERS and length >= _COUNTERS_BYTES:
-                counters = element + _ELEMENT_BYTES
-            element += length
+        generic, addresses, misc, counters, ipv6 = _elements(data, at + _RECORD_HEADER_BYTES, at + size, big)
         if ipv6:
             counts[IPV6] += 1
         elif generic == 0 or addresses == 0:
             counts[NO_ADDRESSES] += 1
         else:
-            flow = out[n]
-            flow["start_ns"] = u64(data, generic, big) * _NS_PER_MS
-            flow["end_ns"] = u64(data, generic + 8, big) * _NS_PER_MS
-            flow["packets"] = u64(data, generic + 24, big)
-            flow["bytes"] = u64(data, generic + 32, big)
-            flow["sport"] = u16(data, generic + 40, big)
-            flow["dport"] = u16(data, generic + 42, big)
-            flow["protocol"] = data[generic + 44]
-            flow["flags"] = data[generic + 45]
-            flow["src"] = u32(data, addresses, big)
-            flow["dst"] = u32(data, addresses + 4, big)
-            flow["exporter"] = u16(data, at + 8, big)
-            if misc > 0:
-                flow["input"] = u32(data, misc, big)
-                flow["output"] = u32(data, misc + 4, big)
+            _put_forward(data, generic, addresses, misc, big, out[n])
+            out[n]["exporter"] = u16(data, at + 8, big)
             n += 1
             if counters > 0 and u64(data, counters + 8, big) > 0:
-                back = out[n]
-                back["start_ns"], back["end_ns"] = flow["start_ns"], flow["end_ns"]
-                back["packets"] = u64(data, counters + 8, big)
-                back["bytes"] = u64(data, counters + 16, big)
-                back["sport"], back["dport"] = flow["dport"], flow["sport"]
-                back["src"], back["dst"] = flow["dst"], flow["src"]
-                if flow["protocol"] == PROTOCOL_ICMP:
-                    back["sport"], back["dport"] = 0, icmp_answer(int64(flow["dport"]))
-                back["protocol"] = flow["protocol"]
-                back["marks"] = MARK_REVERSE
-                back["exporter"] = flow["exporter"]
-                back["input"], back["output"] = flow["output"], flow["input"]
+                _put_back(data, counters, big, out[n - 1], out[n])
                 n += 1
         at += size
     counts[WRITTEN] = n

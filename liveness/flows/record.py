@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,8 @@ PROTOCOL_UDP: Final = 17
 BATCH_RECORDS: Final = 1 << 16
 READ_BYTES: Final = 1 << 20
 
+Flow = Any
+"""One record, as kernels see it: fields by name."""
 Flows = NDArray[np.void]
 """A batch: an array of FLOW_DTYPE."""
 

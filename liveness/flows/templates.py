@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.flows import elements as el
-from liveness.flows.record import MARK_REVERSE, PROTOCOL_ICMP, Flows, icmp_answer
+from liveness.flows.record import MARK_REVERSE, PROTOCOL_ICMP, Flow, Flows, icmp_answer
 from liveness.kernel import int64, kernel
 
 VARIABLE: Final = 0xFFFF
@@ -118,7 +118,92 @@ def _time_ns(  # noqa: PLR0911 - one kind of time after the other
 
 
 @kernel
-def decode_set(  # noqa: C901, PLR0912, PLR0915 - one branch a column
+def _read_record(
+    data: NDArray[np.uint8],
+    at: int,
+    widths: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    values: NDArray[np.int64],
+    present: NDArray[np.bool_],
+) -> int:
+    """Read the record at byte `at` into columns; return where it ends, or `at` if it is not there whole."""
+    end = len(data)
+    for column in range(el.COLUMNS):
+        values[column] = 0
+        present[column] = False
+    field_at = at
+    for field in range(len(widths)):
+        width = widths[field]
+        if width == VARIABLE:
+            if field_at >= end:
+                return at
+            width = int64(data[field_at])
+            field_at += 1
+            if width == LONG:
+                if end - field_at < 2:
+                    return at
+                width = int64(data[field_at]) << 8 | int64(data[field_at + 1])
+                field_at += 2
+        if end - field_at < width:
+            return at
+        column = columns[field]
+        if column != el.IGNORED:
+            value = _number(data, field_at, width)
+            if not present[column] or value != 0:  # TCP's ports and UDP's may both be there, one of them zero
+                values[column] = value
+            present[column] = True
+        field_at += width
+    return field_at
+
+
+@kernel
+def _put_forward(
+    values: NDArray[np.int64], present: NDArray[np.bool_], header_ns: int, boot_ns: int, sampling: int, flow: Flow
+) -> None:
+    """Write a record's flow, but for its exporter."""
+    flow["src"], flow["dst"] = values[el.SRC], values[el.DST]
+    flow["sport"], flow["dport"] = values[el.SPORT], values[el.DPORT]
+    flow["protocol"] = values[el.PROTOCOL]
+    flow["flags"] = values[el.FLAGS] & 255
+    flow["packets"] = values[el.PACKETS] if present[el.PACKETS] else values[el.TOTAL_PACKETS]
+    flow["bytes"] = values[el.BYTES] if present[el.BYTES] else values[el.TOTAL_BYTES]
+    flow["input"], flow["output"] = values[el.INPUT] & 0xFFFFFFFF, values[el.OUTPUT] & 0xFFFFFFFF
+    flow["first_flags"], flow["marks"] = 0, 0
+    flow["sampling"] = values[el.SAMPLING] if present[el.SAMPLING] else sampling
+    if values[el.PROTOCOL] == PROTOCOL_ICMP:
+        if present[el.ICMP]:
+            flow["sport"], flow["dport"] = 0, values[el.ICMP]
+        elif present[el.ICMP_TYPE]:
+            flow["sport"], flow["dport"] = 0, values[el.ICMP_TYPE] << 8 | values[el.ICMP_CODE]
+    start_ns = _time_ns(values, present, 0, header_ns, boot_ns)
+    end_ns = _time_ns(values, present, 1, header_ns, boot_ns)
+    if start_ns < 0 and end_ns >= 0 and present[el.DURATION_MS]:
+        start_ns = end_ns - values[el.DURATION_MS] * _NS_PER_MS
+    if end_ns < 0 and start_ns >= 0 and present[el.DURATION_MS]:
+        end_ns = start_ns + values[el.DURATION_MS] * _NS_PER_MS
+    if start_ns < 0:
+        start_ns = header_ns if end_ns < 0 else end_ns
+    flow["start_ns"], flow["end_ns"] = start_ns, start_ns if end_ns < 0 else end_ns
+
+
+@kernel
+def _put_back(values: NDArray[np.int64], flow: Flow, back: Flow) -> None:
+    """Write the flow of the opposite direction of a record whose own one is written."""
+    back["src"], back["dst"] = flow["dst"], flow["src"]
+    back["sport"], back["dport"] = flow["dport"], flow["sport"]
+    if values[el.PROTOCOL] == PROTOCOL_ICMP:
+        back["sport"], back["dport"] = 0, icmp_answer(int64(flow["dport"]))
+    back["protocol"] = flow["protocol"]
+    back["flags"] = values[el.BACK_FLAGS] & 255
+    back["packets"], back["bytes"] = values[el.BACK_PACKETS], values[el.BACK_BYTES]
+    back["input"], back["output"] = flow["output"], flow["input"]
+    back["exporter"], back["sampling"] = flow["exporter"], flow["sampling"]
+    back["start_ns"], back["end_ns"] = flow["start_ns"], flow["end_ns"]
+    back["first_flags"], back["marks"] = 0, MARK_REVERSE
+
+
+@kernel
+def decode_set(
     data: NDArray[np.uint8],
     widths: NDArray[np.int64],
     columns: NDArray[np.int64],
@@ -136,84 +221,21 @@ def decode_set(  # noqa: C901, PLR0912, PLR0915 - one branch a column
     """
     values = np.zeros(el.COLUMNS, np.int64)
     present = np.zeros(el.COLUMNS, np.bool_)
-    end = len(data)
     at = 0
     n = int64(counts[WRITTEN])
-    while at < end:
-        for column in range(el.COLUMNS):
-            values[column] = 0
-            present[column] = False
-        whole = True
-        field_at = at
-        for field in range(len(widths)):
-            width = widths[field]
-            if width == VARIABLE:
-                if field_at >= end:
-                    whole = False
-                    break
-                width = int64(data[field_at])
-                field_at += 1
-                if width == LONG:
-                    if end - field_at < 2:
-                        whole = False
-                        break
-                    width = int64(data[field_at]) << 8 | int64(data[field_at + 1])
-                    field_at += 2
-            if end - field_at < width:
-                whole = False
-                break
-            column = columns[field]
-            if column != el.IGNORED:
-                value = _number(data, field_at, width)
-                if not present[column] or value != 0:  # TCP's ports and UDP's may both be there, one of them zero
-                    values[column] = value
-                present[column] = True
-            field_at += width
-        if not whole or field_at == at:
+    while at < len(data):
+        behind = _read_record(data, at, widths, columns, values, present)
+        if behind == at:
             break
-        at = field_at
+        at = behind
         counts[RECORDS] += 1
         if not (present[el.SRC] and present[el.DST]):
             counts[IPV6 if present[el.IPV6] else NO_ADDRESSES] += 1
             continue
-        flow = out[n]
-        flow["src"], flow["dst"] = values[el.SRC], values[el.DST]
-        flow["sport"], flow["dport"] = values[el.SPORT], values[el.DPORT]
-        flow["protocol"] = values[el.PROTOCOL]
-        flow["flags"] = values[el.FLAGS] & 255
-        flow["packets"] = values[el.PACKETS] if present[el.PACKETS] else values[el.TOTAL_PACKETS]
-        flow["bytes"] = values[el.BYTES] if present[el.BYTES] else values[el.TOTAL_BYTES]
-        flow["input"], flow["output"] = values[el.INPUT] & 0xFFFFFFFF, values[el.OUTPUT] & 0xFFFFFFFF
-        flow["first_flags"], flow["marks"] = 0, 0
-        flow["exporter"] = exporter
-        flow["sampling"] = values[el.SAMPLING] if present[el.SAMPLING] else sampling
-        if values[el.PROTOCOL] == PROTOCOL_ICMP:
-            if present[el.ICMP]:
-                flow["sport"], flow["dport"] = 0, values[el.ICMP]
-            elif present[el.ICMP_TYPE]:
-                flow["sport"], flow["dport"] = 0, values[el.ICMP_TYPE] << 8 | values[el.ICMP_CODE]
-        start_ns = _time_ns(values, present, 0, header_ns, boot_ns)
-        end_ns = _time_ns(values, present, 1, header_ns, boot_ns)
-        if start_ns < 0 and end_ns >= 0 and present[el.DURATION_MS]:
-            start_ns = end_ns - values[el.DURATION_MS] * _NS_PER_MS
-        if end_ns < 0 and start_ns >= 0 and present[el.DURATION_MS]:
-            end_ns = start_ns + values[el.DURATION_MS] * _NS_PER_MS
-        if start_ns < 0:
-            start_ns = header_ns if end_ns < 0 else end_ns
-        flow["start_ns"], flow["end_ns"] = start_ns, start_ns if end_ns < 0 else end_ns
+        _put_forward(values, present, header_ns, boot_ns, sampling, out[n])
+        out[n]["exporter"] = exporter
         n += 1
         if values[el.BACK_PACKETS] > 0:
-            back = out[n]
-            back["src"], back["dst"] = flow["dst"], flow["src"]
-            back["sport"], back["dport"] = flow["dport"], flow["sport"]
-            if values[el.PROTOCOL] == PROTOCOL_ICMP:
-                back["sport"], back["dport"] = 0, icmp_answer(int64(flow["dport"]))
-            back["protocol"] = flow["protocol"]
-            back["flags"] = values[el.BACK_FLAGS] & 255
-            back["packets"], back["bytes"] = values[el.BACK_PACKETS], values[el.BACK_BYTES]
-            back["input"], back["output"] = flow["output"], flow["input"]
-            back["exporter"], back["sampling"] = flow["exporter"], flow["sampling"]
-            back["start_ns"], back["end_ns"] = flow["start_ns"], flow["end_ns"]
-            back["first_flags"], back["marks"] = 0, MARK_REVERSE
+            _put_back(values, out[n - 1], out[n])
             n += 1
     counts[WRITTEN] = n
