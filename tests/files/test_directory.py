@@ -198,7 +198,7 @@ class TestRoot:
             Directory.open(theirs).close()
             return True
 
-        for path in (place.parent, *place.parent.parents):
+        for path in (place, place.parent / "victim", place.parent, *place.parent.parents):
             if path.stat().st_mode & 0o005 != 0o005:
                 path.chmod(path.stat().st_mode | 0o055)
         assert run_in_child(as_that_user)
