@@ -95,6 +95,9 @@ class SilenceDetector:
         before_s, _, sent_before, replies_before = self._last
         if time_s < before_s + SLICE_S:
             return False
+        if self._slices == 0 and (sent == sent_before).all():  # what comes answers an earlier block
+            self._last = time_s, block, sent.copy(), replies.copy()
+            return False
         self._idle = 0 if (sent != sent_before).any() else self._idle + 1
         if self._idle <= DELAY:  # of longer pauses only so much: late replies count for what was sent before
             self._add_slice(before_s)

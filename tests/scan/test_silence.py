@@ -104,6 +104,15 @@ def test_another_block_is_judged_by_itself() -> None:
     assert model.go(20, 1_000, share=0.0, block=1) is not None
 
 
+def test_late_replies_of_a_block_say_nothing_of_the_next() -> None:
+    """They come while the cooldown lasts, in which nothing is sent, and hosts of the next block may be far fewer."""
+    model = Model(8, [1.0], 0.5, rtt_slices=20)
+    assert model.go(60, 1_000) is None
+    assert model.go(10, 0, block=1) is None
+    model.alive = 0.01
+    assert model.go(60, 1_000, block=1) is None
+
+
 @pytest.mark.slow
 def test_hundreds_of_runs_without_a_fall_have_no_alarm() -> None:
     """An hour and a half of a run's time each in all orders of rates; by the bound one in a million would alarm."""
