@@ -114,7 +114,7 @@ def test_a_pipe_has_no_escape_codes(compiled: None, tmp_path: Path) -> None:  # 
     ("options", "message"),
     [
         (["--status-file", "no/such"], "no/such: cannot write the status here: No such file or directory"),
-        (["--metrics-file", "no/such.prom"], "no/such.prom: cannot write: No such file or directory"),
+        (["--metrics-file", "no/such.prom"], "no/such.prom: cannot write metrics here: there is no directory no"),
         (["--metrics-address", "9617"], "--metrics-address '9617': expected HOST:PORT"),
     ],
 )

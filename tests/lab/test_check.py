@@ -114,7 +114,7 @@ def test_blocked_addresses_are_not_expected(truth: Sets, write: Callable[..., Pa
     [
         ({"status": "partial"}, r"manifest\.json: \$\.status: 'partial': only a complete run"),
         ({"targets": 5}, r"\$\.targets: 5: its config names 1,032 targets"),
-        ({"config": {"name": "x"}}, r"\$\.config: Object missing required field `targets`"),
+        ({"config": {"name": "x"}}, r"\$\.config\.targets: missing: every config needs it"),
     ],
 )
 def test_a_run_nobody_can_judge_is_refused(

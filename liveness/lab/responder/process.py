@@ -116,7 +116,7 @@ class Responder:
         drops = self.rx_ring.statistics().drops
         overrun, self.overrun_before = drops - self.overrun_before, drops
         self.overrun += overrun
-        self.packets += int(self.model.verdicts.sum())
+        self.packets += int(self.model.verdicts.sum() - self.model.verdicts[Verdict.TRIAL])
         self.replies += int(self.model.numbers[state.REPLIES])
         for verdict, count in zip(Verdict, self.model.verdicts.tolist(), strict=True):
             if verdict.malformed and count:

@@ -197,7 +197,7 @@ def test_what_the_model_leaves_unused_is_told(tmp_path: Path) -> None:
             assert prediction.replies == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.integers(8, 28),
     st.sampled_from(["10pps", "1kpps", "10kpps", "1Mpps"]),
