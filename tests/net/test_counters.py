@@ -71,7 +71,10 @@ def test_a_shaped_port_of_a_bridge_is_below_it_and_its_queue_tells_what_it_dropp
         sent_before = reader.device(bridge).tx_packets
         drops_before = reader.queue_drops(port)
         send("br0", 1000)
-        assert reader.device(bridge).tx_packets - sent_before == 1000  # the bridge takes them all for sent
+        taken = reader.device(bridge).tx_packets - sent_before
+        assert 1000 <= taken <= 1003, (
+            taken
+        )  # the bridge takes them all for sent; it says a word of its own now and then
         dropped = reader.queue_drops(port) - drops_before
         (shown,) = json.loads(sh("tc -s -j qdisc show dev v0"))
         assert dropped == shown["drops"] - drops_before > 500
