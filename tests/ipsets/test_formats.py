@@ -289,6 +289,7 @@ def test_compressed_files_are_read_joined_ones_too(tmp_path: Path, pack: Callabl
         Reader().read(str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
 def test_a_small_file_that_becomes_a_large_one_is_refused(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     (tmp_path / "bomb").write_bytes(pack(b"\n" * (100 << 20)))
