@@ -1,6 +1,7 @@
-"""How deep hypothesis digs: HYPOTHESIS_PROFILE, or `plain` where kernels run uncompiled."""
+"""How deep hypothesis digs (HYPOTHESIS_PROFILE, or `plain` for uncompiled kernels), and SIGINT as at a terminal."""
 
 import os
+import signal
 
 from hypothesis import settings
 
@@ -10,3 +11,6 @@ PLAIN = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 settings.register_profile("default", max_examples=100, deadline=None)
 settings.register_profile("plain", max_examples=25, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("plain" if PLAIN else "default"))
+
+# A shell that starts the tests in the background ignores SIGINT for them, and so for every command that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,8 +7,10 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -96,9 +98,21 @@ def run() -> None:
     except BaseException as error:
         if not interrupts.asked and not isinstance(error, (click.Abort, KeyboardInterrupt)):
             raise
-        code = EXIT_CODE
+        _leave_interrupted()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: the interpreter's own end is not interrupted
     sys.exit(code)
+
+
+def _leave_interrupted() -> NoReturn:
+    """End with the exit code of Ctrl-C, without the interpreter's own end.
+
+    CPython kills itself by SIGINT at its end if the signal ever interrupted an ``exec`` of text (``namedtuple``,
+    ``dataclass``), although the exception was handled: the exit code would depend on the moment.
+    """
+    with suppress(OSError, OutputError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(EXIT_CODE)
 
 
 def _run() -> int:

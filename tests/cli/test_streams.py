@@ -178,6 +178,25 @@ def test_ctrl_c_during_imports_is_no_traceback(lists: Path, after_s: float) -> N
     assert (process.returncode, said) in [(130, []), (0, [])]
 
 
+def test_ctrl_c_in_code_that_a_library_makes_has_the_same_exit_code(tmp_path: Path) -> None:
+    """CPython ends a module by SIGINT if an `exec` of text was interrupted, whoever handled the exception."""
+    (tmp_path / "interrupted.py").write_text("""
+import os, signal
+from liveness.cli import main
+main._run = lambda: exec("os.kill(os.getpid(), signal.SIGINT)")
+main.run()
+""")
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_ctrl_c_in_a_long_query_ends_it_at_once(lists: Path) -> None:
     """DuckDB hears of a signal when a task ends, and then says RuntimeError: the query would take hours."""
     for query in (
