@@ -42,7 +42,7 @@ need_private_network() {
     problem=$(python -c '
 import sys
 from liveness.errors import LivenessError
-from liveness.net.namespace import enter_private_network
+from liveness.system.namespace import enter_private_network
 try:
     enter_private_network()
 except LivenessError as error:

@@ -13,15 +13,15 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+from liveness.packets.parse import ACCEPTED, FIELDS
 from liveness.probes.fill import fill_frames, hash_targets, put_template
-from liveness.probes.kit import CookieParameters, Kit, build_kit
 from liveness.probes.match import match_frame
 from liveness.probes.registry import probes_of_run
+from liveness.probes.run_constants import CookieParameters, Kit, build_kit
 from liveness.probes.tcp import OPTIONS
 from liveness.probes.template import LinkAddresses
 from liveness.space.addresses import format_address, parse_address
 from liveness.types import REPLY_DTYPE, Kind, Rejection, Tier
-from liveness.wire.parse import ACCEPTED, FIELDS
 
 CONTROL_PORT: Final = 51833
 PROBES: Final = probes_of_run(("icmp", "tcp/22", "tcp/80", "tcp/443", "dns", "ntp"), CONTROL_PORT)

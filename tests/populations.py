@@ -11,8 +11,8 @@ from pyroaring import BitMap
 
 from liveness.ipsets.portable import PortableSet
 from liveness.ipsets.roaring import SetDigest
-from liveness.store.manifest import Counts, Manifest, ProbeCounts, SetEntry
-from liveness.store.rundir import RunDirectory
+from liveness.runs.manifest import Counts, Manifest, ProbeCounts, SetEntry
+from liveness.runs.rundir import RunDirectory
 from liveness.types import Kind, ReplyKey, Role, SetKey
 
 EIGHT = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp")

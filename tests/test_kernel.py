@@ -52,7 +52,7 @@ print(*(source_digest(PACKAGE / name) for name in ("scan/engine.py", "wire/sipha
         source.write("# a change\n")
     other_engine, same_siphash = in_copy(package, code).split()
     assert (other_engine == engine, same_siphash) == (False, siphash)
-    with (package / "wire" / "siphash.py").open("a") as source:
+    with (package / "packets" / "siphash.py").open("a") as source:
         source.write("# a change\n")
     third_engine, other_siphash = in_copy(package, code).split()
     assert len({engine, other_engine, third_engine}) == 3
@@ -62,7 +62,7 @@ print(*(source_digest(PACKAGE / name) for name in ("scan/engine.py", "wire/sipha
 @pytest.mark.skipif(not COMPILED, reason="nothing is kept where nothing is compiled")
 def test_checkouts_with_the_same_sources_share_what_was_compiled(tmp_path: Path) -> None:
     code = """
-from liveness.space.permutation import next_element as kernel
+from liveness.order.permutation import next_element as kernel
 assert kernel(3, 4, 7) == 5
 print(*(sum(counts.values()) for counts in (kernel.stats.cache_hits, kernel.stats.cache_misses)))
 """

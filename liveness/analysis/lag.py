@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from liveness.analysis.result import Formula
-from liveness.store.manifest import Manifest
+from liveness.runs.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)

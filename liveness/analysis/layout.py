@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from liveness.analysis.categories import category
 from liveness.analysis.run import family_of
-from liveness.store.manifest import Manifest, SetEntry
+from liveness.runs.manifest import Manifest, SetEntry
 from liveness.types import Kind, Role
 
 Bit = tuple[str, str]

@@ -11,8 +11,8 @@ from liveness.analysis.counting import Containers
 from liveness.analysis.layout import Layout, bits_of
 from liveness.ipsets.portable import CONTAINERS, Index, PortableSet
 from liveness.ipsets.verify import open_verified
-from liveness.store.manifest import Manifest, SetEntry
-from liveness.store.rundir import RunDirectory
+from liveness.runs.manifest import Manifest, SetEntry
+from liveness.runs.rundir import RunDirectory
 
 NOTHING: Final = Index(np.zeros(0, np.uint16), np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(0, np.int64))
 """A run may have no sets; concatenated, nothing has a type all the same."""

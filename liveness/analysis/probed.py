@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.analysis.result import share
+from liveness.runs.manifest import Manifest
+from liveness.runs.optouts import load_opt_outs
+from liveness.runs.rundir import TARGETS_FILE, RunDirectory
 from liveness.space.addresses import parse_entry
 from liveness.space.intervals import Intervals
 from liveness.space.special import special_purpose
-from liveness.store.manifest import Manifest
-from liveness.store.optouts import load_opt_outs
-from liveness.store.rundir import TARGETS_FILE, RunDirectory
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -35,8 +35,8 @@ from liveness.analysis.taxonomy import Taxonomy, taxonomy
 from liveness.analysis.transport import Transport, transport
 from liveness.analysis.walk import Compared, Counted, Walk, threads
 from liveness.errors import LivenessError
-from liveness.store.manifest import Manifest
-from liveness.store.rundir import RunDirectory
+from liveness.runs.manifest import Manifest
+from liveness.runs.rundir import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)

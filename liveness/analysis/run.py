@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from liveness.store.manifest import Manifest
+from liveness.runs.manifest import Manifest
 from liveness.types import CONTROL, POSITIVE, Kind
 
 FAMILIES: Final = ("icmp", "tcp", "udp")

@@ -10,7 +10,7 @@ from liveness.analysis.layout import PRIMARY, Bit, Layout
 from liveness.analysis.partition import Partition
 from liveness.analysis.run import ACTIVITY, FAMILIES, REPLIES, family_probes, port_of, probes_of
 from liveness.analysis.scope import Within
-from liveness.store.manifest import Manifest
+from liveness.runs.manifest import Manifest
 from liveness.types import CONTROL, Kind
 
 Chosen = NDArray[np.bool_]

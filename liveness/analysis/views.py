@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from liveness.analysis.layout import Bit, Layout
 from liveness.analysis.run import FAMILIES, REPLIES, family_of, family_probes, probes_of
-from liveness.store.manifest import Manifest
+from liveness.runs.manifest import Manifest
 from liveness.types import CONTROL, Kind
 
 OCTET_BITS: Final = 8

@@ -7,7 +7,7 @@ from liveness.analysis.probed import Probed
 from liveness.analysis.results import Results, analyze_sets
 from liveness.analysis.scope import WHOLE, Scope
 from liveness.errors import LivenessError
-from liveness.store.rundir import RunDirectory
+from liveness.runs.rundir import RunDirectory
 
 
 def compare(runs: Sequence[RunDirectory], scope: Scope = WHOLE) -> Results:

@@ -11,21 +11,21 @@ from typing import Final, Protocol
 from msgspec.structs import replace
 
 from liveness.census.comparing import analyze_with
-from liveness.census.falls import falls, falls_below, hit_rates
-from liveness.census.heir import Heir
+from liveness.census.hit_rate_drop import falls, falls_below, hit_rates
 from liveness.census.home import Home, utc
 from liveness.census.message import Message
-from liveness.census.passing import check_readable, may_pass
+from liveness.census.ownership import Heir
 from liveness.census.record import Record
 from liveness.census.reporting import write_report
 from liveness.census.retention import retain
 from liveness.census.summary import summary_line
+from liveness.census.transient import check_readable, may_pass
 from liveness.config.model import Config
 from liveness.errors import LivenessError, StoppedEarlyError
-from liveness.scan.becoming import private_umask
-from liveness.scan.resume import check_resumable
+from liveness.runs.manifest import Manifest
+from liveness.scan.privilege_drop import private_umask
+from liveness.scan.recovery.resume import check_resumable
 from liveness.scan.session import Finished
-from liveness.store.manifest import Manifest
 
 SIGNAL_BASE: Final = 128
 """The exit code of a run that a signal ended is this and the signal's number."""

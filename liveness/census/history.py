@@ -10,9 +10,9 @@ import msgspec
 from liveness.census.home import RECORD_FILE, REPORTS, Home
 from liveness.census.record import Record
 from liveness.errors import LivenessError, UsageError
-from liveness.store.manifest import Manifest
-from liveness.store.rundir import MANIFEST_FILE, RunDirectory, folders_below
-from liveness.store.runlog import PACKETS, REPLIES
+from liveness.replylog.runlog import PACKETS, REPLIES
+from liveness.runs.manifest import Manifest
+from liveness.runs.rundir import MANIFEST_FILE, RunDirectory, folders_below
 
 LATEST = "latest"
 

@@ -12,9 +12,9 @@ from liveness.census.record import Record, decode_record, encode_record
 from liveness.errors import LivenessError, RefusedError
 from liveness.files.directory import Directory, HeldError
 from liveness.files.reading import MIB, read_below
+from liveness.runs.manifest import Manifest
+from liveness.runs.rundir import CHECKPOINT_FILE, MANIFEST_FILE, RunDirectory, is_run_id, new_run_id
 from liveness.space.addresses import shown
-from liveness.store.manifest import Manifest
-from liveness.store.rundir import CHECKPOINT_FILE, MANIFEST_FILE, RunDirectory, is_run_id, new_run_id
 
 LOCK_FILE: Final = "census.lock"
 REPORTS: Final = "reports"

@@ -9,14 +9,14 @@ from typing import Final
 
 import msgspec
 
-from liveness.census.falls import hit_rates
+from liveness.census.hit_rate_drop import hit_rates
 from liveness.census.home import Home, utc
 from liveness.census.record import Record
 from liveness.config.model import Keep
 from liveness.errors import LivenessError
 from liveness.ipsets.verify import open_verified
-from liveness.store.rundir import RunDirectory
-from liveness.store.runlog import PACKETS, REPLIES
+from liveness.replylog.runlog import PACKETS, REPLIES
+from liveness.runs.rundir import RunDirectory
 
 LEAST_OF_USUAL: Final = 0.1
 """A run whose best probe has less than this share of the usual hit rate displaces none that found more."""

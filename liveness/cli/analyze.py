@@ -14,7 +14,7 @@ from liveness.errors import LivenessError, UsageError
 if TYPE_CHECKING:
     from liveness.analysis.results import Results
     from liveness.analysis.scope import Scope, Within
-    from liveness.report.asked import Asked
+    from liveness.report.options import Asked
 
 FILE_WIDTH = 120  # columns of the tables in a file
 
@@ -98,7 +98,7 @@ def command(
     from liveness.analysis.document import encode
     from liveness.analysis.results import analyze_runs
     from liveness.analysis.run import warnings_of
-    from liveness.store.rundir import find_runs
+    from liveness.runs.rundir import find_runs
 
     asked = _asked(figures, form, html, map_file, zoom)
     runs = find_runs(path)
@@ -135,7 +135,7 @@ def _asked(
     figures: Path | None, form: str | None, html: Path | None, map_file: Path | None, zoom: tuple[str, ...]
 ) -> "Asked":
     """Return what is to be drawn."""
-    from liveness.report.asked import FORMATS, Asked, octet_of
+    from liveness.report.options import FORMATS, Asked, octet_of
 
     if form is not None and figures is None:
         raise click.UsageError("--format goes with --figures")

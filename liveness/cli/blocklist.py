@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from liveness.config.requests import Entry, Reason
-    from liveness.store.optouts import Application
-    from liveness.store.rundir import RunDirectory
+    from liveness.runs.optouts import Application
+    from liveness.runs.rundir import RunDirectory
 
 DEFAULT_LIST = "blocklist.txt"
 
@@ -249,9 +249,9 @@ def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | N
     or that is damaged, is left as it is and named; the others are done, and the exit code is 1.
     """
     from liveness.config.load import list_files, read_entries
+    from liveness.optouts.redaction import redact_run
+    from liveness.runs.rundir import find_runs
     from liveness.space.prefixes import Skipped
-    from liveness.store.redaction import redact_run
-    from liveness.store.rundir import find_runs
 
     given = _lists(files, config_file) if files or config_file is not None else None
     document: list[dict[str, Any]] = []
@@ -286,7 +286,7 @@ def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | N
 def _blocked_by(directory: "RunDirectory") -> "Sequence[str]":
     """Return what the config of a run blocks by. Raises UsageError if that is nothing."""
     from liveness.config.recorded import recorded_blocklists
-    from liveness.store.rundir import MANIFEST_FILE
+    from liveness.runs.rundir import MANIFEST_FILE
 
     recorded = recorded_blocklists(directory.read_manifest().config, directory.path / MANIFEST_FILE)
     entries = [entry for entry in recorded if entry != "-"]

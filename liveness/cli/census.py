@@ -245,8 +245,8 @@ def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
     from liveness.analysis.document import document
     from liveness.analysis.run import warnings_of
     from liveness.census.comparing import compare
-    from liveness.census.falls import falls, hit_rates
     from liveness.census.history import find_run
+    from liveness.census.hit_rate_drop import falls, hit_rates
     from liveness.cli.display import OutputConsole
     from liveness.config.model import Notify
     from liveness.report.change_tables import change_table, ports_table

@@ -47,7 +47,7 @@ def check(file: Path, lab: bool, elsewhere: bool, as_json: bool) -> None:
     from liveness.config.estimate import estimate
     from liveness.config.load import load_config, resolve_targets
     from liveness.net.links import in_lab
-    from liveness.scan.foreseen import check_notify, check_start
+    from liveness.scan.preflight import check_notify, check_start
     from liveness.scan.session import plan_run
 
     config = load_config(file)

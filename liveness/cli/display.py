@@ -14,9 +14,9 @@ PLAIN_EVERY_S: Final = 60.0
 """Time between two lines of a scan that goes on without a terminal."""
 
 if TYPE_CHECKING:
+    from liveness.runs.manifest import Manifest, RateSearch
     from liveness.scan.plan import Plan
     from liveness.scan.record import Identity
-    from liveness.store.manifest import Manifest, RateSearch
     from liveness.watch.reading import Reading
 
 

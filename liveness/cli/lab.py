@@ -13,9 +13,9 @@ from liveness.cli.population import describe_population, predict, sample
 if TYPE_CHECKING:
     from pyroaring import BitMap
 
-    from liveness.lab.check import Comparison, Difference
-    from liveness.lab.model import Internet
-    from liveness.lab.model_check import ModelComparison
+    from liveness.lab.hosts.check import Comparison, Difference
+    from liveness.lab.hosts.document import Internet
+    from liveness.lab.model.check import ModelComparison
     from liveness.lab.source import PopulationFile
 
 EXAMPLES = 3
@@ -77,13 +77,13 @@ def describe(name: str | None, source: str, *, plain: bool, as_json: bool) -> No
     """
     from dataclasses import asdict
 
-    from liveness.lab.describe import ground_truth, network_lines
+    from liveness.lab.hosts.describe import ground_truth, network_lines
     from liveness.lab.source import find_population
 
     source = name or source
     named = find_population(source)
     if named is not None:
-        from liveness.lab.population.load import parse_population
+        from liveness.lab.model.population.load import parse_population
 
         describe_population(parse_population(named.text, named.origin), as_json=as_json)
         return
@@ -100,7 +100,7 @@ def describe(name: str | None, source: str, *, plain: bool, as_json: bool) -> No
     from rich import box
 
     from liveness.cli.display import OutputConsole
-    from liveness.lab.truth import PROBES
+    from liveness.lab.hosts.truth import PROBES
     from liveness.report.fitted import FittedTable
     from liveness.types import Role
 
@@ -144,7 +144,7 @@ def check(run_dir: Path, source: str | None, *, plain: bool, as_json: bool) -> N
     named = recorded_population(run_dir) if source is None else find_population(source)
     if named is not None:
         _check_model_run(run_dir, named, as_json=as_json)
-    from liveness.lab.check import check_run
+    from liveness.lab.hosts.check import check_run
 
     comparison = check_run(run_dir, _internet(source or "default", plain=plain))
     if as_json:
@@ -161,8 +161,8 @@ def check(run_dir: Path, source: str | None, *, plain: bool, as_json: bool) -> N
 
 def _check_model_run(run_dir: Path, named: "PopulationFile", *, as_json: bool) -> NoReturn:
     """Compare a run with the model Internet, print that, and leave."""
-    from liveness.lab.model_check import check_model_run, no_record
-    from liveness.lab.population.load import parse_population
+    from liveness.lab.model.check import check_model_run, no_record
+    from liveness.lab.model.population.load import parse_population
 
     comparison = check_model_run(run_dir, parse_population(named.text, named.origin))
     if comparison.summary is None:

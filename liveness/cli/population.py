@@ -10,10 +10,10 @@ import click
 from liveness.errors import count_of
 
 if TYPE_CHECKING:
-    from liveness.lab.population.fit import Fit
-    from liveness.lab.population.load import Population
-    from liveness.lab.population.predict import Prediction
-    from liveness.lab.population.shares import Fitted
+    from liveness.lab.model.population.fit import Fit
+    from liveness.lab.model.population.load import Population
+    from liveness.lab.model.population.predict import Prediction
+    from liveness.lab.model.population.shares import Fitted
 
 LARGEST_SETS = 12
 DESCRIBED_PREFIXES = 1 << 16
@@ -32,7 +32,7 @@ POPULATION = click.option(
 
 def describe_population(population: "Population", *, as_json: bool) -> None:
     """Print how well a population fits what was published."""
-    from liveness.lab.population.fit import fit_of
+    from liveness.lab.model.population.fit import fit_of
 
     fit = fit_of(population, DESCRIBED_PREFIXES)
     if as_json:
@@ -73,10 +73,10 @@ def predict(config: Path, source: str, *, lab: bool, as_json: bool) -> None:
     Hit rates, replies a second, sizes of sets and logs, duration, and the load on single /24s. Nothing is lost in it.
     """
     from liveness.config.load import load_config, resolve_targets
-    from liveness.lab.population.load import load_population
-    from liveness.lab.population.predict import predict as predict_census
+    from liveness.lab.model.population.load import load_population
+    from liveness.lab.model.population.predict import predict as predict_census
     from liveness.net.links import in_lab
-    from liveness.scan.load import load_of
+    from liveness.scan.rate.load import load_of
 
     loaded = load_config(config)
     targets = resolve_targets(loaded, lab or in_lab(), origin=config)
@@ -109,7 +109,7 @@ def sample(prefixes: int, seed: int) -> None:
     A census of single random addresses would meet nearly every router that sends errors, but few hosts; in whole /24s
     the shares are those of the whole.
     """
-    from liveness.lab.population.sample import public_space, sample24
+    from liveness.lab.model.population.sample import public_space, sample24
     from liveness.space.addresses import format_address
 
     for number in sample24(public_space(), prefixes, seed).tolist():

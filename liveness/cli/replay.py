@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from rich.status import Status
 
-    from liveness.scan.replay import Comparison, Replayed
-    from liveness.store.manifest import Manifest
+    from liveness.runs.manifest import Manifest
+    from liveness.scan.receive.replay import Comparison, Replayed
 
 SHOWN = 3
 FOLDER = "replay"
@@ -55,10 +55,10 @@ def command(
     run's own packet log. It may come from another tool on another machine. Prints the directory of the new run. Exit
     code 5 if a capture is cut or damaged: what could be read of it is used.
     """
-    from liveness.scan.capture_ring import captures_in
-    from liveness.scan.replay import replay
-    from liveness.store.rundir import RunDirectory
-    from liveness.store.runlog import PACKETS
+    from liveness.replylog.runlog import PACKETS
+    from liveness.runs.rundir import RunDirectory
+    from liveness.scan.receive.capture_ring import captures_in
+    from liveness.scan.receive.replay import replay
 
     run = RunDirectory.open(run_dir)
     if not captures and not (run_dir / PACKETS).is_dir():
@@ -85,7 +85,7 @@ def command(
 
 def _default_place(run_dir: Path, manifest: "Manifest") -> Path:
     """Return where a replay goes by itself: names that are paths would lead it anywhere."""
-    from liveness.store.rundir import MANIFEST_FILE, is_run_id
+    from liveness.runs.rundir import MANIFEST_FILE, is_run_id
 
     for field, name in (("name", manifest.name), ("run_id", manifest.run_id)):
         if not is_run_id(name):

@@ -12,7 +12,7 @@ from liveness.cli.interrupts import interrupts
 from liveness.errors import one_line
 
 if TYPE_CHECKING:
-    from liveness.store.replytable import Answer, ReplyTable
+    from liveness.replylog.replytable import Answer, ReplyTable
 
 TABLE_ROWS = 1000
 
@@ -45,7 +45,7 @@ def command(path: Path, sql: str | None, *, as_json: bool, as_csv: bool) -> None
     (ICMP errors alone), rtt (those whose round-trip time is known); DESCRIBE replies lists the columns. Nothing is
     fetched from anywhere, and nothing written.
     """
-    from liveness.store.replytable import ReplyTable
+    from liveness.replylog.replytable import ReplyTable
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv: give one of them")

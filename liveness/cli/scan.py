@@ -127,7 +127,7 @@ def _check_start(
 ) -> None:
     """Refuse what the start would refuse."""
     from liveness.cli.watching import check_watching
-    from liveness.scan.foreseen import check_start
+    from liveness.scan.preflight import check_start
 
     check_start(config, run_id)
     check_watching(status_file, metrics_file, metrics_address)

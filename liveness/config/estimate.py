@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from liveness.config.crowding import peak_bound_pps
 from liveness.config.model import Config
-from liveness.space.spacing import spacing_margin_s
+from liveness.order.spacing import spacing_margin_s
 from liveness.space.targets import Targets
 
 WHOLE_FROM_PPS = 100

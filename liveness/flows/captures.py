@@ -14,12 +14,12 @@ from liveness.flows.exports import Exports
 from liveness.flows.meter import Meter
 from liveness.flows.record import BATCH_RECORDS, PROTOCOL_UDP, Flows, Input, Notes, open_input
 from liveness.kernel import int64, kernel
-from liveness.net import tpacket
+from liveness.packets import headers as hdr
+from liveness.packets import tpacket
+from liveness.packets.capture import EVERYTHING, GZIP_MAGIC, PCAP_MAGICS, SECTION_MAGIC, Capture
+from liveness.packets.checksum import read_u16, read_u32
+from liveness.packets.pcap import native_u16, native_u32
 from liveness.space.addresses import format_address
-from liveness.store.capture import EVERYTHING, GZIP_MAGIC, PCAP_MAGICS, SECTION_MAGIC, Capture
-from liveness.store.pcap import native_u16, native_u32
-from liveness.wire import headers as hdr
-from liveness.wire.checksum import read_u16, read_u32
 
 EXPORT_PORTS: Final = (2055, 4739, 9995, 9996)
 _UDP_HEADER_BYTES: Final = 8

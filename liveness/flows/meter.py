@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from liveness.flows.record import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Flows, Notes, empty
 from liveness.kernel import int64, kernel, uint64
-from liveness.net import tpacket
-from liveness.store.pcap import native_u16, native_u32
-from liveness.wire import headers as hdr
-from liveness.wire.checksum import read_u16, read_u32
+from liveness.packets import headers as hdr
+from liveness.packets import tpacket
+from liveness.packets.checksum import read_u16, read_u32
+from liveness.packets.pcap import native_u16, native_u32
 
 IDLE_S: Final = 15.0
 ACTIVE_S: Final = 300.0

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from liveness.flows.record import Flows
 from liveness.kernel import int64, kernel
-from liveness.wire.checksum import read_u16, read_u32
+from liveness.packets.checksum import read_u16, read_u32
 
 VERSION: Final = 5
 HEADER: Final = ">HHIIIIHH"

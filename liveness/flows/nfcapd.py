@@ -19,7 +19,7 @@ from liveness.errors import UsageError
 from liveness.flows.lzo import DamagedError, lzo1x_decompress
 from liveness.flows.record import MARK_REVERSE, PROTOCOL_ICMP, Flow, Flows, Input, Notes, empty, icmp_answer
 from liveness.kernel import int64, kernel
-from liveness.store.capture_records import u16, u32
+from liveness.packets.capture_records import u16, u32
 
 MAGIC: Final = 0xA50C
 LITTLE_MAGIC: Final = MAGIC.to_bytes(2, "little")

@@ -15,7 +15,7 @@ import numpy as np
 
 from liveness.errors import UsageError
 from liveness.flows.record import BATCH_RECORDS, FLOW_DTYPE, MARK_REVERSE, Flows, Notes
-from liveness.store.parquet import connect, first_line, quoted
+from liveness.replylog.parquet import connect, first_line, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -13,8 +13,8 @@ import numpy as np
 from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
 from liveness.flows.record import Flows, Notes, empty
+from liveness.replylog.parquet import connect, first_line, quoted
 from liveness.space.addresses import format_address
-from liveness.store.parquet import connect, first_line, quoted
 
 NUMBERS: Final = ("sport", "dport", "protocol", "packets", "bytes", "flags")
 HEADER: Final = ("start", "end", "src", "dst", *NUMBERS, "exporter")

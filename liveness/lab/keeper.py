@@ -17,13 +17,13 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from liveness.errors import LivenessError, StoppedEarlyError, UnsupportedError, UsageError
-from liveness.lab.daemons import Running, start_daemon
+from liveness.lab.hosts.daemons import Running, start_daemon
+from liveness.lab.hosts.document import Internet
+from liveness.lab.hosts.network import build_network
+from liveness.lab.hosts.servers import Server, open_servers, serve
 from liveness.lab.kernel import CLONE_NEWPID, Space, check, private_tmpfs
-from liveness.lab.model import Internet
-from liveness.lab.network import build_network
-from liveness.lab.servers import Server, open_servers, serve
 from liveness.lab.tools import Tools
-from liveness.net.child import PR_SET_PDEATHSIG, die_with_parent, fork, libc
+from liveness.system.child import PR_SET_PDEATHSIG, die_with_parent, fork, libc
 
 ERRORS: dict[str, type[LivenessError]] = {
     error.__name__: error for error in (LivenessError, UsageError, UnsupportedError, StoppedEarlyError)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from liveness.errors import LivenessError, UnsupportedError
-from liveness.net.child import libc
-from liveness.net.namespace import CLONE_NEWNET, bring_loopback_up
+from liveness.system.child import libc
+from liveness.system.namespace import CLONE_NEWNET, bring_loopback_up
 
 CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWPID: Final = 0x20000000

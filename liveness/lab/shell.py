@@ -16,9 +16,9 @@ from liveness.lab.kernel import PR_SET_CHILD_SUBREAPER
 from liveness.lab.load import load_internet
 from liveness.lab.source import find_population
 from liveness.lab.tools import find_tools
-from liveness.net.child import PR_SET_PDEATHSIG, libc
-from liveness.net.namespace import enter_private_network
-from liveness.store.announce import VARIABLE
+from liveness.runs.announce import VARIABLE
+from liveness.system.child import PR_SET_PDEATHSIG, libc
+from liveness.system.namespace import enter_private_network
 
 if TYPE_CHECKING:
     from liveness.lab.keeper import Keeper
@@ -73,7 +73,7 @@ def run_in_lab(
             return _run_within(Lab(internet, tools), [program, *command[1:]])
         folder = cleanup.enter_context(TemporaryDirectory(prefix="liveness-lab-"))
         enter_private_network()
-        from liveness.lab.responder.lab import ModelLab  # noqa: PLC0415 - as above
+        from liveness.lab.model.responder.lab import ModelLab  # noqa: PLC0415 - as above
 
         runs = Path(folder) / "runs"
         os.environ[VARIABLE] = str(runs)

@@ -56,5 +56,5 @@ def recorded_population(run: Path) -> PopulationFile | None:
 
 def _place(source: str) -> Traversable:
     """Return where a population file lies: the packaged one of that name, or the path."""
-    packaged_one = resources.files("liveness.lab") / POPULATIONS / f"{source}.yaml"
+    packaged_one = resources.files("liveness.lab.model") / POPULATIONS / f"{source}.yaml"
     return packaged_one if packaged_one.is_file() else Path(source)

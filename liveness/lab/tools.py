@@ -4,7 +4,7 @@ import os
 import shutil
 from dataclasses import dataclass, field
 
-from liveness.lab.model import Daemon, Host, Internet
+from liveness.lab.hosts.document import Daemon, Host, Internet
 
 SYSTEM_PATHS = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where daemons live; the PATH of a user who is not root often lacks it."""

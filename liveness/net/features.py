@@ -9,10 +9,10 @@ from pyroute2 import NetlinkError
 
 from liveness.errors import LivenessError
 from liveness.net import ephemeral, trials
-from liveness.net.child import run_in_child
-from liveness.net.namespace import enter_private_network, namespace_remedy
 from liveness.net.sockets import raw_socket_remedy
 from liveness.net.transport import WayTrial, try_ways
+from liveness.system.child import run_in_child
+from liveness.system.namespace import enter_private_network, namespace_remedy
 
 Outcome = tuple[bool, str]
 """Whether a trial succeeded, and its detail or the reason."""

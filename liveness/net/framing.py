@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
-from liveness.net import tpacket
-from liveness.wire import headers as hdr
+from liveness.packets import headers as hdr
+from liveness.packets import tpacket
 
 
 @kernel

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.net import tpacket
 from liveness.net.ring import RxStatistics
+from liveness.packets import tpacket
 
 Network = Callable[[bytes], Iterable[bytes]]
 """What a frame meets: takes one as sent, returns the frames that come back for it."""

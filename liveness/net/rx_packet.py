@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError, UnsupportedError
 from liveness.kernel import fence
-from liveness.net import tpacket
-from liveness.net.bpf import Program, attach_filter
 from liveness.net.framing import add_ethernet
 from liveness.net.ring import RxStatistics
 from liveness.net.sockets import (
@@ -24,6 +22,8 @@ from liveness.net.sockets import (
     lost_interface,
     open_packet_socket,
 )
+from liveness.packets import tpacket
+from liveness.system.bpf import Program, attach_filter
 
 BLOCK_BYTES = 1 << 20
 FRAME_BYTES = 2048

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from liveness.errors import InterfaceDownError, InterfaceGoneError, LivenessError, UnsupportedError, UsageError
-from liveness.net.child import libc
+from liveness.system.child import libc
 
 _PACKET_ADDRESS: Final = struct.Struct("=HHiHBB8s")
 """sockaddr_ll: family, protocol, index, hardware type, packet type, length of the address, address."""

@@ -8,8 +8,8 @@ import socket
 from typing import Protocol
 
 from liveness.net import queues, xdp_program
-from liveness.net.child import libc
 from liveness.net.sockets import interface_index
+from liveness.system.child import libc
 
 
 class RingSocket(Protocol):

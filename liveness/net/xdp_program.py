@@ -14,7 +14,7 @@ from typing import Final
 from pyroute2 import IPRoute
 
 from liveness.errors import UnsupportedError
-from liveness.net.child import libc
+from liveness.system.child import libc
 
 SYS_BPF: Final = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
 BPF_PROG_LOAD: Final = 5

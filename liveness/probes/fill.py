@@ -8,13 +8,13 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
+from liveness.packets import cookie
+from liveness.packets import headers as hdr
+from liveness.packets.checksum import checksum, u32_sum
 from liveness.probes import dns, icmp, ntp, tcp
-from liveness.probes.kit import Kit
 from liveness.probes.probe import Method
+from liveness.probes.run_constants import Kit
 from liveness.probes.template import IP_AT, put_u16, put_u32
-from liveness.wire import cookie
-from liveness.wire import headers as hdr
-from liveness.wire.checksum import checksum, u32_sum
 
 _ICMP = int(Method.ICMP)
 _TCP = int(Method.TCP)

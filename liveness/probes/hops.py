@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
+from liveness.packets import headers as hdr
 from liveness.space.intervals import ADDRESS_SPACE, Intervals
-from liveness.wire import headers as hdr
 
 MAC_WORDS: Final = 3
 DESTINATION_AT: Final = hdr.ETHERNET_LENGTH + hdr.IPV4_DESTINATION

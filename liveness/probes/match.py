@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
+from liveness.packets import cookie
+from liveness.packets import headers as hdr
+from liveness.packets import parse as p
+from liveness.packets.checksum import read_u16, u32_sum
 from liveness.probes import dns, icmp, ntp, tcp, udp
-from liveness.probes.kit import BY_ICMP, BY_TCP, BY_UDP, NO_PROBE, Kit
 from liveness.probes.probe import Method
+from liveness.probes.run_constants import BY_ICMP, BY_TCP, BY_UDP, NO_PROBE, Kit
 from liveness.probes.template import proven_attempt
 from liveness.types import Kind, Rejection, Tier
-from liveness.wire import cookie
-from liveness.wire import headers as hdr
-from liveness.wire import parse as p
-from liveness.wire.checksum import read_u16, u32_sum
 
 _DNS: Final = int(Method.DNS)
 _NTP: Final = int(Method.NTP)

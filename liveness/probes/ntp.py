@@ -8,13 +8,13 @@ from scapy.layers.inet import UDP
 from scapy.packet import Raw
 
 from liveness.kernel import kernel
+from liveness.packets import cookie
+from liveness.packets import headers as hdr
+from liveness.packets import parse as p
+from liveness.packets.checksum import read_u32, u32_sum, udp_checksum
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
 from liveness.types import Kind
-from liveness.wire import cookie
-from liveness.wire import headers as hdr
-from liveness.wire import parse as p
-from liveness.wire.checksum import read_u32, u32_sum, udp_checksum
 
 PORT: Final = 123
 PACKET_LENGTH: Final = 48

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
+from liveness.packets.cookie import probe_code
 from liveness.types import Kind
-from liveness.wire.cookie import probe_code
 
 
 class Method(IntEnum):

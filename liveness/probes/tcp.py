@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 from scapy.layers.inet import TCP
 
 from liveness.kernel import kernel
+from liveness.packets import cookie
+from liveness.packets import headers as hdr
+from liveness.packets import parse as p
+from liveness.packets.checksum import checksum, read_u16, read_u32, u32_sum
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import (
     TRANSPORT_AT,
@@ -18,10 +22,6 @@ from liveness.probes.template import (
     put_u32,
 )
 from liveness.types import CONTROL, Kind, Rejection, Tier
-from liveness.wire import cookie
-from liveness.wire import headers as hdr
-from liveness.wire import parse as p
-from liveness.wire.checksum import checksum, read_u16, read_u32, u32_sum
 
 OPTIONS: Final[dict[str, list[tuple[str, object]]]] = {
     # What a present-day Windows or Linux sends: stacks and middleboxes exist that ignore a SYN without options.

@@ -14,10 +14,10 @@ from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 
 from liveness.kernel import kernel
+from liveness.packets import headers as hdr
+from liveness.packets.checksum import words_sum
+from liveness.packets.cookie import attempt_of_port
 from liveness.types import UNKNOWN_ATTEMPT
-from liveness.wire import headers as hdr
-from liveness.wire.checksum import words_sum
-from liveness.wire.cookie import attempt_of_port
 
 IP_AT: Final = hdr.ETHERNET_LENGTH
 TRANSPORT_AT: Final = IP_AT + hdr.IPV4_MIN_LENGTH

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import kernel
+from liveness.packets import cookie
+from liveness.packets import headers as hdr
+from liveness.packets import parse as p
+from liveness.packets.checksum import read_u16
 from liveness.probes.template import attempt_or_unknown, proven_attempt
 from liveness.types import Kind, Rejection, Tier
-from liveness.wire import cookie
-from liveness.wire import headers as hdr
-from liveness.wire import parse as p
-from liveness.wire.checksum import read_u16
 
 _ERROR: Final = int(Kind.ERROR)
 _WEAK: Final = int(Tier.WEAK)

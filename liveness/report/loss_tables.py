@@ -3,7 +3,7 @@
 from liveness.analysis.loss import Loss
 from liveness.analysis.result import formulas
 from liveness.report.layout import ABSENT, Section, count, named_formulas
-from liveness.store.manifest import BusySource
+from liveness.runs.manifest import BusySource
 
 
 def loss_table(losses: dict[str, Loss]) -> Section:

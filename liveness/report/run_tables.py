@@ -5,7 +5,7 @@ from rich.text import Text
 from liveness.analysis.results import RunResults
 from liveness.report import published
 from liveness.report.layout import Cell, Section, count, seconds
-from liveness.store.manifest import Manifest
+from liveness.runs.manifest import Manifest
 
 ALARM = "bold red"
 

@@ -7,15 +7,15 @@ from typing import Final
 
 from liveness.net.inheritance import descriptors_of, given, withhold
 from liveness.net.ring import RxRing, TxRing
-from liveness.probes.kit import Kit
+from liveness.probes.run_constants import Kit
+from liveness.runs.checkpoint import Checkpoint
+from liveness.runs.rundir import RunDirectory
 from liveness.scan.interruption import Interruption
 from liveness.scan.plan import Plan
 from liveness.scan.process import Child
-from liveness.scan.receiver import Receiver
-from liveness.scan.sender import Sender
+from liveness.scan.receive.receiver import Receiver
+from liveness.scan.send.sender import Sender
 from liveness.scan.shared import Shared
-from liveness.store.checkpoint import Checkpoint
-from liveness.store.rundir import RunDirectory
 
 POLL_S: Final = 0.01
 READY_WITHIN_S: Final = 60.0

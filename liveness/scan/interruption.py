@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Final
 
 from liveness.config.units import MIN_RATE_PPS
-from liveness.scan.ledger import Ledger
+from liveness.scan.totals import Ledger
 
 RATE_STEP: Final = 0.05
 ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

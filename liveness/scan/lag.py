@@ -5,9 +5,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.runs.manifest import Lag, LanePassing
 from liveness.scan.plan import MARK_EVERY, Plan
 from liveness.scan.shared import Shared
-from liveness.store.manifest import Lag, LanePassing
 
 PERCENTILE: Final = 80
 """The paper tells the lag that 80 % of targets stay below (Bano et al. 2018, section 3)."""

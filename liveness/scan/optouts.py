@@ -11,11 +11,11 @@ import msgspec
 
 from liveness.config.load import list_files, read_entries, skipped_in
 from liveness.errors import LivenessError, UsageError
+from liveness.runs.clock import utc
+from liveness.runs.optouts import KeptOptOuts, ListProblem, OptOuts, Withdrawal, load_opt_outs, write_opt_outs
 from liveness.scan.plan import Plan
-from liveness.scan.withdrawn import WithdrawnList
+from liveness.scan.send.withdrawn import WithdrawnList
 from liveness.space.intervals import Intervals
-from liveness.store.clock import utc
-from liveness.store.optouts import KeptOptOuts, ListProblem, OptOuts, Withdrawal, load_opt_outs, write_opt_outs
 
 LOOK_EVERY_S: Final = 1.0
 """A changed list is read when it has stayed the same for this long: whoever writes it in place may be half-way."""

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from liveness.config.crowding import CATCH_UP_S
 from liveness.config.model import Config
 from liveness.errors import UsageError
-from liveness.probes.kit import CookieParameters
+from liveness.order.permutation import Permutation, prime_above
+from liveness.order.schedule import marks_for
+from liveness.order.spacing import spacing_margin_s
 from liveness.probes.probe import Probe
 from liveness.probes.registry import probes_of_run
-from liveness.scan.load import Load, ceiling_pps, load_of
-from liveness.scan.pacing import GIVE_UP_S
+from liveness.probes.run_constants import CookieParameters
+from liveness.scan.rate.load import Load, ceiling_pps, load_of
+from liveness.scan.send.pacing import GIVE_UP_S
 from liveness.scan.workers import Cores, receivers_for, senders_for, share_cores
 from liveness.space.intervals import Intervals
-from liveness.space.permutation import Permutation, prime_above
-from liveness.space.schedule import marks_for
-from liveness.space.spacing import spacing_margin_s
 from liveness.space.targets import Targets
 
 MARK_EVERY: Final = 1_000_000

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Final, Generic, TypeVar
 
 from liveness.errors import explain
-from liveness.net.child import close_all_but, die_with_parent
+from liveness.system.child import close_all_but, die_with_parent
 
 R = TypeVar("R")
 

@@ -9,18 +9,11 @@ import msgspec
 
 from liveness.config.model import to_record
 from liveness.errors import LivenessError
-from liveness.net.privileges import CONFINEMENTS, Dropped
 from liveness.net.routes import Path
-from liveness.scan.busiest import TOLD
-from liveness.scan.lag import lag_record
-from liveness.scan.plan import BlockPlan, Plan
-from liveness.scan.shared import Shared
-from liveness.scan.supervisor import Outcome
-from liveness.space.addresses import format_address
-from liveness.space.sampled import probed_within
-from liveness.store.checkpoint import Checkpoint, Totals
-from liveness.store.clock import utc
-from liveness.store.manifest import (
+from liveness.order.sampled import probed_within
+from liveness.runs.checkpoint import Checkpoint, Totals
+from liveness.runs.clock import utc
+from liveness.runs.manifest import (
     BlockStatus,
     BusySource,
     Counts,
@@ -32,11 +25,18 @@ from liveness.store.manifest import (
     Receive,
     Transmit,
 )
-from liveness.store.merge import Gathered
-from liveness.store.optouts import load_opt_outs
-from liveness.store.recapture import missed_targets
-from liveness.store.rundir import RunDirectory
-from liveness.store.segment import Tally
+from liveness.runs.merge import Gathered
+from liveness.runs.optouts import load_opt_outs
+from liveness.runs.rundir import RunDirectory
+from liveness.runs.segment import Tally
+from liveness.scan.lag import lag_record
+from liveness.scan.plan import BlockPlan, Plan
+from liveness.scan.recapture import missed_targets
+from liveness.scan.receive.top_sources import TOLD
+from liveness.scan.shared import Shared
+from liveness.scan.supervisor import Outcome
+from liveness.space.addresses import format_address
+from liveness.system.privileges import CONFINEMENTS, Dropped
 
 
 @dataclass(frozen=True, slots=True)

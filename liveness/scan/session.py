@@ -13,37 +13,38 @@ from typing import Final
 from liveness.config.model import Config, TargetLists
 from liveness.errors import LivenessError, StoppedEarlyError, UsageError, explain
 from liveness.kernel import mark_compiled, needs_compiling
-from liveness.net.bpf import reply_filter
-from liveness.net.child import run_in_child
 from liveness.net.ephemeral import warning
 from liveness.net.links import in_lab
 from liveness.net.routes import AUTO, Path, find_path
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import Transport, open_transport
 from liveness.net.way.watch import PathWatch
-from liveness.probes.kit import Kit, build_kit, with_hops
+from liveness.packets.headers import ETHERNET_LENGTH, ICMP_ECHO_REPLY
+from liveness.packets.reply_filter import reply_filter
+from liveness.probes.run_constants import Kit, build_kit, with_hops
 from liveness.probes.template import LinkAddresses
-from liveness.scan import receiver, sender
-from liveness.scan.becoming import Becoming, decide
+from liveness.replylog.runlog import settle
+from liveness.runs.announce import announce
+from liveness.runs.checkpoint import Checkpoint
+from liveness.runs.compaction import compact_all
+from liveness.runs.manifest import Manifest
+from liveness.runs.merge import Gathered, merge
+from liveness.runs.rundir import RunDirectory
 from liveness.scan.interruption import Interruption, StoppedMerge, signals_noted
-from liveness.scan.load import check_crowding
-from liveness.scan.neighbourhood import hops_on, meet_neighbours
+from liveness.scan.path.neighbourhood import hops_on, meet_neighbours
 from liveness.scan.plan import Plan, new_control_port, new_key
+from liveness.scan.privilege_drop import Becoming, decide
 from liveness.scan.progress import Progress
+from liveness.scan.rate.load import check_crowding
+from liveness.scan.receive import receiver
 from liveness.scan.record import Identity, final_manifest, running_manifest
-from liveness.scan.resume import beginning, going_on, resume
+from liveness.scan.recovery.resume import beginning, going_on, resume
+from liveness.scan.send import sender
 from liveness.scan.supervisor import Outcome, Supervisor
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.store.announce import announce
-from liveness.store.checkpoint import Checkpoint
-from liveness.store.compaction import compact_all
-from liveness.store.manifest import Manifest
-from liveness.store.merge import Gathered, merge
-from liveness.store.rundir import RunDirectory
-from liveness.store.runlog import settle
+from liveness.system.child import run_in_child
 from liveness.types import ERROR_TYPES
-from liveness.wire.headers import ETHERNET_LENGTH, ICMP_ECHO_REPLY
 
 REPLY_ICMP_TYPES: Final = (ICMP_ECHO_REPLY, *ERROR_TYPES)
 

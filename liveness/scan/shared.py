@@ -7,16 +7,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.net.privileges import CONFINEMENTS
-from liveness.scan.activity import Activities
-from liveness.scan.answered import entries_for
-from liveness.scan.hop_table import HopTable
+from liveness.runs.checkpoint import Checkpoint, Position
+from liveness.scan.losses.repairs import RepairDesk
 from liveness.scan.memory import shared_zeros
+from liveness.scan.path.hop_table import HopTable
 from liveness.scan.plan import Plan
-from liveness.scan.positions import Positions
-from liveness.scan.repairs import RepairDesk
-from liveness.scan.withdrawn import WithdrawnList
-from liveness.store.checkpoint import Checkpoint, Position
+from liveness.scan.send.activity import Activities
+from liveness.scan.send.answered import entries_for
+from liveness.scan.send.positions import Positions
+from liveness.scan.send.withdrawn import WithdrawnList
+from liveness.system.privileges import CONFINEMENTS
 
 HOLD_PATH: Final = 1
 """Bit of `Shared.hold`: the way to the targets is broken (no carrier, no gateway, no source address)."""

@@ -10,23 +10,23 @@ from liveness.errors import LivenessError, explain
 from liveness.net.ring import RxRing, TxRing
 from liveness.net.routes import union
 from liveness.net.way.watch import PathWatch
-from liveness.probes.kit import Kit
-from liveness.scan.checkpointing import Checkpointing
-from liveness.scan.compacting import Compacting
+from liveness.probes.run_constants import Kit
+from liveness.runs.checkpoint import Checkpoint, Totals
+from liveness.runs.optouts import OptOuts
+from liveness.runs.rundir import RunDirectory
 from liveness.scan.crew import Crew
 from liveness.scan.interruption import Interruption, rate_signals
-from liveness.scan.ledger import Ledger
 from liveness.scan.listeners import Listeners
-from liveness.scan.loss_watch import LossWatch
+from liveness.scan.losses.watch import LossWatch
 from liveness.scan.optouts import OptOutWatch
-from liveness.scan.path_guard import PathGuard
+from liveness.scan.path.guard import PathGuard
 from liveness.scan.plan import Plan
 from liveness.scan.progress import Progress, observe
+from liveness.scan.rate.tuner import Tuner
+from liveness.scan.recovery.checkpointing import Checkpointing
+from liveness.scan.recovery.compacting import Compacting
 from liveness.scan.shared import Shared
-from liveness.scan.tuner import Tuner
-from liveness.store.checkpoint import Checkpoint, Totals
-from liveness.store.optouts import OptOuts
-from liveness.store.rundir import RunDirectory
+from liveness.scan.totals import Ledger
 
 WATCH_EVERY_S: Final = 0.1
 

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 
 from liveness.net.links import InterfaceCounters
+from liveness.runs.manifest import Timeline
 from liveness.scan.shared import Shared
-from liveness.store.manifest import Timeline
 
 EVERY_S: Final = 1.0
 MOST_INTERVALS: Final = 720

@@ -14,9 +14,9 @@ from typing import Final
 from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
 from liveness.files.outputs import check_output
+from liveness.runs.manifest import Manifest
 from liveness.scan.plan import Plan
 from liveness.scan.record import Identity
-from liveness.store.manifest import Manifest
 from liveness.watch.metrics import CONTENT_TYPE, last_success_in, metrics_text, success_text
 from liveness.watch.reading import Reading
 

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from liveness.errors import UsageError
 from liveness.files.outputs import open_destination
+from liveness.runs.manifest import Manifest
 from liveness.scan.plan import Plan
 from liveness.scan.record import Identity
-from liveness.store.manifest import Manifest
 from liveness.watch.reading import Reading
 
 

@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from liveness.errors import explain
+from liveness.runs.manifest import Manifest
 from liveness.scan.plan import Plan
 from liveness.scan.progress import Progress
 from liveness.scan.record import Identity
-from liveness.store.manifest import Manifest
 from liveness.watch.reading import Meter, Reading
 
 

@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from liveness.errors import LivenessError
-from liveness.store.rundir import RunDirectory
+from liveness.runs.rundir import RunDirectory
 from scripts.benchmarks.output import as_json_option, print_facts, print_json
 from scripts.benchmarks.synthetic_run import write_synthetic_run
 

@@ -12,19 +12,19 @@ from typing import Any, Final
 import click
 
 from liveness.errors import LivenessError
-from liveness.net.bpf import ACCEPT, RETURN, Instruction, assemble
-from liveness.net.child import run_in_child
 from liveness.net.memory import unpack_block
 from liveness.net.ring import TxRing
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.system_calls import KERNEL, Kernel, KernelSocket, RingSocket
 from liveness.net.transport import open_transport
 from liveness.net.xdp import SOL_XDP, XDP_MAX_TX_SKB_BUDGET
+from liveness.packets.headers import PROTOCOL_ICMP
 from liveness.probes.icmp import PAYLOAD_AT, TIME_AT
-from liveness.scan import sender
 from liveness.scan.process import Child
+from liveness.scan.send import sender
 from liveness.scan.shared import Shared
-from liveness.wire.headers import PROTOCOL_ICMP
+from liveness.system.bpf import ACCEPT, RETURN, Instruction, assemble
+from liveness.system.child import run_in_child
 from scripts.benchmarks import contestants
 from scripts.benchmarks.contest import Contestant, Performance, rounds_of
 from scripts.benchmarks.network import in_private_network, link_of, make_sink, make_veth, two_cores

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from liveness.errors import LivenessError
-from liveness.net.child import die_with_parent, fork
+from liveness.system.child import die_with_parent, fork
 from scripts.benchmarks.network import arrived, in_private_network
 
 WARM_UP_S: Final = 1.0

@@ -10,7 +10,7 @@ from liveness.net.links import find_link
 from liveness.net.ring import TxRing
 from liveness.net.tx_xdp import XdpTxRing
 from liveness.probes.template import LinkAddresses
-from liveness.scan import sender
+from liveness.scan.send import sender
 from liveness.scan.shared import Shared
 from scripts.benchmarks.contest import Contestant
 from scripts.benchmarks.network import ADDRESS, GATEWAY, link_of

@@ -10,10 +10,10 @@ from typing import Final
 from pyroute2 import IPRoute
 
 from liveness.lab.kernel import COMMON_SYSCTLS, QUIET_IPV6, SYSCTLS, check, finish_checksums, set_sysctls
-from liveness.net.child import libc
 from liveness.net.links import LAB_MARKER, InterfaceCounters, interface_counters
-from liveness.net.namespace import CLONE_NEWNET, Namespace, spawn_namespace
 from liveness.space.addresses import format_address
+from liveness.system.child import libc
+from liveness.system.namespace import CLONE_NEWNET, Namespace, spawn_namespace
 
 NEAR: Final = "scan0"
 FAR: Final = "far0"

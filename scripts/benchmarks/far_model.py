@@ -10,19 +10,19 @@ from typing import Any, Final
 import numpy as np
 
 from liveness.errors import LivenessError
-from liveness.lab.population.load import load_population
-from liveness.lab.responder.bytes import flat_bytes
-from liveness.lab.responder.conditions import Conditions
-from liveness.lab.responder.lab import EVERYTHING, RETIRE_MS, RING_MIB
-from liveness.lab.responder.process import Responder, warm_up
-from liveness.lab.responder.queue import forget
-from liveness.lab.responder.respond import respond_slots
-from liveness.lab.responder.state import LOST_COUNT, SLOT_BYTES, make_model
+from liveness.lab.model.population.load import load_population
+from liveness.lab.model.responder.bytes import flat_bytes
+from liveness.lab.model.responder.conditions import Conditions
+from liveness.lab.model.responder.lab import EVERYTHING, RETIRE_MS, RING_MIB
+from liveness.lab.model.responder.process import Responder, warm_up
+from liveness.lab.model.responder.queue import forget
+from liveness.lab.model.responder.respond import respond_slots
+from liveness.lab.model.responder.state import LOST_COUNT, SLOT_BYTES, make_model
 from liveness.net.links import find_link
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
 from liveness.probes.fill import fill_frames, flat_words, hash_targets, put_template
-from liveness.probes.kit import Kit
+from liveness.probes.run_constants import Kit
 from liveness.probes.template import LinkAddresses
 from liveness.scan.plan import Plan
 from liveness.scan.process import Child

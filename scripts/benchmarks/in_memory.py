@@ -7,13 +7,13 @@ from typing import Final
 import numpy as np
 
 from liveness.net.memory import pack_block
-from liveness.probes.kit import Kit
-from liveness.scan.busiest import BusiestSources
-from liveness.scan.collection import Collection
-from liveness.scan.harvest import harvest
+from liveness.packets.parse import FIELDS
+from liveness.probes.run_constants import Kit
 from liveness.scan.plan import Plan
+from liveness.scan.receive.collection import Collection
+from liveness.scan.receive.match_block import harvest
+from liveness.scan.receive.top_sources import BusiestSources
 from liveness.types import REPLY_DTYPE, Rejection
-from liveness.wire.parse import FIELDS
 from scripts.benchmarks.replies import Pool
 
 MOST: Final = 1 << 18

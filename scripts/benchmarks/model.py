@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from liveness.lab.population.load import load_population
-from liveness.lab.responder.conditions import Conditions, parse_conditions
+from liveness.lab.model.population.load import load_population
+from liveness.lab.model.responder.conditions import Conditions, parse_conditions
 from liveness.lab.source import find_population
 from scripts.benchmarks.far_model import measure_far_end
 from scripts.benchmarks.model_block import BlockRun

@@ -11,21 +11,21 @@ from typing import Any, Final
 
 from pyroaring import BitMap
 
-from liveness.lab.model_check import truth_of
-from liveness.lab.population.load import Population
-from liveness.lab.responder.conditions import Conditions
-from liveness.lab.responder.memory import BlockRing, ModelTxRing
-from liveness.lab.responder.state import WAITING, make_model
+from liveness.lab.model.check import truth_of
+from liveness.lab.model.population.load import Population
+from liveness.lab.model.responder.conditions import Conditions
+from liveness.lab.model.responder.memory import BlockRing, ModelTxRing
+from liveness.lab.model.responder.state import WAITING, make_model
 from liveness.net.tx_xdp import SLOTS
 from liveness.probes.template import LinkAddresses
-from liveness.scan import receiver as receiving
-from liveness.scan import sender as sending
+from liveness.runs.merge import Gathered, merge
+from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan
-from liveness.scan.receiver import Receiver
-from liveness.scan.sender import Sender
+from liveness.scan.receive import receiver as receiving
+from liveness.scan.receive.receiver import Receiver
+from liveness.scan.send import sender as sending
+from liveness.scan.send.sender import Sender
 from liveness.scan.shared import Shared
-from liveness.store.merge import Gathered, merge
-from liveness.store.rundir import RunDirectory
 from scripts.benchmarks.plans import BEYOND_REACH, kit_for, one_block, plan_over
 
 LINK: Final = LinkAddresses(bytes.fromhex("020000000001"), bytes.fromhex("020000000002"))

@@ -12,10 +12,10 @@ from pyroute2 import IPRoute
 
 from liveness.errors import UnsupportedError
 from liveness.lab.kernel import CLONE_NEWNS, MS_PRIVATE, MS_REC, QUIET_IPV6, SYSCTLS, set_sysctls
-from liveness.net.child import libc, run_in_child
 from liveness.net.links import find_link, interface_counters
-from liveness.net.namespace import CLONE_NEWNET, bring_loopback_up, enter_private_network
 from liveness.probes.template import LinkAddresses
+from liveness.system.child import libc, run_in_child
+from liveness.system.namespace import CLONE_NEWNET, bring_loopback_up, enter_private_network
 
 R = TypeVar("R")
 

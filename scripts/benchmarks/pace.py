@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from liveness.config.units import Rate
 from liveness.errors import LivenessError, UnsupportedError
 from liveness.kernel import int64, kernel
-from liveness.net import tpacket
-from liveness.net.bpf import ACCEPT, RETURN, Instruction, assemble
 from liveness.net.memory import NANOSECONDS, pack_block
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
-from liveness.scan import sender
+from liveness.packets import tpacket
 from liveness.scan.memory import shared_zeros
 from liveness.scan.process import Child
+from liveness.scan.send import sender
 from liveness.scan.shared import Shared
+from liveness.system.bpf import ACCEPT, RETURN, Instruction, assemble
 from scripts.benchmarks.network import in_private_network, link_of, make_veth, steer_receiving, two_cores
 from scripts.benchmarks.output import as_json_option, print_json, print_table
 from scripts.benchmarks.plans import kit_for, one_block, plan_over

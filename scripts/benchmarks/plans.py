@@ -3,7 +3,7 @@
 from typing import Final
 
 from liveness.config.model import Config, from_document
-from liveness.probes.kit import Kit
+from liveness.probes.run_constants import Kit
 from liveness.probes.template import LinkAddresses
 from liveness.scan.plan import Plan
 from liveness.scan.session import kit_of

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.order.permutation import Permutation
 from liveness.scan.plan import Plan
-from liveness.space.permutation import Permutation
 from liveness.types import REPLY_DTYPE, Kind, Tier
 
 Class = tuple[Kind, int, int]

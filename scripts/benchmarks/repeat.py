@@ -11,9 +11,9 @@ import click
 import yaml
 
 from liveness.errors import LivenessError
-from liveness.lab.responder.record import read_summary
-from liveness.store.manifest import Manifest
-from liveness.store.rundir import RunDirectory
+from liveness.lab.model.responder.record import read_summary
+from liveness.runs.manifest import Manifest
+from liveness.runs.rundir import RunDirectory
 from scripts.benchmarks.output import as_json_option, print_json, print_table
 
 ATTEMPTS: Final = 2

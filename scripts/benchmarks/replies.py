@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
+from liveness.packets import headers as hdr
+from liveness.packets.checksum import checksum, fold, read_u32, udp_checksum, words_sum
 from liveness.probes.fill import fill_frames, flat_words, hash_targets
-from liveness.probes.kit import Kit
 from liveness.probes.probe import Method
+from liveness.probes.run_constants import Kit
 from liveness.probes.template import TRANSPORT_AT
 from liveness.scan.plan import Plan
-from liveness.wire import headers as hdr
-from liveness.wire.checksum import checksum, fold, read_u32, udp_checksum, words_sum
 
 SLOT_BYTES: Final = 128
 """Room for each reply: the longest quotes a whole NTP packet and has 118 bytes."""

@@ -8,7 +8,7 @@ import click
 from liveness.errors import UnsupportedError
 from liveness.net.links import find_link
 from liveness.probes.template import LinkAddresses
-from liveness.scan import receiver
+from liveness.scan.receive import receiver
 from scripts.benchmarks.generator import batch_for
 from scripts.benchmarks.in_memory import ReceiveCosts, measure_receiving
 from scripts.benchmarks.network import backlog_of, in_private_network, make_veth, pin, steer_receiving, two_cores

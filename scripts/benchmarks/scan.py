@@ -13,9 +13,9 @@ import yaml
 
 from liveness.config.model import PAPER_PROBES
 from liveness.errors import LivenessError
+from liveness.runs.manifest import Manifest
+from liveness.runs.rundir import RunDirectory
 from liveness.space.addresses import format_address
-from liveness.store.manifest import Manifest
-from liveness.store.rundir import RunDirectory
 from scripts.benchmarks.far_end import FAR_MAC, MOST_TARGETS, NEAR, TARGETS, Counted, counted, far_end
 from scripts.benchmarks.network import in_private_network
 from scripts.benchmarks.output import as_json_option, print_facts, print_json

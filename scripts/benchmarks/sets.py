@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.ipsets.collector import Collector
-from liveness.net.child import run_in_child
 from liveness.net.memory import MemoryRxRing
 from liveness.net.ring import RxStatistics
 from liveness.probes.template import LinkAddresses
+from liveness.runs.logstream import LogEnd
+from liveness.runs.merge import merge
+from liveness.runs.rundir import RunDirectory
+from liveness.runs.segment import PartKey, Tally
 from liveness.scan.plan import Plan
-from liveness.scan.receiver import BATCH_REPLIES, Receiver
+from liveness.scan.receive.receiver import BATCH_REPLIES, Receiver
 from liveness.scan.shared import Shared
-from liveness.store.logstream import LogEnd
-from liveness.store.merge import merge
-from liveness.store.rundir import RunDirectory
-from liveness.store.segment import PartKey, Tally
+from liveness.system.child import run_in_child
 from liveness.types import REPLY_DTYPE
 from scripts.benchmarks.contest import peak_mib
 from scripts.benchmarks.output import as_json_option, print_facts, print_json

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from liveness.errors import LivenessError
-from liveness.net.bpf import reply_filter
 from liveness.net.links import interface_counters
 from liveness.net.ring import TxRing
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
-from liveness.probes.kit import Kit
+from liveness.packets.reply_filter import reply_filter
+from liveness.probes.run_constants import Kit
+from liveness.runs.rundir import RunDirectory
+from liveness.runs.segment import total
 from liveness.scan.plan import Plan
 from liveness.scan.process import Child
-from liveness.scan.receiver import Receiver
+from liveness.scan.receive.receiver import Receiver
 from liveness.scan.session import REPLY_ICMP_TYPES
 from liveness.scan.shared import Shared
-from liveness.store.rundir import RunDirectory
-from liveness.store.segment import total
 from scripts.benchmarks.generator import send_pool
 from scripts.benchmarks.network import SOURCE
 from scripts.benchmarks.replies import SLOT_BYTES, Pool

@@ -8,16 +8,16 @@ from typing import Any, Final
 import click
 import numpy as np
 
-from liveness.net.child import run_in_child
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
+from liveness.order.schedule import begin_walk, plan_lanes
 from liveness.probes.template import LinkAddresses
-from liveness.scan.engine import fill_batch
 from liveness.scan.memory import shared_zeros
-from liveness.scan.slots import slots_of
+from liveness.scan.send.engine import fill_batch
+from liveness.scan.send.slots import slots_of
 from liveness.space.intervals import Intervals
-from liveness.space.schedule import begin_walk, plan_lanes
 from liveness.space.targets import Targets
+from liveness.system.child import run_in_child
 from scripts.benchmarks import contestants
 from scripts.benchmarks.contest import Contestant, Performance, rounds_of
 from scripts.benchmarks.network import make_sink, make_veth

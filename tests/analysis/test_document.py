@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from liveness.analysis.document import document, encode
 from liveness.analysis.loss import Loss, loss
 from liveness.analysis.results import analyze_sets
-from liveness.store.manifest import Manifest, Missed, ProbeCounts
+from liveness.runs.manifest import Manifest, Missed, ProbeCounts
 from liveness.types import Kind
 from tests.analysis import brute_force
 from tests.populations import CONTROL, EIGHT, Population, Reply, town

@@ -15,10 +15,10 @@ from liveness.analysis.document import document
 from liveness.analysis.results import analyze_runs
 from liveness.analysis.scope import Scope, Within
 from liveness.census.comparing import compare
+from liveness.runs.manifest import Manifest, ProbeCounts
+from liveness.runs.optouts import KeptOptOuts, OptOuts, write_opt_outs
+from liveness.runs.rundir import RunDirectory, find_runs
 from liveness.space.intervals import Intervals
-from liveness.store.manifest import Manifest, ProbeCounts
-from liveness.store.optouts import KeptOptOuts, OptOuts, write_opt_outs
-from liveness.store.rundir import RunDirectory, find_runs
 from liveness.types import Kind
 from tests.analysis import brute_force
 from tests.populations import Population, Reply

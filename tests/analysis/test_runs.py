@@ -16,7 +16,7 @@ from liveness.analysis.scope import Scope
 from liveness.analysis.taxonomy import Taxonomy
 from liveness.analysis.walk import Walk
 from liveness.errors import LivenessError
-from liveness.store.rundir import find_runs
+from liveness.runs.rundir import find_runs
 from liveness.types import Kind
 from tests.analysis import brute_force
 from tests.populations import Population, Reply, town

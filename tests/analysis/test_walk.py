@@ -13,8 +13,8 @@ from liveness.analysis.scope import Scope, Within
 from liveness.analysis.states import RunStates
 from liveness.ipsets.portable import PortableSet
 from liveness.ipsets.roaring import SetDigest, mask24
+from liveness.runs.manifest import Manifest, ProbeCounts, SetEntry
 from liveness.space.intervals import Intervals
-from liveness.store.manifest import Manifest, ProbeCounts, SetEntry
 from liveness.types import Kind, ReplyKey, Role, SetKey
 
 Sets = dict[SetKey, BitMap]

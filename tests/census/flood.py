@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.net.namespace import enter_private_network
+from liveness.system.namespace import enter_private_network
 from tests.census.capture import LINK_TO_SCANNER
 
 SCANNER: Final = 0x0AFF0002

@@ -7,8 +7,8 @@ code. Replies pass freely, and so does what the scanner's kernel says to them.
 import subprocess
 import sys
 
-from liveness.net.child import run_in_child
-from liveness.net.namespace import enter_private_network
+from liveness.system.child import run_in_child
+from liveness.system.namespace import enter_private_network
 
 RULES = """
 table ip police {{
@@ -28,7 +28,7 @@ def main() -> int:
     lab_file, pps, *command = sys.argv[1:]
     enter_private_network()
     # what these import may start threads, and a user namespace wants one
-    from liveness.lab.filters import load_ruleset  # noqa: PLC0415
+    from liveness.lab.hosts.filters import load_ruleset  # noqa: PLC0415
     from liveness.lab.keeper import Lab  # noqa: PLC0415
     from liveness.lab.load import load_internet  # noqa: PLC0415
     from liveness.lab.tools import Tools, find_tools  # noqa: PLC0415

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from liveness.net.namespace import Namespace, spawn_namespace
+from liveness.system.namespace import Namespace, spawn_namespace
 from tests.census.support import LIVENESS, Census, clean_environment, write_yaml
 
 TARGETS: Final = "9.9.0.0/20"

@@ -13,8 +13,8 @@ import msgspec
 import yaml
 from pyroaring import BitMap
 
-from liveness.store.manifest import Manifest
-from liveness.store.rundir import RunDirectory
+from liveness.runs.manifest import Manifest
+from liveness.runs.rundir import RunDirectory
 from liveness.types import SetKey
 
 ROOT: Final = Path(__file__).parents[2]

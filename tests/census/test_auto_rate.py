@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from liveness.lab.check import check_run
+from liveness.lab.hosts.check import check_run
 from liveness.lab.load import load_internet
 from liveness.lab.tools import find_tools
 from tests.census.support import EXEC, LIVENESS, ROOT, Census, clean_environment, lab_config, write_yaml

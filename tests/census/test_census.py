@@ -12,7 +12,7 @@ from pyroaring import BitMap
 
 from liveness.config.load import resolve_targets
 from liveness.config.model import from_document
-from liveness.lab.check import check_run
+from liveness.lab.hosts.check import check_run
 from liveness.lab.load import load_internet
 from liveness.lab.tools import find_tools
 from liveness.space.prefixes import read_prefixes

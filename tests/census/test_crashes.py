@@ -13,7 +13,7 @@ import pytest
 from liveness.census.retention import verified
 from liveness.config.model import Keep
 from liveness.files.directory import Directory
-from liveness.net.child import fork
+from liveness.system.child import fork
 from tests.census.recurring import TOWN, Weekly
 from tests.census.support import ROOT
 

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from liveness.census.falls import hit_rates
+from liveness.census.hit_rate_drop import hit_rates
 from liveness.census.home import Home
 from liveness.errors import LivenessError, RefusedError, UsageError
-from liveness.net.child import run_in_child
 from liveness.scan.interruption import Interruption
+from liveness.system.child import run_in_child
 from liveness.types import Kind
 from tests.analysis import brute_force
 from tests.census.recurring import TOWN, FakeScanner, Weekly

@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from liveness.census.falls import FALSE_ALARMS, HitRate, falls, falls_below, highest_ratio, hit_rates
+from liveness.census.hit_rate_drop import FALSE_ALARMS, HitRate, falls, falls_below, highest_ratio, hit_rates
 from liveness.census.record import Record
-from liveness.store.manifest import Manifest, ProbeCounts
+from liveness.runs.manifest import Manifest, ProbeCounts
 from tests.census.recurring import TOWN
 
 

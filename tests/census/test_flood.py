@@ -11,9 +11,9 @@ from pyroaring import BitMap
 
 from liveness.config.load import resolve_targets
 from liveness.config.model import from_document
-from liveness.lab.check import probes_of
+from liveness.lab.hosts.check import probes_of
+from liveness.lab.hosts.truth import expected_sets
 from liveness.lab.load import load_internet
-from liveness.lab.truth import expected_sets
 from liveness.space.addresses import parse_address
 from liveness.types import Kind, Role
 from tests.census.flood import KINDS

@@ -17,9 +17,9 @@ import pytest
 
 from liveness.config.load import resolve_targets
 from liveness.config.model import from_document
-from liveness.lab.check import probes_of
+from liveness.lab.hosts.check import probes_of
+from liveness.lab.hosts.truth import expected_sets
 from liveness.lab.load import load_internet
-from liveness.lab.truth import expected_sets
 from tests.census.support import EXEC, LIVENESS, Census, clean_environment, run, write_yaml
 
 pytestmark = pytest.mark.lab

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from pyroaring import BitMap
 
-from liveness.net.namespace import Namespace
 from liveness.space.addresses import parse_address
+from liveness.system.namespace import Namespace
 from tests.census.support import LIVENESS, Census, run, write_yaml
 from tests.net.lan import ip, lan
 from tests.net.support import in_private_network

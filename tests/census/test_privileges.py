@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from liveness.net import landlock, seccomp
+from liveness.system import landlock, seccomp
 from tests.census.as_root import GATEWAY, run_as_root
 from tests.census.support import LIVENESS, Census, clean_environment, run, write_yaml
 from tests.census.test_interrupt import await_true, children_of, is_scan

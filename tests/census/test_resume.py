@@ -12,7 +12,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import Ether
 
-from liveness.store.checkpoint import load_checkpoint
+from liveness.runs.checkpoint import load_checkpoint
 from tests.census.support import LIVENESS, ROOT, Census, losses_of, run, write_yaml
 
 pytestmark = pytest.mark.lab

@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from liveness.census.heir import Heir
 from liveness.census.home import LOCK_FILE, RECORD_FILE, REPORTS
+from liveness.census.ownership import Heir
 from liveness.errors import LivenessError
-from liveness.net.privileges import User
+from liveness.system.privileges import User
 from tests.census.recurring import Weekly
 from tests.cli.support import liveness
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from liveness.net.child import run_in_child
-from liveness.net.namespace import enter_private_network
+from liveness.system.child import run_in_child
+from liveness.system.namespace import enter_private_network
 from tests.net.tunnels import HERE, tunnel
 
 LISTENED_PORT = 80

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from liveness.net.child import run_in_child
+from liveness.system.child import run_in_child
 
 NOBODY = 65534
 
@@ -38,7 +38,7 @@ def liveness(
 
 def without_privilege(*arguments: str | Path, cwd: Path) -> Run:
     """Run the command line in a private network, as a user who may open no raw socket there."""
-    from liveness.net.namespace import enter_private_network  # noqa: PLC0415 - as late as everything that forks
+    from liveness.system.namespace import enter_private_network  # noqa: PLC0415 - as late as everything that forks
 
     def inside() -> Run:
         enter_private_network()

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from liveness.census.history import history
 from liveness.cli.analyze import command
 from liveness.errors import LivenessError, UsageError
-from liveness.store.rundir import find_runs
+from liveness.runs.rundir import find_runs
 from tests.analysis import brute_force
 from tests.populations import BASE, Population, town
 
@@ -232,7 +232,7 @@ def test_who_may_not_write_is_told_in_one_line(tmp_path: Path, monkeypatch: pyte
     for option, name in (("--html", "r.html"), ("--map", "m.png")):
         with pytest.raises(LivenessError, match=f"^/proc/{name}: cannot write: .*$"):  # where even root may not
             analyze(run.path, option, f"/proc/{name}")
-    monkeypatch.setattr("liveness.report.asked.os.access", lambda _, mode: not mode & os.W_OK)
+    monkeypatch.setattr("liveness.report.options.os.access", lambda _, mode: not mode & os.W_OK)
     for option, name in (("--html", "r.html"), ("--map", "m.png"), ("--figures", "figures")):
         with pytest.raises(
             UsageError, match=rf"^{tmp_path}/{name}: cannot write .* here: no permission to write in .*$"

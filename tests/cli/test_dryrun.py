@@ -12,8 +12,8 @@ import pytest
 from scapy.layers.dns import DNS
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 
-from liveness.net.child import run_in_child
-from liveness.net.namespace import enter_private_network
+from liveness.system.child import run_in_child
+from liveness.system.namespace import enter_private_network
 from tests.cli.support import liveness, without_privilege
 
 ROOT = Path(__file__).parents[2]

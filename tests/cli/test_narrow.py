@@ -21,12 +21,12 @@ from rich.table import Table
 from liveness.cli.display import ScanDisplay
 from liveness.cli.live import LiveView
 from liveness.cli.main import COMMANDS
+from liveness.replylog.runlog import RunLog
 from liveness.report.fitted import FittedTable
 from liveness.report.tables import report_tables
-from liveness.store.runlog import RunLog
 from tests.populations import town
+from tests.replylog.replies import PROBES, replies
 from tests.report.runs import results, weekly
-from tests.store.replies import PROBES, replies
 from tests.watch.readings import progress, reading
 
 COLUMNS = 40

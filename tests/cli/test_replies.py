@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liveness.store.runlog import RunLog
+from liveness.replylog.runlog import RunLog
 from tests.cli.support import assert_one_line, liveness
-from tests.store.replies import PROBES, replies, rows, shown
+from tests.replylog.replies import PROBES, replies, rows, shown
 
 BATCH = replies(1500)
 ROWS = rows(BATCH)

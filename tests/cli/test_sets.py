@@ -13,7 +13,7 @@ from pyroaring import BitMap
 
 from liveness.cli import main
 from liveness.ipsets.formats.table import FORMATS
-from liveness.net.child import run_in_child
+from liveness.system.child import run_in_child
 from tests.cli.support import Run, assert_one_line
 from tests.ipsets.silk_files import silk_file
 from tests.ipsets.support import read, written

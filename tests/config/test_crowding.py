@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from liveness.config.crowding import CATCH_UP_S, peak_bound_pps
 from liveness.config.model import Config, from_document
 from liveness.errors import RefusedError
-from liveness.scan.load import ceiling_pps, check_crowding, load_of
-from liveness.space.intervals import Intervals
-from liveness.space.permutation import Permutation
-from liveness.space.schedule import (
+from liveness.order.permutation import Permutation
+from liveness.order.schedule import (
     ACTIVE,
     FINISHED,
     LANE,
@@ -26,6 +24,8 @@ from liveness.space.schedule import (
     marks_for,
     plan_lanes,
 )
+from liveness.scan.rate.load import ceiling_pps, check_crowding, load_of
+from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from tests.cli.support import assert_one_line, liveness
 

@@ -13,7 +13,7 @@ from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory, HeldError
 from liveness.files.reading import TooLargeError, read_below, read_bytes
 from liveness.files.resolving import ForeignLinkError, LinkError, OutsideError
-from liveness.net.child import run_in_child
+from liveness.system.child import run_in_child
 
 is_root = os.geteuid() == 0
 NOBODY = 65534

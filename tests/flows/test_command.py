@@ -15,8 +15,8 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 from scapy.utils import wrpcap
 
-from liveness.net.child import run_in_child
-from liveness.net.namespace import enter_private_network
+from liveness.system.child import run_in_child
+from liveness.system.namespace import enter_private_network
 from tests.cli.support import liveness
 from tests.flows.test_exports import ADDRESSES, ipfix, record_of, set_of, template_of
 from tests.flows.traffic import Traffic, make_traffic

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from liveness.flows.meter import Meter
 from liveness.flows.record import Flows, Notes
-from liveness.store import frames
+from liveness.packets import packing as frames
 from tests.flows.traffic import joined
 
 IDLE_NS, ACTIVE_NS = 10, 50

@@ -13,8 +13,8 @@ from liveness.flows import formats, tables
 from liveness.flows.exports import Exports
 from liveness.flows.nfcapd import BLOCK_BYTES, HEADER_BYTES
 from liveness.flows.record import PROTOCOL_ICMP, Flows, Notes
-from liveness.net.child import run_in_child
-from liveness.net.namespace import enter_private_network
+from liveness.system.child import run_in_child
+from liveness.system.namespace import enter_private_network
 from tests.flows.traffic import EPOCH_S, Traffic, joined, make_traffic, totals, totals_of
 
 NFDUMP_COMPRESSIONS = {"none": [], "lzo": ["-z"], "lz4": ["-y"], "bz2": ["-j"]}

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.packets.parse import ACCEPTED, FIELDS
 from liveness.types import REPLY_DTYPE, Tier
-from liveness.wire.parse import ACCEPTED, FIELDS
 from tests.frames import Scanner
 from tests.fuzzing.campaign import GUARD, TAIL, TARGETS, TIME_NS
 from tests.fuzzing.oracle import TARGET, is_proven, truth

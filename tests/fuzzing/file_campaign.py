@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from liveness.net.child import run_in_child
+from liveness.system.child import run_in_child
 from tests.fuzzing.bounded import bounded
 from tests.fuzzing.files import FileKind, kinds, prepare, verdict
 

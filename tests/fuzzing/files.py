@@ -32,27 +32,28 @@ from liveness.errors import ConfigWarning, LivenessError
 from liveness.ipsets.files import Reader, write_set
 from liveness.ipsets.formats.codec import PLAIN
 from liveness.ipsets.formats.table import FORMATS
-from liveness.scan.resume import check_resumable, resume
+from liveness.optouts.redacted_logs import redact
+from liveness.optouts.redaction import finish_redaction
+from liveness.packets import pcap
+from liveness.packets.capture import count_packets
+from liveness.replylog import spool
+from liveness.replylog.replytable import ReplyTable
+from liveness.replylog.spool import MAGIC as SPOOL_MAGIC
+from liveness.replylog.spool import spool_header
+from liveness.runs import segment as segments
+from liveness.runs.merge import merge
+from liveness.runs.optouts import load_opt_outs
+from liveness.runs.rundir import RunDirectory
+from liveness.scan.recovery.resume import check_resumable, resume
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import read_prefixes
-from liveness.store import pcap, spool
-from liveness.store import segment as segments
-from liveness.store.capture import count_packets
-from liveness.store.merge import merge
-from liveness.store.optouts import load_opt_outs
-from liveness.store.redacted_logs import redact
-from liveness.store.redaction import finish_redaction
-from liveness.store.replytable import ReplyTable
-from liveness.store.rundir import RunDirectory
-from liveness.store.spool import MAGIC as SPOOL_MAGIC
-from liveness.store.spool import spool_header
 from liveness.types import REPLY_DTYPE, Kind, ReplyKey, Role
 from tests.fuzzing import hostile
 from tests.golden.captures import DIRECTORY, TABLES
 from tests.ipsets.silk_files import silk_file
-from tests.store.captures import pcap as pcap_of
-from tests.store.captures import pcapng
-from tests.store.replies import PROBES, replies
+from tests.packets.captures import pcap as pcap_of
+from tests.packets.captures import pcapng
+from tests.replylog.replies import PROBES, replies
 
 ROOT: Final = Path(__file__).parents[2]
 Mutate = Callable[[random.Random, Sequence[bytes]], bytes]
@@ -245,10 +246,10 @@ def formats(folder: Path) -> dict[str, bytes]:
 
 def unfinished(folder: Path) -> RunDirectory:
     """Write a run that was cut off, with everything that such a run has."""
-    from liveness.scan.replay import plan_of  # noqa: PLC0415
-    from liveness.scan.resume import beginning  # noqa: PLC0415
-    from liveness.store.checkpoint import write_checkpoint  # noqa: PLC0415
-    from liveness.store.optouts import KeptOptOuts, write_opt_outs  # noqa: PLC0415
+    from liveness.runs.checkpoint import write_checkpoint  # noqa: PLC0415
+    from liveness.runs.optouts import KeptOptOuts, write_opt_outs  # noqa: PLC0415
+    from liveness.scan.receive.replay import plan_of  # noqa: PLC0415
+    from liveness.scan.recovery.resume import beginning  # noqa: PLC0415
     from tests.scan.test_going_on import cut_off  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.fuzzing.bounded import MOST_MEMORY_MB, Ended, bounded
+from tests.packets.captures import interface, packet_block, section
 from tests.populations import town
-from tests.store.captures import interface, packet_block, section
 
 CONFIG = "name: a\ntargets: {allow: [10.0.0.0/24]}\n"
 
@@ -69,7 +69,7 @@ def test_data_on_prefixes_that_grow(tmp_path: Path, run: Path, line: bytes) -> N
 
 def test_a_capture_of_many_interfaces() -> None:
     """They are read, each once: the packet behind them too."""
-    from tests.store.captures import read  # noqa: PLC0415 - compiles kernels
+    from tests.packets.captures import read  # noqa: PLC0415 - compiles kernels
 
     content = section() + interface(link=99) * 30_000 + interface() + packet_block(bytes(60), 1, number=30_000)
     _, capture = read(content)

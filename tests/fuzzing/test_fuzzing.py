@@ -14,8 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from liveness.kernel import COMPILED
+from liveness.packets.parse import ACCEPTED
 from liveness.types import Kind, Rejection, Tier
-from liveness.wire.parse import ACCEPTED
 from tests.frames import NAMES
 from tests.fuzzing import oracle
 from tests.fuzzing.campaign import BATCH, Campaign, golden_frames

@@ -8,7 +8,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.ntp import NTP
 from scapy.packet import Raw
 
-from tests.wire.reference import ExpectedCookie
+from tests.packets.reference import ExpectedCookie
 
 KEY: Final = bytes(range(16))
 PORT_FIRST: Final = 32768

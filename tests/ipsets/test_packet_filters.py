@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pyroaring import BitMap
 
-from liveness.net.child import run_in_child
-from liveness.net.namespace import enter_private_network
+from liveness.system.child import run_in_child
+from liveness.system.namespace import enter_private_network
 from tests.ipsets.support import Range, bitmap, read, written
 
 RANGES: list[Range] = [

@@ -11,9 +11,9 @@ from pyroute2 import IPRoute
 from liveness.errors import UsageError
 from liveness.ipsets.files import Reader
 from liveness.ipsets.formats.codec import PLAIN, Choice
-from liveness.net.child import run_in_child
-from liveness.net.namespace import Namespace, enter_private_network
 from liveness.space.addresses import parse_address
+from liveness.system.child import run_in_child
+from liveness.system.namespace import Namespace, enter_private_network
 from tests.net.support import cable
 
 OPEN = (2, 7, 200)

@@ -10,8 +10,8 @@ from pyroaring import BitMap
 
 from liveness.errors import UsageError
 from liveness.ipsets.formats.codec import Choice
-from liveness.net.child import run_in_child
-from liveness.net.namespace import enter_private_network
+from liveness.system.child import run_in_child
+from liveness.system.namespace import enter_private_network
 from tests.ipsets.support import read
 
 ADDRESSES = st.integers(0, 15).map(lambda host: f"10.0.0.{host}")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from liveness.net.namespace import Namespace, spawn_namespace
+from liveness.system.namespace import Namespace, spawn_namespace
 
 SCANNER = "10.0.1.2"
 PATIENCE_S = 20.0

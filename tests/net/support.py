@@ -7,9 +7,9 @@ from typing import ParamSpec
 
 from pyroute2 import IPRoute
 
-from liveness.net.bpf import ACCEPT, DROP, JUMP_EQUAL, LD_HALF, RETURN, Instruction, Program, assemble
-from liveness.net.child import run_in_child
-from liveness.net.namespace import Namespace, enter_private_network, spawn_namespace
+from liveness.system.bpf import ACCEPT, DROP, JUMP_EQUAL, LD_HALF, RETURN, Instruction, Program, assemble
+from liveness.system.child import run_in_child
+from liveness.system.namespace import Namespace, enter_private_network, spawn_namespace
 
 P = ParamSpec("P")
 

@@ -18,12 +18,12 @@ from numba.core.registry import cpu_target
 from liveness.cli.doctor import command, verdict
 from liveness.errors import LivenessError, UsageError
 from liveness.net import features, trials
-from liveness.net.child import libc, run_in_child
 from liveness.net.features import Feature, abilities, probe_features
-from liveness.net.namespace import enter_private_network
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import interface_names
 from liveness.net.transport import COPY, ZERO_COPY
+from liveness.system.child import libc, run_in_child
+from liveness.system.namespace import enter_private_network
 from tests.net.support import TEST_ETHERTYPE, ethertype_filter, in_private_network
 
 PR_SET_DUMPABLE = 4

@@ -11,14 +11,14 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from liveness.net.child import libc, run_in_child
 from liveness.net.inheritance import descriptors_of, given, withhold
-from liveness.net.privileges import confine_to, drop_privileges
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.tx_xdp import XdpTxRing
 from liveness.scan.process import Child
+from liveness.system.child import libc, run_in_child
+from liveness.system.privileges import confine_to, drop_privileges
 from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network
-from tests.net.test_privileges import outcome, work_in
+from tests.system.test_privileges import outcome, work_in
 
 SENDING: dict[str, Callable[[int, int], object]] = {
     "write": lambda ring, _: os.write(ring, bytes(60)),

@@ -11,14 +11,14 @@ import pytest
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
-from liveness.net.bpf import ACCEPT, RETURN, Instruction, assemble
 from liveness.net.lan import Neighbours, find_neighbours, kernel_neighbours
 from liveness.net.links import find_link
 from liveness.net.memory import unpack_block
-from liveness.net.namespace import Namespace
 from liveness.net.rx_packet import PacketRxRing
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import Intervals
+from liveness.system.bpf import ACCEPT, RETURN, Instruction, assemble
+from liveness.system.namespace import Namespace
 from tests.net.lan import SCANNER, ip, lan, mac_of
 from tests.net.support import in_private_network
 

@@ -14,7 +14,7 @@ from liveness.net.memory import MemoryRxRing, MemoryTxRing, pack_block, unpack_b
 from liveness.net.ring import TxRing
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import open_packet_socket
-from liveness.net.tpacket import (
+from liveness.packets.tpacket import (
     BLOCK_FIRST,
     BLOCK_LENGTH,
     BLOCK_PACKETS,

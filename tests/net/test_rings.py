@@ -15,16 +15,16 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
 from liveness.errors import InterfaceDownError, InterfaceGoneError, LivenessError, UnsupportedError, UsageError
-from liveness.net import seccomp
-from liveness.net.bpf import reply_filter
-from liveness.net.child import libc, run_in_child
 from liveness.net.memory import unpack_block
-from liveness.net.namespace import CLONE_NEWNET, Namespace
 from liveness.net.ring import RxRing, TxRing
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import open_packet_socket
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
+from liveness.packets.reply_filter import reply_filter
+from liveness.system import seccomp
+from liveness.system.child import libc, run_in_child
+from liveness.system.namespace import CLONE_NEWNET, Namespace
 from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network, set_link
 
 HEADER = bytes.fromhex("020000000002020000000001") + TEST_ETHERTYPE.to_bytes(2, "big")

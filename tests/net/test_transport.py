@@ -15,8 +15,6 @@ from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError, UnsupportedError
 from liveness.net import proving, stall, xdp
-from liveness.net.child import libc, run_in_child
-from liveness.net.namespace import CLONE_NEWNET, bring_loopback_up
 from liveness.net.proving import TRIAL_BYTES, TRIAL_ETHERTYPE, trial_frame
 from liveness.net.queues import receive_ring_frames, transmit_queues
 from liveness.net.rx_packet import PacketRxRing
@@ -25,6 +23,8 @@ from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
 from liveness.net.xdp_memory import CHUNK_BYTES
 from liveness.net.xdp_program import attach_pass_program, program_attached
+from liveness.system.child import libc, run_in_child
+from liveness.system.namespace import CLONE_NEWNET, bring_loopback_up
 from tests.net.simulated import SimulatedKernel, SimulatedXdpSocket
 from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network, set_link
 from tests.net.test_rings import commit_frames, drain, inside

@@ -12,9 +12,6 @@ from pyroute2 import IPRoute
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 
 from liveness.errors import InterfaceDownError, InterfaceGoneError, UnsupportedError, UsageError
-from liveness.net import tpacket
-from liveness.net.bpf import reply_filter
-from liveness.net.bpf_machine import loaded, passes
 from liveness.net.framing import add_ethernet
 from liveness.net.links import find_link, usable
 from liveness.net.memory import pack_block, unpack_block
@@ -22,6 +19,9 @@ from liveness.net.routes import Path, find_path
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
 from liveness.net.tx_datagram import DatagramTxRing
+from liveness.packets import tpacket
+from liveness.packets.bpf_machine import loaded, passes
+from liveness.packets.reply_filter import reply_filter
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from tests.net.support import in_private_network

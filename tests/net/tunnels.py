@@ -14,8 +14,8 @@ from pathlib import Path
 from pyroute2 import IPRoute, NetlinkError
 
 from liveness.errors import LivenessError
-from liveness.net.child import die_with_parent, run_in_child
-from liveness.net.namespace import Namespace, enter_private_network, spawn_namespace
+from liveness.system.child import die_with_parent, run_in_child
+from liveness.system.namespace import Namespace, enter_private_network, spawn_namespace
 from tests.net.support import cable
 
 TUN = Path("/dev/net/tun")

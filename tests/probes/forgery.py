@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
-from liveness.probes.kit import Kit
+from liveness.packets.parse import ACCEPTED, FIELDS
 from liveness.probes.match import match_frame
+from liveness.probes.run_constants import Kit
 from liveness.types import REPLY_DTYPE, Tier
-from liveness.wire.parse import ACCEPTED, FIELDS
 from tests.frames import EVERYWHERE, NOW_NS, Scanner
 
 WHOLE: Final = (1 << 32) - 1

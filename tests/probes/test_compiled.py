@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import COMPILED
+from liveness.packets.parse import ACCEPTED, FIELDS
 from liveness.types import REPLY_DTYPE, Rejection
-from liveness.wire.parse import ACCEPTED, FIELDS
 from tests.frames import NAMES, Scanner, Settings
 from tests.probes.mutations import sample_frames
 

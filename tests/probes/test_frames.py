@@ -25,7 +25,7 @@ from tests.frames import (
     address,
     settings,
 )
-from tests.wire.reference import ExpectedCookie
+from tests.packets.reference import ExpectedCookie
 
 OPTIONS_ON_THE_WIRE = {
     "windows": [("MSS", 1460), ("NOP", None), ("WScale", 8), ("NOP", None), ("NOP", None), ("SAckOK", b"")],

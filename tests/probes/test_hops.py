@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from liveness.config.model import from_document
 from liveness.probes.hops import Hops, hops_of, put_hops, redirect, with_neighbours
-from liveness.probes.kit import with_hops
+from liveness.probes.run_constants import with_hops
 from liveness.probes.template import LinkAddresses
-from liveness.scan.hop_table import HopTable
+from liveness.scan.path.hop_table import HopTable
 from liveness.scan.plan import Plan
 from liveness.scan.session import kit_of
 from liveness.space.addresses import parse_address

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from liveness.packets.parse import ACCEPTED, FIELDS
 from liveness.types import REPLY_DTYPE, UNKNOWN_ATTEMPT, Kind, Tier
-from liveness.wire.parse import ACCEPTED, FIELDS
 from tests.frames import (
     ADDRESSES,
     NAMES,

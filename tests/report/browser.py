@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from liveness.net.child import run_in_child
-from liveness.net.namespace import enter_private_network
+from liveness.system.child import run_in_child
+from liveness.system.namespace import enter_private_network
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 """Debian's name for it, and others'."""

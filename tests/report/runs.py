@@ -6,7 +6,7 @@ import msgspec
 
 from liveness.analysis.results import Results, RunResults, analyze_sets
 from liveness.analysis.scope import WHOLE, Scope
-from liveness.store.manifest import Lag, LanePassing, Manifest, Timeline
+from liveness.runs.manifest import Lag, LanePassing, Manifest, Timeline
 from tests.populations import EIGHT, Population, town
 
 HOSTILE = '<b>"x"</b> & $x_1$ 名前'

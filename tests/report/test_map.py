@@ -9,7 +9,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from liveness.report.asked import octet_of
 from liveness.report.map.hilbert import SIDE, on_map, place_of, square_of
 from liveness.report.map.liveness_map import LivenessMap, reduced
 from liveness.report.map.palette import (
@@ -25,6 +24,7 @@ from liveness.report.map.palette import (
     shades,
     striped,
 )
+from liveness.report.options import octet_of
 from liveness.space.special import special_purpose
 from tests.populations import BASE, town
 from tests.report.runs import HOSTILE, full

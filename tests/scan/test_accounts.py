@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from liveness.net.counters import CounterReader
-from liveness.net.namespace import Namespace
 from liveness.net.ring import TxRing
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
-from liveness.scan.accounts import LASTING_NS, Accounts
+from liveness.scan.losses.accounts import LASTING_NS, Accounts
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
+from liveness.system.namespace import Namespace
 from tests.net.support import cable, in_private_network
 from tests.scan.test_census_in_memory import CONTROL_PORT, FIRST, small_config
 

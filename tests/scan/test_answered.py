@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.scan.answered import MAX_PROBES, MIN_ENTRIES, _mix, entries_for, has_answered, mark_answered
+from liveness.scan.send.answered import MAX_PROBES, MIN_ENTRIES, _mix, entries_for, has_answered, mark_answered
 
 ADDRESSES = st.integers(0, 2**32 - 1)
 SIZES = st.sampled_from([MIN_ENTRIES, MIN_ENTRIES * 2, MIN_ENTRIES * 8])

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from liveness.scan.busiest import TOLD, WORTH_TELLING, BusiestSources
+from liveness.scan.receive.top_sources import TOLD, WORTH_TELLING, BusiestSources
 
 
 def test_floods_are_told_among_many_quiet_sources() -> None:

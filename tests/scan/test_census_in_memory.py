@@ -15,17 +15,17 @@ from scapy.layers.l2 import Ether
 from liveness.config.model import Config, from_document
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
 from liveness.probes.template import LinkAddresses
-from liveness.scan.answered import mark_answered
+from liveness.runs.merge import Gathered, merge
+from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan
-from liveness.scan.receiver import SEGMENT_ADDRESSES, Receiver
-from liveness.scan.sender import Sender
+from liveness.scan.receive.receiver import SEGMENT_ADDRESSES, Receiver
+from liveness.scan.send.answered import mark_answered
+from liveness.scan.send.sender import Sender
 from liveness.scan.session import kit_of
 from liveness.scan.shared import Shared
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.store.merge import Gathered, merge
-from liveness.store.rundir import RunDirectory
 
 FIRST = parse_address("10.1.0.0")
 COUNT = 700  # three /24 blocks, the last not full

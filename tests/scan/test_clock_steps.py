@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.scan import sender as sender_module
 from liveness.scan.clock_steps import ClockSteps
 from liveness.scan.lag import lag_record
 from liveness.scan.plan import Plan
+from liveness.scan.send import sender as sender_module
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.types import REPLY_DTYPE

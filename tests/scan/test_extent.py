@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liveness.scan.accounts import LASTING_NS, Level
-from liveness.scan.extent import extent_of, frames_by_probe
+from liveness.runs.losses import LostSpan
+from liveness.scan.losses.accounts import LASTING_NS, Level
+from liveness.scan.losses.extent import extent_of, frames_by_probe
 from liveness.scan.plan import Plan
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.store.losses import LostSpan
 from tests.scan.test_census_in_memory import CONTROL_PORT, FIRST, small_config
 
 COUNT = 200

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from liveness.scan.answered import _mix
-from liveness.scan.first_replies import PLACES, WAYS, count_first, first_replies_table
+from liveness.scan.receive.first_replies import PLACES, WAYS, count_first, first_replies_table
+from liveness.scan.send.answered import _mix
 from liveness.types import REPLY_DTYPE, Kind
 
 PROBES = 5

@@ -12,14 +12,14 @@ from scapy.layers.inet import TCP
 from liveness.config.model import from_document
 from liveness.net.memory import pack_block
 from liveness.net.ring import RxStatistics
-from liveness.scan.busiest import WORTH_TELLING
+from liveness.runs.merge import Gathered, merge
+from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan
-from liveness.scan.receiver import BATCH_REPLIES, Receiver
+from liveness.scan.receive.receiver import BATCH_REPLIES, Receiver
+from liveness.scan.receive.top_sources import WORTH_TELLING
 from liveness.scan.shared import Shared
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.store.merge import Gathered, merge
-from liveness.store.rundir import RunDirectory
 from tests.frames import CONTROL_PORT, NAMES, NOW_NS, ROUTER, Scanner, address, echo, error, segment
 
 SCANNER = Scanner()

@@ -7,14 +7,14 @@ import pytest
 
 from liveness.config.model import Config, TargetLists, to_record
 from liveness.errors import RefusedError, UsageError
+from liveness.runs.checkpoint import Position, Totals, write_checkpoint
+from liveness.runs.manifest import Manifest, ProbeCounts
+from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan, new_key
-from liveness.scan.replay import plan_of
-from liveness.scan.resume import beginning, check_resumable, resume
+from liveness.scan.receive.replay import plan_of
+from liveness.scan.recovery.resume import beginning, check_resumable, resume
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.store.checkpoint import Position, Totals, write_checkpoint
-from liveness.store.manifest import Manifest, ProbeCounts
-from liveness.store.rundir import RunDirectory
 from tests.census.recurring import Weekly
 from tests.cli.support import assert_one_line, liveness
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from liveness.net import tpacket
 from liveness.net.memory import pack_block
-from liveness.scan.answered import MIN_ENTRIES, has_answered
-from liveness.scan.harvest import harvest, packets_in
+from liveness.packets import tpacket
+from liveness.packets.parse import FIELDS
+from liveness.scan.receive.match_block import harvest, packets_in
+from liveness.scan.send.answered import MIN_ENTRIES, has_answered
 from liveness.types import REPLY_DTYPE, Kind, Rejection
-from liveness.wire.parse import FIELDS
 from tests.frames import EVERYWHERE, NAMES, NOW_NS, Reply, Scanner, Targets, in_words, intervals, sample_replies
 from tests.probes.mutations import sample_frames
 

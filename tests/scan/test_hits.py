@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.scan.hits import Arm, Comparison, design_effect
+from liveness.scan.rate.hits import Arm, Comparison, design_effect
 
 PROBES = 4
 

@@ -10,9 +10,9 @@ import pytest
 from liveness.config.model import from_document
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
 from liveness.probes.template import LinkAddresses
-from liveness.scan.pacing import GIVE_UP_S
 from liveness.scan.plan import Plan
-from liveness.scan.sender import Sender, warm_up
+from liveness.scan.send.pacing import GIVE_UP_S
+from liveness.scan.send.sender import Sender, warm_up
 from liveness.scan.session import kit_of
 from liveness.scan.shared import ENDED, HOLD_PATH, HOLD_SILENCE, Shared
 from liveness.space.addresses import parse_address

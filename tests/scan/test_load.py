@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from liveness.config.model import Config, from_document
 from liveness.errors import UsageError
-from liveness.scan.load import load_of
+from liveness.packets.ethernet import bits_on_wire
 from liveness.scan.preview import preview
+from liveness.scan.rate.load import load_of
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.wire.ethernet import bits_on_wire
 
 
 def config_of(**changed: object) -> Config:

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from liveness.scan.loss_watch import LossWatch
+from liveness.runs.checkpoint import Checkpoint, Position
+from liveness.runs.losses import Losses, LossRecord, LostSpan
+from liveness.scan.losses.silence import Fall
+from liveness.scan.losses.watch import LossWatch
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
-from liveness.scan.silence import Fall
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.store.checkpoint import Checkpoint, Position
-from liveness.store.losses import Losses, LossRecord, LostSpan
+from tests.runs.test_manifest import full_manifest
 from tests.scan.test_census_in_memory import CONTROL_PORT, FIRST, small_config
-from tests.store.test_manifest import full_manifest
 
 LAGS = [0, 3, 6, 9, 40, 43, 46, 49]
 

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liveness.config.load import load_config, resolve_targets
-from liveness.net.child import run_in_child
+from liveness.runs.optouts import load_opt_outs
+from liveness.runs.rundir import RunDirectory
 from liveness.scan.optouts import OptOutWatch
 from liveness.scan.plan import Plan
-from liveness.scan.withdrawn import WithdrawnList
+from liveness.scan.send.withdrawn import WithdrawnList
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import parse_lines
-from liveness.store.optouts import load_opt_outs
-from liveness.store.rundir import RunDirectory
+from liveness.system.child import run_in_child
 
 HOLES = 1_000_000
 LIMIT_KIB = 300 << 10

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.scan.pacing import (
+from liveness.order.spacing import spacing_margin_s
+from liveness.scan.send.pacing import (
     BURST_S,
     FEWEST_FRAMES,
     GIVE_UP_S,
@@ -17,7 +18,6 @@ from liveness.scan.pacing import (
     Pacer,
     SpacingGuard,
 )
-from liveness.space.spacing import spacing_margin_s
 
 LANES = 18
 

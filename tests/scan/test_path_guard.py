@@ -7,9 +7,9 @@ from liveness.config.model import from_document
 from liveness.net.routes import Hop, LeftOut, Path
 from liveness.net.way.gateways import Gateway, Moved
 from liveness.net.way.watch import PathWatch, Sight
-from liveness.scan.loss import LossInterval
-from liveness.scan.path_guard import IN_FLIGHT_NS, PathGuard
-from liveness.scan.path_record import PathRecord
+from liveness.scan.losses.intervals import LossInterval
+from liveness.scan.path.guard import IN_FLIGHT_NS, PathGuard
+from liveness.scan.path.record import PathRecord
 from liveness.scan.plan import Plan
 from liveness.scan.shared import HOLD_PATH, Shared
 from liveness.space.addresses import parse_address

@@ -11,9 +11,9 @@ import pytest
 from liveness.config.model import from_document
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
 from liveness.probes.template import LinkAddresses
-from liveness.scan import sender as sending
 from liveness.scan.plan import Plan
-from liveness.scan.sender import Sender
+from liveness.scan.send import sender as sending
+from liveness.scan.send.sender import Sender
 from liveness.scan.session import kit_of
 from liveness.scan.shared import Shared
 from liveness.space.addresses import parse_address

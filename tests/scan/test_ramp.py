@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liveness.scan.ramp import BLIND_PPS, Phase, Ramp
-from liveness.scan.step import Verdict
+from liveness.scan.rate.ramp import BLIND_PPS, Phase, Ramp
+from liveness.scan.rate.step import Verdict
 from tests.scan.networks import Model
 
 LIMIT_PPS = 100_000.0

@@ -10,7 +10,7 @@ import pytest
 
 from liveness.config.units import MIN_RATE_PPS
 from liveness.scan.interruption import rate_signals
-from liveness.scan.ledger import Ledger
+from liveness.scan.totals import Ledger
 
 if TYPE_CHECKING:
     from liveness.scan.shared import Shared

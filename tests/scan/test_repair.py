@@ -10,16 +10,16 @@ from scapy.layers.inet import IP
 
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
 from liveness.probes.template import LinkAddresses
-from liveness.scan.loss import LossInterval
-from liveness.scan.loss_book import Certainty, LossBook
+from liveness.runs.losses import Losses
+from liveness.scan.losses.book import Certainty, LossBook
+from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.plan import Plan
-from liveness.scan.sender import Sender
+from liveness.scan.send.sender import Sender
 from liveness.scan.session import kit_of
 from liveness.scan.shared import Shared
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.store.losses import Losses
 from tests.scan.test_census_in_memory import CONTROL_PORT, SOURCE, name_of, small_config
 
 FIRST = parse_address("10.1.0.0")

@@ -19,27 +19,27 @@ import msgspec
 import pytest
 
 from liveness.config.model import Config, to_document
-from liveness.net.bpf import reply_filter
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
+from liveness.packets.reply_filter import reply_filter
 from liveness.probes.template import LinkAddresses
+from liveness.replylog.runlog import settle
+from liveness.runs.manifest import Manifest, ProbeCounts, Receive
+from liveness.runs.merge import merge
+from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan
-from liveness.scan.receiver import Receiver
+from liveness.scan.receive.receiver import Receiver
 from liveness.scan.record import reception
-from liveness.scan.sender import Sender
+from liveness.scan.send.sender import Sender
 from liveness.scan.session import REPLY_ICMP_TYPES, kit_of
 from liveness.scan.shared import Shared
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.store.manifest import Manifest, ProbeCounts, Receive
-from liveness.store.merge import merge
-from liveness.store.rundir import RunDirectory
-from liveness.store.runlog import settle
 from tests.cli.support import Run, assert_one_line, liveness
 from tests.frames import NOW_NS
-from tests.net.test_bpf_machine import kernel_passes
+from tests.packets.captures import Packet, interface, packet_block, pcap, pcapng, section
+from tests.packets.test_bpf_machine import kernel_passes
 from tests.scan.test_census_in_memory import BEHAVIOURS, CONTROL_PORT, COUNT, FIRST, SOURCE, Network, small_config
-from tests.store.captures import Packet, interface, packet_block, pcap, pcapng, section
 
 LINK: Final = LinkAddresses(bytes.fromhex("020000000001"), bytes.fromhex("020000000002"))
 

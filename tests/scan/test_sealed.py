@@ -13,11 +13,11 @@ from numba import njit
 
 from liveness.kernel import COMPILED, fence
 from liveness.probes.hops import Hops
-from liveness.scan.hop_table import HopTable
-from liveness.scan.positions import BLOCK, GENERATION, LAGS, SEAL, TICK, Positions
-from liveness.scan.withdrawn import WithdrawnList
+from liveness.runs.checkpoint import Position
+from liveness.scan.path.hop_table import HopTable
+from liveness.scan.send.positions import BLOCK, GENERATION, LAGS, SEAL, TICK, Positions
+from liveness.scan.send.withdrawn import WithdrawnList
 from liveness.space.intervals import Intervals
-from liveness.store.checkpoint import Position
 
 PARTS = ("_bounds", "_lengths", "_seals", "_generation")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.scan.silence import SLICE_S, Fall, SilenceDetector, surprise
+from liveness.scan.losses.silence import SLICE_S, Fall, SilenceDetector, surprise
 
 
 class Model:

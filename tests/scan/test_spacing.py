@@ -7,16 +7,16 @@ from collections.abc import Iterator
 
 from liveness.config.model import from_document
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
+from liveness.order.schedule import Walk
+from liveness.packets.headers import PROTOCOL_TCP
 from liveness.probes.template import LinkAddresses
 from liveness.scan.plan import BlockPlan, Plan
-from liveness.scan.sender import Sender
+from liveness.scan.send.sender import Sender
 from liveness.scan.session import kit_of
 from liveness.scan.shared import Shared
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
-from liveness.space.schedule import Walk
 from liveness.space.targets import Targets
-from liveness.wire.headers import PROTOCOL_TCP
 
 FIRST = parse_address("10.1.0.0")
 COUNT = 6_000

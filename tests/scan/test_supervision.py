@@ -12,29 +12,32 @@ import msgspec
 import pytest
 
 from liveness.errors import LivenessError, explain
-from liveness.net.child import run_in_child
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
 from liveness.probes.template import LinkAddresses
-from liveness.scan import compacting, crew, receiver, sender
+from liveness.runs.checkpoint import load_checkpoint
+from liveness.runs.manifest import Manifest
+from liveness.runs.rundir import RunDirectory
+from liveness.scan import crew
 from liveness.scan.interruption import ONE_REQUEST_S, Interruption, StoppedMerge, signals_noted
-from liveness.scan.ledger import Ledger
 from liveness.scan.optouts import OptOutWatch
 from liveness.scan.plan import Plan
-from liveness.scan.receiver import Receiver
-from liveness.scan.resume import beginning
-from liveness.scan.sender import Sender
+from liveness.scan.receive import receiver
+from liveness.scan.receive.receiver import Receiver
+from liveness.scan.recovery import compacting
+from liveness.scan.recovery.resume import beginning
+from liveness.scan.send import sender
+from liveness.scan.send.sender import Sender
 from liveness.scan.session import kit_of
 from liveness.scan.supervisor import Outcome, Supervisor
 from liveness.scan.timeline import TimelineRecord
+from liveness.scan.totals import Ledger
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.store.checkpoint import load_checkpoint
-from liveness.store.manifest import Manifest
-from liveness.store.rundir import RunDirectory
+from liveness.system.child import run_in_child
 from tests.scan.test_census_in_memory import small_config
 
-GOLDEN = Path(__file__).parents[1] / "store" / "manifest.golden.json"
+GOLDEN = Path(__file__).parents[1] / "runs" / "manifest.golden.json"
 SLOW = {"rate": "200pps", "cooldown": "100ms", "senders": 2}
 """Seconds of sending, if nothing happens."""
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from liveness.net.links import InterfaceCounters
+from liveness.runs.manifest import Timeline
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
 from liveness.scan.timeline import MOST_INTERVALS, TimelineRecord
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.store.manifest import Timeline
 from tests.scan.test_census_in_memory import small_config
 
 BEFORE = InterfaceCounters(*range(1000, 8000, 1000))

@@ -10,16 +10,16 @@ import pytest
 
 from liveness.config.model import from_document
 from liveness.errors import LivenessError
-from liveness.scan import tuner as tuner_module
+from liveness.runs.checkpoint import Totals
 from liveness.scan.interruption import rate_signals
-from liveness.scan.ledger import Ledger
 from liveness.scan.plan import Plan
+from liveness.scan.rate import tuner as tuner_module
+from liveness.scan.rate.tuner import Tuner
 from liveness.scan.shared import Shared
-from liveness.scan.tuner import Tuner
+from liveness.scan.totals import Ledger
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.store.checkpoint import Totals
 from tests.scan.networks import STEP_S, Model
 
 if TYPE_CHECKING:

@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 
 from liveness.config.model import from_document
 from liveness.errors import LivenessError
+from liveness.order.schedule import FINISHED, begin_walk, is_within, plan_lanes, withdraw
 from liveness.probes.template import LinkAddresses
-from liveness.scan.answered import entries_for
-from liveness.scan.engine import fill_batch
+from liveness.runs.optouts import load_opt_outs
 from liveness.scan.optouts import OptOutWatch
 from liveness.scan.plan import Plan
+from liveness.scan.send.answered import entries_for
+from liveness.scan.send.engine import fill_batch
+from liveness.scan.send.slots import slots_of
+from liveness.scan.send.withdrawn import WithdrawnList
 from liveness.scan.session import kit_of
-from liveness.scan.slots import slots_of
-from liveness.scan.withdrawn import WithdrawnList
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
-from liveness.space.schedule import FINISHED, begin_walk, is_within, plan_lanes, withdraw
 from liveness.space.targets import Targets
-from liveness.store.optouts import load_opt_outs
 
 FIRST = parse_address("10.1.0.0")
 COUNT = 300

@@ -10,8 +10,8 @@ import pytest
 
 from liveness.errors import UnsupportedError
 from liveness.net.links import InterfaceCounters
+from liveness.runs.manifest import Manifest, ProbeCounts, Receive, Timeline, Transmit
 from liveness.scan.shared import Shared
-from liveness.store.manifest import Manifest, ProbeCounts, Receive, Timeline, Transmit
 from scripts.benchmarks import network
 from scripts.benchmarks.contest import Performance
 from scripts.benchmarks.far_end import Counted

@@ -8,12 +8,12 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Ether
 
 from liveness.net.memory import pack_block
-from liveness.probes.kit import Kit
+from liveness.packets.parse import FIELDS
+from liveness.probes.run_constants import Kit
 from liveness.probes.template import LinkAddresses
-from liveness.scan.harvest import harvest
 from liveness.scan.plan import Plan
+from liveness.scan.receive.match_block import harvest
 from liveness.types import REPLY_DTYPE, Kind, Rejection
-from liveness.wire.parse import FIELDS
 from scripts.benchmarks.plans import everywhere, kit_for, plan_over
 from scripts.benchmarks.replies import Pool, make_pool
 from tests.conftest import PLAIN

@@ -8,8 +8,8 @@ from typing import Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from liveness.report.asked import Format
 from liveness.report.figures.style import PNG_DPI, styled
+from liveness.report.options import Format
 
 UNTOLD: Final = {"svg": ("Date", "Creator", "Format", "Type"), "png": ("Software",)}
 """What matplotlib would write into a file: when it was made, and by which version."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from liveness.report.figures.drawing import WIDTH_IN, Drawing
 from liveness.report.figures.style import BLUE, GREEN, ORANGE, RED, styled
 from liveness.report.layout import count, seconds
-from liveness.store.manifest import Manifest
+from liveness.runs.manifest import Manifest
 
 PREFIXES: Final = ((1e6, "M"), (1e3, "k"))
 MINUTES_FROM_S: Final = 600

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 
 from liveness import __version__
 from liveness.analysis.results import Results, RunResults
-from liveness.report.beside import beside_table
+from liveness.report.comparison import beside_table
 from liveness.report.figures.gallery import figures_across, figures_of
 from liveness.report.headline import headline_of
 from liveness.report.layout import Section

@@ -6,7 +6,7 @@ from liveness.analysis.results import RunResults
 from liveness.analysis.run import warnings_of
 from liveness.report.layout import ABSENT, Section, count
 from liveness.report.run_tables import targets_text
-from liveness.store.manifest import Manifest
+from liveness.runs.manifest import Manifest
 
 
 def provenance_table(manifest: Manifest, run: RunResults | None = None) -> Section:

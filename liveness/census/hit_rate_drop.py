@@ -1,0 +1,110 @@
+"""Owns hit rates from run to run: what share of the targets of each probe answered, and whether it has fallen far.
+
+A fall is told where the hit rate is, with high confidence, lower than the last run's by more than a given share. With
+a of n targets answered now and A of N then, the ratio of the two rates has the logarithm's standard error
+sqrt(1/a - 1/n + 1/A - 1/N) (Katz et al. 1978); one half is added to each count, so that no answer at all can be
+judged too (Walter 1975). The confidence, one-sided, is 99.9 % for all probes of a run together (Bonferroni): of a
+thousand runs in which nothing has changed but chance, at most one raises an alarm.
+
+A network that fades run by run never falls far since the last one. So a run is also judged against a baseline, the
+median of the hit rates of the last `BASELINE_RUNS` complete runs.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist, median
+from typing import Final
+
+from liveness.census.record import Record
+from liveness.report.layout import percent
+from liveness.runs.manifest import Manifest
+
+FALSE_ALARMS: Final = 0.001
+"""The chance of any alarm in a run whose true hit rates have just not fallen as far."""
+BASELINE_RUNS: Final = 8
+LEAST_RUNS: Final = 3
+LEAST_ANSWERED: Final = 20
+"""Fewer answers in the last run are too few to miss."""
+
+
+@dataclass(frozen=True, slots=True)
+class HitRate:
+    """How many of the targets of a probe anything answered for, errors included."""
+
+    answered: int
+    targets: int
+
+    @property
+    def share(self) -> float:
+        """The hit rate; 0 where nothing was sent."""
+        return self.answered / self.targets if self.targets else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """A hit rate that has fallen: `most` is the ratio now over then that it has at most, at the confidence above.
+
+    `since` says what it was compared with.
+    """
+
+    probe: str
+    now: HitRate
+    then: HitRate
+    most: float
+    since: str = ""
+
+    def __str__(self) -> str:
+        """Return the alarm as a person reads it."""
+        return (
+            f"hit rate of {self.probe} fell from {percent(self.then.share, 2)} to {percent(self.now.share, 2)}"
+            f" (to {percent(self.most, 0)} of it at most, with 99.9 % confidence){self.since}"
+        )
+
+
+def hit_rates(manifest: Manifest) -> dict[str, HitRate]:
+    """Return the hit rate of each probe of a run."""
+    return {
+        probe: HitRate(sum(manifest.attempts.get(probe, {}).values()), counts.sent[0] if counts.sent else 0)
+        for probe, counts in manifest.probes.items()
+    }
+
+
+def falls(now: Manifest, then: Manifest, fall: float) -> list[Fall]:
+    """Return the probes whose hit rate fell by more than the share `fall` of the last run's."""
+    return _falls(hit_rates(now), hit_rates(then), fall)
+
+
+def falls_below(now: Manifest, records: Sequence[Record], fall: float) -> list[Fall]:
+    """Return the probes whose hit rate is lower by more than the share `fall` than their median over earlier runs.
+
+    Of `records`, the newest last, those of the last complete runs count; fewer than `LEAST_RUNS` make no baseline.
+    """
+    earlier = [record for record in records if record.status == "complete" and record.hit_rates][-BASELINE_RUNS:]
+    rates, baseline = hit_rates(now), {}
+    for probe in rates:
+        known = [record for record in earlier if probe in record.hit_rates]
+        if len(known) >= LEAST_RUNS:
+            share = median(record.hit_rates[probe] for record in known)
+            targets = round(median(record.targets or 0 for record in known))
+            baseline[probe] = HitRate(round(share * targets), targets)
+    found = _falls(rates, baseline, fall)
+    return [replace(one, since=f", the median of the last {len(earlier)} runs") for one in found]
+
+
+def _falls(rates: dict[str, HitRate], earlier: dict[str, HitRate], fall: float) -> list[Fall]:
+    common = [probe for probe in rates if probe in earlier and rates[probe].targets]
+    common = [probe for probe in common if earlier[probe].answered >= LEAST_ANSWERED]
+    found = []
+    for probe in common:
+        most = highest_ratio(rates[probe], earlier[probe], FALSE_ALARMS / len(common))
+        if most < 1 - fall:
+            found.append(Fall(probe, rates[probe], earlier[probe], most))
+    return found
+
+
+def highest_ratio(now: HitRate, then: HitRate, chance: float) -> float:
+    """Return the ratio of two hit rates that is exceeded with this chance at most (one-sided upper limit)."""
+    a, n, before, of = now.answered + 0.5, now.targets + 0.5, then.answered + 0.5, then.targets + 0.5
+    error = math.sqrt(max(0.0, 1 / a - 1 / n + 1 / before - 1 / of))
+    return math.exp(math.log(a / n) - math.log(before / of) + NormalDist().inv_cdf(1 - chance) * error)

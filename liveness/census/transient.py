@@ -1,0 +1,33 @@
+"""Owns what may pass: a disk that cannot be read now, apart from files that are missing or damaged for good."""
+
+import errno
+from pathlib import Path
+from typing import Final
+
+from liveness.errors import LivenessError
+from liveness.runs.rundir import CHECKPOINT_FILE, KEY_FILE, MANIFEST_FILE, TARGETS_FILE
+
+FOR_GOOD: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
+"""What no second try mends; an error of the disk, of memory or of permissions somebody may."""
+
+
+def may_pass(error: BaseException) -> bool:
+    """Return whether an error comes from the system's refusal to read or write, rather than from what was read."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno is not None:
+            return seen.errno not in FOR_GOOD
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def check_readable(run: Path) -> None:
+    """Raise LivenessError that names the first file which a run needs to go on, and which cannot be read now."""
+    for name in (MANIFEST_FILE, CHECKPOINT_FILE, KEY_FILE, TARGETS_FILE):
+        path = run / name
+        try:
+            with path.open("rb") as file:
+                file.read(1)
+        except OSError as problem:
+            if problem.errno not in FOR_GOOD:
+                raise LivenessError(f"{path}: cannot be read: {problem.strerror}") from problem

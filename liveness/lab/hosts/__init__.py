@@ -1,0 +1,1 @@
+"""The lab of real Linux hosts with known ground truth."""

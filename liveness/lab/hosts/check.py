@@ -1,0 +1,82 @@
+"""Comparing a run with a lab's ground truth: which sets lack which addresses, which have addresses too many."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyroaring import BitMap
+
+from liveness.config.load import resolve_targets
+from liveness.config.model import Config
+from liveness.config.recorded import recorded_config
+from liveness.errors import UsageError
+from liveness.lab.hosts.document import Internet
+from liveness.lab.hosts.truth import expected_sets
+from liveness.runs.manifest import Manifest
+from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
+from liveness.types import CONTROL, SetKey
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One set of a run that is not what it should be."""
+
+    key: SetKey
+    expected: int
+    found: int
+    missing: BitMap
+    extra: BitMap
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A run beside the ground truth: how many sets were compared, and those that differ, the worst first."""
+
+    run: str
+    targets: int
+    sets: int
+    members: int
+    differences: list[Difference]
+
+    @property
+    def equal(self) -> bool:
+        """Whether the run found exactly what there is to find."""
+        return not self.differences
+
+
+def check_run(path: Path, internet: Internet) -> Comparison:
+    """Compare a finished run with the lab `internet` as it was built (Tools.fit), for exactly the addresses it scanned.
+
+    Raises UsageError for a run of which nobody can tell what it should have found: unfinished, limited to some targets,
+    or of targets that cannot be read any more.
+    """
+    run = RunDirectory.open(path)
+    manifest = run.read_manifest()
+    origin = f"{path / MANIFEST_FILE}"
+    if manifest.status != "complete":
+        raise UsageError(f"{origin}: $.status: {manifest.status!r}: only a complete run can be compared")
+    config = recorded_config(manifest.config, path / MANIFEST_FILE, manifest.version)
+    targets = resolve_targets(config, lab=True, origin=origin)
+    if manifest.targets != targets.count:
+        raise UsageError(
+            f"{origin}: $.targets: {manifest.targets:,}: its config names {targets.count:,} targets: a run of some of"
+            " them (limits.max_targets), or of lists that changed since, cannot be compared"
+        )
+    expected = expected_sets(internet, targets.intervals, probes_of(config), manifest.control_port, config.network.ttl)
+    return compare(manifest, expected, {entry.key: run.read_set(entry) for entry in manifest.sets})
+
+
+def probes_of(config: Config) -> list[str]:
+    """Return the probes of a config, the control among them if it is sent."""
+    return [*config.probes, CONTROL] if config.control else list(config.probes)
+
+
+def compare(manifest: Manifest, expected: dict[SetKey, BitMap], found: dict[SetKey, BitMap]) -> Comparison:
+    """Compare sets key by key; a key on one side only counts as an empty set on the other."""
+    differences = []
+    for key in expected.keys() | found.keys():
+        want, have = expected.get(key, BitMap()), found.get(key, BitMap())
+        if want != have:
+            differences.append(Difference(key, len(want), len(have), want - have, have - want))
+    differences.sort(key=lambda one: (-len(one.missing) - len(one.extra), one.key.file))
+    members = sum(len(members) for members in expected.values())
+    return Comparison(manifest.run, manifest.targets, len(expected.keys() | found.keys()), members, differences)

@@ -1,0 +1,158 @@
+"""The lab's real daemons: how each is configured, started in its host's namespace, and watched until it serves."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from liveness.errors import LivenessError
+from liveness.lab.hosts.document import Daemon, Host
+from liveness.lab.hosts.servers import ANSWER_ADDRESS, nginx_ports
+
+START_TIMEOUT_S = 10.0
+POLL_S = 0.01
+OUTPUT_BYTES = 600
+"""How much of a failed daemon's last words an error repeats."""
+
+TCP_LISTEN = "0A"  # state of a listening socket in /proc/net/tcp
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A started daemon: the process, and where what it says goes."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    output: Path
+    udp: tuple[int, ...]
+    tcp: tuple[int, ...]
+
+    def last_words(self) -> str:
+        """Return the end of its output as one line."""
+        text = self.output.read_bytes()[-OUTPUT_BYTES:].decode(errors="replace")
+        return " ".join(text.split()) or "it said nothing"
+
+    def await_service(self) -> None:
+        """Wait until its ports are bound in the namespace this process is in. LivenessError with its output if not."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not (_bound("udp", self.udp) and _bound("tcp", self.tcp)):
+            code = self.process.poll()
+            if code is not None:
+                raise LivenessError(f"the lab's {self.name} ended with code {code}: {self.last_words()}")
+            if time.monotonic() > deadline:
+                raise LivenessError(
+                    f"the lab's {self.name} serves nothing after {START_TIMEOUT_S:.0f} s: {self.last_words()}"
+                )
+            time.sleep(POLL_S)
+
+
+def start_daemon(daemon: Daemon, program: str, host: Host, folder: Path) -> Running:
+    """Start a daemon in the namespace this process is in; `folder` is new, and all it may write to."""
+    folder.mkdir(parents=True)
+    arguments, udp, tcp = COMMANDS[daemon](program, host, folder)
+    output = folder / "output"
+    with output.open("wb") as stream:
+        process = subprocess.Popen(
+            arguments, cwd=folder, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, env=_environment()
+        )
+    return Running(f"{daemon} of network {host.name!r}", process, output, udp, tcp)
+
+
+Command = tuple[list[str], tuple[int, ...], tuple[int, ...]]
+"""A command line, and the UDP and TCP ports it will serve."""
+
+
+def _dnsmasq(program: str, _host: Host, _folder: Path) -> Command:
+    options = [
+        "--no-daemon",  # in the foreground, and without changing user: a user namespace has root alone
+        "--conf-file=/dev/null",
+        "--pid-file=",
+        "--no-resolv",
+        "--no-hosts",
+        "--no-poll",
+        f"--address=/#/{ANSWER_ADDRESS}",
+    ]
+    return [program, *options], (53,), (53,)
+
+
+def _unbound(program: str, _host: Host, folder: Path) -> Command:
+    config = folder / "unbound.conf"
+    config.write_text(
+        "server:\n"
+        "  interface: 0.0.0.0\n"
+        "  interface-automatic: yes\n"  # reply from the address that was asked
+        "  access-control: 0.0.0.0/0 allow\n"
+        '  username: ""\n  chroot: ""\n  pidfile: ""\n'
+        f'  directory: "{folder}"\n'
+        "  use-syslog: no\n  do-ip6: no\n  do-daemonize: no\n  num-threads: 1\n"
+        '  module-config: "iterator"\n'
+        '  local-zone: "." redirect\n'
+        f'  local-data: ". 60 IN A {ANSWER_ADDRESS}"\n'
+        "remote-control:\n  control-enable: no\n"
+    )
+    return [program, "-d", "-c", str(config)], (53,), (53,)
+
+
+def _chronyd(program: str, _host: Host, folder: Path) -> Command:
+    config = folder / "chrony.conf"
+    config.write_text(
+        f"local stratum 2\nallow all\ncmdport 0\nbindcmdaddress /\nuser root\npidfile {folder}/chronyd.pid\n"
+    )
+    return [program, "-d", "-x", "-f", str(config)], (123,), ()  # -x: it shall not touch the clock
+
+
+def _nginx(program: str, host: Host, folder: Path) -> Command:
+    ports = nginx_ports(host)
+    config = folder / "nginx.conf"
+    temporary = "".join(
+        f"  {kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    listens = "".join(f"    listen 0.0.0.0:{port};\n" for port in ports)
+    server = f"  server {{\n{listens}    return 200 'a host of the lab\\n';\n  }}\n"
+    config.write_text(
+        f"daemon off;\nmaster_process off;\nuser root;\npid {folder}/nginx.pid;\nerror_log stderr;\n"
+        "events { worker_connections 256; }\n"
+        f"http {{\n  access_log off;\n{temporary}{server}}}\n"
+    )
+    return [program, "-p", str(folder), "-e", "stderr", "-c", str(config)], (), tuple(ports)
+
+
+def _sshd(program: str, _host: Host, folder: Path) -> Command:
+    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # its privilege separation directory; /run is the lab's own
+    key = folder / "host_key"
+    made = subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], capture_output=True, text=True, check=False
+    )
+    if made.returncode != 0:
+        raise LivenessError(f"the lab cannot make a key for sshd: ssh-keygen: {' '.join(made.stderr.split())}")
+    options = [f"HostKey={key}", "PidFile=none", "ListenAddress=0.0.0.0", "UsePAM=no"]
+    arguments = [program, "-D", "-e", "-f", "/dev/null"]
+    for option in options:
+        arguments += ["-o", option]
+    return arguments, (), (22,)
+
+
+COMMANDS: dict[Daemon, Callable[[str, Host, Path], Command]] = {
+    Daemon.DNSMASQ: _dnsmasq,
+    Daemon.UNBOUND: _unbound,
+    Daemon.CHRONYD: _chronyd,
+    Daemon.NGINX: _nginx,
+    Daemon.SSHD: _sshd,
+}
+
+
+def _bound(protocol: str, ports: tuple[int, ...]) -> bool:
+    """Tell whether all ports have a socket in the namespace this process is in (proc_net_tcp: address:port in hex)."""
+    found = set()
+    for line in Path(f"/proc/thread-self/net/{protocol}").read_text().splitlines()[1:]:
+        fields = line.split()
+        if protocol == "udp" or fields[3] == TCP_LISTEN:
+            found.add(int(fields[1].rpartition(":")[2], 16))
+    return set(ports) <= found
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of the user's environment reaches a daemon, apart from where programs lie."""
+    return {"PATH": os.environ.get("PATH", os.defpath)}

@@ -1,0 +1,67 @@
+"""The lab's packet filters: rules of a lab file as nft rule sets, loaded into a namespace."""
+
+import subprocess
+
+from liveness.errors import LivenessError
+from liveness.lab.hosts.document import REDIRECT_PORT, REJECT_CODES, Action, Host, Rule
+
+
+def host_ruleset(host: Host) -> str:
+    """Return the filter of the host itself, in the input path: refusals come from the probed address."""
+    chains = [_chain("input", "type filter hook input priority 0; policy accept;", host, host.rules)]
+    if host.redirects:
+        # NAT comes before the filter: whom an earlier rule decides about must pass it as it is,
+        # and who was redirected has met its rule
+        chains.append(_chain("prerouting", "type nat hook prerouting priority -100; policy accept;", host, host.rules))
+    return _table(chains)
+
+
+def firewall_ruleset(host: Host) -> str:
+    """Return the filter of the router before the host, in the forward path: refusals come from the router."""
+    return _table([_chain("forward", "type filter hook forward priority 0; policy accept;", host, host.firewall)])
+
+
+def load_ruleset(nft: str, ruleset: str, name: str) -> None:
+    """Load a rule set into the namespace this process is in. Raises LivenessError with what nft said."""
+    done = subprocess.run([nft, "-f", "-"], input=ruleset, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = " ".join(done.stderr.split())
+        raise LivenessError(f"the lab's network {name!r}: {nft} refuses its rules: {said}")
+
+
+def _table(chains: list[str]) -> str:
+    return "table ip lab {\n" + "".join(chains) + "}\n"
+
+
+def _chain(name: str, hook: str, host: Host, rules: list[Rule]) -> str:
+    nat = name == "prerouting"
+    if not nat:  # here redirects are done
+        rules = [rule for rule in rules if rule.do is not Action.REDIRECT]
+    lines = [hook]
+    if host.redirects and not nat:
+        lines.append("ct status dnat accept")
+    lines += [f"{_matching(host, rule)} {_verdict(rule.do, nat=nat)}" for rule in rules]
+    return f"  chain {name} {{\n" + "".join(f"    {line}\n" for line in lines) + "  }\n"
+
+
+def _matching(host: Host, rule: Rule) -> str:
+    blocks = host.blocks if rule.block is None else [rule.block]
+    to = f"ip daddr {{ {', '.join(str(block) for block in blocks)} }}"
+    if rule.protocol is None:
+        return to
+    if rule.port is None:
+        return f"{to} ip protocol {rule.protocol}"
+    return f"{to} {rule.protocol} dport {rule.port}"
+
+
+def _verdict(action: Action, *, nat: bool) -> str:
+    if action is Action.REDIRECT:
+        return f"redirect to :{REDIRECT_PORT}"
+    if nat or action is Action.ACCEPT:
+        return "accept"
+    if action is Action.DROP:
+        return "drop"
+    if action is Action.TCP_RESET:
+        return "reject with tcp reset"
+    assert action in REJECT_CODES, action  # noqa: S101 - every action is one of the above
+    return f"reject with icmp type {action}"

@@ -1,0 +1,234 @@
+"""Builds a lab's network: a namespace for each router and host, links between them, addresses, routes, filters."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from types import TracebackType
+from typing import Any, Self
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from liveness.errors import LivenessError, UnsupportedError
+from liveness.lab.hosts import filters
+from liveness.lab.hosts.document import Host, Internet, Loop, NoHost, Prohibit, Silent, Throw, Unreachable
+from liveness.lab.hosts.wiring import (
+    CORE,
+    MARKER,
+    PATHS,
+    SCANNER,
+    SCANNER_INTERFACE,
+    SCANNER_PREFIX_LENGTH,
+    Link,
+    Site,
+    wire,
+)
+from liveness.lab.kernel import Space, await_running, finish_checksums, new_space, set_sysctls, this_space
+from liveness.lab.tools import Tools
+
+LOOPBACK = 1  # ifindex of lo, in every namespace
+LOCAL_TABLE = 255
+FIRST_TABLE = 1000
+UPLINK = "up0"
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
+EVERYTHING = "0.0.0.0/0"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A built network: the core router's namespace, and the hosts in theirs, where services are to be started."""
+
+    core: Space
+    hosts: list[tuple[Host, Space]]
+
+
+class Network:
+    """A lab's namespaces while they are built."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+        self.hosts: list[tuple[Host, Space]] = []
+        self._scanner = this_space("the scanner")
+        self._routers: dict[str, IPRoute] = {}
+        self._tables = FIRST_TABLE
+        self._downlinks = 0
+        self.core = new_space("the core router", forward=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the netlink sockets; the namespaces stay, held by this process's descriptors."""
+        for router in self._routers.values():
+            router.close()
+
+    def build(self, internet: Internet) -> None:
+        """Build everything. Leaves this process in the scanner's namespace."""
+        self._join_scanner()
+        for site in wire(internet):
+            with _named(site.network.name):
+                self._build_site(site)
+        self._scanner.enter()
+        await_running(SCANNER_INTERFACE)
+
+    def _build_site(self, site: Site) -> None:
+        match site.network:
+            case Host() as host:
+                self._build_host(host, site)
+            case Silent() as network:
+                for block in network.blocks:
+                    self._route(self.core, block, type="blackhole")
+            case Unreachable() | Prohibit() | Throw() as network:
+                for index, block in enumerate(network.blocks):
+                    self._build_throttled(block, network.kind, site.throttled_links(index), network.name)
+            case NoHost() as network:
+                self._build_empty_link(network, site.links[0])
+            case Loop() as network:
+                self._build_loop(network, site)
+            case network:
+                raise TypeError(f"cannot build a {type(network).__name__}")
+
+    def _join_scanner(self) -> None:
+        """Link the scanner to the core router, and mark its namespace as a lab's."""
+        self.core.enter()
+        core = self._netlink(self.core)
+        # not every kernel has dummy links; half of a veth pair that stays down marks as well
+        core.link("add", ifname="marker", kind="veth", peer={"ifname": MARKER, "net_ns_fd": self._scanner.fd})
+        link = Link(CORE, SCANNER)
+        self._join(self.core, "scanner", self._scanner, SCANNER_INTERFACE, link, SCANNER_PREFIX_LENGTH)
+        # what no network lists is silent: without this the core would say net unreachable, and throttled at that
+        self._route(self.core, IPv4Network(EVERYTHING), type="blackhole")
+
+    def _build_host(self, host: Host, site: Site) -> None:
+        link = site.links[-1]
+        upstream = self.core
+        if host.firewall:
+            upstream = self._router(f"{host.name}'s firewall", site.links[0])
+            for block in host.blocks:
+                self._route(self.core, block, gateway=str(site.links[0].far))
+            filters.load_ruleset(self._nft, filters.firewall_ruleset(host), host.name)
+        space = self._router(host.name, link, upstream, forward=False)
+        for block in host.blocks:
+            self._route(upstream, block, gateway=str(link.far))
+            self._route(space, block, type="local", scope="host", table=LOCAL_TABLE, oif=LOOPBACK)
+        space.enter()
+        set_sysctls({"ipv4/icmp_echo_ignore_all": int(not host.echo)})
+        if host.rules:
+            filters.load_ruleset(self._nft, filters.host_ruleset(host), host.name)
+        self.hosts.append((host, space))
+
+    def _build_throttled(self, block: IPv4Network, kind: str, links: tuple[Link, ...], name: str) -> None:
+        """Give each class of packets to this address a router of its own that refuses them."""
+        core = self._netlink(self.core)
+        for path, link in zip(PATHS, links, strict=True):
+            router = self._router(f"{name}'s router for {path}", link)
+            self._route(router, block, type=kind)
+            if path is None:
+                self._route(self.core, block, gateway=str(link.far))
+                continue
+            self._tables += 1
+            self._route(self.core, block, gateway=str(link.far), table=self._tables)
+            protocol, port = path
+            ports = {"dport_range": f"{port}:{port}"} if port else {}
+            core.rule(
+                "add",
+                table=self._tables,
+                priority=self._tables,
+                dst=str(block.network_address),
+                dst_len=block.prefixlen,
+                ip_proto=PROTOCOLS[protocol],
+                **ports,
+            )
+
+    def _build_empty_link(self, network: NoHost, link: Link) -> None:
+        """Let the router look for the prefixes on a link whose other end has no address to answer ARP with."""
+        router = self._router(network.name, link)
+        netlink = self._netlink(router)
+        netlink.link("add", ifname="lan", kind="veth", peer="nobody")
+        for name in ("lan", "nobody"):
+            netlink.link("set", index=self._index(netlink, name), state="up")
+        for block in network.blocks:
+            self._route(router, block, scope="link", oif=self._index(netlink, "lan"))
+            self._route(self.core, block, gateway=str(link.far))
+
+    def _build_loop(self, network: Loop, site: Site) -> None:
+        entry, between = site.links
+        first = self._router(f"{network.name}'s first router", entry)
+        self._router(f"{network.name}'s second router", between, first)
+        for block in network.blocks:
+            self._route(self.core, block, gateway=str(entry.far))
+            self._route(first, block, gateway=str(between.far))
+
+    def _router(self, name: str, link: Link, upstream: Space | None = None, *, forward: bool = True) -> Space:
+        """Make a namespace behind `upstream` (the core if None), joined by `link`, its default route pointing there."""
+        upstream = self.core if upstream is None else upstream
+        space = new_space(name, forward=forward)
+        self._downlinks += 1
+        self._join(upstream, f"down{self._downlinks}", space, UPLINK, link, 31)
+        return space
+
+    def _join(self, inner: Space, inner_name: str, outer: Space, outer_name: str, link: Link, length: int) -> None:
+        """Link two namespaces by veth; the outer one gets its default route by the inner one. Ends inside the outer."""
+        netlink = self._netlink(inner)
+        netlink.link("add", ifname=inner_name, kind="veth", peer={"ifname": outer_name, "net_ns_fd": outer.fd})
+        for space, name, address in ((inner, inner_name, link.near), (outer, outer_name, link.far)):
+            self._address(space, name, address, length)
+        self._route(outer, IPv4Network(EVERYTHING), gateway=str(link.near))
+
+    def _address(self, space: Space, interface: str, address: IPv4Address, length: int) -> None:
+        space.enter()
+        finish_checksums(interface)
+        netlink = self._netlink(space)
+        index = self._index(netlink, interface)
+        netlink.addr("add", index=index, address=str(address), prefixlen=length)
+        netlink.link("set", index=index, state="up")
+
+    def _route(self, space: Space, block: IPv4Network, **how: Any) -> None:  # noqa: ANN401 - pyroute2's keywords
+        self._netlink(space).route("add", dst=str(block), **how)
+
+    def _netlink(self, space: Space) -> Any:  # noqa: ANN401 - pyroute2 has no types
+        """Return the netlink socket of a namespace; opened once, since a socket stays where it was made."""
+        if space.name not in self._routers:
+            space.enter()
+            self._routers[space.name] = IPRoute()
+        return self._routers[space.name]
+
+    @staticmethod
+    def _index(netlink: Any, name: str) -> int:  # noqa: ANN401 - pyroute2 has no types
+        return int(netlink.link_lookup(ifname=name)[0])
+
+    @property
+    def _nft(self) -> str:
+        assert self.tools.nft is not None  # noqa: S101 - Tools.fit took out what needs it
+        return self.tools.nft
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Turn what netlink refuses into one line that names the network."""
+    try:
+        yield
+    except NetlinkError as problem:
+        raise LivenessError(f"the lab's network {name!r}: the kernel refuses: {_said(problem)}") from None
+
+
+def build_network(internet: Internet, tools: Tools) -> Built:
+    """Build a lab around the namespace this process is in, which becomes the scanner's.
+
+    The process must be root of that namespace; it holds the lab's namespaces open. Raises
+    UnsupportedError for what the kernel lacks, LivenessError for what it refuses.
+    """
+    try:
+        with Network(tools) as network:
+            network.build(tools.fit(internet))
+            return Built(network.core, network.hosts)
+    except NetlinkError as problem:
+        raise UnsupportedError(f"the lab cannot make a veth pair (kernel module veth): {_said(problem)}") from None
+
+
+def _said(problem: NetlinkError) -> str:
+    """Return errno and text of what netlink refused."""
+    return " ".join(str(part) for part in problem.args)

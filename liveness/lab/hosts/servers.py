@@ -1,0 +1,187 @@
+"""The lab's servers in Python: DNS on dnspython, NTP on ntplib's packets, TCP listeners, ports that say nonsense."""
+
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.opcode
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+import ntplib
+
+from liveness.errors import LivenessError
+from liveness.lab.hosts.document import Daemon, Host, Service
+
+IP_PKTINFO: Final = 8
+BUFFER_BYTES: Final = 8 << 20  # as much as net.core.rmem_max allows: this process may have to wait for a core
+BACKLOG: Final = 65535
+DATAGRAM_BYTES: Final = 4096
+BATCH: Final = 64
+
+PORTS: Final = MappingProxyType({"dns": 53, "ntp": 123})
+ANSWER_ADDRESS: Final = "192.0.2.53"  # TEST-NET-1: what every name has as address
+NONSENSE: Final = b"pardon? these bytes answer nothing, and have neither a QR bit nor a server's mode\n"
+
+Responder = Callable[[bytes], bytes | None]
+"""From a request to a reply, None for silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One bound socket and what answers on it; None is a TCP listener, which accepts and hangs up."""
+
+    socket: socket.socket
+    respond: Responder | None
+
+
+def dns_answer(request: bytes) -> bytes | None:
+    """Answer a DNS query (RFC 1035): every name has ANSWER_ADDRESS. FORMERR for a broken one, None for what is none."""
+    try:
+        query = dns.message.from_wire(request)
+    except dns.exception.DNSException:
+        if len(request) < 12 or request[2] & 0x80:  # noqa: PLR2004 - no whole header, or itself a response (QR bit)
+            return None
+        return request[:2] + struct.pack("!5H", 0x8000 | dns.rcode.FORMERR, 0, 0, 0, 0)
+    if query.flags & dns.flags.QR or query.opcode() != dns.opcode.QUERY:
+        return None
+    response = dns.message.make_response(query, recursion_available=True)
+    for question in query.question:
+        if question.rdtype == dns.rdatatype.A:
+            response.answer.append(dns.rrset.from_text(question.name, 60, "IN", "A", ANSWER_ADDRESS))
+    return response.to_wire()
+
+
+def ntp_answer(request: bytes) -> bytes | None:
+    """Answer an NTP client packet (RFC 5905, mode 3) as a stratum 2 server; None for anything else."""
+    asked = ntplib.NTPPacket()
+    try:
+        asked.from_data(request)
+    except ntplib.NTPException:
+        return None
+    if asked.mode != 3:  # noqa: PLR2004 - client
+        return None
+    now = time.time() + ntplib.NTP.NTP_DELTA
+    reply = ntplib.NTPPacket(version=asked.version, mode=4, tx_timestamp=now)
+    reply.stratum = 2
+    reply.poll = asked.poll
+    reply.precision = -20
+    reply.ref_id = 0xC0000235
+    reply.ref_timestamp = reply.recv_timestamp = now
+    data: bytes = reply.to_data()
+    # ntplib keeps timestamps as floats of 53 bits: the originate timestamp must be the request's 64 bits exactly
+    return data[:24] + request[40:48] + data[32:]
+
+
+def nonsense(_request: bytes) -> bytes:
+    """Reply with bytes that no protocol takes for an answer."""
+    return NONSENSE
+
+
+def silence(_request: bytes) -> None:
+    """Take a request and say nothing."""
+
+
+RESPONDERS: Final[dict[tuple[str, Service], Responder]] = {
+    ("dns", Service.ANSWER): dns_answer,
+    ("ntp", Service.ANSWER): ntp_answer,
+    ("dns", Service.PAYLOAD): nonsense,
+    ("ntp", Service.PAYLOAD): nonsense,
+    ("dns", Service.SILENT): silence,
+    ("ntp", Service.SILENT): silence,
+}
+
+
+def open_servers(host: Host, daemons: set[Daemon]) -> list[Server]:
+    """Bind what this host needs beside its running `daemons`, in the namespace this process is in."""
+    taken: set[int] = set()  # TCP ports
+    served: set[str] = set()
+    if daemons & {Daemon.DNSMASQ, Daemon.UNBOUND}:
+        served.add("dns")
+        taken.add(53)
+    if Daemon.CHRONYD in daemons:
+        served.add("ntp")
+    if Daemon.SSHD in daemons:
+        taken.add(22)
+    if Daemon.NGINX in daemons:
+        taken.update(nginx_ports(host))
+    servers = [Server(_listener(host, port), None) for port in host.open_ports if port not in taken]
+    for name, service in (("dns", host.dns), ("ntp", host.ntp)):
+        if name not in served and service is not Service.CLOSED:
+            servers.append(Server(_receiver(host, PORTS[name]), RESPONDERS[name, service]))
+    return servers
+
+
+def nginx_ports(host: Host) -> list[int]:
+    """Return the ports that nginx serves on a host where it runs: what it listens to, SSH apart."""
+    return [port for port in host.listen if port != 22]  # noqa: PLR2004 - the port of SSH
+
+
+def serve(servers: list[Server]) -> None:
+    """Serve for ever; ends with the process."""
+    with selectors.DefaultSelector() as selector:
+        for server in servers:
+            selector.register(server.socket, selectors.EVENT_READ, server.respond)
+        while True:
+            for key, _ in selector.select():
+                handle = key.fileobj
+                assert isinstance(handle, socket.socket)  # noqa: S101 - nothing else was registered
+                with suppress(BlockingIOError):  # nothing left to read
+                    for _ in range(BATCH):
+                        if key.data is None:
+                            _hang_up(handle)
+                        else:
+                            _respond(handle, key.data)
+
+
+def _respond(handle: socket.socket, respond: Responder) -> None:
+    """Answer one datagram from the address it was sent to, which is one of many (IP_PKTINFO, ip(7))."""
+    request, ancillary, _, sender = handle.recvmsg(DATAGRAM_BYTES, socket.CMSG_SPACE(12))
+    probed = next(data[8:12] for level, kind, data in ancillary if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO))
+    reply = respond(request)
+    if reply is not None:
+        source = (socket.IPPROTO_IP, IP_PKTINFO, struct.pack("I4s4s", 0, probed, bytes(4)))
+        with suppress(OSError):  # the sender may be gone: ICMP errors come back as errors of the socket
+            handle.sendmsg([reply], [source], 0, sender)
+
+
+def _hang_up(handle: socket.socket) -> None:
+    with suppress(ConnectionError):
+        connection, _ = handle.accept()
+        connection.close()
+
+
+def _listener(host: Host, port: int) -> socket.socket:
+    handle = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _bind(handle, host, port, "tcp")
+    handle.listen(BACKLOG)
+    return handle
+
+
+def _receiver(host: Host, port: int) -> socket.socket:
+    handle = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    handle.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        handle.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
+    _bind(handle, host, port, "udp")
+    return handle
+
+
+def _bind(handle: socket.socket, host: Host, port: int, protocol: str) -> None:
+    handle.setblocking(False)
+    try:
+        handle.bind(("0.0.0.0", port))  # noqa: S104 - inside a namespace of the lab: all of the host's prefixes
+    except OSError as problem:
+        handle.close()
+        where = f"{protocol}/{port}: {problem.strerror}"
+        raise LivenessError(f"the lab's host {host.name!r} cannot serve {where}") from problem

@@ -1,0 +1,230 @@
+"""Ground truth: the sets a perfect census of a lab must find, derived from the lab file alone."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from itertools import pairwise
+from typing import Final
+
+from pyroaring import BitMap
+
+from liveness.errors import UsageError
+from liveness.lab.hosts.document import (
+    REJECT_CODES,
+    WIRING,
+    Action,
+    Host,
+    Internet,
+    Loop,
+    NoHost,
+    Prohibit,
+    Rule,
+    Service,
+    Silent,
+    Throw,
+    Unreachable,
+)
+from liveness.lab.hosts.wiring import Site, path_of, wire
+from liveness.space.intervals import Intervals
+from liveness.types import Kind, ReplyKey, Role, SetKey, roles_of
+
+PROBES: Final = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp", "tcp/control")
+"""The paper's eight and the control."""
+
+DEPTH: Final = 4
+"""A probe needs this TTL to reach whatever is deepest, loops apart: core, firewall, host, and one to spare."""
+
+UDP_SERVICES: Final = {"dns": 53, "ntp": 123}
+
+TIME_EXCEEDED: Final = 11
+UNREACHABLE: Final = 3
+ROUTE_CODES: Final[dict[type, int]] = {Unreachable: 1, Prohibit: 13, Throw: 0, NoHost: 1}
+"""What routers say of a kind of network: codes of ICMP type 3 (RFC 792, RFC 1812 5.2.7.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """What decides about a probe's fate: protocol, destination port (0 for ICMP), TTL as sent."""
+
+    protocol: str
+    port: int
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What comes back for a probe: kind, ICMP type and code of an error, and who sends it (None: the target itself)."""
+
+    kind: Kind
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+    source: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Addresses that behave exactly alike, as inclusive bounds in host order, and the site they belong to."""
+
+    site: Site
+    first: int
+    last: int
+
+    @property
+    def block(self) -> int:
+        """The index of the prefix it lies in."""
+        return next(
+            index
+            for index, block in enumerate(self.site.network.blocks)
+            if int(block.network_address) <= self.first and self.last <= int(block.broadcast_address)
+        )
+
+
+def packet_of(probe: str, control_port: int | None, ttl: int) -> Packet:
+    """Return the packet of a probe name. ValueError for an unknown one, or tcp/control without its port."""
+    if probe == "icmp":
+        return Packet("icmp", 0, ttl)
+    if probe in UDP_SERVICES:
+        return Packet("udp", UDP_SERVICES[probe], ttl)
+    protocol, _, port = probe.partition("/")
+    if protocol == "tcp" and port == "control" and control_port is not None:
+        return Packet("tcp", control_port, ttl)
+    if protocol == "tcp" and port.isdecimal():
+        return Packet("tcp", int(port), ttl)
+    raise ValueError(f"no ground truth for probe {probe!r}")
+
+
+def expected_sets(
+    internet: Internet, targets: Intervals, probes: Sequence[str], control_port: int | None, ttl: int
+) -> dict[SetKey, BitMap]:
+    """Return every set that is not empty of a perfect census of `targets` with these probes.
+
+    `internet` is what was built (Tools.fit). Addresses no network lists are silent. UsageError if the TTL is too short
+    for the lab, or if the lab's own wiring is among the targets, of which nothing is claimed.
+    """
+    if ttl < DEPTH:
+        raise UsageError(f"network.ttl: {ttl}: the lab's ground truth holds for {DEPTH} or more")
+    wiring = targets.intersection(_interval(WIRING))
+    if wiring.count:
+        raise UsageError(f"targets: {wiring.prefixes()[0]}: this is the lab's own wiring ({WIRING}): no ground truth")
+    sets: dict[SetKey, BitMap] = defaultdict(BitMap)
+    for segment in segments(internet):
+        probed = targets.intersection(Intervals.from_bounds([segment.first], [segment.last]))
+        if not probed.count:
+            continue
+        members = BitMap()
+        for first, last in zip(probed.first.tolist(), probed.last.tolist(), strict=True):
+            members.add_range(first, last + 1)
+        for probe in probes:
+            reply = reply_of(segment, packet_of(probe, control_port, ttl))
+            if reply is not None:
+                _add(sets, probe, reply, members)
+    return dict(sets)
+
+
+def _add(sets: dict[SetKey, BitMap], probe: str, reply: Reply, members: BitMap) -> None:
+    """Put the members of a segment, all of which give this reply, into its sets of every role."""
+    key = ReplyKey(probe, reply.kind, reply.icmp_type, reply.icmp_code)
+    sources = members if reply.source is None else BitMap([reply.source])
+    by_role = {Role.SOURCE: sources, Role.TARGET: members, Role.DIRECT: members & sources}
+    for role in roles_of(reply.kind):
+        if by_role[role]:
+            sets[SetKey(key, role)] |= by_role[role]
+
+
+def segments(internet: Internet) -> Iterator[Segment]:
+    """Cut every network where its rules begin or end to apply."""
+    for site in wire(internet):
+        network = site.network
+        rules = [*network.rules, *network.firewall] if isinstance(network, Host) else []
+        edges = [edge for rule in rules if rule.block is not None for edge in _edges(rule.block)]
+        for block in network.blocks:
+            start, end = _edges(block)
+            cuts = sorted({start, end, *(edge for edge in edges if start < edge < end)})
+            for first, beyond in pairwise(cuts):
+                yield Segment(site, first, beyond - 1)
+
+
+def reply_of(segment: Segment, packet: Packet) -> Reply | None:
+    """Return what comes back for this packet from any address of the segment, None for silence."""
+    site = segment.site
+    match site.network:
+        case Host() as host:
+            return _host_reply(host, segment, packet)
+        case Silent():
+            return None
+        case Unreachable() | Prohibit() | Throw() as network:
+            link = site.throttled_links(segment.block)[path_of(packet.protocol, packet.port)]
+            return Reply(Kind.ERROR, UNREACHABLE, ROUTE_CODES[type(network)], int(link.far))
+        case NoHost():
+            return Reply(Kind.ERROR, UNREACHABLE, ROUTE_CODES[NoHost], int(site.links[0].far))
+        case Loop():
+            return Reply(Kind.ERROR, TIME_EXCEEDED, 0, _end_of_loop(site, packet.ttl))
+        case network:
+            raise TypeError(f"no ground truth for a {type(network).__name__}")
+
+
+def _end_of_loop(site: Site, ttl: int) -> int:
+    """Return who sees the TTL at 1: the core gets `ttl`, the first router one less, then they take turns."""
+    arrives_at_first = ttl - 1
+    return int(site.links[0].far if arrives_at_first % 2 else site.links[1].far)
+
+
+def _host_reply(host: Host, segment: Segment, packet: Packet) -> Reply | None:
+    passed = _decision(host.firewall, segment, packet)
+    if passed not in (None, Action.ACCEPT):
+        return _refusal(passed, int(segment.site.links[0].far))
+    decided = _decision(host.rules, segment, packet)
+    if decided is Action.REDIRECT:
+        return Reply(Kind.SYN_ACK)
+    if decided not in (None, Action.ACCEPT):
+        return _refusal(decided, None)
+    if packet.protocol == "icmp":
+        return Reply(Kind.ECHO_REPLY) if host.echo else None
+    if packet.protocol == "tcp":
+        return Reply(Kind.SYN_ACK if packet.port in host.open_ports else Kind.RST)
+    return _service_reply({53: host.dns, 123: host.ntp}.get(packet.port, Service.CLOSED))
+
+
+def _service_reply(service: Service) -> Reply | None:
+    match service:
+        case Service.ANSWER:
+            return Reply(Kind.ANSWER)
+        case Service.PAYLOAD:
+            return Reply(Kind.PAYLOAD)
+        case Service.SILENT:
+            return None
+        case Service.CLOSED:
+            return Reply(Kind.ERROR, UNREACHABLE, REJECT_CODES[Action.PORT_UNREACHABLE])
+
+
+def _decision(rules: Sequence[Rule], segment: Segment, packet: Packet) -> Action | None:
+    """Return what the first rule that matches does, None if none does."""
+    for rule in rules:
+        if rule.block is not None:
+            start, end = _edges(rule.block)
+            if not start <= segment.first < end:
+                continue
+        if rule.protocol in (None, packet.protocol) and rule.port in (None, packet.port):
+            return rule.do
+    return None
+
+
+def _refusal(action: Action | None, source: int | None) -> Reply | None:
+    """Return what a filter's action sends; a reset comes in the target's name, whoever makes it."""
+    if action is Action.TCP_RESET:
+        return Reply(Kind.RST)
+    if action is Action.DROP or action is None:
+        return None
+    return Reply(Kind.ERROR, UNREACHABLE, REJECT_CODES[action], source)
+
+
+def _edges(block: IPv4Network) -> tuple[int, int]:
+    """Return the first address of a prefix and the one after its last."""
+    start = int(block.network_address)
+    return start, start + block.num_addresses
+
+
+def _interval(block: IPv4Network) -> Intervals:
+    start, end = _edges(block)
+    return Intervals.from_bounds([start], [end - 1])

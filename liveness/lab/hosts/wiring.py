@@ -1,0 +1,117 @@
+"""The lab's wiring plan: which routers stand before each network and which addresses their links have."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from liveness.errors import UsageError
+from liveness.lab.hosts.document import (
+    WIRING,
+    Host,
+    Internet,
+    Loop,
+    Network,
+    NoHost,
+    Prohibit,
+    Silent,
+    Throw,
+    Unreachable,
+)
+
+CORE = WIRING[1]
+"""The core router's address on the scanner's link: the scanner's gateway."""
+
+SCANNER = WIRING[2]
+"""The scanner's address."""
+
+SCANNER_PREFIX_LENGTH = 30
+
+SCANNER_INTERFACE = "scan0"
+
+MARKER = "liveness-lab"
+"""The name of a link that tells: this network namespace is a lab's."""
+
+FIRST_LINK = 256
+LINKS = (WIRING.num_addresses - FIRST_LINK) // 2
+
+PATHS: tuple[tuple[str, int] | None, ...] = (
+    ("icmp", 0),
+    ("tcp", 22),
+    ("tcp", 23),
+    ("tcp", 80),
+    ("tcp", 443),
+    ("tcp", 7547),
+    ("udp", 53),
+    ("udp", 123),
+    None,
+)
+"""The classes of packets (protocol, destination port; None: the rest) that reach a throttled route by their own router.
+
+For unreachable, prohibit and throw routes the kernel says so 5 times at once to one sender and then once a second
+(ip_error() in net/ipv4/route.c; the limit belongs to the initial namespace). A router for each class keeps every probe
+of the paper, and the control, below it at up to 5 attempts, however fast they come.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link of two addresses (RFC 3021), from the scanner outwards."""
+
+    near: IPv4Address
+    far: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A network and its links: how many there are and what they join depends on its kind.
+
+    Host: core to host, or core to firewall to host. NoHost: core to router. Loop: core to first, first to second.
+    Throttled kinds: core to a router, for each prefix and each of PATHS. Silent: none.
+    """
+
+    network: Network
+    links: tuple[Link, ...]
+
+    def throttled_links(self, prefix: int) -> tuple[Link, ...]:
+        """Return the links of the prefix at this index, one for each of PATHS; for throttled kinds."""
+        return self.links[prefix * len(PATHS) : (prefix + 1) * len(PATHS)]
+
+
+def path_of(protocol: str, port: int) -> int:
+    """Return the index into PATHS of a packet (`port` 0 for ICMP)."""
+    try:
+        return PATHS.index((protocol, port))
+    except ValueError:
+        return PATHS.index(None)
+
+
+def wire(internet: Internet) -> list[Site]:
+    """Give every network its links. Raises UsageError if the lab needs more than the wiring prefix has."""
+    sites: list[Site] = []
+    used = 0
+    for network in internet.networks:
+        count = _links_of(network)
+        if used + count > LINKS:
+            raise UsageError(f"the lab {internet.name!r} needs more than {LINKS} links: take networks out")
+        sites.append(Site(network, tuple(_link(used + number) for number in range(count))))
+        used += count
+    return sites
+
+
+def _links_of(network: Network) -> int:
+    match network:
+        case Host(firewall=firewall):
+            return 2 if firewall else 1
+        case Silent():
+            return 0
+        case Unreachable() | Prohibit() | Throw():
+            return len(PATHS) * len(network.prefixes)
+        case NoHost():
+            return 1
+        case Loop():
+            return 2
+        case _:
+            raise TypeError(f"no wiring for {type(network).__name__}")
+
+
+def _link(number: int) -> Link:
+    return Link(WIRING[FIRST_LINK + 2 * number], WIRING[FIRST_LINK + 2 * number + 1])

@@ -1,0 +1,211 @@
+"""Comparing a run with the model Internet it scanned: recall and precision of every set, and what the model lost."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from liveness.config.load import resolve_targets
+from liveness.config.model import Config
+from liveness.config.recorded import recorded_config
+from liveness.errors import UsageError
+from liveness.ipsets.roaring import chunks
+from liveness.lab.hosts.check import probes_of
+from liveness.lab.model.population.answer import PROBES
+from liveness.lab.model.population.load import Population
+from liveness.lab.model.population.truth import number_of, truth
+from liveness.lab.model.responder.record import SUMMARY, Summary, has_record, read_passed, read_summary
+from liveness.lab.source import RECORD_FOLDER
+from liveness.order.permutation import Permutation
+from liveness.runs.manifest import Manifest
+from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
+from liveness.space.targets import Targets
+from liveness.types import Kind, SetKey
+
+CHUNK: Final = 1 << 22
+"""Addresses whose truth is computed at once."""
+
+Sets = dict[SetKey, BitMap]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One set of a run beside the truth.
+
+    `lost` are members that no reply of which was let through by the model; `unexplained` are those that the run misses
+    although one was; `extra` are no members at all.
+    """
+
+    key: SetKey
+    expected: int
+    found: int
+    lost: int
+    unexplained: BitMap
+    extra: BitMap
+
+    @property
+    def right(self) -> int:
+        """Members that were found."""
+        return self.found - len(self.extra)
+
+    @property
+    def recall(self) -> float | None:
+        """The share of the members that was found; None if there are none."""
+        return self.right / self.expected if self.expected else None
+
+    @property
+    def precision(self) -> float | None:
+        """The share of what was found that is right; None if nothing was."""
+        return self.right / self.found if self.found else None
+
+    @property
+    def recall_of_passed(self) -> float | None:
+        """Recall over what the model let through."""
+        passed = self.expected - self.lost
+        return 1 - len(self.unexplained) / passed if passed else None
+
+    @property
+    def perfect(self) -> bool:
+        """Whether everything was found that was let through, and nothing else."""
+        return not self.unexplained and not self.extra
+
+
+@dataclass(frozen=True, slots=True)
+class ModelComparison:
+    """A run beside the truth of its model, every set, the worst first; `summary` is None without a record."""
+
+    run: str
+    targets: int
+    judged: list[Judged]
+    summary: Summary | None
+
+    @property
+    def members(self) -> int:
+        """Members of all sets there are in truth."""
+        return sum(one.expected for one in self.judged)
+
+    @property
+    def imperfect(self) -> list[Judged]:
+        """The sets whose difference from the truth the model does not explain."""
+        return [one for one in self.judged if not one.perfect]
+
+    @property
+    def problems(self) -> list[str]:
+        """What the model has to complain about, a line each: packets it could not take, packets that were malformed."""
+        if self.summary is None:
+            return []
+        lines = [f"{count:,} malformed packets: {label}" for label, count in self.summary.malformed.items()]
+        if self.summary.overrun:
+            lines.append(f"the model was too slow for {self.summary.overrun:,} packets: scan at a lower rate")
+        return lines
+
+    @property
+    def equal(self) -> bool:
+        """Whether the run found exactly what the model let through, with packets in order."""
+        return not self.imperfect and not self.problems
+
+
+def check_model_run(path: Path, population: Population) -> ModelComparison:
+    """Compare a finished run with a population, for exactly the addresses it scanned.
+
+    Where the run directory holds the record of a model lab, loss is told apart. UsageError for a run of which nobody
+    can tell what it should have found.
+    """
+    run = RunDirectory.open(path)
+    manifest = run.read_manifest()
+    config, targets = _scanned(path, manifest)
+    probes = probes_of(config)
+    expected = truth_of(population, config, targets, probes)
+    found = {entry.key: run.read_set(entry) for entry in manifest.sets}
+    summary = read_summary(path) if has_record(path) else None
+    passed = expected if summary is None else _let_through(population, read_passed(path), probes)
+    return compare(manifest, expected, found, passed, summary)
+
+
+def compare(manifest: Manifest, expected: Sets, found: Sets, passed: Sets, summary: Summary | None) -> ModelComparison:
+    """Judge every set that there is on any side. `passed` are the sets of what the model let through."""
+    nothing = BitMap()
+    judged = []
+    for key in expected.keys() | found.keys():
+        want, have = expected.get(key, nothing), found.get(key, nothing)
+        through = want & passed.get(key, nothing)
+        judged.append(Judged(key, len(want), len(have), len(want) - len(through), through - have, have - want))
+    judged.sort(key=_badness)
+    return ModelComparison(manifest.run, manifest.targets, judged, summary)
+
+
+def _badness(one: Judged) -> tuple[int, int, str]:
+    """Order sets, the worst first: what nothing explains, then what was lost."""
+    wrong = len(one.unexplained) + len(one.extra)
+    return (-wrong, -one.lost, one.key.file)
+
+
+def _scanned(path: Path, manifest: Manifest) -> tuple[Config, Targets]:
+    origin = f"{path / MANIFEST_FILE}"
+    if manifest.status != "complete":
+        raise UsageError(f"{origin}: $.status: {manifest.status!r}: only a complete run can be compared")
+    config = recorded_config(manifest.config, path / MANIFEST_FILE, manifest.version)
+    targets = resolve_targets(config, lab=False, origin=origin)
+    planned = int(config.quotas(targets).sum())
+    if manifest.targets != planned:
+        raise UsageError(
+            f"{origin}: $.targets: {manifest.targets:,}: its config names {planned:,} targets: a run of lists that"
+            " changed since cannot be compared"
+        )
+    return config, targets
+
+
+def scanned_addresses(config: Config, targets: Targets) -> Iterator[NDArray[np.uint32]]:
+    """Yield the addresses that a census with this config probes, of each block its share of max_targets, in parts.
+
+    Each part is in ascending order.
+    """
+    quotas = config.quotas(targets).tolist()
+    for block, quota in zip(targets.blocks(config.block_prefix), quotas, strict=True):
+        count = block.intervals.count
+        if quota < count:
+            shard = Permutation.of_block(count, config.seed, block.name).shard(0, 1, quota)
+            indices = np.sort(shard.indices()) if quota else np.zeros(0, np.uint32)
+            for at in range(0, len(indices), CHUNK):
+                yield block.intervals.address_at(indices[at : at + CHUNK])
+            continue
+        for at in range(0, count, CHUNK):
+            yield block.intervals.address_at(np.arange(at, min(at + CHUNK, count)))
+
+
+def truth_of(population: Population, config: Config, targets: Targets, probes: list[str]) -> Sets:
+    """Return the sets of a perfect census of a population with this config and these probes."""
+    return _truth_of(population, scanned_addresses(config, targets), probes)
+
+
+def _truth_of(population: Population, addresses: Iterator[NDArray[np.uint32]], probes: list[str]) -> Sets:
+    """Return the sets of a perfect census of addresses, which come in parts, with some probes."""
+    sets: Sets = {}
+    for part in addresses:
+        for key, members in truth(population, part, probes).items():
+            sets.setdefault(key, BitMap()).update(members)
+    return sets
+
+
+def _let_through(population: Population, passed: dict[tuple[str, Kind], BitMap], probes: list[str]) -> Sets:
+    """Return the sets of a census that sees just these replies, given by whom they are about.
+
+    TCP ports that populations do not tell apart share what the record has of the control.
+    """
+    sets: Sets = {}
+    for probe in probes:
+        for kind in Kind:
+            members = passed.get((PROBES[number_of(probe)], kind), BitMap())
+            for key, among in _truth_of(population, chunks(members), [probe]).items():
+                if key.reply.kind is kind:
+                    sets[key] = among
+    return sets
+
+
+def no_record(path: Path) -> str:
+    """Return what to say of a run without the record of its lab."""
+    return f"{path / RECORD_FOLDER / SUMMARY}: no record of the model: what it lost counts as missing"

@@ -1,0 +1,116 @@
+"""Reading population files: from YAML, or by the name of one that comes with the package, to a checked Population."""
+
+from dataclasses import dataclass, replace
+from importlib import resources
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.config.explain import shown_value, value_at
+from liveness.config.text import parse_yaml
+from liveness.errors import UsageError
+from liveness.lab.model.population.mix import site_mixes
+from liveness.lab.model.population.model import FAMILIES, Model, from_document
+from liveness.lab.model.population.rows import Rows, rows_of_model
+from liveness.lab.model.population.tables import SiteKind, kinds_of_model, layout
+from liveness.lab.model.population.words import packed
+
+DEFAULT = "paper"
+MOST_ROWS = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population:
+    """What every address of an address space answers; equal seeds and models give equal answers on any machine."""
+
+    name: str
+    seed: int
+    tables: NDArray[np.uint64]
+    """What the kernels of `answer.py` read."""
+    model: Model
+    rows: Rows
+    kinds: list[SiteKind]
+    mixes: NDArray[np.float64]
+    """The share of each row of hosts among the used addresses of each site."""
+
+    def reseeded(self, seed: int) -> "Population":
+        """Return another address space of the same model."""
+        return replace(self, seed=seed, tables=layout(self.model, self.rows, self.kinds, self.mixes, seed))
+
+
+def packaged() -> list[str]:
+    """Return the names of the populations that come with the package."""
+    folder = resources.files("liveness.lab.model") / "populations"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_population(source: str | Path = DEFAULT) -> Population:
+    """Load a population by path, or by the name of a packaged one. Raises UsageError naming file, path and value."""
+    if source in packaged():
+        text = (resources.files("liveness.lab.model") / "populations" / f"{source}.yaml").read_text(encoding="utf-8")
+    else:
+        try:
+            text = Path(source).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
+            names = ", ".join(packaged())
+            raise UsageError(f"{source}: cannot read this population: {reason} (packaged ones: {names})") from problem
+    return parse_population(text, str(source))
+
+
+def parse_population(text: str, origin: str) -> Population:
+    """Parse and check the text of a population file; `origin` names it in errors (UsageError)."""
+    document = parse_yaml(text, origin)
+    try:
+        model = from_document(document)
+    except msgspec.ValidationError as problem:
+        message, _, path = str(problem).rpartition(" - at `")
+        path = path.rstrip("`") if message else "$"
+        message = (message or str(problem)).replace("`", "")
+        value = shown_value(value_at(document, path))
+        raise UsageError(f"{origin}: {path}: {value}: {message[:1].lower()}{message[1:]}") from problem
+    validate(model, origin)
+    rows = rows_of_model(model)
+    if len(rows.rows) > MOST_ROWS:
+        raise UsageError(f"{origin}: $.profiles: {len(rows.rows):,} ways to answer: {MOST_ROWS:,} is the most")
+    kinds, mixes = kinds_of_model(model), site_mixes(model, rows)
+    for site, mix in zip(model.sites, mixes, strict=True):
+        if not mix.any() and any(hosts > 0 for hosts, _ in site.hosts):
+            raise UsageError(f"{origin}: $.sites: {site.name!r}: no profile answers to {site.families} alone")
+    return Population(model.name, model.seed, layout(model, rows, kinds, mixes, model.seed), model, rows, kinds, mixes)
+
+
+def validate(model: Model, origin: str) -> None:
+    """Check what the types do not say. UsageError."""
+    places = [(f"$.profiles[{index}]", one.answers) for index, one in enumerate(model.profiles)]
+    places += [(f"$.tarpits.answers[{index}]", one.answers) for index, one in enumerate(model.tarpits.answers)]
+    places += [(f"$.gateways.routers[{index}]", one.answers) for index, one in enumerate(model.gateways.routers)]
+    places += [(f"$.gateways.gaps[{index}]", one.answers) for index, one in enumerate(model.gateways.gaps)]
+    for path, answers in places:
+        try:
+            packed(answers)
+        except ValueError as problem:
+            raise UsageError(f"{origin}: {path}.answers: {answers!r}: {problem}") from None
+    for index, profile in enumerate(model.profiles):
+        if profile.no_echo > 0 and profile.answers.split()[0] != "echo":
+            place = f"{origin}: $.profiles[{index}].no_echo: {profile.no_echo:g}"
+            raise UsageError(f"{place}: it does not answer echo requests anyway: leave this line out")
+    kinds = {profile.kind for profile in model.profiles}
+    for index, site in enumerate(model.sites):
+        wrong = [name for name in site.families if name not in FAMILIES]
+        if wrong:
+            expected = ", ".join(FAMILIES)
+            raise UsageError(f"{origin}: $.sites[{index}].families: {wrong[0]!r}: expected some of {expected}")
+        unknown = [kind for kind in site.favours if kind not in kinds]
+        if unknown:
+            raise UsageError(f"{origin}: $.sites[{index}].favours: {unknown[0]!r}: no profile is of this kind")
+    for what, names in (
+        ("profiles", [one.name for one in model.profiles]),
+        ("sites", [one.name for one in model.sites]),
+    ):
+        twice = [one for one, other in pairwise(sorted(names)) if one == other]
+        if twice:
+            raise UsageError(f"{origin}: $.{what}: {twice[0]!r}: two have this name")

@@ -1,0 +1,201 @@
+"""What a census of a config's targets would bring home if the Internet were a population: counted, without sending."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.config.estimate import Estimate, estimate
+from liveness.config.model import Config
+from liveness.lab.model.population.answer import ANSWERED, BOTH, ERROR, ICMP, PAYLOAD, SILENT, WHAT_MASK
+from liveness.lab.model.population.burden import Burden, burden_of
+from liveness.lab.model.population.load import Population
+from liveness.lab.model.population.rows import Row
+from liveness.lab.model.population.sample import places_of, rows_in, sample24, used24
+from liveness.lab.model.population.set_size import Spread, exact_bytes
+from liveness.lab.model.population.truth import number_of, truth
+from liveness.lab.model.population.words import is_tcp
+from liveness.packets.ethernet import bits_on_wire
+from liveness.probes.registry import probes_of_run
+from liveness.probes.run_constants import frame_lengths
+from liveness.space.intervals import Intervals
+from liveness.space.targets import Targets
+from liveness.types import CONTROL, SetKey
+
+MOST_ADDRESSES: Final = 1 << 22
+"""So many targets are looked at; fewer are looked at one by one, and then nothing is estimated."""
+
+PARQUET_BYTES: Final = 16.0
+"""Of a row in a Parquet log: half of it target and time, IP IDs and round-trip times most of the rest."""
+PCAP_HEADER: Final = 16
+IP_HEADERS: Final = 14 + 20
+SYN_ACK_BYTES: Final = IP_HEADERS + 24
+RST_BYTES: Final = IP_HEADERS + 20
+ERROR_BYTES: Final = IP_HEADERS + 8
+"""Ethernet, IP and ICMP headers; what is quoted comes on top."""
+ANSWER_EXTRA: Final = 16
+"""By how much an answer of DNS is longer than its question: one A record."""
+ANY_PORT: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeForecast:
+    """What one probe brings home."""
+
+    probe: str
+    targets: float
+    """Targets that anything answers for."""
+    hit_rate: float
+    """The same as a share of the targets."""
+    replies: float
+    """Packets that come back, all attempts together."""
+    replies_pps: float
+    """Packets that come back in a second of sending."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetForecast:
+    """One set: its members, and the bytes of its file."""
+
+    key: SetKey
+    members: float
+    size: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A census before it is sent. Nothing is lost in it, and everything answers every attempt."""
+
+    population: str
+    estimate: Estimate
+    sampled: int
+    """Targets that were looked at; numbers are exact if these are all."""
+    probes: list[ProbeForecast]
+    replies: float
+    replies_pps: float
+    received_bps: float
+    """On the wire, of replies, in a second of sending."""
+    sets: list[SetForecast]
+    parquet_bytes: float
+    pcap_bytes: float
+    """Of the logs, if the config asks for them."""
+    burden: Burden
+    prefixes24: int
+    """/24s that were looked at."""
+    used24: int
+    """Those of them that the model has anybody in."""
+
+    @property
+    def set_bytes(self) -> float:
+        """The size of all set files together."""
+        return sum(one.size for one in self.sets)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every target was looked at."""
+        return self.sampled == self.estimate.targets
+
+
+def predict(
+    config: Config, targets: Targets, wire_bits: int, population: Population, most: int = MOST_ADDRESSES
+) -> Prediction:
+    """Return what a config's census would find in a population.
+
+    `wire_bits` is what one packet of each probe takes on the wire, all probes together (as for `estimate`). At most
+    `most` targets are looked at: whole /24s where all their addresses are targets, so that routers keep their share.
+    With `limits.max_targets` others than the scan's own first targets are drawn, as many of each stretch.
+    """
+    forecast = estimate(config, targets, wire_bits)
+    addresses = sampled_targets(targets.intervals, forecast.targets, most, population.seed)
+    scale = forecast.targets / len(addresses)
+    names = [*config.probes, CONTROL] if config.control else list(config.probes)
+    rows = population.rows.rows
+    counts = np.bincount(rows_in(population, addresses), minlength=len(rows)) * scale
+    prefixes = np.unique(addresses >> np.uint32(8)).astype(np.uint32)
+    lengths = frame_lengths(
+        probes_of_run(config.probes, ANY_PORT if config.control else None),
+        contact=config.contact,
+        tcp_options=config.tcp_options,
+    )
+    sending_s = forecast.targets * config.retransmit.attempts / forecast.probe_rate_pps
+    again = 1 if config.retransmit.only_unanswered else config.retransmit.attempts
+    probes, pcap, wire = [], 0.0, 0.0
+    for name, length in zip(names, lengths, strict=True):
+        number = number_of(name)
+        answered = np.array([row.answers[number] != SILENT for row in rows])
+        packets = np.array([_packets(row, number) for row in rows]) * again
+        hits, replies = float(counts[answered].sum()), float(counts @ packets)
+        probes.append(ProbeForecast(name, hits, hits / forecast.targets, replies, replies / sending_s))
+        sizes = np.array([_reply_bytes(row, number, length) for row in rows])
+        pcap += float(counts @ (packets * (sizes + PCAP_HEADER)))
+        wire += float(counts @ (packets * np.array([bits_on_wire(size) for size in sizes.tolist()])))
+    total = sum(one.replies for one in probes)
+    return Prediction(
+        population=population.name,
+        estimate=forecast,
+        sampled=len(addresses),
+        probes=probes,
+        replies=total,
+        replies_pps=total / sending_s,
+        received_bps=wire / sending_s,
+        sets=_sets(population, targets, addresses, scale, names),
+        parquet_bytes=total * PARQUET_BYTES,
+        pcap_bytes=pcap,
+        burden=burden_of(config, targets, forecast.probe_rate_pps),
+        prefixes24=len(prefixes),
+        used24=used24(population, prefixes),
+    )
+
+
+def _packets(row: Row, number: int) -> int:
+    """Return how many packets come back for one probe."""
+    what = row.answers[number] & WHAT_MASK
+    return 2 if what == BOTH else 0 if what == SILENT else 1
+
+
+def _reply_bytes(row: Row, number: int, probe_bytes: int) -> int:
+    """Return the length of the frame that comes back for a probe of `probe_bytes`, a little rounded."""
+    what = row.answers[number] & WHAT_MASK
+    if what == ERROR:
+        return ERROR_BYTES + probe_bytes - 14
+    if number == ICMP or what == PAYLOAD:
+        return probe_bytes
+    if is_tcp(number):
+        return SYN_ACK_BYTES if what in (ANSWERED, BOTH) else RST_BYTES
+    return probe_bytes + ANSWER_EXTRA
+
+
+def _sets(
+    population: Population, targets: Targets, addresses: NDArray[np.uint32], scale: float, names: list[str]
+) -> list[SetForecast]:
+    """Return every set that a census of these targets is expected to write, the largest first."""
+    found = truth(population, addresses, names)
+    if scale == 1:
+        sets = [SetForecast(key, len(members), exact_bytes(members)) for key, members in found.items()]
+    else:
+        spread = Spread(population, targets.intervals)
+        sets = [
+            SetForecast(key, len(members) * scale, spread.bytes_of(len(members) * scale))
+            for key, members in found.items()
+        ]
+    return sorted(sets, key=lambda one: (-one.members, one.key.file))
+
+
+def sampled_targets(targets: Intervals, wanted: int, most: int, seed: int) -> NDArray[np.uint32]:
+    """Return targets that stand for `wanted` of them (all, or fewer by limits.max_targets), ascending: `most` at most.
+
+    Whole /24s are drawn, and of their targets the part that is probed at all: every gateway is met as often as in the
+    census itself.
+    """
+    part = wanted / targets.count
+    clusters = math.ceil(most / (256 * part))
+    space = targets
+    if wanted > most:
+        slash24 = sample24(targets, clusters, seed).astype(np.uint64) << np.uint64(8)
+        space = Intervals.from_bounds(slash24, slash24 + np.uint64(255)).intersection(targets)
+    number = max(1, min(most, round(space.count * part)))
+    if number == space.count:
+        return space.address_at(np.arange(number))
+    return space.address_at(places_of(space.count, number, seed))

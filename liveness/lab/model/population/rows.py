@@ -1,0 +1,108 @@
+"""The rows of answers of a population: every distinct way in which some address of it answers."""
+
+from dataclasses import dataclass
+
+from liveness.lab.model.population.answer import BYTE_MASK, ERROR, FROM_ROUTER, PROBES, SILENT, TYPE_SHIFT, WHAT_MASK
+from liveness.lab.model.population.model import Model
+from liveness.lab.model.population.words import family_of, packed
+
+Answers = tuple[int, ...]
+"""Nine packed answers in the order of PROBES."""
+
+SILENCE: Answers = (SILENT,) * len(PROBES)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way to answer; a row's number is what `answer.row_of` returns."""
+
+    name: str
+    kind: str
+    answers: Answers
+    """What probes of such an address bring back, whoever sends it."""
+    says: Answers = SILENCE
+    """What such an address, a gateway, sends for others."""
+
+    @property
+    def own(self) -> Answers:
+        """What such an address sends about itself."""
+        return tuple(SILENT if answer & FROM_ROUTER else answer for answer in self.answers)
+
+    def answers_family(self, family: int) -> bool:
+        """Return whether it sends anything that makes it network-alive by a family (0 ICMP, 1 TCP, 2 UDP).
+
+        Payloads that are no answers do not count, nor does the control.
+        """
+        return any(
+            family_of(probe) == family and (answer & WHAT_MASK) not in (SILENT, 3)
+            for answers in (self.own, self.says)
+            for probe, answer in enumerate(answers[:-1])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All rows of a population, in the order of their numbers: silence, hosts, tarpits, gaps, gateways."""
+
+    rows: tuple[Row, ...]
+    hosts: int
+    tarpits: int
+    gaps: int
+    routers: int
+
+    @property
+    def at_tarpits(self) -> int:
+        """The number of the first row of tarpits."""
+        return 1 + self.hosts
+
+    @property
+    def at_gaps(self) -> int:
+        """The number of the first row of addresses that a gateway answers for."""
+        return self.at_tarpits + self.tarpits
+
+    @property
+    def at_gateways(self) -> int:
+        """The number of the first row of gateways: those of the first gap, then those of the second..."""
+        return self.at_gaps + self.gaps
+
+
+def host_weights(model: Model) -> list[float]:
+    """Return the weight of each row of hosts: a profile is one row, or two where some of it ignores echo requests."""
+    weights: list[float] = []
+    for profile in model.profiles:
+        if profile.no_echo < 1:
+            weights.append(profile.weight * (1 - profile.no_echo))
+        if profile.no_echo > 0:
+            weights.append(profile.weight * profile.no_echo)
+    return weights
+
+
+def rows_of_model(model: Model) -> Rows:
+    """Return the rows of a checked model."""
+    hosts: list[Row] = []
+    for profile in model.profiles:
+        answers = packed(profile.answers)
+        if profile.no_echo < 1:
+            hosts.append(Row(profile.name, profile.kind, answers))
+        if profile.no_echo > 0:
+            hosts.append(Row(f"{profile.name}, no echo", profile.kind, (SILENT, *answers[1:])))
+    tarpits = [Row("tarpit", "tarpit", packed(tarpit.answers)) for tarpit in model.tarpits.answers]
+    said = [packed(gap.answers) for gap in model.gateways.gaps]
+    gaps = [Row("unused", "unused", tuple(from_router(answer) for answer in answers)) for answers in said]
+    gateways = [
+        Row(router.name, "gateway", packed(router.answers), says=answers)
+        for answers in said
+        for router in model.gateways.routers
+    ]
+    rows = (Row("silent", "silent", SILENCE), *hosts, *tarpits, *gaps, *gateways)
+    return Rows(rows, len(hosts), len(tarpits), len(gaps), len(model.gateways.routers))
+
+
+def from_router(answer: int) -> int:
+    """Mark an error as that of a router."""
+    return answer | FROM_ROUTER if answer & WHAT_MASK == ERROR else answer
+
+
+def is_error(answer: int, icmp_type: int | None = None) -> bool:
+    """Return whether a packed answer is an ICMP error (of this type)."""
+    return answer & WHAT_MASK == ERROR and (icmp_type is None or answer >> TYPE_SHIFT & BYTE_MASK == icmp_type)

@@ -1,0 +1,153 @@
+"""The numbers the kernels read: a model laid out as one array of uint64."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import uint64
+from liveness.lab.model.population.answer import (
+    AT_ANSWERS,
+    AT_GATEWAYS,
+    AT_KINDS,
+    AT_MIXES,
+    AT_SLASH8,
+    AT_SLASH16,
+    AT_SPECIAL,
+    AT_TARPITS,
+    GAP_ROW,
+    GATEWAY_ROW,
+    GATEWAYS,
+    GOLDEN,
+    HEADER,
+    KEY,
+    KIND_WORDS,
+    KINDS,
+    LAST_HOST,
+    PARTLY_SPECIAL,
+    PROFILES,
+    SPECIALS,
+    TARPIT_BITS,
+    TARPIT_ROW,
+    TARPIT_SHARE,
+    TARPITS,
+    UNUSED_SLASH8,
+    mixed,
+)
+from liveness.lab.model.population.mix import may_hold_tarpits
+from liveness.lab.model.population.model import Model
+from liveness.lab.model.population.rows import Rows
+from liveness.space.special import special_purpose
+
+WHOLE: Final = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class SiteKind:
+    """A kind of /24: its site, the share of its addresses in use, the gap of its gateway (-1 without), its share."""
+
+    site: int
+    used: float
+    gap: int
+    share: float
+    tarpits: bool
+
+
+def kinds_of_model(model: Model) -> list[SiteKind]:
+    """Return every kind of /24 in use: sites by how full they are and by what their gateways say, if they say it."""
+    total = sum(site.share for site in model.sites)
+    gaps = sum(gap.weight for gap in model.gateways.gaps)
+    kinds = []
+    for index, site in enumerate(model.sites):
+        tarpits = may_hold_tarpits(site) and model.tarpits.share > 0
+        levels = sum(weight for _, weight in site.hosts)
+        spoken = [(-1, 1 - site.gateways)]
+        spoken += [(gap, site.gateways * one.weight / gaps) for gap, one in enumerate(model.gateways.gaps)]
+        kinds += [
+            SiteKind(index, hosts / 256, gap, site.share / total * weight / levels * share, tarpits)
+            for hosts, weight in site.hosts
+            for gap, share in spoken
+            if share > 0
+        ]
+    return kinds
+
+
+def layout(
+    model: Model, rows: Rows, kinds: list[SiteKind], mixes: NDArray[np.float64], seed: int
+) -> NDArray[np.uint64]:
+    """Return the tables of a model, its seed replaced by `seed`."""
+    key = int(mixed(uint64(seed)))
+    special = special_purpose()
+    specials = np.stack((special.first >> np.uint32(8), special.last >> np.uint32(8)), axis=1).astype(np.uint64)
+    numbers = {KEY: key, SPECIALS: len(specials), KINDS: len(kinds), PROFILES: rows.hosts}
+    numbers |= {TARPIT_SHARE: _fixed(model.tarpits.share), TARPIT_BITS: 32 - model.tarpits.prefix}
+    numbers |= {TARPIT_ROW: rows.at_tarpits, TARPITS: rows.tarpits, GATEWAY_ROW: rows.at_gateways}
+    numbers |= {GATEWAYS: rows.routers, GAP_ROW: rows.at_gaps, LAST_HOST: _fixed(model.gateways.last_host)}
+    shares = cumulative([kind.share for kind in kinds])
+    words = [
+        [shares[index], _fixed(kind.used), kind.site, kind.gap + 1, int(kind.tarpits)]
+        for index, kind in enumerate(kinds)
+    ]
+    assert len(words[0]) == KIND_WORDS  # noqa: S101 - the kernels count on it
+    parts: dict[int, NDArray[np.uint64]] = {
+        AT_SLASH8: _slash8s(model, key),
+        AT_SLASH16: np.concatenate([_slash16s(one.in_use) for one in model.slash8s]),
+        AT_SPECIAL: specials.ravel(),
+        AT_KINDS: np.array(words, np.uint64).ravel(),
+        AT_MIXES: np.concatenate([cumulative(mix if mix.any() else mix + 1) for mix in mixes]),
+        AT_TARPITS: cumulative([one.weight for one in model.tarpits.answers]),
+        AT_GATEWAYS: cumulative([router.weight for router in model.gateways.routers]),
+        AT_ANSWERS: np.array([row.answers for row in rows.rows], np.uint64).ravel(),
+    }
+    head = np.zeros(HEADER, np.uint64)
+    for place, number in numbers.items():
+        head[place] = number
+    at = HEADER
+    for place, part in parts.items():
+        head[place] = at
+        at += len(part)
+    return np.concatenate([head, *parts.values()])
+
+
+def cumulative(weights: list[float] | NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Return the cumulative shares of weights in 2**-32; the last with any weight, and all after it, have 2**32."""
+    sums = np.cumsum(weights)
+    return np.array([round(float(part) * WHOLE) for part in sums / sums[-1]], np.uint64)
+
+
+def _fixed(share: float) -> int:
+    return min(WHOLE, round(share * WHOLE))
+
+
+def _slash16s(levels: tuple[tuple[float, float], ...]) -> NDArray[np.uint64]:
+    """Return how many /24s are in use in the 256 /16s of a /8, before they are shuffled."""
+    total = sum(weight for _, weight in levels)
+    counts = np.empty(256, np.uint64)
+    passed, start = 0.0, 0
+    for level, weight in levels:
+        passed += weight
+        end = round(256 * passed / total)
+        counts[start:end] = round(256 * level)
+        start = end
+    return counts
+
+
+def _slash8s(model: Model, key: int) -> NDArray[np.uint64]:
+    """Return the class of each /8, dealt out by quota in an order that depends on the seed."""
+    special = special_purpose()
+    bases = np.arange(256, dtype=np.uint64) << np.uint64(24)
+    covered = (special.rank(bases + np.uint64(1 << 24)) - special.rank(bases)).astype(np.int64)
+    entries = np.where(covered == 1 << 24, UNUSED_SLASH8, 0) | np.where(covered > 0, PARTLY_SPECIAL, 0)
+    ordinary = np.flatnonzero(covered < 1 << 24).tolist()
+    with np.errstate(over="ignore"):
+        order = sorted(ordinary, key=lambda one: int(mixed(uint64((key + GOLDEN * (one + 1)) % (1 << 64)))))
+    total = sum(one.share for one in model.slash8s)
+    passed, start = 0.0, 0
+    for number, one in enumerate(model.slash8s):
+        passed += one.share
+        end = round(len(order) * passed / total)
+        chosen = order[start:end]
+        entries[chosen] = entries[chosen] | number
+        start = end
+    return entries.astype(np.uint64)

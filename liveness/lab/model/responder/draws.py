@@ -1,0 +1,40 @@
+"""Pseudo-random numbers of the network model: splitmix64 (Steele, Lea and Flood 2014), one stream from the seed."""
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import int64, kernel, uint64
+from liveness.lab.model.population.answer import mixed
+
+CERTAIN: Final = 1 << 32
+"""What a probability of 1 is as a threshold of `chance`."""
+
+
+@kernel
+def draw(stream: NDArray[np.uint64]) -> int:
+    """Return the next uint64 of a stream, whose state is stream[0]."""
+    stream[0] += uint64(0x9E3779B97F4A7C15)
+    return mixed(stream[0])
+
+
+@kernel
+def chance(stream: NDArray[np.uint64], threshold: int) -> bool:
+    """Return True with probability threshold / CERTAIN; a threshold of 0 takes nothing from the stream."""
+    if threshold == 0:
+        return False
+    return int64(draw(stream) >> uint64(32)) < threshold
+
+
+@kernel
+def exponential_ns(stream: NDArray[np.uint64], mean_ns: int) -> int:
+    """Return an exponentially distributed time, 1 ns at least."""
+    uniform = (float(int64(draw(stream) >> uint64(11))) + 0.5) / float(1 << 53)
+    return int64(-math.log(uniform) * float(mean_ns)) + 1
+
+
+def threshold(probability: float) -> int:
+    """Return a probability as a threshold of `chance`."""
+    return round(probability * CERTAIN)

@@ -1,0 +1,234 @@
+"""The strict receiver: looks at every field of a frame that a scanner sent, and names the first thing wrong."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import int64, kernel
+from liveness.lab.model.population.answer import CONTROL_TCP, DNS, ICMP, NTP
+from liveness.lab.model.responder.verdict import Verdict
+from liveness.packets import headers as hdr
+from liveness.packets.checksum import WORD, fold, read_u16, read_u32, words_sum
+
+NUMBER: Final = 0
+TARGET: Final = 1
+TRANSPORT_AT: Final = 2
+END: Final = 3
+FIELDS: Final = 4
+"""What `inspect` writes of a probe: its number, target (host order), and where its transport header and packet lie."""
+
+DNS_PORT: Final = 53
+NTP_PORT: Final = 123
+DNS_HEADER: Final = 12
+DNS_STANDARD_QUERY: Final = 0x0100
+"""Flags of RFC 1035 4.1.1: a query, of the standard kind, recursion desired or not."""
+MAX_LABEL: Final = 63
+MAX_NAME: Final = 255
+NTP_LENGTH: Final = 48
+NTP_TRANSMIT: Final = 40
+NTP_CLIENT: Final = 3
+MIN_ETHERNET: Final = 60
+
+_PROBE: Final = int(Verdict.PROBE)
+_OWN_RESET: Final = int(Verdict.OWN_RESET)
+_OWN_ERROR: Final = int(Verdict.OWN_ERROR)
+_TRUNCATED: Final = int(Verdict.TRUNCATED)
+_NOT_IPV4: Final = int(Verdict.NOT_IPV4)
+_TRIAL: Final = int(Verdict.TRIAL)
+_EXPERIMENT: Final = 0x88B5
+_IP_HEADER: Final = int(Verdict.IP_HEADER)
+_IP_LENGTH: Final = int(Verdict.IP_LENGTH)
+_IP_CHECKSUM: Final = int(Verdict.IP_CHECKSUM)
+_FRAGMENT: Final = int(Verdict.FRAGMENT)
+_SOURCE_ADDRESS: Final = int(Verdict.SOURCE_ADDRESS)
+_PROTOCOL: Final = int(Verdict.PROTOCOL)
+_TCP_HEADER: Final = int(Verdict.TCP_HEADER)
+_TCP_CHECKSUM: Final = int(Verdict.TCP_CHECKSUM)
+_TCP_FLAGS: Final = int(Verdict.TCP_FLAGS)
+_TCP_FIELDS: Final = int(Verdict.TCP_FIELDS)
+_TCP_OPTIONS: Final = int(Verdict.TCP_OPTIONS)
+_UDP_LENGTH: Final = int(Verdict.UDP_LENGTH)
+_UDP_CHECKSUM: Final = int(Verdict.UDP_CHECKSUM)
+_UDP_PORT: Final = int(Verdict.UDP_PORT)
+_DNS_QUERY: Final = int(Verdict.DNS_QUERY)
+_NTP_PACKET: Final = int(Verdict.NTP_PACKET)
+_ICMP_CHECKSUM: Final = int(Verdict.ICMP_CHECKSUM)
+_ICMP_TYPE: Final = int(Verdict.ICMP_TYPE)
+
+_RESERVED_BITS: Final = 0x0F
+_URGENT: Final = 18
+_DONT_FRAGMENT: Final = 0x4000
+
+
+@kernel
+def _transport_sum(frame: NDArray[np.uint8], ip: int, at: int, end: int, protocol: int) -> int:
+    """Return the folded sum of pseudo header and segment: WORD if its checksum is right."""
+    addresses = words_sum(frame, ip + hdr.IPV4_SOURCE, ip + hdr.IPV4_MIN_LENGTH)
+    return int64(fold(addresses + protocol + end - at + words_sum(frame, at, end)))
+
+
+@kernel
+def _options_wrong(frame: NDArray[np.uint8], at: int, end: int) -> bool:
+    """Return whether the TCP options in frame[at:end] are not well formed, or not such as a SYN may carry."""
+    while at < end:
+        kind = int64(frame[at])
+        if kind == 0:  # the end; zeros follow
+            for rest in range(at, end):  # noqa: SIM110 - a plain loop compiles
+                if frame[rest] != 0:
+                    return True
+            return False
+        if kind == 1:  # no operation
+            at += 1
+            continue
+        if at + 1 >= end:
+            return True
+        length = int64(frame[at + 1])
+        expected = 4 if kind == 2 else 3 if kind == 3 else 2 if kind == 4 else 10 if kind == 8 else 0  # noqa: PLR2004 - MSS, window scale, SACK permitted, timestamps
+        if length != expected or at + length > end:
+            return True
+        at += length
+    return False
+
+
+@kernel
+def _tcp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: PLR0911 - as `inspect`
+    """Return what a segment is: a SYN that opens a connection, a reset, or what is wrong with it."""
+    if end - at < hdr.TCP_MIN_LENGTH:
+        return _TCP_HEADER
+    length = (int64(frame[at + hdr.TCP_DATA_OFFSET]) >> 4) * 4
+    reserved = int64(frame[at + hdr.TCP_DATA_OFFSET]) & _RESERVED_BITS
+    ports = read_u16(frame, at) != 0 and read_u16(frame, at + 2) != 0
+    if length < hdr.TCP_MIN_LENGTH or at + length > end or reserved != 0 or not ports:
+        return _TCP_HEADER
+    if _transport_sum(frame, ip, at, end, hdr.PROTOCOL_TCP) != WORD:
+        return _TCP_CHECKSUM
+    flags = int64(frame[at + hdr.TCP_FLAGS])
+    if flags & ~hdr.TCP_FLAG_ACK == hdr.TCP_FLAG_RST:
+        return _OWN_RESET
+    if flags != hdr.TCP_FLAG_SYN:
+        return _TCP_FLAGS
+    quiet = read_u32(frame, at + hdr.TCP_ACKNOWLEDGMENT) == 0 and read_u16(frame, at + _URGENT) == 0
+    if not quiet or read_u16(frame, at + hdr.TCP_WINDOW) == 0 or at + length != end:
+        return _TCP_FIELDS
+    return _TCP_OPTIONS if _options_wrong(frame, at + hdr.TCP_MIN_LENGTH, at + length) else _PROBE
+
+
+@kernel
+def _question_end(frame: NDArray[np.uint8], at: int, end: int) -> int:
+    """Return where the question at frame[at] ends (name, type, class of the Internet), or -1 if it is none."""
+    start = at
+    while at < end:
+        length = int64(frame[at])
+        at += 1
+        if length == 0:
+            if at - start > MAX_NAME or at + 4 > end or read_u16(frame, at + 2) != 1:
+                return -1
+            return at + 4
+        if length > MAX_LABEL:
+            return -1
+        at += length
+    return -1
+
+
+@kernel
+def _udp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: PLR0911 - as `inspect`
+    """Return what a datagram is: a DNS query, an NTP client's packet, or what is wrong with it."""
+    if end - at < hdr.UDP_LENGTH or read_u16(frame, at + hdr.UDP_LENGTH_FIELD) != end - at:
+        return _UDP_LENGTH
+    no_checksum = read_u16(frame, at + hdr.UDP_CHECKSUM) == 0
+    if no_checksum or _transport_sum(frame, ip, at, end, hdr.PROTOCOL_UDP) != WORD:
+        return _UDP_CHECKSUM
+    port, data = read_u16(frame, at + 2), at + hdr.UDP_LENGTH
+    if read_u16(frame, at) == 0:
+        return _UDP_PORT
+    if port == DNS_PORT:
+        if end - data < DNS_HEADER or read_u16(frame, data + 2) & ~DNS_STANDARD_QUERY != 0:
+            return _DNS_QUERY
+        one_question = read_u16(frame, data + 4) == 1
+        no_records = read_u16(frame, data + 6) == 0 and read_u32(frame, data + 8) == 0
+        whole = one_question and no_records and _question_end(frame, data + DNS_HEADER, end) == end
+        return _PROBE if whole else _DNS_QUERY
+    if port == NTP_PORT:
+        if end - data != NTP_LENGTH or int64(frame[data]) & 7 != NTP_CLIENT:
+            return _NTP_PACKET
+        version = int64(frame[data]) >> 3 & 7
+        return _PROBE if version in (3, 4) else _NTP_PACKET
+    return _UDP_PORT
+
+
+@kernel
+def _icmp(frame: NDArray[np.uint8], at: int, end: int) -> int:
+    """Return what a message is: an echo request, an error of the scanner's own kernel, or what is wrong with it."""
+    if end - at < hdr.ICMP_LENGTH or fold(words_sum(frame, at, end)) != WORD:
+        return _ICMP_CHECKSUM
+    if int64(frame[at]) == hdr.ICMP_UNREACHABLE:
+        return _OWN_ERROR
+    return _PROBE if int64(frame[at]) == hdr.ICMP_ECHO_REQUEST and frame[at + 1] == 0 else _ICMP_TYPE
+
+
+@kernel
+def _tcp_number(port: int) -> int:
+    """Return the number of the TCP probe to a port: those of the population's list, or the control."""
+    if port == 22:  # noqa: PLR2004 - as PROBES of the population has them
+        return 1
+    if port == 23:  # noqa: PLR2004
+        return 2
+    if port == 80:  # noqa: PLR2004
+        return 3
+    if port == 443:  # noqa: PLR2004
+        return 4
+    if port == 7547:  # noqa: PLR2004
+        return 5
+    return CONTROL_TCP
+
+
+@kernel
+def inspect(  # noqa: C901, PLR0911, PLR0912 - one check after the other, each with its own reason to leave
+    frame: NDArray[np.uint8], start: int, captured: int, length: int, row: NDArray[np.int64]
+) -> int:
+    """Look at the Ethernet frame in frame[start:start + captured], `length` bytes long on the wire; return a Verdict.
+
+    Of a probe `row` (int64, FIELDS long) is told number, target and places.
+    """
+    ip = start + hdr.ETHERNET_LENGTH
+    at = ip + hdr.IPV4_MIN_LENGTH
+    if captured < length or captured < hdr.ETHERNET_LENGTH + hdr.IPV4_MIN_LENGTH:
+        return _TRUNCATED
+    ethertype = read_u16(frame, start + hdr.ETHERTYPE_OFFSET)
+    if ethertype != hdr.ETHERTYPE_IPV4:
+        return _TRIAL if ethertype == _EXPERIMENT else _NOT_IPV4
+    if int64(frame[ip]) != hdr.IPV4_VERSION << 4 | hdr.IPV4_MIN_LENGTH // 4 or frame[ip + hdr.IPV4_TTL] == 0:
+        return _IP_HEADER
+    end = ip + read_u16(frame, ip + hdr.IPV4_TOTAL_LENGTH)
+    trailer = start + captured - end
+    if end < at or trailer < 0 or (trailer > 0 and captured > MIN_ETHERNET):
+        return _IP_LENGTH
+    if fold(words_sum(frame, ip, at)) != WORD:
+        return _IP_CHECKSUM
+    if read_u16(frame, ip + hdr.IPV4_FRAGMENT) & ~_DONT_FRAGMENT != 0:
+        return _FRAGMENT
+    network = int64(frame[ip + hdr.IPV4_SOURCE])
+    if network in (0, 127) or network >= 224:  # noqa: PLR2004 - this network, loopback, multicast and reserved
+        return _SOURCE_ADDRESS
+    protocol = int64(frame[ip + hdr.IPV4_PROTOCOL])
+    if protocol == hdr.PROTOCOL_TCP:
+        verdict = _tcp(frame, ip, at, end)
+    elif protocol == hdr.PROTOCOL_UDP:
+        verdict = _udp(frame, ip, at, end)
+    elif protocol == hdr.PROTOCOL_ICMP:
+        verdict = _icmp(frame, at, end)
+    else:
+        return _PROTOCOL
+    if verdict != _PROBE:
+        return verdict
+    if protocol == hdr.PROTOCOL_ICMP:
+        row[NUMBER] = ICMP
+    elif protocol == hdr.PROTOCOL_UDP:
+        row[NUMBER] = DNS if read_u16(frame, at + 2) == DNS_PORT else NTP
+    else:
+        row[NUMBER] = _tcp_number(read_u16(frame, at + 2))
+    row[TARGET] = read_u32(frame, ip + hdr.IPV4_DESTINATION)
+    row[TRANSPORT_AT] = at
+    row[END] = end
+    return _PROBE

@@ -1,0 +1,66 @@
+"""The model lab: a keeper whose init is the far end of the model Internet."""
+
+import select
+import sys
+from pathlib import Path
+from typing import Final
+
+from liveness.errors import LivenessError
+from liveness.lab.keeper import Keeper
+from liveness.lab.source import PopulationFile
+from liveness.system.bpf import ACCEPT, RETURN, Instruction, Program, assemble
+
+RING_MIB: Final = 128
+RETIRE_MS: Final = 30
+"""A block is handed over after so long though it is not full: where little comes, the ring lasts for four seconds."""
+EVERYTHING: Final[Program] = assemble([Instruction(RETURN, ACCEPT)])
+
+
+class ModelLab(Keeper):
+    """The model Internet of a population file around this process's namespace.
+
+    `runs` is the file in which scans announce themselves. When the lab is closed every announced run has its record.
+    Everything heavy is imported and loaded by the init: the owner of a lab runs other programs, and stays small.
+    """
+
+    def __init__(self, population: PopulationFile, runs: Path, *, verbose: bool = False) -> None:
+        super().__init__()
+        self.population = population
+        self.runs = runs
+        self.verbose = verbose
+
+    def start(self) -> None:
+        """In the init: join the scanner, and get ready to answer."""
+        from liveness.lab.model.population.load import load_population  # noqa: PLC0415 - see the class
+        from liveness.lab.model.responder.conditions import parse_conditions  # noqa: PLC0415
+        from liveness.lab.model.responder.network import FAR_INTERFACE, join_scanner  # noqa: PLC0415
+        from liveness.lab.model.responder.process import Responder, warm_up  # noqa: PLC0415
+        from liveness.lab.model.responder.state import SLOT_BYTES, make_model  # noqa: PLC0415
+        from liveness.net.rx_packet import PacketRxRing  # noqa: PLC0415
+        from liveness.net.transport import open_transport  # noqa: PLC0415
+
+        conditions = parse_conditions(self.population.network, self.population.origin)
+        population = load_population(self.population.origin)
+        join_scanner()
+        model = make_model(population.tables, population.seed, conditions)
+        tx_ring = open_transport(FAR_INTERFACE, 1, SLOT_BYTES, 1, "auto", "auto").rings[0]
+        warm_up(model, tx_ring)
+        rx_ring = PacketRxRing(FAR_INTERFACE, EVERYTHING, RING_MIB, RETIRE_MS)
+        self._responder = Responder(model, conditions, self.population.text, rx_ring, tx_ring, self.runs)
+
+    def watch(self, control: int) -> str | None:
+        """In the init: answer until the owner closes, then say what was wrong with the scanner's packets."""
+        responder = self._responder
+        try:
+            responder.run(lambda: bool(select.select([control], [], [], 0)[0]))
+        except LivenessError as problem:
+            return f"the lab's model of the Internet ended: {problem}"
+        lines = [f"{count:,} malformed packets: {label}" for label, count in responder.malformed.items()]
+        if responder.overrun:
+            lines.append(f"the model was too slow for {responder.overrun:,} packets: lower the rate")
+        if self.verbose:
+            lines.append(f"{responder.packets:,} packets came, {responder.replies:,} went back")
+        for line in lines:
+            sys.stderr.write(f"liveness: lab: {line}\n")
+        sys.stderr.flush()
+        return None

@@ -1,0 +1,182 @@
+"""The far end without a kernel: rings in memory, where a scanner's frames meet the model at once, in one process."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import int64, kernel, unowned
+from liveness.lab.model.responder import state as s
+from liveness.lab.model.responder.bytes import copy, flat_bytes, put_native_u32
+from liveness.lab.model.responder.queue import give_back, next_due
+from liveness.lab.model.responder.respond import respond_slots
+from liveness.lab.model.responder.state import Model
+from liveness.net.memory import MAC_HEADER, NETWORK_HEADER
+from liveness.net.ring import RxStatistics
+from liveness.packets import tpacket
+
+BLOCK_BYTES: Final = 1 << 20
+FRAME_BYTES: Final = 256
+_ALIGNMENT: Final = 8
+
+
+@kernel
+def emit_block(model: Model, now_ns: int, block: NDArray[np.uint8]) -> int:
+    """Put the replies that are due into a TPACKET_V3 block, stamped with `now_ns`; return how many fitted in."""
+    model, block = unowned(model), unowned(block)
+    at, last, count = tpacket.BLOCK_HEADER_BYTES, 0, 0
+    while at + MAC_HEADER + s.SLOT_BYTES <= len(block):
+        slot = next_due(model.heads, model.links, model.numbers, now_ns)
+        if slot == s.NO_SLOT:
+            break
+        begin, length = slot * s.SLOT_BYTES, model.lengths[slot]
+        put_native_u32(block, at + tpacket.PACKET_SEC, now_ns // 1_000_000_000)
+        put_native_u32(block, at + tpacket.PACKET_NSEC, now_ns % 1_000_000_000)
+        put_native_u32(block, at + tpacket.PACKET_SNAPLEN, length)
+        put_native_u32(block, at + tpacket.PACKET_LENGTH, length)
+        put_native_u32(block, at + tpacket.PACKET_STATUS, tpacket.TP_STATUS_USER)
+        put_native_u32(block, at + tpacket.PACKET_MAC, MAC_HEADER | NETWORK_HEADER << 16)
+        end = int64(copy(block, at + MAC_HEADER, model.frames, begin, begin + length))
+        give_back(model.free, model.numbers, slot)
+        step = (end - at + _ALIGNMENT - 1) & -_ALIGNMENT
+        put_native_u32(block, at + tpacket.PACKET_NEXT, step)
+        last = at
+        at += step
+        count += 1
+    if count > 0:
+        put_native_u32(block, last + tpacket.PACKET_NEXT, 0)
+    put_native_u32(block, tpacket.BLOCK_STATUS, tpacket.TP_STATUS_USER)
+    put_native_u32(block, tpacket.BLOCK_PACKETS, count)
+    put_native_u32(block, tpacket.BLOCK_FIRST, tpacket.BLOCK_HEADER_BYTES)
+    put_native_u32(block, tpacket.BLOCK_LENGTH, at)
+    model.numbers[s.REPLIES] += count
+    return count
+
+
+class BlockRing:
+    """An RxRing that holds one block, the one it was given last."""
+
+    ethernet = True
+
+    def __init__(self) -> None:
+        self.block: NDArray[np.uint8] | None = None
+        self.packets = 0
+
+    def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:  # noqa: ARG002 - nothing comes while one waits
+        """Return the block, if there is one: see RxRing."""
+        return self.block
+
+    def release(self) -> None:
+        """Forget the block."""
+        self.block = None
+
+    def statistics(self) -> RxStatistics:
+        """Return the counters since opening: nothing is dropped."""
+        return RxStatistics(self.packets, 0, 0)
+
+    def fileno(self) -> int:
+        """Return no descriptor: nobody waits for memory."""
+        return -1
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to give back."""
+
+
+class ModelTxRing:
+    """A TxRing whose frames a model takes as soon as they are kicked; `receive` is called with what comes back.
+
+    `model_ns` is the time that the model took.
+    """
+
+    def __init__(self, model: Model, replies: BlockRing, receive: Callable[[], object], slots: int) -> None:
+        """Make a ring of `slots`; replies are put into the ring `replies`, a block a call of `receive`."""
+        self.model = model
+        self.replies = replies
+        self.receive = receive
+        self.frames: NDArray[np.uint8] = np.zeros((slots, FRAME_BYTES), np.uint8)
+        self.model_ns = 0
+        self._bytes, self._step = flat_bytes(self.frames)
+        self._lengths = np.zeros(slots, np.uint16)
+        self._block = np.zeros(BLOCK_BYTES, np.uint8)
+        self._head = 0
+        self._pending = 0
+        self._completed = 0
+
+    @property
+    def completed(self) -> int:
+        """Frames the model has taken."""
+        return self._completed
+
+    @property
+    def errors(self) -> int:
+        """Always 0."""
+        return 0
+
+    def reserve(self, wanted: int) -> tuple[int, int]:
+        """Return (first slot, count <= wanted): see TxRing."""
+        slots = len(self.frames)
+        return self._head, min(wanted, slots - self._pending, slots - self._head)
+
+    def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
+        """Hand over the first `count` reserved slots."""
+        run = slice(self._head, self._head + count)
+        self._lengths[run] = lengths[run]
+        self._head = run.stop % len(self.frames)
+        self._pending += count
+
+    def kick(self) -> bool:
+        """Have the model take what was committed, and what is due received."""
+        slots = len(self.frames)
+        began_ns, now_ns = time.perf_counter_ns(), time.time_ns()
+        while self._pending:
+            first = (self._head - self._pending) % slots
+            count = min(self._pending, slots - first)
+            respond_slots(self.model, self._bytes, self._step, self._lengths, first, count, now_ns)
+            self._pending -= count
+            self._completed += count
+        self.model.numbers[s.LOST_COUNT] = 0  # no record is kept
+        self.model_ns += time.perf_counter_ns() - began_ns
+        self.deliver(now_ns)
+        return True
+
+    def warm_up(self) -> None:
+        """Compile the kernels, or load them from their cache, by handing over nothing."""
+        respond_slots(self.model, self._bytes, self._step, self._lengths, 0, 0, time.time_ns())
+        emit_block(self.model, time.time_ns(), self._block)
+
+    def deliver(self, now_ns: int) -> int:
+        """Have what is due by `now_ns` received; return how many replies that were."""
+        delivered = 0
+        while True:
+            began_ns = time.perf_counter_ns()
+            count = int(emit_block(self.model, now_ns, self._block))
+            self.model_ns += time.perf_counter_ns() - began_ns
+            if count == 0:
+                return delivered
+            delivered += count
+            self.replies.packets += count
+            self.replies.block = self._block
+            self.receive()
+
+    def flush(self, timeout_s: float) -> int:  # noqa: ARG002 - a model is never busy
+        """Kick; nothing is left unsent."""
+        self.kick()
+        return 0
+
+    @property
+    def waiting(self) -> int:
+        """Frames that had not left at the last look: see TxRing."""
+        return self._pending
+
+    def unsent(self) -> NDArray[np.int64]:
+        """Return no slots: everything leaves."""
+        return np.zeros(0, np.int64)
+
+    def wait(self, timeout_s: float) -> None:  # noqa: ARG002 - a model is never busy
+        """Kick."""
+        self.kick()
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to give back."""

@@ -1,0 +1,49 @@
+"""The link between a scanner and a model: a veth pair whose far end only a responder listens to."""
+
+from typing import Final
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from liveness.errors import UnsupportedError
+from liveness.lab.hosts.wiring import CORE, SCANNER, SCANNER_INTERFACE, SCANNER_PREFIX_LENGTH
+from liveness.lab.kernel import QUIET_IPV6, SYSCTLS, Space, await_running, finish_checksums, new_space, set_sysctls
+from liveness.lab.kernel import this_space as current_space
+
+FAR_INTERFACE: Final = "scanner"
+GATEWAY_MAC: Final = "02:00:5e:00:53:01"
+"""What the scanner sends to. No interface has it: so the far kernel drops at once what the responder has seen."""
+LONG_QUEUE: Final = 10_000
+
+
+def join_scanner() -> Space:
+    """Make the far end of a link to this namespace, which becomes the scanner's; enter it and return it.
+
+    The scanner's end gets its address, its default route and the gateway's MAC address for good; the far end has no
+    address, so that its kernel says nothing. No link marks it as a lab's: like on the Internet, special-purpose space
+    is no target here. UnsupportedError where the kernel cannot do that.
+    """
+    scanner = current_space("the scanner")
+    if (SYSCTLS / "ipv6").exists():
+        set_sysctls(QUIET_IPV6)
+    far = new_space("the model Internet", forward=False)
+    try:
+        with IPRoute() as netlink:
+            peer = {"ifname": SCANNER_INTERFACE, "net_ns_fd": scanner.fd}
+            netlink.link("add", ifname=FAR_INTERFACE, kind="veth", txqlen=LONG_QUEUE, peer=peer)
+            finish_checksums(FAR_INTERFACE)
+            netlink.link("set", index=netlink.link_lookup(ifname=FAR_INTERFACE)[0], state="up")
+        scanner.enter()
+        finish_checksums(SCANNER_INTERFACE)
+        with IPRoute() as netlink:
+            index = netlink.link_lookup(ifname=SCANNER_INTERFACE)[0]
+            netlink.addr("add", index=index, address=str(SCANNER), prefixlen=SCANNER_PREFIX_LENGTH)
+            netlink.link("set", index=index, state="up")
+            netlink.neigh("add", dst=str(CORE), lladdr=GATEWAY_MAC, ifindex=index, state="permanent")
+            netlink.route("add", dst="0.0.0.0/0", gateway=str(CORE))
+    except NetlinkError as problem:
+        said = " ".join(str(part) for part in problem.args)
+        raise UnsupportedError(f"the lab cannot make a veth pair (kernel module veth): {said}") from problem
+    await_running(SCANNER_INTERFACE)
+    far.enter()
+    return far

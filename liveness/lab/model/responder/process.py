@@ -1,0 +1,157 @@
+"""The far end's process: takes blocks off a ring, answers them, sends what is due, and keeps a record of each run."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from liveness.errors import LivenessError
+from liveness.lab.model.responder import state
+from liveness.lab.model.responder.bytes import flat_bytes
+from liveness.lab.model.responder.conditions import Conditions
+from liveness.lab.model.responder.queue import forget
+from liveness.lab.model.responder.record import Record, summarise
+from liveness.lab.model.responder.respond import emit, respond_block
+from liveness.lab.model.responder.state import Model
+from liveness.lab.model.responder.verdict import Verdict
+from liveness.net.memory import pack_block
+from liveness.net.ring import RxRing, TxRing
+from liveness.runs.announce import announced
+
+BATCH: Final = 256
+IDLE_S: Final = 0.02
+BUSY_S: Final = 0.001
+"""How long a block is awaited while replies wait to be sent."""
+FULL_S: Final = 0.0005
+
+
+class Responder:
+    """A model of a network behind two rings; `run` is its life."""
+
+    def __init__(
+        self, model: Model, conditions: Conditions, population: str, rx_ring: RxRing, tx_ring: TxRing, runs: Path
+    ) -> None:
+        """Answer with `model`, made under `conditions`; `population` is the text of its file, for the records.
+
+        `runs` is the file in which scans announce where their records go.
+        """
+        self.model = model
+        self.conditions = conditions
+        self.population = population
+        self.rx_ring = rx_ring
+        self.tx_ring = tx_ring
+        self.runs = runs
+        self.known_runs = 0
+        self._disk = ThreadPoolExecutor(1)  # the next scan's probes come while the last one's record is written
+        self._writing: Future[None] | None = None
+        self.current: Path | None = None
+        self.record = Record()
+        self.overrun_before = 0
+        self.malformed: dict[str, int] = {}
+        """Frames of all runs that no correct scanner sends, by what is wrong with them."""
+        self.overrun = 0
+        self.packets = 0
+        self.replies = 0
+        self.out, self.step = flat_bytes(tx_ring.frames)
+        self.lengths = np.zeros(len(tx_ring.frames), np.uint16)
+        self.targets = np.zeros(BATCH, np.uint32)
+        self.events = np.zeros(BATCH, np.uint8)
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Answer until `stopping` says so, then write the last run's record. LivenessError if link or disk fails."""
+        try:
+            while not stopping():
+                self.turn()
+        finally:
+            self.end_run()
+            self._written()
+            self._disk.shutdown()
+            self.rx_ring.close()
+            self.tx_ring.close()
+
+    def turn(self) -> None:
+        """Answer the next block if one comes, and send what is due."""
+        waiting = self.model.numbers[state.WAITING] > 0
+        block = self.rx_ring.blocks(BUSY_S if waiting else IDLE_S)
+        if block is not None:
+            self._look_for_run()  # a block with a run's packets comes after its announcement
+            respond_block(self.model, block)
+            self.rx_ring.release()
+            self._note_losses()
+        self._send_due()
+
+    def _note_losses(self) -> None:
+        count = int(self.model.numbers[state.LOST_COUNT])
+        self.record.lose(self.model.lost_targets[:count], self.model.lost_events[:count])
+        self.model.numbers[state.LOST_COUNT] = 0
+
+    def _send_due(self) -> None:
+        """Send replies that are due, as many as the ring takes now."""
+        while True:
+            first, free = self.tx_ring.reserve(BATCH)
+            if free == 0:
+                self.tx_ring.wait(FULL_S)
+                return
+            now_ns = time.time_ns()
+            sent = emit(self.model, now_ns, self.out, self.step, first, free, self.lengths, self.targets, self.events)
+            self.tx_ring.commit(sent, self.lengths)
+            if sent:
+                self.record.sent(self.targets[:sent], self.events[:sent])
+                self.tx_ring.kick()
+            if sent < free:
+                return
+
+    def _look_for_run(self) -> None:
+        """Begin a record anew where a scan has announced that its packets come now."""
+        for run in announced(self.runs, self.known_runs):
+            self.known_runs += 1
+            self.end_run()
+            self.current = run
+
+    def end_run(self) -> None:
+        """Have the record of the run that is under way written, if one is, and begin anew."""
+        drops = self.rx_ring.statistics().drops
+        overrun, self.overrun_before = drops - self.overrun_before, drops
+        self.overrun += overrun
+        self.packets += int(self.model.verdicts.sum() - self.model.verdicts[Verdict.TRIAL])
+        self.replies += int(self.model.numbers[state.REPLIES])
+        for verdict, count in zip(Verdict, self.model.verdicts.tolist(), strict=True):
+            if verdict.malformed and count:
+                self.malformed[verdict.label] = self.malformed.get(verdict.label, 0) + count
+        if self.current is not None and self.current.is_dir():
+            summary = summarise(self.model, lossless=self.conditions.lossless, overrun=overrun)
+            self._written()
+            self._writing = self._disk.submit(self.record.write, self.current, summary, self.population)
+        self.current = None
+        self._forget()
+
+    def _written(self) -> None:
+        """Wait until the last record is on disk."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
+    def _forget(self) -> None:
+        """Drop what waits and what was counted: it belongs to no run, or to one that is over."""
+        forget(self.model)
+        self.record = Record()
+        self.model.verdicts[:] = 0
+        self.model.lost[:] = 0
+        self.model.numbers[[state.REPLIES, state.DUPLICATED, state.NOISY]] = 0
+
+
+def warm_up(model: Model, tx_ring: TxRing) -> None:
+    """Compile the kernels, or load them from their cache: the ring must not fill while that happens.
+
+    `model` answers a packet that is none, in which case nothing happens.
+    """
+    respond_block(model, pack_block([(0, bytes(60))]))
+    model.verdicts[:] = 0
+    out, step = flat_bytes(tx_ring.frames)
+    lengths = np.zeros(len(tx_ring.frames), np.uint16)
+    sent = emit(model, 0, out, step, 0, 0, lengths, np.zeros(1, np.uint32), np.zeros(1, np.uint8))
+    if sent:
+        raise LivenessError("the far end had something to send before anybody asked")

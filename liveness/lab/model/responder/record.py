@@ -1,0 +1,173 @@
+"""The record of a run in a model lab: which replies were let through, what was lost where, and what was malformed."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from liveness.errors import LivenessError
+from liveness.files.atomic import write_atomically
+from liveness.ipsets.collector import Collector
+from liveness.ipsets.roaring import read_roaring, write_roaring
+from liveness.lab.model.population.answer import PROBES
+from liveness.lab.model.responder.respond import KIND_MASK, PROBE_SHIFT
+from liveness.lab.model.responder.state import CAUSES, DUPLICATED, NOISY, REPLIES, UNRECORDED, Model
+from liveness.lab.model.responder.verdict import Verdict
+from liveness.lab.source import POPULATION_FILE, RECORD_FOLDER
+from liveness.types import Kind
+
+SUMMARY: Final = "record.json"
+EVENTS: Final = 256
+
+Counts = dict[str, int]
+
+
+class Summary(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What the far end counted during a run. A resumed run's sessions add up."""
+
+    schema: int = 1
+    lossless: bool = True
+    """Whether the network model drops nothing by itself."""
+    packets: int = 0
+    overrun: int = 0
+    """Packets that the far end was too slow to take, of which nobody knows what they were."""
+    frames: Counts = {}
+    """What was found in frames, by Verdict."""
+    replies: int = 0
+    """Packets sent, duplicates and noise among them."""
+    duplicates: int = 0
+    noise: int = 0
+    lost: dict[str, Counts] = {}
+    """Packets that would have been answered, and answers, by probe and cause."""
+
+    def add(self, other: "Summary") -> None:
+        """Add what an earlier session counted."""
+        self.lossless = self.lossless and other.lossless
+        for name in ("packets", "overrun", "replies", "duplicates", "noise"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        _add(self.frames, other.frames)
+        for probe, counts in other.lost.items():
+            _add(self.lost.setdefault(probe, {}), counts)
+
+    @property
+    def malformed(self) -> Counts:
+        """Frames that no correct scanner sends, by what is wrong with them."""
+        wrong = {verdict.label for verdict in Verdict if verdict.malformed}
+        return {label: count for label, count in self.frames.items() if label in wrong}
+
+
+def _add(counts: Counts, more: Counts) -> None:
+    for label, count in more.items():
+        counts[label] = counts.get(label, 0) + count
+
+
+@dataclass(slots=True)
+class Record:
+    """What happens in one run, gathered from the kernels' lists of events."""
+
+    passed: dict[int, Collector] = field(default_factory=dict)
+    lost: dict[int, Collector] = field(default_factory=dict)
+
+    def sent(self, targets: NDArray[np.uint32], events: NDArray[np.uint8]) -> None:
+        """Note the replies that left."""
+        _gather(self.passed, targets, events)
+
+    def lose(self, targets: NDArray[np.uint32], events: NDArray[np.uint8]) -> None:
+        """Note the packets that were lost."""
+        _gather(self.lost, targets, events)
+
+    def write(self, run: Path, summary: Summary, population: str) -> None:
+        """Write the record into a run directory, together with what an earlier session of the run left there.
+
+        `summary` has the counts of this session, `population` is the text of the population file. LivenessError if
+        the disk refuses.
+        """
+        folder = run / RECORD_FOLDER
+        try:
+            folder.mkdir(exist_ok=True)
+            if (folder / SUMMARY).exists():
+                summary.add(read_summary(run))
+            for kind, collectors in (("passed", self.passed), ("lost", self.lost)):
+                for event, collector in collectors.items():
+                    path = folder / _file(kind, event)
+                    members = collector.finish()
+                    write_roaring(path, members | read_roaring(path) if path.exists() else members)
+            write_atomically(folder / POPULATION_FILE, population.encode())
+            write_atomically(folder / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2))
+        except OSError as problem:
+            raise LivenessError(f"{folder}: cannot write the lab's record: {problem.strerror}") from problem
+
+
+def _gather(collectors: dict[int, Collector], targets: NDArray[np.uint32], events: NDArray[np.uint8]) -> None:
+    for event in np.flatnonzero(np.bincount(events, minlength=EVENTS)).tolist():
+        if event != UNRECORDED:
+            collectors.setdefault(event, Collector()).add(targets[events == event])
+
+
+def _file(kind: str, event: int) -> str:
+    labels = [one.label for one in Kind] if kind == "passed" else list(CAUSES)
+    return f"{kind}.{PROBES[event >> PROBE_SHIFT].replace('/', '-')}.{labels[event & KIND_MASK]}.roaring"
+
+
+def summarise(model: Model, *, lossless: bool, overrun: int) -> Summary:
+    """Return what a model has counted since its counters were at zero."""
+    frames = {one.label: int(n) for one, n in zip(Verdict, model.verdicts, strict=True) if n}
+    lost = {
+        probe: {cause: int(n) for cause, n in zip(CAUSES, counts, strict=True) if n}
+        for probe, counts in zip(PROBES, model.lost, strict=True)
+        if counts.any()
+    }
+    numbers = model.numbers
+    return Summary(
+        lossless=lossless,
+        packets=int(model.verdicts.sum()),
+        overrun=overrun,
+        frames=frames,
+        replies=int(numbers[REPLIES]),
+        duplicates=int(numbers[DUPLICATED]),
+        noise=int(numbers[NOISY]),
+        lost=lost,
+    )
+
+
+def has_record(run: Path) -> bool:
+    """Return whether a run directory holds the record of a model lab."""
+    return (run / RECORD_FOLDER / SUMMARY).exists()
+
+
+def read_summary(run: Path) -> Summary:
+    """Return what the far end counted during a run; LivenessError if that cannot be read."""
+    path = run / RECORD_FOLDER / SUMMARY
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Summary)
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot read the lab's record: {problem.strerror}") from problem
+    except msgspec.DecodeError as problem:
+        raise LivenessError(f"{path}: no record of this version: {problem}: take the census again") from problem
+
+
+def read_passed(run: Path) -> dict[tuple[str, Kind], BitMap]:
+    """Return whose replies were let through, by probe and kind, duplicates apart."""
+    passed = {}
+    for number, probe in enumerate(PROBES):
+        for kind in Kind:
+            path = run / RECORD_FOLDER / _file("passed", number << PROBE_SHIFT | kind)
+            if path.exists():
+                passed[probe, kind] = read_roaring(path)
+    return passed
+
+
+def read_lost(run: Path) -> dict[tuple[str, str], BitMap]:
+    """Return about whom a probe or a reply was lost, by probe and cause."""
+    lost = {}
+    for number, probe in enumerate(PROBES):
+        for index, cause in enumerate(CAUSES):
+            path = run / RECORD_FOLDER / _file("lost", number << PROBE_SHIFT | index)
+            if path.exists():
+                lost[probe, cause] = read_roaring(path)
+    return lost

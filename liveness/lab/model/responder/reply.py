@@ -1,0 +1,238 @@
+"""Replies: writes what a host, or a router on the way, sends back for a probe, finished frame by frame.
+
+Every kernel takes the buffer and place that a reply goes to, the buffer and place of the probe's frame, and what
+`inspect` found of it, and returns where the reply ends.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import int64, kernel, uint64
+from liveness.lab.model.population.answer import DNS, mixed
+from liveness.lab.model.responder.bytes import copy, put_u16, put_u32
+from liveness.lab.model.responder.inspection import DNS_HEADER, NTP_LENGTH, NTP_TRANSMIT, NUMBER, TARGET, TRANSPORT_AT
+from liveness.lab.model.responder.inspection import END as PROBE_END
+from liveness.packets import headers as hdr
+from liveness.packets.checksum import checksum, read_u16, read_u32, udp_checksum, words_sum
+
+IP_AT: Final = hdr.ETHERNET_LENGTH
+REPLY_AT: Final = IP_AT + hdr.IPV4_MIN_LENGTH
+"""Where a reply's transport header begins: replies have no IP options."""
+
+QUOTE_LIMIT: Final = 548
+"""An error is no longer than 576 bytes in all (RFC 1812 4.3.2.3): this much is quoted at most."""
+_SHORT_QUOTE: Final = hdr.IPV4_MIN_LENGTH + hdr.QUOTE_MIN_LENGTH
+_DONT_FRAGMENT: Final = 0x4000
+_MOST_HOPS: Final = 24
+_MTU: Final = 1400
+_CODE_TOO_BIG: Final = 4
+"""Of unreachable: fragmentation was needed, and the next hop's MTU is told (RFC 1191)."""
+
+_MSS: Final = np.frombuffer(bytes.fromhex("020405b4"), np.uint8)
+_RECORD: Final = np.frombuffer(bytes.fromhex("c00c000100010000012c00048efab64e"), np.uint8)
+"""An A record whose name points to the question (RFC 1035 4.1.4), to live 300 s."""
+_NTP_HEAD: Final = np.frombuffer(bytes.fromhex("240206e8000000480000003cc0000201ee1a2b3c4d5e6f70"), np.uint8)
+"""No leap warning, version 4, mode 4, stratum 2; poll, precision, delay, dispersion, reference and its time."""
+_RECEIVED: Final = np.frombuffer(bytes.fromhex("ee1a2b409a1b2c3d"), np.uint8)
+_NOT_DNS: Final = np.frombuffer(b"ERR no such command\r\n", np.uint8)
+_NTP_CONTROL: Final = np.frombuffer(bytes.fromhex("1681000100000000000000000000"), np.uint8)[:12]
+"""A response of version 2, mode 6 (RFC 9327): no time."""
+
+
+@kernel
+def hops_to(address: int) -> int:
+    """Return how many routers lie before an address."""
+    return 4 + int64(mixed(uint64(address)) & uint64(0xFFFF)) % (_MOST_HOPS - 4)
+
+
+@kernel
+def _initial_ttl(address: int) -> int:
+    """Return the TTL that a stack sends with: Linux and BSD 64, Windows 128, routers 255."""
+    kind = int64(mixed(uint64(address)) >> uint64(60))
+    return 64 if kind < 9 else 128 if kind < 13 else 255  # noqa: PLR2004 - sixteenths
+
+
+@kernel
+def put_ip(
+    out: NDArray[np.uint8],
+    at: int,
+    frame: NDArray[np.uint8],
+    start: int,
+    source: int,
+    protocol: int,
+    fragment: int,
+    identification: int,
+    end: int,
+) -> None:
+    """Write Ethernet and IP headers back to who sent the probe, for a packet that ends at out[end]."""
+    copy(out, at, frame, start + 6, start + 12)
+    copy(out, at + 6, frame, start, start + 6)
+    put_u16(out, at + hdr.ETHERTYPE_OFFSET, hdr.ETHERTYPE_IPV4)
+    ip = at + IP_AT
+    out[ip] = hdr.IPV4_VERSION << 4 | hdr.IPV4_MIN_LENGTH // 4
+    out[ip + 1] = 0
+    put_u16(out, ip + hdr.IPV4_TOTAL_LENGTH, end - ip)
+    put_u16(out, ip + hdr.IPV4_ID, identification)
+    put_u16(out, ip + hdr.IPV4_FRAGMENT, fragment)
+    out[ip + hdr.IPV4_TTL] = _initial_ttl(source) - hops_to(source)
+    out[ip + hdr.IPV4_PROTOCOL] = protocol
+    put_u16(out, ip + hdr.IPV4_CHECKSUM, 0)
+    put_u32(out, ip + hdr.IPV4_SOURCE, source)
+    begin = start + IP_AT + hdr.IPV4_SOURCE
+    copy(out, ip + hdr.IPV4_DESTINATION, frame, begin, begin + 4)
+    put_u16(out, ip + hdr.IPV4_CHECKSUM, checksum(words_sum(out, ip, ip + hdr.IPV4_MIN_LENGTH)))
+
+
+@kernel
+def _pseudo_sum(out: NDArray[np.uint8], at: int, protocol: int, end: int) -> int:
+    """Return the sum of pseudo header and segment of a reply whose checksum field is zero."""
+    addresses = words_sum(out, at + IP_AT + hdr.IPV4_SOURCE, at + REPLY_AT)
+    return addresses + protocol + end - at - REPLY_AT + words_sum(out, at + REPLY_AT, end)
+
+
+@kernel
+def echo_reply(
+    out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], start: int, row: NDArray[np.int64], number: int
+) -> int:
+    """Write an echo reply: identifier, sequence number and data as they came (RFC 792)."""
+    begin = at + REPLY_AT
+    end = copy(out, begin, frame, row[TRANSPORT_AT], row[PROBE_END])
+    out[begin] = hdr.ICMP_ECHO_REPLY
+    put_u16(out, begin + hdr.ICMP_CHECKSUM, 0)
+    put_u16(out, begin + hdr.ICMP_CHECKSUM, checksum(words_sum(out, begin, end)))
+    put_ip(out, at, frame, start, row[TARGET], hdr.PROTOCOL_ICMP, 0, number, end)
+    return end
+
+
+@kernel
+def segment(
+    out: NDArray[np.uint8],
+    at: int,
+    frame: NDArray[np.uint8],
+    start: int,
+    row: NDArray[np.int64],
+    flags: int,
+    after_syn: bool,
+    number: int,
+) -> int:
+    """Write a SYN-ACK with an MSS, or a reset with ACK.
+
+    A reset of a closed port has sequence number 0 and acknowledges the SYN (RFC 9293 3.10.7.1); one after a SYN-ACK
+    (`after_syn`) takes the number behind that.
+    """
+    begin, probe = at + REPLY_AT, row[TRANSPORT_AT]
+    sent = read_u32(frame, probe + hdr.TCP_SEQUENCE)
+    initial = int64(mixed(uint64(sent) ^ uint64(row[TARGET]) << uint64(32)) & uint64(0xFFFFFFFF))
+    is_syn = flags & hdr.TCP_FLAG_SYN != 0
+    sequence = initial if is_syn else (initial + 1) & 0xFFFFFFFF if after_syn else 0
+    put_u16(out, begin, read_u16(frame, probe + 2))
+    put_u16(out, begin + 2, read_u16(frame, probe))
+    put_u32(out, begin + hdr.TCP_SEQUENCE, sequence)
+    put_u32(out, begin + hdr.TCP_ACKNOWLEDGMENT, (sent + 1) & 0xFFFFFFFF)
+    length = hdr.TCP_MIN_LENGTH + (len(_MSS) if is_syn else 0)
+    out[begin + hdr.TCP_DATA_OFFSET] = length << 2
+    out[begin + hdr.TCP_FLAGS] = flags
+    put_u16(out, begin + hdr.TCP_WINDOW, 65160 if is_syn else 0)
+    put_u32(out, begin + hdr.TCP_CHECKSUM, 0)  # and no urgent data
+    if is_syn:
+        copy(out, begin + hdr.TCP_MIN_LENGTH, _MSS, 0, len(_MSS))
+    end = begin + length
+    put_ip(out, at, frame, start, row[TARGET], hdr.PROTOCOL_TCP, _DONT_FRAGMENT, 0 if not is_syn else number, end)
+    put_u16(out, begin + hdr.TCP_CHECKSUM, checksum(_pseudo_sum(out, at, hdr.PROTOCOL_TCP, end)))
+    return end
+
+
+@kernel
+def _finish_datagram(
+    out: NDArray[np.uint8],
+    at: int,
+    frame: NDArray[np.uint8],
+    start: int,
+    row: NDArray[np.int64],
+    number: int,
+    end: int,
+) -> int:
+    """Write the headers of a datagram whose data ends at out[end]; return that."""
+    begin, probe = at + REPLY_AT, row[TRANSPORT_AT]
+    put_u16(out, begin, read_u16(frame, probe + 2))
+    put_u16(out, begin + 2, read_u16(frame, probe))
+    put_u16(out, begin + hdr.UDP_LENGTH_FIELD, end - begin)
+    put_u16(out, begin + hdr.UDP_CHECKSUM, 0)
+    put_ip(out, at, frame, start, row[TARGET], hdr.PROTOCOL_UDP, 0, number, end)
+    put_u16(out, begin + hdr.UDP_CHECKSUM, udp_checksum(_pseudo_sum(out, at, hdr.PROTOCOL_UDP, end)))
+    return end
+
+
+@kernel
+def datagram(
+    out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], start: int, row: NDArray[np.int64], number: int
+) -> int:
+    """Write a valid answer: the question with one A record, or a time server's packet with our time as originate."""
+    data, asked = at + REPLY_AT + hdr.UDP_LENGTH, row[TRANSPORT_AT] + hdr.UDP_LENGTH
+    if row[NUMBER] == DNS:
+        end = copy(out, data, frame, asked, row[PROBE_END])
+        out[data + 2] = int64(out[data + 2]) | 0x80  # a response, recursion desired as it was
+        out[data + 3] = 0x80  # recursion available, no error
+        put_u16(out, data + 6, 1)
+        end = copy(out, end, _RECORD, 0, len(_RECORD))
+    else:
+        end = copy(out, data, _NTP_HEAD, 0, len(_NTP_HEAD))
+        end = copy(out, end, frame, asked + NTP_TRANSMIT, asked + NTP_LENGTH)
+        end = copy(out, end, _RECEIVED, 0, len(_RECEIVED))
+        end = copy(out, end, _RECEIVED, 0, len(_RECEIVED))
+    return int64(_finish_datagram(out, at, frame, start, row, number, end))
+
+
+@kernel
+def wrong_payload(
+    out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], start: int, row: NDArray[np.int64], number: int
+) -> int:
+    """Write a datagram that is no valid answer: the query as it was, words, or a control message of NTP."""
+    data, asked = at + REPLY_AT + hdr.UDP_LENGTH, row[TRANSPORT_AT] + hdr.UDP_LENGTH
+    reflects = mixed(uint64(row[TARGET])) & uint64(1) == uint64(1)
+    if row[NUMBER] != DNS:
+        end = copy(out, data, _NTP_CONTROL, 0, len(_NTP_CONTROL))
+    elif reflects:
+        end = copy(out, data, frame, asked, asked + DNS_HEADER)
+    else:
+        end = copy(out, data, _NOT_DNS, 0, len(_NOT_DNS))
+    return int64(_finish_datagram(out, at, frame, start, row, number, end))
+
+
+@kernel
+def error(
+    out: NDArray[np.uint8],
+    at: int,
+    frame: NDArray[np.uint8],
+    start: int,
+    row: NDArray[np.int64],
+    source: int,
+    icmp_type: int,
+    icmp_code: int,
+    number: int,
+) -> int:
+    """Write an ICMP error from `source` that quotes the probe as it arrived there: some hops later, TTL and checksum.
+
+    Half of the sources quote the IP header and eight bytes (RFC 792), half as much as fits (RFC 1812 4.3.2.3).
+    """
+    begin = at + REPLY_AT
+    out[begin] = icmp_type
+    out[begin + 1] = icmp_code
+    put_u16(out, begin + hdr.ICMP_CHECKSUM, 0)
+    put_u32(out, begin + 4, 0)
+    if icmp_type == hdr.ICMP_REDIRECT:
+        put_u32(out, begin + 4, source ^ 1)  # the better gateway
+    elif icmp_type == hdr.ICMP_UNREACHABLE and icmp_code == _CODE_TOO_BIG:
+        put_u16(out, begin + 6, _MTU)
+    quote, probe = begin + hdr.ICMP_LENGTH, start + IP_AT
+    limit = _SHORT_QUOTE if mixed(uint64(source)) & uint64(2) == uint64(0) else QUOTE_LIMIT
+    end = copy(out, quote, frame, probe, min(row[PROBE_END], probe + limit))
+    sent_ttl = int64(frame[probe + hdr.IPV4_TTL])
+    out[quote + hdr.IPV4_TTL] = 1 if icmp_type == hdr.ICMP_TIME_EXCEEDED else max(1, sent_ttl - hops_to(source))
+    put_u16(out, quote + hdr.IPV4_CHECKSUM, 0)
+    put_u16(out, quote + hdr.IPV4_CHECKSUM, checksum(words_sum(out, quote, quote + hdr.IPV4_MIN_LENGTH)))
+    put_u16(out, begin + hdr.ICMP_CHECKSUM, checksum(words_sum(out, begin, end)))
+    put_ip(out, at, frame, start, source, hdr.PROTOCOL_ICMP, 0, number, end)
+    return end

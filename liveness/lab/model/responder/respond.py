@@ -1,0 +1,283 @@
+"""The kernels of the far end: a block of frames in, replies into the delay queue, and out again when they are due."""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import int64, kernel, uint64, unowned
+from liveness.lab.model.population.answer import (
+    BOTH,
+    BYTE_MASK,
+    CODE_SHIFT,
+    DNS,
+    ERROR,
+    FROM_ROUTER,
+    ICMP,
+    NTP,
+    PAYLOAD,
+    RESET,
+    SILENT,
+    TYPE_SHIFT,
+    WHAT_MASK,
+    answer_of,
+    mixed,
+    router_of,
+)
+from liveness.lab.model.responder import reply
+from liveness.lab.model.responder import state as s
+from liveness.lab.model.responder.bytes import copy, native_u32
+from liveness.lab.model.responder.draws import chance, draw, exponential_ns
+from liveness.lab.model.responder.inspection import NUMBER, TARGET, inspect
+from liveness.lab.model.responder.noise import noise
+from liveness.lab.model.responder.paths import is_limited, is_lost, link_delay_ns
+from liveness.lab.model.responder.queue import give_back, next_due, schedule, take_slot
+from liveness.lab.model.responder.state import Model
+from liveness.lab.model.responder.verdict import Verdict
+from liveness.packets import headers as hdr
+from liveness.packets import tpacket
+from liveness.types import Kind
+
+_PROBE: Final = int(Verdict.PROBE)
+_ECHO_REPLY: Final = int(Kind.ECHO_REPLY)
+_SYN_ACK: Final = int(Kind.SYN_ACK)
+_RST: Final = int(Kind.RST)
+_ANSWER: Final = int(Kind.ANSWER)
+_PAYLOAD: Final = int(Kind.PAYLOAD)
+_ERROR: Final = int(Kind.ERROR)
+KIND_MASK: Final = 15
+PROBE_SHIFT: Final = 4
+NO_PROBE: Final = -1
+_RESET_AFTER_NS: Final = 1_000_000
+
+
+@kernel
+def kind_of(what: int, probe: int) -> int:
+    """Return the kind of a reply (types.Kind) for what an answer says; of two replies the first."""
+    if what == ERROR:
+        return _ERROR
+    if what == RESET:
+        return _RST
+    if what == PAYLOAD:
+        return _PAYLOAD
+    if probe == ICMP:
+        return _ECHO_REPLY
+    return _ANSWER if probe in (DNS, NTP) else _SYN_ACK
+
+
+@kernel
+def _lose(model: Model, probe: int, target: int, cause: int) -> None:
+    """Count and record a packet lost that would have been answered, or was the answer."""
+    numbers = model.numbers
+    model.lost[probe, cause] += 1
+    at = numbers[s.LOST_COUNT]
+    if at < len(model.lost_targets):
+        model.lost_targets[at] = target
+        model.lost_events[at] = probe << PROBE_SHIFT | cause
+        numbers[s.LOST_COUNT] = at + 1
+
+
+@kernel
+def _latency_ns(model: Model, target: int) -> int:
+    """Return how long a reply of this target takes this time."""
+    settings, stream = model.settings, model.stream
+    latencies = model.latency_ns
+    place = mixed(uint64(settings[s.SEED]) ^ (uint64(target >> 8) << uint64(8))) % uint64(len(latencies))
+    time_ns = latencies[int64(place)]
+    if settings[s.JITTER_NS] > 0:
+        time_ns += exponential_ns(stream, settings[s.JITTER_NS])
+    if chance(stream, settings[s.SLOW]):
+        time_ns += int64(draw(stream) >> uint64(1)) % (settings[s.SLOW_NS] + 1)
+    if chance(stream, settings[s.REORDERED]):
+        time_ns += int64(draw(stream) >> uint64(1)) % (settings[s.REORDERED_NS] + 1)
+    return int64(time_ns)
+
+
+@kernel
+def _write(model: Model, slot: int, frame: NDArray[np.uint8], start: int, answer: int, kind: int) -> None:
+    """Write the reply of one kind that an answer gives to the probe in model.row into a slot."""
+    row, out, at = model.row, model.frames, slot * s.SLOT_BYTES
+    target = row[TARGET]
+    number = int64(draw(model.stream) & uint64(0xFFFF))
+    if kind == _ECHO_REPLY:
+        end = reply.echo_reply(out, at, frame, start, row, number)
+    elif kind == _SYN_ACK:
+        flags = hdr.TCP_FLAG_SYN | hdr.TCP_FLAG_ACK
+        end = reply.segment(out, at, frame, start, row, flags, False, number)
+    elif kind == _RST:
+        after_syn = answer & WHAT_MASK == BOTH
+        end = reply.segment(out, at, frame, start, row, hdr.TCP_FLAG_RST | hdr.TCP_FLAG_ACK, after_syn, number)
+    elif kind == _ANSWER:
+        end = reply.datagram(out, at, frame, start, row, number)
+    elif kind == _PAYLOAD:
+        end = reply.wrong_payload(out, at, frame, start, row, number)
+    else:
+        source = router_of(model.population, target) if answer & FROM_ROUTER else target
+        icmp_type, icmp_code = answer >> TYPE_SHIFT & BYTE_MASK, answer >> CODE_SHIFT & BYTE_MASK
+        end = reply.error(out, at, frame, start, row, source, icmp_type, icmp_code, number)
+    model.lengths[slot] = end - at
+    model.targets[slot] = target
+    model.events[slot] = row[NUMBER] << PROBE_SHIFT | kind
+
+
+@kernel
+def _send(model: Model, frame: NDArray[np.uint8], start: int, answer: int, kind: int, now_ns: int, due_ns: int) -> None:
+    """Have a reply sent at `due_ns`, or lose it."""
+    row, numbers, settings, stream = model.row, model.numbers, model.settings, model.stream
+    probe, target = row[NUMBER], row[TARGET]
+    if is_lost(model.path_until_ns, model.path_bad, settings, stream, 1, target, now_ns):
+        _lose(model, probe, target, s.BY_REPLY)
+        return
+    slot = take_slot(model.free, numbers)
+    if slot == s.NO_SLOT:
+        _lose(model, probe, target, s.BY_QUEUE)
+        return
+    _write(model, slot, frame, start, answer, kind)
+    schedule(model.heads, model.tails, model.links, numbers, slot, now_ns, due_ns)
+    if chance(stream, settings[s.DUPLICATE]):
+        twin = take_slot(model.free, numbers)
+        if twin != s.NO_SLOT:
+            begin = slot * s.SLOT_BYTES
+            copy(model.frames, twin * s.SLOT_BYTES, model.frames, begin, begin + model.lengths[slot])
+            model.lengths[twin] = model.lengths[slot]
+            model.targets[twin] = model.targets[slot]
+            model.events[twin] = s.UNRECORDED
+            numbers[s.DUPLICATED] += 1
+            later_ns = exponential_ns(stream, settings[s.REORDERED_NS] + 1)
+            schedule(model.heads, model.tails, model.links, numbers, twin, now_ns, due_ns + later_ns)
+
+
+@kernel
+def _send_noise(model: Model, frame: NDArray[np.uint8], start: int, now_ns: int) -> None:
+    slot = take_slot(model.free, model.numbers)
+    if slot == s.NO_SLOT:
+        return
+    at = slot * s.SLOT_BYTES
+    model.lengths[slot] = noise(model.frames, at, frame, start, model.row, model.stream) - at
+    model.events[slot] = s.UNRECORDED
+    model.numbers[s.NOISY] += 1
+    schedule(model.heads, model.tails, model.links, model.numbers, slot, now_ns, now_ns)
+
+
+@kernel
+def _answer(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now_ns: int, waited_ns: int) -> None:
+    """Let the probe in model.row, which its target answers, meet the network and have its replies sent."""
+    row, settings = model.row, model.settings
+    probe, target, what = row[NUMBER], row[TARGET], answer & WHAT_MASK
+    if is_lost(model.path_until_ns, model.path_bad, settings, model.stream, 0, target, now_ns):
+        _lose(model, probe, target, s.BY_PROBE)
+        return
+    if answer & FROM_ROUTER:
+        router = router_of(model.population, target)
+        if is_limited(model.routers, model.router_busy_ns, settings, router, now_ns):
+            _lose(model, probe, target, s.BY_LIMIT)
+            return
+    due_ns = now_ns + waited_ns + _latency_ns(model, target)
+    _send(model, frame, start, answer, kind_of(what, probe), now_ns, due_ns)
+    if what == BOTH:
+        _send(model, frame, start, answer, _RST, now_ns, due_ns + _RESET_AFTER_NS)
+
+
+@kernel
+def _meet(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now_ns: int) -> None:
+    """Let the probe in model.row meet the scanner's link, and what its target answers."""
+    row = model.row
+    waited_ns = link_delay_ns(model.numbers, model.settings, now_ns)
+    if waited_ns < 0:
+        if answer & WHAT_MASK != SILENT:
+            _lose(model, row[NUMBER], row[TARGET], s.BY_LINK)
+        return
+    if answer & WHAT_MASK != SILENT:
+        _answer(model, frame, start, answer, now_ns, waited_ns)
+    if chance(model.stream, model.settings[s.NOISE]):
+        _send_noise(model, frame, start, now_ns)
+
+
+@kernel
+def _question(
+    population: NDArray[Any],
+    verdicts: NDArray[np.int64],
+    row: NDArray[np.int64],
+    frame: NDArray[np.uint8],
+    start: int,
+    captured: int,
+    length: int,
+) -> int:
+    """Look at one frame and return what its target answers; NO_PROBE for what is none."""
+    verdict = inspect(frame, start, captured, length, row)
+    verdicts[verdict] += 1
+    return answer_of(population, row[TARGET], row[NUMBER]) if verdict == _PROBE else NO_PROBE
+
+
+@kernel
+def respond_block(model: Model, block: NDArray[np.uint8]) -> int:
+    """Take every packet of a TPACKET_V3 block, at the time it was captured; return how many there were."""
+    model, block = unowned(model), unowned(block)
+    population, verdicts, row = model.population, model.verdicts, model.row
+    all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
+    at = native_u32(block, tpacket.BLOCK_FIRST)
+    count = native_u32(block, tpacket.BLOCK_PACKETS)
+    for _ in range(count):
+        seconds = native_u32(block, at + tpacket.PACKET_SEC)
+        now_ns = seconds * 1_000_000_000 + native_u32(block, at + tpacket.PACKET_NSEC)
+        start = at + int64(block[at + tpacket.PACKET_MAC]) + (int64(block[at + tpacket.PACKET_MAC + 1]) << 8)
+        captured = native_u32(block, at + tpacket.PACKET_SNAPLEN)
+        length = native_u32(block, at + tpacket.PACKET_LENGTH)
+        answer = _question(population, verdicts, row, block, start, captured, length)
+        if answer > SILENT or (all_meet and answer == SILENT):
+            _meet(model, block, start, answer, now_ns)
+        at += native_u32(block, at + tpacket.PACKET_NEXT)
+    return count
+
+
+@kernel
+def respond_slots(
+    model: Model,
+    frames: NDArray[np.uint8],
+    step: int,
+    lengths: NDArray[np.uint16],
+    first: int,
+    count: int,
+    now_ns: int,
+) -> None:
+    """Take `count` frames that lie in slots of a ring from `first` on, `step` bytes apart, at `now_ns`."""
+    model, frames, lengths = unowned(model), unowned(frames), unowned(lengths)
+    population, verdicts, row = model.population, model.verdicts, model.row
+    all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
+    for slot in range(first, first + count):
+        length = int64(lengths[slot])
+        answer = _question(population, verdicts, row, frames, slot * step, length, length)
+        if answer > SILENT or (all_meet and answer == SILENT):
+            _meet(model, frames, slot * step, answer, now_ns)
+
+
+@kernel
+def emit(
+    model: Model,
+    now_ns: int,
+    frames: NDArray[np.uint8],
+    step: int,
+    first: int,
+    count: int,
+    lengths: NDArray[np.uint16],
+    targets: NDArray[np.uint32],
+    events: NDArray[np.uint8],
+) -> int:
+    """Put up to `count` replies that are due into slots of a ring, from `first` on; return how many.
+
+    `frames` are the ring's as flat bytes, `step` apart; `targets` and `events` take what each of them was about.
+    """
+    model, frames = unowned(model), unowned(frames)
+    lengths, targets, events = unowned(lengths), unowned(targets), unowned(events)
+    for sent in range(count):
+        slot = next_due(model.heads, model.links, model.numbers, now_ns)
+        if slot == s.NO_SLOT:
+            return sent
+        begin, length = slot * s.SLOT_BYTES, model.lengths[slot]
+        copy(frames, (first + sent) * step, model.frames, begin, begin + length)
+        lengths[first + sent] = length
+        targets[sent] = model.targets[slot]
+        events[sent] = model.events[slot]
+        give_back(model.free, model.numbers, slot)
+        model.numbers[s.REPLIES] += 1
+    return count

@@ -1,0 +1,126 @@
+"""The memory of the model Internet that kernels work on: its settings as numbers, and everything that changes."""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.lab.model.population.answer import PROBES
+from liveness.lab.model.responder.conditions import Conditions
+from liveness.lab.model.responder.draws import threshold
+from liveness.lab.model.responder.verdict import Verdict
+
+SLOT_BYTES: Final = 1536
+"""Room for the longest frame of an Ethernet."""
+SLOTS: Final = 1 << 17
+"""Replies that may wait at once; memory that was never needed is never touched."""
+WHEEL: Final = 1 << 14
+TICK_SHIFT: Final = 20
+"""The delay queue has WHEEL places of 2**TICK_SHIFT ns each: 17 s in steps of a millisecond."""
+ROUTERS: Final = 1 << 18
+LOSSES: Final = 1 << 16
+"""Room for the losses of one block; the ring's blocks hold fewer packets than a third of this."""
+NO_SLOT: Final = -1
+
+# settings, by index; probabilities are thresholds of `draws.chance`
+LOSS, BURST_LOSS, BURST_SHARE, BURST_GOOD_NS, BURST_BAD_NS, PATH_SHIFT = 0, 1, 2, 3, 4, 5
+JITTER_NS, SLOW, SLOW_NS, REORDERED, REORDERED_NS, DUPLICATE, NOISE = 6, 7, 8, 9, 10, 11, 12
+LIMIT_NS, LIMIT_BURST_NS, LINK_NS, LINK_QUEUE_NS, SEED = 13, 14, 15, 16, 17
+SETTINGS: Final = 18
+
+# numbers that change, by index
+FREE, WAITING, TICK, LINK_BUSY_NS, LOST_COUNT, REPLIES, DUPLICATED, NOISY = 0, 1, 2, 3, 4, 5, 6, 7
+NUMBERS: Final = 8
+
+# causes of loss; an event is probe << 4 | cause, or | kind of the reply that was sent
+BY_LINK, BY_PROBE, BY_REPLY, BY_LIMIT, BY_QUEUE = 0, 1, 2, 3, 4
+CAUSES: Final = ("link", "probe", "reply", "icmp-limit", "queue")
+UNRECORDED: Final = 0xFF
+"""The event of noise and of duplicates: they tell nothing of their target."""
+
+
+class Model(NamedTuple):
+    """One far end. Times are nanoseconds since the epoch, addresses host-order."""
+
+    population: NDArray[Any]
+    settings: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    stream: NDArray[np.uint64]
+    latency_ns: NDArray[np.int64]
+    frames: NDArray[np.uint8]  # flat: slot i begins at i * SLOT_BYTES
+    lengths: NDArray[np.int64]
+    targets: NDArray[np.uint32]  # whom the reply in a slot is about
+    events: NDArray[np.uint8]
+    links: NDArray[np.int32]  # the slot behind this one in its list
+    free: NDArray[np.int32]  # slots nobody uses, a stack
+    heads: NDArray[np.int32]  # the lists of the wheel, a tick each
+    tails: NDArray[np.int32]
+    path_until_ns: NDArray[np.int64]  # (2, paths): outwards, back
+    path_bad: NDArray[np.uint8]
+    routers: NDArray[np.uint32]
+    router_busy_ns: NDArray[np.int64]
+    verdicts: NDArray[np.int64]  # (Verdict,)
+    lost: NDArray[np.int64]  # (probes, CAUSES): packets, of those that would have been answered
+    lost_targets: NDArray[np.uint32]
+    lost_events: NDArray[np.uint8]
+    row: NDArray[np.int64]
+
+
+def make_model(population: NDArray[Any], seed: int, conditions: Conditions) -> Model:
+    """Return a model of this population (its tables) under these conditions, at rest."""
+    bursts = conditions.bursts
+    numbers = np.zeros(NUMBERS, np.int64)
+    numbers[FREE] = SLOTS
+    routers = ROUTERS if conditions.icmp_limit is not None else 1
+    paths = 1 << bursts.path_prefix if bursts.share else 1
+    return Model(
+        population=population,
+        settings=_settings(conditions, seed),
+        numbers=numbers,
+        stream=np.array([seed & 0xFFFFFFFFFFFFFFFF], np.uint64),
+        latency_ns=conditions.latency_quantiles_ns(),
+        frames=np.zeros(SLOTS * SLOT_BYTES, np.uint8),
+        lengths=np.zeros(SLOTS, np.int64),
+        targets=np.zeros(SLOTS, np.uint32),
+        events=np.zeros(SLOTS, np.uint8),
+        links=np.full(SLOTS, NO_SLOT, np.int32),
+        free=np.arange(SLOTS - 1, -1, -1, dtype=np.int32),
+        heads=np.full(WHEEL, NO_SLOT, np.int32),
+        tails=np.full(WHEEL, NO_SLOT, np.int32),
+        path_until_ns=np.zeros((2, paths), np.int64),
+        path_bad=np.zeros((2, paths), np.uint8),
+        routers=np.zeros(routers, np.uint32),
+        router_busy_ns=np.zeros(routers, np.int64),
+        verdicts=np.zeros(len(Verdict), np.int64),
+        lost=np.zeros((len(PROBES), len(CAUSES)), np.int64),
+        lost_targets=np.zeros(LOSSES, np.uint32),
+        lost_events=np.zeros(LOSSES, np.uint8),
+        row=np.zeros(8, np.int64),
+    )
+
+
+def _settings(conditions: Conditions, seed: int) -> NDArray[np.int64]:
+    latency, bursts, limit, link = conditions.latency, conditions.bursts, conditions.icmp_limit, conditions.link
+    settings = np.zeros(SETTINGS, np.int64)
+    settings[LOSS] = threshold(conditions.loss)
+    bad_ns = max(1, bursts.mean.us * 1000)
+    settings[BURST_SHARE] = threshold(bursts.share)
+    settings[BURST_LOSS] = threshold(bursts.loss)
+    settings[BURST_BAD_NS] = bad_ns
+    settings[BURST_GOOD_NS] = max(1, int(bad_ns * (1 - bursts.share) / bursts.share)) if bursts.share else 1
+    settings[PATH_SHIFT] = 32 - bursts.path_prefix
+    settings[JITTER_NS] = latency.jitter.us * 1000
+    settings[SLOW] = threshold(latency.slow)
+    settings[SLOW_NS] = latency.slow_up_to.us * 1000
+    settings[REORDERED] = threshold(conditions.reordered)
+    settings[REORDERED_NS] = conditions.reordered_by.us * 1000
+    settings[DUPLICATE] = threshold(conditions.duplicates)
+    settings[NOISE] = threshold(conditions.noise)
+    if limit is not None:
+        settings[LIMIT_NS] = 1_000_000_000 // limit.rate_pps
+        settings[LIMIT_BURST_NS] = settings[LIMIT_NS] * limit.burst
+    if link is not None:
+        settings[LINK_NS] = 1_000_000_000 // link.rate_pps
+        settings[LINK_QUEUE_NS] = settings[LINK_NS] * link.queue
+    settings[SEED] = seed & 0x7FFFFFFFFFFFFFFF
+    return settings

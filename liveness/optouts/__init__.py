@@ -1,0 +1,1 @@
+"""Opted-out addresses, removed from the data of runs on disk."""

@@ -1,0 +1,86 @@
+"""Whom captured packets are about: kernels that tell every address in the records of a pcap file of ours."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import int64, kernel
+from liveness.packets import headers as hdr
+from liveness.packets.checksum import read_u16, read_u32
+from liveness.packets.pcap import MAX_CAPTURED, RECORD_BYTES, native_u32
+from liveness.probes.icmp import TARGET_AT
+from liveness.types import ERROR_TYPES
+
+ADDRESSES: Final = 5
+"""Columns: source and destination of the packet, then those of a packet it quotes, then the target in an echo reply."""
+
+_ERRORS: Final = np.array(ERROR_TYPES, np.int64)
+
+
+@kernel
+def _ip_at(data: NDArray[np.uint8], frame: int, end: int, ethernet: bool) -> int:
+    """Return where the IPv4 header of a frame begins, behind at most two VLAN tags; -1 if it has none.
+
+    Without `ethernet` the frame is a packet, which begins with its IP header.
+    """
+    if not ethernet:
+        is_ipv4 = frame + hdr.IPV4_MIN_LENGTH <= end and int64(data[frame]) >> 4 == hdr.IPV4_VERSION
+        return frame if is_ipv4 else -1
+    at = frame + hdr.ETHERTYPE_OFFSET
+    for _ in range(hdr.MAX_VLAN_TAGS + 1):
+        if at + 2 > end:
+            return -1
+        kind = read_u16(data, at)
+        if kind == hdr.ETHERTYPE_IPV4:
+            return at + 2 if at + 2 + hdr.IPV4_MIN_LENGTH <= end else -1
+        if kind not in (hdr.ETHERTYPE_VLAN, hdr.ETHERTYPE_QINQ):
+            return -1
+        at += hdr.VLAN_TAG_LENGTH
+    return -1
+
+
+@kernel
+def _note_addresses(data: NDArray[np.uint8], ip: int, end: int, row: NDArray[np.uint32]) -> None:
+    row[:] = read_u32(data, ip + hdr.IPV4_SOURCE)
+    row[1] = read_u32(data, ip + hdr.IPV4_DESTINATION)
+    icmp = ip + (int64(data[ip]) & 15) * 4
+    inner = icmp + hdr.ICMP_LENGTH
+    if int64(data[ip + hdr.IPV4_PROTOCOL]) != hdr.PROTOCOL_ICMP or inner > end:
+        return
+    kind = int64(data[icmp])
+    for error in _ERRORS:
+        if kind == error and inner + hdr.IPV4_MIN_LENGTH <= end:
+            row[2] = read_u32(data, inner + hdr.IPV4_SOURCE)
+            row[3] = read_u32(data, inner + hdr.IPV4_DESTINATION)
+    if kind == hdr.ICMP_ECHO_REPLY and inner + TARGET_AT + 4 <= end:
+        row[4] = read_u32(data, inner + TARGET_AT)
+
+
+@kernel
+def index_records(
+    data: NDArray[np.uint8], end: int, starts: NDArray[np.int64], addresses: NDArray[np.uint32], ethernet: bool
+) -> int:
+    """Index the whole records in data[:end], at most len(starts) - 1; return how many, -1 if one cannot be a record.
+
+    `starts` gets where each begins, and behind the last of them where that ends; `addresses` (records, ADDRESSES) whom
+    each packet is about, host order; an address that it does not have is its source's, 0 if it is no IPv4. `ethernet`
+    is whether records are Ethernet frames or packets from their IP header on.
+    """
+    at, count = 0, 0
+    while count < len(starts) - 1 and end - at >= RECORD_BYTES:
+        captured = native_u32(data, at + 8)
+        if captured > MAX_CAPTURED:
+            return -1
+        following = at + RECORD_BYTES + captured
+        if following > end:
+            break
+        starts[count] = at
+        addresses[count, :] = 0
+        ip = _ip_at(data, at + RECORD_BYTES, following, ethernet)
+        if ip >= 0:
+            _note_addresses(data, ip, following, addresses[count])
+        count += 1
+        at = following
+    starts[count] = at
+    return count

@@ -1,0 +1,111 @@
+"""Logs without the opted-out: copies of a run's Parquet files, spools and captures that lack what is about them."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+
+from liveness.errors import LivenessError
+from liveness.files.atomic import replaced
+from liveness.optouts.packet_addresses import ADDRESSES, index_records
+from liveness.packets import pcap
+from liveness.replylog import parquet, spool
+from liveness.space.intervals import Intervals
+from liveness.types import REPLY_DTYPE
+
+CHUNK_BYTES: Final = 8 << 20
+CHUNK_RECORDS: Final = (CHUNK_BYTES + pcap.MAX_CAPTURED) // pcap.RECORD_BYTES + 1
+"""What a chunk and a record that was left over before it may hold at most."""
+
+
+def redact(source: Path, target: Path, blocked: Intervals) -> tuple[int, int]:
+    """Write a log file without what is about blocked addresses; return its entries before and after.
+
+    A reply is about its source and its target; a packet also about those of a packet that it quotes. What is cut at a
+    file's end, and is no whole entry, is left out and counts as one. Where all entries stay, `target` means nothing.
+    Raises LivenessError that names the file.
+    """
+    try:
+        if source.suffix == parquet.SUFFIX:
+            return _redact_parquet(source, target, blocked)
+        if source.suffix == spool.SUFFIX:
+            return _redact_spool(source, target, blocked)
+        return _redact_pcap(source, target, blocked)
+    except OSError as error:
+        raise LivenessError(f"{source}: cannot remove opted-out entries: {error.strerror}") from error
+
+
+def load() -> None:
+    """Load and compile all that `redact` needs, by redacting small logs: another user may not be able to read it."""
+    with TemporaryDirectory(prefix="liveness-") as folder:
+        place = Path(folder)
+        one = place / f"one{spool.SUFFIX}"
+        records = np.zeros(2, REPLY_DTYPE)
+        records["target"][1] = 1
+        one.write_bytes(spool.spool_header(("icmp",), REPLY_DTYPE) + records.tobytes())
+        redact(one, place / f"two{spool.SUFFIX}", Intervals.from_bounds([0], [0]))
+        parquet.convert_spool(one)
+        capture = place / "one.pcap"
+        capture.write_bytes(pcap.HEADER + bytes(pcap.RECORD_BYTES))
+        for log in (one.with_suffix(parquet.SUFFIX), capture):
+            redact(log, log.with_stem("two"), Intervals.from_bounds([1], [1]))
+
+
+def _redact_parquet(source: Path, target: Path, blocked: Intervals) -> tuple[int, int]:
+    import duckdb  # noqa: PLC0415 - only those who keep or query a log wait for it to load
+
+    file = f"read_parquet({parquet.quoted(parquet.literal(source))}, file_row_number = true)"
+    columns = ", ".join(parquet.COLUMNS)
+    try:
+        with parquet.connect() as connection:
+            connection.execute(f"SET memory_limit = '{parquet.MEMORY_LIMIT}'; SET temp_directory = ''")
+            query = f"SELECT file_row_number, source, target FROM {file} ORDER BY 1"  # noqa: S608 - quoted
+            rows = connection.execute(query).fetchnumpy()
+            stays = ~(blocked.contains(rows["source"]) | blocked.contains(rows["target"]))
+            before, after = len(stays), int(stays.sum())
+            if after == before:
+                return before, after
+            connection.register("kept", {"number": np.ascontiguousarray(rows["file_row_number"][stays])})
+            kept = f"SELECT {columns} FROM {file} SEMI JOIN kept ON file_row_number = number ORDER BY file_row_number"  # noqa: S608 - as above
+            options = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
+            connection.execute(f"COPY ({kept}) TO {parquet.quoted(str(target))} ({options})")
+    except duckdb.Error as error:
+        raise LivenessError(f"{source}: cannot remove opted-out replies: {parquet.first_line(error)}") from error
+    return before, parquet.count_rows(target)
+
+
+def _redact_spool(source: Path, target: Path, blocked: Intervals) -> tuple[int, int]:
+    found = spool.read_spool(source)
+    stays = ~(blocked.contains(found.replies["source"]) | blocked.contains(found.replies["target"]))
+    if stays.all() and not found.cut_bytes:
+        return len(stays), len(stays)
+    with replaced(target) as file:
+        file.write(spool.spool_header(found.probes, found.replies.dtype))
+        file.write(np.ascontiguousarray(found.replies[stays]).tobytes())
+    return len(stays) + bool(found.cut_bytes), int(stays.sum())
+
+
+def _redact_pcap(source: Path, target: Path, blocked: Intervals) -> tuple[int, int]:
+    starts = np.zeros(CHUNK_RECORDS + 1, np.int64)
+    addresses = np.zeros((CHUNK_RECORDS, ADDRESSES), np.uint32)
+    before = after = 0
+    with source.open("rb") as stream, replaced(target) as file:
+        header = stream.read(pcap.HEADER_BYTES)
+        ethernet = header == pcap.HEADER[: len(header)]
+        if not ethernet and header != pcap.RAW_HEADER[: len(header)]:
+            raise LivenessError(f"{source}: not a capture of ours: it stays as it is; move it away")
+        file.write(header)
+        rest = b""
+        while more := stream.read(CHUNK_BYTES):
+            data = np.frombuffer(rest + more, np.uint8)
+            count = int(index_records(data, len(data), starts, addresses, ethernet))
+            if count < 0:
+                raise LivenessError(f"{source}: damaged: what it holds cannot be told; move it away")
+            stays = ~blocked.contains(addresses[:count].ravel()).reshape(count, ADDRESSES).any(axis=1)
+            wanted = np.repeat(stays, np.diff(starts[: count + 1]))
+            file.write(data[: int(starts[count])][wanted].tobytes())
+            rest = data[int(starts[count]) :].tobytes()
+            before += count
+            after += int(stays.sum())
+    return before + bool(rest), after

@@ -1,0 +1,1 @@
+"""Orders: which target is probed when."""

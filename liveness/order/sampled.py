@@ -1,0 +1,73 @@
+"""Samples of a target list: which of its addresses a run probes that takes only the first of its order."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import int64, kernel, uint64
+from liveness.order.permutation import Permutation, next_element
+from liveness.order.schedule import address_of, is_within
+from liveness.space.intervals import Intervals
+from liveness.space.targets import Targets
+
+DEFAULT_PREFIX: Final = 3
+"""The block prefix of a config that names none."""
+
+
+def probed_within(listed: Intervals, planned: int, seed: int, block_prefix: int, part: Intervals) -> int:
+    """Return how many of a run's targets lie in a part of the address space.
+
+    `planned` of the listed addresses are targets: all of them, or of each block the first of its permutation.
+    """
+    if planned >= listed.count:
+        return listed.intersection(part).count
+    if planned <= 0 or not len(part):
+        return 0
+    targets = Targets.build(listed, Intervals.empty(), lab=True)
+    found = 0
+    for block, quota in zip(targets.blocks(block_prefix), targets.limit(planned, block_prefix).tolist(), strict=True):
+        if quota and len(block.intervals.intersection(part)):
+            walk = Permutation.of_block(block.intervals.count, seed, block.name)
+            found += _count(walk, quota, block.intervals, part)
+    return found
+
+
+def _count(walk: Permutation, quota: int, targets: Intervals, part: Intervals) -> int:
+    return int(
+        count_first(
+            uint64(walk.start),
+            uint64(walk.generator),
+            uint64(walk.prime),
+            walk.count,
+            quota,
+            targets.first,
+            targets.cumulative,
+            part.first,
+            part.last,
+        )
+    )
+
+
+@kernel
+def count_first(
+    start: int,
+    step: int,
+    prime: int,
+    count: int,
+    wanted: int,
+    first: NDArray[np.uint32],
+    before: NDArray[np.uint64],
+    part_first: NDArray[np.uint32],
+    part_last: NDArray[np.uint32],
+) -> int:
+    """Return how many of the first `wanted` targets of a walk lie in sorted, disjoint intervals."""
+    element = start
+    found = 0
+    while wanted > 0:
+        if element <= uint64(count):
+            wanted -= 1
+            if is_within(int64(address_of(element - uint64(1), first, before)), part_first, part_last):
+                found += 1
+        element = next_element(element, step, prime)
+    return found

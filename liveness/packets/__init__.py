@@ -1,0 +1,1 @@
+"""Packets: bytes, headers, checksums, parsing, receive blocks and capture files."""

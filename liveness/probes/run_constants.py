@@ -1,0 +1,142 @@
+"""The constants of a run that every kernel needs: templates, sums, cookie key, ports and the probes in arrays.
+
+Built once by `build_kit` from the probes and the path to the network; a named tuple of arrays and numpy numbers, so
+that compiled kernels take it as one argument.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.packets import headers as hdr
+from liveness.probes import dns, icmp, ntp, tcp
+from liveness.probes.hops import MAC_WORDS, Hops
+from liveness.probes.probe import Method, Probe
+from liveness.probes.template import LinkAddresses, partial_sums
+
+NO_PROBE = -1
+
+CONSTANTS_DTYPE = np.dtype(
+    [
+        ("method", np.int64),
+        ("code", np.int64),  # what stands for the probe in the cookie
+        ("ip_sum", np.int64),  # sum of the constant words of the IP header
+        ("transport_sum", np.int64),  # the same of the transport segment and pseudo header
+        ("key0", np.uint64),  # the run's cookie key
+        ("key1", np.uint64),
+        ("port_first", np.int64),  # where the source ports begin
+        ("port_stride", np.int64),  # source ports an attempt
+        ("attempts", np.int64),
+    ]
+)
+"""Numbers of one probe, and those of the run again for each, so that one record tells a kernel all it needs."""
+
+BY_ICMP, BY_TCP, BY_UDP = 0, 1, 2
+"""Rows of `Kit.by_port`."""
+
+
+class Kit(NamedTuple):
+    """Constants of a run. Addresses are host-order uint32."""
+
+    constants: NDArray[np.void]  # (probes,) CONSTANTS_DTYPE
+    templates: NDArray[np.uint16]  # (probes, frame words): constant bytes, varying fields zero, in wire order
+    lengths: NDArray[np.uint16]  # (probes,) frame bytes
+    by_port: NDArray[np.int16]  # (3, 65536) probe index by protocol and destination port (ICMP: 0), or NO_PROBE
+    question: NDArray[np.uint8]  # the DNS question section
+    sources: NDArray[np.uint32]  # the scanner's addresses, ascending
+    hop_first: NDArray[np.uint32]  # next hops as `probes.hops` has them; empty where the templates hold the only one
+    hop_macs: NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class CookieParameters:
+    """What the cookie of a run depends on: its 16-byte key, source port range (inclusive) and number of attempts."""
+
+    key: bytes
+    port_first: int
+    port_last: int
+    attempts: int
+
+    @property
+    def stride(self) -> int:
+        """Source ports an attempt has to itself."""
+        return (self.port_last - self.port_first + 1) // self.attempts
+
+
+def _template(probe: Probe, link: LinkAddresses, ttl: int, contact: str, tcp_options: str) -> bytes:
+    match probe.method:
+        case Method.ICMP:
+            return icmp.template(link, ttl, contact)
+        case Method.TCP:
+            return tcp.template(link, ttl, probe.port, tcp_options)
+        case Method.DNS:
+            return dns.template(link, ttl)
+        case Method.NTP:
+            return ntp.template(link, ttl)
+
+
+def frame_lengths(probes: Sequence[Probe], *, contact: str, tcp_options: str) -> list[int]:
+    """Return the length of each probe's frame in bytes, from the Ethernet header on."""
+    nowhere = LinkAddresses(bytes(6), bytes(6))
+    return [len(_template(probe, nowhere, 0, contact, tcp_options)) for probe in probes]
+
+
+def _by_port(probes: Sequence[Probe]) -> NDArray[np.int16]:
+    rows = {hdr.PROTOCOL_ICMP: BY_ICMP, hdr.PROTOCOL_TCP: BY_TCP, hdr.PROTOCOL_UDP: BY_UDP}
+    table = np.full((len(rows), 65536), NO_PROBE, np.int16)
+    for index, probe in enumerate(probes):
+        table[rows[probe.protocol], probe.port] = index
+    return table
+
+
+def build_kit(
+    probes: Sequence[Probe],
+    cookie: CookieParameters,
+    link: LinkAddresses,
+    sources: Sequence[int],
+    *,
+    ttl: int = 64,
+    contact: str = "",
+    tcp_options: str = "windows",
+) -> Kit:
+    """Return the constants of a run.
+
+    `sources` are host-order addresses, `link` the Ethernet addresses of both ends of the first hop; `contact` is put
+    into every ICMP echo; `tcp_options` is one of `tcp.OPTIONS`.
+    """
+    frames = [_template(probe, link, ttl, contact, tcp_options) for probe in probes]
+    width = (max(len(frame) for frame in frames) + 1) // 2
+    templates = np.zeros((len(probes), width * 2), np.uint8)
+    for row, frame in zip(templates, frames, strict=True):
+        row[: len(frame)] = np.frombuffer(frame, np.uint8)
+    key0, key1 = (int.from_bytes(half, "little") for half in (cookie.key[:8], cookie.key[8:]))
+    constants = np.zeros(len(probes), CONSTANTS_DTYPE)
+    run = (key0, key1, cookie.port_first, cookie.stride, cookie.attempts)
+    for index, (probe, frame) in enumerate(zip(probes, frames, strict=True)):
+        constants[index] = (probe.method, probe.code, *partial_sums(frame), *run)
+    return Kit(
+        constants=constants,
+        templates=templates.view(np.uint16),
+        lengths=np.array([len(frame) for frame in frames], np.uint16),
+        by_port=_by_port(probes),
+        question=np.frombuffer(dns.QUESTION, np.uint8),
+        sources=np.unique(np.array(sources, np.uint32)),
+        hop_first=np.empty(0, np.uint32),
+        hop_macs=np.empty((0, MAC_WORDS), np.uint16),
+    )
+
+
+def with_hops(kit: Kit, hops: Hops) -> Kit:
+    """Return the constants of a run whose frames go to other next hops from now on."""
+    templates = kit.templates.copy()
+    templates[:, :MAC_WORDS] = hops.macs[0]
+    templates[:, MAC_WORDS : 2 * MAC_WORDS] = hops.own
+    several = len(hops.first) > 1
+    return kit._replace(
+        templates=templates,
+        hop_first=hops.first if several else hops.first[:0],
+        hop_macs=hops.macs if several else hops.macs[:0],
+    )

@@ -1,0 +1,1 @@
+"""Logs of replies: written while a run goes on, converted to Parquet, queried."""

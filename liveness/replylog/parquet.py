@@ -1,0 +1,150 @@
+"""Parquet files of replies: their columns, and how a spool becomes one."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from liveness.errors import LivenessError
+from liveness.files.atomic import sync_folder
+from liveness.replylog.spool import Spool, read_spool
+from liveness.types import UNKNOWN_ATTEMPT, Kind, Tier
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+SUFFIX: Final = ".parquet"
+TEMPORARY: Final = ".tmp"
+MEMORY_LIMIT: Final = "512MB"
+
+COLUMNS: Final[dict[str, tuple[str, str]]] = {
+    "time_ns": ("BIGINT", "when it was captured, ns since 1970 (UTC)"),
+    "probe": ("VARCHAR", "the probe that it answers, e.g. tcp/443"),
+    "attempt": ("UTINYINT", "which attempt it proves, from 0; null where it proves none"),
+    "kind": ("VARCHAR", "echo-reply, syn-ack, rst, answer, payload or error"),
+    "icmp_type": ("UTINYINT", "of errors; null elsewhere"),
+    "icmp_code": ("UTINYINT", "of errors; null elsewhere"),
+    "target": ("UINTEGER", "who was probed, as a number"),
+    "source": ("UINTEGER", "who sent the reply, as a number"),
+    "reply_ttl": ("UTINYINT", "the TTL with which it came in"),
+    "quoted_ttl": ("UTINYINT", "the TTL in the header that an error quotes; null elsewhere"),
+    "rtt_ns": ("BIGINT", "since the probe was sent, ns; null where unknown"),
+    "tcp_window": ("USMALLINT", "as it stands in the TCP header; null elsewhere"),
+    "tcp_flags": ("UTINYINT", "CWR to FIN; null where it is not TCP"),
+    "ip_id": ("USMALLINT", "the identification in its IP header"),
+    "length": ("USMALLINT", "the total length of its IP packet, bytes"),
+    "tier": ("VARCHAR", "strong: 32 bits of the cookie or more are proven; weak: fewer"),
+}
+"""The columns of a file in their order, each with its DuckDB type and its meaning."""
+
+_ERROR: Final = f"kind = {Kind.ERROR:d}"
+_TCP: Final = f"kind IN ({Kind.SYN_ACK:d}, {Kind.RST:d})"
+_VALUES: Final = {
+    "attempt": f"nullif(attempt, {UNKNOWN_ATTEMPT})",
+    "icmp_type": f"CASE WHEN {_ERROR} THEN icmp_type END",
+    "icmp_code": f"CASE WHEN {_ERROR} THEN icmp_code END",
+    "quoted_ttl": f"CASE WHEN {_ERROR} THEN quoted_ttl END",
+    "rtt_ns": "nullif(rtt_ns, -1)",
+    "tcp_window": f"CASE WHEN {_TCP} THEN tcp_window END",
+    "tcp_flags": f"CASE WHEN {_TCP} THEN tcp_flags END",
+}
+
+
+def quoted(text: str) -> str:
+    """Return a text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literal(path: Path) -> str:
+    """Return a path as DuckDB takes it, which would read patterns into it."""
+    return "".join(f"[{one}]" if one in "*?[" else one for one in str(path))
+
+
+def _names(column: str, names: Sequence[str]) -> str:
+    return f"[{', '.join(map(quoted, names))}][{column}::BIGINT + 1]"
+
+
+def select_replies(table: str, probes: Sequence[str]) -> str:
+    """Return the query that makes a file's columns of a table of records in REPLY_DTYPE."""
+    values = _VALUES | {
+        "probe": _names("probe", probes),
+        "kind": _names("kind", [kind.label for kind in Kind]),
+        "tier": _names("tier", [tier.name.lower() for tier in Tier]),
+    }
+    columns = (f"({values.get(name, name)})::{kind} AS {name}" for name, (kind, _) in COLUMNS.items())
+    return f"SELECT {', '.join(columns)} FROM {table}"  # noqa: S608 - made of constants and quoted probe names
+
+
+def connect() -> "DuckDBPyConnection":
+    """Return a DuckDB in memory that fetches nothing from anywhere."""
+    import duckdb  # noqa: PLC0415 - only those who keep or query a log wait for it to load
+
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+    }
+    return duckdb.connect(":memory:", config=settings)
+
+
+def register(connection: "DuckDBPyConnection", table: str, spool: Spool) -> None:
+    """Let a spool be queried under the name of a table."""
+    names = spool.replies.dtype.names or ()
+    # copied column by column: older versions of DuckDB (1.2) take what lies between the values of a field for values
+    connection.register(table, {name: np.ascontiguousarray(spool.replies[name]) for name in names})
+
+
+def convert_spool(path: Path) -> Path | None:
+    """Turn a spool into a Parquet file beside it, and remove the spool when that is safe on disk; return the file.
+
+    None if the spool holds no whole reply, or if it is gone. Raises LivenessError that names the file and leaves the
+    spool as it is when the disk refuses or the spool is damaged.
+    """
+    import duckdb  # noqa: PLC0415 - as above
+
+    target = path.with_suffix(SUFFIX)
+    temporary = target.with_name(f".{target.name}{TEMPORARY}")
+    try:
+        spool = read_spool(path)
+        if not len(spool.replies):
+            path.unlink()
+            return None
+        with connect() as connection:
+            connection.execute(f"SET threads = 1; SET memory_limit = '{MEMORY_LIMIT}'; SET temp_directory = ''")
+            register(connection, "spool", spool)
+            options = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
+            query = select_replies("spool", spool.probes)
+            connection.execute(f"COPY ({query}) TO {quoted(str(temporary))} ({options})")
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        sync_folder(target.parent)
+        path.unlink()
+    except FileNotFoundError:
+        return None
+    except (OSError, duckdb.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else first_line(error)
+        raise LivenessError(f"{path}: cannot turn this spool into Parquet: {why}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def first_line(error: Exception) -> str:
+    """Return what DuckDB says is wrong as one line, without its picture of the place in the query."""
+    return " ".join(str(error).partition("\n\nLINE ")[0].split())
+
+
+def count_rows(path: Path) -> int:
+    """Return how many replies a Parquet file holds, from its footer. Raises LivenessError if it is damaged."""
+    import duckdb  # noqa: PLC0415 - as above
+
+    try:
+        with connect() as connection:
+            query = f"SELECT num_rows FROM parquet_file_metadata({quoted(str(path))})"  # noqa: S608 - quoted
+            (row,) = connection.execute(query).fetchall()
+    except duckdb.Error as error:
+        raise LivenessError(f"{path}: damaged: {first_line(error)}") from error
+    return int(row[0])

@@ -1,0 +1,111 @@
+"""The checkpoint: how far a run has come, so that it can go on after a power cut. Its replies lie in segments."""
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct, field
+
+from liveness.errors import LivenessError
+from liveness.files.atomic import write_atomically
+from liveness.files.directory import Directory
+from liveness.files.reading import decoded, read_below
+from liveness.runs.losses import Losses
+from liveness.runs.manifest import Manifest, PathEvent, RateChange, RateSearch, Timeline, check_manifest
+
+
+class Position(Struct, frozen=True, kw_only=True):
+    """Where a sender stands: the block's number, and the tick in it from which on it sends."""
+
+    block: int
+    tick: int
+    lags: list[int] = field(default_factory=list)
+    """Of each lane, in ticks; they change with the rate where that is searched for. Empty: as planned."""
+    begins: list[int] = field(default_factory=list)
+    """The tick at which each lane begins, or goes on after a pause. Empty: when its lag is over."""
+
+
+class Totals(Struct, frozen=True, kw_only=True):
+    """What a session of a run counted, or all of them together; pauses between sessions take no time."""
+
+    elapsed_s: float = 0.0
+    frames: int = 0
+    errors: list[int] = field(default_factory=list)
+    """Frames that were handed over and never left, by probe."""
+    dropped: int = 0
+    """Frames that the interface dropped."""
+    repaired: int = 0
+    """Frames that were sent because they were known to have been lost before."""
+    given_up_s: float = 0.0
+    """Time that senders could not keep up with the rate, on average of all senders."""
+    interface_frames: int = 0
+    nic_drops: int = 0
+    rate_changes: list[RateChange] = field(default_factory=list)
+    rate_search: RateSearch | None = None
+    path: list[PathEvent] = field(default_factory=list)
+    timeline: Timeline = field(default_factory=Timeline)
+
+    def followed_by(self, later: "Totals") -> "Totals":
+        """Return the totals with those of a later session."""
+        changes = [
+            RateChange(after_s=round(self.elapsed_s + change.after_s, 3), rate_pps=change.rate_pps)
+            for change in later.rate_changes
+        ]
+        search = later.rate_search or self.rate_search
+        if self.rate_search is not None and later.rate_search is not None:
+            search = self.rate_search.followed_by(later.rate_search, self.elapsed_s)
+        earlier_errors = self.errors or [0] * len(later.errors)
+        return Totals(
+            elapsed_s=self.elapsed_s + later.elapsed_s,
+            frames=self.frames + later.frames,
+            errors=[mine + theirs for mine, theirs in zip(earlier_errors, later.errors, strict=True)],
+            dropped=self.dropped + later.dropped,
+            repaired=self.repaired + later.repaired,
+            given_up_s=round(self.given_up_s + later.given_up_s, 3),
+            interface_frames=self.interface_frames + later.interface_frames,
+            nic_drops=self.nic_drops + later.nic_drops,
+            rate_changes=self.rate_changes + changes,
+            rate_search=search,
+            path=self.path
+            + [msgspec.structs.replace(one, after_s=round(self.elapsed_s + one.after_s, 3)) for one in later.path],
+            timeline=self.timeline.followed_by(later.timeline, self.elapsed_s),
+        )
+
+
+class Checkpoint(Struct, frozen=True, kw_only=True):
+    """Everything a run needs to go on.
+
+    The positions are those of a while ago: every probe sent before them has had the run's cooldown to be answered, and
+    all replies until then are in segments. What was sent since is sent again.
+    """
+
+    manifest: Manifest
+    """As the run began: its config, its control port, the number of its senders."""
+    positions: list[Position]
+    sent: list[list[int]]
+    """Targets sent to up to the positions, (probes, attempts)."""
+    rate_pps: float
+    totals: Totals = field(default_factory=Totals)
+    losses: Losses = field(default_factory=Losses)
+    """What the run knows to have lost, and what of it is to be sent again."""
+
+    @property
+    def block(self) -> int:
+        """The first block that some sender has not drained."""
+        return min(position.block for position in self.positions)
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint by rename. Raises LivenessError that names the file."""
+    write_atomically(path, msgspec.json.encode(checkpoint))
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint. Raises LivenessError that names the file if it is missing or damaged."""
+    try:
+        with Directory.open(path.parent) as files:
+            content = read_below(files, path.name)
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot read this checkpoint: {problem.strerror}") from problem
+    checkpoint = decoded(content, Checkpoint, path, "a damaged checkpoint")
+    check_manifest(checkpoint.manifest, path, "$.manifest")
+    return checkpoint

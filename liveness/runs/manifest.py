@@ -1,0 +1,406 @@
+"""The manifest: what a run was, what it sent and received, and which sets it left."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from liveness import __version__
+from liveness.errors import LivenessError
+from liveness.files.atomic import write_atomically
+from liveness.files.reading import MIB, decoded, read_bytes
+from liveness.ipsets.roaring import SetDigest
+from liveness.runs.losses import LossRecord
+from liveness.runs.optouts import OptOuts
+from liveness.runs.plausible import odd_numbers, problems_of
+from liveness.space.addresses import shown
+from liveness.types import Kind, ReplyKey, Role, SetKey
+
+SCHEMA = 1
+"""The manifest format this version writes and reads."""
+
+CONFIG_BYTES = 16 * MIB
+"""Of the config in a manifest at most; 24 times as much memory is what it may take."""
+
+Counts = dict[str, int]
+"""Counts by label, e.g. accepted messages by ``syn-ack`` or ``error-3-13``."""
+
+
+class SetEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One set file of a run: whose addresses it holds, where it lies below the run directory, and how to verify it.
+
+    `icmp_type` and `icmp_code` exist for errors only and are absent otherwise.
+    """
+
+    probe: str
+    kind: str
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+    role: Role
+    file: str
+    cardinality: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        """Refuse what no run writes; msgspec adds the path inside the manifest."""
+        kind = Kind.from_label(self.kind)
+        stray_half = (self.icmp_type is None) != (self.icmp_code is None)
+        if stray_half or (self.error is not None) != (kind is Kind.ERROR):
+            raise ValueError(f"icmp_type and icmp_code belong to errors, and only to them: {self.file!r}")
+        path = PurePosixPath(self.file)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"a set lies below its run directory: {self.file!r}")
+
+    @property
+    def key(self) -> SetKey:
+        """The key this set has in analysis and lab."""
+        kind = Kind.from_label(self.kind)
+        return SetKey(ReplyKey(self.probe, kind, self.icmp_type, self.icmp_code), self.role)
+
+    @property
+    def error(self) -> tuple[int, int] | None:
+        """The ICMP type and code of an error, None for other kinds."""
+        return None if self.icmp_type is None or self.icmp_code is None else (self.icmp_type, self.icmp_code)
+
+    @property
+    def digest(self) -> SetDigest:
+        """What the file must be, byte for byte."""
+        return SetDigest(self.cardinality, self.sha256)
+
+    @classmethod
+    def of(cls, key: SetKey, digest: SetDigest) -> "SetEntry":
+        """Return the entry of a set that was written under its usual file name."""
+        return cls(
+            probe=key.reply.probe,
+            kind=key.reply.kind.label,
+            icmp_type=key.reply.icmp_type,
+            icmp_code=key.reply.icmp_code,
+            role=key.role,
+            file=key.file,
+            cardinality=digest.cardinality,
+            sha256=digest.sha256,
+        )
+
+
+class ProbeCounts(Struct, frozen=True, kw_only=True):
+    """What left for one probe: unique targets sent to, an attempt at a time, and frames the kernel refused."""
+
+    sent: list[int]
+    send_errors: int = 0
+
+
+class Receive(Struct, frozen=True, kw_only=True):
+    """What the capture saw: packets past the filter, and those lost in the kernel's ring and in the interface.
+
+    The kernel's own count of packets past the filter is `kernel_packets` = `packets` + `kernel_drops`.
+    """
+
+    packets: int = 0
+    kernel_packets: int = 0
+    kernel_drops: int = 0
+    nic_drops: int = 0
+
+
+class Transmit(Struct, frozen=True, kw_only=True):
+    """What the sending rings did: frames that left, frames that did not, what they are, and why no faster ones."""
+
+    frames: int = 0
+    errors: int = 0
+    repaired: int = 0
+    """Frames that were sent again because they are known to have been lost; `sent` counts targets once all the same."""
+    resent: int = 0
+    """Frames that a resumed run sent again from its checkpoint on; `sent` counts those targets once as well."""
+    given_up_s: float = 0.0
+    """Time that senders could not keep up with the rate, on average of all senders: less was sent in it."""
+    interface_frames: int = 0
+    """What the interface counted meanwhile; frames of other programs are among them."""
+    transport: str = ""
+    reasons: list[str] = field(default_factory=list)
+    unresolved: int = 0
+    """Targets on the scanner's own link who answered no ARP request: nothing was sent to them."""
+
+
+class RateChange(Struct, frozen=True, kw_only=True):
+    """A change of the rate while the run went on: when, and the packets a second of each probe from then on."""
+
+    after_s: float
+    rate_pps: float
+
+
+class Missed(Struct, frozen=True, kw_only=True):
+    """Responsive targets that every attempt missed, estimated, with the 95 % confidence interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class BusySource(Struct, frozen=True, kw_only=True):
+    """A source of by far more replies than others, and how many it sent at least."""
+
+    source: str
+    messages: int
+
+
+class Timeline(Struct, frozen=True, kw_only=True):
+    """The run by intervals, each list with one entry an interval: when it ended, seconds since the start, and counts.
+
+    `packets` are those past the capture filter, `interface_sent` and `interface_received` what the interface counted.
+    """
+
+    end_s: list[float] = field(default_factory=list)
+    sent: list[int] = field(default_factory=list)
+    completed: list[int] = field(default_factory=list)
+    send_errors: list[int] = field(default_factory=list)
+    packets: list[int] = field(default_factory=list)
+    accepted: list[int] = field(default_factory=list)
+    rejected: list[int] = field(default_factory=list)
+    kernel_drops: list[int] = field(default_factory=list)
+    nic_drops: list[int] = field(default_factory=list)
+    interface_sent: list[int] = field(default_factory=list)
+    interface_received: list[int] = field(default_factory=list)
+
+    def followed_by(self, later: "Timeline", after_s: float) -> "Timeline":
+        """Return this timeline with a later session's behind it, whose times count from `after_s`."""
+        columns = {name: getattr(self, name) + getattr(later, name) for name in self.__struct_fields__}
+        columns["end_s"] = self.end_s + [round(after_s + end, 3) for end in later.end_s]
+        return Timeline(**columns)
+
+
+class RateStep(Struct, frozen=True, kw_only=True):
+    """A step of the search of `rate: auto`. Rates are packets a second of each probe, hit rates first replies a probe.
+
+    The hit rate at `rate_pps` was compared with that at `reference_pps`, sent in turn; intervals are of 95 %, those of
+    the ratio to be read as rate over reference. `verdict` says what came of it, `next_pps` how it went on.
+    """
+
+    after_s: float
+    verdict: str
+    rate_pps: float
+    next_pps: float
+    hit_rate: float | None = None
+    hit_rate_low: float | None = None
+    hit_rate_high: float | None = None
+    reference_pps: float | None = None
+    reference_hit_rate: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+
+
+class RateSearch(Struct, frozen=True, kw_only=True):
+    """How `rate: auto` went: the rate of each probe found good at last, why it was not the limit, and every step.
+
+    `checked` is false where that rate was only passed while doubling: the run was too short for more.
+    """
+
+    found_pps: float
+    checked: bool
+    limit_pps: float
+    limited_by: str | None = None
+    steps: list[RateStep] = field(default_factory=list)
+
+    def followed_by(self, later: "RateSearch", elapsed_s: float) -> "RateSearch":
+        """Return this search with one that went on where it ended, in a later session, `elapsed_s` after this began."""
+        steps = [msgspec.structs.replace(step, after_s=round(elapsed_s + step.after_s, 3)) for step in later.steps]
+        return msgspec.structs.replace(later, steps=self.steps + steps)
+
+
+class LanePassing(Struct, frozen=True, kw_only=True):
+    """When one lane (probe, attempt) of one block passed each record point, in seconds since the run's start."""
+
+    block: str
+    probe: str
+    attempt: int
+    passed_s: list[float | None]
+
+
+class Lag(Struct, frozen=True, kw_only=True):
+    """How far the probes to one target lay apart: measured every `every_targets`-th target of each block."""
+
+    every_targets: int = 0
+    lanes: list[LanePassing] = field(default_factory=list)
+    max_s: float | None = None
+    p80_s: float | None = None
+
+
+class PathEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that was found, or happened, on the way to the targets, and what was done."""
+
+    at: str
+    after_s: float
+    """Seconds since the run's start, pauses between sessions not counted."""
+    what: str
+    """``link``, ``neighbour``, ``address``, ``route`` or ``source``."""
+    detail: str
+    action: str
+    """``noted``, ``left-out``, ``paused``, ``resumed``, ``redirected`` or ``ended``."""
+    targets: int | None = None
+    """How many targets it concerns, where that is known."""
+
+
+class BlockStatus(Struct, frozen=True, kw_only=True):
+    """One block of the schedule: its prefix, its targets, and how far it came."""
+
+    block: str
+    targets: int
+    status: str
+
+
+class LogFile(Struct, frozen=True, kw_only=True):
+    """One file of a run's log: replies or packets in it, and its bytes."""
+
+    file: str
+    rows: int
+    bytes: int
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """The log of replies and packets that a run keeps if it is told to: its files, and what is missing of it if any."""
+
+    complete: bool = True
+    problems: list[str] = field(default_factory=list)
+    files: list[LogFile] = field(default_factory=list)
+
+
+class Privileges(Struct, frozen=True, kw_only=True):
+    """Who a run's processes were while packets came in, without any capability, and what confined its receivers."""
+
+    user: str = ""
+    uid: int | None = None
+    confined: list[str] = field(default_factory=list)
+    """``landlock`` (writes its run's directory, reads no file) and ``seccomp`` (opens no socket, starts nothing)."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be given up, and why."""
+
+
+class Replay(Struct, frozen=True, kw_only=True):
+    """Where a run comes from that was made of captures: what they held, and what of them could not be read."""
+
+    captures: list[str]
+    packets: int
+    passed: int
+    """Those that the capture filter of the scan let through."""
+    unread: list[str] = field(default_factory=list)
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """A run in one document. Counts are packets or addresses; times are UTC, ISO 8601 with ``Z``."""
+
+    schema: int = SCHEMA
+    name: str
+    run_id: str
+    status: Literal["complete", "partial", "running"]
+    reason: str | None = None
+    seed: int
+    config: dict[str, Any]
+    started: str
+    finished: str | None = None
+    resumed: list[str] = field(default_factory=list)
+    """When the run went on after it had been cut off; UTC."""
+    targets: int
+    targets_sha256: str | None = None
+    """Of targets.txt as it was when the run began; None in runs of versions that kept none."""
+    probes: dict[str, ProbeCounts]
+    sets: list[SetEntry]
+    messages: dict[str, Counts] = field(default_factory=dict)
+    weak: dict[str, Counts] = field(default_factory=dict)
+    control_port: int | None = None
+    attempts: dict[str, Counts] = field(default_factory=dict)
+    attempts_by_kind: dict[str, dict[str, Counts]] = field(default_factory=dict)
+    """The same by `positive`, `negative` and `error` replies, each of them alone."""
+    recovered_by_retransmit: Counts = field(default_factory=dict)
+    missed: dict[str, Missed] = field(default_factory=dict)
+    duplicates: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    busiest_sources: list[BusySource] = field(default_factory=list)
+    rejected: Counts = field(default_factory=dict)
+    receive: Receive = field(default_factory=Receive)
+    transmit: Transmit = field(default_factory=Transmit)
+    rate_changes: list[RateChange] = field(default_factory=list)
+    rate_search: RateSearch | None = None
+    loss_warnings: list[str] = field(default_factory=list)
+    losses: list[LossRecord] = field(default_factory=list)
+    path: list[PathEvent] = field(default_factory=list)
+    timeline: Timeline = field(default_factory=Timeline)
+    log: Log = field(default_factory=Log)
+    replay: Replay | None = None
+    opt_outs: OptOuts = field(default_factory=OptOuts)
+    privileges: Privileges = field(default_factory=Privileges)
+    lag: Lag = field(default_factory=Lag)
+    blocks: list[BlockStatus] = field(default_factory=list)
+    version: str = __version__
+    host: str = ""
+    kernel: str = ""
+    interface: str = ""
+    source_addresses: list[str] = field(default_factory=list)
+    senders: int = 1
+    receivers: int = 1
+
+    @property
+    def run(self) -> str:
+        """The run as people and documents call it: ``name/run id``."""
+        return f"{self.name}/{self.run_id}"
+
+    @property
+    def planned(self) -> int:
+        """The targets that the run began with: those left, and those that opted out since."""
+        return self.targets + self.opt_outs.targets
+
+    def found_by_attempts(self, probe: str) -> Counts:
+        """Return a probe's targets by the attempts that positive replies prove; by all replies in older manifests."""
+        if self.attempts_by_kind:
+            return self.attempts_by_kind.get(probe, {}).get("positive", {})
+        return self.attempts.get(probe, {})
+
+
+class _Preamble(Struct):
+    """The one field every manifest of any version has, and the one whose shape is not told here."""
+
+    schema: int
+    config: msgspec.Raw = msgspec.Raw()
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read and validate a manifest; fields this version does not know are ignored.
+
+    Raises LivenessError that names the file, the path inside it and what was expected there, or the newer schema.
+    """
+    try:
+        content = read_bytes(path)
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot read this manifest: {problem.strerror}") from problem
+    return decode_manifest(content, path)
+
+
+def decode_manifest(content: bytes, path: Path) -> Manifest:
+    """Return what a manifest's content says; see `load_manifest`."""
+    first = decoded(content, _Preamble, path, "not a JSON document")
+    if first.schema != SCHEMA:
+        relation = "newer" if first.schema > SCHEMA else "unknown"
+        raise LivenessError(
+            f"{path}: $.schema: {first.schema}: {relation} to liveness {__version__}, which reads schema {SCHEMA}:"
+            " use the version that wrote this run, or a later one"
+        )
+    if len(first.config) > CONFIG_BYTES:
+        raise LivenessError(f"{path}: $.config: {len(first.config):,} bytes: no config is larger than {CONFIG_BYTES:,}")
+    manifest = decoded(content, Manifest, path, "not a JSON document")
+    check_manifest(manifest, path)
+    return manifest
+
+
+def check_manifest(manifest: Manifest, path: Path, root: str = "$") -> None:
+    """Raise LivenessError for what no run can say; `root` is where the manifest stands in the file at `path`."""
+    tree = msgspec.to_builtins(manifest)
+    del tree["config"]  # which is its own reader's to judge
+    for place, value, expected in (*odd_numbers(tree), *problems_of(manifest)):
+        raise LivenessError(f"{path}: {root}{place[1:]}: {shown(str(value))}: {expected}")
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return a manifest as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write a manifest: a temporary file, fsync, rename. Raises LivenessError that names the file."""
+    write_atomically(path, encode_manifest(manifest))

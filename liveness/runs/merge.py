@@ -1,0 +1,98 @@
+"""Merging: from the segments that receivers wrote to the sets and counts of their run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pyroaring import BitMap
+
+from liveness.runs.manifest import Counts, SetEntry
+from liveness.runs.rundir import RunDirectory
+from liveness.runs.segment import PartKey, SegmentFile, Tally, total
+from liveness.types import SIGNS, ReplyKey, Role, SetKey, roles_of
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """All that was received in a run: its sets as they lie on disk, its counts, and which attempts were answered."""
+
+    sets: list[SetEntry] = field(default_factory=list)
+    attempts: dict[str, Counts] = field(default_factory=dict)
+    """Targets that anything answered for, by probe and by the attempts that replies prove: one digit an attempt."""
+    attempts_by_kind: dict[str, dict[str, Counts]] = field(default_factory=dict)
+    """The same for the replies of each sign alone, by probe and sign; signs with any."""
+    duplicates: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    """Accepted replies beyond the first of each target and attempt, by probe, class and attempt; classes with any."""
+    tally: Tally = field(default_factory=Tally)
+
+
+def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequence[str], attempts: int) -> Gathered:
+    """Write the sets that the segments add up to, one at a time, and return what was gathered.
+
+    The entries follow the order of `probes`, then kinds, ICMP types and codes. Raises LivenessError when the disk
+    refuses or a segment is damaged; the segments stay.
+    """
+    keys = {key for segment in segments for key in segment.keys}
+    gathered = Gathered(tally=total(segments))
+    for probe in probes:
+        answered = {sign: [BitMap() for _ in range(attempts)] for sign in SIGNS}
+        for reply in sorted({key.reply for key in keys if key.reply.probe == probe}, key=_order):
+            whole = {part: BitMap() for part in Role}
+            sent = [*gathered.tally.by_attempt.get(probe, {}).get(reply.label, []), *[0] * attempts]
+            duplicates = []
+            for attempt in range(attempts + 1):  # the last: replies that prove none
+                parts = {part: _union(segments, PartKey(reply, part, attempt)) for part in Role}
+                for part, addresses in parts.items():
+                    whole[part] |= addresses
+                if attempt < attempts:
+                    targets = parts[Role.DIRECT] | parts[Role.TARGET]
+                    answered[reply.kind.sign][attempt] |= targets
+                    duplicates.append(sent[attempt] - len(targets))
+            gathered.sets.extend(_write_sets(directory, reply, whole))
+            if any(duplicates):
+                gathered.duplicates.setdefault(probe, {})[reply.label] = duplicates
+        by_kind: dict[str, Counts] = {
+            sign: counts for sign, proven in answered.items() if (counts := _patterns(proven))
+        }
+        if by_kind:
+            anything = [BitMap.union(*proven) for proven in zip(*answered.values(), strict=True)]
+            gathered.attempts[probe], gathered.attempts_by_kind[probe] = _patterns(anything), by_kind
+    return gathered
+
+
+def _order(reply: ReplyKey) -> tuple[int, int, int]:
+    return int(reply.kind), reply.icmp_type or 0, reply.icmp_code or 0
+
+
+def _union(segments: Sequence[SegmentFile], key: PartKey) -> BitMap:
+    union = BitMap()
+    for segment in segments:  # one part in memory at a time: a union of all at once would be no faster
+        if key in segment:
+            union |= segment.part(key)
+    return union
+
+
+def _write_sets(directory: RunDirectory, reply: ReplyKey, parts: dict[Role, BitMap]) -> list[SetEntry]:
+    """Write the sets of one class of replies; a part that a set needs twice is not copied, for it may be large."""
+    direct = parts[Role.DIRECT]
+    entries = []
+    for role in roles_of(reply.kind):
+        others = BitMap() if role is Role.DIRECT else parts[role]
+        addresses = (direct | others if direct else others) if others else direct
+        if addresses:
+            entries.append(directory.write_set(SetKey(reply, role), addresses))
+    return entries
+
+
+def _patterns(answered: Sequence[BitMap]) -> Counts:
+    """Return how many targets were answered, by the attempts that replies prove; `answered` has a set an attempt."""
+    counts = {}
+    for number in range((1 << len(answered)) - 1, 0, -1):
+        digits = f"{number:0{len(answered)}b}"
+        proven = [addresses for addresses, digit in zip(answered, digits, strict=True) if digit == "1"]
+        others = [addresses for addresses, digit in zip(answered, digits, strict=True) if digit == "0"]
+        matching = BitMap.intersection(*proven)
+        for addresses in others:
+            matching -= addresses
+        if matching:
+            counts[digits] = len(matching)
+    return counts

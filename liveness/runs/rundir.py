@@ -1,0 +1,301 @@
+"""The run directory: one census on disk, `<output>/<name>/<run id>/` with its manifest, its sets and its key."""
+
+import hashlib
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pyroaring import BitMap
+
+from liveness.errors import LivenessError, RefusedError, UsageError
+from liveness.files.directory import Directory, HeldError
+from liveness.files.reading import read_below
+from liveness.ipsets.roaring import SET_BYTES, parse_roaring, serialized
+from liveness.runs.manifest import Manifest, SetEntry, encode_manifest, load_manifest
+from liveness.runs.segment import SegmentFile
+from liveness.space.intervals import Intervals
+from liveness.space.prefixes import read_prefixes
+from liveness.types import SetKey
+
+MANIFEST_FILE = "manifest.json"
+KEY_FILE = "key"
+TARGETS_FILE = "targets.txt"
+SEGMENTS = "segments"
+CHECKPOINT_FILE = "checkpoint.json"
+LOCK_FILE = "lock"
+_SEGMENT_NAME = re.compile(r"(\d+)-(?:level(\d+)-)?(\d+)\.segment")
+_NUMBERED = re.compile(r"\d+-(?:level\d+-)?(\d+)\.segment")
+KEY_BYTES = 16  # SipHash-2-4 takes 128 bits
+RUN_ID = re.compile(r"(?!\.)[^/\x00-\x1f\x7f]{1,255}")
+"""What the name of a run's directory may be where it is read from a file: never a path, nor anything hidden."""
+
+
+def new_run_id() -> str:
+    """Return the default run id: the UTC time of now, to the second, without colons (they trouble shells and rsync)."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+
+
+def is_run_id(text: str) -> bool:
+    """Return whether a text, perhaps from a file, can be the name of a run's directory."""
+    return RUN_ID.fullmatch(text) is not None
+
+
+def check_names(name: str, run_id: str | None) -> None:
+    """Raise UsageError for the name of a census or a run id that cannot be the name of a directory."""
+    for word, meaning in ((name, "name"), (run_id, "run id")):
+        if word is not None and not is_run_id(word):
+            raise UsageError(
+                f"{meaning} {word!r} cannot be the name of a directory: no slashes, no control characters, no dot"
+                " first, at most 255 characters"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The place of one run; it remembers nothing but its path.
+
+    What is written, locked or removed here is reached by descriptor: no link below `within`, the run itself where none
+    is named, is followed. Who only reads may have parts of a run elsewhere.
+    """
+
+    path: Path
+    within: Path | None = field(default=None, compare=False)
+
+    @classmethod
+    def create(cls, output: Path, name: str, run_id: str | None = None) -> "RunDirectory":
+        """Make a new run directory. Raises UsageError that names the path if it exists or cannot be made."""
+        run_id = new_run_id() if run_id is None else run_id
+        check_names(name, run_id)
+        return cls.create_at(output / name / run_id)
+
+    @classmethod
+    def create_at(cls, path: Path) -> "RunDirectory":
+        """Make a new run directory at a path. Raises UsageError that names it if it exists or cannot be made."""
+        try:
+            with (
+                Directory.make(path.parent) as above,
+                above.make_directory(path.name, exist_ok=False) as directory,
+            ):
+                directory.make_directory("sets").close()
+                directory.make_directory(SEGMENTS).close()
+        except FileExistsError as problem:
+            raise UsageError(f"{path}: this run exists already: give another run id") from problem
+        except OSError as problem:
+            if path.parent.is_file():
+                raise UsageError(f"{path}: cannot make a run directory here: a file is in the way") from problem
+            raise UsageError(f"{path}: cannot make this run directory: {problem.strerror}") from problem
+        return cls(path, path.parent)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunDirectory":
+        """Return an existing run directory. Raises UsageError if there is no manifest in it."""
+        if not (path / MANIFEST_FILE).is_file():
+            raise UsageError(f"{path}: not a run directory: it has no {MANIFEST_FILE}")
+        return cls(path)
+
+    def write_set(self, key: SetKey, addresses: BitMap) -> SetEntry:
+        """Write one set under its usual name and return its manifest entry.
+
+        Raises ValueError for an empty set, which a manifest leaves out, and LivenessError when the disk refuses.
+        """
+        if not addresses:
+            raise ValueError(f"{key.file}: a set with no member is left out of a run")
+        content, digest = serialized(addresses)
+        self._write(key.file, content)
+        return SetEntry.of(key, digest)
+
+    def read_set(self, entry: SetEntry) -> BitMap:
+        """Read and verify one set. Raises LivenessError that names the file if it is missing or damaged."""
+        path = self.path / entry.file
+        try:
+            with self.files() as directory:
+                content = read_below(directory, entry.file, SET_BYTES)
+        except OSError as problem:
+            raise LivenessError(f"{path}: cannot read this set: {problem.strerror}") from problem
+        return parse_roaring(content, path, entry.digest)
+
+    def files(self) -> Directory:
+        """Open the directory of this run, for what is done below it. Raises OSError."""
+        base = self.path if self.within is None else self.within
+        return Directory.open(base, self.path.relative_to(base))
+
+    def _write(self, name: str, content: bytes, mode: int = 0o666) -> None:
+        """Replace a file of this run by rename. Raises LivenessError that names it."""
+        try:
+            with self.files() as directory:
+                directory.write(name, content, mode)
+        except OSError as problem:
+            raise LivenessError(f"{self.path / name}: cannot write: {problem.strerror}") from problem
+
+    def lock(self) -> int:
+        """Take this run for writing until the process and its children end; return the lock's descriptor.
+
+        Raises UsageError if another process has it. The kernel gives the lock back when the last holder is gone,
+        however it ended: none is ever stale.
+        """
+        try:
+            with self.files() as directory:
+                return directory.lock(LOCK_FILE)
+        except HeldError as problem:
+            raise UsageError(f"{self.path}: a scan is at work on this run: wait for its end, or stop it") from problem
+        except OSError as problem:
+            raise LivenessError(f"{self.path / LOCK_FILE}: cannot lock this run: {problem.strerror}") from problem
+
+    def segment_path(self, receiver: int, number: int, level: int = 0) -> Path:
+        """Return where a receiver puts its segment of that number; the level says how often it was compacted."""
+        between = f"level{level}-" if level else ""
+        return self.path / SEGMENTS / f"{receiver}-{between}{number:06d}.segment"
+
+    def segment_names(self) -> list[tuple[int, int, int]]:
+        """Return receiver, level and number of every segment that lies there."""
+        names = (_SEGMENT_NAME.fullmatch(path.name) for path in (self.path / SEGMENTS).glob("*.segment"))
+        return [(int(name[1]), int(name[2] or 0), int(name[3])) for name in names if name]
+
+    def segments(self, damaged: Callable[[LivenessError, Path], None] | None = None) -> list[SegmentFile]:
+        """Open the segments that were written whole and count, those that others replace left out.
+
+        Raises LivenessError that names one that is damaged, or hands that and its path to `damaged` and goes on.
+        """
+        found: dict[str, SegmentFile] = {}
+        for path in sorted((self.path / SEGMENTS).glob("*.segment")):
+            try:
+                found[path.name] = SegmentFile(path)
+            except LivenessError as error:
+                if damaged is None:
+                    raise
+                damaged(error, path)
+        replaced = {name for segment in found.values() for name in segment.replaces}
+        return [segment for name, segment in found.items() if name not in replaced]
+
+    def next_segment(self) -> int:
+        """Return a number that no segment of this run has."""
+        names = (_NUMBERED.match(path.name) for path in (self.path / SEGMENTS).glob("*.segment*"))
+        return max((int(name[1]) + 1 for name in names if name), default=0)
+
+    def remove_traces(self) -> None:
+        """Remove what only a run that has not ended needs: segments, whose content is in the sets, and checkpoint."""
+        with suppress(OSError), self.files() as directory:
+            with suppress(OSError):
+                directory.remove_tree(SEGMENTS)
+            for file in (CHECKPOINT_FILE, LOCK_FILE):
+                directory.remove(file)
+
+    def remove_lock(self) -> None:
+        """Remove the file of the lock, which the caller holds, from a run that nobody will write again."""
+        with suppress(OSError), self.files() as directory:
+            directory.remove(LOCK_FILE)
+
+    def set_aside(self, segment: Path) -> None:
+        """Give a damaged segment a name under which it counts no more. Raises OSError."""
+        with self.files() as directory:
+            directory.move(f"{SEGMENTS}/{segment.name}", f"{SEGMENTS}/{segment.stem}.damaged")
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where a run that has not ended says how far it has come."""
+        return self.path / CHECKPOINT_FILE
+
+    def write_key(self, key: bytes) -> None:
+        """Keep the cookie key of the run where only its owner can read it (mode 0600)."""
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"a cookie key has {KEY_BYTES} bytes, not {len(key)}")
+        self._write(KEY_FILE, key, mode=0o600)
+
+    def read_key(self) -> bytes:
+        """Return the cookie key of the run, `KEY_BYTES` long. Raises LivenessError that names the file."""
+        path = self.path / KEY_FILE
+        try:
+            with self.files() as directory:
+                key = read_below(directory, KEY_FILE)
+        except OSError as problem:
+            remedy = ": copy it from where the scan ran: without it no reply can be proven" * (not path.exists())
+            raise LivenessError(f"{path}: cannot read the key of this run: {problem.strerror}{remedy}") from problem
+        if len(key) != KEY_BYTES:
+            raise LivenessError(f"{path}: damaged: a key has {KEY_BYTES} bytes, this file {len(key)}")
+        return key
+
+    def write_targets(self, entries: Iterable[str]) -> None:
+        """Keep what the run was to probe, an entry a line: lists named in its config may change or go."""
+        try:
+            with self.files() as directory, directory.replaced(TARGETS_FILE) as file:
+                file.writelines(f"{entry}\n".encode() for entry in entries)
+        except OSError as problem:
+            raise LivenessError(f"{self.path / TARGETS_FILE}: cannot write: {problem.strerror}") from problem
+
+    def targets_digest(self) -> str | None:
+        """Return the SHA-256 of the file of targets in hex; None if there is none that can be read."""
+        try:
+            with self.files() as directory, os.fdopen(directory.open_file(TARGETS_FILE), "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return None
+
+    def check_targets(self, expected: str | None) -> None:
+        """Raise RefusedError if the file of targets is not what it was when the run began; None is not checked."""
+        if expected is None or (found := self.targets_digest()) in (None, expected):
+            return  # a file that cannot be read says so itself
+        raise RefusedError(
+            f"{self.path / TARGETS_FILE}: changed since the run began: its SHA-256 is {found}, the manifest says"
+            f" {expected}: put back the file as it was, or begin a new run"
+        )
+
+    def read_targets(self) -> Intervals:
+        """Read what the run was to probe. Raises UsageError that names the file and the line."""
+        return read_prefixes(self.path / TARGETS_FILE)
+
+    def discard(self) -> None:
+        """Remove the directory of a run that never began, and that of its name if no other run is in it."""
+        with suppress(OSError), Directory.open(self.path.parent) as above:
+            above.remove_tree(self.path.name)
+        with suppress(OSError):
+            self.path.parent.rmdir()
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace the manifest by rename. Raises LivenessError that names the file."""
+        self._write(MANIFEST_FILE, encode_manifest(manifest))
+
+    def read_manifest(self) -> Manifest:
+        """Read and validate the manifest. Raises LivenessError that names the file and the path inside it."""
+        return load_manifest(self.path / MANIFEST_FILE)
+
+
+def find_runs(path: Path) -> list[RunDirectory]:
+    """Return the run directory `path`, or every run at any depth below it; UsageError if there is none."""
+    if not path.is_dir():
+        raise UsageError(f"{path}: {'not a directory' if path.exists() else 'no such directory'}: give a run directory")
+    runs = [RunDirectory(folder) for folder, files in folders_below(path) if MANIFEST_FILE in files]
+    if not runs:
+        raise UsageError(f"{path}: no run here or below: a run directory has a {MANIFEST_FILE}")
+    return sorted(runs, key=lambda run: run.path)
+
+
+def folders_below(path: Path) -> Iterator[tuple[Path, frozenset[str]]]:
+    """Yield a folder and every one below it, with the names of the files in each; nothing below a run directory.
+
+    Symbolic links are followed, each folder comes once, under its own path if that lies below too. Raises UsageError
+    that names a folder which cannot be read.
+    """
+    seen: set[tuple[int, int]] = set()
+    folders, links = deque([path]), deque[Path]()
+    while folders or links:
+        folder = folders.popleft() if folders else links.popleft()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as problem:
+            raise UsageError(f"{folder}: cannot look for runs here: {problem.strerror}") from problem
+        files = frozenset(entry.name for entry in found if entry.is_file())
+        yield folder, files
+        if MANIFEST_FILE not in files:  # a run holds no runs
+            for entry in found:
+                if entry.is_dir():
+                    (links if entry.is_symlink() else folders).append(folder / entry.name)

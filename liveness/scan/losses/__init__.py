@@ -1,0 +1,1 @@
+"""Known losses: how they are noticed, recorded and repaired."""

@@ -1,0 +1,302 @@
+"""The book of losses: what a run knows to have lost, which stretches of the order that is, and what was sent again."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import pairwise
+from typing import Final
+
+import msgspec
+
+from liveness.runs.losses import Losses, LossRecord, LostSpan
+from liveness.scan.losses.extent import Extent, extent_of
+from liveness.scan.losses.intervals import LossInterval
+from liveness.scan.losses.order_track import OrderTrack, joined
+from liveness.scan.losses.repairs import Stretch
+from liveness.scan.plan import Plan
+from liveness.scan.recovery.milestones import GRACE_S
+from liveness.scan.shared import Shared
+
+MOST_SPANS: Final = 128
+"""Stretches kept of one sender: of more the nearest become one."""
+MOST_RECORDS: Final = 64
+"""Losses told one by one."""
+NEAR_NS: Final = 5_000_000_000
+"""Losses of one cause that follow each other within this time are one."""
+TOUCHES_NS: Final = 500_000_000
+MOST_TRIES: Final = 2
+"""How often a stretch is sent again."""
+OUTAGE: Final = 0.9
+"""From this share of loss on the way was broken, and has been mended; less is a rate that it does not carry."""
+PACE_KEPT: Final = 0.8
+"""Of what came through, the share at which a stretch is sent again."""
+LEAST_PACE: Final = 0.1
+HALF: Final = 0.5
+"""Less than half a target is none."""
+NS: Final = 1_000_000_000
+GROWN: Final = 10
+"""A loss that goes on is told again each time it has grown so many times as large."""
+
+
+class Certainty(IntEnum):
+    """How surely a cause explains a loss: of several that overlap the surest is told."""
+
+    SILENCE = 0
+    COUNTERS = 1
+    PATH = 2
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One loss of this session, which may still grow; times are ns of the monotonic clock."""
+
+    start_ns: int
+    end_ns: int
+    cause: str
+    certainty: Certainty
+    counted: int
+    """Frames, where they were counted; 0 where all that was sent in the interval is taken for lost."""
+    spans: list[LostSpan]
+    whole: bool
+    """Whether some interval is taken for lost as a whole."""
+    told: int = 0
+    extent: Extent | None = None
+    """That of the spans, None once they have changed."""
+
+    def same_loss(self, other: "_Entry") -> bool:
+        """Return whether another is of this loss.
+
+        It is if it has the same cause and follows soon, or half of the shorter one is the same time. Silence explains
+        nothing by itself: where it touches another loss it is that.
+        """
+        apart_ns = max(self.start_ns, other.start_ns) - min(self.end_ns, other.end_ns)
+        if self.cause == other.cause:
+            return apart_ns <= NEAR_NS
+        if Certainty.SILENCE in (self.certainty, other.certainty):
+            return apart_ns <= TOUCHES_NS
+        shorter_ns = min(self.end_ns - self.start_ns, other.end_ns - other.start_ns)
+        return apart_ns < 0 and -2 * apart_ns >= shorter_ns
+
+    def take(self, other: "_Entry") -> None:
+        """Make one loss of this and another one."""
+        self.start_ns, self.end_ns = min(self.start_ns, other.start_ns), max(self.end_ns, other.end_ns)
+        if other.certainty > self.certainty:
+            self.cause, self.certainty = other.cause, other.certainty
+        self.counted += other.counted
+        self.whole |= other.whole
+        self.told = max(self.told, other.told)
+        for span in other.spans:
+            _add(self.spans, span)
+        self.extent = None
+
+
+@dataclass(slots=True)
+class LossBook:
+    """The book of one session, which began with what earlier ones left."""
+
+    plan: Plan
+    shared: Shared
+    earlier: Losses
+    started_ns: int
+    """When the session began, by the monotonic clock."""
+    after_s: float
+    """How long the run had lasted by then."""
+    on_notice: Callable[[str], None]
+    track: OrderTrack = field(init=False)
+    pending: list[LostSpan] = field(init=False)
+    changes: int = 0
+    """How often it has changed."""
+    _entries: list[_Entry] = field(default_factory=list)
+    _in_hand: dict[int, LostSpan] = field(default_factory=dict)
+    _awaited: list[tuple[int, LostSpan]] = field(default_factory=list)
+    """Stretches that were sent again, and when: their replies are not all on disk yet."""
+
+    def __post_init__(self) -> None:
+        """Begin with what is pending; what this session sends anyway, from where it begins on, is none of it."""
+        self.track = OrderTrack(self.plan.senders)
+        starts = self.shared.positions_now()
+        self.pending = []
+        for span in self.earlier.pending:
+            start = starts[span.sender]
+            if (span.block, span.first) < (start.block, start.tick):
+                last = min(span.last, start.tick) if span.block == start.block else span.last
+                self.pending.append(msgspec.structs.replace(span, last=last, tries=0))
+
+    def report(
+        self,
+        loss: LossInterval,
+        certainty: Certainty = Certainty.PATH,
+        frames: int | None = None,
+        *,
+        margin_ns: int = 0,
+    ) -> None:
+        """Note a loss: of everything sent in an interval, or of so many frames of it.
+
+        What was sent so long before and after may be lost as well: it is sent again, and not counted.
+        """
+        share = 1.0
+        if loss.targets is not None:
+            share = min(1.0, loss.targets.count / max(1, self.plan.target_count))
+        spans = self.track.spans(loss.start_ns, loss.end_ns, share)
+        if frames is not None and spans:
+            share = min(1.0, frames / max(1.0, extent_of(spans, self.plan).probes))
+            spans = [msgspec.structs.replace(span, share=share) for span in spans]
+        if not spans and not frames:
+            return
+        wider = margin_ns / max(1, loss.end_ns - loss.start_ns)
+        spans = [_widened(span, wider) for span in spans]
+        self.changes += 1
+        new = _Entry(loss.start_ns, loss.end_ns, loss.cause, certainty, frames or 0, [], frames is None)
+        for span in spans:
+            _add(new.spans, span)
+            self._keep(span)
+        self._tell(self._entered(new))
+
+    def _entered(self, new: _Entry) -> _Entry:
+        """Enter a loss, and return the entry that it is part of."""
+        for entry in reversed(self._entries):
+            if entry.same_loss(new):
+                entry.take(new)
+                return entry
+        self._entries.append(new)
+        if len(self._entries) > MOST_RECORDS:
+            self._unite()
+        return new
+
+    def _unite(self) -> None:
+        """Make one of the two oldest losses of the same cause, or of the two oldest."""
+        causes = [entry.cause for entry in self._entries]
+        second = next((place for place, cause in enumerate(causes) if cause in causes[:place]), 1)
+        first = causes.index(causes[second]) if causes[second] in causes[:second] else 0
+        other = self._entries.pop(second)
+        self._entries[first].take(other)
+
+    def _keep(self, span: LostSpan) -> None:
+        """Keep a stretch to send again; one that was lost while it was sent again remembers that."""
+        for held in self._in_hand.values():
+            if held.sender == span.sender and held.block == span.block and held.first - held.margin <= span.first:
+                span = msgspec.structs.replace(span, tries=max(span.tries, held.tries + 1))
+        free = [kept for kept in self.pending if kept not in self._in_hand.values()]
+        held_now = [kept for kept in self.pending if kept in self._in_hand.values()]
+        _add(free, span)
+        self.pending = held_now + free
+
+    def _tell(self, entry: _Entry) -> None:
+        record = self._record(entry)
+        if record.probes >= max(1, GROWN * entry.told):
+            entry.told = record.probes
+            self.on_notice(f"loss: {_text(record)}")
+
+    def serve(self, *, settled: bool) -> None:
+        """Answer senders that ask what to send again; `settled` says that all losses until now are known."""
+        for sender in range(self.plan.senders):
+            block = self.shared.repairs.asked(sender)
+            if block is None or not settled:
+                continue
+            done = self._in_hand.pop(sender, None)
+            if done is not None:
+                self.pending.remove(done)
+                self._awaited.append((time.monotonic_ns(), done))
+            self.shared.repairs.answer(sender, self._next(sender, block))
+
+    def _next(self, sender: int, block: int) -> Stretch | None:
+        if not self.plan.config.limits.repair:
+            return None
+        mine = (span for span in self.pending if span.sender == sender and span.block <= block)
+        span = min(
+            (one for one in mine if one.tries < MOST_TRIES), key=lambda one: (one.block, one.first), default=None
+        )
+        if span is None:
+            return None
+        self._in_hand[sender] = span
+        pace = 1.0 if span.share >= OUTAGE else max(LEAST_PACE, PACE_KEPT * (1 - span.share))
+        first = max(0, span.first - span.margin)
+        pace /= 2**span.tries
+        return Stretch(span.block, first, span.last + span.margin, span.lags, span.begins, pace)
+
+    def remaining(self) -> Extent:
+        """Return what is known to be lost and was not sent again."""
+        return extent_of(self.pending, self.plan)
+
+    def losses(self) -> Losses:
+        """Return the book as manifest and checkpoint keep it.
+
+        Who goes on from a checkpoint sends again what was sent again just now: replies to that may not be on disk.
+        """
+        wait_ns = int((self.plan.cooldown_s + GRACE_S) * NS)
+        on_disk_ns = int(self.shared.on_disk_ns.min())
+        self._awaited = [one for one in self._awaited if one[0] + wait_ns > on_disk_ns]
+        records = [record for record in map(self._record, self._entries) if record.probes]
+        awaited = [span for _, span in self._awaited]
+        return Losses(records=[*self.earlier.records, *records], pending=[*self.pending, *awaited])
+
+    def _record(self, entry: _Entry) -> LossRecord:
+        extent = entry.extent = entry.extent or extent_of(entry.spans, self.plan)
+        return LossRecord(
+            from_s=round(max(0.0, self.after_s + (entry.start_ns - self.started_ns) / NS), 3),
+            to_s=round(self.after_s + (entry.end_ns - self.started_ns) / NS, 3),
+            cause=entry.cause,
+            probes=round(extent.probes) if entry.whole else entry.counted,
+            targets=min(round(extent.concerned), self.plan.target_count),
+        )
+
+    def warnings(self) -> list[str]:
+        """Return a line for each loss of the run, and one for what has become of all of them."""
+        losses, remaining = self.losses(), self.remaining()
+        lines = [_text(record) for record in losses.records]
+        if not lines and not self.pending:
+            return []
+        if remaining.concerned < HALF:
+            lines.append("everything that is known to have been lost was sent again")
+        else:
+            most = self.plan.target_count
+            lines.append(
+                f"{round(min(remaining.concerned, most)):,} targets were not sent again what was lost;"
+                f" {round(min(remaining.missed, most)):,} of them lost every attempt of a probe"
+            )
+        return lines
+
+    def too_much(self) -> str | None:
+        """Return why a run with so much known loss is not complete, None if it is."""
+        missed, limit = self.remaining().missed, self.plan.config.limits.loss
+        if missed <= limit * self.plan.target_count or missed < HALF:
+            return None
+        return (
+            f"{round(missed):,} targets ({missed / self.plan.target_count:.2%}) are known to have lost every attempt of"
+            f" a probe, more than limits.loss allows ({limit:.2%}): resuming sends to them again"
+        )
+
+
+def _text(record: LossRecord) -> str:
+    when = f"between {record.from_s:.1f} s and {record.to_s:.1f} s"
+    return f"{record.probes:,} probes to {record.targets:,} targets were lost {when}: {record.cause}"
+
+
+def _widened(span: LostSpan, share: float) -> LostSpan:
+    """Return a stretch with a margin of this share of its length at least."""
+    return msgspec.structs.replace(span, margin=max(span.margin, math.ceil(share * (span.last - span.first))))
+
+
+def _add(spans: list[LostSpan], span: LostSpan) -> None:
+    """Add a stretch to others, joined with what it touches; of too many the nearest become one."""
+    for place, other in enumerate(spans):
+        if other.overlaps(span):
+            spans[place] = joined(other, span)
+            return
+    spans.append(span)
+    mine = sorted((one for one in spans if one.sender == span.sender), key=lambda one: (one.block, one.first))
+    if len(mine) <= MOST_SPANS:
+        return
+    gaps = [
+        (later.first - earlier.last, place)
+        for place, (earlier, later) in enumerate(pairwise(mine))
+        if (earlier.block, earlier.lags, earlier.begins) == (later.block, later.lags, later.begins)
+    ]
+    if gaps:
+        place = min(gaps)[1]
+        one, other = mine[place], mine[place + 1]
+        spans.remove(one)
+        spans.remove(other)
+        spans.append(joined(one, other))

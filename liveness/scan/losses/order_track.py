@@ -1,0 +1,137 @@
+"""The track of the order: which ticks each sender sent at which time, so that an interval of time tells the targets."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from liveness.runs.losses import LostSpan
+from liveness.scan.send.activity import Activity
+from liveness.scan.shared import Shared
+
+MARKS: Final = 9_000
+"""Marks kept of each sender: a quarter of an hour of them, longer than any pause; while nothing moves none is added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What one sender was at, how many frames it had handed over by then, and how many had left the ring."""
+
+    at_ns: int
+    activity: Activity | None
+    handed: int
+    left: int
+
+    def same(self, other: "Mark") -> bool:
+        """Return whether nothing has moved between two marks."""
+        return (self.activity, self.handed, self.left) == (other.activity, other.handed, other.left)
+
+
+class OrderTrack:
+    """The marks of the last while; times are ns of the monotonic clock."""
+
+    def __init__(self, senders: int) -> None:
+        self._marks: tuple[deque[Mark], ...] = tuple(deque(maxlen=MARKS) for _ in range(senders))
+
+    def note(self, now_ns: int, shared: Shared) -> None:
+        """Note what each sender is at; several times a second."""
+        for sender, marks in enumerate(self._marks):
+            handed = int(shared.sent[sender].sum() + shared.repaired[sender].sum())
+            left = int(shared.completed[sender] + shared.dropped[sender])
+            self._add(marks, Mark(now_ns, shared.activities.now(sender), handed, left))
+
+    @staticmethod
+    def _add(marks: deque[Mark], mark: Mark) -> None:
+        if marks and marks[-1].activity is not None and mark.activity is not None:  # share what seldom changes
+            last = marks[-1].activity
+            if (last.lags, last.begins) == (mark.activity.lags, mark.activity.begins):
+                now = mark.activity
+                activity = Activity(now.block, now.tick, now.first, now.last, last.lags, last.begins)
+                mark = Mark(mark.at_ns, activity, mark.handed, mark.left)
+        if len(marks) > 1 and marks[-1].same(mark) and marks[-2].same(mark):
+            marks.pop()  # nothing has moved: the time of standing still has a mark at either end
+        marks.append(mark)
+
+    def spans(self, start_ns: int, end_ns: int, share: float = 1.0) -> list[LostSpan]:
+        """Return what was on its way in an interval of time, of which `share` was lost.
+
+        Frames that waited in a ring when it began are among it.
+        """
+        found: list[LostSpan] = []
+        for sender, marks in enumerate(self._marks):
+            begun_ns = _handed_over_from(marks, start_ns)
+            spans: list[LostSpan] = []
+            for before, after in pairwise(marks):
+                if after.at_ns <= begun_ns or before.at_ns >= end_ns:
+                    continue
+                for span in _between(sender, before, after, (begun_ns, end_ns), share):
+                    if spans and spans[-1].overlaps(span):
+                        spans[-1] = joined(spans[-1], span)
+                    else:
+                        spans.append(span)
+            found += spans
+        return found
+
+
+def joined(one: LostSpan, other: LostSpan) -> LostSpan:
+    """Return the span of two of the same walk; what was lost of each counts by its length."""
+    first, last = min(one.first, other.first), max(one.last, other.last)
+    lost = one.share * (one.last - one.first) + other.share * (other.last - other.first)
+    return LostSpan(
+        sender=one.sender,
+        block=one.block,
+        first=first,
+        last=last,
+        lags=one.lags,
+        begins=one.begins,
+        share=min(1.0, lost / max(1, last - first)),
+        margin=max(one.margin, other.margin),
+        tries=max(one.tries, other.tries),
+    )
+
+
+def _handed_over_from(marks: Sequence[Mark], start_ns: int) -> int:
+    """Return when the oldest frame was handed over that was in the ring at `start_ns`."""
+    left = None
+    for before, after in reversed(list(pairwise(marks))):
+        if left is None:
+            if before.at_ns > start_ns:
+                continue
+            left = before.left
+        if before.handed <= left:
+            moved = after.handed - before.handed
+            share = min(1.0, (left - before.handed) / moved) if moved > 0 else 1.0
+            return min(start_ns, before.at_ns + int((after.at_ns - before.at_ns) * share))
+    return min(start_ns, marks[0].at_ns) if marks else start_ns
+
+
+def _between(sender: int, before: Mark, after: Mark, interval: tuple[int, int], share: float) -> Iterator[LostSpan]:
+    """Yield what a sender sent between two marks, as far as it was within an interval of time."""
+    one, two = before.activity, after.activity
+    if one is not None and two is not None and one.same_walk(two):
+        if two.tick == one.tick and after.handed == before.handed:
+            return
+        length_ns, ticks = after.at_ns - before.at_ns, two.tick - one.tick
+        begun = max(0.0, (interval[0] - before.at_ns) / length_ns)
+        ended = min(1.0, (interval[1] - before.at_ns) / length_ns)
+        first, last = one.tick + int(ticks * begun), one.tick + int(ticks * ended) + 1
+        yield _span(sender, one, (first, last), share, ticks // 2 + 1)
+        return
+    if one is not None and one.tick < one.last:  # it came to its end, which nobody noted
+        yield _span(sender, one, (one.tick, one.last), share, 0)
+    if two is not None:
+        yield _span(sender, two, (two.first, two.tick + 1), share, 0)
+
+
+def _span(sender: int, activity: Activity, ticks: tuple[int, int], share: float, margin: int) -> LostSpan:
+    return LostSpan(
+        sender=sender,
+        block=activity.block,
+        first=max(activity.first, ticks[0]),
+        last=min(activity.last, ticks[1]),
+        lags=list(activity.lags),
+        begins=list(activity.begins),
+        share=share,
+        margin=margin,
+    )

@@ -1,0 +1,196 @@
+"""The silence alarm: replies fall to nothing, or far below their own rate, although probes go out as before.
+
+Targets are probed in random order, so the replies of any time are a random sample of one block's: what is expected
+follows from what was sent and from the block's own hit rate of each probe so far. `docs/rate.md` tells the method.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.scan.rate.hits import Counts, design_effect
+
+SLICE_S: Final = 0.25
+HISTORY: Final = 1_200
+"""Slices that are remembered: five minutes of sending."""
+DELAY: Final = 4
+"""Slices within which most replies come."""
+NEAR: Final = 2
+"""Slices before a window that are not taken for its past either: part of the fall may lie in them."""
+SURE: Final = 4.0
+"""Standard errors by which the hit rates of the past are taken to be lower than they seem."""
+MIN_REPLIES: Final = 100
+"""With fewer replies in the past nothing is expected."""
+CHUNKS: Final = 16
+LOW_QUANTILE: Final = 0.25
+"""The past is cut into chunks, and what came in the poorer ones is expected: a flood of copies raises only some."""
+QUARTILE: Final = 0.6745
+"""Standard errors from the median to a quartile of a normal distribution."""
+FAR_BELOW: Final = 0.25
+"""Only a fall below this share of what is expected is one."""
+DOUBT: Final = 0.5
+"""Below this share of what is expected there may be one."""
+SURPRISE: Final = 26.0
+"""The least -ln of the probability, by Chernoff's bound: 5e-12 a test, 11 tests every quarter of a second. Ten days
+make 4e7 tests: one false alarm in five thousand such runs, at most."""
+WINDOWS: Final = tuple(2**power for power in range(11))
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """Replies have stopped: since when, how many came meanwhile, and how many were to be expected."""
+
+    since_s: float
+    replies: float
+    expected: float
+    hit_rates: NDArray[np.float64]
+    """Replies a frame before the fall, by probe."""
+
+
+def surprise(expected: float, seen: float) -> float:
+    """Return -ln of a bound on the probability of a Poisson count of `seen` or fewer (Chernoff)."""
+    if seen >= expected:
+        return 0.0
+    return expected - seen + (seen * math.log(seen / expected) if seen > 0 else 0.0)
+
+
+class SilenceDetector:
+    """What was sent and received lately, slice by slice; `attempts` is how often each target is probed."""
+
+    def __init__(self, probes: int, attempts: int) -> None:
+        self.attempts = attempts
+        rows = 2 * HISTORY + 1
+        self._times: NDArray[np.float64] = np.zeros(rows)
+        self._sent: NDArray[np.int64] = np.zeros((rows, probes), np.int64)
+        """Sent up to the end of each slice, by probe; row 0 is the beginning."""
+        self._replies: NDArray[np.int64] = np.zeros((rows, probes), np.int64)
+        self._slices = 0
+        self._idle = 0
+        """Slices in a row in which nothing was sent."""
+        self._last: tuple[float, int, Counts, Counts] | None = None
+
+    def forget(self) -> None:
+        """Begin with nothing known: what comes is another population, or the network has changed."""
+        self._slices = 0
+        self._sent[0] = self._replies[0] = 0
+        self._last = None
+
+    def skip(self) -> None:
+        """Leave out what happens until the next call of `take`: the way is known to be broken."""
+        if self._last is not None:
+            for _ in range(DELAY):
+                self._add_slice(self._last[0])
+            self._last = None
+
+    def take(self, time_s: float, block: int, sent: Counts, replies: Counts) -> bool:
+        """Take counters since the start, by probe; return whether a slice has ended. Another block is another past."""
+        if self._last is not None and self._last[1] != block:
+            self.forget()
+        if self._last is None:
+            self._last = time_s, block, sent.copy(), replies.copy()
+            return False
+        before_s, _, sent_before, replies_before = self._last
+        if time_s < before_s + SLICE_S:
+            return False
+        if self._slices == 0 and (sent == sent_before).all():  # what comes answers an earlier block
+            self._last = time_s, block, sent.copy(), replies.copy()
+            return False
+        self._idle = 0 if (sent != sent_before).any() else self._idle + 1
+        if self._idle <= DELAY:  # of longer pauses only so much: late replies count for what was sent before
+            self._add_slice(before_s)
+        self._sent[self._slices] += sent - sent_before
+        self._replies[self._slices] += replies - replies_before
+        self._last = time_s, block, sent.copy(), replies.copy()
+        return True
+
+    def _add_slice(self, begun_s: float) -> None:
+        if self._slices == len(self._times) - 1:
+            self._shift()
+        self._slices += 1
+        self._times[self._slices] = begun_s
+        self._sent[self._slices] = self._sent[self._slices - 1]
+        self._replies[self._slices] = self._replies[self._slices - 1]
+
+    def _shift(self) -> None:
+        """Drop the older half."""
+        for array in (self._times, self._sent, self._replies):
+            array[: HISTORY + 1] = array[-HISTORY - 1 :].copy()
+        self._slices = HISTORY
+
+    def fall(self) -> Fall | None:
+        """Return the fall if there is one now."""
+        now = self._slices
+        for window in WINDOWS:
+            past = now - window - NEAR
+            if past < DELAY:
+                return None
+            begin = max(0, past - HISTORY)
+            seen = float((self._replies[now] - self._replies[now - window]).sum())
+            total = self._replies[past] - self._replies[begin]
+            rates = total / np.maximum(1, self._sent[past] - self._sent[begin])
+            if total.sum() < MIN_REPLIES or seen > FAR_BELOW * self._expected(window, rates):
+                continue
+            share, spread = self._poor_share(begin, past, rates)
+            spread = max(spread, design_effect(total) * self.attempts)
+            share *= max(0.0, 1 - SURE * math.sqrt(spread / float(total.sum())))
+            expected = self._expected(window, rates * share)
+            if seen <= FAR_BELOW * expected and surprise(expected / spread, seen / spread) >= SURPRISE:
+                return self._since(window, begin, rates, spread)
+        return None
+
+    def doubtful(self) -> bool:
+        """Return whether so few replies came lately that a fall may have begun, though none is sure."""
+        now = self._slices
+        for window in WINDOWS[: DELAY - 1]:
+            past = now - window - NEAR
+            if past < DELAY:
+                break
+            total = self._replies[past] - self._replies[max(0, past - HISTORY)]
+            rates = total / np.maximum(1, self._sent[past] - self._sent[max(0, past - HISTORY)])
+            sent = self._sent[now] - self._sent[now - window]
+            seen = float((self._replies[now] - self._replies[now - window]).sum())
+            if total.sum() >= MIN_REPLIES and seen < DOUBT * float((sent * rates).sum()):
+                return True
+        return False
+
+    def _expected(self, window: int, rates: NDArray[np.float64]) -> float:
+        """Return what is expected in the last slices: the least of what replies bring that come at once, or later."""
+        ends = self._slices - np.arange(min(DELAY, self._slices - window) + 1)
+        return float(((self._sent[ends] - self._sent[ends - window]) @ rates).min())
+
+    def _poor_share(self, begin: int, end: int, rates: NDArray[np.float64]) -> tuple[float, float]:
+        """Return the share of `rates` that the poorer chunks of the past had, and how unevenly replies came.
+
+        The latter is how much larger the variance is than that of Poisson counts.
+        """
+        expected = (np.diff(self._sent[begin : end + 1], axis=0) * rates).sum(axis=1)
+        came = np.diff(self._replies[begin : end + 1], axis=0).sum(axis=1)
+        chunks = np.minimum(np.cumsum(expected) * CHUNKS / expected.sum(), CHUNKS - 0.5).astype(np.int64)
+        wanted = np.bincount(chunks, expected, CHUNKS)
+        ratios = np.sort((np.bincount(chunks, came, CHUNKS) / np.maximum(wanted, 1e-9))[wanted > 0])
+        poor, usual = float(ratios[int(LOW_QUANTILE * len(ratios))]), float(np.median(ratios))
+        error = (usual - poor) / QUARTILE  # of a chunk; floods and falls of the past change neither number
+        return min(1.0, poor), max(1.0, error**2 * float(wanted.mean()) / max(usual, 1e-9))
+
+    def _since(self, window: int, begin: int, rates: NDArray[np.float64], spread: float) -> Fall:
+        """Return the fall with its most likely beginning: where the surprise is largest."""
+        now = self._slices
+        best = max(
+            range(1, min(2 * window + NEAR, now - begin) + 1),
+            key=lambda length: surprise(*(count / spread for count in self._counts(now - length, rates))),
+        )
+        expected, seen = self._counts(now - best, rates)
+        since_s = float(self._times[now - best + 1])
+        if now - best > begin:  # the fall may have begun within the slice before
+            before, came = self._counts(now - best - 1, rates)
+            since_s -= SLICE_S * max(0.0, 1 - (came - seen) / max(before - expected, 1e-9))
+        return Fall(since_s, seen, expected, rates)
+
+    def _counts(self, begin: int, rates: NDArray[np.float64]) -> tuple[float, float]:
+        """Return what was expected since the end of a slice, and what came."""
+        now = self._slices
+        expected = float(((self._sent[now] - self._sent[begin]) * rates).sum())
+        return expected, float((self._replies[now] - self._replies[begin]).sum())

@@ -1,0 +1,165 @@
+"""What is done about silence: it is told, fewer targets are spent or none, and what was sent meanwhile is lost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+from liveness.config.units import MIN_RATE_PPS
+from liveness.scan.losses.book import Certainty, LossBook
+from liveness.scan.losses.intervals import LossInterval
+from liveness.scan.losses.silence import Fall, SilenceDetector
+from liveness.scan.plan import Plan
+from liveness.scan.shared import HOLD_PATH, HOLD_SILENCE, Shared
+
+NS: Final = 1_000_000_000
+MARGIN_NS: Final = NS
+"""Probes that were sent so long before the replies stopped may have lost theirs: they are sent again as well."""
+REPORT_EVERY_NS: Final = NS
+TRICKLE_REPLIES: Final = 4.0
+"""Replies a second that the trickle would bring if they came."""
+TRICKLE_SHARES: Final = 0.001, 0.1
+"""The trickle as a share of the rate: at least, at most."""
+BACK: Final = 0.5
+"""Replies are back when this share of what is expected comes,"""
+BACK_REPLIES: Final = 3
+"""and at least so many, among the last BACK_EXPECTED that are expected, or within BACK_NS where these are fewer."""
+BACK_EXPECTED: Final = 8.0
+BACK_NS: Final = 5 * NS
+TRY_AFTER_NS: Final = 60 * NS
+"""After so long a pause the full rate is tried, where the trickle is too thin to show replies."""
+LONGEST_NS: Final = 600 * NS
+"""A silence that lasts so long ends a run that pauses."""
+CAUSE: Final = "replies stopped at an unchanged rate"
+
+
+@dataclass(slots=True)
+class SilenceGuard:
+    """The guard of one session, on the supervisor's side; `look` several times a second."""
+
+    plan: Plan
+    shared: Shared
+    book: LossBook
+    on_notice: Callable[[str], None]
+    on_end: Callable[[str], None]
+    """Ends the run, with the reason."""
+    on_recovery: Callable[[], None]
+    """Called when replies are back: whatever was measured meanwhile says nothing."""
+    detector: SilenceDetector = field(init=False)
+    fall: Fall | None = None
+    """The silence that goes on now."""
+    _began_ns: int = 0
+    _noticed_ns: int = 0
+    _reported_ns: int = 0
+    _seen: list[tuple[int, int, float]] = field(default_factory=list)
+    """While it is silent: times, replies accepted and replies expected by then."""
+
+    def __post_init__(self) -> None:
+        """Begin with nothing known."""
+        self.detector = SilenceDetector(len(self.plan.probes), self.plan.attempts)
+
+    @property
+    def paused(self) -> bool:
+        """Return whether targets are spared until replies come back."""
+        return bool(self.shared.trickle_pps[0])
+
+    def look(self, now_ns: int) -> None:
+        """Look at the counters; begin or end a silence."""
+        shared = self.shared
+        attempts = 1 if self.plan.only_unanswered else self.plan.attempts  # repeats to the silent bring few replies
+        counted = shared.sent[:, :, :attempts].sum(axis=(0, 2)) + shared.repaired[:, :, :attempts].sum(axis=(0, 2))
+        replies = shared.accepted.sum(axis=0)
+        if self.fall is not None:
+            expected = float((counted * self.fall.hit_rates).sum())
+            self._seen.append((now_ns, int(replies.sum()), expected))
+            self._go_on(now_ns)
+        elif shared.hold[0] & HOLD_PATH:
+            self.detector.skip()
+        elif self.detector.take(now_ns / NS, shared.blocks_drained(), counted, replies):
+            found = self.detector.fall()
+            if found is not None:
+                self._begin(now_ns, found)
+                self._seen = [(now_ns, int(replies.sum()), float((counted * found.hit_rates).sum()))]
+
+    def _begin(self, now_ns: int, found: Fall) -> None:
+        self.fall = found
+        self._began_ns = int(found.since_s * NS)
+        self._noticed_ns = self._reported_ns = now_ns
+        mode = self.plan.config.on_silence
+        after_s = self.book.after_s + (int(found.since_s * NS) - self.book.started_ns) / NS
+        deed = {
+            "warn": "the scan goes on",
+            "pause": f"it goes on at {self._trickle():,.4g} packets/s of each probe until replies are back",
+            "stop": "it ends here",
+        }[mode]
+        self.on_notice(
+            f"silence: {found.replies:,.0f} replies since {after_s:.1f} s, where {found.expected:,.0f} were to be"
+            f" expected: {deed}"
+        )
+        self._report(self._began_ns, now_ns)
+        if mode == "pause":
+            self.shared.trickle_pps[0] = self._trickle()
+        elif mode == "stop":
+            self.shared.pause(HOLD_SILENCE)
+            self.on_end(f"{CAUSE} after {after_s:.0f} s (on_silence: stop)")
+
+    def _trickle(self) -> float:
+        """Return a rate that spends few targets and shows soon whether replies are back."""
+        rate_pps = float(self.shared.rate_pps[0])
+        hits = float(self.fall.hit_rates.sum()) if self.fall is not None else 1.0
+        least, most = (share * rate_pps for share in TRICKLE_SHARES)
+        wanted = min(most, max(least, TRICKLE_REPLIES / max(hits, 1e-9)))
+        return max(float(MIN_RATE_PPS), wanted)
+
+    def _go_on(self, now_ns: int) -> None:
+        """See whether replies are back, or will not come any more."""
+        self._seen = [one for one in self._seen if one[0] >= now_ns - BACK_NS]
+        paused_ns = now_ns - self._noticed_ns
+        back_ns = self._back_since()
+        if back_ns is not None:
+            self._end(back_ns, f"replies are back after {paused_ns / NS:.1f} s")
+        elif self.paused and paused_ns > LONGEST_NS:
+            self._report(self._reported_ns, now_ns)
+            self.on_end(f"{CAUSE}, and none came for {LONGEST_NS // NS // 60} minutes")
+        elif now_ns >= self._reported_ns + REPORT_EVERY_NS:
+            self._report(self._reported_ns, now_ns)
+            self._try(paused_ns)
+
+    def _back_since(self) -> int | None:
+        """Return since when replies have been back, None if they are not."""
+        _, replies, expected = self._seen[-1]
+        enough = [one for one in self._seen if expected - one[2] >= BACK_EXPECTED]
+        begin = enough[-1] if enough else self._seen[0]
+        if replies - begin[1] < max(BACK_REPLIES, BACK * (expected - begin[2])):
+            return None
+        since = self._seen[-1]
+        for earlier, later in reversed(list(pairwise(self._seen))):
+            if later[1] - earlier[1] < max(1, BACK * (later[2] - earlier[2])):
+                break
+            since = earlier
+        return since[0]
+
+    def _try(self, paused_ns: int) -> None:
+        """Interrupt a pause now and then by a few seconds at the full rate, if its trickle is too thin to show replies.
+
+        Otherwise the trickle shows them, and a try would only spend targets.
+        """
+        if self.plan.config.on_silence != "pause" or self.fall is None:
+            return
+        trickle_pps = self._trickle()
+        thin = trickle_pps * float(self.fall.hit_rates.sum()) * BACK_NS / NS < 2 * BACK_REPLIES
+        trying = thin and paused_ns % TRY_AFTER_NS > TRY_AFTER_NS - BACK_NS
+        self.shared.trickle_pps[0] = 0.0 if trying else trickle_pps
+
+    def _end(self, back_ns: int, text: str) -> None:
+        if back_ns > self._reported_ns:
+            self._report(self._reported_ns, back_ns)
+        self.fall = None
+        self.shared.trickle_pps[0] = 0.0
+        self.detector.forget()
+        self.on_notice(f"silence: {text}")
+        self.on_recovery()
+
+    def _report(self, start_ns: int, end_ns: int) -> None:
+        self._reported_ns = end_ns
+        self.book.report(LossInterval(start_ns, end_ns, CAUSE), Certainty.SILENCE, margin_ns=MARGIN_NS)

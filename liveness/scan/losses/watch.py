@@ -1,0 +1,163 @@
+"""The watch over losses: accounts, silence and the book of one session, looked at by the supervisor."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from liveness.runs.checkpoint import Checkpoint
+from liveness.runs.losses import Losses, LossRecord
+from liveness.scan.losses.accounts import Accounts
+from liveness.scan.losses.book import Certainty, LossBook
+from liveness.scan.losses.extent import frames_by_probe
+from liveness.scan.losses.intervals import LossInterval
+from liveness.scan.losses.silence_guard import SilenceGuard
+from liveness.scan.plan import Plan
+from liveness.scan.progress import LossesSeen
+from liveness.scan.shared import Shared
+
+NS: Final = 1_000_000_000
+NOTHING_AFTER_S: Final = 60.0
+"""A run that has received nothing for so long says so at once, not only at its end."""
+DOUBT_NS: Final = 2 * NS
+"""How long a doubt about the last replies of a block holds up its end."""
+SLOW_AFTER_S: Final = 20.0
+NOTHING_FRAMES: Final = 1_000
+MISSED_SHARE: Final = 0.05
+"""A fixed rate that was missed by this share of the time is told."""
+FOREIGN: Final = (
+    "the source address is not of this host, or replies go to another interface: compare `ip address`, `ip route` and"
+    " network.source_addresses"
+)
+NO_REPLY: Final = (
+    f"not one reply came. In order of likelihood: {FOREIGN}; the gateway is the wrong one (network.gateway_mac); a"
+    " firewall here or on the way drops probes or replies; no target is alive"
+)
+
+
+@dataclass(slots=True)
+class LossWatch:
+    """What one session watches; `look` several times a second, `conclude` when the last sender has ended."""
+
+    plan: Plan
+    shared: Shared
+    interface: str
+    first: Checkpoint
+    started_s: float
+    """When the session began, by the monotonic clock."""
+    on_notice: Callable[[str], None]
+    on_end: Callable[[str], None]
+    on_recovery: Callable[[], None]
+    book: LossBook = field(init=False)
+    accounts: Accounts = field(init=False)
+    guard: SilenceGuard = field(init=False)
+    unaccounted: int = 0
+    """Frames that were handed over and are neither completed, nor dropped, nor unsent, once all senders have ended."""
+    _recorded: tuple[int, list[LossRecord]] = field(default_factory=lambda: (-1, []))
+    _sending_s: float = 0.0
+    """How long the session has sent, its last cooldown not included."""
+    _asking_ns: int = 0
+    """Since when a sender asks what to send again."""
+    _slow_told: bool = False
+    _nothing_told: bool = False
+
+    def __post_init__(self) -> None:
+        """Read all counters for the first time, and answer senders from now on."""
+        started_ns = int(self.started_s * NS)
+        elapsed_s = self.first.totals.elapsed_s
+        self.book = LossBook(self.plan, self.shared, self.first.losses, started_ns, elapsed_s, self.on_notice)
+        self.accounts = Accounts(self.interface, self.shared)
+        self.guard = SilenceGuard(self.plan, self.shared, self.book, self.on_notice, self.on_end, self.on_recovery)
+        self.shared.repairs.open[0] = 1
+
+    def report(self, loss: LossInterval) -> None:
+        """Note a loss that somebody else has noticed."""
+        self.book.track.note(time.monotonic_ns(), self.shared)
+        self.book.report(loss)
+        self.on_recovery()
+
+    def look(self, *, last: bool = False) -> None:
+        """Look at everything, and answer senders that ask what to send again."""
+        now_ns = time.monotonic_ns()
+        self.book.track.note(now_ns, self.shared)
+        for gap in self.accounts.look(now_ns, last=last):
+            loss = LossInterval(gap.start_ns, gap.end_ns, f"{gap.where} dropped them")
+            if not gap.as_sent:
+                spans = self.book.track.spans(gap.start_ns, gap.end_ns)
+                self.accounts.blame(gap.frames, frames_by_probe(spans, self.plan))
+            self.book.report(loss, Certainty.COUNTERS, gap.frames)
+        if not last:
+            self.guard.look(now_ns)
+            self._tell(now_ns)
+        self.book.serve(settled=self.accounts.settled and not self._in_doubt(now_ns))
+
+    def _in_doubt(self, now_ns: int) -> bool:
+        """Return whether a sender that has sent its block shall wait a moment, until its last replies are judged."""
+        asking = any(self.shared.repairs.asked(sender) is not None for sender in range(self.plan.senders))
+        self._asking_ns = (self._asking_ns or now_ns) if asking else 0
+        fresh = self.guard.fall is None and now_ns < self._asking_ns + DOUBT_NS
+        return asking and fresh and self.guard.detector.doubtful()
+
+    def _tell(self, now_ns: int) -> None:
+        """Tell at once what a run would otherwise say at its end: a rate that is not reached, no reply at all."""
+        elapsed_s = (now_ns - int(self.started_s * NS)) / NS
+        if self.shared.blocks_drained() < len(self.plan.blocks):
+            self._sending_s = elapsed_s
+        slow = not self.plan.config.rate.auto and self.given_up_s > MISSED_SHARE * elapsed_s
+        if slow and not self._slow_told and elapsed_s > SLOW_AFTER_S:
+            self._slow_told = True
+            self.on_notice(self._slow_text(elapsed_s))
+        nothing = not self.shared.packets.any() and int(self.shared.sent.sum()) >= NOTHING_FRAMES
+        if nothing and not self._nothing_told and elapsed_s > NOTHING_AFTER_S:
+            self._nothing_told = True
+            self.on_notice(NO_REPLY)
+
+    @property
+    def given_up_s(self) -> float:
+        """Time that senders could not keep up with the rate, on average of all senders."""
+        return float(self.shared.given_up_s.mean())
+
+    def _slow_text(self, elapsed_s: float) -> str:
+        return (
+            f"the rate of {self.plan.rate_pps:,.4g} packets/s of each probe was not reached: senders could not keep up"
+            f" for {self.given_up_s:,.1f} s of {elapsed_s:,.1f} s; lower it, or raise senders"
+        )
+
+    def seen(self) -> LossesSeen:
+        """Return what is shown of a scan while it goes on."""
+        return LossesSeen(
+            silent=self.guard.fall is not None,
+            lost=sum(record.probes for record in self._records()),
+            repaired=int(self.shared.repaired.sum()),
+            given_up_s=self.given_up_s,
+        )
+
+    def _records(self) -> list[LossRecord]:
+        """Return the losses, made again only when there are other ones."""
+        if self.book.changes != self._recorded[0]:
+            self._recorded = self.book.changes, self.book.losses().records
+        return self._recorded[1]
+
+    def conclude(self) -> str | None:
+        """Count for the last time, when all senders have ended; return why the run is not complete if it lost much."""
+        self.look(last=True)
+        shared = self.shared
+        handed = int(shared.sent.sum() + shared.repaired.sum())
+        self.unaccounted = handed - int(shared.completed.sum() + shared.dropped.sum())
+        self.accounts.close()
+        return self.book.too_much()
+
+    def losses(self) -> Losses:
+        """Return the book as the checkpoint keeps it."""
+        return self.book.losses()
+
+    def warnings(self, *, received: int) -> list[str]:
+        """Return what a run ought to say of its losses; `received` packets came in all its sessions."""
+        lines = self.book.warnings()
+        if not self.plan.config.rate.auto and self.given_up_s > MISSED_SHARE * self._sending_s:
+            lines.append(self._slow_text(self._sending_s))
+        if self.unaccounted > 0:
+            lines.append(f"{self.unaccounted:,} probes were handed over, and nothing tells what has become of them")
+        if not received and self.shared.sent.any():
+            lines.append(NO_REPLY)
+        return lines

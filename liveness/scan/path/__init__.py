@@ -1,0 +1,1 @@
+"""The way to the targets while a run goes on."""

@@ -1,0 +1,232 @@
+"""The guard of the way to the targets: what it sees it answers, by a pause, other next hops, or the run's end."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from liveness.errors import LivenessError
+from liveness.net.lan import Neighbours
+from liveness.net.routes import union
+from liveness.net.way.watch import PathWatch, Sight
+from liveness.scan.losses.intervals import LossInterval
+from liveness.scan.path.neighbourhood import hops_with
+from liveness.scan.path.record import PathRecord
+from liveness.scan.shared import ENDED, HOLD_PATH, Shared
+from liveness.space.intervals import Intervals
+
+IN_FLIGHT_NS: Final = 500_000_000
+"""When a link is cut the replies to what was sent so long before may still have been on their way."""
+QUEUED_NS: Final = 100_000_000
+"""What had left a sender so long before may still have waited in a queue of this host."""
+NS: Final = 1_000_000_000
+SPAN_NS: Final = 2 * NS
+"""Replies are counted over such spans."""
+REMEMBERED: Final = 128
+"""Looks: more than ten seconds."""
+
+
+@dataclass(slots=True)
+class _Pause:
+    """A pause that goes on: why, since when the way was not whole, and whether senders have been seen to keep to it."""
+
+    cause: str
+    since_ns: int
+    began_ns: int
+    reported: bool = False
+
+
+@dataclass(slots=True)
+class _Redirection:
+    """New next hops that senders have still to take over, and what was lost until they have."""
+
+    generation: int
+    since_ns: int
+    cause: str
+    targets: Intervals | None
+
+
+@dataclass(slots=True)
+class PathGuard:
+    """The guard of one session. `look` is called ten times a second."""
+
+    watch: PathWatch
+    shared: Shared
+    record: PathRecord
+    end: Callable[[str], None]
+    """Told why the run cannot go on."""
+    notice: Callable[[str], None]
+    """Told in a line what somebody ought to know."""
+    lost: Callable[[LossInterval], None]
+    """Told what is known to be lost."""
+    withdraw: Callable[[Intervals], None]
+    """Told which targets are to get nothing any more."""
+    longest_pause_s: float
+    _neighbours: Neighbours = field(init=False)
+    """Targets on the link itself, a next hop that is a target too with the MAC address that it has now."""
+    _pause: _Pause | None = field(default=None, init=False)
+    _redirections: list[_Redirection] = field(default_factory=list, init=False)
+    _replies: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED), init=False)
+    """Times, and the replies accepted by then."""
+    _unpublished: bool = field(default=False, init=False)
+    _downs: int = field(default=0, init=False)
+    _before_ns: int = field(default_factory=time.monotonic_ns, init=False)
+    _ended: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with the neighbours as they were found."""
+        self._neighbours = self.watch.path.neighbours
+
+    @property
+    def problem(self) -> str | None:
+        """Why senders are paused now, None if they are not."""
+        return None if self._pause is None else self._pause.cause
+
+    def look(self) -> None:
+        """Look at the way, and do what follows from that."""
+        if self._ended:
+            return
+        try:
+            sight = self.watch.look()
+        except LivenessError as error:
+            self.notice(f"WARNING: the way to the targets is not watched any more: {error}")
+            self.record.add("link", str(error), "noted")
+            self._ended = True
+            return
+        self._take(sight)
+        self._before_ns = sight.at_ns
+
+    def _take(self, sight: Sight) -> None:
+        for line in sight.rerouted:
+            self.record.add("route", line, "redirected" if sight.redirect else "noted")
+            self.notice(f"route: {line}")
+        self._leave_out(sight)
+        if sight.gone is not None:
+            self._give_up(sight.gone, sight)
+            return
+        problem, since_ns, what = self._problem(sight)
+        if problem is not None:
+            self._hold(problem, since_ns, what, sight.at_ns)
+        self._unpublished |= sight.redirect
+        for one in sight.moved:
+            self._neighbours = self._neighbours.moved(one.before, one.gateway.mac)
+        if problem is None or what != "neighbour":
+            self._redirect(sight)
+        if problem is None and self._pause is not None:
+            self._go_on(sight.at_ns)
+        self._settle(sight.at_ns)
+
+    def _problem(self, sight: Sight) -> tuple[str | None, int, str]:
+        """Return what stands in the way, since when, and what has it: a sender may have met what no look has seen."""
+        downs = int(self.shared.downs.sum())
+        met, self._downs = downs > self._downs, downs
+        self._note_replies(sight.at_ns)
+        if sight.what == "neighbour" and self._pause is None and self._replies_come(sight.since_ns):
+            return None, 0, ""  # it is busy forwarding what is sent to it
+        if sight.problem is None and met:
+            return f"interface {self.watch.path.interface} was down for a moment", self._before_ns, "link"
+        return sight.problem, sight.since_ns, sight.what
+
+    def _note_replies(self, now_ns: int) -> None:
+        self._replies.append((now_ns, int(self.shared.accepted.sum())))
+
+    def _replies_come(self, since_ns: int) -> bool:
+        """Return whether replies come lately at half the rate of before `since_ns` or more: only the living forward."""
+        if len(self.watch.shares) > 1:
+            return False
+        now_ns, now = self._replies[-1]
+        lately = now - next((seen for at_ns, seen in self._replies if at_ns >= now_ns - SPAN_NS), now)
+        before = [seen for at_ns, seen in self._replies if since_ns - SPAN_NS <= at_ns <= since_ns]
+        usual = before[-1] - before[0] if before else 0
+        return lately > 0 and 2 * lately >= usual
+
+    def _leave_out(self, sight: Sight) -> None:
+        for part in sight.null:
+            self.record.add("route", str(part), "left-out", part.targets.count)
+            self.notice(f"route: {part}: nothing more is sent to them")
+        if sight.null:
+            null = union(part.targets for part in sight.null)
+            self.withdraw(null)
+            cause = f"{null.count:,} targets came to lie behind null routes, or to be this host's"
+            self.lost(LossInterval(sight.changed_ns - QUEUED_NS, sight.at_ns, cause, null))
+
+    def _hold(self, problem: str, since_ns: int, what: str, now_ns: int) -> None:
+        if self._pause is None:
+            self._pause = _Pause(problem, since_ns, now_ns)
+            self.shared.pause(HOLD_PATH)
+            self.record.add(what, problem, "paused")
+            self.notice(f"paused: {problem}")
+        elif now_ns - self._pause.began_ns > self.longest_pause_s * NS:
+            self._report_pause(now_ns)
+            self._end(f"{problem}, for {self.longest_pause_s:,.0f} s by now")
+
+    def _go_on(self, now_ns: int) -> None:
+        pause = self._pause
+        if pause is None:
+            return
+        self._report_pause(now_ns)
+        self._pause = None
+        self.shared.go_on(HOLD_PATH)
+        lasted_s = (now_ns - pause.began_ns) / NS
+        self.record.add("link", f"the way is whole again after {lasted_s:.1f} s ({pause.cause})", "resumed")
+        self.notice(f"going on after {lasted_s:.1f} s: the way to the targets is whole again")
+
+    def _report_pause(self, now_ns: int) -> None:
+        """Tell what was lost before the pause, once senders keep to it, or now at the latest."""
+        pause = self._pause
+        if pause is None or pause.reported:
+            return
+        pause.reported = True
+        self.lost(LossInterval(pause.since_ns - IN_FLIGHT_NS, now_ns, pause.cause))
+
+    def _redirect(self, sight: Sight) -> None:
+        """Publish the next hops if they have changed, and all of them are known."""
+        hops = self.watch.hops
+        if not self._unpublished or not all(mac for mac, _ in hops):
+            return
+        self._unpublished = False
+        try:
+            generation = self.shared.hops.publish(hops_with(hops, self._neighbours, self.watch.near, self.watch.mac))
+        except LivenessError as error:
+            self._end(str(error))
+            return
+        for one in sight.moved:
+            detail = f"gateway {one.gateway.name}: {one.before.hex(':')} became {one.gateway.mac.hex(':')}"
+            part = self.watch.shares.get(one.gateway.address, Intervals.empty())
+            self.record.add("neighbour", detail, "redirected", part.count)
+            self.notice(f"{detail}: senders go on with it")
+            targets = part if len(self.watch.shares) > 1 else None
+            self._redirections.append(_Redirection(generation, one.since_ns - QUEUED_NS, detail, targets))
+        if sight.rerouted:
+            self._redirections.append(
+                _Redirection(generation, sight.changed_ns - QUEUED_NS, "; ".join(sight.rerouted), None)
+            )
+
+    def _settle(self, now_ns: int) -> None:
+        """Tell of losses that are over now that all senders obey."""
+        if self._pause is not None and self.shared.all_held():
+            self._report_pause(now_ns)
+        taken = self.shared.hops.taken
+        slowest = min(
+            (int(taken[at]) for at, held in enumerate(self.shared.held.tolist()) if held != ENDED), default=None
+        )
+        waiting = []
+        for one in self._redirections:
+            if slowest is None or slowest >= one.generation or self.shared.all_held():
+                self.lost(LossInterval(one.since_ns, now_ns, one.cause, one.targets))
+            else:
+                waiting.append(one)
+        self._redirections = waiting
+
+    def _give_up(self, reason: str, sight: Sight) -> None:
+        """End the run; what was sent since the way was last seen to be whole is lost."""
+        self.shared.pause(HOLD_PATH)
+        since_ns = sight.changed_ns or self._before_ns
+        self.lost(LossInterval(since_ns - IN_FLIGHT_NS, time.monotonic_ns(), reason))
+        self._end(reason)
+
+    def _end(self, reason: str) -> None:
+        self._ended = True
+        self.record.add("route" if "rout" in reason else "link", reason, "ended")
+        self.end(reason)

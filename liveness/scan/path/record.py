@@ -1,0 +1,44 @@
+"""The record of the way to the targets: what was found on it, and what happened, as the manifest keeps it."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from liveness.net.routes import Path
+from liveness.runs.clock import utc
+from liveness.runs.manifest import PathEvent
+
+MOST_EVENTS: Final = 1_000
+"""A link that flaps for days fills no manifest; what comes later is counted."""
+
+
+@dataclass(slots=True)
+class PathRecord:
+    """The events of one session, which began at `started_s` of the monotonic clock."""
+
+    started_s: float
+    events: list[PathEvent] = field(default_factory=list)
+    unrecorded: int = 0
+
+    def add(self, what: str, detail: str, action: str, targets: int | None = None) -> None:
+        """Record what has just happened."""
+        if len(self.events) >= MOST_EVENTS:
+            self.unrecorded += 1
+            return
+        after_s = round(max(0.0, time.monotonic() - self.started_s), 3)
+        self.events.append(
+            PathEvent(at=utc(time.time_ns()), after_s=after_s, what=what, detail=detail, action=action, targets=targets)
+        )
+
+    def begin(self, path: Path) -> None:
+        """Record what is known of the way from the start."""
+        hops = ", ".join(f"{hop.name} ({hop.mac.hex(':')})" for hop in path.hops)
+        self.add("route", f"{path.interface} by {hops}", "noted", sum(hop.targets.count for hop in path.hops))
+        if len(path.near):
+            silent = path.neighbours.unresolved.count
+            found = f"{len(path.neighbours):,} targets on the link answer ARP, {silent:,} do not and are not probed"
+            self.add("neighbour", found, "left-out" if silent else "noted", silent)
+        for part in path.left_out:
+            self.add("route", str(part), "left-out", part.targets.count)
+        for note in path.notes:
+            self.add("source" if "source" in note else "route", note, "noted")

@@ -1,0 +1,1 @@
+"""The rate of a run, fixed or searched."""

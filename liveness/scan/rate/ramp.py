@@ -1,0 +1,313 @@
+"""The ramp of `rate: auto`: a state machine that is fed counters and answers with the rate to send at.
+
+Targets come in random order, so those of any two windows of time are random samples of one population: a hit rate that
+is lower at a higher rate means that the rate itself causes loss. Windows at a candidate rate and at a lower reference
+alternate, so that what changes slowly changes both. `docs/rate.md` tells the method and its limits.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from liveness.runs.manifest import RateStep
+from liveness.scan.rate.hits import Arm, Comparison, Counts
+from liveness.scan.rate.step import Verdict, step_of
+
+SETTLE_S: Final = 2.0
+"""After a change of rate nothing is counted for so long: replies of the rate before are on their way."""
+SLICE_S: Final = 0.25
+MIN_SLICE_SENT: Final = 50
+"""A slice has so many packets of the busiest probe, or lasts LONGEST_SLICE_S."""
+LONGEST_SLICE_S: Final = 5.0
+START_WINDOW_S: Final = 3.0
+CHECK_WINDOW_S: Final = 6.0
+START_TOLERANCE: Final = 0.4
+"""While the rate doubles it is enough that it has not fallen by this share; twice the capacity would halve it."""
+CHECK_TOLERANCE: Final = 0.05
+"""A rate that is to last has not lost this share."""
+BUDGET_S: Final = 300.0
+"""A comparison that is not decided after so much counted time is given up."""
+BLIND_PPS: Final = 1_000.0
+"""Up to this rate of one probe a step is made without enough replies to judge it: the default of a fixed rate."""
+MIN_PPS: Final = 10.0
+DROPS_SHARE: Final = 0.001
+MIN_DROPS: Final = 10
+"""Packets lost on our own side in a slice that are too many: so many, and this share of those sent and received."""
+SHORTFALL: Final = 0.05
+"""The share of the time that senders may be behind."""
+FIRST_STEP: Final = 0.1
+"""The first step up from a rate beyond which loss was found; each that succeeds is followed by one twice as large."""
+BELOW_CAPACITY: Final = 0.95
+"""Where to go on below a capacity that was estimated from a loss."""
+OWN_STEP_BACK: Final = 0.75
+HOLD_S: Final = 30.0
+LONGEST_HOLD_S: Final = 600.0
+WATCH_S: Final = 30.0
+"""What is watched while a rate is held: a fall of the hit rate within so long."""
+WATCH_FALL: Final = 0.9
+"""A hit rate that falls surely below this share of what it was has the rate checked before its time."""
+LEAP: Final = 3
+"""So many times what the rate allows has not been sent: a sender went on where an earlier session of the run stood."""
+UNEVEN: Final = 0.5
+"""A probe that is sent less than this share of the busiest: lanes begin, pause or end, and hits fit no originals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Counters since the start of a run, at `time_s` of any steady clock."""
+
+    time_s: float
+    block: int
+    """Which block is sent: populations differ."""
+    sent: Counts
+    """Originals sent, by probe."""
+    hits: Counts
+    """First replies, by probe: distinct targets proven to have answered an original."""
+    packets: int
+    """Frames sent and packets received."""
+    drops: int
+    """Packets lost on our own side: by rings, the interface or its driver."""
+    given_up_s: float
+    """Time that senders could not keep up with the rate, on average of all senders."""
+
+
+class Phase(StrEnum):
+    """How the search goes on."""
+
+    START = "start"  # doubling
+    CHECK = "check"  # a rate is compared with its half, finely
+    HOLD = "hold"  # a rate that was found is kept
+
+
+@dataclass(slots=True)
+class Ramp:
+    """The search; `update` takes the next sample and returns the rate. Rates are packets a second of one probe."""
+
+    start_pps: float
+    limit_pps: float
+    probes: int
+    steps: list[RateStep] = field(default_factory=list)
+    phase: Phase = field(default=Phase.START, init=False)
+    good_pps: float = field(init=False)
+    """The highest rate found good, or the first one."""
+    candidate: Arm = field(init=False)
+    reference: Arm = field(init=False)
+    checked: bool = field(default=False, init=False)
+    """Whether the good rate has been compared finely with its half, not only passed while doubling."""
+    testing: bool = field(default=False, init=False)
+    """Whether the candidate's rate is sent now, not the reference's."""
+    limited_by: Verdict | None = field(default=None, init=False)
+    """What kept the rate below its limit, None while nothing did."""
+    highest_limit_pps: float = field(init=False)
+    _window: Arm = field(init=False)
+    _last: Sample | None = field(default=None, init=False)
+    _settled_s: float = field(default=0.0, init=False)
+    _step: float = field(default=FIRST_STEP, init=False)
+    _failed_pps: float | None = field(default=None, init=False)
+    """The lowest rate that was found too high and has not been found good since."""
+    _hold_s: float = field(default=HOLD_S, init=False)
+    _held_s: float = field(default=0.0, init=False)
+    _baseline: Arm | None = field(default=None, init=False)
+    """What was measured when the rate that is held was checked, in this block."""
+
+    def __post_init__(self) -> None:
+        """Begin at the start rate."""
+        self.highest_limit_pps = self.limit_pps
+        self.good_pps = min(self.start_pps, self.limit_pps)
+        self._double()
+
+    @property
+    def rate_pps(self) -> float:
+        """The rate to send at now."""
+        return self.candidate.rate_pps if self.testing else self.reference.rate_pps
+
+    def _compare(self, candidate_pps: float, reference_pps: float, *, testing: bool) -> None:
+        self.candidate = Arm.at(candidate_pps, self.probes)
+        self.reference = Arm.at(reference_pps, self.probes)
+        self._send(testing=testing)
+
+    def _send(self, *, testing: bool) -> None:
+        self.testing = testing
+        self._window = Arm.at(self.rate_pps, self.probes)
+        self._settled_s = 0.0
+
+    def update(self, sample: Sample) -> float:
+        """Take the counters of now; return the rate to send at."""
+        last = self._last
+        if last is None or sample.block != last.block:
+            self._last = sample
+            self._baseline = None
+            if last is not None:
+                self._begin_block()
+            return self.rate_pps
+        seconds = sample.time_s - last.time_s
+        sent = sample.sent - last.sent
+        if seconds < SLICE_S or (sent.max() < MIN_SLICE_SENT and seconds < LONGEST_SLICE_S):
+            return self.rate_pps
+        self._last = sample
+        uneven = not sent.max() or sent.min() < UNEVEN * sent.max()
+        if uneven or sent.max() > LEAP * max(self.rate_pps * seconds, MIN_SLICE_SENT):
+            self._send(testing=self.testing)
+        elif self._settled_s < SETTLE_S:
+            self._settled_s += seconds
+        elif sample.drops - last.drops >= max(MIN_DROPS, DROPS_SHARE * (sample.packets - last.packets)):
+            self._step_back(sample.time_s, Verdict.OWN_DROPS, OWN_STEP_BACK * self.rate_pps)
+        else:
+            self._window.add_slice(sent, sample.hits - last.hits, seconds, sample.given_up_s - last.given_up_s)
+            self._count(sample.time_s)
+        return self.rate_pps
+
+    def measure_again(self) -> None:
+        """Drop what the current window has counted: the network was broken meanwhile, whatever the rate."""
+        self._last = None
+        self._send(testing=self.testing)
+
+    def _begin_block(self) -> None:
+        """Measure anew: this is another population. One that replies may tell what the last one could not."""
+        if self.limited_by is Verdict.UNCLEAR:
+            self._double()
+        else:
+            self._compare(self.candidate.rate_pps, self.reference.rate_pps, testing=self.phase is not Phase.START)
+
+    def _double(self) -> None:
+        self.phase = Phase.START
+        self._compare(min(2 * self.good_pps, self.limit_pps), self.good_pps, testing=False)
+
+    def _count(self, time_s: float) -> None:
+        """Look at the current window, and end it if it is long enough."""
+        if self._window.seconds < (START_WINDOW_S if self.phase is Phase.START else CHECK_WINDOW_S):
+            return
+        (self.candidate if self.testing else self.reference).add_window(self._window)
+        if self.phase is Phase.HOLD:
+            self._watch(time_s)
+            return
+        if self.candidate.windows and self.reference.windows:
+            self._judge(time_s)
+        else:
+            self._send(testing=not self.testing)
+
+    def _judge(self, time_s: float) -> None:
+        """Decide what the windows so far say; go on measuring where they do not say it yet."""
+        found = Comparison.of(self.candidate, self.reference)
+        rate = self.candidate.rate_pps
+        pairs = min(len(self.candidate.windows), len(self.reference.windows))
+        given_up = self.candidate.seconds + self.reference.seconds >= BUDGET_S
+        if self.candidate.shortfall > SHORTFALL:
+            self._step_back(time_s, Verdict.SENDER_BOUND, BELOW_CAPACITY * rate * (1 - self.candidate.shortfall))
+        elif found.fell and pairs > 1:
+            self._step_back(time_s, Verdict.FELL, BELOW_CAPACITY * rate * found.ratio)
+        elif found.holds(START_TOLERANCE if self.phase is Phase.START else CHECK_TOLERANCE):
+            self._accept(time_s, Verdict.HOLDS)
+        elif not given_up:
+            self._send(testing=not self.testing)
+        elif self.phase is Phase.START and rate <= BLIND_PPS:
+            self._accept(time_s, Verdict.BLIND)
+        else:
+            self._stay(time_s)
+
+    def _accept(self, time_s: float, verdict: Verdict) -> None:
+        """Take the candidate for good, and go on from it."""
+        tried, rate = (self.candidate, self.reference), self.candidate.rate_pps
+        climbed = self.checked and rate > self.good_pps
+        self.good_pps = rate
+        if verdict is Verdict.HOLDS and self.limited_by is Verdict.UNCLEAR:
+            self.limited_by = None
+        if self.phase is Phase.START and rate < self.limit_pps:
+            last = self._window if self.testing else None
+            self._compare(min(2 * rate, self.limit_pps), rate, testing=last is not None)
+            if last is not None:
+                self.reference.add_window(last)  # it was at this rate, the reference now
+        elif self.phase is Phase.START:
+            self._check(rate)
+        else:
+            self.checked = True
+            if climbed and (self._failed_pps is None or rate >= self._failed_pps):
+                self._step, self._hold_s, self._failed_pps = min(1.0, 2 * self._step), HOLD_S, None
+            if rate >= self.limit_pps:
+                self.limited_by = None
+            self._hold(rate)
+        self._record(time_s, verdict, tried)
+
+    def _step_back(self, time_s: float, verdict: Verdict, estimate_pps: float) -> None:
+        """Go on below a rate that lost packets, at what it is estimated to bear."""
+        tried = self.candidate, self.reference
+        rate = self.rate_pps if verdict is Verdict.OWN_DROPS else self.candidate.rate_pps
+        lowest = self.good_pps if self.phase is Phase.START and verdict is not Verdict.OWN_DROPS else rate / 2
+        back = max(MIN_PPS, min(max(estimate_pps, lowest), 0.9 * rate))
+        self.limited_by = verdict
+        self._step = FIRST_STEP
+        self._failed_pps = min(rate, self._failed_pps or rate)
+        if self.checked and rate > self.good_pps and (back >= self.good_pps or verdict is Verdict.OWN_DROPS):
+            self._hold(self.good_pps)  # a step up that failed: what was good before still is
+        else:
+            self.checked = False
+            self.good_pps = min(self.good_pps, back)
+            self._check(back)
+        self._record(time_s, verdict, tried)
+
+    def _stay(self, time_s: float) -> None:
+        """Keep to the last good rate: the candidate could not be judged."""
+        tried = self.candidate, self.reference
+        if self.phase is Phase.START:
+            self.limited_by = Verdict.UNCLEAR
+        self._hold(min(self.good_pps, self.candidate.rate_pps))
+        self._record(time_s, Verdict.UNCLEAR, tried)
+
+    def _check(self, rate_pps: float) -> None:
+        self.phase = Phase.CHECK
+        self._compare(rate_pps, rate_pps / 2, testing=True)
+
+    def _hold(self, rate_pps: float) -> None:
+        measured = self.candidate
+        self.phase = Phase.HOLD
+        self._held_s = 0.0
+        self._compare(rate_pps, rate_pps, testing=True)
+        if measured.rate_pps == rate_pps and measured.windows:
+            self._baseline = measured
+
+    def _watch(self, time_s: float) -> None:
+        """While a rate is held: notice that it no longer does, and try more when it is time."""
+        rate = self.candidate.rate_pps
+        self._held_s += self._window.seconds
+        self._window = Arm.at(rate, self.probes)
+        if self._baseline is not None:
+            found = Comparison.of(self.candidate, self._baseline)
+            if found.fell and found.ratio < WATCH_FALL:
+                tried = self.candidate, self.reference
+                self._check(rate)
+                self._record(time_s, Verdict.CHANGED, tried)
+                return
+        if self._held_s >= self._hold_s:
+            self._hold_s = min(2 * self._hold_s, LONGEST_HOLD_S)
+            if self.limited_by is Verdict.UNCLEAR:
+                self._double()
+            else:
+                self._check(min(self.limit_pps, rate * (1 + self._step)))
+        elif self.candidate.seconds >= WATCH_S:
+            self.candidate = Arm.at(rate, self.probes)
+
+    def lower(self, time_s: float, share: float) -> None:
+        """Go slower by `share`, and not faster than that from now on: the limit is lowered."""
+        tried, now = (self.candidate, self.reference), self._nominal()
+        self.limit_pps = max(MIN_PPS, now * (1 - share))
+        self.good_pps = min(self.good_pps, self.limit_pps)
+        self._check(self.limit_pps)
+        self._record(time_s, Verdict.SLOWER, tried)
+
+    def higher(self, time_s: float, share: float) -> None:
+        """Raise the limit by `share`, at most to what it was at first; a rate that is held tries `share` more at once.
+
+        The search goes on: the higher rate stays only if the hit rate holds.
+        """
+        tried, now = (self.candidate, self.reference), self._nominal()
+        self.limit_pps = min(self.highest_limit_pps, self.limit_pps * (1 + share))
+        if self.phase is Phase.HOLD:
+            self._check(min(self.limit_pps, now * (1 + share)))
+        self._record(time_s, Verdict.FASTER, tried)
+
+    def _nominal(self) -> float:
+        """Return the rate that the search is about, whatever it sends for comparison at this moment."""
+        return self.good_pps if self.phase is Phase.START else self.candidate.rate_pps
+
+    def _record(self, time_s: float, verdict: Verdict, tried: tuple[Arm, Arm]) -> None:
+        self.steps.append(step_of(time_s, verdict, *tried, self._nominal()))

@@ -1,0 +1,1 @@
+"""Receiving: receiver processes, matching, and what they collect."""

@@ -1,0 +1,149 @@
+"""The collection: what a receiver accepted since its last segment, as growing sets and counts."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.ipsets.collector import Collector
+from liveness.kernel import int64, kernel
+from liveness.runs.segment import Counts, PartKey
+from liveness.types import ERROR_TYPES, Kind, ReplyKey, Role, Tier
+
+_CODES: Final = 256
+CLASSES: Final = Kind.ERROR + len(ERROR_TYPES) * _CODES
+"""Classes of replies to one probe: five kinds, and each error type with each code."""
+OWN: Final = 2
+"""Groups of one class and attempt: replies about somebody else (0), and for oneself (1)."""
+
+_FIRST_CLASS: Final = np.zeros(256, np.int64)
+for _index, _icmp_type in enumerate(ERROR_TYPES):
+    _FIRST_CLASS[_icmp_type] = Kind.ERROR + _index * _CODES
+
+_ERROR: Final = int(Kind.ERROR)
+_WEAK: Final = int(Tier.WEAK)
+
+
+def reply_key(probe: str, number: int) -> ReplyKey:
+    """Return the class of replies with this number, the inverse of how `group` numbers them."""
+    if number < Kind.ERROR:
+        return ReplyKey(probe, Kind(number))
+    index, code = divmod(number - Kind.ERROR, _CODES)
+    return ReplyKey(probe, Kind.ERROR, ERROR_TYPES[index], code)
+
+
+@kernel
+def group(
+    replies: NDArray[np.void],
+    first_class: NDArray[np.int64],
+    attempts: int,
+    groups: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    weak: NDArray[np.int64],
+    sources: NDArray[np.uint32],
+    targets: NDArray[np.uint32],
+) -> None:
+    """Sort the addresses of replies (REPLY_DTYPE) by group: probe, class, attempt, and whether source is target.
+
+    Behind the `attempts` comes a place for replies that prove none.
+
+    Writes each reply's group to `groups`, for each group where it ends in `sources` and `targets` to `ends`, which
+    enters as zeros, one more than there are groups; adds weak replies to `weak` (probes, CLASSES). A counting sort:
+    each reply is looked at twice.
+    """
+    for i in range(len(replies)):
+        reply = replies[i]
+        number = int64(reply["kind"])
+        if number == _ERROR:
+            number = first_class[int64(reply["icmp_type"])] + int64(reply["icmp_code"])
+        probe = int64(reply["probe"])
+        if int64(reply["tier"]) == _WEAK:
+            weak[probe, number] += 1
+        own = 1 if reply["source"] == reply["target"] else 0
+        attempt = min(int64(reply["attempt"]), attempts)
+        place = ((probe * CLASSES + number) * (attempts + 1) + attempt) * OWN + own
+        groups[i] = place
+        ends[place + 1] += 1
+    for place in range(1, len(ends)):
+        ends[place] += ends[place - 1]
+    for i in range(len(replies)):  # now ends[place] is where the group begins, and moves to its end
+        at = ends[groups[i]]
+        ends[groups[i]] = at + 1
+        sources[at] = replies[i]["source"]
+        targets[at] = replies[i]["target"]
+
+
+class Collection:
+    """Sets and counts of accepted replies, fed by batches in REPLY_DTYPE; `take` empties it."""
+
+    def __init__(self, probes: Sequence[str], attempts: int) -> None:
+        self.probes = tuple(probes)
+        self.attempts = attempts
+        self._messages: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES, attempts + 1), np.int64)
+        self._weak: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES), np.int64)
+        self._parts: dict[tuple[int, int, int, Role], Collector] = {}
+
+    @property
+    def held(self) -> int:
+        """At most how many addresses it holds, all sets together."""
+        return sum(part.held for part in self._parts.values())
+
+    def add(self, replies: NDArray[np.void]) -> None:
+        """Add a batch of accepted replies: group them by class, then feed each group's sets."""
+        count = len(replies)
+        ends = np.zeros(len(self.probes) * CLASSES * (self.attempts + 1) * OWN + 1, np.int64)
+        sources, targets = np.empty(count, np.uint32), np.empty(count, np.uint32)
+        groups = np.empty(count, np.int64)
+        group(replies, _FIRST_CLASS, self.attempts, groups, ends, self._weak, sources, targets)
+        bounds = ends[:-1]  # where each group ends, which is where the next begins
+        for place in np.flatnonzero(np.diff(bounds, prepend=0)).tolist():
+            begin, end = (int(bounds[place - 1]) if place else 0), int(bounds[place])
+            rest, own = divmod(place, OWN)
+            rest, attempt = divmod(rest, self.attempts + 1)
+            probe, number = divmod(rest, CLASSES)
+            self._messages[probe, number, attempt] += end - begin
+            if own:
+                self._part(probe, number, attempt, Role.DIRECT).add(targets[begin:end])
+            else:
+                self._part(probe, number, attempt, Role.SOURCE).add(sources[begin:end])
+                self._part(probe, number, attempt, Role.TARGET).add(targets[begin:end])
+
+    def _part(self, probe: int, number: int, attempt: int, part: Role) -> Collector:
+        key = (probe, number, attempt, part)
+        if key not in self._parts:
+            self._parts[key] = Collector()
+        return self._parts[key]
+
+    def take(self) -> dict[PartKey, Collector]:
+        """Return the sets gathered since the last call, for the caller to finish, and begin anew.
+
+        To finish them is work, 50 ns an address: the receiver leaves it to its writing thread.
+        """
+        taken = {
+            PartKey(reply_key(self.probes[probe], number), part, attempt): collector
+            for (probe, number, attempt, part), collector in self._parts.items()
+        }
+        self._parts = {}
+        return taken
+
+    def take_counts(self) -> tuple[dict[str, dict[str, list[int]]], dict[str, Counts]]:
+        """Return messages accepted since the last call, by probe, label and attempt, and how many of them are weak.
+
+        The last number of each list counts those that prove no attempt.
+        """
+        messages: dict[str, dict[str, list[int]]] = {}
+        for name, label, counts in self._named(self._messages.sum(axis=2), self._messages):
+            messages.setdefault(name, {})[label] = counts.tolist()
+        weak: dict[str, Counts] = {}
+        for name, label, count in self._named(self._weak, self._weak):
+            weak.setdefault(name, {})[label] = int(count)
+        self._messages[:] = 0
+        self._weak[:] = 0
+        return messages, weak
+
+    def _named(self, where: NDArray[Any], counts: NDArray[np.int64]) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
+        """Yield probe, label and count of every class that is not zero in `where`, (probes, CLASSES)."""
+        for probe, number in zip(*(axis.tolist() for axis in np.nonzero(where)), strict=True):
+            name = self.probes[probe]
+            yield name, reply_key(name, number).label, counts[probe, number]

@@ -1,0 +1,196 @@
+"""A replay: captured packets matched as a run would have matched them, from its manifest, key and targets alone."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from liveness.config.recorded import recorded_config
+from liveness.errors import LivenessError, UsageError
+from liveness.packets.reply_filter import reply_filter
+from liveness.probes.template import LinkAddresses
+from liveness.replylog.runlog import Mode, settle
+from liveness.runs.manifest import Log, Manifest, Receive, Replay, Timeline
+from liveness.runs.merge import merge
+from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
+from liveness.scan.interruption import Interruption, signals_noted
+from liveness.scan.plan import Plan
+from liveness.scan.receive.capture_ring import CaptureRing
+from liveness.scan.receive.receiver import Receiver
+from liveness.scan.record import reception
+from liveness.scan.session import REPLY_ICMP_TYPES, kit_of
+from liveness.scan.shared import Shared
+from liveness.space.addresses import parse_address
+from liveness.space.intervals import Intervals
+from liveness.space.targets import Targets
+
+COUNTS = ("messages", "weak", "attempts", "attempts_by_kind", "rejected")
+"""The counters of a manifest that a replay must repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How a replay compares with its run: set files that are the same in both, and what is not."""
+
+    same: int
+    different: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    counts: list[str] = field(default_factory=list)
+    """Counters that differ."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether every set and every counter is the same."""
+        return not (self.different or self.missing or self.extra or self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A replay that has ended: where it lies, what it says, and how it compares with its run (None: it had no sets)."""
+
+    directory: RunDirectory
+    manifest: Manifest
+    comparison: Comparison | None
+    ipv4_packets: int
+    unread: list[str]
+    interruption: Interruption
+    cut_packets: int = 0
+    """Cut by the snap length of the capture."""
+    encapsulated: dict[str, int] = field(default_factory=dict)
+    """Packets within MPLS, PPPoE or LLC, by that name."""
+
+
+def compare(run: Manifest, replayed: Manifest) -> Comparison:
+    """Compare sets by their digests, and counters."""
+    before = {entry.file: entry.sha256 for entry in run.sets}
+    after = {entry.file: entry.sha256 for entry in replayed.sets}
+    both = before.keys() & after.keys()
+    unknown = ("attempts_by_kind",) if run.attempts and not run.attempts_by_kind else ()  # by an older version
+    return Comparison(
+        same=sum(before[file] == after[file] for file in both),
+        different=sorted(file for file in both if before[file] != after[file]),
+        missing=sorted(before.keys() - both),
+        extra=sorted(after.keys() - both),
+        counts=[name for name in COUNTS if name not in unknown and getattr(run, name) != getattr(replayed, name)],
+    )
+
+
+def replay(
+    run: RunDirectory, captures: Sequence[Path], output: Path, log: Mode, on_progress: Callable[[int], None]
+) -> Replayed:
+    """Make the sets of a run anew from captures, in a new run directory `output`.
+
+    `log` is which logs to keep beside them; `on_progress` is told how many packets have been read. Raises LivenessError
+    or one of its kinds when the run lacks what it takes, or a capture is none; nothing is left on disk then.
+    """
+    manifest = run.read_manifest()
+    plan = plan_of(run, manifest, log)
+    sources = tuple(parse_address(address) for address in manifest.source_addresses)
+    program = reply_filter(sources, plan.cookie.port_first, plan.cookie.port_last, REPLY_ICMP_TYPES)
+    kit = kit_of(plan, LinkAddresses(bytes(6), bytes(6)), sources)
+    directory = RunDirectory.create_at(output)
+
+    discard = directory.discard
+    interruption = Interruption(begun=True)
+    ring = CaptureRing(captures, program, lambda: interruption.reason is not None, on_progress)
+    try:
+        with signals_noted(interruption, discard):
+            shared = Shared(plan)
+            shared.finish[0] = 1
+            problem = Receiver(plan, kit, ring, shared, directory).run()
+            ring.check()
+            if problem is None and interruption.reason is None:
+                refuse_foreign(run, ring)
+            if problem is not None:
+                interruption.by(problem)
+            gathered = merge(directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts)
+            directory.remove_traces()
+            directory.write_key(plan.key)
+            directory.write_targets(plan.intervals.entries())
+            unread = [] if interruption.reason else [line for one in ring.captures for line in one.unread]
+            tally = gathered.tally
+            kept = settle(directory.path, log, tally.log, tally.accepted, tally.packets)
+            received = reception(gathered, only_unanswered=plan.only_unanswered)
+            replayed = _manifest(manifest, received, ring, kept, unread, interruption.reason)
+            replayed = msgspec.structs.replace(replayed, targets_sha256=directory.targets_digest())
+            directory.write_manifest(replayed)
+    except BaseException:
+        discard()
+        raise
+    comparison = compare(manifest, replayed) if manifest.sets else None
+    ipv4_packets = sum(capture.ipv4_packets for capture in ring.captures)
+    cut = sum(capture.cut_packets for capture in ring.captures)
+    around: Counter[str] = Counter()
+    for capture in ring.captures:
+        around.update(capture.encapsulated)
+    return Replayed(directory, replayed, comparison, ipv4_packets, unread, interruption, cut, dict(around))
+
+
+def refuse_foreign(run: RunDirectory, ring: CaptureRing) -> None:
+    """Raise UsageError for captures whole of packets of which none can be a reply to the run: they are of another."""
+    packets = sum(capture.packets for capture in ring.captures)
+    if not packets or ring.passed or any(capture.unread for capture in ring.captures):
+        return
+    around = Counter[str]()
+    for capture in ring.captures:
+        around.update(capture.encapsulated)
+    inside = "".join(f", {count:,} within {name}" for name, count in around.items())
+    ipv4 = sum(capture.ipv4_packets for capture in ring.captures)
+    names = ", ".join(capture.name for capture in ring.captures[:3])
+    what = f"of {packets:,} packets {ipv4:,} are IPv4{inside}" if ipv4 else f"none of the packets is IPv4{inside}"
+    raise UsageError(
+        f"{names}: no packet can be a reply to this run ({what}): give a capture of the replies to {run.path}"
+    )
+
+
+def plan_of(run: RunDirectory, manifest: Manifest, log: Mode) -> Plan:
+    """Return the plan of a run as its directory tells it. Raises LivenessError that names what is wrong there."""
+    config = recorded_config(manifest.config, run.path / MANIFEST_FILE, manifest.version)
+    run.check_targets(manifest.targets_sha256)
+    if not manifest.source_addresses:
+        raise LivenessError(f"{run.path / MANIFEST_FILE}: $.source_addresses: empty: whose replies to look for?")
+    config = msgspec.structs.replace(
+        config,
+        replies=log,
+        senders=1,
+        receive=msgspec.structs.replace(config.receive, receivers=1),
+    )
+    targets = Targets.build(run.read_targets(), Intervals.empty(), lab=True)
+    return Plan(config, targets, manifest.control_port, run.read_key())
+
+
+def _manifest(
+    run: Manifest,
+    received: dict[str, Any],
+    ring: CaptureRing,
+    log: Log,
+    unread: Sequence[str],
+    interrupted: str | None,
+) -> Manifest:
+    """Return the run's manifest with what was received replaced by what the captures hold."""
+    reasons = [run.reason] if run.status == "partial" else []
+    if run.status == "running":
+        reasons.append("the scan never came to its end")
+    reasons += [f"the replay was {interrupted}"] if interrupted else []
+    reasons += unread
+    warnings = [*unread, *log.problems]
+    return msgspec.structs.replace(
+        run,
+        status="partial" if reasons else "complete",
+        reason="; ".join(reason for reason in reasons if reason) or None,
+        receive=Receive(packets=ring.passed, kernel_packets=ring.passed),
+        loss_warnings=warnings,
+        timeline=Timeline(),
+        log=log,
+        replay=Replay(
+            captures=[capture.name for capture in ring.captures],
+            packets=ring.packets,
+            passed=ring.passed,
+            unread=list(unread),
+        ),
+        **received,
+    )

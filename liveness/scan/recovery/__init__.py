@@ -1,0 +1,1 @@
+"""Checkpoints, and going on after a run was cut off."""

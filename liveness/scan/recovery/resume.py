@@ -1,0 +1,147 @@
+"""Going on with a run that was cut off: its plan, its key and its place, from its directory alone."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from liveness.config.recorded import recorded_config
+from liveness.errors import LivenessError, UsageError
+from liveness.optouts.redaction import finish_redaction
+from liveness.runs.checkpoint import Checkpoint, Position, load_checkpoint
+from liveness.runs.clock import utc
+from liveness.runs.manifest import Manifest
+from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
+from liveness.scan.plan import Plan
+from liveness.scan.record import Identity, running_manifest
+from liveness.scan.recovery.checkpoint_check import misfits
+from liveness.space.intervals import Intervals
+from liveness.space.targets import Targets
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """A run to go on with: where it lies, what it planned, where it stands, and what of it is damaged."""
+
+    directory: RunDirectory
+    plan: Plan
+    checkpoint: Checkpoint
+    damage: Sequence[str]
+
+
+def resume(path: Path) -> Resumption:
+    """Return what is needed to go on with the run at `path`; it is locked from then on.
+
+    Raises UsageError for a run that is complete, that has nothing to go on from, or that a scan is at work on;
+    LivenessError where its key or its targets are gone. A damaged checkpoint is named in `damage`: the run then begins
+    with its first target again, and keeps what its segments hold. A damaged segment is named, and set aside.
+    """
+    directory = RunDirectory(path)
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such run directory")
+    manifest, checkpoint, damage = _records(directory)
+    if manifest.status == "complete":
+        raise UsageError(f"{path}: this run is complete: there is nothing to go on with")
+    lock = directory.lock()
+    try:
+        return _resumption(directory, manifest, checkpoint, damage)
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def _resumption(
+    directory: RunDirectory, manifest: Manifest, checkpoint: Checkpoint | None, damage: list[str]
+) -> Resumption:
+    """Return what there is to go on with, of a run that is locked."""
+    finish_redaction(directory)
+    if checkpoint is None:
+        checkpoint = Checkpoint(manifest=manifest, positions=[], sent=[], rate_pps=0)
+    plan = _plan(directory, checkpoint.manifest)
+    for misfit in misfits(plan, checkpoint):
+        damage.append(f"{directory.checkpoint_path}: {misfit}: the run begins with its first target again")
+        checkpoint = Checkpoint(manifest=checkpoint.manifest, positions=[], sent=[], rate_pps=0)
+        break
+
+    def set_aside(error: LivenessError, segment: Path) -> None:
+        damage.append(str(error))
+        try:
+            directory.set_aside(segment)
+        except OSError as problem:
+            raise LivenessError(f"{segment}: damaged, and cannot be set aside: {problem.strerror}") from problem
+
+    directory.segments(set_aside)
+    return Resumption(directory, plan, checkpoint, damage)
+
+
+def check_resumable(path: Path) -> None:
+    """Raise what `resume` does where a run cannot be gone on with, and leave all as it is."""
+    directory = RunDirectory(path)
+    manifest, checkpoint, _ = _records(directory)
+    if manifest.status == "complete":
+        raise UsageError(f"{path}: this run is complete: there is nothing to go on with")
+    _plan(directory, manifest if checkpoint is None else checkpoint.manifest)
+
+
+def _records(directory: RunDirectory) -> tuple[Manifest, Checkpoint | None, list[str]]:
+    """Return manifest and checkpoint; either stands in for the other where that is damaged."""
+    damage: list[str] = []
+    manifest: Manifest | None = None
+    checkpoint: Checkpoint | None = None
+    try:
+        manifest = directory.read_manifest()
+    except LivenessError as error:
+        damage.append(str(error))
+    if manifest is not None and manifest.status == "complete":
+        return manifest, None, damage
+    try:
+        checkpoint = load_checkpoint(directory.checkpoint_path)
+    except LivenessError as error:
+        damage.append(str(error))
+    if checkpoint is not None:
+        # a session that was cut off before its first checkpoint stands in the manifest alone
+        known = checkpoint.manifest if manifest is None else max(checkpoint.manifest, manifest, key=_sessions)
+        return known, msgspec.structs.replace(checkpoint, manifest=known), damage
+    if manifest is None:
+        raise UsageError(f"{directory.path}: neither manifest nor checkpoint can be read: {damage[0]}")
+    if not (directory.path / "segments").is_dir():
+        raise UsageError(f"{directory.path}: a run of an older version, which keeps nothing to go on from")
+    return manifest, None, damage
+
+
+def _sessions(manifest: Manifest) -> int:
+    return len(manifest.resumed)
+
+
+def _plan(directory: RunDirectory, manifest: Manifest) -> Plan:
+    """Return the plan as it was: the config in the manifest, and the targets, whatever has become of their files."""
+    config = recorded_config(manifest.config, directory.path / MANIFEST_FILE, manifest.version)
+    directory.check_targets(manifest.targets_sha256)
+    config = msgspec.structs.replace(config, senders=manifest.senders)
+    targets = Targets.build(directory.read_targets(), Intervals.empty(), lab=True)
+    return Plan(config, targets, manifest.control_port, directory.read_key())
+
+
+def going_on(resumption: Resumption, identity: Identity) -> Checkpoint:
+    """Return where the new session begins: at the checkpoint, or anew where that is damaged; its manifest says when."""
+    plan, checkpoint = resumption.plan, resumption.checkpoint
+    manifest = msgspec.structs.replace(
+        running_manifest(plan, identity),
+        started=checkpoint.manifest.started,
+        resumed=[*checkpoint.manifest.resumed, utc(identity.started_ns)],
+    )
+    if not checkpoint.positions:
+        return beginning(plan, manifest)
+    return msgspec.structs.replace(checkpoint, manifest=manifest)
+
+
+def beginning(plan: Plan, manifest: Manifest) -> Checkpoint:
+    """Return the checkpoint of a run that has sent nothing."""
+    return Checkpoint(
+        manifest=manifest,
+        positions=[Position(block=0, tick=0)] * plan.senders,
+        sent=[[0] * plan.attempts for _ in plan.probes],
+        rate_pps=plan.load.start_pps,
+    )

@@ -1,0 +1,1 @@
+"""Sending: sender processes, their kernel, and where they stand."""

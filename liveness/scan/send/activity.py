@@ -1,0 +1,65 @@
+"""What each sender is at: the walk that it sends, original or repair, and its tick, told to the supervisor."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from liveness.runs.checkpoint import Position
+from liveness.scan.memory import shared_zeros
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+VERSION, BLOCK, TICK, FIRST, LAST, LAGS = range(6)
+"""Places of a sender's row: a count of its changes, the walk's block, its tick, the ticks that it sends, its lags."""
+NONE: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The walk that a sender sends: ticks `first` to `last` (not included) of a block, and the tick it is at."""
+
+    block: int
+    tick: int
+    first: int
+    last: int
+    lags: tuple[int, ...]
+    begins: tuple[int, ...]
+
+    def same_walk(self, other: "Activity") -> bool:
+        """Return whether both are of one walk through the same ticks, whatever its lags have become."""
+        return (self.block, self.first, self.last) == (other.block, other.first, other.last)
+
+
+class Activities:
+    """One row a sender in shared memory, which that sender alone writes."""
+
+    def __init__(self, senders: int, lanes: int) -> None:
+        self._rows: NDArray[np.int64] = shared_zeros((senders, LAGS + 2 * lanes), np.int64)
+        self._rows[:, BLOCK] = NONE
+        self._lanes = lanes
+
+    def begin(self, sender: int, position: Position, first: int, last: int) -> None:
+        """Tell which walk a sender sends from now on, or that its lags have changed."""
+        row = self._rows[sender]
+        row[VERSION] += 1
+        row[BLOCK:LAGS] = position.block, position.tick, first, last
+        row[LAGS:] = (*position.lags, *position.begins)
+        row[VERSION] += 1
+
+    def tick(self, sender: int, tick: int) -> None:
+        """Tell how far the walk is."""
+        self._rows[sender, TICK] = tick
+
+    def now(self, sender: int) -> Activity | None:
+        """Return what a sender is at, None before its first walk."""
+        row = self._rows[sender]
+        while True:
+            copy = row.tolist()
+            if copy[VERSION] % 2 == 0 and copy[VERSION] == int(row[VERSION]):
+                break
+        if copy[BLOCK] == NONE:
+            return None
+        lags, begins = tuple(copy[LAGS : LAGS + self._lanes]), tuple(copy[LAGS + self._lanes :])
+        return Activity(copy[BLOCK], copy[TICK], copy[FIRST], copy[LAST], lags, begins)

@@ -1,0 +1,1 @@
+"""The operating system: namespaces, privileges, confinement, child processes."""

@@ -1,1 +1,0 @@
-"""Wire formats: headers, checksums, SipHash, cookies, parsing."""

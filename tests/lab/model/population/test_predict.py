@@ -1,0 +1,219 @@
+"""A prediction equals the census it stands for: exactly where targets are few, closely where they are sampled."""
+
+import math
+import tempfile
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from liveness.config.estimate import estimate
+from liveness.config.load import load_config, resolve_targets
+from liveness.config.model import Config
+from liveness.ipsets.roaring import write_roaring
+from liveness.kernel import COMPILED
+from liveness.lab.model.population.answer import PROBES
+from liveness.lab.model.population.burden import burden_of, rarest
+from liveness.lab.model.population.load import load_population
+from liveness.lab.model.population.predict import predict, sampled_targets
+from liveness.lab.model.population.sample import public_space, sample24, used24
+from liveness.lab.model.population.set_size import Spread
+from liveness.lab.model.population.truth import truth
+from liveness.space.addresses import format_address
+from liveness.space.intervals import Intervals
+from liveness.space.targets import Targets
+from liveness.types import Kind, Role, SetKey
+from tests.lab.model.population.support import small
+
+WIRE_BITS = 9 * 84 * 8
+
+
+def config_of(tmp_path: Path, text: str) -> tuple[Config, Targets]:
+    path = tmp_path / "census.yaml"
+    path.write_text(f"name: test\ncontact: a@b.example\ncooldown: 0s\nprobe_spacing: 0s\n{text}")
+    config = load_config(path, environment={})
+    return config, resolve_targets(config, lab=False)
+
+
+def addresses_of(targets: Targets) -> np.ndarray:
+    return targets.intervals.address_at(np.arange(targets.count))
+
+
+def test_few_targets_are_counted_one_by_one(tmp_path: Path) -> None:
+    config, targets = config_of(
+        tmp_path, "targets: {allow: [46.0.0.0/21, 8.8.0.0/23], block: [46.0.2.0/24, 46.0.3.128/25]}\nrate: 10kpps\n"
+    )
+    population = small()
+    prediction = predict(config, targets, WIRE_BITS, population)
+    sets = truth(population, addresses_of(targets))
+    assert prediction.exact
+    assert prediction.sampled == targets.count == 2048 + 512 - 256 - 128
+    assert {one.key: one.members for one in prediction.sets} == {key: len(members) for key, members in sets.items()}
+    for one in prediction.sets:
+        path = tmp_path / "one.roaring"
+        write_roaring(path, sets[one.key])
+        assert one.size == path.stat().st_size
+    answered = {probe: BitMap() for probe in PROBES}
+    replies = dict.fromkeys(PROBES, 0)
+    for key, members in sets.items():
+        if key.role is Role.TARGET:
+            answered[key.reply.probe] |= members
+            replies[key.reply.probe] += 2 * len(members)  # two attempts
+    assert {one.probe: one.targets for one in prediction.probes} == {probe: len(of) for probe, of in answered.items()}
+    assert {one.probe: one.replies for one in prediction.probes} == replies
+    assert sum(replies.values()) == prediction.replies
+    for probe in prediction.probes:
+        assert probe.hit_rate == probe.targets / targets.count
+        # two attempts of each target at 10,000 packets a second of each probe
+        assert probe.replies_pps == pytest.approx(probe.replies / (2 * targets.count / 10_000))
+    assert prediction.estimate.duration_s == pytest.approx(2 * targets.count / 10_000)
+
+
+def test_only_the_probes_of_the_config_count_and_repeats_may_be_spared(tmp_path: Path) -> None:
+    config, targets = config_of(
+        tmp_path,
+        "targets: {allow: [46.0.0.0/21]}\nprobes: [dns, tcp/80]\ncontrol: false\n"
+        "retransmit: {attempts: 3, only_unanswered: true}\n",
+    )
+    prediction = predict(config, targets, WIRE_BITS, small())
+    sets = truth(small(), addresses_of(targets), ("dns", "tcp/80"))
+    assert [one.probe for one in prediction.probes] == ["dns", "tcp/80"]
+    assert {one.key for one in prediction.sets} == set(sets)
+    assert prediction.replies == sum(len(members) for key, members in sets.items() if key.role is Role.TARGET)
+
+
+def test_many_targets_are_sampled_by_whole_24s(tmp_path: Path) -> None:
+    size = "/9" if COMPILED else "/17"
+    config, targets = config_of(tmp_path, f"targets: {{allow: [77.0.0.0{size}]}}\n")
+    population = load_population()
+    prediction = predict(config, targets, WIRE_BITS, population, most=targets.count // 4)
+    assert not prediction.exact
+    assert prediction.sampled == targets.count // 4
+    sets = truth(population, addresses_of(targets))
+    tolerance = 0.05 if COMPILED else 0.5
+    for one in prediction.sets:
+        if len(sets[one.key]) > 20_000:
+            assert one.members == pytest.approx(len(sets[one.key]), rel=tolerance), one.key.file
+    for probe in prediction.probes:
+        found = BitMap()
+        for key, members in sets.items():
+            if key.role is Role.TARGET and key.reply.probe == probe.probe:
+                found |= members
+        assert probe.targets == pytest.approx(len(found), rel=tolerance)
+
+
+def test_sizes_of_sets_are_estimated_from_members_alone(tmp_path: Path) -> None:
+    targets = Intervals.from_bounds([77 << 24], [(77 << 24) + (1 << (23 if COMPILED else 18)) - 1])
+    population = load_population()
+    sets = truth(population, targets.address_at(np.arange(targets.count)))
+    spread = Spread(population, targets)
+    estimated = in_truth = 0
+    for key, members in sets.items():
+        write_roaring(tmp_path / "one", members)
+        size = (tmp_path / "one").stat().st_size
+        estimated += spread.bytes_of(len(members))
+        in_truth += size
+        if len(members) > 50_000 and key.reply.kind is not Kind.ERROR:  # what gateways speak for are neighbours
+            assert spread.bytes_of(len(members)) == pytest.approx(size, rel=0.35), key.file
+    assert estimated == pytest.approx(in_truth, rel=0.15)
+    assert spread.bytes_of(0) == 8
+
+
+def test_limited_targets_meet_routers_as_often_as_a_census_of_that_many_would() -> None:
+    population = small()
+    targets = Intervals.from_bounds([46 << 24], [(46 << 24) + (1 << (22 if COMPILED else 14)) - 1])
+    wanted = targets.count // 64
+    key = SetKey(
+        next(
+            key.reply for key in truth(population, targets.address_at(np.arange(512))) if key.reply.kind is Kind.ERROR
+        ),
+        Role.SOURCE,
+    )
+    generator = np.random.default_rng(1)
+    drawn = np.sort(generator.choice(targets.count, wanted, replace=False))
+    found = len(truth(population, targets.address_at(drawn)).get(key, BitMap()))
+    addresses = sampled_targets(targets, wanted, wanted, 3)
+    assert len(addresses) == wanted
+    assert (np.diff(addresses.astype(np.int64)) > 0).all()
+    assert len(truth(population, addresses).get(key, BitMap())) == pytest.approx(found, rel=0.1, abs=30)
+    fewer = sampled_targets(targets, wanted, wanted // 4, 3)
+    assert len(fewer) == pytest.approx(wanted // 4, rel=0.01)
+    assert 4 * len(truth(population, fewer).get(key, BitMap())) == pytest.approx(found, rel=0.15, abs=60)
+
+
+@pytest.mark.parametrize("mean", [0.01, 0.4, 3, 50, 400])
+@pytest.mark.parametrize("chance", [0.5, 1e-3, 1e-9])
+def test_rarest_is_where_the_tail_of_poisson_falls_below(mean: float, chance: float) -> None:
+    terms = (math.exp(-mean + k * math.log(mean) - math.lgamma(k + 1)) for k in range(2000))
+    below = list(accumulate(terms, initial=0.0))
+    number = rarest(mean, chance)
+    tails = [
+        sum(math.exp(-mean + k * math.log(mean) - math.lgamma(k + 1)) for k in range(start, start + 900))
+        for start in (number, number - 1)
+    ]
+    assert tails[0] <= chance
+    assert number == 0 or tails[1] > chance
+    assert below[number] == pytest.approx(1 - tails[0])
+
+
+def test_the_load_on_a_24_is_what_random_orders_bring(tmp_path: Path) -> None:
+    config, targets = config_of(tmp_path, "targets: {allow: [46.0.0.0/18]}\nrate: 512pps\nblock_prefix: 18\n")
+    burden = burden_of(config, targets, 512.0)
+    assert burden.packets == 256 * 9 * 2
+    seconds = targets.count * 2 / 512
+    assert burden.mean_pps == pytest.approx(burden.packets / seconds)
+    generator = np.random.default_rng(4)
+    worst = []
+    for _ in range(20):
+        order = np.concatenate([generator.permutation(targets.count), generator.permutation(targets.count)]) // 256
+        at = np.arange(len(order)) // 512
+        worst.append(np.unique(at * 64 + order, return_counts=True)[1].max())
+    assert np.median(worst) * 9 == pytest.approx(burden.peak_pps, abs=18)
+
+
+def test_the_load_on_a_single_24_is_the_rate(tmp_path: Path) -> None:
+    config, targets = config_of(tmp_path, "targets: {allow: [46.0.0.0/24]}\nrate: 100pps\nblock_prefix: 24\n")
+    burden = burden_of(config, targets, 100.0)
+    assert burden.mean_pps == pytest.approx(900)
+    assert burden.peak_pps == 900
+
+
+def test_what_the_model_leaves_unused_is_told(tmp_path: Path) -> None:
+    population = small()
+    everything = sample24(public_space(), 4096, 1)
+    used = [number for number in everything.tolist() if used24(population, np.array([number], np.uint32))]
+    unused = next(number for number in everything.tolist() if number not in used)
+    assert used24(population, everything) == len(used) > 0
+    for numbers, expected in (([unused], 0), ([used[0]], 1), ([unused, used[0]], 1)):
+        allow = ", ".join(f"{format_address(number << 8)}/24" for number in numbers)
+        config, targets = config_of(tmp_path, f"targets: {{allow: [{allow}]}}\nrate: 1kpps\n")
+        prediction = predict(config, targets, WIRE_BITS, population)
+        assert (prediction.prefixes24, prediction.used24) == (len(numbers), expected)
+        if expected == 0:
+            assert prediction.replies == 0
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(8, 28),
+    st.sampled_from(["10pps", "1kpps", "10kpps", "1Mpps"]),
+    st.integers(1, 3),
+    st.sampled_from([3, 16, 24]),
+)
+def test_no_peak_is_below_the_average(length: int, rate: str, attempts: int, prefix: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        config, targets = config_of(
+            Path(folder),
+            f"targets: {{allow: [46.0.0.0/{length}]}}\nrate: {rate}\nblock_prefix: {prefix}\n"
+            f"retransmit: {{attempts: {attempts}, queue: 10}}\n",
+        )
+    forecast = estimate(config, targets, WIRE_BITS)
+    burden = burden_of(config, targets, forecast.probe_rate_pps)
+    assert burden.mean_pps <= burden.peak_pps
+    of_a_24 = min(256, targets.count) * attempts * forecast.probes
+    lasts_s = max(1.0, forecast.targets * attempts / forecast.probe_rate_pps)
+    assert forecast.peak_pps_per_24 >= math.floor(of_a_24 / lasts_s)
