@@ -20,9 +20,10 @@ from liveness.lab.model.population.answer import (
 from liveness.lab.model.population.expected import Counts
 from liveness.lab.model.population.features import Chosen, Features
 from liveness.lab.model.population.load import Population
-from liveness.lab.model.population.published import MILLION, PUBLISHED
+from liveness.lab.model.population.published import PUBLISHED
 from liveness.lab.model.population.rows import Rows
 from liveness.lab.model.population.words import error_of, family_of
+from liveness.reference.bano_2018 import MILLION
 
 PORTS: Final = (22, 23, 80, 443, 7547)
 """The TCP ports, in the order of their probes."""
