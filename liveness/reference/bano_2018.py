@@ -26,23 +26,25 @@ PORT_SPLIT: Final = {
 PORTS_ANSWERED: Final = {1: 74.0, 2: 51.2, 3: 29.2, 4: 42.3, 5: 63.8}
 """Millions of addresses by the number of ports they answer on: the bars of figure 4a."""
 
+_Value = float | tuple[float, float | None]
+
 _IPALL: Final = 487e6
 _TARGETS: Final = 3.6e9
 _ACTIVE: Final = 262e6
+_PREFIXES24_ALL: Final = 5_272_594
 _PREFIXES24: Final = {
-    "all": 5_272_594,
     "icmp": (4_898_342, 162_778),
     "tcp": (5_049_504, 223_580),
     "udp": (4_453_634, 23_127),
 }
-"""/24s: in the union of the families, and by family in total and unique."""
+"""/24s by family: in total and unique; `_PREFIXES24_ALL` in the union of the families."""
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.3g}%"
 
 
-def _share(name: str, value: float | tuple[float, float | None], of: str, where: str, words: str = "") -> Published:
+def _share(name: str, value: _Value, of: str, where: str, words: str = "") -> Published:
     """Return a published share; without `words` it is printed as a percentage or as a range of two."""
     low, high = value if isinstance(value, tuple) else (value, value)
     if not words:
@@ -74,11 +76,11 @@ def _network() -> list[Published]:
         _share("coverage.icmp.total", 0.79, "IPall", "figure 2a", "79% in all"),
         _share("coverage.tcp.unique", 0.16, "IPall", "figure 2a", "16% unique"),
         _share("coverage.udp.unique", 0.02, "IPall", "figure 2a", "2% unique"),
-        _number("coverage24.all", _PREFIXES24["all"], "/24s", "/24all", DATA),
+        _number("coverage24.all", _PREFIXES24_ALL, "/24s", "/24all", DATA),
     ]  # fmt: skip
     for family in ("icmp", "tcp", "udp"):
         for part, number in zip(("total", "unique"), _PREFIXES24[family], strict=True):
-            share = number / _PREFIXES24["all"]
+            share = number / _PREFIXES24_ALL
             values.append(_share(f"coverage24.{family}.{part}", share, "/24all", DATA, f"{number:,}"))
     of_only = "the error-only addresses"
     return [
@@ -106,8 +108,8 @@ def _transport() -> list[Published]:
                f"{bar} M, {bar / bars:.0%}")
         for ports, bar in PORTS_ANSWERED.items()
     ]  # fmt: skip
-    exclusive = {22: (0.03, 0.06), 23: 0.008, 80: (0.03, 0.06), 443: (0.03, 0.06), 7547: 0.115}
-    inflation = {22: 0.10, 23: 0.23, 80: (0.03, 0.04), 443: (0.03, 0.04), 7547: (0.03, 0.04)}
+    exclusive: dict[int, _Value] = {22: (0.03, 0.06), 23: 0.008, 80: (0.03, 0.06), 443: (0.03, 0.06), 7547: 0.115}
+    inflation: dict[int, _Value] = {22: 0.10, 23: 0.23, 80: (0.03, 0.04), 443: (0.03, 0.04), 7547: (0.03, 0.04)}
     for port, (syn_ack_only, rst_only, both) in PORT_SPLIT.items():
         active, of = syn_ack_only + rst_only + both, "the transport-active of 5 September"
         values += [
