@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
-from liveness.analysis.changes import Change
-from liveness.analysis.coverage import Coverage
+from liveness.analysis.across.changes import Change
+from liveness.analysis.measures.coverage import Coverage
+from liveness.analysis.measures.slices import Slice
 from liveness.analysis.results import Results, RunResults
-from liveness.analysis.slices import Slice
 
 SCHEMA = 1
 """The version of the document's form."""

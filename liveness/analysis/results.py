@@ -8,32 +8,32 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.analysis.changes import Change, changes
-from liveness.analysis.conditional import Conditional, conditional
-from liveness.analysis.coverage import Coverage, address_coverage, prefix_coverage
-from liveness.analysis.error_categories import (
+from liveness.analysis.across.changes import Change, changes
+from liveness.analysis.across.pairing import NO_COMPARISON, Comparisons, LeftOut, Plan, as_given, by_census
+from liveness.analysis.across.retention import Retention, retention
+from liveness.analysis.counting.opened import OpenRun, OpenSet, verified_in
+from liveness.analysis.counting.probed import Probed
+from liveness.analysis.counting.scope import WHOLE, Scope, Within
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.counting.walk import Compared, Counted, Walk, threads
+from liveness.analysis.measures.conditional import Conditional, conditional
+from liveness.analysis.measures.coverage import Coverage, address_coverage, prefix_coverage
+from liveness.analysis.measures.error_categories import (
     ErrorCategories,
     ErrorSources,
     error_categories,
     error_messages,
     error_sources,
 )
-from liveness.analysis.error_only import ErrorOnly, error_only
-from liveness.analysis.gains import Gains, gains
-from liveness.analysis.loss import Loss, loss
-from liveness.analysis.opened import OpenRun, OpenSet, verified_in
-from liveness.analysis.pairing import NO_COMPARISON, Comparisons, LeftOut, Plan, as_given, by_census
-from liveness.analysis.patterns import Patterns, patterns
-from liveness.analysis.probed import Probed
-from liveness.analysis.reply_types import ReplyTypes, reply_types
-from liveness.analysis.retention import Retention, retention
-from liveness.analysis.scope import WHOLE, Scope, Within
-from liveness.analysis.slices import Slices, slices
-from liveness.analysis.states import RunStates
-from liveness.analysis.tarpits import Tarpits, tarpits
-from liveness.analysis.taxonomy import Taxonomy, taxonomy
-from liveness.analysis.transport import Transport, transport
-from liveness.analysis.walk import Compared, Counted, Walk, threads
+from liveness.analysis.measures.error_only import ErrorOnly, error_only
+from liveness.analysis.measures.gains import Gains, gains
+from liveness.analysis.measures.loss import Loss, loss
+from liveness.analysis.measures.patterns import Patterns, patterns
+from liveness.analysis.measures.reply_types import ReplyTypes, reply_types
+from liveness.analysis.measures.slices import Slices, slices
+from liveness.analysis.measures.tarpits import Tarpits, tarpits
+from liveness.analysis.measures.taxonomy import Taxonomy, taxonomy
+from liveness.analysis.measures.transport import Transport, transport
 from liveness.errors import LivenessError
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import RunDirectory

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from liveness.analysis.opened import verified_in
-from liveness.analysis.probed import Probed
+from liveness.analysis.counting.opened import verified_in
+from liveness.analysis.counting.probed import Probed
+from liveness.analysis.counting.scope import WHOLE, Scope
 from liveness.analysis.results import Results, analyze_sets
-from liveness.analysis.scope import WHOLE, Scope
 from liveness.errors import LivenessError
 from liveness.runs.rundir import RunDirectory
 

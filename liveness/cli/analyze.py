@@ -12,8 +12,8 @@ from liveness.cli.interrupts import interrupts
 from liveness.errors import LivenessError, UsageError
 
 if TYPE_CHECKING:
+    from liveness.analysis.counting.scope import Scope, Within
     from liveness.analysis.results import Results
-    from liveness.analysis.scope import Scope, Within
     from liveness.report.options import Asked
 
 FILE_WIDTH = 120  # columns of the tables in a file
@@ -95,9 +95,9 @@ def command(
     With --figures, --html or --map these files are written, and tables printed only if -o or --json asks for them.
     """
     click.get_current_context().with_resource(interrupts.ending_soon())
+    from liveness.analysis.counting.run import warnings_of
     from liveness.analysis.document import encode
     from liveness.analysis.results import analyze_runs
-    from liveness.analysis.run import warnings_of
     from liveness.runs.rundir import find_runs
 
     asked = _asked(figures, form, html, map_file, zoom)
@@ -158,8 +158,8 @@ def _draw(asked: "Asked", results: "Results", top: int) -> None:
 
 def _scope(within: tuple[str, ...], by: str | None, prefix_data: Path | None, *, alive24: bool) -> "Scope":
     """Return what is asked for beyond the whole of each run."""
-    from liveness.analysis.prefix_data import partition_by
-    from liveness.analysis.scope import Scope
+    from liveness.analysis.counting.prefix_data import partition_by
+    from liveness.analysis.counting.scope import Scope
 
     if prefix_data is not None and by in (None, "prefix8"):
         raise click.UsageError("--prefix-data goes with --by asn or --by country")
@@ -172,7 +172,7 @@ def _scope(within: tuple[str, ...], by: str | None, prefix_data: Path | None, *,
 
 def _within(given: tuple[str, ...]) -> "Within":
     """Return the addresses of prefixes, ranges, addresses and list files. A file may have a comma in its name."""
-    from liveness.analysis.scope import Within
+    from liveness.analysis.counting.scope import Within
     from liveness.config.load import read_entries
     from liveness.space.addresses import ENTRY, parse_entry
 

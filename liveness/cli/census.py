@@ -242,8 +242,8 @@ def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
 
     EARLIER and LATER are directories, run ids, name/run id, or the beginning of one.
     """
+    from liveness.analysis.counting.run import warnings_of
     from liveness.analysis.document import document
-    from liveness.analysis.run import warnings_of
     from liveness.census.comparing import compare
     from liveness.census.history import find_run
     from liveness.census.hit_rate_drop import falls, hit_rates

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from liveness.analysis.changes import Change, PortTurnover, Turnover
-from liveness.analysis.pairing import LeftOut
-from liveness.analysis.result import formulas, share
-from liveness.analysis.retention import TITLE, Retention
+from liveness.analysis.across.changes import Change, PortTurnover, Turnover
+from liveness.analysis.across.pairing import LeftOut
+from liveness.analysis.across.retention import TITLE, Retention
+from liveness.analysis.formula import formulas, share
 from liveness.errors import count_of
 from liveness.report.layout import Section, count, named_formulas, percent
 

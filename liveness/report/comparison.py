@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from liveness.analysis.result import share
+from liveness.analysis.counting.run import FAMILIES, family_of
+from liveness.analysis.formula import share
 from liveness.analysis.results import RunResults
-from liveness.analysis.run import FAMILIES, family_of
 from liveness.report import published
 from liveness.report.error_tables import OTHER_UNREACHABLE_GROUPS, is_other_unreachable
 from liveness.report.layout import ABSENT, Section, percent, seconds, signed

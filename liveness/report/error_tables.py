@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from liveness.analysis.categories import UNREACHABLE, category
-from liveness.analysis.error_categories import ErrorCategories, ErrorSources
-from liveness.analysis.result import formulas, share
-from liveness.analysis.run import FAMILIES
+from liveness.analysis.counting.categories import UNREACHABLE, category
+from liveness.analysis.counting.run import FAMILIES
+from liveness.analysis.formula import formulas, share
+from liveness.analysis.measures.error_categories import ErrorCategories, ErrorSources
 from liveness.report import published
 from liveness.report.layout import Section, count, named_formulas, percent, spoken
 

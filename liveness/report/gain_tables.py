@@ -1,7 +1,7 @@
 """Tables of what the method adds."""
 
-from liveness.analysis.gains import Gains, NegativeGain, ProbeGain, RetransmitGain
-from liveness.analysis.result import formulas
+from liveness.analysis.formula import formulas
+from liveness.analysis.measures.gains import Gains, NegativeGain, ProbeGain, RetransmitGain
 from liveness.report import published
 from liveness.report.layout import Section, count, named_formulas, percent
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from liveness.analysis.result import share
+from liveness.analysis.formula import share
 from liveness.analysis.results import RunResults
 from liveness.errors import count_of
 from liveness.report.layout import count, percent

@@ -1,9 +1,9 @@
 """Tables across protocols: conditional activity and membership patterns."""
 
-from liveness.analysis.conditional import Conditional, Matrix
-from liveness.analysis.patterns import Patterns
-from liveness.analysis.result import formulas, share
-from liveness.analysis.run import family_of
+from liveness.analysis.counting.run import family_of
+from liveness.analysis.formula import formulas, share
+from liveness.analysis.measures.conditional import Conditional, Matrix
+from liveness.analysis.measures.patterns import Patterns
 from liveness.report import published
 from liveness.report.layout import Section, count, percent
 

@@ -1,7 +1,7 @@
 """Tables of what was lost on the way, and of who sent more than others."""
 
-from liveness.analysis.loss import Loss
-from liveness.analysis.result import formulas
+from liveness.analysis.formula import formulas
+from liveness.analysis.measures.loss import Loss
 from liveness.report.layout import ABSENT, Section, count, named_formulas
 from liveness.runs.manifest import BusySource
 

@@ -1,11 +1,11 @@
 """Tables of network-layer liveness: the taxonomy, coverage by family, and reply types."""
 
-from liveness.analysis.coverage import Coverage, FamilyCoverage
-from liveness.analysis.error_only import ErrorOnly
-from liveness.analysis.reply_types import ReplyTypes
-from liveness.analysis.result import formulas, share
-from liveness.analysis.run import FAMILIES
-from liveness.analysis.taxonomy import Taxonomy
+from liveness.analysis.counting.run import FAMILIES
+from liveness.analysis.formula import formulas, share
+from liveness.analysis.measures.coverage import Coverage, FamilyCoverage
+from liveness.analysis.measures.error_only import ErrorOnly
+from liveness.analysis.measures.reply_types import ReplyTypes
+from liveness.analysis.measures.taxonomy import Taxonomy
 from liveness.report import published
 from liveness.report.layout import Section, count, named_formulas, percent, spoken
 

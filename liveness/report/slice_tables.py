@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from liveness.analysis.result import share
-from liveness.analysis.run import FAMILIES
-from liveness.analysis.scope import Within
-from liveness.analysis.slices import Slices
+from liveness.analysis.counting.run import FAMILIES
+from liveness.analysis.counting.scope import Within
+from liveness.analysis.formula import share
+from liveness.analysis.measures.slices import Slices
 from liveness.report.layout import Section, count, percent
 
 TOP: Final = 20

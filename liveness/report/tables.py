@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
+from liveness.analysis.across.retention import by_chain
 from liveness.analysis.results import Results, RunResults
-from liveness.analysis.retention import by_chain
 from liveness.report import (
     change_tables,
     error_tables,

@@ -2,9 +2,9 @@
 
 from rich.text import Text
 
-from liveness.analysis.result import formulas, share
-from liveness.analysis.tarpits import FEWEST_PORTS, Inflation, Tarpits
-from liveness.analysis.transport import PortActivity, PortsAnswered, Transport
+from liveness.analysis.formula import formulas, share
+from liveness.analysis.measures.tarpits import FEWEST_PORTS, Inflation, Tarpits
+from liveness.analysis.measures.transport import PortActivity, PortsAnswered, Transport
 from liveness.report import published
 from liveness.report.layout import ABSENT, Cell, Section, count, named_formulas, percent
 

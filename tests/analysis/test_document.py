@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liveness.analysis.document import document, encode
-from liveness.analysis.loss import Loss, loss
+from liveness.analysis.measures.loss import Loss, loss
 from liveness.analysis.results import analyze_sets
 from liveness.runs.manifest import Manifest, Missed, ProbeCounts
 from liveness.types import Kind

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liveness.analysis.counting.scope import Scope, Within
 from liveness.analysis.document import document
 from liveness.analysis.results import analyze_runs
-from liveness.analysis.scope import Scope, Within
 from liveness.census.comparing import compare
 from liveness.runs.manifest import Manifest, ProbeCounts
 from liveness.runs.optouts import KeptOptOuts, OptOuts, write_opt_outs

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from liveness.analysis import prefix_data
-from liveness.analysis.partition import Partition
-from liveness.analysis.prefix_data import partition_by
+from liveness.analysis.counting import prefix_data
+from liveness.analysis.counting.partition import Partition
+from liveness.analysis.counting.prefix_data import partition_by
 from liveness.errors import ConfigWarning, UsageError
 from tests.analysis.mmdb import database
 

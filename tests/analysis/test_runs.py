@@ -7,14 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from liveness.analysis.counting.opened import OpenRun, verified_in
+from liveness.analysis.counting.run import family_of, warnings_of
+from liveness.analysis.counting.scope import Scope
+from liveness.analysis.counting.walk import Walk
 from liveness.analysis.document import document
-from liveness.analysis.opened import OpenRun, verified_in
-from liveness.analysis.result import Formula, formulas
+from liveness.analysis.formula import Formula, formulas
+from liveness.analysis.measures.taxonomy import Taxonomy
 from liveness.analysis.results import analyze_runs
-from liveness.analysis.run import family_of, warnings_of
-from liveness.analysis.scope import Scope
-from liveness.analysis.taxonomy import Taxonomy
-from liveness.analysis.walk import Walk
 from liveness.errors import LivenessError
 from liveness.runs.rundir import find_runs
 from liveness.types import Kind

@@ -9,10 +9,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liveness.analysis.counting.partition import Labelled, by_prefix8, by_prefixes
+from liveness.analysis.counting.scope import Scope, Within
 from liveness.analysis.document import document, encode
-from liveness.analysis.partition import Labelled, by_prefix8, by_prefixes
 from liveness.analysis.results import analyze_runs, analyze_sets
-from liveness.analysis.scope import Scope, Within
 from liveness.space.intervals import Intervals
 from liveness.types import Kind
 from tests.analysis import brute_force

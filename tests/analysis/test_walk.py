@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from pyroaring import BitMap
 
-from liveness.analysis import walk
-from liveness.analysis.partition import Partition
+from liveness.analysis.counting import walk
+from liveness.analysis.counting.partition import Partition
+from liveness.analysis.counting.scope import Scope, Within
+from liveness.analysis.counting.states import RunStates
 from liveness.analysis.results import analyze_sets, count_runs
-from liveness.analysis.scope import Scope, Within
-from liveness.analysis.states import RunStates
 from liveness.ipsets.portable import PortableSet
 from liveness.ipsets.roaring import SetDigest, mask24
 from liveness.runs.manifest import Manifest, ProbeCounts, SetEntry

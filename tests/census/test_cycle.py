@@ -251,7 +251,7 @@ def test_a_run_that_cannot_be_read_now_is_reported_by_the_next_call(
             problem = OSError(number, os.strerror(number))
             raise LivenessError(f"{path}: cannot read this set: {problem.strerror}") from problem
 
-        patched.setattr("liveness.analysis.opened.open_verified", unreadable)
+        patched.setattr("liveness.analysis.counting.opened.open_verified", unreadable)
         with pytest.raises(LivenessError, match="cannot read this set"):
             weekly.take()
     assert [record.state for record in weekly.records()] == ["begun"]

@@ -23,7 +23,7 @@ import msgspec
 import yaml
 from pyroaring import BitMap
 
-from liveness.analysis.prefix_data import partition_by
+from liveness.analysis.counting.prefix_data import partition_by
 from liveness.census.home import Home
 from liveness.config.blocklists import read_list
 from liveness.config.load import load_config, resolve_targets

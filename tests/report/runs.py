@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import msgspec
 
+from liveness.analysis.counting.scope import WHOLE, Scope
 from liveness.analysis.results import Results, RunResults, analyze_sets
-from liveness.analysis.scope import WHOLE, Scope
 from liveness.runs.manifest import Lag, LanePassing, Manifest, Timeline
 from tests.populations import EIGHT, Population, town
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from liveness.analysis.counting.scope import Scope
 from liveness.analysis.results import Results, analyze_sets
-from liveness.analysis.scope import Scope
 from liveness.report.page.page import report_page
 from tests.populations import Population, town
 from tests.report.browser import seen

@@ -15,10 +15,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox, BboxBase
 
-from liveness.analysis.lag import lag_curve
+from liveness.analysis.counting.run import FAMILIES
+from liveness.analysis.counting.scope import Scope, Within
+from liveness.analysis.measures.lag import lag_curve
 from liveness.analysis.results import RunResults
-from liveness.analysis.run import FAMILIES
-from liveness.analysis.scope import Scope, Within
 from liveness.report import published
 from liveness.report.figures.drawing import Drawing
 from liveness.report.figures.gallery import figures_across, figures_of

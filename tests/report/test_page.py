@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from liveness.analysis.counting.scope import Scope
 from liveness.analysis.document import document
 from liveness.analysis.results import Results, analyze_sets
-from liveness.analysis.scope import Scope
 from liveness.report.comparison import Beside, beside, beside_table
 from liveness.report.headline import headline_of
 from liveness.report.page.page import report_page

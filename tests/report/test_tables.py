@@ -12,22 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from liveness.analysis.changes import Change, PortTurnover, Turnover
-from liveness.analysis.conditional import Conditional
-from liveness.analysis.coverage import FamilyCoverage
-from liveness.analysis.error_categories import ErrorCategories, ErrorSources
-from liveness.analysis.error_only import ErrorOnly
-from liveness.analysis.gains import NegativeGain, ProbeGain, RetransmitGain
-from liveness.analysis.loss import Loss
-from liveness.analysis.partition import by_prefixes
-from liveness.analysis.reply_types import ReplyTypes
-from liveness.analysis.result import formulas
+from liveness.analysis.across.changes import Change, PortTurnover, Turnover
+from liveness.analysis.across.retention import Retention
+from liveness.analysis.counting.partition import by_prefixes
+from liveness.analysis.counting.scope import Scope, Within
+from liveness.analysis.formula import formulas
+from liveness.analysis.measures.conditional import Conditional
+from liveness.analysis.measures.coverage import FamilyCoverage
+from liveness.analysis.measures.error_categories import ErrorCategories, ErrorSources
+from liveness.analysis.measures.error_only import ErrorOnly
+from liveness.analysis.measures.gains import NegativeGain, ProbeGain, RetransmitGain
+from liveness.analysis.measures.loss import Loss
+from liveness.analysis.measures.reply_types import ReplyTypes
+from liveness.analysis.measures.tarpits import Inflation, Tarpits
+from liveness.analysis.measures.taxonomy import Taxonomy
+from liveness.analysis.measures.transport import PortActivity, PortsAnswered
 from liveness.analysis.results import Results, RunResults, analyze_sets
-from liveness.analysis.retention import Retention
-from liveness.analysis.scope import Scope, Within
-from liveness.analysis.tarpits import Inflation, Tarpits
-from liveness.analysis.taxonomy import Taxonomy
-from liveness.analysis.transport import PortActivity, PortsAnswered
 from liveness.report import published
 from liveness.report.change_tables import retention_table
 from liveness.report.layout import Section, count, percent, seconds, signed, spoken

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from liveness.analysis.coverage import Coverage, FamilyCoverage
-from liveness.analysis.result import formulas, share
-from liveness.analysis.run import FAMILIES
+from liveness.analysis.counting.run import FAMILIES
+from liveness.analysis.formula import formulas, share
+from liveness.analysis.measures.coverage import Coverage, FamilyCoverage
 from liveness.report import published
 from liveness.report.figures.bars import Part, legend, published_key, published_marks, stacked
 from liveness.report.figures.drawing import Drawing, panel

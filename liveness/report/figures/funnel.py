@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from liveness.analysis.result import formulas, share
-from liveness.analysis.taxonomy import Taxonomy
+from liveness.analysis.formula import formulas, share
+from liveness.analysis.measures.taxonomy import Taxonomy
 from liveness.report import published
 from liveness.report.figures.bars import MARK, published_key
 from liveness.report.figures.drawing import Drawing, panel

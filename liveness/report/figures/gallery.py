@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from liveness.analysis.lag import lag_curve
+from liveness.analysis.across.retention import by_chain
+from liveness.analysis.measures.lag import lag_curve
 from liveness.analysis.results import Results, RunResults
-from liveness.analysis.retention import by_chain
 from liveness.report.figures.coverage import coverage_figure
 from liveness.report.figures.drawing import Drawing
 from liveness.report.figures.funnel import funnel_figure

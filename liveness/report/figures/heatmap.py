@@ -6,8 +6,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from liveness.analysis.conditional import Conditional, Matrix
-from liveness.analysis.result import formulas
+from liveness.analysis.formula import formulas
+from liveness.analysis.measures.conditional import Conditional, Matrix
 from liveness.report import published
 from liveness.report.figures.drawing import Drawing, panel
 from liveness.report.figures.style import INK, PALE, SEQUENTIAL, styled

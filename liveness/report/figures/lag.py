@@ -4,8 +4,8 @@ from typing import Final
 
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from liveness.analysis.lag import LagCurve
-from liveness.analysis.result import formulas
+from liveness.analysis.formula import formulas
+from liveness.analysis.measures.lag import LagCurve
 from liveness.report import published
 from liveness.report.figures.bars import MARK, legend, published_key, share_axis
 from liveness.report.figures.drawing import Drawing, panel

@@ -1,7 +1,7 @@
 """Figures 4a and 4b: on how many TCP ports addresses answer, and what each port shows."""
 
-from liveness.analysis.result import formulas, share
-from liveness.analysis.transport import PortActivity, PortsAnswered, Transport
+from liveness.analysis.formula import formulas, share
+from liveness.analysis.measures.transport import PortActivity, PortsAnswered, Transport
 from liveness.report import published
 from liveness.report.figures.bars import BAR_WIDTH, Part, legend, published_key, published_marks, stacked
 from liveness.report.figures.drawing import WIDTH_IN, Drawing, panel

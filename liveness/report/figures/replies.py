@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from liveness.analysis.coverage import Coverage
-from liveness.analysis.error_categories import ErrorCategories
-from liveness.analysis.reply_types import ReplyTypes
-from liveness.analysis.result import formulas, share
-from liveness.analysis.run import FAMILIES
+from liveness.analysis.counting.run import FAMILIES
+from liveness.analysis.formula import formulas, share
+from liveness.analysis.measures.coverage import Coverage
+from liveness.analysis.measures.error_categories import ErrorCategories
+from liveness.analysis.measures.reply_types import ReplyTypes
 from liveness.report import published
 from liveness.report.figures.bars import Part, legend, stacked
 from liveness.report.figures.drawing import Drawing, panel

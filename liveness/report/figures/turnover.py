@@ -7,10 +7,10 @@ from typing import Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from liveness.analysis.changes import Change, Turnover
-from liveness.analysis.result import formulas
+from liveness.analysis.across.changes import Change, Turnover
+from liveness.analysis.across.retention import TITLE, Retention
+from liveness.analysis.formula import formulas
 from liveness.analysis.results import RunResults
-from liveness.analysis.retention import TITLE, Retention
 from liveness.report.figures.bars import share_axis
 from liveness.report.figures.drawing import WIDTH_IN, Drawing, panel
 from liveness.report.figures.style import BLUE, GREEN, GREY, INK, ORANGE, SKY, drawable, styled

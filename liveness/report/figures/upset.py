@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from liveness.analysis.patterns import Patterns
-from liveness.analysis.result import formulas, share
+from liveness.analysis.formula import formulas, share
+from liveness.analysis.measures.patterns import Patterns
 from liveness.report.figures.bars import share_axis
 from liveness.report.figures.drawing import Drawing
 from liveness.report.figures.style import BLUE, GREEN, INK, PALE, styled

@@ -2,8 +2,8 @@
 
 import yaml
 
+from liveness.analysis.counting.run import warnings_of
 from liveness.analysis.results import RunResults
-from liveness.analysis.run import warnings_of
 from liveness.report.layout import ABSENT, Section, count
 from liveness.report.run_tables import targets_text
 from liveness.runs.manifest import Manifest

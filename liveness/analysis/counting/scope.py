@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from liveness.analysis.partition import Partition
+from liveness.analysis.counting.partition import Partition
 from liveness.space.intervals import Intervals
 
 

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.analysis.slicing import slice_key
-from liveness.analysis.table import Table, place_of
+from liveness.analysis.counting.slicing import slice_key
+from liveness.analysis.counting.table import Table, place_of
 from liveness.ipsets.portable import ARRAY, BITMAP
 from liveness.kernel import int64, kernel, uint64
 

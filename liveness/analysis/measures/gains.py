@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from liveness.analysis.coverage import Coverage
-from liveness.analysis.result import Formula, share
-from liveness.analysis.states import RunStates
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.formula import Formula, share
+from liveness.analysis.measures.coverage import Coverage
 from liveness.types import POSITIVE
 
 

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.analysis.counting import Containers
-from liveness.analysis.layout import Layout, bits_of
+from liveness.analysis.counting.kernels import Containers
+from liveness.analysis.counting.layout import Layout, bits_of
 from liveness.ipsets.portable import CONTAINERS, Index, PortableSet
 from liveness.ipsets.verify import open_verified
 from liveness.runs.manifest import Manifest, SetEntry

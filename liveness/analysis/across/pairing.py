@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from liveness.analysis.probed import Probed
-from liveness.analysis.run import probes_of
+from liveness.analysis.counting.probed import Probed
+from liveness.analysis.counting.run import probes_of
 from liveness.space.intervals import Intervals
 
 LEAST_SHARED: Final = 0.5

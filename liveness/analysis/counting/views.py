@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.analysis.layout import Bit, Layout
-from liveness.analysis.run import FAMILIES, REPLIES, family_of, family_probes, probes_of
+from liveness.analysis.counting.layout import Bit, Layout
+from liveness.analysis.counting.run import FAMILIES, REPLIES, family_of, family_probes, probes_of
 from liveness.runs.manifest import Manifest
 from liveness.types import CONTROL, Kind
 

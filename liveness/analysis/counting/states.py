@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.analysis.layout import PRIMARY, Bit, Layout
-from liveness.analysis.partition import Partition
-from liveness.analysis.run import ACTIVITY, FAMILIES, REPLIES, family_probes, port_of, probes_of
-from liveness.analysis.scope import Within
+from liveness.analysis.counting.layout import PRIMARY, Bit, Layout
+from liveness.analysis.counting.partition import Partition
+from liveness.analysis.counting.run import ACTIVITY, FAMILIES, REPLIES, family_probes, port_of, probes_of
+from liveness.analysis.counting.scope import Within
 from liveness.runs.manifest import Manifest
 from liveness.types import CONTROL, Kind
 

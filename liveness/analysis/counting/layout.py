@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.analysis.categories import category
-from liveness.analysis.run import family_of
+from liveness.analysis.counting.categories import category
+from liveness.analysis.counting.run import family_of
 from liveness.runs.manifest import Manifest, SetEntry
 from liveness.types import Kind, Role
 

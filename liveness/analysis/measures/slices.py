@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.analysis.coverage import Coverage, coverage_of
-from liveness.analysis.run import FAMILIES
-from liveness.analysis.slicing import FAMILY_SETS, LAYERS
-from liveness.analysis.states import RunStates
-from liveness.analysis.taxonomy import Taxonomy
-from liveness.analysis.views import Shown
+from liveness.analysis.counting.run import FAMILIES
+from liveness.analysis.counting.slicing import FAMILY_SETS, LAYERS
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.counting.views import Shown
+from liveness.analysis.measures.coverage import Coverage, coverage_of
+from liveness.analysis.measures.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True, slots=True)

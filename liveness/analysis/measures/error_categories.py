@@ -6,10 +6,10 @@ from typing import Annotated
 
 import numpy as np
 
-from liveness.analysis.categories import CATEGORIES
-from liveness.analysis.result import Formula
-from liveness.analysis.run import FAMILIES
-from liveness.analysis.states import RunStates
+from liveness.analysis.counting.categories import CATEGORIES
+from liveness.analysis.counting.run import FAMILIES
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.formula import Formula
 from liveness.types import Kind
 
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from liveness.analysis.result import Formula
-from liveness.analysis.run import FAMILIES, REPLIES
-from liveness.analysis.states import RunStates
+from liveness.analysis.counting.run import FAMILIES, REPLIES
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.formula import Formula
 from liveness.types import Kind
 
 

@@ -6,9 +6,9 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.analysis.result import Formula
-from liveness.analysis.run import FAMILIES
-from liveness.analysis.states import RunStates
+from liveness.analysis.counting.run import FAMILIES
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.formula import Formula
 
 
 @dataclass(frozen=True, slots=True)

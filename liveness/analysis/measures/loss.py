@@ -7,7 +7,7 @@ brings one proves no loss. Manifests without `attempts_by_kind` have replies of 
 from dataclasses import dataclass
 from typing import Annotated
 
-from liveness.analysis.result import Formula
+from liveness.analysis.formula import Formula
 from liveness.runs.manifest import Manifest
 
 

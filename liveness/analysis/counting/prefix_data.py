@@ -8,7 +8,7 @@ from pathlib import Path
 from socket import AF_INET, inet_pton
 from typing import BinaryIO, Final
 
-from liveness.analysis.partition import Labelled, Partition, by_prefix8, by_prefixes
+from liveness.analysis.counting.partition import Labelled, Partition, by_prefix8, by_prefixes
 from liveness.errors import ConfigWarning, UsageError, count_of
 from liveness.ipsets.compressed import Decompressed
 from liveness.space.addresses import format_address, shown

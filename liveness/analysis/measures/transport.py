@@ -6,8 +6,8 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.analysis.result import Formula
-from liveness.analysis.states import Chosen, RunStates
+from liveness.analysis.counting.states import Chosen, RunStates
+from liveness.analysis.formula import Formula
 from liveness.types import Kind
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
-from liveness.analysis.result import Formula, share
-from liveness.analysis.states import RunStates
-from liveness.analysis.walk import Compared
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.counting.walk import Compared
+from liveness.analysis.formula import Formula, share
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.analysis.comparing import GROUPS, mark, pack, retained, turnover
-from liveness.analysis.counting import CELLS, EIGHT, IDLE, ROW, Pass, Sheet, count_keys
-from liveness.analysis.opened import Buffer, OpenRun, Reader
-from liveness.analysis.pairing import Comparisons, Shared
-from liveness.analysis.scope import Scope
-from liveness.analysis.slicing import COLUMNS
-from liveness.analysis.table import Table, new_table, pour, with_room
-from liveness.analysis.views import ComparedBit, compared_bits, view_masks
+from liveness.analysis.across.pairing import Comparisons, Shared
+from liveness.analysis.counting.comparing import GROUPS, mark, pack, retained, turnover
+from liveness.analysis.counting.kernels import CELLS, EIGHT, IDLE, ROW, Pass, Sheet, count_keys
+from liveness.analysis.counting.opened import Buffer, OpenRun, Reader
+from liveness.analysis.counting.scope import Scope
+from liveness.analysis.counting.slicing import COLUMNS
+from liveness.analysis.counting.table import Table, new_table, pour, with_room
+from liveness.analysis.counting.views import ComparedBit, compared_bits, view_masks
 from liveness.ipsets.portable import CONTAINERS
 from liveness.space.intervals import Intervals
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import numpy as np
 
-from liveness.analysis.result import Formula
-from liveness.analysis.states import Chosen, RunStates
+from liveness.analysis.counting.states import Chosen, RunStates
+from liveness.analysis.formula import Formula
 
 
 @dataclass(frozen=True, slots=True)

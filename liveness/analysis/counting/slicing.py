@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.analysis.views import Shown
+from liveness.analysis.counting.views import Shown
 from liveness.kernel import int64, kernel
 
 ROW_BITS: Final = 8

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import numpy as np
 
-from liveness.analysis.result import Formula, share
-from liveness.analysis.states import RunStates
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.formula import Formula, share
 from liveness.types import CONTROL, Kind
 
 FEWEST_PORTS = 2

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from liveness.analysis.result import Formula
+from liveness.analysis.formula import Formula
 from liveness.runs.manifest import Manifest
 
 

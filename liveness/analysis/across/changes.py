@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from liveness.analysis.comparing import BORN, DIED, STAYED
-from liveness.analysis.pairing import Pair
-from liveness.analysis.result import Formula
-from liveness.analysis.run import FAMILIES, family_probes, port_of, probes_of
-from liveness.analysis.states import RunStates
-from liveness.analysis.views import ComparedBit, port_bit
-from liveness.analysis.walk import Compared
+from liveness.analysis.across.pairing import Pair
+from liveness.analysis.counting.comparing import BORN, DIED, STAYED
+from liveness.analysis.counting.run import FAMILIES, family_probes, port_of, probes_of
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.counting.views import ComparedBit, port_bit
+from liveness.analysis.counting.walk import Compared
+from liveness.analysis.formula import Formula
 
 
 @dataclass(frozen=True, slots=True)

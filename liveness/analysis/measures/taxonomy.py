@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from liveness.analysis.result import Formula
-from liveness.analysis.states import RunStates
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.formula import Formula
 from liveness.types import Kind
 
 

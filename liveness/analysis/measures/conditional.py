@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from liveness.analysis.result import Formula, share
-from liveness.analysis.states import RunStates
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.formula import Formula, share
 
 Matrix = dict[str, dict[str, float | None]]
 """``matrix[x][y]`` = P(Y | X); None where X is empty."""

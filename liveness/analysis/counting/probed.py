@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.analysis.result import share
+from liveness.analysis.formula import share
 from liveness.runs.manifest import Manifest
 from liveness.runs.optouts import load_opt_outs
 from liveness.runs.rundir import TARGETS_FILE, RunDirectory
