@@ -17,7 +17,7 @@ from liveness.packets.parse import ACCEPTED, FIELDS
 from liveness.probes.fill import fill_frames, hash_targets, put_template
 from liveness.probes.match import match_frame
 from liveness.probes.registry import probes_of_run
-from liveness.probes.run_constants import CookieParameters, Kit, build_kit
+from liveness.probes.run_constants import CookieParameters, RunConstants, build_constants
 from liveness.probes.tcp import OPTIONS
 from liveness.probes.template import LinkAddresses
 from liveness.space.addresses import format_address, parse_address
@@ -104,10 +104,10 @@ class Scanner:
     settings: Settings = field(default_factory=Settings)
 
     @cached_property
-    def kit(self) -> Kit:
+    def constants(self) -> RunConstants:
         chosen = self.settings
         cookie = CookieParameters(chosen.key, chosen.port_first, chosen.port_last, chosen.attempts)
-        return build_kit(
+        return build_constants(
             PROBES,
             cookie,
             LINK,
@@ -119,22 +119,22 @@ class Scanner:
 
     def slot(self) -> NDArray[np.uint16]:
         """Return an empty frame slot."""
-        return np.zeros(self.kit.templates.shape[1], np.uint16)
+        return np.zeros(self.constants.templates.shape[1], np.uint16)
 
     def prepare(self, slot: NDArray[np.uint16], name: str) -> None:
         """Put a probe's constant bytes into a slot."""
-        put_template(slot, 0, self.kit.templates, NAMES.index(name))
+        put_template(slot, 0, self.constants.templates, NAMES.index(name))
 
     def fill(self, slot: NDArray[np.uint16], name: str, target: int, attempt: int = 0, now_ns: int = NOW_NS) -> None:
         """Put what varies into a slot that is prepared for the probe."""
-        constants = self.kit.constants[NAMES.index(name)]
+        numbers = self.constants.numbers[NAMES.index(name)]
         targets, hashes = np.array([target], np.uint32), np.zeros(1, np.uint64)
-        hash_targets(targets, constants, hashes)
-        fill_frames(slot, 0, 0, constants, self.kit.sources, attempt, targets, hashes, now_ns)
+        hash_targets(targets, numbers, hashes)
+        fill_frames(slot, 0, 0, numbers, self.constants.sources, attempt, targets, hashes, now_ns)
 
     def content(self, slot: NDArray[np.uint16], name: str) -> bytes:
         """Return the frame of a probe that a slot holds."""
-        return slot.tobytes()[: int(self.kit.lengths[NAMES.index(name)])]
+        return slot.tobytes()[: int(self.constants.lengths[NAMES.index(name)])]
 
     def frame(self, name: str, target: int, attempt: int = 0, now_ns: int = NOW_NS) -> bytes:
         """Return a probe's frame, made in an empty slot."""
@@ -188,7 +188,7 @@ class Scanner:
     ) -> int:
         """Call the kernel on a frame at some place of memory; return its status, the reply in records[0]."""
         frame = (memory, place.start, place.stop - place.start, time_ns, check_ip, check_transport)
-        return match_frame(*frame, self.kit, *targets, row, records[0])
+        return match_frame(*frame, self.constants, *targets, row, records[0])
 
 
 def in_words(record: np.void) -> Reply:

@@ -13,7 +13,7 @@ from liveness.packets import headers as hdr
 from liveness.packets.checksum import checksum, u32_sum
 from liveness.probes import dns, icmp, ntp, tcp
 from liveness.probes.probe import Method
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.probes.template import IP_AT, put_u16, put_u32
 
 _ICMP = int(Method.ICMP)
@@ -37,9 +37,9 @@ def put_template(words: NDArray[np.uint16], frame: int, templates: NDArray[np.ui
 
 
 @kernel
-def hash_targets(targets: NDArray[np.uint32], constants: np.void, hashes: NDArray[np.uint64]) -> None:
-    """Write the hash of each target and a probe, told by its record of CONSTANTS_DTYPE."""
-    code, key0, key1 = uint64(constants["code"]), constants["key0"], constants["key1"]
+def hash_targets(targets: NDArray[np.uint32], numbers: np.void, hashes: NDArray[np.uint64]) -> None:
+    """Write the hash of each target and a probe, told by its record of NUMBERS_DTYPE."""
+    code, key0, key1 = uint64(numbers["code"]), numbers["key0"], numbers["key1"]
     for i in range(len(targets)):
         hashes[i] = cookie.cookie(uint64(targets[i]), code, key0, key1)
 
@@ -49,7 +49,7 @@ def fill_frames(
     words: NDArray[np.uint16],
     frame: int,
     step: int,
-    constants: np.void,
+    numbers: np.void,
     sources: NDArray[np.uint32],
     attempt: int,
     targets: NDArray[np.uint32],
@@ -58,12 +58,12 @@ def fill_frames(
 ) -> None:
     """Write everything that varies into frames of one probe and attempt, one for each target.
 
-    The frames hold the probe's template and begin at words[frame], words[frame + step] and so on. `constants` is the
-    probe's record of CONSTANTS_DTYPE, `sources` the scanner's addresses, `hashes` what `hash_targets` made of `targets`
+    The frames hold the probe's template and begin at words[frame], words[frame + step] and so on. `numbers` is the
+    probe's record of NUMBERS_DTYPE, `sources` the scanner's addresses, `hashes` what `hash_targets` made of `targets`
     (host order), `now_ns` the send time since the epoch.
     """
-    method, ip_sum, transport_sum = constants["method"], constants["ip_sum"], constants["transport_sum"]
-    port_first, port_stride = constants["port_first"], constants["port_stride"]
+    method, ip_sum, transport_sum = numbers["method"], numbers["ip_sum"], numbers["transport_sum"]
+    port_first, port_stride = numbers["port_first"], numbers["port_stride"]
     for i in range(len(targets)):
         target, hashed = int64(targets[i]), hashes[i]
         source = int64(sources[cookie.source_index(hashed, len(sources))])
@@ -85,11 +85,11 @@ def fill_frames(
         frame += step
 
 
-def finished_frame(kit: Kit, probe: int, attempt: int, target: int, now_ns: int) -> bytes:
+def finished_frame(constants: RunConstants, probe: int, attempt: int, target: int, now_ns: int) -> bytes:
     """Return one finished frame, for whoever wants to look at it."""
-    words = np.zeros(kit.templates.shape[1], np.uint16)
+    words = np.zeros(constants.templates.shape[1], np.uint16)
     targets, hashes = np.array([target], np.uint32), np.zeros(1, np.uint64)
-    put_template(words, 0, kit.templates, probe)
-    hash_targets(targets, kit.constants[probe], hashes)
-    fill_frames(words, 0, 0, kit.constants[probe], kit.sources, attempt, targets, hashes, now_ns)
-    return words.tobytes()[: kit.lengths[probe]]
+    put_template(words, 0, constants.templates, probe)
+    hash_targets(targets, constants.numbers[probe], hashes)
+    fill_frames(words, 0, 0, constants.numbers[probe], constants.sources, attempt, targets, hashes, now_ns)
+    return words.tobytes()[: constants.lengths[probe]]

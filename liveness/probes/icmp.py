@@ -101,10 +101,10 @@ def send_time_ns(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
 
 
 @kernel
-def match_reply(row: NDArray[np.int64], hashed: int, constants: np.void, reply: np.void) -> int:
+def match_reply(row: NDArray[np.int64], hashed: int, numbers: np.void, reply: np.void) -> int:
     """Match identifier and sequence number of an echo reply against the hash of its target."""
     attempt = (row[p.ECHO_SEQUENCE] - cookie.echo_sequence(hashed, 0)) & 0xFFFF
-    if row[p.ECHO_ID] != cookie.echo_id(hashed) or attempt >= constants["attempts"]:
+    if row[p.ECHO_ID] != cookie.echo_id(hashed) or attempt >= numbers["attempts"]:
         return _BAD_COOKIE
     reply["kind"] = _ECHO_REPLY
     reply["attempt"] = attempt
@@ -113,9 +113,7 @@ def match_reply(row: NDArray[np.int64], hashed: int, constants: np.void, reply: 
 
 
 @kernel
-def match_quote(
-    frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int, constants: np.void, reply: np.void
-) -> int:
+def match_quote(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int, numbers: np.void, reply: np.void) -> int:
     """Match the quoted start of an echo request against the hash of the quoted destination.
 
     The identifier is to a NAT what a port is, and may come back rewritten: the IP ID can stand in for it.
@@ -125,7 +123,7 @@ def match_quote(
         return _BAD_QUOTE
     attempt = (read_u16(frame, at + hdr.ICMP_SEQUENCE) - cookie.echo_sequence(hashed, 0)) & 0xFFFF
     same_id = read_u16(frame, at + hdr.ICMP_ID) == cookie.echo_id(hashed)
-    if attempt >= constants["attempts"] or not (same_id or row[p.QUOTED_IP_ID] == cookie.ip_id(hashed)):
+    if attempt >= numbers["attempts"] or not (same_id or row[p.QUOTED_IP_ID] == cookie.ip_id(hashed)):
         return _BAD_COOKIE
     reply["kind"] = _ERROR
     reply["attempt"] = attempt

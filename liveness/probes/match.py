@@ -12,7 +12,7 @@ from liveness.packets import parse as p
 from liveness.packets.checksum import read_u16, u32_sum
 from liveness.probes import dns, icmp, ntp, tcp, udp
 from liveness.probes.probe import Method
-from liveness.probes.run_constants import BY_ICMP, BY_TCP, BY_UDP, NO_PROBE, Kit
+from liveness.probes.run_constants import BY_ICMP, BY_TCP, BY_UDP, NO_PROBE, RunConstants
 from liveness.probes.template import proven_attempt
 from liveness.types import Kind, Rejection, Tier
 
@@ -44,14 +44,14 @@ def is_member(address: int, first: NDArray[np.uint32], last: NDArray[np.uint32])
 
 
 @kernel
-def _hash(constants: np.void, target: int) -> int:
-    return cookie.cookie(uint64(target), constants["code"], constants["key0"], constants["key1"])
+def _hash(numbers: np.void, target: int) -> int:
+    return cookie.cookie(uint64(target), numbers["code"], numbers["key0"], numbers["key1"])
 
 
 @kernel
-def _carries_cookie(frame: NDArray[np.uint8], row: NDArray[np.int64], constants: np.void, hashed: int) -> bool:
+def _carries_cookie(frame: NDArray[np.uint8], row: NDArray[np.int64], numbers: np.void, hashed: int) -> bool:
     """Return whether a UDP payload has the transaction id or originate timestamp of this hash."""
-    if constants["method"] == _DNS:
+    if numbers["method"] == _DNS:
         return dns.has_transaction(frame, row, hashed)
     return ntp.has_originate(frame, row, hashed)
 
@@ -60,16 +60,16 @@ def _carries_cookie(frame: NDArray[np.uint8], row: NDArray[np.int64], constants:
 def _match_udp(
     frame: NDArray[np.uint8],
     row: NDArray[np.int64],
-    constants: np.void,
+    numbers: np.void,
     question: NDArray[np.uint8],
     reply: np.void,
 ) -> int:
-    hashed = _hash(constants, row[p.SOURCE])
-    attempt = proven_attempt(row[p.DESTINATION_PORT], hashed, constants)
+    hashed = _hash(numbers, row[p.SOURCE])
+    attempt = proven_attempt(row[p.DESTINATION_PORT], hashed, numbers)
     if attempt < 0:
         return _BAD_PORT
-    proven = _carries_cookie(frame, row, constants, hashed)
-    if constants["method"] == _DNS:
+    proven = _carries_cookie(frame, row, numbers, hashed)
+    if numbers["method"] == _DNS:
         valid = proven and dns.is_answer(frame, row, question)
     else:
         valid = proven and ntp.is_answer(frame, row)
@@ -81,19 +81,19 @@ def _match_udp(
 
 @kernel
 def _match_udp_of_any_port(
-    frame: NDArray[np.uint8], row: NDArray[np.int64], constants: NDArray[np.void], rejection: int, reply: np.void
+    frame: NDArray[np.uint8], row: NDArray[np.int64], numbers: NDArray[np.void], rejection: int, reply: np.void
 ) -> int:
     """Match a datagram from a port other than the probed one by what it carries; return `rejection` if it fails.
 
     Forwarders and NATs answer so. No client would take it for an answer: it is a payload, whatever it says.
     """
-    for probe in range(len(constants)):
-        method = constants[probe]["method"]
+    for probe in range(len(numbers)):
+        method = numbers[probe]["method"]
         if method not in (_DNS, _NTP):
             continue
-        hashed = _hash(constants[probe], row[p.SOURCE])
-        attempt = proven_attempt(row[p.DESTINATION_PORT], hashed, constants[probe])
-        if attempt >= 0 and _carries_cookie(frame, row, constants[probe], hashed):
+        hashed = _hash(numbers[probe], row[p.SOURCE])
+        attempt = proven_attempt(row[p.DESTINATION_PORT], hashed, numbers[probe])
+        if attempt >= 0 and _carries_cookie(frame, row, numbers[probe], hashed):
             reply["probe"] = probe
             reply["kind"] = _PAYLOAD
             reply["tier"] = _STRONG
@@ -104,18 +104,18 @@ def _match_udp_of_any_port(
 
 @kernel
 def _match_echo(
-    frame: NDArray[np.uint8], row: NDArray[np.int64], constants: np.void, time_ns: int, reply: np.void
+    frame: NDArray[np.uint8], row: NDArray[np.int64], numbers: np.void, time_ns: int, reply: np.void
 ) -> int:
     target = icmp.payload_target(frame, row)
     proven = False
     hashed = uint64(0)
     if target >= 0:
-        hashed = _hash(constants, target)
+        hashed = _hash(numbers, target)
         proven = icmp.payload_proves(frame, row, hashed)
     if not proven:  # a payload cut short or altered: only the sender's address is left to name the target
         target = row[p.SOURCE]
-        hashed = _hash(constants, target)
-    status = icmp.match_reply(row, hashed, constants, reply)
+        hashed = _hash(numbers, target)
+    status = icmp.match_reply(row, hashed, numbers, reply)
     if status == p.ACCEPTED:
         reply["target"] = target
         if proven:
@@ -127,23 +127,23 @@ def _match_echo(
 
 
 @kernel
-def _match_error(frame: NDArray[np.uint8], row: NDArray[np.int64], constants: np.void, reply: np.void) -> int:
+def _match_error(frame: NDArray[np.uint8], row: NDArray[np.int64], numbers: np.void, reply: np.void) -> int:
     target = row[p.QUOTED_DESTINATION]
     reply["target"] = target
-    hashed = _hash(constants, target)
+    hashed = _hash(numbers, target)
     at = row[p.QUOTED_AT]
     protocol = row[p.QUOTED_PROTOCOL]
     if protocol == hdr.PROTOCOL_ICMP:
-        return icmp.match_quote(frame, row, hashed, constants, reply)
+        return icmp.match_quote(frame, row, hashed, numbers, reply)
     if protocol == hdr.PROTOCOL_TCP:
-        return tcp.match_quote(frame, at, hashed, constants, reply)
+        return tcp.match_quote(frame, at, hashed, numbers, reply)
     address_sum = u32_sum(row[p.QUOTED_SOURCE]) + u32_sum(target)
     port = read_u16(frame, at)
-    if constants["method"] == _DNS:
-        sent_checksum = dns.datagram_checksum(address_sum, constants["transport_sum"], hashed, port)
+    if numbers["method"] == _DNS:
+        sent_checksum = dns.datagram_checksum(address_sum, numbers["transport_sum"], hashed, port)
     else:
-        sent_checksum = ntp.datagram_checksum(address_sum, constants["transport_sum"], hashed, port)
-    return udp.match_quote(frame, row, hashed, sent_checksum, constants, reply)
+        sent_checksum = ntp.datagram_checksum(address_sum, numbers["transport_sum"], hashed, port)
+    return udp.match_quote(frame, row, hashed, sent_checksum, numbers, reply)
 
 
 @kernel
@@ -189,7 +189,7 @@ def match_frame(
     time_ns: int,
     check_ip: bool,
     check_transport: bool,
-    kit: Kit,
+    constants: RunConstants,
     first: NDArray[np.uint32],
     last: NDArray[np.uint32],
     row: NDArray[np.int64],
@@ -203,28 +203,28 @@ def match_frame(
     status = p.parse_frame(frame, start, length, check_ip, check_transport, row)
     if status != p.ACCEPTED:
         return status
-    if not is_member(row[p.DESTINATION], kit.sources, kit.sources):
+    if not is_member(row[p.DESTINATION], constants.sources, constants.sources):
         return _NOT_OUR_ADDRESS
-    constants, protocol = kit.constants, row[p.PROTOCOL]
+    numbers, protocol = constants.numbers, row[p.PROTOCOL]
     is_error = protocol == hdr.PROTOCOL_ICMP and row[p.ICMP_TYPE] != hdr.ICMP_ECHO_REPLY
-    probe = _probe_of(frame, row, kit.by_port)
+    probe = _probe_of(frame, row, constants.by_port)
     if probe < 0 and protocol != hdr.PROTOCOL_UDP:
         return _BAD_QUOTE if is_error else _UNPROBED_PORT
     reply["time_ns"] = time_ns
     reply["probe"] = max(probe, 0)  # a datagram from a port that no probe has may still name one
     _describe(row, is_error, reply)
     if is_error:
-        status = _match_error(frame, row, constants[probe], reply)
+        status = _match_error(frame, row, numbers[probe], reply)
     elif protocol == hdr.PROTOCOL_ICMP:
-        status = _match_echo(frame, row, constants[probe], time_ns, reply)
+        status = _match_echo(frame, row, numbers[probe], time_ns, reply)
     elif protocol == hdr.PROTOCOL_TCP:
-        status = tcp.match_reply(row, _hash(constants[probe], row[p.SOURCE]), constants[probe], reply)
+        status = tcp.match_reply(row, _hash(numbers[probe], row[p.SOURCE]), numbers[probe], reply)
     else:
         status = _UNPROBED_PORT
         if probe >= 0:
-            status = _match_udp(frame, row, constants[probe], kit.question, reply)
+            status = _match_udp(frame, row, numbers[probe], constants.question, reply)
         if status != p.ACCEPTED:
-            status = _match_udp_of_any_port(frame, row, constants, status, reply)
+            status = _match_udp_of_any_port(frame, row, numbers, status, reply)
     if status == p.ACCEPTED and not is_member(int(reply["target"]), first, last):
         return _UNPROBED_ADDRESS
     return status

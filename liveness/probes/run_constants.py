@@ -1,7 +1,7 @@
 """The constants of a run that every kernel needs: templates, sums, cookie key, ports and the probes in arrays.
 
-Built once by `build_kit` from the probes and the path to the network; a named tuple of arrays and numpy numbers, so
-that compiled kernels take it as one argument.
+`build_constants` makes them once, from the probes and the path to the network. They are a named tuple of arrays and
+numpy numbers, so that compiled kernels take them as one argument.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from liveness.probes.template import LinkAddresses, partial_sums
 
 NO_PROBE = -1
 
-CONSTANTS_DTYPE = np.dtype(
+NUMBERS_DTYPE = np.dtype(
     [
         ("method", np.int64),
         ("code", np.int64),  # what stands for the probe in the cookie
@@ -35,13 +35,13 @@ CONSTANTS_DTYPE = np.dtype(
 """Numbers of one probe, and those of the run again for each, so that one record tells a kernel all it needs."""
 
 BY_ICMP, BY_TCP, BY_UDP = 0, 1, 2
-"""Rows of `Kit.by_port`."""
+"""Rows of `RunConstants.by_port`."""
 
 
-class Kit(NamedTuple):
+class RunConstants(NamedTuple):
     """Constants of a run. Addresses are host-order uint32."""
 
-    constants: NDArray[np.void]  # (probes,) CONSTANTS_DTYPE
+    numbers: NDArray[np.void]  # (probes,) NUMBERS_DTYPE
     templates: NDArray[np.uint16]  # (probes, frame words): constant bytes, varying fields zero, in wire order
     lengths: NDArray[np.uint16]  # (probes,) frame bytes
     by_port: NDArray[np.int16]  # (3, 65536) probe index by protocol and destination port (ICMP: 0), or NO_PROBE
@@ -92,7 +92,7 @@ def _by_port(probes: Sequence[Probe]) -> NDArray[np.int16]:
     return table
 
 
-def build_kit(
+def build_constants(
     probes: Sequence[Probe],
     cookie: CookieParameters,
     link: LinkAddresses,
@@ -101,7 +101,7 @@ def build_kit(
     ttl: int = 64,
     contact: str = "",
     tcp_options: str = "windows",
-) -> Kit:
+) -> RunConstants:
     """Return the constants of a run.
 
     `sources` are host-order addresses, `link` the Ethernet addresses of both ends of the first hop; `contact` is put
@@ -113,12 +113,12 @@ def build_kit(
     for row, frame in zip(templates, frames, strict=True):
         row[: len(frame)] = np.frombuffer(frame, np.uint8)
     key0, key1 = (int.from_bytes(half, "little") for half in (cookie.key[:8], cookie.key[8:]))
-    constants = np.zeros(len(probes), CONSTANTS_DTYPE)
+    numbers = np.zeros(len(probes), NUMBERS_DTYPE)
     run = (key0, key1, cookie.port_first, cookie.stride, cookie.attempts)
     for index, (probe, frame) in enumerate(zip(probes, frames, strict=True)):
-        constants[index] = (probe.method, probe.code, *partial_sums(frame), *run)
-    return Kit(
-        constants=constants,
+        numbers[index] = (probe.method, probe.code, *partial_sums(frame), *run)
+    return RunConstants(
+        numbers=numbers,
         templates=templates.view(np.uint16),
         lengths=np.array([len(frame) for frame in frames], np.uint16),
         by_port=_by_port(probes),
@@ -129,13 +129,13 @@ def build_kit(
     )
 
 
-def with_hops(kit: Kit, hops: Hops) -> Kit:
+def with_hops(constants: RunConstants, hops: Hops) -> RunConstants:
     """Return the constants of a run whose frames go to other next hops from now on."""
-    templates = kit.templates.copy()
+    templates = constants.templates.copy()
     templates[:, :MAC_WORDS] = hops.macs[0]
     templates[:, MAC_WORDS : 2 * MAC_WORDS] = hops.own
     several = len(hops.first) > 1
-    return kit._replace(
+    return constants._replace(
         templates=templates,
         hop_first=hops.first if several else hops.first[:0],
         hop_macs=hops.macs if several else hops.macs[:0],

@@ -89,7 +89,7 @@ def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: 
 def match_reply(
     row: NDArray[np.int64],
     hashed: int,
-    constants: np.void,
+    numbers: np.void,
     reply: np.void,
 ) -> int:
     """Match a TCP segment against the hash of its source address; fill kind, attempt and tier of `reply`."""
@@ -101,7 +101,7 @@ def match_reply(
         return _CHALLENGE_ACK if has_ack else _OTHER_TCP_FLAGS
     if not is_rst and not has_ack:
         return _OTHER_TCP_FLAGS
-    attempt = proven_attempt(row[p.DESTINATION_PORT], hashed, constants)
+    attempt = proven_attempt(row[p.DESTINATION_PORT], hashed, numbers)
     if attempt < 0:
         return _BAD_PORT
     reply["tier"] = _STRONG
@@ -121,7 +121,7 @@ def match_quote(
     frame: NDArray[np.uint8],
     at: int,
     hashed: int,
-    constants: np.void,
+    numbers: np.void,
     reply: np.void,
 ) -> int:
     """Match the quoted start of a segment at frame[at], at least 8 bytes, against its destination's hash.
@@ -130,8 +130,8 @@ def match_quote(
     """
     if read_u32(frame, at + hdr.TCP_SEQUENCE) != cookie.sequence(hashed):
         return _BAD_COOKIE
-    attempt = proven_attempt(read_u16(frame, at), hashed, constants)
+    attempt = proven_attempt(read_u16(frame, at), hashed, numbers)
     reply["kind"] = _ERROR
-    reply["attempt"] = attempt_or_unknown(attempt, constants)
+    reply["attempt"] = attempt_or_unknown(attempt, numbers)
     reply["tier"] = _STRONG
     return p.ACCEPTED

@@ -66,14 +66,14 @@ def put_u32(words: NDArray[np.uint16], frame: int, byte: int, value: int) -> Non
 
 
 @kernel
-def proven_attempt(port: int, hashed: int, constants: np.void) -> int:
-    """Return the attempt that a source port of ours proves, or -1; `constants` is the probe's record."""
-    return attempt_of_port(port, hashed, constants["port_first"], constants["port_stride"], constants["attempts"])
+def proven_attempt(port: int, hashed: int, numbers: np.void) -> int:
+    """Return the attempt that a source port of ours proves, or -1; `numbers` is the probe's record."""
+    return attempt_of_port(port, hashed, numbers["port_first"], numbers["port_stride"], numbers["attempts"])
 
 
 @kernel
-def attempt_or_unknown(attempt: int, constants: np.void) -> int:
+def attempt_or_unknown(attempt: int, numbers: np.void) -> int:
     """Return what a quote proves of its attempt, given what its port proves: -1 where a NAT has rewritten the port."""
     if attempt >= 0:
         return attempt
-    return 0 if constants["attempts"] == 1 else UNKNOWN_ATTEMPT
+    return 0 if numbers["attempts"] == 1 else UNKNOWN_ATTEMPT

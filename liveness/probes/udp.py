@@ -25,7 +25,7 @@ def match_quote(
     row: NDArray[np.int64],
     hashed: int,
     sent_checksum: int,
-    constants: np.void,
+    numbers: np.void,
     reply: np.void,
 ) -> int:
     """Match the quoted start of a datagram against the hash of the quoted destination.
@@ -35,12 +35,12 @@ def match_quote(
     rewrite any of them: two of the three are strong evidence, the port alone is weak, anything else proves nothing.
     """
     at = row[p.QUOTED_AT]
-    attempt = proven_attempt(read_u16(frame, at), hashed, constants)
+    attempt = proven_attempt(read_u16(frame, at), hashed, numbers)
     same_checksum = read_u16(frame, at + hdr.UDP_CHECKSUM) == sent_checksum
     same_id = row[p.QUOTED_IP_ID] == cookie.ip_id(hashed)
     if attempt < 0 and not (same_checksum and same_id):
         return _BAD_PORT
     reply["kind"] = _ERROR
-    reply["attempt"] = attempt_or_unknown(attempt, constants)
+    reply["attempt"] = attempt_or_unknown(attempt, numbers)
     reply["tier"] = _STRONG if same_checksum or same_id else _WEAK
     return p.ACCEPTED

@@ -7,7 +7,7 @@ from typing import Final
 
 from liveness.net.inheritance import descriptors_of, given, withhold
 from liveness.net.ring import RxRing, TxRing
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.runs.checkpoint import Checkpoint
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.interruption import Interruption
@@ -31,7 +31,7 @@ class Crew:
     """The processes of one session over rings that are open; `end` is to be called whatever happens."""
 
     plan: Plan
-    kit: Kit
+    constants: RunConstants
     tx_rings: Sequence[TxRing]
     rx_rings: Sequence[RxRing]
     directory: RunDirectory
@@ -116,7 +116,7 @@ class Crew:
         for other in (*self.rx_rings, *self.tx_rings):
             withhold(other)
         for index, ring in enumerate(self.rx_rings):
-            life = Receiver(self.plan, self.kit, ring, self.shared, self.directory, index, number, confined=True)
+            life = Receiver(self.plan, self.constants, ring, self.shared, self.directory, index, number, confined=True)
             with given(ring):
                 self.receivers.append(Child(f"receiver {index}", life.run, cores[index], descriptors_of(ring)))
         for ring in self.rx_rings:
@@ -125,7 +125,7 @@ class Crew:
     def _start_senders(self) -> None:
         cores = self.plan.core_shares.senders
         for index, ring in enumerate(self.tx_rings):
-            life = Sender(self.plan, self.kit, ring, self.shared, index, self.first.positions[index])
+            life = Sender(self.plan, self.constants, ring, self.shared, index, self.first.positions[index])
             with given(ring):
                 self.senders.append(Child(f"sender {index}", life.run, cores[index], descriptors_of(ring)))
         for ring in self.tx_rings:

@@ -9,7 +9,7 @@ from liveness.config.estimate import Estimate, estimate
 from liveness.config.model import Config
 from liveness.probes.fill import finished_frame
 from liveness.probes.template import LinkAddresses
-from liveness.scan.session import kit_of, plan_run
+from liveness.scan.session import constants_of, plan_run
 from liveness.space.addresses import format_address
 from liveness.space.targets import Targets
 
@@ -41,10 +41,10 @@ def preview(config: Config, targets: Targets) -> Preview:
     plan = plan_run(config, targets)
     addresses = plan.first_addresses(FIRST_ADDRESSES)
     sources = config.network.sources or (0,)
-    kit = kit_of(plan, _NO_LINK, sources)
+    constants = constants_of(plan, _NO_LINK, sources)
     packets = []
     for index, probe in enumerate(plan.probes):
-        packet = Ether(finished_frame(kit, index, 0, int(addresses[0]), 0)).payload
+        packet = Ether(finished_frame(constants, index, 0, int(addresses[0]), 0)).payload
         packets.append(SamplePacket(probe.name, bytes(packet), packet.summary()))
     return Preview(
         estimate=estimate(config, targets, plan.load.wire_bits),

@@ -21,7 +21,7 @@ from liveness.net.transport import Transport, open_transport
 from liveness.net.way.watch import PathWatch
 from liveness.packets.headers import ETHERNET_LENGTH, ICMP_ECHO_REPLY
 from liveness.packets.reply_filter import reply_filter
-from liveness.probes.run_constants import Kit, build_kit, with_hops
+from liveness.probes.run_constants import RunConstants, build_constants, with_hops
 from liveness.probes.template import LinkAddresses
 from liveness.replylog.runlog import settle
 from liveness.runs.announce import announce
@@ -76,9 +76,9 @@ def plan_run(config: Config, targets: Targets) -> Plan:
     return plan
 
 
-def kit_of(plan: Plan, link: LinkAddresses, sources: tuple[int, ...]) -> Kit:
+def constants_of(plan: Plan, link: LinkAddresses, sources: tuple[int, ...]) -> RunConstants:
     """Return the kernels' constants of a plan, for the first hop `link` and the scanner's addresses `sources`."""
-    return build_kit(
+    return build_constants(
         plan.probes,
         plan.cookie,
         link,
@@ -109,15 +109,15 @@ def _on_the_way(plan: Plan, path: Path) -> Plan:
     return replace(plan, targets=targets)
 
 
-def _check_mtu(kit: Kit, path: Path) -> None:
-    longest = int(kit.lengths.max()) - ETHERNET_LENGTH
+def _check_mtu(constants: RunConstants, path: Path) -> None:
+    longest = int(constants.lengths.max()) - ETHERNET_LENGTH
     if longest > path.mtu:
         raise UsageError(
             f"contact: the longest probe has {longest} bytes, the MTU of {path.interface} is {path.mtu}: shorten it"
         )
 
 
-def _warm_up(plan: Plan, kit: Kit) -> None:
+def _warm_up(plan: Plan, constants: RunConstants) -> None:
     """Have all kernels compiled before a ring is open: it must not fill meanwhile.
 
     The first time children compile them into the cache: a compiler's memory then goes with them, and the processes of a
@@ -126,10 +126,10 @@ def _warm_up(plan: Plan, kit: Kit) -> None:
     parts = (sender.warm_up, receiver.warm_up)
     if needs_compiling():
         for part in parts:
-            run_in_child(partial(part, plan, kit))
+            run_in_child(partial(part, plan, constants))
         mark_compiled()
     for part in parts:
-        part(plan, kit)
+        part(plan, constants)
 
 
 def compile_kernels() -> None:
@@ -137,7 +137,7 @@ def compile_kernels() -> None:
     config = Config(name="kernels", targets=TargetLists(allow=("192.0.2.0/30",)))
     targets = Targets.build(Intervals.from_bounds([0xC0000200], [0xC0000203]), Intervals.empty(), lab=True)
     plan = Plan(config, targets, new_control_port(config), new_key())
-    _warm_up(plan, kit_of(plan, LinkAddresses(bytes(6), bytes(6)), (0xC0000201,)))
+    _warm_up(plan, constants_of(plan, LinkAddresses(bytes(6), bytes(6)), (0xC0000201,)))
 
 
 def _warn_of_ephemeral_ports(plan: Plan, on_notice: Callable[[str], None]) -> None:
@@ -228,7 +228,7 @@ class _Opened:
     """Everything a scan needs of the kernel, open before the first packet."""
 
     identity: Identity
-    kit: Kit
+    constants: RunConstants
     transport: Transport
     rx_rings: list[PacketRxRing]
     watch: PathWatch
@@ -239,12 +239,12 @@ def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -
     sources = network.sources or (path.source,)
     watch = PathWatch(path, plan.intervals, network.sources, bound=network.interface != AUTO)
     cleanup.callback(watch.close)
-    kit = kit_of(plan, LinkAddresses(path.mac, path.gateway_mac), sources)
+    constants = constants_of(plan, LinkAddresses(path.mac, path.gateway_mac), sources)
     hops = hops_on(path)
     if len(hops.first) > 1:
-        kit = with_hops(kit, hops)
-    _check_mtu(kit, path)
-    _warm_up(plan, kit)
+        constants = with_hops(constants, hops)
+    _check_mtu(constants, path)
+    _warm_up(plan, constants)
     ports = plan.cookie
     program = reply_filter(sources, ports.port_first, ports.port_last, REPLY_ICMP_TYPES, ethernet=path.ethernet)
     rx_rings: list[PacketRxRing] = []
@@ -255,7 +255,7 @@ def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -
         )
         cleanup.callback(rx_rings[-1].close)
     slots = len(plan.probes) * plan.attempts  # so that a slot keeps its probe
-    longest = int(kit.lengths.max())
+    longest = int(constants.lengths.max())
     transport = open_transport(
         path.interface,
         plan.senders,
@@ -266,7 +266,7 @@ def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -
         ethernet=path.ethernet,
     )
     identity = Identity(directory, path, sources, transport.name, transport.reasons, time.time_ns())
-    return _Opened(identity, kit, transport, rx_rings, watch)
+    return _Opened(identity, constants, transport, rx_rings, watch)
 
 
 def _drop(opened: _Opened, becoming: Becoming) -> _Opened:
@@ -320,7 +320,7 @@ def _supervise(
 ) -> Outcome:
     return Supervisor(
         plan,
-        opened.kit,
+        opened.constants,
         opened.transport.rings,
         opened.rx_rings,
         opened.identity.directory,

@@ -10,7 +10,7 @@ from liveness.errors import LivenessError, explain
 from liveness.net.ring import RxRing, TxRing
 from liveness.net.routes import union
 from liveness.net.way.watch import PathWatch
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.runs.checkpoint import Checkpoint, Totals
 from liveness.runs.optouts import OptOuts
 from liveness.runs.rundir import RunDirectory
@@ -54,7 +54,7 @@ class Supervisor:
     """
 
     plan: Plan
-    kit: Kit
+    constants: RunConstants
     tx_rings: Sequence[TxRing]
     rx_rings: Sequence[RxRing]
     directory: RunDirectory
@@ -86,7 +86,7 @@ class Supervisor:
         ledger = Ledger(self.interface, shared, tuner=tuner)
         ledger.losses = losses = self._watch_losses(shared, ledger, tuner)
         checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, ledger.started_s)
-        crew = Crew(self.plan, self.kit, self.tx_rings, self.rx_rings, self.directory, self.first, shared)
+        crew = Crew(self.plan, self.constants, self.tx_rings, self.rx_rings, self.directory, self.first, shared)
         compacting = Compacting(self.directory)
         guard = self._guard(ledger, losses, opt_outs)
         try:

@@ -142,14 +142,14 @@ def delays(kernel: Kernel, rate_pps: int, targets: int) -> Delays:
         probe_spacing=f"{SPACING_MS}ms",
         cooldown="0s",
     )
-    kit = kit_for(plan, link_of("veth"))
-    sender.warm_up(plan, kit)
+    constants = kit_for(plan, link_of("veth"))
+    sender.warm_up(plan, constants)
     capture = PacketRxRing("far", assemble([Instruction(RETURN, ACCEPT)]), RING_MIB)
     (ring,) = open_transport(
-        "veth", 1, int(kit.lengths.max()), len(plan.probes), "af_xdp", "never", kernel=kernel
+        "veth", 1, int(constants.lengths.max()), len(plan.probes), "af_xdp", "never", kernel=kernel
     ).rings
     sending, _ = two_cores()
-    child = Child("sender", sender.Sender(plan, kit, ring, Shared(plan), 0).run, sending)
+    child = Child("sender", sender.Sender(plan, constants, ring, Shared(plan), 0).run, sending)
     ring.close()
     arrived: list[tuple[int, bytes]] = []
     while (block := capture.blocks(QUIET_S)) is not None or not child.ended():

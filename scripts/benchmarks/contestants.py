@@ -29,10 +29,10 @@ def send_census(open_ring: Callable[[str, int, int], TxRing]) -> Contestant:
 
     def run(interface: str) -> None:
         plan = census_plan()
-        kit = kit_for(plan, link_of(interface))
-        sender.warm_up(plan, kit)
-        ring = open_ring(interface, int(kit.lengths.max()), len(plan.probes) * plan.attempts)
-        sender.Sender(plan, kit, ring, Shared(plan), 0).run()
+        constants = kit_for(plan, link_of(interface))
+        sender.warm_up(plan, constants)
+        ring = open_ring(interface, int(constants.lengths.max()), len(plan.probes) * plan.attempts)
+        sender.Sender(plan, constants, ring, Shared(plan), 0).run()
 
     return run
 

@@ -22,7 +22,7 @@ from liveness.net.links import find_link
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
 from liveness.probes.fill import fill_frames, flat_words, hash_targets, put_template
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.probes.template import LinkAddresses
 from liveness.scan.plan import Plan
 from liveness.scan.process import Child
@@ -79,7 +79,7 @@ def measure_far_end(source: str, conditions: Conditions, rate_pps: float, second
     }
 
 
-def probe_pool(plan: Plan, kit: Kit) -> Pool:
+def probe_pool(plan: Plan, constants: RunConstants) -> Pool:
     """Return probes of a census in the order of its targets, each in its turn."""
     frames = np.zeros((PROBES_MADE, FRAME_BYTES), np.uint8)
     words, step = flat_words(frames)
@@ -90,10 +90,10 @@ def probe_pool(plan: Plan, kit: Kit) -> Pool:
     for probe in range(probes):
         mine = targets[: len(range(probe, PROBES_MADE, probes))]
         for at in range(probe, PROBES_MADE, probes):
-            put_template(words, at * step, kit.templates, probe)
-        lengths[probe::probes] = kit.lengths[probe]
-        hash_targets(mine, kit.constants[probe], hashes)
-        fill_frames(words, probe * step, probes * step, kit.constants[probe], kit.sources, 0, mine, hashes, 1)
+            put_template(words, at * step, constants.templates, probe)
+        lengths[probe::probes] = constants.lengths[probe]
+        hash_targets(mine, constants.numbers[probe], hashes)
+        fill_frames(words, probe * step, probes * step, constants.numbers[probe], constants.sources, 0, mine, hashes, 1)
     return Pool(frames, lengths, np.zeros(PROBES_MADE, np.bool_))
 
 

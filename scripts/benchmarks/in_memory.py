@@ -8,7 +8,7 @@ import numpy as np
 
 from liveness.net.memory import pack_block
 from liveness.packets.parse import FIELDS
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.scan.plan import Plan
 from liveness.scan.receive.collection import Collection
 from liveness.scan.receive.match_block import harvest
@@ -29,7 +29,7 @@ class ReceiveCosts:
     add_ns: float
 
 
-def measure_receiving(plan: Plan, kit: Kit, pool: Pool, batch: int) -> ReceiveCosts:
+def measure_receiving(plan: Plan, constants: RunConstants, pool: Pool, batch: int) -> ReceiveCosts:
     """Return what a pool's replies cost, each seen once; `batch` is how many the receiver collects at once."""
     pairs = zip(pool.frames[:MOST], pool.lengths[:MOST], strict=True)
     raw = [(time.time_ns(), frame[:length].tobytes()) for frame, length in pairs]
@@ -37,7 +37,7 @@ def measure_receiving(plan: Plan, kit: Kit, pool: Pool, batch: int) -> ReceiveCo
     replies = np.zeros(len(raw), REPLY_DTYPE)
     replies.view(np.uint8)[:] = 0  # a receiver's room is there already: new pages would cost more than the packets
     rejected, answered = np.zeros(len(Rejection), np.int64), np.zeros(0, np.uint32)
-    run = (kit, plan.intervals.first, plan.intervals.last)
+    run = (constants, plan.intervals.first, plan.intervals.last)
     rest = (rejected, answered, np.zeros(FIELDS, np.int64))
     harvest(blocks[0], True, *run, replies, *rest)
     started, accepted = time.perf_counter_ns(), 0

@@ -59,12 +59,12 @@ class BlockRun:
     def run(self) -> dict[str, Any]:
         """Run it, or as far as Ctrl-C lets it, and return what it took and found."""
         plan = self.plan
-        kit = kit_for(plan, LINK)
-        sending.warm_up(plan, kit)
-        receiving.warm_up(plan, kit)
+        constants = kit_for(plan, LINK)
+        sending.warm_up(plan, constants)
+        receiving.warm_up(plan, constants)
         directory = RunDirectory.create(self.folder, "block", "run")
         replies = BlockRing()
-        receiver = Receiver(plan, kit, replies, self.shared, directory)
+        receiver = Receiver(plan, constants, replies, self.shared, directory)
         model = make_model(self.population.tables, self.population.seed, self.conditions)
 
         def receive() -> None:
@@ -81,7 +81,7 @@ class BlockRun:
         self._began_s = self._tell_at_s = time.monotonic()
         cpu_s = time.process_time()
         try:
-            Sender(plan, kit, ring, self.shared, 0).run()
+            Sender(plan, constants, ring, self.shared, 0).run()
             patience_s = time.monotonic() + PATIENCE_S
             while model.numbers[WAITING] and time.monotonic() < patience_s:
                 if not ring.deliver(time.time_ns()):

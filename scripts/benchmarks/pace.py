@@ -130,17 +130,17 @@ def measure_rate(rate_pps: int, seconds: int) -> Pace:
         limits={"max_targets": count},
         cooldown="0s",
     )
-    kit = kit_for(plan, link_of("veth"))
-    sender.warm_up(plan, kit)
+    constants = kit_for(plan, link_of("veth"))
+    sender.warm_up(plan, constants)
     read_times(pack_block([(0, b"")]), np.zeros(1, np.int64), 0)
     shared = Shared(plan)
     done, captured, times = (shared_zeros((size,), np.int64) for size in (1, 1, count))
     capture_ring = PacketRxRing("far", assemble([Instruction(RETURN, ACCEPT)]), RING_MIB)
-    (tx_ring,) = open_transport("veth", 1, int(kit.lengths.max()), 1, "auto", "auto").rings
+    (tx_ring,) = open_transport("veth", 1, int(constants.lengths.max()), 1, "auto", "auto").rings
 
     def send() -> float:
         cpu_s, began = time.process_time(), time.monotonic()
-        sender.Sender(plan, kit, tx_ring, shared, 0).run()
+        sender.Sender(plan, constants, tx_ring, shared, 0).run()
         return (time.process_time() - cpu_s) / (time.monotonic() - began)
 
     def capture() -> int:

@@ -3,10 +3,10 @@
 from typing import Final
 
 from liveness.config.model import Config, from_document
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.probes.template import LinkAddresses
 from liveness.scan.plan import Plan
-from liveness.scan.session import kit_of
+from liveness.scan.session import constants_of
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from scripts.benchmarks.network import SOURCE
@@ -44,6 +44,6 @@ def census_plan() -> Plan:
     return plan_over(everywhere(), **BEYOND_REACH)
 
 
-def kit_for(plan: Plan, link: LinkAddresses) -> Kit:
+def kit_for(plan: Plan, link: LinkAddresses) -> RunConstants:
     """Return the kernels' constants of a plan in our networks."""
-    return kit_of(plan, link, (SOURCE,))
+    return constants_of(plan, link, (SOURCE,))

@@ -11,7 +11,7 @@ from liveness.packets import headers as hdr
 from liveness.packets.checksum import checksum, fold, read_u32, udp_checksum, words_sum
 from liveness.probes.fill import fill_frames, flat_words, hash_targets
 from liveness.probes.probe import Method
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.probes.template import TRANSPORT_AT
 from liveness.scan.plan import Plan
 
@@ -53,7 +53,7 @@ class Pool:
     wrong: NDArray[np.bool_]
 
 
-def make_pool(plan: Plan, kit: Kit, count: int, seed: int = 1) -> Pool:
+def make_pool(plan: Plan, constants: RunConstants, count: int, seed: int = 1) -> Pool:
     """Return `count` replies of distinct targets: the first of the plan's order, each to one of its probes."""
     random = np.random.default_rng(seed)
     targets = plan.first_addresses(count)
@@ -69,20 +69,20 @@ def make_pool(plan: Plan, kit: Kit, count: int, seed: int = 1) -> Pool:
             mix = MIX[plan.probes[probe].method]
             shapes = random.choice(np.array(list(mix)), size=len(rows), p=list(mix.values()))
             attempt = (begin // CHUNK) % plan.attempts
-            sent = _probe_frames(kit, probe, attempt, targets[rows])
-            make_replies(sent, int(kit.lengths[probe]), shapes, rows, pool.wrong, pool.frames, pool.lengths)
+            sent = _probe_frames(constants, probe, attempt, targets[rows])
+            make_replies(sent, int(constants.lengths[probe]), shapes, rows, pool.wrong, pool.frames, pool.lengths)
     return pool
 
 
-def _probe_frames(kit: Kit, probe: int, attempt: int, targets: NDArray[np.uint32]) -> NDArray[np.uint8]:
+def _probe_frames(constants: RunConstants, probe: int, attempt: int, targets: NDArray[np.uint32]) -> NDArray[np.uint8]:
     """Return the frames of one probe to many targets, a row each."""
-    frames = np.repeat(kit.templates[probe : probe + 1].view(np.uint8), len(targets), axis=0)
+    frames = np.repeat(constants.templates[probe : probe + 1].view(np.uint8), len(targets), axis=0)
     if len(targets) == 0:
         return frames
     words, step = flat_words(frames)
     hashes = np.zeros(len(targets), np.uint64)
-    hash_targets(targets, kit.constants[probe], hashes)
-    fill_frames(words, 0, step, kit.constants[probe], kit.sources, attempt, targets, hashes, 1)
+    hash_targets(targets, constants.numbers[probe], hashes)
+    fill_frames(words, 0, step, constants.numbers[probe], constants.sources, attempt, targets, hashes, 1)
     return frames
 
 

@@ -111,11 +111,11 @@ def measure(
     pin(sending)
     plan = plan_over(everywhere())
     own = find_link("veth").mac if stack else ELSEWHERE
-    kit = kit_for(plan, LinkAddresses(own, find_link("far").mac))
-    pool = make_pool(plan, kit, min(MOST_REPLIES, int(seconds * (rate_pps or FASTEST_PPS)) + 1))
-    receiver.warm_up(plan, kit)
-    costs = measure_receiving(plan, kit, pool, receiver.BATCH_REPLIES)
-    course = Course(plan, kit, pool, ring_mib, seconds, receiving, batch_for(backlog))
+    constants = kit_for(plan, LinkAddresses(own, find_link("far").mac))
+    pool = make_pool(plan, constants, min(MOST_REPLIES, int(seconds * (rate_pps or FASTEST_PPS)) + 1))
+    receiver.warm_up(plan, constants)
+    costs = measure_receiving(plan, constants, pool, receiver.BATCH_REPLIES)
+    course = Course(plan, constants, pool, ring_mib, seconds, receiving, batch_for(backlog))
     found: list[list[Trial]] = []
     reasons: list[str] = []
     for steered in ways_to_steer(steer, receiving, reasons):

@@ -109,8 +109,8 @@ class TimedReceiver(Receiver):
 def collect(alive: int, directory: RunDirectory) -> Collected:
     """Have a receiver collect the replies of a census of so many alive addresses."""
     plan = census_plan()
-    kit = kit_for(plan, LinkAddresses(bytes(6), bytes(6)))
-    life = TimedReceiver(plan, kit, MemoryRxRing(), Shared(plan), directory)
+    constants = kit_for(plan, LinkAddresses(bytes(6), bytes(6)))
+    life = TimedReceiver(plan, constants, MemoryRxRing(), Shared(plan), directory)
     life.pauses_s, life.writes_s = [], []
     before, count, spent_ns = peak_mib(), 0, 0
     for batch in _batches(plan, alive):

@@ -14,7 +14,7 @@ from liveness.net.ring import TxRing
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
 from liveness.packets.reply_filter import reply_filter
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import total
 from liveness.scan.plan import Plan
@@ -106,7 +106,7 @@ class Course:
     """What all trials of a run share."""
 
     plan: Plan
-    kit: Kit
+    constants: RunConstants
     pool: Pool
     ring_mib: int
     seconds: float
@@ -123,7 +123,7 @@ class Course:
         shared = Shared(self.plan)
         with tempfile.TemporaryDirectory() as output:
             directory = RunDirectory.create(Path(output), "rx", "run")
-            life = Receiver(self.plan, self.kit, rx_ring, shared, directory)
+            life = Receiver(self.plan, self.constants, rx_ring, shared, directory)
             child = Child("receiver", life.run, self.receiving)
             rx_ring.close()
             _await(lambda: bool(shared.ready.all()), child)

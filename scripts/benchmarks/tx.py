@@ -117,14 +117,14 @@ def measure_fill(seconds: float) -> float:
     first = np.uint64(BLOCK) + np.arange(INTERVALS, dtype=np.uint64) * np.uint64(spread)
     targets = Targets.build(Intervals.from_bounds(first, first + np.uint64(spread // 2)), Intervals.empty())
     plan = plan_over(targets, **BEYOND_REACH)
-    kit = kit_for(plan, LinkAddresses(bytes(6), bytes(6)))
+    constants = kit_for(plan, LinkAddresses(bytes(6), bytes(6)))
     (block,) = plan.blocks
     lanes = plan_lanes(len(plan.probes), plan.attempts, plan.queue, plan.spacing_of_sender(), block.targets)
     marks = shared_zeros((len(lanes), plan.marks(block)), np.int64)
     shard = block.permutation.shard(0, 1, block.targets)
     intervals = block.intervals
     walk = begin_walk(shard, lanes, intervals.first, intervals.cumulative, marks, plan.mark_every_of_sender, 0)
-    frames = np.zeros((FILL_SLOTS, 2048), np.uint8)[:, : 2 * kit.templates.shape[1]]
+    frames = np.zeros((FILL_SLOTS, 2048), np.uint8)[:, : 2 * constants.templates.shape[1]]
     slots, answered = slots_of(frames), np.zeros(0, np.uint32)
     sent = np.zeros((len(plan.probes), plan.attempts), np.int64)
 
@@ -132,7 +132,7 @@ def measure_fill(seconds: float) -> float:
         goal = sent.sum() + frames_wanted
         while sent.sum() < goal:
             for slot in range(0, FILL_SLOTS, FILL_BATCH):
-                fill_batch(walk, kit, slots, slot, FILL_BATCH, 2**62, 1, 1, answered, sent)
+                fill_batch(walk, constants, slots, slot, FILL_BATCH, 2**62, 1, 1, answered, sent)
 
     fill(len(lanes) * (plan.queue + 1))  # until repeats go out too
     best = float("inf")

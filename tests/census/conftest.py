@@ -12,11 +12,11 @@ WARM_UP = """
 import sys
 from liveness.config.load import load_config, resolve_targets
 from liveness.probes.template import LinkAddresses
-from liveness.scan.session import _warm_up, kit_of, plan_run
+from liveness.scan.session import _warm_up, constants_of, plan_run
 
 config = load_config(sys.argv[1])
 plan = plan_run(config, resolve_targets(config, True))
-_warm_up(plan, kit_of(plan, LinkAddresses(bytes(6), bytes(6)), (0,)))
+_warm_up(plan, constants_of(plan, LinkAddresses(bytes(6), bytes(6)), (0,)))
 """
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from liveness.kernel import int64, kernel
 from liveness.packets.parse import ACCEPTED, FIELDS
 from liveness.probes.match import match_frame
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.types import REPLY_DTYPE, Rejection, Tier
 from tests.frames import Scanner, address, intervals
 from tests.fuzzing.mutation import DRAWS, LONGEST, mutate
@@ -69,7 +69,7 @@ def run_batch(
     tight: NDArray[np.uint8],
     wide: NDArray[np.uint8],
     rows: NDArray[np.int64],
-    kit: Kit,
+    constants: RunConstants,
     first: NDArray[np.uint32],
     last: NDArray[np.uint32],
     table: NDArray[np.int64],
@@ -96,7 +96,7 @@ def run_batch(
                 TIME_NS,
                 check,
                 check,
-                kit,
+                constants,
                 first,
                 last,
                 rows[turn],
@@ -146,7 +146,7 @@ class Campaign:
         statuses, verdicts, progress = np.zeros((2, count), np.int64), np.zeros(count, np.int64), np.zeros(1, np.int64)
         records = np.zeros((2, count), REPLY_DTYPE)
         records[1] = np.frombuffer(b"\xff" * REPLY_DTYPE.itemsize, REPLY_DTYPE)
-        run = (self.scanner.kit, *TARGETS, self.table)
+        run = (self.scanner.constants, *TARGETS, self.table)
         rows = np.zeros((2, FIELDS), np.int64)
         outputs = (statuses, records, verdicts, progress)
         try:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from liveness.kernel import int64, kernel
 from liveness.packets.parse import ACCEPTED, FIELDS
 from liveness.probes.match import match_frame
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.types import REPLY_DTYPE, Tier
 from tests.frames import EVERYWHERE, NOW_NS, Scanner
 
@@ -35,7 +35,7 @@ def count_accepted(
     frame: NDArray[np.uint8],
     fields: NDArray[np.int64],
     draws: NDArray[np.uint32],
-    kit: Kit,
+    constants: RunConstants,
     first: NDArray[np.uint32],
     last: NDArray[np.uint32],
     row: NDArray[np.int64],
@@ -49,7 +49,7 @@ def count_accepted(
             value = fields[k, 2] + int64(draws[i, k]) % (fields[k, 3] - fields[k, 2] + 1)
             for byte in range(width):
                 frame[at + byte] = (value >> (8 * (width - 1 - byte))) & 0xFF
-        status = match_frame(frame, 0, len(frame), NOW_NS, False, False, kit, first, last, row, records[0])
+        status = match_frame(frame, 0, len(frame), NOW_NS, False, False, constants, first, last, row, records[0])
         if status == ACCEPTED:
             counts[int64(records[0]["tier"])] += 1
 
@@ -62,12 +62,12 @@ def forge(
     seed: int,
 ) -> dict[Tier, int]:
     """Return how many of so many forgeries of a frame are accepted, by tier; checksums count for nothing."""
-    kit = scanner.kit
+    constants = scanner.constants
     random = np.random.default_rng(seed)
     memory = np.frombuffer(bytes(frame), np.uint8).copy()
     table = np.array([(field.at, field.width, field.low, field.high) for field in fields], np.int64)
     row, records, counts = np.zeros(FIELDS, np.int64), np.zeros(1, REPLY_DTYPE), np.zeros(len(Tier), np.int64)
-    run = (kit, *EVERYWHERE)
+    run = (constants, *EVERYWHERE)
     for begun in range(0, packets, BATCH):
         draws = random.integers(0, 1 << 32, (min(BATCH, packets - begun), len(fields)), np.uint32)
         count_accepted(memory, table, draws, *run, row, records, counts)

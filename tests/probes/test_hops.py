@@ -10,7 +10,7 @@ from liveness.probes.run_constants import with_hops
 from liveness.probes.template import LinkAddresses
 from liveness.scan.path.hop_table import HopTable
 from liveness.scan.plan import Plan
-from liveness.scan.session import kit_of
+from liveness.scan.session import constants_of
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import ADDRESS_SPACE, Intervals
 from liveness.space.targets import Targets
@@ -59,13 +59,13 @@ def test_one_hop_is_in_the_templates_alone() -> None:
     everybody = Intervals.from_bounds([parse_address("10.1.0.0")], [parse_address("10.1.0.9")])
     config = from_document({"name": "hops", "targets": {"allow": ["10.1.0.0/24"]}})
     plan = Plan(config, Targets.build(everybody, Intervals.empty(), lab=True), 50_000, bytes(16))
-    kit = kit_of(plan, LinkAddresses(bytes(6), MACS[0]), (1,))
-    assert len(kit.hop_first) == 0
-    changed = with_hops(kit, hops_of([(MACS[3], everybody)], OWN))
+    constants = constants_of(plan, LinkAddresses(bytes(6), MACS[0]), (1,))
+    assert len(constants.hop_first) == 0
+    changed = with_hops(constants, hops_of([(MACS[3], everybody)], OWN))
     assert len(changed.hop_first) == 0
     assert {row[:3].tobytes() for row in changed.templates} == {MACS[3]}
-    assert {row[:3].tobytes() for row in kit.templates} == {MACS[0]}, "others may still use it"
-    assert len(with_hops(kit, hops_of([(MACS[0], Intervals.empty()), (MACS[1], everybody)], OWN)).hop_first) == 3
+    assert {row[:3].tobytes() for row in constants.templates} == {MACS[0]}, "others may still use it"
+    assert len(with_hops(constants, hops_of([(MACS[0], Intervals.empty()), (MACS[1], everybody)], OWN)).hop_first) == 3
 
 
 def test_the_newest_table_is_read() -> None:

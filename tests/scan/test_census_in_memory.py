@@ -21,7 +21,7 @@ from liveness.scan.plan import Plan
 from liveness.scan.receive.receiver import SEGMENT_ADDRESSES, Receiver
 from liveness.scan.send.answered import mark_answered
 from liveness.scan.send.sender import Sender
-from liveness.scan.session import kit_of
+from liveness.scan.session import constants_of
 from liveness.scan.shared import Shared
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import Intervals
@@ -112,15 +112,17 @@ def scan(
     """Run a scan in this process; return what was received, its sets by probe, class and role, and the counters."""
     targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST + COUNT - 1]), Intervals.empty(), lab=True)
     plan = Plan(config, targets, CONTROL_PORT, bytes(range(16)))
-    kit = kit_of(plan, LinkAddresses(bytes.fromhex("020000000001"), bytes.fromhex("020000000002")), (SOURCE,))
+    constants = constants_of(
+        plan, LinkAddresses(bytes.fromhex("020000000001"), bytes.fromhex("020000000002")), (SOURCE,)
+    )
     rx_ring = MemoryRxRing()
     tx_ring = MemoryTxRing(network, rx_ring, slots=20 * len(plan.probes) * plan.attempts, frames_a_kick=100)
     shared = Shared(plan)
     with tempfile.TemporaryDirectory() as folder:
         directory = RunDirectory.create(Path(folder), "memory", "run")
-        Sender(plan, kit, tx_ring, shared, 0).run()
+        Sender(plan, constants, tx_ring, shared, 0).run()
         shared.finish[0] = 1
-        assert Receiver(plan, kit, rx_ring, shared, directory, segment_addresses=segment_addresses).run() is None
+        assert Receiver(plan, constants, rx_ring, shared, directory, segment_addresses=segment_addresses).run() is None
         segments = directory.segments()
         assert len(segments) > (segment_addresses < COUNT)
         received = merge(directory, segments, [probe.name for probe in plan.probes], plan.attempts)
@@ -165,8 +167,8 @@ def test_only_the_unanswered_are_asked_again(unanswered_only: bool) -> None:
     for address in answered:
         if unanswered_only:
             mark_answered(shared.answered, address, 1)
-    kit = kit_of(plan, LinkAddresses(bytes(6), bytes(6)), (SOURCE,))
-    Sender(plan, kit, MemoryTxRing(network, MemoryRxRing(), slots=160), shared, 0).run()
+    constants = constants_of(plan, LinkAddresses(bytes(6), bytes(6)), (SOURCE,))
+    Sender(plan, constants, MemoryTxRing(network, MemoryRxRing(), slots=160), shared, 0).run()
     for address in range(FIRST, FIRST + COUNT):
         for probe in PROBES:
             once = unanswered_only and address in answered and probe == "tcp/80"

@@ -88,7 +88,7 @@ def flood(folder: Path, blocks: Sequence[tuple[list[bytes], int]]) -> tuple[Gath
     shared = Shared(plan)
     shared.finish[0] = 1
     Watched.most_held = 0
-    assert Watched(plan, SCANNER.kit, RepeatingRing(blocks), shared, directory).run() is None
+    assert Watched(plan, SCANNER.constants, RepeatingRing(blocks), shared, directory).run() is None
     gathered = merge(directory, directory.segments(), NAMES, plan.attempts)
     sets = {Path(entry.file).name: set(directory.read_set(entry)) for entry in gathered.sets}
     return gathered, sets, Watched.most_held

@@ -31,7 +31,7 @@ def harvested(
     """Return the accepted replies of a block, and how many packets were rejected for each reason."""
     replies = np.zeros(int(packets_in(block)), REPLY_DTYPE)
     rejected = np.zeros(len(Rejection), np.int64)
-    count = harvest(block, verify, SCANNER.kit, *targets, replies, rejected, answered, np.zeros(FIELDS, np.int64))
+    count = harvest(block, verify, SCANNER.constants, *targets, replies, rejected, answered, np.zeros(FIELDS, np.int64))
     return [in_words(reply) for reply in replies[:count]], {
         Rejection(reason): int(n) for reason, n in enumerate(rejected) if n
     }

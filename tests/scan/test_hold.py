@@ -13,7 +13,7 @@ from liveness.probes.template import LinkAddresses
 from liveness.scan.plan import Plan
 from liveness.scan.send.pacing import GIVE_UP_S
 from liveness.scan.send.sender import Sender, warm_up
-from liveness.scan.session import kit_of
+from liveness.scan.session import constants_of
 from liveness.scan.shared import ENDED, HOLD_PATH, HOLD_SILENCE, Shared
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
@@ -56,11 +56,11 @@ class Running:
         )
         everybody = Intervals.from_bounds([FIRST], [FIRST + COUNT - 1])
         plan = Plan(config, Targets.build(everybody, Intervals.empty(), lab=True), None, bytes(16))
-        kit = kit_of(plan, LinkAddresses(bytes(6), bytes(6)), (parse_address("198.51.100.7"),))
-        warm_up(plan, kit)
+        constants = constants_of(plan, LinkAddresses(bytes(6), bytes(6)), (parse_address("198.51.100.7"),))
+        warm_up(plan, constants)
         self.shared = Shared(plan)
         ring = MemoryTxRing(self._send, MemoryRxRing(), slots=64)
-        self.thread = threading.Thread(target=Sender(plan, kit, ring, self.shared, 0).run, daemon=True)
+        self.thread = threading.Thread(target=Sender(plan, constants, ring, self.shared, 0).run, daemon=True)
         self.thread.start()
 
     def _send(self, frame: bytes) -> tuple[bytes, ...]:

@@ -14,7 +14,7 @@ from liveness.probes.template import LinkAddresses
 from liveness.scan.plan import Plan
 from liveness.scan.send import sender as sending
 from liveness.scan.send.sender import Sender
-from liveness.scan.session import kit_of
+from liveness.scan.session import constants_of
 from liveness.scan.shared import Shared
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
@@ -76,7 +76,7 @@ def test_no_two_probes_to_one_address_are_closer_than_the_spacing(
     plan = plan_of(count, rate, **retransmit)
     ring = StallingRing()
     shared = Shared(plan)
-    Sender(plan, kit_of(plan, LinkAddresses(bytes(6), bytes(6)), (0,)), ring, shared, 0).run()
+    Sender(plan, constants_of(plan, LinkAddresses(bytes(6), bytes(6)), (0,)), ring, shared, 0).run()
     assert len(ring.arrived_s) == count
     assert {len(times) for times in ring.arrived_s.values()} == {3 * plan.attempts}
     assert min(b - a for times in ring.arrived_s.values() for a, b in pairwise(times)) >= SPACING_S
@@ -96,6 +96,6 @@ def test_a_sender_never_sleeps_with_frames_that_the_kernel_has_not_taken(monkeyp
     clock = SimpleNamespace(sleep=sleep, time_ns=time.time_ns, monotonic=time.monotonic, monotonic_ns=time.monotonic_ns)
     monkeypatch.setattr(sending, "time", clock)
     shared = Shared(plan)
-    Sender(plan, kit_of(plan, LinkAddresses(bytes(6), bytes(6)), (0,)), ring, shared, 0).run()
+    Sender(plan, constants_of(plan, LinkAddresses(bytes(6), bytes(6)), (0,)), ring, shared, 0).run()
     assert len(left) > 10
     assert set(left) == {0}

@@ -15,7 +15,7 @@ from liveness.scan.losses.book import Certainty, LossBook
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.plan import Plan
 from liveness.scan.send.sender import Sender
-from liveness.scan.session import kit_of
+from liveness.scan.session import constants_of
 from liveness.scan.shared import Shared
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
@@ -58,10 +58,10 @@ class Rig:
         self.plan = Plan(config, targets, CONTROL_PORT, bytes(range(16)))
         self.shared = Shared(self.plan)
         self.network = Gap()
-        kit = kit_of(self.plan, LinkAddresses(bytes(6), bytes(6)), (SOURCE,))
+        constants = constants_of(self.plan, LinkAddresses(bytes(6), bytes(6)), (SOURCE,))
         rings = [MemoryTxRing(self.network, MemoryRxRing(), slots=160) for _ in range(senders)]
         self.senders = [
-            threading.Thread(target=Sender(self.plan, kit, ring, self.shared, index).run)
+            threading.Thread(target=Sender(self.plan, constants, ring, self.shared, index).run)
             for index, ring in enumerate(rings)
         ]
         self.notices: list[str] = []

@@ -30,7 +30,7 @@ from liveness.scan.plan import Plan
 from liveness.scan.receive.receiver import Receiver
 from liveness.scan.record import reception
 from liveness.scan.send.sender import Sender
-from liveness.scan.session import REPLY_ICMP_TYPES, kit_of
+from liveness.scan.session import REPLY_ICMP_TYPES, constants_of
 from liveness.scan.shared import Shared
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
@@ -96,7 +96,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     wire = Wire(Network(behaviours, set()), 7)
     plan = Plan(config, targets(), CONTROL_PORT, bytes(range(16)))
     transmitter = MemoryTxRing(wire, MemoryRxRing(), slots=20 * len(plan.probes) * plan.attempts)
-    Sender(plan, kit_of(plan, LINK, (SOURCE,)), transmitter, Shared(plan), 0).run()
+    Sender(plan, constants_of(plan, LINK, (SOURCE,)), transmitter, Shared(plan), 0).run()
     program = reply_filter([SOURCE], plan.cookie.port_first, plan.cookie.port_last, REPLY_ICMP_TYPES)
     passed = kernel_passes(program, [frame for _, frame in wire.received])
     received = [packet for packet, passes in zip(wire.received, passed, strict=True) if passes]
@@ -115,7 +115,7 @@ def write_run(folder: Path, config: Config, plan: Plan, received: list[Packet]) 
     for time_ns, frame in received:
         ring.deliver(frame, time_ns)
     shared.finish[0] = 1
-    assert Receiver(plan, kit_of(plan, LINK, (SOURCE,)), ring, shared, directory).run() is None
+    assert Receiver(plan, constants_of(plan, LINK, (SOURCE,)), ring, shared, directory).run() is None
     gathered = merge(directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts)
     directory.remove_traces()
     directory.write_key(plan.key)

@@ -12,7 +12,7 @@ from liveness.packets.headers import PROTOCOL_TCP
 from liveness.probes.template import LinkAddresses
 from liveness.scan.plan import BlockPlan, Plan
 from liveness.scan.send.sender import Sender
-from liveness.scan.session import kit_of
+from liveness.scan.session import constants_of
 from liveness.scan.shared import Shared
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
@@ -65,7 +65,7 @@ def sent_while_the_rate_changes(rate: str) -> tuple[Watched, Counter[tuple[int, 
         return iter(())
 
     ring = MemoryTxRing(network, MemoryRxRing(), slots=600)
-    sender = Watched(plan, kit_of(plan, LinkAddresses(bytes(6), bytes(6)), (0,)), ring, shared, 0)
+    sender = Watched(plan, constants_of(plan, LinkAddresses(bytes(6), bytes(6)), (0,)), ring, shared, 0)
     ended = threading.Event()
 
     def change() -> None:

@@ -27,7 +27,7 @@ from liveness.scan.recovery import compacting
 from liveness.scan.recovery.resume import beginning
 from liveness.scan.send import sender
 from liveness.scan.send.sender import Sender
-from liveness.scan.session import kit_of
+from liveness.scan.session import constants_of
 from liveness.scan.supervisor import Outcome, Supervisor
 from liveness.scan.timeline import TimelineRecord
 from liveness.scan.totals import Ledger
@@ -81,16 +81,16 @@ def run(path: Path, interruption: Interruption, listeners: dict[str, Any], chang
     first = parse_address("10.1.0.0")
     targets = Targets.build(Intervals.from_bounds([first], [first + 700]), Intervals.empty(), lab=True)
     plan = Plan(config, targets, 50_123, bytes(16))
-    kit = kit_of(plan, LinkAddresses(bytes(6), bytes(6)), (parse_address("198.51.100.7"),))
-    sender.warm_up(plan, kit)
-    receiver.warm_up(plan, kit)
+    constants = constants_of(plan, LinkAddresses(bytes(6), bytes(6)), (parse_address("198.51.100.7"),))
+    sender.warm_up(plan, constants)
+    receiver.warm_up(plan, constants)
     directory = RunDirectory.create(path, "memory", "one")
     manifest = msgspec.json.decode(GOLDEN.read_bytes(), type=Manifest)
     replies = MemoryRxRing()
     with signals_noted(interruption, lambda: None):
         return Supervisor(
             plan,
-            kit,
+            constants,
             [MemoryTxRing(lambda _: (), replies, 64) for _ in range(2)],
             [replies],
             directory,

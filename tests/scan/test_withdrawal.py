@@ -18,7 +18,7 @@ from liveness.scan.send.answered import entries_for
 from liveness.scan.send.engine import fill_batch
 from liveness.scan.send.slots import slots_of
 from liveness.scan.send.withdrawn import WithdrawnList
-from liveness.scan.session import kit_of
+from liveness.scan.session import constants_of
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
@@ -44,7 +44,7 @@ def plan_of(block: list[str] | None = None) -> Plan:
 
 
 PLAN = plan_of()
-KIT = kit_of(PLAN, LinkAddresses(bytes(6), bytes(6)), (parse_address("198.51.100.7"),))
+CONSTANTS = constants_of(PLAN, LinkAddresses(bytes(6), bytes(6)), (parse_address("198.51.100.7"),))
 
 
 def frames_sent(batch: int, withdrawals: dict[int, Intervals], *, table: bool) -> list[Frame]:
@@ -65,12 +65,12 @@ def frames_sent(batch: int, withdrawals: dict[int, Intervals], *, table: bool) -
     while not walk.state[FINISHED]:
         if number in withdrawals:
             walk = withdraw(walk, withdrawals[number])
-        filled = fill_batch(walk, KIT, slots, 0, batch, 2**62, 1, 1, answered, sent)
+        filled = fill_batch(walk, CONSTANTS, slots, 0, batch, 2**62, 1, 1, answered, sent)
         for slot in range(filled):
             address = int.from_bytes(ring[slot, 30:34].tobytes(), "big")
             probe = slots.held[slot]
             frames.append((PLAN.probes[probe].name, int(slots.attempts[slot]), address))
-            assert slots.lengths[slot] == KIT.lengths[probe]
+            assert slots.lengths[slot] == CONSTANTS.lengths[probe]
         number += 1
     for index, probe in enumerate(PLAN.probes):
         for attempt in range(2):

@@ -9,7 +9,7 @@ from scapy.layers.l2 import Ether
 
 from liveness.net.memory import pack_block
 from liveness.packets.parse import FIELDS
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.probes.template import LinkAddresses
 from liveness.scan.plan import Plan
 from liveness.scan.receive.match_block import harvest
@@ -19,14 +19,14 @@ from scripts.benchmarks.replies import Pool, make_pool
 from tests.conftest import PLAIN
 
 COUNT = 500 if PLAIN else 4000
-Made = tuple[Plan, Kit, Pool]
+Made = tuple[Plan, RunConstants, Pool]
 
 
 @pytest.fixture(scope="module")
 def made() -> Made:
     plan = plan_over(everywhere())
-    kit = kit_for(plan, LinkAddresses(b"\2\0\0\0\0\1", b"\2\0\0\0\0\2"))
-    return plan, kit, make_pool(plan, kit, COUNT)
+    constants = kit_for(plan, LinkAddresses(b"\2\0\0\0\0\1", b"\2\0\0\0\0\2"))
+    return plan, constants, make_pool(plan, constants, COUNT)
 
 
 def frames_of(pool: Pool) -> list[bytes]:
@@ -46,13 +46,13 @@ def test_scapy_finds_every_length_and_checksum_right(made: Made) -> None:
 
 
 def test_the_matcher_accepts_all_but_the_wrong_ones(made: Made) -> None:
-    plan, kit, pool = made
+    plan, constants, pool = made
     replies = np.zeros(COUNT, REPLY_DTYPE)
     rejected = np.zeros(len(Rejection), np.int64)
     block = pack_block([(1, frame) for frame in frames_of(pool)])
     first, last = plan.intervals.first, plan.intervals.last
     answered, row = np.zeros(0, np.uint32), np.zeros(FIELDS, np.int64)
-    accepted = harvest(block, True, kit, first, last, replies, rejected, answered, row)
+    accepted = harvest(block, True, constants, first, last, replies, rejected, answered, row)
     assert 0 < pool.wrong.sum() == rejected.sum() == rejected[[Rejection.BAD_PORT, Rejection.BAD_COOKIE]].sum()
     assert accepted == COUNT - pool.wrong.sum()
     replies = replies[:accepted]

@@ -32,7 +32,7 @@ class HopTable:
 
     @property
     def generation(self) -> int:
-        """How many tables were published so far; by 0 senders send as their kit says."""
+        """How many tables were published so far; by 0 senders send as their constants says."""
         return int(self._generation[0])
 
     def publish(self, hops: Hops) -> int:

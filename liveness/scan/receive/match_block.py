@@ -9,7 +9,7 @@ from liveness.kernel import int64, kernel, unowned
 from liveness.packets import tpacket
 from liveness.packets.parse import ACCEPTED
 from liveness.probes.match import match_frame
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.scan.send.answered import mark_answered
 from liveness.types import Rejection
 
@@ -32,7 +32,7 @@ def packets_in(block: NDArray[np.uint8]) -> int:
 def harvest(
     block: NDArray[np.uint8],
     verify: bool,
-    kit: Kit,
+    constants: RunConstants,
     first: NDArray[np.uint32],
     last: NDArray[np.uint32],
     replies: NDArray[np.void],
@@ -46,7 +46,7 @@ def harvest(
     at least `packets_in(block)` long) takes the accepted ones, `rejected` (one count a Rejection) the rest. `answered`
     is the table shared with the senders, empty if they do not ask; `row` is scratch space of FIELDS int64.
     """
-    block, kit, first, last = unowned(block), unowned(kit), unowned(first), unowned(last)
+    block, constants, first, last = unowned(block), unowned(constants), unowned(first), unowned(last)
     replies, rejected, answered, row = unowned(replies), unowned(rejected), unowned(answered), unowned(row)
     at = _native_u32(block, tpacket.BLOCK_FIRST)
     accepted = 0
@@ -70,7 +70,7 @@ def harvest(
                 time_ns,
                 verify,
                 verify and finished,
-                kit,
+                constants,
                 first,
                 last,
                 row,

@@ -16,7 +16,7 @@ from liveness.net.framing import add_ethernet
 from liveness.net.memory import pack_block
 from liveness.net.ring import RxRing, RxStatistics
 from liveness.packets.parse import FIELDS
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.replylog import runlog
 from liveness.replylog.runlog import RunLog
 from liveness.runs.logstream import LogEnd
@@ -46,7 +46,7 @@ class Receiver:
     """Receiver `index` of a run; `run` is its whole life."""
 
     plan: Plan
-    kit: Kit
+    constants: RunConstants
     ring: RxRing
     shared: Shared
     directory: RunDirectory
@@ -131,7 +131,7 @@ class Receiver:
         accepted = harvest(
             block,
             self.plan.config.checksum == "strict",
-            self.kit,
+            self.constants,
             self.plan.intervals.first,
             self.plan.intervals.last,
             self.replies[self.gathered :],
@@ -213,15 +213,15 @@ class Receiver:
             self._writing = None
 
 
-def warm_up(plan: Plan, kit: Kit) -> None:
+def warm_up(plan: Plan, constants: RunConstants) -> None:
     """Compile the kernels of receiving, or load them from their cache: the ring must not fill while that happens."""
-    frame = bytes(kit.templates[0].tobytes()[: kit.lengths[0]])
+    frame = bytes(constants.templates[0].tobytes()[: constants.lengths[0]])
     block = pack_block([(time.time_ns(), frame)])
     packets_in(block)
     harvest(
         block,
         True,
-        kit,
+        constants,
         plan.intervals.first,
         plan.intervals.last,
         np.zeros(1, REPLY_DTYPE),

@@ -21,7 +21,7 @@ from liveness.scan.plan import Plan
 from liveness.scan.receive.capture_ring import CaptureRing
 from liveness.scan.receive.receiver import Receiver
 from liveness.scan.record import reception
-from liveness.scan.session import REPLY_ICMP_TYPES, kit_of
+from liveness.scan.session import REPLY_ICMP_TYPES, constants_of
 from liveness.scan.shared import Shared
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
@@ -91,7 +91,7 @@ def replay(
     plan = plan_of(run, manifest, log)
     sources = tuple(parse_address(address) for address in manifest.source_addresses)
     program = reply_filter(sources, plan.cookie.port_first, plan.cookie.port_last, REPLY_ICMP_TYPES)
-    kit = kit_of(plan, LinkAddresses(bytes(6), bytes(6)), sources)
+    constants = constants_of(plan, LinkAddresses(bytes(6), bytes(6)), sources)
     directory = RunDirectory.create_at(output)
 
     discard = directory.discard
@@ -101,7 +101,7 @@ def replay(
         with signals_noted(interruption, discard):
             shared = Shared(plan)
             shared.finish[0] = 1
-            problem = Receiver(plan, kit, ring, shared, directory).run()
+            problem = Receiver(plan, constants, ring, shared, directory).run()
             ring.check()
             if problem is None and interruption.reason is None:
                 refuse_foreign(run, ring)

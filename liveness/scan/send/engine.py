@@ -20,7 +20,7 @@ from liveness.order.schedule import (
 )
 from liveness.probes.fill import fill_frames, hash_targets, put_template
 from liveness.probes.hops import put_hops
-from liveness.probes.run_constants import Kit
+from liveness.probes.run_constants import RunConstants
 from liveness.scan.send.answered import has_answered
 from liveness.scan.send.slots import Slots
 
@@ -28,7 +28,7 @@ from liveness.scan.send.slots import Slots
 @kernel
 def fill_batch(
     walk: Walk,
-    kit: Kit,
+    constants: RunConstants,
     slots: Slots,
     first_slot: int,
     count: int,
@@ -47,7 +47,7 @@ def fill_batch(
     Whole ticks are filled many at once, a lane after the other, so that everything about a probe is fetched once; the
     rest lane by lane. Ticks with a target that was withdrawn are filled one at a time, without a frame for it.
     """
-    walk, kit, slots = unowned(walk), unowned(kit), unowned(slots)
+    walk, constants, slots = unowned(walk), unowned(constants), unowned(slots)
     answered, sent = unowned(answered), unowned(sent)
     state = walk.state
     targets, hashes = np.empty(MAX_TICKS, np.uint32), np.empty(MAX_TICKS, np.uint64)
@@ -70,7 +70,7 @@ def fill_batch(
         for begin in range(tick, tick + ticks, at_once):
             filled += _fill_lanes(
                 walk,
-                kit,
+                constants,
                 slots,
                 first_slot + filled,
                 begin,
@@ -89,7 +89,7 @@ def fill_batch(
 @kernel
 def _fill_lanes(
     walk: Walk,
-    kit: Kit,
+    constants: RunConstants,
     slots: Slots,
     first_slot: int,
     tick: int,
@@ -124,24 +124,24 @@ def _fill_lanes(
         slots.attempts[slot : slot + ticks * width : width] = attempt
         for at in range(slot, slot + ticks * width, width):
             if slots.held[at] != probe:
-                put_template(slots.words, at * slots.step, kit.templates, probe)
+                put_template(slots.words, at * slots.step, constants.templates, probe)
                 slots.held[at] = probe
-                slots.lengths[at] = kit.lengths[probe]
-        constants = kit.constants[probe]
-        hash_targets(targets[:ticks], constants, hashes)
+                slots.lengths[at] = constants.lengths[probe]
+        numbers = constants.numbers[probe]
+        hash_targets(targets[:ticks], numbers, hashes)
         fill_frames(
             slots.words,
             slot * slots.step,
             width * slots.step,
-            constants,
-            kit.sources,
+            numbers,
+            constants.sources,
             attempt,
             targets[:ticks],
             hashes,
             now_ns,
         )
-        if len(kit.hop_first) > 0:
+        if len(constants.hop_first) > 0:
             words, step = slots.words, slots.step
-            put_hops(words, slot * step, width * step, kit.hop_first, kit.hop_macs, targets[:ticks])
+            put_hops(words, slot * step, width * step, constants.hop_first, constants.hop_macs, targets[:ticks])
         sent[probe, attempt] += ticks
     return used * ticks

@@ -28,7 +28,7 @@ from liveness.order.schedule import (
     withdraw,
 )
 from liveness.probes.hops import redirect
-from liveness.probes.run_constants import Kit, with_hops
+from liveness.probes.run_constants import RunConstants, with_hops
 from liveness.runs.checkpoint import Position
 from liveness.scan.losses.repairs import Stretch
 from liveness.scan.plan import BlockPlan, Plan
@@ -53,10 +53,16 @@ class Sender:
     """Sender `index` of a run; `run` is its whole life. One that goes on in a run begins at the position `start`."""
 
     def __init__(
-        self, plan: Plan, kit: Kit, ring: TxRing, shared: Shared, index: int, start: Position | None = None
+        self,
+        plan: Plan,
+        constants: RunConstants,
+        ring: TxRing,
+        shared: Shared,
+        index: int,
+        start: Position | None = None,
     ) -> None:
         self.plan = plan
-        self.kit = kit
+        self.constants = constants
         self.ring = ring
         self.shared = shared
         self.index = index
@@ -289,7 +295,7 @@ class Sender:
         began_s = time.monotonic()
         filled = fill_batch(
             walk,
-            self.kit,
+            self.constants,
             self.slots,
             first,
             free,
@@ -322,7 +328,7 @@ class Sender:
         if self.shared.hops.generation == self.hop_generation:
             return
         self.hop_generation, hops = self.shared.hops.read()
-        self.kit = with_hops(self.kit, hops)
+        self.constants = with_hops(self.constants, hops)
         redirect(self.ring.frames, hops)
         self.shared.hops.taken[self.index] = self.hop_generation
 
@@ -428,7 +434,7 @@ class Sender:
         return True
 
 
-def warm_up(plan: Plan, kit: Kit) -> None:
+def warm_up(plan: Plan, constants: RunConstants) -> None:
     """Compile the kernels of sending, or load them from their cache, by filling one batch that goes nowhere."""
     block = plan.blocks[0]
     shard = block.permutation.shard(0, 1, 1)
@@ -437,8 +443,8 @@ def warm_up(plan: Plan, kit: Kit) -> None:
     walk = begin_walk(shard, lanes, block.intervals.first, block.intervals.cumulative, marks, 1, 0)
     fill_batch(
         walk,
-        kit,
-        slots_of(np.zeros((len(lanes), 2 * kit.templates.shape[1]), np.uint8)),
+        constants,
+        slots_of(np.zeros((len(lanes), 2 * constants.templates.shape[1]), np.uint8)),
         0,
         len(lanes),
         2**62,

@@ -21,7 +21,7 @@ from liveness.lab.model.responder.verdict import Verdict
 from liveness.net.memory import pack_block
 from liveness.probes.fill import finished_frame
 from liveness.probes.registry import probes_of_run
-from liveness.probes.run_constants import CookieParameters, Kit, build_kit
+from liveness.probes.run_constants import CookieParameters, RunConstants, build_constants
 from liveness.probes.template import LinkAddresses
 
 NOW_NS: Final = 1_795_305_600_000_000_000
@@ -32,7 +32,7 @@ SCANNER: Final = 0xCB007102
 CONTROL_PORT: Final = 51833
 SLOTS: Final = 512
 
-KIT: Final[Kit] = build_kit(
+CONSTANTS: Final[RunConstants] = build_constants(
     probes_of_run(PROBES[:-1], CONTROL_PORT),
     CookieParameters(bytes(range(16)), 32768, 61000, 2),
     LinkAddresses(bytes.fromhex("020000000001"), bytes.fromhex("020000000002")),
@@ -43,7 +43,7 @@ KIT: Final[Kit] = build_kit(
 
 def probe_frame(probe: str, target: int, attempt: int = 0) -> bytes:
     """Return the frame that our scanner sends."""
-    return finished_frame(KIT, PROBES.index(probe), attempt, target, NOW_NS)
+    return finished_frame(CONSTANTS, PROBES.index(probe), attempt, target, NOW_NS)
 
 
 @functools.cache

@@ -26,7 +26,7 @@ from liveness.probes.match import match_frame
 from liveness.types import REPLY_DTYPE
 from tests.lab.model.responder.support import (
     ALL_NS,
-    KIT,
+    CONSTANTS,
     NOW_NS,
     SECOND_NS,
     FarEnd,
@@ -226,7 +226,7 @@ def test_noise_is_well_formed_and_no_reply_to_anything() -> None:
     for frame in replies:
         data = np.frombuffer(frame, np.uint8).copy()
         place = (data, 0, len(data), NOW_NS, True, True)
-        assert match_frame(*place, KIT, *everywhere, row, record[0]) != ACCEPTED
+        assert match_frame(*place, CONSTANTS, *everywhere, row, record[0]) != ACCEPTED
         packet = Ether(frame)
         shapes[str(packet[TCP].flags) if TCP in packet and ICMP not in packet else packet[ICMP].type] += 1
         before = bytes(packet)
