@@ -11,9 +11,9 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
 
-from liveness import __version__
 from liveness.census.message import Message
 from liveness.config.model import Notify
+from liveness.version import __version__
 
 COMMAND_TIMEOUT_S: Final = 60.0
 WEBHOOK_TIMEOUT_S: Final = 10.0

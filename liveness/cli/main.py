@@ -14,11 +14,11 @@ from typing import NoReturn
 
 import click
 
-from liveness import __version__
 from liveness.cli.interrupts import EXIT_CODE, interrupts
 from liveness.cli.mistakes import line_of, no_command
 from liveness.cli.streams import OutputError, take_streams
 from liveness.errors import ConfigWarning, LivenessError, explain
+from liveness.version import __version__
 
 PROGRAM = "liveness"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from liveness import __version__
 from liveness.config.checks import problems
 from liveness.config.explain import problem_in, shown_value
 from liveness.config.model import Config, from_document
 from liveness.errors import UsageError
+from liveness.version import __version__
 
 
 class _Lists(Struct, frozen=True):

@@ -1,6 +1,7 @@
 """The replies of a log as tables to query: views over its Parquet files and spools, and nothing else in reach."""
 
 import re
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from liveness.replylog.runlog import REPLIES
 from liveness.runs.rundir import MANIFEST_FILE
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection, Statement
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation, Statement
 
 FETCHED_ROWS: Final = 10_000
 
@@ -129,6 +130,15 @@ class ReplyTable:
                 parquet.register(self._connection, f"spool{number}", found)
                 queries.append(parquet.select_replies(f"spool{number}", found.probes))
         return queries
+
+    def relation(self, view: str = "replies") -> "DuckDBPyRelation":
+        """Return a view of the log as a relation of DuckDB, which keeps open what it needs for as long as it lives.
+
+        For a table that is not closed by a `with` statement.
+        """
+        relation = self._connection.view(view)
+        weakref.finalize(relation, self._spill.cleanup)
+        return relation
 
     def query(self, sql: str) -> Answer:
         """Run SQL and return what its last statement gives. UsageError with DuckDB's message in one line."""

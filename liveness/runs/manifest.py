@@ -6,7 +6,6 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from liveness import __version__
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
 from liveness.files.reading import MIB, decoded, read_bytes
@@ -16,6 +15,7 @@ from liveness.runs.optouts import OptOuts
 from liveness.runs.plausible import odd_numbers, problems_of
 from liveness.space.addresses import shown
 from liveness.types import Kind, ReplyKey, Role, SetKey
+from liveness.version import __version__
 
 SCHEMA = 1
 """The manifest format this version writes and reads."""

@@ -8,7 +8,6 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 from rich.console import RenderableType
 
-from liveness import __version__
 from liveness.analysis.results import Results, RunResults
 from liveness.report.comparison import beside_table
 from liveness.report.figures.gallery import figures_across, figures_of
@@ -19,6 +18,7 @@ from liveness.report.page.blocks import Block, Picture, anchor_of, blocks_of, da
 from liveness.report.page.provenance import config_text, doubts, provenance_table
 from liveness.report.slice_tables import TOP
 from liveness.report.tables import tables_across, tables_of
+from liveness.version import __version__
 
 TEMPLATE: Final = "report.html.j2"
 STYLE: Final = "style.css"
