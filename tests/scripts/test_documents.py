@@ -21,7 +21,9 @@ DOCUMENTS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK: Final = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>]+) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-COMMAND: Final = re.compile(r"(?:\$ )?((?:[A-Z_]+=\S+ )?(?:sudo |\$\{EDITOR:-vi\} |liveness |scripts/|zmap |tcpdump ).*)")
+COMMAND: Final = re.compile(
+    r"(?:\$ )?((?:[A-Z_]+=\S+ )?(?:sudo |\$\{EDITOR:-vi\} |liveness |scripts/|zmap |tcpdump ).*)"
+)
 MOST_NOT_RUN: Final = 20
 """Blocks that are left out, of all documents: each is a promise that nobody keeps but the reader."""
 
