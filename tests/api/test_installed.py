@@ -55,7 +55,18 @@ liveness.scan()
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
+    build: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        folder,
+        ROOT,
+    ]
     subprocess.run(build, check=True, capture_output=True)
     (built,) = folder.glob("*.whl")
     return built
@@ -67,7 +78,18 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("environment") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
     python = place / "bin" / "python"
-    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel]
+    install: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        wheel,
+    ]
     subprocess.run(install, check=True, capture_output=True)
     # a folder named in a .pth file is searched, but its own .pth files are not read: the editable package stays hidden
     packages = place / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
@@ -95,14 +117,23 @@ def test_a_script_runs_without_the_repository(python: Path, script: Path, tmp_pa
     assert 0 < int(alive) < int(network_alive)
     assert Path(file).is_relative_to(python.parents[1])
     assert second == f"2 {tmp_path}/sets/missing.yaml: cannot read the config: no such file or directory"
-    asked = [python, "-m", "liveness", "--version"]
+    asked: list[str | Path] = [python, "-m", "liveness", "--version"]
     version = subprocess.run(asked, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert version.stdout.startswith("liveness, version ")
 
 
 def mypy(python: Path, script: Path) -> subprocess.CompletedProcess[str]:
     """Check a script as its author would, who has no config of ours."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", python, "--config-file=", script.name]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--python-executable",
+        python,
+        "--config-file=",
+        script.name,
+    ]
     return subprocess.run(command, cwd=script.parent, capture_output=True, text=True, check=False)
 
 

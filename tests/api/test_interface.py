@@ -98,8 +98,8 @@ def test_every_set_of_a_run(run: liveness.Run, population: Population) -> None:
         icmp = None if reply.icmp_type is None or reply.icmp_code is None else (reply.icmp_type, reply.icmp_code)
         expected[liveness.Key(reply.probe, reply.kind.label, str(key.role), icmp)] = members
     assert set(run.keys) == set(expected)
-    for key in run.keys:
-        assert run.set(*key) == expected[key]
+    for found in run.keys:
+        assert run.set(*found) == expected[found]
 
 
 def test_errors_without_a_type_are_all_errors(run: liveness.Run, population: Population) -> None:
@@ -184,7 +184,7 @@ def test_the_log_of_replies_is_a_relation(tmp_path: Path, population: Population
     relation = liveness.open_run(path).replies()  # the run itself is gone after this line
     assert relation.count("*").fetchall() == [(1500,)]
     assert {"time", "probe", "kind", "target", "source", "rtt_ms"} <= set(relation.columns)
-    counted = relation.query("replies", "SELECT kind, count(*) FROM replies GROUP BY 1").fetchall()
+    counted = relation.aggregate("kind, count(*)").fetchall()
     assert sum(count for _, count in counted) == 1500
     assert relation.filter("kind = 'error'").aggregate("count(*)").fetchall() == [(dict(counted)["error"],)]
     assert len(relation.limit(3).fetchall()) == 3
