@@ -21,6 +21,10 @@ from liveness.probes.probe import Probe
 from liveness.probes.registry import probes_of_run
 from liveness.probes.run_constants import CookieParameters
 from liveness.scan.rate.load import Load, ceiling_pps, load_of
+from liveness.scan.receive.first_replies import FirstReplySinks
+from liveness.scan.receive.log_sink import LogSinks
+from liveness.scan.receive.set_sink import SetSinks
+from liveness.scan.receive.sink import SinkKind
 from liveness.scan.send.pacing import GIVE_UP_S
 from liveness.scan.workers import Cores, receivers_for, senders_for, share_cores
 from liveness.space.intervals import Intervals
@@ -35,6 +39,7 @@ CONTROL_PORTS: Final = range(49_152, 65_536)
 MAX_LAG: Final = 1 << 27
 """Targets that wait in the queue: half a gigabyte of them."""
 KEY_BYTES: Final = 16
+CENSUS_SINKS: Final[tuple[SinkKind, ...]] = (SetSinks(), LogSinks(), FirstReplySinks())
 
 
 def new_key() -> bytes:
@@ -75,6 +80,8 @@ class Plan:
     key: bytes
     cores: tuple[int, ...] = field(default_factory=lambda: tuple(sorted(os.sched_getaffinity(0))))
     """The cores that this run may use."""
+    sinks: tuple[SinkKind, ...] = CENSUS_SINKS
+    """What becomes of accepted replies."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot run as planned."""

@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -15,24 +14,18 @@ from liveness.runs.checkpoint import Checkpoint, Totals
 from liveness.runs.clock import utc
 from liveness.runs.manifest import (
     BlockStatus,
-    BusySource,
-    Counts,
-    Log,
     Manifest,
-    Missed,
     Privileges,
     ProbeCounts,
     Receive,
     Transmit,
 )
-from liveness.runs.merge import Gathered
 from liveness.runs.optouts import load_opt_outs
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import Tally
 from liveness.scan.lag import lag_record
 from liveness.scan.plan import BlockPlan, Plan
-from liveness.scan.recapture import missed_targets
-from liveness.scan.receive.top_sources import TOLD
+from liveness.scan.receive.sink import Conclusion
 from liveness.scan.shared import Shared
 from liveness.scan.supervisor import Outcome
 from liveness.space.addresses import format_address
@@ -108,39 +101,6 @@ def _resent(totals: Totals, sent: int) -> int:
     return max(0, totals.frames + sum(totals.errors) + totals.dropped - sent - totals.repaired)
 
 
-def _missed(attempts: dict[str, dict[str, Counts]]) -> dict[str, Missed]:
-    """Return the estimate for each probe that has one: of the targets that positive replies show."""
-    estimates = {probe: missed_targets(by_kind.get("positive", {})) for probe, by_kind in attempts.items()}
-    return {probe: estimate for probe, estimate in estimates.items() if estimate is not None}
-
-
-def _busiest(tally: Tally) -> list[BusySource]:
-    order = sorted(tally.busiest.items(), key=lambda item: (-item[1], item[0]))[:TOLD]
-    return [BusySource(source=format_address(source), messages=messages) for source, messages in order]
-
-
-def reception(gathered: Gathered, *, only_unanswered: bool) -> dict[str, Any]:
-    """Return the fields of a manifest that follow from the packets alone: a replay of them gives the same.
-
-    Where only the silent are probed again (`only_unanswered`) there is no estimate of what both attempts missed.
-    """
-    return {
-        "sets": gathered.sets,
-        "messages": gathered.tally.messages,
-        "weak": gathered.tally.weak,
-        "attempts": gathered.attempts,
-        "attempts_by_kind": gathered.attempts_by_kind,
-        "recovered_by_retransmit": {
-            probe: sum(count for digits, count in patterns.items() if digits.startswith("0"))
-            for probe, patterns in gathered.attempts.items()
-        },
-        "missed": {} if only_unanswered else _missed(gathered.attempts_by_kind),
-        "duplicates": gathered.duplicates,
-        "busiest_sources": _busiest(gathered.tally),
-        "rejected": gathered.tally.rejected,
-    }
-
-
 def _privileges(dropped: Dropped | None, shared: Shared) -> Privileges:
     """Return who a run's processes became; a confinement counts where it held every receiver."""
     if dropped is None:
@@ -163,16 +123,17 @@ def final_manifest(
     plan: Plan,
     identity: Identity,
     outcome: Outcome,
-    gathered: Gathered,
-    log: Log,
+    tally: Tally,
+    kept: Conclusion,
     first: Checkpoint,
     damage: Sequence[str] = (),
 ) -> Manifest:
     """Return the manifest of a run that has ended.
 
-    `first` is where its last session began, `damage` what was lost of it before.
+    `tally` is what receivers counted in all its sessions, `kept` what became of their sinks, `first` where its last
+    session began, `damage` what was lost of it before.
     """
-    shared, tally, interruption = outcome.shared, gathered.tally, outcome.interruption
+    shared, interruption = outcome.shared, outcome.interruption
     totals = first.totals.followed_by(outcome.totals)
     sent = shared.sent_in_all.sum(axis=0)
     gone = _opted_out(plan, identity.directory)
@@ -193,7 +154,7 @@ def final_manifest(
             probe.name: ProbeCounts(sent=sent[index].tolist(), send_errors=totals.errors[index])
             for index, probe in enumerate(plan.probes)
         },
-        **reception(gathered, only_unanswered=plan.only_unanswered),
+        **kept.fields,
         control_port=plan.control_port,
         receive=Receive(
             packets=tally.packets,
@@ -214,12 +175,11 @@ def final_manifest(
         ),
         loss_warnings=[
             *damage,
-            *outcome.losses.warnings(received=tally.accepted),
+            *outcome.losses.warnings(received=max(tally.accepted, int(shared.accepted.sum()))),
             *loss_warnings(totals, kernel_drops),
-            *log.problems,
+            *kept.problems,
         ],
         losses=outcome.losses.losses().records,
-        log=log,
         timeline=totals.timeline,
         opt_outs=msgspec.structs.replace(outcome.opt_outs, targets=gone),
         privileges=_privileges(identity.dropped, shared),

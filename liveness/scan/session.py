@@ -23,13 +23,12 @@ from liveness.packets.headers import ETHERNET_LENGTH, ICMP_ECHO_REPLY
 from liveness.packets.reply_filter import reply_filter
 from liveness.probes.run_constants import RunConstants, build_constants, with_hops
 from liveness.probes.template import LinkAddresses
-from liveness.replylog.runlog import settle
 from liveness.runs.announce import announce
 from liveness.runs.checkpoint import Checkpoint
 from liveness.runs.compaction import compact_all
 from liveness.runs.manifest import Manifest
-from liveness.runs.merge import Gathered, merge
 from liveness.runs.rundir import RunDirectory
+from liveness.runs.segment import Tally
 from liveness.scan.interruption import Interruption, StoppedMerge, signals_noted
 from liveness.scan.path.neighbourhood import hops_on, meet_neighbours
 from liveness.scan.plan import Plan, new_control_port, new_key
@@ -37,6 +36,7 @@ from liveness.scan.privilege_drop import Becoming, decide
 from liveness.scan.progress import Progress
 from liveness.scan.rate.load import check_crowding
 from liveness.scan.receive import receiver
+from liveness.scan.receive.sink import Conclusion, Received, concluded
 from liveness.scan.record import Identity, final_manifest, running_manifest
 from liveness.scan.recovery.resume import beginning, going_on, resume
 from liveness.scan.send import sender
@@ -148,14 +148,14 @@ def _warn_of_ephemeral_ports(plan: Plan, on_notice: Callable[[str], None]) -> No
         on_notice(line)
 
 
-def _gather(plan: Plan, directory: RunDirectory, interruption: Interruption) -> Gathered:
-    """Merge what the receivers wrote; if that fails the run is partial for that reason."""
+def _conclude(plan: Plan, directory: RunDirectory, interruption: Interruption) -> tuple[Tally, Conclusion]:
+    """Return what receivers counted and what became of their sinks; what fails makes the run partial."""
+    received = Received()
     try:
-        segments = directory.segments()
-        return merge(directory, segments, [probe.name for probe in plan.probes], plan.attempts)
+        received = Received.of(directory)
     except LivenessError as error:
         interruption.by(str(error))
-        return Gathered()
+    return received.tally, concluded(plan, directory, received, lambda error: interruption.by(str(error)))
 
 
 def run_scan(
@@ -291,10 +291,8 @@ def _scan(
     try:
         _warn_of_ephemeral_ports(plan, on_notice)
         outcome = _supervise(plan, opened, first, on_progress, on_notice, interruption)
-        gathered = _gather(plan, directory, interruption)
-        tally = gathered.tally
-        log = settle(directory.path, plan.config.replies, tally.log, tally.accepted, tally.packets)
-        manifest = final_manifest(plan, identity, outcome, gathered, log, first, damage)
+        tally, kept = _conclude(plan, directory, interruption)
+        manifest = final_manifest(plan, identity, outcome, tally, kept, first, damage)
         directory.write_manifest(manifest)
     except StoppedMerge as stopped:
         on_notice(f"stopped while the sets were written: {kept_in(directory.path)}")

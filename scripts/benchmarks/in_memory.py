@@ -12,7 +12,7 @@ from liveness.probes.run_constants import RunConstants
 from liveness.scan.plan import Plan
 from liveness.scan.receive.collection import Collection
 from liveness.scan.receive.match_block import harvest
-from liveness.scan.receive.top_sources import BusiestSources
+from liveness.scan.receive.top_sources import TopSources
 from liveness.types import REPLY_DTYPE, Rejection
 from scripts.benchmarks.replies import Pool
 
@@ -45,11 +45,11 @@ def measure_receiving(plan: Plan, constants: RunConstants, pool: Pool, batch: in
         accepted += harvest(block, True, *run, replies[accepted:], *rest)
     harvested = time.perf_counter_ns()
     collection = Collection([probe.name for probe in plan.probes], plan.attempts)
-    busiest = BusiestSources()
+    top_sources = TopSources()
     collecting = time.perf_counter_ns()
     for at in range(0, accepted, batch):
         part = replies[at : min(at + batch, accepted)]
         collection.add(part)
-        busiest.add(np.ascontiguousarray(part["source"]))
+        top_sources.add(np.ascontiguousarray(part["source"]))
     collected = time.perf_counter_ns()
     return ReceiveCosts((harvested - started) / len(raw), (collected - collecting) / max(accepted, 1))

@@ -65,6 +65,7 @@ class BlockRun:
         directory = RunDirectory.create(self.folder, "block", "run")
         replies = BlockRing()
         receiver = Receiver(plan, constants, replies, self.shared, directory)
+        receiver.open_sinks()
         model = make_model(self.population.tables, self.population.seed, self.conditions)
 
         def receive() -> None:

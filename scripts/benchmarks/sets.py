@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,16 +10,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.ipsets.collector import Collector
 from liveness.net.memory import MemoryRxRing
 from liveness.net.ring import RxStatistics
 from liveness.probes.template import LinkAddresses
-from liveness.runs.logstream import LogEnd
 from liveness.runs.merge import merge
 from liveness.runs.rundir import RunDirectory
-from liveness.runs.segment import PartKey, Tally
+from liveness.runs.segment import Tally
 from liveness.scan.plan import Plan
 from liveness.scan.receive.receiver import BATCH_REPLIES, Receiver
+from liveness.scan.receive.sink import Parts
 from liveness.scan.shared import Shared
 from liveness.system.child import run_in_child
 from liveness.types import REPLY_DTYPE
@@ -95,14 +94,14 @@ class TimedReceiver(Receiver):
     pauses_s: list[float]
     writes_s: list[float]
 
-    def _write_segment(self, statistics: RxStatistics, log: LogEnd | None = None) -> None:
+    def _write_segment(self, statistics: RxStatistics) -> None:
         started = time.perf_counter()
-        super()._write_segment(statistics, log)
+        super()._write_segment(statistics)
         self.pauses_s.append(time.perf_counter() - started)
 
-    def _store(self, path: Path, tally: Tally, taken: dict[PartKey, Collector], until_ns: int) -> None:
+    def _store(self, path: Path, tally: Tally, parts: Sequence[Parts], until_ns: int) -> None:
         started = time.perf_counter()
-        super()._store(path, tally, taken, until_ns)
+        super()._store(path, tally, parts, until_ns)
         self.writes_s.append(time.perf_counter() - started)
 
 
@@ -111,6 +110,7 @@ def collect(alive: int, directory: RunDirectory) -> Collected:
     plan = census_plan()
     constants = kit_for(plan, LinkAddresses(bytes(6), bytes(6)))
     life = TimedReceiver(plan, constants, MemoryRxRing(), Shared(plan), directory)
+    life.open_sinks()
     life.pauses_s, life.writes_s = [], []
     before, count, spent_ns = peak_mib(), 0, 0
     for batch in _batches(plan, alive):

@@ -16,7 +16,7 @@ from liveness.runs.merge import Gathered, merge
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan
 from liveness.scan.receive.receiver import BATCH_REPLIES, Receiver
-from liveness.scan.receive.top_sources import WORTH_TELLING
+from liveness.scan.receive.top_sources import FEWEST_REPLIES
 from liveness.scan.shared import Shared
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
@@ -67,7 +67,7 @@ class Watched(Receiver):
 
     def step(self, timeout_s: float) -> bool:
         ended = super().step(timeout_s)
-        Watched.most_held = max(Watched.most_held, self.collection.held)
+        Watched.most_held = max(Watched.most_held, self.held)
         return ended
 
 
@@ -147,4 +147,4 @@ def test_nobody_is_told_of_in_an_ordinary_census(tmp_path: Path) -> None:
     replies = [bytes(echo(SCANNER.frame("icmp", target))) for target in range(FIRST, LAST + 1)]
     gathered, _, _ = flood(tmp_path, [(replies, 2)])
     assert gathered.tally.busiest == {}
-    assert WORTH_TELLING > 2
+    assert FEWEST_REPLIES > 2

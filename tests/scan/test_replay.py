@@ -28,7 +28,7 @@ from liveness.runs.merge import merge
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan
 from liveness.scan.receive.receiver import Receiver
-from liveness.scan.record import reception
+from liveness.scan.receive.set_sink import reception
 from liveness.scan.send.sender import Sender
 from liveness.scan.session import REPLY_ICMP_TYPES, constants_of
 from liveness.scan.shared import Shared

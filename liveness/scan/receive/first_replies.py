@@ -1,18 +1,22 @@
-"""First replies: how many targets are proven to have answered an original, counted as replies come in.
+"""First replies: a sink that counts how many targets are proven to have answered an original, as replies come in.
 
-A table of the targets heard lately tells duplicates. It is keyed, so that nobody can choose targets that share a place;
-a place holds several targets in full, of which the one that was silent longest leaves for a new one. So hosts that
-repeat their replies stay in the table, and count once.
+A table of the targets heard lately recognises duplicates. It is keyed, so that nobody can choose targets that share a
+place; a place holds several targets in full, of which the one that was silent longest leaves for a new one. So hosts
+that repeat their replies stay in the table, and count once.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
 from liveness.packets.siphash import siphash24
-from liveness.types import Kind
+from liveness.scan.receive.sink import Seat, Sink, SinkKind
+from liveness.types import REPLY_DTYPE, Kind
+
+if TYPE_CHECKING:
+    from liveness.scan.plan import Plan
 
 PLACES: Final = 1 << 17
 """Places of the table, a power of two."""
@@ -67,3 +71,32 @@ def _is_new(entries: NDArray[np.uint64], target: int, probe: int) -> bool:
     bit = uint64(1) << uint64(probe)
     entries[0] = entry | bit
     return bool(entry & bit == uint64(0))
+
+
+class FirstReplySink(Sink):
+    """The table of one receiver; it counts into the memory that the supervisor reads."""
+
+    def __init__(self, key: bytes, counts: NDArray[np.int64], places: int = PLACES) -> None:
+        self._heard = first_replies_table(places)
+        self._key = np.frombuffer(key, "<u8")
+        self._counts = counts
+
+    def block(self, block: NDArray[np.uint8], packets: int, replies: NDArray[np.void]) -> None:
+        """Count the first replies of a block."""
+        del block, packets
+        count_first(replies, self._heard, self._key, self._counts)
+
+
+class FirstReplySinks(SinkKind):
+    """The counts that the search for a rate (`rate: auto`) rests on."""
+
+    def open(self, seat: Seat) -> FirstReplySink | None:
+        """Return the table of one receiver, None where the rate is fixed."""
+        if not seat.plan.config.rate.auto:
+            return None
+        return FirstReplySink(seat.plan.key, seat.shared.first_replies[seat.receiver])
+
+    def warm_up(self, plan: "Plan") -> None:
+        """Compile the kernel that counts."""
+        nothing = np.zeros(0, REPLY_DTYPE)
+        FirstReplySink(plan.key, np.zeros(0, np.int64), 0).block(np.zeros(0, np.uint8), 0, nothing)

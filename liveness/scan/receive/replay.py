@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import msgspec
 
@@ -12,15 +12,14 @@ from liveness.config.recorded import recorded_config
 from liveness.errors import LivenessError, UsageError
 from liveness.packets.reply_filter import reply_filter
 from liveness.probes.template import LinkAddresses
-from liveness.replylog.runlog import Mode, settle
-from liveness.runs.manifest import Log, Manifest, Receive, Replay, Timeline
-from liveness.runs.merge import merge
+from liveness.replylog.runlog import Mode
+from liveness.runs.manifest import Manifest, Receive, Replay, Timeline
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 from liveness.scan.interruption import Interruption, signals_noted
 from liveness.scan.plan import Plan
 from liveness.scan.receive.capture_ring import CaptureRing
 from liveness.scan.receive.receiver import Receiver
-from liveness.scan.record import reception
+from liveness.scan.receive.sink import Conclusion, Received, concluded
 from liveness.scan.session import REPLY_ICMP_TYPES, constants_of
 from liveness.scan.shared import Shared
 from liveness.space.addresses import parse_address
@@ -107,15 +106,13 @@ def replay(
                 refuse_foreign(run, ring)
             if problem is not None:
                 interruption.by(problem)
-            gathered = merge(directory, directory.segments(), [probe.name for probe in plan.probes], plan.attempts)
+            received = Received.of(directory)
+            kept = concluded(plan, directory, received, _raise)
             directory.remove_traces()
             directory.write_key(plan.key)
             directory.write_targets(plan.intervals.entries())
             unread = [] if interruption.reason else [line for one in ring.captures for line in one.unread]
-            tally = gathered.tally
-            kept = settle(directory.path, log, tally.log, tally.accepted, tally.packets)
-            received = reception(gathered, only_unanswered=plan.only_unanswered)
-            replayed = _manifest(manifest, received, ring, kept, unread, interruption.reason)
+            replayed = _manifest(manifest, kept, ring, unread, interruption.reason)
             replayed = msgspec.structs.replace(replayed, targets_sha256=directory.targets_digest())
             directory.write_manifest(replayed)
     except BaseException:
@@ -128,6 +125,10 @@ def replay(
     for capture in ring.captures:
         around.update(capture.encapsulated)
     return Replayed(directory, replayed, comparison, ipv4_packets, unread, interruption, cut, dict(around))
+
+
+def _raise(error: LivenessError) -> NoReturn:
+    raise error
 
 
 def refuse_foreign(run: RunDirectory, ring: CaptureRing) -> None:
@@ -165,9 +166,8 @@ def plan_of(run: RunDirectory, manifest: Manifest, log: Mode) -> Plan:
 
 def _manifest(
     run: Manifest,
-    received: dict[str, Any],
+    kept: Conclusion,
     ring: CaptureRing,
-    log: Log,
     unread: Sequence[str],
     interrupted: str | None,
 ) -> Manifest:
@@ -177,7 +177,7 @@ def _manifest(
         reasons.append("the scan never came to its end")
     reasons += [f"the replay was {interrupted}"] if interrupted else []
     reasons += unread
-    warnings = [*unread, *log.problems]
+    warnings = [*unread, *kept.problems]
     return msgspec.structs.replace(
         run,
         status="partial" if reasons else "complete",
@@ -185,12 +185,11 @@ def _manifest(
         receive=Receive(packets=ring.passed, kernel_packets=ring.passed),
         loss_warnings=warnings,
         timeline=Timeline(),
-        log=log,
         replay=Replay(
             captures=[capture.name for capture in ring.captures],
             packets=ring.packets,
             passed=ring.passed,
             unread=list(unread),
         ),
-        **received,
+        **kept.fields,
     )

@@ -1,4 +1,4 @@
-"""The busiest sources: who sent by far the most replies, found in bounded memory however many send."""
+"""The top sources: the addresses that sent by far the most replies, found in bounded memory."""
 
 import secrets
 from typing import Final
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from liveness.kernel import int64, kernel, uint64
 
 PLACES: Final = 1 << 14
-TOLD: Final = 16
-"""How many are told, at most."""
-WORTH_TELLING: Final = 256
-"""Replies from which on a source is told: many times what one address sends in a census."""
+MOST_SOURCES: Final = 16
+"""How many are recorded, at most."""
+FEWEST_REPLIES: Final = 256
+"""Replies from which on a source is recorded: many times what one address sends in a census."""
 
 
 @kernel
-def note(
+def count_sources(
     sources: NDArray[np.uint32], held: NDArray[np.uint32], counts: NDArray[np.int64], multiplier: np.uint64
 ) -> None:
-    """Note who sent replies: each place keeps the source that has the majority of those that fall on it.
+    """Count the sources of replies: each place keeps the source that has the majority of those hashed to it.
 
-    (Boyer and Moore's majority vote, a place at a time.) `counts` is how far it leads, at most what it sent. Places
-    follow from `multiplier`, odd, 64 bits (multiply-shift hashing): who does not know it cannot choose a source that
-    shares a place with another, and hides both.
+    This is Boyer and Moore's majority vote, one for each place. `counts` is the lead of the source held, at most what
+    it sent. The place of a source follows from `multiplier`, odd, 64 bits (multiply-shift hashing): an attacker who
+    does not know it cannot choose sources that share a place, which would hide both.
     """
     mask = len(held) - 1
     for i in range(len(sources)):
@@ -38,8 +38,8 @@ def note(
             counts[place] -= 1
 
 
-class BusiestSources:
-    """Sources of replies, of whom `take` tells those that sent hundreds."""
+class TopSources:
+    """Sources of replies; `take` returns those that sent hundreds."""
 
     def __init__(self) -> None:
         self._held: NDArray[np.uint32] = np.zeros(PLACES, np.uint32)
@@ -47,14 +47,14 @@ class BusiestSources:
         self._multiplier = np.uint64(secrets.randbits(64) | 1)
 
     def add(self, sources: NDArray[np.uint32]) -> None:
-        """Note the sources of some replies, host-order uint32, one a reply."""
-        note(sources, self._held, self._counts, self._multiplier)
+        """Count the sources of some replies, host-order uint32, one a reply."""
+        count_sources(sources, self._held, self._counts, self._multiplier)
 
     def take(self) -> dict[int, int]:
-        """Return the busiest sources since the last call, each with replies it sent at least; begin anew."""
-        order = np.argsort(-self._counts, kind="stable")[:TOLD]
-        told = {
-            int(self._held[place]): int(self._counts[place]) for place in order if self._counts[place] >= WORTH_TELLING
+        """Return the top sources since the last call, each with the replies it sent at least, and begin again."""
+        order = np.argsort(-self._counts, kind="stable")[:MOST_SOURCES]
+        top = {
+            int(self._held[place]): int(self._counts[place]) for place in order if self._counts[place] >= FEWEST_REPLIES
         }
         self._counts[:] = 0
-        return told
+        return top

@@ -1,0 +1,66 @@
+"""The log of a run as a sink: every reply, and every packet, in the order of their arrival."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.replylog import runlog
+from liveness.replylog.runlog import RunLog, settle
+from liveness.runs.logstream import LogEnd
+from liveness.runs.rundir import RunDirectory
+from liveness.runs.segment import Tally
+from liveness.scan.receive.sink import Conclusion, Parts, Received, Seat, Sink, SinkKind, no_parts
+
+if TYPE_CHECKING:
+    from liveness.scan.plan import Plan
+
+
+class LogSink(Sink):
+    """The log of one receiver."""
+
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+        self._end = LogEnd()
+
+    def block(self, block: NDArray[np.uint8], packets: int, replies: NDArray[np.void]) -> None:
+        """Write every packet of a block, and the replies among them."""
+        self._log.block(block, packets)
+        self._log.replies(replies)
+
+    def take(self, tally: Tally) -> Parts:
+        """Add how the log ended to the last segment's tally."""
+        tally.log.add(self._end)
+        self._end = LogEnd()
+        return no_parts
+
+    def end(self) -> None:
+        """Close the files."""
+        self._end = self._log.close()
+
+    def wait(self) -> None:
+        """Wait until all replies are in Parquet."""
+        self._log.wait()
+
+
+class LogSinks(SinkKind):
+    """The logs that the config names under `replies`, none by default."""
+
+    def open(self, seat: Seat) -> LogSink | None:
+        """Return the log of one receiver, whose converter becomes a process of its own; None where none is kept."""
+        mode = seat.plan.config.replies
+        if mode == "none":
+            return None
+        names = [probe.name for probe in seat.plan.probes]
+        return LogSink(RunLog(seat.directory.path, mode, names, seat.receiver, ethernet=seat.ethernet))
+
+    def warm_up(self, plan: "Plan") -> None:
+        """Compile the kernels that write packets."""
+        del plan
+        runlog.warm_up()
+
+    def conclude(self, plan: "Plan", directory: RunDirectory, received: Received) -> Conclusion:
+        """Convert what is left of the log, and return what there is of it."""
+        tally = received.tally
+        log = settle(directory.path, plan.config.replies, tally.log, tally.accepted, tally.packets)
+        return Conclusion({"log": log}, log.problems)

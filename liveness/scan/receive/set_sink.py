@@ -1,0 +1,109 @@
+"""The sets of a run as a sink: addresses by class of reply, counts, and the top sources."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from liveness.ipsets.collector import Collector
+from liveness.runs.manifest import BusySource, Counts, Missed
+from liveness.runs.merge import Gathered, merge
+from liveness.runs.rundir import RunDirectory
+from liveness.runs.segment import PartKey, Tally
+from liveness.scan.recapture import missed_targets
+from liveness.scan.receive.collection import Collection
+from liveness.scan.receive.sink import Conclusion, Parts, Received, Seat, Sink, SinkKind
+from liveness.scan.receive.top_sources import MOST_SOURCES, TopSources
+from liveness.space.addresses import format_address
+from liveness.types import REPLY_DTYPE
+
+if TYPE_CHECKING:
+    from liveness.scan.plan import Plan
+
+
+class SetSink(Sink):
+    """The sets and counts of one receiver."""
+
+    def __init__(self, plan: "Plan") -> None:
+        self.collection = Collection([probe.name for probe in plan.probes], plan.attempts)
+        self.top_sources = TopSources()
+
+    def batch(self, replies: NDArray[np.void]) -> None:
+        """Sort replies into sets."""
+        self.collection.add(replies)
+        self.top_sources.add(np.ascontiguousarray(replies["source"]))
+
+    @property
+    def held(self) -> int:
+        """At most how many addresses its sets hold."""
+        return self.collection.held
+
+    def take(self, tally: Tally) -> Parts:
+        """Add messages to a tally, and return what finishes the sets."""
+        by_attempt, weak = self.collection.take_counts()
+        tally.add(
+            Tally(
+                messages={p: {label: sum(n) for label, n in counts.items()} for p, counts in by_attempt.items()},
+                weak=weak,
+                by_attempt=by_attempt,
+                busiest=self.top_sources.take(),
+            )
+        )
+        taken = self.collection.take()
+        return lambda: _finished(taken)
+
+
+def _finished(taken: dict[PartKey, Collector]) -> Iterator[tuple[PartKey, BitMap]]:
+    return ((key, collector.finish()) for key, collector in taken.items())
+
+
+class SetSinks(SinkKind):
+    """Sets, as every census keeps them."""
+
+    def open(self, seat: Seat) -> SetSink:
+        """Return the sets of one receiver."""
+        return SetSink(seat.plan)
+
+    def warm_up(self, plan: "Plan") -> None:
+        """Compile the kernels that sort replies."""
+        SetSink(plan).batch(np.zeros(0, REPLY_DTYPE))
+
+    def conclude(self, plan: "Plan", directory: RunDirectory, received: Received) -> Conclusion:
+        """Write the run's sets, and return what the manifest says of them."""
+        gathered = merge(directory, received.segments, [probe.name for probe in plan.probes], plan.attempts)
+        return Conclusion(reception(gathered, only_unanswered=plan.only_unanswered))
+
+
+def reception(gathered: Gathered, *, only_unanswered: bool) -> dict[str, Any]:
+    """Return the fields of a manifest that follow from the packets alone: a replay of them gives the same.
+
+    Where only unanswered probes are repeated (`only_unanswered`) there is no estimate of what both attempts missed.
+    """
+    return {
+        "sets": gathered.sets,
+        "messages": gathered.tally.messages,
+        "weak": gathered.tally.weak,
+        "attempts": gathered.attempts,
+        "attempts_by_kind": gathered.attempts_by_kind,
+        "recovered_by_retransmit": {
+            probe: sum(count for digits, count in patterns.items() if digits.startswith("0"))
+            for probe, patterns in gathered.attempts.items()
+        },
+        "missed": {} if only_unanswered else _missed(gathered.attempts_by_kind),
+        "duplicates": gathered.duplicates,
+        "busiest_sources": _top_sources(gathered.tally),
+        "rejected": gathered.tally.rejected,
+    }
+
+
+def _missed(attempts: dict[str, dict[str, Counts]]) -> dict[str, Missed]:
+    """Return the estimate for each probe that has one: of the targets that positive replies show."""
+    estimates = {probe: missed_targets(by_kind.get("positive", {})) for probe, by_kind in attempts.items()}
+    return {probe: estimate for probe, estimate in estimates.items() if estimate is not None}
+
+
+def _top_sources(tally: Tally) -> list[BusySource]:
+    order = sorted(tally.busiest.items(), key=lambda item: (-item[1], item[0]))[:MOST_SOURCES]
+    return [BusySource(source=format_address(source), messages=messages) for source, messages in order]
