@@ -15,10 +15,10 @@ from liveness.flows.meter import Meter
 from liveness.flows.record import BATCH_RECORDS, PROTOCOL_UDP, Flows, Input, Notes, open_input
 from liveness.kernel import int64, kernel
 from liveness.packets import headers as hdr
-from liveness.packets import tpacket
-from liveness.packets.capture import EVERYTHING, GZIP_MAGIC, PCAP_MAGICS, SECTION_MAGIC, Capture
-from liveness.packets.checksum import read_u16, read_u32
-from liveness.packets.pcap import native_u16, native_u32
+from liveness.packets import pcap, pcapng
+from liveness.packets.block import captured_length, first_packet, frame_start, next_packet, packet_count
+from liveness.packets.bytes import read_be16, read_be32
+from liveness.packets.capture import EVERYTHING, GZIP_MAGIC, Capture
 from liveness.space.addresses import format_address
 
 EXPORT_PORTS: Final = (2055, 4739, 9995, 9996)
@@ -31,37 +31,37 @@ def find_datagrams(block: NDArray[np.uint8], ports: NDArray[np.int64], found: ND
 
     `found` gets a row for each: where its payload begins and ends in the block, and its source address.
     """
-    at = native_u32(block, tpacket.BLOCK_FIRST)
+    at = first_packet(block)
     count = 0
-    for _ in range(native_u32(block, tpacket.BLOCK_PACKETS)):
-        frame = at + native_u16(block, at + tpacket.PACKET_MAC)
-        end = frame + native_u32(block, at + tpacket.PACKET_SNAPLEN)
-        at += native_u32(block, at + tpacket.PACKET_NEXT)
+    for _ in range(packet_count(block)):
+        frame = frame_start(block, at)
+        end = frame + captured_length(block, at)
+        at = next_packet(block, at)
         ip = frame + hdr.ETHERNET_LENGTH
-        if end - ip < hdr.IPV4_MIN_LENGTH or read_u16(block, ip - 2) != hdr.ETHERTYPE_IPV4:
+        if end - ip < hdr.IPV4_MIN_LENGTH or read_be16(block, ip - 2) != hdr.ETHERTYPE_IPV4:
             continue
         udp = ip + (int64(block[ip]) & 15) * 4
         # a fragmented datagram is not put together: exporters keep to the MTU
-        if int64(block[ip + hdr.IPV4_PROTOCOL]) != PROTOCOL_UDP or read_u16(block, ip + 6) & 0x3FFF != 0:
+        if int64(block[ip + hdr.IPV4_PROTOCOL]) != PROTOCOL_UDP or read_be16(block, ip + 6) & 0x3FFF != 0:
             continue
         if end - udp < _UDP_HEADER_BYTES:
             continue
-        port = read_u16(block, udp + 2)
+        port = read_be16(block, udp + 2)
         wanted = False
         for i in range(len(ports)):
             wanted = wanted or ports[i] == port
-        stop = udp + read_u16(block, udp + 4)
+        stop = udp + read_be16(block, udp + 4)
         if wanted and count < len(found) and stop > udp + _UDP_HEADER_BYTES:
             found[count, 0] = udp + _UDP_HEADER_BYTES
             found[count, 1] = min(end, stop)
-            found[count, 2] = read_u32(block, ip + hdr.IPV4_SOURCE)
+            found[count, 2] = read_be32(block, ip + hdr.IPV4_SOURCE)
             count += 1
     return count
 
 
 def recognise(head: bytes) -> bool:
     """Return whether a file begins as a capture does. A gzipped one is taken for one."""
-    return head[:4] in PCAP_MAGICS or head[:4] == SECTION_MAGIC or head[:2] == GZIP_MAGIC
+    return head[:4] in pcap.MAGICS or head[:4] == pcapng.MAGIC or head[:2] == GZIP_MAGIC
 
 
 def read(
@@ -118,6 +118,6 @@ def _note_evictions(meter: Meter, notes: Notes) -> None:
 
 
 def _decode(block: NDArray[np.uint8], ports: NDArray[np.int64], decoder: Exports) -> None:
-    found = np.zeros((native_u32(block, tpacket.BLOCK_PACKETS), 3), np.int64)
+    found = np.zeros((packet_count(block), 3), np.int64)
     for begin, end, address in found[: find_datagrams(block, ports, found)].tolist():
         decoder.feed(block[begin:end].tobytes(), format_address(address))

@@ -14,16 +14,22 @@ from numpy.typing import NDArray
 from liveness.flows.record import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Flows, Notes, empty
 from liveness.kernel import int64, kernel, uint64
 from liveness.packets import headers as hdr
-from liveness.packets import tpacket
-from liveness.packets.checksum import read_u16, read_u32
-from liveness.packets.pcap import native_u16, native_u32
+from liveness.packets.block import (
+    capture_time_ns,
+    captured_length,
+    first_packet,
+    frame_start,
+    next_packet,
+    packet_count,
+    wire_length,
+)
+from liveness.packets.bytes import read_be16, read_be32
 
 IDLE_S: Final = 15.0
 ACTIVE_S: Final = 300.0
 TABLE_FLOWS: Final = 1 << 20
 _SCTP: Final = 132
 _UDP_LITE: Final = 136
-_ETHERTYPE_IPV6: Final = 0x86DD
 _NS_PER_S: Final = 1_000_000_000
 
 LIVE, NOW_NS, PACKETS, IPV6, NOT_IP, DAMAGED, NEXT_PACKET, NEXT_AT, FINISHED = range(9)
@@ -75,7 +81,7 @@ def _ports(data: NDArray[np.uint8], at: int, end: int, protocol: int) -> int:
     if protocol == PROTOCOL_ICMP:
         return int64(data[at]) << 8 | int64(data[at + 1]) if end - at >= 2 else 0
     ported = protocol in (PROTOCOL_TCP, PROTOCOL_UDP, _SCTP, _UDP_LITE)
-    return read_u16(data, at) << 16 | read_u16(data, at + 2) if ported and end - at >= 4 else 0
+    return read_be16(data, at) << 16 | read_be16(data, at + 2) if ported and end - at >= 4 else 0
 
 
 @kernel
@@ -93,48 +99,47 @@ def meter_block(  # noqa: C901, PLR0915 - one packet's way from frame to record
 
     Room is missing in `rows` (a new flow) or in `finished` (a record that ended). Called again, it goes on there.
     """
-    packets = native_u32(block, tpacket.BLOCK_PACKETS)
+    packets = packet_count(block)
     at = int64(state[NEXT_AT])
     if state[NEXT_PACKET] == 0:
-        at = native_u32(block, tpacket.BLOCK_FIRST)
+        at = first_packet(block)
     while state[NEXT_PACKET] < packets:
         if state[LIVE] >= len(rows) or state[FINISHED] >= len(finished):
             state[NEXT_AT] = at
             return False
         packet = at
-        at += native_u32(block, at + tpacket.PACKET_NEXT)
+        at = next_packet(block, at)
         state[NEXT_PACKET] += 1
-        frame = packet + native_u16(block, packet + tpacket.PACKET_MAC)
-        end = frame + native_u32(block, packet + tpacket.PACKET_SNAPLEN)
-        now_ns = native_u32(block, packet + tpacket.PACKET_SEC) * _NS_PER_S
-        now_ns += native_u32(block, packet + tpacket.PACKET_NSEC)
+        frame = frame_start(block, packet)
+        end = frame + captured_length(block, packet)
+        now_ns = capture_time_ns(block, packet)
         ip = frame + hdr.ETHERNET_LENGTH
-        ethertype = read_u16(block, ip - 2) if end >= ip else 0
+        ethertype = read_be16(block, ip - 2) if end >= ip else 0
         while ethertype in (hdr.ETHERTYPE_VLAN, hdr.ETHERTYPE_QINQ) and end - ip >= hdr.VLAN_TAG_LENGTH:
-            ethertype = read_u16(block, ip + 2)
+            ethertype = read_be16(block, ip + 2)
             ip += hdr.VLAN_TAG_LENGTH
         if ethertype != hdr.ETHERTYPE_IPV4:
-            state[IPV6 if ethertype == _ETHERTYPE_IPV6 else NOT_IP] += 1
+            state[IPV6 if ethertype == hdr.ETHERTYPE_IPV6 else NOT_IP] += 1
             continue
         header = (int64(block[ip]) & 15) * 4 if end - ip >= hdr.IPV4_MIN_LENGTH else 0
         if header < hdr.IPV4_MIN_LENGTH or int64(block[ip]) >> 4 != 4:
             state[DAMAGED] += 1
             continue
-        length = read_u16(block, ip + hdr.IPV4_TOTAL_LENGTH)
+        length = read_be16(block, ip + hdr.IPV4_TOTAL_LENGTH)
         if length < header:  # segmentation offload leaves 0 here
             if length != 0:
                 state[DAMAGED] += 1
                 continue
-            length = native_u32(block, packet + tpacket.PACKET_LENGTH) - (ip - frame)
+            length = wire_length(block, packet) - (ip - frame)
         stop = min(end, ip + length)
         protocol = int64(block[ip + hdr.IPV4_PROTOCOL])
-        whole = read_u16(block, ip + 6) & 0x1FFF == 0  # a fragment after the first has no transport header
+        whole = read_be16(block, ip + 6) & 0x1FFF == 0  # a fragment after the first has no transport header
         transport = ip + header
         ports = _ports(block, transport, stop, protocol) if whole else 0
         flags = 0
         if protocol == PROTOCOL_TCP and whole and stop - transport > 13:
             flags = int64(block[transport + 13])
-        src, dst = read_u32(block, ip + hdr.IPV4_SOURCE), read_u32(block, ip + hdr.IPV4_SOURCE + 4)
+        src, dst = read_be32(block, ip + hdr.IPV4_SOURCE), read_be32(block, ip + hdr.IPV4_SOURCE + 4)
         state[PACKETS] += 1
         state[NOW_NS] = max(int64(state[NOW_NS]), now_ns)
         slot = _slot_of(table, rows, src, dst, ports, protocol)

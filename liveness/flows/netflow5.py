@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from liveness.flows.record import Flows
 from liveness.kernel import int64, kernel
-from liveness.packets.checksum import read_u16, read_u32
+from liveness.packets.bytes import read_be16, read_be32
 
 VERSION: Final = 5
 HEADER: Final = ">HHIIIIHH"
@@ -38,18 +38,18 @@ def decode(data: NDArray[np.uint8], count: int, exporter: int, out: Flows, row: 
 
     A flow's times are the header's clock less the uptime since.
     """
-    uptime = read_u32(data, _UPTIME)
-    now_ns = read_u32(data, _SECONDS) * _NS_PER_S + read_u32(data, _NANOSECONDS)
-    sampling = read_u16(data, _SAMPLING) & _INTERVAL_MASK
+    uptime = read_be32(data, _UPTIME)
+    now_ns = read_be32(data, _SECONDS) * _NS_PER_S + read_be32(data, _NANOSECONDS)
+    sampling = read_be16(data, _SAMPLING) & _INTERVAL_MASK
     for i in range(count):
         at = HEADER_BYTES + i * RECORD_BYTES
         flow = out[row + i]
-        flow["start_ns"] = now_ns - _age_ms(uptime, read_u32(data, at + _FIRST)) * _NS_PER_MS
-        flow["end_ns"] = now_ns - _age_ms(uptime, read_u32(data, at + _LAST)) * _NS_PER_MS
-        flow["packets"], flow["bytes"] = read_u32(data, at + _PACKETS), read_u32(data, at + _OCTETS)
-        flow["src"], flow["dst"] = read_u32(data, at + _SRC), read_u32(data, at + _DST)
-        flow["sport"], flow["dport"] = read_u16(data, at + _SPORT), read_u16(data, at + _DPORT)
+        flow["start_ns"] = now_ns - _age_ms(uptime, read_be32(data, at + _FIRST)) * _NS_PER_MS
+        flow["end_ns"] = now_ns - _age_ms(uptime, read_be32(data, at + _LAST)) * _NS_PER_MS
+        flow["packets"], flow["bytes"] = read_be32(data, at + _PACKETS), read_be32(data, at + _OCTETS)
+        flow["src"], flow["dst"] = read_be32(data, at + _SRC), read_be32(data, at + _DST)
+        flow["sport"], flow["dport"] = read_be16(data, at + _SPORT), read_be16(data, at + _DPORT)
         flow["protocol"], flow["flags"] = int64(data[at + _PROTOCOL]), int64(data[at + _FLAGS])
         flow["first_flags"], flow["marks"] = 0, 0
         flow["exporter"], flow["sampling"] = exporter, sampling
-        flow["input"], flow["output"] = read_u16(data, at + _INPUT), read_u16(data, at + _OUTPUT)
+        flow["input"], flow["output"] = read_be16(data, at + _INPUT), read_be16(data, at + _OUTPUT)

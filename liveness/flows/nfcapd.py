@@ -19,7 +19,7 @@ from liveness.errors import UsageError
 from liveness.flows.lzo import DamagedError, lzo1x_decompress
 from liveness.flows.record import MARK_REVERSE, PROTOCOL_ICMP, Flow, Flows, Input, Notes, empty, icmp_answer
 from liveness.kernel import int64, kernel
-from liveness.packets.capture_records import u16, u32
+from liveness.packets.bytes import read_16, read_32
 
 MAGIC: Final = 0xA50C
 LITTLE_MAGIC: Final = MAGIC.to_bytes(2, "little")
@@ -57,7 +57,7 @@ where the block is damaged (-1: nowhere)."""
 @kernel
 def u64(data: NDArray[np.uint8], at: int, big: bool) -> int:
     """Return the 64-bit number at byte `at`; what does not fit 63 bits comes out negative."""
-    high, low = u32(data, at if big else at + 4, big), u32(data, at + 4 if big else at, big)
+    high, low = read_32(data, at if big else at + 4, big), read_32(data, at + 4 if big else at, big)
     return int64(high << 32 | low)
 
 
@@ -67,10 +67,10 @@ def _elements(data: NDArray[np.uint8], element: int, stop: int, big: bool) -> tu
     generic = addresses = misc = counters = 0
     ipv6 = False
     while stop - element >= _ELEMENT_BYTES:
-        length = u16(data, element + 2, big)
+        length = read_16(data, element + 2, big)
         if length < _ELEMENT_BYTES or length > stop - element:
             break
-        which = u16(data, element, big)
+        which = read_16(data, element, big)
         if which == _GENERIC and length >= _GENERIC_BYTES:
             generic = element + _ELEMENT_BYTES
         elif which == _IPV4 and length >= _IPV4_BYTES:
@@ -92,15 +92,15 @@ def _put_forward(data: NDArray[np.uint8], generic: int, addresses: int, misc: in
     flow["end_ns"] = u64(data, generic + 8, big) * _NS_PER_MS
     flow["packets"] = u64(data, generic + 24, big)
     flow["bytes"] = u64(data, generic + 32, big)
-    flow["sport"] = u16(data, generic + 40, big)
-    flow["dport"] = u16(data, generic + 42, big)
+    flow["sport"] = read_16(data, generic + 40, big)
+    flow["dport"] = read_16(data, generic + 42, big)
     flow["protocol"] = data[generic + 44]
     flow["flags"] = data[generic + 45]
-    flow["src"] = u32(data, addresses, big)
-    flow["dst"] = u32(data, addresses + 4, big)
+    flow["src"] = read_32(data, addresses, big)
+    flow["dst"] = read_32(data, addresses + 4, big)
     if misc > 0:
-        flow["input"] = u32(data, misc, big)
-        flow["output"] = u32(data, misc + 4, big)
+        flow["input"] = read_32(data, misc, big)
+        flow["output"] = read_32(data, misc + 4, big)
 
 
 @kernel
@@ -132,11 +132,11 @@ def decode_block(
     n = 0
     counts[DAMAGED_AT] = -1
     while at < end:
-        size = u16(data, at + 2, big) if end - at >= _SMALLEST_RECORD_BYTES else 0
+        size = read_16(data, at + 2, big) if end - at >= _SMALLEST_RECORD_BYTES else 0
         if size < _SMALLEST_RECORD_BYTES or size > end - at:
             counts[DAMAGED_AT] = at
             break
-        kind = u16(data, at, big)
+        kind = read_16(data, at, big)
         if kind not in _FLOW_RECORDS:
             if kind == _EXPORTER_RECORD and size >= _EXPORTER_BYTES and counts[EXPORTERS] < len(exporters):
                 exporters[counts[EXPORTERS]] = at
@@ -152,7 +152,7 @@ def decode_block(
             counts[NO_ADDRESSES] += 1
         else:
             _put_forward(data, generic, addresses, misc, big, out[n])
-            out[n]["exporter"] = u16(data, at + 8, big)
+            out[n]["exporter"] = read_16(data, at + 8, big)
             n += 1
             if counters > 0 and u64(data, counters + 8, big) > 0:
                 _put_back(data, counters, big, out[n - 1], out[n])

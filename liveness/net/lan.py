@@ -26,7 +26,7 @@ from liveness.net.neighbours import (
 )
 from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
 from liveness.net.stall import STALL_S
-from liveness.packets.tpacket import ETH_P_ARP
+from liveness.net.tpacket import ETH_P_ARP
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 

@@ -1,75 +1,20 @@
-"""Owns the rings without a kernel: a network that is a function, and receive blocks packed as TPACKET_V3 packs them."""
+"""Rings in memory, without a kernel: the network is a function that returns the replies to a frame."""
 
 import contextlib
 import os
 import select
-import struct
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.net.ring import RxStatistics
-from liveness.packets import tpacket
+from liveness.packets.block import pack_block
 
 Network = Callable[[bytes], Iterable[bytes]]
 """What a frame meets: takes one as sent, returns the frames that come back for it."""
-
-NETWORK_HEADER = 96
-"""Where the kernel puts the IP header of an Ethernet packet, from the packet's header: 16-byte aligned."""
-MAC_HEADER = NETWORK_HEADER - 14
-NANOSECONDS = 1_000_000_000
-
-
-def pack_block(frames: Sequence[tuple[int, bytes]], block_bytes: int | None = None) -> NDArray[np.uint8]:
-    """Return a filled TPACKET_V3 block that holds `frames`, pairs of (time in ns since 1970, Ethernet frame).
-
-    The block is `block_bytes` long, or as long as needed. ValueError if the frames do not fit.
-    """
-    packets = []
-    for number, (time_ns, frame) in enumerate(frames):
-        used = MAC_HEADER + len(frame)
-        step = _aligned(used)
-        header = struct.pack(
-            "6I2H",
-            step if number + 1 < len(frames) else 0,
-            time_ns // NANOSECONDS,
-            time_ns % NANOSECONDS,
-            len(frame),
-            len(frame),
-            tpacket.TP_STATUS_USER,
-            MAC_HEADER,
-            NETWORK_HEADER,
-        )
-        packets.append(header.ljust(MAC_HEADER, b"\0") + frame + bytes(step - used))
-    body = b"".join(packets)
-    length = tpacket.BLOCK_HEADER_BYTES + len(body)
-    size = length if block_bytes is None else block_bytes
-    if length > size:
-        raise ValueError(f"{len(frames)} frames need {length} bytes, the block has {size}")
-    first = tpacket.BLOCK_HEADER_BYTES
-    head = struct.pack("6IQ16x", tpacket.TPACKET_V3, 0, tpacket.TP_STATUS_USER, len(frames), first, length, 1)
-    block = np.zeros(size, np.uint8)
-    block[:length] = np.frombuffer(head + body, np.uint8)
-    return block
-
-
-def unpack_block(block: NDArray[np.uint8]) -> Iterator[tuple[int, bytes]]:
-    """Yield (time in ns since 1970, captured bytes) of each packet of a block: the inverse of pack_block."""
-    memory = block.tobytes()
-    (count,) = struct.unpack_from("I", memory, tpacket.BLOCK_PACKETS)
-    (at,) = struct.unpack_from("I", memory, tpacket.BLOCK_FIRST)
-    for _ in range(count):
-        step, sec, nsec, snaplen = struct.unpack_from("4I", memory, at)
-        (mac,) = struct.unpack_from("H", memory, at + tpacket.PACKET_MAC)
-        yield sec * NANOSECONDS + nsec, memory[at + mac : at + mac + snaplen]
-        at += step
-
-
-def _aligned(size: int) -> int:
-    return -(-size // 8) * 8
 
 
 class MemoryRxRing:

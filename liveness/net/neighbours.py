@@ -13,6 +13,7 @@ from pyroute2 import IPRoute
 from liveness.errors import LivenessError
 from liveness.net.links import Link
 from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
+from liveness.net.tpacket import ETH_P_ARP, ETH_P_IP
 from liveness.net.way.netlink import (
     ADDRESS_HEADER,
     NEIGHBOUR_HEADER,
@@ -22,7 +23,6 @@ from liveness.net.way.netlink import (
     attribute,
     attributes,
 )
-from liveness.packets.tpacket import ETH_P_ARP, ETH_P_IP
 
 IPV4_BYTES = 4
 TRIES = 3

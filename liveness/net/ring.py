@@ -84,7 +84,7 @@ class TxRing(Protocol):
 
 
 class RxRing(Protocol):
-    """A ring of blocks of received packets, each laid out as TPACKET_V3 does (offsets in net.tpacket)."""
+    """A ring of blocks of received packets, each laid out as TPACKET_V3 (`packets.block`)."""
 
     ethernet: bool
     """Whether packets came with an Ethernet header; without one they have one in their block all the same, of zeros."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError, UnsupportedError
 from liveness.kernel import fence
-from liveness.net.framing import add_ethernet
+from liveness.net import tpacket
 from liveness.net.ring import RxStatistics
 from liveness.net.sockets import (
     bind_packet_socket,
@@ -22,7 +22,7 @@ from liveness.net.sockets import (
     lost_interface,
     open_packet_socket,
 )
-from liveness.packets import tpacket
+from liveness.packets.block import BLOCK_STATUS, TP_STATUS_KERNEL, TP_STATUS_USER, TPACKET_V3, add_ethernet
 from liveness.system.bpf import Program, attach_filter
 
 BLOCK_BYTES = 1 << 20
@@ -68,7 +68,7 @@ class PacketRxRing:
             self._socket.close()
             raise
         self._blocks = np.frombuffer(self._memory, dtype=np.uint8).reshape(ring_mib, BLOCK_BYTES)
-        self._status = self._blocks.view(np.uint32)[:, tpacket.BLOCK_STATUS // 4]
+        self._status = self._blocks.view(np.uint32)[:, BLOCK_STATUS // 4]
         self._group: int | None = None  # 0 is the first group's number
         if beside is not None:
             try:
@@ -85,7 +85,7 @@ class PacketRxRing:
     def _map(self, program: Program, blocks: int, retire_ms: int) -> mmap.mmap:
         size = BLOCK_BYTES * blocks
         try:
-            self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_VERSION, tpacket.TPACKET_V3)
+            self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_VERSION, TPACKET_V3)
             request = struct.pack("7I", BLOCK_BYTES, blocks, FRAME_BYTES, size // FRAME_BYTES, retire_ms, 0, 0)
             self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_RX_RING, request)
             # a packet's time is then when it came, not when a busy core came to it
@@ -124,7 +124,7 @@ class PacketRxRing:
         While the interface is down nothing comes; when it is up again the kernel goes on filling the ring.
         """
         deadline = time.monotonic() + timeout_s
-        while not self._status[self._current] & tpacket.TP_STATUS_USER:
+        while not self._status[self._current] & TP_STATUS_USER:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 self._check_existence()
@@ -142,11 +142,11 @@ class PacketRxRing:
 
     def release(self) -> None:
         """Give the current block back to the kernel."""
-        if not self._status[self._current] & tpacket.TP_STATUS_USER:
+        if not self._status[self._current] & TP_STATUS_USER:
             raise ValueError("no block to release")
         self._framed = False
         fence()  # and before the one that gives their memory back
-        self._status[self._current] = tpacket.TP_STATUS_KERNEL
+        self._status[self._current] = TP_STATUS_KERNEL
         self._current = (self._current + 1) % len(self._blocks)
 
     def statistics(self) -> RxStatistics:

@@ -14,13 +14,12 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError
-from liveness.net import ephemeral, xdp
+from liveness.net import ephemeral, tpacket, xdp
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import bind_packet_socket, open_packet_socket
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import SLOT_BYTES, SLOTS, XdpTxRing
 from liveness.net.xdp_memory import RING_FRAMES
-from liveness.packets import tpacket
 from liveness.packets.reply_filter import reply_filter
 from liveness.system import landlock, seccomp
 from liveness.system.bpf import DROP, RETURN, Instruction, Program, assemble, attach_filter

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
+from liveness.net import tpacket
 from liveness.net.sockets import interface_index, lost_interface, packet_socket_refused
 from liveness.net.stall import STALL_S, StallWatch
 from liveness.net.system_calls import KERNEL, Kernel, RingSocket
-from liveness.packets import tpacket
 
 MINIMUM_SLOTS: Final = 4096
 """On veth a slot is reported free while its packet still waits in the peer's backlog (1,000 packets and more). Since

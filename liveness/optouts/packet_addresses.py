@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
 from liveness.packets import headers as hdr
-from liveness.packets.checksum import read_u16, read_u32
-from liveness.packets.pcap import MAX_CAPTURED, RECORD_BYTES, native_u32
+from liveness.packets.bytes import read_be16, read_be32, read_le32
+from liveness.packets.packing import MAX_CAPTURED
+from liveness.packets.pcap import RECORD_BYTES
 from liveness.probes.icmp import TARGET_AT
 from liveness.types import ERROR_TYPES
 
@@ -31,7 +32,7 @@ def _ip_at(data: NDArray[np.uint8], frame: int, end: int, ethernet: bool) -> int
     for _ in range(hdr.MAX_VLAN_TAGS + 1):
         if at + 2 > end:
             return -1
-        kind = read_u16(data, at)
+        kind = read_be16(data, at)
         if kind == hdr.ETHERTYPE_IPV4:
             return at + 2 if at + 2 + hdr.IPV4_MIN_LENGTH <= end else -1
         if kind not in (hdr.ETHERTYPE_VLAN, hdr.ETHERTYPE_QINQ):
@@ -42,8 +43,8 @@ def _ip_at(data: NDArray[np.uint8], frame: int, end: int, ethernet: bool) -> int
 
 @kernel
 def _note_addresses(data: NDArray[np.uint8], ip: int, end: int, row: NDArray[np.uint32]) -> None:
-    row[:] = read_u32(data, ip + hdr.IPV4_SOURCE)
-    row[1] = read_u32(data, ip + hdr.IPV4_DESTINATION)
+    row[:] = read_be32(data, ip + hdr.IPV4_SOURCE)
+    row[1] = read_be32(data, ip + hdr.IPV4_DESTINATION)
     icmp = ip + (int64(data[ip]) & 15) * 4
     inner = icmp + hdr.ICMP_LENGTH
     if int64(data[ip + hdr.IPV4_PROTOCOL]) != hdr.PROTOCOL_ICMP or inner > end:
@@ -51,10 +52,10 @@ def _note_addresses(data: NDArray[np.uint8], ip: int, end: int, row: NDArray[np.
     kind = int64(data[icmp])
     for error in _ERRORS:
         if kind == error and inner + hdr.IPV4_MIN_LENGTH <= end:
-            row[2] = read_u32(data, inner + hdr.IPV4_SOURCE)
-            row[3] = read_u32(data, inner + hdr.IPV4_DESTINATION)
+            row[2] = read_be32(data, inner + hdr.IPV4_SOURCE)
+            row[3] = read_be32(data, inner + hdr.IPV4_DESTINATION)
     if kind == hdr.ICMP_ECHO_REPLY and inner + TARGET_AT + 4 <= end:
-        row[4] = read_u32(data, inner + TARGET_AT)
+        row[4] = read_be32(data, inner + TARGET_AT)
 
 
 @kernel
@@ -69,7 +70,7 @@ def index_records(
     """
     at, count = 0, 0
     while count < len(starts) - 1 and end - at >= RECORD_BYTES:
-        captured = native_u32(data, at + 8)
+        captured = read_le32(data, at + 8)
         if captured > MAX_CAPTURED:
             return -1
         following = at + RECORD_BYTES + captured

@@ -10,12 +10,13 @@ from liveness.errors import LivenessError
 from liveness.files.atomic import replaced
 from liveness.optouts.packet_addresses import ADDRESSES, index_records
 from liveness.packets import pcap
+from liveness.packets.packing import MAX_CAPTURED
 from liveness.replylog import parquet, spool
 from liveness.space.intervals import Intervals
 from liveness.types import REPLY_DTYPE
 
 CHUNK_BYTES: Final = 8 << 20
-CHUNK_RECORDS: Final = (CHUNK_BYTES + pcap.MAX_CAPTURED) // pcap.RECORD_BYTES + 1
+CHUNK_RECORDS: Final = (CHUNK_BYTES + MAX_CAPTURED) // pcap.RECORD_BYTES + 1
 """What a chunk and a record that was left over before it may hold at most."""
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
-from liveness.packets.checksum import read_u16, read_u32
+from liveness.packets.bytes import read_be16, read_be32
 from liveness.system import bpf
 from liveness.system.bpf import Program
 
@@ -71,9 +71,9 @@ def passes(program: NDArray[np.int64], data: NDArray[np.uint8], start: int, end:
         if code == bpf.LDX_HEADER:
             index = 4 * (int64(data[at]) & 15)
         elif width == 4:  # noqa: PLR2004 - bytes of a word
-            accumulator = read_u32(data, at)
+            accumulator = read_be32(data, at)
         elif width == 2:  # noqa: PLR2004 - bytes of half a word
-            accumulator = read_u16(data, at)
+            accumulator = read_be16(data, at)
         else:
             accumulator = int64(data[at])
         step += 1

@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.errors import LivenessError, UsageError
-from liveness.packets import capture_records as records
-from liveness.packets import packing as frames
-from liveness.packets import pcap
+from liveness.packets import packing, pcap, pcapng
 from liveness.packets.bpf_machine import loaded
-from liveness.packets.pcapng import Section
+from liveness.packets.link_types import CARRIER_NAMES, LINK_NAMES
 from liveness.system.bpf import ACCEPT, RETURN, Instruction, Program, assemble
 
 Read = Callable[[int], bytes]
@@ -27,34 +25,6 @@ CHUNK_BYTES: Final = 4 << 20
 EVERYTHING: Final = assemble([Instruction(RETURN, ACCEPT)])
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
-SECTION_MAGIC: Final = b"\n\r\r\n"
-PCAP_MAGICS: Final = {
-    struct.pack(order + "I", magic): (order, unit_ns)
-    for order in "<>"
-    for magic, unit_ns in ((0xA1B2C3D4, 1000), (pcap.NANOSECOND_MAGIC, 1))
-}
-LINK_MASK: Final = 0x03FFFFFF
-"""What else stands in the field of the link type: whether frames end with their check sequence."""
-VERSION: Final = 2
-
-
-class _Records:
-    """The records of a pcap file."""
-
-    def __init__(self, big: bool, unit_ns: int, link: int) -> None:
-        self.notes: list[str] = []
-        self._format = (big, unit_ns, link)
-
-    def take(
-        self,
-        data: NDArray[np.uint8],
-        end: int,
-        program: NDArray[np.int64],
-        block: NDArray[np.uint8],
-        state: NDArray[np.int64],
-    ) -> int:
-        """Pack packets into a receive block; return MORE, FULL or DAMAGED."""
-        return records.take_records(data, end, *self._format, program, block, state)
 
 
 class Capture:
@@ -76,29 +46,29 @@ class Capture:
         self._end = 0
         self._before = 0
         """Bytes of the stream that came before those in memory."""
-        self._block = np.zeros(frames.BLOCK_BYTES, np.uint8)
-        self._state = np.zeros(frames.STATE_FIELDS, np.int64)
+        self._block = np.zeros(packing.BLOCK_BYTES, np.uint8)
+        self._state = np.zeros(packing.STATE_FIELDS, np.int64)
 
     @property
     def packets(self) -> int:
         """Packets read so far."""
-        return int(self._state[frames.PACKETS])
+        return int(self._state[packing.PACKETS])
 
     @property
     def ipv4_packets(self) -> int:
         """How many of them were IPv4 and received."""
-        return int(self._state[frames.IPV4])
+        return int(self._state[packing.IPV4])
 
     @property
     def cut_packets(self) -> int:
         """How many of them the snap length has cut."""
-        return int(self._state[frames.CUT])
+        return int(self._state[packing.CUT])
 
     @property
     def encapsulated(self) -> dict[str, int]:
         """How many of them lay within something else than Ethernet and VLAN tags, by its name."""
-        counts = {"MPLS": frames.MPLS, "PPPoE": frames.PPPOE, "LLC": frames.LLC}
-        return {name: int(self._state[place]) for name, place in counts.items() if self._state[place]}
+        counts = {name: int(self._state[packing.CARRIERS + carrier]) for carrier, name in CARRIER_NAMES.items()}
+        return {name: count for name, count in counts.items() if count}
 
     def blocks(self) -> Iterator[NDArray[np.uint8]]:
         """Yield receive blocks (TPACKET_V3), each in the memory of the one before.
@@ -107,15 +77,15 @@ class Capture:
         """
         self._begin()
         magic = self._data[: min(self._end, 4)].tobytes()
-        if magic == SECTION_MAGIC:
-            yield from self._walk(Section())
-        elif magic not in PCAP_MAGICS:
+        if magic == pcapng.MAGIC:
+            yield from self._walk(pcapng.Section())
+        elif magic not in pcap.MAGICS:
             what = f"it begins with {magic.hex()}" if magic else "it is empty"
             raise UsageError(f"{self.name}: not a capture: {what}: give a pcap or pcapng file")
         elif self._end < pcap.HEADER_BYTES:
             self.unread.append(f"{self.name}: cut within its header: nothing of it can be read")
         else:
-            yield from self._walk(self._pcap(*PCAP_MAGICS[magic]))
+            yield from self._walk(self._pcap(*pcap.MAGICS[magic]))
 
     def _begin(self) -> None:
         """Read as much as tells what this is; unpack it if it is gzipped."""
@@ -129,31 +99,31 @@ class Capture:
         while self._end < pcap.HEADER_BYTES and self._fill():
             pass
 
-    def _pcap(self, order: str, unit_ns: int) -> _Records:
+    def _pcap(self, order: str, unit_ns: int) -> pcap.Records:
         header = self._data[: pcap.HEADER_BYTES].tobytes()
         major, _minor, _zone, _accuracy, _snaplen, field = struct.unpack(order + "4xHHiIII", header)
-        link = field & LINK_MASK
-        if major != VERSION:
-            raise UsageError(f"{self.name}: pcap of version {major}: version {VERSION} is read")
-        if link not in frames.LINK_NAMES:
-            known = ", ".join(f"{number} ({name})" for number, name in frames.LINK_NAMES.items())
+        link = field & pcap.LINK_MASK
+        if major != pcap.VERSION:
+            raise UsageError(f"{self.name}: pcap of version {major}: version {pcap.VERSION} is read")
+        if link not in LINK_NAMES:
+            known = ", ".join(f"{number} ({name})" for number, name in LINK_NAMES.items())
             raise UsageError(f"{self.name}: packets of link type {link} are not read, only {known}")
-        self._state[frames.POSITION] = pcap.HEADER_BYTES
-        return _Records(order == ">", unit_ns, link)
+        self._state[packing.POSITION] = pcap.HEADER_BYTES
+        return pcap.Records(order, unit_ns, link)
 
-    def _walk(self, walker: _Records | Section) -> Iterator[NDArray[np.uint8]]:
+    def _walk(self, walker: pcap.Records | pcapng.Section) -> Iterator[NDArray[np.uint8]]:
         while True:
-            frames.begin_block(self._block, self._state)
+            packing.begin_block(self._state)
             status = walker.take(self._data, self._end, self._program, self._block, self._state)
-            if self._state[frames.COUNT]:
-                frames.end_block(self._block, self._state)
-                self.passed += int(self._state[frames.COUNT])
+            if self._state[packing.COUNT]:
+                packing.end_block(self._block, self._state)
+                self.passed += int(self._state[packing.COUNT])
                 yield self._block
-            if status == records.DAMAGED or (status == records.MORE and not self._fill()):
+            if status == packing.DAMAGED or (status == packing.MORE and not self._fill()):
                 break
-        at = self._before + int(self._state[frames.POSITION])
+        at = self._before + int(self._state[packing.POSITION])
         left = self._before + self._end - at
-        if status == records.DAMAGED:
+        if status == packing.DAMAGED:
             behind = f"the {self._size - at:,} bytes" if self._size is not None and self._size > at else "what stands"
             self.unread.append(f"{self.name}: damaged at byte {at:,}: {behind} from there on cannot be read")
         elif left and not self.unread:  # or it is told already why there was no more
@@ -163,14 +133,14 @@ class Capture:
     def _fill(self) -> bool:
         """Read on; return whether there was more. What is consumed makes room."""
         if self._end + CHUNK_BYTES > len(self._data):
-            position = int(self._state[frames.POSITION])
+            position = int(self._state[packing.POSITION])
             rest = self._data[position : self._end].copy()
             if len(rest) + CHUNK_BYTES > len(self._data):
                 self._data = np.zeros(2 * (len(rest) + CHUNK_BYTES), np.uint8)
             self._data[: len(rest)] = rest
             self._before += position
             self._end = len(rest)
-            self._state[frames.POSITION] = 0
+            self._state[packing.POSITION] = 0
         try:
             more = self._read(CHUNK_BYTES)
         except (EOFError, zlib.error, OSError) as error:  # gzip's errors are all of these

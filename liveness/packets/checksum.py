@@ -6,21 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
+from liveness.packets.bytes import read_be16
 
 WORD: Final = 0xFFFF
 """The largest 16-bit word; what a correct checksum and the words it covers add up to."""
-
-
-@kernel
-def read_u16(frame: NDArray[np.uint8], at: int) -> int:
-    """Return the big-endian 16-bit number at byte `at`."""
-    return (int64(frame[at]) << 8) | int64(frame[at + 1])
-
-
-@kernel
-def read_u32(frame: NDArray[np.uint8], at: int) -> int:
-    """Return the big-endian 32-bit number at byte `at`."""
-    return (int64(frame[at]) << 24) | (int64(frame[at + 1]) << 16) | (int64(frame[at + 2]) << 8) | int64(frame[at + 3])
 
 
 @kernel
@@ -29,7 +18,7 @@ def words_sum(frame: NDArray[np.uint8], start: int, end: int) -> int:
     total = 0
     at = start
     while at + 1 < end:
-        total += (int64(frame[at]) << 8) | int64(frame[at + 1])
+        total += read_be16(frame, at)
         at += 2
     if at < end:
         total += int64(frame[at]) << 8

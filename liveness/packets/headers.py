@@ -6,12 +6,14 @@ Offsets are in bytes from the start of the header they belong to (RFC 791, 792, 
 ETHERNET_LENGTH = 14
 ETHERTYPE_OFFSET = 12
 ETHERTYPE_IPV4 = 0x0800
+ETHERTYPE_IPV6 = 0x86DD
 ETHERTYPE_VLAN = 0x8100
 ETHERTYPE_QINQ = 0x88A8
 VLAN_TAG_LENGTH = 4
 MAX_VLAN_TAGS = 2
 
 IPV4_VERSION = 4
+IPV6_VERSION = 6
 IPV4_MIN_LENGTH = 20
 IPV4_TOTAL_LENGTH = 2
 IPV4_ID = 4
@@ -57,3 +59,13 @@ ICMP_PARAMETER_PROBLEM = 12
 
 QUOTE_MIN_LENGTH = 8
 """What RFC 792 promises of a quoted packet behind its IP header: ports and sequence number, or an echo's id and seq."""
+
+ETHERNET_OVERHEAD = 7 + 1 + 4 + 12
+"""Bytes around each frame on the wire (IEEE 802.3): preamble, start of frame, frame check sequence, gap to the next."""
+ETHERNET_MIN_LENGTH = 60
+"""Shorter frames are padded to this, without their check sequence."""
+
+
+def bits_on_wire(frame_bytes: int) -> int:
+    """Return the bit times of a frame, its header included and its check sequence not, as ZMap's `-B` counts them."""
+    return 8 * (max(ETHERNET_MIN_LENGTH, frame_bytes) + ETHERNET_OVERHEAD)

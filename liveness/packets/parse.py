@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
 from liveness.packets import headers as hdr
-from liveness.packets.checksum import WORD, fold, read_u16, read_u32, words_sum
+from liveness.packets.bytes import read_be16, read_be32
+from liveness.packets.checksum import WORD, fold, words_sum
 from liveness.types import ERROR_TYPES, Rejection
 
 PROTOCOL: Final = 0
@@ -69,12 +70,12 @@ def _parse_tcp(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int6
     header_length = (int64(frame[at + hdr.TCP_DATA_OFFSET]) >> 4) * 4
     if header_length < hdr.TCP_MIN_LENGTH or at + header_length > end:
         return _BAD_LENGTH
-    row[SOURCE_PORT] = read_u16(frame, at)
-    row[DESTINATION_PORT] = read_u16(frame, at + 2)
-    row[TCP_SEQUENCE] = read_u32(frame, at + hdr.TCP_SEQUENCE)
-    row[TCP_ACKNOWLEDGMENT] = read_u32(frame, at + hdr.TCP_ACKNOWLEDGMENT)
+    row[SOURCE_PORT] = read_be16(frame, at)
+    row[DESTINATION_PORT] = read_be16(frame, at + 2)
+    row[TCP_SEQUENCE] = read_be32(frame, at + hdr.TCP_SEQUENCE)
+    row[TCP_ACKNOWLEDGMENT] = read_be32(frame, at + hdr.TCP_ACKNOWLEDGMENT)
     row[TCP_FLAGS] = int64(frame[at + hdr.TCP_FLAGS])
-    row[TCP_WINDOW] = read_u16(frame, at + hdr.TCP_WINDOW)
+    row[TCP_WINDOW] = read_be16(frame, at + hdr.TCP_WINDOW)
     row[PAYLOAD_AT] = at + header_length
     row[PAYLOAD_LENGTH] = end - at - header_length
     return ACCEPTED
@@ -84,11 +85,11 @@ def _parse_tcp(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int6
 def _parse_udp(frame: NDArray[np.uint8], at: int, end: int, whole: bool, row: NDArray[np.int64]) -> int:
     if end - at < hdr.UDP_LENGTH:
         return _BAD_LENGTH
-    length = read_u16(frame, at + hdr.UDP_LENGTH_FIELD)
+    length = read_be16(frame, at + hdr.UDP_LENGTH_FIELD)
     if length < hdr.UDP_LENGTH or (whole and at + length > end):
         return _BAD_LENGTH
-    row[SOURCE_PORT] = read_u16(frame, at)
-    row[DESTINATION_PORT] = read_u16(frame, at + 2)
+    row[SOURCE_PORT] = read_be16(frame, at)
+    row[DESTINATION_PORT] = read_be16(frame, at + 2)
     row[PAYLOAD_AT] = at + hdr.UDP_LENGTH
     row[PAYLOAD_LENGTH] = min(at + length, end) - at - hdr.UDP_LENGTH
     return ACCEPTED
@@ -107,9 +108,9 @@ def _parse_quote(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.in
     if header_length < hdr.IPV4_MIN_LENGTH or end - at < header_length + hdr.QUOTE_MIN_LENGTH:
         return _BAD_QUOTE
     row[QUOTED_PROTOCOL] = int64(frame[at + hdr.IPV4_PROTOCOL])
-    row[QUOTED_SOURCE] = read_u32(frame, at + hdr.IPV4_SOURCE)
-    row[QUOTED_DESTINATION] = read_u32(frame, at + hdr.IPV4_DESTINATION)
-    row[QUOTED_IP_ID] = read_u16(frame, at + hdr.IPV4_ID)
+    row[QUOTED_SOURCE] = read_be32(frame, at + hdr.IPV4_SOURCE)
+    row[QUOTED_DESTINATION] = read_be32(frame, at + hdr.IPV4_DESTINATION)
+    row[QUOTED_IP_ID] = read_be16(frame, at + hdr.IPV4_ID)
     row[QUOTED_TTL] = int64(frame[at + hdr.IPV4_TTL])
     row[QUOTED_AT] = at + header_length
     row[QUOTED_LENGTH] = end - at - header_length
@@ -126,8 +127,8 @@ def _parse_icmp(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int
     row[PAYLOAD_AT] = at + hdr.ICMP_LENGTH
     row[PAYLOAD_LENGTH] = end - at - hdr.ICMP_LENGTH
     if icmp_type == hdr.ICMP_ECHO_REPLY:
-        row[ECHO_ID] = read_u16(frame, at + hdr.ICMP_ID)
-        row[ECHO_SEQUENCE] = read_u16(frame, at + hdr.ICMP_SEQUENCE)
+        row[ECHO_ID] = read_be16(frame, at + hdr.ICMP_ID)
+        row[ECHO_SEQUENCE] = read_be16(frame, at + hdr.ICMP_SEQUENCE)
         return ACCEPTED
     if icmp_type in ERROR_TYPES:
         return _parse_quote(frame, at + hdr.ICMP_LENGTH, end, row)
@@ -142,8 +143,8 @@ def _transport_checksum(frame: NDArray[np.uint8], ip: int, at: int, end: int, ro
         total = _pseudo_header_sum(frame, ip, protocol, end - at) + words_sum(frame, at, end)
         return ACCEPTED if fold(total) == WORD else _BAD_TCP_CHECKSUM
     if protocol == hdr.PROTOCOL_UDP:
-        length = read_u16(frame, at + hdr.UDP_LENGTH_FIELD)
-        if read_u16(frame, at + hdr.UDP_CHECKSUM) == 0:  # the sender computed none (RFC 768)
+        length = read_be16(frame, at + hdr.UDP_LENGTH_FIELD)
+        if read_be16(frame, at + hdr.UDP_CHECKSUM) == 0:  # the sender computed none (RFC 768)
             return ACCEPTED
         total = _pseudo_header_sum(frame, ip, protocol, length) + words_sum(frame, at, at + length)
         return ACCEPTED if fold(total) == WORD else _BAD_UDP_CHECKSUM
@@ -158,7 +159,7 @@ def _ipv4_start(frame: NDArray[np.uint8], start: int, length: int) -> int:
     for _ in range(hdr.MAX_VLAN_TAGS + 1):
         if ip > end:
             return -1 - _TRUNCATED
-        ethertype = read_u16(frame, ip - 2)
+        ethertype = read_be16(frame, ip - 2)
         if ethertype == hdr.ETHERTYPE_IPV4:
             return ip
         if ethertype not in (hdr.ETHERTYPE_VLAN, hdr.ETHERTYPE_QINQ):
@@ -191,23 +192,23 @@ def parse_frame(  # noqa: C901, PLR0911 - one check after the other, each with i
     if int64(frame[ip]) >> 4 != hdr.IPV4_VERSION:
         return _NOT_IPV4
     header_length = (int64(frame[ip]) & 15) * 4
-    end = ip + read_u16(frame, ip + hdr.IPV4_TOTAL_LENGTH)  # what lies behind is Ethernet padding
+    end = ip + read_be16(frame, ip + hdr.IPV4_TOTAL_LENGTH)  # what lies behind is Ethernet padding
     transport = ip + header_length
     if header_length < hdr.IPV4_MIN_LENGTH or transport > end or end > frame_end:
         return _BAD_LENGTH
     if check_ip and fold(words_sum(frame, ip, transport)) != WORD:
         return _BAD_IP_CHECKSUM
-    fragment = read_u16(frame, ip + hdr.IPV4_FRAGMENT)
+    fragment = read_be16(frame, ip + hdr.IPV4_FRAGMENT)
     if fragment & hdr.IPV4_OFFSET_MASK != 0:
         return _FRAGMENT
     whole = fragment & hdr.IPV4_MORE_FRAGMENTS == 0
     protocol = int64(frame[ip + hdr.IPV4_PROTOCOL])
     row[PROTOCOL] = protocol
     row[TTL] = int64(frame[ip + hdr.IPV4_TTL])
-    row[IP_ID] = read_u16(frame, ip + hdr.IPV4_ID)
+    row[IP_ID] = read_be16(frame, ip + hdr.IPV4_ID)
     row[IP_LENGTH] = end - ip
-    row[SOURCE] = read_u32(frame, ip + hdr.IPV4_SOURCE)
-    row[DESTINATION] = read_u32(frame, ip + hdr.IPV4_DESTINATION)
+    row[SOURCE] = read_be32(frame, ip + hdr.IPV4_SOURCE)
+    row[DESTINATION] = read_be32(frame, ip + hdr.IPV4_DESTINATION)
     if protocol == hdr.PROTOCOL_TCP:
         status = _parse_tcp(frame, transport, end, row)
     elif protocol == hdr.PROTOCOL_UDP:

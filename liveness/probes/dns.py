@@ -11,7 +11,8 @@ from liveness.kernel import kernel
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets import parse as p
-from liveness.packets.checksum import read_u16, udp_checksum
+from liveness.packets.bytes import read_be16
+from liveness.packets.checksum import udp_checksum
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16
 from liveness.types import Kind
@@ -78,9 +79,9 @@ def _same_question(frame: NDArray[np.uint8], at: int, question: NDArray[np.uint8
 @kernel
 def has_transaction(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
     """Return whether a payload begins with the transaction id of this hash."""
-    return row[p.PAYLOAD_LENGTH] >= TRANSACTION_LENGTH and read_u16(frame, row[p.PAYLOAD_AT]) == cookie.dns_transaction(
-        hashed
-    )
+    return row[p.PAYLOAD_LENGTH] >= TRANSACTION_LENGTH and read_be16(
+        frame, row[p.PAYLOAD_AT]
+    ) == cookie.dns_transaction(hashed)
 
 
 @kernel
@@ -90,5 +91,5 @@ def is_answer(frame: NDArray[np.uint8], row: NDArray[np.int64], question: NDArra
     if row[p.PAYLOAD_LENGTH] < HEADER_LENGTH + len(question):
         return False
     is_response = int(frame[at + 2]) & 0x80 != 0
-    one_question = read_u16(frame, at + 4) == 1
+    one_question = read_be16(frame, at + 4) == 1
     return is_response and one_question and _same_question(frame, at + HEADER_LENGTH, question)

@@ -11,7 +11,8 @@ from liveness.kernel import kernel
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets import parse as p
-from liveness.packets.checksum import checksum, read_u16, read_u32, u32_sum
+from liveness.packets.bytes import read_be16, read_be32
+from liveness.packets.checksum import checksum, u32_sum
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
 from liveness.types import Kind, Rejection, Tier
@@ -81,14 +82,14 @@ def payload_target(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
     """Return the target that an echo reply's payload names, or -1 if it is too short to name one."""
     if row[p.PAYLOAD_LENGTH] < PROOF_LENGTH:
         return -1
-    return read_u32(frame, row[p.PAYLOAD_AT] + TARGET_AT)
+    return read_be32(frame, row[p.PAYLOAD_AT] + TARGET_AT)
 
 
 @kernel
 def payload_proves(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
     """Return whether the payload carries this hash."""
     at = row[p.PAYLOAD_AT] + COOKIE_AT
-    return read_u32(frame, at) == cookie.sequence(hashed) and read_u32(frame, at + 4) == cookie.low_half(hashed)
+    return read_be32(frame, at) == cookie.sequence(hashed) and read_be32(frame, at + 4) == cookie.low_half(hashed)
 
 
 @kernel
@@ -97,7 +98,7 @@ def send_time_ns(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
     if row[p.PAYLOAD_LENGTH] < HEADER_LENGTH:
         return -1
     at = row[p.PAYLOAD_AT] + TIME_AT
-    return (read_u32(frame, at) << 32) | read_u32(frame, at + 4)
+    return (read_be32(frame, at) << 32) | read_be32(frame, at + 4)
 
 
 @kernel
@@ -121,8 +122,8 @@ def match_quote(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int, n
     at = row[p.QUOTED_AT]
     if int(frame[at]) != hdr.ICMP_ECHO_REQUEST:
         return _BAD_QUOTE
-    attempt = (read_u16(frame, at + hdr.ICMP_SEQUENCE) - cookie.echo_sequence(hashed, 0)) & 0xFFFF
-    same_id = read_u16(frame, at + hdr.ICMP_ID) == cookie.echo_id(hashed)
+    attempt = (read_be16(frame, at + hdr.ICMP_SEQUENCE) - cookie.echo_sequence(hashed, 0)) & 0xFFFF
+    same_id = read_be16(frame, at + hdr.ICMP_ID) == cookie.echo_id(hashed)
     if attempt >= numbers["attempts"] or not (same_id or row[p.QUOTED_IP_ID] == cookie.ip_id(hashed)):
         return _BAD_COOKIE
     reply["kind"] = _ERROR

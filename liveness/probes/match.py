@@ -9,7 +9,8 @@ from liveness.kernel import int64, kernel, uint64
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets import parse as p
-from liveness.packets.checksum import read_u16, u32_sum
+from liveness.packets.bytes import read_be16
+from liveness.packets.checksum import u32_sum
 from liveness.probes import dns, icmp, ntp, tcp, udp
 from liveness.probes.probe import Method
 from liveness.probes.run_constants import BY_ICMP, BY_TCP, BY_UDP, NO_PROBE, RunConstants
@@ -138,7 +139,7 @@ def _match_error(frame: NDArray[np.uint8], row: NDArray[np.int64], numbers: np.v
     if protocol == hdr.PROTOCOL_TCP:
         return tcp.match_quote(frame, at, hashed, numbers, reply)
     address_sum = u32_sum(row[p.QUOTED_SOURCE]) + u32_sum(target)
-    port = read_u16(frame, at)
+    port = read_be16(frame, at)
     if numbers["method"] == _DNS:
         sent_checksum = dns.datagram_checksum(address_sum, numbers["transport_sum"], hashed, port)
     else:
@@ -156,7 +157,7 @@ def _probe_of(frame: NDArray[np.uint8], row: NDArray[np.int64], by_port: NDArray
         protocol = row[p.QUOTED_PROTOCOL]
         if protocol == hdr.PROTOCOL_ICMP:
             return int64(by_port[BY_ICMP, 0])
-        port = read_u16(frame, row[p.QUOTED_AT] + 2)
+        port = read_be16(frame, row[p.QUOTED_AT] + 2)
     if protocol == hdr.PROTOCOL_TCP:
         return int64(by_port[BY_TCP, port])
     if protocol == hdr.PROTOCOL_UDP:

@@ -11,7 +11,8 @@ from liveness.kernel import kernel
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets import parse as p
-from liveness.packets.checksum import read_u32, u32_sum, udp_checksum
+from liveness.packets.bytes import read_be32
+from liveness.packets.checksum import u32_sum, udp_checksum
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
 from liveness.types import Kind
@@ -70,7 +71,7 @@ def has_originate(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int)
     if row[p.PAYLOAD_LENGTH] < PACKET_LENGTH:
         return False
     at = row[p.PAYLOAD_AT] + ORIGINATE_AT
-    return read_u32(frame, at) == cookie.sequence(hashed) and read_u32(frame, at + 4) == cookie.low_half(hashed)
+    return read_be32(frame, at) == cookie.sequence(hashed) and read_be32(frame, at + 4) == cookie.low_half(hashed)
 
 
 @kernel

@@ -10,7 +10,8 @@ from liveness.kernel import kernel
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets import parse as p
-from liveness.packets.checksum import checksum, read_u16, read_u32, u32_sum
+from liveness.packets.bytes import read_be16, read_be32
+from liveness.packets.checksum import checksum, u32_sum
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import (
     TRANSPORT_AT,
@@ -128,9 +129,9 @@ def match_quote(
 
     The sequence number is proof enough. A source port that some NAT has rewritten only hides the attempt.
     """
-    if read_u32(frame, at + hdr.TCP_SEQUENCE) != cookie.sequence(hashed):
+    if read_be32(frame, at + hdr.TCP_SEQUENCE) != cookie.sequence(hashed):
         return _BAD_COOKIE
-    attempt = proven_attempt(read_u16(frame, at), hashed, numbers)
+    attempt = proven_attempt(read_be16(frame, at), hashed, numbers)
     reply["kind"] = _ERROR
     reply["attempt"] = attempt_or_unknown(attempt, numbers)
     reply["tier"] = _STRONG

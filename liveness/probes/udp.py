@@ -9,7 +9,7 @@ from liveness.kernel import kernel
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets import parse as p
-from liveness.packets.checksum import read_u16
+from liveness.packets.bytes import read_be16
 from liveness.probes.template import attempt_or_unknown, proven_attempt
 from liveness.types import Kind, Rejection, Tier
 
@@ -35,8 +35,8 @@ def match_quote(
     rewrite any of them: two of the three are strong evidence, the port alone is weak, anything else proves nothing.
     """
     at = row[p.QUOTED_AT]
-    attempt = proven_attempt(read_u16(frame, at), hashed, numbers)
-    same_checksum = read_u16(frame, at + hdr.UDP_CHECKSUM) == sent_checksum
+    attempt = proven_attempt(read_be16(frame, at), hashed, numbers)
+    same_checksum = read_be16(frame, at + hdr.UDP_CHECKSUM) == sent_checksum
     same_id = row[p.QUOTED_IP_ID] == cookie.ip_id(hashed)
     if attempt < 0 and not (same_checksum and same_id):
         return _BAD_PORT

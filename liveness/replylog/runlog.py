@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
-from liveness.net.memory import pack_block
 from liveness.packets import pcap
+from liveness.packets.block import pack_block
+from liveness.packets.bytes import read_le32
 from liveness.packets.capture import EVERYTHING, Capture, count_packets
 from liveness.replylog import parquet, spool
 from liveness.replylog.converter import Converter
@@ -78,7 +79,7 @@ class RunLog:
         if len(self._records) < len(block):
             self._records = np.zeros(len(block), np.uint8)
         used = pcap.pack_records(block, self._records, self._ethernet)
-        self._packets.append(self._records[:used], packets, pcap.native_u32(self._records, 0) // 3600)
+        self._packets.append(self._records[:used], packets, read_le32(self._records, 0) // 3600)
 
     def close(self) -> LogEnd:
         """End the files and say how it went; `wait` is left to do."""
@@ -99,7 +100,7 @@ def warm_up() -> None:
     block = pack_block([(0, bytes(60))])
     records = np.zeros(len(block), np.uint8)
     pcap.pack_records(block, records, ethernet=True)
-    pcap.native_u32(records, 0)
+    read_le32(records, 0)
 
 
 def load(mode: Mode) -> None:

@@ -12,12 +12,12 @@ from typing import Any, Final
 import click
 
 from liveness.errors import LivenessError
-from liveness.net.memory import unpack_block
 from liveness.net.ring import TxRing
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.system_calls import KERNEL, Kernel, KernelSocket, RingSocket
 from liveness.net.transport import open_transport
 from liveness.net.xdp import SOL_XDP, XDP_MAX_TX_SKB_BUDGET
+from liveness.packets.block import unpack_block
 from liveness.packets.headers import PROTOCOL_ICMP
 from liveness.probes.icmp import PAYLOAD_AT, TIME_AT
 from liveness.scan.process import Child

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from liveness.net.memory import pack_block
+from liveness.packets.block import pack_block
 from liveness.packets.parse import FIELDS
 from liveness.probes.run_constants import RunConstants
 from liveness.scan.plan import Plan

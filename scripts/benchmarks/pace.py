@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from liveness.config.units import Rate
 from liveness.errors import LivenessError, UnsupportedError
-from liveness.kernel import int64, kernel
-from liveness.net.memory import NANOSECONDS, pack_block
+from liveness.kernel import kernel
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
-from liveness.packets import tpacket
+from liveness.packets.block import NS_PER_S, capture_time_ns, first_packet, next_packet, pack_block, packet_count
 from liveness.scan.memory import shared_zeros
 from liveness.scan.process import Child
 from liveness.scan.send import sender
@@ -162,20 +161,13 @@ def measure_rate(rate_pps: int, seconds: int) -> Pace:
 @kernel
 def read_times(block: NDArray[np.uint8], times: NDArray[np.int64], at: int) -> int:
     """Write the times of a TPACKET_V3 block's packets, ns since 1970, to times[at:], as many as fit; return the end."""
-    header = native_u32(block, tpacket.BLOCK_FIRST)
-    for _ in range(native_u32(block, tpacket.BLOCK_PACKETS)):
+    header = first_packet(block)
+    for _ in range(packet_count(block)):
         if at < len(times):
-            seconds = int64(native_u32(block, header + tpacket.PACKET_SEC))
-            times[at] = seconds * NANOSECONDS + native_u32(block, header + tpacket.PACKET_NSEC)
+            times[at] = capture_time_ns(block, header)
             at += 1
-        header += native_u32(block, header + tpacket.PACKET_NEXT)
+        header = next_packet(block, header)
     return at
-
-
-@kernel
-def native_u32(block: NDArray[np.uint8], at: int) -> int:
-    """Return the number at byte `at` in this machine's order, little-endian."""
-    return int64(block[at]) | int64(block[at + 1]) << 8 | int64(block[at + 2]) << 16 | int64(block[at + 3]) << 24
 
 
 def _result(child: Child[R]) -> R:
@@ -190,7 +182,7 @@ def _result(child: Child[R]) -> R:
 
 def judge(rate_pps: int, shared: Shared, times_ns: NDArray[np.int64], lost: int, cpu: float) -> Pace:
     """Return how a sender kept to a rate whose frames arrived at these times."""
-    at_s = (times_ns - times_ns[0]) / NANOSECONDS + 0.5 / rate_pps  # an even flow has no frame on a second's edge
+    at_s = (times_ns - times_ns[0]) / NS_PER_S + 0.5 / rate_pps  # an even flow has no frame on a second's edge
     in_second = np.bincount(at_s.astype(np.int64))
     full = max(1, int(at_s[-1] + 0.5 / rate_pps))
     surplus = np.arange(len(at_s)) - rate_pps * at_s

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
 from liveness.packets import headers as hdr
-from liveness.packets.checksum import checksum, fold, read_u32, udp_checksum, words_sum
+from liveness.packets.bytes import read_be32
+from liveness.packets.checksum import checksum, fold, udp_checksum, words_sum
 from liveness.probes.fill import fill_frames, flat_words, hash_targets
 from liveness.probes.probe import Method
 from liveness.probes.run_constants import RunConstants
@@ -116,7 +117,7 @@ def _swap_ports(reply: NDArray[np.uint8], probe: NDArray[np.uint8]) -> None:
 def _put_segment(reply: NDArray[np.uint8], probe: NDArray[np.uint8], shape: int) -> int:
     """Write a SYN-ACK with an MSS, or an RST with ACK; return where it ends."""
     at = TRANSPORT_AT
-    sequence = read_u32(probe, at + hdr.TCP_SEQUENCE)
+    sequence = read_be32(probe, at + hdr.TCP_SEQUENCE)
     _swap_ports(reply, probe)
     _put_u32(reply, at + hdr.TCP_SEQUENCE, sequence ^ 0x5BD1E995 if shape == SYN_ACK else 0)
     _put_u32(reply, at + hdr.TCP_ACKNOWLEDGMENT, (sequence + 1) & 0xFFFFFFFF)

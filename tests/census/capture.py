@@ -48,8 +48,8 @@ def main() -> int:
 
 def capture(file: Path, say_ready: int, stop: int) -> None:
     """In the router: write frames that come in from the scanner, until `stop` is closed and none is left."""
-    from liveness.net.memory import unpack_block  # noqa: PLC0415
     from liveness.net.rx_packet import PacketRxRing  # noqa: PLC0415
+    from liveness.packets.block import unpack_block  # noqa: PLC0415
     from liveness.system.bpf import ACCEPT, RETURN, Instruction, assemble  # noqa: PLC0415
 
     ring = PacketRxRing(LINK_TO_SCANNER, assemble([Instruction(RETURN, ACCEPT)]), ring_mib=8)

@@ -3,14 +3,12 @@
 import struct
 from itertools import pairwise
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from liveness.flows.meter import Meter
 from liveness.flows.record import Flows, Notes
-from liveness.packets import packing as frames
+from liveness.packets.block import pack_block
 from tests.flows.traffic import joined
 
 IDLE_NS, ACTIVE_NS = 10, 50
@@ -39,24 +37,6 @@ def frame_of(src: int, dst: int, sport: int, protocol: int, flags: int, payload:
     length = 20 + len(transport) + payload
     ip = struct.pack("!BBHHHBBHII", 0x45, 0, length, 0, 0, 64, protocol, 0, src, dst)
     return bytes(12) + b"\x08\x00" + ip + transport + bytes(payload)
-
-
-def block_of(timed: list[tuple[int, bytes]]) -> NDArray[np.uint8]:
-    block = np.zeros(1 << 17, np.uint8)
-    state = np.zeros(frames.STATE_FIELDS, np.int64)
-    frames.begin_block(block, state)
-    at = int(state[frames.USED])
-    for time_ns, frame in timed:
-        head = struct.pack("<IIIIIIHH", 0, time_ns // 10**9, time_ns % 10**9, len(frame), len(frame), 1, 50, 64)
-        step = (50 + len(frame) + 7) // 8 * 8
-        block[at : at + len(head)] = np.frombuffer(head, np.uint8)
-        block[at : at + 4] = np.frombuffer(struct.pack("<I", step), np.uint8)
-        block[at + 50 : at + 50 + len(frame)] = np.frombuffer(frame, np.uint8)
-        at += step
-        state[frames.COUNT] += 1
-    state[frames.USED] = at
-    frames.end_block(block, state)
-    return block
 
 
 def oracle(timed: list[tuple[int, tuple[int, ...]]]) -> list[tuple[int, ...]]:
@@ -117,7 +97,7 @@ def test_records_are_those_of_a_dictionary_however_packets_come_in_blocks(
     ended: list[Flows] = []
     for first in range(0, len(timed), size):
         part = timed[first : first + size]
-        ended += meter.feed(block_of([(now, frame_of(*packet)) for now, packet in part]))
+        ended += meter.feed(pack_block([(now, frame_of(*packet)) for now, packet in part]))
     ended.append(meter.finish())
     assert rows_of(joined(ended)) == oracle(timed)
     assert meter.packets == len(timed)
@@ -127,7 +107,7 @@ def test_records_are_those_of_a_dictionary_however_packets_come_in_blocks(
 def test_a_full_table_splits_flows_and_loses_nothing(drawn: list[tuple[int, ...]]) -> None:
     timed = timed_of(drawn)
     meter = meter_of(table_flows=2)
-    ended = meter.feed(block_of([(now, frame_of(*packet)) for now, packet in timed]))
+    ended = meter.feed(pack_block([(now, frame_of(*packet)) for now, packet in timed]))
     flows = joined([*ended, meter.finish()])
     assert int(flows["packets"].sum()) == len(timed)
     assert int(flows["bytes"].sum()) == sum(row[8] for row in oracle(timed))
@@ -145,6 +125,6 @@ def test_what_is_no_ipv4_is_counted() -> None:
     arp = bytes(12) + b"\x08\x06" + bytes(28)
     short = bytes(12) + b"\x08\x00" + b"\x45"
     meter = meter_of()
-    meter.feed(block_of([(10**18, ipv6), (10**18, arp), (10**18, arp), (10**18, short)]))
+    meter.feed(pack_block([(10**18, ipv6), (10**18, arp), (10**18, arp), (10**18, short)]))
     assert len(meter.finish()) == 0
     assert meter.notes.undecoded == {"IPv6 packets": 1, "packets that are not IP": 2, "damaged packets": 1}

@@ -9,9 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from liveness.errors import UnsupportedError
-from liveness.net import xdp
+from liveness.net import tpacket, xdp
 from liveness.net.system_calls import Kernel, KernelSocket, RingSocket
-from liveness.packets import tpacket
 
 
 @dataclass

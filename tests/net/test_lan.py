@@ -13,8 +13,8 @@ from scapy.packet import Packet
 
 from liveness.net.lan import Neighbours, find_neighbours, kernel_neighbours
 from liveness.net.links import find_link
-from liveness.net.memory import unpack_block
 from liveness.net.rx_packet import PacketRxRing
+from liveness.packets.block import unpack_block
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import Intervals
 from liveness.system.bpf import ACCEPT, RETURN, Instruction, assemble

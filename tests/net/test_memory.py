@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.net.memory import MemoryRxRing, MemoryTxRing, pack_block, unpack_block
+from liveness.net.memory import MemoryRxRing, MemoryTxRing
 from liveness.net.ring import TxRing
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import open_packet_socket
-from liveness.packets.tpacket import (
+from liveness.packets.block import (
     BLOCK_FIRST,
     BLOCK_LENGTH,
     BLOCK_PACKETS,
@@ -22,6 +22,8 @@ from liveness.packets.tpacket import (
     PACKET_MAC,
     PACKET_NET,
     PACKET_SNAPLEN,
+    pack_block,
+    unpack_block,
 )
 from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network
 from tests.net.test_rings import HEADER, drain

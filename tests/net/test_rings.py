@@ -15,12 +15,12 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
 from liveness.errors import InterfaceDownError, InterfaceGoneError, LivenessError, UnsupportedError, UsageError
-from liveness.net.memory import unpack_block
 from liveness.net.ring import RxRing, TxRing
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import open_packet_socket
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
+from liveness.packets.block import unpack_block
 from liveness.packets.reply_filter import reply_filter
 from liveness.system import seccomp
 from liveness.system.child import libc, run_in_child

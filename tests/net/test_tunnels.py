@@ -12,14 +12,13 @@ from pyroute2 import IPRoute
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 
 from liveness.errors import InterfaceDownError, InterfaceGoneError, UnsupportedError, UsageError
-from liveness.net.framing import add_ethernet
 from liveness.net.links import find_link, usable
-from liveness.net.memory import pack_block, unpack_block
 from liveness.net.routes import Path, find_path
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
 from liveness.net.tx_datagram import DatagramTxRing
-from liveness.packets import tpacket
+from liveness.packets import block as blk
+from liveness.packets.block import add_ethernet, pack_block, unpack_block
 from liveness.packets.bpf_machine import loaded, passes
 from liveness.packets.reply_filter import reply_filter
 from liveness.space.addresses import parse_address
@@ -227,8 +226,8 @@ def test_a_packet_that_has_a_header_keeps_it() -> None:
     before = block.copy()
     add_ethernet(block)
     assert np.array_equal(block, before)
-    at = tpacket.BLOCK_HEADER_BYTES
-    block[at + tpacket.PACKET_MAC] = block[at + tpacket.PACKET_NET]
+    at = blk.BLOCK_HEADER_BYTES
+    block[at + blk.PACKET_MAC] = block[at + blk.PACKET_NET]
     add_ethernet(block)
     (frame,) = [frame for _, frame in unpack_block(block)]
     assert frame[:14] == bytes(12) + b"\x08\x00"

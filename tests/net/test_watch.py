@@ -11,10 +11,10 @@ from pyroute2 import IPRoute
 from liveness.net.neighbours import ARP, BROADCAST, ETHERNET, REPLY, arp_sender
 from liveness.net.routes import find_path
 from liveness.net.sockets import open_packet_socket
+from liveness.net.tpacket import ETH_P_ARP, ETH_P_IP
 from liveness.net.way import watch as watching
 from liveness.net.way.netlink import Events
 from liveness.net.way.watch import PathWatch, Sight
-from liveness.packets.tpacket import ETH_P_ARP, ETH_P_IP
 from liveness.space.prefixes import parse_lines
 from tests.census.rig import ip
 from tests.net.support import cable, in_private_network

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from scapy.utils import EDecimal, PcapNgWriter, RawPcapWriter
 
-from liveness.net.memory import unpack_block
+from liveness.packets.block import unpack_block
 from liveness.packets.capture import EVERYTHING, Capture
 
 Packet = tuple[int, bytes]

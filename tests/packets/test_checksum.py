@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scapy.utils import checksum as scapy_checksum
 
-from liveness.packets.checksum import checksum, fold, read_u16, read_u32, u32_sum, udp_checksum, words_sum
+from liveness.packets.bytes import read_be16, read_be32
+from liveness.packets.checksum import checksum, fold, u32_sum, udp_checksum, words_sum
 
 RFC_1071 = bytes.fromhex("0001f203f4f5f6f7")
 IPV4_HEADER = bytes.fromhex("45000073000040004011b861c0a80001c0a800c7")
@@ -83,6 +84,6 @@ def test_udp_sends_all_ones_for_a_sum_of_all_ones() -> None:
 @given(st.binary(min_size=4, max_size=4))
 def test_numbers_are_read_in_network_order(data: bytes) -> None:
     frame = array(b"\xaa" + data + b"\xbb")
-    assert read_u16(frame, 1) == int.from_bytes(data[:2], "big")
-    assert read_u32(frame, 1) == int.from_bytes(data, "big")
+    assert read_be16(frame, 1) == int.from_bytes(data[:2], "big")
+    assert read_be32(frame, 1) == int.from_bytes(data, "big")
     assert u32_sum(int.from_bytes(data, "big")) == words_sum(frame, 1, 5)

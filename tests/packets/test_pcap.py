@@ -14,8 +14,8 @@ from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
 from scapy.utils import RawPcapReader
 
-from liveness.net.memory import MAC_HEADER, pack_block, unpack_block
-from liveness.packets import tpacket
+from liveness.packets import block as blk
+from liveness.packets.block import pack_block, unpack_block
 from liveness.packets.pcap import HEADER, RECORD_BYTES, pack_records
 
 TIMES = st.integers(0, 2**32 * 10**9 - 1)
@@ -45,10 +45,10 @@ def test_scapy_reads_what_the_block_holds(packets: list[tuple[int, bytes]]) -> N
 def with_status(frame: bytes, status: int, tci: int = 0, tpid: int = 0) -> NDArray[np.uint8]:
     """Return a block of one packet about which the kernel says more."""
     block = pack_block([(7, frame)])
-    header = block[tpacket.BLOCK_HEADER_BYTES :]
-    header[tpacket.PACKET_STATUS : tpacket.PACKET_STATUS + 4].view(np.uint32)[0] = status | 1
-    header[tpacket.PACKET_VLAN_TCI : tpacket.PACKET_VLAN_TCI + 4].view(np.uint32)[0] = tci
-    header[tpacket.PACKET_VLAN_TPID : tpacket.PACKET_VLAN_TPID + 2].view(np.uint16)[0] = tpid
+    header = block[blk.BLOCK_HEADER_BYTES :]
+    header[blk.PACKET_STATUS : blk.PACKET_STATUS + 4].view(np.uint32)[0] = status | 1
+    header[blk.PACKET_VLAN_TCI : blk.PACKET_VLAN_TCI + 4].view(np.uint32)[0] = tci
+    header[blk.PACKET_VLAN_TPID : blk.PACKET_VLAN_TPID + 2].view(np.uint16)[0] = tpid
     return block
 
 
@@ -57,14 +57,14 @@ FRAME = bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(dst="
 
 def test_what_was_cut_in_the_capture_stays_told() -> None:
     block = pack_block([(7, FRAME)])
-    at = tpacket.BLOCK_HEADER_BYTES + tpacket.PACKET_LENGTH
+    at = blk.BLOCK_HEADER_BYTES + blk.PACKET_LENGTH
     block[at : at + 4].view(np.uint32)[0] = 1500
     assert read_back(block) == [(7, FRAME, 1500)]
 
 
 @pytest.mark.parametrize(("known", "tag"), [(False, Dot1Q(vlan=7)), (True, Dot1Q(vlan=7)), (True, Dot1AD(vlan=7))])
 def test_a_tag_that_the_kernel_took_out_is_put_back(known: bool, tag: Dot1Q) -> None:
-    status = tpacket.TP_STATUS_VLAN_VALID | (tpacket.TP_STATUS_VLAN_TPID_VALID if known else 0)
+    status = blk.TP_STATUS_VLAN_VALID | (blk.TP_STATUS_VLAN_TPID_VALID if known else 0)
     outer = Ether(FRAME)
     tagged = bytes(Ether(src=outer.src, dst=outer.dst) / tag / outer.payload)
     tpid = int.from_bytes(tagged[12:14], "big")
@@ -78,16 +78,16 @@ def test_a_checksum_left_to_hardware_is_finished(layer: TCP | UDP, tagged: bool)
     right = bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="10.0.0.1", dst="10.0.0.2") / layer)
     at = 34 + (16 if isinstance(layer, TCP) else 6)
     unfinished = right[:at] + b"\x12\x34" + right[at + 2 :]
-    status = tpacket.TP_STATUS_CSUMNOTREADY | (tpacket.TP_STATUS_VLAN_VALID if tagged else 0)
+    status = blk.TP_STATUS_CSUMNOTREADY | (blk.TP_STATUS_VLAN_VALID if tagged else 0)
     ((_, found, _),) = read_back(with_status(unfinished, status, 7))
     assert found == (right[:12] + b"\x81\x00\x00\x07" + right[12:] if tagged else right)
 
 
 def test_what_is_no_whole_segment_keeps_its_bytes() -> None:
     for frame in (b"", FRAME[:20], FRAME[:36], FRAME[:14] + bytes(30), FRAME[:12] + b"\x86\xdd" + FRAME[14:]):
-        assert read_back(with_status(frame, tpacket.TP_STATUS_CSUMNOTREADY)) == [(7, frame, len(frame))]
+        assert read_back(with_status(frame, blk.TP_STATUS_CSUMNOTREADY)) == [(7, frame, len(frame))]
 
 
 def test_the_blocks_of_tests_are_those_of_the_kernel() -> None:
     assert next(unpack_block(with_status(FRAME, 0))) == (7, FRAME)
-    assert tpacket.PACKET_VLAN_TPID < tpacket.PACKET_HEADER_BYTES <= MAC_HEADER
+    assert blk.PACKET_VLAN_TPID < blk.PACKET_HEADER_BYTES <= blk.FRAME_AT

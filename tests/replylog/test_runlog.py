@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from liveness.errors import LivenessError
-from liveness.net.memory import pack_block
+from liveness.packets.block import pack_block
 from liveness.packets.capture import count_packets
 from liveness.replylog import parquet, runlog
 from liveness.replylog.parquet import COLUMNS, convert_spool, count_rows

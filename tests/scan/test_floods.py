@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scapy.layers.inet import TCP
 
 from liveness.config.model import from_document
-from liveness.net.memory import pack_block
 from liveness.net.ring import RxStatistics
+from liveness.packets.block import pack_block
 from liveness.runs.merge import Gathered, merge
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from liveness.net.memory import pack_block
-from liveness.packets import tpacket
+from liveness.packets import block as blk
+from liveness.packets.block import pack_block, packet_count
 from liveness.packets.parse import FIELDS
-from liveness.scan.receive.match_block import harvest, packets_in
+from liveness.scan.receive.match_block import harvest
 from liveness.scan.send.answered import MIN_ENTRIES, has_answered
 from liveness.types import REPLY_DTYPE, Kind, Rejection
 from tests.frames import EVERYWHERE, NAMES, NOW_NS, Reply, Scanner, Targets, in_words, intervals, sample_replies
@@ -29,7 +29,7 @@ def harvested(
     answered: NDArray[np.uint32] = NOBODY_ASKS,
 ) -> tuple[list[Reply], dict[Rejection, int]]:
     """Return the accepted replies of a block, and how many packets were rejected for each reason."""
-    replies = np.zeros(int(packets_in(block)), REPLY_DTYPE)
+    replies = np.zeros(int(packet_count(block)), REPLY_DTYPE)
     rejected = np.zeros(len(Rejection), np.int64)
     count = harvest(block, verify, SCANNER.constants, *targets, replies, rejected, answered, np.zeros(FIELDS, np.int64))
     return [in_words(reply) for reply in replies[:count]], {
@@ -78,7 +78,7 @@ def test_an_empty_block_holds_nothing() -> None:
 
 
 def first_packet(block: NDArray[np.uint8]) -> int:
-    return int(block[tpacket.BLOCK_FIRST : tpacket.BLOCK_FIRST + 4].view(np.uint32)[0])
+    return int(block[blk.BLOCK_FIRST : blk.BLOCK_FIRST + 4].view(np.uint32)[0])
 
 
 def test_unfinished_checksums_are_not_looked_at_where_the_kernel_says_so() -> None:
@@ -88,13 +88,13 @@ def test_unfinished_checksums_are_not_looked_at_where_the_kernel_says_so() -> No
         unfinished[34 + (16 if name == "tcp/80" else 6)] ^= 0x5A
         block = pack_block(stamped([bytes(unfinished)]))
         assert harvested(block) == ([], {rejection: 1})
-        status = first_packet(block) + tpacket.PACKET_STATUS
-        block[status : status + 4].view(np.uint32)[0] |= tpacket.TP_STATUS_CSUMNOTREADY
+        status = first_packet(block) + blk.PACKET_STATUS
+        block[status : status + 4].view(np.uint32)[0] |= blk.TP_STATUS_CSUMNOTREADY
         replies, rejected = harvested(block)
         assert ([reply.kind for reply in replies], rejected) == ([kind], {})
         unfinished[24] ^= 0x01  # the IP header's checksum is finished all the same
         block = pack_block(stamped([bytes(unfinished)]))
-        block[status : status + 4].view(np.uint32)[0] |= tpacket.TP_STATUS_CSUMNOTREADY
+        block[status : status + 4].view(np.uint32)[0] |= blk.TP_STATUS_CSUMNOTREADY
         assert harvested(block) == ([], {Rejection.BAD_IP_CHECKSUM: 1})
         assert len(harvested(block, verify=False)[0]) == 1
 
@@ -102,7 +102,7 @@ def test_unfinished_checksums_are_not_looked_at_where_the_kernel_says_so() -> No
 def test_a_packet_of_which_less_was_captured_is_truncated() -> None:
     _, frame = sample_replies(SCANNER, "ntp", TARGET, 0)[0]
     block = pack_block(stamped([frame, frame]))
-    length = first_packet(block) + tpacket.PACKET_LENGTH
+    length = first_packet(block) + blk.PACKET_LENGTH
     block[length : length + 4].view(np.uint32)[0] += 1
     replies, rejected = harvested(block)
     assert [reply.kind for reply in replies] == [Kind.ANSWER]

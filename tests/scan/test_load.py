@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from liveness.config.model import Config, from_document
 from liveness.errors import UsageError
-from liveness.packets.ethernet import bits_on_wire
+from liveness.packets.headers import bits_on_wire
 from liveness.scan.preview import preview
 from liveness.scan.rate.load import load_of
 from liveness.space.addresses import parse_address

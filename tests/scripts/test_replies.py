@@ -7,7 +7,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Ether
 
-from liveness.net.memory import pack_block
+from liveness.packets.block import pack_block
 from liveness.packets.parse import FIELDS
 from liveness.probes.run_constants import RunConstants
 from liveness.probes.template import LinkAddresses

@@ -10,9 +10,9 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
 from liveness.errors import UsageError
-from liveness.net.memory import unpack_block
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import open_packet_socket
+from liveness.packets.block import unpack_block
 from liveness.packets.reply_filter import reply_filter
 from liveness.system import bpf
 from liveness.system.bpf import Instruction, Program, assemble

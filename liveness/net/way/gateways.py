@@ -16,8 +16,8 @@ from liveness.net.neighbours import (
     provoke,
 )
 from liveness.net.sockets import bind_packet_socket, open_packet_socket
+from liveness.net.tpacket import ETH_P_ARP
 from liveness.net.way.netlink import Netlink
-from liveness.packets.tpacket import ETH_P_ARP
 
 ASK_EVERY_NS: Final = 500_000_000
 BROADCAST_AFTER_NS: Final = 150_000_000

@@ -8,7 +8,7 @@ from liveness.config.crowding import peak_bound_pps
 from liveness.config.model import Config
 from liveness.config.units import MIN_RATE_PPS
 from liveness.errors import RefusedError, UsageError
-from liveness.packets.ethernet import bits_on_wire
+from liveness.packets.headers import bits_on_wire
 from liveness.probes.registry import probes_of_run
 from liveness.probes.run_constants import frame_lengths
 from liveness.space.targets import Targets

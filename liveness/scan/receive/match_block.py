@@ -5,8 +5,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import int64, kernel, unowned
-from liveness.packets import tpacket
+from liveness.kernel import kernel, unowned
+from liveness.packets.block import (
+    TP_STATUS_CSUMNOTREADY,
+    capture_time_ns,
+    captured_length,
+    first_packet,
+    frame_start,
+    next_packet,
+    packet_count,
+    packet_status,
+    wire_length,
+)
 from liveness.packets.parse import ACCEPTED
 from liveness.probes.match import match_frame
 from liveness.probes.run_constants import RunConstants
@@ -14,18 +24,6 @@ from liveness.scan.send.answered import mark_answered
 from liveness.types import Rejection
 
 _TRUNCATED: Final = int(Rejection.TRUNCATED)
-
-
-@kernel
-def _native_u32(block: NDArray[np.uint8], at: int) -> int:
-    """Return the host-order number at byte `at`; the ring's headers are the kernel's structures, little-endian here."""
-    return int64(block[at]) | int64(block[at + 1]) << 8 | int64(block[at + 2]) << 16 | int64(block[at + 3]) << 24
-
-
-@kernel
-def packets_in(block: NDArray[np.uint8]) -> int:
-    """Return how many packets a TPACKET_V3 block holds."""
-    return _native_u32(block, tpacket.BLOCK_PACKETS)
 
 
 @kernel
@@ -43,31 +41,26 @@ def harvest(
     """Match every packet of a TPACKET_V3 block; return how many replies were accepted.
 
     `verify` says whether checksums are checked, `first` and `last` are the targets' intervals, `replies` (REPLY_DTYPE,
-    at least `packets_in(block)` long) takes the accepted ones, `rejected` (one count a Rejection) the rest. `answered`
-    is the table shared with the senders, empty if they do not ask; `row` is scratch space of FIELDS int64.
+    at least `packet_count(block)` long) takes the accepted ones, `rejected` (one count a Rejection) the rest.
+    `answered` is the table shared with the senders, empty if they do not ask; `row` is scratch space of FIELDS int64.
     """
     block, constants, first, last = unowned(block), unowned(constants), unowned(first), unowned(last)
     replies, rejected, answered, row = unowned(replies), unowned(rejected), unowned(answered), unowned(row)
-    at = _native_u32(block, tpacket.BLOCK_FIRST)
+    at = first_packet(block)
     accepted = 0
-    for _ in range(packets_in(block)):
-        captured = _native_u32(block, at + tpacket.PACKET_SNAPLEN)
-        time_ns = _native_u32(block, at + tpacket.PACKET_SEC) * 1_000_000_000 + _native_u32(
-            block, at + tpacket.PACKET_NSEC
-        )
-        status = _native_u32(block, at + tpacket.PACKET_STATUS)
-        start = at + int64(block[at + tpacket.PACKET_MAC]) + (int64(block[at + tpacket.PACKET_MAC + 1]) << 8)
-        if captured < _native_u32(block, at + tpacket.PACKET_LENGTH):
+    for _ in range(packet_count(block)):
+        captured = captured_length(block, at)
+        if captured < wire_length(block, at):
             result = _TRUNCATED
         else:
             # A packet from this very machine may come without its transport checksum, which hardware would have
             # finished.
-            finished = status & tpacket.TP_STATUS_CSUMNOTREADY == 0
+            finished = packet_status(block, at) & TP_STATUS_CSUMNOTREADY == 0
             result = match_frame(
                 block,
-                start,
+                frame_start(block, at),
                 captured,
-                time_ns,
+                capture_time_ns(block, at),
                 verify,
                 verify and finished,
                 constants,
@@ -82,5 +75,5 @@ def harvest(
             accepted += 1
         else:
             rejected[result] += 1
-        at += _native_u32(block, at + tpacket.PACKET_NEXT)
+        at = next_packet(block, at)
     return accepted

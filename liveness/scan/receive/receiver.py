@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.kernel import fence, leave_cache
-from liveness.net.framing import add_ethernet
-from liveness.net.memory import pack_block
 from liveness.net.ring import RxRing, RxStatistics
+from liveness.packets.block import add_ethernet, pack_block, packet_count
 from liveness.packets.parse import FIELDS
 from liveness.probes.run_constants import RunConstants
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import Tally, write_segment
 from liveness.scan.clock_steps import ClockSteps
 from liveness.scan.plan import Plan
-from liveness.scan.receive.match_block import harvest, packets_in
+from liveness.scan.receive.match_block import harvest
 from liveness.scan.receive.sink import Parts, Seat, Sink
 from liveness.scan.shared import Shared
 from liveness.system.privileges import confine_to
@@ -119,7 +118,7 @@ class Receiver:
             return True
         if self.confined:  # packets of a replay are of other times
             self.clock.look()
-        count = int(packets_in(block))
+        count = int(packet_count(block))
         if self.gathered + count > len(self.replies):
             self._collect()
         accepted = harvest(
@@ -205,7 +204,7 @@ def warm_up(plan: Plan, constants: RunConstants) -> None:
     """Compile the kernels of receiving, or load them from their cache: the ring must not fill while that happens."""
     frame = bytes(constants.templates[0].tobytes()[: constants.lengths[0]])
     block = pack_block([(time.time_ns(), frame)])
-    packets_in(block)
+    packet_count(block)
     harvest(
         block,
         True,

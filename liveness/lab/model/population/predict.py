@@ -17,7 +17,7 @@ from liveness.lab.model.population.sample import places_of, rows_in, sample24, u
 from liveness.lab.model.population.set_size import Spread, exact_bytes
 from liveness.lab.model.population.truth import number_of, truth
 from liveness.lab.model.population.words import is_tcp
-from liveness.packets.ethernet import bits_on_wire
+from liveness.packets.headers import bits_on_wire
 from liveness.probes.registry import probes_of_run
 from liveness.probes.run_constants import frame_lengths
 from liveness.space.intervals import Intervals

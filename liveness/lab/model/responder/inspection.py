@@ -9,7 +9,8 @@ from liveness.kernel import int64, kernel
 from liveness.lab.model.population.answer import CONTROL_TCP, DNS, ICMP, NTP
 from liveness.lab.model.responder.verdict import Verdict
 from liveness.packets import headers as hdr
-from liveness.packets.checksum import WORD, fold, read_u16, read_u32, words_sum
+from liveness.packets.bytes import read_be16, read_be32
+from liveness.packets.checksum import WORD, fold, words_sum
 
 NUMBER: Final = 0
 TARGET: Final = 1
@@ -98,7 +99,7 @@ def _tcp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: 
         return _TCP_HEADER
     length = (int64(frame[at + hdr.TCP_DATA_OFFSET]) >> 4) * 4
     reserved = int64(frame[at + hdr.TCP_DATA_OFFSET]) & _RESERVED_BITS
-    ports = read_u16(frame, at) != 0 and read_u16(frame, at + 2) != 0
+    ports = read_be16(frame, at) != 0 and read_be16(frame, at + 2) != 0
     if length < hdr.TCP_MIN_LENGTH or at + length > end or reserved != 0 or not ports:
         return _TCP_HEADER
     if _transport_sum(frame, ip, at, end, hdr.PROTOCOL_TCP) != WORD:
@@ -108,8 +109,8 @@ def _tcp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: 
         return _OWN_RESET
     if flags != hdr.TCP_FLAG_SYN:
         return _TCP_FLAGS
-    quiet = read_u32(frame, at + hdr.TCP_ACKNOWLEDGMENT) == 0 and read_u16(frame, at + _URGENT) == 0
-    if not quiet or read_u16(frame, at + hdr.TCP_WINDOW) == 0 or at + length != end:
+    quiet = read_be32(frame, at + hdr.TCP_ACKNOWLEDGMENT) == 0 and read_be16(frame, at + _URGENT) == 0
+    if not quiet or read_be16(frame, at + hdr.TCP_WINDOW) == 0 or at + length != end:
         return _TCP_FIELDS
     return _TCP_OPTIONS if _options_wrong(frame, at + hdr.TCP_MIN_LENGTH, at + length) else _PROBE
 
@@ -122,7 +123,7 @@ def _question_end(frame: NDArray[np.uint8], at: int, end: int) -> int:
         length = int64(frame[at])
         at += 1
         if length == 0:
-            if at - start > MAX_NAME or at + 4 > end or read_u16(frame, at + 2) != 1:
+            if at - start > MAX_NAME or at + 4 > end or read_be16(frame, at + 2) != 1:
                 return -1
             return at + 4
         if length > MAX_LABEL:
@@ -134,19 +135,19 @@ def _question_end(frame: NDArray[np.uint8], at: int, end: int) -> int:
 @kernel
 def _udp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: PLR0911 - as `inspect`
     """Return what a datagram is: a DNS query, an NTP client's packet, or what is wrong with it."""
-    if end - at < hdr.UDP_LENGTH or read_u16(frame, at + hdr.UDP_LENGTH_FIELD) != end - at:
+    if end - at < hdr.UDP_LENGTH or read_be16(frame, at + hdr.UDP_LENGTH_FIELD) != end - at:
         return _UDP_LENGTH
-    no_checksum = read_u16(frame, at + hdr.UDP_CHECKSUM) == 0
+    no_checksum = read_be16(frame, at + hdr.UDP_CHECKSUM) == 0
     if no_checksum or _transport_sum(frame, ip, at, end, hdr.PROTOCOL_UDP) != WORD:
         return _UDP_CHECKSUM
-    port, data = read_u16(frame, at + 2), at + hdr.UDP_LENGTH
-    if read_u16(frame, at) == 0:
+    port, data = read_be16(frame, at + 2), at + hdr.UDP_LENGTH
+    if read_be16(frame, at) == 0:
         return _UDP_PORT
     if port == DNS_PORT:
-        if end - data < DNS_HEADER or read_u16(frame, data + 2) & ~DNS_STANDARD_QUERY != 0:
+        if end - data < DNS_HEADER or read_be16(frame, data + 2) & ~DNS_STANDARD_QUERY != 0:
             return _DNS_QUERY
-        one_question = read_u16(frame, data + 4) == 1
-        no_records = read_u16(frame, data + 6) == 0 and read_u32(frame, data + 8) == 0
+        one_question = read_be16(frame, data + 4) == 1
+        no_records = read_be16(frame, data + 6) == 0 and read_be32(frame, data + 8) == 0
         whole = one_question and no_records and _question_end(frame, data + DNS_HEADER, end) == end
         return _PROBE if whole else _DNS_QUERY
     if port == NTP_PORT:
@@ -195,18 +196,18 @@ def inspect(  # noqa: C901, PLR0911, PLR0912 - one check after the other, each w
     at = ip + hdr.IPV4_MIN_LENGTH
     if captured < length or captured < hdr.ETHERNET_LENGTH + hdr.IPV4_MIN_LENGTH:
         return _TRUNCATED
-    ethertype = read_u16(frame, start + hdr.ETHERTYPE_OFFSET)
+    ethertype = read_be16(frame, start + hdr.ETHERTYPE_OFFSET)
     if ethertype != hdr.ETHERTYPE_IPV4:
         return _TRIAL if ethertype == _EXPERIMENT else _NOT_IPV4
     if int64(frame[ip]) != hdr.IPV4_VERSION << 4 | hdr.IPV4_MIN_LENGTH // 4 or frame[ip + hdr.IPV4_TTL] == 0:
         return _IP_HEADER
-    end = ip + read_u16(frame, ip + hdr.IPV4_TOTAL_LENGTH)
+    end = ip + read_be16(frame, ip + hdr.IPV4_TOTAL_LENGTH)
     trailer = start + captured - end
     if end < at or trailer < 0 or (trailer > 0 and captured > MIN_ETHERNET):
         return _IP_LENGTH
     if fold(words_sum(frame, ip, at)) != WORD:
         return _IP_CHECKSUM
-    if read_u16(frame, ip + hdr.IPV4_FRAGMENT) & ~_DONT_FRAGMENT != 0:
+    if read_be16(frame, ip + hdr.IPV4_FRAGMENT) & ~_DONT_FRAGMENT != 0:
         return _FRAGMENT
     network = int64(frame[ip + hdr.IPV4_SOURCE])
     if network in (0, 127) or network >= 224:  # noqa: PLR2004 - this network, loopback, multicast and reserved
@@ -225,10 +226,10 @@ def inspect(  # noqa: C901, PLR0911, PLR0912 - one check after the other, each w
     if protocol == hdr.PROTOCOL_ICMP:
         row[NUMBER] = ICMP
     elif protocol == hdr.PROTOCOL_UDP:
-        row[NUMBER] = DNS if read_u16(frame, at + 2) == DNS_PORT else NTP
+        row[NUMBER] = DNS if read_be16(frame, at + 2) == DNS_PORT else NTP
     else:
-        row[NUMBER] = _tcp_number(read_u16(frame, at + 2))
-    row[TARGET] = read_u32(frame, ip + hdr.IPV4_DESTINATION)
+        row[NUMBER] = _tcp_number(read_be16(frame, at + 2))
+    row[TARGET] = read_be32(frame, ip + hdr.IPV4_DESTINATION)
     row[TRANSPORT_AT] = at
     row[END] = end
     return _PROBE

@@ -7,50 +7,36 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import int64, kernel, unowned
+from liveness.kernel import kernel, unowned
 from liveness.lab.model.responder import state as s
-from liveness.lab.model.responder.bytes import copy, flat_bytes, put_native_u32
+from liveness.lab.model.responder.bytes import copy, flat_bytes
 from liveness.lab.model.responder.queue import give_back, next_due
 from liveness.lab.model.responder.respond import respond_slots
 from liveness.lab.model.responder.state import Model
-from liveness.net.memory import MAC_HEADER, NETWORK_HEADER
 from liveness.net.ring import RxStatistics
-from liveness.packets import tpacket
+from liveness.packets.block import BLOCK_HEADER_BYTES, FRAME_AT, put_packet, seal_block
 
 BLOCK_BYTES: Final = 1 << 20
 FRAME_BYTES: Final = 256
-_ALIGNMENT: Final = 8
 
 
 @kernel
 def emit_block(model: Model, now_ns: int, block: NDArray[np.uint8]) -> int:
     """Put the replies that are due into a TPACKET_V3 block, stamped with `now_ns`; return how many fitted in."""
     model, block = unowned(model), unowned(block)
-    at, last, count = tpacket.BLOCK_HEADER_BYTES, 0, 0
-    while at + MAC_HEADER + s.SLOT_BYTES <= len(block):
+    at = last = BLOCK_HEADER_BYTES
+    count = 0
+    while at + FRAME_AT + s.SLOT_BYTES <= len(block):
         slot = next_due(model.heads, model.links, model.numbers, now_ns)
         if slot == s.NO_SLOT:
             break
         begin, length = slot * s.SLOT_BYTES, model.lengths[slot]
-        put_native_u32(block, at + tpacket.PACKET_SEC, now_ns // 1_000_000_000)
-        put_native_u32(block, at + tpacket.PACKET_NSEC, now_ns % 1_000_000_000)
-        put_native_u32(block, at + tpacket.PACKET_SNAPLEN, length)
-        put_native_u32(block, at + tpacket.PACKET_LENGTH, length)
-        put_native_u32(block, at + tpacket.PACKET_STATUS, tpacket.TP_STATUS_USER)
-        put_native_u32(block, at + tpacket.PACKET_MAC, MAC_HEADER | NETWORK_HEADER << 16)
-        end = int64(copy(block, at + MAC_HEADER, model.frames, begin, begin + length))
-        give_back(model.free, model.numbers, slot)
-        step = (end - at + _ALIGNMENT - 1) & -_ALIGNMENT
-        put_native_u32(block, at + tpacket.PACKET_NEXT, step)
+        copy(block, at + FRAME_AT, model.frames, begin, begin + length)
         last = at
-        at += step
+        at = put_packet(block, at, FRAME_AT, now_ns, length, length)
+        give_back(model.free, model.numbers, slot)
         count += 1
-    if count > 0:
-        put_native_u32(block, last + tpacket.PACKET_NEXT, 0)
-    put_native_u32(block, tpacket.BLOCK_STATUS, tpacket.TP_STATUS_USER)
-    put_native_u32(block, tpacket.BLOCK_PACKETS, count)
-    put_native_u32(block, tpacket.BLOCK_FIRST, tpacket.BLOCK_HEADER_BYTES)
-    put_native_u32(block, tpacket.BLOCK_LENGTH, at)
+    seal_block(block, count, last, at)
     model.numbers[s.REPLIES] += count
     return count
 

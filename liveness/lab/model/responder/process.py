@@ -17,8 +17,8 @@ from liveness.lab.model.responder.record import Record, summarise
 from liveness.lab.model.responder.respond import emit, respond_block
 from liveness.lab.model.responder.state import Model
 from liveness.lab.model.responder.verdict import Verdict
-from liveness.net.memory import pack_block
 from liveness.net.ring import RxRing, TxRing
+from liveness.packets.block import pack_block
 from liveness.runs.announce import announced
 
 BATCH: Final = 256

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
 from liveness.lab.model.population.answer import DNS, mixed
-from liveness.lab.model.responder.bytes import copy, put_u16, put_u32
+from liveness.lab.model.responder.bytes import copy
 from liveness.lab.model.responder.inspection import DNS_HEADER, NTP_LENGTH, NTP_TRANSMIT, NUMBER, TARGET, TRANSPORT_AT
 from liveness.lab.model.responder.inspection import END as PROBE_END
 from liveness.packets import headers as hdr
-from liveness.packets.checksum import checksum, read_u16, read_u32, udp_checksum, words_sum
+from liveness.packets.bytes import put_be16, put_be32, read_be16, read_be32
+from liveness.packets.checksum import checksum, udp_checksum, words_sum
 
 IP_AT: Final = hdr.ETHERNET_LENGTH
 REPLY_AT: Final = IP_AT + hdr.IPV4_MIN_LENGTH
@@ -69,20 +70,20 @@ def put_ip(
     """Write Ethernet and IP headers back to who sent the probe, for a packet that ends at out[end]."""
     copy(out, at, frame, start + 6, start + 12)
     copy(out, at + 6, frame, start, start + 6)
-    put_u16(out, at + hdr.ETHERTYPE_OFFSET, hdr.ETHERTYPE_IPV4)
+    put_be16(out, at + hdr.ETHERTYPE_OFFSET, hdr.ETHERTYPE_IPV4)
     ip = at + IP_AT
     out[ip] = hdr.IPV4_VERSION << 4 | hdr.IPV4_MIN_LENGTH // 4
     out[ip + 1] = 0
-    put_u16(out, ip + hdr.IPV4_TOTAL_LENGTH, end - ip)
-    put_u16(out, ip + hdr.IPV4_ID, identification)
-    put_u16(out, ip + hdr.IPV4_FRAGMENT, fragment)
+    put_be16(out, ip + hdr.IPV4_TOTAL_LENGTH, end - ip)
+    put_be16(out, ip + hdr.IPV4_ID, identification)
+    put_be16(out, ip + hdr.IPV4_FRAGMENT, fragment)
     out[ip + hdr.IPV4_TTL] = _initial_ttl(source) - hops_to(source)
     out[ip + hdr.IPV4_PROTOCOL] = protocol
-    put_u16(out, ip + hdr.IPV4_CHECKSUM, 0)
-    put_u32(out, ip + hdr.IPV4_SOURCE, source)
+    put_be16(out, ip + hdr.IPV4_CHECKSUM, 0)
+    put_be32(out, ip + hdr.IPV4_SOURCE, source)
     begin = start + IP_AT + hdr.IPV4_SOURCE
     copy(out, ip + hdr.IPV4_DESTINATION, frame, begin, begin + 4)
-    put_u16(out, ip + hdr.IPV4_CHECKSUM, checksum(words_sum(out, ip, ip + hdr.IPV4_MIN_LENGTH)))
+    put_be16(out, ip + hdr.IPV4_CHECKSUM, checksum(words_sum(out, ip, ip + hdr.IPV4_MIN_LENGTH)))
 
 
 @kernel
@@ -100,8 +101,8 @@ def echo_reply(
     begin = at + REPLY_AT
     end = copy(out, begin, frame, row[TRANSPORT_AT], row[PROBE_END])
     out[begin] = hdr.ICMP_ECHO_REPLY
-    put_u16(out, begin + hdr.ICMP_CHECKSUM, 0)
-    put_u16(out, begin + hdr.ICMP_CHECKSUM, checksum(words_sum(out, begin, end)))
+    put_be16(out, begin + hdr.ICMP_CHECKSUM, 0)
+    put_be16(out, begin + hdr.ICMP_CHECKSUM, checksum(words_sum(out, begin, end)))
     put_ip(out, at, frame, start, row[TARGET], hdr.PROTOCOL_ICMP, 0, number, end)
     return end
 
@@ -123,24 +124,24 @@ def segment(
     (`after_syn`) takes the number behind that.
     """
     begin, probe = at + REPLY_AT, row[TRANSPORT_AT]
-    sent = read_u32(frame, probe + hdr.TCP_SEQUENCE)
+    sent = read_be32(frame, probe + hdr.TCP_SEQUENCE)
     initial = int64(mixed(uint64(sent) ^ uint64(row[TARGET]) << uint64(32)) & uint64(0xFFFFFFFF))
     is_syn = flags & hdr.TCP_FLAG_SYN != 0
     sequence = initial if is_syn else (initial + 1) & 0xFFFFFFFF if after_syn else 0
-    put_u16(out, begin, read_u16(frame, probe + 2))
-    put_u16(out, begin + 2, read_u16(frame, probe))
-    put_u32(out, begin + hdr.TCP_SEQUENCE, sequence)
-    put_u32(out, begin + hdr.TCP_ACKNOWLEDGMENT, (sent + 1) & 0xFFFFFFFF)
+    put_be16(out, begin, read_be16(frame, probe + 2))
+    put_be16(out, begin + 2, read_be16(frame, probe))
+    put_be32(out, begin + hdr.TCP_SEQUENCE, sequence)
+    put_be32(out, begin + hdr.TCP_ACKNOWLEDGMENT, (sent + 1) & 0xFFFFFFFF)
     length = hdr.TCP_MIN_LENGTH + (len(_MSS) if is_syn else 0)
     out[begin + hdr.TCP_DATA_OFFSET] = length << 2
     out[begin + hdr.TCP_FLAGS] = flags
-    put_u16(out, begin + hdr.TCP_WINDOW, 65160 if is_syn else 0)
-    put_u32(out, begin + hdr.TCP_CHECKSUM, 0)  # and no urgent data
+    put_be16(out, begin + hdr.TCP_WINDOW, 65160 if is_syn else 0)
+    put_be32(out, begin + hdr.TCP_CHECKSUM, 0)  # and no urgent data
     if is_syn:
         copy(out, begin + hdr.TCP_MIN_LENGTH, _MSS, 0, len(_MSS))
     end = begin + length
     put_ip(out, at, frame, start, row[TARGET], hdr.PROTOCOL_TCP, _DONT_FRAGMENT, 0 if not is_syn else number, end)
-    put_u16(out, begin + hdr.TCP_CHECKSUM, checksum(_pseudo_sum(out, at, hdr.PROTOCOL_TCP, end)))
+    put_be16(out, begin + hdr.TCP_CHECKSUM, checksum(_pseudo_sum(out, at, hdr.PROTOCOL_TCP, end)))
     return end
 
 
@@ -156,12 +157,12 @@ def _finish_datagram(
 ) -> int:
     """Write the headers of a datagram whose data ends at out[end]; return that."""
     begin, probe = at + REPLY_AT, row[TRANSPORT_AT]
-    put_u16(out, begin, read_u16(frame, probe + 2))
-    put_u16(out, begin + 2, read_u16(frame, probe))
-    put_u16(out, begin + hdr.UDP_LENGTH_FIELD, end - begin)
-    put_u16(out, begin + hdr.UDP_CHECKSUM, 0)
+    put_be16(out, begin, read_be16(frame, probe + 2))
+    put_be16(out, begin + 2, read_be16(frame, probe))
+    put_be16(out, begin + hdr.UDP_LENGTH_FIELD, end - begin)
+    put_be16(out, begin + hdr.UDP_CHECKSUM, 0)
     put_ip(out, at, frame, start, row[TARGET], hdr.PROTOCOL_UDP, 0, number, end)
-    put_u16(out, begin + hdr.UDP_CHECKSUM, udp_checksum(_pseudo_sum(out, at, hdr.PROTOCOL_UDP, end)))
+    put_be16(out, begin + hdr.UDP_CHECKSUM, udp_checksum(_pseudo_sum(out, at, hdr.PROTOCOL_UDP, end)))
     return end
 
 
@@ -175,7 +176,7 @@ def datagram(
         end = copy(out, data, frame, asked, row[PROBE_END])
         out[data + 2] = int64(out[data + 2]) | 0x80  # a response, recursion desired as it was
         out[data + 3] = 0x80  # recursion available, no error
-        put_u16(out, data + 6, 1)
+        put_be16(out, data + 6, 1)
         end = copy(out, end, _RECORD, 0, len(_RECORD))
     else:
         end = copy(out, data, _NTP_HEAD, 0, len(_NTP_HEAD))
@@ -220,19 +221,19 @@ def error(
     begin = at + REPLY_AT
     out[begin] = icmp_type
     out[begin + 1] = icmp_code
-    put_u16(out, begin + hdr.ICMP_CHECKSUM, 0)
-    put_u32(out, begin + 4, 0)
+    put_be16(out, begin + hdr.ICMP_CHECKSUM, 0)
+    put_be32(out, begin + 4, 0)
     if icmp_type == hdr.ICMP_REDIRECT:
-        put_u32(out, begin + 4, source ^ 1)  # the better gateway
+        put_be32(out, begin + 4, source ^ 1)  # the better gateway
     elif icmp_type == hdr.ICMP_UNREACHABLE and icmp_code == _CODE_TOO_BIG:
-        put_u16(out, begin + 6, _MTU)
+        put_be16(out, begin + 6, _MTU)
     quote, probe = begin + hdr.ICMP_LENGTH, start + IP_AT
     limit = _SHORT_QUOTE if mixed(uint64(source)) & uint64(2) == uint64(0) else QUOTE_LIMIT
     end = copy(out, quote, frame, probe, min(row[PROBE_END], probe + limit))
     sent_ttl = int64(frame[probe + hdr.IPV4_TTL])
     out[quote + hdr.IPV4_TTL] = 1 if icmp_type == hdr.ICMP_TIME_EXCEEDED else max(1, sent_ttl - hops_to(source))
-    put_u16(out, quote + hdr.IPV4_CHECKSUM, 0)
-    put_u16(out, quote + hdr.IPV4_CHECKSUM, checksum(words_sum(out, quote, quote + hdr.IPV4_MIN_LENGTH)))
-    put_u16(out, begin + hdr.ICMP_CHECKSUM, checksum(words_sum(out, begin, end)))
+    put_be16(out, quote + hdr.IPV4_CHECKSUM, 0)
+    put_be16(out, quote + hdr.IPV4_CHECKSUM, checksum(words_sum(out, quote, quote + hdr.IPV4_MIN_LENGTH)))
+    put_be16(out, begin + hdr.ICMP_CHECKSUM, checksum(words_sum(out, begin, end)))
     put_ip(out, at, frame, start, source, hdr.PROTOCOL_ICMP, 0, number, end)
     return end

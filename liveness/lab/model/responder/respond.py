@@ -26,7 +26,7 @@ from liveness.lab.model.population.answer import (
 )
 from liveness.lab.model.responder import reply
 from liveness.lab.model.responder import state as s
-from liveness.lab.model.responder.bytes import copy, native_u32
+from liveness.lab.model.responder.bytes import copy
 from liveness.lab.model.responder.draws import chance, draw, exponential_ns
 from liveness.lab.model.responder.inspection import NUMBER, TARGET, inspect
 from liveness.lab.model.responder.noise import noise
@@ -35,7 +35,15 @@ from liveness.lab.model.responder.queue import give_back, next_due, schedule, ta
 from liveness.lab.model.responder.state import Model
 from liveness.lab.model.responder.verdict import Verdict
 from liveness.packets import headers as hdr
-from liveness.packets import tpacket
+from liveness.packets.block import (
+    capture_time_ns,
+    captured_length,
+    first_packet,
+    frame_start,
+    next_packet,
+    packet_count,
+    wire_length,
+)
 from liveness.types import Kind
 
 _PROBE: Final = int(Verdict.PROBE)
@@ -215,18 +223,15 @@ def respond_block(model: Model, block: NDArray[np.uint8]) -> int:
     model, block = unowned(model), unowned(block)
     population, verdicts, row = model.population, model.verdicts, model.row
     all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
-    at = native_u32(block, tpacket.BLOCK_FIRST)
-    count = native_u32(block, tpacket.BLOCK_PACKETS)
+    at = first_packet(block)
+    count = packet_count(block)
     for _ in range(count):
-        seconds = native_u32(block, at + tpacket.PACKET_SEC)
-        now_ns = seconds * 1_000_000_000 + native_u32(block, at + tpacket.PACKET_NSEC)
-        start = at + int64(block[at + tpacket.PACKET_MAC]) + (int64(block[at + tpacket.PACKET_MAC + 1]) << 8)
-        captured = native_u32(block, at + tpacket.PACKET_SNAPLEN)
-        length = native_u32(block, at + tpacket.PACKET_LENGTH)
+        now_ns = capture_time_ns(block, at)
+        start, captured, length = frame_start(block, at), captured_length(block, at), wire_length(block, at)
         answer = _question(population, verdicts, row, block, start, captured, length)
         if answer > SILENT or (all_meet and answer == SILENT):
             _meet(model, block, start, answer, now_ns)
-        at += native_u32(block, at + tpacket.PACKET_NEXT)
+        at = next_packet(block, at)
     return count
 
 

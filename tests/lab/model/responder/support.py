@@ -18,7 +18,7 @@ from liveness.lab.model.responder.record import Record
 from liveness.lab.model.responder.respond import emit, respond_slots
 from liveness.lab.model.responder.state import Model, make_model
 from liveness.lab.model.responder.verdict import Verdict
-from liveness.net.memory import pack_block
+from liveness.packets.block import pack_block
 from liveness.probes.fill import finished_frame
 from liveness.probes.registry import probes_of_run
 from liveness.probes.run_constants import CookieParameters, RunConstants, build_constants
