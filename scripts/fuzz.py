@@ -47,7 +47,7 @@ def main(*, packets: int, seed: int, sample: int, runs: int, as_json: bool) -> N
 
 def compiled_campaign(packets: int, seed: int) -> dict[str, Any]:
     """Run batches until so many packets were matched; return rate, outcomes and findings."""
-    from liveness.types import Rejection  # noqa: PLC0415 - after the environment is set
+    from liveness.replies import Rejection  # noqa: PLC0415 - after the environment is set
     from tests.fuzzing.campaign import BATCH, Campaign  # noqa: PLC0415
 
     campaign = Campaign(seed)

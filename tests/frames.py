@@ -20,8 +20,8 @@ from liveness.probes.registry import probes_of_run
 from liveness.probes.run_constants import CookieParameters, RunConstants, build_constants
 from liveness.probes.tcp import OPTIONS
 from liveness.probes.template import LinkAddresses
+from liveness.replies import REPLY_DTYPE, Kind, Rejection, Tier
 from liveness.space.addresses import format_address, parse_address
-from liveness.types import REPLY_DTYPE, Kind, Rejection, Tier
 
 CONTROL_PORT: Final = 51833
 PROBES: Final = probes_of_run(("icmp", "tcp/22", "tcp/80", "tcp/443", "dns", "ntp"), CONTROL_PORT)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from pyroaring import BitMap
 
 from liveness.errors import UsageError
+from liveness.replies import Kind, roles_of
 from liveness.runs import rundir
 from liveness.runs.manifest import Manifest, SetEntry
 from liveness.runs.rundir import RunDirectory
-from liveness.types import Kind, roles_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation

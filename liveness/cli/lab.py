@@ -101,8 +101,8 @@ def describe(name: str | None, source: str, *, plain: bool, as_json: bool) -> No
 
     from liveness.cli.display import OutputConsole
     from liveness.lab.hosts.truth import PROBES
+    from liveness.replies import Role
     from liveness.report.fitted import FittedTable
-    from liveness.types import Role
 
     networks = FittedTable(
         "network", "prefixes", "addresses", "what it does", title=f"Lab {internet.name}", box=box.SIMPLE

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from liveness.config.model import Config, Notify
 from liveness.config.probe_names import MAX_PROBES, names_of
+from liveness.replies import CONTROL
 from liveness.space.addresses import format_address, parse_entry
-from liveness.types import CONTROL
 
 VARIABLE = re.compile(r"\$\{\w+[^}]*\}|\$\(\w|\$[A-Z_]{2,}\b|\{\{ ?\w+ ?\}\}|%\(\w+\)s")
 """What shells and templates fill in: it would go out literally, into every packet."""

@@ -11,7 +11,7 @@ from liveness.packets.bytes import read_be16, read_be32, read_le32
 from liveness.packets.packing import MAX_CAPTURED
 from liveness.packets.pcap import RECORD_BYTES
 from liveness.probes.icmp import TARGET_AT
-from liveness.types import ERROR_TYPES
+from liveness.replies import ERROR_TYPES
 
 ADDRESSES: Final = 5
 """Columns: source and destination of the packet, then those of a packet it quotes, then the target in an echo reply."""

@@ -11,9 +11,9 @@ from liveness.files.atomic import replaced
 from liveness.optouts.packet_addresses import ADDRESSES, index_records
 from liveness.packets import pcap
 from liveness.packets.packing import MAX_CAPTURED
+from liveness.replies import REPLY_DTYPE
 from liveness.replylog import parquet, spool
 from liveness.space.intervals import Intervals
-from liveness.types import REPLY_DTYPE
 
 CHUNK_BYTES: Final = 8 << 20
 CHUNK_RECORDS: Final = (CHUNK_BYTES + MAX_CAPTURED) // pcap.RECORD_BYTES + 1

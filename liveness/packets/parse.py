@@ -12,7 +12,7 @@ from liveness.kernel import int64, kernel
 from liveness.packets import headers as hdr
 from liveness.packets.bytes import read_be16, read_be32
 from liveness.packets.checksum import WORD, fold, words_sum
-from liveness.types import ERROR_TYPES, Rejection
+from liveness.replies import ERROR_TYPES, Rejection
 
 PROTOCOL: Final = 0
 SOURCE: Final = 1

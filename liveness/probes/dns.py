@@ -15,7 +15,7 @@ from liveness.packets.bytes import read_be16
 from liveness.packets.checksum import udp_checksum
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16
-from liveness.types import Kind
+from liveness.replies import Kind
 
 PORT: Final = 53
 NAME: Final = "google.com"  # the paper's question

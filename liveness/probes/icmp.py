@@ -15,7 +15,7 @@ from liveness.packets.bytes import read_be16, read_be32
 from liveness.packets.checksum import checksum, u32_sum
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
-from liveness.types import Kind, Rejection, Tier
+from liveness.replies import Kind, Rejection, Tier
 
 PAYLOAD_AT: Final = TRANSPORT_AT + hdr.ICMP_LENGTH
 COOKIE_AT: Final = (

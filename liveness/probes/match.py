@@ -15,7 +15,7 @@ from liveness.probes import dns, icmp, ntp, tcp, udp
 from liveness.probes.probe import Method
 from liveness.probes.run_constants import BY_ICMP, BY_TCP, BY_UDP, NO_PROBE, RunConstants
 from liveness.probes.template import proven_attempt
-from liveness.types import Kind, Rejection, Tier
+from liveness.replies import Kind, Rejection, Tier
 
 _DNS: Final = int(Method.DNS)
 _NTP: Final = int(Method.NTP)

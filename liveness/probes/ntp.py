@@ -15,7 +15,7 @@ from liveness.packets.bytes import read_be32
 from liveness.packets.checksum import u32_sum, udp_checksum
 from liveness.probes.probe import Method, Probe
 from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
-from liveness.types import Kind
+from liveness.replies import Kind
 
 PORT: Final = 123
 PACKET_LENGTH: Final = 48

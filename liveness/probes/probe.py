@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from liveness.packets.cookie import probe_code
-from liveness.types import Kind
+from liveness.replies import Kind
 
 
 class Method(IntEnum):

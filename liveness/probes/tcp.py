@@ -22,7 +22,7 @@ from liveness.probes.template import (
     put_u16,
     put_u32,
 )
-from liveness.types import CONTROL, Kind, Rejection, Tier
+from liveness.replies import CONTROL, Kind, Rejection, Tier
 
 OPTIONS: Final[dict[str, list[tuple[str, object]]]] = {
     # What a present-day Windows or Linux sends: stacks and middleboxes exist that ignore a SYN without options.

@@ -17,7 +17,7 @@ from liveness.kernel import kernel
 from liveness.packets import headers as hdr
 from liveness.packets.checksum import words_sum
 from liveness.packets.cookie import attempt_of_port
-from liveness.types import UNKNOWN_ATTEMPT
+from liveness.replies import UNKNOWN_ATTEMPT
 
 IP_AT: Final = hdr.ETHERNET_LENGTH
 TRANSPORT_AT: Final = IP_AT + hdr.IPV4_MIN_LENGTH

@@ -11,7 +11,7 @@ from liveness.packets import headers as hdr
 from liveness.packets import parse as p
 from liveness.packets.bytes import read_be16
 from liveness.probes.template import attempt_or_unknown, proven_attempt
-from liveness.types import Kind, Rejection, Tier
+from liveness.replies import Kind, Rejection, Tier
 
 _ERROR: Final = int(Kind.ERROR)
 _WEAK: Final = int(Tier.WEAK)

@@ -9,8 +9,8 @@ import numpy as np
 
 from liveness.errors import LivenessError
 from liveness.files.atomic import sync_folder
+from liveness.replies import UNKNOWN_ATTEMPT, Kind, Tier
 from liveness.replylog.spool import Spool, read_spool
-from liveness.types import UNKNOWN_ATTEMPT, Kind, Tier
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -14,11 +14,11 @@ from liveness.packets import pcap
 from liveness.packets.block import pack_block
 from liveness.packets.bytes import read_le32
 from liveness.packets.capture import EVERYTHING, Capture, count_packets
+from liveness.replies import REPLY_DTYPE
 from liveness.replylog import parquet, spool
 from liveness.replylog.converter import Converter
 from liveness.runs.logstream import HOUR_NS, LogEnd, LogStream
 from liveness.runs.manifest import Log, LogFile
-from liveness.types import REPLY_DTYPE
 
 REPLIES: Final = "replies"
 PACKETS: Final = "pcap"

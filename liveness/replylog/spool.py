@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.files.reading import open_regular
-from liveness.types import REPLY_DTYPE
+from liveness.replies import REPLY_DTYPE
 
 SUFFIX: Final = ".spool"
 MAGIC: Final = b"liveness spool 1\n"

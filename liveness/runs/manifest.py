@@ -10,11 +10,11 @@ from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
 from liveness.files.reading import MIB, decoded, read_bytes
 from liveness.ipsets.roaring import SetDigest
+from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.losses import LossRecord
 from liveness.runs.optouts import OptOuts
 from liveness.runs.plausible import odd_numbers, problems_of
 from liveness.space.addresses import shown
-from liveness.types import Kind, ReplyKey, Role, SetKey
 from liveness.version import __version__
 
 SCHEMA = 1

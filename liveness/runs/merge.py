@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from pyroaring import BitMap
 
+from liveness.replies import SIGNS, ReplyKey, Role, SetKey, roles_of
 from liveness.runs.manifest import Counts, SetEntry
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import PartKey, SegmentFile, Tally, total
-from liveness.types import SIGNS, ReplyKey, Role, SetKey, roles_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from datetime import datetime
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Final
 
+from liveness.replies import CONTROL, ERROR_TYPES, Kind
 from liveness.space.addresses import parse_address
-from liveness.types import CONTROL, ERROR_TYPES, Kind
 
 if TYPE_CHECKING:
     from liveness.runs.manifest import Manifest

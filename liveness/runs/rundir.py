@@ -16,11 +16,11 @@ from liveness.errors import LivenessError, RefusedError, UsageError
 from liveness.files.directory import Directory, HeldError
 from liveness.files.reading import read_below
 from liveness.ipsets.roaring import SET_BYTES, parse_roaring, serialized
+from liveness.replies import SetKey
 from liveness.runs.manifest import Manifest, SetEntry, encode_manifest, load_manifest
 from liveness.runs.segment import SegmentFile
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import read_prefixes
-from liveness.types import SetKey
 
 MANIFEST_FILE = "manifest.json"
 KEY_FILE = "key"

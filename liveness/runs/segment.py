@@ -21,9 +21,9 @@ from pyroaring import BitMap
 from liveness.errors import LivenessError
 from liveness.files.atomic import replaced
 from liveness.files.reading import MIB, open_regular
+from liveness.replies import Kind, ReplyKey, Role
 from liveness.runs.logstream import LogEnd
 from liveness.runs.plausible import is_label, is_probe, odd_numbers
-from liveness.types import Kind, ReplyKey, Role
 
 MAGIC: Final = b"liveness segment 1\n"
 _TAIL: Final = struct.Struct(f"<QI{len(MAGIC)}s")

@@ -23,6 +23,7 @@ from liveness.packets.headers import ETHERNET_LENGTH, ICMP_ECHO_REPLY
 from liveness.packets.reply_filter import reply_filter
 from liveness.probes.run_constants import RunConstants, build_constants, with_hops
 from liveness.probes.template import LinkAddresses
+from liveness.replies import ERROR_TYPES
 from liveness.runs.announce import announce
 from liveness.runs.checkpoint import Checkpoint
 from liveness.runs.compaction import compact_all
@@ -44,7 +45,6 @@ from liveness.scan.supervisor import Outcome, Supervisor
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.system.child import run_in_child
-from liveness.types import ERROR_TYPES
 
 REPLY_ICMP_TYPES: Final = (ICMP_ECHO_REPLY, *ERROR_TYPES)
 

@@ -9,11 +9,11 @@ import numpy as np
 from liveness.packets.block import pack_block
 from liveness.packets.parse import FIELDS
 from liveness.probes.run_constants import RunConstants
+from liveness.replies import REPLY_DTYPE, Rejection
 from liveness.scan.plan import Plan
 from liveness.scan.receive.collection import Collection
 from liveness.scan.receive.match_block import harvest
 from liveness.scan.receive.top_sources import TopSources
-from liveness.types import REPLY_DTYPE, Rejection
 from scripts.benchmarks.replies import Pool
 
 MOST: Final = 1 << 18

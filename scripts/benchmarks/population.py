@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.order.permutation import Permutation
+from liveness.replies import REPLY_DTYPE, Kind, Tier
 from liveness.scan.plan import Plan
-from liveness.types import REPLY_DTYPE, Kind, Tier
 
 Class = tuple[Kind, int, int]
 """Kind, ICMP type and code of a reply."""

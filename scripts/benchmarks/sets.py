@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from liveness.net.memory import MemoryRxRing
 from liveness.net.ring import RxStatistics
 from liveness.probes.template import LinkAddresses
+from liveness.replies import REPLY_DTYPE
 from liveness.runs.merge import merge
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import Tally
@@ -21,7 +22,6 @@ from liveness.scan.receive.receiver import BATCH_REPLIES, Receiver
 from liveness.scan.receive.sink import Parts
 from liveness.scan.shared import Shared
 from liveness.system.child import run_in_child
-from liveness.types import REPLY_DTYPE
 from scripts.benchmarks.contest import peak_mib
 from scripts.benchmarks.output import as_json_option, print_facts, print_json
 from scripts.benchmarks.plans import everywhere, kit_for, plan_over

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from liveness.ipsets.portable import BITMAP_BYTES, COOKIE_WITHOUT_RUNS, LARGEST_ARRAY
 from liveness.ipsets.roaring import SetDigest
 from liveness.kernel import int64, kernel, uint64
+from liveness.replies import CONTROL, Kind, ReplyKey, Role, SetKey, roles_of
 from liveness.runs.manifest import Manifest, ProbeCounts, SetEntry
 from liveness.runs.rundir import RunDirectory
-from liveness.types import CONTROL, Kind, ReplyKey, Role, SetKey, roles_of
 
 TARGETS: Final = 3_600_000_000
 KEYS: Final = 23_000

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from liveness.types import Kind
+from liveness.replies import Kind
 from tests.populations import CONTROL, Population, Reply
 
 Facts = list[Reply]

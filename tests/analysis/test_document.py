@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from liveness.analysis.document import document, encode
 from liveness.analysis.measures.loss import Loss, loss
 from liveness.analysis.results import analyze_sets
+from liveness.replies import Kind
 from liveness.runs.manifest import Manifest, Missed, ProbeCounts
-from liveness.types import Kind
 from tests.analysis import brute_force
 from tests.populations import CONTROL, EIGHT, Population, Reply, town
 

@@ -15,11 +15,11 @@ from liveness.analysis.counting.scope import Scope, Within
 from liveness.analysis.document import document
 from liveness.analysis.results import analyze_runs
 from liveness.census.comparing import compare
+from liveness.replies import Kind
 from liveness.runs.manifest import Manifest, ProbeCounts
 from liveness.runs.optouts import KeptOptOuts, OptOuts, write_opt_outs
 from liveness.runs.rundir import RunDirectory, find_runs
 from liveness.space.intervals import Intervals
-from liveness.types import Kind
 from tests.analysis import brute_force
 from tests.populations import Population, Reply
 

@@ -16,8 +16,8 @@ from liveness.analysis.formula import Formula, formulas
 from liveness.analysis.measures.taxonomy import Taxonomy
 from liveness.analysis.results import analyze_runs
 from liveness.errors import LivenessError
+from liveness.replies import Kind
 from liveness.runs.rundir import find_runs
-from liveness.types import Kind
 from tests.analysis import brute_force
 from tests.populations import Population, Reply, town
 

@@ -13,8 +13,8 @@ from liveness.analysis.counting.partition import Labelled, by_prefix8, by_prefix
 from liveness.analysis.counting.scope import Scope, Within
 from liveness.analysis.document import document, encode
 from liveness.analysis.results import analyze_runs, analyze_sets
+from liveness.replies import Kind
 from liveness.space.intervals import Intervals
-from liveness.types import Kind
 from tests.analysis import brute_force
 from tests.analysis.test_document import populations
 from tests.populations import BASE, Population, Reply, town

@@ -13,9 +13,9 @@ from liveness.analysis.counting.states import RunStates
 from liveness.analysis.results import analyze_sets, count_runs
 from liveness.ipsets.portable import PortableSet
 from liveness.ipsets.roaring import SetDigest, mask24
+from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.manifest import Manifest, ProbeCounts, SetEntry
 from liveness.space.intervals import Intervals
-from liveness.types import Kind, ReplyKey, Role, SetKey
 
 Sets = dict[SetKey, BitMap]
 EIGHT = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp")

@@ -10,8 +10,8 @@ import pytest
 from pyroaring import BitMap
 
 import liveness
+from liveness.replies import Kind, Role
 from liveness.replylog.runlog import RunLog
-from liveness.types import Kind, Role
 from tests.cli.support import liveness as command
 from tests.cli.test_help import HEAVY
 from tests.populations import Population, town

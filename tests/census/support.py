@@ -13,9 +13,9 @@ import msgspec
 import yaml
 from pyroaring import BitMap
 
+from liveness.replies import SetKey
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import RunDirectory
-from liveness.types import SetKey
 
 ROOT: Final = Path(__file__).parents[2]
 CONFIGS: Final = ROOT / "configs"

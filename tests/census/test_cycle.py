@@ -15,9 +15,9 @@ import pytest
 from liveness.census.hit_rate_drop import hit_rates
 from liveness.census.home import Home
 from liveness.errors import LivenessError, RefusedError, UsageError
+from liveness.replies import Kind
 from liveness.scan.interruption import Interruption
 from liveness.system.child import run_in_child
-from liveness.types import Kind
 from tests.analysis import brute_force
 from tests.census.recurring import TOWN, FakeScanner, Weekly
 from tests.cli.support import NOBODY

@@ -14,8 +14,8 @@ from liveness.config.model import from_document
 from liveness.lab.hosts.check import probes_of
 from liveness.lab.hosts.truth import expected_sets
 from liveness.lab.load import load_internet
+from liveness.replies import Kind, Role
 from liveness.space.addresses import parse_address
-from liveness.types import Kind, Role
 from tests.census.flood import KINDS
 from tests.census.support import LIVENESS, ROOT, Census, clean_environment, run, write_yaml
 

@@ -10,8 +10,8 @@ from pyroaring import BitMap
 from scapy.layers.inet import IP
 from scapy.utils import RawPcapReader
 
+from liveness.replies import Kind
 from liveness.space.addresses import parse_address
-from liveness.types import Kind
 from tests.census.support import LIVENESS, ROOT, Census, run, write_yaml
 from tests.net.tunnels import HERE, KINDS
 

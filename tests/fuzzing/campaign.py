@@ -18,7 +18,7 @@ from liveness.kernel import int64, kernel
 from liveness.packets.parse import ACCEPTED, FIELDS
 from liveness.probes.match import match_frame
 from liveness.probes.run_constants import RunConstants
-from liveness.types import REPLY_DTYPE, Rejection, Tier
+from liveness.replies import REPLY_DTYPE, Rejection, Tier
 from tests.frames import Scanner, address, intervals
 from tests.fuzzing.mutation import DRAWS, LONGEST, mutate
 from tests.fuzzing.oracle import TARGET, is_proven, truth

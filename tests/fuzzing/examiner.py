@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.packets.parse import ACCEPTED, FIELDS
-from liveness.types import REPLY_DTYPE, Tier
+from liveness.replies import REPLY_DTYPE, Tier
 from tests.frames import Scanner
 from tests.fuzzing.campaign import GUARD, TAIL, TARGETS, TIME_NS
 from tests.fuzzing.oracle import TARGET, is_proven, truth

@@ -36,6 +36,7 @@ from liveness.optouts.redacted_logs import redact
 from liveness.optouts.redaction import finish_redaction
 from liveness.packets import pcap
 from liveness.packets.capture import count_packets
+from liveness.replies import REPLY_DTYPE, Kind, ReplyKey, Role
 from liveness.replylog import spool
 from liveness.replylog.replytable import ReplyTable
 from liveness.replylog.spool import MAGIC as SPOOL_MAGIC
@@ -47,7 +48,6 @@ from liveness.runs.rundir import RunDirectory
 from liveness.scan.recovery.resume import check_resumable, resume
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import read_prefixes
-from liveness.types import REPLY_DTYPE, Kind, ReplyKey, Role
 from tests.fuzzing import hostile
 from tests.golden.captures import DIRECTORY, TABLES
 from tests.ipsets.silk_files import silk_file

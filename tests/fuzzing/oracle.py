@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
-from liveness.types import UNKNOWN_ATTEMPT, Kind
+from liveness.replies import UNKNOWN_ATTEMPT, Kind
 from tests.frames import NAMES, address
 from tests.golden import sent
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from liveness.kernel import COMPILED
-from liveness.types import REPLY_DTYPE
+from liveness.replies import REPLY_DTYPE
 from tests.fuzzing.examiner import Examiner
 
 REPOSITORY: Final = Path(__file__).parents[2]

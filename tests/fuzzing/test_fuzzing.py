@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from liveness.kernel import COMPILED
 from liveness.packets.parse import ACCEPTED
-from liveness.types import Kind, Rejection, Tier
+from liveness.replies import Kind, Rejection, Tier
 from tests.frames import NAMES
 from tests.fuzzing import oracle
 from tests.fuzzing.campaign import BATCH, Campaign, golden_frames

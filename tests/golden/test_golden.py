@@ -10,7 +10,7 @@ import yaml
 from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 
-from liveness.types import REPLY_DTYPE, Kind, Rejection, Tier
+from liveness.replies import REPLY_DTYPE, Kind, Rejection, Tier
 from tests.frames import CONTROL_PORT, NAMES, Scanner, address, dotted, intervals
 from tests.golden import sent
 from tests.golden.captures import DIRECTORY, TABLES, capture_of, expectations_of, read_capture

@@ -16,7 +16,7 @@ from liveness.lab.hosts.describe import ground_truth
 from liveness.lab.load import load_internet
 from liveness.lab.model.responder.conditions import Conditions, Latency
 from liveness.packets.parse import FIELDS
-from liveness.types import REPLY_DTYPE
+from liveness.replies import REPLY_DTYPE
 from tests.frames import Scanner, Settings, sample_replies
 from tests.lab.model.responder.support import ALL_NS, NOW_NS, FarEnd, probe_frame, used
 from tests.probes.mutations import mutated

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from liveness.packets.bpf_machine import loaded, passes
 from liveness.packets.reply_filter import reply_filter
+from liveness.replies import ERROR_TYPES, Kind
 from liveness.system.bpf import RETURN, Instruction, Program, assemble, attach_filter
-from liveness.types import ERROR_TYPES, Kind
 from tests.frames import NAMES, Scanner, sample_replies
 
 SCANNER = Scanner()

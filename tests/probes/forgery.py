@@ -10,7 +10,7 @@ from liveness.kernel import int64, kernel
 from liveness.packets.parse import ACCEPTED, FIELDS
 from liveness.probes.match import match_frame
 from liveness.probes.run_constants import RunConstants
-from liveness.types import REPLY_DTYPE, Tier
+from liveness.replies import REPLY_DTYPE, Tier
 from tests.frames import EVERYWHERE, NOW_NS, Scanner
 
 WHOLE: Final = (1 << 32) - 1

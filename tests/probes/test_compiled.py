@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from liveness.kernel import COMPILED
 from liveness.packets.parse import ACCEPTED, FIELDS
-from liveness.types import REPLY_DTYPE, Rejection
+from liveness.replies import REPLY_DTYPE, Rejection
 from tests.frames import NAMES, Scanner, Settings
 from tests.probes.mutations import sample_frames
 

@@ -15,7 +15,7 @@ from scapy.layers.inet import UDP
 from scapy.packet import Raw
 
 from liveness.kernel import COMPILED
-from liveness.types import Kind, Tier
+from liveness.replies import Kind, Tier
 from tests.frames import (
     Reply,
     Scanner,

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from liveness.packets.parse import ACCEPTED, FIELDS
-from liveness.types import REPLY_DTYPE, UNKNOWN_ATTEMPT, Kind, Tier
+from liveness.replies import REPLY_DTYPE, UNKNOWN_ATTEMPT, Kind, Tier
 from tests.frames import (
     ADDRESSES,
     NAMES,

@@ -10,7 +10,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
 
-from liveness.types import ERROR_TYPES, UNKNOWN_ATTEMPT, Kind, Rejection, Tier
+from liveness.replies import ERROR_TYPES, UNKNOWN_ATTEMPT, Kind, Rejection, Tier
 from tests.frames import (
     ADDRESSES,
     NAMES,

@@ -6,7 +6,7 @@ import pytest
 
 from liveness.errors import UsageError
 from liveness.probes.registry import REGISTRY, listed_probes, probe_named, probes_of_run
-from liveness.types import Kind
+from liveness.replies import Kind
 from tests.frames import NAMES, PROBES, Reply, Scanner, sample_replies
 
 

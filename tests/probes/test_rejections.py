@@ -8,7 +8,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
-from liveness.types import Kind, Rejection
+from liveness.replies import Kind, Rejection
 from tests.frames import (
     ADDRESSES,
     NAMES,

@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.types import ERROR_TYPES, REPLY_DTYPE, UNKNOWN_ATTEMPT, Kind, Tier
+from liveness.replies import ERROR_TYPES, REPLY_DTYPE, UNKNOWN_ATTEMPT, Kind, Tier
 from tests.frames import dotted
 
 PROBES: Final = ("icmp", "tcp/443", "dns", "tcp/control")

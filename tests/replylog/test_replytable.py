@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from liveness.errors import LivenessError, UsageError
+from liveness.replies import REPLY_DTYPE
 from liveness.replylog.parquet import COLUMNS, convert_spool
 from liveness.replylog.replytable import VIEWS, ReplyTable
 from liveness.replylog.spool import spool_header
-from liveness.types import REPLY_DTYPE
 from tests.frames import dotted
 from tests.replylog.replies import PROBES, replies, rows, shown
 

@@ -14,13 +14,13 @@ import pytest
 from liveness.errors import LivenessError
 from liveness.packets.block import pack_block
 from liveness.packets.capture import count_packets
+from liveness.replies import REPLY_DTYPE
 from liveness.replylog import parquet, runlog
 from liveness.replylog.parquet import COLUMNS, convert_spool, count_rows
 from liveness.replylog.runlog import Mode, RunLog, settle
 from liveness.replylog.spool import read_spool, spool_header
 from liveness.runs.logstream import LogEnd
 from liveness.runs.manifest import LogFile
-from liveness.types import REPLY_DTYPE
 from tests.replylog.replies import HOUR_NS, PROBES, START_NS, replies, rows
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from liveness.errors import LivenessError
+from liveness.replies import REPLY_DTYPE
 from liveness.replylog.spool import MAGIC, read_spool, spool_header
-from liveness.types import REPLY_DTYPE
 from tests.replylog.replies import PROBES, replies
 
 OURS = [[name, kind] for name, kind, *_ in REPLY_DTYPE.descr]

@@ -8,6 +8,7 @@ import pytest
 
 from liveness.errors import LivenessError
 from liveness.ipsets.roaring import SetDigest
+from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.manifest import (
     BlockStatus,
     BusySource,
@@ -26,7 +27,6 @@ from liveness.runs.manifest import (
     write_manifest,
 )
 from liveness.runs.optouts import Application, Change, ListProblem, OptOuts, Withdrawal
-from liveness.types import Kind, ReplyKey, Role, SetKey
 
 GOLDEN = Path(__file__).with_name("manifest.golden.json")
 

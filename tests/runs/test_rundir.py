@@ -9,8 +9,8 @@ import pytest
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError, UsageError
+from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.rundir import RunDirectory, find_runs
-from liveness.types import Kind, ReplyKey, Role, SetKey
 from tests.runs.test_manifest import full_manifest
 
 KEY = SetKey(ReplyKey("tcp/443", Kind.ERROR, 3, 13), Role.SOURCE)

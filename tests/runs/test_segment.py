@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError
+from liveness.replies import Kind, ReplyKey, Role
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import PartKey, SegmentFile, Tally, write_segment
-from liveness.types import Kind, ReplyKey, Role
 
 KEYS = [
     PartKey(ReplyKey("icmp", Kind.ECHO_REPLY), Role.DIRECT, 0),

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liveness.replies import REPLY_DTYPE
 from liveness.scan.clock_steps import ClockSteps
 from liveness.scan.lag import lag_record
 from liveness.scan.plan import Plan
 from liveness.scan.send import sender as sender_module
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.types import REPLY_DTYPE
 from tests.scan import test_census_in_memory as memory
 
 MS = 1_000_000

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from liveness.replies import ERROR_TYPES, REPLY_DTYPE, UNKNOWN_ATTEMPT, Kind, ReplyKey, Role, SetKey, Tier
 from liveness.runs.merge import Gathered, merge
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import PartKey, Tally, write_segment
 from liveness.scan.receive.collection import CLASSES, Collection, reply_key
-from liveness.types import ERROR_TYPES, REPLY_DTYPE, UNKNOWN_ATTEMPT, Kind, ReplyKey, Role, SetKey, Tier
 from tests.frames import Reply
 
 PROBES = ("icmp", "tcp/80", "dns", "tcp/control")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from liveness.replies import REPLY_DTYPE, Kind
 from liveness.scan.receive.first_replies import PLACES, WAYS, count_first, first_replies_table
 from liveness.scan.send.answered import _mix
-from liveness.types import REPLY_DTYPE, Kind
 
 PROBES = 5
 KEY = np.array([0x0123456789ABCDEF, 0xFEDCBA9876543210], np.uint64)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from liveness.packets import block as blk
 from liveness.packets.block import pack_block, packet_count
 from liveness.packets.parse import FIELDS
+from liveness.replies import REPLY_DTYPE, Kind, Rejection
 from liveness.scan.receive.match_block import harvest
 from liveness.scan.send.answered import MIN_ENTRIES, has_answered
-from liveness.types import REPLY_DTYPE, Kind, Rejection
 from tests.frames import EVERYWHERE, NAMES, NOW_NS, Reply, Scanner, Targets, in_words, intervals, sample_replies
 from tests.probes.mutations import sample_frames
 

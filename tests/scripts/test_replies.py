@@ -11,9 +11,9 @@ from liveness.packets.block import pack_block
 from liveness.packets.parse import FIELDS
 from liveness.probes.run_constants import RunConstants
 from liveness.probes.template import LinkAddresses
+from liveness.replies import REPLY_DTYPE, Kind, Rejection
 from liveness.scan.plan import Plan
 from liveness.scan.receive.match_block import harvest
-from liveness.types import REPLY_DTYPE, Kind, Rejection
 from scripts.benchmarks.plans import everywhere, kit_for, plan_over
 from scripts.benchmarks.replies import Pool, make_pool
 from tests.conftest import PLAIN

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from liveness.replies import CONTROL, POSITIVE, Kind
 from liveness.runs.manifest import Manifest
-from liveness.types import CONTROL, POSITIVE, Kind
 
 FAMILIES: Final = ("icmp", "tcp", "udp")
 

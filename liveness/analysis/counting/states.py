@@ -10,8 +10,8 @@ from liveness.analysis.counting.layout import PRIMARY, Bit, Layout
 from liveness.analysis.counting.partition import Partition
 from liveness.analysis.counting.run import ACTIVITY, FAMILIES, REPLIES, family_probes, port_of, probes_of
 from liveness.analysis.counting.scope import Within
+from liveness.replies import CONTROL, Kind
 from liveness.runs.manifest import Manifest
-from liveness.types import CONTROL, Kind
 
 Chosen = NDArray[np.bool_]
 """By state, whether it is meant: combine with ``&``, ``|`` and ``~``."""

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from liveness.analysis.counting.layout import Bit, Layout
 from liveness.analysis.counting.run import FAMILIES, REPLIES, family_of, family_probes, probes_of
+from liveness.replies import CONTROL, Kind
 from liveness.runs.manifest import Manifest
-from liveness.types import CONTROL, Kind
 
 OCTET_BITS: Final = 8
 

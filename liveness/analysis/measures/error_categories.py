@@ -10,7 +10,7 @@ from liveness.analysis.counting.categories import CATEGORIES
 from liveness.analysis.counting.run import FAMILIES
 from liveness.analysis.counting.states import RunStates
 from liveness.analysis.formula import Formula
-from liveness.types import Kind
+from liveness.replies import Kind
 
 
 @dataclass(frozen=True, slots=True)

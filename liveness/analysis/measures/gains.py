@@ -6,7 +6,7 @@ from typing import Annotated
 from liveness.analysis.counting.states import RunStates
 from liveness.analysis.formula import Formula, share
 from liveness.analysis.measures.coverage import Coverage
-from liveness.types import POSITIVE
+from liveness.replies import POSITIVE
 
 
 @dataclass(frozen=True, slots=True)

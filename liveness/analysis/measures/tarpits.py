@@ -7,7 +7,7 @@ import numpy as np
 
 from liveness.analysis.counting.states import RunStates
 from liveness.analysis.formula import Formula, share
-from liveness.types import CONTROL, Kind
+from liveness.replies import CONTROL, Kind
 
 FEWEST_PORTS = 2
 """With fewer TCP ports every service would look like a tarpit: no candidates then."""

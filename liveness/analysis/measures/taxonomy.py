@@ -5,7 +5,7 @@ from typing import Annotated
 
 from liveness.analysis.counting.states import RunStates
 from liveness.analysis.formula import Formula
-from liveness.types import Kind
+from liveness.replies import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from liveness.analysis.counting.states import Chosen, RunStates
 from liveness.analysis.formula import Formula
-from liveness.types import Kind
+from liveness.replies import Kind
 
 
 @dataclass(frozen=True, slots=True)

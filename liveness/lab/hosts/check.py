@@ -11,9 +11,9 @@ from liveness.config.recorded import recorded_config
 from liveness.errors import UsageError
 from liveness.lab.hosts.document import Internet
 from liveness.lab.hosts.truth import expected_sets
+from liveness.replies import CONTROL, SetKey
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
-from liveness.types import CONTROL, SetKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from liveness.lab.hosts.document import (
     Unreachable,
 )
 from liveness.lab.hosts.truth import PROBES, expected_sets
+from liveness.replies import SetKey
 from liveness.space.intervals import Intervals
-from liveness.types import SetKey
 
 CONTROL_PORT = 49999
 """Stands for the control's random port: high, and open nowhere but in tarpits."""

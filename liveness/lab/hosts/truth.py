@@ -26,8 +26,8 @@ from liveness.lab.hosts.document import (
     Unreachable,
 )
 from liveness.lab.hosts.wiring import Site, path_of, wire
+from liveness.replies import Kind, ReplyKey, Role, SetKey, roles_of
 from liveness.space.intervals import Intervals
-from liveness.types import Kind, ReplyKey, Role, SetKey, roles_of
 
 PROBES: Final = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp", "tcp/control")
 """The paper's eight and the control."""

@@ -21,10 +21,10 @@ from liveness.lab.model.population.truth import number_of, truth
 from liveness.lab.model.responder.record import SUMMARY, Summary, has_record, read_passed, read_summary
 from liveness.lab.source import RECORD_FOLDER
 from liveness.order.permutation import Permutation
+from liveness.replies import Kind, SetKey
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 from liveness.space.targets import Targets
-from liveness.types import Kind, SetKey
 
 CHUNK: Final = 1 << 22
 """Addresses whose truth is computed at once."""

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from liveness.ipsets.collector import Collector
 from liveness.kernel import int64, kernel
+from liveness.replies import ERROR_TYPES, Kind, ReplyKey, Role, Tier
 from liveness.runs.segment import Counts, PartKey
-from liveness.types import ERROR_TYPES, Kind, ReplyKey, Role, Tier
 
 _CODES: Final = 256
 CLASSES: Final = Kind.ERROR + len(ERROR_TYPES) * _CODES

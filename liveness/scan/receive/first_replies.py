@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
 from liveness.packets.siphash import siphash24
+from liveness.replies import REPLY_DTYPE, Kind
 from liveness.scan.receive.sink import Seat, Sink, SinkKind
-from liveness.types import REPLY_DTYPE, Kind
 
 if TYPE_CHECKING:
     from liveness.scan.plan import Plan

@@ -20,8 +20,8 @@ from liveness.packets.block import (
 from liveness.packets.parse import ACCEPTED
 from liveness.probes.match import match_frame
 from liveness.probes.run_constants import RunConstants
+from liveness.replies import Rejection
 from liveness.scan.send.answered import mark_answered
-from liveness.types import Rejection
 
 _TRUNCATED: Final = int(Rejection.TRUNCATED)
 

@@ -17,6 +17,7 @@ from liveness.net.ring import RxRing, RxStatistics
 from liveness.packets.block import add_ethernet, pack_block, packet_count
 from liveness.packets.parse import FIELDS
 from liveness.probes.run_constants import RunConstants
+from liveness.replies import REPLY_DTYPE, Rejection
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import Tally, write_segment
 from liveness.scan.clock_steps import ClockSteps
@@ -25,7 +26,6 @@ from liveness.scan.receive.match_block import harvest
 from liveness.scan.receive.sink import Parts, Seat, Sink
 from liveness.scan.shared import Shared
 from liveness.system.privileges import confine_to
-from liveness.types import REPLY_DTYPE, Rejection
 
 BATCH_REPLIES: Final = 1 << 17
 """Accepted replies that are gathered before sinks take them as a batch."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from liveness.ipsets.collector import Collector
+from liveness.replies import REPLY_DTYPE
 from liveness.runs.manifest import BusySource, Counts, Missed
 from liveness.runs.merge import Gathered, merge
 from liveness.runs.rundir import RunDirectory
@@ -17,7 +18,6 @@ from liveness.scan.receive.collection import Collection
 from liveness.scan.receive.sink import Conclusion, Parts, Received, Seat, Sink, SinkKind
 from liveness.scan.receive.top_sources import MOST_SOURCES, TopSources
 from liveness.space.addresses import format_address
-from liveness.types import REPLY_DTYPE
 
 if TYPE_CHECKING:
     from liveness.scan.plan import Plan

@@ -16,10 +16,10 @@ from liveness.errors import LivenessError, UsageError
 from liveness.lab.hosts.check import check_run
 from liveness.lab.hosts.truth import PROBES, expected_sets
 from liveness.lab.load import load_internet
+from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.manifest import Manifest, ProbeCounts
 from liveness.runs.rundir import RunDirectory
 from liveness.space.intervals import Intervals
-from liveness.types import Kind, ReplyKey, Role, SetKey
 
 ALLOW = ("10.10.0.0/22", "10.31.0.0/29")
 TARGETS = 1024 + 8

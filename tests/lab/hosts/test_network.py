@@ -19,9 +19,9 @@ from liveness.lab.keeper import Lab
 from liveness.lab.kernel import this_space
 from liveness.lab.load import load_internet, parse_internet
 from liveness.lab.tools import Tools, find_tools
+from liveness.replies import ReplyKey
 from liveness.system.child import run_in_child
 from liveness.system.namespace import enter_private_network
-from liveness.types import ReplyKey
 from tests.lab.prober import ETH_P_IP, Seen, check_checksums, probe_all
 
 pytestmark = pytest.mark.lab

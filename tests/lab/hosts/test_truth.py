@@ -9,8 +9,8 @@ from liveness.errors import UsageError
 from liveness.lab.hosts.truth import PROBES, expected_sets, packet_of, reply_of, segments
 from liveness.lab.hosts.wiring import PATHS, wire
 from liveness.lab.load import load_internet, parse_internet
+from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.space.intervals import Intervals
-from liveness.types import Kind, ReplyKey, Role, SetKey
 
 CONTROL_PORT = 50001
 

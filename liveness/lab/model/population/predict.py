@@ -20,9 +20,9 @@ from liveness.lab.model.population.words import is_tcp
 from liveness.packets.headers import bits_on_wire
 from liveness.probes.registry import probes_of_run
 from liveness.probes.run_constants import frame_lengths
+from liveness.replies import CONTROL, SetKey
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.types import CONTROL, SetKey
 
 MOST_ADDRESSES: Final = 1 << 22
 """So many targets are looked at; fewer are looked at one by one, and then nothing is estimated."""

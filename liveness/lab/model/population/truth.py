@@ -13,7 +13,7 @@ from liveness.lab.model.population.answer import CONTROL_TCP, FROM_ROUTER, PROBE
 from liveness.lab.model.population.load import Population
 from liveness.lab.model.population.sample import rows_in
 from liveness.lab.model.population.words import error_of, kinds_of
-from liveness.types import Kind, ReplyKey, Role, SetKey, roles_of
+from liveness.replies import Kind, ReplyKey, Role, SetKey, roles_of
 
 PART: Final = 1 << 24
 """Addresses whose rows are looked up at once: 100 MB of memory."""

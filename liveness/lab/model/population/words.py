@@ -19,7 +19,7 @@ from liveness.lab.model.population.answer import (
     TYPE_SHIFT,
     WHAT_MASK,
 )
-from liveness.types import ERROR_TYPES, Kind
+from liveness.replies import ERROR_TYPES, Kind
 
 NOTHING: Final = "."
 CODE = re.compile(r"([0-9]{1,2})/([0-9]{1,3})")

@@ -19,7 +19,7 @@ from liveness.lab.model.responder.respond import KIND_MASK, PROBE_SHIFT
 from liveness.lab.model.responder.state import CAUSES, DUPLICATED, NOISY, REPLIES, UNRECORDED, Model
 from liveness.lab.model.responder.verdict import Verdict
 from liveness.lab.source import POPULATION_FILE, RECORD_FOLDER
-from liveness.types import Kind
+from liveness.replies import Kind
 
 SUMMARY: Final = "record.json"
 EVENTS: Final = 256

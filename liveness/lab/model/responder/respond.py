@@ -44,7 +44,7 @@ from liveness.packets.block import (
     packet_count,
     wire_length,
 )
-from liveness.types import Kind
+from liveness.replies import Kind
 
 _PROBE: Final = int(Verdict.PROBE)
 _ECHO_REPLY: Final = int(Kind.ECHO_REPLY)

@@ -18,7 +18,7 @@ from liveness.lab.model.population.answer import (
     router_of,
 )
 from liveness.lab.model.population.load import Population, parse_population
-from liveness.types import Kind, ReplyKey, Role, SetKey
+from liveness.replies import Kind, ReplyKey, Role, SetKey
 
 SMALL = """
 name: small

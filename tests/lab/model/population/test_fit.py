@@ -19,9 +19,9 @@ from liveness.lab.model.population.published import PUBLISHED
 from liveness.lab.model.population.sample import counted, public_space, sample24
 from liveness.lab.model.population.shares import COUNTED, fitted_shares, shares
 from liveness.lab.model.population.truth import truth
+from liveness.replies import Role
 from liveness.runs.manifest import Counts as MessageCounts
 from liveness.runs.manifest import Manifest, ProbeCounts, SetEntry
-from liveness.types import Role
 from tests.lab.model.population.support import small, whole
 from tests.populations import CONTROL, EIGHT
 

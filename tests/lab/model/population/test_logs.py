@@ -11,9 +11,9 @@ from liveness.lab.model.population.load import load_population
 from liveness.lab.model.population.predict import PARQUET_BYTES
 from liveness.lab.model.population.sample import public_space, rows_in, sample24
 from liveness.lab.model.population.words import error_of, kinds_of
+from liveness.replies import REPLY_DTYPE, Kind
 from liveness.replylog.parquet import convert_spool, count_rows
 from liveness.replylog.spool import spool_header
-from liveness.types import REPLY_DTYPE, Kind
 from tests.lab.model.population.support import whole
 
 PREFIXES = 400 if COMPILED else 60

@@ -23,10 +23,10 @@ from liveness.lab.model.population.predict import predict, sampled_targets
 from liveness.lab.model.population.sample import public_space, sample24, used24
 from liveness.lab.model.population.set_size import Spread
 from liveness.lab.model.population.truth import truth
+from liveness.replies import Kind, Role, SetKey
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
-from liveness.types import Kind, Role, SetKey
 from tests.lab.model.population.support import small
 
 WIRE_BITS = 9 * 84 * 8

@@ -9,7 +9,7 @@ from liveness.lab.model.population.answer import PROBES
 from liveness.lab.model.population.load import load_population
 from liveness.lab.model.population.sample import public_space, sample24
 from liveness.lab.model.population.truth import truth
-from liveness.types import Kind, Role
+from liveness.replies import Kind, Role
 from tests.lab.model.population.support import sets_by_hand, small, whole
 
 PREFIXES = 120 if COMPILED else 12

@@ -17,8 +17,8 @@ from pyroaring import BitMap
 from liveness.lab.model.check import check_model_run
 from liveness.lab.model.population.load import load_population
 from liveness.lab.model.responder.record import read_lost, read_passed, read_summary
+from liveness.replies import Kind
 from liveness.runs.rundir import RunDirectory
-from liveness.types import Kind
 from tests.census.support import EXEC, LIVENESS, Census, run, write_yaml
 
 pytestmark = pytest.mark.lab

@@ -23,7 +23,7 @@ from liveness.lab.model.responder.paths import is_lost
 from liveness.lab.model.responder.state import DUPLICATED, NOISY
 from liveness.packets.parse import ACCEPTED, FIELDS
 from liveness.probes.match import match_frame
-from liveness.types import REPLY_DTYPE
+from liveness.replies import REPLY_DTYPE
 from tests.lab.model.responder.support import (
     ALL_NS,
     CONSTANTS,

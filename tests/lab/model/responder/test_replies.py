@@ -19,8 +19,8 @@ from liveness.lab.model.population.answer import (
     router_of,
 )
 from liveness.lab.model.population.load import Population
+from liveness.replies import ERROR_TYPES
 from liveness.space.addresses import format_address, parse_address
-from liveness.types import ERROR_TYPES
 from tests.frames import sum_of
 from tests.lab.model.responder.support import SCANNER, FarEnd, answering, every_answer, packaged, probe_frame, used
 

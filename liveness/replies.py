@@ -1,4 +1,4 @@
-"""The words every floor shares: reply kinds, roles, and the key of a set."""
+"""What a reply is: its kind, the sets that it goes into, the evidence it carries, and its record in arrays."""
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
