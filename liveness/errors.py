@@ -5,7 +5,7 @@ LivenessError           1    failure: something outside went wrong (disk, networ
 ├── InterfaceGoneError  1    an interface was removed: what was open on it is of no use any more
 ├── UsageError          2    the command line, config, a target or blocklist file is wrong
 ├── UnsupportedError    3    a privilege or kernel feature is missing
-├── RefusedError        4    a safety rule forbids it
+├── RefusedError        4    a safety rule forbids it, or another process holds the lock
 └── StoppedEarlyError   5    ended before its end; partial results are kept
 
 A message is one line that names the file, the path inside it, the value, and the remedy. 130 (SIGINT) and 143 (SIGTERM)
@@ -75,7 +75,7 @@ class UnsupportedError(LivenessError):
 
 
 class RefusedError(LivenessError):
-    """A safety rule forbids what was asked."""
+    """A safety rule forbids what was asked, or another process works on the same run, census or list."""
 
     exit_code: ClassVar[int] = 4
 

@@ -1,6 +1,5 @@
 """Owns the directory of a census, `<output>/<name>/`: its lock, its runs, and the reports that outlive them."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from liveness.census.record import Record, decode_record, encode_record
-from liveness.errors import LivenessError, RefusedError
-from liveness.files.directory import Directory, HeldError
+from liveness.errors import LivenessError
+from liveness.files import locks
+from liveness.files.directory import Directory
 from liveness.files.reading import MIB, read_below
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import CHECKPOINT_FILE, MANIFEST_FILE, RunDirectory, is_run_id, new_run_id
@@ -43,23 +43,12 @@ class Home:
         return self.path.name
 
     def lock(self) -> int:
-        """Take the census until this process and its children end; return the lock's descriptor.
-
-        Raises RefusedError if another process has it. The kernel gives the lock back when the last holder is gone,
-        however it ended: a stale file is no lock.
-        """
+        """Take the census; return the lock's descriptor. RefusedError if another process has it."""
         try:
             with Directory.make(self.path) as directory:
-                descriptor = directory.lock(LOCK_FILE)
-        except HeldError as problem:
-            by = f" (process {problem.holder})" if problem.holder else ""
-            raise RefusedError(f"{self.path}: this census is running already{by}: wait for its end") from problem
+                return locks.take(directory, LOCK_FILE, self.path, "this census is running already", "wait for its end")
         except OSError as problem:
-            raise LivenessError(f"{self.path / LOCK_FILE}: cannot lock this census: {problem.strerror}") from problem
-        with suppress(OSError):  # a full disk: who holds the lock is told to people only
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
-        return descriptor
+            raise LivenessError(f"{self.path}: cannot lock this census: {problem.strerror}") from problem
 
     def run(self, run_id: str) -> RunDirectory:
         """Return the place of a run."""

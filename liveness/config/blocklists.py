@@ -1,9 +1,7 @@
 """Blocklists as people keep them: files of requests, of which the blocked space is the union of those not withdrawn."""
 
-import fcntl
 import os
 import stat
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -13,13 +11,13 @@ from typing import Final
 from liveness.config.requests import Entry, Reason, lines_of, requests_in, withdrawn_line
 from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
+from liveness.files.locks import HeldError, held, hold
 from liveness.files.outputs import destination
 from liveness.space.addresses import parse_entry
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import Skipped, open_bytes
 
 LOCK_WAIT_S: Final = 10.0
-LOCK_POLL_S: Final = 0.05
 SHOWN_REQUESTS: Final = 5
 """How many requests a message lists."""
 NEW_FILE: Final = (
@@ -220,19 +218,13 @@ def _locked(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 @contextmanager
 def _held(directory: Path, path: Path) -> Iterator[None]:
-    """Lock a folder, waiting for a while where somebody else holds it."""
+    """Lock a folder, in at most LOCK_WAIT_S. RefusedError while another process holds it."""
     folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        deadline = time.monotonic() + LOCK_WAIT_S
-        while True:
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise LivenessError(f"{path}: somebody else edits lists in this folder: try again") from None
-                time.sleep(LOCK_POLL_S)
+        hold(folder, LOCK_WAIT_S)
         yield
+    except HeldError as problem:
+        raise held(path, "another process edits lists in this folder", "try again", problem) from problem
     finally:
         os.close(folder)
 

@@ -4,8 +4,6 @@ Who can write in such a directory can make root, which works there, do nothing o
 from the open directory on, links are refused, and what is handed over is handed over by its own descriptor.
 """
 
-import errno
-import fcntl
 import os
 import secrets
 import stat
@@ -14,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final, Self
 
-from liveness.files import descriptors
+from liveness.files import descriptors, locks
 from liveness.files.resolving import OutsideError, components, open_below, open_folder
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -130,17 +128,13 @@ class Directory:
             return descriptors.regular(descriptors.open_without_links(last, _READ, folder), name)
 
     def lock(self, name: Name, mode: int = 0o600) -> int:
-        """Lock a file, which is made if there is none; return its descriptor. BlockingIOError if another has it."""
+        """Lock a file, which is made if it is missing; return its descriptor. HeldError if another process holds it."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         with self._parent(name) as (folder, last):
             descriptor = descriptors.regular(descriptors.open_without_links(last, flags, folder, mode), name)
         try:
             descriptors.refuse_other_names(descriptor, name)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as problem:
-            holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            raise HeldError(holder if holder.isdecimal() else "") from problem
+            locks.hold(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
@@ -232,11 +226,3 @@ class Directory:
             yield folder, parts[-1]
         finally:
             os.close(folder)
-
-
-class HeldError(BlockingIOError):
-    """Another process holds a lock; `holder` is what it wrote there: its process id, or nothing."""
-
-    def __init__(self, holder: str) -> None:
-        super().__init__(errno.EAGAIN, "another process holds this lock")
-        self.holder = holder

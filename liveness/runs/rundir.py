@@ -13,7 +13,8 @@ from pathlib import Path
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError, RefusedError, UsageError
-from liveness.files.directory import Directory, HeldError
+from liveness.files import locks
+from liveness.files.directory import Directory
 from liveness.files.reading import read_below
 from liveness.ipsets.roaring import SET_BYTES, parse_roaring, serialized
 from liveness.replies import SetKey
@@ -133,18 +134,13 @@ class RunDirectory:
             raise LivenessError(f"{self.path / name}: cannot write: {problem.strerror}") from problem
 
     def lock(self) -> int:
-        """Take this run for writing until the process and its children end; return the lock's descriptor.
-
-        Raises UsageError if another process has it. The kernel gives the lock back when the last holder is gone,
-        however it ended: none is ever stale.
-        """
+        """Take this run for writing; return the lock's descriptor. RefusedError if another process has it."""
+        work, remedy = "a scan is at work on this run", "wait for its end, or stop it"
         try:
             with self.files() as directory:
-                return directory.lock(LOCK_FILE)
-        except HeldError as problem:
-            raise UsageError(f"{self.path}: a scan is at work on this run: wait for its end, or stop it") from problem
+                return locks.take(directory, LOCK_FILE, self.path, work, remedy)
         except OSError as problem:
-            raise LivenessError(f"{self.path / LOCK_FILE}: cannot lock this run: {problem.strerror}") from problem
+            raise LivenessError(f"{self.path}: cannot lock this run: {problem.strerror}") from problem
 
     def segment_path(self, receiver: int, number: int, level: int = 0) -> Path:
         """Return where a receiver puts its segment of that number; the level says how often it was compacted."""

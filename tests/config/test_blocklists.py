@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from liveness.config import blocklists
 from liveness.config.blocklists import add, covering, intervals_of, read_list, read_requests, withdraw
 from liveness.config.requests import Entry, Reason
-from liveness.errors import LivenessError, UsageError
+from liveness.errors import LivenessError, RefusedError, UsageError
 from liveness.space.addresses import parse_entry
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import read_prefixes
@@ -213,7 +213,7 @@ def test_those_who_add_at_once_lose_nothing(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_held_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocklists, "LOCK_WAIT_S", 0.0)
-    with blocklists._locked([path]), pytest.raises(LivenessError, match="somebody else edits lists in this folder"):
+    with blocklists._locked([path]), pytest.raises(RefusedError, match="another process edits lists in this folder"):
         add(path, [entry("10.0.0.0/8")], REASON)
     add(path, [entry("10.0.0.0/8")], REASON)
 

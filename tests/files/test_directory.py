@@ -10,7 +10,8 @@ import pytest
 from liveness.errors import LivenessError, one_line
 from liveness.files import resolving
 from liveness.files.atomic import write_atomically
-from liveness.files.directory import Directory, HeldError
+from liveness.files.directory import Directory
+from liveness.files.locks import HeldError
 from liveness.files.reading import TooLargeError, read_below, read_bytes
 from liveness.files.resolving import ForeignLinkError, LinkError, OutsideError
 from liveness.system.child import run_in_child

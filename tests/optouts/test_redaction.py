@@ -11,7 +11,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, UDPerror
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.utils import PcapWriter, rdpcap
 
-from liveness.errors import LivenessError, UsageError
+from liveness.errors import LivenessError, RefusedError
 from liveness.optouts import redaction
 from liveness.optouts.redacted_logs import redact
 from liveness.optouts.redaction import STAGE, finish_redaction, redact_run
@@ -246,7 +246,9 @@ def test_root_removes_from_the_run_of_another_user_as_that_user(tmp_path: Path) 
 def test_a_run_that_is_locked_is_refused(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     assert run.lock() > 0
-    with pytest.raises(UsageError, match="a scan is at work on this run"):
+    with pytest.raises(
+        RefusedError, match=r"a scan is at work on this run \(process \d+\): wait for its end, or stop it"
+    ):
         redact_run(run, BLOCKED, [])
     assert sets_of(run) == SETS
     assert redaction.bitmap_of(BLOCKED) == BitMap([*range(10, 20), *range(90, 96)])
