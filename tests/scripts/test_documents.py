@@ -17,7 +17,7 @@ import pytest
 from tests.census.support import EXEC, clean_environment
 
 ROOT: Final = Path(__file__).parents[2]
-DOCUMENTS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK: Final = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>]+) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -139,6 +139,7 @@ def prepared(document: str) -> str:
     lines = {
         "opt-outs": "rm -f census.yaml blocklist.txt",
         "census": "rm -rf sets RUN; sed 's/^name: .*/name: weekly/' census.yaml > weekly.yaml",
+        "every-week": "rm -rf sets RUN; sed 's/^name: .*/name: weekly/' census.yaml > weekly.yaml",
         "sets": "for name in a icmp seen all; do cp RUN/sets/icmp.echo-reply.source.roaring $name.roaring; done\n"
         "liveness sets convert b.csv c.set; echo 192.0.2.0/24 >> blocklist.txt",
         "replies": "cp RUN/pcap/*.pcap there.pcap; rm -rf replay",
