@@ -1,72 +1,109 @@
-"""The fuzzer of files: mutants of each kind that the tool reads, and what was found: one line a kind."""
+"""The fuzzer of files: mutants of each kind that the tool reads, and the findings: one line a kind."""
 
 import json
 import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+if TYPE_CHECKING:
+    from tests.fuzzing.file_campaign import Campaign
+
 ROOT: Final = Path(__file__).parents[1]
 SHOWN: Final = 10
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a private directory below it
 sys.path.insert(0, str(ROOT))
 
 
 @click.command()
 @click.option("--mutants", default=100_000, show_default=True, type=click.IntRange(min=1), help="Of each kind.")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same mutants.")
-@click.option("--seconds", default=float("inf"), help="Of each kind at most; all of them if not given.")
+@click.option("--first", default=0, show_default=True, type=click.IntRange(min=0), help="Number of the first mutant.")
+@click.option("--seconds", default=float("inf"), help="Of each kind at most; without a limit if not given.")
 @click.option("--kind", "chosen", multiple=True, help="Only this kind; may be repeated.")
 @click.option("--command", "commands", default=0, show_default=True, help="Mutants of each kind for its command.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder for one mutant of each finding.")
+@click.option("--list", "list_kinds", is_flag=True, help="Print the names of the kinds and leave.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a kind and line.")
 def main(
-    *, mutants: int, seed: int, seconds: float, chosen: tuple[str, ...], commands: int, keep: Path | None, as_json: bool
+    *,
+    mutants: int,
+    seed: int,
+    first: int,
+    seconds: float,
+    chosen: tuple[str, ...],
+    commands: int,
+    keep: Path | None,
+    list_kinds: bool,
+    as_json: bool,
 ) -> None:
-    """Fuzz what reads files; leave with exit code 1 if anything was found."""
-    from tests.fuzzing.file_campaign import campaign, sample  # noqa: PLC0415 - after the path is set
-    from tests.fuzzing.files import kinds  # noqa: PLC0415
+    """Fuzz what reads files; leave with exit code 1 if anything was found.
 
+    A finding names the number of its mutant: --kind KIND --seed SEED --first NUMBER --mutants 1 reads it again.
+    """
+    from tests.fuzzing.file_campaign import campaign, sample  # noqa: PLC0415 - after the path is set
+    from tests.fuzzing.kinds import all_kinds  # noqa: PLC0415
+
+    every = all_kinds()
+    if list_kinds:
+        click.echo("\n".join(every))
+        return
+    unknown = [name for name in chosen if name not in every]
+    if unknown:
+        raise click.UsageError(f"no kind {unknown[0]!r}: expected one of {', '.join(every)}")
     found = 0
-    with tempfile.TemporaryDirectory(prefix="liveness-fuzz-") as folder:
-        every = kinds(Path(folder) / "seeds")
-        names = [kind.name for kind in every]
-        unknown = [name for name in chosen if name not in names]
-        if unknown:
-            raise click.UsageError(f"no kind {unknown[0]!r}: expected one of {', '.join(names)}")
-        for number, kind in enumerate(every):
-            if chosen and kind.name not in chosen:
-                continue
-            done = [campaign(kind.name, mutants, seed, seconds, Path(folder) / str(number))]
-            if commands and kind.command:
-                done.append(sample(kind, commands, seed, Path(folder) / str(number)))
-            for one in done:
-                found += len(one.findings)
-                tell(one, as_json=as_json)
+    where = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="liveness-fuzz-", dir=where) as folder:
+        for number, name in enumerate(chosen or every):
+            place = Path(folder) / str(number)
+            done = [campaign(every[name], mutants, seed, seconds, place, first)]
+            if commands and every[name].command:
+                done.append(sample(every[name], commands, seed, place))
+            for outcome in done:
+                found += len(outcome.findings)
+                report(outcome, seed, first, as_json=as_json)
                 if keep is not None:
-                    write(keep, one)
+                    write(keep, outcome)
     sys.exit(1 if found else 0)
 
 
-def tell(done: Any, *, as_json: bool) -> None:  # noqa: ANN401 - a Campaign, whose module is loaded late
-    """Print what came of a kind."""
+def report(outcome: "Campaign", seed: int, first: int, *, as_json: bool) -> None:
+    """Print the outcome of a kind."""
+    rate = round(outcome.mutants / outcome.took_s) if outcome.took_s else 0
     if as_json:
-        document = {"kind": done.kind, "mutants": done.mutants, "took_s": round(done.took_s, 1)}
-        click.echo(json.dumps({**document, "findings": dict(done.findings)}))
-        return
-    click.echo(f"{done.kind}: {done.mutants:,} mutants in {done.took_s:,.0f} s, {len(done.findings)} findings")
-    for what, count in done.findings.most_common(SHOWN):
-        click.echo(f"  {count:,} times: {what}")
+        findings: list[dict[str, Any]] = [
+            {"what": what, "times": times, "mutant": outcome.numbers[what]}
+            for what, times in outcome.findings.most_common()
+        ]
+        document = {
+            "kind": outcome.kind,
+            "seed": seed,
+            "first": first,
+            "mutants": outcome.mutants,
+            "took_s": round(outcome.took_s, 1),
+            "per_second": rate,
+            "slowest_s": round(outcome.slowest_s, 3),
+            "memory_mb": outcome.memory_mb,
+        }
+        click.echo(json.dumps({**document, "findings": findings}))
+    else:
+        click.echo(
+            f"{outcome.kind}: {outcome.mutants:,} mutants in {outcome.took_s:,.0f} s ({rate:,} a second, the slowest"
+            f" {outcome.slowest_s:.2f} s, {outcome.memory_mb:,} MB), {len(outcome.findings)} findings"
+        )
+        for what, times in outcome.findings.most_common(SHOWN):
+            click.echo(f"  {times:,} times, first mutant {outcome.numbers[what]:,}: {what}")
     sys.stdout.flush()
 
 
-def write(folder: Path, done: Any) -> None:  # noqa: ANN401 - as above
+def write(folder: Path, outcome: "Campaign") -> None:
     """Keep one mutant of each finding."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number, (what, content) in enumerate(done.kept.items()):
-        name = f"{done.kind.replace(' ', '-')}.{number}"
+    for what, content in outcome.kept.items():
+        name = f"{outcome.kind.replace(' ', '-')}.{outcome.numbers[what]}"
         (folder / name).write_bytes(content)
         (folder / f"{name}.txt").write_text(what + os.linesep, encoding="utf-8")
 

@@ -3,30 +3,85 @@
 import json
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
 
-from liveness.errors import StoppedEarlyError, UsageError
+from liveness.errors import StoppedEarlyError, UsageError, one_line
 
 if TYPE_CHECKING:
     from liveness.flows.formats import Options
-    from liveness.flows.record import Notes
+    from liveness.flows.record import Flows, Notes
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The flow files of a command, and how they are to be read."""
+
+    files: tuple[str, ...]
+    format_name: str | None
+    ports: tuple[int, ...]
+    columns: tuple[str, ...]
+
+    def options(self) -> "Options":
+        """Return the options of readers. UsageError for a column that is not of the form OURS=THEIRS."""
+        from liveness.flows.formats import Options
+
+        names = {}
+        for column in self.columns:
+            ours, equals, theirs = column.partition("=")
+            if not equals or not theirs:
+                raise UsageError(f"--column {column}: not of the form OURS=THEIRS, as in src=srcaddr")
+            names[ours] = theirs
+        return Options(self.ports, names)
+
+    def read(self, notes: "Notes") -> "Iterator[Flows]":
+        """Return the flows of all files in batches."""
+        from liveness.flows.formats import read_all
+
+        return read_all(self.files, self.format_name, notes, self.options())
+
 
 FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
-FROM = click.option(
-    "--from", "format_name", metavar="FORMAT", help="What the files are, if their first bytes do not show it."
-)
-PORTS = click.option(
-    "--export-port", "ports", multiple=True, type=click.IntRange(1, 65535), metavar="PORT",
-    help="Take captures as captures of exports, to this UDP port or one of the usual ones; may be repeated.",
-)  # fmt: skip
-COLUMNS = click.option(
-    "--column", "columns", multiple=True, metavar="OURS=THEIRS",
-    help="What a CSV or Parquet file calls one of our columns; may be repeated.",
-)  # fmt: skip
+
+
+def takes_inputs(function: Callable[Concatenate[Inputs, P], None]) -> Callable[..., None]:
+    """Give a command the argument and options that say which flow files are read, as its parameter `inputs`."""
+
+    @FILES
+    @click.option(
+        "--from", "format_name", metavar="FORMAT", help="What the files are, if their first bytes do not show it."
+    )
+    @click.option(
+        "--export-port",
+        "ports",
+        multiple=True,
+        type=click.IntRange(1, 65535),
+        metavar="PORT",
+        help="Take captures as captures of exports, to this UDP port or one of the usual ones; may be repeated.",
+    )
+    @click.option(
+        "--column", "columns", multiple=True, metavar="OURS=THEIRS",
+        help="What a CSV or Parquet file calls one of our columns; may be repeated.",
+    )  # fmt: skip
+    @wraps(function)
+    def command(
+        files: tuple[str, ...],
+        format_name: str | None,
+        ports: tuple[int, ...],
+        columns: tuple[str, ...],
+        *arguments: P.args,
+        **others: P.kwargs,
+    ) -> None:
+        function(Inputs(files, format_name, ports, columns), *arguments, **others)
+
+    return command
 
 
 @click.group("flows")
@@ -49,70 +104,50 @@ def command() -> None:
 
 
 @command.command("info")
-@FILES
-@FROM
-@PORTS
-@COLUMNS
+@takes_inputs
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document; of several files a list of them.")
-def info(
-    files: tuple[str, ...], format_name: str | None, ports: tuple[int, ...], columns: tuple[str, ...], *, as_json: bool
-) -> None:
+def info(inputs: Inputs, *, as_json: bool) -> None:
     """Sum up flow files: records, packets, bytes, times, exporters, and what could not be decoded."""
     from liveness.flows.summary import document_of, lines_of, summarise
 
-    options = _options(ports, columns)
-    summaries = [summarise(file, format_name, options) for file in files]
+    options = inputs.options()
+    summaries = [summarise(file, inputs.format_name, options) for file in inputs.files]
     if as_json:
         documents = [document_of(summary) for summary in summaries]
         click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
     else:
         for summary in summaries:
             click.echo("\n".join(lines_of(summary)))
-    _tell_damage([line for summary in summaries for line in summary.notes.damage])
+    _report_damage([line for summary in summaries for line in summary.notes.damage])
 
 
 @command.command("cat")
-@FILES
-@FROM
-@PORTS
-@COLUMNS
+@takes_inputs
 @click.option("--json", "as_json", is_flag=True, help="Print an object a line instead of CSV.")
 @click.option("-n", "--limit", type=click.IntRange(0), metavar="N", help="Print no more than N records.")
-def cat(
-    files: tuple[str, ...],
-    format_name: str | None,
-    ports: tuple[int, ...],
-    columns: tuple[str, ...],
-    *,
-    as_json: bool,
-    limit: int | None,
-) -> None:
+def cat(inputs: Inputs, *, as_json: bool, limit: int | None) -> None:
     """Print flow records as CSV with a header line, or as JSON."""
-    from liveness.flows.formats import read_all
     from liveness.flows.record import Notes
     from liveness.flows.write import HEADER, csv_lines, json_lines
 
     notes = Notes()
     left = limit
-    batches = read_all(files, format_name, notes, _options(ports, columns))
+    batches = inputs.read(notes)
     if not as_json:
         sys.stdout.write(",".join(HEADER) + "\n")
     for batch in batches:
         flows = batch if left is None else batch[:left]
-        sys.stdout.write((json_lines if as_json else csv_lines)(flows, notes.exporter_names()))
+        sys.stdout.write((json_lines if as_json else csv_lines)(flows, _printable_names(notes)))
         if left is not None:
             left -= len(flows)
             if left == 0:
                 break
-    _tell_undecoded(notes)
-    _tell_damage(notes.damage)
+    _warn_of_undecoded(notes)
+    _report_damage(notes.damage)
 
 
 @command.command("convert")
-@FILES
-@FROM
-@PORTS
-@COLUMNS
+@takes_inputs
 @click.option(
     "-o",
     "--output-file",
@@ -122,31 +157,23 @@ def cat(
     help="A .parquet or .csv file.",
 )
 @click.option("--remove-input", is_flag=True, help="Remove the inputs once the output is safe on disk and whole.")
-def convert(
-    files: tuple[str, ...],
-    format_name: str | None,
-    ports: tuple[int, ...],
-    columns: tuple[str, ...],
-    output_file: Path,
-    *,
-    remove_input: bool,
-) -> None:
+def convert(inputs: Inputs, output_file: Path, *, remove_input: bool) -> None:
     """Write flow records of any format to one Parquet or CSV file."""
-    from liveness.flows.formats import read_all
     from liveness.flows.record import Notes
     from liveness.flows.write import write_flows
 
     if any(
-        file != "-" and output_file.exists() and Path(file).exists() and output_file.samefile(file) for file in files
+        file != "-" and output_file.exists() and Path(file).exists() and output_file.samefile(file)
+        for file in inputs.files
     ):
         raise UsageError(f"-o {output_file}: this is one of the inputs: give another name")
     notes = Notes()
-    count = write_flows(read_all(files, format_name, notes, _options(ports, columns)), notes, output_file)
+    count = write_flows(inputs.read(notes), notes, output_file)
     click.echo(f"liveness: {count:,} flows written to {output_file}", err=True)
-    _tell_undecoded(notes)
-    _tell_damage(notes.damage)
+    _warn_of_undecoded(notes)
+    _report_damage(notes.damage)
     if remove_input:
-        for file in files:
+        for file in inputs.files:
             Path(file).unlink(missing_ok=True)
 
 
@@ -200,9 +227,9 @@ def meter(files: tuple[str, ...], output_file: Path | None, idle_s: float, activ
     else:
         sys.stdout.write(",".join(HEADER) + "\n")
         for flows in batches:
-            sys.stdout.write(csv_lines(flows, notes.exporter_names()))
-    _tell_undecoded(notes)
-    _tell_damage(notes.damage)
+            sys.stdout.write(csv_lines(flows, _printable_names(notes)))
+    _warn_of_undecoded(notes)
+    _report_damage(notes.damage)
 
 
 @command.command("collect")
@@ -262,30 +289,23 @@ def collect(listen: str, port: int, output: Path, interval_s: int) -> None:
         f" exports; lost: {collector.overflows:,} datagrams here, {collector.missing:,} by sequence numbers",
         err=True,
     )
-    _tell_undecoded(collector.notes)
+    _warn_of_undecoded(collector.notes)
 
 
-def _options(ports: Iterable[int], columns: Iterable[str]) -> "Options":
-    from liveness.flows.formats import Options
-
-    names = {}
-    for column in columns:
-        ours, equals, theirs = column.partition("=")
-        if not equals or not theirs:
-            raise UsageError(f"--column {column}: not of the form OURS=THEIRS, as in src=srcaddr")
-        names[ours] = theirs
-    return Options(tuple(ports), names)
+def _printable_names(notes: "Notes") -> list[str]:
+    """Return the names of exporters for standard output: what a file calls them moves no cursor."""
+    return [one_line(name) for name in notes.exporter_names()]
 
 
-def _tell_undecoded(notes: "Notes") -> None:
+def _warn_of_undecoded(notes: "Notes") -> None:
     for reason, count in sorted(notes.undecoded.items()):
-        click.echo(f"liveness: warning: not decoded: {count:,} {reason}", err=True)
+        click.echo(f"liveness: warning: not decoded: {count:,} {one_line(reason)}", err=True)
 
 
-def _tell_damage(damage: list[str]) -> None:
-    """Name every damage, the last one as the error with which the command ends."""
+def _report_damage(damage: list[str]) -> None:
+    """Report every damage, the last one as the error with which the command ends."""
     for line in damage[:-1]:
-        click.echo(f"liveness: warning: {line}", err=True)
+        click.echo(f"liveness: warning: {one_line(line)}", err=True)
     if damage:
         sys.stdout.flush()
         raise StoppedEarlyError(damage[-1])

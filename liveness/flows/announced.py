@@ -6,12 +6,13 @@ from typing import Any, Final
 
 import msgspec
 
-from liveness.errors import UsageError
+from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
+from liveness.files.reading import decoded, read_bytes
 from liveness.flows import templates
 from liveness.flows.exports import MOST_DOMAINS, MOST_TEMPLATES, Domain, Exports
 
-MOST_BYTES: Final = 64 << 20
+REMEDY: Final = "remove this file, exporters send their templates again"
 
 
 class _Template(msgspec.Struct, forbid_unknown_fields=True):
@@ -54,20 +55,15 @@ def save(exports: Exports, path: Path) -> None:
 def load(exports: Exports, path: Path) -> int:
     """Take over what a file says that exporters have announced; return how many templates that were.
 
-    0 if there is no such file. UsageError if it is not one of ours: remove it then, templates come again.
+    0 if there is no such file. LivenessError, with the remedy, if it is not the file of a collector.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise UsageError(f"{path}: more than {MOST_BYTES >> 20} MiB: not a collector's templates: remove it")
-        document = msgspec.json.decode(content, type=_Document)
+        content = read_bytes(path)
     except FileNotFoundError:
         return 0
     except OSError as error:
-        raise UsageError(f"{path}: cannot read: {error.strerror}") from error
-    except msgspec.DecodeError as error:
-        raise UsageError(f"{path}: not a collector's templates: {error}: remove it, templates come again") from error
+        raise LivenessError(f"{path}: cannot read these templates: {error.strerror or error}: {REMEDY}") from error
+    document = decoded(content, _Document, path, f"not the templates of a collector: {REMEDY}")
     count = 0
     for saved in document.domains[:MOST_DOMAINS]:
         name = f"{saved.exporter}/{saved.domain}" if saved.domain else saved.exporter

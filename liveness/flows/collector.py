@@ -4,6 +4,7 @@ What the socket's queue could not hold is counted by the kernel (SO_RXQ_OVFL), w
 sequence numbers. Intervals are aligned to UTC multiples. A spool that a kill left becomes a file at the next start.
 """
 
+import itertools
 import os
 import socket
 import struct
@@ -23,6 +24,7 @@ from liveness.flows.record import BATCH_RECORDS, Notes
 from liveness.flows.spool import SpoolWriter
 
 SPOOL_SUFFIX: Final = ".spool"
+CONVERTED_SUFFIX: Final = ".parquet"
 TEMPLATES_FILE: Final = "templates.json"
 RECEIVE_BUFFER_BYTES: Final = 64 << 20
 LONGEST_DATAGRAM: Final = 65_535
@@ -92,7 +94,7 @@ class Collector:
                 if exports.ready >= BATCH_RECORDS or time.monotonic() >= append_s:
                     self._append(spool, exports)
                     append_s = time.monotonic() + APPEND_EVERY_S
-                if time.time() >= ends_s:
+                if not ends_s - self.interval_s <= time.time() < ends_s:  # over, or the clock was set back
                     self._append(spool, exports)
                     spool.close()
                     self._convert(spool.path)
@@ -129,9 +131,18 @@ class Collector:
             spool.append(flows)
 
     def _begin_spool(self) -> SpoolWriter:
-        began_s = int(time.time())
-        name = time.strftime("flows-%Y-%m-%dT%H%M%SZ", time.gmtime(began_s))
-        return SpoolWriter(self.folder / f"{name}{SPOOL_SUFFIX}", self.notes)
+        """Begin a spool under the time of now, with a number if a file of this time is there already.
+
+        That is so when a collector is started twice within a second, or when the clock was set back.
+        """
+        began = time.strftime("flows-%Y-%m-%dT%H%M%SZ", time.gmtime(int(time.time())))
+        for number in itertools.count(1):
+            path = self.folder / f"{began}{'' if number == 1 else f'-{number}'}{SPOOL_SUFFIX}"
+            if path.with_suffix(CONVERTED_SUFFIX).exists():  # it would be replaced
+                continue
+            with suppress(FileExistsError):
+                return SpoolWriter(path, self.notes)
+        raise AssertionError("there is always another number")
 
     def _next_end_s(self) -> int:
         return (int(time.time()) // self.interval_s + 1) * self.interval_s
@@ -147,7 +158,7 @@ class Collector:
             "convert",
             str(spool),
             "-o",
-            f"{spool.with_suffix('.parquet')}",
+            f"{spool.with_suffix(CONVERTED_SUFFIX)}",
         ]
         with suppress(OSError):  # out of processes: the spool stays, and the next start takes it
             process = subprocess.Popen(

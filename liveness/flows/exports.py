@@ -24,6 +24,8 @@ V9_HEADER_BYTES: Final = 20
 IPFIX_HEADER: Final = ">HHIII"
 IPFIX_HEADER_BYTES: Final = 16
 SET_HEADER_BYTES: Final = 4
+TEMPLATE_HEADER_BYTES: Final = 4
+SCOPE_BYTES: Final = 2
 FIRST_DATA_SET: Final = 256
 V9_TEMPLATES, V9_OPTIONS, IPFIX_TEMPLATES, IPFIX_OPTIONS = 0, 1, 2, 3
 
@@ -51,6 +53,14 @@ class Domain:
     boot_ns: int = 0
     next_sequence: int | None = None
     missing: int = 0
+
+    def withdraw(self, number: int, *, options: bool) -> None:
+        """Forget a template, or all of a kind: those are withdrawn under the number of their set."""
+        if number == (IPFIX_OPTIONS if options else IPFIX_TEMPLATES):
+            for name in [name for name, template in self.templates.items() if template.options == options]:
+                del self.templates[name]
+        else:
+            self.templates.pop(number, None)
 
 
 class Exports:
@@ -92,10 +102,9 @@ class Exports:
     def finish(self) -> None:
         """Count what still waits for a template as undecoded."""
         for domain in self.domains.values():
-            for set_id, content, _, _ in domain.waiting:
+            for _, content, _, _ in domain.waiting:
                 self.notes.undecoded["data sets without template"] += 1
                 self._waiting_bytes -= len(content)
-                del set_id
             domain.waiting.clear()
 
     def feed(self, datagram: bytes, exporter: str) -> bool:
@@ -185,9 +194,9 @@ class Exports:
                 return None
             content = datagram[at + SET_HEADER_BYTES : at + length] if set_id < FIRST_DATA_SET else b""
             if set_id in (V9_TEMPLATES, IPFIX_TEMPLATES) and (set_id == IPFIX_TEMPLATES) == (version == IPFIX):
-                self._learn(domain, content, version)
+                self._learn(domain, content, version, options=False)
             elif set_id in (V9_OPTIONS, IPFIX_OPTIONS) and (set_id == IPFIX_OPTIONS) == (version == IPFIX):
-                self._learn_options(domain, content, version)
+                self._learn(domain, content, version, options=True)
             elif set_id >= FIRST_DATA_SET:
                 found = self._data(domain, set_id, data[at + SET_HEADER_BYTES : at + length], now_ns)
                 records = None if records is None or found is None else records + found
@@ -196,36 +205,25 @@ class Exports:
             at += length
         return records
 
-    def _learn(self, domain: Domain, content: bytes, version: int) -> None:
+    def _learn(self, domain: Domain, content: bytes, version: int, *, options: bool) -> None:
+        """Take over the templates of a set: of flows, or of options that describe the exporter."""
         at = 0
-        while len(content) - at >= 4:
+        while len(content) - at >= TEMPLATE_HEADER_BYTES:
             number, count = struct.unpack_from(">HH", content, at)
-            at += 4
+            at += TEMPLATE_HEADER_BYTES
+            if version == IPFIX and count == 0:  # withdrawn (RFC 7011, 8.1): one, or by the set's own number all
+                domain.withdraw(number, options=options)
+                continue
             if number < FIRST_DATA_SET:
                 return  # padding
-            if count == 0:  # RFC 7011, 8.1: withdrawn
-                domain.templates.pop(number, None)
-                continue
-            parsed = None
-            if count <= templates.MOST_FIELDS:
-                parsed = templates.parse_fields(content, at, count, enterprises=version == IPFIX)
-            if parsed is None:
-                self.notes.undecoded["templates that are damaged or too long"] += 1
-                return
-            fields, at = parsed
-            self._keep(domain, number, templates.make_template(fields))
-
-    def _learn_options(self, domain: Domain, content: bytes, version: int) -> None:
-        at = 0
-        while len(content) - at >= 6:
-            number, first, second = struct.unpack_from(">HHH", content, at)
-            at += 6
-            if number < FIRST_DATA_SET:
-                return
-            # v9 has the bytes of scopes and of options, IPFIX the number of all fields and of scopes
-            count, scopes = (first + second) // 4, first // 4
-            if version == IPFIX:
-                count, scopes = first, second
+            scopes = 0
+            if options:
+                if len(content) - at < SCOPE_BYTES:
+                    return
+                (second,) = struct.unpack_from(">H", content, at)
+                at += SCOPE_BYTES
+                # v9 has the bytes of scopes and of options, IPFIX the number of all fields and of scopes
+                count, scopes = (count, second) if version == IPFIX else ((count + second) // 4, count // 4)
             if count == 0:
                 domain.templates.pop(number, None)
                 continue
@@ -236,9 +234,9 @@ class Exports:
                 self.notes.undecoded["templates that are damaged or too long"] += 1
                 return
             fields, at = parsed
-            if version == V9:  # scopes are numbered by themselves there: none is an element
+            if version == V9:  # scopes have numbers of their own there: none is an element
                 fields = [(0, 0, width) for _, _, width in fields[:scopes]] + fields[scopes:]
-            self._keep(domain, number, templates.make_template(fields, max(scopes, 1)))
+            self._keep(domain, number, templates.make_template(fields, max(scopes, 1) if options else 0))
 
     def _keep(self, domain: Domain, number: int, template: Template | None) -> None:
         if template is None:

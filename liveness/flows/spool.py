@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import msgspec
 import numpy as np
 
 from liveness.errors import LivenessError, UsageError
@@ -30,7 +31,7 @@ class SpoolWriter:
     """Appends flows to a spool."""
 
     def __init__(self, path: Path, notes: Notes) -> None:
-        """Make the file; LivenessError if there is one or the disk refuses."""
+        """Make the file. FileExistsError if there is one, LivenessError if the disk refuses."""
         self.path = path
         self.records = 0
         self._notes = notes
@@ -39,6 +40,8 @@ class SpoolWriter:
             self._file: BinaryIO = path.open("xb")
             self._file.write(MAGIC)
             self._file.flush()
+        except FileExistsError:
+            raise
         except OSError as error:
             raise LivenessError(f"{path}: cannot write: {error.strerror}") from error
 
@@ -71,6 +74,14 @@ def recognise(head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
+def _names(content: bytes) -> list[str] | None:
+    """Return the names of exporters in a part; None if it holds anything else."""
+    try:
+        return msgspec.json.decode(content, type=list[str])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def read(source: Input, notes: Notes) -> Iterator[Flows]:
     """Yield the flows of a spool. UsageError if it is none.
 
@@ -98,8 +109,8 @@ def read(source: Input, notes: Notes) -> Iterator[Flows]:
             notes.damage.append(f"{source.name}: the part at byte {at:,} is damaged: the rest is left out")
             return
         if kind == NAMES:
-            names = json.loads(content)
-            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            names = _names(content)
+            if names is None:
                 notes.damage.append(f"{source.name}: the part at byte {at:,} has no names: the rest is left out")
                 return
             numbers += [notes.exporter(name) for name in names]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from liveness.errors import one_line
 from liveness.flows.formats import Options, format_named, recognise
 from liveness.flows.record import Notes
 
@@ -66,7 +67,7 @@ def lines_of(summary: Summary) -> list[str]:
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     lines.append(f"  exporters  {shown or 'none'}")
     lines += [f"  not decoded: {count:,} {reason}" for reason, count in sorted(summary.notes.undecoded.items())]
-    return lines
+    return [one_line(line) for line in lines]
 
 
 def _time(time_ns: int | None) -> str | None:

@@ -27,7 +27,16 @@ def _control(kind: int, size: int) -> bytes:
     return bytes([kind << 5 | size]) if kind < 8 else bytes([size, kind - 7])
 
 
-def database(networks: dict[Network, Any], *, version: int = 4) -> bytes:
+def node(sides: list[int], record_bits: int) -> bytes:
+    """Return a node of the tree: two numbers, which share a byte where they have 28 bits."""
+    if record_bits == 28:
+        left, right = sides
+        shared = left >> 24 << 4 | right >> 24
+        return (left & 0xFFFFFF).to_bytes(3, "big") + bytes([shared]) + (right & 0xFFFFFF).to_bytes(3, "big")
+    return b"".join(side.to_bytes(record_bits // 8, "big") for side in sides)
+
+
+def database(networks: dict[Network, Any], *, version: int = 4, record_bits: int = 24) -> bytes:
     """Return a database of these networks; in one of version 6, IPv4 lies in ::/96."""
     nodes: list[list[Any]] = [[None, None]]
     for network, record in networks.items():
@@ -46,19 +55,20 @@ def database(networks: dict[Network, Any], *, version: int = 4) -> bytes:
                     nodes[at][side] = len(nodes) - 1
                 at = nodes[at][side]
     data, tree = b"", b""
-    for node in nodes:
-        for side in node:
+    for sides in nodes:
+        numbers = []
+        for side in sides:
             if side is None:
-                number = len(nodes)
+                numbers.append(len(nodes))
             elif isinstance(side, tuple):
-                number = len(nodes) + 16 + len(data)
+                numbers.append(len(nodes) + 16 + len(data))
                 data += encoded(side[1])
             else:
-                number = side
-            tree += number.to_bytes(3, "big")
+                numbers.append(side)
+        tree += node(numbers, record_bits)
     metadata = {
         "node_count": len(nodes),
-        "record_size": (UINT16, 24),
+        "record_size": (UINT16, record_bits),
         "ip_version": (UINT16, version),
         "database_type": "Test",
         "languages": ["en"],

@@ -228,3 +228,19 @@ def test_whatever_comes_is_decoded_or_counted(noise: bytes, version: int, draw: 
     exports.feed(bytes(good), "192.0.2.9")
     exports.finish()
     assert exports.ready == len(exports.take())
+
+
+def test_templates_that_are_withdrawn() -> None:
+    """One by its number, in four bytes also where it is one of options; all of a kind by the number of their set."""
+    fields = [*ADDRESSES, (2, 4, 7)]
+    options = struct.pack(">HHH", 300, 2, 1) + struct.pack(">HHHH", 149, 4, 34, 4)
+    announced = ipfix(set_of(2, template_of(fields)), set_of(2, template_of(fields, 257)), set_of(3, options))
+    for withdrawal, left in (
+        (set_of(2, struct.pack(">HH", 256, 0)), [257, 300]),
+        (set_of(3, struct.pack(">HH", 300, 0)), [256, 257]),
+        (set_of(2, struct.pack(">HH", 2, 0)), [300]),
+        (set_of(3, struct.pack(">HH", 3, 0)), [256, 257]),
+    ):
+        _, _, exports = decode(announced, ipfix(withdrawal))
+        (domain,) = exports.domains.values()
+        assert sorted(domain.templates) == left

@@ -1,18 +1,25 @@
 """Files of flows in formats whose tools are not in Debian, built by hand; damage; tables; what is written is read."""
 
 import json
+import struct
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liveness.errors import UsageError
+from liveness.cli.flows import command as flows_command
+from liveness.errors import LivenessError, UsageError
 from liveness.flows import formats
+from liveness.flows.announced import load
+from liveness.flows.exports import Exports
 from liveness.flows.lzo import DamagedError, lzo1x_decompress
 from liveness.flows.record import FLOW_DTYPE, Flows, Notes, empty
 from liveness.flows.spool import TORN, SpoolWriter
+from liveness.flows.summary import lines_of, summarise
 from liveness.flows.write import write_flows
 from tests.flows import silk_files
 from tests.flows.silk_files import Row
@@ -250,3 +257,35 @@ def test_a_block_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     assert "no compressed block" in notes.damage[0]
     with pytest.raises(DamagedError):
         lzo1x_decompress(b"\x11\x01" + b"\x20" + bytes(10_000) + b"\x01\x00\x00\x11\x00\x00", 1 << 16)
+
+
+def spool_of(names: bytes) -> bytes:
+    return b"LVFLOW1\n" + struct.pack("<IIII", 0x1F10F10F, 2, len(names), zlib.crc32(names)) + names
+
+
+@pytest.mark.parametrize("names", [b"[", b"\xff", b'["\xed\xa0\x80"]', b"[" * 100_000, b'{"a": 1}', b"[1]"])
+def test_names_in_a_spool_that_are_none(tmp_path: Path, names: bytes) -> None:
+    path = tmp_path / "a.spool"
+    path.write_bytes(spool_of(names))
+    notes = Notes()
+    assert len(read(path, notes)) == 0
+    assert "has no names" in notes.damage[0]
+
+
+def test_names_of_exporters_move_no_cursor(tmp_path: Path) -> None:
+    path = tmp_path / "flows.csv"
+    path.write_text("start,src,dst,protocol,packets,exporter\n1,10.0.0.1,10.0.0.2,6,1,a\x1b[2Jb\n")
+    lines = lines_of(summarise(str(path), None, formats.Options()))
+    assert all(line.isprintable() for line in lines)
+    assert any("a\\x1b[2Jb" in line for line in lines)
+    printed = CliRunner().invoke(flows_command, ["cat", str(path)]).output
+    assert "a\\x1b[2Jb" in printed
+    assert "\x1b" not in printed
+
+
+@pytest.mark.parametrize("content", [b"[", b'{"schema": "\xff"}', b"[" * 100_000, b"{}", b'{"schema":1,"domains":[1]}'])
+def test_templates_that_are_damaged(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "templates.json"
+    path.write_bytes(content)
+    with pytest.raises(LivenessError, match=rf"{path}: "):
+        load(Exports(Notes()), path)

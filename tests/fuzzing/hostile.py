@@ -4,7 +4,7 @@ import copy
 import json
 import random
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 Tree: TypeAlias = Any
 """What a JSON document is made of."""
@@ -73,7 +73,6 @@ VALUES: Final[tuple[Tree, ...]] = (
     list(range(300)),
 )
 NUMBERS: Final = (0, 1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1)
-DEEPEST: Final = 2000
 
 
 def places(tree: object) -> list[list[Any]]:
@@ -157,6 +156,38 @@ def octets(chance: random.Random, content: bytes, others: Sequence[bytes]) -> by
     return bytes(data)
 
 
+def with_tokens(chance: random.Random, content: bytes, tokens: Sequence[bytes]) -> bytes:
+    """Return bytes with words of their format written over or between them."""
+    data = bytearray(content)
+    for _ in range(chance.choice((1, 1, 2, 5))):
+        token = chance.choice(tokens)
+        at = chance.randrange(len(data) + 1)
+        data[at : at + (len(token) if chance.random() < 0.5 else 0)] = token
+    return bytes(data)
+
+
+def fields(chance: random.Random, content: bytes, separator: bytes) -> bytes:
+    """Return a table in text of which some fields are hostile values, missing, repeated or in another place."""
+    lines = content.split(b"\n")
+    for _ in range(chance.choice((1, 1, 2, 4))):
+        at = chance.randrange(len(lines))
+        cells = lines[at].split(separator)
+        place = chance.randrange(len(cells))
+        what = chance.randrange(5)
+        if what == 0:
+            del cells[place]
+        elif what == 1:
+            cells[place:place] = [cells[place]] * chance.choice((1, 2, 300))
+        elif what == 2:
+            chance.shuffle(cells)
+        else:
+            cells[place] = str(chance.choice(VALUES)).encode("utf-8", "surrogatepass")
+        lines[at] = separator.join(cells)
+        if chance.random() < 0.1:
+            lines[at:at] = [lines[at]] * chance.choice((1, 50))
+    return b"\n".join(lines)
+
+
 def _flip(chance: random.Random, data: bytearray, at: int, _size: int) -> None:
     data[at] ^= 1 << chance.randrange(8)
 
@@ -184,6 +215,15 @@ def _lie(chance: random.Random, data: bytearray, at: int, _size: int) -> None:
     data[at : at + width] = number.to_bytes(width, chance.choice(("little", "big")))
 
 
+def _adjust(chance: random.Random, data: bytearray, at: int, _size: int) -> None:
+    """Change a number a little, or to what is left of the file: a length, count or offset that nearly fits."""
+    width = chance.choice((1, 2, 4, 8))
+    order: Literal["little", "big"] = chance.choice(("little", "big"))
+    number = int.from_bytes(data[at : at + width], order)
+    number = chance.choice((number + 1, number - 1, number * 2, number // 2, len(data), len(data) - at, at))
+    data[at : at + width] = (number & ((1 << 8 * width) - 1)).to_bytes(width, order)
+
+
 def _fill(chance: random.Random, data: bytearray, at: int, size: int) -> None:
     data[at : at + size] = chance.choice((b"\0", b"\xff", b"\n", b"9")) * size
 
@@ -192,4 +232,4 @@ def _insert(chance: random.Random, data: bytearray, at: int, size: int) -> None:
     data[at:at] = chance.randbytes(size)
 
 
-EDITS: Final = (_flip, _overwrite, _cut, _remove, _repeat, _lie, _fill, _insert)
+EDITS: Final = (_flip, _overwrite, _cut, _remove, _repeat, _lie, _adjust, _fill, _insert)

@@ -2,14 +2,15 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Network
+from collections.abc import Iterator
 from pathlib import Path
 from socket import AF_INET, inet_pton
 from typing import BinaryIO, Final
 
+from liveness.analysis.counting import mmdb
 from liveness.analysis.counting.partition import Labelled, Partition, by_prefix8, by_prefixes
-from liveness.errors import ConfigWarning, UsageError, count_of
+from liveness.errors import ConfigWarning, UsageError, count_of, one_line
+from liveness.files.reading import read_named
 from liveness.ipsets.compressed import Decompressed
 from liveness.space.addresses import format_address, shown
 from liveness.space.prefixes import Stream
@@ -18,9 +19,10 @@ WAYS: Final = ("prefix8", "asn", "country")
 """The ways to slice a run."""
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
-MMDB_MARKER: Final = b"\xab\xcd\xefMaxMind.com"
-MMDB_TAIL_BYTES: Final = 128 << 10
-"""The metadata stands behind the marker, within so much of the end (MaxMind DB format, version 2.0)."""
+MMDB_BYTES: Final = 512 << 20
+"""The largest real ones have some 150 MB."""
+ASN_FIELDS: Final = ("autonomous_system_number", "asn")
+COUNTRY_FIELDS: Final = ("country", "registered_country", "country_code")
 CHUNK_BYTES: Final = 1 << 20
 LONGEST_PREFIX: Final = 32
 FIELDS: Final = 3
@@ -69,10 +71,10 @@ def _is_mmdb(stream: BinaryIO) -> bool:
     if not stream.seekable():
         return False
     size = stream.seek(0, os.SEEK_END)
-    stream.seek(max(0, size - MMDB_TAIL_BYTES))
-    tail = stream.read(MMDB_TAIL_BYTES)
+    stream.seek(max(0, size - mmdb.METADATA_BYTES))
+    tail = stream.read(mmdb.METADATA_BYTES)
     stream.seek(0)
-    return MMDB_MARKER in tail
+    return mmdb.MARKER in tail
 
 
 def _lines(stream: Stream, file: Path) -> Iterator[bytes]:
@@ -122,33 +124,49 @@ def _from_text(stream: Stream, file: Path) -> Iterator[Labelled]:
 
 def _from_mmdb(way: str, file: Path) -> Iterator[Labelled]:
     """Read the IPv4 networks of a database of countries or autonomous systems."""
-    import maxminddb  # noqa: PLC0415 - only for those who slice by such a file
-
     found = False
     try:
-        with maxminddb.open_database(str(file)) as database:
-            for network, record in database:
-                if not isinstance(network, IPv4Network):
-                    break  # IPv4 comes first in a database of both
-                label = _label(way, record)
+        database = mmdb.Database.of(read_named(file, MMDB_BYTES))
+        label_at = _Labels(way, mmdb.Data(database.content[database.data_at :])).at
+        for bases, length, places in database.networks():
+            for base, place in zip(bases.tolist(), places.tolist(), strict=True):
+                label = label_at(place)
                 if label is not None:
                     found = True
-                    yield int(network.network_address), network.prefixlen, label
-    except (maxminddb.InvalidDatabaseError, ValueError, OSError) as problem:
+                    yield base, length, label
+    except mmdb.DamagedError as problem:
         raise UsageError(f"{file}: cannot read this MMDB file: {problem}") from problem
     if not found:
         raise UsageError(f"{file}: no IPv4 network with {way} in it: is it a database of another kind?")
 
 
-def _label(way: str, record: object) -> str | None:
-    """Return what a record says: in MaxMind's own fields, or as the flat text that others write."""
-    if not isinstance(record, dict):
-        return None
-    names: Iterable[str] = ("autonomous_system_number", "asn") if way == "asn" else ("country", "registered_country")
-    for name in (*names, "country_code") if way == "country" else names:
-        value = record.get(name)
+class _Labels:
+    """The labels of records: in MaxMind's own fields, or as the flat text that others write. Each is decoded once."""
+
+    def __init__(self, way: str, data: mmdb.Data) -> None:
+        self._data = data
+        self._is_asn = way == "asn"
+        self._names = ASN_FIELDS if self._is_asn else COUNTRY_FIELDS
+        self._of_records: dict[int, str | None] = {}
+        self._of_values: dict[int, str | None] = {}
+
+    def at(self, place: int) -> str | None:
+        """Return the label of the record at a place of the data section, None if it has none."""
+        if place not in self._of_records:
+            places = self._data.places(place, self._names)
+            labels = (self._of_value(places[name]) for name in self._names if name in places)
+            self._of_records[place] = next((label for label in labels if label is not None), None)
+        return self._of_records[place]
+
+    def _of_value(self, place: int) -> str | None:
+        if place not in self._of_values:  # many records share one country
+            self._of_values[place] = self._label(self._data.value(place)[0])
+        return self._of_values[place]
+
+    def _label(self, value: mmdb.Value) -> str | None:
         if isinstance(value, dict):
             value = value.get("iso_code")
-        if isinstance(value, (str, int)) and str(value):
-            return str(value).removeprefix("AS") if way == "asn" else str(value)
-    return None
+        if not isinstance(value, (str, int)) or not str(value):
+            return None
+        label = one_line(str(value))
+        return label.removeprefix("AS") if self._is_asn else label

@@ -12,6 +12,7 @@ from pyroaring import BitMap
 
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
+from liveness.files.reading import decoded, read_bytes
 from liveness.ipsets.collector import Collector
 from liveness.ipsets.roaring import read_roaring, write_roaring
 from liveness.lab.model.population.answer import PROBES
@@ -144,11 +145,10 @@ def read_summary(run: Path) -> Summary:
     """Return what the far end counted during a run; LivenessError if that cannot be read."""
     path = run / RECORD_FOLDER / SUMMARY
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Summary)
+        content = read_bytes(path)
     except OSError as problem:
         raise LivenessError(f"{path}: cannot read the lab's record: {problem.strerror}") from problem
-    except msgspec.DecodeError as problem:
-        raise LivenessError(f"{path}: no record of this version: {problem}: take the census again") from problem
+    return decoded(content, Summary, path, "no record of this version: take the census again")
 
 
 def read_passed(run: Path) -> dict[tuple[str, Kind], BitMap]:
