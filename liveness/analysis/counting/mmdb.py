@@ -92,7 +92,7 @@ class Data:
         return at
 
     def _head(self, at: int) -> tuple[int, int, int]:
-        """Return kind and size of the value at byte `at`, and where its content begins. A pointer's size is its target."""
+        """Return kind and size (of a pointer: its target) of the value at byte `at`, and where its content begins."""
         self._left -= 1
         if self._left < 0:
             raise DamagedError("more values than the file has room for")
