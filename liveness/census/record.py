@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct, field
 
 from liveness.errors import LivenessError
-from liveness.files.reading import decoded
+from liveness.files.documents import decoded
 
 SCHEMA: Final = 1
 Event = Literal["complete", "failure", "drops", "hit_rate"]

@@ -71,7 +71,7 @@ def show(file: Path, as_json: bool) -> None:
     """Print FILE as it resolves: environment and defaults filled in, every value in its canonical form."""
     from liveness.config.load import load_config
     from liveness.config.model import to_document
-    from liveness.config.text import dump_yaml
+    from liveness.files.yaml import dump_yaml
 
     document = to_document(load_config(file))
     click.echo(json.dumps(document, indent=2) if as_json else dump_yaml(document), nl=as_json)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from liveness.config.explain import field_names, field_type, fields, shown_value, steps, suggestion
-from liveness.config.text import line_of, parse_yaml
+from liveness.config.explain import field_names, field_type, fields
 from liveness.errors import ConfigWarning, UsageError
+from liveness.files.documents import shown_value, steps, suggestion
+from liveness.files.yaml import line_of, parse_yaml
 from liveness.space.addresses import ENTRY, IPv6Error, parse_entry
 
 ENVIRONMENT_PREFIX = "LIVENESS_"

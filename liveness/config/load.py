@@ -4,19 +4,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import msgspec
 import numpy as np
 
 from liveness.config.checks import problems
-from liveness.config.explain import problem_in, shown_value
+from liveness.config.explain import problem_in
 from liveness.config.layers import COMMAND_LINE, Layers
 from liveness.config.model import Config, from_document
 from liveness.config.probe_names import names_of
-from liveness.config.text import parse_yaml
 from liveness.errors import RefusedError, UsageError
-from liveness.files.reading import read_named
+from liveness.files.documents import parse_mapping, read_text, shown_value
 from liveness.ipsets.files import codec
 from liveness.ipsets.formats.codec import DEFAULT_COLUMN, Choice
 from liveness.ipsets.formats.table import by_content
@@ -26,8 +24,6 @@ from liveness.space.addresses import ENTRY, parse_entry
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import Skipped, read_stream
 from liveness.space.targets import Targets
-
-CONFIG_BYTES: Final = 16 << 20
 
 
 def load_config(
@@ -46,7 +42,7 @@ def load_config(
     """
     layers = Layers(COMMAND_LINE if path is None else str(path))
     if path is not None:
-        text = read_text(Path(path))
+        text = read_text(Path(path), "the config")
         layers.add_file(as_document(text, str(path)), Path(path).parent, text)
     layers.add_environment(os.environ if environment is None else environment)
     for name, value in (overrides or {}).items():
@@ -61,28 +57,14 @@ def load_config(
     return msgspec.structs.replace(config, probes=tuple(one for name in config.probes for one in names_of(name)))
 
 
-def read_text(path: Path) -> str:
-    """Return what a config file holds; UsageError where it cannot be read, or is no text."""
-    try:
-        return read_named(path, CONFIG_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the config: {(error.strerror or str(error)).lower()}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not a text file: byte {error.start} is no UTF-8") from error
-
-
 def as_document(text: str, name: str) -> dict[str, object]:
     """Return the mapping that a YAML or JSON text holds; UsageError for anything else."""
-    document = parse_yaml(text, name)
-    if not isinstance(document, dict):
-        found = "nothing" if document is None else shown_value(document)
-        raise UsageError(f"{name}: $: {found}: expected fields such as 'name: census'")
-    return document
+    return parse_mapping(text, name, "name: census")
 
 
 def first_list_of(path: Path) -> Path | None:
     """Return the first blocklist file that a config names, whether it is there or not; None if it names none."""
-    section = as_document(read_text(path), str(path)).get("targets")
+    section = as_document(read_text(path, "the config"), str(path)).get("targets")
     entries = section.get("block") if isinstance(section, dict) else None
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, str) and entry.strip() not in ("", "-") and not ENTRY.fullmatch(entry.strip()):

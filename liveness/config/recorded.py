@@ -7,9 +7,10 @@ import msgspec
 from msgspec import Struct
 
 from liveness.config.checks import problems
-from liveness.config.explain import problem_in, shown_value
+from liveness.config.explain import problem_in
 from liveness.config.model import Config, from_document
 from liveness.errors import UsageError
+from liveness.files.documents import shown_value
 from liveness.version import __version__
 
 

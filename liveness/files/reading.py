@@ -1,27 +1,19 @@
-"""Files read whole, within bounds: a regular file, not larger than what it may be, and a document of a known shape."""
+"""Files read whole, within bounds: a regular file, not larger than what it may be."""
 
 import errno
 import io
 import os
-import re
 import stat
 from pathlib import Path
-from typing import BinaryIO, Final, TypeVar
+from typing import BinaryIO, Final
 
-import msgspec
-
-from liveness.errors import LivenessError, in_our_words, one_line
 from liveness.files.directory import Directory, Name
-
-T = TypeVar("T")
 
 MIB: Final = 1 << 20
 SPARE_BYTES: Final = MIB
 """What a file may grow while it is read."""
 DOCUMENT_BYTES: Final = 64 * MIB
 """A document of ours is far smaller: the manifest of a run of weeks with every block in it has some MiB."""
-_CONTROLS: Final = re.compile(rb"\\[ubfnrt]|\x7f|\xc2[\x80-\x9f]|\xe2[\x80\x81]")
-"""What a JSON text with a control character or a mark of direction in it has: escapes, C1, U+2000 to U+207F."""
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -58,34 +50,6 @@ def read_named(path: Path, limit: int) -> bytes:
 def read_below(directory: Directory, name: Name, limit: int = DOCUMENT_BYTES) -> bytes:
     """Return the content of a regular file below a directory that no link leads to. Raises as `read_bytes`."""
     return _content(directory.open_file(name), limit)
-
-
-def decoded(content: bytes, kind: type[T], path: Path, what: str) -> T:
-    """Return a JSON document of a known shape; LivenessError names the file, the place in it, and what is wrong there.
-
-    `what` begins the message where the content is no JSON at all, such as "a damaged checkpoint".
-    """
-    try:
-        if _CONTROLS.search(content):
-            content = msgspec.json.encode(_printable(msgspec.json.decode(content)))
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.ValidationError as problem:
-        message, _, place = str(problem).rpartition(" - at `")
-        where = f"{place.rstrip('`')}: {in_our_words(message)}" if message else in_our_words(str(problem))
-        raise LivenessError(f"{path}: {one_line(where)}") from problem
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise LivenessError(f"{path}: {what}: {one_line(str(problem))}") from problem
-    except RecursionError:
-        raise LivenessError(f"{path}: {what}: nested too deeply") from None
-
-
-def _printable(tree: object) -> object:
-    """Return a document whose texts hold nothing that would move a cursor, wherever they are printed later."""
-    if isinstance(tree, dict):
-        return {one_line(name): _printable(value) for name, value in tree.items()}
-    if isinstance(tree, list):
-        return [_printable(value) for value in tree]
-    return one_line(tree) if isinstance(tree, str) else tree
 
 
 def _content(descriptor: int, limit: int) -> bytes:

@@ -8,7 +8,8 @@ import msgspec
 
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
-from liveness.files.reading import decoded, read_bytes
+from liveness.files.documents import decoded
+from liveness.files.reading import read_bytes
 from liveness.flows import templates
 from liveness.flows.exports import MOST_DOMAINS, MOST_TEMPLATES, Domain, Exports
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Final
 
-from liveness.config.text import parse_yaml
-from liveness.lab.load import packaged
+from liveness.errors import UsageError
+from liveness.files.documents import Packaged
+from liveness.files.yaml import parse_yaml
 
-POPULATIONS = "populations"
-"""The folder of those that come with the package."""
+LAB_FILES: Final = Packaged("liveness.lab.hosts", "internets", "lab file")
+POPULATIONS: Final = Packaged("liveness.lab.model", "populations", "population")
+"""Those that come with the package, and those of a user."""
 
 RECORD_FOLDER = "lab"
 """Where a model lab leaves its record, below the run directory."""
@@ -36,12 +37,12 @@ def find_population(source: str) -> PopulationFile | None:
 
     UsageError if it is no YAML.
     """
-    if source in packaged():
+    if source in LAB_FILES.names():
         return None
     try:
-        text = _place(source).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return None  # whoever reads it as a lab file says what is wrong
+        text = POPULATIONS.read(source)
+    except UsageError:
+        return None  # reading it as a lab file says what is wrong
     document = parse_yaml(text, source)
     if not isinstance(document, Mapping) or NETWORKS in document:
         return None
@@ -52,9 +53,3 @@ def recorded_population(run: Path) -> PopulationFile | None:
     """Return the population that a run's record names as what it scanned, or None if it has no such record."""
     path = run / RECORD_FOLDER / POPULATION_FILE
     return find_population(str(path)) if path.is_file() else None
-
-
-def _place(source: str) -> Traversable:
-    """Return where a population file lies: the packaged one of that name, or the path."""
-    packaged_one = resources.files("liveness.lab.model") / POPULATIONS / f"{source}.yaml"
-    return packaged_one if packaged_one.is_file() else Path(source)

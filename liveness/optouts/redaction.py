@@ -20,7 +20,8 @@ from pyroaring import BitMap
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
-from liveness.files.reading import MIB, decoded, read_below, read_bytes
+from liveness.files.documents import decoded
+from liveness.files.reading import MIB, read_below, read_bytes
 from liveness.ipsets.roaring import read_roaring, write_roaring
 from liveness.kernel import leave_cache
 from liveness.optouts.redacted_logs import load, redact

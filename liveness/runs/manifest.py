@@ -8,7 +8,8 @@ from msgspec import Struct, field
 
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
-from liveness.files.reading import MIB, decoded, read_bytes
+from liveness.files.documents import decoded
+from liveness.files.reading import MIB, read_bytes
 from liveness.ipsets.roaring import SetDigest
 from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.losses import LossRecord

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from liveness.cli.config import command, duration_text
 from liveness.config.load import load_config
 from liveness.config.model import to_document
-from liveness.config.text import parse_yaml
 from liveness.errors import LivenessError
+from liveness.files.yaml import parse_yaml
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

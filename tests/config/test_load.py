@@ -19,9 +19,9 @@ from liveness.config.checks import VARIABLE
 from liveness.config.estimate import estimate
 from liveness.config.load import load_config, resolve_targets
 from liveness.config.model import Config, Limits, Network, Retransmit, TargetLists, from_document, to_document
-from liveness.config.text import dump_yaml, parse_yaml
 from liveness.config.units import Duration, PortRange, Rate, TargetLimit
 from liveness.errors import ConfigWarning, RefusedError, UsageError
+from liveness.files.yaml import dump_yaml, parse_yaml
 from liveness.space.addresses import format_address
 from tests.ipsets.support import written
 

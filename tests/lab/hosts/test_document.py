@@ -45,11 +45,11 @@ def test_a_dns_server_has_tcp_53_open_and_a_tarpit_its_listener() -> None:
     ("text", "expected"),
     [
         ("name: test\nnetworks: [", "lab.yaml:2:12: wrong YAML"),
-        ("name: test", "lab.yaml: $: "),
-        ("name: test\nnetworks: []", "lab.yaml: $.networks: []: "),
+        ("name: test", "lab.yaml: $.networks: missing"),
+        ("name: test\nnetworks: []", "lab.yaml:2: $.networks: []: "),
         (lab("{name: a, kind: hots, prefixes: [10.1.0.0/24]}"), "$.networks[0].kind: 'hots'"),
         (lab(HOST + ", lisen: [80]}"), "lisen"),
-        (lab(HOST + ", listen: [0]}"), "$.networks[0].listen[0]: 0: expected int >= 1"),
+        (lab(HOST + ", listen: [0]}"), "$.networks[0].listen[0]: 0: expected a whole number, at least 1"),
         (lab(HOST + ", dns: maybe}"), "$.networks[0].dns: 'maybe'"),
         (lab("{name: a, kind: silent, prefixes: [10.1.0.0/33]}"), "prefixes[0]: '10.1.0.0/33': not an IPv4 prefix"),
         (lab("{name: a, kind: silent, prefixes: [10.1.0.1/24]}"), "prefix: host bits are set: 10.1.0.0/24?"),
@@ -89,12 +89,12 @@ def test_a_mistake_is_one_line_with_file_path_and_value(text: str, expected: str
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"nowhere\.yaml: cannot read this lab file: No such file.*packaged ones: default"
+        UsageError, match=r"nowhere\.yaml: cannot read this lab file: no such file.*packaged ones: default"
     ):
         load_internet("nowhere.yaml")
     junk = tmp_path / "junk.yaml"
     junk.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="not UTF-8"):
+    with pytest.raises(UsageError, match="not a text file: byte 0 is no UTF-8"):
         load_internet(str(junk))
 
 

@@ -1,22 +1,21 @@
-"""Reading population files: from YAML, or by the name of one that comes with the package, to a checked Population."""
+"""Population files: read by path, or by the name of one that comes with the package, and checked."""
 
 from dataclasses import dataclass, replace
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.config.explain import shown_value, value_at
-from liveness.config.text import parse_yaml
 from liveness.errors import UsageError
+from liveness.files.documents import shaped
+from liveness.files.yaml import parse_yaml
 from liveness.lab.model.population.mix import site_mixes
-from liveness.lab.model.population.model import FAMILIES, Model, from_document
+from liveness.lab.model.population.model import FAMILIES, Model
 from liveness.lab.model.population.rows import Rows, rows_of_model
 from liveness.lab.model.population.tables import SiteKind, kinds_of_model, layout
 from liveness.lab.model.population.words import packed
+from liveness.lab.source import POPULATIONS
 
 DEFAULT = "paper"
 MOST_ROWS = 1 << 16
@@ -43,35 +42,17 @@ class Population:
 
 def packaged() -> list[str]:
     """Return the names of the populations that come with the package."""
-    folder = resources.files("liveness.lab.model") / "populations"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return POPULATIONS.names()
 
 
 def load_population(source: str | Path = DEFAULT) -> Population:
-    """Load a population by path, or by the name of a packaged one. Raises UsageError naming file, path and value."""
-    if source in packaged():
-        text = (resources.files("liveness.lab.model") / "populations" / f"{source}.yaml").read_text(encoding="utf-8")
-    else:
-        try:
-            text = Path(source).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as problem:
-            reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
-            names = ", ".join(packaged())
-            raise UsageError(f"{source}: cannot read this population: {reason} (packaged ones: {names})") from problem
-    return parse_population(text, str(source))
+    """Load a population by path, or by the name of a packaged one. UsageError names file, path and value."""
+    return parse_population(POPULATIONS.read(source), str(source))
 
 
 def parse_population(text: str, origin: str) -> Population:
     """Parse and check the text of a population file; `origin` names it in errors (UsageError)."""
-    document = parse_yaml(text, origin)
-    try:
-        model = from_document(document)
-    except msgspec.ValidationError as problem:
-        message, _, path = str(problem).rpartition(" - at `")
-        path = path.rstrip("`") if message else "$"
-        message = (message or str(problem)).replace("`", "")
-        value = shown_value(value_at(document, path))
-        raise UsageError(f"{origin}: {path}: {value}: {message[:1].lower()}{message[1:]}") from problem
+    model = shaped(parse_yaml(text, origin), Model, origin, text=text)
     validate(model, origin)
     rows = rows_of_model(model)
     if len(rows.rows) > MOST_ROWS:

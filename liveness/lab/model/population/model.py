@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -99,8 +98,3 @@ class Model(Section, frozen=True, kw_only=True):
     gateways: Gateways
     tarpits: Tarpits
     profiles: Annotated[list[Profile], Meta(min_length=1, max_length=4000)]
-
-
-def from_document(document: object) -> Model:
-    """Return the model of parsed YAML; msgspec.ValidationError names what does not fit."""
-    return msgspec.convert(document, Model, strict=True)

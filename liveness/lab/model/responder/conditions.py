@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Annotated, Final
 
-import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from liveness.config.explain import shown_value, value_at
 from liveness.config.model import decode_unit
 from liveness.config.units import Duration
 from liveness.errors import UsageError
+from liveness.files.documents import shaped, shown_value
 
 MAX_DELAY_S: Final = 16
 """A reply is held back no longer: the delay queue has places for so much time."""
@@ -112,14 +111,7 @@ def parse_conditions(section: object, origin: str) -> Conditions:
         raise UsageError(
             f"{origin}: $.network: {shown_value(section)}: expected a mapping such as 'loss: 0.01', or none"
         )
-    try:
-        conditions = msgspec.convert(section, Conditions, dec_hook=decode_unit)
-    except msgspec.ValidationError as problem:
-        message, _, path = str(problem).rpartition(" - at `")
-        path = path.rstrip("`") if message else "$"
-        message = (message or str(problem)).replace("`", "")
-        value = shown_value(value_at(section, path))
-        raise UsageError(f"{origin}: $.network{path[1:]}: {value}: {message[:1].lower()}{message[1:]}") from problem
+    conditions = shaped(section, Conditions, origin, below="$.network", decode=decode_unit)
     if conditions.longest_delay_s > MAX_DELAY_S:
         path, value = "latency.slow_up_to", conditions.latency.slow_up_to
         raise UsageError(f"{origin}: $.network.{path}: {value}: at most {MAX_DELAY_S}s, reordering included")

@@ -12,7 +12,8 @@ from pyroaring import BitMap
 
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
-from liveness.files.reading import decoded, read_bytes
+from liveness.files.documents import decoded
+from liveness.files.reading import read_bytes
 from liveness.ipsets.collector import Collector
 from liveness.ipsets.roaring import read_roaring, write_roaring
 from liveness.lab.model.population.answer import PROBES

@@ -30,7 +30,7 @@ def test_words_are_answers_in_the_order_of_the_probes() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [
-        ("name: small", "nome: small", "unknown field nome"),
+        ("name: small", "nome: small", "$.nome: 'small': no such field, did you mean 'name'?"),
         ("seed: 5", "seed: -1", "$.seed: -1"),
         ("share: 0.05", "share: 1.5", "$.tarpits.share: 1.5"),
         ("prefix: 30", "prefix: 24", "$.tarpits.prefix: 24"),
@@ -57,7 +57,7 @@ def test_an_error_is_one_line(old: str, new: str, place: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_population(SMALL.replace(old, new, 1), "mine.yaml")
     message = str(caught.value)
-    assert message.startswith("mine.yaml: ")
+    assert message.startswith("mine.yaml:")
     assert place in message
     assert "\n" not in message
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.config.text import dump_yaml, parse_yaml
 from liveness.errors import UsageError
+from liveness.files.yaml import dump_yaml, parse_yaml
 
 scalars = st.one_of(
     st.none(),
