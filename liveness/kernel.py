@@ -42,15 +42,17 @@ def leave_cache() -> None:
         one._cache = NullCache()  # noqa: SLF001 - Numba has no other way back
 
 
-def kernel(function: Callable[P, R]) -> Callable[P, R]:
+def kernel(function: Callable[P, R], defined_in: str | None = None) -> Callable[P, R]:
     """Compile `function` with Numba (cached, without the GIL), or let it run as plain Python if compilation is off.
+
+    `defined_in` is the file whose code generated the function, where it stands in no file itself.
 
     A kernel becomes part of every kernel that calls it (LLVM's alwaysinline): handing on a dozen arrays costs more than
     what most kernels do with them, and only so are loops around small ones vectorised.
     """
     if COMPILED:
         compiled: Callable[P, R] = njit(nogil=True, forceinline=True)(function)
-        _cache.keep(compiled, function)
+        _cache.keep(compiled, function, defined_in)
         _kernels.append(compiled)
         return compiled
 

@@ -35,9 +35,12 @@ _WORD: Final = re.compile(r"\w+")
 
 @functools.cache
 def _read(path: Path) -> tuple[bytes, frozenset[Path]]:
-    """Return the bytes of a source file and the files of this package that it imports."""
+    """Return the bytes of a source file and the files of this package that it imports.
+
+    A file that imports modules by their names, as a registry does, depends on every file of its folder.
+    """
     source = path.read_bytes()
-    imported: set[Path] = set()
+    imported: set[Path] = set(path.parent.glob("*.py")) if b"import_module(" in source else set()
     for module, names, alone in _IMPORT.findall(source.decode("utf-8", "replace")):
         dotted = module or alone
         candidates = [dotted, *(f"{dotted}.{name}" for name in _WORD.findall(names))]
@@ -132,11 +135,14 @@ class KernelCache:
         self.caches = caches
         self._digests: set[str] = set()
 
-    def keep(self, dispatcher: Any, function: Any) -> None:  # noqa: ANN401 - Numba's types
-        """Let a compiled function be looked for and kept here."""
+    def keep(self, dispatcher: Any, function: Any, defined_in: str | None = None) -> None:  # noqa: ANN401 - Numba's types
+        """Let a compiled function be looked for and kept here.
+
+        `defined_in` is the file whose code generated the function, where it stands in no file itself.
+        """
         if self.caches is None:
             return
-        path = Path(function.__code__.co_filename)
+        path = Path(defined_in or function.__code__.co_filename)
         if not path.is_file():
             return
         digest = source_digest(path)

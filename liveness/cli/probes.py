@@ -25,7 +25,7 @@ def command(as_json: bool) -> None:
 def _document(probe: "Probe") -> dict[str, object]:
     return {
         "name": probe.name,
-        "protocol": probe.method.name.lower(),
+        "protocol": probe.method,
         "port": probe.port or None,
         "fields": probe.fields,
         "payload": probe.payload,

@@ -3,15 +3,13 @@
 import re
 from typing import Final
 
-MAX_PROBES: Final = 15
-MAX_PORT: Final = 65_535
-NAMED: Final = ("icmp", "dns", "ntp")
-"""Probes without a port."""
+from liveness.probes.registry import ENTRIES, MAX_PORT, is_probe
+from liveness.replies import CONTROL
 
+MAX_PROBES: Final = 15
 _TCP: Final = re.compile(r"tcp/([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?", re.ASCII)
 _LOOSE: Final = re.compile(r"(tcp|udp|icmp)?[/: ]?([a-z0-9-]*)", re.ASCII)
 _PORTS: Final = {"ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "http": 80, "https": 443, "smb": 445, "rdp": 3389}
-_UDP: Final = {"53": "dns", "domain": "dns", "dns": "dns", "123": "ntp", "ntp": "ntp"}
 
 
 def names_of(text: str) -> tuple[str, ...]:
@@ -20,13 +18,14 @@ def names_of(text: str) -> tuple[str, ...]:
     ValueError says what was expected, and which probe was probably meant. The length of a range is judged by its ports,
     before they are written out.
     """
-    if text in NAMED:
+    if is_probe(text) and text != CONTROL:
         return (text,)
     match = _TCP.fullmatch(text)
     if match is None or max(int(port) for port in match.groups(default="1")) > MAX_PORT:
         meant = _meant(text)
         hint = f", did you mean {meant!r}?" if meant else ""
-        expected = f"expected icmp, dns, ntp, tcp/<port> or tcp/<port>-<port> with ports of 1-{MAX_PORT}"
+        named = ", ".join(entry.name for entry in ENTRIES if entry.prefix is None)
+        expected = f"expected {named}, tcp/<port> or tcp/<port>-<port> with ports of 1-{MAX_PORT}"
         raise ValueError(f"no such probe: {expected}{hint}")
     first = int(match[1])
     last = int(match[2] or first)
@@ -43,12 +42,12 @@ def _meant(text: str) -> str | None:
     if match is None:
         return None
     protocol, rest = match.groups()
+    for entry in ENTRIES:
+        written = f"{protocol}/{rest}" if protocol else rest
+        if entry.prefix is None and (written in (entry.name, *entry.words) or protocol == entry.name):
+            return entry.name
     if protocol == "udp":
-        return _UDP.get(rest)
-    if protocol == "icmp" or rest in ("ping", "echo"):
-        return "icmp"
-    if protocol is None and rest in _UDP and not rest.isdecimal():
-        return _UDP[rest]
+        return None
     if rest in _PORTS:
         return f"tcp/{_PORTS[rest]}"
     ports = _TCP.fullmatch(f"tcp/{rest}")

@@ -13,49 +13,56 @@ from liveness.packets import headers as hdr
 from liveness.packets import parse as p
 from liveness.packets.bytes import read_be16
 from liveness.packets.checksum import udp_checksum
-from liveness.probes.probe import Method, Probe
-from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16
+from liveness.probes.probe import Description
+from liveness.probes.template import TRANSPORT_AT, FrameOptions, LinkAddresses, build_frame, put_u16
 from liveness.replies import Kind
 
 PORT: Final = 53
 NAME: Final = "google.com"  # the paper's question
-QUESTION: Final = bytes(DNSQR(qname=NAME, qtype="A"))
+QUESTION: Final = np.frombuffer(bytes(DNSQR(qname=NAME, qtype="A")), np.uint8)
+"""The question section, as every query has it."""
 HEADER_LENGTH: Final = 12
 TRANSACTION_LENGTH: Final = 2
 TRANSACTION_AT: Final = TRANSPORT_AT + hdr.UDP_LENGTH
 
 
-def probe() -> Probe:
-    """Return the DNS probe."""
-    return Probe(
-        name="dns",
-        method=Method.DNS,
-        protocol=hdr.PROTOCOL_UDP,
-        port=PORT,
-        fields="transaction id (16 bits), source port (attempt and offset), IP ID (16 bits)",
-        payload=f"recursive query: {NAME} A IN",
-        replies={
-            Kind.ANSWER: "right ports and transaction id, QR set, the same question",
-            Kind.PAYLOAD: "right ports, anything else (weak when its id is wrong); other ports: right id",
-            Kind.ERROR: "quotes destination and ports (weak when neither UDP checksum nor IP ID is right)",
-        },
-    )
+DESCRIPTION: Final = Description(
+    protocol=hdr.PROTOCOL_UDP,
+    port=PORT,
+    fields="transaction id (16 bits), source port (attempt and offset), IP ID (16 bits)",
+    payload=f"recursive query: {NAME} A IN",
+    replies={
+        Kind.ANSWER: "right ports and transaction id, QR set, the same question",
+        Kind.PAYLOAD: "right ports, anything else (weak when its id is wrong); other ports: right id",
+        Kind.ERROR: "quotes destination and ports (weak when neither UDP checksum nor IP ID is right)",
+    },
+)
 
 
-def template(link: LinkAddresses, ttl: int) -> bytes:
+def template(link: LinkAddresses, options: FrameOptions, port: int) -> bytes:
     """Return the constant bytes of the query."""
     query = DNS(id=0, rd=1, qd=DNSQR(qname=NAME, qtype="A"))
-    return build_frame(link, ttl, UDP(sport=0, dport=PORT, chksum=0) / query)
+    return build_frame(link, options.ttl, UDP(sport=0, dport=port, chksum=0) / query)
 
 
 @kernel
 def datagram_checksum(address_sum: int, constant_sum: int, hashed: int, port: int) -> int:
-    """Return the UDP checksum of a query; sums as in `tcp.make`."""
+    """Return the UDP checksum of a query; sums as in `tcp.fill`."""
     return udp_checksum(constant_sum + address_sum + port + cookie.dns_transaction(hashed))
 
 
 @kernel
-def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
+def fill(
+    words: NDArray[np.uint16],
+    frame: int,
+    _target: int,
+    address_sum: int,
+    constant_sum: int,
+    hashed: int,
+    port: int,
+    _attempt: int,
+    _now_ns: int,
+) -> None:
     """Write source port, transaction id and checksum into the frame at words[frame]."""
     put_u16(words, frame, TRANSPORT_AT, port)
     put_u16(words, frame, TRANSACTION_AT, cookie.dns_transaction(hashed))
@@ -68,16 +75,16 @@ def _lower(character: int) -> int:
 
 
 @kernel
-def _same_question(frame: NDArray[np.uint8], at: int, question: NDArray[np.uint8]) -> bool:
+def _same_question(frame: NDArray[np.uint8], at: int) -> bool:
     """Compare the question section, names without regard to case (RFC 4343); type and class have no letters in them."""
-    for i in range(len(question)):  # noqa: SIM110 - a plain loop compiles
-        if _lower(int(frame[at + i])) != _lower(int(question[i])):
+    for i in range(len(QUESTION)):  # noqa: SIM110 - a plain loop compiles
+        if _lower(int(frame[at + i])) != _lower(int(QUESTION[i])):
             return False
     return True
 
 
 @kernel
-def has_transaction(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
+def carries_cookie(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
     """Return whether a payload begins with the transaction id of this hash."""
     return row[p.PAYLOAD_LENGTH] >= TRANSACTION_LENGTH and read_be16(
         frame, row[p.PAYLOAD_AT]
@@ -85,11 +92,11 @@ def has_transaction(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: in
 
 
 @kernel
-def is_answer(frame: NDArray[np.uint8], row: NDArray[np.int64], question: NDArray[np.uint8]) -> bool:
+def is_answer(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> bool:
     """Return whether a payload is a DNS response (QR set) to our question; the transaction id is checked apart."""
     at = row[p.PAYLOAD_AT]
-    if row[p.PAYLOAD_LENGTH] < HEADER_LENGTH + len(question):
+    if row[p.PAYLOAD_LENGTH] < HEADER_LENGTH + len(QUESTION):
         return False
     is_response = int(frame[at + 2]) & 0x80 != 0
     one_question = read_be16(frame, at + 4) == 1
-    return is_response and one_question and _same_question(frame, at + HEADER_LENGTH, question)
+    return is_response and one_question and _same_question(frame, at + HEADER_LENGTH)

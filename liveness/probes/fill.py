@@ -3,6 +3,8 @@
 Frames are seen as one flat array of 16-bit words, so that a frame is a place in it and no view has to be made for each.
 """
 
+from typing import Final
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
@@ -11,14 +13,9 @@ from liveness.kernel import int64, kernel, uint64
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets.checksum import checksum, u32_sum
-from liveness.probes import dns, icmp, ntp, tcp
-from liveness.probes.probe import Method
+from liveness.probes.dispatch import chain, specialised
 from liveness.probes.run_constants import RunConstants
 from liveness.probes.template import IP_AT, put_u16, put_u32
-
-_ICMP = int(Method.ICMP)
-_TCP = int(Method.TCP)
-_DNS = int(Method.DNS)
 
 
 def flat_words(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], int]:
@@ -44,6 +41,38 @@ def hash_targets(targets: NDArray[np.uint32], numbers: np.void, hashes: NDArray[
         hashes[i] = cookie.cookie(uint64(targets[i]), code, key0, key1)
 
 
+def _frames(
+    words: NDArray[np.uint16],
+    frame: int,
+    step: int,
+    numbers: np.void,
+    sources: NDArray[np.uint32],
+    attempt: int,
+    targets: NDArray[np.uint32],
+    hashes: NDArray[np.uint64],
+    now_ns: int,
+) -> None:
+    """Fill frames of one probe, whose verb `fill` is: the code of the kernels that `fill_frames` chooses from."""
+    ip_sum, transport_sum = numbers["ip_sum"], numbers["transport_sum"]
+    port_first, port_stride = numbers["port_first"], numbers["port_stride"]
+    for i in range(len(targets)):
+        target, hashed = int64(targets[i]), hashes[i]
+        source = int64(sources[cookie.source_index(hashed, len(sources))])
+        address_sum = u32_sum(source) + u32_sum(target)
+        identification = cookie.ip_id(hashed)
+        put_u16(words, frame, IP_AT + hdr.IPV4_ID, identification)
+        put_u32(words, frame, IP_AT + hdr.IPV4_SOURCE, source)
+        put_u32(words, frame, IP_AT + hdr.IPV4_DESTINATION, target)
+        put_u16(words, frame, IP_AT + hdr.IPV4_CHECKSUM, checksum(ip_sum + address_sum + identification))
+        port = cookie.source_port(hashed, port_first, port_stride, attempt)
+        fill(words, frame, target, address_sum, transport_sum, hashed, port, attempt, now_ns)  # type: ignore[name-defined]  # noqa: F821 - of each file, see `specialised`
+        frame += step
+
+
+_ARGUMENTS: Final = ("words", "frame", "step", "numbers", "sources", "attempt", "targets", "hashes", "now_ns")
+_frames_of: Final = chain("frames_of", _ARGUMENTS, specialised(_frames, "fill"))
+
+
 @kernel
 def fill_frames(
     words: NDArray[np.uint16],
@@ -62,27 +91,7 @@ def fill_frames(
     probe's record of NUMBERS_DTYPE, `sources` the scanner's addresses, `hashes` what `hash_targets` made of `targets`
     (host order), `now_ns` the send time since the epoch.
     """
-    method, ip_sum, transport_sum = numbers["method"], numbers["ip_sum"], numbers["transport_sum"]
-    port_first, port_stride = numbers["port_first"], numbers["port_stride"]
-    for i in range(len(targets)):
-        target, hashed = int64(targets[i]), hashes[i]
-        source = int64(sources[cookie.source_index(hashed, len(sources))])
-        address_sum = u32_sum(source) + u32_sum(target)
-        identification = cookie.ip_id(hashed)
-        put_u16(words, frame, IP_AT + hdr.IPV4_ID, identification)
-        put_u32(words, frame, IP_AT + hdr.IPV4_SOURCE, source)
-        put_u32(words, frame, IP_AT + hdr.IPV4_DESTINATION, target)
-        put_u16(words, frame, IP_AT + hdr.IPV4_CHECKSUM, checksum(ip_sum + address_sum + identification))
-        port = cookie.source_port(hashed, port_first, port_stride, attempt)
-        if method == _TCP:
-            tcp.make(words, frame, address_sum, transport_sum, hashed, port)
-        elif method == _ICMP:
-            icmp.make(words, frame, target, transport_sum, hashed, attempt, now_ns)
-        elif method == _DNS:
-            dns.make(words, frame, address_sum, transport_sum, hashed, port)
-        else:
-            ntp.make(words, frame, address_sum, transport_sum, hashed, port)
-        frame += step
+    _frames_of(numbers["method"], words, frame, step, numbers, sources, attempt, targets, hashes, now_ns)
 
 
 def finished_frame(constants: RunConstants, probe: int, attempt: int, target: int, now_ns: int) -> bytes:

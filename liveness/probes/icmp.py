@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 from scapy.layers.inet import ICMP
 from scapy.packet import Raw
 
-from liveness.kernel import kernel
+from liveness.kernel import kernel, uint64
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets import parse as p
 from liveness.packets.bytes import read_be16, read_be32
 from liveness.packets.checksum import checksum, u32_sum
-from liveness.probes.probe import Method, Probe
-from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
+from liveness.probes.probe import Description
+from liveness.probes.template import TRANSPORT_AT, FrameOptions, LinkAddresses, build_frame, hash_of, put_u16, put_u32
 from liveness.replies import Kind, Rejection, Tier
 
 PAYLOAD_AT: Final = TRANSPORT_AT + hdr.ICMP_LENGTH
@@ -34,31 +34,35 @@ _BAD_COOKIE: Final = int(Rejection.BAD_COOKIE)
 _BAD_QUOTE: Final = int(Rejection.BAD_QUOTE)
 
 
-def probe() -> Probe:
-    """Return the echo probe."""
-    return Probe(
-        name="icmp",
-        method=Method.ICMP,
-        protocol=hdr.PROTOCOL_ICMP,
-        port=0,
-        fields="identifier and sequence number (32 bits, the attempt added), IP ID (16 bits)",
-        payload="hash (64 bits), target, send time, contact text",
-        replies={
-            Kind.ECHO_REPLY: "right identifier and sequence number, from any address: the payload tells the target",
-            Kind.ERROR: "quotes destination and sequence number, and the identifier or the IP ID",
-        },
-    )
+DESCRIPTION: Final = Description(
+    protocol=hdr.PROTOCOL_ICMP,
+    port=0,
+    fields="identifier and sequence number (32 bits, the attempt added), IP ID (16 bits)",
+    payload="hash (64 bits), target, send time, contact text",
+    replies={
+        Kind.ECHO_REPLY: "right identifier and sequence number, from any address: the payload tells the target",
+        Kind.ERROR: "quotes destination and sequence number, and the identifier or the IP ID",
+    },
+)
 
 
-def template(link: LinkAddresses, ttl: int, contact: str) -> bytes:
+def template(link: LinkAddresses, options: FrameOptions, _port: int) -> bytes:
     """Return the constant bytes of an echo request whose payload ends with the contact text in UTF-8."""
-    payload = bytes(HEADER_LENGTH) + contact.encode()
-    return build_frame(link, ttl, ICMP(type="echo-request", id=0, seq=0, chksum=0) / Raw(payload))
+    payload = bytes(HEADER_LENGTH) + options.contact.encode()
+    return build_frame(link, options.ttl, ICMP(type="echo-request", id=0, seq=0, chksum=0) / Raw(payload))
 
 
 @kernel
-def make(
-    words: NDArray[np.uint16], frame: int, target: int, constant_sum: int, hashed: int, attempt: int, now_ns: int
+def fill(
+    words: NDArray[np.uint16],
+    frame: int,
+    target: int,
+    _address_sum: int,
+    constant_sum: int,
+    hashed: int,
+    _port: int,
+    attempt: int,
+    now_ns: int,
 ) -> None:
     """Write identifier, sequence number, payload and checksum into the frame at words[frame], sent at `now_ns`."""
     identifier = cookie.echo_id(hashed)
@@ -78,7 +82,7 @@ def make(
 
 
 @kernel
-def payload_target(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
+def _payload_target(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
     """Return the target that an echo reply's payload names, or -1 if it is too short to name one."""
     if row[p.PAYLOAD_LENGTH] < PROOF_LENGTH:
         return -1
@@ -86,14 +90,14 @@ def payload_target(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
 
 
 @kernel
-def payload_proves(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
+def _payload_proves(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
     """Return whether the payload carries this hash."""
     at = row[p.PAYLOAD_AT] + COOKIE_AT
     return read_be32(frame, at) == cookie.sequence(hashed) and read_be32(frame, at + 4) == cookie.low_half(hashed)
 
 
 @kernel
-def send_time_ns(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
+def _send_time_ns(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
     """Return the send time that a payload carries, or -1 if it is too short to carry one."""
     if row[p.PAYLOAD_LENGTH] < HEADER_LENGTH:
         return -1
@@ -102,14 +106,31 @@ def send_time_ns(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> int:
 
 
 @kernel
-def match_reply(row: NDArray[np.int64], hashed: int, numbers: np.void, reply: np.void) -> int:
-    """Match identifier and sequence number of an echo reply against the hash of its target."""
+def match_reply(
+    frame: NDArray[np.uint8], row: NDArray[np.int64], time_ns: int, numbers: np.void, reply: np.void
+) -> int:
+    """Match an echo reply against the hash of its target, which its payload names, or else its source address."""
+    target = _payload_target(frame, row)
+    proven = False
+    hashed = uint64(0)
+    if target >= 0:
+        hashed = hash_of(numbers, target)
+        proven = _payload_proves(frame, row, hashed)
+    if not proven:  # a payload cut short or altered: only the sender's address is left to name the target
+        target = row[p.SOURCE]
+        hashed = hash_of(numbers, target)
     attempt = (row[p.ECHO_SEQUENCE] - cookie.echo_sequence(hashed, 0)) & 0xFFFF
     if row[p.ECHO_ID] != cookie.echo_id(hashed) or attempt >= numbers["attempts"]:
         return _BAD_COOKIE
     reply["kind"] = _ECHO_REPLY
     reply["attempt"] = attempt
     reply["tier"] = _STRONG
+    reply["target"] = target
+    if proven:
+        sent_ns = _send_time_ns(frame, row)
+        rtt_ns = time_ns - sent_ns
+        if sent_ns >= 0 and 0 <= rtt_ns < MAX_RTT_NS:
+            reply["rtt_ns"] = rtt_ns
     return p.ACCEPTED
 
 

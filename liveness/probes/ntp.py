@@ -13,8 +13,8 @@ from liveness.packets import headers as hdr
 from liveness.packets import parse as p
 from liveness.packets.bytes import read_be32
 from liveness.packets.checksum import u32_sum, udp_checksum
-from liveness.probes.probe import Method, Probe
-from liveness.probes.template import TRANSPORT_AT, LinkAddresses, build_frame, put_u16, put_u32
+from liveness.probes.probe import Description
+from liveness.probes.template import TRANSPORT_AT, FrameOptions, LinkAddresses, build_frame, put_u16, put_u32
 from liveness.replies import Kind
 
 PORT: Final = 123
@@ -26,37 +26,43 @@ MODE_SERVER: Final = 4
 _CLIENT_PACKET: Final = bytes([0b00_100_011]) + bytes(PACKET_LENGTH - 1)  # no leap warning, version 4, mode 3 (client)
 
 
-def probe() -> Probe:
-    """Return the NTP probe."""
-    return Probe(
-        name="ntp",
-        method=Method.NTP,
-        protocol=hdr.PROTOCOL_UDP,
-        port=PORT,
-        fields="transmit timestamp (64 bits), source port (attempt and offset), IP ID (16 bits)",
-        payload="version 4 client packet, 48 bytes",
-        replies={
-            Kind.ANSWER: "right ports, mode 4, originate timestamp equal to our transmit timestamp",
-            Kind.PAYLOAD: "right ports, anything else (weak when its timestamp is wrong); other ports: right timestamp",
-            Kind.ERROR: "quotes destination and ports (weak when neither UDP checksum nor IP ID is right)",
-        },
-    )
+DESCRIPTION: Final = Description(
+    protocol=hdr.PROTOCOL_UDP,
+    port=PORT,
+    fields="transmit timestamp (64 bits), source port (attempt and offset), IP ID (16 bits)",
+    payload="version 4 client packet, 48 bytes",
+    replies={
+        Kind.ANSWER: "right ports, mode 4, originate timestamp equal to our transmit timestamp",
+        Kind.PAYLOAD: "right ports, anything else (weak when its timestamp is wrong); other ports: right timestamp",
+        Kind.ERROR: "quotes destination and ports (weak when neither UDP checksum nor IP ID is right)",
+    },
+)
 
 
-def template(link: LinkAddresses, ttl: int) -> bytes:
+def template(link: LinkAddresses, options: FrameOptions, port: int) -> bytes:
     """Return the constant bytes of the client packet."""
-    return build_frame(link, ttl, UDP(sport=0, dport=PORT, chksum=0) / Raw(_CLIENT_PACKET))
+    return build_frame(link, options.ttl, UDP(sport=0, dport=port, chksum=0) / Raw(_CLIENT_PACKET))
 
 
 @kernel
 def datagram_checksum(address_sum: int, constant_sum: int, hashed: int, port: int) -> int:
-    """Return the UDP checksum of a client packet; sums as in `tcp.make`."""
+    """Return the UDP checksum of a client packet; sums as in `tcp.fill`."""
     cookie_sum = u32_sum(cookie.sequence(hashed)) + u32_sum(cookie.low_half(hashed))
     return udp_checksum(constant_sum + address_sum + port + cookie_sum)
 
 
 @kernel
-def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
+def fill(
+    words: NDArray[np.uint16],
+    frame: int,
+    _target: int,
+    address_sum: int,
+    constant_sum: int,
+    hashed: int,
+    port: int,
+    _attempt: int,
+    _now_ns: int,
+) -> None:
     """Write source port, transmit timestamp and checksum into the frame at words[frame]."""
     at = TRANSPORT_AT + hdr.UDP_LENGTH + TRANSMIT_AT
     put_u16(words, frame, TRANSPORT_AT, port)
@@ -66,7 +72,7 @@ def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: 
 
 
 @kernel
-def has_originate(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
+def carries_cookie(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
     """Return whether a payload's originate timestamp is the transmit timestamp of this hash."""
     if row[p.PAYLOAD_LENGTH] < PACKET_LENGTH:
         return False

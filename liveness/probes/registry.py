@@ -1,39 +1,117 @@
-"""The registry: an explicit table from probe names to probes."""
+"""The registry: one line for each probe, with its name in configs and the file that defines it.
+
+Nothing here imports a probe's file before it is needed: reading a config takes no compiler.
+"""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from liveness.errors import UsageError
-from liveness.probes import dns, icmp, ntp, tcp
-from liveness.probes.probe import Probe
+from liveness.replies import CONTROL
 
-REGISTRY: Final[dict[str, Callable[[], Probe]]] = {"icmp": icmp.probe, "dns": dns.probe, "ntp": ntp.probe}
-"""Probes with a name of their own; ``tcp/<port>`` is made for any port."""
+if TYPE_CHECKING:
+    from liveness.probes.contract import Definition
+    from liveness.probes.probe import Probe
 
-_TCP_NAME = re.compile(r"tcp/([1-9][0-9]{0,4})")
+ANY_PORT: Final = "<port>"
+MAX_PORT: Final = 65_535
 
 
-def probe_named(name: str) -> Probe:
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the registry.
+
+    `name` is the probe's name in configs, manifests and sets; ``<port>`` in it stands for any port. `module` is the
+    probe's file in this folder. `words` are what people write when they mean it: errors suggest the right name.
+    """
+
+    name: str
+    module: str
+    words: tuple[str, ...] = ()
+
+    @property
+    def prefix(self) -> str | None:
+        """What stands before the port in a name, None where the name has no port to choose."""
+        return self.name.removesuffix(ANY_PORT) if self.name.endswith(ANY_PORT) else None
+
+
+ENTRIES: Final = (
+    Entry("icmp", "icmp", words=("ping", "echo")),
+    Entry("tcp/<port>", "tcp"),
+    Entry("dns", "dns", words=("udp/53", "udp/domain", "udp/dns", "domain")),
+    Entry("ntp", "ntp", words=("udp/123", "udp/ntp")),
+)
+"""Every probe. A kernel knows a probe's file by its place here."""
+
+
+def is_probe(name: str) -> bool:
+    """Return whether a run may have a probe of this name, the tarpit control among them."""
+    return name == CONTROL or _entry_of(name) is not None
+
+
+def expected_names() -> str:
+    """Return the names that a config may use, as an error lists them."""
+    *names, last = (entry.name for entry in sorted(ENTRIES, key=lambda entry: entry.prefix is not None))
+    return f"{', '.join(names)} or {last}"
+
+
+def definition_of(entry: Entry) -> "Definition":
+    """Return what a probe's file defines; ContractError where it lacks something."""
+    return _definition(entry)
+
+
+@cache
+def _definition(entry: Entry) -> "Definition":
+    from liveness.probes.contract import define  # noqa: PLC0415 - reading a config takes no compiler
+
+    return define(entry.name, import_module(f"liveness.probes.{entry.module}"))
+
+
+def probe_named(name: str) -> "Probe":
     """Return the probe of a config's name; UsageError if there is none."""
-    if name in REGISTRY:
-        return REGISTRY[name]()
-    match = _TCP_NAME.fullmatch(name)
-    if match and int(match[1]) <= 65535:  # noqa: PLR2004 - the last TCP port
-        return tcp.probe(int(match[1]))
-    raise UsageError(f"probe {name!r}: expected one of {', '.join(REGISTRY)} or tcp/<port>")
+    found = _entry_of(name)
+    if found is None:
+        raise UsageError(f"probe {name!r}: expected one of {expected_names()}")
+    entry, port = found
+    return _probe(entry, name, port)
 
 
-def probes_of_run(names: Sequence[str], control_port: int | None) -> tuple[Probe, ...]:
+def probes_of_run(names: Sequence[str], control_port: int | None) -> "tuple[Probe, ...]":
     """Return a run's probes in the order of the config; the tarpit control, where there is one, comes last."""
     probes = [probe_named(name) for name in names]
     if control_port is not None:
-        probes.append(tcp.control(control_port))
+        probes.append(_control(control_port))
     return tuple(probes)
 
 
-def listed_probes() -> tuple[Probe, ...]:
-    """Return one of each kind for a listing: the named ones, ``tcp/<port>`` for any port, and the control."""
-    any_port = replace(tcp.probe(0), name="tcp/<port>")
-    return (icmp.probe(), any_port, dns.probe(), ntp.probe(), tcp.control(0))
+def listed_probes() -> "tuple[Probe, ...]":
+    """Return the probe of each line, ``<port>`` for any port, and the tarpit control at the end."""
+    return (*(_probe(entry, entry.name, None) for entry in ENTRIES), _control(0))
+
+
+def _control(port: int) -> "Probe":
+    """Return the tarpit control: a TCP SYN to a high port that each run draws."""
+    prefix, _, _ = CONTROL.partition("/")
+    (entry,) = (entry for entry in ENTRIES if entry.prefix == f"{prefix}/")
+    return _probe(entry, CONTROL, port)
+
+
+def _entry_of(name: str) -> tuple[Entry, int | None] | None:
+    """Return the line of a probe's name and the port in the name, None where no line fits."""
+    for entry in ENTRIES:
+        if entry.prefix is None:
+            if name == entry.name:
+                return entry, None
+        elif name.startswith(entry.prefix):
+            digits = name.removeprefix(entry.prefix)
+            if re.fullmatch(r"[1-9][0-9]{0,4}", digits, re.ASCII) and int(digits) <= MAX_PORT:
+                return entry, int(digits)
+    return None
+
+
+def _probe(entry: Entry, name: str, port: int | None) -> "Probe":
+    return _definition(entry).probe(name, ENTRIES.index(entry), port)

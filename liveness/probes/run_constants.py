@@ -12,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.packets import headers as hdr
-from liveness.probes import dns, icmp, ntp, tcp
+from liveness.probes.dispatch import DEFINITIONS
 from liveness.probes.hops import MAC_WORDS, Hops
-from liveness.probes.probe import Method, Probe
-from liveness.probes.template import LinkAddresses, partial_sums
+from liveness.probes.probe import Probe
+from liveness.probes.template import FrameOptions, LinkAddresses, partial_sums
 
 NO_PROBE = -1
 
 NUMBERS_DTYPE = np.dtype(
     [
-        ("method", np.int64),
+        ("method", np.int64),  # the number of the probe's file
+        ("is_udp", np.int64),
+        ("echoes_cookie", np.int64),  # what its Description says about UDP answers
+        ("any_port", np.int64),
         ("code", np.int64),  # what stands for the probe in the cookie
         ("ip_sum", np.int64),  # sum of the constant words of the IP header
         ("transport_sum", np.int64),  # the same of the transport segment and pseudo header
@@ -45,7 +48,6 @@ class RunConstants(NamedTuple):
     templates: NDArray[np.uint16]  # (probes, frame words): constant bytes, varying fields zero, in wire order
     lengths: NDArray[np.uint16]  # (probes,) frame bytes
     by_port: NDArray[np.int16]  # (3, 65536) probe index by protocol and destination port (ICMP: 0), or NO_PROBE
-    question: NDArray[np.uint8]  # the DNS question section
     sources: NDArray[np.uint32]  # the scanner's addresses, ascending
     hop_first: NDArray[np.uint32]  # next hops as `probes.hops` has them; empty where the templates hold the only one
     hop_macs: NDArray[np.uint16]
@@ -66,22 +68,15 @@ class CookieParameters:
         return (self.port_last - self.port_first + 1) // self.attempts
 
 
-def _template(probe: Probe, link: LinkAddresses, ttl: int, contact: str, tcp_options: str) -> bytes:
-    match probe.method:
-        case Method.ICMP:
-            return icmp.template(link, ttl, contact)
-        case Method.TCP:
-            return tcp.template(link, ttl, probe.port, tcp_options)
-        case Method.DNS:
-            return dns.template(link, ttl)
-        case Method.NTP:
-            return ntp.template(link, ttl)
+def _template(probe: Probe, link: LinkAddresses, options: FrameOptions) -> bytes:
+    frame: bytes = DEFINITIONS[probe.number].verbs["template"](link, options, probe.port)
+    return frame
 
 
 def frame_lengths(probes: Sequence[Probe], *, contact: str, tcp_options: str) -> list[int]:
     """Return the length of each probe's frame in bytes, from the Ethernet header on."""
     nowhere = LinkAddresses(bytes(6), bytes(6))
-    return [len(_template(probe, nowhere, 0, contact, tcp_options)) for probe in probes]
+    return [len(_template(probe, nowhere, FrameOptions(0, contact, tcp_options))) for probe in probes]
 
 
 def _by_port(probes: Sequence[Probe]) -> NDArray[np.int16]:
@@ -107,7 +102,7 @@ def build_constants(
     `sources` are host-order addresses, `link` the Ethernet addresses of both ends of the first hop; `contact` is put
     into every ICMP echo; `tcp_options` is one of `tcp.OPTIONS`.
     """
-    frames = [_template(probe, link, ttl, contact, tcp_options) for probe in probes]
+    frames = [_template(probe, link, FrameOptions(ttl, contact, tcp_options)) for probe in probes]
     width = (max(len(frame) for frame in frames) + 1) // 2
     templates = np.zeros((len(probes), width * 2), np.uint8)
     for row, frame in zip(templates, frames, strict=True):
@@ -116,13 +111,13 @@ def build_constants(
     numbers = np.zeros(len(probes), NUMBERS_DTYPE)
     run = (key0, key1, cookie.port_first, cookie.stride, cookie.attempts)
     for index, (probe, frame) in enumerate(zip(probes, frames, strict=True)):
-        numbers[index] = (probe.method, probe.code, *partial_sums(frame), *run)
+        udp = (probe.protocol == hdr.PROTOCOL_UDP, probe.description.echoes_cookie, probe.description.any_port)
+        numbers[index] = (probe.number, *udp, probe.code, *partial_sums(frame), *run)
     return RunConstants(
         numbers=numbers,
         templates=templates.view(np.uint16),
         lengths=np.array([len(frame) for frame in frames], np.uint16),
         by_port=_by_port(probes),
-        question=np.frombuffer(dns.QUESTION, np.uint8),
         sources=np.unique(np.array(sources, np.uint32)),
         hop_first=np.empty(0, np.uint32),
         hop_macs=np.empty((0, MAC_WORDS), np.uint16),

@@ -12,17 +12,19 @@ from liveness.packets import headers as hdr
 from liveness.packets import parse as p
 from liveness.packets.bytes import read_be16, read_be32
 from liveness.packets.checksum import checksum, u32_sum
-from liveness.probes.probe import Method, Probe
+from liveness.probes.probe import Description
 from liveness.probes.template import (
     TRANSPORT_AT,
+    FrameOptions,
     LinkAddresses,
     attempt_or_unknown,
     build_frame,
+    hash_of,
     proven_attempt,
     put_u16,
     put_u32,
 )
-from liveness.replies import CONTROL, Kind, Rejection, Tier
+from liveness.replies import Kind, Rejection, Tier
 
 OPTIONS: Final[dict[str, list[tuple[str, object]]]] = {
     # What a present-day Windows or Linux sends: stacks and middleboxes exist that ignore a SYN without options.
@@ -44,36 +46,38 @@ _BAD_PORT: Final = int(Rejection.BAD_PORT)
 _BAD_COOKIE: Final = int(Rejection.BAD_COOKIE)
 
 
-def probe(port: int, name: str | None = None) -> Probe:
-    """Return the SYN probe of a port."""
-    return Probe(
-        name=name or f"tcp/{port}",
-        method=Method.TCP,
-        protocol=hdr.PROTOCOL_TCP,
-        port=port,
-        fields="sequence number (32 bits), source port (attempt and offset), IP ID (16 bits)",
-        payload="none; options MSS, window scale, SACK permitted as Windows sends them (tcp_options)",
-        replies={
-            Kind.SYN_ACK: "SYN and ACK set, any other flag but RST; right ports, acknowledges sequence + 1",
-            Kind.RST: "RST set; right ports; with ACK: acknowledges sequence or sequence + 1; without: weak",
-            Kind.ERROR: "quotes destination, destination port and sequence number (the source port tells the attempt)",
-        },
-    )
+DESCRIPTION: Final = Description(
+    protocol=hdr.PROTOCOL_TCP,
+    port=None,
+    fields="sequence number (32 bits), source port (attempt and offset), IP ID (16 bits)",
+    payload="none; options MSS, window scale, SACK permitted as Windows sends them (tcp_options)",
+    replies={
+        Kind.SYN_ACK: "SYN and ACK set, any other flag but RST; right ports, acknowledges sequence + 1",
+        Kind.RST: "RST set; right ports; with ACK: acknowledges sequence or sequence + 1; without: weak",
+        Kind.ERROR: "quotes destination, destination port and sequence number (the source port tells the attempt)",
+    },
+)
 
 
-def control(port: int) -> Probe:
-    """Return the tarpit control: a SYN probe to a high port of the run's own."""
-    return probe(port, CONTROL)
-
-
-def template(link: LinkAddresses, ttl: int, port: int, options: str) -> bytes:
-    """Return the constant bytes of a SYN to `port`; `options` is a key of OPTIONS."""
-    segment = TCP(sport=0, dport=port, seq=0, flags="S", window=_WINDOWS[options], chksum=0, options=OPTIONS[options])
-    return build_frame(link, ttl, segment)
+def template(link: LinkAddresses, options: FrameOptions, port: int) -> bytes:
+    """Return the constant bytes of a SYN to `port`."""
+    wanted = options.tcp_options
+    segment = TCP(sport=0, dport=port, seq=0, flags="S", window=_WINDOWS[wanted], chksum=0, options=OPTIONS[wanted])
+    return build_frame(link, options.ttl, segment)
 
 
 @kernel
-def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: int, hashed: int, port: int) -> None:
+def fill(
+    words: NDArray[np.uint16],
+    frame: int,
+    _target: int,
+    address_sum: int,
+    constant_sum: int,
+    hashed: int,
+    port: int,
+    _attempt: int,
+    _now_ns: int,
+) -> None:
     """Write source port, sequence number and checksum into the frame at words[frame].
 
     `address_sum` is the sum of the words of both addresses, `constant_sum` that of the template's segment and pseudo
@@ -88,12 +92,14 @@ def make(words: NDArray[np.uint16], frame: int, address_sum: int, constant_sum: 
 
 @kernel
 def match_reply(
+    _frame: NDArray[np.uint8],
     row: NDArray[np.int64],
-    hashed: int,
+    _time_ns: int,
     numbers: np.void,
     reply: np.void,
 ) -> int:
     """Match a TCP segment against the hash of its source address; fill kind, attempt and tier of `reply`."""
+    hashed = hash_of(numbers, row[p.SOURCE])
     flags = row[p.TCP_FLAGS]
     is_rst = flags & hdr.TCP_FLAG_RST != 0
     has_ack = flags & hdr.TCP_FLAG_ACK != 0
@@ -120,15 +126,16 @@ def match_reply(
 @kernel
 def match_quote(
     frame: NDArray[np.uint8],
-    at: int,
+    row: NDArray[np.int64],
     hashed: int,
     numbers: np.void,
     reply: np.void,
 ) -> int:
-    """Match the quoted start of a segment at frame[at], at least 8 bytes, against its destination's hash.
+    """Match the quoted start of a segment, at least 8 bytes, against the hash of the quoted destination.
 
     The sequence number is proof enough. A source port that some NAT has rewritten only hides the attempt.
     """
+    at = row[p.QUOTED_AT]
     if read_be32(frame, at + hdr.TCP_SEQUENCE) != cookie.sequence(hashed):
         return _BAD_COOKIE
     attempt = proven_attempt(read_be16(frame, at), hashed, numbers)

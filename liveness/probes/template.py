@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 
-from liveness.kernel import kernel
+from liveness.kernel import kernel, uint64
 from liveness.packets import headers as hdr
 from liveness.packets.checksum import words_sum
-from liveness.packets.cookie import attempt_of_port
+from liveness.packets.cookie import attempt_of_port, cookie
 from liveness.replies import UNKNOWN_ATTEMPT
 
 IP_AT: Final = hdr.ETHERNET_LENGTH
@@ -31,6 +31,15 @@ class LinkAddresses:
 
     own: bytes
     gateway: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FrameOptions:
+    """What a config may choose about frames: TTL, the contact text of echo requests, one of `tcp.OPTIONS`."""
+
+    ttl: int = 64
+    contact: str = ""
+    tcp_options: str = "windows"
 
 
 def build_frame(link: LinkAddresses, ttl: int, transport: Any) -> bytes:  # noqa: ANN401 - scapy's layers have no types
@@ -63,6 +72,12 @@ def put_u32(words: NDArray[np.uint16], frame: int, byte: int, value: int) -> Non
     """Write a 32-bit number in network order at an even byte offset of a frame."""
     put_u16(words, frame, byte, (value >> 16) & 0xFFFF)
     put_u16(words, frame, byte + 2, value & 0xFFFF)
+
+
+@kernel
+def hash_of(numbers: np.void, target: int) -> int:
+    """Return the cookie of a target and a probe; `numbers` is the probe's record of NUMBERS_DTYPE."""
+    return cookie(uint64(target), numbers["code"], numbers["key0"], numbers["key1"])
 
 
 @kernel

@@ -10,7 +10,8 @@ from datetime import datetime
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Final
 
-from liveness.replies import CONTROL, ERROR_TYPES, Kind
+from liveness.probes.registry import is_probe
+from liveness.replies import ERROR_TYPES, Kind
 from liveness.space.addresses import parse_address
 
 if TYPE_CHECKING:
@@ -21,19 +22,9 @@ ADDRESSES: Final = 1 << 32
 MAX_PORT: Final = 65_535
 MAX_ICMP_CODE: Final = 255
 ATTEMPTS: Final = re.compile(r"[01]{1,32}")
-NAMED: Final = ("icmp", "dns", "ntp", CONTROL)
 
 Problem = tuple[str, object, str]
 """A path in a document, the value there, and what was expected."""
-
-
-def is_probe(name: str) -> bool:
-    """Return whether this version knows a probe of that name."""
-    port = name.removeprefix("tcp/")
-    if name in NAMED:
-        return True
-    digits = name.startswith("tcp/") and port.isascii() and port.isdecimal() and not port.startswith("0")
-    return digits and len(port) <= len(str(MAX_PORT)) and int(port) <= MAX_PORT
 
 
 def is_label(label: str) -> bool:

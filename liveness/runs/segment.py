@@ -21,9 +21,10 @@ from pyroaring import BitMap
 from liveness.errors import LivenessError
 from liveness.files.atomic import replaced
 from liveness.files.reading import MIB, open_regular
+from liveness.probes.registry import is_probe
 from liveness.replies import Kind, ReplyKey, Role
 from liveness.runs.logstream import LogEnd
-from liveness.runs.plausible import is_label, is_probe, odd_numbers
+from liveness.runs.plausible import is_label, odd_numbers
 
 MAGIC: Final = b"liveness segment 1\n"
 _TAIL: Final = struct.Struct(f"<QI{len(MAGIC)}s")

@@ -11,7 +11,6 @@ from liveness.packets import headers as hdr
 from liveness.packets.bytes import read_be32
 from liveness.packets.checksum import checksum, fold, udp_checksum, words_sum
 from liveness.probes.fill import fill_frames, flat_words, hash_targets
-from liveness.probes.probe import Method
 from liveness.probes.run_constants import RunConstants
 from liveness.probes.template import TRANSPORT_AT
 from liveness.scan.plan import Plan
@@ -27,11 +26,11 @@ ECHO_REPLY, SYN_ACK, RST, DNS_ANSWER, NTP_ANSWER = 0, 1, 2, 3, 4
 PORT_UNREACHABLE, HOST_UNREACHABLE = 5, 6  # quoting all of the probe
 PORT_UNREACHABLE_28, HOST_UNREACHABLE_28 = 7, 8  # quoting its IP header and eight bytes
 
-MIX: Final[dict[Method, dict[int, float]]] = {
-    Method.ICMP: {ECHO_REPLY: 0.9, HOST_UNREACHABLE: 0.05, HOST_UNREACHABLE_28: 0.05},
-    Method.TCP: {SYN_ACK: 0.35, RST: 0.55, HOST_UNREACHABLE_28: 0.05, PORT_UNREACHABLE: 0.05},
-    Method.DNS: {DNS_ANSWER: 0.3, PORT_UNREACHABLE: 0.4, PORT_UNREACHABLE_28: 0.2, HOST_UNREACHABLE_28: 0.1},
-    Method.NTP: {NTP_ANSWER: 0.3, PORT_UNREACHABLE: 0.4, PORT_UNREACHABLE_28: 0.2, HOST_UNREACHABLE_28: 0.1},
+MIX: Final[dict[str, dict[int, float]]] = {
+    "icmp": {ECHO_REPLY: 0.9, HOST_UNREACHABLE: 0.05, HOST_UNREACHABLE_28: 0.05},
+    "tcp": {SYN_ACK: 0.35, RST: 0.55, HOST_UNREACHABLE_28: 0.05, PORT_UNREACHABLE: 0.05},
+    "dns": {DNS_ANSWER: 0.3, PORT_UNREACHABLE: 0.4, PORT_UNREACHABLE_28: 0.2, HOST_UNREACHABLE_28: 0.1},
+    "ntp": {NTP_ANSWER: 0.3, PORT_UNREACHABLE: 0.4, PORT_UNREACHABLE_28: 0.2, HOST_UNREACHABLE_28: 0.1},
 }
 """What answers a probe, as shares: much of everything that a receiver has to know, rather than what the net holds."""
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from liveness.errors import UsageError
-from liveness.probes.registry import REGISTRY, listed_probes, probe_named, probes_of_run
+from liveness.probes.registry import ENTRIES, expected_names, is_probe, listed_probes, probe_named, probes_of_run
 from liveness.replies import Kind
 from tests.frames import NAMES, PROBES, Reply, Scanner, sample_replies
 
@@ -25,7 +25,8 @@ def test_a_name_gives_its_probe(name: str, protocol: int, port: int) -> None:
     ["", "tcp", "tcp/", "tcp/0", "tcp/022", "tcp/65536", "tcp/99999", "tcp/-1", "tcp/80 ", "tcp/٣", "udp/53", "ICMP"],
 )
 def test_any_other_name_is_a_usage_error(name: str) -> None:
-    expected = re.escape(f"probe {name!r}: expected one of icmp, dns, ntp or tcp/<port>")
+    assert not is_probe(name)
+    expected = re.escape(f"probe {name!r}: expected one of {expected_names()}")
     with pytest.raises(UsageError, match=f"^{expected}$"):
         probe_named(name)
 
@@ -49,7 +50,7 @@ def test_no_two_probes_share_a_code() -> None:
 
 def test_a_listing_has_one_of_each_kind_and_describes_it() -> None:
     listed = listed_probes()
-    assert {probe.name for probe in listed} == {*REGISTRY, "tcp/<port>", "tcp/control"}
+    assert {probe.name for probe in listed} == {*(entry.name for entry in ENTRIES), "tcp/control"}
     for probe in listed:
         assert probe.fields
         assert probe.payload
