@@ -11,7 +11,7 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
-from numba import config, njit, types
+from numba import config, njit, typeof, types
 from numba.core import cgutils
 from numba.core.caching import NullCache
 from numba.extending import intrinsic
@@ -62,6 +62,19 @@ def kernel(function: Callable[P, R], defined_in: str | None = None) -> Callable[
             return function(*args, **kwargs)
 
     return plain
+
+
+def compiled_for(function: Callable[P, R], *arguments: Any) -> Callable[P, R]:  # noqa: ANN401 - whatever a kernel takes
+    """Return a kernel as it is compiled for the types of these arguments, which are all that it may be called with.
+
+    A call of the kernel itself looks at the types of everything in its arguments first. Where these are tuples of
+    dozens of arrays that takes several times as long as the rest of the call.
+    """
+    if not COMPILED:
+        return function
+    dispatcher = cast("Any", function)
+    kinds = tuple(typeof(argument) for argument in arguments)  # type: ignore[no-untyped-call]
+    return cast("Callable[P, R]", dispatcher.compile(kinds))
 
 
 def _see(_context: Any, value: Any) -> Any:  # noqa: ANN401 - Numba's types and LLVM's values

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import liveness
-from liveness.kernel import COMPILED, kernel, uint64, unowned
+from liveness.kernel import COMPILED, compiled_for, kernel, uint64, unowned
 from liveness.kernel_cache import find_caches
 
 
@@ -134,3 +134,23 @@ def test_arrays_that_are_not_owned_are_the_same_memory_and_nobody_gives_them_bac
     assert [scale(pair, more) for _ in range(50)] == [3] * 50
     assert more.tolist() == [50 * (200 + 7 * i) for i in range(3)]
     assert [sys.getrefcount(array) for array in (numbers, rest, more)] == before
+
+
+class Tally(NamedTuple):
+    counts: NDArray[np.int64]
+    step: int
+
+
+@kernel
+def add_step(tally: Tally, place: int) -> int:
+    tally.counts[place] += tally.step
+    return int(tally.counts[place])
+
+
+def test_a_kernel_compiled_for_its_arguments_takes_others_of_the_same_types() -> None:
+    tally = Tally(np.zeros(4, np.int64), 3)
+    bound = compiled_for(add_step, tally, 0)
+    assert [bound(tally, 1), bound(tally, 1), bound(tally._replace(step=5), 1)] == [3, 6, 11]
+    other = Tally(np.arange(9, dtype=np.int64), 1)
+    assert bound(other, 8) == 9
+    assert tally.counts.tolist() == [0, 11, 0, 0]

@@ -15,7 +15,7 @@ from liveness.net import xdp
 from liveness.net.sockets import index_exists, interface_index, lost_interface
 from liveness.net.stall import STALL_S, StallWatch
 from liveness.net.system_calls import KERNEL, Kernel
-from liveness.net.xdp_memory import CHUNK_BYTES, RING_FRAMES, XdpMemory, insist, open_xdp_socket
+from liveness.net.xdp_memory import CHUNK_BYTES, XdpMemory, hand_over, insist, open_xdp_socket
 
 SLOTS: Final = 3072
 """Frames at most; in slots of 128 bytes, which hold any usual probe, they take 384 KiB of locked memory. By default an
@@ -56,6 +56,7 @@ class XdpTxRing:
         slot_bytes = max(SLOT_BYTES, 1 << longest_frame.bit_length())
         if slot_bytes > CHUNK_BYTES:
             raise UnsupportedError(f"AF_XDP: frames of {longest_frame} bytes: {CHUNK_BYTES - 1} at most")
+        self._slot_bytes = slot_bytes
         self._slots = SLOTS // multiple_of * multiple_of
         self._index = interface_index(interface)
         self._socket = open_xdp_socket(kernel)
@@ -68,8 +69,7 @@ class XdpTxRing:
         self._program = None if program is None else os.dup(program)
         frames = np.frombuffer(self._memory.bytes, np.uint8, slot_bytes * SLOTS).reshape(SLOTS, slot_bytes)
         self.frames: NDArray[np.uint8] = frames[: self._slots]
-        self._addresses = np.arange(self._slots, dtype=np.uint64) * np.uint64(slot_bytes)
-        self._committed = 0  # frames since opening; frame n lies in slot n % slots, its descriptor at n % RING_FRAMES
+        self._committed = 0  # frames since opening; frame n lies in slot n % slots
         self._returned = 0
         self._reserved = 0
         self._dropped = 0
@@ -125,17 +125,19 @@ class XdpTxRing:
         """Hand over the first `count` reserved slots: see TxRing."""
         if not 0 <= count <= self._reserved:
             raise ValueError(f"commit of {count} slots, {self._reserved} are reserved")
-        slot = self._committed % self._slots
-        at = self._committed % RING_FRAMES
-        for run in (min(count, RING_FRAMES - at), count - min(count, RING_FRAMES - at)):  # descriptors may wrap
-            descriptors = self._memory.descriptors[at : at + run]
-            descriptors["address"] = self._addresses[slot : slot + run]
-            descriptors["length"] = lengths[slot : slot + run]
-            slot, at = slot + run, 0
+        memory, slot = self._memory, self._committed % self._slots
+        hand_over(
+            memory.addresses,
+            memory.sizes,
+            memory.producer,
+            self._committed,
+            slot,
+            count,
+            self._slot_bytes,
+            lengths,
+        )
         self._committed += count
         self._reserved = 0
-        fence()  # frames and descriptors are there before the index: in zero-copy mode another core reads them
-        self._memory.producer[0] = self._committed & 0xFFFFFFFF
 
     def kick(self) -> bool:
         """Have the kernel send what was committed, as many calls as that takes; return whether it took everything.
@@ -214,9 +216,11 @@ class XdpTxRing:
 
     def _reclaim(self) -> None:
         """Take what the completion ring holds; frames finish in order, so their number says which slots are free."""
-        self._returned += (int(self._memory.finished[0]) - self._returned) & 0xFFFFFFFF
-        fence()  # completions are read before their places are given back
-        self._memory.taken[0] = self._returned & 0xFFFFFFFF
+        finished = (self._memory.finished.item() - self._returned) & 0xFFFFFFFF
+        if finished:
+            self._returned += finished
+            fence()  # completions are read before their places are given back
+            self._memory.taken[0] = self._returned & 0xFFFFFFFF
 
     @property
     def descriptors(self) -> tuple[int, ...]:

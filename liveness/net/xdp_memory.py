@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liveness.errors import UnsupportedError
+from liveness.kernel import fence, kernel, uint64
 from liveness.net import xdp
 from liveness.net.sockets import raw_socket_remedy
 from liveness.net.system_calls import Kernel, RingSocket
@@ -38,6 +40,36 @@ def open_xdp_socket(kernel: Kernel) -> RingSocket:
         raise UnsupportedError(f"AF_XDP needs CAP_NET_RAW: {raw_socket_remedy()}") from error
     except OSError as error:
         raise UnsupportedError(f"this kernel has no AF_XDP: {error.strerror}") from error
+
+
+@kernel
+def hand_over(  # one call for a batch: in numpy it takes several times as long as this loop
+    addresses: NDArray[np.uint64],
+    sizes: NDArray[np.uint32],
+    producer: NDArray[np.uint32],
+    committed: int,
+    slot: int,
+    count: int,
+    slot_bytes: int,
+    lengths: NDArray[np.uint16],
+) -> None:
+    """Describe the frames of `count` slots from `slot` on in the transmit ring, and show them to the kernel.
+
+    `addresses` and `sizes` are the fields of the ring's descriptors, `committed` is how many frames were described
+    before, `lengths` has the bytes of each slot's frame. Descriptors wrap at the ring's end, slots do not.
+    """
+    for i in range(count):
+        place = uint64(committed + i) & uint64(RING_FRAMES - 1)  # unsigned: no index is looked at for being negative
+        addresses[place] = (slot + i) * slot_bytes
+        sizes[place] = lengths[uint64(slot + i)]
+    fence()  # frames and descriptors are there before the index: in zero-copy mode another core reads them
+    producer[0] = (committed + count) & 0xFFFFFFFF
+
+
+def hand_over_nothing() -> None:
+    """Compile `hand_over`, or load it from its cache, by describing no frame at all."""
+    ring = np.zeros(1, DESCRIPTOR_DTYPE)
+    hand_over(ring["address"], ring["length"], np.zeros(1, np.uint32), 0, 0, 0, 1, np.zeros(1, np.uint16))
 
 
 class XdpMemory:
@@ -72,13 +104,14 @@ class XdpMemory:
         self.mappings: tuple[mmap.mmap, ...] = (self.bytes, transmit_ring, completion_ring, *fill_rings)
         """Everything that is shared with the kernel."""
         self.producer = np.ndarray((1,), np.uint32, transmit_ring, transmit.producer)
-        self.descriptors = np.ndarray((RING_FRAMES,), DESCRIPTOR_DTYPE, transmit_ring, transmit.descriptors)
+        descriptors = np.ndarray((RING_FRAMES,), DESCRIPTOR_DTYPE, transmit_ring, transmit.descriptors)
+        self.addresses, self.sizes = descriptors["address"], descriptors["length"]
         self.finished = np.ndarray((1,), np.uint32, completion_ring, completion.producer)
         self.taken = np.ndarray((1,), np.uint32, completion_ring, completion.consumer)
 
     def release(self) -> None:
         """Let go of the rings: for as long as they are mapped the kernel keeps the socket, and its queue."""
-        self.producer, self.descriptors = self.producer.copy(), self.descriptors.copy()
+        self.producer, self.addresses, self.sizes = self.producer.copy(), self.addresses.copy(), self.sizes.copy()
         self.finished, self.taken = self.finished.copy(), self.taken.copy()
         self.mappings = (self.bytes,)
 

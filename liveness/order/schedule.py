@@ -321,8 +321,7 @@ def has_gaps(walk: Walk, tick: int, ticks: int) -> bool:
     return False
 
 
-@kernel
-def lane_due(state: NDArray[np.int64], lanes: int) -> int:
+def next_due(state: Sequence[int] | NDArray[np.int64], lanes: int) -> int:
     """Return the virtual time at which the tick's next lane is due: its probes are spread evenly over it."""
     due: int = state[DUE]
     if state[ACTIVE] > 0:
@@ -330,21 +329,24 @@ def lane_due(state: NDArray[np.int64], lanes: int) -> int:
     return due
 
 
-def due_before(walk: Walk, tick: int) -> int:
+lane_due: Final = kernel(next_due)
+"""`next_due` for kernels. The sending loop needs it several times a batch: it copies the state into a list once and
+calls the plain function, which takes less time than a call of a kernel."""
+
+
+def due_before(state: Sequence[int], lanes: int, tick: int) -> int:
     """Return a virtual time by which no lane of `tick`, or of a later one, is due, and most of those before are.
 
     How long ticks last may change: each to come is taken to last as short as any does.
     """
-    state, lanes = walk.state, len(walk.lane_lags)
     if tick <= state[TICK]:
-        return int(lane_due(state, lanes)) - 1
-    return int(state[DUE] + (state[COST] + tick - state[TICK] - 1) * lanes) - 1
+        return next_due(state, lanes) - 1
+    return state[DUE] + (state[COST] + tick - state[TICK] - 1) * lanes - 1
 
 
-def done_before(walk: Walk) -> int:
+def done_before(state: Sequence[int]) -> int:
     """Return the tick before which all lanes have had their turn."""
-    state = walk.state
-    return int(state[TICK] + (state[LANE] == state[ACTIVE]))
+    return state[TICK] + (state[LANE] == state[ACTIVE])
 
 
 @kernel

@@ -121,10 +121,6 @@ class Shared:
         """Say where a sender stands."""
         self.positions.tell(sender, position)
 
-    def tell_tick(self, sender: int, tick: int) -> None:
-        """Say how far a sender is, of whose position nothing else has changed."""
-        self.positions.tell_tick(sender, tick)
-
     def positions_now(self) -> list[Position]:
         """Return where each sender stands."""
         return self.positions.now()
@@ -149,12 +145,12 @@ class Shared:
 
     def pace_pps(self) -> float:
         """Return the packets a second of each probe that senders shall keep to now."""
-        rate_pps, trickle_pps = float(self.rate_pps[0]), float(self.trickle_pps[0])
+        rate_pps, trickle_pps = self.rate_pps.item(), self.trickle_pps.item()
         return min(rate_pps, trickle_pps) if trickle_pps else rate_pps
 
     def stopping(self) -> bool:
         """Return whether senders shall stop."""
-        return bool(self.stop[0])
+        return self.stop.item() != 0
 
     def blocks_drained(self) -> int:
         """Return how many blocks all senders have drained."""

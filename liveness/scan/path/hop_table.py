@@ -32,8 +32,8 @@ class HopTable:
 
     @property
     def generation(self) -> int:
-        """How many tables were published so far; by 0 senders send as their constants says."""
-        return int(self._generation[0])
+        """How many tables were published so far; by 0 senders send as their run constants say."""
+        return self._generation.item()
 
     def publish(self, hops: Hops) -> int:
         """Give senders a new table and return its generation. LivenessError if it is longer than there is room for."""

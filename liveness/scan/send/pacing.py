@@ -116,17 +116,22 @@ class SpacingGuard:
     clock: Callable[[], float] = time.monotonic
     _passed: deque[tuple[float, int]] = field(default_factory=deque, init=False)
     """Times, each with the tick before which everything had left by then; the first as old as the spacing."""
+    _apart_s: float = field(init=False)
+    _every_s: float = field(init=False)
+    _again_s: float = field(default=0.0, init=False)
+    """When the next time is noted."""
+
+    def __post_init__(self) -> None:
+        """Find out what does not change: this is asked with every batch."""
+        self._apart_s = self.spacing_s + min(spacing_margin_s(self.spacing_s) / 2, ON_THE_WAY_S)
+        self._every_s = max(PASSED_EVERY_S, self._apart_s / PASSED_MOST)
 
     def passed(self, tick: int) -> None:
         """Take in that everything before `tick` has left."""
         now_s = self.clock()
-        every_s = max(PASSED_EVERY_S, self._apart_s / PASSED_MOST)
-        if not self._passed or now_s - self._passed[-1][0] >= every_s:
+        if not self._passed or now_s >= self._again_s:
+            self._again_s = now_s + self._every_s
             self._passed.append((now_s, tick))
-
-    @property
-    def _apart_s(self) -> float:
-        return self.spacing_s + min(spacing_margin_s(self.spacing_s) / 2, ON_THE_WAY_S)
 
     def limit(self, lag: int) -> int:
         """Return the tick that must not begin yet; `lag` is the distance in ticks of two probes to one address."""

@@ -29,12 +29,13 @@ class Positions:
     def __init__(self, senders: int, lanes: int) -> None:
         self._lanes = lanes
         self._records: NDArray[np.int64] = shared_zeros((senders, LAGS + 2 * lanes), np.int64)
+        self._rows = list(self._records)  # a view of each: a tick is told with every batch
         for sender in range(senders):
             self.tell(sender, Position(block=0, tick=0))
 
     def tell(self, sender: int, position: Position) -> None:
         """Say where a sender stands."""
-        record = self._records[sender]
+        record = self._rows[sender]
         following = int(record[GENERATION]) + 1
         record[BLOCK] = position.block
         record[LAGS:] = (*position.lags, *position.begins) or UNSAID
@@ -44,12 +45,12 @@ class Positions:
 
     def tell_tick(self, sender: int, tick: int) -> None:
         """Say how far a sender is, of whose position nothing else has changed."""
-        record = self._records[sender]
-        record[TICK] = _tagged(int(record[GENERATION]), tick)
+        record = self._rows[sender]
+        record[TICK] = _tagged(record.item(GENERATION), tick)
 
     def now(self) -> list[Position]:
         """Return where each sender stands."""
-        return [self._read(record) for record in self._records]
+        return [self._read(record) for record in self._rows]
 
     def _read(self, record: "NDArray[np.int64]") -> Position:
         while True:

@@ -7,8 +7,9 @@ from typing import Final, TypeVar
 import numpy as np
 
 from liveness.errors import InterfaceDownError, LivenessError
-from liveness.kernel import fence
+from liveness.kernel import compiled_for, fence
 from liveness.net.ring import TxRing
+from liveness.net.xdp_memory import hand_over_nothing
 from liveness.order.schedule import (
     FINISHED,
     TICK,
@@ -18,7 +19,7 @@ from liveness.order.schedule import (
     begin_walk,
     done_before,
     due_before,
-    lane_due,
+    next_due,
     plan_lanes,
     probed,
     skip_to,
@@ -76,6 +77,7 @@ class Sender:
         self.generation = 0
         self.hop_generation = 0
         self._drops_at_s = 0.0
+        self._fill: Callable[..., int] = fill_batch
         self._counts = shared.sent[index]
         """Where the frames in the ring are counted, (probes, attempts)."""
         self.stalled = False
@@ -247,44 +249,47 @@ class Sender:
         given_up_s = float(self.shared.given_up_s[self.index])
         guard = SpacingGuard(self.plan.config.probe_spacing_s, int(walk.state[TICK]))
         self._tell_position(walk, number, stretch)
-        while not self.shared.stopping() and not walk.state[FINISHED] and walk.state[TICK] < last:
-            if self.shared.hold[0] or self.stalled:
+        self._fill = self._kernel_for(walk)
+        lanes = len(walk.lane_lags)
+        state = walk.state.tolist()  # a copy, made whenever the walk has moved: see `next_due`
+        while not shared.stopping() and not state[FINISHED] and state[TICK] < last:
+            if self.stalled or shared.hold.item():
                 self._pause()
                 self.stalled = False
-                pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
+                pacer.change(rate_pps * units, next_due(state, lanes))
                 continue
-            if self.shared.withdrawn.generation != self.generation:
-                self.generation, self.withdrawn = self.shared.withdrawn.read()
+            if shared.withdrawn.generation != self.generation:
+                self.generation, self.withdrawn = shared.withdrawn.read()
                 walk = withdraw(walk, self.withdrawn)
+                self._fill = self._kernel_for(walk)
             wanted = shared.pace_pps() * pace
             if wanted != rate_pps and (stretch is not None or self._spaced_for(walk, number, wanted)):
-                rate_pps = wanted
-                pacer.change(rate_pps * units, int(lane_due(walk.state, len(walk.lane_lags))))
-            self._redirect()
-            first, free = self.ring.reserve(
-                min(self.batch.frames, (last - int(walk.state[TICK])) * len(walk.lane_lags))
-            )
+                rate_pps, state = wanted, walk.state.tolist()
+                pacer.change(rate_pps * units, next_due(state, lanes))
+            if self._redirect():
+                self._fill = self._kernel_for(walk)
+            first, free = self.ring.reserve(min(self.batch.frames, (last - state[TICK]) * lanes))
             if free == 0:
                 self._attempt(self.ring.kick)
                 self._attempt(lambda: self.ring.wait(POLL_S))
                 continue
-            due = int(lane_due(walk.state, len(walk.lane_lags)))
             spacing = self.spacing if stretch is None else int(walk.lane_lags[1 % len(self.plan.probes)])
-            until, spaced = pacer.until(due), self._spaced_until(walk, guard, spacing)
-            self.shared.given_up_s[self.index] = given_up_s + pacer.given_up_s
+            until, spaced = pacer.until(next_due(state, lanes)), UNKNOWN
+            if spacing and lanes > 1:  # no probe comes too soon after the one before to the same target
+                spaced = due_before(state, lanes, guard.limit(spacing))
+            if pacer.given_up_s:
+                shared.given_up_s[self.index] = given_up_s + pacer.given_up_s
             filled = self._fill_and_send(walk, first, free, min(until, spaced), again=stretch is not None)
-            guard.passed(done_before(walk))
+            state = walk.state.tolist()
+            guard.passed(done_before(state))
             self._count()
-            if filled < free and not walk.state[FINISHED]:
-                sleep_s = pacer.wait_s(int(lane_due(walk.state, len(walk.lane_lags))))
+            if filled < free and not state[FINISHED]:
+                sleep_s = pacer.wait_s(next_due(state, lanes))
                 time.sleep(sleep_s if until <= spaced else max(sleep_s, LOOK_EVERY_S))
 
-    @staticmethod
-    def _spaced_until(walk: Walk, guard: SpacingGuard, spacing: int) -> int:
-        """Return the virtual time up to which no probe comes too soon after the one before to the same target."""
-        if spacing == 0 or len(walk.lane_lags) == 1:
-            return UNKNOWN
-        return due_before(walk, guard.limit(spacing))
+    def _kernel_for(self, walk: Walk) -> Callable[..., int]:
+        """Return `fill_batch` as it is compiled for a walk, and for the rest of what this sender calls it with."""
+        return compiled_for(fill_batch, walk, self.kit, self.slots, 0, 0, 0, 0, 0, self.shared.answered, self._counts)
 
     def _fill_and_send(self, walk: Walk, first: int, free: int, until: int, *, again: bool) -> int:
         """Fill and send up to `free` frames from the slot `first` on, but none due after `until`; return how many.
@@ -293,7 +298,7 @@ class Sender:
         `again` that is no place to go on from later.
         """
         began_s = time.monotonic()
-        filled = fill_batch(
+        filled = self._fill(
             walk,
             self.constants,
             self.slots,
@@ -307,9 +312,10 @@ class Sender:
         )
         self.ring.commit(filled, self.slots.lengths)
         if filled:
+            tick = int(walk.state[TICK])
             if not again:
-                self.shared.tell_tick(self.index, int(walk.state[TICK]))
-            self.shared.activities.tick(self.index, int(walk.state[TICK]))
+                self.shared.positions.tell_tick(self.index, tick)
+            self.shared.activities.tick(self.index, tick)
             self._attempt(self._send_off)
             if not self.stalled:
                 self.batch.took(filled, time.monotonic() - began_s)
@@ -320,17 +326,21 @@ class Sender:
     def _send_off(self) -> None:
         """Kick until the kernel has taken everything; not while senders are held, or shall stop."""
         while not self.ring.kick() and not self.shared.hold[0] and not self.shared.stopping():
+            self.shared.completed[self.index] = self.ring.completed
             self.ring.wait(POLL_S)
-        self.shared.completed[self.index] = self.ring.completed
 
-    def _redirect(self) -> None:
-        """Send by the newest table of next hops if it has changed, what waits in the ring included."""
+    def _redirect(self) -> bool:
+        """Send by the newest table of next hops if it has changed, what waits in the ring included.
+
+        Return whether it has changed.
+        """
         if self.shared.hops.generation == self.hop_generation:
-            return
+            return False
         self.hop_generation, hops = self.shared.hops.read()
         self.constants = with_hops(self.constants, hops)
         redirect(self.ring.frames, hops)
         self.shared.hops.taken[self.index] = self.hop_generation
+        return True
 
     def _count(self) -> None:
         """Tell what has left, and now and then what was dropped on the way: asking for that is a system call."""
@@ -454,6 +464,6 @@ def warm_up(plan: Plan, constants: RunConstants) -> None:
         np.zeros((len(plan.probes), plan.attempts), np.int64),
     )
     fence()
-    lane_due(walk.state, len(walk.lane_lags))
+    hand_over_nothing()
     skip_to(walk, 0)
     probed(walk, 0)

@@ -29,7 +29,7 @@ class WithdrawnList:
     @property
     def generation(self) -> int:
         """How many lists were published so far."""
-        return int(self._generation[0])
+        return self._generation.item()
 
     def publish(self, withdrawn: Intervals) -> None:
         """Give senders a new list in place of the last one. LivenessError if it is longer than there is room for."""
