@@ -289,7 +289,9 @@ class Sender:
 
     def _kernel_for(self, walk: Walk) -> Callable[..., int]:
         """Return `fill_batch` as it is compiled for a walk, and for the rest of what this sender calls it with."""
-        return compiled_for(fill_batch, walk, self.kit, self.slots, 0, 0, 0, 0, 0, self.shared.answered, self._counts)
+        return compiled_for(
+            fill_batch, walk, self.constants, self.slots, 0, 0, 0, 0, 0, self.shared.answered, self._counts
+        )
 
     def _fill_and_send(self, walk: Walk, first: int, free: int, until: int, *, again: bool) -> int:
         """Fill and send up to `free` frames from the slot `first` on, but none due after `until`; return how many.
