@@ -7,7 +7,7 @@ from pyroaring import BitMap
 
 from liveness.errors import UsageError
 from liveness.replies import Kind, roles_of
-from liveness.runs import rundir
+from liveness.runs import finding
 from liveness.runs.manifest import Manifest, SetEntry
 from liveness.runs.rundir import RunDirectory
 
@@ -116,4 +116,4 @@ def find_runs(folder: str | Path) -> list[Run]:
 
     Symbolic links are followed. Raises UsageError if there is no run, or a folder that cannot be read.
     """
-    return [Run(directory.path) for directory in rundir.find_runs(Path(folder))]
+    return [Run(directory.path) for directory in finding.find_runs(Path(folder))]

@@ -11,8 +11,9 @@ from liveness.census.home import RECORD_FILE, REPORTS, Home
 from liveness.census.record import Record
 from liveness.errors import LivenessError, UsageError
 from liveness.replylog.runlog import PACKETS, REPLIES
+from liveness.runs.finding import folders_below
 from liveness.runs.manifest import Manifest
-from liveness.runs.rundir import MANIFEST_FILE, RunDirectory, folders_below
+from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 
 LATEST = "latest"
 

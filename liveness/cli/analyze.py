@@ -98,7 +98,7 @@ def command(
     from liveness.analysis.counting.run import warnings_of
     from liveness.analysis.document import encode
     from liveness.analysis.results import analyze_runs
-    from liveness.runs.rundir import find_runs
+    from liveness.runs.finding import find_runs
 
     asked = _asked(figures, form, html, map_file, zoom)
     runs = find_runs(path)

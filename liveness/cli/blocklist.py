@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from liveness.config.requests import Entry, Reason
-    from liveness.runs.optouts import Application
+    from liveness.runs.optout_record import Application
     from liveness.runs.rundir import RunDirectory
 
 DEFAULT_LIST = "blocklist.txt"
@@ -250,7 +250,7 @@ def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | N
     """
     from liveness.config.load import list_files, read_entries
     from liveness.optouts.redaction import redact_run
-    from liveness.runs.rundir import find_runs
+    from liveness.runs.finding import find_runs
     from liveness.space.prefixes import Skipped
 
     given = _lists(files, config_file) if files or config_file is not None else None

@@ -14,7 +14,8 @@ PLAIN_EVERY_S: Final = 60.0
 """Time between two lines of a scan that goes on without a terminal."""
 
 if TYPE_CHECKING:
-    from liveness.runs.manifest import Manifest, RateSearch
+    from liveness.runs.course import RateSearch
+    from liveness.runs.manifest import Manifest
     from liveness.scan.plan import Plan
     from liveness.scan.record import Identity
     from liveness.watch.reading import Reading

@@ -24,8 +24,8 @@ from liveness.net.neighbours import (
     arp_request,
     arp_sender,
 )
+from liveness.net.ring import STALL_S
 from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
-from liveness.net.stall import STALL_S
 from liveness.net.tpacket import ETH_P_ARP
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals

@@ -1,10 +1,26 @@
-"""Owns the ring protocols: how frames are given to a network and taken from it, whatever lies below."""
+"""Rings: how frames are given to a network and taken from it, whatever lies below, and what all rings share.
 
+A ring that is mapped can be used without its descriptor: the kernel sends what lies in an AF_XDP ring when anybody
+polls its socket, and a frame may be changed until it has left. A mapping also keeps the socket open. So a forked child
+gets the memory and the descriptor of its own ring only: memory that is withheld (MADV_DONTFORK, madvise(2)) is not
+there in a child at all.
+"""
+
+import mmap
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+STALL_S: Final = 5.0
+"""No interface that works holds every frame so long: at 1 kbit/s a probe leaves in half a second."""
+LOOK_EVERY_S: Final = 0.1
+LONGEST_GAP_S: Final = 1.0
+"""A process that looks at longer intervals was suspended, and its frames with it: that time does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +127,54 @@ class RxRing(Protocol):
     def close(self) -> None:
         """Give the ring back. Twice is harmless."""
         ...
+
+
+@dataclass(slots=True)
+class StallWatch:
+    """The time since a ring with committed frames last made progress, as long as the ring is looked at."""
+
+    clock: Callable[[], float] = time.monotonic
+    _left: int = -1
+    _since_s: float = 0.0
+    _looked_s: float = 0.0
+
+    def due(self) -> bool:
+        """Return whether it is time to look again."""
+        return self.clock() - self._looked_s >= LOOK_EVERY_S
+
+    def stalled(self, left: int, waiting: int) -> bool:
+        """Return whether no frame left for STALL_S; `left` have since the ring was opened, `waiting` have not."""
+        now_s = self.clock()
+        if left != self._left or not waiting or now_s - self._looked_s > LONGEST_GAP_S:
+            self._left = left
+            self._since_s = now_s
+        self._looked_s = now_s
+        return now_s - self._since_s > STALL_S
+
+
+def descriptors_of(ring: object) -> tuple[int, ...] | None:
+    """Return the descriptors that a child needs for a ring; None for a ring in memory, whose needs are unknown."""
+    found: tuple[int, ...] | None = getattr(ring, "descriptors", None)
+    return found
+
+
+def withhold(ring: object) -> None:
+    """Withhold the memory of a ring from all children that are forked from now on."""
+    for mapping in _mappings(ring):
+        mapping.madvise(mmap.MADV_DONTFORK)
+
+
+@contextmanager
+def given(ring: object) -> Iterator[None]:
+    """Give the memory of a ring that is withheld to the children that are forked inside."""
+    for mapping in _mappings(ring):
+        mapping.madvise(mmap.MADV_DOFORK)
+    try:
+        yield
+    finally:
+        withhold(ring)
+
+
+def _mappings(ring: object) -> Sequence[mmap.mmap]:
+    found: Sequence[mmap.mmap] = getattr(ring, "mappings", ())
+    return found

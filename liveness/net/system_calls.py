@@ -7,7 +7,7 @@ import select
 import socket
 from typing import Protocol
 
-from liveness.net import queues, xdp_program
+from liveness.net import links, xdp_program
 from liveness.net.sockets import interface_index
 from liveness.system.child import libc
 
@@ -102,11 +102,11 @@ class Kernel:
 
     def transmit_queues(self, interface: str) -> int:
         """Return how many transmit queues of an interface are in use."""
-        return queues.transmit_queues(interface)
+        return links.transmit_queues(interface)
 
     def receive_ring_frames(self, interface: str) -> int | None:
         """Return how many frames the card's receive ring holds; None where that is not known."""
-        return queues.receive_ring_frames(interface)
+        return links.receive_ring_frames(interface)
 
     def program_attached(self, interface: str) -> bool:
         """Return whether an interface has an XDP program."""

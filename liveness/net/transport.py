@@ -1,14 +1,16 @@
 """Owns the choice of how frames leave: the fastest way that passed a trial on its own ring, and the reasons."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
-from liveness.errors import LivenessError, UnsupportedError, UsageError
+import numpy as np
+
+from liveness.errors import InterfaceDownError, InterfaceGoneError, LivenessError, UnsupportedError, UsageError
 from liveness.net.links import find_link
-from liveness.net.proving import ProvableRing, prove, trial_frame
 from liveness.net.ring import TxRing
 from liveness.net.system_calls import KERNEL, Kernel
 from liveness.net.tx_datagram import DatagramTxRing
@@ -23,8 +25,56 @@ ZERO_COPY, COPY = f"{AF_XDP} (zero-copy)", f"{AF_XDP} (copy)"
 RECEIVE_FRAMES: Final = 2048
 """Memory for what a card in zero-copy mode receives, where its driver does not tell the length of its ring."""
 MOST_RECEIVE_FRAMES: Final = 1 << 14
+TRIAL_ETHERTYPE: Final = 0x88B5
+"""IEEE 802's local experimental EtherType: no stack answers it."""
+TRIAL_BYTES: Final = 60
+"""The shortest Ethernet frame, without FCS."""
+TRIAL_FRAMES: Final = 10
+"""Sent by a ring at most: one, unless the interface drops it."""
+TRIAL_S: Final = 2.0
 LOOPBACK: Final = "lo"
 """Its frames have an Ethernet header, though its kind is another."""
+
+
+class ProvableRing(TxRing, Protocol):
+    """A ring whose counters can begin after its trial."""
+
+    def count_from_here(self) -> None:
+        """Leave out of `completed` and `errors` what has left until now."""
+        ...
+
+
+def trial_frame(mac: bytes) -> bytes:
+    """Return the frame of a trial: from an interface to itself, so that no switch passes it on."""
+    text = b"liveness: a trial of this transmit queue"
+    return (mac + mac + TRIAL_ETHERTYPE.to_bytes(2, "big") + text).ljust(TRIAL_BYTES, b"\0")
+
+
+def prove(ring: ProvableRing, name: str, frame: bytes) -> None:
+    """Have `frame` leave by a new ring, called `name` in errors; UnsupportedError if it does not.
+
+    A frame that the interface drops is sent again: its link may have bounced when the ring was opened. Raises
+    InterfaceDownError and InterfaceGoneError too.
+    """
+    lengths = np.full(len(ring.frames), len(frame), np.uint16)
+    deadline = time.monotonic() + TRIAL_S
+    for _ in range(TRIAL_FRAMES):
+        slot, _ = ring.reserve(1)
+        ring.frames[slot, : len(frame)] = np.frombuffer(frame, np.uint8)
+        ring.commit(1, lengths)
+        try:
+            left = ring.flush(max(0.0, deadline - time.monotonic()))
+        except (InterfaceDownError, InterfaceGoneError):
+            raise
+        except LivenessError as error:
+            raise UnsupportedError(f"{name}: {error}") from error
+        if left:
+            raise UnsupportedError(f"{name}: a trial frame has not left within {TRIAL_S:.0f} s")
+        if ring.completed:
+            ring.count_from_here()
+            return
+        time.sleep(TRIAL_S / TRIAL_FRAMES)
+    raise UnsupportedError(f"{name}: the interface dropped {ring.errors} trial frames: has it a carrier?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +106,7 @@ def open_transport(
 ) -> Transport:
     """Open one ring a sender for frames of up to `longest_frame` bytes, its slots a multiple of `multiple_of`.
 
-    Each has sent a trial frame, from the interface to itself, before it is returned (net.proving). `transport` is auto,
+    Each has sent a trial frame, from the interface to itself, before it is returned (`prove`). `transport` is auto,
     af_xdp or af_packet, `zero_copy` auto, never or require; UnsupportedError if what is asked for fails. Under auto
     each ring is the first that passes of AF_XDP in zero-copy mode, AF_XDP in copy mode, PACKET_TX_RING. Copy mode is
     the faster of the last two also where the kernel sends 32 frames a call (``scripts/bench budget``).

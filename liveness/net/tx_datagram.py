@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.net import tpacket
+from liveness.net.ring import STALL_S, StallWatch
 from liveness.net.sockets import interface_index, lost_interface, open_packet_socket
-from liveness.net.stall import STALL_S, StallWatch
 from liveness.system.child import libc
 
 SLOTS: Final = 4096

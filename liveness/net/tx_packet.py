@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.net import tpacket
+from liveness.net.ring import STALL_S, StallWatch
 from liveness.net.sockets import interface_index, lost_interface, packet_socket_refused
-from liveness.net.stall import STALL_S, StallWatch
 from liveness.net.system_calls import KERNEL, Kernel, RingSocket
 
 MINIMUM_SLOTS: Final = 4096

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from liveness.errors import LivenessError, UnsupportedError
 from liveness.kernel import fence
 from liveness.net import xdp
+from liveness.net.ring import STALL_S, StallWatch
 from liveness.net.sockets import index_exists, interface_index, lost_interface
-from liveness.net.stall import STALL_S, StallWatch
 from liveness.net.system_calls import KERNEL, Kernel
 from liveness.net.xdp_memory import CHUNK_BYTES, XdpMemory, hand_over, insist, open_xdp_socket
 

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 from pyroaring import BitMap
 
+from liveness.clock import utc
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
@@ -27,9 +28,8 @@ from liveness.kernel import leave_cache
 from liveness.optouts.redacted_logs import load, redact
 from liveness.order.sampled import DEFAULT_PREFIX, probed_within
 from liveness.replylog.runlog import PACKETS, REPLIES
-from liveness.runs.clock import utc
 from liveness.runs.manifest import Manifest, SetEntry, write_manifest
-from liveness.runs.optouts import (
+from liveness.runs.optout_record import (
     OPT_OUTS_FILE,
     Application,
     Change,

@@ -10,8 +10,9 @@ from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
 from liveness.files.documents import decoded
 from liveness.files.reading import read_below
+from liveness.runs.course import PathEvent, RateChange, RateSearch, Timeline
 from liveness.runs.losses import Losses
-from liveness.runs.manifest import Manifest, PathEvent, RateChange, RateSearch, Timeline, check_manifest
+from liveness.runs.manifest import Manifest, check_manifest
 
 
 class Position(Struct, frozen=True, kw_only=True):

@@ -12,8 +12,9 @@ from liveness.files.documents import decoded
 from liveness.files.reading import MIB, read_bytes
 from liveness.ipsets.roaring import SetDigest
 from liveness.replies import Kind, ReplyKey, Role, SetKey
+from liveness.runs.course import Lag, PathEvent, RateChange, RateSearch, Timeline
 from liveness.runs.losses import LossRecord
-from liveness.runs.optouts import OptOuts
+from liveness.runs.optout_record import OptOuts
 from liveness.runs.plausible import odd_numbers, problems_of
 from liveness.space.addresses import shown
 from liveness.version import __version__
@@ -122,13 +123,6 @@ class Transmit(Struct, frozen=True, kw_only=True):
     """Targets on the scanner's own link who answered no ARP request: nothing was sent to them."""
 
 
-class RateChange(Struct, frozen=True, kw_only=True):
-    """A change of the rate while the run went on: when, and the packets a second of each probe from then on."""
-
-    after_s: float
-    rate_pps: float
-
-
 class Missed(Struct, frozen=True, kw_only=True):
     """Responsive targets that every attempt missed, estimated, with the 95 % confidence interval."""
 
@@ -142,102 +136,6 @@ class BusySource(Struct, frozen=True, kw_only=True):
 
     source: str
     messages: int
-
-
-class Timeline(Struct, frozen=True, kw_only=True):
-    """The run by intervals, each list with one entry an interval: when it ended, seconds since the start, and counts.
-
-    `packets` are those past the capture filter, `interface_sent` and `interface_received` what the interface counted.
-    """
-
-    end_s: list[float] = field(default_factory=list)
-    sent: list[int] = field(default_factory=list)
-    completed: list[int] = field(default_factory=list)
-    send_errors: list[int] = field(default_factory=list)
-    packets: list[int] = field(default_factory=list)
-    accepted: list[int] = field(default_factory=list)
-    rejected: list[int] = field(default_factory=list)
-    kernel_drops: list[int] = field(default_factory=list)
-    nic_drops: list[int] = field(default_factory=list)
-    interface_sent: list[int] = field(default_factory=list)
-    interface_received: list[int] = field(default_factory=list)
-
-    def followed_by(self, later: "Timeline", after_s: float) -> "Timeline":
-        """Return this timeline with a later session's behind it, whose times count from `after_s`."""
-        columns = {name: getattr(self, name) + getattr(later, name) for name in self.__struct_fields__}
-        columns["end_s"] = self.end_s + [round(after_s + end, 3) for end in later.end_s]
-        return Timeline(**columns)
-
-
-class RateStep(Struct, frozen=True, kw_only=True):
-    """A step of the search of `rate: auto`. Rates are packets a second of each probe, hit rates first replies a probe.
-
-    The hit rate at `rate_pps` was compared with that at `reference_pps`, sent in turn; intervals are of 95 %, those of
-    the ratio to be read as rate over reference. `verdict` says what came of it, `next_pps` how it went on.
-    """
-
-    after_s: float
-    verdict: str
-    rate_pps: float
-    next_pps: float
-    hit_rate: float | None = None
-    hit_rate_low: float | None = None
-    hit_rate_high: float | None = None
-    reference_pps: float | None = None
-    reference_hit_rate: float | None = None
-    ratio_low: float | None = None
-    ratio_high: float | None = None
-
-
-class RateSearch(Struct, frozen=True, kw_only=True):
-    """How `rate: auto` went: the rate of each probe found good at last, why it was not the limit, and every step.
-
-    `checked` is false where that rate was only passed while doubling: the run was too short for more.
-    """
-
-    found_pps: float
-    checked: bool
-    limit_pps: float
-    limited_by: str | None = None
-    steps: list[RateStep] = field(default_factory=list)
-
-    def followed_by(self, later: "RateSearch", elapsed_s: float) -> "RateSearch":
-        """Return this search with one that went on where it ended, in a later session, `elapsed_s` after this began."""
-        steps = [msgspec.structs.replace(step, after_s=round(elapsed_s + step.after_s, 3)) for step in later.steps]
-        return msgspec.structs.replace(later, steps=self.steps + steps)
-
-
-class LanePassing(Struct, frozen=True, kw_only=True):
-    """When one lane (probe, attempt) of one block passed each record point, in seconds since the run's start."""
-
-    block: str
-    probe: str
-    attempt: int
-    passed_s: list[float | None]
-
-
-class Lag(Struct, frozen=True, kw_only=True):
-    """How far the probes to one target lay apart: measured every `every_targets`-th target of each block."""
-
-    every_targets: int = 0
-    lanes: list[LanePassing] = field(default_factory=list)
-    max_s: float | None = None
-    p80_s: float | None = None
-
-
-class PathEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that was found, or happened, on the way to the targets, and what was done."""
-
-    at: str
-    after_s: float
-    """Seconds since the run's start, pauses between sessions not counted."""
-    what: str
-    """``link``, ``neighbour``, ``address``, ``route`` or ``source``."""
-    detail: str
-    action: str
-    """``noted``, ``left-out``, ``paused``, ``resumed``, ``redirected`` or ``ended``."""
-    targets: int | None = None
-    """How many targets it concerns, where that is known."""
 
 
 class BlockStatus(Struct, frozen=True, kw_only=True):

@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from liveness.net.inheritance import descriptors_of, given, withhold
-from liveness.net.ring import RxRing, TxRing
+from liveness.net.ring import RxRing, TxRing, descriptors_of, given, withhold
 from liveness.probes.run_constants import RunConstants
 from liveness.runs.checkpoint import Checkpoint
 from liveness.runs.rundir import RunDirectory

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.runs.manifest import Lag, LanePassing
+from liveness.runs.course import Lag, LanePassing
 from liveness.scan.plan import MARK_EVERY, Plan
 from liveness.scan.shared import Shared
 

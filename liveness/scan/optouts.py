@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
+from liveness.clock import utc
 from liveness.config.load import list_files, read_entries, skipped_in
 from liveness.errors import LivenessError, UsageError
-from liveness.runs.clock import utc
-from liveness.runs.optouts import KeptOptOuts, ListProblem, OptOuts, Withdrawal, load_opt_outs, write_opt_outs
+from liveness.runs.optout_record import KeptOptOuts, ListProblem, OptOuts, Withdrawal, load_opt_outs, write_opt_outs
 from liveness.scan.plan import Plan
 from liveness.scan.send.withdrawn import WithdrawnList
 from liveness.space.intervals import Intervals

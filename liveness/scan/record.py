@@ -6,21 +6,14 @@ from dataclasses import dataclass
 
 import msgspec
 
+from liveness.clock import utc
 from liveness.config.model import to_record
 from liveness.errors import LivenessError
 from liveness.net.routes import Path
 from liveness.order.sampled import probed_within
 from liveness.runs.checkpoint import Checkpoint, Totals
-from liveness.runs.clock import utc
-from liveness.runs.manifest import (
-    BlockStatus,
-    Manifest,
-    Privileges,
-    ProbeCounts,
-    Receive,
-    Transmit,
-)
-from liveness.runs.optouts import load_opt_outs
+from liveness.runs.manifest import BlockStatus, Manifest, Privileges, ProbeCounts, Receive, Transmit
+from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import Tally
 from liveness.scan.lag import lag_record

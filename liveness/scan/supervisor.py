@@ -12,7 +12,7 @@ from liveness.net.routes import union
 from liveness.net.way.watch import PathWatch
 from liveness.probes.run_constants import RunConstants
 from liveness.runs.checkpoint import Checkpoint, Totals
-from liveness.runs.optouts import OptOuts
+from liveness.runs.optout_record import OptOuts
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.crew import Crew
 from liveness.scan.interruption import Interruption, rate_signals

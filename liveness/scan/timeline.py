@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from liveness.net.links import InterfaceCounters
-from liveness.runs.manifest import Timeline
+from liveness.runs.course import Timeline
 from liveness.scan.shared import Shared
 
 EVERY_S: Final = 1.0

@@ -9,7 +9,7 @@ import numpy as np
 from liveness.errors import LivenessError
 from liveness.net.links import InterfaceCounters, interface_counters
 from liveness.runs.checkpoint import Totals
-from liveness.runs.manifest import RateChange
+from liveness.runs.course import RateChange
 from liveness.scan.losses.watch import LossWatch
 from liveness.scan.path.record import PathRecord
 from liveness.scan.rate.tuner import Tuner

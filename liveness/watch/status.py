@@ -3,12 +3,12 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from liveness.clock import utc_now
 from liveness.errors import UsageError
 from liveness.files.outputs import open_destination
 from liveness.runs.manifest import Manifest
@@ -62,7 +62,7 @@ def status_of(run: str, reading: Reading, state: str) -> StatusLine:
     """Return a reading as a line; `state` is what `state_of` says, then the manifest's status."""
     progress = reading.progress
     return StatusLine(
-        time=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        time=utc_now(),
         run=run,
         state=state,
         elapsed_s=round(progress.elapsed_s, 3),

@@ -16,9 +16,10 @@ from liveness.analysis.document import document
 from liveness.analysis.results import analyze_runs
 from liveness.census.comparing import compare
 from liveness.replies import Kind
+from liveness.runs.finding import find_runs
 from liveness.runs.manifest import Manifest, ProbeCounts
-from liveness.runs.optouts import KeptOptOuts, OptOuts, write_opt_outs
-from liveness.runs.rundir import RunDirectory, find_runs
+from liveness.runs.optout_record import KeptOptOuts, OptOuts, write_opt_outs
+from liveness.runs.rundir import RunDirectory
 from liveness.space.intervals import Intervals
 from tests.analysis import brute_force
 from tests.populations import Population, Reply

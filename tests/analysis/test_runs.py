@@ -17,7 +17,7 @@ from liveness.analysis.measures.taxonomy import Taxonomy
 from liveness.analysis.results import analyze_runs
 from liveness.errors import LivenessError
 from liveness.replies import Kind
-from liveness.runs.rundir import find_runs
+from liveness.runs.finding import find_runs
 from tests.analysis import brute_force
 from tests.populations import Population, Reply, town
 

@@ -15,7 +15,7 @@ from liveness.census.message import Message
 from liveness.census.record import Record
 from liveness.config.model import Config, Keep, Notify, TargetLists, to_record
 from liveness.errors import LivenessError
-from liveness.runs.manifest import Timeline
+from liveness.runs.course import Timeline
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.interruption import Interruption
 from liveness.scan.session import Finished

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from liveness.census.history import history
 from liveness.cli.analyze import command
 from liveness.errors import LivenessError, UsageError
-from liveness.runs.rundir import find_runs
+from liveness.runs.finding import find_runs
 from tests.analysis import brute_force
 from tests.populations import BASE, Population, town
 

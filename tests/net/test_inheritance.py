@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from liveness.net.inheritance import descriptors_of, given, withhold
+from liveness.net.ring import descriptors_of, given, withhold
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.tx_xdp import XdpTxRing
 from liveness.scan.process import Child

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from liveness.errors import InterfaceDownError, InterfaceGoneError, LivenessError, UnsupportedError
-from liveness.net import stall, xdp
+from liveness.net import ring, xdp
 from liveness.net.ring import TxRing
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import SLOT_BYTES, SLOTS, XdpTxRing
@@ -126,8 +126,8 @@ def test_no_progress_with_frames_committed_is_an_error(
     kind: str, completes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the kernel takes them and never completes them, or never takes them."""
-    monkeypatch.setattr(stall, "STALL_S", 0.3)
-    monkeypatch.setattr(stall, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(ring, "STALL_S", 0.3)
+    monkeypatch.setattr(ring, "LOOK_EVERY_S", 0.01)
     kernel = SimulatedKernel(always=errno.EAGAIN if completes else 0, completes=completes)
     tx = ring_of(kind, kernel)
     tx.kick()
@@ -140,7 +140,7 @@ def test_no_progress_with_frames_committed_is_an_error(
 
 def test_a_stall_is_only_what_somebody_waited_for() -> None:
     now_s = 100.0
-    watch = stall.StallWatch(lambda: now_s)
+    watch = ring.StallWatch(lambda: now_s)
 
     def look(after_s: float, left: int, waiting: int) -> bool:
         nonlocal now_s

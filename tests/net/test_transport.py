@@ -14,11 +14,20 @@ import pytest
 from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError, UnsupportedError
-from liveness.net import proving, stall, xdp
-from liveness.net.proving import TRIAL_BYTES, TRIAL_ETHERTYPE, trial_frame
-from liveness.net.queues import receive_ring_frames, transmit_queues
+from liveness.net import transport, xdp
+from liveness.net.links import receive_ring_frames, transmit_queues
 from liveness.net.rx_packet import PacketRxRing
-from liveness.net.transport import AF_PACKET, COPY, ZERO_COPY, Transport, open_transport, try_ways
+from liveness.net.transport import (
+    AF_PACKET,
+    COPY,
+    TRIAL_BYTES,
+    TRIAL_ETHERTYPE,
+    ZERO_COPY,
+    Transport,
+    open_transport,
+    trial_frame,
+    try_ways,
+)
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
 from liveness.net.xdp_memory import CHUNK_BYTES
@@ -65,7 +74,7 @@ def test_a_driver_that_binds_in_zero_copy_mode_and_refuses_to_send_is_used_in_co
     code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As ixgbe, i40e, ice, igc, mlx5 and gve do without an XDP program."""
-    monkeypatch.setattr(proving, "TRIAL_S", 0.2)
+    monkeypatch.setattr(transport, "TRIAL_S", 0.2)
     kernel = SimulatedKernel(refuses_kick={xdp.XDP_ZEROCOPY: code})
     chosen = open_transport(LOOPBACK, 2, 100, 9, "auto", "auto", kernel=kernel)
     assert list(chosen.names) == [COPY, COPY]
@@ -117,7 +126,7 @@ def test_copy_mode_needs_no_zero_copy_and_asks_for_none(transport: str) -> None:
     ],
 )
 def test_what_af_xdp_does_not_do_the_other_ring_does(kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proving, "TRIAL_S", 0.2)
+    monkeypatch.setattr(transport, "TRIAL_S", 0.2)
     assert opened(kernel) == [AF_PACKET]
     with pytest.raises(UnsupportedError):
         opened(kernel, "af_xdp")
@@ -125,7 +134,7 @@ def test_what_af_xdp_does_not_do_the_other_ring_does(kernel: SimulatedKernel, mo
 
 
 def test_completions_that_never_come_refuse_every_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proving, "TRIAL_S", 0.2)
+    monkeypatch.setattr(transport, "TRIAL_S", 0.2)
     kernel = SimulatedKernel(completes=False)
     with pytest.raises(UnsupportedError, match="af_packet on lo, queue 0: a trial frame has not left within"):
         opened(kernel)
@@ -143,7 +152,7 @@ def test_a_trial_is_one_frame_from_the_interface_to_itself() -> None:
 
 
 def test_trial_frames_that_are_dropped_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proving, "TRIAL_S", 0.2)
+    monkeypatch.setattr(transport, "TRIAL_S", 0.2)
     kernel = SimulatedKernel(answers=[errno.EBUSY, errno.EBUSY])
     assert opened(kernel, "af_xdp", "never") == [COPY]  # a link that bounces when it is touched
     assert len(kernel.sent) == 1
@@ -254,7 +263,7 @@ def test_a_queue_that_is_not_in_use_ends_its_sender_with_its_name() -> None:
     ring = XdpTxRing("w0", 120, queue=3)
     commit_frames(ring, 7)
     with (
-        patch.object(stall, "STALL_S", 0.5),
+        patch("liveness.net.ring.STALL_S", 0.5),
         pytest.raises(LivenessError, match=r"interface w0, queue 3: none of 7 frames has left .*ethtool -l w0"),
     ):
         ring.flush(60)

@@ -18,7 +18,7 @@ from liveness.optouts.redaction import STAGE, finish_redaction, redact_run
 from liveness.order.sampled import probed_within
 from liveness.replies import REPLY_DTYPE, Kind, ReplyKey, Role, SetKey
 from liveness.replylog.spool import read_spool, spool_header
-from liveness.runs.optouts import OptOuts, load_opt_outs
+from liveness.runs.optout_record import OptOuts, load_opt_outs
 from liveness.runs.rundir import RunDirectory
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import Intervals

@@ -6,7 +6,8 @@ import msgspec
 
 from liveness.analysis.counting.scope import WHOLE, Scope
 from liveness.analysis.results import Results, RunResults, analyze_sets
-from liveness.runs.manifest import Lag, LanePassing, Manifest, Timeline
+from liveness.runs.course import Lag, LanePassing, Timeline
+from liveness.runs.manifest import Manifest
 from tests.populations import EIGHT, Population, town
 
 HOSTILE = '<b>"x"</b> & $x_1$ 名前'

@@ -15,8 +15,9 @@ from liveness.report.comparison import Beside, beside, beside_table
 from liveness.report.headline import headline_of
 from liveness.report.page.page import report_page
 from liveness.report.tables import report_tables
+from liveness.runs.course import PathEvent
 from liveness.runs.losses import LossRecord
-from liveness.runs.manifest import Log, PathEvent, ProbeCounts, Receive, Replay
+from liveness.runs.manifest import Log, ProbeCounts, Receive, Replay
 from tests.populations import EIGHT, Population, town
 from tests.report.runs import HOSTILE, full, full_manifest, results, run_of, weekly
 

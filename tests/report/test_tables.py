@@ -34,7 +34,8 @@ from liveness.report.layout import Section, count, percent, seconds, signed, spo
 from liveness.report.loss_tables import busiest_table, loss_table
 from liveness.report.slice_tables import slices_table
 from liveness.report.tables import report_tables, tables_of
-from liveness.runs.manifest import BusySource, Lag, Manifest, Receive
+from liveness.runs.course import Lag
+from liveness.runs.manifest import BusySource, Manifest, Receive
 from liveness.space.intervals import Intervals
 from tests.populations import BASE, EIGHT, Population, town
 

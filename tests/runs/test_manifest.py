@@ -9,11 +9,10 @@ import pytest
 from liveness.errors import LivenessError
 from liveness.ipsets.roaring import SetDigest
 from liveness.replies import Kind, ReplyKey, Role, SetKey
+from liveness.runs.course import Lag, LanePassing, Timeline
 from liveness.runs.manifest import (
     BlockStatus,
     BusySource,
-    Lag,
-    LanePassing,
     Log,
     LogFile,
     Manifest,
@@ -22,11 +21,10 @@ from liveness.runs.manifest import (
     ProbeCounts,
     Replay,
     SetEntry,
-    Timeline,
     load_manifest,
     write_manifest,
 )
-from liveness.runs.optouts import Application, Change, ListProblem, OptOuts, Withdrawal
+from liveness.runs.optout_record import Application, Change, ListProblem, OptOuts, Withdrawal
 
 GOLDEN = Path(__file__).with_name("manifest.golden.json")
 

@@ -10,7 +10,8 @@ from pyroaring import BitMap
 
 from liveness.errors import LivenessError, UsageError
 from liveness.replies import Kind, ReplyKey, Role, SetKey
-from liveness.runs.rundir import RunDirectory, find_runs
+from liveness.runs.finding import find_runs
+from liveness.runs.rundir import RunDirectory
 from tests.runs.test_manifest import full_manifest
 
 KEY = SetKey(ReplyKey("tcp/443", Kind.ERROR, 3, 13), Role.SOURCE)

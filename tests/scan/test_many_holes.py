@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liveness.config.load import load_config, resolve_targets
-from liveness.runs.optouts import load_opt_outs
+from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.optouts import OptOutWatch
 from liveness.scan.plan import Plan

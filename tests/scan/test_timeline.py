@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from liveness.net.links import InterfaceCounters
-from liveness.runs.manifest import Timeline
+from liveness.runs.course import Timeline
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
 from liveness.scan.timeline import MOST_INTERVALS, TimelineRecord

@@ -11,7 +11,7 @@ from liveness.config.model import from_document
 from liveness.errors import LivenessError
 from liveness.order.schedule import FINISHED, begin_walk, is_within, plan_lanes, withdraw
 from liveness.probes.template import LinkAddresses
-from liveness.runs.optouts import load_opt_outs
+from liveness.runs.optout_record import load_opt_outs
 from liveness.scan.optouts import OptOutWatch
 from liveness.scan.plan import Plan
 from liveness.scan.send.answered import entries_for

@@ -10,7 +10,8 @@ import pytest
 
 from liveness.errors import UnsupportedError
 from liveness.net.links import InterfaceCounters
-from liveness.runs.manifest import Manifest, ProbeCounts, Receive, Timeline, Transmit
+from liveness.runs.course import Timeline
+from liveness.runs.manifest import Manifest, ProbeCounts, Receive, Transmit
 from liveness.scan.shared import Shared
 from scripts.benchmarks import network
 from scripts.benchmarks.contest import Performance

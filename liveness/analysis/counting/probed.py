@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from liveness.analysis.formula import share
 from liveness.runs.manifest import Manifest
-from liveness.runs.optouts import load_opt_outs
+from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import TARGETS_FILE, RunDirectory
 from liveness.space.addresses import parse_entry
 from liveness.space.intervals import Intervals

@@ -4,9 +4,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
+from liveness.clock import utc
 from liveness.net.routes import Path
-from liveness.runs.clock import utc
-from liveness.runs.manifest import PathEvent
+from liveness.runs.course import PathEvent
 
 MOST_EVENTS: Final = 1_000
 """A link that flaps for days fills no manifest; what comes later is counted."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from liveness.runs.manifest import RateStep
+from liveness.runs.course import RateStep
 from liveness.scan.rate.hits import Arm, Comparison, Counts
 from liveness.scan.rate.step import Verdict, step_of
 

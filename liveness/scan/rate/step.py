@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from liveness.runs.manifest import RateStep
+from liveness.runs.course import RateStep
 from liveness.scan.rate.hits import SHOWN_Z, Arm, Comparison
 
 

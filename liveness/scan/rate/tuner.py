@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from liveness.errors import LivenessError
-from liveness.net.drops import interface_drops
-from liveness.runs.manifest import RateSearch
+from liveness.net.links import interface_drops
+from liveness.runs.course import RateSearch
 from liveness.scan.plan import Plan
 from liveness.scan.rate.ramp import Ramp, Sample
 from liveness.scan.shared import Shared

@@ -13,7 +13,8 @@ from liveness.errors import LivenessError, UsageError
 from liveness.packets.reply_filter import reply_filter
 from liveness.probes.template import LinkAddresses
 from liveness.replylog.runlog import Mode
-from liveness.runs.manifest import Manifest, Receive, Replay, Timeline
+from liveness.runs.course import Timeline
+from liveness.runs.manifest import Manifest, Receive, Replay
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 from liveness.scan.interruption import Interruption, signals_noted
 from liveness.scan.plan import Plan

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from liveness.clock import utc
 from liveness.config.recorded import recorded_config
 from liveness.errors import LivenessError, UsageError
 from liveness.optouts.redaction import finish_redaction
 from liveness.runs.checkpoint import Checkpoint, Position, load_checkpoint
-from liveness.runs.clock import utc
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 from liveness.scan.plan import Plan

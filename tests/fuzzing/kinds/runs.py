@@ -27,7 +27,7 @@ from liveness.replylog.replytable import ReplyTable
 from liveness.replylog.spool import spool_header
 from liveness.runs import segment as segments
 from liveness.runs.merge import merge
-from liveness.runs.optouts import load_opt_outs
+from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.recovery.resume import check_resumable, resume
 from liveness.space.intervals import Intervals
@@ -54,7 +54,7 @@ METRICS: Final = (
 def unfinished(folder: Path) -> RunDirectory:
     """Write a run that was interrupted, with everything that such a run has."""
     from liveness.runs.checkpoint import write_checkpoint  # noqa: PLC0415 - loads the scanner
-    from liveness.runs.optouts import KeptOptOuts, write_opt_outs  # noqa: PLC0415
+    from liveness.runs.optout_record import KeptOptOuts, write_opt_outs  # noqa: PLC0415
     from liveness.scan.receive.replay import plan_of  # noqa: PLC0415
     from liveness.scan.recovery.resume import beginning  # noqa: PLC0415
     from tests.scan.test_going_on import cut_off  # noqa: PLC0415

@@ -5,8 +5,7 @@ import socket
 import pytest
 
 from liveness.errors import LivenessError
-from liveness.net.drops import interface_drops
-from liveness.net.links import interface_counters
+from liveness.net.links import interface_counters, interface_drops
 from tests.net.support import TEST_ETHERTYPE, cable, in_private_network
 
 RECEIVED = "bytes packets errs drop fifo frame compressed multicast"

@@ -1,0 +1,46 @@
+"""Runs below a directory, wherever they lie."""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from liveness.errors import UsageError
+from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
+
+
+def find_runs(path: Path) -> list[RunDirectory]:
+    """Return the run directory `path`, or every run at any depth below it; UsageError if there is none."""
+    if not path.is_dir():
+        raise UsageError(f"{path}: {'not a directory' if path.exists() else 'no such directory'}: give a run directory")
+    runs = [RunDirectory(folder) for folder, files in folders_below(path) if MANIFEST_FILE in files]
+    if not runs:
+        raise UsageError(f"{path}: no run here or below: a run directory has a {MANIFEST_FILE}")
+    return sorted(runs, key=lambda run: run.path)
+
+
+def folders_below(path: Path) -> Iterator[tuple[Path, frozenset[str]]]:
+    """Yield a folder and every one below it, with the names of the files in each; nothing below a run directory.
+
+    Symbolic links are followed, each folder comes once, under its own path if that lies below too. Raises UsageError
+    that names a folder which cannot be read.
+    """
+    seen: set[tuple[int, int]] = set()
+    folders, links = deque([path]), deque[Path]()
+    while folders or links:
+        folder = folders.popleft() if folders else links.popleft()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as problem:
+            raise UsageError(f"{folder}: cannot look for runs here: {problem.strerror}") from problem
+        files = frozenset(entry.name for entry in found if entry.is_file())
+        yield folder, files
+        if MANIFEST_FILE not in files:  # a run holds no runs
+            for entry in found:
+                if entry.is_dir():
+                    (links if entry.is_symlink() else folders).append(folder / entry.name)
