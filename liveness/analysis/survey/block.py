@@ -1,0 +1,188 @@
+"""The analysis of one block: its figures, its daily cycle, its full outages and Trinocular's verdicts."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.analysis.survey import outages as full
+from liveness.analysis.survey import trinocular
+from liveness.analysis.survey.diurnal import NONE, Diurnal, classify
+from liveness.analysis.survey.lengths import median_of
+from liveness.analysis.survey.outages import Outage
+from liveness.analysis.survey.sequences import (
+    ALL,
+    BEGUN_EARLY,
+    PLAIN,
+    READINGS,
+    AddressFigures,
+    availability,
+    mean_up,
+)
+from liveness.kernel import kernel
+from liveness.planes.matrix import Planes
+
+HOUR_MS: Final = 3_600_000
+ORDER_SEED: Final = 0x7121
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When rounds are: `start_ns` of round 0 since the epoch, and how long each takes."""
+
+    start_ns: int
+    interval_s: float
+
+    def at_ns(self, round_number: int) -> int:
+        """Return when a round begins, ns since the epoch."""
+        return self.start_ns + round(round_number * self.interval_s * 1e9)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Sums over the ever-responsive addresses of a block, in one of the two readings."""
+
+    ever: int
+    a_sum: float
+    u_sum: float
+    periods: int
+    median_rounds: float | None
+    median_censored_rounds: float | None
+
+    def mean(self, total: float) -> float | None:
+        """Return a sum as the mean over ever-responsive addresses; None of none."""
+        return total / self.ever if self.ever else None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockResult:
+    """What a survey says of one block and probe."""
+
+    block: int
+    readings: tuple[Reading, ...]
+    diurnal: Diurnal
+    outages: list[Outage]
+    trinocular: list[Outage] | None
+    """None for a block that Trinocular does not judge."""
+
+
+@kernel
+def hours_of_rounds(phases_ms: NDArray[np.uint32], start_ms: int, interval_ms: float, hours: NDArray[np.int64]) -> None:
+    """Fill the UTC hour of the day in which each row is probed in each round."""
+    for row in range(hours.shape[0]):
+        for r in range(hours.shape[1]):
+            at_ms = start_ms + int(r * interval_ms) + phases_ms[row]
+            hours[row, r] = at_ms // HOUR_MS % full.HOURS
+
+
+def readings_of(figures: AddressFigures, histograms: NDArray[np.int64]) -> tuple[Reading, ...]:
+    """Return the sums of one block, from its addresses' figures and its histograms (2, 4, rounds + 1)."""
+    ever = int((figures.ones[:, PLAIN] > 0).sum())
+    return tuple(
+        Reading(
+            ever,
+            float(availability(figures, reading).sum()),
+            float(mean_up(figures, reading).sum()),
+            int(figures.periods[:, reading].sum()),
+            median_of(histograms[reading, ALL]),
+            median_of(histograms[reading, BEGUN_EARLY]),
+        )
+        for reading in range(READINGS)
+    )
+
+
+def analyze_block(
+    block: int,
+    planes: Planes,
+    figures: AddressFigures,
+    histograms: NDArray[np.int64],
+    phases_ms: NDArray[np.uint32],
+    timing: Timing,
+) -> BlockResult:
+    """Return everything about one block from its planes (256 rows) and the figures of its addresses."""
+    readings = readings_of(figures, histograms)
+    ever = np.flatnonzero(figures.ones[:, PLAIN] > 0)
+    if len(ever) == 0:
+        return BlockResult(block, readings, NONE, [], None)
+    rounds = planes.rounds
+    sent, positive = planes.sent[ever], planes.positive[ever]
+    active, probed = np.zeros(rounds, np.int32), np.zeros(rounds, np.int32)
+    full.count_active(sent, positive, rounds, active, probed)
+    series = np.where(probed > 0, active.astype(np.float64), np.nan)
+    diurnal = classify(series, timing.interval_s, timing.start_ns / 1e9)
+    overall = availability(figures, PLAIN)[ever]
+    silent = (probed > 0) & (active == 0)
+    outages: list[Outage] = []
+    if silent.any():
+        logs = _logs_of_silence(sent, positive, silent, overall, phases_ms[ever], timing, diurnal)
+        outages = full.find_outages(block, active, probed, logs)
+    return BlockResult(block, readings, diurnal, outages, _trinocular(block, sent, positive, rounds, overall))
+
+
+def _logs_of_silence(
+    sent: NDArray[np.uint8],
+    positive: NDArray[np.uint8],
+    silent: NDArray[np.bool_],
+    overall: NDArray[np.float64],
+    phases_ms: NDArray[np.uint32],
+    timing: Timing,
+    diurnal: Diurnal,
+) -> NDArray[np.float64]:
+    """Return, for each silent round, the logarithm of the probability that nobody answers while the block is up."""
+    rounds = len(silent)
+    found = np.zeros(rounds)
+    if diurnal is NONE or diurnal.kind == "none":
+        hours = np.zeros((1, 1), np.int64)
+        logs = full.log_of_silence(overall)[:, None]
+    else:
+        hours = np.zeros((len(sent), rounds), np.int64)
+        hours_of_rounds(phases_ms, timing.start_ns // 1_000_000, timing.interval_s * 1000, hours)
+        counts = np.zeros((len(sent), full.HOURS), np.int64)
+        ones = np.zeros_like(counts)
+        full.hourly_availability(sent, positive, hours, counts, ones)
+        logs = full.log_of_silence(full.cautious(counts, ones, overall))
+    full.silence_logs(sent, rounds, logs, hours, silent, found)
+    return found
+
+
+def _trinocular(
+    block: int, sent: NDArray[np.uint8], positive: NDArray[np.uint8], rounds: int, overall: NDArray[np.float64]
+) -> list[Outage] | None:
+    """Return the outages that Trinocular finds, from the first round of a verdict *down* to the one before *up*."""
+    mean = float(overall.mean())
+    if len(overall) < trinocular.FEWEST_EVER or mean < trinocular.LEAST_AVAILABILITY:
+        return None
+    order = np.random.default_rng((ORDER_SEED, block)).permutation(len(overall))
+    states = np.zeros(rounds, np.uint8)
+    beliefs, probes = np.zeros(rounds), np.zeros(rounds, np.uint8)
+    trinocular.replay(sent, positive, order, rounds, mean, trinocular.recovery_probes(mean), states, beliefs, probes)
+    return downs_of(block, states, probes)
+
+
+def downs_of(block: int, states: NDArray[np.uint8], probes: NDArray[np.uint8]) -> list[Outage]:
+    """Return the outages of a replay: each begins with a verdict *down* and ends with the next *up*.
+
+    An uncertain round neither begins nor ends one. Rounds without a probe are passed over.
+    """
+    outages = []
+    first: int | None = None
+    last = sent = 0
+    for r in np.flatnonzero(probes > 0).tolist():
+        if states[r] == trinocular.DOWN:
+            if first is None:
+                first, sent = r, 0
+            last = r
+        elif states[r] == trinocular.UP and first is not None:
+            outages.append(Outage(block, first, last, sent, r))
+            first = None
+        sent += 1
+    if first is not None:
+        outages.append(Outage(block, first, last, sent, None))
+    return outages
+
+
+def chance_of(logarithm: float) -> float:
+    """Return a probability from its logarithm, 0 where it is too small for a float."""
+    return math.exp(max(logarithm, -745.0))

@@ -1,0 +1,121 @@
+"""The JSON document of a survey's analysis: counts are integers, shares and means floats or null."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from liveness.analysis.survey.block import BlockResult, Reading, Timing
+from liveness.analysis.survey.outages import Outage
+from liveness.analysis.survey.results import ProbeResult, ReadingResult, SurveyResults
+from liveness.analysis.survey.sequences import PLAIN, REPAIRED
+
+SCHEMA: Final = 1
+Document = dict[str, Any]
+
+
+def survey_document(results: SurveyResults) -> Document:
+    """Return the results of a survey in the form that other tools read."""
+    manifest = results.manifest
+    return {
+        "schema": SCHEMA,
+        "kind": "survey",
+        "run": manifest.run,
+        "status": manifest.status,
+        "interval_s": manifest.interval_s,
+        "rounds": manifest.rounds,
+        "blocks": manifest.blocks,
+        "addresses": manifest.blocks * 256,
+        "probes": {probe.probe: _probe(probe) for probe in results.probes},
+        "by_block": [_block(results, probe.probe, block) for probe in results.probes for block in probe.blocks],
+        "outages": {
+            "full": _outages(results, [(p.probe, b.outages) for p in results.probes for b in p.blocks]),
+            "trinocular": _outages(results, [(p.probe, b.trinocular or []) for p in results.probes for b in p.blocks]),
+        },
+    }
+
+
+def encode(results: SurveyResults) -> bytes:
+    """Return the document as indented JSON, UTF-8, one newline at its end."""
+    return msgspec.json.format(msgspec.json.encode(survey_document(results)), indent=2) + b"\n"
+
+
+def round_time(timing: Timing, number: int) -> str:
+    """Return when a round begins as ISO 8601 with Z."""
+    at = datetime.fromtimestamp(timing.at_ns(number) / 1e9, UTC)
+    text = at.isoformat(timespec="milliseconds" if at.microsecond else "seconds")
+    return text.replace("+00:00", "Z")
+
+
+def _probe(probe: ProbeResult) -> Document:
+    counts = probe.counts
+    return {
+        "sent": counts.sent,
+        "not_sent": counts.not_sent,
+        "withdrawn": counts.withdrawn,
+        "positive": counts.positive,
+        "negative": counts.negative,
+        "late": counts.late,
+        "responding_blocks": probe.responding_blocks,
+        "plain": _whole(probe.readings[PLAIN]),
+        "repaired": _whole(probe.readings[REPAIRED]),
+        "estimates": {
+            name: {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+            for name, estimate in probe.estimates.items()
+        },
+        "trinocular_blocks": sum(block.trinocular is not None for block in probe.blocks),
+    }
+
+
+def _whole(reading: ReadingResult) -> Document:
+    return {
+        "ever": reading.ever,
+        "A": reading.availability,
+        "U": reading.mean_up,
+        "N_U": reading.periods_an_address,
+        "up_periods": reading.up_periods,
+        "median_up_s": reading.median_up_s,
+        "median_up_censored_s": reading.median_up_censored_s,
+        "median_up_kaplan_meier_s": reading.median_up_kaplan_meier_s,
+    }
+
+
+def _block(results: SurveyResults, probe: str, block: BlockResult) -> Document:
+    blocks = results.run.blocks
+    interval_s = results.timing.interval_s
+    return {
+        "block": blocks.name(block.block),
+        "policy": blocks.policies[block.block],
+        "weight": float(blocks.weights[block.block]),
+        "probe": probe,
+        "plain": _of_block(block.readings[PLAIN], interval_s),
+        "repaired": _of_block(block.readings[REPAIRED], interval_s),
+        "diurnal": block.diurnal.kind,
+        "peak_hour_utc": block.diurnal.peak_hour_utc,
+    }
+
+
+def _of_block(reading: Reading, interval_s: float) -> Document:
+    median = reading.median_rounds
+    return {
+        "ever": reading.ever,
+        "A": reading.mean(reading.a_sum),
+        "U": reading.mean(reading.u_sum),
+        "N_U": reading.mean(reading.periods),
+        "median_up_s": None if median is None else median * interval_s,
+    }
+
+
+def _outages(results: SurveyResults, found: list[tuple[str, list[Outage]]]) -> list[Document]:
+    timing, blocks = results.timing, results.run.blocks
+    return [
+        {
+            "block": blocks.name(outage.block),
+            "probe": probe,
+            "start": round_time(timing, outage.first),
+            "end": None if outage.end is None else round_time(timing, outage.end),
+            "rounds": outage.sent,
+        }
+        for probe, outages in found
+        for outage in outages
+    ]

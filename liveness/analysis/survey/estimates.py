@@ -1,0 +1,75 @@
+"""Estimates for the whole population from a survey's blocks, with intervals that know that blocks are the sample.
+
+A block was drawn with some probability; its weight is the inverse. Addresses of one block are alike, so the block is
+the unit of every interval: strata are the policies, and the variance is that of weighted block totals within each
+stratum (linearised for ratios), as for any stratified cluster sample.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Z: Final = 1.959963984540054
+"""Of a two-sided interval of 95 %."""
+
+
+class Estimate(NamedTuple):
+    """A value with its interval of 95 %; `low` and `high` are None where one block cannot tell."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+def total(values: NDArray[np.float64], weights: NDArray[np.float64], strata: Sequence[str]) -> Estimate:
+    """Return the estimated sum over all eligible blocks of a number known for the blocks drawn."""
+    if len(values) == 0:
+        return Estimate(None, None, None)
+    weighted = values * weights
+    return _around(float(weighted.sum()), _variance(weighted, weights, strata), low=0.0)
+
+
+def ratio(
+    numerators: NDArray[np.float64],
+    denominators: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    strata: Sequence[str],
+    high: float = math.inf,
+) -> Estimate:
+    """Return the estimated ratio of two sums, such as mean A over ever-responsive addresses."""
+    below = float((denominators * weights).sum())
+    if len(numerators) == 0 or below == 0:
+        return Estimate(None, None, None)
+    value = float((numerators * weights).sum()) / below
+    residuals = weights * (numerators - value * denominators) / below
+    return _around(value, _variance(residuals, weights, strata), low=0.0, high=high)
+
+
+def _variance(weighted: NDArray[np.float64], weights: NDArray[np.float64], strata: Sequence[str]) -> float | None:
+    """Return the variance of a sum of weighted block values; None if a stratum has one block of several it stands for.
+
+    A stratum of which every block was drawn (weights of 1) has none: it is known.
+    """
+    names = np.array(strata)
+    variance = 0.0
+    for name in sorted(set(strata)):
+        inside = names == name
+        count, mean_weight = int(inside.sum()), float(weights[inside].mean())
+        left_out = max(0.0, 1 - 1 / mean_weight) if mean_weight > 0 else 0.0  # finite population correction
+        if left_out == 0:
+            continue
+        if count == 1:
+            return None
+        variance += left_out * count * float(weighted[inside].var(ddof=1))
+    return variance
+
+
+def _around(value: float, variance: float | None, low: float, high: float = math.inf) -> Estimate:
+    if variance is None:
+        return Estimate(value, None, None)
+    margin = Z * math.sqrt(variance)
+    upper = min(high, value + margin)
+    return Estimate(value, max(low, value - margin), upper)

@@ -1,0 +1,118 @@
+"""Full outages: runs of rounds in which no address of a block answered that ever does, too long to be chance."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import kernel
+
+CHANCE_BELOW: Final = 1e-9
+HOURS: Final = 24
+CERTAIN: Final = -1e18
+"""Stands for the logarithm of 0: an address that answered every probe did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Rounds `first` to `last` (included) of a block; `sent` of them were sent; `end` is the first positive round."""
+
+    block: int
+    first: int
+    last: int
+    sent: int
+    end: int | None
+
+
+@kernel
+def count_active(
+    sent: NDArray[np.uint8],
+    positive: NDArray[np.uint8],
+    rounds: int,
+    active: NDArray[np.int32],
+    probed: NDArray[np.int32],
+) -> None:
+    """Add up, by round, how many of the given rows were sent a probe, and how many of these answered."""
+    for row in range(len(sent)):
+        for r in range(rounds):
+            byte, bit = r >> 3, r & 7
+            if (sent[row, byte] >> bit) & 1:
+                probed[r] += 1
+                active[r] += (positive[row, byte] >> bit) & 1
+
+
+@kernel
+def hourly_availability(
+    sent: NDArray[np.uint8],
+    positive: NDArray[np.uint8],
+    hours: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    ones: NDArray[np.int64],
+) -> None:
+    """Count, for each row and UTC hour of the day, the rounds sent and answered. `hours` is (rows, rounds)."""
+    for row in range(len(sent)):
+        for r in range(hours.shape[1]):
+            byte, bit = r >> 3, r & 7
+            if (sent[row, byte] >> bit) & 1:
+                counts[row, hours[row, r]] += 1
+                ones[row, hours[row, r]] += (positive[row, byte] >> bit) & 1
+
+
+@kernel
+def silence_logs(
+    sent: NDArray[np.uint8],
+    rounds: int,
+    logs: NDArray[np.float64],
+    hours: NDArray[np.int64],
+    silent: NDArray[np.bool_],
+    found: NDArray[np.float64],
+) -> None:
+    """Sum up, for each silent round, the logarithms of 1 - A of the rows that were sent a probe in it.
+
+    `logs` is (rows, 24) for blocks whose availability depends on the hour, else (rows, 1).
+    """
+    for row in range(len(sent)):
+        for r in range(rounds):
+            if silent[r] and (sent[row, r >> 3] >> (r & 7)) & 1:
+                hour = hours[row, r] if logs.shape[1] > 1 else 0
+                found[r] = max(CERTAIN, found[r] + logs[row, hour])
+
+
+def log_of_silence(availability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log(1 - A), CERTAIN where A is 1."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log1p(-np.minimum(availability, 1.0)), CERTAIN)
+
+
+def cautious(counts: NDArray[np.int64], ones: NDArray[np.int64], overall: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (rows, 24) of availability by hour: the smallest of that hour, the one before and the one after it.
+
+    Nights of a block that sleeps are then no outages. Hours without a probe are passed over; where all three have
+    none it is the overall availability.
+    """
+    with np.errstate(invalid="ignore"):
+        by_hour = np.where(counts > 0, ones / np.maximum(counts, 1), np.inf)
+    smallest = np.minimum(np.minimum(by_hour, np.roll(by_hour, 1, axis=1)), np.roll(by_hour, -1, axis=1))
+    return np.where(np.isinf(smallest), overall[:, None], smallest)
+
+
+def find_outages(
+    block: int, active: NDArray[np.int32], probed: NDArray[np.int32], logs: NDArray[np.float64]
+) -> list[Outage]:
+    """Return the full outages of a block from its rounds: who was probed, who answered, and the logs of silence.
+
+    Rounds in which nobody was probed neither make nor lengthen an outage, and only a positive reply ends one.
+    """
+    limit = math.log(CHANCE_BELOW)
+    seen = np.flatnonzero(probed > 0)
+    silent = active[seen] == 0
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], silent, [False])).astype(np.int8)))
+    outages = []
+    for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        rounds = seen[begin:end]
+        if logs[rounds].sum() < limit:
+            after = int(seen[end]) if end < len(seen) else None
+            outages.append(Outage(block, int(rounds[0]), int(rounds[-1]), len(rounds), after))
+    return outages

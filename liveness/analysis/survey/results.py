@@ -1,0 +1,214 @@
+"""Everything the analysis knows of a survey: one pass over its blocks, in two threads, in bounded memory."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.analysis.survey.block import BlockResult, Timing, analyze_block
+from liveness.analysis.survey.estimates import Estimate, ratio, total
+from liveness.analysis.survey.lengths import median_of, surviving_median
+from liveness.analysis.survey.sequences import (
+    ALL,
+    BEGUN_EARLY,
+    ENDED,
+    PLAIN,
+    READINGS,
+    REPAIRED,
+    RUNNING,
+    AddressFigures,
+    figures_of,
+    histograms_for,
+)
+from liveness.planes.blocks import BLOCK_ADDRESSES
+from liveness.planes.manifest import ProbeRounds, SurveyManifest
+from liveness.planes.matrix import Matrix
+from liveness.planes.rundir import SurveyRun
+
+CHUNK_BYTES: Final = 8 << 20
+"""Of one plane that are read at once, by each thread."""
+MOST_BLOCKS: Final = 64
+
+AddressSink = Callable[[str, int, AddressFigures], None]
+"""Takes the figures of addresses as they come: the probe, the index of the first address, and the figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingResult:
+    """Figures of a whole survey in one reading; means are over ever-responsive addresses, None without one."""
+
+    ever: int
+    availability: float | None
+    mean_up: float | None
+    periods_an_address: float | None
+    up_periods: int
+    median_up_s: float | None
+    median_up_censored_s: float | None
+    median_up_kaplan_meier_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What a survey says through one probe."""
+
+    probe: str
+    counts: ProbeRounds
+    responding_blocks: int
+    readings: tuple[ReadingResult, ...]
+    lengths: NDArray[np.int64]
+    """Up periods by length: (2 readings, 4 kinds, rounds + 1)."""
+    blocks: list[BlockResult]
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyResults:
+    """The results of a survey, probe by probe."""
+
+    run: SurveyRun
+    timing: Timing
+    probes: list[ProbeResult]
+
+    @property
+    def manifest(self) -> SurveyManifest:
+        """The manifest of the run."""
+        return self.run.manifest
+
+
+def analyze_survey(run: SurveyRun, addresses: AddressSink | None = None) -> SurveyResults:
+    """Return the results of a survey; `addresses` gets the figures of every address, in order.
+
+    LivenessError if a plane is missing or damaged.
+    """
+    timing = Timing(run.manifest.start_ns, run.manifest.interval_s)
+    with run.matrix() as matrix:
+        phases_ms = matrix.phases_ms()
+        probes = [_probe(run, matrix, probe, phases_ms, timing, addresses) for probe in run.manifest.probes]
+    return SurveyResults(run, timing, probes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    first: int
+    figures: AddressFigures
+    lengths: NDArray[np.int64]
+    blocks: list[BlockResult]
+
+
+def _probe(
+    run: SurveyRun,
+    matrix: Matrix,
+    probe: str,
+    phases_ms: NDArray[np.uint32],
+    timing: Timing,
+    addresses: AddressSink | None,
+) -> ProbeResult:
+    rounds = run.manifest.rounds
+    matrix.open_probe(probe)
+    lengths = histograms_for(1, rounds)[0]
+    blocks: list[BlockResult] = []
+    sums = np.zeros(4, np.int64)
+    for part in _parts(run, matrix, probe, phases_ms, timing):
+        lengths += part.lengths
+        blocks += part.blocks
+        sums += [int(column.sum()) for column in part.figures[:4]]
+        if addresses is not None:
+            addresses(probe, part.first * BLOCK_ADDRESSES, part.figures)
+    sent, positive, negative, late = sums.tolist()
+    planned = len(run.blocks) * BLOCK_ADDRESSES * rounds
+    withdrawn = run.manifest.probes[probe].withdrawn
+    counts = ProbeRounds(
+        sent=sent,
+        not_sent=planned - sent - withdrawn,
+        withdrawn=withdrawn,
+        positive=positive,
+        negative=negative,
+        late=late,
+    )
+    readings = tuple(_reading(blocks, lengths, reading, timing.interval_s) for reading in range(READINGS))
+    responding = sum(result.readings[PLAIN].ever > 0 for result in blocks)
+    return ProbeResult(probe, counts, responding, readings, lengths, blocks, _estimates(run, blocks))
+
+
+def _parts(
+    run: SurveyRun, matrix: Matrix, probe: str, phases_ms: NDArray[np.uint32], timing: Timing
+) -> Iterator[_Part]:
+    """Yield the parts of a survey in the order of blocks; no more are in memory than threads and one."""
+    rounds = run.manifest.rounds
+    count = max(1, min(MOST_BLOCKS, CHUNK_BYTES // (BLOCK_ADDRESSES * ((rounds + 7) // 8))))
+    threads = min(4, os.cpu_count() or 1)
+
+    def work(first: int) -> _Part:
+        blocks = min(count, len(run.blocks) - first)
+        planes = matrix.planes(probe, first, blocks)
+        histograms = histograms_for(blocks, rounds)
+        figures = figures_of(planes, histograms)
+        results = []
+        for index in range(blocks):
+            of_block = figures.rows(index * BLOCK_ADDRESSES, BLOCK_ADDRESSES)
+            phases = phases_ms[(first + index) * BLOCK_ADDRESSES : (first + index + 1) * BLOCK_ADDRESSES]
+            results.append(
+                analyze_block(first + index, planes.block(index), of_block, histograms[index], phases, timing)
+            )
+        return _Part(first, figures, histograms.sum(axis=0), results)
+
+    firsts = iter(range(0, len(run.blocks), count))
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = [pool.submit(work, first) for first in islice(firsts, threads + 1)]
+        while waiting:
+            part = waiting.pop(0).result()
+            following = next(firsts, None)
+            if following is not None:
+                waiting.append(pool.submit(work, following))
+            yield part
+
+
+def _reading(blocks: list[BlockResult], lengths: NDArray[np.int64], reading: int, interval_s: float) -> ReadingResult:
+    of_blocks = [result.readings[reading] for result in blocks]
+    ever = sum(figures.ever for figures in of_blocks)
+    periods = sum(figures.periods for figures in of_blocks)
+
+    def seconds(rounds: float | None) -> float | None:
+        return None if rounds is None else rounds * interval_s
+
+    def mean(whole: float) -> float | None:
+        return whole / ever if ever else None
+
+    histograms = lengths[reading]
+    return ReadingResult(
+        ever=ever,
+        availability=mean(sum(figures.a_sum for figures in of_blocks)),
+        mean_up=mean(sum(figures.u_sum for figures in of_blocks)),
+        periods_an_address=mean(periods),
+        up_periods=periods,
+        median_up_s=seconds(median_of(histograms[ALL])),
+        median_up_censored_s=seconds(median_of(histograms[BEGUN_EARLY])),
+        median_up_kaplan_meier_s=seconds(surviving_median(histograms[ENDED], histograms[RUNNING])),
+    )
+
+
+def _estimates(run: SurveyRun, blocks: list[BlockResult]) -> dict[str, Estimate]:
+    """Return estimates for all eligible blocks, from the weights of those drawn."""
+    weights, strata = run.blocks.weights, run.blocks.policies
+    plain = [result.readings[PLAIN] for result in blocks]
+    ever = np.array([figures.ever for figures in plain], np.float64)
+    responding = (ever > 0).astype(np.float64)
+    found = {
+        "responding_blocks": total(responding, weights, strata),
+        "ever_responsive": total(ever, weights, strata),
+    }
+    for name, reading in (("", PLAIN), ("_repaired", REPAIRED)):
+        figures = [result.readings[reading] for result in blocks]
+        a_sum = np.array([one.a_sum for one in figures])
+        u_sum = np.array([one.u_sum for one in figures])
+        periods = np.array([one.periods for one in figures], np.float64)
+        found[f"active_at_a_time{name}"] = total(a_sum, weights, strata)
+        found[f"A{name}"] = ratio(a_sum, ever, weights, strata, high=1.0)
+        found[f"U{name}"] = ratio(u_sum, ever, weights, strata, high=1.0)
+        found[f"N_U{name}"] = ratio(periods, ever, weights, strata)
+    return found

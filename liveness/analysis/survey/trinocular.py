@@ -1,0 +1,124 @@
+"""Trinocular (Quan, Heidemann and Pradkin 2013), replayed over the rounds that a survey recorded.
+
+The belief that a block is up is updated after each probe by Bayes' rule. A round sends one periodic probe, and adaptive
+ones while the belief is uncertain. A survey has the answer of every address in every round, so the replay only chooses
+which of them Trinocular would have seen.
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import kernel
+
+FEWEST_EVER: Final = 15
+"""|E(b)| of a block that Trinocular judges."""
+LEAST_AVAILABILITY: Final = 0.1
+LOSS: Final = 0.01
+STRAY: Final = (1 - LOSS) / 256
+"""Probability of a positive reply from a block that is down."""
+CAP_LOW: Final = 0.01
+CAP_HIGH: Final = 0.99
+UP_ABOVE: Final = 0.9
+DOWN_BELOW: Final = 0.1
+ADAPTIVE_PROBES: Final = 14
+RECOVERY_AT: Final = 8
+RECOVERY_EVERY: Final = 16
+RECOVERY_FIRST: Final = 4
+RECOVERY_MISS: Final = 0.2
+
+DOWN: Final = 0
+UP: Final = 1
+UNCERTAIN: Final = 2
+
+
+@kernel
+def updated(belief: float, positive: bool, availability: float) -> float:
+    """Return the belief of *up* after one probe, capped."""
+    if positive:
+        up = belief * availability
+        down = (1 - belief) * STRAY
+    else:
+        up = belief * (1 - availability)
+        down = (1 - belief) * (1 - STRAY)
+    return min(CAP_HIGH, max(CAP_LOW, up / (up + down)))
+
+
+def recovery_probes(availability: float) -> int:
+    """Return how many more probes a block that is down gets, for one to find it up with probability 0.8."""
+    if availability >= 1:
+        return 1
+    return math.ceil(math.log(RECOVERY_MISS) / math.log(1 - availability))
+
+
+@kernel
+def state_of(belief: float) -> int:
+    """Return UP, DOWN or UNCERTAIN."""
+    if belief > UP_ABOVE:
+        return UP
+    return DOWN if belief < DOWN_BELOW else UNCERTAIN
+
+
+@kernel
+def recovers(rounds_since_up: int) -> bool:
+    """Return whether a round of a block that is down gets recovery probes."""
+    return rounds_since_up <= RECOVERY_FIRST or rounds_since_up == RECOVERY_AT or rounds_since_up % RECOVERY_EVERY == 0
+
+
+@kernel
+def replay(  # noqa: C901 - the rules of one round, in the order in which they apply
+    sent: NDArray[np.uint8],
+    positive: NDArray[np.uint8],
+    order: NDArray[np.int64],
+    rounds: int,
+    availability: float,
+    recovery: int,
+    states: NDArray[np.uint8],
+    beliefs: NDArray[np.float64],
+    probes: NDArray[np.uint8],
+) -> None:
+    """Fill the state, the belief and the number of probes of each round of one block.
+
+    `sent` and `positive` are the planes of the block; `order` the rows of E(b) in the order in which they are probed,
+    over and over. An address that was not sent in a round is passed over; a round in which none was sent keeps the
+    state before it and has no probe.
+    """
+    belief = CAP_HIGH
+    since_up = 0
+    at = 0
+    for r in range(rounds):
+        byte, bit = r >> 3, r & 7
+        before = state_of(belief)
+        used = tried = 0
+        limit = 1 + ADAPTIVE_PROBES
+        settled = recovering = False
+        while used < limit and tried < len(order):
+            row = order[at]
+            at = at + 1 if at + 1 < len(order) else 0
+            tried += 1
+            if not (sent[row, byte] >> bit) & 1:
+                continue
+            answered = ((positive[row, byte] >> bit) & 1) == 1
+            belief = updated(belief, answered, availability)
+            used += 1
+            state = state_of(belief)
+            settled = (state == UP and answered) or (state == DOWN and not answered)
+            if not settled:
+                if recovering:  # it answers again: now probe until the belief is sure
+                    limit = max(limit, 1 + ADAPTIVE_PROBES)
+                continue
+            if state == UP:
+                break
+            if recovering:
+                continue
+            if before != DOWN or not recovers(since_up + 1):
+                break
+            recovering = True  # down before and down now: few addresses may be left that answer
+            limit = used + recovery
+        if used > 0:
+            if not settled and state_of(belief) != UNCERTAIN:
+                belief = 0.5  # no probe left, and the last ones spoke against it
+            since_up = 0 if state_of(belief) == UP else since_up + 1
+        states[r], beliefs[r], probes[r] = state_of(belief), belief, used

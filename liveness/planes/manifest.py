@@ -1,0 +1,110 @@
+"""The manifest of a survey: when its rounds were, what was probed, and what the planes on disk hold."""
+
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from liveness import __version__
+from liveness.errors import LivenessError
+from liveness.files.atomic import write_atomically
+from liveness.files.directory import Directory
+from liveness.files.reading import decoded, read_below
+
+SCHEMA: Final = 1
+NAME: Final = "manifest.json"
+MAX_ROUNDS: Final = 1 << 20
+"""Twenty years of rounds of eleven minutes: a larger number is a damaged file."""
+MAX_BLOCKS: Final = 1 << 24
+MAX_INTERVAL_S: Final = 86_400.0 * 366
+
+
+class ProbeRounds(Struct, frozen=True, kw_only=True):
+    """Pairs of address and round of one probe: how many were sent, and what came back."""
+
+    sent: int = 0
+    not_sent: int = 0
+    withdrawn: int = 0
+    positive: int = 0
+    negative: int = 0
+    late: int = 0
+
+
+class Withdrawn(Struct, frozen=True, kw_only=True):
+    """Addresses that opted out: nothing was sent to `first`..`last` from round `round` on."""
+
+    first: str
+    last: str
+    round: int
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """Where an imported survey comes from: its files, their format, and what of them could not be used."""
+
+    format: str
+    files: list[str]
+    records: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+
+
+class SurveyManifest(Struct, frozen=True, kw_only=True):
+    """A survey as its run directory describes it."""
+
+    schema: int = SCHEMA
+    kind: Literal["survey"] = "survey"
+    version: str = __version__
+    name: str
+    run_id: str
+    status: Literal["complete", "partial", "running"]
+    seed: int = 0
+    interval_s: float
+    start: str
+    """Of round 0, ISO 8601 with Z."""
+    start_ns: int
+    finished: str | None = None
+    rounds: int
+    """Rounds that the planes hold."""
+    blocks: int
+    probes: dict[str, ProbeRounds]
+    withdrawn: list[Withdrawn] = field(default_factory=list)
+    origin: Origin | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    loss_warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no survey has; msgspec adds the path inside the manifest."""
+        if self.schema != SCHEMA:
+            raise ValueError(f"schema {self.schema}: this version reads {SCHEMA}")
+        if not 1 <= self.rounds <= MAX_ROUNDS:
+            raise ValueError(f"rounds: {self.rounds} is not between 1 and {MAX_ROUNDS}")
+        if not 1 <= self.blocks <= MAX_BLOCKS:
+            raise ValueError(f"blocks: {self.blocks} is not between 1 and {MAX_BLOCKS}")
+        if not 0 < self.interval_s <= MAX_INTERVAL_S:
+            raise ValueError(f"interval_s: {self.interval_s} is not above 0 and at most a year")
+
+    @property
+    def run(self) -> str:
+        """The name that results carry: name and run id."""
+        return f"{self.name}/{self.run_id}"
+
+
+def encode_manifest(manifest: SurveyManifest) -> bytes:
+    """Return a manifest as indented JSON with a newline at its end."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def write_manifest(manifest: SurveyManifest, run: Path) -> None:
+    """Replace the manifest of a run directory whole."""
+    write_atomically(run / NAME, encode_manifest(manifest))
+
+
+def load_manifest(run: Path) -> SurveyManifest:
+    """Return the manifest of a run directory. LivenessError if it is missing, damaged or of another kind."""
+    path = run / NAME
+    try:
+        with Directory.open(run) as directory:
+            content = read_below(directory, NAME)
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot read: {problem.strerror}") from problem
+    return decoded(content, SurveyManifest, path, "a damaged manifest")

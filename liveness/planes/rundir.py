@@ -1,0 +1,50 @@
+"""The run directory of a survey: manifest, blocks and matrix, opened and checked against each other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from liveness.errors import LivenessError
+from liveness.files.directory import Directory
+from liveness.planes.blocks import Blocks, encode_blocks, read_blocks
+from liveness.planes.manifest import NAME, SurveyManifest, load_manifest
+from liveness.planes.matrix import FOLDER, Matrix
+
+BLOCKS_FILE: Final = "blocks.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyRun:
+    """A survey on disk that can be analysed."""
+
+    path: Path
+    manifest: SurveyManifest
+    blocks: Blocks
+
+    @classmethod
+    def open(cls, path: Path) -> "SurveyRun":
+        """Open the run directory of a survey. LivenessError or UsageError if it is none, or damaged."""
+        if not (path / NAME).is_file():
+            raise LivenessError(f"{path}: no {NAME} in it: give the run directory of a survey")
+        manifest = load_manifest(path)
+        blocks = read_blocks(path / BLOCKS_FILE)
+        if len(blocks) != manifest.blocks:
+            raise LivenessError(f"{path / BLOCKS_FILE}: {len(blocks):,} blocks, the manifest has {manifest.blocks:,}")
+        return cls(path, manifest, blocks)
+
+    def matrix(self) -> Matrix:
+        """Return the planes of the run, to be opened as a context."""
+        return Matrix(self.path, self.manifest.blocks, self.manifest.rounds)
+
+
+def create_run(path: Path, blocks: Blocks) -> None:
+    """Make the run directory of a survey with its blocks. LivenessError if something is there already."""
+    try:
+        with Directory.make(path.parent) as above, above.make_directory(path.name, exist_ok=False) as directory:
+            directory.make_directory(FOLDER).close()
+            with directory.replaced(BLOCKS_FILE) as file:
+                file.write(encode_blocks(blocks))
+    except FileExistsError as problem:
+        raise LivenessError(f"{path}: is there already: give another directory") from problem
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot make it: {problem.strerror}") from problem

@@ -1,0 +1,1 @@
+"""Surveys: which blocks to survey, and surveys in the formats of others."""

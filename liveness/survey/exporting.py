@@ -1,0 +1,79 @@
+"""Export of surveys: the planes of a run as records of other tools, in the order of time.
+
+A survey of bits knows no round-trip times: a matched reply is written with one of a microsecond. A late reply is written
+as ANT has it: a probe without a reply, and a reply without a probe.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.planes.blocks import BLOCK_ADDRESSES
+from liveness.planes.matrix import Planes
+from liveness.planes.rundir import SurveyRun
+from liveness.survey.csv_records import LATE, NEGATIVE, POSITIVE, ROW, SILENT, Rows
+from liveness.survey.records import ECHO_REPLY, NO_REPLY, RECORD, UNREACHABLE, Records
+
+MATCHED_US: Final = 1
+ROUNDS_AT_ONCE: Final = 8
+"""A byte of each row: the planes are read once for so many rounds."""
+BLOCKS_AT_ONCE: Final = 1024
+
+
+def rows_of(run: SurveyRun, probe: str) -> Iterator[Rows]:
+    """Yield every pair of address and round that was sent, round after round, each in the order of its slots."""
+    addresses = run.blocks.addresses
+    with run.matrix() as matrix:
+        phases = matrix.phases_ms()
+        order = np.argsort(phases, kind="stable")
+        number = list(run.manifest.probes).index(probe)
+        for first in range(0, run.manifest.rounds, ROUNDS_AT_ONCE):
+            columns = [_byte(matrix.planes(probe, at, count), first // 8) for at, count in _spans(len(run.blocks))]
+            sent, positive, negative, late = (np.concatenate(plane)[order] for plane in zip(*columns, strict=True))
+            for bit in range(min(ROUNDS_AT_ONCE, run.manifest.rounds - first)):
+                chosen = np.flatnonzero(sent >> bit & 1)
+                state = np.full(len(chosen), SILENT, np.uint8)
+                for plane, value in ((late, LATE), (negative, NEGATIVE), (positive, POSITIVE)):
+                    state[(plane[chosen] >> bit & 1) == 1] = value
+                rows = np.empty(len(chosen), ROW)
+                rows["round"], rows["probe"], rows["state"] = first + bit, number, state
+                rows["address"] = addresses[order[chosen]]
+                begin_s = run.manifest.start_ns / 1e9 + (first + bit) * run.manifest.interval_s
+                rows["time_s"] = begin_s + phases[order[chosen]] / 1000
+                yield rows
+
+
+def _spans(blocks: int) -> Iterator[tuple[int, int]]:
+    for at in range(0, blocks, BLOCKS_AT_ONCE):
+        yield at, min(BLOCKS_AT_ONCE, blocks - at)
+
+
+def _byte(planes: Planes, at: int) -> tuple[NDArray[np.uint8], ...]:
+    return tuple(plane[:, at].copy() for plane in (planes.sent, planes.positive, planes.negative, planes.late))
+
+
+def records_of(rows: Rows) -> Records:
+    """Return rows of the icmp probe as ANT's records."""
+    late = rows["state"] == LATE
+    places = np.arange(len(rows)) + np.concatenate(([0], np.cumsum(late)[:-1])) if len(rows) else np.zeros(0, np.int64)
+    records = np.zeros(len(rows) + int(late.sum()), RECORD)
+    probes = records[places]
+    probes["time_s"] = np.floor(rows["time_s"]).astype(np.int64)
+    probes["probe"] = rows["address"]
+    kinds = np.array([NO_REPLY, ECHO_REPLY, UNREACHABLE, NO_REPLY], np.uint8)
+    probes["icmp_type"] = kinds[rows["state"]]
+    probes["rtt_us"] = np.where(probes["icmp_type"] == NO_REPLY, 0, MATCHED_US)
+    records[places] = probes
+    after = places[late] + 1
+    replies = records[after]
+    replies["time_s"], replies["reply"] = probes["time_s"][late], rows["address"][late]
+    replies["icmp_type"] = ECHO_REPLY
+    records[after] = replies
+    return records
+
+
+def address_count(run: SurveyRun) -> int:
+    """Return how many addresses a survey has."""
+    return len(run.blocks) * BLOCK_ADDRESSES
