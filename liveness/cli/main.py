@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "lab": "Run commands in a private network of real hosts, and check runs against its truth.",
     "probes": "List the probes: what each sends, and what counts as a reply.",
     "replay": "Make the sets of a run again from captured packets, and compare.",
+    "survey": "Import, analyse and export surveys of availability.",
     "replies": "Query the log of replies with SQL, or sum it up.",
 }
 """Each command's short help; the command itself, and all it imports, is loaded when it is called."""

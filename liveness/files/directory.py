@@ -142,10 +142,13 @@ class Directory:
 
     @contextmanager
     def replaced(self, name: Name, mode: int = 0o666) -> Iterator[BinaryIO]:
-        """Give a file to write what shall stand at a name: a temporary one beside it, then fsync and rename."""
+        """Give a file to write what shall stand at a name: a temporary one beside it, then fsync and rename.
+
+        The file may be mapped into memory, for which the kernel wants it readable too.
+        """
         with self._parent(name) as (folder, last):
             temporary = f".{last}.{secrets.token_hex(4)}.tmp"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(temporary, flags, mode, dir_fd=folder)
             try:
                 with os.fdopen(descriptor, "wb") as file:

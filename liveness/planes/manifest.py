@@ -6,11 +6,11 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct, field
 
-from liveness import __version__
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
 from liveness.files.reading import decoded, read_below
+from liveness.version import __version__
 
 SCHEMA: Final = 1
 NAME: Final = "manifest.json"

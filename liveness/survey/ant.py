@@ -1,7 +1,7 @@
 """ANT's binary survey format, version 3: big-endian records of 24 bytes, plain or bzip2.
 
-Source: https://ant.isi.edu/datasets/address_surveys/format.html. A record of type 5 is data, one of type 6 is text about
-the file. Replies later than some three seconds have records of their own without a probe, at a resolution of a second.
+Source: https://ant.isi.edu/datasets/address_surveys/format.html. A record of type 5 is data, one of type 6 is text
+about the file. Replies later than some three seconds have records of their own without a probe, in whole seconds.
 """
 
 import bz2
@@ -11,8 +11,8 @@ from typing import BinaryIO, Final
 import numpy as np
 
 from liveness.errors import LivenessError
-from liveness.survey.records import OLD_NO_REPLY, RECORD, Batches, Notes, Records
 from liveness.survey.records import NO_REPLY as NOTHING
+from liveness.survey.records import OLD_NO_REPLY, RECORD, Batches, Notes, Records
 
 RECORD_BYTES: Final = 24
 LAYOUT: Final = np.dtype(
@@ -44,10 +44,9 @@ def is_ant(head: bytes) -> bool:
 
 def open_plain(path: Path) -> BinaryIO:
     """Open a file for reading, through bzip2 where its first bytes say so. Raises OSError."""
-    file = path.open("rb")
-    head = file.read(len(BZIP2))
-    file.seek(0)
-    return bz2.BZ2File(file) if head == BZIP2 else file  # type: ignore[return-value]
+    with path.open("rb") as file:
+        head = file.read(len(BZIP2))
+    return bz2.BZ2File(path) if head == BZIP2 else path.open("rb")  # type: ignore[return-value]
 
 
 def read_ant(path: Path, notes: Notes) -> Batches:

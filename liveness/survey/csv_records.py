@@ -1,4 +1,4 @@
-"""Surveys as CSV with the columns ``round,time_s,address,probe,state``: every pair of address and round that was sent."""
+"""Surveys as CSV with the columns ``round,time_s,address,probe,state``: a line for each address and round sent."""
 
 import csv
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.errors import LivenessError, UsageError
+from liveness.probes.registry import probe_named
 from liveness.space.addresses import format_address, parse_address, shown
 
 HEADER: Final = ("round", "time_s", "address", "probe", "state")
@@ -19,6 +20,7 @@ BATCH: Final = 1 << 16
 ROW: Final = np.dtype([("round", "<i8"), ("time_s", "<f8"), ("address", "<u4"), ("probe", "<i4"), ("state", "u1")])
 """`probe` is the index of a name in the list that grows while a file is read."""
 LARGEST_ROUND: Final = 2**20
+LARGEST_TIME_S: Final = 2.0**32
 
 Rows = NDArray[np.void]
 
@@ -51,15 +53,19 @@ def _row(cells: list[str], path: Path, line: int, probes: list[str]) -> tuple[in
         raise LivenessError(f"{path}:{line}: {len(cells)} values, where the header has {len(HEADER)}")
     number, time_s, address, probe, state = cells
     try:
-        if not 0 <= int(number) < LARGEST_ROUND:
-            raise ValueError
-        if state not in STATES:
-            raise ValueError
-        if probe not in probes:
-            probes.append(probe)
-        return int(number), float(time_s), parse_address(address), probes.index(probe), STATES.index(state)
+        row = int(number), float(time_s), parse_address(address), _index(probe, probes), STATES.index(state)
     except ValueError:
-        raise LivenessError(f"{path}:{line}: {shown(','.join(cells))} is no round, time, address, probe and state") from None
+        row = None
+    if row is None or not 0 <= row[0] < LARGEST_ROUND or not 0 <= row[1] < LARGEST_TIME_S:
+        what = "a round, time, address, probe and state"
+        raise LivenessError(f"{path}:{line}: {shown(','.join(cells))} is not {what}")
+    return row
+
+
+def _index(name: str, probes: list[str]) -> int:
+    if name not in probes:
+        probes.append(probe_named(name).name)
+    return probes.index(name)
 
 
 def encode_rows(rows: Rows, probes: list[str]) -> str:

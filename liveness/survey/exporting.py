@@ -1,7 +1,7 @@
 """Export of surveys: the planes of a run as records of other tools, in the order of time.
 
-A survey of bits knows no round-trip times: a matched reply is written with one of a microsecond. A late reply is written
-as ANT has it: a probe without a reply, and a reply without a probe.
+A survey of bits knows no round-trip times: a matched reply is written with one of a microsecond. A late reply is
+written as ANT has it: a probe without a reply, and a reply without a probe.
 """
 
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.planes.matrix import Planes
 from liveness.planes.rundir import SurveyRun
+from liveness.survey import ant, csv_records, fsdb
 from liveness.survey.csv_records import LATE, NEGATIVE, POSITIVE, ROW, SILENT, Rows
 from liveness.survey.records import ECHO_REPLY, NO_REPLY, RECORD, UNREACHABLE, Records
 
@@ -74,6 +74,17 @@ def records_of(rows: Rows) -> Records:
     return records
 
 
-def address_count(run: SurveyRun) -> int:
-    """Return how many addresses a survey has."""
-    return len(run.blocks) * BLOCK_ADDRESSES
+def parts_of(run: SurveyRun, probe: str, form: str) -> Iterator[bytes]:
+    """Yield a survey as the bytes of a format: ``ant``, ``fsdb`` or ``csv``."""
+    if form == "fsdb":
+        yield f"{fsdb.HEADER}\n".encode()
+    elif form == "csv":
+        yield f"{','.join(csv_records.HEADER)}\n".encode()
+    probes = list(run.manifest.probes)
+    for rows in rows_of(run, probe):
+        if form == "csv":
+            yield csv_records.encode_rows(rows, probes).encode()
+        elif form == "fsdb":
+            yield fsdb.encode_fsdb(records_of(rows)).encode()
+        else:
+            yield ant.encode_ant(records_of(rows))

@@ -19,13 +19,14 @@ COLUMNS: Final = ("reply_type", "time_s", "rtt_us", "ttl", "probe_addr", "reply_
 HEADER: Final = "#fsdb -F t " + " ".join(COLUMNS)
 BATCH: Final = 1 << 16
 LINE_CHARS: Final = 4096
+TTL: Final = (64, 0)
+"""Written of a reply, and of none: a survey of bits does not keep them."""
 _HEX: Final = re.compile(r"(?:0x)?[0-9a-fA-F]{8}")
-_NAMES: Final = {"probe_addr": "probe", "reply_addr": "reply", "reply_type": "icmp_type"}
 
 
 def is_fsdb(head: bytes) -> bool:
     """Return whether a file that begins with `head` is fsdb of any columns."""
-    return head.startswith(b"#fsdb ") or head.startswith(b"#fsdb\t")
+    return head.startswith((b"#fsdb ", b"#fsdb\t"))
 
 
 def header_columns(line: str, path: Path) -> list[str]:
@@ -49,7 +50,7 @@ def read_fsdb(path: Path, notes: Notes) -> Batches:
             missing = [name for name in COLUMNS if name not in names and name != "ttl"]
             if missing:
                 raise UsageError(f"{path}:1: no column {missing[0]} in the header: it takes {' '.join(COLUMNS)}")
-            places = {name: names.index(name) for name in COLUMNS if name in names}
+            places: dict[str, int] = {name: names.index(name) for name in COLUMNS if name in names}
             yield from _batches(file, path, places, len(names), notes)
     except EOFError as problem:
         raise LivenessError(f"{path}: cut short: its bzip2 stream has no end") from problem
@@ -113,6 +114,6 @@ def encode_fsdb(records: Records) -> str:
     """Return records as lines, without the header."""
     columns = (records[name].tolist() for name in ("icmp_type", "time_s", "rtt_us", "probe", "reply"))
     return "".join(
-        f"{kind}\t{time_s}\t{rtt_us}\t{0 if kind == NO_REPLY else 64}\t{format_address(probe)}\t{format_address(reply)}\n"
+        f"{kind}\t{time_s}\t{rtt_us}\t{TTL[kind == NO_REPLY]}\t{format_address(probe)}\t{format_address(reply)}\n"
         for kind, time_s, rtt_us, probe, reply in zip(*columns, strict=True)
     )

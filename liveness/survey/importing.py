@@ -144,9 +144,7 @@ class _Rows:
         return found
 
 
-def _timing(
-    files: Sequence[Path], formats: Sequence[str], blocks: Blocks, notes: Notes, given: Given
-) -> _Timing:
+def _timing(files: Sequence[Path], formats: Sequence[str], blocks: Blocks, notes: Notes, given: Given) -> _Timing:
     rows = _Rows(blocks)
     size = len(blocks) * BLOCK_ADDRESSES
     first_s, last_s = np.full(size, NEVER, np.int64), np.full(size, NEVER, np.int64)
@@ -156,7 +154,7 @@ def _timing(
         found = placing.note_times(times, rows.of(records["probe"]), first_s, last_s, gaps, found)
     probed = first_s != NEVER
     start_s = float(first_s[probed].min()) if given.start_s is None else given.start_s
-    interval_s = given.interval_s or _interval(gaps[:found], first_s[probed], last_s[probed], files[0])
+    interval_s = given.interval_s or _interval(gaps[:found], files[0])
     phase = (first_s[probed] - start_s) % interval_s
     rounds = int(np.floor((last_s[probed] - start_s - phase) / interval_s + 0.5).max()) + 1
     if not 1 <= rounds <= MAX_ROUNDS:
@@ -166,16 +164,12 @@ def _timing(
     return _Timing(start_s, interval_s, rounds, first_s)
 
 
-def _interval(
-    gaps: NDArray[np.int64], first_s: NDArray[np.int64], last_s: NDArray[np.int64], file: Path
-) -> float:
-    """Return the interval of a survey: the median gap, made exact by the whole time from first to last probe."""
+def _interval(gaps: NDArray[np.int64], file: Path) -> float:
+    """Return the interval of a survey: the mean of the gaps between neighbouring rounds, which the median tells."""
     if len(gaps) == 0:
         raise UsageError(f"{file}: no address was probed twice: give the interval of its rounds by --interval")
     median = float(np.median(gaps))
-    spans = last_s - first_s
-    rounds = np.floor(spans / median + 0.5)
-    exact = float(spans.sum() / rounds.sum())
+    exact = float(gaps[np.abs(gaps - median) < median / 2].mean())
     whole = round(exact)
     return float(whole) if abs(exact - whole) < EXACT_S else exact
 
@@ -221,7 +215,10 @@ def _place(
                 timing.start_s,
                 timing.interval_s,
                 timing.rounds,
-                *(getattr(planes, plane) for plane in PLANES),
+                planes.sent,
+                planes.positive,
+                planes.negative,
+                planes.late,
                 tallies,
             )
         counts = settle(planes)
@@ -237,7 +234,9 @@ def settle(planes: Planes) -> ProbeRounds:
         part.negative[:] &= ~part.positive
         part.late[:] &= ~(part.positive | part.negative)
         for plane in PLANES:
-            totals[plane] += int(np.bitwise_count(getattr(part, plane)).sum()) if hasattr(np, "bitwise_count") else int(
-                np.unpackbits(getattr(part, plane)).sum()
+            totals[plane] += (
+                int(np.bitwise_count(getattr(part, plane)).sum())
+                if hasattr(np, "bitwise_count")
+                else int(np.unpackbits(getattr(part, plane)).sum())
             )
     return ProbeRounds(not_sent=addresses * planes.rounds - totals["sent"], **totals)

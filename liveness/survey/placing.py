@@ -53,13 +53,13 @@ def round_of(time_s: int, first_s: int, start_s: float, interval_s: float) -> in
 def put_bit(plane: NDArray[np.uint8], row: int, number: int) -> bool:
     """Set a bit of a plane; return whether it was set before."""
     mask = np.uint8(1 << (number & 7))
-    before = plane[row, number >> 3] & mask
+    before = int(plane[row, number >> 3] & mask)
     plane[row, number >> 3] |= mask
     return before != 0
 
 
 @kernel
-def place_records(
+def place_records(  # noqa: C901 - each kind of record with its own way
     time_s: NDArray[np.int64],
     rtt_us: NDArray[np.int64],
     icmp_type: NDArray[np.uint8],

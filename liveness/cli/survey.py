@@ -1,0 +1,166 @@
+"""``liveness survey``: import, analyse and export surveys of availability."""
+
+import io
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from liveness.cli.interrupts import interrupts
+from liveness.errors import UsageError
+
+if TYPE_CHECKING:
+    from liveness.analysis.survey.results import SurveyResults
+
+FILE_WIDTH = 120  # columns of the tables in a file
+RUN = click.argument("run", type=click.Path(path_type=Path))
+FORMATS = ("ant", "fsdb", "csv")
+
+
+@click.group("survey")
+def command() -> None:
+    """Import, analyse and export surveys: every address of whole /24s, round after round."""
+
+
+@command.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option(
+    "-o",
+    "--output-dir",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The run directory to make.",
+)
+@click.option("--name", default="imported", show_default=True, help="The name of the survey in results.")
+@click.option("--interval", metavar="DURATION", help="How long a round takes, such as 11m; inferred if not given.")
+@click.option("--start", metavar="TIME", help="When round 0 began, ISO 8601; the first probe if not given.")
+def import_files(files: tuple[Path, ...], output_dir: Path, name: str, interval: str | None, start: str | None) -> None:
+    """Make a run directory from the files of another survey, in the order of time.
+
+    Reads ANT's binary format version 3, plain or bzip2, its text (fsdb), and CSV as `survey export` writes it. The
+    interval of rounds and the start are inferred and printed.
+    """
+    from liveness.survey.importing import Given
+    from liveness.survey.opening import import_any
+
+    given = Given(_interval_s(interval), _start_s(start))
+    with interrupts.ending_soon():
+        run = import_any(files, output_dir, name, given)
+    manifest = run.manifest
+    click.echo(
+        f"liveness: {output_dir}: {manifest.blocks:,} /24s, {manifest.rounds:,} rounds of {manifest.interval_s:g} s"
+        f" from {manifest.start}",
+        err=True,
+    )
+    for reason, number in (manifest.origin.skipped if manifest.origin else {}).items():
+        click.echo(f"liveness: warning: {number:,} records not used: {reason}", err=True)
+
+
+@command.command("analyze")
+@RUN
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
+@click.option("-o", "--output-file", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
+@click.option(
+    "--addresses",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the figures of every address to a .parquet or .csv file.",
+)
+@click.option("--top", default=20, show_default=True, type=click.IntRange(min=1), help="Outages that a table shows.")
+def analyze(run: Path, *, as_json: bool, output_file: Path | None, addresses: Path | None, top: int) -> None:
+    """Print availability, up periods, outages and daily cycles of a survey.
+
+    Definitions are those of Heidemann et al. 2008; every number has its formula below the table.
+    """
+    from liveness.analysis.survey.document import encode
+    from liveness.analysis.survey.results import analyze_survey
+    from liveness.files.atomic import write_atomically
+    from liveness.planes.rundir import SurveyRun
+    from liveness.survey.address_file import address_file, check_suffix
+
+    if addresses is not None:
+        check_suffix(addresses)
+    survey = SurveyRun.open(run)
+    with interrupts.ending_soon():
+        sink = (
+            nullcontext()
+            if addresses is None
+            else address_file(addresses, survey.blocks.addresses, survey.manifest.interval_s)
+        )
+        with sink as take:
+            results = analyze_survey(survey, take)
+    content = encode(results) if as_json else _tables(results, top, to_file=output_file is not None).encode()
+    if output_file is None:
+        sys.stdout.write(content.decode())
+    else:
+        write_atomically(output_file, content)
+
+
+@command.command("export")
+@RUN
+@click.option("--format", "form", type=click.Choice(FORMATS), default="csv", show_default=True, help="What to write.")
+@click.option("--probe", help="The probe to export; the only one of the survey if not given.")
+@click.option("-o", "--output-file", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
+def export(run: Path, *, form: str, probe: str | None, output_file: Path | None) -> None:
+    """Write a survey as ANT's binary format, its text, or CSV: a record for each address and round that was sent."""
+    from liveness.files.atomic import replaced
+    from liveness.planes.rundir import SurveyRun
+    from liveness.survey.exporting import parts_of
+
+    survey = SurveyRun.open(run)
+    probes = list(survey.manifest.probes)
+    if probe is None and len(probes) > 1:
+        raise UsageError(f"{run}: has the probes {', '.join(probes)}: choose one by --probe")
+    chosen = probes[0] if probe is None else probe
+    if chosen not in probes:
+        raise UsageError(f"--probe {chosen}: {run} has {', '.join(probes)}")
+    with interrupts.ending_soon():
+        if output_file is None:
+            for part in parts_of(survey, chosen, form):
+                sys.stdout.buffer.write(part)
+        else:
+            with replaced(output_file) as file:
+                for part in parts_of(survey, chosen, form):
+                    file.write(part)
+
+
+def _tables(results: "SurveyResults", top: int, *, to_file: bool) -> str:
+    """Return the tables as text: for the terminal or pipe that stdout is, or as wide and plain as a file wants them."""
+    from rich.console import Console
+
+    from liveness.report.survey_tables import survey_tables
+
+    console = Console(file=io.StringIO(), width=FILE_WIDTH) if to_file else Console()
+    with console.capture() as captured:
+        for table in survey_tables(results, top):
+            console.print(table)
+    return captured.get()
+
+
+def _interval_s(text: str | None) -> float | None:
+    from liveness.config.units import Duration
+
+    if text is None:
+        return None
+    try:
+        seconds = Duration(text).seconds
+    except ValueError as problem:
+        raise UsageError(f"--interval {text}: {problem}") from None
+    if seconds <= 0:
+        raise UsageError(f"--interval {text}: a round takes longer than no time")
+    return seconds
+
+
+def _start_s(text: str | None) -> float | None:
+    from datetime import UTC, datetime
+
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--start {text}: expected a time such as 2026-12-01T00:00:00Z") from None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,78 @@
+"""The figures of every address as a file of columns, CSV or Parquet by its suffix."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.analysis.survey.results import AddressSink
+from liveness.analysis.survey.sequences import PLAIN, REPAIRED, AddressFigures, availability, mean_up
+from liveness.errors import LivenessError, UsageError
+from liveness.files.atomic import replaced
+from liveness.replylog.parquet import connect, first_line, quoted
+
+SUFFIXES: Final = {".csv": "(FORMAT csv, HEADER)", ".parquet": "(FORMAT parquet, COMPRESSION zstd)"}
+MEMORY_LIMIT: Final = "512MB"
+COPIED_BYTES: Final = 1 << 20
+_DOTTED: Final = " || '.' || ".join(f"((address >> {shift}) & 255)::VARCHAR" for shift in (24, 16, 8, 0))
+COLUMNS: Final = "address, probe, sent, positive, periods, A, U, median_up_s, periods_repaired, A_repaired, U_repaired"
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file of another kind before the work begins. UsageError."""
+    if path.suffix not in SUFFIXES:
+        raise UsageError(
+            f"{path}: addresses are written as {' or '.join(SUFFIXES)}: give the file one of these suffixes"
+        )
+
+
+@contextmanager
+def address_file(path: Path, addresses: NDArray[np.uint32], interval_s: float) -> Iterator[AddressSink]:
+    """Give a sink for `analyze_survey`; at its end the file is at `path`, whole. LivenessError if the disk refuses."""
+    import duckdb  # noqa: PLC0415 - only this file needs it
+
+    check_suffix(path)
+    try:
+        with tempfile.TemporaryDirectory(prefix="liveness-") as spill, closing(connect()) as connection:
+            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET temp_directory = {quoted(spill)}")
+
+            def take(probe: str, first: int, figures: AddressFigures) -> None:
+                part = _columns(figures, addresses[first : first + len(figures.sent)], interval_s)
+                connection.register("part", part)
+                source = f"SELECT *, {quoted(probe)} AS probe FROM part"  # noqa: S608 - a name of ours
+                connection.execute(f"CREATE TABLE IF NOT EXISTS figures AS {source} LIMIT 0")
+                connection.execute(f"INSERT INTO figures {source}")
+                connection.unregister("part")
+
+            yield take
+            query = COLUMNS.replace("address", f"{_DOTTED} AS address", 1)
+            temporary = Path(spill) / "addresses"
+            connection.execute(
+                f"COPY (SELECT {query} FROM figures) TO {quoted(str(temporary))} {SUFFIXES[path.suffix]}"  # noqa: S608
+            )
+            with temporary.open("rb") as written, replaced(path) as file:
+                while content := written.read(COPIED_BYTES):
+                    file.write(content)
+    except duckdb.Error as problem:
+        raise LivenessError(f"{path}: cannot write: {first_line(problem)}") from problem
+
+
+def _columns(
+    figures: AddressFigures, addresses: NDArray[np.uint32], interval_s: float
+) -> dict[str, NDArray[np.uint32] | NDArray[np.float64]]:
+    return {
+        "address": addresses,
+        "sent": figures.sent,
+        "positive": figures.positive,
+        "periods": np.ascontiguousarray(figures.periods[:, PLAIN]),
+        "A": availability(figures, PLAIN),
+        "U": mean_up(figures, PLAIN),
+        "median_up_s": figures.median_rounds[:, PLAIN] * interval_s,
+        "periods_repaired": np.ascontiguousarray(figures.periods[:, REPAIRED]),
+        "A_repaired": availability(figures, REPAIRED),
+        "U_repaired": mean_up(figures, REPAIRED),
+    }

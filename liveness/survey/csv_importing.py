@@ -1,0 +1,121 @@
+"""Import of surveys from CSV, in which each line names its round: nothing has to be inferred but the times."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import UsageError, count_of
+from liveness.planes.blocks import BLOCK_ADDRESSES, Blocks
+from liveness.planes.manifest import Origin, SurveyManifest, write_manifest
+from liveness.planes.matrix import Planes, write_phases
+from liveness.planes.rundir import SurveyRun, create_run
+from liveness.survey.csv_records import LATE, NEGATIVE, POSITIVE, Rows, read_rows
+from liveness.survey.importing import Given, mapped_planes, settle
+
+NEVER: Final = -1.0
+_PLANE_OF: Final = {POSITIVE: "positive", NEGATIVE: "negative", LATE: "late"}
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the first reading of the files finds."""
+
+    probes: list[str]
+    blocks: NDArray[np.bool_]
+    rounds: int = 0
+    records: int = 0
+    earliest: tuple[int, float] | None = None
+    latest: tuple[int, float] | None = None
+
+
+def import_csv(files: Sequence[Path], path: Path, name: str, given: Given) -> SurveyRun:
+    """Make a run directory at `path` from CSV files of one survey, in any order; return it. Raises as reading does."""
+    seen = _look(files)
+    if seen.earliest is None or seen.latest is None:
+        raise UsageError(f"{files[0]}: no line below the header of {count_of(len(files), 'file')}")
+    blocks = Blocks.of(np.flatnonzero(seen.blocks).astype(np.uint32), "imported")
+    place = np.zeros(1 << 24, np.int64)
+    place[blocks.numbers] = np.arange(len(blocks)) * BLOCK_ADDRESSES
+    size = len(blocks) * BLOCK_ADDRESSES
+    first_round, first_s = np.full(size, NEVER), np.full(size, NEVER)
+    span = np.zeros(2)
+    create_run(path, blocks)
+    with ExitStack() as stack:
+        planes = [stack.enter_context(mapped_planes(path, probe, size, seen.rounds)) for probe in seen.probes]
+        for file in files:
+            for rows in read_rows(file, list(seen.probes)):
+                at = place[rows["address"] >> 8] + (rows["address"] & 255)
+                _put(planes, rows, at)
+                _note_phases(rows, at, first_round, first_s, span)
+        counts = {probe: settle(part) for probe, part in zip(seen.probes, planes, strict=True)}
+    interval_s = given.interval_s or _interval(span, files[0])
+    probed = first_round != NEVER
+    begins = first_s - first_round * interval_s
+    start_s = float(begins[probed].min()) if given.start_s is None else given.start_s
+    write_phases(path, np.where(probed, np.round((begins - start_s) * 1000) % (interval_s * 1000), 0).astype(np.uint32))
+    manifest = SurveyManifest(
+        name=name,
+        run_id=path.name,
+        status="complete",
+        interval_s=interval_s,
+        start=datetime.fromtimestamp(start_s, UTC).isoformat().replace("+00:00", "Z"),
+        start_ns=round(start_s * 1e9),
+        rounds=seen.rounds,
+        blocks=len(blocks),
+        probes=counts,
+        origin=Origin(format="csv", files=[str(file) for file in files], records=seen.records),
+    )
+    write_manifest(manifest, path)
+    return SurveyRun.open(path)
+
+
+def _look(files: Sequence[Path]) -> _Seen:
+    seen = _Seen([], np.zeros(1 << 24, np.bool_))
+    for file in files:
+        for rows in read_rows(file, seen.probes):
+            seen.blocks[rows["address"] >> 8] = True
+            seen.rounds = max(seen.rounds, int(rows["round"].max()) + 1)
+            seen.records += len(rows)
+            low, high = rows[np.argmin(rows["time_s"])], rows[np.argmax(rows["time_s"])]
+            if seen.earliest is None or low["time_s"] < seen.earliest[1]:
+                seen.earliest = int(low["round"]), float(low["time_s"])
+            if seen.latest is None or high["time_s"] > seen.latest[1]:
+                seen.latest = int(high["round"]), float(high["time_s"])
+    return seen
+
+
+def _put(planes: Sequence[Planes], rows: Rows, at: NDArray[np.int64]) -> None:
+    for index, part in enumerate(planes):
+        mine = rows["probe"] == index
+        part.put("sent", at[mine], rows["round"][mine])
+        for state, plane in _PLANE_OF.items():
+            chosen = mine & (rows["state"] == state)
+            part.put(plane, at[chosen], rows["round"][chosen])
+
+
+def _note_phases(
+    rows: Rows,
+    at: NDArray[np.int64],
+    first_round: NDArray[np.float64],
+    first_s: NDArray[np.float64],
+    span: NDArray[np.float64],
+) -> None:
+    """Note the first round and time of each address; add to `span` the seconds and the rounds since then."""
+    new, where = np.unique(at, return_index=True)
+    unknown = first_round[new] == NEVER
+    first_round[new[unknown]] = rows["round"][where[unknown]]
+    first_s[new[unknown]] = rows["time_s"][where[unknown]]
+    elapsed, passed = rows["time_s"] - first_s[at], rows["round"] - first_round[at]
+    span += np.abs(elapsed).sum(), np.abs(passed).sum()
+
+
+def _interval(span: NDArray[np.float64], file: Path) -> float:
+    if span[1] == 0:
+        raise UsageError(f"{file}: no address was probed in two rounds: give the interval by --interval")
+    return round(float(span[0] / span[1]), 3)

@@ -1,0 +1,185 @@
+"""Surveys in the formats of others: files made by hand from the published layout, damage, and export against import."""
+
+import bz2
+import json
+import struct
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+
+from liveness.analysis.survey.document import encode
+from liveness.analysis.survey.results import analyze_survey
+from liveness.errors import LivenessError, UsageError
+from liveness.planes.blocks import Blocks
+from liveness.planes.matrix import Planes, write_planes
+from liveness.planes.rundir import SurveyRun
+from liveness.survey.address_file import address_file
+from liveness.survey.exporting import parts_of
+from liveness.survey.importing import Given
+from liveness.survey.opening import import_any
+from tests.analysis.survey.brute import Truth
+from tests.analysis.survey.test_sequences import PROBE, drawn, write_survey
+
+NONE = Given()
+
+
+def ant(kind: int, time_s: int, rtt_us: int, probe: str, reply: str, record_type: int = 5, length: int = 24) -> bytes:
+    """Return one record by the published layout, field by field."""
+    packed = [bytes(map(int, address.split("."))) for address in (probe, reply)]
+    return struct.pack(">BBBBHBBII", record_type, length, kind, 0, 0, 0, 60, time_s, rtt_us) + packed[0] + packed[1]
+
+
+HOST, QUIET, NONE_THERE = "192.0.2.7", "192.0.2.8", "0.0.0.0"  # noqa: S104 - nobody's address
+START = 1_163_000_000
+BY_HAND = [
+    ant(0, START, 0, NONE_THERE, NONE_THERE, record_type=6),  # text about the file
+    ant(0, START, 31_000, HOST, NONE_THERE),  # round 0: answers for itself
+    ant(8, START + 5, 0, QUIET, NONE_THERE),  # round 0: silent
+    ant(8, START + 660, 0, HOST, NONE_THERE),  # round 1: silent at first
+    ant(0, START + 700, 0, NONE_THERE, HOST),  # and late: belongs to round 1
+    ant(3, START + 665, 12_000, QUIET, "10.0.0.1"),  # round 1: a router says no
+    ant(0, START + 1320, 20_000, HOST, HOST),  # round 2: names itself
+    ant(0, START + 1325, 5_000, QUIET, "192.0.2.9"),  # round 2: another answers for it
+    ant(0, START + 1980, 700_000_000, HOST, NONE_THERE),  # round 3: matched after more than an interval
+    ant(0xFF, START + 1985, 0, QUIET, NONE_THERE),  # round 3: silent, as older files write it
+    ant(0, START + 1990, 0, NONE_THERE, "198.51.100.1"),  # nobody probed that one
+    ant(11, START + 2640, 100, HOST, "10.0.0.1"),  # round 4: another ICMP type
+    ant(5, START + 2641, 0, HOST, NONE_THERE, record_type=9),  # another kind of record
+]
+
+
+def states(run: SurveyRun, address: str) -> str:
+    """Return a letter for each round: . not sent, s silent, p, n, l."""
+    row = int(address.rsplit(".", 1)[1])
+    with run.matrix() as matrix:
+        planes = matrix.planes("icmp", 0, 1)
+    letters = []
+    for r in range(run.manifest.rounds):
+        sent, positive, negative, late = (
+            int(plane[row, r >> 3]) >> (r & 7) & 1
+            for plane in (planes.sent, planes.positive, planes.negative, planes.late)
+        )
+        assert positive + negative + late <= sent
+        letters.append("p" if positive else "n" if negative else "l" if late else "s" if sent else ".")
+    return "".join(letters)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_file_made_by_hand_is_read_record_by_record(tmp_path: Path, *, compressed: bool) -> None:
+    content = b"".join(BY_HAND)
+    (tmp_path / "survey").write_bytes(bz2.compress(content) if compressed else content)
+    run = import_any([tmp_path / "survey"], tmp_path / "run", "hand", NONE)
+    assert run.manifest.interval_s == 660
+    assert run.manifest.start_ns == START * 10**9
+    assert (states(run, HOST), states(run, QUIET)) == ("plpls", "snns.")
+    assert run.manifest.origin is not None
+    assert run.manifest.origin.records == len(BY_HAND)
+    assert run.manifest.origin.skipped == {
+        "text": 1,
+        "other record types": 1,
+        "reply of an address that was not probed": 1,
+        "other ICMP types": 1,
+    }
+
+
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_text_is_read_like_binary(tmp_path: Path, separator: str) -> None:
+    header = "#fsdb -F t\treply_type time_s" + separator + "rtt_us ttl probe_addr\treply_addr\n"
+    lines = [
+        f"0\t{START}\t31000\t60\t{HOST}\t0.0.0.0",
+        f"8\t{START + 5}\t0\t0\tc0000208\t00000000",
+        f"8\t{START + 660}\t0\t0\t{HOST}\t-",
+        "# a comment",
+        f"0\t{START + 700}\t0\t60\t0.0.0.0\t0xc0000207",
+    ]
+    (tmp_path / "survey.fsdb").write_text(header + "\n".join(lines) + "\n")
+    run = import_any([tmp_path / "survey.fsdb"], tmp_path / "run", "text", NONE)
+    assert (states(run, HOST), states(run, QUIET)) == ("pl", "s.")
+
+
+@pytest.mark.parametrize("form", ["ant", "fsdb", "csv"])
+def test_export_and_import_give_the_same_figures(tmp_path: Path, form: str) -> None:
+    blocks = Blocks.of(np.array([0x0A0000, 0xC00002], np.uint32))
+    truth = drawn(3, len(blocks), 50)
+    for address in {address for address, _ in truth.sent}:  # import counts rounds from the first record of an address
+        truth.sent.add((address, 0))
+    run = write_survey(tmp_path / "run", truth, blocks)
+    add_late_and_negative(run, truth)
+    (tmp_path / "exported").write_bytes(b"".join(parts_of(run, PROBE, form)))
+    again = import_any([tmp_path / "exported"], tmp_path / "again", "again", NONE)
+    before, after = (json.loads(encode(analyze_survey(survey))) for survey in (run, again))
+    assert after["interval_s"] == 660.0
+    for part in ("sent", "positive", "negative", "late", "plain", "repaired", "responding_blocks"):
+        assert after["probes"][PROBE][part] == before["probes"][PROBE][part], part
+    assert before["probes"][PROBE]["late"] > 0
+    assert before["probes"][PROBE]["negative"] > 0
+    assert after["outages"] == before["outages"]
+    kept = ("block", "plain", "repaired", "diurnal")
+    assert [{key: block[key] for key in kept} for block in after["by_block"]] == [
+        {key: block[key] for key in kept} for block in before["by_block"]
+    ]
+
+
+def add_late_and_negative(run: SurveyRun, truth: Truth) -> None:
+    planes = Planes.empty(256 * len(run.blocks), truth.rounds)
+    silent = np.array(sorted(truth.sent - truth.positive), np.int64)
+    for plane, pairs in (
+        ("sent", np.array(sorted(truth.sent), np.int64)),
+        ("positive", np.array(sorted(truth.positive), np.int64)),
+        ("late", silent[::7]),
+        ("negative", silent[1::7]),
+    ):
+        planes.put(plane, pairs[:, 0], pairs[:, 1])
+    write_planes(run.path, PROBE, iter([planes]))
+
+
+def test_damage_is_named_by_file_and_offset(tmp_path: Path) -> None:
+    content = b"".join(BY_HAND)
+    for damaged, words in (
+        (content[:-5], f"offset {24 * (len(BY_HAND) - 1):,}: a record is cut short"),
+        (content[: 24 * 4] + ant(0, START, 0, HOST, HOST, length=30) + content, "offset 96: a record of 30 bytes"),
+        (bz2.compress(content)[:-9], "cut short: its bzip2 stream has no end"),
+    ):
+        (tmp_path / "survey").write_bytes(damaged)
+        with pytest.raises(LivenessError, match=words):
+            import_any([tmp_path / "survey"], tmp_path / "run", "damaged", NONE)
+        assert not (tmp_path / "run").exists()
+    (tmp_path / "survey").write_text(
+        "#fsdb -F t reply_type time_s rtt_us ttl probe_addr reply_addr\n8\tx\t0\t0\t1.2.3.4\t-\n"
+    )
+    with pytest.raises(LivenessError, match=r"survey:2: time_s 'x' is not a whole number"):
+        import_any([tmp_path / "survey"], tmp_path / "run", "damaged", NONE)
+    (tmp_path / "survey").write_bytes(b"\x7fELF")
+    with pytest.raises(UsageError, match="neither ANT's binary"):
+        import_any([tmp_path / "survey"], tmp_path / "run", "damaged", NONE)
+
+
+def test_the_interval_is_exact_and_may_be_given(tmp_path: Path) -> None:
+    records = [ant(8, START + round(10.25 * r), 0, HOST, NONE_THERE) for r in range(2000)]
+    (tmp_path / "survey").write_bytes(b"".join(records))
+    run = import_any([tmp_path / "survey"], tmp_path / "run", "name", NONE)
+    assert run.manifest.interval_s == pytest.approx(10.25, abs=0.001)
+    assert run.manifest.rounds == 2000
+    given = import_any([tmp_path / "survey"], tmp_path / "given", "name", Given(41.0, START - 82.0))
+    assert (given.manifest.interval_s, given.manifest.rounds) == (41.0, 503)
+
+
+def test_addresses_in_a_file_of_columns(tmp_path: Path) -> None:
+    run = write_survey(tmp_path / "run", drawn(1, 1, 40), Blocks.of(np.array([0xC00002], np.uint32)))
+    for suffix in ("csv", "parquet"):
+        path = tmp_path / f"addresses.{suffix}"
+        with address_file(path, run.blocks.addresses, 660.0) as sink:
+            results = analyze_survey(run, sink)
+        found = duckdb.connect().execute(f"SELECT * FROM '{path}'")
+        names = [column[0] for column in found.description or ()]
+        assert names[:8] == ["address", "probe", "sent", "positive", "periods", "A", "U", "median_up_s"]
+        assert names[8:] == ["periods_repaired", "A_repaired", "U_repaired"]
+        rows = found.fetchall()
+        assert [row[0] for row in rows] == [f"192.0.2.{octet}" for octet in range(256)]
+        reading = results.probes[0].readings[0]
+        assert sum(row[4] for row in rows) == reading.up_periods
+        assert sum(row[5] for row in rows if row[4]) / reading.ever == pytest.approx(reading.availability)
+    with pytest.raises(UsageError, match="written as"), address_file(tmp_path / "a.txt", run.blocks.addresses, 1.0):
+        pass
