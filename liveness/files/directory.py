@@ -141,14 +141,15 @@ class Directory:
         return descriptor
 
     @contextmanager
-    def replaced(self, name: Name, mode: int = 0o666) -> Iterator[BinaryIO]:
+    def replaced(self, name: Name, mode: int = 0o666, *, mapped: bool = False) -> Iterator[BinaryIO]:
         """Give a file to write what shall stand at a name: a temporary one beside it, then fsync and rename.
 
-        The file may be mapped into memory, for which the kernel wants it readable too.
+        With `mapped` it can be mapped into memory, for which the kernel wants it readable: a confined process may not.
         """
         with self._parent(name) as (folder, last):
             temporary = f".{last}.{secrets.token_hex(4)}.tmp"
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            access = os.O_RDWR if mapped else os.O_WRONLY
+            flags = access | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(temporary, flags, mode, dir_fd=folder)
             try:
                 with os.fdopen(descriptor, "wb") as file:

@@ -180,7 +180,7 @@ def mapped_planes(path: Path, probe: str, addresses: int, rounds: int) -> Iterat
     width = row_bytes(rounds)
     try:
         with Directory.open(path) as directory, ExitStack() as stack:
-            files = [stack.enter_context(directory.replaced(plane_name(probe, plane))) for plane in PLANES]
+            files = [stack.enter_context(directory.replaced(plane_name(probe, plane), mapped=True)) for plane in PLANES]
             planes = Planes(rounds, *(_map(file, addresses, width) for file in files))
             yield planes
     except OSError as problem:
