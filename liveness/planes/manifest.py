@@ -9,7 +9,8 @@ from msgspec import Struct, field
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
-from liveness.files.reading import decoded, read_below
+from liveness.files.documents import decoded
+from liveness.files.reading import read_below
 from liveness.version import __version__
 
 SCHEMA: Final = 1
