@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "analyze": "Print the analysis of one run or of several.",
     "sets": "Look at IP sets of many formats, combine, sample, count and convert them.",
     "flows": "Look at flow records of any format, convert, meter and collect them.",
+    "passive": "Classify the one-way traffic of a network from its flows, and find services that fail.",
     "config": "Check, show and start configs of a census.",
     "blocklist": "Keep the lists of those who opted out, and take them out of runs on disk.",
     "doctor": "Probe what this machine lets the tool do, with the remedy for what is missing.",

@@ -23,6 +23,8 @@ from liveness.space.intervals import Intervals
 from liveness.space.prefixes import read_prefixes
 
 MANIFEST_FILE = "manifest.json"
+PASSIVE_FILE = "passive.json"
+"""The results of a passive run, which has a manifest of its own: no run of a census."""
 KEY_FILE = "key"
 TARGETS_FILE = "targets.txt"
 SEGMENTS = "segments"

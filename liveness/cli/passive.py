@@ -1,0 +1,200 @@
+"""``liveness passive``: one-way traffic of a live network, classified, and services that fail."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from liveness.errors import UsageError
+
+RUN = click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+
+
+@click.group("passive")
+def command() -> None:
+    """Classify the one-way traffic of a live network from its flow records, and find services that fail.
+
+    After Glatz & Dimitropoulos 2012. Reads every format that `liveness flows` reads, and sends nothing.
+    """
+
+
+@command.command("run")
+@click.option("--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="The config of the run.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Read on in a run that did not end.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Where run directories go.")
+@click.option("--run-id", metavar="ID", help="The name of the run's directory instead of its start in UTC.")
+@click.option("--follow", is_flag=True, help="Go on with flow files that come, until SIGINT or SIGTERM.")
+@click.option("--force", is_flag=True, help="Take captures that are one-sided or sampled as they are.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not say which inputs were read.")
+@click.argument("inputs", nargs=-1, metavar="[INPUT]...")
+def run(
+    config_path: Path | None,
+    resume: Path | None,
+    output: Path | None,
+    run_id: str | None,
+    inputs: tuple[str, ...],
+    *,
+    follow: bool,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Read flows from files, folders or globs, and write a run directory; its path goes to stdout."""
+    from msgspec.structs import replace
+
+    from liveness.passive.config import load_config
+    from liveness.passive.run import PassiveRun
+
+    def say(line: str) -> None:
+        if not quiet:
+            click.echo(f"liveness: {line}", err=True)
+
+    if (config_path is None) == (resume is None):
+        raise click.UsageError("give --config FILE for a new run, or --resume RUN for one that did not end")
+    if resume is not None:
+        if output is not None or run_id is not None:
+            raise click.UsageError("--output and --run-id go with --config")
+        opened = PassiveRun.resume(resume, forced=force, say=say)
+    elif config_path is not None:
+        config = load_config(config_path)
+        config = replace(
+            config,
+            output=str(output) if output is not None else config.output,
+            follow=config.follow or follow,
+            inputs=(*config.inputs, *(str(Path(entry).absolute()) for entry in inputs)),
+        )
+        opened = PassiveRun.create(config, run_id, forced=force, say=say)
+    extra = [str(Path(entry).absolute()) for entry in inputs] if resume is not None else []
+    if opened.config.follow or follow:
+        _stop_on_signals(opened)
+    _report_notes(opened, lambda: opened.go(extra, follow=opened.config.follow or follow))
+    click.echo(str(opened.path))
+
+
+def _stop_on_signals(opened: Any) -> None:  # noqa: ANN401 - a PassiveRun, which is imported when it is needed
+    def stop(_number: int, _frame: Any) -> None:  # noqa: ANN401 - a frame
+        opened.stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+def _report_notes(opened: Any, go: Any) -> None:  # noqa: ANN401 - as above
+    """Do the work, and then name what could not be decoded, and damage but for the last, which is the error."""
+    try:
+        go()
+    finally:
+        notes = opened.partitions.notes
+        for reason, count in sorted(notes.undecoded.items()):
+            click.echo(f"liveness: warning: not decoded: {count:,} {reason}", err=True)
+        for line in notes.damage[:-1]:
+            click.echo(f"liveness: warning: {line}", err=True)
+
+
+@command.command("report")
+@RUN
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
+def report(run: Path, *, as_json: bool) -> None:
+    """Print the results of a run: totals, classes, signs, services, outages. They name no remote address."""
+    from liveness.passive.run import load_results
+
+    document = load_results(run)
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+        return
+    from liveness.cli.display import OutputConsole
+    from liveness.report.passive.tables import passive_tables
+
+    console = OutputConsole()
+    for table in passive_tables(document):
+        console.print(table)
+
+
+@command.command("sets")
+@RUN
+def sets(run: Path) -> None:
+    """List the sets of a run: local addresses with two-way flows, with one-way ones only, and grey ones."""
+    from liveness.passive.run import load_manifest
+
+    for entry in load_manifest(run).sets:
+        click.echo(f"{run / entry.file}\t{entry.kind}\t{entry.cardinality}")
+
+
+@command.command("rules")
+@click.argument("name", default="glatz-2011-10")
+def rules(name: str) -> None:
+    """Print rules, shipped or of a file, with their tie-break."""
+    from liveness.passive.rules import load_rules
+
+    loaded = load_rules(name)
+    for rule in loaded.rules:
+        click.echo(str(rule))
+    for group in loaded.ties:
+        click.echo(f"where several match: one of {', '.join(map(str, sorted(group)))} first")
+
+
+@command.command("explain")
+@click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN]")
+@click.option("--signs", metavar="SIGNS", help="Explain a combination of signs, such as GreyIP,Onepkt,TCP.")
+@click.option("--rules", "rules_name", default="glatz-2011-10", show_default=True, help="Rules for --signs.")
+@click.option("--local", metavar="ADDRESS", help="Flows to this local address.")
+@click.option("--remote", metavar="ADDRESS", help="Flows from this remote address.")
+@click.option("--port", type=click.IntRange(0, 65535), metavar="PORT", help="Flows to this local port.")
+@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many flows to show.")
+def explain(
+    run: Path | None,
+    signs: str | None,
+    rules_name: str,
+    local: str | None,
+    remote: str | None,
+    port: int | None,
+    limit: int,
+) -> None:
+    """Explain one-way flows: their signs, the rules that match, and the class.
+
+    Flows are those of a RUN with keep_flows: true in its config; --signs explains a combination without one.
+    """
+    if (run is None) == (signs is None):
+        raise click.UsageError("give a RUN, or --signs")
+    if signs is not None:
+        _explain_signs(signs, rules_name)
+        return
+    from liveness.passive.kept_flows import find_flows
+    from liveness.passive.rules import load_rules
+    from liveness.passive.run import load_manifest
+
+    if run is None:
+        return
+    wanted = {"local": local, "remote": remote, "lport": port}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    loaded = load_rules(str(load_manifest(run).config["rules"]))
+    texts = {rule.number: str(rule) for rule in loaded.rules}
+    condition = " AND ".join(f"{name} = ?" for name in given) or "true"
+    for flow in find_flows(run, condition, list(given.values()), limit):
+        click.echo(
+            f"{flow['start']}Z {flow['remote']}:{flow['rport']} > {flow['local']}:{flow['lport']} protocol"
+            f" {flow['protocol']}, {flow['packets']} packets, {flow['bytes']} bytes"
+        )
+        matching: Any = flow["rules"]
+        names: Any = flow["signs"]
+        click.echo(f"  signs  {' '.join(names)}")
+        for number in matching:
+            click.echo(f"  {texts[number]}")
+        click.echo(f"  class  {flow['class']}")
+
+
+def _explain_signs(signs: str, rules_name: str) -> None:
+    from liveness.passive.rules import load_rules, pattern_of
+
+    loaded = load_rules(rules_name)
+    try:
+        pattern = pattern_of(signs)
+    except ValueError as error:
+        raise UsageError(f"--signs {signs}: {error}") from error
+    for rule in loaded.matching(pattern):
+        click.echo(str(rule))
+    winner = loaded.winner(pattern)
+    if loaded.conflicting(pattern) and winner is not None:
+        click.echo(f"conflict: rule {winner.number} wins by the tie-break")
+    click.echo(f"class {loaded.class_of(pattern)}")

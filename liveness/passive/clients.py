@@ -1,0 +1,144 @@
+"""Clients of services: who succeeded, who failed, an interval at a time and over the run.
+
+Events of all endpoints that may be services go to disk while the run is read, a file a part: an endpoint that becomes
+known late has clients before that too. At the end those of known services are counted, a part at a time: all events of
+one remote are in one part.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import LivenessError
+from liveness.passive.signs import EVENT_DTYPE, FAIL, LEFT_OUT, OK
+
+SUFFIX: Final = ".events"
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """Clients by service. `services` are endpoints in ascending order; places below are places in it."""
+
+    services: NDArray[np.uint64]
+    ok: Numbers
+    """Distinct remotes that ever succeeded."""
+    failed: Numbers
+    """Distinct remotes that failed and never succeeded."""
+    left_out: Numbers
+    """Distinct remotes that failed as scanners and are counted nowhere else."""
+    place: Numbers
+    """Of each row below its service,"""
+    interval: Numbers
+    """and its interval; rows are in ascending order of both."""
+    ok_then: Numbers
+    failed_then: Numbers
+
+    def rows_of(self, service: int) -> slice:
+        """Return the rows of the service at a place."""
+        return slice(*np.searchsorted(self.place, [service, service + 1]).tolist())
+
+
+class EventLog:
+    """The files of events."""
+
+    def __init__(self, folder: Path, parts: int) -> None:
+        """Begin with empty files."""
+        self._paths = [folder / f"{part}{SUFFIX}" for part in range(parts)]
+        for path in folder.glob(f"*{SUFFIX}"):
+            path.unlink()
+
+    def append(self, events: list[NDArray[np.void]]) -> None:
+        """Append the events of an interval, a part at a time."""
+        for path, part in zip(self._paths, events, strict=True):
+            if len(part):
+                try:
+                    with path.open("ab") as file:
+                        file.write(part.tobytes())
+                except OSError as error:
+                    raise LivenessError(f"{path}: cannot write: {error.strerror}") from error
+
+    def known(self, services: NDArray[np.uint64]) -> Iterator[tuple[Numbers, NDArray[np.void]]]:
+        """Yield the events of some services, a part at a time, with the place of each one's service."""
+        for path in self._paths:
+            if not path.exists() or not len(services):
+                continue
+            events = np.fromfile(path, EVENT_DTYPE)
+            place = np.minimum(np.searchsorted(services, events["service"]), len(services) - 1)
+            wanted = services[place] == events["service"]
+            yield place[wanted].astype(np.int64), events[wanted]
+
+
+def _firsts(*columns: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the order that sorts columns, the first one most, and where in it a new combination begins."""
+    order = np.lexsort(columns[::-1])
+    new = np.ones(len(order), np.bool_)
+    if len(order):
+        new[1:] = False
+        for column in columns:
+            sorted_column = column[order]
+            new[1:] |= sorted_column[1:] != sorted_column[:-1]
+    return order, new
+
+
+def tally(log: EventLog, services: NDArray[np.uint64]) -> Tally:
+    """Count the clients of some services, which are in ascending order."""
+    size = len(services)
+    ok, failed, left_out = (np.zeros(size, np.int64) for _ in range(3))
+    parts: list[tuple[Numbers, Numbers, Numbers, Numbers]] = []
+    for place, events in log.known(services):
+        interval, remote, outcome = events["interval"], events["remote"], events["outcome"]
+        order, new = _firsts(place, interval, outcome, remote)
+        chosen = order[new]
+        place_, interval_, outcome_ = place[chosen], interval[chosen].astype(np.int64), outcome[chosen]
+        at, begins = _firsts(place_, interval_)
+        group = np.cumsum(begins) - 1
+        ok_then, failed_then = (
+            np.bincount(group, weights=(outcome_[at] == wanted).astype(np.float64)).astype(np.int64)
+            for wanted in (OK, FAIL)
+        )
+        heads = at[begins]
+        parts.append((place_[heads], interval_[heads], ok_then, failed_then))
+        order, new = _firsts(place, remote)
+        group = np.cumsum(new) - 1
+        bits = np.zeros(int(new.sum()), np.uint8)
+        np.bitwise_or.at(bits, group, outcome[order])
+        owner = place[order[new]]
+        ok += np.bincount(owner[bits & OK != 0], minlength=size)
+        failed += np.bincount(owner[bits & (OK | FAIL) == FAIL], minlength=size)
+        left_out += np.bincount(owner[bits == LEFT_OUT], minlength=size)
+    if not parts:
+        none = np.empty(0, np.int64)
+        return Tally(services, ok, failed, left_out, none, none, none, none)
+    place, interval, ok_then, failed_then = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order, new = _firsts(place, interval)
+    starts = np.flatnonzero(new)
+    return Tally(
+        services, ok, failed, left_out, place[order[new]], interval[order[new]],
+        np.add.reduceat(ok_then[order], starts), np.add.reduceat(failed_then[order], starts),
+    )  # fmt: skip
+
+
+def failed_clients(
+    log: EventLog, services: NDArray[np.uint64], groups: Mapping[tuple[int, int], int]
+) -> dict[int, int]:
+    """Return how many distinct remotes failed in each group of (place of a service, interval)."""
+    found: dict[int, int] = dict.fromkeys(groups.values(), 0)
+    if not groups:
+        return found
+    keys = np.array([place << 32 | interval for place, interval in groups], np.int64)
+    numbers = np.array(list(groups.values()), np.int64)
+    order = np.argsort(keys)
+    keys, numbers = keys[order], numbers[order]
+    for place, events in log.known(services):
+        key = place << 32 | events["interval"].astype(np.int64)
+        at = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
+        wanted = (keys[at] == key) & (events["outcome"] == FAIL)
+        pairs = np.unique(numbers[at[wanted]] << 32 | events["remote"][wanted].astype(np.int64))
+        for number, count in zip(*np.unique(pairs >> 32, return_counts=True), strict=True):
+            found[int(number)] += int(count)
+    return found

@@ -1,0 +1,137 @@
+"""Duplicates: the same flow seen by several exporters counts once, with the larger of each count.
+
+A record is a copy if an earlier record of its key and direction that was kept comes from another exporter and overlaps
+it in time, ends included. Records that last beyond an interval are remembered for the next ones.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import int64, kernel, uint64
+from liveness.passive.aggregate import Part, find
+from liveness.passive.records import INBOUND, OUTBOUND, SIGHTING_DTYPE, Row, Sightings
+
+_KEY = ("local", "remote", "lport", "rport", "protocol", "kind")
+
+
+@kernel
+def _same(one: Row, two: Row) -> bool:
+    """Return whether two sightings have the same key and direction."""
+    same: bool = (
+        one["local"] == two["local"]
+        and one["remote"] == two["remote"]
+        and one["lport"] == two["lport"]
+        and one["rport"] == two["rport"]
+        and one["protocol"] == two["protocol"]
+        and one["kind"] == two["kind"]
+        and int64(one["marks"]) & 3 == int64(two["marks"]) & 3
+    )
+    return same
+
+
+@kernel
+def drop_copies(sightings: Sightings, old: NDArray[np.bool_], kept: NDArray[np.bool_], grown: NDArray[np.int64]) -> int:
+    """Mark which of some sorted sightings are kept; return how many are copies.
+
+    `old` marks those of earlier intervals, which are kept already. A kept one takes the larger counts; `grown` gets by
+    how many packets and bytes.
+    """
+    copies = 0
+    first = 0
+    for at in range(len(sightings)):
+        if not _same(sightings[first], sightings[at]):
+            first = at
+        kept[at] = True
+        if old[at]:
+            continue
+        sighting = sightings[at]
+        # the first ones that ended before this one starts have ended before all later ones start as well
+        while first < at and int64(sightings[first]["end_ns"]) < int64(sighting["start_ns"]):
+            first += 1
+        for earlier in range(first, at):
+            other = sightings[earlier]
+            if (
+                kept[earlier]
+                and other["exporter"] != sighting["exporter"]
+                and int64(other["end_ns"]) >= int64(sighting["start_ns"])
+            ):
+                kept[at] = False
+                copies += 1
+                more = int64(sighting["packets"]) - int64(other["packets"])
+                if more > 0:
+                    grown[earlier, 0] += more
+                    other["packets"] = uint64(sighting["packets"])
+                more = int64(sighting["bytes"]) - int64(other["bytes"])
+                if more > 0:
+                    grown[earlier, 1] += more
+                    other["bytes"] = uint64(sighting["bytes"])
+                other["flags"] |= sighting["flags"]
+                break
+    return copies
+
+
+@kernel
+def _grow_rows(sightings: Sightings, grown: NDArray[np.int64], rows: Sightings, table: NDArray[np.int32]) -> None:
+    """Add to rows what the sightings of theirs have grown by."""
+    for at in range(len(sightings)):
+        place = table[find(table, rows, sightings[at])]
+        if place < 0:
+            continue
+        row = rows[place]
+        if int64(sightings[at]["marks"]) & INBOUND:
+            row["in_packets"] += uint64(grown[at, 0])
+            row["in_bytes"] += uint64(grown[at, 1])
+        elif int64(sightings[at]["marks"]) & OUTBOUND:
+            row["out_packets"] += uint64(grown[at, 0])
+            row["out_bytes"] += uint64(grown[at, 1])
+
+
+def _none() -> Sightings:
+    return np.empty(0, SIGHTING_DTYPE)
+
+
+@dataclass(slots=True, eq=False)
+class Lasting:
+    """The sightings of a part that last beyond their interval, with the interval each began in."""
+
+    sightings: Sightings = field(default_factory=_none)
+    intervals: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def without_copies(
+        self, sightings: Sightings, interval: int, end_ns: int, before: Part, several: bool
+    ) -> tuple[Sightings, int]:
+        """Return the sightings of an interval without copies, and how many these were.
+
+        `end_ns` is the interval's end; `before` holds the rows of the interval before, which grow where a copy of
+        theirs has larger counts. `several` is whether there was more than one exporter yet.
+        """
+        if not several or not len(sightings):
+            lasting = sightings[sightings["end_ns"] >= end_ns]
+            self._keep(
+                np.concatenate((self.sightings, lasting)),
+                np.concatenate((self.intervals, np.full(len(lasting), interval))),
+                end_ns,
+            )
+            return sightings, 0
+        joined = np.concatenate((self.sightings, sightings))
+        intervals = np.concatenate((self.intervals, np.full(len(sightings), interval)))
+        names = ("exporter", "end_ns", "start_ns")
+        direction = joined["marks"] & np.uint8(3)
+        order = np.lexsort((*(joined[name] for name in names), direction, *(joined[name] for name in _KEY)))
+        joined, intervals = joined[order], intervals[order]
+        kept, grown = np.zeros(len(joined), np.bool_), np.zeros((len(joined), 2), np.int64)
+        old = intervals < interval
+        copies = drop_copies(joined, old, kept, grown)
+        changed = (intervals == interval - 1) & grown.any(axis=1)
+        if changed.any():
+            _grow_rows(joined[changed], grown[changed], before.rows, before.table)
+        fresh = joined[kept & ~old]
+        self._keep(joined[kept], intervals[kept], end_ns)
+        return fresh, copies
+
+    def _keep(self, sightings: Sightings, intervals: NDArray[np.int64], end_ns: int) -> None:
+        """Remember what lasts beyond an interval."""
+        lasting = sightings["end_ns"] >= end_ns
+        self.sightings, self.intervals = sightings[lasting], intervals[lasting]

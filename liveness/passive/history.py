@@ -1,0 +1,346 @@
+"""History of remotes and locals: the random walks, scans of many hosts, pairs with TCP and UDP, and who sent.
+
+The walk of a remote takes a step for the first contact with each local address within the history (Jung 2004: success
+times theta1/theta0, failure times (1 - theta1)/(1 - theta0), first crossing decides). As long as nothing is older than
+the history a step is added for each new pair; when an interval leaves the history, walks are made again from the logs
+of those that stay.
+"""
+
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.flows.record import PROTOCOL_TCP, PROTOCOL_UDP
+from liveness.kernel import int64, kernel, uint64
+from liveness.passive.pairing import pair_key
+from liveness.passive.records import CONTACT, INBOUND, KIND_PORTS, OUTBOUND, TURNED_AWAY, TWO_WAY, Rows
+from liveness.passive.tables import mixed, slot_of
+
+LOG_DTYPE: Final = np.dtype([("start_ns", np.int64), ("pair", np.uint64), ("bits", np.uint8)])
+"""What the history keeps of a row: its contact, and whether the pair used TCP or UDP between high ports."""
+
+MET: Final = 1
+FAILED: Final = 2
+HIGH_TCP: Final = 4
+HIGH_UDP: Final = 8
+HIGH_PORT: Final = 1024
+
+UNDECIDED, SCANNER, BENIGN = range(3)
+
+REMOTE_DTYPE: Final = np.dtype(
+    [
+        ("ratio", np.float64),
+        ("remote", np.uint32),
+        ("successes", np.int32),
+        ("failures", np.int32),
+        ("verdict", np.uint8),
+        ("used", np.uint8),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Constants of the random walk."""
+
+    success: float
+    failure: float
+    scanner_above: float
+    benign_below: float
+
+    @classmethod
+    def of(cls, theta0: float, theta1: float, alpha: float, beta: float) -> "Walk":
+        """Return the constants for the four of sequential hypothesis testing."""
+        return cls(theta1 / theta0, (1 - theta1) / (1 - theta0), beta / alpha, (1 - beta) / (1 - alpha))
+
+
+@kernel
+def log_of(rows: Rows, log: NDArray[np.void]) -> int:
+    """Write what the history needs of an interval's rows; return how many entries."""
+    count = 0
+    for at in range(len(rows)):
+        row = rows[at]
+        bits = 0
+        state = int64(row["state"])
+        if state & CONTACT:
+            bits = MET if state & (TWO_WAY | TURNED_AWAY) == TWO_WAY else MET | FAILED
+        if (
+            int64(row["kind"]) == KIND_PORTS
+            and int64(row["lport"]) >= HIGH_PORT
+            and int64(row["rport"]) >= HIGH_PORT
+            and int64(row["marks"]) & (INBOUND | OUTBOUND)
+        ):
+            if int64(row["protocol"]) == PROTOCOL_TCP:
+                bits |= HIGH_TCP
+            elif int64(row["protocol"]) == PROTOCOL_UDP:
+                bits |= HIGH_UDP
+        if bits:
+            entry = log[count]
+            entry["start_ns"] = row["in_start"]
+            entry["pair"] = uint64(pair_key(row))
+            entry["bits"] = bits
+            count += 1
+    return count
+
+
+@kernel
+def has_ties(log: NDArray[np.void], order: NDArray[np.int64]) -> bool:
+    """Return whether two entries start at once."""
+    for at in range(1, len(order)):  # noqa: SIM110 - Numba compiles no generators
+        if log[order[at]]["start_ns"] == log[order[at - 1]]["start_ns"]:
+            return True
+    return False
+
+
+def in_order(log: NDArray[np.void]) -> NDArray[np.void]:
+    """Return a log by start time; what starts at once by pair, successes first."""
+    order = np.argsort(log["start_ns"], kind="stable")
+    if has_ties(log, order):
+        order = np.lexsort((log["bits"] & FAILED, log["pair"], log["start_ns"]))
+    return log[order]
+
+
+@kernel
+def remote_slot(remotes: NDArray[np.void], remote: int) -> int:
+    """Return the place of a remote, or the free one where it belongs."""
+    mask = uint64(len(remotes) - 1)
+    slot = mixed(uint64(remote), uint64(2)) & mask
+    while remotes[slot]["used"] and int64(remotes[slot]["remote"]) != remote:
+        slot = (slot + uint64(1)) & mask
+    return int64(slot)
+
+
+@kernel
+def walk_on(
+    log: NDArray[np.void],
+    pairs: NDArray[np.uint64],
+    bits: NDArray[np.uint8],
+    remotes: NDArray[np.void],
+    used: NDArray[np.int64],
+    success: float,
+    failure: float,
+    scanner_above: float,
+    benign_below: float,
+) -> None:
+    """Take the steps of a log in order; `used` counts pairs and remotes in the tables, which have room."""
+    for at in range(len(log)):
+        entry = log[at]
+        key, new = int64(entry["pair"]), int64(entry["bits"])
+        slot = slot_of(pairs, key)
+        if pairs[slot] == uint64(0):
+            pairs[slot] = uint64(key)
+            bits[slot] = 0
+            used[0] += 1
+        old = int64(bits[slot])
+        bits[slot] = old | (new & (MET | HIGH_TCP | HIGH_UDP))
+        if old & MET or not new & MET:
+            continue
+        place = remote_slot(remotes, key & 0xFFFFFFFF)
+        entry_of = remotes[place]
+        if not entry_of["used"]:
+            entry_of["used"] = 1
+            entry_of["remote"] = key & 0xFFFFFFFF
+            entry_of["ratio"] = 1.0
+            used[1] += 1
+        if new & FAILED:
+            entry_of["failures"] += 1
+            entry_of["ratio"] *= failure
+        else:
+            entry_of["successes"] += 1
+            entry_of["ratio"] *= success
+        if entry_of["verdict"] == UNDECIDED:
+            if entry_of["ratio"] > scanner_above:
+                entry_of["verdict"] = SCANNER
+            elif entry_of["ratio"] < benign_below:
+                entry_of["verdict"] = BENIGN
+        # a walk that is decided goes no further: its ratio would leave the range of floats
+        if entry_of["verdict"] != UNDECIDED:
+            entry_of["ratio"] = 1.0
+
+
+@kernel
+def _move_pairs(
+    old: NDArray[np.uint64], old_bits: NDArray[np.uint8], new: NDArray[np.uint64], new_bits: NDArray[np.uint8]
+) -> None:
+    for at in range(len(old)):
+        if old[at] != uint64(0):
+            slot = slot_of(new, int64(old[at]))
+            new[slot] = old[at]
+            new_bits[slot] = old_bits[at]
+
+
+@kernel
+def _move_remotes(old: NDArray[np.void], new: NDArray[np.void]) -> None:
+    for at in range(len(old)):
+        if old[at]["used"]:
+            new[remote_slot(new, int64(old[at]["remote"]))] = old[at]
+
+
+@dataclass(slots=True, eq=False)
+class PartHistory:
+    """What is known of the remotes of one part."""
+
+    walk: Walk
+    pairs: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(64, np.uint64))
+    bits: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(64, np.uint8))
+    remotes: NDArray[np.void] = field(default_factory=lambda: np.zeros(64, REMOTE_DTYPE))
+    used: NDArray[np.int64] = field(default_factory=lambda: np.zeros(2, np.int64))
+
+    def add(self, log: NDArray[np.void]) -> None:
+        """Take the steps of a log that is in order."""
+        for chunk in range(0, len(log), 1 << 16):
+            steps = log[chunk : chunk + (1 << 16)]
+            self._make_room(len(steps))
+            walk_on(
+                steps, self.pairs, self.bits, self.remotes, self.used,
+                self.walk.success, self.walk.failure, self.walk.scanner_above, self.walk.benign_below,
+            )  # fmt: skip
+
+    def forget(self) -> None:
+        """Forget everything."""
+        self.pairs[:] = 0
+        self.remotes[:] = np.zeros(1, REMOTE_DTYPE)
+        self.used[:] = 0
+
+    def _make_room(self, count: int) -> None:
+        """Make the tables long enough for `count` more entries: three quarters full at most."""
+        size = len(self.pairs)
+        while 4 * (int(self.used[0]) + count) > 3 * size:
+            size *= 2
+        if size != len(self.pairs):
+            pairs, bits = np.zeros(size, np.uint64), np.zeros(size, np.uint8)
+            _move_pairs(self.pairs, self.bits, pairs, bits)
+            self.pairs, self.bits = pairs, bits
+        size = len(self.remotes)
+        while 4 * (int(self.used[1]) + count) > 3 * size:
+            size *= 2
+        if size != len(self.remotes):
+            remotes = np.zeros(size, REMOTE_DTYPE)
+            _move_remotes(self.remotes, remotes)
+            self.remotes = remotes
+
+
+class History:
+    """The history of all parts. Logs are kept on disk where anything may leave the history."""
+
+    def __init__(self, parts: int, walk: Walk, intervals: int, folder: Path | None) -> None:
+        """Begin with nothing; `folder` takes logs, None if the run is shorter than the history."""
+        self.parts = [PartHistory(walk) for _ in range(parts)]
+        self._intervals = intervals
+        self._folder = folder
+        self._logged: list[int] = []
+
+    def add(self, part: int, log: NDArray[np.void]) -> None:
+        """Take the steps of a part's log of the newest interval."""
+        self.parts[part].add(log)
+
+    def keep(self, interval: int, logs: list[NDArray[np.void]]) -> None:
+        """Keep the newest interval's logs, to make walks again from them."""
+        if self._folder is None:
+            return
+        bounds = np.array([0, *itertools.accumulate(map(len, logs))], np.int64)
+        with (self._folder / f"{interval}.log").open("wb") as file:
+            file.write(bounds.tobytes())
+            for log in logs:
+                file.write(log.tobytes())
+        self._logged.append(interval)
+
+    def begin(self, interval: int) -> None:
+        """Forget what is older than the history at the end of an interval."""
+        if self._folder is None:
+            return
+        old = [number for number in self._logged if number <= interval - self._intervals]
+        if not old:
+            return
+        self._logged = self._logged[len(old) :]
+        for number in old:
+            (self._folder / f"{number}.log").unlink()
+        for part in self.parts:
+            part.forget()
+        for number in self._logged:
+            content = np.fromfile(self._folder / f"{number}.log", np.uint8)
+            heads = 8 * (len(self.parts) + 1)
+            bounds = content[:heads].view(np.int64)
+            log = content[heads:].view(LOG_DTYPE)
+            for at, part in enumerate(self.parts):
+                part.add(log[bounds[at] : bounds[at + 1]])
+
+
+LOCAL_DTYPE: Final = np.dtype([("sent", np.int64), ("local", np.uint32), ("seen", np.uint8), ("used", np.uint8)])
+NEVER_SENT: Final = -(1 << 62)
+
+SEEN_TWO_WAY: Final = 1
+SEEN_ONE_WAY_IN: Final = 2
+SEEN_SENDING: Final = 4
+
+
+@kernel
+def local_slot(locals_: NDArray[np.void], local: int) -> int:
+    """Return the place of a local address, or the free one where it belongs."""
+    mask = uint64(len(locals_) - 1)
+    slot = mixed(uint64(local), uint64(3)) & mask
+    while locals_[slot]["used"] and int64(locals_[slot]["local"]) != local:
+        slot = (slot + uint64(1)) & mask
+    return int64(slot)
+
+
+@kernel
+def note_locals(rows: Rows, locals_: NDArray[np.void], interval: int) -> int:
+    """Note which local addresses sent, and what was seen of each; return how many are new."""
+    new = 0
+    for at in range(len(rows)):
+        row = rows[at]
+        marks = int64(row["marks"])
+        if not marks & (INBOUND | OUTBOUND):
+            continue
+        entry = locals_[local_slot(locals_, int64(row["local"]))]
+        if not entry["used"]:
+            entry["used"] = 1
+            entry["local"] = row["local"]
+            entry["sent"] = NEVER_SENT
+            new += 1
+        if marks & OUTBOUND:
+            entry["sent"] = interval
+            entry["seen"] |= SEEN_SENDING
+        if int64(row["state"]) & TWO_WAY:
+            entry["seen"] |= SEEN_TWO_WAY
+        elif marks & INBOUND:
+            entry["seen"] |= SEEN_ONE_WAY_IN
+    return new
+
+
+@kernel
+def _move_locals(old: NDArray[np.void], new: NDArray[np.void]) -> None:
+    for at in range(len(old)):
+        if old[at]["used"]:
+            new[local_slot(new, int64(old[at]["local"]))] = old[at]
+
+
+@dataclass(slots=True, eq=False)
+class Locals:
+    """What is known of local addresses."""
+
+    table: NDArray[np.void] = field(default_factory=lambda: np.zeros(1 << 10, LOCAL_DTYPE))
+    count: int = 0
+
+    def note(self, rows: Rows, interval: int) -> None:
+        """Note an interval's rows, a part at a time."""
+        size = len(self.table)
+        while 4 * (self.count + len(rows)) > 3 * size:
+            size *= 2
+        if size != len(self.table):
+            table = np.zeros(size, LOCAL_DTYPE)
+            _move_locals(self.table, table)
+            self.table = table
+        self.count += note_locals(rows, self.table, interval)
+
+    def addresses(self, seen: int, unseen: int = 0) -> NDArray[np.uint32]:
+        """Return the addresses of which all of `seen` was seen and nothing of `unseen`."""
+        bits = self.table["seen"]
+        wanted = (self.table["used"] == 1) & (bits & seen == seen) & (bits & unseen == 0)
+        chosen: NDArray[np.uint32] = self.table["local"][wanted]
+        return chosen

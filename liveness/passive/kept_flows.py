@@ -1,0 +1,105 @@
+"""Kept flows: every inbound one-way flow with its signs and class, as a Parquet file, where the config asks for it."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from liveness.errors import LivenessError, UsageError
+from liveness.flows.write import MEMORY_LIMIT
+from liveness.passive.engine import Finished
+from liveness.passive.records import INBOUND, ROW_DTYPE, TWO_WAY
+from liveness.passive.rules import CLASSES, Rules, signs_of
+from liveness.replylog.parquet import connect, first_line, quoted
+
+SUFFIX: Final = ".kept"
+COLUMNS: Final = ("start_ns", "local", "remote", "lport", "rport", "protocol", "packets", "bytes", "flags", "pattern")
+_BATCH: Final = 1 << 18
+_DOTTED: Final = " || '.' || ".join(f"(({{0}} >> {shift}) & 255)::VARCHAR" for shift in (24, 16, 8, 0))
+
+
+class KeptFlows:
+    """Gathers the flows of a run in a file of rows, and turns it into Parquet at the end."""
+
+    def __init__(self, folder: Path, rules: Rules, interval_ns: int) -> None:
+        """Begin with an empty file."""
+        self._path = folder / f"flows{SUFFIX}"
+        self._rules = rules
+        self._interval_ns = interval_ns
+        self._path.write_bytes(b"")
+
+    def append(self, finished: Finished) -> None:
+        """Append an interval's inbound one-way flows, in order of key."""
+        parts = [rows[(rows["marks"] & INBOUND != 0) & (rows["state"] & TWO_WAY == 0)] for rows in finished.rows]
+        rows = np.concatenate(parts)
+        order = np.lexsort([rows[name] for name in ("rport", "lport", "kind", "protocol", "remote", "local")])
+        with self._path.open("ab") as file:
+            file.write(rows[order].tobytes())
+
+    def write(self, path: Path) -> None:
+        """Write the Parquet file. LivenessError if the disk refuses."""
+        import duckdb  # noqa: PLC0415 - only kept flows need it
+
+        length = self._interval_ns
+        rows = np.memmap(self._path, ROW_DTYPE, "r") if self._path.stat().st_size else np.empty(0, ROW_DTYPE)
+        try:
+            with closing(connect()) as connection:
+                connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+                for first in range(0, max(len(rows), 1), _BATCH):
+                    batch = rows[first : first + _BATCH]
+                    ours = ("in_start", "local", "remote", "lport", "rport", "protocol", "in_packets", "in_bytes",
+                            "in_flags", "pattern")  # fmt: skip
+                    connection.register(
+                        "batch",
+                        {name: np.ascontiguousarray(batch[source]) for name, source in zip(COLUMNS, ours, strict=True)},
+                    )
+                    connection.execute("CREATE TABLE IF NOT EXISTS flows AS FROM batch LIMIT 0")
+                    connection.execute("INSERT INTO flows FROM batch")
+                    connection.unregister("batch")
+                found = [pattern for (pattern,) in connection.execute("SELECT DISTINCT pattern FROM flows").fetchall()]
+                connection.execute(
+                    "CREATE TABLE patterns (pattern USMALLINT, signs VARCHAR[], rules INT[], class VARCHAR)"
+                )
+                connection.executemany(
+                    "INSERT INTO patterns VALUES (?, ?, ?, ?)",
+                    [
+                        (
+                            pattern,
+                            signs_of(pattern),
+                            [rule.number for rule in self._rules.matching(pattern)],
+                            self._rules.class_of(pattern),
+                        )
+                        for pattern in found
+                    ]
+                    or [(0, [], [], CLASSES[-1])],
+                )
+                connection.execute(
+                    f"COPY (SELECT make_timestamp_ns(start_ns // {length} * {length}) AS interval, "  # noqa: S608 - numbers
+                    f"make_timestamp_ns(start_ns) AS start, {_DOTTED.format('local::UINTEGER')} AS local, "
+                    f"{_DOTTED.format('remote::UINTEGER')} AS remote, lport, rport, protocol, packets, bytes, flags, "
+                    f"signs, rules, class FROM flows JOIN patterns USING (pattern)) "
+                    f"TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+                )
+        except duckdb.Error as error:
+            raise LivenessError(f"{path}: cannot write: {first_line(error)}") from error
+
+
+def find_flows(path: Path, condition: str, values: list[object], limit: int) -> list[dict[str, object]]:
+    """Return kept flows that meet an SQL condition, in order of time. UsageError if the run kept none."""
+    import duckdb  # noqa: PLC0415 - only kept flows need it
+
+    file = path / "flows.parquet"
+    if not file.is_file():
+        raise UsageError(f"{path}: this run kept no flows: set keep_flows: true in its config and run it again")
+    try:
+        with closing(connect()) as connection:
+            found = connection.execute(
+                f"SELECT * FROM read_parquet({quoted(str(file))}) WHERE {condition} ORDER BY start, remote, lport "  # noqa: S608
+                f"LIMIT {limit}",
+                values,
+            )
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    except duckdb.Error as error:
+        raise LivenessError(f"{file}: cannot read the kept flows: {first_line(error)}") from error

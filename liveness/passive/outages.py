@@ -1,0 +1,83 @@
+"""Outages: services that fail for many clients at once, measured against their own history."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from liveness.passive.clients import EventLog, Tally, failed_clients
+from liveness.passive.config import Outages
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Services that failed in the same intervals."""
+
+    first: int
+    last: int
+    """Intervals, both inclusive."""
+    services: tuple[int, ...]
+    """Endpoints, ascending."""
+    clients: int
+    """Distinct remotes that failed in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Consecutive intervals in which one service failed."""
+
+    first: int
+    last: int
+    place: int
+
+
+def dead_services(tally: Tally) -> list[int]:
+    """Return the endpoints with which nobody succeeded, though some tried."""
+    return [int(key) for key in tally.services[(tally.ok == 0) & (tally.failed > 0)]]
+
+
+def find_outages(tally: Tally, log: EventLog, limits: Outages) -> list[Outage]:
+    """Return the outages of a run, by time."""
+    stretches = sorted(_stretches(tally, limits), key=lambda stretch: (stretch.first, stretch.last))
+    groups: list[list[_Stretch]] = []
+    last = -1
+    for stretch in stretches:
+        if groups and stretch.first <= last:
+            groups[-1].append(stretch)
+            last = max(last, stretch.last)
+        else:
+            groups.append([stretch])
+            last = stretch.last
+    members = {
+        (stretch.place, interval): number
+        for number, group in enumerate(groups)
+        for stretch in group
+        for interval in range(stretch.first, stretch.last + 1)
+    }
+    clients = failed_clients(log, tally.services, members)
+    return [
+        Outage(
+            first=min(stretch.first for stretch in group),
+            last=max(stretch.last for stretch in group),
+            services=tuple(sorted({int(tally.services[stretch.place]) for stretch in group})),
+            clients=clients[number],
+        )
+        for number, group in enumerate(groups)
+    ]
+
+
+def _stretches(tally: Tally, limits: Outages) -> list[_Stretch]:
+    """Return the stretches of failing intervals of every service that ever failed for enough clients."""
+    share = tally.failed_then / np.maximum(tally.ok_then + tally.failed_then, 1)
+    suspect = (share >= limits.share) & (tally.failed_then >= limits.clients)
+    found: list[_Stretch] = []
+    for place in np.unique(tally.place[suspect]).tolist():
+        if tally.ok[place] == 0:
+            continue  # dead
+        rows = tally.rows_of(place)
+        counted = tally.ok_then[rows] + tally.failed_then[rows] > 0
+        median = float(np.median(share[rows][counted]))
+        failing = tally.interval[rows][suspect[rows] & (share[rows] >= limits.times_median * median)]
+        cuts = np.flatnonzero(np.diff(failing) != 1) + 1
+        stretches = np.split(failing, cuts) if len(failing) else []
+        found += [_Stretch(int(stretch[0]), int(stretch[-1]), place) for stretch in stretches]
+    return found

@@ -1,0 +1,206 @@
+"""Partitions: sightings on disk, a file an interval, so that an interval is in memory only while it is worked on.
+
+A journal names the inputs that are read whole, with the length that each file then had: a run that is resumed cuts the
+files to these lengths, and reads on with the next input.
+"""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import LivenessError, RefusedError
+from liveness.files.atomic import write_atomically
+from liveness.files.documents import decoded
+from liveness.files.reading import read_bytes
+from liveness.flows.record import Flows, Notes
+from liveness.passive.gates import Gates
+from liveness.passive.records import SIGHTING_DTYPE, Sightings
+
+JOURNAL: Final = "journal.json"
+SUFFIX: Final = ".sightings"
+PENDING_BYTES: Final = 64 << 20
+"""So much waits in memory before it is appended to files."""
+FEW_INTERVALS: Final = 64
+
+
+class InputRecord(msgspec.Struct, kw_only=True):
+    """An input that was read: its name, and what tells it from another one of that name."""
+
+    path: str
+    bytes: int
+    modified_ns: int
+    records: int
+
+
+class Journal(msgspec.Struct, kw_only=True):
+    """What partitions hold after the last input that was read whole."""
+
+    inputs: list[InputRecord] = []
+    lengths: dict[str, int] = {}
+    counts: list[int] = []
+    late: int = 0
+    exporters: list[str] = []
+    exporter_records: dict[str, int] = {}
+    sampling: dict[str, int] = {}
+    undecoded: dict[str, int] = {}
+    damage: list[str] = []
+    newest_ns: int = 0
+
+
+def digest_of(name: str) -> int:
+    """Return a 32-bit digest of an exporter's name."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big")
+
+
+@dataclass(slots=True, eq=False)
+class Partitions:
+    """Takes batches of flow records, and keeps their sightings by interval."""
+
+    folder: Path
+    gates: Gates
+    interval_ns: int
+    forced: bool
+    """Whether sampled records are taken as they are."""
+    journal: Journal = field(default_factory=Journal)
+    notes: Notes = field(default_factory=Notes)
+    closed: int = -(1 << 62)
+    """The newest interval that takes no records any more: what comes for it is late."""
+    _pending: dict[int, list[Sightings]] = field(default_factory=dict)
+    _pending_bytes: int = 0
+    _lengths: Counter[int] = field(default_factory=Counter)
+    _digests: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
+    _seen: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def resume(self) -> None:
+        """Go back to the journal of an earlier session: cut every file to the length it names."""
+        path = self.folder / JOURNAL
+        if not path.is_file():
+            return
+        self.journal = decoded(read_bytes(path), Journal, path, "a damaged journal: start a new run")
+        self._lengths = Counter({int(number): length for number, length in self.journal.lengths.items()})
+        self.gates.counts[:] = self.journal.counts
+        self.notes.undecoded.update(self.journal.undecoded)
+        self.notes.damage += self.journal.damage
+        for name in self.journal.exporters:
+            self.notes.exporter(name)
+        self._seen = np.array([self.journal.exporter_records.get(name, 0) for name in self.journal.exporters], np.int64)
+        for file in self.folder.glob(f"*{SUFFIX}"):
+            length = self._lengths[int(file.stem)]
+            if length:
+                with file.open("r+b") as stream:
+                    stream.truncate(length)
+            else:
+                file.unlink()
+
+    @property
+    def several(self) -> bool:
+        """Whether records came from more than one exporter."""
+        return int((self._seen > 0).sum()) > 1
+
+    @property
+    def intervals(self) -> list[int]:
+        """The intervals that hold sightings, in ascending order."""
+        return sorted(self._lengths.keys() | self._pending.keys())
+
+    @property
+    def largest(self) -> int:
+        """How many sightings the largest interval has."""
+        waiting = {number: sum(map(len, parts)) for number, parts in self._pending.items()}
+        size = SIGHTING_DTYPE.itemsize
+        return max((self._lengths[number] // size + waiting.get(number, 0) for number in self.intervals), default=0)
+
+    def take(self, flows: Flows) -> None:
+        """Take a batch. RefusedError for records of a sample, unless forced."""
+        if not len(flows):
+            return
+        self._note_exporters(flows)
+        sightings = self.gates.passing(flows, self._digests)
+        if not len(sightings):
+            return
+        self.journal.newest_ns = max(self.journal.newest_ns, int(sightings["start_ns"].max()))
+        numbers = sightings["start_ns"] // self.interval_ns
+        first, last = int(numbers.min()), int(numbers.max())
+        if first == last:
+            self._add(first, sightings)
+        elif last - first < FEW_INTERVALS:
+            for number in range(first, last + 1):
+                self._add(number, sightings[numbers == number])
+        else:
+            order = np.argsort(numbers, kind="stable")
+            found, at = np.unique(numbers[order], return_index=True)
+            for number, part in zip(found.tolist(), np.split(order, at[1:]), strict=True):
+                self._add(number, sightings[part])
+        if self._pending_bytes > PENDING_BYTES:
+            self.flush()
+
+    def _note_exporters(self, flows: Flows) -> None:
+        names = self.notes.exporter_names()
+        if len(names) != len(self._digests):
+            self._digests = np.array([digest_of(name) for name in names], np.uint32)
+            self._seen = np.concatenate((self._seen, np.zeros(len(names) - len(self._seen), np.int64)))
+        self._seen += np.bincount(flows["exporter"], minlength=len(names))
+        sampled = flows["sampling"] > 1
+        if not sampled.any():
+            return
+        worst = flows[sampled][0]
+        name, rate = names[int(worst["exporter"])], int(worst["sampling"])
+        self.journal.sampling[name] = rate
+        if not self.forced:
+            raise RefusedError(
+                f"exporter {name}: looks at 1 of {rate:,} packets: most flows lack their other direction, pairing says"
+                " nothing: export without sampling, or take it as it is with --force"
+            )
+
+    def _add(self, number: int, sightings: Sightings) -> None:
+        if number <= self.closed:
+            self.journal.late += len(sightings)
+        elif len(sightings):
+            self._pending.setdefault(number, []).append(sightings)
+            self._pending_bytes += sightings.nbytes
+
+    def flush(self) -> None:
+        """Append what waits to the files."""
+        for number, parts in self._pending.items():
+            path = self.folder / f"{number}{SUFFIX}"
+            try:
+                with path.open("ab") as file:
+                    for part in parts:
+                        file.write(np.ascontiguousarray(part).tobytes())
+                        self._lengths[number] += part.nbytes
+            except OSError as error:
+                raise LivenessError(f"{path}: cannot write: {error.strerror}") from error
+        self._pending.clear()
+        self._pending_bytes = 0
+
+    def commit(self, record: InputRecord) -> None:
+        """Note that an input is read whole."""
+        self.journal.inputs.append(record)
+        self.save()
+
+    def save(self) -> None:
+        """Write the journal."""
+        self.flush()
+        journal = self.journal
+        journal.lengths = {str(number): length for number, length in self._lengths.items()}
+        journal.counts = self.gates.counts.tolist()
+        journal.exporters = self.notes.exporter_names()
+        seen = [*self._seen.tolist(), *[0] * (len(journal.exporters) - len(self._seen))]
+        journal.exporter_records = dict(zip(journal.exporters, seen, strict=True))
+        journal.undecoded = dict(self.notes.undecoded)
+        journal.damage = list(self.notes.damage)
+        write_atomically(self.folder / JOURNAL, msgspec.json.encode(journal))
+
+    def sightings(self, number: int) -> Sightings:
+        """Return the sightings of an interval."""
+        self.flush()
+        path = self.folder / f"{number}{SUFFIX}"
+        if not path.exists():
+            return np.empty(0, SIGHTING_DTYPE)
+        found: Any = np.fromfile(path, SIGHTING_DTYPE)
+        return found  # type: ignore[no-any-return]  # numpy has no type of records

@@ -1,0 +1,198 @@
+"""Results of a passive run: the report document, and what is drawn beside it. They name no remote address."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from liveness.passive.clients import EventLog, Tally, tally
+from liveness.passive.config import Config
+from liveness.passive.engine import Finished
+from liveness.passive.gates import Counts
+from liveness.passive.outages import dead_services, find_outages
+from liveness.passive.rules import CLASSES, PATTERNS, SIGNS, Rules, signs_of
+from liveness.passive.services import Services, service_name
+from liveness.passive.signs import INBOUND_ACK, UNANSWERED_ACK
+
+SCHEMA: Final = 1
+KIND: Final = "passive"
+TOP_PORTS: Final = 20
+MOST_EMPTY: Final = 1 << 16
+"""Intervals without a flow that are listed at most."""
+_SUMS: Final = ("two_way", "one_way", "one_way_out")
+_NS_PER_S: Final = 1_000_000_000
+
+
+def iso(time_ns: int) -> str:
+    """Return a time as ISO 8601 in UTC, to the second where it is a whole one."""
+    if time_ns % _NS_PER_S == 0:
+        return f"{np.datetime64(time_ns // _NS_PER_S, 's')}Z"
+    return f"{np.datetime64(time_ns, 'ns')}Z"
+
+
+def _sums(numbers: Any) -> dict[str, int]:  # noqa: ANN401 - three numbers of an array
+    flows, packets, size = (int(number) for number in numbers)
+    return {"flows": flows, "packets": packets, "bytes": size}
+
+
+@dataclass(slots=True)
+class Results:
+    """Gathers the results of intervals."""
+
+    config: Config
+    rules: Rules
+    intervals: dict[int, dict[str, Any]] = field(default_factory=dict)
+    patterns: Any = field(default_factory=lambda: np.zeros((PATTERNS, 3), np.int64))
+    symmetry: Any = field(default_factory=lambda: np.zeros(2, np.int64))
+    ports: Any = field(default_factory=lambda: np.zeros((2, 1 << 16), np.int64))
+    _signs: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the table of signs by pattern."""
+        bits = np.arange(PATTERNS)
+        self._signs = np.stack([bits >> bit & 1 for bit in range(len(SIGNS))])
+
+    def add(self, finished: Finished) -> None:
+        """Add an interval."""
+        sums = finished.sums
+        self.patterns += sums.patterns
+        self.symmetry += sums.symmetry
+        self.ports += sums.ports
+        classes = np.zeros((len(CLASSES), 3), np.int64)
+        np.add.at(classes, self.rules.table, sums.patterns)
+        by_sign = self._signs @ sums.patterns[:, 0]
+        top = np.argsort(-sums.ports.reshape(-1), kind="stable")[:TOP_PORTS]
+        flat = sums.ports.reshape(-1)
+        self.intervals[finished.interval] = {
+            **{name: _sums(sums.totals[at]) for at, name in enumerate(_SUMS)},
+            "classes": {name: _sums(classes[at]) for at, name in enumerate(CLASSES)},
+            "signs": {name: int(by_sign[at]) for at, name in enumerate(SIGNS)},
+            "ports": {_port(int(place)): int(flat[place]) for place in top if flat[place]},
+        }
+
+    def one_sided(self) -> bool:
+        """Return whether the capture looks as if it saw one direction."""
+        return (
+            int(self.symmetry[INBOUND_ACK]) >= self.config.symmetry.flows
+            and (self.unanswered or 0.0) > self.config.symmetry.share
+        )
+
+    @property
+    def unanswered(self) -> float | None:
+        """Share of inbound TCP flows with ACK whose key has no outbound flow; None without such flows."""
+        seen = int(self.symmetry[INBOUND_ACK])
+        return int(self.symmetry[UNANSWERED_ACK]) / seen if seen else None
+
+    def document(self, run: str, status: str, counts: Counts, services: Services, log: EventLog) -> dict[str, Any]:
+        """Return the report document."""
+        clients = tally(log, services.known())
+        length_ns = self.config.interval_ns
+        outages = find_outages(clients, log, self.config.outages)
+        return {
+            "schema": SCHEMA,
+            "kind": KIND,
+            "run": run,
+            "status": status,
+            "interval_s": length_ns / _NS_PER_S,
+            "rules": self.rules.name,
+            "records": {
+                "read": counts.read, "duplicates": counts.duplicates, "outside": counts.outside,
+                "own_probes": counts.own_probes, "excluded": counts.excluded, "invalid": counts.invalid,
+                "late": counts.late,
+            },
+            "totals": self._totals(),
+            "intervals": [self._interval(number) for number in self._numbers()],
+            "services": [self._service(clients, place) for place in range(len(clients.services))],
+            "outages": [
+                {
+                    "start": iso(outage.first * length_ns),
+                    "end": iso((outage.last + 1) * length_ns),
+                    "services": [service_name(key) for key in outage.services],
+                    "clients": outage.clients,
+                }
+                for outage in outages
+            ],
+            "dead": [service_name(key) for key in dead_services(clients)],
+            "symmetry": {
+                "verdict": "one-sided" if self.one_sided() else "ok",
+                "tcp_inbound_established_unanswered": self.unanswered,
+                "tcp_inbound_established": int(self.symmetry[INBOUND_ACK]),
+            },
+            "combinations": self._combinations(),
+        }  # fmt: skip
+
+    def _numbers(self) -> list[int]:
+        """Return the intervals from the first to the last one, also those without flows, unless there are too many."""
+        if not self.intervals:
+            return []
+        first, last = min(self.intervals), max(self.intervals)
+        if last - first > len(self.intervals) + MOST_EMPTY:
+            return sorted(self.intervals)
+        return list(range(first, last + 1))
+
+    def _interval(self, number: int) -> dict[str, Any]:
+        nothing = _sums((0, 0, 0))
+        empty = {
+            **dict.fromkeys(_SUMS, nothing),
+            "classes": dict.fromkeys(CLASSES, nothing),
+            "signs": dict.fromkeys(SIGNS, 0),
+            "ports": {},
+        }
+        return {"start": iso(number * self.config.interval_ns), **self.intervals.get(number, empty)}
+
+    def _totals(self) -> dict[str, Any]:
+        classes = np.zeros((len(CLASSES), 3), np.int64)
+        np.add.at(classes, self.rules.table, self.patterns)
+        by_sign = self._signs @ self.patterns[:, 0]
+        summed = {
+            name: {
+                what: sum(interval[name][what] for interval in self.intervals.values())
+                for what in ("flows", "packets", "bytes")
+            }
+            for name in _SUMS
+        }
+        return {
+            **summed,
+            "classes": {name: _sums(classes[at]) for at, name in enumerate(CLASSES)},
+            "signs": {name: int(by_sign[at]) for at, name in enumerate(SIGNS)},
+        }
+
+    def _combinations(self) -> list[dict[str, Any]]:
+        """Return every combination of signs that was met: flows, the rules that match, the class. Commonest first."""
+        met = [int(pattern) for pattern in np.flatnonzero(self.patterns[:, 0])]
+        met.sort(key=lambda pattern: (-int(self.patterns[pattern, 0]), pattern))
+        return [
+            {
+                "signs": signs_of(pattern),
+                "rules": [rule.number for rule in self.rules.matching(pattern)],
+                "class": self.rules.class_of(pattern),
+                "conflict": self.rules.conflicting(pattern),
+                **_sums(self.patterns[pattern]),
+            }
+            for pattern in met
+        ]
+
+    def _service(self, clients: Tally, place: int) -> dict[str, Any]:
+        rows = clients.rows_of(place)
+        ok, failed = int(clients.ok[place]), int(clients.failed[place])
+        return {
+            "service": service_name(int(clients.services[place])),
+            "clients_ok": ok,
+            "clients_failed": failed,
+            "failed_share": failed / (ok + failed) if ok + failed else None,
+            "scanners_left_out": int(clients.left_out[place]),
+            "intervals": [
+                {"start": iso(number * self.config.interval_ns), "clients_ok": good, "clients_failed": bad}
+                for number, good, bad in zip(
+                    clients.interval[rows].tolist(),
+                    clients.ok_then[rows].tolist(),
+                    clients.failed_then[rows].tolist(),
+                    strict=True,
+                )
+                if good + bad
+            ],
+        }
+
+
+def _port(place: int) -> str:
+    return f"{'udp' if place >> 16 else 'tcp'}/{place & 0xFFFF}"

@@ -1,0 +1,1 @@
+"""Reports of passive runs: tables, figures and a page, from the run's document alone."""

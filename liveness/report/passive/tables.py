@@ -1,0 +1,181 @@
+"""Tables of a passive run: records, totals, classes, signs, combinations, services, outages."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from liveness.report.layout import Section, count, percent
+
+Document = Mapping[str, Any]
+MOST_ROWS: Final = 20
+MOST_NAMED: Final = 5
+
+CLASS_MEANINGS: Final = {
+    "MalScan": "scanning",
+    "OtherMal": "other malicious",
+    "Backscatter": "answers to spoofed packets, ICMP",
+    "SrvUnreach": "a known service did not answer",
+    "BenignP2P": "peers that are gone",
+    "SuspBenign": "probably benign",
+    "Bogon": "from special-purpose space",
+    "Other": "no rule matches",
+}
+
+
+def passive_tables(document: Document) -> Iterator[Section]:
+    """Yield the tables of a report document."""
+    yield _records(document)
+    yield _directions(document)
+    yield _classes(document)
+    yield _signs(document)
+    yield _combinations(document)
+    yield _services(document)
+    yield _outages(document)
+
+
+def share_of(part: int, whole: int) -> str:
+    """Return a share as percent, a dash where the denominator is 0."""
+    return percent(part / whole if whole else None)
+
+
+def _records(document: Document) -> Section:
+    records = document["records"]
+    rows = [["read", count(records["read"]), ""]]
+    rows += [[f"invalid: {name}", count(number), ""] for name, number in records["invalid"].items()]
+    rows += [["outside", count(records["outside"]), "both ends inside or neither"]]
+    rows += [["own probes", count(records["own_probes"]), "sources of our own censuses"]]
+    rows += [[f"excluded: {name}", count(number), "one-way by nature"] for name, number in records["excluded"].items()]
+    rows += [["duplicates", count(records["duplicates"]), "seen by another exporter too"]]
+    rows += [["late", count(records["late"]), "came after their interval was finished"]]
+    share = document["symmetry"]["tcp_inbound_established_unanswered"]
+    return Section(
+        f"{document['run']} ({document['status']}): records",
+        ["", "records", ""],
+        rows,
+        [
+            f"capture {document['symmetry']['verdict']}",
+            f"{percent(share)} of inbound TCP flows with ACK have no outbound flow of their key",
+            "each record counts once, under the first reason that fits",
+        ],
+        frozenset({0, 2}),
+    )
+
+
+def _directions(document: Document) -> Section:
+    totals = document["totals"]
+    flows = sum(totals[name]["flows"] for name in ("two_way", "one_way", "one_way_out"))
+    packets = sum(totals[name]["packets"] for name in ("two_way", "one_way", "one_way_out"))
+    rows = [
+        [
+            name.replace("_", " "),
+            count(totals[name]["flows"]), share_of(totals[name]["flows"], flows),
+            count(totals[name]["packets"]), share_of(totals[name]["packets"], packets), count(totals[name]["bytes"]),
+        ]
+        for name in ("two_way", "one_way", "one_way_out")
+    ]  # fmt: skip
+    return Section(
+        "Two-way and one-way flows",
+        ["", "flows", "share", "packets", "share", "bytes"],
+        rows,
+        [
+            "a flow is two-way if its key has the opposite direction in the same interval or a neighbour",
+            "shares are of the three together",
+        ],
+    )
+
+
+def _classes(document: Document) -> Section:
+    classes, all_ = document["totals"]["classes"], document["totals"]["one_way"]
+    rows = [
+        [
+            name, CLASS_MEANINGS.get(name, ""),
+            count(sums["flows"]), share_of(sums["flows"], all_["flows"]),
+            count(sums["packets"]), share_of(sums["packets"], all_["packets"]),
+        ]
+        for name, sums in classes.items()
+    ]  # fmt: skip
+    return Section(
+        f"Classes of inbound one-way flows, by rules {document['rules']}",
+        ["class", "", "flows", "share", "packets", "share"],
+        rows,
+        ["shares are of inbound one-way flows and of their packets"],
+        frozenset({0, 1}),
+    )
+
+
+def _signs(document: Document) -> Section:
+    flows = document["totals"]["one_way"]["flows"]
+    rows = [[name, count(number), share_of(number, flows)] for name, number in document["totals"]["signs"].items()]
+    return Section("Signs", ["sign", "flows", "share"], rows, ["of inbound one-way flows; a flow has several signs"])
+
+
+def _combinations(document: Document) -> Section:
+    met = document["combinations"]
+    conflicts = sum(each["flows"] for each in met if each["conflict"])
+    unmatched = sum(each["flows"] for each in met if not each["rules"])
+    rows = [
+        [
+            " ".join(each["signs"]) or "none",
+            " ".join(map(str, each["rules"])) or "none",
+            each["class"] + (" (conflict)" if each["conflict"] else ""),
+            count(each["flows"]),
+        ]
+        for each in met[:MOST_ROWS]
+    ]
+    return Section(
+        f"Combinations of signs: {len(met)} were met",
+        ["signs", "rules", "class", "flows"],
+        rows,
+        [f"{count(conflicts)} flows match rules of several classes, {count(unmatched)} match none"],
+        frozenset({0, 1, 2}),
+    )
+
+
+def services_by_failures(document: Document) -> list[Mapping[str, Any]]:
+    """Return the services, those that failed most clients first."""
+    services: list[Mapping[str, Any]] = list(document["services"])
+    return sorted(services, key=lambda each: (-each["clients_failed"], -each["clients_ok"], each["service"]))
+
+
+def _services(document: Document) -> Section:
+    services = services_by_failures(document)
+    dead = set(document.get("dead", ()))
+    rows = [
+        [
+            each["service"] + (" (dead)" if each["service"] in dead else ""),
+            count(each["clients_ok"]), count(each["clients_failed"]), percent(each["failed_share"]),
+            count(each["scanners_left_out"]),
+        ]
+        for each in services[:MOST_ROWS]
+    ]  # fmt: skip
+    return Section(
+        f"Services: {len(services)}",
+        ["service", "clients ok", "failed", "failed share", "scanners left out"],
+        rows,
+        [
+            "a client is a remote address; it failed if it never succeeded in the run",
+            "failed share: failed / (ok + failed)",
+        ],
+    )
+
+
+def named(services: Sequence[str]) -> str:
+    """Return the names of the first services, and how many more there are."""
+    more = len(services) - MOST_NAMED
+    return ", ".join(services[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _outages(document: Document) -> Section:
+    rows = [
+        [
+            each["start"], each["end"], count(each["clients"]),
+            named(each["services"]),
+        ]
+        for each in document["outages"]
+    ]  # fmt: skip
+    return Section(
+        f"Outages: {len(rows)}",
+        ["start", "end", "clients", "services"],
+        rows,
+        ["clients: distinct remotes that failed with one of the services in an interval of the outage"],
+        frozenset({0, 1, 3}),
+    )

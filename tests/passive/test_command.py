@@ -1,0 +1,250 @@
+"""`liveness passive` as people call it: exit codes, messages, resuming, following, sets."""
+
+import fcntl
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyroaring import BitMap
+
+from tests.passive.drawn import EPOCH_S, SECOND, draw, write_config
+from tests.passive.judge import ACK, RST, SYN, TCP, Record, write_csv
+from tests.passive.test_judge import run_of
+
+FORBIDDEN_REMOTE = "80.0.0.9"
+
+
+def liveness(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the command and check its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "liveness", *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def one_sided(count: int = 150) -> list[Record]:
+    """Return established connections of which only one direction was seen."""
+    at = EPOCH_S * SECOND
+    return [Record(at, at, FORBIDDEN_REMOTE, "10.0.0.1", 2000 + n, 80, TCP, 5, 400, SYN | ACK) for n in range(count)]
+
+
+def answered(count: int = 150) -> list[Record]:
+    back = [
+        Record(r.start + 1, r.end + 1, r.dst, r.src, r.dport, r.sport, TCP, 5, 400, SYN | ACK) for r in one_sided(count)
+    ]
+    return one_sided(count) + back
+
+
+def test_a_run_from_the_command_line_to_its_report(tmp_path: Path) -> None:
+    write_csv(tmp_path / "flows.csv", answered())
+    config = write_config(tmp_path / "c.yaml", tmp_path / "out")
+    run = Path(liveness("passive", "run", "--config", config, tmp_path / "flows.csv").stdout.strip())
+    document = json.loads(liveness("passive", "report", run, "--json").stdout)
+    assert document["kind"] == "passive"
+    assert document["status"] == "complete"
+    assert document["run"] == f"campus/{run.name}"
+    assert document["totals"]["two_way"] == {"flows": 150, "packets": 1500, "bytes": 120000}
+    assert "Outages" in liveness("passive", "report", run).stdout
+    assert FORBIDDEN_REMOTE not in json.dumps(document)
+    assert not (run / "work").exists()
+
+
+def test_sets_of_a_run_are_ordinary_sets(tmp_path: Path) -> None:
+    document = run_of(tmp_path, answered(5))
+    run = tmp_path / "out/campus/run"
+    assert document["status"] == "complete"
+    listed = [line.split("\t") for line in liveness("passive", "sets", run).stdout.splitlines()]
+    assert [(kind, number) for _, kind, number in listed] == [("two-way", "1")]
+    assert liveness("sets", "cat", listed[0][0]).stdout.split() == ["10.0.0.1"]
+    assert BitMap.deserialize(Path(listed[0][0]).read_bytes()) == BitMap([10 << 24 | 1])
+
+
+def test_a_one_sided_capture_is_refused_unless_forced(tmp_path: Path) -> None:
+    write_csv(tmp_path / "flows.csv", one_sided())
+    config = write_config(tmp_path / "c.yaml", tmp_path / "out", inputs=["flows.csv"])
+    refused = liveness("passive", "run", "--config", config, code=4)
+    assert "--force" in refused.stderr
+    run = Path(liveness("passive", "run", "--config", config, "--force", "--run-id", "forced").stdout.strip())
+    document = json.loads(liveness("passive", "report", run, "--json").stdout)
+    assert document["symmetry"]["verdict"] == "one-sided"
+    assert document["symmetry"]["tcp_inbound_established_unanswered"] == 1.0
+
+
+def test_too_few_flows_say_nothing_about_symmetry(tmp_path: Path) -> None:
+    write_csv(tmp_path / "flows.csv", one_sided(99))
+    config = write_config(tmp_path / "c.yaml", tmp_path / "out", inputs=["flows.csv"])
+    liveness("passive", "run", "--config", config)
+
+
+def test_sampled_exports_are_refused_unless_forced(tmp_path: Path) -> None:
+    record = struct.pack(">IIIHHIIIIHHBBBBHHBBH", 80 << 24, 10 << 24 | 1, 0, 0, 0, 1, 40, 0, 0, 2000, 80, 0, 2, 6, 0,
+                         0, 0, 0, 0, 0)  # fmt: skip
+    header = struct.pack(">HHIIIIBBH", 5, 1, 1000, EPOCH_S, 0, 0, 0, 0, 1 << 14 | 100)
+    (tmp_path / "sampled.v5").write_bytes(header + record)
+    config = write_config(tmp_path / "c.yaml", tmp_path / "out", inputs=["sampled.v5"])
+    refused = liveness("passive", "run", "--config", config, code=4)
+    assert "1 of 100 packets" in refused.stderr
+    assert "--force" in refused.stderr
+    liveness("passive", "run", "--config", config, "--force", "--run-id", "forced")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"locals": ["10.0.0.0/8"]}, "$.locals: "),
+        ({"local": []}, "$.local: []: expected the prefixes"),
+        ({"local": ["10.0.0.0/33"]}, "$.local[0]: '10.0.0.0/33'"),
+        ({"interval": "0s"}, "$.interval: '0s': expected a duration"),
+        ({"exclude": ["udp"]}, "$.exclude: 'udp': expected some of multicast"),
+        ({"services": {"learn_clients": 0}}, "$.services.learn_clients: 0: expected a whole number, at least 1"),
+        (
+            {"services": {"known": ["10.0.0.1/80"]}},
+            "$.services.known[0]: '10.0.0.1/80': expected ADDRESS/PROTOCOL/PORT",
+        ),
+        ({"scanners": {"theta": 1}}, "$.scanners.theta: 1: no such field, did you mean 'theta1'?"),
+        ({"rules": "nobody"}, "rules nobody: neither shipped (glatz-2011-10) nor a file"),
+        ({"inputs": ["nothing/"]}, "nothing: no such file, folder or glob with a match"),
+    ],
+)
+def test_a_wrong_config_is_one_line_with_path_and_value(tmp_path: Path, more: dict[str, Any], message: str) -> None:
+    config = write_config(tmp_path / "c.yaml", tmp_path / "out", **{"inputs": ["none.csv"], **more})
+    (tmp_path / "none.csv").write_text("start,end,src,dst,sport,dport,protocol,packets,bytes,flags,exporter\n")
+    done = liveness("passive", "run", "--config", config, code=2)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_damage_is_named_and_what_came_before_it_counts(tmp_path: Path) -> None:
+    write_csv(tmp_path / "flows.csv", answered(20))
+    capture = tmp_path / "cut.pcap"
+    capture.write_bytes(bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000") + b"\1\2\3")
+    config = write_config(tmp_path / "c.yaml", tmp_path / "out", inputs=["flows.csv", "cut.pcap"])
+    done = liveness("passive", "run", "--config", config, "--run-id", "r", code=5)
+    assert "cut.pcap" in done.stderr
+    document = json.loads(liveness("passive", "report", tmp_path / "out/campus/r", "--json").stdout)
+    assert document["status"] == "partial"
+    assert document["totals"]["two_way"]["flows"] == 20
+
+
+def test_explain_shows_signs_rules_and_class(tmp_path: Path) -> None:
+    at = EPOCH_S * SECOND
+    records = [*answered(3), Record(at, at, "80.1.1.1", "10.0.0.77", 4444, 23, TCP, 1, 40, SYN)]
+    run_of(tmp_path, records, keep_flows=True)
+    shown = liveness("passive", "explain", tmp_path / "out/campus/run", "--local", "10.0.0.77").stdout
+    assert "80.1.1.1:4444 > 10.0.0.77:23" in shown
+    assert "GreyIP Onepkt TCP" in shown
+    assert "rule 4, MalScan: GreyIP Onepkt !TRWscan !HCscan !Backsc !ICMP" in shown
+    assert "class  MalScan" in shown
+    conflict = liveness("passive", "explain", "--signs", "Unreach,Backsc,TCP").stdout
+    assert "conflict: rule 11 wins" in conflict
+    assert "class SrvUnreach" in conflict
+
+
+def test_explain_needs_kept_flows(tmp_path: Path) -> None:
+    run_of(tmp_path, answered(3))
+    assert "keep_flows" in liveness("passive", "explain", tmp_path / "out/campus/run", code=2).stderr
+
+
+def test_analyze_takes_a_passive_run_for_no_run_of_a_census(tmp_path: Path) -> None:
+    run_of(tmp_path, answered(3))
+    assert "no run here" in liveness("analyze", tmp_path / "out", code=2).stderr
+
+
+def _documents(run: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((run / "passive.json").read_text())
+    return document
+
+
+def test_a_killed_run_is_resumed_to_the_same_results(tmp_path: Path) -> None:
+    records = draw(5, hours=1)
+    wanted = run_of(tmp_path, records, files=3)
+    config = tmp_path / "config.yaml"
+    script = (
+        "import os, sys; from pathlib import Path; from liveness.passive import run as r; from liveness.passive.config "
+        "import load_config; from liveness.passive.partitions import Partitions\n"
+        "count = 0\n"
+        "take = Partitions.take\n"
+        "def dying(self, flows):\n"
+        "    global count\n"
+        "    take(self, flows); self.flush(); count += 1\n"
+        "    if count == 2: os._exit(9)\n"
+        "Partitions.take = dying\n"
+        f"p = r.PassiveRun.create(load_config(Path({str(config)!r})), 'killed', forced=True, say=print)\n"
+        "p.go([], follow=False)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode == 9
+    killed = tmp_path / "out/campus/killed"
+    assert json.loads((killed / "manifest.json").read_text())["status"] == "running"
+    liveness("passive", "run", "--resume", killed)
+    found = _documents(killed)
+    assert {**found, "run": ""} == {**wanted, "run": ""}
+    assert "complete" in liveness("passive", "run", "--resume", killed, code=4).stderr
+
+
+def test_following_takes_files_as_they_come_and_counts_what_is_late(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    config = write_config(tmp_path / "c.yaml", tmp_path / "out", inputs=["in"], follow=True, lateness="1m")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "liveness", "passive", "run", "--config", str(config), "--run-id", "live"],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    results = tmp_path / "out/campus/live/passive.json"
+    try:
+        for number in range(6):
+            shift = number * 600 * SECOND
+            records = [Record(r.start + shift, r.end + shift, r.src, r.dst, r.sport, r.dport, r.protocol, r.packets,
+                              r.bytes, r.flags) for r in answered(10)]  # fmt: skip
+            hidden = folder / f".{number}"
+            write_csv(hidden, records)
+            hidden.rename(folder / f"{number}.csv")
+        _wait(lambda: results.exists() and len(_documents(results.parent)["intervals"]) >= 2)
+        write_csv(folder / "old.csv", answered(10))  # of the first interval, which is finished
+        _wait(lambda: _documents(results.parent)["records"]["late"] == 20)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    document = _documents(results.parent)
+    assert document["status"] == "complete"
+    assert [interval["two_way"]["flows"] for interval in document["intervals"]] == [10] * 6
+
+
+def _wait(true: Any) -> None:  # noqa: ANN401 - a question
+    for _ in range(600):
+        if true():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come")
+
+
+def test_only_one_process_works_on_a_run(tmp_path: Path) -> None:
+    run_of(tmp_path, answered(3))
+    run = tmp_path / "out/campus/run"
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps({**manifest, "status": "partial"}))
+    (run / "work/logs").mkdir(parents=True)
+    lock = os.open(run / "lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert "another process" in liveness("passive", "run", "--resume", run, code=4).stderr
+    os.close(lock)
+
+
+def test_refused_flows_are_two_way_and_fail(tmp_path: Path) -> None:
+    at = EPOCH_S * SECOND
+    records = [Record(at, at, "80.1.1.1", "10.0.0.1", 4444, 80, TCP, 1, 40, SYN),
+               Record(at + 5, at + 5, "10.0.0.1", "80.1.1.1", 80, 4444, TCP, 1, 40, RST | ACK)]  # fmt: skip
+    document = run_of(tmp_path, records, services={"known": ["10.0.0.1/tcp/80"]})
+    assert document["totals"]["two_way"]["flows"] == 1
+    assert document["totals"]["one_way"]["flows"] == 0
+    assert document["services"][0]["clients_failed"] == 1
+    assert document["dead"] == ["10.0.0.1/tcp/80"]
