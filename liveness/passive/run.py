@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 from pyroaring import BitMap
 
-from liveness import __version__
 from liveness.clock import utc
 from liveness.errors import LivenessError, RefusedError, StoppedEarlyError, UsageError
 from liveness.files import locks
@@ -32,6 +31,7 @@ from liveness.passive.partitions import InputRecord, Partitions
 from liveness.passive.results import KIND, SCHEMA, Results
 from liveness.passive.rules import load_rules
 from liveness.runs.rundir import MANIFEST_FILE, PASSIVE_FILE, check_names, new_run_id
+from liveness.version import __version__
 
 WORK: Final = "work"
 LOGS: Final = "logs"
