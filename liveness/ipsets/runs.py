@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from liveness.ipsets.portable import COOKIE, FEWEST_WITH_OFFSETS
 from liveness.ipsets.roaring import CHUNK_ADDRESSES, Addresses, chunks, to_numpy
 
-RUN_COOKIE = 12347  # the portable format's mark of a file with run containers
-OFFSETS_FROM = 4  # containers from which on such a file lists where each begins
 CONTAINER_BITS, CONTAINER = 16, 1 << 16
 
 Run = tuple[Addresses, Addresses]
@@ -84,13 +83,13 @@ def from_runs(first: Addresses, last: Addresses) -> BitMap:
     words[at] = start
     words[at + 1] = stop - start
 
-    cookie = np.array([RUN_COOKIE | (opens.size - 1) << CONTAINER_BITS], "<u4").tobytes()
+    cookie = np.array([COOKIE | (opens.size - 1) << CONTAINER_BITS], "<u4").tobytes()
     flags = np.packbits(np.ones(opens.size, np.uint8), bitorder="little").tobytes()
     described = np.empty((opens.size, 2), "<u2")
     described[:, 0] = key[opens]
     described[:, 1] = np.add.reduceat(stop - start + 1, opens) - 1
     offsets = b""
-    if opens.size >= OFFSETS_FROM:
+    if opens.size >= FEWEST_WITH_OFFSETS:
         body = len(cookie) + len(flags) + described.nbytes + 4 * opens.size
         offsets = (body + 2 * heads).astype("<u4").tobytes()
     addresses = BitMap.deserialize(

@@ -1,31 +1,28 @@
-"""Redaction: everything about opted-out addresses leaves the sets, segments and logs of a run that is on disk.
+"""Redaction: removes everything about opted-out addresses from the sets, segments and logs of a run on disk.
 
-All new files are made beside the old ones and verified, then a list of what goes where is put in place by rename: from
-that moment on the redaction is done, and what a crash leaves half-way is finished by whoever opens the run next.
+New files are written to a stage (`stage.py`) and read back; an opted-out address in one of them is an error. Only
+then the stage is decided, and its files are put in place.
 """
 
 import hashlib
 import os
-import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import msgspec
-from msgspec import Struct
 from pyroaring import BitMap
 
-from liveness.clock import utc
+from liveness.clock import utc_now
 from liveness.errors import LivenessError
-from liveness.files.atomic import write_atomically
-from liveness.files.directory import Directory
-from liveness.files.documents import decoded
-from liveness.files.reading import MIB, read_below, read_bytes
+from liveness.files.reading import MIB, read_bytes
 from liveness.ipsets.roaring import read_roaring, write_roaring
+from liveness.ipsets.runs import from_runs
 from liveness.kernel import leave_cache
 from liveness.optouts.redacted_logs import load, redact
+from liveness.optouts.stage import Stage, finish_redaction
 from liveness.order.sampled import DEFAULT_PREFIX, probed_within
 from liveness.replylog.runlog import PACKETS, REPLIES
 from liveness.runs.manifest import Manifest, SetEntry, write_manifest
@@ -37,49 +34,21 @@ from liveness.runs.optout_record import (
     load_opt_outs,
     write_opt_outs,
 )
-from liveness.runs.rundir import (
-    CHECKPOINT_FILE,
-    KEY_FILE,
-    LOCK_FILE,
-    MANIFEST_FILE,
-    SEGMENTS,
-    TARGETS_FILE,
-    RunDirectory,
-)
+from liveness.runs.rundir import MANIFEST_FILE, SEGMENTS, TARGETS_FILE, RunDirectory
 from liveness.runs.segment import SegmentFile, Tally, write_segment
-from liveness.space.addresses import parse_address, shown
+from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import LONGEST_BLOCK_PREFIX
 from liveness.system.child import run_in_child
 
 LIST_BYTES: Final = 1024 * MIB
-STAGE: Final = ".opt-outs"
-_MOVES: Final = "moves.json"
-_FILES: Final = (MANIFEST_FILE, OPT_OUTS_FILE)
-"""What a redaction changes besides sets, segments and logs, which lie in folders."""
-_NEVER: Final = (STAGE, KEY_FILE, LOCK_FILE, CHECKPOINT_FILE)
-
-
-class _Moves(Struct, frozen=True):
-    """What is left to do once a redaction is decided: files to put in place of others, and files to remove."""
-
-    replace: list[str]
-    remove: list[str]
-
-
-def bitmap_of(intervals: Intervals) -> BitMap:
-    """Return the addresses of intervals as a set."""
-    bitmap = BitMap()
-    for first, last in zip(intervals.first.tolist(), intervals.last.tolist(), strict=True):
-        bitmap.add_range(first, last + 1)
-    return bitmap
 
 
 def redact_run(directory: RunDirectory, blocked: Intervals, lists: Sequence[Path]) -> Application:
     """Remove what is about blocked addresses from a run; return what changed, also recorded in its manifest.
 
-    `lists` are the files that block. Nothing is written where nothing changes. Raises UsageError for a run that a scan
-    is at work on, LivenessError for files that are damaged; the run is then as it was.
+    `lists` are the files that block. Nothing is written where nothing changes. Raises RefusedError for a run that a
+    scan is at work on, LivenessError for files that are damaged; the run is then as it was.
     """
     digests = [hashlib.sha256(read_bytes(one, LIST_BYTES)).hexdigest() for one in lists]
     owner = directory.path.stat()
@@ -112,70 +81,12 @@ def _redact(directory: RunDirectory, blocked: Intervals, lists: Sequence[Path], 
     try:
         finish_redaction(directory)
         manifest = directory.read_manifest()
-        application = _Redaction(directory, blocked, lists, digests).run(manifest)
+        application = _Redaction(directory, blocked, lists, digests, Stage(directory)).run(manifest)
         if manifest.status == "complete":
             directory.remove_lock()
         return application
     finally:
         os.close(lock)
-
-
-def finish_redaction(directory: RunDirectory) -> None:
-    """Finish a redaction that was decided and cut off, or remove what is left of one that was not; the run is locked.
-
-    Raises LivenessError when the disk refuses.
-    """
-    stage = directory.path / STAGE
-    try:
-        with directory.files() as files:
-            if files.status(STAGE) is None:
-                return
-            _finish(files, stage, _sets_of(directory))
-            files.remove_tree(STAGE)
-    except OSError as problem:
-        raise LivenessError(f"{stage}: cannot finish removing opted-out data: {problem.strerror}") from problem
-
-
-def _sets_of(directory: RunDirectory) -> set[str]:
-    """Return the files of the sets that a run has, or had before opt-outs were applied to it."""
-    try:
-        manifest = directory.read_manifest()
-    except LivenessError:
-        return set()
-    emptied = {change.file for application in manifest.opt_outs.applied for change in application.sets}
-    return {entry.file for entry in manifest.sets} | emptied
-
-
-def _finish(files: Directory, stage: Path, sets: Collection[str]) -> None:
-    """Do what a redaction has decided. Every name must be one that redactions give: this file may be anybody's."""
-    try:
-        content = read_below(files, f"{STAGE}/{_MOVES}")
-    except FileNotFoundError:
-        return
-    moves = decoded(content, _Moves, stage / _MOVES, "damaged")
-    for name in (*moves.replace, *moves.remove):
-        if not _is_redacted(name, sets):
-            raise LivenessError(
-                f"{stage / _MOVES}: {shown(name)}: no file that a removal of opted-out data changes: nothing was"
-                f" touched; remove {stage} and run it again"
-            )
-    for name in moves.replace:
-        if files.is_file(f"{STAGE}/{name}"):  # or it was put in place before the cut
-            files.move(f"{STAGE}/{name}", name)
-    for name in moves.remove:
-        files.remove(name)
-    for folder in {str(PurePosixPath(name).parent) for name in (*moves.replace, *moves.remove)}:
-        files.sync(folder)
-
-
-def _is_redacted(name: str, sets: Collection[str]) -> bool:
-    """Return whether a name is that of a file which a redaction puts in place of another, or removes."""
-    path = PurePosixPath(name)
-    if not path.parts or str(path) != name or path.is_absolute() or ".." in path.parts or not name.isprintable():
-        return False
-    if len(path.parts) == 1:
-        return name in _FILES or (name in sets and name not in _NEVER)
-    return path.parts[0] not in _NEVER
 
 
 @dataclass(slots=True)
@@ -187,20 +98,19 @@ class _Redaction:
     lists: Sequence[Path]
     digests: Sequence[str]
     """SHA-256 of each list."""
-    _replace: list[str] = field(default_factory=list)
-    _remove: list[str] = field(default_factory=list)
+    stage: Stage
 
     def run(self, manifest: Manifest) -> Application:
-        path, stage = self.directory.path, self.directory.path / STAGE
+        path = self.directory.path
         kept = load_opt_outs(path)
-        unwanted = bitmap_of(self.blocked)
+        unwanted = from_runs(self.blocked.first, self.blocked.last)
         try:
-            self._make_stage()
+            self.stage.make(("sets", SEGMENTS, REPLIES, PACKETS))
             entries, sets = self._sets(manifest.sets, unwanted)
             segments = self._segments(unwanted)
             logs = self._logs()
             application = Application(
-                at=utc(time.time_ns()),
+                at=utc_now(),
                 lists=[str(one) for one in self.lists],
                 sha256=list(self.digests),
                 blocked=self.blocked.count,
@@ -214,30 +124,21 @@ class _Redaction:
             if listed is not None:
                 leaving = listed.intersection(leaving)
                 application = msgspec.structs.replace(application, targets=_targets_of(manifest, listed, leaving))
-            if not self._replace and not self._remove and not (listed is not None and leaving.count):
-                self._discard()
+            if not self.stage.replace and not self.stage.remove and not (listed is not None and leaving.count):
+                self.stage.discard()
                 return application
             self._records(manifest, entries, application, kept, known.union(leaving))
-            write_atomically(stage / _MOVES, msgspec.json.encode(_Moves(self._replace, self._remove)))
+            self.stage.decide()
         except OSError as problem:
             with suppress(OSError):
-                self._discard()
+                self.stage.discard()
             raise LivenessError(f"{path}: cannot remove opted-out data: {problem.strerror}") from problem
         except BaseException:
             with suppress(OSError):
-                self._discard()
+                self.stage.discard()
             raise
         finish_redaction(self.directory)
         return application
-
-    def _make_stage(self) -> None:
-        with self.directory.files() as files, files.make_directory(STAGE, exist_ok=False) as stage:
-            for folder in ("sets", SEGMENTS, REPLIES, PACKETS):
-                stage.make_directory(folder).close()
-
-    def _discard(self) -> None:
-        with self.directory.files() as files:
-            files.remove_tree(STAGE)
 
     def _sets(self, entries: Sequence[SetEntry], unwanted: BitMap) -> tuple[list[SetEntry], list[Change]]:
         """Stage the sets that hold unwanted addresses without them; return all entries, and what changed."""
@@ -251,26 +152,17 @@ class _Redaction:
             left = addresses - unwanted
             changes.append(Change(file=entry.file, before=len(addresses), after=len(left)))
             if not left:
-                self._remove.append(entry.file)
+                self.stage.remove.append(entry.file)
                 continue
-            staged = self._staged(entry.file)
+            staged = self.stage.place(entry.file)
             digest = write_roaring(staged, left)
             if read_roaring(staged, digest).intersect(unwanted):
-                raise LivenessError(f"{staged}: opted-out addresses are in it still")
+                raise LivenessError(f"{staged}: opted-out addresses are still in it")
             stay.append(
                 msgspec.structs.replace(entry, cardinality=digest.cardinality, sha256=digest.sha256)
             )  # its file may have another name than ours
-            self._replace.append(entry.file)
+            self.stage.replace.append(entry.file)
         return stay, changes
-
-    def _staged(self, name: str) -> Path:
-        """Return where a file is staged, and make the folders that it lies in."""
-        with self.directory.files() as files:
-            folder = PurePosixPath(STAGE)
-            for part in PurePosixPath(name).parts[:-1]:
-                folder /= part
-                files.make_directory(str(folder)).close()
-        return self.directory.path / STAGE / name
 
     def _listed(self) -> Intervals | None:
         """Return the targets of the run, None if it keeps no list."""
@@ -281,8 +173,8 @@ class _Redaction:
         changes: list[Change] = []
         folder = self.directory.path / SEGMENTS
         for path in sorted(folder.glob("*.damaged")):
-            self._remove.append(f"{SEGMENTS}/{path.name}")
-            changes.append(Change(file=self._remove[-1], before=1, after=0))
+            self.stage.remove.append(f"{SEGMENTS}/{path.name}")
+            changes.append(Change(file=self.stage.remove[-1], before=1, after=0))
         for path in sorted(folder.glob("*.segment")):
             segment = SegmentFile(path)
             parts = {key: segment.part(key) for key in segment.keys}
@@ -292,12 +184,12 @@ class _Redaction:
             if before == after and tally.busiest == segment.tally.busiest:
                 continue
             name = f"{SEGMENTS}/{path.name}"
-            staged = self.directory.path / STAGE / name
+            staged = self.stage.path / name
             write_segment(staged, tally, ((key, part) for key, part in left.items() if part), segment.replaces)
             again = SegmentFile(staged)
             if any(again.part(key).intersect(unwanted) for key in again.keys):
-                raise LivenessError(f"{staged}: opted-out addresses are in it still")
-            self._replace.append(name)
+                raise LivenessError(f"{staged}: opted-out addresses are still in it")
+            self.stage.replace.append(name)
             changes.append(Change(file=name, before=before, after=after))
         return changes
 
@@ -306,18 +198,18 @@ class _Redaction:
         for folder in (REPLIES, PACKETS):
             for path in sorted((self.directory.path / folder).glob("[!.]*")):
                 name = f"{folder}/{path.name}"
-                staged = self.directory.path / STAGE / name
+                staged = self.stage.path / name
                 before, after = redact(path, staged, self.blocked)
                 if before == after:
                     staged.unlink(missing_ok=True)
                     continue
                 if redact(staged, staged.with_name(f".{path.name}"), self.blocked) != (after, after):
-                    raise LivenessError(f"{staged}: opted-out addresses are in it still")
+                    raise LivenessError(f"{staged}: opted-out addresses are still in it")
                 staged.with_name(f".{path.name}").unlink(missing_ok=True)
                 with staged.open("rb") as file:
                     os.fsync(file.fileno())
                 changes.append(Change(file=name, before=before, after=after))
-                self._replace.append(name)
+                self.stage.replace.append(name)
         return changes
 
     def _records(
@@ -329,12 +221,12 @@ class _Redaction:
         opted_out: Intervals,
     ) -> None:
         """Stage the manifest, last of all to be put in place, and who has opted out: they count no more."""
-        stage = self.directory.path / STAGE
+        stage = self.stage.path
         record = manifest.opt_outs if manifest.status == "complete" else kept.opt_outs
         gone = manifest.opt_outs.targets + application.targets
         record = msgspec.structs.replace(record, targets=gone, applied=[*record.applied, application])
         write_opt_outs(stage, KeptOptOuts(opt_outs=record, prefixes=list(opted_out.entries())))
-        self._replace.append(OPT_OUTS_FILE)
+        self.stage.replace.append(OPT_OUTS_FILE)
         after = {change.file: change.after for change in application.logs}
         files = [
             msgspec.structs.replace(file, rows=after[file.file], bytes=(stage / file.file).stat().st_size)
@@ -352,7 +244,7 @@ class _Redaction:
             opt_outs=record,
         )
         write_manifest(stage / MANIFEST_FILE, changed)
-        self._replace.append(MANIFEST_FILE)
+        self.stage.replace.append(MANIFEST_FILE)
 
 
 def _targets_of(manifest: Manifest, listed: Intervals, part: Intervals) -> int:

@@ -20,7 +20,7 @@ from scapy.layers.inet import ICMP, IP, TCP, IPerror
 from scapy.layers.l2 import Ether
 from scapy.utils import rdpcap
 
-from liveness.optouts.redaction import STAGE
+from liveness.optouts.stage import STAGE
 from tests.census.support import LIVENESS, ROOT, Census, clean_environment, run, write_yaml
 from tests.census.test_interrupt import await_true, children_of, is_scan
 

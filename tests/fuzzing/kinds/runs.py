@@ -19,7 +19,7 @@ from liveness.census.home import Home
 from liveness.errors import LivenessError
 from liveness.ipsets.portable import PortableSet
 from liveness.optouts.redacted_logs import redact
-from liveness.optouts.redaction import finish_redaction
+from liveness.optouts.stage import finish_redaction
 from liveness.packets import pcap
 from liveness.replies import REPLY_DTYPE, Kind, ReplyKey, Role
 from liveness.replylog import parquet, spool
