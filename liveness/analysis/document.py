@@ -5,9 +5,8 @@ from typing import Any
 import msgspec
 
 from liveness.analysis.across.changes import Change
-from liveness.analysis.measures.coverage import Coverage
-from liveness.analysis.measures.slices import Slice
-from liveness.analysis.results import Results, RunResults
+from liveness.analysis.measure import RunResults, plain
+from liveness.analysis.results import Results
 
 SCHEMA = 1
 """The version of the document's form."""
@@ -21,8 +20,8 @@ def document(results: Results) -> Document:
         "schema": SCHEMA,
         "runs": [_run(run) for run in results.runs],
         "changes": [_change(entry) for entry in results.changes],
-        "retention": [_plain(entry) for entry in results.retention],
-        "not_compared": [_plain(entry) for entry in results.left_out],
+        "retention": [plain(entry) for entry in results.retention],
+        "not_compared": [plain(entry) for entry in results.left_out],
     }
 
 
@@ -32,31 +31,21 @@ def encode(results: Results) -> bytes:
 
 
 def _run(run: RunResults) -> Document:
-    """Return one run's part."""
-    error_only = run.error_only
+    """Return one run's part: what it rests on, then every measure under its id."""
     part: Document = {
         "run": run.manifest.run,
         "status": run.manifest.status,
         "targets": run.targets,
         **_not_probed(run),
-        "taxonomy": _plain(run.taxonomy),
-        "coverage": {"addresses": _coverage(run.addresses), "prefixes24": _coverage(run.prefixes24)},
-        "reply_types": _plain(run.reply_types),
-        "error_only": {"all": error_only.all, **error_only.families},
-        "error_categories": _plain(run.error_categories),
-        "error_messages": run.error_messages,
-        "error_sources": _plain(run.error_sources),
-        "transport": _plain(run.transport),
-        "tarpits": _plain(run.tarpits),
-        "conditional": _plain(run.conditional),
-        "patterns": _plain(run.patterns),
-        "gains": _plain(run.gains),
-        "loss": _plain(run.loss),
     }
+    if run.sampling.kind == "sample":
+        part["sample"] = {"targets": run.sampling.targets, "of": run.sampling.listed}
+    for measure in run.measures:
+        value = run.values[measure.id]
+        if measure.document is not None and value is not None:
+            part[measure.id] = measure.document(value)
     if run.within is not None:
         part["within"] = {"given": list(run.within.given), "addresses": run.within.intervals.count}
-    if run.slices is not None:
-        part["slices"] = {"by": run.slices.by, "slices": [_slice(one) for one in run.slices.slices]}
     return part
 
 
@@ -70,20 +59,6 @@ def _not_probed(run: RunResults) -> Document:
     return found
 
 
-def _slice(one: Slice) -> Document:
-    """Return one slice's part."""
-    return {
-        "slice": one.name,
-        "taxonomy": _plain(one.taxonomy),
-        "coverage": {"addresses": _coverage(one.addresses), "prefixes24": _coverage(one.prefixes24)},
-    }
-
-
-def _coverage(coverage: Coverage) -> Document:
-    """Return coverage with its families beside their union."""
-    return {"all": coverage.all, **_plain(coverage.families)}
-
-
 def _change(entry: Change) -> Document:
     """Return one comparison: its runs, their common targets and probes, the turnover of IPall; what is left out."""
     return {
@@ -91,17 +66,13 @@ def _change(entry: Change) -> Document:
         "to": entry.after,
         "targets": entry.targets,
         "probes": entry.probes,
-        **_plain(entry.all),
-        "by_family": _plain(entry.families),
-        "by_port": _plain(entry.ports),
+        "born": entry.all.born,
+        "died": entry.all.died,
+        "stayed": entry.all.stayed,
+        "by_family": plain(entry.families),
+        "by_port": plain(entry.ports),
         "left_out": {
             "targets": {"from": entry.left_out.targets_before, "to": entry.left_out.targets_after},
             "probes": {"from": entry.left_out.probes_before, "to": entry.left_out.probes_after},
         },
     }
-
-
-def _plain(result: object) -> Document:
-    """Return a result dataclass, or a mapping of them, as JSON's own types; ports become strings, as JSON keys must."""
-    plain: Document = msgspec.to_builtins(result, str_keys=True)
-    return plain

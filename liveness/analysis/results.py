@@ -1,74 +1,40 @@
 """Everything the analysis knows: all results of each run, and the changes from run to run."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liveness.analysis.across.changes import Change, changes
-from liveness.analysis.across.pairing import NO_COMPARISON, Comparisons, LeftOut, Plan, as_given, by_census
+from liveness.analysis.across.changes import figures as change_figures
+from liveness.analysis.across.changes import tables as change_tables
+from liveness.analysis.across.pairing import (
+    NO_COMPARISON,
+    Comparisons,
+    LeftOut,
+    Plan,
+    as_given,
+    by_census,
+    left_out_table,
+)
 from liveness.analysis.across.retention import Retention, retention
+from liveness.analysis.across.retention import figures as retention_figures
+from liveness.analysis.across.retention import tables as retention_tables
+from liveness.analysis.counting.activity import activity_by_cluster
 from liveness.analysis.counting.opened import OpenRun, OpenSet, verified_in
 from liveness.analysis.counting.probed import Probed
-from liveness.analysis.counting.scope import WHOLE, Scope, Within
+from liveness.analysis.counting.scope import WHOLE, Scope
 from liveness.analysis.counting.states import RunStates
 from liveness.analysis.counting.walk import Compared, Counted, Walk, threads
-from liveness.analysis.measures.conditional import Conditional, conditional
-from liveness.analysis.measures.coverage import Coverage, address_coverage, prefix_coverage
-from liveness.analysis.measures.error_categories import (
-    ErrorCategories,
-    ErrorSources,
-    error_categories,
-    error_messages,
-    error_sources,
-)
-from liveness.analysis.measures.error_only import ErrorOnly, error_only
-from liveness.analysis.measures.gains import Gains, gains
-from liveness.analysis.measures.loss import Loss, loss
-from liveness.analysis.measures.patterns import Patterns, patterns
-from liveness.analysis.measures.reply_types import ReplyTypes, reply_types
-from liveness.analysis.measures.slices import Slices, slices
-from liveness.analysis.measures.tarpits import Tarpits, tarpits
-from liveness.analysis.measures.taxonomy import Taxonomy, taxonomy
-from liveness.analysis.measures.transport import Transport, transport
+from liveness.analysis.figures import Figure
+from liveness.analysis.measure import AnyMeasure, RunResults, evaluate
+from liveness.analysis.measures import registry
+from liveness.analysis.tables import Table
 from liveness.errors import LivenessError
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import RunDirectory
-
-
-@dataclass(frozen=True, slots=True)
-class RunResults:
-    """All results of one run, beside the manifest they rest on."""
-
-    manifest: Manifest
-    taxonomy: Taxonomy
-    addresses: Coverage
-    prefixes24: Coverage
-    reply_types: dict[str, ReplyTypes]
-    error_only: ErrorOnly
-    error_categories: dict[str, ErrorCategories]
-    error_messages: dict[str, dict[str, int]]
-    error_sources: ErrorSources
-    transport: Transport
-    tarpits: Tarpits
-    conditional: Conditional
-    patterns: Patterns
-    gains: Gains
-    loss: dict[str, Loss]
-    targets: int | None
-    """How many addresses were probed, of those that count; None where the run does not tell."""
-    opted_out: int
-    """How many targets have opted out since the run began, and count nowhere."""
-    within: Within | None
-    """The part of the address space that counts, None for all of it: counts of packets are left out then."""
-    slices: Slices | None
-    alive24: NDArray[np.uint16] | None = field(repr=False)
-    """By /24 (address >> 8), the addresses of IPall in it; None unless the scope asks for it, in the last run."""
-    probed24: NDArray[np.bool_] | None = field(default=None, repr=False)
-    """By /24, whether any target was in it; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +46,31 @@ class Results:
     retention: list[Retention] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
+    def tables(self) -> Iterator[Table]:
+        """Yield the tables of what several runs show together."""
+        yield from change_tables(self.changes)
+        yield from retention_tables(self.retention)
+        if self.left_out:
+            yield left_out_table(self.left_out)
 
-def analyze_run(run: RunStates) -> RunResults:
-    """Compute every result of one run."""
-    addresses = address_coverage(run)
+    def figures(self) -> Iterator[Figure]:
+        """Yield the figures of what several runs show together."""
+        yield from change_figures(self.changes)
+        yield from retention_figures(self.retention, {run.manifest.run: run.manifest.started for run in self.runs})
+
+
+def analyze_run(run: RunStates, measures: tuple[AnyMeasure, ...] | None = None) -> RunResults:
+    """Compute the measures of one run: those of the registry, or others."""
+    chosen = registry.MEASURES if measures is None else measures
     return RunResults(
         manifest=run.manifest,
-        taxonomy=taxonomy(run),
-        addresses=addresses,
-        prefixes24=prefix_coverage(run),
-        reply_types=reply_types(run),
-        error_only=error_only(run),
-        error_categories=error_categories(run),
-        error_messages=error_messages(run),
-        error_sources=error_sources(run),
-        transport=transport(run),
-        tarpits=tarpits(run),
-        conditional=conditional(run),
-        patterns=patterns(run),
-        gains=gains(run, addresses),
-        loss={} if run.within is not None else loss(run.manifest),
         targets=run.targets,
         opted_out=run.opted_out,
         within=run.within,
-        slices=slices(run),
+        ipall=run.count(run.all_addresses()),
+        sampling=run.sampling,
+        measures=chosen,
+        values=evaluate(chosen, run),
         alive24=run.alive24,
         probed24=run.probed24,
     )
@@ -203,6 +170,9 @@ def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None, p
         probed24=probed.prefixes24() if len(counted.alive24) else None,
         partition=scope.partition,
         slice_counts=None if scope.partition is None else counted.slice_counts,
+        slice_targets=None if scope.partition is None else probed.targets_by_slice(scope.partition, scope.within),
+        sampling=probed.sampling,
+        clusters=activity_by_cluster(run, probed, scope.within) if probed.sampling.kind == "sample" else None,
     )
 
 

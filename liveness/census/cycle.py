@@ -188,7 +188,7 @@ class Cycle:
                 self._give_up(record, str(error))
             raise
         write_report(self.home, record.run_id, results)
-        record = replace(record, alive=results.runs[-1].addresses.all)
+        record = replace(record, alive=results.runs[-1].ipall)
         manifest = results.runs[-1].manifest
         if before is not None and results.changes:
             change = results.changes[-1].all

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist, median
 from typing import Final
 
+from liveness.analysis.numbers import percent
 from liveness.census.record import Record
-from liveness.report.layout import percent
 from liveness.runs.manifest import Manifest
 
 FALSE_ALARMS: Final = 0.001

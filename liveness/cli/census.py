@@ -242,6 +242,7 @@ def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
 
     EARLIER and LATER are directories, run ids, name/run id, or the beginning of one.
     """
+    from liveness.analysis.across.changes import tables
     from liveness.analysis.counting.run import warnings_of
     from liveness.analysis.document import document
     from liveness.census.comparing import compare
@@ -249,8 +250,8 @@ def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
     from liveness.census.hit_rate_drop import falls, hit_rates
     from liveness.cli.display import OutputConsole
     from liveness.config.model import Notify
-    from liveness.report.change_tables import change_table, ports_table
     from liveness.report.hit_table import hit_table
+    from liveness.report.layout import Section
 
     pasts = [find_run(word, directory) for word in (earlier, later)]
     for past in pasts:
@@ -273,10 +274,8 @@ def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
         _print_json({"schema": 1, **document(results)["changes"][0], "hit_rates": moved})
         return
     console = OutputConsole()
-    console.print(change_table(results.changes[0]))
-    if results.changes[0].ports:
-        console.print(ports_table(results.changes[0]))
-    console.print(hit_table(shares, fallen))
+    for table in (*tables(results.changes[:1]), hit_table(shares, fallen)):
+        console.print(Section(table))
 
 
 @command.command()

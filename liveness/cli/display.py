@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
+from liveness.analysis.numbers import percent
 from liveness.cli.live import LiveView, pace_text, status_line
 from liveness.report.fitted import FittedTable
-from liveness.report.layout import percent
 
 PIPE_COLUMNS = 120
 PLAIN_EVERY_S: Final = 60.0

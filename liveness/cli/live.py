@@ -7,8 +7,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from liveness.analysis.numbers import percent
 from liveness.report.fitted import FittedTable
-from liveness.report.layout import percent
 
 if TYPE_CHECKING:
     from liveness.watch.reading import Reading

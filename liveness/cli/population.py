@@ -142,7 +142,7 @@ def _number(value: float) -> float | None:
 
 
 def _shown(one: "Fitted", value: float) -> str:
-    from liveness.report.layout import percent
+    from liveness.analysis.numbers import percent
 
     if isnan(value):
         return "-"
@@ -158,7 +158,7 @@ def _published(one: "Fitted") -> str:
 
 
 def _distance(one: "Fitted") -> str:
-    from liveness.report.layout import signed
+    from liveness.analysis.numbers import signed
 
     if isnan(one.difference):
         return "-"
@@ -180,10 +180,10 @@ def _unused(prediction: "Prediction") -> str:
 def _print_prediction(name: str, prediction: "Prediction", *, auto: bool) -> None:
     from rich import box
 
+    from liveness.analysis.numbers import percent
     from liveness.cli.config import bandwidth_text, duration_text
     from liveness.cli.display import OutputConsole
     from liveness.report.fitted import FittedTable
-    from liveness.report.layout import percent
 
     forecast, burden = prediction.estimate, prediction.burden
     basis = "all" if prediction.exact else f"{prediction.sampled:,}"

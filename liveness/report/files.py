@@ -7,8 +7,8 @@ from pathlib import Path
 from liveness.analysis.results import Results
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
+from liveness.report.figures.drawers import figures_across, figures_of
 from liveness.report.figures.drawing import Drawing
-from liveness.report.figures.gallery import figures_across, figures_of
 from liveness.report.map.liveness_map import LivenessMap
 from liveness.report.options import Asked, Format
 from liveness.report.page.page import report_page

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from liveness.analysis.formula import share
-from liveness.analysis.results import RunResults
+from liveness.analysis.measure import RunResults
+from liveness.analysis.numbers import count, percent
 from liveness.errors import count_of
-from liveness.report.layout import count, percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Headline:
 
 def headline_of(run: RunResults) -> Headline:
     """Return the headline of a run; alive is IPall, what any service probe found."""
-    manifest, everyone = run.manifest, run.addresses.all
+    manifest, everyone = run.manifest, run.ipall
     targets = run.targets
     alive = f"{count_of(everyone, 'address')} alive"
     if targets is not None:

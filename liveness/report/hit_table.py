@@ -2,25 +2,28 @@
 
 from collections.abc import Collection, Mapping
 
-from rich.text import Text
-
-from liveness.report.layout import Section, percent, signed
-from liveness.report.run_tables import ALARM
+from liveness.analysis.numbers import signed
+from liveness.analysis.tables import Cell, Column, Marked, Share, Table
 
 
-def hit_table(shares: Mapping[str, tuple[float | None, float]], fallen: Collection[str]) -> Section:
+def hit_table(shares: Mapping[str, tuple[float | None, float]], fallen: Collection[str]) -> Table:
     """Return how the hit rate of each probe moved; `shares` are then and now, `fallen` those that fell far."""
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for probe, (then, now) in shares.items():
-        moved = (
-            Text("-")
-            if not then
-            else Text(f"{signed(100 * (now / then - 1))}%", style=ALARM if probe in fallen else "")
-        )
-        rows.append((probe, percent(then), percent(now), moved))
-    return Section(
+        moved: Cell = "-"
+        if then:
+            text = f"{signed(100 * (now / then - 1))}%"
+            moved = Marked(text, "alarm") if probe in fallen else text
+        rows.append((probe, Share(then), Share(now), moved))
+    return Table(
+        "hit_rates",
         "Hit rates",
-        ("probe", "earlier", "later", "change"),
+        (
+            Column("probe"),
+            Column("earlier", "share", "targets"),
+            Column("later", "share", "targets"),
+            Column("change", "share", "the earlier rate"),
+        ),
         rows,
         ["Targets that anything answered for, over targets probed. Red: a fall of more than a fifth, beyond chance."],
     )

@@ -1,36 +1,70 @@
-"""The form every table has: a title, right-aligned numbers, formulas below, no frame that a pipe would break."""
+"""A table as a terminal and a page show it: a title, aligned columns, notes below, no frame that a pipe would break."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.padding import Padding
 from rich.text import Text
 
+from liveness.analysis.tables import Cell, Column, Style, Table, printed, style_of
 from liveness.report.fitted import FittedTable
-from liveness.report.published import LABEL
 
 INDENT = (0, 0, 0, 2)  # two columns, left
 
-WHOLE = 100.0
-"""All of it, in percent."""
-
-ABSENT = "-"
-"""What stands for a number that does not exist: a share whose denominator is 0, something that was not probed."""
-
-Cell = str | Text
+STYLES: Final[dict[Style, str]] = {"alarm": "bold red", "dim": "dim", "": ""}
+"""How marked cells look in a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One table under its title; `notes` below it give each number's formula and denominator."""
+    """One table under its title, or so many of its columns as fit a terminal; `notes` stand below it."""
 
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-    notes: Sequence[str] = ()
-    text_columns: frozenset[int] = frozenset({0})
+    table: Table
+    first: int = 1
+    """The first column behind the one that names the rows."""
+    behind: int | None = None
+    shown: int | None = None
+    """So many rows are shown, all of them if None."""
+
+    @property
+    def title(self) -> str:
+        """The title of the table."""
+        return self.table.title
+
+    @property
+    def places(self) -> list[int]:
+        """The columns that are shown."""
+        return [0, *range(len(self.table.columns))[self.first : self.behind]]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return [self.table.columns[place].name for place in self.places]
+
+    @property
+    def text_columns(self) -> frozenset[int]:
+        """Which of the columns hold words."""
+        return frozenset(at for at, place in enumerate(self.places) if self.table.columns[place].is_text)
+
+    @property
+    def cells(self) -> list[list[Cell]]:
+        """The rows that are shown."""
+        return [[row[place] for place in self.places] for row in self.table.rows[: self.shown]]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The rows that are shown, as text."""
+        return [[printed(cell) for cell in row] for row in self.cells]
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """The notes: first, where a table may be long, how much of it is shown."""
+        if not self.table.shown_note:
+            return self.table.notes
+        return [self.table.shown_note.format(shown=len(self.cells)), *self.table.notes]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render title, table and notes, each as wide as the console."""
@@ -45,56 +79,34 @@ class Section:
             header_style="",
         )
         for place, name in enumerate(self.columns):
-            is_text = place in self.text_columns or name == LABEL
+            is_text = place in self.text_columns
             # where the console is narrow, words wrap and numbers stay whole
             table.add_column(Text(name), justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
-        for row in self.rows:
-            table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        for row in self.cells:
+            table.add_row(*(Text(printed(cell), style=STYLES[style_of(cell)]) for cell in row))
         yield Padding(table, INDENT, expand=False)
         for note in self.notes:
             yield Padding(Text(note, style="dim"), INDENT, expand=False)
         yield Text()
 
 
-def count(number: int | None) -> str:
-    """Return an integer with thousands separators."""
-    return ABSENT if number is None else f"{number:,}"
+def text_section(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str] = (),
+    text_columns: frozenset[int] = frozenset({0}),
+) -> Section:
+    """Return a table of numbers that are formatted already, under a title that is its id too."""
+    described = [Column(name, "" if place in text_columns else "text") for place, name in enumerate(columns)]
+    return Section(Table(title, title, described, rows, notes))
 
 
-def percent(share: float | None, decimals: int = 1) -> str:
-    """Return a fraction as percent: one that is not 0 never reads as 0, one that is not 1 never as 100."""
-    if share is None:
-        return ABSENT
-    text = f"{share:.{decimals}%}"
-    printed, last_digit = float(text.removesuffix("%")), 10.0**-decimals
-    if share > 0 and printed == 0:
-        return f"<{last_digit:.{decimals}f}%"
-    if share < 1 and printed == WHOLE:
-        return f">{WHOLE - last_digit:.{decimals}f}%"
-    return text.removeprefix("-") if printed == 0 else text
-
-
-def signed(number: float, decimals: int = 1) -> str:
-    """Return a number with its sign; what rounds to nothing has none."""
-    text = f"{number:+.{decimals}f}"
-    return text[1:] if float(text) == 0 else text
-
-
-def seconds(duration_s: float | None) -> str:
-    """Return a duration in the unit that reads best."""
-    if duration_s is None:
-        return ABSENT
-    if duration_s < 1:
-        return f"{1000 * duration_s:.1f} ms"
-    return f"{duration_s:.1f} s" if duration_s < 120 else f"{duration_s / 60:.1f} min"  # noqa: PLR2004 - two minutes
-
-
-def named_formulas(formulas: dict[str, str]) -> list[str]:
-    """Return formulas as notes, each under its number's name in the tables."""
-    return [f"{spoken(name)}: {text}" for name, text in formulas.items()]
-
-
-def spoken(field: str) -> str:
-    """Return the name of a result's field as the tables print it."""
-    words = "RST_only" if field == "rst_only" else field.replace("syn_ack", "SYN-ACK")
-    return words.replace("_", " ")
+def sections_of(table: Table, top: int | None = None) -> Iterator[Section]:
+    """Yield a table, in parts if it has too many columns for a terminal; `top` rows of a table of slices."""
+    shown = top if table.id == "slices" and top is not None else table.shown
+    if table.columns_at_once is None:
+        yield Section(table, shown=shown)
+        return
+    for first in range(1, len(table.columns), table.columns_at_once):
+        yield Section(table, first, first + table.columns_at_once, shown)

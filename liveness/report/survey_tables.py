@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from liveness.analysis.numbers import ABSENT, count, percent, seconds
 from liveness.analysis.survey.document import round_time
 from liveness.analysis.survey.estimates import Estimate
 from liveness.analysis.survey.outages import Outage
 from liveness.analysis.survey.results import ProbeResult, ReadingResult, SurveyResults
 from liveness.analysis.survey.sequences import PLAIN, REPAIRED
-from liveness.report.layout import ABSENT, Section, count, percent, seconds
+from liveness.report.layout import Section, text_section
 
 ESTIMATES: Final = {
     "responding_blocks": "responding /24s",
@@ -48,7 +49,7 @@ def _sent(results: SurveyResults) -> Section:
         for probe in results.probes
     ]
     manifest = results.manifest
-    return Section(
+    return text_section(
         f"{manifest.run}: {count(manifest.blocks)} /24s, {count(manifest.rounds)} rounds of {manifest.interval_s:g} s",
         ("probe", "sent", "not sent", "withdrawn", "positive", "negative", "late"),
         rows,
@@ -63,7 +64,7 @@ def _availability(results: SurveyResults) -> Section:
         for probe in results.probes
         for reading, name in names.items()
     ]
-    return Section(
+    return text_section(
         "Availability",
         ("probe", "reading", "ever", "A", "U", "N_U", "up periods", "median up", "censored", "Kaplan-Meier"),
         rows,
@@ -104,7 +105,7 @@ def _estimates(results: SurveyResults) -> Section:
         for name, words in ESTIMATES.items()
         if (estimate := probe.estimates[name]).value is not None
     ]
-    return Section(
+    return text_section(
         "Estimates for all eligible /24s, by the weights of those surveyed",
         ("probe", "estimate", "value", "95% interval"),
         rows,
@@ -135,7 +136,7 @@ def _diurnal(results: SurveyResults) -> Section:
                 percent(relaxed / responding if responding else None),
             )
         )
-    return Section(
+    return text_section(
         "Daily cycles of /24s",
         ("probe", "responding", "strict", "share", "relaxed", "share"),
         rows,
@@ -167,4 +168,6 @@ def _outages(results: SurveyResults, title: str, found: list[tuple[str, Outage]]
         for probe, outage in longest
     ]
     shown = "" if len(found) <= top else f", the longest {count(top)} of {count(len(found))}"
-    return Section(f"{title}{shown}", ("block", "probe", "from", "to", "rounds"), rows, (), frozenset({0, 1, 2, 3}))
+    return text_section(
+        f"{title}{shown}", ("block", "probe", "from", "to", "rounds"), rows, (), frozenset({0, 1, 2, 3})
+    )

@@ -267,6 +267,7 @@ def run_document(population: Population) -> dict[str, Any]:
         "run": f"{population.name}/{population.run_id}",
         "status": population.status,
         "targets": 4096,
+        "response_rates": {probe: response_rate(population, probe) for probe in probed(population)},
         "taxonomy": taxonomy(witnesses),
         "coverage": {"addresses": found, "prefixes24": coverage(prefixes(witnesses))},
         "reply_types": {name: reply_types(witnesses, name) for name in names},
@@ -288,6 +289,15 @@ def run_document(population: Population) -> dict[str, Any]:
         "gains": gains(witnesses, found),
         "loss": loss(witnesses),
     }
+
+
+def probed(population: Population) -> list[str]:
+    return [*population.probes, *(["tcp/control"] if population.control else [])]
+
+
+def response_rate(population: Population, probe: str) -> dict[str, float | None]:
+    answered = len({reply.target for reply in population.replies if reply.probe == probe})
+    return {"targets": 4096, "answered": answered, "rate": answered / 4096, "low": None, "high": None}
 
 
 Seen = Callable[[Facts], bool]

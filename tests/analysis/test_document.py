@@ -134,6 +134,7 @@ def test_one_tcp_port_has_no_tarpits() -> None:
 
 CONTRACT: dict[str, Any] = msgspec.json.decode("""
 {"run": "census/2026-11-21T000000Z", "status": "complete", "targets": 123,
+ "response_rates": {"icmp": {"targets": 0, "answered": 0, "rate": 0.0, "low": null, "high": null}},
  "taxonomy": {"network_alive": 0, "transport_active": 0, "transport_alive": 0, "application_active": 0,
               "application_alive": 0},
  "coverage": {"addresses": {"all": 0, "icmp": {"total": 0, "unique": 0}, "tcp": {}, "udp": {}},

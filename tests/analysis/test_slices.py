@@ -20,7 +20,7 @@ from tests.analysis.test_document import populations
 from tests.populations import BASE, Population, Reply, town
 
 ADDRESS = st.one_of(st.integers(0, 2**32 - 1), st.integers(0x0A000000, 0x0A000300))
-COUNTED_AS_A_WHOLE = ("error_messages", "gains", "loss", "targets")
+COUNTED_AS_A_WHOLE = ("error_messages", "gains", "loss", "targets", "response_rates")
 
 
 @st.composite
@@ -48,6 +48,7 @@ def test_a_restricted_run_equals_the_count_over_its_part(population: Population,
     assert run.pop("within") == {"given": ["some"], "addresses": inside.count}
     assert run["gains"]["retransmit"] == {}
     assert run["loss"] == {}
+    assert run["response_rates"] == {}
     assert run["error_messages"] == {"icmp": {}, "tcp": {}, "udp": {}}
     assert run["targets"] is None
     assert run["gains"]["negative"] == expected["gains"]["negative"]

@@ -10,6 +10,7 @@ from liveness.analysis.counting import walk
 from liveness.analysis.counting.partition import Partition
 from liveness.analysis.counting.scope import Scope, Within
 from liveness.analysis.counting.states import RunStates
+from liveness.analysis.measures.slices import SLICES
 from liveness.analysis.results import analyze_sets, count_runs
 from liveness.ipsets.portable import PortableSet
 from liveness.ipsets.roaring import SetDigest, mask24
@@ -146,11 +147,12 @@ def test_slices_of_dense_sets_add_up() -> None:
     label = random.integers(0, 5, len(first)).astype(np.int32)
     partition = Partition("asn", first, label, ["a", "b", "c", "d", None])
     results = analyze_sets([run_of(sets, EIGHT)], Scope(partition=partition)).runs[0]
-    assert results.slices is not None
-    assert sum(one.addresses.all for one in results.slices.slices) == results.addresses.all
+    sliced = results[SLICES]
+    assert sliced is not None
+    assert sum(one.addresses.all for one in sliced.slices) == results.ipall
     found = union(sets, EIGHT, [kind for kind in Kind if kind != Kind.PAYLOAD])
     where = label[np.searchsorted(first, np.array(found.to_array(), np.uint32), side="right") - 1]
-    for one in results.slices.slices:
+    for one in sliced.slices:
         mine = np.array(found.to_array(), np.uint32)[where == partition.names.index(one.name)]
         assert one.addresses.all == len(mine)
         assert one.prefixes24.all == len(np.unique(mine >> 8))

@@ -5,7 +5,8 @@ from dataclasses import replace
 import msgspec
 
 from liveness.analysis.counting.scope import WHOLE, Scope
-from liveness.analysis.results import Results, RunResults, analyze_sets
+from liveness.analysis.measure import RunResults
+from liveness.analysis.results import Results, analyze_sets
 from liveness.runs.course import Lag, LanePassing, Timeline
 from liveness.runs.manifest import Manifest
 from tests.populations import EIGHT, Population, town

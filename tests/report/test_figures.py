@@ -17,14 +17,21 @@ from matplotlib.transforms import Bbox, BboxBase
 
 from liveness.analysis.counting.run import FAMILIES
 from liveness.analysis.counting.scope import Scope, Within
+from liveness.analysis.measure import RunResults
+from liveness.analysis.measures.conditional import CONDITIONAL
+from liveness.analysis.measures.coverage import COVERAGE
+from liveness.analysis.measures.error_categories import ERROR_CATEGORIES
+from liveness.analysis.measures.error_categories import PARTS as CATEGORY_PARTS
 from liveness.analysis.measures.lag import lag_curve
-from liveness.analysis.results import RunResults
-from liveness.report import published
+from liveness.analysis.measures.patterns import PATTERNS
+from liveness.analysis.measures.reply_types import PARTS as REPLY_PARTS
+from liveness.analysis.measures.reply_types import REPLY_TYPES
+from liveness.analysis.measures.taxonomy import TAXONOMY
+from liveness.analysis.measures.transport import TRANSPORT
+from liveness.analysis.numbers import spoken
+from liveness.report.figures.drawers import figures_across, figures_of
 from liveness.report.figures.drawing import Drawing
-from liveness.report.figures.gallery import figures_across, figures_of
-from liveness.report.figures.replies import CATEGORY_PARTS, REPLY_PARTS
 from liveness.report.figures.style import FONT, HATCHES, drawable, styled
-from liveness.report.layout import spoken
 from liveness.space.intervals import Intervals
 from tests.populations import BASE, Population, town
 from tests.report.runs import HOSTILE, full, results, run_of, weekly
@@ -84,16 +91,16 @@ def test_a_run_has_all_figures_of_the_paper() -> None:
 
 
 def test_widths_of_the_funnel_are_shares_of_ipall() -> None:
-    everyone = TOWN.addresses.all
+    everyone = TOWN[COVERAGE].addresses.all
     for gid, bar in bars(DRAWN["figure-1-funnel"]).items():
-        number = getattr(TOWN.taxonomy, gid.removeprefix("layer:"))
+        number = getattr(TOWN[TAXONOMY], gid.removeprefix("layer:"))
         assert bar.get_width() == pytest.approx(number / everyone)
         assert bar.get_x() + bar.get_width() / 2 == pytest.approx(0)
 
 
 @pytest.mark.parametrize(("name", "what"), [("2a-coverage-addresses", "addresses"), ("2b-coverage-prefixes24", "24s")])
 def test_bars_of_coverage(name: str, what: str) -> None:
-    coverage = TOWN.addresses if what == "addresses" else TOWN.prefixes24
+    coverage = TOWN[COVERAGE].addresses if what == "addresses" else TOWN[COVERAGE].prefixes24
     drawn = bars(DRAWN[f"figure-{name}"])
     found = heights(DRAWN[f"figure-{name}"])
     for family in FAMILIES:
@@ -116,8 +123,8 @@ def test_published_coverage_is_marked_at_its_height() -> None:
 def test_bars_of_reply_types_and_error_categories() -> None:
     replied, erred = heights(DRAWN["figure-3a-reply-types"]), heights(DRAWN["figure-3b-error-categories"])
     for family in FAMILIES:
-        types, categories = TOWN.reply_types[family], TOWN.error_categories[family]
-        total = TOWN.addresses.families[family].total
+        types, categories = TOWN[REPLY_TYPES][family], TOWN[ERROR_CATEGORIES][family]
+        total = TOWN[COVERAGE].addresses.families[family].total
         for part in REPLY_PARTS:
             assert replied[f"{spoken(part)}:{family.upper()}"] == pytest.approx(getattr(types, part) / total)
         for part in CATEGORY_PARTS:
@@ -127,8 +134,8 @@ def test_bars_of_reply_types_and_error_categories() -> None:
 
 
 def test_bars_of_ports_answered() -> None:
-    found, whole = heights(DRAWN["figure-4a-ports-answered"]), TOWN.transport.active
-    for number, split in TOWN.transport.ports_answered.items():
+    found, whole = heights(DRAWN["figure-4a-ports-answered"]), TOWN[TRANSPORT].active
+    for number, split in TOWN[TRANSPORT].ports_answered.items():
         assert found[f"SYN-ACK only:{number}"] == pytest.approx(split.syn_ack_only / whole)
         assert found[f"RST only:{number}"] == pytest.approx(split.rst_only / whole)
         assert found[f"both:{number}"] == pytest.approx(split.both / whole)
@@ -137,8 +144,8 @@ def test_bars_of_ports_answered() -> None:
 
 
 def test_bars_of_ports() -> None:
-    found, whole = heights(DRAWN["figure-4b-ports"]), TOWN.transport.active
-    for port, one in TOWN.transport.ports.items():
+    found, whole = heights(DRAWN["figure-4b-ports"]), TOWN[TRANSPORT].active
+    for port, one in TOWN[TRANSPORT].ports.items():
         assert found[f"alive (SYN-ACK):{port}"] == pytest.approx(one.alive / whole)
         assert found[f"alive (SYN-ACK):{port}"] + found[f"RST only:{port}"] == pytest.approx(one.active / whole)
         assert found[f"exclusive:{port}"] == pytest.approx(one.exclusive / whole)
@@ -147,8 +154,8 @@ def test_bars_of_ports() -> None:
 
 def test_cells_of_the_heat_maps() -> None:
     for name, matrix in (
-        ("figure-5-conditional-replies", TOWN.conditional.replies),
-        ("figure-5-conditional-replies-and-errors", TOWN.conditional.with_errors),
+        ("figure-5-conditional-replies", TOWN[CONDITIONAL].replies),
+        ("figure-5-conditional-replies-and-errors", TOWN[CONDITIONAL].with_errors),
     ):
         axes = DRAWN[name].figure.axes[0]
         [image] = axes.images
@@ -172,20 +179,20 @@ def test_cells_of_the_heat_maps() -> None:
 
 
 def test_bars_and_dots_of_patterns() -> None:
-    whole = sum(TOWN.patterns.replies.values())
+    whole = sum(TOWN[PATTERNS].replies.values())
     top, dots, left = DRAWN["patterns"].figure.axes
     drawn = {patch.get_gid(): patch.get_height() for container in top.containers for patch in container.patches}  # type: ignore[attr-defined]
     sizes = list(drawn.values())
     assert sizes == sorted(sizes, reverse=True)
     assert len(sizes) == 20
     for gid, height in drawn.items():
-        assert height == pytest.approx(TOWN.patterns.replies[str(gid).removeprefix("pattern:")] / whole)
+        assert height == pytest.approx(TOWN[PATTERNS].replies[str(gid).removeprefix("pattern:")] / whole)
     joined = [line for line in dots.lines if line.get_linestyle() == "-"]
     for gid, line in zip(drawn, joined, strict=True):
         answered = [row for row, digit in enumerate(str(gid).removeprefix("pattern:")) if digit == "1"]
         assert list(line.get_ydata()) == answered  # type: ignore[arg-type]
     widths = [patch.get_width() for container in left.containers for patch in container.patches]  # type: ignore[attr-defined]
-    matrix = TOWN.patterns.replies
+    matrix = TOWN[PATTERNS].replies
     assert widths == [
         pytest.approx(sum(size for digits, size in matrix.items() if digits[place] == "1") / whole)
         for place in range(8)
@@ -364,19 +371,6 @@ def test_the_font_is_the_one_that_comes_along() -> None:
     with styled():
         texts = DRAWN["lag"].figure.findobj(Text)
         assert {text.get_fontname() for text in texts} == {FONT}
-
-
-def test_published_numbers_agree_with_the_published_words() -> None:
-    for ports, words in published.PORTS_ANSWERED.items():
-        assert words.endswith(f", {published.PORTS_ANSWERED_SHARES[ports]:.0%}")
-    for (family, what), share in published.COVERAGE_SHARES.items():
-        assert published.COVERAGE[family] == f"{share:.0%} {'in all' if what == 'total' else what}"
-    for family, share in published.ERROR_ONLY_SHARES.items():
-        assert published.ERROR_ONLY[family].removesuffix(" of IPall") == f"{share:.1%}".replace(".0%", "%")
-    for port, (low, high) in published.INFLATION_SHARES.items():
-        assert high is not None
-        assert published.INFLATION[port] == (f"{low:.0%}" if low == high else f"{100 * low:.0f}-{high:.0%}")
-    assert f"{published.ACTIVE_COUNT / published.IPALL_COUNT:.1%}" in published.TAXONOMY["transport_active"]
 
 
 def test_lines_that_coincide_are_all_seen() -> None:

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from liveness.analysis.measures.coverage import COVERAGE
 from liveness.report.map.hilbert import SIDE, on_map, place_of, square_of
 from liveness.report.map.liveness_map import LivenessMap, reduced
 from liveness.report.map.palette import (
@@ -216,11 +217,14 @@ def test_the_map_of_a_run_counts_what_the_run_has() -> None:
     run = full()
     assert run.alive24 is not None
     drawn = LivenessMap(run.manifest.run, run.alive24)
-    assert f"{run.addresses.all:,} addresses alive in {run.prefixes24.all:,} of 16,777,216 /24s" in drawn.summary()
-    assert f"map of {BASE >> 24}.0.0.0/8: {run.addresses.all:,} addresses" in drawn.summary(BASE >> 24)
+    assert (
+        f"{run[COVERAGE].addresses.all:,} addresses alive in {run[COVERAGE].prefixes24.all:,} of 16,777,216 /24s"
+        in drawn.summary()
+    )
+    assert f"map of {BASE >> 24}.0.0.0/8: {run[COVERAGE].addresses.all:,} addresses" in drawn.summary(BASE >> 24)
     assert "map of 11.0.0.0/8: 0 addresses" in drawn.summary(11)
     everybody = {reply.source for reply in town().replies if reply.probe != "tcp/control"}
-    assert len(everybody) >= run.addresses.all
+    assert len(everybody) >= run[COVERAGE].addresses.all
 
 
 def test_the_same_run_gives_the_same_map_whatever_its_name() -> None:

@@ -10,8 +10,11 @@ import pytest
 
 from liveness.analysis.counting.scope import Scope
 from liveness.analysis.document import document
+from liveness.analysis.measure import Comparison
+from liveness.analysis.measures.coverage import COVERAGE
 from liveness.analysis.results import Results, analyze_sets
-from liveness.report.comparison import Beside, beside, beside_table
+from liveness.reference.published import Published
+from liveness.report.comparison import comparison_table
 from liveness.report.headline import headline_of
 from liveness.report.page.page import report_page
 from liveness.report.tables import report_tables
@@ -182,7 +185,7 @@ def test_joint_results_and_gains_equal_the_document() -> None:
 
 
 def test_published_values_stand_beside_ours_with_the_difference() -> None:
-    table = PAGE.table("Beside Bano et al. 2018")
+    table = PAGE.table("Compared with Bano et al. 2018")
     assert table.head == ["result", "formula", "this run", "Bano 2018", "difference"]
     rows = {(row[0], row[1]): row[2:] for row in table.rows}
     assert len(rows) == len(table.rows) > 40
@@ -209,13 +212,15 @@ def test_published_values_stand_beside_ours_with_the_difference() -> None:
     ],
 )
 def test_differences(ours: float | None, low: float, high: float | None, difference: float | None) -> None:
-    assert Beside("", "", ours, low, high).difference == (None if difference is None else pytest.approx(difference))
+    published = Published("", low, high, "share", "", "", "")
+    found = Comparison("", "", ours, published).difference
+    assert found == (None if difference is None else pytest.approx(difference))
 
 
 def test_a_silent_run_has_dashes_beside_the_paper() -> None:
-    rows = beside_table(run_of(Population([]))).rows
+    rows = comparison_table(run_of(Population([]))).rows
     assert ("transport active", "transport-active / IPall", "-", "53.8%", "-") in rows
-    assert not any(one.ours for one in beside(run_of(Population([]))))
+    assert not any(one.ours for one in run_of(Population([])).comparisons())
 
 
 def test_the_form_of_the_page() -> None:
@@ -341,7 +346,7 @@ def test_the_same_results_give_the_same_page() -> None:
 
 
 def test_the_page_begins_with_how_many_are_alive_and_ends_with_where_it_comes_from() -> None:
-    everyone, targets = FULL.addresses.all, FULL.targets
+    everyone, targets = FULL[COVERAGE].addresses.all, FULL.targets
     begin = PAGE.text.index("Liveness report")
     assert f"{everyone:,} addresses alive, of {targets:,} targets" in PAGE.text[begin : begin + 200]
     assert "; complete; no known loss" in " ".join(PAGE.text[begin : begin + 200].split())
@@ -361,7 +366,7 @@ def test_the_headline_of_a_run_that_lost_something() -> None:
         probes={"icmp": ProbeCounts(sent=[1024, 0])},
     )
     line = headline_of(lossy)
-    assert line.alive == f"{lossy.addresses.all} addresses alive, of 1,024 targets probed (20.2%)"
+    assert line.alive == f"{lossy.ipall} addresses alive, of 1,024 targets probed (20.2%)"
     assert (line.status, line.sound) == ("partial (interrupted)", False)
     assert line.losses == "7 received packets dropped, 1 warning"
 

@@ -13,26 +13,30 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from liveness.analysis.across.changes import Change, PortTurnover, Turnover
-from liveness.analysis.across.retention import Retention
+from liveness.analysis.across.retention import Retention, retention_table
 from liveness.analysis.counting.partition import by_prefixes
 from liveness.analysis.counting.scope import Scope, Within
 from liveness.analysis.formula import formulas
+from liveness.analysis.measure import RunResults
 from liveness.analysis.measures.conditional import Conditional
 from liveness.analysis.measures.coverage import FamilyCoverage
-from liveness.analysis.measures.error_categories import ErrorCategories, ErrorSources
+from liveness.analysis.measures.error_categories import ErrorCategories
 from liveness.analysis.measures.error_only import ErrorOnly
+from liveness.analysis.measures.error_sources import ErrorSources
 from liveness.analysis.measures.gains import NegativeGain, ProbeGain, RetransmitGain
 from liveness.analysis.measures.loss import Loss
+from liveness.analysis.measures.loss import tables as loss_tables
 from liveness.analysis.measures.reply_types import ReplyTypes
+from liveness.analysis.measures.slices import SLICES
 from liveness.analysis.measures.tarpits import Inflation, Tarpits
 from liveness.analysis.measures.taxonomy import Taxonomy
+from liveness.analysis.measures.top_sources import tables as source_tables
 from liveness.analysis.measures.transport import PortActivity, PortsAnswered
-from liveness.analysis.results import Results, RunResults, analyze_sets
-from liveness.report import published
-from liveness.report.change_tables import retention_table
-from liveness.report.layout import Section, count, percent, seconds, signed, spoken
-from liveness.report.loss_tables import busiest_table, loss_table
-from liveness.report.slice_tables import slices_table
+from liveness.analysis.numbers import count, percent, seconds, signed, spoken
+from liveness.analysis.results import Results, analyze_sets
+from liveness.analysis.tables import Column, Table
+from liveness.reference.bano_2018 import PORT_SPLIT
+from liveness.report.layout import Section, sections_of
 from liveness.report.tables import report_tables, tables_of
 from liveness.runs.course import Lag
 from liveness.runs.manifest import BusySource, Manifest, Receive
@@ -123,7 +127,7 @@ def test_no_number_breaks_and_no_line_is_too_long(run: RunResults, width: int) -
         assert isinstance(section, Section)
         for row in section.rows:
             for place, cell in enumerate(row):
-                if place not in section.text_columns and section.columns[place] != published.LABEL:
+                if place not in section.text_columns:
                     assert str(cell) in text, (section.title, cell)
                 else:
                     assert all(word in text for word in str(cell).split()), (section.title, cell)
@@ -133,7 +137,8 @@ def test_no_number_breaks_and_no_line_is_too_long(run: RunResults, width: int) -
 
 def test_in_a_narrow_console_words_wrap_and_numbers_stay_whole() -> None:
     row = ("a name of a few words", "146,676,867", "158,990,419")
-    section = Section("narrow", ("", "active", "alive"), [row])
+    columns = (Column(""), Column("active", "addresses"), Column("alive", "addresses"))
+    section = Section(Table("narrow", "narrow", columns, [row]))
     text = render([section], 36)
     assert "146,676,867  158,990,419" in text
     assert words(" ".join(line[2:12] for line in text.splitlines()[3:])) == row[0]
@@ -167,10 +172,11 @@ def test_losses_are_told_with_their_interval_and_busy_sources_by_name() -> None:
             first_only=3, both=0, recovered=0, missed=None, missed_low=None, missed_high=None, duplicates=[0, 0]
         ),
     }
-    lines = {words(line) for line in render([loss_table(losses)], 120).splitlines()}
+    lines = {words(line) for line in render(map(Section, loss_tables(losses, results(town()))), 120).splitlines()}
     assert "icmp 1,200 90,000 1,100 14.7 9.2 to 23.5 7 0" in lines
     assert "dns 3 0 0 - - 0 0" in lines
-    busy = render([busiest_table([BusySource(source="198.51.100.7", messages=1_000_000)])], 120)
+    sources = [BusySource(source="198.51.100.7", messages=1_000_000)]
+    busy = render(map(Section, source_tables(sources, results(town()))), 120)
     assert "198.51.100.7 1,000,000" in {words(line) for line in busy.splitlines()}
 
 
@@ -187,7 +193,7 @@ def test_published_values_stand_beside_ours() -> None:
 
 def test_published_port_counts_give_the_published_shares() -> None:
     alive_of_active = {22: "14.0%", 23: "8.4%", 80: "45.1%", 443: "28.9%", 7547: "18.3%"}
-    for port, (syn_ack, rst, both) in published.PORT_SPLIT.items():
+    for port, (syn_ack, rst, both) in PORT_SPLIT.items():
         assert percent((syn_ack + both) / (syn_ack + rst + both)) == alive_of_active[port]
 
 
@@ -290,8 +296,9 @@ def test_a_part_is_told_and_what_counts_packets_is_left_out() -> None:
 
 def test_slices_are_shown_from_the_largest_on() -> None:
     run = part_of(town())
-    assert run.slices is not None
-    rows = [words(line) for line in render([slices_table(run.slices, run.addresses.all, 2)], 80).splitlines()]
+    assert run[SLICES] is not None
+    [table] = SLICES.tables(run[SLICES], run)
+    rows = [words(line) for line in render(sections_of(table, 2), 80).splitlines()]
     assert rows[3].startswith("? 1")
     assert rows[4].split()[:2] == ["64500", "29"]
     assert "The 2 largest of 3; --json has all, with every layer and family." in rows
@@ -307,7 +314,7 @@ def test_changes_by_port_and_retention() -> None:
 
 def test_long_curves_are_cut_and_say_so() -> None:
     curve = Retention("weekly/1", 9, [9] * 9, [1.0] * 9, [9] * 9, [1.0] * 9)
-    text = render([retention_table([curve])], 80)
+    text = render([Section(retention_table([curve]))], 80)
     assert "+6" in text
     assert "+7" not in text
     assert "The first 6 of 9 later runs; --json has all." in text

@@ -1,5 +1,6 @@
 """What changed between two runs: addresses born, died and stayed, over all, by family and by port."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -9,7 +10,11 @@ from liveness.analysis.counting.run import FAMILIES, family_probes, port_of, pro
 from liveness.analysis.counting.states import RunStates
 from liveness.analysis.counting.views import ComparedBit, port_bit
 from liveness.analysis.counting.walk import Compared
-from liveness.analysis.formula import Formula
+from liveness.analysis.figures import Figure, Turnovers
+from liveness.analysis.formula import Formula, formulas
+from liveness.analysis.numbers import count, named_formulas
+from liveness.analysis.tables import Cell, Column, Share, Table
+from liveness.errors import count_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +97,110 @@ def _change(runs: list[RunStates], pair: Pair, counts: dict[ComparedBit, list[in
 
 def _beyond(targets: int | None, shared: int | None) -> int | None:
     return None if targets is None or shared is None else targets - shared
+
+
+def change_table(change: Change) -> Table:
+    """Return the turnover between two runs, of IPall and by family."""
+    return Table(
+        "changes",
+        f"Changes from {change.before} to {change.after}",
+        _columns("family"),
+        _rows((("all", change.all), *change.families.items())),
+        [
+            *_basis(change),
+            *named_formulas(formulas(Turnover)),
+            "Shares of the later and of the earlier run's addresses.",
+        ],
+        keys={"from": change.before, "to": change.after},
+    )
+
+
+def ports_table(change: Change) -> Table:
+    """Return the turnover between two runs on each TCP port that both probed."""
+    return Table(
+        "changes_by_port",
+        f"Changes by port from {change.before} to {change.after}",
+        _columns("port"),
+        _rows((str(port), turnover) for port, turnover in change.ports.items()),
+        [
+            *named_formulas(formulas(PortTurnover)),
+            "Shares of those alive on the port in the later and the earlier run.",
+        ],
+        keys={"from": change.before, "to": change.after},
+    )
+
+
+def tables(changes: Sequence[Change]) -> Iterator[Table]:
+    """Yield the tables of every change."""
+    for change in changes:
+        yield change_table(change)
+        if change.ports:
+            yield ports_table(change)
+
+
+def figures(changes: Sequence[Change]) -> Iterator[Figure]:
+    """Yield born, died and stayed from each run to the next: all addresses, and by family; none without a change."""
+    if not changes:
+        return
+    populations = {"all": [change.all for change in changes]}
+    populations |= {family: [change.families[family] for change in changes] for family in changes[0].families}
+    last = changes[-1].all
+    yield Figure(
+        "turnover",
+        "Born, died and stayed from run to run",
+        f"Bars of {len(changes)} changes. The last: {count(last.born)} born, {count(last.died)} died,"
+        f" {count(last.stayed)} stayed.",
+        [
+            "A bar a run, against the one before; those who died hang below the axis.",
+            *named_formulas(formulas(Turnover)),
+        ],
+        Turnovers(
+            [change.after for change in changes],
+            {
+                name: [(turnover.born, turnover.died, turnover.stayed) for turnover in turnovers]
+                for name, turnovers in populations.items()
+            },
+        ),
+    )
+
+
+def _columns(what: str) -> tuple[Column, ...]:
+    return (
+        Column(what),
+        Column("born", "addresses"),
+        Column("/ later", "share", "the later run", "born share"),
+        Column("died", "addresses"),
+        Column("/ earlier", "share", "the earlier run", "died share"),
+        Column("stayed", "addresses"),
+    )
+
+
+def _rows(turnovers: Iterable[tuple[str, Turnover | PortTurnover]]) -> list[tuple[Cell, ...]]:
+    """Return a row for each turnover."""
+    return [
+        (
+            name,
+            turnover.born,
+            Share.of_counts(turnover.born, turnover.born + turnover.stayed),
+            turnover.died,
+            Share.of_counts(turnover.died, turnover.died + turnover.stayed),
+            turnover.stayed,
+        )
+        for name, turnover in turnovers
+    ]
+
+
+def _basis(change: Change) -> list[str]:
+    """Return on what two runs were compared, and what that leaves out of them."""
+    of_both = "targets" if change.targets is None else count_of(change.targets, "target")
+    notes = [f"Addresses among the {of_both} of both runs, by the {count_of(len(change.probes), 'probe')} of both."]
+    left = change.left_out
+    for run, targets, probes in (
+        (change.before, left.targets_before, left.probes_before),
+        (change.after, left.targets_after, left.probes_after),
+    ):
+        parts = [count_of(targets, "target")] if targets else []
+        parts += [", ".join(probes)] if probes else []
+        if parts:
+            notes.append(f"Left out of {run}, which the other run did not probe: {'; '.join(parts)}.")
+    return notes

@@ -1,12 +1,22 @@
 """Retention: how many of a run's addresses are still alive one, two, three runs later."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Final
 
 from liveness.analysis.counting.states import RunStates
 from liveness.analysis.counting.walk import Compared
-from liveness.analysis.formula import Formula, share
+from liveness.analysis.figures import Figure, Survival, SurvivalCurve
+from liveness.analysis.formula import Formula, formulas, share
+from liveness.analysis.numbers import count, named_formulas, percent
+from liveness.analysis.tables import Cell, Column, Datum, Share, Table
+from liveness.errors import count_of
+
+TITLE: Final = "Retention: alive in later runs"
+RUNS_SHOWN: Final = 6
+"""So many later runs fit 80 columns next to the name of a run."""
+DAY_S: Final = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +60,6 @@ def retention(runs: list[RunStates], compared: Compared) -> list[Retention]:
     return curves
 
 
-TITLE: Final = "Retention: alive in later runs"
-
-
 def by_chain(curves: Sequence[Retention]) -> dict[str, list[Retention]]:
     """Return the curves of each chain of runs together, under its title: of several it names the census."""
     chains: list[list[Retention]] = []
@@ -65,3 +72,77 @@ def by_chain(curves: Sequence[Retention]) -> dict[str, list[Retention]]:
     if len(chains) == 1:
         return {TITLE: chains[0]}
     return {f"{TITLE} of {chain[0].run.partition('/')[0]}": chain for chain in chains}
+
+
+def retention_table(curves: Sequence[Retention], title: str = TITLE) -> Table:
+    """Return the share of each run's addresses that is alive in the runs after it."""
+    last = max(len(curve.alive) for curve in curves)
+    shown = min(RUNS_SHOWN, last)
+    rows: list[tuple[Cell, ...]] = []
+    for curve in curves:
+        blank = [""] * (shown - len(curve.alive))
+        rows.append((curve.run, curve.addresses, *map(Share, curve.share[:shown]), *blank))
+        rows.append(("  throughout", "", *map(Share, curve.throughout_share[:shown]), *blank))
+    more = [f"The first {shown} of {last} later runs; --json has all."] if last > shown else []
+    targets = curves[0].targets
+    followed = [] if targets is None else [f"On the {count_of(targets, 'target')} that all these runs share."]
+    return Table(
+        "retention",
+        title,
+        (
+            Column("run"),
+            Column("addresses", "addresses"),
+            *(Column(f"+{later}", "share", "addresses of the run") for later in range(1, shown + 1)),
+        ),
+        rows,
+        [
+            "Column +k: the run k after it. Shares of the run's addresses.",
+            *followed,
+            *named_formulas(formulas(Retention)),
+            *more,
+        ],
+        data=[datum for curve in curves for datum in _data(curve)],
+    )
+
+
+def _data(curve: Retention) -> Iterator[Datum]:
+    """Yield a curve as numbers, a later run at a time."""
+    yield Datum({"run": curve.run, "later": ""}, "addresses", curve.addresses, "addresses")
+    for later, name in enumerate(curve.later):
+        keys = {"run": curve.run, "later": name}
+        yield Datum(keys, "alive", curve.alive[later], "addresses")
+        yield Datum(keys, "alive share", curve.share[later], "share", "addresses of the run", curve.addresses)
+        yield Datum(keys, "throughout", curve.throughout[later], "addresses")
+        throughout = curve.throughout_share[later]
+        yield Datum(keys, "throughout share", throughout, "share", "addresses of the run", curve.addresses)
+
+
+def tables(curves: Sequence[Retention]) -> Iterator[Table]:
+    """Yield a table for each chain of runs."""
+    for title, chain in by_chain(curves).items():
+        yield retention_table(chain, title)
+
+
+def figures(curves: Sequence[Retention], started: Mapping[str, str]) -> Iterator[Figure]:
+    """Yield a figure for each chain: the share of each run's addresses that is alive so many days later.
+
+    `started` has by run the time at which it began, ISO 8601.
+    """
+    for number, (title, chain) in enumerate(by_chain(curves).items(), start=1):
+        first = chain[0]
+        days = [datetime.fromisoformat(started[run]).timestamp() / DAY_S for run in (first.run, *first.later)]
+        yield Figure(
+            "retention" if number == 1 else f"retention-{number}",
+            title,
+            f"Curves of {len(chain)} runs. Of the first run's {count(first.addresses)} addresses"
+            f" {percent(first.share[-1])} are alive in the last, {percent(first.throughout_share[-1])} in all.",
+            ["Shares of the addresses of each run.", *named_formulas(formulas(Retention))],
+            Survival(
+                [
+                    SurvivalCurve([day - days[place] for day in days[place + 1 :]], curve.share, curve.throughout_share)
+                    for place, curve in enumerate(chain)
+                ],
+                "share of the run's addresses",
+            ),
+            "retention",
+        )

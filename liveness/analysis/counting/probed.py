@@ -6,7 +6,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.analysis.counting.partition import Partition
+from liveness.analysis.counting.scope import Within
 from liveness.analysis.formula import share
+from liveness.analysis.sampling import Sampling
 from liveness.runs.manifest import Manifest
 from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import TARGETS_FILE, RunDirectory
@@ -84,6 +87,31 @@ class Probed:
         if self.intervals is None or self.is_sample or self.manifest.status != "complete":
             return None
         return self.intervals.intersection(part).count
+
+    @property
+    def sampling(self) -> Sampling:
+        """Whether the targets probed are all, a random sample, or whatever a run that stopped early came to."""
+        limit = (self.manifest.config.get("limits") or {}).get("max_targets")
+        if self.manifest.status != "complete":
+            return Sampling("stopped")
+        if self.is_sample or (self.listed is None and limit is not None):
+            return Sampling("sample", self.targets, None if self.listed is None else self.listed.count)
+        return Sampling("census", self.targets)
+
+    def targets_by_slice(self, partition: Partition, within: Within | None) -> NDArray[np.int64] | None:
+        """Return by label of a partition how many targets were probed, of a sample how many are to be expected.
+
+        None where the run does not record which targets it probed.
+        """
+        if self.intervals is None or self.manifest.status != "complete":
+            return None
+        inside = self.intervals if within is None else self.intervals.intersection(within.intervals)
+        below = inside.rank([*partition.first.tolist(), 1 << 32]).astype(np.int64)
+        counts = np.zeros(len(partition.names), np.int64)
+        np.add.at(counts, partition.label, np.diff(below))
+        if self.is_sample:
+            counts = np.rint(counts * self.sampling.fraction).astype(np.int64)
+        return counts
 
     def prefixes24(self) -> NDArray[np.bool_] | None:
         """Return by /24 (address >> 8) whether any target may have been in it; None where the run does not tell."""

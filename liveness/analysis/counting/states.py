@@ -1,7 +1,8 @@
 """A run as the analysis asks of it: how many addresses are in each state, and which states have what."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,11 @@ from liveness.analysis.counting.layout import PRIMARY, Bit, Layout
 from liveness.analysis.counting.partition import Partition
 from liveness.analysis.counting.run import ACTIVITY, FAMILIES, REPLIES, family_probes, port_of, probes_of
 from liveness.analysis.counting.scope import Within
+from liveness.analysis.sampling import Clusters, Sampling
 from liveness.replies import CONTROL, Kind
 from liveness.runs.manifest import Manifest
+
+T = TypeVar("T")
 
 Chosen = NDArray[np.bool_]
 """By state, whether it is meant: combine with ``&``, ``|`` and ``~``."""
@@ -45,11 +49,26 @@ class RunStates:
     partition: Partition | None = None
     slice_counts: NDArray[np.int64] | None = None
     """By slice of the partition and column (`slicing.py`)."""
+    sampling: Sampling = field(default_factory=lambda: Sampling("census"))
+    """Whether the targets are a random sample."""
+    clusters: Clusters | None = None
+    """Activity by /24, if they are."""
+    slice_targets: NDArray[np.int64] | None = None
+    """By slice of the partition, how many targets lie in it; None where the run does not record it."""
     probes: tuple[str, ...] = field(init=False)
     """The service probes, in the order of the config."""
 
+    _values: dict[str, Any] = field(default_factory=dict, repr=False)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "probes", probes_of(self.manifest))
+
+    def value(self, name: str, compute: Callable[["RunStates"], T]) -> T:
+        """Return what `compute` finds of this run; a name is computed once."""
+        if name not in self._values:
+            self._values[name] = compute(self)
+        found: T = self._values[name]
+        return found
 
     @property
     def has_control(self) -> bool:

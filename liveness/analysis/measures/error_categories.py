@@ -1,6 +1,6 @@
-"""ICMP errors by category, by type and code, and by who sent them (Bano et al. 2018, figure 3b)."""
+"""Addresses that sent ICMP errors, by the category of the errors (Bano et al. 2018, figure 3b)."""
 
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,8 +9,13 @@ import numpy as np
 from liveness.analysis.counting.categories import CATEGORIES
 from liveness.analysis.counting.run import FAMILIES
 from liveness.analysis.counting.states import RunStates
-from liveness.analysis.formula import Formula
-from liveness.replies import Kind
+from liveness.analysis.figures import Colour, Figure
+from liveness.analysis.formula import Formula, formulas
+from liveness.analysis.measure import Measure, RunResults
+from liveness.analysis.measures.family_bars import bars_of_families, described
+from liveness.analysis.numbers import named_formulas, spoken
+from liveness.analysis.tables import Cell, Column, Share, Table
+from liveness.reference.bano_2018 import LABEL, starting
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +30,11 @@ class ErrorCategories:
     all: Annotated[int, Formula("sent any error")]
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorSources:
-    """Whose errors they are, over all families; both count as network alive."""
-
-    primary: Annotated[int, Formula("addresses that sent an error about a probe to themselves")]
-    secondary: Annotated[int, Formula("the other sources of errors: routers and middleboxes on the way")]
+PARTS: dict[str, Colour] = {
+    "port": "sky", "host": "orange", "other_unreachable": "blue", "other": "yellow", "multiple": "purple"
+}  # fmt: skip
+TITLE = "ICMP errors by category (figure 3b)"
+DENOMINATOR = "Addresses that sent errors to probes of the family; shares of all of them."
 
 
 def error_categories(run: RunStates) -> dict[str, ErrorCategories]:
@@ -47,27 +51,44 @@ def _categories(run: RunStates, family: str) -> ErrorCategories:
     return ErrorCategories(**exclusive, multiple=total - sum(exclusive.values()), all=total)
 
 
-def error_messages(run: RunStates) -> dict[str, dict[str, int]]:
-    """Count each family's error messages by ``type/code``, duplicates included, most frequent first.
+def tables(value: dict[str, ErrorCategories], run: RunResults) -> Iterator[Table]:
+    """Yield a row a category: so the three families fit 80 columns."""
+    del run
+    rows = []
+    for name in formulas(ErrorCategories):
+        cells: list[Cell] = [spoken(name)]
+        for categories in value.values():
+            number: int = getattr(categories, name)
+            cells += [number, Share.of_counts(number, categories.all)]
+        rows.append(cells)
+    columns = [Column("category")]
+    for family in value:
+        of = f"error sources of {family}"
+        columns += [Column(family, "addresses"), Column("share", "share", of, f"{family} share")]
+    published = ", ".join(f"{family}: {words.words}" for family, words in starting("error_categories").items())
+    yield Table(
+        "error_categories",
+        TITLE,
+        columns,
+        rows,
+        [DENOMINATOR, *named_formulas(formulas(ErrorCategories)), f"{LABEL}: {published}."],
+    )
 
-    A run counts messages as a whole: for a part of the address space nothing is known, and nothing returned.
-    """
-    if run.within is not None:
-        return {family: {} for family in FAMILIES}
-    result = {}
-    for family in FAMILIES:
-        counts: Counter[str] = Counter()
-        for probe in run.family_probes(family):
-            for label, messages in run.manifest.messages.get(probe, {}).items():
-                kind, _, type_and_code = label.partition("-")
-                if kind == Kind.ERROR.label:
-                    counts[type_and_code.replace("-", "/")] += messages
-        result[family] = {label: count for label, count in counts.most_common() if count}
-    return result
+
+def figures(value: dict[str, ErrorCategories], run: RunResults) -> Iterator[Figure]:
+    """Yield a bar a family, divided by category."""
+    del run
+    totals = {family: categories.all for family, categories in value.items()}
+    numbers = {family: {name: getattr(categories, name) for name in PARTS} for family, categories in value.items()}
+    axis = "share of the family's error sources"
+    yield Figure(
+        "figure-3b-error-categories",
+        TITLE,
+        described(numbers, totals, axis),
+        [DENOMINATOR, *named_formulas(formulas(ErrorCategories))],
+        bars_of_families("error_categories", numbers, totals, PARTS, axis),
+        "error_categories",
+    )
 
 
-def error_sources(run: RunStates) -> ErrorSources:
-    """Count the error sources of all families by whether they are targets that answered for themselves."""
-    primary = run.sent_primary()
-    sources = run.sent(run.probes, (Kind.ERROR,))
-    return ErrorSources(primary=run.count(primary), secondary=run.count(sources & ~primary))
+ERROR_CATEGORIES = Measure("error_categories", error_categories, tables, figures)

@@ -4,10 +4,15 @@ A target is found by a positive reply: routers and hosts limit the rate of error
 brings one proves no loss. Manifests without `attempts_by_kind` have replies of all kinds together.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from liveness.analysis.formula import Formula
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.formula import Formula, formulas
+from liveness.analysis.measure import Measure, RunResults
+from liveness.analysis.numbers import named_formulas
+from liveness.analysis.tables import Between, Cell, Column, Counts, Estimate, Table
 from liveness.runs.manifest import Manifest
 
 
@@ -47,3 +52,41 @@ def _loss(manifest: Manifest, probe: str) -> Loss:
         missed_high=None if estimate is None else estimate.high,
         duplicates=[sum(attempt) for attempt in zip(*counted, strict=True)] or [0] * len(manifest.probes[probe].sent),
     )
+
+
+def tables(value: dict[str, Loss], run: RunResults) -> Iterator[Table]:
+    """Yield each probe's targets by the attempts that found them, with the estimate of those that none found."""
+    if run.within is not None:
+        return
+    rows: list[tuple[Cell, ...]] = []
+    for probe, found in value.items():
+        missed = Estimate(found.missed, found.missed_low, found.missed_high)
+        rows.append(
+            (probe, found.first_only, found.both, found.recovered, missed, Between(missed), Counts(found.duplicates))
+        )
+    yield Table(
+        "loss",
+        "Loss, by the attempt each reply proves",
+        (
+            Column("probe"),
+            Column("first only", "targets"),
+            Column("both", "targets"),
+            Column("recovered", "targets"),
+            Column("missed", "targets"),
+            Column("95% interval", "targets"),
+            Column("duplicates", "packets"),
+        ),
+        rows,
+        [
+            *named_formulas(formulas(Loss)),
+            "missed is too low where losses come together: a target may be gone for longer than the queue lasts.",
+        ],
+    )
+
+
+def _of_whole_run(run: RunStates) -> dict[str, Loss]:
+    """Return the loss of every probe; a part of the address space has none, for a run counts it as a whole."""
+    return {} if run.within is not None else loss(run.manifest)
+
+
+LOSS = Measure("loss", _of_whole_run, tables)

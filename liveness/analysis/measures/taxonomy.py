@@ -1,10 +1,16 @@
 """The taxonomy of liveness: how many addresses are alive or active at each layer (Bano et al. 2018, figure 1)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 from liveness.analysis.counting.states import RunStates
-from liveness.analysis.formula import Formula
+from liveness.analysis.figures import Figure, Layers
+from liveness.analysis.formula import Formula, formulas, share
+from liveness.analysis.measure import Comparison, Measure, RunResults
+from liveness.analysis.numbers import count, named_formulas, percent, spoken
+from liveness.analysis.tables import PUBLISHED, Column, Share, Table
+from liveness.reference.bano_2018 import VALUES, words
 from liveness.replies import Kind
 
 
@@ -29,3 +35,85 @@ def taxonomy(run: RunStates) -> Taxonomy:
         application_active=run.count(run.sent(udp, (Kind.ANSWER, Kind.PAYLOAD))),
         application_alive=run.count(run.sent(udp, (Kind.ANSWER,))),
     )
+
+
+def tables(value: Taxonomy, run: RunResults) -> Iterator[Table]:
+    """Yield the funnel from network-alive to application-alive."""
+    targets = run.targets
+    of_targets = (
+        "targets, of which the run does not tell how many" if targets is None else f"the {count(targets)} targets"
+    )
+    rows = []
+    for name in formulas(Taxonomy):
+        number: int = getattr(value, name)
+        # sources of ICMP errors need not be targets: the share of network-alive is not one of a sample
+        of_sampled = Share.of_counts if name == "network_alive" else run.sampled
+        rows.append(
+            (
+                spoken(name),
+                number,
+                of_sampled(number, targets),
+                Share.of_counts(number, run.ipall),
+                words(f"taxonomy.{name}"),
+            )
+        )
+    yield Table(
+        "taxonomy",
+        "Liveness by layer (figure 1)",
+        (
+            Column("layer"),
+            Column("addresses", "addresses"),
+            Column("/ targets", "share", "targets", "share of targets"),
+            Column("/ IPall", "share", "IPall", "share of IPall"),
+            PUBLISHED,
+        ),
+        rows,
+        [
+            f"Shares of {of_targets} and of IPall, {count(run.ipall)} addresses.",
+            *named_formulas(formulas(Taxonomy)),
+            *run.sampling_notes(),
+        ],
+    )
+
+
+def figures(value: Taxonomy, run: RunResults) -> Iterator[Figure]:
+    """Yield the layers as a funnel; a bar's width is the layer's share of IPall."""
+    layers: dict[str, int] = {name: getattr(value, name) for name in formulas(Taxonomy)}
+    numbers, everyone, targets = list(layers.values()), run.ipall, run.targets
+    told = ", ".join(f"{spoken(name)} {count(number)}" for name, number in layers.items())
+    probed = f"; {count(targets)} targets were probed" if targets else ""
+    yield Figure(
+        "figure-1-funnel",
+        "Liveness by layer (figure 1)",
+        f"A funnel of layers, addresses: {told}. IPall, what any service probe found: {count(everyone)}.",
+        [
+            f"A bar's width is the layer's share of IPall, {count(everyone)} addresses.",
+            "The control counts in network alive alone, which may thus be more.",
+            *named_formulas(formulas(Taxonomy)),
+        ],
+        Layers(
+            layers=[spoken(name) for name in layers],
+            ids=list(layers),
+            shares=[share(number, everyone) for number in numbers],
+            columns={
+                "addresses": [count(number) for number in numbers],
+                "of IPall": [percent(share(number, everyone)) for number in numbers],
+                "of targets": [percent(share(number, targets or 0)) for number in numbers],
+            },
+            x_label=f"IPall: {count(everyone)} addresses{probed}",
+            published={list(layers).index("transport_active"): VALUES["taxonomy.transport_active.of_ipall"].value},
+            published_name="53.8% of IPall",
+        ),
+        "taxonomy",
+    )
+
+
+def comparisons(value: Taxonomy, run: RunResults) -> Iterator[Comparison]:
+    """Yield the share of the targets that are network alive; that of transport-active stands with the transport."""
+    del value
+    if run.targets is not None:
+        published = VALUES["taxonomy.network_alive.of_targets"]
+        yield Comparison("IPall", "IPall / targets", share(run.ipall, run.targets), published)
+
+
+TAXONOMY = Measure("taxonomy", taxonomy, tables, figures, comparisons)

@@ -1,16 +1,18 @@
 """Stacked bars of shares: parts told apart by colour and hatch, numbers on them, published values as diamonds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from liveness.report.figures.style import HATCHES, INK
-from liveness.report.layout import percent
-from liveness.report.published import LABEL
+from liveness.analysis.figures import Bars, Part
+from liveness.analysis.numbers import percent
+from liveness.reference.bano_2018 import LABEL
+from liveness.report.figures.drawing import WIDTH_IN, panel
+from liveness.report.figures.style import COLOURS, HATCHES, INK
 
 BAR_WIDTH: Final = 0.62
 LEAST_LABELLED: Final = 0.055
@@ -28,15 +30,48 @@ MARK: Final[dict[str, Any]] = {
 """How published values are marked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part of every bar, from the bottom up; `shares` has one entry a bar, None where there is nothing to share."""
+BARS_A_WIDTH: Final = 9
+"""So many bars fit the usual width; more make a figure wider."""
 
-    name: str
-    colour: str
-    shares: Sequence[float | None]
-    dark: bool = False
-    """Whether the number on it is written in white."""
+
+def draw_bars(content: Bars) -> Figure:
+    """Draw stacked bars, with another next to each where there is one, and published values as diamonds."""
+    figure, axes = panel(WIDTH_IN * max(1.0, len(content.bars) / BARS_A_WIDTH))
+    stacked(axes, content.bars, content.parts, top=_top(content))
+    if content.side is not None:
+        _side(axes, content.bars, content.side)
+    for marks in content.marks:
+        published_marks(axes, marks.shares, marker=marks.marker)
+    if content.x_label:
+        axes.set_xlabel(content.x_label)
+    axes.set_ylabel(content.y_label)
+    keys = [published_key(marks.name, marks.marker) for marks in content.marks]
+    legend(axes, *keys, columns=content.legend_columns)
+    return figure
+
+
+def _top(content: Bars) -> float:
+    """Return the upper end of the axis: above all bars and all published values."""
+    if content.top is not None:
+        return content.top
+    totals = [sum(part.shares[place] or 0.0 for part in content.parts) for place in range(len(content.bars))]
+    return min(1.04, 1.12 * max(*totals, content.at_least, 0.0))
+
+
+def _side(axes: Axes, bars: Sequence[str], part: Part) -> None:
+    """Draw a narrow bar to the right of each."""
+    for place, (name, share) in enumerate(zip(bars, part.shares, strict=True)):
+        drawn = axes.bar(
+            place + BAR_WIDTH / 2 + 0.08,
+            share or 0.0,
+            0.16,
+            color=COLOURS[part.colour],
+            edgecolor=INK,
+            linewidth=0.7,
+            hatch="xxxx",
+            label=part.name if place == 0 else None,
+        )
+        drawn.patches[0].set_gid(f"{part.name}:{name}")
 
 
 def stacked(axes: Axes, bars: Sequence[str], parts: Sequence[Part], *, top: float | None = None) -> None:
@@ -53,7 +88,7 @@ def stacked(axes: Axes, bars: Sequence[str], parts: Sequence[Part], *, top: floa
                 height,
                 BAR_WIDTH,
                 bottom=below[place],
-                color=part.colour,
+                color=COLOURS[part.colour],
                 edgecolor=INK,
                 linewidth=0.7,
                 hatch=HATCHES[number % len(HATCHES)],
@@ -72,7 +107,7 @@ def stacked(axes: Axes, bars: Sequence[str], parts: Sequence[Part], *, top: floa
 
 def _number(axes: Axes, x: float, y: float, text: str, size: float, *, plain: bool, part: Part) -> None:
     """Write a number on a part; on a hatch it stands on a patch of the part's colour."""
-    box = None if plain else {"boxstyle": "round,pad=0.15", "facecolor": part.colour, "edgecolor": "none"}
+    box = None if plain else {"boxstyle": "round,pad=0.15", "facecolor": COLOURS[part.colour], "edgecolor": "none"}
     axes.text(
         x, y, text, ha="center", va="center", fontsize=size, color="white" if part.dark else INK, bbox=box, zorder=4
     )
@@ -83,7 +118,7 @@ def share_axis(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 6):g}%"))
 
 
-def published_marks(axes: Axes, marks: Mapping[float, float], *, marker: str = "D") -> None:
+def published_marks(axes: Axes, marks: Mapping[int, float], *, marker: str = "D") -> None:
     """Mark published shares, by the place of their bar: at its left edge, where no number stands."""
     if marks:
         places = [place - BAR_WIDTH / 2 - 0.05 for place in marks]

@@ -8,6 +8,7 @@ from typing import Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from liveness.analysis.figures import Figure as Described
 from liveness.report.figures.style import PNG_DPI, styled
 from liveness.report.options import Format
 
@@ -23,16 +24,30 @@ HEIGHT_IN: Final = 3.9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
-    """A figure ready to be saved."""
+    """A figure as it was described, drawn and ready to be saved."""
 
-    name: str
-    """Its file name without suffix."""
-    title: str
-    alt: str
-    """What it shows, for whoever cannot see it: one or two sentences with its main numbers."""
-    notes: Sequence[str]
-    """Formulas and denominators, to stand below it."""
+    described: Described
     figure: Figure
+
+    @property
+    def name(self) -> str:
+        """Its file name without suffix."""
+        return self.described.id
+
+    @property
+    def title(self) -> str:
+        """Its title."""
+        return self.described.title
+
+    @property
+    def alt(self) -> str:
+        """What it shows, in words."""
+        return self.described.alt
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Formulas and denominators, to stand below it."""
+        return self.described.notes
 
     def __post_init__(self) -> None:
         """Lay the figure out, and keep to it: each layout begins with the last one, and would differ a little."""

@@ -1,4 +1,4 @@
-"""Figure 5: conditional activity, a square for every two probes."""
+"""A square heat map of shares: figure 5, conditional activity."""
 
 from typing import Final
 
@@ -6,12 +6,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from liveness.analysis.formula import formulas
-from liveness.analysis.measures.conditional import Conditional, Matrix
-from liveness.report import published
-from liveness.report.figures.drawing import Drawing, panel
-from liveness.report.figures.style import INK, PALE, SEQUENTIAL, styled
-from liveness.report.layout import percent
+from liveness.analysis.figures import Heatmap
+from liveness.analysis.numbers import percent
+from liveness.reference.published import Published
+from liveness.report.figures.drawing import panel
+from liveness.report.figures.style import INK, PALE, SEQUENTIAL
 
 CELL_IN: Final = 0.56
 EDGE_IN: Final = 1.5
@@ -20,61 +19,33 @@ LIGHT: Final = 0.55
 """Numbers are dark on colours above, white on those below."""
 
 
-def conditional_figures(conditional: Conditional) -> list[Drawing]:
-    """Draw P(Y | X) on both bases; the paper's numbers stand in parentheses in the cells that it names."""
-    named = formulas(Conditional)
-    return [
-        _matrix(conditional.replies, "replies", named["replies"], beside=True),
-        _matrix(conditional.with_errors, "replies and errors", named["with_errors"], beside=False),
-    ]
-
-
-def _matrix(matrix: Matrix, basis: str, formula: str, *, beside: bool) -> Drawing:
-    """Draw one matrix: a row a given X, a column a Y."""
-    probes = list(matrix)
-    values = np.array([[np.nan if (cell := matrix[x][y]) is None else cell for y in probes] for x in probes])
-    side_in = max(len(probes), 4) * CELL_IN + EDGE_IN
-    with styled():
-        figure, axes = panel(side_in + 0.8, side_in)
-        colours = mpl.colormaps[SEQUENTIAL].with_extremes(bad=PALE)
-        image = axes.imshow(values, vmin=0, vmax=1, cmap=colours, gid="matrix")
-        for row, given in enumerate(probes):
-            for column, probe in enumerate(probes):
-                value = matrix[given][probe]
-                theirs = published.CONDITIONAL_SHARES.get((given, probe)) if beside else None
-                light = value is None or value > LIGHT
-                axes.text(
-                    column, row, _text(value) + (f"\n({_published(theirs)})" if theirs else ""), ha="center",
-                    va="center", fontsize=8.5 if theirs is None else 7.0, color=INK if light else "white",
-                )  # fmt: skip
-        labels = [probe.removeprefix("tcp/") for probe in probes]
-        axes.set_xticks(range(len(probes)), labels)
-        axes.set_yticks(range(len(probes)), labels)
-        axes.tick_params(length=0)
-        axes.grid(visible=False)
-        axes.set_xlabel("Y: active for")
-        axes.set_ylabel("X: given active for")
-        bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, format=mpl.ticker.PercentFormatter(1.0))
-        bar.set_label("P(Y | X)")
-        bar.outline.set_linewidth(0.6)
-        _without_bands(figure)
-    known = [(matrix[x][y] or 0.0, x, y) for x in probes for y in probes if x != y and matrix[x][y] is not None]
-    high, low = max(known, default=None), min(known, default=None)
-    told = (
-        f" Highest: {high[2]} given {high[1]}, {percent(high[0])}. Lowest: {low[2]} given {low[1]}, {percent(low[0])}."
-        if high and low
-        else ""
-    )
-    notes = [f"Row X, column Y, percent: {formula}."]
-    if beside:
-        notes.append(f"In parentheses: {published.LABEL}, where its text names a number.")
-    return Drawing(
-        name=f"figure-5-conditional-{basis.replace(' ', '-')}",
-        title=f"Conditional activity by {basis} (figure 5)",
-        alt=f"Heat map of the probability that an address active for one probe is active for another.{told}",
-        notes=notes,
-        figure=figure,
-    )
+def draw_heatmap(content: Heatmap) -> Figure:
+    """Draw one matrix: a row a given X, a column a Y; published values stand in parentheses in their cells."""
+    labels = list(content.labels)
+    values = np.array([[np.nan if cell is None else cell for cell in row] for row in content.values])
+    side_in = max(len(labels), 4) * CELL_IN + EDGE_IN
+    figure, axes = panel(side_in + 0.8, side_in)
+    colours = mpl.colormaps[SEQUENTIAL].with_extremes(bad=PALE)
+    image = axes.imshow(values, vmin=0, vmax=1, cmap=colours, gid="matrix")
+    for row, cells in enumerate(content.values):
+        for column, value in enumerate(cells):
+            theirs = content.published.get((row, column))
+            light = value is None or value > LIGHT
+            axes.text(
+                column, row, _text(value) + (f"\n({_published(theirs)})" if theirs else ""), ha="center",
+                va="center", fontsize=8.5 if theirs is None else 7.0, color=INK if light else "white",
+            )  # fmt: skip
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.set_xlabel(content.x_label)
+    axes.set_ylabel(content.y_label)
+    bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, format=mpl.ticker.PercentFormatter(1.0))
+    bar.set_label(content.scale_label)
+    bar.outline.set_linewidth(0.6)
+    _without_bands(figure)
+    return figure
 
 
 def _without_bands(figure: Figure) -> None:
@@ -91,7 +62,7 @@ def _text(value: float | None) -> str:
     return percent(value, 0).removesuffix("%")
 
 
-def _published(between: published.Range) -> str:
+def _published(value: Published) -> str:
     """Return a published share as whole percent."""
-    low, high = between
+    low, high = value.range
     return f"{100 * low:.0f}" if high == low else f"{100 * low:.0f}+"

@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from numpy.typing import NDArray
 
+from liveness.analysis.figures import Colour
+
 FONT: Final = "DejaVu Sans"
 """It comes with matplotlib: figures are the same on every machine."""
 
@@ -24,6 +26,10 @@ GREY: Final = "#999999"
 PALE: Final = "#E6E6E6"
 INK: Final = "#1A1A1A"
 """Okabe and Ito's colours (Color Universal Design, 2008), and greys."""
+
+COLOURS: Final[dict[Colour, str]] = {
+    "blue": BLUE, "sky": SKY, "green": GREEN, "yellow": YELLOW, "orange": ORANGE, "red": RED, "purple": PURPLE
+}  # fmt: skip
 
 HATCHES: Final = ("", "////", "xxxx", "----", "\\\\\\\\")
 """One for each part of a stacked bar, in order: parts differ without colour too."""

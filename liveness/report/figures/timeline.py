@@ -6,10 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from liveness.report.figures.drawing import WIDTH_IN, Drawing
-from liveness.report.figures.style import BLUE, GREEN, ORANGE, RED, styled
-from liveness.report.layout import count, seconds
-from liveness.runs.manifest import Manifest
+from liveness.analysis.figures import Timeline
+from liveness.report.figures.drawing import WIDTH_IN
+from liveness.report.figures.style import BLUE, GREEN, ORANGE, RED
 
 PREFIXES: Final = ((1e6, "M"), (1e3, "k"))
 MINUTES_FROM_S: Final = 600
@@ -26,8 +25,9 @@ LOSSES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def timeline_figure(manifest: Manifest) -> Drawing:
+def draw_timeline(content: Timeline) -> Figure:
     """Draw packets sent, received and accepted a second, and those dropped, interval by interval."""
+    manifest = content.manifest
     line = manifest.timeline
     ends = np.array(line.end_s)
     lengths = np.diff(ends, prepend=0.0)
@@ -35,44 +35,30 @@ def timeline_figure(manifest: Manifest) -> Drawing:
     unit, name = _time_unit(float(ends[-1]))
     edges = np.concatenate([[0.0], ends]) / unit
 
-    with styled():
-        figure = Figure(figsize=(WIDTH_IN, 4.2))
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
-        counted = {"sent": line.sent, "past the filter": line.packets, "accepted": line.accepted}
-        for (label, style), numbers in zip(RATES.items(), counted.values(), strict=True):
-            upper.stairs(_rates(numbers, lengths), edges, label=label, baseline=None, gid=f"line:{label}", **style)
-        upper.set_ylim(bottom=0)
-        upper.set_ylabel("packets a second")
-        for change in manifest.rate_changes:
-            upper.axvline(change.after_s / unit, color="black", linestyle=":", linewidth=1.0)
-        upper.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=3, borderaxespad=0.3)
-        for (label, style), numbers in zip(LOSSES.items(), (line.kernel_drops, line.nic_drops), strict=True):
-            lower.stairs(_rates(numbers, lengths), edges, label=label, fill=False, gid=f"line:{label}", **style)
-        lower.set_ylim(bottom=0)
-        if not any(line.kernel_drops) and not any(line.nic_drops):
-            lower.set_ylim(0, 1)
-            lower.set_yticks([0])
-            lower.text(0.5, 0.5, "nothing was dropped", ha="center", va="center", transform=lower.transAxes)
-        lower.set_ylabel("dropped a second")
-        lower.set_xlabel(f"{name} since the start")
-        lower.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=2, borderaxespad=0.3)
-        for axes in (upper, lower):
-            axes.yaxis.set_major_formatter(lambda value, _: _short(value))
-        figure.align_ylabels()
-    dropped = sum(line.kernel_drops) + sum(line.nic_drops)
-    changes = ["Dotted lines: the rate was changed."] if manifest.rate_changes else []
-    return Drawing(
-        name="timeline",
-        title="The run over time",
-        alt=f"Lines over {seconds(float(ends[-1]))}: {count(sum(line.sent))} packets sent, {count(sum(line.accepted))}"
-        f" replies accepted, {count(dropped)} packets dropped.",
-        notes=[
-            f"Packets of all probes and attempts, averaged over {count(len(ends))} intervals.",
-            "past the filter: what the capture saw. accepted: replies that prove their probe.",
-            *changes,
-        ],
-        figure=figure,
-    )
+    figure = Figure(figsize=(WIDTH_IN, 4.2))
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
+    counted = {"sent": line.sent, "past the filter": line.packets, "accepted": line.accepted}
+    for (label, style), numbers in zip(RATES.items(), counted.values(), strict=True):
+        upper.stairs(_rates(numbers, lengths), edges, label=label, baseline=None, gid=f"line:{label}", **style)
+    upper.set_ylim(bottom=0)
+    upper.set_ylabel("packets a second")
+    for change in manifest.rate_changes:
+        upper.axvline(change.after_s / unit, color="black", linestyle=":", linewidth=1.0)
+    upper.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=3, borderaxespad=0.3)
+    for (label, style), numbers in zip(LOSSES.items(), (line.kernel_drops, line.nic_drops), strict=True):
+        lower.stairs(_rates(numbers, lengths), edges, label=label, fill=False, gid=f"line:{label}", **style)
+    lower.set_ylim(bottom=0)
+    if not any(line.kernel_drops) and not any(line.nic_drops):
+        lower.set_ylim(0, 1)
+        lower.set_yticks([0])
+        lower.text(0.5, 0.5, "nothing was dropped", ha="center", va="center", transform=lower.transAxes)
+    lower.set_ylabel("dropped a second")
+    lower.set_xlabel(f"{name} since the start")
+    lower.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=2, borderaxespad=0.3)
+    for axes in (upper, lower):
+        axes.yaxis.set_major_formatter(lambda value, _: _short(value))
+    figure.align_ylabels()
+    return figure
 
 
 def _rates(numbers: list[int], lengths_s: NDArray[np.float64]) -> NDArray[np.float64]:

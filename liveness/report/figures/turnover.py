@@ -1,66 +1,41 @@
 """Figures of several runs: who was born, died and stayed from each to the next, and what remains of a run later."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from liveness.analysis.across.changes import Change, Turnover
-from liveness.analysis.across.retention import TITLE, Retention
-from liveness.analysis.formula import formulas
-from liveness.analysis.results import RunResults
+from liveness.analysis.figures import Survival, Turnovers
 from liveness.report.figures.bars import share_axis
-from liveness.report.figures.drawing import WIDTH_IN, Drawing, panel
-from liveness.report.figures.style import BLUE, GREEN, GREY, INK, ORANGE, SKY, drawable, styled
-from liveness.report.layout import count, named_formulas, percent
+from liveness.report.figures.drawing import WIDTH_IN, panel
+from liveness.report.figures.style import BLUE, GREEN, GREY, INK, ORANGE, SKY, drawable
 
-DAY_S: Final = 86400.0
 NAMES_SHOWN: Final = 12
 """So many names of runs fit below the bars; of more, every second, third … is written."""
 NAME_LENGTH: Final = 20
 PARTS: Final = {"stayed": (SKY, ""), "born": (GREEN, "////"), "died": (ORANGE, "xxxx")}
 
 
-def turnover_figure(changes: Sequence[Change]) -> Drawing:
-    """Draw born, died and stayed from each run to the next: all addresses, and by family."""
-    views = {"all": [change.all for change in changes]}
-    views |= {family: [change.families[family] for change in changes] for family in changes[0].families}
-    step = -(-len(changes) // NAMES_SHOWN)
-    with styled():
-        figure = Figure(figsize=(8.0, 5.6))
-        panels = figure.subplots(2, 2, sharex=True).flat
-        for axes, (name, turnovers) in zip(panels, views.items(), strict=False):
-            _bars(axes, name, turnovers)
-            axes.set_xticks(
-                range(0, len(changes), step), [_name(change.after) for change in changes[::step]], rotation=30,
-                ha="right", fontsize=7.5,
-            )  # fmt: skip
-        handles = figure.axes[0].get_legend_handles_labels()[0]
-        figure.legend(handles=handles, loc="outside upper left", ncols=3)
-    last = changes[-1].all
-    return Drawing(
-        name="turnover",
-        title="Born, died and stayed from run to run",
-        alt=f"Bars of {len(changes)} changes. The last: {count(last.born)} born, {count(last.died)} died,"
-        f" {count(last.stayed)} stayed.",
-        notes=[
-            "A bar a run, against the one before; those who died hang below the axis.",
-            *named_formulas(formulas(Turnover)),
-        ],
-        figure=figure,
-    )
+def draw_turnovers(content: Turnovers) -> Figure:
+    """Draw born, died and stayed from each run to the next, a panel a population."""
+    runs, step = content.runs, -(-len(content.runs) // NAMES_SHOWN)
+    figure = Figure(figsize=(8.0, 5.6))
+    panels = figure.subplots(2, 2, sharex=True).flat
+    for axes, (name, turnovers) in zip(panels, content.populations.items(), strict=False):
+        _bars(axes, name, turnovers)
+        axes.set_xticks(
+            range(0, len(runs), step), [_name(run) for run in runs[::step]], rotation=30, ha="right", fontsize=7.5
+        )
+    handles = figure.axes[0].get_legend_handles_labels()[0]
+    figure.legend(handles=handles, loc="outside upper left", ncols=3)
+    return figure
 
 
-def _bars(axes: Axes, name: str, turnovers: list[Turnover]) -> None:
-    """Draw one population."""
-    for place, turnover in enumerate(turnovers):
-        for part, height, bottom in (
-            ("stayed", turnover.stayed, 0),
-            ("born", turnover.born, turnover.stayed),
-            ("died", -turnover.died, 0),
-        ):
+def _bars(axes: Axes, name: str, turnovers: Sequence[tuple[int, int, int]]) -> None:
+    """Draw one population: born, died and stayed by change."""
+    for place, (born, died, stayed) in enumerate(turnovers):
+        for part, height, bottom in (("stayed", stayed, 0), ("born", born, stayed), ("died", -died, 0)):
             colour, hatch = PARTS[part]
             bar = axes.bar(
                 place, height, 0.66, bottom=bottom, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.6,
@@ -71,50 +46,36 @@ def _bars(axes: Axes, name: str, turnovers: list[Turnover]) -> None:
     axes.set_title("all" if name == "all" else name.upper(), loc="left", fontsize=9)
     axes.set_ylabel("addresses")
     axes.set_xlim(-0.6, max(len(turnovers), 2) - 0.4)
-    highest = max([*(turnover.stayed + turnover.born for turnover in turnovers), 1])
-    axes.set_ylim(-1.08 * max(turnover.died for turnover in turnovers) - 0.02 * highest, 1.06 * highest)
+    highest = max([*(stayed + born for born, _, stayed in turnovers), 1])
+    axes.set_ylim(-1.08 * max(died for _, died, _ in turnovers) - 0.02 * highest, 1.06 * highest)
     axes.yaxis.set_major_formatter(lambda value, _: _short(value))
 
 
-def retention_figure(
-    curves: Sequence[Retention], runs: Sequence[RunResults], title: str = TITLE, number: int = 1
-) -> Drawing:
+def draw_survival(content: Survival) -> Figure:
     """Draw the share of each run's addresses that is alive so many days later; the first run's stand out."""
-    first = curves[0]
-    started = {run.manifest.run: datetime.fromisoformat(run.manifest.started).timestamp() / DAY_S for run in runs}
-    days = [started[run] for run in (first.run, *first.later)]
-    with styled():
-        figure, axes = panel(WIDTH_IN, 4.0)
-        for place, curve in enumerate(curves):
-            later = [0.0, *(day - days[place] for day in days[place + 1 :])]
-            if place == 0:
-                _line(axes, "alive, of the first run", later, curve.share, "o-", BLUE, "alive:0")
-                _line(
-                    axes, "throughout, of the first run", later, curve.throughout_share, "s--", ORANGE, "throughout:0"
-                )
-            else:
-                label = "alive, of later runs" if place == 1 else ""
-                _line(axes, label, later, curve.share, ".-", GREY, f"alive:{place}")
-        shown = [share for curve in curves for share in (*curve.share, *curve.throughout_share) if share is not None]
-        axes.set_ylim(max(0.0, min([*shown, 1.0]) - 0.1) if min([*shown, 1.0]) > 0.5 else 0.0, 1.03)  # noqa: PLR2004 - upper half
-        axes.set_xlim(left=0)
-        axes.set_xlabel("days later")
-        axes.set_ylabel("share of the run's addresses")
-        axes.grid(visible=True, axis="both")
-        share_axis(axes)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=3, borderaxespad=0.3)
-    return Drawing(
-        name="retention" if number == 1 else f"retention-{number}",
-        title=title,
-        alt=f"Curves of {len(curves)} runs. Of the first run's {count(first.addresses)} addresses"
-        f" {percent(first.share[-1])} are alive in the last, {percent(first.throughout_share[-1])} in all.",
-        notes=["Shares of the addresses of each run.", *named_formulas(formulas(Retention))],
-        figure=figure,
-    )
+    figure, axes = panel(WIDTH_IN, 4.0)
+    for place, curve in enumerate(content.curves):
+        later = [0.0, *curve.days]
+        if place == 0:
+            _line(axes, "alive, of the first run", later, curve.shares, "o-", BLUE, "alive:0")
+            _line(axes, "throughout, of the first run", later, curve.throughout, "s--", ORANGE, "throughout:0")
+        else:
+            label = "alive, of later runs" if place == 1 else ""
+            _line(axes, label, later, curve.shares, ".-", GREY, f"alive:{place}")
+    everything = [share for curve in content.curves for share in (*curve.shares, *curve.throughout)]
+    least = min([*(share for share in everything if share is not None), 1.0])
+    axes.set_ylim(max(0.0, least - 0.1) if least > 0.5 else 0.0, 1.03)  # noqa: PLR2004 - upper half
+    axes.set_xlim(left=0)
+    axes.set_xlabel("days later")
+    axes.set_ylabel(content.y_label)
+    axes.grid(visible=True, axis="both")
+    share_axis(axes)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=3, borderaxespad=0.3)
+    return figure
 
 
 def _line(
-    axes: Axes, label: str, days: list[float], shares: list[float | None], form: str, colour: str, gid: str
+    axes: Axes, label: str, days: list[float], shares: Sequence[float | None], form: str, colour: str, gid: str
 ) -> None:
     """Draw one curve, which begins at everybody."""
     values = [1.0, *(float("nan") if share is None else share for share in shares)]

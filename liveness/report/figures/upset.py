@@ -3,20 +3,19 @@
 After Lex, Gehlenborg, Strobelt, Vuillemot, Pfister, "UpSet: Visualization of Intersecting Sets", 2014.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from liveness.analysis.formula import formulas, share
-from liveness.analysis.measures.patterns import Patterns
+from liveness.analysis.figures import UpSet
+from liveness.analysis.formula import share
+from liveness.analysis.numbers import percent
 from liveness.report.figures.bars import share_axis
-from liveness.report.figures.drawing import Drawing
-from liveness.report.figures.style import BLUE, GREEN, INK, PALE, styled
-from liveness.report.layout import count, percent
+from liveness.report.figures.style import BLUE, GREEN, INK, PALE
 
-SHOWN: Final = 20
 WIDTH_IN: Final = 8.4
 ROW_IN: Final = 0.26
 HEADROOM: Final = 1.3
@@ -25,47 +24,20 @@ UPRIGHT: Final = 12
 """Of more bars the numbers are turned."""
 
 
-def upset_figure(patterns: Patterns) -> Drawing:
-    """Draw the largest exclusive patterns by replies, falling, each a column of dots under its bar."""
-    whole = sum(patterns.replies.values())
-    largest = sorted(patterns.replies.items(), key=lambda entry: (-entry[1], entry[0]))[:SHOWN]
-    members = [
-        sum(size for digits, size in patterns.replies.items() if digits[place] == "1")
-        for place in range(len(patterns.probes))
-    ]
-    with styled():
-        rows_in = ROW_IN * max(len(patterns.probes), 1)
-        figure = Figure(figsize=(WIDTH_IN, 2.9 + rows_in))
-        grid = figure.add_gridspec(2, 2, width_ratios=(1, 4), height_ratios=(2.4, rows_in), hspace=0.02, wspace=0.02)
-        top, dots, left = figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1]), figure.add_subplot(grid[1, 0])
-        _sizes(top, largest, whole)
-        _dots(dots, largest, patterns.probes)
-        _members(left, members, whole)
-        shown = sum(size for _, size in largest)
-        figure.text(
-            0.01, 0.985, f"{len(largest)} largest of {len(patterns.replies)}\npatterns: "
-            f"{percent(share(shown, whole))} of\n{count(whole)} active", ha="left", va="top", fontsize=8.5,
-        )  # fmt: skip
-    told = "; ".join(
-        f"{' '.join(_answered(patterns.probes, digits))}: {percent(share(size, whole))}" for digits, size in largest[:5]
-    )
-    return Drawing(
-        name="patterns",
-        title="Membership patterns",
-        alt=f"UpSet plot of {len(largest)} patterns of {count(whole)} active addresses. The largest: {told}.",
-        notes=[
-            f"Bars: shares of the {count(whole)} addresses active for any probe; {formulas(Patterns)['replies']}.",
-            "Dots: the probes of a pattern. Bars to the left: all addresses active for a probe, same denominator.",
-        ],
-        figure=figure,
-    )
+def draw_upset(content: UpSet) -> Figure:
+    """Draw the largest exclusive patterns, falling, each a column of dots under its bar."""
+    rows_in = ROW_IN * max(len(content.members), 1)
+    figure = Figure(figsize=(WIDTH_IN, 2.9 + rows_in))
+    grid = figure.add_gridspec(2, 2, width_ratios=(1, 4), height_ratios=(2.4, rows_in), hspace=0.02, wspace=0.02)
+    top, dots, left = figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1]), figure.add_subplot(grid[1, 0])
+    _sizes(top, content.patterns, content.whole)
+    _dots(dots, content.patterns, content.members)
+    _members(left, content.sizes, content.whole)
+    figure.text(0.01, 0.985, content.caption, ha="left", va="top", fontsize=8.5)
+    return figure
 
 
-def _answered(probes: list[str], digits: str) -> list[str]:
-    return [probe for probe, digit in zip(probes, digits, strict=True) if digit == "1"]
-
-
-def _sizes(axes: Axes, largest: list[tuple[str, int]], whole: int) -> None:
+def _sizes(axes: Axes, largest: Sequence[tuple[str, int]], whole: int) -> None:
     """Draw the sizes of the patterns."""
     for place, (digits, size) in enumerate(largest):
         height = share(size, whole) or 0.0
@@ -82,7 +54,7 @@ def _sizes(axes: Axes, largest: list[tuple[str, int]], whole: int) -> None:
     share_axis(axes)
 
 
-def _dots(axes: Axes, largest: list[tuple[str, int]], probes: list[str]) -> None:
+def _dots(axes: Axes, largest: Sequence[tuple[str, int]], probes: Sequence[str]) -> None:
     """Draw which probes each pattern has."""
     for row in range(0, len(probes), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="#F3F3F3", linewidth=0, zorder=0)
@@ -92,7 +64,7 @@ def _dots(axes: Axes, largest: list[tuple[str, int]], probes: list[str]) -> None
         axes.plot([place] * len(rows), rows, "o-", color=INK, markersize=6, linewidth=1.4, zorder=2)
     axes.set_xlim(-0.6, max(len(largest), 1) - 0.4)
     axes.set_ylim(len(probes) - 0.5, -0.5)
-    axes.set_yticks(range(len(probes)), probes)
+    axes.set_yticks(range(len(probes)), list(probes))
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.grid(visible=False)
@@ -100,7 +72,7 @@ def _dots(axes: Axes, largest: list[tuple[str, int]], probes: list[str]) -> None
         axes.spines[side].set_visible(False)
 
 
-def _members(axes: Axes, members: list[int], whole: int) -> None:
+def _members(axes: Axes, members: Sequence[int], whole: int) -> None:
     """Draw how many are active for each probe, growing to the left."""
     for row, size in enumerate(members):
         axes.barh(row, share(size, whole) or 0.0, 0.66, color=GREEN, edgecolor=INK, linewidth=0.6)

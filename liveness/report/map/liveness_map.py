@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.analysis.numbers import count, percent
 from liveness.report.figures.style import drawable
-from liveness.report.layout import count, percent
 from liveness.report.map.hilbert import ORDER, SIDE, on_map, square_of
 from liveness.report.map.palette import shades
 from liveness.report.map.sheet import Words, sheet

@@ -1,19 +1,13 @@
 """What the page is made of: blocks with a heading, a picture, a table and notes, as the template takes them."""
 
 import base64
-import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from rich.text import Text
-
+from liveness.analysis.tables import Cell, printed, style_of
 from liveness.report.figures.drawing import Drawing
-from liveness.report.layout import Cell, Section
-from liveness.report.published import LABEL
-
-CLASSES: Final = {"bold red": "alarm", "dim": "dim"}
-"""How the styles of cells in the terminal are called in the page."""
+from liveness.report.layout import Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +57,19 @@ class Block:
 
 
 def table_of(section: Section) -> Table:
-    """Return a table of the terminal as one of the page."""
-    words = [place in section.text_columns or name == LABEL for place, name in enumerate(section.columns)]
+    """Return a table of the terminal as one of the page; marked cells have the mark as their class."""
 
     def cell(content: Cell, place: int) -> TableCell:
-        style = CLASSES.get(str(content.style), "") if isinstance(content, Text) else ""
-        css = " ".join(name for name in ("" if words[place] else "number", style) if name)
-        return TableCell(str(content), css)
+        css = ("" if place in section.text_columns else "number", style_of(content))
+        return TableCell(printed(content), " ".join(filter(None, css)))
 
     return Table(
         section.title,
-        [TableCell(name, "" if words[place] else "number") for place, name in enumerate(section.columns)],
-        [[cell(content, place) for place, content in enumerate(row)] for row in section.rows],
+        [
+            TableCell(name, "" if place in section.text_columns else "number")
+            for place, name in enumerate(section.columns)
+        ],
+        [[cell(content, place) for place, content in enumerate(row)] for row in section.cells],
         section.notes,
     )
 
@@ -91,17 +86,23 @@ def data_uri(media_type: str, content: bytes) -> str:
 
 
 def blocks_of(prefix: str, sections: Iterable[Section], drawings: Iterable[Drawing]) -> list[Block]:
-    """Join tables and figures of the same title, in the tables' order; figures without a table come last."""
-    figures = {drawing.title: drawing for drawing in drawings}
-    blocks = []
+    """Put each figure to its table, in the tables' order; figures without a table come last.
+
+    Tables of one id, as those of several changes, are numbered; their figures stand with the first.
+    """
+    figures: dict[str, list[Drawing]] = {}
+    for drawing in drawings:
+        figures.setdefault(drawing.described.table or drawing.name, []).append(drawing)
+    blocks, seen = [], Counter[str]()
     for section in sections:
-        drawing = figures.pop(section.title, None)
-        pictures = [] if drawing is None else [picture_of(drawing, section.notes)]
-        blocks.append(Block(anchor_of(prefix, section.title), section.title, pictures, table_of(section)))
-    blocks += [Block(anchor_of(prefix, title), title, [picture_of(drawing)]) for title, drawing in figures.items()]
+        name = section.table.id
+        seen[name] += 1
+        anchor = f"{prefix}-{name}" if seen[name] == 1 else f"{prefix}-{name}-{seen[name]}"
+        with_it = [drawing for drawing in figures.get(name, []) if drawing.title == section.title or seen[name] == 1]
+        for drawing in with_it:
+            figures[name].remove(drawing)
+        pictures = [picture_of(drawing, section.notes) for drawing in with_it]
+        blocks.append(Block(anchor, section.title, pictures, table_of(section)))
+    rest = [drawing for several in figures.values() for drawing in several]
+    blocks += [Block(f"{prefix}-{drawing.name}", drawing.title, [picture_of(drawing)]) for drawing in rest]
     return blocks
-
-
-def anchor_of(prefix: str, title: str) -> str:
-    """Return where links to a heading lead."""
-    return f"{prefix}-{re.sub('[^a-z0-9]+', '-', title.lower()).strip('-')}"

@@ -6,18 +6,18 @@ from importlib import resources
 from typing import Final
 
 from jinja2 import Environment, StrictUndefined
-from rich.console import RenderableType
 
-from liveness.analysis.results import Results, RunResults
-from liveness.report.comparison import beside_table
-from liveness.report.figures.gallery import figures_across, figures_of
+from liveness.analysis.measure import RunResults
+from liveness.analysis.measures.slices import TOP
+from liveness.analysis.results import Results
+from liveness.analysis.tables import Table
+from liveness.report.comparison import comparison_table
+from liveness.report.figures.drawers import figures_across, figures_of
 from liveness.report.headline import headline_of
 from liveness.report.layout import Section
 from liveness.report.map.liveness_map import LivenessMap
-from liveness.report.page.blocks import Block, Picture, anchor_of, blocks_of, data_uri, table_of
+from liveness.report.page.blocks import Block, Picture, blocks_of, data_uri, table_of
 from liveness.report.page.provenance import config_text, doubts, provenance_table
-from liveness.report.slice_tables import TOP
-from liveness.report.tables import tables_across, tables_of
 from liveness.version import __version__
 
 TEMPLATE: Final = "report.html.j2"
@@ -46,7 +46,7 @@ def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> 
     """
     chapters = [_chapter(f"run{number}", run, zooms, top) for number, run in enumerate(results.runs, start=1)]
     if results.changes or results.left_out:
-        blocks = blocks_of("runs", _sections(tables_across(results)), figures_across(results))
+        blocks = blocks_of("runs", _sections(results.tables()), figures_across(results))
         chapters.append(Chapter("runs", "From run to run", [], blocks))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     folder = resources.files("liveness.report.page")
@@ -64,24 +64,20 @@ def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> 
 def _chapter(anchor: str, run: RunResults, zooms: Sequence[int], top: int) -> Chapter:
     """Return the chapter of one run: its status, every table with its figure, the map, and where it comes from."""
     provenance = provenance_table(run.manifest, run)
-    chapter_title = f"Run {run.manifest.run}"
-    tables = [
-        replace(table, title=STATUS_TITLE) if table.title == chapter_title else table
-        for table in _sections(tables_of(run, top))
-    ]
-    status, rest = tables[:1], tables[1:]
-    blocks = blocks_of(anchor, [*status, beside_table(run), *rest], figures_of(run))
+    status, *rest = run.tables()
+    tables = [replace(status, title=STATUS_TITLE), comparison_table(run), *rest]
+    blocks = blocks_of(anchor, _sections(tables, top), figures_of(run))
     if run.alive24 is not None:
         blocks.append(_map_block(anchor, LivenessMap(run.manifest.run, run.alive24, run.probed24), zooms))
     blocks.append(
         Block(
-            anchor_of(anchor, provenance.title),
+            f"{anchor}-{provenance.id}",
             provenance.title,
-            table=table_of(provenance),
+            table=table_of(Section(provenance)),
             text=config_text(run.manifest),
         )
     )
-    return Chapter(anchor, chapter_title, doubts(run.manifest), blocks)
+    return Chapter(anchor, f"Run {run.manifest.run}", doubts(run.manifest), blocks)
 
 
 def _map_block(anchor: str, drawn: LivenessMap, zooms: Sequence[int]) -> Block:
@@ -103,9 +99,9 @@ def _map_block(anchor: str, drawn: LivenessMap, zooms: Sequence[int]) -> Block:
         )
     ]
     pictures += [Picture(data_uri("image/png", drawn.zoomed(octet)), drawn.summary(octet), "map") for octet in zooms]
-    return Block(anchor_of(anchor, MAP_TITLE), MAP_TITLE, pictures)
+    return Block(f"{anchor}-map", MAP_TITLE, pictures)
 
 
-def _sections(tables: Iterable[RenderableType]) -> list[Section]:
-    """Return the tables among what the terminal shows: warnings have a place of their own here."""
-    return [table for table in tables if isinstance(table, Section)]
+def _sections(tables: Iterable[Table], top: int | None = None) -> list[Section]:
+    """Return tables as the page shows them: in one piece, which scrolls where it is wide."""
+    return [Section(table, shown=top if table.id == "slices" else table.shown) for table in tables]

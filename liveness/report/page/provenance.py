@@ -3,13 +3,14 @@
 import yaml
 
 from liveness.analysis.counting.run import warnings_of
-from liveness.analysis.results import RunResults
-from liveness.report.layout import ABSENT, Section, count
-from liveness.report.run_tables import targets_text
+from liveness.analysis.measure import RunResults
+from liveness.analysis.measures.record import targets_text
+from liveness.analysis.numbers import ABSENT, count
+from liveness.analysis.tables import Column, Table
 from liveness.runs.manifest import Manifest
 
 
-def provenance_table(manifest: Manifest, run: RunResults | None = None) -> Section:
+def provenance_table(manifest: Manifest, run: RunResults | None = None) -> Table:
     """Return what somebody needs to know to repeat the run, or to doubt it. `run` tells how many targets count."""
     transmit, replay = manifest.transmit, manifest.replay
     done = sum(block.status == "done" for block in manifest.blocks)
@@ -37,7 +38,7 @@ def provenance_table(manifest: Manifest, run: RunResults | None = None) -> Secti
     ]
     if replay is not None:
         rows.append(("replayed from", f"{', '.join(replay.captures)}: {count(replay.packets)} packets"))
-    return Section("Provenance", ("", ""), rows, text_columns=frozenset({0, 1}))
+    return Table("provenance", "Provenance", (Column("", key="item"), Column("", key="value")), rows)
 
 
 def config_text(manifest: Manifest) -> str:

@@ -1,0 +1,66 @@
+"""Who is active for which probe, address by address, summed over /24s: what the intervals of a sample rest on."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.analysis.counting.opened import OpenRun
+from liveness.analysis.counting.probed import Probed
+from liveness.analysis.counting.run import ACTIVITY, probes_of
+from liveness.analysis.counting.scope import Within
+from liveness.analysis.sampling import Clusters, clusters_of
+from liveness.ipsets.portable import ARRAY, BITMAP, PortableSet
+from liveness.replies import Role
+
+KEY_BITS: Final = 16
+
+
+def activity_by_cluster(run: OpenRun, probed: Probed, within: Within | None) -> Clusters:
+    """Return the activity of a run by /24, on the basis of replies; addresses that do not count are left out."""
+    kinds = {kind.label for kind in ACTIVITY}
+    probes = probes_of(run.manifest)
+    members: dict[str, list[NDArray[np.uint32]]] = {probe: [] for probe in probes}
+    for entry, found in zip(run.entries, run.sets, strict=True):
+        if entry.probe in members and entry.kind in kinds and entry.role == Role.SOURCE:
+            members[entry.probe].append(addresses_of(found))
+    return clusters_of(probes, [_counted(np.unique(_joined(parts)), probed, within) for parts in members.values()])
+
+
+def addresses_of(found: PortableSet) -> NDArray[np.uint32]:
+    """Return the members of a set, ascending. Raises LivenessError that names a file that can no longer be read."""
+    index = found.index
+    if not len(index.keys):
+        return np.zeros(0, np.uint32)
+    start = int(index.offsets[0])
+    octets = np.zeros(int(index.offsets[-1]) - start, np.uint8)
+    found.read_into(octets.data, 0, len(index.keys))
+    parts = []
+    for place, key in enumerate(index.keys.tolist()):
+        content = octets[int(index.offsets[place]) - start : int(index.offsets[place + 1]) - start]
+        low = _low_bits(content, int(index.forms[place]), int(index.sizes[place]))
+        parts.append(low.astype(np.uint32) | np.uint32(key << KEY_BITS))
+    return np.concatenate(parts)
+
+
+def _low_bits(content: NDArray[np.uint8], form: int, size: int) -> NDArray[np.int64]:
+    """Return the lower 16 bits of the members of one container (Roaring's format specification)."""
+    if form == BITMAP:
+        return np.flatnonzero(np.unpackbits(content, bitorder="little"))
+    numbers = np.frombuffer(content.tobytes(), "<u2").astype(np.int64)
+    if form == ARRAY:
+        return numbers[:size]
+    firsts, lengths = numbers[1::2], numbers[2::2] + 1  # behind the number of runs
+    offsets = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return np.repeat(firsts, lengths) + offsets
+
+
+def _joined(parts: list[NDArray[np.uint32]]) -> NDArray[np.uint32]:
+    return np.concatenate([np.zeros(0, np.uint32), *parts])
+
+
+def _counted(addresses: NDArray[np.uint32], probed: Probed, within: Within | None) -> NDArray[np.uint32]:
+    """Leave out who opted out and who lies outside the part that counts."""
+    if len(probed.opted_out):
+        addresses = addresses[~probed.opted_out.contains(addresses)]
+    return addresses if within is None else addresses[within.intervals.contains(addresses)]

@@ -1,0 +1,147 @@
+"""Figures as data: what is drawn, with its numbers and words; `liveness.report.figures` draws each kind."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from liveness.reference.published import Published
+from liveness.runs.manifest import Manifest
+
+Colour = Literal["blue", "sky", "green", "yellow", "orange", "red", "purple"]
+Marker = Literal["D", "^"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of every bar, from the bottom up; `shares` has one entry a bar, None where there is nothing to share."""
+
+    name: str
+    colour: Colour
+    shares: Sequence[float | None]
+    dark: bool = False
+    """Whether the number on it is written in white."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Published values on bars, by the place of the bar."""
+
+    name: str
+    shares: Mapping[int, float]
+    marker: Marker = "D"
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Stacked bars of shares, with another bar next to each where `side` is given."""
+
+    bars: Sequence[str]
+    parts: Sequence[Part]
+    x_label: str
+    y_label: str
+    marks: Sequence[Marks] = ()
+    side: Part | None = None
+    top: float | None = 1.04
+    """The upper end of the axis; None: above all bars, and above `at_least`."""
+    at_least: float = 0.0
+    legend_columns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A funnel: a bar for each layer, as wide as its share, with the numbers to its right."""
+
+    layers: Sequence[str]
+    ids: Sequence[str]
+    shares: Sequence[float | None]
+    columns: Mapping[str, Sequence[str]]
+    x_label: str
+    published: Mapping[int, float]
+    published_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heatmap:
+    """A square matrix of shares, with published values in parentheses."""
+
+    labels: Sequence[str]
+    values: Sequence[Sequence[float | None]]
+    published: Mapping[tuple[int, int], Published]
+    x_label: str
+    y_label: str
+    scale_label: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpSet:
+    """The largest exclusive patterns, each a bar over a column of dots."""
+
+    members: Sequence[str]
+    patterns: Sequence[tuple[str, int]]
+    """The largest, one digit a member, with their sizes."""
+    sizes: Sequence[int]
+    """Of each member, over all patterns."""
+    whole: int
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cumulative:
+    """The cumulative distribution of durations, which ascend."""
+
+    durations_s: Sequence[float]
+    x_label: str
+    y_label: str
+    published: Mapping[float, float]
+    """Shares by duration."""
+    published_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The rates and losses of a run over time, as its manifest has them."""
+
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Turnovers:
+    """Born, died and stayed from run to run, by population: a bar a change."""
+
+    runs: Sequence[str]
+    populations: Mapping[str, Sequence[tuple[int, int, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Survival:
+    """Curves of shares over days: the first stands out."""
+
+    curves: Sequence["SurvivalCurve"]
+    y_label: str
+
+
+@dataclass(frozen=True, slots=True)
+class SurvivalCurve:
+    """One run's shares, `days` after it."""
+
+    days: Sequence[float]
+    shares: Sequence[float | None]
+    throughout: Sequence[float | None]
+
+
+Content = Bars | Layers | Heatmap | UpSet | Cumulative | Timeline | Turnovers | Survival
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: `id` is its file name without suffix."""
+
+    id: str
+    title: str
+    alt: str
+    """What it shows, for readers who cannot see it: one or two sentences with its main numbers."""
+    notes: Sequence[str]
+    """Formulas and denominators, to stand below it."""
+    content: Content
+    table: str = ""
+    """The id of the table that it stands with."""

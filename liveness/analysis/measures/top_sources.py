@@ -1,0 +1,28 @@
+"""The sources that sent by far the most replies."""
+
+from collections.abc import Iterator
+
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.measure import Measure, RunResults
+from liveness.analysis.tables import Column, Table
+from liveness.runs.manifest import BusySource
+
+
+def top_sources(run: RunStates) -> list[BusySource]:
+    """Return the sources that the run recorded; none for a part of the address space."""
+    return list(run.manifest.busiest_sources) if run.within is None else []
+
+
+def tables(value: list[BusySource], run: RunResults) -> Iterator[Table]:
+    """Yield them with their replies; nothing where none stands out."""
+    del run
+    if value:
+        yield Table(
+            "top_sources",
+            "Top sources",
+            (Column("source"), Column("replies, at least", "packets")),
+            [(entry.source, entry.messages) for entry in value],
+        )
+
+
+TOP_SOURCES = Measure("top_sources", top_sources, tables, document=None)

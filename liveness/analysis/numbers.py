@@ -1,0 +1,53 @@
+"""Numbers as tables and figures print them."""
+
+from typing import Final
+
+WHOLE: Final = 100.0
+"""All of it, in percent."""
+
+ABSENT: Final = "-"
+"""Stands for a number that does not exist: a share whose denominator is 0, something that was not probed."""
+
+
+def count(number: int | None) -> str:
+    """Return an integer with thousands separators."""
+    return ABSENT if number is None else f"{number:,}"
+
+
+def percent(share: float | None, decimals: int = 1) -> str:
+    """Return a fraction as percent: one that is not 0 never reads as 0, one that is not 1 never as 100."""
+    if share is None:
+        return ABSENT
+    text = f"{share:.{decimals}%}"
+    printed, last_digit = float(text.removesuffix("%")), 10.0**-decimals
+    if share > 0 and printed == 0:
+        return f"<{last_digit:.{decimals}f}%"
+    if share < 1 and printed == WHOLE:
+        return f">{WHOLE - last_digit:.{decimals}f}%"
+    return text.removeprefix("-") if printed == 0 else text
+
+
+def signed(number: float, decimals: int = 1) -> str:
+    """Return a number with its sign; what rounds to nothing has none."""
+    text = f"{number:+.{decimals}f}"
+    return text[1:] if float(text) == 0 else text
+
+
+def seconds(duration_s: float | None) -> str:
+    """Return a duration in the unit that reads best."""
+    if duration_s is None:
+        return ABSENT
+    if duration_s < 1:
+        return f"{1000 * duration_s:.1f} ms"
+    return f"{duration_s:.1f} s" if duration_s < 120 else f"{duration_s / 60:.1f} min"  # noqa: PLR2004 - two minutes
+
+
+def spoken(field: str) -> str:
+    """Return the name of a result's field as the tables print it."""
+    words = "RST_only" if field == "rst_only" else field.replace("syn_ack", "SYN-ACK")
+    return words.replace("_", " ")
+
+
+def named_formulas(formulas: dict[str, str]) -> list[str]:
+    """Return formulas as notes, each under its number's name in the tables."""
+    return [f"{spoken(name)}: {text}" for name, text in formulas.items()]

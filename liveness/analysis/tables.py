@@ -1,0 +1,205 @@
+"""Tables as data: cells are numbers with units and denominators, so that every form of export prints the same table."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from liveness.analysis.numbers import ABSENT, count, percent
+from liveness.reference.bano_2018 import LABEL
+
+Style = Literal["alarm", "dim", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a whole, with its 95% interval where it rests on a sample.
+
+    `part` and `whole` are None where a share is known without them.
+    """
+
+    value: float | None
+    part: int | None = None
+    whole: int | None = None
+    low: float | None = None
+    high: float | None = None
+    of: str = ""
+    """The denominator, where it is not that of the column."""
+
+    @classmethod
+    def of_counts(cls, part: int, whole: int | None, of: str = "") -> "Share":
+        """Return part / whole, without a value if there is nothing to have a share of."""
+        return cls(part / whole if whole else None, part, whole, of=of)
+
+    def __str__(self) -> str:
+        text = percent(self.value) + (f" of {self.of}" if self.of else "")
+        if self.low is None or self.high is None:
+            return text
+        return f"{text} ({100 * self.low:.1f}-{100 * self.high:.1f})"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number that is estimated, with the ends of its 95% interval."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        return ABSENT if self.value is None else f"{self.value:,.1f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """The interval of the estimate in another cell of the row; exports have it there."""
+
+    estimate: Estimate
+
+    def __str__(self) -> str:
+        low, high = self.estimate.low, self.estimate.high
+        return ABSENT if low is None or high is None else f"{low:,.1f} to {high:,.1f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """One number for each attempt."""
+
+    numbers: Sequence[int]
+
+    def __str__(self) -> str:
+        return " ".join(count(number) for number in self.numbers)
+
+
+Plain = str | int | float | Share | Estimate | Between | Counts | None
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A cell that stands out as an alarm, or steps back."""
+
+    cell: Plain
+    style: Style
+
+
+Cell = Plain | Marked
+
+
+def bare(cell: Cell) -> Plain:
+    """Return a cell without its mark."""
+    return cell.cell if isinstance(cell, Marked) else cell
+
+
+def style_of(cell: Cell) -> Style:
+    """Return how a cell stands out."""
+    return cell.style if isinstance(cell, Marked) else ""
+
+
+def printed(cell: Cell) -> str:
+    """Return a cell as people read it."""
+    plain = bare(cell)
+    if plain is None:
+        return ABSENT
+    if isinstance(plain, bool):
+        return "yes" if plain else "no"
+    if isinstance(plain, int):
+        return count(plain)
+    return f"{plain:,.1f}" if isinstance(plain, float) else str(plain)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; `unit` is what its numbers count, empty for words, which name the rows or comment on them."""
+
+    name: str
+    unit: str = ""
+    of: str = ""
+    """The denominator of shares."""
+    key: str = ""
+    """The name in exports, where the printed one is short or is used twice."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its cells are words."""
+        return not self.unit
+
+    @property
+    def quantity(self) -> str:
+        """What exports call its numbers."""
+        return self.key or self.name
+
+
+PUBLISHED = Column(LABEL, key="published")
+"""The column of published values, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: `id` names it in every form of output, `notes` give formulas and denominators."""
+
+    id: str
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    notes: Sequence[str] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """What else identifies its rows among tables of the same id: the two runs of a comparison."""
+    columns_at_once: int | None = None
+    """So many columns behind the first fit a terminal."""
+    shown: int | None = None
+    """So many rows are shown to people; exports have all."""
+    shown_note: str = ""
+    """A note with ``{shown}``, the number of rows shown."""
+    data: Sequence["Datum"] | None = None
+    """The numbers for exports, where the rows are laid out for reading."""
+
+    def tidy(self) -> Iterator["Datum"]:
+        """Yield every number of the table with its keys, unit and denominator."""
+        if self.data is not None:
+            yield from self.data
+            return
+        for row in self.rows:
+            yield from _data_of_row(self, row)
+
+
+@dataclass(frozen=True, slots=True)
+class Datum:
+    """One number: what it is of (`keys`), what it is, and in which unit."""
+
+    keys: Mapping[str, str]
+    quantity: str
+    value: float | str | None
+    unit: str
+    of: str = ""
+    whole: int | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def _data_of_row(table: Table, row: Sequence[Cell]) -> Iterator[Datum]:
+    """Yield the numbers of one row; its words are the keys, but published ones."""
+    keys = dict(table.keys)
+    for place, (column, cell) in enumerate(zip(table.columns, row, strict=True)):
+        if column.is_text and column is not PUBLISHED:
+            keys[column.quantity or f"key{place + 1}"] = printed(cell)
+    for column, cell in zip(table.columns, row, strict=True):
+        plain = bare(cell)
+        if column is PUBLISHED:
+            if plain:
+                yield Datum(keys, "published", printed(cell), "text")
+        elif not column.is_text:
+            yield from _data_of_cell(keys, column, plain)
+
+
+def _data_of_cell(keys: Mapping[str, str], column: Column, cell: Plain) -> Iterator[Datum]:
+    """Yield the numbers of one cell; a blank one has none."""
+    if isinstance(cell, Counts):
+        for attempt, number in enumerate(cell.numbers):
+            yield Datum(keys, f"{column.quantity} {attempt}", number, column.unit)
+    elif isinstance(cell, Share):
+        yield Datum(
+            keys, column.quantity, cell.value, "share", cell.of or column.of, cell.whole, cell.low, cell.high
+        )  # fmt: skip
+    elif isinstance(cell, Estimate):
+        yield Datum(keys, column.quantity, cell.value, column.unit, column.of, None, cell.low, cell.high)
+    elif not isinstance(cell, Between) and cell != "":
+        yield Datum(keys, column.quantity, cell, column.unit, column.of)

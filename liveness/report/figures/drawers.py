@@ -1,0 +1,56 @@
+"""Figures drawn as they are described: one drawer for each kind of content."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from matplotlib.figure import Figure as Canvas
+
+from liveness.analysis.figures import (
+    Bars,
+    Cumulative,
+    Figure,
+    Heatmap,
+    Layers,
+    Survival,
+    Timeline,
+    Turnovers,
+    UpSet,
+)
+from liveness.analysis.measure import RunResults
+from liveness.analysis.results import Results
+from liveness.report.figures.bars import draw_bars
+from liveness.report.figures.cumulative import draw_cumulative
+from liveness.report.figures.drawing import Drawing
+from liveness.report.figures.funnel import draw_layers
+from liveness.report.figures.heatmap import draw_heatmap
+from liveness.report.figures.style import styled
+from liveness.report.figures.timeline import draw_timeline
+from liveness.report.figures.turnover import draw_survival, draw_turnovers
+from liveness.report.figures.upset import draw_upset
+
+DRAWERS: Final[dict[type, Callable[[Any], Canvas]]] = {
+    Bars: draw_bars,
+    Cumulative: draw_cumulative,
+    Heatmap: draw_heatmap,
+    Layers: draw_layers,
+    Survival: draw_survival,
+    Timeline: draw_timeline,
+    Turnovers: draw_turnovers,
+    UpSet: draw_upset,
+}
+
+
+def drawn(figure: Figure) -> Drawing:
+    """Draw one figure."""
+    with styled():
+        return Drawing(figure, DRAWERS[type(figure.content)](figure.content))
+
+
+def figures_of(run: RunResults) -> Iterator[Drawing]:
+    """Draw the figures of one run."""
+    yield from map(drawn, run.figures())
+
+
+def figures_across(results: Results) -> Iterator[Drawing]:
+    """Draw the figures of what several runs show together; none of one run."""
+    yield from map(drawn, results.figures())
