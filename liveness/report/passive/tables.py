@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from liveness.report.layout import Section, count, percent
+from liveness.analysis.numbers import count, percent
+from liveness.report.layout import Section, text_section
 
 Document = Mapping[str, Any]
 MOST_ROWS: Final = 20
@@ -47,7 +48,7 @@ def _records(document: Document) -> Section:
     rows += [["duplicates", count(records["duplicates"]), "seen by another exporter too"]]
     rows += [["late", count(records["late"]), "came after their interval was finished"]]
     share = document["symmetry"]["tcp_inbound_established_unanswered"]
-    return Section(
+    return text_section(
         f"{document['run']} ({document['status']}): records",
         ["", "records", ""],
         rows,
@@ -72,7 +73,7 @@ def _directions(document: Document) -> Section:
         ]
         for name in ("two_way", "one_way", "one_way_out")
     ]  # fmt: skip
-    return Section(
+    return text_section(
         "Two-way and one-way flows",
         ["", "flows", "share", "packets", "share", "bytes"],
         rows,
@@ -93,7 +94,7 @@ def _classes(document: Document) -> Section:
         ]
         for name, sums in classes.items()
     ]  # fmt: skip
-    return Section(
+    return text_section(
         f"Classes of inbound one-way flows, by rules {document['rules']}",
         ["class", "", "flows", "share", "packets", "share"],
         rows,
@@ -105,7 +106,9 @@ def _classes(document: Document) -> Section:
 def _signs(document: Document) -> Section:
     flows = document["totals"]["one_way"]["flows"]
     rows = [[name, count(number), share_of(number, flows)] for name, number in document["totals"]["signs"].items()]
-    return Section("Signs", ["sign", "flows", "share"], rows, ["of inbound one-way flows; a flow has several signs"])
+    return text_section(
+        "Signs", ["sign", "flows", "share"], rows, ["of inbound one-way flows; a flow has several signs"]
+    )
 
 
 def _combinations(document: Document) -> Section:
@@ -121,7 +124,7 @@ def _combinations(document: Document) -> Section:
         ]
         for each in met[:MOST_ROWS]
     ]
-    return Section(
+    return text_section(
         f"Combinations of signs: {len(met)} were met",
         ["signs", "rules", "class", "flows"],
         rows,
@@ -147,7 +150,7 @@ def _services(document: Document) -> Section:
         ]
         for each in services[:MOST_ROWS]
     ]  # fmt: skip
-    return Section(
+    return text_section(
         f"Services: {len(services)}",
         ["service", "clients ok", "failed", "failed share", "scanners left out"],
         rows,
@@ -172,7 +175,7 @@ def _outages(document: Document) -> Section:
         ]
         for each in document["outages"]
     ]  # fmt: skip
-    return Section(
+    return text_section(
         f"Outages: {len(rows)}",
         ["start", "end", "clients", "services"],
         rows,
