@@ -41,14 +41,14 @@ def test_a_changed_source_file_means_another_cache_for_whatever_imports_it(tmp_p
     code = """
 from pathlib import Path
 from liveness.kernel_cache import PACKAGE, source_digest
-print(*(source_digest(PACKAGE / name) for name in ("scan/send/engine.py", "packets/siphash.py")))
+print(*(source_digest(PACKAGE / name) for name in ("scan/send/fill.py", "packets/siphash.py")))
 """
     engine, siphash = in_copy(package, code).split()
     assert in_copy(package, code).split() == [engine, siphash]
     with (package / "cli" / "scan.py").open("a") as command:
         command.write("# a change\n")
     assert in_copy(package, code).split() == [engine, siphash]  # no kernel can see it
-    with (package / "scan" / "send" / "engine.py").open("a") as source:
+    with (package / "scan" / "send" / "fill.py").open("a") as source:
         source.write("# a change\n")
     other_engine, same_siphash = in_copy(package, code).split()
     assert (other_engine == engine, same_siphash) == (False, siphash)

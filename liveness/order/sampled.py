@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
 from liveness.order.permutation import Permutation, next_element
-from liveness.order.schedule import address_of, is_within
 from liveness.space.intervals import Intervals
+from liveness.space.lookup import address_of, is_within
 from liveness.space.targets import Targets
 
 DEFAULT_PREFIX: Final = 3
@@ -29,13 +29,18 @@ def probed_within(listed: Intervals, planned: int, seed: int, block_prefix: int,
     for block, quota in zip(targets.blocks(block_prefix), targets.limit(planned, block_prefix).tolist(), strict=True):
         if quota and len(block.intervals.intersection(part)):
             walk = Permutation.of_block(block.intervals.count, seed, block.name)
-            found += _count(walk, quota, block.intervals, part)
+            found += count_first(walk, quota, block.intervals, part)
     return found
 
 
-def _count(walk: Permutation, quota: int, targets: Intervals, part: Intervals) -> int:
+def count_first(walk: Permutation, quota: int, targets: Intervals, part: Intervals) -> int:
+    """Return how many of the first `quota` targets of a block's permutation lie in a part of the address space."""
+    if quota >= targets.count:
+        return targets.intersection(part).count
+    if not len(targets.intersection(part)):
+        return 0
     return int(
-        count_first(
+        _count_first(
             uint64(walk.start),
             uint64(walk.generator),
             uint64(walk.prime),
@@ -50,7 +55,7 @@ def _count(walk: Permutation, quota: int, targets: Intervals, part: Intervals) -
 
 
 @kernel
-def count_first(
+def _count_first(
     start: int,
     step: int,
     prime: int,

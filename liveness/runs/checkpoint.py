@@ -10,20 +10,10 @@ from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
 from liveness.files.documents import decoded
 from liveness.files.reading import read_below
+from liveness.order.order import Position
 from liveness.runs.course import PathEvent, RateChange, RateSearch, Timeline
 from liveness.runs.losses import Losses
 from liveness.runs.manifest import Manifest, check_manifest
-
-
-class Position(Struct, frozen=True, kw_only=True):
-    """Where a sender stands: the block's number, and the tick in it from which on it sends."""
-
-    block: int
-    tick: int
-    lags: list[int] = field(default_factory=list)
-    """Of each lane, in ticks; they change with the rate where that is searched for. Empty: as planned."""
-    begins: list[int] = field(default_factory=list)
-    """The tick at which each lane begins, or goes on after a pause. Empty: when its lag is over."""
 
 
 class Totals(Struct, frozen=True, kw_only=True):

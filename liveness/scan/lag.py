@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.runs.course import Lag, LanePassing
-from liveness.scan.plan import MARK_EVERY, Plan
+from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
 
 PERCENTILE: Final = 80
@@ -23,7 +23,7 @@ def lag_record(plan: Plan, shared: Shared, started_ns: int) -> Lag:
     """Return the record of all blocks, with the largest and the 80th percentile lag between first attempts."""
     lanes: list[LanePassing] = []
     spreads: list[NDArray[np.float64]] = []
-    for block, marks in zip(plan.blocks, shared.marks, strict=True):
+    for part, marks in zip(plan.order.parts, shared.marks, strict=True):
         passed = _passed_s(marks, started_ns)
         first_attempts = passed[: len(plan.probes)]
         known = ~np.isnan(first_attempts).any(axis=0)
@@ -32,7 +32,7 @@ def lag_record(plan: Plan, shared: Shared, started_ns: int) -> Lag:
             attempt, probe = divmod(lane, len(plan.probes))
             lanes.append(
                 LanePassing(
-                    block=block.name,
+                    block=part.name,
                     probe=plan.probes[probe].name,
                     attempt=attempt,
                     passed_s=[None if np.isnan(at) else round(float(at), 6) for at in times],
@@ -40,7 +40,7 @@ def lag_record(plan: Plan, shared: Shared, started_ns: int) -> Lag:
             )
     spread = np.concatenate(spreads)
     return Lag(
-        every_targets=MARK_EVERY,
+        every_targets=plan.order.mark_every,
         lanes=lanes,
         max_s=round(float(spread.max()), 6) if len(spread) else None,
         p80_s=round(float(np.percentile(spread, PERCENTILE)), 6) if len(spread) else None,

@@ -1,9 +1,8 @@
 """The plan of a run: everything decided before the first packet, from the config and its resolved targets."""
 
-import math
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -14,9 +13,8 @@ from numpy.typing import NDArray
 from liveness.config.crowding import CATCH_UP_S
 from liveness.config.model import Config
 from liveness.errors import UsageError
-from liveness.order.permutation import Permutation, prime_above
-from liveness.order.schedule import marks_for
-from liveness.order.spacing import spacing_margin_s
+from liveness.order.once_per_block import Block, OncePerBlock
+from liveness.order.order import Order, Share, targets_of
 from liveness.probes.probe import Probe
 from liveness.probes.registry import probes_of_run
 from liveness.probes.run_constants import CookieParameters
@@ -30,8 +28,6 @@ from liveness.scan.workers import Cores, receivers_for, senders_for, share_cores
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 
-MARK_EVERY: Final = 1_000_000
-"""Targets between two entries of the lag record (Bano et al. 2018, section 3)."""
 MAX_BLOCKS: Final = 4_096
 """Every block drains and cools down; more of them than this say that a short prefix was meant."""
 CONTROL_PORTS: Final = range(49_152, 65_536)
@@ -55,19 +51,38 @@ def new_control_port(config: Config) -> int | None:
     return secrets.choice([port for port in CONTROL_PORTS if f"tcp/{port}" not in probed])
 
 
-@dataclass(frozen=True, slots=True)
-class BlockPlan:
-    """One block: its intervals, and how many of its targets, first in its permutation, are probed."""
+def census_order(plan: "Plan") -> OncePerBlock:
+    """Return the order of a census: every target once, block by block. UsageError for one that cannot be."""
+    config = plan.config
+    blocks = len(plan.targets.blocks(config.block_prefix))
+    if blocks > MAX_BLOCKS:
+        raise UsageError(
+            f"config {config.name!r}: $.block_prefix: {config.block_prefix}: makes {blocks:,} blocks of"
+            f" these targets, at most {MAX_BLOCKS:,}: take a shorter prefix"
+        )
+    order = OncePerBlock(
+        parts=tuple(_blocks(config, plan.targets)),
+        probes=len(plan.probes),
+        attempts=plan.attempts,
+        queue=config.retransmit.queue,
+        spacing_s=config.probe_spacing_s,
+        rate_pps=plan.rate_pps,
+        searched=config.rate.auto,
+    )
+    if order.longest_lag > MAX_LAG:
+        raise UsageError(
+            f"config {config.name!r}: $.probe_spacing: {config.probe_spacing}: at {config.rate} more"
+            f" than {MAX_LAG:,} targets wait for their last probe: lower spacing, rate or retransmit.queue"
+        )
+    return order
 
-    name: str
-    intervals: Intervals
-    targets: int
-    seed: int
 
-    @property
-    def permutation(self) -> Permutation:
-        """The walk over the block's addresses; made anew each time, since millions of blocks may be planned."""
-        return Permutation.of_block(self.intervals.count, self.seed, self.name)
+def _blocks(config: Config, targets: Targets) -> Iterator[Block]:
+    """Yield the blocks that have a target to probe, in ascending order."""
+    quotas = config.quotas(targets)
+    for block, quota in zip(targets.blocks(config.block_prefix), quotas.tolist(), strict=True):
+        if quota:
+            yield Block(block.name, block.intervals, quota, config.seed)
 
 
 @dataclass(frozen=True)
@@ -82,22 +97,21 @@ class Plan:
     """The cores that this run may use."""
     sinks: tuple[SinkKind, ...] = CENSUS_SINKS
     """What becomes of accepted replies."""
+    order_of: "Callable[[Plan], Order]" = census_order
+    """Makes the order in which targets are probed."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot run as planned."""
-        blocks = len(self.targets.blocks(self.config.block_prefix))
-        if blocks > MAX_BLOCKS:
-            raise UsageError(
-                f"config {self.config.name!r}: $.block_prefix: {self.config.block_prefix}: makes {blocks:,} blocks of"
-                f" these targets, at most {MAX_BLOCKS:,}: take a shorter prefix"
-            )
-        spacing_s = self.config.probe_spacing_s
-        spacing_lag = len(self.probes) * (spacing_s + spacing_margin_s(spacing_s)) * self.rate_pps
-        if (self.attempts - 1) * self.queue + self.attempts * spacing_lag > MAX_LAG:
-            raise UsageError(
-                f"config {self.config.name!r}: $.probe_spacing: {self.config.probe_spacing}: at {self.config.rate} more"
-                f" than {MAX_LAG:,} targets wait for their last probe: lower spacing, rate or retransmit.queue"
-            )
+        _ = self.order
+
+    @cached_property
+    def order(self) -> Order:
+        """Which target is due when."""
+        return self.order_of(self)
+
+    def share(self, sender: int) -> Share:
+        """Return the share of the order that a sender of this machine has."""
+        return Share(sender, self.senders)
 
     @cached_property
     def probes(self) -> tuple[Probe, ...]:
@@ -105,33 +119,9 @@ class Plan:
         return probes_of_run(self.config.probes, self.control_port)
 
     @cached_property
-    def blocks(self) -> tuple[BlockPlan, ...]:
-        """The blocks that have a target to probe, in ascending order."""
-        return tuple(self._plan_blocks())
-
-    def _plan_blocks(self) -> Iterator[BlockPlan]:
-        prefix = self.config.block_prefix
-        quotas = self.config.quotas(self.targets)
-        for block, quota in zip(self.targets.blocks(prefix), quotas.tolist(), strict=True):
-            if quota:
-                yield BlockPlan(block.name, block.intervals, quota, self.config.seed)
-
-    @cached_property
     def target_count(self) -> int:
-        """Addresses that will be probed."""
-        return sum(block.targets for block in self.blocks)
-
-    def probed_in(self, part: Intervals) -> Intervals:
-        """Return those of some targets that are probed: all, or a sample of them by limits.max_targets."""
-        chosen = Intervals.empty()
-        for block in self.blocks:
-            inside = block.intervals.intersection(part)
-            if len(inside) and block.targets < block.intervals.count:
-                sample = block.intervals.address_at(block.permutation.shard(0, 1, block.targets).indices())
-                here = sample[inside.contains(sample)]
-                inside = Intervals.from_bounds(here, here)
-            chosen = chosen.union(inside)
-        return chosen
+        """Addresses that will be probed, once for each part of the order that probes them."""
+        return targets_of(self.order.parts)
 
     @property
     def intervals(self) -> Intervals:
@@ -142,11 +132,6 @@ class Plan:
     def attempts(self) -> int:
         """How often each probe is sent to each target."""
         return self.config.retransmit.attempts
-
-    @property
-    def queue(self) -> int:
-        """Targets between a probe and its repeat."""
-        return self.config.retransmit.queue
 
     @property
     def only_unanswered(self) -> bool:
@@ -202,40 +187,6 @@ class Plan:
         ports = self.config.network.source_ports
         return CookieParameters(self.key, ports.first, ports.last, self.attempts)
 
-    def marks(self, block: BlockPlan) -> int:
-        """Return how many marks a lane of one sender can pass in a block."""
-        return marks_for(self.targets_of_sender(block), self.mark_every_of_sender)
-
-    @property
-    def mark_every_of_sender(self) -> int:
-        """Targets between two marks of one sender's lanes."""
-        return -(-MARK_EVERY // self.senders)
-
-    def targets_of_sender(self, block: BlockPlan) -> int:
-        """Most targets that one sender can have in a block."""
-        return min(block.targets, -(-(block.targets + self._skipped(block)) // self.senders))
-
-    def _skipped(self, block: BlockPlan) -> int:
-        """Group elements of the block's walk that are no target; a sender may happen to have none of them."""
-        return prime_above(block.intervals.count) - 1 - block.intervals.count
-
-    @property
-    def queue_of_sender(self) -> int:
-        """Targets of one sender between a probe and its repeat."""
-        return -(-self.queue // self.senders)
-
-    def spacing_of_sender(self, rate_pps: float | None = None) -> int:
-        """Targets of one sender between two probes to one address, at `rate_pps`, the plan's if it is None.
-
-        That is the spacing and its margin where the schedule draws `rate` targets a second, as it does until repeats
-        begin. Where originals and repeats overlap it draws rate / attempts, and the spacing is that much longer.
-        """
-        spacing_s = self.config.probe_spacing_s
-        return math.ceil((spacing_s + spacing_margin_s(spacing_s)) * (rate_pps or self.rate_pps) / self.senders)
-
     def first_addresses(self, count: int) -> NDArray[np.uint32]:
-        """Return the first targets in the order of the run, at most `count` and at most one block's."""
-        block = self.blocks[0]
-        wanted = min(count, block.targets)
-        indices = block.permutation.shard(0, 1, wanted).indices()
-        return block.intervals.address_at(indices)
+        """Return the first targets in the order of the run, at most `count` and at most those of one part."""
+        return self.order.parts[0].listed.address_at(self.order.first_indices(count))

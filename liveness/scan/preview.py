@@ -48,7 +48,7 @@ def preview(config: Config, targets: Targets) -> Preview:
         packets.append(SamplePacket(probe.name, bytes(packet), packet.summary()))
     return Preview(
         estimate=estimate(config, targets, plan.load.wire_bits),
-        blocks=tuple(block.name for block in plan.blocks),
+        blocks=tuple(part.name for part in plan.order.parts),
         first_addresses=tuple(format_address(int(address)) for address in addresses),
         packets=tuple(packets),
     )

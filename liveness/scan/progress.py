@@ -92,7 +92,7 @@ def observe(
             for index, probe in enumerate(plan.probes)
         ),
         blocks_drained=shared.blocks_drained(),
-        blocks=len(plan.blocks),
+        blocks=len(plan.order.parts),
         packets=int(shared.packets.sum()),
         rejected=int(shared.rejected.sum()),
         kernel_drops=int(shared.kernel_drops.sum()),

@@ -10,14 +10,14 @@ from liveness.clock import utc
 from liveness.config.model import to_record
 from liveness.errors import LivenessError
 from liveness.net.routes import Path
-from liveness.order.sampled import probed_within
+from liveness.order.order import Part
 from liveness.runs.checkpoint import Checkpoint, Totals
 from liveness.runs.manifest import BlockStatus, Manifest, Privileges, ProbeCounts, Receive, Transmit
 from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import Tally
 from liveness.scan.lag import lag_record
-from liveness.scan.plan import BlockPlan, Plan
+from liveness.scan.plan import Plan
 from liveness.scan.receive.sink import Conclusion
 from liveness.scan.shared import Shared
 from liveness.scan.supervisor import Outcome
@@ -53,7 +53,7 @@ def running_manifest(plan: Plan, identity: Identity) -> Manifest:
         probes={probe.name: ProbeCounts(sent=[0] * plan.attempts) for probe in plan.probes},
         sets=[],
         control_port=plan.control_port,
-        blocks=[BlockStatus(block=block.name, targets=block.targets, status="pending") for block in plan.blocks],
+        blocks=[BlockStatus(block=part.name, targets=part.targets, status="pending") for part in plan.order.parts],
         host=platform.node(),
         kernel=platform.release(),
         interface=identity.path.interface,
@@ -63,11 +63,11 @@ def running_manifest(plan: Plan, identity: Identity) -> Manifest:
     )
 
 
-def _block_status(shared: Shared, number: int, block: BlockPlan) -> BlockStatus:
+def _part_status(shared: Shared, number: int, part: Part) -> BlockStatus:
     drained = shared.blocks_drained()
     begun = bool(shared.marks[number].any())
     status = "done" if number < drained else "partial" if begun else "pending"
-    return BlockStatus(block=block.name, targets=block.targets, status=status)
+    return BlockStatus(block=part.name, targets=part.targets, status=status)
 
 
 def loss_warnings(totals: Totals, kernel_drops: int) -> list[str]:
@@ -109,7 +109,7 @@ def _opted_out(plan: Plan, directory: RunDirectory) -> int:
         withdrawn = load_opt_outs(directory.path).withdrawn
     except LivenessError:
         return 0  # the record says so already
-    return probed_within(plan.intervals, plan.target_count, plan.config.seed, plan.config.block_prefix, withdrawn)
+    return plan.order.count_in(withdrawn)
 
 
 def final_manifest(
@@ -180,7 +180,7 @@ def final_manifest(
         rate_changes=totals.rate_changes,
         rate_search=totals.rate_search,
         lag=lag_record(plan, shared, outcome.started_ns),
-        blocks=[_block_status(shared, number, block) for number, block in enumerate(plan.blocks)],
+        blocks=[_part_status(shared, number, part) for number, part in enumerate(plan.order.parts)],
         host=platform.node(),
         kernel=platform.release(),
         interface=identity.path.interface,

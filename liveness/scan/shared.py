@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.runs.checkpoint import Checkpoint, Position
+from liveness.order.order import Position
+from liveness.runs.checkpoint import Checkpoint
 from liveness.scan.losses.repairs import RepairDesk
 from liveness.scan.memory import shared_zeros
 from liveness.scan.path.hop_table import HopTable
@@ -84,7 +85,9 @@ class Shared:
         self.given_up_s: NDArray[np.float64] = shared_zeros((senders,), np.float64)
         """Time that each sender could not keep up with the rate."""
         self.answered: NDArray[np.uint32] = (
-            shared_zeros((entries_for(plan.queue),), np.uint32) if plan.only_unanswered else np.zeros(0, np.uint32)
+            shared_zeros((entries_for(plan.config.retransmit.queue),), np.uint32)
+            if plan.only_unanswered
+            else np.zeros(0, np.uint32)
         )
         """The table of answered probes, empty unless only unanswered ones are repeated. Receivers share it: where two
         mark a place at once one mark may be lost, and a repeat be sent that was not needed."""
@@ -92,7 +95,9 @@ class Shared:
         """The addresses that senders shall send nothing to any more. Written by the supervisor."""
         self.hops = HopTable(senders)
         """The next hops of frames, once they are others than the run began with. Written by the supervisor."""
-        self.marks: list[NDArray[np.int64]] = _shared_parts([(senders, lanes, plan.marks(b)) for b in plan.blocks])
+        self.marks: list[NDArray[np.int64]] = _shared_parts(
+            [(senders, lanes, plan.order.marks(part, plan.share(0))) for part in range(len(plan.order.parts))]
+        )
         """A block at a time: when each sender's lanes passed each mark, ns of the monotonic clock, 0 not yet."""
 
     def _share_repairs(self, plan: Plan, lanes: int) -> None:

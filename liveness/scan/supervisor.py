@@ -10,6 +10,7 @@ from liveness.errors import LivenessError, explain
 from liveness.net.ring import RxRing, TxRing
 from liveness.net.routes import union
 from liveness.net.way.watch import PathWatch
+from liveness.order.order import targets_of
 from liveness.probes.run_constants import RunConstants
 from liveness.runs.checkpoint import Checkpoint, Totals
 from liveness.runs.optout_record import OptOuts
@@ -79,7 +80,7 @@ class Supervisor:
         shared = Shared(self.plan)
         opt_outs = OptOutWatch(self.plan, self.directory.path, shared.withdrawn, self._listeners.notice)
         shared.counts_told |= opt_outs.resumed
-        shared.begin_at(self.first, sum(block.targets for block in self.plan.blocks[: self.first.block]))
+        shared.begin_at(self.first, targets_of(self.plan.order.parts[: self.first.block]))
         started_ns = time.monotonic_ns()
         earlier = self.first.totals.rate_search
         tuner = Tuner(self.plan, shared, self.interface, earlier) if self.plan.config.rate.auto else None

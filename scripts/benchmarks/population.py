@@ -58,7 +58,7 @@ def replies_of_census(plan: Plan, alive: int, seed: int = 1) -> Iterator[NDArray
     """
     random = np.random.default_rng(seed)
     in_block = alive // BLOCKS
-    chunk = max(1, int(plan.queue * in_block / BLOCK_ADDRESSES))
+    chunk = max(1, int(plan.config.retransmit.queue * in_block / BLOCK_ADDRESSES))
     for block in range(BLOCKS):
         order = Permutation.of_block(in_block, seed, f"{block}").shard(0, 1).indices().astype(np.int64)
         waiting: list[NDArray[np.void]] = []

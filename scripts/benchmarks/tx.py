@@ -10,11 +10,13 @@ import numpy as np
 
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
-from liveness.order.schedule import begin_walk, plan_lanes
+from liveness.order.due import empty_due
+from liveness.order.order import Share
+from liveness.order.ticks import MAX_TICKS
 from liveness.probes.template import LinkAddresses
 from liveness.scan.memory import shared_zeros
-from liveness.scan.send.engine import fill_batch
-from liveness.scan.send.slots import slots_of
+from liveness.scan.send.fill import fill_due, slots_of
+from liveness.scan.send.queue import queue_of
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.system.child import run_in_child
@@ -118,12 +120,12 @@ def measure_fill(seconds: float) -> float:
     targets = Targets.build(Intervals.from_bounds(first, first + np.uint64(spread // 2)), Intervals.empty())
     plan = plan_over(targets, **BEYOND_REACH)
     constants = kit_for(plan, LinkAddresses(bytes(6), bytes(6)))
-    (block,) = plan.blocks
-    lanes = plan_lanes(len(plan.probes), plan.attempts, plan.queue, plan.spacing_of_sender(), block.targets)
-    marks = shared_zeros((len(lanes), plan.marks(block)), np.int64)
-    shard = block.permutation.shard(0, 1, block.targets)
-    intervals = block.intervals
-    walk = begin_walk(shard, lanes, intervals.first, intervals.cumulative, marks, plan.mark_every_of_sender, 0)
+    order, share = plan.order, Share()
+    lanes = len(plan.probes) * plan.attempts
+    marks = shared_zeros((lanes, order.marks(0, share)), np.int64)
+    walk = order.walk(0, share, plan.rate_pps, marks)
+    due = empty_due(FILL_BATCH + 2 * MAX_TICKS, FILL_BATCH + lanes)
+    queue = queue_of(order.parts[0].listed, walk.reach + len(due.drawn), Intervals.empty())
     frames = np.zeros((FILL_SLOTS, 2048), np.uint8)[:, : 2 * constants.templates.shape[1]]
     slots, answered = slots_of(frames), np.zeros(0, np.uint32)
     sent = np.zeros((len(plan.probes), plan.attempts), np.int64)
@@ -132,9 +134,10 @@ def measure_fill(seconds: float) -> float:
         goal = sent.sum() + frames_wanted
         while sent.sum() < goal:
             for slot in range(0, FILL_SLOTS, FILL_BATCH):
-                fill_batch(walk, constants, slots, slot, FILL_BATCH, 2**62, 1, 1, answered, sent)
+                walk.draw(due, FILL_BATCH, 2**62, 1)
+                fill_due(due, queue, constants, slots, slot, 1, answered, sent)
 
-    fill(len(lanes) * (plan.queue + 1))  # until repeats go out too
+    fill(lanes * (plan.config.retransmit.queue + 1))  # until repeats go out too
     best = float("inf")
     for _ in range(SAMPLES):
         before, started = int(sent.sum()), time.perf_counter_ns()

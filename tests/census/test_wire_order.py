@@ -16,7 +16,7 @@ from scapy.layers.l2 import Ether
 
 from liveness.config.load import resolve_targets
 from liveness.config.model import from_document
-from liveness.scan.plan import Plan
+from liveness.scan.plan import Plan, census_order
 from liveness.space.addresses import parse_address
 from tests.census.support import LIVENESS, ROOT, TIMEOUT_S, Census, clean_environment, run, write_yaml
 
@@ -220,13 +220,13 @@ def test_first_attempts_follow_the_permutation(whole: Captured) -> None:
     plan = whole.plan
     expected = [
         int(address)
-        for block in plan.blocks
-        for address in block.intervals.address_at(block.permutation.shard(0, 1, block.targets).indices())
+        for block in census_order(plan).parts
+        for address in block.listed.address_at(block.permutation.shard(0, 1, block.targets).indices())
     ]
     for probe in PROBES:
         order = list(dict.fromkeys(parse_address(one.target) for one in of_probe(whole.probes, probe)))
         assert order == expected, probe
-    first_block = plan.blocks[0].targets
+    first_block = plan.order.parts[0].targets
     assert plan.first_addresses(10_000).tolist() == expected[:first_block]
     assert expected[:first_block] != sorted(expected[:first_block])
 

@@ -12,18 +12,10 @@ from hypothesis import strategies as st
 from liveness.config.crowding import CATCH_UP_S, peak_bound_pps
 from liveness.config.model import Config, from_document
 from liveness.errors import RefusedError
+from liveness.order.due import DRAWN, empty_due
+from liveness.order.lanes import marks_for, plan_lanes
 from liveness.order.permutation import Permutation
-from liveness.order.schedule import (
-    ACTIVE,
-    FINISHED,
-    LANE,
-    TICK,
-    begin_tick,
-    begin_walk,
-    lane_due,
-    marks_for,
-    plan_lanes,
-)
+from liveness.order.ticks import ACTIVE, FINISHED, LANE, TICK, before_first_tick, begin_tick, lane_due
 from liveness.scan.rate.load import ceiling_pps, check_crowding, load_of
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
@@ -57,15 +49,17 @@ def played(config: Config, targets: Targets, rate_pps: float, seed: int, senders
             shard = Permutation.of_block(block.intervals.count, seed, block.name).shard(index, senders, quota)
             lanes = plan_lanes(probes, attempts, -(-config.retransmit.queue // senders), spacing, -(-quota // senders))
             marks = np.zeros((len(lanes), marks_for(quota, 10**6)), np.int64)
-            walk = begin_walk(shard, lanes, block.intervals.first, block.intervals.cumulative, marks, 10**6, 0)
+            walk, due = before_first_tick(shard, lanes, marks, 10**6), empty_due(1, 0)
+            drawn: list[int] = []
             units_per_s = rate_pps * len(lanes) / senders
             while not walk.state[FINISHED]:
                 for place in range(walk.state[ACTIVE]):
                     walk.state[LANE] = place
-                    lag = walk.lane_lags[walk.active[place]]
-                    target = int(walk.queue[(walk.state[TICK] - lag) & (len(walk.queue) - 1)])
+                    target = drawn[walk.state[TICK] - walk.lane_lags[walk.active[place]]]
                     sent[target >> 8].append(lane_due(walk.state, len(lanes)) / units_per_s)
-                begin_tick(walk, 0)
+                begin_tick(walk, due, 0)
+                drawn += block.intervals.address_at(due.drawn[: due.counts[DRAWN]]).tolist()
+                due.counts[DRAWN] = 0
     return max(most_in(sorted(times), 1 + CATCH_UP_S) for times in sent.values())
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from liveness.config.model import Config, TargetLists, to_record
 from liveness.errors import RefusedError, UsageError
-from liveness.runs.checkpoint import Position, Totals, write_checkpoint
+from liveness.order.order import Position
+from liveness.runs.checkpoint import Totals, write_checkpoint
 from liveness.runs.manifest import Manifest, ProbeCounts
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan, new_key

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from liveness.runs.checkpoint import Checkpoint, Position
+from liveness.order.order import Position
+from liveness.runs.checkpoint import Checkpoint
 from liveness.runs.losses import Losses, LossRecord, LostSpan
 from liveness.scan.losses.silence import Fall
 from liveness.scan.losses.watch import LossWatch

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numba import njit
 
 from liveness.kernel import COMPILED, fence
+from liveness.order.order import Position
 from liveness.probes.hops import Hops
-from liveness.runs.checkpoint import Position
 from liveness.scan.path.hop_table import HopTable
 from liveness.scan.send.positions import BLOCK, GENERATION, LAGS, SEAL, TICK, Positions
 from liveness.scan.send.withdrawn import WithdrawnList

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 from liveness.config.model import from_document
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
-from liveness.order.schedule import Walk
+from liveness.order.once_per_block import BlockWalk
+from liveness.order.order import Walk
 from liveness.packets.headers import PROTOCOL_TCP
 from liveness.probes.template import LinkAddresses
-from liveness.scan.plan import BlockPlan, Plan
+from liveness.scan.plan import Plan, census_order
+from liveness.scan.send.queue import TargetQueue
 from liveness.scan.send.sender import Sender
 from liveness.scan.session import constants_of
 from liveness.scan.shared import Shared
@@ -43,15 +45,18 @@ def plan_of(rate: str) -> Plan:
 
 
 class Watched(Sender):
-    """A sender that keeps its walk for the test, and the spacing in targets that each lane has at the end."""
+    """A sender that keeps its walk for the test, and the lags of its lanes at the beginning."""
 
-    walk: Walk
+    walk: BlockWalk
+    queue: TargetQueue
     lags_at_first: list[int]
 
-    def _begin(self, number: int, block: BlockPlan) -> Walk:
-        self.walk = super()._begin(number, block)
-        self.lags_at_first = self.walk.lane_lags.tolist()
-        return self.walk
+    def _begin(self, part: int) -> tuple[Walk, TargetQueue]:
+        walk, self.queue = super()._begin(part)
+        assert isinstance(walk, BlockWalk)
+        self.walk = walk
+        self.lags_at_first = walk.position().lags
+        return walk, self.queue
 
 
 def sent_while_the_rate_changes(rate: str) -> tuple[Watched, Counter[tuple[int, int]], Plan]:
@@ -87,17 +92,17 @@ def test_the_spacing_grows_with_the_rate_and_everyone_is_probed_as_planned() -> 
     sender, seen, plan = sent_while_the_rate_changes("auto")
     assert seen == {(port, FIRST + index): 2 for port in (0, 80, 443) for index in range(COUNT)}
     assert plan.load.start_pps == 500
-    widest = plan.spacing_of_sender()
+    widest = census_order(plan).spacing_at(plan.rate_pps, plan.share(0))
     assert widest == 600  # 10 ms and a margin of 5 ms at 40 kpps, before repeats take half of it
-    assert sender.spacing == widest
-    first, last = sender.lags_at_first, sender.walk.lane_lags.tolist()
+    assert sender.walk.spacing == widest
+    first, last = sender.lags_at_first, sender.walk.position().lags
     assert last[:3] == [0, widest, 2 * widest]
     assert first[1] < widest // 8
-    assert len(sender.walk.queue) > max(last)
+    assert len(sender.queue.addresses) > max(last)
 
 
 def test_a_given_rate_keeps_the_spacing_it_was_planned_with() -> None:
     sender, seen, plan = sent_while_the_rate_changes("40kpps")
     assert set(seen.values()) == {2}
-    assert sender.spacing == plan.spacing_of_sender() == 600
-    assert sender.walk.lane_lags.tolist() == sender.lags_at_first
+    assert sender.walk.spacing == census_order(plan).spacing_at(plan.rate_pps, plan.share(0)) == 600
+    assert sender.walk.position().lags == sender.lags_at_first

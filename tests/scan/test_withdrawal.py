@@ -9,18 +9,21 @@ from hypothesis import strategies as st
 
 from liveness.config.model import from_document
 from liveness.errors import LivenessError
-from liveness.order.schedule import FINISHED, begin_walk, is_within, plan_lanes, withdraw
+from liveness.order.due import empty_due
+from liveness.order.lanes import marks_for, plan_lanes
+from liveness.order.ticks import FINISHED, before_first_tick, draw_due
 from liveness.probes.template import LinkAddresses
 from liveness.runs.optout_record import load_opt_outs
 from liveness.scan.optouts import OptOutWatch
-from liveness.scan.plan import Plan
+from liveness.scan.plan import Plan, census_order
 from liveness.scan.send.answered import entries_for
-from liveness.scan.send.engine import fill_batch
-from liveness.scan.send.slots import slots_of
+from liveness.scan.send.fill import fill_due, slots_of
+from liveness.scan.send.queue import queue_of, withdraw
 from liveness.scan.send.withdrawn import WithdrawnList
 from liveness.scan.session import constants_of
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
+from liveness.space.lookup import is_within
 from liveness.space.targets import Targets
 
 FIRST = parse_address("10.1.0.0")
@@ -49,23 +52,23 @@ CONSTANTS = constants_of(PLAN, LinkAddresses(bytes(6), bytes(6)), (parse_address
 
 def frames_sent(batch: int, withdrawals: dict[int, Intervals], *, table: bool) -> list[Frame]:
     """Return every frame of a block in order; `withdrawals` tells what is withdrawn before which batch."""
-    (block,) = PLAN.blocks
+    (block,) = census_order(PLAN).parts
     shard = block.permutation.shard(0, 1, COUNT)
     lanes = plan_lanes(len(PLAN.probes), 2, QUEUE, SPACING, COUNT)
-    marks = np.zeros((len(lanes), PLAN.marks(block)), np.int64)
-    walk = begin_walk(
-        shard, lanes, block.intervals.first, block.intervals.cumulative, marks, PLAN.mark_every_of_sender, 1
-    )
+    marks = np.zeros((len(lanes), marks_for(COUNT, 1_000)), np.int64)
+    ticks, due = before_first_tick(shard, lanes, marks, 1_000), empty_due(64 + 64, 64 + len(lanes))
+    queue = queue_of(block.listed, lanes[-1].lag + len(due.drawn), Intervals.empty())
     ring = np.zeros((64, 256), np.uint8)
     slots = slots_of(ring)
     sent = np.zeros((len(PLAN.probes), 2), np.int64)
     answered = np.zeros(entries_for(QUEUE) if table else 0, np.uint32)
     frames: list[Frame] = []
     number = 0
-    while not walk.state[FINISHED]:
+    while not ticks.state[FINISHED]:
         if number in withdrawals:
-            walk = withdraw(walk, withdrawals[number])
-        filled = fill_batch(walk, CONSTANTS, slots, 0, batch, 2**62, 1, 1, answered, sent)
+            queue = withdraw(queue, withdrawals[number])
+        draw_due(ticks, due, batch, 2**62, 1)
+        filled = fill_due(due, queue, CONSTANTS, slots, 0, 1, answered, sent)
         for slot in range(filled):
             address = int.from_bytes(ring[slot, 30:34].tobytes(), "big")
             probe = slots.held[slot]

@@ -48,7 +48,7 @@ def positions_of(span: LostSpan, lane: int, targets: int) -> tuple[int, int]:
 
 def _extent_in_walk(spans: Sequence[LostSpan], plan: Plan, block: int) -> Extent:
     """Cut the order at every place where a lost stretch of some lane begins or ends, and add up the pieces."""
-    targets = plan.targets_of_sender(plan.blocks[block])
+    targets = plan.order.most_targets(block, plan.share(spans[0].sender))
     probes, attempts = len(plan.probes), plan.attempts
     lanes = probes * attempts
     stretches = np.array(
@@ -74,7 +74,7 @@ def frames_by_probe(spans: Sequence[LostSpan], plan: Plan) -> "NDArray[np.int64]
     probes = len(plan.probes)
     frames = np.zeros(probes, np.int64)
     for span in spans:
-        targets = plan.targets_of_sender(plan.blocks[span.block])
+        targets = plan.order.most_targets(span.block, plan.share(span.sender))
         for lane in range(len(span.lags)):
             first, last = positions_of(span, lane, targets)
             frames[lane % probes] += last - first

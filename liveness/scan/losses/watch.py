@@ -101,7 +101,7 @@ class LossWatch:
     def _tell(self, now_ns: int) -> None:
         """Tell at once what a run would otherwise say at its end: a rate that is not reached, no reply at all."""
         elapsed_s = (now_ns - int(self.started_s * NS)) / NS
-        if self.shared.blocks_drained() < len(self.plan.blocks):
+        if self.shared.blocks_drained() < len(self.plan.order.parts):
             self._sending_s = elapsed_s
         slow = not self.plan.config.rate.auto and self.given_up_s > MISSED_SHARE * elapsed_s
         if slow and not self._slow_told and elapsed_s > SLOW_AFTER_S:

@@ -26,7 +26,7 @@ def meet_neighbours(plan: Plan, path: Path, notice: Callable[[str], None]) -> Pa
     """
     if not len(path.near):
         return path
-    wanted = plan.probed_in(path.near)
+    wanted = plan.order.probed_in(path.near)
     if wanted.count > MOST_NEIGHBOURS:
         raise UsageError(
             f"{wanted.count:,} targets ({told(wanted)}) are on the link of {path.interface}: at most"

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-from liveness.runs.checkpoint import Checkpoint, Position
+from liveness.order.order import Position
+from liveness.runs.checkpoint import Checkpoint
 from liveness.scan.plan import Plan
 
 MOST_TICKS: Final = 1 << 60
@@ -17,7 +18,7 @@ def misfits(plan: Plan, checkpoint: Checkpoint) -> Iterator[str]:
     if len(checkpoint.positions) not in (0, plan.senders):
         yield f"$.positions: {len(checkpoint.positions)} of them, where {plan.senders} send"
     for at, position in enumerate(checkpoint.positions):
-        if not _is_position(position, len(plan.blocks), lanes):
+        if not _is_position(position, len(plan.order.parts), lanes):
             yield f"$.positions[{at}]: no place in this run"
     if checkpoint.positions and not _is_table(checkpoint.sent, len(plan.probes), plan.attempts):
         yield f"$.sent: expected {len(plan.probes)} rows of {plan.attempts} counts"
@@ -28,7 +29,7 @@ def misfits(plan: Plan, checkpoint: Checkpoint) -> Iterator[str]:
     for at, span in enumerate(checkpoint.losses.pending):
         place = Position(block=span.block, tick=0, lags=span.lags, begins=span.begins)
         ticks = (span.first, span.last, span.margin, span.tries)
-        fits = _is_position(place, len(plan.blocks), lanes) and all(abs(tick) <= MOST_TICKS for tick in ticks)
+        fits = _is_position(place, len(plan.order.parts), lanes) and all(abs(tick) <= MOST_TICKS for tick in ticks)
         if not fits or not 0 <= span.sender < plan.senders or len(span.lags) != lanes:
             yield f"$.losses.pending[{at}]: no stretch of this run"
 

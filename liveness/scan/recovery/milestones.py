@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.runs.checkpoint import Position
+from liveness.order.order import Position
 from liveness.scan.shared import Shared
 
 EVERY_S: Final = 0.25

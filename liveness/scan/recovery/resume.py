@@ -11,7 +11,8 @@ from liveness.clock import utc
 from liveness.config.recorded import recorded_config
 from liveness.errors import LivenessError, UsageError
 from liveness.optouts.stage import finish_redaction
-from liveness.runs.checkpoint import Checkpoint, Position, load_checkpoint
+from liveness.order.order import Position
+from liveness.runs.checkpoint import Checkpoint, load_checkpoint
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 from liveness.scan.plan import Plan

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from liveness.runs.checkpoint import Position
+from liveness.order.order import Position
 from liveness.scan.memory import shared_zeros
 
 if TYPE_CHECKING:

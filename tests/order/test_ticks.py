@@ -1,4 +1,4 @@
-"""The schedule: lanes at their lags behind one order, judged by a plain list of who is probed at which tick."""
+"""Ticks: lanes at their lags behind one order, judged by a plain list of which target is probed at which tick."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -9,63 +9,84 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from liveness.kernel import uint64
+from liveness.order.due import ATTEMPT, DRAWN, POSITION, PROBE, STRIPS, TICKS, WIDTH, empty_due
+from liveness.order.lanes import Lane, marks_for, plan_lanes
 from liveness.order.permutation import Permutation
-from liveness.order.schedule import (
+from liveness.order.ticks import (
     ACTIVE,
     DUE,
     FINISHED,
     LANE,
     TARGETS,
     TICK,
-    Lane,
-    Walk,
-    address_of,
+    UNKNOWN,
+    Ticks,
+    before_first_tick,
     begin_tick,
-    begin_walk,
+    draw_due,
     lane_due,
-    marks_for,
-    plan_lanes,
-    probed,
-    skip_to,
+    probed_by,
+    skip_ticks,
     take_lags,
     widen_spacing,
 )
 from liveness.space.intervals import Intervals
+from liveness.space.lookup import address_of
 
 Emission = tuple[int, int, int, int, int]
 """Tick, probe, attempt, address, virtual time."""
 
 
-def start(
-    block: Intervals,
-    lanes: tuple[Lane, ...],
-    shard: tuple[int, int] = (0, 1),
-    mark_every: int = 10,
-    longest: int = 0,
-) -> Walk:
+class Played:
+    """A walk, and the targets that it has drawn so far; the clock is the tick, so marks show the tick of a passing."""
+
+    def __init__(self, ticks: Ticks, block: Intervals) -> None:
+        self.ticks = ticks
+        self.block = block
+        self.state = ticks.state
+        self.marks = ticks.marks
+        self.drawn: list[int] = []
+        self.due = empty_due(8, 0)
+
+    def take_drawn(self) -> None:
+        self.drawn += self.block.address_at(self.due.drawn[: self.due.counts[DRAWN]]).tolist()
+        self.due.counts[DRAWN] = 0
+
+    def begin_tick(self) -> None:
+        begin_tick(self.ticks, self.due, int(self.state[TICK]) + 2)
+        self.take_drawn()
+
+    def skip(self, tick: int) -> None:
+        while not skip_ticks(self.ticks, self.due, tick):
+            self.take_drawn()
+        self.take_drawn()
+
+
+def start(block: Intervals, lanes: tuple[Lane, ...], shard: tuple[int, int] = (0, 1), mark_every: int = 10) -> Played:
     part = Permutation.of_block(block.count, 73, "0.0.0.0/3").shard(*shard)
     marks = np.zeros((len(lanes), marks_for(part.elements, mark_every)), np.int64)
-    return begin_walk(part, lanes, block.first, block.cumulative, marks, mark_every, 1, longest)
+    return Played(before_first_tick(part, lanes, marks, mark_every), block)
 
 
-def emissions(walk: Walk) -> Iterator[Emission]:
-    """Run a walk to its end as a sender does; the clock is the tick, so marks tell the tick they were passed at."""
+def emissions(walk: Played) -> Iterator[Emission]:
+    """Run a walk to its end, lane by lane."""
+    ticks = walk.ticks
     while not walk.state[FINISHED]:
         if walk.state[LANE] == walk.state[ACTIVE]:
-            begin_tick(walk, int(walk.state[TICK]) + 2)
+            walk.begin_tick()
             continue
-        due = int(lane_due(walk.state, len(walk.lane_lags)))
-        lane = int(walk.active[walk.state[LANE]])
+        due = int(lane_due(walk.state, len(ticks.lane_lags)))
+        lane = int(ticks.active[walk.state[LANE]])
         walk.state[LANE] += 1
         tick = int(walk.state[TICK])
-        target = int(walk.queue[(tick - walk.lane_lags[lane]) & (len(walk.queue) - 1)])
-        yield tick, int(walk.lane_probes[lane]), int(walk.lane_attempts[lane]), target, due
+        target = walk.drawn[tick - int(ticks.lane_lags[lane])]
+        yield tick, int(ticks.lane_probes[lane]), int(ticks.lane_attempts[lane]), target, due
 
 
-def move_on(walk: Walk) -> None:
-    """Begin the next tick if this one is done, as the engine does before it finds that nothing of it is due."""
+def move_on(walk: Played) -> None:
+    """Begin the next tick if this one is done, as a sender does before it finds that nothing of it is due."""
     if walk.state[LANE] == walk.state[ACTIVE] and not walk.state[FINISHED]:
-        begin_tick(walk, int(walk.state[TICK]) + 2)
+        walk.begin_tick()
 
 
 def block_of(sizes: list[int]) -> Intervals:
@@ -195,15 +216,14 @@ def test_wider_spacing_leaves_nobody_out_and_probes_nobody_twice(
     """At some emissions the spacing grows; from then on probes to one target lie at least so far apart."""
     block = block_of(sizes)
     lanes = plan_lanes(probes, attempts, queue, spacing, block.count)
-    longest = max(lane.lag for lane in lanes) + (attempts * probes - 1) * sum(widenings.values())
-    walk = start(block, lanes, mark_every=mark_every, longest=longest)
+    walk = start(block, lanes, mark_every=mark_every)
     asked, wanted, done, apart = dict(widenings), 0, [], {}
     for number, emission in enumerate(emissions(walk)):
         wanted += asked.pop(number, 0)
         if begun:
             move_on(walk)
         half_done = 0 < walk.state[LANE] < walk.state[ACTIVE]
-        if wanted and widen_spacing(walk, wanted):
+        if wanted and widen_spacing(walk.ticks, wanted):
             assert not half_done
             spacing, wanted = spacing + wanted, 0
         assert not wanted or half_done
@@ -254,23 +274,22 @@ def test_a_walk_that_was_cut_off_goes_on_where_it_stood(
     """Both parts together probe everyone as the whole walk would, though its lanes have paused before or do so now."""
     block = block_of(sizes)
     lanes = plan_lanes(probes, attempts, queue, spacing, block.count)
-    longest = max(lane.lag for lane in lanes) + (attempts * probes - 1) * sum(widenings.values())
-    walk = start(block, lanes, longest=longest)
+    walk = start(block, lanes)
     done, wanted, asked = [], 0, dict(widenings)
     for number, emission in enumerate(emissions(walk)):
         done.append(emission)
         wanted += asked.pop(number, 0)
         if begun:
             move_on(walk)
-        if wanted and widen_spacing(walk, wanted):
+        if wanted and widen_spacing(walk.ticks, wanted):
             wanted = 0
         if number >= cut and not 0 < walk.state[LANE] < walk.state[ACTIVE]:
             break
     tick, finished = int(walk.state[TICK]), bool(walk.state[FINISHED])
-    again = start(block, lanes, longest=longest)
-    take_lags(again, walk.lane_lags.tolist(), walk.lane_begins.tolist())
-    skip_to(again, tick)
-    counted = {(lane.probe, lane.attempt): int(probed(again, number)) for number, lane in enumerate(lanes)}
+    again = start(block, lanes)
+    take_lags(again.ticks, walk.ticks.lane_lags.tolist(), walk.ticks.lane_begins.tolist())
+    again.skip(tick)
+    counted = {(lane.probe, lane.attempt): int(probed_by(again.ticks, number)) for number, lane in enumerate(lanes)}
     rest = [] if finished else list(emissions(again))
     order = block.address_at(Permutation.of_block(block.count, 73, "0.0.0.0/3").shard(0, 1).indices()).tolist()
     for key, probed_before in counted.items():
@@ -288,3 +307,43 @@ def test_time_never_runs_back() -> None:
     dues = [due for _, _, _, _, due in emissions(walk)]
     assert dues == sorted(dues)
     assert walk.state[DUE] > dues[-1]
+
+
+@given(
+    SIZES,
+    st.integers(1, 5),
+    st.integers(1, 3),
+    st.integers(0, 90),
+    st.integers(0, 9),
+    st.lists(st.integers(1, 200), min_size=1, max_size=5),
+    st.integers(0, 40),
+)
+def test_what_is_handed_out_at_once_is_what_single_steps_would_be(
+    sizes: list[int], probes: int, attempts: int, queue: int, spacing: int, batches: list[int], ahead: int
+) -> None:
+    """Batches of any size, some held back by time, have the frames of the walk lane by lane, in the same order."""
+    block = block_of(sizes)
+    lanes = plan_lanes(probes, attempts, queue, spacing, block.count)
+    expected = [emission[1:4] for emission in emissions(start(block, lanes))]
+    walk = start(block, lanes)
+    walk.due = empty_due(256 + 64, 256 + len(lanes))
+    handed_out: list[tuple[int, int, int]] = []
+    calls = 0
+    while not walk.state[FINISHED]:
+        frames = batches[calls % len(batches)]
+        until = UNKNOWN if calls % 2 else int(lane_due(walk.state, len(lanes))) + ahead
+        count = draw_due(walk.ticks, walk.due, frames, until, 1)
+        assert count <= frames
+        strips = walk.due.strips[: walk.due.counts[STRIPS]].tolist()
+        walk.take_drawn()
+        before, row = len(handed_out), 0
+        while row < len(strips):
+            group = strips[row : row + strips[row][WIDTH]]
+            for tick in range(group[0][TICKS]):
+                for strip in group:
+                    assert (strip[TICKS], strip[WIDTH]) == (group[0][TICKS], len(group))
+                    handed_out.append((strip[PROBE], strip[ATTEMPT], walk.drawn[strip[POSITION] + tick]))
+            row += len(group)
+        assert len(handed_out) - before == count
+        calls += 1
+    assert handed_out == expected

@@ -1,0 +1,194 @@
+"""The outlet of a sender: its ring, filled and emptied, with everything that may hold frames up on their way out."""
+
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import InterfaceDownError, LivenessError
+from liveness.kernel import compiled_for
+from liveness.net.ring import TxRing
+from liveness.order.due import Due, empty_due
+from liveness.probes.hops import redirect
+from liveness.probes.run_constants import RunConstants, with_hops
+from liveness.scan.plan import Plan
+from liveness.scan.send.fill import fill_due, slots_of
+from liveness.scan.send.queue import TargetQueue, queue_of
+from liveness.scan.shared import HOLD_PATH, Shared
+from liveness.space.intervals import Intervals
+
+R = TypeVar("R")
+
+FLUSH_TIMEOUT_S: Final = 10.0
+FLUSH_STEP_S: Final = 0.1
+"""How long a sender that empties its ring takes at most to notice that it shall pause."""
+POLL_S: Final = 0.02
+DROPS_EVERY_S: Final = 0.1
+
+
+class Outlet:
+    """What sender `index` of a run sends through. What is in the ring is counted in `counts`, (probes, attempts)."""
+
+    def __init__(self, plan: Plan, constants: RunConstants, ring: TxRing, shared: Shared, index: int) -> None:
+        self.ring = ring
+        self.slots = slots_of(ring.frames)
+        self.counts = shared.sent[index]
+        self.queue = queue_of(Intervals.empty(), 0, Intervals.empty())
+        """The addresses of the targets that the present walk has drawn."""
+        self.stalled = False
+        """Whether the interface was down since the last frame was filled."""
+        self._constants = constants
+        self._shared = shared
+        self._index = index
+        self._longest_pause_s = plan.config.limits.max_pause.seconds
+        self._hop_generation = 0
+        self._drops_at_s = 0.0
+        self._due = empty_due(0, 0)
+        self._fill: Callable[..., int] = fill_due
+
+    def reserve(self, frames: int) -> tuple[int, int]:
+        """Return the first free slot and how many there are, at most `frames`; none if none became free in a while."""
+        first, free = self.ring.reserve(frames)
+        if free == 0:
+            self._attempt(self.ring.kick)
+            self._attempt(lambda: self.ring.wait(POLL_S))
+        return first, free
+
+    def load(self, queue: TargetQueue, due: Due, counts: NDArray[np.int64]) -> None:
+        """Fill from this queue what `due` names, from now on, and count it in `counts`, (probes, attempts)."""
+        self.queue, self.counts = queue, counts
+        self._due = due
+        self._fill = compiled_for(
+            fill_due, due, queue, self._constants, self.slots, 0, 0, self._shared.answered, counts
+        )
+
+    def fill(self, first_slot: int) -> int:
+        """Fill the frames of everything due and commit them to the ring; return how many were filled."""
+        filled = self._fill(
+            self._due,
+            self.queue,
+            self._constants,
+            self.slots,
+            first_slot,
+            time.time_ns(),
+            self._shared.answered,
+            self.counts,
+        )
+        self.ring.commit(filled, self.slots.lengths)
+        return filled
+
+    def send_off(self) -> None:
+        """Kick until the kernel has taken everything; not while senders are held, or shall stop."""
+        self._attempt(self._send_off)
+
+    def _send_off(self) -> None:
+        while not self.ring.kick() and not self._shared.hold[0] and not self._shared.stopping():
+            self._shared.completed[self._index] = self.ring.completed
+            self.ring.wait(POLL_S)
+
+    def nudge(self) -> None:
+        """Kick a ring in which frames wait, so that one that is stuck is noticed."""
+        if self.ring.waiting:
+            self._attempt(self.ring.kick)
+
+    def redirect(self) -> None:
+        """Send by the newest table of next hops if it has changed, what waits in the ring included."""
+        hops = self._shared.hops
+        if hops.generation == self._hop_generation:
+            return
+        self._hop_generation, table = hops.read()
+        self._constants = with_hops(self._constants, table)
+        redirect(self.ring.frames, table)
+        self.load(self.queue, self._due, self.counts)
+        hops.taken[self._index] = self._hop_generation
+
+    def record(self) -> None:
+        """Record what has left, and a few times a second what was dropped: asking for that is a system call."""
+        self._shared.completed[self._index] = self.ring.completed
+        now_s = time.monotonic()
+        if now_s >= self._drops_at_s:
+            self._drops_at_s = now_s + DROPS_EVERY_S
+            self._shared.dropped[self._index] = self.ring.errors
+
+    def pause(self) -> float:
+        """Send nothing while senders are held, and return how long that was, in seconds; at once if to stop."""
+        began_s = time.monotonic()
+        while (hold := int(self._shared.hold[0])) and not self._shared.stopping():
+            self._shared.held[self._index] = hold
+            time.sleep(POLL_S)
+        self._shared.held[self._index] = 0
+        return time.monotonic() - began_s
+
+    def drain(self) -> None:
+        """Wait until the ring is empty, so that what was counted as sent has left."""
+        self.pause()
+        if self._ends_early():
+            self.take_back_unsent()
+            return
+        self.redirect()
+        deadline = time.monotonic() + FLUSH_TIMEOUT_S
+        while (left := self._flush()) and time.monotonic() < deadline and not self._ends_early():
+            deadline += self.pause()
+            self.redirect()
+        self._shared.completed[self._index] = self.ring.completed
+        self._shared.dropped[self._index] = self.ring.errors
+        if left and self._ends_early():
+            self.take_back_unsent()
+        elif left:
+            raise LivenessError(f"{left} frames did not leave within {FLUSH_TIMEOUT_S:.0f} s: the interface is stuck")
+
+    def _flush(self) -> int:
+        """Kick and wait a moment for the ring to become empty; return how many frames are still in it."""
+        left = self._attempt(lambda: self.ring.flush(FLUSH_STEP_S))
+        return len(self.ring.unsent()) if left is None else left
+
+    def _attempt(self, act: Callable[[], R]) -> R | None:
+        """Do something with the ring; wait where the interface is down. None if senders shall stop meanwhile.
+
+        What was committed keeps its slot in the ring, and leaves when the interface is up again. InterfaceDownError if
+        that takes too long, InterfaceGoneError if the interface was removed.
+        """
+        while True:
+            try:
+                return act()
+            except InterfaceDownError:
+                self.stalled = True
+                self._shared.downs[self._index] += 1
+                if not self._await_interface():
+                    return None
+
+    def _await_interface(self) -> bool:
+        """Wait until the interface is up; False if senders shall stop meanwhile."""
+        deadline = time.monotonic() + self._longest_pause_s
+        while not self._shared.stopping():
+            time.sleep(POLL_S)
+            deadline += self.pause()
+            try:
+                self.ring.kick()
+            except InterfaceDownError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return True
+        return False
+
+    def _ends_early(self) -> bool:
+        """Return whether this sender shall stop while the way is broken: what is in its ring can only be lost."""
+        return self._shared.stopping() and (self.stalled or bool(self._shared.hold[0] & HOLD_PATH))
+
+    def take_back_unsent(self) -> None:
+        """Correct the counters for frames that were handed over and never left."""
+        self._shared.completed[self._index] = self.ring.completed
+        for slot in self.ring.unsent():
+            probe = self.slots.held[slot]
+            self.counts[probe, self.slots.attempts[slot]] -= 1
+            self._shared.send_errors[self._index, probe] += 1
+
+
+def warm_up_fill(due: Due, queue: TargetQueue, constants: RunConstants, attempts: int) -> None:
+    """Compile the kernel of filling, or load it from its cache, by filling what goes nowhere."""
+    slots = slots_of(np.zeros((max(1, len(due.strips)), 2 * constants.templates.shape[1]), np.uint8))
+    counts = np.zeros((len(constants.lengths), attempts), np.int64)
+    fill_due(due, queue, constants, slots, 0, 0, np.zeros(0, np.uint32), counts)
