@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
 from liveness.packets import headers as hdr
-from liveness.packets.bytes import read_be16, read_be32, read_le32
+from liveness.packets.bytes import read_be32, read_le32
 from liveness.packets.packing import MAX_CAPTURED
+from liveness.packets.parse import ipv4_start
 from liveness.packets.pcap import RECORD_BYTES
 from liveness.probes.icmp import TARGET_AT
 from liveness.replies import ERROR_TYPES
@@ -28,17 +29,8 @@ def _ip_at(data: NDArray[np.uint8], frame: int, end: int, ethernet: bool) -> int
     if not ethernet:
         is_ipv4 = frame + hdr.IPV4_MIN_LENGTH <= end and int64(data[frame]) >> 4 == hdr.IPV4_VERSION
         return frame if is_ipv4 else -1
-    at = frame + hdr.ETHERTYPE_OFFSET
-    for _ in range(hdr.MAX_VLAN_TAGS + 1):
-        if at + 2 > end:
-            return -1
-        kind = read_be16(data, at)
-        if kind == hdr.ETHERTYPE_IPV4:
-            return at + 2 if at + 2 + hdr.IPV4_MIN_LENGTH <= end else -1
-        if kind not in (hdr.ETHERTYPE_VLAN, hdr.ETHERTYPE_QINQ):
-            return -1
-        at += hdr.VLAN_TAG_LENGTH
-    return -1
+    ip = ipv4_start(data, frame, end - frame)
+    return ip if ip >= 0 and ip + hdr.IPV4_MIN_LENGTH <= end else -1
 
 
 @kernel

@@ -4,10 +4,15 @@ Headers of packets are big-endian. The kernel's structures in a receive block an
 little-endian, as every machine is that this package runs on; capture files of others may be either.
 """
 
+import sys
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
+
+_SWAP: Final = sys.byteorder == "little"
 
 
 @kernel
@@ -76,6 +81,25 @@ def put_le32(data: NDArray[np.uint8], at: int, value: int) -> None:
     data[at + 1] = (value >> 8) & 255
     data[at + 2] = (value >> 16) & 255
     data[at + 3] = (value >> 24) & 255
+
+
+@kernel
+def set_be16(words: NDArray[np.uint16], frame: int, byte: int, value: int) -> None:
+    """Write a 16-bit number, big-endian, at an even byte of the frame that begins at words[frame].
+
+    One store in place of two: frames that are sent are arrays of words. A word has the machine's byte order.
+    """
+    if _SWAP:
+        words[frame + (byte >> 1)] = ((value & 0xFF) << 8) | ((value >> 8) & 0xFF)
+    else:
+        words[frame + (byte >> 1)] = value & 0xFFFF
+
+
+@kernel
+def set_be32(words: NDArray[np.uint16], frame: int, byte: int, value: int) -> None:
+    """Write a 32-bit number, big-endian, at an even byte of a frame."""
+    set_be16(words, frame, byte, (value >> 16) & 0xFFFF)
+    set_be16(words, frame, byte + 2, value & 0xFFFF)
 
 
 @kernel

@@ -152,7 +152,7 @@ def _transport_checksum(frame: NDArray[np.uint8], ip: int, at: int, end: int, ro
 
 
 @kernel
-def _ipv4_start(frame: NDArray[np.uint8], start: int, length: int) -> int:
+def ipv4_start(frame: NDArray[np.uint8], start: int, length: int) -> int:
     """Return where the IP header begins behind Ethernet and up to two 802.1Q tags, or a rejection as -1 - reason."""
     ip = start + hdr.ETHERNET_LENGTH
     end = start + length
@@ -183,7 +183,7 @@ def parse_frame(  # noqa: C901, PLR0911 - one check after the other, each with i
     outside the frame. A first fragment is parsed as far as it goes; its transport checksum covers bytes that are
     elsewhere.
     """
-    ip = _ipv4_start(frame, start, length)
+    ip = ipv4_start(frame, start, length)
     if ip < 0:
         return -1 - ip
     frame_end = start + length

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from liveness.errors import UsageError
+from liveness.packets import headers as hdr
 from liveness.system.bpf import (
     ACCEPT,
     DROP,
@@ -26,13 +27,6 @@ from liveness.system.bpf import (
 ADDRESSES_A_RUN = 100
 """How many addresses are compared before a jump: a conditional jump reaches 255 instructions far."""
 
-PROTOCOL_ICMP = 1
-PROTOCOL_TCP = 6
-PROTOCOL_UDP = 17
-ETHERTYPE_IPV4 = 0x0800
-ETHERTYPE_VLAN = 0x8100
-FRAGMENT_OFFSET = 0x1FFF
-
 
 def reply_filter(
     local_addresses: Sequence[int],
@@ -46,7 +40,7 @@ def reply_filter(
 
     Accepted are Ethernet frames of IPv4, bare or behind one 802.1Q tag, to one of `local_addresses` (host order), that
     hold TCP or UDP to a port from `port_first` to `port_last`, ICMP of one of `icmp_types`, or any fragment of these
-    protocols but the first (it has no ports; it is let in to be counted). A packet too short to tell is dropped.
+    protocols but the first (it has no ports; it is accepted to be counted). A packet too short to judge is dropped.
     Without `ethernet` packets begin with their IP header, as those of an interface without Ethernet do.
     """
     addresses, types = sorted(set(local_addresses)), sorted(set(icmp_types))
@@ -76,10 +70,10 @@ def _find_ipv4() -> list[Instruction | str]:
     """Return the part that drops what is not IPv4, and finds the IP header behind Ethernet and at most one tag."""
     return [
         Instruction(LD_HALF, 12),
-        Instruction(JUMP_EQUAL, ETHERTYPE_IPV4, "bare"),
-        Instruction(JUMP_EQUAL, ETHERTYPE_VLAN, "", "drop here"),
+        Instruction(JUMP_EQUAL, hdr.ETHERTYPE_IPV4, "bare"),
+        Instruction(JUMP_EQUAL, hdr.ETHERTYPE_VLAN, "", "drop here"),
         Instruction(LD_HALF, 16),
-        Instruction(JUMP_EQUAL, ETHERTYPE_IPV4, "tagged"),
+        Instruction(JUMP_EQUAL, hdr.ETHERTYPE_IPV4, "tagged"),
         "drop here",
         Instruction(RETURN, DROP),
         "tagged",
@@ -96,27 +90,27 @@ def _ipv4(
     source: list[Instruction | str] = [f"ip {ip}", Instruction(LD_WORD, ip + 16)]
     for start in range(0, len(addresses), ADDRESSES_A_RUN):  # in runs, because a conditional jump reaches 255 far
         hit, missed = f"hit {ip} {start}", f"missed {ip} {start}"
-        source += [Instruction(JUMP_EQUAL, one, hit) for one in addresses[start : start + ADDRESSES_A_RUN]]
+        source += [Instruction(JUMP_EQUAL, address, hit) for address in addresses[start : start + ADDRESSES_A_RUN]]
         source += [Instruction(JUMP, true=missed), hit, Instruction(JUMP, true=ours), missed]
     source += [Instruction(RETURN, DROP), ours, Instruction(LD_BYTE, ip + 9)]
     known = f"known {ip}"
     source += [
-        Instruction(JUMP_EQUAL, PROTOCOL_TCP, known),
-        Instruction(JUMP_EQUAL, PROTOCOL_UDP, known),
-        Instruction(JUMP_EQUAL, PROTOCOL_ICMP, known, drop),
+        Instruction(JUMP_EQUAL, hdr.PROTOCOL_TCP, known),
+        Instruction(JUMP_EQUAL, hdr.PROTOCOL_UDP, known),
+        Instruction(JUMP_EQUAL, hdr.PROTOCOL_ICMP, known, drop),
         known,
         Instruction(LD_HALF, ip + 6),
-        Instruction(JUMP_SET, FRAGMENT_OFFSET, accept, first),
+        Instruction(JUMP_SET, hdr.IPV4_OFFSET_MASK, accept, first),
         first,
         Instruction(LDX_HEADER, ip),
         Instruction(LD_BYTE, ip + 9),
-        Instruction(JUMP_EQUAL, PROTOCOL_ICMP, icmp),
+        Instruction(JUMP_EQUAL, hdr.PROTOCOL_ICMP, icmp),
         Instruction(LD_HALF_X, ip + 2),  # the destination port
         Instruction(JUMP_GREATER_EQUAL, port_first, "", drop),
         Instruction(JUMP_GREATER, port_last, drop, accept),
         icmp,
         Instruction(LD_BYTE_X, ip),
     ]
-    source += [Instruction(JUMP_EQUAL, one, accept) for one in icmp_types]
+    source += [Instruction(JUMP_EQUAL, icmp_type, accept) for icmp_type in icmp_types]
     source += [drop, Instruction(RETURN, DROP), accept, Instruction(RETURN, ACCEPT)]
     return source

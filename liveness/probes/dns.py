@@ -11,10 +11,10 @@ from liveness.kernel import kernel
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets import parse as p
-from liveness.packets.bytes import read_be16
+from liveness.packets.bytes import read_be16, set_be16
 from liveness.packets.checksum import udp_checksum
 from liveness.probes.probe import Description
-from liveness.probes.template import TRANSPORT_AT, FrameOptions, LinkAddresses, build_frame, put_u16
+from liveness.probes.template import TRANSPORT_AT, FrameOptions, LinkAddresses, build_frame
 from liveness.replies import Kind
 
 PORT: Final = 53
@@ -64,9 +64,9 @@ def fill(
     _now_ns: int,
 ) -> None:
     """Write source port, transaction id and checksum into the frame at words[frame]."""
-    put_u16(words, frame, TRANSPORT_AT, port)
-    put_u16(words, frame, TRANSACTION_AT, cookie.dns_transaction(hashed))
-    put_u16(words, frame, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
+    set_be16(words, frame, TRANSPORT_AT, port)
+    set_be16(words, frame, TRANSACTION_AT, cookie.dns_transaction(hashed))
+    set_be16(words, frame, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
 
 
 @kernel

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from liveness.kernel import int64, kernel, uint64
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
+from liveness.packets.bytes import set_be16, set_be32
 from liveness.packets.checksum import checksum, u32_sum
 from liveness.probes.dispatch import chain, specialised
 from liveness.probes.run_constants import RunConstants
-from liveness.probes.template import IP_AT, put_u16, put_u32
+from liveness.probes.template import IP_AT
 
 
 def flat_words(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint16], int]:
@@ -60,10 +61,10 @@ def _frames(
         source = int64(sources[cookie.source_index(hashed, len(sources))])
         address_sum = u32_sum(source) + u32_sum(target)
         identification = cookie.ip_id(hashed)
-        put_u16(words, frame, IP_AT + hdr.IPV4_ID, identification)
-        put_u32(words, frame, IP_AT + hdr.IPV4_SOURCE, source)
-        put_u32(words, frame, IP_AT + hdr.IPV4_DESTINATION, target)
-        put_u16(words, frame, IP_AT + hdr.IPV4_CHECKSUM, checksum(ip_sum + address_sum + identification))
+        set_be16(words, frame, IP_AT + hdr.IPV4_ID, identification)
+        set_be32(words, frame, IP_AT + hdr.IPV4_SOURCE, source)
+        set_be32(words, frame, IP_AT + hdr.IPV4_DESTINATION, target)
+        set_be16(words, frame, IP_AT + hdr.IPV4_CHECKSUM, checksum(ip_sum + address_sum + identification))
         port = cookie.source_port(hashed, port_first, port_stride, attempt)
         fill(words, frame, target, address_sum, transport_sum, hashed, port, attempt, now_ns)  # type: ignore[name-defined]  # noqa: F821 - of each file, see `specialised`
         frame += step

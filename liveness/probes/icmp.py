@@ -11,10 +11,10 @@ from liveness.kernel import kernel, uint64
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets import parse as p
-from liveness.packets.bytes import read_be16, read_be32
+from liveness.packets.bytes import read_be16, read_be32, set_be16, set_be32
 from liveness.packets.checksum import checksum, u32_sum
 from liveness.probes.probe import Description
-from liveness.probes.template import TRANSPORT_AT, FrameOptions, LinkAddresses, build_frame, hash_of, put_u16, put_u32
+from liveness.probes.template import TRANSPORT_AT, FrameOptions, LinkAddresses, build_frame, hash_of
 from liveness.replies import Kind, Rejection, Tier
 
 PAYLOAD_AT: Final = TRANSPORT_AT + hdr.ICMP_LENGTH
@@ -69,16 +69,16 @@ def fill(
     number = cookie.echo_sequence(hashed, attempt)
     high = cookie.sequence(hashed)  # the upper 32 bits of the hash
     low = cookie.low_half(hashed)
-    put_u16(words, frame, TRANSPORT_AT + hdr.ICMP_ID, identifier)
-    put_u16(words, frame, TRANSPORT_AT + hdr.ICMP_SEQUENCE, number)
-    put_u32(words, frame, PAYLOAD_AT + COOKIE_AT, high)
-    put_u32(words, frame, PAYLOAD_AT + COOKIE_AT + 4, low)
-    put_u32(words, frame, PAYLOAD_AT + TARGET_AT, target)
-    put_u32(words, frame, PAYLOAD_AT + TIME_AT, now_ns >> 32)
-    put_u32(words, frame, PAYLOAD_AT + TIME_AT + 4, now_ns & 0xFFFFFFFF)
+    set_be16(words, frame, TRANSPORT_AT + hdr.ICMP_ID, identifier)
+    set_be16(words, frame, TRANSPORT_AT + hdr.ICMP_SEQUENCE, number)
+    set_be32(words, frame, PAYLOAD_AT + COOKIE_AT, high)
+    set_be32(words, frame, PAYLOAD_AT + COOKIE_AT + 4, low)
+    set_be32(words, frame, PAYLOAD_AT + TARGET_AT, target)
+    set_be32(words, frame, PAYLOAD_AT + TIME_AT, now_ns >> 32)
+    set_be32(words, frame, PAYLOAD_AT + TIME_AT + 4, now_ns & 0xFFFFFFFF)
     total = constant_sum + identifier + number + u32_sum(high) + u32_sum(low) + u32_sum(target)
     total += u32_sum(now_ns >> 32) + u32_sum(now_ns & 0xFFFFFFFF)
-    put_u16(words, frame, TRANSPORT_AT + hdr.ICMP_CHECKSUM, checksum(total))
+    set_be16(words, frame, TRANSPORT_AT + hdr.ICMP_CHECKSUM, checksum(total))
 
 
 @kernel

@@ -11,10 +11,10 @@ from liveness.kernel import kernel
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets import parse as p
-from liveness.packets.bytes import read_be32
+from liveness.packets.bytes import read_be32, set_be16, set_be32
 from liveness.packets.checksum import u32_sum, udp_checksum
 from liveness.probes.probe import Description
-from liveness.probes.template import TRANSPORT_AT, FrameOptions, LinkAddresses, build_frame, put_u16, put_u32
+from liveness.probes.template import TRANSPORT_AT, FrameOptions, LinkAddresses, build_frame
 from liveness.replies import Kind
 
 PORT: Final = 123
@@ -65,10 +65,10 @@ def fill(
 ) -> None:
     """Write source port, transmit timestamp and checksum into the frame at words[frame]."""
     at = TRANSPORT_AT + hdr.UDP_LENGTH + TRANSMIT_AT
-    put_u16(words, frame, TRANSPORT_AT, port)
-    put_u32(words, frame, at, cookie.sequence(hashed))
-    put_u32(words, frame, at + 4, cookie.low_half(hashed))
-    put_u16(words, frame, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
+    set_be16(words, frame, TRANSPORT_AT, port)
+    set_be32(words, frame, at, cookie.sequence(hashed))
+    set_be32(words, frame, at + 4, cookie.low_half(hashed))
+    set_be16(words, frame, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
 
 
 @kernel

@@ -10,7 +10,7 @@ from liveness.kernel import kernel
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets import parse as p
-from liveness.packets.bytes import read_be16, read_be32
+from liveness.packets.bytes import read_be16, read_be32, set_be16, set_be32
 from liveness.packets.checksum import checksum, u32_sum
 from liveness.probes.probe import Description
 from liveness.probes.template import (
@@ -21,8 +21,6 @@ from liveness.probes.template import (
     build_frame,
     hash_of,
     proven_attempt,
-    put_u16,
-    put_u32,
 )
 from liveness.replies import Kind, Rejection, Tier
 
@@ -84,10 +82,10 @@ def fill(
     header.
     """
     sequence = cookie.sequence(hashed)
-    put_u16(words, frame, TRANSPORT_AT, port)
-    put_u32(words, frame, TRANSPORT_AT + hdr.TCP_SEQUENCE, sequence)
+    set_be16(words, frame, TRANSPORT_AT, port)
+    set_be32(words, frame, TRANSPORT_AT + hdr.TCP_SEQUENCE, sequence)
     total = constant_sum + address_sum + port + u32_sum(sequence)
-    put_u16(words, frame, TRANSPORT_AT + hdr.TCP_CHECKSUM, checksum(total))
+    set_be16(words, frame, TRANSPORT_AT + hdr.TCP_CHECKSUM, checksum(total))
 
 
 @kernel

@@ -4,12 +4,10 @@ In a template every field that varies from target to target is zero: addresses, 
 the fields that carry the cookie.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 
@@ -22,7 +20,6 @@ from liveness.replies import UNKNOWN_ATTEMPT
 IP_AT: Final = hdr.ETHERNET_LENGTH
 TRANSPORT_AT: Final = IP_AT + hdr.IPV4_MIN_LENGTH
 NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - nothing is bound: the field is filled in for each target
-SWAP: Final = sys.byteorder == "little"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +53,6 @@ def partial_sums(frame: bytes) -> tuple[int, int]:
     if protocol != hdr.PROTOCOL_ICMP:  # ICMP's checksum has no pseudo header
         transport += protocol + len(frame) - TRANSPORT_AT
     return int(words_sum(data, IP_AT, TRANSPORT_AT)), transport
-
-
-@kernel
-def put_u16(words: NDArray[np.uint16], frame: int, byte: int, value: int) -> None:
-    """Write a 16-bit number in network order at an even byte offset of the frame that begins at words[frame]."""
-    if SWAP:
-        words[frame + (byte >> 1)] = ((value & 0xFF) << 8) | ((value >> 8) & 0xFF)
-    else:
-        words[frame + (byte >> 1)] = value & 0xFFFF
-
-
-@kernel
-def put_u32(words: NDArray[np.uint16], frame: int, byte: int, value: int) -> None:
-    """Write a 32-bit number in network order at an even byte offset of a frame."""
-    put_u16(words, frame, byte, (value >> 16) & 0xFFFF)
-    put_u16(words, frame, byte + 2, value & 0xFFFF)
 
 
 @kernel

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
 from liveness.packets import headers as hdr
-from liveness.packets.bytes import read_be32
+from liveness.packets.bytes import put_be16, put_be32, read_be32
 from liveness.packets.checksum import checksum, fold, udp_checksum, words_sum
 from liveness.probes.fill import fill_frames, flat_words, hash_targets
 from liveness.probes.run_constants import RunConstants
@@ -87,18 +87,6 @@ def _probe_frames(constants: RunConstants, probe: int, attempt: int, targets: ND
 
 
 @kernel
-def _put_u16(frame: NDArray[np.uint8], at: int, value: int) -> None:
-    frame[at] = (value >> 8) & 0xFF
-    frame[at + 1] = value & 0xFF
-
-
-@kernel
-def _put_u32(frame: NDArray[np.uint8], at: int, value: int) -> None:
-    _put_u16(frame, at, (value >> 16) & 0xFFFF)
-    _put_u16(frame, at + 2, value & 0xFFFF)
-
-
-@kernel
 def _put(frame: NDArray[np.uint8], at: int, source: NDArray[np.uint8], begin: int, end: int) -> int:
     """Copy source[begin:end] to frame[at:] and return where it ends there."""
     for i in range(begin, end):
@@ -118,8 +106,8 @@ def _put_segment(reply: NDArray[np.uint8], probe: NDArray[np.uint8], shape: int)
     at = TRANSPORT_AT
     sequence = read_be32(probe, at + hdr.TCP_SEQUENCE)
     _swap_ports(reply, probe)
-    _put_u32(reply, at + hdr.TCP_SEQUENCE, sequence ^ 0x5BD1E995 if shape == SYN_ACK else 0)
-    _put_u32(reply, at + hdr.TCP_ACKNOWLEDGMENT, (sequence + 1) & 0xFFFFFFFF)
+    put_be32(reply, at + hdr.TCP_SEQUENCE, sequence ^ 0x5BD1E995 if shape == SYN_ACK else 0)
+    put_be32(reply, at + hdr.TCP_ACKNOWLEDGMENT, (sequence + 1) & 0xFFFFFFFF)
     options = len(_MSS) if shape == SYN_ACK else 0
     reply[at + hdr.TCP_DATA_OFFSET] = (hdr.TCP_MIN_LENGTH + options) << 2
     reply[at + hdr.TCP_FLAGS] = hdr.TCP_FLAG_ACK | (hdr.TCP_FLAG_SYN if shape == SYN_ACK else hdr.TCP_FLAG_RST)
@@ -133,14 +121,14 @@ def _put_datagram(reply: NDArray[np.uint8], probe: NDArray[np.uint8], length: in
     at = TRANSPORT_AT + hdr.UDP_LENGTH
     if shape == DNS_ANSWER:
         end = _put(reply, at, probe, at, length)
-        _put_u16(reply, at + 2, 0x8180)  # a response, recursion desired and available
-        _put_u16(reply, at + 6, 1)  # one answer
+        put_be16(reply, at + 2, 0x8180)  # a response, recursion desired and available
+        put_be16(reply, at + 6, 1)  # one answer
         end = _put(reply, end, _DNS_RECORD, 0, len(_DNS_RECORD))
     else:
         _put(reply, at, _NTP_HEAD, 0, len(_NTP_HEAD))
         _put(reply, at + 24, probe, at + 40, at + 48)  # their originate timestamp is our transmit timestamp
         end = at + 48
-    _put_u16(reply, TRANSPORT_AT + hdr.UDP_LENGTH_FIELD, end - TRANSPORT_AT)
+    put_be16(reply, TRANSPORT_AT + hdr.UDP_LENGTH_FIELD, end - TRANSPORT_AT)
     return end
 
 
@@ -159,24 +147,24 @@ def _finish(reply: NDArray[np.uint8], probe: NDArray[np.uint8], protocol: int, e
     """Write Ethernet and IP headers back to who sent the probe, and the checksums of a reply that ends at `end`."""
     _put(reply, 0, probe, 6, 12)
     _put(reply, 6, probe, 0, 6)
-    _put_u16(reply, hdr.ETHERTYPE_OFFSET, hdr.ETHERTYPE_IPV4)
+    put_be16(reply, hdr.ETHERTYPE_OFFSET, hdr.ETHERTYPE_IPV4)
     ip = hdr.ETHERNET_LENGTH
     reply[ip] = hdr.IPV4_VERSION << 4 | hdr.IPV4_MIN_LENGTH // 4
-    _put_u16(reply, ip + hdr.IPV4_TOTAL_LENGTH, end - ip)
+    put_be16(reply, ip + hdr.IPV4_TOTAL_LENGTH, end - ip)
     reply[ip + hdr.IPV4_TTL] = TTL
     reply[ip + hdr.IPV4_PROTOCOL] = protocol
     _put(reply, ip + hdr.IPV4_SOURCE, probe, ip + hdr.IPV4_DESTINATION, ip + hdr.IPV4_DESTINATION + 4)
     _put(reply, ip + hdr.IPV4_DESTINATION, probe, ip + hdr.IPV4_SOURCE, ip + hdr.IPV4_SOURCE + 4)
-    _put_u16(reply, ip + hdr.IPV4_CHECKSUM, checksum(words_sum(reply, ip, TRANSPORT_AT)))
+    put_be16(reply, ip + hdr.IPV4_CHECKSUM, checksum(words_sum(reply, ip, TRANSPORT_AT)))
     total = words_sum(reply, TRANSPORT_AT, end)
     if protocol == _ICMP:
-        _put_u16(reply, TRANSPORT_AT + hdr.ICMP_CHECKSUM, checksum(total))
+        put_be16(reply, TRANSPORT_AT + hdr.ICMP_CHECKSUM, checksum(total))
         return
     total += words_sum(reply, ip + hdr.IPV4_SOURCE, TRANSPORT_AT) + protocol + end - TRANSPORT_AT
     if protocol == _TCP:
-        _put_u16(reply, TRANSPORT_AT + hdr.TCP_CHECKSUM, checksum(total))
+        put_be16(reply, TRANSPORT_AT + hdr.TCP_CHECKSUM, checksum(total))
     else:
-        _put_u16(reply, TRANSPORT_AT + hdr.UDP_CHECKSUM, udp_checksum(fold(total)))
+        put_be16(reply, TRANSPORT_AT + hdr.UDP_CHECKSUM, udp_checksum(fold(total)))
 
 
 @kernel
@@ -226,7 +214,7 @@ def make_replies(
         if shape == ECHO_REPLY:
             end = _put(reply, TRANSPORT_AT, probe, TRANSPORT_AT, length)
             reply[TRANSPORT_AT] = hdr.ICMP_ECHO_REPLY
-            _put_u16(reply, TRANSPORT_AT + hdr.ICMP_CHECKSUM, 0)
+            put_be16(reply, TRANSPORT_AT + hdr.ICMP_CHECKSUM, 0)
         elif shape in (SYN_ACK, RST):
             end = _put_segment(reply, probe, shape)
         elif shape in (DNS_ANSWER, NTP_ANSWER):
