@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from liveness.errors import LivenessError
+from liveness.files.reading import open_regular
 from liveness.runs.rundir import CHECKPOINT_FILE, KEY_FILE, MANIFEST_FILE, TARGETS_FILE
 
-FOR_GOOD: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
+FOR_GOOD: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
 """What no second try mends; an error of the disk, of memory or of permissions somebody may."""
 
 
@@ -26,7 +27,7 @@ def check_readable(run: Path) -> None:
     for name in (MANIFEST_FILE, CHECKPOINT_FILE, KEY_FILE, TARGETS_FILE):
         path = run / name
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 file.read(1)
         except OSError as problem:
             if problem.errno not in FOR_GOOD:

@@ -13,11 +13,14 @@ from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
 from liveness.files.locks import HeldError, held, hold
 from liveness.files.outputs import destination
+from liveness.files.reading import MIB, TooLargeError, read_bytes
 from liveness.space.addresses import parse_entry
 from liveness.space.intervals import Intervals
-from liveness.space.prefixes import Skipped, open_bytes
+from liveness.space.prefixes import Skipped, Stream, open_bytes
 
 LOCK_WAIT_S: Final = 10.0
+LIST_BYTES: Final = 128 * MIB
+"""Lists of millions of requests are smaller."""
 SHOWN_REQUESTS: Final = 5
 """How many requests a message lists."""
 NEW_FILE: Final = (
@@ -35,10 +38,21 @@ def read_requests(path: str | Path, skipped: Skipped | None = None) -> list[Entr
     name = "standard input" if str(path) == "-" else str(path)
     try:
         with open_bytes(path) as stream:
-            content = stream.read()
+            content = _content(stream)
     except OSError as error:
         raise UsageError(f"{name}: cannot read the blocklist: {(error.strerror or str(error)).lower()}") from error
     return list(requests_in(lines_of(content), name, skipped))
+
+
+def _content(stream: Stream) -> bytes:
+    """Return all of a list. Raises OSError for more than a list has."""
+    parts, size = [], 0
+    while part := stream.read(MIB):
+        parts.append(part)
+        size += len(part)
+        if size > LIST_BYTES:
+            raise TooLargeError(size, LIST_BYTES)
+    return b"".join(parts)
 
 
 def read_list(path: str | Path) -> list[Entry]:
@@ -70,7 +84,7 @@ def add(path: Path, wanted: Sequence[Entry], reason: Reason) -> list[Entry]:
     UsageError for a list that cannot be read.
     """
     with _locked([path]) as [file]:
-        content = file.read_bytes() if file.exists() else NEW_FILE.encode()
+        content = read_bytes(file, LIST_BYTES) if file.exists() else NEW_FILE.encode()
         known = {one.key for one in in_force(list(requests_in(lines_of(content), str(path), Skipped())))}
         new, lines = [], []
         for entry in wanted:
@@ -101,7 +115,7 @@ def withdraw(
     """
     paths = list(dict.fromkeys(paths))
     with _locked(paths) as files:
-        contents = [lines_of(file.read_bytes()) for file in files]
+        contents = [lines_of(read_bytes(file, LIST_BYTES)) for file in files]
         names = [str(path) for path in paths]
         requests = [
             one

@@ -3,10 +3,10 @@
 import errno
 import io
 import os
-import stat
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from liveness.files import descriptors
 from liveness.files.directory import Directory, Name
 
 MIB: Final = 1 << 20
@@ -26,11 +26,12 @@ class TooLargeError(OSError):
 
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file to read: a pipe in its place would never end, or never begin. Raises OSError."""
-    descriptor = os.open(path, _READ)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(open_descriptor(path), "rb")
+
+
+def open_descriptor(path: Path) -> int:
+    """Return a descriptor of a regular file to read. Raises OSError."""
+    return descriptors.regular(os.open(path, _READ), path)
 
 
 def read_bytes(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
@@ -53,10 +54,9 @@ def read_below(directory: Directory, name: Name, limit: int = DOCUMENT_BYTES) ->
 
 
 def _content(descriptor: int, limit: int) -> bytes:
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    # checked before it is a file of Python's, which refuses a directory and leaves its descriptor open
+    with os.fdopen(descriptors.regular(descriptor, ""), "rb", buffering=0) as file:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
         if status.st_size > limit:
             raise TooLargeError(status.st_size, limit)
         content = _rest(file, min(status.st_size + SPARE_BYTES, limit))  # /proc says 0 and has more

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
+from liveness.files.reading import open_descriptor
 
 ARRAY, BITMAP, RUNS = range(3)
 """The forms of a container, as kernels know them."""
@@ -77,7 +78,7 @@ class PortableSet:
     def open(cls, path: Path) -> "PortableSet":
         """Index a file. Raises LivenessError that names it where it cannot be read or is no such set."""
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = open_descriptor(path)
             try:
                 state = _state(descriptor)
                 index = parse_index(lambda offset, size: os.pread(descriptor, size, offset), state[1])
@@ -99,7 +100,7 @@ class PortableSet:
             target[:] = self.content[offset:end]
             return
         try:
-            descriptor = os.open(str(self.path), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = open_descriptor(Path(str(self.path)))
             try:
                 same = _state(descriptor) == self.state
                 done = 0

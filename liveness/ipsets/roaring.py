@@ -16,8 +16,8 @@ from liveness.files.reading import read_bytes
 
 Addresses = NDArray[np.uint32]
 
-SET_BYTES = 1 << 30
-"""The largest set there can be, 65,536 bitmaps of 8 KiB and their index, has half as many."""
+SET_BYTES = (1 << 29) + (1 << 20)
+"""The largest set there can be: 65,536 bitmaps of 8 KiB and their index."""
 CHUNK_ADDRESSES = 1 << 24  # a /8 at a time: 64 MiB of uint32, however large the set
 
 

@@ -4,13 +4,11 @@ import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
 
 from liveness.errors import LivenessError
+from liveness.files.reading import open_regular
 from liveness.ipsets.portable import PortableSet
 from liveness.ipsets.roaring import SetDigest
-
-READ_BYTES: Final = 1 << 20
 
 
 def open_verified(path: Path, expected: SetDigest) -> PortableSet:
@@ -18,14 +16,12 @@ def open_verified(path: Path, expected: SetDigest) -> PortableSet:
 
     Raises LivenessError that names the file and what is wrong with it.
     """
-    digest, buffer = hashlib.sha256(), memoryview(bytearray(READ_BYTES))
     try:
-        with path.open("rb", buffering=0) as file:
-            while count := file.readinto(buffer):
-                digest.update(buffer[:count])  # the interpreter is free meanwhile: threads share the work
+        with open_regular(path) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()  # the interpreter is free: threads share the work
     except OSError as problem:
         raise LivenessError(f"{path}: cannot read this set: {problem.strerror}") from problem
-    if (found := digest.hexdigest()) != expected.sha256:
+    if found != expected.sha256:
         raise LivenessError(f"{path}: damaged: its SHA-256 is {found}, the manifest says {expected.sha256}")
     result = PortableSet.open(path)
     if result.index.cardinality != expected.cardinality:

@@ -8,6 +8,7 @@ import numpy as np
 
 from liveness.errors import LivenessError
 from liveness.files.atomic import replaced
+from liveness.files.reading import open_regular
 from liveness.optouts.packet_addresses import ADDRESSES, index_records
 from liveness.packets import pcap
 from liveness.packets.packing import MAX_CAPTURED
@@ -91,7 +92,7 @@ def _redact_pcap(source: Path, target: Path, blocked: Intervals) -> tuple[int, i
     starts = np.zeros(CHUNK_RECORDS + 1, np.int64)
     addresses = np.zeros((CHUNK_RECORDS, ADDRESSES), np.uint32)
     before = after = 0
-    with source.open("rb") as stream, replaced(target) as file:
+    with open_regular(source) as stream, replaced(target) as file:
         header = stream.read(pcap.HEADER_BYTES)
         ethernet = header == pcap.HEADER[: len(header)]
         if not ethernet and header != pcap.RAW_HEADER[: len(header)]:

@@ -14,13 +14,13 @@ from pyroaring import BitMap
 from liveness.errors import LivenessError, RefusedError, UsageError
 from liveness.files import locks
 from liveness.files.directory import Directory
-from liveness.files.reading import read_below
+from liveness.files.reading import open_regular, read_below
 from liveness.ipsets.roaring import SET_BYTES, parse_roaring, serialized
 from liveness.replies import SetKey
 from liveness.runs.manifest import Manifest, SetEntry, encode_manifest, load_manifest
 from liveness.runs.segment import SegmentFile
 from liveness.space.intervals import Intervals
-from liveness.space.prefixes import read_prefixes
+from liveness.space.prefixes import read_stream
 
 MANIFEST_FILE = "manifest.json"
 PASSIVE_FILE = "passive.json"
@@ -243,7 +243,12 @@ class RunDirectory:
 
     def read_targets(self) -> Intervals:
         """Read what the run was to probe. Raises UsageError that names the file and the line."""
-        return read_prefixes(self.path / TARGETS_FILE)
+        path = self.path / TARGETS_FILE
+        try:
+            with open_regular(path) as stream:  # a pipe in its place would never begin
+                return read_stream(stream, str(path))
+        except OSError as problem:
+            raise UsageError(f"{path}: cannot read this address list: {problem.strerror or problem}") from problem
 
     def discard(self) -> None:
         """Remove the directory of a run that never began, and that of its name if no other run is in it."""

@@ -14,6 +14,7 @@ from typing import Final
 from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
 from liveness.files.outputs import check_output
+from liveness.files.reading import open_regular
 from liveness.runs.manifest import Manifest
 from liveness.scan.plan import Plan
 from liveness.scan.record import Identity
@@ -75,7 +76,7 @@ class MetricsFile:
         Until the first reading it holds nothing but when the census was complete for the last time, if it did before.
         """
         check_output(self.path, "metrics")
-        with suppress(OSError, UnicodeDecodeError), self.path.open("rb") as file:
+        with suppress(OSError, UnicodeDecodeError), open_regular(self.path) as file:
             self._before = file.read(MOST_BYTES).decode()
         self._metrics.last_success_s = last_success_in(self._before, self.census)
         self._replace(success_text(self.census, self._metrics.last_success_s).encode())

@@ -28,6 +28,7 @@ from liveness.kernel_cache import find_caches
 from liveness.system.child import die_with_parent, fork, run_in_child
 from tests.fuzzing.bounded import bounded
 from tests.fuzzing.kinds.kind import ROOT, FileKind
+from tests.fuzzing.odd_files import OddFile
 from tests.fuzzing.outside import Descriptors, Guard, changed_outside
 from tests.fuzzing.verdict import verdict
 
@@ -221,10 +222,15 @@ class _Batch:
         self._shared[MEMORY_KB] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def _read(self, content: bytes) -> str | None:
-        if self._path.is_dir():
+        if self._path.is_dir() or self._path.is_symlink():
             self._lay_out()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_bytes(content)
+        if isinstance(content, OddFile):
+            self._lay_out()
+            self._path.unlink(missing_ok=True)
+            content.make(self._path)
+        else:
+            self._path.write_bytes(content)
         began = time.process_time_ns()
         signal.setitimer(signal.ITIMER_PROF, MOST_S)  # of processor time: others may be at work on the machine
         try:

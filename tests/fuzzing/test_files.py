@@ -19,6 +19,7 @@ from tests.fuzzing.bounded import Ended
 from tests.fuzzing.file_campaign import campaign, lay_out, sample
 from tests.fuzzing.kinds import all_kinds
 from tests.fuzzing.kinds.kind import FileKind, fixed, flipped
+from tests.fuzzing.odd_files import OddKind
 from tests.fuzzing.verdict import verdict
 
 KINDS = all_kinds()
@@ -48,6 +49,14 @@ def test_mutants_are_read_or_end_in_one_line(tmp_path: Path, name: str) -> None:
     outcome = campaign(KINDS[name], MUTANTS, 1, BUDGET_S, tmp_path)
     assert outcome.mutants
     assert dict(outcome.findings) == {}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_no_file_ends_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(file_campaign, "BLOCKED_S", 20)
+    kind = OddKind.of(KINDS[name])
+    outcome = campaign(kind, len(kind.names), 1, 600, tmp_path)
+    assert {what: outcome.kept[what] for what in outcome.findings} == {}
 
 
 @pytest.mark.slow

@@ -13,17 +13,13 @@ from liveness.ipsets.source import Source
 
 def read_from(source: Source, _: Choice) -> BitMap:
     """Return the set of a portable roaring file. UsageError names a file that is none, is cut or goes on behind it."""
+    if not _begins_as_one(source.head):  # before all of it is in memory
+        raise _wrong(source)
     content = source.rest(SET_BYTES)
     try:
         addresses = BitMap.deserialize(content)
     except (ValueError, IndexError) as problem:  # pyroaring answers an empty file with an IndexError
-        if _is_of_64_bits(content):
-            raise UsageError(
-                f"{source.name}: a roaring set of 64-bit numbers: IPv4 addresses have 32: write it as a 32-bit one"
-            ) from problem
-        raise UsageError(
-            f"{source.name}: not a roaring set in the portable format, or damaged: name what it is with --from FORMAT"
-        ) from problem
+        raise _wrong(source) from problem
     try:
         parse_index(lambda offset, size: content[offset : offset + size], len(content))
     except BrokenFormatError as problem:
@@ -31,6 +27,22 @@ def read_from(source: Source, _: Choice) -> BitMap:
         what = f"followed by {more} that are no set" if more > 0 else str(problem)
         raise UsageError(f"{source.name}: damaged: a roaring set of {source.taken - more} bytes, {what}") from problem
     return addresses
+
+
+def _begins_as_one(head: bytes) -> bool:
+    cookie = int.from_bytes(head[:4], "little")
+    return cookie == COOKIE_WITHOUT_RUNS or cookie & 0xFFFF == COOKIE
+
+
+def _wrong(source: Source) -> UsageError:
+    """Return the error for what is no set of this format."""
+    if _is_of_64_bits(source.head):
+        return UsageError(
+            f"{source.name}: a roaring set of 64-bit numbers: IPv4 addresses have 32: write it as a 32-bit one"
+        )
+    return UsageError(
+        f"{source.name}: not a roaring set in the portable format, or damaged: name what it is with --from FORMAT"
+    )
 
 
 def _is_of_64_bits(content: bytes) -> bool:

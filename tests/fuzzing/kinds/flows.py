@@ -26,7 +26,7 @@ from tests.flows import silk_files
 from tests.flows.test_exports import ADDRESSES, ipfix, record_of, set_of, template_of, v9
 from tests.flows.test_files import ZEEK
 from tests.fuzzing import hostile
-from tests.fuzzing.kinds.kind import FileKind, fixed, flipped, made, of_json, of_json_lines, of_lines
+from tests.fuzzing.kinds.kind import FileKind, coin, fixed, flipped, made, of_json, of_json_lines, of_lines
 from tests.packets.captures import pcap as pcap_of
 
 SEEDS: Final = Path(__file__).parents[1] / "seeds"
@@ -67,13 +67,20 @@ def check_lines(lines: Sequence[str]) -> None:
 
 
 def read_flows(path: Path, form: str | None = None, **options: object) -> None:
-    """Sum up a flow file as `flows info` does, and print its first records as `flows cat` does."""
+    """Sum up a flow file as `flows info` does, or print its first records as `flows cat` does."""
     chosen = formats.Options(**options)  # type: ignore[arg-type]
+    if coin(path):
+        print_flows(path, form, chosen)
+        return
     summary = summarise(str(path), form, chosen)
     check_lines(lines_of(summary))
     check_lines(summary.notes.damage)
     check_lines(list(summary.notes.undecoded))
     json.dumps(document_of(summary))
+
+
+def print_flows(path: Path, form: str | None, chosen: formats.Options) -> None:
+    """Print the first records of a flow file."""
     notes = Notes()
     left = SHOWN_RECORDS
     for batch in formats.read_all([str(path)], form, notes, chosen):

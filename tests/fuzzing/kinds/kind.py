@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import random
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Final
 
 import yaml
 
+from liveness.files.reading import read_bytes
 from tests.fuzzing import hostile
 
 ROOT: Final = Path(__file__).parents[3]
@@ -62,6 +64,14 @@ class FileKind:
             if self.tokens and chance.random() < 0.2:
                 content = hostile.with_tokens(chance, content, self.tokens)
             return content
+
+
+def coin(path: Path) -> bool:
+    """Return one of two choices by a file's content, the first for what is no file."""
+    try:
+        return bool(zlib.crc32(read_bytes(path)) % 2)
+    except OSError:
+        return False
 
 
 def fixed(*seeds: bytes) -> Callable[[Path], Sequence[bytes]]:
