@@ -4,7 +4,7 @@ import errno
 import io
 import os
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from liveness.files import descriptors
 from liveness.files.directory import Directory, Name
@@ -24,7 +24,7 @@ class TooLargeError(OSError):
         super().__init__(errno.EFBIG, f"{size:,} bytes, where {limit:,} are the most that is read: not such a file")
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.BufferedReader:
     """Open a regular file to read: a pipe in its place would never end, or never begin. Raises OSError."""
     return os.fdopen(open_descriptor(path), "rb")
 

@@ -153,7 +153,8 @@ def _follow(pid: int, shared: NDArray[np.int64]) -> str | None:
         used_s = _cpu_s(pid)
         if shared[NUMBER] != at:
             at, cpu_s, since = int(shared[NUMBER]), used_s, time.monotonic()
-        stuck, blocked = used_s - cpu_s > STUCK_S, time.monotonic() - since > BLOCKED_S
+        stuck = used_s - cpu_s > STUCK_S
+        blocked = time.monotonic() - since > BLOCKED_S and used_s - cpu_s < 1
         if shared[NUMBER] == at and (stuck or blocked):
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
