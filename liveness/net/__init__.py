@@ -1,1 +1,1 @@
-"""The kernel's network: packet rings, routes, neighbours, features. Moves frames and knows no protocol."""
+"""The kernel's network: packet rings, routes, neighbours, features. It moves frames and knows no protocol."""

@@ -1,4 +1,4 @@
-"""Owns the kernel's counters of one device at a time: what it sent and dropped, and what its queue dropped, by netlink.
+"""The kernel's counters of devices and of their queues, by netlink, one device at a time.
 
 One request for each device, by its index: a host of containers has thousands of links, and a scan reads its own several
 times a second. None of it needs a privilege.
@@ -18,7 +18,7 @@ NLMSG_DONE: Final = 3
 NLM_F_REQUEST: Final = 1
 NLM_F_ACK: Final = 4
 NLM_F_ECHO: Final = 8
-"""The kernel answers RTM_GETQDISC with a notification, and this has it sent to whoever asked."""
+"""The kernel answers RTM_GETQDISC with a notification; with this flag the sender of the request gets it."""
 NLM_F_DUMP: Final = 0x300
 RTM_GETLINK: Final = 18
 RTM_GETQDISC: Final = 38

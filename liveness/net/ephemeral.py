@@ -1,4 +1,4 @@
-"""Owns the ports that this host gives its own connections, and how to keep them apart from a scan's source ports."""
+"""The ephemeral ports of this host, and how to keep them apart from a scan's source ports."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import Final
 
 LOCAL_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 RESERVED: Final = Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
-"""Both show the network namespace of whoever reads them, wherever /proc was mounted."""
+"""Both show the network namespace of the process that reads them, wherever /proc was mounted."""
 
 DEFAULT_PORTS: Final = (32_768, 61_000)
-"""The source ports of a scan that names none."""
+"""The source ports of a scan whose config gives none."""
 LEFT_TO_THE_HOST: Final = 4_096
 """With fewer ephemeral ports than this a busy host fails to open connections."""
 
@@ -42,7 +42,7 @@ class HostPorts:
 
 
 def host_ports() -> HostPorts | None:
-    """Return the ephemeral ports of this network namespace, None where the kernel does not tell."""
+    """Return the ephemeral ports of this network namespace, None if the kernel does not show them."""
     try:
         first, last = (int(word) for word in LOCAL_RANGE.read_text().split())
         return HostPorts(first, last, parsed(RESERVED.read_text()))
@@ -51,7 +51,7 @@ def host_ports() -> HostPorts | None:
 
 
 def warning(first: int, last: int) -> str | None:
-    """Return the line about source ports that are this host's ephemeral ports too, None where none is."""
+    """Return the warning about source ports that are also ephemeral ports of this host, None if none is."""
     host = host_ports()
     advice = host.advice(first, last) if host else None
     if host is None or advice is None:
@@ -63,7 +63,7 @@ def warning(first: int, last: int) -> str | None:
 
 
 def parsed(text: str) -> Ranges:
-    """Return the ranges of a text such as ``8080,9148-9150``; ValueError if it is none."""
+    """Return the ranges of a text such as ``8080,9148-9150``; ValueError for any other text."""
     ranges = []
     for entry in text.strip().split(","):
         if entry:

@@ -1,4 +1,4 @@
-"""Owns what this machine can do: every kernel feature and privilege the tool may use, tried out, with the remedy."""
+"""What this machine can do: every kernel feature and privilege that the tool may use, tried out, with the remedy."""
 
 import errno
 import functools
@@ -194,7 +194,7 @@ def _attempt(attempt: Callable[[], str]) -> Outcome:
 
 
 def _reason(error: Exception) -> str:
-    """Return what the kernel said, where the error stands for that; its text otherwise."""
+    """Return the kernel's reason if the error has one, else the text of the error."""
     said = error.__cause__ if isinstance(error, LivenessError) and error.__cause__ else error
     if isinstance(said, NetlinkError):
         return str(said.args[-1])

@@ -1,7 +1,7 @@
-"""Owns the neighbours among the targets: who on the scanner's own link has which MAC address, by ARP (RFC 826).
+"""Neighbours among the targets: the MAC addresses of those on the scanner's own link, by ARP (RFC 826).
 
-The requests go through a packet socket of ours. The kernel is not asked to resolve anything, so that its table of
-neighbours does not fill with addresses that are not there; what it knows already is taken from it.
+The requests go through a packet socket of ours. The kernel resolves nothing, so that its table of neighbours does not
+fill with addresses that do not exist; entries that it has already are used.
 """
 
 import errno
@@ -33,16 +33,16 @@ from liveness.space.intervals import Intervals
 MAC_BYTES: Final = 6
 FRAME_BYTES: Final = 2048
 NAP_S: Final = 0.01
-"""Requests that have become due are sent so often: bursts are a hundredth of a second's worth."""
+"""How often due requests are sent: a burst is the requests of a hundredth of a second."""
 LONGEST_BURST_S: Final = 0.05
-"""A machine that stood still does not catch up with more than so much."""
+"""A machine that was suspended catches up with at most this much."""
 RECEIVE_BUFFER_BYTES: Final = 1 << 20
 """A whole network may answer at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
-    """Targets on the scanner's own link: those whose MAC address is known, and those who answered no request."""
+    """Targets on the scanner's own link: those with a known MAC address, and those that answered no request."""
 
     addresses: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
     """Ascending, host order."""
@@ -62,11 +62,11 @@ class Neighbours:
 
 
 def find_neighbours(link: Link, wanted: Intervals, source: int, requests_pps: float) -> Neighbours:
-    """Return the MAC addresses of all who are there of `wanted` on `link`.
+    """Return the MAC addresses of the addresses `wanted` that exist on `link`.
 
-    Whoever the kernel has no fresh entry of is asked up to 3 times, at least 1 s apart, with `requests_pps` requests a
-    second at most; `source`, an address of this host, is named as the one to answer to. InterfaceDownError or
-    InterfaceGoneError if the interface fails.
+    An address of which the kernel has no fresh entry is asked for up to 3 times, at least 1 s apart, with
+    `requests_pps` requests a second at most; `source`, an address of this host, is the sender that they name.
+    InterfaceDownError or InterfaceGoneError if the interface fails.
     """
     known = kernel_neighbours(link, wanted)
     silent = [address for address in wanted.address_at(np.arange(wanted.count)).tolist() if address not in known]
@@ -93,7 +93,7 @@ def find_neighbours(link: Link, wanted: Intervals, source: int, requests_pps: fl
 
 
 def kernel_neighbours(link: Link, wanted: Intervals) -> dict[int, bytes]:
-    """Return those of `wanted` of whom the kernel has a confirmed entry, with their MAC addresses."""
+    """Return those of `wanted` with a confirmed entry in the kernel's table, with their MAC addresses."""
     known: dict[int, bytes] = {}
     with IPRoute() as netlink:
         for entry in netlink.get_neighbours(socket.AF_INET, ifindex=link.index):
@@ -108,7 +108,7 @@ def kernel_neighbours(link: Link, wanted: Intervals) -> dict[int, bytes]:
 def _ask(
     handle: socket.socket, link: Link, addresses: Sequence[int], source: int, requests_pps: float
 ) -> dict[int, bytes]:
-    """Ask each address once, at the rate; return who answered until a while after the last request."""
+    """Ask for each address once, at the rate; return the answers until a while after the last request."""
     asked = set(addresses)
     answers: dict[int, bytes] = {}
     looked_s = sent_at_s = time.monotonic()
@@ -142,7 +142,7 @@ def _send(handle: socket.socket, frame: bytes) -> bool:
 
 
 def _take_answers(handle: socket.socket, asked: set[int], answers: dict[int, bytes]) -> None:
-    """Note what has come in; of several who speak for one address the first counts."""
+    """Note the answers that came in; of several for one address the first counts."""
     while True:
         try:
             frame = handle.recv(FRAME_BYTES)

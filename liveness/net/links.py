@@ -14,7 +14,7 @@ from liveness.errors import LivenessError, UsageError
 from liveness.net.sockets import interface_index, interface_names
 
 LAB_MARKER = "liveness-lab"
-"""A link of this name tells that the network namespace belongs to a lab. Its kind does not matter."""
+"""A link of this name marks the network namespace of a lab. Its kind does not matter."""
 
 ARPHRD_ETHER = 1
 ARPHRD_IPGRE, ARPHRD_IP6GRE = 778, 823
@@ -46,7 +46,7 @@ class Link:
     carrier: bool
     ethernet: bool
     raw_ip: bool = False
-    """Whether its packets begin with their IP header: what is sent has one other end, which no MAC address names."""
+    """Whether its packets begin with their IP header: the link has one other end, without a MAC address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def _ask_driver(interface: str, command: int, numbers: int) -> tuple[int, ...] |
 
 
 def in_lab() -> bool:
-    """Say whether this network namespace holds the lab's marker."""
+    """Return whether this network namespace has the lab's marker."""
     return LAB_MARKER in interface_names()
 
 
@@ -171,7 +171,7 @@ def _message(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - pyrou
 
 
 def _of_index(index: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - as above
-    """Ask for one link: a host of containers has thousands, and this is asked every second."""
+    """Return the message about one link: a host of containers has thousands, and this runs every second."""
     try:
         with IPRoute() as netlink:
             return next(iter(netlink.link("get", index=index)))

@@ -14,7 +14,7 @@ from liveness.net.ring import RxStatistics
 from liveness.packets.block import pack_block
 
 Network = Callable[[bytes], Iterable[bytes]]
-"""What a frame meets: takes one as sent, returns the frames that come back for it."""
+"""A simulated network: takes a frame as it was sent, returns the frames that come back for it."""
 
 
 class MemoryRxRing:
@@ -79,7 +79,7 @@ class MemoryRxRing:
 
 
 class MemoryTxRing:
-    """A TxRing whose frames go, when kicked, to a function; what that returns is delivered to `replies`."""
+    """A TxRing that passes its frames, when kicked, to a function and delivers what that returns to `replies`."""
 
     def __init__(
         self,

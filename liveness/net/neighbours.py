@@ -1,4 +1,4 @@
-"""Owns finding a neighbour's MAC address: the kernel's table first, an ARP request (RFC 826) where it knows nothing."""
+"""The MAC address of a neighbour: from the kernel's table, or by an ARP request (RFC 826) if that has none."""
 
 import contextlib
 import errno
@@ -12,9 +12,7 @@ from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError
 from liveness.net.links import Link
-from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
-from liveness.net.tpacket import ETH_P_ARP, ETH_P_IP
-from liveness.net.way.netlink import (
+from liveness.net.path.netlink import (
     ADDRESS_HEADER,
     NEIGHBOUR_HEADER,
     RTM_GETADDR,
@@ -23,6 +21,8 @@ from liveness.net.way.netlink import (
     attribute,
     attributes,
 )
+from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
+from liveness.net.tpacket import ETH_P_ARP, ETH_P_IP
 
 IPV4_BYTES = 4
 TRIES = 3
@@ -38,7 +38,7 @@ DISCARD_PORT = 9
 NAP_S = 0.05
 
 NUD_CONFIRMED = 0x02 | 0x08 | 0x10 | 0x80
-"""REACHABLE, DELAY, PROBE, PERMANENT. A STALE entry may be of a router long replaced: it is asked again."""
+"""REACHABLE, DELAY, PROBE, PERMANENT. A STALE entry may be of a router that was replaced, so it is not used."""
 
 HARDWARE_ETHERNET = 1
 REQUEST = 1
@@ -51,13 +51,13 @@ BROADCAST = b"\xff" * 6
 def find_mac(link: Link, address: int, source: int) -> bytes:
     """Return the MAC address of `address` (host order) on `link`; LivenessError if nobody answers.
 
-    An ARP request names `source`, an address of this host, as the one to answer to.
+    An ARP request names `source`, an address of this host, as its sender.
     """
     return known_mac(link, address) or ask_mac(link, address, source)
 
 
 def find_mac_of_ipv6(netlink: Netlink, link: Link, address: bytes) -> bytes:
-    """Return the MAC address of an IPv6 neighbour (16 bytes), which the kernel itself is made to look for.
+    """Return the MAC address of an IPv6 neighbour (16 bytes), which the kernel resolves.
 
     LivenessError if nobody answers.
     """
@@ -75,7 +75,7 @@ def find_mac_of_ipv6(netlink: Netlink, link: Link, address: bytes) -> bytes:
 
 
 def provoke(index: int, address: bytes) -> None:
-    """Have the kernel look for an IPv6 neighbour, by an empty datagram to its discard port."""
+    """Make the kernel resolve an IPv6 neighbour, by an empty datagram to its discard port."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
         one.setblocking(False)
         one.sendto(b"", (str(IPv6Address(address)), DISCARD_PORT, 0, index))
@@ -168,11 +168,11 @@ class Spoken:
     address: bytes
     mac: bytes
     to: bytes | None
-    """The MAC address that is answered, None for requests and what is said to everybody."""
+    """The MAC address that the answer goes to, None for requests and announcements."""
 
 
 def arp_sender(frame: bytes) -> Spoken | None:
-    """Return what an ARP packet says of its sender; None if it is none, or says nothing (RFC 5227's probes)."""
+    """Return what an ARP packet says of its sender; None for other packets and for probes (RFC 5227)."""
     if len(frame) < ETHERNET.size + ARP.size:
         return None
     *kind, operation, mac, sender, _, _ = ARP.unpack_from(frame, ETHERNET.size)

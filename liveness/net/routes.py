@@ -1,4 +1,4 @@
-"""Owns the way to the targets: which interface, source addresses and next hops the kernel's routes give to each."""
+"""The path to the targets: the interface, source addresses and next hops that the kernel's routes give each."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,8 @@ from liveness.errors import UsageError
 from liveness.net.lan import Neighbours
 from liveness.net.links import Link, find_link, link_of_index, usable
 from liveness.net.neighbours import find_mac, find_mac_of_ipv6, first_address
-from liveness.net.way.netlink import Netlink
-from liveness.net.way.routing import Decision, Fate, decide, decide_for, source_classes
+from liveness.net.path.netlink import Netlink
+from liveness.net.path.routing import Decision, Fate, decide, decide_for, source_classes
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 
@@ -20,7 +20,7 @@ MAC_TEXT = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 PREFIXES_TOLD = 4
 IPV4_BYTES = 4
 NO_MAC = bytes(6)
-"""That of the other end of an interface without Ethernet headers: one other end, which needs no name."""
+"""The MAC address of the other end of an interface without Ethernet headers, which has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,38 +45,38 @@ class LeftOut:
     """Targets that are not probed because of what the kernel's tables say about them."""
 
     reason: str
-    """What they lie behind or are: a noun, such as "a blackhole route"."""
+    """Why, as a noun: "a blackhole route", for example."""
     targets: Intervals
 
     def __str__(self) -> str:
-        return f"{self.targets.count:,} targets left out, {self.reason}: {told(self.targets)}"
+        return f"{self.targets.count:,} targets left out, {self.reason}: {brief(self.targets)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Where frames to the targets go out and whom they are handed to. Addresses are host-order numbers."""
+    """The interface, source addresses and next hops of frames to the targets. Addresses are host-order numbers."""
 
     interface: str
     ifindex: int
     mtu: int
     mac: bytes
     source: int
-    """The address that the kernel prefers, or the first of those that were asked for."""
+    """The address that the kernel prefers, or the first of those that the config gives."""
     hops: tuple[Hop, ...]
     """One or more, that of most targets first."""
     given_mac: bool = False
-    """Whether the MAC address of the next hop was given: then nobody is asked for it."""
+    """Whether the config gives the MAC address of the next hop: then no ARP request is sent."""
     near: Intervals = field(default_factory=Intervals.empty)
-    """Targets on the interface's own link, which are handed to their own MAC addresses."""
+    """Targets on the interface's own link, whose frames go to their own MAC addresses."""
     speaker: int = 0
-    """The address of this host that neighbours are asked to answer to."""
+    """The address of this host that ARP requests name as their sender."""
     neighbours: Neighbours = field(default_factory=Neighbours)
-    """Those of them who are there, and those who are not, once they were looked for."""
+    """Which of them exist and which do not, once they were looked for."""
     ethernet: bool = True
-    """Whether frames have an Ethernet header; without one, MAC addresses are zeros and nobody is asked for them."""
+    """Whether frames have an Ethernet header; without one, MAC addresses are zeros and no ARP request is sent."""
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
-    """What somebody ought to know of how the way was chosen, a line each."""
+    """Notes for the user on how the path was chosen, a line each."""
 
     @property
     def gateway(self) -> int | None:
@@ -101,10 +101,10 @@ def find_path(
     """Return the path to all of `targets`, as the kernel would route packets from `sources`.
 
     `interface` is a name, or 'auto' for that of the routes; no source means the routes' preferred one; `gateway_mac` is
-    a MAC address, or 'auto' for those of the routes' gateways, which are asked for by ARP where the kernel has no fresh
-    entry: that takes up to 3 s each. Targets that the kernel sends nowhere, and own addresses, are left out. UsageError
-    for an interface, routes or sources that cannot serve: several interfaces, and, unless `foreign_sources`, a source
-    that this host does not have. LivenessError if a gateway does not answer.
+    a MAC address, or 'auto' for those of the routes' gateways, for which an ARP request is sent if the kernel has no
+    fresh entry: that takes up to 3 s each. Targets that the kernel sends nowhere, and own addresses, are left out.
+    UsageError for an interface, routes or sources that cannot serve: several interfaces, and, unless `foreign_sources`,
+    a source that this host does not have. LivenessError if a gateway does not answer.
     """
     given = parse_mac(gateway_mac) if gateway_mac != AUTO else None
     link = usable(find_link(interface)) if interface != AUTO else None
@@ -168,13 +168,13 @@ def _path(
 
 
 def parse_mac(text: str) -> bytes:
-    """Return the 6 bytes of a MAC address like 02:00:00:00:00:01; UsageError if it is none."""
+    """Return the 6 bytes of a MAC address like 02:00:00:00:00:01; UsageError for any other text."""
     if not MAC_TEXT.fullmatch(text):
         raise UsageError(f"network.gateway_mac: {text!r} is not a MAC address like 02:00:00:00:00:01")
     return bytes.fromhex(text.replace(":", ""))
 
 
-def told(targets: Intervals) -> str:
+def brief(targets: Intervals) -> str:
     """Return the first few prefixes of a set, for a line of text."""
     prefixes = Intervals(targets.first[:PREFIXES_TOLD], targets.last[:PREFIXES_TOLD]).prefixes()
     more = ", …" if len(targets) > PREFIXES_TOLD or len(prefixes) > PREFIXES_TOLD else ""
@@ -192,8 +192,8 @@ def union(parts: Iterable[Intervals]) -> Intervals:
 def check_sources(netlink: Netlink, sources: Sequence[int], *, foreign_sources: bool) -> list[int | None]:
     """Return one source of each class that the kernel may route alike, None for its own choice.
 
-    UsageError for addresses that this host does not have, unless they are allowed: the kernel then says nothing about
-    them, and its own choice stands for them.
+    UsageError for addresses that this host does not have, unless they are allowed: the kernel has no routes for them,
+    so its own choice of a source is used in their place.
     """
     if not sources:
         return [None]
@@ -216,7 +216,7 @@ def _addresses(addresses: Sequence[int]) -> str:
 
 
 def check_alike(ways: Sequence[dict[Decision, Intervals]], sources: Sequence[int | None]) -> None:
-    """Refuse sources that the kernel would send by different ways."""
+    """Raise UsageError for sources that the kernel would route differently."""
 
     def shape(way: dict[Decision, Intervals]) -> dict[tuple[Fate, int, bytes | None], Intervals]:
         shapes: dict[tuple[Fate, int, bytes | None], Intervals] = {}
@@ -232,7 +232,7 @@ def check_alike(ways: Sequence[dict[Decision, Intervals]], sources: Sequence[int
         if len(differing):
             names = [format_address(one) if one is not None else "addresses of others" for one in (sources[0], source)]
             raise UsageError(
-                f"network.source_addresses: {differing.count:,} targets ({told(differing)}) are routed differently from"
+                f"network.source_addresses: {differing.count:,} targets ({brief(differing)}) are routed differently from"
                 f" {names[0]} than from {names[1]} (ip rule): scan from each of them in a run of its own"
             )
 
@@ -261,7 +261,7 @@ def _nothing_routed(targets: Intervals, left_out: Sequence[LeftOut]) -> UsageErr
             f"no route to {target}: no target has one: add one (ip route add default via GATEWAY), or set"
             " network.interface and network.gateway_mac"
         )
-    reasons = "; ".join(f"{one.reason}: {told(one.targets)}" for one in left_out)
+    reasons = "; ".join(f"{one.reason}: {brief(one.targets)}" for one in left_out)
     return UsageError(f"no route to {target}: no target has one ({reasons}): see ip route get {target}")
 
 
@@ -272,7 +272,7 @@ def _one_interface(routed: dict[Decision, Intervals]) -> int:
         parts[one.index] = parts[one.index].union(part) if one.index in parts else part
     if len(parts) > 1:
         ordered = sorted(parts.items(), key=lambda item: -item[1].count)
-        shown = "; ".join(f"{part.count:,} by {link_of_index(index).name} ({told(part)})" for index, part in ordered)
+        shown = "; ".join(f"{part.count:,} by {link_of_index(index).name} ({brief(part)})" for index, part in ordered)
         raise UsageError(
             f"the targets leave by several interfaces: {shown}: scan them in a run for each, with the others in"
             " targets.block, or send all by one with network.interface"
@@ -289,7 +289,7 @@ def _one_source(routed: dict[Decision, Intervals], link: Link, address: int | No
     known = {source: part for source, part in parts.items() if source is not None}
     if len(known) > 1:
         shown = "; ".join(
-            f"{part.count:,} from {format_address(source)} ({told(part)})" for source, part in known.items()
+            f"{part.count:,} from {format_address(source)} ({brief(part)})" for source, part in known.items()
         )
         raise UsageError(
             f"the kernel would send to the targets from several addresses: {shown}: name those to use by"

@@ -1,4 +1,4 @@
-"""Owns receiving through a TPACKET_V3 ring: blocks of packets, filtered in the kernel, with the drops counted."""
+"""Receiving through a TPACKET_V3 ring: blocks of packets, filtered in the kernel, drops counted."""
 
 import contextlib
 import errno
@@ -30,7 +30,7 @@ FRAME_BYTES = 2048
 SO_TIMESTAMPNS = 35
 """asm-generic/socket.h"""
 RETIRE_MS = 20
-"""After this time a block with packets is handed over though it is not full."""
+"""The kernel hands over a block with packets after this time though it is not full."""
 
 
 class PacketRxRing:
@@ -46,14 +46,14 @@ class PacketRxRing:
         program: Program,
         ring_mib: int = 64,
         retire_ms: int = RETIRE_MS,
-        beside: "PacketRxRing | None" = None,
+        shared_with: "PacketRxRing | None" = None,
         *,
         ethernet: bool = True,
     ) -> None:
         """Open a ring of `ring_mib` blocks of 1 MiB that takes the packets `program` accepts.
 
-        With a single block everything is dropped from the moment it is handed over until it is released. A ring opened
-        `beside` another one of the same interface shares its packets: the kernel gives each flow to one of them.
+        With a single block everything is dropped from the moment it is handed over until it is released. A ring
+        that is `shared_with` another one of the same interface shares its packets: each flow goes to one of them.
         Without `ethernet` the interface's packets begin with their IP header, for `program` too.
         """
         self.interface = interface
@@ -70,9 +70,9 @@ class PacketRxRing:
         self._blocks = np.frombuffer(self._memory, dtype=np.uint8).reshape(ring_mib, BLOCK_BYTES)
         self._status = self._blocks.view(np.uint32)[:, BLOCK_STATUS // 4]
         self._group: int | None = None  # 0 is the first group's number
-        if beside is not None:
+        if shared_with is not None:
             try:
-                self._group = beside.group()
+                self._group = shared_with.group()
                 self._join(self._group)
             except BaseException:
                 self._socket.close()
@@ -88,7 +88,7 @@ class PacketRxRing:
             self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_VERSION, TPACKET_V3)
             request = struct.pack("7I", BLOCK_BYTES, blocks, FRAME_BYTES, size // FRAME_BYTES, retire_ms, 0, 0)
             self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_RX_RING, request)
-            # a packet's time is then when it came, not when a busy core came to it
+            # the time of arrival, and not when a busy core got to the packet
             self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             with contextlib.suppress(OSError):  # before Linux 4.20 the filter turns our own frames down
                 self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_IGNORE_OUTGOING, 1)
@@ -101,7 +101,7 @@ class PacketRxRing:
         return memory
 
     def group(self) -> int:
-        """Return the PACKET_FANOUT group of this ring, by the hash of a flow; it is founded with the first call."""
+        """Return the PACKET_FANOUT group of this ring, by the hash of a flow; it is created by the first call."""
         if self._group is None:
             founding = (tpacket.PACKET_FANOUT_HASH | tpacket.PACKET_FANOUT_FLAG_UNIQUEID) << 16
             self._join(founding)
@@ -121,7 +121,7 @@ class PacketRxRing:
     def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:
         """Return the next filled block, a view of the ring, or None: see RxRing. InterfaceGoneError if it was removed.
 
-        While the interface is down nothing comes; when it is up again the kernel goes on filling the ring.
+        While the interface is down nothing comes; the kernel resumes filling the ring when it is up again.
         """
         deadline = time.monotonic() + timeout_s
         while not self._status[self._current] & TP_STATUS_USER:
@@ -186,7 +186,7 @@ class PacketRxRing:
         return (self._memory,)
 
     def close(self) -> None:
-        """Close the socket and unmap the ring; its memory lives on only while somebody still holds a block."""
+        """Close the socket and unmap the ring; its memory stays while a block of it is in use."""
         if self._socket.fileno() < 0:
             return
         self._socket.close()

@@ -1,4 +1,4 @@
-"""Owns opening packet sockets: the privilege they need, and the errors that mean the interface has gone."""
+"""Packet sockets: opening them, the privilege they need, and the errors that mean a removed interface."""
 
 import ctypes
 import errno
@@ -18,7 +18,7 @@ _PACKET_ADDRESS: Final = struct.Struct("=HHiHBB8s")
 
 
 def raw_socket_remedy() -> str:
-    """Say how a user gets the privilege to open packet sockets."""
+    """Return how a user gets the privilege to open packet sockets."""
     python = shlex.quote(str(Path(sys.executable).resolve()))
     return f"run as root, or: sudo setcap cap_net_raw+ep {python}, or work inside `liveness lab exec`"
 
@@ -73,7 +73,7 @@ def lost_interface(interface: str, error: OSError, index: int = 0) -> LivenessEr
     code = error.errno or 0
     reason = f"interface {interface}: {os.strerror(code)}"
     if code in (errno.ENXIO, errno.ENODEV) or (code == errno.ENETDOWN and index and not index_exists(index)):
-        return InterfaceGoneError(f"{reason}: it was removed; `liveness scan --resume` goes on when it is back")
+        return InterfaceGoneError(f"{reason}: it was removed; `liveness scan --resume` resumes when it is back")
     if code == errno.ENETDOWN:
         return InterfaceDownError(f"{reason}: it went down; bring it up (ip link set {interface} up)")
     if code == errno.ENOMEM:
@@ -94,7 +94,7 @@ def bound_index(handle: socket.socket) -> int:
 
 
 def index_exists(index: int) -> bool:
-    """Say whether this network namespace has an interface of that index."""
+    """Return whether this network namespace has an interface of that index."""
     try:
         socket.if_indextoname(index)
     except OSError:

@@ -94,7 +94,7 @@ class KernelSocket:
 
 
 class Kernel:
-    """What transports ask of a kernel: this one asks the kernel that runs here, one of a test answers by itself."""
+    """The kernel calls of transports. This class makes them; tests replace it with one that answers by itself."""
 
     def open(self, family: int) -> RingSocket:
         """Open a raw socket; OSError without the privilege, or where the kernel has no such family."""

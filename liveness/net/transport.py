@@ -1,4 +1,4 @@
-"""Owns the choice of how frames leave: the fastest way that passed a trial on its own ring, and the reasons."""
+"""The choice of how frames are sent: the fastest transport that passed a trial on its own ring, and the reasons."""
 
 import os
 import time
@@ -23,7 +23,7 @@ AF_XDP, AF_PACKET = "af_xdp", "af_packet"
 ZERO_COPY, COPY = f"{AF_XDP} (zero-copy)", f"{AF_XDP} (copy)"
 
 RECEIVE_FRAMES: Final = 2048
-"""Memory for what a card in zero-copy mode receives, where its driver does not tell the length of its ring."""
+"""Memory for what a card in zero-copy mode receives, if its driver does not report the length of its ring."""
 MOST_RECEIVE_FRAMES: Final = 1 << 14
 TRIAL_ETHERTYPE: Final = 0x88B5
 """IEEE 802's local experimental EtherType: no stack answers it."""
@@ -40,12 +40,12 @@ class ProvableRing(TxRing, Protocol):
     """A ring whose counters can begin after its trial."""
 
     def count_from_here(self) -> None:
-        """Leave out of `completed` and `errors` what has left until now."""
+        """Restart `completed` and `errors` at 0."""
         ...
 
 
 def trial_frame(mac: bytes) -> bytes:
-    """Return the frame of a trial: from an interface to itself, so that no switch passes it on."""
+    """Return the frame of a trial: from an interface to itself, so that no switch forwards it."""
     text = b"liveness: a trial of this transmit queue"
     return (mac + mac + TRIAL_ETHERTYPE.to_bytes(2, "big") + text).ljust(TRIAL_BYTES, b"\0")
 
@@ -79,7 +79,7 @@ def prove(ring: ProvableRing, name: str, frame: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """The transmit rings of a scan, one a sender, what each is, and why it is not what would be faster."""
+    """The transmit rings of a scan, one a sender, what each is, and why a faster transport was not used."""
 
     rings: Sequence[TxRing]
     names: Sequence[str]
@@ -89,7 +89,7 @@ class Transport:
 
     @property
     def name(self) -> str:
-        """What all rings are, or are together."""
+        """The names of the rings, each once."""
         return " + ".join(dict.fromkeys(self.names))
 
 
@@ -107,12 +107,12 @@ def open_transport(
     """Open one ring a sender for frames of up to `longest_frame` bytes, its slots a multiple of `multiple_of`.
 
     Each has sent a trial frame, from the interface to itself, before it is returned (`prove`). `transport` is auto,
-    af_xdp or af_packet, `zero_copy` auto, never or require; UnsupportedError if what is asked for fails. Under auto
+    af_xdp or af_packet, `zero_copy` auto, never or require; UnsupportedError if a required transport fails. Under auto
     each ring is the first that passes of AF_XDP in zero-copy mode, AF_XDP in copy mode, PACKET_TX_RING. Copy mode is
     the faster of the last two also where the kernel sends 32 frames a call (``scripts/bench budget``).
 
-    Without `ethernet` the interface takes IP packets, which go as messages of a packet socket. There is no trial then:
-    of no packet is one sure that nobody takes it up. UnsupportedError if AF_XDP is asked for.
+    Without `ethernet` the interface takes IP packets, which go as messages of a packet socket. There is no trial then,
+    because no IP packet is sure to be ignored by every receiver. UnsupportedError if AF_XDP is required.
     """
     if not ethernet:
         return _open_without_ethernet(interface, senders, longest_frame, multiple_of, transport, zero_copy)
@@ -135,7 +135,7 @@ def open_transport(
 def _open_without_ethernet(
     interface: str, senders: int, longest_frame: int, multiple_of: int, transport: str, zero_copy: str
 ) -> Transport:
-    reason = f"interface {interface} takes IP packets without an Ethernet header: AF_XDP does not tell it what they are"
+    reason = f"interface {interface} takes IP packets without an Ethernet header: AF_XDP cannot name their protocol"
     if transport == AF_XDP or zero_copy == REQUIRE:
         raise UnsupportedError(f"{reason}: set network.transport to auto or af_packet, and network.zero_copy to auto")
     rings: list[TxRing] = [DatagramTxRing(interface, longest_frame, multiple_of) for _ in range(senders)]
@@ -143,7 +143,7 @@ def _open_without_ethernet(
 
 
 def _open_one(ways: "Ways", queue: int, transport: str, zero_copy: str) -> tuple[str, TxRing]:
-    """Open the ring of the sender `queue` by the first way that passes, of those that are asked for."""
+    """Open the ring of the sender `queue` by the first allowed transport that passes its trial."""
     refusal: UnsupportedError | None = None
     for name in ways_for(transport, zero_copy):
         try:
@@ -233,7 +233,7 @@ class Ways:
 
     @contextmanager
     def pass_program(self, *, wanted: bool) -> Iterator[None]:
-        """Keep an XDP program attached that leaves every packet to the host; afterwards the rings alone keep it."""
+        """Keep an XDP program attached that passes every packet to the host; afterwards only the rings keep it."""
         self._program = self.kernel.attach_pass_program(self.interface) if wanted else None
         try:
             yield
@@ -245,7 +245,7 @@ class Ways:
 
 @dataclass(frozen=True, slots=True)
 class WayTrial:
-    """What came of trying one way to send."""
+    """The outcome of a trial of one transport."""
 
     interface: str
     way: str

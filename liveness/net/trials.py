@@ -1,4 +1,4 @@
-"""Owns the trials of kernel features: each uses one for a moment and says what it found, or raises what refused.
+"""Trials of kernel features: each uses one briefly and returns what it found, or raises the kernel's refusal.
 
 A trial changes nothing that outlives it and sends no packet. Those that make links or rules are for private networks.
 """
@@ -84,7 +84,7 @@ def source_ports() -> str:
     """Compare the source ports of a scan with those of this host's own connections; LivenessError if they overlap."""
     host = ephemeral.host_ports()
     if host is None:
-        return "this kernel does not tell its ephemeral ports"
+        return "this kernel does not show its ephemeral ports"
     first, last = ephemeral.DEFAULT_PORTS
     if host.advice(first, last):
         raise LivenessError(f"{first}-{last} are ephemeral ports too ({host.first}-{host.last})")

@@ -1,4 +1,4 @@
-"""Owns sending where an interface has no Ethernet header: IP packets, many in one system call (sendmmsg)."""
+"""Sending on an interface without Ethernet headers: IP packets, many in one system call (sendmmsg)."""
 
 import ctypes
 import errno
@@ -45,9 +45,9 @@ VECTOR_DTYPE: Final = np.dtype([("base", np.uint64), ("length", np.uint64)])
 class DatagramTxRing:
     """A TxRing over a SOCK_DGRAM packet socket: for tun, WireGuard, PPP and tunnels, whose frames are IP packets.
 
-    Frames have an Ethernet header all the same, so that nothing above has to know; it is not sent. Packets go as
-    messages and not through PACKET_TX_RING: that leaves the headers of a packet in pages of their own, where WireGuard
-    does not look for them. Their protocol is told to the kernel, since no header says it.
+    Frames in the ring still have an Ethernet header, so that no caller needs to distinguish; it is not sent. Packets go
+    as messages and not through PACKET_TX_RING: that leaves the headers of a packet in pages of their own, where
+    WireGuard does not look for them. Their address names the protocol, since no header does.
     """
 
     def __init__(self, interface: str, longest_frame: int, multiple_of: int = 1, minimum_slots: int = SLOTS) -> None:
@@ -168,7 +168,7 @@ class DatagramTxRing:
             if self._pending == 0 or left_s <= 0 or (self._pending < before and not until_empty):
                 return
             if self._writable.poll(0):
-                time.sleep(min(NAP_S, left_s))  # a full queue wakes nobody when it empties
+                time.sleep(min(NAP_S, left_s))  # a full queue wakes no process when it empties
             else:
                 self._writable.poll(left_s * 1000)
 

@@ -1,4 +1,4 @@
-"""Owns sending through PACKET_TX_RING: frames in memory shared with the kernel, one system call for many of them."""
+"""Sending through PACKET_TX_RING: frames in memory shared with the kernel, one system call for many of them."""
 
 import contextlib
 import errno
@@ -103,7 +103,7 @@ class PacketTxRing:
         return self._errors - self._before[1]
 
     def count_from_here(self) -> None:
-        """Leave out of `completed` and `errors` what has left until now."""
+        """Restart `completed` and `errors` at 0."""
         self._reclaim()
         self._before = (self._completed, self._errors)
 
@@ -137,7 +137,7 @@ class PacketTxRing:
         interface refuses a frame: the ring cannot pass that slot any more, since the kernel insists on it.
 
         Frames that reach an interface without carrier are destroyed, and completed all the same: only the interface's
-        counters tell.
+        counters show it.
         """
         code = self._socket.kick()
         if code not in (0, errno.ENOBUFS, errno.EAGAIN, errno.EINTR):
@@ -197,7 +197,7 @@ class PacketTxRing:
             self._rest(left_s)
 
     def _rest(self, left_s: float) -> None:
-        """Sleep until the send buffer has room, or a moment if it has: a full queue wakes nobody when it empties."""
+        """Sleep until the send buffer has room, or briefly if it has: a full queue wakes no process when it empties."""
         if self._socket.writable(0):
             time.sleep(min(NAP_S, left_s))
         else:
@@ -226,7 +226,7 @@ class PacketTxRing:
         return (self._memory,)
 
     def close(self) -> None:
-        """Close the socket and unmap the ring; its memory lives on only while somebody still holds `frames`."""
+        """Close the socket and unmap the ring; its memory stays while `frames` is in use."""
         if self._closed:
             return
         self._closed = True

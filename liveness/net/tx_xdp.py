@@ -1,4 +1,4 @@
-"""Owns sending through AF_XDP: descriptors go into a ring, completions come back in another."""
+"""Sending through AF_XDP: descriptors go into one ring, completions come back in another."""
 
 import errno
 import mmap
@@ -110,7 +110,7 @@ class XdpTxRing:
         return self._dropped + xdp.invalid_descriptors(raw)
 
     def count_from_here(self) -> None:
-        """Leave out of `completed` and `errors` what has left until now."""
+        """Restart `completed` and `errors` at 0."""
         self._reclaim()
         self._before = (self._returned - self._dropped, self._failed())
 
@@ -143,7 +143,7 @@ class XdpTxRing:
         """Have the kernel send what was committed, as many calls as that takes; return whether it took everything.
 
         Where a call sends a bounded number of frames (32 before Linux 6.17) it ends in EAGAIN, as it does when a queue
-        is full: only a call more tells, and what older kernels show of their progress comes late. So there are no more
+        is full: only another call shows which, and older kernels report their progress late. So there are no more
         calls than the frames can need. A frame that the interface drops outright (EBUSY) is lost and counted.
         InterfaceDownError, InterfaceGoneError; LivenessError if the kernel refuses otherwise, or nothing has left for
         a long time.
@@ -233,7 +233,7 @@ class XdpTxRing:
         return self._memory.mappings
 
     def close(self) -> None:
-        """Close the socket; the frames' memory lives on only while somebody still holds it."""
+        """Close the socket; the frames' memory stays while it is in use."""
         self._socket.close()
         self._memory.release()
         if self._program is not None:

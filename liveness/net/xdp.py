@@ -1,4 +1,4 @@
-"""Owns the numbers and structures of linux/if_xdp.h, of which older kernels have shorter ones (af_xdp.rst)."""
+"""Numbers and structures of linux/if_xdp.h, which are shorter in older kernels (af_xdp.rst)."""
 
 import struct
 from typing import Final, NamedTuple

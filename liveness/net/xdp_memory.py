@@ -1,4 +1,4 @@
-"""Owns the memory of an AF_XDP socket: frames registered with the kernel, and the rings that name them."""
+"""The memory of an AF_XDP socket: frames registered with the kernel, and the rings that name them."""
 
 import ctypes
 import errno
@@ -110,7 +110,7 @@ class XdpMemory:
         self.taken = np.ndarray((1,), np.uint32, completion_ring, completion.consumer)
 
     def release(self) -> None:
-        """Let go of the rings: for as long as they are mapped the kernel keeps the socket, and its queue."""
+        """Unmap the rings: while they are mapped the kernel keeps the socket and its queue."""
         self.producer, self.addresses, self.sizes = self.producer.copy(), self.addresses.copy(), self.sizes.copy()
         self.finished, self.taken = self.finished.copy(), self.taken.copy()
         self.mappings = (self.bytes,)

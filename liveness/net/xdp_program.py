@@ -1,4 +1,4 @@
-"""Owns the XDP program that zero-copy needs: one that leaves every packet to the host, gone with whoever attached it.
+"""The XDP program that zero-copy needs: it passes every packet to the host, and goes with its last descriptor.
 
 Several drivers (ixgbe, i40e, ice, igc, mlx5, gve) take an AF_XDP socket in zero-copy mode without a program, and then
 refuse to send.
@@ -29,7 +29,7 @@ LICENSE: Final = b"BSD\0"
 
 
 def program_attached(index: int) -> bool:
-    """Return whether an interface has an XDP program, whoever attached it."""
+    """Return whether an interface has an XDP program, of any owner."""
     with IPRoute() as netlink:
         (message,) = netlink.link("get", index=index)
     found = message.get_attr("IFLA_XDP")

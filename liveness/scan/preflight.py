@@ -8,8 +8,8 @@ from pathlib import Path
 from liveness.config.model import Config, Notify
 from liveness.errors import UsageError
 from liveness.net.links import find_link, usable
+from liveness.net.path.netlink import Netlink
 from liveness.net.routes import AUTO, check_sources
-from liveness.net.way.netlink import Netlink
 from liveness.runs.rundir import check_names
 from liveness.scan.privilege_drop import decide
 

@@ -15,10 +15,10 @@ from liveness.errors import LivenessError, StoppedEarlyError, UsageError, explai
 from liveness.kernel import mark_compiled, needs_compiling
 from liveness.net.ephemeral import warning
 from liveness.net.links import in_lab
+from liveness.net.path.watch import PathWatch
 from liveness.net.routes import AUTO, Path, find_path
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import Transport, open_transport
-from liveness.net.way.watch import PathWatch
 from liveness.packets.headers import ETHERNET_LENGTH, ICMP_ECHO_REPLY
 from liveness.packets.reply_filter import reply_filter
 from liveness.probes.run_constants import RunConstants, build_constants, with_hops
@@ -249,9 +249,11 @@ def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -
     program = reply_filter(sources, ports.port_first, ports.port_last, REPLY_ICMP_TYPES, ethernet=path.ethernet)
     rx_rings: list[PacketRxRing] = []
     for _ in range(plan.receivers):
-        beside = rx_rings[0] if rx_rings else None
+        first = rx_rings[0] if rx_rings else None
         rx_rings.append(
-            PacketRxRing(path.interface, program, plan.config.receive.ring_mib, beside=beside, ethernet=path.ethernet)
+            PacketRxRing(
+                path.interface, program, plan.config.receive.ring_mib, shared_with=first, ethernet=path.ethernet
+            )
         )
         cleanup.callback(rx_rings[-1].close)
     slots = len(plan.probes) * plan.attempts  # so that a slot keeps its probe

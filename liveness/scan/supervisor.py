@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from liveness.errors import LivenessError, explain
+from liveness.net.path.watch import PathWatch
 from liveness.net.ring import RxRing, TxRing
 from liveness.net.routes import union
-from liveness.net.way.watch import PathWatch
 from liveness.order.order import targets_of
 from liveness.probes.run_constants import RunConstants
 from liveness.runs.checkpoint import Checkpoint, Totals

@@ -1,4 +1,4 @@
-"""Owns classic BPF: a small assembler with labels, and the attachment of programs to sockets.
+"""Classic BPF: a small assembler with labels, and the attachment of programs to sockets.
 
 Instruction set: McCanne and Jacobson 1993, and Documentation/networking/filter.rst of the kernel.
 """
@@ -24,7 +24,7 @@ JUMP_SET = 0x45
 RETURN = 0x06
 
 ACCEPT = 0x40000
-"""Returned for a packet that is taken: capture up to this many bytes."""
+"""Returned for an accepted packet: how many of its bytes are captured at most."""
 DROP = 0
 
 SO_ATTACH_FILTER = 26

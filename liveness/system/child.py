@@ -1,4 +1,4 @@
-"""Owns forked children: runs a function in one and brings its result, or its exception, back."""
+"""Functions run in forked children, whose result or exception comes back to the parent."""
 
 import ctypes
 import os
@@ -20,7 +20,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def fork() -> int:
-    """Fork like os.fork, quietly: Python 3.12 warns where threads exist, but those here are idle numpy workers."""
+    """Fork without the warning of Python 3.12 about existing threads: those here are idle workers of numpy."""
     sys.stdout.flush()  # or text the parent has not written yet is written twice
     sys.stderr.flush()
     with warnings.catch_warnings():
@@ -75,7 +75,7 @@ def run_in_child(function: Callable[[], R]) -> R:
 
 
 def _answer(writer: int, function: Callable[[], object]) -> None:
-    """In the child: call, write (failed, value) as one pickle, leave."""
+    """Call the function in the child, write (failed, value) as one pickle, and exit."""
     try:
         answer = pickle.dumps((False, function()))
     except BaseException as error:  # noqa: BLE001 - the parent raises it again, whatever it is

@@ -1,4 +1,4 @@
-"""Owns Landlock: a process that restricts itself writes below one directory, and reads no file at all any more.
+"""Landlock: restricts this process to writing below one directory and to reading no file.
 
 Documentation/userspace-api/landlock.rst of the kernel; landlock(7).
 """
@@ -30,14 +30,14 @@ _BOTH: Final = 0b11
 
 
 def version() -> int:
-    """Return the version of Landlock that this kernel has switched on, 0 if none."""
+    """Return the version of Landlock that this kernel has enabled, 0 for none."""
     return max(0, int(libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION_FLAG))))
 
 
 def restrict(writable: Path, *, reading: bool = False) -> int:
     """Let this thread, and those it makes, write below one directory and do nothing else to files; return the version.
 
-    With `reading` they can read what lies below it.
+    With `reading` the files below it can be read.
 
     `no_new_privs` must be set. OSError where the kernel refuses; nothing is restricted then.
     """

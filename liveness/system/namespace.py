@@ -1,4 +1,4 @@
-"""Owns network namespaces made without root: entering a private one, and holding further ones for hosts of a lab."""
+"""Network namespaces made without root: a private one for this process, and further ones for the hosts of a lab."""
 
 import ctypes
 import errno
@@ -33,8 +33,8 @@ def enter_private_network() -> None:
     """Move this process into fresh user and network namespaces: root inside, no route out, loopback up.
 
     Where user namespaces are refused to a process that is root already, the network namespace alone is made. The
-    process must have one thread (user_namespaces(7)), so after an import of numpy it is too late: fork first.
-    UnsupportedError names what refuses and the remedy.
+    process must have one thread (user_namespaces(7)), so not after an import of numpy, which starts threads: fork
+    first. UnsupportedError names the cause and the remedy.
     """
     try:
         enter_user_namespace(CLONE_NEWNET)
@@ -105,8 +105,8 @@ class Namespace:
 def spawn_namespace() -> Namespace:
     """Make a network namespace with its loopback up, held by a child that dies with this process.
 
-    Needs CAP_SYS_ADMIN where this process stands: be root, or call enter_private_network() first. The holder ignores
-    the signals of a terminal, so that Ctrl-C reaches the command that runs in a lab and not the lab under it.
+    Needs CAP_SYS_ADMIN in this process's user namespace: be root, or call enter_private_network() first. The holder
+    ignores the signals of a terminal, so that Ctrl-C reaches the command that runs in a lab and not the lab under it.
     """
     reader, writer = os.pipe()
     parent = os.getpid()
@@ -134,7 +134,7 @@ def spawn_namespace() -> Namespace:
 
 
 def _hold(ready: int) -> None:
-    """In the holder: make the namespace, keep nothing of the parent open, say so, wait to be killed."""
+    """Run the holder: make the namespace, close what the parent has open, report, and wait to be killed."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     if libc.unshare(CLONE_NEWNET) != 0:
@@ -170,7 +170,7 @@ def refusal(code: int) -> UnsupportedError:
 
 
 def namespace_remedy(code: int) -> str:
-    """Say what to do about a refused user namespace: find the switch that is off, else say what may forbid it."""
+    """Return the remedy for a refused user namespace: the switch that is off, or else what may forbid it."""
     if _switch(APPARMOR_SWITCH) == "1":
         return "AppArmor restricts them: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     if _switch(DEBIAN_SWITCH) == "0":
@@ -184,7 +184,7 @@ def namespace_remedy(code: int) -> str:
 
 
 def _switch(path: Path) -> str | None:
-    """Return the text of a sysctl file, None where this kernel has no such switch."""
+    """Return the text of a sysctl file, None if this kernel has no such switch."""
     try:
         return path.read_text().strip()
     except OSError:

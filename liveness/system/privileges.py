@@ -1,4 +1,4 @@
-"""Owns privileges: whom a process becomes once its sockets are open, and what it gives up for good.
+"""The privilege drop: which user a process runs as once its sockets are open, and what it gives up.
 
 capabilities(7), prctl(2), user_namespaces(7).
 """
@@ -32,7 +32,7 @@ _MOST_CAPABILITIES: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user to become: ids and a name for messages."""
+    """The user that a privilege drop changes to: ids, and a name for messages."""
 
     name: str
     uid: int
@@ -41,7 +41,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What came of giving up privileges: who this process is now, and what could not be given up, a line each."""
+    """The outcome of a privilege drop: the user of this process now, and what could not be given up, a line each."""
 
     user: str
     uid: int
@@ -49,11 +49,11 @@ class Dropped:
 
 
 def user_to_become(wanted: str, path: Path) -> tuple[User | None, tuple[str, ...]]:
-    """Return whom a process becomes that works below the directory `path`; None if it stays who it is, and why.
+    """Return the user that a process which works below the directory `path` changes to; None to keep its own, and why.
 
-    `wanted` is a user's name or number, or auto: who called sudo, else nobody, and the same user where this process is
-    not root. UsageError for a user that does not exist; UnsupportedError where a user who is named cannot be become or
-    cannot work in that directory.
+    `wanted` is a user's name or number, or auto: the caller of sudo, else ``nobody``, and the same user if this process
+    is not root. UsageError for a user that does not exist; UnsupportedError if this process cannot change to a named
+    user, or that user cannot work in the directory.
     """
     if wanted == AUTO:
         if os.geteuid() != 0:
@@ -72,10 +72,10 @@ def user_to_become(wanted: str, path: Path) -> tuple[User | None, tuple[str, ...
 
 
 def drop_privileges(user: User | None) -> Dropped:
-    """Become a user for good, without any capability, nor a way to gain one; None stays the same user.
+    """Change to a user, without any capability or a way to gain one, irrevocably; None keeps the user.
 
-    Whatever the kernel does not allow is left and noted: never fatal, except that UnsupportedError is raised if a user
-    cannot be become. Threads that exist keep what they have unless the user changes: drop before any is made.
+    What the kernel does not allow is noted and is no error, but UnsupportedError is raised if it refuses the user.
+    Existing threads keep their privileges unless the user changes: call this before any is started.
     """
     notes: list[str] = []
     for capability in range(_MOST_CAPABILITIES):
@@ -101,13 +101,13 @@ def drop_privileges(user: User | None) -> Dropped:
 
 
 def confine_to(directory: Path, receiving: Sequence[int] = (), *, reading: bool = False) -> tuple[bool, bool]:
-    """Give up every file but those below a directory, and these for writing only; also sockets and programs.
+    """Give up all files except for writing below a directory, and new sockets and programs, irrevocably.
 
-    Nothing can be sent any more through the sockets `receiving`, their descriptors. With `reading` files below the
-    directory can be read, too.
+    Nothing can be sent through the sockets `receiving` (descriptors) afterwards. With `reading` files below the
+    directory can be read.
 
-    For good, for this thread and those it will make; drop privileges before. Returns for each of CONFINEMENTS whether
-    it holds: whether this kernel has it.
+    It holds for this thread and those that it starts; drop privileges before. Returns for each of CONFINEMENTS whether
+    it is in force: older kernels lack some.
     """
     held = []
     for confine in (
@@ -134,7 +134,7 @@ def capable_threads() -> int:
 
 
 def _caller() -> User:
-    """Return who called sudo, else nobody."""
+    """Return the user who called sudo, else ``nobody``."""
     with suppress(KeyError, ValueError):
         uid = int(os.environ["SUDO_UID"])
         if uid != 0:
@@ -161,9 +161,9 @@ def _name_of(uid: int) -> str:
 
 
 def _problem(user: User, path: Path) -> str | None:
-    """Return why this process cannot become a user who works below a directory, None if it can."""
+    """Return why this process cannot change to a user who works below a directory, None if it can."""
     if os.geteuid() != 0:
-        return "only root may become another user"
+        return "only root may change to another user"
     if not _is_mapped(user.uid, Path("/proc/self/uid_map")) or not _is_mapped(user.gid, Path("/proc/self/gid_map")):
         return f"this user namespace has no user {user.name} ({user.uid})"
 
@@ -173,7 +173,7 @@ def _problem(user: User, path: Path) -> str | None:
         os.setresuid(user.uid, user.uid, user.uid)
         if not os.access(path, os.X_OK):
             return f"{path}: name a 'user' who can, or an 'output' that all can reach"
-        for file in (os.__file__, __file__, ctypes.__file__):  # what is imported later must be found
+        for file in (os.__file__, __file__, ctypes.__file__):  # modules that are imported later must be readable
             if not os.access(file, os.R_OK):
                 return f"{file}, a part of this program: install it where all can read it"
         return None

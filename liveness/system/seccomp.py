@@ -1,7 +1,7 @@
-"""Owns seccomp: a process that confines itself opens no socket, starts no program, and sends through no socket it has.
+"""Seccomp: keeps this process from opening sockets, starting programs, and sending through given sockets.
 
-A filter over system calls, seccomp(2). What it does not name stays allowed: rings that are mapped, pipes that are open,
-files that are written; unless it needs them, files cannot be opened for reading either.
+A filter over system calls, seccomp(2). Calls that it does not name stay allowed: mapped rings, open pipes and writing
+files work. Files can be opened for reading only if the process asks for that.
 """
 
 import ctypes
@@ -33,7 +33,7 @@ _CLONE_THREAD: Final = 0x00010000
 _AND: Final = 0x54
 
 _ARCHITECTURES: Final = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
-"""By machine: what the kernel calls it (AUDIT_ARCH), and which column of the table is its own."""
+"""By machine: the kernel's name for it (AUDIT_ARCH), and its column in the table."""
 
 _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
     "socket": (41, 198), "socketpair": (53, 199), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202),
@@ -51,7 +51,7 @@ _DENIED: Final[dict[str, tuple[int | None, int | None]]] = {
 }  # fmt: skip
 """Refused with EPERM, by their numbers on x86_64 and on aarch64."""
 _ABSENT: Final = {"clone3": (435, 435), "openat2": (437, 437)}
-"""Refused with ENOSYS: their arguments lie where a filter cannot look; C libraries then take the older calls."""
+"""Refused with ENOSYS: a filter cannot see the arguments in memory; C libraries then use the older calls."""
 _SENDING: Final = {
     "write": (1, 64), "writev": (20, 66), "pwrite64": (18, 68), "pwritev": (296, 70), "pwritev2": (328, 287),
     "sendfile": (40, 71), "fcntl": (72, 25), "ioctl": (16, 29),
@@ -66,12 +66,14 @@ _CLONE: Final = (56, 220)
 
 
 def is_available() -> bool:
-    """Return whether this kernel filters system calls, and the machine is one whose calls are known here."""
+    """Return whether this kernel filters system calls and the calls of this machine are known here."""
     return platform.machine() in _ARCHITECTURES and int(libc.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0)) >= 0
 
 
 def confine(receiving: Sequence[int] = (), *, reading: bool = False) -> None:
-    """Put the filter over this thread and those it makes. `no_new_privs` must be set; OSError where that fails.
+    """Apply the filter to this thread and to those that it starts. `no_new_privs` must be set.
+
+    OSError where that fails.
 
     `receiving` are the descriptors of sockets through which nothing may be sent; with `reading` files may be read.
     """
@@ -94,7 +96,9 @@ def confinement(machine: str, receiving: Sequence[int] = (), *, reading: bool = 
         Instruction(LD_WORD, _NUMBER_AT),
         Instruction(JUMP_GREATER_EQUAL, _X32, "EPERM", ""),  # the same calls under other numbers
     ]
-    absent = [one for name, one in _ABSENT.items() if not (reading and name == "openat2")]  # it hides no reading there
+    absent = [
+        one for name, one in _ABSENT.items() if not (reading and name == "openat2")
+    ]  # with O_PATH nothing is read
     for numbers, verdict in [(one, "EPERM") for one in _DENIED.values()] + [(one, "ENOSYS") for one in absent]:
         number = numbers[column]
         if number is not None:

@@ -116,7 +116,7 @@ def test_rings_beside_each_other_share_the_flows_and_lose_none() -> None:
         with inside(peer):
             rings = [PacketRxRing("v1", ethertype_filter(0x0800), ring_mib=4)]
             for _ in range(2):
-                rings.append(PacketRxRing("v1", ethertype_filter(0x0800), ring_mib=4, beside=rings[0]))
+                rings.append(PacketRxRing("v1", ethertype_filter(0x0800), ring_mib=4, shared_with=rings[0]))
         sender = open_packet_socket()
         sender.bind(("v0", 0))
         frames = [

@@ -9,12 +9,12 @@ import pytest
 from pyroute2 import IPRoute
 
 from liveness.net.neighbours import ARP, BROADCAST, ETHERNET, REPLY, arp_sender
+from liveness.net.path import watch as watching
+from liveness.net.path.netlink import Events
+from liveness.net.path.watch import PathWatch, Sight
 from liveness.net.routes import find_path
 from liveness.net.sockets import open_packet_socket
 from liveness.net.tpacket import ETH_P_ARP, ETH_P_IP
-from liveness.net.way import watch as watching
-from liveness.net.way.netlink import Events
-from liveness.net.way.watch import PathWatch, Sight
 from liveness.space.prefixes import parse_lines
 from tests.census.rig import ip
 from tests.net.support import cable, in_private_network

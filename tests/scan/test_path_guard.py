@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from liveness.config.model import from_document
+from liveness.net.path.gateways import Gateway, Moved
+from liveness.net.path.watch import PathWatch, Sight
 from liveness.net.routes import Hop, LeftOut, Path
-from liveness.net.way.gateways import Gateway, Moved
-from liveness.net.way.watch import PathWatch, Sight
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.path.guard import IN_FLIGHT_NS, PathGuard
 from liveness.scan.path.record import PathRecord

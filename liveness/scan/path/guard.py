@@ -8,8 +8,8 @@ from typing import Final
 
 from liveness.errors import LivenessError
 from liveness.net.lan import Neighbours
+from liveness.net.path.watch import PathWatch, Sight
 from liveness.net.routes import union
-from liveness.net.way.watch import PathWatch, Sight
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.path.neighbourhood import hops_with
 from liveness.scan.path.record import PathRecord

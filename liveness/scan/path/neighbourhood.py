@@ -7,7 +7,7 @@ from typing import Final
 from liveness.errors import UsageError
 from liveness.net.lan import Neighbours, find_neighbours
 from liveness.net.links import find_link
-from liveness.net.routes import Path, told
+from liveness.net.routes import Path, brief
 from liveness.probes.hops import Hops, hops_of, with_neighbours
 from liveness.scan.plan import Plan
 from liveness.space.intervals import Intervals
@@ -29,7 +29,7 @@ def meet_neighbours(plan: Plan, path: Path, notice: Callable[[str], None]) -> Pa
     wanted = plan.order.probed_in(path.near)
     if wanted.count > MOST_NEIGHBOURS:
         raise UsageError(
-            f"{wanted.count:,} targets ({told(wanted)}) are on the link of {path.interface}: at most"
+            f"{wanted.count:,} targets ({brief(wanted)}) are on the link of {path.interface}: at most"
             f" {MOST_NEIGHBOURS:,} are asked for by ARP: take a part of them (-n, targets.block), or set"
             " network.gateway_mac to a router's MAC address"
         )

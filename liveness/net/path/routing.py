@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.errors import LivenessError, UsageError
-from liveness.net.way.netlink import (
+from liveness.net.path.netlink import (
     ROUTE_HEADER,
     RTM_GETROUTE,
     RTM_GETRULE,
@@ -84,8 +84,8 @@ def decide(netlink: Netlink, targets: Intervals, source: int | None, index: int 
     """Return every decision of the kernel about `targets`, with the targets that it concerns.
 
     `source` is the address that packets come from, None if that is the kernel's choice; `index` is the interface they
-    must leave by, None if any. Own addresses and null routes are told as such whatever the interface. UsageError where
-    the tables are too large to be asked through, LivenessError where the kernel does not answer.
+    must leave by, None if any. Own addresses and null routes are reported as such for any interface. UsageError if the
+    tables are too large, LivenessError if the kernel does not answer.
     """
     bounds = _bounds(netlink)
     before = targets.rank(np.append(bounds, np.uint64(ADDRESS_SPACE)))
@@ -113,7 +113,7 @@ def decide_for(netlink: Netlink, addresses: Sequence[int], source: int | None, i
 
 
 def source_classes(netlink: Netlink, sources: Sequence[int]) -> list[int]:
-    """Return one of each class of sources that no rule tells apart."""
+    """Return one of each class of sources that every rule treats alike."""
     cuts = {0}
     for message in netlink.dump(RTM_GETRULE, ROUTE_HEADER.pack(socket.AF_INET, *[0] * 8)):
         length = message.body[2]
@@ -165,7 +165,7 @@ class _Asker:
         return self._known[key]
 
     def _resolve(self, address: int, fate: int, entry: dict[int, bytes]) -> Decision:
-        """Return what becomes of an address whose entry is known: the kernel chooses the source that goes with it."""
+        """Return the decision about an address whose table entry is known: the kernel chooses the source for it."""
         if fate != RTN_UNICAST:
             return Decision(_FATES.get(fate, Fate.NONE))
         hops = _hops(entry.get(RTA_MULTIPATH, b""))
@@ -187,7 +187,7 @@ class _Asker:
 
 
 def _refused(code: int, *, bound: bool) -> Decision:
-    """Return what an errno says. Where an interface must be used the kernel only says that there is no such way."""
+    """Return the decision that an errno means: with a required interface the kernel only reports a missing route."""
     if bound or code in (errno.ENETUNREACH, errno.EAGAIN):
         return NOWHERE
     fates = {errno.EINVAL: Fate.BLACKHOLE, errno.EHOSTUNREACH: Fate.UNREACHABLE, errno.EACCES: Fate.PROHIBITED}

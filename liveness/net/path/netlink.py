@@ -1,6 +1,6 @@
 """Raw rtnetlink: many questions in one system call, and the kernel's events without waiting (rtnetlink(7)).
 
-pyroute2 serves where a few questions are asked once. Thousands of routes, and a look ten times a second, need less.
+pyroute2 serves for a few single requests. Thousands of routes, and reading ten times a second, need less overhead.
 """
 
 import errno
@@ -106,7 +106,7 @@ class Netlink:
         return answers
 
     def dump(self, kind: int, body: bytes) -> list[Message]:
-        """Return all messages of a kind; LivenessError if the kernel refuses or its tables never stand still."""
+        """Return all messages of a kind; LivenessError if the kernel refuses or its tables keep changing."""
         for _ in range(_DUMP_TRIES):
             self._sequence += 1
             self._socket.send(_framed(kind, NLM_F_REQUEST | NLM_F_DUMP, self._sequence, body))

@@ -1,4 +1,4 @@
-"""Next hops while a scan runs: asked for by ARP twice a second, heard when they speak, compared with the kernel."""
+"""Next hops while a scan runs: ARP requests twice a second, the ARP packets heard, and the kernel's table."""
 
 import socket
 from dataclasses import dataclass, field
@@ -15,16 +15,16 @@ from liveness.net.neighbours import (
     kernel_entry,
     provoke,
 )
+from liveness.net.path.netlink import Netlink
 from liveness.net.sockets import bind_packet_socket, open_packet_socket
 from liveness.net.tpacket import ETH_P_ARP
-from liveness.net.way.netlink import Netlink
 
 ASK_EVERY_NS: Final = 500_000_000
 BROADCAST_AFTER_NS: Final = 150_000_000
-"""A gateway that has not answered for so long what was sent to it alone may have another MAC address: all are asked."""
+"""A gateway that has not answered unicast requests for so long may have another MAC address: broadcasts follow."""
 COMPARE_EVERY_NS: Final = 1_000_000_000
 SILENT_NS: Final = 4_000_000_000
-"""A gateway that used to answer and has not for so long is not there."""
+"""A gateway that used to answer and has not for so long is gone."""
 MOST_FRAMES: Final = 256
 
 
@@ -36,11 +36,11 @@ class Gateway:
     mac: bytes
     confirmed_ns: int
     known: bool = True
-    """Whether it has been found at all: one of a new route has not yet."""
+    """Whether its MAC address is known: that of a new route is not yet."""
     speaks: bool = False
-    """Whether it has ever answered: one that never does is believed to be where it is."""
+    """Whether it has ever answered: one that never does is assumed to be unchanged."""
     fixed: bool = False
-    """Whether the kernel's table has it for good: then nobody is asked."""
+    """Whether it is a permanent entry of the kernel's table: then no request is sent."""
     asked_ns: int = 0
     everyone_asked: bool = False
     compared_ns: int = 0
@@ -51,7 +51,7 @@ class Gateway:
         return socket.inet_ntop(socket.AF_INET if len(self.address) == IPV4_BYTES else socket.AF_INET6, self.address)
 
     def silent(self, now_ns: int) -> bool:
-        """Return whether it is not there."""
+        """Return whether it is gone."""
         return not self.known or (self.speaks and not self.fixed and now_ns - self.confirmed_ns > SILENT_NS)
 
 
@@ -84,12 +84,12 @@ class Gateways:
         self._socket.setblocking(False)
 
     def add(self, address: bytes, mac: bytes, now_ns: int) -> None:
-        """Watch one more; with no bytes of a MAC address it is looked for."""
+        """Watch another next hop; without a MAC address it is resolved."""
         if address not in self.all:
             self.all[address] = Gateway(address, mac, now_ns, known=bool(mac))
 
     def look(self, netlink: Netlink, now_ns: int) -> list[Moved]:
-        """Ask who is to be asked, hear who speaks, and return those that have moved. It never waits."""
+        """Send due requests, read what came in, and return the next hops that have moved. It never waits."""
         answers = self._hear()
         moved = []
         for gateway in self.all.values():
@@ -111,21 +111,21 @@ class Gateways:
         return moved
 
     def restart(self) -> None:
-        """Ask all at once and anew: the link was down."""
+        """Send requests to all at once: the link was down."""
         for gateway in self.all.values():
             gateway.asked_ns = 0
             gateway.compared_ns = 0
-        self._hear()  # what was heard before says nothing about now
+        self._hear()  # what was heard before may be out of date
 
     def confirmed_since(self, since_ns: int) -> bool:
-        """Return whether all that ever answer, or have to be found, were seen since a time."""
+        """Return whether all that ever answered, or must be resolved, were seen since a time."""
         return all(
             gateway.known and (gateway.fixed or not gateway.speaks or gateway.confirmed_ns >= since_ns)
             for gateway in self.all.values()
         )
 
     def _hear(self) -> dict[bytes, list[bytes]]:
-        """Return who has answered this host, by address. Where others say that one has moved, it is asked at once."""
+        """Return the answers to this host by address. A next hop that others say has moved is asked at once."""
         answers: dict[bytes, list[bytes]] = {}
         for _ in range(MOST_FRAMES):
             try:
@@ -146,7 +146,7 @@ class Gateways:
         return answers
 
     def _compare(self, gateway: Gateway, netlink: Netlink, now_ns: int) -> bytes | None:
-        """Return what the kernel's own table says of a gateway, once a second, where that is to be believed."""
+        """Return the kernel's entry of a gateway, once a second, if it is confirmed."""
         if now_ns < gateway.compared_ns + COMPARE_EVERY_NS:
             return None
         gateway.compared_ns = now_ns
@@ -157,7 +157,7 @@ class Gateways:
             provoke(self.index, gateway.address)
             believed = state & NUD_VALID
             gateway.speaks |= bool(believed)
-        else:  # the gateway's own word counts for more, and is younger
+        else:  # an answer of the gateway itself counts more, and is newer
             quiet = now_ns - gateway.confirmed_ns > COMPARE_EVERY_NS
             believed = state & NUD_CONFIRMED if quiet or gateway.fixed else 0
         return mac if believed and len(mac) == len(self.mac) else None
@@ -178,7 +178,7 @@ class Gateways:
         request = arp_request(self.mac, self.source, int.from_bytes(gateway.address, "big"), to)
         try:
             self._socket.send(request)
-        except OSError:  # down, or its queue is full: that shows elsewhere, and it is asked again
+        except OSError:  # down, or its queue is full: that is noticed elsewhere, and the next request follows
             return
 
     def close(self) -> None:

@@ -1,7 +1,6 @@
-"""The watch over the way to the targets: link, addresses, routes and next hops, looked at while a scan runs.
+"""The watch over the path to the targets: link, addresses, routes and next hops, checked while a scan runs.
 
-It needs no privilege once it is open, never waits, and judges nothing away: what it sees it returns, and whoever runs
-the scan decides.
+It needs no privilege once it is open and never waits. It returns all that it sees; the supervisor of the scan decides.
 """
 
 import socket
@@ -15,9 +14,8 @@ import numpy as np
 
 from liveness.errors import UsageError
 from liveness.net.neighbours import addresses_of
-from liveness.net.routes import LeftOut, Path, check_alike, check_sources, told, union
-from liveness.net.way.gateways import Gateways, Moved
-from liveness.net.way.netlink import (
+from liveness.net.path.gateways import Gateways, Moved
+from liveness.net.path.netlink import (
     ADDRESS_HEADER,
     LINK_HEADER,
     RTM_DELADDR,
@@ -33,7 +31,8 @@ from liveness.net.way.netlink import (
     attribute,
     attributes,
 )
-from liveness.net.way.routing import Decision, Fate, decide, decide_for
+from liveness.net.path.routing import Decision, Fate, decide, decide_for
+from liveness.net.routes import LeftOut, Path, brief, check_alike, check_sources, union
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 
@@ -44,14 +43,14 @@ CHECK_EVERY_NS: Final = 1_000_000_000
 SETTLE_NS: Final = 200_000_000
 """Routes are read when they have not changed for so long: a daemon replaces many at once."""
 PEEKED: Final = 64
-"""Targets of each next hop that are asked about where reading all routes has to wait."""
+"""How many targets of each next hop are checked while reading all routes has to wait."""
 ROUTES_SHARE: Final = 20
 """Reading the routes may take one part in so many of the time: on a router of the whole Internet it takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What one look has found. Times are ns of the monotonic clock."""
+    """The result of one check. Times are ns of the monotonic clock."""
 
     at_ns: int
     problem: str | None = None
@@ -59,9 +58,9 @@ class Sight:
     what: str = "link"
     """What has the problem: ``link``, ``address``, ``neighbour`` or ``route``."""
     since_ns: int = 0
-    """When that was last seen to be whole."""
+    """When that was last seen to work."""
     gone: str | None = None
-    """Why it is no use to wait."""
+    """Why waiting does not help."""
     moved: tuple[Moved, ...] = ()
     """Next hops with another MAC address."""
     rerouted: tuple[str, ...] = ()
@@ -71,7 +70,7 @@ class Sight:
     redirect: bool = False
     """Whether `PathWatch.hops` differs from that of the look before."""
     null: tuple[LeftOut, ...] = ()
-    """Targets that are to get nothing from now on: null routes, addresses that have become this host's."""
+    """Targets that get no more probes: null routes, and addresses that this host has now."""
 
 
 @dataclass(slots=True)
@@ -138,7 +137,7 @@ class PathWatch:
         return [(self._gateways.all[gateway].mac, part) for gateway, part in parts]
 
     def look(self) -> Sight:
-        """Look at everything that may have changed. LivenessError only where the kernel answers nothing any more."""
+        """Check everything that may have changed. LivenessError only if the kernel no longer answers."""
         now_ns = time.monotonic_ns()
         flapped = self._take_events(now_ns)
         mac = self.mac
@@ -154,7 +153,7 @@ class PathWatch:
         return self._look_further(now_ns)
 
     def _look_further(self, now_ns: int) -> Sight:
-        """Look at what there is to see on a link that is up."""
+        """Check everything on a link that is up."""
         moved = tuple(self._gateways.look(self._netlink, now_ns)) if self._gateways is not None else ()
         sight = self._look_at_routes(now_ns)
         if moved:
@@ -218,7 +217,7 @@ class PathWatch:
             return f"interface {self.path.interface} has no carrier"
         if before is not None and self._flaps != before:
             return f"interface {self.path.interface} was down for a moment"
-        if changed:  # who asks for the gateway's address tells it this one
+        if changed:  # an ARP request for the gateway's address announces this one
             return f"interface {self.path.interface} has another MAC address: {mac.hex(':')}"
         return ""
 
@@ -257,7 +256,7 @@ class PathWatch:
         return replace(self._judge(ways[0], now_ns), changed_ns=changed_ns)
 
     def _plainly_changed(self, now_ns: int) -> bool:
-        """Return whether some targets go elsewhere, where reading all routes takes so long that it has to wait."""
+        """Return whether sampled targets have another route, while reading all routes takes too long."""
         if now_ns < self._peeked_ns + SETTLE_NS or self._routes_took_ns < SETTLE_NS:
             return False
         self._peeked_ns = now_ns
@@ -282,25 +281,27 @@ class PathWatch:
                 if len(new):
                     null.append(LeftOut(str(one.fate), new))
             elif one.index != self.path.ifindex:
-                return Sight(now_ns, gone=f"{part.count:,} targets ({told(part)}) are routed by another interface now")
+                return Sight(now_ns, gone=f"{part.count:,} targets ({brief(part)}) are routed by another interface now")
             elif one.gateway is not None:
                 shares[one.gateway] = shares[one.gateway].union(part) if one.gateway in shares else part
             elif not self.path.given_mac and self._gateways is not None:
                 new = part.difference(self.path.near)
                 if len(new):
-                    return Sight(now_ns, gone=f"{new.count:,} targets ({told(new)}) are on the link now, not behind it")
+                    return Sight(
+                        now_ns, gone=f"{new.count:,} targets ({brief(new)}) are on the link now, not behind it"
+                    )
                 near = near.union(part)
         self.near = near
         self._null = self._null.union(union(part.targets for part in null))
-        text = f"{unrouted.count:,} targets ({told(unrouted)}) have no route any more" if len(unrouted) else ""
+        text = f"{unrouted.count:,} targets ({brief(unrouted)}) have no route any more" if len(unrouted) else ""
         if text and text != self._unrouted:
-            rerouted.append(f"{text}: they go on by the gateway that they had")
+            rerouted.append(f"{text}: they keep the gateway that they had")
         self._unrouted = text
         redirect = self._gateways is not None and self._share_out(shares, unrouted, rerouted, now_ns)
         return Sight(now_ns, rerouted=tuple(rerouted), redirect=redirect, null=tuple(null))
 
     def _share_out(self, shares: dict[bytes, Intervals], unrouted: Intervals, rerouted: list[str], now_ns: int) -> bool:
-        """Give each target the next hop that the routes give it now; return whether that changes anything."""
+        """Give each target the next hop of the current routes; return whether any changes."""
         gateways = self._gateways
         if gateways is None:
             return False
@@ -317,7 +318,7 @@ class PathWatch:
                 gateways.add(gateway, b"", now_ns)
                 name = gateways.all[gateway].name
                 rerouted.append(
-                    f"{new.count:,} targets ({told(new)}) go by {'' if known else 'the new '}gateway {name}"
+                    f"{new.count:,} targets ({brief(new)}) go by {'' if known else 'the new '}gateway {name}"
                 )
         for gateway in set(gateways.all) - set(shares):
             del gateways.all[gateway]
