@@ -17,7 +17,7 @@ from liveness.space.intervals import Intervals
 AUTO = "auto"
 
 MAC_TEXT = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
-PREFIXES_TOLD = 4
+PREFIXES_SHOWN = 4
 IPV4_BYTES = 4
 NO_MAC = bytes(6)
 """The MAC address of the other end of an interface without Ethernet headers, which has none."""
@@ -176,9 +176,9 @@ def parse_mac(text: str) -> bytes:
 
 def brief(targets: Intervals) -> str:
     """Return the first few prefixes of a set, for a line of text."""
-    prefixes = Intervals(targets.first[:PREFIXES_TOLD], targets.last[:PREFIXES_TOLD]).prefixes()
-    more = ", …" if len(targets) > PREFIXES_TOLD or len(prefixes) > PREFIXES_TOLD else ""
-    return ", ".join(prefixes[:PREFIXES_TOLD]) + more
+    prefixes = Intervals(targets.first[:PREFIXES_SHOWN], targets.last[:PREFIXES_SHOWN]).prefixes()
+    more = ", …" if len(targets) > PREFIXES_SHOWN or len(prefixes) > PREFIXES_SHOWN else ""
+    return ", ".join(prefixes[:PREFIXES_SHOWN]) + more
 
 
 def union(parts: Iterable[Intervals]) -> Intervals:
@@ -211,8 +211,8 @@ def check_sources(netlink: Netlink, sources: Sequence[int], *, foreign_sources: 
 
 
 def _addresses(addresses: Sequence[int]) -> str:
-    shown = ", ".join(format_address(address) for address in addresses[:PREFIXES_TOLD])
-    return shown if len(addresses) <= PREFIXES_TOLD else f"{shown} and {len(addresses) - PREFIXES_TOLD:,} more"
+    shown = ", ".join(format_address(address) for address in addresses[:PREFIXES_SHOWN])
+    return shown if len(addresses) <= PREFIXES_SHOWN else f"{shown} and {len(addresses) - PREFIXES_SHOWN:,} more"
 
 
 def check_alike(ways: Sequence[dict[Decision, Intervals]], sources: Sequence[int | None]) -> None:
@@ -232,8 +232,8 @@ def check_alike(ways: Sequence[dict[Decision, Intervals]], sources: Sequence[int
         if len(differing):
             names = [format_address(one) if one is not None else "addresses of others" for one in (sources[0], source)]
             raise UsageError(
-                f"network.source_addresses: {differing.count:,} targets ({brief(differing)}) are routed differently from"
-                f" {names[0]} than from {names[1]} (ip rule): scan from each of them in a run of its own"
+                f"network.source_addresses: {differing.count:,} targets ({brief(differing)}) are routed differently"
+                f" from {names[0]} than from {names[1]} (ip rule): scan from each of them in a run of its own"
             )
 
 
