@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from liveness import log
 from liveness.cli.interrupts import interrupts
 from liveness.errors import LivenessError, UsageError
 
@@ -107,12 +108,12 @@ def command(
     left: list[LivenessError] = []
     results = analyze_runs(runs, scope, left.append if len(runs) > 1 else None)
     for error in left:
-        click.echo(f"liveness: warning: {error}: left out", err=True)
+        log.warning(f"{error}: left out")
     for run in results.runs:
         for warning in warnings_of(run.manifest):
-            click.echo(f"liveness: warning: {warning}", err=True)
+            log.warning(warning)
     for one in results.left_out:
-        click.echo(f"liveness: warning: {one.run}: not compared with other runs: {one.reason}", err=True)
+        log.warning(f"{one.run}: not compared with other runs: {one.reason}")
     if asked:
         _draw(asked, results, top)
         if output_file is None and not as_json:
@@ -153,7 +154,7 @@ def _draw(asked: "Asked", results: "Results", top: int) -> None:
     from liveness.report.files import write_report
 
     for line in write_report(asked, results, top):
-        click.echo(f"liveness: wrote {line}", err=True)
+        log.info(f"wrote {line}")
 
 
 def _scope(within: tuple[str, ...], by: str | None, prefix_data: Path | None, *, alive24: bool) -> "Scope":

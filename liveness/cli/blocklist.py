@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from liveness import log
 from liveness.errors import LivenessError, UsageError, count_of, one_line
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def import_(
     skipped = Skipped() if skip_ipv6 else None
     wanted = in_force([entry for source in sources for entry in read_requests(source, skipped)])
     if skipped is not None:
-        click.echo(f"{count_of(skipped.lines, 'line')} of IPv6 skipped", err=True)
+        log.info(f"{count_of(skipped.lines, 'line')} of IPv6 skipped", lead="")
     _append(path, wanted, Reason.of(who, why, date), as_json=as_json)
 
 
@@ -231,9 +232,7 @@ def list_(files: tuple[Path, ...], config_file: Path | None, withdrawn_too: bool
         ended = f"  (withdrawn {entry.withdrawn})" if entry.withdrawn is not None else ""
         click.echo(f"{entry.place}: {entry.text:<19} {entry.addresses:>13,}{_comment(_row(entry))}{ended}")
     gone = f", {len(withdrawn):,} withdrawn" if withdrawn else ""
-    click.echo(
-        f"{count_of(len(entries), 'request')}{gone}; {count_of(intervals_of(entries).count, 'address')}", err=True
-    )
+    log.info(f"{count_of(len(entries), 'request')}{gone}; {count_of(intervals_of(entries).count, 'address')}", lead="")
 
 
 @command.command()
@@ -269,7 +268,7 @@ def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | N
             left.append(error)
             document.append({"run": str(directory.path), "problem": str(error)})
             if not as_json:
-                click.echo(f"liveness: warning: {error}", err=True)
+                log.warning(str(error))
             continue
         document.append({"run": str(directory.path), **_application(application)})
         if not as_json:
@@ -311,7 +310,7 @@ def _show_application(run: Path, application: "Application") -> None:
     if application.targets:
         click.echo(f"{run}: {count_of(application.targets, 'target')} left out of every number")
     if (changes or application.targets) and Home(run.parent).report(run.name).is_dir():
-        click.echo(f"{run}: its report still counts them: liveness census report {run}", err=True)
+        log.info(f"{run}: its report still counts them: liveness census report {run}", lead="")
     if not changes and not application.targets:
         click.echo(f"{run}: nothing of {application.blocked:,} blocked addresses is in it")
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from liveness.cli.watching import check_metrics_file, warn, watch_options, watchers_of
+from liveness import log
+from liveness.cli.messages import quieten
+from liveness.cli.watching import check_metrics_file, watch_options, watchers_of
 from liveness.errors import StoppedEarlyError, UsageError
 
 if TYPE_CHECKING:
@@ -70,11 +72,13 @@ def run(
         raise click.UsageError("--unfinished and --fresh exclude each other")
     config = load_config(config_file)
     home = Home(Path(config.output) / config.name)
+    if quiet:
+        quieten()
     display = ScanDisplay(quiet=quiet or not sys.stderr.isatty())
     scanner = _Scanner(
         config, config_file, watchers_of(display, status_file, metrics_file, metrics_address, config.name)
     )
-    cycle = Cycle(config, home, scanner, warn, Notifier(config.notify, warn).tell)
+    cycle = Cycle(config, home, scanner, log.warning, Notifier(config.notify, log.warning).tell)
     record = cycle.run(fresh=fresh, unfinished_only=unfinished)
     if record is None:
         if not quiet:
@@ -124,11 +128,11 @@ class _Scanner:
 def _leave(record: "Record", report: Path, *, quiet: bool) -> None:
     """Print the line of a run and what to worry about, and end with its exit code."""
     for alarm in record.alarms:
-        warn(alarm)
+        log.warning(alarm)
     if record.exit_code == StoppedEarlyError.exit_code:
         raise StoppedEarlyError(record.summary)
     if record.exit_code:
-        click.echo(f"liveness: {record.summary}", err=True)
+        log.notice(record.summary)
         raise SystemExit(record.exit_code)
     if not quiet:
         click.echo(f"{record.summary}; report in {report}")
@@ -229,7 +233,7 @@ def report(run: str, *, directory: Path) -> None:
     from liveness.census.reporting import report_again
 
     past = find_run(run, directory)
-    click.echo(str(report_again(past.home, past.run_id, warn)))
+    click.echo(str(report_again(past.home, past.run_id, log.warning)))
 
 
 @command.command()
@@ -264,7 +268,7 @@ def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
         raise UsageError(f"{pasts[1].run.path}: {results.left_out[0].reason}")
     for run_results in results.runs:
         for warning in warnings_of(run_results.manifest):
-            warn(warning)
+            log.warning(warning)
     before, after = (run.manifest for run in results.runs)
     rates = {probe: (hit_rates(before).get(probe), rate) for probe, rate in hit_rates(after).items()}
     shares = {probe: (None if then is None else then.share, now.share) for probe, (then, now) in rates.items()}
@@ -338,11 +342,11 @@ def install(
         click.echo(f"# {target / file.name}\n{file.text}")
     for needed in (job.config, Path(job.program[0])):
         if user is None and (hidden := hidden_from_others(needed)) is not None:
-            warn(f"{hidden}: a user that systemd makes up cannot read this: chmod o+rX it, or give --user")
+            log.warning(f"{hidden}: a user that systemd makes up cannot read this: chmod o+rX it, or give --user")
     if not yes:
         click.confirm(f"install {'this' if len(files) == 1 else 'these'} in {target}?", abort=True, err=True)
     for path in install_files(files, target):
-        click.echo(f"installed {path}", err=True)
+        log.info(f"installed {path}", lead="")
     if folder is None and user is not None:
         prepare_output(job)
     if timer == "cron":
@@ -351,4 +355,4 @@ def install(
         enable(enabling(files))
     else:
         commands = " && ".join(" ".join(words) for words in enabling(files))
-        click.echo(f"enable them where they belong: {commands}", err=True)
+        log.info(f"enable them where they belong: {commands}", lead="")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from liveness import log
 from liveness.cli.mistakes import naming
 from liveness.errors import count_of
 
@@ -129,9 +130,9 @@ def _begin_blocklist(path: Path) -> None:
 
     try:
         if begin(path):
-            click.echo(f"{path}: begun, an empty blocklist", err=True)
+            log.info(f"{path}: begun, an empty blocklist", lead="")
     except LivenessError as error:
-        click.echo(f"liveness: warning: {error}: begin it with `liveness blocklist add`", err=True)
+        log.warning(f"{error}: begin it with `liveness blocklist add`")
 
 
 def summary(file: Path, config: "Config", targets: "Targets", forecast: "Estimate") -> str:

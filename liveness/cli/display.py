@@ -1,12 +1,17 @@
 """What people are shown: tables on standard output, a scan's bars and summary on standard error."""
 
 import sys
+from logging import INFO, WARNING
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
 
+from liveness import log
 from liveness.analysis.numbers import percent
 from liveness.cli.live import LiveView, pace_text, status_line
+from liveness.cli.messages import keep_with, people
 from liveness.report.fitted import FittedTable
 
 PIPE_COLUMNS = 120
@@ -36,18 +41,32 @@ class ScanDisplay:
 
     def __init__(self, *, quiet: bool, plain: bool = True) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
-        self._loud = Console(stderr=True, highlight=False) if quiet else self._console
         self._plain = plain and not quiet
         self._live = LiveView(self._console) if self._console.is_terminal and not quiet else None
         self._next_s = PLAIN_EVERY_S
 
     def open(self) -> None:
-        """Do nothing: standard error is open."""
+        """Show messages above the live view."""
+        if self._live is not None:
+            people.write = self._above
 
     def close(self) -> None:
         """Leave the terminal as it was."""
+        self._stop()
+
+    def _stop(self) -> None:
         if self._live is not None:
             self._live.stop()
+            people.reset()
+
+    def _above(self, lead: str, text: str) -> None:
+        self._console.print(Text(f"{lead}{text}"), soft_wrap=True)
+
+    def _say(self, level: int, text: str, shown: str | None = None) -> None:
+        """Record a message, and show it in the colours of `shown` unless this display is quiet."""
+        log.say(level, text, shown=False)
+        if level >= people.level:
+            self._console.print(Text(text) if shown is None else shown, soft_wrap=True)
 
     def begin(self, plan: "Plan", identity: "Identity") -> None:
         """Say what begins: called when everything is open and no packet has left."""
@@ -55,11 +74,12 @@ class ScanDisplay:
 
         path = identity.path
         gateway = f" by {format_address(path.gateway)}" if path.gateway is not None else ""
-        self._console.print(
+        keep_with(identity.directory)
+        self._say(
+            INFO,
             f"scanning {plan.target_count:,} addresses with {len(plan.probes)} probes of {plan.attempts} attempts"
             f" from {format_address(path.source)} on {path.interface}{gateway} through {identity.transport},"
             f" into {identity.directory.path}",
-            soft_wrap=True,
         )
 
     def read(self, reading: "Reading") -> None:
@@ -68,28 +88,28 @@ class ScanDisplay:
             self._live.show(reading)
         elif self._plain and reading.progress.elapsed_s >= self._next_s:
             self._next_s = reading.progress.elapsed_s + PLAIN_EVERY_S
-            self._console.print(status_line(reading), soft_wrap=True)
+            self._say(INFO, status_line(reading))
 
     def notice(self, text: str) -> None:
         """Show a line that somebody ought to read, be the display quiet."""
-        self._loud.print(f"liveness: {text}", soft_wrap=True, markup=False)
+        log.notice(text)
 
     def end(self, manifest: "Manifest") -> None:
         """Show what came of the scan, warnings in red: losses, sent again or not, and a rate that was not reached."""
-        self.close()
-        self._console.print(_summary(manifest))
+        self._stop()
+        if people.level <= INFO:
+            self._console.print(_summary(manifest))
         rejected = ", ".join(f"{reason} {count:,}" for reason, count in sorted(manifest.rejected.items())) or "none"
-        self._console.print(f"packets received: {manifest.receive.packets:,}; rejected: {rejected}", soft_wrap=True)
+        self._say(INFO, f"packets received: {manifest.receive.packets:,}; rejected: {rejected}")
         if manifest.rate_search is not None:
-            self._console.print(_rate_found(manifest.rate_search, len(manifest.probes)), soft_wrap=True)
+            self._say(INFO, _rate_found(manifest.rate_search, len(manifest.probes)))
         for warning in manifest.loss_warnings:
-            self._console.print(f"[bold red]warning:[/] {warning}", soft_wrap=True)
+            self._say(WARNING, warning, f"[bold red]warning:[/] {escape(warning)}")
         colour = "green" if manifest.status == "complete" else "red"
         warned = " with warnings" if manifest.loss_warnings else ""
         reason = f": {manifest.reason}" if manifest.reason else ""
-        self._console.print(
-            f"[{colour}]{manifest.status}{warned}[/]{reason}; {len(manifest.sets)} sets", soft_wrap=True
-        )
+        ended = f"{reason}; {len(manifest.sets)} sets"
+        self._say(INFO, f"{manifest.status}{warned}{ended}", f"[{colour}]{manifest.status}{warned}[/]{escape(ended)}")
 
 
 def _summary(manifest: "Manifest") -> FittedTable:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
 
+from liveness import log
 from liveness.errors import StoppedEarlyError, UsageError, one_line
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def convert(inputs: Inputs, output_file: Path, *, remove_input: bool) -> None:
         raise UsageError(f"-o {output_file}: this is one of the inputs: give another name")
     notes = Notes()
     count = write_flows(inputs.read(notes), notes, output_file)
-    click.echo(f"liveness: {count:,} flows written to {output_file}", err=True)
+    log.info(f"{count:,} flows written to {output_file}")
     _warn_of_undecoded(notes)
     _report_damage(notes.damage)
     if remove_input:
@@ -223,7 +224,7 @@ def meter(files: tuple[str, ...], output_file: Path | None, idle_s: float, activ
     batches = meter_files(files, notes, idle_s, active_s, table_flows)
     if output_file is not None:
         count = write_flows(batches, notes, output_file)
-        click.echo(f"liveness: {count:,} flows written to {output_file}", err=True)
+        log.info(f"{count:,} flows written to {output_file}")
     else:
         sys.stdout.write(",".join(HEADER) + "\n")
         for flows in batches:
@@ -274,7 +275,7 @@ def collect(listen: str, port: int, output: Path, interval_s: int) -> None:
     from liveness.flows.collector import Collector, make_folder
 
     make_folder(output)
-    collector = Collector(output, listen, port, interval_s, lambda line: click.echo(f"liveness: {line}", err=True))
+    collector = Collector(output, listen, port, interval_s, log.notice)
 
     def stop(_number: int, _frame: Any) -> None:  # noqa: ANN401 - a frame
         collector.stopping = True
@@ -282,12 +283,11 @@ def collect(listen: str, port: int, output: Path, interval_s: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     with collector.open() as handle:
-        click.echo(f"liveness: listening on {listen} port {port}, into {output}", err=True)
+        log.info(f"listening on {listen} port {port}, into {output}")
         collector.run(handle)
-    click.echo(
-        f"liveness: {collector.flows:,} flows from {collector.datagrams:,} datagrams; {collector.strangers:,} were no"
-        f" exports; lost: {collector.overflows:,} datagrams here, {collector.missing:,} by sequence numbers",
-        err=True,
+    log.info(
+        f"{collector.flows:,} flows from {collector.datagrams:,} datagrams; {collector.strangers:,} were no"
+        f" exports; lost: {collector.overflows:,} datagrams here, {collector.missing:,} by sequence numbers"
     )
     _warn_of_undecoded(collector.notes)
 
@@ -299,13 +299,13 @@ def _printable_names(notes: "Notes") -> list[str]:
 
 def _warn_of_undecoded(notes: "Notes") -> None:
     for reason, count in sorted(notes.undecoded.items()):
-        click.echo(f"liveness: warning: not decoded: {count:,} {one_line(reason)}", err=True)
+        log.warning(f"not decoded: {count:,} {reason}")
 
 
 def _report_damage(damage: list[str]) -> None:
     """Report every damage, the last one as the error with which the command ends."""
     for line in damage[:-1]:
-        click.echo(f"liveness: warning: {one_line(line)}", err=True)
+        log.warning(line)
     if damage:
         sys.stdout.flush()
         raise StoppedEarlyError(damage[-1])

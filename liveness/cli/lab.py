@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from liveness import log
 from liveness.cli.population import describe_population, predict, sample
 
 if TYPE_CHECKING:
@@ -58,10 +59,7 @@ def exec_(source: str, arguments: tuple[str, ...], *, plain: bool, ideal: bool, 
     """
     from liveness.lab.shell import run_in_lab
 
-    def tell(line: str) -> None:
-        click.echo(f"liveness: {line}", err=True)
-
-    sys.exit(run_in_lab(arguments, source=source, plain=plain, tell=tell, verbose=verbose, ideal=ideal))
+    sys.exit(run_in_lab(arguments, source=source, plain=plain, tell=log.notice, verbose=verbose, ideal=ideal))
 
 
 @command.command()
@@ -166,7 +164,7 @@ def _check_model_run(run_dir: Path, named: "PopulationFile", *, as_json: bool) -
 
     comparison = check_model_run(run_dir, parse_population(named.text, named.origin))
     if comparison.summary is None:
-        click.echo(f"liveness: lab: {no_record(run_dir)}", err=True)
+        log.notice(f"lab: {no_record(run_dir)}")
     if as_json:
         click.echo(json.dumps(_model_document(comparison), indent=2))
     else:
@@ -182,7 +180,7 @@ def _internet(source: str, *, plain: bool) -> "Internet":
     tools = find_tools(plain=plain)
     internet = load_internet(source)
     for line in tools.notes(internet):
-        click.echo(f"liveness: lab: {line}", err=True)
+        log.notice(f"lab: {line}")
     return tools.fit(internet)
 
 

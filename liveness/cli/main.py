@@ -14,6 +14,8 @@ from typing import NoReturn
 
 import click
 
+from liveness import log
+from liveness.cli import messages
 from liveness.cli.interrupts import EXIT_CODE, interrupts
 from liveness.cli.mistakes import line_of, no_command
 from liveness.cli.streams import OutputError, take_streams
@@ -54,7 +56,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"liveness.cli.{cmd_name}").command
-        return command
+        return messages.with_options(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's interface
         """Write the list of commands from the table, importing none."""
@@ -86,9 +88,13 @@ def group() -> None:
     """
 
 
+group.params += messages.options()
+
+
 def run() -> None:
     """Run the command line and leave with the exit code of what happened."""
     take_streams()
+    messages.install()
     interrupts.install()
     warnings.showwarning = partial(_show_warning, warnings.showwarning)
     warnings.simplefilter("always", ConfigWarning)
@@ -128,13 +134,13 @@ def _run() -> int:
     except (LivenessError, OSError) as error:
         if interrupts.asked:
             raise
-        click.echo(f"liveness: error: {_line(error)}", err=True)
+        log.error(_line(error))
         code = error.exit_code if isinstance(error, LivenessError) else LivenessError.exit_code
     except click.ClickException as error:
         if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # of click 8.2 and later
             error.show()
         else:
-            click.echo(f"liveness: error: {line_of(error)}", err=True)
+            log.error(line_of(error))
         code = error.exit_code
     return code if isinstance(code, int) else 0
 
@@ -144,7 +150,7 @@ def _show_warning(
 ) -> None:
     """Print a warning of ours as people read it; others go the way they went."""
     if issubclass(category, ConfigWarning):
-        click.echo(f"liveness: warning: {message}", err=True)
+        log.warning(str(message))
     else:
         others(message, category, *rest, **named)
 
@@ -153,7 +159,7 @@ def _refused(error: OutputError) -> int:
     """Say that standard output was refused, and return the exit code; a reader that has left is no error."""
     if error.is_gone:
         return 0
-    click.echo(f"liveness: error: {error}", err=True)
+    log.error(str(error))
     return LivenessError.exit_code
 
 

@@ -2,11 +2,14 @@
 
 import json
 from contextlib import nullcontext
+from logging import ERROR, INFO, WARNING
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from liveness import log
+from liveness.cli.messages import quieten
 from liveness.cli.streams import print_result
 from liveness.errors import LivenessError, StoppedEarlyError, UsageError, count_of
 
@@ -66,6 +69,8 @@ def command(
     manifest = run.read_manifest()
     paths = captures_in(captures or (run_dir / PACKETS,))
     place = output or _default_place(run_dir, manifest)
+    if quiet:
+        quieten(ERROR)
     with _status(quiet=quiet) as status:
 
         def tell(packets: int) -> None:
@@ -73,9 +78,8 @@ def command(
                 status.update(f"{packets:,} packets")
 
         done = replay(run, paths, place, "parquet" if replies else "none", tell)
-    if not quiet:
-        for line in _summary(done):
-            click.echo(f"liveness: {line}", err=True)
+    for level, line in _summary(done):
+        log.say(level, line)
     if as_json:
         click.echo(json.dumps(_document(done), indent=2))
     else:
@@ -102,24 +106,23 @@ def _status(*, quiet: bool) -> "AbstractContextManager[Status | None]":
     return nullcontext() if quiet or not console.is_terminal else console.status("reading", spinner="line")
 
 
-def _summary(done: "Replayed") -> list[str]:
+def _summary(done: "Replayed") -> list[tuple[int, str]]:
+    """Return what came of a replay, as messages with their levels."""
     told, manifest = done.manifest.replay, done.manifest
     if told is None:
         return []
     accepted = sum(sum(counts.values()) for counts in manifest.messages.values())
     rejected = sum(manifest.rejected.values())
     matched = f"{accepted:,} accepted, {rejected:,} rejected; {len(manifest.sets)} sets"
-    lines = [f"{told.packets:,} packets, {told.passed:,} of them let in by the filter of the scan: {matched}"]
+    lines = [(INFO, f"{told.packets:,} packets, {told.passed:,} of them let in by the filter of the scan: {matched}")]
     if not told.passed and not done.unread:
-        lines.append("no packet can be a reply to this run: is it a capture of it?")
+        lines.append((INFO, "no packet can be a reply to this run: is it a capture of it?"))
     if done.cut_packets:
-        lines.append(
-            f"warning: {count_of(done.cut_packets, 'packet')} cut by the snap length of the capture: what is missing"
-            " cannot be matched (tcpdump -s 0 keeps packets whole)"
-        )
-    lines += [f"{count_of(number, 'packet')} within {name}" for name, number in done.encapsulated.items()]
-    lines += [f"warning: {line}" for line in done.unread]
-    return [*lines, *(f"warning: {line}" for line in manifest.log.problems), _verdict(done.comparison)]
+        cut = f"{count_of(done.cut_packets, 'packet')} cut by the snap length of the capture: what is missing"
+        lines.append((WARNING, f"{cut} cannot be matched (tcpdump -s 0 keeps packets whole)"))
+    lines += [(INFO, f"{count_of(number, 'packet')} within {name}") for name, number in done.encapsulated.items()]
+    lines += [(WARNING, line) for line in (*done.unread, *manifest.log.problems)]
+    return [*lines, (INFO, _verdict(done.comparison))]
 
 
 def _verdict(comparison: "Comparison | None") -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from liveness import log
 from liveness.cli.interrupts import interrupts
 from liveness.errors import one_line
 
@@ -52,9 +53,7 @@ def command(path: Path, sql: str | None, *, as_json: bool, as_csv: bool) -> None
     with ReplyTable(path) as table:
         click.get_current_context().with_resource(interrupts.ending_soon(table.stop))
         if table.cut_bytes:
-            click.echo(
-                f"liveness: warning: {path}: {table.cut_bytes} bytes of a reply cut short are left out", err=True
-            )
+            log.warning(f"{path}: {table.cut_bytes} bytes of a reply cut short are left out")
         if sql is not None:
             answer = table.query(sys.stdin.read() if sql == "-" else sql)
             _print_answer(answer, as_json=as_json, as_csv=as_csv)
@@ -122,7 +121,7 @@ def _print_lines(answer: "Answer") -> None:
         )
         click.echo("  ".join(padded).rstrip())
     if next(answer.rows, None) is not None:
-        click.echo(f"liveness: only the first {TABLE_ROWS:,} rows are shown: --csv and --json print all", err=True)
+        log.info(f"only the first {TABLE_ROWS:,} rows are shown: --csv and --json print all")
 
 
 def _print_summary(table: "ReplyTable") -> None:

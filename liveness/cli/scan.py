@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from liveness import log
+from liveness.cli.messages import quieten
 from liveness.cli.mistakes import naming
 from liveness.cli.streams import print_result
-from liveness.cli.watching import warn, watch_options, watchers_of
+from liveness.cli.watching import watch_options, watchers_of
 from liveness.errors import StoppedEarlyError, UsageError, count_of
 
 if TYPE_CHECKING:
@@ -89,6 +91,8 @@ def command(
     from liveness.config.load import load_config, resolve_targets
     from liveness.net.links import in_lab
 
+    if quiet:
+        quieten()
     watch = partial(_scan, watch=(status_file, metrics_file, metrics_address), quiet=quiet)
     if resume is not None:
         if (
@@ -109,7 +113,7 @@ def command(
     config = load_config(config_file, _overrides(config_file, targets, flags), options=_options_of(targets))
     resolved = resolve_targets(config, in_lab(), config_file)
     if resolved.ipv6_lines:
-        warn(f"{count_of(resolved.ipv6_lines, 'line')} of IPv6 skipped in the lists of targets")
+        log.warning(f"{count_of(resolved.ipv6_lines, 'line')} of IPv6 skipped in the lists of targets")
     with naming(config, config_file):
         if dryrun:
             _check_start(config, run_id, status_file, metrics_file, metrics_address)
@@ -250,7 +254,7 @@ def _leave(finished: "Finished") -> None:
     line = f"{interruption.reason}: {kept_in(finished.directory.path)}"
     if interruption.signal_number is None:
         raise StoppedEarlyError(line)
-    click.echo(f"liveness: {line}", err=True)
+    log.notice(line)
     raise SystemExit(128 + interruption.signal_number)
 
 

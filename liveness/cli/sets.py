@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from liveness import log
 from liveness.cli.interrupts import interrupts
 from liveness.errors import UsageError, count_of
 from liveness.files.outputs import check_output
@@ -86,7 +87,7 @@ def _count_ipv6(context: click.Context) -> None:
     from liveness.space.prefixes import Skipped
 
     skipped = context.meta[SKIPPED] = Skipped()
-    context.call_on_close(lambda: click.echo(f"{count_of(skipped.lines, 'line')} of IPv6 skipped", err=True))
+    context.call_on_close(lambda: log.info(f"{count_of(skipped.lines, 'line')} of IPv6 skipped", lead=""))
 
 
 class Reading:
@@ -255,7 +256,7 @@ def sample(file: str, size: int, seed: int | None, **given: str | None) -> None:
     addresses = _only(file, given)
     if seed is None:
         seed = secrets.randbits(SEED_BITS)
-        click.echo(f"--seed {seed}", err=True)
+        log.info(f"--seed {seed}", lead="")
     _write(drawn(addresses, size, seed), given)
 
 

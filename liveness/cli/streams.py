@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 
+from liveness import log
 from liveness.cli.plain import stream_coding
 
 if TYPE_CHECKING:
@@ -117,4 +118,4 @@ def print_result(text: str) -> None:
         click.echo(text)
     except OutputError as error:
         with suppress(OutputError):
-            click.echo(f"liveness: {error}: {text}", err=True)
+            log.notice(f"{error}: {text}")

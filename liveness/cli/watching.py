@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from liveness import log
 from liveness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,11 +52,6 @@ def check_metrics_file(path: Path) -> None:
         )
 
 
-def warn(line: str) -> None:
-    """Print a warning."""
-    click.echo(f"liveness: warning: {line}", err=True)
-
-
 def check_watching(status_file: Path | None, metrics_file: Path | None, metrics_address: str | None) -> None:
     """Refuse files that cannot be written and an address that cannot be taken, and leave nothing behind."""
     from liveness.files.outputs import check_output
@@ -86,13 +82,13 @@ def watchers_of(
     if status_file is not None:
         from liveness.watch.status import StatusFile
 
-        found.append(StatusFile(status_file, warn))
+        found.append(StatusFile(status_file, log.warning))
     if metrics_file is not None or metrics_address is not None:
         from liveness.watch.publishing import MetricsEndpoint, MetricsFile
 
         if metrics_file is not None:
             check_metrics_file(metrics_file)
-            found.append(MetricsFile(metrics_file, warn, census))
+            found.append(MetricsFile(metrics_file, log.warning, census))
         if metrics_address is not None:
             found.append(MetricsEndpoint(metrics_address))
     return Watchers(found, display.notice)

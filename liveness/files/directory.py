@@ -127,6 +127,18 @@ class Directory:
         with self._parent(name) as (folder, last):
             return descriptors.regular(descriptors.open_without_links(last, _READ, folder), name)
 
+    def append_to(self, name: Name, mode: int = 0o666) -> int:
+        """Open a regular file to append to, which is made if it is missing; return its descriptor."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        with self._parent(name) as (folder, last):
+            descriptor = descriptors.regular(descriptors.open_without_links(last, flags, folder, mode), name)
+        try:
+            descriptors.refuse_other_names(descriptor, name)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
     def lock(self, name: Name, mode: int = 0o600) -> int:
         """Lock a file, which is made if it is missing; return its descriptor. HeldError if another process holds it."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

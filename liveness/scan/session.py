@@ -1,7 +1,6 @@
 """A session: from a config and its targets to a finished run directory, everything opened before the first packet."""
 
 import shlex
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -10,6 +9,7 @@ from functools import partial
 from pathlib import Path as FilePath
 from typing import Final
 
+from liveness import log
 from liveness.config.model import Config, TargetLists
 from liveness.errors import LivenessError, StoppedEarlyError, UsageError, explain
 from liveness.kernel import mark_compiled, needs_compiling
@@ -56,12 +56,6 @@ class Finished:
     directory: RunDirectory
     manifest: Manifest
     interruption: Interruption
-
-
-def say(text: str) -> None:
-    """Tell whoever started this process, where nobody else was named to be told."""
-    sys.stderr.write(f"liveness: {text}\n")
-    sys.stderr.flush()
 
 
 def kept_in(path: FilePath) -> str:
@@ -165,7 +159,7 @@ def run_scan(
     run_id: str | None = None,
     on_start: Callable[[Plan, Identity], None],
     on_progress: Callable[[Progress], None],
-    on_notice: Callable[[str], None] = say,
+    on_notice: Callable[[str], None] = log.notice,
 ) -> Finished:
     """Scan, and return the finished run.
 
@@ -202,7 +196,7 @@ def resume_scan(
     *,
     on_start: Callable[[Plan, Identity], None],
     on_progress: Callable[[Progress], None],
-    on_notice: Callable[[str], None] = say,
+    on_notice: Callable[[str], None] = log.notice,
 ) -> Finished:
     """Go on with the run at `path` that was cut off, and return it when it has finished: see `run_scan`.
 

@@ -16,6 +16,7 @@ from tests.cli.support import liveness as run_liveness
 HELPERS = {
     "__init__",
     "main",
+    "messages",
     "mistakes",
     "interrupts",
     "streams",

@@ -1,10 +1,10 @@
 """The model lab: a keeper whose init is the far end of the model Internet."""
 
 import select
-import sys
 from pathlib import Path
 from typing import Final
 
+from liveness import log
 from liveness.errors import LivenessError
 from liveness.lab.keeper import Keeper
 from liveness.lab.source import PopulationFile
@@ -61,6 +61,5 @@ class ModelLab(Keeper):
         if self.verbose:
             lines.append(f"{responder.packets:,} packets came, {responder.replies:,} went back")
         for line in lines:
-            sys.stderr.write(f"liveness: lab: {line}\n")
-        sys.stderr.flush()
+            log.notice(f"lab: {line}")
         return None

@@ -1,0 +1,176 @@
+"""Where messages go: standard error for people, files of JSON lines for machines."""
+
+import json
+import logging
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from liveness.errors import UsageError
+from liveness.log import LEADS, LEVELS, LOGGER, NOTICE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from liveness.runs.rundir import RunDirectory
+
+RUN_FILE: Final = "messages.jsonl"
+"""The messages of a run, in its directory."""
+OPTIONS: Final = ("log_level", "log_file")
+
+
+def echo(lead: str, text: str) -> None:
+    """Write a line to standard error."""
+    click.echo(f"{lead}{text}", err=True)
+
+
+class ForPeople(logging.Handler):
+    """Handler that writes messages to standard error, as lines of text."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.write: Callable[[str, str], None] = echo
+        """Writes what stands before a text, and the text; a live display puts its own in place of this."""
+
+    def reset(self) -> None:
+        """Write to standard error again."""
+        self.write = echo
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one message; what cannot be written is lost, and nothing fails for it."""
+        if getattr(record, "shown", True):
+            with suppress(OSError, ValueError):
+                self.write(getattr(record, "lead", LEADS.get(record.levelno, "liveness: ")), record.getMessage())
+
+
+class ForMachines(logging.Handler):
+    """Handler that appends messages to a file, each as a JSON document in one line.
+
+    A line is written by one system call, so that processes which share the file do not mix their lines. A descriptor
+    that now belongs to another file, as after a fork that closed it, is left alone.
+    """
+
+    def __init__(self, descriptor: int, level: int) -> None:
+        super().__init__(level)
+        self._descriptor = descriptor
+        self._file = _identity(descriptor)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append one message; what the disk refuses is lost, and nothing fails for it."""
+        with suppress(OSError, ValueError):
+            if _identity(self._descriptor) == self._file:
+                os.write(self._descriptor, line_of(record))
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(OSError):
+            if _identity(self._descriptor) == self._file:
+                os.close(self._descriptor)
+        super().close()
+
+
+people: Final = ForPeople()
+_kept: ForMachines | None = None
+
+
+def install() -> None:
+    """Send messages to standard error, and nowhere else."""
+    LOGGER.propagate = False
+    LOGGER.setLevel(logging.DEBUG)
+    LOGGER.addHandler(people)
+
+
+def quieten(level: int = NOTICE) -> None:
+    """Show people only messages of a level and above; --log-level may ask for fewer."""
+    people.setLevel(max(people.level, level))
+
+
+def keep_with(run: "RunDirectory") -> None:
+    """Append messages from now on, to the end of the process, to a file in a run directory.
+
+    A disk that refuses harms no run: its messages are then on standard error alone.
+    """
+    global _kept  # noqa: PLW0603 - a process runs one scan at a time
+    if _kept is not None:
+        LOGGER.removeHandler(_kept)
+        _kept.close()
+        _kept = None
+    with suppress(OSError), run.files() as directory:
+        _kept = ForMachines(directory.append_to(RUN_FILE), logging.INFO)
+        LOGGER.addHandler(_kept)
+
+
+def line_of(record: logging.LogRecord) -> bytes:
+    """Return a message as a JSON document in one line."""
+    moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    document = {
+        "time": moment.replace("+00:00", "Z"),
+        "level": record.levelname.lower(),
+        "message": record.getMessage(),
+        "process": record.process,
+    }
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def with_options(command: click.Command) -> click.Command:
+    """Give a command, and every command below it, the options --log-level and --log-file."""
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            with_options(below)
+    elif not any(parameter.name in OPTIONS for parameter in command.params):
+        command.params += options()
+    return command
+
+
+def options() -> list[click.Parameter]:
+    """Return the two options, which every command has."""
+    return [
+        click.Option(
+            ["--log-level"],
+            type=click.Choice(list(LEVELS)),
+            expose_value=False,
+            is_eager=True,
+            callback=_set_level,
+            help="Show messages of this level and above on standard error; info if not given.",
+        ),
+        click.Option(
+            ["--log-file"],
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            expose_value=False,
+            is_eager=True,
+            callback=_open_file,
+            help="Append messages to this file too, a JSON document a line.",
+        ),
+    ]
+
+
+def _set_level(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        people.setLevel(LEVELS[value])
+        for handler in LOGGER.handlers:
+            if isinstance(handler, ForMachines):
+                handler.setLevel(min(handler.level, LEVELS[value]))
+
+
+def _open_file(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
+    if value is None:
+        return
+    from liveness.files.outputs import check_output, open_destination
+
+    check_output(value, "messages")
+    try:
+        descriptor = open_destination(value, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    except OSError as problem:
+        raise UsageError(f"{value}: cannot write messages here: {problem.strerror}") from problem
+    LOGGER.addHandler(ForMachines(descriptor, min(logging.INFO, people.level)))
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    """Return what tells one open file from another."""
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
