@@ -5,6 +5,8 @@ import signal
 
 from hypothesis import settings
 
+from liveness.cli import messages
+
 PLAIN = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 
 # The first call of a kernel compiles it, so no example has a deadline. As plain Python kernels are far slower.
@@ -14,3 +16,5 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("plain" if PLAIN 
 
 # A shell that starts the tests in the background ignores SIGINT for them, and so for every command that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+messages.install()  # commands that tests call in this process say on standard error what they say to users
