@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from liveness import log
+from liveness.cli.messages import quieten
 from liveness.errors import UsageError
 
 RUN = click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
@@ -46,16 +48,14 @@ def run(
     from liveness.passive.config import load_config
     from liveness.passive.run import PassiveRun
 
-    def say(line: str) -> None:
-        if not quiet:
-            click.echo(f"liveness: {line}", err=True)
-
+    if quiet:
+        quieten()
     if (config_path is None) == (resume is None):
         raise click.UsageError("give --config FILE for a new run, or --resume RUN for one that did not end")
     if resume is not None:
         if output is not None or run_id is not None:
             raise click.UsageError("--output and --run-id go with --config")
-        opened = PassiveRun.resume(resume, forced=force, say=say)
+        opened = PassiveRun.resume(resume, forced=force, say=log.info)
     elif config_path is not None:
         config = load_config(config_path)
         config = replace(
@@ -64,7 +64,7 @@ def run(
             follow=config.follow or follow,
             inputs=(*config.inputs, *(str(Path(entry).absolute()) for entry in inputs)),
         )
-        opened = PassiveRun.create(config, run_id, forced=force, say=say)
+        opened = PassiveRun.create(config, run_id, forced=force, say=log.info)
     extra = [str(Path(entry).absolute()) for entry in inputs] if resume is not None else []
     if opened.config.follow or follow:
         _stop_on_signals(opened)
@@ -87,9 +87,9 @@ def _report_notes(opened: Any, go: Any) -> None:  # noqa: ANN401 - as above
     finally:
         notes = opened.partitions.notes
         for reason, count in sorted(notes.undecoded.items()):
-            click.echo(f"liveness: warning: not decoded: {count:,} {reason}", err=True)
+            log.warning(f"not decoded: {count:,} {reason}")
         for line in notes.damage[:-1]:
-            click.echo(f"liveness: warning: {line}", err=True)
+            log.warning(line)
 
 
 @command.command("report")

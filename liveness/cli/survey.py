@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from liveness import log
 from liveness.cli.interrupts import interrupts
 from liveness.errors import UsageError
 
@@ -50,13 +51,12 @@ def import_files(files: tuple[Path, ...], output_dir: Path, name: str, interval:
     with interrupts.ending_soon():
         run = import_any(files, output_dir, name, given)
     manifest = run.manifest
-    click.echo(
-        f"liveness: {output_dir}: {manifest.blocks:,} /24s, {manifest.rounds:,} rounds of {manifest.interval_s:g} s"
-        f" from {manifest.start}",
-        err=True,
+    log.info(
+        f"{output_dir}: {manifest.blocks:,} /24s, {manifest.rounds:,} rounds of {manifest.interval_s:g} s"
+        f" from {manifest.start}"
     )
     for reason, number in (manifest.origin.skipped if manifest.origin else {}).items():
-        click.echo(f"liveness: warning: {number:,} records not used: {reason}", err=True)
+        log.warning(f"{number:,} records not used: {reason}")
 
 
 @command.command("analyze")
