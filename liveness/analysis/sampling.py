@@ -56,8 +56,8 @@ class Clusters:
         if part in (0, whole) or clusters == 1:
             return float(clusters)  # no variance to be seen: as if a /24 were of one mind
         p = part / whole
-        squares = self.both_both[given, also] - 2 * p * self.given_both[given, also]
-        squares += p * p * self.both_both[given, given]
+        squares = float(self.both_both[given, also]) - 2 * p * float(self.given_both[given, also])
+        squares += p * p * float(self.both_both[given, given])
         variance = clusters / (clusters - 1) * squares / whole**2
         return min(p * (1 - p) / variance, float(whole)) if variance > 0 else float(whole)
 

@@ -157,8 +157,10 @@ class Table:
         if self.data is not None:
             yield from self.data
             return
+        name: Cell = ""
         for row in self.rows:
-            yield from _data_of_row(self, row)
+            name = row[0] if printed(row[0]) else name  # a row without a name belongs to the one above
+            yield from _data_of_row(self, (name, *row[1:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +179,19 @@ class Datum:
 
 def _data_of_row(table: Table, row: Sequence[Cell]) -> Iterator[Datum]:
     """Yield the numbers of one row; its words are the keys, but published ones."""
+    cells = list(zip(table.columns, row, strict=True))
+    words = [place for place, (column, _) in enumerate(cells) if column.is_text and column is not PUBLISHED]
+    value = words.pop() if len(words) == len(cells) else None  # words alone: the last of them are the value
     keys = dict(table.keys)
-    for place, (column, cell) in enumerate(zip(table.columns, row, strict=True)):
-        if column.is_text and column is not PUBLISHED:
-            keys[column.quantity or f"key{place + 1}"] = printed(cell)
-    for column, cell in zip(table.columns, row, strict=True):
+    for place in words:
+        column, cell = cells[place]
+        keys[column.quantity or f"key{place + 1}"] = printed(cell)
+    if value is not None:
+        column, cell = cells[value]
+        plain = bare(cell)
+        yield Datum(keys, column.quantity, plain if isinstance(plain, int | float) else printed(cell), "text")
+        return
+    for column, cell in cells:
         plain = bare(cell)
         if column is PUBLISHED:
             if plain:

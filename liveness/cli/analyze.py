@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,20 @@ FILE_WIDTH = 120  # columns of the tables in a file
     help="Write one HTML file that needs no other: figures, tables, map, provenance and warnings.",
 )
 @click.option(
+    "--csv",
+    "csv_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write every table into this directory as a CSV file: one number a line, with unit and denominator.",
+)
+@click.option(
+    "--latex",
+    "latex_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write every table into this directory as LaTeX (booktabs), and tables.tex, which has all of them.",
+)
+@click.option(
     "--map",
     "map_file",
     type=click.Path(path_type=Path),
@@ -85,6 +100,8 @@ def command(
     figures: Path | None,
     form: str | None,
     html: Path | None,
+    csv_folder: Path | None,
+    latex_folder: Path | None,
     map_file: Path | None,
     zoom: tuple[str, ...],
 ) -> None:
@@ -93,7 +110,8 @@ def command(
     Prints coverage, reply types, ICMP errors, ports, tarpits, conditional activity, patterns and gains of each run,
     every number with its formula, and what changed from each run to the next. Needs no privileges.
 
-    With --figures, --html or --map these files are written, and tables printed only if -o or --json asks for them.
+    With --figures, --html, --csv, --latex or --map these files are written, and tables printed only if -o or --json
+    asks for them.
     """
     click.get_current_context().with_resource(interrupts.ending_soon())
     from liveness.analysis.counting.run import warnings_of
@@ -101,7 +119,7 @@ def command(
     from liveness.analysis.results import analyze_runs
     from liveness.runs.finding import find_runs
 
-    asked = _asked(figures, form, html, map_file, zoom)
+    asked = replace(_asked(figures, form, html, map_file, zoom), csv=csv_folder, latex=latex_folder)
     runs = find_runs(path)
     scope = _scope(within, by, prefix_data, alive24=asked.has_map)
     asked.check()

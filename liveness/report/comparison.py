@@ -35,10 +35,11 @@ def _data(entry: Comparison) -> list[Datum]:
     """Return our number, what was published, and the difference."""
     low, high = entry.published.range
     keys = {"result": entry.name, "formula": entry.formula, "published id": entry.published.id}
-    published = low if low == high else None
+    of = entry.published.of
     return [
         Datum(keys, "this run", entry.ours, entry.unit),
-        Datum(keys, "published", published, entry.unit, entry.published.of, None, low, high),
+        Datum(keys, "published, low", low, entry.unit, of),
+        Datum(keys, "published, high", high, entry.unit, of),
         Datum(keys, "difference", entry.difference, entry.unit),
     ]
 

@@ -1,4 +1,4 @@
-"""The files a report is written to: figures in a folder, the page, the map and its enlargements."""
+"""The files of a report: figures and exported tables in folders, the page, the map and its enlargements."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,11 +7,15 @@ from pathlib import Path
 from liveness.analysis.results import Results
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
+from liveness.report.comparison import comparison_table
+from liveness.report.export.latex import latex_document, latex_tables
+from liveness.report.export.tidy import csv_files
 from liveness.report.figures.drawers import figures_across, figures_of
 from liveness.report.figures.drawing import Drawing
 from liveness.report.map.liveness_map import LivenessMap
 from liveness.report.options import Asked, Format
 from liveness.report.page.page import report_page
+from liveness.report.page.provenance import provenance_table
 
 
 def write_report(asked: Asked, results: Results, top: int) -> Iterator[str]:
@@ -22,6 +26,12 @@ def write_report(asked: Asked, results: Results, top: int) -> Iterator[str]:
     if asked.figures is not None:
         written = write_figures(results, asked.figures, asked.formats)
         yield f"{len(written)} files of figures below {asked.figures}"
+    if asked.csv is not None:
+        written = write_csv(results, asked.csv)
+        yield f"{len(written)} CSV files below {asked.csv}"
+    if asked.latex is not None:
+        written = write_latex(results, asked.latex, top)
+        yield f"{len(written)} LaTeX files below {asked.latex}"
     if asked.map_file is not None:
         yield from map(str, write_maps(last_map(results), asked.map_file, asked.zooms))
     if asked.html is not None:
@@ -36,16 +46,59 @@ def write_figures(results: Results, folder: Path, formats: Sequence[Format]) -> 
     """
     written = []
     for place, drawing in _placed(results):
-        target = folder / place
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
-            raise LivenessError(f"{target}: cannot make this directory for figures: {problem.strerror}") from problem
+        target = made(folder / place, "figures")
         for form in formats:
             path = target / f"{drawing.name}.{form}"
             write_atomically(path, drawing.rendered(form))
             written.append(path)
     return written
+
+
+def write_csv(results: Results, folder: Path) -> list[Path]:
+    """Write a file for each table, all runs together. Raises LivenessError that names the file if the disk refuses."""
+    made(folder, "CSV files")
+    written = []
+    for name, text in csv_files(results):
+        written.append(folder / f"{name}.csv")
+        write_atomically(written[-1], text.encode())
+    return written
+
+
+def write_latex(results: Results, folder: Path, top: int) -> list[Path]:
+    """Write a file for each table, and `tables.tex` with all of them; runs have a folder each if there are several.
+
+    Raises LivenessError that names the file if the disk refuses.
+    """
+    written = []
+    places: list[str] = []
+    for place, name, text in _latex(results, top):
+        places.append(f"{place}/{name}" if place else name)
+        written.append(made(folder / place, "LaTeX files") / f"{name}.tex")
+        write_atomically(written[-1], text.encode())
+    written.append(folder / "tables.tex")
+    write_atomically(written[-1], latex_document(places).encode())
+    return written
+
+
+def _latex(results: Results, top: int) -> Iterator[tuple[str, str, str]]:
+    """Yield every table with its folder and the name of its file."""
+    taken: set[str] = set()
+    for run in results.runs:
+        place = "" if len(results.runs) == 1 else _folder(run.manifest.run, taken)
+        tables = [comparison_table(run), provenance_table(run.manifest, run), *run.tables()]
+        for name, text in latex_tables(tables, top, f"{place}:" if place else ""):
+            yield place, name, text
+    for name, text in latex_tables(results.tables(), top, "runs:"):
+        yield "", name, text
+
+
+def made(folder: Path, what: str) -> Path:
+    """Make a folder and those above it. Raises LivenessError that names it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise LivenessError(f"{folder}: cannot make this directory for {what}: {problem.strerror}") from problem
+    return folder
 
 
 def _placed(results: Results) -> Iterator[tuple[str, Drawing]]:

@@ -17,7 +17,7 @@ LARGEST_OCTET: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Where figures, page and map go; None: not asked for. False if nothing is."""
+    """Where figures, page, map and exported tables go, None for what is not wanted. False if nothing is."""
 
     figures: Path | None
     formats: tuple[Format, ...]
@@ -25,9 +25,11 @@ class Asked:
     map_file: Path | None
     zooms: tuple[int, ...]
     """/8s to enlarge, 0 to 255."""
+    csv: Path | None = None
+    latex: Path | None = None
 
     def __bool__(self) -> bool:
-        return any(path is not None for path in (self.figures, self.html, self.map_file))
+        return any(path is not None for path in (self.figures, self.html, self.map_file, self.csv, self.latex))
 
     @property
     def has_map(self) -> bool:
@@ -35,13 +37,14 @@ class Asked:
         return self.html is not None or self.map_file is not None
 
     def check(self) -> None:
-        """Make the folder for figures. Raises UsageError that names the first path that cannot be written."""
+        """Make the folders. Raises UsageError that names the first path that cannot be written."""
         if self.html is not None:
             _check_file(self.html, (".html", ".htm"), "the page")
         if self.map_file is not None:
             _check_file(self.map_file, (".png",), "the map")
-        if self.figures is not None:
-            _check_folder(self.figures)
+        for folder, what in ((self.figures, "figures"), (self.csv, "CSV files"), (self.latex, "LaTeX files")):
+            if folder is not None:
+                _check_folder(folder, what)
 
 
 def octet_of(text: str) -> int:
@@ -58,10 +61,10 @@ def _check_file(path: Path, suffixes: tuple[str, ...], what: str) -> None:
     check_output(path, what)
 
 
-def _check_folder(path: Path) -> None:
+def _check_folder(path: Path, what: str) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise UsageError(f"{path}: cannot make this directory for figures: {problem.strerror}") from problem
+        raise UsageError(f"{path}: cannot make this directory for {what}: {problem.strerror}") from problem
     if not os.access(path, os.W_OK | os.X_OK):
-        raise UsageError(f"{path}: cannot write figures here: no permission to write in it")
+        raise UsageError(f"{path}: cannot write {what} here: no permission to write in it")

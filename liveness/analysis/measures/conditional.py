@@ -19,7 +19,7 @@ Matrix = dict[str, dict[str, float | None]]
 
 
 Intervals = dict[str, dict[str, tuple[float, float] | None]]
-"""``intervals[x][y]``: the ends of the 95% interval of P(Y | X); None where X is empty."""
+"""``intervals[x][y]``: the ends of the 95% interval of P(Y | X); None where X is empty or Y itself."""
 
 COLUMNS_AT_ONCE: Final = 8
 """A matrix of the paper's eight probes fits 80 columns; one of more is printed in parts."""
@@ -54,6 +54,8 @@ def _intervals(run: RunStates, matrix: Matrix) -> Intervals | None:
     places = {probe: place for place, probe in enumerate(clusters.probes)}
 
     def ends(given: str, probe: str) -> tuple[float, float] | None:
+        if given == probe:
+            return None  # 1 by definition
         observations = clusters.effective(places[given], places[probe])
         found = run.sampling.interval(Share(matrix[given][probe]), observations, finite=False)
         return None if found.low is None or found.high is None else (found.low, found.high)

@@ -1,0 +1,47 @@
+"""Tables as tidy CSV: one number a line, with what it is of, its unit, its denominator and its interval."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from liveness.analysis.results import Results
+from liveness.analysis.tables import Datum, Table
+from liveness.report.comparison import comparison_table
+from liveness.report.page.provenance import provenance_table
+
+COLUMNS: Final = ("quantity", "value", "unit", "denominator", "denominator_value", "low_95", "high_95")
+"""The columns of every file, behind those that say what a number is of."""
+
+
+def csv_files(results: Results) -> Iterator[tuple[str, str]]:
+    """Yield the name of each file and its text (RFC 4180); a file has the tables of one id, of all runs."""
+    files: dict[str, list[Datum]] = {}
+    for keys, table in _tables(results):
+        numbers = (replace(datum, keys={**keys, **datum.keys}) for datum in table.tidy())
+        files.setdefault(table.id, []).extend(numbers)
+    for name, data in files.items():
+        yield name, _csv(data)
+
+
+def _tables(results: Results) -> Iterator[tuple[Mapping[str, str], Table]]:
+    """Yield all tables; those of a run have its name as a key."""
+    for run in results.runs:
+        keys = {"run": run.manifest.run}
+        for table in (provenance_table(run.manifest, run), comparison_table(run), *run.tables()):
+            yield keys, table
+    for table in results.tables():
+        yield {}, table
+
+
+def _csv(data: list[Datum]) -> str:
+    """Return the lines of one file, the header first."""
+    keys = list(dict.fromkeys(key for datum in data for key in datum.keys))
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow((*keys, *COLUMNS))
+    for datum in data:
+        numbers = (datum.quantity, datum.value, datum.unit, datum.of, datum.whole, datum.low, datum.high)
+        writer.writerow((*(datum.keys.get(key, "") for key in keys), *numbers))
+    return text.getvalue()
