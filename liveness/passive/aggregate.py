@@ -26,7 +26,7 @@ from liveness.passive.records import (
 )
 from liveness.passive.tables import mixed, size_for
 
-ROWS_A_PART: Final = 1 << 14
+ROWS_A_PART: Final = 1 << 13
 MOST_PARTS: Final = 256
 
 

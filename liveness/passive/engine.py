@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final, TypeVar
 
 import numpy as np
@@ -150,13 +151,18 @@ class Engine:
         oldest_client = number - self.services.keep + 1
         special = special_purpose()
 
-        def work(place: int) -> tuple[NDArray[np.void], Sums, NDArray[np.void]]:
+        free: SimpleQueue[Sums] = SimpleQueue()
+        sums_of_threads = [Sums() for _ in range(THREADS)]
+        for sums in sums_of_threads:
+            free.put(sums)
+
+        def work(place: int) -> tuple[NDArray[np.void], NDArray[np.void]]:
             part, old, new = here.parts[place], before.parts[place], after.parts[place]
             log = np.empty(len(part.rows), LOG_DTYPE)
             log = in_order(log[: log_of(part.rows, log)])
             history = self._history.parts[place]
             history.add(log)
-            sums = Sums()
+            sums = free.get()  # each is large, and the sum does not depend on which part goes where
             events = np.empty(len(part.rows), EVENT_DTYPE)
             count = finalise(
                 part.rows, part.clients, part.client_rows, old.rows, old.clients, old.client_rows,
@@ -166,17 +172,18 @@ class Engine:
                 special.first, special.last, number, oldest_sent, oldest_client, config.scanners.targets,
                 sums.totals, sums.patterns, sums.ports, sums.symmetry, events,
             )  # fmt: skip
-            return log, sums, events[:count].copy()
+            free.put(sums)
+            return log, events[:count].copy()
 
         done = self._each(work)
-        self._history.keep(number, [log for log, _, _ in done])
+        self._history.keep(number, [log for log, _ in done])
         total = Sums()
-        for _, sums, _ in done:
+        for sums in sums_of_threads:
             total.totals += sums.totals
             total.patterns += sums.patterns
             total.ports += sums.ports
             total.symmetry += sums.symmetry
-        return Finished(number, total, [events for _, _, events in done], [part.rows for part in here.parts])
+        return Finished(number, total, [events for _, events in done], [part.rows for part in here.parts])
 
 
 def run_all(engine: Engine, intervals: Iterable[tuple[int, Sightings]], *, several: bool) -> Iterator[Finished]:
