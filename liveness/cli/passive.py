@@ -95,11 +95,37 @@ def _report_notes(opened: Any, go: Any) -> None:  # noqa: ANN401 - as above
 @command.command("report")
 @RUN
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
-def report(run: Path, *, as_json: bool) -> None:
-    """Print the results of a run: totals, classes, signs, services, outages. They name no remote address."""
+@click.option(
+    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Write one HTML file that needs no other."
+)
+@click.option("--figures", type=click.Path(path_type=Path), metavar="DIR", help="Draw the figures into this directory.")
+@click.option(
+    "--format", "form", type=click.Choice(["svg", "png", "both"]), help="What --figures are drawn as: svg if not given."
+)
+def report(run: Path, *, as_json: bool, html: Path | None, figures: Path | None, form: str | None) -> None:
+    """Print the results of a run: totals, classes, signs, services, outages. They name no remote address.
+
+    With --html or --figures these files are written, and results printed only if --json asks for them.
+    """
     from liveness.passive.run import load_results
 
+    if form is not None and figures is None:
+        raise click.UsageError("--format goes with --figures")
     document = load_results(run)
+    if html is not None or figures is not None:
+        from liveness.files.atomic import write_atomically
+        from liveness.report.options import FORMATS, Asked
+        from liveness.report.passive.page import passive_page, write_passive_figures
+
+        Asked(figures, FORMATS[form or "svg"], html, None, ()).check()
+        if figures is not None:
+            written = list(write_passive_figures(document, figures, FORMATS[form or "svg"]))
+            click.echo(f"liveness: wrote {len(written)} figures below {figures}", err=True)
+        if html is not None:
+            write_atomically(html, passive_page(document).encode())
+            click.echo(f"liveness: wrote {html}", err=True)
+        if not as_json:
+            return
     if as_json:
         click.echo(json.dumps(document, indent=2))
         return

@@ -132,7 +132,8 @@ def in_order(log: NDArray[np.void]) -> NDArray[np.void]:
         order = np.argsort(starts, kind="stable")
     if not settle_ties(log, order):
         order = np.lexsort((log["bits"] & FAILED, log["pair"], starts))
-    return log[order]
+    ordered: NDArray[np.void] = log[order]
+    return ordered
 
 
 @kernel

@@ -159,6 +159,22 @@ def test_analyze_takes_a_passive_run_for_no_run_of_a_census(tmp_path: Path) -> N
     assert "no run here" in liveness("analyze", tmp_path / "out", code=2).stderr
 
 
+def test_the_page_and_figures_are_of_the_document_and_name_no_remote(tmp_path: Path) -> None:
+    document = run_of(tmp_path, draw(0))
+    run = tmp_path / "out/campus/run"
+    liveness("passive", "report", run, "--html", tmp_path / "page.html", "--figures", tmp_path / "figures")
+    page = (tmp_path / "page.html").read_text()
+    assert {path.stem for path in (tmp_path / "figures").iterdir()} == {
+        "classes-flows", "classes-packets", "directions", "signs", "ports", "failed-clients", "outages",
+    }  # fmt: skip
+    for text in (page, *(path.read_text() for path in (tmp_path / "figures").iterdir())):
+        assert "80.0." not in text
+        assert "80.1." not in text
+    assert f"{document['totals']['classes']['MalScan']['flows']:,}" in page
+    assert document["outages"][0]["services"][0] in page
+    assert 'src="http' not in page
+
+
 def _documents(run: Path) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((run / "passive.json").read_text())
     return document

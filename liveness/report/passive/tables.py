@@ -31,6 +31,7 @@ def passive_tables(document: Document) -> Iterator[Section]:
     yield _combinations(document)
     yield _services(document)
     yield _outages(document)
+    yield _exporters(document)
 
 
 def share_of(part: int, whole: int) -> str:
@@ -182,3 +183,15 @@ def _outages(document: Document) -> Section:
         ["clients: distinct remotes that failed with one of the services in an interval of the outage"],
         frozenset({0, 1, 3}),
     )
+
+
+def _exporters(document: Document) -> Section:
+    rows = [
+        [
+            each["exporter"],
+            count(each["records"]),
+            f"1 of {count(each['sampling'])}" if each["sampling"] else "none said",
+        ]
+        for each in document.get("exporters", ())
+    ]
+    return Section("Exporters", ["exporter", "records", "sampling"], rows)

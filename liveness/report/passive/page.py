@@ -1,0 +1,75 @@
+"""The page of a passive run, and its figures as files."""
+
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from liveness.errors import LivenessError
+from liveness.files.atomic import write_atomically
+from liveness.report.layout import count, percent
+from liveness.report.options import Format
+from liveness.report.page.blocks import blocks_of
+from liveness.report.page.page import STYLE
+from liveness.report.passive.figures import passive_figures
+from liveness.report.passive.tables import Document, passive_tables
+from liveness.version import __version__
+
+TEMPLATE = "passive.html.j2"
+
+
+def passive_page(document: Document) -> str:
+    """Return a report document as a page that needs no other file."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(
+        (resources.files("liveness.report.passive") / TEMPLATE).read_text(encoding="utf-8")
+    )
+    totals = document["totals"]
+    one_way = totals["one_way"]["flows"]
+    share = percent(one_way / (one_way + totals["two_way"]["flows"]) if one_way + totals["two_way"]["flows"] else None)
+    return template.render(
+        run=document["run"],
+        status=document["status"],
+        rules=document["rules"],
+        headline=f"{count(one_way)} one-way flows, {share} of inbound and two-way ones;"
+        f" {len(document['outages'])} outages",
+        warnings=doubts(document),
+        blocks=blocks_of("passive", passive_tables(document), passive_figures(document)),
+        style=(resources.files("liveness.report.page") / STYLE).read_text(encoding="utf-8"),
+        version=__version__,
+    )
+
+
+def doubts(document: Document) -> list[str]:
+    """Return what a reader must know before the numbers."""
+    found = []
+    if document["status"] != "complete":
+        found.append(f"The run is {document['status']}: an input was damaged, or more is to come.")
+    symmetry = document["symmetry"]
+    if symmetry["verdict"] != "ok":
+        found.append(
+            f"{percent(symmetry['tcp_inbound_established_unanswered'])} of inbound TCP flows with ACK have no outbound"
+            " flow: the capture seems to see one direction only."
+        )
+    found += [
+        f"Exporter {each['exporter']} looks at 1 of {count(each['sampling'])} packets: pairing says little."
+        for each in document.get("exporters", ())
+        if each["sampling"]
+    ]
+    if document["records"]["late"]:
+        found.append(f"{count(document['records']['late'])} records came too late, and are left out.")
+    return found
+
+
+def write_passive_figures(document: Document, folder: Path, formats: Sequence[Format]) -> Iterator[Path]:
+    """Write the figures into a folder, and yield each file. LivenessError if the disk refuses."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise LivenessError(f"{folder}: cannot make this directory for figures: {problem.strerror}") from problem
+    for drawing in passive_figures(document):
+        for form in formats:
+            path = folder / f"{drawing.name}.{form}"
+            write_atomically(path, drawing.rendered(form))
+            yield path
