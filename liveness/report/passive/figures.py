@@ -11,6 +11,9 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from liveness.analysis.figures import Figure as Described
+from liveness.analysis.figures import Survival
+from liveness.analysis.numbers import count, percent
 from liveness.report.figures.drawing import WIDTH_IN, Drawing, panel
 from liveness.report.figures.style import (
     BLUE,
@@ -26,7 +29,6 @@ from liveness.report.figures.style import (
     YELLOW,
     styled,
 )
-from liveness.report.layout import count, percent
 from liveness.report.passive.tables import Document, services_by_failures
 
 COLOURS: Final = {
@@ -58,6 +60,12 @@ def passive_figures(document: Document) -> list[Drawing]:
     if document["outages"]:
         figures.append(outages_figure(document))
     return figures
+
+
+def _drawing(name: str, title: str, alt: str, notes: Sequence[str], figure: Figure) -> Drawing:
+    """Return a figure that is drawn already: it needs no content for a drawer."""
+    table = {"classes-flows": "classes", "failed-clients": "services"}.get(name, name)
+    return Drawing(Described(name, title, alt, notes, Survival((), ""), table), figure)
 
 
 def _edges(document: Document) -> NDArray[np.float64]:
@@ -115,7 +123,7 @@ def classes_figure(document: Document, what: str) -> Drawing:
     everything = sum(sums.values())
     largest = sorted(sums, key=lambda name: -sums[name])[:3]
     spoken = ", ".join(f"{name} {percent(sums[name] / everything if everything else None)}" for name in largest)
-    return Drawing(
+    return _drawing(
         name=f"classes-{what}",
         title=f"Classes of inbound one-way {what} over time",
         alt=f"Stacked areas over {len(edges) - 1} intervals, {count(everything)} {what} in all: {spoken}.",
@@ -140,7 +148,7 @@ def directions_figure(document: Document) -> Drawing:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=3, borderaxespad=0.3)
         _date_axis(axes, edges)
     totals = document["totals"]
-    return Drawing(
+    return _drawing(
         name="directions",
         title="Two-way and one-way flows over time",
         alt=f"Lines: {count(totals['two_way']['flows'])} two-way flows, {count(totals['one_way']['flows'])} one-way"
@@ -163,7 +171,7 @@ def signs_figure(document: Document) -> Drawing:
         axes.set_xlabel("of inbound one-way flows")
         axes.grid(visible=False, axis="y")
     most = max(signs, key=lambda name: signs[name])
-    return Drawing(
+    return _drawing(
         name="signs",
         title="Signs of inbound one-way flows",
         alt=f"Bars: of {count(flows)} flows most show {most} ({percent(signs[most] / flows if flows else None)}).",
@@ -193,7 +201,7 @@ def ports_figure(document: Document) -> Drawing:
         axes.grid(visible=False)
         figure.colorbar(image, ax=axes, label="flows an interval")
         _date_axis(axes, edges)
-    return Drawing(
+    return _drawing(
         name="ports",
         title="Local ports of inbound one-way flows over time",
         alt=f"A square for each of {len(ports)} ports and {len(edges) - 1} intervals; most flows go to "
@@ -223,7 +231,7 @@ def failures_figure(document: Document) -> Drawing:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=2, borderaxespad=0.3)
         _date_axis(axes, edges)
     worst = chosen[0]
-    return Drawing(
+    return _drawing(
         name="failed-clients",
         title="Failed clients of services over time",
         alt=f"Lines of {len(chosen)} services; {worst['service']} failed for most, {count(worst['clients_failed'])}"
@@ -255,7 +263,7 @@ def outages_figure(document: Document) -> Drawing:
         axes.grid(visible=False, axis="y")
         _date_axis(axes, edges)
     worst = max(outages, key=lambda outage: outage["clients"])
-    return Drawing(
+    return _drawing(
         name="outages",
         title="Outages in time",
         alt=f"{len(outages)} outages as bars; the largest hit {count(worst['clients'])} clients from {worst['start']}.",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from liveness.analysis.numbers import count, percent
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
-from liveness.report.layout import count, percent
 from liveness.report.options import Format
 from liveness.report.page.blocks import blocks_of
 from liveness.report.page.page import STYLE

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from liveness.analysis.numbers import count, percent
-from liveness.report.layout import Section, text_section
+from liveness.analysis.tables import Column, Table
+from liveness.report.layout import Section
 
 Document = Mapping[str, Any]
 MOST_ROWS: Final = 20
@@ -34,6 +35,19 @@ def passive_tables(document: Document) -> Iterator[Section]:
     yield _exporters(document)
 
 
+def _section(
+    name: str,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str] = (),
+    text_columns: frozenset[int] = frozenset({0}),
+) -> Section:
+    """Return a table whose cells are text already."""
+    described = [Column(column, "" if place in text_columns else "text") for place, column in enumerate(columns)]
+    return Section(Table(name, title, described, rows, notes))
+
+
 def share_of(part: int, whole: int) -> str:
     """Return a share as percent, a dash where the denominator is 0."""
     return percent(part / whole if whole else None)
@@ -49,7 +63,8 @@ def _records(document: Document) -> Section:
     rows += [["duplicates", count(records["duplicates"]), "seen by another exporter too"]]
     rows += [["late", count(records["late"]), "came after their interval was finished"]]
     share = document["symmetry"]["tcp_inbound_established_unanswered"]
-    return text_section(
+    return _section(
+        "records",
         f"{document['run']} ({document['status']}): records",
         ["", "records", ""],
         rows,
@@ -74,7 +89,8 @@ def _directions(document: Document) -> Section:
         ]
         for name in ("two_way", "one_way", "one_way_out")
     ]  # fmt: skip
-    return text_section(
+    return _section(
+        "directions",
         "Two-way and one-way flows",
         ["", "flows", "share", "packets", "share", "bytes"],
         rows,
@@ -95,7 +111,8 @@ def _classes(document: Document) -> Section:
         ]
         for name, sums in classes.items()
     ]  # fmt: skip
-    return text_section(
+    return _section(
+        "classes",
         f"Classes of inbound one-way flows, by rules {document['rules']}",
         ["class", "", "flows", "share", "packets", "share"],
         rows,
@@ -107,8 +124,8 @@ def _classes(document: Document) -> Section:
 def _signs(document: Document) -> Section:
     flows = document["totals"]["one_way"]["flows"]
     rows = [[name, count(number), share_of(number, flows)] for name, number in document["totals"]["signs"].items()]
-    return text_section(
-        "Signs", ["sign", "flows", "share"], rows, ["of inbound one-way flows; a flow has several signs"]
+    return _section(
+        "signs", "Signs", ["sign", "flows", "share"], rows, ["of inbound one-way flows; a flow has several signs"]
     )
 
 
@@ -125,7 +142,8 @@ def _combinations(document: Document) -> Section:
         ]
         for each in met[:MOST_ROWS]
     ]
-    return text_section(
+    return _section(
+        "combinations",
         f"Combinations of signs: {len(met)} were met",
         ["signs", "rules", "class", "flows"],
         rows,
@@ -151,7 +169,8 @@ def _services(document: Document) -> Section:
         ]
         for each in services[:MOST_ROWS]
     ]  # fmt: skip
-    return text_section(
+    return _section(
+        "services",
         f"Services: {len(services)}",
         ["service", "clients ok", "failed", "failed share", "scanners left out"],
         rows,
@@ -176,7 +195,8 @@ def _outages(document: Document) -> Section:
         ]
         for each in document["outages"]
     ]  # fmt: skip
-    return text_section(
+    return _section(
+        "outages",
         f"Outages: {len(rows)}",
         ["start", "end", "clients", "services"],
         rows,
@@ -194,4 +214,4 @@ def _exporters(document: Document) -> Section:
         ]
         for each in document.get("exporters", ())
     ]
-    return Section("Exporters", ["exporter", "records", "sampling"], rows)
+    return _section("exporters", "Exporters", ["exporter", "records", "sampling"], rows)
