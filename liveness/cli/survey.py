@@ -1,4 +1,4 @@
-"""``liveness survey``: import, analyse and export surveys of availability."""
+"""``liveness survey``: choose the blocks of surveys of availability; import, analyse and export them."""
 
 import io
 import sys
@@ -22,7 +22,7 @@ FORMATS = ("ant", "fsdb", "csv")
 
 @click.group("survey")
 def command() -> None:
-    """Import, analyse and export surveys: every address of whole /24s, round after round."""
+    """Choose the blocks of surveys; import, analyse and export them: every address of whole /24s, round after round."""
 
 
 @command.command("import")
@@ -97,6 +97,52 @@ def analyze(run: Path, *, as_json: bool, output_file: Path | None, addresses: Pa
         sys.stdout.write(content.decode())
     else:
         write_atomically(output_file, content)
+
+
+@command.command("select")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option("--count", default=24_000, show_default=True, type=click.IntRange(1, 1 << 24), help="How many /24s.")
+@click.option("--mix", default="random=.25,spaced=.25,novel=.5", show_default=True, help="The share of each policy.")
+@click.option(
+    "--state",
+    "state_file",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keeps the random and spaced blocks from selection to selection; made if there is none.",
+)
+@click.option("--seed", required=True, type=click.IntRange(0), help="Decides what is drawn.")
+@click.option("-o", "--output-file", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
+def select_blocks(
+    runs: tuple[Path, ...], count: int, mix: str, state_file: Path, seed: int, output_file: Path | None
+) -> None:
+    """Choose the /24s of a survey from censuses, and from earlier surveys.
+
+    random: drawn once from all /24s with a positive reply in any census, then kept. spaced: spread evenly over
+    availability and volatility, kept too. novel: drawn each time from those that answered in the last census.
+    """
+    from liveness.files.atomic import write_atomically
+    from liveness.planes.blocks import encode_blocks
+    from liveness.survey.selection import apportioned, load_state, parse_mix, select, write_state
+    from liveness.survey.sources import read_sources
+
+    counts = apportioned(count, parse_mix(mix))
+    state = load_state(state_file)
+    with interrupts.ending_soon():
+        sources = read_sources(runs)
+        blocks, following = select(sources.ever, sources.last, sources.availability, counts, state, seed)
+    if state is None:
+        write_state(following, state_file)
+    numbers = {policy: blocks.policies.count(policy) for policy in counts}
+    click.echo(f"liveness: {', '.join(f'{number:,} {policy}' for policy, number in numbers.items())}", err=True)
+    if state is not None and any(numbers[policy] != counts[policy] for policy in ("random", "spaced")):
+        click.echo(
+            f"liveness: warning: {state_file}: its random and spaced blocks are kept, whatever --count says", err=True
+        )
+    if output_file is None:
+        sys.stdout.write(encode_blocks(blocks).decode())
+    else:
+        write_atomically(output_file, encode_blocks(blocks))
 
 
 @command.command("export")
