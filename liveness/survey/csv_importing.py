@@ -16,7 +16,7 @@ from liveness.planes.manifest import Origin, SurveyManifest, write_manifest
 from liveness.planes.matrix import Planes, write_phases
 from liveness.planes.rundir import SurveyRun, create_run
 from liveness.survey.csv_records import LATE, NEGATIVE, POSITIVE, Rows, read_rows
-from liveness.survey.importing import Given, mapped_planes, settle
+from liveness.survey.importing import Given, check_extent, check_interval, mapped_planes, settle
 
 NEVER: Final = -1.0
 _PLANE_OF: Final = {POSITIVE: "positive", NEGATIVE: "negative", LATE: "late"}
@@ -27,7 +27,7 @@ class _Seen:
     """What the first reading of the files finds."""
 
     probes: list[str]
-    blocks: NDArray[np.bool_]
+    blocks: NDArray[np.uint32]
     rounds: int = 0
     records: int = 0
     earliest: tuple[int, float] | None = None
@@ -39,26 +39,28 @@ def import_csv(files: Sequence[Path], path: Path, name: str, given: Given) -> Su
     seen = _look(files)
     if seen.earliest is None or seen.latest is None:
         raise UsageError(f"{files[0]}: no line below the header of {count_of(len(files), 'file')}")
-    blocks = Blocks.of(np.flatnonzero(seen.blocks).astype(np.uint32), "imported")
-    place = np.zeros(1 << 24, np.int64)
-    place[blocks.numbers] = np.arange(len(blocks)) * BLOCK_ADDRESSES
+    blocks = Blocks.of(seen.blocks, "imported")
     size = len(blocks) * BLOCK_ADDRESSES
+    check_extent(size, seen.rounds, seen.records, files[0])
     first_round, first_s = np.full(size, NEVER), np.full(size, NEVER)
     span = np.zeros(2)
+    for file in files:
+        for rows in read_rows(file, list(seen.probes)):
+            _note_phases(rows, _places(rows, blocks), first_round, first_s, span)
+    interval_s = given.interval_s or _interval(span, files[0])
+    check_interval(interval_s, files[0])
     create_run(path, blocks)
     with ExitStack() as stack:
         planes = [stack.enter_context(mapped_planes(path, probe, size, seen.rounds)) for probe in seen.probes]
         for file in files:
             for rows in read_rows(file, list(seen.probes)):
-                at = place[rows["address"] >> 8] + (rows["address"] & 255)
-                _put(planes, rows, at)
-                _note_phases(rows, at, first_round, first_s, span)
+                _put(planes, rows, _places(rows, blocks))
         counts = {probe: settle(part) for probe, part in zip(seen.probes, planes, strict=True)}
-    interval_s = given.interval_s or _interval(span, files[0])
     probed = first_round != NEVER
     begins = first_s - first_round * interval_s
     start_s = float(begins[probed].min()) if given.start_s is None else given.start_s
-    write_phases(path, np.where(probed, np.round((begins - start_s) * 1000) % (interval_s * 1000), 0).astype(np.uint32))
+    phases_ms = np.where(probed, np.round((begins - start_s) * 1000) % (interval_s * 1000), 0)
+    write_phases(path, phases_ms.astype(np.int64).astype(np.uint32))
     manifest = SurveyManifest(
         name=name,
         run_id=path.name,
@@ -76,10 +78,10 @@ def import_csv(files: Sequence[Path], path: Path, name: str, given: Given) -> Su
 
 
 def _look(files: Sequence[Path]) -> _Seen:
-    seen = _Seen([], np.zeros(1 << 24, np.bool_))
+    seen = _Seen([], np.zeros(0, np.uint32))
     for file in files:
         for rows in read_rows(file, seen.probes):
-            seen.blocks[rows["address"] >> 8] = True
+            seen.blocks = np.union1d(seen.blocks, rows["address"] >> np.uint32(8))
             seen.rounds = max(seen.rounds, int(rows["round"].max()) + 1)
             seen.records += len(rows)
             low, high = rows[np.argmin(rows["time_s"])], rows[np.argmax(rows["time_s"])]
@@ -88,6 +90,13 @@ def _look(files: Sequence[Path]) -> _Seen:
             if seen.latest is None or high["time_s"] > seen.latest[1]:
                 seen.latest = int(high["round"]), float(high["time_s"])
     return seen
+
+
+def _places(rows: Rows, blocks: Blocks) -> NDArray[np.int64]:
+    """Return the row of the planes of each address."""
+    found = np.searchsorted(blocks.numbers, rows["address"] >> np.uint32(8)) * BLOCK_ADDRESSES
+    places: NDArray[np.int64] = found + (rows["address"] & np.uint32(255))
+    return places
 
 
 def _put(planes: Sequence[Planes], rows: Rows, at: NDArray[np.int64]) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from liveness.errors import LivenessError, UsageError, count_of
 from liveness.files.directory import Directory
 from liveness.planes.blocks import BLOCK_ADDRESSES, Blocks
-from liveness.planes.manifest import MAX_ROUNDS, Origin, ProbeRounds, SurveyManifest, write_manifest
+from liveness.planes.manifest import MAX_INTERVAL_S, MAX_ROUNDS, Origin, ProbeRounds, SurveyManifest, write_manifest
 from liveness.planes.matrix import PLANES, Planes, plane_name, row_bytes, write_phases
 from liveness.planes.rundir import SurveyRun, create_run
 from liveness.survey import placing
@@ -29,6 +29,9 @@ from liveness.survey.records import Batches, Notes, Records
 
 PROBE: Final = "icmp"
 GAPS: Final = 1 << 20
+CELLS_A_RECORD: Final = 4096
+SPARE_CELLS: Final = 1 << 20
+"""Pairs of address and round that a survey may have for each of its records: far more mean that times are wrong."""
 HEAD_BYTES: Final = 64
 EXACT_S: Final = 0.01
 """An interval that is this near to a whole second is taken to be one: records have whole seconds."""
@@ -120,28 +123,27 @@ def _all(files: Sequence[Path], formats: Sequence[str], notes: Notes) -> Iterato
 
 
 def _blocks(files: Sequence[Path], formats: Sequence[str]) -> Blocks:
-    seen = np.zeros(1 << 24, np.bool_)
+    seen = np.zeros(0, np.uint32)
     for records in _all(files, formats, Notes()):
         probes = records["probe"]
-        seen[probes[probes != _NOBODY] >> 8] = True
-    numbers = np.flatnonzero(seen)
-    if len(numbers) == 0:
+        seen = np.union1d(seen, probes[probes != _NOBODY] >> np.uint32(8))
+    if len(seen) == 0:
         raise UsageError(f"{files[0]}: no probe in {count_of(len(files), 'file')}")
-    return Blocks.of(numbers.astype(np.uint32), "imported")
+    return Blocks.of(seen, "imported")
 
 
 class _Rows:
     """Maps addresses to rows of the planes."""
 
     def __init__(self, blocks: Blocks) -> None:
-        self._rows = np.full(1 << 24, NEVER, np.int64)
-        self._rows[blocks.numbers] = np.arange(len(blocks)) * BLOCK_ADDRESSES
+        self._numbers = blocks.numbers
 
     def of(self, addresses: NDArray[np.uint32]) -> NDArray[np.int64]:
         """Return the row of each address; NEVER for 0.0.0.0 and what is in no block."""
-        rows = self._rows[addresses >> 8]
-        found: NDArray[np.int64] = np.where((rows == NEVER) | (addresses == _NOBODY), NEVER, rows + (addresses & 255))
-        return found
+        numbers = addresses >> np.uint32(8)
+        places = np.minimum(np.searchsorted(self._numbers, numbers), len(self._numbers) - 1)
+        known = (self._numbers[places] == numbers) & (addresses != _NOBODY)
+        return np.where(known, places * BLOCK_ADDRESSES + (addresses & np.uint32(255)), NEVER)
 
 
 def _timing(files: Sequence[Path], formats: Sequence[str], blocks: Blocks, notes: Notes, given: Given) -> _Timing:
@@ -155,13 +157,31 @@ def _timing(files: Sequence[Path], formats: Sequence[str], blocks: Blocks, notes
     probed = first_s != NEVER
     start_s = float(first_s[probed].min()) if given.start_s is None else given.start_s
     interval_s = given.interval_s or _interval(gaps[:found], files[0])
+    check_interval(interval_s, files[0])
     phase = (first_s[probed] - start_s) % interval_s
     rounds = int(np.floor((last_s[probed] - start_s - phase) / interval_s + 0.5).max()) + 1
     if not 1 <= rounds <= MAX_ROUNDS:
         raise UsageError(
             f"{files[0]}: {rounds:,} rounds of {interval_s:g} s from {start_s:.0f} on: give --interval and --start"
         )
+    check_extent(size, rounds, notes.records, files[0])
     return _Timing(start_s, interval_s, rounds, first_s)
+
+
+def check_interval(interval_s: float, file: Path) -> None:
+    """Refuse an interval that no survey has. UsageError."""
+    if not 0 < interval_s <= MAX_INTERVAL_S:
+        raise UsageError(f"{file}: an interval of {interval_s:g} s comes from its times: give it by --interval")
+
+
+def check_extent(addresses: int, rounds: int, records: int, file: Path) -> None:
+    """Refuse a survey that would be all but empty: a wrong time in a file would fill the disk. UsageError."""
+    if addresses * rounds > SPARE_CELLS + CELLS_A_RECORD * records:
+        much = f"{count_of(addresses, 'address')} in {count_of(rounds, 'round')}"
+        raise UsageError(
+            f"{file}: {count_of(records, 'record')} for {much}: a time in it is wrong, or the interval:"
+            " give --interval and --start"
+        )
 
 
 def _interval(gaps: NDArray[np.int64], file: Path) -> float:
