@@ -8,14 +8,17 @@ from typing import Any, Final
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scapy.asn1.asn1 import ASN1_OID, ASN1_STRING
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Ether
+from scapy.layers.snmp import SNMP, SNMPinform, SNMPresponse, SNMPvarbind
 from scapy.packet import Raw
 
 from liveness.packets.parse import ACCEPTED, FIELDS
 from liveness.probes.fill import fill_frames, hash_targets, put_template
 from liveness.probes.match import match_frame
+from liveness.probes.probe import Probe
 from liveness.probes.registry import probes_of_run
 from liveness.probes.run_constants import CookieParameters, RunConstants, build_constants
 from liveness.probes.tcp import OPTIONS
@@ -24,10 +27,10 @@ from liveness.replies import REPLY_DTYPE, Kind, Rejection, Tier
 from liveness.space.addresses import format_address, parse_address
 
 CONTROL_PORT: Final = 51833
-PROBES: Final = probes_of_run(("icmp", "tcp/22", "tcp/80", "tcp/443", "dns", "ntp"), CONTROL_PORT)
+PROBES: Final = probes_of_run(("icmp", "tcp/22", "tcp/80", "tcp/443", "dns", "ntp", "udp/1900", "snmp"), CONTROL_PORT)
 NAMES: Final = tuple(probe.name for probe in PROBES)
 TCP_NAMES: Final = tuple(name for name in NAMES if name.startswith("tcp/"))
-UDP_NAMES: Final = ("dns", "ntp")
+UDP_NAMES: Final = ("dns", "ntp", "udp/1900", "snmp")
 LINK: Final = LinkAddresses(bytes.fromhex("020000000001"), bytes.fromhex("020000000002"))
 NOW_NS: Final = 1_795_305_600_123_456_789
 RTT_NS: Final = 7_654_321
@@ -35,6 +38,11 @@ ROUTER: Final = "198.51.100.77"
 DF: Final = 0x4000
 NTP_SERVER: Final = bytes([0b00_100_100, 2, 6, 0xEC]) + bytes(8) + b"\xc0\x00\x02\x01" + bytes(8)
 """The first 24 bytes of a server's answer: version 4, mode 4, stratum 2."""
+SSDP_ANSWER: Final = (
+    b"HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nST: upnp:rootdevice\r\n"
+    b"USN: uuid:4d696e69-444c-164e-9d41-b827eb000001::upnp:rootdevice\r\nEXT:\r\n"
+    b"SERVER: Linux/6.1 UPnP/1.1 lab/1\r\nLOCATION: http://192.0.2.1:5000/rootDesc.xml\r\n\r\n"
+)
 
 ADDRESSES: Final = st.integers(0, 2**32 - 1)
 TIMES: Final = st.integers(0, 2**63 - 1)
@@ -102,13 +110,18 @@ class Scanner:
     """The two ends of matching: makes a probe's frame, and reads a frame as a reply."""
 
     settings: Settings = field(default_factory=Settings)
+    probes: tuple[Probe, ...] = PROBES
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(probe.name for probe in self.probes)
 
     @cached_property
     def constants(self) -> RunConstants:
         chosen = self.settings
         cookie = CookieParameters(chosen.key, chosen.port_first, chosen.port_last, chosen.attempts)
         return build_constants(
-            PROBES,
+            self.probes,
             cookie,
             LINK,
             chosen.sources,
@@ -123,18 +136,18 @@ class Scanner:
 
     def prepare(self, slot: NDArray[np.uint16], name: str) -> None:
         """Put a probe's constant bytes into a slot."""
-        put_template(slot, 0, self.constants.templates, NAMES.index(name))
+        put_template(slot, 0, self.constants.templates, self.names.index(name))
 
     def fill(self, slot: NDArray[np.uint16], name: str, target: int, attempt: int = 0, now_ns: int = NOW_NS) -> None:
         """Put what varies into a slot that is prepared for the probe."""
-        numbers = self.constants.numbers[NAMES.index(name)]
+        numbers = self.constants.numbers[self.names.index(name)]
         targets, hashes = np.array([target], np.uint32), np.zeros(1, np.uint64)
         hash_targets(targets, numbers, hashes)
         fill_frames(slot, 0, 0, numbers, self.constants.sources, attempt, targets, hashes, now_ns)
 
     def content(self, slot: NDArray[np.uint16], name: str) -> bytes:
         """Return the frame of a probe that a slot holds."""
-        return slot.tobytes()[: int(self.constants.lengths[NAMES.index(name)])]
+        return slot.tobytes()[: int(self.constants.lengths[self.names.index(name)])]
 
     def frame(self, name: str, target: int, attempt: int = 0, now_ns: int = NOW_NS) -> bytes:
         """Return a probe's frame, made in an empty slot."""
@@ -155,7 +168,7 @@ class Scanner:
         """Match a frame and say in words what it is."""
         checks = {"check_ip": check_ip, "check_transport": check_transport}
         record = self.record(frame, time_ns, **checks, targets=targets)
-        return record if isinstance(record, Rejection) else in_words(record)
+        return record if isinstance(record, Rejection) else in_words(record, self.names)
 
     def record(
         self,
@@ -191,10 +204,10 @@ class Scanner:
         return match_frame(*frame, self.constants, *targets, row, records[0])
 
 
-def in_words(record: np.void) -> Reply:
-    """Return one REPLY_DTYPE."""
+def in_words(record: np.void, names: Sequence[str] = NAMES) -> Reply:
+    """Return one REPLY_DTYPE; `names` are the probes of the run."""
     return Reply(
-        probe=NAMES[record["probe"]],
+        probe=names[record["probe"]],
         kind=Kind(record["kind"]),
         target=int(record["target"]),
         source=int(record["source"]),
@@ -249,6 +262,19 @@ def ntp_packet(sent: bytes, first: int = NTP_SERVER[0]) -> bytes:
     """Return a server's answer to a client packet, with `first` as its first byte."""
     transmit = bytes(Ether(sent)[UDP].payload)[40:48]
     return bytes([first]) + NTP_SERVER[1:] + transmit + bytes(range(100, 116))
+
+
+def ssdp_answer(sent: bytes, content: bytes = SSDP_ANSWER, sport: int = 1900) -> Any:  # noqa: ANN401 - scapy
+    """Return a search response, or other content, to a search."""
+    return back(sent, UDP(sport=sport, dport=Ether(sent)[UDP].sport) / Raw(content))
+
+
+def snmp_answer(sent: bytes, kind: Any = SNMPresponse, change: int = 0, version: str = "v2c") -> Any:  # noqa: ANN401 - scapy
+    """Return a message of some kind about sysDescr, its request id that of a request plus `change`."""
+    request = SNMP(bytes(Ether(sent)[UDP].payload))
+    bindings = [SNMPvarbind(oid=ASN1_OID("1.3.6.1.2.1.1.1.0"), value=ASN1_STRING(b"Linux lab 6.1"))]
+    pdu = kind(id=request.PDU.id.val + change, varbindlist=bindings)
+    return datagram(sent, Raw(bytes(SNMP(version=version, community="public", PDU=pdu))))
 
 
 def quoted(sent: bytes) -> bytes:
@@ -314,6 +340,13 @@ def sample_replies(scanner: Scanner, name: str, target: int, attempt: int) -> Se
     if name == "ntp":
         answer = bytes(datagram(sent, Raw(ntp_packet(sent))))
         return [(Kind.ANSWER, answer), (Kind.PAYLOAD, bytes(datagram(sent, Raw(ntp_packet(sent, 0x26))))), *errors]
+    if name == "udp/1900":
+        nothing = bytes(ssdp_answer(sent, b"HTTP/1.1 404 Not Found\r\n\r\n"))
+        moved = bytes(ssdp_answer(sent, sport=49152))
+        return [(Kind.ANSWER, bytes(ssdp_answer(sent))), (Kind.ANSWER, moved), (Kind.PAYLOAD, nothing), *errors]
+    if name == "snmp":
+        report = bytes(snmp_answer(sent, SNMPinform))
+        return [(Kind.ANSWER, bytes(snmp_answer(sent))), (Kind.PAYLOAD, report), *errors]
     return [
         (Kind.SYN_ACK, bytes(segment(sent, "SA"))),
         (Kind.RST, bytes(segment(sent, "RA"))),

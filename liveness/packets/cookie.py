@@ -1,7 +1,7 @@
 """The cookie: which header fields of a probe carry which bits of its hash, so that any reply finds its probe.
 
 ``h = SipHash-2-4(key, target | probe code << 32)``. Bits 0-15 choose the source port, 16-31 are the IP ID, 32-63 are
-the TCP sequence number or the echo's identifier and sequence number, 32-47 the DNS transaction; NTP carries all 64. The
+the TCP sequence number or the echo's identifier and sequence number, 32-47 a transaction id; NTP carries all 64. The
 attempt shows in the source port (each attempt has its own range) and, for ICMP, in the echo sequence number, which
 grows by one an attempt.
 """
@@ -52,8 +52,8 @@ def echo_sequence(hashed: int, attempt: int) -> int:
 
 
 @kernel
-def dns_transaction(hashed: int) -> int:
-    """Return the DNS transaction id."""
+def transaction(hashed: int) -> int:
+    """Return 16 bits for a transaction id, as the DNS probe has one."""
     return int64((hashed >> uint64(32)) & uint64(0xFFFF))
 
 

@@ -48,7 +48,7 @@ def template(link: LinkAddresses, options: FrameOptions, port: int) -> bytes:
 @kernel
 def datagram_checksum(address_sum: int, constant_sum: int, hashed: int, port: int) -> int:
     """Return the UDP checksum of a query; sums as in `tcp.fill`."""
-    return udp_checksum(constant_sum + address_sum + port + cookie.dns_transaction(hashed))
+    return udp_checksum(constant_sum + address_sum + port + cookie.transaction(hashed))
 
 
 @kernel
@@ -65,7 +65,7 @@ def fill(
 ) -> None:
     """Write source port, transaction id and checksum into the frame at words[frame]."""
     set_be16(words, frame, TRANSPORT_AT, port)
-    set_be16(words, frame, TRANSACTION_AT, cookie.dns_transaction(hashed))
+    set_be16(words, frame, TRANSACTION_AT, cookie.transaction(hashed))
     set_be16(words, frame, TRANSPORT_AT + hdr.UDP_CHECKSUM, datagram_checksum(address_sum, constant_sum, hashed, port))
 
 
@@ -86,9 +86,9 @@ def _same_question(frame: NDArray[np.uint8], at: int) -> bool:
 @kernel
 def carries_cookie(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int) -> bool:
     """Return whether a payload begins with the transaction id of this hash."""
-    return row[p.PAYLOAD_LENGTH] >= TRANSACTION_LENGTH and read_be16(
-        frame, row[p.PAYLOAD_AT]
-    ) == cookie.dns_transaction(hashed)
+    return row[p.PAYLOAD_LENGTH] >= TRANSACTION_LENGTH and read_be16(frame, row[p.PAYLOAD_AT]) == cookie.transaction(
+        hashed
+    )
 
 
 @kernel

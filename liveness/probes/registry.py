@@ -44,6 +44,8 @@ ENTRIES: Final = (
     Entry("tcp/<port>", "tcp"),
     Entry("dns", "dns", words=("udp/53", "udp/domain", "udp/dns", "domain")),
     Entry("ntp", "ntp", words=("udp/123", "udp/ntp")),
+    Entry("udp/1900", "ssdp", words=("ssdp", "upnp", "udp/ssdp")),
+    Entry("snmp", "snmp", words=("udp/161", "udp/snmp")),
 )
 """Every probe. A kernel knows a probe's file by its place here."""
 

@@ -23,14 +23,17 @@ STAMP_HIGH: Final = 5
 STAMP_LOW: Final = 6
 IP_ID: Final = 7
 UDP_SUM: Final = 8  # of the words of the datagram and its pseudo header, less source address, source port, checksum
-COLUMNS: Final = 9
+REQUEST_ID: Final = 9  # of SNMP
+COLUMNS: Final = 10
 
 TARGET: Final = address(sent.TARGET)
 _TCP_KINDS: Final = (int(Kind.SYN_ACK), int(Kind.RST))
 _SYN_ACK: Final = int(Kind.SYN_ACK)
 _ECHO_REPLY: Final = int(Kind.ECHO_REPLY)
 _ERROR: Final = int(Kind.ERROR)
+_DNS: Final = NAMES.index("dns")
 _NTP: Final = NAMES.index("ntp")
+_SNMP: Final = NAMES.index("snmp")
 
 
 def truth() -> NDArray[np.int64]:
@@ -55,6 +58,7 @@ def truth() -> NDArray[np.int64]:
                 stamp & 0xFFFFFFFF,
                 cookie.ip_id,
                 rest,
+                probe.request_id,
             )
     return table
 
@@ -97,8 +101,15 @@ def _error_proven(frame: NDArray[np.uint8], quote: int, attempt: int, probe: int
 def _payload_proven(frame: NDArray[np.uint8], at: int, probe: int, expected: NDArray[np.int64]) -> bool:
     if _number(frame, at + 2, 2) != expected[OUR_PORT]:
         return False
-    if probe != _NTP:
+    if probe == _DNS:
         return bool(_number(frame, at + 8, 2) == expected[TRANSACTION])
+    if probe == _SNMP:  # anywhere: mutations change the lengths before it
+        for i in range(at + 8, at + _number(frame, at + 4, 2) - 3):
+            if _number(frame, i, 4) == expected[REQUEST_ID]:
+                return True
+        return False
+    if probe != _NTP:
+        return False
     high, low = _number(frame, at + 32, 4), _number(frame, at + 36, 4)
     return bool(high == expected[STAMP_HIGH] and low == expected[STAMP_LOW])
 

@@ -84,7 +84,14 @@ def test_compiled_and_plain_kernels_agree_on_a_campaign(tmp_path_factory: pytest
 
 
 def test_the_oracle_speaks_up_when_the_cookie_is_another() -> None:
-    for column in (oracle.OUR_PORT, oracle.SEQUENCE, oracle.ECHO, oracle.TRANSACTION, oracle.STAMP_LOW):
+    for column in (
+        oracle.OUR_PORT,
+        oracle.SEQUENCE,
+        oracle.ECHO,
+        oracle.TRANSACTION,
+        oracle.STAMP_LOW,
+        oracle.REQUEST_ID,
+    ):
         campaign = Campaign(5)
         campaign.table[:, :, column] ^= 1 << 13
         _, findings = campaign.run(0, 1000)
@@ -110,7 +117,7 @@ def cookie_bytes(kind: Kind, probe: str) -> list[int]:
         return [*range(32, 36)]
     if kind is Kind.ERROR:
         return [34] if probe == "icmp" else []  # of a UDP quote two fields of three are enough
-    return [2, 3, 8, 9] if probe == "dns" else [2, 3, *range(32, 40)]
+    return [2, 3, *{"dns": range(8, 10), "ntp": range(32, 40), "snmp": range(25, 29)}[probe]]
 
 
 def test_no_single_bit_of_a_cookie_may_be_wrong() -> None:

@@ -12,6 +12,7 @@ from typing import Final
 import yaml
 
 from tests.golden.cells import Cell, Table
+from tests.golden.discovery import snmp_cells, ssdp_cells
 from tests.golden.echo import echo_cells
 from tests.golden.errors import error_cells, quote_cells
 from tests.golden.lower import lower_cells
@@ -24,6 +25,8 @@ TABLES: Final[dict[str, Callable[[], Table]]] = {
     "echo": echo_cells,
     "dns": dns_cells,
     "ntp": ntp_cells,
+    "ssdp": ssdp_cells,
+    "snmp": snmp_cells,
     "errors": error_cells,
     "quotes": quote_cells,
     "lower": lower_cells,

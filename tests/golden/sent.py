@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from scapy.asn1.asn1 import ASN1_NULL, ASN1_OID, ASN1_STRING
 from scapy.layers.dns import DNS, DNSQR
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.ntp import NTP
+from scapy.layers.snmp import SNMP, SNMPget, SNMPvarbind
 from scapy.packet import Raw
 
 from tests.packets.reference import ExpectedCookie
@@ -31,9 +33,16 @@ PORTS: Final = {
     "tcp/443": 443,
     "dns": 53,
     "ntp": 123,
+    "udp/1900": 1900,
+    "snmp": 161,
     "tcp/control": CONTROL_PORT,
 }
 SYN_OPTIONS: Final = [("MSS", 1460), ("NOP", None), ("WScale", 8), ("NOP", None), ("NOP", None), ("SAckOK", b"")]
+
+SEARCH: Final = (
+    b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 1\r\n'
+    b"ST: upnp:rootdevice\r\nUSER-AGENT: unix/5 UPnP/1.1 liveness/%04X\r\n\r\n"
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class Sent:
 
     @property
     def protocol(self) -> int:
-        return {"icmp": 1, "dns": 17, "ntp": 17}.get(self.name, 6)
+        return 1 if self.name == "icmp" else 6 if self.name.startswith("tcp/") else 17
 
     @property
     def port(self) -> int:
@@ -70,6 +79,10 @@ class Sent:
         return self.cookie.transaction
 
     @property
+    def request_id(self) -> int:
+        return 1 << 30 | self.sequence >> 2
+
+    @property
     def echo_payload(self) -> bytes:
         target = self.cookie.target.to_bytes(4, "big")
         return self.cookie.timestamp + target + SENT_NS.to_bytes(8, "big") + CONTACT
@@ -86,6 +99,10 @@ class Sent:
                 return UDP(**ports) / DNS(id=self.transaction, rd=1, qd=[DNSQR(qname="google.com", qtype="A")])
             case "ntp":
                 return UDP(**ports) / Raw(bytes([0x23]) + bytes(39) + self.cookie.timestamp)
+            case "udp/1900":
+                return UDP(**ports) / Raw(SEARCH % self.transaction)
+            case "snmp":
+                return UDP(**ports) / Raw(bytes(snmp_message(self, SNMPget, value=None)))
             case _:
                 return TCP(**ports, seq=self.sequence, flags="S", window=64240, options=SYN_OPTIONS)
 
@@ -108,3 +125,17 @@ def ntp_server_packet(sent: Sent, **fields: Any) -> bytes:  # noqa: ANN401 - as 
     packet[24:32] = sent.cookie.timestamp
     packet[32:48] = bytes(range(100, 116))
     return bytes(packet)
+
+
+def snmp_message(
+    sent: Sent,
+    kind: Any,  # noqa: ANN401 - one of scapy's PDUs
+    value: bytes | None = b"Linux lab 6.1",
+    version: str = "v2c",
+    **fields: Any,  # noqa: ANN401
+) -> SNMP:
+    """Return an SNMP message about sysDescr.0 as scapy builds it; `fields` are those of scapy's PDU."""
+    bound = ASN1_NULL(0) if value is None else ASN1_STRING(value)  # type: ignore[arg-type]  # scapy encodes 0
+    bindings = [SNMPvarbind(oid=ASN1_OID("1.3.6.1.2.1.1.1.0"), value=bound)]
+    pdu = kind(**{"id": sent.request_id, "varbindlist": bindings, **fields})
+    return SNMP(version=version, community="public", PDU=pdu)

@@ -61,6 +61,7 @@ def test_the_matrix_holds_every_kind_tier_and_rejection() -> None:
     kinds = {(cell["kind"], cell["tier"]) for cell in expected if "kind" in cell}
     assert kinds == {(kind.label, "strong") for kind in Kind} | {
         ("rst", "weak"),
+        ("answer", "weak"),
         ("payload", "weak"),
         ("error", "weak"),
     }

@@ -16,16 +16,18 @@ from liveness.lab.hosts.describe import ground_truth
 from liveness.lab.load import load_internet
 from liveness.lab.model.responder.conditions import Conditions, Latency
 from liveness.packets.parse import FIELDS
+from liveness.probes.registry import probes_of_run
 from liveness.replies import REPLY_DTYPE
-from tests.frames import Scanner, Settings, sample_replies
+from tests.frames import CONTROL_PORT, Scanner, Settings, sample_replies
 from tests.lab.model.responder.support import ALL_NS, NOW_NS, FarEnd, probe_frame, used
 from tests.probes.mutations import mutated
 
 NAMES = ("icmp", "tcp/22", "tcp/80", "tcp/443", "dns", "ntp", "tcp/control")
 """The probes of the first version; others do not change what these are."""
+PROBES = probes_of_run(NAMES[:-1], CONTROL_PORT)
 SCANNERS = (
-    Scanner(),
-    Scanner(Settings(key=b"\xff" * 16, port_first=1, port_last=65535, attempts=4, sources=(1, 2**32 - 1, 2**31))),
+    Scanner(probes=PROBES),
+    Scanner(Settings(b"\xff" * 16, 1, 65535, attempts=4, sources=(1, 2**32 - 1, 2**31)), PROBES),
 )
 TARGETS = (0, 1, 0x7FFFFFFF, 0x80000000, 0xC6336407, 0xFFFFFFFF)
 TIMES = (0, 1_795_305_600_123_456_789, 2**63 - 1)

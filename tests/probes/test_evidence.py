@@ -28,6 +28,8 @@ from tests.frames import (
     ntp_packet,
     quoted,
     segment,
+    snmp_answer,
+    ssdp_answer,
 )
 from tests.probes.forgery import QUOTED, TRANSPORT, Field, forge
 
@@ -90,6 +92,10 @@ def _one_port(chances: Chances) -> float:
 
 ACK: Final = {"acknowledgment, high": [Field(TRANSPORT + 8, 2)], "acknowledgment, low": [Field(TRANSPORT + 10, 2)]}
 STAMP: Final = {f"timestamp {n}": [Field(TRANSPORT + 32 + 2 * n, 2)] for n in range(4)}
+REQUEST_ID: Final = {
+    "request id, high": [Field(TRANSPORT + 25, 2, 0x4000, 0x7FFF)],  # behind the bits 0 and 1
+    "request id, low": [Field(TRANSPORT + 27, 2)],
+}
 FORGERIES: Final = {
     "syn-ack": Forgery(
         lambda: segment(SCANNER.frame("tcp/80", TARGET), "SA"),
@@ -136,6 +142,20 @@ FORGERIES: Final = {
         lambda p: math.prod(p.values()),
         lambda p: p["port"] * (1 - math.prod(p[name] for name in STAMP)),
     ),
+    "answer, payload (udp/1900)": Forgery(
+        lambda: ssdp_answer(SCANNER.frame("udp/1900", TARGET)),
+        {"port": [PORT]},
+        {"port": A / PORTS},
+        lambda _: 0.0,
+        lambda p: p["port"],
+    ),
+    "answer, payload (snmp)": Forgery(
+        lambda: snmp_answer(SCANNER.frame("snmp", TARGET)),
+        {"port": [PORT], **REQUEST_ID},
+        {"port": A / PORTS, "request id, high": 4 * WORD, "request id, low": WORD},
+        lambda p: math.prod(p.values()),
+        lambda p: p["port"] * (1 - math.prod(p[name] for name in REQUEST_ID)),
+    ),
     "error that quotes TCP": Forgery(
         _error("tcp/80"),
         {"port": [QUOTED_PORT], "sequence, high": [Field(QUOTED + 4, 2)], "sequence, low": [Field(QUOTED + 6, 2)]},
@@ -156,6 +176,7 @@ FORGERIES: Final = {
         _one_port,
     ),
 }
+PORT_ALONE: Final = ("rst without ACK", "answer, payload (udp/1900)")
 CASES: Final = [
     (name, guessed)
     for name, forgery in FORGERIES.items()
@@ -183,7 +204,7 @@ def test_what_is_forged_is_accepted_when_it_is_true(name: str) -> None:
     reply = SCANNER.read(FORGERIES[name].frame())
     assert isinstance(reply, Reply)
     assert (reply.target, reply.attempt) == (TARGET, 0)
-    assert reply.tier == (Tier.WEAK if name == "rst without ACK" else Tier.STRONG)
+    assert reply.tier == (Tier.WEAK if name in PORT_ALONE else Tier.STRONG)
     assert (reply.kind == Kind.PAYLOAD) == ("another port" in name)
 
 
