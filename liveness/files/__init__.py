@@ -1,1 +1,1 @@
-"""Files and directories that nobody is trusted about: by descriptor, without links, of bounded size."""
+"""Files and directories of which nothing is trusted: by descriptor, without links, of bounded size."""

@@ -17,10 +17,10 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 @contextmanager
 def replaced(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """Give a file to write what shall stand at `path`: a temporary one in the same folder, then fsync and rename.
+    """Open a temporary file in the folder of `path` to write, which then takes its place by fsync and rename.
 
     `mode` are the permissions of the new file before the umask takes its share (0o600 for a secret). Raises
-    LivenessError that names the file when the disk refuses; what stood at `path` before then still stands.
+    LivenessError that names the file when the disk refuses; the file at `path` is then as it was.
     """
     try:
         with Directory.open(path.parent) as folder, folder.replaced(path.name, mode) as file:

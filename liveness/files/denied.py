@@ -1,4 +1,4 @@
-"""Who may not read a file, because of whom: the owner in whose way one stands, and the remedy."""
+"""Why a file cannot be read: whose it is, and the remedy."""
 
 import os
 import pwd
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def why_denied(path: Path) -> str | None:
-    """Return who owns what keeps this process from a path, and the remedy; None if that is this user, or nobody."""
+    """Return who owns the file or folder that denies this process a path, and the remedy; None if this user owns it."""
     whole = path.absolute()
     for place in (*reversed(whole.parents), whole):
         try:

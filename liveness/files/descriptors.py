@@ -1,4 +1,4 @@
-"""What is done to open files and directories, or to names in an open directory: never through links."""
+"""Operations on open files and directories, and on names in an open directory: never through links."""
 
 import ctypes
 import errno
@@ -19,7 +19,7 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def names_in(folder: int) -> list[str]:
-    """Return the names of what lies in an open directory, sorted."""
+    """Return the names in an open directory, sorted."""
     descriptor = os.open(".", _FOLDER, dir_fd=folder)
     try:
         return sorted(os.listdir(descriptor))  # noqa: PTH208 - a descriptor, which no Path lists
@@ -46,7 +46,7 @@ def regular(descriptor: int, name: str | PurePath) -> int:
 
 
 def refuse_other_names(descriptor: int, name: str | PurePath) -> None:
-    """Root writes no file that has another name, perhaps where only root may write."""
+    """Refuse a file with further names, as root: another name may be where only root can write."""
     if os.geteuid() == 0 and os.fstat(descriptor).st_nlink > 1:
         raise OSError(errno.EMLINK, "it has another name elsewhere (a hard link): remove it", str(name))
 
@@ -80,7 +80,7 @@ def remove(folder: int, name: str, level: int) -> None:
 
 
 def give(folder: int, owners: set[int], uid: int, gid: int, *, files: bool, level: int) -> None:
-    """Hand over a directory by descriptor, after what is in it."""
+    """Change the owner of a directory by descriptor, after its content."""
     if level > MOST_LEVELS:
         raise OSError(errno.ELOOP, "folders within each other, more than any run has")
     inner = os.open(".", _FOLDER, dir_fd=folder)
@@ -95,7 +95,7 @@ def give(folder: int, owners: set[int], uid: int, gid: int, *, files: bool, leve
 
 
 def give_entry(folder: int, name: str, owners: set[int], uid: int, gid: int, *, files: bool, level: int) -> None:
-    """Hand over what a name in a directory stands for: a folder with all in it, or a file."""
+    """Change the owner of a file in a directory, or of a folder with all in it."""
     entry = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
         status = os.fstat(entry)
@@ -108,7 +108,7 @@ def give_entry(folder: int, name: str, owners: set[int], uid: int, gid: int, *, 
 
 
 def chown(descriptor: int, uid: int, gid: int) -> None:
-    """Change the owner of what a descriptor, O_PATH or not, stands for: fchownat(2) with AT_EMPTY_PATH."""
+    """Change the owner of an open file, O_PATH or not: fchownat(2) with AT_EMPTY_PATH."""
     if _libc.fchownat(descriptor, b"", uid, gid, _AT_EMPTY_PATH) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

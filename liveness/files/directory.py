@@ -1,7 +1,7 @@
-"""A directory that is open, and what is done below it: by descriptor, without ever following a link.
+"""An open directory, and operations below it: by descriptor, without following any link.
 
-Who can write in such a directory can make root, which works there, do nothing outside: names are resolved by the kernel
-from the open directory on, links are refused, and what is handed over is handed over by its own descriptor.
+A user who can write in such a directory cannot lead root, which works there, outside: the kernel resolves names from
+the open directory on, links are refused, and owners are changed by descriptor.
 """
 
 import os
@@ -74,7 +74,7 @@ class Directory:
             self._descriptor = -1
 
     def enter(self) -> None:
-        """Make this the working directory of the process: what is above it need not be in reach any more."""
+        """Make this the working directory of the process: the directories above may be out of reach afterwards."""
         os.fchdir(self._descriptor)
 
     def directory(self, name: Name) -> "Directory":
@@ -82,7 +82,7 @@ class Directory:
         return Directory(open_below(self._descriptor, components(name)), self.path / name)
 
     def make_directory(self, name: Name, *, exist_ok: bool = True) -> "Directory":
-        """Make a directory below, with those above it, and open it; another may have made it before if `exist_ok`."""
+        """Make a directory below, with those above it, and open it; it may exist already if `exist_ok`."""
         here = Directory(os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor), self.path)
         parts = components(name)
         for at, part in enumerate(parts):
@@ -97,7 +97,7 @@ class Directory:
         return here
 
     def status(self, name: Name) -> os.stat_result | None:
-        """Return what lies there, a link itself and not what it leads to; None for nothing."""
+        """Return the status of a file, of a link itself and not of its destination; None if there is none."""
         try:
             with self._parent(name) as (folder, last):
                 return os.stat(last, dir_fd=folder, follow_symlinks=False)
@@ -105,17 +105,17 @@ class Directory:
             return None
 
     def is_directory(self, name: Name) -> bool:
-        """Return whether there is a directory of that name."""
+        """Return whether a directory of that name exists."""
         status = self.status(name)
         return status is not None and stat.S_ISDIR(status.st_mode)
 
     def is_file(self, name: Name) -> bool:
-        """Return whether there is a regular file of that name."""
+        """Return whether a regular file of that name exists."""
         status = self.status(name)
         return status is not None and stat.S_ISREG(status.st_mode)
 
     def names(self, folder: Name = "") -> list[str]:
-        """Return the names of what lies in a folder below, sorted."""
+        """Return the names in a folder below, sorted."""
         found = open_below(self._descriptor, components(folder))
         try:
             return descriptors.names_in(found)
@@ -154,9 +154,9 @@ class Directory:
 
     @contextmanager
     def replaced(self, name: Name, mode: int = 0o666, *, mapped: bool = False) -> Iterator[BinaryIO]:
-        """Give a file to write what shall stand at a name: a temporary one beside it, then fsync and rename.
+        """Open a temporary file to write, which then takes the place of a name by fsync and rename.
 
-        With `mapped` it can be mapped into memory, for which the kernel wants it readable: a confined process may not.
+        With `mapped` it can be mapped into memory, for which it must be readable: a confined process may not read.
         """
         with self._parent(name) as (folder, last):
             temporary = f".{last}.{secrets.token_hex(4)}.tmp"
@@ -181,17 +181,17 @@ class Directory:
             file.write(content)
 
     def move(self, old: Name, new: Name) -> None:
-        """Rename what lies at one name to another below this directory, in place of what lies there."""
+        """Rename a file below this directory, in place of any file of the new name."""
         with self._parent(old) as (source, last), self._parent(new) as (target, there):
             os.rename(last, there, src_dir_fd=source, dst_dir_fd=target)
 
     def remove(self, name: Name) -> None:
-        """Remove a file or a link; nothing there is fine."""
+        """Remove a file or a link, if it exists."""
         with suppress(FileNotFoundError), self._parent(name) as (folder, last):
             os.unlink(last, dir_fd=folder)
 
     def remove_tree(self, name: Name) -> None:
-        """Remove a folder and all in it, or a link in its place; nothing there is fine."""
+        """Remove a folder and all in it, or a link in its place, if it exists."""
         with suppress(FileNotFoundError), self._parent(name) as (folder, last):
             descriptors.remove(folder, last, 0)
 
@@ -204,10 +204,10 @@ class Directory:
             os.close(found)
 
     def give_to(self, uid: int, gid: int, *, files: bool = True) -> None:
-        """Make a user the owner of this directory, and of the folders and, unless told otherwise, files below it.
+        """Make a user the owner of this directory, of the folders below it and, with `files`, of the files.
 
-        Only what this process or the directory's owner owns changes hands, each by its own descriptor; links, devices
-        and files with further names elsewhere stay whose they are.
+        Only files of this process's user and of the directory's owner change, each by descriptor; links, devices and
+        files with further names keep their owner.
         """
         owners = {os.geteuid(), os.fstat(self._descriptor).st_uid if files else os.geteuid()}
         descriptors.give(self._descriptor, owners, uid, gid, files=files, level=0)
@@ -227,13 +227,13 @@ class Directory:
         return self._descriptor
 
     def owner(self) -> tuple[int, int]:
-        """Return the user and the group whose this directory is."""
+        """Return the user and the group that own this directory."""
         status = os.fstat(self._descriptor)
         return status.st_uid, status.st_gid
 
     @contextmanager
     def _parent(self, name: Name) -> Iterator[tuple[int, str]]:
-        """Open the folder that a name stands in; give its descriptor and the name's last component."""
+        """Open the folder of a name; yield its descriptor and the name's last component."""
         parts = components(name)
         if not parts:
             raise OutsideError(str(name))

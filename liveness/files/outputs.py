@@ -1,4 +1,4 @@
-"""Files that a person names to be written: whether they can be, and that root follows links of trusted users only."""
+"""Output files that a user names: whether they can be written, and links, which root follows for trusted users only."""
 
 import errno
 import os
@@ -64,5 +64,5 @@ def check_output(path: Path, what: str) -> None:
 
 
 def _is_magic(status: os.stat_result) -> bool:
-    """Return whether this is a link of /proc, such as /proc/self/fd/1: the kernel follows it, there is no text to."""
+    """Return whether this is a link of /proc, such as /proc/self/fd/1, whose text is no path."""
     return stat.S_ISLNK(status.st_mode) and status.st_dev == Path(PROC).stat().st_dev

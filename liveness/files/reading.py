@@ -11,7 +11,7 @@ from liveness.files.directory import Directory, Name
 
 MIB: Final = 1 << 20
 SPARE_BYTES: Final = MIB
-"""What a file may grow while it is read."""
+"""How much a file may grow while it is read."""
 DOCUMENT_BYTES: Final = 64 * MIB
 """A document of ours is far smaller: the manifest of a run of weeks with every block in it has some MiB."""
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -40,7 +40,7 @@ def read_bytes(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
 
 
 def read_named(path: Path, limit: int) -> bytes:
-    """Return what a file that a person names holds: it may be a pipe. Raises OSError; TooLargeError."""
+    """Return the content of a file that a user names, which may be a pipe. Raises OSError; TooLargeError."""
     with path.open("rb", buffering=0) as file:
         content = _rest(file, limit)
     if len(content) > limit:
@@ -49,7 +49,7 @@ def read_named(path: Path, limit: int) -> bytes:
 
 
 def read_below(directory: Directory, name: Name, limit: int = DOCUMENT_BYTES) -> bytes:
-    """Return the content of a regular file below a directory that no link leads to. Raises as `read_bytes`."""
+    """Return the content of a regular file below a directory, reached without links. Raises as `read_bytes`."""
     return _content(directory.open_file(name), limit)
 
 

@@ -1,4 +1,4 @@
-"""Resolves names to descriptors of directories: below a directory without any link, elsewhere without others' links.
+"""Names resolved to descriptors of directories: below a directory without links, elsewhere without foreign links.
 
 Below a directory the kernel resolves a name in one step (openat2(2), RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS); kernels
 before 5.6, and containers that forbid the call, get the same a component at a time.
@@ -25,7 +25,7 @@ MOST_LINKS: Final = 40
 
 
 class LinkError(OSError):
-    """A name leads over a symbolic link where none is followed."""
+    """A name leads through a symbolic link where none is followed."""
 
     def __init__(self, name: str) -> None:
         super().__init__(errno.ELOOP, f"{name} is a symbolic link, which is not followed here: put the original there")
@@ -95,7 +95,7 @@ def _open_component(directory: int, name: str) -> int | None:
 def open_folder(path: Path) -> int:
     """Return a descriptor (O_PATH) of a directory. As root, links are followed only if root or sudo's caller made them.
 
-    Nobody else may lead root elsewhere. Raises OSError; ForeignLinkError names the link.
+    Other users cannot lead root elsewhere. Raises OSError; ForeignLinkError names the link.
     """
     if os.geteuid() != 0:
         return os.open(path, FOLDER)
@@ -130,7 +130,7 @@ def open_folder(path: Path) -> int:
 
 
 def trusted_owners() -> set[int]:
-    """Return whose links this process follows where root does not follow all: its own, root's, and sudo's caller's."""
+    """Return the users whose links this process follows: its own, root, and the caller of sudo."""
     owners = {0, os.geteuid()}
     with suppress(KeyError, ValueError):
         owners.add(int(os.environ["SUDO_UID"]))

@@ -18,12 +18,12 @@ _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_
 
 
 def share(directory: Directory, group: int, *, inside: bool = True) -> None:
-    """Let a group read a directory, and unless told otherwise all that lies in it and is of the same owner.
+    """Let a group read a directory and, with `inside`, all in it that has the same owner.
 
     Links, devices and files with further names stay as they are. Raises OSError, such as for a group that this process
     is no member of.
     """
-    descriptor = os.open(".", _FOLDER, dir_fd=directory.fileno())  # to change a mode takes more than O_PATH
+    descriptor = os.open(".", _FOLDER, dir_fd=directory.fileno())  # O_PATH does not suffice to change a mode
     try:
         _share(descriptor, group, os.fstat(descriptor).st_uid, inside=inside, level=0)
     finally:
@@ -56,7 +56,7 @@ def _share_entry(folder: int, name: str, group: int, owner: int, level: int) -> 
 
 
 def _change(descriptor: int, group: int, mode: int) -> None:
-    """Set group and mode where they differ: a process that has left the group would take the set-group-ID bit away."""
+    """Set group and mode if they differ: a process that has left the group would clear the set-group-ID bit."""
     status = os.fstat(descriptor)
     if status.st_gid != group:
         os.fchown(descriptor, -1, group)

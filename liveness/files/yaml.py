@@ -8,8 +8,8 @@ import yaml
 from liveness.errors import UsageError
 
 # YAML 1.1 reads 12:34:56 as a number in base 60, 010 as eight, 2017-09-05 as a date and "no" as false: a MAC address, a
-# name and a word of a config. Only these are anything but text; each is a part of what YAML 1.1 reads as the same type,
-# so text that PyYAML writes without quotes reads back as text.
+# name and a word of a config. Only scalars of these forms are not text; each is a subset of what YAML 1.1 reads as the
+# same type, so text that PyYAML writes without quotes reads back as text.
 SCALARS = (
     ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", "~nN\0"),
     ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -27,12 +27,12 @@ KEY_TAG = "tag:yaml.org,2002:str"
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with the scalars above, and without keys that stand twice or are no text."""
+    """PyYAML's safe loader with the scalars above, which refuses duplicate keys and keys that are not text."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 - a table of the class, which add_implicit_resolver below fills
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT002 - PyYAML's signature
-        """Build one mapping; a key that stands twice would otherwise win silently."""
+        """Build one mapping; of duplicate keys the last would otherwise win silently."""
         lines: dict[str, int] = {}
         for key, _ in node.value:
             if key.tag != KEY_TAG:
@@ -77,7 +77,7 @@ def parse_yaml(text: str, name: str) -> object:
 
 
 def _check_size(root: yaml.Node) -> None:
-    """Raise an error for what is nested too deeply, or is larger than it looks: aliases stand for much."""
+    """Raise an error for a document that is nested too deeply, or too large with its aliases written out."""
     sizes: dict[int, int] = {}
     entered: set[int] = set()
     left = [(root, False)]
@@ -104,7 +104,7 @@ def _check_size(root: yaml.Node) -> None:
 
 
 def _inner(node: yaml.Node) -> list[yaml.Node]:
-    """Return what stands in a node."""
+    """Return the nodes in a node."""
     if isinstance(node, yaml.MappingNode):
         return [one for pair in node.value for one in pair]
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
@@ -113,7 +113,7 @@ def _inner(node: yaml.Node) -> list[yaml.Node]:
 def line_of(text: str, path: Sequence[str | int]) -> int | None:
     """Return the line (from 1) of the value at a path of keys and indices of a YAML text; None if there is none.
 
-    Where the path leads further than the text does, the line is that of the last place which is there.
+    If the path leads further than the text, the line is that of its last place that exists.
     """
     try:
         node = yaml.compose(text, Loader)

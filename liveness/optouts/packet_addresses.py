@@ -1,4 +1,4 @@
-"""Whom captured packets are about: kernels that tell every address in the records of a pcap file of ours."""
+"""The addresses that captured packets are about: kernels that find them in records of our own pcap files."""
 
 from typing import Final
 
@@ -56,9 +56,9 @@ def index_records(
 ) -> int:
     """Index the whole records in data[:end], at most len(starts) - 1; return how many, -1 if one cannot be a record.
 
-    `starts` gets where each begins, and behind the last of them where that ends; `addresses` (records, ADDRESSES) whom
-    each packet is about, host order; an address that it does not have is its source's, 0 if it is no IPv4. `ethernet`
-    is whether records are Ethernet frames or packets from their IP header on.
+    `starts` gets where each begins, and after the last one where that ends; `addresses` (records, ADDRESSES) the
+    addresses that each packet is about, host order: its source in place of one that it does not have, 0 if it is not
+    IPv4. `ethernet` is whether records are Ethernet frames or packets from their IP header on.
     """
     at, count = 0, 0
     while count < len(starts) - 1 and end - at >= RECORD_BYTES:

@@ -1,4 +1,4 @@
-"""Logs without the opted-out: copies of a run's Parquet files, spools and captures that lack what is about them."""
+"""Logs without opted-out addresses: copies of a run's Parquet files, spools and captures without what is about them."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,14 +18,14 @@ from liveness.space.intervals import Intervals
 
 CHUNK_BYTES: Final = 8 << 20
 CHUNK_RECORDS: Final = (CHUNK_BYTES + MAX_CAPTURED) // pcap.RECORD_BYTES + 1
-"""What a chunk and a record that was left over before it may hold at most."""
+"""Most records in a chunk, and in the rest of the chunk before it."""
 
 
 def redact(source: Path, target: Path, blocked: Intervals) -> tuple[int, int]:
     """Write a log file without what is about blocked addresses; return its entries before and after.
 
     A reply is about its source and its target; a packet also about those of a packet that it quotes. What is cut at a
-    file's end, and is no whole entry, is left out and counts as one. Where all entries stay, `target` means nothing.
+    file's end, and is no whole entry, is left out and counts as one. If all entries stay, `target` is of no use.
     Raises LivenessError that names the file.
     """
     try:
@@ -39,7 +39,10 @@ def redact(source: Path, target: Path, blocked: Intervals) -> tuple[int, int]:
 
 
 def load() -> None:
-    """Load and compile all that `redact` needs, by redacting small logs: another user may not be able to read it."""
+    """Load and compile all that `redact` needs, by redacting small logs.
+
+    After a change of user the package may not be readable.
+    """
     with TemporaryDirectory(prefix="liveness-") as folder:
         place = Path(folder)
         one = place / f"one{spool.SUFFIX}"

@@ -67,7 +67,9 @@ def redact_run(directory: RunDirectory, blocked: Intervals, lists: Sequence[Path
         return _redact(RunDirectory(Path()), blocked, lists, digests)
 
     try:
-        return run_in_child(as_owner)  # what root could be led to write, this user could write before
+        return run_in_child(
+            as_owner
+        )  # as that user: files of a run cannot lead it where that user could not write before
     except OSError as problem:
         raise LivenessError(
             f"{directory.path}: cannot remove opted-out data as its owner, user {owner.st_uid}: {problem.strerror}"
@@ -160,7 +162,7 @@ class _Redaction:
                 raise LivenessError(f"{staged}: opted-out addresses are still in it")
             stay.append(
                 msgspec.structs.replace(entry, cardinality=digest.cardinality, sha256=digest.sha256)
-            )  # its file may have another name than ours
+            )  # its file may have another name than the usual one
             self.stage.replace.append(entry.file)
         return stay, changes
 
@@ -169,7 +171,10 @@ class _Redaction:
         return self.directory.read_targets() if (self.directory.path / TARGETS_FILE).exists() else None
 
     def _segments(self, unwanted: BitMap) -> list[Change]:
-        """Stage the segments of a run that may go on without unwanted addresses; those set aside as damaged go."""
+        """Stage the segments of a run that may go on without unwanted addresses.
+
+        Damaged ones that were set aside are removed.
+        """
         changes: list[Change] = []
         folder = self.directory.path / SEGMENTS
         for path in sorted(folder.glob("*.damaged")):
@@ -220,7 +225,7 @@ class _Redaction:
         kept: KeptOptOuts,
         opted_out: Intervals,
     ) -> None:
-        """Stage the manifest, last of all to be put in place, and who has opted out: they count no more."""
+        """Stage the manifest, which is put in place last, and the record of opt-outs."""
         stage = self.stage.path
         record = manifest.opt_outs if manifest.status == "complete" else kept.opt_outs
         gone = manifest.opt_outs.targets + application.targets

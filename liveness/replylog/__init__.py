@@ -1,1 +1,1 @@
-"""Logs of replies: written while a run goes on, converted to Parquet, queried."""
+"""Logs of replies: written while a run is on, converted to Parquet, queried."""

@@ -1,4 +1,4 @@
-"""The converter: a process of its own and of low priority that turns spools into Parquet while a scan goes on."""
+"""The converter: a process of low priority that turns spools into Parquet while a scan runs."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ SEPARATOR: Final = b"\0"
 
 
 class Converter:
-    """Takes the names of spools that are closed. What it does not come to stays a spool, and is no loss."""
+    """Converts closed spools, by name. What it has not converted at the end stays a spool, and nothing is lost."""
 
     def __init__(self) -> None:
         reader, self._writer = os.pipe()
@@ -32,31 +32,33 @@ class Converter:
         os.set_blocking(self._writer, False)
 
     def convert(self, path: Path) -> None:
-        """Have a spool converted when its turn comes. Never waits: one that cannot be queued is left."""
+        """Queue a spool for conversion. It never waits: a spool that cannot be queued stays a spool."""
         with suppress(OSError):  # the queue is full, or the converter dead
             os.write(self._writer, os.fsencode(path) + SEPARATOR)
 
     def close(self) -> None:
-        """Wait until everything queued is done, or the converter dead."""
+        """Wait until the queue is empty or the converter has died."""
         os.close(self._writer)
         with suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
 
 
 def _serve(reader: int) -> None:
-    """In the converter: take spools until nobody can queue any more."""
+    """Convert spools until the queue is closed; this runs in the converter."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # a terminal's go to all; it ends when the receiver does
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # a terminal's signals reach all processes; this one ends with its receiver
     os.dup2(reader, 0)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a ring held open here would outlive its receiver
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a ring that is open here would outlive its receiver
     os.nice(LOWEST_PRIORITY)
-    with suppress(OSError):  # the receiver may be bound to a core, which is its own
+    with suppress(OSError):  # the receiver may be bound to a core of its own
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    with suppress(OSError):  # a kernel without it; DuckDB opens more files than are known here
+    with suppress(OSError):  # a kernel without it; DuckDB opens files of its own choice
         seccomp.confine(reading=True)
     waiting = b""
     while data := os.read(0, 1 << 16):
         *paths, waiting = (waiting + data).split(SEPARATOR)
         for path in paths:
-            with suppress(LivenessError):  # told by whoever tries again when the run has ended
+            with suppress(LivenessError):  # reported by the next attempt, at the end of the run
                 convert_spool(Path(os.fsdecode(path)))

@@ -53,12 +53,12 @@ _VALUES: Final = {
 
 
 def quoted(text: str) -> str:
-    """Return a text as SQL writes it."""
+    """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def literal(path: Path) -> str:
-    """Return a path as DuckDB takes it, which would read patterns into it."""
+    """Return a path with its glob characters escaped, for DuckDB."""
     return "".join(f"[{one}]" if one in "*?[" else one for one in str(path))
 
 
@@ -78,7 +78,7 @@ def select_replies(table: str, probes: Sequence[str]) -> str:
 
 
 def connect() -> "DuckDBPyConnection":
-    """Return a DuckDB in memory that fetches nothing from anywhere."""
+    """Return a DuckDB in memory that loads no extension and fetches nothing."""
     import duckdb  # noqa: PLC0415 - only those who keep or query a log wait for it to load
 
     settings: dict[str, str | bool | int | float | list[str]] = {
@@ -90,16 +90,16 @@ def connect() -> "DuckDBPyConnection":
 
 
 def register(connection: "DuckDBPyConnection", table: str, spool: Spool) -> None:
-    """Let a spool be queried under the name of a table."""
+    """Register a spool as a table of that name."""
     names = spool.replies.dtype.names or ()
-    # copied column by column: older versions of DuckDB (1.2) take what lies between the values of a field for values
+    # copied column by column: older versions of DuckDB (1.2) read the bytes between the values of a field as values
     connection.register(table, {name: np.ascontiguousarray(spool.replies[name]) for name in names})
 
 
 def convert_spool(path: Path) -> Path | None:
-    """Turn a spool into a Parquet file beside it, and remove the spool when that is safe on disk; return the file.
+    """Convert a spool to a Parquet file in the same folder, and remove the spool once that is on disk; return the file.
 
-    None if the spool holds no whole reply, or if it is gone. Raises LivenessError that names the file and leaves the
+    None if the spool holds no whole reply, or no longer exists. Raises LivenessError that names the file and leaves the
     spool as it is when the disk refuses or the spool is damaged.
     """
     import duckdb  # noqa: PLC0415 - as above
@@ -133,7 +133,7 @@ def convert_spool(path: Path) -> Path | None:
 
 
 def first_line(error: Exception) -> str:
-    """Return what DuckDB says is wrong as one line, without its picture of the place in the query."""
+    """Return an error of DuckDB as one line, without its drawing of the place in the query."""
     return " ".join(str(error).partition("\n\nLINE ")[0].split())
 
 

@@ -1,4 +1,4 @@
-"""The replies of a log as tables to query: views over its Parquet files and spools, and nothing else in reach."""
+"""The replies of a log as tables to query: views over its Parquet files and spools, without access to other files."""
 
 import re
 import weakref
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FETCHED_ROWS: Final = 10_000
 
 AS_TEXT: Final = frozenset({"TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIME WITH TIME ZONE"})
-"""Types that Python's own lack: they are given as text, to the last nanosecond."""
+"""Types that Python lacks: their values are returned as text, to the nanosecond."""
 
 ASKING: Final = frozenset({"SELECT", "MULTI", "CREATE", "INSERT", "UPDATE", "DELETE", "DROP"})
 """The kinds of statements that are run: queries (a PIVOT is a MULTI), and tables in memory to query."""
@@ -45,19 +45,19 @@ VIEWS: Final = {
     "rtt": "SELECT time, probe, attempt, kind, target, source, target_number, source_number, rtt_ms, rtt_ns, reply_ttl,"
     " time_ns FROM replies WHERE rtt_ns IS NOT NULL",
 }
-"""Each view's query, in the order in which they build on each other."""
+"""The query of each view, in order of dependency."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a query gives: the names of its columns, each once, and its rows as they come."""
+    """The answer to a query: the names of its columns, each once, and its rows."""
 
     columns: tuple[str, ...]
     rows: Iterator[tuple[Any, ...]]
 
 
 class ReplyTable:
-    """The replies of one log. A context manager: what it holds open goes with it."""
+    """The replies of one log; a context manager that closes what it opened."""
 
     def __init__(self, path: Path) -> None:
         """Open the log of a run directory, of a directory of Parquet files, or one such file.
@@ -87,7 +87,7 @@ class ReplyTable:
         self._spill.cleanup()
 
     def stop(self) -> None:
-        """Have a query that runs end soon, with an error; another thread may call this."""
+        """End a running query soon, with an error; another thread may call this."""
         self._connection.interrupt()
 
     def _open(self, path: Path, files: list[Path], spools: list[Path]) -> None:
@@ -117,7 +117,7 @@ class ReplyTable:
         run("SET enable_external_access = false; SET lock_configuration = true")
 
     def _spool_tables(self, files: list[Path], spools: list[Path]) -> list[str]:
-        """Register spools; one that has become Parquet meanwhile joins the files."""
+        """Register spools; one that was converted in the meantime joins the files."""
         queries = []
         for number, path in enumerate(spools):
             try:
@@ -141,7 +141,7 @@ class ReplyTable:
         return relation
 
     def query(self, sql: str) -> Answer:
-        """Run SQL and return what its last statement gives. UsageError with DuckDB's message in one line."""
+        """Run SQL and return the answer to its last statement. UsageError has DuckDB's message in one line."""
         import duckdb  # noqa: PLC0415 - as above
 
         run = self._connection.execute
@@ -168,13 +168,13 @@ class ReplyTable:
     def _refuse_writing(self, statement: "Statement") -> None:
         """Raise UsageError for a statement that could write a file, of the log above all, or change a setting.
 
-        What is read must be allowed to DuckDB, which then would write it as well: only statements that ask, and those
-        that build tables in memory to ask, pass.
+        DuckDB can also write every file that it may read, so only queries pass, and statements that make tables in
+        memory.
         """
         words = statement.query.split(None, 1)
         name = words[0].upper() if words else ""
         kind = statement.type.name
-        if kind == "EXPLAIN":  # with ANALYZE what it explains is run
+        if kind == "EXPLAIN":  # with ANALYZE the explained statement runs
             for inner in self._connection.extract_statements(EXPLAINS.sub("", statement.query, count=1)):
                 self._refuse_writing(inner)
         elif kind not in ASKING or (kind == "CREATE" and "SECRET" in statement.query.upper()):
@@ -189,7 +189,7 @@ class ReplyTable:
             if not any(kind in AS_TEXT for _, kind, *_ in columns):
                 return query
             self._connection.execute(f"CREATE OR REPLACE TEMP VIEW answer AS {query}")
-        except duckdb.Error:  # nothing that gives rows; or it is wrong, as it will say when it runs
+        except duckdb.Error:  # a statement without rows, or a wrong one, whose error comes when it runs
             return query
         chosen = (
             f"#{at}{'::VARCHAR' if kind in AS_TEXT else ''} AS {_identifier(name)}"
@@ -214,7 +214,7 @@ def find_log(path: Path) -> tuple[list[Path], list[Path]]:
     if not path.is_dir():
         raise UsageError(f"{path}: no such file or directory: give a run directory")
     folder = path / REPLIES if (path / REPLIES).is_dir() else path
-    # spools first: one that is turned into Parquet between the two looks is then in both, not in none
+    # spools first: one that is converted in between is then in both lists, and not in neither
     spools = sorted(folder.glob(f"[!.]*{spool.SUFFIX}"))
     files = sorted(folder.glob(f"[!.]*{parquet.SUFFIX}"))
     done = {file.stem for file in files}
@@ -231,7 +231,7 @@ def _identifier(name: str) -> str:
 
 
 def _check(connection: "DuckDBPyConnection", path: Path) -> None:
-    """Raise LivenessError for a file that is no Parquet; those cut short say so where they end."""
+    """Raise LivenessError for a file that is not Parquet, or whose end is missing."""
     import duckdb  # noqa: PLC0415 - as above
 
     try:

@@ -1,4 +1,4 @@
-"""The log of a run: what a receiver writes of every reply and packet, and what there is of it when all is done."""
+"""The log of a run: what a receiver writes of every reply and packet, and the files at the end."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -25,19 +25,19 @@ PACKETS: Final = "pcap"
 """The folders of the logs below the run directory."""
 
 SPOOL_BYTES: Final = 128 << 20
-"""Three million replies: what one Parquet file holds at most."""
+"""Three million replies, the most in one Parquet file."""
 PCAP_BYTES: Final = 1 << 30
 
 Mode = Literal["none", "parquet", "pcap", "both"]
 
 
 class RunLog:
-    """What one receiver writes. Nothing here raises: a log that fails ends, and the scan goes on."""
+    """The logs that one receiver writes. Nothing here raises: a log that fails ends, and the scan continues."""
 
     def __init__(
         self, directory: Path, mode: Mode, probes: Sequence[str], receiver: int = 0, *, ethernet: bool = True
     ) -> None:
-        """Begin the logs of `mode`. `ethernet` is whether packets come with an Ethernet header of their own."""
+        """Begin the logs of `mode`; `ethernet` is whether packets come with an Ethernet header."""
         self._replies: LogStream | None = None
         self._packets: LogStream | None = None
         self._converter: Converter | None = None
@@ -82,7 +82,7 @@ class RunLog:
         self._packets.append(self._records[:used], packets, read_le32(self._records, 0) // 3600)
 
     def close(self) -> LogEnd:
-        """End the files and say how it went; `wait` is left to do."""
+        """Close the files and return how the log ended; call `wait` afterwards."""
         streams = [stream for stream in (self._replies, self._packets) if stream is not None]
         for stream in streams:
             stream.close()
@@ -90,7 +90,7 @@ class RunLog:
         return LogEnd(packets=self._packets.entries if self._packets else {}, problems=problems)
 
     def wait(self) -> None:
-        """Wait until all replies are in Parquet, as far as that can be."""
+        """Wait until all replies that can be are in Parquet."""
         if self._converter is not None:
             self._converter.close()
 
@@ -104,7 +104,7 @@ def warm_up() -> None:
 
 
 def load(mode: Mode) -> None:
-    """Load what `settle` and the converter will need, for a process that may not read files later."""
+    """Load the modules that `settle` and the converter need, for a process that may not read files later."""
     if mode in ("parquet", "both"):
         import duckdb  # noqa: F401, PLC0415 - only those who keep or query a log wait for it to load
     if mode in ("pcap", "both"):
@@ -114,9 +114,10 @@ def load(mode: Mode) -> None:
 
 
 def settle(directory: Path, mode: Mode, end: LogEnd, replies: int, packets: int) -> Log:
-    """Turn what is left of spools into Parquet and return what there is of the log of a run that has ended.
+    """Convert the remaining spools of a run that has ended, and return the record of its log.
 
-    `end` is what the receivers that lived to tell said, `replies` and `packets` how many were accepted and received.
+    `end` is what the receivers reported (those that died did not), `replies` and `packets` are how many were accepted
+    and received.
     """
     missing: list[str] = []
     problems: list[str] = []
@@ -156,7 +157,7 @@ def _convert_left(folder: Path) -> list[str]:
 
 
 def _listed(directory: Path, folder: str, packets_of: dict[str, int]) -> Iterator[LogFile]:
-    """Yield the files of a log as they lie on disk; one that cannot be read holds nothing."""
+    """Yield the files of a log on disk; one that cannot be read counts as empty."""
     for path in sorted((directory / folder).glob("[!.]*")):
         try:
             rows = packets_of[path.name] if path.name in packets_of else _rows(path)

@@ -1,4 +1,4 @@
-"""A spool: accepted replies as the receiver writes them down, raw, until they are turned into Parquet."""
+"""A spool: accepted replies as the receiver writes them, raw, until they are converted to Parquet."""
 
 import json
 import os
@@ -21,7 +21,7 @@ MAX_HEADER_BYTES: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """The whole replies of a spool, the names of the run's probes, and how many bytes of a cut last one there are."""
+    """The whole replies of a spool, the names of the run's probes, and how many bytes of an incomplete last one follow."""
 
     replies: NDArray[np.void]
     probes: tuple[str, ...]
@@ -29,7 +29,7 @@ class Spool:
 
 
 class _Header(msgspec.Struct, frozen=True):
-    """The line behind the magic. The layout is compared and never used: a file has no say in how memory is read."""
+    """The line after the magic. The layout is compared and never used: a file must not decide how memory is read."""
 
     probes: tuple[str, ...]
     dtype: list[tuple[str, str]]
@@ -39,15 +39,15 @@ _LAYOUT: Final = [(str(name), str(kind)) for name, kind, *_ in REPLY_DTYPE.descr
 
 
 def spool_header(probes: tuple[str, ...], dtype: np.dtype[np.void]) -> bytes:
-    """Return what a spool begins with: it says itself how its records lie, so that no version mistakes them."""
+    """Return the beginning of a spool, which has the layout of its records, so that no version misreads them."""
     return MAGIC + json.dumps({"probes": probes, "dtype": dtype.descr}).encode() + b"\n"
 
 
 def read_spool(path: Path) -> Spool:
-    """Read a spool, be it cut anywhere or still written; the records stay on disk, mapped.
+    """Read a spool, which may be incomplete or still being written; the records stay on disk, mapped.
 
-    Raises LivenessError that names the file if it cannot be read or is none; FileNotFoundError passes, since a spool
-    that is gone has been turned into Parquet.
+    Raises LivenessError that names the file if it cannot be read or is not a spool; FileNotFoundError passes, since a
+    spool that is gone was converted.
     """
     try:
         with open_regular(path) as file:
@@ -59,7 +59,7 @@ def read_spool(path: Path) -> Spool:
         raise
     except OSError as error:
         raise LivenessError(f"{path}: cannot read this spool: {error.strerror}") from error
-    if MAGIC.startswith(magic) and not line.endswith(b"\n"):  # a crash as it began
+    if MAGIC.startswith(magic) and not line.endswith(b"\n"):  # a crash at its beginning
         return Spool(np.zeros(0, REPLY_DTYPE), (), size)
     try:
         header = msgspec.json.decode(line if magic == MAGIC else b"", type=_Header)
@@ -72,6 +72,6 @@ def read_spool(path: Path) -> Spool:
     count, cut = divmod(size - start, REPLY_DTYPE.itemsize)
     try:
         records = np.memmap(path, REPLY_DTYPE, "r", start, (count,)) if count else np.zeros(0, REPLY_DTYPE)
-    except (OSError, ValueError) as error:  # cut short meanwhile
+    except (OSError, ValueError) as error:  # truncated in the meantime
         raise LivenessError(f"{path}: cannot read this spool: {error}") from error
     return Spool(records, header.probes, cut)

@@ -1,6 +1,6 @@
-"""Tells a lab that a run begins: its directory, a line in the file that the environment names.
+"""Announcements of runs to a lab: each a line with the run's directory, in the file that the environment names.
 
-So a model lab knows which run its packets belong to, and leaves there what it has lost.
+A model lab thus knows which run its packets belong to, and writes its record of losses there.
 """
 
 import os
@@ -11,7 +11,7 @@ VARIABLE = "LAB_RUNS"
 
 
 def announce(run: Path) -> None:
-    """Say that packets from now on belong to the run in this directory; without a lab that asks nothing happens."""
+    """Announce that packets from now on belong to the run in this directory; without a lab this does nothing."""
     name = os.environ.get(VARIABLE)
     if name:
         with Path(name).open("a", encoding="utf-8") as file:
@@ -19,7 +19,7 @@ def announce(run: Path) -> None:
 
 
 def announced(file: Path, known: int) -> list[Path]:
-    """Return the runs announced in a file behind the first `known` ones."""
+    """Return the runs announced in a file after the first `known` ones."""
     if not file.exists():
         return []
     return [Path(line) for line in file.read_text(encoding="utf-8").splitlines()[known:]]

@@ -1,4 +1,4 @@
-"""The checkpoint: how far a run has come, so that it can go on after a power cut. Its replies lie in segments."""
+"""The checkpoint: how far a run has come, so that it can be resumed after a crash. Its replies are in segments."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from liveness.runs.manifest import Manifest, check_manifest
 
 
 class Totals(Struct, frozen=True, kw_only=True):
-    """What a session of a run counted, or all of them together; pauses between sessions take no time."""
+    """Session totals: what one session of a run counted, or all of them; pauses between sessions take no time."""
 
     elapsed_s: float = 0.0
     frames: int = 0
     errors: list[int] = field(default_factory=list)
-    """Frames that were handed over and never left, by probe."""
+    """Frames that were committed and never sent, by probe."""
     dropped: int = 0
     """Frames that the interface dropped."""
     repaired: int = 0
@@ -64,10 +64,10 @@ class Totals(Struct, frozen=True, kw_only=True):
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
-    """Everything a run needs to go on.
+    """Everything that is needed to resume a run.
 
-    The positions are those of a while ago: every probe sent before them has had the run's cooldown to be answered, and
-    all replies until then are in segments. What was sent since is sent again.
+    The positions are older than the checkpoint: every probe sent before them has had the run's cooldown to be answered,
+    and all replies to it are in segments. Probes after the positions are sent again.
     """
 
     manifest: Manifest
@@ -78,7 +78,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     rate_pps: float
     totals: Totals = field(default_factory=Totals)
     losses: Losses = field(default_factory=Losses)
-    """What the run knows to have lost, and what of it is to be sent again."""
+    """Known losses of the run, and which of them are to be repaired."""
 
     @property
     def block(self) -> int:

@@ -1,4 +1,4 @@
-"""Compaction: one segment in place of many, so that a run of days has some dozens of them and not thousands."""
+"""Compaction: one segment in place of many, so that a run of days has dozens of segments and not thousands."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -19,15 +19,16 @@ FAN: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """The segments that one is to replace, and where it will lie."""
+    """The segments to be replaced, and the path of the one that replaces them."""
 
     segments: Sequence[SegmentFile]
     path: Path
 
     def run(self) -> None:
-        """Write the one, then remove the many. Raises LivenessError when the disk refuses or a segment is damaged.
+        """Write the new segment, then remove the old ones. Raises LivenessError for a full disk or a damaged segment.
 
-        Killed at any moment it leaves either the many or the one: the one names those it replaces.
+        The new segment names those that it replaces, so a kill at any moment leaves either all old segments or the new
+        one.
         """
         keys = sorted({key for segment in self.segments for key in segment.keys}, key=str)
         parts = ((key, BitMap.union(*(segment.part(key) for segment in self.segments))) for key in keys)
@@ -38,8 +39,8 @@ class Compaction:
 def compaction_due(directory: RunDirectory) -> Compaction | None:
     """Return what is to be compacted next in a run that is being written, or None. Raises LivenessError for damage.
 
-    Only segments of one receiver and level come together. The new one has their highest number, which no other of that
-    receiver and level ever had or will have: a name that was replaced must never be used again.
+    Only segments of one receiver and level come together. The new one gets their highest number, which no other segment
+    of that receiver and level ever has: a replaced name must not be used again.
     """
     levels: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for receiver, level, number in directory.segment_names():
@@ -54,7 +55,7 @@ def compaction_due(directory: RunDirectory) -> Compaction | None:
 
 def compact_all(directory: RunDirectory) -> None:
     """Leave one segment of a run that nobody writes. Raises LivenessError when the disk refuses or one is damaged."""
-    remove_replaced(directory)  # their replacement goes, and with it the word that they count no more
+    remove_replaced(directory)  # their replacement is removed here, and with it the record that they do not count
     segments = directory.segments()
     if len(segments) > 1:
         Compaction(segments, directory.segment_path(0, directory.next_segment())).run()

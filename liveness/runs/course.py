@@ -30,7 +30,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
     interface_received: list[int] = field(default_factory=list)
 
     def followed_by(self, later: "Timeline", after_s: float) -> "Timeline":
-        """Return this timeline with a later session's behind it, whose times count from `after_s`."""
+        """Return this timeline followed by that of a later session, whose times count from `after_s`."""
         columns = {name: getattr(self, name) + getattr(later, name) for name in self.__struct_fields__}
         columns["end_s"] = self.end_s + [round(after_s + end, 3) for end in later.end_s]
         return Timeline(**columns)
@@ -40,7 +40,7 @@ class RateStep(Struct, frozen=True, kw_only=True):
     """A step of the search of `rate: auto`. Rates are packets a second of each probe, hit rates first replies a probe.
 
     The hit rate at `rate_pps` was compared with that at `reference_pps`, sent in turn; intervals are of 95 %, those of
-    the ratio to be read as rate over reference. `verdict` says what came of it, `next_pps` how it went on.
+    the ratio to be read as rate over reference. `verdict` is the outcome, `next_pps` the rate after it.
     """
 
     after_s: float
@@ -57,7 +57,7 @@ class RateStep(Struct, frozen=True, kw_only=True):
 
 
 class RateSearch(Struct, frozen=True, kw_only=True):
-    """How `rate: auto` went: the rate of each probe found good at last, why it was not the limit, and every step.
+    """The search of `rate: auto`: the rate of each probe that it found, why that is below the limit, and every step.
 
     `checked` is false where that rate was only passed while doubling: the run was too short for more.
     """
@@ -69,7 +69,7 @@ class RateSearch(Struct, frozen=True, kw_only=True):
     steps: list[RateStep] = field(default_factory=list)
 
     def followed_by(self, later: "RateSearch", elapsed_s: float) -> "RateSearch":
-        """Return this search with one that went on where it ended, in a later session, `elapsed_s` after this began."""
+        """Return this search followed by its continuation in a later session, `elapsed_s` after this one began."""
         steps = [msgspec.structs.replace(step, after_s=round(elapsed_s + step.after_s, 3)) for step in later.steps]
         return msgspec.structs.replace(later, steps=self.steps + steps)
 
@@ -84,7 +84,7 @@ class LanePassing(Struct, frozen=True, kw_only=True):
 
 
 class Lag(Struct, frozen=True, kw_only=True):
-    """How far the probes to one target lay apart: measured every `every_targets`-th target of each block."""
+    """The time between the probes to one target, measured at every `every_targets`-th target of each block."""
 
     every_targets: int = 0
     lanes: list[LanePassing] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Lag(Struct, frozen=True, kw_only=True):
 
 
 class PathEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that was found, or happened, on the way to the targets, and what was done."""
+    """A finding or an event on the path to the targets, and the action that was taken."""
 
     at: str
     after_s: float

@@ -1,4 +1,4 @@
-"""A log written while a scan runs: files that follow each other by hour and size, and an end in time."""
+"""A log written while a scan runs: a new file each hour or after some size, and an end before the disk is full."""
 
 import os
 import time
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 MIB: Final = 1 << 20
 RESERVE_SHARE: Final = 50
-"""One part in so many of a file system is never filled by a log: sets and manifest come after it."""
+"""One part in so many of a file system is left free by logs, for sets and manifest."""
 LEAST_RESERVE: Final = 4 * MIB
 MOST_RESERVE: Final = 4096 * MIB
 LOOK_EVERY_S: Final = 1.0
@@ -29,7 +29,7 @@ class LogEnd(msgspec.Struct, kw_only=True):
     problems: list[str] = msgspec.field(default_factory=list)
 
     def add(self, other: "LogEnd") -> None:
-        """Add another receiver's."""
+        """Add the end of another receiver's log."""
         self.packets |= other.packets
         self.problems += other.problems
 
@@ -46,10 +46,10 @@ def name_of(hour: int, receiver: int, number: int, suffix: str) -> str:
 
 @dataclass(slots=True)
 class LogStream:
-    """The log of one receiver in one folder. The first failure ends it, for good, and never the scan.
+    """The log of one receiver in one folder. The first failure ends the log, and never the scan.
 
-    `header` begins every file, `max_bytes` is after how many of them the next one begins; `on_closed` is told of each
-    file that is done.
+    `header` begins every file, `max_bytes` is after how many of them the next one begins; `on_closed` is called with
+    each finished file.
     """
 
     folder: Path
@@ -100,7 +100,7 @@ class LogStream:
         self._hour = hour
         number = len(self.entries) + 1
         while any(self.folder.glob(name_of(hour, self.receiver, number, ".*"))):
-            number += 1  # a file of an earlier part of the run, be it that it was turned into another kind
+            number += 1  # a file of an earlier session, perhaps converted to another format
         self._path = self.folder / name_of(hour, self.receiver, number, self.suffix)
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         self._bytes = self._unseen = 0
@@ -116,7 +116,7 @@ class LogStream:
         self._unseen += written
 
     def _look(self) -> None:
-        """See now and then whether the file is still there, and the disk not nearly full."""
+        """Check from time to time that the file still exists and the disk is not nearly full."""
         if self._descriptor < 0 or (self._unseen < LEAST_RESERVE // 4 and time.monotonic() < self._next_look):
             return
         self._next_look = time.monotonic() + LOOK_EVERY_S
@@ -131,7 +131,7 @@ class LogStream:
     def _give_up(self, why: str) -> None:
         self.problem = f"{self.folder.name}: {why}"
         if self._descriptor >= 0:
-            with suppress(OSError):  # what was written in part goes, so that the file ends with a whole entry
+            with suppress(OSError):  # a partly written entry is removed, so that the file ends with a whole one
                 os.ftruncate(self._descriptor, self._bytes)
             self._end()
 

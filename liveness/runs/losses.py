@@ -1,4 +1,4 @@
-"""What a run knows to have lost: in which time and why, and which stretches of the order of targets that concerns."""
+"""Known losses of a run: when and why, and which stretches of the order of targets they concern."""
 
 from msgspec import Struct, field
 
@@ -17,9 +17,9 @@ class LossRecord(Struct, frozen=True, kw_only=True):
 
 
 class LostSpan(Struct, frozen=True, kw_only=True):
-    """The ticks `first` to `last`, which is not included, of one sender's walk through one block, and what was lost.
+    """A stretch of one sender's walk through one block, ticks `first` to `last` - 1, in which probes were lost.
 
-    A tick and the lags of the lanes tell which target each probe was for; so a span can be sent again by walking it.
+    A tick and the lags of the lanes determine the target of each probe, so a span is repaired by walking it again.
     """
 
     sender: int
@@ -29,13 +29,13 @@ class LostSpan(Struct, frozen=True, kw_only=True):
     lags: list[int]
     """Of each lane, in ticks."""
     begins: list[int]
-    """The tick at which each lane begins, or goes on after a pause."""
+    """The tick at which each lane begins, or resumes after a pause."""
     share: float = 1.0
-    """How much of what was sent in these ticks was lost."""
+    """The share of the probes in these ticks that was lost."""
     margin: int = 0
     """Ticks before and after that may be concerned as well: they are sent again, and not counted as lost."""
     tries: int = 0
-    """How often it was sent again and lost again."""
+    """How often it was repaired and lost again."""
 
     def overlaps(self, other: "LostSpan") -> bool:
         """Return whether another span is of the same walk, with the same lags, and touches this one."""
@@ -48,7 +48,7 @@ class LostSpan(Struct, frozen=True, kw_only=True):
 
 
 class Losses(Struct, frozen=True, kw_only=True):
-    """All that a run knows to have lost, and what of it has not been sent again."""
+    """All known losses of a run, and the spans that have not been repaired."""
 
     records: list[LossRecord] = field(default_factory=list)
     pending: list[LostSpan] = field(default_factory=list)

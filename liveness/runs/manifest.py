@@ -23,7 +23,7 @@ SCHEMA = 1
 """The manifest format this version writes and reads."""
 
 CONFIG_BYTES = 16 * MIB
-"""Of the config in a manifest at most; 24 times as much memory is what it may take."""
+"""Most bytes of the config in a manifest, which may take 24 times as much memory."""
 
 Counts = dict[str, int]
 """Counts by label, e.g. accepted messages by ``syn-ack`` or ``error-3-13``."""
@@ -67,7 +67,7 @@ class SetEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def digest(self) -> SetDigest:
-        """What the file must be, byte for byte."""
+        """The cardinality and checksum that the file must have."""
         return SetDigest(self.cardinality, self.sha256)
 
     @classmethod
@@ -86,7 +86,7 @@ class SetEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ProbeCounts(Struct, frozen=True, kw_only=True):
-    """What left for one probe: unique targets sent to, an attempt at a time, and frames the kernel refused."""
+    """What was sent for one probe: unique targets by attempt, and frames that the kernel refused."""
 
     sent: list[int]
     send_errors: int = 0
@@ -105,7 +105,7 @@ class Receive(Struct, frozen=True, kw_only=True):
 
 
 class Transmit(Struct, frozen=True, kw_only=True):
-    """What the sending rings did: frames that left, frames that did not, what they are, and why no faster ones."""
+    """The transmit rings: frames that left, frames that did not, the transport, and why no faster one was used."""
 
     frames: int = 0
     errors: int = 0
@@ -120,7 +120,7 @@ class Transmit(Struct, frozen=True, kw_only=True):
     transport: str = ""
     reasons: list[str] = field(default_factory=list)
     unresolved: int = 0
-    """Targets on the scanner's own link who answered no ARP request: nothing was sent to them."""
+    """Targets on the scanner's own link that answered no ARP request: nothing was sent to them."""
 
 
 class Missed(Struct, frozen=True, kw_only=True):
@@ -155,7 +155,7 @@ class LogFile(Struct, frozen=True, kw_only=True):
 
 
 class Log(Struct, frozen=True, kw_only=True):
-    """The log of replies and packets that a run keeps if it is told to: its files, and what is missing of it if any."""
+    """The log of replies and packets that a run keeps if its config asks for one: its files, and what is missing."""
 
     complete: bool = True
     problems: list[str] = field(default_factory=list)
@@ -163,7 +163,7 @@ class Log(Struct, frozen=True, kw_only=True):
 
 
 class Privileges(Struct, frozen=True, kw_only=True):
-    """Who a run's processes were while packets came in, without any capability, and what confined its receivers."""
+    """The user of a run's processes while packets came in, and what confined its receivers."""
 
     user: str = ""
     uid: int | None = None
@@ -174,7 +174,7 @@ class Privileges(Struct, frozen=True, kw_only=True):
 
 
 class Replay(Struct, frozen=True, kw_only=True):
-    """Where a run comes from that was made of captures: what they held, and what of them could not be read."""
+    """The source of a run that was made from captures: what they held, and what of them could not be read."""
 
     captures: list[str]
     packets: int
@@ -196,7 +196,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     started: str
     finished: str | None = None
     resumed: list[str] = field(default_factory=list)
-    """When the run went on after it had been cut off; UTC."""
+    """When the run was resumed; UTC."""
     targets: int
     targets_sha256: str | None = None
     """Of targets.txt as it was when the run began; None in runs of versions that kept none."""
@@ -253,7 +253,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 
 class _Preamble(Struct):
-    """The one field every manifest of any version has, and the one whose shape is not told here."""
+    """The field that manifests of every version have, and the config, whose shape is not known here."""
 
     schema: int
     config: msgspec.Raw = msgspec.Raw()
@@ -288,9 +288,9 @@ def decode_manifest(content: bytes, path: Path) -> Manifest:
 
 
 def check_manifest(manifest: Manifest, path: Path, root: str = "$") -> None:
-    """Raise LivenessError for what no run can say; `root` is where the manifest stands in the file at `path`."""
+    """Raise LivenessError for values that no run can have; `root` is where in the file at `path` the manifest is."""
     tree = msgspec.to_builtins(manifest)
-    del tree["config"]  # which is its own reader's to judge
+    del tree["config"]  # which `config.recorded` checks
     for place, value, expected in (*odd_numbers(tree), *problems_of(manifest)):
         raise LivenessError(f"{path}: {root}{place[1:]}: {shown(str(value))}: {expected}")
 

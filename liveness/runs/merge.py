@@ -1,4 +1,4 @@
-"""Merging: from the segments that receivers wrote to the sets and counts of their run."""
+"""Merging: the segments that receivers wrote become the sets and counts of their run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class Gathered:
 
     sets: list[SetEntry] = field(default_factory=list)
     attempts: dict[str, Counts] = field(default_factory=dict)
-    """Targets that anything answered for, by probe and by the attempts that replies prove: one digit an attempt."""
+    """Targets with any reply, by probe and by the attempts that replies prove: one digit an attempt."""
     attempts_by_kind: dict[str, dict[str, Counts]] = field(default_factory=dict)
     """The same for the replies of each sign alone, by probe and sign; signs with any."""
     duplicates: dict[str, dict[str, list[int]]] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class Gathered:
 
 
 def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequence[str], attempts: int) -> Gathered:
-    """Write the sets that the segments add up to, one at a time, and return what was gathered.
+    """Write the union of the segments' sets, one set at a time, and return what was gathered.
 
     The entries follow the order of `probes`, then kinds, ICMP types and codes. Raises LivenessError when the disk
     refuses or a segment is damaged; the segments stay.
@@ -39,7 +39,7 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
             whole = {part: BitMap() for part in Role}
             sent = [*gathered.tally.by_attempt.get(probe, {}).get(reply.label, []), *[0] * attempts]
             duplicates = []
-            for attempt in range(attempts + 1):  # the last: replies that prove none
+            for attempt in range(attempts + 1):  # the last one is of replies that prove no attempt
                 parts = {part: _union(segments, PartKey(reply, part, attempt)) for part in Role}
                 for part, addresses in parts.items():
                     whole[part] |= addresses

@@ -1,4 +1,4 @@
-"""The opt-outs of a run: what was withdrawn from it while it ran, and what was removed from its data afterwards."""
+"""The record of opt-outs of a run: targets withdrawn while it ran, and data removed afterwards."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class Withdrawal(Struct, frozen=True, kw_only=True):
     """Targets that were blocked while the run went on: nothing was sent to them from then on."""
 
     at: str
-    """When senders were told; UTC."""
+    """When it reached the senders; UTC."""
     after_s: float
     """The same in seconds since the session began."""
     addresses: int
@@ -52,7 +52,7 @@ class Application(Struct, frozen=True, kw_only=True):
     sha256: list[str]
     """Of each list's bytes, in the same order."""
     blocked: int
-    """Addresses that the lists block, whether anything was known of them or not."""
+    """Addresses that the lists block, whether the run has data about them or not."""
     targets: int = 0
     """Targets of the run among them that had not opted out before."""
     sets: list[Change] = field(default_factory=list)
@@ -71,7 +71,7 @@ class OptOuts(Struct, frozen=True, kw_only=True):
 
 
 class KeptOptOuts(Struct, frozen=True, kw_only=True):
-    """What a run keeps beside its manifest from the moment on at which something is withdrawn, to go on with."""
+    """The file that a run keeps from its first withdrawal on, so that it can be resumed."""
 
     opt_outs: OptOuts = OptOuts()
     prefixes: list[str] = field(default_factory=list)

@@ -1,7 +1,6 @@
-"""What a manifest may say: numbers that can be counts, names of probes and replies that there are, times and addresses.
+"""Checks of what a manifest says: counts, names of probes and replies, times and addresses.
 
-A file is not believed because it has the right types: a probe of another name would be taken for a UDP probe, and a
-negative count makes a share above one.
+The right types are not enough: a negative count would make a share above one, and an unknown probe has no family.
 """
 
 import re
@@ -28,7 +27,7 @@ Problem = tuple[str, object, str]
 
 
 def is_label(label: str) -> bool:
-    """Return whether this is how a class of replies is called, such as ``rst`` or ``error-3-13``."""
+    """Return whether this is the label of a class of replies, such as ``rst`` or ``error-3-13``."""
     name, *numbers = label.split("-") if label.startswith("error") else [label]
     if not numbers:
         return any(label == kind.label for kind in Kind if kind is not Kind.ERROR)
@@ -38,7 +37,7 @@ def is_label(label: str) -> bool:
 
 
 def is_pattern(digits: str) -> bool:
-    """Return whether this says which attempts were answered: a digit an attempt."""
+    """Return whether this is a pattern of answered attempts: a digit an attempt."""
     return ATTEMPTS.fullmatch(digits) is not None
 
 
@@ -59,7 +58,7 @@ BY_PROBE_AND_NAME: Final = (
     ("duplicates", is_label, "no class of replies"),
     ("attempts", is_pattern, "expected a digit an attempt, 0 or 1"),
 )
-"""Those that have further names below the probes, what these must be, and how that is told."""
+"""Fields with further names below the probes: the check of these names, and what a message says was expected."""
 
 
 def odd_numbers(tree: object) -> Iterator[Problem]:
@@ -76,7 +75,7 @@ def odd_numbers(tree: object) -> Iterator[Problem]:
 
 
 def problems_of(manifest: "Manifest") -> Iterator[Problem]:
-    """Yield what of a manifest cannot be, in the order of its fields."""
+    """Yield the values of a manifest that cannot be, in the order of its fields."""
     yield from _times(manifest)
     if manifest.targets > ADDRESSES:
         yield "$.targets", manifest.targets, f"expected at most {ADDRESSES:,}, as many as there are addresses"
@@ -101,7 +100,7 @@ def _times(manifest: "Manifest") -> Iterator[Problem]:
         ("$.finished", manifest.finished),
         *((f"$.resumed[{at}]", text) for at, text in enumerate(manifest.resumed)),
     ]
-    for path, text in times:  # when it started is told by whoever needs it
+    for path, text in times:  # the start is checked where it is used
         if text is not None and not _parses(datetime.fromisoformat, text):
             yield path, text, "expected a time such as 2026-11-21T00:00:00Z"
 

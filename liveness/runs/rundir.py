@@ -34,7 +34,7 @@ _SEGMENT_NAME = re.compile(r"(\d+)-(?:level(\d+)-)?(\d+)\.segment")
 _NUMBERED = re.compile(r"\d+-(?:level\d+-)?(\d+)\.segment")
 KEY_BYTES = 16  # SipHash-2-4 takes 128 bits
 RUN_ID = re.compile(r"(?!\.)[^/\x00-\x1f\x7f]{1,255}")
-"""What the name of a run's directory may be where it is read from a file: never a path, nor anything hidden."""
+"""The name of a run's directory as a file may give it: never a path, and not hidden."""
 
 
 def new_run_id() -> str:
@@ -61,8 +61,8 @@ def check_names(name: str, run_id: str | None) -> None:
 class RunDirectory:
     """The place of one run; it remembers nothing but its path.
 
-    What is written, locked or removed here is reached by descriptor: no link below `within`, the run itself where none
-    is named, is followed. Who only reads may have parts of a run elsewhere.
+    Files are written, locked and removed by descriptor: no link below `within` (by default the run itself) is followed.
+    For reading, links are followed, so parts of a run may be elsewhere.
     """
 
     path: Path
@@ -122,7 +122,7 @@ class RunDirectory:
         return parse_roaring(content, path, entry.digest)
 
     def files(self) -> Directory:
-        """Open the directory of this run, for what is done below it. Raises OSError."""
+        """Open the directory of this run, for operations below it. Raises OSError."""
         base = self.path if self.within is None else self.within
         return Directory.open(base, self.path.relative_to(base))
 
@@ -149,14 +149,14 @@ class RunDirectory:
         return self.path / SEGMENTS / f"{receiver}-{between}{number:06d}.segment"
 
     def segment_names(self) -> list[tuple[int, int, int]]:
-        """Return receiver, level and number of every segment that lies there."""
+        """Return receiver, level and number of every segment."""
         names = (_SEGMENT_NAME.fullmatch(path.name) for path in (self.path / SEGMENTS).glob("*.segment"))
         return [(int(name[1]), int(name[2] or 0), int(name[3])) for name in names if name]
 
     def segments(self, damaged: Callable[[LivenessError, Path], None] | None = None) -> list[SegmentFile]:
-        """Open the segments that were written whole and count, those that others replace left out.
+        """Open the whole segments that count: those that others replace are left out.
 
-        Raises LivenessError that names one that is damaged, or hands that and its path to `damaged` and goes on.
+        Raises LivenessError that names one that is damaged, or passes that and its path to `damaged` and continues.
         """
         found: dict[str, SegmentFile] = {}
         for path in sorted((self.path / SEGMENTS).glob("*.segment")):
@@ -175,7 +175,7 @@ class RunDirectory:
         return max((int(name[1]) + 1 for name in names if name), default=0)
 
     def remove_traces(self) -> None:
-        """Remove what only a run that has not ended needs: segments, whose content is in the sets, and checkpoint."""
+        """Remove the files that only a run which has not ended needs: segments, checkpoint and lock."""
         with suppress(OSError), self.files() as directory:
             with suppress(OSError):
                 directory.remove_tree(SEGMENTS)
@@ -183,18 +183,18 @@ class RunDirectory:
                 directory.remove(file)
 
     def remove_lock(self) -> None:
-        """Remove the file of the lock, which the caller holds, from a run that nobody will write again."""
+        """Remove the lock file, whose lock the caller holds, of a run that is complete."""
         with suppress(OSError), self.files() as directory:
             directory.remove(LOCK_FILE)
 
     def set_aside(self, segment: Path) -> None:
-        """Give a damaged segment a name under which it counts no more. Raises OSError."""
+        """Rename a damaged segment so that it no longer counts. Raises OSError."""
         with self.files() as directory:
             directory.move(f"{SEGMENTS}/{segment.name}", f"{SEGMENTS}/{segment.stem}.damaged")
 
     @property
     def checkpoint_path(self) -> Path:
-        """Where a run that has not ended says how far it has come."""
+        """The path of the checkpoint of a run that has not ended."""
         return self.path / CHECKPOINT_FILE
 
     def write_key(self, key: bytes) -> None:
@@ -235,7 +235,7 @@ class RunDirectory:
     def check_targets(self, expected: str | None) -> None:
         """Raise RefusedError if the file of targets is not what it was when the run began; None is not checked."""
         if expected is None or (found := self.targets_digest()) in (None, expected):
-            return  # a file that cannot be read says so itself
+            return  # reading the file reports that it cannot be read
         raise RefusedError(
             f"{self.path / TARGETS_FILE}: changed since the run began: its SHA-256 is {found}, the manifest says"
             f" {expected}: put back the file as it was, or begin a new run"
@@ -245,13 +245,13 @@ class RunDirectory:
         """Read what the run was to probe. Raises UsageError that names the file and the line."""
         path = self.path / TARGETS_FILE
         try:
-            with open_regular(path) as stream:  # a pipe in its place would never begin
+            with open_regular(path) as stream:  # opening a pipe in its place would block
                 return read_stream(stream, str(path))
         except OSError as problem:
             raise UsageError(f"{path}: cannot read this address list: {problem.strerror or problem}") from problem
 
     def discard(self) -> None:
-        """Remove the directory of a run that never began, and that of its name if no other run is in it."""
+        """Remove the directory of a run that never began, and the directory of its name if that is empty."""
         with suppress(OSError), Directory.open(self.path.parent) as above:
             above.remove_tree(self.path.name)
         with suppress(OSError):

@@ -1,7 +1,7 @@
-"""A segment: what one receiver gathered since its last one, in one file that is whole or told to be damaged.
+"""A segment: what one receiver gathered since its last segment, in one file whose damage is detected.
 
-Receivers write segments as they go, so that their memory stays bounded however much answers, and so that what came
-before a crash is on disk. Segments add up: sets by union, counts by sum, whichever receiver wrote them.
+Receivers write segments while they run, so that their memory stays bounded and what came before a crash is on disk.
+Segments of all receivers add up: sets by union, counts by sum.
 """
 
 import os
@@ -28,7 +28,7 @@ from liveness.runs.plausible import is_label, odd_numbers
 
 MAGIC: Final = b"liveness segment 1\n"
 _TAIL: Final = struct.Struct(f"<QI{len(MAGIC)}s")
-"""What a segment ends with: length and CRC-32 of the index that lies before it. Its parts come first, as they come."""
+"""The end of a segment: length and CRC-32 of the index before it. The parts come first, in order of arrival."""
 
 _SEGMENT_NAME: Final = re.compile(r"[0-9]+-(?:level[0-9]+-)?[0-9]+\.segment")
 INDEX_BYTES: Final = 64 * MIB
@@ -43,8 +43,8 @@ class PartKey:
     """A part of the sets of one class of replies, by the attempt that they prove.
 
     The part `direct` holds those that replied for themselves, who are source and target at once; `source` and `target`
-    only the addresses of other replies. So nobody is kept twice. Those that prove no attempt have the number behind the
-    last one.
+    only the addresses of other replies. So no address is kept twice. Replies that prove no attempt have the number
+    after the last attempt.
     """
 
     reply: ReplyKey
@@ -76,7 +76,7 @@ class Tally(Struct, kw_only=True):
         return sum(sum(counts.values()) for counts in self.messages.values())
 
     def add(self, other: "Tally") -> None:
-        """Add another's counts to these."""
+        """Add the counts of another tally."""
         for mine, theirs in ((self.messages, other.messages), (self.weak, other.weak)):
             for probe, counts in theirs.items():
                 _add_counts(mine.setdefault(probe, {}), counts)
@@ -127,7 +127,7 @@ def write_segment(
 ) -> None:
     """Write a segment by rename, one part after the other. Raises LivenessError when the disk refuses.
 
-    `replaces` are the names of segments whose content it holds: as soon as it is there they count no more.
+    `replaces` are the names of segments whose content it holds: they do not count once this segment exists.
     """
     entries: list[_Entry] = []
     offset = 0
@@ -208,7 +208,7 @@ class SegmentFile:
 
 
 def _can_be(index: _Index, size: int) -> bool:
-    """Return whether an index can be that of a segment of so many bytes: a checksum does not tell who wrote it."""
+    """Return whether an index can be that of a segment of so many bytes: a checksum proves no author."""
     tally = index.tally
     replies = all(
         0 <= entry.offset <= size

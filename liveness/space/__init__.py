@@ -1,1 +1,1 @@
-"""Address space: prefixes, blocklists, permutation, schedule."""
+"""Address space: addresses, prefixes, intervals, special-purpose space and targets."""

@@ -1,18 +1,18 @@
-"""Owns one IPv4 address, prefix or range as text: ``parse_entry`` defines what a target list may hold."""
+"""IPv4 addresses, prefixes and ranges as text: ``parse_entry`` defines what a target list may hold."""
 
 import ipaddress
 import re
 
 ENTRY = re.compile(r"([0-9.]+(?:\.\*){0,3})(?:/([0-9.]+)|\s*-\s*([0-9.]+))?", re.ASCII)
 COMMENT = re.compile(r"[#;]")
-"""What begins a comment in a list: ours and ZMap's, and that of Spamhaus and zone files."""
-PREFIX_LENGTHS = frozenset(str(length) for length in range(33))  # as text: "08" and "٣" are none
+"""What begins a comment in a list: ``#`` in ours and ZMap's, ``;`` in Spamhaus's and in zone files."""
+PREFIX_LENGTHS = frozenset(str(length) for length in range(33))  # as text: "08" and "٣" are no octets
 SHOWN_CHARS = 60
 """How much of a wrong value a message repeats: enough to find it, and still one line."""
 
 
 def parse_address(text: str) -> int:
-    """Return the address of a dotted quad in host byte order; ValueError if it is none (leading zeros included)."""
+    """Return the address of a dotted quad in host byte order; ValueError for other text, leading zeros included."""
     return int(ipaddress.IPv4Address(text))
 
 
@@ -35,7 +35,7 @@ def parse_entry(text: str) -> tuple[int, int]:
 
     A netmask may stand for the length (``a.b.c.d/255.255.255.0``), asterisks for the last octets (``a.b.c.*``), and a
     number for the last octet of a range's end (``a.b.c.d-e``). ValueError says what is wrong, IPv6Error that it is
-    IPv6. A prefix with host bits set is refused: whether its author meant the network or the host, only they know.
+    IPv6. A prefix with host bits set is refused: it may mean the network or the host.
     """
     given = text.strip()
     not_an_entry = f"{shown(given)} is not a prefix, range or address"
@@ -79,7 +79,7 @@ def _parts(given: str, not_an_entry: str) -> tuple[str, str | None, str | None]:
 
 
 def without_comment(line: str) -> str:
-    """Return what stands on a line before its comment, without blanks around it."""
+    """Return the part of a line before its comment, without blanks around it."""
     return COMMENT.split(line, maxsplit=1)[0].strip()
 
 
@@ -94,7 +94,7 @@ def is_ipv6(text: str) -> bool:
 
 
 def _length(text: str) -> int | None:
-    """Return the prefix length that text says as a number or as a netmask; None if it says none."""
+    """Return the prefix length of a text, which is a number or a netmask; None for other text."""
     if text in PREFIX_LENGTHS:
         return int(text)
     try:

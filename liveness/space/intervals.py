@@ -1,4 +1,4 @@
-"""Owns sets of IPv4 addresses as sorted, merged intervals: the algebra of target lists, all of it vectorised."""
+"""Sets of IPv4 addresses as sorted, merged intervals: the algebra of target lists, vectorised."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ ADDRESS_SPACE = 1 << 32
 class Intervals:
     """A set of addresses as inclusive bounds in host byte order: sorted, disjoint, and with a gap between neighbours.
 
-    Build one with `from_bounds`, which sorts and merges; the constructor takes arrays that already hold to that.
+    Build one with `from_bounds`, which sorts and merges; the constructor takes arrays that are sorted and merged
+    already.
     """
 
     first: NDArray[np.uint32]
@@ -28,7 +29,7 @@ class Intervals:
 
     @classmethod
     def empty(cls) -> Self:
-        """Return the set of no address."""
+        """Return the empty set."""
         return cls(np.empty(0, np.uint32), np.empty(0, np.uint32))
 
     @classmethod
@@ -84,7 +85,7 @@ class Intervals:
         """Return every address that is not in here."""
         low = np.append(np.int64(0), self.last.astype(np.int64) + 1)
         high = np.append(self.first.astype(np.int64) - 1, np.int64(ADDRESS_SPACE - 1))
-        real = low <= high  # at the ends of the address space there may be nothing left
+        real = low <= high  # at the ends of the address space nothing may be left
         return Intervals(low[real].astype(np.uint32), high[real].astype(np.uint32))
 
     def union(self, other: "Intervals") -> "Intervals":
@@ -147,8 +148,8 @@ class Intervals:
     def entries(self) -> Iterator[str]:
         """Yield one entry an interval, as address lists have it: an address, a prefix where it is one, or ``a-b``.
 
-        A list with holes has far fewer intervals than prefixes: a million addresses that are left out of all others
-        cut them into a million intervals, and into ten million prefixes.
+        A list with holes has far fewer intervals than prefixes: all addresses but a million are a million intervals,
+        and ten million prefixes.
         """
         for at in range(0, len(self), ENTRIES_AT_ONCE):
             first = self.first[at : at + ENTRIES_AT_ONCE].astype(np.int64)

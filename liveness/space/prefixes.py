@@ -45,7 +45,7 @@ class Stream(Protocol):
 def read_prefixes(path: str | Path, skipped: Skipped | None = None) -> Intervals:
     """Return the merged addresses of a list file, or of standard input for ``-``.
 
-    UsageError names the file, the line and the value: unreadable, not text, or an entry that is none. Lines of IPv6 are
+    UsageError names the file, the line and the value: unreadable, not text, or not an entry. Lines of IPv6 are
     counted in `skipped` instead, if that is given.
     """
     name = "standard input" if str(path) == "-" else str(path)
@@ -148,7 +148,7 @@ def slow_lines(
     first_line: int,
     skipped: Skipped | None,
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return the bounds of the lines that are in no plain form; UsageError for the first that is wrong."""
+    """Return the bounds of the lines that have no plain form; UsageError for the first that is wrong."""
     found: list[tuple[int, int]] = []
     for line in lines.tolist():
         start = int(ends[line - 1]) + 1 if line else 0
@@ -186,7 +186,7 @@ def quad(values: NDArray[np.int64]) -> NDArray[np.uint32]:
 
 
 class Numbers:
-    """The decimal numbers of a text and the lines they stand on; what every plain form is recognised by."""
+    """The decimal numbers of a text and their lines, by which the plain forms are recognised."""
 
     def __init__(self, data: NDArray[np.uint8]) -> None:
         self.data = data
@@ -206,7 +206,7 @@ class Numbers:
         tens = np.where(digits > 1, data[self.end - 2].astype(np.int64) - ZERO, 0)
         hundreds = np.where(digits >= OCTET_DIGITS, data[self.end - OCTET_DIGITS].astype(np.int64) - ZERO, 0)
         self.value = ones + 10 * tens + 100 * hundreds
-        # "010" is eight to some readers and ten to others: no plain form
+        # some programs read "010" as eight and some as ten: no plain form
         self.plain = (digits <= OCTET_DIGITS) & (self.value < OCTETS) & ((digits == 1) | (data[self.start] != ZERO))
 
     def of_form(self, separators: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""Owns IANA's special-purpose IPv4 space, which is never probed outside a lab: a packaged list with its date."""
+"""IANA's special-purpose IPv4 space, which is never probed outside a lab: a packaged list with its date."""
 
 import csv
 import functools

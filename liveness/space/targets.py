@@ -1,4 +1,4 @@
-"""Owns what a census probes: the allowed addresses less the blocked and the special-purpose ones, cut into blocks."""
+"""The targets of a scan: the allowed addresses less the blocked and the special-purpose ones, cut into blocks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -58,7 +58,7 @@ class Targets:
         return targets
 
     def without(self, left_out: Intervals) -> "Targets":
-        """Return the targets less some of them, which no rule of the config took away."""
+        """Return the targets less some of them that no rule of the config removed."""
         return replace(self, intervals=self.intervals.difference(left_out))
 
     @property
@@ -90,7 +90,7 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Blocks(Sequence[Block]):
-    """The non-empty blocks of a target list, each cut out when it is asked for: with /24s there are millions."""
+    """The non-empty blocks of a target list, each cut out on demand: there are millions of /24s."""
 
     intervals: Intervals
     prefix_length: int
@@ -151,7 +151,7 @@ class Blocks(Sequence[Block]):
 
 
 def explain_nothing(allow: Intervals, unblocked: Intervals, targets: Targets) -> str:
-    """Return what removed every allowed address, for one line of a message."""
+    """Return, for a message, what removed every allowed address."""
     if targets.allowed == 0:
         return "the allow list is empty"
     if targets.blocked == targets.allowed:
