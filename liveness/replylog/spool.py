@@ -21,7 +21,7 @@ MAX_HEADER_BYTES: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """The whole replies of a spool, the names of the run's probes, and how many bytes of an incomplete last one follow."""
+    """The whole replies of a spool, the names of the run's probes, and the bytes of an incomplete last reply."""
 
     replies: NDArray[np.void]
     probes: tuple[str, ...]
