@@ -11,7 +11,7 @@ from liveness.files.atomic import write_atomically
 from liveness.files.documents import decoded
 from liveness.files.reading import read_bytes
 from liveness.flows import templates
-from liveness.flows.exports import MOST_DOMAINS, MOST_TEMPLATES, Domain, Exports
+from liveness.flows.exports import MOST_DOMAINS, MOST_TEMPLATES, Exports
 
 REMEDY: Final = "remove this file, exporters send their templates again"
 
@@ -67,8 +67,8 @@ def load(exports: Exports, path: Path) -> int:
     document = decoded(content, _Document, path, f"not the templates of a collector: {REMEDY}")
     count = 0
     for saved in document.domains[:MOST_DOMAINS]:
-        name = f"{saved.exporter}/{saved.domain}" if saved.domain else saved.exporter
-        domain = Domain(exports.notes.exporter(name), sampling=max(0, min(saved.sampling, 2**32 - 1)))
+        domain = exports.domain(saved.exporter, saved.version, saved.domain)
+        domain.sampling = max(0, min(saved.sampling, 2**32 - 1))
         for each in saved.templates[:MOST_TEMPLATES]:
             sound = len(each.fields) <= templates.MOST_FIELDS and all(
                 0 <= element < 1 << 15 and 0 <= enterprise < 1 << 32 and 0 <= width < 1 << 16
@@ -76,7 +76,6 @@ def load(exports: Exports, path: Path) -> int:
             )
             template = templates.make_template(each.fields, max(0, each.scopes)) if sound else None
             if template is not None:
-                domain.templates[each.number] = template
+                exports.keep(domain, each.number, template)
                 count += 1
-        exports.domains[(saved.exporter, saved.version, saved.domain)] = domain
     return count

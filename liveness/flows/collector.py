@@ -123,6 +123,8 @@ class Collector:
             self.datagrams += 1
             if not exports.feed(data, sender[0]):
                 self.strangers += 1
+            if exports.ready >= BATCH_RECORDS:
+                return
 
     def _append(self, spool: SpoolWriter, exports: Exports) -> None:
         if exports.ready:

@@ -32,8 +32,12 @@ V9_TEMPLATES, V9_OPTIONS, IPFIX_TEMPLATES, IPFIX_OPTIONS = 0, 1, 2, 3
 MOST_TEMPLATES: Final = 4096
 """Templates that one domain may announce; the oldest go."""
 MOST_DOMAINS: Final = 4096
+MOST_FIELDS: Final = 1 << 19
+"""Fields of all templates of all domains together; beyond them the oldest of the announcing domain go."""
 MOST_WAITING_BYTES: Final = 4 << 20
 """Bytes of data sets that wait for templates, all domains together."""
+WAITING_SET_BYTES: Final = 256
+"""What a data set that waits takes besides its content."""
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
 _SEQUENCE: Final = 1 << 32
@@ -41,26 +45,48 @@ _RESTART: Final = 1 << 16
 """A sequence number that is further off than this tells of a restart, not of a loss."""
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A data set that waits for its template, with the time of its message and the start of the exporter."""
+
+    content: bytes
+    now_ns: int
+    boot_ns: int
+
+    @property
+    def bytes(self) -> int:
+        """The memory that it takes."""
+        return len(self.content) + WAITING_SET_BYTES
+
+
 @dataclass(slots=True)
 class Domain:
-    """What one exporter's observation domain (v9: source id, v5: engine) has told so far."""
+    """What one exporter's observation domain (v9: source id, v5: engine) has announced so far."""
 
     exporter: int
     templates: "OrderedDict[int, Template]" = field(default_factory=OrderedDict)
-    waiting: list[tuple[int, bytes, int, int]] = field(default_factory=list)
-    """Data sets without a template yet: set id, content, time of the message, start of the exporter; both in ns."""
+    waiting: dict[int, list[Waiting]] = field(default_factory=dict)
+    """Data sets without a template yet, by their set id."""
+    fields: int = 0
+    """Of all its templates."""
     sampling: int = 0
     boot_ns: int = 0
     next_sequence: int | None = None
     missing: int = 0
 
-    def withdraw(self, number: int, *, options: bool) -> None:
-        """Forget a template, or all of a kind: those are withdrawn under the number of their set."""
-        if number == (IPFIX_OPTIONS if options else IPFIX_TEMPLATES):
-            for name in [name for name, template in self.templates.items() if template.options == options]:
-                del self.templates[name]
-        else:
-            self.templates.pop(number, None)
+    def keep(self, number: int, template: Template) -> None:
+        """Keep a template, in place of one of the same number; the oldest goes where there are too many."""
+        self.forget(number)
+        self.templates[number] = template
+        self.fields += len(template.fields)
+        if len(self.templates) > MOST_TEMPLATES:
+            self.forget(next(iter(self.templates)))
+
+    def forget(self, number: int) -> None:
+        """Forget a template, if there is one of that number."""
+        template = self.templates.pop(number, None)
+        if template is not None:
+            self.fields -= len(template.fields)
 
 
 class Exports:
@@ -72,6 +98,10 @@ class Exports:
         """By exporter's address, version and domain."""
         self.datagrams = 0
         self._waiting_bytes = 0
+        self._fields = 0
+        """Of the templates of all domains."""
+        self._lost_before = 0
+        """Missing of domains that are forgotten."""
         self._out = empty(1 << 15)
         """Flows that are ready: the first `_counts[WRITTEN]` rows."""
         self._counts = np.zeros(templates.COUNTS, np.int64)
@@ -84,7 +114,7 @@ class Exports:
     @property
     def lost(self) -> int:
         """Flows (v5), datagrams (v9) and records (IPFIX) that sequence numbers show to be missing."""
-        return sum(max(0, domain.missing) for domain in self.domains.values())
+        return self._lost_before + sum(max(0, domain.missing) for domain in self.domains.values())
 
     def take(self) -> Flows:
         """Return all flows that are ready."""
@@ -102,10 +132,13 @@ class Exports:
     def finish(self) -> None:
         """Count what still waits for a template as undecoded."""
         for domain in self.domains.values():
-            for _, content, _, _ in domain.waiting:
-                self.notes.undecoded["data sets without template"] += 1
-                self._waiting_bytes -= len(content)
-            domain.waiting.clear()
+            self._give_up_waiting(domain)
+
+    def _give_up_waiting(self, domain: Domain) -> None:
+        for sets in domain.waiting.values():
+            self.notes.undecoded["data sets without template"] += len(sets)
+            self._waiting_bytes -= sum(waiting.bytes for waiting in sets)
+        domain.waiting.clear()
 
     def feed(self, datagram: bytes, exporter: str) -> bool:
         """Decode a datagram, or one message of a file, that came from `exporter`; return whether it is an export."""
@@ -133,7 +166,7 @@ class Exports:
             return False
         if whole < count:
             self.notes.undecoded["datagrams cut short"] += 1
-        domain = self._domain(exporter, netflow5.VERSION, engine)
+        domain = self.domain(exporter, netflow5.VERSION, engine)
         self._follow(domain, sequence, count)
         self._make_room(count)
         data = np.frombuffer(datagram, np.uint8)
@@ -144,7 +177,7 @@ class Exports:
 
     def _v9(self, datagram: bytes, exporter: str) -> None:
         _, _, uptime_ms, unix_s, sequence, source = struct.unpack_from(V9_HEADER, datagram)
-        domain = self._domain(exporter, V9, source)
+        domain = self.domain(exporter, V9, source)
         self._follow(domain, sequence, 1)
         now_ns = unix_s * _NS_PER_S
         domain.boot_ns = now_ns - uptime_ms * _NS_PER_MS
@@ -152,7 +185,7 @@ class Exports:
 
     def _ipfix(self, datagram: bytes, exporter: str) -> None:
         _, length, unix_s, sequence, number = struct.unpack_from(IPFIX_HEADER, datagram)
-        domain = self._domain(exporter, IPFIX, number)
+        domain = self.domain(exporter, IPFIX, number)
         if length != len(datagram):
             self.notes.undecoded["messages with a wrong length"] += 1
         records = self._sets(domain, datagram[:length], IPFIX_HEADER_BYTES, unix_s * _NS_PER_S, IPFIX)
@@ -161,15 +194,23 @@ class Exports:
         else:
             self._follow(domain, sequence, records)
 
-    def _domain(self, exporter: str, version: int, number: int) -> Domain:
+    def domain(self, exporter: str, version: int, number: int) -> Domain:
+        """Return a domain of an exporter, a new one if need be; the oldest goes where there are too many."""
         key = (exporter, version, number)
         domain = self.domains.get(key)
         if domain is None:
             if len(self.domains) >= MOST_DOMAINS:
-                self.domains.pop(next(iter(self.domains)))
+                self._forget_oldest()
             domain = Domain(self.notes.exporter(f"{exporter}/{number}" if number else exporter))
             self.domains[key] = domain
         return domain
+
+    def _forget_oldest(self, but: Domain | None = None) -> None:
+        """Forget the domain that came first, or the one after it."""
+        domain = self.domains.pop(next(key for key, domain in self.domains.items() if domain is not but))
+        self._give_up_waiting(domain)
+        self._fields -= domain.fields
+        self._lost_before += max(0, domain.missing)
 
     def _follow(self, domain: Domain, sequence: int, count: int) -> None:
         """Count what is missing before this sequence number.
@@ -212,7 +253,7 @@ class Exports:
             number, count = struct.unpack_from(">HH", content, at)
             at += TEMPLATE_HEADER_BYTES
             if version == IPFIX and count == 0:  # withdrawn (RFC 7011, 8.1): one, or by the set's own number all
-                domain.withdraw(number, options=options)
+                self._withdraw(domain, number, options=options)
                 continue
             if number < FIRST_DATA_SET:
                 return  # padding
@@ -225,7 +266,6 @@ class Exports:
                 # v9 has the bytes of scopes and of options, IPFIX the number of all fields and of scopes
                 count, scopes = (count, second) if version == IPFIX else ((count + second) // 4, count // 4)
             if count == 0:
-                domain.templates.pop(number, None)
                 continue
             parsed = None
             if count <= templates.MOST_FIELDS:
@@ -236,40 +276,55 @@ class Exports:
             fields, at = parsed
             if version == V9:  # scopes have numbers of their own there: none is an element
                 fields = [(0, 0, width) for _, _, width in fields[:scopes]] + fields[scopes:]
-            self._keep(domain, number, templates.make_template(fields, max(scopes, 1) if options else 0))
+            self.keep(domain, number, templates.make_template(fields, max(scopes, 1) if options else 0))
 
-    def _keep(self, domain: Domain, number: int, template: Template | None) -> None:
+    def _withdraw(self, domain: Domain, number: int, *, options: bool) -> None:
+        """Forget a template, or all of a kind: those are withdrawn under the number of their set."""
+        before = domain.fields
+        if number == (IPFIX_OPTIONS if options else IPFIX_TEMPLATES):
+            for name in [name for name, template in domain.templates.items() if template.options == options]:
+                domain.forget(name)
+        else:
+            domain.forget(number)
+        self._fields += domain.fields - before
+
+    def keep(self, domain: Domain, number: int, template: Template | None) -> None:
+        """Keep a template within the bounds of all domains, and decode the data that waits for it."""
         if template is None:
             self.notes.undecoded["templates without fields"] += 1
             return
-        domain.templates[number] = template
-        domain.templates.move_to_end(number)
-        if len(domain.templates) > MOST_TEMPLATES:
-            domain.templates.popitem(last=False)
-        waiting = [one for one in domain.waiting if one[0] == number]
-        if waiting:
-            domain.waiting = [one for one in domain.waiting if one[0] != number]
-            for _, content, now_ns, boot_ns in waiting:
-                self._waiting_bytes -= len(content)
-                self._decode(domain, template, np.frombuffer(content, np.uint8), now_ns, boot_ns)
+        before = domain.fields
+        domain.keep(number, template)
+        self._fields += domain.fields - before
+        while self._fields > MOST_FIELDS:
+            if len(domain.templates) == 1:
+                self._forget_oldest(but=domain)
+                continue
+            before = domain.fields
+            domain.forget(next(iter(domain.templates)))
+            self._fields += domain.fields - before
+        for waiting in domain.waiting.pop(number, []):
+            self._waiting_bytes -= waiting.bytes
+            self._decode(domain, template, np.frombuffer(waiting.content, np.uint8), waiting.now_ns, waiting.boot_ns)
 
     def _data(self, domain: Domain, set_id: int, data: NDArray[np.uint8], now_ns: int) -> int | None:
         """Decode a data set, or let it wait for its template; return its number of records if it is known."""
         template = domain.templates.get(set_id)
         if template is not None:
             return self._decode(domain, template, data, now_ns, domain.boot_ns)
-        if self._waiting_bytes + len(data) > MOST_WAITING_BYTES:
+        waiting = Waiting(data.tobytes(), now_ns, domain.boot_ns)
+        if self._waiting_bytes + waiting.bytes > MOST_WAITING_BYTES:
             self.notes.undecoded["data sets without template"] += 1
         else:
-            domain.waiting.append((set_id, data.tobytes(), now_ns, domain.boot_ns))
-            self._waiting_bytes += len(data)
+            domain.waiting.setdefault(set_id, []).append(waiting)
+            self._waiting_bytes += waiting.bytes
         return None
 
     def _decode(self, domain: Domain, template: Template, data: NDArray[np.uint8], now_ns: int, boot_ns: int) -> int:
         """Decode a data set by its template; return its number of records."""
         if template.options:
             return self._options(domain, template, data.tobytes())
-        self._make_room(2 * (len(data) // template.shortest_bytes))
+        self._make_room(2 * (len(data) // max(template.shortest_bytes, templates.SHORTEST_FLOW_BYTES)))
         counts = self._counts
         counts[templates.IPV6 :] = 0
         templates.decode_set(

@@ -47,6 +47,9 @@ PROTOCOL_ICMP: Final = 1
 PROTOCOL_TCP: Final = 6
 PROTOCOL_UDP: Final = 17
 
+MOST_EXPORTERS: Final = 1 << 16
+"""Exporters that have a number of their own: the sender's address in a datagram may be forged."""
+OTHER_EXPORTERS: Final = "other exporters"
 BATCH_RECORDS: Final = 1 << 16
 READ_BYTES: Final = 1 << 20
 
@@ -68,7 +71,9 @@ class Notes:
     """A line for each place at which an input ends before its end, or is no longer what it was."""
 
     def exporter(self, name: str) -> int:
-        """Return the number of an exporter, a new one if need be."""
+        """Return the number of an exporter, a new one if need be; one number for all beyond MOST_EXPORTERS."""
+        if len(self.exporters) >= MOST_EXPORTERS and name not in self.exporters:
+            name = OTHER_EXPORTERS
         return self.exporters.setdefault(name, len(self.exporters))
 
     def exporter_names(self) -> list[str]:

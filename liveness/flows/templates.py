@@ -12,6 +12,9 @@ from liveness.flows.record import MARK_REVERSE, PROTOCOL_ICMP, Flow, Flows, icmp
 from liveness.kernel import int64, kernel
 
 VARIABLE: Final = 0xFFFF
+ADDRESS_BYTES: Final = 4
+SHORTEST_FLOW_BYTES: Final = 2 * ADDRESS_BYTES
+"""A data record of fewer bytes becomes no flow."""
 LONG: Final = 255
 MOST_FIELDS: Final = 1024
 """A template of more fields is refused: a datagram of 64 KiB holds 16,383 at most, exporters use some 30."""
@@ -44,11 +47,19 @@ class Template:
 
 
 def make_template(fields: list[tuple[int, int, int]], scope_fields: int = 0) -> Template | None:
-    """Return the template of (element, enterprise, width) fields; None if records of it would be empty."""
+    """Return the template of (element, enterprise, width) fields; None if records of it would be empty.
+
+    Fields without a width are left out: any number of them would take time and no bytes. An address has four
+    bytes, so that no record of less than eight becomes a flow.
+    """
+    if scope_fields:
+        scope_fields = max(1, scope_fields - sum(width == 0 for _, _, width in fields[:scope_fields]))
+    fields = [field for field in fields if field[2]]
     widths = np.array([width for _, _, width in fields], np.int64)
     columns = np.array([el.column_of(element, enterprise) for element, enterprise, _ in fields], np.int64)
+    columns[((columns == el.SRC) | (columns == el.DST)) & (widths != ADDRESS_BYTES)] = el.IGNORED
     shortest = int(np.where(widths == VARIABLE, 1, widths).sum())
-    if not fields or shortest == 0:
+    if not fields:
         return None
     return Template(widths, columns, shortest, scope_fields, tuple(fields))
 

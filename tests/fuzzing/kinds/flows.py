@@ -104,7 +104,7 @@ def read_templates(path: Path) -> None:
     """Take over what exporters have announced, decode exports by it, and write it back."""
     exports = Exports(Notes())
     load(exports, path)
-    for datagram in _datagrams():
+    for datagram in datagrams():
         exports.feed(datagram, "192.0.2.9")
     exports.finish()
     exports.take()
@@ -112,7 +112,8 @@ def read_templates(path: Path) -> None:
     check_lines(exports.notes.exporter_names())
 
 
-def _datagrams() -> list[bytes]:
+def datagrams() -> list[bytes]:
+    """Return messages with templates, options, data before its template and fields of variable length."""
     fields = [*ADDRESSES, (2, 8, 7), (152, 8, 1_700_000_000_000), (1 << 16 | 5, 4, 9), (4, 1, 6)]
     variable = struct.pack(">HHHHHH", 257, 2, 8, 4, 1, 0xFFFF)
     options = struct.pack(">HHH", 258, 2, 1) + struct.pack(">HHHH", 149, 4, 34, 4)
@@ -128,7 +129,7 @@ def _datagrams() -> list[bytes]:
 
 
 def _exports(version: int) -> Sequence[bytes]:
-    own = [datagram for datagram in _datagrams() if datagram[1] == version]
+    own = [datagram for datagram in datagrams() if datagram[1] == version]
     return [seed(f"softflowd-v{version}"), *([b"".join(own), *own] if own else [])]
 
 
@@ -139,14 +140,14 @@ def _captured() -> Sequence[bytes]:
     frames = [
         bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="192.0.2.9", dst="192.0.2.1")
               / UDP(sport=9, dport=2055) / datagram)
-        for datagram in (*_datagrams(), seed("softflowd-v5")[:600])
+        for datagram in (*datagrams(), seed("softflowd-v5")[:600])
     ]  # fmt: skip
     return [pcap_of(list(enumerate(frames)))]
 
 
 def _templates(folder: Path) -> Sequence[bytes]:
     exports = Exports(Notes())
-    for datagram in _datagrams():
+    for datagram in datagrams():
         exports.feed(datagram, "192.0.2.9")
     save(exports, folder / "templates.json")
     return [(folder / "templates.json").read_bytes()]
