@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -9,13 +10,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from liveness.analysis.document import document
 from liveness.analysis.measure import AnyMeasure, evaluate
 from liveness.analysis.measures import registry
 from liveness.analysis.results import analyze_sets
+from liveness.analysis.tables import printed
 from liveness.cli.analyze import command
 from liveness.reference.bano_2018 import VALUES
-from tests.populations import town
-from tests.report.runs import full, results, weekly
+from liveness.replies import Kind
+from tests.populations import Population, Reply, town
+from tests.report.runs import full, weekly
+from tests.report.runs import results as results_of
 
 MEASURE = '''
 """Addresses that answer echo requests and nothing else."""
@@ -124,7 +129,7 @@ def test_an_id_is_one_measure_of_one_table() -> None:
     assert all(figure.table in ids for figure in figures if figure.table)
     joined = [figure.table for figure in figures if figure.table]
     assert len(joined) == len(set(joined)) == 10
-    several = results(*weekly(3))
+    several = results_of(*weekly(3))
     assert {figure.table for figure in several.figures()} <= {"", *(table.id for table in several.tables())}
 
 
@@ -159,3 +164,19 @@ def test_two_measures_of_one_id_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(registry, "MEASURES", (*registry.MEASURES, registry.MEASURES[0]))
     with pytest.raises(ValueError, match="two measures have the id 'record'"):
         analyze_sets([(town().manifest(), town().open_set)])
+
+
+def test_the_example_of_contributing_is_a_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = Path("CONTRIBUTING.md").read_text()
+    [source] = re.findall(r"```python\n(.*?)```", text[text.index("## A new number") :], re.DOTALL)
+    module: dict[str, AnyMeasure] = {}
+    exec(compile(source, "CONTRIBUTING.md", "exec"), module)  # noqa: S102 - ours
+    monkeypatch.setattr(registry, "MEASURES", (*registry.MEASURES, module["DNS_ONLY"]))
+    population = Population(
+        [Reply("dns", Kind.ANSWER, 1, 1), Reply("dns", Kind.ANSWER, 2, 2), Reply("tcp/80", Kind.RST, 2, 2)]
+    )
+    results = analyze_sets([(population.manifest(), population.open_set)])
+    assert document(results)["runs"][0]["dns_only"] == 1
+    [table] = [table for table in results.runs[0].tables() if table.id == "dns_only"]
+    assert printed(table.rows[0][1]) == "1"
+    assert printed(table.rows[0][2]) == "<0.1%"
