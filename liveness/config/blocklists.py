@@ -1,4 +1,4 @@
-"""Blocklists as people keep them: files of requests, of which the blocked space is the union of those not withdrawn."""
+"""Blocklists: files of opt-out requests; the union of those that were not withdrawn is blocked."""
 
 import os
 import stat
@@ -78,10 +78,10 @@ def covering(entries: Sequence[Entry], first: int, last: int) -> list[Entry]:
 def add(path: Path, wanted: Sequence[Entry], reason: Reason) -> list[Entry]:
     """Append requests to a list, as prefixes, a line each; return those of `wanted` that are new.
 
-    Every request is recorded, also where the space is blocked by another one already; only what the same person asked
-    for before, and did not withdraw, is not. An entry that has a comment keeps it, others get the reason. What stood in
-    the file stays as it is; a file that is not there begins. All or nothing: the file is replaced by rename. Raises
-    UsageError for a list that cannot be read.
+    Every request is recorded, also where the space is blocked by another one already; except one that the same person
+    made before and did not withdraw. An entry that has a comment keeps it, others get the reason. The lines of the file
+    stay as they are; a missing file is made. All or nothing: the file is replaced by rename. Raises UsageError for a
+    list that cannot be read.
     """
     with _locked([path]) as [file]:
         content = read_bytes(file, LIST_BYTES) if file.exists() else NEW_FILE.encode()
@@ -107,11 +107,11 @@ def add(path: Path, wanted: Sequence[Entry], reason: Reason) -> list[Entry]:
 def withdraw(
     paths: Sequence[Path], wanted: Sequence[Entry], reason: Reason, *, who: str | None = None, inside: bool = False
 ) -> list[Entry]:
-    """Comment out the requests for exactly what each of `wanted` names, and return them.
+    """Withdraw the requests for exactly what each of `wanted` names, by making comments of them, and return them.
 
-    `who` names the person whose request it is; it may be left out where only one person asked. `inside` takes all
-    requests within each of `wanted`, of everybody or of that person. All or nothing. UsageError says which requests
-    are concerned where there is no such request, where others asked for a part of it, and where several people did.
+    `who` names the person who made the request; it may be left out if only one person did. `inside` selects all
+    requests within each of `wanted`, of everybody or of that person. All or nothing. UsageError names the requests
+    concerned if no request matches, if one covers a part only, or if several people made it.
     """
     paths = list(dict.fromkeys(paths))
     with _locked(paths) as files:
@@ -139,14 +139,14 @@ def withdraw(
 
 
 def described(requests: Sequence[Entry]) -> str:
-    """Return requests as a message lists them, a few of them where there are many."""
+    """Return requests as a message lists them, the first few of many."""
     shown = [f"{one.place} {one.text} ({one.who})" for one in requests[:SHOWN_REQUESTS]]
     more = len(requests) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 def begin(path: Path) -> bool:
-    """Begin an empty list, unless there is a file of that name; return whether there was none."""
+    """Make an empty list unless a file of that name exists; return whether it was made."""
     try:
         with path.open("x") as file:
             file.write(NEW_FILE)
@@ -187,7 +187,7 @@ def _inside(requests: Sequence[Entry], wanted: Entry, who: str | None) -> list[E
 
 
 def _why_none(requests: Sequence[Entry], wanted: Entry, who: str | None, where: str) -> str:
-    """Say why nothing is withdrawn, and which requests touch what was named."""
+    """Return why nothing is withdrawn, and which requests overlap the one named."""
     by_whom = "" if who is None else f" by {who}"
     same = [one for one in requests if (one.first, one.last) == (wanted.first, wanted.last)]
     if same:
@@ -209,7 +209,7 @@ def _why_none(requests: Sequence[Entry], wanted: Entry, who: str | None, where: 
 
 @contextmanager
 def _locked(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Hold the folders of lists while they are edited; give the files themselves where a path is a link to one."""
+    """Lock the folders of lists while they are edited; yield the files, links followed."""
     with ExitStack() as held:
         files = []
         folders: set[tuple[int, int]] = set()

@@ -1,4 +1,4 @@
-"""What a config must hold beyond its types: names that exist, values that fit each other."""
+"""Checks of a config beyond its types: names that exist, values that fit each other."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from liveness.replies import CONTROL
 from liveness.space.addresses import format_address, parse_entry
 
 VARIABLE = re.compile(r"\$\{\w+[^}]*\}|\$\(\w|\$[A-Z_]{2,}\b|\{\{ ?\w+ ?\}\}|%\(\w+\)s")
-"""What shells and templates fill in: it would go out literally, into every packet."""
+"""Variables of shells and templates: unexpanded, they would be sent in every packet."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 INTERFACE = re.compile(r"[^\s/:]{1,15}")
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
@@ -20,7 +20,7 @@ MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 MIN_PORTS_PER_ATTEMPT = 64
 """The source port carries part of the cookie: with fewer ports an attempt's replies could be guessed."""
 MAX_CONTACT_BYTES = 200
-"""It rides in every echo payload: a probe is to stay a small packet."""
+"""It is in the payload of every echo request, which should stay a small packet."""
 MAX_SOURCES = 256
 """A /24. Each of them makes the kernel's filter of replies longer."""
 UNICAST_FIRST = 1 << 24
@@ -29,7 +29,7 @@ MULTICAST_FIRST = 224 << 24
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One wrong value: where it stands, what it is, and what was expected."""
+    """One wrong value: its place, the value, and what was expected."""
 
     path: str
     value: object
@@ -37,7 +37,7 @@ class Problem:
 
 
 def problems(config: Config) -> Iterator[Problem]:
-    """Yield every value of a config that its type allows and its meaning does not."""
+    """Yield every value of a config that its type allows and that is wrong all the same."""
     if not NAME.fullmatch(config.name):
         yield Problem("$.name", config.name, "expected a folder name: letters, digits, '.', '_' and '-', at most 100")
     for name in ("contact", "output", "user", "name"):
@@ -93,7 +93,7 @@ def notify_problems(notify: Notify) -> Iterator[Problem]:
 
 
 def target_problems(config: Config) -> Iterator[Problem]:
-    """Yield what is wrong with the lists as lists; what their entries say is read with the targets."""
+    """Yield faults of the lists as lists; their entries are read with the targets."""
     if not config.targets.allow:
         yield Problem("$.targets.allow", [], "expected at least one prefix, range, address or file")
     if [*config.targets.allow, *config.targets.block].count("-") > 1:
@@ -101,7 +101,7 @@ def target_problems(config: Config) -> Iterator[Problem]:
 
 
 def probe_problems(probes: Sequence[str]) -> Iterator[Problem]:
-    """Yield probes that do not exist or stand twice, and a list too short or too long."""
+    """Yield probes that do not exist or are listed twice, and a list too short or too long."""
     places: dict[str, int] = {}
     for index, name in enumerate(probes):
         path = f"$.probes[{index}]"

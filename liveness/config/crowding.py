@@ -1,4 +1,4 @@
-"""Owns how crowded it gets for one network: a bound on the packets that any /24 of the targets gets in any second.
+"""Crowding: a bound on the packets that any /24 of the targets gets in any second.
 
 A scan visits targets in a random order, and each lane (a probe and an attempt) reads that order at a lag of its own. So
 what falls into one second is, for each lane, a run of consecutive targets; runs overlap where lags are shorter than
@@ -26,15 +26,15 @@ NETWORK_ADDRESSES: Final = 256
 COUNTED_NETWORKS: Final = 1 << 20
 """Of more than these it is taken that one has all its addresses among the targets."""
 CATCH_UP_S: Final = 0.02
-"""A sender under a limit catches up a stall of so long at most: a second holds that much more than its own packets."""
+"""The longest stall that a sender under a limit catches up: a second can have that much more than its own packets."""
 WINDOW_S: Final = 1.0 + CATCH_UP_S + 0.005
 """A second, what is caught up in it, and the bursts at its two ends."""
 RISK: Final = 1e-6
 """The probability that any second of a run exceeds the bound, at most."""
 EXPONENTS: Final = np.geomspace(1e-3, 40.0, 48)
-"""What Chernoff's bound is minimised over: each of them gives a bound, the least is near the best."""
+"""Values over which Chernoff's bound is minimised: each gives a bound, and the least is near the best."""
 LARGEST_POWER: Final = 600.0
-"""Of larger ones the exponential outgrows a double; beside them 1 is nothing."""
+"""The exponential of a larger one overflows a double, and adding 1 changes nothing."""
 SHARES: Final = np.linspace(0, 1, 5)
 """Of the seconds that hold a change of phase those are looked at that have so much of it before the change."""
 SENDER_PPS: Final = 1_000_000
@@ -56,8 +56,8 @@ class _Kind:
 def peak_bound_pps(config: Config, targets: Targets, rate_pps: float) -> float:
     """Return a count of packets that no second brings to any /24, whatever the seed, but with probability RISK.
 
-    `rate_pps` is that of one probe, originals and repeats together. What a network or an interface holds up and lets go
-    later together is not counted.
+    `rate_pps` is that of one probe, originals and repeats together. Packets that a network or an interface delays and
+    releases together are not counted.
     """
     lanes = (len(config.probes) + config.control) * config.retransmit.attempts
     # a sender's packets are evenly spaced; where there are several, each may begin a second with one
@@ -72,7 +72,7 @@ def peak_bound_pps(config: Config, targets: Targets, rate_pps: float) -> float:
 
 
 def _senders(config: Config, sent_pps: float) -> int:
-    """Return how many processes send, at most."""
+    """Return the most processes that send."""
     return config.senders if isinstance(config.senders, int) else max(1, math.ceil(sent_pps / SENDER_PPS))
 
 

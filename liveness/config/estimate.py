@@ -1,4 +1,4 @@
-"""Owns the forecast of a census: how many packets it sends and how long it takes."""
+"""The forecast of a census: how many packets it sends and how long it takes."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from liveness.order.spacing import spacing_margin_s
 from liveness.space.targets import Targets
 
 WHOLE_FROM_PPS = 100
-"""Rates from here on are told as whole numbers."""
+"""Rates from this on are shown as whole numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a census will take if it runs at its rate from start to end."""
+    """Packets and time of a census that runs at its rate from start to end."""
 
     targets: int
     blocks: int
@@ -25,19 +25,19 @@ class Estimate:
     probe_rate_pps: float
     """One probe, originals and repeats together (the paper's reading)."""
     bandwidth_bps: int
-    """What all probes together take on the wire."""
+    """Bits a second of all probes together on the wire."""
     duration_s: float
     peak_pps_per_24: float
-    """Packets that no second brings to any /24: a bound that holds whatever the seed."""
+    """Packets that no /24 gets in any second: a bound for any seed."""
 
 
 def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
     """Return the forecast for these targets, `limits.max_targets` respected.
 
-    `wire_bits` is what one packet of each probe takes on the wire, all probes together. Under `rate: auto` the forecast
-    is that of its limit: a scan takes that long at least.
-    Every probe sends n targets x attempts at its rate; each block adds the spacing between its first and last probe,
-    with its margin, and the cooldown. At a low rate the spacing is longer: the time between two targets at least.
+    `wire_bits` are the bits of one packet of each probe on the wire, all probes together. Under `rate: auto` the
+    forecast is for the limit of the rate: a scan takes at least that long. Every probe sends n targets x attempts at
+    its rate; each block adds the spacing between its first and last probe, with its margin, and the cooldown. At a low
+    rate the spacing is longer: the time between two targets at least.
     """
     quotas = config.quotas(targets)
     probed, blocks = int(quotas.sum()), int((quotas > 0).sum())

@@ -1,4 +1,4 @@
-"""Owns the texts that tell people who scans them: a web page, names in the DNS, remarks in WHOIS."""
+"""Texts that identify a scanner to the scanned: a web page, names in the DNS, remarks in WHOIS."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Identity:
     """The texts, each for one place."""
 
     page: str
-    """HTML, plain: no script, no style, nothing from elsewhere."""
+    """Plain HTML without scripts, styles or external content."""
     reverse_dns: str
     """A PTR and an A record for every source address, as a zone file has them."""
     whois: str
@@ -27,9 +27,9 @@ class Identity:
 def identity_of(
     config: Config, origin: str, sources: Sequence[str], organisation: str | None, mail: str | None
 ) -> Identity:
-    """Return the texts of a config. `origin` is what messages call it.
+    """Return the texts of a config. `origin` names it in messages.
 
-    UsageError where the config has no contact, no address to send from is known, or there is nowhere to write to.
+    UsageError if the config has no contact, or no source address is known.
     """
     contact = config.contact.strip()
     for source in sources:

@@ -1,4 +1,4 @@
-"""The values of a config from several places, of which the later ones win, and where each of them came from."""
+"""The values of a config in layers, of which later ones win, and the origin of each value."""
 
 import copy
 import difflib
@@ -18,7 +18,7 @@ from liveness.space.addresses import ENTRY, IPv6Error, parse_entry
 ENVIRONMENT_PREFIX = "LIVENESS_"
 COMMAND_LINE = "command line"
 ARGUMENTS = "TARGETS"
-"""What a command's arguments are called in messages."""
+"""The origin of a command's arguments in messages."""
 LISTS = ("$.targets.allow", "$.targets.block")
 BLOCKLIST = "$.targets.block"
 VARIABLES = tuple(ENVIRONMENT_PREFIX + name.upper().replace(".", "__") for name in fields())
@@ -30,15 +30,15 @@ class Layers:
     """A config's tree as it grows layer by layer."""
 
     origin: str
-    """What the first layer is called in messages: the file."""
+    """The origin of the first layer in messages: the file."""
     tree: dict[str, object] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
-    """Path of a value that a later layer set -> what that layer is called: an option, a variable."""
+    """Path of a value that a later layer set -> the origin of that layer: an option, a variable."""
     text: str = ""
     """The file's content, to find lines in."""
 
     def message(self, path: str, problem: str) -> str:
-        """Return the line about a wrong value: where it came from, its path, what is wrong."""
+        """Return the message about a wrong value: its origin, its path, the fault."""
         origin = next((name for place, name in self.origins.items() if is_within(path, place)), None)
         if origin is not None:
             return (
@@ -51,7 +51,7 @@ class Layers:
         return f"{place}: {path}: {problem}"
 
     def add_file(self, document: dict[str, object], base: Path, text: str = "") -> None:
-        """Lay a config file's document down; relative names of lists in it start at `base`."""
+        """Add the document of a config file; relative names of lists in it start at `base`."""
         self.text = text
         self.tree = copy.deepcopy(document)
         for path in LISTS:
@@ -63,8 +63,8 @@ class Layers:
     def add_value(self, name: str, value: object, origin: str) -> None:
         """Set one field by its dotted name, such as ``retransmit.queue``.
 
-        A blocklist is added to those below instead of replacing them: whoever opted out stays out, whichever way
-        the scan is started.
+        A blocklist is added to those of lower layers and does not replace them: opt-outs hold however the scan is
+        started.
         """
         path = f"$.{name}"
         kind = field_type(path)
@@ -87,7 +87,7 @@ class Layers:
         for step in sections:
             if isinstance(place, dict):
                 place = place.setdefault(step, {})
-        if isinstance(place, dict):  # else the file holds no section there, which its own error will say
+        if isinstance(place, dict):  # else the file has no section there, which the check of types reports
             below = place.get(last_step)
             if path == BLOCKLIST and isinstance(below, list) and isinstance(value, list):
                 value = [*below, *value]
@@ -108,7 +108,7 @@ class Layers:
                 self.add_value(name, environment[variable], f"environment {variable}")
 
     def located(self, entries: object, path: str, base: Path) -> object:
-        """Return a list of targets with its file names made absolute; UsageError for an entry that is nothing known."""
+        """Return a list of targets with its file names made absolute; UsageError for an entry of no known kind."""
         if not isinstance(entries, list):
             return entries
         return [
@@ -127,7 +127,7 @@ class Layers:
                 return text
             if file is not None and exists(file):
                 return str(file)
-            if ENTRY.fullmatch(text) or isinstance(error, IPv6Error):  # meant as addresses: the exact fault helps most
+            if ENTRY.fullmatch(text) or isinstance(error, IPv6Error):  # meant as addresses: show the exact fault
                 raise UsageError(self.message(path, str(error))) from None
             looked = f" (looked for {file})" if file is not None else ""
             problem = f"{shown_value(entry)}: neither a prefix, range or address nor an existing file{looked}"
@@ -141,7 +141,7 @@ def is_within(path: str, place: str) -> bool:
 
 
 def exists(file: Path) -> bool:
-    """Return whether there is such a file; one that may not be looked at exists, and reading it says the rest."""
+    """Return whether a file exists; one without permission counts, and reading it reports that."""
     try:
         return file.exists()
     except PermissionError:

@@ -1,4 +1,4 @@
-"""The way from a config file, the environment and the command line to one checked config and its targets."""
+"""Loading: a config file, the environment and the command line become one checked config and its targets."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -35,9 +35,9 @@ def load_config(
     """Return the checked config of a file, ``LIVENESS_*`` variables and overrides; the last named wins.
 
     `overrides` maps dotted names (``rate``, ``retransmit.queue``) to values; None means not given. `environment` is
-    this process's unless another is passed. `options` are what overrides are called on the command line, by the same
-    names. `path` None: everything comes from overrides and environment. File names
-    among targets come back absolute: relative ones start at the config file, or here for overrides and environment.
+    this process's unless another is passed. `options` are the names of overrides on the command line, by the same
+    dotted names. Without a `path` everything comes from overrides and environment. File names among targets become
+    absolute: relative ones start at the config file, or at the working directory for overrides and environment.
     UsageError names where the value came from, its path, the value and what was expected.
     """
     layers = Layers(COMMAND_LINE if path is None else str(path))
@@ -63,7 +63,7 @@ def as_document(text: str, name: str) -> dict[str, object]:
 
 
 def first_list_of(path: Path) -> Path | None:
-    """Return the first blocklist file that a config names, whether it is there or not; None if it names none."""
+    """Return the first blocklist file that a config names, which may be missing; None if it names none."""
     section = as_document(read_text(path, "the config"), str(path)).get("targets")
     entries = section.get("block") if isinstance(section, dict) else None
     for entry in entries if isinstance(entries, list) else ():
@@ -75,7 +75,7 @@ def first_list_of(path: Path) -> Path | None:
 def resolve_targets(config: Config, lab: bool, origin: str | Path | None = None) -> Targets:
     """Return the addresses a config's census probes: allowed, less blocked, less special-purpose space outside a lab.
 
-    `origin` is what messages call the config, its name by default. UsageError for a list that cannot be read in full
+    `origin` names the config in messages, by default its own name. UsageError for a list that cannot be read in full
     or leaves no target; RefusedError where public addresses are targets and no contact is given.
     """
     label = f"config {config.name!r}" if origin is None else str(origin)
@@ -120,7 +120,7 @@ def read_entries(entries: Sequence[str], skipped: Skipped | None = None) -> Inte
 
 
 def read_addresses(path: str, skipped: Skipped | None = None) -> Intervals:
-    """Return the addresses in a list or in a set of any format that its content tells; ``-`` is standard input.
+    """Return the addresses in a list or in a set of any format that its content shows; ``-`` is standard input.
 
     UsageError names the file and what is wrong with it.
     """
@@ -136,5 +136,5 @@ def read_addresses(path: str, skipped: Skipped | None = None) -> Intervals:
 
 
 def skipped_in(config: Config) -> Skipped | None:
-    """Return what counts lines of IPv6 where a config skips them, None where they are errors."""
+    """Return a counter of IPv6 lines if a config skips them, None if they are errors."""
     return Skipped() if config.targets.ipv6 == "skip" else None

@@ -1,4 +1,4 @@
-"""Owns the shape of a config: every field, its type, its default and its unit."""
+"""The shape of a config: every field, its type, its default and its unit."""
 
 import shlex
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from liveness.space.targets import Targets
 
 MAX_QUEUE_TARGETS = 100_000_000
-"""Each queued target takes four bytes in every sender: 400 MB is where a typing mistake begins."""
+"""A queued target takes four bytes in every sender; 400 MB or more is a typing mistake."""
 
 AUTO_LIMIT = Rate("100kpps")
-"""How fast `rate: auto` becomes at most where no limit is given: the rate of the paper."""
+"""The limit of `rate: auto` if the config gives none: the rate of the paper."""
 
 PAPER_PROBES = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp")
 """The eight probes of Bano et al. 2018."""
@@ -29,7 +29,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class TargetLists(Section, frozen=True, kw_only=True):
-    """What may be probed and what never: prefixes, ranges, addresses, files of them, ``-`` for standard input.
+    """What may be probed and what never is: prefixes, ranges, addresses, files of them, ``-`` for standard input.
 
     A file is a list, or a set of any format that `liveness sets` reads. `ipv6` says what a line of IPv6 in a list is.
     """
@@ -48,7 +48,7 @@ class Retransmit(Section, frozen=True, kw_only=True):
 
 
 class Network(Section, frozen=True, kw_only=True):
-    """Where packets leave, and what their outer headers hold."""
+    """The interface that packets leave by, and fields of their outer headers."""
 
     interface: str = "auto"
     source_addresses: tuple[str, ...] = ()
@@ -75,10 +75,11 @@ class Receive(Section, frozen=True, kw_only=True):
 
 
 class Limits(Section, frozen=True, kw_only=True):
-    """When to stop before every target was probed, how many packets a second no /24 may be sent, what may be lost.
+    """Limits: when to stop early, how many packets a second a /24 may get, what may be lost.
 
-    `loss` is the share of targets that a complete run may know to have lost, `repair` whether such are sent again.
-    `max_pause` is how long a scan waits for a link, a gateway or a source address that is gone, before it ends.
+    `loss` is the share of targets that a complete run may have lost, as far as is known; `repair` is whether they are
+    sent to again. `max_pause` is how long a scan waits for a link, a gateway or a source address that is gone, before
+    it ends.
     """
 
     max_targets: TargetLimit | None = None
@@ -97,13 +98,13 @@ class Keep(Section, frozen=True, kw_only=True):
 
 
 class Share(Section, frozen=True, kw_only=True):
-    """Who else may read the runs of a census: the members of a group. The key of a run stays its owner's."""
+    """The group whose members may read the runs of a census. Only the owner can read the key of a run."""
 
     group: str = ""
 
 
 class Notify(Section, frozen=True, kw_only=True):
-    """Who is told of a recurring census, and when. `fall` is the share of the last hit rate whose loss is told."""
+    """Notifications of a recurring census. `fall` is the drop of the hit rate to report, as a share of the last one."""
 
     command: str | tuple[str, ...] = ""
     webhook: str = ""
@@ -112,7 +113,7 @@ class Notify(Section, frozen=True, kw_only=True):
 
     @property
     def words(self) -> list[str]:
-        """The command as program and arguments, none if there is none; ValueError where it is no command of a shell."""
+        """The command as program and arguments, none if there is none; ValueError if a shell could not split it."""
         return shlex.split(self.command) if isinstance(self.command, str) else list(self.command)
 
 

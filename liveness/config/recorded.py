@@ -1,4 +1,4 @@
-"""The config that a run's manifest keeps, read again: perhaps by another version, perhaps after somebody changed it."""
+"""The config in a run's manifest, which may be from another version or have been edited."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def recorded_config(document: Mapping[str, object], manifest: Path, version: str
     """Return the config in a manifest that liveness `version` wrote.
 
     UsageError names the file, the field, its value and that version, where this one does not know the field or does not
-    take the value: to go on without it would be another scan.
+    take the value: resuming without it would be another scan.
     """
     try:
         config = from_document(document)

@@ -63,7 +63,7 @@ class Rate(str):
 
     @property
     def auto(self) -> bool:
-        """Return whether the rate is to be found while the scan runs."""
+        """Return whether the rate is searched while the scan runs."""
         return self == AUTO
 
     @property
@@ -165,7 +165,7 @@ class TargetLimit(str):
 
     @property
     def number(self) -> int | str:
-        """Return what stands in a document: a number, or the text of a share."""
+        """Return the value in a document: a number, or the text of a share."""
         return str(self) if self.endswith("%") else int(self)
 
     def of(self, targets: int) -> int:
@@ -204,7 +204,7 @@ class PortRange(str):
 
 
 def number_text(value: object) -> str:
-    """Return what a unit's pattern is matched against: text as it is, numbers written out, ``""`` for anything else."""
+    """Return the text to match a unit's pattern against: text as it is, numbers written out, else ``""``."""
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -1,4 +1,4 @@
-"""The algebra of sets: of any number of operands, one in memory at a time beside the result."""
+"""The algebra of sets of any number of operands, of which one is in memory at a time, besides the result."""
 
 from collections.abc import Callable, Iterable
 

@@ -11,7 +11,7 @@ from liveness.space.intervals import Intervals
 Bounds = NDArray[np.uint32]
 
 BUFFERED_RANGES = 1 << 20
-"""How many ranges wait before they are merged and added: 8 MiB, and some 60 while they are."""
+"""How many ranges wait before they are merged and added: 8 MiB, and some 60 MiB while they are merged."""
 
 
 class Builder:
@@ -42,7 +42,7 @@ class Builder:
         self.add(np.array([low], np.uint32), np.array([high], np.uint32))
 
     def finish(self) -> BitMap:
-        """Return the set of everything added, and begin again with an empty one."""
+        """Return the set of everything added, and restart with an empty set."""
         self._merge()
         finished, self._ranges = self._ranges, BitMap()
         single = self._single.finish()

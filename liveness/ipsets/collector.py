@@ -6,7 +6,7 @@ from pyroaring import BitMap
 from liveness.ipsets.roaring import Addresses, as_array, sorted_unique
 
 FIRST_ADDRESSES = 256
-"""A run keeps hundreds of sets, most of them tiny: a kilobyte is where each begins."""
+"""A run keeps hundreds of sets, most of them tiny: each begins with a kilobyte."""
 
 BUFFER_ADDRESSES = 1 << 20
 """Where the buffer stops growing: sorted, about a million at a time, an address costs 17 ns on its way into the set;
@@ -29,7 +29,7 @@ class Collector:
 
     @property
     def held(self) -> int:
-        """At most how many addresses it holds: duplicates in the buffer count."""
+        """An upper bound of the number of addresses: duplicates in the buffer count."""
         return len(self._set) + self._used
 
     def add(self, addresses: Addresses) -> None:
@@ -44,7 +44,7 @@ class Collector:
             taken += count
 
     def finish(self) -> BitMap:
-        """Return the set of everything added, and begin again with an empty one."""
+        """Return the set of everything added, and restart with an empty set."""
         self._flush()
         finished, self._set = self._set, BitMap()
         self._buffer = np.empty(FIRST_ADDRESSES, dtype=np.uint32)

@@ -11,16 +11,16 @@ from liveness.space.prefixes import Stream
 
 PART_BYTES: Final = 1 << 20
 LEAST_CHECKED_BYTES: Final = 1 << 26
-"""How much may come out of a file before its ratio is looked at."""
+"""How much may be decompressed from a file before its ratio is checked."""
 HIGHEST_RATIO: Final = 250
-"""Lists of addresses shrink to a third or a twentieth: a file that grows so much holds no list, or nothing else."""
+"""Lists of addresses shrink to a third or a twentieth: a file that grows more than this is no list."""
 XZ_MEMORY_BYTES: Final = 1 << 28
 """What the strongest preset of xz needs is a quarter of it."""
 XZ_MAGIC: Final = b"\xfd7zXZ\x00"
 
 
 class Decompressor(Protocol):
-    """What the modules of the standard library have in common."""
+    """The common interface of the decompressors in the standard library."""
 
     @property
     def eof(self) -> bool:
@@ -31,7 +31,7 @@ class Decompressor(Protocol):
         """What follows that end."""
 
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes:
-        """Return what comes of more data."""
+        """Return the decompressed bytes of more data."""
 
 
 KINDS: Final[dict[bytes, tuple[str, Callable[[], Decompressor]]]] = {
@@ -39,7 +39,7 @@ KINDS: Final[dict[bytes, tuple[str, Callable[[], Decompressor]]]] = {
     b"BZh": ("bzip2", bz2.BZ2Decompressor),
     XZ_MAGIC: ("xz", lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY_BYTES)),
 }
-"""What a compressed file begins with, the name of the format, and what opens it."""
+"""The first bytes of a compressed file, the name of the format, and its decompressor."""
 
 
 class Decompressed:
@@ -89,7 +89,7 @@ class Decompressed:
         return part
 
     def _next_stream(self) -> bytes:
-        """Go on with what follows the end of one stream: another one, as such files may be joined, or padding."""
+        """Continue after the end of one stream, with another stream (such files may be joined) or padding."""
         rest = self._opened.unused_data or self._stream.read(PART_BYTES)
         self._taken += 0 if self._opened.unused_data else len(rest)
         if not rest.strip(b"\0"):

@@ -2,8 +2,8 @@
 
 The operators are those of Python's sets, and bind as they do: ``-`` first, then ``&``, ``^``, ``|``; equal ones from
 left to right. An operand is a file, ``-`` for standard input, or a prefix, range or address as it stands; a name with
-blanks or operators in it is quoted. A minus is an operator where a set has just ended, and stands between blanks or
-parentheses: file names are full of dashes.
+blanks or operators in it is quoted. A minus is an operator only after a set, between blanks or parentheses: file names
+are full of dashes.
 """
 
 import re
@@ -23,12 +23,12 @@ PRECEDENCE: dict[str, int] = {"|": 1, "^": 2, "&": 3, MINUS: 4}
 OPERATIONS: dict[str, Operation] = {"|": unite, "^": symmetric_difference, "&": intersect, MINUS: subtract}
 ENTRY = re.compile(r"\d+(?:\.\d+){3}(?:/\d+|-\d+(?:\.\d+){3})?", re.ASCII)
 DEEPEST = 200
-"""How deep parentheses may nest: deeper is no question a person asks, and would exhaust the interpreter."""
+"""How deep parentheses may nest: more would exhaust the interpreter's stack."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A set file (`path`), or addresses that stand in the expression itself."""
+    """A set file (`path`), or addresses that the expression itself gives."""
 
     path: str | None
     low: int = 0
@@ -66,7 +66,7 @@ def parse(text: str) -> Expression:
 
 
 def evaluate(tree: Expression, read: Callable[[str], BitMap]) -> BitMap:
-    """Return the set that an expression describes. Each file is read once and forgotten after its last use."""
+    """Return the set that an expression describes. Each file is read once and released after its last use."""
     left = Counter(_paths(tree))
     held: dict[str, BitMap] = {}
 
@@ -80,7 +80,7 @@ def evaluate(tree: Expression, read: Callable[[str], BitMap]) -> BitMap:
 
     def value(node: Expression) -> BitMap:
         chain: list[Combination] = []
-        while isinstance(node, Combination):  # long chains lean to the left: walk down, not into
+        while isinstance(node, Combination):  # long chains lean to the left: walk down in a loop, not by recursion
             chain.append(node)
             node = node.left
         result = operand(node)

@@ -1,4 +1,4 @@
-"""Set files of any format: reading them by what they are, and writing them whole or not at all."""
+"""Set files of any format: read in the format that they have, and written whole or not at all."""
 
 import importlib
 import os
@@ -19,7 +19,7 @@ from liveness.ipsets.formats.table import FORMATS, READABLE, Format, by_content,
 from liveness.ipsets.source import Source, open_source
 
 NAME_IT = ": name what it is with --from FORMAT"
-"""How messages of formats end where the file may be of another one."""
+"""The end of messages of formats if the file may be of another format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class SetFile:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How set files are read: in the format named or, if none is, in the one each file is found to be."""
+    """Reading of set files: in a named format, or in the one that each file is recognised as."""
 
     format: str | None = None
     choice: Choice = PLAIN
@@ -53,7 +53,7 @@ class Reader:
             return SetFile(path, "text" if form.module == "text" else form.name, source.taken, addresses)
 
     def _detect(self, path: str, source: Source) -> Format:
-        """Return the format that the content tells, else the one that the suffix names, else text."""
+        """Return the format that the content shows, else that of the suffix, else text."""
         return by_content(source.head, source.name, self.choice.column) or by_suffix(path) or FORMATS["text"]
 
 

@@ -46,7 +46,7 @@ class Index:
     """Addresses in each."""
     forms: NDArray[np.uint8]
     offsets: NDArray[np.int64]
-    """Where each begins, bytes from the start of the file, and behind the last where it ends."""
+    """Where each begins, in bytes from the start of the file, and where the last one ends."""
 
     @property
     def cardinality(self) -> int:
@@ -54,7 +54,7 @@ class Index:
         return int(self.sizes.sum(dtype=np.int64))
 
     def span(self, octet: int) -> tuple[int, int]:
-        """Return the containers of one /8, the first and the one behind the last."""
+        """Return the containers of one /8, as the first and the one after the last."""
         first, behind = np.searchsorted(self.keys, np.array([octet << 8, (octet + 1) << 8], np.int64))
         return int(first), int(behind)
 
@@ -91,7 +91,7 @@ class PortableSet:
         return cls(index, path=path, state=state)
 
     def read_into(self, target: memoryview, first: int, behind: int) -> None:
-        """Fill `target` with the bytes of containers `first` up to `behind`.
+        """Fill `target` with the bytes of the containers from `first` to before `behind`.
 
         Raises LivenessError that names the file if it cannot be read, or is no longer the one that was indexed.
         """
@@ -168,7 +168,7 @@ def _exactly(read: Read, offset: int, size: int) -> bytes:
 
 
 def _walked(read: Read, at: int, sizes: NDArray[np.int32], forms: NDArray[np.uint8]) -> list[int]:
-    """Return the offsets of the few containers of a file that holds none, one container after the other."""
+    """Return the offsets of containers, for a file of few containers that lists none, by walking them."""
     offsets = []
     for size, form in zip(sizes.tolist(), forms.tolist(), strict=True):
         offsets.append(at)
@@ -180,7 +180,7 @@ def _walked(read: Read, at: int, sizes: NDArray[np.int32], forms: NDArray[np.uin
 
 
 def _check(offsets: NDArray[np.int64], begin: int, sizes: NDArray[np.int32], forms: NDArray[np.uint8]) -> None:
-    """Raise BrokenFormatError unless the containers lie side by side from `begin` to the end, each as large as told."""
+    """Raise BrokenFormatError unless the containers lie side by side from `begin` to the end, each of its size."""
     taken = np.diff(offsets)
     runs = forms == RUNS
     told = np.where(forms == BITMAP, BITMAP_BYTES, 2 * sizes.astype(np.int64))

@@ -23,7 +23,7 @@ CHUNK_ADDRESSES = 1 << 24  # a /8 at a time: 64 MiB of uint32, however large the
 
 @dataclass(frozen=True, slots=True)
 class SetDigest:
-    """What a manifest keeps of a set file: how many addresses it holds, and the SHA-256 of its bytes in hex."""
+    """The digest of a set file in a manifest: its cardinality, and the SHA-256 of its bytes in hex."""
 
     cardinality: int
     sha256: str
@@ -83,7 +83,7 @@ def mask24(addresses: BitMap) -> BitMap:
 
 def serialized(addresses: BitMap) -> tuple[bytes, SetDigest]:
     """Return a set in the portable roaring format, as small as run-length containers make it, and its digest."""
-    addresses.run_optimize()  # changes how the set lies in memory, not what it holds
+    addresses.run_optimize()  # changes the representation in memory, not the members
     content = addresses.serialize()
     return content, SetDigest(len(addresses), hashlib.sha256(content).hexdigest())
 

@@ -1,4 +1,4 @@
-"""Runs of a set, its stretches of consecutive addresses: from a bitmap, into one, and as prefixes, all by the array."""
+"""Runs of a set, its stretches of consecutive addresses: from a bitmap, to a bitmap, and as prefixes, vectorised."""
 
 from collections.abc import Iterator
 
@@ -95,7 +95,7 @@ def from_runs(first: Addresses, last: Addresses) -> BitMap:
     addresses = BitMap.deserialize(
         b"".join((cookie, flags, described.tobytes(), offsets, words.astype("<u2").tobytes()))
     )
-    addresses.run_optimize()  # short runs are held as what is smaller
+    addresses.run_optimize()  # short runs become arrays or bitmaps where these are smaller
     return addresses
 
 
@@ -129,7 +129,7 @@ def counts(addresses: BitMap, length: int) -> Iterator[tuple[Addresses, NDArray[
 
 
 def touched(addresses: BitMap, length: int) -> int:
-    """Return how many prefixes of `length` (0 to 32) have members. Quick for dense sets too: it asks runs alone."""
+    """Return how many prefixes of `length` (0 to 32) have members. Fast for dense sets too, since it uses runs."""
     bits = np.uint32(32 - length)
     total, before = 0, -1
     for first, last in runs(addresses):

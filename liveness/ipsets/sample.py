@@ -1,4 +1,4 @@
-"""Random samples of a set: every subset of the size asked for is as likely as any other."""
+"""Random samples of a set: all subsets of the wanted size are equally likely."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,12 @@ def sample(addresses: BitMap, size: int, seed: int) -> BitMap:
     members = len(addresses)
     if size >= members:
         return addresses.copy()
-    if 2 * size > members:  # drawing those left out is quicker
+    if 2 * size > members:  # drawing the addresses to leave out is faster
         return addresses - sample(addresses, members - size, seed)
     ranks = _ranks(members, size, np.random.PCG64(seed))
     chosen = BitMap()
     before = 0
-    for first, last in runs(addresses):  # not all addresses: of a dense set they would be billions
+    for first, last in runs(addresses):  # not all addresses: a dense set has billions
         part = Intervals(first, last)
         held = to_numpy(ranks & BitMap(range(before, before + part.count)))
         chosen.update(as_array(part.address_at(held - np.uint32(before))))
@@ -44,7 +44,7 @@ def _ranks(members: int, size: int, source: np.random.PCG64) -> BitMap:
 def _below(limit: int, count: int, source: np.random.PCG64) -> NDArray[np.uint32]:
     """Return at most `count` random numbers below `limit`, all equally likely."""
     drawn = source.random_raw(count)
-    fair = (1 << 64) // limit * limit  # numbers from there on would favour the smallest remainders
+    fair = (1 << 64) // limit * limit  # larger numbers would favour the smallest remainders
     kept = drawn[drawn < fair] if fair < 1 << 64 else drawn
     remainders: NDArray[np.uint32] = (kept % np.uint64(limit)).astype(np.uint32)
     return remainders

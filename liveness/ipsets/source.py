@@ -1,4 +1,4 @@
-"""A source: the bytes of a set file or of standard input, of which the first can be looked at before they are read."""
+"""A source: the bytes of a set file or of standard input, whose first bytes can be inspected before reading."""
 
 import io
 import sys
@@ -11,7 +11,7 @@ from liveness.ipsets.compressed import KINDS, Decompressed
 from liveness.space.prefixes import Stream
 
 HEAD_BYTES = 1 << 16
-"""How much is looked at to tell what a source holds."""
+"""How many bytes are inspected to recognise the format."""
 
 CHUNK_BYTES = 1 << 22
 """How much text is read at once."""
@@ -23,7 +23,7 @@ LONGEST_LINE_BYTES = 1 << 26
 class Source:
     """A stream with its name for messages, the bytes it begins with (`head`), and how many were read (`taken`).
 
-    What gzip, bzip2 or xz wrote is read as what is in it.
+    Content compressed by gzip, bzip2 or xz is decompressed.
     """
 
     def __init__(self, stream: Stream, name: str, what: str = "this set") -> None:

@@ -1,4 +1,4 @@
-"""Set files against what a manifest says of them: every byte by SHA-256, every address by the count."""
+"""Verification of set files against a manifest: every byte by SHA-256, every address by the count."""
 
 import hashlib
 from collections.abc import Iterable
@@ -18,7 +18,9 @@ def open_verified(path: Path, expected: SetDigest) -> PortableSet:
     """
     try:
         with open_regular(path) as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()  # the interpreter is free: threads share the work
+            found = hashlib.file_digest(
+                file, "sha256"
+            ).hexdigest()  # hashing releases the interpreter's lock, so threads share the work
     except OSError as problem:
         raise LivenessError(f"{path}: cannot read this set: {problem.strerror}") from problem
     if found != expected.sha256:

@@ -1,4 +1,4 @@
-"""Runs a capture filter on packets in memory, as the kernel runs it on those that come in."""
+"""A machine for capture filters in memory, which does with packets what the kernel's does with those it receives."""
 
 from typing import Final
 

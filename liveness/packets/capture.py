@@ -33,11 +33,11 @@ class Capture:
     def __init__(self, name: str, read: Read, program: Program, size: int | None = None) -> None:
         """Take a stream called `name` in messages, of `size` bytes if that is known.
 
-        Only packets that `program` accepts are given on.
+        Only packets that `program` accepts are in the blocks.
         """
         self.name = name
         self.unread: list[str] = []
-        """What of it could not be read, once it has been read."""
+        """What could not be read, a line each, filled in as reading proceeds."""
         self.passed = 0
         self._read = read
         self._size = size
@@ -66,14 +66,14 @@ class Capture:
 
     @property
     def encapsulated(self) -> dict[str, int]:
-        """How many of them lay within something else than Ethernet and VLAN tags, by its name."""
+        """How many of them had a carrier between Ethernet header and IP packet (MPLS, PPPoE, LLC), by its name."""
         counts = {name: int(self._state[packing.CARRIERS + carrier]) for carrier, name in CARRIER_NAMES.items()}
         return {name: count for name, count in counts.items() if count}
 
     def blocks(self) -> Iterator[NDArray[np.uint8]]:
         """Yield receive blocks (TPACKET_V3), each in the memory of the one before.
 
-        UsageError if this is no capture. What is damaged or cut ends it, and is noted in `unread`.
+        UsageError if this is no capture. Damage or a missing end stops it, and is noted in `unread`.
         """
         self._begin()
         magic = self._data[: min(self._end, 4)].tobytes()
@@ -88,7 +88,7 @@ class Capture:
             yield from self._walk(self._pcap(*pcap.MAGICS[magic]))
 
     def _begin(self) -> None:
-        """Read as much as tells what this is; unpack it if it is gzipped."""
+        """Read the beginning, and decompress from there on if it is gzipped."""
         self._fill_header()
         if self._data[:2].tobytes() == GZIP_MAGIC:
             zipped = io.BufferedReader(_Rest(self._data[: self._end].tobytes(), self._read))
@@ -126,12 +126,12 @@ class Capture:
         if status == packing.DAMAGED:
             behind = f"the {self._size - at:,} bytes" if self._size is not None and self._size > at else "what stands"
             self.unread.append(f"{self.name}: damaged at byte {at:,}: {behind} from there on cannot be read")
-        elif left and not self.unread:  # or it is told already why there was no more
+        elif left and not self.unread:  # otherwise `unread` has the reason already
             self.unread.append(f"{self.name}: cut: its last {left:,} bytes are no whole packet")
         self.unread += [f"{self.name}: {note}" for note in walker.notes]
 
     def _fill(self) -> bool:
-        """Read on; return whether there was more. What is consumed makes room."""
+        """Read the next bytes, in the room of those already consumed; return whether there were any."""
         if self._end + CHUNK_BYTES > len(self._data):
             position = int(self._state[packing.POSITION])
             rest = self._data[position : self._end].copy()
@@ -153,7 +153,7 @@ class Capture:
 
 
 class _Rest(io.RawIOBase):
-    """A stream of which the beginning has been read already."""
+    """A stream whose beginning has been read already."""
 
     def __init__(self, beginning: bytes, read: Read) -> None:
         self._beginning = beginning

@@ -1,4 +1,4 @@
-"""What every format offers, a pair of functions, and the choices within a format that a person may make."""
+"""The interface of every format, a pair of functions, and the choices of a user within a format."""
 
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -21,7 +21,7 @@ class Choice:
     ports: frozenset[str] | None = None
     """Of the results of masscan and nmap, the ports that count, as ``tcp/80``; None for all."""
     states: frozenset[str] = frozenset({"open"})
-    """Of the same, the states of ports that count."""
+    """Of such results, the states of ports that count."""
     skipped: Skipped | None = None
     """Where lines of IPv6 in a text list are counted; without it they are errors."""
 

@@ -18,7 +18,7 @@ SHORTEST_ENTRY: Final = 8
 
 SPACE, TAB, RETURN, NEWLINE, HASH, QUOTE, COMMA, SLASH, DASH, DOT, ZERO, NINE = b' \t\r\n#",/-.09'
 NONE: Final = -1
-"""The place behind something that is not there."""
+"""Returned as a place if nothing was found."""
 
 LONGEST_OCTET, LARGEST_OCTET, OCTETS, OCTET_BITS = 3, 255, 4, 8
 LONGEST_LENGTH, ADDRESS_BITS = 2, 32
@@ -26,7 +26,7 @@ LONGEST_LENGTH, ADDRESS_BITS = 2, 32
 
 @kernel
 def skip_blanks(text: Bytes, at: int) -> int:
-    """Return the place of the first byte from `at` on that is no space, tab or carriage return."""
+    """Return the place of the first byte from `at` on that is not a space, tab or carriage return."""
     while at < text.size and text[at] in (SPACE, TAB, RETURN):
         at += 1
     return at
@@ -42,7 +42,7 @@ def line_end(text: Bytes, at: int) -> int:
 
 @kernel
 def matches(text: Bytes, at: int, word: Bytes) -> bool:
-    """Return whether `word` stands at `at`."""
+    """Return whether `word` is at `at`."""
     same = at + word.size <= text.size
     index = 0
     while same and index < word.size:

@@ -32,10 +32,10 @@ COMMANDS = {
     }.items()
     for name in names
 }
-"""Every name of a command of ipset(8) and what it is called here."""
+"""Every name of a command of ipset(8), and its name here."""
 LENIENT = ("-!", "-exist", "--exist")
 LEAST_MAXELEM = 65536  # the default of ipset
-NO_COMMAND = as_bytes(b"\0")  # stands in no text: all lines go to `_Reader.slow`
+NO_COMMAND = as_bytes(b"\0")  # occurs in no text: all lines go to `_Reader.slow`
 
 
 def read_from(source: Source, choice: Choice) -> BitMap:
@@ -86,7 +86,7 @@ class _Reader:
             words = shlex.split(line.decode("utf-8", "backslashreplace"), comments=True)
         except ValueError as problem:
             raise UsageError(f"{place}: not a line of ipset: {str(problem).lower()}") from None
-        # once said, ipset keeps to it for the rest of the file
+        # ipset keeps the option for the rest of the file
         self._lenient = lenient = self._lenient or any(word in LENIENT for word in words)
         words = [word for word in words if word not in LENIENT]
         if not words:
@@ -143,7 +143,7 @@ class _Reader:
             )
 
     def _empty(self, command: str, arguments: list[str]) -> None:
-        """Flush or destroy one set or all; of one that the file did not make there is nothing to keep."""
+        """Flush or destroy one set or all; a set that the file did not make is dropped."""
         for name in arguments[:1] or list(self.sets):
             if command == "destroy":
                 self.sets.pop(name, None)
@@ -191,7 +191,7 @@ class _Reader:
     def _enter(self, name: str) -> None:
         """Make a set the current one; the kernel reads its lines unless they are to be passed over."""
         if name not in self.sets:
-            self.sets[name] = NetSet()  # its create line may stand elsewhere
+            self.sets[name] = NetSet()  # its create line may be in another file
         self._current = name
         plain = self.sets[name].readable and name.isascii() and name.isprintable()
         self._command = as_bytes(f"add {name} ".encode()) if plain else NO_COMMAND

@@ -19,13 +19,13 @@ from liveness.ipsets.source import Source
 from liveness.space.addresses import parse_entry
 
 RENDERED_LINES = 1 << 18
-"""How many lines are made before they are written: some 5 MiB."""
+"""How many lines are formatted before they are written: some 5 MiB."""
 
 Scan = Callable[[Bytes, int, Bounds, Bounds, int], tuple[int, int]]
 """A kernel of `scan` with its last argument given."""
 
 Slow = Callable[[bytes, int], tuple[int, int] | None]
-"""What reads a line that no kernel does, by its number: bounds, None for a line without any, or UsageError."""
+"""Reads a line that the kernel leaves, given its number: returns bounds, None for a line without any, or UsageError."""
 
 
 def as_bytes(content: bytes) -> Bytes:
@@ -42,7 +42,8 @@ def scanned(source: Source, scan: Scan, slow: Slow) -> Iterator[tuple[Bounds, Bo
 def scan_part(content: bytes, number: int, scan: Scan, slow: Slow) -> Iterator[tuple[Bounds, Bounds]]:
     """Yield the bounds of all entries in whole lines of text, of which the first has that number.
 
-    What stands before a line that `slow` reads is yielded before it is called: that line may change what follows means.
+    Lines before one that `slow` reads are yielded before `slow` is called: that line may change the meaning of the
+    rest.
     """
     text = as_bytes(content)
     low = np.empty(text.size // SHORTEST_ENTRY + 2, np.uint32)
@@ -118,7 +119,7 @@ def write_counts(
     form: tuple[bytes, bytes, bytes],
     skip: int = 0,
 ) -> None:
-    """Write a line for each prefix of `length` and its count; `form` is what stands before, between and behind.
+    """Write a line for each prefix of `length` and its count; `form` is the text before, between and after.
 
     `skip` leaves out the first bytes of all.
     """

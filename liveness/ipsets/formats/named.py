@@ -1,4 +1,4 @@
-"""Sets of files that name them, as those of ipset and nftables: how commands change them, and which one is meant."""
+"""Named sets, as in files of ipset and nftables: how commands change them, and which one is chosen."""
 
 import re
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class NamedSet:
 
     @property
     def readable(self) -> bool:
-        """Whether what follows in the file is of any interest to it."""
+        """Whether further commands of the file matter to it."""
         return self.problem is None and self.fault is None
 
     def add(self, low: Bounds, high: Bounds) -> None:

@@ -15,10 +15,10 @@ Network = tuple[int, int]
 
 @dataclass(slots=True)
 class NetSet(NamedSet):
-    """A set of networks: removing one leaves those within it and around it. A range stands for its prefixes."""
+    """A set of networks: removing one leaves those within it and around it. A range counts as its prefixes."""
 
     _ranges: list[tuple[Bounds, Bounds]] = field(default_factory=list)
-    """What was added and is wider than an address, while nothing of it was removed."""
+    """Ranges that were added and are wider than an address, while none was removed."""
     _networks: set[Network] = field(default_factory=set)
     """The same after the first removal, each prefix once."""
     _removed: bool = False

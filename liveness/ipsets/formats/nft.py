@@ -67,7 +67,7 @@ def write_to(out: BinaryIO, addresses: BitMap, style: str, choice: Choice) -> No
 
 
 class _Reader:
-    """A script as its lines come: where it stands in its blocks, and which set's elements it reads."""
+    """The state of reading a script: the open blocks, and the set whose elements are read."""
 
     def __init__(self, name: str) -> None:
         self.rules = Ruleset()
@@ -98,14 +98,14 @@ class _Reader:
                 raise UsageError(f"{self._name}:{line}: {problem}") from None
 
     def finish(self) -> None:
-        """Say that nothing follows. UsageError if a brace is still open."""
+        """End the script. UsageError if a brace is still open."""
         if self._blocks or self._elements is not None:
             for fault in (one.fault for one in self.rules.named().values() if one.fault is not None):
                 raise UsageError(fault)
             raise UsageError(f"{self._name}: cut: {len(self._blocks) or 1} braces are not closed")
 
     def _take(self, word: str) -> None:
-        """Go on by a word or a mark outside of elements."""
+        """Take a word or a mark outside of elements."""
         if word == "{":
             self._open()
         elif word in ("}", ";", "\n"):
@@ -156,7 +156,7 @@ class _Reader:
             self._set = key, self.rules.declare(key, new=new)
 
     def _end_statement(self) -> None:
-        """Execute a command, or take note of a set's type."""
+        """Execute a command, or note the type of a set."""
         words, self._words = self._words, []
         if not words:
             return
@@ -190,7 +190,7 @@ class _Reader:
                 self.rules.run(verb, rest)
 
     def _define(self, name: str, value: str) -> None:
-        """Define a name as one entry or as another definition; whatever else it is, it is no set."""
+        """Define a name as one entry or as another definition; any other definition is no set."""
         if value.startswith("$"):
             addresses = self.rules.defined(value[1:]).finish().copy()
             self.rules.define(name).add_all(addresses)
@@ -203,7 +203,7 @@ class _Reader:
         self.rules.define(name).add_all(_range(low, high))
 
     def _fill(self, target: NamedSet, variable: str) -> None:
-        """Add or remove what a variable stands for."""
+        """Add or remove the entries of a variable."""
         addresses = self.rules.defined(variable).finish()
         if self._does == ADD:
             target.add_all(addresses)
@@ -233,11 +233,11 @@ class _Reader:
         if self._state == CLOSED or target.fault is not None:
             self._elements, self._does = None, ADD
         if target.fault is not None and self._state != CLOSED:
-            self._blocks.append([])  # what is left of the elements is passed over
+            self._blocks.append([])  # the other elements are skipped
         return stop
 
     def _change(self, target: NamedSet, low: Bounds, high: Bounds) -> str | None:
-        """Add elements to a set or remove them from it; return what is wrong with that."""
+        """Add elements to a set or remove them from it; return the fault, if any."""
         if self._does == ADD:
             if low.size:
                 target.add(low, high)
@@ -264,7 +264,7 @@ def _table_of(words: list[str]) -> list[str]:
 
 
 def _why_no_element(wrong: bytes) -> str:
-    """Return what is wrong with an element."""
+    """Return the fault of an element."""
     text = wrong.strip().decode("utf-8", "backslashreplace")
     try:
         parse_entry(text)

@@ -47,7 +47,7 @@ class Ruleset:
         return found
 
     def define(self, name: str) -> NamedSet:
-        """Return a definition to be filled anew."""
+        """Return an empty definition of that name."""
         self._defines[name] = NamedSet()
         return self._defines[name]
 
@@ -62,7 +62,7 @@ class Ruleset:
         self._defines.pop(name, None)
 
     def declare(self, key: Key, *, new: bool = False) -> NamedSet:
-        """Return a set, a new and empty one if there is none. CommandError where `new` and there is one."""
+        """Return a set, which is made if it is missing. CommandError if `new` and it exists."""
         if new and key in self._sets:
             raise CommandError(f"create set {key[2]}: there is such a set already")
         return self._sets.setdefault(key, NamedSet())
@@ -72,7 +72,7 @@ class Ruleset:
         self._maps.add(key)
 
     def elements_of(self, key: Key) -> NamedSet | None:
-        """Return the set that a command on elements concerns, None for a map; one that was not declared is begun."""
+        """Return the set that a command on elements concerns, None for a map; one that was not declared is made."""
         return None if key in self._maps else self.declare(key)
 
     def run(self, verb: str, words: list[str]) -> None:
@@ -106,7 +106,7 @@ class Ruleset:
 
 
 def key_of(words: list[str]) -> Key:
-    """Return what the words ``[family] table name`` stand for; the family is ip where none is named."""
+    """Return family, table and name of the words ``[family] table name``; the default family is ip."""
     named = words if words and words[0] in FAMILIES and len(words) > 2 else ["ip", *words]  # noqa: PLR2004 - all three
     if len(named) != 3:  # noqa: PLR2004 - family, table, name
         raise CommandError(f"{' '.join(words) or 'nothing'!r} names no set: expected family, table and name")

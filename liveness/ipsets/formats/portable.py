@@ -12,7 +12,10 @@ from liveness.ipsets.source import Source
 
 
 def read_from(source: Source, _: Choice) -> BitMap:
-    """Return the set of a portable roaring file. UsageError names a file that is none, is cut or goes on behind it."""
+    """Return the set of a portable roaring file.
+
+    UsageError names a file that is no such set, is incomplete or has bytes after it.
+    """
     if not _begins_as_one(source.head):  # before all of it is in memory
         raise _wrong(source)
     content = source.rest(SET_BYTES)
@@ -54,5 +57,5 @@ def _is_of_64_bits(content: bytes) -> bool:
 
 def write_to(out: BinaryIO, addresses: BitMap, style: str, choice: Choice) -> None:  # noqa: ARG001 - a Codec
     """Write a set as small as run-length containers make it."""
-    addresses.run_optimize()  # changes how the set lies in memory, not what it holds
+    addresses.run_optimize()  # changes the representation in memory, not the members
     out.write(addresses.serialize())

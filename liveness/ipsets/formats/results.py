@@ -15,7 +15,7 @@ from liveness.ipsets.source import Source
 from liveness.space.addresses import is_ipv6, parse_address
 
 UP: Final = "up"
-"""The state of a host of which no port was asked for, as nmap -sn finds it."""
+"""The state of a host whose ports were not scanned, as nmap -sn prints it."""
 _LIST: Final = re.compile(r"(\w+) (\w+) (\d+) (\S+) \d+")
 _GREPPABLE: Final = re.compile(r"(?:Timestamp: \S+\s+)?Host: (\S+) \([^)]*\)\s+(Ports|Status): (.*)")
 _DISCOVERED: Final = re.compile(r"Discovered (\w+) port (\d+)/(\w+) on (\S+)")
@@ -26,7 +26,7 @@ _ATTRIBUTE: Final = re.compile(r'(\w+)="([^"]*)"')
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a line says of a host: the state of one of its ports (``tcp/80``), or of itself (no port)."""
+    """A statement about a host: the state of one of its ports (``tcp/80``), or of the host (no port)."""
 
     host: str
     state: str
@@ -53,7 +53,7 @@ def read_from(source: Source, choice: Choice) -> BitMap:
                 (up if one.port is None and one.state == UP else asked).add_range(address, address)
                 if one.port is not None and _wanted(one, choice):
                     wanted.add_range(address, address)
-    alone = up.finish() - asked.finish()  # nmap names the state of hosts whose ports it tells too
+    alone = up.finish() - asked.finish()  # nmap prints the state of hosts besides that of their ports
     return wanted.finish() | alone if choice.ports is None else wanted.finish()
 
 
@@ -77,7 +77,7 @@ def _address(host: str, choice: Choice) -> int:
 
 
 def _findings(line: str, xml: "_Xml") -> Iterator[Finding]:
-    """Yield what a line says; comments and what frames a document say nothing."""
+    """Yield the statements of a line; comments and the frame of a document have none."""
     if not line or line.startswith("#") or line in ("[", "]", ",") or "finished" in line[:12]:
         return
     if line.startswith("<") or xml.open:
@@ -100,7 +100,7 @@ def _findings(line: str, xml: "_Xml") -> Iterator[Finding]:
 
 
 def _greppable(host: str, what: str, rest: str) -> Iterator[Finding]:
-    """Yield what a line of -oG says after ``Host:``."""
+    """Yield the statements of a line of -oG, after ``Host:``."""
     if what == "Status":
         yield Finding(host, rest.split("\t", maxsplit=1)[0].strip().lower())
         return
@@ -124,7 +124,7 @@ def _json(line: str) -> Iterator[Finding]:
 
 
 class _Xml:
-    """An XML document of nmap or masscan as its tags come: which host and which port they are about."""
+    """The state of reading XML of nmap or masscan: the host and the port that the current tag is about."""
 
     def __init__(self) -> None:
         self.open = False
@@ -134,7 +134,7 @@ class _Xml:
         self._ports = 0
 
     def take(self, line: str) -> Iterator[Finding]:
-        """Yield what the tags of a line say."""
+        """Yield the statements of the tags of a line."""
         self.open = True
         for end, name, rest in _TAG.findall(line):
             given = dict(_ATTRIBUTE.findall(rest))

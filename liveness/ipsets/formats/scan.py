@@ -2,7 +2,7 @@
 
 All begin at `at`, write inclusive bounds into `low` and `high` from `count` on, and return the new count and where they
 stopped: the text's end, or the start of the first line that is not in the plain form, which the caller reads in Python.
-So what is common is fast, and Python decides what is an error. The text must end with a newline.
+So the common case is fast, and Python code decides what is an error. The text must end with a newline.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""The kernel that reads the elements of an nftables set, which know no lines."""
+"""The kernel that reads the elements of an nftables set, which are not bound to lines."""
 
 from liveness.ipsets.formats.entries import (
     COMMA,
@@ -19,7 +19,7 @@ from liveness.ipsets.formats.scan import quoted_end
 from liveness.kernel import kernel
 
 EXPECTS_ENTRY, IN_OPTIONS, CLOSED, WRONG = range(4)
-"""Where the kernel stands: before an entry, behind one, behind the brace that closes the set, or lost."""
+"""States of the kernel: before an entry, after one, after the brace that closes the set, or at a fault."""
 
 CLOSE, LOWER_A, LOWER_Z = b"}az"
 

@@ -25,7 +25,7 @@ BLOCK_ADDRESSES = 256
 BITMAP_BYTES = 32
 CONTAINS_BITMAP = 0x81
 BITMAPS_AT_ONCE = 1 << 13
-"""Two million addresses at most, which take some 50 MiB while they are listed."""
+"""At most two million addresses, which take some 50 MiB while they are listed."""
 ADDRESS_BITS = 32
 
 
@@ -111,7 +111,7 @@ def _read_radix(stream: Records, header: Header, name: str) -> BitMap:
         leaves = np.frombuffer(content, np.dtype([("length", "u1"), ("", "V3"), ("base", f"{header.order}u4")]))
         expected -= leaves.size
         _add_prefixes(builder, leaves["base"][first:].astype(np.uint32), leaves["length"][first:], name)
-        first = False  # the first leaf of all stands for none
+        first = False  # the first leaf is a placeholder
     if expected:
         raise UsageError(f"{name}: damaged: {header.leaves} leaves announced, {header.leaves - expected} found")
     return builder.finish()

@@ -1,4 +1,4 @@
-"""What stands around the records of a SiLK file: its header, and its compressed blocks.
+"""The parts around the records of a SiLK file: its header, and its compressed blocks.
 
 As SiLK 3.19 documents it in skheader.h: magic, a byte of flags (1: big endian), the file format, the file version, the
 compression; from file version 16 on, in network order, the version of SiLK, the record length and the record version,
@@ -115,7 +115,7 @@ def _inflated(source: Source) -> Iterator[bytes]:
 
 
 class Records:
-    """The bytes of the records, whether they stand in the file as they are or in compressed blocks."""
+    """The bytes of the records, stored plainly or in compressed blocks."""
 
     def __init__(self, source: Source, header: Header) -> None:
         self._source = source
