@@ -9,7 +9,7 @@ import msgspec
 from liveness.config.checks import NAME, Problem
 from liveness.config.model import Section, decode_unit
 from liveness.config.units import Duration
-from liveness.errors import UsageError
+from liveness.errors import LivenessError, UsageError
 from liveness.files.documents import parse_mapping, read_text, shaped, shown_value, steps
 from liveness.files.yaml import line_of
 from liveness.flows.tables import OUR_COLUMNS
@@ -133,9 +133,16 @@ def to_document(config: Config) -> dict[str, Any]:
     return document
 
 
-def from_document(document: object) -> Config:
-    """Return the config of what `to_document` returned; msgspec.ValidationError names what does not fit."""
-    return msgspec.convert(document, Config, dec_hook=decode_unit)
+def recorded_config(document: object, file: Path) -> Config:
+    """Return the config that a manifest keeps, checked as that of a file. LivenessError names what does not fit."""
+    try:
+        config = msgspec.convert(document, Config, dec_hook=decode_unit)
+    except msgspec.ValidationError as error:
+        raise LivenessError(f"{file}: $.config: {error}") from error
+    for problem in problems(config):
+        where = problem.path.removeprefix("$")
+        raise LivenessError(f"{file}: $.config{where}: {shown_value(problem.value)}: {problem.expected}")
+    return config
 
 
 def problems(config: Config) -> Iterator[Problem]:

@@ -5,10 +5,11 @@ files to these lengths, and reads on with the next input.
 """
 
 import hashlib
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
@@ -29,6 +30,11 @@ PENDING_BYTES: Final = 64 << 20
 FEW_INTERVALS: Final = 64
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
+Interval = Annotated[int, msgspec.Meta(gt=-(1 << 40), lt=1 << 40)]
+WRONG: Final = "a damaged journal: start a new run"
+
+
 class InputRecord(msgspec.Struct, kw_only=True):
     """An input that was read: its name, and what tells it from another one of that name."""
 
@@ -42,11 +48,11 @@ class Journal(msgspec.Struct, kw_only=True):
     """What partitions hold after the last input that was read whole."""
 
     inputs: list[InputRecord] = []
-    lengths: dict[str, int] = {}
-    counts: list[int] = []
+    lengths: dict[Interval, Count] = {}
+    counts: list[Count] = []
     late: int = 0
     exporters: list[str] = []
-    exporter_records: dict[str, int] = {}
+    exporter_records: dict[str, Count] = {}
     sampling: dict[str, int] = {}
     undecoded: dict[str, int] = {}
     damage: list[str] = []
@@ -82,21 +88,37 @@ class Partitions:
         path = self.folder / JOURNAL
         if not path.is_file():
             return
-        self.journal = decoded(read_bytes(path), Journal, path, "a damaged journal: start a new run")
-        self._lengths = Counter({int(number): length for number, length in self.journal.lengths.items()})
+        try:
+            self.journal = decoded(read_bytes(path), Journal, path, WRONG)
+        except OSError as error:
+            raise LivenessError(f"{path}: {WRONG}: {error.strerror or error}") from error
+        if len(self.journal.counts) != len(self.gates.counts):
+            raise LivenessError(f"{path}: $.counts: {WRONG}: it has {len(self.journal.counts)} of them")
+        self._lengths = Counter(self.journal.lengths)
         self.gates.counts[:] = self.journal.counts
         self.notes.undecoded.update(self.journal.undecoded)
         self.notes.damage += self.journal.damage
         for name in self.journal.exporters:
             self.notes.exporter(name)
-        self._seen = np.array([self.journal.exporter_records.get(name, 0) for name in self.journal.exporters], np.int64)
+        self._seen = np.array(
+            [self.journal.exporter_records.get(name, 0) for name in self.notes.exporter_names()], np.int64
+        )
+        wanted = {f"{number}{SUFFIX}": length for number, length in self._lengths.items() if length}
         for file in self.folder.glob(f"*{SUFFIX}"):
-            length = self._lengths[int(file.stem)]
-            if length:
-                with file.open("r+b") as stream:
-                    stream.truncate(length)
-            else:
+            if file.name not in wanted:
                 file.unlink()
+        for name, length in wanted.items():
+            self._shorten(self.folder / name, length, path)
+
+    def _shorten(self, file: Path, length: int, journal: Path) -> None:
+        """Cut a file to the length that the journal names. LivenessError where it is shorter."""
+        try:
+            with file.open("r+b") as stream:
+                if os.fstat(stream.fileno()).st_size < length:
+                    raise LivenessError(f"{journal}: {WRONG}: {file.name} has less than the {length:,} bytes it names")
+                stream.truncate(length)
+        except OSError as error:
+            raise LivenessError(f"{file}: cannot be resumed: {error.strerror or error}") from error
 
     @property
     def several(self) -> bool:
@@ -187,7 +209,7 @@ class Partitions:
         """Write the journal."""
         self.flush()
         journal = self.journal
-        journal.lengths = {str(number): length for number, length in self._lengths.items()}
+        journal.lengths = dict(self._lengths)
         journal.counts = self.gates.counts.tolist()
         journal.exporters = self.notes.exporter_names()
         seen = [*self._seen.tolist(), *[0] * (len(journal.exporters) - len(self._seen))]

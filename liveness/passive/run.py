@@ -11,7 +11,7 @@ import msgspec
 from pyroaring import BitMap
 
 from liveness.clock import utc
-from liveness.errors import LivenessError, RefusedError, StoppedEarlyError, UsageError
+from liveness.errors import RefusedError, StoppedEarlyError, UsageError
 from liveness.files import locks
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
@@ -21,7 +21,7 @@ from liveness.flows.formats import Options, read_all
 from liveness.ipsets.roaring import from_numpy, serialized
 from liveness.passive.aggregate import parts_for
 from liveness.passive.clients import EventLog
-from liveness.passive.config import Config, from_document, to_document
+from liveness.passive.config import Config, recorded_config, to_document
 from liveness.passive.engine import Engine, Finished
 from liveness.passive.gates import Counts, Gates
 from liveness.passive.history import SEEN_ONE_WAY_IN, SEEN_SENDING, SEEN_TWO_WAY
@@ -135,17 +135,18 @@ class PassiveRun:
             raise RefusedError(f"{path}: this run is complete: start another one")
         if not (path / WORK).is_dir():
             raise UsageError(f"{path}: cannot be resumed: it has no folder {WORK}")
-        try:
-            config = from_document(manifest.config)
-        except msgspec.ValidationError as error:
-            raise LivenessError(f"{path / MANIFEST_FILE}: $.config: {error}") from error
+        config = recorded_config(manifest.config, path / MANIFEST_FILE)
         forced = forced or manifest.forced
         manifest.forced, manifest.status = forced, "running"
         run = cls(
             path, manifest, config, say, _partitions(config, path, forced), Results(config, load_rules(config.rules))
         )
         run._hold()
-        run.partitions.resume()
+        try:
+            run.partitions.resume()
+        except BaseException:
+            run.release()
+            raise
         return run
 
     def _hold(self) -> None:
@@ -331,6 +332,10 @@ class PassiveRun:
         self.manifest.status = status
         self.manifest.finished = utc(time.time_ns())
         self.write_manifest()
+        self.release()
+
+    def release(self) -> None:
+        """Let another process work on this run."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
