@@ -69,7 +69,7 @@ class LiveView:
                 *lines,
                 sparkline([replies for _, replies in shown]),
             )
-        lost = Text(drops_text(reading), style="bold red" if reading.drops or reading.progress.losses.lost else "")
+        lost = Text(drops_text(reading), style="bold red" if reading.drops or reading.progress.counts["lost"] else "")
         return [Text(where_text(reading)), table, lost]
 
 
@@ -87,7 +87,7 @@ def where_text(reading: "Reading") -> str:
     share = percent(progress.sent / progress.planned) if progress.planned else "-"
     if progress.sending and progress.problem is not None:
         ahead = f"PAUSED: {progress.problem}"
-    elif progress.sending and progress.losses.silent:
+    elif progress.sending and progress.silent:
         ahead = "SILENT: replies have stopped"
     elif not progress.sending or progress.sent >= progress.planned:
         ahead = "waiting for late replies"
@@ -98,12 +98,13 @@ def where_text(reading: "Reading") -> str:
 
 def drops_text(reading: "Reading") -> str:
     """Return what came in and what was lost."""
-    progress, losses = reading.progress, reading.progress.losses
-    where = f" (ring {progress.kernel_drops:,}, interface {progress.nic_drops:,}, sending {progress.send_errors:,})"
+    counts = reading.progress.counts
+    ring, interface, sending = counts["kernel_drops"], counts["nic_drops"], counts["send_errors"]
+    where = f" (ring {ring:,}, interface {interface:,}, sending {sending:,})"
     drops = f"drops {reading.drops:,}{where if reading.drops else ''}"
-    lost = f"  lost on the way {losses.lost:,}, sent again {losses.repaired:,}" if losses.lost else ""
-    behind = f"  behind the rate for {losses.given_up_s:,.0f} s" if losses.given_up_s >= 1 else ""
-    return f"received {progress.packets:,}  rejected {progress.rejected:,}  {drops}{lost}{behind}"
+    lost = f"  lost on the way {counts['lost']:,}, sent again {counts['repaired']:,}" if counts["lost"] else ""
+    behind = f"  behind the rate for {counts['given_up_s']:,.0f} s" if counts["given_up_s"] >= 1 else ""
+    return f"received {counts['packets']:,}  rejected {counts['rejected']:,}  {drops}{lost}{behind}"
 
 
 def status_line(reading: "Reading") -> str:

@@ -1,9 +1,10 @@
 """The checkpoint: how far a run has come, so that it can be resumed after a crash. Its replies are in segments."""
 
+from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
@@ -35,6 +36,8 @@ class Totals(Struct, frozen=True, kw_only=True):
     rate_search: RateSearch | None = None
     path: list[PathEvent] = field(default_factory=list)
     timeline: Timeline = field(default_factory=Timeline)
+    counters: dict[str, list[float]] | UnsetType = UNSET
+    """Counters without a field of their own: one number, or one for each probe."""
 
     def followed_by(self, later: "Totals") -> "Totals":
         """Return the totals with those of a later session."""
@@ -60,7 +63,21 @@ class Totals(Struct, frozen=True, kw_only=True):
             path=self.path
             + [msgspec.structs.replace(one, after_s=round(self.elapsed_s + one.after_s, 3)) for one in later.path],
             timeline=self.timeline.followed_by(later.timeline, self.elapsed_s),
+            counters=_added(self.counters, later.counters),
         )
+
+
+def _added(
+    earlier: dict[str, list[float]] | UnsetType, later: dict[str, list[float]] | UnsetType
+) -> dict[str, list[float]] | UnsetType:
+    """Return the sums of counters by name; a counter that only one session knew keeps its numbers."""
+    if not earlier or not later:
+        return later or earlier
+    names = dict.fromkeys((*earlier, *later))
+    return {
+        name: [sum(pair) for pair in zip_longest(earlier.get(name, []), later.get(name, []), fillvalue=0)]
+        for name in names
+    }
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
@@ -234,6 +234,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     source_addresses: list[str] = field(default_factory=list)
     senders: int = 1
     receivers: int = 1
+    counters: dict[str, float | dict[str, float]] | UnsetType = UNSET
+    """Counters without a field of their own, by name: one number, or one for each probe. Absent if there are none."""
 
     @property
     def run(self) -> str:

@@ -1,37 +1,30 @@
-"""Progress: a snapshot of a running scan, read from shared memory, for whoever shows it."""
+"""Progress: a snapshot of a running scan, read from shared memory, for those who show it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
+from liveness.runs.counters import totals, totals_by_probe
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeProgress:
-    """One probe so far: frames sent, frames planned, replies accepted (duplicates included)."""
+    """One probe so far: frames planned, and its counters by the names they are shown under."""
 
     name: str
-    sent: int
     planned: int
-    replies: int
+    counts: Mapping[str, int]
 
+    @property
+    def sent(self) -> int:
+        """Frames sent."""
+        return self.counts["sent"]
 
-@dataclass(frozen=True, slots=True)
-class LossesSeen:
-    """What is known of losses so far."""
-
-    silent: bool = False
-    """Whether replies have stopped."""
-    lost: int = 0
-    """Probes that are known to have been lost on the way, those sent again since included."""
-    repaired: int = 0
-    """Probes that were sent again."""
-    given_up_s: float = 0.0
-    """Time that senders could not keep up with the rate."""
-
-
-NO_LOSSES: Final = LossesSeen()
+    @property
+    def replies(self) -> int:
+        """Replies accepted, duplicates included."""
+        return self.counts["replies"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +33,16 @@ class Progress:
 
     elapsed_s: float
     probes: tuple[ProbeProgress, ...]
+    counts: Mapping[str, float]
+    """The counters that are shown as one number, by the names they are shown under (`runs.counters`)."""
     blocks_drained: int
     blocks: int
-    packets: int
-    rejected: int
-    kernel_drops: int
-    nic_drops: int
-    send_errors: int
-    """Frames that were handed over and never left, or that the interface dropped."""
     rate_pps: float
     """Packets a second of each probe that senders keep to."""
     sending: bool
     """False once the last sender has ended."""
-    losses: LossesSeen = NO_LOSSES
+    silent: bool = False
+    """Whether replies have stopped."""
     problem: str | None = None
     """Why senders are paused, None if they are not."""
 
@@ -71,35 +61,28 @@ def observe(
     plan: Plan,
     shared: Shared,
     elapsed_s: float,
-    nic_drops: int,
     *,
     sending: bool,
-    losses: LossesSeen = NO_LOSSES,
+    silent: bool = False,
     problem: str | None = None,
     unresolved: int = 0,
 ) -> Progress:
-    """Return a snapshot of a scan that has been going for `elapsed_s`; `nic_drops` are those of its interface.
+    """Return a snapshot of a scan that has been running for `elapsed_s`.
 
     `unresolved` targets get nothing, for they are not there: no frame to them is planned.
     """
-    sent = shared.sent_in_all.sum(axis=(0, 2))
     planned = (plan.target_count - unresolved) * plan.attempts
-    accepted = shared.accepted.sum(axis=0)
+    counts = totals_by_probe(shared, len(plan.probes))
     return Progress(
         elapsed_s=elapsed_s,
         probes=tuple(
-            ProbeProgress(probe.name, int(sent[index]), planned, int(accepted[index]))
-            for index, probe in enumerate(plan.probes)
+            ProbeProgress(probe.name, planned, numbers) for probe, numbers in zip(plan.probes, counts, strict=True)
         ),
+        counts=totals(shared),
         blocks_drained=shared.blocks_drained(),
         blocks=len(plan.order.parts),
-        packets=int(shared.packets.sum()),
-        rejected=int(shared.rejected.sum()),
-        kernel_drops=int(shared.kernel_drops.sum()),
-        nic_drops=nic_drops,
-        send_errors=int(shared.send_errors.sum() + shared.dropped.sum()),
         rate_pps=shared.pace_pps(),
-        losses=losses,
         sending=sending,
+        silent=silent,
         problem=problem,
     )

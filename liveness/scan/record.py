@@ -12,6 +12,7 @@ from liveness.errors import LivenessError
 from liveness.net.routes import Path
 from liveness.order.order import Part
 from liveness.runs.checkpoint import Checkpoint, Totals
+from liveness.runs.counters import declared
 from liveness.runs.manifest import BlockStatus, Manifest, Privileges, ProbeCounts, Receive, Transmit
 from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import RunDirectory
@@ -112,6 +113,18 @@ def _opted_out(plan: Plan, directory: RunDirectory) -> int:
     return plan.order.count_in(withdrawn)
 
 
+def recorded_counters(plan: Plan, totals: Totals) -> dict[str, float | dict[str, float]] | msgspec.UnsetType:
+    """Return the counters that have no field of their own: those of each probe by its name."""
+    if not totals.counters:
+        return msgspec.UNSET
+    names = [probe.name for probe in plan.probes]
+    return {
+        name: dict(zip(names, numbers, strict=True)) if "probe" in declared()[name].by else sum(numbers)
+        for name, numbers in totals.counters.items()
+        if name in declared()
+    }
+
+
 def final_manifest(
     plan: Plan,
     identity: Identity,
@@ -187,4 +200,5 @@ def final_manifest(
         source_addresses=[format_address(address) for address in identity.sources],
         senders=plan.senders,
         receivers=plan.receivers,
+        counters=recorded_counters(plan, totals),
     )

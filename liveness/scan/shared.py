@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from liveness.order.order import Position
 from liveness.runs.checkpoint import Checkpoint
+from liveness.runs.counters import Counts, declared, shape_of
 from liveness.scan.losses.repairs import RepairDesk
 from liveness.scan.memory import shared_zeros
 from liveness.scan.path.hop_table import HopTable
@@ -34,11 +35,16 @@ def _shared_parts(shapes: Sequence[tuple[int, ...]]) -> list[NDArray[np.int64]]:
     return [part.reshape(shape) for part, shape in zip(np.split(whole, ends[:-1]), shapes, strict=True)]
 
 
-class Shared:
-    """What the processes of a scan tell each other."""
+class Shared(Counts):
+    """What the processes of a scan report to each other: its counters, and flags, positions and lists."""
 
     def __init__(self, plan: Plan) -> None:
         senders, receivers, lanes = plan.senders, plan.receivers, len(plan.probes) * plan.attempts
+        lengths = {"sender": senders, "receiver": receivers, "probe": len(plan.probes), "attempt": plan.attempts}
+        for name, counter in declared().items():
+            setattr(
+                self, name, shared_zeros(shape_of(counter, lengths), np.float64 if counter.unit == "s" else np.int64)
+            )
         self.counts_told = plan.only_unanswered
         """What an earlier session has sent is known by its checkpoint alone: not everybody was sent everything."""
         self.stop, self.finish = _shared_parts([(1,), (1,)])
@@ -55,15 +61,7 @@ class Shared:
         self.rate_pps[0] = plan.load.start_pps
         self.ready: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
         """1: this receiver has compiled its kernels and listens."""
-        self.sent: NDArray[np.int64] = shared_zeros((senders, len(plan.probes), plan.attempts), np.int64)
-        """Frames filled and handed over in this session, for each sender, probe and attempt, repairs not included."""
         self._share_repairs(plan, lanes)
-        self.completed: NDArray[np.int64] = shared_zeros((senders,), np.int64)
-        """Frames that the kernel reported as sent."""
-        self.send_errors: NDArray[np.int64] = shared_zeros((senders, len(plan.probes)), np.int64)
-        """Frames that were handed over and never left: refused, or in the ring when the interface failed."""
-        self.dropped: NDArray[np.int64] = shared_zeros((senders,), np.int64)
-        """Frames that the interface dropped or the kernel refused as it sent them; of which probes it does not say."""
         self.drained: NDArray[np.int64] = shared_zeros((senders,), np.int64)
         """Blocks whose lanes a sender has drained."""
         self.positions = Positions(senders, lanes)
@@ -72,18 +70,6 @@ class Shared:
         """What each receiver had taken off its ring by then is on disk; ns of the monotonic clock."""
         self.confined: NDArray[np.int64] = shared_zeros((receivers, len(CONFINEMENTS)), np.int64)
         """1: this receiver is confined in that way."""
-        self.packets: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
-        """Packets that each receiver took off its ring."""
-        self.accepted: NDArray[np.int64] = shared_zeros((receivers, len(plan.probes)), np.int64)
-        """Accepted replies, for each receiver and probe."""
-        self.rejected: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
-        """Packets that each receiver rejected."""
-        self.kernel_drops: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
-        """Packets that found a receiver's ring full."""
-        self.first_replies: NDArray[np.int64] = shared_zeros((receivers, len(plan.probes)), np.int64)
-        """Under `rate: auto` the targets proven to have answered an original, for each receiver and probe."""
-        self.given_up_s: NDArray[np.float64] = shared_zeros((senders,), np.float64)
-        """Time that each sender could not keep up with the rate."""
         self.answered: NDArray[np.uint32] = (
             shared_zeros((entries_for(plan.config.retransmit.queue),), np.uint32)
             if plan.only_unanswered
@@ -103,10 +89,6 @@ class Shared:
     def _share_repairs(self, plan: Plan, lanes: int) -> None:
         """Share what is sent again, and what tells that it must be."""
         senders = plan.senders
-        self.sent_before: NDArray[np.int64] = shared_zeros((senders, len(plan.probes), plan.attempts), np.int64)
-        """What earlier sessions have sent, as far as this one does not send it again."""
-        self.repaired: NDArray[np.int64] = shared_zeros((senders, len(plan.probes), plan.attempts), np.int64)
-        """Frames that were filled and handed over because they are known to have been lost before."""
         self.repairs = RepairDesk(senders, lanes)
         """Where senders that have sent a block ask what to send again."""
         self.activities = Activities(senders, lanes)

@@ -196,14 +196,14 @@ class Supervisor:
 
     def _report(self, ledger: Ledger, losses: LossWatch, guard: PathGuard | None, *, sending: bool) -> None:
         """Give everybody who watches a snapshot."""
+        losses.count()
         self._listeners.progress(
             observe(
                 self.plan,
                 ledger.shared,
                 ledger.elapsed_s,
-                ledger.nic_drops,
                 sending=sending,
-                losses=losses.seen(),
+                silent=losses.silent,
                 problem=None if guard is None else guard.problem,
                 unresolved=0 if self.watch is None else self.watch.path.neighbours.unresolved.count,
             )

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from liveness.net.links import InterfaceCounters
+from liveness.runs.counters import interval_columns, intervals
 from liveness.runs.course import Timeline
 from liveness.scan.shared import Shared
 
@@ -29,21 +30,10 @@ class TimelineRecord:
     def observe(self, elapsed_s: float, shared: Shared, now: InterfaceCounters) -> None:
         """Keep the counts at `elapsed_s` since the start; where there are too many every second one is dropped."""
         before = self.before
-        self._rows.append(
-            (
-                elapsed_s,
-                int(shared.sent.sum()),
-                int(shared.completed.sum()),
-                int(shared.send_errors.sum() + shared.dropped.sum()),
-                int(shared.packets.sum()),
-                int(shared.accepted.sum()),
-                int(shared.rejected.sum()),
-                int(shared.kernel_drops.sum()),
-                now.rx_lost - before.rx_lost,
-                now.tx_packets - before.tx_packets,
-                now.rx_packets - before.rx_packets,
-            )
-        )
+        shared.nic_drops[0] = now.rx_lost - before.rx_lost
+        shared.interface_sent[0] = now.tx_packets - before.tx_packets
+        shared.interface_received[0] = now.rx_packets - before.rx_packets
+        self._rows.append((elapsed_s, *intervals(shared).values()))
         if len(self._rows) > MOST_INTERVALS:
             self._rows = self._rows[1::2]
             self.every_s *= 2
@@ -57,16 +47,5 @@ class TimelineRecord:
         # a sender that ends with frames in its ring takes them back: then these were not sent before either
         totals = np.minimum.accumulate(totals[::-1], axis=0)[::-1]
         counts = np.diff(totals, axis=0, prepend=0).T.tolist()
-        return Timeline(
-            end_s=[round(at, 3) for at in rows[:, 0].tolist()],
-            sent=counts[0],
-            completed=counts[1],
-            send_errors=counts[2],
-            packets=counts[3],
-            accepted=counts[4],
-            rejected=counts[5],
-            kernel_drops=counts[6],
-            nic_drops=counts[7],
-            interface_sent=counts[8],
-            interface_received=counts[9],
-        )
+        columns = dict(zip(interval_columns(), counts, strict=True))
+        return Timeline(end_s=[round(at, 3) for at in rows[:, 0].tolist()], **columns)

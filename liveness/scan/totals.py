@@ -5,10 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import UNSET
 
 from liveness.errors import LivenessError
 from liveness.net.links import InterfaceCounters, interface_counters
 from liveness.runs.checkpoint import Totals
+from liveness.runs.counters import unrecorded
 from liveness.runs.course import RateChange
 from liveness.scan.losses.watch import LossWatch
 from liveness.scan.path.record import PathRecord
@@ -83,4 +85,5 @@ class Ledger:
             rate_search=None if self.tuner is None else self.tuner.record(),
             path=list(self.path.events),
             timeline=self.timeline.record(),
+            counters=dict(unrecorded(shared)) or UNSET,
         )

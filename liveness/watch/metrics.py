@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from liveness.runs.counters import shown
 from liveness.watch.reading import Reading
 
 LATEST_S: Final = 1e11
@@ -43,33 +44,30 @@ def families(run: str, reading: Reading, status: str) -> Iterator[Family]:
     yield Family("liveness_scan_running", "gauge", "1 while the scan runs, 0 after.", one(int(status == "running")))
     yield Family("liveness_scan_elapsed_seconds", "gauge", "Time since the session began.", one(progress.elapsed_s))
     yield Family("liveness_scan_eta_seconds", "gauge", "Time until the last probe leaves.", one(reading.eta_s))
-    sent: list[float | None] = [probe.sent for probe in probes]
-    yield Family("liveness_probes_sent_total", "counter", "Probes sent, repeats included.", each(sent))
     yield Family("liveness_probes_planned", "gauge", "Probes to send.", each([probe.planned for probe in probes]))
-    replies: list[float | None] = [probe.replies for probe in probes]
-    yield Family("liveness_replies_total", "counter", "Replies accepted, duplicates included.", each(replies))
     yield Family("liveness_hit_ratio", "gauge", "Replies a probe sent.", each([probe.hit_rate for probe in probes]))
     rate = "liveness_rate_packets_per_second"
     yield Family(rate, "gauge", "The rate of each probe that senders keep to.", one(progress.rate_pps))
-    yield Family(
-        "liveness_packets_received_total", "counter", "Packets past the capture filter.", one(progress.packets)
-    )
-    yield Family(
-        "liveness_packets_rejected_total", "counter", "Packets that are no replies to us.", one(progress.rejected)
-    )
-    drops = {"kernel": progress.kernel_drops, "interface": progress.nic_drops, "send": progress.send_errors}
-    lost: list[tuple[Labels, float | None]] = [({"where": where}, count) for where, count in drops.items()]
-    yield Family("liveness_drops_total", "counter", "Packets lost on this host.", lost)
-    losses = progress.losses
-    yield Family("liveness_scan_silent", "gauge", "1 while replies have stopped, else 0.", one(int(losses.silent)))
-    yield Family("liveness_probes_lost_total", "counter", "Probes known to have been lost.", one(losses.lost))
-    yield Family("liveness_probes_repaired_total", "counter", "Probes sent again for that.", one(losses.repaired))
-    behind = "Time that senders could not keep up with the rate."
-    yield Family("liveness_given_up_seconds_total", "counter", behind, one(losses.given_up_s))
+    yield Family("liveness_scan_silent", "gauge", "1 while replies have stopped, else 0.", one(int(progress.silent)))
     yield Family("liveness_blocks", "gauge", "Blocks of the schedule.", one(progress.blocks))
     paused = int(progress.problem is not None)
     yield Family("liveness_scan_paused", "gauge", "1 while the way to the targets is broken, else 0.", one(paused))
     yield Family("liveness_blocks_done", "gauge", "Blocks that are probed.", one(progress.blocks_drained))
+    yield from _counters(reading)
+
+
+def _counters(reading: Reading) -> Iterator[Family]:
+    """Yield the metrics of all counters as they are declared; those of one metric are told apart by `where`."""
+    found: dict[str, Family] = {}
+    for name, counter in shown().items():
+        metric = counter.metric or f"liveness_{name}_total"
+        family = found.setdefault(metric, Family(metric, "counter", counter.metric_help or counter.help))
+        if counter.each_probe:
+            family.samples.extend(({"probe": probe.name}, probe.counts[name]) for probe in reading.probes)
+        else:
+            labels = {"where": counter.where} if counter.where else {}
+            family.samples.append((labels, reading.progress.counts[name]))
+    yield from found.values()
 
 
 def metrics_text(census: str, run: str, reading: Reading, status: str, last_success_s: float | None = None) -> str:

@@ -1,6 +1,7 @@
 """Owns what can be read off a running scan once a second: counts, rates, hit rates, and how long it will take."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,14 +14,23 @@ WINDOW_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ProbeReading:
-    """One probe: frames sent and planned, replies accepted (duplicates included), and both a second."""
+    """One probe: frames planned, its counters by the names they are shown under, frames and replies a second."""
 
     name: str
-    sent: int
     planned: int
-    replies: int
+    counts: Mapping[str, int]
     sent_pps: float
     replies_pps: float
+
+    @property
+    def sent(self) -> int:
+        """Frames sent."""
+        return self.counts["sent"]
+
+    @property
+    def replies(self) -> int:
+        """Replies accepted, duplicates included."""
+        return self.counts["replies"]
 
     @property
     def hit_rate(self) -> float | None:
@@ -52,7 +62,8 @@ class Reading:
     @property
     def drops(self) -> int:
         """Packets lost on this host: in the receive ring, by the interface, and frames that never left."""
-        return self.progress.kernel_drops + self.progress.nic_drops + self.progress.send_errors
+        counts = self.progress.counts
+        return int(counts["kernel_drops"] + counts["nic_drops"] + counts["send_errors"])
 
 
 @dataclass(slots=True)
@@ -78,7 +89,7 @@ class Meter:
         for probe in progress.probes:
             then = before.get(probe.name, probe)
             pace = rate(probe.sent, then.sent), rate(probe.replies, then.replies)
-            probes.append(ProbeReading(probe.name, probe.sent, probe.planned, probe.replies, *pace))
+            probes.append(ProbeReading(probe.name, probe.planned, probe.counts, *pace))
         self._last = progress
         return Reading(
             progress,

@@ -4,13 +4,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final, cast
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, defstruct
 
 from liveness.clock import utc_now
 from liveness.errors import UsageError
 from liveness.files.outputs import open_destination
+from liveness.runs.counters import shown
 from liveness.runs.manifest import Manifest
 from liveness.scan.plan import Plan
 from liveness.scan.record import Identity
@@ -18,18 +20,16 @@ from liveness.watch.reading import Reading
 
 
 class ProbeStatus(Struct, frozen=True, kw_only=True):
-    """One probe: see the fields of the same names in `StatusLine`."""
+    """One probe: its counters (`runs.counters`), what is planned of it, and rates."""
 
-    sent: int
     planned: int
-    replies: int
     sent_pps: float
     replies_pps: float
     hit_rate: float | None
 
 
-class StatusLine(Struct, frozen=True, kw_only=True):
-    """One line. `docs/census.md` explains every field; new ones may be added."""
+class StatusHead(Struct, frozen=True, kw_only=True):
+    """One line without its counters. `docs/census.md` explains every field; new ones may be added."""
 
     time: str
     run: str
@@ -43,25 +43,32 @@ class StatusLine(Struct, frozen=True, kw_only=True):
     replies_pps: float
     rate_pps: float
     hit_rate: float | None
-    packets: int
-    rejected: int
-    kernel_drops: int
-    nic_drops: int
-    send_errors: int
     silent: bool
-    lost: int
-    repaired: int
-    given_up_s: float
     blocks_done: int
     blocks: int
     problem: str | None = None
-    probes: dict[str, ProbeStatus]
 
 
-def status_of(run: str, reading: Reading, state: str) -> StatusLine:
+def _with_counters(name: str, base: type[Struct], *, each_probe: bool) -> type[Struct]:
+    """Return a record with a field for each counter that is shown for each probe, or as one number."""
+    fields = [(label, float) for label, counter in shown().items() if counter.each_probe == each_probe]
+    return defstruct(name, fields, bases=(base,), frozen=True, kw_only=True)
+
+
+ProbeLine: Final = _with_counters("ProbeLine", ProbeStatus, each_probe=True)
+StatusLine: Final = defstruct(
+    "StatusLine",
+    [("probes", dict[str, ProbeLine])],  # type: ignore[valid-type]  # made from the declarations
+    bases=(_with_counters("StatusCounters", StatusHead, each_probe=False),),
+    frozen=True,
+    kw_only=True,
+)
+
+
+def status_of(run: str, reading: Reading, state: str) -> StatusHead:
     """Return a reading as a line; `state` is what `state_of` says, then the manifest's status."""
     progress = reading.progress
-    return StatusLine(
+    line = StatusLine(
         time=utc_now(),
         run=run,
         state=state,
@@ -74,30 +81,23 @@ def status_of(run: str, reading: Reading, state: str) -> StatusLine:
         replies_pps=round(reading.replies_pps, 1),
         rate_pps=round(progress.rate_pps, 4),
         hit_rate=_share(reading.hit_rate),
-        packets=progress.packets,
-        rejected=progress.rejected,
-        kernel_drops=progress.kernel_drops,
-        nic_drops=progress.nic_drops,
-        send_errors=progress.send_errors,
-        silent=progress.losses.silent,
-        lost=progress.losses.lost,
-        repaired=progress.losses.repaired,
-        given_up_s=round(progress.losses.given_up_s, 3),
+        silent=progress.silent,
         blocks_done=progress.blocks_drained,
         blocks=progress.blocks,
         problem=progress.problem,
         probes={
-            probe.name: ProbeStatus(
-                sent=probe.sent,
+            probe.name: ProbeLine(
                 planned=probe.planned,
-                replies=probe.replies,
                 sent_pps=round(probe.sent_pps, 1),
                 replies_pps=round(probe.replies_pps, 1),
                 hit_rate=_share(probe.hit_rate),
+                **probe.counts,
             )
             for probe in reading.probes
         },
+        **{name: round(count, 3) for name, count in progress.counts.items()},
     )
+    return cast("StatusHead", line)
 
 
 def state_of(reading: Reading) -> str:
@@ -150,7 +150,7 @@ class StatusFile:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _write(self, line: StatusLine) -> None:
+    def _write(self, line: StatusHead) -> None:
         if self._descriptor is None:
             return
         content = msgspec.json.encode(line) + b"\n"

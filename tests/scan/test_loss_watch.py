@@ -8,6 +8,7 @@ import pytest
 
 from liveness.order.order import Position
 from liveness.runs.checkpoint import Checkpoint
+from liveness.runs.counters import totals
 from liveness.runs.losses import Losses, LossRecord, LostSpan
 from liveness.scan.losses.silence import Fall
 from liveness.scan.losses.watch import LossWatch
@@ -67,7 +68,7 @@ def test_a_fixed_rate_that_is_not_reached_is_told_at_once_and_at_the_end(begin: 
     (notice,) = session.notices
     assert "was not reached: senders could not keep up for 12.0 s of 30" in notice
     assert any("was not reached" in line for line in session.watch.warnings(received=1))
-    assert session.watch.seen().given_up_s == 12.0
+    assert totals(session.shared)["given_up_s"] == 12.0
 
 
 def test_a_little_time_given_up_and_a_rate_that_is_searched_for_are_not_told(begin: Callable[..., Session]) -> None:

@@ -129,7 +129,7 @@ def test_rounds_over_a_list_go_through_the_whole_engine(tmp_path: Path) -> None:
     assert set(Counter(counts.values())) == {ROUNDS}
     sets = {(entry.probe, entry.kind, entry.role): set(directory.read_set(entry)) for entry in kept.fields["sets"]}
     assert sets["icmp", "echo-reply", "direct"] == {FIRST + 3}
-    progress = observe(plan, shared, 1.0, 0, sending=False)
+    progress = observe(plan, shared, 1.0, sending=False)
     assert (progress.blocks, progress.blocks_drained) == (ROUNDS, ROUNDS)
     assert progress.sent == progress.planned == ROUNDS * COUNT * probes
 

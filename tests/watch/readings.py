@@ -18,14 +18,22 @@ def progress(
     """Return a moment in which so much was sent and answered for each of two probes."""
     return Progress(
         elapsed_s=elapsed_s,
-        probes=tuple(ProbeProgress(name, sent * place, 1000 * place, replies) for place, name in enumerate(PROBES, 1)),
+        probes=tuple(
+            ProbeProgress(name, 1000 * place, {"sent": sent * place, "replies": replies})
+            for place, name in enumerate(PROBES, 1)
+        ),
         blocks_drained=1,
         blocks=8,
-        packets=4 * replies,
-        rejected=2 * replies,
-        kernel_drops=drops,
-        nic_drops=2 * drops,
-        send_errors=3 * drops,
+        counts={
+            "packets": 4 * replies,
+            "rejected": 2 * replies,
+            "kernel_drops": drops,
+            "nic_drops": 2 * drops,
+            "send_errors": 3 * drops,
+            "lost": 0,
+            "repaired": 0,
+            "given_up_s": 0.0,
+        },
         rate_pps=100.0,
         sending=sending,
         problem=problem,

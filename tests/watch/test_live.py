@@ -44,7 +44,9 @@ def test_a_census_of_the_internet_fits_80_columns() -> None:
     names = ("icmp", "tcp/7547", "tcp/control")
     for second in range(1, 20):
         sent = 7_000_000_000 + 100_000 * second
-        probes = tuple(ProbeProgress(name, sent, 7_400_000_000, 99_900_000 + 9_876 * second) for name in names)
+        probes = tuple(
+            ProbeProgress(name, 7_400_000_000, {"sent": sent, "replies": 99_900_000 + 9_876 * second}) for name in names
+        )
         moment = replace(progress(300_000 + second, 1), probes=probes)
         view.show(reading(replace(moment, elapsed_s=moment.elapsed_s - 1), moment))
     assert isinstance(console.file, io.StringIO)

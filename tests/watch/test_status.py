@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from liveness.errors import UsageError
-from liveness.watch.status import ProbeStatus, StatusFile, StatusLine, status_of
+from liveness.watch.status import ProbeLine, StatusFile, StatusLine, status_of
 from tests.census.recurring import TOWN
 from tests.watch.readings import progress, reading
 
@@ -48,7 +48,7 @@ def test_a_line_a_reading_and_one_at_the_end(tmp_path: Path) -> None:
 
 def test_every_field_is_documented() -> None:
     documented = set(re.findall(r"^\| `(\w+)`", DOCUMENTATION.read_text(), re.MULTILINE))
-    assert set(StatusLine.__struct_fields__) | set(ProbeStatus.__struct_fields__) <= documented
+    assert set(StatusLine.__struct_fields__) | set(ProbeLine.__struct_fields__) <= documented
 
 
 def test_it_waits_once_all_is_sent() -> None:

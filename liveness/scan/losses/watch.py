@@ -13,7 +13,6 @@ from liveness.scan.losses.extent import frames_by_probe
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.losses.silence_guard import SilenceGuard
 from liveness.scan.plan import Plan
-from liveness.scan.progress import LossesSeen
 from liveness.scan.shared import Shared
 
 NS: Final = 1_000_000_000
@@ -123,14 +122,14 @@ class LossWatch:
             f" for {self.given_up_s:,.1f} s of {elapsed_s:,.1f} s; lower it, or raise senders"
         )
 
-    def seen(self) -> LossesSeen:
-        """Return what is shown of a scan while it goes on."""
-        return LossesSeen(
-            silent=self.guard.fall is not None,
-            lost=sum(record.probes for record in self._records()),
-            repaired=int(self.shared.repaired.sum()),
-            given_up_s=self.given_up_s,
-        )
+    @property
+    def silent(self) -> bool:
+        """Whether replies have stopped."""
+        return self.guard.fall is not None
+
+    def count(self) -> None:
+        """Count the probes that are known to have been lost, those sent again since included."""
+        self.shared.lost[0] = sum(record.probes for record in self._records())
 
     def _records(self) -> list[LossRecord]:
         """Return the losses, made again only when there are other ones."""
