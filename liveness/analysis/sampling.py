@@ -47,6 +47,24 @@ class Clusters:
     given_both: NDArray[np.float64]
     """[x, y]: sum of the number active for x, times that of both."""
 
+    @classmethod
+    def empty(cls, probes: tuple[str, ...]) -> "Clusters":
+        """Return sums over no /24."""
+        size = len(probes)
+        pairs = (size, size)
+        return cls(probes, np.zeros(size, np.int64), np.zeros(pairs, np.int64), np.zeros(pairs), np.zeros(pairs))
+
+    def add(self, active: list[NDArray[np.uint32]]) -> None:
+        """Add whole /24s: active[p] are the addresses active for probe p, each once."""
+        everyone = np.concatenate([np.zeros(0, np.uint32), *active])
+        addresses, places = np.unique(everyone, return_inverse=True)
+        masks = np.zeros(len(addresses), np.uint64)
+        begin = 0
+        for probe, members in enumerate(active):
+            masks[places[begin : begin + len(members)]] |= np.uint64(1 << probe)
+            begin += len(members)
+        sum_clusters(addresses, masks, self.occupied, self.both, self.both_both, self.given_both)
+
     def effective(self, given: int, also: int) -> float | None:
         """Return the number of independent observations that P(also | given) rests on; None if there are none."""
         whole, part = int(self.both[given, given]), int(self.both[given, also])
@@ -98,27 +116,6 @@ def sum_clusters(
             for given in range(probes):
                 occupied[given] += counts[given, given] > 0
             add_cluster(counts, both_both, given_both)
-
-
-def clusters_of(probes: tuple[str, ...], active: list[NDArray[np.uint32]]) -> Clusters:
-    """Return the sums over /24s; active[p] are the addresses active for probe p, each once."""
-    size = len(probes)
-    everyone = np.concatenate([np.zeros(0, np.uint32), *active])
-    addresses, places = np.unique(everyone, return_inverse=True)
-    masks = np.zeros(len(addresses), np.uint64)
-    begin = 0
-    for probe, members in enumerate(active):
-        masks[places[begin : begin + len(members)]] |= np.uint64(1 << probe)
-        begin += len(members)
-    found = Clusters(
-        probes,
-        np.zeros(size, np.int64),
-        np.zeros((size, size), np.int64),
-        np.zeros((size, size), np.float64),
-        np.zeros((size, size), np.float64),
-    )
-    sum_clusters(addresses, masks, found.occupied, found.both, found.both_both, found.given_both)
-    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,22 +1,26 @@
 """Intervals of samples: against published tables, the score test itself, a bootstrap over /24s, and draws."""
 
+from collections import Counter
+from dataclasses import replace
 from math import sqrt
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from liveness.analysis.document import document
 from liveness.analysis.measure import RunResults
-from liveness.analysis.results import analyze_sets
-from liveness.analysis.sampling import Sampling, clusters_of, wilson
+from liveness.analysis.results import analyze_sets, count_runs
+from liveness.analysis.sampling import Clusters, Sampling, wilson
 from liveness.analysis.tables import Share
+from liveness.replies import Kind
 from liveness.report.text import tables_text
-from tests.populations import Population, town
+from tests.analysis.test_document import populations
+from tests.populations import Population, Reply, town
 
 Z = 1.959963984540054
 
@@ -42,6 +46,14 @@ def test_its_ends_are_where_the_score_test_begins_to_reject(whole: int, data: st
 
         if 1e-5 < end < 1 - 1e-5:
             assert score(end - outwards) <= Z <= score(end + outwards)
+
+
+def clusters_of(probes: tuple[str, ...], active: list[NDArray[np.uint32]]) -> Clusters:
+    """Return the sums over /24s, added in two parts."""
+    found = Clusters.empty(probes)
+    for part in (0, 1):
+        found.add([members[members >> 12 & 1 == part] for members in active])
+    return found
 
 
 def activity(random: np.random.Generator, blocks: int, size: int) -> list[NDArray[np.uint32]]:
@@ -178,3 +190,33 @@ def test_what_is_no_sample_has_none_and_says_why(limits: dict[str, Any], changes
     run = run_of(limits, **changes)
     assert run.sampling.kind != "sample"
     assert run.sampling.share(1, 2) == Share.of_counts(1, 2)
+
+
+@settings(max_examples=50, deadline=None)
+@given(populations())
+def test_activity_by_prefix24_is_that_of_the_replies(population: Population) -> None:
+    """Sets of arrays, bitmaps and runs are read as what a dictionary says of every reply."""
+    dense = [Reply("icmp", Kind.ECHO_REPLY, 5 << 24 | host, 5 << 24 | host) for host in range(0, 20_000, 3)]
+    probes = population.probes
+    replies = [*population.replies, *(dense if "icmp" in probes else [])]
+    population = replace(population, replies=replies)
+    config = {"name": "census", "limits": {"max_targets": 4096}}
+    manifest = msgspec.structs.replace(population.manifest(), config=config)
+    [states], _ = count_runs([(manifest, population.open_set)])
+    active = {probe: set[int]() for probe in probes}
+    for reply in replies:
+        if reply.probe in active and reply.kind != Kind.ERROR:
+            active[reply.probe].add(reply.source)
+    found = states.clusters
+    assert found is not None
+    assert found.probes == states.probes
+    for x, given_probe in enumerate(found.probes):
+        blocks = {address >> 8 for address in active[given_probe]}
+        assert found.occupied[x] == len(blocks)
+        for y, probe in enumerate(found.probes):
+            both = active[given_probe] & active[probe]
+            counts = Counter(address >> 8 for address in both)
+            whole = Counter(address >> 8 for address in active[given_probe])
+            assert found.both[x, y] == len(both)
+            assert found.both_both[x, y] == sum(number**2 for number in counts.values())
+            assert found.given_both[x, y] == sum(number * whole[block] for block, number in counts.items())

@@ -9,37 +9,50 @@ from liveness.analysis.counting.opened import OpenRun
 from liveness.analysis.counting.probed import Probed
 from liveness.analysis.counting.run import ACTIVITY, probes_of
 from liveness.analysis.counting.scope import Within
-from liveness.analysis.sampling import Clusters, clusters_of
+from liveness.analysis.sampling import Clusters
 from liveness.ipsets.portable import ARRAY, BITMAP, PortableSet
 from liveness.replies import Role
 
 KEY_BITS: Final = 16
+OCTETS: Final = 256
 
 
 def activity_by_cluster(run: OpenRun, probed: Probed, within: Within | None) -> Clusters:
-    """Return the activity of a run by /24, on the basis of replies; addresses that do not count are left out."""
+    """Return the activity of a run by /24, on the basis of replies; addresses that do not count are left out.
+
+    One /8 is held in memory at a time. Raises LivenessError that names a set that can no longer be read.
+    """
     kinds = {kind.label for kind in ACTIVITY}
     probes = probes_of(run.manifest)
-    members: dict[str, list[NDArray[np.uint32]]] = {probe: [] for probe in probes}
+    sets: dict[str, list[PortableSet]] = {probe: [] for probe in probes}
     for entry, found in zip(run.entries, run.sets, strict=True):
-        if entry.probe in members and entry.kind in kinds and entry.role == Role.SOURCE:
-            members[entry.probe].append(addresses_of(found))
-    return clusters_of(probes, [_counted(np.unique(_joined(parts)), probed, within) for parts in members.values()])
+        if entry.probe in sets and entry.kind in kinds and entry.role == Role.SOURCE:
+            sets[entry.probe].append(found)
+    clusters = Clusters.empty(probes)
+    for octet in range(OCTETS):
+        active = [
+            _counted(np.unique(_joined([addresses_of(found, octet) for found in members])), probed, within)
+            for members in sets.values()
+        ]
+        if any(map(len, active)):
+            clusters.add(active)
+    return clusters
 
 
-def addresses_of(found: PortableSet) -> NDArray[np.uint32]:
-    """Return the members of a set, ascending. Raises LivenessError that names a file that can no longer be read."""
+def addresses_of(found: PortableSet, octet: int) -> NDArray[np.uint32]:
+    """Return the members of a set in one /8, ascending. Raises LivenessError that names a file it cannot read."""
     index = found.index
-    if not len(index.keys):
+    first, behind = index.span(octet)
+    if first == behind:
         return np.zeros(0, np.uint32)
-    start = int(index.offsets[0])
-    octets = np.zeros(int(index.offsets[-1]) - start, np.uint8)
-    found.read_into(octets.data, 0, len(index.keys))
+    start = int(index.offsets[first])
+    octets = np.zeros(int(index.offsets[behind]) - start, np.uint8)
+    found.read_into(octets.data, first, behind)
     parts = []
-    for place, key in enumerate(index.keys.tolist()):
+    for place in range(first, behind):
         content = octets[int(index.offsets[place]) - start : int(index.offsets[place + 1]) - start]
         low = _low_bits(content, int(index.forms[place]), int(index.sizes[place]))
-        parts.append(low.astype(np.uint32) | np.uint32(key << KEY_BITS))
+        parts.append(low.astype(np.uint32) | np.uint32(int(index.keys[place]) << KEY_BITS))
     return np.concatenate(parts)
 
 

@@ -94,7 +94,7 @@ class Probed:
         limit = (self.manifest.config.get("limits") or {}).get("max_targets")
         if self.manifest.status != "complete":
             return Sampling("stopped")
-        if self.is_sample or (self.listed is None and limit is not None):
+        if limit is not None and (self.listed is None or self.listed.count > self.manifest.planned):
             return Sampling("sample", self.targets, None if self.listed is None else self.listed.count)
         return Sampling("census", self.targets)
 
@@ -103,13 +103,14 @@ class Probed:
 
         None where the run does not record which targets it probed.
         """
-        if self.intervals is None or self.manifest.status != "complete":
+        sampled = self.sampling.kind == "sample"
+        if self.intervals is None or self.manifest.status != "complete" or self.is_sample != sampled:
             return None
         inside = self.intervals if within is None else self.intervals.intersection(within.intervals)
         below = inside.rank([*partition.first.tolist(), 1 << 32]).astype(np.int64)
         counts = np.zeros(len(partition.names), np.int64)
         np.add.at(counts, partition.label, np.diff(below))
-        if self.is_sample:
+        if sampled:
             counts = np.rint(counts * self.sampling.fraction).astype(np.int64)
         return counts
 

@@ -88,8 +88,10 @@ def data_uri(media_type: str, content: bytes) -> str:
 def blocks_of(prefix: str, sections: Iterable[Section], drawings: Iterable[Drawing]) -> list[Block]:
     """Put each figure to its table, in the tables' order; figures without a table come last.
 
-    Tables of one id, as those of several changes, are numbered; their figures stand with the first.
+    Where several tables have one id, as those of several changes, they are numbered, and each has one of its figures.
     """
+    sections = list(sections)
+    tables = Counter(section.table.id for section in sections)
     figures: dict[str, list[Drawing]] = {}
     for drawing in drawings:
         figures.setdefault(drawing.described.table or drawing.name, []).append(drawing)
@@ -98,10 +100,9 @@ def blocks_of(prefix: str, sections: Iterable[Section], drawings: Iterable[Drawi
         name = section.table.id
         seen[name] += 1
         anchor = f"{prefix}-{name}" if seen[name] == 1 else f"{prefix}-{name}-{seen[name]}"
-        with_it = [drawing for drawing in figures.get(name, []) if drawing.title == section.title or seen[name] == 1]
-        for drawing in with_it:
-            figures[name].remove(drawing)
-        pictures = [picture_of(drawing, section.notes) for drawing in with_it]
+        waiting = figures.get(name, [])
+        pictures = [picture_of(drawing, section.notes) for drawing in waiting[: 1 if tables[name] > 1 else None]]
+        del waiting[: len(pictures)]
         blocks.append(Block(anchor, section.title, pictures, table_of(section)))
     rest = [drawing for several in figures.values() for drawing in several]
     blocks += [Block(f"{prefix}-{drawing.name}", drawing.title, [picture_of(drawing)]) for drawing in rest]
