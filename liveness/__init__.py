@@ -19,9 +19,11 @@ from liveness.version import __version__
 
 if TYPE_CHECKING:
     from liveness.api.config import load_config
+    from liveness.api.passive import Passive, open_passive
     from liveness.api.results import Results, analyze
     from liveness.api.run import Key, Run, find_runs, open_run
     from liveness.api.sets import read_set, write_set
+    from liveness.api.survey import Survey, open_survey
     from liveness.config.model import Config
     from liveness.errors import (
         ConfigWarning,
@@ -43,26 +45,32 @@ __all__ = [
     "Key",
     "LivenessError",
     "Manifest",
+    "Passive",
     "RefusedError",
     "Results",
     "Run",
     "StoppedEarlyError",
+    "Survey",
     "UnsupportedError",
     "UsageError",
     "__version__",
     "analyze",
     "find_runs",
     "load_config",
+    "open_passive",
     "open_run",
+    "open_survey",
     "read_set",
     "write_set",
 ]
 
 _MODULES: Final = {
     "api.config": ("load_config",),
+    "api.passive": ("Passive", "open_passive"),
     "api.results": ("Results", "analyze"),
     "api.run": ("Key", "Run", "find_runs", "open_run"),
     "api.sets": ("read_set", "write_set"),
+    "api.survey": ("Survey", "open_survey"),
     "config.model": ("Config",),
     "errors": (
         "ConfigWarning",
