@@ -55,7 +55,7 @@ def passive_figures(document: Document) -> list[Drawing]:
     ]
     if any(interval["ports"] for interval in document["intervals"]):
         figures.append(ports_figure(document))
-    if any(service["clients_failed"] for service in document["services"]):
+    if any(_peak(service) for service in document["services"]):
         figures.append(failures_figure(document))
     if document["outages"]:
         figures.append(outages_figure(document))
@@ -199,7 +199,7 @@ def ports_figure(document: Document) -> Drawing:
         axes.set_yticks(np.arange(len(ports)) + 0.5, ports)
         axes.invert_yaxis()
         axes.grid(visible=False)
-        figure.colorbar(image, ax=axes, label="flows an interval")
+        figure.colorbar(image, ax=axes, label="flows an interval", format=lambda value, _: f"{value:g}")
         _date_axis(axes, edges)
     return _drawing(
         name="ports",
@@ -212,11 +212,17 @@ def ports_figure(document: Document) -> Drawing:
     )
 
 
+def _peak(service: Mapping[str, Any]) -> int:
+    """Return how many clients failed in the worst interval of a service."""
+    return max((int(interval["clients_failed"]) for interval in service["intervals"]), default=0)
+
+
 def failures_figure(document: Document) -> Drawing:
     """Draw the clients that failed, by interval, of the services that failed most clients."""
     edges = _edges(document)
     starts = [interval["start"] for interval in document["intervals"]]
-    chosen = [service for service in services_by_failures(document) if service["clients_failed"]][:MOST_LINES]
+    chosen = [service for service in services_by_failures(document) if _peak(service)]
+    chosen = sorted(chosen, key=lambda service: -_peak(service))[:MOST_LINES]
     colours: Sequence[Any] = (RED, BLUE, GREEN, ORANGE, PURPLE, GREY)
     with styled():
         figure, axes = panel()
@@ -234,8 +240,8 @@ def failures_figure(document: Document) -> Drawing:
     return _drawing(
         name="failed-clients",
         title="Failed clients of services over time",
-        alt=f"Lines of {len(chosen)} services; {worst['service']} failed for most, {count(worst['clients_failed'])}"
-        " clients that never succeeded.",
+        alt=f"Lines of {len(chosen)} services; {worst['service']} failed for most in an interval,"
+        f" {count(_peak(worst))} clients.",
         notes=["Distinct remotes that failed in the interval and succeeded neither in it nor in a neighbour."],
         figure=figure,
     )
