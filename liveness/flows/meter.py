@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.flows.record import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Flows, Notes, empty
+from liveness.flows.record import MARK_QUOTE, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Flows, Notes, empty
 from liveness.kernel import int64, kernel, uint64
 from liveness.packets import headers as hdr
 from liveness.packets.block import (
@@ -39,11 +39,14 @@ _STATE_FIELDS: Final = 9
 
 
 @kernel
-def _slot_of(table: NDArray[np.int64], rows: Flows, src: int, dst: int, ports: int, protocol: int) -> int:
+def _slot_of(
+    table: NDArray[np.int64], rows: Flows, src: int, dst: int, ports: int, protocol: int, to: int, quoted: int
+) -> int:
     """Return the place of a flow in the table, or the free place where it belongs."""
     mask = uint64(len(table) - 1)
     mixed = uint64(uint64(src) << uint64(32) | uint64(dst)) * uint64(0x9E3779B97F4A7C15)
     mixed ^= (uint64(ports) << uint64(8) | uint64(protocol)) * uint64(0xC2B2AE3D27D4EB4F)
+    mixed += uint64(uint64(to) << uint64(32) | uint64(quoted)) * uint64(0x9FB21C651E98DF25)
     mixed ^= mixed >> uint64(29)
     mixed *= uint64(0x165667B19E3779F9)
     mixed ^= mixed >> uint64(32)
@@ -58,6 +61,8 @@ def _slot_of(table: NDArray[np.int64], rows: Flows, src: int, dst: int, ports: i
             and int64(flow["dst"]) == dst
             and int64(flow["protocol"]) == protocol
             and (int64(flow["sport"]) << 16 | int64(flow["dport"])) == ports
+            and int64(flow["output"]) == to
+            and int64(flow["input"]) == quoted
         ):
             return int64(slot)
         slot = (slot + uint64(1)) & mask
@@ -71,7 +76,10 @@ def rehash(table: NDArray[np.int64], rows: Flows, count: int) -> None:
     for row in range(count):
         flow = rows[row]
         ports = int64(flow["sport"]) << 16 | int64(flow["dport"])
-        slot = _slot_of(table, rows, int64(flow["src"]), int64(flow["dst"]), ports, int64(flow["protocol"]))
+        slot = _slot_of(
+            table, rows, int64(flow["src"]), int64(flow["dst"]), ports, int64(flow["protocol"]),
+            int64(flow["output"]), int64(flow["input"]),
+        )  # fmt: skip
         table[slot] = row
 
 
@@ -85,7 +93,22 @@ def _ports(data: NDArray[np.uint8], at: int, end: int, protocol: int) -> int:
 
 
 @kernel
-def meter_block(  # noqa: C901, PLR0915 - one packet's way from frame to record
+def _quote_at(data: NDArray[np.uint8], at: int, end: int, dst: int) -> int:
+    """Return where the IP header begins that an ICMP error quotes; -1 if this is none, or quotes another's packet.
+
+    An error is about a packet that its receiver sent; at least the ports of it must be there (RFC 792: 8 bytes).
+    """
+    quote = at + 8
+    if end - quote < hdr.IPV4_MIN_LENGTH or int64(data[at]) not in (3, 4, 5, 11, 12) or int64(data[quote]) >> 4 != 4:
+        return -1
+    header = (int64(data[quote]) & 15) * 4
+    if header < hdr.IPV4_MIN_LENGTH or end - quote < header + 4 or read_be32(data, quote + hdr.IPV4_SOURCE) != dst:
+        return -1
+    return quote
+
+
+@kernel
+def meter_block(  # noqa: C901, PLR0912, PLR0915 - one packet's way from frame to record
     block: NDArray[np.uint8],
     rows: Flows,
     table: NDArray[np.int64],
@@ -142,7 +165,15 @@ def meter_block(  # noqa: C901, PLR0915 - one packet's way from frame to record
         src, dst = read_be32(block, ip + hdr.IPV4_SOURCE), read_be32(block, ip + hdr.IPV4_SOURCE + 4)
         state[PACKETS] += 1
         state[NOW_NS] = max(int64(state[NOW_NS]), now_ns)
-        slot = _slot_of(table, rows, src, dst, ports, protocol)
+        quote, to, quoted = -1, 0, 0
+        if protocol == PROTOCOL_ICMP and whole:
+            quote = _quote_at(block, transport, stop, dst)
+        if quote >= 0:
+            to = read_be32(block, quote + hdr.IPV4_SOURCE + 4)
+            inner = int64(block[quote + hdr.IPV4_PROTOCOL])
+            if inner != PROTOCOL_ICMP:
+                quoted = _ports(block, quote + (int64(block[quote]) & 15) * 4, stop, inner)
+        slot = _slot_of(table, rows, src, dst, ports, protocol, to, quoted)
         row = table[slot]
         if row >= 0:
             flow = rows[row]
@@ -168,6 +199,9 @@ def meter_block(  # noqa: C901, PLR0915 - one packet's way from frame to record
         flow["protocol"] = protocol
         flow["flags"], flow["first_flags"] = flags, flags
         flow["exporter"] = exporter
+        flow["output"], flow["input"], flow["marks"] = to, quoted, 0
+        if quote >= 0:
+            flow["marks"], flow["first_flags"] = MARK_QUOTE, block[quote + hdr.IPV4_PROTOCOL]
     state[NEXT_PACKET] = 0
     return True
 

@@ -43,6 +43,10 @@ FLOW_DTYPE: Final = np.dtype(
 MARK_REVERSE: Final = 1
 """The record is the reverse direction of a row that describes both."""
 
+MARK_QUOTE: Final = 2
+"""The record is of ICMP errors that quote a flow from `dst`: `output` is the address it went to, `input` its ports
+(source port * 65536 + destination port; 0 for protocols without), `first_flags` its protocol."""
+
 PROTOCOL_ICMP: Final = 1
 PROTOCOL_TCP: Final = 6
 PROTOCOL_UDP: Final = 17

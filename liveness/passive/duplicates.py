@@ -44,7 +44,7 @@ def drop_copies(sightings: Sightings, old: NDArray[np.bool_], kept: NDArray[np.b
         if not _same(sightings[first], sightings[at]):
             first = at
         kept[at] = True
-        if old[at]:
+        if old[at] or not int64(sightings[at]["marks"]) & (INBOUND | OUTBOUND):  # a quote is no record
             continue
         sighting = sightings[at]
         # the first ones that ended before this one starts have ended before all later ones start as well

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.flows.record import (
+    MARK_QUOTE,
     MARK_REVERSE,
     PROTOCOL_ICMP,
     PROTOCOL_TCP,
     PROTOCOL_UDP,
+    Flow,
     Flows,
 )
 from liveness.kernel import int64, kernel
@@ -20,8 +22,12 @@ from liveness.passive.records import (
     KIND_ECHO,
     KIND_ERROR,
     KIND_OTHER,
+    KIND_PORTS,
     OUTBOUND,
+    QUOTED_IN,
+    QUOTED_OUT,
     SIGHTING_DTYPE,
+    Row,
     Sightings,
 )
 from liveness.space.intervals import Intervals
@@ -90,7 +96,32 @@ def _excluded(src: int, dst: int, sport: int, dport: int, protocol: int, exclude
 
 
 @kernel
-def sort_out(
+def note_quote(
+    flow: Flow, inside: bool, local_first: NDArray[np.uint32], local_last: NDArray[np.uint32], out: Row
+) -> bool:
+    """Write the sighting of the flow that a record of ICMP errors quotes; return False if it does not cross the border.
+
+    It has no packets: it only says that the flow was answered negatively, from inside (`inside`) or from outside.
+    """
+    sender, to = int64(flow["dst"]), int64(flow["output"])
+    if within(to, local_first, local_last) != inside or sender == to:
+        return False
+    sport, dport, protocol = int64(flow["input"]) >> 16, int64(flow["input"]) & 0xFFFF, int64(flow["first_flags"])
+    out["start_ns"], out["end_ns"] = flow["start_ns"], flow["start_ns"]
+    out["packets"], out["bytes"], out["exporter"], out["flags"] = 0, 0, 0, 0
+    out["protocol"] = protocol
+    out["kind"] = KIND_ECHO if protocol == PROTOCOL_ICMP else KIND_PORTS
+    if inside:
+        out["local"], out["remote"], out["lport"], out["rport"] = to, sender, dport, sport
+        out["marks"] = QUOTED_OUT
+    else:
+        out["local"], out["remote"], out["lport"], out["rport"] = sender, to, sport, dport
+        out["marks"] = QUOTED_IN
+    return True
+
+
+@kernel
+def sort_out(  # noqa: C901 - the gates in their order
     flows: Flows,
     digests: NDArray[np.uint32],
     local_first: NDArray[np.uint32],
@@ -103,7 +134,8 @@ def sort_out(
 ) -> int:
     """Write the sightings of the records that count, add the others to `counts` by verdict; return how many.
 
-    `digests` are those of the exporters' names, by number.
+    `out` has room for two a record: one of ICMP errors is also one of the flow that they quote. `digests` are those of
+    the exporters' names, by number.
     """
     n = 0
     for at in range(len(flows)):
@@ -151,6 +183,8 @@ def sort_out(
             sighting["local"], sighting["remote"] = dst, src
             sighting["lport"], sighting["rport"] = dport, sport
             sighting["marks"] = INBOUND | (0 if int64(flow["marks"]) & MARK_REVERSE else FORWARD_IN)
+        if int64(flow["marks"]) & MARK_QUOTE and note_quote(flow, inside, local_first, local_last, out[n]):
+            n += 1
     return n
 
 
@@ -183,7 +217,7 @@ class Gates:
 
     def passing(self, flows: Flows, digests: NDArray[np.uint32]) -> Sightings:
         """Return the sightings of a batch's records that count."""
-        out = np.empty(len(flows), SIGHTING_DTYPE)
+        out = np.empty(2 * len(flows), SIGHTING_DTYPE)
         count = sort_out(
             flows, digests, self.local.first, self.local.last, self.own.first, self.own.last,
             self.excluded, out, self.counts,
