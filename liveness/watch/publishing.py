@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import BoundedSemaphore, Thread
 from typing import Final
 
 from liveness.errors import LivenessError, UsageError
@@ -26,6 +26,9 @@ FILE_EVERY: Final = 5
 MOST_BYTES: Final = 1 << 20
 LOOPBACK: Final = "127.0.0.1"
 REQUEST_TIMEOUT_S: Final = 5.0
+MOST_CLIENTS: Final = 32
+"""Connections at once, each of which has a thread."""
+Request = socket.socket | tuple[bytes, socket.socket]
 MAX_PORT: Final = 65_535
 
 
@@ -163,6 +166,33 @@ class MetricsEndpoint:
             self._server = None
 
 
+class _BoundedServer(ThreadingHTTPServer):
+    """Answers a bounded number of clients at once. Threads die with the process; a client's faults are not reported."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._room = BoundedSemaphore(MOST_CLIENTS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Request, client_address: object) -> None:
+        """Answer in a thread of its own, or hang up on a client too many."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Request, client_address: object) -> None:
+        """Answer in this thread."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, *_: object) -> None:
+        """Print nothing about clients that hang up."""
+
+
 def _server(host: str, port: int, metrics: Metrics) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         """Answers GET and HEAD of /metrics, and nothing else."""
@@ -194,14 +224,10 @@ def _server(host: str, port: int, metrics: Metrics) -> ThreadingHTTPServer:
         def log_message(self, *_: object) -> None:
             """Print nothing: standard error belongs to the scan."""
 
-    class Server(ThreadingHTTPServer):
-        """Of IPv4 or IPv6; threads die with the process, and what a client does wrong is nobody's business."""
+    class Server(_BoundedServer):
+        """Of IPv4 or IPv6."""
 
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            """Say nothing of clients that hang up."""
 
     return Server((host, port), Handler)
 

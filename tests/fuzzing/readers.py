@@ -47,3 +47,95 @@ def _opens(function: ast.expr) -> bool:
     owner = function.value
     name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""
     return not (function.attr == "open" and name in NO_FILES)
+
+
+KERNEL: Final = "what the kernel says of itself (/proc, /sys, namespaces, terminals): not a file of anybody's"
+SHIPPED: Final = "a file of the package itself"
+WRITTEN: Final = "writes"
+ROOM: Final = "the room through which others read; their kinds reach it"
+OWN: Final = "a file that the same process made, in a directory of its own"
+
+READERS: Final[dict[str, Reached | str]] = {
+    "analysis.counting.prefix_data": ("pfx2as", "gzipped pfx2as", "mmdb of asn", "mmdb of country"),
+    "census.home": ("record",),
+    "census.transient": ("manifest",),
+    "cli.census._show_report": "tables of a report, printed line by line, each made printable",
+    "cli.config.init": SHIPPED,
+    "cli.streams": KERNEL,
+    "cli.survey": WRITTEN,
+    "config.blocklists": ("blocklist",),
+    "config.load": ("config",),
+    "files.descriptors": ROOM,
+    "files.directory": ROOM,
+    "files.documents": ROOM,
+    "files.outputs": ROOM,
+    "files.reading": ROOM,
+    "files.resolving": ROOM,
+    "files.sharing": ROOM,
+    "flows.announced": ("templates",),
+    "flows.formats": ("nfdump", "silk flows", "captured exports", "flow spool"),
+    "flows.record": ("nfdump", "netflow v5", "netflow v9", "ipfix", "silk flows", "captured exports", "flow spool"),
+    "flows.spool": WRITTEN,
+    "flows.tables": ("zeek tsv", "zeek json", "argus csv", "flows csv", "flows parquet"),
+    "flows.write": OWN,
+    "ipsets.portable": ("set of a run",),
+    "ipsets.roaring": ("set of a run", "segment"),
+    "ipsets.source": ("set any", "set roaring", "set silk", "set text", "set csv", "set jsonl", "set results"),
+    "ipsets.verify": ("set of a run",),
+    "kernel_cache": "the package's own source, and a cache that only its user can write",
+    "lab.hosts.daemons": OWN,
+    "lab.keeper": KERNEL,
+    "lab.kernel": KERNEL,
+    "lab.model.responder.record": ("lab record",),
+    "lab.shell": KERNEL,
+    "net": KERNEL,
+    "optouts.redacted_logs": ("capture of ours", "spool", "replies"),
+    "optouts.redaction": ("moves", "blocklist"),
+    "optouts.stage": OWN,
+    "packets.capture": ("capture", "pcapng", "gzipped capture"),
+    "passive.clients": OWN,
+    "passive.config": ("passive config",),
+    "passive.history": OWN,
+    "passive.kept_flows": WRITTEN,
+    "passive.partitions": ("passive journal",),
+    "passive.ports": SHIPPED,
+    "passive.rules": ("passive rules",),
+    "passive.run": ("passive manifest",),
+    "planes.blocks": ("survey blocks",),
+    "planes.manifest": ("survey manifest",),
+    "planes.matrix": ("survey plane",),
+    "replylog.parquet": OWN,
+    "replylog.spool": ("spool",),
+    "report.page": SHIPPED,
+    "report.passive.page": SHIPPED,
+    "runs.announce": "names of runs, from the scans of a lab of the same user",
+    "runs.checkpoint": ("checkpoint",),
+    "runs.logstream": WRITTEN,
+    "runs.manifest": ("manifest", "unfinished manifest"),
+    "runs.optout_record": ("opt-outs",),
+    "runs.rundir": ("key", "targets", "set of a run"),
+    "runs.segment": ("segment",),
+    "scan.interruption": KERNEL,
+    "scan.receive.capture_ring": ("capture", "pcapng", "gzipped capture"),
+    "scan.receive.receiver": "reads packets, not files",
+    "space.prefixes": ("target list", "pfx2as"),
+    "space.special": SHIPPED,
+    "survey.address_file": OWN,
+    "survey.ant": ("survey ant",),
+    "survey.csv_importing": ("survey csv",),
+    "survey.csv_records": ("survey csv",),
+    "survey.importing": ("survey ant", "survey fsdb", "survey csv"),
+    "survey.selection": ("survey state",),
+    "survey.sources": ("survey manifest", "survey plane", "set of a run"),
+    "survey.opening": ("survey ant", "survey fsdb", "survey csv"),
+    "system": KERNEL,
+    "watch.publishing": ("metrics",),
+}
+"""By module, package or function."""
+
+
+def entry_of(call: str) -> str | None:
+    """Return the entry of the list that a place belongs to, the longest; None if it has none."""
+    words = call.split(".")
+    names = (".".join(words[:size]) for size in range(len(words), 0, -1))
+    return next((name for name in names if name in READERS), None)
