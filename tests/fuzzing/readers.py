@@ -56,6 +56,8 @@ ROOM: Final = "the room through which others read; their kinds reach it"
 OWN: Final = "a file that the same process made, in a directory of its own"
 
 READERS: Final[dict[str, Reached | str]] = {
+    "api.passive": ("passive manifest",),
+    "api.survey": ("survey manifest",),
     "analysis.counting.prefix_data": ("pfx2as", "gzipped pfx2as", "mmdb of asn", "mmdb of country"),
     "census.home": ("record",),
     "census.transient": ("manifest",),
