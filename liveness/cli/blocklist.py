@@ -125,7 +125,7 @@ def remove(
 ) -> None:
     """Withdraw the request for exactly PREFIX: its line becomes a comment with the day and the reason.
 
-    Requests of others stay in force, those within PREFIX too; they are listed. A scan that runs goes on as if nothing
+    Requests of others stay in force, those within PREFIX too; they are listed. A running scan continues as if nothing
     had been withdrawn: a removal counts from the next run on.
     """
     from liveness.config.blocklists import intervals_of, read_list, withdraw

@@ -44,9 +44,9 @@ def command() -> None:
 @command.command()
 @CONFIG
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but what went wrong: cron then mails only that.")
-@click.option("--unfinished", is_flag=True, help="Only go on with a run that was cut off, such as after a boot.")
+@click.option("--unfinished", is_flag=True, help="Only resume a run that ended early, such as after a boot.")
 @watch_options
-@click.option("--fresh", is_flag=True, help="Give up a run that was cut off, and begin the next.")
+@click.option("--fresh", is_flag=True, help="Abandon a run that ended early, and begin the next.")
 def run(
     config_file: Path,
     *,
@@ -57,7 +57,7 @@ def run(
     metrics_file: Path | None,
     metrics_address: str | None,
 ) -> None:
-    """Take the next census of a config, or go on with its last one if that was cut off.
+    """Take the next census of a config, or resume its last one if that ended early.
 
     Then analyse it, compare it with the one before, write the report, keep what `keep` says, notify those whom `notify`
     names. Prints one line. Exit codes are those of scan; 4 also where this census is running already.
@@ -91,7 +91,7 @@ def run(
 class _Scanner:
     """Scans while others watch: as late as that, for a call that is refused must not disturb those of the run it meets.
 
-    Targets are read as late too: a run that goes on has its own.
+    Targets are read as late too: a resumed run has its own.
     """
 
     config: "Config"

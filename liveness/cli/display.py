@@ -1,4 +1,4 @@
-"""What people are shown: tables on standard output, a scan's bars and summary on standard error."""
+"""What people see: tables on standard output, a scan's bars and summary on standard error."""
 
 import sys
 from logging import INFO, WARNING
@@ -16,7 +16,7 @@ from liveness.report.fitted import FittedTable
 
 PIPE_COLUMNS = 120
 PLAIN_EVERY_S: Final = 60.0
-"""Time between two lines of a scan that goes on without a terminal."""
+"""Time between two lines of a scan without a terminal."""
 
 if TYPE_CHECKING:
     from liveness.runs.course import RateSearch
@@ -36,7 +36,7 @@ class OutputConsole(Console):
 class ScanDisplay:
     """What one scan shows on standard error: what begins, how it stands, what came of it.
 
-    A terminal gets a live view; anything else a plain line now and then, if `plain`. Quiet shows nothing at all.
+    A terminal gets a live view; anything else a plain line a minute, if `plain`. A quiet display shows nothing.
     """
 
     def __init__(self, *, quiet: bool, plain: bool = True) -> None:

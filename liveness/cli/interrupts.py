@@ -1,4 +1,4 @@
-"""Owns Ctrl-C outside a scan: exit code 130, no traceback, and soon, whatever library is at work."""
+"""Ctrl-C outside a scan: exit code 130, no traceback, and soon, whatever library is running."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ GRACE_S: Final = 1.0
 
 
 class Interrupts:
-    """Whether somebody has pressed Ctrl-C. Libraries turn the exception for it into others, or lose it."""
+    """State of Ctrl-C: whether somebody has pressed it. Libraries turn the exception for it into others, or lose it."""
 
     def __init__(self) -> None:
         self.asked = False

@@ -129,7 +129,7 @@ def _run() -> int:
         code = group.main(prog_name=PROGRAM, standalone_mode=False)
     except SystemExit as leaving:
         code = leaving.code
-    except BrokenPipeError:  # whoever read a pipe that was named as output has left
+    except BrokenPipeError:  # the reader of a pipe that was named as output has left
         code = 0
     except (LivenessError, OSError) as error:
         if interrupts.asked:

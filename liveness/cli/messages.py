@@ -171,6 +171,6 @@ def _open_file(_context: click.Context, _parameter: click.Parameter, value: Path
 
 
 def _identity(descriptor: int) -> tuple[int, int]:
-    """Return what tells one open file from another."""
+    """Return device and inode of an open file."""
     status = os.fstat(descriptor)
     return status.st_dev, status.st_ino

@@ -45,7 +45,7 @@ def describe_population(population: "Population", *, as_json: bool) -> None:
 
     title = (
         f"Population {population.name}, seed {population.seed}: {len(population.model.profiles)} profiles in"
-        f" {len(population.model.sites)} kinds of /24, beside Bano et al. 2018"
+        f" {len(population.model.sites)} kinds of /24, compared with Bano et al. 2018"
     )
     table = FittedTable(title=title, box=box.SIMPLE)
     table.add_column("share")

@@ -73,11 +73,11 @@ def command(
         quieten(ERROR)
     with _status(quiet=quiet) as status:
 
-        def tell(packets: int) -> None:
+        def show(packets: int) -> None:
             if status is not None:
                 status.update(f"{packets:,} packets")
 
-        done = replay(run, paths, place, "parquet" if replies else "none", tell)
+        done = replay(run, paths, place, "parquet" if replies else "none", show)
     for level, line in _summary(done):
         log.say(level, line)
     if as_json:
@@ -99,7 +99,7 @@ def _default_place(run_dir: Path, manifest: "Manifest") -> Path:
 
 
 def _status(*, quiet: bool) -> "AbstractContextManager[Status | None]":
-    """Return a line that tells people how far it is; a pipe gets none."""
+    """Return a line that shows people the progress; a pipe gets none."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -108,14 +108,16 @@ def _status(*, quiet: bool) -> "AbstractContextManager[Status | None]":
 
 def _summary(done: "Replayed") -> list[tuple[int, str]]:
     """Return what came of a replay, as messages with their levels."""
-    told, manifest = done.manifest.replay, done.manifest
-    if told is None:
+    record, manifest = done.manifest.replay, done.manifest
+    if record is None:
         return []
     accepted = sum(sum(counts.values()) for counts in manifest.messages.values())
     rejected = sum(manifest.rejected.values())
     matched = f"{accepted:,} accepted, {rejected:,} rejected; {len(manifest.sets)} sets"
-    lines = [(INFO, f"{told.packets:,} packets, {told.passed:,} of them let in by the filter of the scan: {matched}")]
-    if not told.passed and not done.unread:
+    lines = [
+        (INFO, f"{record.packets:,} packets, {record.passed:,} of them let in by the filter of the scan: {matched}")
+    ]
+    if not record.passed and not done.unread:
         lines.append((INFO, "no packet can be a reply to this run: is it a capture of it?"))
     if done.cut_packets:
         cut = f"{count_of(done.cut_packets, 'packet')} cut by the snap length of the capture: what is missing"

@@ -62,7 +62,7 @@ DEFAULT_NAME = "scan"
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Go on with the run in this directory, which was cut off or stopped; only -q and watching go with it.",
+    help="Resume the run in this directory, which ended early; takes -q and the options of watching, no others.",
 )
 @click.option("--contact", help="URL or address that every ICMP echo carries; required for public targets.")
 @watch_options

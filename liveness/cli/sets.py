@@ -218,7 +218,7 @@ def evaluate_command(expression: str, **given: str | None) -> None:
 @command.command(short_help="Check whether FILE holds every ADDRESS.")
 @FILE
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code tells.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code is the answer.")
 @with_options(*INPUT, AS_JSON)
 def contains(file: str, addresses: tuple[str, ...], quiet: bool, as_json: bool, **given: str | None) -> int:
     """Check whether FILE holds every ADDRESS, or all of a prefix or range.

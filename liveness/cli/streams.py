@@ -1,4 +1,4 @@
-"""Owns the standard streams: what is written for people never raises, and output that is refused ends in one line."""
+"""Standard streams: what is written for people never raises, and output that is refused ends in one line."""
 
 import errno
 import io
