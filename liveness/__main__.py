@@ -1,4 +1,4 @@
-"""``python -m liveness``, and the ``liveness`` command: both begin here, deaf to nothing from the first import on."""
+"""``python -m liveness``, and the ``liveness`` command: both begin here; Ctrl-C works from the first import on."""
 
 import os
 import signal
