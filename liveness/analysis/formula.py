@@ -6,7 +6,7 @@ from typing import get_type_hints
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """What a number counts, or which share it is: the tables print it beside the number."""
+    """What a number counts, or which share it is: the tables print it with the number."""
 
     text: str
 

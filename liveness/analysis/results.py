@@ -82,7 +82,7 @@ def analyze_runs(
     """Analyse runs in the order of their starts, those of a census compared, in one pass over all their sets.
 
     Where a manifest or a set is missing or damaged, `damaged` gets the LivenessError that names the file, and the
-    analysis goes on without the run. It is raised where `damaged` is None, and where no run is left.
+    analysis continues without the run. It is raised where `damaged` is None, and where no run is left.
     """
     readable: list[tuple[tuple[datetime, str], OpenRun, Probed]] = []
     problems: list[LivenessError] = []
@@ -101,7 +101,7 @@ def analyze_runs(
     if damaged is not None:
         for problem in problems:
             damaged(problem)
-    readable.sort(key=lambda one: one[0])
+    readable.sort(key=lambda entry: entry[0])
     opened = [(run.manifest, run) for _, run, _ in readable]
     return analyze_sets(opened, scope, None, [probed for _, _, probed in readable], by_census)
 
@@ -115,7 +115,7 @@ def analyze_sets(
 ) -> Results:
     """Analyse runs in the order given, wherever their sets are; `plan` decides which are compared.
 
-    `probed` is what they probed, as far as their manifests tell if it is None; `targets` are those within the scope.
+    `probed` is what they probed, by their manifests alone if it is None; `targets` are those within the scope.
     """
     probed = [Probed.by(manifest) for manifest, _ in runs] if probed is None else probed
     comparisons = plan(probed)
@@ -143,13 +143,13 @@ def count_runs(
         comparisons = comparisons.within(part)
     with ThreadPoolExecutor(workers) as pool:
         opened = [sets if isinstance(sets, OpenRun) else OpenRun(manifest, sets, pool) for manifest, sets in runs]
-        walk = Walk(opened, scope, comparisons, [one.opted_out for one in probed])
-        walk.go(pool, workers)
+        walk = Walk(opened, scope, comparisons, [entry.opted_out for entry in probed])
+        walk.run_all(pool, workers)
     if targets is None:
-        targets = [one.targets if part is None else one.targets_within(part) for one in probed]
+        targets = [entry.targets if part is None else entry.targets_within(part) for entry in probed]
     states = [
-        _states(run, counted, scope, count, one)
-        for run, counted, count, one in zip(opened, walk.counted, targets, probed, strict=True)
+        _states(run, counted, scope, count, entry)
+        for run, counted, count, entry in zip(opened, walk.counted, targets, probed, strict=True)
     ]
     return states, walk.compared
 

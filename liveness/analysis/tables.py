@@ -144,7 +144,7 @@ class Table:
     keys: Mapping[str, str] = field(default_factory=dict)
     """What else identifies its rows among tables of the same id: the two runs of a comparison."""
     columns_at_once: int | None = None
-    """So many columns behind the first fit a terminal."""
+    """So many columns after the first fit a terminal."""
     shown: int | None = None
     """So many rows are shown to people; exports have all."""
     shown_note: str = ""

@@ -16,7 +16,7 @@ from liveness.errors import LivenessError, UsageError
 if TYPE_CHECKING:
     from liveness.analysis.counting.scope import Scope, Within
     from liveness.analysis.results import Results
-    from liveness.report.options import Asked
+    from liveness.report.options import Outputs
 
 FILE_WIDTH = 120  # columns of the tables in a file
 
@@ -119,10 +119,10 @@ def command(
     from liveness.analysis.results import analyze_runs
     from liveness.runs.finding import find_runs
 
-    asked = replace(_asked(figures, form, html, map_file, zoom), csv=csv_folder, latex=latex_folder)
+    outputs = replace(_outputs(figures, form, html, map_file, zoom), csv=csv_folder, latex=latex_folder)
     runs = find_runs(path)
-    scope = _scope(within, by, prefix_data, alive24=asked.has_map)
-    asked.check()
+    scope = _scope(within, by, prefix_data, alive24=outputs.has_map)
+    outputs.check()
     left: list[LivenessError] = []
     results = analyze_runs(runs, scope, left.append if len(runs) > 1 else None)
     for error in left:
@@ -130,10 +130,10 @@ def command(
     for run in results.runs:
         for warning in warnings_of(run.manifest):
             log.warning(warning)
-    for one in results.left_out:
-        log.warning(f"{one.run}: not compared with other runs: {one.reason}")
-    if asked:
-        _draw(asked, results, top)
+    for entry in results.left_out:
+        log.warning(f"{entry.run}: not compared with other runs: {entry.reason}")
+    if outputs:
+        _draw(outputs, results, top)
         if output_file is None and not as_json:
             return
     text = encode(results).decode() if as_json else _tables(results, top, to_file=output_file is not None)
@@ -150,33 +150,33 @@ def command(
         raise UsageError(f"{output_file}: cannot write the results here: {problem.strerror}") from problem
 
 
-def _asked(
+def _outputs(
     figures: Path | None, form: str | None, html: Path | None, map_file: Path | None, zoom: tuple[str, ...]
-) -> "Asked":
-    """Return what is to be drawn."""
-    from liveness.report.options import FORMATS, Asked, octet_of
+) -> "Outputs":
+    """Return the files to be written."""
+    from liveness.report.options import FORMATS, Outputs, octet_of
 
     if form is not None and figures is None:
         raise click.UsageError("--format goes with --figures")
     if zoom and map_file is None and html is None:
         raise click.UsageError("--zoom goes with --map or --html")
     try:
-        zooms = tuple(dict.fromkeys(octet_of(one) for one in zoom))
+        zooms = tuple(dict.fromkeys(octet_of(octet) for octet in zoom))
     except ValueError as problem:
         raise UsageError(f"--zoom: {problem}") from None
-    return Asked(figures, FORMATS[form or "svg"], html, map_file, zooms)
+    return Outputs(figures, FORMATS[form or "svg"], html, map_file, zooms)
 
 
-def _draw(asked: "Asked", results: "Results", top: int) -> None:
+def _draw(outputs: "Outputs", results: "Results", top: int) -> None:
     """Write figures, page and map, and say so."""
     from liveness.report.files import write_report
 
-    for line in write_report(asked, results, top):
+    for line in write_report(outputs, results, top):
         log.info(f"wrote {line}")
 
 
 def _scope(within: tuple[str, ...], by: str | None, prefix_data: Path | None, *, alive24: bool) -> "Scope":
-    """Return what is asked for beyond the whole of each run."""
+    """Return the scope that the options describe."""
     from liveness.analysis.counting.prefix_data import partition_by
     from liveness.analysis.counting.scope import Scope
 
@@ -196,7 +196,10 @@ def _within(given: tuple[str, ...]) -> "Within":
     from liveness.space.addresses import ENTRY, parse_entry
 
     entries = [
-        entry.strip() for one in given for entry in ([one] if Path(one).is_file() else one.split(",")) if entry.strip()
+        entry.strip()
+        for text in given
+        for entry in ([text] if Path(text).is_file() else text.split(","))
+        if entry.strip()
     ]
     for entry in entries:
         if not Path(entry).exists() and ENTRY.fullmatch(entry):

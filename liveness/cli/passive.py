@@ -114,10 +114,10 @@ def report(run: Path, *, as_json: bool, html: Path | None, figures: Path | None,
     document = load_results(run)
     if html is not None or figures is not None:
         from liveness.files.atomic import write_atomically
-        from liveness.report.options import FORMATS, Asked
+        from liveness.report.options import FORMATS, Outputs
         from liveness.report.passive.page import passive_page, write_passive_figures
 
-        Asked(figures, FORMATS[form or "svg"], html, None, ()).check()
+        Outputs(figures, FORMATS[form or "svg"], html, None, ()).check()
         if figures is not None:
             written = list(write_passive_figures(document, figures, FORMATS[form or "svg"]))
             click.echo(f"liveness: wrote {len(written)} figures below {figures}", err=True)

@@ -13,34 +13,34 @@ from liveness.report.export.tidy import csv_files
 from liveness.report.figures.drawers import figures_across, figures_of
 from liveness.report.figures.drawing import Drawing
 from liveness.report.map.liveness_map import LivenessMap
-from liveness.report.options import Asked, Format
+from liveness.report.options import Format, Outputs
 from liveness.report.page.page import report_page
 from liveness.report.page.provenance import provenance_table
 
 
-def write_report(asked: Asked, results: Results, top: int) -> Iterator[str]:
-    """Write what is asked for, and yield a line on each file or folder when it is there.
+def write_report(outputs: Outputs, results: Results, top: int) -> Iterator[str]:
+    """Write the outputs, and yield a line on each file or folder that is written.
 
     Raises LivenessError that names the file if the disk refuses.
     """
-    if asked.figures is not None:
-        written = write_figures(results, asked.figures, asked.formats)
-        yield f"{len(written)} files of figures below {asked.figures}"
-    if asked.csv is not None:
-        written = write_csv(results, asked.csv)
-        yield f"{len(written)} CSV files below {asked.csv}"
-    if asked.latex is not None:
-        written = write_latex(results, asked.latex, top)
-        yield f"{len(written)} LaTeX files below {asked.latex}"
-    if asked.map_file is not None:
-        yield from map(str, write_maps(last_map(results), asked.map_file, asked.zooms))
-    if asked.html is not None:
-        write_atomically(asked.html, report_page(results, asked.zooms, top).encode())
-        yield str(asked.html)
+    if outputs.figures is not None:
+        written = write_figures(results, outputs.figures, outputs.formats)
+        yield f"{len(written)} files of figures below {outputs.figures}"
+    if outputs.csv is not None:
+        written = write_csv(results, outputs.csv)
+        yield f"{len(written)} CSV files below {outputs.csv}"
+    if outputs.latex is not None:
+        written = write_latex(results, outputs.latex, top)
+        yield f"{len(written)} LaTeX files below {outputs.latex}"
+    if outputs.map_file is not None:
+        yield from map(str, write_maps(last_map(results), outputs.map_file, outputs.zooms))
+    if outputs.html is not None:
+        write_atomically(outputs.html, report_page(results, outputs.zooms, top).encode())
+        yield str(outputs.html)
 
 
 def write_figures(results: Results, folder: Path, formats: Sequence[Format]) -> list[Path]:
-    """Write all figures: of one run into the folder, of several into a folder each, and beside these what changed.
+    """Write all figures: of one run into the folder, of several into a folder each, next to these what changed.
 
     Raises LivenessError that names the file if the disk refuses.
     """
@@ -124,7 +124,7 @@ def _folder(run: str, taken: set[str]) -> str:
 
 
 def write_maps(drawn: LivenessMap, path: Path, zooms: Sequence[int]) -> list[Path]:
-    """Write the map, and each /8 enlarged beside it: map.png, map-203.png."""
+    """Write the map, and each /8 enlarged next to it: map.png, map-203.png."""
     write_atomically(path, drawn.focused() or drawn.png())
     written = [path]
     for octet in zooms:

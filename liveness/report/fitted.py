@@ -46,12 +46,12 @@ class FittedTable(Table):
         for column in self.columns:
             cells = [*([column.header] if self.show_header else []), *column.cells]
             measured = [Measurement.get(console, unlimited, cell) for cell in cells]
-            widest = max((one.maximum for one in measured), default=0)
+            widest = max((cell.maximum for cell in measured), default=0)
             if column.width is not None:
                 least.append(column.width)
                 most.append(column.width)
                 continue
-            word = min(max((one.minimum for one in measured), default=0), WORD)
+            word = min(max((cell.minimum for cell in measured), default=0), WORD)
             least.append(widest if column.no_wrap else word)
             most.append(widest)
         return least, most

@@ -24,8 +24,8 @@ class Section:
 
     table: Table
     first: int = 1
-    """The first column behind the one that names the rows."""
-    behind: int | None = None
+    """The first column after the one that names the rows."""
+    stop: int | None = None
     shown: int | None = None
     """So many rows are shown, all of them if None."""
 
@@ -37,7 +37,7 @@ class Section:
     @property
     def places(self) -> list[int]:
         """The columns that are shown."""
-        return [0, *range(len(self.table.columns))[self.first : self.behind]]
+        return [0, *range(len(self.table.columns))[self.first : self.stop]]
 
     @property
     def columns(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What of a report is to be drawn, and into which files; it is checked before the work begins."""
+"""The files that a report is written to; they are checked before the work begins."""
 
 import os
 import re
@@ -16,7 +16,7 @@ LARGEST_OCTET: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Outputs:
     """Where figures, page, map and exported tables go, None for what is not wanted. False if nothing is."""
 
     figures: Path | None

@@ -113,7 +113,7 @@ def test_a_set_that_changes_under_the_pass_is_named(tmp_path: Path) -> None:
         file = run.path / opened.entries[0].file
         file.write_bytes(file.read_bytes() + b"more")
         with pytest.raises(LivenessError, match=rf"{re.escape(str(file))}: changed while it was read"):
-            Walk([opened], Scope()).go(pool, 1)
+            Walk([opened], Scope()).run_all(pool, 1)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class Change:
     families: dict[str, Turnover]
     ports: dict[int, PortTurnover]
     targets: int | None = None
-    """None where the runs do not tell how many of them lie in the part of the address space that counts."""
+    """None where the runs do not record how many of them lie in the part of the address space that counts."""
     probes: list[str] = field(default_factory=list)
     left_out: Uncompared = field(default_factory=Uncompared)
 

@@ -27,7 +27,7 @@ class Shared:
     targets: int | None
     probes: tuple[str, ...]
     listed: Intervals | None = None
-    """The common targets, None where the runs do not tell which these are."""
+    """The common targets, None where the runs do not record which these are."""
 
     def within(self, part: Intervals) -> "Shared":
         """Return what of it lies in a part of the address space."""
@@ -93,7 +93,7 @@ def by_census(runs: Sequence[Probed]) -> Comparisons:
             censuses.setdefault(run.manifest.name, []).append(place)
     for places in censuses.values():
         for number, place in enumerate(places):
-            found = next((pair for one in places[:number][::-1] if (pair := _pair(runs, one, place))), None)
+            found = next((pair for earlier in places[:number][::-1] if (pair := _pair(runs, earlier, place))), None)
             if found is not None:
                 pairs.append(found)
             elif number:
@@ -138,7 +138,7 @@ def _chain(runs: Sequence[Probed], places: Iterable[int]) -> list[Chain]:
 
 
 def _shared(runs: Sequence[Probed]) -> Shared | None:
-    """Return what runs have in common; None if that cannot be told."""
+    """Return what runs have in common; None if that is not known."""
     probes = tuple(probe for probe in probes_of(runs[-1].manifest) if all(probe in probes_of(r.manifest) for r in runs))
     common = Intervals.everything()
     for run in runs:

@@ -42,14 +42,14 @@ def activity_by_cluster(run: OpenRun, probed: Probed, within: Within | None) -> 
 def addresses_of(found: PortableSet, octet: int) -> NDArray[np.uint32]:
     """Return the members of a set in one /8, ascending. Raises LivenessError that names a file it cannot read."""
     index = found.index
-    first, behind = index.span(octet)
-    if first == behind:
+    first, stop = index.span(octet)
+    if first == stop:
         return np.zeros(0, np.uint32)
     start = int(index.offsets[first])
-    octets = np.zeros(int(index.offsets[behind]) - start, np.uint8)
-    found.read_into(octets.data, first, behind)
+    octets = np.zeros(int(index.offsets[stop]) - start, np.uint8)
+    found.read_into(octets.data, first, stop)
     parts = []
-    for place in range(first, behind):
+    for place in range(first, stop):
         content = octets[int(index.offsets[place]) - start : int(index.offsets[place + 1]) - start]
         low = _low_bits(content, int(index.forms[place]), int(index.sizes[place]))
         parts.append(low.astype(np.uint32) | np.uint32(int(index.keys[place]) << KEY_BITS))
@@ -63,7 +63,7 @@ def _low_bits(content: NDArray[np.uint8], form: int, size: int) -> NDArray[np.in
     numbers = np.frombuffer(content.tobytes(), "<u2").astype(np.int64)
     if form == ARRAY:
         return numbers[:size]
-    firsts, lengths = numbers[1::2], numbers[2::2] + 1  # behind the number of runs
+    firsts, lengths = numbers[1::2], numbers[2::2] + 1  # the number of runs comes first
     offsets = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     return np.repeat(firsts, lengths) + offsets
 

@@ -26,7 +26,7 @@ GATHER: Final = 0x0102040810204080
 
 
 @kernel
-def mark(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32], mask: NDArray[np.uint8]) -> None:
+def fill_mask(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32], mask: NDArray[np.uint8]) -> None:
     """Write a mask that begins at a /16, of the addresses first[i] to last[i], both included, ascending."""
     keys, addresses = mask.shape
     base = key * addresses
@@ -34,17 +34,17 @@ def mark(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32], mask: ND
     mask[:] = 0
     at = int64(np.searchsorted(last, base))
     while at < len(first) and int64(first[at]) < end:
-        for one in range(keys):
-            begin = max(int64(first[at]) - base - one * addresses, 0)
-            behind = min(int64(last[at]) + 1 - base - one * addresses, addresses)
-            if begin < behind:
-                mask[one, begin:behind] = 255
+        for row in range(keys):
+            begin = max(int64(first[at]) - base - row * addresses, 0)
+            stop = min(int64(last[at]) + 1 - base - row * addresses, addresses)
+            if begin < stop:
+                mask[row, begin:stop] = 255
         at += 1
 
 
 @kernel
-def turnover(before: Seen, after: Seen, mask: Seen, bits: int, counts: NDArray[np.int64]) -> None:
-    """Add to counts[bit] who was born, died and stayed, for every bit of a view behind the first byte."""
+def count_turnover(before: Seen, after: Seen, mask: Seen, bits: int, counts: NDArray[np.int64]) -> None:
+    """Add to counts[bit] who was born, died and stayed, for every bit of a view after the first byte."""
     ones = uint64(ONES)
     for key in range(len(before)):
         for octet in range(1, before.shape[1]):
@@ -71,8 +71,8 @@ def turnover(before: Seen, after: Seen, mask: Seen, bits: int, counts: NDArray[n
 
 
 @kernel
-def pack(seen: Seen, mask: Seen, bit: int, alive: NDArray[np.uint64]) -> None:
-    """Write one bit behind the first byte, of all addresses, as bits: alive has the shape (/16s, 1024)."""
+def pack_bits(seen: Seen, mask: Seen, bit: int, alive: NDArray[np.uint64]) -> None:
+    """Write one bit after the first byte, of all addresses, as bits: alive has the shape (/16s, 1024)."""
     place = uint64(bit % EIGHT)
     for key in range(len(seen)):
         groups = seen[key, 1 + bit // EIGHT]
@@ -85,7 +85,7 @@ def pack(seen: Seen, mask: Seen, bit: int, alive: NDArray[np.uint64]) -> None:
 
 
 @kernel
-def ones_of(number: int) -> int:
+def popcount(number: int) -> int:
     """Return the number of bits set of 64 (Warren, Hacker's Delight, section 5-1)."""
     number -= (number >> uint64(1)) & uint64(0x5555555555555555)
     number = (number & uint64(0x3333333333333333)) + ((number >> uint64(2)) & uint64(0x3333333333333333))
@@ -94,7 +94,7 @@ def ones_of(number: int) -> int:
 
 
 @kernel
-def retained(alive: NDArray[np.uint64], later: NDArray[np.int64], throughout: NDArray[np.int64]) -> None:
+def count_retained(alive: NDArray[np.uint64], later: NDArray[np.int64], throughout: NDArray[np.int64]) -> None:
     """Add to later[i, j] who of run i is alive in run j >= i, to throughout[i, j] who is alive in all runs i to j.
 
     `alive` has the shape (runs, /16s, 1024).
@@ -109,7 +109,7 @@ def retained(alive: NDArray[np.uint64], later: NDArray[np.int64], throughout: ND
                 both, unbroken = uint64(0), uint64(0)
                 for word in range(words):
                     always[word] &= now[word]
-                    both += ones_of(alive[first, key, word] & now[word])
-                    unbroken += ones_of(always[word])
+                    both += popcount(alive[first, key, word] & now[word])
+                    unbroken += popcount(always[word])
                 later[first, last] += both
                 throughout[first, last] += unbroken

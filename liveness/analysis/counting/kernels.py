@@ -63,8 +63,8 @@ class Sheet(NamedTuple):
     """The next row to be counted, or `IDLE`, and how many cells with a state were found so far."""
 
 
-class Pass(NamedTuple):
-    """What a pass over a run keeps to, and what it counts beside states; empty arrays: nothing is asked for."""
+class Request(NamedTuple):
+    """What a pass over a run obeys, and what it counts besides states; empty arrays where nothing is wanted."""
 
     outside_first: NDArray[np.uint32]
     outside_last: NDArray[np.uint32]
@@ -81,50 +81,50 @@ class Pass(NamedTuple):
 
 
 @kernel
-def lay(
-    containers: Containers, begin: int, behind: int, size: int, form: int, mask: int, sheet: Sheet, plane: int
+def add_container(
+    containers: Containers, begin: int, stop: int, size: int, form: int, mask: int, sheet: Sheet, plane: int
 ) -> None:
-    """OR `mask` into the cells of one container, at `begin` up to `behind` bytes, in one plane."""
+    """OR `mask` into the cells of one container, at `begin` up to `stop` bytes, in one plane."""
     cells = sheet.planes[plane]
     numbers = containers.numbers
     if form == ARRAY:
         for i in range(begin // 2, begin // 2 + size):
             cells[numbers[i]] |= mask
     elif form == BITMAP:
-        octets = containers.octets[begin:behind]
+        octets = containers.octets[begin:stop]
         groups = sheet.groups[plane]
         repeated = uint64(mask) * uint64(0x0101010101010101)
         for i in range(CELLS // EIGHT):
             groups[i] |= EXPANDED[octets[i]] & repeated
     else:
-        for i in range(begin // 2 + 1, behind // 2, 2):
+        for i in range(begin // 2 + 1, stop // 2, 2):
             first = int64(numbers[i])
             for cell in range(first, min(first + int64(numbers[i + 1]) + 1, CELLS)):
                 cells[cell] |= mask
 
 
 @kernel
-def lay_key(key: int, containers: Containers, sheet: Sheet) -> bool:
-    """Lay out what all sets hold of one /16, and move their cursors on; return whether any holds anything."""
+def add_containers(key: int, containers: Containers, sheet: Sheet) -> bool:
+    """Lay out what all sets hold of number /16, and move their cursors on; return whether any holds anything."""
     found = False
-    for one in range(len(containers.cursors)):
-        at = containers.cursors[one]
-        if at >= containers.ends[one] or int64(containers.keys[at]) != key:
+    for number in range(len(containers.cursors)):
+        at = containers.cursors[number]
+        if at >= containers.ends[number] or int64(containers.keys[at]) != key:
             continue
-        containers.cursors[one] = at + 1
+        containers.cursors[number] = at + 1
         found = True
-        begin = containers.offsets[at + one] + containers.shifts[one]
-        behind = containers.offsets[at + one + 1] + containers.shifts[one]
+        begin = containers.offsets[at + number] + containers.shifts[number]
+        stop = containers.offsets[at + number + 1] + containers.shifts[number]
         size, form = int64(containers.sizes[at]), int64(containers.forms[at])
         for plane in range(len(sheet.planes)):
-            mask = containers.masks[one, plane]
+            mask = containers.masks[number, plane]
             if mask:
-                lay(containers, begin, behind, size, form, mask, sheet, plane)
+                add_container(containers, begin, stop, size, form, mask, sheet, plane)
     return found
 
 
 @kernel
-def blank(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32], planes: NDArray[np.uint8]) -> None:
+def clear_outside(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32], planes: NDArray[np.uint8]) -> None:
     """Empty the cells of a /16 that lie in intervals first[i] to last[i], both included, ascending."""
     base = key << 16
     low, high = 0, len(first)
@@ -135,13 +135,13 @@ def blank(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32], planes:
         else:
             high = middle
     while low < len(first) and int64(first[low]) < base + CELLS:
-        begin, behind = max(int64(first[low]) - base, 0), min(int64(last[low]) - base + 1, CELLS)
-        planes[:, begin:behind] = 0
+        begin, stop = max(int64(first[low]) - base, 0), min(int64(last[low]) - base + 1, CELLS)
+        planes[:, begin:stop] = 0
         low += 1
 
 
 @kernel
-def take_row(planes: NDArray[np.uint8], begin: int, row: NDArray[np.uint64], place: int, first: int) -> None:
+def take_states(planes: NDArray[np.uint8], begin: int, row: NDArray[np.uint64], place: int, first: int) -> None:
     """OR a /24 of the planes from `first` on, up to eight, into one word of the row's states, and empty it there."""
     states = row[place]
     states[:] = 0
@@ -154,7 +154,7 @@ def take_row(planes: NDArray[np.uint8], begin: int, row: NDArray[np.uint64], pla
 
 
 @kernel
-def met_by(row: NDArray[np.uint64], masks: NDArray[np.uint64]) -> int:
+def masks_met(row: NDArray[np.uint64], masks: NDArray[np.uint64]) -> int:
     """Return which of the masks any state of a row meets, a bit for each."""
     met = 0
     for word in range(len(row)):
@@ -194,8 +194,8 @@ def count_rows(  # noqa: C901 - the innermost loops, in one piece
         if not anything:
             continue
         for word in range(len(row)):
-            take_row(planes, begin, row, word, EIGHT * word)
-        prefixes24[met_by(row, fold_masks)] += 1
+            take_states(planes, begin, row, word, EIGHT * word)
+        prefixes24[masks_met(row, fold_masks)] += 1
         first = found
         for i in range(ROW):
             anything = any_word[i]
@@ -209,7 +209,7 @@ def count_rows(  # noqa: C901 - the innermost loops, in one piece
             if slots[at, 0] == 0:
                 for word in range(len(row)):
                     slots[at, 1 + word] = row[word, cell]
-                view(slots, at, view_masks, views)
+                write_view(slots, at, view_masks, views)
                 taken[used[0]] = at
                 used[0] += 1
             slots[at, 0] += uint64(1)
@@ -220,7 +220,7 @@ def count_rows(  # noqa: C901 - the innermost loops, in one piece
 
 
 @kernel
-def view(slots: NDArray[np.uint64], slot: int, view_masks: NDArray[np.uint64], views: NDArray[np.uint8]) -> None:
+def write_view(slots: NDArray[np.uint64], slot: int, view_masks: NDArray[np.uint64], views: NDArray[np.uint8]) -> None:
     """Write what a state shows: a bit for each mask that it meets, eight a byte."""
     for octet in range(views.shape[1]):
         shown = 0
@@ -232,46 +232,48 @@ def view(slots: NDArray[np.uint64], slot: int, view_masks: NDArray[np.uint64], v
 
 
 @kernel
-def count_keys(  # noqa: C901 - what is not asked for is passed by
+def count_keys(  # noqa: C901 - what is not wanted is skipped
     key: int,
-    behind: int,
+    stop: int,
     containers: Containers,
     sheet: Sheet,
     table: Table,
-    asked: Pass,
+    request: Request,
     seen: NDArray[np.uint8],
 ) -> int:
-    """Count the states of the /16s from `key` up to `behind`; return where it stopped because the table has no room.
+    """Count the states of the /16s from `key` up to `stop`; return where it stopped because the table has no room.
 
     `seen` has the shape (/16s, bytes of a view, 65536), or none; what each address shows is left in it, the /16 below
-    `behind` last.
+    `stop` last.
     """
-    for one in range(key, behind):
+    for current in range(key, stop):
         if sheet.progress[0] == IDLE:
             if len(seen):
-                seen[len(seen) - behind + one] = 0
-            if not lay_key(one, containers, sheet):
+                seen[len(seen) - stop + current] = 0
+            if not add_containers(current, containers, sheet):
                 continue
-            if len(asked.outside_first):
-                blank(one, asked.outside_first, asked.outside_last, sheet.planes)
+            if len(request.outside_first):
+                clear_outside(current, request.outside_first, request.outside_last, sheet.planes)
             sheet.progress[:] = 0
-        if not count_rows(sheet, table, asked.view_masks, asked.prefixes24):
-            return one
+        if not count_rows(sheet, table, request.view_masks, request.prefixes24):
+            return current
         sheet.progress[0] = IDLE
         found = sheet.progress[1]
-        if len(asked.alive24):
+        if len(request.alive24):
             for i in range(found):
                 if int64(sheet.shown[i, 0]) & FAMILY_BITS:
-                    asked.alive24[(one << EIGHT) + (int64(sheet.cells[i]) >> EIGHT)] += 1
-        if len(asked.slice_first):
-            slice_key(one, found, sheet.cells, sheet.shown, asked.slice_first, asked.slice_label, asked.slice_counts)
+                    request.alive24[(current << EIGHT) + (int64(sheet.cells[i]) >> EIGHT)] += 1
+        if len(request.slice_first):
+            slice_key(
+                current, found, sheet.cells, sheet.shown, request.slice_first, request.slice_label, request.slice_counts
+            )
         if len(seen):
-            show(sheet.cells, sheet.shown, found, seen[len(seen) - behind + one])
-    return behind
+            copy_views(sheet.cells, sheet.shown, found, seen[len(seen) - stop + current])
+    return stop
 
 
 @kernel
-def show(cells: NDArray[np.uint16], shown: NDArray[np.uint8], found: int, seen: NDArray[np.uint8]) -> None:
+def copy_views(cells: NDArray[np.uint16], shown: NDArray[np.uint8], found: int, seen: NDArray[np.uint8]) -> None:
     """Leave what each address of a /16 shows in `seen`."""
     for octet in range(shown.shape[1]):
         part = seen[octet]

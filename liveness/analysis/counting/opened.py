@@ -43,22 +43,22 @@ class OpenRun:
 
         futures = [pool.submit(opened, entry) for entry in manifest.sets]
         try:
-            self.sets = [one for future in futures if (one := future.result()) is not None]
+            self.sets = [found for future in futures if (found := future.result()) is not None]
         except BaseException:
             for future in futures:
                 future.cancel()
             raise
-        self.first = np.cumsum([0, *(len(one.index.keys) for one in self.sets)])[:-1]
-        index = [NOTHING, *(one.index for one in self.sets)]
-        self.keys = np.concatenate([one.keys for one in index])
-        self.sizes = np.concatenate([one.sizes for one in index])
-        self.forms = np.concatenate([one.forms for one in index])
-        self.offsets = np.concatenate([one.offsets for one in index])
+        self.first = np.cumsum([0, *(len(members.index.keys) for members in self.sets)])[:-1]
+        index = [NOTHING, *(members.index for members in self.sets)]
+        self.keys = np.concatenate([part.keys for part in index])
+        self.sizes = np.concatenate([part.sizes for part in index])
+        self.forms = np.concatenate([part.forms for part in index])
+        self.offsets = np.concatenate([part.offsets for part in index])
 
     @property
     def bytes(self) -> int:
         """How many bytes the sets have that are read."""
-        return sum(int(one.index.offsets[-1]) for one in self.sets)
+        return sum(int(members.index.offsets[-1]) for members in self.sets)
 
 
 class Reader:
@@ -67,7 +67,7 @@ class Reader:
     def __init__(self, run: OpenRun, planes: int, unit: int) -> None:
         self.run = run
         bounds = np.arange(0, CONTAINERS + 1, unit)
-        spans = [np.searchsorted(one.index.keys, bounds) for one in run.sets]
+        spans = [np.searchsorted(members.index.keys, bounds) for members in run.sets]
         self.spans: NDArray[np.int64] = np.array(spans, np.int64).reshape(len(run.sets), len(bounds))
         masks = [run.layout.plane_masks(entry, planes) for entry in run.entries]
         self.masks: NDArray[np.uint8] = np.array(masks, np.uint8).reshape(len(masks), planes)
@@ -75,16 +75,16 @@ class Reader:
     def read(self, unit: int, buffer: "Buffer") -> Containers:
         """Read the containers of one range of /16s of all sets. Raises LivenessError that names the file."""
         run = self.run
-        begin, behind = self.spans[:, unit], self.spans[:, unit + 1]
+        begin, stop = self.spans[:, unit], self.spans[:, unit + 1]
         at = run.first + np.arange(len(run.sets)) + begin  # into offsets, which have one more a set
         starts = run.offsets[at] if len(at) else np.zeros(0, np.int64)
-        sizes = (run.offsets[at + behind - begin] if len(at) else starts) - starts
+        sizes = (run.offsets[at + stop - begin] if len(at) else starts) - starts
         places = np.cumsum(sizes + (sizes & 1)) - (sizes + (sizes & 1))  # numbers of 16 bits lie at even places
         octets = buffer.of(int((sizes + (sizes & 1)).sum()))
         view = octets.data
-        for one in np.flatnonzero(behind > begin).tolist():
-            place = int(places[one])
-            run.sets[one].read_into(view[place : place + int(sizes[one])], int(begin[one]), int(behind[one]))
+        for number in np.flatnonzero(stop > begin).tolist():
+            place = int(places[number])
+            run.sets[number].read_into(view[place : place + int(sizes[number])], int(begin[number]), int(stop[number]))
         return Containers(
             keys=run.keys,
             sizes=run.sizes,
@@ -92,7 +92,7 @@ class Reader:
             offsets=run.offsets,
             masks=self.masks,
             cursors=run.first + begin,
-            ends=run.first + behind,
+            ends=run.first + stop,
             shifts=places - starts,
             numbers=octets.view(np.uint16),
             octets=octets,

@@ -1,4 +1,4 @@
-"""What a run probed: its targets without those that opted out, as far as its directory and its config tell."""
+"""What a run probed: its targets without those that opted out, as far as its directory and its config record them."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -24,7 +24,7 @@ class Probed:
 
     manifest: Manifest
     listed: Intervals | None = None
-    """Every address that the run could have probed; None where it does not tell."""
+    """Every address that the run could have probed; None where it does not record them."""
     opted_out: Intervals = field(default_factory=Intervals.empty)
     """Addresses that count in no number of the run."""
 
@@ -83,7 +83,7 @@ class Probed:
         return min(self._left, round(reached * (share(self._left, manifest.planned) or 0.0)))
 
     def targets_within(self, part: Intervals) -> int | None:
-        """Return how many targets in a part of the address space were probed, None where the run does not tell."""
+        """Return how many targets in a part of the address space were probed, None where the run does not record it."""
         if self.intervals is None or self.is_sample or self.manifest.status != "complete":
             return None
         return self.intervals.intersection(part).count
@@ -115,7 +115,7 @@ class Probed:
         return counts
 
     def prefixes24(self) -> NDArray[np.bool_] | None:
-        """Return by /24 (address >> 8) whether any target may have been in it; None where the run does not tell."""
+        """Return by /24 (address >> 8) whether any target may have been in it; None where that is not recorded."""
         if self.intervals is None:
             return None
         edges = np.zeros((1 << 24) + 1, np.int32)

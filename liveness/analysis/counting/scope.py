@@ -1,4 +1,4 @@
-"""What an analysis is asked for beyond the whole of each run: a part of the address space, slices, a map."""
+"""The scope of an analysis: a part of the address space, slices, a map."""
 
 from dataclasses import dataclass
 from typing import Final

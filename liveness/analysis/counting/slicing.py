@@ -56,29 +56,29 @@ def slice_key(  # noqa: C901 - one walk along addresses, /24s and slices togethe
         cell = int64(cells[i])
         while at + 1 < len(first) and int64(first[at + 1]) <= base + cell:
             at += 1
-        one = int64(label[at])
-        if one != current:
+        here = int64(label[at])
+        if here != current:
             if current >= 0:
                 add_shown(shown, counts[current])
-            current = one
+            current = here
         if cell >> ROW_BITS != row:
             for place in range(in_row):
                 counts[row_labels[place], FAMILY_SETS + LAYERS + row_folds[place]] += 1
             row, in_row = cell >> ROW_BITS, 0
-        behind = (row + 1) << ROW_BITS
+        stop = (row + 1) << ROW_BITS
         if at + 1 < len(first):
-            behind = min(behind, int64(first[at + 1]) - base)
+            stop = min(stop, int64(first[at + 1]) - base)
         fold = 0
-        while i < found and int64(cells[i]) < behind:
+        while i < found and int64(cells[i]) < stop:
             value = int64(views[i, 0])
             shown[value] += 1
             fold |= value
             i += 1
         place = 0
-        while place < in_row and row_labels[place] != one:
+        while place < in_row and row_labels[place] != here:
             place += 1
         if place == in_row:
-            row_labels[place], row_folds[place] = one, 0
+            row_labels[place], row_folds[place] = here, 0
             in_row += 1
         row_folds[place] |= fold & (FAMILY_SETS - 1)
     for place in range(in_row):

@@ -1,4 +1,4 @@
-"""A run as the analysis asks of it: how many addresses are in each state, and which states have what."""
+"""The states of a run: how many addresses are in each, and which states have what."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -43,9 +43,9 @@ class RunStates:
     opted_out: int = 0
     """How many targets have opted out since the run began."""
     alive24: NDArray[np.uint16] | None = None
-    """By /24 (address >> 8), how many addresses any family found, if that was asked for."""
+    """By /24 (address >> 8), how many addresses any family found, if the scope wants it."""
     probed24: NDArray[np.bool_] | None = None
-    """By /24, whether any target was in it, beside `alive24`; None where the run does not tell."""
+    """By /24, whether any target was in it, for `alive24`; None where the run does not record it."""
     partition: Partition | None = None
     slice_counts: NDArray[np.int64] | None = None
     """By slice of the partition and column (`slicing.py`)."""

@@ -39,7 +39,7 @@ def with_room(table: Table, more: int) -> Table:
     if needed <= len(table.slots):
         return table
     larger = new_table(1 << (needed - 1).bit_length(), table.slots.shape[1] - 1, table.views.shape[1])
-    pour(table, larger)
+    merge(table, larger)
     return larger
 
 
@@ -62,7 +62,7 @@ def place_of(slots: NDArray[np.uint64], wanted: NDArray[np.uint64], which: int) 
 
 
 @kernel
-def pour(source: Table, target: Table) -> None:
+def merge(source: Table, target: Table) -> None:
     """Add the counts of one table to another that has room for them, and empty it."""
     words = source.slots.shape[1] - 1
     state = np.zeros((words, 1), np.uint64)

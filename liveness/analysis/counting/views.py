@@ -33,7 +33,7 @@ ComparedBit = tuple[tuple[str, ...], str]
 
 
 def compared_bits(probe_lists: Iterable[tuple[str, ...]]) -> tuple[ComparedBit, ...]:
-    """Return all bits by which runs are compared on these lists of probes, in their order behind the first byte."""
+    """Return all bits by which runs are compared on these lists of probes, in their order after the first byte."""
     bits: dict[ComparedBit, None] = {}
     for probes in probe_lists:
         bits.update(dict.fromkeys((probes, name) for name in ("all", *FAMILIES)))

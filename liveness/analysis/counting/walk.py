@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.analysis.across.pairing import Comparisons, Shared
-from liveness.analysis.counting.comparing import GROUPS, mark, pack, retained, turnover
-from liveness.analysis.counting.kernels import CELLS, EIGHT, IDLE, ROW, Pass, Sheet, count_keys
+from liveness.analysis.counting.comparing import GROUPS, count_retained, count_turnover, fill_mask, pack_bits
+from liveness.analysis.counting.kernels import CELLS, EIGHT, IDLE, ROW, Request, Sheet, count_keys
 from liveness.analysis.counting.opened import Buffer, OpenRun, Reader
 from liveness.analysis.counting.scope import Scope
 from liveness.analysis.counting.slicing import COLUMNS
-from liveness.analysis.counting.table import Table, new_table, pour, with_room
+from liveness.analysis.counting.table import Table, merge, new_table, with_room
 from liveness.analysis.counting.views import ComparedBit, compared_bits, view_masks
 from liveness.ipsets.portable import CONTAINERS
 from liveness.space.intervals import Intervals
@@ -72,8 +72,8 @@ class Compared:
     @classmethod
     def nothing_yet(cls, comparisons: Comparisons) -> "Compared":
         """Return counts of zero."""
-        shared = [one.shared for one in comparisons.pairs] + [one.shared for one in comparisons.chains]
-        bits = compared_bits(one.probes for one in shared)
+        shared = [pair.shared for pair in comparisons.pairs] + [chain.shared for chain in comparisons.chains]
+        bits = compared_bits(common.probes for common in shared)
         sizes = [(len(chain.places), len(chain.places)) for chain in comparisons.chains]
         return cls(
             comparisons,
@@ -107,15 +107,15 @@ class Walk:
         self.readers = [Reader(run, self.planes, self.unit) for run in runs]
         self.inside = _touched(scope)
         beyond = Intervals.empty() if scope.within is None else scope.within.intervals.complement()
-        self.outside = [beyond.union(one) for one in outside] if outside else [beyond] * len(runs)
+        self.outside = [beyond.union(addresses) for addresses in outside] if outside else [beyond] * len(runs)
         self.counted = [self._counted(is_last=place == len(runs) - 1) for place in range(len(runs))]
         self._lock = Lock()
-        self._desks: SimpleQueue[_Desk] = SimpleQueue()
+        self._scratches: SimpleQueue[_Scratch] = SimpleQueue()
 
-    def go(self, pool: ThreadPoolExecutor, workers: int) -> None:
+    def run_all(self, pool: ThreadPoolExecutor, workers: int) -> None:
         """Walk through the address space. Raises LivenessError that names a file which can no longer be read."""
         for _ in range(workers):
-            self._desks.put(_Desk(self))
+            self._scratches.put(_Scratch(self))
         populated = [np.any(reader.spans[:, 1:] > reader.spans[:, :-1], axis=0) for reader in self.readers]
         units = np.flatnonzero(self.inside.reshape(-1, self.unit).any(axis=1) & np.any(populated, axis=0))
         futures = [pool.submit(self._do, int(unit)) for unit in units]
@@ -142,69 +142,71 @@ class Walk:
         return 1 + -(-len(self.bits) // EIGHT)
 
     @contextmanager
-    def _desk(self) -> Iterator["_Desk"]:
-        desk = self._desks.get()
+    def _scratch(self) -> Iterator["_Scratch"]:
+        scratch = self._scratches.get()
         try:
-            yield desk
+            yield scratch
         finally:
-            self._desks.put(desk)
+            self._scratches.put(scratch)
 
     def _do(self, unit: int) -> None:
         """Walk through one range of /16s."""
-        with self._desk() as desk:
-            read = [reader.read(unit, buffer) for reader, buffer in zip(self.readers, desk.buffers, strict=True)]
-            first, behind = unit * self.unit, (unit + 1) * self.unit
+        with self._scratch() as scratch:
+            read = [reader.read(unit, buffer) for reader, buffer in zip(self.readers, scratch.buffers, strict=True)]
+            first, stop = unit * self.unit, (unit + 1) * self.unit
             step = min(self.unit, COMPARED_KEYS) if self.bits else self.unit
-            for key in range(first, behind, step):
+            for key in range(first, stop, step):
                 for place, containers in enumerate(read):
-                    seen = desk.seen[self.rooms[place]]
+                    seen = scratch.seen[self.rooms[place]]
                     at = key
                     while at < key + step:
-                        at = count_keys(at, key + step, containers, desk.sheet, desk.table, desk.asked[place], seen)
+                        at = count_keys(
+                            at, key + step, containers, scratch.sheet, scratch.table, scratch.requests[place], seen
+                        )
                         with self._lock:
-                            self._take(self.counted[place], desk, place)
-                    self._compare(key, place, desk)
-                for alive, chain in zip(desk.alive, desk.compared.chains, strict=True):
-                    retained(alive, chain.later, chain.throughout)
+                            self._take(self.counted[place], scratch, place)
+                    self._compare(key, place, scratch)
+                for alive, chain in zip(scratch.alive, scratch.compared.chains, strict=True):
+                    count_retained(alive, chain.later, chain.throughout)
             with self._lock:
-                self._take_compared(desk)
+                self._take_compared(scratch)
 
-    def _take(self, counted: Counted, desk: "_Desk", place: int) -> None:
-        """Add what a thread has counted of a run, and let it begin anew."""
-        counted.table = with_room(counted.table, int(desk.table.used[0]))
-        pour(desk.table, counted.table)
-        asked = desk.asked[place]
-        _move(asked.prefixes24, counted.prefixes24)
-        _move(asked.slice_counts, counted.slice_counts)
+    def _take(self, counted: Counted, scratch: "_Scratch", place: int) -> None:
+        """Add what a thread has counted of a run, and empty its own counts."""
+        counted.table = with_room(counted.table, int(scratch.table.used[0]))
+        merge(scratch.table, counted.table)
+        requests = scratch.requests[place]
+        _move(requests.prefixes24, counted.prefixes24)
+        _move(requests.slice_counts, counted.slice_counts)
 
-    def _compare(self, key: int, place: int, desk: "_Desk") -> None:
+    def _compare(self, key: int, place: int, scratch: "_Scratch") -> None:
         """Compare what was just seen of a run, from one /16 on, with what was seen of runs before it."""
-        now = desk.seen[self.rooms[place]].view(np.uint64)
+        now = scratch.seen[self.rooms[place]].view(np.uint64)
         comparisons = self.compared.comparisons
         for number, pair in enumerate(comparisons.pairs):
             if pair.after == place:
-                before = desk.seen[self.rooms[pair.before]].view(np.uint64)
-                mask = desk.mask_of(key, pair.shared)
-                turnover(before, now, mask, len(self.bits), desk.compared.turnovers[number])
-        for alive, chain in zip(desk.alive, comparisons.chains, strict=True):
+                before = scratch.seen[self.rooms[pair.before]].view(np.uint64)
+                mask = scratch.mask_of(key, pair.shared)
+                count_turnover(before, now, mask, len(self.bits), scratch.compared.turnovers[number])
+        for alive, chain in zip(scratch.alive, comparisons.chains, strict=True):
             if place in chain.places:
                 bit = self.bits.index((chain.shared.probes, "all"))
-                pack(now, desk.mask_of(key, chain.shared), bit, alive[chain.places.index(place)])
+                pack_bits(now, scratch.mask_of(key, chain.shared), bit, alive[chain.places.index(place)])
 
-    def _take_compared(self, desk: "_Desk") -> None:
+    def _take_compared(self, scratch: "_Scratch") -> None:
         """Add what a thread has counted of runs together."""
-        _move(desk.compared.turnovers, self.compared.turnovers)
-        for mine, chain in zip(desk.compared.chains, self.compared.chains, strict=True):
+        _move(scratch.compared.turnovers, self.compared.turnovers)
+        for mine, chain in zip(scratch.compared.chains, self.compared.chains, strict=True):
             _move(mine.later, chain.later)
             _move(mine.throughout, chain.throughout)
 
 
-class _Desk:
-    """What a thread works on: its own, so that nobody waits."""
+class _Scratch:
+    """The memory that one thread works in, so that no thread waits for another."""
 
     def __init__(self, walk: Walk) -> None:
         planes = np.zeros((walk.planes, CELLS), np.uint8)
-        views = walk._views  # noqa: SLF001 - a desk is a part of its walk
+        views = walk._views  # noqa: SLF001 - scratch memory is a part of its walk
         self.sheet = Sheet(
             planes=planes,
             groups=planes.view(np.uint64),
@@ -223,8 +225,8 @@ class _Desk:
         self.everything = np.full((keys, GROUPS), ~np.uint64(0))
         self.mask = np.zeros((keys, CELLS), np.uint8)
         partition = walk.scope.partition
-        self.asked = [
-            Pass(
+        self.requests = [
+            Request(
                 outside_first=outside.first,
                 outside_last=outside.last,
                 view_masks=masks,
@@ -241,7 +243,7 @@ class _Desk:
         """Return the mask of what runs have in common, from one /16 on; it is overwritten by the next."""
         if shared.addresses is None:
             return self.everything
-        mark(key, shared.addresses.first, shared.addresses.last, self.mask)
+        fill_mask(key, shared.addresses.first, shared.addresses.last, self.mask)
         return self.mask.view(np.uint64)
 
 
@@ -265,7 +267,7 @@ def _rooms(runs: int, comparisons: Comparisons) -> tuple[list[int], int]:
         else:
             rooms.append(count)
             count += 1
-        free += [rooms[one] for one in range(place + 1) if last[one] == place]
+        free += [rooms[run] for run in range(place + 1) if last[run] == place]
     return rooms, max(count, 1)
 
 

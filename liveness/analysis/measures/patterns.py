@@ -85,11 +85,11 @@ def figures(value: Patterns, run: RunResults) -> Iterator[Figure]:
         return
     whole, largest = sum(value.replies.values()), _largest(value)[:BARS_SHOWN]
     shown = sum(size for _, size in largest)
-    told = "; ".join(f"{_answered(value, digits)}: {percent(share(size, whole))}" for digits, size in largest[:5])
+    described = "; ".join(f"{_answered(value, digits)}: {percent(share(size, whole))}" for digits, size in largest[:5])
     yield Figure(
         "patterns",
         TITLE,
-        f"UpSet plot of {len(largest)} patterns of {count(whole)} active addresses. The largest: {told}.",
+        f"UpSet plot of {len(largest)} patterns of {count(whole)} active addresses. The largest: {described}.",
         [
             f"Bars: shares of the {count(whole)} addresses active for any probe; {formulas(Patterns)['replies']}.",
             "Dots: the probes of a pattern. Bars to the left: all addresses active for a probe, same denominator.",

@@ -80,12 +80,12 @@ def figures(value: Taxonomy, run: RunResults) -> Iterator[Figure]:
     """Yield the layers as a funnel; a bar's width is the layer's share of IPall."""
     layers: dict[str, int] = {name: getattr(value, name) for name in formulas(Taxonomy)}
     numbers, everyone, targets = list(layers.values()), run.ipall, run.targets
-    told = ", ".join(f"{spoken(name)} {count(number)}" for name, number in layers.items())
+    described = ", ".join(f"{spoken(name)} {count(number)}" for name, number in layers.items())
     probed = f"; {count(targets)} targets were probed" if targets else ""
     yield Figure(
         "figure-1-funnel",
         "Liveness by layer (figure 1)",
-        f"A funnel of layers, addresses: {told}. IPall, what any service probe found: {count(everyone)}.",
+        f"A funnel of layers, addresses: {described}. IPall, what any service probe found: {count(everyone)}.",
         [
             f"A bar's width is the layer's share of IPall, {count(everyone)} addresses.",
             "The control counts in network alive alone, which may thus be more.",

@@ -208,7 +208,7 @@ def figures(value: Transport, run: RunResults) -> Iterator[Figure]:
 
 def _ports_answered_figure(value: Transport) -> Figure:
     answered, whole = value.ports_answered, value.active
-    told = ", ".join(f"{number}: {percent(share(split.total, whole))}" for number, split in answered.items())
+    described = ", ".join(f"{number}: {percent(share(split.total, whole))}" for number, split in answered.items())
     marks = []
     if _is_comparable(value):
         shares = {place: VALUES[f"ports_answered.{number}"].value for place, number in enumerate(answered)}
@@ -216,7 +216,7 @@ def _ports_answered_figure(value: Transport) -> Figure:
     return Figure(
         "figure-4a-ports-answered",
         "Ports answered (figure 4a)",
-        f"Stacked bars, shares of {count(whole)} transport-active addresses by number of ports answered: {told}.",
+        f"Stacked bars, shares of {count(whole)} transport-active addresses by number of ports answered: {described}.",
         [*_notes_answered(value), *named_formulas(formulas(PortsAnswered))],
         Bars(
             [str(number) for number in answered],
@@ -237,7 +237,7 @@ def _ports_answered_figure(value: Transport) -> Figure:
 
 def _ports_figure(value: Transport) -> Figure:
     ports, whole = value.ports, value.active
-    told = ", ".join(
+    described = ", ".join(
         f"{port}: active {percent(share(found.active, whole))}, alive {percent(share(found.alive, whole))},"
         f" exclusive {percent(share(found.exclusive, whole))}"
         for port, found in ports.items()
@@ -247,7 +247,7 @@ def _ports_figure(value: Transport) -> Figure:
     return Figure(
         "figure-4b-ports",
         "Ports (figure 4b)",
-        f"Bars, shares of {count(whole)} transport-active addresses by TCP port: {told}.",
+        f"Bars, shares of {count(whole)} transport-active addresses by TCP port: {described}.",
         [
             f"Shares of the {count(whole)} transport-active; the two parts of a bar together are active.",
             *named_formulas({name: formulas(PortActivity)[name] for name in wanted}),

@@ -12,7 +12,7 @@ from liveness.report.comparison import comparison_table
 from liveness.report.page.provenance import provenance_table
 
 COLUMNS: Final = ("quantity", "value", "unit", "denominator", "denominator_value", "low_95", "high_95")
-"""The columns of every file, behind those that say what a number is of."""
+"""The columns of every file, after those that say what a number is of."""
 
 
 def csv_files(results: Results) -> Iterator[tuple[str, str]]:

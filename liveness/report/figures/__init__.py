@@ -2,5 +2,5 @@
 
 import logging
 
-# here, before matplotlib is imported: that it caches fonts, and where, is nothing to tell a user
+# before matplotlib is imported: that it caches fonts, and where, does not concern a user
 logging.getLogger("matplotlib").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Stacked bars of shares: parts told apart by colour and hatch, numbers on them, published values as diamonds."""
+"""Stacked bars of shares: parts distinguished by colour and hatch, numbers on them, published values as diamonds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -16,7 +16,7 @@ from liveness.report.figures.style import COLOURS, HATCHES, INK
 
 BAR_WIDTH: Final = 0.62
 LEAST_LABELLED: Final = 0.055
-"""Parts smaller than this share of the axis carry no number: the table beside the figure has it."""
+"""Parts smaller than this share of the axis carry no number: the table has it."""
 NARROW_BARS: Final = 9
 """From so many bars on numbers are written smaller."""
 

@@ -1,4 +1,4 @@
-"""How figures look: colours everybody can tell apart, hatches for grey printers, and text as it is written."""
+"""How figures look: colours that everybody can distinguish, hatches for grey printers, and text as it is written."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -27,7 +27,7 @@ DARKEST: Final = 0.16
 
 FIXED: Final = {SILENT: (0, 0, 0), RESERVED: (168, 168, 168), STRIPE: (225, 225, 225), UNPROBED: (241, 236, 226)}
 STRIPE_EVERY: Final = 8
-"""Pixels from stripe to stripe: reserved space is told apart without colour too."""
+"""Pixels from stripe to stripe: reserved space differs without colour too."""
 
 
 def palette() -> bytes:

@@ -107,8 +107,8 @@ class _Page:
         """Return the canvas as a PNG of 256 colours."""
         image = Image.fromarray(self.canvas)
         image.putpalette(palette())  # its grey levels become places in the palette
-        told = PngInfo()
-        told.add_text("Description", description.encode("latin-1", "replace").decode("latin-1"))
+        metadata = PngInfo()
+        metadata.add_text("Description", description.encode("latin-1", "replace").decode("latin-1"))
         stream = io.BytesIO()
-        image.save(stream, "PNG", compress_level=COMPRESSION, pnginfo=told)
+        image.save(stream, "PNG", compress_level=COMPRESSION, pnginfo=metadata)
         return stream.getvalue()

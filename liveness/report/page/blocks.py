@@ -74,9 +74,9 @@ def table_of(section: Section) -> Table:
     )
 
 
-def picture_of(drawing: Drawing, told: Sequence[str] = ()) -> Picture:
-    """Return a figure as an SVG in the page; `told` are notes that stand there already."""
-    notes = [note for note in drawing.notes if note not in told]
+def picture_of(drawing: Drawing, printed_notes: Sequence[str] = ()) -> Picture:
+    """Return a figure as an SVG in the page; `printed_notes` are in the table already."""
+    notes = [note for note in drawing.notes if note not in printed_notes]
     return Picture(data_uri("image/svg+xml", drawing.rendered("svg")), drawing.alt, "figure", notes)
 
 

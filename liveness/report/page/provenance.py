@@ -1,4 +1,4 @@
-"""Where a run's numbers come from: its config, seed, versions, times and vantage, and whatever casts doubt on them."""
+"""Where a run's numbers come from: its config, seed, versions, times and vantage, and what casts doubt on them."""
 
 import yaml
 
@@ -11,7 +11,7 @@ from liveness.runs.manifest import Manifest
 
 
 def provenance_table(manifest: Manifest, run: RunResults | None = None) -> Table:
-    """Return what somebody needs to know to repeat the run, or to doubt it. `run` tells how many targets count."""
+    """Return what a reader needs to repeat the run, or to doubt it. `run` has the number of targets that count."""
     transmit, replay = manifest.transmit, manifest.replay
     done = sum(block.status == "done" for block in manifest.blocks)
     rows = [
