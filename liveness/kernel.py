@@ -6,7 +6,8 @@ as it does compiled, which numpy would report as an overflow, so that report is 
 """
 
 import functools
-from collections.abc import Callable
+import linecache
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import numba
@@ -75,6 +76,28 @@ def compiled_for(function: Callable[P, R], *arguments: Any) -> Callable[P, R]:  
     dispatcher = cast("Any", function)
     kinds = tuple(typeof(argument) for argument in arguments)  # type: ignore[no-untyped-call]
     return cast("Callable[P, R]", dispatcher.compile(kinds))
+
+
+def chain(
+    name: str, arguments: Sequence[str], functions: Mapping[int, Callable[..., Any]], defined_in: str
+) -> Callable[..., Any]:
+    """Return a kernel that takes a number and `arguments`, and calls the function of that number.
+
+    Its source is made here, of numbers and names: a chain of comparisons whose last function takes every other number.
+    `defined_in` is the file for which it is made, by whose imports the cache knows when it is outdated.
+    """
+    given = ", ".join(arguments)
+    *branches, last = functions
+    lines = [f"def {name}(number, {given}):"]
+    for number in branches:
+        lines += [f"    if number == {number}:", f"        return {name}_{number}({given})"]
+    lines.append(f"    return {name}_{last}({given})")
+    source, file = "\n".join(lines) + "\n", f"<dispatch of {name}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # for tracebacks
+    namespace: dict[str, Any] = {f"{name}_{number}": function for number, function in functions.items()}
+    namespace["__name__"] = __name__
+    exec(compile(source, file, "exec"), namespace)  # noqa: S102 - the source is made above, of numbers and names alone
+    return kernel(namespace[name], defined_in=defined_in)
 
 
 def _see(_context: Any, value: Any) -> Any:  # noqa: ANN401 - Numba's types and LLVM's values

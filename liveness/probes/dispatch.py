@@ -5,12 +5,11 @@ number of each file, whose functions are global names of it. So everything is kn
 probe costs one comparison.
 """
 
-import linecache
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any, Final, cast
 
-from liveness.kernel import kernel
+from liveness.kernel import chain, kernel
 from liveness.probes.contract import VERBS, Definition
 from liveness.probes.registry import ENTRIES, definition_of
 
@@ -21,22 +20,6 @@ DEFINITIONS: Final[tuple[Definition, ...]] = tuple(definition_of(entry) for entr
 def verbs_by_number(verb: str) -> dict[int, Callable[..., Any]]:
     """Return the functions of a verb by the number of their file, those files left out that need none."""
     return {number: definition.verbs[verb] for number, definition in enumerate(DEFINITIONS) if verb in definition.verbs}
-
-
-def chain(name: str, arguments: Sequence[str], functions: Mapping[int, Callable[..., Any]]) -> Callable[..., Any]:
-    """Return a kernel that takes the number of a probe's file and `arguments`, and calls that file's function."""
-    given = ", ".join(arguments)
-    *branches, last = functions
-    lines = [f"def {name}(method, {given}):"]
-    for number in branches:
-        lines += [f"    if method == {number}:", f"        return {name}_{number}({given})"]
-    lines.append(f"    return {name}_{last}({given})")
-    source, file = "\n".join(lines) + "\n", f"<dispatch of {name}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # for tracebacks
-    namespace: dict[str, Any] = {f"{name}_{number}": function for number, function in functions.items()}
-    namespace["__name__"] = __name__
-    exec(compile(source, file, "exec"), namespace)  # noqa: S102 - the source is made above, of numbers and names alone
-    return kernel(namespace[name], defined_in=__file__)
 
 
 def specialised(function: Callable[..., Any], verb: str) -> dict[int, Callable[..., Any]]:
@@ -56,7 +39,7 @@ def specialised(function: Callable[..., Any], verb: str) -> dict[int, Callable[.
 
 def dispatched(verb: str) -> Callable[..., Any]:
     """Return the kernel of a verb, which takes the number of a probe's file and then the verb's arguments."""
-    return chain(verb, VERBS[verb], verbs_by_number(verb))
+    return chain(verb, VERBS[verb], verbs_by_number(verb), __file__)
 
 
 match_reply: Final = dispatched("match_reply")

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from liveness.kernel import int64, kernel, uint64
+from liveness.kernel import chain, int64, kernel, uint64
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets.bytes import set_be16, set_be32
 from liveness.packets.checksum import checksum, u32_sum
-from liveness.probes.dispatch import chain, specialised
+from liveness.probes.dispatch import specialised
 from liveness.probes.run_constants import RunConstants
 from liveness.probes.template import IP_AT
 
@@ -71,7 +71,7 @@ def _frames(
 
 
 _ARGUMENTS: Final = ("words", "frame", "step", "numbers", "sources", "attempt", "targets", "hashes", "now_ns")
-_frames_of: Final = chain("frames_of", _ARGUMENTS, specialised(_frames, "fill"))
+_frames_of: Final = chain("frames_of", _ARGUMENTS, specialised(_frames, "fill"), __file__)
 
 
 @kernel

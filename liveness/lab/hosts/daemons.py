@@ -9,8 +9,9 @@ from pathlib import Path
 
 from liveness.errors import LivenessError
 from liveness.lab.hosts.document import Daemon, Host
-from liveness.lab.hosts.servers import ANSWER_ADDRESS, nginx_ports
+from liveness.lab.hosts.servers import nginx_ports
 
+ANSWER_ADDRESS = "192.0.2.53"  # TEST-NET-1: what every name has as address
 START_TIMEOUT_S = 10.0
 POLL_S = 0.01
 OUTPUT_BYTES = 600

@@ -19,6 +19,7 @@ from liveness.lab.hosts.document import (
     Unreachable,
 )
 from liveness.lab.hosts.truth import PROBES, expected_sets
+from liveness.lab.twins.registry import TWINS
 from liveness.replies import SetKey
 from liveness.space.intervals import Intervals
 
@@ -66,9 +67,7 @@ def _host_sentence(host: Host) -> str:
     parts = ["echo" if host.echo else "no echo"]
     if host.listen:
         parts.append("TCP " + ", ".join(map(str, host.listen)))
-    parts += [
-        f"{name} {service}" for name, service in (("dns", host.dns), ("ntp", host.ntp)) if service is not Service.CLOSED
-    ]
+    parts += [f"{twin.name} {host.service(twin)}" for twin in TWINS if host.service(twin) is not Service.CLOSED]
     if host.daemons:
         parts.append("by " + ", ".join(host.daemons))
     for where, rules in (("firewall", host.firewall), ("filter", host.rules)):

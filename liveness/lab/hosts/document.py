@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from liveness.errors import UsageError
+from liveness.lab.twins.registry import TWINS, Twin, twin_named
 
 WIRING = IPv4Network("10.255.0.0/16")
 """The addresses of the lab's own links; no network of a lab file may use them."""
@@ -21,6 +22,9 @@ MATCH = re.compile(r"any|icmp|tcp|udp|(tcp|udp)/([1-9][0-9]{0,4})")
 MAX_PORT = 65535
 REDIRECT_PORT = 65535
 """Where a redirecting host listens; being a listener, it is open to those who ask for it by number as well."""
+
+OWN_FIELDS = ("dns", "ntp")
+"""Services that a host has a field for; others stand in `services`, by the name of their probe."""
 
 Port = Annotated[int, Meta(ge=1, le=MAX_PORT)]
 
@@ -130,13 +134,15 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag
 class Host(Network, frozen=True, kw_only=True, tag="host"):
     """A Linux host whose kernel owns every address of the prefixes.
 
-    `listen` are open TCP ports, `rules` its own filter, `firewall` the filter of a router in front of it.
+    `listen` are open TCP ports, `services` UDP services by the name of their probe, `rules` its own filter, `firewall`
+    the filter of a router in front of it.
     """
 
     echo: bool = True
     listen: list[Port] = []
     dns: Service = Service.CLOSED
     ntp: Service = Service.CLOSED
+    services: dict[str, str] = {}
     daemons: list[Daemon] = []
     rules: list[Rule] = []
     firewall: list[Rule] = []
@@ -150,11 +156,14 @@ class Host(Network, frozen=True, kw_only=True, tag="host"):
     def open_ports(self) -> list[int]:
         """Open TCP ports, ascending; a host that answers DNS does so over TCP as well (RFC 7766)."""
         ports = set(self.listen)
-        if self.dns is Service.ANSWER:
-            ports.add(53)
+        ports |= {twin.port for twin in TWINS if twin.tcp and self.service(twin) is Service.ANSWER}
         if self.redirects:
             ports.add(REDIRECT_PORT)
         return sorted(ports)
+
+    def service(self, twin: Twin) -> Service:
+        """Return what it does with the probe of a twin: `dns` and `ntp` have fields of their own."""
+        return Service(getattr(self, twin.name) if twin.name in OWN_FIELDS else self.services.get(twin.name, "closed"))
 
     @property
     def redirects(self) -> bool:
@@ -255,7 +264,8 @@ def _validate_prefixes(network: Network, at: str) -> None:
 
 
 def _validate_host(host: Host, at: str) -> None:
-    """Check rules and daemons against what the host is."""
+    """Check services, rules and daemons against what the host is."""
+    _validate_services(host, at)
     for field, rules in (("rules", host.rules), ("firewall", host.firewall)):
         for index, rule in enumerate(rules):
             _validate_rule(host, rule, f"{at}.{field}[{index}]", at_host=field == "rules")
@@ -271,6 +281,19 @@ def _validate_host(host: Host, at: str) -> None:
             raise UsageError(f"{place}: it serves the ports of listen (22 apart), and there is none")
     if {Daemon.DNSMASQ, Daemon.UNBOUND} <= set(host.daemons) or len(set(host.daemons)) < len(host.daemons):
         raise UsageError(f"{at}.daemons: {[str(daemon) for daemon in host.daemons]}: two want the same port")
+
+
+def _validate_services(host: Host, at: str) -> None:
+    """Check that every service is one, and has no field of its own."""
+    for name, service in host.services.items():
+        place = f"{at}.services: {name!r}"
+        if name in OWN_FIELDS:
+            raise UsageError(f"{place}: it has a field of its own: write {name}: {service}")
+        if twin_named(name) is None:
+            expected = ", ".join(twin.name for twin in TWINS if twin.name not in OWN_FIELDS)
+            raise UsageError(f"{place}: expected one of {expected}")
+        if service not in set(Service):
+            raise UsageError(f"{at}.services.{name}: {service!r}: expected one of {', '.join(Service)}")
 
 
 def _validate_rule(host: Host, rule: Rule, at: str, *, at_host: bool) -> None:

@@ -1,26 +1,16 @@
-"""The lab's servers in Python: DNS on dnspython, NTP on ntplib's packets, TCP listeners, ports that say nonsense."""
+"""The lab's servers in Python: the twins of UDP probes, TCP listeners, ports that say nonsense."""
 
 import selectors
 import socket
 import struct
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
-
-import dns.exception
-import dns.flags
-import dns.message
-import dns.opcode
-import dns.rcode
-import dns.rdatatype
-import dns.rrset
-import ntplib
 
 from liveness.errors import LivenessError
 from liveness.lab.hosts.document import Daemon, Host, Service
+from liveness.lab.twins.registry import TWINS, Twin, file_of
 
 IP_PKTINFO: Final = 8
 BUFFER_BYTES: Final = 8 << 20  # as much as net.core.rmem_max allows: this process may have to wait for a core
@@ -28,8 +18,6 @@ BACKLOG: Final = 65535
 DATAGRAM_BYTES: Final = 4096
 BATCH: Final = 64
 
-PORTS: Final = MappingProxyType({"dns": 53, "ntp": 123})
-ANSWER_ADDRESS: Final = "192.0.2.53"  # TEST-NET-1: what every name has as address
 NONSENSE: Final = b"pardon? these bytes answer nothing, and have neither a QR bit nor a server's mode\n"
 
 Responder = Callable[[bytes], bytes | None]
@@ -44,44 +32,6 @@ class Server:
     respond: Responder | None
 
 
-def dns_answer(request: bytes) -> bytes | None:
-    """Answer a DNS query (RFC 1035): every name has ANSWER_ADDRESS. FORMERR for a broken one, None for what is none."""
-    try:
-        query = dns.message.from_wire(request)
-    except dns.exception.DNSException:
-        if len(request) < 12 or request[2] & 0x80:  # noqa: PLR2004 - no whole header, or itself a response (QR bit)
-            return None
-        return request[:2] + struct.pack("!5H", 0x8000 | dns.rcode.FORMERR, 0, 0, 0, 0)
-    if query.flags & dns.flags.QR or query.opcode() != dns.opcode.QUERY:
-        return None
-    response = dns.message.make_response(query, recursion_available=True)
-    for question in query.question:
-        if question.rdtype == dns.rdatatype.A:
-            response.answer.append(dns.rrset.from_text(question.name, 60, "IN", "A", ANSWER_ADDRESS))
-    return response.to_wire()
-
-
-def ntp_answer(request: bytes) -> bytes | None:
-    """Answer an NTP client packet (RFC 5905, mode 3) as a stratum 2 server; None for anything else."""
-    asked = ntplib.NTPPacket()
-    try:
-        asked.from_data(request)
-    except ntplib.NTPException:
-        return None
-    if asked.mode != 3:  # noqa: PLR2004 - client
-        return None
-    now = time.time() + ntplib.NTP.NTP_DELTA
-    reply = ntplib.NTPPacket(version=asked.version, mode=4, tx_timestamp=now)
-    reply.stratum = 2
-    reply.poll = asked.poll
-    reply.precision = -20
-    reply.ref_id = 0xC0000235
-    reply.ref_timestamp = reply.recv_timestamp = now
-    data: bytes = reply.to_data()
-    # ntplib keeps timestamps as floats of 53 bits: the originate timestamp must be the request's 64 bits exactly
-    return data[:24] + request[40:48] + data[32:]
-
-
 def nonsense(_request: bytes) -> bytes:
     """Reply with bytes that no protocol takes for an answer."""
     return NONSENSE
@@ -91,14 +41,12 @@ def silence(_request: bytes) -> None:
     """Take a request and say nothing."""
 
 
-RESPONDERS: Final[dict[tuple[str, Service], Responder]] = {
-    ("dns", Service.ANSWER): dns_answer,
-    ("ntp", Service.ANSWER): ntp_answer,
-    ("dns", Service.PAYLOAD): nonsense,
-    ("ntp", Service.PAYLOAD): nonsense,
-    ("dns", Service.SILENT): silence,
-    ("ntp", Service.SILENT): silence,
-}
+def responder_of(twin: Twin, service: Service) -> Responder:
+    """Return what answers probes of a twin where a host does this service."""
+    if service is Service.ANSWER:
+        respond: Responder = file_of(twin).respond
+        return respond
+    return nonsense if service is Service.PAYLOAD else silence
 
 
 def open_servers(host: Host, daemons: set[Daemon]) -> list[Server]:
@@ -115,9 +63,10 @@ def open_servers(host: Host, daemons: set[Daemon]) -> list[Server]:
     if Daemon.NGINX in daemons:
         taken.update(nginx_ports(host))
     servers = [Server(_listener(host, port), None) for port in host.open_ports if port not in taken]
-    for name, service in (("dns", host.dns), ("ntp", host.ntp)):
-        if name not in served and service is not Service.CLOSED:
-            servers.append(Server(_receiver(host, PORTS[name]), RESPONDERS[name, service]))
+    for twin in TWINS:
+        service = host.service(twin)
+        if twin.name not in served and service is not Service.CLOSED:
+            servers.append(Server(_receiver(host, twin.port), responder_of(twin, service)))
     return servers
 
 

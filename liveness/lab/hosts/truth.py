@@ -26,6 +26,7 @@ from liveness.lab.hosts.document import (
     Unreachable,
 )
 from liveness.lab.hosts.wiring import Site, path_of, wire
+from liveness.lab.twins.registry import TWINS, twin_named
 from liveness.replies import Kind, ReplyKey, Role, SetKey, roles_of
 from liveness.space.intervals import Intervals
 
@@ -34,8 +35,6 @@ PROBES: Final = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "d
 
 DEPTH: Final = 4
 """A probe needs this TTL to reach whatever is deepest, loops apart: core, firewall, host, and one to spare."""
-
-UDP_SERVICES: Final = {"dns": 53, "ntp": 123}
 
 TIME_EXCEEDED: Final = 11
 UNREACHABLE: Final = 3
@@ -84,8 +83,9 @@ def packet_of(probe: str, control_port: int | None, ttl: int) -> Packet:
     """Return the packet of a probe name. ValueError for an unknown one, or tcp/control without its port."""
     if probe == "icmp":
         return Packet("icmp", 0, ttl)
-    if probe in UDP_SERVICES:
-        return Packet("udp", UDP_SERVICES[probe], ttl)
+    twin = twin_named(probe)
+    if twin is not None:
+        return Packet("udp", twin.port, ttl)
     protocol, _, port = probe.partition("/")
     if protocol == "tcp" and port == "control" and control_port is not None:
         return Packet("tcp", control_port, ttl)
@@ -183,7 +183,7 @@ def _host_reply(host: Host, segment: Segment, packet: Packet) -> Reply | None:
         return Reply(Kind.ECHO_REPLY) if host.echo else None
     if packet.protocol == "tcp":
         return Reply(Kind.SYN_ACK if packet.port in host.open_ports else Kind.RST)
-    return _service_reply({53: host.dns, 123: host.ntp}.get(packet.port, Service.CLOSED))
+    return _service_reply(next((host.service(twin) for twin in TWINS if twin.port == packet.port), Service.CLOSED))
 
 
 def _service_reply(service: Service) -> Reply | None:

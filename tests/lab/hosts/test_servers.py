@@ -8,8 +8,10 @@ from scapy.layers.dns import DNS, DNSQR
 from scapy.layers.ntp import NTPHeader
 
 from liveness.lab.hosts.document import Daemon, Host
-from liveness.lab.hosts.servers import dns_answer, nginx_ports, nonsense, ntp_answer, open_servers, silence
+from liveness.lab.hosts.servers import nginx_ports, nonsense, open_servers, silence
 from liveness.lab.load import parse_internet
+from liveness.lab.twins.dns import respond as dns_answer
+from liveness.lab.twins.ntp import respond as ntp_answer
 
 
 def test_a_dns_answer_repeats_id_and_question_and_gives_an_address() -> None:

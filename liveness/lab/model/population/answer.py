@@ -13,9 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
+from liveness.lab.twins.registry import TWINS
 
-PROBES: Final = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp", "tcp/control")
-"""The probes a population knows answers to; a probe's number is its place here. Any other TCP port is the control."""
+IN_WORDS: Final = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp", "tcp/control")
+"""The probes that a population file has a word for. Any other TCP port is the control."""
+PROBES: Final = (*IN_WORDS, *(twin.name for twin in TWINS if twin.name not in IN_WORDS))
+"""The probes a population knows answers to; a probe's number is its place here. Those without a word follow."""
+_WIDTH: Final = len(PROBES)
 
 ICMP: Final = 0
 DNS: Final = 6
@@ -23,7 +27,7 @@ NTP: Final = 7
 CONTROL_TCP: Final = 8
 
 SILENT: Final = 0
-ANSWERED: Final = 1  # echo reply, SYN-ACK, valid DNS or NTP answer
+ANSWERED: Final = 1  # echo reply, SYN-ACK, valid answer over UDP
 RESET: Final = 2  # TCP RST
 PAYLOAD: Final = 3  # a UDP payload that is no valid answer
 ERROR: Final = 4  # ICMP error
@@ -192,7 +196,7 @@ def row_of(tables: NDArray[np.uint64], address: int) -> int:
 def answer_of(tables: NDArray[np.uint64], address: int, probe: int) -> int:
     """Return what `address` (host order) answers to probe number `probe`, packed as the constants above say."""
     row = row_of(tables, address)
-    return int64(tables[int64(tables[AT_ANSWERS]) + row * 9 + probe]) if row > 0 else SILENT
+    return int64(tables[int64(tables[AT_ANSWERS]) + row * _WIDTH + probe]) if row > 0 else SILENT
 
 
 @kernel

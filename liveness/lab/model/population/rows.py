@@ -2,12 +2,22 @@
 
 from dataclasses import dataclass
 
-from liveness.lab.model.population.answer import BYTE_MASK, ERROR, FROM_ROUTER, PROBES, SILENT, TYPE_SHIFT, WHAT_MASK
+from liveness.lab.model.population.answer import (
+    BYTE_MASK,
+    CONTROL_TCP,
+    ERROR,
+    FROM_ROUTER,
+    PROBES,
+    SILENT,
+    TYPE_SHIFT,
+    WHAT_MASK,
+)
 from liveness.lab.model.population.model import Model
 from liveness.lab.model.population.words import family_of, packed
+from liveness.lab.twins.dispatch import modelled
 
 Answers = tuple[int, ...]
-"""Nine packed answers in the order of PROBES."""
+"""Packed answers in the order of PROBES."""
 
 SILENCE: Answers = (SILENT,) * len(PROBES)
 
@@ -31,12 +41,12 @@ class Row:
     def answers_family(self, family: int) -> bool:
         """Return whether it sends anything that makes it network-alive by a family (0 ICMP, 1 TCP, 2 UDP).
 
-        Payloads that are no answers do not count, nor does the control.
+        Payloads that are no answers do not count, nor do the control and probes without a word in the file.
         """
         return any(
             family_of(probe) == family and (answer & WHAT_MASK) not in (SILENT, 3)
             for answers in (self.own, self.says)
-            for probe, answer in enumerate(answers[:-1])
+            for probe, answer in enumerate(answers[:CONTROL_TCP])
         )
 
 
@@ -81,16 +91,16 @@ def rows_of_model(model: Model) -> Rows:
     """Return the rows of a checked model."""
     hosts: list[Row] = []
     for profile in model.profiles:
-        answers = packed(profile.answers)
+        answers = modelled(profile.kind, packed(profile.answers))
         if profile.no_echo < 1:
             hosts.append(Row(profile.name, profile.kind, answers))
         if profile.no_echo > 0:
             hosts.append(Row(f"{profile.name}, no echo", profile.kind, (SILENT, *answers[1:])))
-    tarpits = [Row("tarpit", "tarpit", packed(tarpit.answers)) for tarpit in model.tarpits.answers]
-    said = [packed(gap.answers) for gap in model.gateways.gaps]
+    tarpits = [Row("tarpit", "tarpit", modelled("tarpit", packed(tarpit.answers))) for tarpit in model.tarpits.answers]
+    said = [modelled("unused", packed(gap.answers)) for gap in model.gateways.gaps]
     gaps = [Row("unused", "unused", tuple(from_router(answer) for answer in answers)) for answers in said]
     gateways = [
-        Row(router.name, "gateway", packed(router.answers), says=answers)
+        Row(router.name, "gateway", modelled("gateway", packed(router.answers)), says=answers)
         for answers in said
         for router in model.gateways.routers
     ]

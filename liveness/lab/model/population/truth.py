@@ -9,10 +9,11 @@ from pyroaring import BitMap
 
 from liveness.errors import UsageError
 from liveness.ipsets.roaring import as_array, drop_repeats
-from liveness.lab.model.population.answer import CONTROL_TCP, FROM_ROUTER, PROBES, routers_of
+from liveness.lab.model.population.answer import CONTROL_TCP, FROM_ROUTER, IN_WORDS, PROBES, routers_of
 from liveness.lab.model.population.load import Population
 from liveness.lab.model.population.sample import rows_in
 from liveness.lab.model.population.words import error_of, kinds_of
+from liveness.lab.twins.registry import TWINS
 from liveness.replies import Kind, ReplyKey, Role, SetKey, roles_of
 
 PART: Final = 1 << 24
@@ -25,11 +26,12 @@ def number_of(probe: str) -> int:
         return PROBES.index(probe)
     if probe.startswith("tcp/"):
         return CONTROL_TCP
-    raise UsageError(f"probes: {probe!r}: no population answers to it: expected icmp, tcp/PORT, dns or ntp")
+    udp = ", ".join(twin.name for twin in TWINS)
+    raise UsageError(f"probes: {probe!r}: no population answers to it: expected icmp, tcp/PORT or one of {udp}")
 
 
 def truth(
-    population: Population, addresses: NDArray[np.uint32], probes: Sequence[str] = PROBES
+    population: Population, addresses: NDArray[np.uint32], probes: Sequence[str] = IN_WORDS
 ) -> dict[SetKey, BitMap]:
     """Return every set that is not empty of a census of `addresses` without loss, keyed as a run's manifest keys them.
 

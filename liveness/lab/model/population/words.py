@@ -8,10 +8,9 @@ from liveness.lab.model.population.answer import (
     BOTH,
     BYTE_MASK,
     CODE_SHIFT,
-    CONTROL_TCP,
     ERROR,
     ICMP,
-    NTP,
+    IN_WORDS,
     PAYLOAD,
     PROBES,
     RESET,
@@ -31,7 +30,7 @@ ICMP_WORDS: Final = {NOTHING: SILENT, "echo": ANSWERED}
 
 def is_tcp(probe: int) -> bool:
     """Return whether a probe number is that of a TCP SYN."""
-    return ICMP < probe < CONTROL_TCP - 2 or probe == CONTROL_TCP
+    return PROBES[probe].startswith("tcp/")
 
 
 def words_for(probe: int) -> dict[str, int]:
@@ -42,10 +41,10 @@ def words_for(probe: int) -> dict[str, int]:
 
 
 def packed(text: str) -> tuple[int, ...]:
-    """Return nine packed answers of nine words in the order of PROBES; ValueError says what is wrong."""
+    """Return nine packed answers of nine words in the order of IN_WORDS; ValueError says what is wrong."""
     words = text.split()
-    if len(words) != len(PROBES):
-        raise ValueError(f"{len(words)} words, expected {len(PROBES)}: {' '.join(PROBES)}")
+    if len(words) != len(IN_WORDS):
+        raise ValueError(f"{len(words)} words, expected {len(IN_WORDS)}: {' '.join(IN_WORDS)}")
     return tuple(_one(probe, word) for probe, word in enumerate(words))
 
 
@@ -57,7 +56,7 @@ def _one(probe: int, word: str) -> int:
     if match and int(match[1]) in ERROR_TYPES and int(match[2]) <= BYTE_MASK:
         return ERROR | int(match[1]) << TYPE_SHIFT | int(match[2]) << CODE_SHIFT
     expected = ", ".join(known)
-    raise ValueError(f"{word!r} for {PROBES[probe]}: expected {expected}, or an ICMP error as 3/13")
+    raise ValueError(f"{word!r} for {IN_WORDS[probe]}: expected {expected}, or an ICMP error as 3/13")
 
 
 def kinds_of(probe: int, answer: int) -> tuple[Kind, ...]:
@@ -77,4 +76,4 @@ def error_of(answer: int) -> tuple[int, int]:
 
 def family_of(probe: int) -> int:
     """Return 0 for ICMP, 1 for TCP, 2 for UDP."""
-    return 0 if probe == ICMP else 1 if probe < NTP - 1 or probe == CONTROL_TCP else 2
+    return 0 if probe == ICMP else 1 if is_tcp(probe) else 2

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
-from liveness.lab.model.population.answer import CONTROL_TCP, DNS, ICMP, NTP
+from liveness.lab.model.population.answer import CONTROL_TCP, ICMP
 from liveness.lab.model.responder.verdict import Verdict
+from liveness.lab.twins import dispatch
 from liveness.packets import headers as hdr
 from liveness.packets.bytes import read_be16, read_be32
 from liveness.packets.checksum import WORD, fold, words_sum
@@ -19,16 +20,6 @@ END: Final = 3
 FIELDS: Final = 4
 """What `inspect` writes of a probe: its number, target (host order), and where its transport header and packet lie."""
 
-DNS_PORT: Final = 53
-NTP_PORT: Final = 123
-DNS_HEADER: Final = 12
-DNS_STANDARD_QUERY: Final = 0x0100
-"""Flags of RFC 1035 4.1.1: a query, of the standard kind, recursion desired or not."""
-MAX_LABEL: Final = 63
-MAX_NAME: Final = 255
-NTP_LENGTH: Final = 48
-NTP_TRANSMIT: Final = 40
-NTP_CLIENT: Final = 3
 MIN_ETHERNET: Final = 60
 
 _PROBE: Final = int(Verdict.PROBE)
@@ -52,8 +43,6 @@ _TCP_OPTIONS: Final = int(Verdict.TCP_OPTIONS)
 _UDP_LENGTH: Final = int(Verdict.UDP_LENGTH)
 _UDP_CHECKSUM: Final = int(Verdict.UDP_CHECKSUM)
 _UDP_PORT: Final = int(Verdict.UDP_PORT)
-_DNS_QUERY: Final = int(Verdict.DNS_QUERY)
-_NTP_PACKET: Final = int(Verdict.NTP_PACKET)
 _ICMP_CHECKSUM: Final = int(Verdict.ICMP_CHECKSUM)
 _ICMP_TYPE: Final = int(Verdict.ICMP_TYPE)
 
@@ -116,25 +105,8 @@ def _tcp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: 
 
 
 @kernel
-def _question_end(frame: NDArray[np.uint8], at: int, end: int) -> int:
-    """Return where the question at frame[at] ends (name, type, class of the Internet), or -1 if it is none."""
-    start = at
-    while at < end:
-        length = int64(frame[at])
-        at += 1
-        if length == 0:
-            if at - start > MAX_NAME or at + 4 > end or read_be16(frame, at + 2) != 1:
-                return -1
-            return at + 4
-        if length > MAX_LABEL:
-            return -1
-        at += length
-    return -1
-
-
-@kernel
-def _udp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: PLR0911 - as `inspect`
-    """Return what a datagram is: a DNS query, an NTP client's packet, or what is wrong with it."""
+def _udp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:
+    """Return what a datagram is: the request of a UDP probe, or what is wrong with it."""
     if end - at < hdr.UDP_LENGTH or read_be16(frame, at + hdr.UDP_LENGTH_FIELD) != end - at:
         return _UDP_LENGTH
     no_checksum = read_be16(frame, at + hdr.UDP_CHECKSUM) == 0
@@ -143,19 +115,10 @@ def _udp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: 
     port, data = read_be16(frame, at + 2), at + hdr.UDP_LENGTH
     if read_be16(frame, at) == 0:
         return _UDP_PORT
-    if port == DNS_PORT:
-        if end - data < DNS_HEADER or read_be16(frame, data + 2) & ~DNS_STANDARD_QUERY != 0:
-            return _DNS_QUERY
-        one_question = read_be16(frame, data + 4) == 1
-        no_records = read_be16(frame, data + 6) == 0 and read_be32(frame, data + 8) == 0
-        whole = one_question and no_records and _question_end(frame, data + DNS_HEADER, end) == end
-        return _PROBE if whole else _DNS_QUERY
-    if port == NTP_PORT:
-        if end - data != NTP_LENGTH or int64(frame[data]) & 7 != NTP_CLIENT:
-            return _NTP_PACKET
-        version = int64(frame[data]) >> 3 & 7
-        return _PROBE if version in (3, 4) else _NTP_PACKET
-    return _UDP_PORT
+    number = dispatch.number_of_port(port)
+    if number == dispatch.NO_PROBE:
+        return _UDP_PORT
+    return _PROBE if dispatch.is_request(number, frame, data, end) else int64(dispatch.verdict_of(number))
 
 
 @kernel
@@ -226,7 +189,7 @@ def inspect(  # noqa: C901, PLR0911, PLR0912 - one check after the other, each w
     if protocol == hdr.PROTOCOL_ICMP:
         row[NUMBER] = ICMP
     elif protocol == hdr.PROTOCOL_UDP:
-        row[NUMBER] = DNS if read_be16(frame, at + 2) == DNS_PORT else NTP
+        row[NUMBER] = dispatch.number_of_port(read_be16(frame, at + 2))
     else:
         row[NUMBER] = _tcp_number(read_be16(frame, at + 2))
     row[TARGET] = read_be32(frame, ip + hdr.IPV4_DESTINATION)

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
-from liveness.lab.model.population.answer import DNS, mixed
+from liveness.lab.model.population.answer import mixed
 from liveness.lab.model.responder.bytes import copy
-from liveness.lab.model.responder.inspection import DNS_HEADER, NTP_LENGTH, NTP_TRANSMIT, NUMBER, TARGET, TRANSPORT_AT
 from liveness.lab.model.responder.inspection import END as PROBE_END
+from liveness.lab.model.responder.inspection import NUMBER, TARGET, TRANSPORT_AT
+from liveness.lab.twins import dispatch
 from liveness.packets import headers as hdr
 from liveness.packets.bytes import put_be16, put_be32, read_be16, read_be32
 from liveness.packets.checksum import checksum, udp_checksum, words_sum
@@ -32,14 +33,6 @@ _CODE_TOO_BIG: Final = 4
 """Of unreachable: fragmentation was needed, and the next hop's MTU is told (RFC 1191)."""
 
 _MSS: Final = np.frombuffer(bytes.fromhex("020405b4"), np.uint8)
-_RECORD: Final = np.frombuffer(bytes.fromhex("c00c000100010000012c00048efab64e"), np.uint8)
-"""An A record whose name points to the question (RFC 1035 4.1.4), to live 300 s."""
-_NTP_HEAD: Final = np.frombuffer(bytes.fromhex("240206e8000000480000003cc0000201ee1a2b3c4d5e6f70"), np.uint8)
-"""No leap warning, version 4, mode 4, stratum 2; poll, precision, delay, dispersion, reference and its time."""
-_RECEIVED: Final = np.frombuffer(bytes.fromhex("ee1a2b409a1b2c3d"), np.uint8)
-_NOT_DNS: Final = np.frombuffer(b"ERR no such command\r\n", np.uint8)
-_NTP_CONTROL: Final = np.frombuffer(bytes.fromhex("1681000100000000000000000000"), np.uint8)[:12]
-"""A response of version 2, mode 6 (RFC 9327): no time."""
 
 
 @kernel
@@ -170,19 +163,9 @@ def _finish_datagram(
 def datagram(
     out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], start: int, row: NDArray[np.int64], number: int
 ) -> int:
-    """Write a valid answer: the question with one A record, or a time server's packet with our time as originate."""
+    """Write a valid answer, as the twin of the probe makes it."""
     data, asked = at + REPLY_AT + hdr.UDP_LENGTH, row[TRANSPORT_AT] + hdr.UDP_LENGTH
-    if row[NUMBER] == DNS:
-        end = copy(out, data, frame, asked, row[PROBE_END])
-        out[data + 2] = int64(out[data + 2]) | 0x80  # a response, recursion desired as it was
-        out[data + 3] = 0x80  # recursion available, no error
-        put_be16(out, data + 6, 1)
-        end = copy(out, end, _RECORD, 0, len(_RECORD))
-    else:
-        end = copy(out, data, _NTP_HEAD, 0, len(_NTP_HEAD))
-        end = copy(out, end, frame, asked + NTP_TRANSMIT, asked + NTP_LENGTH)
-        end = copy(out, end, _RECEIVED, 0, len(_RECEIVED))
-        end = copy(out, end, _RECEIVED, 0, len(_RECEIVED))
+    end = dispatch.answer(row[NUMBER], out, data, frame, asked, row[PROBE_END])
     return int64(_finish_datagram(out, at, frame, start, row, number, end))
 
 
@@ -190,15 +173,9 @@ def datagram(
 def wrong_payload(
     out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], start: int, row: NDArray[np.int64], number: int
 ) -> int:
-    """Write a datagram that is no valid answer: the query as it was, words, or a control message of NTP."""
+    """Write a datagram that is no valid answer, as the twin of the probe makes it."""
     data, asked = at + REPLY_AT + hdr.UDP_LENGTH, row[TRANSPORT_AT] + hdr.UDP_LENGTH
-    reflects = mixed(uint64(row[TARGET])) & uint64(1) == uint64(1)
-    if row[NUMBER] != DNS:
-        end = copy(out, data, _NTP_CONTROL, 0, len(_NTP_CONTROL))
-    elif reflects:
-        end = copy(out, data, frame, asked, asked + DNS_HEADER)
-    else:
-        end = copy(out, data, _NOT_DNS, 0, len(_NOT_DNS))
+    end = dispatch.nonsense(row[NUMBER], out, data, frame, asked, row[PROBE_END], row[TARGET])
     return int64(_finish_datagram(out, at, frame, start, row, number, end))
 
 

@@ -10,11 +10,9 @@ from liveness.lab.model.population.answer import (
     BOTH,
     BYTE_MASK,
     CODE_SHIFT,
-    DNS,
     ERROR,
     FROM_ROUTER,
     ICMP,
-    NTP,
     PAYLOAD,
     RESET,
     SILENT,
@@ -34,6 +32,7 @@ from liveness.lab.model.responder.paths import is_limited, is_lost, link_delay_n
 from liveness.lab.model.responder.queue import give_back, next_due, schedule, take_slot
 from liveness.lab.model.responder.state import Model
 from liveness.lab.model.responder.verdict import Verdict
+from liveness.lab.twins import dispatch
 from liveness.packets import headers as hdr
 from liveness.packets.block import (
     capture_time_ns,
@@ -70,7 +69,7 @@ def kind_of(what: int, probe: int) -> int:
         return _PAYLOAD
     if probe == ICMP:
         return _ECHO_REPLY
-    return _ANSWER if probe in (DNS, NTP) else _SYN_ACK
+    return _ANSWER if dispatch.is_udp(probe) else _SYN_ACK
 
 
 @kernel

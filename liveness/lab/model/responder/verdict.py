@@ -24,12 +24,13 @@ class Verdict(IntEnum):
     TCP_OPTIONS = 15  # a kind or length that is not as in RFC 9293 or 7323
     UDP_LENGTH = 16
     UDP_CHECKSUM = 17  # wrong, or none although IPv4 allows that
-    UDP_PORT = 18  # neither DNS nor NTP, or source port 0
+    UDP_PORT = 18  # of no probe, or source port 0
     DNS_QUERY = 19  # no standard query with one question and nothing behind it (RFC 1035)
     NTP_PACKET = 20  # no client packet of 48 bytes, version 3 or 4 (RFC 5905)
     ICMP_CHECKSUM = 21
     ICMP_TYPE = 22  # no echo request, or code other than 0
     TRIAL = 23  # EtherType 0x88B5, of local experiments: by it a scanner proves its transport, and nobody answers
+    UDP_REQUEST = 24  # not what a correct scanner sends to this port
 
     @property
     def label(self) -> str:

@@ -23,6 +23,7 @@ from liveness.probes.fill import finished_frame
 from liveness.probes.registry import probes_of_run
 from liveness.probes.run_constants import CookieParameters, RunConstants, build_constants
 from liveness.probes.template import LinkAddresses
+from liveness.replies import CONTROL
 
 NOW_NS: Final = 1_795_305_600_000_000_000
 SECOND_NS: Final = 1_000_000_000
@@ -32,8 +33,9 @@ SCANNER: Final = 0xCB007102
 CONTROL_PORT: Final = 51833
 SLOTS: Final = 512
 
+SENT: Final = probes_of_run([name for name in PROBES if name != CONTROL], CONTROL_PORT)
 CONSTANTS: Final[RunConstants] = build_constants(
-    probes_of_run(PROBES[:-1], CONTROL_PORT),
+    SENT,
     CookieParameters(bytes(range(16)), 32768, 61000, 2),
     LinkAddresses(bytes.fromhex("020000000001"), bytes.fromhex("020000000002")),
     (SCANNER,),
@@ -43,7 +45,7 @@ CONSTANTS: Final[RunConstants] = build_constants(
 
 def probe_frame(probe: str, target: int, attempt: int = 0) -> bytes:
     """Return the frame that our scanner sends."""
-    return finished_frame(CONSTANTS, PROBES.index(probe), attempt, target, NOW_NS)
+    return finished_frame(CONSTANTS, [one.name for one in SENT].index(probe), attempt, target, NOW_NS)
 
 
 @functools.cache
