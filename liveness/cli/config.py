@@ -81,9 +81,9 @@ def show(file: Path, as_json: bool) -> None:
 @command.command()
 def variables() -> None:
     """Print every field of a config, the variable of the environment that sets it, and its default."""
-    from liveness.config.describe import table
+    from liveness.config.fields import field_rows
 
-    for row in table():
+    for row in field_rows():
         click.echo("  ".join((f"{row.field:<28}", f"{row.variable:<40}", row.default)).rstrip())
 
 

@@ -9,19 +9,18 @@ from pathlib import Path
 
 import msgspec
 
-from liveness.config.explain import field_names, field_type, fields
+from liveness.config.fields import ENVIRONMENT_PREFIX, field_names, field_type, fields, variable_of
 from liveness.errors import ConfigWarning, UsageError
 from liveness.files.documents import shown_value, steps, suggestion
 from liveness.files.yaml import line_of, parse_yaml
 from liveness.space.addresses import ENTRY, IPv6Error, parse_entry
 
-ENVIRONMENT_PREFIX = "LIVENESS_"
 COMMAND_LINE = "command line"
 ARGUMENTS = "TARGETS"
 """The origin of a command's arguments in messages."""
 LISTS = ("$.targets.allow", "$.targets.block")
 BLOCKLIST = "$.targets.block"
-VARIABLES = tuple(ENVIRONMENT_PREFIX + name.upper().replace(".", "__") for name in fields())
+VARIABLES = tuple(variable_of(name) for name in fields())
 """Every variable of the environment that sets a field."""
 
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from liveness.config.checks import problems
-from liveness.config.explain import problem_in
+from liveness.config.fields import problem_in
 from liveness.config.layers import COMMAND_LINE, Layers
 from liveness.config.model import Config, from_document
 from liveness.config.probe_names import names_of

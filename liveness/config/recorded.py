@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from liveness.config.checks import problems
-from liveness.config.explain import problem_in
+from liveness.config.fields import problem_in
 from liveness.config.model import Config, from_document
 from liveness.errors import UsageError
 from liveness.files.documents import shown_value

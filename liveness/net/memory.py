@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.net.ring import RxStatistics
+from liveness.net.ring import RingSlots, RxStatistics
 from liveness.packets.block import pack_block
 
 Network = Callable[[bytes], Iterable[bytes]]
@@ -95,9 +95,7 @@ class MemoryTxRing:
         self._replies = replies
         self._frames_a_kick = frames_a_kick
         self._lengths = np.zeros(slots, np.uint16)
-        self._head = 0
-        self._pending = 0
-        self._reserved = 0
+        self._ring = RingSlots(slots)
         self._completed = 0
 
     @property
@@ -112,50 +110,41 @@ class MemoryTxRing:
 
     def reserve(self, wanted: int) -> tuple[int, int]:
         """Return (first slot, count <= wanted): see TxRing."""
-        slots = len(self.frames)
-        self._reserved = min(wanted, slots - self._pending, slots - self._head)
-        return self._head, self._reserved
+        return self._ring.reserve(wanted)
 
     def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
         """Hand over the first `count` reserved slots; ValueError for a length no frame of this ring can have."""
-        if not 0 <= count <= self._reserved:
-            raise ValueError(f"commit of {count} slots, {self._reserved} are reserved")
-        run = slice(self._head, self._head + count)
-        if (lengths[run] > self.frames.shape[1]).any():
-            raise ValueError(f"frame lengths of slots {run.start} to {run.stop - 1} are out of bounds")
+        run = self._ring.commit(count, lengths, 0, self.frames.shape[1])
         self._lengths[run] = lengths[run]
-        self._head = run.stop % len(self.frames)
-        self._pending += count
-        self._reserved = 0
 
     def kick(self) -> bool:
         """Give committed frames to the network, oldest first, and its answers to the receive ring."""
-        count = self._pending if self._frames_a_kick is None else min(self._pending, self._frames_a_kick)
+        count = self._ring.pending if self._frames_a_kick is None else min(self._ring.pending, self._frames_a_kick)
         for _ in range(count):
-            slot = (self._head - self._pending) % len(self.frames)
+            slot = self._ring.oldest
             frame = self.frames[slot, : self._lengths[slot]].tobytes()
-            self._pending -= 1
+            self._ring.pending -= 1
             self._completed += 1
             for reply in self._network(frame):
                 self._replies.deliver(reply)
-        return self._pending == 0
+        return self._ring.pending == 0
 
     def flush(self, timeout_s: float) -> int:
         """Kick until everything committed has left, at most `timeout_s`; return how many frames are still unsent."""
         deadline = time.monotonic() + timeout_s
         self.kick()
-        while self._pending and time.monotonic() < deadline:
+        while self._ring.pending and time.monotonic() < deadline:
             self.kick()
-        return self._pending
+        return self._ring.pending
 
     @property
     def waiting(self) -> int:
         """Frames that had not left at the last look: see TxRing."""
-        return self._pending
+        return self._ring.pending
 
     def unsent(self) -> NDArray[np.int64]:
         """Return the slots that were committed and have not left, oldest first."""
-        return np.arange(self._head - self._pending, self._head) % len(self.frames)
+        return self._ring.unsent()
 
     def wait(self, timeout_s: float) -> None:  # noqa: ARG002 - a function is never busy, so there is nothing to wait for
         """Kick."""

@@ -130,6 +130,47 @@ class RxRing(Protocol):
 
 
 @dataclass(slots=True)
+class RingSlots:
+    """The slots of a transmit ring, which are used in turn: reserved, committed, and free again once they have left."""
+
+    count: int
+    head: int = 0
+    """The next slot to reserve."""
+    pending: int = 0
+    """Committed slots before it that have not left."""
+    _reserved: int = 0
+
+    @property
+    def oldest(self) -> int:
+        """The committed slot that leaves next, if there is one."""
+        return (self.head - self.pending) % self.count
+
+    def reserve(self, wanted: int) -> tuple[int, int]:
+        """Return (first slot, count <= wanted): see TxRing."""
+        self._reserved = min(wanted, self.count - self.pending, self.count - self.head)
+        return self.head, self._reserved
+
+    def commit(self, count: int, lengths: NDArray[np.uint16], least: int, most: int) -> slice:
+        """Commit the first `count` reserved slots and return them; ValueError for lengths that no frame can have.
+
+        `least` and `most` are the lengths in bytes that a frame can have.
+        """
+        if not 0 <= count <= self._reserved:
+            raise ValueError(f"commit of {count} slots, {self._reserved} are reserved")
+        run = slice(self.head, self.head + count)
+        if count and (lengths[run].min() < least or lengths[run].max() > most):
+            raise ValueError(f"frame lengths of slots {run.start} to {run.stop - 1} are out of bounds")
+        self.head = run.stop % self.count
+        self.pending += count
+        self._reserved = 0
+        return run
+
+    def unsent(self) -> NDArray[np.int64]:
+        """Return the slots that were committed and have not left, oldest first."""
+        return np.arange(self.head - self.pending, self.head) % self.count
+
+
+@dataclass(slots=True)
 class StallWatch:
     """The time since a ring with committed frames last made progress, as long as the ring is looked at."""
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.net import tpacket
-from liveness.net.ring import STALL_S, StallWatch
+from liveness.net.ring import STALL_S, RingSlots, StallWatch
 from liveness.net.sockets import interface_index, lost_interface, open_packet_socket
 from liveness.system.child import libc
 
@@ -57,22 +57,20 @@ class DatagramTxRing:
         """
         self.interface = interface
         self._index = interface_index(interface)
-        self._slots = -(-minimum_slots // multiple_of) * multiple_of
+        slots = -(-minimum_slots // multiple_of) * multiple_of
         slot_bytes = 1 << (max(longest_frame, 64) - 1).bit_length()
-        self.frames: NDArray[np.uint8] = np.zeros((self._slots, slot_bytes), np.uint8)
-        self._vectors = np.zeros(self._slots, VECTOR_DTYPE)
-        starts = np.arange(self._slots, dtype=np.uint64) * np.uint64(slot_bytes)
+        self.frames: NDArray[np.uint8] = np.zeros((slots, slot_bytes), np.uint8)
+        self._vectors = np.zeros(slots, VECTOR_DTYPE)
+        starts = np.arange(slots, dtype=np.uint64) * np.uint64(slot_bytes)
         self._vectors["base"] = starts + np.uint64(self.frames.ctypes.data + ETHERNET_BYTES)
         address = tpacket.socket_address(self._index, tpacket.ETH_P_IP)
         self._address = np.frombuffer(bytearray(address), np.uint8)
-        self._messages = np.zeros(self._slots, MESSAGE_DTYPE)
+        self._messages = np.zeros(slots, MESSAGE_DTYPE)
         self._messages["name"] = self._address.ctypes.data
         self._messages["name_length"] = len(address)
-        self._messages["vector"] = self._vectors.ctypes.data + np.arange(self._slots) * VECTOR_DTYPE.itemsize
+        self._messages["vector"] = self._vectors.ctypes.data + np.arange(slots) * VECTOR_DTYPE.itemsize
         self._messages["vectors"] = 1
-        self._head = 0  # the next slot to hand out
-        self._pending = 0  # committed slots before it that have not been sent
-        self._reserved = 0
+        self._ring = RingSlots(slots)
         self._completed = 0
         self._errors = 0
         self._stall = StallWatch()
@@ -93,22 +91,12 @@ class DatagramTxRing:
 
     def reserve(self, wanted: int) -> tuple[int, int]:
         """Return (first slot, count <= wanted): see TxRing."""
-        self._reserved = min(wanted, self._slots - self._pending, self._slots - self._head)
-        return self._head, self._reserved
+        return self._ring.reserve(wanted)
 
     def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
         """Hand over the first `count` reserved slots; ValueError for a length no frame of this ring can have."""
-        if not 0 <= count <= self._reserved:
-            raise ValueError(f"commit of {count} slots, {self._reserved} are reserved")
-        if count == 0:
-            return
-        run = slice(self._head, self._head + count)
-        if lengths[run].min() < LEAST_PACKET or lengths[run].max() > self.frames.shape[1]:
-            raise ValueError(f"frame lengths of slots {run.start} to {run.stop - 1} are out of bounds")
+        run = self._ring.commit(count, lengths, LEAST_PACKET, self.frames.shape[1])
         self._vectors["length"][run] = lengths[run] - ETHERNET_BYTES
-        self._head = run.stop % self._slots
-        self._pending += count
-        self._reserved = 0
 
     def kick(self) -> bool:
         """Send what was committed, without waiting; return whether the kernel took everything.
@@ -117,13 +105,13 @@ class DatagramTxRing:
         packet that the interface refuses for another reason is counted and passed over. Raises InterfaceDownError,
         InterfaceGoneError, and LivenessError if nothing has left for a long time.
         """
-        while self._pending:
-            oldest = (self._head - self._pending) % self._slots
-            run = min(self._pending, self._slots - oldest, MOST_A_CALL)
+        while self._ring.pending:
+            oldest = self._ring.oldest
+            run = min(self._ring.pending, self._ring.count - oldest, MOST_A_CALL)
             place = ctypes.c_void_p(self._messages.ctypes.data + oldest * MESSAGE_DTYPE.itemsize)
             sent = libc.sendmmsg(self._socket.fileno(), place, run, socket.MSG_DONTWAIT)
             if sent >= 0:
-                self._pending -= sent
+                self._ring.pending -= sent
                 self._completed += sent
                 continue
             code = ctypes.get_errno()
@@ -133,39 +121,39 @@ class DatagramTxRing:
             if code in (errno.ENETDOWN, errno.ENXIO, errno.ENODEV):
                 raise lost_interface(self.interface, OSError(code, os.strerror(code)), self._index)
             if code != errno.EINTR:
-                self._pending -= 1
+                self._ring.pending -= 1
                 self._errors += 1
         return True
 
     def _look_for_progress(self) -> None:
-        if self._stall.due() and self._stall.stalled(self._completed + self._errors, self._pending):
+        if self._stall.due() and self._stall.stalled(self._completed + self._errors, self._ring.pending):
             raise LivenessError(
-                f"interface {self.interface}: none of {self._pending} packets has left for {STALL_S:.0f} s:"
+                f"interface {self.interface}: none of {self._ring.pending} packets has left for {STALL_S:.0f} s:"
                 f" look at its queues (tc -s qdisc show dev {self.interface}) and at the kernel's log"
             )
 
     def flush(self, timeout_s: float) -> int:
         """Kick until everything committed has left; return how many frames are still unsent."""
         self.wait(timeout_s, until_empty=True)
-        return self._pending
+        return self._ring.pending
 
     @property
     def waiting(self) -> int:
         """Packets that had not left at the last look: see TxRing."""
-        return self._pending
+        return self._ring.pending
 
     def unsent(self) -> NDArray[np.int64]:
         """Return the slots that were committed and have not left, oldest first."""
-        return np.arange(self._head - self._pending, self._head) % self._slots
+        return self._ring.unsent()
 
     def wait(self, timeout_s: float, *, until_empty: bool = False) -> None:
         """Kick and sleep until a committed frame has left, or all, at most `timeout_s`; at once if none is."""
         deadline = time.monotonic() + timeout_s
-        before = self._pending
+        before = self._ring.pending
         while True:
             self.kick()
             left_s = deadline - time.monotonic()
-            if self._pending == 0 or left_s <= 0 or (self._pending < before and not until_empty):
+            if self._ring.pending == 0 or left_s <= 0 or (self._ring.pending < before and not until_empty):
                 return
             if self._writable.poll(0):
                 time.sleep(min(NAP_S, left_s))  # a full queue wakes no process when it empties

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError
 from liveness.net import tpacket
-from liveness.net.ring import STALL_S, StallWatch
+from liveness.net.ring import STALL_S, RingSlots, StallWatch
 from liveness.net.sockets import interface_index, lost_interface, packet_socket_refused
 from liveness.net.system_calls import KERNEL, Kernel, RingSocket
 
@@ -56,7 +56,7 @@ class PacketTxRing:
         unit = math.lcm(slots_per_block, multiple_of)
         slots = -(-minimum_slots // unit) * unit
         self.interface = interface
-        self._slots = slots
+        self._ring = RingSlots(slots)
         self._index = interface_index(interface)
         self._socket = _open_socket(kernel)
         try:
@@ -69,9 +69,6 @@ class PacketTxRing:
         self._status = words[:, tpacket.TX_STATUS // 4]
         self._length = words[:, tpacket.TX_LENGTH // 4]
         self.frames: NDArray[np.uint8] = ring[:, tpacket.TX_DATA :]
-        self._head = 0  # the next slot to hand out
-        self._pending = 0  # committed slots before it that the kernel has not been seen to finish
-        self._reserved = 0
         self._completed = 0
         self._errors = 0
         self._before = (0, 0)  # completed and refused before `count_from_here`
@@ -110,24 +107,13 @@ class PacketTxRing:
     def reserve(self, wanted: int) -> tuple[int, int]:
         """Return (first slot, count <= wanted): see TxRing."""
         self._reclaim()
-        self._reserved = min(wanted, self._slots - self._pending, self._slots - self._head)
-        return self._head, self._reserved
+        return self._ring.reserve(wanted)
 
     def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
         """Hand over the first `count` reserved slots; ValueError for a length no frame of this ring can have."""
-        if not 0 <= count <= self._reserved:
-            raise ValueError(f"commit of {count} slots, {self._reserved} are reserved")
-        if count == 0:
-            return
-        run = slice(self._head, self._head + count)
-        run_lengths = lengths[run]
-        if run_lengths.min() < ETHERNET_HEADER_BYTES or run_lengths.max() > self.frames.shape[1]:
-            raise ValueError(f"frame lengths of slots {run.start} to {run.stop - 1} are out of bounds")
-        self._length[run] = run_lengths
+        run = self._ring.commit(count, lengths, ETHERNET_HEADER_BYTES, self.frames.shape[1])
+        self._length[run] = lengths[run]
         self._status[run] = tpacket.TP_STATUS_SEND_REQUEST
-        self._head = run.stop % self._slots
-        self._pending += count
-        self._reserved = 0
 
     def kick(self) -> bool:
         """Ask the kernel to send what was committed, without waiting; return whether it took everything.
@@ -144,13 +130,13 @@ class PacketTxRing:
             raise self._refusal(OSError(code, os.strerror(code)))
         if self._stall.due():
             self._look_for_progress()
-        newest = self._status[self._head - 1]  # frames are taken in order
-        return not self._pending or bool(newest != tpacket.TP_STATUS_SEND_REQUEST)
+        newest = self._status[self._ring.head - 1]  # frames are taken in order
+        return not self._ring.pending or bool(newest != tpacket.TP_STATUS_SEND_REQUEST)
 
     def _refusal(self, error: OSError) -> LivenessError:
         self._reclaim()
-        oldest = (self._head - self._pending) % self._slots
-        if self._pending and self._status[oldest] & tpacket.TP_STATUS_WRONG_FORMAT:
+        oldest = self._ring.oldest
+        if self._ring.pending and self._status[oldest] & tpacket.TP_STATUS_WRONG_FORMAT:
             self._errors += 1
             problem = f"interface {self.interface} refuses a frame of {self._length[oldest]} bytes"
             return LivenessError(f"{problem}: {error.strerror}: is its MTU too small for the probes?")
@@ -158,9 +144,9 @@ class PacketTxRing:
 
     def _look_for_progress(self) -> None:
         self._reclaim()
-        if self._stall.stalled(self._completed, self._pending):
+        if self._stall.stalled(self._completed, self._ring.pending):
             raise LivenessError(
-                f"interface {self.interface}: none of {self._pending} frames has left for {STALL_S:.0f} s:"
+                f"interface {self.interface}: none of {self._ring.pending} frames has left for {STALL_S:.0f} s:"
                 f" look at its queues (tc -s qdisc show dev {self.interface}) and at the kernel's log"
             )
 
@@ -171,28 +157,28 @@ class PacketTxRing:
             self.kick()
             self._reclaim()
             left_s = deadline - time.monotonic()
-            if self._pending == 0 or left_s <= 0:
-                return self._pending
+            if self._ring.pending == 0 or left_s <= 0:
+                return self._ring.pending
             self._rest(left_s)
 
     @property
     def waiting(self) -> int:
         """Frames that had not left at the last look: see TxRing."""
-        return self._pending
+        return self._ring.pending
 
     def unsent(self) -> NDArray[np.int64]:
         """Return the slots that were committed and have not left, oldest first."""
         self._reclaim()
-        return np.arange(self._head - self._pending, self._head) % self._slots
+        return self._ring.unsent()
 
     def wait(self, timeout_s: float) -> None:
         """Kick and sleep until the oldest committed frame has left, at most `timeout_s`; at once if none is."""
         deadline = time.monotonic() + timeout_s
         while True:
             self.kick()
-            oldest = (self._head - self._pending) % self._slots
+            oldest = self._ring.oldest
             left_s = deadline - time.monotonic()
-            if self._pending == 0 or self._status[oldest] == tpacket.TP_STATUS_AVAILABLE or left_s <= 0:
+            if self._ring.pending == 0 or self._status[oldest] == tpacket.TP_STATUS_AVAILABLE or left_s <= 0:
                 return
             self._rest(left_s)
 
@@ -205,12 +191,14 @@ class PacketTxRing:
 
     def _reclaim(self) -> None:
         """Count the slots the kernel has finished, oldest first, up to the first that it has not."""
-        while self._pending:
-            oldest = (self._head - self._pending) % self._slots
-            busy = self._status[oldest : min(oldest + self._pending, self._slots)] != tpacket.TP_STATUS_AVAILABLE
+        while self._ring.pending:
+            oldest = self._ring.oldest
+            busy = (
+                self._status[oldest : min(oldest + self._ring.pending, self._ring.count)] != tpacket.TP_STATUS_AVAILABLE
+            )
             first_busy = int(busy.argmax())
             done = first_busy if busy[first_busy] else len(busy)
-            self._pending -= done
+            self._ring.pending -= done
             self._completed += done
             if done < len(busy):
                 return

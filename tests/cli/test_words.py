@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from liveness.config.describe import markdown
+from liveness.config.fields import field_table
 from liveness.config.layers import VARIABLES
 from tests.cli.support import assert_one_line, liveness
 from tests.populations import town
@@ -100,7 +100,7 @@ def test_a_stray_variable_is_a_warning(folder: Path) -> None:
 def test_the_document_lists_every_variable() -> None:
     found = re.search(r"<!-- fields: begin -->\n(.*)<!-- fields: end -->", (DOCS / "config.md").read_text(), re.DOTALL)
     assert found is not None
-    assert found[1] == markdown()
+    assert found[1] == field_table()
     listed = liveness("config", "variables").out
     assert [line.split()[1] for line in listed.splitlines()] == list(VARIABLES)
 
