@@ -223,7 +223,10 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
         ("probes: []", "$.probes: []: expected 1 to 15 probes, not 0"),
         ("probes: icmp", "$.probes: 'icmp': expected a list, not text"),
         ("probes: [icmp, 7]", "$.probes[1]: 7: expected text, not a whole number"),
-        ("probes: [icmp, tcp]", "$.probes[1]: 'tcp': no such probe: expected icmp, dns, ntp, tcp/<port>"),
+        (
+            "probes: [icmp, tcp]",
+            "$.probes[1]: 'tcp': no such probe: expected icmp, dns, ntp, udp/1900, snmp, tcp/<port>",
+        ),
         ("probes: [tcp/0]", "$.probes[0]: 'tcp/0': no such probe"),
         ("probes: [tcp/65536]", "$.probes[0]: 'tcp/65536': no such probe"),
         ("probes: [dns, icmp, dns]", "$.probes[2]: 'dns': stands twice: first in $.probes[0]"),
