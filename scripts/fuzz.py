@@ -1,4 +1,4 @@
-"""The fuzzer: runs mutated golden packets through the compiled matcher, and tells how fast and what was found."""
+"""The fuzzer: runs mutated golden packets through the compiled matcher, and reports rate and findings."""
 
 import json
 import os
@@ -16,7 +16,7 @@ CACHES: Final = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser(
 SHOWN: Final = 20
 REPORT_S: Final = 5.0
 
-# Kernels are compiled with bounds checks here, which Numba does not tell apart from others in its cache.
+# Kernels are compiled with bounds checks here, which Numba cannot distinguish from others in its cache.
 os.environ["NUMBA_BOUNDSCHECK"] = "1"
 os.environ["NUMBA_CACHE_DIR"] = str(CACHES / "liveness-bounds-checked")
 sys.path.insert(0, str(ROOT))
@@ -41,7 +41,7 @@ def main(*, packets: int, seed: int, sample: int, runs: int, as_json: bool) -> N
     if as_json:
         click.echo(json.dumps(report, indent=1))
     else:
-        tell(report)
+        print_report(report)
     sys.exit(1 if report["findings"] else 0)
 
 
@@ -54,12 +54,12 @@ def compiled_campaign(packets: int, seed: int) -> dict[str, Any]:
     campaign.run(0, 1)  # compiles
     campaign.counts[:] = 0
     findings: list[dict[str, str]] = []
-    begun = told = time.monotonic()
+    begun = reported = time.monotonic()
     for batch in range(-(-packets // BATCH)):
         _, found = campaign.run(batch, min(BATCH, packets - batch * BATCH))
         findings += [{"what": finding.what, "frame": finding.frame.hex()} for finding in found]
-        if time.monotonic() - told > REPORT_S:
-            told = time.monotonic()
+        if time.monotonic() - reported > REPORT_S:
+            reported = time.monotonic()
             click.echo(f"{(batch + 1) * BATCH:,} packets, {len(findings)} findings", err=True)
     seconds = time.monotonic() - begun
     names = [*(rejection.label for rejection in Rejection), "weak", "strong"]
@@ -115,7 +115,7 @@ def coverage_guided(runs: int, seed: int) -> list[dict[str, str]]:
     return findings
 
 
-def tell(report: dict[str, Any]) -> None:
+def print_report(report: dict[str, Any]) -> None:
     """Print a report for people."""
     print(
         f"{report['packets']:,} packets, seed {report['seed']}: {report['packets_per_second']:,} a second, each twice"

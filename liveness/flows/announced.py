@@ -1,4 +1,4 @@
-"""Owns what exporters have announced, on disk: a collector that is started again needs to wait for no template."""
+"""Templates of exporters on disk: a collector that is started again decodes data at once."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def save(exports: Exports, path: Path) -> None:
-    """Write what exporters have announced. LivenessError if the disk refuses."""
+    """Write the templates of all exporters. LivenessError if the disk refuses."""
     domains: list[dict[str, Any]] = [
         {
             "exporter": exporter,
@@ -54,7 +54,7 @@ def save(exports: Exports, path: Path) -> None:
 
 
 def load(exports: Exports, path: Path) -> int:
-    """Take over what a file says that exporters have announced; return how many templates that were.
+    """Load the templates of exporters from a file; return how many they are.
 
     0 if there is no such file. LivenessError, with the remedy, if it is not the file of a collector.
     """

@@ -1,7 +1,7 @@
 """Reads flows from packet captures: the exports that a capture carries, or else its packets through the meter.
 
-Which of both a capture is for is decided by its beginning (some megabytes): where datagrams to the ports of collectors
-decode as exports it is taken as a capture of exports, and nothing else in it is metered.
+The beginning of a capture (some megabytes) decides: where datagrams to the ports of collectors decode as exports it is
+a capture of exports, and nothing else in it is metered.
 """
 
 from collections.abc import Iterable, Iterator
@@ -69,7 +69,7 @@ def read(
 ) -> Iterator[Flows]:
     """Yield the flows of a capture: of the exports in it, or of its packets.
 
-    `insist` takes it for a capture of exports without looking. UsageError if it is no capture.
+    With `insist` it is a capture of exports, whatever is in it. UsageError if it is no capture.
     """
     capture = Capture(source.name, source.take, EVERYTHING)
     decoder = Exports(notes)

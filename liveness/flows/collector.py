@@ -1,4 +1,4 @@
-"""Collects exports over UDP: into a spool at once, and every interval into a Parquet file, by a process of its own.
+"""Collector of exports over UDP: a spool at once, and after every interval a Parquet file, written by another process.
 
 What the socket's queue could not hold is counted by the kernel (SO_RXQ_OVFL), what was lost before by the exporters'
 sequence numbers. Intervals are aligned to UTC multiples. A spool that a kill left becomes a file at the next start.
@@ -45,7 +45,7 @@ class Collector:
     port: int
     interval_s: int
     notify: Callable[[str], None]
-    """Called with a line that somebody ought to read."""
+    """Called with a line for people."""
     notes: Notes = field(default_factory=Notes)
     datagrams: int = 0
     strangers: int = 0
@@ -109,7 +109,7 @@ class Collector:
         self._await_conversions(all_of_them=True)
 
     def _receive(self, handle: socket.socket, exports: Exports) -> None:
-        """Take what has come, up to a burst; wait a moment for the first."""
+        """Take the datagrams that have arrived, up to a burst; wait a moment for the first."""
         for count in range(_BURST_DATAGRAMS):
             try:
                 data, ancillary, _, sender = handle.recvmsg(
@@ -133,7 +133,7 @@ class Collector:
             spool.append(flows)
 
     def _begin_spool(self) -> SpoolWriter:
-        """Begin a spool under the time of now, with a number if a file of this time is there already.
+        """Begin a spool named by the current time, with a number if there is a file of this name already.
 
         That is so when a collector is started twice within a second, or when the clock was set back.
         """
@@ -150,7 +150,7 @@ class Collector:
         return (int(time.time()) // self.interval_s + 1) * self.interval_s
 
     def _convert(self, spool: Path) -> None:
-        """Have a spool turned into a Parquet file by a process of low priority, which removes it then."""
+        """Start a process of low priority that turns a spool into a Parquet file and then removes the spool."""
         self._await_conversions(all_of_them=False)
         command = [
             sys.executable,

@@ -1,4 +1,4 @@
-"""Decodes flow export datagrams of any exporters: NetFlow v5, v9 and IPFIX, with what each exporter has announced.
+"""Decoder of flow export datagrams: NetFlow v5, v9 and IPFIX, with the templates of each exporter.
 
 Templates belong to an exporter and its domain. Data that comes before its template waits, within bounds. Sequence
 numbers show how much was lost on the way: v5 counts flows, v9 datagrams, IPFIX records.
@@ -37,12 +37,12 @@ MOST_FIELDS: Final = 1 << 19
 MOST_WAITING_BYTES: Final = 4 << 20
 """Bytes of data sets that wait for templates, all domains together."""
 WAITING_SET_BYTES: Final = 256
-"""What a data set that waits takes besides its content."""
+"""Memory of a waiting data set in addition to its content."""
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
 _SEQUENCE: Final = 1 << 32
 _RESTART: Final = 1 << 16
-"""A sequence number that is further off than this tells of a restart, not of a loss."""
+"""A sequence number that is further off than this means a restart, not a loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,12 +274,12 @@ class Exports:
                 self.notes.undecoded["templates that are damaged or too long"] += 1
                 return
             fields, at = parsed
-            if version == V9:  # scopes have numbers of their own there: none is an element
+            if version == V9:  # its scope types are no information elements
                 fields = [(0, 0, width) for _, _, width in fields[:scopes]] + fields[scopes:]
             self.keep(domain, number, templates.make_template(fields, max(scopes, 1) if options else 0))
 
     def _withdraw(self, domain: Domain, number: int, *, options: bool) -> None:
-        """Forget a template, or all of a kind: those are withdrawn under the number of their set."""
+        """Forget a template; the number of the set itself withdraws all templates of that kind."""
         before = domain.fields
         if number == (IPFIX_OPTIONS if options else IPFIX_TEMPLATES):
             for name in [name for name, template in domain.templates.items() if template.options == options]:

@@ -1,4 +1,4 @@
-"""The formats of flow files: how each is recognised, and read. A line registers one."""
+"""Formats of flow files: how to recognise and read them. A line registers a format."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ HEAD_BYTES: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a user may say of an input."""
+    """What a user states about an input."""
 
     export_ports: tuple[int, ...] = ()
-    """Ports of collectors in captures, besides the usual ones; given, a capture is taken as one of exports."""
+    """Further ports of collectors in captures; where some are given, every capture is one of exports."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Their names of columns, by ours, of CSV and Parquet."""
+    """Columns of CSV and Parquet files: the name in the file by our name."""
 
 
 Stream = Callable[[Input, Notes, Options], Iterator[Flows]]
@@ -29,7 +29,7 @@ Stream = Callable[[Input, Notes, Options], Iterator[Flows]]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format: what it is called, how it is recognised by its first bytes, and what reads it.
+    """A format: its name, a test of the first bytes, and its reader.
 
     A stream is read front to back; a table needs a file.
     """
@@ -78,7 +78,7 @@ def _is_zeek_tsv(head: bytes) -> bool:
     return head.startswith(b"#separator") and "id.orig_h" in tables.zeek_columns(head)
 
 
-def _speaks(version: int, head: bytes) -> bool:
+def _has_version(version: int, head: bytes) -> bool:
     return messages.version_of(head) == version
 
 
@@ -91,21 +91,24 @@ FORMATS: Final = (
     Format("zeek-tsv", _is_zeek_tsv),
     Format("zeek-json", _is_zeek_json),
     Format("argus-csv", _is_argus),
-    *(Format(name, partial(_speaks, version), _plain(messages.read)) for version, name in messages.VERSIONS.items()),
+    *(
+        Format(name, partial(_has_version, version), _plain(messages.read))
+        for version, name in messages.VERSIONS.items()
+    ),
     Format("csv", _is_csv),
 )
 
 
 def format_named(name: str) -> Format:
-    """Return the format of that name. UsageError with those that there are."""
-    for each in FORMATS:
-        if each.name == name:
-            return each
-    raise UsageError(f"--from {name}: no such format: name one of {', '.join(each.name for each in FORMATS)}")
+    """Return the format of that name. UsageError lists the formats."""
+    for form in FORMATS:
+        if form.name == name:
+            return form
+    raise UsageError(f"--from {name}: no such format: name one of {', '.join(form.name for form in FORMATS)}")
 
 
 def recognise(path: str) -> Format:
-    """Return the format of a file by its first bytes. UsageError if it is none that is read."""
+    """Return the format of a file by its first bytes. UsageError for an unknown one."""
     if path == "-":
         raise UsageError("standard input: name its format with --from")
     try:
@@ -113,15 +116,15 @@ def recognise(path: str) -> Format:
             head = file.read(HEAD_BYTES)
     except OSError as error:
         raise UsageError(f"{path}: cannot read these flows: {error.strerror}") from error
-    for each in FORMATS:
-        if each.recognise(head):
-            return each
+    for form in FORMATS:
+        if form.recognise(head):
+            return form
     what = f"it begins with {head[:4].hex()}" if head else "it is empty"
     raise UsageError(f"{path}: no flow file that can be read: {what}: name its format with --from")
 
 
 def read_all(paths: Iterable[str], name: str | None, notes: Notes, options: Options) -> Iterator[Flows]:
-    """Return the flows of several inputs, one after another; `name` is their format, if it is given.
+    """Return the flows of several inputs, one after another; `name` is their format, None to recognise it.
 
     UsageError at once for an input that is missing or of no known format.
     """

@@ -2,7 +2,7 @@
 
 A packet that comes more than the idle timeout after its flow's last one, or the active timeout or more after its first
 one, begins another record. So records depend on packets alone, not on when the table is swept. Where the table is full
-those seen least recently are evicted: their records are right so far, and counted.
+those seen least recently are evicted: their records are complete up to then, and counted.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Owns the flow record: one dtype that every format is read into, and what a reader notes besides records.
+"""The flow record: the dtype of all formats, and the notes of readers about what is no record.
 
 A record is what one exporter saw of one direction of one conversation: IPv4 addresses, ports, counts, times. Formats
 that describe both directions in one row yield two records. IPv6 records are counted and set aside.
@@ -65,14 +65,14 @@ Flows = NDArray[np.void]
 
 @dataclass(slots=True)
 class Notes:
-    """What readers note besides records. Several inputs of one command share it, and with it the exporters' numbers."""
+    """Notes of readers. The inputs of one command share them, and with them the numbers of exporters."""
 
     exporters: dict[str, int] = field(default_factory=dict)
     """Name of each exporter (address, and domain or engine where there are several), with its number in records."""
     undecoded: Counter[str] = field(default_factory=Counter)
-    """What was met and not turned into records, by reason: IPv6 records, data without a template, unknown types."""
+    """What became no record, by reason: IPv6 records, data without a template, unknown types."""
     damage: list[str] = field(default_factory=list)
-    """A line for each place at which an input ends before its end, or is no longer what it was."""
+    """A line for each place at which an input is cut or damaged."""
 
     def exporter(self, name: str) -> int:
         """Return the number of an exporter, a new one if need be; one number for all beyond MOST_EXPORTERS."""
@@ -86,12 +86,12 @@ class Notes:
 
 
 Read = Callable[[int], bytes]
-"""Returns the next bytes of an input: as many as were asked for, fewer only at its end."""
+"""Returns the next bytes of an input, fewer than requested only at its end."""
 
 
 @dataclass(slots=True)
 class Input:
-    """An input of bytes that is read front to back, with the name by which messages call it."""
+    """An input that is read front to back, with its name for messages."""
 
     name: str
     read: Read

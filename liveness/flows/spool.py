@@ -1,4 +1,4 @@
-"""Owns the spool of a collector: flows appended as they come, so that a kill loses no more than the last second.
+"""Spool of a collector: flows appended as they arrive, so that a kill loses at most the last second.
 
 A file is a magic of eight bytes and parts. A part is a head of 16 bytes (magic, kind, size, CRC-32) and either records
 or the names of exporters that have come since.

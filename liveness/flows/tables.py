@@ -1,4 +1,4 @@
-"""Reads flows that are rows of a table: CSV, Parquet, Zeek's conn.log (TSV, JSON) and what Argus' ra prints, by DuckDB.
+"""Reader of tables of flows, by DuckDB: CSV, Parquet, Zeek's conn.log (TSV, JSON) and the output of Argus' ra.
 
 Each format is a query of text columns under our names. What is the same for all, times, addresses and counting what
 cannot be read, is done once. DuckDB reads the open file, never a name, and fetches nothing from elsewhere.
@@ -40,7 +40,7 @@ _ARGUS: Final = {
     "protocol": "Proto", "packets": "SrcPkts", "bytes": "SrcBytes", "back_packets": "DstPkts", "back_bytes": "DstBytes",
 }  # fmt: skip
 ARGUS_COLUMNS: Final = "stime ltime proto saddr sport dir daddr dport spkts dpkts sbytes dbytes state"
-"""What ra must be told to print: ra -r FILE -c, -u -n -s COLUMNS."""
+"""The columns that ra prints: ra -r FILE -c, -u -n -s COLUMNS."""
 
 _ZEEK_ICMP: Final = "({sport} & 255) * 256 + ({dport} & 255)"
 """ICMP's type * 256 + code: Zeek's ports are type and code."""

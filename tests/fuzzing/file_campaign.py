@@ -251,7 +251,7 @@ class _Batch:
 
 
 def lay_out(place: Path, template: Path, path: Path) -> None:
-    """Make a place anew: the folder `work` with the surroundings of a file, and outside it a file to keep."""
+    """Make a place again: the folder `work` with the surroundings of a file, and outside it a file to keep."""
     victim, work = place / "victim", place / "work"
     if not (victim / "precious").exists():
         victim.mkdir(parents=True, exist_ok=True)

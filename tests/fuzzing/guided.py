@@ -10,7 +10,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["liveness.probes", "liveness.wire"]):
+with atheris.instrument_imports(include=["liveness.probes", "liveness.packets"]):
     from liveness.kernel import COMPILED
     from tests.fuzzing.campaign import golden_frames
     from tests.fuzzing.examiner import Examiner

@@ -132,7 +132,7 @@ def _name(chance: random.Random) -> str:
 
 
 def as_json(chance: random.Random, tree: Tree) -> bytes:
-    """Return a document as JSON, now and then with bytes changed too."""
+    """Return a document as JSON, sometimes with bytes changed too."""
     content = json.dumps(tree, ensure_ascii=chance.random() < 0.5).encode("utf-8", "surrogatepass")
     return octets(chance, content, ()) if chance.random() < 0.1 else content
 

@@ -26,7 +26,7 @@ RECORDS_BLOCKS: Final = (3, 4)
 
 
 def main() -> None:
-    """Write all seeds anew."""
+    """Write all seeds."""
     SEEDS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         capture = Path(folder) / "traffic.pcap"

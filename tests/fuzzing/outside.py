@@ -1,4 +1,4 @@
-"""Watch over what a reader does besides reading: files that it writes outside its folder, programs, connections.
+"""Watch over the side effects of a reader: files that it writes outside its folder, programs, connections.
 
 An audit hook sees every attempt of Python code, even one that the system refuses; looking at the folders afterwards
 shows what native code did. An audit hook cannot be removed: it belongs in a process that ends with the campaign.

@@ -83,7 +83,7 @@ def test_compiled_and_plain_kernels_agree_on_a_campaign(tmp_path_factory: pytest
         assert theirs["records"].tobytes() == outcomes.records.tobytes()
 
 
-def test_the_oracle_speaks_up_when_the_cookie_is_another() -> None:
+def test_the_oracle_finds_a_wrong_cookie() -> None:
     for column in (
         oracle.OUR_PORT,
         oracle.SEQUENCE,
@@ -143,7 +143,7 @@ def test_no_single_bit_of_a_cookie_may_be_wrong() -> None:
     assert {kind for kind, _ in seen} == set(Kind)
 
 
-def test_the_script_tells_packets_and_findings() -> None:
+def test_the_script_reports_packets_and_findings() -> None:
     command = ["scripts/fuzz.py", "--packets", "20000" if COMPILED else "300", "--sample", "200", "--json"]
     done = subprocess.run(
         [sys.executable, *command], check=False, cwd=REPOSITORY, capture_output=True, text=True, timeout=300

@@ -71,12 +71,12 @@ def _unfinished_file(name: str, folder: Path) -> Sequence[bytes]:
     return [(unfinished(folder).path / name).read_bytes()]
 
 
-def _beside_unfinished(work: Path) -> None:
+def _lay_out_unfinished(work: Path) -> None:
     unfinished(work / "made").path.rename(work / "cut")
     shutil.rmtree(work / "made")
 
 
-def _beside_complete(work: Path) -> None:
+def _lay_out_complete(work: Path) -> None:
     from tests.populations import town  # noqa: PLC0415 - heavy
 
     town().write(work / "made").path.rename(work / "done")
@@ -84,7 +84,7 @@ def _beside_complete(work: Path) -> None:
 
 
 def _manifests(folder: Path) -> Sequence[bytes]:
-    _beside_complete(folder)
+    _lay_out_complete(folder)
     return [(folder / "done" / "manifest.json").read_bytes()]
 
 
@@ -190,7 +190,7 @@ def read_run_set(path: Path) -> None:
 
 
 def _run_sets(folder: Path) -> Sequence[bytes]:
-    _beside_complete(folder)
+    _lay_out_complete(folder)
     members = [BitMap(MEMBERS), BitMap([1]), BitMap(range(70_000)), BitMap(range(0, 1 << 18, 3))]
     members[2].run_optimize()
     own = (folder / "done" / "sets" / "icmp.echo-reply.direct.roaring").read_bytes()
@@ -276,7 +276,7 @@ def _of_unfinished(
 ) -> FileKind:
     """Return the kind of a file of an interrupted run; its own file is the seed where none are given."""
     made_by = seeds or partial(_unfinished_file, file)
-    return FileKind(name, f"cut/{file}", made_by, mutate, read, surroundings=_beside_unfinished)
+    return FileKind(name, f"cut/{file}", made_by, mutate, read, surroundings=_lay_out_unfinished)
 
 
 def kinds() -> list[FileKind]:
@@ -285,7 +285,7 @@ def kinds() -> list[FileKind]:
     moves = fixed(json.dumps(MOVES).encode())
     return [
         FileKind("manifest", "done/manifest.json", _manifests, of_json, read_run, ["analyze", "{folder}"],
-                 _beside_complete),
+                 _lay_out_complete),
         _of_unfinished("unfinished manifest", "manifest.json", of_json, read_unfinished),
         _of_unfinished("checkpoint", "checkpoint.json", of_json, read_unfinished),
         _of_unfinished("opt-outs", "opt-outs.json", of_json, read_opt_outs),
@@ -299,6 +299,6 @@ def kinds() -> list[FileKind]:
         FileKind("replies", "a.parquet", _reply_files, flipped, read_replies, ["replies", "{}"]),
         FileKind("capture of ours", "ours.pcap", made(_our_captures), flipped, read_our_capture),
         FileKind("set of a run", "done/sets/icmp.echo-reply.direct.roaring", _run_sets, flipped, read_run_set,
-                 ["analyze", "done"], _beside_complete),
+                 ["analyze", "done"], _lay_out_complete),
         FileKind("metrics", "liveness.prom", fixed(METRICS), of_lines(b" "), read_metrics),
     ]  # fmt: skip
