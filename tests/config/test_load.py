@@ -435,7 +435,9 @@ def test_configs_are_immutable(tmp_path: Path) -> None:
 )
 def test_a_probe_that_is_nearly_right_is_named(tmp_path: Path, written: str, meant: str) -> None:
     message = message_of(tmp_path, MINIMAL + f"probes: ['{written}']\n")
-    assert message.startswith(f"x.yaml:3: $.probes[0]: '{written}': no such probe: expected icmp, dns, ntp, tcp/<port>")
+    assert message.startswith(
+        f"x.yaml:3: $.probes[0]: '{written}': no such probe: expected icmp, dns, ntp, udp/1900, snmp, tcp/<port>"
+    )
     assert message.endswith(f", did you mean '{meant}'?")
 
 
