@@ -1,6 +1,7 @@
 """The registry: one file and one line add a measure to every form of output; ids join tables and figures."""
 
 import csv
+import importlib
 import json
 import re
 import sys
@@ -11,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from liveness.analysis.document import document
-from liveness.analysis.measure import AnyMeasure, evaluate
+from liveness.analysis.measure import AnyMeasure, Measure, evaluate
 from liveness.analysis.measures import registry
 from liveness.analysis.results import analyze_sets
 from liveness.analysis.tables import printed
@@ -168,7 +169,7 @@ def test_two_measures_of_one_id_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_example_of_contributing_is_a_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     text = Path("CONTRIBUTING.md").read_text()
-    [source] = re.findall(r"```python\n(.*?)```", text[text.index("## A new number") :], re.DOTALL)
+    [source] = re.findall(r"```python\n(.*?)```", text[text.index("## New number") :], re.DOTALL)
     module: dict[str, AnyMeasure] = {}
     exec(compile(source, "CONTRIBUTING.md", "exec"), module)  # noqa: S102 - ours
     monkeypatch.setattr(registry, "MEASURES", (*registry.MEASURES, module["DNS_ONLY"]))
@@ -180,3 +181,17 @@ def test_the_example_of_contributing_is_a_measure(monkeypatch: pytest.MonkeyPatc
     [table] = [table for table in results.runs[0].tables() if table.id == "dns_only"]
     assert printed(table.rows[0][1]) == "1"
     assert printed(table.rows[0][2]) == "<0.1%"
+
+
+def test_every_file_of_a_measure_is_registered() -> None:
+    folder = Path(registry.__file__).parent
+    helpers = {"__init__", "registry", "family_bars"}
+    found = []
+    for path in sorted(folder.glob("*.py")):
+        if path.stem not in helpers:
+            module = importlib.import_module(f"liveness.analysis.measures.{path.stem}")
+            [measure] = [
+                value for value in vars(module).values() if isinstance(value, Measure) and value.id == path.stem
+            ]
+            found.append(measure)
+    assert set(found) == set(registry.MEASURES)
