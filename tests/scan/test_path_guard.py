@@ -93,7 +93,7 @@ def test_a_problem_holds_senders_and_the_loss_ends_when_they_obey() -> None:
     assert one.losses == [], "a sender may still send"
     one.obey()
     one.see(problem="no carrier", since_ns=whole_ns)
-    assert one.losses == [LossInterval(whole_ns - IN_FLIGHT_NS, one.script.now_ns, "no carrier")]
+    assert one.losses == [LossInterval(whole_ns, one.script.now_ns, "no carrier", before_ns=IN_FLIGHT_NS, counted=True)]
     one.see(5)
     assert one.shared.hold[0] == 0
     assert one.problem() is None
@@ -124,8 +124,8 @@ def test_a_moved_gateway_is_published_and_the_loss_ends_when_all_have_taken_it_o
     one.shared.hops.taken[1] = 1
     one.see()
     (loss,) = one.losses
-    assert loss.start_ns < since_ns
-    assert loss.end_ns == one.script.now_ns
+    assert loss.start_ns - loss.before_ns < since_ns
+    assert loss.start_ns <= loss.end_ns == since_ns, "the script's senders say no time of their own"
     assert "02:00:00:00:00:01 became 02:00:00:00:00:02" in loss.cause
     assert one.actions() == ["redirected"]
 

@@ -92,6 +92,11 @@ class Level:
         return gap
 
     @property
+    def proven(self) -> bool:
+        """Return whether the devices have been seen to count our frames."""
+        return self._proven
+
+    @property
     def suspects(self) -> bool:
         """Return whether a gap is open that may yet prove to be a loss."""
         return self._proven and bool(self._samples) and self._samples[-1][1] - self._base >= NOISE_FRAMES
@@ -113,7 +118,7 @@ class Accounts:
         self._levels = {"own": Level(f"interface {interface}")}
         self._stack: tuple[tuple[Device, ...], ...] = ()
         self._stack_ns = -STACK_EVERY_NS
-        self._drops: dict[int, int] = {}
+        self._drops: dict[int, tuple[int, int]] = {}
         self._port_packets: dict[int, int] = {}
         self._completed = 0
         self._dropped = 0
@@ -124,6 +129,11 @@ class Accounts:
         """Frames of ours, and all that ports sent and dropped, of the last while."""
         self._below(0, time.monotonic_ns(), 0, last=False)
         self._reader.close()  # until the first look: children that are forked before shall not have it
+
+    @property
+    def believed(self) -> bool:
+        """Return whether the interface's own counter is compared with what is completed."""
+        return self._levels["own"].proven
 
     @property
     def settled(self) -> bool:
@@ -208,13 +218,12 @@ class Accounts:
         passed = 0
         dropped = {}
         for port in ports:
-            drops = port.tx_dropped + port.tx_errors
-            queue = self._reader.queue_drops(port.index)
+            drops, queue = port.tx_dropped + port.tx_errors, self._reader.queue_drops(port.index)
             before = self._drops.get(port.index)
             if before is not None:
-                dropped[port.name] = (drops + queue - before) % U32
+                dropped[port.name] = _grown(before[0], drops) + _grown(before[1], queue)
                 passed += max(0, port.tx_packets - self._port_packets[port.index])
-            self._drops[port.index] = (drops + queue) % U32
+            self._drops[port.index] = drops, queue
             self._port_packets[port.index] = port.tx_packets
         all_drops = sum(dropped.values())
         handed = self._handed()  # completed frames are told in order, so that one which waits holds up the count
@@ -243,6 +252,17 @@ class Accounts:
     def close(self) -> None:
         """Close the socket to the kernel."""
         self._reader.close()
+
+
+def _grown(before: int, now: int) -> int:
+    """Return by how much a counter of 32 bits or more has grown.
+
+    One that lies below what it was has wrapped if it was near its end. Otherwise it is another one: a queue was
+    replaced, and its counter is at what has been lost since.
+    """
+    if now >= before:
+        return now - before
+    return now + U32 - before if before > U32 // 2 and now < U32 // 2 else now
 
 
 def _names(devices: Sequence[Device]) -> str:

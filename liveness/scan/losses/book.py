@@ -1,6 +1,5 @@
 """The book of losses: what a run knows to have lost, which stretches of the order that is, and what was sent again."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -104,6 +103,8 @@ class LossBook:
     after_s: float
     """How long the run had lasted by then."""
     on_notice: Callable[[str], None]
+    counters_believed: Callable[[], bool] = lambda: False
+    """Whether the counters of the interface show what is lost at it."""
     track: OrderTrack = field(init=False)
     pending: list[LostSpan] = field(init=False)
     changes: int = 0
@@ -134,23 +135,29 @@ class LossBook:
     ) -> None:
         """Note a loss: of everything sent in an interval, or of so many frames of it.
 
-        What was sent so long before and after may be lost as well: it is sent again, and not counted.
+        What was sent so long before and after may be lost as well: it is sent again, and not counted. Of a loss that
+        counters count nothing is counted here: they report it as another one of the same time.
         """
+        margin_ns = max(margin_ns, loss.before_ns)
         share = 1.0
         if loss.targets is not None:
             share = min(1.0, loss.targets.count / max(1, self.plan.target_count))
         spans = self.track.spans(loss.start_ns, loss.end_ns, share)
+        wide = self.track.spans(loss.start_ns - margin_ns, loss.end_ns + margin_ns, share) if margin_ns else []
         if frames is not None and spans:
             share = min(1.0, frames / max(1.0, extent_of(spans, self.plan).probes))
             spans = [msgspec.structs.replace(span, share=share) for span in spans]
-        if not spans and not frames:
+        if not spans and not wide and not frames:
             return
-        wider = margin_ns / max(1, loss.end_ns - loss.start_ns)
-        spans = [_widened(span, wider) for span in spans]
         self.changes += 1
-        new = _Entry(loss.start_ns, loss.end_ns, loss.cause, certainty, frames or 0, [], frames is None)
+        counted = loss.counted and self.counters_believed()
+        new = _Entry(loss.start_ns, loss.end_ns, loss.cause, certainty, frames or 0, [], frames is None and not counted)
+        spans, margins = _with_margins(spans, wide)
+        if counted:
+            spans, margins = [], [*map(_as_margin, spans), *margins]
         for span in spans:
             _add(new.spans, span)
+        for span in (*spans, *margins):
             self._keep(span)
         self._tell(self._entered(new))
 
@@ -246,7 +253,7 @@ class LossBook:
         """Return a line for each loss of the run, and one for what has become of all of them."""
         losses, remaining = self.losses(), self.remaining()
         lines = [_text(record) for record in losses.records]
-        if not lines and not self.pending:
+        if not lines and remaining.concerned < HALF and not self.shared.repaired.any():
             return []
         if remaining.concerned < HALF:
             lines.append("everything that is known to have been lost was sent again")
@@ -274,9 +281,22 @@ def _text(record: LossRecord) -> str:
     return f"{record.probes:,} probes to {record.targets:,} targets were lost {when}: {record.cause}"
 
 
-def _widened(span: LostSpan, share: float) -> LostSpan:
-    """Return a stretch with a margin of this share of its length at least."""
-    return msgspec.structs.replace(span, margin=max(span.margin, math.ceil(share * (span.last - span.first))))
+def _with_margins(spans: list[LostSpan], wide: list[LostSpan]) -> tuple[list[LostSpan], list[LostSpan]]:
+    """Return stretches with margins up to the ends of wider ones, and of these, as margins, what lies apart."""
+    found = []
+    for span in spans:
+        around = [one for one in wide if one.overlaps(span)]
+        margin = max([span.margin, *(max(span.first - one.first, one.last - span.last) for one in around)])
+        found.append(msgspec.structs.replace(span, margin=margin))
+    apart = [one for one in wide if not any(one.overlaps(span) for span in spans)]
+    return found, [_as_margin(one) for one in apart]
+
+
+def _as_margin(span: LostSpan) -> LostSpan:
+    """Return a stretch of no length with a margin that covers `span`: it is sent again, and not known to be lost."""
+    middle = (span.first + span.last) // 2
+    reach = max(middle - span.first, span.last - middle)
+    return msgspec.structs.replace(span, first=middle, last=middle, margin=span.margin + reach)
 
 
 def _add(spans: list[LostSpan], span: LostSpan) -> None:

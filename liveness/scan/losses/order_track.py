@@ -98,7 +98,8 @@ def _handed_over_from(marks: Sequence[Mark], start_ns: int) -> int:
         if left is None:
             if before.at_ns > start_ns:
                 continue
-            left = before.left
+            passed = min(1.0, (start_ns - before.at_ns) / max(1, after.at_ns - before.at_ns))
+            left = before.left + int(passed * max(0, after.left - before.left))
         if before.handed <= left:
             moved = after.handed - before.handed
             share = min(1.0, (left - before.handed) / moved) if moved > 0 else 1.0

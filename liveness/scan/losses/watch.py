@@ -65,7 +65,8 @@ class LossWatch:
         started_ns = int(self.started_s * NS)
         elapsed_s = self.first.totals.elapsed_s
         self.book = LossBook(self.plan, self.shared, self.first.losses, started_ns, elapsed_s, self.on_notice)
-        self.accounts = Accounts(self.interface, self.shared)
+        self.accounts = accounts = Accounts(self.interface, self.shared)
+        self.book.counters_believed = lambda: accounts.believed
         self.guard = SilenceGuard(self.plan, self.shared, self.book, self.on_notice, self.on_end, self.on_recovery)
         self.shared.repairs.open[0] = 1
 

@@ -1,7 +1,6 @@
 """The guard of the way to the targets: what it sees it answers, by a pause, other next hops, or the run's end."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,6 +12,7 @@ from liveness.net.routes import union
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.path.neighbourhood import hops_with
 from liveness.scan.path.record import PathRecord
+from liveness.scan.path.reply_track import ReplyTrack
 from liveness.scan.shared import ENDED, HOLD_PATH, Shared
 from liveness.space.intervals import Intervals
 
@@ -21,16 +21,13 @@ IN_FLIGHT_NS: Final = 500_000_000
 QUEUED_NS: Final = 100_000_000
 """What had left a sender so long before may still have waited in a queue of this host."""
 NS: Final = 1_000_000_000
-SPAN_NS: Final = 2 * NS
-"""Replies are counted over such spans."""
-REMEMBERED: Final = 128
-"""Looks: more than ten seconds."""
 
 
 @dataclass(slots=True)
 class _Pause:
     """A pause that goes on: why, since when the way was not whole, and whether senders have been seen to keep to it."""
 
+    what: str
     cause: str
     since_ns: int
     began_ns: int
@@ -67,8 +64,7 @@ class PathGuard:
     """Targets on the link itself, a next hop that is a target too with the MAC address that it has now."""
     _pause: _Pause | None = field(default=None, init=False)
     _redirections: list[_Redirection] = field(default_factory=list, init=False)
-    _replies: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED), init=False)
-    """Times, and the replies accepted by then."""
+    _replies: ReplyTrack = field(default_factory=ReplyTrack, init=False)
     _unpublished: bool = field(default=False, init=False)
     _downs: int = field(default=0, init=False)
     _before_ns: int = field(default_factory=time.monotonic_ns, init=False)
@@ -129,17 +125,17 @@ class PathGuard:
         return sight.problem, sight.since_ns, sight.what
 
     def _note_replies(self, now_ns: int) -> None:
-        self._replies.append((now_ns, int(self.shared.accepted.sum())))
+        shared = self.shared
+        self._replies.note(now_ns, int(shared.sent.sum() + shared.repaired.sum()), int(shared.accepted.sum()))
 
     def _replies_come(self, since_ns: int) -> bool:
-        """Return whether replies come lately at half the rate of before `since_ns` or more: only the living forward."""
-        if len(self.watch.shares) > 1:
-            return False
-        now_ns, now = self._replies[-1]
-        lately = now - next((seen for at_ns, seen in self._replies if at_ns >= now_ns - SPAN_NS), now)
-        before = [seen for at_ns, seen in self._replies if since_ns - SPAN_NS <= at_ns <= since_ns]
-        usual = before[-1] - before[0] if before else 0
-        return lately > 0 and 2 * lately >= usual
+        """Return whether replies come as before `since_ns`: a gateway that forwards is there."""
+        return len(self.watch.shares) == 1 and self._replies.come_since(since_ns)
+
+    def _broken(self, since_ns: int, until_ns: int, cause: str, targets: Intervals | None = None) -> LossInterval:
+        """Return the loss of a way that was whole at `since_ns`: replies say when it broke, if all go by it."""
+        start_ns = self._replies.broken_from(since_ns, until_ns) if targets is None else since_ns
+        return LossInterval(start_ns, until_ns, cause, targets, before_ns=start_ns - since_ns + QUEUED_NS)
 
     def _leave_out(self, sight: Sight) -> None:
         for part in sight.null:
@@ -149,11 +145,11 @@ class PathGuard:
             null = union(part.targets for part in sight.null)
             self.withdraw(null)
             cause = f"{null.count:,} targets came to lie behind null routes, or to be this host's"
-            self.lost(LossInterval(sight.changed_ns - QUEUED_NS, sight.at_ns, cause, null))
+            self.lost(LossInterval(sight.changed_ns, sight.at_ns, cause, null, before_ns=QUEUED_NS))
 
     def _hold(self, problem: str, since_ns: int, what: str, now_ns: int) -> None:
         if self._pause is None:
-            self._pause = _Pause(problem, since_ns, now_ns)
+            self._pause = _Pause(what, problem, since_ns, now_ns)
             self.shared.pause(HOLD_PATH)
             self.record.add(what, problem, "paused")
             self.notice(f"paused: {problem}")
@@ -178,7 +174,10 @@ class PathGuard:
         if pause is None or pause.reported:
             return
         pause.reported = True
-        self.lost(LossInterval(pause.since_ns - IN_FLIGHT_NS, now_ns, pause.cause))
+        if pause.what == "link":
+            self.lost(LossInterval(pause.since_ns, now_ns, pause.cause, before_ns=IN_FLIGHT_NS, counted=True))
+        else:
+            self.lost(self._broken(pause.since_ns, now_ns, pause.cause))
 
     def _redirect(self, sight: Sight) -> None:
         """Publish the next hops if they have changed, and all of them are known."""
@@ -197,24 +196,24 @@ class PathGuard:
             self.record.add("neighbour", detail, "redirected", part.count)
             self.notice(f"{detail}: senders go on with it")
             targets = part if len(self.watch.shares) > 1 else None
-            self._redirections.append(_Redirection(generation, one.since_ns - QUEUED_NS, detail, targets))
+            self._redirections.append(_Redirection(generation, one.since_ns, detail, targets))
         if sight.rerouted:
-            self._redirections.append(
-                _Redirection(generation, sight.changed_ns - QUEUED_NS, "; ".join(sight.rerouted), None)
-            )
+            self._redirections.append(_Redirection(generation, sight.changed_ns, "; ".join(sight.rerouted), None))
 
     def _settle(self, now_ns: int) -> None:
         """Tell of losses that are over now that all senders obey."""
         if self._pause is not None and self.shared.all_held():
             self._report_pause(now_ns)
-        taken = self.shared.hops.taken
+        taken, taken_ns = self.shared.hops.taken, self.shared.hops.taken_ns
         slowest = min(
             (int(taken[at]) for at, held in enumerate(self.shared.held.tolist()) if held != ENDED), default=None
         )
         waiting = []
         for one in self._redirections:
             if slowest is None or slowest >= one.generation or self.shared.all_held():
-                self.lost(LossInterval(one.since_ns, now_ns, one.cause, one.targets))
+                obeyed = slowest is not None and slowest >= one.generation
+                until_ns = max(one.since_ns, min(now_ns, int(taken_ns.max()))) if obeyed else now_ns
+                self.lost(self._broken(one.since_ns, until_ns, one.cause, one.targets))
             else:
                 waiting.append(one)
         self._redirections = waiting
@@ -223,7 +222,7 @@ class PathGuard:
         """End the run; what was sent since the way was last seen to be whole is lost."""
         self.shared.pause(HOLD_PATH)
         since_ns = sight.changed_ns or self._before_ns
-        self.lost(LossInterval(since_ns - IN_FLIGHT_NS, time.monotonic_ns(), reason))
+        self.lost(LossInterval(since_ns, time.monotonic_ns(), reason, before_ns=IN_FLIGHT_NS))
         self._end(reason)
 
     def _end(self, reason: str) -> None:

@@ -29,6 +29,8 @@ class HopTable:
         self._seals[0] = seal(0, self._first[0, :0], self._macs[0, :0], self._own[0])
         self.taken: NDArray[np.int64] = shared_zeros((senders,), np.int64)
         """The generation that each sender sends by."""
+        self.taken_ns: NDArray[np.int64] = shared_zeros((senders,), np.int64)
+        """When each sender took it over, ns of the monotonic clock. Written before `taken`."""
 
     @property
     def generation(self) -> int:

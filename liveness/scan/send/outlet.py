@@ -102,6 +102,7 @@ class Outlet:
         self._constants = with_hops(self._constants, table)
         redirect(self.ring.frames, table)
         self.load(self.queue, self._due, self.counts)
+        hops.taken_ns[self._index] = time.monotonic_ns()
         hops.taken[self._index] = self._hop_generation
 
     def record(self) -> None:
@@ -115,6 +116,9 @@ class Outlet:
     def pause(self) -> float:
         """Send nothing while senders are held, and return how long that was, in seconds; at once if to stop."""
         began_s = time.monotonic()
+        if self._shared.hold[0]:
+            self._drops_at_s = 0.0
+            self.record()  # what was dropped before a pause is known in it, not after it
         while (hold := int(self._shared.hold[0])) and not self._shared.stopping():
             self._shared.held[self._index] = hold
             time.sleep(POLL_S)
