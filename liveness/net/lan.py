@@ -56,6 +56,12 @@ class Neighbours:
         macs[(macs == np.frombuffer(before, np.uint8)).all(axis=1)] = np.frombuffer(after, np.uint8)
         return replace(self, macs=macs)
 
+    def at(self, address: int, mac: bytes) -> "Neighbours":
+        """Return them with another MAC address for one of them."""
+        macs = self.macs.copy()
+        macs[self.addresses == address] = np.frombuffer(mac, np.uint8)
+        return replace(self, macs=macs)
+
     def __len__(self) -> int:
         """Return how many MAC addresses are known."""
         return len(self.addresses)

@@ -175,6 +175,33 @@ def test_neighbours_stay_where_they_are_when_the_router_gets_another_mac(tmp_pat
 
 
 @pytest.mark.lab
+@pytest.mark.parametrize("speaks", [False, True], ids=["silently", "announced"])
+def test_a_host_of_the_lan_that_gets_another_mac_is_found_again(tmp_path: Path, speaks: bool) -> None:
+    """Whether it says so by gratuitous ARP or not; what went to the old address is sent again."""
+
+    @in_private_network
+    def inside() -> None:
+        with network() as hosts:
+            changes = {"rate": "25pps", "probes": ["icmp"], "probe_spacing": "1ms", "retransmit": {"attempts": 1}}
+
+            def move() -> None:
+                Path("/proc/sys/net/ipv4/conf/h4/arp_notify").write_text(str(int(speaks)))
+                ip("link", "set", "h4", "address", "02:00:00:00:77:77")
+
+            with running(tmp_path, **changes) as process:
+                wait_sent(tmp_path, 5)
+                hosts[3].run(move)
+                _, said = process.communicate(timeout=PATIENCE_S)
+            assert process.returncode == 0, said
+            assert "neighbour 9.9.8.77: 02:00:00:00:00:04 became 02:00:00:00:77:77" in said
+            assert only_run(tmp_path).union({"icmp"}, {"echo-reply"}, "direct") == THERE | ROUTED
+            (event,) = [one for one in only_run(tmp_path).manifest.path if one.action == "redirected"]
+            assert (event.what, event.targets) == ("neighbour", 1)
+
+    inside()
+
+
+@pytest.mark.lab
 def test_more_than_can_be_asked_are_refused(tmp_path: Path) -> None:
     @in_private_network
     def inside() -> None:

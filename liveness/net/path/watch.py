@@ -15,6 +15,7 @@ import numpy as np
 from liveness.errors import UsageError
 from liveness.net.neighbours import addresses_of
 from liveness.net.path.gateways import Gateways, Moved
+from liveness.net.path.neighbourhood import Neighbourhood, NeighbourMoved
 from liveness.net.path.netlink import (
     ADDRESS_HEADER,
     LINK_HEADER,
@@ -63,6 +64,8 @@ class Sight:
     """Why waiting does not help."""
     moved: tuple[Moved, ...] = ()
     """Next hops with another MAC address."""
+    neighbours: tuple[NeighbourMoved, ...] = ()
+    """Targets on the link itself with another MAC address."""
     rerouted: tuple[str, ...] = ()
     """What has changed about the routes, a line each, where the targets are still reached."""
     changed_ns: int = 0
@@ -90,6 +93,7 @@ class PathWatch:
     _netlink: Netlink = field(init=False)
     _events: Events = field(init=False)
     _gateways: Gateways | None = field(default=None, init=False)
+    _neighbourhood: Neighbourhood | None = field(default=None, init=False)
     _whole_ns: int = field(init=False)
     _link_up_ns: int = field(default=0, init=False)
     _flaps: int | None = field(default=None, init=False)
@@ -123,6 +127,10 @@ class PathWatch:
         own = addresses_of(self._netlink, self.path.ifindex)
         speaker = self.path.source if self.path.source in own or not own else own[0]
         self._gateways = Gateways(self.path.interface, self.path.ifindex, self.path.mac, speaker)
+        if len(self.path.neighbours):
+            self._neighbourhood = Neighbourhood(
+                self.path.interface, self.path.mac, speaker, self.path.neighbours, now_ns
+            )
         for hop in self.path.hops:
             if hop.gateway is not None:
                 self.shares[hop.gateway] = hop.targets
@@ -132,6 +140,8 @@ class PathWatch:
     def hops(self) -> list[tuple[bytes, Intervals]]:
         """The MAC address of each next hop and its targets, that of most targets first."""
         if self._gateways is None:
+            return [(hop.mac, hop.targets) for hop in self.path.hops]
+        if not self.shares:  # all targets are on the link itself
             return [(hop.mac, hop.targets) for hop in self.path.hops]
         parts = sorted(self.shares.items(), key=lambda item: -item[1].count)
         return [(self._gateways.all[gateway].mac, part) for gateway, part in parts]
@@ -158,6 +168,12 @@ class PathWatch:
         sight = self._look_at_routes(now_ns)
         if moved:
             sight = replace(sight, moved=moved, redirect=True)
+        if self._neighbourhood is not None:
+            for one in moved:
+                self._neighbourhood.station_moved(one.before, one.gateway.mac)
+            neighbours = tuple(self._neighbourhood.look(now_ns, self.mac))
+            if neighbours:
+                sight = replace(sight, neighbours=neighbours, redirect=True)
         if sight.gone is not None:
             return sight
         if self._gateways is not None:
@@ -331,3 +347,5 @@ class PathWatch:
         self._netlink.close()
         if self._gateways is not None:
             self._gateways.close()
+        if self._neighbourhood is not None:
+            self._neighbourhood.close()

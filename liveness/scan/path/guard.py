@@ -14,6 +14,7 @@ from liveness.scan.path.neighbourhood import hops_with
 from liveness.scan.path.record import PathRecord
 from liveness.scan.path.reply_track import ReplyTrack
 from liveness.scan.shared import ENDED, HOLD_PATH, Shared
+from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 
 IN_FLIGHT_NS: Final = 500_000_000
@@ -107,6 +108,8 @@ class PathGuard:
         self._unpublished |= sight.redirect
         for one in sight.moved:
             self._neighbours = self._neighbours.moved(one.before, one.gateway.mac)
+        for neighbour in sight.neighbours:
+            self._neighbours = self._neighbours.at(neighbour.address, neighbour.mac)
         if problem is None or what != "neighbour":
             self._redirect(sight)
         if problem is None and self._pause is not None:
@@ -197,6 +200,13 @@ class PathGuard:
             self.notice(f"{detail}: senders go on with it")
             targets = part if len(self.watch.shares) > 1 else None
             self._redirections.append(_Redirection(generation, one.since_ns, detail, targets))
+        for neighbour in sight.neighbours:
+            name = format_address(neighbour.address)
+            detail = f"neighbour {name}: {neighbour.before.hex(':')} became {neighbour.mac.hex(':')}"
+            self.record.add("neighbour", detail, "redirected", 1)
+            self.notice(f"{detail}: senders go on with it")
+            alone = Intervals.from_bounds([neighbour.address], [neighbour.address])
+            self._redirections.append(_Redirection(generation, neighbour.since_ns, detail, alone))
         if sight.rerouted:
             self._redirections.append(_Redirection(generation, sight.changed_ns, "; ".join(sight.rerouted), None))
 

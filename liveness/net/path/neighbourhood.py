@@ -1,0 +1,144 @@
+"""Neighbours among the targets while a scan runs: asked in turn by ARP, heard when they speak, found at another MAC."""
+
+import socket
+from dataclasses import dataclass, field
+from typing import Final
+
+from liveness.net.lan import Neighbours
+from liveness.net.neighbours import BROADCAST, arp_request, arp_sender
+from liveness.net.sockets import bind_packet_socket, open_packet_socket
+from liveness.net.tpacket import ETH_P_ARP
+
+NS: Final = 1_000_000_000
+ROUND_S: Final = 10.0
+"""Every neighbour is asked once in this time, or as often as MOST_PPS allows."""
+MOST_PPS: Final = 100.0
+ANSWER_NS: Final = 200_000_000
+"""Who has not answered for so long does not answer."""
+MOST_FRAMES: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourMoved:
+    """A neighbour has another MAC address; it was last seen to have the old one at `since_ns`."""
+
+    address: int
+    before: bytes
+    mac: bytes
+    since_ns: int
+
+
+@dataclass(slots=True)
+class _Question:
+    """A request that has no answer yet, or one from another MAC address than the known one."""
+
+    asked_ns: int
+    everyone: bool
+    """Whether it went to all stations, and not to the known MAC address alone."""
+    claimed: bytes | None = None
+
+
+@dataclass(slots=True)
+class Neighbourhood:
+    """The neighbours of a scan. Open it while packet sockets may still be opened.
+
+    A neighbour has moved when another MAC address answers a request of ours to all stations, and the known one does
+    not: what is merely said, to everybody or to others, only makes us ask.
+    """
+
+    interface: str
+    mac: bytes
+    """Of the interface."""
+    source: int
+    """An IPv4 address of this host for requests to name."""
+    neighbours: Neighbours
+    now_ns: int
+    _macs: dict[int, bytes] = field(init=False)
+    _confirmed_ns: dict[int, int] = field(init=False)
+    _questions: dict[int, _Question] = field(default_factory=dict, init=False)
+    _turn: int = field(default=0, init=False)
+    _due: float = field(default=0.0, init=False)
+    _socket: socket.socket = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Listen to ARP from now on."""
+        addresses = self.neighbours.addresses.tolist()
+        self._macs = {address: mac.tobytes() for address, mac in zip(addresses, self.neighbours.macs, strict=True)}
+        self._confirmed_ns = dict.fromkeys(addresses, self.now_ns)
+        self._socket = open_packet_socket()
+        bind_packet_socket(self._socket, self.interface, ETH_P_ARP)
+        self._socket.setblocking(False)
+
+    def look(self, now_ns: int, mac: bytes) -> list[NeighbourMoved]:
+        """Hear who speaks, ask whose turn it is, and return those that have moved. It never waits."""
+        elapsed_s, self.now_ns, self.mac = (now_ns - self.now_ns) / NS, now_ns, mac
+        self._hear()
+        moved = self._judge()
+        self._ask_in_turn(elapsed_s)
+        return moved
+
+    def station_moved(self, before: bytes, mac: bytes) -> None:
+        """Take in that the station with the MAC address `before` is known to have another one."""
+        for address in [address for address, known in self._macs.items() if known == before]:
+            self._macs[address] = mac
+            self._confirmed_ns[address] = self.now_ns
+            self._questions.pop(address, None)
+
+    def _hear(self) -> None:
+        for _ in range(MOST_FRAMES):
+            try:
+                frame = self._socket.recv(2048)
+            except BlockingIOError:
+                return
+            except OSError:  # the interface is down: its state says so
+                continue
+            spoken = arp_sender(frame)
+            address = 0 if spoken is None else int.from_bytes(spoken.address, "big")
+            known = self._macs.get(address)
+            if spoken is None or known is None:
+                continue
+            question = self._questions.get(address)
+            if spoken.to == self.mac and spoken.mac == known:
+                self._confirmed_ns[address] = self.now_ns
+                self._questions.pop(address, None)
+            elif spoken.to == self.mac and question is not None and question.everyone:
+                question.claimed = spoken.mac
+            elif spoken.mac != known and (question is None or not question.everyone):
+                self._ask(address, everyone=True)
+
+    def _judge(self) -> list[NeighbourMoved]:
+        """Decide about those who have had time to answer."""
+        moved = []
+        for address, question in list(self._questions.items()):
+            if self.now_ns - question.asked_ns < ANSWER_NS:
+                continue
+            if question.claimed is not None:
+                before = self._macs[address]
+                moved.append(NeighbourMoved(address, before, question.claimed, self._confirmed_ns[address]))
+                self._macs[address], self._confirmed_ns[address] = question.claimed, self.now_ns
+            del self._questions[address]
+            if question.claimed is None and not question.everyone:
+                self._ask(address, everyone=True)
+        return moved
+
+    def _ask_in_turn(self, elapsed_s: float) -> None:
+        addresses = self.neighbours.addresses
+        self._due = min(self._due + elapsed_s * min(MOST_PPS, len(addresses) / ROUND_S), MOST_PPS)
+        while self._due >= 1:
+            self._due -= 1
+            address = int(addresses[self._turn])
+            self._turn = (self._turn + 1) % len(addresses)
+            if address not in self._questions:
+                self._ask(address, everyone=False)
+
+    def _ask(self, address: int, *, everyone: bool) -> None:
+        self._questions[address] = _Question(self.now_ns, everyone)
+        to = BROADCAST if everyone else self._macs[address]
+        try:
+            self._socket.send(arp_request(self.mac, self.source, address, to))
+        except OSError:  # down, or its queue is full: that shows elsewhere, and it is asked again in its turn
+            return
+
+    def close(self) -> None:
+        """Close the socket. Twice is harmless."""
+        self._socket.close()
