@@ -8,6 +8,7 @@ import pytest
 
 from tests.census.rig import COUNT, GATEWAY, SCANNER, Rig, Scan, ip, rig
 from tests.census.support import losses_of
+from tests.census.test_losses import tool
 from tests.net.support import in_private_network
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
@@ -229,3 +230,25 @@ def test_an_interface_that_is_down_for_long_keeps_its_confined_receivers(tmp_pat
         ip("route", "replace", "default", "via", GATEWAY)
         whole(scan)
         assert scan.census.manifest.privileges.confined[-1] == "seccomp"
+
+
+@in_private_network
+def test_the_source_address_chooses_the_uplink_by_policy_rules(tmp_path: Path) -> None:
+    """The first uplink, by which the main table leads, lets no probe through: whatever left by it would be missing."""
+    with rig(tmp_path) as built:
+        ip("link", "add", "d0", "type", "veth", "peer", "name", "pd0", "netns", str(built.far.pid))
+        ip("addr", "add", "10.0.2.2/24", "dev", "d0")
+        ip("link", "set", "d0", "up")
+        built.far_ip("addr", "add", "10.0.2.1/24", "dev", "pd0")
+        built.far_ip("link", "set", "pd0", "up")
+        ip("rule", "add", "from", "10.0.2.2", "lookup", "200")
+        ip("route", "add", "default", "via", "10.0.2.1", "dev", "d0", "table", "200")
+        wrong = "add table ip t; add chain ip t c { type filter hook prerouting priority 0; };"
+        built.far.run(lambda: tool("nft", wrong + " add rule ip t c iifname ps0 icmp type echo-request drop"))
+        scan = built.scan("-S", "10.0.2.2")
+        assert scan.finish() == 0, scan.output
+        assert answered(scan) == COUNT
+        assert scan.census.manifest.path[0].detail.startswith("d0 by 10.0.2.1 ")
+        first = built.scan("-S", SCANNER, "-n", "64")
+        first.finish()
+        assert "not one reply came" in first.output, "the other source leaves by the other uplink"
