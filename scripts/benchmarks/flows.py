@@ -14,7 +14,7 @@ import numpy as np
 
 from liveness.flows import formats
 from liveness.flows.record import Notes
-from scripts.benchmarks import flow_files
+from scripts.benchmarks import flow_files, one_way
 from scripts.benchmarks.output import as_json_option, print_json, print_table
 
 MILLION: Final = 1_000_000
@@ -29,11 +29,12 @@ def command(records: int, keys: int, rounds: int, as_json: bool) -> None:
     """How many records a second are read from each format, and packets metered, on one core.
 
     Files are read in turn, round by round, with a warm cache. Where nfdump is installed it aggregates the same nfcapd
-    file by protocol, the least that it does with every record.
+    file by protocol, the least that it does with every record. What is classified (`liveness passive`) takes two cores.
     """
     with tempfile.TemporaryDirectory(prefix="liveness-bench-") as folder:
         files = make_files(Path(folder), records, keys)
         contestants = {name: partial(count_in, path) for name, path in files.items()}
+        contestants["paired, signed and classified"] = partial(one_way.classify, one_way.draw(records))
         if shutil.which("nfdump"):
             contestants["nfdump, the nfcapd file"] = partial(aggregate, files["nfcapd"], records)
         for each in contestants.values():  # kernels are compiled, files are in memory
