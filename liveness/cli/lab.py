@@ -2,7 +2,6 @@
 
 import json
 import sys
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -12,14 +11,11 @@ from liveness import log
 from liveness.cli.population import describe_population, predict, sample
 
 if TYPE_CHECKING:
-    from pyroaring import BitMap
-
-    from liveness.lab.hosts.check import Comparison, Difference
+    from liveness.lab.hosts.check import Comparison
     from liveness.lab.hosts.document import Internet
     from liveness.lab.model.check import ModelComparison
     from liveness.lab.source import PopulationFile
 
-EXAMPLES = 3
 WORST = 20
 
 INTERNET = click.option(
@@ -95,28 +91,10 @@ def describe(name: str | None, source: str, *, plain: bool, as_json: bool) -> No
         document = {"schema": 1, "name": internet.name, "networks": [asdict(line) for line in lines], "sets": sets}
         click.echo(json.dumps(document, indent=2))
         return
-    from rich import box
-
     from liveness.cli.display import OutputConsole
-    from liveness.lab.hosts.truth import PROBES
-    from liveness.replies import Role
-    from liveness.report.fitted import FittedTable
+    from liveness.report.lab_tables import networks_table, truth_table
 
-    networks = FittedTable(
-        "network", "prefixes", "addresses", "what it does", title=f"Lab {internet.name}", box=box.SIMPLE
-    )
-    for line in lines:
-        networks.add_row(line.name, "\n".join(line.prefixes), f"{line.addresses:,}", line.does)
-    networks.columns[2].justify = "right"
-    targets = {key.reply: len(members) for key, members in truth.items() if key.role is Role.TARGET}
-    labels = dict.fromkeys(one.label for one in sorted(targets, key=lambda one: (one.kind, one.label)))
-    sizes = FittedTable(title="How many targets a perfect census finds (sets of every role: --json)", box=box.SIMPLE)
-    sizes.add_column("reply", no_wrap=True)
-    sizes.add_column("probe and targets")
-    for label in labels:
-        counts = {reply.probe: count for reply, count in targets.items() if reply.label == label}
-        sizes.add_row(label, ", ".join(f"{probe} {counts[probe]:,}" for probe in PROBES if probe in counts))
-    for table in (networks, sizes):
+    for table in (networks_table(internet.name, lines), truth_table(truth)):
         OutputConsole().print(table)
 
 
@@ -185,6 +163,8 @@ def _internet(source: str, *, plain: bool) -> "Internet":
 
 
 def _document(comparison: "Comparison") -> dict[str, object]:
+    from liveness.report.lab_tables import examples
+
     return {
         "schema": 1,
         "run": comparison.run,
@@ -201,9 +181,9 @@ def _document(comparison: "Comparison") -> dict[str, object]:
                 "expected": one.expected,
                 "found": one.found,
                 "missing": len(one.missing),
-                "missing_examples": _examples(one.missing),
+                "missing_examples": examples(one.missing),
                 "extra": len(one.extra),
-                "extra_examples": _examples(one.extra),
+                "extra_examples": examples(one.extra),
             }
             for one in comparison.differences
         ],
@@ -211,33 +191,12 @@ def _document(comparison: "Comparison") -> dict[str, object]:
 
 
 def _print_differences(comparison: "Comparison") -> None:
-    from rich import box
-
     from liveness.cli.display import OutputConsole
-    from liveness.report.fitted import FittedTable
+    from liveness.report.lab_tables import differences_table
 
-    title = (
-        f"{comparison.run}: {len(comparison.differences):,} of {comparison.sets:,} sets differ from the ground truth"
-    )
-    table = FittedTable("set", "expected", "found", "missing", "extra", "for example", title=title, box=box.SIMPLE)
-    for column in table.columns[1:5]:
-        column.justify = "right"
-    for one in comparison.differences[:WORST]:
-        counts = (one.expected, one.found, len(one.missing), len(one.extra))
-        name = f"{one.key.reply.probe} {one.key.reply.label} {one.key.role}"
-        table.add_row(name, *(f"{count:,}" for count in counts), _example_text(one))
-    OutputConsole().print(table)
+    OutputConsole().print(differences_table(comparison, WORST))
     if len(comparison.differences) > WORST:
         click.echo(f"and {len(comparison.differences) - WORST:,} more (--json prints all)")
-
-
-def _example_text(one: "Difference") -> str:
-    missing = [f"-{address}" for address in _examples(one.missing)]
-    return " ".join(missing + [f"+{address}" for address in _examples(one.extra)])
-
-
-def _examples(members: "BitMap") -> list[str]:
-    return [str(IPv4Address(address)) for address in members[:EXAMPLES]]
 
 
 def _model_document(comparison: "ModelComparison") -> dict[str, object]:
@@ -254,6 +213,8 @@ def _model_document(comparison: "ModelComparison") -> dict[str, object]:
             "malformed": summary.malformed,
             "lost": summary.lost,
         }
+    from liveness.report.lab_tables import examples
+
     return {
         "schema": 1,
         "run": comparison.run,
@@ -276,9 +237,9 @@ def _model_document(comparison: "ModelComparison") -> dict[str, object]:
                 "lost": one.lost,
                 "recall_of_passed": one.recall_of_passed,
                 "unexplained": len(one.unexplained),
-                "unexplained_examples": _examples(one.unexplained),
+                "unexplained_examples": examples(one.unexplained),
                 "extra": len(one.extra),
-                "extra_examples": _examples(one.extra),
+                "extra_examples": examples(one.extra),
             }
             for one in comparison.judged
         ],
@@ -300,22 +261,10 @@ def _print_model_comparison(comparison: "ModelComparison") -> None:
         click.echo(f"the model lost {lost:,} members:")
     worst = [one for one in comparison.judged if not one.perfect or one.lost][:WORST]
     if worst:
-        from rich import box
-
         from liveness.cli.display import OutputConsole
-        from liveness.report.fitted import FittedTable
+        from liveness.report.lab_tables import judged_table
 
-        table = FittedTable(
-            "set", "expected", "found", "recall", "precision", "lost", "unexplained", "extra", box=box.SIMPLE
-        )
-        for column in table.columns[1:]:
-            column.justify = "right"
-        for one in worst:
-            name = f"{one.key.reply.probe} {one.key.reply.label} {one.key.role}"
-            shares = ("-" if share is None else f"{share:.4f}" for share in (one.recall, one.precision))
-            counts = (one.lost, len(one.unexplained), len(one.extra))
-            table.add_row(name, f"{one.expected:,}", f"{one.found:,}", *shares, *(f"{count:,}" for count in counts))
-        OutputConsole().print(table)
+        OutputConsole().print(judged_table(worst))
         rest = sum(1 for one in comparison.judged if not one.perfect or one.lost) - len(worst)
         if rest:
             click.echo(f"and {rest:,} more (--json prints all)")

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from liveness.lab.model.population.fit import Fit
     from liveness.lab.model.population.load import Population
     from liveness.lab.model.population.predict import Prediction
-    from liveness.lab.model.population.shares import Fitted
 
 LARGEST_SETS = 12
 DESCRIBED_PREFIXES = 1 << 16
@@ -38,24 +37,14 @@ def describe_population(population: "Population", *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_fit_document(population, fit), indent=2))
         return
-    from rich import box
-
     from liveness.cli.display import OutputConsole
-    from liveness.report.fitted import FittedTable
+    from liveness.report.lab_tables import fit_table
 
     title = (
         f"Population {population.name}, seed {population.seed}: {len(population.model.profiles)} profiles in"
         f" {len(population.model.sites)} kinds of /24, compared with Bano et al. 2018"
     )
-    table = FittedTable(title=title, box=box.SIMPLE)
-    table.add_column("share")
-    for heading in ("published", "model", "difference", "sample", "difference"):
-        table.add_column(heading, justify="right")
-    for line in fit.lines:
-        model, sample = line.model, line.sample
-        cells = (_shown(model, model.model), _distance(model), _shown(sample, sample.model), _distance(sample))
-        table.add_row(model.name, _published(model), *cells)
-    OutputConsole().print(table)
+    OutputConsole().print(fit_table(title, fit))
     click.echo(
         "model: what a census of all public space finds on average; sample: what it finds in"
         f" {fit.sampled24:,} whole /24s, scaled up.\nWhat each share is of: docs/model.md."
@@ -139,31 +128,6 @@ def _fit_document(population: "Population", fit: "Fit") -> dict[str, object]:
 def _number(value: float) -> float | None:
     """Return a share as JSON has it: null where it is one of nothing."""
     return None if isnan(value) else value
-
-
-def _shown(one: "Fitted", value: float) -> str:
-    from liveness.analysis.numbers import percent
-
-    if isnan(value):
-        return "-"
-    return f"{value:,.2f} M" if one.counted else percent(value, 2)
-
-
-def _published(one: "Fitted") -> str:
-    if one.low == one.high:
-        return _shown(one, one.low)
-    if one.high == 1:
-        return f"{100 * one.low:.0f}% or more"
-    return f"{100 * one.low:.0f}-{100 * one.high:.0f}%"
-
-
-def _distance(one: "Fitted") -> str:
-    from liveness.analysis.numbers import signed
-
-    if isnan(one.difference):
-        return "-"
-    text = signed(one.difference if one.counted else 100 * one.difference, 2)
-    return "0" if float(text) == 0 else text
 
 
 def _unused(prediction: "Prediction") -> str:
