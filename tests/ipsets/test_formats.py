@@ -210,6 +210,8 @@ ERRORS = [
     ("csv", b'a,saddr\n"x,10.0.0.1\n', r"file:2: not CSV"),
     ("jsonl", b'{"saddr":"10.0.0.1"}\n{"saddr":"x"}\n', r"file:2: 'x' is not a prefix"),
     ("jsonl", b'{"saddr":"10.0.0.1"\n', r"file:1: not a JSON object on a line: '\{\"saddr"),
+    ("jsonl", b"[" * 100_000 + b"\n", r"file:1: not a JSON object on a line: '\[\[\["),
+    ("jsonl", b'{"a":' * 100_000 + b"\n", r"file:1: not a JSON object on a line"),
     ("jsonl", b"[1]\n", r"file:1: no text in a member 'saddr': choose another with --column NAME"),
     ("jsonl", b'{"x":{"saddr":"10.0.0.1"}}\n', r"file:1: no text in a member 'saddr'"),
     ("jsonl", b'{"saddr":7}\n', r"file:1: no text in a member 'saddr'"),

@@ -49,7 +49,7 @@ def _is_json(line: bytes, _head: bytes, _column: str) -> bool:
         return True
     try:
         return line.startswith(b"{") and json.loads(line) is not None
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

@@ -30,7 +30,7 @@ def read_from(source: Source, choice: Choice) -> BitMap:
     def slow(line: bytes, number: int) -> tuple[int, int]:
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or nested without end
             shown = line[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
             raise UsageError(f"{source.name}:{number}: not a JSON object on a line: {shown!r}") from None
         if not isinstance(value, dict) or not isinstance(value.get(choice.column), str):
