@@ -169,7 +169,7 @@ def test_two_measures_of_one_id_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_example_of_contributing_is_a_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     text = Path("CONTRIBUTING.md").read_text()
-    [source] = re.findall(r"```python\n(.*?)```", text[text.index("## New number") :], re.DOTALL)
+    source, *_ = re.findall(r"```python\n(.*?)```", text[text.index("## New number") :], re.DOTALL)
     module: dict[str, AnyMeasure] = {}
     exec(compile(source, "CONTRIBUTING.md", "exec"), module)  # noqa: S102 - ours
     monkeypatch.setattr(registry, "MEASURES", (*registry.MEASURES, module["DNS_ONLY"]))
