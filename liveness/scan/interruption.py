@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Final
 
 from liveness.config.units import MIN_RATE_PPS
-from liveness.scan.totals import Ledger
+from liveness.scan.totals import SessionTotals
 
 RATE_STEP: Final = 0.05
 ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -114,19 +114,19 @@ def _has_terminal() -> bool:
 
 
 @contextmanager
-def rate_signals(ledger: Ledger, ceiling_pps: float) -> Iterator[None]:
+def rate_signals(session: SessionTotals, ceiling_pps: float) -> Iterator[None]:
     """Let SIGUSR1 raise the rate by 5 % and SIGUSR2 lower it, as ZMap does; a search for the rate is asked to.
 
     A fixed rate stays below a ceiling, packets a second of each probe: what the config's limits allow.
     """
 
     def change(number: int, _frame: FrameType | None) -> None:
-        if ledger.tuner is not None:
-            ledger.tuner.ask(faster=number == signal.SIGUSR1)
+        if session.tuner is not None:
+            session.tuner.ask(faster=number == signal.SIGUSR1)
             return
         factor = 1 + RATE_STEP if number == signal.SIGUSR1 else 1 - RATE_STEP
-        wanted = min(ceiling_pps, float(ledger.shared.rate_pps[0]) * factor)
-        ledger.change_rate(max(float(MIN_RATE_PPS), wanted))
+        wanted = min(ceiling_pps, float(session.shared.rate_pps[0]) * factor)
+        session.change_rate(max(float(MIN_RATE_PPS), wanted))
 
     before = {number: signal.signal(number, change) for number in (signal.SIGUSR1, signal.SIGUSR2)}
     try:

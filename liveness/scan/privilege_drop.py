@@ -1,4 +1,4 @@
-"""Becoming: whom a scan's processes turn into once its sockets are open, decided before anything is made on disk."""
+"""Privilege drop: which user a scan's processes become once its sockets are open, decided before a file is made."""
 
 import grp
 import os
@@ -20,7 +20,7 @@ PRIVATE_UMASK: Final = 0o077
 
 
 @dataclass(frozen=True, slots=True)
-class Becoming:
+class PrivilegeDrop:
     """Whom to become, None for the same user, and why; and what folders above the run's will have been made for it."""
 
     user: User | None
@@ -86,7 +86,7 @@ def group_of(config: Config) -> int | None:
         raise UsageError(f"share.group: {name!r}: no such group: groupadd {name}") from None
 
 
-def decide(config: Config, directory: Path) -> Becoming:
+def decide(config: Config, directory: Path) -> PrivilegeDrop:
     """Return whom a scan into `directory`, which need not exist yet, is to become; files are private from now on.
 
     What is only found in files, and will be needed later, is loaded here: another user may not be able to read it.
@@ -102,4 +102,4 @@ def decide(config: Config, directory: Path) -> Becoming:
         made.append(above)
         above = above.parent
     user, notes = user_to_become(config.user, above)
-    return Becoming(user, notes, made, group)
+    return PrivilegeDrop(user, notes, made, group)

@@ -33,7 +33,7 @@ from liveness.runs.segment import Tally
 from liveness.scan.interruption import Interruption, StoppedMerge, signals_noted
 from liveness.scan.path.neighbourhood import hops_on, meet_neighbours
 from liveness.scan.plan import Plan, new_control_port, new_key
-from liveness.scan.privilege_drop import Becoming, decide
+from liveness.scan.privilege_drop import PrivilegeDrop, decide
 from liveness.scan.progress import Progress
 from liveness.scan.rate.load import check_crowding
 from liveness.scan.receive import receiver
@@ -168,7 +168,7 @@ def run_scan(
     cannot begin; nothing is left on disk then.
     """
     plan = plan_run(config, targets)
-    becoming = decide(config, FilePath(config.output) / config.name / "run")
+    privilege_drop = decide(config, FilePath(config.output) / config.name / "run")
     directory = RunDirectory.create(FilePath(config.output), config.name, run_id)
     interruption = Interruption()
     with signals_noted(interruption, directory.discard), ExitStack() as cleanup:
@@ -184,7 +184,7 @@ def run_scan(
         directory.write_targets(plan.intervals.entries())
         first = beginning(plan, running_manifest(plan, opened.identity))
         directory.write_manifest(first.manifest)
-        opened = _drop(opened, becoming)
+        opened = _drop(opened, privilege_drop)
         on_start(plan, opened.identity)
         interruption.begun = True
         cleanup.pop_all()
@@ -204,13 +204,13 @@ def resume_scan(
     """
     resumption = resume(path)
     plan, directory = resumption.plan, resumption.directory
-    becoming = decide(plan.config, directory.path)
+    privilege_drop = decide(plan.config, directory.path)
     interruption = Interruption()
     with signals_noted(interruption, lambda: None), ExitStack() as cleanup:
         opened = _open(plan, meet_neighbours(plan, _find_way(plan), on_notice), directory, cleanup)
         first = going_on(resumption, opened.identity)
         directory.write_manifest(first.manifest)
-        opened = _drop(opened, becoming)
+        opened = _drop(opened, privilege_drop)
         on_start(plan, opened.identity)
         interruption.begun = True
         cleanup.pop_all()
@@ -265,10 +265,10 @@ def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -
     return _Opened(identity, constants, transport, rx_rings, watch)
 
 
-def _drop(opened: _Opened, becoming: Becoming) -> _Opened:
+def _drop(opened: _Opened, privilege_drop: PrivilegeDrop) -> _Opened:
     """Give up all privileges, now that nothing needs them any more."""
     identity = opened.identity
-    return replace(opened, identity=replace(identity, dropped=becoming.now(identity.directory)))
+    return replace(opened, identity=replace(identity, dropped=privilege_drop.now(identity.directory)))
 
 
 def _scan(

@@ -27,7 +27,7 @@ from liveness.scan.rate.tuner import Tuner
 from liveness.scan.recovery.checkpointing import Checkpointing
 from liveness.scan.recovery.compacting import Compacting
 from liveness.scan.shared import Shared
-from liveness.scan.totals import Ledger
+from liveness.scan.totals import SessionTotals
 
 WATCH_EVERY_S: Final = 0.1
 
@@ -84,18 +84,18 @@ class Supervisor:
         started_ns = time.monotonic_ns()
         earlier = self.first.totals.rate_search
         tuner = Tuner(self.plan, shared, self.interface, earlier) if self.plan.config.rate.auto else None
-        ledger = Ledger(self.interface, shared, tuner=tuner)
-        ledger.losses = losses = self._watch_losses(shared, ledger, tuner)
-        checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, ledger.started_s)
+        session = SessionTotals(self.interface, shared, tuner=tuner)
+        session.losses = losses = self._watch_losses(shared, session, tuner)
+        checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, session.started_s)
         crew = Crew(self.plan, self.constants, self.tx_rings, self.rx_rings, self.directory, self.first, shared)
         compacting = Compacting(self.directory)
-        guard = self._guard(ledger, losses, opt_outs)
+        guard = self._guard(session, losses, opt_outs)
         try:
-            with rate_signals(ledger, self.plan.ceiling_pps):
+            with rate_signals(session, self.plan.ceiling_pps):
                 with self._ending_early():
                     crew.start(self.interruption)
                     compacting.start()
-                    self._watch(crew, ledger, losses, checkpointing, compacting, opt_outs, guard)
+                    self._watch(crew, session, losses, checkpointing, compacting, opt_outs, guard)
                 self.interruption.finish(complete=crew.all_sent() and not crew.receiver_ended())
                 with self._ending_early():
                     crew.stop_senders(self.interruption)
@@ -109,17 +109,17 @@ class Supervisor:
         finally:
             crew.end()
             compacting.finish()
-        totals = self._conclude(ledger, losses, checkpointing)
+        totals = self._conclude(session, losses, checkpointing)
         return Outcome(shared, totals, self.interruption, opt_outs.record, losses, started_ns, time.time_ns())
 
-    def _watch_losses(self, shared: Shared, ledger: Ledger, tuner: Tuner | None) -> LossWatch:
+    def _watch_losses(self, shared: Shared, session: SessionTotals, tuner: Tuner | None) -> LossWatch:
         """Return the watch over losses of this session."""
         return LossWatch(
             self.plan,
             shared,
             self.interface,
             self.first,
-            ledger.started_s,
+            session.started_s,
             self._listeners.notice,
             self.interruption.by,
             (lambda: None) if tuner is None else tuner.measure_again,
@@ -136,7 +136,7 @@ class Supervisor:
     def _watch(
         self,
         crew: Crew,
-        ledger: Ledger,
+        session: SessionTotals,
         losses: LossWatch,
         checkpointing: Checkpointing,
         compacting: Compacting,
@@ -148,35 +148,35 @@ class Supervisor:
         while self.interruption.reason is None and not crew.receiver_ended():
             if guard is not None:
                 guard.look()
-            self._report(ledger, losses, guard, sending=True)
-            ledger.look()
+            self._report(session, losses, guard, sending=True)
+            session.look()
             losses.look()
             self._look_at_lists(opt_outs)
-            if checkpointing.due(ledger.elapsed_s):
-                checkpointing.write(ledger.totals(), losses.losses())
+            if checkpointing.due(session.elapsed_s):
+                checkpointing.write(session.totals(), losses.losses())
                 compacting.look()
-            if ledger.tuner is not None and not losses.guard.paused and not ledger.shared.hold[0]:
-                ledger.tuner.observe(losses.accounts.lost)
+            if session.tuner is not None and not losses.guard.paused and not session.shared.hold[0]:
+                session.tuner.observe(losses.accounts.lost)
             if not crew.sending(self.interruption):
                 return
-            if limit_s is not None and ledger.elapsed_s > limit_s:
+            if limit_s is not None and session.elapsed_s > limit_s:
                 self.interruption.by(f"limits.max_runtime of {self.plan.config.limits.max_runtime} reached")
             time.sleep(WATCH_EVERY_S)
 
-    def _guard(self, ledger: Ledger, losses: LossWatch, opt_outs: OptOutWatch) -> PathGuard | None:
+    def _guard(self, session: SessionTotals, losses: LossWatch, opt_outs: OptOutWatch) -> PathGuard | None:
         """Return the guard of the way. What is left out now, but was not when the run began, is withdrawn at once."""
         if self.watch is None:
             return None
-        ledger.path.begin(self.watch.path)
+        session.path.begin(self.watch.path)
         null = union(part.targets for part in self.watch.path.left_out).intersection(self.plan.intervals)
         silent = null.union(self.watch.path.neighbours.unresolved)
         if len(silent):
             opt_outs.leave_out(silent)
-            ledger.shared.counts_told = True
+            session.shared.counts_told = True
         return PathGuard(
             self.watch,
-            ledger.shared,
-            ledger.path,
+            session.shared,
+            session.path,
             end=self.interruption.by,
             notice=self._listeners.notice,
             lost=losses.report,
@@ -194,14 +194,14 @@ class Supervisor:
         except LivenessError as error:
             self.interruption.by(str(error))
 
-    def _report(self, ledger: Ledger, losses: LossWatch, guard: PathGuard | None, *, sending: bool) -> None:
+    def _report(self, session: SessionTotals, losses: LossWatch, guard: PathGuard | None, *, sending: bool) -> None:
         """Give everybody who watches a snapshot."""
         losses.count()
         self._listeners.progress(
             observe(
                 self.plan,
-                ledger.shared,
-                ledger.elapsed_s,
+                session.shared,
+                session.elapsed_s,
                 sending=sending,
                 silent=losses.silent,
                 problem=None if guard is None else guard.problem,
@@ -209,15 +209,15 @@ class Supervisor:
             )
         )
 
-    def _conclude(self, ledger: Ledger, losses: LossWatch, checkpointing: Checkpointing) -> Totals:
+    def _conclude(self, session: SessionTotals, losses: LossWatch, checkpointing: Checkpointing) -> Totals:
         """Count for the last time and write the last checkpoint; what fails here keeps nothing else from happening."""
         with self._ending_early():
-            self._report(ledger, losses, None, sending=False)
-        totals = Totals(errors=ledger.shared.send_errors.sum(axis=0).tolist())
+            self._report(session, losses, None, sending=False)
+        totals = Totals(errors=session.shared.send_errors.sum(axis=0).tolist())
         with self._ending_early():
-            ledger.look(last=True)
+            session.look(last=True)
         with self._ending_early():
-            totals = ledger.totals()
+            totals = session.totals()
         with self._ending_early():
             checkpointing.write(totals, losses.losses())
         return totals

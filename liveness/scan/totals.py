@@ -1,4 +1,4 @@
-"""The ledger of a session: its clock, the interface's counters, the timeline, and what all of it comes to so far."""
+"""The totals of a session: its clock, the interface's counters, the timeline, and the sum of everything counted."""
 
 import time
 from contextlib import suppress
@@ -20,7 +20,7 @@ from liveness.scan.timeline import TimelineRecord
 
 
 @dataclass(slots=True)
-class Ledger:
+class SessionTotals:
     """What a session counts. Its clock is the monotonic one: the time of day may be set meanwhile."""
 
     interface: str

@@ -12,7 +12,7 @@ from liveness.probes.run_constants import RunConstants
 from liveness.replies import REPLY_DTYPE, Rejection
 from liveness.scan.plan import Plan
 from liveness.scan.receive.collection import Collection
-from liveness.scan.receive.match_block import harvest
+from liveness.scan.receive.match_block import match_block
 from liveness.scan.receive.top_sources import TopSources
 from scripts.benchmarks.replies import Pool
 
@@ -39,10 +39,10 @@ def measure_receiving(plan: Plan, constants: RunConstants, pool: Pool, batch: in
     rejected, answered = np.zeros(len(Rejection), np.int64), np.zeros(0, np.uint32)
     run = (constants, plan.intervals.first, plan.intervals.last)
     rest = (rejected, answered, np.zeros(FIELDS, np.int64))
-    harvest(blocks[0], True, *run, replies, *rest)
+    match_block(blocks[0], True, *run, replies, *rest)
     started, accepted = time.perf_counter_ns(), 0
     for block in blocks:
-        accepted += harvest(block, True, *run, replies[accepted:], *rest)
+        accepted += match_block(block, True, *run, replies[accepted:], *rest)
     harvested = time.perf_counter_ns()
     collection = Collection([probe.name for probe in plan.probes], plan.attempts)
     top_sources = TopSources()

@@ -95,9 +95,7 @@ def command(
         for one in document["rounds"]
     ]
     print_table("Mixed replies received", headings, rows)
-    click.echo(
-        f"in memory: {document['harvest_ns']} ns to harvest a packet, {document['add_ns']} ns to collect a reply"
-    )
+    click.echo(f"in memory: {document['harvest_ns']} ns to match a packet, {document['add_ns']} ns to collect a reply")
     if document["reason"]:
         click.echo(document["reason"])
 

@@ -11,7 +11,7 @@ from liveness.packets import block as blk
 from liveness.packets.block import pack_block, packet_count
 from liveness.packets.parse import FIELDS
 from liveness.replies import REPLY_DTYPE, Kind, Rejection
-from liveness.scan.receive.match_block import harvest
+from liveness.scan.receive.match_block import match_block
 from liveness.scan.send.answered import MIN_ENTRIES, has_answered
 from tests.frames import EVERYWHERE, NAMES, NOW_NS, Reply, Scanner, Targets, in_words, intervals, sample_replies
 from tests.probes.mutations import sample_frames
@@ -31,7 +31,9 @@ def harvested(
     """Return the accepted replies of a block, and how many packets were rejected for each reason."""
     replies = np.zeros(int(packet_count(block)), REPLY_DTYPE)
     rejected = np.zeros(len(Rejection), np.int64)
-    count = harvest(block, verify, SCANNER.constants, *targets, replies, rejected, answered, np.zeros(FIELDS, np.int64))
+    count = match_block(
+        block, verify, SCANNER.constants, *targets, replies, rejected, answered, np.zeros(FIELDS, np.int64)
+    )
     return [in_words(reply) for reply in replies[:count]], {
         Rejection(reason): int(n) for reason, n in enumerate(rejected) if n
     }

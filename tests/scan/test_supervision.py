@@ -30,7 +30,7 @@ from liveness.scan.send.sender import Sender
 from liveness.scan.session import constants_of
 from liveness.scan.supervisor import Outcome, Supervisor
 from liveness.scan.timeline import TimelineRecord
-from liveness.scan.totals import Ledger
+from liveness.scan.totals import SessionTotals
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
@@ -110,8 +110,8 @@ def fail(*_: object, **__: object) -> None:
     ("owner", "name"),
     [
         (TimelineRecord, "observe"),
-        (Ledger, "look"),
-        (Ledger, "totals"),
+        (SessionTotals, "look"),
+        (SessionTotals, "totals"),
         (OptOutWatch, "look"),
         (compacting.Compacting, "look"),
         (crew.Crew, "sending"),

@@ -16,7 +16,7 @@ from liveness.scan.plan import Plan
 from liveness.scan.rate import tuner as tuner_module
 from liveness.scan.rate.tuner import Tuner
 from liveness.scan.shared import Shared
-from liveness.scan.totals import Ledger
+from liveness.scan.totals import SessionTotals
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
@@ -167,9 +167,9 @@ def test_signals_ask_the_search(interface: dict[str, int]) -> None:
     scan = Scan()
     scan.run(100)
     assert interface["packets"]
-    ledger = Ledger("lo", scan.shared, tuner=scan.tuner)
+    session = SessionTotals("lo", scan.shared, tuner=scan.tuner)
     before = float(scan.shared.rate_pps[0])
-    with rate_signals(ledger, np.inf):
+    with rate_signals(session, np.inf):
         os.kill(os.getpid(), signal.SIGUSR2)
         os.kill(os.getpid(), signal.SIGUSR2)
         assert scan.shared.rate_pps[0] == before
@@ -177,7 +177,7 @@ def test_signals_ask_the_search(interface: dict[str, int]) -> None:
         assert scan.shared.rate_pps[0] == pytest.approx(20_000 * 0.95**2)
         os.kill(os.getpid(), signal.SIGUSR1)
     scan.run(100)
-    assert ledger.rate_changes == []
+    assert session.rate_changes == []
     record = scan.tuner.record()
     assert record.found_pps == pytest.approx(20_000 * 0.95**2 * 1.05)
     assert [step.verdict for step in record.steps if step.verdict != "holds"] == ["slower", "slower", "faster"]

@@ -13,7 +13,7 @@ from liveness.probes.run_constants import RunConstants
 from liveness.probes.template import LinkAddresses
 from liveness.replies import REPLY_DTYPE, Kind, Rejection
 from liveness.scan.plan import Plan
-from liveness.scan.receive.match_block import harvest
+from liveness.scan.receive.match_block import match_block
 from scripts.benchmarks.plans import everywhere, kit_for, plan_over
 from scripts.benchmarks.replies import Pool, make_pool
 from tests.conftest import PLAIN
@@ -52,7 +52,7 @@ def test_the_matcher_accepts_all_but_the_wrong_ones(made: Made) -> None:
     block = pack_block([(1, frame) for frame in frames_of(pool)])
     first, last = plan.intervals.first, plan.intervals.last
     answered, row = np.zeros(0, np.uint32), np.zeros(FIELDS, np.int64)
-    accepted = harvest(block, True, constants, first, last, replies, rejected, answered, row)
+    accepted = match_block(block, True, constants, first, last, replies, rejected, answered, row)
     assert 0 < pool.wrong.sum() == rejected.sum() == rejected[[Rejection.BAD_PORT, Rejection.BAD_COOKIE]].sum()
     assert accepted == COUNT - pool.wrong.sum()
     replies = replies[:accepted]

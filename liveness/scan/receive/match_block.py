@@ -1,4 +1,4 @@
-"""Harvesting a block of captured packets: one kernel call that matches them all and writes the accepted replies."""
+"""Matching a block of captured packets: one kernel call that matches them all and writes the accepted replies."""
 
 from typing import Final
 
@@ -27,7 +27,7 @@ _TRUNCATED: Final = int(Rejection.TRUNCATED)
 
 
 @kernel
-def harvest(
+def match_block(
     block: NDArray[np.uint8],
     verify: bool,
     constants: RunConstants,

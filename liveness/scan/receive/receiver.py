@@ -22,7 +22,7 @@ from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import Tally, write_segment
 from liveness.scan.clock_steps import ClockSteps
 from liveness.scan.plan import Plan
-from liveness.scan.receive.match_block import harvest
+from liveness.scan.receive.match_block import match_block
 from liveness.scan.receive.sink import Parts, Seat, Sink
 from liveness.scan.shared import Shared
 from liveness.system.privileges import confine_to
@@ -121,7 +121,7 @@ class Receiver:
         count = int(packet_count(block))
         if self.gathered + count > len(self.replies):
             self._collect()
-        accepted = harvest(
+        accepted = match_block(
             block,
             self.plan.config.checksum == "strict",
             self.constants,
@@ -205,7 +205,7 @@ def warm_up(plan: Plan, constants: RunConstants) -> None:
     frame = bytes(constants.templates[0].tobytes()[: constants.lengths[0]])
     block = pack_block([(time.time_ns(), frame)])
     packet_count(block)
-    harvest(
+    match_block(
         block,
         True,
         constants,
