@@ -120,10 +120,10 @@ def report(run: Path, *, as_json: bool, html: Path | None, figures: Path | None,
         Outputs(figures, FORMATS[form or "svg"], html, None, ()).check()
         if figures is not None:
             written = list(write_passive_figures(document, figures, FORMATS[form or "svg"]))
-            click.echo(f"liveness: wrote {len(written)} figures below {figures}", err=True)
+            log.info(f"wrote {len(written)} figures below {figures}")
         if html is not None:
             write_atomically(html, passive_page(document).encode())
-            click.echo(f"liveness: wrote {html}", err=True)
+            log.info(f"wrote {html}")
         if not as_json:
             return
     if as_json:

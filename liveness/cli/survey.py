@@ -134,11 +134,9 @@ def select_blocks(
     if state is None:
         write_state(following, state_file)
     numbers = {policy: blocks.policies.count(policy) for policy in counts}
-    click.echo(f"liveness: {', '.join(f'{number:,} {policy}' for policy, number in numbers.items())}", err=True)
+    log.info(", ".join(f"{number:,} {policy}" for policy, number in numbers.items()))
     if state is not None and any(numbers[policy] != counts[policy] for policy in ("random", "spaced")):
-        click.echo(
-            f"liveness: warning: {state_file}: its random and spaced blocks are kept, whatever --count says", err=True
-        )
+        log.warning(f"{state_file}: its random and spaced blocks are kept, whatever --count says")
     if output_file is None:
         sys.stdout.write(encode_blocks(blocks).decode())
     else:
