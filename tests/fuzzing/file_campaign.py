@@ -30,7 +30,7 @@ from tests.fuzzing.bounded import bounded
 from tests.fuzzing.kinds.kind import ROOT, FileKind
 from tests.fuzzing.odd_files import OddFile
 from tests.fuzzing.outside import Descriptors, Guard, changed_outside
-from tests.fuzzing.verdict import verdict
+from tests.fuzzing.verdict import TooSlowError, verdict
 
 MORE_MEMORY: Final = 1 << 30
 """Of address space, beyond what a child has when it begins."""
@@ -70,10 +70,6 @@ class Campaign:
         self.findings[problem] += 1
         self.kept.setdefault(problem, content)
         self.numbers.setdefault(problem, number)
-
-
-class TooSlowError(BaseException):
-    """A reader took more time than it may; no reader catches it as an error of its own."""
 
 
 def campaign(kind: FileKind, mutants: int, seed: int, budget_s: float, folder: Path, first: int = 0) -> Campaign:
@@ -220,6 +216,7 @@ class _Batch:
             if problem is not None:
                 with self._report.open("a", encoding="utf-8") as report:
                     report.write(json.dumps([problem, number]) + "\n")
+        self._shared[TOOK_NS] = (time.monotonic() - began) * 1e9
         self._shared[MEMORY_KB] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def _read(self, content: bytes) -> str | None:

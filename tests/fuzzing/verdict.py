@@ -8,6 +8,10 @@ from liveness.errors import ConfigWarning, LivenessError
 from tests.fuzzing.kinds.kind import FileKind
 
 
+class TooSlowError(BaseException):
+    """A reader took more time than it may; no reader catches it as an error of its own."""
+
+
 def verdict(kind: FileKind, path: Path) -> str | None:
     """Let the reader of a kind read a file; return what is wrong with how that ended, None for nothing."""
     try:
@@ -19,6 +23,8 @@ def verdict(kind: FileKind, path: Path) -> str | None:
         if not text or not all(character.isprintable() or character == "\t" for character in text):
             return f"a message that is no line of text: {text[:300]!r}"
         return None
+    except TooSlowError:
+        raise
     except MemoryError:
         return "more memory than a reader may take"
     except BaseException as error:  # noqa: BLE001 - everything else is a finding
