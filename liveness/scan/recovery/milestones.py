@@ -13,7 +13,7 @@ from liveness.scan.shared import Shared
 
 EVERY_S: Final = 0.25
 GRACE_S: Final = 1.0
-"""What lies between a packet's arrival and its block's match_block, at most."""
+"""The time between a packet's arrival and the match of its block, at most."""
 
 
 @dataclass(frozen=True, slots=True)
