@@ -131,6 +131,8 @@ WRONG: list[tuple[str, Verdict, Callable[[Any], Any]]] = [
     ("ntp", Verdict.NTP_PACKET, query(0, b"\x24")),
     ("ntp", Verdict.NTP_PACKET, query(0, b"\x0b")),
     ("ntp", Verdict.NTP_PACKET, query(48, b"more")),
+    ("udp/1900", Verdict.UDP_REQUEST, payload(b"M-SEARCH * HTTP/1.1\r\n\r\n")),
+    ("snmp", Verdict.UDP_REQUEST, payload(b"short")),
     ("icmp", Verdict.ICMP_CHECKSUM, put(ICMP, chksum=0x2222)),
     ("icmp", Verdict.ICMP_TYPE, put(ICMP, type=13)),
     ("icmp", Verdict.ICMP_TYPE, put(ICMP, code=1)),
