@@ -1,10 +1,13 @@
 """The contract of a probe: every file keeps it, and a file that lacks something is refused by name."""
 
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from liveness import kernel_cache
 from liveness.kernel import kernel
+from liveness.kernel_cache import source_digest
 from liveness.packets import headers as hdr
 from liveness.probes import dns, icmp, tcp
 from liveness.probes.contract import VERBS, VERBS_OF_PROTOCOL, ContractError, define
@@ -57,3 +60,13 @@ def test_a_probe_of_another_protocol_is_refused() -> None:
 
 def test_every_verb_belongs_to_some_protocol() -> None:
     assert {verb for verbs in VERBS_OF_PROTOCOL.values() for verb in verbs} == set(VERBS)
+
+
+def test_compiled_kernels_are_outdated_when_any_probe_changes(tmp_path: Path) -> None:
+    """The cache follows imports by name too: `dispatch.py` imports the files of probes through the registry alone."""
+    for name in ("registry.py", "one.py"):
+        (tmp_path / name).write_text("import_module('probes.' + name)" if name == "registry.py" else "A = 1")
+    before = source_digest.__wrapped__(tmp_path / "registry.py")
+    (tmp_path / "one.py").write_text("A = 2")
+    kernel_cache._read.cache_clear()
+    assert source_digest.__wrapped__(tmp_path / "registry.py") != before
