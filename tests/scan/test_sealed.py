@@ -14,7 +14,9 @@ from numba import njit
 from liveness.kernel import COMPILED, fence
 from liveness.order.order import Position
 from liveness.probes.hops import Hops
+from liveness.scan.losses.repairs import RepairDesk, Stretch
 from liveness.scan.path.hop_table import HopTable
+from liveness.scan.send.activity import Activities, Activity
 from liveness.scan.send.positions import BLOCK, GENERATION, LAGS, SEAL, TICK, Positions
 from liveness.scan.send.withdrawn import WithdrawnList
 from liveness.space.intervals import Intervals
@@ -109,6 +111,24 @@ def test_a_position_is_read_whole_whatever_arrives_late(late: list[int]) -> None
         record[:] = after
         found = positions.now()[0]
     assert found in (first, second)
+
+
+def test_an_answer_and_an_activity_that_arrive_in_parts_are_waited_for() -> None:
+    desk = RepairDesk(1, 1)
+    desk.ask(0, 3)
+    desk.answer(0, Stretch(3, 10, 20, [0], [0], 0.5))
+    whole = desk._rows.copy()
+    desk._rows[0, -1] = 99
+    assert waits_for(lambda: desk.given(0), lambda: desk._rows.__setitem__(slice(None), whole)) == Stretch(
+        3, 10, 20, [0], [0], 0.5
+    )
+    activities = Activities(1, 1)
+    activities.begin(0, Position(block=1, tick=5, lags=[0], begins=[0]), 0, 50)
+    activities.tick(0, 7)
+    known = activities._rows.copy()
+    activities._rows[0, -2] = 4
+    found = waits_for(lambda: activities.now(0), lambda: activities._rows.__setitem__(slice(None), known))
+    assert found == Activity(1, 7, 0, 50, (0,), (0,))
 
 
 @given(st.integers(0, 2**46 - 1), st.integers(0, 70_000))

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from liveness.scan.memory import shared_zeros
+from liveness.scan.sealed import seal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ASKED, ANSWERED, UPTO, BLOCK, FIRST, LAST, LAGS = range(7)
+ASKED, ANSWERED, UPTO, SEAL, BLOCK, FIRST, LAST, LAGS = range(8)
 """Places of a sender's row: its questions, the answers so far, the last block it asks for, and the last answer."""
 NOTHING = -1
 
@@ -56,6 +57,7 @@ class RepairDesk:
             row[BLOCK:LAGS] = stretch.block, stretch.first, stretch.last
             row[LAGS:] = (*stretch.lags, *stretch.begins)
             self._pace[sender] = stretch.pace
+        row[SEAL] = seal(int(row[ASKED]), row[BLOCK:], self._pace[sender : sender + 1])
         row[ANSWERED] = row[ASKED]
 
     def answered(self, sender: int) -> bool:
@@ -64,8 +66,12 @@ class RepairDesk:
 
     def given(self, sender: int) -> Stretch | None:
         """Return the last answer."""
-        row = self._rows[sender].tolist()
+        while True:
+            found, pace = self._rows[sender].copy(), self._pace[sender : sender + 1].copy()
+            if seal(int(found[ANSWERED]), found[BLOCK:], pace) == found[SEAL]:
+                break
+        row = found.tolist()
         if row[BLOCK] == NOTHING:
             return None
         lags, begins = row[LAGS : LAGS + self._lanes], row[LAGS + self._lanes :]
-        return Stretch(row[BLOCK], row[FIRST], row[LAST], lags, begins, float(self._pace[sender]))
+        return Stretch(row[BLOCK], row[FIRST], row[LAST], lags, begins, float(pace[0]))

@@ -7,11 +7,13 @@ import numpy as np
 
 from liveness.order.order import Position
 from liveness.scan.memory import shared_zeros
+from liveness.scan.sealed import seal
+from liveness.scan.send.positions import TAG_MASK, TICK_BITS, tagged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VERSION, BLOCK, TICK, FIRST, LAST, LAGS = range(6)
+VERSION, SEAL, TICK, BLOCK, FIRST, LAST, LAGS = range(7)
 """Places of a sender's row: a count of its changes, the walk's block, its tick, the ticks that it sends, its lags."""
 NONE: Final = -1
 
@@ -43,23 +45,29 @@ class Activities:
     def begin(self, sender: int, position: Position, first: int, last: int) -> None:
         """Tell which walk a sender sends from now on, or that its lags have changed."""
         row = self._rows[sender]
-        row[VERSION] += 1
-        row[BLOCK:LAGS] = position.block, position.tick, first, last
+        version = int(row[VERSION]) + 1
+        row[BLOCK:LAGS] = position.block, first, last
         row[LAGS:] = (*position.lags, *position.begins)
-        row[VERSION] += 1
+        row[TICK] = tagged(version, position.tick)
+        row[SEAL] = seal(version, row[BLOCK:])
+        row[VERSION] = version
 
     def tick(self, sender: int, tick: int) -> None:
         """Tell how far the walk is."""
-        self._rows[sender, TICK] = tick
+        row = self._rows[sender]
+        row[TICK] = tagged(row.item(VERSION), tick)
 
     def now(self, sender: int) -> Activity | None:
         """Return what a sender is at, None before its first walk."""
         row = self._rows[sender]
         while True:
-            copy = row.tolist()
-            if copy[VERSION] % 2 == 0 and copy[VERSION] == int(row[VERSION]):
+            found = row.copy()
+            copy = found.tolist()
+            if copy[BLOCK] == NONE:
+                return None
+            same = copy[TICK] >> TICK_BITS == copy[VERSION] & TAG_MASK
+            if same and seal(copy[VERSION], found[BLOCK:]) == copy[SEAL]:
                 break
-        if copy[BLOCK] == NONE:
-            return None
+        tick = copy[TICK] & ((1 << TICK_BITS) - 1)
         lags, begins = tuple(copy[LAGS : LAGS + self._lanes]), tuple(copy[LAGS + self._lanes :])
-        return Activity(copy[BLOCK], copy[TICK], copy[FIRST], copy[LAST], lags, begins)
+        return Activity(copy[BLOCK], tick, copy[FIRST], copy[LAST], lags, begins)

@@ -39,14 +39,14 @@ class Positions:
         following = int(record[GENERATION]) + 1
         record[BLOCK] = position.block
         record[LAGS:] = (*position.lags, *position.begins) or UNSAID
-        record[TICK] = _tagged(following, position.tick)
+        record[TICK] = tagged(following, position.tick)
         record[SEAL] = seal(following, record[BLOCK:])
         record[GENERATION] = following
 
     def tell_tick(self, sender: int, tick: int) -> None:
         """Say how far a sender is, of whose position nothing else has changed."""
         record = self._rows[sender]
-        record[TICK] = _tagged(record.item(GENERATION), tick)
+        record[TICK] = tagged(record.item(GENERATION), tick)
 
     def now(self) -> list[Position]:
         """Return where each sender stands."""
@@ -65,6 +65,6 @@ class Positions:
         return Position(block=block, tick=tick, lags=lags, begins=begins)
 
 
-def _tagged(generation: int, tick: int) -> int:
+def tagged(generation: int, tick: int) -> int:
     """Return a tick with the lower bits of a generation above it."""
     return (generation & TAG_MASK) << TICK_BITS | tick
