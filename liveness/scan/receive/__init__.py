@@ -1,1 +1,1 @@
-"""Receiving: receiver processes, matching, and what they collect."""
+"""Receiver processes: receive rings, matching of packets to probes, and sinks of the accepted replies."""

@@ -1,4 +1,4 @@
-"""A receive ring over captures: gives a receiver the packets of files or streams as if they came in."""
+"""Receive ring over capture files: gives a receiver the packets of files or streams as if they came from a network."""
 
 import os
 import select
@@ -23,9 +23,9 @@ LOOK_EVERY_S: Final = 0.1
 
 
 def captures_in(paths: Sequence[Path]) -> list[Path]:
-    """Return the captures that paths name: files as they are, those of a directory by their suffix and in order.
+    """Return the captures that paths name: files themselves, and those in a directory, by suffix and sorted by name.
 
-    UsageError names a path that is not there, or a directory without a capture.
+    Raises UsageError if a path does not exist or a directory holds no capture.
     """
     found: list[Path] = []
     for path in paths:
@@ -42,9 +42,9 @@ def captures_in(paths: Sequence[Path]) -> list[Path]:
 
 
 class CaptureRing:
-    """An RxRing whose packets are those of captures that `program` lets pass, one capture after the other.
+    """RxRing that reads captures, one after the other, and passes the packets that the filter `program` accepts.
 
-    `stopped` is asked while a stream is silent: what is waited for then is given up.
+    While a stream is silent, `stopped` is called several times a second; reading ends when it returns True.
     """
 
     ethernet = True
@@ -57,7 +57,7 @@ class CaptureRing:
         on_progress: Callable[[int], None],
     ) -> None:
         self.captures: list[Capture] = []
-        """Those begun so far."""
+        """Captures that were opened so far."""
         self._error: LivenessError | None = None
         self._paths = paths
         self._program = program
@@ -68,16 +68,16 @@ class CaptureRing:
 
     @property
     def packets(self) -> int:
-        """Packets read so far, from all captures."""
+        """Number of packets read so far from all captures."""
         return sum(capture.packets for capture in self.captures)
 
     @property
     def passed(self) -> int:
-        """Those that the filter let pass."""
+        """Number of packets that the filter accepted."""
         return sum(capture.passed for capture in self.captures)
 
-    def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:  # noqa: ARG002 - a ring's; a file never waits
-        """Return the next block, None when all captures have been read: see RxRing."""
+    def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:  # noqa: ARG002 - part of RxRing; files never wait
+        """Return the next block, or None when all captures have been read: see RxRing."""
         if self._current is None:
             try:
                 self._current = next(self._blocks, None)
@@ -87,7 +87,7 @@ class CaptureRing:
         return self._current
 
     def check(self) -> None:
-        """Raise the error for which reading ended early: a receiver is told of the end alone."""
+        """Raise the error that ended reading early. `blocks` does not: the receiver sees only the end."""
         if self._error is not None:
             raise self._error
 
@@ -96,11 +96,11 @@ class CaptureRing:
         self._current = None
 
     def statistics(self) -> RxStatistics:
-        """Return the counters so far: what a capture lost it does not say."""
+        """Return the counters so far. Drops are 0: a capture does not say what it lost."""
         return RxStatistics(self.passed, 0, 0)
 
     def fileno(self) -> int:
-        """Return no descriptor: there is nothing to wait for."""
+        """Return -1: there is no descriptor to wait for."""
         return -1
 
     def close(self) -> None:

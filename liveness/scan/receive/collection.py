@@ -1,4 +1,4 @@
-"""The collection: what a receiver accepted since its last segment, as growing sets and counts."""
+"""Sets and counts of the replies that a receiver accepted since its last segment."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -13,9 +13,9 @@ from liveness.runs.segment import Counts, PartKey
 
 _CODES: Final = 256
 CLASSES: Final = Kind.ERROR + len(ERROR_TYPES) * _CODES
-"""Classes of replies to one probe: five kinds, and each error type with each code."""
+"""Classes of replies to one probe: the kinds below ERROR, and each ICMP error type with each code."""
 OWN: Final = 2
-"""Groups of one class and attempt: replies about somebody else (0), and for oneself (1)."""
+"""Groups per class and attempt: 0 for replies whose source is not their target, 1 for replies whose source is."""
 
 _FIRST_CLASS: Final = np.zeros(256, np.int64)
 for _index, _icmp_type in enumerate(ERROR_TYPES):
@@ -26,7 +26,7 @@ _WEAK: Final = int(Tier.WEAK)
 
 
 def reply_key(probe: str, number: int) -> ReplyKey:
-    """Return the class of replies with this number, the inverse of how `group` numbers them."""
+    """Return the reply key of a class number: the inverse of the numbering in `group`."""
     if number < Kind.ERROR:
         return ReplyKey(probe, Kind(number))
     index, code = divmod(number - Kind.ERROR, _CODES)
@@ -46,11 +46,10 @@ def group(
 ) -> None:
     """Sort the addresses of replies (REPLY_DTYPE) by group: probe, class, attempt, and whether source is target.
 
-    Behind the `attempts` comes a place for replies that prove none.
-
-    Writes each reply's group to `groups`, for each group where it ends in `sources` and `targets` to `ends`, which
-    enters as zeros, one more than there are groups; adds weak replies to `weak` (probes, CLASSES). A counting sort:
-    each reply is looked at twice.
+    Attempts are numbered from 0; number `attempts` is for replies that prove no attempt. The group of each reply is
+    written to `groups`, the addresses in order of groups to `sources` and `targets`. `ends` has one item more than
+    there are groups and must be zero; afterwards `ends[group]` is where the group ends. Weak replies are added to
+    `weak`, (probes, CLASSES). This is a counting sort: it reads each reply twice.
     """
     for i in range(len(replies)):
         reply = replies[i]
@@ -65,9 +64,9 @@ def group(
         place = ((probe * CLASSES + number) * (attempts + 1) + attempt) * OWN + own
         groups[i] = place
         ends[place + 1] += 1
-    for place in range(1, len(ends)):
+    for place in range(1, len(ends)):  # prefix sums: ends[place] becomes the number of replies in lower groups
         ends[place] += ends[place - 1]
-    for i in range(len(replies)):  # now ends[place] is where the group begins, and moves to its end
+    for i in range(len(replies)):  # ends[place] is where the group begins now, and moves to its end
         at = ends[groups[i]]
         ends[groups[i]] = at + 1
         sources[at] = replies[i]["source"]
@@ -75,7 +74,7 @@ def group(
 
 
 class Collection:
-    """Sets and counts of accepted replies, fed by batches in REPLY_DTYPE; `take` empties it."""
+    """Sets and counts of accepted replies. `add` takes batches in REPLY_DTYPE; `take` and `take_counts` empty it."""
 
     def __init__(self, probes: Sequence[str], attempts: int) -> None:
         self.probes = tuple(probes)
@@ -86,17 +85,17 @@ class Collection:
 
     @property
     def held(self) -> int:
-        """At most how many addresses it holds, all sets together."""
+        """Upper bound of the number of addresses in all sets."""
         return sum(part.held for part in self._parts.values())
 
     def add(self, replies: NDArray[np.void]) -> None:
-        """Add a batch of accepted replies: group them by class, then feed each group's sets."""
+        """Add a batch of accepted replies: group them by class, then add each group to its sets."""
         count = len(replies)
         ends = np.zeros(len(self.probes) * CLASSES * (self.attempts + 1) * OWN + 1, np.int64)
         sources, targets = np.empty(count, np.uint32), np.empty(count, np.uint32)
         groups = np.empty(count, np.int64)
         group(replies, _FIRST_CLASS, self.attempts, groups, ends, self._weak, sources, targets)
-        bounds = ends[:-1]  # where each group ends, which is where the next begins
+        bounds = ends[:-1]  # where each group ends, which is where the next one begins
         for place in np.flatnonzero(np.diff(bounds, prepend=0)).tolist():
             begin, end = (int(bounds[place - 1]) if place else 0), int(bounds[place])
             rest, own = divmod(place, OWN)
@@ -116,9 +115,9 @@ class Collection:
         return self._parts[key]
 
     def take(self) -> dict[PartKey, Collector]:
-        """Return the sets gathered since the last call, for the caller to finish, and begin anew.
+        """Return the sets collected since the last call, not yet finished, and start with empty ones.
 
-        To finish them is work, 50 ns an address: the receiver leaves it to its writing thread.
+        Finishing takes 50 ns per address: the receiver leaves it to its writing thread.
         """
         taken = {
             PartKey(reply_key(self.probes[probe], number), part, attempt): collector
@@ -128,9 +127,9 @@ class Collection:
         return taken
 
     def take_counts(self) -> tuple[dict[str, dict[str, list[int]]], dict[str, Counts]]:
-        """Return messages accepted since the last call, by probe, label and attempt, and how many of them are weak.
+        """Return the messages accepted since the last call by probe, label and attempt, and the weak ones among them.
 
-        The last number of each list counts those that prove no attempt.
+        The last number of each list counts the messages that prove no attempt.
         """
         messages: dict[str, dict[str, list[int]]] = {}
         for name, label, counts in self._named(self._messages.sum(axis=2), self._messages):

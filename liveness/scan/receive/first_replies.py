@@ -1,8 +1,8 @@
-"""First replies: a sink that counts how many targets are proven to have answered an original, as replies come in.
+"""Sink that counts the targets proven to have answered a first attempt, while replies come in.
 
-A table of the targets heard lately recognises duplicates. It is keyed, so that nobody can choose targets that share a
-place; a place holds several targets in full, of which the one that was silent longest leaves for a new one. So hosts
-that repeat their replies stay in the table, and count once.
+A table of recently seen targets recognises duplicates. A place of the table is chosen by a keyed hash, so that an
+attacker cannot choose targets that share a place. Each place holds WAYS targets in full and replaces the one that has
+been silent longest. Hosts that repeat their replies therefore stay in the table and are counted once.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 PLACES: Final = 1 << 17
 """Places of the table, a power of two."""
 WAYS: Final = 8
-"""Targets that a place holds: in all eight megabytes, many times what answers between a reply and its copies."""
+"""Targets per place. The table takes 8 MB and holds far more targets than answer between a reply and its copies."""
 PROBE_BITS: Final = 16
-"""The lower bits of an entry: which probes its target has answered. The target lies above them."""
+"""Lower bits of an entry: the probes that its target has answered. The higher bits are the target's address."""
 
 _ERROR: Final = int(Kind.ERROR)
 _DOMAIN: Final = 0xFFFFFFFF
-"""In place of the probe code in a cookie, where no probe has it: the hash tells nothing about any cookie."""
+"""Takes the place of the probe code in the hash input. No probe has this code, so the hash reveals no cookie."""
 
 
 def first_replies_table(places: int = PLACES) -> NDArray[np.uint64]:
-    """Return an empty table, (places, WAYS); (0, WAYS) is the table of a scan whose rate depends on no replies."""
+    """Return an empty table, (places, WAYS); (0, WAYS) for a scan whose rate does not depend on replies."""
     return np.zeros((places, WAYS), np.uint64)
 
 
@@ -39,12 +39,13 @@ def first_replies_table(places: int = PLACES) -> NDArray[np.uint64]:
 def count_first(
     replies: NDArray[np.void], heard: NDArray[np.uint64], key: NDArray[np.uint64], counts: NDArray[np.int64]
 ) -> None:
-    """Add to `counts` (one a probe) the replies to originals, each target and probe once.
+    """Add replies to first attempts to `counts` (one per probe), each pair of target and probe once.
 
-    `replies` are accepted ones, REPLY_DTYPE; `heard` is the table of those counted so far, `key` the run's, (2,). ICMP
-    errors do not count: routers send so many a second, whatever the network can carry (RFC 1812, 4.3.2.8).
+    `replies` are accepted replies (REPLY_DTYPE), `heard` is the table of those counted so far (modified), `key` is the
+    key of the run, (2,) uint64. ICMP errors are not counted: routers send them at a fixed rate that does not depend on
+    what the network can carry (RFC 1812, 4.3.2.8).
     """
-    if len(heard) == 0:
+    if len(heard) == 0:  # the rate of this scan is fixed: nothing is counted
         return
     for i in range(len(replies)):
         reply = replies[i]
@@ -59,14 +60,14 @@ def count_first(
 
 @kernel
 def _is_new(entries: NDArray[np.uint64], target: int, probe: int) -> bool:
-    """Note that a target answered a probe, as the latest of its place; return whether that was not known."""
-    at = 0
+    """Move a target to the front of its place and set the bit of a probe; return whether the bit was not set before."""
+    at = 0  # find the target; if it is not there, stop at the last entry, which is the one to replace
     while at < len(entries) - 1 and int64(entries[at] >> uint64(PROBE_BITS)) != target:
         at += 1
     entry = entries[at]
     if int64(entry >> uint64(PROBE_BITS)) != target:
         entry = uint64(target) << uint64(PROBE_BITS)
-    for behind in range(at, 0, -1):
+    for behind in range(at, 0, -1):  # keep entries ordered by the time of their last reply, newest first
         entries[behind] = entries[behind - 1]
     bit = uint64(1) << uint64(probe)
     entries[0] = entry | bit
@@ -74,7 +75,7 @@ def _is_new(entries: NDArray[np.uint64], target: int, probe: int) -> bool:
 
 
 class FirstReplySink(Sink):
-    """The table of one receiver; it counts into the memory that the supervisor reads."""
+    """Table of one receiver. It counts into memory that the supervisor reads."""
 
     def __init__(self, key: bytes, counts: NDArray[np.int64], places: int = PLACES) -> None:
         self._heard = first_replies_table(places)
@@ -88,10 +89,10 @@ class FirstReplySink(Sink):
 
 
 class FirstReplySinks(SinkKind):
-    """The counts that the search for a rate (`rate: auto`) rests on."""
+    """Counts of first replies, which the search for a rate (`rate: auto`) uses."""
 
     def open(self, seat: Seat) -> FirstReplySink | None:
-        """Return the table of one receiver, None where the rate is fixed."""
+        """Return the table of one receiver, or None if the rate is fixed."""
         if not seat.plan.config.rate.auto:
             return None
         return FirstReplySink(seat.plan.key, seat.shared.first_replies[seat.receiver])

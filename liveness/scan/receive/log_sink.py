@@ -1,4 +1,4 @@
-"""The log of a run as a sink: every reply, and every packet, in the order of their arrival."""
+"""Sink that writes the log of a run: every reply and every packet, in order of arrival."""
 
 from typing import TYPE_CHECKING
 
@@ -24,12 +24,12 @@ class LogSink(Sink):
         self._end = LogEnd()
 
     def block(self, block: NDArray[np.uint8], packets: int, replies: NDArray[np.void]) -> None:
-        """Write every packet of a block, and the replies among them."""
+        """Write every packet of a block and the accepted replies among them."""
         self._log.block(block, packets)
         self._log.replies(replies)
 
     def take(self, tally: Tally) -> Parts:
-        """Add how the log ended to the last segment's tally."""
+        """Add the final state of the log to the tally of the last segment."""
         tally.log.add(self._end)
         self._end = LogEnd()
         return no_parts
@@ -44,10 +44,10 @@ class LogSink(Sink):
 
 
 class LogSinks(SinkKind):
-    """The logs that the config names under `replies`, none by default."""
+    """Logs that the config selects with `replies`; none by default."""
 
     def open(self, seat: Seat) -> LogSink | None:
-        """Return the log of one receiver, whose converter becomes a process of its own; None where none is kept."""
+        """Return the log of one receiver, or None if no log is kept. The log starts its converter as a process."""
         mode = seat.plan.config.replies
         if mode == "none":
             return None
@@ -60,7 +60,7 @@ class LogSinks(SinkKind):
         runlog.warm_up()
 
     def conclude(self, plan: "Plan", directory: RunDirectory, received: Received) -> Conclusion:
-        """Convert what is left of the log, and return what there is of it."""
+        """Convert the rest of the log to Parquet, and return its description for the manifest."""
         tally = received.tally
         log = settle(directory.path, plan.config.replies, tally.log, tally.accepted, tally.packets)
         return Conclusion({"log": log}, log.problems)

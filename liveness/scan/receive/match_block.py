@@ -1,4 +1,4 @@
-"""Matching a block of captured packets: one kernel call that matches them all and writes the accepted replies."""
+"""Kernel that matches all packets of a receive block and writes the accepted replies."""
 
 from typing import Final
 
@@ -38,11 +38,12 @@ def match_block(
     answered: NDArray[np.uint32],
     row: NDArray[np.int64],
 ) -> int:
-    """Match every packet of a TPACKET_V3 block; return how many replies were accepted.
+    """Match every packet of a TPACKET_V3 block; return the number of accepted replies.
 
-    `verify` says whether checksums are checked, `first` and `last` are the targets' intervals, `replies` (REPLY_DTYPE,
-    at least `packet_count(block)` long) takes the accepted ones, `rejected` (one count a Rejection) the rest.
-    `answered` is the table shared with the senders, empty if they do not ask; `row` is scratch space of FIELDS int64.
+    `verify` says whether checksums are checked. `first` and `last` are the bounds of the targets' intervals. Accepted
+    replies are written to `replies` (REPLY_DTYPE, at least `packet_count(block)` long); all other packets are counted
+    in `rejected` (one count per Rejection). `answered` is the table shared with the senders, empty if they do not read
+    it; `row` is scratch space of FIELDS int64.
     """
     block, constants, first, last = unowned(block), unowned(constants), unowned(first), unowned(last)
     replies, rejected, answered, row = unowned(replies), unowned(rejected), unowned(answered), unowned(row)
@@ -50,11 +51,11 @@ def match_block(
     accepted = 0
     for _ in range(packet_count(block)):
         captured = captured_length(block, at)
-        if captured < wire_length(block, at):
+        if captured < wire_length(block, at):  # cut by a snap length: checksums and lengths cannot be checked
             result = _TRUNCATED
         else:
-            # A packet from this very machine may come without its transport checksum, which hardware would have
-            # finished.
+            # The transport checksum of a packet sent by this host may be unfinished, because the network card was to
+            # compute it. Such a packet is accepted without that check.
             finished = packet_status(block, at) & TP_STATUS_CSUMNOTREADY == 0
             result = match_frame(
                 block,

@@ -1,4 +1,4 @@
-"""The receiver process: takes blocks off its ring, matches their packets, and hands accepted replies to its sinks."""
+"""Receiver process: takes blocks from its ring, matches their packets, and passes accepted replies to its sinks."""
 
 import time
 from collections.abc import Sequence
@@ -28,17 +28,17 @@ from liveness.scan.shared import Shared
 from liveness.system.privileges import confine_to
 
 BATCH_REPLIES: Final = 1 << 17
-"""Accepted replies that are gathered before sinks take them as a batch."""
+"""Accepted replies that are buffered before the sinks take them as a batch."""
 SEGMENT_ADDRESSES: Final = 1 << 24
-"""Addresses that sinks hold, all together, before they are written out: about a hundred megabytes in a receiver."""
+"""Addresses that all sinks of a receiver may hold before a segment is written: about 100 MB."""
 POLL_S: Final = 0.05
 LAST_BLOCK_S: Final = 0.1
-"""The kernel retires a block that is not full within 20 ms; after this long without one nothing is left."""
+"""Time without a block after which the ring is empty: the kernel retires a block that is not full within 20 ms."""
 
 
 @dataclass(slots=True)
 class Receiver:
-    """Receiver `index` of a run; `run` is its whole life."""
+    """Receiver number `index` of a run. `run` receives until the end of the run."""
 
     plan: Plan
     constants: RunConstants
@@ -47,9 +47,9 @@ class Receiver:
     directory: RunDirectory
     index: int = 0
     first_segment: int = 0
-    """Where the numbers of its segments begin: behind those of earlier sessions of the run."""
+    """Number of its first segment: the next one after the segments of earlier sessions."""
     confined: bool = False
-    """Whether to give up everything but writing to the run's directory before the first packet is looked at."""
+    """Whether to give up every right except writing to the run's directory before the first packet is read."""
     segment_addresses: int = SEGMENT_ADDRESSES
     replies: NDArray[np.void] = field(default_factory=lambda: np.zeros(BATCH_REPLIES, REPLY_DTYPE))
     gathered: int = 0
@@ -57,35 +57,35 @@ class Receiver:
     _checkpoint_at: float = field(default_factory=time.monotonic)
     rejected: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Rejection), np.int64))
     sinks: list[Sink] = field(default_factory=list, init=False)
-    """Where accepted replies go; `open_sinks` makes them."""
+    """Sinks of the accepted replies; `open_sinks` makes them."""
     clock: ClockSteps = field(default_factory=ClockSteps)
     _row: NDArray[np.int64] = field(default_factory=lambda: np.zeros(FIELDS, np.int64))
     """Scratch space of the matcher."""
     _recorded: Tally = field(default_factory=Tally)
-    """The counts of all segments so far."""
+    """Sum of the counts in all segments so far."""
     _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
-    """One thread, begun with the first segment: the disk may take its time while the ring is emptied."""
+    """One thread that writes segments, so that a slow disk does not stop the ring from being emptied."""
     _writing: Future[None] | None = None
 
     @property
     def held(self) -> int:
-        """At most how many addresses the sinks hold, all together."""
+        """Upper bound of the number of addresses that all sinks hold."""
         return sum(sink.held for sink in self.sinks)
 
     def open_sinks(self) -> None:
-        """Open the sinks that the plan names: in the process that receives."""
+        """Open the sinks that the plan names. Called in the receiver's own process."""
         seat = Seat(self.plan, self.directory, self.shared, self.index, self.ring.ethernet)
         opened = (kind.open(seat) for kind in self.plan.sinks)
         self.sinks = [sink for sink in opened if sink is not None]
 
     def run(self) -> str | None:
-        """Receive until the finish flag is set and nothing waits; return why it ended early, or None.
+        """Receive until the finish flag is set and the ring is empty; return why it ended early, or None.
 
-        If the interface fails, what came before is kept all the same. Raises LivenessError if the disk refuses.
+        If the interface fails, what was received before is kept. Raises LivenessError if a segment cannot be written.
         """
         if not self.sinks:
             self.open_sinks()
-        if self.confined:  # processes that sinks need (the log's converter) have been started, and keep their rights
+        if self.confined:  # processes that sinks need (the log's converter) run already and keep their rights
             self.shared.confined[self.index] = confine_to(self.directory.path, (self.ring.fileno(),))
             leave_cache()
         self.shared.ready[self.index] = 1
@@ -109,14 +109,14 @@ class Receiver:
         return problem
 
     def step(self, timeout_s: float) -> bool:
-        """Take the next block off the ring and match it; return True if none came in time."""
+        """Take the next block from the ring and match it; return True if none came within `timeout_s`."""
         block = self.ring.blocks(timeout_s)
         if block is None:
             self._collect()
             self._report()
             self._checkpoint()
             return True
-        if self.confined:  # packets of a replay are of other times
+        if self.confined:  # a replay is not confined: its packets are of another time
             self.clock.look()
         count = int(packet_count(block))
         if self.gathered + count > len(self.replies):
@@ -145,7 +145,7 @@ class Receiver:
         return False
 
     def _checkpoint(self) -> None:
-        """Bring everything to disk when it is time, and record that; not while the last segment is being written."""
+        """Write everything to disk if a checkpoint is due and no segment is being written."""
         if time.monotonic() < self._checkpoint_at or (self._writing is not None and not self._writing.done()):
             return
         self._checkpoint_at = time.monotonic() + self.plan.config.checkpoint.seconds
@@ -157,7 +157,7 @@ class Receiver:
             self.shared.on_disk_ns[self.index] = time.monotonic_ns()
 
     def _collect(self) -> None:
-        """Hand the replies gathered to the sinks, and write a segment when these hold many addresses."""
+        """Pass the buffered replies to the sinks, and write a segment if these hold many addresses."""
         for sink in self.sinks:
             sink.batch(self.replies[: self.gathered])
         self.gathered = 0
@@ -169,7 +169,7 @@ class Receiver:
         self.shared.kernel_drops[self.index] = self.ring.statistics().drops
 
     def _write_segment(self, statistics: RxStatistics) -> None:
-        """Hand what is new to the disk; the segment before is there by then, or LivenessError says why not."""
+        """Wait for the previous segment, then start to write a new one. Raises LivenessError if the previous failed."""
         self._written()
         tally = Tally(
             rejected=self._new_rejections(),
@@ -184,7 +184,7 @@ class Receiver:
         self._writing = self._disk.submit(self._store, path, tally, parts, time.monotonic_ns())
 
     def _store(self, path: Path, tally: Tally, parts: Sequence[Parts], until_ns: int) -> None:
-        """In the writing thread: finish the sets, write them, record until when everything is on disk."""
+        """Finish the sets and write them, then record until when everything is on disk. Runs in the writing thread."""
         write_segment(path, tally, chain.from_iterable(finish() for finish in parts))
         self.shared.on_disk_ns[self.index] = until_ns
 
@@ -194,14 +194,14 @@ class Receiver:
         return {label: count for label, count in new.items() if count}
 
     def _written(self) -> None:
-        """Wait until the last segment is on disk."""
+        """Wait until the last segment is on disk. Raises LivenessError if it could not be written."""
         if self._writing is not None:
             self._writing.result()
             self._writing = None
 
 
 def warm_up(plan: Plan, constants: RunConstants) -> None:
-    """Compile the kernels of receiving, or load them from their cache: the ring must not fill while that happens."""
+    """Compile the kernels of receiving or load them from the cache, so that the ring does not fill meanwhile."""
     frame = bytes(constants.templates[0].tobytes()[: constants.lengths[0]])
     block = pack_block([(time.time_ns(), frame)])
     packet_count(block)

@@ -1,4 +1,4 @@
-"""A replay: captured packets matched as a run would have matched them, from its manifest, key and targets alone."""
+"""Replay: match captured packets as a run would have matched them, from its manifest, key and targets."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -28,29 +28,29 @@ from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 
 COUNTS = ("messages", "weak", "attempts", "attempts_by_kind", "rejected")
-"""The counters of a manifest that a replay must repeat."""
+"""Counters of a manifest that a replay must reproduce."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How a replay compares with its run: set files that are the same in both, and what is not."""
+    """Comparison of a replay with its run: the number of equal set files, and what differs."""
 
     same: int
     different: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     counts: list[str] = field(default_factory=list)
-    """Counters that differ."""
+    """Names of the counters that differ."""
 
     @property
     def equal(self) -> bool:
-        """Whether every set and every counter is the same."""
+        """Whether all sets and all counters are equal."""
         return not (self.different or self.missing or self.extra or self.counts)
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A replay that has ended: where it lies, what it says, and how it compares with its run (None: it had no sets)."""
+    """A finished replay: its directory, its manifest, and the comparison with its run (None if the run had no sets)."""
 
     directory: RunDirectory
     manifest: Manifest
@@ -59,17 +59,17 @@ class Replayed:
     unread: list[str]
     interruption: Interruption
     cut_packets: int = 0
-    """Cut by the snap length of the capture."""
+    """Packets that the snap length of the capture truncated."""
     encapsulated: dict[str, int] = field(default_factory=dict)
-    """Packets within MPLS, PPPoE or LLC, by that name."""
+    """Packets inside MPLS, PPPoE or LLC, by the name of the encapsulation."""
 
 
 def compare(run: Manifest, replayed: Manifest) -> Comparison:
-    """Compare sets by their digests, and counters."""
+    """Compare two manifests: sets by their digests, and the counters of COUNTS."""
     before = {entry.file: entry.sha256 for entry in run.sets}
     after = {entry.file: entry.sha256 for entry in replayed.sets}
     both = before.keys() & after.keys()
-    unknown = ("attempts_by_kind",) if run.attempts and not run.attempts_by_kind else ()  # by an older version
+    unknown = ("attempts_by_kind",) if run.attempts and not run.attempts_by_kind else ()  # written by an older version
     return Comparison(
         same=sum(before[file] == after[file] for file in both),
         different=sorted(file for file in both if before[file] != after[file]),
@@ -82,10 +82,11 @@ def compare(run: Manifest, replayed: Manifest) -> Comparison:
 def replay(
     run: RunDirectory, captures: Sequence[Path], output: Path, log: Mode, on_progress: Callable[[int], None]
 ) -> Replayed:
-    """Make the sets of a run anew from captures, in a new run directory `output`.
+    """Make the sets of a run again from captures, in a new run directory `output`.
 
-    `log` is which logs to keep beside them; `on_progress` is told how many packets have been read. Raises LivenessError
-    or one of its kinds when the run lacks what it takes, or a capture is none; nothing is left on disk then.
+    `log` selects the logs that are kept; `on_progress` is called with the number of packets read so far. Raises
+    LivenessError or a subclass if the run lacks a file that is needed, or if a file is not a capture; nothing is left
+    on disk then.
     """
     manifest = run.read_manifest()
     plan = plan_of(run, manifest, log)
@@ -133,7 +134,7 @@ def _raise(error: LivenessError) -> NoReturn:
 
 
 def refuse_foreign(run: RunDirectory, ring: CaptureRing) -> None:
-    """Raise UsageError for captures whole of packets of which none can be a reply to the run: they are of another."""
+    """Raise UsageError if the captures were read in full and none of their packets can be a reply to the run."""
     packets = sum(capture.packets for capture in ring.captures)
     if not packets or ring.passed or any(capture.unread for capture in ring.captures):
         return
@@ -150,7 +151,7 @@ def refuse_foreign(run: RunDirectory, ring: CaptureRing) -> None:
 
 
 def plan_of(run: RunDirectory, manifest: Manifest, log: Mode) -> Plan:
-    """Return the plan of a run as its directory tells it. Raises LivenessError that names what is wrong there."""
+    """Return the plan of a run from the files in its directory. Raises LivenessError that names what is wrong."""
     config = recorded_config(manifest.config, run.path / MANIFEST_FILE, manifest.version)
     run.check_targets(manifest.targets_sha256)
     if not manifest.source_addresses:
@@ -172,7 +173,7 @@ def _manifest(
     unread: Sequence[str],
     interrupted: str | None,
 ) -> Manifest:
-    """Return the run's manifest with what was received replaced by what the captures hold."""
+    """Return the run's manifest with the fields about receiving replaced by what the captures hold."""
     reasons = [run.reason] if run.status == "partial" else []
     if run.status == "running":
         reasons.append("the scan never came to its end")

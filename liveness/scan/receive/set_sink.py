@@ -1,4 +1,4 @@
-"""The sets of a run as a sink: addresses by class of reply, counts, and the top sources."""
+"""Sink that keeps the sets of a run: addresses by class of reply, counts, and the top sources."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 
 
 class SetSink(Sink):
-    """The sets and counts of one receiver."""
+    """Sets and counts of one receiver."""
 
     def __init__(self, plan: "Plan") -> None:
         self.collection = Collection([probe.name for probe in plan.probes], plan.attempts)
         self.top_sources = TopSources()
 
     def batch(self, replies: NDArray[np.void]) -> None:
-        """Sort replies into sets."""
+        """Add replies to the sets and count their sources."""
         self.collection.add(replies)
         self.top_sources.add(np.ascontiguousarray(replies["source"]))
 
     @property
     def held(self) -> int:
-        """At most how many addresses its sets hold."""
+        """Upper bound of the number of addresses in the sets."""
         return self.collection.held
 
     def take(self, tally: Tally) -> Parts:
-        """Add messages to a tally, and return what finishes the sets."""
+        """Add the messages to a tally, and return a function that finishes the sets."""
         by_attempt, weak = self.collection.take_counts()
         tally.add(
             Tally(
@@ -60,7 +60,7 @@ def _finished(taken: dict[PartKey, Collector]) -> Iterator[tuple[PartKey, BitMap
 
 
 class SetSinks(SinkKind):
-    """Sets, as every census keeps them."""
+    """Sets of replies, which every census keeps."""
 
     def open(self, seat: Seat) -> SetSink:
         """Return the sets of one receiver."""
@@ -71,15 +71,16 @@ class SetSinks(SinkKind):
         SetSink(plan).batch(np.zeros(0, REPLY_DTYPE))
 
     def conclude(self, plan: "Plan", directory: RunDirectory, received: Received) -> Conclusion:
-        """Write the run's sets, and return what the manifest says of them."""
+        """Write the run's sets, and return the manifest fields that describe them."""
         gathered = merge(directory, received.segments, [probe.name for probe in plan.probes], plan.attempts)
         return Conclusion(reception(gathered, only_unanswered=plan.only_unanswered))
 
 
 def reception(gathered: Gathered, *, only_unanswered: bool) -> dict[str, Any]:
-    """Return the fields of a manifest that follow from the packets alone: a replay of them gives the same.
+    """Return the manifest fields that follow from the received packets alone: a replay gives the same values.
 
-    Where only unanswered probes are repeated (`only_unanswered`) there is no estimate of what both attempts missed.
+    With `only_unanswered`, only unanswered probes are repeated, and there is no estimate of targets that every attempt
+    missed.
     """
     return {
         "sets": gathered.sets,
@@ -99,7 +100,7 @@ def reception(gathered: Gathered, *, only_unanswered: bool) -> dict[str, Any]:
 
 
 def _missed(attempts: dict[str, dict[str, Counts]]) -> dict[str, Missed]:
-    """Return the estimate for each probe that has one: of the targets that positive replies show."""
+    """Return an estimate of the missed targets for each probe that allows one, from positive replies."""
     estimates = {probe: missed_targets(by_kind.get("positive", {})) for probe, by_kind in attempts.items()}
     return {probe: estimate for probe, estimate in estimates.items() if estimate is not None}
 

@@ -1,4 +1,4 @@
-"""The top sources: the addresses that sent by far the most replies, found in bounded memory."""
+"""Top sources: the addresses that sent by far the most replies, found in bounded memory."""
 
 import secrets
 from typing import Final
@@ -10,20 +10,20 @@ from liveness.kernel import int64, kernel, uint64
 
 PLACES: Final = 1 << 14
 MOST_SOURCES: Final = 16
-"""How many are recorded, at most."""
+"""Largest number of sources that are recorded."""
 FEWEST_REPLIES: Final = 256
-"""Replies from which on a source is recorded: many times what one address sends in a census."""
+"""Fewest replies of a recorded source: many times what one address sends in a census."""
 
 
 @kernel
 def count_sources(
     sources: NDArray[np.uint32], held: NDArray[np.uint32], counts: NDArray[np.int64], multiplier: np.uint64
 ) -> None:
-    """Count the sources of replies: each place keeps the source that has the majority of those hashed to it.
+    """Count the sources of replies: each place keeps the source that has the majority of the replies hashed to it.
 
-    This is Boyer and Moore's majority vote, one for each place. `counts` is the lead of the source held, at most what
-    it sent. The place of a source follows from `multiplier`, odd, 64 bits (multiply-shift hashing): an attacker who
-    does not know it cannot choose sources that share a place, which would hide both.
+    This is the majority vote of Boyer and Moore, one per place. `counts` is the lead of the source in `held`, which is
+    at most the number of its replies. The place is the multiply-shift hash of the source with the odd 64-bit number
+    `multiplier`: an attacker who does not know it cannot choose sources that share a place, which would hide both.
     """
     mask = len(held) - 1
     for i in range(len(sources)):
@@ -39,7 +39,7 @@ def count_sources(
 
 
 class TopSources:
-    """Sources of replies; `take` returns those that sent hundreds."""
+    """Sources of replies; `take` returns those that sent at least FEWEST_REPLIES."""
 
     def __init__(self) -> None:
         self._held: NDArray[np.uint32] = np.zeros(PLACES, np.uint32)
@@ -47,11 +47,11 @@ class TopSources:
         self._multiplier = np.uint64(secrets.randbits(64) | 1)
 
     def add(self, sources: NDArray[np.uint32]) -> None:
-        """Count the sources of some replies, host-order uint32, one a reply."""
+        """Count the sources of replies, host-order uint32, one per reply."""
         count_sources(sources, self._held, self._counts, self._multiplier)
 
     def take(self) -> dict[int, int]:
-        """Return the top sources since the last call, each with the replies it sent at least, and begin again."""
+        """Return the top sources since the last call with a lower bound of their replies, and start at zero."""
         order = np.argsort(-self._counts, kind="stable")[:MOST_SOURCES]
         top = {
             int(self._held[place]): int(self._counts[place]) for place in order if self._counts[place] >= FEWEST_REPLIES
