@@ -1,1 +1,1 @@
-"""Known losses: how they are noticed, recorded and repaired."""
+"""Known losses: how they are detected, recorded and repaired."""

@@ -1,9 +1,9 @@
-"""The accounts of sending: what senders handed over, what the interface and what lies below it say has left.
+"""Accounts of sending: frames that senders handed over, compared with what the interface and lower devices transmitted.
 
-Without losses a device has counted at least what was completed, at most what was handed over, and other traffic as
-well. So what was handed over less what a device counted falls by other traffic alone; where what was completed, less
-what it counted, lies above the lowest value of that, frames are lost. That has to last, because some drivers update
-their counters once a second or two.
+Without losses, a device counts at least the frames that were completed, at most those that were handed over, and other
+traffic in addition. So (handed over - counted) decreases only by other traffic. If (completed - counted) is above the
+lowest value of (handed over - counted) seen so far, frames are lost. The difference must last, because some drivers
+update their counters only every second or two.
 """
 
 import time
@@ -21,68 +21,69 @@ from liveness.scan.shared import Shared
 
 EVERY_NS: Final = 250_000_000
 LASTING_NS: Final = 2_500_000_000
-"""How long a gap must last: longer than drivers take to update their counters."""
+"""Shortest duration of a gap that is a loss: longer than drivers take to update their counters."""
 NOISE_FRAMES: Final = 4
-"""A smaller gap is none."""
+"""Gaps of fewer frames are ignored."""
 PROVEN_FRAMES: Final = 64
 PROVEN_SHARE: Final = 0.9
-"""A device's counter is believed once it has counted this share of so many completed frames."""
+"""A device's counter is used once it has counted this share of PROVEN_FRAMES or more completed frames."""
 STACK_EVERY_NS: Final = 10_000_000_000
-"""How often the devices below the interface are looked for again: ports come and go."""
+"""Interval at which the devices below the interface are searched again, because bridge ports come and go."""
 SAMPLES: Final = 400
 FADING: Final = 0.98
-"""How much of the frames that passed the ports of a bridge is remembered from look to look: about twelve seconds."""
+"""Factor per check by which older counts of frames at bridge ports fade: they last about twelve seconds."""
 DEPTH: Final = 8
-"""Devices below each other, at most."""
+"""Largest number of levels of devices below the interface."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Frames that were completed and did not leave, the interval in which that was, and at which device."""
+    """Frames that were completed and not transmitted, the interval in which they were lost, and the device."""
 
     start_ns: int
     end_ns: int
     frames: int
     where: str
     as_sent: bool = False
-    """Whether the ring itself reported them: they are not among the completed."""
+    """Whether the ring itself reported the frames as dropped. These are not among the completed ones."""
 
 
 @dataclass(slots=True)
 class Level:
-    """A device, or some together, that all frames must pass: what was completed and what these have counted."""
+    """Device, or group of devices, that all frames must pass, with the comparison of completed and counted frames."""
 
     where: str
     lost: int = 0
-    """Frames that were lost here or above, since the beginning."""
+    """Frames that were lost here or above since the start of the session."""
     _before: tuple[int, int] | None = None
     _base: int = 0
     _proven: bool = False
     _samples: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=SAMPLES))
 
     def compare(self, now_ns: int, completed: int, counted: int, handed: int, *, settle: bool = False) -> Gap | None:
-        """Take what was completed, counted by the devices, and handed over, read in this order; return a sure loss.
+        """Compare frames completed, counted by the devices, and handed over; return a loss if it is certain.
 
-        All three grow for ever. With `settle` there is nothing more to wait for.
+        The three totals must be read in this order and never decrease. With `settle`, counters are final and the gap
+        need not last.
         """
         if self._before is None:
-            self._before = handed, counted  # what is on its way now may be counted already
+            self._before = handed, counted  # handed, not completed: the devices may have counted frames in flight
         ours, theirs = completed - self._before[0], counted - self._before[1]
         if not self._proven:
             self._proven = ours >= PROVEN_FRAMES and theirs >= PROVEN_SHARE * ours
         missing = ours - theirs
         self._samples.append((now_ns, missing))
-        self._base = min(self._base, handed - self._before[0] - theirs)
+        self._base = min(self._base, handed - self._before[0] - theirs)  # the largest gap that needs no loss
         if not self._proven:
             return None
         lasting = [gap for at_ns, gap in self._samples if settle or at_ns >= now_ns - LASTING_NS]
-        sure = min(lasting) if not settle else missing
+        sure = min(lasting) if not settle else missing  # a gap that late counters cause closes within LASTING_NS
         if sure - self._base < NOISE_FRAMES or (not settle and self._samples[0][0] > now_ns - LASTING_NS):
             return None
         return self._close(sure)
 
     def _close(self, sure: int) -> Gap:
-        """Return the gap up to `sure` frames, with the interval in which it opened."""
+        """Return the gap of `sure` frames with the interval in which it opened, and make it the new base."""
         samples = list(self._samples)
         begun = max((place for place, (_, gap) in enumerate(samples) if gap <= self._base), default=0)
         reached = next(place for place in range(begun, len(samples)) if samples[place][1] >= sure)
@@ -93,25 +94,25 @@ class Level:
 
     @property
     def proven(self) -> bool:
-        """Return whether the devices have been seen to count our frames."""
+        """Return whether the devices have counted our frames so far."""
         return self._proven
 
     @property
     def suspects(self) -> bool:
-        """Return whether a gap is open that may yet prove to be a loss."""
+        """Return whether there is a gap now that may prove to be a loss."""
         return self._proven and bool(self._samples) and self._samples[-1][1] - self._base >= NOISE_FRAMES
 
 
 class Accounts:
-    """The accounts of one session on one interface."""
+    """Accounts of one session on one interface."""
 
     def __init__(self, interface: str, shared: Shared) -> None:
         self.interface = interface
         self.shared = shared
         self.lost = 0
-        """Frames that were completed and lost below, or dropped as they were sent."""
+        """Frames that were completed and lost below the interface, or dropped by the ring."""
         self.lost_by_probe: NDArray[np.int64] = np.zeros(shared.sent.shape[1], np.int64)
-        """Frames that were completed and lost below, by probe, as they were sent in that time."""
+        """Frames that were completed and lost, by probe, in proportion to the probes sent at that time."""
         self.looked_ns = 0
         self._reader = CounterReader()
         self._index = self._reader.index_of(interface)
@@ -123,40 +124,40 @@ class Accounts:
         self._completed = 0
         self._dropped = 0
         self._moved_ns = 0
-        """When frames were last completed."""
+        """When `completed` last grew."""
         self._handed_before = 0
         self._ours = self._port_frames = 0.0
-        """Frames of ours, and all that ports sent and dropped, of the last while."""
+        """Our frames, and all frames that ports sent or dropped, both fading by FADING."""
         self._below(0, time.monotonic_ns(), 0, last=False)
-        self._reader.close()  # until the first look: children that are forked before shall not have it
+        self._reader.close()  # opened again at the first check, so that forked children do not inherit the socket
 
     @property
     def believed(self) -> bool:
-        """Return whether the interface's own counter is compared with what is completed."""
+        """Return whether the interface's own counter is used to detect losses."""
         return self._levels["own"].proven
 
     @property
     def settled(self) -> bool:
-        """Return whether no gap is open that may yet prove to be a loss."""
+        """Return whether no gap is open that may prove to be a loss."""
         return not any(level.suspects for level in self._levels.values())
 
     def look(self, now_ns: int, *, last: bool = False) -> list[Gap]:
-        """Read all counters if it is time, and return the losses that are sure by now."""
+        """Read all counters if EVERY_NS has passed, and return the losses that are certain by now."""
         if not last and now_ns < self.looked_ns + EVERY_NS:
             return []
         if self._reader.closed:
             self._reader.open()
         since_ns, self.looked_ns = self.looked_ns or now_ns, now_ns
-        completed = int(self.shared.completed.sum())  # before the devices: what is completed has been counted by them
+        completed = int(self.shared.completed.sum())  # read before the devices, which have counted completed frames
         dropped = int(self.shared.dropped.sum())
         gaps = []
         if dropped > self._dropped:
             where = f"interface {self.interface}"
             gaps.append(Gap(since_ns, now_ns, dropped - self._dropped, where, as_sent=True))
         try:
-            settle = last and now_ns >= self._moved_ns + LASTING_NS  # counters of some drivers are late
+            settle = last and now_ns >= self._moved_ns + LASTING_NS  # some drivers update their counters late
             gaps += self._below(since_ns, now_ns, completed, last=settle)
-        except LivenessError:  # a device that is gone counts nothing; the senders say so
+        except LivenessError:  # a removed device counts nothing; senders report the error
             self._stack_ns = now_ns - STACK_EVERY_NS
         if completed != self._completed:
             self._moved_ns = now_ns
@@ -190,12 +191,12 @@ class Accounts:
         return gaps
 
     def _handed(self) -> int:
-        """Return the frames that senders have handed over and not taken back, those dropped on the way left out."""
+        """Return the frames that senders handed over and did not take back, without those that the ring dropped."""
         shared = self.shared
         return int(shared.sent.sum() + shared.repaired.sum() - shared.dropped.sum())
 
     def _find_stack(self, now_ns: int) -> None:
-        """Find the devices below the interface, level by level."""
+        """Find the devices below the interface, level by level; forget the comparisons if the devices have changed."""
         self._stack_ns = now_ns
         stack: list[tuple[Device, ...]] = []
         upper, seen = [self._index], {self._index}
@@ -213,7 +214,10 @@ class Accounts:
         self._stack = tuple(stack)
 
     def _dropped_at(self, since_ns: int, now_ns: int, ports: Sequence[Device]) -> list[Gap]:
-        """Return what the ports of a bridge dropped of ours: it tells nobody, and ports carry other frames too."""
+        """Return our share of what the ports of a bridge dropped.
+
+        A bridge reports no drops to the sender, and its ports carry other frames too, so the share is an estimate.
+        """
         gaps = []
         passed = 0
         dropped = {}
@@ -226,7 +230,7 @@ class Accounts:
             self._drops[port.index] = drops, queue
             self._port_packets[port.index] = port.tx_packets
         all_drops = sum(dropped.values())
-        handed = self._handed()  # completed frames are told in order, so that one which waits holds up the count
+        handed = self._handed()  # not completed: completion is reported in order, and one late frame delays the count
         self._ours = FADING * self._ours + max(0, handed - self._handed_before)
         self._handed_before = handed
         self._port_frames = FADING * self._port_frames + passed + all_drops
@@ -239,7 +243,7 @@ class Accounts:
         return gaps
 
     def blame(self, frames: int, sent: NDArray[np.int64]) -> None:
-        """Note which probes lost frames were of: as they were sent meanwhile, `sent` by probe."""
+        """Attribute `frames` lost frames to probes, in proportion to `sent`, the frames sent by probe meanwhile."""
         total = int(sent.sum())
         if total <= 0:
             return
@@ -250,15 +254,15 @@ class Accounts:
         self.lost_by_probe += whole
 
     def close(self) -> None:
-        """Close the socket to the kernel."""
+        """Close the netlink socket."""
         self._reader.close()
 
 
 def _grown(before: int, now: int) -> int:
-    """Return by how much a counter of 32 bits or more has grown.
+    """Return the increase of a counter of at least 32 bits.
 
-    One that lies below what it was has wrapped if it was near its end. Otherwise it is another one: a queue was
-    replaced, and its counter is at what has been lost since.
+    A value below the last one has wrapped if the last one was in the upper half of 32 bits and the new one is in the
+    lower half. Otherwise the counter was replaced, for example with its queue, and counts from 0.
     """
     if now >= before:
         return now - before

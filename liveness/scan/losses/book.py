@@ -1,4 +1,4 @@
-"""The book of losses: what a run knows to have lost, which stretches of the order that is, and what was sent again."""
+"""Book of losses: the known losses of a run, the stretches of the order they concern, and what was sent again."""
 
 import time
 from collections.abc import Callable
@@ -19,28 +19,28 @@ from liveness.scan.recovery.milestones import GRACE_S
 from liveness.scan.shared import Shared
 
 MOST_SPANS: Final = 128
-"""Stretches kept of one sender: of more the nearest become one."""
+"""Stretches kept per sender; above this number the two nearest are joined."""
 MOST_RECORDS: Final = 64
-"""Losses told one by one."""
+"""Losses that are recorded individually."""
 NEAR_NS: Final = 5_000_000_000
-"""Losses of one cause that follow each other within this time are one."""
+"""Losses of one cause within this time are recorded as one."""
 TOUCHES_NS: Final = 500_000_000
 MOST_TRIES: Final = 2
-"""How often a stretch is sent again."""
+"""Number of times that a stretch is sent again."""
 OUTAGE: Final = 0.9
-"""From this share of loss on the way was broken, and has been mended; less is a rate that it does not carry."""
+"""Lost share from which a loss is taken for an outage that has ended. Below it, the path does not carry the rate."""
 PACE_KEPT: Final = 0.8
-"""Of what came through, the share at which a stretch is sent again."""
+"""Share of the rate that came through at which a stretch is sent again."""
 LEAST_PACE: Final = 0.1
 HALF: Final = 0.5
-"""Less than half a target is none."""
+"""Fewer expected targets than this count as none."""
 NS: Final = 1_000_000_000
 GROWN: Final = 10
-"""A loss that goes on is told again each time it has grown so many times as large."""
+"""A growing loss is reported again each time it has grown by this factor."""
 
 
 class Certainty(IntEnum):
-    """How surely a cause explains a loss: of several that overlap the surest is told."""
+    """Certainty with which a cause explains a loss. Of overlapping losses, the most certain cause is reported."""
 
     SILENCE = 0
     COUNTERS = 1
@@ -49,26 +49,26 @@ class Certainty(IntEnum):
 
 @dataclass(slots=True)
 class _Entry:
-    """One loss of this session, which may still grow; times are ns of the monotonic clock."""
+    """Loss of this session, which may still grow. Times are ns of the monotonic clock."""
 
     start_ns: int
     end_ns: int
     cause: str
     certainty: Certainty
     counted: int
-    """Frames, where they were counted; 0 where all that was sent in the interval is taken for lost."""
+    """Frames, if they were counted; 0 if everything sent in the interval is assumed lost."""
     spans: list[LostSpan]
     whole: bool
-    """Whether some interval is taken for lost as a whole."""
+    """Whether everything sent in one of its intervals is assumed lost."""
     told: int = 0
     extent: Extent | None = None
-    """That of the spans, None once they have changed."""
+    """Extent of the spans, or None after they have changed."""
 
     def same_loss(self, other: "_Entry") -> bool:
-        """Return whether another is of this loss.
+        """Return whether another entry is part of the same loss.
 
-        It is if it has the same cause and follows soon, or half of the shorter one is the same time. Silence explains
-        nothing by itself: where it touches another loss it is that.
+        It is if it has the same cause and is near in time, or if the two overlap by half of the shorter one. Silence
+        is not a cause by itself: if it touches another loss, it is part of that loss.
         """
         apart_ns = max(self.start_ns, other.start_ns) - min(self.end_ns, other.end_ns)
         if self.cause == other.cause:
@@ -79,7 +79,7 @@ class _Entry:
         return apart_ns < 0 and -2 * apart_ns >= shorter_ns
 
     def take(self, other: "_Entry") -> None:
-        """Make one loss of this and another one."""
+        """Merge another entry into this one."""
         self.start_ns, self.end_ns = min(self.start_ns, other.start_ns), max(self.end_ns, other.end_ns)
         if other.certainty > self.certainty:
             self.cause, self.certainty = other.cause, other.certainty
@@ -93,29 +93,29 @@ class _Entry:
 
 @dataclass(slots=True)
 class LossBook:
-    """The book of one session, which began with what earlier ones left."""
+    """Losses of one session, which starts with the pending losses of earlier sessions."""
 
     plan: Plan
     shared: Shared
     earlier: Losses
     started_ns: int
-    """When the session began, by the monotonic clock."""
+    """When the session began, ns of the monotonic clock."""
     after_s: float
-    """How long the run had lasted by then."""
+    """Duration of the earlier sessions, in seconds."""
     on_notice: Callable[[str], None]
     counters_believed: Callable[[], bool] = lambda: False
-    """Whether the counters of the interface show what is lost at it."""
+    """Return whether the counters of the interface show the losses at it."""
     track: OrderTrack = field(init=False)
     pending: list[LostSpan] = field(init=False)
     changes: int = 0
-    """How often it has changed."""
+    """Number of changes of the book."""
     _entries: list[_Entry] = field(default_factory=list)
     _in_hand: dict[int, LostSpan] = field(default_factory=dict)
     _awaited: list[tuple[int, LostSpan]] = field(default_factory=list)
-    """Stretches that were sent again, and when: their replies are not all on disk yet."""
+    """Stretches that were sent again, with the time. Their replies are not all on disk yet."""
 
     def __post_init__(self) -> None:
-        """Begin with what is pending; what this session sends anyway, from where it begins on, is none of it."""
+        """Start with the pending stretches, without what this session sends anyway from its start position on."""
         self.track = OrderTrack(self.plan.senders)
         starts = self.shared.positions_now()
         self.pending = []
@@ -133,10 +133,11 @@ class LossBook:
         *,
         margin_ns: int = 0,
     ) -> None:
-        """Note a loss: of everything sent in an interval, or of so many frames of it.
+        """Record a loss: everything sent in an interval, or `frames` frames of it.
 
-        What was sent so long before and after may be lost as well: it is sent again, and not counted. Of a loss that
-        counters count nothing is counted here: they report it as another one of the same time.
+        Probes sent up to `margin_ns` (or `loss.before_ns`) before and after may be lost as well: they are sent again,
+        but not counted as lost. A loss that the counters of the interface count is not counted here, because they
+        report it separately for the same time.
         """
         margin_ns = max(margin_ns, loss.before_ns)
         share = 1.0
@@ -162,7 +163,7 @@ class LossBook:
         self._tell(self._entered(new))
 
     def _entered(self, new: _Entry) -> _Entry:
-        """Enter a loss, and return the entry that it is part of."""
+        """Add a loss, and return the entry that it is now part of."""
         for entry in reversed(self._entries):
             if entry.same_loss(new):
                 entry.take(new)
@@ -173,7 +174,7 @@ class LossBook:
         return new
 
     def _unite(self) -> None:
-        """Make one of the two oldest losses of the same cause, or of the two oldest."""
+        """Merge the two oldest losses of the same cause, or the two oldest if all causes differ."""
         causes = [entry.cause for entry in self._entries]
         second = next((place for place, cause in enumerate(causes) if cause in causes[:place]), 1)
         first = causes.index(causes[second]) if causes[second] in causes[:second] else 0
@@ -181,7 +182,7 @@ class LossBook:
         self._entries[first].take(other)
 
     def _keep(self, span: LostSpan) -> None:
-        """Keep a stretch to send again; one that was lost while it was sent again remembers that."""
+        """Keep a stretch for repair. If it was lost while it was being sent again, increase its number of tries."""
         for held in self._in_hand.values():
             if held.sender == span.sender and held.block == span.block and held.first - held.margin <= span.first:
                 span = msgspec.structs.replace(span, tries=max(span.tries, held.tries + 1))
@@ -197,7 +198,7 @@ class LossBook:
             self.on_notice(f"loss: {_text(record)}")
 
     def serve(self, *, settled: bool) -> None:
-        """Answer senders that ask what to send again; `settled` says that all losses until now are known."""
+        """Answer senders that request a stretch to send again; `settled` says that all losses until now are known."""
         for sender in range(self.plan.senders):
             block = self.shared.repairs.asked(sender)
             if block is None or not settled:
@@ -224,13 +225,14 @@ class LossBook:
         return Stretch(span.block, first, span.last + span.margin, span.lags, span.begins, pace)
 
     def remaining(self) -> Extent:
-        """Return what is known to be lost and was not sent again."""
+        """Return the extent of the known losses that were not sent again."""
         return extent_of(self.pending, self.plan)
 
     def losses(self) -> Losses:
-        """Return the book as manifest and checkpoint keep it.
+        """Return the losses for the manifest and the checkpoint.
 
-        Who goes on from a checkpoint sends again what was sent again just now: replies to that may not be on disk.
+        They include stretches that were sent again recently: replies to these may not be on disk yet, and a run that
+        resumes from the checkpoint sends them again.
         """
         wait_ns = int((self.plan.cooldown_s + GRACE_S) * NS)
         on_disk_ns = int(self.shared.on_disk_ns.min())
@@ -250,7 +252,7 @@ class LossBook:
         )
 
     def warnings(self) -> list[str]:
-        """Return a line for each loss of the run, and one for what has become of all of them."""
+        """Return a line for each loss of the run, and one that says what was sent again."""
         losses, remaining = self.losses(), self.remaining()
         lines = [_text(record) for record in losses.records]
         if not lines and remaining.concerned < HALF and not self.shared.repaired.any():
@@ -266,7 +268,7 @@ class LossBook:
         return lines
 
     def too_much(self) -> str | None:
-        """Return why a run with so much known loss is not complete, None if it is."""
+        """Return why a run with too much known loss is not complete, or None if it is."""
         missed, limit = self.remaining().missed, self.plan.config.limits.loss
         if missed <= limit * self.plan.target_count or missed < HALF:
             return None
@@ -282,7 +284,7 @@ def _text(record: LossRecord) -> str:
 
 
 def _with_margins(spans: list[LostSpan], wide: list[LostSpan]) -> tuple[list[LostSpan], list[LostSpan]]:
-    """Return stretches with margins up to the ends of wider ones, and of these, as margins, what lies apart."""
+    """Return `spans` with margins up to the ends of the `wide` spans around them, and other wide spans as margins."""
     found = []
     for span in spans:
         around = [one for one in wide if one.overlaps(span)]
@@ -293,14 +295,14 @@ def _with_margins(spans: list[LostSpan], wide: list[LostSpan]) -> tuple[list[Los
 
 
 def _as_margin(span: LostSpan) -> LostSpan:
-    """Return a stretch of no length with a margin that covers `span`: it is sent again, and not known to be lost."""
+    """Return a stretch of length 0 whose margin covers `span`: it is sent again, but not counted as lost."""
     middle = (span.first + span.last) // 2
     reach = max(middle - span.first, span.last - middle)
     return msgspec.structs.replace(span, first=middle, last=middle, margin=span.margin + reach)
 
 
 def _add(spans: list[LostSpan], span: LostSpan) -> None:
-    """Add a stretch to others, joined with what it touches; of too many the nearest become one."""
+    """Add a stretch, joined with one that it touches; above MOST_SPANS, join the two nearest of the sender."""
     for place, other in enumerate(spans):
         if other.overlaps(span):
             spans[place] = joined(other, span)

@@ -1,4 +1,4 @@
-"""The extent of a loss: how many targets known losses concern, and for how many no attempt is left."""
+"""Extent of a loss: the number of targets that known losses concern, and of those that lost every attempt."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Targets, expected where only a share of what was sent was lost."""
+    """Expected numbers of targets and frames, where only a share of what was sent was lost."""
 
     concerned: float = 0.0
-    """Those that some lost probe was for."""
+    """Targets of lost probes."""
     missed: float = 0.0
-    """Those of them that lost every attempt of some probe: nobody else has asked them what it would have."""
+    """Targets that lost every attempt of some probe, so that no attempt of it reached them."""
     probes: float = 0.0
     """Lost frames."""
 
 
 def extent_of(spans: Sequence[LostSpan], plan: Plan) -> Extent:
-    """Return the extent of what is lost in some spans, each target and probe counted once."""
+    """Return the extent of the loss in some spans. Each target and probe is counted once."""
     walks: dict[tuple[int, int], list[LostSpan]] = defaultdict(list)
     for span in spans:
         walks[span.sender, span.block].append(span)
@@ -40,14 +40,14 @@ def extent_of(spans: Sequence[LostSpan], plan: Plan) -> Extent:
 
 
 def positions_of(span: LostSpan, lane: int, targets: int) -> tuple[int, int]:
-    """Return the places in its sender's order, first and last + 1, that a lane sent to in a span."""
+    """Return the places in a sender's order, first and last + 1, to which a lane sent probes in a span."""
     lag, begin = span.lags[lane], span.begins[lane]
     first = min(max(0, max(span.first, begin) - lag), targets)
     return first, max(first, min(max(span.last, begin) - lag, targets))
 
 
 def _extent_in_walk(spans: Sequence[LostSpan], plan: Plan, block: int) -> Extent:
-    """Cut the order at every place where a lost stretch of some lane begins or ends, and add up the pieces."""
+    """Return the extent of spans of one walk: cut the order where lost stretches begin or end, and sum the pieces."""
     targets = plan.order.most_targets(block, plan.share(spans[0].sender))
     probes, attempts = len(plan.probes), plan.attempts
     lanes = probes * attempts
@@ -64,13 +64,14 @@ def _extent_in_walk(spans: Sequence[LostSpan], plan: Plan, block: int) -> Extent
         begin, end = np.searchsorted(cuts, (first, last))
         lost[lane, begin:end] = np.maximum(lost[lane, begin:end], share)
     by_attempt = lost.reshape(attempts, probes, -1)
+    # Losses of different lanes are taken as independent: a target is missed if all attempts of some probe are lost.
     missed = 1 - np.prod(1 - by_attempt.prod(axis=0), axis=0)
     concerned = 1 - np.prod(1 - lost, axis=0)
     return Extent(float(concerned @ lengths), float(missed @ lengths), float((lost @ lengths).sum()))
 
 
 def frames_by_probe(spans: Sequence[LostSpan], plan: Plan) -> "NDArray[np.int64]":
-    """Return how many frames of each probe were sent in some spans."""
+    """Return the number of frames of each probe that were sent in some spans, (probes,)."""
     probes = len(plan.probes)
     frames = np.zeros(probes, np.int64)
     for span in spans:

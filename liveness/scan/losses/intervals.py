@@ -1,4 +1,4 @@
-"""Known losses: intervals of time in which frames that senders handed over did not reach the targets."""
+"""Loss intervals: periods in which frames that senders handed over did not reach the targets."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,21 @@ from liveness.space.intervals import Intervals
 
 @dataclass(frozen=True, slots=True)
 class LossInterval:
-    """An interval in which what was sent is known, or must be taken, to be lost.
+    """Interval in which what was sent is known to be lost, or must be assumed lost.
 
-    Both times are ns of the monotonic clock (`time.monotonic_ns`): a step of the time of day moves no loss. The
-    interval is as narrow as what was seen allows: what may be lost besides is in `before_ns`. Which targets were probed
-    in it follows from where senders stood, which `scan.losses.order_track` notes by the same clock.
+    Both times are ns of the monotonic clock (`time.monotonic_ns`), so that changes of the wall clock do not move a
+    loss. The interval is as narrow as the observations allow; what may be lost before it is in `before_ns`. The targets
+    probed in the interval follow from the positions of the senders, which `scan.losses.order_track` records by the same
+    clock.
     """
 
     start_ns: int
     end_ns: int
     cause: str
-    """What happened, as a phrase that can follow "because": "the gateway 10.0.1.1 got another MAC address"."""
+    """Cause, as a phrase that can follow "because": "the gateway 10.0.1.1 got another MAC address"."""
     targets: Intervals | None = None
-    """The only targets that it concerns (those behind one of several next hops); None for all."""
+    """Targets that the loss is limited to (those behind one of several next hops); None for all."""
     before_ns: int = 0
-    """For how long before `start_ns` frames may have been lost too: they are sent again, and not reported as lost."""
+    """Time before `start_ns` in which frames may be lost too: they are sent again, and not reported as lost."""
     counted: bool = False
-    """Whether frames were lost at an interface of this host: its counters say how many."""
+    """Whether frames were lost at an interface of this host, whose counters give the number."""

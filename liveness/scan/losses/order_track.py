@@ -1,4 +1,4 @@
-"""The track of the order: which ticks each sender sent at which time, so that an interval of time tells the targets."""
+"""Track of the order: the ticks that each sender sent over time, which map an interval of time to targets."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -11,12 +11,12 @@ from liveness.scan.send.activity import Activity
 from liveness.scan.shared import Shared
 
 MARKS: Final = 9_000
-"""Marks kept of each sender: a quarter of an hour of them, longer than any pause; while nothing moves none is added."""
+"""Marks kept per sender: a quarter of an hour of sending, longer than any pause. A pause adds no marks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What one sender was at, how many frames it had handed over by then, and how many had left the ring."""
+    """Position of one sender at a time, with the frames it had handed over and those that had left the ring."""
 
     at_ns: int
     activity: Activity | None
@@ -29,13 +29,13 @@ class Mark:
 
 
 class OrderTrack:
-    """The marks of the last while; times are ns of the monotonic clock."""
+    """Recent marks of all senders. Times are ns of the monotonic clock."""
 
     def __init__(self, senders: int) -> None:
         self._marks: tuple[deque[Mark], ...] = tuple(deque(maxlen=MARKS) for _ in range(senders))
 
     def note(self, now_ns: int, shared: Shared) -> None:
-        """Note what each sender is at; several times a second."""
+        """Record the position of each sender. Called several times a second."""
         for sender, marks in enumerate(self._marks):
             handed = int(shared.sent[sender].sum() + shared.repaired[sender].sum())
             left = int(shared.completed[sender] + shared.dropped[sender])
@@ -43,20 +43,20 @@ class OrderTrack:
 
     @staticmethod
     def _add(marks: deque[Mark], mark: Mark) -> None:
-        if marks and marks[-1].activity is not None and mark.activity is not None:  # share what seldom changes
+        if marks and marks[-1].activity is not None and mark.activity is not None:  # share lists that rarely change
             last = marks[-1].activity
             if (last.lags, last.begins) == (mark.activity.lags, mark.activity.begins):
                 now = mark.activity
                 activity = Activity(now.block, now.tick, now.first, now.last, last.lags, last.begins)
                 mark = Mark(mark.at_ns, activity, mark.handed, mark.left)
         if len(marks) > 1 and marks[-1].same(mark) and marks[-2].same(mark):
-            marks.pop()  # nothing has moved: the time of standing still has a mark at either end
+            marks.pop()  # nothing has moved: keep one mark at each end of the standstill
         marks.append(mark)
 
     def spans(self, start_ns: int, end_ns: int, share: float = 1.0) -> list[LostSpan]:
-        """Return what was on its way in an interval of time, of which `share` was lost.
+        """Return the spans that were sent or waiting in a ring in an interval of time, of which `share` was lost.
 
-        Frames that waited in a ring when it began are among it.
+        Frames that were in a ring when the interval began are included.
         """
         found: list[LostSpan] = []
         for sender, marks in enumerate(self._marks):
@@ -75,7 +75,7 @@ class OrderTrack:
 
 
 def joined(one: LostSpan, other: LostSpan) -> LostSpan:
-    """Return the span of two of the same walk; what was lost of each counts by its length."""
+    """Return one span that covers two of the same walk. Its lost share is weighted by their lengths."""
     first, last = min(one.first, other.first), max(one.last, other.last)
     lost = one.share * (one.last - one.first) + other.share * (other.last - other.first)
     return LostSpan(
@@ -92,7 +92,7 @@ def joined(one: LostSpan, other: LostSpan) -> LostSpan:
 
 
 def _handed_over_from(marks: Sequence[Mark], start_ns: int) -> int:
-    """Return when the oldest frame was handed over that was in the ring at `start_ns`."""
+    """Return when the oldest frame was handed over that was still in the ring at `start_ns`."""
     left = None
     for before, after in reversed(list(pairwise(marks))):
         if left is None:
@@ -108,7 +108,7 @@ def _handed_over_from(marks: Sequence[Mark], start_ns: int) -> int:
 
 
 def _between(sender: int, before: Mark, after: Mark, interval: tuple[int, int], share: float) -> Iterator[LostSpan]:
-    """Yield what a sender sent between two marks, as far as it was within an interval of time."""
+    """Yield what a sender sent between two marks, limited to an interval of time by linear interpolation."""
     one, two = before.activity, after.activity
     if one is not None and two is not None and one.same_walk(two):
         if two.tick == one.tick and after.handed == before.handed:
@@ -119,7 +119,7 @@ def _between(sender: int, before: Mark, after: Mark, interval: tuple[int, int], 
         first, last = one.tick + int(ticks * begun), one.tick + int(ticks * ended) + 1
         yield _span(sender, one, (first, last), share, ticks // 2 + 1)
         return
-    if one is not None and one.tick < one.last:  # it came to its end, which nobody noted
+    if one is not None and one.tick < one.last:  # this walk ended between the marks
         yield _span(sender, one, (one.tick, one.last), share, 0)
     if two is not None:
         yield _span(sender, two, (two.first, two.tick + 1), share, 0)

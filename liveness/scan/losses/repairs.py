@@ -1,4 +1,4 @@
-"""The desk of repairs: a sender that has sent a block asks for stretches of the order to send again, one at a time."""
+"""Repair desk: a sender that has finished a block requests stretches of the order to send again, one at a time."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ASKED, ANSWERED, UPTO, SEAL, BLOCK, FIRST, LAST, LAGS = range(8)
-"""Places of a sender's row: its questions, the answers so far, the last block it asks for, and the last answer."""
+"""Columns of a sender's row: requests, answers, the last block it requests for, and the last answer."""
 NOTHING = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Ticks to send again, and the share of the rate to do so at."""
+    """Ticks to send again, and the share of the rate at which to send them."""
 
     block: int
     first: int
@@ -29,27 +29,27 @@ class Stretch:
 
 
 class RepairDesk:
-    """One row a sender in shared memory: it writes the questions, the supervisor the answers."""
+    """Shared memory with one row per sender: the sender writes requests, the supervisor writes answers."""
 
     def __init__(self, senders: int, lanes: int) -> None:
         self.open: NDArray[np.int64] = shared_zeros((1,), np.int64)
-        """1: a supervisor answers. Without one nobody asks."""
+        """1 if a supervisor answers. Otherwise senders send no requests."""
         self._rows: NDArray[np.int64] = shared_zeros((senders, LAGS + 2 * lanes), np.int64)
         self._pace: NDArray[np.float64] = shared_zeros((senders,), np.float64)
         self._lanes = lanes
 
     def ask(self, sender: int, block: int) -> None:
-        """Ask for the next stretch of blocks up to `block`; what was answered before has been sent."""
+        """Request the next stretch of blocks up to `block`. The stretch of the last answer has been sent."""
         self._rows[sender, UPTO] = block
         self._rows[sender, ASKED] += 1
 
     def asked(self, sender: int) -> int | None:
-        """Return up to which block a sender asks, None if it has no question open."""
+        """Return the last block that a sender requests stretches of, or None if it has no open request."""
         row = self._rows[sender]
         return int(row[UPTO]) if row[ASKED] > row[ANSWERED] else None
 
     def answer(self, sender: int, stretch: Stretch | None) -> None:
-        """Answer the open question of a sender; None if there is nothing to send again."""
+        """Answer the open request of a sender; None if there is nothing to send again."""
         row = self._rows[sender]
         if stretch is None:
             row[BLOCK] = NOTHING
@@ -57,16 +57,17 @@ class RepairDesk:
             row[BLOCK:LAGS] = stretch.block, stretch.first, stretch.last
             row[LAGS:] = (*stretch.lags, *stretch.begins)
             self._pace[sender] = stretch.pace
+        # The seal lets the sender detect that it sees the new number of answers before their content.
         row[SEAL] = seal(int(row[ASKED]), row[BLOCK:], self._pace[sender : sender + 1])
         row[ANSWERED] = row[ASKED]
 
     def answered(self, sender: int) -> bool:
-        """Return whether the last question has its answer."""
+        """Return whether the last request has been answered."""
         return self.asked(sender) is None
 
     def given(self, sender: int) -> Stretch | None:
         """Return the last answer."""
-        while True:
+        while True:  # until a copy fits its seal: see scan.sealed
             found, pace = self._rows[sender].copy(), self._pace[sender : sender + 1].copy()
             if seal(int(found[ANSWERED]), found[BLOCK:], pace) == found[SEAL]:
                 break

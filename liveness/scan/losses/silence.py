@@ -1,7 +1,8 @@
-"""The silence alarm: replies fall to nothing, or far below their own rate, although probes go out as before.
+"""Silence detection: replies stop, or drop far below their usual rate, while probes are sent as before.
 
-Targets are probed in random order, so the replies of any time are a random sample of one block's: what is expected
-follows from what was sent and from the block's own hit rate of each probe so far. `docs/rate.md` tells the method.
+Targets are probed in random order, so the replies in any period are a random sample of those of the block. The number
+to be expected follows from the probes sent and the block's hit rate of each probe so far. `docs/rate.md` describes the
+method.
 """
 
 import math
@@ -15,78 +16,78 @@ from liveness.scan.rate.hits import Counts, design_effect
 
 SLICE_S: Final = 0.25
 HISTORY: Final = 1_200
-"""Slices that are remembered: five minutes of sending."""
+"""Slices that are kept: five minutes of sending."""
 DELAY: Final = 4
-"""Slices within which most replies come."""
+"""Slices within which most replies arrive."""
 NEAR: Final = 2
-"""Slices before a window that are not taken for its past either: part of the fall may lie in them."""
+"""Slices before a window that are excluded from its past: the drop may have begun in them."""
 SURE: Final = 4.0
-"""Standard errors by which the hit rates of the past are taken to be lower than they seem."""
+"""Standard errors by which the hit rates of the past are lowered, to be safe."""
 MIN_REPLIES: Final = 100
-"""With fewer replies in the past nothing is expected."""
+"""Fewest replies in the past from which a number can be expected."""
 CHUNKS: Final = 16
 LOW_QUANTILE: Final = 0.25
-"""The past is cut into chunks, and what came in the poorer ones is expected: a flood of copies raises only some."""
+"""The past is divided into chunks, and a low quantile of their hit rates is expected: duplicates raise only some."""
 QUARTILE: Final = 0.6745
-"""Standard errors from the median to a quartile of a normal distribution."""
+"""Standard errors from the median to a quartile of the normal distribution."""
 FAR_BELOW: Final = 0.25
-"""Only a fall below this share of what is expected is one."""
+"""Largest share of the expected replies that counts as a drop."""
 DOUBT: Final = 0.5
-"""Below this share of what is expected there may be one."""
+"""Share of the expected replies below which a drop is possible."""
 SURPRISE: Final = 26.0
-"""The least -ln of the probability, by Chernoff's bound: 5e-12 a test, 11 tests every quarter of a second. Ten days
-make 4e7 tests: one false alarm in five thousand such runs, at most."""
+"""Least -ln of the probability by Chernoff's bound: 5e-12 per test, with 11 tests every quarter of a second. Ten days
+make 4e7 tests: at most one false alarm in five thousand such runs."""
 WINDOWS: Final = tuple(2**power for power in range(11))
 
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """Replies have stopped: since when, how many came meanwhile, and how many were to be expected."""
+    """Drop of the replies: since when, how many came since then, and how many were expected."""
 
     since_s: float
     replies: float
     expected: float
     hit_rates: NDArray[np.float64]
-    """Replies a frame before the fall, by probe."""
+    """Replies per frame before the drop, by probe."""
 
 
 def surprise(expected: float, seen: float) -> float:
-    """Return -ln of a bound on the probability of a Poisson count of `seen` or fewer (Chernoff)."""
+    """Return -ln of Chernoff's bound on the probability of a Poisson count of `seen` or fewer."""
     if seen >= expected:
         return 0.0
     return expected - seen + (seen * math.log(seen / expected) if seen > 0 else 0.0)
 
 
 class SilenceDetector:
-    """What was sent and received lately, slice by slice; `attempts` is how often each target is probed."""
+    """Frames sent and replies received recently, in slices; `attempts` is the number of attempts per target."""
 
     def __init__(self, probes: int, attempts: int) -> None:
         self.attempts = attempts
         rows = 2 * HISTORY + 1
         self._times: NDArray[np.float64] = np.zeros(rows)
         self._sent: NDArray[np.int64] = np.zeros((rows, probes), np.int64)
-        """Sent up to the end of each slice, by probe; row 0 is the beginning."""
+        """Frames sent up to the end of each slice, by probe; row 0 is the start."""
         self._replies: NDArray[np.int64] = np.zeros((rows, probes), np.int64)
         self._slices = 0
         self._idle = 0
-        """Slices in a row in which nothing was sent."""
+        """Number of consecutive slices in which nothing was sent."""
         self._last: tuple[float, int, Counts, Counts] | None = None
 
     def forget(self) -> None:
-        """Begin with nothing known: what comes is another population, or the network has changed."""
+        """Forget the past: other targets follow, or the network has changed."""
         self._slices = 0
         self._sent[0] = self._replies[0] = 0
         self._last = None
 
     def skip(self) -> None:
-        """Leave out what happens until the next call of `take`: the way is known to be broken."""
+        """Leave out what happens until the next call of `take`, because the path is known to be broken."""
         if self._last is not None:
             for _ in range(DELAY):
                 self._add_slice(self._last[0])
             self._last = None
 
     def take(self, time_s: float, block: int, sent: Counts, replies: Counts) -> bool:
-        """Take counters since the start, by probe; return whether a slice has ended. Another block is another past."""
+        """Take counters since the start, by probe; return whether a slice has ended. A new block starts a new past."""
         if self._last is not None and self._last[1] != block:
             self.forget()
         if self._last is None:
@@ -95,11 +96,11 @@ class SilenceDetector:
         before_s, _, sent_before, replies_before = self._last
         if time_s < before_s + SLICE_S:
             return False
-        if self._slices == 0 and (sent == sent_before).all():  # what comes answers an earlier block
+        if self._slices == 0 and (sent == sent_before).all():  # these replies answer an earlier block
             self._last = time_s, block, sent.copy(), replies.copy()
             return False
         self._idle = 0 if (sent != sent_before).any() else self._idle + 1
-        if self._idle <= DELAY:  # of longer pauses only so much: late replies count for what was sent before
+        if self._idle <= DELAY:  # longer pauses add no slices: late replies count for what was sent before
             self._add_slice(before_s)
         self._sent[self._slices] += sent - sent_before
         self._replies[self._slices] += replies - replies_before
@@ -115,13 +116,13 @@ class SilenceDetector:
         self._replies[self._slices] = self._replies[self._slices - 1]
 
     def _shift(self) -> None:
-        """Drop the older half."""
+        """Drop the older half of the slices."""
         for array in (self._times, self._sent, self._replies):
             array[: HISTORY + 1] = array[-HISTORY - 1 :].copy()
         self._slices = HISTORY
 
     def fall(self) -> Fall | None:
-        """Return the fall if there is one now."""
+        """Return the drop of the replies if there is one now."""
         now = self._slices
         for window in WINDOWS:
             past = now - window - NEAR
@@ -142,7 +143,7 @@ class SilenceDetector:
         return None
 
     def doubtful(self) -> bool:
-        """Return whether so few replies came lately that a fall may have begun, though none is sure."""
+        """Return whether recent replies are so few that a drop may have begun, although it is not certain."""
         now = self._slices
         for window in WINDOWS[: DELAY - 1]:
             past = now - window - NEAR
@@ -157,14 +158,14 @@ class SilenceDetector:
         return False
 
     def _expected(self, window: int, rates: NDArray[np.float64]) -> float:
-        """Return what is expected in the last slices: the least of what replies bring that come at once, or later."""
+        """Return the least number of replies expected in the last slices, for delays of 0 to DELAY slices."""
         ends = self._slices - np.arange(min(DELAY, self._slices - window) + 1)
         return float(((self._sent[ends] - self._sent[ends - window]) @ rates).min())
 
     def _poor_share(self, begin: int, end: int, rates: NDArray[np.float64]) -> tuple[float, float]:
-        """Return the share of `rates` that the poorer chunks of the past had, and how unevenly replies came.
+        """Return the hit rate of the poorer chunks of the past as a share of `rates`, and the dispersion of replies.
 
-        The latter is how much larger the variance is than that of Poisson counts.
+        The dispersion is the variance of the counts divided by that of Poisson counts, at least 1.
         """
         expected = (np.diff(self._sent[begin : end + 1], axis=0) * rates).sum(axis=1)
         came = np.diff(self._replies[begin : end + 1], axis=0).sum(axis=1)
@@ -172,11 +173,11 @@ class SilenceDetector:
         wanted = np.bincount(chunks, expected, CHUNKS)
         ratios = np.sort((np.bincount(chunks, came, CHUNKS) / np.maximum(wanted, 1e-9))[wanted > 0])
         poor, usual = float(ratios[int(LOW_QUANTILE * len(ratios))]), float(np.median(ratios))
-        error = (usual - poor) / QUARTILE  # of a chunk; floods and falls of the past change neither number
+        error = (usual - poor) / QUARTILE  # of a chunk; quantiles are robust against floods and drops in the past
         return min(1.0, poor), max(1.0, error**2 * float(wanted.mean()) / max(usual, 1e-9))
 
     def _since(self, window: int, begin: int, rates: NDArray[np.float64], spread: float) -> Fall:
-        """Return the fall with its most likely beginning: where the surprise is largest."""
+        """Return the drop with its most likely start, which is where the surprise is largest."""
         now = self._slices
         best = max(
             range(1, min(2 * window + NEAR, now - begin) + 1),
@@ -184,13 +185,13 @@ class SilenceDetector:
         )
         expected, seen = self._counts(now - best, rates)
         since_s = float(self._times[now - best + 1])
-        if now - best > begin:  # the fall may have begun within the slice before
+        if now - best > begin:  # the drop may have begun within the slice before: interpolate
             before, came = self._counts(now - best - 1, rates)
             since_s -= SLICE_S * max(0.0, 1 - (came - seen) / max(before - expected, 1e-9))
         return Fall(since_s, seen, expected, rates)
 
     def _counts(self, begin: int, rates: NDArray[np.float64]) -> tuple[float, float]:
-        """Return what was expected since the end of a slice, and what came."""
+        """Return how many replies were expected after slice `begin`, and how many came."""
         now = self._slices
         expected = float(((self._sent[now] - self._sent[begin]) * rates).sum())
         return expected, float((self._replies[now] - self._replies[begin]).sum())

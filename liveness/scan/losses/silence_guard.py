@@ -1,4 +1,4 @@
-"""What is done about silence: it is told, fewer targets are spent or none, and what was sent meanwhile is lost."""
+"""Silence guard: reports silence, lowers the rate or ends the run, and records what was sent meanwhile as lost."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,59 +14,59 @@ from liveness.scan.shared import HOLD_PATH, HOLD_SILENCE, Shared
 
 NS: Final = 1_000_000_000
 MARGIN_NS: Final = NS
-"""Probes that were sent so long before the replies stopped may have lost theirs: they are sent again as well."""
+"""Probes sent up to this long before the replies stopped may have lost their replies: they are sent again as well."""
 REPORT_EVERY_NS: Final = NS
 TRICKLE_REPLIES: Final = 4.0
-"""Replies a second that the trickle would bring if they came."""
+"""Replies per second that the reduced rate (the trickle) would bring if replies came."""
 TRICKLE_SHARES: Final = 0.001, 0.1
-"""The trickle as a share of the rate: at least, at most."""
+"""Least and largest trickle, as shares of the rate."""
 BACK: Final = 0.5
-"""Replies are back when this share of what is expected comes,"""
+"""Replies are back if this share of the expected replies comes,"""
 BACK_REPLIES: Final = 3
-"""and at least so many, among the last BACK_EXPECTED that are expected, or within BACK_NS where these are fewer."""
+"""and at least this number, among the last BACK_EXPECTED expected, or within BACK_NS if fewer are expected."""
 BACK_EXPECTED: Final = 8.0
 BACK_NS: Final = 5 * NS
 TRY_AFTER_NS: Final = 60 * NS
-"""After so long a pause the full rate is tried, where the trickle is too thin to show replies."""
+"""Pause after which the full rate is tried, if the trickle is too low to show replies."""
 LONGEST_NS: Final = 600 * NS
-"""A silence that lasts so long ends a run that pauses."""
+"""Duration after which a silence ends a run that pauses."""
 CAUSE: Final = "replies stopped at an unchanged rate"
 
 
 @dataclass(slots=True)
 class SilenceGuard:
-    """The guard of one session, on the supervisor's side; `look` several times a second."""
+    """Silence guard of one session, in the supervisor. `look` is called several times a second."""
 
     plan: Plan
     shared: Shared
     book: LossBook
     on_notice: Callable[[str], None]
     on_end: Callable[[str], None]
-    """Ends the run, with the reason."""
+    """Called with the reason to end the run."""
     on_recovery: Callable[[], None]
-    """Called when replies are back: whatever was measured meanwhile says nothing."""
+    """Called when replies are back: measurements made meanwhile are meaningless."""
     detector: SilenceDetector = field(init=False)
     fall: Fall | None = None
-    """The silence that goes on now."""
+    """Silence that lasts now, if any."""
     _began_ns: int = 0
     _noticed_ns: int = 0
     _reported_ns: int = 0
     _seen: list[tuple[int, int, float]] = field(default_factory=list)
-    """While it is silent: times, replies accepted and replies expected by then."""
+    """During silence: times, replies accepted and replies expected until then."""
 
     def __post_init__(self) -> None:
-        """Begin with nothing known."""
+        """Create the detector, without any past."""
         self.detector = SilenceDetector(len(self.plan.probes), self.plan.attempts)
 
     @property
     def paused(self) -> bool:
-        """Return whether targets are spared until replies come back."""
+        """Return whether the rate is reduced until replies are back."""
         return bool(self.shared.trickle_pps[0])
 
     def look(self, now_ns: int) -> None:
-        """Look at the counters; begin or end a silence."""
+        """Read the counters; begin or end a silence."""
         shared = self.shared
-        attempts = 1 if self.plan.only_unanswered else self.plan.attempts  # repeats to the silent bring few replies
+        attempts = 1 if self.plan.only_unanswered else self.plan.attempts  # repeats to silent targets get few replies
         counted = shared.sent[:, :, :attempts].sum(axis=(0, 2)) + shared.repaired[:, :, :attempts].sum(axis=(0, 2))
         replies = shared.accepted.sum(axis=0)
         if self.fall is not None:
@@ -104,7 +104,7 @@ class SilenceGuard:
             self.on_end(f"{CAUSE} after {after_s:.0f} s (on_silence: stop)")
 
     def _trickle(self) -> float:
-        """Return a rate that spends few targets and shows soon whether replies are back."""
+        """Return a rate that spends few targets and soon shows whether replies are back, in packets/s per probe."""
         rate_pps = float(self.shared.rate_pps[0])
         hits = float(self.fall.hit_rates.sum()) if self.fall is not None else 1.0
         least, most = (share * rate_pps for share in TRICKLE_SHARES)
@@ -112,7 +112,7 @@ class SilenceGuard:
         return max(float(MIN_RATE_PPS), wanted)
 
     def _go_on(self, now_ns: int) -> None:
-        """See whether replies are back, or will not come any more."""
+        """Check whether replies are back, or have been missing for too long."""
         self._seen = [one for one in self._seen if one[0] >= now_ns - BACK_NS]
         paused_ns = now_ns - self._noticed_ns
         back_ns = self._back_since()
@@ -126,7 +126,7 @@ class SilenceGuard:
             self._try(paused_ns)
 
     def _back_since(self) -> int | None:
-        """Return since when replies have been back, None if they are not."""
+        """Return since when replies have been back, or None if they are not."""
         _, replies, expected = self._seen[-1]
         enough = [one for one in self._seen if expected - one[2] >= BACK_EXPECTED]
         begin = enough[-1] if enough else self._seen[0]
@@ -140,9 +140,9 @@ class SilenceGuard:
         return since[0]
 
     def _try(self, paused_ns: int) -> None:
-        """Interrupt a pause now and then by a few seconds at the full rate, if its trickle is too thin to show replies.
+        """Interrupt a pause regularly by BACK_NS at the full rate, if its trickle is too low to show replies.
 
-        Otherwise the trickle shows them, and a try would only spend targets.
+        If the trickle is high enough, trying the full rate would only waste targets.
         """
         if self.plan.config.on_silence != "pause" or self.fall is None:
             return

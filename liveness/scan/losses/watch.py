@@ -1,4 +1,4 @@
-"""The watch over losses: accounts, silence and the book of one session, looked at by the supervisor."""
+"""Watch over losses: the accounts, the silence guard and the book of one session, called by the supervisor."""
 
 import time
 from collections.abc import Callable
@@ -17,13 +17,13 @@ from liveness.scan.shared import Shared
 
 NS: Final = 1_000_000_000
 NOTHING_AFTER_S: Final = 60.0
-"""A run that has received nothing for so long says so at once, not only at its end."""
+"""Time after which a run that has received nothing reports it, instead of only at its end."""
 DOUBT_NS: Final = 2 * NS
-"""How long a doubt about the last replies of a block holds up its end."""
+"""Longest time that the end of a block is delayed because its last replies may have stopped."""
 SLOW_AFTER_S: Final = 20.0
 NOTHING_FRAMES: Final = 1_000
 MISSED_SHARE: Final = 0.05
-"""A fixed rate that was missed by this share of the time is told."""
+"""Share of the time from which senders that do not reach a fixed rate are reported."""
 FOREIGN: Final = (
     "the source address is not of this host, or replies go to another interface: compare `ip address`, `ip route` and"
     " network.source_addresses"
@@ -36,14 +36,14 @@ NO_REPLY: Final = (
 
 @dataclass(slots=True)
 class LossWatch:
-    """What one session watches; `look` several times a second, `conclude` when the last sender has ended."""
+    """Watch of one session: `look` is called several times a second, `conclude` when the last sender has ended."""
 
     plan: Plan
     shared: Shared
     interface: str
     first: Checkpoint
     started_s: float
-    """When the session began, by the monotonic clock."""
+    """When the session began, seconds of the monotonic clock."""
     on_notice: Callable[[str], None]
     on_end: Callable[[str], None]
     on_recovery: Callable[[], None]
@@ -51,17 +51,17 @@ class LossWatch:
     accounts: Accounts = field(init=False)
     guard: SilenceGuard = field(init=False)
     unaccounted: int = 0
-    """Frames that were handed over and are neither completed, nor dropped, nor unsent, once all senders have ended."""
+    """Frames handed over that were neither completed, nor dropped, nor left unsent, when all senders have ended."""
     _recorded: tuple[int, list[LossRecord]] = field(default_factory=lambda: (-1, []))
     _sending_s: float = 0.0
-    """How long the session has sent, its last cooldown not included."""
+    """Sending time of the session, without its last cooldown."""
     _asking_ns: int = 0
-    """Since when a sender asks what to send again."""
+    """Since when a sender has an open request for a stretch to send again."""
     _slow_told: bool = False
     _nothing_told: bool = False
 
     def __post_init__(self) -> None:
-        """Read all counters for the first time, and answer senders from now on."""
+        """Read all counters for the first time, and let senders request repairs from now on."""
         started_ns = int(self.started_s * NS)
         elapsed_s = self.first.totals.elapsed_s
         self.book = LossBook(self.plan, self.shared, self.first.losses, started_ns, elapsed_s, self.on_notice)
@@ -71,13 +71,13 @@ class LossWatch:
         self.shared.repairs.open[0] = 1
 
     def report(self, loss: LossInterval) -> None:
-        """Note a loss that somebody else has noticed."""
+        """Record a loss that another part detected."""
         self.book.track.note(time.monotonic_ns(), self.shared)
         self.book.report(loss)
         self.on_recovery()
 
     def look(self, *, last: bool = False) -> None:
-        """Look at everything, and answer senders that ask what to send again."""
+        """Check all sources of losses, and answer senders that request stretches to send again."""
         now_ns = time.monotonic_ns()
         self.book.track.note(now_ns, self.shared)
         for gap in self.accounts.look(now_ns, last=last):
@@ -92,14 +92,14 @@ class LossWatch:
         self.book.serve(settled=self.accounts.settled and not self._in_doubt(now_ns))
 
     def _in_doubt(self, now_ns: int) -> bool:
-        """Return whether a sender that has sent its block shall wait a moment, until its last replies are judged."""
+        """Return whether a sender that has finished its block must wait until its last replies are judged."""
         asking = any(self.shared.repairs.asked(sender) is not None for sender in range(self.plan.senders))
         self._asking_ns = (self._asking_ns or now_ns) if asking else 0
         fresh = self.guard.fall is None and now_ns < self._asking_ns + DOUBT_NS
         return asking and fresh and self.guard.detector.doubtful()
 
     def _tell(self, now_ns: int) -> None:
-        """Tell at once what a run would otherwise say at its end: a rate that is not reached, no reply at all."""
+        """Report at once what a run otherwise reports at its end: a rate that is not reached, or no replies at all."""
         elapsed_s = (now_ns - int(self.started_s * NS)) / NS
         if self.shared.blocks_drained() < len(self.plan.order.parts):
             self._sending_s = elapsed_s
@@ -114,7 +114,7 @@ class LossWatch:
 
     @property
     def given_up_s(self) -> float:
-        """Time that senders could not keep up with the rate, on average of all senders."""
+        """Time for which senders could not keep up with the rate, on average over all senders."""
         return float(self.shared.given_up_s.mean())
 
     def _slow_text(self, elapsed_s: float) -> str:
@@ -129,17 +129,17 @@ class LossWatch:
         return self.guard.fall is not None
 
     def count(self) -> None:
-        """Count the probes that are known to have been lost, those sent again since included."""
+        """Update the number of probes known to be lost, including those that were sent again."""
         self.shared.lost[0] = sum(record.probes for record in self._records())
 
     def _records(self) -> list[LossRecord]:
-        """Return the losses, made again only when there are other ones."""
+        """Return the losses; they are computed again only if the book has changed."""
         if self.book.changes != self._recorded[0]:
             self._recorded = self.book.changes, self.book.losses().records
         return self._recorded[1]
 
     def conclude(self) -> str | None:
-        """Count for the last time, when all senders have ended; return why the run is not complete if it lost much."""
+        """Take the final counts when all senders have ended; return why the run is not complete if it lost much."""
         self.look(last=True)
         shared = self.shared
         handed = int(shared.sent.sum() + shared.repaired.sum())
@@ -148,11 +148,11 @@ class LossWatch:
         return self.book.too_much()
 
     def losses(self) -> Losses:
-        """Return the book as the checkpoint keeps it."""
+        """Return the losses for the checkpoint."""
         return self.book.losses()
 
     def warnings(self, *, received: int) -> list[str]:
-        """Return what a run ought to say of its losses; `received` packets came in all its sessions."""
+        """Return the warnings about losses; `received` is the number of packets received in all sessions."""
         lines = self.book.warnings()
         if not self.plan.config.rate.auto and self.given_up_s > MISSED_SHARE * self._sending_s:
             lines.append(self._slow_text(self._sending_s))

@@ -1,1 +1,1 @@
-"""The way to the targets while a run goes on."""
+"""Path to the targets during a run: neighbours, next hops, and the reaction to changes."""

@@ -1,4 +1,4 @@
-"""The guard of the way to the targets: what it sees it answers, by a pause, other next hops, or the run's end."""
+"""Path guard: reacts to changes of the path by a pause, by other next hops, or by ending the run."""
 
 import time
 from collections.abc import Callable
@@ -18,15 +18,15 @@ from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 
 IN_FLIGHT_NS: Final = 500_000_000
-"""When a link is cut the replies to what was sent so long before may still have been on their way."""
+"""Replies to probes sent up to this long before a link went down may have been in flight."""
 QUEUED_NS: Final = 100_000_000
-"""What had left a sender so long before may still have waited in a queue of this host."""
+"""Frames sent up to this long before may have waited in a queue of this host."""
 NS: Final = 1_000_000_000
 
 
 @dataclass(slots=True)
 class _Pause:
-    """A pause that goes on: why, since when the way was not whole, and whether senders have been seen to keep to it."""
+    """Current pause: its cause, since when the path was broken, and whether its loss has been reported."""
 
     what: str
     cause: str
@@ -37,7 +37,7 @@ class _Pause:
 
 @dataclass(slots=True)
 class _Redirection:
-    """New next hops that senders have still to take over, and what was lost until they have."""
+    """New next hops that senders have not all taken over yet, and what is lost until they have."""
 
     generation: int
     since_ns: int
@@ -47,22 +47,22 @@ class _Redirection:
 
 @dataclass(slots=True)
 class PathGuard:
-    """The guard of one session. `look` is called ten times a second."""
+    """Path guard of one session. `look` is called ten times a second."""
 
     watch: PathWatch
     shared: Shared
     record: PathRecord
     end: Callable[[str], None]
-    """Told why the run cannot go on."""
+    """Called with the reason why the run cannot continue."""
     notice: Callable[[str], None]
-    """Told in a line what somebody ought to know."""
+    """Called with a line for the user."""
     lost: Callable[[LossInterval], None]
-    """Told what is known to be lost."""
+    """Called with each known loss."""
     withdraw: Callable[[Intervals], None]
-    """Told which targets are to get nothing any more."""
+    """Called with targets that must not be probed any more."""
     longest_pause_s: float
     _neighbours: Neighbours = field(init=False)
-    """Targets on the link itself, a next hop that is a target too with the MAC address that it has now."""
+    """Targets on the link itself, with their current MAC addresses. A next hop can be among them."""
     _pause: _Pause | None = field(default=None, init=False)
     _redirections: list[_Redirection] = field(default_factory=list, init=False)
     _replies: ReplyTrack = field(default_factory=ReplyTrack, init=False)
@@ -72,16 +72,16 @@ class PathGuard:
     _ended: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        """Begin with the neighbours as they were found."""
+        """Start with the neighbours that were found before the run."""
         self._neighbours = self.watch.path.neighbours
 
     @property
     def problem(self) -> str | None:
-        """Why senders are paused now, None if they are not."""
+        """Why senders are paused now, or None if they are not."""
         return None if self._pause is None else self._pause.cause
 
     def look(self) -> None:
-        """Look at the way, and do what follows from that."""
+        """Check the path and react to changes."""
         if self._ended:
             return
         try:
@@ -117,12 +117,12 @@ class PathGuard:
         self._settle(sight.at_ns)
 
     def _problem(self, sight: Sight) -> tuple[str | None, int, str]:
-        """Return what stands in the way, since when, and what has it: a sender may have met what no look has seen."""
+        """Return the current problem, since when, and its kind. Senders may see link failures that no check saw."""
         downs = int(self.shared.downs.sum())
         met, self._downs = downs > self._downs, downs
         self._note_replies(sight.at_ns)
         if sight.what == "neighbour" and self._pause is None and self._replies_come(sight.since_ns):
-            return None, 0, ""  # it is busy forwarding what is sent to it
+            return None, 0, ""  # replies still come, so the gateway works: it is only too busy to answer ARP
         if sight.problem is None and met:
             return f"interface {self.watch.path.interface} was down for a moment", self._before_ns, "link"
         return sight.problem, sight.since_ns, sight.what
@@ -132,11 +132,14 @@ class PathGuard:
         self._replies.note(now_ns, int(shared.sent.sum() + shared.repaired.sum()), int(shared.accepted.sum()))
 
     def _replies_come(self, since_ns: int) -> bool:
-        """Return whether replies come as before `since_ns`: a gateway that forwards is there."""
+        """Return whether replies come as before `since_ns`, which shows that the only gateway still forwards."""
         return len(self.watch.shares) == 1 and self._replies.come_since(since_ns)
 
     def _broken(self, since_ns: int, until_ns: int, cause: str, targets: Intervals | None = None) -> LossInterval:
-        """Return the loss of a way that was whole at `since_ns`: replies say when it broke, if all go by it."""
+        """Return the loss on a path that was last known to work at `since_ns`.
+
+        If the loss concerns all targets, the replies show when the path broke.
+        """
         start_ns = self._replies.broken_from(since_ns, until_ns) if targets is None else since_ns
         return LossInterval(start_ns, until_ns, cause, targets, before_ns=start_ns - since_ns + QUEUED_NS)
 
@@ -172,7 +175,7 @@ class PathGuard:
         self.notice(f"going on after {lasted_s:.1f} s: the way to the targets is whole again")
 
     def _report_pause(self, now_ns: int) -> None:
-        """Tell what was lost before the pause, once senders keep to it, or now at the latest."""
+        """Report the loss of a pause. Called when all senders are paused, or at the end of the pause."""
         pause = self._pause
         if pause is None or pause.reported:
             return
@@ -183,7 +186,7 @@ class PathGuard:
             self.lost(self._broken(pause.since_ns, now_ns, pause.cause))
 
     def _redirect(self, sight: Sight) -> None:
-        """Publish the next hops if they have changed, and all of them are known."""
+        """Publish the next hops if they have changed and all their MAC addresses are known."""
         hops = self.watch.hops
         if not self._unpublished or not all(mac for mac, _ in hops):
             return
@@ -211,7 +214,7 @@ class PathGuard:
             self._redirections.append(_Redirection(generation, sight.changed_ns, "; ".join(sight.rerouted), None))
 
     def _settle(self, now_ns: int) -> None:
-        """Tell of losses that are over now that all senders obey."""
+        """Report losses that are over because all senders have paused or taken over the new next hops."""
         if self._pause is not None and self.shared.all_held():
             self._report_pause(now_ns)
         taken, taken_ns = self.shared.hops.taken, self.shared.hops.taken_ns
@@ -229,7 +232,7 @@ class PathGuard:
         self._redirections = waiting
 
     def _give_up(self, reason: str, sight: Sight) -> None:
-        """End the run; what was sent since the way was last seen to be whole is lost."""
+        """End the run. What was sent since the path was last seen to work is lost."""
         self.shared.pause(HOLD_PATH)
         since_ns = sight.changed_ns or self._before_ns
         self.lost(LossInterval(since_ns, time.monotonic_ns(), reason, before_ns=IN_FLIGHT_NS))

@@ -1,4 +1,4 @@
-"""The table of next hops in shared memory: the supervisor publishes it again when a MAC address has changed."""
+"""Table of next hops in shared memory, which the supervisor publishes again when a MAC address changes."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CAPACITY: Final = 1 << 18
-"""Intervals of addresses it holds at most; its pages exist once they are used."""
+"""Largest number of address intervals. Memory pages are allocated only when they are used."""
 
 
 class HopTable:
-    """One writer, many readers, in memory that holds two tables: one is read while the other is written."""
+    """Next hops with one writer and many readers. It has two tables: one is read while the other is written."""
 
     def __init__(self, senders: int, capacity: int = CAPACITY) -> None:
         self._first: NDArray[np.uint32] = shared_zeros((2, capacity), np.uint32)
@@ -28,17 +28,17 @@ class HopTable:
         self._generation: NDArray[np.int64] = shared_zeros((1,), np.int64)
         self._seals[0] = seal(0, self._first[0, :0], self._macs[0, :0], self._own[0])
         self.taken: NDArray[np.int64] = shared_zeros((senders,), np.int64)
-        """The generation that each sender sends by."""
+        """Generation of the table that each sender uses."""
         self.taken_ns: NDArray[np.int64] = shared_zeros((senders,), np.int64)
         """When each sender took it over, ns of the monotonic clock. Written before `taken`."""
 
     @property
     def generation(self) -> int:
-        """How many tables were published so far; by 0 senders send as their run constants say."""
+        """Number of tables published so far. At 0, senders use the next hops in their run constants."""
         return self._generation.item()
 
     def publish(self, hops: Hops) -> int:
-        """Give senders a new table and return its generation. LivenessError if it is longer than there is room for."""
+        """Publish a new table and return its generation. Raises LivenessError if it exceeds the capacity."""
         capacity = self._first.shape[1]
         if len(hops.first) > capacity:
             raise LivenessError(
@@ -57,7 +57,7 @@ class HopTable:
 
     def read(self) -> tuple[int, Hops]:
         """Return the newest table and its generation."""
-        while True:
+        while True:  # until a copy fits its seal: see scan.sealed
             generation = self.generation
             place = generation & 1
             expected = int(self._seals[place])
@@ -67,6 +67,6 @@ class HopTable:
                 return generation, Hops(first, macs, own)
 
     def _content(self, place: int) -> "tuple[NDArray[np.uint32], NDArray[np.uint16], NDArray[np.uint16]]":
-        """Return the parts of one of the two tables, as they are now."""
+        """Return the parts of one of the two tables as they are now."""
         length = int(self._lengths[place])
         return self._first[place, :length], self._macs[place, :length], self._own[place]

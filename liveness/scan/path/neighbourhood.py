@@ -1,4 +1,4 @@
-"""Targets on the scanner's own link: they are looked for by ARP before the first packet, and probed directly."""
+"""Neighbours: targets on the scanner's own link, which are resolved by ARP before the first packet."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,16 +13,16 @@ from liveness.scan.plan import Plan
 from liveness.space.intervals import Intervals
 
 MOST_NEIGHBOURS: Final = 1 << 16
-"""A /16: each of them is asked by a broadcast, which every host on the link hears, up to three times."""
+"""A /16. Each request is a broadcast that every host on the link receives, and is sent up to three times."""
 TOLD_FROM_S: Final = 10.0
-"""A search that may take longer is announced."""
+"""Duration in seconds from which a search is announced."""
 TRIES: Final = 3
 
 
 def meet_neighbours(plan: Plan, path: Path, notice: Callable[[str], None]) -> Path:
-    """Return the path with the MAC addresses of the neighbours among the targets; `notice` is told how many there are.
+    """Return the path with the MAC addresses of the targets on the link; `notice` gets lines about the search.
 
-    UsageError if there are more than can be asked; what `find_neighbours` raises.
+    Raises UsageError if there are more such targets than MOST_NEIGHBOURS, and the errors of `find_neighbours`.
     """
     if not len(path.near):
         return path
@@ -49,7 +49,7 @@ def hops_on(path: Path) -> Hops:
 
 
 def hops_with(parts: Sequence[tuple[bytes, Intervals]], neighbours: Neighbours, near: Intervals, own: bytes) -> Hops:
-    """Return next hops: those of `parts` (see `hops_of`), and of the neighbours that are on the link as `near` says."""
+    """Return the next hops of `parts` (see `hops_of`), and of the neighbours that `near` contains."""
     hops = hops_of(parts, own)
     here = near.contains(neighbours.addresses)
     if not here.any():

@@ -1,4 +1,4 @@
-"""The record of the way to the targets: what was found on it, and what happened, as the manifest keeps it."""
+"""Record of the path to the targets: its state at the start and its changes, as the manifest keeps them."""
 
 import time
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ from liveness.net.routes import Path
 from liveness.runs.course import PathEvent
 
 MOST_EVENTS: Final = 1_000
-"""A link that flaps for days fills no manifest; what comes later is counted."""
+"""Events that are recorded. Later ones are only counted, so that a flapping link does not fill the manifest."""
 
 
 @dataclass(slots=True)
 class PathRecord:
-    """The events of one session, which began at `started_s` of the monotonic clock."""
+    """Path events of one session, which began at `started_s` of the monotonic clock."""
 
     started_s: float
     events: list[PathEvent] = field(default_factory=list)
     unrecorded: int = 0
 
     def add(self, what: str, detail: str, action: str, targets: int | None = None) -> None:
-        """Record what has just happened."""
+        """Record an event that has just happened."""
         if len(self.events) >= MOST_EVENTS:
             self.unrecorded += 1
             return
@@ -31,7 +31,7 @@ class PathRecord:
         )
 
     def begin(self, path: Path) -> None:
-        """Record what is known of the way from the start."""
+        """Record the path as it is at the start."""
         hops = ", ".join(f"{hop.name} ({hop.mac.hex(':')})" for hop in path.hops)
         self.add("route", f"{path.interface} by {hops}", "noted", sum(hop.targets.count for hop in path.hops))
         if len(path.near):

@@ -1,4 +1,4 @@
-"""Track of the replies: how many came by when, so that the moment at which the way broke is known from what came."""
+"""Track of the replies: counts over time, from which the moment at which the path broke is estimated."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -7,18 +7,18 @@ from typing import Final
 
 NS: Final = 1_000_000_000
 SPAN_NS: Final = 2 * NS
-"""Replies are counted over such spans."""
+"""Length of the spans over which replies are counted."""
 REMEMBERED: Final = 128
-"""Samples: more than ten seconds."""
+"""Number of samples that are kept: more than ten seconds."""
 LEAST_REPLIES: Final = 64
-"""Fewer replies, or fewer that are expected, say nothing about a moment."""
+"""Fewest replies, received or expected, from which a moment can be estimated."""
 LATE_NS: Final = 20_000_000
-"""How long a receive ring may hold a reply until its block is full (`net.rx_packet`)."""
+"""Longest time that a receive ring keeps a reply until its block is full (`net.rx_packet`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What had been handed over and what had been accepted at one time, in ns of the monotonic clock."""
+    """Frames handed over and replies accepted until a time, in ns of the monotonic clock."""
 
     at_ns: int
     sent: int
@@ -27,16 +27,16 @@ class Sample:
 
 @dataclass(slots=True)
 class ReplyTrack:
-    """Samples of the last while, ten a second."""
+    """Samples of the last seconds, ten per second."""
 
     _samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def note(self, at_ns: int, sent: int, replies: int) -> None:
-        """Note what was sent and accepted until now."""
+        """Record the frames sent and the replies accepted until now."""
         self._samples.append(Sample(at_ns, sent, replies))
 
     def come_since(self, since_ns: int) -> bool:
-        """Return whether replies come lately at half the rate of before `since_ns` or more."""
+        """Return whether replies now come at half the rate before `since_ns` or more."""
         if not self._samples:
             return False
         latest = self._samples[-1]
@@ -47,10 +47,10 @@ class ReplyTrack:
         return lately > 0 and 2 * lately >= usual
 
     def broken_from(self, since_ns: int, until_ns: int) -> int:
-        """Return from when on what was sent got no reply, in an interval at whose beginning the way was whole.
+        """Return from when on probes got no reply, in an interval at whose start the path worked.
 
-        The replies in it, at the hit rate of before, are those to what was sent until the way broke. `since_ns` where
-        there are too few of them to know.
+        At the earlier hit rate, the replies in the interval are those to the probes sent until the path broke. Returns
+        `since_ns` if there are too few replies for an estimate.
         """
         samples = [sample for sample in self._samples if sample.at_ns <= until_ns]
         begin = next((place for place, sample in enumerate(samples) if sample.at_ns >= since_ns), len(samples))
@@ -64,7 +64,7 @@ class ReplyTrack:
         late = (
             sent * LATE_NS / max(1, start.at_ns - oldest.at_ns)
         )  # frames whose replies were on their way at the start
-        reached = start.sent - late + (end.replies - start.replies) * sent / replies  # sent until the way broke
+        reached = start.sent - late + (end.replies - start.replies) * sent / replies  # sent until the path broke
         for before, after in pairwise(samples[begin - 1 :]):
             if after.sent >= reached and after.sent > before.sent:
                 share = max(0.0, (reached - before.sent) / (after.sent - before.sent))
