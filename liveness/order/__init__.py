@@ -1,1 +1,1 @@
-"""Orders: which target is probed when."""
+"""Orders: the rules that say which target is probed when."""

@@ -1,7 +1,8 @@
-"""What an order hands out at once: the targets that it draws, and the probes that are due to targets drawn by then.
+"""The batch that a walk returns: newly drawn targets, and the probes that are due, to these and to earlier targets.
 
-A target is named by its *position*: how many targets the same walk has drawn before it. So whoever sends turns each
-index into an address once, when it is drawn, and keeps the addresses as far back as the walk may name them (`reach`).
+A target is named by its *position*, the number of targets that the same walk has drawn before it. The sender therefore
+converts each index to an address only once, when the target is drawn, and keeps the addresses of the last `reach`
+positions.
 """
 
 from typing import Final, NamedTuple
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 FROM: Final = 0
 DRAWN: Final = 1
 STRIPS: Final = 2
-"""Places in `Due.counts`: the position of the first target drawn, how many were drawn, how many strips there are."""
+"""Indices in `Due.counts`: position of the first target drawn, number of targets drawn, number of strips."""
 
 POSITION: Final = 0
 TICKS: Final = 1
@@ -24,11 +25,11 @@ STRIP_COLUMNS: Final = 5
 
 
 class Due(NamedTuple):
-    """Targets drawn, and strips of probes that are due, in the order in which they leave.
+    """Targets drawn, and strips of probes that are due, in the order in which they are sent.
 
-    A strip is one probe's one attempt, to `TICKS` targets in a row from `POSITION` on. Strips that are sent together
-    form a group of `WIDTH` strips in a row, all of the same number of ticks: the group's frames leave tick by tick, in
-    each tick one of every strip.
+    A strip is one attempt of one probe, to `TICKS` consecutive targets that begin at `POSITION`. Strips that are sent
+    together form a group: `WIDTH` consecutive rows, all with the same number of ticks. The frames of a group leave tick
+    by tick, and each tick has one frame of every strip.
     """
 
     counts: NDArray[np.int64]
@@ -37,5 +38,5 @@ class Due(NamedTuple):
 
 
 def empty_due(targets: int, strips: int) -> Due:
-    """Return room for so many targets and strips at once."""
+    """Return an empty batch with room for `targets` targets and `strips` strips."""
     return Due(np.zeros(3, np.int64), np.zeros(targets, np.uint32), np.zeros((strips, STRIP_COLUMNS), np.int64))

@@ -1,11 +1,11 @@
-"""Lanes: one probe's one attempt each, and how far behind the drawn targets they go."""
+"""Lanes: one attempt of one probe each, and its lag behind the newest drawn target."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One probe's one attempt: it probes the target drawn `lag` ticks ago."""
+    """One attempt of one probe. At each tick it probes the target that was drawn `lag` ticks ago."""
 
     probe: int
     attempt: int
@@ -13,11 +13,11 @@ class Lane:
 
 
 def plan_lanes(probes: int, attempts: int, queue: int, spacing: int, targets: int) -> tuple[Lane, ...]:
-    """Return the lanes in the order of a tick: all probes' first attempts, then their second ones.
+    """Return the lanes in the order of a tick: the first attempts of all probes, then the second attempts, and so on.
 
-    `queue` and `spacing` are lags in targets. A queue longer than the block needs is cut to where the last original has
-    left: repeats then follow at once, rather than after a pause in which nothing is sent. But the first repeat follows
-    the last original to the same target by the spacing at least, however short the queue or the block.
+    `queue` and `spacing` are lags in targets. A queue that is longer than the block is shortened, so that repeats begin
+    as soon as the last original has left, without a pause in which nothing is sent. The first repeat always follows the
+    last original to the same target by the spacing at least, also if the queue or the block is shorter.
     """
     repeat_lag = max(min(queue, targets + (probes - 1) * spacing), probes * spacing)
     return tuple(
@@ -28,10 +28,10 @@ def plan_lanes(probes: int, attempts: int, queue: int, spacing: int, targets: in
 
 
 def marks_for(targets: int, mark_every: int) -> int:
-    """Return how many marks a lane can pass: one at every `mark_every` targets, and one at its end."""
+    """Return the number of marks that a lane can pass: one at every `mark_every` targets, and one at its end."""
     return -(-targets // mark_every) + 1
 
 
 def widened(lane: Lane, ticks: int, probes: int) -> int:
-    """Return by how much a lane's lag grows where the spacing grows by `ticks`."""
+    """Return by how many ticks the lag of a lane grows if the spacing grows by `ticks`."""
     return (lane.attempt * probes + lane.probe) * ticks

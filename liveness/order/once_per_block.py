@@ -1,4 +1,4 @@
-"""The order of a census: every target once, block by block, each block in a permutation of its own."""
+"""The order of a census: it draws every target once, block by block, with a separate permutation of each block."""
 
 import math
 from collections.abc import Sequence
@@ -36,12 +36,12 @@ from liveness.space.intervals import Intervals
 MARK_EVERY: Final = 1_000_000
 """Targets between two entries of the lag record (Bano et al. 2018, section 3)."""
 RAISED_MOST: Final = 2
-"""How far above the planned rate the order has room for: a signal may raise it."""
+"""Factor above the planned rate up to which the spacing follows the rate, which a signal may raise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block: its intervals, and how many of its targets, first in its permutation, are probed."""
+    """One block: its intervals, and the number of targets that are probed, which come first in its permutation."""
 
     name: str
     listed: Intervals
@@ -50,38 +50,38 @@ class Block:
 
     @property
     def permutation(self) -> Permutation:
-        """The walk over the block's indices; computed each time, since thousands of blocks may be planned."""
+        """Permutation of the block's indices. It is not kept: a plan may have thousands of blocks."""
         return Permutation.of_block(self.listed.count, self.seed, self.name)
 
 
 @dataclass(frozen=True)
 class OncePerBlock:
-    """The order of a census. Rates are packets a second of one probe, all senders of a machine together."""
+    """The order of a census. Rates are packets per second of one probe, all senders of a machine together."""
 
     parts: Sequence[Block]
     probes: int
     attempts: int
     queue: int
-    """Targets between a probe and its repeat."""
+    """Number of targets between a probe and its repeat."""
     spacing_s: float
-    """Time between two probes to one address, at least."""
+    """Least time between two probes to one address."""
     rate_pps: float
-    """The planned rate, or the limit of the search for one."""
+    """The planned rate, or the upper limit if the rate is searched for."""
     searched: bool = False
-    """Whether the rate is searched for: then the spacing follows it from below."""
+    """Whether the rate is searched for. If so, the spacing in targets starts low and grows with the rate."""
 
     mark_every: int = MARK_EVERY
-    """Targets between two entries of the lag record, of all senders together."""
+    """Targets between two entries of the lag record, counted over all senders."""
 
     @cached_property
     def lanes(self) -> int:
-        """How many lanes there are: each attempt of each probe."""
+        """Number of lanes: probes times attempts."""
         return self.probes * self.attempts
 
     def walk(
         self, part: int, share: Share, rate_pps: float, marks: NDArray[np.int64], start: Position | None = None
     ) -> "BlockWalk":
-        """Return a walk through a block, before its first tick: see `Order`."""
+        """Return a walk through a block, before its first tick: see `Order.walk`."""
         spacing = self.spacing(rate_pps, share)
         lags = [lane.lag for lane in self._lanes(part, share, spacing)]
         if start is not None and start.lags:
@@ -96,7 +96,10 @@ class OncePerBlock:
         return walk
 
     def again(self, place: Position, share: Share) -> "BlockWalk":
-        """Return a walk through a block at the lags of `place`; the lag record is of what was sent first."""
+        """Return a walk through a block at the lags of `place`.
+
+        Its marks are discarded: the lag record describes only what was sent for the first time.
+        """
         unrecorded = np.zeros((self.lanes, self.marks(place.block, share)), np.int64)
         spacing = place.lags[1 % self.probes]
         walk = self._walk(place.block, share, place.lags, unrecorded, max(place.lags), spacing)
@@ -118,33 +121,35 @@ class OncePerBlock:
         return BlockWalk(self, part, share, ticks, reach, spacing)
 
     def spacing(self, rate_pps: float, share: Share) -> int:
-        """Return the targets of one sender between two probes to one address, at a rate.
+        """Return the spacing of probes to one address at a rate, in targets of one sender.
 
-        It is that of the planned rate at least, unless the rate is searched for. A signal may raise a given rate
-        without bound, the spacing by RAISED_MOST: beyond, the spacing holds the rate.
+        Unless the rate is searched for, it is at least the spacing of the planned rate. A signal may raise a configured
+        rate without bound, but the spacing grows only up to RAISED_MOST times the planned rate; above that, the spacing
+        limits the rate.
         """
         if not self.searched:
             rate_pps = min(max(rate_pps, self.rate_pps), RAISED_MOST * self.rate_pps)
         return self.spacing_at(rate_pps, share)
 
     def spacing_at(self, rate_pps: float, share: Share) -> int:
-        """Return the targets of one sender between two probes to one address, exactly at a rate.
+        """Return the spacing of probes to one address at exactly this rate, in targets of one sender.
 
-        That is the spacing and its margin where a walk draws `rate` targets a second, as it does until repeats begin.
-        Where originals and repeats overlap it draws rate / attempts, and the spacing is that much longer.
+        It lasts the configured spacing plus its margin while a walk draws `rate_pps` targets per second, which it does
+        until repeats begin. While originals and repeats overlap, a walk draws rate / attempts targets per second, and
+        the same number of targets lasts longer.
         """
         return math.ceil((self.spacing_s + spacing_margin_s(self.spacing_s)) * rate_pps / share.senders)
 
     @property
     def longest_lag(self) -> float:
-        """How many targets wait for their last probe at the planned rate, of all senders together."""
+        """Number of targets that wait for their last probe at the planned rate, over all senders."""
         spacing = self.probes * (self.spacing_s + spacing_margin_s(self.spacing_s)) * self.rate_pps
         return (self.attempts - 1) * self.queue + self.attempts * spacing
 
     def most_targets(self, part: int, share: Share) -> int:
-        """Return how many targets of a block one sender has at most."""
+        """Return the largest number of targets of a block that one sender can have."""
         block = self.parts[part]
-        # group elements that are no target: a sender may happen to have none of them
+        # Some of the p - 1 group elements are no targets. A sender's share of the elements may contain none of these.
         skipped = prime_above(block.listed.count) - 1 - block.listed.count
         return min(block.targets, -(-(block.targets + skipped) // share.of))
 
@@ -152,7 +157,7 @@ class OncePerBlock:
         return -(-self.mark_every // share.of)
 
     def marks(self, part: int, share: Share) -> int:
-        """Return how many marks a lane of one sender can pass in a block."""
+        """Return the number of marks that a lane of one sender can pass in a block."""
         return marks_for(self.most_targets(part, share), self._mark_every(share))
 
     def first_indices(self, count: int) -> NDArray[np.uint32]:
@@ -161,7 +166,7 @@ class OncePerBlock:
         return block.permutation.shard(0, 1, min(count, block.targets)).indices()
 
     def probed_in(self, addresses: Intervals) -> Intervals:
-        """Return which of some addresses are probed: all that are targets, or a sample of them by their order."""
+        """Return the part of `addresses` that is probed: all targets among them, or those of the block's sample."""
         chosen = Intervals.empty()
         for block in self.parts:
             inside = block.listed.intersection(addresses)
@@ -173,19 +178,22 @@ class OncePerBlock:
         return chosen
 
     def count_in(self, addresses: Intervals) -> int:
-        """Return how many of some addresses are probed, without a list of them."""
+        """Return how many of `addresses` are probed, without a list of them in memory."""
         return sum(count_first(block.permutation, block.targets, block.listed, addresses) for block in self.parts)
 
 
 class BlockWalk:
-    """One sender's walk through one block. It keeps a copy of the state as plain numbers, which are faster to read."""
+    """One sender's walk through one block.
+
+    It keeps a copy of the state as Python integers, which are faster to read than the elements of a numpy array.
+    """
 
     def __init__(self, order: OncePerBlock, part: int, share: Share, ticks: Ticks, reach: int, spacing: int) -> None:
         self.ticks = ticks
         self.lanes = self.units = order.lanes
         self.reach = reach
         self.fixed = False
-        """Whether its lags stay: it repeats what was once walked."""
+        """Whether the lags are fixed, because the walk repeats an earlier one."""
         self._order = order
         self._part = part
         self._share = share
@@ -196,12 +204,12 @@ class BlockWalk:
 
     @property
     def tick(self) -> int:
-        """The current tick."""
+        """Number of the current tick."""
         return max(0, self._state[TICK])
 
     @property
     def end(self) -> int:
-        """A tick that no probe comes after."""
+        """A tick after which the walk has no probe."""
         return int(self.ticks.lane_lags.max()) + self._order.most_targets(self._part, self._share)
 
     @property
@@ -211,12 +219,12 @@ class BlockWalk:
 
     @property
     def spacing(self) -> int:
-        """Ticks between two probes to one target."""
+        """Number of ticks between two probes to one target."""
         return self._spacing if self.lanes > 1 else 0
 
     @property
     def due(self) -> int:
-        """Virtual time at which the next lane is due: the probes of a tick are spread evenly over it."""
+        """Virtual time at which the next lane is due. The probes of a tick are spread evenly over the tick."""
         state = self._state
         due = state[DUE]
         if state[ACTIVE] > 0:
@@ -225,14 +233,14 @@ class BlockWalk:
 
     @property
     def done(self) -> int:
-        """The tick before which all lanes have had their turn."""
+        """Tick before which the probes of all lanes have been returned."""
         state = self._state
         return state[TICK] + (state[LANE] == state[ACTIVE])
 
     def due_before(self, tick: int) -> int:
-        """Return a virtual time by which no lane of `tick`, or of a later one, is due, and most of those before are.
+        """Return a virtual time by which no probe of `tick` or later is due, but most earlier ones are.
 
-        How long ticks last may change: each to come is taken to last as short as any does.
+        The length of ticks may change, so each tick between the current one and `tick` counts with the least length.
         """
         state = self._state
         if tick <= state[TICK]:
@@ -240,7 +248,7 @@ class BlockWalk:
         return state[DUE] + (state[COST] + tick - state[TICK] - 1) * self.lanes - 1
 
     def draw(self, due: Due, frames: int, until: int, now_ns: int) -> int:
-        """Hand out what is due by `until`, at most `frames` probes: see `Walk`."""
+        """Put at most `frames` probes that are due by `until` into `due`, and return their number: see `Walk.draw`."""
         if due is not self._due:
             self._due = due
             self._draw = compiled_for(draw_due, self.ticks, due, 0, 0, 0)
@@ -249,15 +257,15 @@ class BlockWalk:
         return drawn
 
     def skip(self, due: Due, tick: int) -> bool:
-        """Go on towards a tick, handing out drawn targets alone: see `Walk`."""
+        """Advance towards a tick and put only the drawn targets into `due`: see `Walk.skip`."""
         there = skip_ticks(self.ticks, due, tick)
         self._state = self.ticks.state.tolist()
         return bool(there)
 
     def take_rate(self, rate_pps: float) -> bool:
-        """Widen the spacing to what a higher rate needs; False if that has to wait for the tick's end.
+        """Widen the spacing as a higher rate requires; return False if the current tick has to end first.
 
-        At a lower rate it stays: it is time between two probes that is promised, and it has become longer.
+        At a lower rate the spacing in ticks stays: `probe_spacing` is a least time, and the same ticks now last longer.
         """
         spacing = self._order.spacing(rate_pps, self._share)
         if self.fixed or spacing <= self._spacing:
@@ -269,11 +277,11 @@ class BlockWalk:
         return True
 
     def position(self) -> Position:
-        """Return where the walk stands."""
+        """Return the position of the walk: its block, its tick and the lags of its lanes."""
         lags, begins = self.ticks.lane_lags.tolist(), self.ticks.lane_begins.tolist()
         return Position(block=self._part, tick=self.tick, lags=lags, begins=begins)
 
     def probed(self) -> NDArray[np.int64]:
-        """Return how many targets each lane has probed before the current tick, (probes, attempts)."""
+        """Return the number of targets that each lane has probed before the current tick, (probes, attempts)."""
         lanes = [probed_by(self.ticks, lane) for lane in range(self.lanes)]
         return np.array(lanes, np.int64).reshape(self._order.attempts, self._order.probes).T

@@ -1,11 +1,12 @@
 """The `Order` protocol: which target index is due when, for sender k of N on machine m of M.
 
-An order has parts, one after the other: a part is sent, drained and awaited before the next begins (the blocks of a
-census, the rounds of a survey). A sender asks for its walk through a part, and the walk for what is due; it knows
-neither blocks nor rounds. Orders name targets by their index in the part's target list, never by address.
+An order consists of parts: the blocks of a census, the rounds of a survey. A part is sent, the rings are drained and
+late replies are awaited before the next part begins. A sender gets its walk through a part from the order, and the
+probes that are due from the walk; it needs to know neither blocks nor rounds. Orders name targets by their index in the
+target list of the part, never by address.
 
-Time within a walk is virtual. Its unit is such that one packet of one probe takes `units` of them at the rate; who
-sends decides what the rate is. Ticks are what a walk counts its progress in: each draws a target at most.
+Time within a walk is virtual: one packet of one probe takes `units` units at the rate, and the sender decides what the
+rate is. A walk counts its progress in ticks; each tick draws at most one target.
 """
 
 from collections.abc import Sequence
@@ -24,19 +25,22 @@ if TYPE_CHECKING:
 
 
 class Position(Struct, frozen=True, kw_only=True):
-    """Where a sender stands: the part's number (a census calls it block), and the tick in it from which on it sends."""
+    """Position of a sender: the number of the part (the block of a census), and the tick from which it sends."""
 
     block: int
     tick: int
     lags: list[int] = field(default_factory=list)
-    """Of each lane, in ticks; they change with the rate where that is searched for. Empty: as planned."""
+    """Lag of each lane in ticks. Lags change with the rate if the rate is searched for. Empty: as planned."""
     begins: list[int] = field(default_factory=list)
-    """The tick at which each lane begins, or resumes after a pause. Empty: when its lag is over."""
+    """Tick at which each lane begins, or resumes after a pause. Empty: each lane begins when its lag is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The share of an order that one sender sends: sender k of N on machine m of M takes every (N x M)-th target."""
+    """The share of an order that one sender sends.
+
+    Sender k of N on machine m of M takes every (N x M)-th target.
+    """
 
     sender: int = 0
     senders: int = 1
@@ -45,48 +49,48 @@ class Share:
 
     @property
     def index(self) -> int:
-        """The first target of this share in the order. Each machine's targets are the same however many senders."""
+        """Number of this share. The targets of a machine do not depend on its number of senders."""
         return self.machine + self.machines * self.sender
 
     @property
     def of(self) -> int:
-        """Into how many shares the order is divided."""
+        """Number of shares into which the order is divided."""
         return self.senders * self.machines
 
 
 class Part(Protocol):
-    """One part of an order, as everybody but the order sees it."""
+    """One part of an order, as code outside the order sees it."""
 
     @property
     def name(self) -> str:
-        """The name in records; a census names the prefix of the block."""
+        """Name of the part in records; in a census, the prefix of the block."""
 
     @property
     def targets(self) -> int:
-        """How many targets are probed in this part."""
+        """Number of targets that are probed in this part."""
 
     @property
     def listed(self) -> Intervals:
-        """The target list, which turns indices into addresses; not every target of it needs to be probed."""
+        """Target list that converts indices to addresses. It may contain targets that are not probed."""
 
 
 class Walk(Protocol):
-    """One sender's way through one part."""
+    """The walk of one sender through one part."""
 
     lanes: int
-    """How many probes a tick has at most: the attempts of all probes."""
+    """Largest number of probes in a tick: probes times attempts."""
     units: int
     """Virtual time that one packet of one probe takes at the rate."""
     reach: int
-    """How many positions before the newest drawn target a strip may name."""
+    """Largest distance of a strip's position behind the newest drawn target, in targets."""
 
     @property
     def tick(self) -> int:
-        """The current tick."""
+        """Number of the current tick."""
 
     @property
     def end(self) -> int:
-        """A tick that no probe of this walk comes after."""
+        """A tick after which the walk has no probe."""
 
     @property
     def finished(self) -> bool:
@@ -94,7 +98,7 @@ class Walk(Protocol):
 
     @property
     def spacing(self) -> int:
-        """Ticks between two probes to one target; 0 where nothing has to hold them apart."""
+        """Ticks between two probes to one target; 0 if no spacing is required."""
 
     @property
     def due(self) -> int:
@@ -102,31 +106,31 @@ class Walk(Protocol):
 
     @property
     def done(self) -> int:
-        """The tick before which every probe has been handed out."""
+        """Tick before which every probe has been returned."""
 
     def due_before(self, tick: int) -> int:
-        """Return a virtual time by which nothing of `tick` or of a later one is due, and most before it is."""
+        """Return a virtual time by which no probe of `tick` or later is due, but most earlier ones are."""
 
     def draw(self, due: Due, frames: int, until: int, now_ns: int) -> int:
-        """Hand out what is due by `until`, at most `frames` probes; return how many.
+        """Put at most `frames` probes that are due by the virtual time `until` into `due`; return their number.
 
-        `now_ns` is the time of a steady clock, for the record of when which target was reached.
+        `now_ns` is the time of a monotonic clock, for the record of when each mark was passed.
         """
 
     def skip(self, due: Due, tick: int) -> bool:
-        """Go on towards a tick, handing out drawn targets and no probe; return whether that is reached.
+        """Advance towards a tick; put drawn targets, but no probes, into `due`; return whether `tick` is reached.
 
-        False asks for another call, once the targets drawn have been taken.
+        False means that `due` is full: the caller takes the drawn targets out of it and calls again.
         """
 
     def take_rate(self, rate_pps: float) -> bool:
-        """Make room for another rate of each probe; return False to be asked again a little later."""
+        """Adapt the spacing to another rate of each probe; return False if the caller has to try again later."""
 
     def position(self) -> Position:
-        """Return where the walk stands."""
+        """Return the position of the walk."""
 
     def probed(self) -> NDArray[np.int64]:
-        """Return how many targets were handed out before the current tick, (probes, attempts)."""
+        """Return the number of targets probed before the current tick, (probes, attempts)."""
 
 
 class Order(Protocol):
@@ -134,40 +138,41 @@ class Order(Protocol):
 
     @property
     def parts(self) -> Sequence[Part]:
-        """The parts, in the order in which they are sent."""
+        """Parts in the order in which they are sent."""
 
     def walk(
         self, part: int, share: Share, rate_pps: float, marks: NDArray[np.int64], start: Position | None = None
     ) -> Walk:
         """Return a walk through a part, before its first tick.
 
-        `marks` takes the times at which lanes pass marks, (lanes, `marks(part, share)`), 0 where not yet. `start` is
-        where an earlier session stood in this part: the walk has its lags, and is to be skipped to its tick.
+        The walk writes the times at which lanes pass marks to `marks`, (lanes, `marks(part, share)`), 0 where a mark is
+        not passed yet. `start` is the position that an earlier session reached in this part: the walk gets its lags,
+        and the caller skips the walk to its tick.
         """
 
     def again(self, place: Position, share: Share) -> Walk:
-        """Return a walk through a part as it was walked before, at the lags of `place`; to be skipped to its tick."""
+        """Return a walk that repeats an earlier one at the lags of `place`; the caller skips it to the first tick."""
 
     def most_targets(self, part: int, share: Share) -> int:
-        """Return how many targets of a part one sender has at most."""
+        """Return the largest number of targets of a part that one sender can have."""
 
     def marks(self, part: int, share: Share) -> int:
-        """Return how many marks a lane of one sender can pass; the first is passed at the part's first target."""
+        """Return the number of marks that a lane of one sender can pass; the first is at the part's first target."""
 
     def first_indices(self, count: int) -> NDArray[np.uint32]:
         """Return the first targets of the first part, at most `count`."""
 
     @property
     def mark_every(self) -> int:
-        """Targets between two marks, of all senders together."""
+        """Targets between two marks, counted over all senders."""
 
     def probed_in(self, addresses: Intervals) -> Intervals:
-        """Return which of some addresses are probed."""
+        """Return the part of `addresses` that is probed."""
 
     def count_in(self, addresses: Intervals) -> int:
-        """Return how many of some addresses are probed, without a list of them."""
+        """Return how many of `addresses` are probed, without a list of them in memory."""
 
 
 def targets_of(parts: "Iterable[Part]") -> int:
-    """Return how many targets some parts have, all together."""
+    """Return the total number of targets of some parts."""
     return sum(part.targets for part in parts)

@@ -19,7 +19,7 @@ from liveness.kernel import kernel, uint64
 MAX_COUNT = 2**31
 """The largest block, a /1: products of two group elements then fit 64 bits."""
 
-# Deterministic Miller-Rabin bases for every number below 3.3e24 (Sorenson and Webster 2015).
+# With these bases the Miller-Rabin test is deterministic for every number below 3.3e24 (Sorenson and Webster 2015).
 _WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 
 
@@ -46,7 +46,7 @@ def is_prime(number: int) -> bool:
     return True
 
 
-@functools.cache  # most blocks of a census are equally large
+@functools.cache  # most blocks of a census have the same size
 def prime_above(number: int) -> int:
     """Return the smallest prime greater than a number."""
     candidate = number + 1
@@ -71,7 +71,7 @@ def prime_factors(number: int) -> list[int]:
 
 
 def _numbers(seed: int, block: str) -> Iterator[int]:
-    """Yield an endless stream of 64-bit numbers that depends on seed and block alone, the same on every machine."""
+    """Yield an endless stream of 64-bit numbers that depends only on seed and block, not on the machine."""
     counter = 0
     while True:
         yield int.from_bytes(hashlib.sha256(f"{seed}|{block}|{counter}".encode()).digest()[:8], "big")
@@ -80,7 +80,7 @@ def _numbers(seed: int, block: str) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class Permutation:
-    """The walk over one block: `count` targets, `prime` p, `generator` g and the first element `start`."""
+    """The permutation of one block: `count` targets, `prime` p, `generator` g and the first element `start`."""
 
     count: int
     prime: int
@@ -89,7 +89,10 @@ class Permutation:
 
     @classmethod
     def of_block(cls, count: int, seed: int, block: str) -> Self:
-        """Return the walk over `count` targets (1 to 2**31) of the block named `block`, e.g. ``32.0.0.0/3``."""
+        """Return the permutation of `count` targets (1 to 2**31) of the block named `block`, e.g. ``32.0.0.0/3``.
+
+        Raises ValueError for any other `count`.
+        """
         if not 1 <= count <= MAX_COUNT:
             raise ValueError(f"a block has 1 to {MAX_COUNT} targets, not {count}")
         prime = prime_above(count)
@@ -97,12 +100,13 @@ class Permutation:
         factors = prime_factors(order)
         numbers = _numbers(seed, block)
         root = next(g for g in range(1, prime) if all(pow(g, order // f, prime) != 1 for f in factors))
-        # Powers of one primitive root by exponents coprime to the order are all the generators, each as likely as any.
+        # The generators are exactly the powers of one primitive root with exponents coprime to the group order. The
+        # exponent is drawn at random, so each generator is equally likely.
         exponent = next(e for e in (number % order + 1 for number in numbers) if math.gcd(e, order) == 1)
         return cls(count, prime, pow(root, exponent, prime), next(numbers) % order + 1)
 
     def elements_holding(self, targets: int) -> int:
-        """Return how many elements of the walk, from its start, hold its first `targets` targets."""
+        """Return the number of elements, counted from the start, that contain the first `targets` targets."""
         if targets >= self.count:
             return self.prime - 1
         return elements_for(uint64(self.start), uint64(self.generator), uint64(self.prime), self.count, targets)
@@ -110,7 +114,7 @@ class Permutation:
     def shard(self, index: int, shards: int, targets: int | None = None) -> "Shard":
         """Return the part of sender `index` of `shards`: every shards-th element, beginning with element `index`.
 
-        With `targets` the walk ends with its first so many targets, whatever the number of shards.
+        With `targets`, the shards together cover exactly the first `targets` targets, whatever their number.
         """
         order = self.prime - 1 if targets is None else self.elements_holding(targets)
         return Shard(
@@ -124,7 +128,7 @@ class Permutation:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One sender's part of a walk: `elements` group elements, of which those above `count` are skipped."""
+    """One sender's part of a permutation: `elements` group elements, of which those above `count` are skipped."""
 
     count: int
     prime: int
@@ -133,7 +137,7 @@ class Shard:
     elements: int
 
     def indices(self) -> NDArray[np.uint32]:
-        """Return the target indices in order, the whole part at once (4 bytes each)."""
+        """Return all target indices of the part in order (4 bytes each)."""
         out = np.empty(self.elements, np.uint32)
         return out[: walk(uint64(self.start), uint64(self.step), uint64(self.prime), self.count, out)]
 
@@ -146,11 +150,11 @@ def next_element(element: int, step: int, prime: int) -> int:
 
 @kernel
 def walk(start: int, step: int, prime: int, count: int, out: NDArray[np.uint32]) -> int:
-    """Write the indices of the next len(out) group elements, skipped ones left out; return how many were written."""
+    """Write the indices of the next len(out) group elements, without skipped ones; return the number written."""
     element = start
     written = 0
     for _ in range(len(out)):
-        if element <= uint64(count):
+        if element <= uint64(count):  # elements count + 1 to prime - 1 are no targets
             out[written] = element - uint64(1)
             written += 1
         element = next_element(element, step, prime)
@@ -159,7 +163,7 @@ def walk(start: int, step: int, prime: int, count: int, out: NDArray[np.uint32])
 
 @kernel
 def elements_for(start: int, step: int, prime: int, count: int, wanted: int) -> int:
-    """Return how many group elements, from the first, hold the first `wanted` targets of a walk."""
+    """Return the number of group elements, counted from `start`, that contain the first `wanted` targets."""
     element = start
     elements = 0
     while wanted > 0:

@@ -1,4 +1,4 @@
-"""Samples of a target list: which of its addresses a run probes that takes only the first of its order."""
+"""Samples of a target list: the addresses that a run probes if it takes only the first targets of its order."""
 
 from typing import Final
 
@@ -12,13 +12,13 @@ from liveness.space.lookup import address_of, is_within
 from liveness.space.targets import Targets
 
 DEFAULT_PREFIX: Final = 3
-"""The block prefix of a config that names none."""
+"""Block prefix of a config that does not set one."""
 
 
 def probed_within(listed: Intervals, planned: int, seed: int, block_prefix: int, part: Intervals) -> int:
     """Return how many of a run's targets lie in a part of the address space.
 
-    `planned` of the listed addresses are targets: all of them, or of each block the first of its permutation.
+    `planned` of the listed addresses are targets: all of them, or the first ones in the permutation of each block.
     """
     if planned >= listed.count:
         return listed.intersection(part).count
@@ -66,11 +66,11 @@ def _count_first(
     part_first: NDArray[np.uint32],
     part_last: NDArray[np.uint32],
 ) -> int:
-    """Return how many of the first `wanted` targets of a walk lie in sorted, disjoint intervals."""
+    """Return how many of the first `wanted` targets of a permutation lie in sorted, disjoint intervals."""
     element = start
     found = 0
     while wanted > 0:
-        if element <= uint64(count):
+        if element <= uint64(count):  # larger elements are no targets
             wanted -= 1
             if is_within(int64(address_of(element - uint64(1), first, before)), part_first, part_last):
                 found += 1

@@ -1,4 +1,4 @@
-"""Owns the margin of `probe_spacing`: how much further apart than they have to be probes are scheduled."""
+"""The margin of `probe_spacing`: the time that the schedule adds to the least time between two probes."""
 
 from typing import Final
 
@@ -7,9 +7,9 @@ LONGEST_MARGIN_S: Final = 0.2
 
 
 def spacing_margin_s(spacing_s: float) -> float:
-    """Return by how much the schedule spaces the probes to one address further apart than they have to be, in seconds.
+    """Return the time in seconds that the schedule adds to the spacing of probes to one address.
 
-    Frames leave in bursts, a sleep ends late, and what a stall left undone is caught up: half the spacing is left for
-    that, at least what bursts take and at most what is ever caught up.
+    The margin is needed because frames leave in bursts, sleeps end late, and a sender catches up after a stall. It is
+    half the spacing, but at least the duration of bursts and at most the longest stall that is caught up.
     """
     return min(LONGEST_MARGIN_S, max(spacing_s / 2, min(spacing_s, SHORTEST_MARGIN_S)))

@@ -1,1 +1,1 @@
-"""Sending: sender processes, their kernel, and where they stand."""
+"""Sending: sender processes, the kernel that fills their frames, and their positions in shared memory."""

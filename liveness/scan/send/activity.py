@@ -1,4 +1,4 @@
-"""What each sender is at: the walk that it sends, original or repair, and its tick, told to the supervisor."""
+"""Activities of senders in shared memory: the walk that each one sends, original or repair, and its current tick."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VERSION, SEAL, TICK, BLOCK, FIRST, LAST, LAGS = range(7)
-"""Places of a sender's row: a count of its changes, the walk's block, its tick, the ticks that it sends, its lags."""
+"""Indices in a sender's row: version, checksum, tick, block, first and last tick, and then the lags of the lanes."""
 NONE: Final = -1
+"""Block of a sender that has not begun a walk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The walk that a sender sends: ticks `first` to `last` (not included) of a block, and the tick it is at."""
+    """The walk that a sender sends: ticks `first` to `last` (exclusive) of a block, and its current tick."""
 
     block: int
     tick: int
@@ -30,12 +31,12 @@ class Activity:
     begins: tuple[int, ...]
 
     def same_walk(self, other: "Activity") -> bool:
-        """Return whether both are of one walk through the same ticks, whatever its lags have become."""
+        """Return whether both belong to one walk through the same ticks; its lags may have changed."""
         return (self.block, self.first, self.last) == (other.block, other.first, other.last)
 
 
 class Activities:
-    """One row a sender in shared memory, which that sender alone writes."""
+    """One row for each sender in shared memory, which only that sender writes."""
 
     def __init__(self, senders: int, lanes: int) -> None:
         self._rows: NDArray[np.int64] = shared_zeros((senders, LAGS + 2 * lanes), np.int64)
@@ -43,7 +44,7 @@ class Activities:
         self._lanes = lanes
 
     def begin(self, sender: int, position: Position, first: int, last: int) -> None:
-        """Tell which walk a sender sends from now on, or that its lags have changed."""
+        """Publish the walk that a sender sends from now on, or the new lags of its walk."""
         row = self._rows[sender]
         version = int(row[VERSION]) + 1
         row[BLOCK:LAGS] = position.block, first, last
@@ -53,12 +54,12 @@ class Activities:
         row[VERSION] = version
 
     def tick(self, sender: int, tick: int) -> None:
-        """Tell how far the walk is."""
+        """Publish the current tick of the walk."""
         row = self._rows[sender]
         row[TICK] = tagged(row.item(VERSION), tick)
 
     def now(self, sender: int) -> Activity | None:
-        """Return what a sender is at, None before its first walk."""
+        """Return the activity of a sender, or None before its first walk."""
         row = self._rows[sender]
         while True:
             found = row.copy()

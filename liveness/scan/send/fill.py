@@ -1,4 +1,4 @@
-"""The kernel of sending: it fills the frames of probes that an order has handed out, in their slots of the ring."""
+"""The kernel of sending: it fills the frames of due probes in the slots of the ring."""
 
 from typing import NamedTuple
 
@@ -16,17 +16,17 @@ from liveness.scan.send.queue import NOBODY, TargetQueue, has_gaps, take_drawn
 
 
 class Slots(NamedTuple):
-    """The slots of a ring, and what was filled in last."""
+    """The slots of a ring, and what each was last filled with."""
 
-    words: NDArray[np.uint16]  # all frames in one, as `flat_words` gives them
+    words: NDArray[np.uint16]  # all frames as one flat array, as `flat_words` returns them
     step: int  # words from one frame to the next
-    held: NDArray[np.int64]  # (slots,) the probe whose template a slot holds, -1 none
-    attempts: NDArray[np.int64]  # (slots,) the attempt it was filled for
-    lengths: NDArray[np.uint16]  # (slots,) bytes of its frame
+    held: NDArray[np.int64]  # (slots,) the probe whose template a slot contains, -1 if none
+    attempts: NDArray[np.int64]  # (slots,) the attempt for which the slot was filled
+    lengths: NDArray[np.uint16]  # (slots,) length of the frame in bytes
 
 
 def slots_of(frames: NDArray[np.uint8]) -> Slots:
-    """Return the slots of a ring's frames, (slots, frame bytes), none of which is filled."""
+    """Return the slots of a ring's frames, (slots, frame bytes), with no slot filled."""
     words, step = flat_words(frames)
     count = len(frames)
     return Slots(words, step, np.full(count, -1, np.int64), np.zeros(count, np.int64), np.zeros(count, np.uint16))
@@ -43,15 +43,16 @@ def fill_due(
     answered: NDArray[np.uint32],
     sent: NDArray[np.int64],
 ) -> int:
-    """Fill the frames of everything that is due, from `first_slot` on; return how many were filled.
+    """Fill the frames of all due probes, from slot `first_slot` on; return the number of frames filled.
 
     `now_ns` is the time since the epoch, which echo probes carry. `answered` is the table of answered probes, empty if
-    repeats are sent regardless. `sent` counts the frames filled, (probes, attempts).
+    repeats are sent in any case. `sent` counts the frames filled, (probes, attempts).
 
-    A group of strips is filled a strip after the other, so that everything about a probe is fetched once. Where some of
-    its frames may be left out (withdrawn targets, answered probes) it is filled tick by tick, and a frame that is left
-    out takes no slot.
+    The strips of a group are filled one after the other, so that the constants of each probe are loaded once. If some
+    frames may have to be left out (withdrawn targets, answered probes), the group is filled tick by tick, and a frame
+    that is left out takes no slot.
     """
+    # Without reference counts, which would cost more than the work on a frame. The caller keeps the arrays alive.
     due, queue, constants, slots = unowned(due), unowned(queue), unowned(constants), unowned(slots)
     answered, sent = unowned(answered), unowned(sent)
     take_drawn(queue, due)
@@ -61,7 +62,7 @@ def fill_due(
         ticks, width = due.strips[row, TICKS], due.strips[row, WIDTH]
         at_once = min(ticks, MAX_TICKS)
         if ticks > 1:
-            if len(answered) > 0:
+            if len(answered) > 0:  # any repeat may have to be left out
                 at_once = 1
             elif len(queue.withdrawn_first) > 0:
                 for strip in range(row, row + width):
@@ -101,10 +102,10 @@ def _fill_group(
     targets: NDArray[np.uint32],
     hashes: NDArray[np.uint64],
 ) -> int:
-    """Fill the frames of `ticks` ticks of a group from its tick `tick` on; return how many.
+    """Fill the frames of `ticks` ticks of a group, from its tick `tick` on; return the number of frames filled.
 
-    Of a single tick those are left out whose target was withdrawn, or needs no repeat. `targets` and `hashes` are
-    scratch space of MAX_TICKS.
+    If `ticks` is 1, the frames of a withdrawn target and unneeded repeats are left out. `targets` and `hashes` are
+    scratch space of MAX_TICKS elements.
     """
     mask, width = len(queue.addresses) - 1, len(strips)
     used = 0
@@ -118,11 +119,13 @@ def _fill_group(
                 continue
             if attempt > 0 and len(answered) > 0 and has_answered(answered, int(targets[0]), probe):
                 continue
+        # The strips of a group are interleaved: each tick has one frame of every strip, so a strip fills every
+        # `width`-th slot. (If a frame is left out there is only one tick, and `width` is not used to find a slot.)
         slot = first_slot + used
         used += 1
         slots.attempts[slot : slot + ticks * width : width] = attempt
         for at in range(slot, slot + ticks * width, width):
-            if slots.held[at] != probe:
+            if slots.held[at] != probe:  # most slots get the same probe each time: the template is there already
                 put_template(slots.words, at * slots.step, constants.templates, probe)
                 slots.held[at] = probe
                 slots.lengths[at] = constants.lengths[probe]
@@ -139,7 +142,7 @@ def _fill_group(
             hashes,
             now_ns,
         )
-        if len(constants.hop_first) > 0:
+        if len(constants.hop_first) > 0:  # several next hops: each target has its own MAC address
             words, step = slots.words, slots.step
             put_hops(words, slot * step, width * step, constants.hop_first, constants.hop_macs, targets[:ticks])
         sent[probe, attempt] += ticks
