@@ -1,8 +1,8 @@
-"""The lab's keeper: a process tree that builds a lab, holds it, and takes every last process of it down with itself.
+"""The lab's keeper: a process tree that builds a lab, keeps it alive, and ends every process of it when it ends itself.
 
-The keeper stands in a PID namespace of its own, whose init builds the network and starts the services. Whatever way the
-lab's owner ends, the kernel kills that init (PR_SET_PDEATHSIG), and with it everything in the namespace; the network
-namespaces, held by nothing but those processes, follow.
+The keeper has a PID namespace of its own, whose init builds the network and starts the services. However the owner of
+the lab ends, the kernel kills that init (PR_SET_PDEATHSIG), and with it every process in the namespace. The network
+namespaces end too, since only those processes keep them alive.
 """
 
 import json
@@ -30,13 +30,15 @@ ERRORS: dict[str, type[LivenessError]] = {
 }
 
 RUN = "/run"
-"""Covered by a file system of the lab's own while daemons run: they keep sockets and process ids there."""
+"""Covered by a file system of the lab's own while daemons run: they keep sockets and PID files there."""
 
 
 class Keeper(ABC):
-    """What stands around the network namespace of this process, which must be root there; a context manager.
+    """The environment of this process's network namespace, in which it must be root; a context manager.
 
-    Entering it builds that and returns when all of it serves. Raises LivenessError or a subclass, one line.
+    Entering it builds the environment and returns when all services are ready. Raises LivenessError or a subclass, with
+    a
+    message of one line.
     """
 
     def __init__(self) -> None:
@@ -47,15 +49,20 @@ class Keeper(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """In the init: build, and start what serves."""
+        """Build the environment and start its services. Runs in the init."""
 
     @abstractmethod
     def watch(self, control: int) -> str | None:
-        """In the init: return None when `control` is readable, as the owner closes; or say what ended before that."""
+        """Watch the services. Runs in the init.
+
+        Returns None when `control` becomes readable, which means that the owner closes; otherwise a sentence on the
+        service
+        that ended.
+        """
 
     @property
     def pid(self) -> int:
-        """Process id of the keeper; 0 when there is none."""
+        """Process id of the keeper; 0 if there is none."""
         return self._pid
 
     def __enter__(self) -> Self:
@@ -84,7 +91,7 @@ class Keeper(ABC):
         return self
 
     def _hold(self, control: int, reports: int) -> None:
-        """In the init: build, start, say so; then watch until the owner closes or something ends by itself."""
+        """Build, start and report; then watch until the owner closes or a service ends. Runs in the init."""
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
         os.dup2(null, 1)
@@ -102,7 +109,7 @@ class Keeper(ABC):
             _report(reports, "LivenessError", said)
 
     def failure(self) -> LivenessError | None:
-        """Wait for the keeper's next report: None when the lab stands, or why it does not (any more)."""
+        """Wait for the keeper's next report: None if the lab is ready, otherwise why it is not, or no longer."""
         assert self._reports is not None  # noqa: S101 - the lab was entered
         line = self._reports.readline()
         if not line:
@@ -112,23 +119,23 @@ class Keeper(ABC):
         return None if report["error"] is None else ERRORS.get(report["error"], LivenessError)(report["text"])
 
     def router(self) -> Space:
-        """Return the core router's namespace; its link ``scanner`` carries all that scanner and hosts exchange."""
+        """Return the core router's namespace; its link ``scanner`` carries all traffic between scanner and hosts."""
         try:
             return Space("the core router", os.open(f"/proc/{self._init}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
         except OSError as problem:
             raise LivenessError(f"the lab's router cannot be entered: {problem.strerror}") from problem
 
     def ended(self) -> bool:
-        """Tell whether the keeper is gone although nobody closed the lab."""
+        """Return whether the keeper has ended although nobody closed the lab."""
         pid, _ = os.waitpid(self._pid, os.WNOHANG) if self._pid else (0, 0)
         if pid:
             self._pid = 0
         return not self._pid
 
     def close(self) -> None:
-        """Take everything down and wait until it is gone. Twice is harmless."""
+        """End all processes and wait for that. Calling it twice is harmless."""
         if self._control >= 0:
-            os.close(self._control)  # the keeper reads its end
+            os.close(self._control)  # the keeper's end becomes readable
             self._control = -1
         if self._pid:
             os.waitpid(self._pid, 0)
@@ -154,11 +161,11 @@ class Lab(Keeper):
         self._servers = 0
 
     def start(self) -> None:
-        """In the init: build the network and start its services."""
+        """Build the network and start its services. Runs in the init."""
         self._daemons, self._servers = _start(self.internet, self.tools)
 
     def watch(self, control: int) -> str | None:
-        """In the init: wait until the owner closes, or a service ends."""
+        """Wait until the owner closes, or a service ends. Runs in the init."""
         watched = {os.pidfd_open(daemon.process.pid): daemon for daemon in self._daemons}
         readable, _, _ = select.select([control, os.pidfd_open(self._servers), *watched], [], [])
         if control in readable:
@@ -169,8 +176,8 @@ class Lab(Keeper):
 
 
 def _keep(parent: int, control: int, reports: int, hold: Callable[[], None]) -> None:
-    """In the keeper: start the init of a PID namespace, wait for it, go."""
-    os.setsid()  # signals of a terminal are for the command in the lab, not for the lab
+    """Start the init of a PID namespace, wait for it and exit. Runs in the keeper."""
+    os.setsid()  # a terminal's signals must reach the command in the lab, not the lab
     die_with_parent(parent)
     check(libc.unshare(CLONE_NEWPID), "cannot make a process id namespace")
     init = fork()
@@ -187,7 +194,7 @@ def _keep(parent: int, control: int, reports: int, hold: Callable[[], None]) -> 
 
 
 def _start(internet: Internet, tools: Tools) -> tuple[list[Running], int]:
-    """Build the network and start its services; returns the daemons, and the process id of the Python servers."""
+    """Build the network and start its services; return the daemons, and the process id of the Python servers."""
     network = build_network(internet, tools)
     hosts = network.hosts
     running: list[Running] = []
@@ -212,12 +219,12 @@ def _start(internet: Internet, tools: Tools) -> tuple[list[Running], int]:
             os._exit(1)
     for server in servers:
         server.socket.close()
-    network.core.enter()  # where the owner looks for it: Lab.router
+    network.core.enter()  # Lab.router opens this process's namespace
     return running, pid
 
 
 def _report(reports: int, error: str | None, text: str) -> None:
-    init = int(Path("/proc/self").readlink().name)  # as processes outside see it, whose /proc this is
+    init = int(Path("/proc/self").readlink().name)  # the PID as processes outside see it, to whom this /proc belongs
     line = json.dumps({"error": error, "text": text, "init": init}) + "\n"
-    with suppress(BrokenPipeError):  # the owner is gone, and so will this process be
+    with suppress(BrokenPipeError):  # the owner has ended, so this process ends too
         os.write(reports, line.encode())

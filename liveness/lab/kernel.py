@@ -1,4 +1,4 @@
-"""What a lab asks of the kernel beside netlink: namespaces by descriptor, sysctls, checksum offload, mounts."""
+"""Kernel interfaces of a lab other than netlink: namespaces by descriptor, sysctls, checksum offload, mounts."""
 
 import array
 import ctypes
@@ -29,57 +29,57 @@ IFF_RUNNING: Final = 0x40
 CARRIER_TIMEOUT_S: Final = 3.0
 
 COMMON_SYSCTLS: Final = {
-    "ipv4/icmp_ratemask": 0,  # lifts the limits on ICMP messages, the global one included
+    "ipv4/icmp_ratemask": 0,  # disables the limits on ICMP messages, including the global one
     "ipv4/icmp_ratelimit": 0,
     "ipv4/icmp_echo_ignore_all": 0,
     "ipv4/tcp_syncookies": 1,
     "ipv4/tcp_max_syn_backlog": 65536,
     "core/somaxconn": 65535,
-    "ipv4/conf/all/rp_filter": 0,  # answers of one prefix may come by several routers
+    "ipv4/conf/all/rp_filter": 0,  # answers from one prefix may arrive through several routers
     "ipv4/conf/default/rp_filter": 0,
     "ipv4/conf/all/log_martians": 0,
     "ipv4/conf/all/accept_redirects": 0,
     "ipv4/conf/default/accept_redirects": 0,
-    "ipv4/conf/all/send_redirects": 0,  # a loop sends packets back where they came from
+    "ipv4/conf/all/send_redirects": 0,  # a loop sends packets back to the link that they came from
     "ipv4/conf/default/send_redirects": 0,
 }
-"""Set in every namespace; a new one copies some of these from the machine, so nothing is left to chance."""
+"""Set in every namespace: a new one copies some of these from the machine, so that their values would vary."""
 
 QUIET_IPV6: Final = {"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1}
-"""No neighbour discovery among the frames; a kernel without IPv6 lacks them."""
+"""Sysctls that keep neighbour discovery out of the captured frames; a kernel without IPv6 lacks them."""
 
 SYSCTLS = Path("/proc/sys/net")
 
 
 class Space:
-    """A network namespace of the lab, held open by a descriptor of this process and gone with it."""
+    """A network namespace of the lab, kept alive by a descriptor of this process."""
 
     def __init__(self, name: str, fd: int) -> None:
         self.name = name
         self.fd = fd
 
     def enter(self) -> None:
-        """Move this process into it; sockets opened there stay there when the process moves on."""
+        """Move this process into the namespace. Sockets that it opens there stay there when the process leaves."""
         check(libc.setns(self.fd, CLONE_NEWNET), f"cannot enter the namespace of {self.name}")
 
 
 def this_space(name: str) -> Space:
-    """Return the namespace this process is in."""
+    """Return the namespace of this process."""
     return Space(name, os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
 
 
 def new_space(name: str, *, forward: bool) -> Space:
-    """Make a namespace, enter it, and set it up: loopback, sysctls, as a router if `forward`."""
+    """Make a namespace, enter it, bring loopback up and set sysctls; `forward` makes it a router."""
     check(libc.unshare(CLONE_NEWNET), f"cannot make a namespace for {name}")
     bring_loopback_up()
-    set_sysctls({"ipv4/ip_forward": int(forward)} | COMMON_SYSCTLS)  # in this order: the first resets some others
+    set_sysctls({"ipv4/ip_forward": int(forward)} | COMMON_SYSCTLS)  # in this order: ip_forward resets some others
     if (SYSCTLS / "ipv6").exists():
         set_sysctls(QUIET_IPV6)
     return this_space(name)
 
 
 def set_sysctls(values: dict[str, int]) -> None:
-    """Write sysctls, named below net/, of the namespace this process is in."""
+    """Set sysctls, named below net/, in the namespace of this process."""
     for name, value in values.items():
         path = SYSCTLS / name
         try:
@@ -90,7 +90,7 @@ def set_sysctls(values: dict[str, int]) -> None:
 
 
 def finish_checksums(interface: str) -> None:
-    """Switch off TX checksum offload, so that veth carries finished checksums: AF_PACKET sees what a wire would."""
+    """Switch off TX checksum offload, so that packets on a veth carry complete checksums, as on a physical link."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         try:
             _ethtool(handle, interface, ETHTOOL_STXCSUM)
@@ -101,11 +101,11 @@ def finish_checksums(interface: str) -> None:
 
 
 def await_running(interface: str) -> None:
-    """Wait until a link counts as running (IFF_RUNNING), which the kernel reports up to a second after it is."""
+    """Wait until a link is running (IFF_RUNNING), which the kernel reports with a delay of up to a second."""
     deadline = time.monotonic() + CARRIER_TIMEOUT_S
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         while True:
-            _ethtool(handle, interface, ETHTOOL_GLINK)  # asking makes newer kernels catch up at once
+            _ethtool(handle, interface, ETHTOOL_GLINK)  # the request makes newer kernels update the flag at once
             request = struct.pack("16s16x", interface.encode())
             (flags,) = struct.unpack_from("H", fcntl.ioctl(handle, SIOCGIFFLAGS, request), 16)
             if flags & IFF_RUNNING:
@@ -116,20 +116,20 @@ def await_running(interface: str) -> None:
 
 
 def _ethtool(handle: socket.socket, interface: str, command: int) -> None:
-    """Do one ETHTOOL ioctl of the form (command, value 0): linux/ethtool.h, struct ethtool_value."""
+    """Make an ETHTOOL ioctl of the form (command, value 0): linux/ethtool.h, struct ethtool_value."""
     value = array.array("I", (command, 0))
     fcntl.ioctl(handle, SIOCETHTOOL, struct.pack("16sP16x", interface.encode(), value.buffer_info()[0]))
 
 
 def private_tmpfs(path: str) -> None:
-    """Cover `path` with an empty file system that only this process and its children see and that goes with them."""
+    """Mount an empty tmpfs on `path` that only this process and its children see and that ends with them."""
     check(libc.unshare(CLONE_NEWNS), "cannot make a mount namespace")
     check(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "cannot make mounts private")
     check(libc.mount(b"tmpfs", path.encode(), b"tmpfs", 0, b"mode=0755"), f"cannot mount a tmpfs on {path}")
 
 
 def check(result: int, failure: str) -> None:
-    """Turn the -1 of a libc call into an UnsupportedError that begins with `failure`."""
+    """Raise UnsupportedError with a message that begins with `failure` if a libc call returned -1."""
     if result == -1:
         code = ctypes.get_errno()
         hint = ": a container may forbid it" if code in (errno.EPERM, errno.EACCES) else ""

@@ -1,4 +1,4 @@
-"""Runs a command inside a lab, in the scanner's place: passes signals on, gives back its exit code, leaves nothing."""
+"""Run of a command inside a lab, in the scanner's namespace: signals, exit code, and removal of orphans."""
 
 import os
 import shutil
@@ -32,11 +32,11 @@ PASSED_ON = (
     signal.SIGUSR2,
 )
 FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
-"""Signals a terminal sends to the whole foreground group: the command has had them already."""
+"""Signals that a terminal sends to the whole foreground process group, so that the command has received them."""
 
 SI_KERNEL = 0x80
 KILLED = 128
-"""A shell's exit code for a command that a signal ended is this plus the signal's number."""
+"""A shell's exit code for a command that a signal ended is this number plus the signal's."""
 
 
 def run_in_lab(
@@ -48,12 +48,14 @@ def run_in_lab(
     verbose: bool,
     ideal: bool = False,
 ) -> int:
-    """Build the lab of the file `source`, run `command` in the scanner's place, take all down; returns its exit code.
+    """Build the lab of `source`, run `command` in the scanner's namespace, remove the lab; return the exit code.
 
-    `source` is a lab file or a population file; of the latter `ideal` leaves the network model out. The exit code is
-    128 + n when signal n ended the command. `tell` is given lines for people: what is left out, and with `verbose` who
-    serves what. This process moves into the scanner's namespace for good, so it must have one thread. UsageError for a
-    wrong file or an unknown command, before anything is built; UnsupportedError where the machine forbids a lab.
+    `source` is a lab file or a population file; with `ideal` the network model of the latter is not used. The exit code
+    is 128 + n if signal n ended the command. `tell` receives lines for the user: networks that are left out, and with
+    `verbose` the servers of each network. This process moves to the scanner's namespace and stays there, so it must
+    have
+    one thread. UsageError for a wrong file or an unknown command, before anything is built; UnsupportedError if the
+    machine does not allow a lab.
     """
     program = shutil.which(command[0])
     if program is None:
@@ -98,7 +100,7 @@ def _run(
     lab_ended: Callable[[], bool],
     failure: Callable[[], LivenessError | None],
 ) -> int:
-    """Run the command with the signal mask `mask`. If the lab ends under it, so does the command, and it raises why."""
+    """Run the command with the signal mask `mask`. If the lab ends first, end the command and raise the reason."""
     owner = os.getpid()
 
     def in_child() -> None:
@@ -124,7 +126,7 @@ def _run(
 
 
 def _end_orphans(keeper: int) -> None:
-    """Kill what the command left running (they are this process's children now: it is their subreaper)."""
+    """Kill processes that the command left (children of this process now, which is their subreaper)."""
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What a lab is made of: a lab file of real hosts, or a population file of the model Internet, told by its content."""
+"""Sources of a lab: a lab file of real hosts, or a population file of the model Internet, recognised by content."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from liveness.files.yaml import parse_yaml
 
 LAB_FILES: Final = Packaged("liveness.lab.hosts", "internets", "lab file")
 POPULATIONS: Final = Packaged("liveness.lab.model", "populations", "population")
-"""Those that come with the package, and those of a user."""
+"""Files that come with the package, or that a user names."""
 
 RECORD_FOLDER = "lab"
-"""Where a model lab leaves its record, below the run directory."""
+"""The folder of a model lab's record, below the run directory."""
 
 POPULATION_FILE = "population.yaml"
-"""The population of the record, in that folder."""
+"""The population file in that folder."""
 
 NETWORKS = "networks"
-"""The section every lab file has, and no population file."""
+"""The section that every lab file has, and no population file."""
 
 
 @dataclass(frozen=True, slots=True)
 class PopulationFile:
-    """A population file as it was read: `origin` names it, `network` is its section of that name, not yet checked."""
+    """A population file as it was read: `origin` names it, `network` is its section of that name, unchecked."""
 
     origin: str
     text: str
@@ -33,16 +33,16 @@ class PopulationFile:
 
 
 def find_population(source: str) -> PopulationFile | None:
-    """Return the population file of a path or of a packaged name, or None if it is a lab file, or none at all.
+    """Return the population file of a path or packaged name, or None if it is a lab file or cannot be read.
 
-    UsageError if it is no YAML.
+    UsageError if it is not YAML.
     """
     if source in LAB_FILES.names():
         return None
     try:
         text = POPULATIONS.read(source)
     except UsageError:
-        return None  # reading it as a lab file says what is wrong
+        return None  # the lab file's reader reports what is wrong
     document = parse_yaml(text, source)
     if not isinstance(document, Mapping) or NETWORKS in document:
         return None
@@ -50,6 +50,6 @@ def find_population(source: str) -> PopulationFile | None:
 
 
 def recorded_population(run: Path) -> PopulationFile | None:
-    """Return the population that a run's record names as what it scanned, or None if it has no such record."""
+    """Return the population in a run's record, or None if the run has none."""
     path = run / RECORD_FOLDER / POPULATION_FILE
     return find_population(str(path)) if path.is_file() else None

@@ -1,1 +1,1 @@
-"""Reports: results as tables for people."""
+"""Reports: results as tables, figures and pages for readers."""

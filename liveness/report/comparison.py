@@ -1,4 +1,4 @@
-"""The table of comparisons: our numbers next to the published ones, with the difference."""
+"""The table of comparisons: numbers of a run, published values, and differences."""
 
 from liveness.analysis.measure import Comparison, RunResults
 from liveness.analysis.numbers import ABSENT, percent, seconds, signed
@@ -7,7 +7,7 @@ from liveness.reference.bano_2018 import LABEL
 
 
 def comparison_table(run: RunResults) -> Table:
-    """Return every number of a run that the paper has too, in the order of the measures."""
+    """Return every number of a run that the paper publishes too, in the order of the measures."""
     found = list(run.comparisons())
     return Table(
         "comparison",
@@ -32,7 +32,7 @@ def comparison_table(run: RunResults) -> Table:
 
 
 def _data(entry: Comparison) -> list[Datum]:
-    """Return our number, what was published, and the difference."""
+    """Return our number, the published value, and the difference."""
     low, high = entry.published.range
     keys = {"result": entry.name, "formula": entry.formula, "published id": entry.published.id}
     of = entry.published.of
@@ -49,7 +49,7 @@ def _value(number: float | None, unit: str) -> str:
 
 
 def _published(entry: Comparison) -> str:
-    """Return what was published, as a range where it is one."""
+    """Return a published value, as a range if it is one."""
     low, high = entry.published.range
     text = _value(low, entry.unit)
     if high is None:

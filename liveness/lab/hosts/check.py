@@ -1,4 +1,4 @@
-"""Comparing a run with a lab's ground truth: which sets lack which addresses, which have addresses too many."""
+"""Comparison of a run with a lab's ground truth: missing and extra addresses of every set."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One set of a run that is not what it should be."""
+    """One set of a run that differs from the ground truth."""
 
     key: SetKey
     expected: int
@@ -29,7 +29,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A run beside the ground truth: how many sets were compared, and those that differ, the worst first."""
+    """Comparison of a run with the ground truth: number of sets compared, and those that differ, the worst first."""
 
     run: str
     targets: int
@@ -39,15 +39,15 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether the run found exactly what there is to find."""
+        """Whether the run found exactly the sets of the ground truth."""
         return not self.differences
 
 
 def check_run(path: Path, internet: Internet) -> Comparison:
     """Compare a finished run with the lab `internet` as it was built (Tools.fit), for exactly the addresses it scanned.
 
-    Raises UsageError for a run of which nobody can tell what it should have found: unfinished, limited to some targets,
-    or of targets that cannot be read any more.
+    Raises UsageError for a run whose ground truth cannot be determined: one that is unfinished, limited to some
+    targets, or whose targets cannot be read any more.
     """
     run = RunDirectory.open(path)
     manifest = run.read_manifest()
@@ -66,12 +66,12 @@ def check_run(path: Path, internet: Internet) -> Comparison:
 
 
 def probes_of(config: Config) -> list[str]:
-    """Return the probes of a config, the control among them if it is sent."""
+    """Return the probes of a config, including the control probe if it is sent."""
     return [*config.probes, CONTROL] if config.control else list(config.probes)
 
 
 def compare(manifest: Manifest, expected: dict[SetKey, BitMap], found: dict[SetKey, BitMap]) -> Comparison:
-    """Compare sets key by key; a key on one side only counts as an empty set on the other."""
+    """Compare sets key by key; a key that only one side has counts as an empty set on the other."""
     differences = []
     for key in expected.keys() | found.keys():
         want, have = expected.get(key, BitMap()), found.get(key, BitMap())

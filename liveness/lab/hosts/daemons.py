@@ -1,4 +1,4 @@
-"""The lab's real daemons: how each is configured, started in its host's namespace, and watched until it serves."""
+"""Real daemons of the lab: their configuration, their start in the namespace of a host, and the wait for service."""
 
 import os
 import subprocess
@@ -11,18 +11,18 @@ from liveness.errors import LivenessError
 from liveness.lab.hosts.document import Daemon, Host
 from liveness.lab.hosts.servers import nginx_ports
 
-ANSWER_ADDRESS = "192.0.2.53"  # TEST-NET-1: what every name has as address
+ANSWER_ADDRESS = "192.0.2.53"  # TEST-NET-1: the answer to every query
 START_TIMEOUT_S = 10.0
 POLL_S = 0.01
 OUTPUT_BYTES = 600
-"""How much of a failed daemon's last words an error repeats."""
+"""Bytes from the end of a failed daemon's output that an error repeats."""
 
 TCP_LISTEN = "0A"  # state of a listening socket in /proc/net/tcp
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A started daemon: the process, and where what it says goes."""
+    """A started daemon: its process, the file with its output, and its UDP and TCP ports."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -31,12 +31,12 @@ class Running:
     tcp: tuple[int, ...]
 
     def last_words(self) -> str:
-        """Return the end of its output as one line."""
+        """Return the end of the daemon's output as one line."""
         text = self.output.read_bytes()[-OUTPUT_BYTES:].decode(errors="replace")
         return " ".join(text.split()) or "it said nothing"
 
     def await_service(self) -> None:
-        """Wait until its ports are bound in the namespace this process is in. LivenessError with its output if not."""
+        """Wait until the daemon's ports are bound in the current namespace; LivenessError with its output if not."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while not (_bound("udp", self.udp) and _bound("tcp", self.tcp)):
             code = self.process.poll()
@@ -50,7 +50,7 @@ class Running:
 
 
 def start_daemon(daemon: Daemon, program: str, host: Host, folder: Path) -> Running:
-    """Start a daemon in the namespace this process is in; `folder` is new, and all it may write to."""
+    """Start a daemon in the current namespace. `folder` is created here; the daemon writes nowhere else."""
     folder.mkdir(parents=True)
     arguments, udp, tcp = COMMANDS[daemon](program, host, folder)
     output = folder / "output"
@@ -62,7 +62,7 @@ def start_daemon(daemon: Daemon, program: str, host: Host, folder: Path) -> Runn
 
 
 Command = tuple[list[str], tuple[int, ...], tuple[int, ...]]
-"""A command line, and the UDP and TCP ports it will serve."""
+"""A command line, and the UDP and TCP ports that it serves."""
 
 
 def _dnsmasq(program: str, _host: Host, _folder: Path) -> Command:
@@ -101,7 +101,7 @@ def _chronyd(program: str, _host: Host, folder: Path) -> Command:
     config.write_text(
         f"local stratum 2\nallow all\ncmdport 0\nbindcmdaddress /\nuser root\npidfile {folder}/chronyd.pid\n"
     )
-    return [program, "-d", "-x", "-f", str(config)], (123,), ()  # -x: it shall not touch the clock
+    return [program, "-d", "-x", "-f", str(config)], (123,), ()  # -x: do not adjust the system clock
 
 
 def _nginx(program: str, host: Host, folder: Path) -> Command:
@@ -121,7 +121,7 @@ def _nginx(program: str, host: Host, folder: Path) -> Command:
 
 
 def _sshd(program: str, _host: Host, folder: Path) -> Command:
-    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # its privilege separation directory; /run is the lab's own
+    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd's privilege separation directory; /run belongs to the lab
     key = folder / "host_key"
     made = subprocess.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], capture_output=True, text=True, check=False
@@ -145,7 +145,7 @@ COMMANDS: dict[Daemon, Callable[[str, Host, Path], Command]] = {
 
 
 def _bound(protocol: str, ports: tuple[int, ...]) -> bool:
-    """Tell whether all ports have a socket in the namespace this process is in (proc_net_tcp: address:port in hex)."""
+    """Return whether all ports have a socket in the current namespace (/proc/net format: address:port in hex)."""
     found = set()
     for line in Path(f"/proc/thread-self/net/{protocol}").read_text().splitlines()[1:]:
         fields = line.split()
@@ -155,5 +155,5 @@ def _bound(protocol: str, ports: tuple[int, ...]) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of the user's environment reaches a daemon, apart from where programs lie."""
+    """Return the environment of a daemon: PATH alone, nothing else of the user's environment."""
     return {"PATH": os.environ.get("PATH", os.defpath)}

@@ -1,4 +1,4 @@
-"""What a lab does, in words and numbers: a line for each network, and the sets a perfect census finds."""
+"""Description of a lab: one line for each network, and the sets that a perfect census finds."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ from liveness.replies import SetKey
 from liveness.space.intervals import Intervals
 
 CONTROL_PORT = 49999
-"""Stands for the control's random port: high, and open nowhere but in tarpits."""
+"""Used in place of the control probe's random port: high, and open on tarpits only."""
 
 DEFAULT_TTL = 64
 
@@ -50,7 +50,7 @@ class NetworkLine:
 
 
 def network_lines(internet: Internet) -> list[NetworkLine]:
-    """Describe every network, in the order of the file."""
+    """Return a description of every network, in the order of the file."""
     return [
         NetworkLine(network.name, network.kind, network.prefixes, network.addresses, sentence(network))
         for network in internet.networks
@@ -58,7 +58,7 @@ def network_lines(internet: Internet) -> list[NetworkLine]:
 
 
 def sentence(network: Network) -> str:
-    """Say what a network does."""
+    """Return a sentence that says what a network does."""
     does = _host_sentence(network) if isinstance(network, Host) else SENTENCES[type(network)]
     return f"{network.note}: {does}" if network.note else does
 
@@ -81,12 +81,12 @@ def _rule(rule: Rule) -> str:
 
 
 def all_targets(internet: Internet) -> Intervals:
-    """Return every address that some network lists."""
+    """Return every address that any network lists."""
     blocks = [block for network in internet.networks for block in network.blocks]
     first = np.array([int(block.network_address) for block in blocks], np.uint64)
     return Intervals.from_bounds(first, first + np.array([block.num_addresses - 1 for block in blocks], np.uint64))
 
 
 def ground_truth(internet: Internet) -> dict[SetKey, BitMap]:
-    """Return the sets of a perfect census of every listed address with the paper's probes and the control."""
+    """Return the sets of a perfect census of every listed address with the paper's probes and the control probe."""
     return expected_sets(internet, all_targets(internet), PROBES, CONTROL_PORT, DEFAULT_TTL)

@@ -1,4 +1,4 @@
-"""The lab file: which networks a lab has and what each of them does, checked before anything is built."""
+"""The lab file: the networks of a lab and their behaviour, checked before anything is built."""
 
 import re
 from enum import StrEnum
@@ -12,34 +12,34 @@ from liveness.errors import UsageError
 from liveness.lab.twins.registry import TWINS, Twin, twin_named
 
 WIRING = IPv4Network("10.255.0.0/16")
-"""The addresses of the lab's own links; no network of a lab file may use them."""
+"""Addresses of the lab's own links; no network of a lab file may use them."""
 
 UNUSABLE = tuple(IPv4Network(prefix) for prefix in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"))
-"""What no Linux host answers from: this network, loopback, multicast and reserved space."""
+"""Prefixes from which no Linux host answers: 0.0.0.0/8, loopback, multicast and reserved space."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 MATCH = re.compile(r"any|icmp|tcp|udp|(tcp|udp)/([1-9][0-9]{0,4})")
 MAX_PORT = 65535
 REDIRECT_PORT = 65535
-"""Where a redirecting host listens; being a listener, it is open to those who ask for it by number as well."""
+"""Port on which a redirecting host listens. It is a listener, so the port is also open to direct probes."""
 
 OWN_FIELDS = ("dns", "ntp")
-"""Services that a host has a field for; others stand in `services`, by the name of their probe."""
+"""Services for which a host has a field; others are in `services`, by the name of their probe."""
 
 Port = Annotated[int, Meta(ge=1, le=MAX_PORT)]
 
 
 class Service(StrEnum):
-    """What a UDP port does when it is asked."""
+    """Behaviour of a UDP port that receives a datagram."""
 
     ANSWER = "answer"
-    PAYLOAD = "payload"  # replies with bytes that are no answer
-    SILENT = "silent"  # takes the datagram and says nothing
-    CLOSED = "closed"  # nobody listens: the kernel sends 3/3
+    PAYLOAD = "payload"  # replies with bytes that are not a valid answer
+    SILENT = "silent"  # accepts the datagram and does not reply
+    CLOSED = "closed"  # no socket: the kernel sends port unreachable (3/3)
 
 
 class Action(StrEnum):
-    """What a rule does with a packet; all but accept and drop tell the sender."""
+    """What a rule does with a packet; all actions but accept and drop send a reply to the sender."""
 
     ACCEPT = "accept"
     DROP = "drop"
@@ -51,7 +51,7 @@ class Action(StrEnum):
     HOST_PROHIBITED = "host-prohibited"
     ADMIN_PROHIBITED = "admin-prohibited"
     TCP_RESET = "tcp-reset"
-    REDIRECT = "redirect"  # to one listener: every TCP port seems open, a tarpit
+    REDIRECT = "redirect"  # to one listener: every TCP port appears open (tarpit)
 
 
 REJECT_CODES: dict[Action, int] = {
@@ -63,11 +63,11 @@ REJECT_CODES: dict[Action, int] = {
     Action.HOST_PROHIBITED: 10,
     Action.ADMIN_PROHIBITED: 13,
 }
-"""The codes of ICMP type 3 that nft can reject with (RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1)."""
+"""Codes of ICMP type 3 with which nft can reject (RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1)."""
 
 
 class Daemon(StrEnum):
-    """A real server that a network runs where it is installed; elsewhere one in Python takes its place."""
+    """A real server that a network runs if it is installed; otherwise a server in Python takes its place."""
 
     DNSMASQ = "dnsmasq"
     UNBOUND = "unbound"
@@ -77,7 +77,7 @@ class Daemon(StrEnum):
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One line of a packet filter; of a list of rules the first that matches decides."""
+    """One line of a packet filter; the first rule that matches decides."""
 
     match: str
     do: Action
@@ -85,34 +85,34 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def protocol(self) -> str | None:
-        """The protocol it is about, None for any."""
+        """The protocol that the rule matches, None for any."""
         return None if self.match == "any" else self.match.partition("/")[0]
 
     @property
     def port(self) -> int | None:
-        """The destination port it is about, None for any."""
+        """The destination port that the rule matches, None for any."""
         _, _, port = self.match.partition("/")
         return int(port) if port else None
 
     @property
     def block(self) -> IPv4Network | None:
-        """The part of the network it is about, None for all of it."""
+        """The part of the network that the rule matches, None for all of it."""
         return None if self.to is None else IPv4Network(self.to)
 
 
 class Network(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
-    """Prefixes that behave alike. The subclass, `kind` in the file, says how."""
+    """Prefixes that behave alike. The subclass (`kind` in the file) defines the behaviour."""
 
     name: str
     prefixes: Annotated[list[str], Meta(min_length=1)]
     note: str = ""
 
     limit: ClassVar[tuple[int, str]] = (8, "shorter ones are larger than any lab needs")
-    """The shortest prefix length this kind may have, and why."""
+    """The shortest prefix length that this kind may have, and the reason."""
 
     @property
     def kind(self) -> str:
-        """The word for it in the file."""
+        """The name of the kind in the file."""
         return str(self.__struct_config__.tag)
 
     @property
@@ -122,20 +122,20 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag
 
     @property
     def addresses(self) -> int:
-        """How many addresses it has."""
+        """The number of addresses."""
         return sum(block.num_addresses for block in self.blocks)
 
     @property
     def needs_nft(self) -> bool:
-        """Whether it cannot be built without nft."""
+        """Whether the network cannot be built without nft."""
         return False
 
 
 class Host(Network, frozen=True, kw_only=True, tag="host"):
     """A Linux host whose kernel owns every address of the prefixes.
 
-    `listen` are open TCP ports, `services` UDP services by the name of their probe, `rules` its own filter, `firewall`
-    the filter of a router in front of it.
+    `listen` are open TCP ports, `services` UDP services by the name of their probe, `rules` the filter of the host
+    itself, `firewall` the filter of a router in front of it.
     """
 
     echo: bool = True
@@ -149,7 +149,7 @@ class Host(Network, frozen=True, kw_only=True, tag="host"):
 
     @property
     def needs_nft(self) -> bool:
-        """Whether it cannot be built without nft."""
+        """Whether the host cannot be built without nft."""
         return bool(self.rules or self.firewall)
 
     @property
@@ -162,17 +162,17 @@ class Host(Network, frozen=True, kw_only=True, tag="host"):
         return sorted(ports)
 
     def service(self, twin: Twin) -> Service:
-        """Return what it does with the probe of a twin: `dns` and `ntp` have fields of their own."""
+        """Return the host's service for the probe of a twin: `dns` and `ntp` have fields of their own."""
         return Service(getattr(self, twin.name) if twin.name in OWN_FIELDS else self.services.get(twin.name, "closed"))
 
     @property
     def redirects(self) -> bool:
-        """Whether some of its rules redirect."""
+        """Whether any of the host's rules redirects."""
         return any(rule.do is Action.REDIRECT for rule in self.rules)
 
 
 class Silent(Network, frozen=True, kw_only=True, tag="silent"):
-    """A blackhole route: nothing ever comes back."""
+    """A blackhole route: packets are discarded without a reply."""
 
 
 THROTTLED = (
@@ -182,25 +182,25 @@ THROTTLED = (
 
 
 class Unreachable(Network, frozen=True, kw_only=True, tag="unreachable"):
-    """An unreachable route: the router says host unreachable, 3/1."""
+    """An unreachable route: the router sends host unreachable (3/1)."""
 
     limit: ClassVar[tuple[int, str]] = THROTTLED
 
 
 class Prohibit(Network, frozen=True, kw_only=True, tag="prohibit"):
-    """A prohibit route: the router says communication administratively prohibited, 3/13."""
+    """A prohibit route: the router sends communication administratively prohibited (3/13)."""
 
     limit: ClassVar[tuple[int, str]] = THROTTLED
 
 
 class Throw(Network, frozen=True, kw_only=True, tag="throw"):
-    """A throw route with no other table to go to: the router says net unreachable, 3/0."""
+    """A throw route without another table to consult: the router sends net unreachable (3/0)."""
 
     limit: ClassVar[tuple[int, str]] = THROTTLED
 
 
 class NoHost(Network, frozen=True, kw_only=True, tag="no-host"):
-    """A link on which nobody answers ARP: the router says host unreachable, 3/1, three seconds later."""
+    """A link on which no host answers ARP: the router sends host unreachable (3/1) three seconds later."""
 
     limit: ClassVar[tuple[int, str]] = (
         29,
@@ -209,7 +209,7 @@ class NoHost(Network, frozen=True, kw_only=True, tag="no-host"):
 
 
 class Loop(Network, frozen=True, kw_only=True, tag="loop"):
-    """Two routers that send the prefixes to each other until the TTL is used up: 11/0 from the one that sees it end."""
+    """Two routers that forward to each other; the one at which the TTL expires sends time exceeded (11/0)."""
 
     limit: ClassVar[tuple[int, str]] = (24, "every probe into a loop is forwarded some sixty times")
 
@@ -224,12 +224,15 @@ class Internet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     networks: Annotated[list[AnyNetwork], Meta(min_length=1)]
 
     def without_nft(self) -> "Internet":
-        """Return what is left of it where nft is not installed."""
+        """Return the networks that can be built without nft."""
         return Internet(name=self.name, networks=[network for network in self.networks if not network.needs_nft])
 
 
 def validate(internet: Internet, origin: str) -> None:
-    """Check what types cannot say. Raises UsageError naming `origin` (the file), the path inside it, and the value."""
+    """Check what types cannot express.
+
+    Raises UsageError naming `origin` (the file), the path inside it and the value.
+    """
     seen: set[str] = set()
     for index, network in enumerate(internet.networks):
         at = f"{origin}: $.networks[{index}]"
@@ -241,7 +244,7 @@ def validate(internet: Internet, origin: str) -> None:
         _validate_prefixes(network, at)
         if isinstance(network, Host):
             _validate_host(network, at)
-    # in ascending order, shorter prefixes first: an overlap of any two shows in two that are neighbours
+    # Sorted by address, shorter prefixes first: if any two prefixes overlap, then two neighbours do.
     placed = sorted((block, network.name) for network in internet.networks for block in network.blocks)
     for (one, owner), (other, taker) in pairwise(placed):
         if one.overlaps(other):
@@ -249,7 +252,7 @@ def validate(internet: Internet, origin: str) -> None:
 
 
 def _validate_prefixes(network: Network, at: str) -> None:
-    """Check that every prefix is one, that a lab can use it, and that it is not too large for its kind."""
+    """Check that every prefix is valid, usable in a lab, and not too large for its kind."""
     shortest, why = network.limit
     for index, prefix in enumerate(network.prefixes):
         place = f"{at}.prefixes[{index}]: {prefix!r}"
@@ -264,7 +267,7 @@ def _validate_prefixes(network: Network, at: str) -> None:
 
 
 def _validate_host(host: Host, at: str) -> None:
-    """Check services, rules and daemons against what the host is."""
+    """Check that services, rules and daemons fit the host."""
     _validate_services(host, at)
     for field, rules in (("rules", host.rules), ("firewall", host.firewall)):
         for index, rule in enumerate(rules):
@@ -284,7 +287,7 @@ def _validate_host(host: Host, at: str) -> None:
 
 
 def _validate_services(host: Host, at: str) -> None:
-    """Check that every service is one, and has no field of its own."""
+    """Check that every service is known and has no field of its own."""
     for name, service in host.services.items():
         place = f"{at}.services: {name!r}"
         if name in OWN_FIELDS:
@@ -297,7 +300,7 @@ def _validate_services(host: Host, at: str) -> None:
 
 
 def _validate_rule(host: Host, rule: Rule, at: str, *, at_host: bool) -> None:
-    """Check one rule: what it matches, where, and whether its action can be done to that there."""
+    """Check one rule: its match, its prefix, and whether its action is possible for that match at that place."""
     match = MATCH.fullmatch(rule.match)
     if match is None or (match[2] and int(match[2]) > MAX_PORT):
         raise UsageError(f"{at}.match: {rule.match!r}: expected any, icmp, tcp, udp, tcp/PORT or udp/PORT")
@@ -313,7 +316,7 @@ def _validate_rule(host: Host, rule: Rule, at: str, *, at_host: bool) -> None:
 
 
 def _block(prefix: str, place: str) -> IPv4Network:
-    """Parse a prefix; the UsageError names `place` and, where host bits are set, the prefix that was perhaps meant."""
+    """Parse a prefix; UsageError names `place` and, if host bits are set, the prefix that was probably meant."""
     try:
         return IPv4Network(prefix)
     except ValueError as problem:

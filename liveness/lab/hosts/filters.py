@@ -1,4 +1,4 @@
-"""The lab's packet filters: rules of a lab file as nft rule sets, loaded into a namespace."""
+"""Packet filters of the lab: rules of a lab file as nft rule sets, loaded into a namespace."""
 
 import subprocess
 
@@ -7,22 +7,22 @@ from liveness.lab.hosts.document import REDIRECT_PORT, REJECT_CODES, Action, Hos
 
 
 def host_ruleset(host: Host) -> str:
-    """Return the filter of the host itself, in the input path: refusals come from the probed address."""
+    """Return the filter of the host itself, in the input path: refusals are sent from the probed address."""
     chains = [_chain("input", "type filter hook input priority 0; policy accept;", host, host.rules)]
     if host.redirects:
-        # NAT comes before the filter: whom an earlier rule decides about must pass it as it is,
-        # and who was redirected has met its rule
+        # The NAT hook runs before the filter hook. A packet that an earlier rule decides about must reach the filter
+        # unchanged, and a packet that was redirected has already been decided about.
         chains.append(_chain("prerouting", "type nat hook prerouting priority -100; policy accept;", host, host.rules))
     return _table(chains)
 
 
 def firewall_ruleset(host: Host) -> str:
-    """Return the filter of the router before the host, in the forward path: refusals come from the router."""
+    """Return the filter of the router before the host, in the forward path: refusals are sent from the router."""
     return _table([_chain("forward", "type filter hook forward priority 0; policy accept;", host, host.firewall)])
 
 
 def load_ruleset(nft: str, ruleset: str, name: str) -> None:
-    """Load a rule set into the namespace this process is in. Raises LivenessError with what nft said."""
+    """Load a rule set into the current namespace. Raises LivenessError with the message of nft."""
     done = subprocess.run([nft, "-f", "-"], input=ruleset, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = " ".join(done.stderr.split())
@@ -35,7 +35,7 @@ def _table(chains: list[str]) -> str:
 
 def _chain(name: str, hook: str, host: Host, rules: list[Rule]) -> str:
     nat = name == "prerouting"
-    if not nat:  # here redirects are done
+    if not nat:  # the nat chain does the redirects
         rules = [rule for rule in rules if rule.do is not Action.REDIRECT]
     lines = [hook]
     if host.redirects and not nat:

@@ -1,4 +1,4 @@
-"""Builds a lab's network: a namespace for each router and host, links between them, addresses, routes, filters."""
+"""Construction of a lab's network: namespaces of routers and hosts, links, addresses, routes and filters."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,14 +37,14 @@ EVERYTHING = "0.0.0.0/0"
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A built network: the core router's namespace, and the hosts in theirs, where services are to be started."""
+    """A built network: the namespace of the core router, and those of the hosts in which services must be started."""
 
     core: Space
     hosts: list[tuple[Host, Space]]
 
 
 class Network:
-    """A lab's namespaces while they are built."""
+    """Namespaces of a lab during construction."""
 
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
@@ -61,12 +61,12 @@ class Network:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the netlink sockets; the namespaces stay, held by this process's descriptors."""
+        """Close the netlink sockets; descriptors of this process keep the namespaces alive."""
         for router in self._routers.values():
             router.close()
 
     def build(self, internet: Internet) -> None:
-        """Build everything. Leaves this process in the scanner's namespace."""
+        """Build all networks. Leaves this process in the scanner's namespace."""
         self._join_scanner()
         for site in wire(internet):
             with _named(site.network.name):
@@ -92,14 +92,15 @@ class Network:
                 raise TypeError(f"cannot build a {type(network).__name__}")
 
     def _join_scanner(self) -> None:
-        """Link the scanner to the core router, and mark its namespace as a lab's."""
+        """Link the scanner to the core router, and mark its namespace as that of a lab."""
         self.core.enter()
         core = self._netlink(self.core)
-        # not every kernel has dummy links; half of a veth pair that stays down marks as well
+        # Not every kernel has dummy links. One end of a veth pair that stays down marks the namespace as well.
         core.link("add", ifname="marker", kind="veth", peer={"ifname": MARKER, "net_ns_fd": self._scanner.fd})
         link = Link(CORE, SCANNER)
         self._join(self.core, "scanner", self._scanner, SCANNER_INTERFACE, link, SCANNER_PREFIX_LENGTH)
-        # what no network lists is silent: without this the core would say net unreachable, and throttled at that
+        # Addresses that no network lists are silent. Without this route the core would send net unreachable, rate
+        # limited.
         self._route(self.core, IPv4Network(EVERYTHING), type="blackhole")
 
     def _build_host(self, host: Host, site: Site) -> None:
@@ -144,7 +145,7 @@ class Network:
             )
 
     def _build_empty_link(self, network: NoHost, link: Link) -> None:
-        """Let the router look for the prefixes on a link whose other end has no address to answer ARP with."""
+        """Make the router search for the prefixes on a link whose other end has no address to answer ARP with."""
         router = self._router(network.name, link)
         netlink = self._netlink(router)
         netlink.link("add", ifname="lan", kind="veth", peer="nobody")
@@ -163,7 +164,7 @@ class Network:
             self._route(first, block, gateway=str(between.far))
 
     def _router(self, name: str, link: Link, upstream: Space | None = None, *, forward: bool = True) -> Space:
-        """Make a namespace behind `upstream` (the core if None), joined by `link`, its default route pointing there."""
+        """Make a namespace linked to `upstream` (the core if None) by `link`; its default route leads to `upstream`."""
         upstream = self.core if upstream is None else upstream
         space = new_space(name, forward=forward)
         self._downlinks += 1
@@ -171,7 +172,10 @@ class Network:
         return space
 
     def _join(self, inner: Space, inner_name: str, outer: Space, outer_name: str, link: Link, length: int) -> None:
-        """Link two namespaces by veth; the outer one gets its default route by the inner one. Ends inside the outer."""
+        """Link two namespaces by veth, and give the outer one a default route through the inner one.
+
+        Ends inside the outer.
+        """
         netlink = self._netlink(inner)
         netlink.link("add", ifname=inner_name, kind="veth", peer={"ifname": outer_name, "net_ns_fd": outer.fd})
         for space, name, address in ((inner, inner_name, link.near), (outer, outer_name, link.far)):
@@ -190,7 +194,7 @@ class Network:
         self._netlink(space).route("add", dst=str(block), **how)
 
     def _netlink(self, space: Space) -> Any:  # noqa: ANN401 - pyroute2 has no types
-        """Return the netlink socket of a namespace; opened once, since a socket stays where it was made."""
+        """Return the netlink socket of a namespace, opened once: a socket stays in the namespace that made it."""
         if space.name not in self._routers:
             space.enter()
             self._routers[space.name] = IPRoute()
@@ -202,13 +206,13 @@ class Network:
 
     @property
     def _nft(self) -> str:
-        assert self.tools.nft is not None  # noqa: S101 - Tools.fit took out what needs it
+        assert self.tools.nft is not None  # noqa: S101 - Tools.fit removed networks that need it
         return self.tools.nft
 
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Turn what netlink refuses into one line that names the network."""
+    """Convert an error of netlink into one line that names the network."""
     try:
         yield
     except NetlinkError as problem:
@@ -216,10 +220,10 @@ def _named(name: str) -> Iterator[None]:
 
 
 def build_network(internet: Internet, tools: Tools) -> Built:
-    """Build a lab around the namespace this process is in, which becomes the scanner's.
+    """Build a lab around the current namespace, which becomes the scanner's.
 
-    The process must be root of that namespace; it holds the lab's namespaces open. Raises
-    UnsupportedError for what the kernel lacks, LivenessError for what it refuses.
+    The process must be root of that namespace; it keeps the namespaces of the lab alive. Raises UnsupportedError if the
+    kernel lacks veth, LivenessError if it refuses a request.
     """
     try:
         with Network(tools) as network:
@@ -230,5 +234,5 @@ def build_network(internet: Internet, tools: Tools) -> Built:
 
 
 def _said(problem: NetlinkError) -> str:
-    """Return errno and text of what netlink refused."""
+    """Return errno and text of a netlink error."""
     return " ".join(str(part) for part in problem.args)

@@ -1,4 +1,4 @@
-"""The lab's servers in Python: the twins of UDP probes, TCP listeners, ports that say nonsense."""
+"""Servers of the lab in Python: twins of UDP probes, TCP listeners, and ports that send invalid payload."""
 
 import selectors
 import socket
@@ -13,7 +13,7 @@ from liveness.lab.hosts.document import Daemon, Host, Service
 from liveness.lab.twins.registry import TWINS, Twin, file_of
 
 IP_PKTINFO: Final = 8
-BUFFER_BYTES: Final = 8 << 20  # as much as net.core.rmem_max allows: this process may have to wait for a core
+BUFFER_BYTES: Final = 8 << 20  # the kernel grants up to net.core.rmem_max: this process may have to wait for a core
 BACKLOG: Final = 65535
 DATAGRAM_BYTES: Final = 4096
 BATCH: Final = 64
@@ -21,28 +21,28 @@ BATCH: Final = 64
 NONSENSE: Final = b"pardon? these bytes answer nothing, and have neither a QR bit nor a server's mode\n"
 
 Responder = Callable[[bytes], bytes | None]
-"""From a request to a reply, None for silence."""
+"""A function from request to reply, None for no reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One bound socket and what answers on it; None is a TCP listener, which accepts and hangs up."""
+    """A bound socket and its responder; None means a TCP listener, which accepts and closes."""
 
     socket: socket.socket
     respond: Responder | None
 
 
 def nonsense(_request: bytes) -> bytes:
-    """Reply with bytes that no protocol takes for an answer."""
+    """Return bytes that no protocol accepts as a valid answer."""
     return NONSENSE
 
 
 def silence(_request: bytes) -> None:
-    """Take a request and say nothing."""
+    """Accept a request without replying."""
 
 
 def responder_of(twin: Twin, service: Service) -> Responder:
-    """Return what answers probes of a twin where a host does this service."""
+    """Return the responder for probes of a twin on a host with this service."""
     if service is Service.ANSWER:
         respond: Responder = file_of(twin).respond
         return respond
@@ -50,7 +50,7 @@ def responder_of(twin: Twin, service: Service) -> Responder:
 
 
 def open_servers(host: Host, daemons: set[Daemon]) -> list[Server]:
-    """Bind what this host needs beside its running `daemons`, in the namespace this process is in."""
+    """Bind the sockets of this host that its running `daemons` do not serve, in the current namespace."""
     taken: set[int] = set()  # TCP ports
     served: set[str] = set()
     if daemons & {Daemon.DNSMASQ, Daemon.UNBOUND}:
@@ -71,20 +71,20 @@ def open_servers(host: Host, daemons: set[Daemon]) -> list[Server]:
 
 
 def nginx_ports(host: Host) -> list[int]:
-    """Return the ports that nginx serves on a host where it runs: what it listens to, SSH apart."""
+    """Return the ports that nginx serves on a host: those of `listen` but for SSH."""
     return [port for port in host.listen if port != 22]  # noqa: PLR2004 - the port of SSH
 
 
 def serve(servers: list[Server]) -> None:
-    """Serve for ever; ends with the process."""
+    """Serve until the process ends."""
     with selectors.DefaultSelector() as selector:
         for server in servers:
             selector.register(server.socket, selectors.EVENT_READ, server.respond)
         while True:
             for key, _ in selector.select():
                 handle = key.fileobj
-                assert isinstance(handle, socket.socket)  # noqa: S101 - nothing else was registered
-                with suppress(BlockingIOError):  # nothing left to read
+                assert isinstance(handle, socket.socket)  # noqa: S101 - only sockets are registered
+                with suppress(BlockingIOError):  # no datagram or connection left
                     for _ in range(BATCH):
                         if key.data is None:
                             _hang_up(handle)
@@ -93,7 +93,7 @@ def serve(servers: list[Server]) -> None:
 
 
 def _respond(handle: socket.socket, respond: Responder) -> None:
-    """Answer one datagram from the address it was sent to, which is one of many (IP_PKTINFO, ip(7))."""
+    """Answer one datagram from the address it was sent to, one of many that the host has (IP_PKTINFO, ip(7))."""
     request, ancillary, _, sender = handle.recvmsg(DATAGRAM_BYTES, socket.CMSG_SPACE(12))
     probed = next(data[8:12] for level, kind, data in ancillary if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO))
     reply = respond(request)

@@ -1,4 +1,4 @@
-"""Ground truth: the sets a perfect census of a lab must find, derived from the lab file alone."""
+"""Ground truth: the sets that a perfect census of a lab must find, derived from the lab file alone."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -31,20 +31,20 @@ from liveness.replies import Kind, ReplyKey, Role, SetKey, roles_of
 from liveness.space.intervals import Intervals
 
 PROBES: Final = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp", "tcp/control")
-"""The paper's eight and the control."""
+"""The eight probes of the paper and the control probe."""
 
 DEPTH: Final = 4
-"""A probe needs this TTL to reach whatever is deepest, loops apart: core, firewall, host, and one to spare."""
+"""The TTL with which a probe reaches the deepest host, loops excepted: core, firewall, host, and one to spare."""
 
 TIME_EXCEEDED: Final = 11
 UNREACHABLE: Final = 3
 ROUTE_CODES: Final[dict[type, int]] = {Unreachable: 1, Prohibit: 13, Throw: 0, NoHost: 1}
-"""What routers say of a kind of network: codes of ICMP type 3 (RFC 792, RFC 1812 5.2.7.1)."""
+"""Codes of ICMP type 3 that routers send for each kind of network (RFC 792, RFC 1812 5.2.7.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """What decides about a probe's fate: protocol, destination port (0 for ICMP), TTL as sent."""
+    """The fields of a probe that decide its reply: protocol, destination port (0 for ICMP), TTL as sent."""
 
     protocol: str
     port: int
@@ -53,7 +53,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What comes back for a probe: kind, ICMP type and code of an error, and who sends it (None: the target itself)."""
+    """A reply to a probe: kind, ICMP type and code of an error, and its source address (None: the target itself)."""
 
     kind: Kind
     icmp_type: int | None = None
@@ -63,7 +63,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Addresses that behave exactly alike, as inclusive bounds in host order, and the site they belong to."""
+    """Addresses that behave exactly alike, as inclusive bounds in host order, and their site."""
 
     site: Site
     first: int
@@ -71,7 +71,7 @@ class Segment:
 
     @property
     def block(self) -> int:
-        """The index of the prefix it lies in."""
+        """The index of the prefix that contains the segment."""
         return next(
             index
             for index, block in enumerate(self.site.network.blocks)
@@ -80,7 +80,7 @@ class Segment:
 
 
 def packet_of(probe: str, control_port: int | None, ttl: int) -> Packet:
-    """Return the packet of a probe name. ValueError for an unknown one, or tcp/control without its port."""
+    """Return the packet of a probe name. ValueError for an unknown name, or for tcp/control without its port."""
     if probe == "icmp":
         return Packet("icmp", 0, ttl)
     twin = twin_named(probe)
@@ -99,8 +99,8 @@ def expected_sets(
 ) -> dict[SetKey, BitMap]:
     """Return every set that is not empty of a perfect census of `targets` with these probes.
 
-    `internet` is what was built (Tools.fit). Addresses no network lists are silent. UsageError if the TTL is too short
-    for the lab, or if the lab's own wiring is among the targets, of which nothing is claimed.
+    `internet` is the lab as it was built (Tools.fit). Addresses that no network lists are silent. UsageError if the TTL
+    is too short for the lab, or if targets include the lab's own links, for which there is no ground truth.
     """
     if ttl < DEPTH:
         raise UsageError(f"network.ttl: {ttl}: the lab's ground truth holds for {DEPTH} or more")
@@ -123,7 +123,7 @@ def expected_sets(
 
 
 def _add(sets: dict[SetKey, BitMap], probe: str, reply: Reply, members: BitMap) -> None:
-    """Put the members of a segment, all of which give this reply, into its sets of every role."""
+    """Add the members of a segment, all of which give this reply, to its sets of every role."""
     key = ReplyKey(probe, reply.kind, reply.icmp_type, reply.icmp_code)
     sources = members if reply.source is None else BitMap([reply.source])
     by_role = {Role.SOURCE: sources, Role.TARGET: members, Role.DIRECT: members & sources}
@@ -133,7 +133,7 @@ def _add(sets: dict[SetKey, BitMap], probe: str, reply: Reply, members: BitMap) 
 
 
 def segments(internet: Internet) -> Iterator[Segment]:
-    """Cut every network where its rules begin or end to apply."""
+    """Yield the segments of every network: its prefixes, split at the bounds of prefixes that rules name."""
     for site in wire(internet):
         network = site.network
         rules = [*network.rules, *network.firewall] if isinstance(network, Host) else []
@@ -146,7 +146,7 @@ def segments(internet: Internet) -> Iterator[Segment]:
 
 
 def reply_of(segment: Segment, packet: Packet) -> Reply | None:
-    """Return what comes back for this packet from any address of the segment, None for silence."""
+    """Return the reply to this packet from any address of the segment, None for no reply."""
     site = segment.site
     match site.network:
         case Host() as host:
@@ -165,7 +165,7 @@ def reply_of(segment: Segment, packet: Packet) -> Reply | None:
 
 
 def _end_of_loop(site: Site, ttl: int) -> int:
-    """Return who sees the TTL at 1: the core gets `ttl`, the first router one less, then they take turns."""
+    """Return the router at which the TTL expires: the core receives `ttl`, the first router one less, alternating."""
     arrives_at_first = ttl - 1
     return int(site.links[0].far if arrives_at_first % 2 else site.links[1].far)
 
@@ -199,7 +199,7 @@ def _service_reply(service: Service) -> Reply | None:
 
 
 def _decision(rules: Sequence[Rule], segment: Segment, packet: Packet) -> Action | None:
-    """Return what the first rule that matches does, None if none does."""
+    """Return the action of the first rule that matches, None if no rule does."""
     for rule in rules:
         if rule.block is not None:
             start, end = _edges(rule.block)
@@ -211,7 +211,7 @@ def _decision(rules: Sequence[Rule], segment: Segment, packet: Packet) -> Action
 
 
 def _refusal(action: Action | None, source: int | None) -> Reply | None:
-    """Return what a filter's action sends; a reset comes in the target's name, whoever makes it."""
+    """Return the reply of a filter's action; the source of a reset is always the target's address."""
     if action is Action.TCP_RESET:
         return Reply(Kind.RST)
     if action is Action.DROP or action is None:
@@ -220,7 +220,7 @@ def _refusal(action: Action | None, source: int | None) -> Reply | None:
 
 
 def _edges(block: IPv4Network) -> tuple[int, int]:
-    """Return the first address of a prefix and the one after its last."""
+    """Return the first address of a prefix and the address after its last."""
     start = int(block.network_address)
     return start, start + block.num_addresses
 

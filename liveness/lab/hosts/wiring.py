@@ -1,4 +1,4 @@
-"""The lab's wiring plan: which routers stand before each network and which addresses their links have."""
+"""The lab's links: the routers before each network, and the addresses of the links between them."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -28,7 +28,7 @@ SCANNER_PREFIX_LENGTH = 30
 SCANNER_INTERFACE = "scan0"
 
 MARKER = "liveness-lab"
-"""The name of a link that tells: this network namespace is a lab's."""
+"""The name of a link that marks a network namespace as that of a lab."""
 
 FIRST_LINK = 256
 LINKS = (WIRING.num_addresses - FIRST_LINK) // 2
@@ -44,17 +44,17 @@ PATHS: tuple[tuple[str, int] | None, ...] = (
     ("udp", 123),
     None,
 )
-"""The classes of packets (protocol, destination port; None: the rest) that reach a throttled route by their own router.
+"""Classes of packets (protocol, destination port; None: all others), each of which has its own throttled router.
 
-For unreachable, prohibit and throw routes the kernel says so 5 times at once to one sender and then once a second
-(ip_error() in net/ipv4/route.c; the limit belongs to the initial namespace). A router for each class keeps every probe
-of the paper, and the control, below it at up to 5 attempts, however fast they come.
+For unreachable, prohibit and throw routes the kernel sends one sender 5 errors at once, and one a second afterwards
+(ip_error() in net/ipv4/route.c; the limit belongs to the initial namespace). With a router for each class, every probe
+of the paper and the control probe stay below this limit at up to 5 attempts, at any rate.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One link of two addresses (RFC 3021), from the scanner outwards."""
+    """A link with two addresses (RFC 3021); `near` is the end towards the scanner."""
 
     near: IPv4Address
     far: IPv4Address
@@ -62,7 +62,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A network and its links: how many there are and what they join depends on its kind.
+    """A network and its links, whose number and ends depend on the kind of network.
 
     Host: core to host, or core to firewall to host. NoHost: core to router. Loop: core to first, first to second.
     Throttled kinds: core to a router, for each prefix and each of PATHS. Silent: none.
@@ -77,7 +77,7 @@ class Site:
 
 
 def path_of(protocol: str, port: int) -> int:
-    """Return the index into PATHS of a packet (`port` 0 for ICMP)."""
+    """Return the index in PATHS of a packet (`port` 0 for ICMP)."""
     try:
         return PATHS.index((protocol, port))
     except ValueError:
@@ -85,7 +85,7 @@ def path_of(protocol: str, port: int) -> int:
 
 
 def wire(internet: Internet) -> list[Site]:
-    """Give every network its links. Raises UsageError if the lab needs more than the wiring prefix has."""
+    """Return every network with its links. Raises UsageError if the lab needs more than the wiring prefix has."""
     sites: list[Site] = []
     used = 0
     for network in internet.networks:

@@ -1,1 +1,1 @@
-"""The model Internet: a population of addresses, and the far end that answers for it."""
+"""The model Internet: a population of addresses, and the process that answers for it."""

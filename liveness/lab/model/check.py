@@ -1,4 +1,4 @@
-"""Comparing a run with the model Internet it scanned: recall and precision of every set, and what the model lost."""
+"""Comparison of a run with the model Internet that it scanned: recall and precision of each set, and packets lost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,17 +27,17 @@ from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 from liveness.space.targets import Targets
 
 CHUNK: Final = 1 << 22
-"""Addresses whose truth is computed at once."""
+"""Addresses whose truth is computed in one step."""
 
 Sets = dict[SetKey, BitMap]
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One set of a run beside the truth.
+    """Comparison of one set of a run with the truth.
 
-    `lost` are members that no reply of which was let through by the model; `unexplained` are those that the run misses
-    although one was; `extra` are no members at all.
+    `lost` counts members for which the model delivered no reply; `unexplained` are members that the run misses although
+    the model delivered a reply; `extra` are addresses in the set that are not members.
     """
 
     key: SetKey
@@ -49,34 +49,34 @@ class Judged:
 
     @property
     def right(self) -> int:
-        """Members that were found."""
+        """The number of members that were found."""
         return self.found - len(self.extra)
 
     @property
     def recall(self) -> float | None:
-        """The share of the members that was found; None if there are none."""
+        """The share of the members that was found; None without members."""
         return self.right / self.expected if self.expected else None
 
     @property
     def precision(self) -> float | None:
-        """The share of what was found that is right; None if nothing was."""
+        """The share of the found addresses that are members; None if none was found."""
         return self.right / self.found if self.found else None
 
     @property
     def recall_of_passed(self) -> float | None:
-        """Recall over what the model let through."""
+        """Recall over the members for which the model delivered a reply."""
         passed = self.expected - self.lost
         return 1 - len(self.unexplained) / passed if passed else None
 
     @property
     def perfect(self) -> bool:
-        """Whether everything was found that was let through, and nothing else."""
+        """Whether the run found every delivered member and nothing else."""
         return not self.unexplained and not self.extra
 
 
 @dataclass(frozen=True, slots=True)
 class ModelComparison:
-    """A run beside the truth of its model, every set, the worst first; `summary` is None without a record."""
+    """Comparison of a run with the truth of its model: all sets, worst first; `summary` is None without a record."""
 
     run: str
     targets: int
@@ -85,17 +85,17 @@ class ModelComparison:
 
     @property
     def members(self) -> int:
-        """Members of all sets there are in truth."""
+        """The number of members of all true sets."""
         return sum(one.expected for one in self.judged)
 
     @property
     def imperfect(self) -> list[Judged]:
-        """The sets whose difference from the truth the model does not explain."""
+        """The sets whose difference from the truth is not explained by losses in the model."""
         return [one for one in self.judged if not one.perfect]
 
     @property
     def problems(self) -> list[str]:
-        """What the model has to complain about, a line each: packets it could not take, packets that were malformed."""
+        """Problems that the model recorded, a line each: packets it was too slow for, and malformed packets."""
         if self.summary is None:
             return []
         lines = [f"{count:,} malformed packets: {label}" for label, count in self.summary.malformed.items()]
@@ -105,15 +105,16 @@ class ModelComparison:
 
     @property
     def equal(self) -> bool:
-        """Whether the run found exactly what the model let through, with packets in order."""
+        """Whether the run found exactly the delivered members, and all its packets were well formed."""
         return not self.imperfect and not self.problems
 
 
 def check_model_run(path: Path, population: Population) -> ModelComparison:
     """Compare a finished run with a population, for exactly the addresses it scanned.
 
-    Where the run directory holds the record of a model lab, loss is told apart. UsageError for a run of which nobody
-    can tell what it should have found.
+    If the run directory holds the record of a model lab, losses are counted separately. UsageError for a run whose
+    truth
+    cannot be determined.
     """
     run = RunDirectory.open(path)
     manifest = run.read_manifest()
@@ -127,7 +128,7 @@ def check_model_run(path: Path, population: Population) -> ModelComparison:
 
 
 def compare(manifest: Manifest, expected: Sets, found: Sets, passed: Sets, summary: Summary | None) -> ModelComparison:
-    """Judge every set that there is on any side. `passed` are the sets of what the model let through."""
+    """Compare every set that either side has. `passed` are the sets of the replies that the model delivered."""
     nothing = BitMap()
     judged = []
     for key in expected.keys() | found.keys():
@@ -139,7 +140,7 @@ def compare(manifest: Manifest, expected: Sets, found: Sets, passed: Sets, summa
 
 
 def _badness(one: Judged) -> tuple[int, int, str]:
-    """Order sets, the worst first: what nothing explains, then what was lost."""
+    """Return the sort key of a set, the worst first: by unexplained differences, then by losses."""
     wrong = len(one.unexplained) + len(one.extra)
     return (-wrong, -one.lost, one.key.file)
 
@@ -160,7 +161,7 @@ def _scanned(path: Path, manifest: Manifest) -> tuple[Config, Targets]:
 
 
 def scanned_addresses(config: Config, targets: Targets) -> Iterator[NDArray[np.uint32]]:
-    """Yield the addresses that a census with this config probes, of each block its share of max_targets, in parts.
+    """Yield the addresses that a census with this config probes, in parts: of each block its share of max_targets.
 
     Each part is in ascending order.
     """
@@ -183,7 +184,7 @@ def truth_of(population: Population, config: Config, targets: Targets, probes: l
 
 
 def _truth_of(population: Population, addresses: Iterator[NDArray[np.uint32]], probes: list[str]) -> Sets:
-    """Return the sets of a perfect census of addresses, which come in parts, with some probes."""
+    """Return the sets of a perfect census of addresses, given in parts, with the named probes."""
     sets: Sets = {}
     for part in addresses:
         for key, members in truth(population, part, probes).items():
@@ -192,9 +193,9 @@ def _truth_of(population: Population, addresses: Iterator[NDArray[np.uint32]], p
 
 
 def _let_through(population: Population, passed: dict[tuple[str, Kind], BitMap], probes: list[str]) -> Sets:
-    """Return the sets of a census that sees just these replies, given by whom they are about.
+    """Return the sets of a census that receives exactly these replies, given as the targets they are about.
 
-    TCP ports that populations do not tell apart share what the record has of the control.
+    TCP ports that a population does not distinguish share the record of the control probe.
     """
     sets: Sets = {}
     for probe in probes:
@@ -207,5 +208,5 @@ def _let_through(population: Population, passed: dict[tuple[str, Kind], BitMap],
 
 
 def no_record(path: Path) -> str:
-    """Return what to say of a run without the record of its lab."""
+    """Return the message about a run without the record of its lab."""
     return f"{path / RECORD_FOLDER / SUMMARY}: no record of the model: what it lost counts as missing"

@@ -1,4 +1,4 @@
-"""Dispatch in the model Internet: one kernel for each verb of a twin, by the number of the probe."""
+"""Dispatch in the model Internet: one kernel for each function of a twin, by the number of the probe."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from liveness.lab.model.population.answer import PROBES
 from liveness.lab.twins.registry import TWINS, file_of
 
 FILES: Final = {PROBES.index(twin.name): file_of(twin) for twin in TWINS}
-"""The files of all twins by the number of their probe."""
+"""The modules of all twins by the number of their probe."""
 
 _PORTS: Final = np.array([twin.port for twin in TWINS], np.int64)
 _NUMBERS: Final = np.array(list(FILES), np.int64)
@@ -54,7 +54,7 @@ def is_udp(number: int) -> bool:
 
 @kernel
 def verdict_of(number: int) -> int:
-    """Return the verdict on a datagram to the port of a probe that is no request."""
+    """Return the verdict on a datagram that is sent to the port of a probe but is not its request."""
     for i in range(len(_NUMBERS)):
         if _NUMBERS[i] == number:
             return int64(_VERDICTS[i])
@@ -62,5 +62,5 @@ def verdict_of(number: int) -> int:
 
 
 def modelled(kind: str, answers: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the packed answers to every probe of hosts of a kind, given those to the probes that have words."""
+    """Return the packed answers of hosts of a kind to every probe, given those to the probes with words."""
     return (*answers, *(file.modelled(kind, answers) for number, file in FILES.items() if number >= len(answers)))

@@ -1,4 +1,4 @@
-"""DNS (RFC 1035): a server on dnspython that knows every name, and in the model Internet."""
+"""DNS (RFC 1035): a server on dnspython that resolves every name, and its twin in the model Internet."""
 
 import struct
 from typing import Final
@@ -22,21 +22,21 @@ from liveness.packets.bytes import copy_bytes, put_be16, read_be16, read_be32
 VERDICT: Final = Verdict.DNS_QUERY
 HEADER: Final = 12
 STANDARD_QUERY: Final = 0x0100
-"""Flags of RFC 1035 4.1.1: a query, of the standard kind, recursion desired or not."""
+"""The flag of RFC 1035 4.1.1 that a standard query may have: recursion desired."""
 MAX_LABEL: Final = 63
 MAX_NAME: Final = 255
 
 _RECORD: Final = np.frombuffer(bytes.fromhex("c00c000100010000012c00048efab64e"), np.uint8)
-"""An A record whose name points to the question (RFC 1035 4.1.4), to live 300 s."""
+"""An A record whose name points to the question (RFC 1035 4.1.4), with a TTL of 300 s."""
 _WORDS: Final = np.frombuffer(b"ERR no such command\r\n", np.uint8)
 
 
 def respond(request: bytes) -> bytes | None:
-    """Answer a query: every name has ANSWER_ADDRESS. FORMERR for a broken one, None for what is none."""
+    """Return the reply to a query: ANSWER_ADDRESS for every name, FORMERR if malformed, None if not a query."""
     try:
         query = dns.message.from_wire(request)
     except dns.exception.DNSException:
-        if len(request) < HEADER or request[2] & 0x80:  # no whole header, or itself a response (QR bit)
+        if len(request) < HEADER or request[2] & 0x80:  # no complete header, or a response (QR bit)
             return None
         return request[:2] + struct.pack("!5H", 0x8000 | dns.rcode.FORMERR, 0, 0, 0, 0)
     if query.flags & dns.flags.QR or query.opcode() != dns.opcode.QUERY:
@@ -49,13 +49,13 @@ def respond(request: bytes) -> bytes | None:
 
 
 def modelled(_kind: str, answers: tuple[int, ...]) -> int:
-    """Return what the population file says: it has a word for this probe."""
+    """Return the answer in the population file, which has a word for this probe."""
     return answers[DNS]
 
 
 @kernel
 def _question_end(frame: NDArray[np.uint8], at: int, end: int) -> int:
-    """Return where the question at frame[at] ends (name, type, class of the Internet), or -1 if it is none."""
+    """Return the index after the question at frame[at] (name, type, class IN), or -1 if it is malformed."""
     start = at
     while at < end:
         length = int64(frame[at])
@@ -72,7 +72,7 @@ def _question_end(frame: NDArray[np.uint8], at: int, end: int) -> int:
 
 @kernel
 def is_request(frame: NDArray[np.uint8], at: int, end: int) -> bool:
-    """Return whether frame[at:end] is a standard query with one question and nothing behind it."""
+    """Return whether frame[at:end] is a standard query with exactly one question and no other record."""
     if end - at < HEADER or read_be16(frame, at + 2) & ~STANDARD_QUERY != 0:
         return False
     one_question = read_be16(frame, at + 4) == 1
@@ -84,7 +84,7 @@ def is_request(frame: NDArray[np.uint8], at: int, end: int) -> bool:
 def answer(out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], asked: int, asked_end: int) -> int:
     """Write the question with one A record."""
     copy_bytes(frame, asked, asked_end - asked, out, at)
-    out[at + 2] = int64(out[at + 2]) | 0x80  # a response, recursion desired as it was
+    out[at + 2] = int64(out[at + 2]) | 0x80  # a response; recursion desired is copied
     out[at + 3] = 0x80  # recursion available, no error
     put_be16(out, at + 6, 1)
     end = at + asked_end - asked
@@ -96,7 +96,7 @@ def answer(out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], asked: int
 def nonsense(
     out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], asked: int, _asked_end: int, target: int
 ) -> int:
-    """Write the header of the query as it came, or words, by address."""
+    """Write the header of the query unchanged, or text, depending on the target's address."""
     if mixed(uint64(target)) & uint64(1) == uint64(1):
         copy_bytes(frame, asked, HEADER, out, at)
         return at + HEADER

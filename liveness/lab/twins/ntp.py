@@ -1,4 +1,4 @@
-"""NTP (RFC 5905): a stratum 2 server on ntplib's packets, and in the model Internet."""
+"""NTP (RFC 5905): a stratum 2 server on ntplib's packets, and its twin in the model Internet."""
 
 import time
 from typing import Final
@@ -20,10 +20,10 @@ CLIENT: Final = 3
 VERSIONS: Final = (3, 4)
 
 _HEAD: Final = np.frombuffer(bytes.fromhex("240206e8000000480000003cc0000201ee1a2b3c4d5e6f70"), np.uint8)
-"""No leap warning, version 4, mode 4, stratum 2; poll, precision, delay, dispersion, reference and its time."""
+"""No leap warning, version 4, mode 4, stratum 2; poll, precision, delay, dispersion, reference and its timestamp."""
 _RECEIVED: Final = np.frombuffer(bytes.fromhex("ee1a2b409a1b2c3d"), np.uint8)
 _CONTROL: Final = np.frombuffer(bytes.fromhex("1681000100000000000000000000"), np.uint8)[:12]
-"""A response of version 2, mode 6 (RFC 9327): no time."""
+"""A response of version 2, mode 6 (RFC 9327), which has no time."""
 
 
 def respond(request: bytes) -> bytes | None:
@@ -43,12 +43,12 @@ def respond(request: bytes) -> bytes | None:
     reply.ref_id = 0xC0000235
     reply.ref_timestamp = reply.recv_timestamp = now
     data: bytes = reply.to_data()
-    # ntplib keeps timestamps as floats of 53 bits: the originate timestamp must be the request's 64 bits exactly
+    # ntplib keeps timestamps as floats of 53 bits, but the originate timestamp must equal the request's 64 bits.
     return data[: ORIGINATE.start] + request[TRANSMIT:LENGTH] + data[ORIGINATE.stop :]
 
 
 def modelled(_kind: str, answers: tuple[int, ...]) -> int:
-    """Return what the population file says: it has a word for this probe."""
+    """Return the answer in the population file, which has a word for this probe."""
     return answers[NTP]
 
 
@@ -62,7 +62,7 @@ def is_request(frame: NDArray[np.uint8], at: int, end: int) -> bool:
 
 @kernel
 def answer(out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], asked: int, _asked_end: int) -> int:
-    """Write a server's packet whose originate timestamp is the request's transmit timestamp."""
+    """Write a server packet whose originate timestamp is the request's transmit timestamp."""
     copy_bytes(_HEAD, 0, len(_HEAD), out, at)
     at += len(_HEAD)
     copy_bytes(frame, asked + TRANSMIT, 8, out, at)

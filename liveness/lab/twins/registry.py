@@ -1,7 +1,7 @@
-"""The registry of twins: one line for each UDP probe, with its name, port and file.
+"""The registry of twins: name, port and module of each UDP probe's twin.
 
-ICMP and TCP have no twin: the kernels of the lab's hosts answer them, and every port of the model alike. Nothing here
-imports a twin's file before it is needed, since a process that enters a lab must not start threads.
+ICMP and TCP have no twin: the kernels of the lab's hosts answer them, and the model treats all ports alike. A twin's
+module is imported only when it is needed, since a process that enters a lab must not start threads.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from liveness.errors import LivenessError
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """One line of the registry; `tcp` says whether a host that answers listens on the port over TCP as well."""
+    """One entry of the registry; `tcp` is true if a host that answers listens on the port over TCP as well."""
 
     name: str
     module: str
@@ -32,29 +32,30 @@ TWINS: Final = (
 """The twin of every UDP probe."""
 
 VERBS: Final = ("respond", "modelled", "is_request", "answer", "nonsense", "VERDICT")
-"""What a twin's file must define.
+"""Names that a twin's module must define.
 
-`respond(request)` is the real server: from the bytes of a request to those of a reply, None for silence.
-`modelled(kind, answers)` says how hosts of a kind in a population answer this probe, from their packed answers to the
-first nine (`model/population/answer.py`), for twins that a population file has no word for. The others are kernels:
-`is_request(frame, at, end)` tells whether frame[at:end] is what a correct scanner sends, VERDICT names what it is if
-not, `answer(out, at, frame, asked, asked_end)` writes a valid answer to the request in frame[asked:asked_end] to
-out[at:] and `nonsense(out, at, frame, asked, asked_end, target)` a payload that is none; both return where it ends.
+`respond(request)` is the real server: it takes the bytes of a request and returns those of a reply, None for no
+reply. `modelled(kind, answers)` returns the answer of hosts of a kind in a population to this probe, given their
+packed answers to the first nine (`model/population/answer.py`), for twins without a word in a population file. The
+others are kernels: `is_request(frame, at, end)` returns whether frame[at:end] is what a correct scanner sends, and
+VERDICT is the verdict if not. `answer(out, at, frame, asked, asked_end)` writes a valid answer to the request in
+frame[asked:asked_end] to out[at:], and `nonsense(out, at, frame, asked, asked_end, target)` a payload that is not a
+valid answer; both return the index after its end.
 """
 
 
 class TwinError(LivenessError):
-    """A twin's file does not define what it must."""
+    """Error of a twin's module that lacks a required name."""
 
 
 def twin_named(name: str) -> Twin | None:
-    """Return the twin of a probe, None where there is none."""
+    """Return the twin of a probe, None if it has none."""
     return next((twin for twin in TWINS if twin.name == name), None)
 
 
 @cache
 def file_of(twin: Twin) -> ModuleType:
-    """Return the file of a twin as a module; TwinError names what it lacks."""
+    """Return the module of a twin; TwinError names what it lacks."""
     module = import_module(f"liveness.lab.twins.{twin.module}")
     for verb in VERBS:
         if not hasattr(module, verb):

@@ -1,4 +1,4 @@
-"""SNMP (RFC 3416): an agent of version 2c for community public, on scapy's layers, and in the model Internet."""
+"""SNMP (RFC 3416): an agent of version 2c, community public, on scapy's layers, and its twin in the model Internet."""
 
 from typing import Final
 
@@ -26,11 +26,11 @@ _ANSWER_TAIL: Final = np.frombuffer(
     bytes.fromhex("0201000201003011300f06082b060102010101000403") + _DESCRIPTION, np.uint8
 )
 _WORDS: Final = np.frombuffer(b"0\x03no", np.uint8)
-"""A sequence of three bytes that holds two."""
+"""A malformed sequence: its length is 3, but it contains two bytes."""
 
 
 def respond(request: bytes) -> bytes | None:
-    """Answer a GET of sysDescr.0 for community public, another name with noSuchObject; None for anything else."""
+    """Answer a GET for community public: sysDescr.0, or noSuchObject for other names; None for other requests."""
     try:
         asked = SNMP(request)
         if not isinstance(asked.PDU, SNMPget) or asked.version.val != 1 or asked.community.val != COMMUNITY:
@@ -43,12 +43,12 @@ def respond(request: bytes) -> bytes | None:
         ]
         response = SNMPresponse(id=asked.PDU.id, varbindlist=bindings)
         return bytes(SNMP(version="v2c", community=COMMUNITY, PDU=response))
-    except (Scapy_Exception, AttributeError, IndexError, TypeError, ValueError):  # whatever scapy makes of other bytes
+    except (Scapy_Exception, AttributeError, IndexError, TypeError, ValueError):  # scapy's errors for malformed bytes
         return None
 
 
 def modelled(kind: str, answers: tuple[int, ...]) -> int:
-    """Return the packed answer of hosts of a kind: time servers and gateways answer, errors and nonsense are DNS'."""
+    """Return the packed answer of hosts of a kind: NTP servers and gateways answer; errors and payloads as for DNS."""
     if answers[DNS] & WHAT_MASK in (ERROR, PAYLOAD):
         return answers[DNS]
     return ANSWERED if kind == "gateway" or answers[NTP] & WHAT_MASK == ANSWERED else SILENT
@@ -72,7 +72,7 @@ def is_request(frame: NDArray[np.uint8], at: int, end: int) -> bool:
 
 @kernel
 def answer(out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], asked: int, _asked_end: int) -> int:
-    """Write a response with the request id as it came."""
+    """Write a response with the request id of the request."""
     copy_bytes(_ANSWER_HEAD, 0, len(_ANSWER_HEAD), out, at)
     at += len(_ANSWER_HEAD)
     copy_bytes(frame, asked + len(_REQUEST_HEAD), 4, out, at)
@@ -84,6 +84,6 @@ def answer(out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], asked: int
 def nonsense(
     out: NDArray[np.uint8], at: int, _frame: NDArray[np.uint8], _asked: int, _asked_end: int, _target: int
 ) -> int:
-    """Write bytes that are no message."""
+    """Write bytes that are not an SNMP message."""
     copy_bytes(_WORDS, 0, len(_WORDS), out, at)
     return at + len(_WORDS)

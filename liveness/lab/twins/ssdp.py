@@ -1,4 +1,4 @@
-"""SSDP (UPnP Device Architecture 1.1, section 1.3): a device that answers searches, and in the model Internet."""
+"""SSDP (UPnP Device Architecture 1.1, section 1.3): a device that answers searches, and its twin in the model."""
 
 import re
 from typing import Final
@@ -29,12 +29,12 @@ _NOTIFY: Final = np.frombuffer(b"NOTIFY * HTTP/1.1\r\nNTS: ssdp:alive\r\n\r\n", 
 
 
 def respond(request: bytes) -> bytes | None:
-    """Answer a search for root devices, for everything or for this device; None for anything else."""
+    """Answer a search for root devices, for all devices or for this device; None for anything else."""
     start, *lines = request.decode("latin-1").split("\r\n")
     fields = {name.upper(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name}
     if start != "M-SEARCH * HTTP/1.1" or fields.get("MAN") != '"ssdp:discover"':
         return None
-    if not re.fullmatch("[1-5]", fields.get("MX", "")):  # as a device that takes every search for a multicast one
+    if not re.fullmatch("[1-5]", fields.get("MX", "")):  # as devices that treat every search as multicast
         return None
     target = {"ssdp:all": ROOT}.get(fields.get("ST", ""), fields.get("ST", ""))
     if target not in (ROOT, DEVICE):
@@ -44,7 +44,7 @@ def respond(request: bytes) -> bytes | None:
 
 
 def modelled(kind: str, answers: tuple[int, ...]) -> int:
-    """Return the packed answer of hosts of a kind: home routers answer, errors and nonsense are those of DNS."""
+    """Return the packed answer of hosts of a kind: home routers answer; errors and payloads are as for DNS."""
     if answers[DNS] & WHAT_MASK in (ERROR, PAYLOAD):
         return answers[DNS]
     return ANSWERS if kind == "cpe" else SILENT
@@ -86,6 +86,6 @@ def answer(out: NDArray[np.uint8], at: int, _frame: NDArray[np.uint8], _asked: i
 def nonsense(
     out: NDArray[np.uint8], at: int, _frame: NDArray[np.uint8], _asked: int, _asked_end: int, _target: int
 ) -> int:
-    """Write a notification, which answers nothing."""
+    """Write a notification, which is not an answer."""
     copy_bytes(_NOTIFY, 0, len(_NOTIFY), out, at)
     return at + len(_NOTIFY)

@@ -1,4 +1,4 @@
-"""Tables as LaTeX with the lines of booktabs: a floating table in each file, and a document that has all of them."""
+"""Tables as LaTeX with the rules of booktabs: a float in each file, and a document that includes all of them."""
 
 import unicodedata
 from collections import Counter
@@ -14,14 +14,14 @@ ESCAPED: Final = {
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "'": r"\textquotesingle{}", "\n": " ",
     "-": "{-}", "[": "{[}", "]": "{]}", "*": "{*}",
 }  # fmt: skip
-"""Characters that mean something to TeX, to a font's ligatures, or at the start of a row."""
+"""Characters that are special to TeX, to a font's ligatures, or at the start of a row."""
 
 WIDE: Final = 7
-"""Tables of so many columns are set in a smaller font."""
+"""The number of columns from which a table is set in a smaller font."""
 
 
 def latex_tables(tables: Iterable[Table], top: int, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield the name of each table and its text; `prefix` begins its label. Long tables are shown as in a terminal."""
+    """Yield name and text of each table; `prefix` begins its label. Long tables are cut as in a terminal."""
     seen = Counter[str]()
     for table in tables:
         seen[table.id] += 1
@@ -55,7 +55,7 @@ def latex_table(section: Section, label: str) -> str:
 
 
 def latex_document(places: Sequence[str]) -> str:
-    """Return a document that has these files, without their suffix, one after the other."""
+    """Return a document that includes these files, named without suffix, one after the other."""
     return "\n".join(
         [
             r"\documentclass{article}",
@@ -72,7 +72,7 @@ def latex_document(places: Sequence[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text as TeX prints it; letters with accents lose them, other characters become their code points."""
+    """Return text as TeX prints it: letters lose their accents, other non-ASCII characters become their code points."""
     return "".join(_escaped(character) for character in unicodedata.normalize("NFKD", text))
 
 

@@ -1,4 +1,4 @@
-"""Tables as tidy CSV: one number a line, with what it is of, its unit, its denominator and its interval."""
+"""Tables as tidy CSV: one number per line, with its keys, unit, denominator and interval."""
 
 import csv
 import io
@@ -12,11 +12,11 @@ from liveness.report.comparison import comparison_table
 from liveness.report.page.provenance import provenance_table
 
 COLUMNS: Final = ("quantity", "value", "unit", "denominator", "denominator_value", "low_95", "high_95")
-"""The columns of every file, after those that say what a number is of."""
+"""The columns of every file, after the key columns."""
 
 
 def csv_files(results: Results) -> Iterator[tuple[str, str]]:
-    """Yield the name of each file and its text (RFC 4180); a file has the tables of one id, of all runs."""
+    """Yield name and text (RFC 4180) of each file; a file has the tables of one id, of all runs."""
     files: dict[str, list[Datum]] = {}
     for keys, table in _tables(results):
         numbers = (replace(datum, keys={**keys, **datum.keys}) for datum in table.tidy())

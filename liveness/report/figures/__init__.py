@@ -1,6 +1,6 @@
-"""The paper's figures, drawn with matplotlib: a noun a file, each a function of results that returns a `Drawing`."""
+"""The paper's figures, drawn with matplotlib: one kind of figure per file, each a function that returns a `Drawing`."""
 
 import logging
 
-# before matplotlib is imported: that it caches fonts, and where, does not concern a user
+# Set before matplotlib is imported: its messages about font caches do not concern a user.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)

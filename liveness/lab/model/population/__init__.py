@@ -1,1 +1,1 @@
-"""A model of the whole IPv4 space: what every address answers to every probe, without a table of addresses."""
+"""A model of the whole IPv4 space: the answer of every address to every probe, without a table of addresses."""

@@ -1,10 +1,10 @@
-"""What an address of a population answers to a probe, packed into one number, and who sends its routers' errors.
+"""The answer of a population's address to a probe, packed into one number, and the router that sends its errors.
 
-Everything follows from the seed and the address by hashing. An address is looked at from the top: how much of its /8
-and /16 is in use decides whether its /24 is; the /24 is of a kind (a site, how full it is, who answers for the
-addresses in it that nobody uses); a few of its short prefixes are tarpits; what is left is used or not, and a used
-address has one of the profiles of the site's mix. The tables hold numbers of the model, none of them grows with the
-address space (`tables.py` says which number is where).
+Everything follows from the seed and the address by hashing. The address is examined from its top: the part of its /8
+and /16 that is in use decides whether its /24 is in use; the /24 has a kind (a site, its share of used addresses, the
+gateway that answers for unused ones); a few short prefixes in it are tarpits; any other address is used or not, and a
+used address has one of the profiles of the site's mix. The tables hold numbers of the model, and their size does not
+depend on the address space (`tables.py` defines which number is where).
 """
 
 from typing import Final
@@ -16,9 +16,9 @@ from liveness.kernel import int64, kernel, uint64
 from liveness.lab.twins.registry import TWINS
 
 IN_WORDS: Final = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp", "tcp/control")
-"""The probes that a population file has a word for. Any other TCP port is the control."""
+"""Probes for which a population file has a word. Any other TCP port is treated as the control probe."""
 PROBES: Final = (*IN_WORDS, *(twin.name for twin in TWINS if twin.name not in IN_WORDS))
-"""The probes a population knows answers to; a probe's number is its place here. Those without a word follow."""
+"""Probes that a population answers; the number of a probe is its index here. Those without a word come last."""
 _WIDTH: Final = len(PROBES)
 
 ICMP: Final = 0
@@ -29,7 +29,7 @@ CONTROL_TCP: Final = 8
 SILENT: Final = 0
 ANSWERED: Final = 1  # echo reply, SYN-ACK, valid answer over UDP
 RESET: Final = 2  # TCP RST
-PAYLOAD: Final = 3  # a UDP payload that is no valid answer
+PAYLOAD: Final = 3  # a UDP payload that is not a valid answer
 ERROR: Final = 4  # ICMP error
 BOTH: Final = 5  # SYN-ACK and then RST, to the same SYN
 
@@ -39,7 +39,7 @@ CODE_SHIFT: Final = 16
 BYTE_MASK: Final = 0xFF
 FROM_ROUTER: Final = 1 << 24
 
-# The header of the tables: where each part begins, how long it is, and single numbers.
+# The header of the tables: start and length of each part, and single numbers.
 KEY: Final = 0
 AT_SLASH8: Final = 1
 AT_SLASH16: Final = 2
@@ -62,8 +62,8 @@ LAST_HOST: Final = 18  # share of gateways at .254 instead of .1, in 2**-32
 AT_ANSWERS: Final = 19
 HEADER: Final = 20
 
-UNUSED_SLASH8: Final = 1 << 16  # in the entry of a /8: nothing in it is ordinary address space
-PARTLY_SPECIAL: Final = 1 << 17  # some of it is not
+UNUSED_SLASH8: Final = 1 << 16  # in the entry of a /8: all of it is special-purpose
+PARTLY_SPECIAL: Final = 1 << 17  # part of it is special-purpose
 
 KIND_WORDS: Final = 5  # of a kind of /24: cumulative share, share of addresses in use, its mix, its gap + 1, tarpits
 KIND_USED: Final = 1
@@ -88,7 +88,9 @@ def mixed(word: int) -> int:
 
 @kernel
 def shuffled(key: int, place: int, bits: int) -> int:
-    """Return where a keyed shuffle of the numbers below 2**bits puts `place`: a bijection for every key (uint64)."""
+    """Return the image of `place` under a keyed permutation of the numbers below 2**bits (key: uint64)."""
+    # Multiplication by an odd number modulo 2**bits and an xor with the upper half are both invertible,
+    # so that each round, and therefore the whole, is a bijection.
     mask = uint64((1 << bits) - 1)
     half = uint64(bits // 2)
     word = (uint64(place) * (key | uint64(1)) + (key >> uint64(16))) & mask
@@ -99,7 +101,10 @@ def shuffled(key: int, place: int, bits: int) -> int:
 
 @kernel
 def first_above(tables: NDArray[np.uint64], at: int, count: int, stride: int, draw: int) -> int:
-    """Return the first of `count` ascending cumulative shares, `stride` words apart, above `draw`; the last at most."""
+    """Return the index of the first of `count` ascending cumulative shares above `draw`, the last index at most.
+
+    The shares are `stride` words apart.
+    """
     low, high = 0, count - 1
     while low < high:
         middle = (low + high) // 2
@@ -112,7 +117,7 @@ def first_above(tables: NDArray[np.uint64], at: int, count: int, stride: int, dr
 
 @kernel
 def active24s(tables: NDArray[np.uint64], slash16: int) -> int:
-    """Return how many of the 256 /24s in a /16 (address >> 16) are in use, special-purpose ones counted too."""
+    """Return how many of the 256 /24s in a /16 (address >> 16) are in use, special-purpose ones included."""
     entry = int64(tables[int64(tables[AT_SLASH8]) + (slash16 >> 8)])
     if entry & UNUSED_SLASH8:
         return 0
@@ -123,12 +128,13 @@ def active24s(tables: NDArray[np.uint64], slash16: int) -> int:
 
 @kernel
 def is_active(tables: NDArray[np.uint64], slash24: int) -> bool:
-    """Return whether a /24 (address >> 8) is in use; those in use come in runs of four, as far as they go."""
+    """Return whether a /24 (address >> 8) is in use. /24s in use are adjacent in groups of four where possible."""
     slash16 = slash24 >> 8
     wanted = active24s(tables, slash16)
     if wanted == 0:
         return False
     key = mixed(tables[KEY] ^ (uint64(GOLDEN) * uint64(slash16 + 1)))
+    # The shuffle permutes groups of four adjacent /24s; two bits of the key reorder the /24s within each group.
     rank = shuffled(key, (slash24 >> 2) & 63, 6) * 4 + ((slash24 ^ int64(key >> uint64(62))) & 3)
     if rank >= wanted:
         return False
@@ -151,7 +157,7 @@ def kind_of(tables: NDArray[np.uint64], slash24: int) -> int:
 
 @kernel
 def router_of(tables: NDArray[np.uint64], address: int) -> int:
-    """Return the router that sends the errors about `address`: the gateway of its /24. Both are in host order."""
+    """Return the router that sends errors about `address`: the gateway of its /24. Both are in host order."""
     slash24 = int64(address) >> 8
     draw = mixed(tables[KEY] ^ uint64(_GATEWAY) ^ (uint64(GOLDEN) * uint64(slash24 + 1)))
     return slash24 << 8 | (254 if int64(draw >> uint64(32)) < int64(tables[LAST_HOST]) else 1)
@@ -159,7 +165,7 @@ def router_of(tables: NDArray[np.uint64], address: int) -> int:
 
 @kernel
 def row_in(tables: NDArray[np.uint64], address: int, kind: int) -> int:
-    """Return the row of answers of an address in a /24 of this kind, which is in use; 0 for silence."""
+    """Return the row of answers of an address in a used /24 of this kind; 0 for silence."""
     slash24 = address >> 8
     words = int64(tables[AT_KINDS]) + kind * KIND_WORDS
     gap = int64(tables[words + KIND_GAP]) - 1
@@ -170,6 +176,7 @@ def row_in(tables: NDArray[np.uint64], address: int, kind: int) -> int:
         return (
             int64(tables[GATEWAY_ROW]) + gap * count + first_above(tables, int64(tables[AT_GATEWAYS]), count, 1, draw)
         )
+    # Tarpits are whole prefixes: one draw by prefix decides, one by address chooses how it answers.
     if tables[words + KIND_TARPITS]:
         prefix = (address & 255) >> int64(tables[TARPIT_BITS])
         word = mixed(site ^ uint64(_TARPIT) ^ uint64(prefix))
@@ -177,6 +184,7 @@ def row_in(tables: NDArray[np.uint64], address: int, kind: int) -> int:
             draw = int64(mixed(word + uint64(GOLDEN) * uint64((address & 255) + 1)) >> uint64(32))
             chosen = first_above(tables, int64(tables[AT_TARPITS]), int64(tables[TARPITS]), 1, draw)
             return int64(tables[TARPIT_ROW]) + chosen
+    # The upper half of the draw decides whether the address is used, the lower half which profile it has.
     word = mixed(site + uint64(GOLDEN) * uint64((address & 255) + 1))
     if int64(word >> uint64(32)) >= int64(tables[words + KIND_USED]):
         return int64(tables[GAP_ROW]) + gap if gap >= 0 else 0
@@ -194,14 +202,14 @@ def row_of(tables: NDArray[np.uint64], address: int) -> int:
 
 @kernel
 def answer_of(tables: NDArray[np.uint64], address: int, probe: int) -> int:
-    """Return what `address` (host order) answers to probe number `probe`, packed as the constants above say."""
+    """Return the answer of `address` (host order) to probe number `probe`, packed as the constants above define."""
     row = row_of(tables, address)
     return int64(tables[int64(tables[AT_ANSWERS]) + row * _WIDTH + probe]) if row > 0 else SILENT
 
 
 @kernel
 def rows_of(tables: NDArray[np.uint64], addresses: NDArray[np.uint32], out: NDArray[np.uint16]) -> None:
-    """Write the row of every address; ascending addresses are quickest, since a /24's kind is found once."""
+    """Write the row of every address. Ascending addresses are fastest: the kind of each /24 is looked up once."""
     slash24, kind = -1, -1
     for index in range(len(addresses)):
         address = int64(addresses[index])

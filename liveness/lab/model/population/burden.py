@@ -1,4 +1,4 @@
-"""What a census means for the networks it probes: packets that reach one /24, on average and at worst."""
+"""The load of a census on the networks that it probes: packets to one /24, on average and at most."""
 
 import math
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ class Burden:
     """The load on single /24s."""
 
     packets: int
-    """To a /24 whose 256 addresses are all targets, in the whole census."""
+    """Packets in the whole census to a /24 whose 256 addresses are all targets."""
     mean_pps: float
-    """To such a /24 while its block is probed: that of the block in which it is highest."""
+    """Packets per second to such a /24 while its block is probed, in the block in which this is highest."""
     peak_pps: int
-    """Packets in one second that some /24 somewhere may expect to see once in the census."""
+    """Packets in one second that are expected to reach any /24 once in the census."""
 
 
 def burden_of(config: Config, targets: Targets, rate_pps: float) -> Burden:
-    """Return the load on /24s at `rate_pps` packets a second of each probe, originals and repeats together.
+    """Return the load on /24s at `rate_pps` packets a second of each probe, first attempts and repeats together.
 
-    A target gets all its probes within a second or so, and targets follow each other at random: how many of one /24
-    come in the same second is Poisson distributed.
+    A target receives all its probes within about a second, and targets follow each other at random: the number of
+    targets of one /24 in the same second has a Poisson distribution.
     """
     probes = len(config.probes) + config.control
     attempts = config.retransmit.attempts
@@ -34,7 +34,7 @@ def burden_of(config: Config, targets: Targets, rate_pps: float) -> Burden:
     counts = blocks.counts
     fullest = np.minimum(256, counts)
     probed = quotas > 0
-    visits_a_second = rate_pps * fullest[probed] / counts[probed]  # of one /24: a target, an attempt, all its probes
+    visits_a_second = rate_pps * fullest[probed] / counts[probed]  # to one /24; one visit is one target and attempt
     seconds = quotas[probed] * attempts / rate_pps
     worst = float(visits_a_second.max())
     busiest = int(np.argmax(visits_a_second))
@@ -44,13 +44,13 @@ def burden_of(config: Config, targets: Targets, rate_pps: float) -> Burden:
     peak = most if worst > most else min(most, rarest(worst, 1 / windows))
     return Burden(
         packets=256 * probes * attempts,
-        mean_pps=min(worst, rate_pps, peak) * probes,  # all targets of a /24 may be done within the second
+        mean_pps=min(worst, rate_pps, peak) * probes,  # all targets of a /24 may fit into one second
         peak_pps=peak * probes,
     )
 
 
 def rarest(mean: float, chance: float) -> int:
-    """Return the smallest number that a Poisson variable reaches with a probability of `chance` at most."""
+    """Return the smallest number that a Poisson variable reaches with a probability of at most `chance`."""
     numbers = np.arange(math.ceil(mean + 40 * math.sqrt(mean)) + 60)
     steps = np.log(mean) - np.log(np.maximum(numbers, 1))
     steps[0] = -mean

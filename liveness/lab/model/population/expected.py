@@ -1,4 +1,4 @@
-"""What a census of the whole public address space finds on average, from the model alone: exact, nothing is drawn."""
+"""The result that a census of the whole public address space has on average, computed exactly from the model."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,12 +12,12 @@ from liveness.lab.model.population.load import Population
 from liveness.lab.model.population.tables import SiteKind
 
 SUBSETS: Final = 8
-"""Sets of families, as bits: 1 ICMP, 2 TCP, 4 UDP."""
+"""Sets of families as bits: 1 ICMP, 2 TCP, 4 UDP."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counts:
-    """How many addresses of some part of a population answer in each way, and what its /24s look like."""
+    """The number of addresses of a part of a population by row, and of its /24s by the families that find them."""
 
     rows: NDArray[np.float64]
     """Addresses by row."""
@@ -40,7 +40,7 @@ def count_active(tables: NDArray[np.uint64]) -> int:
 
 @kernel
 def _holds_special(tables: NDArray[np.uint64], slash16: int) -> bool:
-    """Return whether some of a /16 is special-purpose space, where the /24s in use are fewer than its class says."""
+    """Return whether a part of a /16 is special-purpose, so that fewer /24s are in use than its class has."""
     if not int64(tables[int64(tables[AT_SLASH8]) + (slash16 >> 8)]) & PARTLY_SPECIAL:
         return False
     at = int64(tables[AT_SPECIAL])
@@ -51,7 +51,7 @@ def _holds_special(tables: NDArray[np.uint64], slash16: int) -> bool:
 
 
 def expected_counts(population: Population) -> Counts:
-    """Return the expected counts of the whole address space, given how many /24s of it are in use."""
+    """Return the expected counts of the whole address space, given the number of its /24s in use."""
     active = count_active(population.tables)
     rows, prefixes = np.zeros(len(population.rows.rows)), np.zeros(SUBSETS)
     for kind in population.kinds:
@@ -79,11 +79,12 @@ def _rows_in(population: Population, kind: SiteKind) -> NDArray[np.float64]:
 
 
 def _patterns_in(population: Population, kind: SiteKind) -> NDArray[np.float64]:
-    """Return the probability of each set of families that finds one /24 of a kind."""
+    """Return the probability, for each set of families, that exactly these families find a /24 of a kind."""
     none = [_nobody(population, kind, families) for families in range(SUBSETS)]
     patterns = np.zeros(SUBSETS)
     for found in range(SUBSETS):
-        # Of those that the families outside `found` miss, those that any family in it misses too are left out again.
+        # Inclusion and exclusion: of the /24s that all families outside `found` miss, subtract those that a family
+        # in `found` misses as well.
         missed = SUBSETS - 1 - found
         patterns[found] = sum(
             (-1) ** part.bit_count() * none[missed | part] for part in range(SUBSETS) if part & missed == 0
@@ -92,7 +93,7 @@ def _patterns_in(population: Population, kind: SiteKind) -> NDArray[np.float64]:
 
 
 def _nobody(population: Population, kind: SiteKind, families: int) -> float:
-    """Return the probability that no address of a /24 answers to any of some families."""
+    """Return the probability that no address of a /24 answers to any family of a set."""
     rows, model = population.rows, population.model
     reached = _reached(population, families)
     quiet = 1 - kind.used * float(population.mixes[kind.site] @ reached[1 : rows.at_tarpits])
@@ -112,7 +113,7 @@ def _nobody(population: Population, kind: SiteKind, families: int) -> float:
 
 
 def _reached(population: Population, families: int) -> NDArray[np.bool_]:
-    """Return for each row whether any of some families finds such an address."""
+    """Return for each row whether any family of a set finds an address with this row."""
     return np.array(
         [
             any(row.answers_family(family) for family in range(3) if families >> family & 1)
@@ -122,7 +123,7 @@ def _reached(population: Population, families: int) -> NDArray[np.bool_]:
 
 
 def _gateways(population: Population, kind: SiteKind) -> slice:
-    """Return the rows of gateways that say what those of this kind say."""
+    """Return the rows of gateways that send the same errors as those of this kind."""
     start = population.rows.at_gateways + kind.gap * population.rows.routers
     return slice(start, start + population.rows.routers)
 

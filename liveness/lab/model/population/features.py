@@ -1,4 +1,4 @@
-"""What each row of answers means to the analysis: by source, as Bano et al. 2018 count."""
+"""The meaning of each row of answers for the analysis, by source, as Bano et al. 2018 count."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from liveness.lab.model.population.rows import Rows
 from liveness.lab.model.population.words import error_of, family_of
 
 Chosen = NDArray[np.bool_]
-"""By row, whether it is meant."""
+"""Whether each row is chosen."""
 
 FAMILY_PROBES: Final = tuple(
     tuple(probe for probe in range(CONTROL_TCP) if family_of(probe) == family) for family in range(3)
@@ -31,12 +31,12 @@ def category_of(icmp_type: int, icmp_code: int) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """Rows in the words of the analysis. Errors count for who sends them: a gateway's row has those about others."""
+    """Properties of rows in terms of the analysis. Errors count for their sender: a gateway has those about others."""
 
     what: NDArray[np.int64]
-    """Shape (rows, probes): the bare answers an address sends about itself."""
+    """Shape (rows, probes): the answers without type and code that an address sends about itself."""
     errors: NDArray[np.bool_]
-    """Shape (rows, families, categories): whether it sends such errors, about anybody."""
+    """Shape (rows, families, categories): whether the address sends such errors about any target."""
 
     @classmethod
     def of(cls, rows: Rows) -> "Features":
@@ -52,24 +52,24 @@ class Features:
         return cls(what, errors)
 
     def sends(self, probes: Iterable[int], *answers: int) -> Chosen:
-        """Choose who answers any of these probes in any of these ways."""
+        """Return the rows that answer any of these probes in any of these ways."""
         chosen: Chosen = np.any(np.isin(self.what[:, list(probes)], answers), axis=1)
         return chosen
 
     def alive(self, family: int) -> Chosen:
-        """Choose who is network-alive by a family: ICMP_nw, TCP_nw, UDP_nw."""
+        """Return the rows that are network-alive by a family: ICMP_nw, TCP_nw, UDP_nw."""
         return self.replies(family) | self.sends_errors(family)
 
     def replies(self, family: int) -> Chosen:
-        """Choose who sends replies that are no errors to a family; of UDP valid answers alone."""
+        """Return the rows that send replies other than errors to a family; for UDP valid answers only."""
         ways = (ANSWERED, RESET, BOTH) if family == 1 else (ANSWERED,)
         return self.sends(FAMILY_PROBES[family], *ways)
 
     def sends_errors(self, family: int) -> Chosen:
-        """Choose who sends errors about probes of a family."""
+        """Return the rows that send errors about probes of a family."""
         chosen: Chosen = np.any(self.errors[:, family], axis=1)
         return chosen
 
     def positive(self) -> Chosen:
-        """Choose who sends an echo reply, a SYN-ACK or a valid answer to a service probe."""
+        """Return the rows that send an echo reply, a SYN-ACK or a valid answer to a service probe."""
         return self.sends((ICMP,), ANSWERED) | self.sends(FAMILY_PROBES[1], ANSWERED, BOTH) | self.replies(2)

@@ -1,4 +1,4 @@
-"""How well a population fits what was published: every share of the model and of a sample, beside the paper's."""
+"""The fit of a population to published values: every share of the model and of a sample, compared with the paper."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,12 +9,12 @@ from liveness.lab.model.population.sample import counted, prefixes24_of, public_
 from liveness.lab.model.population.shares import Fitted, fitted_shares
 
 CLOSE: Final = 0.01
-"""A share that is this near to the published one counts as met."""
+"""A share within this distance of the published one counts as met."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitLine:
-    """One share: as the model has it on average, and as a sample has it."""
+    """One share: its expectation in the model, and its value in a sample."""
 
     model: Fitted
     sample: Fitted
@@ -22,14 +22,14 @@ class FitLine:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Every share of a population; `sampled24` /24s of the public space were looked at, scaled up to all of it."""
+    """All shares of a population; `sampled24` /24s of the public space were sampled and scaled to all of it."""
 
     sampled24: int
     lines: list[FitLine]
 
 
 def fit_of(population: Population, prefixes24: int) -> Fit:
-    """Return the fit, and that of a sample of so many /24s, the same ones for equal seeds."""
+    """Return the fit of the model and of a sample of `prefixes24` /24s; equal seeds give the same sample."""
     space = public_space()
     chosen = sample24(space, prefixes24, population.seed)
     sample = counted(population, chosen)

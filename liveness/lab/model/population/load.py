@@ -23,12 +23,12 @@ MOST_ROWS = 1 << 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Population:
-    """What every address of an address space answers; equal seeds and models give equal answers on any machine."""
+    """The answers of every address of an address space; equal seeds and models give equal answers on any machine."""
 
     name: str
     seed: int
     tables: NDArray[np.uint64]
-    """What the kernels of `answer.py` read."""
+    """The tables that the kernels of `answer.py` read."""
     model: Model
     rows: Rows
     kinds: list[SiteKind]
@@ -65,7 +65,7 @@ def parse_population(text: str, origin: str) -> Population:
 
 
 def validate(model: Model, origin: str) -> None:
-    """Check what the types do not say. UsageError."""
+    """Check what types cannot express. UsageError names `origin`, the path and the value."""
     places = [(f"$.profiles[{index}]", one.answers) for index, one in enumerate(model.profiles)]
     places += [(f"$.tarpits.answers[{index}]", one.answers) for index, one in enumerate(model.tarpits.answers)]
     places += [(f"$.gateways.routers[{index}]", one.answers) for index, one in enumerate(model.gateways.routers)]

@@ -1,4 +1,4 @@
-"""How the mix of profiles bends from site to site while the whole keeps its weights."""
+"""The mix of profiles at each site, such that all sites together keep the weights of the profiles."""
 
 from typing import Final
 
@@ -15,8 +15,8 @@ CLOSE: Final = 1e-12
 def site_mixes(model: Model, rows: Rows) -> NDArray[np.float64]:
     """Return the share of each row of hosts among the used addresses of each site: shape (sites, hosts).
 
-    Iterative proportional fitting (Deming and Stephan 1940): over all sites together every row keeps its weight, and
-    a site leans to the kinds that it favours, as far as its families allow.
+    Iterative proportional fitting (Deming and Stephan 1940): every row keeps its weight over all sites together, and a
+    site has more of the kinds that it favours, as far as its families allow.
     """
     weights = np.array(host_weights(model))
     weights /= weights.sum()
@@ -44,7 +44,7 @@ def _ratio(wanted: NDArray[np.float64], have: NDArray[np.float64]) -> NDArray[np
 
 
 def used_addresses(model: Model, site: Site) -> float:
-    """Return the expected number of used addresses in a /24 of a site, tarpits and gateways apart, times its share."""
+    """Return the expected used addresses in a /24 of a site, tarpits and gateways excluded, times the site's share."""
     total = sum(weight for _, weight in site.hosts)
     part = sum(weight * hosts / 256 for hosts, weight in site.hosts) / total
     open_to = 1 - model.tarpits.share if may_hold_tarpits(site) else 1.0
@@ -52,5 +52,5 @@ def used_addresses(model: Model, site: Site) -> float:
 
 
 def may_hold_tarpits(site: Site) -> bool:
-    """Return whether some of a site's prefixes may be tarpits: where everything gets through."""
+    """Return whether prefixes of a site may be tarpits: only where no family is filtered."""
     return set(site.families) == set(FAMILIES)

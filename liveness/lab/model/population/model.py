@@ -1,4 +1,4 @@
-"""The population file: sites, profiles and everything else a model Internet is made of, checked before it is used."""
+"""The population file: sites, profiles and all other parts of a model Internet, checked before use."""
 
 from typing import Annotated
 
@@ -10,11 +10,11 @@ FAMILIES = ("icmp", "tcp", "udp")
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What all sections share: a field that does not exist is an error."""
+    """Base of all sections: an unknown field is an error."""
 
 
 class Slash8(Section, frozen=True, kw_only=True):
-    """A class of /8s: `share` of all of them, and for its /16s what part of their /24s is in use, by weight."""
+    """A class of /8s: their `share`, and the parts of /24s in use of their /16s, each with a weight."""
 
     name: str
     share: Weight
@@ -22,7 +22,7 @@ class Slash8(Section, frozen=True, kw_only=True):
 
 
 class Profile(Section, frozen=True, kw_only=True):
-    """Hosts that answer alike: `weight` is their part of all addresses in use, `no_echo` of them ignore echo requests.
+    """Hosts that answer alike: `weight` is their part of all used addresses; `no_echo` of them ignore echo requests.
 
     `answers` are nine words in the order of the probes: icmp, the five ports, dns, ntp, any other TCP port.
     """
@@ -35,9 +35,10 @@ class Profile(Section, frozen=True, kw_only=True):
 
 
 class Site(Section, frozen=True, kw_only=True):
-    """A kind of /24: `share` of those in use, mean numbers of `hosts` and their weights, and how the mix bends there.
+    """A kind of /24: `share` of those in use, and mean numbers of `hosts` with their weights.
 
-    `families` are those that anything in it answers to; `favours` multiplies the weights of kinds of hosts.
+    `families` are those to which any address of the site answers; `favours` multiplies the weights of kinds of hosts;
+    `gateways` is the share of these /24s with a gateway that answers for unused addresses.
     """
 
     name: str
@@ -49,14 +50,14 @@ class Site(Section, frozen=True, kw_only=True):
 
 
 class Gap(Section, frozen=True, kw_only=True):
-    """What a gateway says about addresses of its /24 that nobody uses."""
+    """The errors that a gateway sends about unused addresses of its /24."""
 
     weight: Weight
     answers: str
 
 
 class Router(Section, frozen=True, kw_only=True):
-    """What a gateway answers when it is itself probed."""
+    """The answers of a gateway that is itself probed."""
 
     name: str
     weight: Weight
@@ -64,7 +65,7 @@ class Router(Section, frozen=True, kw_only=True):
 
 
 class Tarpit(Section, frozen=True, kw_only=True):
-    """One way tarpits answer."""
+    """One way in which tarpits answer."""
 
     weight: Weight
     answers: str
@@ -79,7 +80,7 @@ class Tarpits(Section, frozen=True, kw_only=True):
 
 
 class Gateways(Section, frozen=True, kw_only=True):
-    """Routers that speak for unused addresses: where they are, what they are, what they say."""
+    """Routers that answer for unused addresses: their position in the /24, their own answers, and their errors."""
 
     last_host: Share
     routers: Annotated[list[Router], Meta(min_length=1)]
@@ -92,7 +93,7 @@ class Model(Section, frozen=True, kw_only=True):
     name: str
     seed: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
     network: object = None
-    """The network between scanner and population, as `responder/conditions.py` reads it."""
+    """The network between scanner and population, as read by `responder/conditions.py`."""
     slash8s: Annotated[list[Slash8], Meta(min_length=1, max_length=200)]
     sites: Annotated[list[Site], Meta(min_length=1, max_length=200)]
     gateways: Gateways

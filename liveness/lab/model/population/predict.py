@@ -1,4 +1,4 @@
-"""What a census of a config's targets would bring home if the Internet were a population: counted, without sending."""
+"""The expected result of a census of a config's targets in a population, computed without sending."""
 
 import math
 from dataclasses import dataclass
@@ -25,34 +25,34 @@ from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 
 MOST_ADDRESSES: Final = 1 << 22
-"""So many targets are looked at; fewer are looked at one by one, and then nothing is estimated."""
+"""The largest number of targets in a sample; if there are fewer targets, all are examined and nothing is estimated."""
 
 PARQUET_BYTES: Final = 16.0
-"""Of a row in a Parquet log: half of it target and time, IP IDs and round-trip times most of the rest."""
+"""Bytes of a row in a Parquet log: half of it target and time, most of the rest IP IDs and round-trip times."""
 PCAP_HEADER: Final = 16
 IP_HEADERS: Final = 14 + 20
 SYN_ACK_BYTES: Final = IP_HEADERS + 24
 RST_BYTES: Final = IP_HEADERS + 20
 ERROR_BYTES: Final = IP_HEADERS + 8
-"""Ethernet, IP and ICMP headers; what is quoted comes on top."""
+"""Ethernet, IP and ICMP headers, without the quote."""
 ANSWER_EXTRA: Final = 16
-"""By how much an answer of DNS is longer than its question: one A record."""
+"""Bytes by which a DNS answer is longer than its question: one A record."""
 ANY_PORT: Final = 65_535
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeForecast:
-    """What one probe brings home."""
+    """The expected result of one probe."""
 
     probe: str
     targets: float
-    """Targets that anything answers for."""
+    """Targets for which any host or router answers."""
     hit_rate: float
-    """The same as a share of the targets."""
+    """`targets` as a share of all targets."""
     replies: float
-    """Packets that come back, all attempts together."""
+    """Packets received, all attempts together."""
     replies_pps: float
-    """Packets that come back in a second of sending."""
+    """Packets received per second of sending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +66,26 @@ class SetForecast:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A census before it is sent. Nothing is lost in it, and everything answers every attempt."""
+    """The expected result of a census, without loss, if every attempt is answered."""
 
     population: str
     estimate: Estimate
     sampled: int
-    """Targets that were looked at; numbers are exact if these are all."""
+    """Targets that were examined; numbers are exact if these are all."""
     probes: list[ProbeForecast]
     replies: float
     replies_pps: float
     received_bps: float
-    """On the wire, of replies, in a second of sending."""
+    """Bits per second on the wire of replies while sending."""
     sets: list[SetForecast]
     parquet_bytes: float
     pcap_bytes: float
-    """Of the logs, if the config asks for them."""
+    """Bytes of the logs, if the config asks for them."""
     burden: Burden
     prefixes24: int
-    """/24s that were looked at."""
+    """/24s that were examined."""
     used24: int
-    """Those of them that the model has anybody in."""
+    """Those of them that are in use in the model."""
 
     @property
     def set_bytes(self) -> float:
@@ -94,18 +94,18 @@ class Prediction:
 
     @property
     def exact(self) -> bool:
-        """Whether every target was looked at."""
+        """Whether every target was examined."""
         return self.sampled == self.estimate.targets
 
 
 def predict(
     config: Config, targets: Targets, wire_bits: int, population: Population, most: int = MOST_ADDRESSES
 ) -> Prediction:
-    """Return what a config's census would find in a population.
+    """Return the expected result of a config's census in a population.
 
-    `wire_bits` is what one packet of each probe takes on the wire, all probes together (as for `estimate`). At most
-    `most` targets are looked at: whole /24s where all their addresses are targets, so that routers keep their share.
-    With `limits.max_targets` others than the scan's own first targets are drawn, as many of each stretch.
+    `wire_bits` is the length on the wire of one packet of each probe, all probes together (as for `estimate`). At most
+    `most` targets are examined: whole /24s if all their addresses are targets, so that routers keep their share. With
+    `limits.max_targets` the sample does not contain the scan's own first targets but others, evenly spread.
     """
     forecast = estimate(config, targets, wire_bits)
     addresses = sampled_targets(targets.intervals, forecast.targets, most, population.seed)
@@ -150,13 +150,13 @@ def predict(
 
 
 def _packets(row: Row, number: int) -> int:
-    """Return how many packets come back for one probe."""
+    """Return the number of packets that answer one probe."""
     what = row.answers[number] & WHAT_MASK
     return 2 if what == BOTH else 0 if what == SILENT else 1
 
 
 def _reply_bytes(row: Row, number: int, probe_bytes: int) -> int:
-    """Return the length of the frame that comes back for a probe of `probe_bytes`, a little rounded."""
+    """Return the approximate length in bytes of the frame that answers a probe of `probe_bytes`."""
     what = row.answers[number] & WHAT_MASK
     if what == ERROR:
         return ERROR_BYTES + probe_bytes - 14
@@ -184,10 +184,10 @@ def _sets(
 
 
 def sampled_targets(targets: Intervals, wanted: int, most: int, seed: int) -> NDArray[np.uint32]:
-    """Return targets that stand for `wanted` of them (all, or fewer by limits.max_targets), ascending: `most` at most.
+    """Return at most `most` targets that represent `wanted` of them (all, or fewer by limits.max_targets), ascending.
 
-    Whole /24s are drawn, and of their targets the part that is probed at all: every gateway is met as often as in the
-    census itself.
+    Whole /24s are drawn, and of their targets the share that the census probes, so that gateways occur as often as in
+    the census itself.
     """
     part = wanted / targets.count
     clusters = math.ceil(most / (256 * part))

@@ -1,29 +1,29 @@
-"""The published shares that the model is fitted to: what each is of stands in `shares.py`."""
+"""The published shares to which the model is fitted; `shares.py` computes them."""
 
 from typing import Final
 
 from liveness.reference.bano_2018 import MILLION, PORT_SPLIT, PORTS_ANSWERED, VALUES
 
 Range = tuple[float, float]
-"""What a published value allows: lowest and highest; twice the same where the paper gives one number."""
+"""Lowest and highest value that the paper allows; equal where the paper gives one number."""
 
 TRANSPORT: Final = sum(PORTS_ANSWERED.values()) * MILLION
-"""Transport-active addresses: the sum of the five bars of figure 4a, which the shares of ports are of."""
+"""Transport-active addresses: the sum of the five bars of figure 4a, the denominator of the shares of ports."""
 
 
 def exactly(value: float) -> Range:
-    """Return the range of one number."""
+    """Return the range that contains one number."""
     return value, value
 
 
 def published(name: str, scale: float = 1.0) -> Range:
-    """Return a published value by its id, divided by `scale`; a range without an upper end is one up to 1."""
+    """Return a published value by its id, divided by `scale`; a range without an upper end ends at 1."""
     low, high = VALUES[name].range
     return low / scale, (1.0 if high is None else high) / scale
 
 
 def _ports() -> dict[str, Range]:
-    """Return the shares of ports, all of the same transport-active addresses, and the parts of each port."""
+    """Return the shares of ports among transport-active addresses, and the parts of each port."""
     totals = {port: sum(split) for port, split in PORT_SPLIT.items()}
     return {
         **{f"{ports} ports": published(f"ports_answered.{ports}") for ports in PORTS_ANSWERED},
@@ -63,4 +63,4 @@ PUBLISHED: Final[dict[str, Range]] = {
     "tcp and udp over icmp": published("gains.tcp_udp"),
     "negative over positive": published("gains.negative"),
 }
-"""By the name of the share; names and order are those of `shares.fitted_shares`."""
+"""Ranges by name of the share; names and order are those of `shares.fitted_shares`."""

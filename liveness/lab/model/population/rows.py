@@ -1,4 +1,4 @@
-"""The rows of answers of a population: every distinct way in which some address of it answers."""
+"""The rows of answers of a population: every distinct way in which its addresses answer."""
 
 from dataclasses import dataclass
 
@@ -24,24 +24,25 @@ SILENCE: Answers = (SILENT,) * len(PROBES)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way to answer; a row's number is what `answer.row_of` returns."""
+    """One way to answer; `answer.row_of` returns the number of a row."""
 
     name: str
     kind: str
     answers: Answers
-    """What probes of such an address bring back, whoever sends it."""
+    """Replies to probes of such an address, from any sender."""
     says: Answers = SILENCE
-    """What such an address, a gateway, sends for others."""
+    """Errors that such an address, a gateway, sends about others."""
 
     @property
     def own(self) -> Answers:
-        """What such an address sends about itself."""
+        """The replies that such an address sends about itself."""
         return tuple(SILENT if answer & FROM_ROUTER else answer for answer in self.answers)
 
     def answers_family(self, family: int) -> bool:
-        """Return whether it sends anything that makes it network-alive by a family (0 ICMP, 1 TCP, 2 UDP).
+        """Return whether the address sends a reply that makes it network-alive by a family (0 ICMP, 1 TCP, 2 UDP).
 
-        Payloads that are no answers do not count, nor do the control and probes without a word in the file.
+        Payloads that are not valid answers do not count, nor do the control probe and probes without a word in the
+        file.
         """
         return any(
             family_of(probe) == family and (answer & WHAT_MASK) not in (SILENT, 3)
@@ -67,17 +68,17 @@ class Rows:
 
     @property
     def at_gaps(self) -> int:
-        """The number of the first row of addresses that a gateway answers for."""
+        """The number of the first row of unused addresses for which a gateway answers."""
         return self.at_tarpits + self.tarpits
 
     @property
     def at_gateways(self) -> int:
-        """The number of the first row of gateways: those of the first gap, then those of the second..."""
+        """The number of the first row of gateways: those of the first gap, then those of the second and so on."""
         return self.at_gaps + self.gaps
 
 
 def host_weights(model: Model) -> list[float]:
-    """Return the weight of each row of hosts: a profile is one row, or two where some of it ignores echo requests."""
+    """Return the weight of each row of hosts: a profile is one row, or two if a part of it ignores echo requests."""
     weights: list[float] = []
     for profile in model.profiles:
         if profile.no_echo < 1:
@@ -109,7 +110,7 @@ def rows_of_model(model: Model) -> Rows:
 
 
 def from_router(answer: int) -> int:
-    """Mark an error as that of a router."""
+    """Return an answer, marked as that of a router if it is an error."""
     return answer | FROM_ROUTER if answer & WHAT_MASK == ERROR else answer
 
 

@@ -1,8 +1,8 @@
-"""A sample of an address space by whole /24s, evenly spread, and what a census of it finds.
+"""A sample of an address space by whole /24s, evenly spread, and the result of a census of it.
 
-Everything in the model happens inside a /24, routers that speak for others included, so that a sample of whole /24s
-has the shares of the whole. Single addresses drawn at random have not: they would meet almost every gateway that sends
-errors, but only few hosts.
+Everything in the model happens inside a /24, including routers that answer for others, so that a sample of whole /24s
+has the shares of the whole. Single addresses drawn at random have not: they would include almost every gateway that
+sends errors, but only few hosts.
 """
 
 from typing import Final
@@ -33,9 +33,9 @@ def prefixes24_of(space: Intervals) -> Intervals:
 
 
 def sample24(space: Intervals, number: int, seed: int) -> NDArray[np.uint32]:
-    """Return the numbers of `number` /24s of `space`, ascending: one at random of each of as many equal stretches.
+    """Return the numbers of `number` /24s of `space`, ascending: a random one from each of `number` equal stretches.
 
-    All of them where there are no more.
+    Returns all /24s if there are no more than `number`.
     """
     prefixes = prefixes24_of(space)
     if number >= prefixes.count:
@@ -44,7 +44,7 @@ def sample24(space: Intervals, number: int, seed: int) -> NDArray[np.uint32]:
 
 
 def places_of(count: int, number: int, seed: int) -> NDArray[np.uint64]:
-    """Return `number` of the places below `count`, ascending: one at random of each of as many equal stretches."""
+    """Return `number` of the indices below `count`, ascending: a random one from each of `number` equal stretches."""
     edges = np.arange(number + 1, dtype=np.uint64) * np.uint64(count) // np.uint64(number)
     places = np.empty(number, np.uint64)
     _draw(seed, edges, places)
@@ -53,7 +53,7 @@ def places_of(count: int, number: int, seed: int) -> NDArray[np.uint64]:
 
 @kernel
 def _draw(seed: int, edges: NDArray[np.uint64], places: NDArray[np.uint64]) -> None:
-    """Draw one place of each stretch between two edges."""
+    """Draw one index from each stretch between two edges."""
     for index in range(len(places)):
         low, width = int64(edges[index]), int64(edges[index + 1]) - int64(edges[index])
         draw = int64(mixed(uint64(seed) + uint64(GOLDEN) * uint64(index + 1)) >> uint64(32))
@@ -61,14 +61,14 @@ def _draw(seed: int, edges: NDArray[np.uint64], places: NDArray[np.uint64]) -> N
 
 
 def rows_in(population: Population, addresses: NDArray[np.uint32]) -> NDArray[np.uint16]:
-    """Return the row of each address; ascending addresses are quickest."""
+    """Return the row of each address; ascending addresses are fastest."""
     out = np.empty(len(addresses), np.uint16)
     rows_of(population.tables, addresses, out)
     return out
 
 
 def used24(population: Population, prefixes: NDArray[np.uint32]) -> int:
-    """Return how many of these /24s (address >> 8) the model has anybody in."""
+    """Return how many of these /24s (address >> 8) are in use in the model."""
     return int(_count_used(population.tables, prefixes))
 
 
@@ -82,7 +82,7 @@ def _count_used(tables: NDArray[np.uint64], prefixes: NDArray[np.uint32]) -> int
 
 
 def counted(population: Population, prefixes: NDArray[np.uint32]) -> Counts:
-    """Count the addresses of whole /24s (address >> 8) by row, and the /24s by which families find them."""
+    """Count the addresses of whole /24s (address >> 8) by row, and the /24s by the families that find them."""
     rows = population.rows.rows
     reach = np.array([sum(1 << family for family in range(3) if row.answers_family(family)) for row in rows], np.int64)
     counts, patterns = np.zeros(len(rows), np.int64), np.zeros(8, np.int64)

@@ -1,4 +1,4 @@
-"""How many bytes sets take as roaring files, from a sample of their members."""
+"""The size of sets as roaring files, estimated from a sample of their members."""
 
 import math
 from typing import Final
@@ -21,14 +21,14 @@ LARGEST: Final = 8192
 
 
 def exact_bytes(members: BitMap) -> int:
-    """Return the size of the file that a run writes of this set."""
+    """Return the size in bytes of the file that a run writes for this set."""
     copy = members.copy()
     copy.run_optimize()
     return len(copy.serialize())
 
 
 class Spread:
-    """How the members of sets lie over the /16s of some targets: a /16 has them as it has /24s in use."""
+    """The distribution of set members over the /16s of targets, proportional to the number of /24s in use."""
 
     def __init__(self, population: Population, targets: Intervals) -> None:
         used = np.empty(1 << 16, np.int64)
@@ -40,7 +40,11 @@ class Spread:
         self._shares = weights[weights > 0] / total if total else np.zeros(0)
 
     def bytes_of(self, members: float) -> int:
-        """Return the size of a set of so many members. Runs of neighbours may make it smaller in truth."""
+        """Return the size in bytes of a set with this many members.
+
+        Runs of adjacent members may make the file smaller.
+        """
+        # A container holds 2 bytes for each member up to a bitmap's size; it exists with probability 1 - exp(-held).
         held = members * self._shares
         sizes = np.minimum(2 * held, LARGEST) + CONTAINER * -np.expm1(-held)
         return math.ceil(HEADER + float(sizes.sum()))
@@ -48,6 +52,6 @@ class Spread:
 
 @kernel
 def _fill(tables: NDArray[np.uint64], used: NDArray[np.int64]) -> None:
-    """Write how many /24s of each /16 are in use."""
+    """Write the number of /24s in use of each /16."""
     for slash16 in range(len(used)):
         used[slash16] = active24s(tables, slash16)

@@ -1,4 +1,4 @@
-"""The published shares as a population has them, from how many of its addresses answer in each way."""
+"""The published shares as a population has them, computed from the number of its addresses that answer in each way."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -33,7 +33,7 @@ COUNTED: Final = frozenset(("IPall, millions", "active /24s, millions"))
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """One share beside what was published: the lowest and the highest value that the paper's words allow."""
+    """One share of a model and the range of its published value."""
 
     name: str
     model: float
@@ -42,12 +42,12 @@ class Fitted:
 
     @property
     def counted(self) -> bool:
-        """Whether it is a number of addresses or /24s, in millions, and no share."""
+        """Whether it is a number of addresses or /24s in millions rather than a share."""
         return self.name in COUNTED
 
     @property
     def difference(self) -> float:
-        """How far the model is from what was published, signed; 0 inside a range."""
+        """Signed distance of the model from the published range; 0 inside it."""
         return self.model - min(max(self.model, self.low), self.high)
 
 
@@ -58,14 +58,14 @@ def fitted_shares(population: Population, counts: Counts) -> list[Fitted]:
 
 
 def shares(population: Population, counts: Counts) -> dict[str, float]:
-    """Return the value of every share, the two counts in millions among them; NaN for a share of nothing."""
+    """Return the value of every share and of the two counts in millions; NaN for a share whose denominator is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         values = _network_shares(population, counts)
     return {name: float(value) if np.isfinite(value) else float("nan") for name, value in values.items()}
 
 
 def _network_shares(population: Population, counts: Counts) -> dict[str, np.float64]:
-    """Return the shares of IPall and all others."""
+    """Return the shares of IPall and all other values."""
     features = Features.of(population.rows)
     by_row = counts.rows
 
@@ -105,7 +105,7 @@ def _network_shares(population: Population, counts: Counts) -> dict[str, np.floa
 
 
 def _prefix_shares(counts: Counts) -> dict[str, np.float64]:
-    """Return the shares of /24s that families find."""
+    """Return the shares of /24s that each family finds."""
     places = np.arange(8)
     everything = counts.prefixes24[1:].sum()
     values = {"active /24s, millions": everything / MILLION}
@@ -116,7 +116,7 @@ def _prefix_shares(counts: Counts) -> dict[str, np.float64]:
 
 
 def _transport_shares(features: Features, counts: Counts, everything: np.float64) -> dict[str, np.float64]:
-    """Return the shares of transport-active addresses and the tarpits."""
+    """Return the shares of transport-active addresses, and of tarpits."""
 
     def count(chosen: Chosen) -> np.float64:
         return np.float64(counts.rows[chosen].sum())
@@ -140,7 +140,7 @@ def _transport_shares(features: Features, counts: Counts, everything: np.float64
 
 
 def other_unreachable(rows: Rows, counts: Counts) -> dict[int, np.float64]:
-    """Return, by code, the unreachable messages about TCP and UDP service probes, port and host unreachable apart."""
+    """Return unreachable messages about TCP and UDP service probes by code, without port and host unreachable."""
     codes: dict[int, np.float64] = {}
     for row, count in zip(rows.rows, counts.rows, strict=True):
         for probe, answer in enumerate(row.answers[:CONTROL_TCP]):

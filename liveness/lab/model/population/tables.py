@@ -1,4 +1,4 @@
-"""The numbers the kernels read: a model laid out as one array of uint64."""
+"""The tables that the kernels read: a model as one array of uint64."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -45,7 +45,7 @@ WHOLE: Final = 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class SiteKind:
-    """A kind of /24: its site, the share of its addresses in use, the gap of its gateway (-1 without), its share."""
+    """A kind of /24: its site, share of used addresses, gap of its gateway (-1 without one) and share of all /24s."""
 
     site: int
     used: float
@@ -55,7 +55,7 @@ class SiteKind:
 
 
 def kinds_of_model(model: Model) -> list[SiteKind]:
-    """Return every kind of /24 in use: sites by how full they are and by what their gateways say, if they say it."""
+    """Return every kind of /24 in use: each site by its number of hosts and by the errors of its gateway, if any."""
     total = sum(site.share for site in model.sites)
     gaps = sum(gap.weight for gap in model.gateways.gaps)
     kinds = []
@@ -76,7 +76,7 @@ def kinds_of_model(model: Model) -> list[SiteKind]:
 def layout(
     model: Model, rows: Rows, kinds: list[SiteKind], mixes: NDArray[np.float64], seed: int
 ) -> NDArray[np.uint64]:
-    """Return the tables of a model, its seed replaced by `seed`."""
+    """Return the tables of a model with `seed` in place of its own."""
     key = int(mixed(uint64(seed)))
     special = special_purpose()
     specials = np.stack((special.first >> np.uint32(8), special.last >> np.uint32(8)), axis=1).astype(np.uint64)
@@ -89,7 +89,7 @@ def layout(
         [shares[index], _fixed(kind.used), kind.site, kind.gap + 1, int(kind.tarpits)]
         for index, kind in enumerate(kinds)
     ]
-    assert len(words[0]) == KIND_WORDS  # noqa: S101 - the kernels count on it
+    assert len(words[0]) == KIND_WORDS  # noqa: S101 - the kernels rely on it
     parts: dict[int, NDArray[np.uint64]] = {
         AT_SLASH8: _slash8s(model, key),
         AT_SLASH16: np.concatenate([_slash16s(one.in_use) for one in model.slash8s]),
@@ -111,7 +111,7 @@ def layout(
 
 
 def cumulative(weights: list[float] | NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Return the cumulative shares of weights in 2**-32; the last with any weight, and all after it, have 2**32."""
+    """Return cumulative shares in units of 2**-32; from the last positive weight on, the value is 2**32."""
     sums = np.cumsum(weights)
     return np.array([round(float(part) * WHOLE) for part in sums / sums[-1]], np.uint64)
 
@@ -121,7 +121,7 @@ def _fixed(share: float) -> int:
 
 
 def _slash16s(levels: tuple[tuple[float, float], ...]) -> NDArray[np.uint64]:
-    """Return how many /24s are in use in the 256 /16s of a /8, before they are shuffled."""
+    """Return the number of /24s in use of the 256 /16s of a /8, before they are shuffled."""
     total = sum(weight for _, weight in levels)
     counts = np.empty(256, np.uint64)
     passed, start = 0.0, 0
@@ -134,7 +134,7 @@ def _slash16s(levels: tuple[tuple[float, float], ...]) -> NDArray[np.uint64]:
 
 
 def _slash8s(model: Model, key: int) -> NDArray[np.uint64]:
-    """Return the class of each /8, dealt out by quota in an order that depends on the seed."""
+    """Return the entry of each /8: its class, assigned by quota in an order that depends on the seed, and its flags."""
     special = special_purpose()
     bases = np.arange(256, dtype=np.uint64) << np.uint64(24)
     covered = (special.rank(bases + np.uint64(1 << 24)) - special.rank(bases)).astype(np.int64)

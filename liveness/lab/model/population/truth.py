@@ -17,11 +17,11 @@ from liveness.lab.twins.registry import TWINS
 from liveness.replies import Kind, ReplyKey, Role, SetKey, roles_of
 
 PART: Final = 1 << 24
-"""Addresses whose rows are looked up at once: 100 MB of memory."""
+"""Addresses whose rows are looked up in one step: 100 MB of memory."""
 
 
 def number_of(probe: str) -> int:
-    """Return the number of a probe, that of the control for any other TCP port. UsageError for a probe not known."""
+    """Return the number of a probe, that of the control for any other TCP port. UsageError for an unknown probe."""
     if probe in PROBES:
         return PROBES.index(probe)
     if probe.startswith("tcp/"):

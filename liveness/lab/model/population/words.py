@@ -1,4 +1,4 @@
-"""Answers in words, as a population file has them: nine of them, one a probe, to packed numbers and back."""
+"""Answers as words of a population file, nine words in the order of the probes, and their packed numbers."""
 
 import re
 from typing import Final
@@ -29,19 +29,19 @@ ICMP_WORDS: Final = {NOTHING: SILENT, "echo": ANSWERED}
 
 
 def is_tcp(probe: int) -> bool:
-    """Return whether a probe number is that of a TCP SYN."""
+    """Return whether a probe number is that of a TCP probe."""
     return PROBES[probe].startswith("tcp/")
 
 
 def words_for(probe: int) -> dict[str, int]:
-    """Return the words a probe may be answered with, errors apart, and what each means."""
+    """Return the words that may answer a probe, errors excluded, and their numbers."""
     if probe == ICMP:
         return ICMP_WORDS
     return TCP_WORDS if is_tcp(probe) else UDP_WORDS
 
 
 def packed(text: str) -> tuple[int, ...]:
-    """Return nine packed answers of nine words in the order of IN_WORDS; ValueError says what is wrong."""
+    """Return nine packed answers from nine words in the order of IN_WORDS; ValueError says what is wrong."""
     words = text.split()
     if len(words) != len(IN_WORDS):
         raise ValueError(f"{len(words)} words, expected {len(IN_WORDS)}: {' '.join(IN_WORDS)}")

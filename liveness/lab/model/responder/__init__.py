@@ -1,1 +1,1 @@
-"""The far end of the model Internet: it takes a scanner's frames, and answers for the whole IPv4 space."""
+"""The process that answers for the whole IPv4 space in the model Internet: it receives frames of a scanner."""

@@ -9,13 +9,13 @@ from liveness.kernel import kernel
 
 @kernel
 def copy(to: NDArray[np.uint8], at: int, source: NDArray[np.uint8], begin: int, end: int) -> int:
-    """Copy source[begin:end] to to[at:] and return where it ends there."""
+    """Copy source[begin:end] to to[at:] and return the index after its last byte in `to`."""
     for i in range(end - begin):
         to[at + i] = source[begin + i]
     return at + end - begin
 
 
 def flat_bytes(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
-    """Return a ring's frames (slots, bytes), gaps between rows included, as flat bytes, and the bytes a row apart."""
+    """Return a ring's frames (slots, bytes) as flat bytes, with gaps between rows, and the bytes from row to row."""
     step = frames.strides[0]
     return as_strided(frames, ((len(frames) - 1) * step + frames.shape[1],), (1,)), step

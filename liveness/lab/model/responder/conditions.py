@@ -14,7 +14,7 @@ from liveness.errors import UsageError
 from liveness.files.documents import shaped, shown_value
 
 MAX_DELAY_S: Final = 16
-"""A reply is held back no longer: the delay queue has places for so much time."""
+"""The longest delay of a reply in seconds: the delay queue covers no more."""
 QUANTILES: Final = 4096
 NONE: Final = "none"
 
@@ -29,69 +29,69 @@ class Latency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sigma: Annotated[float, Meta(ge=0, le=3)] = 0.0
     """Standard deviation of the logarithm."""
     jitter: Duration = Duration(0)
-    """Mean of what each reply takes longer than its /24 usually does."""
+    """Mean time that a reply takes longer than is usual for its /24."""
     slow: Share = 0.0
     slow_up_to: Duration = Duration(0)
-    """A slow reply takes up to so much longer, evenly spread: hosts that wake up, queues that are long."""
+    """Longest extra time of a slow reply, uniformly distributed: hosts that wake up, long queues."""
 
 
 class Bursts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Loss in bursts (Gilbert 1960, Elliott 1963): each path and direction is bad for a while, now and then."""
+    """Loss in bursts (Gilbert 1960, Elliott 1963): each path and direction alternates between good and bad states."""
 
     share: Share = 0.0
-    """Of the time that a path is bad."""
+    """Share of time in which a path is bad."""
     loss: Share = 1.0
-    """Of the packets on a bad path."""
+    """Share of packets lost on a bad path."""
     mean: Duration = Duration("700ms")
-    """How long a path stays bad, exponentially distributed."""
+    """Mean time that a path stays bad, exponentially distributed."""
     path_prefix: Annotated[int, Meta(ge=8, le=24)] = 20
     """Targets that share this prefix share a path."""
 
 
 class IcmpLimit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a router sends of ICMP errors at most (RFC 1812 4.3.2.8): a token bucket each."""
+    """The rate limit of ICMP errors, a token bucket for each router (RFC 1812 4.3.2.8)."""
 
     rate_pps: Many
     burst: Many = 50
 
 
 class ScannerLink(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the scanner's link carries: more than that waits in its queue, more than the queue is lost."""
+    """The capacity of the scanner's link: packets beyond its rate are queued, and lost if the queue is full."""
 
     rate_pps: Many
     queue: Annotated[int, Meta(ge=0, le=1_000_000)] = 1000
-    """Packets."""
+    """Length of the queue in packets."""
 
 
 class Conditions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The network model. What is left out is ideal: no latency, no loss, no limit."""
+    """The network model. Omitted conditions are ideal: no latency, no loss, no limit."""
 
     latency: Latency = Latency()
     loss: Share = 0.0
-    """Of the packets, in each direction, independently of one another."""
+    """Share of packets lost in each direction, independently of one another."""
     bursts: Bursts = Bursts()
     icmp_limit: IcmpLimit | None = None
     link: ScannerLink | None = None
     duplicates: Share = 0.0
     reordered: Share = 0.0
-    """Of the replies: these take up to `reordered_by` longer."""
+    """Share of replies that take up to `reordered_by` longer."""
     reordered_by: Duration = Duration("20ms")
     noise: Share = 0.0
-    """Spoofed packets for each probe: replies in form, which prove nothing."""
+    """Spoofed packets per probe: well-formed replies without a valid cookie."""
 
     @property
     def lossless(self) -> bool:
-        """Whether every probe arrives and every reply."""
+        """Whether every probe and every reply arrives."""
         burst_loss = self.bursts.share * self.bursts.loss
         return self.loss == 0 and burst_loss == 0 and self.icmp_limit is None and self.link is None
 
     @property
     def longest_delay_s(self) -> float:
-        """How late a reply may come, but for jitter and the longest of latencies."""
+        """The longest extra delay of a reply in seconds, jitter and latency of its /24 excluded."""
         return self.latency.slow_up_to.seconds + self.reordered_by.seconds * (self.reordered > 0)
 
     def latency_quantiles_ns(self) -> NDArray[np.int64]:
-        """Return round-trip times of /24s, QUANTILES of them equally likely, ascending."""
+        """Return round-trip times of /24s in nanoseconds: QUANTILES equally likely values, ascending."""
         normal = NormalDist()
         places = (np.arange(QUANTILES) + 0.5) / QUANTILES
         normal_quantiles = np.array([normal.inv_cdf(place) for place in places.tolist()])
@@ -101,7 +101,7 @@ class Conditions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 def parse_conditions(section: object, origin: str) -> Conditions:
-    """Return the conditions of a `network` section: a mapping, ``none``, or None where there is none, for ideal ones.
+    """Return the conditions of a `network` section: a mapping; ``none`` or None (no section) for ideal ones.
 
     UsageError names `origin`, the path and the value.
     """

@@ -10,7 +10,7 @@ from liveness.kernel import int64, kernel, uint64
 from liveness.lab.model.population.answer import mixed
 
 CERTAIN: Final = 1 << 32
-"""What a probability of 1 is as a threshold of `chance`."""
+"""A probability of 1 as a threshold of `chance`."""
 
 
 @kernel
@@ -22,7 +22,7 @@ def draw(stream: NDArray[np.uint64]) -> int:
 
 @kernel
 def chance(stream: NDArray[np.uint64], threshold: int) -> bool:
-    """Return True with probability threshold / CERTAIN; a threshold of 0 takes nothing from the stream."""
+    """Return True with probability threshold / CERTAIN; a threshold of 0 draws nothing from the stream."""
     if threshold == 0:
         return False
     return int64(draw(stream) >> uint64(32)) < threshold
@@ -30,7 +30,7 @@ def chance(stream: NDArray[np.uint64], threshold: int) -> bool:
 
 @kernel
 def exponential_ns(stream: NDArray[np.uint64], mean_ns: int) -> int:
-    """Return an exponentially distributed time, 1 ns at least."""
+    """Return an exponentially distributed time in nanoseconds, at least 1."""
     uniform = (float(int64(draw(stream) >> uint64(11))) + 0.5) / float(1 << 53)
     return int64(-math.log(uniform) * float(mean_ns)) + 1
 

@@ -1,4 +1,4 @@
-"""The strict receiver: looks at every field of a frame that a scanner sent, and names the first thing wrong."""
+"""The strict receiver: checks every field of a frame that a scanner sent, and returns the first fault."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ TARGET: Final = 1
 TRANSPORT_AT: Final = 2
 END: Final = 3
 FIELDS: Final = 4
-"""What `inspect` writes of a probe: its number, target (host order), and where its transport header and packet lie."""
+"""Length of the row that `inspect` writes: probe number, target (host order), and offsets of transport and end."""
 
 MIN_ETHERNET: Final = 60
 
@@ -60,10 +60,10 @@ def _transport_sum(frame: NDArray[np.uint8], ip: int, at: int, end: int, protoco
 
 @kernel
 def _options_wrong(frame: NDArray[np.uint8], at: int, end: int) -> bool:
-    """Return whether the TCP options in frame[at:end] are not well formed, or not such as a SYN may carry."""
+    """Return whether the TCP options in frame[at:end] are malformed, or not allowed in a SYN."""
     while at < end:
         kind = int64(frame[at])
-        if kind == 0:  # the end; zeros follow
+        if kind == 0:  # end of the option list; only zeros may follow
             for rest in range(at, end):  # noqa: SIM110 - a plain loop compiles
                 if frame[rest] != 0:
                     return True
@@ -83,7 +83,7 @@ def _options_wrong(frame: NDArray[np.uint8], at: int, end: int) -> bool:
 
 @kernel
 def _tcp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: PLR0911 - as `inspect`
-    """Return what a segment is: a SYN that opens a connection, a reset, or what is wrong with it."""
+    """Return the verdict on a segment: a SYN that opens a connection, a reset, or its first fault."""
     if end - at < hdr.TCP_MIN_LENGTH:
         return _TCP_HEADER
     length = (int64(frame[at + hdr.TCP_DATA_OFFSET]) >> 4) * 4
@@ -106,7 +106,7 @@ def _tcp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:  # noqa: 
 
 @kernel
 def _udp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:
-    """Return what a datagram is: the request of a UDP probe, or what is wrong with it."""
+    """Return the verdict on a datagram: the request of a UDP probe, or its first fault."""
     if end - at < hdr.UDP_LENGTH or read_be16(frame, at + hdr.UDP_LENGTH_FIELD) != end - at:
         return _UDP_LENGTH
     no_checksum = read_be16(frame, at + hdr.UDP_CHECKSUM) == 0
@@ -123,7 +123,7 @@ def _udp(frame: NDArray[np.uint8], ip: int, at: int, end: int) -> int:
 
 @kernel
 def _icmp(frame: NDArray[np.uint8], at: int, end: int) -> int:
-    """Return what a message is: an echo request, an error of the scanner's own kernel, or what is wrong with it."""
+    """Return the verdict on a message: an echo request, an error of the scanner's own kernel, or its first fault."""
     if end - at < hdr.ICMP_LENGTH or fold(words_sum(frame, at, end)) != WORD:
         return _ICMP_CHECKSUM
     if int64(frame[at]) == hdr.ICMP_UNREACHABLE:
@@ -133,7 +133,7 @@ def _icmp(frame: NDArray[np.uint8], at: int, end: int) -> int:
 
 @kernel
 def _tcp_number(port: int) -> int:
-    """Return the number of the TCP probe to a port: those of the population's list, or the control."""
+    """Return the number of the TCP probe to a port: its index in PROBES, or that of the control probe."""
     if port == 22:  # noqa: PLR2004 - as PROBES of the population has them
         return 1
     if port == 23:  # noqa: PLR2004
@@ -151,9 +151,9 @@ def _tcp_number(port: int) -> int:
 def inspect(  # noqa: C901, PLR0911, PLR0912 - one check after the other, each with its own reason to leave
     frame: NDArray[np.uint8], start: int, captured: int, length: int, row: NDArray[np.int64]
 ) -> int:
-    """Look at the Ethernet frame in frame[start:start + captured], `length` bytes long on the wire; return a Verdict.
+    """Inspect the Ethernet frame in frame[start:start + captured], `length` bytes long on the wire; return a Verdict.
 
-    Of a probe `row` (int64, FIELDS long) is told number, target and places.
+    For a probe, its number, target and offsets are written to `row` (int64, FIELDS long).
     """
     ip = start + hdr.ETHERNET_LENGTH
     at = ip + hdr.IPV4_MIN_LENGTH
@@ -165,6 +165,7 @@ def inspect(  # noqa: C901, PLR0911, PLR0912 - one check after the other, each w
     if int64(frame[ip]) != hdr.IPV4_VERSION << 4 | hdr.IPV4_MIN_LENGTH // 4 or frame[ip + hdr.IPV4_TTL] == 0:
         return _IP_HEADER
     end = ip + read_be16(frame, ip + hdr.IPV4_TOTAL_LENGTH)
+    # Bytes after the IP packet are allowed only as padding to the minimum length of an Ethernet frame.
     trailer = start + captured - end
     if end < at or trailer < 0 or (trailer > 0 and captured > MIN_ETHERNET):
         return _IP_LENGTH

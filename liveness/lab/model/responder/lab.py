@@ -1,4 +1,4 @@
-"""The model lab: a keeper whose init is the far end of the model Internet."""
+"""The model lab: a keeper whose init answers for the model Internet."""
 
 import select
 from pathlib import Path
@@ -12,15 +12,15 @@ from liveness.system.bpf import ACCEPT, RETURN, Instruction, Program, assemble
 
 RING_MIB: Final = 128
 RETIRE_MS: Final = 30
-"""A block is handed over after so long though it is not full: where little comes, the ring lasts for four seconds."""
+"""Milliseconds after which a block is delivered although it is not full: at low rates the ring covers four seconds."""
 EVERYTHING: Final[Program] = assemble([Instruction(RETURN, ACCEPT)])
 
 
 class ModelLab(Keeper):
-    """The model Internet of a population file around this process's namespace.
+    """The model Internet of a population file, linked to the namespace of this process.
 
-    `runs` is the file in which scans announce themselves. When the lab is closed every announced run has its record.
-    Everything heavy is imported and loaded by the init: the owner of a lab runs other programs, and stays small.
+    `runs` is the file in which scans announce themselves. After the lab is closed every announced run has its record.
+    Large modules and the population are loaded by the init: the owner of a lab runs other programs and stays small.
     """
 
     def __init__(self, population: PopulationFile, runs: Path, *, verbose: bool = False) -> None:
@@ -30,7 +30,7 @@ class ModelLab(Keeper):
         self.verbose = verbose
 
     def start(self) -> None:
-        """In the init: join the scanner, and get ready to answer."""
+        """Join the scanner, and prepare to answer. Runs in the init."""
         from liveness.lab.model.population.load import load_population  # noqa: PLC0415 - see the class
         from liveness.lab.model.responder.conditions import parse_conditions  # noqa: PLC0415
         from liveness.lab.model.responder.network import FAR_INTERFACE, join_scanner  # noqa: PLC0415
@@ -49,7 +49,7 @@ class ModelLab(Keeper):
         self._responder = Responder(model, conditions, self.population.text, rx_ring, tx_ring, self.runs)
 
     def watch(self, control: int) -> str | None:
-        """In the init: answer until the owner closes, then say what was wrong with the scanner's packets."""
+        """Answer until the owner closes, then log what was wrong with the scanner's packets. Runs in the init."""
         responder = self._responder
         try:
             responder.run(lambda: bool(select.select([control], [], [], 0)[0]))

@@ -1,4 +1,4 @@
-"""The far end without a kernel: rings in memory, where a scanner's frames meet the model at once, in one process."""
+"""The responder without network interfaces: rings in memory connect a scanner and the model in one process."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ FRAME_BYTES: Final = 256
 
 @kernel
 def emit_block(model: Model, now_ns: int, block: NDArray[np.uint8]) -> int:
-    """Put the replies that are due into a TPACKET_V3 block, stamped with `now_ns`; return how many fitted in."""
+    """Write due replies into a TPACKET_V3 block, with the timestamp `now_ns`; return how many fitted in."""
     model, block = unowned(model), unowned(block)
     at = last = BLOCK_HEADER_BYTES
     count = 0
@@ -50,12 +50,12 @@ class BlockRing:
         self.block: NDArray[np.uint8] | None = None
         self.packets = 0
 
-    def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:  # noqa: ARG002 - nothing comes while one waits
+    def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:  # noqa: ARG002 - no packet arrives while it waits
         """Return the block, if there is one: see RxRing."""
         return self.block
 
     def release(self) -> None:
-        """Forget the block."""
+        """Drop the block."""
         self.block = None
 
     def statistics(self) -> RxStatistics:
@@ -63,21 +63,21 @@ class BlockRing:
         return RxStatistics(self.packets, 0, 0)
 
     def fileno(self) -> int:
-        """Return no descriptor: nobody waits for memory."""
+        """Return -1: there is no descriptor to wait on."""
         return -1
 
     def close(self) -> None:
-        """Do nothing: there is nothing to give back."""
+        """Do nothing: no resource is held."""
 
 
 class ModelTxRing:
-    """A TxRing whose frames a model takes as soon as they are kicked; `receive` is called with what comes back.
+    """A TxRing whose frames a model processes when the ring is kicked; `receive` is called for the replies.
 
-    `model_ns` is the time that the model took.
+    `model_ns` is the time in nanoseconds that the model has taken.
     """
 
     def __init__(self, model: Model, replies: BlockRing, receive: Callable[[], object], slots: int) -> None:
-        """Make a ring of `slots`; replies are put into the ring `replies`, a block a call of `receive`."""
+        """Make a ring of `slots`; replies are written to the ring `replies`, one block per call of `receive`."""
         self.model = model
         self.replies = replies
         self.receive = receive
@@ -92,7 +92,7 @@ class ModelTxRing:
 
     @property
     def completed(self) -> int:
-        """Frames the model has taken."""
+        """Frames that the model has processed."""
         return self._completed
 
     @property
@@ -106,14 +106,14 @@ class ModelTxRing:
         return self._head, min(wanted, slots - self._pending, slots - self._head)
 
     def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
-        """Hand over the first `count` reserved slots."""
+        """Commit the first `count` reserved slots."""
         run = slice(self._head, self._head + count)
         self._lengths[run] = lengths[run]
         self._head = run.stop % len(self.frames)
         self._pending += count
 
     def kick(self) -> bool:
-        """Have the model take what was committed, and what is due received."""
+        """Pass committed frames to the model, and due replies to the receiver."""
         slots = len(self.frames)
         began_ns, now_ns = time.perf_counter_ns(), time.time_ns()
         while self._pending:
@@ -128,12 +128,12 @@ class ModelTxRing:
         return True
 
     def warm_up(self) -> None:
-        """Compile the kernels, or load them from their cache, by handing over nothing."""
+        """Compile the kernels, or load them from their cache, by processing no frames."""
         respond_slots(self.model, self._bytes, self._step, self._lengths, 0, 0, time.time_ns())
         emit_block(self.model, time.time_ns(), self._block)
 
     def deliver(self, now_ns: int) -> int:
-        """Have what is due by `now_ns` received; return how many replies that were."""
+        """Pass replies that are due by `now_ns` to the receiver; return their number."""
         delivered = 0
         while True:
             began_ns = time.perf_counter_ns()
@@ -147,17 +147,17 @@ class ModelTxRing:
             self.receive()
 
     def flush(self, timeout_s: float) -> int:  # noqa: ARG002 - a model is never busy
-        """Kick; nothing is left unsent."""
+        """Kick; no frame is left unsent."""
         self.kick()
         return 0
 
     @property
     def waiting(self) -> int:
-        """Frames that had not left at the last look: see TxRing."""
+        """Frames that had not been sent at the last kick: see TxRing."""
         return self._pending
 
     def unsent(self) -> NDArray[np.int64]:
-        """Return no slots: everything leaves."""
+        """Return no slots: all frames are sent."""
         return np.zeros(0, np.int64)
 
     def wait(self, timeout_s: float) -> None:  # noqa: ARG002 - a model is never busy
@@ -165,4 +165,4 @@ class ModelTxRing:
         self.kick()
 
     def close(self) -> None:
-        """Do nothing: there is nothing to give back."""
+        """Do nothing: no resource is held."""

@@ -1,4 +1,4 @@
-"""The link between a scanner and a model: a veth pair whose far end only a responder listens to."""
+"""The link between a scanner and a model: a veth pair at whose far end only a responder listens."""
 
 from typing import Final
 
@@ -12,16 +12,16 @@ from liveness.lab.kernel import this_space as current_space
 
 FAR_INTERFACE: Final = "scanner"
 GATEWAY_MAC: Final = "02:00:5e:00:53:01"
-"""What the scanner sends to. No interface has it: so the far kernel drops at once what the responder has seen."""
+"""The destination of the scanner's frames. No interface has it, so that the far kernel drops them after capture."""
 LONG_QUEUE: Final = 10_000
 
 
 def join_scanner() -> Space:
-    """Make the far end of a link to this namespace, which becomes the scanner's; enter it and return it.
+    """Link this namespace, which becomes the scanner's, to a new one for the model; enter the new one and return it.
 
-    The scanner's end gets its address, its default route and the gateway's MAC address for good; the far end has no
-    address, so that its kernel says nothing. No link marks it as a lab's: like on the Internet, special-purpose space
-    is no target here. UnsupportedError where the kernel cannot do that.
+    The scanner's end has an address, a default route and a permanent neighbour entry for the gateway. The far end has
+    no address, so that its kernel sends nothing. No link marks the namespace as that of a lab: as on the Internet,
+    special-purpose space is no target here. UnsupportedError if the kernel cannot make the link.
     """
     scanner = current_space("the scanner")
     if (SYSCTLS / "ipv6").exists():

@@ -1,4 +1,4 @@
-"""Spoofed noise: packets in the form of replies that nobody asked for, and that prove nothing."""
+"""Spoofed noise: well-formed replies to no probe, without a valid cookie."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,11 @@ def noise(
     row: NDArray[np.int64],
     stream: NDArray[np.uint64],
 ) -> int:
-    """Write a packet to the scanner whose sender saw where probes come from, and no more; return where it ends.
+    """Write a packet whose sender knows the scanner's address but no cookie; return the index after its end.
 
-    In turn: a SYN-ACK and a reset that acknowledge anything, an echo reply to nothing, an error about a segment that
-    was never sent. All come from anywhere.
+    Shapes: a SYN-ACK and a reset that acknowledge a random number, an echo reply to no request, an error about a
+    segment
+    that was never sent. Source addresses are random.
     """
     word = draw(stream)
     shape, first, second = (
@@ -39,7 +40,7 @@ def noise(
     )
     source = LOWEST_SOURCE + int64((word & uint64(0xFFFFFFFF)) % uint64(SOURCES))
     begin = at + REPLY_AT
-    if shape <= 1:  # from a port we probe to a port we use
+    if shape <= 1:  # from a probed port to a source port in use
         put_be16(out, begin, 80)
         put_be16(out, begin + 2, read_be16(frame, row[TRANSPORT_AT]) | 1)
         put_be32(out, begin + hdr.TCP_SEQUENCE, first)

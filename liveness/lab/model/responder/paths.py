@@ -1,4 +1,4 @@
-"""What happens to packets on their way: links and routers that are busy, paths that are bad for a while."""
+"""Effects of the network on packets: queues of links, rate limits of routers, loss on paths."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from liveness.lab.model.responder.state import (
 )
 
 MANY_CYCLES = 50
-"""A path nobody used for so long is in a state that says nothing of the one it was in."""
+"""After this many mean cycles without use, a path's last state says nothing about its state now."""
 
 
 @kernel
@@ -36,12 +36,13 @@ def is_lost(
 ) -> bool:
     """Return whether a packet to (direction 0) or from (1) an address is lost now, alone or in a burst.
 
-    A path's state is brought up to date when a packet meets it: it stays good and bad for exponential times in turn.
+    The state of a path is updated when a packet uses it: good and bad periods of exponential length alternate.
     """
     if settings[BURST_SHARE] > 0:
         path = address >> settings[PATH_SHIFT]
         until_ns = path_until_ns[direction, path]
         bad = path_bad[direction, path] != 0
+        # After a long pause, draw the state from its stationary distribution instead of simulating every period.
         if now_ns - until_ns > MANY_CYCLES * (settings[BURST_GOOD_NS] + settings[BURST_BAD_NS]):
             bad = chance(stream, settings[BURST_SHARE])
             until_ns = now_ns + exponential_ns(stream, settings[BURST_BAD_NS if bad else BURST_GOOD_NS])
@@ -57,7 +58,7 @@ def is_lost(
 
 @kernel
 def link_delay_ns(numbers: NDArray[np.int64], settings: NDArray[np.int64], now_ns: int) -> int:
-    """Return how long a packet waits for the scanner's link, or -1 if its queue is full and the packet lost."""
+    """Return how long a packet waits for the scanner's link, or -1 if the queue is full and the packet lost."""
     if settings[LINK_NS] == 0:
         return 0
     waits_ns = max(0, numbers[LINK_BUSY_NS] - now_ns)
@@ -75,9 +76,10 @@ def is_limited(
     router: int,
     now_ns: int,
 ) -> bool:
-    """Return whether a router has sent its share of errors for now; if not, this one is counted.
+    """Return whether a router has exhausted its rate limit of errors; if not, count this error.
 
-    Each has a bucket in a table by hash, where one that shares its place with another begins with a full one.
+    The token buckets are in a hash table without chains: a router that takes the place of another begins with a full
+    bucket.
     """
     if settings[LIMIT_NS] == 0:
         return False
@@ -85,6 +87,7 @@ def is_limited(
     if int64(routers[place]) != router:
         routers[place] = router
         router_busy_ns[place] = 0
+    # The bucket as a time: each error occupies LIMIT_NS, and at most LIMIT_BURST_NS may lie in the future.
     busy_ns = max(router_busy_ns[place], now_ns)
     if busy_ns + settings[LIMIT_NS] - now_ns > settings[LIMIT_BURST_NS]:
         return True

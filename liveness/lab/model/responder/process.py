@@ -1,4 +1,4 @@
-"""The far end's process: takes blocks off a ring, answers them, sends what is due, and keeps a record of each run."""
+"""The responder's process: reads blocks from a ring, answers them, sends due replies, and records each run."""
 
 import time
 from collections.abc import Callable
@@ -29,14 +29,14 @@ FULL_S: Final = 0.0005
 
 
 class Responder:
-    """A model of a network behind two rings; `run` is its life."""
+    """A model of the Internet with a receive and a send ring; `run` is its main loop."""
 
     def __init__(
         self, model: Model, conditions: Conditions, population: str, rx_ring: RxRing, tx_ring: TxRing, runs: Path
     ) -> None:
         """Answer with `model`, made under `conditions`; `population` is the text of its file, for the records.
 
-        `runs` is the file in which scans announce where their records go.
+        `runs` is the file in which scans announce their run directories.
         """
         self.model = model
         self.conditions = conditions
@@ -45,13 +45,13 @@ class Responder:
         self.tx_ring = tx_ring
         self.runs = runs
         self.known_runs = 0
-        self._disk = ThreadPoolExecutor(1)  # the next scan's probes come while the last one's record is written
+        self._disk = ThreadPoolExecutor(1)  # writes a record while probes of the next scan arrive
         self._writing: Future[None] | None = None
         self.current: Path | None = None
         self.record = Record()
         self.overrun_before = 0
         self.malformed: dict[str, int] = {}
-        """Frames of all runs that no correct scanner sends, by what is wrong with them."""
+        """Malformed frames of all runs, by fault."""
         self.overrun = 0
         self.packets = 0
         self.replies = 0
@@ -61,7 +61,10 @@ class Responder:
         self.events = np.zeros(BATCH, np.uint8)
 
     def run(self, stopping: Callable[[], bool]) -> None:
-        """Answer until `stopping` says so, then write the last run's record. LivenessError if link or disk fails."""
+        """Answer until `stopping` returns True, then write the last run's record.
+
+        LivenessError if link or disk fails.
+        """
         try:
             while not stopping():
                 self.turn()
@@ -73,11 +76,11 @@ class Responder:
             self.tx_ring.close()
 
     def turn(self) -> None:
-        """Answer the next block if one comes, and send what is due."""
+        """Answer the next block if one arrives, and send due replies."""
         waiting = self.model.numbers[state.WAITING] > 0
         block = self.rx_ring.blocks(BUSY_S if waiting else IDLE_S)
         if block is not None:
-            self._look_for_run()  # a block with a run's packets comes after its announcement
+            self._look_for_run()  # a run is announced before its first packet
             respond_block(self.model, block)
             self.rx_ring.release()
             self._note_losses()
@@ -89,7 +92,7 @@ class Responder:
         self.model.numbers[state.LOST_COUNT] = 0
 
     def _send_due(self) -> None:
-        """Send replies that are due, as many as the ring takes now."""
+        """Send due replies until none is left or the ring is full."""
         while True:
             first, free = self.tx_ring.reserve(BATCH)
             if free == 0:
@@ -105,14 +108,14 @@ class Responder:
                 return
 
     def _look_for_run(self) -> None:
-        """Begin a record anew where a scan has announced that its packets come now."""
+        """Begin a new record for every run that a scan has announced."""
         for run in announced(self.runs, self.known_runs):
             self.known_runs += 1
             self.end_run()
             self.current = run
 
     def end_run(self) -> None:
-        """Have the record of the run that is under way written, if one is, and begin anew."""
+        """Write the record of the current run, if there is one, and begin a new record."""
         drops = self.rx_ring.statistics().drops
         overrun, self.overrun_before = drops - self.overrun_before, drops
         self.overrun += overrun
@@ -135,7 +138,7 @@ class Responder:
             self._writing = None
 
     def _forget(self) -> None:
-        """Drop what waits and what was counted: it belongs to no run, or to one that is over."""
+        """Drop waiting replies and counts: they belong to no run, or to one that has ended."""
         forget(self.model)
         self.record = Record()
         self.model.verdicts[:] = 0
@@ -144,9 +147,9 @@ class Responder:
 
 
 def warm_up(model: Model, tx_ring: TxRing) -> None:
-    """Compile the kernels, or load them from their cache: the ring must not fill while that happens.
+    """Compile the kernels, or load them from their cache, before packets arrive and fill the ring.
 
-    `model` answers a packet that is none, in which case nothing happens.
+    `model` answers a frame that is no probe, which changes nothing.
     """
     respond_block(model, pack_block([(0, bytes(60))]))
     model.verdicts[:] = 0

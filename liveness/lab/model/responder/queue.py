@@ -1,4 +1,4 @@
-"""The delay queue: replies wait in slots, in a wheel of lists by the millisecond in which they are due."""
+"""The delay queue: replies wait in slots, which a timing wheel lists by the millisecond in which they are due."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,9 @@ def schedule(
     now_ns: int,
     due_ns: int,
 ) -> None:
-    """Have the reply in a slot wait until `due_ns`; what is due already goes next, behind what waits since before."""
+    """Enqueue the reply in a slot for `due_ns`; one that is due already goes to the current tick, last in its list."""
     tick = due_ns >> TICK_SHIFT
+    # An empty queue has no past: its wheel restarts at the present. Later ticks are limited to one turn of the wheel.
     if numbers[WAITING] == 0:
         numbers[TICK] = now_ns >> TICK_SHIFT
     tick = min(max(tick, numbers[TICK]), numbers[TICK] + WHEEL - 1)
@@ -50,7 +51,7 @@ def schedule(
 
 @kernel
 def next_due(heads: NDArray[np.int32], links: NDArray[np.int32], numbers: NDArray[np.int64], now_ns: int) -> int:
-    """Take the oldest reply that is due out of the queue and return its slot, or NO_SLOT; its content stays."""
+    """Remove the oldest due reply from the queue and return its slot, or NO_SLOT; the slot keeps its content."""
     now = now_ns >> TICK_SHIFT
     while numbers[WAITING] > 0 and numbers[TICK] <= now:
         place = numbers[TICK] & (WHEEL - 1)
@@ -64,7 +65,7 @@ def next_due(heads: NDArray[np.int32], links: NDArray[np.int32], numbers: NDArra
 
 
 def forget(model: Model) -> None:
-    """Drop everything that waits."""
+    """Drop all waiting replies."""
     for place in np.flatnonzero(model.heads != NO_SLOT).tolist():
         slot = int(model.heads[place])
         while slot != NO_SLOT:

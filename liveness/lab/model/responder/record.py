@@ -1,4 +1,4 @@
-"""The record of a run in a model lab: which replies were let through, what was lost where, and what was malformed."""
+"""The record of a run in a model lab: delivered replies, lost packets by cause, and malformed packets."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,25 +30,25 @@ Counts = dict[str, int]
 
 
 class Summary(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What the far end counted during a run. A resumed run's sessions add up."""
+    """The responder's counts during a run. The sessions of a resumed run are added."""
 
     schema: int = 1
     lossless: bool = True
-    """Whether the network model drops nothing by itself."""
+    """Whether the network model drops nothing."""
     packets: int = 0
     overrun: int = 0
-    """Packets that the far end was too slow to take, of which nobody knows what they were."""
+    """Packets that the responder was too slow to receive, and whose content is unknown."""
     frames: Counts = {}
-    """What was found in frames, by Verdict."""
+    """Received frames by Verdict."""
     replies: int = 0
-    """Packets sent, duplicates and noise among them."""
+    """Packets sent, including duplicates and noise."""
     duplicates: int = 0
     noise: int = 0
     lost: dict[str, Counts] = {}
-    """Packets that would have been answered, and answers, by probe and cause."""
+    """Lost probes that would have been answered, and lost replies, by probe and cause."""
 
     def add(self, other: "Summary") -> None:
-        """Add what an earlier session counted."""
+        """Add the counts of an earlier session."""
         self.lossless = self.lossless and other.lossless
         for name in ("packets", "overrun", "replies", "duplicates", "noise"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -58,7 +58,7 @@ class Summary(Struct, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def malformed(self) -> Counts:
-        """Frames that no correct scanner sends, by what is wrong with them."""
+        """Frames that no correct scanner sends, by fault."""
         wrong = {verdict.label for verdict in Verdict if verdict.malformed}
         return {label: count for label, count in self.frames.items() if label in wrong}
 
@@ -70,24 +70,24 @@ def _add(counts: Counts, more: Counts) -> None:
 
 @dataclass(slots=True)
 class Record:
-    """What happens in one run, gathered from the kernels' lists of events."""
+    """The events of one run, collected from the kernels' lists."""
 
     passed: dict[int, Collector] = field(default_factory=dict)
     lost: dict[int, Collector] = field(default_factory=dict)
 
     def sent(self, targets: NDArray[np.uint32], events: NDArray[np.uint8]) -> None:
-        """Note the replies that left."""
+        """Record the replies that were sent."""
         _gather(self.passed, targets, events)
 
     def lose(self, targets: NDArray[np.uint32], events: NDArray[np.uint8]) -> None:
-        """Note the packets that were lost."""
+        """Record the packets that were lost."""
         _gather(self.lost, targets, events)
 
     def write(self, run: Path, summary: Summary, population: str) -> None:
-        """Write the record into a run directory, together with what an earlier session of the run left there.
+        """Write the record into a run directory, united with the record of an earlier session of the run.
 
         `summary` has the counts of this session, `population` is the text of the population file. LivenessError if
-        the disk refuses.
+        a file cannot be written.
         """
         folder = run / RECORD_FOLDER
         try:
@@ -117,7 +117,7 @@ def _file(kind: str, event: int) -> str:
 
 
 def summarise(model: Model, *, lossless: bool, overrun: int) -> Summary:
-    """Return what a model has counted since its counters were at zero."""
+    """Return the counts of a model since its counters were zero."""
     frames = {one.label: int(n) for one, n in zip(Verdict, model.verdicts, strict=True) if n}
     lost = {
         probe: {cause: int(n) for cause, n in zip(CAUSES, counts, strict=True) if n}
@@ -143,7 +143,7 @@ def has_record(run: Path) -> bool:
 
 
 def read_summary(run: Path) -> Summary:
-    """Return what the far end counted during a run; LivenessError if that cannot be read."""
+    """Return the responder's counts of a run; LivenessError if they cannot be read."""
     path = run / RECORD_FOLDER / SUMMARY
     try:
         content = read_bytes(path)
@@ -153,7 +153,7 @@ def read_summary(run: Path) -> Summary:
 
 
 def read_passed(run: Path) -> dict[tuple[str, Kind], BitMap]:
-    """Return whose replies were let through, by probe and kind, duplicates apart."""
+    """Return the targets whose replies were delivered, by probe and kind, without duplicates."""
     passed = {}
     for number, probe in enumerate(PROBES):
         for kind in Kind:
@@ -164,7 +164,7 @@ def read_passed(run: Path) -> dict[tuple[str, Kind], BitMap]:
 
 
 def read_lost(run: Path) -> dict[tuple[str, str], BitMap]:
-    """Return about whom a probe or a reply was lost, by probe and cause."""
+    """Return the targets with a lost probe or reply, by probe and cause."""
     lost = {}
     for number, probe in enumerate(PROBES):
         for index, cause in enumerate(CAUSES):

@@ -1,7 +1,7 @@
-"""Replies: writes what a host, or a router on the way, sends back for a probe, finished frame by frame.
+"""Kernels that write the reply of a host or router to a probe as a complete frame.
 
-Every kernel takes the buffer and place that a reply goes to, the buffer and place of the probe's frame, and what
-`inspect` found of it, and returns where the reply ends.
+Every kernel takes the buffer and offset of the reply, the buffer and offset of the probe's frame, and the row that
+`inspect` wrote about it, and returns the index after the end of the reply.
 """
 
 from typing import Final
@@ -21,29 +21,29 @@ from liveness.packets.checksum import checksum, udp_checksum, words_sum
 
 IP_AT: Final = hdr.ETHERNET_LENGTH
 REPLY_AT: Final = IP_AT + hdr.IPV4_MIN_LENGTH
-"""Where a reply's transport header begins: replies have no IP options."""
+"""Offset of a reply's transport header: replies have no IP options."""
 
 QUOTE_LIMIT: Final = 548
-"""An error is no longer than 576 bytes in all (RFC 1812 4.3.2.3): this much is quoted at most."""
+"""Most quoted bytes: an error has at most 576 bytes in all (RFC 1812 4.3.2.3)."""
 _SHORT_QUOTE: Final = hdr.IPV4_MIN_LENGTH + hdr.QUOTE_MIN_LENGTH
 _DONT_FRAGMENT: Final = 0x4000
 _MOST_HOPS: Final = 24
 _MTU: Final = 1400
 _CODE_TOO_BIG: Final = 4
-"""Of unreachable: fragmentation was needed, and the next hop's MTU is told (RFC 1191)."""
+"""Code of unreachable: fragmentation needed; the message contains the next hop's MTU (RFC 1191)."""
 
 _MSS: Final = np.frombuffer(bytes.fromhex("020405b4"), np.uint8)
 
 
 @kernel
 def hops_to(address: int) -> int:
-    """Return how many routers lie before an address."""
+    """Return the number of routers before an address, 4 or more."""
     return 4 + int64(mixed(uint64(address)) & uint64(0xFFFF)) % (_MOST_HOPS - 4)
 
 
 @kernel
 def _initial_ttl(address: int) -> int:
-    """Return the TTL that a stack sends with: Linux and BSD 64, Windows 128, routers 255."""
+    """Return the initial TTL of a host's IP stack: Linux and BSD 64, Windows 128, routers 255."""
     kind = int64(mixed(uint64(address)) >> uint64(60))
     return 64 if kind < 9 else 128 if kind < 13 else 255  # noqa: PLR2004 - sixteenths
 
@@ -60,7 +60,7 @@ def put_ip(
     identification: int,
     end: int,
 ) -> None:
-    """Write Ethernet and IP headers back to who sent the probe, for a packet that ends at out[end]."""
+    """Write Ethernet and IP headers of a packet to the sender of the probe that ends at out[end]."""
     copy(out, at, frame, start + 6, start + 12)
     copy(out, at + 6, frame, start, start + 6)
     put_be16(out, at + hdr.ETHERTYPE_OFFSET, hdr.ETHERTYPE_IPV4)
@@ -90,7 +90,7 @@ def _pseudo_sum(out: NDArray[np.uint8], at: int, protocol: int, end: int) -> int
 def echo_reply(
     out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], start: int, row: NDArray[np.int64], number: int
 ) -> int:
-    """Write an echo reply: identifier, sequence number and data as they came (RFC 792)."""
+    """Write an echo reply with identifier, sequence number and data of the request (RFC 792)."""
     begin = at + REPLY_AT
     end = copy(out, begin, frame, row[TRANSPORT_AT], row[PROBE_END])
     out[begin] = hdr.ICMP_ECHO_REPLY
@@ -113,11 +113,12 @@ def segment(
 ) -> int:
     """Write a SYN-ACK with an MSS, or a reset with ACK.
 
-    A reset of a closed port has sequence number 0 and acknowledges the SYN (RFC 9293 3.10.7.1); one after a SYN-ACK
-    (`after_syn`) takes the number behind that.
+    A reset of a closed port has sequence number 0 and acknowledges the SYN (RFC 9293 3.10.7.1); a reset after a SYN-ACK
+    (`after_syn`) has the next sequence number after it.
     """
     begin, probe = at + REPLY_AT, row[TRANSPORT_AT]
     sent = read_be32(frame, probe + hdr.TCP_SEQUENCE)
+    # The initial sequence number is a hash of the SYN and the target, so that the reset after a SYN-ACK can compute it.
     initial = int64(mixed(uint64(sent) ^ uint64(row[TARGET]) << uint64(32)) & uint64(0xFFFFFFFF))
     is_syn = flags & hdr.TCP_FLAG_SYN != 0
     sequence = initial if is_syn else (initial + 1) & 0xFFFFFFFF if after_syn else 0
@@ -129,7 +130,7 @@ def segment(
     out[begin + hdr.TCP_DATA_OFFSET] = length << 2
     out[begin + hdr.TCP_FLAGS] = flags
     put_be16(out, begin + hdr.TCP_WINDOW, 65160 if is_syn else 0)
-    put_be32(out, begin + hdr.TCP_CHECKSUM, 0)  # and no urgent data
+    put_be32(out, begin + hdr.TCP_CHECKSUM, 0)  # the urgent pointer too
     if is_syn:
         copy(out, begin + hdr.TCP_MIN_LENGTH, _MSS, 0, len(_MSS))
     end = begin + length
@@ -148,7 +149,7 @@ def _finish_datagram(
     number: int,
     end: int,
 ) -> int:
-    """Write the headers of a datagram whose data ends at out[end]; return that."""
+    """Write the headers of a datagram whose data ends at out[end]; return `end`."""
     begin, probe = at + REPLY_AT, row[TRANSPORT_AT]
     put_be16(out, begin, read_be16(frame, probe + 2))
     put_be16(out, begin + 2, read_be16(frame, probe))
@@ -163,7 +164,7 @@ def _finish_datagram(
 def datagram(
     out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], start: int, row: NDArray[np.int64], number: int
 ) -> int:
-    """Write a valid answer, as the twin of the probe makes it."""
+    """Write a valid answer by the twin of the probe."""
     data, asked = at + REPLY_AT + hdr.UDP_LENGTH, row[TRANSPORT_AT] + hdr.UDP_LENGTH
     end = dispatch.answer(row[NUMBER], out, data, frame, asked, row[PROBE_END])
     return int64(_finish_datagram(out, at, frame, start, row, number, end))
@@ -173,7 +174,7 @@ def datagram(
 def wrong_payload(
     out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], start: int, row: NDArray[np.int64], number: int
 ) -> int:
-    """Write a datagram that is no valid answer, as the twin of the probe makes it."""
+    """Write a payload that is not a valid answer by the twin of the probe."""
     data, asked = at + REPLY_AT + hdr.UDP_LENGTH, row[TRANSPORT_AT] + hdr.UDP_LENGTH
     end = dispatch.nonsense(row[NUMBER], out, data, frame, asked, row[PROBE_END], row[TARGET])
     return int64(_finish_datagram(out, at, frame, start, row, number, end))
@@ -191,7 +192,7 @@ def error(
     icmp_code: int,
     number: int,
 ) -> int:
-    """Write an ICMP error from `source` that quotes the probe as it arrived there: some hops later, TTL and checksum.
+    """Write an ICMP error from `source` that quotes the probe as it arrived there: with its TTL reduced by the hops.
 
     Half of the sources quote the IP header and eight bytes (RFC 792), half as much as fits (RFC 1812 4.3.2.3).
     """

@@ -1,4 +1,4 @@
-"""The kernels of the far end: a block of frames in, replies into the delay queue, and out again when they are due."""
+"""The responder's kernels: frames are inspected, replies enter the delay queue, and due replies leave it."""
 
 from typing import Any, Final
 
@@ -60,7 +60,7 @@ _RESET_AFTER_NS: Final = 1_000_000
 
 @kernel
 def kind_of(what: int, probe: int) -> int:
-    """Return the kind of a reply (types.Kind) for what an answer says; of two replies the first."""
+    """Return the kind of a reply (liveness.replies.Kind) for an answer code; of two replies the first."""
     if what == ERROR:
         return _ERROR
     if what == RESET:
@@ -74,7 +74,7 @@ def kind_of(what: int, probe: int) -> int:
 
 @kernel
 def _lose(model: Model, probe: int, target: int, cause: int) -> None:
-    """Count and record a packet lost that would have been answered, or was the answer."""
+    """Count and record a lost packet: a probe that would have been answered, or a reply."""
     numbers = model.numbers
     model.lost[probe, cause] += 1
     at = numbers[s.LOST_COUNT]
@@ -86,9 +86,10 @@ def _lose(model: Model, probe: int, target: int, cause: int) -> None:
 
 @kernel
 def _latency_ns(model: Model, target: int) -> int:
-    """Return how long a reply of this target takes this time."""
+    """Return the round-trip time of one reply of this target."""
     settings, stream = model.settings, model.stream
     latencies = model.latency_ns
+    # A hash of the /24 chooses its quantile: all its addresses share one base latency.
     place = mixed(uint64(settings[s.SEED]) ^ (uint64(target >> 8) << uint64(8))) % uint64(len(latencies))
     time_ns = latencies[int64(place)]
     if settings[s.JITTER_NS] > 0:
@@ -102,7 +103,7 @@ def _latency_ns(model: Model, target: int) -> int:
 
 @kernel
 def _write(model: Model, slot: int, frame: NDArray[np.uint8], start: int, answer: int, kind: int) -> None:
-    """Write the reply of one kind that an answer gives to the probe in model.row into a slot."""
+    """Write the reply of one kind to the probe in model.row into a slot."""
     row, out, at = model.row, model.frames, slot * s.SLOT_BYTES
     target = row[TARGET]
     number = int64(draw(model.stream) & uint64(0xFFFF))
@@ -129,7 +130,7 @@ def _write(model: Model, slot: int, frame: NDArray[np.uint8], start: int, answer
 
 @kernel
 def _send(model: Model, frame: NDArray[np.uint8], start: int, answer: int, kind: int, now_ns: int, due_ns: int) -> None:
-    """Have a reply sent at `due_ns`, or lose it."""
+    """Queue a reply to be sent at `due_ns`, or count it as lost."""
     row, numbers, settings, stream = model.row, model.numbers, model.settings, model.stream
     probe, target = row[NUMBER], row[TARGET]
     if is_lost(model.path_until_ns, model.path_bad, settings, stream, 1, target, now_ns):
@@ -141,6 +142,7 @@ def _send(model: Model, frame: NDArray[np.uint8], start: int, answer: int, kind:
         return
     _write(model, slot, frame, start, answer, kind)
     schedule(model.heads, model.tails, model.links, numbers, slot, now_ns, due_ns)
+    # A duplicate is a copy in a slot of its own; it is not recorded, since its target already is.
     if chance(stream, settings[s.DUPLICATE]):
         twin = take_slot(model.free, numbers)
         if twin != s.NO_SLOT:
@@ -168,7 +170,7 @@ def _send_noise(model: Model, frame: NDArray[np.uint8], start: int, now_ns: int)
 
 @kernel
 def _answer(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now_ns: int, waited_ns: int) -> None:
-    """Let the probe in model.row, which its target answers, meet the network and have its replies sent."""
+    """Pass the probe in model.row, which has an answer, through the network and queue the replies."""
     row, settings = model.row, model.settings
     probe, target, what = row[NUMBER], row[TARGET], answer & WHAT_MASK
     if is_lost(model.path_until_ns, model.path_bad, settings, model.stream, 0, target, now_ns):
@@ -187,7 +189,7 @@ def _answer(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now
 
 @kernel
 def _meet(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now_ns: int) -> None:
-    """Let the probe in model.row meet the scanner's link, and what its target answers."""
+    """Pass the probe in model.row through the scanner's link, answer it and add noise."""
     row = model.row
     waited_ns = link_delay_ns(model.numbers, model.settings, now_ns)
     if waited_ns < 0:
@@ -210,7 +212,7 @@ def _question(
     captured: int,
     length: int,
 ) -> int:
-    """Look at one frame and return what its target answers; NO_PROBE for what is none."""
+    """Inspect one frame and return the answer of its target; NO_PROBE if it is not a probe."""
     verdict = inspect(frame, start, captured, length, row)
     verdicts[verdict] += 1
     return answer_of(population, row[TARGET], row[NUMBER]) if verdict == _PROBE else NO_PROBE
@@ -218,9 +220,10 @@ def _question(
 
 @kernel
 def respond_block(model: Model, block: NDArray[np.uint8]) -> int:
-    """Take every packet of a TPACKET_V3 block, at the time it was captured; return how many there were."""
+    """Process every packet of a TPACKET_V3 block, at the time of its capture; return the number of packets."""
     model, block = unowned(model), unowned(block)
     population, verdicts, row = model.population, model.verdicts, model.row
+    # Probes without an answer need processing only if they occupy the link or cause noise.
     all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
     at = first_packet(block)
     count = packet_count(block)
@@ -244,7 +247,7 @@ def respond_slots(
     count: int,
     now_ns: int,
 ) -> None:
-    """Take `count` frames that lie in slots of a ring from `first` on, `step` bytes apart, at `now_ns`."""
+    """Process `count` frames in slots of a ring from `first` on, `step` bytes apart, at time `now_ns`."""
     model, frames, lengths = unowned(model), unowned(frames), unowned(lengths)
     population, verdicts, row = model.population, model.verdicts, model.row
     all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
@@ -267,9 +270,10 @@ def emit(
     targets: NDArray[np.uint32],
     events: NDArray[np.uint8],
 ) -> int:
-    """Put up to `count` replies that are due into slots of a ring, from `first` on; return how many.
+    """Write up to `count` due replies into slots of a ring, from `first` on; return their number.
 
-    `frames` are the ring's as flat bytes, `step` apart; `targets` and `events` take what each of them was about.
+    `frames` are the ring's slots as flat bytes, `step` apart; the replies' targets and events are written to `targets`
+    and `events`.
     """
     model, frames = unowned(model), unowned(frames)
     lengths, targets, events = unowned(lengths), unowned(targets), unowned(events)

@@ -1,4 +1,4 @@
-"""The memory of the model Internet that kernels work on: its settings as numbers, and everything that changes."""
+"""The memory of the model Internet for its kernels: settings as numbers, and all state that changes."""
 
 from typing import Any, Final, NamedTuple
 
@@ -11,15 +11,15 @@ from liveness.lab.model.responder.draws import threshold
 from liveness.lab.model.responder.verdict import Verdict
 
 SLOT_BYTES: Final = 1536
-"""Room for the longest frame of an Ethernet."""
+"""Bytes of a slot, enough for the longest Ethernet frame."""
 SLOTS: Final = 1 << 17
-"""Replies that may wait at once; memory that was never needed is never touched."""
+"""Replies that may wait at the same time; the kernel does not allocate memory of slots that are never used."""
 WHEEL: Final = 1 << 14
 TICK_SHIFT: Final = 20
 """The delay queue has WHEEL places of 2**TICK_SHIFT ns each: 17 s in steps of a millisecond."""
 ROUTERS: Final = 1 << 18
 LOSSES: Final = 1 << 16
-"""Room for the losses of one block; the ring's blocks hold fewer packets than a third of this."""
+"""Capacity for the losses of one block; a block of the ring holds fewer packets than a third of this."""
 NO_SLOT: Final = -1
 
 # settings, by index; probabilities are thresholds of `draws.chance`
@@ -36,11 +36,11 @@ NUMBERS: Final = 8
 BY_LINK, BY_PROBE, BY_REPLY, BY_LIMIT, BY_QUEUE = 0, 1, 2, 3, 4
 CAUSES: Final = ("link", "probe", "reply", "icmp-limit", "queue")
 UNRECORDED: Final = 0xFF
-"""The event of noise and of duplicates: they tell nothing of their target."""
+"""The event of noise and of duplicates, which are not recorded."""
 
 
 class Model(NamedTuple):
-    """One far end. Times are nanoseconds since the epoch, addresses host-order."""
+    """State of a responder. Times are nanoseconds since the epoch, addresses in host order."""
 
     population: NDArray[Any]
     settings: NDArray[np.int64]
@@ -49,25 +49,25 @@ class Model(NamedTuple):
     latency_ns: NDArray[np.int64]
     frames: NDArray[np.uint8]  # flat: slot i begins at i * SLOT_BYTES
     lengths: NDArray[np.int64]
-    targets: NDArray[np.uint32]  # whom the reply in a slot is about
+    targets: NDArray[np.uint32]  # the target of the reply in a slot
     events: NDArray[np.uint8]
-    links: NDArray[np.int32]  # the slot behind this one in its list
-    free: NDArray[np.int32]  # slots nobody uses, a stack
-    heads: NDArray[np.int32]  # the lists of the wheel, a tick each
+    links: NDArray[np.int32]  # the next slot in the same list
+    free: NDArray[np.int32]  # a stack of unused slots
+    heads: NDArray[np.int32]  # the lists of the wheel, one per tick
     tails: NDArray[np.int32]
-    path_until_ns: NDArray[np.int64]  # (2, paths): outwards, back
+    path_until_ns: NDArray[np.int64]  # (2, paths): to the targets, back
     path_bad: NDArray[np.uint8]
     routers: NDArray[np.uint32]
     router_busy_ns: NDArray[np.int64]
     verdicts: NDArray[np.int64]  # (Verdict,)
-    lost: NDArray[np.int64]  # (probes, CAUSES): packets, of those that would have been answered
+    lost: NDArray[np.int64]  # (probes, CAUSES): lost packets that would have been answered
     lost_targets: NDArray[np.uint32]
     lost_events: NDArray[np.uint8]
     row: NDArray[np.int64]
 
 
 def make_model(population: NDArray[Any], seed: int, conditions: Conditions) -> Model:
-    """Return a model of this population (its tables) under these conditions, at rest."""
+    """Return a model of this population (its tables) under these conditions, with an empty queue."""
     bursts = conditions.bursts
     numbers = np.zeros(NUMBERS, np.int64)
     numbers[FREE] = SLOTS

@@ -1,35 +1,35 @@
-"""What a strict receiver finds in a frame: a probe, a packet of the scanner's own kernel, or the first thing wrong."""
+"""Verdicts of the strict receiver: a probe, a packet of the scanner's own kernel, or the first fault of a frame."""
 
 from enum import IntEnum
 
 
 class Verdict(IntEnum):
-    """What a frame is. The number is its place in counters, the label its name in files."""
+    """Verdict on a frame. The number is its index in counters, the label its name in files."""
 
     PROBE = 0
-    OWN_RESET = 1  # the scanner's kernel knows nothing of the connection that a SYN-ACK answers
-    OWN_ERROR = 2  # nor of the port that a datagram comes to
+    OWN_RESET = 1  # the scanner's kernel does not know the connection that a SYN-ACK belongs to
+    OWN_ERROR = 2  # nor the port to which a datagram was sent
     TRUNCATED = 3  # captured in part, or shorter than its headers
     NOT_IPV4 = 4
-    IP_HEADER = 5  # version, a header of another length than 20 bytes, TTL 0
-    IP_LENGTH = 6  # says more than came, or less without being Ethernet padding
+    IP_HEADER = 5  # version other than 4, header length other than 20 bytes, TTL 0
+    IP_LENGTH = 6  # longer than the captured packet, or shorter by more than Ethernet padding
     IP_CHECKSUM = 7
-    FRAGMENT = 8  # or the reserved flag (RFC 791)
-    SOURCE_ADDRESS = 9  # none that a host can have
+    FRAGMENT = 8  # a fragment, or the reserved flag is set (RFC 791)
+    SOURCE_ADDRESS = 9  # an address that no host can have
     PROTOCOL = 10
     TCP_HEADER = 11  # data offset, reserved bits, port 0
     TCP_CHECKSUM = 12
-    TCP_FLAGS = 13  # other than SYN alone
-    TCP_FIELDS = 14  # a SYN that acknowledges, is urgent, offers no window or carries data
-    TCP_OPTIONS = 15  # a kind or length that is not as in RFC 9293 or 7323
+    TCP_FLAGS = 13  # other flags than SYN alone
+    TCP_FIELDS = 14  # a SYN with acknowledgment number, urgent pointer, zero window or data
+    TCP_OPTIONS = 15  # a kind or length not allowed by RFC 9293 or 7323
     UDP_LENGTH = 16
-    UDP_CHECKSUM = 17  # wrong, or none although IPv4 allows that
-    UDP_PORT = 18  # of no probe, or source port 0
-    DNS_QUERY = 19  # no standard query with one question and nothing behind it (RFC 1035)
-    NTP_PACKET = 20  # no client packet of 48 bytes, version 3 or 4 (RFC 5905)
+    UDP_CHECKSUM = 17  # wrong, or absent although IPv4 allows that
+    UDP_PORT = 18  # port of no probe, or source port 0
+    DNS_QUERY = 19  # not a standard query with exactly one question (RFC 1035)
+    NTP_PACKET = 20  # not a client packet of 48 bytes, version 3 or 4 (RFC 5905)
     ICMP_CHECKSUM = 21
-    ICMP_TYPE = 22  # no echo request, or code other than 0
-    TRIAL = 23  # EtherType 0x88B5, of local experiments: by it a scanner proves its transport, and nobody answers
+    ICMP_TYPE = 22  # not an echo request, or code other than 0
+    TRIAL = 23  # EtherType 0x88B5 (local experiments): a scanner tests its transport with it; not answered
     UDP_REQUEST = 24  # not what a correct scanner sends to this port
 
     @property
