@@ -1,4 +1,4 @@
-"""The outlet of a sender: its ring, filled and emptied, with everything that may hold frames up on their way out."""
+"""The outlet of a sender: its ring, and and its handling of delays, such as pauses and an interface that is down."""
 
 import time
 from collections.abc import Callable
@@ -23,22 +23,25 @@ R = TypeVar("R")
 
 FLUSH_TIMEOUT_S: Final = 10.0
 FLUSH_STEP_S: Final = 0.1
-"""How long a sender that empties its ring takes at most to notice that it shall pause."""
+"""Longest time until a sender that drains its ring notices that it has to pause."""
 POLL_S: Final = 0.02
 DROPS_EVERY_S: Final = 0.1
 
 
 class Outlet:
-    """What sender `index` of a run sends through. What is in the ring is counted in `counts`, (probes, attempts)."""
+    """The path of the frames of sender `index` of a run. Frames put into the ring are counted in `counts`.
+
+    `counts` has the shape (probes, attempts).
+    """
 
     def __init__(self, plan: Plan, constants: RunConstants, ring: TxRing, shared: Shared, index: int) -> None:
         self.ring = ring
         self.slots = slots_of(ring.frames)
         self.counts = shared.sent[index]
         self.queue = queue_of(Intervals.empty(), 0, Intervals.empty())
-        """The addresses of the targets that the present walk has drawn."""
+        """Addresses of the targets that the current walk has drawn."""
         self.stalled = False
-        """Whether the interface was down since the last frame was filled."""
+        """Whether the interface has been down since the sender last resumed its schedule."""
         self._constants = constants
         self._shared = shared
         self._index = index
@@ -49,7 +52,7 @@ class Outlet:
         self._fill: Callable[..., int] = fill_due
 
     def reserve(self, frames: int) -> tuple[int, int]:
-        """Return the first free slot and how many there are, at most `frames`; none if none became free in a while."""
+        """Return the first free slot and the number of free slots, at most `frames`; wait up to POLL_S if it is 0."""
         first, free = self.ring.reserve(frames)
         if free == 0:
             self._attempt(self.ring.kick)
@@ -57,7 +60,7 @@ class Outlet:
         return first, free
 
     def load(self, queue: TargetQueue, due: Due, counts: NDArray[np.int64]) -> None:
-        """Fill from this queue what `due` names, from now on, and count it in `counts`, (probes, attempts)."""
+        """Set the queue and the batch from which `fill` fills frames, and the counts, (probes, attempts)."""
         self.queue, self.counts = queue, counts
         self._due = due
         self._fill = compiled_for(
@@ -65,7 +68,7 @@ class Outlet:
         )
 
     def fill(self, first_slot: int) -> int:
-        """Fill the frames of everything due and commit them to the ring; return how many were filled."""
+        """Fill the frames of all due probes and commit them to the ring; return the number of frames filled."""
         filled = self._fill(
             self._due,
             self.queue,
@@ -80,7 +83,7 @@ class Outlet:
         return filled
 
     def send_off(self) -> None:
-        """Kick until the kernel has taken everything; not while senders are held, or shall stop."""
+        """Kick the ring until the kernel has taken all frames, or until senders are held or have to stop."""
         self._attempt(self._send_off)
 
     def _send_off(self) -> None:
@@ -89,12 +92,12 @@ class Outlet:
             self.ring.wait(POLL_S)
 
     def nudge(self) -> None:
-        """Kick a ring in which frames wait, so that one that is stuck is noticed."""
+        """Kick the ring if frames wait in it, so that a ring that is stuck is noticed."""
         if self.ring.waiting:
             self._attempt(self.ring.kick)
 
     def redirect(self) -> None:
-        """Send by the newest table of next hops if it has changed, what waits in the ring included."""
+        """Use the newest table of next hops if it has changed, also for frames that wait in the ring."""
         hops = self._shared.hops
         if hops.generation == self._hop_generation:
             return
@@ -106,7 +109,7 @@ class Outlet:
         hops.taken[self._index] = self._hop_generation
 
     def record(self) -> None:
-        """Record what has left, and a few times a second what was dropped: asking for that is a system call."""
+        """Record how many frames have left, and at most every DROPS_EVERY_S how many were dropped (a system call)."""
         self._shared.completed[self._index] = self.ring.completed
         now_s = time.monotonic()
         if now_s >= self._drops_at_s:
@@ -114,11 +117,11 @@ class Outlet:
             self._shared.dropped[self._index] = self.ring.errors
 
     def pause(self) -> float:
-        """Send nothing while senders are held, and return how long that was, in seconds; at once if to stop."""
+        """Wait while senders are held, unless they have to stop; return the time waited in seconds."""
         began_s = time.monotonic()
         if self._shared.hold[0]:
             self._drops_at_s = 0.0
-            self.record()  # what was dropped before a pause is known in it, not after it
+            self.record()  # so that earlier drops are known before the pause ends
         while (hold := int(self._shared.hold[0])) and not self._shared.stopping():
             self._shared.held[self._index] = hold
             time.sleep(POLL_S)
@@ -126,7 +129,11 @@ class Outlet:
         return time.monotonic() - began_s
 
     def drain(self) -> None:
-        """Wait until the ring is empty, so that what was counted as sent has left."""
+        """Wait until the ring is empty, so that all frames counted as sent have left.
+
+        Frames that cannot leave because the scan stops while the path is broken are counted as errors instead. Raises
+        LivenessError if frames are left after FLUSH_TIMEOUT_S.
+        """
         self.pause()
         if self._ends_early():
             self.take_back_unsent()
@@ -144,15 +151,16 @@ class Outlet:
             raise LivenessError(f"{left} frames did not leave within {FLUSH_TIMEOUT_S:.0f} s: the interface is stuck")
 
     def _flush(self) -> int:
-        """Kick and wait a moment for the ring to become empty; return how many frames are still in it."""
+        """Kick the ring and wait up to FLUSH_STEP_S for it to become empty; return the number of frames left in it."""
         left = self._attempt(lambda: self.ring.flush(FLUSH_STEP_S))
         return len(self.ring.unsent()) if left is None else left
 
     def _attempt(self, act: Callable[[], R]) -> R | None:
-        """Do something with the ring; wait where the interface is down. None if senders shall stop meanwhile.
+        """Return the result of `act` on the ring; while the interface is down, wait and try again.
 
-        What was committed keeps its slot in the ring, and leaves when the interface is up again. InterfaceDownError if
-        that takes too long, InterfaceGoneError if the interface was removed.
+        Returns None if senders have to stop meanwhile. Committed frames keep their slots in the ring and leave when the
+        interface is up again. Raises InterfaceDownError if the interface is down for longer than `limits.max_pause`,
+        and InterfaceGoneError if it was removed.
         """
         while True:
             try:
@@ -164,7 +172,7 @@ class Outlet:
                     return None
 
     def _await_interface(self) -> bool:
-        """Wait until the interface is up; False if senders shall stop meanwhile."""
+        """Wait until the interface is up; return False if senders have to stop meanwhile."""
         deadline = time.monotonic() + self._longest_pause_s
         while not self._shared.stopping():
             time.sleep(POLL_S)
@@ -179,11 +187,11 @@ class Outlet:
         return False
 
     def _ends_early(self) -> bool:
-        """Return whether this sender shall stop while the way is broken: what is in its ring can only be lost."""
+        """Return whether this sender has to stop while the path is broken, so that frames in its ring cannot leave."""
         return self._shared.stopping() and (self.stalled or bool(self._shared.hold[0] & HOLD_PATH))
 
     def take_back_unsent(self) -> None:
-        """Correct the counters for frames that were handed over and never left."""
+        """Count frames that were committed to the ring but never left as errors, and no longer as sent."""
         self._shared.completed[self._index] = self.ring.completed
         for slot in self.ring.unsent():
             probe = self.slots.held[slot]
@@ -192,7 +200,7 @@ class Outlet:
 
 
 def warm_up_fill(due: Due, queue: TargetQueue, constants: RunConstants, attempts: int) -> None:
-    """Compile the kernel of filling, or load it from its cache, by filling what goes nowhere."""
+    """Compile the kernel that fills frames, or load it from its cache, by filling frames that are never sent."""
     slots = slots_of(np.zeros((max(1, len(due.strips)), 2 * constants.templates.shape[1]), np.uint8))
     counts = np.zeros((len(constants.lengths), attempts), np.int64)
     fill_due(due, queue, constants, slots, 0, 0, np.zeros(0, np.uint32), counts)

@@ -1,8 +1,8 @@
-"""Pacing: how far the schedule may run by now, in its own virtual time, and when to look again.
+"""Pacing of a sender: the virtual time up to which it may send now, and the time until it has to look again.
 
-Over any second a sender keeps to its rate: what a short stall left undone is caught up, at twice the rate and in bursts
-of a millisecond's worth; only what a long one left is given up. No catching up brings two probes to one address closer
-together than their spacing.
+A sender keeps its rate over every second. After a short stall it catches up at twice the rate, in bursts of one
+millisecond at the rate. After a long stall it skips the missed time. Catching up never brings two probes to one address
+closer together than `probe_spacing`.
 """
 
 import time
@@ -16,67 +16,71 @@ from liveness.order.spacing import spacing_margin_s
 BURST_S: Final = 0.001
 """The longest burst, as time at the rate."""
 LOOK_EVERY_S: Final = 0.0005
-"""How long a sender sleeps at least, when nothing is due: half a burst, so that none is ever late for that reason."""
+"""Shortest sleep when nothing is due: half a burst, so that no burst is late because of it."""
 LONGEST_SLEEP_S: Final = 0.05
-"""A sender at a very low rate still notices within this time that it shall stop, or change its rate."""
+"""Longest sleep: within this time a sender at a very low rate notices a stop or a change of the rate."""
 GIVE_UP_S: Final = 0.2
-"""A stall longer than this (a suspended machine, a full ring) is not caught up."""
+"""A sender does not catch up after a longer stall (a suspended machine, a full ring)."""
 BATCH_S: Final = 0.001
-"""How long the frames of one batch take to leave at most: they share one send time."""
+"""Time within which the frames of a batch should leave, because they share one send time."""
 FEWEST_FRAMES: Final = 64
-"""The smallest batch, whatever the kernel takes for it."""
+"""The smallest batch, also if the kernel takes longer than BATCH_S for it."""
 ON_THE_WAY_S: Final = 0.0025
-"""By how much more than the spacing the guard holds probes apart: an earlier frame may take longer on the way."""
+"""Time that the guard adds to the spacing at most, because an earlier frame may take longer to leave."""
 PASSED_EVERY_S: Final = 0.0002
 PASSED_MOST: Final = 512
+"""The guard notes the progress of the walk at most every PASSED_EVERY_S, and keeps about PASSED_MOST notes at most."""
 
 
 @dataclass(slots=True)
 class Pacer:
-    """Virtual time of one walk, `units_per_s` to the second: the rate of one probe times the number of lanes."""
+    """The clock of one walk, in virtual time of `units_per_s` per second: the rate times the time of one packet."""
 
     units_per_s: float
     clock: Callable[[], float] = time.monotonic
     give_up_s: float = GIVE_UP_S
-    """A stall longer than this is not caught up: what a second may hold beyond its own packets."""
+    """The sender does not catch up after a longer stall. This bounds the packets that one second may have in excess."""
     started_s: float = field(init=False)
     given_up_s: float = 0.0
-    """Time whose frames were never sent: the sender could not keep up."""
+    """Total time that was skipped because the sender could not keep up."""
     _limit: float = field(default=0.0, init=False)
     _resume_s: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        """Begin now."""
+        """Start the clock."""
         self.started_s = self.clock()
 
     def until(self, reached: int) -> int:
         """Return the virtual time up to which frames may be sent now; `reached` is when the next frame is due."""
         if reached < self._limit:
-            return int(self._limit)  # a burst is not finished
+            return int(self._limit)  # the current burst is not finished
         now_s = self.clock()
-        if now_s < self._resume_s:
+        if now_s < self._resume_s:  # between two bursts of catching up: nothing may leave
             return reached - 1
         allowed = (now_s - self.started_s) * self.units_per_s
         behind_s = (allowed - reached) / self.units_per_s
-        if behind_s > self.give_up_s:
+        if behind_s > self.give_up_s:  # skip all but one burst of the missed time
             self.started_s += behind_s - BURST_S
             self.given_up_s += behind_s - BURST_S
             behind_s = BURST_S
             allowed = reached + BURST_S * self.units_per_s
-        if behind_s > BURST_S:
-            allowed = reached + max(0.0, BURST_S * self.units_per_s - 1)  # what is due then itself is one more
+        if behind_s > BURST_S:  # catch up at twice the rate: one burst, and the next after half its time
+            allowed = reached + max(0.0, BURST_S * self.units_per_s - 1)  # the frame due at `reached` counts as well
             self._resume_s = now_s + BURST_S / 2
         self._limit = allowed
         return int(allowed)
 
     def change(self, units_per_s: float, reached: int) -> None:
-        """Go on at another rate from here; `reached` is when the next frame is due."""
+        """Continue at another rate from now on; `reached` is the virtual time at which the next frame is due."""
         self.units_per_s = units_per_s
         self.started_s = self.clock() - reached / units_per_s
         self._limit = 0.0
 
     def wait_s(self, due: int) -> float:
-        """Return how long to sleep until the schedule's next frame is due; not at all if it is late already."""
+        """Return the time in seconds to sleep until the next frame is due, 0 if it is late already.
+
+        `due` is the virtual time of that frame. The sleep is between LOOK_EVERY_S and LONGEST_SLEEP_S.
+        """
         now_s = self.clock()
         if now_s < self._resume_s:
             return self._resume_s - now_s
@@ -86,17 +90,17 @@ class Pacer:
 
 @dataclass(slots=True)
 class Batch:
-    """How many frames are filled at once: as many as leave within BATCH_S, by what the last ones took."""
+    """Number of frames that are filled at once: as many as leave within BATCH_S, judged by the last batches."""
 
     most: int
     frames: int = 4 * FEWEST_FRAMES
 
     def __post_init__(self) -> None:
-        """Begin with few."""
+        """Limit the first batch to the largest size allowed."""
         self.frames = min(self.frames, self.most)
 
     def took(self, filled: int, seconds: float) -> None:
-        """Take in that so many frames took so long to be filled and to leave."""
+        """Adapt the size to a batch of `filled` frames that took `seconds` to be filled and to leave."""
         if seconds > BATCH_S:
             self.frames = min(self.most, max(FEWEST_FRAMES, self.frames // 2, int(filled * BATCH_S / seconds)))
         elif filled == self.frames and seconds < BATCH_S / 2:
@@ -105,36 +109,37 @@ class Batch:
 
 @dataclass(slots=True)
 class SpacingGuard:
-    """Holds the schedule where going on would probe an address again too soon after the probe before has left.
+    """Stops the schedule if its next probe to an address would leave too soon after the previous one.
 
-    So a sender that is behind catches up by the margin of the schedule (`spacing_margin_s`) in each spacing, no more.
+    A sender that is late can therefore catch up by no more than the margin of the schedule (`spacing_margin_s`) within
+    each spacing.
     """
 
     spacing_s: float
     tick: int
-    """All ticks before it left long ago."""
+    """The probes of all ticks before this one left at least a spacing ago."""
     clock: Callable[[], float] = time.monotonic
     _passed: deque[tuple[float, int]] = field(default_factory=deque, init=False)
-    """Times, each with the tick before which everything had left by then; the first as old as the spacing."""
+    """Pairs of a time and the tick before which all probes had left by then, oldest first."""
     _apart_s: float = field(init=False)
     _every_s: float = field(init=False)
     _again_s: float = field(default=0.0, init=False)
-    """When the next time is noted."""
+    """Time from which the next pair may be noted."""
 
     def __post_init__(self) -> None:
-        """Find out what does not change: this is asked with every batch."""
+        """Compute what does not change, since the guard is used for every batch."""
         self._apart_s = self.spacing_s + min(spacing_margin_s(self.spacing_s) / 2, ON_THE_WAY_S)
         self._every_s = max(PASSED_EVERY_S, self._apart_s / PASSED_MOST)
 
     def passed(self, tick: int) -> None:
-        """Take in that everything before `tick` has left."""
+        """Note that all probes of ticks before `tick` have left."""
         now_s = self.clock()
         if not self._passed or now_s >= self._again_s:
             self._again_s = now_s + self._every_s
             self._passed.append((now_s, tick))
 
     def limit(self, lag: int) -> int:
-        """Return the tick that must not begin yet; `lag` is the distance in ticks of two probes to one address."""
+        """Return the first tick that must not begin yet; `lag` is the spacing of probes to one address in ticks."""
         old_s = self.clock() - self._apart_s
         while self._passed and self._passed[0][0] <= old_s:
             self.tick = self._passed.popleft()[1]

@@ -1,4 +1,4 @@
-"""Where senders stand, in shared memory: each says so itself, and the supervisor reads it while they go on."""
+"""Positions of senders in shared memory: each sender writes its own, and the supervisor reads them meanwhile."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -12,29 +12,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GENERATION, SEAL, TICK, BLOCK, LAGS = range(5)
-"""Places in the record of a sender; behind them the lags of its lanes, then the ticks at which they begin."""
+"""Indices in the record of a sender; from LAGS on, the lags of its lanes, then the ticks at which they begin."""
 TICK_BITS: Final = 46
+"""Bits of a tick; the bits above hold the tag, the lower bits of the generation."""
 TAG_MASK: Final = 0xFFFF
 UNSAID: Final = -1
-"""In place of lags that no sender has said yet."""
+"""Stands for lags that are not known yet."""
 
 
 class Positions:
-    """A record for each sender, which writes it alone.
+    """One record for each sender, which only that sender writes.
 
-    Block, lags and beginnings are sealed (`scan.sealed`). The tick changes with every batch, and is one number by
-    itself; its upper bits name the generation of the rest, so that it is never taken for a tick under other lags.
+    Block, lags and beginnings are protected by a checksum (`scan.sealed`). The tick changes with every batch and is
+    written as a single number; its upper bits name the generation of the other fields, so that a reader never combines
+    it with other lags.
     """
 
     def __init__(self, senders: int, lanes: int) -> None:
         self._lanes = lanes
         self._records: NDArray[np.int64] = shared_zeros((senders, LAGS + 2 * lanes), np.int64)
-        self._rows = list(self._records)  # a view of each: a tick is told with every batch
+        self._rows = list(self._records)  # views are made once, because a tick is written with every batch
         for sender in range(senders):
             self.tell(sender, Position(block=0, tick=0))
 
     def tell(self, sender: int, position: Position) -> None:
-        """Say where a sender stands."""
+        """Publish the position of a sender."""
         record = self._rows[sender]
         following = int(record[GENERATION]) + 1
         record[BLOCK] = position.block
@@ -44,12 +46,12 @@ class Positions:
         record[GENERATION] = following
 
     def tell_tick(self, sender: int, tick: int) -> None:
-        """Say how far a sender is, of whose position nothing else has changed."""
+        """Publish the current tick of a sender, if nothing else of its position has changed."""
         record = self._rows[sender]
         record[TICK] = tagged(record.item(GENERATION), tick)
 
     def now(self) -> list[Position]:
-        """Return where each sender stands."""
+        """Return the position of each sender."""
         return [self._read(record) for record in self._rows]
 
     def _read(self, record: "NDArray[np.int64]") -> Position:
@@ -66,5 +68,5 @@ class Positions:
 
 
 def tagged(generation: int, tick: int) -> int:
-    """Return a tick with the lower bits of a generation above it."""
+    """Return a number of a tick in the lower TICK_BITS bits, and the lower 16 bits of a generation above them."""
     return (generation & TAG_MASK) << TICK_BITS | tick

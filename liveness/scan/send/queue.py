@@ -1,4 +1,4 @@
-"""The queue of drawn targets: their addresses, from the newest back to the one whose last repeat is due."""
+"""The queue of drawn targets: their addresses, from the newest target back to the one whose last repeat is due."""
 
 from typing import Final, NamedTuple
 
@@ -11,31 +11,31 @@ from liveness.space.intervals import Intervals
 from liveness.space.lookup import address_of, is_within
 
 NOBODY: Final = 0
-"""Stands in the queue in place of a target that was withdrawn: 0.0.0.0 is nobody's address (RFC 1122, 3.2.1.3)."""
+"""Stands in the queue for a withdrawn target: 0.0.0.0 is not the address of any host (RFC 1122, section 3.2.1.3)."""
 SWEPT: Final = 1 << 18
-"""Places of the queue that are looked through at once: a few megabytes."""
+"""Number of places of the queue that are checked at once, which bounds the memory needed to a few megabytes."""
 
 
 class TargetQueue(NamedTuple):
-    """Addresses by position, the target list that gives them, and the withdrawn ones, as kernels take them."""
+    """Addresses by position, the target list, and the withdrawn addresses, in the form that kernels take."""
 
-    addresses: NDArray[np.uint32]  # a ring: its length is a power of two
+    addresses: NDArray[np.uint32]  # a circular buffer: its length is a power of two
     first: NDArray[np.uint32]  # the target list: first addresses of its intervals
-    before: NDArray[np.uint64]  # and how many targets lie before each
-    withdrawn_first: NDArray[np.uint32]  # addresses that are sent nothing any more, as sorted, disjoint intervals
+    before: NDArray[np.uint64]  # the number of targets before each interval
+    withdrawn_first: NDArray[np.uint32]  # addresses that must not be probed any more, as sorted, disjoint intervals
     withdrawn_last: NDArray[np.uint32]
 
 
 def queue_of(listed: Intervals, places: int, withdrawn: Intervals) -> TargetQueue:
-    """Return an empty queue of at least so many places, over a target list."""
+    """Return an empty queue of at least `places` places for targets of `listed`."""
     ring = np.zeros(1 << places.bit_length(), np.uint32)
     return TargetQueue(ring, listed.first, listed.cumulative, withdrawn.first, withdrawn.last)
 
 
 def withdraw(queue: TargetQueue, withdrawn: Intervals) -> TargetQueue:
-    """Return the queue without `withdrawn` targets: nothing is sent to them, repeats of earlier probes included.
+    """Return the queue without `withdrawn` targets: they get no more probes, and no repeats of earlier ones.
 
-    Those addresses keep their positions, so that every other target is probed at the same time as otherwise.
+    Their positions stay in the queue, so that the times of probes to other targets do not change.
     """
     for part in np.array_split(queue.addresses, -(-len(queue.addresses) // SWEPT)):
         part[withdrawn.contains(part)] = NOBODY
@@ -44,9 +44,9 @@ def withdraw(queue: TargetQueue, withdrawn: Intervals) -> TargetQueue:
 
 @kernel
 def take_drawn(queue: TargetQueue, due: Due) -> None:
-    """Put the targets that an order has drawn into the queue: each index becomes its address, or NOBODY."""
+    """Put newly drawn targets into the queue: convert each index to its address, or to NOBODY if it is withdrawn."""
     queue, due = unowned(queue), unowned(due)
-    mask, begin = len(queue.addresses) - 1, due.counts[FROM]
+    mask, begin = len(queue.addresses) - 1, due.counts[FROM]  # the length is a power of two: & mask is the modulo
     withdrawn = len(queue.withdrawn_first) > 0
     for i in range(due.counts[DRAWN]):
         address = address_of(uint64(due.drawn[i]), queue.first, queue.before)
@@ -57,9 +57,9 @@ def take_drawn(queue: TargetQueue, due: Due) -> None:
 
 @kernel
 def has_gaps(queue: TargetQueue, position: int, count: int) -> bool:
-    """Return whether one of `count` targets from a position on was withdrawn."""
+    """Return whether any of `count` targets from a position on was withdrawn."""
     mask = len(queue.addresses) - 1
     gaps = False
-    for i in range(count):
+    for i in range(count):  # without a branch, so that the loop can be vectorised
         gaps |= queue.addresses[(position + i) & mask] == NOBODY
     return gaps

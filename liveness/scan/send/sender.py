@@ -1,4 +1,4 @@
-"""The sender process: walks its share of an order, fills frames in its ring and keeps to the rate."""
+"""The sender process: it walks its share of an order, fills frames in its ring and keeps to the rate."""
 
 import time
 from typing import Final
@@ -22,11 +22,11 @@ from liveness.scan.shared import ENDED, Shared
 from liveness.space.intervals import Intervals
 
 SKIPPED_AT_ONCE: Final = 1 << 16
-"""Targets that are drawn at once where a walk is resumed."""
+"""Number of targets that are drawn at once while a walk is skipped to its position."""
 
 
 class Sender:
-    """Sender `index` of a run; `run` is its whole life. One of a resumed run begins at the position `start`."""
+    """Sender `index` of a run; `run` does all its work. In a resumed run it begins at the position `start`."""
 
     def __init__(
         self,
@@ -43,16 +43,17 @@ class Sender:
         self.start = start
         self.share = plan.share(index)
         self.outlet = Outlet(plan, constants, ring, shared, index)
-        self.batch = Batch(-(-len(ring.frames) // 2))  # while one half of the ring leaves, the other is filled
+        self.batch = Batch(-(-len(ring.frames) // 2))  # while one half of the ring is sent, the other is filled
         self.withdrawn = Intervals.empty()
-        """Targets that nothing is sent to any more, and which of the supervisor's lists that is."""
+        """Targets that must not be probed any more."""
         self.generation = 0
+        """Generation of the supervisor's withdrawn list that `withdrawn` was read from."""
         self._due = empty_due(self.batch.most + 2 * MAX_TICKS, self.batch.most + len(plan.probes) * plan.attempts)
 
     def run(self) -> None:
-        """Send every part of the order; return when the last one's cooldown is over, or soon after the stop flag.
+        """Send all parts of the order; return after the cooldown of the last one, or soon after the stop flag is set.
 
-        LivenessError if the interface fails; frames that never left are then counted as errors and not as sent.
+        Raises LivenessError if the interface fails; frames that never left are then counted as errors, not as sent.
         """
         parts = len(self.plan.order.parts)
         try:
@@ -62,7 +63,7 @@ class Sender:
                 self.outlet.drain()
                 if not self._finish_part(part):
                     return
-            if first >= parts and self._repair(parts - 1):  # an earlier session has sent all parts
+            if first >= parts and self._repair(parts - 1):  # an earlier session has sent all parts; losses may remain
                 self._finish_part(parts - 1)
         except LivenessError:
             self.outlet.take_back_unsent()
@@ -72,7 +73,7 @@ class Sender:
             self.outlet.ring.close()
 
     def _finish_part(self, part: int) -> bool:
-        """Send again what is known to be lost, and await replies; once more if that went wrong. False if stopped."""
+        """Repair known losses and wait for replies, until no loss is left to repair; return False if stopped."""
         again = True
         self._repair(part)
         while again:
@@ -85,7 +86,7 @@ class Sender:
         return not self.shared.stopping()
 
     def _repair(self, part: int) -> bool:
-        """Send every stretch of parts up to `part` again that the supervisor names; return whether there was one."""
+        """Send again each stretch of parts up to `part` that the supervisor names; return whether there was one."""
         desk, repaired = self.shared.repairs, False
         while desk.open[0] and not self.shared.stopping():
             desk.ask(self.index, part)
@@ -103,7 +104,7 @@ class Sender:
         return repaired
 
     def _send_again(self, stretch: Stretch) -> None:
-        """Walk a stretch of the order again, as it was walked: the same targets by the same lanes."""
+        """Walk a stretch of the order again as before: the same targets in the same lanes."""
         place = Position(block=stretch.block, tick=stretch.first, lags=stretch.lags, begins=stretch.begins)
         walk = self.plan.order.again(place, self.share)
         queue = self._queue(walk, stretch.block)
@@ -111,14 +112,15 @@ class Sender:
         self._send(walk, queue, stretch)
 
     def _begin(self, part: int) -> tuple[Walk, TargetQueue]:
-        """Return the walk through a part, where an earlier session of this run left it, and its queue of targets."""
+        """Return the walk through a part, from where an earlier session of this run left it, and its target queue."""
         start = self.start
         here = start if start is not None and start.block == part else None
         marks = self.shared.marks[part][self.index]
         walk = self.plan.order.walk(part, self.share, float(self.shared.rate_pps[0]), marks, here)
         queue = self._queue(walk, part)
         if start is not None and start.block >= part:
-            # an earlier session had come to this tick, or had sent the part, though other senders were not so far
+            # This sender had reached the tick in an earlier session, or had even sent the whole part, while other
+            # senders had not: skip what it has sent.
             _skip(walk, queue, start.tick if here is not None else UNKNOWN)
             if not self.shared.counts_told:
                 self.shared.sent_before[self.index] += walk.probed()
@@ -129,7 +131,7 @@ class Sender:
         return queue_of(self.plan.order.parts[part].listed, places, self.withdrawn)
 
     def _report_position(self, walk: Walk, stretch: Stretch | None = None) -> None:
-        """Record where the walk stands; a repair is nowhere to resume from later."""
+        """Publish the position of the walk; a repair is no position for a later session to resume from."""
         position = walk.position()
         if stretch is None:
             self.shared.tell_position(self.index, position)
@@ -138,12 +140,12 @@ class Sender:
             self.shared.activities.begin(self.index, position, stretch.first, stretch.last)
 
     def _send(self, walk: Walk, queue: TargetQueue, stretch: Stretch | None = None) -> None:
-        """Send a walk to its end, or to that of a stretch which is sent again."""
+        """Send a walk to its end, or to the end of a stretch that is sent again."""
         shared, outlet, again = self.shared, self.outlet, stretch is not None
         last, pace = (UNKNOWN, 1.0) if stretch is None else (stretch.last, stretch.pace)
         outlet.load(queue, self._due, shared.repaired[self.index] if again else shared.sent[self.index])
         rate_pps = shared.pace_pps() * pace
-        units = walk.units / self.plan.senders  # of virtual time, a packet at the rate of one probe
+        units = walk.units / self.plan.senders  # virtual time that passes per packet of one probe, over all senders
         pacer = Pacer(rate_pps * units, give_up_s=self.plan.catch_up_s)
         given_up_s = float(shared.given_up_s[self.index])
         guard = SpacingGuard(self.plan.config.probe_spacing_s, walk.tick)
@@ -178,7 +180,7 @@ class Sender:
                 time.sleep(sleep_s if until <= spaced else max(sleep_s, LOOK_EVERY_S))
 
     def _take_rate(self, walk: Walk, rate_pps: float, *, again: bool) -> bool:
-        """Have a walk make room for another rate; False to ask again later."""
+        """Adapt the spacing of a walk to another rate; return False if the caller has to try again later."""
         before = walk.spacing
         taken = walk.take_rate(rate_pps)
         if walk.spacing != before and not again:
@@ -186,10 +188,10 @@ class Sender:
         return taken
 
     def _fill_and_send(self, walk: Walk, first: int, free: int, until: int, *, again: bool) -> int:
-        """Send what is due by `until`, up to `free` frames from the slot `first` on; return how many were due.
+        """Send the probes due by `until`, up to `free` frames from the slot `first` on; return the number due.
 
-        They share one send time: nothing else is done before the kernel has taken them all. Where a stretch is sent
-        `again` that is no place to resume from later.
+        The frames share one send time, so nothing else is done until the kernel has taken all of them. With `again`,
+        the walk is a repair, and its tick is no position for a later session to resume from.
         """
         began_s = time.monotonic()
         drawn = walk.draw(self._due, free, until, time.monotonic_ns())
@@ -206,7 +208,7 @@ class Sender:
         return drawn
 
     def _wait_for_others(self, parts: int) -> bool:
-        """Wait until every sender has drained so many parts; return False when told to stop."""
+        """Wait until every sender has drained `parts` parts; return False if senders have to stop."""
         while self.shared.blocks_drained() < parts:
             if self.shared.stopping():
                 return False
@@ -215,7 +217,7 @@ class Sender:
         return True
 
     def _cool_down(self) -> bool:
-        """Wait for late replies, a pause not counted; return False when told to stop."""
+        """Wait for late replies during the cooldown, pauses not counted; return False if senders have to stop."""
         until = time.monotonic() + self.plan.cooldown_s
         while time.monotonic() < until:
             if self.shared.stopping():
@@ -226,7 +228,7 @@ class Sender:
 
 
 def _skip(walk: Walk, queue: TargetQueue, tick: int) -> None:
-    """Bring a walk to a tick, and the targets that it draws on the way into the queue."""
+    """Advance a walk to a tick, and put the targets that it draws on the way into the queue."""
     due = empty_due(min(SKIPPED_AT_ONCE, len(queue.addresses)), 0)
     there = False
     while not there:
@@ -235,7 +237,7 @@ def _skip(walk: Walk, queue: TargetQueue, tick: int) -> None:
 
 
 def warm_up(plan: Plan, constants: RunConstants) -> None:
-    """Compile the kernels of sending, or load them from their cache, by filling one batch that goes nowhere."""
+    """Compile the kernels of sending, or load them from their cache, by filling one batch that is never sent."""
     share, order = Share(), plan.order
     lanes = len(plan.probes) * plan.attempts
     walk = order.walk(0, share, plan.rate_pps, np.zeros((lanes, order.marks(0, share)), np.int64))

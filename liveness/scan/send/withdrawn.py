@@ -1,4 +1,4 @@
-"""The withdrawn list: addresses that running senders shall send nothing to any more, as the supervisor tells them."""
+"""The withdrawn list: the addresses that senders must not probe any more, published by the supervisor."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CAPACITY: Final = 1 << 22
-"""Intervals it holds at most; its pages exist once they are used."""
+"""Largest number of intervals. The memory is allocated when it is used."""
 
 
 class WithdrawnList:
-    """One writer, many readers, in shared memory that holds two lists: one is read while the other is written."""
+    """A list in shared memory with one writer and many readers. There are two copies: one is read, one is written."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._bounds: NDArray[np.uint32] = shared_zeros((2, 2, capacity), np.uint32)
@@ -28,11 +28,11 @@ class WithdrawnList:
 
     @property
     def generation(self) -> int:
-        """How many lists were published so far."""
+        """Number of lists published so far."""
         return self._generation.item()
 
     def publish(self, withdrawn: Intervals) -> None:
-        """Give senders a new list in place of the last one. LivenessError if it is longer than there is room for."""
+        """Publish a new list in place of the last one. Raises LivenessError if it has too many intervals."""
         capacity = self._bounds.shape[2]
         if len(withdrawn) > capacity:
             raise LivenessError(
