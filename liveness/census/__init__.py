@@ -1,1 +1,1 @@
-"""Recurring censuses: one run after the other in one directory, reported, compared, kept, and told of."""
+"""Recurring censuses: runs in one directory with a schedule, reports, comparison, retention and notification."""

@@ -1,4 +1,4 @@
-"""Owns the analysis of runs of a census, each compared with the one before, damaged ones left out."""
+"""Analysis of the runs of a census, each compared with the previous one."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,7 @@ from liveness.runs.rundir import RunDirectory
 
 
 def compare(runs: Sequence[RunDirectory], scope: Scope = WHOLE) -> Results:
-    """Analyse runs in the order given, whatever their clocks said, each compared with the one before.
+    """Analyse runs in the order given, whatever their start times, each compared with the previous one.
 
     Raises LivenessError that names the first file that is missing or damaged.
     """
@@ -22,12 +22,12 @@ def compare(runs: Sequence[RunDirectory], scope: Scope = WHOLE) -> Results:
 
 
 def analyze_with(run: RunDirectory, before: RunDirectory | None, warn: Callable[[str], None]) -> Results:
-    """Analyse a run for its report, compared with the one before it.
+    """Analyse a run for its report, compared with the run before it (None: not compared).
 
-    Raises LivenessError where a set of the run is damaged. Damage to the run before is told to `warn`, and the results
-    go without the comparison.
+    Raises LivenessError if a set of the run is damaged. If the run before is damaged, `warn` is called and the results
+    lack the comparison.
     """
-    by24 = Scope(alive24=True)  # for the map
+    by24 = Scope(alive24=True)  # the report's map shows /24s
     damage = ""
     if before is not None:
         try:

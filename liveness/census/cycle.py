@@ -1,4 +1,4 @@
-"""Owns one call of a recurring census: the next run, or the rest of one that was cut off, and all that follows it."""
+"""One call of a recurring census: scan the next run, or resume one that ended early, then report and notify."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -28,22 +28,22 @@ from liveness.scan.recovery.resume import check_resumable
 from liveness.scan.session import Finished
 
 SIGNAL_BASE: Final = 128
-"""The exit code of a run that a signal ended is this and the signal's number."""
+"""Added to the number of the signal that ended a run, to make the exit code."""
 
 
 class Scanner(Protocol):
-    """What scans: a new run under a run id, or the rest of the run at a path. Both raise what `scan.session` does."""
+    """Scanner of a census: starts or resumes a run. Both methods raise the errors of `scan.session`."""
 
     def begin(self, run_id: str) -> Finished:
-        """Take a census."""
+        """Scan a new run with this run id."""
 
     def go_on(self, path: Path) -> Finished:
-        """Go on with a run that was cut off."""
+        """Resume the run in a directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """One call of a census. `warn` gets lines as things happen; `tell` gets messages, and never fails."""
+    """One call of a census. `warn` is called with warnings as they occur, `tell` with messages; it must not raise."""
 
     config: Config
     home: Home
@@ -52,11 +52,11 @@ class Cycle:
     tell: Callable[[Message], None]
 
     def run(self, *, fresh: bool = False, unfinished_only: bool = False) -> Record | None:
-        """Go on with what is unfinished, or take the next census; one call ends one run. Return its record.
+        """Resume an unfinished run, or scan the next one, and return its record. One call ends one run.
 
-        `fresh`: what is unfinished is given up first. `unfinished_only`: nothing new is begun; None if nothing was to
-        be done. Raises RefusedError where another process has the census, LivenessError or one of its kinds where a run
-        cannot begin, go on or be reported: whoever is to be told has been told then.
+        With `fresh`, unfinished runs are given up first. With `unfinished_only`, no new run is started, and None is
+        returned if there was nothing to do. Raises RefusedError if another process holds the census, and LivenessError
+        or a subclass if a run cannot be started, resumed or reported; the notification has been sent by then.
         """
         umask = os.umask(private_umask(self.config))
         try:
@@ -73,13 +73,13 @@ class Cycle:
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
-        """Tell of what ends a call."""
+        """Send a notification about an error that ends a call."""
         try:
             yield
         except LivenessError as error:
             self.tell(Message.of_failure(self.home.path, str(error), error.exit_code))
             raise
-        except Exception as error:  # a fault of ours: nobody watches, so somebody is told before it ends in a traceback
+        except Exception as error:  # a bug: notify before the traceback, because nobody may be watching the output
             problem = f"{type(error).__name__}: {error}"
             self.tell(Message.of_failure(self.home.path, problem, LivenessError.exit_code))
             raise
@@ -102,12 +102,12 @@ class Cycle:
         return self.home.records(lambda error: self.warn(f"{error}: made anew"))
 
     def _unfinished(self, records: list[Record], *, fresh: bool) -> Record | None:
-        """Return the oldest run that can be gone on with; those that cannot are given up, or never were."""
+        """Return the oldest run that can be resumed or reported. Others are given up, or forgotten if never begun."""
         for record in records:
             if record.state != "begun":
                 continue
             run = self.home.run(record.run_id)
-            if not self.home.exists(record.run_id):  # it was cut off before its first packet
+            if not self.home.exists(record.run_id):  # it was interrupted before its first packet
                 run.discard()
                 self.home.forget(record.run_id)
                 continue
@@ -130,7 +130,7 @@ class Cycle:
         self.warn(f"{self.home.run(record.run_id).path}: given up: {reason}")
 
     def _next(self, records: list[Record], heir: Heir) -> Record:
-        """Take the next census. Its record lies on disk before it: what is found without one is nobody's to touch."""
+        """Scan the next run. Its record is written first, because a run without a record is never touched later."""
         number = max((record.number for record in records), default=0) + 1
         record = Record(number=number, run_id=self.home.free_run_id(), state="begun", begun=utc())
         self.home.write(record)
@@ -144,7 +144,7 @@ class Cycle:
         return self._scanned(record, finished)
 
     def _scanned(self, record: Record, finished: Finished) -> Record:
-        """Go on with a run whose scan has ended, one way or the other."""
+        """Process a run whose scan has ended, completely or early."""
         record = self._noted(record, finished.manifest)
         if finished.manifest.status == "complete":
             return self._report(record)
@@ -158,7 +158,7 @@ class Cycle:
 
     @staticmethod
     def _noted(record: Record, manifest: Manifest) -> Record:
-        """Return the record with what the manifest says."""
+        """Return the record with values from the manifest."""
         return replace(
             record,
             status=manifest.status,
@@ -177,14 +177,14 @@ class Cycle:
         return summary_line(self.home.name, record, len(manifest.loss_warnings))
 
     def _report(self, record: Record) -> Record:
-        """Analyse, compare, write the report, keep what is to be kept, tell whoever is to be told."""
+        """Analyse a complete run, compare it, write its report, remove old runs, and notify."""
         run = self.home.run(record.run_id)
         records = self._records()
         before = self.home.last_complete(records, record.number)
         try:
             results = analyze_with(run, None if before is None else self.home.run(before.run_id), self.warn)
         except LivenessError as error:
-            if not may_pass(error):  # a damaged set stays one: the next call is not to fail for it again
+            if not may_pass(error):  # a damaged set stays damaged: the next call must not fail for it again
                 self._give_up(record, str(error))
             raise
         write_report(self.home, record.run_id, results)
@@ -204,7 +204,7 @@ class Cycle:
         return record
 
     def _fallen(self, manifest: Manifest, before: Record | None, earlier: list[Record]) -> list[str]:
-        """Return an alarm for each probe whose hit rate fell far: since the last run, or below its usual one."""
+        """Return an alarm for each probe with a drop of its hit rate since the last run, or below its baseline."""
         fall = self.config.notify.fall
         last = None if before is None else self.home.manifest(before.run_id)
         found = [] if before is None or last is None else falls(manifest, last, fall)
@@ -219,12 +219,12 @@ class Cycle:
 
 
 def _took_s(manifest: Manifest) -> float | None:
-    """Return how long a run scanned, without the pauses between its sessions."""
+    """Return the scanning time of a run in seconds, without the pauses between its sessions; None if unknown."""
     if manifest.timeline.end_s:
         return manifest.timeline.end_s[-1]
     if manifest.finished is None:
         return None
     try:
         return (datetime.fromisoformat(manifest.finished) - datetime.fromisoformat(manifest.started)).total_seconds()
-    except (ValueError, TypeError):  # no times, or one of them without a zone
+    except (ValueError, TypeError):  # not a time, or only one of them has a time zone
         return None

@@ -1,4 +1,4 @@
-"""Owns the history of censuses: every run below a directory, also those scanned by hand, and those long removed."""
+"""History of censuses: all runs below a directory, including manual scans and removed runs."""
 
 import os
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ LATEST = "latest"
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One run: what its manifest says if it still lies there, and what the census noted if one took it."""
+    """One run, with its manifest if that exists, and its record if it belongs to a census."""
 
     home: Home
     run_id: str
@@ -31,24 +31,24 @@ class Past:
 
     @property
     def name(self) -> str:
-        """The run as people call it: ``name/run id``."""
+        """Name of the run for users: ``name/run id``."""
         return f"{self.home.name}/{self.run_id}"
 
     @property
     def run(self) -> RunDirectory:
-        """Where the run lies, or lay."""
+        """Directory of the run, which may have been removed."""
         return self.home.run(self.run_id)
 
     @property
     def started(self) -> str:
-        """When it began, UTC."""
+        """Start of the run as text in UTC, or an empty string if it is unknown."""
         if self.manifest is not None:
             return self.manifest.started
         return self.record.begun if self.record is not None else ""
 
     @property
     def status(self) -> str:
-        """How it stands: the manifest's status, ``damaged``, ``gone`` or a state that only a census knows."""
+        """Status of the run: that of its manifest, ``damaged``, ``gone``, or a state from the census record."""
         if self.record is not None and self.record.state in ("given-up", "removing", "removed"):
             return self.record.state
         if self.manifest is not None:
@@ -57,7 +57,7 @@ class Past:
 
     @property
     def kept(self) -> list[str]:
-        """What of it lies on disk, of ``sets``, ``replies``, ``packets`` and ``report``."""
+        """Parts of the run that are on disk, out of ``sets``, ``replies``, ``packets`` and ``report``."""
         path, report = self.run.path, self.home.report(self.run_id)
         there = {
             "sets": self.manifest is not None and (path / "sets").is_dir(),
@@ -69,7 +69,7 @@ class Past:
 
     @property
     def alarms(self) -> str:
-        """What to worry about, in a few words; a dash for nothing."""
+        """Alarms of the run in a few words, or a dash if there are none."""
         if self.damage is not None:
             return "damaged"
         if self.record is not None:
@@ -77,7 +77,7 @@ class Past:
         return "drops" if self.manifest is not None and self.manifest.loss_warnings else "-"
 
     def document(self) -> dict[str, object]:
-        """Return the run as JSON documents have it."""
+        """Return the run as a JSON document."""
         return {
             "run": self.name,
             "status": self.status,
@@ -93,7 +93,7 @@ class Past:
 
 
 def history(path: Path) -> list[Past]:
-    """Return every run in or below `path`, oldest first. Raises UsageError if there is none, or no such directory."""
+    """Return all runs in or below `path`, oldest first. Raises UsageError if there is none or no such directory."""
     if not path.is_dir():
         raise UsageError(
             f"{path}: {'not a directory' if path.exists() else 'no such directory'}: give one with runs in it"
@@ -111,7 +111,7 @@ def history(path: Path) -> list[Past]:
         closed: list[OSError] = []
         for _ in os.walk(path, onerror=closed.append):
             pass
-        if closed:  # which rglob passes over
+        if closed:  # a directory could not be read
             raise UsageError(f"{closed[0].filename}: cannot look for runs here: {closed[0].strerror}")
         raise UsageError(f"{path}: no run here or below")
     homes = {run.parent: Home(run.parent) for run in found}
@@ -133,7 +133,7 @@ def _past(home: Home, run_id: str, record: Record | None) -> Past:
 def find_run(word: str, path: Path) -> Past:
     """Return the run that a word names: its directory, its run id or ``name/run id`` below `path`, or ``latest``.
 
-    Raises UsageError where it names none, or several.
+    An unambiguous beginning of a run id or name is enough. Raises UsageError if it names no run or several.
     """
     if word != LATEST and (Path(word) / MANIFEST_FILE).is_file():
         return history(Path(word))[0]

@@ -1,13 +1,13 @@
-"""Owns hit rates from run to run: what share of the targets of each probe answered, and whether it has fallen far.
+"""Hit rates from run to run: the share of targets of each probe that answered, and drops of it.
 
-A fall is told where the hit rate is, with high confidence, lower than the last run's by more than a given share. With
-a of n targets answered now and A of N then, the ratio of the two rates has the logarithm's standard error
-sqrt(1/a - 1/n + 1/A - 1/N) (Katz et al. 1978); one half is added to each count, so that no answer at all can be
-judged too (Walter 1975). The confidence, one-sided, is 99.9 % for all probes of a run together (Bonferroni): of a
-thousand runs in which nothing has changed but chance, at most one raises an alarm.
+A drop is reported if the hit rate is, with high confidence, lower than that of the last run by more than a given share.
+With `a` of `n` targets answered now and `A` of `N` then, the logarithm of the ratio of the two rates has the standard
+error sqrt(1/a - 1/n + 1/A - 1/N) (Katz et al. 1978). One half is added to each count, so that zero answers can be
+judged too (Walter 1975). The one-sided confidence is 99.9 % for all probes of a run together (Bonferroni): if nothing
+has changed but chance, at most one run in a thousand raises an alarm.
 
-A network that fades run by run never falls far since the last one. So a run is also judged against a baseline, the
-median of the hit rates of the last `BASELINE_RUNS` complete runs.
+A hit rate that decreases slowly never drops far from one run to the next. A run is therefore also compared with a
+baseline, the median of the hit rates of the last `BASELINE_RUNS` complete runs.
 """
 
 import math
@@ -21,31 +21,31 @@ from liveness.census.record import Record
 from liveness.runs.manifest import Manifest
 
 FALSE_ALARMS: Final = 0.001
-"""The chance of any alarm in a run whose true hit rates have just not fallen as far."""
+"""Highest probability of any alarm in a run whose true hit rates did not drop by more than the given share."""
 BASELINE_RUNS: Final = 8
 LEAST_RUNS: Final = 3
 LEAST_ANSWERED: Final = 20
-"""Fewer answers in the last run are too few to miss."""
+"""Fewest answers in the earlier run from which a drop is judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class HitRate:
-    """How many of the targets of a probe anything answered for, errors included."""
+    """Number of targets of a probe that anything answered for, errors included, out of all its targets."""
 
     answered: int
     targets: int
 
     @property
     def share(self) -> float:
-        """The hit rate; 0 where nothing was sent."""
+        """Hit rate; 0 if nothing was sent."""
         return self.answered / self.targets if self.targets else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """A hit rate that has fallen: `most` is the ratio now over then that it has at most, at the confidence above.
+    """Drop of a hit rate. `most` is the upper confidence limit of the ratio of the rates now and then.
 
-    `since` says what it was compared with.
+    `since` describes what the rate was compared with.
     """
 
     probe: str
@@ -55,7 +55,7 @@ class Fall:
     since: str = ""
 
     def __str__(self) -> str:
-        """Return the alarm as a person reads it."""
+        """Return the alarm as text for users."""
         return (
             f"hit rate of {self.probe} fell from {percent(self.then.share, 2)} to {percent(self.now.share, 2)}"
             f" (to {percent(self.most, 0)} of it at most, with 99.9 % confidence){self.since}"
@@ -71,14 +71,14 @@ def hit_rates(manifest: Manifest) -> dict[str, HitRate]:
 
 
 def falls(now: Manifest, then: Manifest, fall: float) -> list[Fall]:
-    """Return the probes whose hit rate fell by more than the share `fall` of the last run's."""
+    """Return the probes whose hit rate dropped by more than the share `fall` since the run of manifest `then`."""
     return _falls(hit_rates(now), hit_rates(then), fall)
 
 
 def falls_below(now: Manifest, records: Sequence[Record], fall: float) -> list[Fall]:
-    """Return the probes whose hit rate is lower by more than the share `fall` than their median over earlier runs.
+    """Return the probes whose hit rate is lower than their median over earlier runs by more than the share `fall`.
 
-    Of `records`, the newest last, those of the last complete runs count; fewer than `LEAST_RUNS` make no baseline.
+    The last BASELINE_RUNS complete runs of `records` (newest last) are used; a baseline needs at least LEAST_RUNS.
     """
     earlier = [record for record in records if record.status == "complete" and record.hit_rates][-BASELINE_RUNS:]
     rates, baseline = hit_rates(now), {}
@@ -104,7 +104,7 @@ def _falls(rates: dict[str, HitRate], earlier: dict[str, HitRate], fall: float) 
 
 
 def highest_ratio(now: HitRate, then: HitRate, chance: float) -> float:
-    """Return the ratio of two hit rates that is exceeded with this chance at most (one-sided upper limit)."""
+    """Return the one-sided upper confidence limit of the ratio of two hit rates; `chance` is that of exceeding it."""
     a, n, before, of = now.answered + 0.5, now.targets + 0.5, then.answered + 0.5, then.targets + 0.5
     error = math.sqrt(max(0.0, 1 / a - 1 / n + 1 / before - 1 / of))
     return math.exp(math.log(a / n) - math.log(before / of) + NormalDist().inv_cdf(1 - chance) * error)

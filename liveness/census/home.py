@@ -1,4 +1,4 @@
-"""Owns the directory of a census, `<output>/<name>/`: its lock, its runs, and the reports that outlive them."""
+"""Directory of a census, `<output>/<name>/`: its lock, its runs, and the reports that are kept after the runs."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -26,24 +26,24 @@ RECORD_BYTES: Final = MIB
 
 
 def utc(timestamp: float | None = None) -> str:
-    """Return a time in seconds since the epoch, or that of now, as text in UTC."""
+    """Return a time in seconds since the epoch (default: now) as text in UTC."""
     moment = datetime.now(UTC) if timestamp is None else datetime.fromtimestamp(timestamp, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The place of one census; it remembers nothing but its path."""
+    """Directory of one census. It has no state except its path."""
 
     path: Path
 
     @property
     def name(self) -> str:
-        """The name of the census."""
+        """Name of the census."""
         return self.path.name
 
     def lock(self) -> int:
-        """Take the census; return the lock's descriptor. RefusedError if another process has it."""
+        """Lock the census and return the lock's descriptor. Raises RefusedError if another process holds it."""
         try:
             with Directory.make(self.path) as directory:
                 return locks.take(directory, LOCK_FILE, self.path, "this census is running already", "wait for its end")
@@ -51,21 +51,21 @@ class Home:
             raise LivenessError(f"{self.path}: cannot lock this census: {problem.strerror}") from problem
 
     def run(self, run_id: str) -> RunDirectory:
-        """Return the place of a run."""
+        """Return the directory of a run, which need not exist."""
         return RunDirectory(self.path / run_id, self.path)
 
     def files(self) -> Directory:
-        """Open this directory, for what is done below it: no link there is followed. Raises OSError."""
+        """Open this directory; operations below it do not follow links. Raises OSError."""
         return Directory.open(self.path)
 
     def report(self, run_id: str) -> Path:
-        """Return the folder of a run's report."""
+        """Return the directory of a run's report."""
         return self.path / REPORTS / run_id
 
     def records(self, damaged: Callable[[LivenessError], None]) -> list[Record]:
         """Return the records of all runs of this census, oldest first.
 
-        A record that cannot be read is told to `damaged` and made anew from what lies there.
+        For a record that cannot be read, `damaged` is called and the record is rebuilt from the files of the run.
         """
         records, lost = [], []
         for run_id in self._noted():
@@ -78,7 +78,7 @@ class Home:
         return sorted(records + rebuilt, key=lambda record: (record.number, record.begun, record.run_id))
 
     def _noted(self) -> list[str]:
-        """Return the runs that have a record. Raises LivenessError where the reports are not a folder of this one."""
+        """Return the run ids that have a record. Raises LivenessError if the reports cannot be read."""
         try:
             with self.files() as directory:
                 if directory.status(REPORTS) is None:
@@ -92,7 +92,7 @@ class Home:
             raise LivenessError(f"{self.path / REPORTS}: cannot read these reports: {problem.strerror}") from problem
 
     def _record(self, run_id: str) -> Record:
-        """Return the record in a run's report, which must be that run's. Raises LivenessError that names the file."""
+        """Return the record of a run. Raises LivenessError that names the file, also if it is another run's record."""
         path = self.report(run_id) / RECORD_FILE
         try:
             with self.files() as directory:
@@ -119,20 +119,20 @@ class Home:
         )
 
     def last_complete(self, records: Sequence[Record], number: int) -> Record | None:
-        """Return the newest run before that number that is complete, reported and still there.
+        """Return the newest run before `number` that is complete, reported and still on disk.
 
-        One that found nobody is taken only where there is no other: compared with it everybody would be born.
+        A run that found no address is used only if there is no other: compared with it, every address would be born.
         """
         earlier = [record for record in reversed(records) if record.number < number and record.state == "reported"]
-        earlier.sort(key=lambda record: record.alive == 0)  # stable: the newest stay first
+        earlier.sort(key=lambda record: record.alive == 0)  # stable: the newest run stays first
         return next((record for record in earlier if self.is_complete(record.run_id)), None)
 
     def write(self, record: Record) -> None:
-        """Write a record. Raises LivenessError that names what cannot be written."""
+        """Write a record. Raises LivenessError that names the file that cannot be written."""
         self.write_report(record.run_id, RECORD_FILE, encode_record(record))
 
     def write_report(self, run_id: str, file: str, content: bytes) -> None:
-        """Replace one file of a run's report by rename. Raises LivenessError that names what cannot be written."""
+        """Replace a file of a run's report by rename. Raises LivenessError that names the file if that fails."""
         try:
             with self.files() as directory, directory.make_directory(f"{REPORTS}/{run_id}") as folder:
                 folder.write(file, content)
@@ -145,7 +145,7 @@ class Home:
             directory.remove_tree(f"{REPORTS}/{run_id}")
 
     def free_run_id(self) -> str:
-        """Return the UTC time of now as a run id, with a number behind it if there is one of this second already."""
+        """Return the current UTC time as a run id, with a number appended if that run id is in use."""
         first = new_run_id()
         run_id, number = first, 2
         while self.run(run_id).path.exists() or self.report(run_id).exists():
@@ -153,16 +153,16 @@ class Home:
         return run_id
 
     def exists(self, run_id: str) -> bool:
-        """Return whether there is anything of a run to go on with."""
+        """Return whether a run has a manifest or a checkpoint, so that it can be resumed."""
         path = self.run(run_id).path
         return any((path / file).is_file() for file in (MANIFEST_FILE, CHECKPOINT_FILE))
 
     def is_complete(self, run_id: str) -> bool:
-        """Return whether a run's manifest can be read and calls it complete."""
+        """Return whether a run's manifest can be read and its status is complete."""
         return (manifest := self.manifest(run_id)) is not None and manifest.status == "complete"
 
     def manifest(self, run_id: str) -> Manifest | None:
-        """Return a run's manifest, None if there is none that can be read."""
+        """Return a run's manifest, or None if there is none or it cannot be read."""
         try:
             return self.run(run_id).read_manifest()
         except LivenessError:

@@ -1,4 +1,4 @@
-"""Owns what is told of a census: one document for each end of a call, whoever it goes to."""
+"""Notification message of a census: one document for each end of a call, the same for all recipients."""
 
 from pathlib import Path
 from typing import Final
@@ -12,18 +12,18 @@ SCHEMA: Final = 1
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """What has happened to a census; `events` are all that apply, `summary` is a line for people."""
+    """Message about a census. `events` are all that apply; `summary` is one line for users."""
 
     schema: int = SCHEMA
     census: str
     run: str | None
-    """The run id; None where none has begun."""
+    """Run id, or None if no run was started."""
     events: list[Event]
     summary: str
     alarms: list[str] = field(default_factory=list)
     exit_code: int = 0
     directory: str
-    """Of the census, absolute."""
+    """Absolute path of the census directory."""
     record: Record | None = None
 
     @classmethod
@@ -42,7 +42,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of_failure(cls, home: Path, problem: str, exit_code: int) -> "Message":
-        """Return the message of a call that came to nothing."""
+        """Return the message of a call that failed without a run."""
         return cls(
             census=home.name,
             run=None,

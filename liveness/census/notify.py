@@ -1,4 +1,4 @@
-"""Owns the telling: a command that gets the message on standard input, a webhook that gets it by POST."""
+"""Notification: runs a command with the message on standard input, and posts the message to a webhook."""
 
 import os
 import subprocess
@@ -18,24 +18,24 @@ from liveness.version import __version__
 COMMAND_TIMEOUT_S: Final = 60.0
 WEBHOOK_TIMEOUT_S: Final = 10.0
 PAUSES_S: Final = (1.0, 5.0)
-"""Before the second and the third try."""
+"""Pauses before the second and the third attempt."""
 WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 SHOWN_CHARS: Final = 200
 
 
 class NoRedirect(HTTPRedirectHandler):
-    """A POST that is redirected would arrive as a GET without its document: it is refused as what it is."""
+    """Handler that follows no redirect: a redirected POST would arrive as a GET without its document."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> None:
-        """Follow none."""
+        """Return None, so that the redirect is reported as an error."""
         del req, fp, code, msg, headers, newurl
 
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """Tells whom the config names of the events it names. Nothing here raises: what fails is a line to `warn`."""
+    """Notifier for the events that the config names. It never raises: `warn` is called with each failure."""
 
     notify: Notify
     warn: Callable[[str], None]
@@ -44,7 +44,7 @@ class Notifier:
     command_timeout_s: float = COMMAND_TIMEOUT_S
 
     def tell(self, message: Message) -> None:
-        """Send a message, if one of its events is to be told."""
+        """Send a message if the config names one of its events."""
         if not set(message.events) & set(self.notify.on):
             return
         if self.notify.command:
@@ -57,7 +57,7 @@ class Notifier:
                 self.warn(f"notify.webhook: {_shown(self.notify.webhook)}: {problem}")
 
     def _run(self, message: Message) -> str | None:
-        """Run the command without a shell; return what went wrong."""
+        """Run the command without a shell; return what went wrong, or None."""
         words = self.notify.words
         told = {"EVENTS": " ".join(message.events), "NAME": message.census, "RUN": message.run or ""}
         told |= {"SUMMARY": message.summary, "EXIT_CODE": str(message.exit_code), "DIRECTORY": message.directory}
@@ -81,7 +81,7 @@ class Notifier:
         return f"{words[0]}: exit code {done.returncode}" + "".join(f": {line[:SHOWN_CHARS]}" for line in said)
 
     def _post(self, message: Message) -> str | None:
-        """Post the message, again where that may help; return what went wrong at last."""
+        """Post the message, with repeated attempts if the failure may be temporary; return the last problem or None."""
         headers = {"Content-Type": "application/json", "User-Agent": f"liveness/{__version__}"}
         request = Request(self.notify.webhook, message.encoded(), headers, method="POST")  # noqa: S310 - http or https: checked with the config
         opener = build_opener(NoRedirect)
@@ -100,21 +100,21 @@ class Notifier:
         except HTTPError as error:
             with error:
                 return Refusal(f"answered {error.code} {error.reason}", passing=error.code in WORTH_ANOTHER_TRY)
-        except (OSError, HTTPException, ValueError) as error:  # URLError and timeouts are kinds of OSError
+        except (OSError, HTTPException, ValueError) as error:  # URLError and timeouts are subclasses of OSError
             reason = getattr(error, "reason", None) or error
             return Refusal(f"no answer: {reason}", passing=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a webhook did not take a message, and whether it may later."""
+    """Reason why a webhook did not accept a message; `passing` says whether it may accept it later."""
 
     text: str
     passing: bool
 
 
 def _shown(url: str) -> str:
-    """Return a URL without its path, where its secret is."""
+    """Return a URL without its path, which may hold a secret."""
     parts = urlsplit(url)
     port = f":{parts.port}" if parts.port is not None else ""
     return f"{parts.scheme}://{parts.hostname}{port}/…"

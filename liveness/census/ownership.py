@@ -1,4 +1,4 @@
-"""Owns whose the files of a census are: those of the user that its scans become, who does all that follows them."""
+"""Owner of the files of a census: the user to whom its scans drop their privileges."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +14,16 @@ from liveness.system.privileges import User, user_to_become
 
 @dataclass(frozen=True, slots=True)
 class Heir:
-    """Whom this process becomes with its scan, None for the same user; `made` are folders that will be made for it."""
+    """User to whom a scan drops its privileges, or None if it stays the same; `made` are directories to be created."""
 
     user: User | None
     made: tuple[Path, ...]
     group: int | None = None
-    """Who else may read the census: see `share` in a config."""
+    """Group that may read the census: see `share` in the config."""
 
     @classmethod
     def of(cls, home: Home, config: Config) -> "Heir":
-        """Return the heir of a census whose directory need not exist. Raises what `user_to_become` does."""
+        """Return the owner for a census whose directory need not exist. Raises the errors of `user_to_become`."""
         made = []
         above = home.path.absolute()
         while not above.exists():
@@ -33,9 +33,9 @@ class Heir:
         return cls(user, tuple(made), group_of(config))
 
     def give(self, home: Home) -> None:
-        """Hand over what a census has beside its runs, before its scan becomes that user.
+        """Give the files of a census, except its runs, to the owner. Called before the scan drops its privileges.
 
-        Runs were handed over by their scans. Raises LivenessError that names the directory.
+        Scans give away their runs themselves. Raises LivenessError that names the directory.
         """
         self._give(home)
         if self.group is None:

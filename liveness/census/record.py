@@ -1,4 +1,4 @@
-"""Owns what a census notes of each of its runs: one small file beside the run's report, which outlives the run."""
+"""Record of a run of a census: a small file in the run's report directory, which is kept when the run is removed."""
 
 from pathlib import Path
 from typing import Final, Literal
@@ -12,21 +12,21 @@ from liveness.files.documents import decoded
 SCHEMA: Final = 1
 Event = Literal["complete", "failure", "drops", "hit_rate"]
 State = Literal["begun", "reported", "given-up", "removing", "removed"]
-"""begun: scanning, cut off, or not reported yet. given-up: it cannot go on. removing: its removal has been cut off."""
+"""begun: not complete or not reported yet. given-up: cannot be resumed. removing: its removal was interrupted."""
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """One run of a census. Times are UTC; what is not known yet is None."""
+    """Record of one run of a census. Times are UTC; unknown values are None."""
 
     schema: int = SCHEMA
     number: int
-    """Counts the runs of the census from 1 on: clocks jump, this does not."""
+    """Counts the runs of the census from 1. Unlike start times, it is not affected by clock changes."""
     run_id: str
     state: State
     begun: str
     finished: str | None = None
     status: str | None = None
-    """As in the run's manifest."""
+    """Status of the run's manifest."""
     reason: str | None = None
     targets: int | None = None
     alive: int | None = None
@@ -34,16 +34,16 @@ class Record(Struct, frozen=True, kw_only=True):
     born: int | None = None
     died: int | None = None
     took_s: float | None = None
-    """Time spent scanning, without the pauses between sessions."""
+    """Scanning time in seconds, without the pauses between sessions."""
     sessions: int = 1
-    """More than one where the run was cut off and went on."""
+    """Number of sessions: more than one if the run was resumed."""
     hit_rates: dict[str, float] = field(default_factory=dict)
-    """By probe, the share of targets that anything answered for."""
+    """Hit rate by probe: share of its targets that anything answered for."""
     compared_with: str | None = None
-    """The run id of the last complete run before it."""
+    """Run id of the last complete run before this one."""
     events: list[Event] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
-    """What to worry about, a line each."""
+    """Alarms, one line each."""
     exit_code: int = 0
     summary: str = ""
     told: bool = False
@@ -56,7 +56,7 @@ def encode_record(record: Record) -> bytes:
 
 
 def decode_record(content: bytes, path: Path) -> Record:
-    """Return what a record's content says. Raises LivenessError that names the file if it is damaged, or newer."""
+    """Return the record in a file's content. Raises LivenessError that names the file if it is damaged or newer."""
     record = decoded(content, Record, path, "a damaged record")
     if record.schema != SCHEMA:
         raise LivenessError(f"{path}: $.schema: {record.schema}: this version reads schema {SCHEMA}")

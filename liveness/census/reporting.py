@@ -1,4 +1,4 @@
-"""Owns the report of a run: the tables, one HTML page and the JSON document, in the census' directory."""
+"""Report of a run in the census directory: text tables, an HTML page and a JSON document."""
 
 import os
 from collections.abc import Callable
@@ -16,17 +16,17 @@ from liveness.report.text import tables_text
 
 def write_report(home: Home, run_id: str, results: Results) -> None:
     """Write the files of a run's report. Raises LivenessError that names what cannot be written."""
-    latest = replace(results, runs=results.runs[-1:])  # the run before has a report of its own; what changed is told
+    latest = replace(results, runs=results.runs[-1:])  # tables: only this run; the run before has its own report
     home.write_report(run_id, TABLES_FILE, tables_text(latest).encode())
     home.write_report(run_id, PAGE_FILE, report_page(results).encode())
-    home.write_report(run_id, DOCUMENT_FILE, encode(results))  # the last: where it lies the report is whole
+    home.write_report(run_id, DOCUMENT_FILE, encode(results))  # written last: it marks a report as complete
 
 
 def report_again(home: Home, run_id: str, warn: Callable[[str], None]) -> Path:
-    """Make the report of a run anew, from its sets as they are now, and return its folder.
+    """Write the report of a run again from its current sets, and return the report's directory.
 
-    Raises UsageError for a run that this census did not take or that is not complete, RefusedError where the census is
-    running, and what `analyze_with` does.
+    Raises UsageError for a run that is not a complete run of this census, RefusedError if the census is running, and
+    the errors of `analyze_with`.
     """
     lock = home.lock()
     try:

@@ -1,4 +1,4 @@
-"""Owns what a census keeps of its runs: how many, how many logs of replies, and never less than one good run."""
+"""Retention: how many runs and logs of replies a census keeps, always including at least one good run."""
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,23 +19,23 @@ from liveness.replylog.runlog import PACKETS, REPLIES
 from liveness.runs.rundir import RunDirectory
 
 LEAST_OF_USUAL: Final = 0.1
-"""A run whose best probe has less than this share of the usual hit rate displaces none that found more."""
+"""A run whose best probe has less than this share of the usual hit rate does not replace better runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A run that still lies on disk, as retention sees it."""
+    """Run on disk, as retention sees it."""
 
     run_id: str
     complete: bool
 
 
 def expendable(runs: Sequence[Held], keep: int, is_good: Callable[[str], bool]) -> list[str]:
-    """Return the runs that may go, oldest first; `runs` are in the order of their starts.
+    """Return the runs that may be removed, oldest first; `runs` are in order of their starts.
 
-    The newest `keep` complete runs stay, and all that began after the oldest of them. Where none of those is good
-    (`is_good`: it found something, and every set is what the manifest says), the newest good one of the others stays
-    too. Before there are `keep` complete runs nothing goes.
+    The newest `keep` complete runs are kept, and all runs that started after the oldest of them. If none of those is
+    good (`is_good`: it found addresses, and all its sets match the manifest), the newest good run before them is kept
+    too. If there are no more than `keep` complete runs, none is removed.
     """
     complete = [run.run_id for run in runs if run.complete]
     if len(complete) <= keep:
@@ -50,7 +50,7 @@ def expendable(runs: Sequence[Held], keep: int, is_good: Callable[[str], bool]) 
 
 
 def verified(run: RunDirectory) -> bool:
-    """Return whether a run is complete and every set in it is what its manifest says."""
+    """Return whether a run is complete and all its sets match its manifest."""
     try:
         manifest = run.read_manifest()
         for entry in manifest.sets:
@@ -61,10 +61,10 @@ def verified(run: RunDirectory) -> bool:
 
 
 def retain(home: Home, records: Sequence[Record], keep: Keep, warn: Callable[[str], None]) -> list[str]:
-    """Remove what is beyond `keep` of a census' own runs; return the run ids of those that went.
+    """Remove the runs of a census beyond `keep`; return the run ids of the removed ones.
 
-    Only runs with a record are looked at: one that was scanned by hand is nobody else's to remove. A run that is
-    locked, or that the disk does not let go, stays, and `warn` is told. Reports stay in any case.
+    Only runs with a record are considered, so that manual scans are never removed. A run that is locked or cannot be
+    removed is kept, and `warn` is called. Reports are always kept.
     """
     for record in records:
         if record.state == "removing":
@@ -84,31 +84,31 @@ def retain(home: Home, records: Sequence[Record], keep: Keep, warn: Callable[[st
 
 
 def beyond(runs: Sequence[str], poor: Collection[str], keep: int) -> list[str]:
-    """Return the runs, oldest first, that are older than the newest `keep` of those that found something."""
+    """Return the runs (oldest first) that are older than the newest `keep` of those that are not poor."""
     good = [run_id for run_id in runs if run_id not in poor]
     staying = (good or list(runs))[-keep:] if keep else []
     return list(runs[: runs.index(staying[0])]) if staying else list(runs)
 
 
 def poor_runs(hit_rates: Mapping[str, float]) -> set[str]:
-    """Return the runs that found nothing, or next to nothing of what the others find: a blind run is no good one."""
+    """Return the runs that found no address, or a small share of what is usual: these do not count as good runs."""
     usual = median([rate for rate in hit_rates.values() if rate > 0] or [0.0])
     return {run_id for run_id, rate in hit_rates.items() if rate <= 0 or rate < LEAST_OF_USUAL * usual}
 
 
 def _hit_rate(home: Home, run_id: str) -> float:
-    """Return the hit rate of a run's best probe."""
+    """Return the hit rate of a run's best probe, 0 if its manifest cannot be read."""
     manifest = home.manifest(run_id)
     return 0.0 if manifest is None else max((rate.share for rate in hit_rates(manifest).values()), default=0.0)
 
 
 def logs_of(run: RunDirectory) -> list[Path]:
-    """Return the folders of a run's logs of replies and packets that exist."""
+    """Return the existing directories of a run's logs of replies and packets."""
     return [run.path / folder for folder in (REPLIES, PACKETS) if (run.path / folder).is_dir()]
 
 
 def _remove(home: Home, record: Record, warn: Callable[[str], None]) -> bool:
-    """Remove a run; its record says so before and after, so that one cut off in between is no run any more."""
+    """Remove a run. Its record is updated before and after, so that an interrupted removal is continued later."""
     run = home.run(record.run_id)
     try:
         if run.path.is_dir():
@@ -130,7 +130,7 @@ def _remove(home: Home, record: Record, warn: Callable[[str], None]) -> bool:
 
 
 def _remove_logs(run: RunDirectory, warn: Callable[[str], None]) -> None:
-    """Remove a run's logs; its manifest says so first."""
+    """Remove a run's logs, after its manifest says so."""
     try:
         manifest = run.read_manifest()
         note = f"removed by keep.replies of the census at {utc()}"

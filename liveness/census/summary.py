@@ -1,4 +1,4 @@
-"""Owns the one line that says how a run of a census went: what a mail of cron has in it."""
+"""Summary of a run of a census in one line, as cron mails it."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ HOUR_S: Final = 3600
 
 
 def summary_line(census: str, record: Record, losses: int) -> str:
-    """Return the line of a run; `losses` is the number of ways in which it lost packets that it knows of."""
+    """Return the summary of a run; `losses` is the number of its loss warnings."""
     parts = [f"{record.status}" + (f" ({record.reason})" if record.reason else "")]
     probed = f"{record.targets or 0:,} targets"
     sessions = f" of {record.sessions} sessions" if record.sessions > 1 else ""
@@ -23,7 +23,7 @@ def summary_line(census: str, record: Record, losses: int) -> str:
 
 
 def span_text(span_s: float) -> str:
-    """Return a time as people say it: seconds, minutes, or hours and minutes."""
+    """Return a duration as text: in seconds, minutes, or hours and minutes."""
     if span_s < 60:  # noqa: PLR2004 - a minute
         return f"{span_s:.0f} s"
     if span_s < HOUR_S:

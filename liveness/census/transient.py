@@ -1,4 +1,4 @@
-"""Owns what may pass: a disk that cannot be read now, apart from files that are missing or damaged for good."""
+"""Errors that may be temporary: files that cannot be read now, as opposed to missing or damaged files."""
 
 import errno
 from pathlib import Path
@@ -9,11 +9,11 @@ from liveness.files.reading import open_regular
 from liveness.runs.rundir import CHECKPOINT_FILE, KEY_FILE, MANIFEST_FILE, TARGETS_FILE
 
 FOR_GOOD: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
-"""What no second try mends; an error of the disk, of memory or of permissions somebody may."""
+"""Errors that a second attempt does not fix, unlike errors of the disk, of memory or of permissions."""
 
 
 def may_pass(error: BaseException) -> bool:
-    """Return whether an error comes from the system's refusal to read or write, rather than from what was read."""
+    """Return whether an error was caused by a temporary failure to read or write, and not by the content read."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno is not None:
@@ -23,7 +23,7 @@ def may_pass(error: BaseException) -> bool:
 
 
 def check_readable(run: Path) -> None:
-    """Raise LivenessError that names the first file which a run needs to go on, and which cannot be read now."""
+    """Raise LivenessError that names the first file needed to resume a run that temporarily cannot be read."""
     for name in (MANIFEST_FILE, CHECKPOINT_FILE, KEY_FILE, TARGETS_FILE):
         path = run / name
         try:

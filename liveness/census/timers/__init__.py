@@ -1,1 +1,1 @@
-"""What starts a census again and again: units of systemd, or lines of cron."""
+"""Timers that start a census at its scheduled times: systemd units or lines of cron."""

@@ -1,4 +1,4 @@
-"""Owns calendar expressions (systemd.time(7)): systemd checks them where it is there, a grammar of ours elsewhere."""
+"""Calendar expressions (systemd.time(7)), checked by systemd if it is installed and by a grammar of their syntax."""
 
 import os
 import re
@@ -29,7 +29,7 @@ _COMPONENT: Final = re.compile(r"(?:\*|(\d+)(?:\.\d+)?(?:\.\.(\d+)(?:\.\d+)?)?)(
 
 
 def calendar_of(text: str) -> str:
-    """Return an OnCalendar= expression; five fields of cron become one. UsageError for what would never begin."""
+    """Return an OnCalendar= expression; five fields of cron are converted. Raises UsageError if it is invalid."""
     text = " ".join(text.split()) if text.isprintable() else text
     if text.removeprefix("@") in SCHEDULES:
         return text.removeprefix("@")
@@ -47,7 +47,7 @@ def calendar_of(text: str) -> str:
 
 
 def _said_by_systemd(text: str) -> str:
-    """Return what systemd on this machine finds wrong with an expression; nothing if it is sound, or not there."""
+    """Return what systemd on this machine reports about an expression; empty if it is valid or systemd is missing."""
     program = shutil.which("systemd-analyze")
     if program is None:
         return ""
@@ -68,7 +68,7 @@ def _said_by_systemd(text: str) -> str:
 
 
 def _faults(text: str) -> str:
-    """Return what is wrong with an expression by the grammar alone; nothing if it is sound."""
+    """Return what is wrong with an expression according to the grammar; empty if it is valid."""
     if text.lower() in (*SCHEDULES, *MORE_WORDS):
         return ""
     match = _SHAPE.fullmatch(text)
@@ -82,7 +82,7 @@ def _faults(text: str) -> str:
 
 
 def _component_fault(text: str | None, name: str, first: int, last: int) -> str:
-    """Return what is wrong with one component, such as the minutes."""
+    """Return what is wrong with one component, such as the minutes; empty if it is valid."""
     for part in [] if text is None else text.split(","):
         found = _COMPONENT.fullmatch(part)
         if found is None:

@@ -1,4 +1,4 @@
-"""Owns the lines of cron for a census: one for its schedule, one that goes on after a power cut."""
+"""Lines of cron for a census: one for its schedule, and one that resumes an unfinished run after a reboot."""
 
 import shlex
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ __all__ = ["SCHEDULES", "cron_file", "schedule_of"]
 
 
 def cron_file(job: Job, schedule: str) -> InstalledFile:
-    """Return the file for /etc/cron.d. Its jobs begin as root, which setpriv gives up for good before anything else."""
+    """Return the file for /etc/cron.d. Its jobs start as root, and setpriv drops those privileges before the census."""
     run, go_on = (_line(job, job.command(*more)) for more in ((), ("--unfinished",)))
     return InstalledFile(
         job.label,
@@ -21,7 +21,7 @@ def cron_file(job: Job, schedule: str) -> InstalledFile:
 
 
 def _line(job: Job, command: Sequence[str]) -> str:
-    """Return a command for cron: as a user of its own, with two capabilities; cron ends a command at a bare %."""
+    """Return a command line for cron, run as the job's user with two capabilities. Percent signs are escaped."""
     held = ",".join("+" + name.removeprefix("CAP_").lower() for name in CAPABILITIES)
     limits = [f"--inh-caps=-all,{held}", f"--ambient-caps=-all,{held}", f"--bounding-set=-all,{held}"]
     user = [

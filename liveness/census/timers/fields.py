@@ -1,4 +1,4 @@
-"""Owns the five fields of cron (crontab(5)): what they may hold, and what systemd calls the same times."""
+"""Fields of cron (crontab(5)): their valid values, and their conversion to a systemd calendar expression."""
 
 import calendar
 import re
@@ -14,7 +14,7 @@ SCHEDULES: Final = {
     "weekly": "17 3 * * 1",
     "monthly": "17 3 1 * *",
 }
-"""Away from full hours, when everybody's jobs begin."""
+"""Times that are not full hours, at which many other jobs start."""
 EXAMPLES: Final = "'17 3 * * 1' (Mondays at 03:17) or '17 3 1 * *' (the first of each month)"
 WEEKDAYS: Final = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 MONTHS: Final = tuple(calendar.month_abbr)[1:]
@@ -25,7 +25,7 @@ PART: Final = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One of the five fields: its name, the numbers it may hold, and the names that some of them have."""
+    """Field of a cron schedule: its name, its range of numbers, and names for some of the numbers."""
 
     name: str
     first: int
@@ -44,7 +44,7 @@ class Field:
         return int(text)
 
     def numbers(self, text: str) -> list[int]:
-        """Return all numbers that a field means, ascending. Raises ValueError that says what is wrong with it."""
+        """Return all numbers that a field selects, ascending. Raises ValueError that says what is wrong with it."""
         found: set[int] = set()
         for part in text.split(","):
             match = PART.fullmatch(part)
@@ -74,7 +74,7 @@ FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """What five fields mean: the numbers of each, and whether it says ``*``."""
+    """Times that five fields select: the numbers of each field, and whether the field begins with ``*``."""
 
     text: str
     numbers: tuple[list[int], ...]
@@ -82,7 +82,7 @@ class Times:
 
     @classmethod
     def of(cls, text: str) -> "Times":
-        """Return what five fields mean. Raises ValueError that says what is wrong with them."""
+        """Parse five fields. Raises ValueError that says what is wrong with them."""
         fields = text.split()
         if len(fields) != len(FIELDS):
             raise ValueError(f"{len(fields)} fields: cron has five, minute, hour, day, month and day of the week")
@@ -94,7 +94,7 @@ class Times:
         return times
 
     def calendar(self) -> str:
-        """Return the same times as an OnCalendar= expression. Raises ValueError where systemd has none."""
+        """Return the same times as an OnCalendar= expression. Raises ValueError if systemd cannot express them."""
         minutes, hours, days, months, weekdays = self.numbers
         if not (self.every[2] or self.every[4]):
             raise ValueError("cron takes either day, systemd only days that are both: name one of them")
@@ -108,7 +108,7 @@ class Times:
 
 
 def schedule_of(text: str) -> str:
-    """Return the five fields of cron for a word such as ``weekly``, or the fields given. Raises UsageError."""
+    """Return five fields of cron, from a word such as ``weekly`` or from the fields themselves. Raises UsageError."""
     word = text.strip().removeprefix("@")
     try:
         return Times.of(SCHEDULES.get(word, text)).text

@@ -1,4 +1,4 @@
-"""Owns the installation of what starts a census: what it is to start, its files written, systemd told."""
+"""Installation of a timer: checks the job, writes the files, and enables the units in systemd."""
 
 import grp
 import os
@@ -19,7 +19,7 @@ from liveness.files.atomic import write_atomically
 
 
 def job_of(config: Config, config_file: Path, user: str | None, *, by_cron: bool) -> Job:
-    """Return what is to be started from the working directory. UsageError for a user or an output it cannot have."""
+    """Return the job that a timer starts. Raises UsageError for a user or an output directory that it cannot have."""
     if by_cron and user is None:
         raise UsageError("--timer cron needs --user: a census does not run as root")
     if user is not None and (user in ("root", "0") or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", user)):
@@ -47,7 +47,7 @@ def job_of(config: Config, config_file: Path, user: str | None, *, by_cron: bool
 
 
 def check_installing(user: str | None, folder: Path | None) -> None:
-    """Raise UsageError for a folder that is not there, and for a user of this machine who does not exist."""
+    """Raise UsageError for a directory that does not exist, or for a user who does not exist on this machine."""
     if folder is not None and not folder.is_dir():
         raise UsageError(
             f"--dir {folder}: {'not a directory' if folder.exists() else 'no such directory'}: make it first"
@@ -63,7 +63,7 @@ def check_installing(user: str | None, folder: Path | None) -> None:
 
 
 def watched(job: Job, status_file: Path | None, metrics_file: Path | None, metrics_address: str | None) -> Job:
-    """Return the job with what watches its scans. Raises UsageError for files that a made-up user could not write."""
+    """Return the job with options that publish its scans' state. Raises UsageError if its user cannot write a file."""
     files = {"--status-file": status_file, "--metrics-file": metrics_file}
     given = {option: path.absolute() for option, path in files.items() if path is not None}
     if given and job.user is None:
@@ -75,7 +75,7 @@ def watched(job: Job, status_file: Path | None, metrics_file: Path | None, metri
 
 
 def _group_of(user: str | None) -> str | None:
-    """Return the group of a user; where there is no such user here, the usual one: a group of the same name."""
+    """Return the name of a user's group; for an unknown user the usual one, a group of the same name."""
     if user is None:
         return None
     try:
@@ -85,7 +85,7 @@ def _group_of(user: str | None) -> str | None:
 
 
 def hidden_from_others(path: Path) -> Path | None:
-    """Return the first part of a path that other users may not read or pass through, None if they may."""
+    """Return the first part of a path that other users may not read or pass through, or None if they may."""
     for part in (path, *path.parents):
         try:
             mode = part.stat().st_mode
@@ -98,7 +98,7 @@ def hidden_from_others(path: Path) -> Path | None:
 
 
 def install_files(files: Sequence[InstalledFile], folder: Path) -> list[Path]:
-    """Write the files where they belong and return where. Raises LivenessError that names what cannot be written."""
+    """Write the files to a directory and return their paths. Raises LivenessError that names a file that failed."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such directory: give another --dir")
     paths = [folder / file.name for file in files]
@@ -108,7 +108,7 @@ def install_files(files: Sequence[InstalledFile], folder: Path) -> list[Path]:
 
 
 def prepare_output(job: Job) -> None:
-    """Make the directory of the census, and root gives it to its user: a hardened service may write nowhere else."""
+    """Create the directory of the census and give it to its user: a hardened service may write nowhere else."""
     try:
         job.output.mkdir(parents=True, exist_ok=True)
         if job.user is not None and os.geteuid() == 0:
@@ -118,7 +118,7 @@ def prepare_output(job: Job) -> None:
 
 
 def enabling(files: Sequence[InstalledFile]) -> list[list[str]]:
-    """Return the commands that make systemd start what was installed."""
+    """Return the commands that enable the installed units in systemd."""
     timers = [file.name for file in files if file.name.endswith(".timer")]
     at_boot = [file.name for file in files if file.name.endswith("-boot.service")]
     return [
@@ -129,7 +129,7 @@ def enabling(files: Sequence[InstalledFile]) -> list[list[str]]:
 
 
 def enable(commands: Sequence[Sequence[str]]) -> None:
-    """Run commands one after the other. Raises LivenessError that names the first that fails."""
+    """Run commands one after the other. Raises LivenessError that names the first one that fails."""
     for words in commands:
         try:
             code = subprocess.run(words, check=False).returncode

@@ -1,4 +1,4 @@
-"""Owns what a timer is to start: a census' command, its user, where it works and where it writes."""
+"""Job of a timer: the command of a census, its user, its working directory, and the directories it writes."""
 
 import os
 import re
@@ -7,54 +7,54 @@ from pathlib import Path
 from typing import Final
 
 CAPABILITIES: Final = ("CAP_NET_RAW", "CAP_NET_ADMIN")
-"""Raw sockets and AF_XDP need the first; promiscuous counters, queues and large rings the second."""
+"""Raw sockets and AF_XDP need the first; counters, queues and large rings need the second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A census to start again and again. Paths are absolute."""
+    """Census that a timer starts. Paths are absolute."""
 
     name: str
     program: tuple[str, ...]
-    """The command before ``census run``."""
+    """Command before ``census run``."""
     config: Path
     user: str | None
-    """None: systemd makes one up (DynamicUser)."""
+    """User that runs it; None for a dynamic user of systemd (DynamicUser)."""
     group: str | None
-    """The user's own group."""
+    """Primary group of the user."""
     folder: Path
-    """Where it works: relative names in the config start here."""
+    """Working directory, to which relative paths in the config refer."""
     output: Path
-    """The directory of the census, which it writes."""
+    """Directory of the census, which the job writes."""
     watching: tuple[str, ...] = ()
-    """Options of watching, with their values."""
+    """Options that publish the state of scans, with their values."""
     watched: tuple[Path, ...] = ()
-    """Directories that these write."""
+    """Directories that these options write to."""
     goes_on: bool = True
-    """Whether a run that ended early goes on soon: not where it is to end after a time (limits.max_runtime)."""
+    """Whether a run that ended early is resumed soon. False if the config limits the duration (limits.max_runtime)."""
 
     @property
     def label(self) -> str:
-        """The name as units and files of cron may have it; no two censuses share one."""
+        """Name of units and cron files; no two censuses have the same."""
         return f"liveness-{escaped(self.name)}"
 
     def command(self, *more: str) -> tuple[str, ...]:
-        """Return the words that start the census: quiet, for whoever reads its mail."""
+        """Return the words that start the census, without progress output, so that cron mails only problems."""
         return (*self.program, "census", "run", "--quiet", "--config", str(self.config), *self.watching, *more)
 
 
 def escaped(name: str) -> str:
-    """Return a name of letters, digits, ``-`` and ``_``, another one for each name, as systemd-escape has it.
+    """Return a unique name of letters, digits, ``-`` and ``_``, similar to systemd-escape.
 
-    Of other characters each byte is written as ``_`` and two digits; cron reads no file with a backslash in its name.
+    Each byte of other characters becomes ``_`` and two hex digits, because cron ignores file names with a backslash.
     """
     text = re.sub(r"[^A-Za-z0-9-]", lambda found: "".join(f"_{byte:02x}" for byte in os.fsencode(found[0])), name)
-    return re.sub(r"-(?=boot$)", "_2d", text)  # what ends in -boot is the unit of another census' boot
+    return re.sub(r"-(?=boot$)", "_2d", text)  # a name with the suffix -boot is reserved for the boot unit
 
 
 @dataclass(frozen=True, slots=True)
 class InstalledFile:
-    """A file to write: its name and its text."""
+    """File to be written: its name and its text."""
 
     name: str
     text: str

@@ -1,4 +1,4 @@
-"""Owns the units of systemd for a census: a hardened service, its timer, and one that goes on after a power cut."""
+"""Systemd units for a census: a hardened service, its timer, and a service that resumes an unfinished run at boot."""
 
 import hashlib
 import re
@@ -47,8 +47,8 @@ SystemCallFilter=~@clock @cpu-emulation @debug @module @mount @obsolete @reboot 
 
 
 def units(job: Job, schedule: str) -> list[InstalledFile]:
-    """Return the units: the service, the timer, and the service that begins at boot."""
-    boot = f"{job.label}-boot"  # no label of another census: `escaped`
+    """Return the units: the service, the timer, and the service that starts at boot."""
+    boot = f"{job.label}-boot"  # never the label of another census: see `escaped`
     timer = f"""\
 [Unit]
 Description=Timer of the census {_value(job.name)}
@@ -96,9 +96,9 @@ def _service(job: Job, description: str, command: Sequence[str], unit: str = "",
 
 
 def _owner(job: Job) -> str:
-    """Return the lines of who it runs as, and what that user may write."""
+    """Return the lines that set the user of the service, and the directories that it may write."""
     if job.user is None:
-        made_up = _user_of(job.label)  # one for both services, which write the same files
+        made_up = _user_of(job.label)  # the same user for both services, because they write the same files
         return (
             f"DynamicUser=yes\nUser={made_up}\nStateDirectory={job.label}\nStateDirectoryMode=0700\n"
             f"WorkingDirectory=%S/{job.label}\n"
@@ -108,7 +108,7 @@ def _owner(job: Job) -> str:
 
 
 def _user_of(label: str) -> str:
-    """Return a name that users may have: a long one ends in a digest, so that no two censuses share a user."""
+    """Return a valid user name; a long label is shortened and gets a digest, so that censuses do not share a user."""
     if len(label) <= MAX_USER_CHARS:
         return label
     digest = hashlib.sha256(label.encode()).hexdigest()[:DIGEST_CHARS]
@@ -116,12 +116,12 @@ def _user_of(label: str) -> str:
 
 
 def _value(text: str) -> str:
-    """Return text for the right side of an assignment: % stands for itself when doubled."""
+    """Return text as the value of an assignment, with % doubled."""
     return text.replace("%", "%%")
 
 
 def _word(text: str) -> str:
-    """Return one word of a command line (systemd.service, "Command lines"): quoted, $ and % doubled."""
+    """Return a word of a command line (systemd.service, "Command lines"), quoted, with $ and % doubled."""
     if PLAIN.fullmatch(text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$").replace("%", "%%")
