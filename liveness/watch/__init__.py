@@ -1,1 +1,1 @@
-"""Watching a scan from outside: a status file, metrics as a file and by HTTP."""
+"""Observation of a running scan: a status file, and metrics as a file and over HTTP."""

@@ -1,4 +1,4 @@
-"""Owns the metrics of a scan in Prometheus' text format (exposition format 0.0.4)."""
+"""Metrics of a scan in Prometheus text format (exposition format 0.0.4)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from liveness.runs.counters import shown
 from liveness.watch.reading import Reading
 
 LATEST_S: Final = 1e11
-"""No time of a file that somebody may have written is taken that is later than the year 5000."""
+"""Latest valid time in a metrics file, about the year 5000: the file may have been written by another user."""
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 Labels = Mapping[str, str]
@@ -16,7 +16,7 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric with its samples: labels, beside that of the census, and a number; None is left out."""
+    """Metric with its samples. The label of the census is added to theirs; samples without a value are left out."""
 
     name: str
     kind: str
@@ -30,7 +30,7 @@ LAST_SUCCESS: Final = Family(
 
 
 def families(run: str, reading: Reading, status: str) -> Iterator[Family]:
-    """Yield the metrics of a scan whose manifest has, or will have, this status."""
+    """Yield the metrics of a scan; `status` is the current or future status of its manifest."""
     progress, probes = reading.progress, reading.probes
 
     def each(values: list[float | None]) -> list[tuple[Labels, float | None]]:
@@ -57,7 +57,7 @@ def families(run: str, reading: Reading, status: str) -> Iterator[Family]:
 
 
 def _counters(reading: Reading) -> Iterator[Family]:
-    """Yield the metrics of all counters as they are declared; those of one metric are told apart by `where`."""
+    """Yield the metrics of all counters as they are declared; counters of one metric differ by the label `where`."""
     found: dict[str, Family] = {}
     for name, counter in shown().items():
         metric = counter.metric or f"liveness_{name}_total"
@@ -71,17 +71,17 @@ def _counters(reading: Reading) -> Iterator[Family]:
 
 
 def metrics_text(census: str, run: str, reading: Reading, status: str, last_success_s: float | None = None) -> str:
-    """Return all metrics as text; every sample has the label ``census``."""
+    """Return all metrics as text. Every sample has the label ``census``."""
     return _text(census, [*families(run, reading, status), _last_success(last_success_s)])
 
 
 def success_text(census: str, last_success_s: float | None) -> str:
-    """Return the one metric that is known before a scan begins, nothing if it is not."""
+    """Return the only metric that is known before a scan begins, or an empty string if it is unknown."""
     return "" if last_success_s is None else _text(census, [_last_success(last_success_s)])
 
 
 def last_success_in(text: str, census: str) -> float | None:
-    """Return the time of the last success that an earlier scan of a census left in its metrics, None without one."""
+    """Return the time of the last success in the metrics of an earlier scan of a census, or None."""
     sample = f'{LAST_SUCCESS.name}{{census="{_escaped(census)}"}} '
     found = [line.removeprefix(sample) for line in text.splitlines() if line.startswith(sample)]
     try:
@@ -96,7 +96,7 @@ def _last_success(time_s: float | None) -> Family:
 
 
 def _text(census: str, wanted: Iterable[Family]) -> str:
-    """Return metrics in the text format."""
+    """Return metrics in the text format. A metric without samples is left out."""
     lines = []
     for family in wanted:
         known = [(labels, value) for labels, value in family.samples if value is not None]

@@ -1,4 +1,4 @@
-"""Owns where metrics go: a file for node_exporter's textfile collector, and an address that answers HTTP."""
+"""Publication of metrics: a file for the textfile collector of node_exporter, and an HTTP endpoint."""
 
 import os
 import socket
@@ -22,19 +22,19 @@ from liveness.watch.metrics import CONTENT_TYPE, last_success_in, metrics_text, 
 from liveness.watch.reading import Reading
 
 FILE_EVERY: Final = 5
-"""Readings between two writings of the file: Prometheus scrapes no faster, and each is synced to disk."""
+"""Readings per update of the file: Prometheus does not scrape more often, and each update is synced to disk."""
 MOST_BYTES: Final = 1 << 20
 LOOPBACK: Final = "127.0.0.1"
 REQUEST_TIMEOUT_S: Final = 5.0
 MOST_CLIENTS: Final = 32
-"""Connections at once, each of which has a thread."""
+"""Maximum number of connections at a time. Each of them has a thread."""
 Request = socket.socket | tuple[bytes, socket.socket]
 MAX_PORT: Final = 65_535
 
 
 @dataclass(slots=True)
 class Metrics:
-    """What both have in common: the metrics as of the last reading."""
+    """Metrics as of the last reading, for the file and the endpoint."""
 
     census: str = ""
     run: str = ""
@@ -44,17 +44,17 @@ class Metrics:
     """When the last complete scan ended, Unix time."""
 
     def begin(self, plan: Plan, identity: Identity) -> None:
-        """Note the names."""
+        """Record the names of census and run."""
         self.census, self.run, self.status = plan.config.name, identity.directory.path.name, "running"
 
     def text(self) -> str:
-        """Return the metrics, nothing before the first reading."""
+        """Return the metrics; before the first reading only the time of the last success, if known."""
         if self.last is None:
             return success_text(self.census, self.last_success_s)
         return metrics_text(self.census, self.run, self.last, self.status, self.last_success_s)
 
     def end(self, manifest: Manifest) -> None:
-        """Note what came of the scan."""
+        """Record the final status of the scan."""
         self.status = manifest.status
         if manifest.status == "complete":
             self.last_success_s = time.time()
@@ -62,21 +62,21 @@ class Metrics:
 
 @dataclass(slots=True)
 class MetricsFile:
-    """Replaces the file by rename. One that cannot be written is told once, and tried again."""
+    """Metrics file, replaced by rename. A failed update is reported once, and tried again with the next update."""
 
     path: Path
     warn: Callable[[str], None]
     census: str = ""
     _metrics: Metrics = field(default_factory=Metrics)
     _before: str = ""
-    """What an earlier scan left in the file."""
+    """Content that an earlier scan left in the file."""
     _told: bool = False
     _readings: int = 0
 
     def open(self) -> None:
-        """See that the file can be written. Raises UsageError that names it.
+        """Check that the file can be written. Raises UsageError that names it.
 
-        Until the first reading it holds nothing but when the census was complete for the last time, if it did before.
+        Until the first reading, the file holds only the time at which the census was last complete, if it is known.
         """
         check_output(self.path, "metrics")
         with suppress(OSError, UnicodeDecodeError), open_regular(self.path) as file:
@@ -85,28 +85,28 @@ class MetricsFile:
         self._replace(success_text(self.census, self._metrics.last_success_s).encode())
 
     def begin(self, plan: Plan, identity: Identity) -> None:
-        """Note the names."""
+        """Record the names of census and run."""
         self._metrics.begin(plan, identity)
         self._metrics.last_success_s = last_success_in(self._before, plan.config.name)
 
     def read(self, reading: Reading) -> None:
-        """Write the file if it is time."""
+        """Write the file with every FILE_EVERY-th reading."""
         self._metrics.last = reading
         if self._readings % FILE_EVERY == 0:
             self._write()
         self._readings += 1
 
     def end(self, manifest: Manifest) -> None:
-        """Write the file for the last time; it stays, and says that nothing runs."""
+        """Write the file for the last time. It is kept and says that no scan is running."""
         self._metrics.end(manifest)
         self._write()
 
     def close(self) -> None:
-        """Do nothing: the file stays."""
+        """Do nothing: the file is kept."""
 
     def _replace(self, content: bytes) -> None:
         with replaced(self.path) as file:
-            os.fchmod(file.fileno(), 0o644)  # the collector is another user, whatever our umask
+            os.fchmod(file.fileno(), 0o644)  # the collector is another user, who must read it despite our umask
             file.write(content)
 
     def _write(self) -> None:
@@ -119,7 +119,7 @@ class MetricsFile:
 
 
 class MetricsEndpoint:
-    """Answers ``GET /metrics`` in threads of this process, from the first reading on to the scan's end."""
+    """HTTP endpoint for ``GET /metrics``. Threads of this process answer from the first reading until the scan ends."""
 
     def __init__(self, address: str) -> None:
         self._host, self._port = parse_address(address)
@@ -130,11 +130,11 @@ class MetricsEndpoint:
 
     @property
     def port(self) -> int:
-        """The port that it listens on; that which the kernel has chosen where 0 was given."""
+        """Port of the endpoint; if 0 was given, the one that the kernel has chosen."""
         return self._port if self._server is None else self._server.server_port
 
     def open(self) -> None:
-        """Take the address: who connects waits until the first reading. Raises UsageError that names it."""
+        """Bind the address; clients wait until the first reading. Raises UsageError that names the address."""
         try:
             self._server = _server(self._host, self._port, self._metrics)
         except OSError as problem:
@@ -142,22 +142,22 @@ class MetricsEndpoint:
             raise UsageError(f"--metrics-address {self._address}: cannot listen there: {reason}") from problem
 
     def begin(self, plan: Plan, identity: Identity) -> None:
-        """Note the names."""
+        """Record the names of census and run."""
         self._metrics.begin(plan, identity)
 
     def read(self, reading: Reading) -> None:
-        """Keep the reading; the first starts the thread, for a process with threads should not fork."""
+        """Keep the reading. The first one starts the thread: a process with threads should not fork."""
         self._metrics.last = reading
         if self._thread is None and self._server is not None:
             self._thread = Thread(target=self._server.serve_forever, args=(0.1,), name="metrics", daemon=True)
             self._thread.start()
 
     def end(self, manifest: Manifest) -> None:
-        """Keep the status."""
+        """Record the final status of the scan."""
         self._metrics.end(manifest)
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop the server."""
         if self._server is not None:
             if self._thread is not None:
                 self._server.shutdown()
@@ -167,7 +167,7 @@ class MetricsEndpoint:
 
 
 class _BoundedServer(ThreadingHTTPServer):
-    """Answers a bounded number of clients at once. Threads die with the process; a client's faults are not reported."""
+    """Server that limits the number of connections. Threads end with the process; client errors are not reported."""
 
     daemon_threads = True
 
@@ -176,26 +176,26 @@ class _BoundedServer(ThreadingHTTPServer):
         super().__init__(address, handler)
 
     def process_request(self, request: Request, client_address: object) -> None:
-        """Answer in a thread of its own, or hang up on a client too many."""
+        """Answer in a new thread, or close the connection if there are too many."""
         if self._room.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Request, client_address: object) -> None:
-        """Answer in this thread."""
+        """Answer in this thread, and allow another connection afterwards."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._room.release()
 
     def handle_error(self, *_: object) -> None:
-        """Print nothing about clients that hang up."""
+        """Print nothing: clients may close their connections."""
 
 
 def _server(host: str, port: int, metrics: Metrics) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
-        """Answers GET and HEAD of /metrics, and nothing else."""
+        """Handler of GET and HEAD requests for /metrics only."""
 
         server_version = "liveness"
         sys_version = ""
@@ -206,7 +206,7 @@ def _server(host: str, port: int, metrics: Metrics) -> ThreadingHTTPServer:
             self._answer()
 
         def do_HEAD(self) -> None:
-            """Send the headers alone."""
+            """Send only the headers."""
             self._answer()
 
         def _answer(self) -> None:
@@ -222,10 +222,10 @@ def _server(host: str, port: int, metrics: Metrics) -> ThreadingHTTPServer:
                 self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            """Print nothing: standard error belongs to the scan."""
+            """Print nothing: standard error is used by the scan."""
 
     class Server(_BoundedServer):
-        """Of IPv4 or IPv6."""
+        """Server for IPv4 or IPv6."""
 
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
 
@@ -233,7 +233,7 @@ def _server(host: str, port: int, metrics: Metrics) -> ThreadingHTTPServer:
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """Return host and port of ``HOST:PORT``, ``[IPv6]:PORT`` or ``:PORT``, which is loopback. Raises UsageError."""
+    """Return host and port of ``HOST:PORT``, ``[IPv6]:PORT`` or ``:PORT`` (loopback). Raises UsageError."""
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not colon or not port.isascii() or not port.isdecimal() or int(port) > MAX_PORT or (":" in host) != bracketed:

@@ -1,4 +1,4 @@
-"""Owns what can be read off a running scan once a second: counts, rates, hit rates, and how long it will take."""
+"""Readings of a running scan, one per second: counts, rates, hit rates, and the remaining time."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from liveness.scan.progress import Progress
 
 EVERY_S: Final = 1.0
 WINDOW_S: Final = 60.0
-"""The time to the end is reckoned by the pace of the last minute: pauses between blocks are in it."""
+"""Time over which the pace is measured to estimate the remaining time. It includes pauses between blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeReading:
-    """One probe: frames planned, its counters by the names they are shown under, frames and replies a second."""
+    """Reading of one probe: frames planned, its counters by the names shown, and frames and replies per second."""
 
     name: str
     planned: int
@@ -34,48 +34,48 @@ class ProbeReading:
 
     @property
     def hit_rate(self) -> float | None:
-        """Replies a frame sent, None before the first: near the share of targets that answer, higher in floods."""
+        """Replies per frame sent, None before the first frame. Duplicates raise it above the share of live targets."""
         return self.replies / self.sent if self.sent else None
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A scan as it stands; rates are those since the reading before."""
+    """Reading of a scan. Rates are averages since the previous reading."""
 
     progress: Progress
     probes: tuple[ProbeReading, ...]
     sent_pps: float
     replies_pps: float
     eta_s: float | None
-    """Seconds until the last frame leaves, None as long as nothing tells."""
+    """Seconds until the last frame is sent, or None while it cannot be estimated."""
 
     @property
     def replies(self) -> int:
-        """Replies accepted for all probes."""
+        """Replies accepted for all probes, duplicates included."""
         return sum(probe.replies for probe in self.probes)
 
     @property
     def hit_rate(self) -> float | None:
-        """Replies a frame sent, all probes together."""
+        """Replies per frame sent over all probes, or None before the first frame."""
         return self.replies / self.progress.sent if self.progress.sent else None
 
     @property
     def drops(self) -> int:
-        """Packets lost on this host: in the receive ring, by the interface, and frames that never left."""
+        """Packets lost on this host: in the receive ring, at the interface, and frames that were not sent."""
         counts = self.progress.counts
         return int(counts["kernel_drops"] + counts["nic_drops"] + counts["send_errors"])
 
 
 @dataclass(slots=True)
 class Meter:
-    """Makes readings of snapshots; a snapshot that comes too early makes none."""
+    """Converter of snapshots to readings. A snapshot less than EVERY_S after the last one gives no reading."""
 
     _last: Progress | None = None
     _window: deque[tuple[float, int]] = field(default_factory=deque)
-    """Times and frames sent by then."""
+    """Times (seconds since the session's start) and frames sent until then."""
 
     def read(self, progress: Progress) -> Reading | None:
-        """Return a reading if it is time for one, as it is when the last sender has ended."""
+        """Return a reading if EVERY_S has passed or the last sender has ended, otherwise None."""
         last = self._last
         if last is not None and progress.sending and progress.elapsed_s - last.elapsed_s < EVERY_S:
             return None

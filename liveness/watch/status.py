@@ -1,4 +1,4 @@
-"""Owns the status file: a JSON document a line, one a second."""
+"""Status file: one JSON document per line, one line per second."""
 
 import os
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from liveness.watch.reading import Reading
 
 
 class ProbeStatus(Struct, frozen=True, kw_only=True):
-    """One probe: its counters (`runs.counters`), what is planned of it, and rates."""
+    """Status of one probe: frames planned and rates. Its counters (`runs.counters`) are added by `ProbeLine`."""
 
     planned: int
     sent_pps: float
@@ -29,7 +29,7 @@ class ProbeStatus(Struct, frozen=True, kw_only=True):
 
 
 class StatusHead(Struct, frozen=True, kw_only=True):
-    """One line without its counters. `docs/census.md` explains every field; new ones may be added."""
+    """Status of a scan without its counters. `docs/census.md` explains every field; new fields may be added."""
 
     time: str
     run: str
@@ -50,7 +50,7 @@ class StatusHead(Struct, frozen=True, kw_only=True):
 
 
 def _with_counters(name: str, base: type[Struct], *, each_probe: bool) -> type[Struct]:
-    """Return a record with a field for each counter that is shown for each probe, or as one number."""
+    """Return a record with a field for each counter that is shown per probe, or for each that is one number."""
     fields = [(label, float) for label, counter in shown().items() if counter.each_probe == each_probe]
     return defstruct(name, fields, bases=(base,), frozen=True, kw_only=True)
 
@@ -66,7 +66,7 @@ StatusLine: Final = defstruct(
 
 
 def status_of(run: str, reading: Reading, state: str) -> StatusHead:
-    """Return a reading as a line; `state` is what `state_of` says, then the manifest's status."""
+    """Return a reading as a status line; `state` is the result of `state_of`, or the manifest's status at the end."""
     progress = reading.progress
     line = StatusLine(
         time=utc_now(),
@@ -101,7 +101,7 @@ def status_of(run: str, reading: Reading, state: str) -> StatusHead:
 
 
 def state_of(reading: Reading) -> str:
-    """Return whether a scan sends, is paused, or waits for late replies to its last probes."""
+    """Return whether a scan is sending, paused, or waiting for late replies to its last probes."""
     progress = reading.progress
     if progress.sending and progress.problem is not None:
         return "paused"
@@ -114,7 +114,7 @@ def _share(share: float | None) -> float | None:
 
 @dataclass(slots=True)
 class StatusFile:
-    """Writes the lines. The file begins anew with each scan; one that cannot be written any more is told once."""
+    """Status file, truncated when a scan begins. When it can no longer be written, this is reported once."""
 
     path: Path
     warn: Callable[[str], None]
@@ -123,7 +123,7 @@ class StatusFile:
     _last: Reading | None = field(default=None)
 
     def open(self) -> None:
-        """Open the file. Raises UsageError that names it; a pipe that nobody reads cannot be written either."""
+        """Open the file. Raises UsageError that names it, also for a pipe without a reader."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK
         try:
             self._descriptor = open_destination(self.path, flags, 0o644)
@@ -131,7 +131,7 @@ class StatusFile:
             raise UsageError(f"{self.path}: cannot write the status here: {problem.strerror}") from problem
 
     def begin(self, plan: Plan, identity: Identity) -> None:
-        """Note the name of the run."""
+        """Record the name of the run."""
         self._run = f"{plan.config.name}/{identity.directory.path.name}"
 
     def read(self, reading: Reading) -> None:
@@ -155,8 +155,8 @@ class StatusFile:
             return
         content = msgspec.json.encode(line) + b"\n"
         try:
-            written = os.write(self._descriptor, content)  # one call a line: a reader never sees half of one
-        except BlockingIOError:  # a pipe whose reader is slow misses a line
+            written = os.write(self._descriptor, content)  # one call per line, so that readers see whole lines
+        except BlockingIOError:  # a pipe is full because its reader is slow: skip this line
             return
         except OSError as problem:
             self.warn(f"{self.path}: no more status: {problem.strerror}")

@@ -1,4 +1,4 @@
-"""Owns those who watch a scan: each is told when it begins, once a second, and when it has ended."""
+"""Watchers of a scan: objects that are called when it begins, once a second, and when it has ended."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -15,31 +15,31 @@ from liveness.watch.reading import Meter, Reading
 
 
 class Watcher(Protocol):
-    """Someone who watches. What it raises when it is opened stops the scan; after that it may raise nothing."""
+    """Watcher of a scan. An error from `open` stops the scan; the other methods should raise none."""
 
     def open(self) -> None:
-        """Make ready: before anything of the scan is."""
+        """Prepare. Called before anything of the scan exists."""
 
     def begin(self, plan: Plan, identity: Identity) -> None:
-        """Learn what begins: everything is open, no packet has left, no process been forked."""
+        """Take the plan and the run. Everything is open; no packet was sent and no process forked yet."""
 
     def read(self, reading: Reading) -> None:
-        """Learn how it stands. From the first call on threads may be started: every process has been forked."""
+        """Take a reading. From the first call on, threads may be started, because all processes have been forked."""
 
     def end(self, manifest: Manifest) -> None:
-        """Learn what came of it."""
+        """Take the final manifest."""
 
     def close(self) -> None:
-        """Let go of everything, also where the scan never began."""
+        """Release all resources, also if the scan never began."""
 
 
 @dataclass(slots=True)
 class Watchers:
-    """All who watch one scan; a context manager."""
+    """All watchers of one scan, as a context manager."""
 
     watchers: Sequence[Watcher]
     notice: Callable[[str], None]
-    """Told in one line of what somebody ought to know at once."""
+    """Called with one line for the user."""
     _meter: Meter = field(default_factory=Meter)
     _failed: list[Watcher] = field(default_factory=list)
     _opened: ExitStack = field(default_factory=ExitStack)
@@ -58,27 +58,27 @@ class Watchers:
         self._opened.close()
 
     def begin(self, plan: Plan, identity: Identity) -> None:
-        """Hand on what begins."""
+        """Call `begin` of all watchers."""
         self._hand_on(lambda watcher: watcher.begin(plan, identity))
 
     def update(self, progress: Progress) -> None:
-        """Hand a reading on, if it is time for one."""
+        """Call `read` of all watchers, if a new reading is due."""
         reading = self._meter.read(progress)
         if reading is not None:
             self._hand_on(lambda watcher: watcher.read(reading))
 
     def end(self, manifest: Manifest) -> None:
-        """Hand on what came of it."""
+        """Call `end` of all watchers."""
         self._hand_on(lambda watcher: watcher.end(manifest))
 
     def _hand_on(self, call: Callable[[Watcher], None]) -> None:
-        """Call every watcher; one that fails is left alone from then on, and neither the scan nor the others notice."""
+        """Call every watcher. One that fails is not called again; the scan and the other watchers continue."""
         for watcher in self.watchers:
             if any(watcher is failed for failed in self._failed):
                 continue
             try:
                 call(watcher)
-            except Exception as error:  # noqa: BLE001 - whoever watches a scan must not end it
+            except Exception as error:  # noqa: BLE001 - a faulty watcher must not end the scan
                 self._failed.append(watcher)
                 with suppress(Exception):
                     self.notice(f"WARNING: {type(watcher).__name__} watches no more: {explain(error)}")
