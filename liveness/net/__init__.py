@@ -1,1 +1,1 @@
-"""The kernel's network: packet rings, routes, neighbours, features. It moves frames and knows no protocol."""
+"""Network interface of the kernel: packet rings, routes, neighbours and features. It sends frames of any protocol."""

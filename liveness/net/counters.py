@@ -1,7 +1,7 @@
-"""The kernel's counters of devices and of their queues, by netlink, one device at a time.
+"""Counters of devices and of their queues, read from the kernel by netlink, one device at a time.
 
-One request for each device, by its index: a host of containers has thousands of links, and a scan reads its own several
-times a second. None of it needs a privilege.
+Each request names one device by its index: a host of containers has thousands of links, and a scan reads those of its
+own several times a second. No privilege is needed.
 """
 
 import os
@@ -33,7 +33,7 @@ TCA_STATS2: Final = 7
 TCA_STATS_QUEUE: Final = 3
 TC_H_ROOT: Final = 0xFFFFFFFF
 ATTRIBUTE_TYPE: Final = 0x3FFF
-"""Without the flags for nesting and byte order."""
+"""Mask of the attribute type, without the flags for nesting and byte order."""
 HEADER: Final = struct.Struct("=IHHII")
 LINK_HEADER: Final = struct.Struct("=BxHiII")
 QDISC_HEADER: Final = struct.Struct("=B3xiIII")
@@ -54,14 +54,14 @@ BRIDGE: Final = "bridge"
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One device as its kernel describes and counts it."""
+    """Network device with its counters."""
 
     index: int
     name: str
     kind: str
-    """``bridge``, ``bond``, ``vlan`` and so on; empty for a card."""
+    """``bridge``, ``bond``, ``vlan`` and so on; empty for a network card."""
     parent: int | None
-    """The device that its frames leave through, in this namespace."""
+    """Index of the device that its frames leave through, if that is in this network namespace."""
     rx_packets: int
     tx_packets: int
     rx_dropped: int
@@ -71,20 +71,20 @@ class Device:
 
 
 class CounterReader:
-    """A netlink socket for reading devices. A device that is gone is a LivenessError."""
+    """Netlink socket that reads devices. Its methods raise LivenessError if a device does not exist any more."""
 
     def __init__(self) -> None:
         self.open()
 
     def open(self) -> None:
-        """Open the socket, again after `close`."""
+        """Open the socket; it can be opened again after `close`."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._socket.settimeout(TIMEOUT_S)
         self._socket.bind((0, 0))
         self._strict = True
         try:
             self._socket.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
-        except OSError:  # before Linux 4.20 a dump has all links
+        except OSError:  # before Linux 4.20, a dump contains all links
             self._strict = False
         self._sequence = 0
 
@@ -97,7 +97,7 @@ class CounterReader:
         self.close()
 
     def close(self) -> None:
-        """Close the socket; twice is harmless."""
+        """Close the socket. It may be called twice."""
         self._socket.close()
 
     @property
@@ -106,7 +106,7 @@ class CounterReader:
         return self._socket.fileno() < 0
 
     def device(self, index: int) -> Device:
-        """Return the device of an index."""
+        """Return the device with an index."""
         for body in self._ask(RTM_GETLINK, 0, LINK_HEADER.pack(0, 0, index, 0, 0)):
             return _device(body)
         raise LivenessError(f"interface {index} is gone")
@@ -126,19 +126,19 @@ class CounterReader:
         return [_device(body) for body in bodies if _number(dict(_attributes(body[16:])), IFLA_MASTER) == master]
 
     def queue_drops(self, index: int) -> int:
-        """Return what the root queueing discipline of a device has dropped, modulo 2**32; 0 where it has none."""
+        """Return the packets dropped by the root queueing discipline of a device, modulo 2**32; 0 if it has none."""
         try:
             for body in self._ask(RTM_GETQDISC, NLM_F_ECHO, QDISC_HEADER.pack(0, index, 0, TC_H_ROOT, 0)):
                 statistics = dict(_attributes(dict(_attributes(body[QDISC_HEADER.size :])).get(TCA_STATS2, b"")))
                 queue = statistics.get(TCA_STATS_QUEUE, b"")
                 if len(queue) >= QUEUE.size:
                     return int(QUEUE.unpack_from(queue)[2])
-        except LivenessError:  # no queue at all
+        except LivenessError:  # the device has no queueing discipline
             return 0
         return 0
 
     def lower_devices(self, index: int) -> list[Device]:
-        """Return the devices directly below one: its parent, or its ports; none below a card."""
+        """Return the devices directly below one: its parent or its ports; none for a network card."""
         device = self.device(index)
         if device.kind in MASTERS:
             return self.ports(index)
@@ -147,7 +147,7 @@ class CounterReader:
         return []
 
     def _ask(self, kind: int, flags: int, body: bytes) -> list[bytes]:
-        """Return the bodies of the answers to a request; LivenessError with the kernel's reason if it refuses."""
+        """Return the bodies of the answers to a request. Raises LivenessError with the reason of a refusal."""
         self._sequence += 1
         flags |= NLM_F_REQUEST | (0 if flags & NLM_F_DUMP else NLM_F_ACK)
         bodies: list[bytes] = []
@@ -156,7 +156,7 @@ class CounterReader:
             while True:
                 for answer, sequence, content in _messages(self._socket.recv(BUFFER_BYTES)):
                     if sequence != self._sequence:
-                        continue  # the rest of an answer that came too late
+                        continue  # part of a late answer to an earlier request
                     if answer == NLMSG_DONE:
                         return bodies
                     if answer == NLMSG_ERROR:

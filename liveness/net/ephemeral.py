@@ -1,4 +1,4 @@
-"""The ephemeral ports of this host, and how to keep them apart from a scan's source ports."""
+"""Ephemeral ports of this host, and how to keep them separate from the source ports of a scan."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,29 +6,29 @@ from typing import Final
 
 LOCAL_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 RESERVED: Final = Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
-"""Both show the network namespace of the process that reads them, wherever /proc was mounted."""
+"""Both files describe the network namespace of the process that reads them, wherever /proc was mounted."""
 
 DEFAULT_PORTS: Final = (32_768, 61_000)
-"""The source ports of a scan whose config gives none."""
+"""Source ports of a scan whose config does not set any."""
 LEFT_TO_THE_HOST: Final = 4_096
-"""With fewer ephemeral ports than this a busy host fails to open connections."""
+"""With fewer ephemeral ports than this, a busy host cannot open connections."""
 
 Ranges = list[tuple[int, int]]
-"""Inclusive ranges of ports: sorted, disjoint, not adjacent."""
+"""Inclusive ranges of ports: sorted, disjoint and not adjacent."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostPorts:
-    """Which source ports the kernel chooses from for connections of this host, and which of them it leaves out."""
+    """Ports that the kernel chooses from for connections of this host, and the reserved ones among them."""
 
     first: int
     last: int
     reserved: Ranges
 
     def advice(self, first: int, last: int) -> str | None:
-        """Return what to do so that no connection of this host uses the ports `first` to `last`, None if none does.
+        """Return a command that keeps this host's connections off the ports `first` to `last`; None if none uses them.
 
-        Where that would leave the host without ports of its own, half of the range is proposed for the scan.
+        If that would leave the host too few ports, the advice is to use half of the range for the scan.
         """
         low, high = max(first, self.first), min(last, self.last)
         if low > high or _within(self.reserved, low, high):
@@ -42,7 +42,7 @@ class HostPorts:
 
 
 def host_ports() -> HostPorts | None:
-    """Return the ephemeral ports of this network namespace, None if the kernel does not show them."""
+    """Return the ephemeral ports of this network namespace, or None if the kernel does not show them."""
     try:
         first, last = (int(word) for word in LOCAL_RANGE.read_text().split())
         return HostPorts(first, last, parsed(RESERVED.read_text()))
@@ -51,7 +51,7 @@ def host_ports() -> HostPorts | None:
 
 
 def warning(first: int, last: int) -> str | None:
-    """Return the warning about source ports that are also ephemeral ports of this host, None if none is."""
+    """Return the warning about source ports that are also ephemeral ports of this host, or None if there are none."""
     host = host_ports()
     advice = host.advice(first, last) if host else None
     if host is None or advice is None:
@@ -63,7 +63,7 @@ def warning(first: int, last: int) -> str | None:
 
 
 def parsed(text: str) -> Ranges:
-    """Return the ranges of a text such as ``8080,9148-9150``; ValueError for any other text."""
+    """Return the ranges in a text such as ``8080,9148-9150``. Raises ValueError for any other text."""
     ranges = []
     for entry in text.strip().split(","):
         if entry:
@@ -73,7 +73,7 @@ def parsed(text: str) -> Ranges:
 
 
 def merged(ranges: Ranges) -> Ranges:
-    """Return ranges that may overlap as sorted and disjoint ones."""
+    """Return ranges, which may overlap, as sorted and disjoint ranges."""
     result: Ranges = []
     for low, high in sorted(ranges):
         if result and low <= result[-1][1] + 1:

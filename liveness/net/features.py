@@ -1,4 +1,4 @@
-"""What this machine can do: every kernel feature and privilege that the tool may use, tried out, with the remedy."""
+"""Capabilities of this machine: every kernel feature and privilege that the tool may use, tried, with its remedy."""
 
 import errno
 import functools
@@ -27,7 +27,7 @@ FILTER = "socket filter (BPF)"
 NETLINK = "netlink routes"
 VETH = "veth links"
 TRIAL_LINK = "veth"
-"""The link of a private network on which the ways to send are tried."""
+"""Link of a private network on which the transports are tried."""
 
 KERNEL_NEEDS = frozenset({TX_RING, RX_RING, FILTER, NETLINK})
 SCAN_NEEDS = KERNEL_NEEDS | {RAW_SOCKET}
@@ -36,25 +36,25 @@ LAB_NEEDS = KERNEL_NEEDS | {PRIVATE_NETWORK, PRIVATE_RAW_SOCKET, VETH}
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One feature or privilege, as it was found here."""
+    """Kernel feature or privilege, with the result of its trial."""
 
     name: str
     available: bool
     detail: str
-    """What was found, or why it is missing."""
+    """What the trial found, or why the feature is missing."""
     remedy: str | None
-    """What to do; None where it is available."""
+    """How to make it available; None if it is available."""
     needed_by: str
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What the tool can do here."""
+    """Purposes that the available features suffice for."""
 
     scan: bool
-    """Scan on this machine's own interfaces."""
+    """Scanning on this machine's own interfaces."""
     lab: bool
-    """Scan in the lab."""
+    """Scanning in the lab."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,14 @@ class _Trial:
 
 
 def probe_features() -> tuple[Feature, ...]:
-    """Try every feature, once in a process, and return what was found; children are forked where namespaces change."""
+    """Return all features, tried once per process. Trials that change namespaces run in forked children."""
     return _probe()
 
 
 def probe_ways(interface: str | None) -> tuple[WayTrial, ...]:
-    """Try the ways to send: on a link of a private network, where there can be one, and on `interface` if it is given.
+    """Try the transports on a link of a private network, if there can be one, and on `interface` if it is given.
 
-    Only then does a frame leave this machine, for each way one. LivenessError if that interface cannot be tried.
+    On `interface`, one frame per transport leaves this machine. Raises LivenessError if that interface cannot be tried.
     """
     named = () if interface is None else try_ways(interface)
     try:
@@ -93,7 +93,7 @@ def _ways_in_private() -> tuple[WayTrial, ...]:
 
 
 def abilities(features: tuple[Feature, ...]) -> Abilities:
-    """Return what these features together allow."""
+    """Return the purposes that these features suffice for."""
     present = {feature.name for feature in features if feature.available}
     return Abilities(scan=present >= SCAN_NEEDS, lab=present >= LAB_NEEDS)
 
@@ -110,7 +110,7 @@ def _probe() -> tuple[Feature, ...]:
     features += [_feature(trial, _attempt(trial.attempt)) for trial in here]
     if private:
         outcomes = run_in_child(lambda: _attempt_in_private([one.attempt for one in (*kernel, *links)]))
-    else:  # nothing is sent, so what makes no links or rules may be tried here as well
+    else:  # trials that make no links or rules change nothing outside and may run in this namespace as well
         outcomes = [_attempt(one.attempt) for one in kernel] + [(False, "no private network to try it in")] * len(links)
     features += [_feature(trial, outcome) for trial, outcome in zip((*kernel, *links), outcomes, strict=True)]
     return tuple(features)
@@ -168,7 +168,7 @@ def _private_network() -> str:
 
 
 def _namespace_feature(name: str, attempt: Callable[[], str], needed_by: str) -> Feature:
-    """Try to enter a namespace in a child; the remedy depends on what refused."""
+    """Try to enter a namespace in a child process. The remedy depends on the errno of the refusal."""
     available, detail, code = run_in_child(lambda: _attempt_with_code(attempt))
     return Feature(name, available, detail, None if available else namespace_remedy(code), needed_by)
 
@@ -194,7 +194,7 @@ def _attempt(attempt: Callable[[], str]) -> Outcome:
 
 
 def _reason(error: Exception) -> str:
-    """Return the kernel's reason if the error has one, else the text of the error."""
+    """Return the kernel's reason if the error has one, otherwise the text of the error."""
     said = error.__cause__ if isinstance(error, LivenessError) and error.__cause__ else error
     if isinstance(said, NetlinkError):
         return str(said.args[-1])

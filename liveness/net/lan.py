@@ -1,7 +1,7 @@
-"""Neighbours among the targets: the MAC addresses of those on the scanner's own link, by ARP (RFC 826).
+"""Neighbours among the targets: resolution of targets on the scanner's own link to MAC addresses by ARP (RFC 826).
 
-The requests go through a packet socket of ours. The kernel resolves nothing, so that its table of neighbours does not
-fill with addresses that do not exist; entries that it has already are used.
+Requests are sent through a packet socket. The kernel does not resolve the addresses, so that its neighbour table does
+not fill with addresses that do not exist; its existing entries are used.
 """
 
 import errno
@@ -33,45 +33,45 @@ from liveness.space.intervals import Intervals
 MAC_BYTES: Final = 6
 FRAME_BYTES: Final = 2048
 NAP_S: Final = 0.01
-"""How often due requests are sent: a burst is the requests of a hundredth of a second."""
+"""Interval at which requests are sent: a burst has the requests of one hundredth of a second."""
 LONGEST_BURST_S: Final = 0.05
-"""A machine that was suspended catches up with at most this much."""
+"""Longest time whose requests are sent at once, for example after the machine was suspended."""
 RECEIVE_BUFFER_BYTES: Final = 1 << 20
-"""A whole network may answer at once."""
+"""Buffer for the answers of a whole network at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
-    """Targets on the scanner's own link: those with a known MAC address, and those that answered no request."""
+    """Targets on the scanner's own link: those with a known MAC address, and those that did not answer."""
 
     addresses: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
-    """Ascending, host order."""
+    """Addresses in ascending order, host-order uint32."""
     macs: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, MAC_BYTES), np.uint8))
-    """(addresses, 6)"""
+    """MAC address of each of `addresses`, (len(addresses), 6)."""
     unresolved: Intervals = field(default_factory=Intervals.empty)
 
     def moved(self, before: bytes, after: bytes) -> "Neighbours":
-        """Return them with another MAC address for the station that had `before`."""
+        """Return a copy in which the station with the MAC address `before` has the MAC address `after`."""
         macs = self.macs.copy()
         macs[(macs == np.frombuffer(before, np.uint8)).all(axis=1)] = np.frombuffer(after, np.uint8)
         return replace(self, macs=macs)
 
     def at(self, address: int, mac: bytes) -> "Neighbours":
-        """Return them with another MAC address for one of them."""
+        """Return a copy in which one neighbour has another MAC address."""
         macs = self.macs.copy()
         macs[self.addresses == address] = np.frombuffer(mac, np.uint8)
         return replace(self, macs=macs)
 
     def __len__(self) -> int:
-        """Return how many MAC addresses are known."""
+        """Return the number of neighbours with a known MAC address."""
         return len(self.addresses)
 
 
 def find_neighbours(link: Link, wanted: Intervals, source: int, requests_pps: float) -> Neighbours:
-    """Return the MAC addresses of the addresses `wanted` that exist on `link`.
+    """Return the MAC addresses of those addresses in `wanted` that exist on `link`.
 
-    An address of which the kernel has no fresh entry is asked for up to 3 times, at least 1 s apart, with
-    `requests_pps` requests a second at most; `source`, an address of this host, is the sender that they name.
+    For an address without a confirmed entry in the kernel's table, up to 3 requests are sent at least 1 s apart, at
+    `requests_pps` requests per second at most. `source`, an address of this host, is their sender. Raises
     InterfaceDownError or InterfaceGoneError if the interface fails.
     """
     known = kernel_neighbours(link, wanted)
@@ -99,7 +99,7 @@ def find_neighbours(link: Link, wanted: Intervals, source: int, requests_pps: fl
 
 
 def kernel_neighbours(link: Link, wanted: Intervals) -> dict[int, bytes]:
-    """Return those of `wanted` with a confirmed entry in the kernel's table, with their MAC addresses."""
+    """Return the MAC addresses of those addresses in `wanted` that have a confirmed entry in the kernel's table."""
     known: dict[int, bytes] = {}
     with IPRoute() as netlink:
         for entry in netlink.get_neighbours(socket.AF_INET, ifindex=link.index):
@@ -114,7 +114,7 @@ def kernel_neighbours(link: Link, wanted: Intervals) -> dict[int, bytes]:
 def _ask(
     handle: socket.socket, link: Link, addresses: Sequence[int], source: int, requests_pps: float
 ) -> dict[int, bytes]:
-    """Ask for each address once, at the rate; return the answers until a while after the last request."""
+    """Send a request for each address at the rate; return the answers until TRY_S after the last request."""
     asked = set(addresses)
     answers: dict[int, bytes] = {}
     looked_s = sent_at_s = time.monotonic()
@@ -137,7 +137,7 @@ def _ask(
 
 
 def _send(handle: socket.socket, frame: bytes) -> bool:
-    """Send a frame; False where the queue is full for the moment."""
+    """Send a frame; return False if the queue is full."""
     try:
         handle.send(frame)
     except OSError as error:
@@ -148,7 +148,7 @@ def _send(handle: socket.socket, frame: bytes) -> bool:
 
 
 def _take_answers(handle: socket.socket, asked: set[int], answers: dict[int, bytes]) -> None:
-    """Note the answers that came in; of several for one address the first counts."""
+    """Add the answers that came in to `answers`; of several answers for an address, the first one is used."""
     while True:
         try:
             frame = handle.recv(FRAME_BYTES)

@@ -1,4 +1,4 @@
-"""Interfaces of this network namespace: what they are, what they counted and dropped, how many queues they use."""
+"""Interfaces of this network namespace: their properties, counters, drops and queues."""
 
 import ctypes
 import fcntl
@@ -25,7 +25,7 @@ IFF_UP = 0x1
 IFF_LOWER_UP = 0x10000
 
 COUNTERS: Final = Path("/proc/self/net/dev")
-"""This process's own network namespace, wherever /proc was mounted."""
+"""Counters of the process's own network namespace, wherever /proc was mounted."""
 _RECEIVED_DROP: Final = 3
 _SENT_DROP: Final = 11
 """Columns of that file."""
@@ -36,7 +36,7 @@ _ETHTOOL_GCHANNELS: Final = 0x3C
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One interface."""
+    """Network interface."""
 
     name: str
     index: int
@@ -46,43 +46,43 @@ class Link:
     carrier: bool
     ethernet: bool
     raw_ip: bool = False
-    """Whether its packets begin with their IP header: the link has one other end, without a MAC address."""
+    """Whether packets begin with their IP header: the link is point-to-point, without MAC addresses."""
 
 
 @dataclass(frozen=True, slots=True)
 class InterfaceCounters:
-    """What an interface has counted since it was made, its driver's and its card's losses apart."""
+    """Counters of an interface since it was created. Losses in the network card are separate from the host's."""
 
     rx_packets: int
     tx_packets: int
     rx_dropped: int
-    """Received and dropped on this host, for want of memory or of a receiver."""
+    """Packets received and then dropped on this host, for lack of memory or of a receiver."""
     tx_dropped: int
     rx_errors: int
     tx_errors: int
     rx_missed: int
-    """Lost in the card, before the host saw them."""
+    """Packets lost in the network card before the host saw them."""
 
     @property
     def rx_lost(self) -> int:
-        """Received and lost before anybody could take them, in the card or in the host."""
+        """Packets received and lost in the network card or on the host."""
         return self.rx_dropped + self.rx_missed
 
 
 def find_link(name: str) -> Link:
-    """Return the interface of that name; UsageError with those that exist if there is none."""
+    """Return the interface with a name. Raises UsageError that lists the interfaces if there is none."""
     return _link(_message(name))
 
 
 def link_of_index(index: int) -> Link:
-    """Return the interface of that index; KeyError if there is none."""
+    """Return the interface with an index. Raises KeyError if there is none."""
     return _link(_of_index(index))
 
 
 def usable(link: Link) -> Link:
-    """Return `link` if it can send: it takes Ethernet frames or IP packets, is up and connected.
+    """Return `link` if it can send: it takes Ethernet frames or IP packets, is up, and has a carrier.
 
-    UsageError with the remedy if not.
+    Raises UsageError with the remedy otherwise.
     """
     if not link.ethernet and not link.raw_ip:
         raise UsageError(
@@ -97,7 +97,7 @@ def usable(link: Link) -> Link:
 
 
 def interface_counters(name: str) -> InterfaceCounters:
-    """Return the counters of an interface, over netlink: /sys shows the namespace it was mounted in, not this one."""
+    """Return the counters of an interface by netlink. /sys may show another namespace, that of its mount."""
     counted = _message(name).get_attr("IFLA_STATS64")
     return InterfaceCounters(
         rx_packets=counted["rx_packets"],
@@ -111,10 +111,10 @@ def interface_counters(name: str) -> InterfaceCounters:
 
 
 def interface_drops(name: str, counters: str | None = None) -> int:
-    """Return how many packets, received or to be sent, an interface or its driver has dropped since it was made.
+    """Return the number of received and sent packets that an interface or its driver dropped since it was created.
 
-    This costs less than `interface_counters`, and a scan reads it several times a second. `counters` is the text of
-    /proc/net/dev if it has been read already. LivenessError if there is no such interface.
+    This is faster than `interface_counters`; a scan calls it several times a second. `counters` is the text of
+    /proc/net/dev if it has been read already. Raises LivenessError if there is no such interface.
     """
     for line in (COUNTERS.read_text() if counters is None else counters).splitlines():
         interface, colon, numbers = line.partition(":")
@@ -125,15 +125,15 @@ def interface_drops(name: str, counters: str | None = None) -> int:
 
 
 def transmit_queues(interface: str) -> int:
-    """Return how many transmit queues are in use: as many AF_XDP sockets can send on the interface at once.
+    """Return the number of transmit queues in use, which limits the AF_XDP sockets that can send at the same time.
 
-    Netlink (IFLA_NUM_TX_QUEUES) counts those that were allocated: what is sent on one beyond those in use never leaves.
-    Where the driver does not report them all are in use.
+    Netlink (IFLA_NUM_TX_QUEUES) counts allocated queues, and a frame on a queue that is not in use is never sent. If
+    the driver does not report the queues in use, all are assumed to be.
     """
     with IPRoute() as netlink:
         (message,) = netlink.link("get", index=interface_index(interface))
     allocated = int(message.get_attr("IFLA_NUM_TX_QUEUES") or 1)
-    # The most of rx, tx, other and combined that there can be, then those in use.
+    # eight numbers: maxima of rx, tx, other and combined channels, then those in use in the same order
     channels = _ask_driver(interface, _ETHTOOL_GCHANNELS, 8)
     if channels is None:
         return allocated
@@ -141,13 +141,13 @@ def transmit_queues(interface: str) -> int:
 
 
 def receive_ring_frames(interface: str) -> int | None:
-    """Return how many frames the card's receive ring holds; None where the driver does not report it."""
-    parameters = _ask_driver(interface, _ETHTOOL_GRINGPARAM, 8)  # most rx, rx mini, rx jumbo, tx; then those in use
+    """Return the length of the network card's receive ring in frames, or None if the driver does not report it."""
+    parameters = _ask_driver(interface, _ETHTOOL_GRINGPARAM, 8)  # maxima of rx, rx mini, rx jumbo, tx; then values
     return parameters[4] or None if parameters is not None else None
 
 
 def _ask_driver(interface: str, command: int, numbers: int) -> tuple[int, ...] | None:
-    """Return the numbers that a driver answers an ETHTOOL command with; None if it has no answer."""
+    """Return the numbers with which a driver answers an ETHTOOL command, or None if it does not support it."""
     answer = ctypes.create_string_buffer(struct.pack("I", command), 4 * (1 + numbers))
     request = struct.pack("16sP16x", interface.encode(), ctypes.addressof(answer))
     try:
@@ -159,7 +159,7 @@ def _ask_driver(interface: str, command: int, numbers: int) -> tuple[int, ...] |
 
 
 def in_lab() -> bool:
-    """Return whether this network namespace has the lab's marker."""
+    """Return whether this network namespace has the lab's marker link."""
     return LAB_MARKER in interface_names()
 
 
@@ -171,7 +171,7 @@ def _message(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - pyrou
 
 
 def _of_index(index: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - as above
-    """Return the message about one link: a host of containers has thousands, and this runs every second."""
+    """Return the message about one link. A dump would return thousands of links on a host of containers."""
     try:
         with IPRoute() as netlink:
             return next(iter(netlink.link("get", index=index)))
@@ -180,7 +180,7 @@ def _of_index(index: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - as 
 
 
 def _has_other_end(message) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001 - as above
-    """Return whether what is sent needs no address below IP: GRE without a remote end wants one for every packet."""
+    """Return whether the link has a fixed remote end. GRE without one needs an address below IP for each packet."""
     if message["ifi_type"] not in (ARPHRD_IPGRE, ARPHRD_IP6GRE):
         return True
     return bool((message.get_attr("IFLA_BROADCAST") or "").strip("0:."))

@@ -14,11 +14,11 @@ from liveness.net.ring import RingSlots, RxStatistics
 from liveness.packets.block import pack_block
 
 Network = Callable[[bytes], Iterable[bytes]]
-"""A simulated network: takes a frame as it was sent, returns the frames that come back for it."""
+"""Simulated network: takes a frame as it was sent, and returns the frames that come back for it."""
 
 
 class MemoryRxRing:
-    """An RxRing that returns what was put into it with `deliver`; another thread may do that."""
+    """RxRing that returns the frames passed to `deliver`, which another thread may call."""
 
     ethernet = True
 
@@ -30,13 +30,13 @@ class MemoryRxRing:
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def deliver(self, frame: bytes, time_ns: int | None = None) -> None:
-        """Put a frame on the ring, stamped with `time_ns` since 1970 or with now."""
+        """Put a frame on the ring with the time `time_ns` (ns since 1970), or the current time."""
         self._waiting.append((time.time_ns() if time_ns is None else time_ns, frame))
         self._packets += 1
         os.eventfd_write(self._event, 1)
 
     def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:
-        """Return a block of what is waiting, or None after `timeout_s`: see RxRing."""
+        """Return a block of the waiting frames, or None after `timeout_s`: see RxRing."""
         if self._current is None:
             self._await(time.monotonic() + timeout_s)
             if not self._waiting:
@@ -48,27 +48,27 @@ class MemoryRxRing:
         return self._current
 
     def _await(self, deadline: float) -> None:
-        """Wait for a frame, past wake-ups for frames that were already taken, and clear the descriptor."""
+        """Wait for a frame and clear the descriptor. Wake-ups for frames that were already taken are ignored."""
         while True:
             with contextlib.suppress(BlockingIOError):
-                os.eventfd_read(self._event)  # before the look: what is delivered after it wakes us again
+                os.eventfd_read(self._event)  # before the check of the queue: later frames wake us again
             left_s = deadline - time.monotonic()
             if self._waiting or left_s <= 0:
                 return
             select.select([self._event], [], [], left_s)
 
     def release(self) -> None:
-        """Forget the current block."""
+        """Release the current block."""
         if self._current is None:
             raise ValueError("no block to release")
         self._current = None
 
     def statistics(self) -> RxStatistics:
-        """Return the counters since opening: memory drops nothing."""
+        """Return the counters since opening. Memory drops nothing."""
         return RxStatistics(self._packets, 0, 0)
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable while something waits."""
+        """Return a descriptor that is readable while frames are waiting."""
         return self._event
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class MemoryRxRing:
 
 
 class MemoryTxRing:
-    """A TxRing that passes its frames, when kicked, to a function and delivers what that returns to `replies`."""
+    """TxRing that passes its frames to a function when kicked, and delivers the result to `replies`."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class MemoryTxRing:
         frame_bytes: int = 256,
         frames_a_kick: int | None = None,
     ) -> None:
-        """Make a ring of `slots`; `frames_a_kick` is how many frames one kick sends, for back pressure."""
+        """Create a ring of `slots`; `frames_a_kick` limits the frames sent per kick, to simulate back pressure."""
         self.frames: NDArray[np.uint8] = np.zeros((slots, frame_bytes), np.uint8)
         self._network = network
         self._replies = replies
@@ -100,12 +100,12 @@ class MemoryTxRing:
 
     @property
     def completed(self) -> int:
-        """Frames given to the network, since opening."""
+        """Frames passed to the network since opening."""
         return self._completed
 
     @property
     def errors(self) -> int:
-        """Always 0: a malformed length is a ValueError of commit."""
+        """Always 0: `commit` raises ValueError for an invalid length."""
         return 0
 
     def reserve(self, wanted: int) -> tuple[int, int]:
@@ -113,12 +113,12 @@ class MemoryTxRing:
         return self._ring.reserve(wanted)
 
     def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
-        """Hand over the first `count` reserved slots; ValueError for a length no frame of this ring can have."""
+        """Hand over the first `count` reserved slots. Raises ValueError for a length that this ring cannot send."""
         run = self._ring.commit(count, lengths, 0, self.frames.shape[1])
         self._lengths[run] = lengths[run]
 
     def kick(self) -> bool:
-        """Give committed frames to the network, oldest first, and its answers to the receive ring."""
+        """Pass committed frames to the network, oldest first, and its replies to the receive ring."""
         count = self._ring.pending if self._frames_a_kick is None else min(self._ring.pending, self._frames_a_kick)
         for _ in range(count):
             slot = self._ring.oldest
@@ -130,7 +130,7 @@ class MemoryTxRing:
         return self._ring.pending == 0
 
     def flush(self, timeout_s: float) -> int:
-        """Kick until everything committed has left, at most `timeout_s`; return how many frames are still unsent."""
+        """Kick until all committed frames were sent, for at most `timeout_s`; return the number of unsent frames."""
         deadline = time.monotonic() + timeout_s
         self.kick()
         while self._ring.pending and time.monotonic() < deadline:
@@ -139,11 +139,11 @@ class MemoryTxRing:
 
     @property
     def waiting(self) -> int:
-        """Frames that had not left at the last look: see TxRing."""
+        """Frames that had not been sent at the last check: see TxRing."""
         return self._ring.pending
 
     def unsent(self) -> NDArray[np.int64]:
-        """Return the slots that were committed and have not left, oldest first."""
+        """Return the slots that were committed and not sent, oldest first."""
         return self._ring.unsent()
 
     def wait(self, timeout_s: float) -> None:  # noqa: ARG002 - a function is never busy, so there is nothing to wait for
@@ -151,4 +151,4 @@ class MemoryTxRing:
         self.kick()
 
     def close(self) -> None:
-        """Do nothing: there is nothing to give back."""
+        """Do nothing: there are no resources to release."""

@@ -1,4 +1,4 @@
-"""The MAC address of a neighbour: from the kernel's table, or by an ARP request (RFC 826) if that has none."""
+"""MAC address of a neighbour: from the kernel's table, or by an ARP request (RFC 826) if the table has none."""
 
 import contextlib
 import errno
@@ -30,15 +30,15 @@ TRY_S = 1.0
 
 NUD_PERMANENT = 0x80
 NUD_VALID = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80
-"""All states in which an entry has a MAC address: STALE and NOARP too."""
+"""States in which an entry has a MAC address, including STALE and NOARP."""
 NDA_DST, NDA_LLADDR = 1, 2
 IFA_LOCAL = 2
 DISCARD_PORT = 9
-"""RFC 863: what is sent there is thrown away."""
+"""Discard service (RFC 863): data sent to it is thrown away."""
 NAP_S = 0.05
 
 NUD_CONFIRMED = 0x02 | 0x08 | 0x10 | 0x80
-"""REACHABLE, DELAY, PROBE, PERMANENT. A STALE entry may be of a router that was replaced, so it is not used."""
+"""REACHABLE, DELAY, PROBE and PERMANENT. STALE is excluded: such an entry may be of a router that was replaced."""
 
 HARDWARE_ETHERNET = 1
 REQUEST = 1
@@ -49,9 +49,9 @@ BROADCAST = b"\xff" * 6
 
 
 def find_mac(link: Link, address: int, source: int) -> bytes:
-    """Return the MAC address of `address` (host order) on `link`; LivenessError if nobody answers.
+    """Return the MAC address of `address` (host order) on `link`. Raises LivenessError if there is no answer.
 
-    An ARP request names `source`, an address of this host, as its sender.
+    ARP requests name `source`, an address of this host, as their sender.
     """
     return known_mac(link, address) or ask_mac(link, address, source)
 
@@ -59,7 +59,7 @@ def find_mac(link: Link, address: int, source: int) -> bytes:
 def find_mac_of_ipv6(netlink: Netlink, link: Link, address: bytes) -> bytes:
     """Return the MAC address of an IPv6 neighbour (16 bytes), which the kernel resolves.
 
-    LivenessError if nobody answers.
+    Raises LivenessError if there is no answer.
     """
     deadline = time.monotonic() + TRIES * TRY_S
     while time.monotonic() < deadline:
@@ -75,14 +75,14 @@ def find_mac_of_ipv6(netlink: Netlink, link: Link, address: bytes) -> bytes:
 
 
 def provoke(index: int, address: bytes) -> None:
-    """Make the kernel resolve an IPv6 neighbour, by an empty datagram to its discard port."""
+    """Make the kernel resolve an IPv6 neighbour by sending an empty datagram to its discard port."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
         one.setblocking(False)
         one.sendto(b"", (str(IPv6Address(address)), DISCARD_PORT, 0, index))
 
 
 def kernel_entry(netlink: Netlink, index: int, address: bytes) -> tuple[int, bytes] | None:
-    """Return the state (NUD_*) and the MAC address of the kernel's entry for a neighbour, None if it has none."""
+    """Return state (NUD_*) and MAC address of the kernel's entry for a neighbour, or None if there is no entry."""
     family = socket.AF_INET if len(address) == IPV4_BYTES else socket.AF_INET6
     header = NEIGHBOUR_HEADER.pack(family, index, 0, 0, 0)
     answer = netlink.ask(RTM_GETNEIGH, header + attribute(NDA_DST, address))
@@ -90,7 +90,7 @@ def kernel_entry(netlink: Netlink, index: int, address: bytes) -> tuple[int, byt
         messages = [answer.message]
     elif answer.error == errno.ENOENT:
         return None
-    else:  # before Linux 5.0 one entry alone cannot be asked for
+    else:  # before Linux 5.0, a single entry cannot be requested
         messages = netlink.dump(RTM_GETNEIGH, header)
     for message in messages:
         _, where, state, _, _ = NEIGHBOUR_HEADER.unpack_from(message.body)
@@ -112,12 +112,12 @@ def addresses_of(netlink: Netlink, index: int) -> list[int]:
 
 
 def first_address(netlink: Netlink, index: int) -> int | None:
-    """Return the first IPv4 address of an interface (host order), None if it has none."""
+    """Return the first IPv4 address of an interface (host order), or None if it has none."""
     return next(iter(addresses_of(netlink, index)), None)
 
 
 def known_mac(link: Link, address: int) -> bytes | None:
-    """Return the MAC address that the kernel's table holds as confirmed, or None."""
+    """Return the MAC address in a confirmed entry of the kernel's table, or None."""
     wanted = str(IPv4Address(address))
     with IPRoute() as netlink:
         for entry in netlink.get_neighbours(socket.AF_INET):
@@ -129,7 +129,7 @@ def known_mac(link: Link, address: int) -> bytes | None:
 
 
 def ask_mac(link: Link, address: int, source: int) -> bytes:
-    """Send ARP requests, 3 tries of 1 s, and return the MAC address that answers; LivenessError if none does."""
+    """Send up to 3 ARP requests 1 s apart and return the MAC address that answers. LivenessError if there is none."""
     with open_packet_socket() as handle:
         bind_packet_socket(handle, link.name, ETH_P_ARP)
         for _ in range(TRIES):
@@ -146,7 +146,7 @@ def ask_mac(link: Link, address: int, source: int) -> bytes:
 
 
 def arp_request(mac: bytes, source: int, address: int, to: bytes = BROADCAST) -> bytes:
-    """Return the Ethernet frame that asks who has `address` (RFC 826): everybody, or the holder of one MAC address."""
+    """Return an Ethernet frame with an ARP request for `address` (RFC 826), as broadcast or to one MAC address."""
     body = ARP.pack(
         HARDWARE_ETHERNET,
         ETH_P_IP,
@@ -163,16 +163,16 @@ def arp_request(mac: bytes, source: int, address: int, to: bytes = BROADCAST) ->
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What an ARP packet says of its sender: its addresses, and whether that is an answer to `to`."""
+    """Sender of an ARP packet: its addresses, and the destination if the packet is a unicast answer."""
 
     address: bytes
     mac: bytes
     to: bytes | None
-    """The MAC address that the answer goes to, None for requests and announcements."""
+    """MAC address that the answer was sent to; None for requests and announcements."""
 
 
 def arp_sender(frame: bytes) -> Spoken | None:
-    """Return what an ARP packet says of its sender; None for other packets and for probes (RFC 5227)."""
+    """Return the sender of an ARP packet, or None for other packets and for ARP probes (RFC 5227)."""
     if len(frame) < ETHERNET.size + ARP.size:
         return None
     *kind, operation, mac, sender, _, _ = ARP.unpack_from(frame, ETHERNET.size)
@@ -185,7 +185,7 @@ def arp_sender(frame: bytes) -> Spoken | None:
 
 
 def arp_reply_mac(frame: bytes, address: int) -> bytes | None:
-    """Return the MAC address in `frame` if it is an ARP reply from `address`."""
+    """Return the MAC address in `frame` if it is an ARP reply from `address`, otherwise None."""
     if len(frame) < ETHERNET.size + ARP.size:
         return None
     *kind, operation, mac, sender, _, _ = ARP.unpack_from(frame, ETHERNET.size)

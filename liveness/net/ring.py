@@ -1,9 +1,9 @@
-"""Rings: how frames are given to a network and taken from it, whatever lies below, and what all rings share.
+"""Rings: the interface through which frames are sent and received, whatever the transport, and their common parts.
 
-A ring that is mapped can be used without its descriptor: the kernel sends what lies in an AF_XDP ring when anybody
-polls its socket, and a frame may be changed until it has left. A mapping also keeps the socket open. So a forked child
-gets the memory and the descriptor of its own ring only: memory that is withheld (MADV_DONTFORK, madvise(2)) is not
-there in a child at all.
+A mapped ring can be used without its descriptor: the kernel sends the frames of an AF_XDP ring when any process polls
+its socket, and a frame can be changed until it was sent. A mapping also keeps the socket open. A forked child therefore
+gets only the memory and the descriptor of its own ring: memory that is withheld (MADV_DONTFORK, madvise(2)) does not
+exist in the child.
 """
 
 import mmap
@@ -17,26 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 STALL_S: Final = 5.0
-"""No interface that works holds every frame so long: at 1 kbit/s a probe leaves in half a second."""
+"""Time after which an interface that sent nothing is stalled: even at 1 kbit/s a probe takes half a second."""
 LOOK_EVERY_S: Final = 0.1
 LONGEST_GAP_S: Final = 1.0
-"""A process that looks at longer intervals was suspended, and its frames with it: that time does not count."""
+"""A longer time between two checks means that the process was suspended: that time does not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class RxStatistics:
-    """What a receive ring has seen since it was opened."""
+    """Counters of a receive ring since it was opened."""
 
     packets: int
-    """Packets that passed the filter, dropped ones included."""
+    """Packets that passed the filter, including dropped ones."""
     drops: int
-    """Packets that passed the filter and found the ring full."""
+    """Packets that passed the filter and were dropped because the ring was full."""
     freezes: int
-    """How often the ring filled up."""
+    """Number of times that the ring was full."""
 
 
 class TxRing(Protocol):
-    """A ring of frames to send. A slot keeps its bytes when it comes round, so slot i can always hold the same probe.
+    """Ring of frames to send. A slot keeps its bytes when it is reused, so that slot i can always hold the same probe.
 
     Order of use: `reserve` slots, write their frames in place, `commit` them, `kick`.
     """
@@ -45,10 +45,10 @@ class TxRing(Protocol):
     """(slots, frame_bytes): row i is the writable frame of slot i; headers start at column 0."""
 
     def reserve(self, wanted: int) -> tuple[int, int]:
-        """Return (first slot, count <= wanted) of free slots that follow each other; count 0 = full.
+        """Return (first slot, count <= wanted) of consecutive free slots; count 0 if the ring is full.
 
         A run never wraps: at the ring's end it is shorter than wanted. Finished slots are reclaimed first. Reserving
-        twice without a commit between returns the same slots.
+        twice without a commit in between returns the same slots.
         """
         ...
 
@@ -57,37 +57,37 @@ class TxRing(Protocol):
         ...
 
     def kick(self) -> bool:
-        """Ask the kernel to send what was committed, and return whether it took everything.
+        """Make the kernel send the committed frames, and return whether it took all of them.
 
-        Back pressure is no error: the rest stays for the next kick, and leaves only if there is one.
+        Back pressure is no error: the rest stays in the ring until the next kick.
 
-        InterfaceDownError while the interface is down: what is committed keeps its slots, and leaves with a kick when
-        it is up again. InterfaceGoneError when it was removed: `unsent` tells what the ring still held. LivenessError
-        if nothing has left for a long time, though it was asked again and again.
+        Raises InterfaceDownError while the interface is down: committed frames keep their slots, and a kick sends them
+        when it is up again. Raises InterfaceGoneError if the interface was removed: `unsent` returns the slots that the
+        ring still holds. Raises LivenessError if no frame was sent for a long time in spite of repeated kicks.
         """
         ...
 
     def flush(self, timeout_s: float) -> int:
-        """Kick and wait until everything committed has left; return how many frames are still unsent."""
+        """Kick and wait until all committed frames were sent; return the number of unsent frames."""
         ...
 
     @property
     def completed(self) -> int:
-        """Frames the kernel has reported as sent, since opening."""
+        """Frames that the kernel reported as sent since opening."""
         ...
 
     @property
     def errors(self) -> int:
-        """Frames the kernel refused as malformed or the interface dropped, since opening; not among the completed."""
+        """Frames that the kernel refused as malformed or the interface dropped since opening; not in `completed`."""
         ...
 
     @property
     def waiting(self) -> int:
-        """Frames that were committed and had not left when that was last looked at."""
+        """Frames that were committed and not sent at the last check."""
         ...
 
     def unsent(self) -> NDArray[np.int64]:
-        """Return the slots that were committed and have not left, oldest first: what a failed interface still holds."""
+        """Return the slots that were committed and not sent, oldest first, also of a failed interface."""
         ...
 
     def wait(self, timeout_s: float) -> None:
@@ -95,25 +95,25 @@ class TxRing(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the ring back to the kernel; what is committed and unsent is lost. Twice is harmless."""
+        """Release the ring. Committed frames that were not sent are lost. It may be called twice."""
         ...
 
 
 class RxRing(Protocol):
-    """A ring of blocks of received packets, each laid out as TPACKET_V3 (`packets.block`)."""
+    """Ring of blocks of received packets, each in the layout of TPACKET_V3 (`packets.block`)."""
 
     ethernet: bool
-    """Whether packets came with an Ethernet header; without one they have one in their block all the same, of zeros."""
+    """Whether packets came with an Ethernet header. If not, their block has a header of zeros in its place."""
 
     def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:
-        """Return the memory of the next filled block, header included, or None if there is none in `timeout_s`.
+        """Return the memory of the next filled block, header included, or None if there is none within `timeout_s`.
 
-        It stays the current block, and is returned again, until it is released.
+        The same block is returned again until it is released.
         """
         ...
 
     def release(self) -> None:
-        """Give the current block back; its memory must not be read afterwards."""
+        """Return the current block to the kernel. Its memory must not be read afterwards."""
         ...
 
     def statistics(self) -> RxStatistics:
@@ -125,24 +125,24 @@ class RxRing(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the ring back. Twice is harmless."""
+        """Release the ring. It may be called twice."""
         ...
 
 
 @dataclass(slots=True)
 class RingSlots:
-    """The slots of a transmit ring, which are used in turn: reserved, committed, and free again once they have left."""
+    """Slots of a transmit ring, which are used in turn: reserved, committed, and free again when they were sent."""
 
     count: int
     head: int = 0
-    """The next slot to reserve."""
+    """Next slot to reserve."""
     pending: int = 0
-    """Committed slots before it that have not left."""
+    """Number of committed slots before `head` that were not sent."""
     _reserved: int = 0
 
     @property
     def oldest(self) -> int:
-        """The committed slot that leaves next, if there is one."""
+        """Committed slot that is sent next, if there is one."""
         return (self.head - self.pending) % self.count
 
     def reserve(self, wanted: int) -> tuple[int, int]:
@@ -151,9 +151,9 @@ class RingSlots:
         return self.head, self._reserved
 
     def commit(self, count: int, lengths: NDArray[np.uint16], least: int, most: int) -> slice:
-        """Commit the first `count` reserved slots and return them; ValueError for lengths that no frame can have.
+        """Commit the first `count` reserved slots and return them. Raises ValueError for invalid lengths.
 
-        `least` and `most` are the lengths in bytes that a frame can have.
+        `least` and `most` are the valid lengths of a frame in bytes.
         """
         if not 0 <= count <= self._reserved:
             raise ValueError(f"commit of {count} slots, {self._reserved} are reserved")
@@ -166,13 +166,13 @@ class RingSlots:
         return run
 
     def unsent(self) -> NDArray[np.int64]:
-        """Return the slots that were committed and have not left, oldest first."""
+        """Return the slots that were committed and not sent, oldest first."""
         return np.arange(self.head - self.pending, self.head) % self.count
 
 
 @dataclass(slots=True)
 class StallWatch:
-    """The time since a ring with committed frames last made progress, as long as the ring is looked at."""
+    """Detector of a ring that sends nothing: the time since its last progress, while it is checked regularly."""
 
     clock: Callable[[], float] = time.monotonic
     _left: int = -1
@@ -180,11 +180,11 @@ class StallWatch:
     _looked_s: float = 0.0
 
     def due(self) -> bool:
-        """Return whether it is time to look again."""
+        """Return whether the next check is due."""
         return self.clock() - self._looked_s >= LOOK_EVERY_S
 
     def stalled(self, left: int, waiting: int) -> bool:
-        """Return whether no frame left for STALL_S; `left` have since the ring was opened, `waiting` have not."""
+        """Return whether no frame was sent for STALL_S; `left` were sent since opening, `waiting` were not."""
         now_s = self.clock()
         if left != self._left or not waiting or now_s - self._looked_s > LONGEST_GAP_S:
             self._left = left
@@ -207,7 +207,7 @@ def withhold(ring: object) -> None:
 
 @contextmanager
 def given(ring: object) -> Iterator[None]:
-    """Give the memory of a ring that is withheld to the children that are forked inside."""
+    """Give the memory of a withheld ring to the children that are forked in this context."""
     for mapping in _mappings(ring):
         mapping.madvise(mmap.MADV_DOFORK)
     try:
