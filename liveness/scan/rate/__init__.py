@@ -1,1 +1,1 @@
-"""The rate of a run, fixed or searched."""
+"""The rate of a run, configured or searched for."""

@@ -1,4 +1,4 @@
-"""Hit rates: the share of probes that are answered, measured at two rates in turn, and how surely they differ."""
+"""Hit rates: the share of probes that are answered, measured alternately at two rates, and the test of a difference."""
 
 import math
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 FALL_Z: Final = 3.5
-"""Standard errors that make a fall: 1 in 4,300 by chance, and a search looks often."""
+"""Standard errors that prove a drop of the hit rate: 1 in 4,300 by chance, because a search tests often."""
 HOLDS_Z: Final = 2.0
-"""Standard errors within which a hit rate holds."""
+"""Standard errors that prove that a hit rate holds."""
 SHOWN_Z: Final = 1.96
-"""Those of the intervals that are recorded: 95 %."""
+"""Standard errors of the recorded intervals: 95 %."""
 MATERIAL: Final = 0.02
-"""A fall must be sure to be larger: so much may come of replies that are later than the time left for them."""
+"""Share by which a hit rate must drop at least: replies that arrive after their window can cause a smaller drop."""
 MIN_FREEDOM: Final = 2
-"""Fewer pieces, beyond one an arm, say nothing about how evenly replies come in."""
+"""Degrees of freedom that are needed to estimate from slices or windows how evenly replies arrive."""
 
 Interval = tuple[float, float]
 Counts = NDArray[np.int64]
@@ -34,25 +34,25 @@ def _excess(pieces: Sequence[tuple[int, int]]) -> tuple[float, int]:
 
 @dataclass(slots=True)
 class Arm:
-    """What was measured at one rate: slices of a fraction of a second, gathered into windows. Counts are by probe."""
+    """The measurements at one rate: slices of a fraction of a second, combined into windows. Counts are by probe."""
 
     rate_pps: float
     sent: Counts
     hits: Counts
     slices: list[tuple[int, int]] = field(default_factory=list)
-    """(sent, hits) of each, all probes together."""
+    """(sent, hits) of each slice, all probes together."""
     windows: list[tuple[int, int]] = field(default_factory=list)
     seconds: float = 0.0
     given_up_s: float = 0.0
-    """Time that senders could not keep up with the rate."""
+    """Time that senders skipped because they could not keep up with the rate."""
 
     @classmethod
     def at(cls, rate_pps: float, probes: int) -> "Arm":
-        """Return an arm with nothing measured yet."""
+        """Return an arm without measurements."""
         return cls(rate_pps, np.zeros(probes, np.int64), np.zeros(probes, np.int64))
 
     def add_slice(self, sent: Counts, hits: Counts, seconds: float, given_up_s: float) -> None:
-        """Add what was counted in a fraction of a second."""
+        """Add the counts of a slice that lasted `seconds`."""
         self.sent += sent
         self.hits += hits
         self.slices.append((int(sent.sum()), int(hits.sum())))
@@ -60,7 +60,7 @@ class Arm:
         self.given_up_s += given_up_s
 
     def add_window(self, window: "Arm") -> None:
-        """Add a window: an arm of slices alone."""
+        """Add a window, which is an arm with slices only."""
         self.sent += window.sent
         self.hits += window.hits
         self.slices += window.slices
@@ -70,16 +70,16 @@ class Arm:
 
     @property
     def hit_rate(self) -> float:
-        """First replies for each original sent."""
+        """First replies per original sent."""
         return float(self.hits.sum()) / max(1, int(self.sent.sum()))
 
     @property
     def shortfall(self) -> float:
-        """The share of the time that senders could not keep up with."""
+        """Share of the time that senders skipped because they could not keep up."""
         return self.given_up_s / self.seconds if self.seconds else 0.0
 
     def hit_rate_interval(self, spread: float) -> Interval:
-        """Return the 95 % interval of the hit rate, whose variance is `spread` times that of a Poisson count."""
+        """Return the 95 % interval of the hit rate; hits have `spread` times the variance of a Poisson count."""
         hits = float(self.hits.sum()) + 0.5
         factor = math.exp(SHOWN_Z * math.sqrt(spread / hits))
         rate = hits / max(1, int(self.sent.sum()))
@@ -87,11 +87,12 @@ class Arm:
 
 
 def design_effect(hits: Counts) -> float:
-    """Return how much larger the variance of hits can be than a Poisson count's, for probes to one target go together.
+    """Return the largest ratio of the variance of the sum of hits to that of a Poisson count.
 
-    Targets are a random sample, but one that answers a probe answers others too. The variance of the sum is largest
-    where whoever answers a rarer probe answers all more frequent ones: then it is the sum over pairs of probes of the
-    smaller hit rate. 1 for a single probe, the number of probes where all have the same hit rate.
+    Targets are a random sample, but the replies of one target to different probes are correlated. The variance of the
+    sum is largest if each target that answers a less frequently answered probe also answers all probes that are
+    answered more often: it then is the sum of the smaller hit rate over all pairs of probes. The ratio is 1 for a
+    single probe, and the number of probes if all have the same hit rate.
     """
     if not hits.sum():
         return float(len(hits))
@@ -101,10 +102,10 @@ def design_effect(hits: Counts) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two hit rates: `ratio` is the candidate's to the reference's, `error` the standard error of its logarithm.
+    """Two hit rates: `ratio` is candidate over reference, `error` the standard error of the logarithm of the ratio.
 
-    `spread` is how much larger the variance of counts is taken to be than a Poisson count's: what probes to one target
-    can cause, or what slices and windows show if that is more.
+    `spread` is the assumed ratio of the variance of counts to that of a Poisson count: the design effect of probes to
+    the same target, or the dispersion of slices and windows if that is larger.
     """
 
     ratio: float
@@ -113,7 +114,7 @@ class Comparison:
 
     @classmethod
     def of(cls, candidate: Arm, reference: Arm) -> "Comparison":
-        """Return the comparison of two arms; half a hit more for each, so that none at all is no infinity."""
+        """Return the comparison of two arms. Half a hit is added to each, so that no hits do not give infinity."""
         spread = max(1.0, design_effect(candidate.hits + reference.hits))
         for pieces in ((candidate.slices, reference.slices), (candidate.windows, reference.windows)):
             found = [_excess(part) for part in pieces if part]
@@ -125,15 +126,15 @@ class Comparison:
         return cls(hits[0] / sent[0] / (hits[1] / sent[1]), math.sqrt(spread * (1 / hits[0] + 1 / hits[1])), spread)
 
     def bounds(self, errors: float) -> Interval:
-        """Return the ratio less and more so many standard errors."""
+        """Return the bounds of the ratio at `errors` standard errors."""
         factor = math.exp(errors * self.error)
         return self.ratio / factor, self.ratio * factor
 
     @property
     def fell(self) -> bool:
-        """Whether the hit rate is surely lower at the candidate."""
+        """Whether the hit rate at the candidate is lower, by more than MATERIAL and at FALL_Z standard errors."""
         return self.bounds(FALL_Z)[1] < 1 - MATERIAL
 
     def holds(self, tolerance: float) -> bool:
-        """Return whether the hit rate at the candidate is surely not lower by more than `tolerance`, a share."""
+        """Return whether the hit rate at the candidate is lower by at most the share `tolerance`, at HOLDS_Z."""
         return not self.fell and self.bounds(HOLDS_Z)[0] > 1 - tolerance

@@ -1,4 +1,4 @@
-"""The load of a run: how fast each probe goes, and what all of them take on the wire."""
+"""The load of a run: the rate of each probe, and the bits that all probes take on the wire."""
 
 import math
 from dataclasses import dataclass
@@ -14,41 +14,41 @@ from liveness.probes.run_constants import frame_lengths
 from liveness.space.targets import Targets
 
 ANY_PORT: Final = 65_535
-"""The tarpit control's port is drawn later: its frames are as long whatever it is."""
+"""Stands for the port of the control probe, which is drawn later. The length of frames does not depend on it."""
 AUTO_START_PPS: Final = 500.0
-"""Where `rate: auto` begins, packets a second of one probe."""
+"""Rate at which `rate: auto` begins, in packets per second of one probe."""
 BEYOND_ANY_PPS: Final = 1e9
-"""No interface sends so many packets a second."""
+"""A rate in packets per second that no interface reaches."""
 NO_RATE: Final = "no rate keeps to it: any packet makes its second one of a packet"
 AUTO_FIRST_STEPS: Final = 4
-"""It begins at this part of its limit at most."""
+"""`rate: auto` begins at its limit divided by this at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a run sends. Rates are packets a second of one probe, originals and repeats together.
+    """What a run sends. Rates are packets per second of one probe, originals and repeats together.
 
-    `rate_pps` is the highest one, under `rate: auto` the limit of the search; `start_pps` the first.
+    `rate_pps` is the highest rate (under `rate: auto`, the limit of the search), and `start_pps` the first one.
     """
 
     wire_bits: int
-    """Bits on the wire of one packet of each probe, all probes together."""
+    """Sum of the bits on the wire of one packet of each probe."""
     rate_pps: float
     start_pps: float
 
 
 def wire_bits_of(config: Config) -> int:
-    """Return what one packet of each probe takes on the wire, all probes together, in bits."""
+    """Return the sum of the bits on the wire of one packet of each probe."""
     probes = probes_of_run(config.probes, ANY_PORT if config.control else None)
     lengths = frame_lengths(probes, contact=config.contact, tcp_options=config.tcp_options)
     return sum(bits_on_wire(length) for length in lengths)
 
 
 def check_crowding(config: Config, targets: Targets, load: Load) -> None:
-    """RefusedError if some /24 may get more packets in a second than `limits.max_pps_per_24` allows.
+    """Raise RefusedError if some /24 may get more packets in a second than `limits.max_pps_per_24` allows.
 
-    It names the highest rate that keeps to it. The rate is never lowered unasked: a run would take longer than anybody
-    had planned.
+    The message names the highest rate within the limit. The rate is not lowered automatically, because the run would
+    then take longer than planned.
     """
     limit_pps = config.limits.max_pps_per_24
     if limit_pps is None:
@@ -66,9 +66,9 @@ def check_crowding(config: Config, targets: Targets, load: Load) -> None:
 
 
 def ceiling_pps(config: Config, targets: Targets, load: Load) -> float:
-    """Return the rate of one probe above which nobody may take a run while it goes on; infinity if nothing bounds it.
+    """Return the highest rate of one probe to which a signal may raise a running scan; infinity if there is no limit.
 
-    That is `rate_limit`, and the highest rate that keeps to `limits.max_pps_per_24`.
+    It is the smaller one of `rate_limit` and the highest rate within `limits.max_pps_per_24`.
     """
     ceiling = math.inf if config.rate_limit is None else config.rate_limit.pps_for(load.wire_bits)
     limit_pps = config.limits.max_pps_per_24
@@ -78,7 +78,7 @@ def ceiling_pps(config: Config, targets: Targets, load: Load) -> float:
 
 
 def _highest_uncrowded(config: Config, targets: Targets, limit_pps: float, low: float, high: float) -> float:
-    """Return the highest rate from `low`, which keeps to the limit, to `high`, within a thousandth."""
+    """Return the highest rate within the limit between `low`, which is within it, and `high`, to a thousandth."""
     while high - low > max(float(MIN_RATE_PPS), high / 1_000):
         middle = (low + high) / 2
         if peak_bound_pps(config, targets, middle) > limit_pps:
@@ -89,12 +89,12 @@ def _highest_uncrowded(config: Config, targets: Targets, limit_pps: float, low: 
 
 
 def _rounded_down(rate_pps: float) -> str:
-    """Return a rate as a config takes it, not above it: whole packets, or thousandths of one below ten."""
+    """Return a rate as text for a config, rounded down to whole packets, or to thousandths of one below ten."""
     return str(math.floor(rate_pps)) if rate_pps >= 10 else f"{math.floor(rate_pps * 1_000) / 1_000:g}"  # noqa: PLR2004
 
 
 def load_of(config: Config) -> Load:
-    """Return the load of a config's run; UsageError where its rate is too low or above its limit."""
+    """Return the load of a config's run. Raises UsageError if its rate is too low or above `rate_limit`."""
     wire_bits = wire_bits_of(config)
     rate_pps = config.highest_rate.pps_for(wire_bits)
     if rate_pps < float(MIN_RATE_PPS):

@@ -1,8 +1,9 @@
-"""The ramp of `rate: auto`: a state machine that is fed counters and answers with the rate to send at.
+"""The ramp of `rate: auto`: a state machine that takes counters and returns the rate to send at.
 
-Targets come in random order, so those of any two windows of time are random samples of one population: a hit rate that
-is lower at a higher rate means that the rate itself causes loss. Windows at a candidate rate and at a lower reference
-alternate, so that what changes slowly changes both. `docs/rate.md` tells the method and its limits.
+Targets are probed in random order, so the targets of any two windows of time are random samples of one population: if
+the hit rate is lower at a higher rate, the rate itself causes loss. Windows at a candidate rate and at a lower
+reference rate alternate, so that slow changes of the network affect both. `docs/rate.md` describes the method and its
+limits.
 """
 
 from dataclasses import dataclass, field
@@ -14,51 +15,55 @@ from liveness.scan.rate.hits import Arm, Comparison, Counts
 from liveness.scan.rate.step import Verdict, step_of
 
 SETTLE_S: Final = 2.0
-"""After a change of rate nothing is counted for so long: replies of the rate before are on their way."""
+"""Time after a change of rate in which nothing is counted, because replies to earlier probes still arrive."""
 SLICE_S: Final = 0.25
 MIN_SLICE_SENT: Final = 50
-"""A slice has so many packets of the busiest probe, or lasts LONGEST_SLICE_S."""
+"""Least number of packets in a slice, of the probe that is sent most often, unless it lasts LONGEST_SLICE_S."""
 LONGEST_SLICE_S: Final = 5.0
 START_WINDOW_S: Final = 3.0
 CHECK_WINDOW_S: Final = 6.0
 START_TOLERANCE: Final = 0.4
-"""While the rate doubles it is enough that it has not fallen by this share; twice the capacity would halve it."""
+"""Drop of the hit rate, as a share, that is accepted while the rate doubles; at twice the capacity it would halve."""
 CHECK_TOLERANCE: Final = 0.05
-"""A rate that is to last has not lost this share."""
+"""Drop of the hit rate, as a share, that is accepted at a rate that is kept."""
 BUDGET_S: Final = 300.0
-"""A comparison that is not decided after so much counted time is given up."""
+"""Counted time after which a comparison ends without a decision."""
 BLIND_PPS: Final = 1_000.0
-"""Up to this rate of one probe a step is made without enough replies to judge it: the default of a fixed rate."""
+"""Up to this rate of one probe, the default rate, a step is accepted without enough replies to judge it."""
 MIN_PPS: Final = 10.0
 DROPS_SHARE: Final = 0.001
 MIN_DROPS: Final = 10
-"""Packets lost on our own side in a slice that are too many: so many, and this share of those sent and received."""
+"""Packets lost on our own side in a slice that are too many: MIN_DROPS, and DROPS_SHARE of those sent and received."""
 SHORTFALL: Final = 0.05
-"""The share of the time that senders may be behind."""
+"""Largest share of the time that senders may skip because they cannot keep up."""
 FIRST_STEP: Final = 0.1
-"""The first step up from a rate beyond which loss was found; each that succeeds is followed by one twice as large."""
+"""Share of the first step above a rate beyond which loss was found; it doubles with each step that succeeds."""
 BELOW_CAPACITY: Final = 0.95
-"""Where to go on below a capacity that was estimated from a loss."""
+"""Share of an estimated capacity at which the search continues."""
 OWN_STEP_BACK: Final = 0.75
+"""Factor on the rate after packets were lost on our own side."""
 HOLD_S: Final = 30.0
 LONGEST_HOLD_S: Final = 600.0
+"""A rate is held for HOLD_S before a higher one is tried; the time doubles with each hold, up to LONGEST_HOLD_S."""
 WATCH_S: Final = 30.0
-"""What is watched while a rate is held: a fall of the hit rate within so long."""
+"""Length of the measurements that are watched for a drop of the hit rate while a rate is held."""
 WATCH_FALL: Final = 0.9
-"""A hit rate that falls surely below this share of what it was has the rate checked before its time."""
+"""If the hit rate drops below this share of its earlier value while a rate is held, the rate is checked at once."""
 LEAP: Final = 3
-"""So many times what the rate allows has not been sent: a sender went on where an earlier session of the run stood."""
+"""If a slice has more than this times the packets that the rate allows, the window restarts: a sender has continued at
+the position of an earlier session."""
 UNEVEN: Final = 0.5
-"""A probe that is sent less than this share of the busiest: lanes begin, pause or end, and hits fit no originals."""
+"""If a probe is sent less than this share of the most frequent one in a slice, the window restarts: lanes begin, pause
+or end, so that hits do not belong to the originals of the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Counters since the start of a run, at `time_s` of any steady clock."""
+    """Counters since the start of a run, at `time_s` of any monotonic clock."""
 
     time_s: float
     block: int
-    """Which block is sent: populations differ."""
+    """Number of the block that is sent. Blocks are different populations."""
     sent: Counts
     """Originals sent, by probe."""
     hits: Counts
@@ -68,20 +73,20 @@ class Sample:
     drops: int
     """Packets lost on our own side: by rings, the interface or its driver."""
     given_up_s: float
-    """Time that senders could not keep up with the rate, on average of all senders."""
+    """Time that senders skipped because they could not keep up with the rate, averaged over senders."""
 
 
 class Phase(StrEnum):
-    """How the search goes on."""
+    """Phases of the search."""
 
-    START = "start"  # doubling
-    CHECK = "check"  # a rate is compared with its half, finely
+    START = "start"  # the rate doubles from step to step
+    CHECK = "check"  # a rate is compared with its half at a low tolerance
     HOLD = "hold"  # a rate that was found is kept
 
 
 @dataclass(slots=True)
 class Ramp:
-    """The search; `update` takes the next sample and returns the rate. Rates are packets a second of one probe."""
+    """The search; `update` takes the next sample and returns the rate. Rates are packets per second of one probe."""
 
     start_pps: float
     limit_pps: float
@@ -89,26 +94,26 @@ class Ramp:
     steps: list[RateStep] = field(default_factory=list)
     phase: Phase = field(default=Phase.START, init=False)
     good_pps: float = field(init=False)
-    """The highest rate found good, or the first one."""
+    """The highest rate found good, or the start rate."""
     candidate: Arm = field(init=False)
     reference: Arm = field(init=False)
     checked: bool = field(default=False, init=False)
-    """Whether the good rate has been compared finely with its half, not only passed while doubling."""
+    """Whether the good rate has passed the comparison with its half (CHECK), and not only a step of doubling."""
     testing: bool = field(default=False, init=False)
-    """Whether the candidate's rate is sent now, not the reference's."""
+    """Whether the current rate is that of the candidate, not of the reference."""
     limited_by: Verdict | None = field(default=None, init=False)
-    """What kept the rate below its limit, None while nothing did."""
+    """What keeps the rate below its limit, None while nothing does."""
     highest_limit_pps: float = field(init=False)
     _window: Arm = field(init=False)
     _last: Sample | None = field(default=None, init=False)
     _settled_s: float = field(default=0.0, init=False)
     _step: float = field(default=FIRST_STEP, init=False)
     _failed_pps: float | None = field(default=None, init=False)
-    """The lowest rate that was found too high and has not been found good since."""
+    """The lowest rate that was found too high and not found good later."""
     _hold_s: float = field(default=HOLD_S, init=False)
     _held_s: float = field(default=0.0, init=False)
     _baseline: Arm | None = field(default=None, init=False)
-    """What was measured when the rate that is held was checked, in this block."""
+    """Measurements of the check of the rate that is held, in this block."""
 
     def __post_init__(self) -> None:
         """Begin at the start rate."""
@@ -118,7 +123,7 @@ class Ramp:
 
     @property
     def rate_pps(self) -> float:
-        """The rate to send at now."""
+        """Rate to send at now."""
         return self.candidate.rate_pps if self.testing else self.reference.rate_pps
 
     def _compare(self, candidate_pps: float, reference_pps: float, *, testing: bool) -> None:
@@ -132,7 +137,7 @@ class Ramp:
         self._settled_s = 0.0
 
     def update(self, sample: Sample) -> float:
-        """Take the counters of now; return the rate to send at."""
+        """Process the current counters and return the rate to send at."""
         last = self._last
         if last is None or sample.block != last.block:
             self._last = sample
@@ -158,12 +163,15 @@ class Ramp:
         return self.rate_pps
 
     def measure_again(self) -> None:
-        """Drop what the current window has counted: the network was broken meanwhile, whatever the rate."""
+        """Discard the counts of the current window, because the network was broken meanwhile."""
         self._last = None
         self._send(testing=self.testing)
 
     def _begin_block(self) -> None:
-        """Measure anew: this is another population. One that replies may tell what the last one could not."""
+        """Restart the measurement, because a new block is another population.
+
+        If the last block had too few replies to judge a rate, doubling starts again: this one may have more.
+        """
         if self.limited_by is Verdict.UNCLEAR:
             self._double()
         else:
@@ -174,7 +182,7 @@ class Ramp:
         self._compare(min(2 * self.good_pps, self.limit_pps), self.good_pps, testing=False)
 
     def _count(self, time_s: float) -> None:
-        """Look at the current window, and end it if it is long enough."""
+        """Add the current window to its arm if it is long enough, and decide how to continue."""
         if self._window.seconds < (START_WINDOW_S if self.phase is Phase.START else CHECK_WINDOW_S):
             return
         (self.candidate if self.testing else self.reference).add_window(self._window)
@@ -187,7 +195,7 @@ class Ramp:
             self._send(testing=not self.testing)
 
     def _judge(self, time_s: float) -> None:
-        """Decide what the windows so far say; go on measuring where they do not say it yet."""
+        """Judge the candidate by the windows so far; if they do not decide, continue to measure."""
         found = Comparison.of(self.candidate, self.reference)
         rate = self.candidate.rate_pps
         pairs = min(len(self.candidate.windows), len(self.reference.windows))
@@ -206,7 +214,7 @@ class Ramp:
             self._stay(time_s)
 
     def _accept(self, time_s: float, verdict: Verdict) -> None:
-        """Take the candidate for good, and go on from it."""
+        """Accept the candidate as a good rate and continue from it."""
         tried, rate = (self.candidate, self.reference), self.candidate.rate_pps
         climbed = self.checked and rate > self.good_pps
         self.good_pps = rate
@@ -216,7 +224,7 @@ class Ramp:
             last = self._window if self.testing else None
             self._compare(min(2 * rate, self.limit_pps), rate, testing=last is not None)
             if last is not None:
-                self.reference.add_window(last)  # it was at this rate, the reference now
+                self.reference.add_window(last)  # it was measured at this rate, which is the reference now
         elif self.phase is Phase.START:
             self._check(rate)
         else:
@@ -229,7 +237,7 @@ class Ramp:
         self._record(time_s, verdict, tried)
 
     def _step_back(self, time_s: float, verdict: Verdict, estimate_pps: float) -> None:
-        """Go on below a rate that lost packets, at what it is estimated to bear."""
+        """Continue below a rate that lost packets, at the estimated capacity."""
         tried = self.candidate, self.reference
         rate = self.rate_pps if verdict is Verdict.OWN_DROPS else self.candidate.rate_pps
         lowest = self.good_pps if self.phase is Phase.START and verdict is not Verdict.OWN_DROPS else rate / 2
@@ -238,7 +246,7 @@ class Ramp:
         self._step = FIRST_STEP
         self._failed_pps = min(rate, self._failed_pps or rate)
         if self.checked and rate > self.good_pps and (back >= self.good_pps or verdict is Verdict.OWN_DROPS):
-            self._hold(self.good_pps)  # a step up that failed: what was good before still is
+            self._hold(self.good_pps)  # only a step up has failed: the rate below it is still good
         else:
             self.checked = False
             self.good_pps = min(self.good_pps, back)
@@ -246,7 +254,7 @@ class Ramp:
         self._record(time_s, verdict, tried)
 
     def _stay(self, time_s: float) -> None:
-        """Keep to the last good rate: the candidate could not be judged."""
+        """Return to the last good rate, because the candidate could not be judged."""
         tried = self.candidate, self.reference
         if self.phase is Phase.START:
             self.limited_by = Verdict.UNCLEAR
@@ -266,7 +274,7 @@ class Ramp:
             self._baseline = measured
 
     def _watch(self, time_s: float) -> None:
-        """While a rate is held: notice that it no longer does, and try more when it is time."""
+        """Check the rate that is held if its hit rate drops, and try a higher one after the hold time."""
         rate = self.candidate.rate_pps
         self._held_s += self._window.seconds
         self._window = Arm.at(rate, self.probes)
@@ -287,7 +295,7 @@ class Ramp:
             self.candidate = Arm.at(rate, self.probes)
 
     def lower(self, time_s: float, share: float) -> None:
-        """Go slower by `share`, and not faster than that from now on: the limit is lowered."""
+        """Lower the rate by `share`, and the limit of the search to the new rate."""
         tried, now = (self.candidate, self.reference), self._nominal()
         self.limit_pps = max(MIN_PPS, now * (1 - share))
         self.good_pps = min(self.good_pps, self.limit_pps)
@@ -295,9 +303,9 @@ class Ramp:
         self._record(time_s, Verdict.SLOWER, tried)
 
     def higher(self, time_s: float, share: float) -> None:
-        """Raise the limit by `share`, at most to what it was at first; a rate that is held tries `share` more at once.
+        """Raise the limit by `share`, at most to the first limit; if a rate is held, try `share` more at once.
 
-        The search goes on: the higher rate stays only if the hit rate holds.
+        The search continues: the higher rate stays only if the hit rate holds.
         """
         tried, now = (self.candidate, self.reference), self._nominal()
         self.limit_pps = min(self.highest_limit_pps, self.limit_pps * (1 + share))
@@ -306,7 +314,7 @@ class Ramp:
         self._record(time_s, Verdict.FASTER, tried)
 
     def _nominal(self) -> float:
-        """Return the rate that the search is about, whatever it sends for comparison at this moment."""
+        """Return the rate that the search has reached; the current rate may be a reference below it."""
         return self.good_pps if self.phase is Phase.START else self.candidate.rate_pps
 
     def _record(self, time_s: float, verdict: Verdict, tried: tuple[Arm, Arm]) -> None:

@@ -1,4 +1,4 @@
-"""Steps of the search of `rate: auto`, as the manifest keeps them."""
+"""Steps of the search of `rate: auto`, as recorded in the manifest."""
 
 from enum import StrEnum
 
@@ -7,21 +7,21 @@ from liveness.scan.rate.hits import SHOWN_Z, Arm, Comparison
 
 
 class Verdict(StrEnum):
-    """What came of a step."""
+    """The result of a step."""
 
     HOLDS = "holds"  # the hit rate at the candidate is that of the reference
     FELL = "fell"  # it is lower: the rate causes loss
-    BLIND = "blind"  # raised without enough replies to judge: low rates only
-    UNCLEAR = "unclear"  # too few replies to tell: the rate stays
+    BLIND = "blind"  # the rate was raised without enough replies to judge it: at low rates only
+    UNCLEAR = "unclear"  # too few replies to judge: the rate stays
     OWN_DROPS = "own-drops"  # packets were lost on our own side
     SENDER_BOUND = "sender-bound"  # the senders cannot keep up
-    CHANGED = "changed"  # the hit rate fell at a rate that was held: check it
-    FASTER = "faster"  # told by a signal
-    SLOWER = "slower"
+    CHANGED = "changed"  # the hit rate dropped at a rate that was held: the rate is checked
+    FASTER = "faster"  # requested by a signal
+    SLOWER = "slower"  # requested by a signal
 
 
 def step_of(after_s: float, verdict: Verdict, candidate: Arm, reference: Arm, next_pps: float) -> RateStep:
-    """Return the entry of a step: what was measured, where both rates were, what came of it, and how it went on."""
+    """Return the record of a step: the verdict, the next rate and, if both arms were measured, their hit rates."""
     step = RateStep(
         after_s=round(after_s, 3),
         verdict=str(verdict),
@@ -49,5 +49,5 @@ def step_of(after_s: float, verdict: Verdict, candidate: Arm, reference: Arm, ne
 
 
 def _rounded(share: float) -> float:
-    """Return a share with six digits."""
+    """Return a share rounded to six significant digits."""
     return float(f"{share:.6g}")

@@ -1,4 +1,4 @@
-"""The tuner of `rate: auto`: reads a scan's counters, asks the ramp, and sets the rate the senders keep to."""
+"""The tuner of `rate: auto`: it reads the counters of a scan, updates the ramp, and sets the rate of the senders."""
 
 import time
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from liveness.scan.rate.ramp import Ramp, Sample
 from liveness.scan.shared import Shared
 
 SIGNAL_SHARE: Final = 0.05
-"""What one signal changes, as ZMap's users know it."""
+"""Share by which one signal changes the rate, as in ZMap."""
 
 
 @dataclass(slots=True)
 class Tuner:
-    """The search of one scan, on the supervisor's side; `observe` several times a second."""
+    """The search of one scan, in the supervisor's process, which calls `observe` several times a second."""
 
     plan: Plan
     shared: Shared
     interface: str
     earlier: RateSearch | None = None
-    """What an earlier session of the run has found."""
+    """Result of an earlier session of the run."""
     clock: Callable[[], float] = time.monotonic
     ramp: Ramp = field(init=False)
     _started_s: float = field(init=False)
@@ -33,7 +33,7 @@ class Tuner:
     _interface_drops: int = 0
 
     def __post_init__(self) -> None:
-        """Begin where the plan says, or at half of what was found before: it may have become too much."""
+        """Begin at the planned start rate, or at half the rate found earlier, which may be too high by now."""
         start_pps, limit_pps = self.plan.load.start_pps, self.plan.rate_pps
         if self.earlier is not None:
             start_pps = max(start_pps, self.earlier.found_pps / 2)
@@ -43,11 +43,11 @@ class Tuner:
         self.shared.rate_pps[0] = self.ramp.rate_pps
 
     def ask(self, *, faster: bool) -> None:
-        """Note that somebody wants to go faster, or slower; safe in a signal handler."""
+        """Note a request for a higher or lower rate. Safe in a signal handler."""
         self._asked.append(faster)
 
     def observe(self, lost: int = 0) -> None:
-        """Look at the counters and set the rate; `lost` frames were dropped at the interface or below it so far."""
+        """Read the counters and set the rate; `lost` frames were dropped at the interface or below it so far."""
         sample = self._sample(lost)
         while self._asked:
             if self._asked.pop(0):
@@ -59,12 +59,12 @@ class Tuner:
             self.shared.rate_pps[0] = rate_pps
 
     def measure_again(self) -> None:
-        """Begin the current measurement again: what came meanwhile tells nothing of the rate."""
+        """Restart the current measurement, because the counts since its start do not depend on the rate alone."""
         self.ramp.measure_again()
 
     def _sample(self, lost: int) -> Sample:
         shared = self.shared
-        with suppress(LivenessError):  # an interface that is gone drops nothing more; the senders will say so
+        with suppress(LivenessError):  # an interface that is gone has no counters; the senders report it
             self._interface_drops = interface_drops(self.interface)
         return Sample(
             time_s=self.clock() - self._started_s,
@@ -77,7 +77,7 @@ class Tuner:
         )
 
     def record(self) -> RateSearch:
-        """Return the search as the manifest keeps it."""
+        """Return the search as recorded in the manifest."""
         ramp = self.ramp
         return RateSearch(
             found_pps=round(ramp.good_pps, 6),
