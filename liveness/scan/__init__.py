@@ -1,1 +1,1 @@
-"""The scan: supervisor, sender and receiver processes."""
+"""The scan: the supervisor, sender and receiver processes."""

@@ -1,4 +1,4 @@
-"""The crew of a scan: its receivers and senders, started in order, and ended whatever has happened."""
+"""The crew of a scan: its receiver and sender processes, started in order, and ended in any case."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,16 +18,16 @@ from liveness.scan.shared import Shared
 
 POLL_S: Final = 0.01
 READY_WITHIN_S: Final = 60.0
-"""A receiver loads its kernels and opens its log; one that takes longer hangs."""
+"""Time for a receiver to load its kernels and open its log; one that takes longer is assumed to hang."""
 SENDER_GRACE_S: Final = 15.0
-"""A sender that was told to stop empties its ring first; after this long it is killed."""
+"""Time for a sender to empty its ring after the stop flag is set; then it is killed."""
 RECEIVER_GRACE_S: Final = 300.0
-"""A receiver that was told to end writes its last segment and waits for its log; after this long it is killed."""
+"""Time for a receiver to write its last segment and its log after the finish flag is set; then it is killed."""
 
 
 @dataclass(slots=True)
 class Crew:
-    """The processes of one session over rings that are open; `end` is to be called whatever happens."""
+    """The processes of one session over rings that are open. The caller must call `end` in any case."""
 
     plan: Plan
     constants: RunConstants
@@ -35,7 +35,7 @@ class Crew:
     rx_rings: Sequence[RxRing]
     directory: RunDirectory
     first: Checkpoint
-    """Where this session begins."""
+    """Checkpoint at which this session begins."""
     shared: Shared
     receivers: list[Child[str | None]] = field(default_factory=list, init=False)
     senders: list[Child[None]] = field(default_factory=list, init=False)
@@ -44,7 +44,7 @@ class Crew:
     def start(self, interruption: Interruption) -> None:
         """Start the receivers, and the senders once all receivers listen.
 
-        No probe leaves where a receiver has ended or hangs, or where something interrupts the scan before.
+        No probe is sent if a receiver ends or hangs, or if the scan is interrupted before that.
         """
         self._start_receivers()
         deadline = time.monotonic() + READY_WITHIN_S
@@ -56,11 +56,11 @@ class Crew:
             self._start_senders()
 
     def receiver_ended(self) -> bool:
-        """Return whether any receiver has ended: none may before it was told to."""
+        """Return whether any receiver has ended; none may end before the finish flag is set."""
         return any(receiver.ended() for receiver in self.receivers)
 
     def sending(self, interruption: Interruption) -> bool:
-        """Return whether any sender still runs; note what went wrong in those that have ended."""
+        """Return whether any sender still runs; note the problems of senders that have ended."""
         ended = [sender for sender in self.senders if sender.ended()]
         for sender in ended:
             problem = sender.problem()
@@ -69,7 +69,7 @@ class Crew:
         return len(ended) < len(self.senders)
 
     def all_sent(self) -> bool:
-        """Return whether every sender came to its end by itself, its last cooldown included."""
+        """Return whether every sender has ended by itself, after its last cooldown."""
         return (
             bool(self.senders)
             and not self._told_to_stop
@@ -77,7 +77,7 @@ class Crew:
         )
 
     def stop_senders(self, interruption: Interruption) -> None:
-        """Tell the senders to stop and wait until they have; kill those that do not."""
+        """Stop the senders and wait until they have ended; kill those that do not end in SENDER_GRACE_S."""
         self._told_to_stop = True
         self.shared.stop[0] = 1
         _await(lambda: not self.sending(interruption), SENDER_GRACE_S)
@@ -87,7 +87,7 @@ class Crew:
                 interruption.by(sender.problem() or f"{sender.name} process did not stop")
 
     def finish_receivers(self, interruption: Interruption) -> None:
-        """Tell the receivers that no more replies are awaited, and wait until what they have is on disk."""
+        """Signal the receivers that no more replies are awaited, and wait until all their data is on disk."""
         self.shared.finish[0] = 1
         _await(lambda: all(receiver.ended() for receiver in self.receivers), RECEIVER_GRACE_S)
         for receiver in self.receivers:
@@ -98,7 +98,7 @@ class Crew:
                 interruption.by(problem)
 
     def end(self) -> None:
-        """Kill whatever still runs, and give back the rings that no process has taken."""
+        """Kill all processes that still run, and close the rings that no process has taken."""
         self.shared.stop[0] = self.shared.finish[0] = 1
         for sender in self.senders:
             sender.kill()
@@ -132,7 +132,7 @@ class Crew:
 
 
 def _await(condition: Callable[[], bool], timeout_s: float) -> None:
-    """Wait until a condition holds, at most so long."""
+    """Wait until a condition holds, at most `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < deadline:
         time.sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""Interruption: why a scan ends early, and what signals do to it in each of its phases."""
+"""Interruption: why a scan ends early, and the effect of signals in each phase of a scan."""
 
 import os
 import signal
@@ -15,11 +15,11 @@ from liveness.scan.totals import SessionTotals
 RATE_STEP: Final = 0.05
 ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ONE_REQUEST_S: Final = 1.0
-"""Signals closer together than this are one request: a terminal, timeout(1) and service managers send several."""
+"""Signals within this time count as one request: terminals, timeout(1) and service managers send several."""
 
 
 class StoppedMerge(KeyboardInterrupt):
-    """A second request to stop, while a scan that has sent everything writes its sets: the run can be resumed."""
+    """A second request to stop, while a scan that has sent everything writes its sets. The run can be resumed."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -28,31 +28,32 @@ class StoppedMerge(KeyboardInterrupt):
 
 @dataclass(slots=True)
 class Interruption:
-    """Why a scan ended early: a signal, a limit, or something that failed. `reason` is None as long as it did not."""
+    """Why a scan ended early: a signal, a limit, or a failure. `reason` is None as long as it did not."""
 
     reason: str | None = None
     signal_number: int | None = None
     begun: bool = False
-    """Whether a packet may have left: from then on a signal ends the scan with what it has, not at once."""
+    """Whether a packet may have left. From then on a signal ends the scan in order, with partial results."""
     read_lists: bool = False
-    """Whether a SIGHUP has asked to read the blocklists now."""
+    """Whether a SIGHUP has requested to read the blocklists now."""
     finishing: bool = False
-    """Whether nothing is sent any more: only writing is left, which a second request stops."""
+    """Whether only writing is left and nothing is sent any more. A second request stops the writing."""
     complete: bool = False
     """Whether everything was sent and every reply awaited before anything interrupted the scan."""
     on_finishing: Callable[[str], None] = field(default=lambda _: None, repr=False)
-    """Receives the line that says what a first request does while only writing is left. Must not raise."""
+    """Called with one line after a first request while only writing is left. Must not raise."""
     _last_s: float | None = field(default=None, repr=False)
-    """When the last signal came; None before the first."""
+    """Time of the last signal; None before the first."""
 
     def by(self, reason: str) -> None:
-        """Note a reason; the first one stays."""
+        """Note a reason; the first reason is kept."""
         self.reason = self.reason or reason
 
     def finish(self, *, complete: bool) -> None:
-        """Begin the last phase: nothing is sent any more.
+        """Begin the last phase, in which nothing is sent any more.
 
-        A signal or a limit that came only after everything was sent and awaited (`complete`) interrupted nothing.
+        With `complete`, everything was sent and awaited, so that an earlier signal or limit interrupted nothing and is
+        discarded.
         """
         if complete:
             self.reason = self.signal_number = None
@@ -60,7 +61,7 @@ class Interruption:
         self.finishing = True
 
     def ask(self, number: int) -> None:
-        """Note a signal that asks this scan to end. Raises StoppedMerge for a second request in the last phase."""
+        """Note a signal that requests the end of the scan. Raises StoppedMerge for a second one in the last phase."""
         now_s = time.monotonic()
         first = self._last_s is None
         again = self._last_s is not None and now_s - self._last_s >= ONE_REQUEST_S
@@ -77,12 +78,13 @@ class Interruption:
 
 @contextmanager
 def signals_noted(interruption: Interruption, discard: Callable[[], None]) -> Iterator[None]:
-    """Note SIGINT, SIGTERM and SIGHUP instead of dying from them; what was ignored (nohup) stays so.
+    """Handle SIGINT, SIGTERM and SIGHUP; signals that were ignored before (nohup) stay ignored.
 
-    Before the scan has begun they end this process, exit code 128 + the signal's number, after a call of `discard`. At
-    once: an exception would be lost where LLVM calls back from compiling a kernel, and Numba be left in a muddle.
+    Before the scan has begun, a signal ends this process at once with the exit code 128 + its number, after a call of
+    `discard`. It does not raise an exception, because that would be lost in a callback of LLVM while a kernel is
+    compiled, and leave Numba in an inconsistent state.
 
-    SIGHUP ends a scan whose terminal has gone. Otherwise it means what it means to a daemon: read the lists again.
+    SIGHUP ends a scan whose terminal is gone. Otherwise it has its usual meaning for a daemon: read the lists again.
     """
     terminal = _has_terminal()
 
@@ -115,9 +117,10 @@ def _has_terminal() -> bool:
 
 @contextmanager
 def rate_signals(session: SessionTotals, ceiling_pps: float) -> Iterator[None]:
-    """Let SIGUSR1 raise the rate by 5 % and SIGUSR2 lower it, as ZMap does; a search for the rate is asked to.
+    """Let SIGUSR1 raise the rate by 5 % and SIGUSR2 lower it, as in ZMap. Under `rate: auto` the search does so.
 
-    A fixed rate stays below a ceiling, packets a second of each probe: what the config's limits allow.
+    A fixed rate is raised at most to `ceiling_pps`, packets per second of each probe, which the limits of the config
+    give.
     """
 
     def change(number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""The lag record: when each lane passed every millionth target, and how far apart the probes to one target were."""
+"""The lag record: the times at which each lane passed every millionth target, and the lags between probes."""
 
 from typing import Final
 
@@ -10,17 +10,20 @@ from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
 
 PERCENTILE: Final = 80
-"""The paper tells the lag that 80 % of targets stay below (Bano et al. 2018, section 3)."""
+"""The paper reports the lag below which 80 % of targets are (Bano et al. 2018, section 3)."""
 
 
 def _passed_s(marks: NDArray[np.int64], started_ns: int) -> NDArray[np.float64]:
-    """Return (lanes, marks) seconds since the start, NaN where not passed; with several senders the last one's time."""
+    """Return the times in seconds since the start at which marks were passed, (lanes, marks); NaN if not passed.
+
+    With several senders, a mark is passed when the last sender has passed it.
+    """
     passed = (marks.max(axis=0) - started_ns) / 1e9
     return np.where(marks.min(axis=0) == 0, np.nan, passed)
 
 
 def lag_record(plan: Plan, shared: Shared, started_ns: int) -> Lag:
-    """Return the record of all blocks, with the largest and the 80th percentile lag between first attempts."""
+    """Return the lag record of all blocks, with the maximum and the 80th percentile of lags between first attempts."""
     lanes: list[LanePassing] = []
     spreads: list[NDArray[np.float64]] = []
     for part, marks in zip(plan.order.parts, shared.marks, strict=True):

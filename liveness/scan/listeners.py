@@ -1,4 +1,4 @@
-"""Listeners of a scan: what is written for people and for other programs, which never ends the scan."""
+"""Listeners of a scan: output for people and for other programs, whose failures never end the scan."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,14 +10,14 @@ from liveness.scan.progress import Progress
 
 @dataclass(slots=True)
 class Listeners:
-    """The two functions that a scan calls while it runs; what they raise stays in here."""
+    """The two functions that a scan calls while it runs. Exceptions that they raise are caught here."""
 
     on_progress: Callable[[Progress], None]
     on_notice: Callable[[str], None]
     _failed: bool = field(default=False, init=False)
 
     def progress(self, progress: Progress) -> None:
-        """Say how the scan stands. A listener that failed once hears no more, and a notice says why."""
+        """Report the progress of the scan. A listener that failed is not called again, and a notice says why."""
         if self._failed:
             return
         try:
@@ -27,6 +27,6 @@ class Listeners:
             self.notice(f"WARNING: nothing shows how the scan stands any more: {explain(error)}")
 
     def notice(self, text: str) -> None:
-        """Say a line that somebody ought to know at once; nobody may hear it."""
+        """Report a line that needs attention at once; failures of the listener are ignored."""
         with suppress(Exception, SystemExit):
             self.on_notice(text)

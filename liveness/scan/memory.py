@@ -1,4 +1,4 @@
-"""Memory that forked children share with the process that made it."""
+"""Memory that forked children share with their parent."""
 
 import mmap
 from typing import Any
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def shared_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: ANN401 - whatever numpy takes as a dtype
-    """Return an array of zeros in anonymous memory that forked children share; pages never touched cost nothing."""
+    """Return an array of zeros in anonymous memory that forked children share. Unused pages take no memory."""
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if size == 0:
         return np.zeros(shape, dtype)

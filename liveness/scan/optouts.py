@@ -1,4 +1,4 @@
-"""Opt-outs of a running scan: it watches its blocklists, and sends nothing more to what they block from then on."""
+"""Opt-outs during a scan: the scan watches its blocklists, and stops probing targets that are added to them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,21 +18,21 @@ from liveness.scan.send.withdrawn import WithdrawnList
 from liveness.space.intervals import Intervals
 
 LOOK_EVERY_S: Final = 1.0
-"""A changed list is read when it has stayed the same for this long: whoever writes it in place may be half-way."""
+"""A changed list is read once it has not changed for this long, because it may be written in place."""
 
 Signature = tuple[int, int, int, int] | None
-"""Of a file: device, inode, size, time of change in ns. None if there is none."""
+"""Signature of a file: device, inode, size, time of the last change in ns. None if the file does not exist."""
 
 
 @dataclass(slots=True)
 class OptOutWatch:
-    """The blocklists of one session of a run. What they come to block is withdrawn; what they drop stays blocked."""
+    """The blocklists of one session of a run. Added targets are withdrawn; removed entries stay blocked."""
 
     plan: Plan
     directory: Path
     withdrawn: WithdrawnList
     notice: Callable[[str], None]
-    """Told in one line of every withdrawal, and of a list that cannot be read once for each change of it."""
+    """Called with one line for each withdrawal, and for a list that cannot be read, once per change of it."""
     started_s: float = field(default_factory=time.monotonic)
     files: Sequence[Path] = field(init=False)
     resumed: bool = field(default=False, init=False)
@@ -40,13 +40,13 @@ class OptOutWatch:
     _record: OptOuts = field(default=OptOuts(), init=False)
     _all: Intervals = field(default_factory=Intervals.empty, init=False)
     _left_out: Intervals = field(default_factory=Intervals.empty, init=False)
-    """Targets that get nothing more though no list has blocked them."""
+    """Targets that are not probed any more although no list blocks them."""
     _seen: list[Signature] = field(default_factory=list, init=False)
     _read: list[Signature] = field(default_factory=list, init=False)
     _next_look_s: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        """Withdraw what earlier sessions have, and what was blocked since the targets were resolved."""
+        """Withdraw the targets that earlier sessions withdrew, and those blocked since the targets were resolved."""
         self.files = list_files(self.plan.config.targets.block)
         try:
             kept = load_opt_outs(self.directory)
@@ -62,11 +62,14 @@ class OptOutWatch:
 
     @property
     def record(self) -> OptOuts:
-        """What happened so far, in all sessions."""
+        """Record of all opt-outs so far, in all sessions of the run."""
         return self._record
 
     def look(self, *, now: bool = False) -> None:
-        """Look every second whether a list has changed, or `now`. LivenessError if too much was blocked to go on."""
+        """Check whether a list has changed, every LOOK_EVERY_S or `now`.
+
+        Raises LivenessError if more intervals are blocked than the withdrawn list has room for.
+        """
         if time.monotonic() < self._next_look_s and not now:
             return
         self._next_look_s = time.monotonic() + LOOK_EVERY_S
@@ -78,17 +81,17 @@ class OptOutWatch:
             self._take()
 
     def look_again(self) -> None:
-        """Read the lists, changed or not."""
+        """Read the lists even if they have not changed."""
         self._read = []
         self.look(now=True)
 
     def leave_out(self, targets: Intervals) -> None:
-        """Have nothing more sent to some targets, for as long as this session lasts: nobody has opted out."""
+        """Stop probing some targets in this session, without an opt-out."""
         self._left_out = self._left_out.union(targets.intersection(self.plan.intervals))
         self.withdrawn.publish(self._all.union(self._left_out))
 
     def _take(self) -> None:
-        """Read the lists and withdraw what is new in them; lists that cannot be read change nothing."""
+        """Read the lists and withdraw newly blocked targets; if a list cannot be read, nothing changes."""
         try:
             blocked = read_entries(
                 [entry for entry in self.plan.config.targets.block if entry != "-"], skipped_in(self.plan.config)
@@ -120,7 +123,7 @@ class OptOutWatch:
     def _keep(self, **changes: object) -> None:
         record = msgspec.structs.replace(self.record, **changes)
         self._record = record
-        with suppress(LivenessError):  # a full disk is told by the checkpoint; the withdrawal stands all the same
+        with suppress(LivenessError):  # the checkpoint reports a full disk; the withdrawal is in force all the same
             write_opt_outs(self.directory, KeptOptOuts(opt_outs=record, prefixes=list(self._all.entries())))
 
 

@@ -1,1 +1,1 @@
-"""Checkpoints, and going on after a run was cut off."""
+"""Checkpoints of a run, and resuming a run that ended early."""

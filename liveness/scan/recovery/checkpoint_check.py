@@ -1,4 +1,4 @@
-"""Whether a checkpoint is of the run that its plan describes: positions, counts and stretches within what there is."""
+"""Check of a checkpoint against the plan of its run: positions, counts and stretches must be within their ranges."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ MOST_PPS: Final = 1e12
 
 
 def misfits(plan: Plan, checkpoint: Checkpoint) -> Iterator[str]:
-    """Yield what of a checkpoint cannot be in a run with this plan, as a path and what was expected there."""
+    """Yield one line for each part of a checkpoint that does not fit the plan: its JSON path and what is wrong."""
     lanes = len(plan.probes) * plan.attempts
     if len(checkpoint.positions) not in (0, plan.senders):
         yield f"$.positions: {len(checkpoint.positions)} of them, where {plan.senders} send"

@@ -1,4 +1,4 @@
-"""Checkpointing: now and then a run says on disk how far it has come, so that it can go on from there."""
+"""Checkpointing: a run writes its progress to disk at intervals, so that it can be resumed from there."""
 
 from dataclasses import dataclass, field
 
@@ -22,22 +22,25 @@ class Checkpointing:
     started_s: float
     """When the session began, by the monotonic clock."""
     problem: str | None = field(default=None, init=False)
-    """Why the last checkpoint could not be written; the one before it stands then."""
+    """Why the last checkpoint could not be written (the previous one is then still in place), or None."""
     _milestones: Milestones = field(init=False)
     _due_s: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        """Begin where the session does."""
+        """Take the beginning of the session as the first milestone."""
         beginning = Milestone(0.0, self.first.positions, self.shared.sent_in_all)
         self._milestones = Milestones(self.plan.cooldown_s, beginning)
 
     def due(self, elapsed_s: float) -> bool:
-        """Note where the senders stand, `elapsed_s` into the session, and return whether to write a checkpoint."""
+        """Note the positions of senders, `elapsed_s` into the session, and return whether a checkpoint is due."""
         self._milestones.note(elapsed_s, self.shared)
         return elapsed_s >= self._due_s
 
     def write(self, totals: Totals, losses: Losses) -> None:
-        """Write a checkpoint; `totals` are the session's so far, `losses` the run's. If the disk refuses it goes on."""
+        """Write a checkpoint with the session's `totals` and the run's `losses` so far.
+
+        If writing fails, the run continues, and `problem` says why.
+        """
         self._due_s = totals.elapsed_s + self.plan.config.checkpoint.seconds
         received_s = int(self.shared.on_disk_ns.min()) / 1e9 - self.started_s
         milestone = self._milestones.answered(received_s)

@@ -1,4 +1,4 @@
-"""Compacting: while a run goes on, a child of low priority makes one segment of many."""
+"""Compacting: during a run, a child process of low priority unites many segments into one."""
 
 import os
 from contextlib import suppress
@@ -14,23 +14,26 @@ from liveness.system.privileges import confine_to
 
 NICENESS: Final = 19
 GRACE_S: Final = 10.0
-"""A compaction that is under way when the scan ends may take so long; then it is killed, which loses nothing."""
+"""Time that a compaction may take after the scan has ended. It is then killed, which loses no data."""
 
 
 @dataclass(slots=True)
 class Compacting:
-    """The compactions of one session, one at a time. If one fails they end: the segments are all there still.
+    """The compactions of one session, one at a time. If one fails, there are no more; all segments are kept.
 
-    They run in one process, forked while the supervisor has no threads yet and asked through a pipe.
+    They run in one child process, which is forked while the supervisor has no threads yet, and requested by a pipe.
     """
 
     directory: RunDirectory
     _child: Child[None] | None = field(default=None, init=False)
     _requests: int = field(default=-1, init=False)
-    """The descriptor that requests are written to; -1 if there is none."""
+    """Descriptor to which requests are written; -1 if there is none."""
 
     def start(self) -> None:
-        """Finish what a killed session has left half done, and start the process; without one nothing is compacted."""
+        """Finish a compaction that a killed session left half done, and start the process.
+
+        If this fails, nothing is compacted in this session.
+        """
         with suppress(LivenessError, OSError):
             remove_replaced(self.directory)
             reader, self._requests = os.pipe()
@@ -41,13 +44,13 @@ class Compacting:
             os.set_blocking(self._requests, False)
 
     def look(self) -> None:
-        """Have compacted what is due. Never waits."""
+        """Request a compaction of what is due, without waiting."""
         if self._child is not None:
-            with suppress(OSError):  # it has ended, or has many requests before this one
+            with suppress(OSError):  # the child has ended, or the pipe is full of earlier requests
                 os.write(self._requests, b".")
 
     def finish(self) -> None:
-        """Wait a bounded time until nothing is being compacted, and end the process."""
+        """Wait up to GRACE_S for a compaction to finish, and end the process."""
         if self._requests >= 0:
             os.close(self._requests)
             self._requests = -1
@@ -57,7 +60,7 @@ class Compacting:
 
 
 def _serve(directory: RunDirectory, requests: int) -> None:
-    """In the child: compact what is due with each request, until nobody can ask any more."""
+    """Compact what is due at each request, until the supervisor closes the pipe. Runs in the child."""
     os.nice(NICENESS)
     confine_to(directory.path, reading=True)
     while os.read(requests, 1 << 12):

@@ -1,4 +1,4 @@
-"""Milestones: where the senders stood lately, so that a checkpoint can name a place whose replies are all on disk."""
+"""Milestones: recent positions of senders, so that a checkpoint can name positions whose replies are all on disk."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from liveness.scan.shared import Shared
 
 EVERY_S: Final = 0.25
 GRACE_S: Final = 1.0
-"""The time between a packet's arrival and the match of its block, at most."""
+"""Longest time between the arrival of a packet and the matching of its block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """Where each sender stood at a time, in seconds of the run, and what had been sent by then."""
+    """The position of each sender at a time, in seconds since the session began, and the counts sent by then."""
 
     at_s: float
     positions: Sequence[Position]
@@ -28,21 +28,24 @@ class Milestone:
 
 @dataclass(slots=True)
 class Milestones:
-    """The milestones of the last while: as long as late replies are awaited."""
+    """The recent milestones, as far back as late replies are awaited."""
 
     wait_s: float
-    """How long a probe's replies are awaited: the cooldown."""
+    """Time for which the replies to a probe are awaited: the cooldown."""
     first: Milestone
-    """Where this session began; it stands for all times before."""
+    """The last milestone returned by `answered`; at first, the beginning of the session."""
     _lately: deque[Milestone] = field(default_factory=deque)
 
     def note(self, at_s: float, shared: Shared) -> None:
-        """Note where the senders stand now, a few times a second at most."""
+        """Add a milestone with the current positions of senders, unless the last one is younger than EVERY_S."""
         if at_s >= (self._lately[-1].at_s if self._lately else self.first.at_s) + EVERY_S:
             self._lately.append(Milestone(at_s, shared.positions_now(), shared.sent_in_all))
 
     def answered(self, received_s: float) -> Milestone:
-        """Return the last milestone up to which every probe was awaited, given that replies until then are on disk."""
+        """Return the last milestone whose probes all had their time for replies, if replies are on disk up to a time.
+
+        `received_s` is the time up to which all packets received are on disk, in seconds since the session began.
+        """
         while self._lately and self._lately[0].at_s <= received_s - self.wait_s - GRACE_S:
             self.first = self._lately.popleft()
         return self.first

@@ -1,4 +1,4 @@
-"""Going on with a run that was cut off: its plan, its key and its place, from its directory alone."""
+"""Resuming a run that ended early: its plan, key and positions are read from its directory alone."""
 
 import os
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from liveness.space.targets import Targets
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """A run to go on with: where it lies, what it planned, where it stands, and what of it is damaged."""
+    """A run to resume: its directory, plan and checkpoint, and one line for each part of it that is damaged."""
 
     directory: RunDirectory
     plan: Plan
@@ -33,11 +33,11 @@ class Resumption:
 
 
 def resume(path: Path) -> Resumption:
-    """Return what is needed to go on with the run at `path`; it is locked from then on.
+    """Return what is needed to resume the run at `path`, and lock the run.
 
-    Raises UsageError for a run that is complete, that has nothing to go on from, or that a scan is at work on;
-    LivenessError where its key or its targets are gone. A damaged checkpoint is named in `damage`: the run then begins
-    with its first target again, and keeps what its segments hold. A damaged segment is named, and set aside.
+    Raises UsageError for a run that is complete, that has no records to resume from, or that another scan has locked;
+    LivenessError if its key or its targets are missing. A damaged checkpoint is reported in `damage`: the run then
+    begins with its first target again and keeps its segments. A damaged segment is reported, too, and set aside.
     """
     directory = RunDirectory(path)
     if not path.is_dir():
@@ -56,7 +56,7 @@ def resume(path: Path) -> Resumption:
 def _resumption(
     directory: RunDirectory, manifest: Manifest, checkpoint: Checkpoint | None, damage: list[str]
 ) -> Resumption:
-    """Return what there is to go on with, of a run that is locked."""
+    """Return what is needed to resume a run that is locked already."""
     finish_redaction(directory)
     if checkpoint is None:
         checkpoint = Checkpoint(manifest=manifest, positions=[], sent=[], rate_pps=0)
@@ -78,7 +78,7 @@ def _resumption(
 
 
 def check_resumable(path: Path) -> None:
-    """Raise what `resume` does where a run cannot be gone on with, and leave all as it is."""
+    """Raise the error of `resume` if a run cannot be resumed, without changing anything."""
     directory = RunDirectory(path)
     manifest, checkpoint, _ = _records(directory)
     if manifest.status == "complete":
@@ -87,7 +87,7 @@ def check_resumable(path: Path) -> None:
 
 
 def _records(directory: RunDirectory) -> tuple[Manifest, Checkpoint | None, list[str]]:
-    """Return manifest and checkpoint; either stands in for the other where that is damaged."""
+    """Return manifest, checkpoint and damage; if either file is damaged, the other one replaces it."""
     damage: list[str] = []
     manifest: Manifest | None = None
     checkpoint: Checkpoint | None = None
@@ -102,7 +102,7 @@ def _records(directory: RunDirectory) -> tuple[Manifest, Checkpoint | None, list
     except LivenessError as error:
         damage.append(str(error))
     if checkpoint is not None:
-        # a session that was cut off before its first checkpoint stands in the manifest alone
+        # Only the manifest records a session that ended before its first checkpoint: take the one with more sessions.
         known = checkpoint.manifest if manifest is None else max(checkpoint.manifest, manifest, key=_sessions)
         return known, msgspec.structs.replace(checkpoint, manifest=known), damage
     if manifest is None:
@@ -117,7 +117,7 @@ def _sessions(manifest: Manifest) -> int:
 
 
 def _plan(directory: RunDirectory, manifest: Manifest) -> Plan:
-    """Return the plan as it was: the config in the manifest, and the targets, whatever has become of their files."""
+    """Return the plan of the run from its recorded config and targets; changes of the original files have no effect."""
     config = recorded_config(manifest.config, directory.path / MANIFEST_FILE, manifest.version)
     directory.check_targets(manifest.targets_sha256)
     config = msgspec.structs.replace(config, senders=manifest.senders)
@@ -126,7 +126,10 @@ def _plan(directory: RunDirectory, manifest: Manifest) -> Plan:
 
 
 def going_on(resumption: Resumption, identity: Identity) -> Checkpoint:
-    """Return where the new session begins: at the checkpoint, or anew where that is damaged; its manifest says when."""
+    """Return the checkpoint at which the new session begins; its manifest records the time.
+
+    If the old checkpoint was damaged, that is the beginning of the run.
+    """
     plan, checkpoint = resumption.plan, resumption.checkpoint
     manifest = msgspec.structs.replace(
         running_manifest(plan, identity),
