@@ -1,4 +1,4 @@
-"""The JSON document of the analysis: counts are integers, shares fractions in [0, 1] or null."""
+"""The JSON document of the analysis: counts are integers, shares are fractions in [0, 1] or null."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from liveness.analysis.measure import RunResults, plain
 from liveness.analysis.results import Results
 
 SCHEMA = 1
-"""The version of the document's form."""
+"""The version of the document's format."""
 
 Document = dict[str, Any]
 
 
 def document(results: Results) -> Document:
-    """Return the results of all runs in the form other tools read."""
+    """Return the results of all runs as a document for other tools."""
     return {
         "schema": SCHEMA,
         "runs": [_run(run) for run in results.runs],
@@ -26,12 +26,12 @@ def document(results: Results) -> Document:
 
 
 def encode(results: Results) -> bytes:
-    """Return the document as indented JSON, UTF-8, one newline at its end."""
+    """Return the document as indented JSON, UTF-8, with a newline at its end."""
     return msgspec.json.format(msgspec.json.encode(document(results)), indent=2) + b"\n"
 
 
 def _run(run: RunResults) -> Document:
-    """Return one run's part: what it rests on, then every measure under its id."""
+    """Return the part of one run: its status and targets, then every measure under its id."""
     part: Document = {
         "run": run.manifest.run,
         "status": run.manifest.status,
@@ -50,7 +50,7 @@ def _run(run: RunResults) -> Document:
 
 
 def _not_probed(run: RunResults) -> Document:
-    """Return which targets of a run do not count, where there are any."""
+    """Return the numbers of targets that do not count, if there are any."""
     manifest, found = run.manifest, {}
     if manifest.status != "complete":
         found["planned"] = manifest.targets
@@ -60,7 +60,7 @@ def _not_probed(run: RunResults) -> Document:
 
 
 def _change(entry: Change) -> Document:
-    """Return one comparison: its runs, their common targets and probes, the turnover of IPall; what is left out."""
+    """Return one comparison: its runs, common targets and probes, turnovers, and what is left out."""
     return {
         "from": entry.before,
         "to": entry.after,

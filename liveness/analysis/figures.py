@@ -1,4 +1,4 @@
-"""Figures as data: what is drawn, with its numbers and words; `liveness.report.figures` draws each kind."""
+"""Figures as data: content, numbers and texts; `liveness.report.figures` draws each kind."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Marker = Literal["D", "^"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of every bar, from the bottom up; `shares` has one entry a bar, None where there is nothing to share."""
+    """One part of every bar, from the bottom up; `shares` has one entry per bar, None if its denominator is 0."""
 
     name: str
     colour: Colour
@@ -24,7 +24,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Published values on bars, by the place of the bar."""
+    """Published values on bars, by the index of the bar."""
 
     name: str
     shares: Mapping[int, float]
@@ -33,7 +33,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Stacked bars of shares, with another bar next to each where `side` is given."""
+    """Stacked bars of shares, with a second bar next to each if `side` is given."""
 
     bars: Sequence[str]
     parts: Sequence[Part]
@@ -42,14 +42,14 @@ class Bars:
     marks: Sequence[Marks] = ()
     side: Part | None = None
     top: float | None = 1.04
-    """The upper end of the axis; None: above all bars, and above `at_least`."""
+    """The upper end of the axis; None: above all bars and `at_least`."""
     at_least: float = 0.0
     legend_columns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """A funnel: a bar for each layer, as wide as its share, with the numbers to its right."""
+    """A funnel: a bar for each layer whose width is its share, with numbers to its right."""
 
     layers: Sequence[str]
     ids: Sequence[str]
@@ -78,16 +78,16 @@ class UpSet:
 
     members: Sequence[str]
     patterns: Sequence[tuple[str, int]]
-    """The largest, one digit a member, with their sizes."""
+    """The largest patterns, one digit per member, with their sizes."""
     sizes: Sequence[int]
-    """Of each member, over all patterns."""
+    """Size of each member over all patterns."""
     whole: int
     caption: str
 
 
 @dataclass(frozen=True, slots=True)
 class Cumulative:
-    """The cumulative distribution of durations, which ascend."""
+    """The cumulative distribution of durations, which are ascending."""
 
     durations_s: Sequence[float]
     x_label: str
@@ -99,14 +99,14 @@ class Cumulative:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The rates and losses of a run over time, as its manifest has them."""
+    """Rates and losses of a run over time, from its manifest."""
 
     manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True)
 class Turnovers:
-    """Born, died and stayed from run to run, by population: a bar a change."""
+    """Born, died and stayed from run to run, by population: one bar per change."""
 
     runs: Sequence[str]
     populations: Mapping[str, Sequence[tuple[int, int, int]]]
@@ -114,7 +114,7 @@ class Turnovers:
 
 @dataclass(frozen=True, slots=True)
 class Survival:
-    """Curves of shares over days: the first stands out."""
+    """Curves of shares over days; the first is emphasised."""
 
     curves: Sequence["SurvivalCurve"]
     y_label: str
@@ -122,7 +122,7 @@ class Survival:
 
 @dataclass(frozen=True, slots=True)
 class SurvivalCurve:
-    """One run's shares, `days` after it."""
+    """One run's shares, each `days` later."""
 
     days: Sequence[float]
     shares: Sequence[float | None]
@@ -139,9 +139,9 @@ class Figure:
     id: str
     title: str
     alt: str
-    """What it shows, for readers who cannot see it: one or two sentences with its main numbers."""
+    """A description of the picture for readers who cannot see it: one or two sentences with its main numbers."""
     notes: Sequence[str]
-    """Formulas and denominators, to stand below it."""
+    """Formulas and denominators, shown below the figure."""
     content: Content
     table: str = ""
-    """The id of the table that it stands with."""
+    """The id of the table next to which it is shown."""

@@ -1,4 +1,4 @@
-"""How a result says what it is: every number of a result dataclass is annotated with its formula."""
+"""Formulas of results: every number of a result dataclass is annotated with its formula."""
 
 from dataclasses import dataclass
 from typing import get_type_hints
@@ -6,7 +6,7 @@ from typing import get_type_hints
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """What a number counts, or which share it is: the tables print it with the number."""
+    """The definition of a number or share, which tables print as a note."""
 
     text: str
 
@@ -22,5 +22,5 @@ def formulas(result: type) -> dict[str, str]:
 
 
 def share(part: int, whole: int) -> float | None:
-    """Return part / whole in [0, 1], or None if there is nothing to have a share of."""
+    """Return part / whole in [0, 1], or None if the denominator is 0."""
     return part / whole if whole else None

@@ -1,4 +1,4 @@
-"""A measure: one number or group of numbers of a run, with everything that is printed, drawn and compared of it."""
+"""A measure: one number or group of numbers of a run, with its tables, figures and comparisons."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One number of a run next to the published one."""
+    """One number of a run and its published value."""
 
     name: str
     formula: str
@@ -31,7 +31,7 @@ class Comparison:
 
     @property
     def difference(self) -> float | None:
-        """How far ours is from what was published: 0 within its range, and negative below it."""
+        """Signed distance of our number from the published range: 0 inside it, negative below it."""
         if self.ours is None:
             return None
         low, high = self.published.range
@@ -41,7 +41,7 @@ class Comparison:
 
 
 def plain(result: object) -> object:
-    """Return a result as JSON's own types; ports become strings, as JSON keys must."""
+    """Return a result as JSON types; ports become strings, as keys in JSON must be."""
     return msgspec.to_builtins(result, str_keys=True)
 
 
@@ -52,19 +52,19 @@ def _nothing(value: object, run: "RunResults") -> tuple[()]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measure(Generic[T]):
-    """What is computed of a run under an id, and how it is shown.
+    """The computation of a value of a run under an id, and its presentation.
 
-    A measure whose value is None, for a run of which nothing is known about it, is left out of all output.
+    A measure whose value is None, because nothing is known about it for this run, is left out of all output.
     """
 
     id: str
-    """Also its key in the JSON document."""
+    """The id is also the key in the JSON document."""
     compute: Callable[[RunStates], T]
     tables: Callable[[T, "RunResults"], Iterable[Table]] = _nothing
     figures: Callable[[T, "RunResults"], Iterable[Figure]] = _nothing
     comparisons: Callable[[T, "RunResults"], Iterable[Comparison]] = _nothing
     document: Callable[[T], object] | None = plain
-    """The part in the JSON document; None: it is not part of it."""
+    """The measure's part in the JSON document; None if it has none."""
 
 
 AnyMeasure = Measure[Any]
@@ -72,36 +72,36 @@ AnyMeasure = Measure[Any]
 
 @dataclass(frozen=True, slots=True)
 class RunResults:
-    """The values of all measures of one run, and what they rest on."""
+    """The values of all measures of one run, and their basis."""
 
     manifest: Manifest
     targets: int | None
-    """How many addresses were probed, of those that count; None where the run does not record it."""
+    """The number of probed addresses that count; None if the run does not record it."""
     opted_out: int
-    """How many targets have opted out since the run began, and count nowhere."""
+    """The number of targets that have opted out since the run began, and are not counted."""
     within: Within | None
-    """The part of the address space that counts, None for all of it: counts of packets are left out then."""
+    """The part of the address space that counts, None for all of it; with a part, counts of packets are left out."""
     ipall: int
-    """The addresses that any service probe found: IPall of the paper."""
+    """The number of addresses that any service probe found: IPall of the paper."""
     sampling: Sampling
     measures: tuple[AnyMeasure, ...] = ()
     values: Mapping[str, object] = field(default_factory=dict)
-    """By the id of the measure."""
+    """Values by the id of the measure."""
     alive24: NDArray[np.uint16] | None = field(default=None, repr=False)
-    """By /24 (address >> 8), the addresses of IPall in it; None unless the scope asks for it, in the last run."""
+    """By /24 (address >> 8), the number of its addresses in IPall; None unless the scope requests it (last run)."""
     probed24: NDArray[np.bool_] | None = field(default=None, repr=False)
-    """By /24, whether any target was in it; None where that is not known."""
+    """By /24, whether any target was in it; None if that is not known."""
 
     def __getitem__(self, measure: Measure[T]) -> T:
         """Return the value of a measure."""
         return cast("T", self.values[measure.id])
 
     def sampled(self, part: int, whole: int | None, of: str = "") -> Share:
-        """Return a share of addresses that were sampled as targets: with its interval, if the run took a sample."""
+        """Return a share of addresses that were sampled as targets, with its interval if the run took a sample."""
         return self.sampling.share(part, whole, of)
 
     def sampling_notes(self) -> list[str]:
-        """Return the note on intervals for a table that has some where the run took a sample."""
+        """Return the note on the intervals of a table, or on the reason why it has none."""
         return [self.sampling.note()]
 
     def tables(self) -> Iterable[Table]:
@@ -117,14 +117,14 @@ class RunResults:
                 yield from measure.figures(value, self)
 
     def comparisons(self) -> Iterable[Comparison]:
-        """Yield every number that was published too."""
+        """Yield every number that has a published value."""
         for measure in self.measures:
             if (value := self.values[measure.id]) is not None:
                 yield from measure.comparisons(value, self)
 
 
 def evaluate(measures: Iterable[AnyMeasure], states: RunStates) -> dict[str, object]:
-    """Return the value of each measure by its id. Raises ValueError for two measures of one id."""
+    """Return the value of each measure by its id. Raises ValueError if two measures have the same id."""
     values: dict[str, object] = {}
     for measure in measures:
         if measure.id in values:

@@ -1,4 +1,4 @@
-"""The files of a report: figures and exported tables in folders, the page, the map and its enlargements."""
+"""The files of a report: figures and exported tables in folders, the page, the map and enlarged maps."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ from liveness.report.page.provenance import provenance_table
 
 
 def write_report(outputs: Outputs, results: Results, top: int) -> Iterator[str]:
-    """Write the outputs, and yield a line on each file or folder that is written.
+    """Write the outputs, and yield a line about each file or folder that is written.
 
-    Raises LivenessError that names the file if the disk refuses.
+    Raises LivenessError that names the file if it cannot be written.
     """
     if outputs.figures is not None:
         written = write_figures(results, outputs.figures, outputs.formats)
@@ -40,9 +40,10 @@ def write_report(outputs: Outputs, results: Results, top: int) -> Iterator[str]:
 
 
 def write_figures(results: Results, folder: Path, formats: Sequence[Format]) -> list[Path]:
-    """Write all figures: of one run into the folder, of several into a folder each, next to these what changed.
+    """Write all figures, those of a single run into the folder; return the files.
 
-    Raises LivenessError that names the file if the disk refuses.
+    With several runs each has a folder, and figures of changes between them are next to these. Raises LivenessError
+    that names the file if it cannot be written.
     """
     written = []
     for place, drawing in _placed(results):
@@ -55,7 +56,10 @@ def write_figures(results: Results, folder: Path, formats: Sequence[Format]) -> 
 
 
 def write_csv(results: Results, folder: Path) -> list[Path]:
-    """Write a file for each table, all runs together. Raises LivenessError that names the file if the disk refuses."""
+    """Write a file for each table, all runs together.
+
+    Raises LivenessError that names the file that cannot be written.
+    """
     made(folder, "CSV files")
     written = []
     for name, text in csv_files(results):
@@ -65,9 +69,9 @@ def write_csv(results: Results, folder: Path) -> list[Path]:
 
 
 def write_latex(results: Results, folder: Path, top: int) -> list[Path]:
-    """Write a file for each table, and `tables.tex` with all of them; runs have a folder each if there are several.
+    """Write a file for each table, and `tables.tex`, which includes all; several runs have a folder each.
 
-    Raises LivenessError that names the file if the disk refuses.
+    Raises LivenessError that names the file if it cannot be written.
     """
     written = []
     places: list[str] = []
@@ -93,7 +97,7 @@ def _latex(results: Results, top: int) -> Iterator[tuple[str, str, str]]:
 
 
 def made(folder: Path, what: str) -> Path:
-    """Make a folder and those above it. Raises LivenessError that names it."""
+    """Make a folder and its parents. Raises LivenessError that names it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
@@ -102,7 +106,7 @@ def made(folder: Path, what: str) -> Path:
 
 
 def _placed(results: Results) -> Iterator[tuple[str, Drawing]]:
-    """Yield every figure with the folder it belongs to."""
+    """Yield every figure with its folder."""
     taken: set[str] = set()
     for run in results.runs:
         place = "" if len(results.runs) == 1 else _folder(run.manifest.run, taken)
@@ -113,7 +117,7 @@ def _placed(results: Results) -> Iterator[tuple[str, Drawing]]:
 
 
 def _folder(run: str, taken: set[str]) -> str:
-    """Return the name of a run's folder; what a manifest says never leads out of the folder it is in."""
+    """Return the name of a run's folder, made safe so that a manifest cannot name a path outside the report."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", run).lstrip(".-") or "run"
     number, folder = 1, name
     while folder in taken:
@@ -124,7 +128,7 @@ def _folder(run: str, taken: set[str]) -> str:
 
 
 def write_maps(drawn: LivenessMap, path: Path, zooms: Sequence[int]) -> list[Path]:
-    """Write the map, and each /8 enlarged next to it: map.png, map-203.png."""
+    """Write the map, and an enlarged map of each /8 next to it: map.png, map-203.png."""
     write_atomically(path, drawn.focused() or drawn.png())
     written = [path]
     for octet in zooms:
@@ -135,7 +139,7 @@ def write_maps(drawn: LivenessMap, path: Path, zooms: Sequence[int]) -> list[Pat
 
 
 def last_map(results: Results) -> LivenessMap:
-    """Return the map of the last run; ValueError if it was not counted by /24, which a scope asks for."""
+    """Return the map of the last run; ValueError if it was not counted by /24, as the scope must request."""
     run = results.runs[-1]
     if run.alive24 is None:
         raise ValueError(f"{run.manifest.run}: was not counted by /24")

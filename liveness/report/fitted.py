@@ -1,4 +1,4 @@
-"""A table that loses nothing on a narrow terminal: its words wrap, and where that is not enough its rows stack."""
+"""A table that shows everything on a narrow terminal: words wrap, and if that is not enough, rows are stacked."""
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -12,21 +12,21 @@ from rich.text import Text
 
 UNLIMITED: Final = 1_000_000
 WORD: Final = 20
-"""Columns that the longest word of a wrapping column gets at least; longer words (file names, prefixes) are folded."""
+"""Least width for the longest word of a wrapping column; longer words (file names, prefixes) are folded."""
 
 
 class FittedTable(Table):
     """A table of rich that shows every column at every width.
 
-    Rich drops or cuts columns that do not fit. This table gives each column its longest word and shares the rest out;
-    where even the longest words do not fit, each row becomes a block of ``name: value`` lines.
+    Rich drops or cuts columns that do not fit. This table gives each column the width of its longest word and
+    distributes the rest; if even the longest words do not fit, each row becomes a block of ``name: value`` lines.
     """
 
     dense: bool = False
     """Whether a stacked row is one paragraph instead of a line for each value."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render as a table where all columns fit, as blocks otherwise."""
+        """Render as a table if all columns fit, as blocks otherwise."""
         least, most = self._widths(console, options)
         whole = Measurement.get(console, options.update_width(UNLIMITED), self)
         room = options.max_width - (whole.maximum - sum(most))
@@ -57,7 +57,7 @@ class FittedTable(Table):
         return least, most
 
     def _stacked(self, console: Console) -> Iterator[RenderableType]:
-        """Yield each row as a block; the first value heads it."""
+        """Yield each row as a block whose heading is the first value."""
         if self.title is not None:
             title = _text(console, self.title)
             yield Text(title.plain, style=self.title_style or "table.title", overflow="fold")
@@ -78,7 +78,7 @@ class FittedTable(Table):
 
 
 def _shared(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:
-    """Return a width for each column: its least, and of what is left as much as it can use, the neediest last."""
+    """Return a width for each column: its least width, and a share of the rest, the neediest columns last."""
     widths = list(least)
     left = room - sum(least)
     for number, place in enumerate(sorted(range(len(widths)), key=lambda place: most[place] - least[place])):
@@ -89,14 +89,14 @@ def _shared(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:
 
 
 def _text(console: Console, cell: RenderableType) -> Text:
-    """Return a cell as text, markup read as in a table."""
+    """Return a cell as text, with markup interpreted as in a table."""
     if isinstance(cell, Text):
         return cell
     return console.render_str(cell) if isinstance(cell, str) else Text(str(cell))
 
 
 def _pair(name: Text, value: Text) -> Text:
-    """Return a name and its value as one line, which folds where it must."""
+    """Return a name and its value as one line that can fold."""
     apart = ": " if name.plain and value.plain else ""
     return Text.assemble(name, apart, value, overflow="fold")
 

@@ -1,4 +1,4 @@
-"""The headline of a run: how many of how many targets are alive, how it ended, and what was lost."""
+"""The headline of a run: alive addresses and targets, how the run ended, and what was lost."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,18 @@ from liveness.errors import count_of
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """One run in a few words."""
+    """Summary of one run in a few words."""
 
     run: str
     alive: str
     status: str
     losses: str
     sound: bool
-    """Whether the run is complete and nothing is known to be lost."""
+    """Whether the run is complete and no loss is known."""
 
 
 def headline_of(run: RunResults) -> Headline:
-    """Return the headline of a run; alive is IPall, what any service probe found."""
+    """Return the headline of a run; alive addresses are those of IPall."""
     manifest, everyone = run.manifest, run.ipall
     targets = run.targets
     alive = f"{count_of(everyone, 'address')} alive"

@@ -7,7 +7,7 @@ from liveness.analysis.tables import Cell, Column, Marked, Share, Table
 
 
 def hit_table(shares: Mapping[str, tuple[float | None, float]], fallen: Collection[str]) -> Table:
-    """Return how the hit rate of each probe moved; `shares` are then and now, `fallen` those that fell far."""
+    """Return the change of each probe's hit rate; `shares` are earlier and later, `fallen` probes with a large drop."""
     rows: list[tuple[Cell, ...]] = []
     for probe, (then, now) in shares.items():
         moved: Cell = "-"

@@ -1,4 +1,4 @@
-"""Tables of labs: hosts and truth of a lab file, shares and forecast of a population, and runs compared with either."""
+"""Tables of labs: hosts and truth of a lab file, shares and forecast of a population, and comparisons of runs."""
 
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
@@ -20,7 +20,7 @@ from liveness.replies import Role, SetKey
 from liveness.report.fitted import FittedTable
 
 EXAMPLES: Final = 3
-"""How many addresses of a difference are shown."""
+"""The number of addresses of a difference that are shown."""
 
 
 def networks_table(name: str, lines: Sequence[NetworkLine]) -> Table:
@@ -33,7 +33,7 @@ def networks_table(name: str, lines: Sequence[NetworkLine]) -> Table:
 
 
 def truth_table(truth: Mapping[SetKey, BitMap]) -> Table:
-    """Return how many targets a perfect census of a lab file finds, by reply and probe."""
+    """Return the number of targets that a perfect census of a lab finds, by reply and probe."""
     targets = {key.reply: len(members) for key, members in truth.items() if key.role is Role.TARGET}
     labels = dict.fromkeys(reply.label for reply in sorted(targets, key=lambda reply: (reply.kind, reply.label)))
     table = FittedTable(title="How many targets a perfect census finds (sets of every role: --json)", box=box.SIMPLE)
@@ -59,7 +59,7 @@ def differences_table(comparison: Comparison, most: int) -> Table:
 
 
 def judged_table(judged: Sequence[Judged]) -> Table:
-    """Return sets of a run on the model Internet: recall and precision, what was lost, and what has no explanation."""
+    """Return sets of a run on the model Internet: recall, precision, losses and unexplained differences."""
     headings = ("set", "expected", "found", "recall", "precision", "lost", "unexplained", "extra")
     table = FittedTable(*headings, box=box.SIMPLE)
     _justify_right(table, slice(1, None))
@@ -84,7 +84,7 @@ def fit_table(title: str, fit: Fit) -> Table:
 
 
 def set_name(key: SetKey) -> str:
-    """Return a set as tables name it: probe, reply and role."""
+    """Return the name of a set in tables: probe, reply and role."""
     return f"{key.reply.probe} {key.reply.label} {key.role}"
 
 

@@ -1,4 +1,4 @@
-"""A table as a terminal and a page show it: a title, aligned columns, notes below, no frame that a pipe would break."""
+"""A table on a terminal or page: a title, aligned columns and notes, without a frame."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from liveness.report.fitted import FittedTable
 INDENT = (0, 0, 0, 2)  # two columns, left
 
 STYLES: Final[dict[Style, str]] = {"alarm": "bold red", "dim": "dim", "": ""}
-"""How marked cells look in a terminal."""
+"""Styles of marked cells in a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One table under its title, or so many of its columns as fit a terminal; `notes` stand below it."""
+    """One table or a range of its columns that fits a terminal, with title and notes."""
 
     table: Table
     first: int = 1
-    """The first column after the one that names the rows."""
+    """The first column shown after the one that names the rows."""
     stop: int | None = None
     shown: int | None = None
-    """So many rows are shown, all of them if None."""
+    """The number of rows that are shown, all if None."""
 
     @property
     def title(self) -> str:
@@ -46,7 +46,7 @@ class Section:
 
     @property
     def text_columns(self) -> frozenset[int]:
-        """Which of the columns hold words."""
+        """The columns that contain text, by index."""
         return frozenset(at for at, place in enumerate(self.places) if self.table.columns[place].is_text)
 
     @property
@@ -61,13 +61,13 @@ class Section:
 
     @property
     def notes(self) -> Sequence[str]:
-        """The notes: first, where a table may be long, how much of it is shown."""
+        """The notes; if the table may be long, the first says how much of it is shown."""
         if not self.table.shown_note:
             return self.table.notes
         return [self.table.shown_note.format(shown=len(self.cells)), *self.table.notes]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render title, table and notes, each as wide as the console."""
+        """Render title, table and notes in the width of the console."""
         del console, options
         yield Text(self.title, style="bold")
         table = FittedTable(
@@ -80,7 +80,7 @@ class Section:
         )
         for place, name in enumerate(self.columns):
             is_text = place in self.text_columns
-            # where the console is narrow, words wrap and numbers stay whole
+            # On a narrow console text wraps, but numbers stay whole.
             table.add_column(Text(name), justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
         for row in self.cells:
             table.add_row(*(Text(printed(cell), style=STYLES[style_of(cell)]) for cell in row))
@@ -97,13 +97,13 @@ def text_section(
     notes: Sequence[str] = (),
     text_columns: frozenset[int] = frozenset({0}),
 ) -> Section:
-    """Return a table of numbers that are formatted already, under a title that is its id too."""
+    """Return a table of formatted numbers whose title is also its id."""
     described = [Column(name, "" if place in text_columns else "text") for place, name in enumerate(columns)]
     return Section(Table(title, title, described, rows, notes))
 
 
 def sections_of(table: Table, top: int | None = None) -> Iterator[Section]:
-    """Yield a table, in parts if it has too many columns for a terminal; `top` rows of a table of slices."""
+    """Yield a table, in parts if it has too many columns for a terminal; a table of slices has `top` rows."""
     shown = top if table.id == "slices" and top is not None else table.shown
     if table.columns_at_once is None:
         yield Section(table, shown=shown)

@@ -1,4 +1,4 @@
-"""The files that a report is written to; they are checked before the work begins."""
+"""The output files of a report, checked before the work begins."""
 
 import os
 import re
@@ -17,7 +17,7 @@ LARGEST_OCTET: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where figures, page, map and exported tables go, None for what is not wanted. False if nothing is."""
+    """Paths of figures, page, map and exported tables, None for outputs that are not wanted. False if all are None."""
 
     figures: Path | None
     formats: tuple[Format, ...]
@@ -48,7 +48,7 @@ class Outputs:
 
 
 def octet_of(text: str) -> int:
-    """Return the /8 that is meant by ``203``, ``203/8`` or ``203.0.0.0/8``. Raises ValueError."""
+    """Return the /8 that ``203``, ``203/8`` or ``203.0.0.0/8`` means. Raises ValueError."""
     found = re.fullmatch(r"([0-9]{1,3})(?:(?:\.0\.0\.0)?/8)?", text)
     if found is None or int(found[1]) > LARGEST_OCTET:
         raise ValueError(f"{text!r} is no /8: expected 0 to {LARGEST_OCTET}, or a prefix as 203.0.0.0/8")

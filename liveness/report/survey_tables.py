@@ -1,4 +1,4 @@
-"""Tables of a survey: what was sent, availability in both readings, estimates, outages and daily cycles."""
+"""Tables of a survey: probes sent, availability in both readings, estimates, outages and daily cycles."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -25,7 +25,7 @@ WHOLE_ABOVE: Final = 1000
 
 
 def survey_tables(results: SurveyResults, top: int) -> Iterator[Section]:
-    """Yield the tables of a survey; those of outages show `top` of them."""
+    """Yield the tables of a survey; tables of outages have `top` rows."""
     yield _sent(results)
     yield _availability(results)
     yield _estimates(results)

@@ -1,4 +1,4 @@
-"""The report in tables: every result of every run, for a terminal, a pipe or a file."""
+"""The report as tables: every result of every run, for a terminal, a pipe or a file."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def report_tables(results: Results, top: int = TOP) -> Iterator[RenderableType]:
 
 
 def tables_across(results: Results) -> Iterator[Section]:
-    """Yield the tables of what several runs show together."""
+    """Yield the tables of several runs together."""
     for table in results.tables():
         yield from sections_of(table)
 

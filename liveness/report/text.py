@@ -1,4 +1,4 @@
-"""The report as plain text: every table in lines of 120 columns, as a file or a mail wants it."""
+"""The report as plain text: every table in lines of 120 columns, for a file or a mail."""
 
 import io
 from typing import Final

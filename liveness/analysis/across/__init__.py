@@ -1,1 +1,1 @@
-"""What several runs show together: what changed from one to the next, and what remains."""
+"""Results of several runs together: changes from run to run, and retention."""

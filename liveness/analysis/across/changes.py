@@ -1,4 +1,4 @@
-"""What changed between two runs: addresses born, died and stayed, over all, by family and by port."""
+"""Changes between two runs: addresses born, died and stayed, in all, by family and by port."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from liveness.errors import count_of
 
 @dataclass(frozen=True, slots=True)
 class Turnover:
-    """How one population became another."""
+    """The change of one population of addresses between two runs."""
 
     born: Annotated[int, Formula("network alive in the later run only")]
     died: Annotated[int, Formula("network alive in the earlier run only")]
@@ -28,7 +28,7 @@ class Turnover:
 
 @dataclass(frozen=True, slots=True)
 class PortTurnover:
-    """How those alive on one TCP port became others."""
+    """The change of the addresses alive on one TCP port between two runs."""
 
     born: Annotated[int, Formula("SYN-ACK from the port in the later run only")]
     died: Annotated[int, Formula("SYN-ACK from the port in the earlier run only")]
@@ -37,7 +37,7 @@ class PortTurnover:
 
 @dataclass(frozen=True, slots=True)
 class Uncompared:
-    """What a comparison leaves out of its two runs: targets and probes that the other does not have."""
+    """Parts of two runs that a comparison leaves out: targets and probes that the other run does not have."""
 
     targets_before: int | None = None
     targets_after: int | None = None
@@ -47,9 +47,9 @@ class Uncompared:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The turnover from one run to a later one: of IPall, of each family's coverage, of each port.
+    """The turnover from one run to a later one: of IPall, of each family, of each port.
 
-    Only targets of both count, `targets` of them, and replies to the probes of both, `probes`.
+    Only targets and probes of both runs count: `targets` is their number, `probes` their names.
     """
 
     before: str
@@ -58,13 +58,13 @@ class Change:
     families: dict[str, Turnover]
     ports: dict[int, PortTurnover]
     targets: int | None = None
-    """None where the runs do not record how many of them lie in the part of the address space that counts."""
+    """None if the runs do not record how many of their targets are in the part of the address space that counts."""
     probes: list[str] = field(default_factory=list)
     left_out: Uncompared = field(default_factory=Uncompared)
 
 
 def changes(runs: list[RunStates], compared: Compared) -> list[Change]:
-    """Return how each pair of runs that were compared differ."""
+    """Return the change between the runs of each compared pair."""
     return [
         _change(runs, pair, dict(zip(compared.bits, counts.tolist(), strict=True)))
         for pair, counts in zip(compared.comparisons.pairs, compared.turnovers, strict=True)
@@ -191,7 +191,7 @@ def _rows(turnovers: Iterable[tuple[str, Turnover | PortTurnover]]) -> list[tupl
 
 
 def _basis(change: Change) -> list[str]:
-    """Return on what two runs were compared, and what that leaves out of them."""
+    """Return notes on the common targets and probes of two runs, and on those left out."""
     of_both = "targets" if change.targets is None else count_of(change.targets, "target")
     notes = [f"Addresses among the {of_both} of both runs, by the {count_of(len(change.probes), 'probe')} of both."]
     left = change.left_out

@@ -1,7 +1,7 @@
-"""Which runs are compared with which, on which targets and probes, and what that leaves out.
+"""Pairs of runs to compare, with their common targets and probes, and runs that are not compared.
 
-Runs of one census are compared if they are complete: each with the newest one before it that probed any of the same
-targets by any of the same probes. Only addresses that are targets of both count, and only replies to probes of both.
+Complete runs of one census are compared, each with the newest one before it that probed any of the same targets with
+any of the same probes. Only addresses that are targets of both count, and only replies to probes of both.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,29 +14,29 @@ from liveness.analysis.tables import Column, Table
 from liveness.space.intervals import Intervals
 
 LEAST_SHARED: Final = 0.5
-"""A run that has fewer of the newest run's targets than this share has no part in retention."""
+"""The share of the newest run's targets that a run must have to take part in retention."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shared:
-    """What several runs have in common."""
+    """Targets and probes that several runs have in common."""
 
     addresses: Intervals | None
-    """The addresses that count: the common targets. None for all, where every run probed the same ones: routers
-    that answered for them count too then, as in the numbers of each run."""
+    """The addresses that count: the common targets. None for all, if every run probed the same ones: then routers that
+    answered for targets count too, as in the numbers of each run."""
     targets: int | None
     probes: tuple[str, ...]
     listed: Intervals | None = None
-    """The common targets, None where the runs do not record which these are."""
+    """The common targets, None if the runs do not record which these are."""
 
     def within(self, part: Intervals) -> "Shared":
-        """Return what of it lies in a part of the address space."""
+        """Return the part that lies in a part of the address space."""
         return replace(self, targets=None if self.listed is None else self.listed.intersection(part).count)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """Two runs to be compared, by their places in the order given."""
+    """Two runs to compare, by their indices in the given order."""
 
     before: int
     after: int
@@ -45,7 +45,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
-    """The runs of one census whose addresses are followed from run to run, by their places."""
+    """The runs of one census whose addresses are followed from run to run, by their indices."""
 
     places: tuple[int, ...]
     shared: Shared
@@ -53,7 +53,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A run that is not compared, and why."""
+    """A run that is not compared, and the reason."""
 
     run: str
     reason: str
@@ -61,7 +61,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparisons:
-    """All that is to be compared, and what is not."""
+    """All comparisons to make, and the runs left out."""
 
     pairs: Sequence[Pair] = ()
     chains: Sequence[Chain] = ()
@@ -79,7 +79,7 @@ Plan = Callable[[Sequence[Probed]], Comparisons]
 
 
 def by_census(runs: Sequence[Probed]) -> Comparisons:
-    """Return the comparisons of runs in the order of their starts: complete runs of one census name with each other."""
+    """Return the comparisons of complete runs with the same census name, given in the order of their starts."""
     pairs, chains, left_out = [], [], []
     if len(runs) > 1:
         left_out = [
@@ -104,7 +104,7 @@ def by_census(runs: Sequence[Probed]) -> Comparisons:
 
 
 def as_given(runs: Sequence[Probed]) -> Comparisons:
-    """Return the comparisons of runs that somebody named: each with the one before it, whatever they are."""
+    """Return the comparisons of runs that a user named: each with the one before it, regardless of name and status."""
     pairs, left_out = [], []
     for place in range(1, len(runs)):
         shared = _shared([runs[place - 1], runs[place]])
@@ -123,7 +123,7 @@ def _pair(runs: Sequence[Probed], before: int, after: int) -> Pair | None:
 
 
 def _chain(runs: Sequence[Probed], places: Iterable[int]) -> list[Chain]:
-    """Return the chain of one census, of the runs that share most targets with its newest."""
+    """Return the chain of one census: the runs that share most targets with its newest run."""
     *earlier, newest = places
     kept = []
     for place in earlier:
@@ -138,7 +138,7 @@ def _chain(runs: Sequence[Probed], places: Iterable[int]) -> list[Chain]:
 
 
 def _shared(runs: Sequence[Probed]) -> Shared | None:
-    """Return what runs have in common; None if that is not known."""
+    """Return the common targets and probes of runs; None if they are not known."""
     probes = tuple(probe for probe in probes_of(runs[-1].manifest) if all(probe in probes_of(r.manifest) for r in runs))
     common = Intervals.everything()
     for run in runs:
@@ -162,7 +162,7 @@ def _difference(run: Probed, earlier: str) -> str:
 
 
 def left_out_table(left_out: Sequence[LeftOut]) -> Table:
-    """Return the runs that are not compared, and why."""
+    """Return the runs that are not compared, and the reasons."""
     return Table(
         "not_compared",
         "Not compared",

@@ -1,4 +1,4 @@
-"""Retention: how many of a run's addresses are still alive one, two, three runs later."""
+"""Retention: the addresses of a run that are still alive one, two, three and more runs later."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,15 +15,15 @@ from liveness.errors import count_of
 
 TITLE: Final = "Retention: alive in later runs"
 RUNS_SHOWN: Final = 6
-"""So many later runs fit 80 columns next to the name of a run."""
+"""Later runs that fit 80 columns next to the name of a run."""
 DAY_S: Final = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """One run's curve; entry k of each list is about the run that `later` names k-th.
+    """One run's curve; entry k of each list refers to the k-th run of `later`.
 
-    Runs of one census are followed on the targets of all of them, `targets`, by the probes that all of them sent.
+    Runs of one census are followed on their common targets, `targets` in number, by the probes that all of them sent.
     """
 
     run: str
@@ -37,7 +37,7 @@ class Retention:
 
 
 def retention(runs: list[RunStates], compared: Compared) -> list[Retention]:
-    """Return the curve of every run of a chain but the last, in the order in which the runs were compared."""
+    """Return the curve of every run of a chain but the last, in the order of comparison."""
     curves = []
     for chain, followed in zip(compared.comparisons.chains, compared.chains, strict=True):
         names = [runs[place].manifest.run for place in chain.places]
@@ -61,7 +61,7 @@ def retention(runs: list[RunStates], compared: Compared) -> list[Retention]:
 
 
 def by_chain(curves: Sequence[Retention]) -> dict[str, list[Retention]]:
-    """Return the curves of each chain of runs together, under its title: of several it names the census."""
+    """Return the curves by chain of runs under a title, which names the census if there are several chains."""
     chains: list[list[Retention]] = []
     for curve in curves:
         follows = bool(chains) and chains[-1][-1].later[:1] in ([curve.run], [])
@@ -75,7 +75,7 @@ def by_chain(curves: Sequence[Retention]) -> dict[str, list[Retention]]:
 
 
 def retention_table(curves: Sequence[Retention], title: str = TITLE) -> Table:
-    """Return the share of each run's addresses that is alive in the runs after it."""
+    """Return the share of each run's addresses that is alive in later runs."""
     last = max(len(curve.alive) for curve in curves)
     shown = min(RUNS_SHOWN, last)
     rows: list[tuple[Cell, ...]] = []
@@ -106,7 +106,7 @@ def retention_table(curves: Sequence[Retention], title: str = TITLE) -> Table:
 
 
 def _data(curve: Retention) -> Iterator[Datum]:
-    """Yield a curve as numbers, a later run at a time."""
+    """Yield the numbers of a curve, one later run after the other."""
     yield Datum({"run": curve.run, "later": ""}, "addresses", curve.addresses, "addresses")
     for later, name in enumerate(curve.later):
         keys = {"run": curve.run, "later": name}
@@ -124,9 +124,9 @@ def tables(curves: Sequence[Retention]) -> Iterator[Table]:
 
 
 def figures(curves: Sequence[Retention], started: Mapping[str, str]) -> Iterator[Figure]:
-    """Yield a figure for each chain: the share of each run's addresses that is alive so many days later.
+    """Yield a figure for each chain: the share of each run's addresses that is alive some days later.
 
-    `started` has by run the time at which it began, ISO 8601.
+    `started` has the start time of each run, ISO 8601.
     """
     for number, (title, chain) in enumerate(by_chain(curves).items(), start=1):
         first = chain[0]

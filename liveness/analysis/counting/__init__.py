@@ -1,1 +1,1 @@
-"""The pass over the sets of runs: who is in which state, counted by kernels."""
+"""The pass over the sets of runs: kernels derive the state of each address and count addresses by state."""

@@ -1,4 +1,4 @@
-"""Who is active for which probe, address by address, summed over /24s: what the intervals of a sample rest on."""
+"""Activity by address and probe, summed over /24s: the basis of intervals for a sample."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ OCTETS: Final = 256
 
 
 def activity_by_cluster(run: OpenRun, probed: Probed, within: Within | None) -> Clusters:
-    """Return the activity of a run by /24, on the basis of replies; addresses that do not count are left out.
+    """Return the activity of a run by /24, by replies without errors; addresses that do not count are left out.
 
     One /8 is held in memory at a time. Raises LivenessError that names a set that can no longer be read.
     """
@@ -40,7 +40,7 @@ def activity_by_cluster(run: OpenRun, probed: Probed, within: Within | None) -> 
 
 
 def addresses_of(found: PortableSet, octet: int) -> NDArray[np.uint32]:
-    """Return the members of a set in one /8, ascending. Raises LivenessError that names a file it cannot read."""
+    """Return the members of a set in one /8, ascending, uint32. Raises LivenessError that names an unreadable file."""
     index = found.index
     first, stop = index.span(octet)
     if first == stop:
@@ -57,13 +57,13 @@ def addresses_of(found: PortableSet, octet: int) -> NDArray[np.uint32]:
 
 
 def _low_bits(content: NDArray[np.uint8], form: int, size: int) -> NDArray[np.int64]:
-    """Return the lower 16 bits of the members of one container (Roaring's format specification)."""
+    """Return the lower 16 bits of the members of one container (roaring format specification)."""
     if form == BITMAP:
         return np.flatnonzero(np.unpackbits(content, bitorder="little"))
     numbers = np.frombuffer(content.tobytes(), "<u2").astype(np.int64)
     if form == ARRAY:
         return numbers[:size]
-    firsts, lengths = numbers[1::2], numbers[2::2] + 1  # the number of runs comes first
+    firsts, lengths = numbers[1::2], numbers[2::2] + 1  # after the number of runs
     offsets = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     return np.repeat(firsts, lengths) + offsets
 
@@ -73,7 +73,7 @@ def _joined(parts: list[NDArray[np.uint32]]) -> NDArray[np.uint32]:
 
 
 def _counted(addresses: NDArray[np.uint32], probed: Probed, within: Within | None) -> NDArray[np.uint32]:
-    """Leave out who opted out and who lies outside the part that counts."""
+    """Return the addresses that count: not opted out, and within the scope."""
     if len(probed.opted_out):
         addresses = addresses[~probed.opted_out.contains(addresses)]
     return addresses if within is None else addresses[within.intervals.contains(addresses)]

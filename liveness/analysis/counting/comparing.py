@@ -1,8 +1,8 @@
-"""The kernels that compare runs, one /16 after the other: who was born, died and stayed, and who is still there later.
+"""Kernels that compare runs, one /16 after the other: addresses born, died and stayed, and retention.
 
-What each address of a /16 shows of itself comes as bytes, eight addresses a 64-bit number, in arrays of shape
-(/16s, bytes of a view, 8192); bit b of a view is bit b mod 8 of byte b / 8. A mask of shape (/16s, 8192) has all ones
-in the bytes of those addresses that count.
+The view of each address of a /16 is given as bytes, eight addresses in a 64-bit number, in arrays of shape (/16s,
+bytes of a view, 8192); bit b of a view is bit b mod 8 of byte b / 8. A mask of shape (/16s, 8192) has all ones in the
+bytes of addresses that count.
 """
 
 from typing import Final
@@ -19,15 +19,15 @@ EIGHT: Final = 8
 GROUPS: Final = 8192
 """Numbers of eight addresses in a /16."""
 STRETCH: Final = 16
-"""So many can be added before the sum of all their bytes outgrows a byte."""
+"""Numbers that are added before a sum of all eight bytes could exceed a byte."""
 ONES: Final = 0x0101010101010101
 GATHER: Final = 0x0102040810204080
-"""Multiplied with eight bytes of 0 or 1, it leaves them as bits in the upper byte."""
+"""A multiplier that gathers eight bytes of 0 or 1 as bits in the highest byte."""
 
 
 @kernel
 def fill_mask(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32], mask: NDArray[np.uint8]) -> None:
-    """Write a mask that begins at a /16, of the addresses first[i] to last[i], both included, ascending."""
+    """Write a mask, beginning at a /16, of the addresses first[i] to last[i], inclusive and ascending."""
     keys, addresses = mask.shape
     base = key * addresses
     end = base + keys * addresses
@@ -44,13 +44,14 @@ def fill_mask(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32], mas
 
 @kernel
 def count_turnover(before: Seen, after: Seen, mask: Seen, bits: int, counts: NDArray[np.int64]) -> None:
-    """Add to counts[bit] who was born, died and stayed, for every bit of a view after the first byte."""
+    """Add the numbers born, died and stayed to counts[bit], for every bit of a view after the first byte."""
     ones = uint64(ONES)
     for key in range(len(before)):
         for octet in range(1, before.shape[1]):
             for begin in range(0, GROUPS, STRETCH):
                 old, new = before[key, octet, begin : begin + STRETCH], after[key, octet, begin : begin + STRETCH]
                 within = mask[key, begin : begin + STRETCH]
+                # Most stretches have no alive address in either run: skip them before looking at single bits.
                 anything = uint64(0)
                 for i in range(STRETCH):
                     anything |= (old[i] | new[i]) & within[i]
@@ -65,6 +66,8 @@ def count_turnover(before: Seen, after: Seen, mask: Seen, bits: int, counts: NDA
                         born += now & ~then
                         died += then & ~now
                         stayed += then & now
+                    # Each of the eight bytes is a sum of at most STRETCH; the multiplication adds them in the highest
+                    # byte.
                     counts[bit, BORN] += (born * ones) >> uint64(56)
                     counts[bit, DIED] += (died * ones) >> uint64(56)
                     counts[bit, STAYED] += (stayed * ones) >> uint64(56)
@@ -72,7 +75,7 @@ def count_turnover(before: Seen, after: Seen, mask: Seen, bits: int, counts: NDA
 
 @kernel
 def pack_bits(seen: Seen, mask: Seen, bit: int, alive: NDArray[np.uint64]) -> None:
-    """Write one bit after the first byte, of all addresses, as bits: alive has the shape (/16s, 1024)."""
+    """Write one bit of all views as a bit per address; `bit` counts after the first byte. `alive`: (/16s, 1024)."""
     place = uint64(bit % EIGHT)
     for key in range(len(seen)):
         groups = seen[key, 1 + bit // EIGHT]
@@ -86,7 +89,7 @@ def pack_bits(seen: Seen, mask: Seen, bit: int, alive: NDArray[np.uint64]) -> No
 
 @kernel
 def popcount(number: int) -> int:
-    """Return the number of bits set of 64 (Warren, Hacker's Delight, section 5-1)."""
+    """Return the number of set bits of a uint64 (Warren, Hacker's Delight, section 5-1)."""
     number -= (number >> uint64(1)) & uint64(0x5555555555555555)
     number = (number & uint64(0x3333333333333333)) + ((number >> uint64(2)) & uint64(0x3333333333333333))
     number = (number + (number >> uint64(4))) & uint64(0x0F0F0F0F0F0F0F0F)
@@ -95,9 +98,9 @@ def popcount(number: int) -> int:
 
 @kernel
 def count_retained(alive: NDArray[np.uint64], later: NDArray[np.int64], throughout: NDArray[np.int64]) -> None:
-    """Add to later[i, j] who of run i is alive in run j >= i, to throughout[i, j] who is alive in all runs i to j.
+    """Count the addresses of run i that are alive in run j >= i, and those alive in all runs from i to j.
 
-    `alive` has the shape (runs, /16s, 1024).
+    The counts are added to later[i, j] and throughout[i, j]. `alive` has the shape (runs, /16s, 1024).
     """
     runs, keys, words = alive.shape
     always = np.zeros(words, np.uint64)

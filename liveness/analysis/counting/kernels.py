@@ -1,7 +1,7 @@
-"""The kernels of the pass: sets side by side become the state of each address, and states are counted.
+"""Kernels of the pass: the sets of a run are combined into the state of each address, and states are counted.
 
-One /16 at a time is laid out in byte planes, an array of shape (planes, 65536): byte p of an address's state lies in
-plane p. They are small enough to stay in a core's cache. Eight planes are a word of the state.
+One /16 at a time is expanded into byte planes, an array of shape (planes, 65536): byte p of an address's state is in
+plane p. The planes of a /16 fit into the cache of a core. Eight planes form a word of the state.
 """
 
 from typing import Final, NamedTuple
@@ -25,30 +25,30 @@ FAMILY_BITS: Final = 0b111
 EXPANDED: Final[NDArray[np.uint64]] = (
     np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").view(np.uint64)[:, 0] * 255
 )
-"""By byte of a bitmap: eight cells, all ones where the bit is set."""
+"""For each byte of a bitmap: eight cells, all ones if the bit is set."""
 
 
 class Containers(NamedTuple):
-    """Some containers of a run's sets: set s has those from cursors[s] up to ends[s], ascending by key."""
+    """Containers of a run's sets: set s has those from cursors[s] up to ends[s], ascending by key."""
 
     keys: NDArray[np.uint16]
     sizes: NDArray[np.int32]
     forms: NDArray[np.uint8]
     offsets: NDArray[np.int64]
-    """Container c of set s lies at offsets[c + s], and ends at offsets[c + s + 1], bytes of its file."""
+    """Container c of set s begins at offsets[c + s] and ends at offsets[c + s + 1], in bytes of its file."""
     masks: NDArray[np.uint8]
-    """By set and plane: the bits that its members have."""
+    """By set and plane: the bits of its members."""
     cursors: NDArray[np.int64]
     ends: NDArray[np.int64]
     shifts: NDArray[np.int64]
-    """By set: what to add to an offset for its place in `bytes`."""
+    """By set: the difference between the offset in the file and the offset in `octets`."""
     numbers: NDArray[np.uint16]
     octets: NDArray[np.uint8]
-    """What was read, as numbers of 16 bits and as bytes."""
+    """The bytes that were read, and the same as 16-bit numbers."""
 
 
 class Sheet(NamedTuple):
-    """Where one /16 is laid out, and what was found in it."""
+    """Working memory for one /16, and the states found in it."""
 
     planes: NDArray[np.uint8]
     groups: NDArray[np.uint64]
@@ -56,24 +56,24 @@ class Sheet(NamedTuple):
     row: NDArray[np.uint64]
     """The states of one /24, shape (words, 256)."""
     cells: NDArray[np.uint16]
-    """Which cells have a state, ascending."""
+    """Cells with a state, ascending."""
     shown: NDArray[np.uint8]
-    """What each of them shows, shape (65536, bytes of a view)."""
+    """The view of each of them, shape (65536, bytes of a view)."""
     progress: NDArray[np.int64]
-    """The next row to be counted, or `IDLE`, and how many cells with a state were found so far."""
+    """The next row to count, or `IDLE`, and the number of cells with a state so far."""
 
 
 class Request(NamedTuple):
-    """What a pass over a run obeys, and what it counts besides states; empty arrays where nothing is wanted."""
+    """Parameters of a pass over a run, and its counts other than states; empty arrays if not wanted."""
 
     outside_first: NDArray[np.uint32]
     outside_last: NDArray[np.uint32]
     """Intervals of addresses that do not count, ascending."""
     view_masks: NDArray[np.uint64]
     prefixes24: NDArray[np.int64]
-    """/24s by the families that found them."""
+    """/24s by the set of families that found them."""
     alive24: NDArray[np.uint16]
-    """By /24, how many addresses any family found."""
+    """By /24, the number of addresses that any family found."""
     slice_first: NDArray[np.uint32]
     slice_label: NDArray[np.int32]
     slice_counts: NDArray[np.int64]
@@ -84,7 +84,7 @@ class Request(NamedTuple):
 def add_container(
     containers: Containers, begin: int, stop: int, size: int, form: int, mask: int, sheet: Sheet, plane: int
 ) -> None:
-    """OR `mask` into the cells of one container, at `begin` up to `stop` bytes, in one plane."""
+    """OR `mask` into the cells of one container, at bytes `begin` up to `stop`, in one plane."""
     cells = sheet.planes[plane]
     numbers = containers.numbers
     if form == ARRAY:
@@ -93,10 +93,12 @@ def add_container(
     elif form == BITMAP:
         octets = containers.octets[begin:stop]
         groups = sheet.groups[plane]
+        # Eight cells at once: each byte of the bitmap is expanded to eight bytes of all ones or zeros.
         repeated = uint64(mask) * uint64(0x0101010101010101)
         for i in range(CELLS // EIGHT):
             groups[i] |= EXPANDED[octets[i]] & repeated
     else:
+        # A run container begins with the number of runs, followed by pairs of first member and length - 1.
         for i in range(begin // 2 + 1, stop // 2, 2):
             first = int64(numbers[i])
             for cell in range(first, min(first + int64(numbers[i + 1]) + 1, CELLS)):
@@ -105,7 +107,7 @@ def add_container(
 
 @kernel
 def add_containers(key: int, containers: Containers, sheet: Sheet) -> bool:
-    """Lay out what all sets hold of number /16, and move their cursors on; return whether any holds anything."""
+    """Expand the containers of a /16 of all sets and advance the cursors; return whether there is any."""
     found = False
     for number in range(len(containers.cursors)):
         at = containers.cursors[number]
@@ -125,10 +127,10 @@ def add_containers(key: int, containers: Containers, sheet: Sheet) -> bool:
 
 @kernel
 def clear_outside(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32], planes: NDArray[np.uint8]) -> None:
-    """Empty the cells of a /16 that lie in intervals first[i] to last[i], both included, ascending."""
+    """Clear the cells of a /16 in the intervals first[i] to last[i], inclusive and ascending."""
     base = key << 16
     low, high = 0, len(first)
-    while low < high:  # the first interval that ends here or later
+    while low < high:  # find the first interval that does not end before this /16
         middle = (low + high) // 2
         if int64(last[middle]) < base:
             low = middle + 1
@@ -142,7 +144,7 @@ def clear_outside(key: int, first: NDArray[np.uint32], last: NDArray[np.uint32],
 
 @kernel
 def take_states(planes: NDArray[np.uint8], begin: int, row: NDArray[np.uint64], place: int, first: int) -> None:
-    """OR a /24 of the planes from `first` on, up to eight, into one word of the row's states, and empty it there."""
+    """Move up to eight planes of a /24, from `first` on, into one word of the row's states."""
     states = row[place]
     states[:] = 0
     for plane in range(first, min(first + EIGHT, len(planes))):
@@ -155,7 +157,7 @@ def take_states(planes: NDArray[np.uint8], begin: int, row: NDArray[np.uint64], 
 
 @kernel
 def masks_met(row: NDArray[np.uint64], masks: NDArray[np.uint64]) -> int:
-    """Return which of the masks any state of a row meets, a bit for each."""
+    """Return the masks that any state of a row meets, as a bit for each."""
     met = 0
     for word in range(len(row)):
         states = row[word]
@@ -169,12 +171,12 @@ def masks_met(row: NDArray[np.uint64], masks: NDArray[np.uint64]) -> int:
 
 
 @kernel
-def count_rows(  # noqa: C901 - the innermost loops, in one piece
+def count_rows(  # noqa: C901 - the innermost loops, kept in one function
     sheet: Sheet, table: Table, view_masks: NDArray[np.uint64], prefixes24: NDArray[np.int64]
 ) -> bool:
-    """Count the states of a /16 row by row, and empty it; return False where the table has no room for the next row.
+    """Count the states of a /16 row by row, and clear it; return False if the table is too full for the next row.
 
-    `prefixes24` counts /24s by which of the first three masks any of their cells meets.
+    `prefixes24` counts /24s by the set of those of the first three masks that any of their cells meets.
     """
     slots, views, taken, used = table
     planes, groups, row, cells, shown, progress = sheet
@@ -183,9 +185,11 @@ def count_rows(  # noqa: C901 - the innermost loops, in one piece
     any_word = row[0]
     found = progress[1]
     for begin in range(progress[0] * ROW, CELLS, ROW):
+        # Leave before a row that might fill the table beyond half; progress lets the caller resume at this row.
         if 2 * (used[0] + ROW) > len(slots):
             progress[0], progress[1] = begin // ROW, found
             return False
+        # Most /24s are empty: test whole words before moving states.
         anything = uint64(0)
         for plane in range(len(planes)):
             group = groups[plane, begin // EIGHT : (begin + ROW) // EIGHT]
@@ -201,6 +205,7 @@ def count_rows(  # noqa: C901 - the innermost loops, in one piece
             anything = any_word[i]
             for word in range(1, len(row)):
                 anything |= row[word, i]
+            # Without a branch: the cell is written in any case, and kept only if its state is not empty.
             cells[found] = begin + i
             found += anything != 0
         for i in range(first, found):
@@ -221,7 +226,7 @@ def count_rows(  # noqa: C901 - the innermost loops, in one piece
 
 @kernel
 def write_view(slots: NDArray[np.uint64], slot: int, view_masks: NDArray[np.uint64], views: NDArray[np.uint8]) -> None:
-    """Write what a state shows: a bit for each mask that it meets, eight a byte."""
+    """Write the view of a state: a bit for each mask that it meets, eight per byte."""
     for octet in range(views.shape[1]):
         shown = 0
         for bit in range(EIGHT):
@@ -232,7 +237,7 @@ def write_view(slots: NDArray[np.uint64], slot: int, view_masks: NDArray[np.uint
 
 
 @kernel
-def count_keys(  # noqa: C901 - what is not wanted is skipped
+def count_keys(  # noqa: C901 - optional counts are skipped
     key: int,
     stop: int,
     containers: Containers,
@@ -241,10 +246,10 @@ def count_keys(  # noqa: C901 - what is not wanted is skipped
     request: Request,
     seen: NDArray[np.uint8],
 ) -> int:
-    """Count the states of the /16s from `key` up to `stop`; return where it stopped because the table has no room.
+    """Count the states of the /16s from `key` up to `stop`; return `stop`, or the /16 at which the table was too full.
 
-    `seen` has the shape (/16s, bytes of a view, 65536), or none; what each address shows is left in it, the /16 below
-    `stop` last.
+    `seen` has the shape (/16s, bytes of a view, 65536), or is empty; the views of all addresses are written to it,
+    those of the last /16 at the end.
     """
     for current in range(key, stop):
         if sheet.progress[0] == IDLE:
@@ -274,7 +279,7 @@ def count_keys(  # noqa: C901 - what is not wanted is skipped
 
 @kernel
 def copy_views(cells: NDArray[np.uint16], shown: NDArray[np.uint8], found: int, seen: NDArray[np.uint8]) -> None:
-    """Leave what each address of a /16 shows in `seen`."""
+    """Write the view of each address of a /16 to `seen`."""
     for octet in range(shown.shape[1]):
         part = seen[octet]
         for i in range(found):

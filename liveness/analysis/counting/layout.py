@@ -1,7 +1,7 @@
-"""The bits of an address's state: what each of them says, and which sets put it there.
+"""The bits of an address's state: their meaning, and the sets that they come from.
 
-Every number of the analysis is a count of addresses by such bits: what they sent to each probe, which categories of
-errors they sent to each family's probes, and whether any error was about a probe to themselves.
+Every number of the analysis is a count of addresses by such bits: the kinds of replies that they sent to each probe,
+the categories of errors that they sent to each family's probes, and whether any error was about a probe to themselves.
 """
 
 from collections.abc import Iterable
@@ -19,14 +19,14 @@ Bit = tuple[str, str]
 """A probe and a kind of reply, or a family and a category of errors; or `PRIMARY`."""
 
 PRIMARY: Final = ("error", "primary")
-"""Sent an error about a probe to itself, of a service."""
+"""The address sent an error about a service probe to itself."""
 
 PLANE_BITS: Final = 8
 WORD_BITS: Final = 64
 
 
 def bits_of(entry: SetEntry) -> list[Bit]:
-    """Return what a set says of its members; nothing where no number of the analysis rests on it."""
+    """Return the bits of a set's members; none if no number of the analysis depends on the set."""
     family = family_of(entry.probe)
     if entry.role == Role.SOURCE:
         categories = [(family, category(*entry.error))] if family is not None and entry.error is not None else []
@@ -36,7 +36,7 @@ def bits_of(entry: SetEntry) -> list[Bit]:
 
 
 class Layout:
-    """Where each bit of a run's states is: as many as its sets need, in byte planes while they are laid out."""
+    """The place of each bit in the states of a run, which have as many bits as its sets need."""
 
     def __init__(self, manifest: Manifest) -> None:
         found = dict.fromkeys(bit for entry in manifest.sets for bit in bits_of(entry))
@@ -44,16 +44,16 @@ class Layout:
 
     @property
     def planes(self) -> int:
-        """How many byte planes the bits fill, one at least."""
+        """The number of byte planes that the bits fill, at least one."""
         return max(1, -(-len(self.places) // PLANE_BITS))
 
     @property
     def words(self) -> int:
-        """How many 64-bit words a state has."""
+        """The number of 64-bit words of a state."""
         return -(-self.planes * PLANE_BITS // WORD_BITS)
 
     def plane_masks(self, entry: SetEntry, planes: int) -> NDArray[np.uint8]:
-        """Return the bits that a set's members have, by byte plane."""
+        """Return the bits of a set's members, by byte plane."""
         masks = np.zeros(planes, np.uint8)
         for bit in bits_of(entry):
             plane, place = divmod(self.places[bit], PLANE_BITS)
@@ -61,7 +61,7 @@ class Layout:
         return masks
 
     def word_mask(self, bits: Iterable[Bit], words: int) -> NDArray[np.uint64]:
-        """Return the mask of a state that has any of these bits; those that no set has are in no state."""
+        """Return the mask of states with any of these bits; bits that no set has are in no state."""
         mask = np.zeros(words, np.uint64)
         for bit in bits:
             if bit in self.places:

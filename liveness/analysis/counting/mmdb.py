@@ -1,7 +1,7 @@
 """Reader of MaxMind databases (MMDB, format version 2.0): the IPv4 networks and one field of each network's record.
 
-A file is not trusted: a tree that leads back to itself, maps in maps without end and lengths beyond the file end in a
-DamagedError, within time and memory in proportion to the file. Native readers of this format crash on some such files.
+A file is not trusted: cycles in the tree, unlimited nesting and lengths beyond the end of the file raise DamagedError,
+within time and memory proportional to the size of the file. Native readers of this format crash on some such files.
 """
 
 from collections.abc import Container, Iterator
@@ -13,48 +13,48 @@ from numpy.typing import NDArray
 
 MARKER: Final = b"\xab\xcd\xefMaxMind.com"
 METADATA_BYTES: Final = 128 << 10
-"""The metadata follows the last marker, within so much of the end."""
+"""The metadata follows the last marker, within this number of bytes from the end."""
 SEPARATOR_BYTES: Final = 16
-"""Zeros between the tree and the data."""
+"""Zeros between the tree and the data section."""
 ODD_BITS: Final = 28
-"""Two records of this size share a byte."""
+"""The record size in which two records share a byte."""
 RECORD_BITS: Final = (24, ODD_BITS, 32)
 FORMAT_VERSION: Final = 2
 IPV4, IPV6 = 4, 6
 IPV4_BITS: Final = 32
 IPV4_IN_IPV6: Final = 96
-"""Where the tree of IPv4 begins in a database of both: ::/96."""
+"""Depth of the root of the IPv4 tree in a database of both versions: ::/96."""
 DEEPEST: Final = 32
-"""Maps and arrays within each other; real records have about four."""
+"""Limit of nesting; real records have a depth of about four."""
 WIDEST_POINTER: Final = 4
-"""Bytes of a pointer that needs no bits of its control byte."""
+"""Bytes of a pointer whose value does not use bits of the control byte."""
 SIGNED_BYTES: Final = 4
 SPARE_VALUES: Final = 10_000
-"""Values that are decoded beyond two for each byte of the file."""
+"""Values that are decoded in addition to two for each byte of the file."""
 
 Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = "Scalar | dict[str, Value] | list[Value]"
 
 _POINTER, _TEXT, _DOUBLE, _BYTES, _MAP, _SIGNED, _ARRAY, _BOOLEAN, _FLOAT = 1, 2, 3, 4, 7, 8, 11, 14, 15
 _UNSIGNED: Final = {5: 2, 6: 4, 9: 8, 10: 16}
-"""The unsigned numbers and how many bytes each may have."""
+"""Kinds of unsigned numbers, and the largest size of each in bytes."""
 _POINTER_BASES: Final = (0, 2048, 526_336, 0)
 _SIZE_BASES: Final = {29: 29, 30: 285, 31: 65_821}
 
 
 class DamagedError(ValueError):
-    """The file is no MaxMind database, or a damaged one."""
+    """Error of a file that is not a MaxMind database, or damaged."""
 
 
 class Data:
-    """Values of a section of a database, decoded one at a time. All values together are bounded by the file's size."""
+    """Values in a section of a database, decoded on demand. Their total number is bounded by the file's size."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
         self._left = 2 * len(content) + SPARE_VALUES
 
     def value(self, at: int, depth: int = 0) -> tuple[Value, int]:
-        """Return the value at byte `at`, and where it ends. Raises DamagedError."""
+        """Return the value at byte `at`, and the offset of its end. Raises DamagedError."""
         kind, size, at = self._head(at)
         if kind == _POINTER:
             return self.value(self._direct(size), depth)[0], at
@@ -72,7 +72,7 @@ class Data:
         return self._scalar(kind, at, size), at + size
 
     def places(self, at: int, names: Container[str]) -> dict[str, int]:
-        """Return where the values of some fields of the map at byte `at` are, pointers followed; none without a map."""
+        """Return offsets of the values of named fields of the map at byte `at`, pointers followed; none if no map."""
         kind, size, at = self._head(at)
         if kind == _POINTER:
             kind, size, at = self._head(self._direct(size))
@@ -92,7 +92,7 @@ class Data:
         return at
 
     def _head(self, at: int) -> tuple[int, int, int]:
-        """Return kind and size (of a pointer: its target) of the value at byte `at`, and where its content begins."""
+        """Return kind, size (for a pointer its target) and offset of the content of the value at byte `at`."""
         self._left -= 1
         if self._left < 0:
             raise DamagedError("more values than the file has room for")
@@ -158,7 +158,7 @@ class Data:
         raise DamagedError("an unknown kind of value")
 
     def _skipped(self, at: int, depth: int) -> int:
-        """Return where the value at byte `at` ends, without following its pointers."""
+        """Return the offset of the end of the value at byte `at`, without following its pointers."""
         kind, size, at = self._head(at)
         if kind in (_POINTER, _BOOLEAN):
             return at
@@ -181,7 +181,7 @@ class Database:
 
     @classmethod
     def of(cls, content: bytes) -> "Database":
-        """Read the metadata of a database. Raises DamagedError."""
+        """Return a database after reading its metadata. Raises DamagedError."""
         at = content.rfind(MARKER, max(0, len(content) - METADATA_BYTES))
         if at < 0:
             raise DamagedError("no MaxMind database: it has no metadata")
@@ -206,13 +206,13 @@ class Database:
 
     @property
     def data_at(self) -> int:
-        """Where the data section begins."""
+        """The offset of the data section."""
         return self.nodes * self.record_bits // 4 + SEPARATOR_BYTES
 
     def networks(self) -> Iterator[tuple[NDArray[np.uint32], int, NDArray[np.int64]]]:
-        """Yield the IPv4 networks, by length: their addresses, the length, and where their records are in the data.
+        """Yield the IPv4 networks by length: their addresses, the length, and the offsets of their records in the data.
 
-        Raises DamagedError. The tree is walked level by level; a real one visits every node once.
+        Raises DamagedError. The tree is walked level by level; in a valid one every node is visited once.
         """
         tree = np.frombuffer(self.content, np.uint8, self.nodes * self.record_bits // 4)
         nodes, bases = self._root(tree), np.zeros(1, np.uint32)
@@ -244,9 +244,9 @@ class Database:
         return node
 
     def _children(self, tree: NDArray[np.uint8], nodes: NDArray[np.int64], side: int) -> NDArray[np.int64]:
-        """Return what one side of each node leads to: a node, nothing (`nodes`), or a record beyond that."""
+        """Return one side of each node: another node, `nodes` for no data, or the offset of a record above that."""
         at = nodes * (self.record_bits // 4)
-        if self.record_bits == ODD_BITS:  # the byte between both has the highest bits of each
+        if self.record_bits == ODD_BITS:  # the middle byte has the highest four bits of each record
             shared = tree[at + 3].astype(np.int64)
             high, at = (shared >> 4, at) if side == 0 else (shared & 15, at + 4)
             width = 3

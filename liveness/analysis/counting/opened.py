@@ -1,4 +1,4 @@
-"""A run opened for the pass: its sets verified, those that numbers rest on indexed, and read by ranges of /16s."""
+"""A run opened for the pass: its sets are verified, and those that numbers depend on are indexed for reading."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,21 +15,21 @@ from liveness.runs.manifest import Manifest, SetEntry
 from liveness.runs.rundir import RunDirectory
 
 NOTHING: Final = Index(np.zeros(0, np.uint16), np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(0, np.int64))
-"""A run may have no sets; concatenated, nothing has a type all the same."""
+"""The index of a run without sets, so that concatenation has a type."""
 
 OpenSet = Callable[[SetEntry], PortableSet]
 
 
 def verified_in(directory: RunDirectory) -> OpenSet:
-    """Return what opens a run's sets from disk, each compared with what the manifest says of it."""
+    """Return a function that opens a run's sets from disk and verifies each against the digest in the manifest."""
     return lambda entry: open_verified(directory.path / entry.file, entry.digest)
 
 
 class OpenRun:
-    """A run's sets, all of them verified; kept is the index of those that say anything about an address's state."""
+    """A run whose sets are all verified; sets that contribute to states are indexed."""
 
     def __init__(self, manifest: Manifest, open_set: OpenSet, pool: ThreadPoolExecutor) -> None:
-        """Open every set, target sets too: that nothing rests on them does not make damage less worth knowing.
+        """Open every set, including target sets, so that damage of any file is reported.
 
         Raises LivenessError that names the first file that is missing or damaged.
         """
@@ -57,12 +57,12 @@ class OpenRun:
 
     @property
     def bytes(self) -> int:
-        """How many bytes the sets have that are read."""
+        """The size in bytes of the sets that are read."""
         return sum(int(members.index.offsets[-1]) for members in self.sets)
 
 
 class Reader:
-    """Reads one run a range of /16s at a time; one reader a thread, each with a buffer of its own."""
+    """Reader of one run by ranges of /16s; threads share it, each with a buffer of its own."""
 
     def __init__(self, run: OpenRun, planes: int, unit: int) -> None:
         self.run = run
@@ -76,10 +76,10 @@ class Reader:
         """Read the containers of one range of /16s of all sets. Raises LivenessError that names the file."""
         run = self.run
         begin, stop = self.spans[:, unit], self.spans[:, unit + 1]
-        at = run.first + np.arange(len(run.sets)) + begin  # into offsets, which have one more a set
+        at = run.first + np.arange(len(run.sets)) + begin  # into `offsets`, which has one more entry per set
         starts = run.offsets[at] if len(at) else np.zeros(0, np.int64)
         sizes = (run.offsets[at + stop - begin] if len(at) else starts) - starts
-        places = np.cumsum(sizes + (sizes & 1)) - (sizes + (sizes & 1))  # numbers of 16 bits lie at even places
+        places = np.cumsum(sizes + (sizes & 1)) - (sizes + (sizes & 1))  # 16-bit numbers need even offsets
         octets = buffer.of(int((sizes + (sizes & 1)).sum()))
         view = octets.data
         for number in np.flatnonzero(stop > begin).tolist():
@@ -103,13 +103,13 @@ LEAST_BYTES: Final = 1 << 20
 
 
 class Buffer:
-    """Memory that is used again: fresh pages for every read would cost more than the read."""
+    """Memory that is reused: allocating pages for every read would cost more than the read."""
 
     def __init__(self) -> None:
         self._memory = np.zeros(LEAST_BYTES, np.uint8)
 
     def of(self, size: int) -> NDArray[np.uint8]:
-        """Return `size` bytes, an even number, with whatever is in them."""
+        """Return `size` bytes, an even number, whose content is undefined."""
         if size > len(self._memory):
             self._memory = np.zeros(1 << (size - 1).bit_length(), np.uint8)
         return self._memory[:size]

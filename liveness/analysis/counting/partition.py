@@ -1,4 +1,4 @@
-"""Partitions of the address space into slices: each /8, or what a file of prefixes says of every address."""
+"""Partitions of the address space into slices: by /8, or by labels that a file gives to prefixes."""
 
 from array import array
 from collections.abc import Iterable
@@ -15,19 +15,19 @@ NOWHERE: Final = 0
 """The label of addresses that no prefix covers."""
 
 Labelled = tuple[int, int, str]
-"""A prefix's base address and length, and its label."""
+"""Base address, length and label of a prefix."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Partition:
-    """Which slice each address lies in: from first[i] up to first[i + 1] in that of names[label[i]]."""
+    """The slice of each address: addresses from first[i] up to first[i + 1] belong to names[label[i]]."""
 
     by: str
     first: NDArray[np.uint32]
-    """Ascending, the first of them 0."""
+    """Ascending; the first entry is 0."""
     label: NDArray[np.int32]
     names: list[str | None]
-    """None stands for addresses that nothing is said of."""
+    """None is the slice of addresses without a label."""
 
 
 def by_prefix8() -> Partition:
@@ -38,9 +38,9 @@ def by_prefix8() -> Partition:
 
 
 def by_prefixes(by: str, prefixes: Iterable[Labelled]) -> Partition:
-    """Return the partition by labelled prefixes: of those that cover an address, the longest counts."""
+    """Return the partition by labelled prefixes; the longest prefix that covers an address counts."""
     places: dict[str | None, int] = {None: NOWHERE}
-    rows = array("q")  # 24 bytes a prefix, where tuples of numbers take six times as much
+    rows = array("q")  # 24 bytes per prefix; tuples would need six times as much
     for base, length, name in prefixes:
         rows.extend((base, length, places.setdefault(name, len(places))))
     table = np.frombuffer(rows, np.int64).reshape(-1, 3)
@@ -59,13 +59,18 @@ def flatten(
     begins: NDArray[np.int64],
     labels: NDArray[np.int32],
 ) -> int:
-    """Turn nested intervals, each before those inside it, into steps; return how many `begins` and `labels` hold."""
+    """Convert nested intervals, each before those inside it, into steps; return the number of steps.
+
+    `begins` and `labels` receive the start and the label of each step.
+    """
     open_last, open_label = np.zeros(len(first) + 1, np.int64), np.zeros(len(first) + 1, np.int32)
     open_last[0], open_label[0] = SPACE - 1, NOWHERE
     begins[0], labels[0] = 0, NOWHERE
+    # Intervals that contain the current address are on a stack, the innermost last.
     depth, steps = 1, 1
     for i in range(len(first) + 1):
         reached = first[i] if i < len(first) else SPACE
+        # Intervals that ended before this start give way to the one around them.
         while depth > 1 and open_last[depth - 1] < reached:
             depth -= 1
             after = open_last[depth] + 1

@@ -1,4 +1,4 @@
-"""The user's data on prefixes: CAIDA's pfx2as as text, plain or gzipped, or a MaxMind database (MMDB)."""
+"""Data on prefixes that a user provides: CAIDA's pfx2as as text, plain or gzipped, or a MaxMind database (MMDB)."""
 
 import os
 import warnings
@@ -16,11 +16,11 @@ from liveness.space.addresses import format_address, shown
 from liveness.space.prefixes import Stream
 
 WAYS: Final = ("prefix8", "asn", "country")
-"""The ways to slice a run."""
+"""The attributes by which a run can be sliced."""
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 MMDB_BYTES: Final = 512 << 20
-"""The largest real ones have some 150 MB."""
+"""Largest file that is read; the largest real ones have about 150 MB."""
 ASN_FIELDS: Final = ("autonomous_system_number", "asn")
 COUNTRY_FIELDS: Final = ("country", "registered_country", "country_code")
 CHUNK_BYTES: Final = 1 << 20
@@ -29,7 +29,7 @@ FIELDS: Final = 3
 
 
 def partition_by(way: str, file: Path | None) -> Partition:
-    """Return the partition for one of `WAYS`; all but the /8s need a file. Raises UsageError that names it."""
+    """Return the partition for one of `WAYS`; all but prefix8 need a file. Raises UsageError that names the file."""
     if way == "prefix8":
         return by_prefix8()
     if file is None:
@@ -48,14 +48,14 @@ def partition_by(way: str, file: Path | None) -> Partition:
 
 
 class _Zipped(Decompressed):
-    """A gzipped text of prefixes. Real ones grow four to ten times; more than this holds no prefixes."""
+    """A gzipped text of prefixes. Real ones have a ratio of four to ten; a much higher one is refused."""
 
     LEAST_CHECKED_BYTES = 16 << 20
     HIGHEST_RATIO = 64
 
 
 class _Joined:
-    """A stream of which the beginning has been read already."""
+    """A stream whose beginning has been read already."""
 
     def __init__(self, head: bytes, stream: BinaryIO) -> None:
         self._head, self._stream = head, stream
@@ -67,7 +67,7 @@ class _Joined:
 
 
 def _is_mmdb(stream: BinaryIO) -> bool:
-    """Return whether a file ends as MaxMind's do; a pipe has no end to look at."""
+    """Return whether a file has MaxMind's marker near its end; False for a pipe, which cannot be sought."""
     if not stream.seekable():
         return False
     size = stream.seek(0, os.SEEK_END)
@@ -78,7 +78,7 @@ def _is_mmdb(stream: BinaryIO) -> bool:
 
 
 def _lines(stream: Stream, file: Path) -> Iterator[bytes]:
-    """Yield the lines of a stream. UsageError for one that is longer than any."""
+    """Yield the lines of a stream. UsageError for a line that is too long."""
     rest = b""
     while data := stream.read(CHUNK_BYTES):
         *lines, rest = (rest + data).split(b"\n")
@@ -89,9 +89,9 @@ def _lines(stream: Stream, file: Path) -> Iterator[bytes]:
 
 
 def _from_text(stream: Stream, file: Path) -> Iterator[Labelled]:
-    """Read lines of ``address length label``; blank ones and comments are skipped.
+    """Yield prefixes from lines of ``address length label``; blank lines and comments are skipped.
 
-    A prefix that stands twice, as one of several origins does, has all its labels, as CAIDA joins them (``1_2``).
+    A prefix that occurs several times, with different origins, has all its labels, joined as CAIDA does (``1_2``).
     """
     found: dict[tuple[int, int], str] = {}
     several = 0
@@ -123,7 +123,7 @@ def _from_text(stream: Stream, file: Path) -> Iterator[Labelled]:
 
 
 def _from_mmdb(way: str, file: Path) -> Iterator[Labelled]:
-    """Read the IPv4 networks of a database of countries or autonomous systems."""
+    """Yield the IPv4 networks of a database of countries or autonomous systems."""
     found = False
     try:
         database = mmdb.Database.of(read_named(file, MMDB_BYTES))
@@ -141,7 +141,7 @@ def _from_mmdb(way: str, file: Path) -> Iterator[Labelled]:
 
 
 class _Labels:
-    """The labels of records: in MaxMind's own fields, or as the flat text that others write. Each is decoded once."""
+    """The labels of records, in MaxMind's fields or in the flat text of other databases. Each is decoded once."""
 
     def __init__(self, way: str, data: mmdb.Data) -> None:
         self._data = data
@@ -151,7 +151,7 @@ class _Labels:
         self._of_values: dict[int, str | None] = {}
 
     def at(self, place: int) -> str | None:
-        """Return the label of the record at a place of the data section, None if it has none."""
+        """Return the label of the record at an offset of the data section, None if it has none."""
         if place not in self._of_records:
             places = self._data.places(place, self._names)
             labels = (self._of_value(places[name]) for name in self._names if name in places)

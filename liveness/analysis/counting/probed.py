@@ -1,4 +1,4 @@
-"""What a run probed: its targets without those that opted out, as far as its directory and its config record them."""
+"""The targets that a run probed, opt-outs excluded, as far as its directory and its config record them."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -24,13 +24,13 @@ class Probed:
 
     manifest: Manifest
     listed: Intervals | None = None
-    """Every address that the run could have probed; None where it does not record them."""
+    """Every address that the run could have probed; None if that is not recorded."""
     opted_out: Intervals = field(default_factory=Intervals.empty)
     """Addresses that count in no number of the run."""
 
     @classmethod
     def by(cls, manifest: Manifest, directory: RunDirectory | None = None) -> Self:
-        """Return what a run probed. Raises LivenessError that names a file of its directory that is damaged."""
+        """Return the targets of a run. Raises LivenessError that names a damaged file of its directory."""
         opted_out = Intervals.empty() if directory is None else load_opt_outs(directory.path).withdrawn
         if directory is not None and (directory.path / TARGETS_FILE).is_file():
             return cls(manifest, directory.read_targets(), opted_out)
@@ -38,16 +38,16 @@ class Probed:
 
     @property
     def intervals(self) -> Intervals | None:
-        """The listed addresses without the opted-out."""
+        """The listed addresses without opted-out ones."""
         return None if self.listed is None else self.listed.difference(self.opted_out)
 
     @property
     def is_sample(self) -> bool:
-        """Whether the run was to probe a part of the listed addresses, the first of its order."""
+        """Whether the run was to probe only a part of the listed addresses, the first of its order."""
         return self.listed is not None and self.listed.count != self.manifest.planned
 
     def same_as(self, other: "Probed") -> bool:
-        """Return whether both probed the same targets, opt-outs apart, whichever these are."""
+        """Return whether both runs probed the same targets, opt-outs excluded, even if these are not recorded."""
         if self.manifest.planned != other.manifest.planned:
             return False
         if self.listed is None or other.listed is None:
@@ -57,25 +57,25 @@ class Probed:
 
     @property
     def order(self) -> object:
-        """What decides which of the listed addresses a sample has."""
+        """The parameters that decide which of the listed addresses a sample has."""
         limits = self.manifest.config.get("limits") or {}
         return self.manifest.seed, self.manifest.config.get("block_prefix"), limits.get("max_targets")
 
     @property
     def opted_out_targets(self) -> int:
-        """How many targets have opted out since the run began."""
+        """The number of targets that have opted out since the run began."""
         return self.manifest.planned - self._left
 
     @property
     def _left(self) -> int:
-        """The targets that have not opted out; older manifests count all among `targets`."""
+        """The number of targets that have not opted out; older manifests count all of them in `targets`."""
         if self.intervals is None or self.is_sample:
             return self.manifest.targets
         return self.intervals.count
 
     @property
     def targets(self) -> int:
-        """How many targets were probed: of a partial run those that it came to; the opted-out are left out."""
+        """The number of probed targets, without opted-out ones; for a partial run an estimate of those reached."""
         manifest = self.manifest
         if manifest.status == "complete":
             return self._left
@@ -83,14 +83,14 @@ class Probed:
         return min(self._left, round(reached * (share(self._left, manifest.planned) or 0.0)))
 
     def targets_within(self, part: Intervals) -> int | None:
-        """Return how many targets in a part of the address space were probed, None where the run does not record it."""
+        """Return the number of probed targets in a part of the address space, None if the run does not record them."""
         if self.intervals is None or self.is_sample or self.manifest.status != "complete":
             return None
         return self.intervals.intersection(part).count
 
     @property
     def sampling(self) -> Sampling:
-        """Whether the targets probed are all, a random sample, or whatever a run that stopped early came to."""
+        """Whether the probed targets are all, a random sample, or those reached by a run that stopped early."""
         limit = (self.manifest.config.get("limits") or {}).get("max_targets")
         if self.manifest.status != "complete":
             return Sampling("stopped")
@@ -99,9 +99,9 @@ class Probed:
         return Sampling("census", self.targets)
 
     def targets_by_slice(self, partition: Partition, within: Within | None) -> NDArray[np.int64] | None:
-        """Return by label of a partition how many targets were probed, of a sample how many are to be expected.
+        """Return the number of probed targets by label of a partition; for a sample the expected number.
 
-        None where the run does not record which targets it probed.
+        None if the run does not record which targets it probed.
         """
         sampled = self.sampling.kind == "sample"
         if self.intervals is None or self.manifest.status != "complete" or self.is_sample != sampled:
@@ -115,7 +115,7 @@ class Probed:
         return counts
 
     def prefixes24(self) -> NDArray[np.bool_] | None:
-        """Return by /24 (address >> 8) whether any target may have been in it; None where that is not recorded."""
+        """Return by /24 (address >> 8) whether any target may be in it; None if that is not recorded."""
         if self.intervals is None:
             return None
         edges = np.zeros((1 << 24) + 1, np.int32)
@@ -126,7 +126,7 @@ class Probed:
 
 
 def _of_config(manifest: Manifest) -> Intervals | None:
-    """Return the targets that a config spells out; None if it names files, or more or fewer than the run had."""
+    """Return the targets that a config lists; None if it names files, or if their number differs from the run's."""
     targets: Any = manifest.config.get("targets")
     try:
         allow, block = _entries(targets["allow"]), _entries(targets.get("block") or [])
@@ -134,13 +134,13 @@ def _of_config(manifest: Manifest) -> Intervals | None:
         return None
     unblocked = allow.difference(block)
     limited = (manifest.config.get("limits") or {}).get("max_targets") is not None
-    for listed in (unblocked.difference(special_purpose()), unblocked):  # the latter in a lab
+    for listed in (unblocked.difference(special_purpose()), unblocked):  # for a run outside a lab, and in one
         if manifest.planned == listed.count or (limited and manifest.planned < listed.count):
             return listed
     return None
 
 
 def _entries(texts: list[str]) -> Intervals:
-    """Return the addresses of prefixes, ranges and single addresses. Raises ValueError for anything else."""
+    """Return the addresses of prefixes, ranges and single addresses. Raises ValueError for other texts."""
     bounds = [parse_entry(text) for text in texts]
     return Intervals.from_bounds([first for first, _ in bounds], [last for _, last in bounds])

@@ -1,4 +1,4 @@
-"""What a run's probes and replies mean to the analysis: families, kinds of liveness, and whether the run is whole."""
+"""The meaning of a run's probes and replies for the analysis: families, kinds of liveness, and completeness."""
 
 from typing import Final
 
@@ -8,14 +8,14 @@ from liveness.runs.manifest import Manifest
 FAMILIES: Final = ("icmp", "tcp", "udp")
 
 REPLIES: Final = (*POSITIVE, Kind.RST)
-"""What makes an address network alive, errors apart (Bano et al. 2018, figure 2); of UDP, valid answers only."""
+"""Replies other than errors that make an address network alive (Bano et al. 2018, figure 2); for UDP valid answers."""
 
 ACTIVITY: Final = (*REPLIES, Kind.PAYLOAD)
-"""What makes an address active, errors apart (figure 5); of UDP, invalid payloads too."""
+"""Replies other than errors that make an address active (figure 5); for UDP invalid payloads too."""
 
 
 def family_of(probe: str) -> str | None:
-    """Return the family of a probe by its name: icmp, tcp, udp, or None for the control."""
+    """Return the family of a probe name: icmp, tcp, udp, or None for the control probe."""
     if probe == CONTROL:
         return None
     if probe == "icmp":
@@ -35,12 +35,12 @@ def probes_of(manifest: Manifest) -> tuple[str, ...]:
 
 
 def family_probes(probes: tuple[str, ...], family: str) -> tuple[str, ...]:
-    """Return those probes of a family, in their order."""
+    """Return the probes of a family, in their order."""
     return tuple(probe for probe in probes if family_of(probe) == family)
 
 
 def warnings_of(manifest: Manifest) -> list[str]:
-    """Return what a reader of the numbers has to know about the run, one line each: that it is not whole."""
+    """Return a warning for each reason why the run is not complete; none for a complete run."""
     if manifest.status == "complete":
         return []
     reason = f" ({manifest.reason})" if manifest.reason else ""

@@ -1,4 +1,4 @@
-"""The scope of an analysis: a part of the address space, slices, a map."""
+"""The scope of an analysis: a part of the address space, slices, and counts for a map."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,7 @@ from liveness.space.intervals import Intervals
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Within:
-    """A part of the address space, and how it was named."""
+    """A part of the address space, and the words that the user gave for it."""
 
     given: tuple[str, ...]
     intervals: Intervals
@@ -17,14 +17,14 @@ class Within:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scope:
-    """The question; without any, the whole run and nothing more."""
+    """Requests of the user; by default the whole run and no more."""
 
     within: Within | None = None
-    """Only addresses in here count."""
+    """Only addresses in this part count."""
     partition: Partition | None = None
-    """Taxonomy and coverage are computed for each of its slices too."""
+    """Taxonomy and coverage are also computed for each of its slices."""
     alive24: bool = False
-    """Whether the last run's network-alive addresses are counted by /24: what a map shows."""
+    """Whether the last run's network-alive addresses are counted by /24, as a map needs."""
 
 
 WHOLE: Final = Scope()

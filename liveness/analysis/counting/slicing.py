@@ -1,4 +1,4 @@
-"""The kernel of slices: the addresses and /24s of one /16, counted by the slice they lie in."""
+"""Kernels of slices: addresses and /24s of one /16, counted by slice."""
 
 from typing import Final
 
@@ -11,16 +11,16 @@ from liveness.kernel import int64, kernel
 ROW_BITS: Final = 8
 CELLS: Final = 1 << 16
 FAMILY_SETS: Final = 8
-"""Which of the three families found an address: a number of three bits."""
+"""Sets of the three families that found an address: a number of three bits."""
 LAYERS: Final = len(Shown) - 3
 
 COLUMNS: Final = FAMILY_SETS + LAYERS + FAMILY_SETS
-"""Of a slice: addresses by the families that found them, addresses by layer, /24s by families."""
+"""Columns of a slice: addresses by set of families, addresses by layer, /24s by set of families."""
 
 
 @kernel
 def add_shown(shown: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
-    """Add addresses, counted by all they show, to a slice, and leave none."""
+    """Add addresses, counted by the first byte of their view, to a slice, and clear the counts."""
     for value in range(len(shown)):
         number = shown[value]
         if number:
@@ -41,11 +41,10 @@ def slice_key(  # noqa: C901 - one walk along addresses, /24s and slices togethe
     label: NDArray[np.int32],
     counts: NDArray[np.int64],
 ) -> None:
-    """Count the `found` addresses of a /16 by slice; cells[i] shows views[i].
+    """Count the `found` addresses of a /16 by slice; cells[i] has the view views[i].
 
-    Address a is of label[j] for the last first[j] that is not above it.
-
-    A /24 counts once for each slice it has addresses in, even if that has several parts of it.
+    The label of address a is label[j] for the last first[j] <= a. A /24 counts once for each slice in which it has
+    addresses, even if the slice has several parts of it.
     """
     base = key << 16
     at = int64(np.searchsorted(first, base, side="right")) - 1
@@ -57,10 +56,12 @@ def slice_key(  # noqa: C901 - one walk along addresses, /24s and slices togethe
         while at + 1 < len(first) and int64(first[at + 1]) <= base + cell:
             at += 1
         here = int64(label[at])
+        # A new slice begins: add the counts collected for the previous one.
         if here != current:
             if current >= 0:
                 add_shown(shown, counts[current])
             current = here
+        # A new /24 begins: count the previous one in every slice that it had addresses in.
         if cell >> ROW_BITS != row:
             for place in range(in_row):
                 counts[row_labels[place], FAMILY_SETS + LAYERS + row_folds[place]] += 1
@@ -69,6 +70,7 @@ def slice_key(  # noqa: C901 - one walk along addresses, /24s and slices togethe
         if at + 1 < len(first):
             stop = min(stop, int64(first[at + 1]) - base)
         fold = 0
+        # All addresses up to the end of the slice or of the /24 have the same label.
         while i < found and int64(cells[i]) < stop:
             value = int64(views[i, 0])
             shown[value] += 1

@@ -1,4 +1,4 @@
-"""The states of a run: how many addresses are in each, and which states have what."""
+"""The states of a run: the number of addresses in each, and selections of states."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -18,43 +18,43 @@ from liveness.runs.manifest import Manifest
 T = TypeVar("T")
 
 Chosen = NDArray[np.bool_]
-"""By state, whether it is meant: combine with ``&``, ``|`` and ``~``."""
+"""Whether each state is chosen: combine with ``&``, ``|`` and ``~``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunStates:
-    """Every address of a run is in one state, and every number of the analysis counts those in some of the states.
+    """Every address of a run is in one state, and every number of the analysis counts the addresses of some states.
 
-    All is by the reply's source address unless a name says otherwise (Bano et al. 2018, section 4).
+    Addresses are sources of replies unless a name says otherwise (Bano et al. 2018, section 4).
     """
 
     manifest: Manifest
     layout: Layout
     states: NDArray[np.uint64]
-    """Shape (states, words): the bits of each, as `layout` has them."""
+    """Shape (states, words): the bits of each state, in the places of `layout`."""
     counts: NDArray[np.int64]
-    """The addresses in each state."""
+    """The number of addresses in each state."""
     prefixes24: NDArray[np.int64]
-    """/24s by the set of families that found any of their addresses: bit f of the place for FAMILIES[f]."""
+    """/24s by the set of families that found any of their addresses: bit f of the index for FAMILIES[f]."""
     within: Within | None = None
-    """What part of the address space was counted, if not all of it."""
+    """The part of the address space that was counted, None for all of it."""
     targets: int | None = None
-    """How many targets lie there; None where that is not known."""
+    """The number of targets in that part; None if it is not known."""
     opted_out: int = 0
-    """How many targets have opted out since the run began."""
+    """The number of targets that have opted out since the run began."""
     alive24: NDArray[np.uint16] | None = None
-    """By /24 (address >> 8), how many addresses any family found, if the scope wants it."""
+    """By /24 (address >> 8), the number of addresses that any family found; None unless the scope requests it."""
     probed24: NDArray[np.bool_] | None = None
-    """By /24, whether any target was in it, for `alive24`; None where the run does not record it."""
+    """By /24, whether any target was in it, for `alive24`; None if the run does not record it."""
     partition: Partition | None = None
     slice_counts: NDArray[np.int64] | None = None
     """By slice of the partition and column (`slicing.py`)."""
     sampling: Sampling = field(default_factory=lambda: Sampling("census"))
     """Whether the targets are a random sample."""
     clusters: Clusters | None = None
-    """Activity by /24, if they are."""
+    """Activity by /24 if they are, otherwise None."""
     slice_targets: NDArray[np.int64] | None = None
-    """By slice of the partition, how many targets lie in it; None where the run does not record it."""
+    """By slice of the partition, the number of targets in it; None if the run does not record it."""
     probes: tuple[str, ...] = field(init=False)
     """The service probes, in the order of the config."""
 
@@ -64,7 +64,7 @@ class RunStates:
         object.__setattr__(self, "probes", probes_of(self.manifest))
 
     def value(self, name: str, compute: Callable[["RunStates"], T]) -> T:
-        """Return what `compute` finds of this run; a name is computed once."""
+        """Return the result of `compute` for this run; it is computed once per name."""
         if name not in self._values:
             self._values[name] = compute(self)
         found: T = self._values[name]
@@ -72,13 +72,13 @@ class RunStates:
 
     @property
     def has_control(self) -> bool:
-        """Whether the tarpit control was probed."""
+        """Whether the control probe was sent."""
         probed = {*self.manifest.probes, *(entry.probe for entry in self.manifest.sets)}
         return CONTROL in probed or self.manifest.control_port is not None
 
     @property
     def tcp_ports(self) -> tuple[int, ...]:
-        """The TCP service ports probed, in the order of the config."""
+        """The TCP service ports that were probed, in the order of the config."""
         return tuple(port_of(probe) for probe in self.family_probes("tcp"))
 
     def family_probes(self, family: str) -> tuple[str, ...]:
@@ -90,56 +90,56 @@ class RunStates:
         return int(self.counts[chosen].sum())
 
     def having(self, bits: Iterable[Bit]) -> Chosen:
-        """Choose the states with any of these bits."""
+        """Return the states with any of these bits."""
         mask = self.layout.word_mask(bits, self.states.shape[1])
         chosen: Chosen = np.any(self.states & mask, axis=1)
         return chosen
 
     def sent(self, probes: Iterable[str], kinds: Collection[Kind]) -> Chosen:
-        """Choose who sent a reply of any of these kinds to any of these probes."""
+        """Return the states of addresses that sent a reply of any of these kinds to any of these probes."""
         return self.having([(probe, kind.label) for probe in probes for kind in kinds])
 
     def sent_category(self, family: str, category: str) -> Chosen:
-        """Choose who sent an error of a category to any probe of a family."""
+        """Return the states of addresses that sent an error of a category to any probe of a family."""
         return self.having([(family, category)])
 
     def sent_primary(self) -> Chosen:
-        """Choose who sent an error about a service probe to themselves."""
+        """Return the states of addresses that sent an error about a service probe to themselves."""
         return self.having([PRIMARY])
 
     def everything(self) -> Chosen:
-        """Choose the sources of any accepted reply of any kind to any probe, control included."""
+        """Return the states of sources of any accepted reply to any probe, including the control probe."""
         return self.sent((*self.probes, CONTROL), tuple(Kind))
 
     def replies(self, family: str) -> Chosen:
-        """Choose the sources of a family's replies that are no errors; of UDP, valid answers alone."""
+        """Return the states of sources of a family's replies other than errors; for UDP valid answers only."""
         return self.sent(self.family_probes(family), REPLIES)
 
     def errors(self, family: str) -> Chosen:
-        """Choose the sources of ICMP errors, of any captured type, to a family's probes."""
+        """Return the states of sources of ICMP errors, of any captured type, to a family's probes."""
         return self.sent(self.family_probes(family), (Kind.ERROR,))
 
     def network_alive(self, family: str) -> Chosen:
-        """Choose ICMP_nw, TCP_nw or UDP_nw of the paper: the family's replies and errors together."""
+        """Return the states of ICMP_nw, TCP_nw or UDP_nw of the paper: sources of the family's replies and errors."""
         return self.sent(self.family_probes(family), (*REPLIES, Kind.ERROR))
 
     def all_addresses(self) -> Chosen:
-        """Choose IPall of the paper: the union of ICMP_nw, TCP_nw and UDP_nw."""
+        """Return the states of IPall of the paper: the union of ICMP_nw, TCP_nw and UDP_nw."""
         return self.sent(self.probes, (*REPLIES, Kind.ERROR))
 
     def activity(self, probe: str, *, with_errors: bool) -> Chosen:
-        """Choose who is active for one probe: echo reply; SYN-ACK or RST; answer or payload; or an error too."""
+        """Return the states active for a probe: echo reply; SYN-ACK or RST; answer or payload; or errors, if wanted."""
         return self.sent((probe,), (*ACTIVITY, Kind.ERROR) if with_errors else ACTIVITY)
 
     def syn_ack(self, port: int) -> Chosen:
-        """Choose who sent a SYN-ACK from a port: alive on it."""
+        """Return the states of addresses that are alive on a port: they sent a SYN-ACK from it."""
         return self.sent((f"tcp/{port}",), (Kind.SYN_ACK,))
 
     def rst(self, port: int) -> Chosen:
-        """Choose who sent an RST from a port."""
+        """Return the states of addresses that sent an RST from a port."""
         return self.sent((f"tcp/{port}",), (Kind.RST,))
 
     def families24(self) -> dict[str, NDArray[np.bool_]]:
-        """Return for each family which places of `prefixes24` count /24s that it found."""
+        """Return for each family which entries of `prefixes24` count /24s that it found."""
         places = np.arange(len(self.prefixes24))
         return {family: (places >> bit) & 1 == 1 for bit, family in enumerate(FAMILIES)}

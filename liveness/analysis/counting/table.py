@@ -1,4 +1,4 @@
-"""The table of states: how many addresses are in each, as a hash table that kernels count into."""
+"""The table of states: a hash table from state to number of addresses, for kernels."""
 
 from typing import Final, NamedTuple
 
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 from liveness.kernel import int64, kernel, uint64
 
 SPREAD: Final = 0x9E3779B97F4A7C15
-"""2 ** 64 over the golden ratio: an odd factor that spreads keys over a table (Knuth, volume 3, section 6.4)."""
+"""2 ** 64 divided by the golden ratio: an odd factor that distributes keys (Knuth, volume 3, section 6.4)."""
 
 
 class Table(NamedTuple):
-    """A table of states, never more than half full; a slot is free while its count is 0."""
+    """A table of states, at most half full; a slot is free while its count is 0."""
 
     slots: NDArray[np.uint64]
-    """Of each a power of two: the count, and the words of the state; side by side, for they are used together."""
+    """Count and words of the state for each slot, adjacent because they are used together; a power of two of slots."""
     views: NDArray[np.uint8]
-    """What a state shows to slices, maps and comparisons, shape (slots, bytes)."""
+    """The view of each state, for slices, maps and comparisons, shape (slots, bytes)."""
     taken: NDArray[np.int32]
-    """The slots that are taken, `used[0]` of them."""
+    """Indices of occupied slots; the first `used[0]` entries are valid."""
     used: NDArray[np.int64]
 
 
@@ -34,7 +34,7 @@ def new_table(slots: int, words: int, views: int) -> Table:
 
 
 def with_room(table: Table, more: int) -> Table:
-    """Return a table that `more` states fit into: this one, or a larger one that has taken over its content."""
+    """Return a table with room for `more` states: this one, or a larger one to which its content is moved."""
     needed = 2 * (int(table.used[0]) + more)
     if needed <= len(table.slots):
         return table
@@ -45,11 +45,11 @@ def with_room(table: Table, more: int) -> Table:
 
 @kernel
 def place_of(slots: NDArray[np.uint64], wanted: NDArray[np.uint64], which: int) -> int:
-    """Return the slot of the state wanted[:, which]: where it is, or the free one where it belongs."""
+    """Return the slot of the state wanted[:, which], or the free slot in which to insert it."""
     spread = uint64(0)
     for word in range(len(wanted)):
         spread = (spread ^ wanted[word, which]) * uint64(SPREAD)
-    # the upper half is well mixed, and there are never more slots than it has numbers
+    # The upper half of the product is well mixed, and a table never has more than 2**32 slots.
     at = int64(spread >> uint64(32)) & (len(slots) - 1)
     while slots[at, 0]:
         differs = uint64(0)
@@ -63,7 +63,7 @@ def place_of(slots: NDArray[np.uint64], wanted: NDArray[np.uint64], which: int) 
 
 @kernel
 def merge(source: Table, target: Table) -> None:
-    """Add the counts of one table to another that has room for them, and empty it."""
+    """Add the counts of one table to another that has room for them, and clear the first."""
     words = source.slots.shape[1] - 1
     state = np.zeros((words, 1), np.uint64)
     for i in range(source.used[0]):

@@ -1,4 +1,4 @@
-"""What of a state shows outside the table of states: eight bits for slices and maps, and more to compare runs by."""
+"""Views: the bits of a state that slices, maps (first byte) and comparisons of runs (further bytes) use."""
 
 from collections.abc import Iterable
 from enum import IntEnum
@@ -29,11 +29,11 @@ class Shown(IntEnum):
 
 
 ComparedBit = tuple[tuple[str, ...], str]
-"""The probes that count, and what they show: ``all``, a family, or that the port of a single TCP probe is alive."""
+"""Probes that count, and a condition: ``all``, a family, or that the port of a single TCP probe is alive."""
 
 
 def compared_bits(probe_lists: Iterable[tuple[str, ...]]) -> tuple[ComparedBit, ...]:
-    """Return all bits by which runs are compared on these lists of probes, in their order after the first byte."""
+    """Return all bits for comparisons of runs on these lists of probes, in their order after the first byte."""
     bits: dict[ComparedBit, None] = {}
     for probes in probe_lists:
         bits.update(dict.fromkeys((probes, name) for name in ("all", *FAMILIES)))
@@ -47,7 +47,7 @@ def port_bit(probe: str) -> ComparedBit:
 
 
 def view_masks(manifest: Manifest, layout: Layout, words: int, compared: tuple[ComparedBit, ...]) -> NDArray[np.uint64]:
-    """Return by bit of a view the mask of the states that have it, shape (bits, words); `compared` may be empty."""
+    """Return for each bit of a view the mask of states that have it: (bits, words); `compared` may be empty."""
     probes = probes_of(manifest)
 
     def sent(family: str, *kinds: Kind, by: tuple[str, ...] = probes) -> list[Bit]:

@@ -1,4 +1,4 @@
-"""The pass: all sets of all runs side by side, once through the address space, by ranges of /16s, in threads."""
+"""The pass: one walk through the address space over all sets of all runs, by ranges of /16s, in threads."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -25,23 +25,23 @@ from liveness.space.intervals import Intervals
 
 MOST_THREADS: Final = 8
 SLOTS: Final = 1 << 15
-"""Of a thread's table: it fits into a core's cache, and is emptied into the run's table when it is half full."""
+"""Slots of a thread's table: it fits into a core's cache, and is merged into the run's table when half full."""
 FIRST_SLOTS: Final = 1 << 10
 COMPARED_KEYS: Final = 16
-"""The /16s of which the runs that are compared are held address by address."""
+"""The number of /16s for which views of all addresses are kept for comparisons."""
 LARGEST_UNIT: Final = 256
 UNIT_BYTES: Final = 64 << 20
-"""What a thread has read of all runs at once, about."""
+"""Approximate number of bytes that a thread holds of all runs at once."""
 
 
 def threads() -> int:
-    """Return how many threads share the work."""
+    """Return the number of threads for the work."""
     return min(MOST_THREADS, len(os.sched_getaffinity(0)))
 
 
 @dataclass(slots=True, eq=False)
 class Counted:
-    """What the pass found of one run."""
+    """Counts of one run."""
 
     table: Table
     prefixes24: NDArray[np.int64]
@@ -51,7 +51,7 @@ class Counted:
 
 @dataclass(slots=True, eq=False)
 class Followed:
-    """Who of a chain's runs is alive in later ones; i and j are places in the chain."""
+    """Retention in a chain of runs; i and j are indices in the chain."""
 
     later: NDArray[np.int64]
     """later[i, j]: addresses of run i that are alive in run j."""
@@ -61,7 +61,7 @@ class Followed:
 
 @dataclass(slots=True, eq=False)
 class Compared:
-    """What the pass found of runs together: born, died and stayed by pair and bit, and who is alive in two runs."""
+    """Counts of several runs together: turnover by pair and bit, and retention by chain."""
 
     comparisons: Comparisons
     bits: tuple[ComparedBit, ...]
@@ -84,9 +84,9 @@ class Compared:
 
 
 class Walk:
-    """One pass over runs in the order given, which compares them as it goes.
+    """One pass over runs in the given order, which also compares them.
 
-    `outside` has by run the addresses that do not count in it, beyond those that the scope leaves out.
+    `outside` has for each run the addresses that do not count in it, in addition to those outside the scope.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Walk:
         self._scratches: SimpleQueue[_Scratch] = SimpleQueue()
 
     def run_all(self, pool: ThreadPoolExecutor, workers: int) -> None:
-        """Walk through the address space. Raises LivenessError that names a file which can no longer be read."""
+        """Walk through the address space. Raises LivenessError that names a file that can no longer be read."""
         for _ in range(workers):
             self._scratches.put(_Scratch(self))
         populated = [np.any(reader.spans[:, 1:] > reader.spans[:, :-1], axis=0) for reader in self.readers]
@@ -138,7 +138,7 @@ class Walk:
 
     @property
     def _views(self) -> int:
-        """The bytes of a view."""
+        """The number of bytes of a view."""
         return 1 + -(-len(self.bits) // EIGHT)
 
     @contextmanager
@@ -150,7 +150,7 @@ class Walk:
             self._scratches.put(scratch)
 
     def _do(self, unit: int) -> None:
-        """Walk through one range of /16s."""
+        """Process one range of /16s."""
         with self._scratch() as scratch:
             read = [reader.read(unit, buffer) for reader, buffer in zip(self.readers, scratch.buffers, strict=True)]
             first, stop = unit * self.unit, (unit + 1) * self.unit
@@ -172,7 +172,7 @@ class Walk:
                 self._take_compared(scratch)
 
     def _take(self, counted: Counted, scratch: "_Scratch", place: int) -> None:
-        """Add what a thread has counted of a run, and empty its own counts."""
+        """Add a thread's counts of a run to the run's, and clear them."""
         counted.table = with_room(counted.table, int(scratch.table.used[0]))
         merge(scratch.table, counted.table)
         requests = scratch.requests[place]
@@ -180,7 +180,7 @@ class Walk:
         _move(requests.slice_counts, counted.slice_counts)
 
     def _compare(self, key: int, place: int, scratch: "_Scratch") -> None:
-        """Compare what was just seen of a run, from one /16 on, with what was seen of runs before it."""
+        """Compare the views of a run, from one /16 on, with those of earlier runs."""
         now = scratch.seen[self.rooms[place]].view(np.uint64)
         comparisons = self.compared.comparisons
         for number, pair in enumerate(comparisons.pairs):
@@ -194,7 +194,7 @@ class Walk:
                 pack_bits(now, scratch.mask_of(key, chain.shared), bit, alive[chain.places.index(place)])
 
     def _take_compared(self, scratch: "_Scratch") -> None:
-        """Add what a thread has counted of runs together."""
+        """Add a thread's counts of several runs together, and clear them."""
         _move(scratch.compared.turnovers, self.compared.turnovers)
         for mine, chain in zip(scratch.compared.chains, self.compared.chains, strict=True):
             _move(mine.later, chain.later)
@@ -202,7 +202,7 @@ class Walk:
 
 
 class _Scratch:
-    """The memory that one thread works in, so that no thread waits for another."""
+    """Working memory of one thread, so that threads do not wait for each other."""
 
     def __init__(self, walk: Walk) -> None:
         planes = np.zeros((walk.planes, CELLS), np.uint8)
@@ -211,7 +211,7 @@ class _Scratch:
             planes=planes,
             groups=planes.view(np.uint64),
             row=np.zeros((walk.words, ROW), np.uint64),
-            cells=np.zeros(CELLS + 1, np.uint16),  # one is written ahead
+            cells=np.zeros(CELLS + 1, np.uint16),  # the kernel writes one entry ahead
             shown=np.zeros((CELLS, views), np.uint8),
             progress=np.array([IDLE, 0]),
         )
@@ -240,7 +240,7 @@ class _Scratch:
         ]
 
     def mask_of(self, key: int, shared: Shared) -> NDArray[np.uint64]:
-        """Return the mask of what runs have in common, from one /16 on; it is overwritten by the next."""
+        """Return the mask of the common addresses of runs, from one /16 on; the next call overwrites it."""
         if shared.addresses is None:
             return self.everything
         fill_mask(key, shared.addresses.first, shared.addresses.last, self.mask)
@@ -248,13 +248,13 @@ class _Scratch:
 
 
 def _move(source: NDArray[np.int64], target: NDArray[np.int64]) -> None:
-    """Add counts to others and leave none."""
+    """Add counts to others and clear them."""
     target += source
     source[:] = 0
 
 
 def _rooms(runs: int, comparisons: Comparisons) -> tuple[list[int], int]:
-    """Return in which room each run is kept until the last run that it is compared with, and how many there are."""
+    """Return the index of the buffer that keeps each run until its last comparison, and the number of buffers."""
     last = list(range(runs))
     for pair in comparisons.pairs:
         last[pair.before] = max(last[pair.before], pair.after)
@@ -272,7 +272,7 @@ def _rooms(runs: int, comparisons: Comparisons) -> tuple[list[int], int]:
 
 
 def _unit(runs: Sequence[OpenRun]) -> int:
-    """Return how many /16s are read at once: a power of two, fewer the more there is to read."""
+    """Return the number of /16s that are read at once: a power of two, smaller for larger runs."""
     unit, total = LARGEST_UNIT, sum(run.bytes for run in runs)
     while unit > COMPARED_KEYS and total * unit // CONTAINERS > UNIT_BYTES:
         unit //= 2

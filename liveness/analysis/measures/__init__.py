@@ -1,1 +1,1 @@
-"""The measures: one file each, with computation, formulas, tables, figures and comparisons."""
+"""The measures, one per file: computation, formulas, tables, figures and comparisons."""

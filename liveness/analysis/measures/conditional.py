@@ -1,4 +1,4 @@
-"""Conditional activity: who answers one probe, given that they answer another (Bano et al. 2018, figure 5)."""
+"""Conditional activity: addresses that answer one probe, given that they answer another (Bano et al. 2018, fig. 5)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ Matrix = dict[str, dict[str, float | None]]
 
 
 Intervals = dict[str, dict[str, tuple[float, float] | None]]
-"""``intervals[x][y]``: the ends of the 95% interval of P(Y | X); None where X is empty or Y itself."""
+"""``intervals[x][y]``: the ends of the 95% interval of P(Y | X); None if X is empty or equal to Y."""
 
 COLUMNS_AT_ONCE: Final = 8
-"""A matrix of the paper's eight probes fits 80 columns; one of more is printed in parts."""
+"""Columns that fit a terminal: a matrix of the paper's eight probes in 80 columns; wider ones are split."""
 CLUSTERED: Final = "Wilson's, with /24s as the independent units"
 
 
@@ -37,7 +37,7 @@ class Conditional:
         Matrix, Formula("P(Y | X) = |X and Y| / |X|; active: any reply, or an ICMP error to the probe")
     ]
     intervals: Intervals | None = None
-    """Of `replies`, where the targets are a random sample. Sources of errors need not be targets: they have none."""
+    """Intervals of `replies` if targets are a random sample. Errors have none: their sources need not be targets."""
 
 
 def conditional(run: RunStates) -> Conditional:
@@ -47,7 +47,7 @@ def conditional(run: RunStates) -> Conditional:
 
 
 def _intervals(run: RunStates, matrix: Matrix) -> Intervals | None:
-    """Return the intervals of a matrix; None where the targets are no random sample."""
+    """Return the intervals of a matrix; None if the targets are not a random sample."""
     clusters = run.clusters
     if clusters is None:
         return None
@@ -87,7 +87,7 @@ def _both(value: Conditional) -> Iterator[tuple[str, str, Matrix, str]]:
 
 
 def tables(value: Conditional, run: RunResults) -> Iterator[Table]:
-    """Yield both matrices, a row a given X, and the numbers that the paper's text names."""
+    """Yield both matrices, a row for each given X, and the numbers that the paper's text names."""
     for name, basis, matrix, formula in _both(value):
         with_intervals = name == _BASES[0][0]
         shares = {
@@ -152,7 +152,7 @@ def _named(matrix: Matrix) -> Iterator[tuple[str, str, float | None, Published]]
 
 
 def figures(value: Conditional, run: RunResults) -> Iterator[Figure]:
-    """Yield both matrices as heat maps; the paper's numbers stand in parentheses in the cells that it names."""
+    """Yield both matrices as heat maps, with published values in parentheses in the cells that the paper names."""
     del run
     for name, basis, matrix, formula in _both(value):
         probes = list(matrix)
@@ -207,7 +207,7 @@ def comparisons(value: Conditional, run: RunResults) -> Iterator[Comparison]:
 
 
 def documented(value: Conditional) -> object:
-    """Return both matrices, and intervals where there are any."""
+    """Return both matrices, and intervals if there are any."""
     matrices: dict[str, object] = {"replies": plain(value.replies), "with_errors": plain(value.with_errors)}
     return matrices if value.intervals is None else {**matrices, "intervals": plain(value.intervals)}
 

@@ -19,7 +19,7 @@ from liveness.reference.bano_2018 import LABEL, VALUES, words
 
 @dataclass(frozen=True, slots=True)
 class FamilyCoverage:
-    """What one family finds."""
+    """Numbers that one family finds."""
 
     total: Annotated[
         int, Formula("sources of its replies (echo; SYN-ACK, RST; valid answers) and of errors to its probes")
@@ -28,13 +28,13 @@ class FamilyCoverage:
 
     @property
     def overlapping(self) -> int:
-        """What at least one other family finds too."""
+        """The number that at least one other family finds too."""
         return self.total - self.unique
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What all families find, and each."""
+    """Numbers that all families together find, and each of them."""
 
     all: Annotated[int, Formula("the union of the three families")]
     families: dict[str, FamilyCoverage]
@@ -46,12 +46,12 @@ def address_coverage(run: RunStates) -> Coverage:
 
 
 def prefix_coverage(run: RunStates) -> Coverage:
-    """Count /24s by family (figure 2b): each family's addresses are masked first, differences are taken after."""
+    """Count /24s by family (figure 2b): each family's addresses are masked to /24 before differences are taken."""
     return coverage_of(run.prefixes24, run.families24())
 
 
 def coverage_of(counts: NDArray[np.int64], found: dict[str, NDArray[np.bool_]]) -> Coverage:
-    """Count the members of each family, and those no other has: `found` chooses among `counts`."""
+    """Count the members of each family, and those that no other family has; `found` selects entries of `counts`."""
     by_any = np.sum(list(found.values()), axis=0)
     families = {
         family: FamilyCoverage(total=int(counts[chosen].sum()), unique=int(counts[chosen & (by_any == 1)].sum()))
@@ -80,7 +80,7 @@ def documented(found: Coverage) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """How one of the two coverages is called."""
+    """Names of one of the two coverages."""
 
     id: str
     unit: str
@@ -142,7 +142,7 @@ def tables(value: BothCoverages, run: RunResults) -> Iterator[Table]:
 
 
 def figures(value: BothCoverages, run: RunResults) -> Iterator[Figure]:
-    """Yield each family's share of what all families find, in its unique and overlapping parts."""
+    """Yield each family's share of the union of families, divided into unique and overlapping parts."""
     del run
     for unit, found in _both(value):
         parts = found.families
@@ -179,13 +179,13 @@ def figures(value: BothCoverages, run: RunResults) -> Iterator[Figure]:
 
 
 def _marks(unit: _Unit, number: str) -> dict[int, float]:
-    """Return what was published of the families' totals or unique parts, by the place of the bar."""
+    """Return published totals or unique parts of the families, by the index of the bar."""
     ids = {place: f"{unit.id}.{family}.{number}" for place, family in enumerate(FAMILIES)}
     return {place: VALUES[name].value for place, name in ids.items() if name in VALUES}
 
 
 def comparisons(value: BothCoverages, run: RunResults) -> Iterator[Comparison]:
-    """Yield the shares of families in what all of them find."""
+    """Yield the shares of families in the union of families."""
     del run
     for unit, found in _both(value):
         for family, part in found.families.items():

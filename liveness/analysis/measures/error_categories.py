@@ -38,7 +38,7 @@ DENOMINATOR = "Addresses that sent errors to probes of the family; shares of all
 
 
 def error_categories(run: RunStates) -> dict[str, ErrorCategories]:
-    """Count each family's error sources by the one category they sent, or as `multiple`."""
+    """Count each family's error sources by the single category that they sent, or as `multiple`."""
     return {family: _categories(run, family) for family in FAMILIES}
 
 
@@ -52,7 +52,7 @@ def _categories(run: RunStates, family: str) -> ErrorCategories:
 
 
 def tables(value: dict[str, ErrorCategories], run: RunResults) -> Iterator[Table]:
-    """Yield a row a category: so the three families fit 80 columns."""
+    """Yield a row for each category, so that the three families fit 80 columns."""
     del run
     rows = []
     for name in formulas(ErrorCategories):
@@ -76,7 +76,7 @@ def tables(value: dict[str, ErrorCategories], run: RunResults) -> Iterator[Table
 
 
 def figures(value: dict[str, ErrorCategories], run: RunResults) -> Iterator[Figure]:
-    """Yield a bar a family, divided by category."""
+    """Yield a bar for each family, divided by category."""
     del run
     totals = {family: categories.all for family, categories in value.items()}
     numbers = {family: {name: getattr(categories, name) for name in PARTS} for family, categories in value.items()}

@@ -53,7 +53,7 @@ OTHER_UNREACHABLE_GROUPS: Final = {"13": ("3/13",), "0 and 10": ("3/0", "3/10")}
 def error_messages(run: RunStates) -> Messages:
     """Count each family's error messages by ``type/code``, duplicates included, most frequent first.
 
-    A run counts messages as a whole: for a part of the address space nothing is known, and nothing returned.
+    A run counts messages as a whole: for a part of the address space they are not known, and the counts are empty.
     """
     if run.within is not None:
         return {family: {} for family in FAMILIES}
@@ -101,7 +101,7 @@ def tables(value: Messages, run: RunResults) -> Iterator[Table]:
 
 
 def comparisons(value: Messages, run: RunResults) -> Iterator[Comparison]:
-    """Yield the codes inside other-unreachable, of messages to TCP and UDP probes together, as the paper has them."""
+    """Yield codes inside other-unreachable, of messages to TCP and UDP probes together, as in the paper."""
     if run.within is not None:
         return
     counts: Counter[str] = Counter()

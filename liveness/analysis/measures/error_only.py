@@ -1,4 +1,4 @@
-"""The error-only population: addresses that ICMP errors alone make visible (Bano et al. 2018, section 4.1)."""
+"""The error-only population: addresses that sent only ICMP errors (Bano et al. 2018, section 4.1)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from liveness.replies import Kind
 
 @dataclass(frozen=True, slots=True)
 class ErrorOnly:
-    """How many there are, and which probes reveal them; the families overlap."""
+    """Number of error-only addresses, and by family of the probes that reveal them; families overlap."""
 
     all: Annotated[
         int, Formula("sources of ICMP errors that sent no echo reply, SYN-ACK, RST or valid answer to any probe")
@@ -25,14 +25,14 @@ class ErrorOnly:
 
 
 def error_only(run: RunStates) -> ErrorOnly:
-    """Count the addresses that sent errors and, to no family's probe, any other reply."""
+    """Count the addresses that sent errors and no other reply to any service probe."""
     addresses = run.sent(run.probes, (Kind.ERROR,)) & ~run.sent(run.probes, REPLIES)
     families = {family: run.count(addresses & run.errors(family)) for family in FAMILIES}
     return ErrorOnly(all=run.count(addresses), families=families)
 
 
 def tables(value: ErrorOnly, run: RunResults) -> Iterator[Table]:
-    """Yield the addresses that only errors reveal, and by which family's probes."""
+    """Yield the error-only addresses, and by family of the probes that reveal them."""
     rows: list[tuple[Cell, ...]] = [
         ("all", value.all, Share.of_counts(value.all, run.ipall, "IPall"), words("error_only.all"))
     ]
@@ -55,7 +55,7 @@ def tables(value: ErrorOnly, run: RunResults) -> Iterator[Table]:
 
 
 def comparisons(value: ErrorOnly, run: RunResults) -> Iterator[Comparison]:
-    """Yield the share of IPall, and what each family sees."""
+    """Yield the share of IPall, and the share that each family's probes reveal."""
     yield Comparison("error-only", "error-only / IPall", share(value.all, run.ipall), VALUES["error_only.all"])
     for family, number in value.families.items():
         name = f"error-only, seen by {family.upper()}"

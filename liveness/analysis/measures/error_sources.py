@@ -1,4 +1,4 @@
-"""Who sends ICMP errors: the target itself, or a router or middlebox on the way."""
+"""Sources of ICMP errors: the target itself, or a router or middlebox on the path."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from liveness.replies import Kind
 
 @dataclass(frozen=True, slots=True)
 class ErrorSources:
-    """Whose errors they are, over all families; both count as network alive."""
+    """Error sources over all families; both kinds count as network alive."""
 
     primary: Annotated[int, Formula("addresses that sent an error about a probe to themselves")]
     secondary: Annotated[int, Formula("the other sources of errors: routers and middleboxes on the way")]

@@ -1,4 +1,4 @@
-"""Bars of the three families, each divided into parts: the form of figures 3a and 3b."""
+"""Bars of the three families, each divided into parts, as in figures 3a and 3b."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from liveness.analysis.numbers import count, percent, spoken
 from liveness.reference.bano_2018 import LABEL, starting
 
 Numbers = Mapping[str, Mapping[str, int]]
-"""By family and part."""
+"""Numbers by family and part."""
 
 DARK: tuple[Colour, ...] = ("blue", "red", "green")
 """Parts on which numbers are written in white."""
@@ -17,7 +17,7 @@ DARK: tuple[Colour, ...] = ("blue", "red", "green")
 def bars_of_families(
     measure: str, numbers: Numbers, totals: Mapping[str, int], colours: Mapping[str, Colour], axis: str
 ) -> Bars:
-    """Return a bar a family, its parts in shares of its total; what the paper says in words goes below the bars."""
+    """Return a bar for each family with parts as shares of its total; published values in words are below the bars."""
     published = "   ".join(f"{family.upper()}: {value.words}" for family, value in starting(measure).items())
     return Bars(
         [f"{family.upper()}\n{count(totals[family])}" for family in numbers],
@@ -36,7 +36,7 @@ def bars_of_families(
 
 
 def described(numbers: Numbers, totals: Mapping[str, int], axis: str) -> str:
-    """Return the figure in words."""
+    """Return a description of the figure in words."""
     families = "; ".join(
         f"{family.upper()}: "
         + ", ".join(f"{spoken(part)} {percent(share(number, totals[family]))}" for part, number in parts.items())

@@ -1,4 +1,4 @@
-"""What the method adds: TCP and UDP probes, negative replies, repeats (Bano et al. 2018, sections 1, 3 and 4)."""
+"""Gains of the method: TCP and UDP probes, negative replies, repeats (Bano et al. 2018, sections 1, 3 and 4)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from liveness.replies import POSITIVE
 
 @dataclass(frozen=True, slots=True)
 class ProbeGain:
-    """What TCP and UDP probes add to ICMP."""
+    """Addresses that TCP and UDP probes add to those of ICMP."""
 
     of_all: Annotated[float | None, Formula("(unique TCP + unique UDP) / IPall")]
     over_icmp: Annotated[float | None, Formula("(unique TCP + unique UDP) / ICMP_nw")]
@@ -24,7 +24,7 @@ class ProbeGain:
 
 @dataclass(frozen=True, slots=True)
 class NegativeGain:
-    """What RSTs and ICMP errors add to positive replies; the paper does not say over which denominator."""
+    """Addresses that RSTs and ICMP errors add to positive replies; the paper does not name the denominator."""
 
     over_positive: Annotated[
         float | None, Formula("(IPall - positive) / positive; positive: echo reply, SYN-ACK, valid answer")
@@ -34,7 +34,7 @@ class NegativeGain:
 
 @dataclass(frozen=True, slots=True)
 class RetransmitGain:
-    """What repeats add to one probe, in targets that it found: the paper counts echo replies."""
+    """Targets that repeats of one probe add; the paper counts echo replies."""
 
     first: Annotated[int, Formula("targets with a positive reply to the first attempt")]
     recovered: Annotated[int, Formula("targets with positive replies to repeats alone")]
@@ -43,7 +43,7 @@ class RetransmitGain:
 
 @dataclass(frozen=True, slots=True)
 class Gains:
-    """All three gains; `retransmit` by probe, control included, for whole runs alone: they count it as a whole."""
+    """All three gains; `retransmit` by probe, including the control probe, only for whole runs, which count it."""
 
     tcp_udp_over_icmp: ProbeGain
     negative: NegativeGain
@@ -69,7 +69,7 @@ def gains(run: RunStates) -> Gains:
 
 
 def _retransmit(run: RunStates, probe: str) -> RetransmitGain:
-    """Count by the first digit of each pattern of attempts: 1, and the first attempt was answered."""
+    """Count by the first digit of each pattern of attempts: 1 means that the first attempt was answered."""
     counts = run.manifest.found_by_attempts(probe)
     first = sum(targets for pattern, targets in counts.items() if pattern.startswith("1"))
     recovered = sum(targets for pattern, targets in counts.items() if pattern.startswith("0"))
@@ -77,7 +77,7 @@ def _retransmit(run: RunStates, probe: str) -> RetransmitGain:
 
 
 def tables(value: Gains, run: RunResults) -> Iterator[Table]:
-    """Yield the gains of TCP and UDP probes and of negative replies in both readings, and what repeats recovered."""
+    """Yield the gains of TCP and UDP probes and of negative replies in both readings, and those of repeats."""
     probes, negative = value.tcp_udp_over_icmp, value.negative
     by_probe, by_sign = formulas(ProbeGain), formulas(NegativeGain)
     yield Table(
@@ -125,7 +125,7 @@ def tables(value: Gains, run: RunResults) -> Iterator[Table]:
 
 
 def comparisons(value: Gains, run: RunResults) -> Iterator[Comparison]:
-    """Yield what the method adds."""
+    """Yield the gains of TCP and UDP probes, negative replies and repeats."""
     del run
     yield Comparison(
         "gain of TCP and UDP",

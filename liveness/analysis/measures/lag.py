@@ -1,4 +1,4 @@
-"""How far the probes to one target lay apart, target after target of the manifest's record (section 3)."""
+"""The time between the probes to one target, from the manifest's record of targets (section 3)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ class LagCurve:
     """The distribution of the lag between the first attempts of all probes to one target."""
 
     every_targets: int
-    """One target of so many was recorded."""
+    """One in this number of targets was recorded."""
     lags_s: Annotated[
         list[float], Formula("time between the first and the last probe's first attempt to one target, ascending")
     ]
 
 
 def lag_curve(manifest: Manifest) -> LagCurve:
-    """Return the lags that a manifest records; targets that not every probe has reached do not count."""
+    """Return the lags that a manifest records; targets that not all probes have reached do not count."""
     blocks: dict[str, list[list[float | None]]] = {}
     for lane in manifest.lag.lanes:
         if lane.attempt == 0:
@@ -40,7 +40,7 @@ def lag_curve(manifest: Manifest) -> LagCurve:
 
 
 def figures(value: LagCurve, run: RunResults) -> Iterator[Figure]:
-    """Yield the cumulative curve, of a whole run that recorded any lag."""
+    """Yield the cumulative curve of a whole run that recorded any lag."""
     lags = value.lags_s
     if run.within is not None or not lags:
         return
@@ -65,7 +65,7 @@ def figures(value: LagCurve, run: RunResults) -> Iterator[Figure]:
 
 
 def comparisons(value: LagCurve, run: RunResults) -> Iterator[Comparison]:
-    """Yield the longest lag, and that of 80% of the targets."""
+    """Yield the longest lag, and the one within which 80% of the targets are."""
     del value
     lag = run.manifest.lag
     if run.within is None and lag.max_s is not None:

@@ -1,7 +1,7 @@
-"""Loss, measured: what first probes found, what repeats recovered, what both found, and what all of them missed.
+"""Measured loss: targets found by the first attempt, recovered by repeats, found by both, and missed by all.
 
-A target is found by a positive reply: routers and hosts limit the rate of errors and RSTs, so that a repeat which
-brings one proves no loss. Manifests without `attempts_by_kind` have replies of all kinds together.
+A target is found by a positive reply: routers and hosts limit the rate of errors and RSTs, so that a repeat that
+is answered by one proves no loss. Manifests without `attempts_by_kind` have replies of all kinds together.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from liveness.runs.manifest import Manifest
 class Loss:
     """One probe's targets by the attempts that found them, and its duplicate replies.
 
-    `missed` and its interval are None where nothing can be said: one attempt, or no target that two of them found.
+    `missed` and its interval are None if they cannot be estimated: with one attempt, or if no target was found by two.
     """
 
     first_only: Annotated[int, Formula("targets with positive replies to the first attempt alone")]
@@ -55,7 +55,7 @@ def _loss(manifest: Manifest, probe: str) -> Loss:
 
 
 def tables(value: dict[str, Loss], run: RunResults) -> Iterator[Table]:
-    """Yield each probe's targets by the attempts that found them, with the estimate of those that none found."""
+    """Yield each probe's targets by the attempts that found them, with an estimate of those that no attempt found."""
     if run.within is not None:
         return
     rows: list[tuple[Cell, ...]] = []
@@ -85,7 +85,7 @@ def tables(value: dict[str, Loss], run: RunResults) -> Iterator[Table]:
 
 
 def _of_whole_run(run: RunStates) -> dict[str, Loss]:
-    """Return the loss of every probe; a part of the address space has none, for a run counts it as a whole."""
+    """Return the loss of every probe; empty for a part of the address space, since a run counts loss as a whole."""
     return {} if run.within is not None else loss(run.manifest)
 
 

@@ -1,4 +1,4 @@
-"""Membership patterns: for each combination of probes, the addresses that answer exactly these.
+"""Membership patterns: for each combination of probes, the number of addresses that answer exactly these.
 
 The joint distribution of responses that Bano et al. 2018 (section 6) leave to future work.
 """
@@ -23,7 +23,7 @@ TITLE: Final = "Membership patterns"
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """Sizes by pattern, one digit a probe in the order of `probes`; a pattern without a member is left out."""
+    """Sizes by pattern, one digit per probe in the order of `probes`; empty patterns are left out."""
 
     probes: list[str]
     replies: Annotated[dict[str, int], Formula("addresses active for exactly the probes marked 1, by replies")]
@@ -60,7 +60,7 @@ def _answered(value: Patterns, digits: str) -> str:
 
 
 def tables(value: Patterns, run: RunResults) -> Iterator[Table]:
-    """Yield the exclusive combinations of probes that answered, by replies, largest first."""
+    """Yield the exclusive combinations of probes that were answered, by replies, largest first."""
     whole = sum(value.replies.values())
     yield Table(
         "patterns",
@@ -79,7 +79,7 @@ def tables(value: Patterns, run: RunResults) -> Iterator[Table]:
 
 
 def figures(value: Patterns, run: RunResults) -> Iterator[Figure]:
-    """Yield an UpSet plot of the largest patterns; none where nothing answered."""
+    """Yield an UpSet plot of the largest patterns; none if there is no pattern."""
     del run
     if not value.replies:
         return

@@ -1,4 +1,4 @@
-"""Stacked bars of shares: parts distinguished by colour and hatch, numbers on them, published values as diamonds."""
+"""Stacked bars of shares: parts differ by colour and hatch and carry numbers; diamonds are published values."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -16,9 +16,9 @@ from liveness.report.figures.style import COLOURS, HATCHES, INK
 
 BAR_WIDTH: Final = 0.62
 LEAST_LABELLED: Final = 0.055
-"""Parts smaller than this share of the axis carry no number: the table has it."""
+"""Parts smaller than this share of the axis have no number: the table has it."""
 NARROW_BARS: Final = 9
-"""From so many bars on numbers are written smaller."""
+"""The number of bars from which numbers are written smaller."""
 
 MARK: Final[dict[str, Any]] = {
     "linestyle": "none",
@@ -27,15 +27,15 @@ MARK: Final[dict[str, Any]] = {
     "markeredgecolor": INK,
     "markeredgewidth": 1.4,
 }
-"""How published values are marked."""
+"""Style of the marks of published values."""
 
 
 BARS_A_WIDTH: Final = 9
-"""So many bars fit the usual width; more make a figure wider."""
+"""Bars that fit the usual width; with more the figure is wider."""
 
 
 def draw_bars(content: Bars) -> Figure:
-    """Draw stacked bars, with another next to each where there is one, and published values as diamonds."""
+    """Draw stacked bars, with a second narrow bar next to each if there is one, and published values as diamonds."""
     figure, axes = panel(WIDTH_IN * max(1.0, len(content.bars) / BARS_A_WIDTH))
     stacked(axes, content.bars, content.parts, top=_top(content))
     if content.side is not None:
@@ -59,7 +59,7 @@ def _top(content: Bars) -> float:
 
 
 def _side(axes: Axes, bars: Sequence[str], part: Part) -> None:
-    """Draw a narrow bar to the right of each."""
+    """Draw a narrow bar to the right of each bar."""
     for place, (name, share) in enumerate(zip(bars, part.shares, strict=True)):
         drawn = axes.bar(
             place + BAR_WIDTH / 2 + 0.08,
@@ -75,7 +75,7 @@ def _side(axes: Axes, bars: Sequence[str], part: Part) -> None:
 
 
 def stacked(axes: Axes, bars: Sequence[str], parts: Sequence[Part], *, top: float | None = None) -> None:
-    """Draw the bars; each part gets the SVG id ``part:bar`` to find it by. `top` is the upper end of the axis."""
+    """Draw the bars; each part has the SVG id ``part:bar``. `top` is the upper end of the axis."""
     totals = [sum(part.shares[place] or 0.0 for part in parts) for place in range(len(bars))]
     highest = top if top is not None else 1.12 * max([*totals, 1e-9])
     size = 8.0 if len(bars) < NARROW_BARS else 6.0
@@ -106,7 +106,7 @@ def stacked(axes: Axes, bars: Sequence[str], parts: Sequence[Part], *, top: floa
 
 
 def _number(axes: Axes, x: float, y: float, text: str, size: float, *, plain: bool, part: Part) -> None:
-    """Write a number on a part; on a hatch it stands on a patch of the part's colour."""
+    """Write a number on a part; on a hatch it has a background of the part's colour."""
     box = None if plain else {"boxstyle": "round,pad=0.15", "facecolor": COLOURS[part.colour], "edgecolor": "none"}
     axes.text(
         x, y, text, ha="center", va="center", fontsize=size, color="white" if part.dark else INK, bbox=box, zorder=4
@@ -114,12 +114,12 @@ def _number(axes: Axes, x: float, y: float, text: str, size: float, *, plain: bo
 
 
 def share_axis(axes: Axes) -> None:
-    """Print the vertical axis as percent."""
+    """Show the vertical axis in percent."""
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 6):g}%"))
 
 
 def published_marks(axes: Axes, marks: Mapping[int, float], *, marker: str = "D") -> None:
-    """Mark published shares, by the place of their bar: at its left edge, where no number stands."""
+    """Mark published shares, by the index of their bar, at its left edge, where no number is."""
     if marks:
         places = [place - BAR_WIDTH / 2 - 0.05 for place in marks]
         axes.plot(places, list(marks.values()), marker=marker, gid="published", zorder=5, clip_on=False, **MARK)

@@ -11,11 +11,11 @@ from liveness.report.figures.drawing import panel
 from liveness.report.figures.style import BLUE
 
 LEAST_S: Final = 1e-4
-"""Shorter durations are drawn at the left edge: the axis is logarithmic."""
+"""Shorter durations are drawn at the left edge, since the axis is logarithmic."""
 
 
 def draw_cumulative(content: Cumulative) -> Figure:
-    """Draw which share of the durations is at most so long."""
+    """Draw the share of durations up to each length."""
     durations = [max(duration, LEAST_S) for duration in content.durations_s]
     shares = [(place + 1) / len(durations) for place in range(len(durations))]
     figure, axes = panel()
@@ -39,5 +39,5 @@ def draw_cumulative(content: Cumulative) -> Figure:
 
 
 def _short(duration_s: float) -> str:
-    """Return a power of ten of seconds as people say it."""
+    """Return a power of ten of seconds in s or ms."""
     return f"{1000 * duration_s:g} ms" if duration_s < 1 else f"{duration_s:g} s"

@@ -1,4 +1,4 @@
-"""Figures drawn as they are described: one drawer for each kind of content."""
+"""Drawing of described figures: one drawer for each kind of content."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -41,16 +41,16 @@ DRAWERS: Final[dict[type, Callable[[Any], Canvas]]] = {
 
 
 def drawn(figure: Figure) -> Drawing:
-    """Draw one figure."""
+    """Return one figure drawn."""
     with styled():
         return Drawing(figure, DRAWERS[type(figure.content)](figure.content))
 
 
 def figures_of(run: RunResults) -> Iterator[Drawing]:
-    """Draw the figures of one run."""
+    """Yield the figures of one run."""
     yield from map(drawn, run.figures())
 
 
 def figures_across(results: Results) -> Iterator[Drawing]:
-    """Draw the figures of what several runs show together; none of one run."""
+    """Yield the figures of several runs together; none of a single run."""
     yield from map(drawn, results.figures())

@@ -11,11 +11,11 @@ from liveness.report.figures.style import BLUE, GREEN, HATCHES, INK, ORANGE, PUR
 
 COLOURS: Final = (SKY, BLUE, GREEN, ORANGE, PURPLE)
 COLUMN_ENDS: Final = (0.84, 1.06, 1.30)
-"""Where the numbers next to the bars end to the right, a column each."""
+"""Right ends of the columns of numbers next to the bars."""
 
 
 def draw_layers(content: Layers) -> Figure:
-    """Draw the layers, a bar's width its share, with columns of numbers to the right."""
+    """Draw the layers as bars whose width is their share, with columns of numbers to the right."""
     figure, axes = panel()
     columns = dict(zip(content.columns, COLUMN_ENDS, strict=True))
     for place, (name, share) in enumerate(zip(content.ids, content.shares, strict=True)):

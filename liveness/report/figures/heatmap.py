@@ -16,11 +16,11 @@ CELL_IN: Final = 0.56
 EDGE_IN: Final = 1.5
 MARGIN_IN: Final = 0.14
 LIGHT: Final = 0.55
-"""Numbers are dark on colours above, white on those below."""
+"""Numbers are dark on colours above this value, white on those below."""
 
 
 def draw_heatmap(content: Heatmap) -> Figure:
-    """Draw one matrix: a row a given X, a column a Y; published values stand in parentheses in their cells."""
+    """Draw one matrix: a row for each given X, a column for each Y; published values are in parentheses."""
     labels = list(content.labels)
     values = np.array([[np.nan if cell is None else cell for cell in row] for row in content.values])
     side_in = max(len(labels), 4) * CELL_IN + EDGE_IN
@@ -49,7 +49,7 @@ def draw_heatmap(content: Heatmap) -> Figure:
 
 
 def _without_bands(figure: Figure) -> None:
-    """Make a figure as high as its square matrix needs: the rest would be empty bands."""
+    """Reduce a figure's height to what its square matrix needs, so that no empty bands remain."""
     figure.draw_without_rendering()
     outside = figure.get_tightbbox()
     figure.set_figheight(outside.height + 2 * MARGIN_IN)

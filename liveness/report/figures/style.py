@@ -1,4 +1,4 @@
-"""How figures look: colours that everybody can distinguish, hatches for grey printers, and text as it is written."""
+"""Style of figures: colours that are distinguishable with colour vision deficiency, hatches for print, and fonts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from liveness.analysis.figures import Colour
 
 FONT: Final = "DejaVu Sans"
-"""It comes with matplotlib: figures are the same on every machine."""
+"""The font comes with matplotlib, so that figures are the same on every machine."""
 
 BLUE: Final = "#0072B2"
 SKY: Final = "#56B4E9"
@@ -25,17 +25,17 @@ PURPLE: Final = "#CC79A7"
 GREY: Final = "#999999"
 PALE: Final = "#E6E6E6"
 INK: Final = "#1A1A1A"
-"""Okabe and Ito's colours (Color Universal Design, 2008), and greys."""
+"""The colours of Okabe and Ito (Color Universal Design, 2008), and greys."""
 
 COLOURS: Final[dict[Colour, str]] = {
     "blue": BLUE, "sky": SKY, "green": GREEN, "yellow": YELLOW, "orange": ORANGE, "red": RED, "purple": PURPLE
 }  # fmt: skip
 
 HATCHES: Final = ("", "////", "xxxx", "----", "\\\\\\\\")
-"""One for each part of a stacked bar, in order: parts differ without colour too."""
+"""One for each part of a stacked bar, in order: parts can be distinguished without colour."""
 
 SEQUENTIAL: Final = "cividis"
-"""Made to look alike with and without colour vision, brighter all the way (Nuñez, Anderton, Renslow 2018)."""
+"""Similar with and without colour vision, with monotonic brightness (Nuñez, Anderton, Renslow 2018)."""
 
 PNG_DPI: Final = 200
 
@@ -62,16 +62,16 @@ SETTINGS: Final[dict[Any, Any]] = {
     "savefig.facecolor": "white",
     "figure.constrained_layout.use": True,
     "text.color": INK,
-    "text.parse_math": False,  # a dollar in a name is a dollar
+    "text.parse_math": False,  # a dollar sign in a name is no formula
     "text.usetex": False,
-    "svg.fonttype": "path",  # letters look alike wherever the figure is opened
-    "svg.hashsalt": "liveness",  # the same results give the same bytes
+    "svg.fonttype": "path",  # glyphs are paths, so that no font is needed
+    "svg.hashsalt": "liveness",  # equal results give equal bytes
 }
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw and save in here: matplotlib's own defaults and a user's matplotlibrc have no say."""
+    """Set the style for drawing and saving; a user's matplotlibrc has no effect."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(SETTINGS)
@@ -79,7 +79,7 @@ def styled() -> Iterator[None]:
 
 
 def shades_of(places: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return the sequential colours of places in [0, 1] as red, green and blue, shape (places, 3)."""
+    """Return the sequential colours of positions in [0, 1] as red, green and blue, shape (positions, 3)."""
     shades: NDArray[np.uint8] = np.round(255 * mpl.colormaps[SEQUENTIAL](places)[:, :3]).astype(np.uint8)
     return shades
 
@@ -91,7 +91,7 @@ def font_file() -> str:
 
 
 def drawable(text: str) -> str:
-    """Return a text in which characters that the font does not have are replaced by question marks."""
+    """Return a text in which question marks replace characters that the font does not have."""
     known = _characters()
     return "".join(letter if ord(letter) in known and letter.isprintable() else "?" for letter in text)
 

@@ -1,4 +1,4 @@
-"""The run over time: the rate sent and accepted, and under it what was lost."""
+"""The run over time: rates sent, received and accepted, and below them packets dropped."""
 
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ RATES: Final[dict[str, dict[str, Any]]] = {
     "past the filter": {"color": ORANGE, "linewidth": 2.2, "linestyle": (0, (5, 3))},
     "accepted": {"color": GREEN, "linewidth": 1.3, "linestyle": (0, (1, 2))},
 }
-"""Each line is narrower than those under it, and has gaps: lines that coincide are all seen."""
+"""Each line is narrower than those below it and has gaps, so that lines that coincide are all visible."""
 LOSSES: Final[dict[str, dict[str, Any]]] = {
     "dropped by the kernel": {"color": RED, "linewidth": 2.6, "linestyle": "-"},
     "dropped by the interface": {"color": BLUE, "linewidth": 1.3, "linestyle": (0, (3, 2))},
@@ -26,12 +26,12 @@ LOSSES: Final[dict[str, dict[str, Any]]] = {
 
 
 def draw_timeline(content: Timeline) -> Figure:
-    """Draw packets sent, received and accepted a second, and those dropped, interval by interval."""
+    """Draw packets sent, received, accepted and dropped per second, by interval."""
     manifest = content.manifest
     line = manifest.timeline
     ends = np.array(line.end_s)
     lengths = np.diff(ends, prepend=0.0)
-    lengths[lengths <= 0] = np.nan  # two intervals of one end have no rate
+    lengths[lengths <= 0] = np.nan  # two intervals with the same end have no rate
     unit, name = _time_unit(float(ends[-1]))
     edges = np.concatenate([[0.0], ends]) / unit
 
@@ -62,13 +62,13 @@ def draw_timeline(content: Timeline) -> Figure:
 
 
 def _rates(numbers: list[int], lengths_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return packets a second by interval."""
+    """Return packets per second by interval."""
     rates: NDArray[np.float64] = np.array(numbers, np.float64) / lengths_s
     return rates
 
 
 def _time_unit(duration_s: float) -> tuple[float, str]:
-    """Return the seconds of the unit that a duration reads best in, and its name."""
+    """Return the best unit for a duration as its length in seconds, and its name."""
     if duration_s >= HOURS_FROM_S:
         return 3600.0, "hours"
     return (60.0, "minutes") if duration_s >= MINUTES_FROM_S else (1.0, "seconds")

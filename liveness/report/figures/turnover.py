@@ -1,4 +1,4 @@
-"""Figures of several runs: who was born, died and stayed from each to the next, and what remains of a run later."""
+"""Figures of several runs: addresses born, died and stayed from each run to the next, and survival of a run's."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,13 +12,13 @@ from liveness.report.figures.drawing import WIDTH_IN, panel
 from liveness.report.figures.style import BLUE, GREEN, GREY, INK, ORANGE, SKY, drawable
 
 NAMES_SHOWN: Final = 12
-"""So many names of runs fit below the bars; of more, every second, third … is written."""
+"""Names of runs that fit below the bars; of more, every second, third and so on is written."""
 NAME_LENGTH: Final = 20
 PARTS: Final = {"stayed": (SKY, ""), "born": (GREEN, "////"), "died": (ORANGE, "xxxx")}
 
 
 def draw_turnovers(content: Turnovers) -> Figure:
-    """Draw born, died and stayed from each run to the next, a panel a population."""
+    """Draw born, died and stayed from each run to the next, one panel per population."""
     runs, step = content.runs, -(-len(content.runs) // NAMES_SHOWN)
     figure = Figure(figsize=(8.0, 5.6))
     panels = figure.subplots(2, 2, sharex=True).flat
@@ -33,7 +33,7 @@ def draw_turnovers(content: Turnovers) -> Figure:
 
 
 def _bars(axes: Axes, name: str, turnovers: Sequence[tuple[int, int, int]]) -> None:
-    """Draw one population: born, died and stayed by change."""
+    """Draw one population: born, died and stayed, by change."""
     for place, (born, died, stayed) in enumerate(turnovers):
         for part, height, bottom in (("stayed", stayed, 0), ("born", born, stayed), ("died", -died, 0)):
             colour, hatch = PARTS[part]
@@ -52,7 +52,7 @@ def _bars(axes: Axes, name: str, turnovers: Sequence[tuple[int, int, int]]) -> N
 
 
 def draw_survival(content: Survival) -> Figure:
-    """Draw the share of each run's addresses that is alive so many days later; the first run's stand out."""
+    """Draw the share of each run's addresses that is alive some days later; the first run is emphasised."""
     figure, axes = panel(WIDTH_IN, 4.0)
     for place, curve in enumerate(content.curves):
         later = [0.0, *curve.days]
@@ -77,7 +77,7 @@ def draw_survival(content: Survival) -> Figure:
 def _line(
     axes: Axes, label: str, days: list[float], shares: Sequence[float | None], form: str, colour: str, gid: str
 ) -> None:
-    """Draw one curve, which begins at everybody."""
+    """Draw one curve, which begins at 1."""
     values = [1.0, *(float("nan") if share is None else share for share in shares)]
     main = colour != GREY
     axes.plot(
@@ -87,13 +87,13 @@ def _line(
 
 
 def _name(run: str) -> str:
-    """Return the id of a run, short enough to stand below a bar."""
+    """Return the id of a run, shortened to fit below a bar."""
     name = drawable(run.rpartition("/")[2])
     return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
 
 
 def _short(number: float) -> str:
-    """Return a number with k or M, without its sign: what hangs below the axis is a count too."""
+    """Return a number with k or M and without sign: bars below the axis are counts too."""
     number = abs(number)
     for size, prefix in ((1e6, "M"), (1e3, "k")):
         if number >= size:

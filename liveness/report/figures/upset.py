@@ -1,4 +1,4 @@
-"""An UpSet plot of the largest membership patterns: which probes an address answers together, and how many do.
+"""An UpSet plot of the largest membership patterns: sets of probes that an address answers, and their sizes.
 
 After Lex, Gehlenborg, Strobelt, Vuillemot, Pfister, "UpSet: Visualization of Intersecting Sets", 2014.
 """
@@ -19,13 +19,13 @@ from liveness.report.figures.style import BLUE, GREEN, INK, PALE
 WIDTH_IN: Final = 8.4
 ROW_IN: Final = 0.26
 HEADROOM: Final = 1.3
-"""The height of the axis, in that of the tallest bar: its number fits below the upper end."""
+"""Height of the axis relative to the tallest bar, so that the number of that bar fits."""
 UPRIGHT: Final = 12
-"""Of more bars the numbers are turned."""
+"""With more bars than this, numbers are rotated."""
 
 
 def draw_upset(content: UpSet) -> Figure:
-    """Draw the largest exclusive patterns, falling, each a column of dots under its bar."""
+    """Draw the largest exclusive patterns in descending order, each a column of dots below its bar."""
     rows_in = ROW_IN * max(len(content.members), 1)
     figure = Figure(figsize=(WIDTH_IN, 2.9 + rows_in))
     grid = figure.add_gridspec(2, 2, width_ratios=(1, 4), height_ratios=(2.4, rows_in), hspace=0.02, wspace=0.02)
@@ -45,7 +45,7 @@ def _sizes(axes: Axes, largest: Sequence[tuple[str, int]], whole: int) -> None:
         axes.annotate(
             percent(height), (place, height), xytext=(0, 3), textcoords="offset points", ha="center", va="bottom",
             fontsize=7.0, rotation=90 if len(largest) > UPRIGHT else 0, gid=f"number:{digits}",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},  # no grid through a number
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},  # keeps the grid off the number
         )  # fmt: skip
     axes.set_xlim(-0.6, max(len(largest), 1) - 0.4)
     axes.set_ylim(0, HEADROOM * max((share(size, whole) or 0.0 for _, size in largest), default=1.0))
@@ -55,7 +55,7 @@ def _sizes(axes: Axes, largest: Sequence[tuple[str, int]], whole: int) -> None:
 
 
 def _dots(axes: Axes, largest: Sequence[tuple[str, int]], probes: Sequence[str]) -> None:
-    """Draw which probes each pattern has."""
+    """Draw the probes of each pattern."""
     for row in range(0, len(probes), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="#F3F3F3", linewidth=0, zorder=0)
     for place, (digits, _) in enumerate(largest):
@@ -73,7 +73,7 @@ def _dots(axes: Axes, largest: Sequence[tuple[str, int]], probes: Sequence[str])
 
 
 def _members(axes: Axes, members: Sequence[int], whole: int) -> None:
-    """Draw how many are active for each probe, growing to the left."""
+    """Draw the number of addresses that are active for each probe, as bars to the left."""
     for row, size in enumerate(members):
         axes.barh(row, share(size, whole) or 0.0, 0.66, color=GREEN, edgecolor=INK, linewidth=0.6)
     axes.set_xlim(1.0, 0)

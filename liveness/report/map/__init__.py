@@ -1,1 +1,1 @@
-"""The map of liveness along a Hilbert curve: a pixel for each /24, as a PNG."""
+"""The map of liveness along a Hilbert curve: one pixel for each /24, as a PNG."""

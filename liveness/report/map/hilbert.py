@@ -1,4 +1,4 @@
-"""The Hilbert curve through the address space: prefixes that are near in number are near on the map."""
+"""The Hilbert curve through the address space: adjacent prefixes are adjacent on the map."""
 
 from typing import Final
 
@@ -8,19 +8,21 @@ from numpy.typing import NDArray
 from liveness.kernel import kernel
 
 ORDER: Final = 12
-"""2 ** 12 rows and columns: a place for each /24."""
+"""2 ** 12 rows and columns: one cell for each /24."""
 SIDE: Final = 1 << ORDER
 
 
 @kernel
 def place_of(distance: int, order: int) -> int:
-    """Return where a curve of 2 ** order rows and columns is after `distance` steps: row * 2 ** order + column.
+    """Return the cell of a curve of 2 ** order rows and columns after `distance` steps: row * 2 ** order + column.
 
-    It begins in the upper left corner and ends in the upper right one, as maps of the Internet do (Munroe 2006). A
-    prefix of length 2 * k is a square, and lies where the curve of order k has it.
+    The curve begins in the upper left corner and ends in the upper right one, as in maps of the Internet (Munroe 2006).
+    A prefix of length 2 * k is a square, at the cell that the curve of order k gives it.
     """
     x, y, rest = 0, 0, distance
     for level in range(order):
+        # From the smallest squares to the largest: two bits of the distance select a quadrant, and the curve so far is
+        # rotated into it.
         side = 1 << level
         right = (rest >> 1) & 1
         down = (rest ^ right) & 1
@@ -36,7 +38,7 @@ def place_of(distance: int, order: int) -> int:
 
 @kernel
 def lay_out(values: NDArray[np.uint16], places: NDArray[np.uint16], order: int) -> None:
-    """Write values[d] to where the curve is after d steps; `places` has the shape (2 ** order, 2 ** order)."""
+    """Write values[d] to the cell of the curve after d steps; `places` has the shape (2 ** order, 2 ** order)."""
     mask = (1 << order) - 1
     for distance in range(len(values)):
         place = place_of(distance, order)
@@ -51,6 +53,6 @@ def on_map(values: NDArray[np.uint16]) -> NDArray[np.uint16]:
 
 
 def square_of(number: int, order: int) -> tuple[int, int]:
-    """Return row and column of the prefix of length 2 * order with that number (address >> 32 - 2 * order)."""
+    """Return row and column of the prefix of length 2 * order with this number (address >> 32 - 2 * order)."""
     row, column = divmod(int(place_of(number, order)), 1 << order)
     return row, column

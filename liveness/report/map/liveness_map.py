@@ -1,4 +1,4 @@
-"""The map of one run: the whole space at one pixel a /24 or reduced, or one /8 enlarged."""
+"""The map of one run: the whole address space at one pixel per /24 or reduced, or one /8 enlarged."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,41 +16,41 @@ from liveness.space.addresses import format_address
 from liveness.space.special import special_purpose
 
 OCTET_ORDER: Final = 4
-"""The curve of the /8s."""
+"""The order of the curve of /8s."""
 TILE: Final = SIDE >> OCTET_ORDER
 """The side of a /8, in /24s."""
 LETTERS_PX: Final = {1: 24, 2: 15, 4: 11}
-"""By the reductions there are: /24s along the side of a pixel."""
+"""Letter heights by reduction, the number of /24s along the side of a pixel."""
 ZOOM: Final = 4
 """Pixels along the side of a /24 in the map of one /8."""
 ZOOM_ORDER: Final = 6
-"""The map of a /8 is divided into /12s."""
+"""The order at which the map of a /8 is divided: into /12s."""
 ZOOM_LETTER_PX: Final = 14
 SMALLEST_ORDER: Final = 10
-"""The smallest square that is drawn is a /20: 16 /24s."""
+"""The order of the smallest square that is drawn, a /20 of 16 /24s."""
 FOCUS_PX: Final = 1024
-"""The side of a square that is drawn alone."""
+"""The side in pixels of a square that is drawn alone."""
 
 
 @dataclass(frozen=True, eq=False)
 class LivenessMap:
-    """Where a run's network-alive addresses (IPall) are."""
+    """The distribution of a run's network-alive addresses (IPall) over the address space."""
 
     run: str
-    """How the run is called."""
+    """The name of the run."""
     alive24: NDArray[np.uint16]
     """Alive addresses by /24 (address >> 8), 2 ** 24 of them."""
     probed24: NDArray[np.bool_] | None = None
-    """By /24, whether any address in it was probed; None where that is not known."""
+    """Whether any address of each /24 was probed; None if that is not known."""
 
     @cached_property
     def places(self) -> NDArray[np.uint16]:
-        """The same on the map, shape (4096, 4096)."""
+        """Alive addresses by cell of the map, shape (4096, 4096)."""
         return on_map(self.alive24)
 
     @cached_property
     def reserved(self) -> NDArray[np.bool_]:
-        """Where on the map /24s lie that are special-purpose throughout."""
+        """Cells of the map whose /24s are special-purpose space as a whole."""
         reserved = np.zeros(SIDE * SIDE, np.uint16)
         intervals = special_purpose()
         for first, last in zip(intervals.first.tolist(), intervals.last.tolist(), strict=True):
@@ -59,14 +59,14 @@ class LivenessMap:
 
     @cached_property
     def unprobed(self) -> NDArray[np.bool_] | None:
-        """Where on the map /24s lie of which no address was probed."""
+        """Cells of the map whose /24s were not probed."""
         return None if self.probed24 is None else on_map((~self.probed24).astype(np.uint16)).astype(np.bool_)
 
     @property
     def focus(self) -> tuple[int, int] | None:
-        """The smallest square that holds all that was probed: the half of its prefix length, and its number.
+        """The smallest square that contains all probed /24s: half its prefix length, and its number.
 
-        None where that is larger than a /8, or not known.
+        None if it would be larger than a /8, or if the probed /24s are not known.
         """
         found = np.zeros(0, np.int64) if self.probed24 is None else np.flatnonzero(self.probed24 | (self.alive24 > 0))
         if not len(found):
@@ -77,7 +77,7 @@ class LivenessMap:
         return None if order < OCTET_ORDER else (order, int(found[0]) >> (24 - 2 * order))
 
     def focused(self) -> bytes | None:
-        """Return the map of a small run: its own square, enlarged; None where the whole space is worth a look."""
+        """Return the map of a small run: its own square, enlarged; None if the whole space should be drawn."""
         if self.focus is None:
             return None
         order, number = self.focus
@@ -87,7 +87,7 @@ class LivenessMap:
         return self._square(order, number, max(ZOOM, zoom), name, self.alive24[first : first + many])
 
     def png(self, reduction: int = 1) -> bytes:
-        """Return the map of the whole space; at a reduction of 2 or 4 a pixel is so many /24s in each direction.
+        """Return the map of the whole space as PNG; with a reduction of 2 or 4, a pixel has that many /24s per side.
 
         Such a pixel has the mean of its /24s, and one alive address at least if any has one.
         """
@@ -104,13 +104,13 @@ class LivenessMap:
         return sheet(shades(alive, reserved, unprobed), words)
 
     def zoomed(self, octet: int) -> bytes:
-        """Return the map of one /8, 0 to 255, at 4 x 4 pixels a /24 and divided into /12s."""
+        """Return the map of one /8, 0 to 255, at 4 x 4 pixels per /24 and divided into /12s, as PNG."""
         return self._square(OCTET_ORDER, octet, ZOOM, f"{octet}.0.0.0/8", self._of(octet), self.summary(octet))
 
     def _square(
         self, order: int, number: int, zoom: int, name: str, numbers: NDArray[np.uint16], summary: str = ""
     ) -> bytes:
-        """Return the map of one prefix of length 2 * order, at zoom x zoom pixels a /24, divided into 16 squares."""
+        """Return the map of a prefix of length 2 * order, at zoom x zoom pixels per /24, divided into 16 squares."""
         tile = SIDE >> order
         row, column = square_of(number, order)
         part = slice(row * tile, (row + 1) * tile), slice(column * tile, (column + 1) * tile)
@@ -134,7 +134,7 @@ class LivenessMap:
         return sheet(pixels, words)
 
     def summary(self, octet: int | None = None) -> str:
-        """Return in words what the map shows, of one /8 if `octet` is given."""
+        """Return a description of the map in words, of one /8 if `octet` is given."""
         part = self.alive24 if octet is None else self._of(octet)
         active = int(np.count_nonzero(part))
         where = "the IPv4 address space" if octet is None else f"{octet}.0.0.0/8"
@@ -144,7 +144,7 @@ class LivenessMap:
         )
 
     def _of(self, octet: int) -> NDArray[np.uint16]:
-        """Return the numbers of one /8."""
+        """Return the alive addresses by /24 of one /8."""
         return self.alive24[octet << 16 : (octet + 1) << 16]
 
     def _title(self, part: NDArray[np.uint16], what: str) -> str:
@@ -157,7 +157,7 @@ class LivenessMap:
 def reduced(
     alive: NDArray[np.uint16], reserved: NDArray[np.bool_], reduction: int
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
-    """Return a map with fewer rows and columns: means, rounded up, and what is reserved throughout."""
+    """Return a map with fewer rows and columns: means, rounded up, and cells that are reserved as a whole."""
     if reduction == 1:
         return alive, reserved
     rows = len(alive) // reduction

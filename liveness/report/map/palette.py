@@ -1,4 +1,4 @@
-"""The colours of the map: shades for 1 to 256 alive, black for silence, stripes for reserved space, ink for letters."""
+"""The colours of the map: shades for 1 to 256 alive addresses, black for none, stripes for reserved space, and ink."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from liveness.report.figures.style import shades_of
 
 Pixels = NDArray[np.uint8]
-"""Places in the palette."""
+"""Indices into the palette."""
 
 SILENT: Final = 0
 FIRST_SHADE: Final = 1
@@ -18,16 +18,16 @@ STRIPE: Final = 211
 UNPROBED: Final = 212
 PAPER: Final = 224
 INKS: Final = 32
-"""From paper to ink: what letters are drawn with."""
+"""Grey levels from paper to ink, for letters."""
 
 FULL: Final = 256
 """Addresses in a /24."""
 DARKEST: Final = 0.16
-"""Where in the scale of colours a single alive address is: a little above silence."""
+"""Position in the colour scale of a single alive address, which must differ from none."""
 
 FIXED: Final = {SILENT: (0, 0, 0), RESERVED: (168, 168, 168), STRIPE: (225, 225, 225), UNPROBED: (241, 236, 226)}
 STRIPE_EVERY: Final = 8
-"""Pixels from stripe to stripe: reserved space differs without colour too."""
+"""Pixels from stripe to stripe: reserved space can be distinguished without colour."""
 
 
 def palette() -> bytes:
@@ -41,12 +41,12 @@ def palette() -> bytes:
 
 
 def shade_of(alive: int) -> int:
-    """Return the colour of 0 to 256 alive addresses; the scale is logarithmic."""
+    """Return the colour index of 0 to 256 alive addresses; the scale is logarithmic."""
     return SILENT if alive == 0 else FIRST_SHADE + round((SHADES - 1) * float(np.log(alive) / np.log(FULL)))
 
 
 def shades(alive: NDArray[np.uint16], reserved: NDArray[np.bool_], unprobed: NDArray[np.bool_] | None = None) -> Pixels:
-    """Return the colour of every /24 of a map; where nobody was probed only what is alive all the same has a shade."""
+    """Return the colour of every /24 of a map; /24s that were not probed have a shade only if addresses are alive."""
     table = np.array([shade_of(number) for number in range(FULL + 1)], np.uint8)
     pixels = table[alive]
     if unprobed is not None:

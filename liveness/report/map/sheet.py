@@ -1,4 +1,4 @@
-"""The sheet a map is printed on: squares a little apart, each under its name; title above, legend below."""
+"""The sheet of a map: squares with gaps, each below its name; title above, legend below."""
 
 import io
 from collections.abc import Mapping
@@ -29,19 +29,19 @@ COMPRESSION: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is written on a sheet; `letter_px` is the height of the squares' names."""
+    """The texts on a sheet; `letter_px` is the height of the squares' names."""
 
     title: str
     names: Mapping[tuple[int, int], str]
-    """By row and column of the square."""
+    """Names by row and column of the square."""
     unit: str
-    """What a pixel is."""
+    """The meaning of a pixel."""
     description: str
     letter_px: int
 
 
 def sheet(pixels: Pixels, words: Words) -> bytes:
-    """Return a PNG of a square map; neither names nor the grid between the squares cover a pixel of it."""
+    """Return a PNG of a square map; names and the grid between the squares cover no pixel of it."""
     many = 1 + max(row for row, _ in words.names)
     side, letter = len(pixels) // many, words.letter_px
     gap, strip = max(2, letter // 4), letter + 5
@@ -60,13 +60,13 @@ def sheet(pixels: Pixels, words: Words) -> bytes:
 
 
 class _Page:
-    """A canvas that is written on."""
+    """A canvas with text."""
 
     def __init__(self, canvas: Pixels) -> None:
         self.canvas = canvas
 
     def write(self, x: int, y: int, text: str, size: int) -> int:
-        """Write a text with its upper left corner at (x, y), cut at the edge; return where it ends."""
+        """Write a text with its upper left corner at (x, y), cut at the edge; return the x coordinate of its end."""
         font = ImageFont.truetype(font_file(), size)
         left, top, right, bottom = font.getbbox(text)
         width, height = int(right - left) + 2, int(bottom) + 2
@@ -79,13 +79,13 @@ class _Page:
         return x + width
 
     def write_within(self, x: int, y: int, text: str, size: int) -> None:
-        """Write a text as large as `size`, smaller if it would not fit the width."""
+        """Write a text at `size`, or smaller if it would not fit the width."""
         room = self.canvas.shape[1] - 2 * x
         needed = ImageFont.truetype(font_file(), size).getlength(text)
         self.write(x, y, text, size if needed <= room else max(8, int(size * room / needed)))
 
     def legend(self, x: int, y: int, size: int, unit: str) -> None:
-        """Draw the scale of shades with its numbers, and the colours of silent and of reserved space."""
+        """Draw the scale of shades with its numbers, and the colours of cells without a shade."""
         at = self.write(x, y, f"{unit}; alive addresses of 256:", size) + size
         bar = np.array([shade_of(round(FULL ** (place / (16 * size)))) for place in range(16 * size + 1)], np.uint8)
         self.canvas[y : y + size, at : at + len(bar)] = bar[: self.canvas.shape[1] - at]
@@ -106,7 +106,7 @@ class _Page:
     def png(self, description: str) -> bytes:
         """Return the canvas as a PNG of 256 colours."""
         image = Image.fromarray(self.canvas)
-        image.putpalette(palette())  # its grey levels become places in the palette
+        image.putpalette(palette())  # grey levels become indices into the palette
         metadata = PngInfo()
         metadata.add_text("Description", description.encode("latin-1", "replace").decode("latin-1"))
         stream = io.BytesIO()

@@ -1,1 +1,1 @@
-"""The report as one HTML file that needs nothing else: figures, tables, map, provenance and warnings."""
+"""The report as one self-contained HTML file: figures, tables, map, provenance and warnings."""

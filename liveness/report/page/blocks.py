@@ -1,4 +1,4 @@
-"""What the page is made of: blocks with a heading, a picture, a table and notes, as the template takes them."""
+"""Parts of the page for the template: blocks with a heading, pictures, a table and notes."""
 
 import base64
 from collections import Counter
@@ -12,12 +12,12 @@ from liveness.report.layout import Section
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture in the page itself, and what it shows in words."""
+    """A picture embedded in the page, and its description in words."""
 
     data_uri: str
     alt: str
     kind: str
-    """The class of its image: ``figure`` or ``map``."""
+    """The CSS class of the image: ``figure`` or ``map``."""
     notes: Sequence[str] = ()
 
 
@@ -31,7 +31,7 @@ class TableCell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; where no column has a name there is no header row, and the first cell of each row names it."""
+    """A table. Without column names there is no header row, and the first cell of each row is its name."""
 
     title: str
     columns: Sequence[TableCell]
@@ -46,18 +46,18 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One heading with what belongs to it; `anchor` is where links lead."""
+    """One heading with its content; `anchor` is the target of links."""
 
     anchor: str
     title: str
     pictures: Sequence[Picture] = ()
     table: Table | None = None
     text: str | None = None
-    """Preformatted, folded."""
+    """Preformatted text in a collapsed element."""
 
 
 def table_of(section: Section) -> Table:
-    """Return a table of the terminal as one of the page; marked cells have the mark as their class."""
+    """Return a terminal's table as one of the page; marks of cells become CSS classes."""
 
     def cell(content: Cell, place: int) -> TableCell:
         css = ("" if place in section.text_columns else "number", style_of(content))
@@ -75,20 +75,20 @@ def table_of(section: Section) -> Table:
 
 
 def picture_of(drawing: Drawing, printed_notes: Sequence[str] = ()) -> Picture:
-    """Return a figure as an SVG in the page; `printed_notes` are in the table already."""
+    """Return a figure as an SVG in the page, without the notes of `printed_notes`, which its table has already."""
     notes = [note for note in drawing.notes if note not in printed_notes]
     return Picture(data_uri("image/svg+xml", drawing.rendered("svg")), drawing.alt, "figure", notes)
 
 
 def data_uri(media_type: str, content: bytes) -> str:
-    """Return a file as an address that holds it."""
+    """Return a data URI with the content of a file."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
 def blocks_of(prefix: str, sections: Iterable[Section], drawings: Iterable[Drawing]) -> list[Block]:
-    """Put each figure to its table, in the tables' order; figures without a table come last.
+    """Return a block for each table with its figures, in the order of tables; figures without a table come last.
 
-    Where several tables have one id, as those of several changes, they are numbered, and each has one of its figures.
+    If several tables have the same id, as those of several changes, they are numbered, and each has one of the figures.
     """
     sections = list(sections)
     tables = Counter(section.table.id for section in sections)

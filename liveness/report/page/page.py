@@ -1,4 +1,4 @@
-"""The page: every run, then what changed between them, rendered from one template."""
+"""The page: every run, then the changes between runs, rendered from one template."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -23,15 +23,15 @@ from liveness.version import __version__
 TEMPLATE: Final = "report.html.j2"
 STYLE: Final = "style.css"
 REDUCTION: Final = 4
-"""The map in the page has a pixel a /20: of the whole space it is as wide as a screen."""
+"""The page's map has one pixel per /20, so that the whole space is as wide as a screen."""
 MAP_TITLE: Final = "Map of liveness"
 STATUS_TITLE: Final = "Status and losses"
-"""The terminal's first table is called as the run is, and so is the chapter."""
+"""The title of the first table, whose title in a terminal is the name of the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A run, or what several runs show together."""
+    """The part of the page about one run, or about several runs together."""
 
     anchor: str
     title: str
@@ -40,9 +40,9 @@ class Chapter:
 
 
 def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> str:
-    """Return the report as HTML; `zooms` are /8s to enlarge, `top` is how many slices are shown.
+    """Return the report as HTML; `zooms` are /8s to enlarge, `top` is the number of slices shown.
 
-    Maps are drawn of runs that have been counted by /24.
+    Maps are drawn of runs that were counted by /24.
     """
     chapters = [_chapter(f"run{number}", run, zooms, top) for number, run in enumerate(results.runs, start=1)]
     if results.changes or results.left_out:
@@ -62,7 +62,7 @@ def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> 
 
 
 def _chapter(anchor: str, run: RunResults, zooms: Sequence[int], top: int) -> Chapter:
-    """Return the chapter of one run: its status, every table with its figure, the map, and where it comes from."""
+    """Return the chapter of one run: its status, every table with its figures, the map, and its provenance."""
     provenance = provenance_table(run.manifest, run)
     status, *rest = run.tables()
     tables = [replace(status, title=STATUS_TITLE), comparison_table(run), *rest]
@@ -81,7 +81,7 @@ def _chapter(anchor: str, run: RunResults, zooms: Sequence[int], top: int) -> Ch
 
 
 def _map_block(anchor: str, drawn: LivenessMap, zooms: Sequence[int]) -> Block:
-    """Return the map, and /8s enlarged."""
+    """Return the map, and maps of enlarged /8s."""
     pictures = [
         Picture(
             data_uri("image/png", drawn.focused() or drawn.png(REDUCTION)),
@@ -103,5 +103,5 @@ def _map_block(anchor: str, drawn: LivenessMap, zooms: Sequence[int]) -> Block:
 
 
 def _sections(tables: Iterable[Table], top: int | None = None) -> list[Section]:
-    """Return tables as the page shows them: in one piece, which scrolls where it is wide."""
+    """Return tables for the page, each in one piece, which scrolls if it is wide."""
     return [Section(table, shown=top if table.id == "slices" else table.shown) for table in tables]

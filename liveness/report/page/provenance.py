@@ -1,4 +1,4 @@
-"""Where a run's numbers come from: its config, seed, versions, times and vantage, and what casts doubt on them."""
+"""Provenance of a run's numbers: its config, seed, versions, times and vantage, and its warnings."""
 
 import yaml
 
@@ -11,7 +11,7 @@ from liveness.runs.manifest import Manifest
 
 
 def provenance_table(manifest: Manifest, run: RunResults | None = None) -> Table:
-    """Return what a reader needs to repeat the run, or to doubt it. `run` has the number of targets that count."""
+    """Return the data that a reader needs to repeat or question a run. `run` has the number of targets that count."""
     transmit, replay = manifest.transmit, manifest.replay
     done = sum(block.status == "done" for block in manifest.blocks)
     rows = [
@@ -47,7 +47,7 @@ def config_text(manifest: Manifest) -> str:
 
 
 def doubts(manifest: Manifest) -> list[str]:
-    """Return what a reader must know before the numbers: that the run is not whole, what it lost, what was not read."""
+    """Return warnings that a reader must know first: an incomplete run, losses, and input that could not be read."""
     found = [*warnings_of(manifest), *(f"{manifest.run}: {line}" for line in manifest.loss_warnings)]
     found += [f"{manifest.run}: its log of replies is not whole: {line}" for line in manifest.log.problems]
     if manifest.replay is not None:

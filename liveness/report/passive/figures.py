@@ -63,13 +63,13 @@ def passive_figures(document: Document) -> list[Drawing]:
 
 
 def _drawing(name: str, title: str, alt: str, notes: Sequence[str], figure: Figure) -> Drawing:
-    """Return a figure that is drawn already: it needs no content for a drawer."""
+    """Return a figure that is drawn already and needs no content for a drawer."""
     table = {"classes-flows": "classes", "failed-clients": "services"}.get(name, name)
     return Drawing(Described(name, title, alt, notes, Survival((), ""), table), figure)
 
 
 def _edges(document: Document) -> NDArray[np.float64]:
-    """Return when intervals begin, and when the last one ends, as matplotlib counts days."""
+    """Return the starts of intervals and the end of the last one, in matplotlib's days."""
     length = document["interval_s"] / 86_400
     starts = [_day(interval["start"]) for interval in document["intervals"]]
     return np.array([*starts, starts[-1] + length])
@@ -88,7 +88,7 @@ def _date_axis(axes: Axes, edges: NDArray[np.float64]) -> None:
 
 
 def _stacked(axes: Axes, edges: NDArray[np.float64], numbers: Mapping[str, NDArray[np.float64]]) -> None:
-    """Draw numbers by interval upon each other, the colour and hatch of each class its own."""
+    """Draw numbers by interval as stacked areas, each class with its own colour and hatch."""
     base = np.zeros(len(edges) - 1)
     for place, (name, values) in enumerate(numbers.items()):
         axes.stairs(
@@ -159,7 +159,7 @@ def directions_figure(document: Document) -> Drawing:
 
 
 def signs_figure(document: Document) -> Drawing:
-    """Draw how many inbound one-way flows show each sign."""
+    """Draw the share of inbound one-way flows with each sign."""
     signs = document["totals"]["signs"]
     flows = document["totals"]["one_way"]["flows"]
     names = list(signs)[::-1]
@@ -181,7 +181,7 @@ def signs_figure(document: Document) -> Drawing:
 
 
 def ports_figure(document: Document) -> Drawing:
-    """Draw the local ports that most inbound one-way flows go to, by interval."""
+    """Draw the local ports of most inbound one-way flows, by interval."""
     edges = _edges(document)
     sums: dict[str, int] = {}
     for interval in document["intervals"]:
@@ -213,12 +213,12 @@ def ports_figure(document: Document) -> Drawing:
 
 
 def _peak(service: Mapping[str, Any]) -> int:
-    """Return how many clients failed in the worst interval of a service."""
+    """Return the number of clients that failed in the worst interval of a service."""
     return max((int(interval["clients_failed"]) for interval in service["intervals"]), default=0)
 
 
 def failures_figure(document: Document) -> Drawing:
-    """Draw the clients that failed, by interval, of the services that failed most clients."""
+    """Draw failed clients by interval, for the services with the most failed clients in one interval."""
     edges = _edges(document)
     starts = [interval["start"] for interval in document["intervals"]]
     chosen = [service for service in services_by_failures(document) if _peak(service)]
@@ -248,7 +248,7 @@ def failures_figure(document: Document) -> Drawing:
 
 
 def outages_figure(document: Document) -> Drawing:
-    """Draw the outages as bars in time, those that hit most clients."""
+    """Draw the outages that affected most clients as bars in time."""
     edges = _edges(document)
     outages = sorted(document["outages"], key=lambda outage: -outage["clients"])[:MOST_OUTAGES]
     outages.sort(key=lambda outage: str(outage["start"]))

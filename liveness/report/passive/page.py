@@ -20,7 +20,7 @@ TEMPLATE = "passive.html.j2"
 
 
 def passive_page(document: Document) -> str:
-    """Return a report document as a page that needs no other file."""
+    """Return a report document as a self-contained HTML page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(
         (resources.files("liveness.report.passive") / TEMPLATE).read_text(encoding="utf-8")
@@ -42,7 +42,7 @@ def passive_page(document: Document) -> str:
 
 
 def doubts(document: Document) -> list[str]:
-    """Return what a reader must know before the numbers."""
+    """Return warnings that a reader must know first."""
     found = []
     if document["status"] != "complete":
         found.append(f"The run is {document['status']}: an input was damaged, or more is to come.")
@@ -63,7 +63,7 @@ def doubts(document: Document) -> list[str]:
 
 
 def write_passive_figures(document: Document, folder: Path, formats: Sequence[Format]) -> Iterator[Path]:
-    """Write the figures into a folder, and yield each file. LivenessError if the disk refuses."""
+    """Write the figures into a folder, and yield each file. LivenessError if one cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:

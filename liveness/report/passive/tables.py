@@ -49,7 +49,7 @@ def _section(
 
 
 def share_of(part: int, whole: int) -> str:
-    """Return a share as percent, a dash where the denominator is 0."""
+    """Return a share as percent, a dash if the denominator is 0."""
     return percent(part / whole if whole else None)
 
 
@@ -153,7 +153,7 @@ def _combinations(document: Document) -> Section:
 
 
 def services_by_failures(document: Document) -> list[Mapping[str, Any]]:
-    """Return the services, those that failed most clients first."""
+    """Return the services, those with most failed clients first."""
     services: list[Mapping[str, Any]] = list(document["services"])
     return sorted(services, key=lambda each: (-each["clients_failed"], -each["clients_ok"], each["service"]))
 
@@ -182,7 +182,7 @@ def _services(document: Document) -> Section:
 
 
 def named(services: Sequence[str]) -> str:
-    """Return the names of the first services, and how many more there are."""
+    """Return the names of the first services, and the number of the others."""
     more = len(services) - MOST_NAMED
     return ", ".join(services[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
