@@ -19,7 +19,7 @@ Ranges = list[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class HostPorts:
-    """Ports that the kernel chooses from for connections of this host, and the reserved ones among them."""
+    """Ports that the kernel chooses from for connections of this host, and reserved ports that it does not choose."""
 
     first: int
     last: int

@@ -1,4 +1,4 @@
-"""The path to the targets: the interface, source addresses and next hops that the kernel's routes give each."""
+"""Path to the targets: the interface, source addresses and next hops that follow from the kernel's routes."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -20,21 +20,21 @@ MAC_TEXT = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 PREFIXES_SHOWN = 4
 IPV4_BYTES = 4
 NO_MAC = bytes(6)
-"""The MAC address of the other end of an interface without Ethernet headers, which has none."""
+"""MAC address of the remote end of an interface without Ethernet headers, which has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """A next hop, and the targets that go to it."""
+    """Next hop, with the targets that are sent to it."""
 
     gateway: bytes | None
-    """Its address, 4 bytes of IPv4 or 16 of IPv6; None where only its MAC address was given."""
+    """Address of the next hop, 4 bytes of IPv4 or 16 of IPv6; None if only its MAC address is known."""
     mac: bytes
     targets: Intervals
 
     @property
     def name(self) -> str:
-        """Its address as text."""
+        """Address of the next hop as text."""
         if self.gateway is not None:
             return str(ip_address(self.gateway))
         return "the link itself" if self.mac == NO_MAC else "gateway_mac"
@@ -42,10 +42,10 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Targets that are not probed because of what the kernel's tables say about them."""
+    """Targets that are not probed because of the kernel's routes or addresses."""
 
     reason: str
-    """Why, as a noun: "a blackhole route", for example."""
+    """Reason as a noun, for example "a blackhole route"."""
     targets: Intervals
 
     def __str__(self) -> str:
@@ -54,39 +54,39 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The interface, source addresses and next hops of frames to the targets. Addresses are host-order numbers."""
+    """Interface, source address and next hops of frames to the targets. Addresses are host-order numbers."""
 
     interface: str
     ifindex: int
     mtu: int
     mac: bytes
     source: int
-    """The address that the kernel prefers, or the first of those that the config gives."""
+    """Source address that the kernel prefers, or the first one in the config."""
     hops: tuple[Hop, ...]
-    """One or more, that of most targets first."""
+    """Next hops, at least one, in descending order of their targets."""
     given_mac: bool = False
-    """Whether the config gives the MAC address of the next hop: then no ARP request is sent."""
+    """Whether the MAC address of the next hop is given, so that no ARP request is sent."""
     near: Intervals = field(default_factory=Intervals.empty)
-    """Targets on the interface's own link, whose frames go to their own MAC addresses."""
+    """Targets on the interface's own link, whose frames are sent to their own MAC addresses."""
     speaker: int = 0
-    """The address of this host that ARP requests name as their sender."""
+    """Address of this host that ARP requests name as their sender."""
     neighbours: Neighbours = field(default_factory=Neighbours)
-    """Which of them exist and which do not, once they were looked for."""
+    """Targets in `near` that exist and that do not, after the search for them."""
     ethernet: bool = True
-    """Whether frames have an Ethernet header; without one, MAC addresses are zeros and no ARP request is sent."""
+    """Whether frames have an Ethernet header. If not, MAC addresses are zeros and no ARP request is sent."""
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
-    """Notes for the user on how the path was chosen, a line each."""
+    """Notes for the user on how the path was chosen, one line each."""
 
     @property
     def gateway(self) -> int | None:
-        """The IPv4 address of the first next hop, None if it has none."""
+        """IPv4 address of the first next hop, or None if it has none."""
         gateway = self.hops[0].gateway
         return int.from_bytes(gateway, "big") if gateway is not None and len(gateway) == IPV4_BYTES else None
 
     @property
     def gateway_mac(self) -> bytes:
-        """The MAC address of the first next hop."""
+        """MAC address of the first next hop."""
         return self.hops[0].mac
 
 
@@ -98,13 +98,14 @@ def find_path(
     *,
     foreign_sources: bool = False,
 ) -> Path:
-    """Return the path to all of `targets`, as the kernel would route packets from `sources`.
+    """Return the path to `targets`, as the kernel would route packets from `sources`.
 
-    `interface` is a name, or 'auto' for that of the routes; no source means the routes' preferred one; `gateway_mac` is
-    a MAC address, or 'auto' for those of the routes' gateways, for which an ARP request is sent if the kernel has no
-    fresh entry: that takes up to 3 s each. Targets that the kernel sends nowhere, and own addresses, are left out.
-    UsageError for an interface, routes or sources that cannot serve: several interfaces, and, unless `foreign_sources`,
-    a source that this host does not have. LivenessError if a gateway does not answer.
+    `interface` is a name, or 'auto' for that of the routes; without `sources`, the source is that of the routes.
+    `gateway_mac` is a MAC address, or 'auto' for those of the routes' gateways: if the kernel has no confirmed entry,
+    ARP requests are sent, for up to 3 s per gateway. Targets that the kernel does not route, and addresses of this
+    host, are left out. Raises UsageError for an interface, routes or sources that are unusable: several interfaces,
+    and, unless `foreign_sources`, a source that this host does not have. Raises LivenessError if a gateway does not
+    answer.
     """
     given = parse_mac(gateway_mac) if gateway_mac != AUTO else None
     link = usable(find_link(interface)) if interface != AUTO else None
@@ -127,10 +128,10 @@ def _path(
     given: bytes | None,
     link: Link | None,
 ) -> Path:
-    """Return the path that decisions come to; resolve its next hops."""
+    """Return the path that follows from the routing decisions of each source, with resolved next hops."""
     check_alike(ways, own)
     if given is None and link is not None and not link.ethernet:
-        given = NO_MAC  # a tunnel that was named takes every packet, whatever the routes say
+        given = NO_MAC  # an explicitly named tunnel takes every packet, whatever the routes are
     routed, left_out = _sort(ways[0], link, given=given is not None and link is not None)
     if not routed:
         raise _nothing_routed(targets, left_out)
@@ -168,21 +169,21 @@ def _path(
 
 
 def parse_mac(text: str) -> bytes:
-    """Return the 6 bytes of a MAC address like 02:00:00:00:00:01; UsageError for any other text."""
+    """Return the 6 bytes of a MAC address like 02:00:00:00:00:01. Raises UsageError for any other text."""
     if not MAC_TEXT.fullmatch(text):
         raise UsageError(f"network.gateway_mac: {text!r} is not a MAC address like 02:00:00:00:00:01")
     return bytes.fromhex(text.replace(":", ""))
 
 
 def brief(targets: Intervals) -> str:
-    """Return the first few prefixes of a set, for a line of text."""
+    """Return the first prefixes of a set as text."""
     prefixes = Intervals(targets.first[:PREFIXES_SHOWN], targets.last[:PREFIXES_SHOWN]).prefixes()
     more = ", …" if len(targets) > PREFIXES_SHOWN or len(prefixes) > PREFIXES_SHOWN else ""
     return ", ".join(prefixes[:PREFIXES_SHOWN]) + more
 
 
 def union(parts: Iterable[Intervals]) -> Intervals:
-    """Return the addresses of all parts."""
+    """Return the union of all parts."""
     whole = Intervals.empty()
     for part in parts:
         whole = whole.union(part)
@@ -190,10 +191,10 @@ def union(parts: Iterable[Intervals]) -> Intervals:
 
 
 def check_sources(netlink: Netlink, sources: Sequence[int], *, foreign_sources: bool) -> list[int | None]:
-    """Return one source of each class that the kernel may route alike, None for its own choice.
+    """Return one source per class of sources that routing rules treat alike; None for the kernel's choice.
 
-    UsageError for addresses that this host does not have, unless they are allowed: the kernel has no routes for them,
-    so its own choice of a source is used in their place.
+    Raises UsageError for addresses that this host does not have, unless `foreign_sources`. The kernel has no routes
+    for these, so that its own choice of a source is used instead.
     """
     if not sources:
         return [None]
@@ -216,7 +217,7 @@ def _addresses(addresses: Sequence[int]) -> str:
 
 
 def check_alike(ways: Sequence[dict[Decision, Intervals]], sources: Sequence[int | None]) -> None:
-    """Raise UsageError for sources that the kernel would route differently."""
+    """Raise UsageError if the kernel would route packets from some sources differently."""
 
     def shape(way: dict[Decision, Intervals]) -> dict[tuple[Fate, int, bytes | None], Intervals]:
         shapes: dict[tuple[Fate, int, bytes | None], Intervals] = {}
@@ -240,7 +241,7 @@ def check_alike(ways: Sequence[dict[Decision, Intervals]], sources: Sequence[int
 def _sort(
     way: dict[Decision, Intervals], link: Link | None, *, given: bool
 ) -> tuple[dict[Decision, Intervals], list[LeftOut]]:
-    """Return what is routed, and what is left out; with a `given` way nothing needs a route."""
+    """Return the decisions that are routed, and the parts left out; with a `given` path no route is needed."""
     routed, left_out = {}, []
     for one, part in way.items():
         if one.fate is Fate.ROUTED or (one.fate is Fate.NONE and given):
@@ -266,7 +267,7 @@ def _nothing_routed(targets: Intervals, left_out: Sequence[LeftOut]) -> UsageErr
 
 
 def _one_interface(routed: dict[Decision, Intervals]) -> int:
-    """Return the interface by which all targets leave; UsageError that names the parts if there are several."""
+    """Return the only interface by which targets are routed. Raises UsageError that lists them if there are several."""
     parts: dict[int, Intervals] = {}
     for one, part in routed.items():
         parts[one.index] = parts[one.index].union(part) if one.index in parts else part
@@ -281,7 +282,7 @@ def _one_interface(routed: dict[Decision, Intervals]) -> int:
 
 
 def _one_source(routed: dict[Decision, Intervals], link: Link, address: int | None) -> int:
-    """Return the source that the kernel prefers for all targets; UsageError if it has none, or several."""
+    """Return the source that the kernel prefers for all targets. Raises UsageError if there is none or several."""
     parts: dict[int | None, Intervals] = {}
     for one, part in routed.items():
         if one.fate is Fate.ROUTED:

@@ -1,4 +1,4 @@
-"""Receiving through a TPACKET_V3 ring: blocks of packets, filtered in the kernel, drops counted."""
+"""Receive ring over a packet socket (TPACKET_V3): blocks of packets, filtered in the kernel, with counted drops."""
 
 import contextlib
 import errno
@@ -28,16 +28,16 @@ from liveness.system.bpf import Program, attach_filter
 BLOCK_BYTES = 1 << 20
 FRAME_BYTES = 2048
 SO_TIMESTAMPNS = 35
-"""asm-generic/socket.h"""
+"""From asm-generic/socket.h."""
 RETIRE_MS = 20
-"""The kernel hands over a block with packets after this time though it is not full."""
+"""Time after which the kernel retires a block with packets even if it is not full."""
 
 
 class PacketRxRing:
-    """An RxRing over an AF_PACKET socket on one interface.
+    """RxRing over an AF_PACKET socket on one interface.
 
-    The filter is attached before the socket is bound, and an unbound socket of protocol 0 receives nothing: no packet
-    ever comes in unfiltered.
+    The filter is attached before the socket is bound, and an unbound socket with protocol 0 receives nothing.
+    Therefore no unfiltered packet is ever received.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class PacketRxRing:
     ) -> None:
         """Open a ring of `ring_mib` blocks of 1 MiB that takes the packets `program` accepts.
 
-        With a single block everything is dropped from the moment it is handed over until it is released. A ring
-        that is `shared_with` another one of the same interface shares its packets: each flow goes to one of them.
-        Without `ethernet` the interface's packets begin with their IP header, for `program` too.
+        With a single block, every packet between its retirement and its release is dropped. A ring that is
+        `shared_with` another ring of the same interface shares its packets: each flow goes to one of the rings.
+        Without `ethernet`, packets of the interface begin with their IP header, also for `program`.
         """
         self.interface = interface
         self.ethernet = ethernet
@@ -69,7 +69,7 @@ class PacketRxRing:
             raise
         self._blocks = np.frombuffer(self._memory, dtype=np.uint8).reshape(ring_mib, BLOCK_BYTES)
         self._status = self._blocks.view(np.uint32)[:, BLOCK_STATUS // 4]
-        self._group: int | None = None  # 0 is the first group's number
+        self._group: int | None = None  # None, because 0 is a valid group number
         if shared_with is not None:
             try:
                 self._group = shared_with.group()
@@ -88,20 +88,20 @@ class PacketRxRing:
             self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_VERSION, TPACKET_V3)
             request = struct.pack("7I", BLOCK_BYTES, blocks, FRAME_BYTES, size // FRAME_BYTES, retire_ms, 0, 0)
             self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_RX_RING, request)
-            # the time of arrival, and not when a busy core got to the packet
+            # timestamps at arrival, not when a busy core processes the packet
             self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            with contextlib.suppress(OSError):  # before Linux 4.20 the filter turns our own frames down
+            with contextlib.suppress(OSError):  # before Linux 4.20, the filter drops our own frames
                 self._socket.setsockopt(tpacket.SOL_PACKET, tpacket.PACKET_IGNORE_OUTGOING, 1)
             attach_filter(self._socket, program)
             memory = mmap.mmap(self._socket.fileno(), size)
         except OSError as error:
             raise lost_interface(self.interface, error) from error
-        # all EtherTypes: bound to IPv4 alone, frames with a VLAN tag left in them would not come
+        # all EtherTypes: a socket bound to IPv4 would not get frames in which a VLAN tag is left
         bind_packet_socket(self._socket, self.interface, tpacket.ETH_P_ALL)
         return memory
 
     def group(self) -> int:
-        """Return the PACKET_FANOUT group of this ring, by the hash of a flow; it is created by the first call."""
+        """Return the PACKET_FANOUT group (by flow hash) of this ring. The first call creates it."""
         if self._group is None:
             founding = (tpacket.PACKET_FANOUT_HASH | tpacket.PACKET_FANOUT_FLAG_UNIQUEID) << 16
             self._join(founding)
@@ -119,9 +119,9 @@ class PacketRxRing:
             ) from error
 
     def blocks(self, timeout_s: float) -> NDArray[np.uint8] | None:
-        """Return the next filled block, a view of the ring, or None: see RxRing. InterfaceGoneError if it was removed.
+        """Return the next filled block, a view of the ring, or None: see RxRing. Raises InterfaceGoneError.
 
-        While the interface is down nothing comes; the kernel resumes filling the ring when it is up again.
+        While the interface is down no packets come; the kernel continues to fill the ring when it is up again.
         """
         deadline = time.monotonic() + timeout_s
         while not self._status[self._current] & TP_STATUS_USER:
@@ -133,7 +133,7 @@ class PacketRxRing:
                 if events & select.POLLERR:
                     self._check()
         self._down = False
-        fence()  # packets are read after the status that says they are there
+        fence()  # packets must be read after the status that announces them
         block: NDArray[np.uint8] = self._blocks[self._current]
         if not self.ethernet and not self._framed:
             add_ethernet(block)
@@ -141,16 +141,16 @@ class PacketRxRing:
         return block
 
     def release(self) -> None:
-        """Give the current block back to the kernel."""
+        """Return the current block to the kernel."""
         if not self._status[self._current] & TP_STATUS_USER:
             raise ValueError("no block to release")
         self._framed = False
-        fence()  # and before the one that gives their memory back
+        fence()  # and before the status that returns their memory to the kernel
         self._status[self._current] = TP_STATUS_KERNEL
         self._current = (self._current + 1) % len(self._blocks)
 
     def statistics(self) -> RxStatistics:
-        """Return the counters since opening; the kernel's own are reset by reading, so they are added up here."""
+        """Return the counters since opening. The kernel resets its own when they are read, so they are summed here."""
         raw = self._socket.getsockopt(tpacket.SOL_PACKET, tpacket.PACKET_STATISTICS, 12)
         packets, drops, freezes = struct.unpack("3I", raw)
         before = self._statistics
@@ -160,7 +160,7 @@ class PacketRxRing:
     def _check(self) -> None:
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code == errno.ENETDOWN:
-            self._down = True  # the kernel says so once, before it removes an interface too
+            self._down = True  # reported once, also before the removal of an interface
         elif code in (errno.ENXIO, errno.ENODEV):
             raise lost_interface(self.interface, OSError(code, ""))
         elif code:
@@ -177,19 +177,19 @@ class PacketRxRing:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What a process needs open to use the ring."""
+        """Descriptors that a process needs to use the ring."""
         return (self._socket.fileno(),)
 
     @property
     def mappings(self) -> tuple[mmap.mmap, ...]:
-        """The memory that the ring shares with the kernel."""
+        """Memory that the ring shares with the kernel."""
         return (self._memory,)
 
     def close(self) -> None:
-        """Close the socket and unmap the ring; its memory stays while a block of it is in use."""
+        """Close the socket and unmap the ring. Its memory stays mapped while a block is in use."""
         if self._socket.fileno() < 0:
             return
         self._socket.close()
         del self._blocks, self._status
-        with contextlib.suppress(BufferError):  # the last holder of a view unmaps it
+        with contextlib.suppress(BufferError):  # a view is in use: it unmaps the memory when it is deleted
             self._memory.close()

@@ -1,4 +1,4 @@
-"""Packet sockets: opening them, the privilege they need, and the errors that mean a removed interface."""
+"""Packet sockets: how they are opened, the privilege they need, and errors of interfaces that failed."""
 
 import ctypes
 import errno
@@ -14,19 +14,19 @@ from liveness.errors import InterfaceDownError, InterfaceGoneError, LivenessErro
 from liveness.system.child import libc
 
 _PACKET_ADDRESS: Final = struct.Struct("=HHiHBB8s")
-"""sockaddr_ll: family, protocol, index, hardware type, packet type, length of the address, address."""
+"""struct sockaddr_ll: family, protocol, index, hardware type, packet type, address length, address."""
 
 
 def raw_socket_remedy() -> str:
-    """Return how a user gets the privilege to open packet sockets."""
+    """Return a text on how a user gets the privilege to open packet sockets."""
     python = shlex.quote(str(Path(sys.executable).resolve()))
     return f"run as root, or: sudo setcap cap_net_raw+ep {python}, or work inside `liveness lab exec`"
 
 
 def open_packet_socket(kind: int = socket.SOCK_RAW) -> socket.socket:
-    """Return an AF_PACKET socket that receives nothing yet (protocol 0); UnsupportedError without the privilege.
+    """Return an AF_PACKET socket that receives nothing yet (protocol 0). Raises UnsupportedError without the privilege.
 
-    `kind` is SOCK_RAW for frames or SOCK_DGRAM for packets from their IP header on.
+    `kind` is SOCK_RAW for frames, or SOCK_DGRAM for packets that begin with their IP header.
     """
     try:
         return socket.socket(socket.AF_PACKET, kind | socket.SOCK_CLOEXEC, 0)
@@ -42,7 +42,7 @@ def packet_socket_refused(error: OSError) -> UnsupportedError:
 
 
 def bind_packet_socket(handle: socket.socket, interface: str, protocol: int) -> None:
-    """Bind to an interface; `protocol` is an EtherType in host order, 0 to receive nothing."""
+    """Bind a packet socket to an interface; `protocol` is an EtherType in host order, or 0 to receive nothing."""
     try:
         handle.bind((interface, protocol))
     except OSError as error:
@@ -52,12 +52,12 @@ def bind_packet_socket(handle: socket.socket, interface: str, protocol: int) -> 
 
 
 def interface_names() -> list[str]:
-    """Return the names of this network namespace's interfaces."""
+    """Return the names of the interfaces in this network namespace."""
     return [name for _, name in socket.if_nameindex()]
 
 
 def interface_index(name: str) -> int:
-    """Return the index of an interface; UsageError with those that exist if there is none."""
+    """Return the index of an interface. Raises UsageError that lists the interfaces if there is none of that name."""
     try:
         return socket.if_nametoindex(name)
     except OSError as error:
@@ -65,10 +65,10 @@ def interface_index(name: str) -> int:
 
 
 def lost_interface(interface: str, error: OSError, index: int = 0) -> LivenessError:
-    """Return the error for a socket that failed on `interface`: InterfaceDownError or InterfaceGoneError if it did so.
+    """Return the error for a socket that failed on `interface`: InterfaceDownError, InterfaceGoneError, or another.
 
-    A kernel that removes an interface brings it down first. With `index`, that of the interface when the socket was
-    bound, a down interface that does not exist any more counts as removed.
+    A kernel that removes an interface brings it down first. With `index` (of the interface when the socket was bound),
+    an interface that is down and no longer exists counts as removed.
     """
     code = error.errno or 0
     reason = f"interface {interface}: {os.strerror(code)}"
@@ -82,9 +82,9 @@ def lost_interface(interface: str, error: OSError, index: int = 0) -> LivenessEr
 
 
 def bound_index(handle: socket.socket) -> int:
-    """Return the index of the interface that a packet socket is bound to, -1 once that was removed (packet(7)).
+    """Return the index of the interface that a packet socket is bound to, or -1 if it was removed (packet(7)).
 
-    No other socket is needed to ask, which a confined process could not open.
+    This uses the socket itself, because a confined process cannot open another one.
     """
     address = ctypes.create_string_buffer(_PACKET_ADDRESS.size)
     size = ctypes.c_uint(len(address))
@@ -94,7 +94,7 @@ def bound_index(handle: socket.socket) -> int:
 
 
 def index_exists(index: int) -> bool:
-    """Return whether this network namespace has an interface of that index."""
+    """Return whether this network namespace has an interface with that index."""
     try:
         socket.if_indextoname(index)
     except OSError:

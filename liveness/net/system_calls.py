@@ -1,4 +1,4 @@
-"""The system calls that transmit rings are made of, in one place: a test answers them as another kernel would."""
+"""System calls of transmit rings in one place, which tests replace to simulate another kernel."""
 
 import ctypes
 import mmap
@@ -13,30 +13,30 @@ from liveness.system.child import libc
 
 
 class RingSocket(Protocol):
-    """A raw socket with memory that it shares with the kernel; OSError where the kernel refuses."""
+    """Raw socket with memory that it shares with the kernel. Methods raise OSError if the kernel refuses."""
 
     def set_option(self, level: int, option: int, value: int | bytes) -> None:
         """Set a socket option."""
         ...
 
     def option(self, level: int, option: int, size: int) -> bytes:
-        """Return a socket option: `size` bytes, or as many as this kernel has."""
+        """Return a socket option: `size` bytes, or fewer if this kernel has fewer."""
         ...
 
     def map(self, size: int, offset: int = 0) -> mmap.mmap:
-        """Map `size` bytes of the memory that is shared with the kernel."""
+        """Map `size` bytes of the memory shared with the kernel."""
         ...
 
     def bind(self, address: bytes) -> None:
-        """Bind to an address, laid out as the kernel has it (struct sockaddr_*)."""
+        """Bind to an address in the kernel's layout (struct sockaddr_*)."""
         ...
 
     def kick(self) -> int:
-        """Ask the kernel to send what the ring holds, without waiting; return an errno, or 0 if it took everything."""
+        """Make the kernel send the frames in the ring, without waiting; return an errno, or 0 if it took all."""
         ...
 
     def writable(self, timeout_s: float) -> bool:
-        """Wait until the send buffer has room, at most `timeout_s`; return whether it has."""
+        """Wait until the send buffer has room, for at most `timeout_s`; return whether it has."""
         ...
 
     def fileno(self) -> int:
@@ -44,12 +44,12 @@ class RingSocket(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the socket. Twice is harmless."""
+        """Close the socket. It may be called twice."""
         ...
 
 
 class KernelSocket:
-    """A RingSocket of the kernel that runs here."""
+    """RingSocket of the running kernel."""
 
     def __init__(self, family: int) -> None:
         self._socket = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
@@ -69,13 +69,13 @@ class KernelSocket:
         return mmap.mmap(self._socket.fileno(), size, offset=offset)
 
     def bind(self, address: bytes) -> None:
-        """Bind to an address: Python's own socket knows none of AF_XDP."""
+        """Bind to an address by the C function: sockets of Python do not support AF_XDP addresses."""
         if libc.bind(self._socket.fileno(), address, len(address)) < 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
 
     def kick(self) -> int:
-        """Send nothing but what the ring holds; the errno is returned because most of them are no failures."""
+        """Send the frames in the ring. The errno is returned, because most of its values are no failures."""
         if libc.sendto(self._socket.fileno(), None, 0, socket.MSG_DONTWAIT, None, 0) < 0:
             return ctypes.get_errno()
         return 0
@@ -94,18 +94,18 @@ class KernelSocket:
 
 
 class Kernel:
-    """The kernel calls of transports. This class makes them; tests replace it with one that answers by itself."""
+    """Kernel calls of transports. Tests replace this class by one that simulates them."""
 
     def open(self, family: int) -> RingSocket:
-        """Open a raw socket; OSError without the privilege, or where the kernel has no such family."""
+        """Open a raw socket. Raises OSError without the privilege, or if the kernel does not support the family."""
         return KernelSocket(family)
 
     def transmit_queues(self, interface: str) -> int:
-        """Return how many transmit queues of an interface are in use."""
+        """Return the number of transmit queues of an interface that are in use."""
         return links.transmit_queues(interface)
 
     def receive_ring_frames(self, interface: str) -> int | None:
-        """Return how many frames the card's receive ring holds; None where that is not known."""
+        """Return the length of the network card's receive ring in frames, or None if it is unknown."""
         return links.receive_ring_frames(interface)
 
     def program_attached(self, interface: str) -> bool:
@@ -113,7 +113,7 @@ class Kernel:
         return xdp_program.program_attached(interface_index(interface))
 
     def attach_pass_program(self, interface: str) -> int:
-        """Attach a program that leaves every packet to the host; return the descriptor that keeps it."""
+        """Attach a program that passes every packet to the host; return the descriptor that keeps it attached."""
         return xdp_program.attach_pass_program(interface, interface_index(interface))
 
 

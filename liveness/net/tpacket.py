@@ -1,6 +1,6 @@
-"""Packet sockets in numbers (linux/if_packet.h): their options, their addresses, and the slots of a transmit ring.
+"""Constants of packet sockets (linux/if_packet.h): options, addresses, and slots of a transmit ring.
 
-`packets.block` has the layout of a receive ring. packet_mmap.rst of the kernel describes both.
+The layout of a receive ring is in `packets.block`. The kernel's packet_mmap.rst describes both.
 """
 
 import socket
@@ -27,7 +27,7 @@ ETH_P_ARP = 0x0806
 TX_STATUS = 0
 TX_LENGTH = 4
 TX_DATA = 32
-"""Where the frame begins in a slot: TPACKET2_HDRLEN - sizeof(struct sockaddr_ll) = 52 - 20."""
+"""Offset of the frame in a slot: TPACKET2_HDRLEN - sizeof(struct sockaddr_ll) = 52 - 20."""
 
 TP_STATUS_AVAILABLE = 0
 TP_STATUS_SEND_REQUEST = 1
@@ -36,5 +36,5 @@ TP_STATUS_WRONG_FORMAT = 4
 
 
 def socket_address(index: int, protocol: int) -> bytes:
-    """Return a struct sockaddr_ll: an interface, and an EtherType in host order; 0 receives nothing."""
+    """Return a struct sockaddr_ll for an interface index and an EtherType in host order (0 receives nothing)."""
     return struct.pack("=HHiHBB8x", socket.AF_PACKET, socket.htons(protocol), index, 0, 0, 0)

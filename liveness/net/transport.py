@@ -1,4 +1,4 @@
-"""The choice of how frames are sent: the fastest transport that passed a trial on its own ring, and the reasons."""
+"""Transport of frames: selection of the fastest one whose trial succeeds, with the reasons against faster ones."""
 
 import os
 import time
@@ -23,21 +23,21 @@ AF_XDP, AF_PACKET = "af_xdp", "af_packet"
 ZERO_COPY, COPY = f"{AF_XDP} (zero-copy)", f"{AF_XDP} (copy)"
 
 RECEIVE_FRAMES: Final = 2048
-"""Memory for what a card in zero-copy mode receives, if its driver does not report the length of its ring."""
+"""Receive memory (frames) of a card in zero-copy mode, if its driver does not report the length of its ring."""
 MOST_RECEIVE_FRAMES: Final = 1 << 14
 TRIAL_ETHERTYPE: Final = 0x88B5
-"""IEEE 802's local experimental EtherType: no stack answers it."""
+"""Local experimental EtherType of IEEE 802, to which no stack responds."""
 TRIAL_BYTES: Final = 60
-"""The shortest Ethernet frame, without FCS."""
+"""Shortest Ethernet frame, without FCS."""
 TRIAL_FRAMES: Final = 10
-"""Sent by a ring at most: one, unless the interface drops it."""
+"""Largest number of trial frames per ring. One is enough unless the interface drops it."""
 TRIAL_S: Final = 2.0
 LOOPBACK: Final = "lo"
-"""Its frames have an Ethernet header, though its kind is another."""
+"""Loopback interface. Its frames have an Ethernet header, although its hardware type is not Ethernet."""
 
 
 class ProvableRing(TxRing, Protocol):
-    """A ring whose counters can begin after its trial."""
+    """Ring whose counters can be reset after its trial."""
 
     def count_from_here(self) -> None:
         """Restart `completed` and `errors` at 0."""
@@ -45,16 +45,16 @@ class ProvableRing(TxRing, Protocol):
 
 
 def trial_frame(mac: bytes) -> bytes:
-    """Return the frame of a trial: from an interface to itself, so that no switch forwards it."""
+    """Return the frame of a trial, addressed from an interface to itself, so that no switch forwards it."""
     text = b"liveness: a trial of this transmit queue"
     return (mac + mac + TRIAL_ETHERTYPE.to_bytes(2, "big") + text).ljust(TRIAL_BYTES, b"\0")
 
 
 def prove(ring: ProvableRing, name: str, frame: bytes) -> None:
-    """Have `frame` leave by a new ring, called `name` in errors; UnsupportedError if it does not.
+    """Send `frame` through a new ring, called `name` in errors. Raises UnsupportedError if it is not sent.
 
-    A frame that the interface drops is sent again: its link may have bounced when the ring was opened. Raises
-    InterfaceDownError and InterfaceGoneError too.
+    A frame that the interface drops is sent again, because its link may be down for a moment after the ring is opened.
+    Raises InterfaceDownError and InterfaceGoneError too.
     """
     lengths = np.full(len(ring.frames), len(frame), np.uint16)
     deadline = time.monotonic() + TRIAL_S
@@ -79,17 +79,17 @@ def prove(ring: ProvableRing, name: str, frame: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """The transmit rings of a scan, one a sender, what each is, and why a faster transport was not used."""
+    """Transmit rings of a scan, one per sender, with their names and the reasons why faster ones are not used."""
 
     rings: Sequence[TxRing]
     names: Sequence[str]
-    """``af_xdp (zero-copy)``, ``af_xdp (copy)`` or ``af_packet``, a ring at a time."""
+    """Transport of each ring: ``af_xdp (zero-copy)``, ``af_xdp (copy)`` or ``af_packet``."""
     reasons: Sequence[str]
-    """One line for each thing that was tried and refused, or is slower than elsewhere."""
+    """One line for each transport that was tried and refused, or that is slower here than elsewhere."""
 
     @property
     def name(self) -> str:
-        """The names of the rings, each once."""
+        """Names of the transports in use, each once."""
         return " + ".join(dict.fromkeys(self.names))
 
 
@@ -104,15 +104,16 @@ def open_transport(
     ethernet: bool = True,
     kernel: Kernel = KERNEL,
 ) -> Transport:
-    """Open one ring a sender for frames of up to `longest_frame` bytes, its slots a multiple of `multiple_of`.
+    """Open one ring per sender for frames of up to `longest_frame` bytes, with a multiple of `multiple_of` slots.
 
-    Each has sent a trial frame, from the interface to itself, before it is returned (`prove`). `transport` is auto,
-    af_xdp or af_packet, `zero_copy` auto, never or require; UnsupportedError if a required transport fails. Under auto
-    each ring is the first that passes of AF_XDP in zero-copy mode, AF_XDP in copy mode, PACKET_TX_RING. Copy mode is
-    the faster of the last two also where the kernel sends 32 frames a call (``scripts/bench budget``).
+    Each ring has sent a trial frame, from the interface to itself, before it is returned (`prove`). `transport` is
+    auto, af_xdp or af_packet; `zero_copy` is auto, never or require. Raises UnsupportedError if a required transport
+    fails. With auto, each ring uses the first that works of AF_XDP in zero-copy mode, AF_XDP in copy mode, and
+    PACKET_TX_RING. Copy mode is faster than PACKET_TX_RING even where the kernel sends 32 frames per call
+    (``scripts/bench budget``).
 
-    Without `ethernet` the interface takes IP packets, which go as messages of a packet socket. There is no trial then,
-    because no IP packet is sure to be ignored by every receiver. UnsupportedError if AF_XDP is required.
+    Without `ethernet`, the interface takes IP packets, which are sent as messages of a packet socket. There is no trial
+    then, because receivers may not ignore an IP packet. Raises UnsupportedError if AF_XDP is required.
     """
     if not ethernet:
         return _open_without_ethernet(interface, senders, longest_frame, multiple_of, transport, zero_copy)
@@ -143,7 +144,7 @@ def _open_without_ethernet(
 
 
 def _open_one(ways: "Ways", queue: int, transport: str, zero_copy: str) -> tuple[str, TxRing]:
-    """Open the ring of the sender `queue` by the first allowed transport that passes its trial."""
+    """Open the ring of sender number `queue`, by the first allowed transport that passes its trial."""
     refusal: UnsupportedError | None = None
     for name in ways_for(transport, zero_copy):
         try:
@@ -151,12 +152,12 @@ def _open_one(ways: "Ways", queue: int, transport: str, zero_copy: str) -> tuple
         except UnsupportedError as error:
             refusal = error
             ways.reasons.append(str(error))
-    assert refusal is not None  # noqa: S101 - there is a way at least
+    assert refusal is not None  # noqa: S101 - at least one transport was tried
     raise refusal
 
 
 def ways_for(transport: str, zero_copy: str) -> tuple[str, ...]:
-    """Return the names of the ways to try, the fastest first."""
+    """Return the names of the transports to try, fastest first."""
     if transport == AF_PACKET:
         return (AF_PACKET,)
     if zero_copy == REQUIRE:
@@ -167,7 +168,7 @@ def ways_for(transport: str, zero_copy: str) -> tuple[str, ...]:
 
 @dataclass
 class Ways:
-    """The ways to send on one interface, each of which is opened and tried on a queue of its own."""
+    """Transports of one interface, which are opened and tried per queue."""
 
     interface: str
     longest_frame: int
@@ -177,7 +178,7 @@ class Ways:
     _program: int | None = None
 
     def __post_init__(self) -> None:
-        """Look at the interface."""
+        """Read the properties of the interface. Raises UsageError if it takes no Ethernet frames."""
         link = find_link(self.interface)
         if not link.ethernet and self.interface != LOOPBACK:
             raise UsageError(f"interface {self.interface} takes no Ethernet frames: there is no trial for it")
@@ -185,7 +186,7 @@ class Ways:
         self.queues = self.kernel.transmit_queues(self.interface)
 
     def open(self, name: str, queue: int, *, required: bool = False) -> ProvableRing:
-        """Open a ring by the way of that name, and send a trial frame by it; UnsupportedError if that fails."""
+        """Open a ring of a named transport and send a trial frame through it. Raises UnsupportedError if that fails."""
         if name == AF_PACKET:
             ring: ProvableRing = PacketTxRing(self.interface, self.longest_frame, self.multiple_of, kernel=self.kernel)
         else:
@@ -225,7 +226,7 @@ class Ways:
         return ring
 
     def _receive_frames(self) -> int:
-        """Return for how many received frames there is memory: twice what the card's ring holds."""
+        """Return the number of frames of receive memory: twice the length of the card's receive ring."""
         held = self.kernel.receive_ring_frames(self.interface)
         if held is None:
             return RECEIVE_FRAMES
@@ -233,7 +234,7 @@ class Ways:
 
     @contextmanager
     def pass_program(self, *, wanted: bool) -> Iterator[None]:
-        """Keep an XDP program attached that passes every packet to the host; afterwards only the rings keep it."""
+        """Attach an XDP program that passes every packet to the host. Afterwards only the rings keep it attached."""
         self._program = self.kernel.attach_pass_program(self.interface) if wanted else None
         try:
             yield
@@ -245,18 +246,18 @@ class Ways:
 
 @dataclass(frozen=True, slots=True)
 class WayTrial:
-    """The outcome of a trial of one transport."""
+    """Result of the trial of one transport."""
 
     interface: str
     way: str
     passed: bool
     frames_a_call: int | None
-    """Frames that one system call sends at most; None if the way failed, or a card takes them itself."""
+    """Largest number of frames per system call; None if the trial failed or a card takes the frames itself."""
     detail: str
 
 
 def try_ways(interface: str, kernel: Kernel = KERNEL) -> tuple[WayTrial, ...]:
-    """Try each way to send on the first queue of an interface, by a trial frame from the interface to itself."""
+    """Try each transport on the first queue of an interface, with a trial frame from the interface to itself."""
     ways = Ways(interface, longest_frame=120, multiple_of=1, kernel=kernel)
     trials = []
     for name in (ZERO_COPY, COPY, AF_PACKET):

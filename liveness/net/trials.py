@@ -1,6 +1,6 @@
-"""Trials of kernel features: each uses one briefly and returns what it found, or raises the kernel's refusal.
+"""Trials of kernel features: each function uses a feature briefly and returns what it found, or raises the refusal.
 
-A trial changes nothing that outlives it and sends no packet. Those that make links or rules are for private networks.
+A trial sends no packet and leaves nothing changed. Trials that create links or rules are for private networks only.
 """
 
 import os
@@ -34,13 +34,13 @@ SYSTEM_PROGRAMS = "/usr/sbin:/sbin"
 
 
 def user_namespace() -> str:
-    """Enter a user namespace, root inside. There is no way back: run it in a child."""
+    """Enter a user namespace as root. A process cannot leave it again, so run this in a child."""
     enter_user_namespace(0)
     return "root inside, without privilege outside"
 
 
 def landlock_version() -> str:
-    """Ask for Landlock."""
+    """Return the version of Landlock. Raises LivenessError if it is missing."""
     found = landlock.version()
     if found == 0:
         raise LivenessError("not in this kernel, or switched off")
@@ -48,7 +48,7 @@ def landlock_version() -> str:
 
 
 def seccomp_filter() -> str:
-    """Ask for filters of system calls."""
+    """Check that system calls can be filtered. Raises LivenessError if not."""
     if not seccomp.is_available():
         raise LivenessError("not in this kernel, or not on this kind of machine")
     return "system calls can be filtered"
@@ -67,13 +67,13 @@ def transmit_ring() -> str:
 
 
 def receive_ring() -> str:
-    """Map a TPACKET_V3 receive ring on loopback, behind a filter that takes nothing."""
+    """Map a TPACKET_V3 receive ring on loopback, with a filter that accepts nothing."""
     PacketRxRing(LOOPBACK, TAKE_NOTHING, ring_mib=2).close()
     return "2 MiB mapped"
 
 
 def socket_filter() -> str:
-    """Have the kernel check and take a reply filter."""
+    """Attach a reply filter, which the kernel checks."""
     program = reply_filter([0x7F000001], *ephemeral.DEFAULT_PORTS, (0, 3, 4, 5, 11, 12))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         attach_filter(handle, program)
@@ -81,7 +81,7 @@ def socket_filter() -> str:
 
 
 def source_ports() -> str:
-    """Compare the source ports of a scan with those of this host's own connections; LivenessError if they overlap."""
+    """Compare the source ports of a scan with the ephemeral ports of this host. LivenessError if they overlap."""
     host = ephemeral.host_ports()
     if host is None:
         return "this kernel does not show its ephemeral ports"
@@ -99,7 +99,7 @@ def ignore_outgoing() -> str:
 
 
 def fanout() -> str:
-    """Join a PACKET_FANOUT group of one, on loopback."""
+    """Create a PACKET_FANOUT group with one member on loopback."""
     with open_packet_socket() as handle:
         attach_filter(handle, TAKE_NOTHING)
         bind_packet_socket(handle, LOOPBACK, tpacket.ETH_P_ALL)
@@ -114,7 +114,7 @@ def xdp_socket() -> str:
 
 
 def xdp_budget() -> str:
-    """Set XDP_MAX_TX_SKB_BUDGET, how many frames one call sends: up to the length of the ring, 32 without it."""
+    """Set XDP_MAX_TX_SKB_BUDGET, the number of frames per call: up to the length of the ring, 32 without it."""
     with socket.socket(xdp.AF_XDP, socket.SOCK_RAW, 0) as handle:
         handle.setsockopt(xdp.SOL_XDP, xdp.XDP_TX_RING, RING_FRAMES)
         handle.setsockopt(xdp.SOL_XDP, xdp.XDP_MAX_TX_SKB_BUDGET, RING_FRAMES)
@@ -122,7 +122,7 @@ def xdp_budget() -> str:
 
 
 def locked_memory() -> str:
-    """Read the limit of locked memory; LivenessError if a UMEM does not fit."""
+    """Return the limit of locked memory. Raises LivenessError if a UMEM does not fit in it."""
     limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     text = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit >> 10:,} KiB"
     if limit != resource.RLIM_INFINITY and limit < SLOT_BYTES * SLOTS:
@@ -131,13 +131,13 @@ def locked_memory() -> str:
 
 
 def netlink_routes() -> str:
-    """Read the IPv4 routes."""
+    """Read the IPv4 routes and return their number."""
     with IPRoute() as netlink:
         return f"{len(list(netlink.get_routes(socket.AF_INET)))} IPv4 routes"
 
 
 def link_kind(kind: str) -> str:
-    """Make a link of a kind and remove it; for private networks only."""
+    """Create a link of a kind and remove it; for private networks only."""
     with IPRoute() as netlink:
         peer = {"peer": "trial1"} if kind == "veth" else {}
         netlink.link("add", ifname="trial0", kind=kind, **peer)
@@ -146,7 +146,7 @@ def link_kind(kind: str) -> str:
 
 
 def join_by_link(name: str) -> None:
-    """Make a veth link of that name, both of whose ends are up; for private networks only."""
+    """Create a veth link with that name and set both ends up; for private networks only."""
     with IPRoute() as netlink:
         netlink.link("add", ifname=name, kind="veth", peer=f"{name}-far")
         for end in (name, f"{name}-far"):
@@ -166,13 +166,13 @@ def nft() -> str:
 
 
 def processors() -> str:
-    """Count the CPUs this process may use."""
+    """Return the number of CPUs that this process may use."""
     count = len(os.sched_getaffinity(0))
     return f"{count} usable" if count > 1 else "1 usable: sender and receiver share it"
 
 
 def clock() -> str:
-    """Read the resolution of the clock that paces and stamps; LivenessError if it is coarser than 1 µs."""
+    """Return the resolution of the clock for pacing and timestamps. Raises LivenessError if it is above 1 µs."""
     resolution_s = time.clock_getres(time.CLOCK_MONOTONIC)
     source = CLOCKSOURCE.read_text().strip() if CLOCKSOURCE.exists() else "unknown"
     text = f"resolution {resolution_s * 1e9:.0f} ns, source {source}"

@@ -1,4 +1,4 @@
-"""Sending on an interface without Ethernet headers: IP packets, many in one system call (sendmmsg)."""
+"""Transmit ring for interfaces without Ethernet headers: IP packets, many per system call (sendmmsg)."""
 
 import ctypes
 import errno
@@ -19,7 +19,7 @@ from liveness.system.child import libc
 
 SLOTS: Final = 4096
 MOST_A_CALL: Final = 1024
-"""UIO_MAXIOV: the kernel takes no more messages at once."""
+"""UIO_MAXIOV: the kernel takes no more messages per call."""
 SEND_BUFFER_BYTES: Final = 1 << 24
 NAP_S: Final = 100e-6
 ETHERNET_BYTES: Final = 14
@@ -37,17 +37,17 @@ MESSAGE_DTYPE: Final = np.dtype(
         ("sent", np.uint64),
     ]
 )
-"""struct mmsghdr of a 64-bit machine, its padding taken into the fields before."""
+"""struct mmsghdr of a 64-bit machine. Padding is included in the preceding fields."""
 VECTOR_DTYPE: Final = np.dtype([("base", np.uint64), ("length", np.uint64)])
 """struct iovec."""
 
 
 class DatagramTxRing:
-    """A TxRing over a SOCK_DGRAM packet socket: for tun, WireGuard, PPP and tunnels, whose frames are IP packets.
+    """TxRing over a SOCK_DGRAM packet socket, for tun, WireGuard, PPP and tunnels, whose frames are IP packets.
 
-    Frames in the ring still have an Ethernet header, so that no caller needs to distinguish; it is not sent. Packets go
-    as messages and not through PACKET_TX_RING: that leaves the headers of a packet in pages of their own, where
-    WireGuard does not look for them. Their address names the protocol, since no header does.
+    Frames in the ring have an Ethernet header all the same, so that callers need no special case; it is not sent.
+    Packets are sent as messages and not through PACKET_TX_RING: that leaves the headers of a packet in separate pages,
+    where WireGuard does not look for them. The socket address names the protocol, because no header does.
     """
 
     def __init__(self, interface: str, longest_frame: int, multiple_of: int = 1, minimum_slots: int = SLOTS) -> None:
@@ -81,12 +81,12 @@ class DatagramTxRing:
 
     @property
     def completed(self) -> int:
-        """Packets that the kernel has taken, since opening."""
+        """Packets that the kernel took since opening."""
         return self._completed
 
     @property
     def errors(self) -> int:
-        """Packets that the interface refused, since opening: no peer of WireGuard has their destination, for one."""
+        """Packets that the interface refused since opening, for example to destinations of no WireGuard peer."""
         return self._errors
 
     def reserve(self, wanted: int) -> tuple[int, int]:
@@ -94,16 +94,16 @@ class DatagramTxRing:
         return self._ring.reserve(wanted)
 
     def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
-        """Hand over the first `count` reserved slots; ValueError for a length no frame of this ring can have."""
+        """Hand over the first `count` reserved slots. Raises ValueError for a length that this ring cannot send."""
         run = self._ring.commit(count, lengths, LEAST_PACKET, self.frames.shape[1])
         self._vectors["length"][run] = lengths[run] - ETHERNET_BYTES
 
     def kick(self) -> bool:
-        """Send what was committed, without waiting; return whether the kernel took everything.
+        """Send the committed frames, without waiting; return whether the kernel took all of them.
 
-        ENOBUFS (queue full) and EAGAIN (send buffer full) are back pressure: what is left goes with the next kick. A
-        packet that the interface refuses for another reason is counted and passed over. Raises InterfaceDownError,
-        InterfaceGoneError, and LivenessError if nothing has left for a long time.
+        ENOBUFS (queue full) and EAGAIN (send buffer full) are back pressure: the rest is sent with the next kick. A
+        packet that the interface refuses for another reason is counted and skipped. Raises InterfaceDownError,
+        InterfaceGoneError, and LivenessError if nothing was sent for a long time.
         """
         while self._ring.pending:
             oldest = self._ring.oldest
@@ -133,21 +133,21 @@ class DatagramTxRing:
             )
 
     def flush(self, timeout_s: float) -> int:
-        """Kick until everything committed has left; return how many frames are still unsent."""
+        """Kick until all committed frames were sent; return the number of unsent frames."""
         self.wait(timeout_s, until_empty=True)
         return self._ring.pending
 
     @property
     def waiting(self) -> int:
-        """Packets that had not left at the last look: see TxRing."""
+        """Packets that had not been sent at the last check: see TxRing."""
         return self._ring.pending
 
     def unsent(self) -> NDArray[np.int64]:
-        """Return the slots that were committed and have not left, oldest first."""
+        """Return the slots that were committed and not sent, oldest first."""
         return self._ring.unsent()
 
     def wait(self, timeout_s: float, *, until_empty: bool = False) -> None:
-        """Kick and sleep until a committed frame has left, or all, at most `timeout_s`; at once if none is."""
+        """Kick and sleep until one committed frame (or all) was sent, for at most `timeout_s`; at once if none is."""
         deadline = time.monotonic() + timeout_s
         before = self._ring.pending
         while True:
@@ -156,15 +156,15 @@ class DatagramTxRing:
             if self._ring.pending == 0 or left_s <= 0 or (self._ring.pending < before and not until_empty):
                 return
             if self._writable.poll(0):
-                time.sleep(min(NAP_S, left_s))  # a full queue wakes no process when it empties
+                time.sleep(min(NAP_S, left_s))  # a queue that empties wakes no process
             else:
                 self._writable.poll(left_s * 1000)
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What a process needs open to use the ring."""
+        """Descriptors that a process needs to use the ring."""
         return (self._socket.fileno(),)
 
     def close(self) -> None:
-        """Close the socket; what was not sent is lost."""
+        """Close the socket. Frames that were not sent are lost."""
         self._socket.close()

@@ -1,4 +1,4 @@
-"""Sending through PACKET_TX_RING: frames in memory shared with the kernel, one system call for many of them."""
+"""Transmit ring over a packet socket (PACKET_TX_RING): memory shared with the kernel, many frames per system call."""
 
 import contextlib
 import errno
@@ -20,8 +20,8 @@ from liveness.net.sockets import interface_index, lost_interface, packet_socket_
 from liveness.net.system_calls import KERNEL, Kernel, RingSocket
 
 MINIMUM_SLOTS: Final = 4096
-"""On veth a slot is reported free while its packet still waits in the peer's backlog (1,000 packets and more). Since
-Linux 4.20 the kernel copies the frame first; before, a ring shorter than the backlog overwrites frames in flight."""
+"""Fewest slots. On veth, a slot is reported free while its packet still waits in the peer's backlog (1,000 packets and
+more). Since Linux 4.20 the kernel copies the frame; before, a ring shorter than the backlog overwrites such frames."""
 
 BLOCK_BYTES: Final = 1 << 16
 ETHERNET_HEADER_BYTES: Final = 14
@@ -30,10 +30,10 @@ NAP_S: Final = 100e-6
 
 
 class PacketTxRing:
-    """A TxRing over an AF_PACKET socket (TPACKET_V2) on one interface.
+    """TxRing over an AF_PACKET socket (TPACKET_V2) on one interface.
 
-    PACKET_LOSS stays off: with it the kernel would skip a malformed frame in silence. PACKET_QDISC_BYPASS stays off:
-    through the queueing discipline a frame that finds the queue full keeps its slot and its turn, and nothing is lost.
+    PACKET_LOSS is off, because with it the kernel skips a malformed frame without an error. PACKET_QDISC_BYPASS is off,
+    because a frame that finds the queueing discipline full keeps its slot and is sent later, so that nothing is lost.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class PacketTxRing:
         slot_bytes = 1 << max(tpacket.TX_DATA + longest_frame - 1, 127).bit_length()
         block_bytes = max(BLOCK_BYTES, slot_bytes)
         slots_per_block = block_bytes // slot_bytes
-        # the kernel wants whole blocks, the caller whole rounds of its probes
+        # the kernel needs whole blocks, the caller whole rounds of its probes
         unit = math.lcm(slots_per_block, multiple_of)
         slots = -(-minimum_slots // unit) * unit
         self.interface = interface
@@ -78,7 +78,7 @@ class PacketTxRing:
     def _map(self, block_bytes: int, blocks: int, slot_bytes: int, slots: int) -> mmap.mmap:
         try:
             self._socket.set_option(tpacket.SOL_PACKET, tpacket.PACKET_VERSION, tpacket.TPACKET_V2)
-            # sk_sndbuf bounds the frames in a real card's queue; the kernel cuts the wish to net.core.wmem_max
+            # sk_sndbuf limits the frames in a real card's queue; the kernel reduces it to net.core.wmem_max
             self._socket.set_option(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             request = struct.pack("4I", block_bytes, blocks, slot_bytes, slots)
             self._socket.set_option(tpacket.SOL_PACKET, tpacket.PACKET_TX_RING, request)
@@ -90,13 +90,13 @@ class PacketTxRing:
 
     @property
     def completed(self) -> int:
-        """Frames the kernel has reported as sent, since opening."""
+        """Frames that the kernel reported as sent since opening."""
         self._reclaim()
         return self._completed - self._before[0]
 
     @property
     def errors(self) -> int:
-        """Frames the kernel refused as malformed, since opening: `kick` raises at the first."""
+        """Frames that the kernel refused as malformed since opening: `kick` raises an error at the first one."""
         return self._errors - self._before[1]
 
     def count_from_here(self) -> None:
@@ -110,20 +110,20 @@ class PacketTxRing:
         return self._ring.reserve(wanted)
 
     def commit(self, count: int, lengths: NDArray[np.uint16]) -> None:
-        """Hand over the first `count` reserved slots; ValueError for a length no frame of this ring can have."""
+        """Hand over the first `count` reserved slots. Raises ValueError for a length that this ring cannot send."""
         run = self._ring.commit(count, lengths, ETHERNET_HEADER_BYTES, self.frames.shape[1])
         self._length[run] = lengths[run]
         self._status[run] = tpacket.TP_STATUS_SEND_REQUEST
 
     def kick(self) -> bool:
-        """Ask the kernel to send what was committed, without waiting; return whether it took everything.
+        """Make the kernel send the committed frames, without waiting; return whether it took all of them.
 
-        ENOBUFS (queue full) and EAGAIN (send buffer full) are back pressure: those frames keep their slots and go with
-        the next kick. InterfaceDownError, InterfaceGoneError; LivenessError if nothing has left for a long time, or the
-        interface refuses a frame: the ring cannot pass that slot any more, since the kernel insists on it.
+        ENOBUFS (queue full) and EAGAIN (send buffer full) are back pressure: those frames keep their slots and are sent
+        with the next kick. Raises InterfaceDownError and InterfaceGoneError. Raises LivenessError if nothing was sent
+        for a long time, or if the interface refuses a frame: the kernel does not skip that slot, so the ring is stuck.
 
-        Frames that reach an interface without carrier are destroyed, and completed all the same: only the interface's
-        counters show it.
+        Frames to an interface without carrier are discarded but reported as completed: only the counters of the
+        interface show that.
         """
         code = self._socket.kick()
         if code not in (0, errno.ENOBUFS, errno.EAGAIN, errno.EINTR):
@@ -151,7 +151,7 @@ class PacketTxRing:
             )
 
     def flush(self, timeout_s: float) -> int:
-        """Kick and wait until everything committed has left; return how many frames are still unsent."""
+        """Kick and wait until all committed frames were sent; return the number of unsent frames."""
         deadline = time.monotonic() + timeout_s
         while True:
             self.kick()
@@ -163,16 +163,16 @@ class PacketTxRing:
 
     @property
     def waiting(self) -> int:
-        """Frames that had not left at the last look: see TxRing."""
+        """Frames that had not been sent at the last check: see TxRing."""
         return self._ring.pending
 
     def unsent(self) -> NDArray[np.int64]:
-        """Return the slots that were committed and have not left, oldest first."""
+        """Return the slots that were committed and not sent, oldest first."""
         self._reclaim()
         return self._ring.unsent()
 
     def wait(self, timeout_s: float) -> None:
-        """Kick and sleep until the oldest committed frame has left, at most `timeout_s`; at once if none is."""
+        """Kick and sleep until the oldest committed frame was sent, for at most `timeout_s`; at once if none is."""
         deadline = time.monotonic() + timeout_s
         while True:
             self.kick()
@@ -183,14 +183,14 @@ class PacketTxRing:
             self._rest(left_s)
 
     def _rest(self, left_s: float) -> None:
-        """Sleep until the send buffer has room, or briefly if it has: a full queue wakes no process when it empties."""
+        """Sleep until the send buffer has room. If it has, sleep briefly: a queue that empties wakes no process."""
         if self._socket.writable(0):
             time.sleep(min(NAP_S, left_s))
         else:
             self._socket.writable(left_s)
 
     def _reclaim(self) -> None:
-        """Count the slots the kernel has finished, oldest first, up to the first that it has not."""
+        """Count the slots that the kernel has finished, oldest first, up to the first unfinished one."""
         while self._ring.pending:
             oldest = self._ring.oldest
             busy = (
@@ -205,22 +205,22 @@ class PacketTxRing:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What a process needs open to use the ring."""
+        """Descriptors that a process needs to use the ring."""
         return (self._socket.fileno(),)
 
     @property
     def mappings(self) -> tuple[mmap.mmap, ...]:
-        """The memory that the ring shares with the kernel."""
+        """Memory that the ring shares with the kernel."""
         return (self._memory,)
 
     def close(self) -> None:
-        """Close the socket and unmap the ring; its memory stays while `frames` is in use."""
+        """Close the socket and unmap the ring. Its memory stays mapped while `frames` is in use."""
         if self._closed:
             return
         self._closed = True
         self._socket.close()
         del self._status, self._length, self.frames
-        with contextlib.suppress(BufferError):  # the last holder of a view unmaps it
+        with contextlib.suppress(BufferError):  # a view is in use: it unmaps the memory when it is deleted
             self._memory.close()
 
 

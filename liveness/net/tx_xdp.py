@@ -1,4 +1,4 @@
-"""Sending through AF_XDP: descriptors go into one ring, completions come back in another."""
+"""Transmit ring over AF_XDP: descriptors are written to one ring, completions are read from another."""
 
 import errno
 import mmap
@@ -18,17 +18,17 @@ from liveness.net.system_calls import KERNEL, Kernel
 from liveness.net.xdp_memory import CHUNK_BYTES, XdpMemory, hand_over, insist, open_xdp_socket
 
 SLOTS: Final = 3072
-"""Frames at most; in slots of 128 bytes, which hold any usual probe, they take 384 KiB of locked memory. By default an
-unprivileged user may lock 8 MiB in all."""
+"""Largest number of frames. In slots of 128 bytes, which hold any usual probe, they take 384 KiB of locked memory; an
+unprivileged user may lock 8 MiB by default."""
 SLOT_BYTES: Final = 128
 NAP_S: Final = 50e-6
 
 
 class XdpTxRing:
-    """A TxRing over an AF_XDP socket on one queue of one interface.
+    """TxRing over an AF_XDP socket on one queue of one interface.
 
-    In copy mode, which every interface has, the kernel copies each frame into a packet of its own within the system
-    call; in zero-copy mode the card reads it where it lies. Either way a slot is free when its completion is there.
+    In copy mode, which every interface supports, the kernel copies each frame into a packet during the system call. In
+    zero-copy mode, the network card reads the frame from the ring. In both modes a slot is free after its completion.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class XdpTxRing:
         """Open a ring on one transmit queue for frames of up to `longest_frame` bytes, Ethernet header included.
 
         The number of slots is the largest multiple of `multiple_of` that fits. In zero-copy mode the card also receives
-        by this socket: `receive_frames`, a power of two, is how much memory it has for that; `program`, a descriptor,
-        keeps an XDP program attached for as long as the ring is open. UnsupportedError where the kernel, the interface
-        or the privilege for it is missing, or frames are longer than a chunk.
+        through this socket: `receive_frames`, a power of two, is the number of frames of receive memory. `program`, a
+        descriptor, keeps an XDP program attached while the ring is open. Raises UnsupportedError if the kernel or the
+        interface does not support this, the privilege is missing, or frames are longer than a chunk.
         """
         self.interface = interface
         self.queue = queue
@@ -91,18 +91,18 @@ class XdpTxRing:
 
     @property
     def frames_a_call(self) -> int:
-        """Frames that one system call sends at most."""
+        """Largest number of frames that one system call sends."""
         return self._memory.budget
 
     @property
     def completed(self) -> int:
-        """Frames that the completion ring returned, since opening, but those that the interface dropped."""
+        """Frames that the completion ring returned since opening, without those that the interface dropped."""
         self._reclaim()
         return self._returned - self._dropped - self._before[0]
 
     @property
     def errors(self) -> int:
-        """Frames that the interface dropped or the kernel refused, since opening."""
+        """Frames that the interface dropped or the kernel refused since opening."""
         return self._failed() - self._before[1]
 
     def _failed(self) -> int:
@@ -140,13 +140,13 @@ class XdpTxRing:
         self._reserved = 0
 
     def kick(self) -> bool:
-        """Have the kernel send what was committed, as many calls as that takes; return whether it took everything.
+        """Make the kernel send the committed frames, with several calls if needed; return whether it took all of them.
 
-        Where a call sends a bounded number of frames (32 before Linux 6.17) it ends in EAGAIN, as it does when a queue
-        is full: only another call shows which, and older kernels report their progress late. So there are no more
-        calls than the frames can need. A frame that the interface drops outright (EBUSY) is lost and counted.
-        InterfaceDownError, InterfaceGoneError; LivenessError if the kernel refuses otherwise, or nothing has left for
-        a long time.
+        Where a call sends a limited number of frames (32 before Linux 6.17), it ends with EAGAIN, as it does if a queue
+        is full: only another call shows which, and older kernels report their progress late. Therefore the number of
+        calls is limited to what the frames can need. A frame that the interface drops (EBUSY) is lost and counted.
+        Raises InterfaceDownError and InterfaceGoneError. Raises LivenessError if the kernel refuses for another reason,
+        or if nothing was sent for a long time.
         """
         calls, drops = -(-self.waiting // self._memory.budget), self.waiting
         while code := self._socket.kick():
@@ -182,7 +182,7 @@ class XdpTxRing:
             )
 
     def flush(self, timeout_s: float) -> int:
-        """Kick and wait until everything committed has left; return how many frames are still unsent."""
+        """Kick and wait until all committed frames were sent; return the number of unsent frames."""
         deadline = time.monotonic() + timeout_s
         while True:
             self.kick()
@@ -194,16 +194,16 @@ class XdpTxRing:
 
     @property
     def waiting(self) -> int:
-        """Frames that had not left at the last look: see TxRing."""
+        """Frames that had not been sent at the last check: see TxRing."""
         return self._committed - self._returned
 
     def unsent(self) -> NDArray[np.int64]:
-        """Return the slots that were committed and have not left, oldest first."""
+        """Return the slots that were committed and not sent, oldest first."""
         self._reclaim()
         return np.arange(self._returned, self._committed) % self._slots
 
     def wait(self, timeout_s: float) -> None:
-        """Kick and sleep until a committed frame has left, at most `timeout_s`; at once if none is."""
+        """Kick and sleep until a committed frame was sent, for at most `timeout_s`; at once if none is."""
         deadline = time.monotonic() + timeout_s
         before = self._returned
         while True:
@@ -215,25 +215,25 @@ class XdpTxRing:
             time.sleep(min(NAP_S, left_s))
 
     def _reclaim(self) -> None:
-        """Take what the completion ring holds; frames finish in order, so their number says which slots are free."""
+        """Read the completion ring. Frames finish in order, so that their number determines which slots are free."""
         finished = (self._memory.finished.item() - self._returned) & 0xFFFFFFFF
         if finished:
             self._returned += finished
-            fence()  # completions are read before their places are given back
+            fence()  # completions must be read before their places are returned
             self._memory.taken[0] = self._returned & 0xFFFFFFFF
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What a process needs open to use the ring."""
+        """Descriptors that a process needs to use the ring."""
         return (self._socket.fileno(),)
 
     @property
     def mappings(self) -> tuple[mmap.mmap, ...]:
-        """The memory that the ring shares with the kernel."""
+        """Memory that the ring shares with the kernel."""
         return self._memory.mappings
 
     def close(self) -> None:
-        """Close the socket; the frames' memory stays while it is in use."""
+        """Close the socket. The memory of the frames stays mapped while it is in use."""
         self._socket.close()
         self._memory.release()
         if self._program is not None:

@@ -1,4 +1,4 @@
-"""Numbers and structures of linux/if_xdp.h, which are shorter in older kernels (af_xdp.rst)."""
+"""Constants and structures of linux/if_xdp.h, some of which are shorter in older kernels (af_xdp.rst)."""
 
 import struct
 from typing import Final, NamedTuple
@@ -13,9 +13,9 @@ XDP_UMEM_FILL_RING: Final = 5
 XDP_UMEM_COMPLETION_RING: Final = 6
 XDP_STATISTICS: Final = 7
 XDP_MAX_TX_SKB_BUDGET: Final = 9
-"""How many frames one call sends in copy mode (Linux 6.17)."""
+"""Number of frames that one call sends in copy mode (Linux 6.17)."""
 DEFAULT_TX_BUDGET: Final = 32
-"""How many it sends without that option."""
+"""Number of frames that one call sends without that option."""
 
 XDP_COPY: Final = 1 << 1
 XDP_ZEROCOPY: Final = 1 << 2
@@ -27,11 +27,11 @@ COMPLETION_PAGE_OFFSET: Final = 0x180000000
 OFFSETS_BYTES: Final = 128
 STATISTICS_BYTES: Final = 48
 INVALID_DESCRIPTORS_AT: Final = 16
-"""Place of tx_invalid_descs in struct xdp_statistics, which has 24 bytes before Linux 5.9."""
+"""Offset of tx_invalid_descs in struct xdp_statistics, which has 24 bytes before Linux 5.9."""
 
 
 class RingOffsets(NamedTuple):
-    """Where the parts of a mapped ring lie, in bytes."""
+    """Offsets in bytes of the parts of a mapped ring."""
 
     producer: int
     consumer: int
@@ -39,7 +39,7 @@ class RingOffsets(NamedTuple):
 
 
 class Offsets(NamedTuple):
-    """struct xdp_mmap_offsets, of the rings that sending needs."""
+    """struct xdp_mmap_offsets, for the rings that sending needs."""
 
     transmit: RingOffsets
     fill: RingOffsets
@@ -47,9 +47,10 @@ class Offsets(NamedTuple):
 
 
 def unpack_offsets(raw: bytes) -> Offsets:
-    """Return the offsets of four rings (RX, TX, fill, completion); ValueError if they are of no known length.
+    """Return the offsets of the rings. Raises ValueError if `raw` has an unknown length.
 
-    Each has three uint64, and since Linux 5.4 a fourth, of flags.
+    The structure describes four rings (RX, TX, fill, completion) with three uint64 each, and since Linux 5.4 with a
+    fourth one for flags.
     """
     lengths = {96: 3, OFFSETS_BYTES: 4}
     if len(raw) not in lengths:
@@ -61,7 +62,7 @@ def unpack_offsets(raw: bytes) -> Offsets:
 
 
 def invalid_descriptors(raw: bytes) -> int:
-    """Return how many frames the kernel refused as malformed, of struct xdp_statistics; 0 if that is too short."""
+    """Return the number of frames refused as malformed, from struct xdp_statistics; 0 if that is too short."""
     if len(raw) < INVALID_DESCRIPTORS_AT + 8:
         return 0
     return int(struct.unpack_from("Q", raw, INVALID_DESCRIPTORS_AT)[0])

@@ -1,4 +1,4 @@
-"""The memory of an AF_XDP socket: frames registered with the kernel, and the rings that name them."""
+"""Memory of an AF_XDP socket: frames registered with the kernel, and the rings that refer to them."""
 
 import ctypes
 import errno
@@ -20,11 +20,11 @@ from liveness.net.sockets import raw_socket_remedy
 from liveness.net.system_calls import Kernel, RingSocket
 
 CHUNK_BYTES: Final = 2048
-"""The smallest unit of frames' memory that the kernel takes; a frame lies inside one, and many may lie in the same."""
+"""Smallest unit of frame memory that the kernel accepts. A frame must lie in one chunk; a chunk may hold several."""
 RING_FRAMES: Final = 4096
-"""Descriptors of a ring: a power of two, which rings must be, and no fewer than there are slots."""
+"""Descriptors in a ring: a power of two, as the kernel requires, and at least the number of slots."""
 FILL_FRAMES: Final = 64
-"""Length of the fill ring where nothing is received: no memory is registered without one."""
+"""Length of the fill ring if nothing is received. Memory cannot be registered without a fill ring."""
 SEND_BUFFER_BYTES: Final = 1 << 24
 SO_SNDBUFFORCE: Final = 32
 RELEASE_TIMEOUT_S: Final = 1.0
@@ -33,7 +33,7 @@ DESCRIPTOR_DTYPE: Final = np.dtype([("address", np.uint64), ("length", np.uint32
 
 
 def open_xdp_socket(kernel: Kernel) -> RingSocket:
-    """Open an AF_XDP socket; UnsupportedError without the privilege, or where the kernel has none."""
+    """Open an AF_XDP socket. Raises UnsupportedError without the privilege or if the kernel does not support it."""
     try:
         return kernel.open(xdp.AF_XDP)
     except PermissionError as error:
@@ -43,7 +43,7 @@ def open_xdp_socket(kernel: Kernel) -> RingSocket:
 
 
 @kernel
-def hand_over(  # one call for a batch: in numpy it takes several times as long as this loop
+def hand_over(  # a kernel, because numpy takes several times as long for a batch
     addresses: NDArray[np.uint64],
     sizes: NDArray[np.uint32],
     producer: NDArray[np.uint32],
@@ -53,34 +53,34 @@ def hand_over(  # one call for a batch: in numpy it takes several times as long 
     slot_bytes: int,
     lengths: NDArray[np.uint16],
 ) -> None:
-    """Describe the frames of `count` slots from `slot` on in the transmit ring, and show them to the kernel.
+    """Describe the frames of `count` slots from `slot` on in the transmit ring, and make them visible to the kernel.
 
-    `addresses` and `sizes` are the fields of the ring's descriptors, `committed` is how many frames were described
-    before, `lengths` has the bytes of each slot's frame. Descriptors wrap at the ring's end, slots do not.
+    `addresses` and `sizes` are the fields of the ring's descriptors, `committed` is the number of frames described
+    before, `lengths` has the frame length of each slot in bytes. Descriptors wrap at the ring's end, slots do not.
     """
     for i in range(count):
-        place = uint64(committed + i) & uint64(RING_FRAMES - 1)  # unsigned: no index is looked at for being negative
+        place = uint64(committed + i) & uint64(RING_FRAMES - 1)  # unsigned, so that no check for negative indices runs
         addresses[place] = (slot + i) * slot_bytes
         sizes[place] = lengths[uint64(slot + i)]
-    fence()  # frames and descriptors are there before the index: in zero-copy mode another core reads them
+    fence()  # frames and descriptors must be visible before the index: in zero-copy mode another core reads them
     producer[0] = (committed + count) & 0xFFFFFFFF
 
 
 def hand_over_nothing() -> None:
-    """Compile `hand_over`, or load it from its cache, by describing no frame at all."""
+    """Compile `hand_over`, or load it from the cache, by a call without frames."""
     ring = np.zeros(1, DESCRIPTOR_DTYPE)
     hand_over(ring["address"], ring["length"], np.zeros(1, np.uint32), 0, 0, 0, 1, np.zeros(1, np.uint16))
 
 
 class XdpMemory:
-    """What a socket and the kernel share: frames, the transmit ring and the completion ring.
+    """Memory that a socket shares with the kernel: frames, the transmit ring and the completion ring.
 
-    The first `transmit_bytes` of the frames are sent from; behind them lie `receive_frames` chunks, named in the fill
-    ring, into which a card in zero-copy mode receives.
+    The first `transmit_bytes` hold frames to send. After them come `receive_frames` chunks, listed in the fill ring, in
+    which a card in zero-copy mode stores received frames.
     """
 
     def __init__(self, handle: RingSocket, transmit_bytes: int, receive_frames: int = 0) -> None:
-        """Register everything with the socket; UnsupportedError where the kernel refuses."""
+        """Register all memory with the socket. Raises UnsupportedError if the kernel refuses."""
         self.bytes = mmap.mmap(-1, transmit_bytes + receive_frames * CHUNK_BYTES)
         try:
             self.budget = self._set_up(handle, max(FILL_FRAMES, receive_frames))
@@ -102,7 +102,7 @@ class XdpMemory:
             remedy = "raise the limit of locked memory (ulimit -l)" if error.errno == errno.ENOBUFS else "see dmesg"
             raise UnsupportedError(f"AF_XDP: cannot register frames: {error.strerror}: {remedy}") from error
         self.mappings: tuple[mmap.mmap, ...] = (self.bytes, transmit_ring, completion_ring, *fill_rings)
-        """Everything that is shared with the kernel."""
+        """All mappings that are shared with the kernel."""
         self.producer = np.ndarray((1,), np.uint32, transmit_ring, transmit.producer)
         descriptors = np.ndarray((RING_FRAMES,), DESCRIPTOR_DTYPE, transmit_ring, transmit.descriptors)
         self.addresses, self.sizes = descriptors["address"], descriptors["length"]
@@ -110,22 +110,22 @@ class XdpMemory:
         self.taken = np.ndarray((1,), np.uint32, completion_ring, completion.consumer)
 
     def release(self) -> None:
-        """Unmap the rings: while they are mapped the kernel keeps the socket and its queue."""
+        """Unmap the rings. While they are mapped, the kernel keeps the socket and its queue."""
         self.producer, self.addresses, self.sizes = self.producer.copy(), self.addresses.copy(), self.sizes.copy()
         self.finished, self.taken = self.finished.copy(), self.taken.copy()
         self.mappings = (self.bytes,)
 
     def _set_up(self, handle: RingSocket, fill_frames: int) -> int:
-        """Register the frames, make the rings, and return how many frames one call sends in copy mode."""
+        """Register the frames and create the rings; return the number of frames that one call sends in copy mode."""
         address = ctypes.addressof(ctypes.c_char.from_buffer(self.bytes))
         region = struct.pack("QQIIII", address, len(self.bytes), CHUNK_BYTES, 0, 0, 0)
-        # where no memory can be locked, that of a closed ring may be on its way back; zero-copy is not worth a wait
+        # if no memory can be locked, that of a closed ring may be freed soon; zero-copy is not worth the wait
         transient = errno.ENOBUFS if fill_frames == FILL_FRAMES else 0
         insist(lambda: handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_REG, region), transient)
         handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_FILL_RING, fill_frames)
         handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_COMPLETION_RING, RING_FRAMES)
         handle.set_option(xdp.SOL_XDP, xdp.XDP_TX_RING, RING_FRAMES)
-        # sk_sndbuf bounds the packets on their way in copy mode; only the force is free of net.core.wmem_max
+        # sk_sndbuf limits the packets in flight in copy mode; only SO_SNDBUFFORCE may exceed net.core.wmem_max
         try:
             handle.set_option(socket.SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER_BYTES)
         except PermissionError:
@@ -138,9 +138,9 @@ class XdpMemory:
 
 
 def insist(attempt: Callable[[], None], transient: int) -> None:
-    """Try until an attempt no longer raises OSError with the errno `transient`, or RELEASE_TIMEOUT_S is over.
+    """Repeat an attempt until it no longer raises OSError with the errno `transient`, for at most RELEASE_TIMEOUT_S.
 
-    The kernel frees what a closed AF_XDP socket held only some time after: its queue and its locked memory.
+    The kernel frees the queue and the locked memory of a closed AF_XDP socket only some time after it was closed.
     """
     deadline = time.monotonic() + RELEASE_TIMEOUT_S
     while True:

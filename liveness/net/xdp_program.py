@@ -1,6 +1,6 @@
-"""The XDP program that zero-copy needs: it passes every packet to the host, and goes with its last descriptor.
+"""XDP program that zero-copy mode needs: it passes every packet to the host, until its last descriptor is closed.
 
-Several drivers (ixgbe, i40e, ice, igc, mlx5, gve) take an AF_XDP socket in zero-copy mode without a program, and then
+Several drivers (ixgbe, i40e, ice, igc, mlx5, gve) accept an AF_XDP socket in zero-copy mode without a program, but then
 refuse to send.
 """
 
@@ -37,10 +37,10 @@ def program_attached(index: int) -> bool:
 
 
 def attach_pass_program(interface: str, index: int) -> int:
-    """Attach the program in the driver, and return a descriptor: the program goes when its last copy is closed.
+    """Attach the program in the driver and return its descriptor. Closing the last copy detaches the program.
 
-    UnsupportedError where another program is attached, which stays as it is, and where kernel, driver or the privilege
-    (CAP_BPF and CAP_NET_ADMIN outside of any container) do not allow it.
+    Raises UnsupportedError if another program is attached, which is left unchanged, or if the kernel, the driver or
+    missing privileges (CAP_BPF and CAP_NET_ADMIN outside of any container) do not allow it.
     """
     program = -1
     try:
@@ -57,7 +57,7 @@ def attach_pass_program(interface: str, index: int) -> int:
         ) from error
     finally:
         if program >= 0:
-            os.close(program)  # the link keeps it
+            os.close(program)  # the link keeps the program
 
 
 def _load() -> int:
@@ -78,7 +78,7 @@ def _load() -> int:
 
 
 def _bpf(command: int, attributes: bytes) -> int:
-    """Call bpf(2) and return the descriptor that it answers with; OSError."""
+    """Call bpf(2) and return the resulting descriptor. Raises OSError."""
     number = SYS_BPF.get(platform.machine())
     if number is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))

@@ -1,1 +1,1 @@
-"""The path to the targets: the kernel's decision about each of them, and its changes while a scan runs."""
+"""Path to the targets: the kernel's routing decisions about them, and changes of the path during a scan."""

@@ -1,4 +1,4 @@
-"""Next hops while a scan runs: ARP requests twice a second, the ARP packets heard, and the kernel's table."""
+"""Next hops during a scan: ARP requests twice a second, received ARP packets, and the kernel's neighbour table."""
 
 import socket
 from dataclasses import dataclass, field
@@ -21,43 +21,43 @@ from liveness.net.tpacket import ETH_P_ARP
 
 ASK_EVERY_NS: Final = 500_000_000
 BROADCAST_AFTER_NS: Final = 150_000_000
-"""A gateway that has not answered unicast requests for so long may have another MAC address: broadcasts follow."""
+"""Time without an answer to unicast requests after which broadcasts follow: the MAC address may have changed."""
 COMPARE_EVERY_NS: Final = 1_000_000_000
 SILENT_NS: Final = 4_000_000_000
-"""A gateway that used to answer and has not for so long is gone."""
+"""Time without an answer after which a gateway that used to answer is considered gone."""
 MOST_FRAMES: Final = 256
 
 
 @dataclass(slots=True)
 class Gateway:
-    """One next hop, and when it was last seen to have the MAC address that frames go to."""
+    """Next hop, with the time when its MAC address was last confirmed."""
 
     address: bytes
     mac: bytes
     confirmed_ns: int
     known: bool = True
-    """Whether its MAC address is known: that of a new route is not yet."""
+    """Whether its MAC address is known. That of a new route is unknown at first."""
     speaks: bool = False
-    """Whether it has ever answered: one that never does is assumed to be unchanged."""
+    """Whether it has ever answered. One that never answers is assumed to be unchanged."""
     fixed: bool = False
-    """Whether it is a permanent entry of the kernel's table: then no request is sent."""
+    """Whether it is a permanent entry of the kernel's table. Then no request is sent."""
     asked_ns: int = 0
     everyone_asked: bool = False
     compared_ns: int = 0
 
     @property
     def name(self) -> str:
-        """Its address as text."""
+        """Address of the next hop as text."""
         return socket.inet_ntop(socket.AF_INET if len(self.address) == IPV4_BYTES else socket.AF_INET6, self.address)
 
     def silent(self, now_ns: int) -> bool:
-        """Return whether it is gone."""
+        """Return whether it does not answer any more, or its MAC address is unknown."""
         return not self.known or (self.speaks and not self.fixed and now_ns - self.confirmed_ns > SILENT_NS)
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A next hop got another MAC address; it was last seen to have the old one at `since_ns`."""
+    """New MAC address of a next hop. The old one was last confirmed at `since_ns`."""
 
     gateway: Gateway
     before: bytes
@@ -66,30 +66,30 @@ class Moved:
 
 @dataclass(slots=True)
 class Gateways:
-    """The next hops of a scan. Open it while packet sockets may still be opened."""
+    """Next hops of a scan. Create it while packet sockets may still be opened."""
 
     interface: str
     index: int
     mac: bytes
-    """Of the interface."""
+    """MAC address of the interface."""
     source: int
-    """An IPv4 address of this host for ARP requests to name."""
+    """IPv4 address of this host that ARP requests name as their sender."""
     all: dict[bytes, Gateway] = field(default_factory=dict)
     _socket: socket.socket = field(init=False)
 
     def __post_init__(self) -> None:
-        """Listen to ARP from now on."""
+        """Open a socket that receives ARP packets."""
         self._socket = open_packet_socket()
         bind_packet_socket(self._socket, self.interface, ETH_P_ARP)
         self._socket.setblocking(False)
 
     def add(self, address: bytes, mac: bytes, now_ns: int) -> None:
-        """Watch another next hop; without a MAC address it is resolved."""
+        """Add a next hop. If `mac` is empty, its MAC address is resolved."""
         if address not in self.all:
             self.all[address] = Gateway(address, mac, now_ns, known=bool(mac))
 
     def look(self, netlink: Netlink, now_ns: int) -> list[Moved]:
-        """Send due requests, read what came in, and return the next hops that have moved. It never waits."""
+        """Send due requests, read packets, and return the next hops with a new MAC address. This never waits."""
         answers = self._hear()
         moved = []
         for gateway in self.all.values():
@@ -97,7 +97,7 @@ class Gateways:
             mac: bytes | None
             if macs and not gateway.fixed:
                 gateway.speaks = True
-                mac = gateway.mac if gateway.mac in macs else macs[-1]  # of two that claim an address the first stays
+                mac = gateway.mac if gateway.mac in macs else macs[-1]  # if two claim the address, the known MAC wins
             else:
                 mac = self._compare(gateway, netlink, now_ns)
             if mac is not None:
@@ -111,28 +111,31 @@ class Gateways:
         return moved
 
     def restart(self) -> None:
-        """Send requests to all at once: the link was down."""
+        """Send requests to all next hops at once, after the link was down."""
         for gateway in self.all.values():
             gateway.asked_ns = 0
             gateway.compared_ns = 0
-        self._hear()  # what was heard before may be out of date
+        self._hear()  # discard: packets received before may be outdated
 
     def confirmed_since(self, since_ns: int) -> bool:
-        """Return whether all that ever answered, or must be resolved, were seen since a time."""
+        """Return whether all next hops that ever answered, or must be resolved, were confirmed since a time."""
         return all(
             gateway.known and (gateway.fixed or not gateway.speaks or gateway.confirmed_ns >= since_ns)
             for gateway in self.all.values()
         )
 
     def _hear(self) -> dict[bytes, list[bytes]]:
-        """Return the answers to this host by address. A next hop that others say has moved is asked at once."""
+        """Return the MAC addresses in answers to this host, by address.
+
+        If another packet shows a new MAC address of a next hop, a broadcast request for it is sent at once.
+        """
         answers: dict[bytes, list[bytes]] = {}
         for _ in range(MOST_FRAMES):
             try:
                 frame = self._socket.recv(2048)
             except BlockingIOError:
                 break
-            except OSError:  # the interface is down: its state says so
+            except OSError:  # the interface is down, which the check of the link reports
                 continue
             spoken = arp_sender(frame)
             gateway = None if spoken is None else self.all.get(spoken.address)
@@ -146,7 +149,7 @@ class Gateways:
         return answers
 
     def _compare(self, gateway: Gateway, netlink: Netlink, now_ns: int) -> bytes | None:
-        """Return the kernel's entry of a gateway, once a second, if it is confirmed."""
+        """Return the MAC address in the kernel's entry of a gateway, once a second, if the entry is confirmed."""
         if now_ns < gateway.compared_ns + COMPARE_EVERY_NS:
             return None
         gateway.compared_ns = now_ns
@@ -157,7 +160,7 @@ class Gateways:
             provoke(self.index, gateway.address)
             believed = state & NUD_VALID
             gateway.speaks |= bool(believed)
-        else:  # an answer of the gateway itself counts more, and is newer
+        else:  # answers of the gateway itself are newer and more reliable than the kernel's entry
             quiet = now_ns - gateway.confirmed_ns > COMPARE_EVERY_NS
             believed = state & NUD_CONFIRMED if quiet or gateway.fixed else 0
         return mac if believed and len(mac) == len(self.mac) else None
@@ -178,9 +181,9 @@ class Gateways:
         request = arp_request(self.mac, self.source, int.from_bytes(gateway.address, "big"), to)
         try:
             self._socket.send(request)
-        except OSError:  # down, or its queue is full: that is noticed elsewhere, and the next request follows
+        except OSError:  # down or queue full: other checks report that, and the next request follows soon
             return
 
     def close(self) -> None:
-        """Close the socket. Twice is harmless."""
+        """Close the socket. It may be called twice."""
         self._socket.close()

@@ -1,4 +1,4 @@
-"""Neighbours among the targets while a scan runs: asked in turn by ARP, heard when they speak, found at another MAC."""
+"""Neighbours among the targets during a scan: regular ARP requests, and detection of changed MAC addresses."""
 
 import socket
 from dataclasses import dataclass, field
@@ -11,16 +11,16 @@ from liveness.net.tpacket import ETH_P_ARP
 
 NS: Final = 1_000_000_000
 ROUND_S: Final = 10.0
-"""Every neighbour is asked once in this time, or as often as MOST_PPS allows."""
+"""Time in which a request is sent to every neighbour, if MOST_PPS allows it."""
 MOST_PPS: Final = 100.0
 ANSWER_NS: Final = 200_000_000
-"""Who has not answered for so long does not answer."""
+"""Time to wait for the answer to a request."""
 MOST_FRAMES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class NeighbourMoved:
-    """A neighbour has another MAC address; it was last seen to have the old one at `since_ns`."""
+    """New MAC address of a neighbour. The old one was last confirmed at `since_ns`."""
 
     address: int
     before: bytes
@@ -30,27 +30,27 @@ class NeighbourMoved:
 
 @dataclass(slots=True)
 class _Question:
-    """A request that has no answer yet, or one from another MAC address than the known one."""
+    """Request without an answer from the known MAC address so far."""
 
     asked_ns: int
     everyone: bool
-    """Whether it went to all stations, and not to the known MAC address alone."""
+    """Whether the request was a broadcast, and not sent to the known MAC address only."""
     claimed: bytes | None = None
 
 
 @dataclass(slots=True)
 class Neighbourhood:
-    """The neighbours of a scan. Open it while packet sockets may still be opened.
+    """Neighbours of a scan. Create it while packet sockets may still be opened.
 
-    A neighbour has moved when another MAC address answers a request of ours to all stations, and the known one does
-    not: what is merely said, to everybody or to others, only makes us ask.
+    A neighbour has moved if another MAC address answers a broadcast request and the known MAC address does not. Other
+    ARP packets, such as announcements, only cause a request.
     """
 
     interface: str
     mac: bytes
-    """Of the interface."""
+    """MAC address of the interface."""
     source: int
-    """An IPv4 address of this host for requests to name."""
+    """IPv4 address of this host that requests name as their sender."""
     neighbours: Neighbours
     now_ns: int
     _macs: dict[int, bytes] = field(init=False)
@@ -61,7 +61,7 @@ class Neighbourhood:
     _socket: socket.socket = field(init=False)
 
     def __post_init__(self) -> None:
-        """Listen to ARP from now on."""
+        """Open a socket that receives ARP packets."""
         addresses = self.neighbours.addresses.tolist()
         self._macs = {address: mac.tobytes() for address, mac in zip(addresses, self.neighbours.macs, strict=True)}
         self._confirmed_ns = dict.fromkeys(addresses, self.now_ns)
@@ -70,7 +70,7 @@ class Neighbourhood:
         self._socket.setblocking(False)
 
     def look(self, now_ns: int, mac: bytes) -> list[NeighbourMoved]:
-        """Hear who speaks, ask whose turn it is, and return those that have moved. It never waits."""
+        """Read packets, send due requests, and return the neighbours with a new MAC address. This never waits."""
         elapsed_s, self.now_ns, self.mac = (now_ns - self.now_ns) / NS, now_ns, mac
         self._hear()
         moved = self._judge()
@@ -78,7 +78,7 @@ class Neighbourhood:
         return moved
 
     def station_moved(self, before: bytes, mac: bytes) -> None:
-        """Take in that the station with the MAC address `before` is known to have another one."""
+        """Record that the station with the MAC address `before` now has the MAC address `mac`."""
         for address in [address for address, known in self._macs.items() if known == before]:
             self._macs[address] = mac
             self._confirmed_ns[address] = self.now_ns
@@ -90,7 +90,7 @@ class Neighbourhood:
                 frame = self._socket.recv(2048)
             except BlockingIOError:
                 return
-            except OSError:  # the interface is down: its state says so
+            except OSError:  # the interface is down, which the check of the link reports
                 continue
             spoken = arp_sender(frame)
             address = 0 if spoken is None else int.from_bytes(spoken.address, "big")
@@ -107,7 +107,7 @@ class Neighbourhood:
                 self._ask(address, everyone=True)
 
     def _judge(self) -> list[NeighbourMoved]:
-        """Decide about those who have had time to answer."""
+        """Evaluate requests that are ANSWER_NS old; return the neighbours with a new MAC address."""
         moved = []
         for address, question in list(self._questions.items()):
             if self.now_ns - question.asked_ns < ANSWER_NS:
@@ -117,7 +117,7 @@ class Neighbourhood:
                 moved.append(NeighbourMoved(address, before, question.claimed, self._confirmed_ns[address]))
                 self._macs[address], self._confirmed_ns[address] = question.claimed, self.now_ns
             del self._questions[address]
-            if question.claimed is None and not question.everyone:
+            if question.claimed is None and not question.everyone:  # the known MAC address did not answer: broadcast
                 self._ask(address, everyone=True)
         return moved
 
@@ -136,9 +136,9 @@ class Neighbourhood:
         to = BROADCAST if everyone else self._macs[address]
         try:
             self._socket.send(arp_request(self.mac, self.source, address, to))
-        except OSError:  # down, or its queue is full: that shows elsewhere, and it is asked again in its turn
+        except OSError:  # down or queue full: other checks report that, and the next request follows in its turn
             return
 
     def close(self) -> None:
-        """Close the socket. Twice is harmless."""
+        """Close the socket. It may be called twice."""
         self._socket.close()

@@ -1,6 +1,6 @@
-"""Raw rtnetlink: many questions in one system call, and the kernel's events without waiting (rtnetlink(7)).
+"""Raw rtnetlink: many requests per system call, and events of the kernel without waiting (rtnetlink(7)).
 
-pyroute2 serves for a few single requests. Thousands of routes, and reading ten times a second, need less overhead.
+pyroute2 is used for single requests. Reading thousands of routes, or reading ten times a second, needs less overhead.
 """
 
 import errno
@@ -30,7 +30,7 @@ LINK_HEADER: Final = struct.Struct("=BxHiII")
 ADDRESS_HEADER: Final = struct.Struct("=BBBBi")
 """ifaddrmsg: family, prefix length, flags, scope, index."""
 ROUTE_HEADER: Final = struct.Struct("=BBBBBBBBI")
-"""rtmsg, and fib_rule_hdr: family, destination and source length, TOS, table, protocol, scope, type, flags."""
+"""rtmsg and fib_rule_hdr: family, destination and source length, TOS, table, protocol, scope, type, flags."""
 NEIGHBOUR_HEADER: Final = struct.Struct("=B3xiHBB")
 """ndmsg: family, index, state, flags, type."""
 
@@ -42,13 +42,13 @@ _ERROR: Final = struct.Struct("=i")
 _RECEIVE_BYTES: Final = 1 << 18
 _BUFFER_BYTES: Final = 1 << 22
 _AT_ONCE: Final = 64
-"""Questions in one system call; their answers fit the smallest receive buffer."""
+"""Requests per system call. Their answers fit in the smallest receive buffer."""
 _TIMEOUT_S: Final = 5.0
 _DUMP_TRIES: Final = 5
 
 
 class Message(NamedTuple):
-    """One message: its kind (RTM_*) and what follows the netlink header."""
+    """Netlink message: its kind (RTM_*) and its content after the netlink header."""
 
     kind: int
     body: bytes
@@ -56,19 +56,19 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the kernel says to one question: a message, or the errno of its refusal."""
+    """Answer of the kernel to one request: a message, or the errno of a refusal."""
 
     message: Message | None
     error: int
 
 
 def attribute(kind: int, value: bytes) -> bytes:
-    """Return an attribute as bytes, padded."""
+    """Return an attribute as bytes, padded to a multiple of 4."""
     return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
 
 
 def attributes(body: bytes, start: int) -> dict[int, bytes]:
-    """Return the attributes of a body from `start` on, by kind; of several of one kind the last."""
+    """Return the attributes of a body from `start` on, by kind. Of several of one kind, the last one is returned."""
     found = {}
     while start + _ATTRIBUTE.size <= len(body):
         length, kind = _ATTRIBUTE.unpack_from(body, start)
@@ -80,18 +80,18 @@ def attributes(body: bytes, start: int) -> dict[int, bytes]:
 
 
 class Netlink:
-    """A socket to ask on. It needs no privilege, and serves processes that have given up theirs."""
+    """Socket for requests. It needs no privilege, so that it works after a privilege drop."""
 
     def __init__(self) -> None:
         self._socket = _open()
         self._sequence = 0
 
     def ask(self, kind: int, body: bytes) -> Answer:
-        """Ask one question."""
+        """Send one request and return the answer. Raises LivenessError if the kernel does not answer."""
         return self.ask_all(kind, [body])[0]
 
     def ask_all(self, kind: int, bodies: Sequence[bytes]) -> list[Answer]:
-        """Ask questions of one kind and return the answers in their order; LivenessError if the kernel is silent."""
+        """Send requests of one kind and return their answers in order. LivenessError if the kernel does not answer."""
         answers: list[Answer] = []
         for at in range(0, len(bodies), _AT_ONCE):
             part = bodies[at : at + _AT_ONCE]
@@ -106,7 +106,7 @@ class Netlink:
         return answers
 
     def dump(self, kind: int, body: bytes) -> list[Message]:
-        """Return all messages of a kind; LivenessError if the kernel refuses or its tables keep changing."""
+        """Return all messages of a kind. Raises LivenessError if the kernel refuses or its tables keep changing."""
         for _ in range(_DUMP_TRIES):
             self._sequence += 1
             self._socket.send(_framed(kind, NLM_F_REQUEST | NLM_F_DUMP, self._sequence, body))
@@ -128,7 +128,7 @@ class Netlink:
         raise LivenessError("the kernel's routing tables change faster than they can be read")
 
     def _answers(self) -> Iterator[tuple[int, Answer, int]]:
-        """Yield (sequence, answer, flags) of one datagram; the end of a dump is an answer without message or error."""
+        """Yield (sequence, answer, flags) of one datagram. The end of a dump is an answer without message and error."""
         try:
             data = self._socket.recv(_RECEIVE_BYTES)
         except TimeoutError as error:
@@ -143,25 +143,25 @@ class Netlink:
                 yield sequence, Answer(Message(kind, body), 0), flags
 
     def close(self) -> None:
-        """Close the socket. Twice is harmless."""
+        """Close the socket. It may be called twice."""
         self._socket.close()
 
 
 class Events:
-    """A subscription to changes of links, neighbours, IPv4 addresses, routes, rules and next hops."""
+    """Subscription to changes of links, neighbours, IPv4 addresses, routes, rules and next-hop objects."""
 
     def __init__(self) -> None:
         self._socket = _open()
         for group in GROUPS:
             try:
                 self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
-            except OSError as error:  # a kernel without next-hop objects (before 5.3) has no such changes
+            except OSError as error:  # kernels before 5.3 have no next-hop objects and no such group
                 if error.errno not in (errno.EINVAL, errno.ENOENT):
                     raise LivenessError(f"netlink: {error.strerror}") from error
         self._socket.setblocking(False)
 
     def read(self) -> tuple[list[Message], bool]:
-        """Return what has happened since the last call, and whether some of it was lost, without waiting."""
+        """Return the events since the last call, and whether some were lost. This does not wait."""
         found: list[Message] = []
         lost = False
         while True:
@@ -177,7 +177,7 @@ class Events:
             found += [Message(kind, body) for kind, _, _, body in _split(data)]
 
     def close(self) -> None:
-        """Close the socket. Twice is harmless."""
+        """Close the socket. It may be called twice."""
         self._socket.close()
 
 
@@ -197,7 +197,7 @@ def _framed(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
 
 
 def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Yield (kind, flags, sequence, body) of each message of a datagram."""
+    """Yield (kind, flags, sequence, body) of each message in a datagram."""
     at = 0
     while at + _NETLINK.size <= len(data):
         length, kind, flags, sequence, _ = _NETLINK.unpack_from(data, at)

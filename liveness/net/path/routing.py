@@ -1,9 +1,9 @@
-"""Routing decisions: what the kernel does with every one of a set of targets, with few questions.
+"""Routing decisions: how the kernel routes each of a set of targets, found with few requests.
 
-The kernel decides by the destination alone once source, mark and interface are given. So the prefixes of all its tables
-and rules cut the address space into cells within which it decides alike, and one question a cell is exact, whatever the
-rules say. A prefix that leads where the prefix around it leads anyway cuts nothing: a table with all of the Internet's
-prefixes and one uplink makes few cells.
+For a given source, mark and interface, the kernel decides by the destination alone. The prefixes in all its tables and
+rules therefore divide the address space into cells within which all decisions are equal. One request per cell gives an
+exact result for any rules. A prefix with the same route as the prefix around it does not divide a cell: a table with
+all prefixes of the Internet and one uplink has few cells.
 """
 
 import errno
@@ -33,13 +33,13 @@ from liveness.space.intervals import ADDRESS_SPACE, Intervals
 
 ADDRESS_BITS: Final = 32
 MOST_QUESTIONS: Final = 400_000
-"""Cells times classes of sources: some seconds of questions."""
+"""Largest number of cells: the requests take some seconds."""
 
 RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_MULTIPATH = 1, 2, 4, 5, 7, 9
 RTA_TABLE, RTA_VIA = 15, 18
 FRA_DST, FRA_SRC, FRA_SUPPRESS_PREFIXLEN = 1, 2, 14
 RTM_F_FIB_MATCH: Final = 0x2000
-"""Answer with the entry of the table that matched, all its next hops included (since Linux 4.13)."""
+"""Flag: answer with the matching entry of the table, including all its next hops (since Linux 4.13)."""
 RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST = 1, 2, 3, 5
 _NATIVE: Final = sys.byteorder
 _HOP_BYTES: Final = 8
@@ -50,7 +50,7 @@ _HOP_UNUSABLE: Final = 0x11  # RTNH_F_DEAD, RTNH_F_LINKDOWN
 
 
 class Fate(StrEnum):
-    """What the kernel does with packets to a destination."""
+    """Handling of packets to a destination by the kernel."""
 
     ROUTED = "routed"
     LOCAL = "an address of this host"
@@ -64,28 +64,28 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Where packets to a destination go, None and 0 where they go nowhere."""
+    """Route of packets to a destination. Fields are None or 0 if there is none."""
 
     fate: Fate
     index: int = 0
-    """Of the interface."""
+    """Index of the interface."""
     gateway: bytes | None = None
-    """Of the next hop: 4 bytes of IPv4 or 16 of IPv6 (RFC 5549), None where the destination is on the link itself."""
+    """Next hop: 4 bytes of IPv4 or 16 of IPv6 (RFC 5549); None if the destination is on the link itself."""
     source: int | None = None
-    """The address that the kernel would send from."""
+    """Source address that the kernel prefers."""
     spread: int = 1
-    """Next hops that the kernel would spread destinations over; this is the first of them that is usable."""
+    """Number of next hops of a multipath route. `gateway` is the first usable one."""
 
 
 NOWHERE: Final = Decision(Fate.NONE)
 
 
 def decide(netlink: Netlink, targets: Intervals, source: int | None, index: int | None) -> dict[Decision, Intervals]:
-    """Return every decision of the kernel about `targets`, with the targets that it concerns.
+    """Return all decisions of the kernel about `targets`, with the targets of each.
 
-    `source` is the address that packets come from, None if that is the kernel's choice; `index` is the interface they
-    must leave by, None if any. Own addresses and null routes are reported as such for any interface. UsageError if the
-    tables are too large, LivenessError if the kernel does not answer.
+    `source` is the source address of packets, or None for the kernel's choice. `index` is the interface they must leave
+    by, or None for any. Addresses of this host and null routes are reported as such for any interface. Raises
+    UsageError if the tables are too large, LivenessError if the kernel does not answer.
     """
     bounds = _bounds(netlink)
     before = targets.rank(np.append(bounds, np.uint64(ADDRESS_SPACE)))
@@ -108,12 +108,12 @@ def decide(netlink: Netlink, targets: Intervals, source: int | None, index: int 
 
 
 def decide_for(netlink: Netlink, addresses: Sequence[int], source: int | None, index: int | None) -> list[Decision]:
-    """Return the decision about each of some addresses."""
+    """Return the decision about each of some addresses, in their order."""
     return _ask(netlink, addresses, source, index)
 
 
 def source_classes(netlink: Netlink, sources: Sequence[int]) -> list[int]:
-    """Return one of each class of sources that every rule treats alike."""
+    """Return one source per class of sources that all rules treat alike."""
     cuts = {0}
     for message in netlink.dump(RTM_GETRULE, ROUTE_HEADER.pack(socket.AF_INET, *[0] * 8)):
         length = message.body[2]
@@ -126,7 +126,7 @@ def source_classes(netlink: Netlink, sources: Sequence[int]) -> list[int]:
 
 
 def _ask(netlink: Netlink, addresses: Sequence[int], source: int | None, index: int | None) -> list[Decision]:
-    """Ask about each address: first freely, for what goes nowhere, then about the interface it must leave by."""
+    """Return the decision about each address: local addresses and null routes first, then with the interface."""
     free = _Asker(netlink, source, None).ask(addresses)
     if index is None:
         return free
@@ -135,7 +135,7 @@ def _ask(netlink: Netlink, addresses: Sequence[int], source: int | None, index: 
 
 
 class _Asker:
-    """Questions with one source and one interface. An entry of the tables is read once, however often it matches."""
+    """Requests with one source and one interface. Each table entry is resolved once, however often it matches."""
 
     def __init__(self, netlink: Netlink, source: int | None, index: int | None) -> None:
         self._netlink = netlink
@@ -165,7 +165,7 @@ class _Asker:
         return self._known[key]
 
     def _resolve(self, address: int, fate: int, entry: dict[int, bytes]) -> Decision:
-        """Return the decision about an address whose table entry is known: the kernel chooses the source for it."""
+        """Return the decision for a matching table entry. A second request gives the source that the kernel chooses."""
         if fate != RTN_UNICAST:
             return Decision(_FATES.get(fate, Fate.NONE))
         hops = _hops(entry.get(RTA_MULTIPATH, b""))
@@ -187,7 +187,7 @@ class _Asker:
 
 
 def _refused(code: int, *, bound: bool) -> Decision:
-    """Return the decision that an errno means: with a required interface the kernel only reports a missing route."""
+    """Return the decision for an errno. With a required interface, the kernel only reports missing routes."""
     if bound or code in (errno.ENETUNREACH, errno.EAGAIN):
         return NOWHERE
     fates = {errno.EINVAL: Fate.BLACKHOLE, errno.EHOSTUNREACH: Fate.UNREACHABLE, errno.EACCES: Fate.PROHIBITED}
@@ -198,12 +198,12 @@ def _refused(code: int, *, bound: bool) -> Decision:
 
 def _gateway(entry: dict[int, bytes]) -> bytes | None:
     if RTA_VIA in entry:
-        return entry[RTA_VIA][2:]  # after the family
+        return entry[RTA_VIA][2:]  # the first two bytes are the address family
     return entry.get(RTA_GATEWAY)
 
 
 def _hops(multipath: bytes) -> list[tuple[int, bytes | None]]:
-    """Return (interface, gateway) of the usable next hops of a route that has several, of all if none is usable."""
+    """Return (interface, gateway) of the usable next hops of a multipath route, or of all if none is usable."""
     hops: list[tuple[int, bytes | None]] = []
     unusable: list[tuple[int, bytes | None]] = []
     at = 0
@@ -219,7 +219,7 @@ def _hops(multipath: bytes) -> list[tuple[int, bytes | None]]:
 
 
 def _bounds(netlink: Netlink) -> NDArray[np.uint64]:
-    """Return where the cells begin: ascending, 0 first."""
+    """Return the first address of each cell, ascending, beginning with 0."""
     cuts, limits = {0}, set()
     for message in netlink.dump(RTM_GETRULE, ROUTE_HEADER.pack(socket.AF_INET, *[0] * 8)):
         rule = attributes(message.body, ROUTE_HEADER.size)
@@ -238,15 +238,15 @@ def _bounds(netlink: Netlink) -> NDArray[np.uint64]:
 
 
 def _tables(routes: Iterable[Message], limits: Sequence[int]) -> dict[bytes, dict[tuple[int, int], object]]:
-    """Return the entries of each table: what a prefix (base, length) leads to, in terms that can be compared.
+    """Return the entries of each table: what a prefix (base, length) leads to, as comparable objects.
 
-    `limits` are prefix lengths up to which some rule passes entries over (suppress_prefixlength).
+    `limits` are prefix lengths up to which a rule ignores entries (suppress_prefixlength).
     """
     tables: dict[bytes, dict[tuple[int, int], object]] = {}
     for message in routes:
         body = message.body
         length = body[1]
-        if body[12:16] == _TABLE_FIRST and body[20:24] == _THEN_DESTINATION:  # as the kernel lays most of them out
+        if body[12:16] == _TABLE_FIRST and body[20:24] == _THEN_DESTINATION:  # fast path: the kernel's usual layout
             number, base = body[16:20], int.from_bytes(body[24:28], "big")
             rest: object = body[28:]
         elif body[12:16] == _TABLE_FIRST and length == 0:  # a default route has no destination
@@ -257,7 +257,7 @@ def _tables(routes: Iterable[Message], limits: Sequence[int]) -> dict[bytes, dic
             number = entry.pop(RTA_TABLE, body[4].to_bytes(4, _NATIVE))
             rest = tuple(sorted(entry.items()))
         entries = tables.setdefault(number, {})
-        # of several for one prefix the order matters, and which of them the kernel passes over: none is left out
+        # entries of one prefix are combined, because their order and suppression decide which one is used
         leads: object = (body[3], body[7], rest)
         if limits:
             leads = leads, tuple(length <= limit for limit in limits)
@@ -267,12 +267,12 @@ def _tables(routes: Iterable[Message], limits: Sequence[int]) -> dict[bytes, dic
 
 
 def changes(entries: Mapping[tuple[int, int], object]) -> set[int]:
-    """Return where the longest matching prefix begins to lead elsewhere, as the address space is walked upwards.
+    """Return the addresses at which the longest matching prefix changes what it leads to, in ascending address space.
 
-    `entries` are what prefixes (base, length) lead to. Where nothing matches counts as leading nowhere.
+    `entries` are what prefixes (base, length) lead to. Addresses without a matching prefix lead nowhere.
     """
-    turns: list[tuple[int, object]] = [(0, None)]  # where the answer may change, and to what; the last word counts
-    around: list[tuple[int, object]] = [(ADDRESS_SPACE, None)]  # the prefixes that hold this one, and where they end
+    turns: list[tuple[int, object]] = [(0, None)]  # possible changes: address and new route; later items override
+    around: list[tuple[int, object]] = [(ADDRESS_SPACE, None)]  # stack of enclosing prefixes: end and route
 
     def leave(until: int) -> None:
         while around[-1][0] <= until and len(around) > 1:
@@ -287,7 +287,7 @@ def changes(entries: Mapping[tuple[int, int], object]) -> set[int]:
     leave(ADDRESS_SPACE)
     final = dict(turns)
     found, current = set(), None
-    for at, leads in final.items():  # ascending, as they were first met
+    for at, leads in final.items():  # ascending: a dict keeps the order of first insertion
         if leads != current and at < ADDRESS_SPACE:
             found.add(at)
         current = leads

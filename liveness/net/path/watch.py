@@ -1,6 +1,6 @@
-"""The watch over the path to the targets: link, addresses, routes and next hops, checked while a scan runs.
+"""Watch over the path to the targets: link, addresses, routes and next hops, checked while a scan runs.
 
-It needs no privilege once it is open and never waits. It returns all that it sees; the supervisor of the scan decides.
+It needs no privilege after it was opened, and never waits. It only reports; the supervisor of the scan decides.
 """
 
 import socket
@@ -42,54 +42,54 @@ IFLA_ADDRESS, IFLA_EXT_MASK, IFLA_CARRIER_DOWN_COUNT = 1, 29, 48
 SKIP_STATISTICS: Final = (8).to_bytes(4, sys.byteorder)
 CHECK_EVERY_NS: Final = 1_000_000_000
 SETTLE_NS: Final = 200_000_000
-"""Routes are read when they have not changed for so long: a daemon replaces many at once."""
+"""Time without changes after which routes are read, because routing daemons replace many at once."""
 PEEKED: Final = 64
-"""How many targets of each next hop are checked while reading all routes has to wait."""
+"""Number of targets per next hop that are checked while reading all routes must wait."""
 ROUTES_SHARE: Final = 20
-"""Reading the routes may take one part in so many of the time: on a router of the whole Internet it takes seconds."""
+"""Reading the routes may take at most this fraction (1/20) of the time: with a full Internet table it takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The result of one check. Times are ns of the monotonic clock."""
+    """Result of one check. Times are ns of the monotonic clock."""
 
     at_ns: int
     problem: str | None = None
-    """Why nothing can reach the targets now, or not all of them; it may pass."""
+    """Why some or all targets cannot be reached now; this may be temporary."""
     what: str = "link"
-    """What has the problem: ``link``, ``address``, ``neighbour`` or ``route``."""
+    """Part that has the problem: ``link``, ``address``, ``neighbour`` or ``route``."""
     since_ns: int = 0
-    """When that was last seen to work."""
+    """When that part was last seen to work."""
     gone: str | None = None
-    """Why waiting does not help."""
+    """Why the scan cannot continue, even after waiting."""
     moved: tuple[Moved, ...] = ()
-    """Next hops with another MAC address."""
+    """Next hops with a new MAC address."""
     neighbours: tuple[NeighbourMoved, ...] = ()
-    """Targets on the link itself with another MAC address."""
+    """Targets on the link itself with a new MAC address."""
     rerouted: tuple[str, ...] = ()
-    """What has changed about the routes, a line each, where the targets are still reached."""
+    """Changes of routes, one line each, with which the targets are still reached."""
     changed_ns: int = 0
-    """When the routes were last seen as they were."""
+    """When the routes were last seen unchanged."""
     redirect: bool = False
-    """Whether `PathWatch.hops` differs from that of the look before."""
+    """Whether `PathWatch.hops` has changed since the previous check."""
     null: tuple[LeftOut, ...] = ()
-    """Targets that get no more probes: null routes, and addresses that this host has now."""
+    """Targets that must not be probed any more: null routes, and new addresses of this host."""
 
 
 @dataclass(slots=True)
 class PathWatch:
-    """The watch over one scan's path to `targets`. `bound` says that its interface was named, not found by routes."""
+    """Watch over the path to `targets`. `bound` says that the interface was named by the user, not found by routes."""
 
     path: Path
     targets: Intervals
     sources: Sequence[int]
     bound: bool = False
     mac: bytes = field(init=False)
-    """Of the interface."""
+    """MAC address of the interface."""
     shares: dict[bytes, Intervals] = field(init=False)
-    """The targets of each next hop; empty where the MAC address was given."""
+    """Targets of each next hop; empty if the MAC address was given."""
     near: Intervals = field(init=False)
-    """Targets that are on the link itself by the routes of now."""
+    """Targets that are on the link itself according to the current routes."""
     _netlink: Netlink = field(init=False)
     _events: Events = field(init=False)
     _gateways: Gateways | None = field(default=None, init=False)
@@ -102,7 +102,7 @@ class PathWatch:
     _missing: str | None = field(default=None, init=False)
     _present_ns: int = field(init=False)
     _routes_at_ns: int = field(default=0, init=False)
-    """When routes are to be read again; 0 if nothing has changed."""
+    """When routes must be read again; 0 if nothing has changed."""
     _routed_ns: int = field(init=False)
     _peeked_ns: int = field(default=0, init=False)
     _routes_took_ns: int = field(default=0, init=False)
@@ -110,7 +110,7 @@ class PathWatch:
     _null: Intervals = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin to watch: what changes from now on is seen."""
+        """Open all sockets. Changes from now on are noticed."""
         now_ns = time.monotonic_ns()
         self.mac = self.path.mac
         self._events = Events()
@@ -138,7 +138,7 @@ class PathWatch:
 
     @property
     def hops(self) -> list[tuple[bytes, Intervals]]:
-        """The MAC address of each next hop and its targets, that of most targets first."""
+        """MAC address and targets of each next hop, in descending order of targets."""
         if self._gateways is None:
             return [(hop.mac, hop.targets) for hop in self.path.hops]
         if not self.shares:  # all targets are on the link itself
@@ -147,7 +147,7 @@ class PathWatch:
         return [(self._gateways.all[gateway].mac, part) for gateway, part in parts]
 
     def look(self) -> Sight:
-        """Check everything that may have changed. LivenessError only if the kernel no longer answers."""
+        """Check everything that may have changed. Raises LivenessError only if the kernel does not answer any more."""
         now_ns = time.monotonic_ns()
         flapped = self._take_events(now_ns)
         mac = self.mac
@@ -163,7 +163,7 @@ class PathWatch:
         return self._look_further(now_ns)
 
     def _look_further(self, now_ns: int) -> Sight:
-        """Check everything on a link that is up."""
+        """Check everything else when the link is up."""
         moved = tuple(self._gateways.look(self._netlink, now_ns)) if self._gateways is not None else ()
         sight = self._look_at_routes(now_ns)
         if moved:
@@ -193,12 +193,12 @@ class PathWatch:
         return sight
 
     def _take_events(self, now_ns: int) -> bool:
-        """Note what the kernel says has changed; return whether the link was down at some time."""
+        """Read the events of the kernel; return whether the link was down at some time."""
         messages, lost = self._events.read()
         if lost:
             self._routes_at_ns = self._routes_at_ns or now_ns + SETTLE_NS
             self._addresses_ns = 0
-        return any([self._take(message, now_ns) for message in messages])  # noqa: C419 - each of them is to be taken
+        return any([self._take(message, now_ns) for message in messages])  # noqa: C419 - each message must be taken
 
     def _take(self, message: Message, now_ns: int) -> bool:
         kind, body = message
@@ -214,7 +214,7 @@ class PathWatch:
         return False
 
     def _link_problem(self) -> str | None:
-        """Return what is wrong with the interface, "" if nothing is, None if it is gone."""
+        """Return the problem of the interface, "" if there is none, or None if the interface was removed."""
         header = LINK_HEADER.pack(socket.AF_UNSPEC, 0, self.path.ifindex, 0, 0)
         answer = self._netlink.ask(RTM_GETLINK, header + attribute(IFLA_EXT_MASK, SKIP_STATISTICS))
         if answer.message is None:
@@ -233,7 +233,7 @@ class PathWatch:
             return f"interface {self.path.interface} has no carrier"
         if before is not None and self._flaps != before:
             return f"interface {self.path.interface} was down for a moment"
-        if changed:  # an ARP request for the gateway's address announces this one
+        if changed:  # the following ARP request for the gateway announces the new address to it
             return f"interface {self.path.interface} has another MAC address: {mac.hex(':')}"
         return ""
 
@@ -253,7 +253,7 @@ class PathWatch:
             self._present_ns = now_ns
 
     def _look_at_routes(self, now_ns: int) -> Sight:
-        """Read the routes again if they have changed, and return what that means."""
+        """Read the routes again if they have changed, and return the consequences."""
         if not self._routes_at_ns:
             self._routed_ns = now_ns
             return Sight(now_ns)
@@ -272,7 +272,7 @@ class PathWatch:
         return replace(self._judge(ways[0], now_ns), changed_ns=changed_ns)
 
     def _plainly_changed(self, now_ns: int) -> bool:
-        """Return whether sampled targets have another route, while reading all routes takes too long."""
+        """Return whether sampled targets have another route. Used while reading all routes has to wait."""
         if now_ns < self._peeked_ns + SETTLE_NS or self._routes_took_ns < SETTLE_NS:
             return False
         self._peeked_ns = now_ns
@@ -285,7 +285,7 @@ class PathWatch:
         return False
 
     def _judge(self, way: dict[Decision, Intervals], now_ns: int) -> Sight:
-        """Return what new decisions mean for the targets."""
+        """Return the consequences of new decisions for the targets."""
         rerouted, null = [], []
         shares: dict[bytes, Intervals] = {}
         unrouted = near = Intervals.empty()
@@ -317,7 +317,7 @@ class PathWatch:
         return Sight(now_ns, rerouted=tuple(rerouted), redirect=redirect, null=tuple(null))
 
     def _share_out(self, shares: dict[bytes, Intervals], unrouted: Intervals, rerouted: list[str], now_ns: int) -> bool:
-        """Give each target the next hop of the current routes; return whether any changes."""
+        """Assign each target the next hop of the current routes; return whether any changes."""
         gateways = self._gateways
         if gateways is None:
             return False
