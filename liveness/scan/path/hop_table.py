@@ -46,13 +46,13 @@ class HopTable:
                 " scan the parts in a run each"
             )
         following = self.generation + 1
-        place = following & 1
+        place = following & 1  # the table that readers of the current generation do not use
         self._first[place, : len(hops.first)] = hops.first
         self._macs[place, : len(hops.first)] = hops.macs
         self._own[place] = hops.own
         self._lengths[place] = len(hops.first)
         self._seals[place] = seal(following, *self._content(place))
-        self._generation[0] = following
+        self._generation[0] = following  # last: readers switch to the new table
         return following
 
     def read(self) -> tuple[int, Hops]:

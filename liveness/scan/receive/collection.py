@@ -54,13 +54,13 @@ def group(
     for i in range(len(replies)):
         reply = replies[i]
         number = int64(reply["kind"])
-        if number == _ERROR:
+        if number == _ERROR:  # errors have a class for each type and code, numbered after the other kinds
             number = first_class[int64(reply["icmp_type"])] + int64(reply["icmp_code"])
         probe = int64(reply["probe"])
         if int64(reply["tier"]) == _WEAK:
             weak[probe, number] += 1
         own = 1 if reply["source"] == reply["target"] else 0
-        attempt = min(int64(reply["attempt"]), attempts)
+        attempt = min(int64(reply["attempt"]), attempts)  # larger numbers mean that no attempt is proven
         place = ((probe * CLASSES + number) * (attempts + 1) + attempt) * OWN + own
         groups[i] = place
         ends[place + 1] += 1

@@ -49,11 +49,12 @@ def count_first(
         return
     for i in range(len(replies)):
         reply = replies[i]
+        # Repeats would count a target again, and a reply to a repeat does not show that the first attempt arrived.
         if int64(reply["attempt"]) != 0 or int64(reply["kind"]) == _ERROR:
             continue
         target, probe = int64(reply["target"]), int64(reply["probe"])
         hashed = siphash24(uint64(target) | (uint64(_DOMAIN) << uint64(32)), key[0], key[1])
-        place = int64(hashed & uint64(len(heard) - 1))
+        place = int64(hashed & uint64(len(heard) - 1))  # the number of places is a power of two
         if _is_new(heard[place], target, probe):
             counts[probe] += 1
 
@@ -66,7 +67,7 @@ def _is_new(entries: NDArray[np.uint64], target: int, probe: int) -> bool:
         at += 1
     entry = entries[at]
     if int64(entry >> uint64(PROBE_BITS)) != target:
-        entry = uint64(target) << uint64(PROBE_BITS)
+        entry = uint64(target) << uint64(PROBE_BITS)  # a new target, which has answered no probe yet
     for behind in range(at, 0, -1):  # keep entries ordered by the time of their last reply, newest first
         entries[behind] = entries[behind - 1]
     bit = uint64(1) << uint64(probe)

@@ -28,14 +28,15 @@ def count_sources(
     mask = len(held) - 1
     for i in range(len(sources)):
         source = int64(sources[i])
+        # multiply-shift: of the product, bits 32 and up are well mixed, and the mask takes as many as there are places
         place = int64((uint64(sources[i]) * uint64(multiplier)) >> uint64(32)) & mask
-        if counts[place] == 0:
+        if counts[place] == 0:  # no source leads: this one takes the place
             held[place] = sources[i]
             counts[place] = 1
         elif int64(held[place]) == source:
             counts[place] += 1
         else:
-            counts[place] -= 1
+            counts[place] -= 1  # another source: it cancels one reply of the source held
 
 
 class TopSources:
