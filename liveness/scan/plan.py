@@ -1,4 +1,4 @@
-"""The plan of a run: everything decided before the first packet, from the config and its resolved targets."""
+"""The plan of a run: all decisions before the first packet, made from the config and its resolved targets."""
 
 import os
 import secrets
@@ -29,22 +29,22 @@ from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 
 MAX_BLOCKS: Final = 4_096
-"""Every block drains and cools down; more of them than this say that a short prefix was meant."""
+"""Largest number of blocks. Each block ends with a cooldown; more blocks are most likely a mistake in the prefix."""
 CONTROL_PORTS: Final = range(49_152, 65_536)
-"""The dynamic ports (RFC 6335), where no service is expected."""
+"""The dynamic ports (RFC 6335, section 6), on which no service is expected."""
 MAX_LAG: Final = 1 << 27
-"""Targets that wait in the queue: half a gigabyte of them."""
+"""Largest number of targets that wait for their last probe; their addresses take half a gigabyte."""
 KEY_BYTES: Final = 16
 CENSUS_SINKS: Final[tuple[SinkKind, ...]] = (SetSinks(), LogSinks(), FirstReplySinks())
 
 
 def new_key() -> bytes:
-    """Return a cookie key nobody can guess."""
+    """Return a random cookie key from the operating system's secure source."""
     return secrets.token_bytes(KEY_BYTES)
 
 
 def new_control_port(config: Config) -> int | None:
-    """Return the run's random high port for the tarpit control, or None where the config switches it off."""
+    """Return a random high port for the control probe of a run, or None if the config switches it off."""
     if not config.control:
         return None
     probed = {f"tcp/{port}" for port in CONTROL_PORTS} & set(config.probes)
@@ -52,7 +52,10 @@ def new_control_port(config: Config) -> int | None:
 
 
 def census_order(plan: "Plan") -> OncePerBlock:
-    """Return the order of a census: every target once, block by block. UsageError for one that cannot be."""
+    """Return the order of a census, which draws every target once, block by block.
+
+    Raises UsageError if there are too many blocks, or if too many targets would wait for their last probe.
+    """
     config = plan.config
     blocks = len(plan.targets.blocks(config.block_prefix))
     if blocks > MAX_BLOCKS:
@@ -78,7 +81,7 @@ def census_order(plan: "Plan") -> OncePerBlock:
 
 
 def _blocks(config: Config, targets: Targets) -> Iterator[Block]:
-    """Yield the blocks that have a target to probe, in ascending order."""
+    """Yield the blocks that have at least one target to probe, in ascending order."""
     quotas = config.quotas(targets)
     for block, quota in zip(targets.blocks(config.block_prefix), quotas.tolist(), strict=True):
         if quota:
@@ -87,106 +90,106 @@ def _blocks(config: Config, targets: Targets) -> Iterator[Block]:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run before it begins. Rates are packets a second of one probe."""
+    """The plan of a run. Rates are packets per second of one probe."""
 
     config: Config
     targets: Targets
     control_port: int | None
     key: bytes
     cores: tuple[int, ...] = field(default_factory=lambda: tuple(sorted(os.sched_getaffinity(0))))
-    """The cores that this run may use."""
+    """CPU cores that this run may use."""
     sinks: tuple[SinkKind, ...] = CENSUS_SINKS
-    """What becomes of accepted replies."""
+    """Kinds of sinks for accepted replies."""
     order_of: "Callable[[Plan], Order]" = census_order
-    """Makes the order in which targets are probed."""
+    """Function that returns the order in which targets are probed."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot run as planned."""
+        """Compute the order now, so that a plan that cannot run raises its UsageError here."""
         _ = self.order
 
     @cached_property
     def order(self) -> Order:
-        """Which target is due when."""
+        """Order of the run: the rule that says which target is due when."""
         return self.order_of(self)
 
     def share(self, sender: int) -> Share:
-        """Return the share of the order that a sender of this machine has."""
+        """Return the share of the order that a sender of this machine sends."""
         return Share(sender, self.senders)
 
     @cached_property
     def probes(self) -> tuple[Probe, ...]:
-        """The probes in the order of the config, the control last."""
+        """Probes in the order of the config, with the control probe last."""
         return probes_of_run(self.config.probes, self.control_port)
 
     @cached_property
     def target_count(self) -> int:
-        """Addresses that will be probed, once for each part of the order that probes them."""
+        """Number of targets, where a target counts once for each part of the order in which it is probed."""
         return targets_of(self.order.parts)
 
     @property
     def intervals(self) -> Intervals:
-        """What replies may be about: every allowed and unblocked address."""
+        """All allowed and unblocked addresses, which replies may be about."""
         return self.targets.intervals
 
     @property
     def attempts(self) -> int:
-        """How often each probe is sent to each target."""
+        """Number of times that each probe is sent to each target."""
         return self.config.retransmit.attempts
 
     @property
     def only_unanswered(self) -> bool:
-        """Whether a probe that was answered is not repeated."""
+        """Whether repeats are sent only for probes without an answer."""
         return self.config.retransmit.only_unanswered and self.attempts > 1
 
     @property
     def senders(self) -> int:
-        """How many processes send."""
+        """Number of sender processes."""
         return senders_for(self.config.senders, self.rate_pps * len(self.probes), len(self.cores))
 
     @property
     def receivers(self) -> int:
-        """How many processes receive."""
+        """Number of receiver processes."""
         return receivers_for(self.config.receive.receivers, self.rate_pps * len(self.probes), len(self.cores))
 
     @property
     def core_shares(self) -> Cores:
-        """Which core each of them runs on."""
+        """Core of each sender and each receiver."""
         return share_cores(self.senders, self.receivers, self.rate_pps * len(self.probes), self.cores)
 
     @cached_property
     def load(self) -> Load:
-        """How fast it goes, and what that takes on the wire."""
+        """Rate of the run, and the bits that it takes on the wire."""
         return load_of(self.config)
 
     @cached_property
     def ceiling_pps(self) -> float:
-        """What a signal may raise the rate to at most, packets a second of each probe."""
+        """Highest rate to which a signal may raise the run, in packets per second of each probe."""
         return ceiling_pps(self.config, self.targets, self.load)
 
     @property
     def rate_pps(self) -> float:
-        """Packets a second of each probe, originals and repeats together, all senders together.
+        """Packets per second of each probe, originals and repeats together, over all senders.
 
-        Under `rate: auto` it is the limit of the search: what a run must have room for.
+        Under `rate: auto` it is the limit of the search, for which the run must have resources.
         """
         return self.load.rate_pps
 
     @property
     def catch_up_s(self) -> float:
-        """How long a stall may be that a sender catches up: short where a limit bounds what a second may hold."""
+        """Longest stall after which a sender catches up: shorter if `limits.max_pps_per_24` bounds each second."""
         return GIVE_UP_S if self.config.limits.max_pps_per_24 is None else CATCH_UP_S
 
     @property
     def cooldown_s(self) -> float:
-        """How long late replies are awaited at the end of each block."""
+        """Time in seconds for which late replies are awaited at the end of each block."""
         return self.config.cooldown_s
 
     @property
     def cookie(self) -> CookieParameters:
-        """What the cookie depends on."""
+        """Parameters of the cookie: the key, the range of source ports and the number of attempts."""
         ports = self.config.network.source_ports
         return CookieParameters(self.key, ports.first, ports.last, self.attempts)
 
     def first_addresses(self, count: int) -> NDArray[np.uint32]:
-        """Return the first targets in the order of the run, at most `count` and at most those of one part."""
+        """Return the first targets in the order of the run, at most `count`, all from its first part."""
         return self.order.parts[0].listed.address_at(self.order.first_indices(count))

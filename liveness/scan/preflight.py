@@ -1,4 +1,4 @@
-"""What would stop a scan at its start and can be known before: looked at without a privilege, a packet or a trace."""
+"""Checks of what would stop a scan at its start, made without privileges, packets or lasting files."""
 
 import os
 import shutil
@@ -15,9 +15,9 @@ from liveness.scan.privilege_drop import decide
 
 
 def check_start(config: Config, run_id: str | None = None, *, host: bool = True) -> None:
-    """Raise what the start of a scan would: about its output, its run id and its user, its interface and its sources.
+    """Raise the errors of the start of a scan about output, run id, user, interface and source addresses.
 
-    `host` False leaves out what only the host or the lab can tell in which the scan will run.
+    With `host` False, checks that must be made on the host, or in the lab, where the scan will run are left out.
     """
     check_names(config.name, run_id)
     _check_place(Path(config.output), config.name, run_id)
@@ -35,7 +35,7 @@ def check_start(config: Config, run_id: str | None = None, *, host: bool = True)
 
 
 def check_notify(notify: Notify, origin: str) -> None:
-    """Raise UsageError for a command of `notify` that is no program on this machine. `origin` names the config."""
+    """Raise UsageError if the command of `notify` is not a program on this machine. `origin` names the config."""
     words = notify.words
     if words and shutil.which(words[0]) is None:
         raise UsageError(
@@ -45,7 +45,7 @@ def check_notify(notify: Notify, origin: str) -> None:
 
 
 def _check_place(output: Path, name: str, run_id: str | None) -> None:
-    """Try whether a run directory can be made, in the deepest directory of its path that is there."""
+    """Check that a run directory can be made, by a trial in the deepest directory of its path that exists."""
     path = output / name / (run_id or "run")
     if run_id is not None and os.path.lexists(path):
         raise UsageError(f"{path}: this run exists already: give another run id")

@@ -1,4 +1,4 @@
-"""The preview of a run: what it would send, without a socket, a privilege or a packet."""
+"""The preview of a run: what it would send, computed without sockets, privileges or packets."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +19,7 @@ _NO_LINK: Final = LinkAddresses(bytes(6), bytes(6))
 
 @dataclass(frozen=True, slots=True)
 class SamplePacket:
-    """One probe's packet to the first target: as bytes from the IP header on, and in words."""
+    """The packet of one probe to the first target: its bytes from the IP header on, and a summary in words."""
 
     probe: str
     data: bytes
@@ -28,7 +28,7 @@ class SamplePacket:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a run would do."""
+    """The size of a run, the names of its blocks, its first addresses, and one packet of each probe."""
 
     estimate: Estimate
     blocks: tuple[str, ...]
@@ -37,7 +37,7 @@ class Preview:
 
 
 def preview(config: Config, targets: Targets) -> Preview:
-    """Return what a run would send: its size, the first addresses of its order, a packet of each probe."""
+    """Return the preview of a run. Raises RefusedError and UsageError as the plan of the run does."""
     plan = plan_run(config, targets)
     addresses = plan.first_addresses(FIRST_ADDRESSES)
     sources = config.network.sources or (0,)

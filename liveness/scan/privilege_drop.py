@@ -1,4 +1,7 @@
-"""Privilege drop: which user a scan's processes become once its sockets are open, decided before a file is made."""
+"""The privilege drop of a scan: the user that its processes change to once its sockets are open.
+
+The user is decided before any file is made.
+"""
 
 import grp
 import os
@@ -21,18 +24,19 @@ PRIVATE_UMASK: Final = 0o077
 
 @dataclass(frozen=True, slots=True)
 class PrivilegeDrop:
-    """Whom to become, None for the same user, and why; and what folders above the run's will have been made for it."""
+    """The user to change to (None to keep this one), notes on it, and the directories to be made above the run's."""
 
     user: User | None
     notes: Sequence[str]
     made: Sequence[Path]
     group: int | None = None
-    """Who else may read the run: see `share` in a config."""
+    """Group that may read the run: see `share` in a config."""
 
     def now(self, directory: RunDirectory) -> Dropped:
-        """Hand a run's directory over and become its owner for good, without capabilities.
+        """Give the run directory to the user, change to that user and give up all capabilities. This is irrevocable.
 
-        Raises UnsupportedError if that user cannot be become, LivenessError if the directory cannot be handed over.
+        Raises UnsupportedError if the process cannot change to the user, and LivenessError if the owner of the
+        directory cannot be changed.
         """
         if self.user is not None:
             try:
@@ -41,7 +45,7 @@ class PrivilegeDrop:
                         folder.give_alone(self.user.uid, self.user.gid)
                 with directory.files() as files:
                     files.give_to(self.user.uid, self.user.gid)
-                with Directory.open(directory.path.parent) as census:  # a census goes on there: reports, retention
+                with Directory.open(directory.path.parent) as census:  # a census needs it for reports and retention
                     census.give_to(self.user.uid, self.user.gid, files=False)
             except OSError as error:
                 raise LivenessError(
@@ -54,7 +58,7 @@ class PrivilegeDrop:
         return Dropped(dropped.user, dropped.uid, (*self.notes, *dropped.notes))
 
     def _share(self, directory: RunDirectory) -> None:
-        """Let the group read the run and the directories above it that were made for it."""
+        """Give the group read access to the run and to the directories above it that were made for it."""
         if self.group is None:
             return
         try:
@@ -71,12 +75,12 @@ class PrivilegeDrop:
 
 
 def private_umask(config: Config) -> int:
-    """Return the umask of all that writes files of a census."""
+    """Return the umask for all files of a census."""
     return SHARED_UMASK if config.share.group else PRIVATE_UMASK
 
 
 def group_of(config: Config) -> int | None:
-    """Return the number of the group that a census is shared with, None if there is none. Raises UsageError."""
+    """Return the id of the group that a census is shared with, or None. Raises UsageError for an unknown group."""
     name = config.share.group
     if not name:
         return None
@@ -87,10 +91,10 @@ def group_of(config: Config) -> int | None:
 
 
 def decide(config: Config, directory: Path) -> PrivilegeDrop:
-    """Return whom a scan into `directory`, which need not exist yet, is to become; files are private from now on.
+    """Return the privilege drop of a scan into `directory`, which need not exist yet, and set the umask.
 
-    What is only found in files, and will be needed later, is loaded here: another user may not be able to read it.
-    Raises what `user_to_become` does.
+    The library of the log of replies is loaded here, because the other user may not be able to read its files. Raises
+    the errors of `user_to_become` and `group_of`.
     """
     os.umask(private_umask(config))
     group = group_of(config)

@@ -1,4 +1,7 @@
-"""Child processes of a scan: forked, deaf to the terminal's signals, gone with the supervisor, errors brought back."""
+"""Child processes of a scan: forked, immune to the terminal's signals, and ended if the supervisor ends.
+
+The result or the error of a child is sent back to the supervisor.
+"""
 
 import multiprocessing
 import os
@@ -15,10 +18,10 @@ from liveness.system.child import close_all_but, die_with_parent
 R = TypeVar("R")
 
 EXIT_WITHIN_S: Final = 10.0
-"""A child that has answered leaves at once; after this long it is killed."""
+"""Time for a child to exit after it has sent its result; then it is killed."""
 POLL_S: Final = 0.01
 
-_FORK = multiprocessing.get_context("fork")  # rings and shared memory are opened before, and inherited
+_FORK = multiprocessing.get_context("fork")  # children inherit rings and shared memory, which are opened before
 
 
 def _child_main(
@@ -28,23 +31,24 @@ def _child_main(
     if keep is not None:
         close_all_but((0, 1, 2, answer.fileno(), *keep))
     if core is not None:
-        with suppress(OSError):  # taken offline meanwhile: the scheduler knows another
+        with suppress(OSError):  # the core was taken offline meanwhile: the scheduler chooses another one
             os.sched_setaffinity(0, {core})
-    # Ctrl-C reaches the whole process group: only the supervisor may act on it, or sets would be lost half-way.
+    # Ctrl-C reaches the whole process group, but only the supervisor may act on it. A receiver that it ended would lose
+    # replies.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     try:
         told: tuple[R | None, str | None] = (function(), None)
-    except Exception as error:  # noqa: BLE001 - whatever ends a child is told by the supervisor, in one line
+    except Exception as error:  # noqa: BLE001 - the supervisor reports any error of a child, in one line
         told = (None, explain(error))
-    with suppress(OSError):  # the supervisor is gone, and this child is about to follow
+    with suppress(OSError):  # the supervisor is gone, so this child is about to end, too
         answer.send(told)
 
 
 class Child(Generic[R]):
-    """A forked child that runs one function, on one core where that is given, and returns its result.
+    """A forked child that runs one function, on the given core if any, and returns its result.
 
-    With `keep` it closes every descriptor but these and the standard ones.
+    With `keep`, it closes all descriptors except these and the standard ones.
     """
 
     def __init__(
@@ -64,21 +68,21 @@ class Child(Generic[R]):
 
     @property
     def pid(self) -> int:
-        """The child's process id."""
+        """Process id of the child."""
         return self._process.pid or 0
 
     def ended(self) -> bool:
-        """Return whether the child has ended; its answer is read as soon as it is there."""
+        """Return whether the child has ended or sent its answer; the answer is read as soon as it has arrived."""
         if not self._answered and self._answer.poll():
             try:
                 self._result, self._problem = self._answer.recv()
                 self._answered = True
-            except (EOFError, OSError):  # it died without an answer
+            except (EOFError, OSError):  # it ended without an answer
                 pass
         return self._answered or not self._process.is_alive()
 
     def problem(self) -> str | None:
-        """Return what went wrong in a child that has ended, or None."""
+        """Return the error of a child that has ended, in one line, or None."""
         self._leave()
         if self._answered:
             return self._problem
@@ -87,24 +91,24 @@ class Child(Generic[R]):
         return f"{self.name} process {how}"
 
     def result(self) -> R | None:
-        """Return the result of a child that has ended, None if it failed."""
+        """Return the result of a child that has ended, or None if it failed."""
         self._leave()
         return self._result
 
     def end_within(self, timeout_s: float) -> None:
-        """Wait for the child to end by itself; kill it if that takes longer."""
+        """Wait up to `timeout_s` for the child to end by itself, and then kill it."""
         deadline = time.monotonic() + timeout_s
         while not self.ended() and time.monotonic() < deadline:
             time.sleep(POLL_S)
         self.kill()
 
     def kill(self) -> None:
-        """End the child at once, if it has not ended."""
+        """Kill the child if it has not ended."""
         self._process.kill()
-        self._process.join(EXIT_WITHIN_S)  # one that the kernel holds up ends when that lets go of it
+        self._process.join(EXIT_WITHIN_S)  # a child in an uninterruptible system call ends only after that
 
     def _leave(self) -> None:
-        """Wait for a process that has nothing left to do; kill it if it does not leave."""
+        """Wait for a process that has nothing left to do, and kill it if it does not exit."""
         self._process.join(EXIT_WITHIN_S)
         if self._process.is_alive():
             self.kill()

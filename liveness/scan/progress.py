@@ -1,4 +1,4 @@
-"""Progress: a snapshot of a running scan, read from shared memory, for those who show it."""
+"""Progress: a snapshot of a running scan, read from shared memory, for display."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from liveness.scan.shared import Shared
 
 @dataclass(frozen=True, slots=True)
 class ProbeProgress:
-    """One probe so far: frames planned, and its counters by the names they are shown under."""
+    """The progress of one probe: frames planned, and its counters by the names under which they are shown."""
 
     name: str
     planned: int
@@ -29,16 +29,16 @@ class ProbeProgress:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A scan so far."""
+    """The progress of a scan."""
 
     elapsed_s: float
     probes: tuple[ProbeProgress, ...]
     counts: Mapping[str, float]
-    """The counters that are shown as one number, by the names they are shown under (`runs.counters`)."""
+    """The counters that are shown as a single number, by the names under which they are shown (`runs.counters`)."""
     blocks_drained: int
     blocks: int
     rate_pps: float
-    """Packets a second of each probe that senders keep to."""
+    """Current rate of senders, in packets per second of each probe."""
     sending: bool
     """False once the last sender has ended."""
     silent: bool = False
@@ -67,9 +67,9 @@ def observe(
     problem: str | None = None,
     unresolved: int = 0,
 ) -> Progress:
-    """Return a snapshot of a scan that has been running for `elapsed_s`.
+    """Return a snapshot of a scan that has been running for `elapsed_s` seconds.
 
-    `unresolved` targets get nothing, for they are not there: no frame to them is planned.
+    `unresolved` is the number of targets that did not answer ARP, to which no frames are planned.
     """
     planned = (plan.target_count - unresolved) * plan.attempts
     counts = totals_by_probe(shared, len(plan.probes))

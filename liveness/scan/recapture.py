@@ -1,7 +1,7 @@
-"""Recapture: how many responsive targets every attempt missed, estimated from those that some attempts found.
+"""Capture-recapture: an estimate of the responsive targets that all attempts missed, from those that some found.
 
-Two captures of one population: the first attempt, and all repeats together. If a reply is lost or not independently of
-whether another was, the targets that both found tell which share of all targets each of them finds.
+The first attempt and all repeats together are two captures of one population. If losses are independent, the targets
+that both captures found show which share of all responsive targets each capture finds.
 """
 
 import math
@@ -15,24 +15,25 @@ from numpy.typing import NDArray
 from liveness.runs.manifest import Counts, Missed
 
 TAIL: Final = 0.025
-"""The chance of each side of a 95 % interval."""
+"""Probability of each tail outside a 95 % interval."""
 STEPS: Final = 80
-"""Of a bisection: more than doubles can tell apart."""
+"""Steps of a bisection, more than the precision of a double needs."""
 
 
 def missed_targets(patterns: Counts) -> Missed | None:
-    """Return the estimate for one probe; `patterns` counts targets by attempts answered, one digit an attempt.
+    """Return the estimate for one probe; `patterns` counts targets by attempts answered, one digit per attempt.
 
-    The estimate is Chapman's of the population (Chapman 1951, as in Seber 1982, section 3.1) less the targets found.
-    None where there was one attempt only, or no target that both captures found: then nothing can be said.
+    The estimate is Chapman's estimate of the population (Chapman 1951, as in Seber 1982, section 3.1) less the targets
+    found. It is None if there was only one attempt, or if both captures have no target in common, because an estimate
+    is then impossible.
 
-    The interval holds the number that was really missed in 95 % of all runs at least, however few that are: given what
-    each capture found, the number that both found is hypergeometric, and the interval has every population that this
-    number does not refute (Seber 1982, section 3.1.4; the tails are exact, no approximation for large counts). Its
-    upper end is not rounded to whole targets, so that it is above 0 even where nothing was lost.
+    The interval contains the true number of missed targets in at least 95 % of all runs, also for small numbers. Given
+    the size of each capture, the number of targets that both found is hypergeometric, and the interval consists of all
+    populations that this number does not reject (Seber 1982, section 3.1.4; with exact tails, without an approximation
+    for large counts). Its upper end is not rounded to whole targets, so that it is above 0 even if nothing was lost.
 
-    It is an estimate from below where losses come together (a target out of reach for longer than the queue lasts), for
-    those who miss both attempts are then more than independence predicts.
+    If losses are correlated (a target is unreachable for longer than the queue lasts), the estimate is too low, because
+    more targets then miss both captures than independence predicts.
     """
     first = sum(count for digits, count in patterns.items() if digits[0] == "1")
     later = sum(count for digits, count in patterns.items() if "1" in digits[1:])
@@ -47,7 +48,7 @@ def missed_targets(patterns: Counts) -> Missed | None:
 
 @dataclass(frozen=True, slots=True)
 class _Captures:
-    """Two captures of one population: what each found, and what both did, which is more than nothing."""
+    """Two captures of one population: the number of targets that each found, and that both found (at least 1)."""
 
     first: int
     later: int
@@ -55,11 +56,11 @@ class _Captures:
 
     @property
     def likeliest(self) -> float:
-        """The number missed at which `both` is just what is expected (Lincoln and Petersen)."""
+        """Number missed at which `both` equals its expectation (Lincoln-Petersen estimate)."""
         return (self.first - self.both) * (self.later - self.both) / self.both
 
     def least(self) -> int:
-        """Return the fewest missed with which so few found by both are not too unlikely."""
+        """Return the smallest number missed for which at most `both` in common have a probability above TAIL."""
         too_few, enough = -1, math.floor(self.likeliest)
         while enough - too_few > 1:
             middle = (too_few + enough) // 2
@@ -70,7 +71,7 @@ class _Captures:
         return enough
 
     def most(self) -> float:
-        """Return the most missed with which so many found by both are not too unlikely."""
+        """Return the largest number missed for which at least `both` in common have a probability above TAIL."""
         fits = self.likeliest
         too_many = 2 * fits + 1
         while self._at_least(too_many) > TAIL:
@@ -84,7 +85,7 @@ class _Captures:
         return too_many
 
     def _at_least(self, missed: float) -> float:
-        """Return the chance that at least `both` are found by both; `missed` are as many as is likeliest, or more."""
+        """Return the probability that at least `both` are in common; `missed` is the likeliest number or more."""
         first, later, both = self.first, self.later, self.both
 
         def ratios(more: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -93,7 +94,7 @@ class _Captures:
         return self._tail(missed, min(first, later) - both, ratios)
 
     def _at_most(self, missed: int) -> float:
-        """Return the chance that at most `both` are found by both; `missed` are as many as is likeliest, or fewer."""
+        """Return the probability that at most `both` are in common; `missed` is the likeliest number or less."""
         first, later, both = self.first, self.later, self.both
 
         def ratios(fewer: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -102,20 +103,21 @@ class _Captures:
         return self._tail(missed, min(missed, both), ratios)
 
     def _tail(self, missed: float, steps: int, ratios: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> float:
-        """Return the chance of exactly `both`, and of all numbers up to `steps` further away from what is expected.
+        """Return the probability of `both`, and of up to `steps` numbers further away from the expected one.
 
-        `ratios` are those of each of these chances to the one before. Ten standard deviations away they are nothing.
+        `ratios` returns the ratio of each of these probabilities to the previous one. Numbers more than ten standard
+        deviations away are left out, because their probability is negligible.
         """
         steps = min(steps, 100 + int(10 * math.sqrt(min(missed, self.both))))
         further = np.cumprod(ratios(np.arange(steps, dtype=np.float64)))
         return math.exp(self._log_chance(missed)) * (1 + float(further.sum()))
 
     def _log_chance(self, missed: float) -> float:
-        """Return the logarithm of the chance that exactly `both` are found by both, where so many were missed."""
+        """Return the logarithm of the probability that exactly `both` are in common if `missed` were missed."""
         first, later, both = self.first, self.later, self.both
         population = first + later - both + missed
         ways = _log_choose(first, both) + _log_choose(population - first, later - both)
-        return min(0.0, ways - _log_choose(population, later))  # rounding must not make it more than certain
+        return min(0.0, ways - _log_choose(population, later))  # rounding must not give a probability above 1
 
 
 def _log_choose(many: float, few: float) -> float:

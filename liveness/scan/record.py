@@ -1,4 +1,4 @@
-"""The record of a run: its manifest, from what was planned and what came of it."""
+"""The record of a run: its manifest, made from the plan and the outcome of the run."""
 
 import platform
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from liveness.system.privileges import CONFINEMENTS, Dropped
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What names a run and where it stood: its directory, the path of its packets, their sources, how they left."""
+    """The identity of a run: its directory, the path and the source addresses of its packets, and their transport."""
 
     directory: RunDirectory
     path: Path
@@ -37,7 +37,7 @@ class Identity:
     transport_reasons: Sequence[str]
     started_ns: int
     dropped: Dropped | None = None
-    """Who the processes became once everything was open."""
+    """Outcome of the privilege drop; None before it."""
 
 
 def running_manifest(plan: Plan, identity: Identity) -> Manifest:
@@ -72,7 +72,7 @@ def _part_status(shared: Shared, number: int, part: Part) -> BlockStatus:
 
 
 def loss_warnings(totals: Totals, kernel_drops: int) -> list[str]:
-    """Return one line for each way in which a run lost packets that it knows of."""
+    """Return one line for each known way in which a run lost packets."""
     warnings = []
     if kernel_drops:
         warnings.append(
@@ -91,12 +91,12 @@ def loss_warnings(totals: Totals, kernel_drops: int) -> list[str]:
 
 
 def _resent(totals: Totals, sent: int) -> int:
-    """Return the frames that are neither among those sent once nor repairs: sent again since a checkpoint."""
+    """Return the number of frames sent again after a resume: those that are neither first sent nor repairs."""
     return max(0, totals.frames + sum(totals.errors) + totals.dropped - sent - totals.repaired)
 
 
 def _privileges(dropped: Dropped | None, shared: Shared) -> Privileges:
-    """Return who a run's processes became; a confinement counts where it held every receiver."""
+    """Return the record of the privilege drop; a confinement is listed if it is in force for every receiver."""
     if dropped is None:
         return Privileges()
     held = [name for place, name in enumerate(CONFINEMENTS) if bool(shared.confined[:, place].all())]
@@ -105,16 +105,16 @@ def _privileges(dropped: Dropped | None, shared: Shared) -> Privileges:
 
 
 def _opted_out(plan: Plan, directory: RunDirectory) -> int:
-    """Return how many of a run's targets were withdrawn while it went on, in all its sessions."""
+    """Return the number of targets that were withdrawn during the run, in all its sessions."""
     try:
         withdrawn = load_opt_outs(directory.path).withdrawn
     except LivenessError:
-        return 0  # the record says so already
+        return 0  # the damage is in the record of opt-outs already
     return plan.order.count_in(withdrawn)
 
 
 def recorded_counters(plan: Plan, totals: Totals) -> dict[str, float | dict[str, float]] | msgspec.UnsetType:
-    """Return the counters that have no field of their own: those of each probe by its name."""
+    """Return the counters that have no manifest field of their own; counters by probe are keyed by its name."""
     if not totals.counters:
         return msgspec.UNSET
     names = [probe.name for probe in plan.probes]
@@ -136,8 +136,8 @@ def final_manifest(
 ) -> Manifest:
     """Return the manifest of a run that has ended.
 
-    `tally` is what receivers counted in all its sessions, `kept` what became of their sinks, `first` where its last
-    session began, `damage` what was lost of it before.
+    `tally` has the counts of receivers in all sessions, `kept` the results of their sinks, `first` is the checkpoint at
+    which the last session began, and `damage` has a line for each part of the run that was lost before that.
     """
     shared, interruption = outcome.shared, outcome.interruption
     totals = first.totals.followed_by(outcome.totals)

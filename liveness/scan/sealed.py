@@ -1,14 +1,17 @@
-"""Seals of what one process publishes to others in shared memory: a checksum that a reader verifies.
+"""Checksums of data that one process publishes to others in shared memory, which readers verify.
 
-What is relied on, on machines whose stores may be seen in another order than they were made in (aarch64, RISC-V):
+On machines with a weak memory model (aarch64, RISC-V), other processes may see stores in another order than they were
+made in. The code relies only on this:
 
-- One aligned number of 8 bytes or less is read as it was written, whole: flags, counters and generations are such.
-- Nothing else. A reader that sees a new generation may still see old content, or parts of both. So content is published
-  with a checksum over it and its generation, and a reader takes only a copy that fits: whatever the order in which
-  stores arrive, a copy that fits is that generation's. A copy that does not fit is on its way: the reader looks again.
+- An aligned number of at most 8 bytes is read as a whole, as it was written. Flags, counters and generations are such.
+- Larger content is not safe by itself. A reader that sees a new generation may still see old content, or parts of both.
+  Content is therefore published with a checksum over it and its generation, and a reader accepts only a copy that
+  matches. A copy that matches belongs to that generation, in whatever order stores arrive. If a copy does not match,
+  stores are still under way, and the reader tries again.
 
-A checksum of 32 bits is wrong once in four thousand million torn copies; one is torn for some nanoseconds, and only
-where a list is published while it is read. Rings that are shared with the kernel have fences instead (`kernel.fence`).
+A checksum of 32 bits accepts one in four thousand million torn copies. A copy is torn only for some nanoseconds, and
+only if a list is read while it is published. Rings that are shared with the kernel use memory fences instead
+(`kernel.fence`).
 """
 
 import zlib
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 
 
 def seal(generation: int, *parts: NDArray[Any]) -> int:
-    """Return the checksum of what is published as this generation."""
+    """Return the checksum of a generation and of the arrays `parts` published with it."""
     checksum = zlib.crc32(generation.to_bytes(8, "little"))
     for part in parts:
         checksum = zlib.crc32(np.ascontiguousarray(part).data.cast("B") if part.size else b"", checksum)
