@@ -1,12 +1,12 @@
-"""Numbers as tables and figures print them."""
+"""Formatting of numbers in tables and figures."""
 
 from typing import Final
 
 WHOLE: Final = 100.0
-"""All of it, in percent."""
+"""The whole in percent."""
 
 ABSENT: Final = "-"
-"""Stands for a number that does not exist: a share whose denominator is 0, something that was not probed."""
+"""Printed for a number that does not exist: a share whose denominator is 0, or a value that was not measured."""
 
 
 def count(number: int | None) -> str:
@@ -15,7 +15,7 @@ def count(number: int | None) -> str:
 
 
 def percent(share: float | None, decimals: int = 1) -> str:
-    """Return a fraction as percent: one that is not 0 never reads as 0, one that is not 1 never as 100."""
+    """Return a fraction as percent. One that is not 0 is never printed as 0, one that is not 1 never as 100."""
     if share is None:
         return ABSENT
     text = f"{share:.{decimals}%}"
@@ -28,13 +28,13 @@ def percent(share: float | None, decimals: int = 1) -> str:
 
 
 def signed(number: float, decimals: int = 1) -> str:
-    """Return a number with its sign; what rounds to nothing has none."""
+    """Return a number with its sign; one that is rounded to 0 has no sign."""
     text = f"{number:+.{decimals}f}"
     return text[1:] if float(text) == 0 else text
 
 
 def seconds(duration_s: float | None) -> str:
-    """Return a duration in the unit that reads best."""
+    """Return a duration in ms, s or min, depending on its length."""
     if duration_s is None:
         return ABSENT
     if duration_s < 1:
@@ -43,11 +43,11 @@ def seconds(duration_s: float | None) -> str:
 
 
 def spoken(field: str) -> str:
-    """Return the name of a result's field as the tables print it."""
+    """Return the name of a result's field for tables."""
     words = "RST_only" if field == "rst_only" else field.replace("syn_ack", "SYN-ACK")
     return words.replace("_", " ")
 
 
 def named_formulas(formulas: dict[str, str]) -> list[str]:
-    """Return formulas as notes, each under its number's name in the tables."""
+    """Return formulas as notes, each with the name of its number in the tables."""
     return [f"{spoken(name)}: {text}" for name, text in formulas.items()]

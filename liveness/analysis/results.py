@@ -1,4 +1,4 @@
-"""Everything the analysis knows: all results of each run, and the changes from run to run."""
+"""Results of an analysis: the measures of each run, and the changes from run to run."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +39,7 @@ from liveness.runs.rundir import RunDirectory
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All runs by start time, the changes from run to run, who is still there later, and what is not compared."""
+    """All runs by start time, changes from run to run, retention, and runs that are not compared."""
 
     runs: list[RunResults]
     changes: list[Change]
@@ -47,20 +47,20 @@ class Results:
     left_out: list[LeftOut] = field(default_factory=list)
 
     def tables(self) -> Iterator[Table]:
-        """Yield the tables of what several runs show together."""
+        """Yield the tables of several runs together."""
         yield from change_tables(self.changes)
         yield from retention_tables(self.retention)
         if self.left_out:
             yield left_out_table(self.left_out)
 
     def figures(self) -> Iterator[Figure]:
-        """Yield the figures of what several runs show together."""
+        """Yield the figures of several runs together."""
         yield from change_figures(self.changes)
         yield from retention_figures(self.retention, {run.manifest.run: run.manifest.started for run in self.runs})
 
 
 def analyze_run(run: RunStates, measures: tuple[AnyMeasure, ...] | None = None) -> RunResults:
-    """Compute the measures of one run: those of the registry, or others."""
+    """Compute the measures of one run, by default those of the registry."""
     chosen = registry.MEASURES if measures is None else measures
     return RunResults(
         manifest=run.manifest,
@@ -79,10 +79,10 @@ def analyze_run(run: RunStates, measures: tuple[AnyMeasure, ...] | None = None) 
 def analyze_runs(
     runs: Iterable[RunDirectory], scope: Scope = WHOLE, damaged: Callable[[LivenessError], None] | None = None
 ) -> Results:
-    """Analyse runs in the order of their starts, those of a census compared, in one pass over all their sets.
+    """Analyse runs in the order of their starts, compare those of a census, all in one pass over their sets.
 
-    Where a manifest or a set is missing or damaged, `damaged` gets the LivenessError that names the file, and the
-    analysis continues without the run. It is raised where `damaged` is None, and where no run is left.
+    If a manifest or a set is missing or damaged, `damaged` is called with the LivenessError that names the file, and
+    the analysis continues without the run. The error is raised if `damaged` is None, or if no run is left.
     """
     readable: list[tuple[tuple[datetime, str], OpenRun, Probed]] = []
     problems: list[LivenessError] = []
@@ -113,9 +113,10 @@ def analyze_sets(
     probed: Sequence[Probed] | None = None,
     plan: Plan = as_given,
 ) -> Results:
-    """Analyse runs in the order given, wherever their sets are; `plan` decides which are compared.
+    """Analyse runs in the given order, wherever their sets are; `plan` decides which are compared.
 
-    `probed` is what they probed, by their manifests alone if it is None; `targets` are those within the scope.
+    `probed` has the targets of each run, by default those that its manifest records; `targets` are the numbers of
+    targets within the scope.
     """
     probed = [Probed.by(manifest) for manifest, _ in runs] if probed is None else probed
     comparisons = plan(probed)
@@ -135,7 +136,7 @@ def count_runs(
     probed: Sequence[Probed] | None = None,
     comparisons: Comparisons = NO_COMPARISON,
 ) -> tuple[list[RunStates], Compared]:
-    """Pass over the sets of runs and return the states of each, and what the pass found of them together."""
+    """Pass over the sets of runs; return the states of each run, and the counts of runs together."""
     workers = threads()
     probed = [Probed.by(manifest) for manifest, _ in runs] if probed is None else probed
     part = None if scope.within is None else scope.within.intervals
@@ -155,7 +156,7 @@ def count_runs(
 
 
 def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None, probed: Probed) -> RunStates:
-    """Return what the pass found of one run, its table without the free slots."""
+    """Return the states of one run, from the occupied slots of its table."""
     taken = counted.table.taken[: int(counted.table.used[0])]
     return RunStates(
         manifest=run.manifest,
@@ -177,7 +178,7 @@ def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None, p
 
 
 def _started(manifest: Manifest, run: RunDirectory) -> tuple[datetime, str]:
-    """Return when a run began; its path decides between runs of the same second."""
+    """Return the start time of a run, and its path, which orders runs that started in the same second."""
     try:
         started = datetime.fromisoformat(manifest.started)
     except ValueError as problem:

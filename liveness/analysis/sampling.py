@@ -1,8 +1,8 @@
-"""The sampling error of shares: Wilson's interval for a random sample, and for addresses that cluster in /24s.
+"""The sampling error of shares: Wilson's interval for a random sample, also for addresses that cluster in /24s.
 
-A run with `limits.max_targets` (`scan -n`) probes a simple random sample without replacement of its targets, block by
-block in proportion. The interval is Wilson's score interval (E. B. Wilson 1927), with two corrections of the number
-of independent observations n:
+A run with `limits.max_targets` (`scan -n`) probes a simple random sample without replacement of its targets, with a
+proportional part from each block. The interval is Wilson's score interval (E. B. Wilson 1927), with two corrections of
+the number of independent observations n:
 
 - the finite population: n / (1 - f), for a sample of the fraction f (Cochran, Sampling Techniques, section 2.6);
 - clusters: n / deff, where deff is the variance of a share over /24s as independent units, over that of independent
@@ -25,7 +25,7 @@ Z95: Final = 1.959963984540054
 
 
 def wilson(share: float, observations: float, z: float = Z95) -> tuple[float, float]:
-    """Return the ends of Wilson's interval for a share of so many independent observations, more than none."""
+    """Return the ends of Wilson's interval for a share of `observations` independent observations (> 0)."""
     z2n = z * z / observations
     middle = share + z2n / 2
     spread = z * sqrt(share * (1 - share) / observations + z2n / (4 * observations))
@@ -35,7 +35,7 @@ def wilson(share: float, observations: float, z: float = Z95) -> tuple[float, fl
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clusters:
-    """Sums over /24s of the numbers of addresses active for probes x, and for x and y: shape (probes, probes) each."""
+    """Sums over /24s of numbers of addresses active for probe x, and for x and y, each of shape (probes, probes)."""
 
     probes: tuple[str, ...]
     occupied: NDArray[np.int64]
@@ -43,9 +43,9 @@ class Clusters:
     both: NDArray[np.int64]
     """Addresses active for x and y; on the diagonal, for x."""
     both_both: NDArray[np.float64]
-    """Sum of the square of both, over /24s."""
+    """Sum over /24s of the squared number active for x and y."""
     given_both: NDArray[np.float64]
-    """[x, y]: sum of the number active for x, times that of both."""
+    """[x, y]: sum over /24s of the number active for x times the number active for x and y."""
 
     @classmethod
     def empty(cls, probes: tuple[str, ...]) -> "Clusters":
@@ -55,7 +55,7 @@ class Clusters:
         return cls(probes, np.zeros(size, np.int64), np.zeros(pairs, np.int64), np.zeros(pairs), np.zeros(pairs))
 
     def add(self, active: list[NDArray[np.uint32]]) -> None:
-        """Add whole /24s: active[p] are the addresses active for probe p, each once."""
+        """Add whole /24s: active[p] has the addresses active for probe p, without repetitions."""
         everyone = np.concatenate([np.zeros(0, np.uint32), *active])
         addresses, places = np.unique(everyone, return_inverse=True)
         masks = np.zeros(len(addresses), np.uint64)
@@ -66,13 +66,13 @@ class Clusters:
         sum_clusters(addresses, masks, self.occupied, self.both, self.both_both, self.given_both)
 
     def effective(self, given: int, also: int) -> float | None:
-        """Return the number of independent observations that P(also | given) rests on; None if there are none."""
+        """Return the effective number of independent observations of P(also | given); None if there are none."""
         whole, part = int(self.both[given, given]), int(self.both[given, also])
         clusters = int(self.occupied[given])
         if not whole:
             return None
         if part in (0, whole) or clusters == 1:
-            return float(clusters)  # no variance to be seen: as if a /24 were of one mind
+            return float(clusters)  # no variance is visible: treat each /24 as one observation
         p = part / whole
         squares = float(self.both_both[given, also]) - 2 * p * float(self.given_both[given, also])
         squares += p * p * float(self.both_both[given, given])
@@ -82,7 +82,7 @@ class Clusters:
 
 @kernel
 def add_cluster(counts: NDArray[np.int64], both_both: NDArray[np.float64], given_both: NDArray[np.float64]) -> None:
-    """Add the counts of one /24 to the sums of squares and products, and leave none."""
+    """Add the counts of one /24 to the sums of squares and products, and clear them."""
     probes = len(counts)
     for given in range(probes):
         if counts[given, given]:
@@ -101,7 +101,7 @@ def sum_clusters(
     both_both: NDArray[np.float64],
     given_both: NDArray[np.float64],
 ) -> None:
-    """Sum over /24s: bit p of active[i] says whether addresses[i], which ascend, is active for probe p."""
+    """Sum over /24s: bit p of active[i] is set if addresses[i] (ascending) is active for probe p."""
     probes = len(occupied)
     counts = np.zeros((probes, probes), np.int64)
     for i in range(len(addresses)):
@@ -120,16 +120,16 @@ def sum_clusters(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sampling:
-    """Whether the targets of a run are a random sample, and of what."""
+    """Whether the targets of a run are a random sample, and their numbers."""
 
     kind: Literal["census", "sample", "stopped"]
     targets: int | None = None
     listed: int | None = None
-    """How many addresses the sample was drawn from; None where the run does not record it."""
+    """The number of addresses from which the sample was drawn; None if the run does not record it."""
 
     @property
     def fraction(self) -> float:
-        """The fraction of the listed addresses in the sample, 0 where it is not known."""
+        """The fraction of the listed addresses in the sample, 0 if it is not known."""
         if self.targets is None or not self.listed:
             return 0.0
         return min(self.targets / self.listed, 1.0)
@@ -141,7 +141,7 @@ class Sampling:
     def interval(self, share: Share, observations: float | None, *, finite: bool = True) -> Share:
         """Return a share with its interval, if this is a sample and anything was observed.
 
-        `finite`: it is about the addresses that the sample was drawn from, and not about others like them.
+        `finite`: the share is one of the listed addresses, so that the finite population correction applies.
         """
         if self.kind != "sample" or share.value is None or not observations or not 0 <= share.value <= 1:
             return share
@@ -151,7 +151,7 @@ class Sampling:
         return Share(share.value, share.part, share.whole, low, high, share.of)
 
     def note(self, method: str = "Wilson's") -> str:
-        """Return in one sentence what the intervals are, or why there are none."""
+        """Return a sentence on what the intervals are, or why there are none."""
         if self.kind == "sample":
             drawn = "" if self.listed is None else f" of {self.listed:,}"
             size = "" if self.targets is None else f"{self.targets:,}"

@@ -1,4 +1,4 @@
-"""Tables as data: cells are numbers with units and denominators, so that every form of export prints the same table."""
+"""Tables as data: cells are numbers with units and denominators, so that all output formats print the same table."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ Style = Literal["alarm", "dim", ""]
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A part of a whole, with its 95% interval where it rests on a sample.
+    """A part of a whole, with its 95% interval if it comes from a sample.
 
-    `part` and `whole` are None where a share is known without them.
+    `part` and `whole` are None if they are not known.
     """
 
     value: float | None
@@ -23,11 +23,11 @@ class Share:
     low: float | None = None
     high: float | None = None
     of: str = ""
-    """The denominator, where it is not that of the column."""
+    """The denominator, if it is not that of the column."""
 
     @classmethod
     def of_counts(cls, part: int, whole: int | None, of: str = "") -> "Share":
-        """Return part / whole, without a value if there is nothing to have a share of."""
+        """Return part / whole, without a value if the denominator is 0."""
         return cls(part / whole if whole else None, part, whole, of=of)
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number that is estimated, with the ends of its 95% interval."""
+    """An estimated number, with the ends of its 95% interval."""
 
     value: float | None
     low: float | None
@@ -51,7 +51,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """The interval of the estimate in another cell of the row; exports have it there."""
+    """The interval of an estimate in another cell of the row, with which exports have it."""
 
     estimate: Estimate
 
@@ -75,7 +75,7 @@ Plain = str | int | float | Share | Estimate | Between | Counts | None
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A cell that stands out as an alarm, or steps back."""
+    """A cell that is emphasised as an alarm, or dimmed."""
 
     cell: Plain
     style: Style
@@ -90,12 +90,12 @@ def bare(cell: Cell) -> Plain:
 
 
 def style_of(cell: Cell) -> Style:
-    """Return how a cell stands out."""
+    """Return the style of a cell, empty if it is not marked."""
     return cell.style if isinstance(cell, Marked) else ""
 
 
 def printed(cell: Cell) -> str:
-    """Return a cell as people read it."""
+    """Return a cell as text for readers."""
     plain = bare(cell)
     if plain is None:
         return ABSENT
@@ -108,23 +108,23 @@ def printed(cell: Cell) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; `unit` is what its numbers count, empty for words, which name the rows or comment on them."""
+    """One column; `unit` is the unit of its numbers, empty for text, which names rows or comments on them."""
 
     name: str
     unit: str = ""
     of: str = ""
     """The denominator of shares."""
     key: str = ""
-    """The name in exports, where the printed one is short or is used twice."""
+    """The name in exports, if the printed one is too short or is used twice."""
 
     @property
     def is_text(self) -> bool:
-        """Whether its cells are words."""
+        """Whether its cells are text."""
         return not self.unit
 
     @property
     def quantity(self) -> str:
-        """What exports call its numbers."""
+        """The name of its numbers in exports."""
         return self.key or self.name
 
 
@@ -134,7 +134,7 @@ PUBLISHED = Column(LABEL, key="published")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: `id` names it in every form of output, `notes` give formulas and denominators."""
+    """One table: `id` names it in every output format, `notes` have formulas and denominators."""
 
     id: str
     title: str
@@ -142,15 +142,15 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
-    """What else identifies its rows among tables of the same id: the two runs of a comparison."""
+    """Further keys of its rows, which distinguish tables with the same id: the two runs of a comparison."""
     columns_at_once: int | None = None
-    """So many columns after the first fit a terminal."""
+    """The number of columns after the first that fit a terminal."""
     shown: int | None = None
-    """So many rows are shown to people; exports have all."""
+    """The number of rows shown to readers; exports have all."""
     shown_note: str = ""
     """A note with ``{shown}``, the number of rows shown."""
     data: Sequence["Datum"] | None = None
-    """The numbers for exports, where the rows are laid out for reading."""
+    """The numbers for exports, if they cannot be derived from the rows."""
 
     def tidy(self) -> Iterator["Datum"]:
         """Yield every number of the table with its keys, unit and denominator."""
@@ -165,7 +165,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Datum:
-    """One number: what it is of (`keys`), what it is, and in which unit."""
+    """One number with its keys, quantity and unit."""
 
     keys: Mapping[str, str]
     quantity: str
@@ -178,10 +178,10 @@ class Datum:
 
 
 def _data_of_row(table: Table, row: Sequence[Cell]) -> Iterator[Datum]:
-    """Yield the numbers of one row; its words are the keys, but published ones."""
+    """Yield the numbers of one row; its texts are the keys, except for published values."""
     cells = list(zip(table.columns, row, strict=True))
     words = [place for place, (column, _) in enumerate(cells) if column.is_text and column is not PUBLISHED]
-    value = words.pop() if len(words) == len(cells) else None  # words alone: the last of them are the value
+    value = words.pop() if len(words) == len(cells) else None  # a row of texts only: the last of them is the value
     keys = dict(table.keys)
     for place in words:
         column, cell = cells[place]
@@ -201,7 +201,7 @@ def _data_of_row(table: Table, row: Sequence[Cell]) -> Iterator[Datum]:
 
 
 def _data_of_cell(keys: Mapping[str, str], column: Column, cell: Plain) -> Iterator[Datum]:
-    """Yield the numbers of one cell; a blank one has none."""
+    """Yield the numbers of one cell; an empty cell has none."""
     if isinstance(cell, Counts):
         for attempt, number in enumerate(cell.numbers):
             yield Datum(keys, f"{column.quantity} {attempt}", number, column.unit)

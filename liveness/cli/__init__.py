@@ -1,1 +1,1 @@
-"""The command line: one file a command; the only place for click."""
+"""The command line: one file per command; click is used here only."""

@@ -1,4 +1,4 @@
-"""`liveness analyze`: the results of runs, as tables, one JSON document, figures, a page or a map."""
+"""`liveness analyze`: results of runs as tables, JSON document, figures, page or map."""
 
 import io
 import os
@@ -168,7 +168,7 @@ def _outputs(
 
 
 def _draw(outputs: "Outputs", results: "Results", top: int) -> None:
-    """Write figures, page and map, and say so."""
+    """Write figures, page and map, and log what was written."""
     from liveness.report.files import write_report
 
     for line in write_report(outputs, results, top):
@@ -190,7 +190,7 @@ def _scope(within: tuple[str, ...], by: str | None, prefix_data: Path | None, *,
 
 
 def _within(given: tuple[str, ...]) -> "Within":
-    """Return the addresses of prefixes, ranges, addresses and list files. A file may have a comma in its name."""
+    """Return the addresses of prefixes, ranges, addresses and list files. The name of a file may have a comma."""
     from liveness.analysis.counting.scope import Within
     from liveness.config.load import read_entries
     from liveness.space.addresses import ENTRY, parse_entry
@@ -205,7 +205,7 @@ def _within(given: tuple[str, ...]) -> "Within":
         if not Path(entry).exists() and ENTRY.fullmatch(entry):
             try:
                 parse_entry(entry)
-            except ValueError as problem:  # it looks like an address: reading it as a file would mislead
+            except ValueError as problem:  # it looks like an address: an error about a missing file would mislead
                 raise UsageError(f"--within: {problem}") from None
     intervals = read_entries(entries)
     if intervals.count == 0:
@@ -214,7 +214,7 @@ def _within(given: tuple[str, ...]) -> "Within":
 
 
 def _tables(results: "Results", top: int, *, to_file: bool) -> str:
-    """Return the tables as text: for the terminal or pipe stdout is, or as wide and as plain as a file wants them."""
+    """Return the tables as text: for stdout as a terminal or pipe, or plain and of fixed width for a file."""
     from rich.console import Console
 
     from liveness.report.tables import report_tables

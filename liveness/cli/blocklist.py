@@ -1,4 +1,4 @@
-"""``liveness blocklist``: who opted out: dated, commented lists, and what they mean for runs that are on disk."""
+"""``liveness blocklist``: lists of opt-outs with date and reason, and their application to runs on disk."""
 
 import json
 from pathlib import Path
@@ -256,7 +256,7 @@ def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | N
     document: list[dict[str, Any]] = []
     left: list[LivenessError] = []
     if given is not None:
-        read_entries([str(path) for path in given], Skipped())  # what is wrong with a list is wrong for every run
+        read_entries([str(path) for path in given], Skipped())  # an error in a list affects every run
     found = [one for run in runs for one in find_runs(run)]
     for directory in found:
         try:
@@ -283,7 +283,7 @@ def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | N
 
 
 def _blocked_by(directory: "RunDirectory") -> "Sequence[str]":
-    """Return what the config of a run blocks by. Raises UsageError if that is nothing."""
+    """Return the blocklists that a run's config names. Raises UsageError if there are none."""
     from liveness.config.recorded import recorded_blocklists
     from liveness.runs.rundir import MANIFEST_FILE
 
@@ -352,7 +352,7 @@ def _entries(files: tuple[Path, ...], config_file: Path | None) -> "list[Entry]"
 
 
 def _requests(files: tuple[Path, ...], config_file: Path | None) -> "list[Entry]":
-    """Return all requests of all lists; those that stand in a config itself have its path as their place."""
+    """Return all requests of all lists; those in the config itself have its path as their place."""
     from liveness.config.blocklists import read_requests
     from liveness.config.load import load_config
     from liveness.config.requests import Entry
@@ -373,7 +373,7 @@ def _requests(files: tuple[Path, ...], config_file: Path | None) -> "list[Entry]
 
 
 def _lists(files: tuple[Path, ...], config_file: Path | None, *, new: bool = False) -> list[Path]:
-    """Return the lists that a command is about; UsageError if there is none. With `new` it need not exist yet."""
+    """Return the lists of a command; UsageError if there are none. With `new` the list need not exist yet."""
     from liveness.config.blocklists import begin
     from liveness.config.load import first_list_of, list_files, load_config
 

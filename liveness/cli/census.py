@@ -1,4 +1,4 @@
-"""``liveness census``: runs that recur, their history, and what starts them again and again."""
+"""``liveness census``: recurring runs, their history, and the timers that start them."""
 
 import sys
 from dataclasses import dataclass
@@ -89,9 +89,10 @@ def run(
 
 @dataclass(frozen=True, slots=True)
 class _Scanner:
-    """Scans while others watch: as late as that, for a call that is refused must not disturb those of the run it meets.
+    """Scanner of a census; watchers are opened only when a scan begins.
 
-    Targets are read as late too: a resumed run has its own.
+    A call that is refused must not disturb the watchers of the run that is going on. Targets are read late too, because
+    a resumed run has its own.
     """
 
     config: "Config"
@@ -126,7 +127,7 @@ class _Scanner:
 
 
 def _leave(record: "Record", report: Path, *, quiet: bool) -> None:
-    """Print the line of a run and what to worry about, and end with its exit code."""
+    """Print the line of a run and its alarms, and end with its exit code."""
     for alarm in record.alarms:
         log.warning(alarm)
     if record.exit_code == StoppedEarlyError.exit_code:
@@ -199,7 +200,7 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
 
 
 def _show_report(past: "Past") -> None:
-    """Print the report that the census has written of a run, or the tables of the run itself where there is none."""
+    """Print the report that the census has written of a run, or the tables of the run itself if there is none."""
     from liveness.census.comparing import compare
     from liveness.census.home import TABLES_FILE
     from liveness.cli.display import OutputConsole

@@ -1,4 +1,4 @@
-"""``liveness config``: check a config before it runs, show what it resolves to, start a new one."""
+"""``liveness config``: check a config before it runs, show its resolved form, and begin a new one."""
 
 import json
 import os
@@ -113,7 +113,7 @@ def init(file: Path | None) -> None:
 
 
 def _folder_of_output() -> Path | None:
-    """Return the folder of the file that standard output goes to, this one for a pipe; None for terminal and device."""
+    """Return the folder of the file that stdout goes to, the current one for a pipe; None for terminal and device."""
     try:
         descriptor = sys.stdout.fileno()
         status = os.fstat(descriptor)
@@ -136,7 +136,7 @@ def _begin_blocklist(path: Path) -> None:
 
 
 def summary(file: Path, config: "Config", targets: "Targets", forecast: "Estimate") -> str:
-    """Return what a checked config will do, a line for each question one asks before a scan."""
+    """Return what a checked config will do, a line for each question before a scan."""
     from liveness.space.special import registry_date
 
     limited = f", {forecast.targets:,} of them by limits.max_targets" if forecast.targets < targets.count else ""
@@ -158,7 +158,7 @@ def summary(file: Path, config: "Config", targets: "Targets", forecast: "Estimat
 
 
 def as_document(config: "Config", targets: "Targets", forecast: "Estimate") -> dict[str, object]:
-    """Return the same as one document; durations in seconds."""
+    """Return the same as a JSON document; durations in seconds."""
     return {
         "name": config.name,
         "targets": targets.count,
@@ -183,14 +183,14 @@ def as_document(config: "Config", targets: "Targets", forecast: "Estimate") -> d
 
 
 def peak_text(config: "Config", forecast: "Estimate") -> str:
-    """Return what the busiest /24 is to expect, and how much it may be."""
+    """Return the peak load of the busiest /24, and its limit."""
     limit = config.limits.max_pps_per_24
     allowed = "no limits.max_pps_per_24" if limit is None else f"{limit:g} allowed"
     return f"{forecast.peak_pps_per_24:,.0f} packets at most in the busiest second of any /24 ({allowed})"
 
 
 def rate_text(config: "Config", forecast: "Estimate") -> str:
-    """Return a rate as packets a second in all and of each probe, and as bits a second on the wire."""
+    """Return a rate in packets a second, total and of each probe, and in bits a second on the wire."""
     each, total = rate_number(forecast.probe_rate_pps), rate_number(forecast.rate_pps)
     found = "found while it runs, at most " if config.rate.auto else ""
     return (
@@ -199,12 +199,12 @@ def rate_text(config: "Config", forecast: "Estimate") -> str:
 
 
 def rate_number(rate_pps: float) -> str:
-    """Return packets a second with a decimal place, three digits below one."""
+    """Return packets a second with one decimal place, with three digits below one."""
     return f"{rate_pps:,.1f}".removesuffix(".0") if rate_pps >= 1 else f"{rate_pps:.3g}"
 
 
 def bandwidth_text(bps: int) -> str:
-    """Return bits a second with three digits, as speeds of networks are given: 9.87 Mbit/s."""
+    """Return bits a second with three digits and a decimal prefix: 9.87 Mbit/s."""
     value, unit = float(bps), "bit/s"
     for larger in ("kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"):
         if round(value) < 1_000:  # noqa: PLR2004 - where the next unit begins
@@ -214,7 +214,7 @@ def bandwidth_text(bps: int) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return a span as people say it: its two largest units."""
+    """Return a span in its two largest units."""
     whole = round(seconds)
     days, hours, minutes = whole // 86_400, whole // 3_600 % 24, whole // 60 % 60
     if days:

@@ -1,4 +1,4 @@
-"""What people see: tables on standard output, a scan's bars and summary on standard error."""
+"""Output for the user: tables on standard output, a scan's progress and summary on standard error."""
 
 import sys
 from logging import INFO, WARNING
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 class OutputConsole(Console):
-    """Standard output for tables; a pipe gets lines of 120 columns."""
+    """Console on standard output for tables; lines of a pipe have 120 columns."""
 
     def __init__(self) -> None:
         super().__init__(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 
 
 class ScanDisplay:
-    """What one scan shows on standard error: what begins, how it stands, what came of it.
+    """Output of one scan on standard error: its start, its progress and its results.
 
-    A terminal gets a live view; anything else a plain line a minute, if `plain`. A quiet display shows nothing.
+    A terminal has a live view, any other output a plain line a minute if `plain` is set. A quiet display shows nothing.
     """
 
     def __init__(self, *, quiet: bool, plain: bool = True) -> None:
@@ -51,7 +51,7 @@ class ScanDisplay:
             people.write = self._above
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         self._stop()
 
     def _stop(self) -> None:
@@ -69,7 +69,7 @@ class ScanDisplay:
             self._console.print(Text(text) if shown is None else shown, soft_wrap=True)
 
     def begin(self, plan: "Plan", identity: "Identity") -> None:
-        """Say what begins: called when everything is open and no packet has left."""
+        """Report the start of a scan; called when all sockets are open and no packet has been sent."""
         from liveness.space.addresses import format_address
 
         path = identity.path
@@ -83,7 +83,7 @@ class ScanDisplay:
         )
 
     def read(self, reading: "Reading") -> None:
-        """Show how it stands."""
+        """Show the progress."""
         if self._live is not None:
             self._live.show(reading)
         elif self._plain and reading.progress.elapsed_s >= self._next_s:
@@ -91,11 +91,11 @@ class ScanDisplay:
             self._say(INFO, status_line(reading))
 
     def notice(self, text: str) -> None:
-        """Show a line that somebody ought to read, be the display quiet."""
+        """Show a line that the user should read, even if the display is quiet."""
         log.notice(text)
 
     def end(self, manifest: "Manifest") -> None:
-        """Show what came of the scan, warnings in red: losses, sent again or not, and a rate that was not reached."""
+        """Show the results of the scan, with warnings in red: losses, repaired or not, and a rate not reached."""
         self._stop()
         if people.level <= INFO:
             self._console.print(_summary(manifest))
@@ -133,7 +133,7 @@ def _summary(manifest: "Manifest") -> FittedTable:
 
 
 def _rate_found(search: "RateSearch", probes: int) -> str:
-    """Return what `rate: auto` has found, and why it was not more."""
+    """Return the rate that `rate: auto` has found, and the reason for its limit."""
     reasons = {
         None: "its limit" if search.found_pps >= search.limit_pps else "the scan ended before more was tried",
         "fell": "more causes loss",
@@ -147,7 +147,7 @@ def _rate_found(search: "RateSearch", probes: int) -> str:
 
 
 def _messages(counts: dict[str, int]) -> str:
-    """Return the messages of a probe by kind, all errors together."""
+    """Return the messages of a probe by kind, with all errors in one sum."""
     kinds: dict[str, int] = {}
     for label, count in counts.items():
         kind = "errors" if label.startswith("error-") else label

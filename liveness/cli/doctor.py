@@ -1,4 +1,4 @@
-"""``liveness doctor``: what this machine can do, what it lacks, and the remedy."""
+"""``liveness doctor``: kernel features and privileges of this machine, and remedies for those that are missing."""
 
 from typing import TYPE_CHECKING
 
@@ -70,12 +70,12 @@ def _print_features(console: "Console", features: "Sequence[Feature]") -> None:
         table.add_row(escape(feature.name), mark, escape(feature.detail), escape(feature.needed_by))
     console.print(table)
     for feature in features:
-        if feature.remedy is not None:  # below the table, because a command cut into a column cannot be copied
+        if feature.remedy is not None:  # below the table: a command that is wrapped in a column cannot be copied
             console.print(f"[bold]{escape(feature.name)}:[/] {escape(feature.remedy)}", soft_wrap=True)
 
 
 def _print_ways(console: "Console", ways: "Sequence[WayTrial]") -> None:
-    """Print the trials of the ways to send; the first that passed is the one that `network.transport: auto` takes."""
+    """Print the trials of the ways to send; `network.transport: auto` uses the first that passed."""
     from rich.markup import escape
 
     from liveness.report.fitted import FittedTable
@@ -89,7 +89,7 @@ def _print_ways(console: "Console", ways: "Sequence[WayTrial]") -> None:
 
 
 def verdict(*, scan: bool, lab: bool) -> str:
-    """Say in one line what works here."""
+    """Return a line on what works here."""
     if scan and lab:
         return "Works here: scanning on this machine's own interfaces, the lab, and analysis."
     if scan:

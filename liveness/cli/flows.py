@@ -1,4 +1,4 @@
-"""``liveness flows``: flow records of any format: sum up, print, convert, meter and collect."""
+"""``liveness flows``: flow records of any format: summary, output, conversion, metering and collection."""
 
 import json
 import signal
@@ -23,7 +23,7 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The flow files of a command, and how they are to be read."""
+    """The flow files of a command, and the options for reading them."""
 
     files: tuple[str, ...]
     format_name: str | None
@@ -53,7 +53,7 @@ FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 
 
 def takes_inputs(function: Callable[Concatenate[Inputs, P], None]) -> Callable[..., None]:
-    """Give a command the argument and options that say which flow files are read, as its parameter `inputs`."""
+    """Add the argument and the options for reading flow files to a command, which receives them as `inputs`."""
 
     @FILES
     @click.option(
@@ -293,7 +293,7 @@ def collect(listen: str, port: int, output: Path, interval_s: int) -> None:
 
 
 def _printable_names(notes: "Notes") -> list[str]:
-    """Return the names of exporters for standard output: what a file calls them moves no cursor."""
+    """Return exporters' names for standard output, without control characters that a file may contain."""
     return [one_line(name) for name in notes.exporter_names()]
 
 
@@ -303,7 +303,7 @@ def _warn_of_undecoded(notes: "Notes") -> None:
 
 
 def _report_damage(damage: list[str]) -> None:
-    """Report every damage, the last one as the error with which the command ends."""
+    """Report all damage; the last line is the error with which the command ends."""
     for line in damage[:-1]:
         log.warning(line)
     if damage:

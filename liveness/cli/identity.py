@@ -1,4 +1,4 @@
-"""``liveness identity``: the texts by which those who are probed learn who probes them, and how to opt out."""
+"""``liveness identity``: texts that tell owners of probed networks who probes them, and how to opt out."""
 
 from pathlib import Path
 

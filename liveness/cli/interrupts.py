@@ -1,4 +1,4 @@
-"""Ctrl-C outside a scan: exit code 130, no traceback, and soon, whatever library is running."""
+"""Handling of Ctrl-C outside a scan: exit code 130 without traceback, within a second, whatever library is running."""
 
 import os
 import signal
@@ -12,18 +12,18 @@ from typing import Final, NoReturn
 
 EXIT_CODE: Final = 128 + signal.SIGINT
 GRACE_S: Final = 1.0
-"""How long a command takes at most to clean up behind itself."""
+"""Longest time in seconds that a command takes to clean up."""
 
 
 class Interrupts:
-    """State of Ctrl-C: whether somebody has pressed it. Libraries turn the exception for it into others, or lose it."""
+    """The state of Ctrl-C, kept here because libraries convert or suppress the exception that it raises."""
 
     def __init__(self) -> None:
         self.asked = False
         self._raised = False
 
     def install(self) -> None:
-        """Take SIGINT, unless it is ignored (nohup)."""
+        """Handle SIGINT, unless it is ignored (nohup)."""
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             return
         signal.signal(signal.SIGINT, self._note)
@@ -43,10 +43,10 @@ class Interrupts:
 
     @contextmanager
     def ending_soon(self, stop: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """End the process within GRACE_S of a SIGINT, also where a library's call does not return meanwhile.
+        """End the process within GRACE_S of a SIGINT, even if a call into a library does not return in that time.
 
-        `stop` is called first, in another thread: it asks that library to return. For commands that neither fork nor
-        enter a namespace: it takes a thread.
+        `stop` is called first, in another thread, to make that library return. Only for commands that neither fork nor
+        enter a namespace, since it starts a thread.
         """
         if signal.getsignal(signal.SIGINT) != self._note:
             yield
@@ -62,7 +62,10 @@ class Interrupts:
             os.close(writer)
 
     def _end(self, reader: int, stop: Callable[[], None]) -> None:
-        """In the thread: wait for the signal's number, which the kernel's handler writes whatever Python does."""
+        """Wait for the signal's number, which the handler in C writes even while no Python code runs.
+
+        Runs in the thread.
+        """
         while data := os.read(reader, 1):
             if data[0] == signal.SIGINT:
                 self.asked = True

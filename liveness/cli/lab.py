@@ -136,7 +136,7 @@ def check(run_dir: Path, source: str | None, *, plain: bool, as_json: bool) -> N
 
 
 def _check_model_run(run_dir: Path, named: "PopulationFile", *, as_json: bool) -> NoReturn:
-    """Compare a run with the model Internet, print that, and leave."""
+    """Compare a run with the model Internet, print the comparison, and exit."""
     from liveness.lab.model.check import check_model_run, no_record
     from liveness.lab.model.population.load import parse_population
 
@@ -151,7 +151,7 @@ def _check_model_run(run_dir: Path, named: "PopulationFile", *, as_json: bool) -
 
 
 def _internet(source: str, *, plain: bool) -> "Internet":
-    """Load a lab file and take out what was not built on this machine; say so on stderr."""
+    """Load a lab file without the networks that this machine cannot build; report those on stderr."""
     from liveness.lab.load import load_internet
     from liveness.lab.tools import find_tools
 

@@ -1,4 +1,4 @@
-"""A running scan on a terminal: a table that is redrawn each second; and the same in one plain line."""
+"""A running scan on a terminal: a table that is redrawn each second, or the same as one plain line."""
 
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 HISTORY: Final = 30
-"""Readings that a sparkline shows."""
+"""Number of readings in a sparkline."""
 MINUTE_S: Final = 60
 LONG: Final = 100_000_000
 
 
 class LiveView:
-    """The view, and the rates that its sparklines show."""
+    """The live view, and the rates in its sparklines."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -29,7 +29,7 @@ class LiveView:
         self._rates: dict[str, deque[tuple[float, float]]] = {}
 
     def show(self, reading: "Reading") -> None:
-        """Draw a reading. No thread draws: the process of a scan forks."""
+        """Draw a reading, without a drawing thread, since the process of a scan forks."""
         for probe in reading.probes:
             rates = self._rates.setdefault(probe.name, deque(maxlen=HISTORY))
             rates.append((probe.sent_pps, probe.replies_pps))
@@ -74,14 +74,14 @@ class LiveView:
 
 
 def pace_text(per_second: float) -> str:
-    """Return how many a second: whole from ten on, with a decimal place below, with three digits below one."""
+    """Return a rate per second: an integer from ten on, one decimal place below, three digits below one."""
     if per_second >= 10 or per_second == 0:  # noqa: PLR2004
         return f"{per_second:,.0f}"
     return f"{per_second:.1f}" if per_second >= 1 else f"{per_second:.3g}"
 
 
 def where_text(reading: "Reading") -> str:
-    """Return how far a scan is: its block, its time so far and to go."""
+    """Return the progress of a scan: block, elapsed time and remaining time."""
     progress = reading.progress
     block = min(progress.blocks_drained + 1, progress.blocks)
     share = percent(progress.sent / progress.planned) if progress.planned else "-"
@@ -97,7 +97,7 @@ def where_text(reading: "Reading") -> str:
 
 
 def drops_text(reading: "Reading") -> str:
-    """Return what came in and what was lost."""
+    """Return the numbers of packets received and lost."""
     counts = reading.progress.counts
     ring, interface, sending = counts["kernel_drops"], counts["nic_drops"], counts["send_errors"]
     where = f" (ring {ring:,}, interface {interface:,}, sending {sending:,})"
@@ -116,7 +116,7 @@ def status_line(reading: "Reading") -> str:
 
 
 def sparkline(numbers: list[float]) -> str:
-    """Return numbers as bars, from nothing to the largest; the lowest bar is for what is not nothing, too."""
+    """Return numbers as bars in proportion to the largest; small and zero values have the lowest bar."""
     most = max(numbers, default=0)
     if most <= 0:
         return BARS[0] * len(numbers)
@@ -124,7 +124,7 @@ def sparkline(numbers: list[float]) -> str:
 
 
 def count_text(number: int) -> str:
-    """Return a number in full, or where that would not fit 80 columns in millions."""
+    """Return a number in full, or in millions if that would not fit 80 columns."""
     return f"{number:,}" if number < LONG else f"{number / 1e6:,.1f}M"
 
 

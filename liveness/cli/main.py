@@ -1,4 +1,4 @@
-"""The command line's entry: the group of commands, and how errors leave the program."""
+"""Entry point of the command line: the group of commands, and the conversion of errors to messages and exit codes."""
 
 import errno
 import importlib
@@ -41,34 +41,34 @@ COMMANDS: dict[str, str] = {
     "survey": "Import, analyse and export surveys of availability.",
     "replies": "Query the log of replies with SQL, or sum it up.",
 }
-"""Each command's short help; the command itself, and all it imports, is loaded when it is called."""
+"""Short help of each command; the command itself and its imports are loaded when it is called."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's file only when that command is called: ``--help`` stays quick."""
+    """A group that imports a command's module only when that command is called, so that ``--help`` is fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
         """Return the names of all commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's interface
-        """Import and return a command, or None if there is none of that name."""
+        """Import and return a command, or None if there is none with that name."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"liveness.cli.{cmd_name}").command
         return messages.with_options(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's interface
-        """Write the list of commands from the table, importing none."""
+        """Write the list of commands from the table without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command by its whole name; a name that is almost right gets the right one in the message.
+        """Return a command by its full name; for an unknown name the error suggests a similar one.
 
-        ``version`` and ``help COMMAND`` are what people type where other programs have commands for it.
+        ``version`` and ``help COMMAND`` are accepted too, since other programs have these as commands.
         """
         asked = {"version": ["--version"], "help": [*args[1:], "--help"]}.get(args[0]) if args else None
         if asked is not None:
@@ -92,7 +92,7 @@ group.params += messages.options()
 
 
 def run() -> None:
-    """Run the command line and leave with the exit code of what happened."""
+    """Run the command line and exit with the exit code of the result."""
     take_streams()
     messages.install()
     interrupts.install()
@@ -107,15 +107,15 @@ def run() -> None:
         if not interrupts.asked and not isinstance(error, (click.Abort, KeyboardInterrupt)):
             raise
         _leave_interrupted()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: the interpreter's own end is not interrupted
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # do not interrupt the interpreter's finalisation
     sys.exit(code)
 
 
 def _leave_interrupted() -> NoReturn:
-    """End with the exit code of Ctrl-C, without the interpreter's own end.
+    """Exit with the exit code of Ctrl-C, without finalising the interpreter.
 
-    CPython kills itself by SIGINT at its end if the signal ever interrupted an ``exec`` of text (``namedtuple``,
-    ``dataclass``), although the exception was handled: the exit code would depend on the moment.
+    At finalisation CPython kills itself with SIGINT if the signal ever interrupted an ``exec`` of text (``namedtuple``,
+    ``dataclass``), even if the exception was handled: the exit code would depend on timing.
     """
     with suppress(OSError, OutputError):
         sys.stdout.flush()
@@ -124,12 +124,12 @@ def _leave_interrupted() -> NoReturn:
 
 
 def _run() -> int:
-    """Run the command; return the exit code of what it did, and of what a person can mend the one line too."""
+    """Run the command and return its exit code; print an error that the user can correct as one line."""
     try:
         code = group.main(prog_name=PROGRAM, standalone_mode=False)
     except SystemExit as leaving:
         code = leaving.code
-    except BrokenPipeError:  # the reader of a pipe that was named as output has left
+    except BrokenPipeError:  # the reader of a pipe given as output file has closed it
         code = 0
     except (LivenessError, OSError) as error:
         if interrupts.asked:
@@ -148,7 +148,7 @@ def _run() -> int:
 def _show_warning(
     others: Callable[..., None], message: Warning | str, category: type[Warning], *rest: object, **named: object
 ) -> None:
-    """Print a warning of ours as people read it; others go the way they went."""
+    """Print a config warning as a message; pass other warnings to the previous function."""
     if issubclass(category, ConfigWarning):
         log.warning(str(message))
     else:
@@ -156,7 +156,7 @@ def _show_warning(
 
 
 def _refused(error: OutputError) -> int:
-    """Say that standard output was refused, and return the exit code; a reader that has left is no error."""
+    """Report that standard output cannot be written, and return the exit code; a closed pipe is no error."""
     if error.is_gone:
         return 0
     log.error(str(error))
@@ -164,9 +164,9 @@ def _refused(error: OutputError) -> int:
 
 
 def _line(error: LivenessError | OSError) -> str:
-    """Return the line of an error: one of the system that no room has foreseen names its file and its reason.
+    """Return the line for an error; an error of the system that no other code handles names its file and reason.
 
-    Where somebody else's permissions are in the way it says whose.
+    If permissions of another user's file are the reason, the line names the owner.
     """
     if isinstance(error, OSError) and not _has_directory():
         return "the current directory was removed: change to one that exists"
@@ -185,7 +185,7 @@ def _has_directory() -> bool:
 
 
 def _whose(error: BaseException, text: str) -> str | None:
-    """Return who owns what this process may not reach, and the remedy; None where that is not the reason."""
+    """Return the owner of what this process may not access, and the remedy; None if that is not the reason."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, PermissionError):
         cause = cause.__cause__

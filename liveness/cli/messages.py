@@ -1,4 +1,4 @@
-"""Where messages go: standard error for people, files of JSON lines for machines."""
+"""Destinations of messages: standard error for the user, files of JSON lines for programs."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from liveness.runs.rundir import RunDirectory
 
 RUN_FILE: Final = "messages.jsonl"
-"""The messages of a run, in its directory."""
+"""The file of a run's messages, in its directory."""
 OPTIONS: Final = ("log_level", "log_file")
 
 
@@ -34,14 +34,14 @@ class ForPeople(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self.write: Callable[[str, str], None] = echo
-        """Writes what stands before a text, and the text; a live display puts its own in place of this."""
+        """A function that writes a prefix and a text; a live display replaces it with its own."""
 
     def reset(self) -> None:
         """Write to standard error again."""
         self.write = echo
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one message; what cannot be written is lost, and nothing fails for it."""
+        """Write one message. If it cannot be written it is lost, and no error is raised."""
         if getattr(record, "shown", True):
             with suppress(OSError, ValueError):
                 self.write(getattr(record, "lead", LEADS.get(record.levelno, "liveness: ")), record.getMessage())
@@ -50,8 +50,8 @@ class ForPeople(logging.Handler):
 class ForMachines(logging.Handler):
     """Handler that appends messages to a file, each as a JSON document in one line.
 
-    A line is written by one system call, so that processes which share the file do not mix their lines. A descriptor
-    that now belongs to another file, as after a fork that closed it, is left alone.
+    A line is written by one system call, so that processes that share the file do not mix their lines. A descriptor
+    that belongs to another file now, as after a fork that closed it, is not used.
     """
 
     def __init__(self, descriptor: int, level: int) -> None:
@@ -60,7 +60,7 @@ class ForMachines(logging.Handler):
         self._file = _identity(descriptor)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append one message; what the disk refuses is lost, and nothing fails for it."""
+        """Append one message. If it cannot be written it is lost, and no error is raised."""
         with suppress(OSError, ValueError):
             if _identity(self._descriptor) == self._file:
                 os.write(self._descriptor, line_of(record))
@@ -78,21 +78,21 @@ _kept: ForMachines | None = None
 
 
 def install() -> None:
-    """Send messages to standard error, and nowhere else."""
+    """Send messages to standard error only."""
     LOGGER.propagate = False
     LOGGER.setLevel(logging.DEBUG)
     LOGGER.addHandler(people)
 
 
 def quieten(level: int = NOTICE) -> None:
-    """Show people only messages of a level and above; --log-level may ask for fewer."""
+    """Show only messages of a level and above; --log-level may select fewer."""
     people.setLevel(max(people.level, level))
 
 
 def keep_with(run: "RunDirectory") -> None:
-    """Append messages from now on, to the end of the process, to a file in a run directory.
+    """Append messages to a file in a run directory, until the process ends.
 
-    A disk that refuses harms no run: its messages are then on standard error alone.
+    If the file cannot be written, messages of the run go to standard error only.
     """
     global _kept  # noqa: PLW0603 - a process runs one scan at a time
     if _kept is not None:
@@ -117,7 +117,7 @@ def line_of(record: logging.LogRecord) -> bytes:
 
 
 def with_options(command: click.Command) -> click.Command:
-    """Give a command, and every command below it, the options --log-level and --log-file."""
+    """Add the options --log-level and --log-file to a command and all its subcommands."""
     if isinstance(command, click.Group):
         for below in command.commands.values():
             with_options(below)
@@ -127,7 +127,7 @@ def with_options(command: click.Command) -> click.Command:
 
 
 def options() -> list[click.Parameter]:
-    """Return the two options, which every command has."""
+    """Return the two options of every command."""
     return [
         click.Option(
             ["--log-level"],

@@ -1,4 +1,4 @@
-"""Mistakes on the command line as one line of ours, whatever click calls them."""
+"""Usage errors of click, rewritten as one line in this tool's style."""
 
 import difflib
 import re
@@ -26,7 +26,7 @@ _NUMBERS: Final = {"integer": "a whole number", "float": "a number"}
 
 @contextmanager
 def naming(config: "Config", file: Path | None) -> Iterator[None]:
-    """Have messages about a config name its file, where they know its name only."""
+    """Replace the name of a config in an error's message by its file."""
     try:
         yield
     except LivenessError as error:
@@ -37,7 +37,7 @@ def naming(config: "Config", file: Path | None) -> Iterator[None]:
 
 
 def line_of(error: click.ClickException) -> str:
-    """Return what is wrong, what was expected, and where help is, in one line without "error:"."""
+    """Return the problem, the expected value and the command for help, in one line without "error:"."""
     text = _problem(error)
     context = error.ctx if isinstance(error, click.UsageError) else None
     return text if context is None else f"{text} (see `{context.command_path} --help`)"
@@ -61,7 +61,7 @@ def _problem(error: click.ClickException) -> str:
 
 
 def no_command(name: str, commands: Sequence[str]) -> str:
-    """Return what to say of a command that does not exist."""
+    """Return the message about a command that does not exist."""
     near = difflib.get_close_matches(name, commands, n=1)
     return f"no command {name!r}: " + (
         f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(commands)}"
@@ -73,7 +73,7 @@ def _commands(context: click.Context) -> list[str]:
 
 
 def _name(parameter: click.Parameter | None) -> str:
-    """Return the longest name of an option, or what an argument is called in the usage line."""
+    """Return the longest name of an option, or the name of an argument in the usage line."""
     if isinstance(parameter, click.Option):
         return max(parameter.opts, key=len)
     return "" if parameter is None else (parameter.metavar or (parameter.name or "").upper()).removesuffix("...")

@@ -1,4 +1,4 @@
-"""``liveness passive``: one-way traffic of a live network, classified, and services that fail."""
+"""``liveness passive``: classification of one-way traffic of a live network, and detection of failing services."""
 
 import json
 import signal
@@ -81,7 +81,7 @@ def _stop_on_signals(opened: Any) -> None:  # noqa: ANN401 - a PassiveRun, which
 
 
 def _report_notes(opened: Any, go: Any) -> None:  # noqa: ANN401 - as above
-    """Do the work, and then name what could not be decoded, and damage but for the last, which is the error."""
+    """Run `go`; then report what could not be decoded, and all damage but the last, which is the error."""
     try:
         go()
     finally:

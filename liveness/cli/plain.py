@@ -1,15 +1,15 @@
-"""Words for terminals that know no Unicode: our typographic characters get ASCII forms instead of escapes."""
+"""Output for terminals without Unicode: typographic characters are written in ASCII forms instead of escapes."""
 
 import codecs
 import os
 from typing import Final
 
 ENCODING: Final = "plain-ascii"
-"""ASCII under a name of ours: click takes a stream called ``ascii`` for a mistake and writes UTF-8 to it."""
+"""ASCII under a name of our own: click considers a stream named ``ascii`` misconfigured and writes UTF-8 to it."""
 ESCAPING: Final = "liveness-plain"
-"""Error handler: ASCII forms, and escapes as in JSON for everything else."""
+"""Error handler: ASCII forms, and escapes as in JSON for all other characters."""
 PASSING: Final = "liveness-plain-passing"
-"""Error handler: ASCII forms, and everything else (names of files above all) as it is, in UTF-8."""
+"""Error handler: ASCII forms, and all other characters (in file names, for example) unchanged in UTF-8."""
 
 FORMS: Final = {
     **dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)),
@@ -32,14 +32,14 @@ FORMS: Final = {
     "✓": "yes",
     "✗": "no",
 }
-"""The ASCII form of every character that our own words, rich's boxes and our bars are made of."""
+"""The ASCII form of every non-ASCII character in this tool's messages, rich's boxes and bars."""
 
 
 def stream_coding(encoding: str, errors: str) -> tuple[str, str]:
     """Return encoding and error handler for a standard stream that Python opened with these.
 
-    What can write Unicode stays as it is, unless the locale is explicitly C or POSIX: Python writes UTF-8 there, which
-    such a terminal shows as garbage.
+    A stream that can encode Unicode is unchanged, unless the locale is explicitly C or POSIX: Python writes UTF-8 then,
+    which such a terminal does not show correctly.
     """
     _register()
     name = codecs.lookup(encoding).name
@@ -51,7 +51,7 @@ def stream_coding(encoding: str, errors: str) -> tuple[str, str]:
 
 
 def _locale_is_c() -> bool:
-    """Whether the user set the locale to C or POSIX. LC_CTYPE does not count: Python sets it itself under C."""
+    """Return whether the user set the locale to C or POSIX. LC_CTYPE does not count: Python sets it itself under C."""
     if os.environ.get("PYTHONIOENCODING") or os.environ.get("PYTHONUTF8") == "1":
         return False
     return (os.environ.get("LC_ALL") or os.environ.get("LANG")) in ("C", "POSIX")
@@ -64,7 +64,7 @@ def _register() -> None:
 
 
 def _codec(name: str) -> codecs.CodecInfo | None:
-    """Find our codec: ASCII under another name."""
+    """Return the codec for ENCODING: ASCII under another name."""
     if name.replace("_", "-") != ENCODING:
         return None
     ascii_codec = codecs.lookup("ascii")
@@ -80,13 +80,13 @@ def _codec(name: str) -> codecs.CodecInfo | None:
 
 
 def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Encode what the stream cannot: by its form, or as an escape that JSON reads."""
+    """Encode characters that the stream cannot: in ASCII form, or as an escape that JSON parsers read."""
     text, end = _refused(error)
     return "".join(FORMS.get(one) or _escape(one) for one in text), end
 
 
 def _passed(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Encode what ASCII cannot: by its form, or as UTF-8; bytes of a file name that are no UTF-8 stay bytes."""
+    """Encode characters that ASCII cannot: in ASCII form or UTF-8; bytes of a file name that are not UTF-8 are kept."""
     text, end = _refused(error)
     return "".join(FORMS.get(one, one) for one in text).encode("utf-8", "surrogateescape"), end
 

@@ -1,4 +1,4 @@
-"""`liveness lab describe` of a population, `lab predict` and `lab sample`: the model Internet without a packet."""
+"""Commands on a population that send no packets: `liveness lab predict`, `lab sample`, and part of `lab describe`."""
 
 import json
 from math import isnan
@@ -30,7 +30,7 @@ POPULATION = click.option(
 
 
 def describe_population(population: "Population", *, as_json: bool) -> None:
-    """Print how well a population fits what was published."""
+    """Print the fit of a population to published values."""
     from liveness.lab.model.population.fit import fit_of
 
     fit = fit_of(population, DESCRIBED_PREFIXES)
@@ -126,12 +126,12 @@ def _fit_document(population: "Population", fit: "Fit") -> dict[str, object]:
 
 
 def _number(value: float) -> float | None:
-    """Return a share as JSON has it: null where it is one of nothing."""
+    """Return a share for JSON: null if its denominator is 0."""
     return None if isnan(value) else value
 
 
 def _unused(prediction: "Prediction") -> str:
-    """Return what to know of targets that the model has nobody in."""
+    """Return a note on targets in /24s that the model does not use."""
     used, looked_at = prediction.used24, count_of(prediction.prefixes24, "/24")
     if used:
         return f"The model uses {used:,} of the {looked_at} looked at; nobody answers in the others."
@@ -187,7 +187,7 @@ def _print_prediction(name: str, prediction: "Prediction", *, auto: bool) -> Non
 
 
 def _rate(pps: float) -> str:
-    """Return a rate with three digits, or all of a large one."""
+    """Return a rate with three digits, or all digits of a large one."""
     return f"{pps:.3g}" if pps < 100 else f"{pps:,.0f}"  # noqa: PLR2004 - where three digits end
 
 

@@ -1,4 +1,4 @@
-"""``liveness replay``: make the sets of a run again from captured packets, and compare."""
+"""``liveness replay``: match captured packets again to make the sets of a run, and compare them."""
 
 import json
 from contextlib import nullcontext
@@ -88,7 +88,7 @@ def command(
 
 
 def _default_place(run_dir: Path, manifest: "Manifest") -> Path:
-    """Return where a replay goes by itself: names that are paths would lead it anywhere."""
+    """Return the default directory of a replay. UsageError for names in the manifest that are paths."""
     from liveness.runs.rundir import MANIFEST_FILE, is_run_id
 
     for field, name in (("name", manifest.name), ("run_id", manifest.run_id)):
@@ -99,7 +99,7 @@ def _default_place(run_dir: Path, manifest: "Manifest") -> Path:
 
 
 def _status(*, quiet: bool) -> "AbstractContextManager[Status | None]":
-    """Return a line that shows people the progress; a pipe gets none."""
+    """Return a progress line for a terminal; other outputs have none."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -107,7 +107,7 @@ def _status(*, quiet: bool) -> "AbstractContextManager[Status | None]":
 
 
 def _summary(done: "Replayed") -> list[tuple[int, str]]:
-    """Return what came of a replay, as messages with their levels."""
+    """Return the results of a replay, as messages with their levels."""
     record, manifest = done.manifest.replay, done.manifest
     if record is None:
         return []
@@ -164,7 +164,7 @@ def _document(done: "Replayed") -> dict[str, object]:
 
 
 def _leave(done: "Replayed", run_dir: Path, *, check: bool) -> None:
-    """End with the exit code of what happened; a whole replay returns."""
+    """Exit with the exit code of the result; return if the replay is complete."""
     if done.interruption.signal_number is not None:
         raise SystemExit(128 + done.interruption.signal_number)
     if check and done.comparison is None:

@@ -1,4 +1,4 @@
-"""``liveness replies``: the log of replies, summed up or queried with SQL."""
+"""``liveness replies``: the log of replies, summarised or queried with SQL."""
 
 import csv
 import sys
@@ -81,12 +81,12 @@ def _objects(answer: "Answer") -> Iterator[dict[str, Any]]:
 def _print_document(document: dict[str, Any]) -> None:
     import msgspec
 
-    encoded = msgspec.json.encode(document, enc_hook=str)  # what JSON lacks, as text; an infinite number as null
+    encoded = msgspec.json.encode(document, enc_hook=str)  # types that JSON lacks become text, infinite numbers null
     click.echo(msgspec.json.format(encoded, indent=2))
 
 
 def _print_answer_document(answer: "Answer") -> None:
-    """Print one document, a row a line, as the rows come: they may be many more than there is memory for."""
+    """Print one document, one row a line, as rows arrive: there may be more rows than memory can hold."""
     import msgspec
 
     encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -107,7 +107,7 @@ def _print_csv(answer: "Answer") -> None:
 
 
 def _print_lines(answer: "Answer") -> None:
-    """Print the first rows in columns as wide as they need to be, numbers to the right."""
+    """Print the first rows in columns of the necessary width, numbers right-aligned."""
     from itertools import islice
 
     rows = list(islice(answer.rows, TABLE_ROWS))

@@ -80,14 +80,14 @@ def command(
     status_file: Path | None,
     metrics_file: Path | None,
     metrics_address: str | None,
-    **flags: Any,  # noqa: ANN401 - text, numbers and tuples, each checked where it is laid over the config
+    **flags: Any,  # noqa: ANN401 - text, numbers and tuples, each checked when it overrides the config
 ) -> None:
     """Take a census of TARGETS (prefixes, ranges, addresses) or of those the config names.
 
     Prints the run's directory. Exit code 0 done, 1 failure, 2 wrong usage or config, 3 missing privilege or kernel
     feature, 4 refused by a safety rule, 5 stopped early with partial results, 130 or 143 interrupted.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its idle threads would keep the privileges that a scan drops
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # idle threads would keep privileges that a scan drops
     from liveness.config.load import load_config, resolve_targets
     from liveness.net.links import in_lab
 
@@ -129,7 +129,7 @@ def _check_start(
     metrics_file: Path | None,
     metrics_address: str | None,
 ) -> None:
-    """Refuse what the start would refuse."""
+    """Raise the errors that the start would raise."""
     from liveness.cli.watching import check_watching
     from liveness.scan.preflight import check_start
 
@@ -138,7 +138,7 @@ def _check_start(
 
 
 def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[str, Any]) -> dict[str, object]:
-    """Return options that override the config, None where not given, by the path of the field."""
+    """Return the options that override the config by the path of the field, None for those not given."""
     allow = (*targets, *flags["allowlist_file"])
     probes = flags["probes"]
     return {
@@ -181,7 +181,7 @@ OPTION_OF = {
     "output": "--output",
     "contact": "--contact",
 }
-"""What fields of a config are called on the command line, in messages."""
+"""The options for fields of a config, for use in messages."""
 
 
 def _options_of(targets: tuple[str, ...]) -> dict[str, str]:
@@ -189,7 +189,7 @@ def _options_of(targets: tuple[str, ...]) -> dict[str, str]:
 
 
 def _check_files(flags: dict[str, Any]) -> None:
-    """Refuse lists that are not there by the option that names them: as targets they would be called no prefix."""
+    """Raise UsageError for a missing list file, naming its option; otherwise the error would be about a prefix."""
     for letter, option in (("-w", "allowlist_file"), ("-b", "blocklist_file")):
         for name in flags[option]:
             if name != "-" and not os.path.lexists(Path(name).expanduser()):
@@ -197,7 +197,7 @@ def _check_files(flags: dict[str, Any]) -> None:
 
 
 def _bandwidth(text: str | None) -> str | None:
-    """Return a bandwidth as the config has it; its unit may be left out, as ZMap's users do."""
+    """Return a bandwidth in the config's form; as in ZMap, the unit may be left out."""
     from liveness.config.units import Rate
 
     if text is None:
@@ -234,7 +234,7 @@ def _resume_scan(path: Path, watchers: "Watchers") -> "Finished":
 def _scan(
     scan: "Callable[[Watchers], Finished]", *, watch: tuple[Path | None, Path | None, str | None], quiet: bool
 ) -> "Finished":
-    """Scan while others watch, and print the run's directory."""
+    """Scan under the given watchers, and print the run's directory."""
     from liveness.cli.display import ScanDisplay
 
     with watchers_of(ScanDisplay(quiet=quiet), *watch) as watchers:
@@ -245,7 +245,7 @@ def _scan(
 
 
 def _leave(finished: "Finished") -> None:
-    """End with the exit code of a run that ended early; a complete one returns."""
+    """Exit with the exit code of a run that ended early; return for a complete one."""
     from liveness.scan.session import kept_in
 
     interruption = finished.interruption

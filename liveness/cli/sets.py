@@ -1,4 +1,4 @@
-"""``liveness sets``: IP sets of any format as a tool of their own: look at, combine, sample, count and convert them."""
+"""``liveness sets``: IP sets of any format: view, combine, sample, count and convert."""
 
 import json
 import re
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 SKIPPED = "liveness.cli.sets.skipped"
-"""Where click keeps the count of lines of IPv6 that are left out."""
+"""The key under which click keeps the count of skipped IPv6 lines."""
 SEED_BITS = 63
 
 HAVE_COLUMNS = frozenset({"csv", "jsonl"})
@@ -37,7 +37,7 @@ OWN_OPTIONS = (
     ("--ports", "ports", HAVE_PORTS),
     ("--states", "states", HAVE_PORTS),
 )
-"""Options that only some formats know."""
+"""Options that only some formats support."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -72,7 +72,7 @@ OUTPUT = (
 
 
 def with_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
-    """Give a command several options, listed in this order."""
+    """Add several options to a command, listed in this order."""
 
     def decorate(function: Command) -> Command:
         for option in reversed(options):
@@ -83,7 +83,7 @@ def with_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]
 
 
 def _count_ipv6(context: click.Context) -> None:
-    """Have lines of IPv6 counted, and the count printed at the end."""
+    """Count lines of IPv6, and print the count at the end."""
     from liveness.space.prefixes import Skipped
 
     skipped = context.meta[SKIPPED] = Skipped()
@@ -91,24 +91,24 @@ def _count_ipv6(context: click.Context) -> None:
 
 
 class Reading:
-    """The files of a command, and whether any of them heeded the options that only some formats know."""
+    """The files of a command, and whether any of their formats supports the options that only some formats do."""
 
     def __init__(self, reader: "Reader", given: dict[str, str | None]) -> None:
         self._reader, self._given = reader, given
         self._formats: dict[str, str] = {}
 
     def read(self, path: str) -> "SetFile":
-        """Read a file."""
+        """Return a file's set and format."""
         found = self._reader.read(path)
         self._formats[path] = found.format
         return found
 
     def addresses(self, path: str) -> "BitMap":
-        """Read a file's members."""
+        """Return a file's members."""
         return self.read(path).addresses
 
     def check(self) -> None:
-        """Refuse an option that no file's format knows: it was meant to change what is read."""
+        """Raise UsageError for an option that no file's format supports, because it would have no effect."""
         for option, key, known in OWN_OPTIONS:
             if self._given.get(key) is not None and self._formats and not known & set(self._formats.values()):
                 path, form = next(iter(self._formats.items()))
@@ -116,10 +116,10 @@ class Reading:
 
 
 class ExpressionCommand(click.Command):
-    """A command whose argument may begin with a minus and a blank: ``- & a.txt`` is no option."""
+    """A command whose argument may begin with a minus and a blank: ``- & a.txt`` is not an option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put standard input in parentheses where an expression begins with it."""
+        """Parse arguments; standard input at the beginning of an expression is put in parentheses."""
         return super().parse_args(ctx, [f"(-){text[1:]}" if text[:2] in ("- ", "-\t") else text for text in args])
 
 
@@ -293,7 +293,7 @@ def convert(file: str, **given: str | None) -> None:
 
 
 def _only(file: str, given: dict[str, str | None]) -> "BitMap":
-    """Return the members of a command's only file."""
+    """Return the members of a command's single file."""
     reader = _reader(given, ())
     addresses = reader.addresses(file)
     reader.check()
@@ -301,7 +301,7 @@ def _only(file: str, given: dict[str, str | None]) -> "BitMap":
 
 
 def _reader(given: dict[str, str | None], files: tuple[str, ...]) -> Reading:
-    """Return what reads the files as the options say. UsageError where standard input would be read twice."""
+    """Return a reader of the files with these options. UsageError if standard input would be read twice."""
     from liveness.ipsets.files import Reader
     from liveness.ipsets.formats.codec import DEFAULT_COLUMN, Choice
 
@@ -319,12 +319,12 @@ def _reader(given: dict[str, str | None], files: tuple[str, ...]) -> Reading:
 
 
 def _words(text: str | None) -> frozenset[str] | None:
-    """Return words separated by commas; None for none given."""
+    """Return the words of a text separated by commas; None for None."""
     return None if text is None else frozenset(word.strip() for word in text.split(",") if word.strip())
 
 
 def _check_output(given: dict[str, str | None]) -> None:
-    """Refuse an output nobody can write before a large set is read."""
+    """Raise UsageError for an output that cannot be written, before a large set is read."""
     path = given.get("output_file")
     form = output_format(path, given.get("to_format"))
     if path is not None and path != STDIN:
@@ -334,7 +334,7 @@ def _check_output(given: dict[str, str | None]) -> None:
 
 
 def _write(addresses: "BitMap", given: dict[str, str | None]) -> None:
-    """Write a result where and as the options say."""
+    """Write a result to the output and in the format of the options."""
     from liveness.ipsets.files import write_set
     from liveness.ipsets.formats.codec import Choice
 
@@ -344,7 +344,7 @@ def _write(addresses: "BitMap", given: dict[str, str | None]) -> None:
 
 
 def _combine(name: str, files: tuple[str, ...], given: dict[str, str | None]) -> None:
-    """Write what an operation of `ipsets.algebra` makes of files from left to right."""
+    """Write the result of an operation of `ipsets.algebra` on files, from left to right."""
     from liveness.ipsets import algebra
 
     operations: dict[str, Operation] = {
@@ -361,7 +361,7 @@ def _combine(name: str, files: tuple[str, ...], given: dict[str, str | None]) ->
 
 
 def _count_by(addresses: "BitMap", length: int, *, as_json: bool) -> None:
-    """Print how many members each prefix of a length holds, ascending."""
+    """Print the number of members in each prefix of a length, ascending."""
     from liveness.ipsets.formats.lines import write_counts
     from liveness.ipsets.runs import counts
 
@@ -375,7 +375,7 @@ def _count_by(addresses: "BitMap", length: int, *, as_json: bool) -> None:
 
 
 def _prefix_length(text: str) -> int:
-    """Return the prefix length in ``/24`` or ``24``; UsageError if it is none."""
+    """Return the prefix length in ``/24`` or ``24``; UsageError if it is invalid."""
     length = text.removeprefix("/")
     if length not in map(str, range(33)):
         raise UsageError(f"--by {text}: not a prefix length: one from /0 to /32")
@@ -383,7 +383,7 @@ def _prefix_length(text: str) -> int:
 
 
 def _described(found: "SetFile") -> dict[str, str | int | None]:
-    """Return what `info` prints of a set file."""
+    """Return the fields that `info` prints of a set file."""
     from liveness.ipsets.runs import touched
     from liveness.space.addresses import format_address
 
@@ -400,5 +400,5 @@ def _described(found: "SetFile") -> dict[str, str | int | None]:
 
 
 def _cell(value: str | int | None) -> str:
-    """Return a value as a table shows it."""
+    """Return a value as text for a table."""
     return "-" if value is None else f"{value:,}" if isinstance(value, int) else value

@@ -1,4 +1,4 @@
-"""Standard streams: what is written for people never raises, and output that is refused ends in one line."""
+"""Standard streams: writing to standard error never raises; an error on standard output is reported in one line."""
 
 import errno
 import io
@@ -23,9 +23,9 @@ ERRORS: Final = 2
 
 
 class OutputError(Exception):
-    """Standard output refused what was written; nothing more is written to it.
+    """Error of standard output, after which nothing more is written to it.
 
-    No OSError: click and rich take a closed pipe for a reason to leave with exit code 1.
+    It is not an OSError, because click and rich exit with code 1 for a closed pipe.
     """
 
     def __init__(self, code: int) -> None:
@@ -34,7 +34,7 @@ class OutputError(Exception):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the reader of our output has left, as head(1) does: no error, and nothing to say."""
+        """Whether the reader of a pipe has closed it, as head(1) does, which is no error and needs no message."""
         return self.code == errno.EPIPE
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class OutputError(Exception):
 
 
 class _Stream(io.RawIOBase):
-    """One of the standard descriptors; after the first failure everything written to it vanishes."""
+    """One of the standard descriptors; after the first error everything written to it is discarded."""
 
     def __init__(self, descriptor: int, failed: "Callable[[int], None]") -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class _Stream(io.RawIOBase):
         self._mute = False
 
     def writable(self) -> bool:
-        """Return that it can be written."""
+        """Return True."""
         return True
 
     def fileno(self) -> int:
@@ -64,7 +64,7 @@ class _Stream(io.RawIOBase):
         return os.isatty(self._descriptor)
 
     def write(self, data: "ReadableBuffer") -> int:
-        """Write some of the data, and return how many bytes."""
+        """Write a part of the data, and return the number of bytes."""
         size = memoryview(data).nbytes
         while not self._mute:
             try:
@@ -78,15 +78,15 @@ class _Stream(io.RawIOBase):
 
 
 def take_streams() -> None:
-    """Put streams in place of standard output and error that fail as this module says; call it once, at the start.
+    """Replace standard output and error by streams with this module's error handling; call it once, at the start.
 
-    Descriptors that are closed are opened first, so that no file of ours gets their numbers.
+    Closed descriptors are opened first, so that no other file gets their numbers.
     """
     for descriptor in (0, OUTPUT, ERRORS):
         try:
             os.fstat(descriptor)
         except OSError:
-            # a closed output must be noticed: one that cannot be written; errors for nobody may vanish
+            # A closed stdout is opened read-only, so that writing to it fails; a closed stderr may discard messages.
             os.open(os.devnull, os.O_WRONLY if descriptor == ERRORS else os.O_RDONLY)
     sys.stdout = _text(sys.stdout, OUTPUT, _refuse)
     sys.stderr = _text(sys.stderr, ERRORS, lambda _: None)
@@ -97,7 +97,7 @@ def _refuse(code: int) -> None:
 
 
 def _text(before: TextIO | None, descriptor: int, failed: "Callable[[int], None]") -> TextIO:
-    """Return a text stream like the one before, None where Python found the descriptor closed."""
+    """Return a text stream like `before`, which is None if Python found the descriptor closed."""
     stream = _Stream(descriptor, failed)
     encoding, errors = ("utf-8", None) if before is None else (before.encoding, before.errors)
     encoding, errors = stream_coding(encoding, errors or "backslashreplace")
@@ -110,9 +110,9 @@ def _text(before: TextIO | None, descriptor: int, failed: "Callable[[int], None]
 
 
 def print_result(text: str) -> None:
-    """Print the line that names what a command has made. What is done stays done where nobody takes the line.
+    """Print the line that names the result of a command. An unwritable standard output does not undo the work.
 
-    Standard error gets it then, and the exit code stays that of the work.
+    The line then goes to standard error, and the exit code is that of the work.
     """
     try:
         click.echo(text)

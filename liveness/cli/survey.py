@@ -1,4 +1,4 @@
-"""``liveness survey``: choose the blocks of surveys of availability; import, analyse and export them."""
+"""``liveness survey``: select the blocks of surveys of availability; import, analyse and export surveys."""
 
 import io
 import sys
@@ -172,7 +172,7 @@ def export(run: Path, *, form: str, probe: str | None, output_file: Path | None)
 
 
 def _tables(results: "SurveyResults", top: int, *, to_file: bool) -> str:
-    """Return the tables as text: for the terminal or pipe that stdout is, or as wide and plain as a file wants them."""
+    """Return the tables as text: for stdout as a terminal or pipe, or plain and of fixed width for a file."""
     from rich.console import Console
 
     from liveness.report.survey_tables import survey_tables

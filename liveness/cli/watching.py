@@ -1,4 +1,4 @@
-"""The options by which a scan is watched, and the watchers they ask for."""
+"""Options for watching a scan, and the watchers that they select."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +37,7 @@ OPTIONS = (
 
 
 def watch_options(command: F) -> F:
-    """Give a command the options of watching."""
+    """Add the options for watching to a command."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command
@@ -53,7 +53,7 @@ def check_metrics_file(path: Path) -> None:
 
 
 def check_watching(status_file: Path | None, metrics_file: Path | None, metrics_address: str | None) -> None:
-    """Refuse files that cannot be written and an address that cannot be taken, and leave nothing behind."""
+    """Raise an error for files that cannot be written or an address that is in use, without leaving anything behind."""
     from liveness.files.outputs import check_output
 
     if status_file is not None:
@@ -75,7 +75,7 @@ def watchers_of(
     metrics_address: str | None,
     census: str = "",
 ) -> "Watchers":
-    """Return the display and whatever else is to watch a scan of a census."""
+    """Return the display and the other watchers of a scan of a census."""
     from liveness.watch.watchers import Watchers
 
     found: list[Watcher] = [display]

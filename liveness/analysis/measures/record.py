@@ -1,4 +1,4 @@
-"""What the manifest records of a run: how it ended, events on the way to the targets, known losses."""
+"""The manifest's record of a run: how it ended, events on the path to the targets, and known losses."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ def record(run: RunStates) -> Manifest:
 
 
 def tables(value: Manifest, run: RunResults) -> Iterator[Table]:
-    """Yield the run in one look; events and losses where there are any; the part of the address space that counts."""
+    """Yield a summary of the run, events and losses if there are any, and the part of the address space that counts."""
     yield run_table(value, run)
     if value.path:
         yield events_table(value)
@@ -29,7 +29,7 @@ def tables(value: Manifest, run: RunResults) -> Iterator[Table]:
 
 
 def run_table(manifest: Manifest, run: RunResults | None = None) -> Table:
-    """Return what a run was, in one look; losses are marked. `run` has how many targets count."""
+    """Return a summary of a run, with losses marked. `run` has the number of targets that count."""
     receive = manifest.receive
     reason = f" ({manifest.reason})" if manifest.reason else ""
     status = manifest.status + reason
@@ -50,7 +50,7 @@ def run_table(manifest: Manifest, run: RunResults | None = None) -> Table:
 
 
 def events_table(manifest: Manifest) -> Table:
-    """Return what happened on the way to the targets, and what was done about it."""
+    """Return events on the path to the targets, and the reactions to them."""
     return Table(
         "path_events",
         "Events on the way to the targets",
@@ -61,7 +61,7 @@ def events_table(manifest: Manifest) -> Table:
 
 
 def losses_table(manifest: Manifest) -> Table:
-    """Return what a run knows to have lost, and when."""
+    """Return the losses that a run has recorded, with their times."""
     return Table(
         "known_losses",
         "Known losses",
@@ -75,7 +75,7 @@ def losses_table(manifest: Manifest) -> Table:
 
 
 def within_table(run: RunResults) -> Table:
-    """Return what part of the address space the numbers are of."""
+    """Return the part of the address space that the numbers refer to."""
     within = run.within
     if within is None:
         raise ValueError(f"{run.manifest.run}: all of the address space counts")
@@ -93,7 +93,7 @@ def within_table(run: RunResults) -> Table:
 
 
 def targets_text(manifest: Manifest, run: RunResults | None) -> str:
-    """Return how many targets a run had: of those planned the probed ones, and those that opted out since."""
+    """Return the number of targets of a run: planned, probed, and opted out since."""
     text = count(manifest.targets)
     if run is not None and run.within is None and run.targets != manifest.targets:
         text = f"{count(run.targets)} probed of {text}" if manifest.status != "complete" else count(run.targets)

@@ -1,4 +1,4 @@
-"""The registry of measures, in the order in which they are printed: one line each."""
+"""The registry of measures, in the order in which they are printed."""
 
 from typing import Final
 

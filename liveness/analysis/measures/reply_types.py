@@ -1,4 +1,4 @@
-"""Coverage by the type of reply, a family at a time (Bano et al. 2018, figure 3a)."""
+"""Coverage by type of reply, for each family (Bano et al. 2018, figure 3a)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def reply_types(run: RunStates) -> dict[str, ReplyTypes]:
 
 
 def tables(value: dict[str, ReplyTypes], run: RunResults) -> Iterator[Table]:
-    """Yield what the addresses of each family sent."""
+    """Yield the addresses of each family by what they sent."""
     rows = []
     for family, types in value.items():
         total = run[COVERAGE].addresses.families[family].total
@@ -66,7 +66,7 @@ def tables(value: dict[str, ReplyTypes], run: RunResults) -> Iterator[Table]:
 
 
 def figures(value: dict[str, ReplyTypes], run: RunResults) -> Iterator[Figure]:
-    """Yield a bar a family, divided by what its addresses sent."""
+    """Yield a bar for each family, divided by what its addresses sent."""
     totals = {family: run[COVERAGE].addresses.families[family].total for family in FAMILIES}
     numbers = {family: {name: getattr(types, name) for name in PARTS} for family, types in value.items()}
     axis = "share of the family's addresses"

@@ -1,4 +1,4 @@
-"""Probes and replies: what left, what was accepted, and which share of the targets answered each probe."""
+"""Probes and replies: packets sent and accepted, and the share of targets that answered each probe."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from liveness.analysis.tables import Cell, Column, Counts, Table
 
 @dataclass(frozen=True, slots=True)
 class ResponseRate:
-    """How many of the targets of one probe answered it, with the 95% interval where the targets are a sample."""
+    """Targets of one probe and those that answered, with the 95% interval of the rate if the targets are a sample."""
 
     targets: Annotated[int, Formula("targets that the first attempt was sent to")]
     answered: Annotated[int, Formula("targets that anything came back for")]
@@ -24,7 +24,7 @@ class ResponseRate:
 
 
 def response_rates(run: RunStates) -> dict[str, ResponseRate]:
-    """Count by probe; a run counts answers as a whole, so that a part of the address space has none."""
+    """Return rates by probe; empty for a part of the address space, since a run counts answers as a whole."""
     if run.within is not None:
         return {}
     rates = {}
@@ -36,7 +36,7 @@ def response_rates(run: RunStates) -> dict[str, ResponseRate]:
 
 
 def tables(value: dict[str, ResponseRate], run: RunResults) -> Iterator[Table]:
-    """Yield what left and what was accepted, a probe at a time."""
+    """Yield packets sent and accepted, by probe."""
     manifest = run.manifest
     if run.within is not None:
         return

@@ -1,4 +1,4 @@
-"""Slices of a run: taxonomy, coverage and response rates of each part of a partition of the address space."""
+"""Slices of a run: taxonomy, coverage and response rates for each part of a partition of the address space."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ from liveness.analysis.numbers import count, named_formulas
 from liveness.analysis.tables import Cell, Column, Datum, Share, Table
 
 TOP: Final = 20
-"""So many slices are shown unless the user asks for more or fewer."""
+"""The number of slices that are shown by default."""
 UNKNOWN: Final = "?"
-"""Stands for the addresses of which the data on prefixes say nothing."""
+"""The name of the slice of addresses without a label."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseRates:
     """The shares of a slice's targets that answer.
 
-    Transport-active addresses were probed themselves: where a run took a sample their share has a 95% interval.
+    Transport-active addresses are targets themselves: if a run took a sample, their share has a 95% interval.
     """
 
     ipall: Annotated[float | None, Formula("IPall / targets; sources of ICMP errors that are no targets are in IPall")]
@@ -39,20 +39,20 @@ class ResponseRates:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One slice; `name` is None for the addresses of which the data on prefixes say nothing."""
+    """One slice; `name` is None for addresses without a label in the data on prefixes."""
 
     name: str | None
     taxonomy: Taxonomy
     addresses: Coverage
     prefixes24: Coverage
     targets: int | None = None
-    """How many targets lie in it; of a sample, how many are to be expected; None where the run does not record it."""
+    """The number of its targets, for a sample the expected number; None if the run does not record it."""
     rates: ResponseRates | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """All slices with a target or any address, by falling IPall, and what they were cut by."""
+    """All slices with a target or any address, in descending order of IPall, and the attribute that defines them."""
 
     by: str
     slices: list[Slice]
@@ -93,7 +93,7 @@ _LAYERS = tuple(Shown)[Shown.NETWORK_ALIVE :]
 
 
 def tables(value: Slices | None, run: RunResults) -> Iterator[Table]:
-    """Yield the slices, with their response rates where the run records how many targets lie in each."""
+    """Yield the slices, with response rates if the run records the number of targets in each."""
     if value is None:
         return
     with_targets = any(entry.targets is not None for entry in value.slices)
@@ -154,7 +154,7 @@ def _row(entry: Slice, run: RunResults, *, with_targets: bool) -> tuple[Cell, ..
 
 
 def _data(value: Slices, columns: list[Column], rows: list[tuple[Cell, ...]]) -> Iterator[Datum]:
-    """Yield all that the rows have, and every layer and family in addresses."""
+    """Yield all numbers of the rows, and every layer and family in addresses."""
     yield from Table("slices", "", columns, rows).tidy()
     for entry in value.slices:
         keys = {value.by: UNKNOWN if entry.name is None else entry.name}
@@ -166,7 +166,7 @@ def _data(value: Slices, columns: list[Column], rows: list[tuple[Cell, ...]]) ->
 
 
 def document(value: Slices | None) -> object:
-    """Return the slices; targets and response rates where the run records them."""
+    """Return the slices, with targets and response rates if the run records them."""
     if value is None:
         return None
     return {"by": value.by, "slices": [_documented(entry) for entry in value.slices]}

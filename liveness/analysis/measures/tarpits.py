@@ -1,4 +1,4 @@
-"""Tarpits: addresses that accept every connection, and how they inflate each port (Bano et al. 2018, section 4.2)."""
+"""Tarpits: addresses that accept every connection, and their inflation of ports (Bano et al. 2018, section 4.2)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from liveness.reference.bano_2018 import VALUES, words
 from liveness.replies import CONTROL, Kind
 
 FEWEST_PORTS = 2
-"""With fewer TCP ports every service would look like a tarpit: no candidates then."""
+"""With fewer TCP ports every service would appear to be a tarpit, so there are no candidates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inflation:
-    """How much larger a port's alive population looks for its tarpits; the paper's wording admits both readings."""
+    """The increase of a port's alive population by tarpits; the paper's wording allows both readings."""
 
     over_rest: Annotated[float | None, Formula("candidates / (alive on the port - candidates)")]
     over_alive: Annotated[float | None, Formula("candidates / alive on the port")]
@@ -28,7 +28,7 @@ class Inflation:
 
 @dataclass(frozen=True, slots=True)
 class Tarpits:
-    """Candidates, and those the control port confirmed within the same pass."""
+    """Candidates, and those confirmed by the control port in the same pass."""
 
     candidates: Annotated[int, Formula("SYN-ACK on every TCP port probed")]
     confirmed: Annotated[int | None, Formula("candidates that also sent SYN-ACK from the random high control port")]
@@ -36,7 +36,7 @@ class Tarpits:
 
 
 def tarpits(run: RunStates) -> Tarpits:
-    """Count tarpit candidates of a run; `confirmed` is None if no control was probed."""
+    """Count tarpit candidates of a run; `confirmed` is None if no control probe was sent."""
     alive = {port: run.syn_ack(port) for port in run.tcp_ports}
     everywhere = (
         np.all(list(alive.values()), axis=0) if len(alive) >= FEWEST_PORTS else np.zeros(len(run.counts), np.bool_)
@@ -51,7 +51,7 @@ def tarpits(run: RunStates) -> Tarpits:
 
 
 def tables(value: Tarpits, run: RunResults) -> Iterator[Table]:
-    """Yield candidates, how many the control confirmed, and the inflation of each port."""
+    """Yield candidates, the number of confirmed ones, and the inflation of each port."""
     confirmed = Share(None, of="candidates")
     if value.confirmed is not None:
         confirmed = run.sampled(value.confirmed, value.candidates, "candidates")

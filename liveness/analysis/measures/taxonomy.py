@@ -1,4 +1,4 @@
-"""The taxonomy of liveness: how many addresses are alive or active at each layer (Bano et al. 2018, figure 1)."""
+"""The taxonomy of liveness: addresses that are alive or active at each layer (Bano et al. 2018, figure 1)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def tables(value: Taxonomy, run: RunResults) -> Iterator[Table]:
     rows = []
     for name in formulas(Taxonomy):
         number: int = getattr(value, name)
-        # sources of ICMP errors need not be targets: the share of network-alive is not one of a sample
+        # Sources of ICMP errors need not be targets, so that the share of network-alive is not one of the sample.
         of_sampled = Share.of_counts if name == "network_alive" else run.sampled
         rows.append(
             (
@@ -109,7 +109,7 @@ def figures(value: Taxonomy, run: RunResults) -> Iterator[Figure]:
 
 
 def comparisons(value: Taxonomy, run: RunResults) -> Iterator[Comparison]:
-    """Yield the share of the targets that are network alive; that of transport-active stands with the transport."""
+    """Yield the share of targets in IPall; the transport-active share is a comparison of the transport measure."""
     del value
     if run.targets is not None:
         published = VALUES["taxonomy.network_alive.of_targets"]

@@ -1,4 +1,4 @@
-"""The run over time: the rates sent and accepted, and what was dropped."""
+"""The run over time: rates sent and accepted, and packets dropped."""
 
 from collections.abc import Iterator
 
@@ -10,12 +10,12 @@ from liveness.runs.course import Timeline as Record
 
 
 def timeline(run: RunStates) -> Record | None:
-    """Return the counters by interval; None where a run recorded none, and for a part of the address space."""
+    """Return the counters by interval; None if a run recorded none, and for a part of the address space."""
     return run.manifest.timeline if run.within is None and run.manifest.timeline.end_s else None
 
 
 def figures(value: Record | None, run: RunResults) -> Iterator[Figure]:
-    """Yield packets sent, received and accepted a second, and those dropped, interval by interval."""
+    """Yield packets sent, received, accepted and dropped per second, by interval."""
     if value is None:
         return
     dropped = sum(value.kernel_drops) + sum(value.nic_drops)

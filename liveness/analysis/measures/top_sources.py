@@ -1,4 +1,4 @@
-"""The sources that sent by far the most replies."""
+"""The sources that sent most of the replies."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,12 @@ from liveness.runs.manifest import BusySource
 
 
 def top_sources(run: RunStates) -> list[BusySource]:
-    """Return the sources that the run recorded; none for a part of the address space."""
+    """Return the top sources that the run recorded; none for a part of the address space."""
     return list(run.manifest.busiest_sources) if run.within is None else []
 
 
 def tables(value: list[BusySource], run: RunResults) -> Iterator[Table]:
-    """Yield them with their replies; nothing where none stands out."""
+    """Yield the top sources with their replies; no table without any."""
     del run
     if value:
         yield Table(

@@ -1,4 +1,4 @@
-"""Transport-layer liveness: how many ports an address answers on, and which (Bano et al. 2018, figures 4a and 4b)."""
+"""Transport-layer liveness: the number of ports on which an address answers, and which (Bano et al. 2018, figure 4)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ OF = "transport-active"
 
 @dataclass(frozen=True, slots=True)
 class PortsAnswered:
-    """The transport-active addresses that answer on one number of ports, by what they sent from any of them."""
+    """Transport-active addresses that answer on a certain number of ports, by what they sent from any of them."""
 
     syn_ack_only: Annotated[int, Formula("sent SYN-ACK alone, over the union of the ports")]
     rst_only: Annotated[int, Formula("sent RST alone")]
@@ -29,13 +29,13 @@ class PortsAnswered:
 
     @property
     def total(self) -> int:
-        """Every address that answers on this number of ports."""
+        """The number of addresses that answer on this number of ports."""
         return self.syn_ack_only + self.rst_only + self.both
 
 
 @dataclass(frozen=True, slots=True)
 class PortActivity:
-    """What one port shows."""
+    """Addresses by their replies from one port."""
 
     active: Annotated[int, Formula("SYN-ACK or RST on this port")]
     alive: Annotated[int, Formula("SYN-ACK on this port")]
@@ -58,7 +58,7 @@ class Transport:
 def transport(run: RunStates) -> Transport:
     """Count transport-active addresses, by the number of ports answered and by port."""
     active = {port: run.syn_ack(port) | run.rst(port) for port in run.tcp_ports}
-    number = np.sum([np.zeros(len(run.counts), np.int64), *active.values()], axis=0)  # of ports that each answers on
+    number = np.sum([np.zeros(len(run.counts), np.int64), *active.values()], axis=0)  # ports on which a state answers
     tcp = run.family_probes("tcp")
     syn_ack, rst = run.sent(tcp, (Kind.SYN_ACK,)), run.sent(tcp, (Kind.RST,))
     return Transport(
@@ -72,7 +72,7 @@ def transport(run: RunStates) -> Transport:
 
 
 def _port(run: RunStates, port: int, active: Chosen, number: NDArray[np.int64]) -> PortActivity:
-    """Count what one port shows."""
+    """Count addresses by their replies from one port."""
     syn_ack, rst = run.syn_ack(port), run.rst(port)
     return PortActivity(
         active=run.count(active),
@@ -83,7 +83,7 @@ def _port(run: RunStates, port: int, active: Chosen, number: NDArray[np.int64]) 
 
 
 def _split(run: RunStates, syn_ack: Chosen, rst: Chosen, among: Chosen) -> dict[str, int]:
-    """Count some of the active by what they sent."""
+    """Count the chosen states by what they sent."""
     return {
         "syn_ack_only": run.count(among & syn_ack & ~rst),
         "rst_only": run.count(among & rst & ~syn_ack),
@@ -92,12 +92,12 @@ def _split(run: RunStates, syn_ack: Chosen, rst: Chosen, among: Chosen) -> dict[
 
 
 def _is_comparable(value: Transport) -> bool:
-    """Return whether as many ports were probed as by the paper, whose bars by number of ports compare only then."""
+    """Return whether as many ports were probed as in the paper, the condition for comparing bars by port number."""
     return len(value.ports) == len(PORTS_ANSWERED)
 
 
 def tables(value: Transport, run: RunResults) -> Iterator[Table]:
-    """Yield the number of ports answered, each port, and SYN-ACK against RST on each."""
+    """Yield addresses by number of ports answered, by port, and by SYN-ACK and RST on each port."""
     yield _ports_answered_table(value, run)
     yield _ports_table(value, run)
     yield _split_table(value)
@@ -165,7 +165,7 @@ def _ports_table(value: Transport, run: RunResults) -> Table:
 
 
 def _split_table(value: Transport) -> Table:
-    """Return SYN-ACK against RST on each port, the paper's counts below ours."""
+    """Return SYN-ACK and RST on each port, with the paper's counts below those of the run."""
     rows: list[tuple[Cell, ...]] = []
     for port, activity in value.ports.items():
         rows.append(_split_row(str(port), "this run", activity.syn_ack_only, activity.rst_only, activity.both))
@@ -199,7 +199,7 @@ def _split_row(port: str, whose: str, syn_ack_only: int, rst_only: int, both: in
 
 
 def figures(value: Transport, run: RunResults) -> Iterator[Figure]:
-    """Yield figures 4a and 4b; none where no TCP port was probed."""
+    """Yield figures 4a and 4b; none if no TCP port was probed."""
     del run
     if value.ports:
         yield _ports_answered_figure(value)
@@ -275,7 +275,7 @@ def _ports_figure(value: Transport) -> Figure:
 
 
 def comparisons(value: Transport, run: RunResults) -> Iterator[Comparison]:
-    """Yield the transport-active share of IPall, and what ports show."""
+    """Yield the transport-active share of IPall, and the shares of ports."""
     whole = value.active
     yield Comparison(
         "transport active",

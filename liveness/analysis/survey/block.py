@@ -1,4 +1,4 @@
-"""The analysis of one block: its figures, its daily cycle, its full outages and Trinocular's verdicts."""
+"""The analysis of one block: its availability, daily cycle, full outages, and outages by Trinocular."""
 
 import math
 from dataclasses import dataclass
@@ -30,13 +30,13 @@ ORDER_SEED: Final = 0x7121
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When rounds are: `start_ns` of round 0 since the epoch, and how long each takes."""
+    """The times of rounds: `start_ns` is the time of round 0 since the epoch, `interval_s` the length of a round."""
 
     start_ns: int
     interval_s: float
 
     def at_ns(self, round_number: int) -> int:
-        """Return when a round begins, ns since the epoch."""
+        """Return the start of a round, ns since the epoch."""
         return self.start_ns + round(round_number * self.interval_s * 1e9)
 
 
@@ -52,13 +52,13 @@ class Reading:
     median_censored_rounds: float | None
 
     def mean(self, total: float) -> float | None:
-        """Return a sum as the mean over ever-responsive addresses; None of none."""
+        """Return a sum as the mean over ever-responsive addresses, None without any."""
         return total / self.ever if self.ever else None
 
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
-    """What a survey says of one block and probe."""
+    """The results of one block for one probe."""
 
     block: int
     readings: tuple[Reading, ...]
@@ -70,7 +70,7 @@ class BlockResult:
 
 @kernel
 def hours_of_rounds(phases_ms: NDArray[np.uint32], start_ms: int, interval_ms: float, hours: NDArray[np.int64]) -> None:
-    """Fill the UTC hour of the day in which each row is probed in each round."""
+    """Write the UTC hour of the day in which each row is probed in each round: `hours` is (rows, rounds)."""
     for row in range(hours.shape[0]):
         for r in range(hours.shape[1]):
             at_ms = start_ms + int(r * interval_ms) + phases_ms[row]
@@ -101,7 +101,7 @@ def analyze_block(
     phases_ms: NDArray[np.uint32],
     timing: Timing,
 ) -> BlockResult:
-    """Return everything about one block from its planes (256 rows) and the figures of its addresses."""
+    """Return the results of one block from its planes (256 rows) and the figures of its addresses."""
     readings = readings_of(figures, histograms)
     ever = np.flatnonzero(figures.ones[:, PLAIN] > 0)
     if len(ever) == 0:
@@ -130,7 +130,7 @@ def _logs_of_silence(
     timing: Timing,
     diurnal: Diurnal,
 ) -> NDArray[np.float64]:
-    """Return, for each silent round, the logarithm of the probability that nobody answers while the block is up."""
+    """Return, for each silent round, the logarithm of the probability of silence while the block is up."""
     rounds = len(silent)
     found = np.zeros(rounds)
     if diurnal is NONE or diurnal.kind == "none":
@@ -164,7 +164,7 @@ def _trinocular(
 def downs_of(block: int, states: NDArray[np.uint8], probes: NDArray[np.uint8]) -> list[Outage]:
     """Return the outages of a replay: each begins with a verdict *down* and ends with the next *up*.
 
-    An uncertain round neither begins nor ends one. Rounds without a probe are passed over.
+    An uncertain round neither begins nor ends an outage. Rounds without a probe are skipped.
     """
     outages = []
     first: int | None = None
@@ -184,5 +184,5 @@ def downs_of(block: int, states: NDArray[np.uint8], probes: NDArray[np.uint8]) -
 
 
 def chance_of(logarithm: float) -> float:
-    """Return a probability from its logarithm, 0 where it is too small for a float."""
+    """Return a probability from its logarithm, 0 if it is too small for a float."""
     return math.exp(max(logarithm, -745.0))

@@ -1,4 +1,4 @@
-"""Diurnal blocks: those whose number of active addresses follows the day (Quan, Heidemann and Pradkin 2014)."""
+"""Diurnal blocks: those whose number of active addresses has a daily cycle (Quan, Heidemann and Pradkin 2014)."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 DAY_S: Final = 86_400.0
 FEWEST_DAYS: Final = 3
 LEAST_AMPLITUDE: Final = 2.0
-"""Addresses by which the daily wave rises above the mean: below that a few hosts would make a block diurnal."""
+"""Smallest amplitude of the daily wave in addresses: with less, a few hosts would make a block diurnal."""
 DOMINANCE: Final = 2.0
-"""How many times the next line that is no harmonic the daily line of a strictly diurnal block is."""
+"""Ratio of the daily line of a strictly diurnal block to the strongest line that is not a harmonic of it."""
 
 DiurnalClass = Literal["strict", "relaxed", "none"]
 
@@ -29,12 +29,12 @@ NONE: Final = Diurnal("none")
 
 
 def classify(active: NDArray[np.float64], interval_s: float, start_s: float) -> Diurnal:
-    """Return the daily cycle of a series: active addresses by round, NaN where the round was not sent.
+    """Return the daily cycle of a series: active addresses by round, NaN for rounds that were not sent.
 
-    The series is cut to whole days, its mean and linear trend are removed, and the spectrum is taken: N days make line
-    N one cycle a day. *Strict*: that line is the strongest, and twice the next that is no harmonic of it. *Relaxed*:
-    the strongest line is at one or two cycles a day. Less than three days, or a wave below two addresses, is *none*.
-    `start_s` is the time of round 0 since the epoch.
+    The series is cut to whole days, and its mean and linear trend are removed. In the spectrum of N days, line N is one
+    cycle a day. *Strict*: this line is the strongest, and at least twice the strongest that is not a harmonic of it.
+    *Relaxed*: the strongest line is one or two cycles a day. Less than three days, or an amplitude below two addresses,
+    give *none*. `start_s` is the time of round 0 since the epoch.
     """
     days = int(len(active) * interval_s / DAY_S + 1e-9)
     if days < FEWEST_DAYS:
@@ -52,7 +52,7 @@ def classify(active: NDArray[np.float64], interval_s: float, start_s: float) -> 
     amplitude = 2 * lines[days] / len(series)
     if strongest not in (days, 2 * days) or 2 * lines[strongest] / len(series) < LEAST_AMPLITUDE:
         return NONE
-    # the wave is amplitude x cos(2 pi k n / N + phase): its peak is where the argument is 0
+    # The wave is amplitude x cos(2 pi k n / N + phase), so that its peak is where the argument is 0.
     cycle = -float(np.angle(spectrum[days])) / (2 * np.pi) % 1.0
     period_s = len(series) * interval_s / days
     peak_hour = (start_s + cycle * period_s) % DAY_S / 3600

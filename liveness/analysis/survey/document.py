@@ -15,7 +15,7 @@ Document = dict[str, Any]
 
 
 def survey_document(results: SurveyResults) -> Document:
-    """Return the results of a survey in the form that other tools read."""
+    """Return the results of a survey as a document for other tools."""
     manifest = results.manifest
     return {
         "schema": SCHEMA,
@@ -36,12 +36,12 @@ def survey_document(results: SurveyResults) -> Document:
 
 
 def encode(results: SurveyResults) -> bytes:
-    """Return the document as indented JSON, UTF-8, one newline at its end."""
+    """Return the document as indented JSON, UTF-8, with a newline at its end."""
     return msgspec.json.format(msgspec.json.encode(survey_document(results)), indent=2) + b"\n"
 
 
 def round_time(timing: Timing, number: int) -> str:
-    """Return when a round begins as ISO 8601 with Z."""
+    """Return the start of a round as ISO 8601 with Z."""
     at = datetime.fromtimestamp(timing.at_ns(number) / 1e9, UTC)
     text = at.isoformat(timespec="milliseconds" if at.microsecond else "seconds")
     return text.replace("+00:00", "Z")

@@ -1,7 +1,7 @@
-"""Estimates for the whole population from a survey's blocks, with intervals that know that blocks are the sample.
+"""Estimates for all eligible blocks from the blocks of a survey, with intervals for a sample of blocks.
 
-A block was drawn with some probability; its weight is the inverse. Addresses of one block are alike, so the block is
-the unit of every interval: strata are the policies, and the variance is that of weighted block totals within each
+A block is drawn with some probability, whose inverse is its weight. Addresses of one block are correlated, so that the
+block is the sampling unit: strata are the policies, and the variance is that of weighted block totals within each
 stratum (linearised for ratios), as for any stratified cluster sample.
 """
 
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Z: Final = 1.959963984540054
-"""Of a two-sided interval of 95 %."""
+"""Quantile for a two-sided interval of 95 %."""
 
 
 class Estimate(NamedTuple):
-    """A value with its interval of 95 %; `low` and `high` are None where one block cannot tell."""
+    """A value with its 95 % interval; `low` and `high` are None if a stratum has too few blocks."""
 
     value: float | None
     low: float | None
@@ -25,7 +25,7 @@ class Estimate(NamedTuple):
 
 
 def total(values: NDArray[np.float64], weights: NDArray[np.float64], strata: Sequence[str]) -> Estimate:
-    """Return the estimated sum over all eligible blocks of a number known for the blocks drawn."""
+    """Return the estimated sum over all eligible blocks of a number that is known for the blocks drawn."""
     if len(values) == 0:
         return Estimate(None, None, None)
     weighted = values * weights
@@ -49,9 +49,9 @@ def ratio(
 
 
 def _variance(weighted: NDArray[np.float64], weights: NDArray[np.float64], strata: Sequence[str]) -> float | None:
-    """Return the variance of a sum of weighted block values; None if a stratum has one block of several it stands for.
+    """Return the variance of a sum of weighted block values; None if a stratum has one block that represents several.
 
-    A stratum of which every block was drawn (weights of 1) has none: it is known.
+    A stratum of which every block was drawn (weights of 1) has no variance.
     """
     names = np.array(strata)
     variance = 0.0

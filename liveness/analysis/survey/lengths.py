@@ -1,4 +1,4 @@
-"""Lengths of up periods from their histograms: medians, and Kaplan and Meier's estimate where ends were not seen."""
+"""Lengths of up periods from their histograms: medians, and the Kaplan-Meier estimate for censored periods."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ HALF = 0.5
 
 
 def median_of(histogram: NDArray[np.int64]) -> float | None:
-    """Return the median of lengths whose numbers a histogram holds; the mean of the two middle ones; None of none."""
+    """Return the median of the lengths that a histogram counts, the mean of the middle two; None if it is empty."""
     total = int(histogram.sum())
     if total == 0:
         return None
@@ -20,8 +20,8 @@ def median_of(histogram: NDArray[np.int64]) -> float | None:
 def survival(ended: NDArray[np.int64], running: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return S(n), the share of up periods that last longer than n rounds, for n = 0, 1, … (Kaplan and Meier 1958).
 
-    `ended` counts periods by length whose end was seen, `running` those that the survey's end cut off: they count as
-    at risk up to their length.
+    `ended` counts periods by length whose end was seen, `running` those censored by the end of the survey, which are at
+    risk up to their length.
     """
     both = ended + running
     at_risk = both[::-1].cumsum()[::-1]

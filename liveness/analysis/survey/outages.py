@@ -1,4 +1,4 @@
-"""Full outages: runs of rounds in which no address of a block answered that ever does, too long to be chance."""
+"""Full outages: series of rounds in which no ever-responsive address of a block answered, too long for chance."""
 
 import math
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from liveness.kernel import kernel
 CHANCE_BELOW: Final = 1e-9
 HOURS: Final = 24
 CERTAIN: Final = -1e18
-"""Stands for the logarithm of 0: an address that answered every probe did not."""
+"""Used for the logarithm of 0: an address that has answered every probe did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """Rounds `first` to `last` (included) of a block; `sent` of them were sent; `end` is the first positive round."""
+    """Rounds `first` to `last` (inclusive) of a block; `sent` of them were sent; `end` is the first positive round."""
 
     block: int
     first: int
@@ -34,7 +34,7 @@ def count_active(
     active: NDArray[np.int32],
     probed: NDArray[np.int32],
 ) -> None:
-    """Add up, by round, how many of the given rows were sent a probe, and how many of these answered."""
+    """Count, by round, how many of the given rows were sent a probe, and how many of these answered."""
     for row in range(len(sent)):
         for r in range(rounds):
             byte, bit = r >> 3, r & 7
@@ -51,7 +51,7 @@ def hourly_availability(
     counts: NDArray[np.int64],
     ones: NDArray[np.int64],
 ) -> None:
-    """Count, for each row and UTC hour of the day, the rounds sent and answered. `hours` is (rows, rounds)."""
+    """Count, for each row and UTC hour of the day, rounds sent and answered. `hours` is (rows, rounds)."""
     for row in range(len(sent)):
         for r in range(hours.shape[1]):
             byte, bit = r >> 3, r & 7
@@ -69,9 +69,9 @@ def silence_logs(
     silent: NDArray[np.bool_],
     found: NDArray[np.float64],
 ) -> None:
-    """Sum up, for each silent round, the logarithms of 1 - A of the rows that were sent a probe in it.
+    """Sum, for each silent round, the logarithms of 1 - A of the rows that were sent a probe in it.
 
-    `logs` is (rows, 24) for blocks whose availability depends on the hour, else (rows, 1).
+    `logs` is (rows, 24) for blocks whose availability depends on the hour, otherwise (rows, 1).
     """
     for row in range(len(sent)):
         for r in range(rounds):
@@ -81,7 +81,7 @@ def silence_logs(
 
 
 def log_of_silence(availability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return log(1 - A), CERTAIN where A is 1."""
+    """Return log(1 - A), CERTAIN if A is 1."""
     with np.errstate(divide="ignore"):
         return np.maximum(np.log1p(-np.minimum(availability, 1.0)), CERTAIN)
 
@@ -89,8 +89,8 @@ def log_of_silence(availability: NDArray[np.float64]) -> NDArray[np.float64]:
 def cautious(counts: NDArray[np.int64], ones: NDArray[np.int64], overall: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (rows, 24) of availability by hour: the smallest of that hour, the one before and the one after it.
 
-    Nights of a block that sleeps are then no outages. Hours without a probe are passed over; where all three have
-    none it is the overall availability.
+    Thus nights of a block with a daily cycle are no outages. Hours without a probe are skipped; if all three have none,
+    the value is the overall availability.
     """
     with np.errstate(invalid="ignore"):
         by_hour = np.where(counts > 0, ones / np.maximum(counts, 1), np.inf)
@@ -101,9 +101,9 @@ def cautious(counts: NDArray[np.int64], ones: NDArray[np.int64], overall: NDArra
 def find_outages(
     block: int, active: NDArray[np.int32], probed: NDArray[np.int32], logs: NDArray[np.float64]
 ) -> list[Outage]:
-    """Return the full outages of a block from its rounds: who was probed, who answered, and the logs of silence.
+    """Return the full outages of a block from its rounds: addresses probed, addresses active, logarithms of silence.
 
-    Rounds in which nobody was probed neither make nor lengthen an outage, and only a positive reply ends one.
+    Rounds in which no address was probed neither begin nor lengthen an outage, and only a positive reply ends one.
     """
     limit = math.log(CHANCE_BELOW)
     seen = np.flatnonzero(probed > 0)

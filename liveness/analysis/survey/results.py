@@ -1,4 +1,4 @@
-"""Everything the analysis knows of a survey: one pass over its blocks, in two threads, in bounded memory."""
+"""Results of a survey: one pass over its blocks, in a few threads and bounded memory."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -31,11 +31,11 @@ from liveness.planes.matrix import Matrix
 from liveness.planes.rundir import SurveyRun
 
 CHUNK_BYTES: Final = 8 << 20
-"""Of one plane that are read at once, by each thread."""
+"""Bytes of one plane that each thread reads at once."""
 MOST_BLOCKS: Final = 64
 
 AddressSink = Callable[[str, int, AddressFigures], None]
-"""Takes the figures of addresses as they come: the probe, the index of the first address, and the figures."""
+"""Receives figures of addresses in order: the probe, the index of the first address, and the figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class ReadingResult:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What a survey says through one probe."""
+    """The results of a survey for one probe."""
 
     probe: str
     counts: ProbeRounds
@@ -68,7 +68,7 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class SurveyResults:
-    """The results of a survey, probe by probe."""
+    """The results of a survey, by probe."""
 
     run: SurveyRun
     timing: Timing
@@ -81,7 +81,7 @@ class SurveyResults:
 
 
 def analyze_survey(run: SurveyRun, addresses: AddressSink | None = None) -> SurveyResults:
-    """Return the results of a survey; `addresses` gets the figures of every address, in order.
+    """Return the results of a survey; `addresses` receives the figures of every address, in order.
 
     LivenessError if a plane is missing or damaged.
     """
@@ -138,7 +138,7 @@ def _probe(
 def _parts(
     run: SurveyRun, matrix: Matrix, probe: str, phases_ms: NDArray[np.uint32], timing: Timing
 ) -> Iterator[_Part]:
-    """Yield the parts of a survey in the order of blocks; no more are in memory than threads and one."""
+    """Yield the parts of a survey in the order of blocks; at most one more than the number of threads is in memory."""
     rounds = run.manifest.rounds
     count = max(1, min(MOST_BLOCKS, CHUNK_BYTES // (BLOCK_ADDRESSES * ((rounds + 7) // 8))))
     threads = min(4, os.cpu_count() or 1)

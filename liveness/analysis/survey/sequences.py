@@ -1,7 +1,7 @@
-"""Sequences: what the rounds of each address say about its availability (Heidemann et al. 2008).
+"""Sequences of the rounds of each address, and the figures of availability from them (Heidemann et al. 2008).
 
-The sequence of an address is its sent rounds in order, 1 where a positive reply came within the interval. A round that
-was not sent neither ends nor lengthens an up period.
+The sequence of an address is its sent rounds in order, 1 if a positive reply came within the interval. A round that was
+not sent neither ends nor lengthens an up period.
 """
 
 from typing import Final, NamedTuple
@@ -16,19 +16,19 @@ from liveness.planes.matrix import Planes
 PLAIN: Final = 0
 REPAIRED: Final = 1
 READINGS: Final = 2
-"""Every figure exists twice: from the sequence as it is, and with each single 0 between two 1s read as 1."""
+"""Every figure has two readings: from the sequence as it is, and with each single 0 between two 1s replaced by 1."""
 
 ALL: Final = 0
 BEGUN_EARLY: Final = 1
 ENDED: Final = 2
 RUNNING: Final = 3
 HISTOGRAMS: Final = 4
-"""Up periods by length: all of them; those that begin in the first half of the sequence and not with its first round;
-those of a seen beginning by whether their end was seen (the two that Kaplan and Meier's estimate needs)."""
+"""Up periods by length: all; those that begin in the first half of the sequence but not with its first round; and
+those whose beginning was seen, by whether their end was seen (for the Kaplan-Meier estimate)."""
 
 
 class AddressFigures(NamedTuple):
-    """Figures of addresses, an entry or a row each; arrays (addresses, 2) have the plain and the repaired reading."""
+    """Figures by address; arrays (addresses, 2) have the plain and the repaired reading."""
 
     sent: NDArray[np.uint32]
     positive: NDArray[np.uint32]
@@ -46,7 +46,7 @@ class AddressFigures(NamedTuple):
         return cls(sent, positive, negative, late, ones, periods, np.full((addresses, READINGS), np.nan))
 
     def rows(self, first: int, count: int) -> "AddressFigures":
-        """Return the figures of some of the addresses: views."""
+        """Return the figures of a range of addresses, as views."""
         return AddressFigures._make(column[first : first + count] for column in self)
 
 
@@ -57,7 +57,7 @@ def histograms_for(blocks: int, rounds: int) -> NDArray[np.int64]:
 
 @kernel
 def _bits_in(row: NDArray[np.uint8], rounds: int) -> int:
-    """Return how many of a row's first `rounds` bits are set."""
+    """Return the number of set bits among a row's first `rounds`."""
     count = 0
     for r in range(rounds):
         count += (row[r >> 3] >> (r & 7)) & 1
@@ -71,7 +71,7 @@ def _is_empty(row: NDArray[np.uint8]) -> bool:
 
 @kernel
 def _sequence(sent: NDArray[np.uint8], positive: NDArray[np.uint8], rounds: int, sequence: NDArray[np.uint8]) -> int:
-    """Write the sequence of an address; return its length."""
+    """Write the sequence of an address to `sequence`; return its length."""
     length = 0
     for r in range(rounds):
         if (sent[r >> 3] >> (r & 7)) & 1:
@@ -82,8 +82,8 @@ def _sequence(sent: NDArray[np.uint8], positive: NDArray[np.uint8], rounds: int,
 
 @kernel
 def repair(sequence: NDArray[np.uint8], length: int) -> None:
-    """Make every single 0 between two 1s a 1, all at once: no repair enables another."""
-    before = 0  # as it was before any repair
+    """Replace every single 0 between two 1s by 1, all at once: no repair enables another."""
+    before = 0  # the value before any repair
     for i in range(length):
         value = sequence[i]
         if value == 0 and before == 1 and i + 1 < length and sequence[i + 1] == 1:
@@ -97,7 +97,7 @@ def count_periods(
 ) -> tuple[int, int]:
     """Count the up periods of a sequence into histograms (4, rounds + 1); return (ones, periods).
 
-    `lengths` gets the length of each period in order.
+    The length of each period is written to `lengths`, in order.
     """
     ones = periods = 0
     i = 0
@@ -113,7 +113,7 @@ def count_periods(
         lengths[periods] = run
         periods += 1
         histograms[ALL, run] += 1
-        if begin > 0:  # the beginning of a period that runs in the first round was not seen
+        if begin > 0:  # the beginning of a period that includes the first round was not seen
             if 2 * begin < length:
                 histograms[BEGUN_EARLY, run] += 1
             histograms[ENDED if i < length else RUNNING, run] += 1
@@ -139,7 +139,7 @@ def count_sequences(
     figures: AddressFigures,
     histograms: NDArray[np.int64],
 ) -> None:
-    """Fill the figures of every address, rows of planes, and the histograms of its block."""
+    """Write the figures of every address (a row of the planes), and the histograms of its block."""
     sequence = np.zeros(rounds, np.uint8)
     lengths = np.zeros(rounds + 1, np.int32)
     for address in range(len(sent)):
@@ -164,17 +164,17 @@ def count_sequences(
 
 
 def figures_of(planes: Planes, histograms: NDArray[np.int64]) -> AddressFigures:
-    """Return the figures of all addresses of some whole blocks, and count their up periods into `histograms`."""
+    """Return the figures of all addresses of whole blocks, and add their up periods to `histograms`."""
     figures = AddressFigures.empty(len(planes.sent))
     count_sequences(planes.sent, planes.positive, planes.negative, planes.late, planes.rounds, figures, histograms)
     return figures
 
 
 def availability(figures: AddressFigures, reading: int) -> NDArray[np.float64]:
-    """Return A of each address: ones / sent; 0 where nothing was sent."""
+    """Return A of each address: ones / sent; 0 if no round was sent."""
     return figures.ones[:, reading] / np.maximum(figures.sent, 1)
 
 
 def mean_up(figures: AddressFigures, reading: int) -> NDArray[np.float64]:
-    """Return U of each address: A / number of up periods, 0 without one (the mean length as a share of the survey)."""
+    """Return U of each address: A / number of up periods, 0 without one (mean length as a share of the survey)."""
     return availability(figures, reading) / np.maximum(figures.periods[:, reading], 1)

@@ -1,8 +1,8 @@
 """Trinocular (Quan, Heidemann and Pradkin 2013), replayed over the rounds that a survey recorded.
 
 The belief that a block is up is updated after each probe by Bayes' rule. A round sends one periodic probe, and adaptive
-ones while the belief is uncertain. A survey has the answer of every address in every round, so the replay only chooses
-which of them Trinocular would have seen.
+probes while the belief is uncertain. A survey has the answer of every address in every round, so that the replay
+only selects the answers that Trinocular would have seen.
 """
 
 import math
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from liveness.kernel import kernel
 
 FEWEST_EVER: Final = 15
-"""|E(b)| of a block that Trinocular judges."""
+"""Least number of ever-responsive addresses, |E(b)|, of a block that Trinocular judges."""
 LEAST_AVAILABILITY: Final = 0.1
 LOSS: Final = 0.01
 STRAY: Final = (1 - LOSS) / 256
@@ -36,7 +36,7 @@ UNCERTAIN: Final = 2
 
 @kernel
 def updated(belief: float, positive: bool, availability: float) -> float:
-    """Return the belief of *up* after one probe, capped."""
+    """Return the belief that the block is *up* after one probe, limited to [CAP_LOW, CAP_HIGH]."""
     if positive:
         up = belief * availability
         down = (1 - belief) * STRAY
@@ -47,7 +47,7 @@ def updated(belief: float, positive: bool, availability: float) -> float:
 
 
 def recovery_probes(availability: float) -> int:
-    """Return how many more probes a block that is down gets, for one to find it up with probability 0.8."""
+    """Return the number of extra probes to a block that is down with which one finds it up with probability 0.8."""
     if availability >= 1:
         return 1
     return math.ceil(math.log(RECOVERY_MISS) / math.log(1 - availability))
@@ -63,7 +63,7 @@ def state_of(belief: float) -> int:
 
 @kernel
 def recovers(rounds_since_up: int) -> bool:
-    """Return whether a round of a block that is down gets recovery probes."""
+    """Return whether a round of a block that is down has recovery probes."""
     return rounds_since_up <= RECOVERY_FIRST or rounds_since_up == RECOVERY_AT or rounds_since_up % RECOVERY_EVERY == 0
 
 
@@ -79,11 +79,11 @@ def replay(  # noqa: C901 - the rules of one round, in the order in which they a
     beliefs: NDArray[np.float64],
     probes: NDArray[np.uint8],
 ) -> None:
-    """Fill the state, the belief and the number of probes of each round of one block.
+    """Write the state, the belief and the number of probes of each round of one block.
 
-    `sent` and `positive` are the planes of the block; `order` the rows of E(b) in the order in which they are probed,
-    over and over. An address that was not sent in a round is passed over; a round in which none was sent keeps the
-    state before it and has no probe.
+    `sent` and `positive` are the planes of the block; `order` has the rows of E(b) in the order in which they are
+    probed cyclically. An address that was not sent in a round is skipped; a round in which none was sent keeps the
+    previous state and has no probe.
     """
     belief = CAP_HIGH
     since_up = 0
@@ -106,7 +106,7 @@ def replay(  # noqa: C901 - the rules of one round, in the order in which they a
             state = state_of(belief)
             settled = (state == UP and answered) or (state == DOWN and not answered)
             if not settled:
-                if recovering:  # it answers again: now probe until the belief is sure
+                if recovering:  # an address answers again: probe until the belief is certain
                     limit = max(limit, 1 + ADAPTIVE_PROBES)
                 continue
             if state == UP:
@@ -115,10 +115,10 @@ def replay(  # noqa: C901 - the rules of one round, in the order in which they a
                 continue
             if before != DOWN or not recovers(since_up + 1):
                 break
-            recovering = True  # down before and down now: few addresses may be left that answer
+            recovering = True  # down before and down now: perhaps only few addresses answer
             limit = used + recovery
         if used > 0:
             if not settled and state_of(belief) != UNCERTAIN:
-                belief = 0.5  # no probe left, and the last ones spoke against it
+                belief = 0.5  # no probe is left, and the last one contradicted the belief
             since_up = 0 if state_of(belief) == UP else since_up + 1
         states[r], beliefs[r], probes[r] = state_of(belief), belief, used
