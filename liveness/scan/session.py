@@ -1,4 +1,7 @@
-"""A session: from a config and its targets to a finished run directory, everything opened before the first packet."""
+"""A session of a run, from a config and its targets to a finished run directory.
+
+Everything that a scan needs of the kernel is opened before the first packet.
+"""
 
 import shlex
 import time
@@ -51,7 +54,7 @@ REPLY_ICMP_TYPES: Final = (ICMP_ECHO_REPLY, *ERROR_TYPES)
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A run that has ended: where it lies, its manifest, and why it ended early if it did."""
+    """A run that has ended: its directory, its manifest, and why it ended early, if it did."""
 
     directory: RunDirectory
     manifest: Manifest
@@ -59,19 +62,23 @@ class Finished:
 
 
 def kept_in(path: FilePath) -> str:
-    """Return what becomes of a run that ended early: for the end of a line that says why."""
+    """Return the end of a message about a run that ended early: where its data is, and how to resume it."""
     return f"what was received is kept in {path}; `liveness scan --resume {shlex.quote(str(path))}` goes on"
 
 
 def plan_run(config: Config, targets: Targets) -> Plan:
-    """Return the plan of a new run: a fresh key, a fresh control port. RefusedError where a /24 would get too much."""
+    """Return the plan of a new run, with a new key and a new control port.
+
+    Raises RefusedError if a /24 might get more packets than `limits.max_pps_per_24`, and UsageError for a plan that
+    cannot run.
+    """
     plan = Plan(config, targets, new_control_port(config), new_key())
     check_crowding(config, targets, plan.load)
     return plan
 
 
 def constants_of(plan: Plan, link: LinkAddresses, sources: tuple[int, ...]) -> RunConstants:
-    """Return the kernels' constants of a plan, for the first hop `link` and the scanner's addresses `sources`."""
+    """Return the run constants of a plan, for the link addresses `link` and the scanner's addresses `sources`."""
     return build_constants(
         plan.probes,
         plan.cookie,
@@ -84,7 +91,7 @@ def constants_of(plan: Plan, link: LinkAddresses, sources: tuple[int, ...]) -> R
 
 
 def _find_way(plan: Plan) -> Path:
-    """Return the way to all targets of a plan: see `find_path`."""
+    """Return the path to all targets of a plan: see `find_path`."""
     network = plan.config.network
     return find_path(
         network.interface,
@@ -96,7 +103,7 @@ def _find_way(plan: Plan) -> Path:
 
 
 def _on_the_way(plan: Plan, path: Path) -> Plan:
-    """Return the plan less the targets that the way leaves out."""
+    """Return the plan without the targets that the path leaves out."""
     targets = plan.targets
     for part in path.left_out:
         targets = targets.without(part.targets)
@@ -112,10 +119,10 @@ def _check_mtu(constants: RunConstants, path: Path) -> None:
 
 
 def _warm_up(plan: Plan, constants: RunConstants) -> None:
-    """Have all kernels compiled before a ring is open: it must not fill meanwhile.
+    """Compile or load all kernels before a ring is open, because a ring would fill up meanwhile.
 
-    The first time children compile them into the cache: a compiler's memory then goes with them, and the processes of a
-    scan of years stay small.
+    If they are not in the cache yet, child processes compile them. The memory of the compiler is freed when these end,
+    so that the processes of a long scan stay small.
     """
     parts = (sender.warm_up, receiver.warm_up)
     if needs_compiling():
@@ -127,7 +134,7 @@ def _warm_up(plan: Plan, constants: RunConstants) -> None:
 
 
 def compile_kernels() -> None:
-    """Compile what a scan runs, or find it compiled: for images, and for machines that are to start at once."""
+    """Compile the kernels of a scan, or load them from the cache, so that later scans start without a delay."""
     config = Config(name="kernels", targets=TargetLists(allow=("192.0.2.0/30",)))
     targets = Targets.build(Intervals.from_bounds([0xC0000200], [0xC0000203]), Intervals.empty(), lab=True)
     plan = Plan(config, targets, new_control_port(config), new_key())
@@ -135,7 +142,7 @@ def compile_kernels() -> None:
 
 
 def _warn_of_ephemeral_ports(plan: Plan, on_notice: Callable[[str], None]) -> None:
-    """Say so where this host's own connections use the run's source ports; nobody opens any in a lab's namespace."""
+    """Warn if this host's own connections may use the run's source ports; a lab's namespace has no such connections."""
     ports = plan.config.network.source_ports
     line = None if in_lab() else warning(ports.first, ports.last)
     if line is not None:
@@ -143,7 +150,7 @@ def _warn_of_ephemeral_ports(plan: Plan, on_notice: Callable[[str], None]) -> No
 
 
 def _conclude(plan: Plan, directory: RunDirectory, interruption: Interruption) -> tuple[Tally, Conclusion]:
-    """Return what receivers counted and what became of their sinks; what fails makes the run partial."""
+    """Return the counts of receivers and the results of their sinks; any failure makes the run partial."""
     received = Received()
     try:
         received = Received.of(directory)
@@ -163,9 +170,9 @@ def run_scan(
 ) -> Finished:
     """Scan, and return the finished run.
 
-    `on_start` is called when everything is open and no packet has left, `on_progress` several times a second,
-    `on_notice` with a line that somebody ought to read at once. Raises LivenessError or one of its kinds when the run
-    cannot begin; nothing is left on disk then.
+    `on_start` is called when everything is open and no packet has left, `on_progress` several times a second, and
+    `on_notice` with each line that needs attention at once. Raises LivenessError or a subclass if the run cannot begin;
+    nothing is left on disk then.
     """
     plan = plan_run(config, targets)
     privilege_drop = decide(config, FilePath(config.output) / config.name / "run")
@@ -198,9 +205,9 @@ def resume_scan(
     on_progress: Callable[[Progress], None],
     on_notice: Callable[[str], None] = log.notice,
 ) -> Finished:
-    """Go on with the run at `path` that was cut off, and return it when it has finished: see `run_scan`.
+    """Resume the run at `path`, which ended early, and return the finished run: see `run_scan`.
 
-    What cannot begin leaves the run as it was. Raises what `resume` does.
+    If the session cannot begin, the run stays as it was. Raises the errors of `resume`.
     """
     resumption = resume(path)
     plan, directory = resumption.plan, resumption.directory
@@ -219,7 +226,7 @@ def resume_scan(
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """Everything a scan needs of the kernel, open before the first packet."""
+    """The resources of a session that are open before the first packet: rings, transport and the watch on the path."""
 
     identity: Identity
     constants: RunConstants
@@ -250,7 +257,7 @@ def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -
             )
         )
         cleanup.callback(rx_rings[-1].close)
-    slots = len(plan.probes) * plan.attempts  # so that a slot keeps its probe
+    slots = len(plan.probes) * plan.attempts  # a multiple of this: most slots then get the same probe each time
     longest = int(constants.lengths.max())
     transport = open_transport(
         path.interface,
@@ -266,7 +273,7 @@ def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -
 
 
 def _drop(opened: _Opened, privilege_drop: PrivilegeDrop) -> _Opened:
-    """Give up all privileges, now that nothing needs them any more."""
+    """Perform the privilege drop; nothing after this needs privileges."""
     identity = opened.identity
     return replace(opened, identity=replace(identity, dropped=privilege_drop.now(identity.directory)))
 
@@ -280,7 +287,7 @@ def _scan(
     on_notice: Callable[[str], None],
     interruption: Interruption,
 ) -> Finished:
-    """Run a session from `first` on, and write what came of it."""
+    """Run a session from the checkpoint `first` on, and write the manifest."""
     identity = opened.identity
     directory = identity.directory
     announce(directory.path)
@@ -299,7 +306,7 @@ def _scan(
     if manifest.status == "complete":
         directory.remove_traces()
     else:
-        with suppress(LivenessError):  # many segments stay then: the run may be gone on with, or not for a long time
+        with suppress(LivenessError):  # if it fails, the run just keeps many small segments
             compact_all(directory)
     return Finished(directory, manifest, interruption)
 

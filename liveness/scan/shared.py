@@ -1,4 +1,4 @@
-"""Memory shared by supervisor, senders and receivers: counters, flags, the lag record. Each number has one writer."""
+"""Memory shared by supervisor, senders and receivers: counters, flags, lag record. Each number has a single writer."""
 
 import math
 from collections.abc import Sequence
@@ -21,22 +21,22 @@ from liveness.scan.send.withdrawn import WithdrawnList
 from liveness.system.privileges import CONFINEMENTS
 
 HOLD_PATH: Final = 1
-"""Bit of `Shared.hold`: the way to the targets is broken (no carrier, no gateway, no source address)."""
+"""Bit of `Shared.hold`: the path to the targets is broken (no carrier, no gateway, no source address)."""
 HOLD_SILENCE: Final = 2
-"""Bit of `Shared.hold`: replies have stopped coming."""
+"""Bit of `Shared.hold`: replies have stopped."""
 ENDED: Final = -1
 """Stands in `Shared.held` for a sender that has ended."""
 
 
 def _shared_parts(shapes: Sequence[tuple[int, ...]]) -> list[NDArray[np.int64]]:
-    """Return shared arrays of these shapes, cut from one: the kernel limits the number of mappings."""
+    """Return shared arrays of these shapes in a single mapping, because the kernel limits the number of mappings."""
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     whole = shared_zeros((int(ends[-1]),), np.int64)
     return [part.reshape(shape) for part, shape in zip(np.split(whole, ends[:-1]), shapes, strict=True)]
 
 
 class Shared(Counts):
-    """What the processes of a scan report to each other: its counters, and flags, positions and lists."""
+    """Shared memory of the processes of a scan: counters, flags, positions and lists."""
 
     def __init__(self, plan: Plan) -> None:
         senders, receivers, lanes = plan.senders, plan.receivers, len(plan.probes) * plan.attempts
@@ -46,99 +46,104 @@ class Shared(Counts):
                 self, name, shared_zeros(shape_of(counter, lengths), np.float64 if counter.unit == "s" else np.int64)
             )
         self.counts_told = plan.only_unanswered
-        """What an earlier session has sent is known by its checkpoint alone: not everybody was sent everything."""
+        """Whether only the checkpoint knows what an earlier session has sent, because some targets got fewer probes."""
         self.stop, self.finish = _shared_parts([(1,), (1,)])
-        """1: senders shall stop; no more replies are awaited and receivers shall end. Written by the supervisor."""
+        """Flags written by the supervisor. `stop` 1: senders have to stop. `finish` 1: no more replies are awaited, and
+        receivers have to end."""
         self.hold, self.held, self.downs = _shared_parts([(1,), (senders,), (senders,)])
-        """`hold` is why senders shall pause, HOLD_PATH and HOLD_SILENCE together, 0 to send. Written by the supervisor
-        alone, through `pause` and `go_on`; a sender obeys within a batch, and repeats in `held` what it has obeyed, 0
-        while it sends. From then on it draws no target, fills no frame and kicks none. Paused time is neither caught up
-        nor counted in `given_up_s`, and makes the cooldown longer. One that waits for other senders or cools down has
-        nothing to send, and obeys all the same. One that has ended has ENDED, and holds nothing up. `downs` counts
-        how often each sender met an interface that was down."""
+        """`hold` has the reasons why senders have to pause, HOLD_PATH and HOLD_SILENCE as bits, and is 0 while they may
+        send. Only the supervisor writes it, by `pause` and `go_on`. A sender obeys within a batch and copies the value
+        that it obeys to `held`, which is 0 while it sends. While it is held it draws no target, fills no frame and does
+        not kick its ring. Paused time is neither caught up nor counted in `given_up_s`, and extends the cooldown. A
+        sender that waits for other senders or is in its cooldown has nothing to send, and obeys as well. A sender that
+        has ended has the value ENDED. `downs` counts how often each sender found the interface down."""
         self.rate_pps: NDArray[np.float64] = shared_zeros((1,), np.float64)
-        """Packets a second of each probe, all senders together. Written by the supervisor."""
+        """Packets per second of each probe, over all senders. Written by the supervisor."""
         self.rate_pps[0] = plan.load.start_pps
         self.ready: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
         """1: this receiver has compiled its kernels and listens."""
         self._share_repairs(plan, lanes)
         self.drained: NDArray[np.int64] = shared_zeros((senders,), np.int64)
-        """Blocks whose lanes a sender has drained."""
+        """Number of blocks that each sender has sent and drained."""
         self.positions = Positions(senders, lanes)
-        """Where each sender stands."""
+        """Position of each sender."""
         self.on_disk_ns: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
-        """What each receiver had taken off its ring by then is on disk; ns of the monotonic clock."""
+        """Time up to which all packets that a receiver has taken off its ring are on disk; ns, monotonic clock."""
         self.confined: NDArray[np.int64] = shared_zeros((receivers, len(CONFINEMENTS)), np.int64)
-        """1: this receiver is confined in that way."""
+        """1: this confinement is in force for this receiver, (receivers, CONFINEMENTS)."""
         self.answered: NDArray[np.uint32] = (
             shared_zeros((entries_for(plan.config.retransmit.queue),), np.uint32)
             if plan.only_unanswered
             else np.zeros(0, np.uint32)
         )
-        """The table of answered probes, empty unless only unanswered ones are repeated. Receivers share it: where two
-        mark a place at once one mark may be lost, and a repeat be sent that was not needed."""
+        """The table of answered probes, empty unless only unanswered probes are repeated. All receivers write it: if
+        two mark the same place at once, a mark may be lost, and an unneeded repeat is sent."""
         self.withdrawn = WithdrawnList()
-        """The addresses that senders shall send nothing to any more. Written by the supervisor."""
+        """Addresses that senders must not probe any more. Written by the supervisor."""
         self.hops = HopTable(senders)
-        """The next hops of frames, once they are others than the run began with. Written by the supervisor."""
+        """The next hops of frames, once they differ from those at the start of the run. Written by the supervisor."""
         self.marks: list[NDArray[np.int64]] = _shared_parts(
             [(senders, lanes, plan.order.marks(part, plan.share(0))) for part in range(len(plan.order.parts))]
         )
-        """A block at a time: when each sender's lanes passed each mark, ns of the monotonic clock, 0 not yet."""
+        """For each block, the times at which lanes passed marks, (senders, lanes, marks); ns of the monotonic clock, 0
+        if not yet."""
 
     def _share_repairs(self, plan: Plan, lanes: int) -> None:
-        """Share what is sent again, and what tells that it must be."""
+        """Create the shared memory of repairs, of activities, and of the rate during silence."""
         senders = plan.senders
         self.repairs = RepairDesk(senders, lanes)
-        """Where senders that have sent a block ask what to send again."""
+        """Requests of senders that have sent a block for stretches to send again, and the supervisor's answers."""
         self.activities = Activities(senders, lanes)
-        """Which ticks each sender sends, whether for the first time or again."""
+        """The ticks that each sender sends, for the first time or as a repair."""
         self.trickle_pps: NDArray[np.float64] = shared_zeros((1,), np.float64)
-        """While replies have stopped: a rate so low that few targets are spent, and replies still show that it is over;
-        0 otherwise. Written by the supervisor."""
+        """Rate during a silence, 0 otherwise: low, so that few targets are lost, but high enough that replies show the
+        end of the silence. Written by the supervisor."""
 
     def begin_at(self, checkpoint: Checkpoint, finished: int) -> None:
-        """Begin where senders stood in an earlier session of the run, which had probed `finished` targets' blocks."""
+        """Set positions and counts to those of an earlier session, as recorded in its checkpoint.
+
+        `finished` is the number of targets in the blocks before that of the checkpoint.
+        """
         for sender, position in enumerate(checkpoint.positions):
             self.positions.tell(sender, Position(block=position.block, tick=position.tick))
         self.drained[:] = checkpoint.block
         self.sent_before[0] = checkpoint.sent if self.counts_told else finished
 
     def tell_position(self, sender: int, position: Position) -> None:
-        """Say where a sender stands."""
+        """Publish the position of a sender."""
         self.positions.tell(sender, position)
 
     def positions_now(self) -> list[Position]:
-        """Return where each sender stands."""
+        """Return the position of each sender."""
         return self.positions.now()
 
     def pause(self, reason: int) -> None:
-        """Have senders pause for a reason, HOLD_PATH or HOLD_SILENCE, besides those that hold them already."""
+        """Add a reason to pause, HOLD_PATH or HOLD_SILENCE, to those that hold senders already."""
         self.hold[0] |= reason
 
     def go_on(self, reason: int) -> None:
-        """Take back one reason to pause; senders go on when none is left."""
+        """Remove one reason to pause; senders continue when none is left."""
         self.hold[0] &= ~reason
 
     def all_held(self) -> bool:
-        """Return whether every sender has obeyed the present `hold`, or has ended: nothing is sent any more."""
+        """Return whether every sender obeys the current `hold` or has ended, so that nothing is sent any more."""
         wanted = int(self.hold[0])
         return wanted != 0 and all(held == ENDED or held & wanted == wanted for held in self.held.tolist())
 
     @property
     def sent_in_all(self) -> NDArray[np.int64]:
-        """What was sent in all sessions, for each sender, probe and attempt, each target once."""
+        """Frames sent in all sessions, (senders, probes, attempts). Each target counts once; repairs do not count."""
         return self.sent + self.sent_before
 
     def pace_pps(self) -> float:
-        """Return the packets a second of each probe that senders shall keep to now."""
+        """Return the current rate for senders, in packets per second of each probe."""
         rate_pps, trickle_pps = self.rate_pps.item(), self.trickle_pps.item()
         return min(rate_pps, trickle_pps) if trickle_pps else rate_pps
 
     def stopping(self) -> bool:
-        """Return whether senders shall stop."""
+        """Return whether senders have to stop."""
         return self.stop.item() != 0
 
     def blocks_drained(self) -> int:
-        """Return how many blocks all senders have drained."""
+        """Return the number of blocks that all senders have drained."""
         return int(self.drained.min())

@@ -1,4 +1,4 @@
-"""The supervisor: watches receivers and senders, and ends with what there is whatever happens."""
+"""The supervisor: it watches receivers and senders, and keeps partial results whatever fails."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +34,7 @@ WATCH_EVERY_S: Final = 0.1
 
 @dataclass(slots=True)
 class Outcome:
-    """How a session ended: shared counters, what it counted, why it ended early. What was received lies in segments."""
+    """The outcome of a session: shared counters, totals, and why it ended early. Received data is in segments."""
 
     shared: Shared
     totals: Totals
@@ -42,16 +42,15 @@ class Outcome:
     opt_outs: OptOuts
     losses: LossWatch
     started_ns: int
-    """By the monotonic clock, as the marks of the lag record are; `finished_ns` is the time of day."""
+    """Time of the monotonic clock, like the marks of the lag record; `finished_ns` is the time of day."""
     finished_ns: int
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """One scan: processes over rings that are open already. Signals reach it through `interruption`.
+    """The supervisor of one session, whose rings are open already. Signals reach it through `interruption`.
 
-    Whatever fails in here, a bug included, is a reason to end early: no process is left, and what was received and
-    counted is on disk.
+    Any failure in it, also a bug, ends the session early: all processes end, and received data and counts are on disk.
     """
 
     plan: Plan
@@ -61,22 +60,22 @@ class Supervisor:
     directory: RunDirectory
     interface: str
     first: Checkpoint
-    """Where this session begins."""
+    """Checkpoint at which this session begins."""
     on_progress: Callable[[Progress], None]
     interruption: Interruption
     on_notice: Callable[[str], None]
-    """Receives in one line what somebody ought to know at once."""
+    """Called with each line that needs attention at once."""
     watch: PathWatch | None = None
-    """Over the way to the targets, open already; None where that is no interface of a kernel."""
+    """Watch on the path to the targets, open already; None if the path is no interface of the kernel."""
     _listeners: Listeners = field(init=False)
 
     def __post_init__(self) -> None:
-        """Let nobody who listens end the scan."""
+        """Wrap the listeners, so that their exceptions cannot end the scan."""
         self._listeners = Listeners(self.on_progress, self.on_notice)
         self.interruption.on_finishing = self._listeners.notice
 
     def run(self) -> Outcome:
-        """Scan to the end, or to an interruption; what was received is in segments in both cases."""
+        """Run the session to its end, or to an interruption. Received data is in segments in both cases."""
         shared = Shared(self.plan)
         opt_outs = OptOutWatch(self.plan, self.directory.path, shared.withdrawn, self._listeners.notice)
         shared.counts_told |= opt_outs.resumed
@@ -104,7 +103,7 @@ class Supervisor:
                     too_much = losses.conclude()
                 with self._ending_early():
                     crew.finish_receivers(self.interruption)
-                if too_much is not None:  # a receiver that failed is the better reason
+                if too_much is not None:  # after the receivers: if one failed, that is the reason to report
                     self.interruption.by(too_much)
         finally:
             crew.end()
@@ -127,10 +126,10 @@ class Supervisor:
 
     @contextmanager
     def _ending_early(self) -> Iterator[None]:
-        """Take whatever goes wrong inside for a reason to end early."""
+        """Turn any exception in the body into a reason to end early."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - nothing may leave children behind, or lose what they received
+        except Exception as error:  # noqa: BLE001 - no error may leave children behind or lose received data
             self.interruption.by(explain(error))
 
     def _watch(
@@ -164,7 +163,11 @@ class Supervisor:
             time.sleep(WATCH_EVERY_S)
 
     def _guard(self, session: SessionTotals, losses: LossWatch, opt_outs: OptOutWatch) -> PathGuard | None:
-        """Return the guard of the way. What is left out now, but was not when the run began, is withdrawn at once."""
+        """Return the guard of the path, or None without a watch.
+
+        Targets that the path leaves out now, but did not when the run began, and neighbours that do not answer ARP are
+        withdrawn at once.
+        """
         if self.watch is None:
             return None
         session.path.begin(self.watch.path)
@@ -185,7 +188,7 @@ class Supervisor:
         )
 
     def _look_at_lists(self, opt_outs: OptOutWatch) -> None:
-        """Withdraw what blocklists have come to block; a scan that cannot any more ends."""
+        """Withdraw newly blocked targets; end the scan early if that is impossible."""
         try:
             if self.interruption.read_lists:
                 self.interruption.read_lists = False
@@ -195,7 +198,7 @@ class Supervisor:
             self.interruption.by(str(error))
 
     def _report(self, session: SessionTotals, losses: LossWatch, guard: PathGuard | None, *, sending: bool) -> None:
-        """Give everybody who watches a snapshot."""
+        """Pass a snapshot of the scan to its listeners."""
         losses.count()
         self._listeners.progress(
             observe(
@@ -210,7 +213,7 @@ class Supervisor:
         )
 
     def _conclude(self, session: SessionTotals, losses: LossWatch, checkpointing: Checkpointing) -> Totals:
-        """Count for the last time and write the last checkpoint; what fails here keeps nothing else from happening."""
+        """Return the final totals, and write the last checkpoint. Each step is tried even if an earlier one failed."""
         with self._ending_early():
             self._report(session, losses, None, sending=False)
         totals = Totals(errors=session.shared.send_errors.sum(axis=0).tolist())

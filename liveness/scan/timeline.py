@@ -1,4 +1,4 @@
-"""The timeline of a run: what was sent, received and lost, second by second, coarser where a run is long."""
+"""The timeline of a run: what was sent, received and lost in each second, or in longer intervals of a long run."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,12 +12,12 @@ from liveness.scan.shared import Shared
 
 EVERY_S: Final = 1.0
 MOST_INTERVALS: Final = 720
-"""A day's run is told in intervals of a few minutes, a run of ten minutes by the second."""
+"""Largest number of intervals: a run of ten minutes has intervals of a second, a run of a day of a few minutes."""
 
 
 @dataclass(slots=True)
 class TimelineRecord:
-    """Cumulative counts at the end of each interval; `observe` as often as you like, it keeps what is due."""
+    """Cumulative counts at the end of each interval. The caller calls `observe` whenever `due` returns True."""
 
     before: InterfaceCounters
     every_s: float = EVERY_S
@@ -28,7 +28,7 @@ class TimelineRecord:
         return elapsed_s >= (self._rows[-1][0] if self._rows else 0.0) + self.every_s
 
     def observe(self, elapsed_s: float, shared: Shared, now: InterfaceCounters) -> None:
-        """Keep the counts at `elapsed_s` since the start; where there are too many every second one is dropped."""
+        """Keep the counts at `elapsed_s` since the start; if there are too many rows, drop every second one."""
         before = self.before
         shared.nic_drops[0] = now.rx_lost - before.rx_lost
         shared.interface_sent[0] = now.tx_packets - before.tx_packets
@@ -39,12 +39,13 @@ class TimelineRecord:
             self.every_s *= 2
 
     def record(self) -> Timeline:
-        """Return the counts of each interval, as the manifest keeps them."""
+        """Return the counts of each interval, as recorded in the manifest."""
         if not self._rows:
             return Timeline()
         rows = np.array(self._rows)
         totals = rows[:, 1:].astype(np.int64)
-        # a sender that ends with frames in its ring takes them back: then these were not sent before either
+        # A sender that ends with frames in its ring subtracts them from its counts, which therefore may decrease.
+        # These frames are subtracted from earlier rows, too, so that no interval has a negative count.
         totals = np.minimum.accumulate(totals[::-1], axis=0)[::-1]
         counts = np.diff(totals, axis=0, prepend=0).T.tolist()
         columns = dict(zip(interval_columns(), counts, strict=True))

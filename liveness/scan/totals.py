@@ -1,4 +1,4 @@
-"""The totals of a session: its clock, the interface's counters, the timeline, and the sum of everything counted."""
+"""The totals of a session: its clock, the interface's counters, the timeline, and the sums of all counters."""
 
 import time
 from contextlib import suppress
@@ -21,17 +21,17 @@ from liveness.scan.timeline import TimelineRecord
 
 @dataclass(slots=True)
 class SessionTotals:
-    """What a session counts. Its clock is the monotonic one: the time of day may be set meanwhile."""
+    """The counts of a session. Its clock is the monotonic one, because the time of day may be set meanwhile."""
 
     interface: str
     shared: Shared
     started_s: float = field(default_factory=time.monotonic)
     tuner: Tuner | None = None
-    """Who searches for the rate, if it is searched for."""
+    """The tuner if the rate is searched for, else None."""
     losses: LossWatch | None = None
-    """Who knows which of the completed frames were lost below the interface."""
+    """The watch that knows which of the completed frames were lost below the interface."""
     path: PathRecord = field(init=False)
-    """What happened on the way to the targets."""
+    """Record of events on the path to the targets."""
     rate_changes: list[RateChange] = field(default_factory=list)
     timeline: TimelineRecord = field(init=False)
     _before: InterfaceCounters = field(init=False)
@@ -45,29 +45,29 @@ class SessionTotals:
 
     @property
     def elapsed_s(self) -> float:
-        """Time since the session began."""
+        """Time in seconds since the session began."""
         return time.monotonic() - self.started_s
 
     @property
     def nic_drops(self) -> int:
-        """Packets that the interface received and dropped, as of the last look."""
+        """Number of packets that the interface received and dropped, as of the last look."""
         return max(0, self._now.rx_lost - self._before.rx_lost)
 
     def change_rate(self, rate_pps: float) -> None:
-        """Have senders go on at another rate, packets a second of each probe, and note when that was."""
+        """Set the rate of senders, in packets per second of each probe, and record the change."""
         self.shared.rate_pps[0] = rate_pps
         self.rate_changes.append(RateChange(after_s=round(self.elapsed_s, 3), rate_pps=round(rate_pps, 6)))
 
     def look(self, *, last: bool = False) -> None:
-        """Note all counters when the timeline's next interval has ended, or at the session's end."""
+        """Record all counters if an interval of the timeline has ended, or at the end of the session (`last`)."""
         elapsed_s = self.elapsed_s
         if last or self.timeline.due(elapsed_s):
-            with suppress(LivenessError):  # the counters of an interface that is gone are gone too
+            with suppress(LivenessError):  # an interface that was removed has no counters: keep the last ones
                 self._now = interface_counters(self.interface)
             self.timeline.observe(elapsed_s, self.shared, self._now)
 
     def totals(self) -> Totals:
-        """Return what the session has counted, as of the last look."""
+        """Return the totals of the session, as of the last look."""
         shared = self.shared
         lost = np.zeros(shared.send_errors.shape[1], np.int64)
         if self.losses is not None:

@@ -1,4 +1,4 @@
-"""Workers: how many processes send and receive under `auto`, and which of them have a core of their own."""
+"""Workers: the numbers of sender and receiver processes under `auto`, and the cores that they are pinned to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,22 +7,25 @@ from typing import Final, Literal
 from liveness.config.crowding import SENDER_PPS
 
 RECEIVER_PPS: Final = 4_000_000
-"""Frames sent a second whose replies are left to one receiver: a quarter of them at most, on the Internet."""
+"""Frames sent per second for each receiver. On the Internet at most a quarter of them is answered."""
 PIN_PPS: Final = 100_000
-"""A sender of fewer frames a second leaves its core idle: it may share it, and need not be the one that is chosen."""
+"""Frames per second of a sender from which processes are pinned. A slower one leaves its core idle most of the time."""
 
 Wanted = int | Literal["auto"]
 
 
 def senders_for(wanted: Wanted, total_pps: float, cores: int) -> int:
-    """Return how many processes send `total_pps` frames a second, all probes together; one core is left to receive."""
+    """Return the number of senders for `total_pps` frames per second, all probes together.
+
+    `auto` leaves one core to the receivers.
+    """
     if wanted != "auto":
         return wanted
     return max(1, min(-int(-total_pps // SENDER_PPS), cores - 1))
 
 
 def receivers_for(wanted: Wanted, total_pps: float, cores: int) -> int:
-    """Return how many processes receive what `total_pps` probes a second bring back."""
+    """Return the number of receivers for the replies to `total_pps` probes per second."""
     if wanted != "auto":
         return wanted
     return max(1, min(-int(-total_pps // RECEIVER_PPS), cores - 1))
@@ -30,16 +33,16 @@ def receivers_for(wanted: Wanted, total_pps: float, cores: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """The core of each sender and of each receiver; None where the kernel's scheduler is left to choose."""
+    """The core of each sender and each receiver; None where the kernel's scheduler chooses."""
 
     senders: tuple[int | None, ...]
     receivers: tuple[int | None, ...]
 
 
 def share_cores(senders: int, receivers: int, total_pps: float, cores: Sequence[int]) -> Cores:
-    """Return who runs where on these cores: receivers from the first on, senders from the last, nobody on the same.
+    """Return the core of each process: receivers get the first cores, senders the last ones, each a different one.
 
-    Where cores do not suffice, or the rate leaves them idle, nobody is pinned.
+    If there are too few cores, or the rate is below PIN_PPS per sender, no process is pinned.
     """
     if len(cores) < senders + receivers or total_pps / senders < PIN_PPS:
         return Cores((None,) * senders, (None,) * receivers)
