@@ -100,7 +100,7 @@ class Keeper(ABC):
         except LivenessError as problem:
             _report(reports, type(problem).__name__, str(problem))
             return
-        except Exception as problem:  # noqa: BLE001 - the owner is told, whatever it is
+        except Exception as problem:  # noqa: BLE001 - the owner must get a report of any error
             _report(reports, "LivenessError", f"the lab cannot be built: {type(problem).__name__}: {problem}")
             return
         _report(reports, None, "")

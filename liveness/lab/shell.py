@@ -70,7 +70,7 @@ def run_in_lab(
             for line in tools.notes(internet) + (tools.choices(internet) if verbose else []):
                 tell(f"lab: {line}")
             enter_private_network()
-            from liveness.lab.keeper import Lab  # noqa: PLC0415 - what it imports may start threads, and a user namespace wants one
+            from liveness.lab.keeper import Lab  # noqa: PLC0415 - its imports may start threads, but entering a user namespace requires one thread
 
             return _run_within(Lab(internet, tools), [program, *command[1:]])
         folder = cleanup.enter_context(TemporaryDirectory(prefix="liveness-lab-"))

@@ -126,7 +126,7 @@ class Probed:
 
 
 def _of_config(manifest: Manifest) -> Intervals | None:
-    """Return the targets that a config lists; None if it names files, or if their number differs from the run's."""
+    """Return the targets that a config lists; None if it names files, or if their number does not fit the run's."""
     targets: Any = manifest.config.get("targets")
     try:
         allow, block = _entries(targets["allow"]), _entries(targets.get("block") or [])

@@ -15,7 +15,7 @@ from liveness.reference.bano_2018 import LABEL, VALUES
 from liveness.reference.published import Published
 
 Matrix = dict[str, dict[str, float | None]]
-"""``matrix[x][y]`` = P(Y | X); None where X is empty."""
+"""``matrix[x][y]`` = P(Y | X); None if X is empty."""
 
 
 Intervals = dict[str, dict[str, tuple[float, float] | None]]

@@ -67,7 +67,7 @@ Command = tuple[list[str], tuple[int, ...], tuple[int, ...]]
 
 def _dnsmasq(program: str, _host: Host, _folder: Path) -> Command:
     options = [
-        "--no-daemon",  # in the foreground, and without changing user: a user namespace has root alone
+        "--no-daemon",  # in the foreground, and without changing user: a user namespace has only root
         "--conf-file=/dev/null",
         "--pid-file=",
         "--no-resolv",
@@ -83,7 +83,7 @@ def _unbound(program: str, _host: Host, folder: Path) -> Command:
     config.write_text(
         "server:\n"
         "  interface: 0.0.0.0\n"
-        "  interface-automatic: yes\n"  # reply from the address that was asked
+        "  interface-automatic: yes\n"  # reply from the address that was queried
         "  access-control: 0.0.0.0/0 allow\n"
         '  username: ""\n  chroot: ""\n  pidfile: ""\n'
         f'  directory: "{folder}"\n'

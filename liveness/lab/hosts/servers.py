@@ -99,7 +99,7 @@ def _respond(handle: socket.socket, respond: Responder) -> None:
     reply = respond(request)
     if reply is not None:
         source = (socket.IPPROTO_IP, IP_PKTINFO, struct.pack("I4s4s", 0, probed, bytes(4)))
-        with suppress(OSError):  # the sender may be gone: ICMP errors come back as errors of the socket
+        with suppress(OSError):  # the sender may have ended: ICMP errors are reported as errors of the socket
             handle.sendmsg([reply], [source], 0, sender)
 
 

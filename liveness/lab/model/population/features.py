@@ -23,7 +23,7 @@ CATEGORIES: Final = ("port", "host", "other_unreachable", "other")
 
 
 def category_of(icmp_type: int, icmp_code: int) -> int:
-    """Return the paper's category of an error (figure 3b), by its place in CATEGORIES."""
+    """Return the paper's category of an error (figure 3b), as an index in CATEGORIES."""
     if icmp_type != 3:  # noqa: PLR2004 - destination unreachable, RFC 792
         return 3
     return {3: 0, 1: 1}.get(icmp_code, 2)

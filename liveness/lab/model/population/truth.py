@@ -33,7 +33,7 @@ def number_of(probe: str) -> int:
 def truth(
     population: Population, addresses: NDArray[np.uint32], probes: Sequence[str] = IN_WORDS
 ) -> dict[SetKey, BitMap]:
-    """Return every set that is not empty of a census of `addresses` without loss, keyed as a run's manifest keys them.
+    """Return every non-empty set of a census of `addresses` without loss, keyed as in a run's manifest.
 
     `addresses` are host order and ascending; `probes` are names as in a config, the control as ``tcp/control``.
     """
@@ -55,9 +55,9 @@ def truth(
 
 
 def members_by_row(population: Population, addresses: NDArray[np.uint32]) -> Iterator[tuple[int, BitMap, BitMap]]:
-    """Yield each row that any of the ascending `addresses` has, with those that have it and their routers.
+    """Yield each row that any of the ascending `addresses` has, with the addresses that have it and their routers.
 
-    The routers are those of rows whose answers come from routers, empty for others. A row may come again.
+    Routers are given for rows with answers from routers, for others they are empty. A row may be yielded several times.
     """
     spoken = [any(answer & FROM_ROUTER for answer in row.answers) for row in population.rows.rows]
     for start in range(0, len(addresses), PART):
@@ -74,7 +74,7 @@ def members_by_row(population: Population, addresses: NDArray[np.uint32]) -> Ite
 
 
 def _routers(population: Population, addresses: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return the routers of ascending addresses, each once."""
+    """Return the routers of ascending addresses, without repetitions."""
     bases = drop_repeats(addresses >> np.uint32(8)) << np.uint32(8)
     routers_of(population.tables, bases, out := np.empty(len(bases), np.uint32))
     return out

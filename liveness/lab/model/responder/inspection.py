@@ -134,7 +134,7 @@ def _icmp(frame: NDArray[np.uint8], at: int, end: int) -> int:
 @kernel
 def _tcp_number(port: int) -> int:
     """Return the number of the TCP probe to a port: its index in PROBES, or that of the control probe."""
-    if port == 22:  # noqa: PLR2004 - as PROBES of the population has them
+    if port == 22:  # noqa: PLR2004 - as in PROBES of the population
         return 1
     if port == 23:  # noqa: PLR2004
         return 2
