@@ -262,7 +262,7 @@ def draw_due(ticks: Ticks, due: Due, frames: int, until: int, now_ns: int) -> in
 
     Whole ticks are taken many at once where possible, the rest lane by lane.
     """
-    ticks, due = unowned(ticks), unowned(due)
+    ticks, due = unowned(ticks), unowned(due)  # without reference counts, see `unowned`
     state, counts, strips = ticks.state, due.counts, due.strips
     lanes = len(ticks.lane_lags)
     counts[DRAWN] = 0

@@ -22,7 +22,7 @@ class Listeners:
             return
         try:
             self.on_progress(progress)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - rich leaves the process where a pipe is closed
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - rich exits the process if a pipe is closed
             self._failed = True
             self.notice(f"WARNING: nothing shows how the scan stands any more: {explain(error)}")
 

@@ -136,5 +136,5 @@ class Comparison:
         return self.bounds(FALL_Z)[1] < 1 - MATERIAL
 
     def holds(self, tolerance: float) -> bool:
-        """Return whether the hit rate at the candidate is lower by at most the share `tolerance`, at HOLDS_Z."""
+        """Return whether a drop of the hit rate by more than the share `tolerance` is excluded, at HOLDS_Z."""
         return not self.fell and self.bounds(HOLDS_Z)[0] > 1 - tolerance

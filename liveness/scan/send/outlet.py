@@ -1,4 +1,4 @@
-"""The outlet of a sender: its ring, and and its handling of delays, such as pauses and an interface that is down."""
+"""The outlet of a sender: its ring, and its handling of delays, such as pauses and an interface that is down."""
 
 import time
 from collections.abc import Callable
