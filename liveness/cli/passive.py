@@ -194,7 +194,7 @@ def explain(
         return
     wanted = {"local": local, "remote": remote, "lport": port}
     given = {name: value for name, value in wanted.items() if value is not None}
-    loaded = load_rules(str(load_manifest(run).config["rules"]))
+    loaded = load_rules(str(load_manifest(run).config.get("rules", "glatz-2011-10")))
     texts = {rule.number: str(rule) for rule in loaded.rules}
     condition = " AND ".join(f"{name} = ?" for name in given) or "true"
     for flow in find_flows(run, condition, list(given.values()), limit):
@@ -206,7 +206,7 @@ def explain(
         names: Any = flow["signs"]
         click.echo(f"  signs  {' '.join(names)}")
         for number in matching:
-            click.echo(f"  {texts[number]}")
+            click.echo(f"  {texts.get(number, f'rule {number}, which these rules do not have any more')}")
         click.echo(f"  class  {flow['class']}")
 
 

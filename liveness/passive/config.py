@@ -118,7 +118,7 @@ def load_config(path: Path) -> Config:
     config = shaped(document, Config, str(path), text=text, decode=decode_unit)
     for problem in problems(config):
         raise UsageError(_message(path, text, problem.path, f"{shown_value(problem.value)}: {problem.expected}"))
-    folder = path.parent
+    folder = path.parent.absolute()  # a run is resumed and explained from anywhere
     rules = folder / config.rules
     return msgspec.structs.replace(
         config,

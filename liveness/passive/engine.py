@@ -163,16 +163,18 @@ class Engine:
             history = self._history.parts[place]
             history.add(log)
             sums = free.get()  # each is large, and the sum does not depend on which part goes where
-            events = np.empty(len(part.rows), EVENT_DTYPE)
-            count = finalise(
-                part.rows, part.clients, part.client_rows, old.rows, old.clients, old.client_rows,
-                new.rows, new.clients, new.client_rows, part.pairs, old.pairs, new.pairs,
-                history.pairs, history.bits, history.remotes, self.locals.table, peers,
-                self.services.listed, self.services.keys, self.services.last, service_ports(), p2p_ports(),
-                special.first, special.last, number, oldest_sent, oldest_client, config.scanners.targets,
-                sums.totals, sums.patterns, sums.ports, sums.symmetry, events,
-            )  # fmt: skip
-            free.put(sums)
+            try:
+                events = np.empty(len(part.rows), EVENT_DTYPE)
+                count = finalise(
+                    part.rows, part.clients, part.client_rows, old.rows, old.clients, old.client_rows,
+                    new.rows, new.clients, new.client_rows, part.pairs, old.pairs, new.pairs,
+                    history.pairs, history.bits, history.remotes, self.locals.table, peers,
+                    self.services.listed, self.services.keys, self.services.last, service_ports(), p2p_ports(),
+                    special.first, special.last, number, oldest_sent, oldest_client, config.scanners.targets,
+                    sums.totals, sums.patterns, sums.ports, sums.symmetry, events,
+                )  # fmt: skip
+            finally:
+                free.put(sums)  # or the other threads would wait for it for ever
             return log, events[:count].copy()
 
         done = self._each(work)

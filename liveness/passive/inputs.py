@@ -31,7 +31,7 @@ def flow_files(entries: Sequence[str], *, waiting: bool = False) -> list[Path]:
 
 
 def _is_flows(path: Path) -> bool:
-    if path.name.startswith(".") or path.suffix == ".json":
+    if path.name.startswith(".") or path.suffix in (".json", ".spool"):  # a collector still writes its spool
         return False
     try:
         recognise(str(path))

@@ -45,7 +45,8 @@ class KeptFlows:
         rows = np.memmap(self._path, ROW_DTYPE, "r") if self._path.stat().st_size else np.empty(0, ROW_DTYPE)
         try:
             with closing(connect()) as connection:
-                connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+                spill = quoted(str(self._path.parent / "spill"))
+                connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET temp_directory = {spill}")
                 for first in range(0, max(len(rows), 1), _BATCH):
                     batch = rows[first : first + _BATCH]
                     ours = ("in_start", "local", "remote", "lport", "rport", "protocol", "in_packets", "in_bytes",

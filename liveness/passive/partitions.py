@@ -87,6 +87,8 @@ class Partitions:
         """Go back to the journal of an earlier session: cut every file to the length it names."""
         path = self.folder / JOURNAL
         if not path.is_file():
+            for file in self.folder.glob(f"*{SUFFIX}"):
+                file.unlink()  # of an input that was not read whole: it is read again from its beginning
             return
         try:
             self.journal = decoded(read_bytes(path), Journal, path, WRONG)

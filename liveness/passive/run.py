@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,8 @@ LOGS: Final = "logs"
 LOCK: Final = "lock"
 DOCUMENT_BYTES: Final = 1 << 30
 POLL_S: Final = 1.0
+SETTLED_NS: Final = 2 * 10**9
+"""A file that was written to so lately may still grow: it is not read yet."""
 FOLLOWED_PARTS: Final = 16
 """Into how many parts intervals are divided whose size is not known before."""
 Say = Callable[[str], None]
@@ -100,6 +102,7 @@ class PassiveRun:
     _events: EventLog | None = None
     _kept: KeptFlows | None = None
     _lock: int = -1
+    _changed: set[Path] = field(default_factory=set)
 
     @classmethod
     def create(cls, config: Config, run_id: str | None, *, forced: bool, say: Say) -> "PassiveRun":
@@ -195,13 +198,20 @@ class PassiveRun:
         done: set[int] = set()
         sizes: dict[Path, int] = {}
         while True:
-            files = self._unread(flow_files(entries, waiting=True))
-            steady = [file for file in files if sizes.get(file) == file.stat().st_size]
-            sizes = {file: file.stat().st_size for file in files}
+            found = self._unread(flow_files(entries, waiting=True))
+            before_ns = time.time_ns() - SETTLED_NS
+            steady = [
+                file
+                for file, status in found.items()
+                if sizes.get(file) == status.st_size and status.st_mtime_ns <= before_ns
+            ]
+            sizes = {file: status.st_size for file, status in found.items()}
             for file in steady:
-                self._read(file)
+                self._read_or_skip(file)
                 lateness_ns = self.config.lateness.us * 1000
-                newest = (self.partitions.journal.newest_ns - lateness_ns) // self.config.interval_ns - 1
+                # the clock of an exporter may be ahead of ours: such a record closes no interval of the others
+                newest_ns = min(self.partitions.journal.newest_ns, time.time_ns())
+                newest = (newest_ns - lateness_ns) // self.config.interval_ns - 1
                 for number in self.partitions.intervals:
                     if number <= newest and number not in done:
                         self._take(number)
@@ -218,15 +228,36 @@ class PassiveRun:
                 self._take(number)
         self._drain()
 
-    def _unread(self, files: Sequence[Path]) -> list[Path]:
-        """Return the files that the journal does not name as read, those that have changed since among them."""
-        read = {(record.path, record.bytes, record.modified_ns) for record in self.partitions.journal.inputs}
-        found = []
+    def _unread(self, files: Sequence[Path]) -> dict[Path, os.stat_result]:
+        """Return the files that the journal does not name as read, with their status.
+
+        A file that has changed since it was read is left out with a warning: its records would count twice.
+        """
+        read = {record.path: (record.bytes, record.modified_ns) for record in self.partitions.journal.inputs}
+        found = {}
         for file in files:
-            status = file.stat()
-            if (str(file), status.st_size, status.st_mtime_ns) not in read:
-                found.append(file)
+            try:
+                status = file.stat()
+            except FileNotFoundError:  # rotated away since it was listed
+                continue
+            before = read.get(str(file))
+            if before is None:
+                found[file] = status
+            elif before != (status.st_size, status.st_mtime_ns) and file not in self._changed:
+                self._changed.add(file)
+                self.say(f"{file}: has changed since it was read: left out, because its records would count twice")
         return found
+
+    def _read_or_skip(self, file: Path) -> None:
+        """Read one input of a run that follows; a file that is no flow file after all does not end the run."""
+        try:
+            self._read(file)
+        except UsageError as error:
+            self.say(f"{error}: left out")
+            status = file.stat()
+            self.partitions.commit(
+                InputRecord(path=str(file), bytes=status.st_size, modified_ns=status.st_mtime_ns, records=0)
+            )
 
     def _read(self, file: Path) -> None:
         """Read one input whole."""
@@ -384,4 +415,18 @@ def load_results(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"{path}: no results yet: the run is {manifest.status}: liveness passive run --resume {path}"
         ) from error
-    return decoded(content, dict[str, Any], file, "damaged results")
+    document = decoded(content, dict[str, Any], file, "damaged results")
+    decoded(content, _Results, file, "damaged results")  # of the report's shape
+    return document
+
+
+class _Results(msgspec.Struct):
+    """The keys of the report document, and their shapes: what tables, page and figures rely on."""
+
+    schema: int
+    records: dict[str, Any]
+    totals: dict[str, dict[str, Any]]
+    intervals: list[dict[str, Any]]
+    services: list[dict[str, Any]]
+    outages: list[dict[str, Any]]
+    symmetry: dict[str, Any]

@@ -19,6 +19,7 @@ MAX_ROUNDS: Final = 1 << 20
 """Twenty years of rounds of eleven minutes: a larger number is a damaged file."""
 MAX_BLOCKS: Final = 1 << 24
 MAX_INTERVAL_S: Final = 86_400.0 * 366
+MAX_START_NS: Final = 7_258_118_400 * 10**9
 
 
 class ProbeRounds(Struct, frozen=True, kw_only=True):
@@ -81,6 +82,10 @@ class SurveyManifest(Struct, frozen=True, kw_only=True):
             raise ValueError(f"rounds: {self.rounds} is not between 1 and {MAX_ROUNDS}")
         if not 1 <= self.blocks <= MAX_BLOCKS:
             raise ValueError(f"blocks: {self.blocks} is not between 1 and {MAX_BLOCKS}")
+        if not self.probes:
+            raise ValueError("probes: none, where a survey has one at least")
+        if not 0 <= self.start_ns <= MAX_START_NS:
+            raise ValueError(f"start_ns: {self.start_ns} is not a time from 1970 to 2200")
         if not 0 < self.interval_s <= MAX_INTERVAL_S:
             raise ValueError(f"interval_s: {self.interval_s} is not above 0 and at most a year")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from liveness.errors import LivenessError
+from liveness.errors import LivenessError, UsageError
 from liveness.files.directory import Directory
 from liveness.planes.blocks import Blocks, encode_blocks, read_blocks
 from liveness.planes.manifest import NAME, SurveyManifest, load_manifest
@@ -39,6 +39,8 @@ class SurveyRun:
 
 def create_run(path: Path, blocks: Blocks) -> None:
     """Make the run directory of a survey with its blocks. LivenessError if something is there already."""
+    if not path.name or ".." in path.parts:
+        raise UsageError(f"{path}: name a directory that is to be made")
     try:
         with Directory.make(path.parent) as above, above.make_directory(path.name, exist_ok=False) as directory:
             directory.make_directory(FOLDER).close()

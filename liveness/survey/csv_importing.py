@@ -49,6 +49,11 @@ def import_csv(files: Sequence[Path], path: Path, name: str, given: Given) -> Su
             _note_phases(rows, _places(rows, blocks), first_round, first_s, span)
     interval_s = given.interval_s or _interval(span, files[0])
     check_interval(interval_s, files[0])
+    probed = first_round != NEVER
+    begins = first_s - first_round * interval_s
+    start_s = float(begins[probed].min()) if given.start_s is None else given.start_s
+    if start_s < 0:
+        raise UsageError(f"{files[0]}: round 0 would have been before 1970: give --interval and --start")
     create_run(path, blocks)
     with ExitStack() as stack:
         planes = [stack.enter_context(mapped_planes(path, probe, size, seen.rounds)) for probe in seen.probes]
@@ -56,9 +61,6 @@ def import_csv(files: Sequence[Path], path: Path, name: str, given: Given) -> Su
             for rows in read_rows(file, list(seen.probes)):
                 _put(planes, rows, _places(rows, blocks))
         counts = {probe: settle(part) for probe, part in zip(seen.probes, planes, strict=True)}
-    probed = first_round != NEVER
-    begins = first_s - first_round * interval_s
-    start_s = float(begins[probed].min()) if given.start_s is None else given.start_s
     phases_ms = np.where(probed, np.round((begins - start_s) * 1000) % (interval_s * 1000), 0)
     write_phases(path, phases_ms.astype(np.int64).astype(np.uint32))
     manifest = SurveyManifest(

@@ -54,7 +54,7 @@ def _row(cells: list[str], path: Path, line: int, probes: list[str]) -> tuple[in
     number, time_s, address, probe, state = cells
     try:
         row = int(number), float(time_s), parse_address(address), _index(probe, probes), STATES.index(state)
-    except ValueError:
+    except (ValueError, UsageError):  # UsageError: there is no such probe
         row = None
     if row is None or not 0 <= row[0] < LARGEST_ROUND or not 0 <= row[1] < LARGEST_TIME_S:
         what = "a round, time, address, probe and state"

@@ -17,8 +17,9 @@ from liveness.survey.csv_records import LATE, NEGATIVE, POSITIVE, ROW, SILENT, R
 from liveness.survey.records import ECHO_REPLY, NO_REPLY, RECORD, UNREACHABLE, Records
 
 MATCHED_US: Final = 1
-ROUNDS_AT_ONCE: Final = 8
-"""A byte of each row: the planes are read once for so many rounds."""
+BYTES_AT_ONCE: Final = 8
+"""Of each row: the planes are read whole once for so many bytes of rounds, and this much of them is kept."""
+ROWS_AT_ONCE: Final = 1 << 16
 BLOCKS_AT_ONCE: Final = 1024
 
 
@@ -29,20 +30,22 @@ def rows_of(run: SurveyRun, probe: str) -> Iterator[Rows]:
         phases = matrix.phases_ms()
         order = np.argsort(phases, kind="stable")
         number = list(run.manifest.probes).index(probe)
-        for first in range(0, run.manifest.rounds, ROUNDS_AT_ONCE):
-            columns = [_byte(matrix.planes(probe, at, count), first // 8) for at, count in _spans(len(run.blocks))]
-            sent, positive, negative, late = (np.concatenate(plane)[order] for plane in zip(*columns, strict=True))
-            for bit in range(min(ROUNDS_AT_ONCE, run.manifest.rounds - first)):
-                chosen = np.flatnonzero(sent >> bit & 1)
+        for first in range(0, run.manifest.rounds, 8 * BYTES_AT_ONCE):
+            parts = [_bytes(matrix.planes(probe, at, count), first // 8) for at, count in _spans(len(run.blocks))]
+            planes = [np.concatenate(plane)[order] for plane in zip(*parts, strict=True)]
+            for bit in range(min(8 * BYTES_AT_ONCE, run.manifest.rounds - first)):
+                sent, positive, negative, late = (plane[:, bit // 8] >> (bit % 8) & 1 for plane in planes)
+                chosen = np.flatnonzero(sent)
                 state = np.full(len(chosen), SILENT, np.uint8)
                 for plane, value in ((late, LATE), (negative, NEGATIVE), (positive, POSITIVE)):
-                    state[(plane[chosen] >> bit & 1) == 1] = value
+                    state[plane[chosen] == 1] = value
                 rows = np.empty(len(chosen), ROW)
                 rows["round"], rows["probe"], rows["state"] = first + bit, number, state
                 rows["address"] = addresses[order[chosen]]
                 begin_s = run.manifest.start_ns / 1e9 + (first + bit) * run.manifest.interval_s
                 rows["time_s"] = begin_s + phases[order[chosen]] / 1000
-                yield rows
+                for at in range(0, len(rows), ROWS_AT_ONCE):
+                    yield rows[at : at + ROWS_AT_ONCE]
 
 
 def _spans(blocks: int) -> Iterator[tuple[int, int]]:
@@ -50,8 +53,9 @@ def _spans(blocks: int) -> Iterator[tuple[int, int]]:
         yield at, min(BLOCKS_AT_ONCE, blocks - at)
 
 
-def _byte(planes: Planes, at: int) -> tuple[NDArray[np.uint8], ...]:
-    return tuple(plane[:, at].copy() for plane in (planes.sent, planes.positive, planes.negative, planes.late))
+def _bytes(planes: Planes, at: int) -> tuple[NDArray[np.uint8], ...]:
+    columns = slice(at, at + BYTES_AT_ONCE)
+    return tuple(plane[:, columns].copy() for plane in (planes.sent, planes.positive, planes.negative, planes.late))
 
 
 def records_of(rows: Rows) -> Records:

@@ -5,6 +5,7 @@ in files mapped into memory. So a survey may be far larger than memory.
 """
 
 import mmap
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -149,6 +150,7 @@ class _Rows:
 def _timing(files: Sequence[Path], formats: Sequence[str], blocks: Blocks, notes: Notes, given: Given) -> _Timing:
     rows = _Rows(blocks)
     size = len(blocks) * BLOCK_ADDRESSES
+    check_extent(size, 1, sum(len(records) for records in _all(files, formats, Notes())), files[0])
     first_s, last_s = np.full(size, NEVER, np.int64), np.full(size, NEVER, np.int64)
     gaps, found = np.zeros(GAPS, np.int64), 0
     for records in _all(files, formats, notes):
@@ -208,7 +210,7 @@ def mapped_planes(path: Path, probe: str, addresses: int, rounds: int) -> Iterat
 
 
 def _map(file: BinaryIO, rows: int, width: int) -> NDArray[np.uint8]:
-    file.truncate(rows * width)
+    os.posix_fallocate(file.fileno(), 0, rows * width)  # a full disk is an error now, and no fault of a page later
     mapping = mmap.mmap(file.fileno(), rows * width)  # keeps itself open as long as the array is used
     return np.frombuffer(mapping, np.uint8).reshape(rows, width)
 

@@ -13,7 +13,8 @@ SECOND, UNPROBED, OUTSIDE, OTHER_TYPE = range(4)
 """Tallies: a second record of a round, a reply of an address that was not probed, a time outside, another ICMP type."""
 TALLIES: Final = 4
 
-MATCHED_POSITIVE, MATCHED_NEGATIVE = ECHO_REPLY, UNREACHABLE
+ERRORS: Final = (UNREACHABLE, 4, 5, 11, 12)
+"""ICMP types of errors (RFC 792), each a negative reply."""
 
 
 @kernel
@@ -87,7 +88,7 @@ def place_records(  # noqa: C901 - each kind of record with its own way
             row = replied[i]
             if row < 0 or newest[row] == NEVER:
                 tallies[UNPROBED] += 1
-            elif icmp_type[i] in (MATCHED_POSITIVE, MATCHED_NEGATIVE):
+            elif icmp_type[i] == ECHO_REPLY or icmp_type[i] in ERRORS:
                 put_bit(late, row, newest[row])
             else:
                 tallies[OTHER_TYPE] += 1
@@ -102,11 +103,11 @@ def place_records(  # noqa: C901 - each kind of record with its own way
         kind = icmp_type[i]
         if kind == NO_REPLY:
             continue
-        if kind not in (MATCHED_POSITIVE, MATCHED_NEGATIVE):
+        if kind != ECHO_REPLY and kind not in ERRORS:
             tallies[OTHER_TYPE] += 1
         elif rtt_us[i] > interval_s * 1e6:
             put_bit(late, row, number)
-        elif kind == MATCHED_POSITIVE and replied[i] == row:
+        elif kind == ECHO_REPLY and replied[i] == row:
             put_bit(positive, row, number)
         else:
             put_bit(negative, row, number)

@@ -68,8 +68,8 @@ def parse_mix(text: str) -> dict[str, float]:
             shares[name.strip()] = float(value)
         except ValueError:
             raise UsageError(f"--mix {shown(text)}: {shown(value)} is not a number") from None
-    if min(shares.values()) < 0 or abs(sum(shares.values()) - 1) > MIX_SLACK:
-        raise UsageError(f"--mix {shown(text)}: shares are not negative, and add up to 1")
+    if not all(0 <= share <= 1 for share in shares.values()) or abs(sum(shares.values()) - 1) > MIX_SLACK:
+        raise UsageError(f"--mix {shown(text)}: shares are between 0 and 1, and add up to 1")
     return shares
 
 

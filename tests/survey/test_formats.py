@@ -45,7 +45,8 @@ BY_HAND = [
     ant(0, START + 1980, 700_000_000, HOST, NONE_THERE),  # round 3: matched after more than an interval
     ant(0xFF, START + 1985, 0, QUIET, NONE_THERE),  # round 3: silent, as older files write it
     ant(0, START + 1990, 0, NONE_THERE, "198.51.100.1"),  # nobody probed that one
-    ant(11, START + 2640, 100, HOST, "10.0.0.1"),  # round 4: another ICMP type
+    ant(11, START + 2640, 100, HOST, "10.0.0.1"),  # round 4: a router has seen too many hops
+    ant(13, START + 2645, 100, QUIET, NONE_THERE),  # round 4: another ICMP type
     ant(5, START + 2641, 0, HOST, NONE_THERE, record_type=9),  # another kind of record
 ]
 
@@ -73,7 +74,7 @@ def test_a_file_made_by_hand_is_read_record_by_record(tmp_path: Path, *, compres
     run = import_any([tmp_path / "survey"], tmp_path / "run", "hand", NONE)
     assert run.manifest.interval_s == 660
     assert run.manifest.start_ns == START * 10**9
-    assert (states(run, HOST), states(run, QUIET)) == ("plpls", "snns.")
+    assert (states(run, HOST), states(run, QUIET)) == ("plpln", "snnss")
     assert run.manifest.origin is not None
     assert run.manifest.origin.records == len(BY_HAND)
     assert run.manifest.origin.skipped == {

@@ -16,12 +16,27 @@ Z: Final = 1.959963984540054
 """Quantile for a two-sided interval of 95 %."""
 
 
+POLICIES: Final = ("random", "spaced", "novel")
+"""Policies that draw from the same population: each gives its part of one estimate."""
+
+
 class Estimate(NamedTuple):
     """A value with its 95 % interval; `low` and `high` are None if a stratum has too few blocks."""
 
     value: float | None
     low: float | None
     high: float | None
+
+
+def shares_of(strata: Sequence[str]) -> NDArray[np.float64]:
+    """Return, for each block, the part that its policy has in an estimate of the whole population.
+
+    The three policies draw from the same /24s, or nearly so: each of them estimates the whole by itself. The estimate
+    is the mean of theirs, weighted by their numbers of blocks. Any other stratum is a population of its own.
+    """
+    counts = {policy: list(strata).count(policy) for policy in POLICIES}
+    drawn = sum(counts.values())
+    return np.array([counts[stratum] / drawn if stratum in counts else 1.0 for stratum in strata])
 
 
 def total(values: NDArray[np.float64], weights: NDArray[np.float64], strata: Sequence[str]) -> Estimate:
