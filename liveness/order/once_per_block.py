@@ -209,8 +209,8 @@ class BlockWalk:
 
     @property
     def end(self) -> int:
-        """A tick after which the walk has no probe."""
-        return int(self.ticks.lane_lags.max()) + self._order.most_targets(self._part, self._share)
+        """A tick after which the walk has no probe, however far its lags are widened until then."""
+        return self.reach + self._order.most_targets(self._part, self._share)
 
     @property
     def finished(self) -> bool:

@@ -105,7 +105,9 @@ class Shared(Counts):
         `finished` is the number of targets in the blocks before that of the checkpoint.
         """
         for sender, position in enumerate(checkpoint.positions):
-            self.positions.tell(sender, Position(block=position.block, tick=position.tick))
+            lags = position.lags  # kept: a sender reports its own only after it has skipped what was sent before
+            begins = position.begins or lags
+            self.positions.tell(sender, Position(block=position.block, tick=position.tick, lags=lags, begins=begins))
         self.drained[:] = checkpoint.block
         self.sent_before[0] = checkpoint.sent if self.counts_told else finished
 

@@ -28,6 +28,7 @@ from liveness.scan.recovery.checkpointing import Checkpointing
 from liveness.scan.recovery.compacting import Compacting
 from liveness.scan.shared import Shared
 from liveness.scan.totals import SessionTotals
+from liveness.space.intervals import Intervals
 
 WATCH_EVERY_S: Final = 0.1
 
@@ -78,7 +79,7 @@ class Supervisor:
         """Run the session to its end, or to an interruption. Received data is in segments in both cases."""
         shared = Shared(self.plan)
         opt_outs = OptOutWatch(self.plan, self.directory.path, shared.withdrawn, self._listeners.notice)
-        shared.counts_told |= opt_outs.resumed
+        shared.counts_told |= opt_outs.resumed or len(self._unreached()) > 0
         shared.begin_at(self.first, targets_of(self.plan.order.parts[: self.first.block]))
         started_ns = time.monotonic_ns()
         earlier = self.first.totals.rate_search
@@ -157,10 +158,19 @@ class Supervisor:
             if session.tuner is not None and not losses.guard.paused and not session.shared.hold[0]:
                 session.tuner.observe(losses.accounts.lost)
             if not crew.sending(self.interruption):
+                if guard is not None:
+                    guard.look()  # a change of the way since the last look may have been settled by the senders' end
                 return
             if limit_s is not None and session.elapsed_s > limit_s:
                 self.interruption.by(f"limits.max_runtime of {self.plan.config.limits.max_runtime} reached")
             time.sleep(WATCH_EVERY_S)
+
+    def _unreached(self) -> Intervals:
+        """Return the targets that nothing is sent to: their route leads nowhere, or no neighbour answers for them."""
+        if self.watch is None:
+            return Intervals.empty()
+        null = union(part.targets for part in self.watch.path.left_out).intersection(self.plan.intervals)
+        return null.union(self.watch.path.neighbours.unresolved)
 
     def _guard(self, session: SessionTotals, losses: LossWatch, opt_outs: OptOutWatch) -> PathGuard | None:
         """Return the guard of the path, or None without a watch.
@@ -171,11 +181,9 @@ class Supervisor:
         if self.watch is None:
             return None
         session.path.begin(self.watch.path)
-        null = union(part.targets for part in self.watch.path.left_out).intersection(self.plan.intervals)
-        silent = null.union(self.watch.path.neighbours.unresolved)
-        if len(silent):
-            opt_outs.leave_out(silent)
-            session.shared.counts_told = True
+        unreached = self._unreached()
+        if len(unreached):
+            opt_outs.leave_out(unreached)
         return PathGuard(
             self.watch,
             session.shared,

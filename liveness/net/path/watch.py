@@ -159,7 +159,9 @@ class PathWatch:
             if self._gateways is not None:
                 self._gateways.restart()
             problem = problem or f"interface {self.path.interface} was down for a moment"
-            return Sight(now_ns, problem=problem, since_ns=self._whole_ns, redirect=mac != self.mac)
+            # replies to frames with the old source address are lost, although every frame was sent
+            what = "address" if mac != self.mac else "link"
+            return Sight(now_ns, problem=problem, what=what, since_ns=self._whole_ns, redirect=mac != self.mac)
         return self._look_further(now_ns)
 
     def _look_further(self, now_ns: int) -> Sight:

@@ -121,9 +121,10 @@ class LossBook:
         self.pending = []
         for span in self.earlier.pending:
             start = starts[span.sender]
-            if (span.block, span.first) < (start.block, start.tick):
+            if (span.block, span.first - span.margin) < (start.block, start.tick):
                 last = min(span.last, start.tick) if span.block == start.block else span.last
-                self.pending.append(msgspec.structs.replace(span, last=last, tries=0))
+                first = min(span.first, last)
+                self.pending.append(msgspec.structs.replace(span, first=first, last=last, tries=0))
 
     def report(
         self,
@@ -144,12 +145,15 @@ class LossBook:
         if loss.targets is not None:
             share = min(1.0, loss.targets.count / max(1, self.plan.target_count))
         spans = self.track.spans(loss.start_ns, loss.end_ns, share)
-        wide = self.track.spans(loss.start_ns - margin_ns, loss.end_ns + margin_ns, share) if margin_ns else []
+        after_ns = margin_ns if margin_ns > loss.before_ns else 0  # `before_ns` says nothing about what came after
+        wide = self.track.spans(loss.start_ns - margin_ns, loss.end_ns + after_ns, share) if margin_ns else []
         if frames is not None and spans:
             share = min(1.0, frames / max(1.0, extent_of(spans, self.plan).probes))
             spans = [msgspec.structs.replace(span, share=share) for span in spans]
         if not spans and not wide and not frames:
             return
+        if loss.targets is not None and share * extent_of(spans, self.plan).probes < HALF:
+            return  # one of many targets: more would be sent again than can have been lost
         self.changes += 1
         counted = loss.counted and self.counters_believed()
         new = _Entry(loss.start_ns, loss.end_ns, loss.cause, certainty, frames or 0, [], frames is None and not counted)

@@ -7,6 +7,7 @@ from typing import Final
 from liveness.order.order import Position
 from liveness.runs.checkpoint import Checkpoint
 from liveness.scan.plan import Plan
+from liveness.scan.send.positions import TICK_BITS
 
 MOST_TICKS: Final = 1 << 60
 MOST_PPS: Final = 1e12
@@ -38,6 +39,7 @@ def _is_position(position: Position, blocks: int, lanes: int) -> bool:
     ticks = (position.tick, *position.lags)
     return (
         0 <= position.block <= blocks
+        and position.tick < 1 << TICK_BITS
         and len(position.lags) in (0, lanes)
         and len(position.begins) in (0, lanes)
         and all(0 <= tick <= MOST_TICKS for tick in ticks)

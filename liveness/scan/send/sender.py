@@ -44,6 +44,8 @@ class Sender:
         self.share = plan.share(index)
         self.outlet = Outlet(plan, constants, ring, shared, index)
         self.batch = Batch(-(-len(ring.frames) // 2))  # while one half of the ring is sent, the other is filled
+        self._first_tick = 0
+        """Of the walk that is sent, in this session."""
         self.withdrawn = Intervals.empty()
         """Targets that must not be probed any more."""
         self.generation = 0
@@ -93,7 +95,7 @@ class Sender:
             while not desk.answered(self.index):
                 if self.shared.stopping():
                     return repaired
-                self.outlet.pause()
+                self._wait()
                 time.sleep(POLL_S)
             stretch = desk.given(self.index)
             if stretch is None:
@@ -135,7 +137,7 @@ class Sender:
         position = walk.position()
         if stretch is None:
             self.shared.tell_position(self.index, position)
-            self.shared.activities.begin(self.index, position, 0, walk.end)
+            self.shared.activities.begin(self.index, position, self._first_tick, walk.end)
         else:
             self.shared.activities.begin(self.index, position, stretch.first, stretch.last)
 
@@ -149,6 +151,8 @@ class Sender:
         pacer = Pacer(rate_pps * units, give_up_s=self.plan.catch_up_s)
         given_up_s = float(shared.given_up_s[self.index])
         guard = SpacingGuard(self.plan.config.probe_spacing_s, walk.tick)
+        if stretch is None:
+            self._first_tick = walk.tick  # earlier ticks were sent in another session
         self._report_position(walk, stretch)
         while not shared.stopping() and not walk.finished and walk.tick < last:
             if outlet.stalled or shared.hold.item():
@@ -212,9 +216,19 @@ class Sender:
         while self.shared.blocks_drained() < parts:
             if self.shared.stopping():
                 return False
-            self.outlet.pause()
+            self._wait()
             time.sleep(POLL_S)
         return True
+
+    def _wait(self) -> float:
+        """Pause while senders are held; return for how long, in seconds.
+
+        New next hops are taken over although nothing is sent: what a change of the way lost is reported, and can be
+        repaired, once every sender has taken them.
+        """
+        paused_s = self.outlet.pause()
+        self.outlet.redirect()
+        return paused_s
 
     def _cool_down(self) -> bool:
         """Wait for late replies during the cooldown, pauses not counted; return False if senders have to stop."""
@@ -222,7 +236,7 @@ class Sender:
         while time.monotonic() < until:
             if self.shared.stopping():
                 return False
-            until += self.outlet.pause()
+            until += self._wait()
             time.sleep(min(POLL_S, max(0.0, until - time.monotonic())))
         return True
 
