@@ -141,3 +141,21 @@ def test_rounds_are_resumed_where_they_ended(tmp_path: Path, tick: int) -> None:
     probes = len(plan.probes)
     assert rest.passed == whole.passed[(COUNT + tick) * probes :]
     assert shared.sent_before[0].tolist() == [[tick]] * probes
+
+
+def test_the_end_of_a_walk_does_not_move_when_its_spacing_widens() -> None:
+    """The end tells whether two looks at a sender saw one walk: a loss between them must not be all of the walk."""
+    block = Block("10.0.0.0/8", Intervals.from_bounds([0], [4999]), 5000, 7)
+    order = OncePerBlock((block,), probes=2, attempts=2, queue=50, spacing_s=0.1, rate_pps=1000.0, searched=True)
+    share = Share(0, 1)
+    walk = order.walk(0, share, 100.0, np.zeros((order.lanes, order.marks(0, share)), np.int64))
+    due = empty_due(2 * MAX_TICKS, 64 + order.lanes)
+    walk.draw(due, 64, UNKNOWN, 1)
+    before, spacing = walk.end, walk.spacing
+    while not walk.take_rate(900.0):
+        walk.draw(due, 1, UNKNOWN, 1)
+    assert walk.spacing > spacing
+    assert walk.end == before
+    while not walk.finished:
+        assert walk.tick <= walk.end
+        walk.draw(due, 64, UNKNOWN, 1)

@@ -5,12 +5,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from scapy.layers.inet import IP
 
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
+from liveness.order.order import Position
 from liveness.probes.template import LinkAddresses
-from liveness.runs.losses import Losses
+from liveness.runs.losses import Losses, LostSpan
 from liveness.scan.losses.book import Certainty, LossBook
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.plan import Plan
@@ -136,3 +138,22 @@ def test_counted_frames_are_a_share_of_the_interval() -> None:
     assert rig.book.remaining().probes == pytest.approx(100, rel=0.01)
     assert 0 < rig.book.remaining().concerned <= 100
     assert "100 probes" not in record.cause
+
+
+@pytest.mark.parametrize(("margin", "kept"), [(0, 0), (5, 0), (11, 1), (200, 1)])
+def test_a_pending_stretch_whose_margin_was_sent_before_the_session_stays(margin: int, kept: int) -> None:
+    """The session sends everything from its start on; what lies before it, a margin too, nobody else sends."""
+    rig = Rig(1)
+    lags = (
+        rig.plan.order.walk(0, rig.plan.share(0), 600.0, np.zeros((rig.plan.order.lanes, 100), np.int64))
+        .position()
+        .lags
+    )
+    start = Position(block=0, tick=100, lags=lags, begins=lags)
+    rig.shared.positions.tell(0, start)
+    span = LostSpan(sender=0, block=0, first=110, last=120, lags=lags, begins=lags, margin=margin)
+    book = LossBook(rig.plan, rig.shared, Losses(pending=[span]), time.monotonic_ns(), 0.0, rig.notices.append)
+    assert len(book.pending) == kept
+    for pending in book.pending:
+        assert pending.first - pending.margin <= 110 - margin
+        assert pending.first <= pending.last <= 100

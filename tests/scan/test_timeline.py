@@ -84,3 +84,13 @@ def test_a_long_run_is_told_in_fewer_longer_intervals_and_nothing_is_lost(shared
 def test_a_run_without_an_interval_has_an_empty_timeline() -> None:
     assert TimelineRecord(BEFORE).record() == Timeline()
     assert all(column == [] for column in msgspec.to_builtins(Timeline()).values())
+
+
+def test_counters_of_an_interface_that_was_made_again_are_never_negative(shared: Shared) -> None:
+    """A ppp interface that comes back counts from 0: a manifest with negative numbers could not be read."""
+    record = TimelineRecord(BEFORE)
+    record.observe(1.0, shared, dataclasses.replace(BEFORE, tx_packets=BEFORE.tx_packets + 61))
+    record.observe(2.0, shared, InterfaceCounters(*range(7)))
+    found = record.record()
+    assert min(*found.interface_sent, *found.interface_received, *found.nic_drops) >= 0
+    assert shared.interface_sent[0] == 0
