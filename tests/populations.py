@@ -9,7 +9,7 @@ from typing import Literal
 
 from pyroaring import BitMap
 
-from liveness.ipsets.portable import PortableSet
+from liveness.ipsets.portable_index import PortableSet
 from liveness.ipsets.roaring import SetDigest
 from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.manifest import Counts, Manifest, ProbeCounts, SetEntry

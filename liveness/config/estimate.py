@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from liveness.config.crowding import peak_bound_pps
 from liveness.config.model import Config
+from liveness.config.packets_per_24 import peak_bound_pps
 from liveness.order.spacing import spacing_margin_s
 from liveness.space.targets import Targets
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from liveness.ipsets.portable import COOKIE, FEWEST_WITH_OFFSETS
+from liveness.ipsets.portable_index import COOKIE, FEWEST_WITH_OFFSETS
 from liveness.ipsets.roaring import CHUNK_ADDRESSES, Addresses, chunks, to_numpy
 
 CONTAINER_BITS, CONTAINER = 16, 1 << 16

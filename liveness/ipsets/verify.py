@@ -7,7 +7,7 @@ from pathlib import Path
 
 from liveness.errors import LivenessError
 from liveness.files.reading import open_regular
-from liveness.ipsets.portable import PortableSet
+from liveness.ipsets.portable_index import PortableSet
 from liveness.ipsets.roaring import SetDigest
 
 

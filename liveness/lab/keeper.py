@@ -21,7 +21,7 @@ from liveness.lab.hosts.daemons import Running, start_daemon
 from liveness.lab.hosts.document import Internet
 from liveness.lab.hosts.network import build_network
 from liveness.lab.hosts.servers import Server, open_servers, serve
-from liveness.lab.kernel import CLONE_NEWPID, Space, check, private_tmpfs
+from liveness.lab.kernel_settings import CLONE_NEWPID, Space, check, private_tmpfs
 from liveness.lab.tools import Tools
 from liveness.system.child import PR_SET_PDEATHSIG, die_with_parent, fork, libc
 

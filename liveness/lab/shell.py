@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from liveness.errors import LivenessError, UsageError
-from liveness.lab.kernel import PR_SET_CHILD_SUBREAPER
+from liveness.lab.kernel_settings import PR_SET_CHILD_SUBREAPER
 from liveness.lab.load import load_internet
 from liveness.lab.source import find_population
 from liveness.lab.tools import find_tools

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.config.crowding import CATCH_UP_S
 from liveness.config.model import Config
+from liveness.config.packets_per_24 import CATCH_UP_S
 from liveness.errors import UsageError
 from liveness.order.once_per_block import Block, OncePerBlock
 from liveness.order.order import Order, Share, targets_of

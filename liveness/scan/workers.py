@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from liveness.config.crowding import SENDER_PPS
+from liveness.config.packets_per_24 import SENDER_PPS
 
 RECEIVER_PPS: Final = 4_000_000
 """Frames sent per second for each receiver. On the Internet at most a quarter of them is answered."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from pyroute2 import IPRoute
 
-from liveness.lab.kernel import COMMON_SYSCTLS, QUIET_IPV6, SYSCTLS, check, finish_checksums, set_sysctls
+from liveness.lab.kernel_settings import COMMON_SYSCTLS, QUIET_IPV6, SYSCTLS, check, finish_checksums, set_sysctls
 from liveness.net.links import LAB_MARKER, InterfaceCounters, interface_counters
 from liveness.space.addresses import format_address
 from liveness.system.child import libc

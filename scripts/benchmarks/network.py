@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from pyroute2 import IPRoute
 
 from liveness.errors import UnsupportedError
-from liveness.lab.kernel import CLONE_NEWNS, MS_PRIVATE, MS_REC, QUIET_IPV6, SYSCTLS, set_sysctls
+from liveness.lab.kernel_settings import CLONE_NEWNS, MS_PRIVATE, MS_REC, QUIET_IPV6, SYSCTLS, set_sysctls
 from liveness.net.links import find_link, interface_counters
 from liveness.probes.template import LinkAddresses
 from liveness.system.child import libc, run_in_child

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.ipsets.portable import BITMAP_BYTES, COOKIE_WITHOUT_RUNS, LARGEST_ARRAY
+from liveness.ipsets.portable_index import BITMAP_BYTES, COOKIE_WITHOUT_RUNS, LARGEST_ARRAY
 from liveness.ipsets.roaring import SetDigest
 from liveness.kernel import int64, kernel, uint64
 from liveness.replies import CONTROL, Kind, ReplyKey, Role, SetKey, roles_of

@@ -12,7 +12,7 @@ from liveness.analysis.counting.scope import Scope, Within
 from liveness.analysis.counting.states import RunStates
 from liveness.analysis.measures.slices import SLICES
 from liveness.analysis.results import analyze_sets, count_runs
-from liveness.ipsets.portable import PortableSet
+from liveness.ipsets.portable_index import PortableSet
 from liveness.ipsets.roaring import SetDigest, mask24
 from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.manifest import Manifest, ProbeCounts, SetEntry

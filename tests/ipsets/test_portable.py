@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError
-from liveness.ipsets.portable import ARRAY, BITMAP, RUNS, BrokenFormatError, PortableSet
+from liveness.ipsets.portable_index import ARRAY, BITMAP, RUNS, BrokenFormatError, PortableSet
 from liveness.ipsets.roaring import SetDigest, write_roaring
 from liveness.ipsets.verify import open_verified
 

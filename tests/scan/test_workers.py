@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.config.crowding import SENDER_PPS
+from liveness.config.packets_per_24 import SENDER_PPS
 from liveness.scan.workers import PIN_PPS, receivers_for, senders_for, share_cores
 
 RATES = st.floats(1, 1e9)

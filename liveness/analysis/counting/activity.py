@@ -10,7 +10,7 @@ from liveness.analysis.counting.probed import Probed
 from liveness.analysis.counting.run import ACTIVITY, probes_of
 from liveness.analysis.counting.scope import Within
 from liveness.analysis.sampling import Clusters
-from liveness.ipsets.portable import ARRAY, BITMAP, PortableSet
+from liveness.ipsets.portable_index import ARRAY, BITMAP, PortableSet
 from liveness.replies import Role
 
 KEY_BITS: Final = 16

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from liveness.analysis.counting.slicing import slice_key
 from liveness.analysis.counting.table import Table, place_of
-from liveness.ipsets.portable import ARRAY, BITMAP
+from liveness.ipsets.portable_index import ARRAY, BITMAP
 from liveness.kernel import int64, kernel, uint64
 
 CELLS: Final = 1 << 16

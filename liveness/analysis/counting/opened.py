@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from liveness.analysis.counting.kernels import Containers
 from liveness.analysis.counting.layout import Layout, bits_of
-from liveness.ipsets.portable import CONTAINERS, Index, PortableSet
+from liveness.ipsets.portable_index import CONTAINERS, Index, PortableSet
 from liveness.ipsets.verify import open_verified
 from liveness.runs.manifest import Manifest, SetEntry
 from liveness.runs.rundir import RunDirectory

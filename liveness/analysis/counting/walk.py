@@ -20,7 +20,7 @@ from liveness.analysis.counting.scope import Scope
 from liveness.analysis.counting.slicing import COLUMNS
 from liveness.analysis.counting.table import Table, merge, new_table, with_room
 from liveness.analysis.counting.views import ComparedBit, compared_bits, view_masks
-from liveness.ipsets.portable import CONTAINERS
+from liveness.ipsets.portable_index import CONTAINERS
 from liveness.space.intervals import Intervals
 
 MOST_THREADS: Final = 8

@@ -6,7 +6,7 @@ from pyroaring import BitMap
 
 from liveness.errors import UsageError
 from liveness.ipsets.formats.codec import Choice
-from liveness.ipsets.portable import COOKIE, COOKIE_WITHOUT_RUNS, BrokenFormatError, parse_index
+from liveness.ipsets.portable_index import COOKIE, COOKIE_WITHOUT_RUNS, BrokenFormatError, parse_index
 from liveness.ipsets.roaring import SET_BYTES
 from liveness.ipsets.source import Source
 

@@ -24,7 +24,7 @@ from liveness.lab.hosts.wiring import (
     Site,
     wire,
 )
-from liveness.lab.kernel import Space, await_running, finish_checksums, new_space, set_sysctls, this_space
+from liveness.lab.kernel_settings import Space, await_running, finish_checksums, new_space, set_sysctls, this_space
 from liveness.lab.tools import Tools
 
 LOOPBACK = 1  # ifindex of lo, in every namespace

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from liveness.scan.checksummed import seal
 from liveness.scan.memory import shared_zeros
-from liveness.scan.sealed import seal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class RepairDesk:
 
     def given(self, sender: int) -> Stretch | None:
         """Return the last answer."""
-        while True:  # until a copy fits its seal: see scan.sealed
+        while True:  # until a copy fits its seal: see scan.checksummed
             found, pace = self._rows[sender].copy(), self._pace[sender : sender + 1].copy()
             if seal(int(found[ANSWERED]), found[BLOCK:], pace) == found[SEAL]:
                 break

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from liveness.config.crowding import peak_bound_pps
 from liveness.config.model import Config
+from liveness.config.packets_per_24 import peak_bound_pps
 from liveness.config.units import MIN_RATE_PPS
 from liveness.errors import RefusedError, UsageError
 from liveness.packets.headers import bits_on_wire

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from liveness.order.order import Position
+from liveness.scan.checksummed import seal
 from liveness.scan.memory import shared_zeros
-from liveness.scan.sealed import seal
 from liveness.scan.send.positions import TAG_MASK, TICK_BITS, tagged
 
 if TYPE_CHECKING:

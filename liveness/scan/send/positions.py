@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from liveness.order.order import Position
+from liveness.scan.checksummed import seal
 from liveness.scan.memory import shared_zeros
-from liveness.scan.sealed import seal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

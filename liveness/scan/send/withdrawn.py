@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from liveness.errors import LivenessError
+from liveness.scan.checksummed import seal
 from liveness.scan.memory import shared_zeros
-from liveness.scan.sealed import seal
 from liveness.space.intervals import Intervals
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pyroaring import BitMap
 
 from liveness.census.home import Home
 from liveness.errors import LivenessError
-from liveness.ipsets.portable import PortableSet
+from liveness.ipsets.portable_index import PortableSet
 from liveness.optouts.redacted_logs import redact
 from liveness.optouts.stage import finish_redaction
 from liveness.packets import pcap

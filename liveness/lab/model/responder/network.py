@@ -7,8 +7,16 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from liveness.errors import UnsupportedError
 from liveness.lab.hosts.wiring import CORE, SCANNER, SCANNER_INTERFACE, SCANNER_PREFIX_LENGTH
-from liveness.lab.kernel import QUIET_IPV6, SYSCTLS, Space, await_running, finish_checksums, new_space, set_sysctls
-from liveness.lab.kernel import this_space as current_space
+from liveness.lab.kernel_settings import (
+    QUIET_IPV6,
+    SYSCTLS,
+    Space,
+    await_running,
+    finish_checksums,
+    new_space,
+    set_sysctls,
+)
+from liveness.lab.kernel_settings import this_space as current_space
 
 FAR_INTERFACE: Final = "scanner"
 GATEWAY_MAC: Final = "02:00:5e:00:53:01"

@@ -9,7 +9,7 @@ import pytest
 
 from liveness.analysis.document import encode
 from liveness.analysis.results import analyze_sets
-from liveness.ipsets.portable import PortableSet
+from liveness.ipsets.portable_index import PortableSet
 from liveness.ipsets.roaring import SetDigest
 from liveness.kernel import COMPILED
 from liveness.lab.model.population.expected import Counts, expected_counts

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liveness.config.crowding import CATCH_UP_S, peak_bound_pps
 from liveness.config.model import Config, from_document
+from liveness.config.packets_per_24 import CATCH_UP_S, peak_bound_pps
 from liveness.errors import RefusedError
 from liveness.order.due import DRAWN, empty_due
 from liveness.order.lanes import marks_for, plan_lanes
