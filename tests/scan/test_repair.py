@@ -144,11 +144,8 @@ def test_counted_frames_are_a_share_of_the_interval() -> None:
 def test_a_pending_stretch_whose_margin_was_sent_before_the_session_stays(margin: int, kept: int) -> None:
     """The session sends everything from its start on; what lies before it, a margin too, nobody else sends."""
     rig = Rig(1)
-    lags = (
-        rig.plan.order.walk(0, rig.plan.share(0), 600.0, np.zeros((rig.plan.order.lanes, 100), np.int64))
-        .position()
-        .lags
-    )
+    lanes = len(rig.plan.probes) * rig.plan.attempts
+    lags = rig.plan.order.walk(0, rig.plan.share(0), 600.0, np.zeros((lanes, 100), np.int64)).position().lags
     start = Position(block=0, tick=100, lags=lags, begins=lags)
     rig.shared.positions.tell(0, start)
     span = LostSpan(sender=0, block=0, first=110, last=120, lags=lags, begins=lags, margin=margin)
