@@ -31,6 +31,8 @@ _IMPORT: Final = re.compile(
     re.MULTILINE,
 )
 _WORD: Final = re.compile(r"\w+")
+_BY_NAME: Final = re.compile(rb"\bimport_module\(")
+"""A call, which this line is none of: everything depends on this file."""
 
 
 @functools.cache
@@ -40,7 +42,7 @@ def _read(path: Path) -> tuple[bytes, frozenset[Path]]:
     A file that imports modules by their names, as a registry does, depends on every file of its folder.
     """
     source = path.read_bytes()
-    imported: set[Path] = set(path.parent.glob("*.py")) if b"import_module(" in source else set()
+    imported: set[Path] = set(path.parent.glob("*.py")) if _BY_NAME.search(source) else set()
     for module, names, alone in _IMPORT.findall(source.decode("utf-8", "replace")):
         dotted = module or alone
         candidates = [dotted, *(f"{dotted}.{name}" for name in _WORD.findall(names))]

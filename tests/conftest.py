@@ -1,8 +1,10 @@
 """How deep hypothesis digs (HYPOTHESIS_PROFILE, or `plain` for uncompiled kernels), and SIGINT as at a terminal."""
 
+import logging
 import os
 import signal
 
+import pytest
 from hypothesis import settings
 
 from liveness.cli import messages
@@ -18,3 +20,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("plain" if PLAIN 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 messages.install()  # commands that tests call in this process say on standard error what they say to users
+
+
+@pytest.fixture(autouse=True)
+def _messages_as_in_a_new_process() -> None:
+    """Show messages again: a command that ran in the tests' process with -q has hidden them from all that follow."""
+    messages.people.setLevel(logging.INFO)
+    messages.people.reset()

@@ -26,7 +26,7 @@ POLICIES: Final = ("random", "spaced", "novel")
 DEFAULT_MIX: Final = "random=.25,spaced=.25,novel=.5"
 GRID: Final = 10
 """Cells of A, and of U, over which `spaced` spreads its blocks."""
-STATE_BYTES: Final = 512 * MIB
+STATE_BYTES: Final = 128 * MIB
 MIX_SLACK: Final = 1e-6
 _BLOCK_MASK: Final = 0xFF
 

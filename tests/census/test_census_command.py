@@ -236,7 +236,7 @@ def test_a_run_without_sets_and_report_is_told(tmp_path: Path) -> None:
 def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "sets").write_text("")
     run = run_liveness("census", "run", "-C", config(tmp_path))
-    assert_one_line(run, 1, "census.lock: cannot lock this census: Not a directory")
+    assert_one_line(run, 1, "sets/weekly: cannot lock this census: Not a directory")
 
 
 def test_no_space_for_the_report_is_one_line(

@@ -111,7 +111,7 @@ def test_a_read_only_disk_is_one_line(tmp_path: Path) -> None:
     lock = f"{tmp_path}/disk/weekly/census.lock"
     assert lines == [
         "state reported",
-        f"error 1 {lock}: cannot lock this census: Read-only file system",
+        f"error 1 {lock}: cannot take this lock: Read-only file system",
         "state reported",
     ]
 

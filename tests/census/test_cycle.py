@@ -271,15 +271,15 @@ def test_a_run_that_cannot_be_read_now_goes_on_with_the_next_call(
     scanner.interrupted = Interruption("interrupted by SIGINT", signal.SIGINT)
     cut = weekly.taken(scanner)
     scanner.interrupted = Interruption()
-    whole = Path.open
+    whole = os.open
     with monkeypatch.context() as patched:
 
-        def failing(path: Path, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - those of Path.open
-            if path.name == name and path.parent.name == cut.run_id:
+        def failing(path: Any, flags: int, *arguments: Any, **named: Any) -> int:  # noqa: ANN401 - those of os.open
+            if Path(os.fsdecode(path)).name == name and not flags & os.O_CREAT:
                 raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
-            return whole(path, *arguments, **named)
+            return whole(path, flags, *arguments, **named)
 
-        patched.setattr(Path, "open", failing)
+        patched.setattr(os, "open", failing)
         with pytest.raises(LivenessError, match="the next call tries again; --fresh gives this run up"):
             weekly.take(scanner)
     assert [record.state for record in weekly.records()] == ["begun"]
@@ -363,7 +363,7 @@ def test_a_directory_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
             weekly.take()
         return str(caught.value)
 
-    assert as_nobody(refused) == f"{weekly.home.path}/census.lock: cannot lock this census: Permission denied"
+    assert as_nobody(refused) == f"{weekly.home.path}: cannot lock this census: Permission denied"
 
 
 def test_a_report_that_does_not_fit_is_written_with_the_next_call(

@@ -17,6 +17,7 @@ from tests.frames import (
     NOW_NS,
     ROUTER,
     RTT_NS,
+    SSDP_ANSWER,
     TCP_NAMES,
     UDP_NAMES,
     Reply,
@@ -35,18 +36,26 @@ from tests.frames import (
     sample_replies,
     segment,
     settings,
+    snmp_answer,
+    ssdp_answer,
 )
 
 TARGET = 0xC6336407
 SCANNER = Scanner()
 ATTEMPTS = st.integers(0, 1)
 EXTRA_FLAGS = ("", "E", "C", "P", "U", "F", "EC", "PUF", "FPUEC")
-DNS_PAYLOADS = {
+UDP_PORTS = {"dns": 53, "ntp": 123, "udp/1900": 1900, "snmp": 161}
+UDP_PAYLOADS = {
     "no bytes": b"",
     "one byte": b"\x01",
     "garbage": bytes(range(48)),
     "text": b"220 ready\r\n",
 }
+
+
+def tier_of(name: str, kind: Kind) -> Tier:
+    """Return what a sample reply proves: what SSDP devices send is weak, as it returns nothing of the cookie."""
+    return Tier.WEAK if name == "udp/1900" and kind != Kind.ERROR else Tier.STRONG
 
 
 def direct(
@@ -75,7 +84,7 @@ def test_every_reply_gives_back_target_probe_and_attempt(chosen: Settings, targe
             reply = scanner.read(frame)
             assert isinstance(reply, Reply), (name, kind, reply)
             assert (reply.probe, reply.kind, reply.target, reply.attempt) == (name, kind, target, attempt)
-            assert reply.tier == Tier.STRONG
+            assert reply.tier == tier_of(name, kind)
             assert reply.time_ns == NOW_NS + RTT_NS
             assert dotted(reply.source) == Ether(frame)[IP].src
 
@@ -237,19 +246,27 @@ def test_a_dns_payload_that_answers_another_question(target: int, attempt: int) 
 
 @given(ADDRESSES, ATTEMPTS)
 def test_a_udp_payload_without_the_cookie_is_weak(target: int, attempt: int) -> None:
-    dns, ntp = (SCANNER.frame(name, target, attempt) for name in UDP_NAMES)
-    weak = direct("dns", Kind.PAYLOAD, target, attempt, Tier.WEAK)
-    assert SCANNER.read(dns_answer(dns, id=Ether(dns)[DNS].id ^ 1)) == weak
-    transaction = Ether(dns)[DNS].id.to_bytes(2, "big")
-    for content in DNS_PAYLOADS.values():
-        if content[:2] != transaction:
-            assert SCANNER.read(datagram(dns, Raw(content))) == weak, content
-    weak = direct("ntp", Kind.PAYLOAD, target, attempt, Tier.WEAK)
-    answer = ntp_packet(ntp)
+    sent = {name: SCANNER.frame(name, target, attempt) for name in UDP_NAMES}
+    weak = {name: direct(name, Kind.PAYLOAD, target, attempt, Tier.WEAK) for name in UDP_NAMES}
+    transaction = Ether(sent["dns"])[DNS].id
+    for name, content in product(UDP_NAMES, UDP_PAYLOADS.values()):
+        if name != "dns" or content[:2] != transaction.to_bytes(2, "big"):
+            assert SCANNER.read(datagram(sent[name], Raw(content))) == weak[name], (name, content)
+    assert SCANNER.read(dns_answer(sent["dns"], id=transaction ^ 1)) == weak["dns"]
+    answer = ntp_packet(sent["ntp"])
     for at in (24, 27, 28, 31):
-        assert SCANNER.read(datagram(ntp, Raw(altered(answer, at, bytes([answer[at] ^ 1]))))) == weak, at
+        wrong = altered(answer, at, bytes([answer[at] ^ 1]))
+        assert SCANNER.read(datagram(sent["ntp"], Raw(wrong))) == weak["ntp"], at
     for length in (0, 1, 31, 47):
-        assert SCANNER.read(datagram(ntp, Raw(answer[:length]))) == weak, length
+        assert SCANNER.read(datagram(sent["ntp"], Raw(answer[:length]))) == weak["ntp"], length
+    for change in (1, -1, 2**8, 2**16, 2**24):
+        assert SCANNER.read(snmp_answer(sent["snmp"], change=change)) == weak["snmp"], change
+    message = bytes(snmp_answer(sent["snmp"])[UDP].payload)
+    for length in (1, 16, len(message) - 1):
+        assert SCANNER.read(datagram(sent["snmp"], Raw(message[:length]))) == weak["snmp"], length
+    search = bytes(Ether(sent["udp/1900"])[UDP].payload)  # its 16 bits of the cookie prove nothing
+    for content in (search, SSDP_ANSWER.replace(b"ST:", b"NT:"), SSDP_ANSWER.replace(b"200", b"404")):
+        assert SCANNER.read(ssdp_answer(sent["udp/1900"], content)) == weak["udp/1900"], content
 
 
 @given(ADDRESSES, ATTEMPTS)
@@ -267,10 +284,11 @@ def test_an_ntp_answer_is_a_servers(target: int, attempt: int) -> None:
 
 @pytest.mark.parametrize("name", UDP_NAMES)
 def test_a_datagram_without_a_checksum_is_read(name: str) -> None:
-    sent = SCANNER.frame(name, TARGET)
-    frame = dns_answer(sent) if name == "dns" else datagram(sent, Raw(ntp_packet(sent)))
+    kind, answer = sample_replies(SCANNER, name, TARGET, 0)[0]
+    assert kind == Kind.ANSWER
+    frame = Ether(answer)
     frame[UDP].chksum = 0
-    assert SCANNER.read(frame) == direct(name, Kind.ANSWER, TARGET, 0)
+    assert SCANNER.read(frame) == direct(name, kind, TARGET, 0, tier_of(name, kind))
 
 
 ERRORS = [(3, code) for code in range(16)] + [(4, 0), (5, 0), (5, 1), (11, 0), (11, 1), (12, 0), (12, 2)]
@@ -398,22 +416,40 @@ def test_a_quoted_source_port_that_was_rewritten_hides_the_attempt(chosen: Setti
         assert without_id == (expected if name in TCP_NAMES else Rejection.BAD_PORT)
 
 
-@given(settings(), ADDRESSES, st.integers(0, 65535))
-def test_a_udp_reply_from_another_port_is_a_payload_by_its_cookie(chosen: Settings, target: int, port: int) -> None:
+def valid_and_wrong(name: str, sent: bytes) -> tuple[bytes, bytes]:
+    """Return what a valid answer carries, and what one without the cookie does: of SSDP, one that is not valid."""
+    match name:
+        case "dns":
+            wrong = dns_answer(sent, id=Ether(sent)[DNS].id ^ 1)
+            return bytes(dns_answer(sent)[UDP].payload), bytes(wrong[UDP].payload)
+        case "ntp":
+            answer = ntp_packet(sent)
+            return answer, altered(answer, 31, bytes([answer[31] ^ 1]))
+        case "snmp":
+            return bytes(snmp_answer(sent)[UDP].payload), bytes(snmp_answer(sent, change=1)[UDP].payload)
+        case _:
+            return SSDP_ANSWER, SSDP_ANSWER.replace(b"200", b"404")
+
+
+@given(settings(), ADDRESSES, st.integers(0, 65535) | st.sampled_from(list(UDP_PORTS.values())))
+def test_a_udp_reply_from_another_port_counts_by_what_it_carries(chosen: Settings, target: int, port: int) -> None:
     scanner = Scanner(chosen)
+    sent = {name: scanner.frame(name, target) for name in UDP_NAMES}
+    own = {name: Ether(frame)[UDP].sport for name, frame in sent.items()}
+    probed = {number: name for name, number in UDP_PORTS.items()}.get(port)
     for name in UDP_NAMES:
-        sent = scanner.frame(name, target)
-        frame = dns_answer(sent) if name == "dns" else datagram(sent, Raw(ntp_packet(sent)))
-        if port == frame[UDP].sport:
+        if probed == name:
             continue
-        frame[UDP].sport = port
-        del frame[UDP].chksum
-        assert scanner.read(frame) == direct(name, Kind.PAYLOAD, target, 0)
-        content = bytearray(bytes(frame[UDP].payload))
-        content[1 if name == "dns" else 31] ^= 1
-        wrong = scanner.read(back(sent, UDP(sport=port, dport=frame[UDP].dport) / Raw(bytes(content))))
-        assert wrong in (Rejection.UNPROBED_PORT, Rejection.BAD_PORT)
-        assert (wrong == Rejection.BAD_PORT) == (port in (53, 123))
+        kind = Kind.ANSWER if name == "udp/1900" else Kind.PAYLOAD  # an SSDP device may answer from any port
+        expected: list[Reply | Rejection] = [
+            direct(name, kind, target, 0, tier_of(name, kind)),
+            Rejection.UNPROBED_PORT if probed is None else Rejection.BAD_PORT,
+        ]
+        if probed is not None and own[probed] == own[name]:  # both ports are those of another probe: it is its reply
+            expected = [direct(probed, Kind.PAYLOAD, target, 0, Tier.WEAK)] * 2
+        for content, reply in zip(valid_and_wrong(name, sent[name]), expected, strict=True):
+            frame = back(sent[name], UDP(sport=port, dport=own[name]) / Raw(content))
+            assert scanner.read(frame) == reply, (name, content)
 
 
 @pytest.mark.parametrize("name", TCP_NAMES)

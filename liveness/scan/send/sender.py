@@ -123,7 +123,9 @@ class Sender:
         if start is not None and start.block >= part:
             # This sender had reached the tick in an earlier session, or had even sent the whole part, while other
             # senders had not: skip what it has sent.
-            _skip(walk, queue, start.tick if here is not None else UNKNOWN)
+            tick = start.tick if here is not None else UNKNOWN
+            if tick:  # the first tick begins when it is sent: its time is in the lag record
+                _skip(walk, queue, tick)
             if not self.shared.counts_told:
                 self.shared.sent_before[self.index] += walk.probed()
         return walk, queue

@@ -77,8 +77,8 @@ def _analyze(path: Path) -> None:
 
 def _state(path: Path) -> None:
     state = load_state(path)
-    assert state is not None
-    kept_blocks(state.random)
+    if state is not None:  # none yet: the first selection makes it
+        kept_blocks(state.random)
 
 
 def kinds() -> list[FileKind]:

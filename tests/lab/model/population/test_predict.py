@@ -16,14 +16,13 @@ from liveness.config.load import load_config, resolve_targets
 from liveness.config.model import Config
 from liveness.ipsets.roaring import write_roaring
 from liveness.kernel import COMPILED
-from liveness.lab.model.population.answer import PROBES
 from liveness.lab.model.population.burden import burden_of, rarest
 from liveness.lab.model.population.load import load_population
 from liveness.lab.model.population.predict import predict, sampled_targets
 from liveness.lab.model.population.sample import public_space, sample24, used24
 from liveness.lab.model.population.set_size import Spread
 from liveness.lab.model.population.truth import truth
-from liveness.replies import Kind, Role, SetKey
+from liveness.replies import CONTROL, Kind, Role, SetKey
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
@@ -57,8 +56,9 @@ def test_few_targets_are_counted_one_by_one(tmp_path: Path) -> None:
         path = tmp_path / "one.roaring"
         write_roaring(path, sets[one.key])
         assert one.size == path.stat().st_size
-    answered = {probe: BitMap() for probe in PROBES}
-    replies = dict.fromkeys(PROBES, 0)
+    probes = (*config.probes, CONTROL)
+    answered = {probe: BitMap() for probe in probes}
+    replies = dict.fromkeys(probes, 0)
     for key, members in sets.items():
         if key.role is Role.TARGET:
             answered[key.reply.probe] |= members
