@@ -28,23 +28,35 @@ class Estimate(NamedTuple):
     high: float | None
 
 
-def shares_of(strata: Sequence[str]) -> NDArray[np.float64]:
-    """Return, for each block, the part that its policy has in an estimate of the whole population.
+class _Parts(NamedTuple):
+    """What each block counts for: `drawn` as one of a sample, `known` as one whose value is known for certain."""
 
-    The three policies draw from the same /24s, or nearly so: each of them estimates the whole by itself. The estimate
-    is the mean of theirs, weighted by their numbers of blocks. Any other stratum is a population of its own.
+    drawn: NDArray[np.float64]
+    known: NDArray[np.float64]
+
+
+def _parts(weights: NDArray[np.float64], strata: Sequence[str]) -> _Parts:
+    """Return the weights of blocks in an estimate of the whole population.
+
+    The three policies draw from the same /24s, each from those that the policies before it left. So each estimates the
+    whole by itself, from its own blocks and those drawn before, which are known. The estimate is the mean of theirs,
+    weighted by their numbers of blocks. Any other stratum is a population of its own.
     """
     counts = {policy: list(strata).count(policy) for policy in POLICIES}
-    drawn = sum(counts.values())
-    return np.array([counts[stratum] / drawn if stratum in counts else 1.0 for stratum in strata])
+    total_count = max(1, sum(counts.values()))
+    shares = {policy: count / total_count for policy, count in counts.items()}
+    later = {policy: sum(shares[name] for name in POLICIES[place + 1 :]) for place, policy in enumerate(POLICIES)}
+    drawn = np.array([shares.get(stratum, 1.0) for stratum in strata]) * weights
+    return _Parts(drawn, np.array([later.get(stratum, 0.0) for stratum in strata]))
 
 
 def total(values: NDArray[np.float64], weights: NDArray[np.float64], strata: Sequence[str]) -> Estimate:
-    """Return the estimated sum over all eligible blocks of a number that is known for the blocks drawn."""
+    """Return the estimated sum over all eligible blocks of a number known for the blocks drawn."""
     if len(values) == 0:
         return Estimate(None, None, None)
-    weighted = values * weights
-    return _around(float(weighted.sum()), _variance(weighted, weights, strata), low=0.0)
+    parts = _parts(weights, strata)
+    value = float((values * (parts.drawn + parts.known)).sum())
+    return _around(value, _variance(values * parts.drawn, weights, strata), low=0.0)
 
 
 def ratio(
@@ -55,11 +67,13 @@ def ratio(
     high: float = math.inf,
 ) -> Estimate:
     """Return the estimated ratio of two sums, such as mean A over ever-responsive addresses."""
-    below = float((denominators * weights).sum())
+    parts = _parts(weights, strata)
+    whole = parts.drawn + parts.known
+    below = float((denominators * whole).sum())
     if len(numerators) == 0 or below == 0:
         return Estimate(None, None, None)
-    value = float((numerators * weights).sum()) / below
-    residuals = weights * (numerators - value * denominators) / below
+    value = float((numerators * whole).sum()) / below
+    residuals = parts.drawn * (numerators - value * denominators) / below
     return _around(value, _variance(residuals, weights, strata), low=0.0, high=high)
 
 

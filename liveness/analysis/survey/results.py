@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.analysis.survey.block import BlockResult, Timing, analyze_block
-from liveness.analysis.survey.estimates import Estimate, ratio, shares_of, total
+from liveness.analysis.survey.estimates import Estimate, ratio, total
 from liveness.analysis.survey.lengths import median_of, surviving_median
 from liveness.analysis.survey.sequences import (
     ALL,
@@ -195,18 +195,17 @@ def _reading(blocks: list[BlockResult], lengths: NDArray[np.int64], reading: int
 def _estimates(run: SurveyRun, blocks: list[BlockResult]) -> dict[str, Estimate]:
     """Return estimates for all eligible blocks, from the weights of those drawn."""
     weights, strata = run.blocks.weights, run.blocks.policies
-    parts = shares_of(strata)
     plain = [result.readings[PLAIN] for result in blocks]
-    ever = np.array([figures.ever for figures in plain], np.float64) * parts
+    ever = np.array([figures.ever for figures in plain], np.float64)
     found = {
-        "responding_blocks": total((ever > 0) * parts, weights, strata),
+        "responding_blocks": total((ever > 0).astype(np.float64), weights, strata),
         "ever_responsive": total(ever, weights, strata),
     }
     for name, reading in (("", PLAIN), ("_repaired", REPAIRED)):
         figures = [result.readings[reading] for result in blocks]
-        a_sum = np.array([entry.a_sum for entry in figures]) * parts
-        u_sum = np.array([entry.u_sum for entry in figures]) * parts
-        periods = np.array([entry.periods for entry in figures], np.float64) * parts
+        a_sum = np.array([entry.a_sum for entry in figures])
+        u_sum = np.array([entry.u_sum for entry in figures])
+        periods = np.array([entry.periods for entry in figures], np.float64)
         found[f"active_at_a_time{name}"] = total(a_sum, weights, strata)
         found[f"A{name}"] = ratio(a_sum, ever, weights, strata, high=1.0)
         found[f"U{name}"] = ratio(u_sum, ever, weights, strata, high=1.0)

@@ -12,8 +12,9 @@ REMEMBERED: Final = 128
 """Number of samples that are kept: more than ten seconds."""
 LEAST_REPLIES: Final = 64
 """Fewest replies, received or expected, from which a moment can be estimated."""
-LATE_NS: Final = 20_000_000
-"""Longest time that a receive ring keeps a reply until its block is full (`net.rx_packet`)."""
+LATE_NS: Final = 26_000_000
+"""Longest time from a reply's arrival until it is counted: a receive ring keeps it for 20 ms if its block does not fill
+(`net.rx_packet`), and its receiver may wait for a core."""
 
 
 @dataclass(frozen=True, slots=True)
