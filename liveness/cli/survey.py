@@ -53,7 +53,7 @@ def import_files(files: tuple[Path, ...], output_dir: Path, name: str, interval:
     manifest = run.manifest
     log.info(
         f"{output_dir}: {manifest.blocks:,} /24s, {manifest.rounds:,} rounds of {manifest.interval_s:g} s"
-        f" from {manifest.start}"
+        f" from {manifest.survey.start}"
     )
     for reason, number in (manifest.origin.skipped if manifest.origin else {}).items():
         log.warning(f"{number:,} records not used: {reason}")

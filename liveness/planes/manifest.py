@@ -50,6 +50,12 @@ class Origin(Struct, frozen=True, kw_only=True):
     skipped: dict[str, int] = field(default_factory=dict)
 
 
+class Times(Struct, frozen=True, kw_only=True):
+    """Times of a survey: the start of round 0, ISO 8601 with Z."""
+
+    start: str
+
+
 class SurveyManifest(Struct, frozen=True, kw_only=True):
     """A survey as its run directory describes it."""
 
@@ -61,9 +67,9 @@ class SurveyManifest(Struct, frozen=True, kw_only=True):
     status: Literal["complete", "partial", "running"]
     seed: int = 0
     interval_s: float
-    start: str
-    """Of round 0, ISO 8601 with Z."""
+    survey: Times
     start_ns: int
+    """Start of round 0, ns since the epoch."""
     finished: str | None = None
     rounds: int
     """Rounds that the planes hold."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import UsageError, count_of
 from liveness.planes.blocks import BLOCK_ADDRESSES, Blocks
-from liveness.planes.manifest import Origin, SurveyManifest, write_manifest
+from liveness.planes.manifest import Origin, SurveyManifest, Times, write_manifest
 from liveness.planes.matrix import Planes, write_phases
 from liveness.planes.rundir import SurveyRun, create_run
 from liveness.survey.csv_records import LATE, NEGATIVE, POSITIVE, Rows, read_rows
@@ -68,7 +68,7 @@ def import_csv(files: Sequence[Path], path: Path, name: str, given: Given) -> Su
         run_id=path.name,
         status="complete",
         interval_s=interval_s,
-        start=datetime.fromtimestamp(start_s, UTC).isoformat().replace("+00:00", "Z"),
+        survey=Times(start=datetime.fromtimestamp(start_s, UTC).isoformat().replace("+00:00", "Z")),
         start_ns=round(start_s * 1e9),
         rounds=seen.rounds,
         blocks=len(blocks),

@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from liveness.errors import LivenessError, UsageError, count_of
 from liveness.files.directory import Directory
 from liveness.planes.blocks import BLOCK_ADDRESSES, Blocks
-from liveness.planes.manifest import MAX_INTERVAL_S, MAX_ROUNDS, Origin, ProbeRounds, SurveyManifest, write_manifest
+from liveness.planes.manifest import (
+    MAX_INTERVAL_S,
+    MAX_ROUNDS,
+    Origin,
+    ProbeRounds,
+    SurveyManifest,
+    Times,
+    write_manifest,
+)
 from liveness.planes.matrix import PLANES, Planes, plane_name, row_bytes, write_phases
 from liveness.planes.rundir import SurveyRun, create_run
 from liveness.survey import placing
@@ -89,7 +97,7 @@ def import_survey(files: Sequence[Path], path: Path, name: str, given: Given) ->
         run_id=path.name,
         status="complete",
         interval_s=timing.interval_s,
-        start=start.isoformat().replace("+00:00", "Z"),
+        survey=Times(start=start.isoformat().replace("+00:00", "Z")),
         start_ns=round(timing.start_s * 1e9),
         rounds=timing.rounds,
         blocks=len(blocks),

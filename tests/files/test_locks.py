@@ -1,6 +1,7 @@
 """Locks: what one process works on, another is refused, everywhere with the same exit code and the holder's name."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,16 +67,22 @@ def test_a_file_without_a_holder_is_no_lock(tmp_path: Path) -> None:
 
 
 def test_a_wait_ends_when_the_lock_is_free(tmp_path: Path) -> None:
-    """A child that holds the lock gives it back by ending."""
+    """A child that holds the lock gives it back by ending, a while after it was refused."""
     folder = os.open(tmp_path, os.O_RDONLY)
-    ready, told = os.pipe()
+    other = os.open(tmp_path, os.O_RDONLY)
+    ready, writer = os.pipe()
     child = os.fork()
     if child == 0:
         locks.hold(os.open(tmp_path, os.O_RDONLY))
-        os.write(told, b"x")
+        os.write(writer, b"x")
+        time.sleep(0.5)
         os._exit(0)
     os.read(ready, 1)
-    os.waitpid(child, 0)
+    with pytest.raises(locks.HeldError):
+        locks.hold(folder)
     locks.hold(folder, 30.0)
-    for descriptor in (folder, ready, told):
+    with pytest.raises(locks.HeldError):
+        locks.hold(other)
+    os.waitpid(child, 0)
+    for descriptor in (folder, other, ready, writer):
         os.close(descriptor)

@@ -117,6 +117,8 @@ def test_options_of_a_thousand_fields_without_width() -> None:
     exports.feed(ipfix(set_of(3, options)), "192.0.2.9")
     for _ in range(20):
         exports.feed(ipfix(set_of(256, bytes(65_000))), "192.0.2.9")
+    assert exports.ready == 0
+    assert [domain.sampling for domain in exports.domains.values()] == [0]
 
 
 def test_fields_without_width_are_left_out() -> None:

@@ -13,7 +13,7 @@ from liveness.analysis.survey.document import encode
 from liveness.analysis.survey.results import analyze_survey
 from liveness.analysis.survey.sequences import AddressFigures
 from liveness.planes.blocks import Blocks
-from liveness.planes.manifest import ProbeRounds, SurveyManifest, write_manifest
+from liveness.planes.manifest import ProbeRounds, SurveyManifest, Times, write_manifest
 from liveness.planes.matrix import Planes, write_phases, write_planes
 from liveness.planes.rundir import SurveyRun, create_run
 from tests.analysis.survey.brute import Truth, figures, full_outages, repaired
@@ -34,7 +34,8 @@ def write_survey(path: Path, truth: Truth, blocks: Blocks, parts: int = 1) -> Su
     write_planes(path, PROBE, (planes.block(i, min(size, len(blocks) - i)) for i in range(0, len(blocks), size)))
     write_phases(path, np.zeros(256 * len(blocks), np.uint32))
     manifest = SurveyManifest(
-        name="test", run_id="one", status="complete", interval_s=truth.interval_s, start="2017-07-14T02:40:00Z",
+        name="test", run_id="one", status="complete", interval_s=truth.interval_s,
+        survey=Times(start="2017-07-14T02:40:00Z"),
         start_ns=START_NS, rounds=truth.rounds, blocks=len(blocks), probes={PROBE: ProbeRounds()},
     )  # fmt: skip
     write_manifest(manifest, path)
