@@ -75,7 +75,8 @@ def sets_by_hand(
             if what == SILENT:
                 continue
             source = int(router_of(population.tables, address)) if answer & FROM_ROUTER else address
-            positive = Kind.ECHO_REPLY if probe == "icmp" else Kind.ANSWER if probe in ("dns", "ntp") else Kind.SYN_ACK
+            tcp = probe.startswith("tcp/")
+            positive = Kind.ECHO_REPLY if probe == "icmp" else Kind.SYN_ACK if tcp else Kind.ANSWER
             kinds = {
                 ANSWERED: [positive],
                 RESET: [Kind.RST],

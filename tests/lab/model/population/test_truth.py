@@ -18,7 +18,7 @@ PREFIXES = 120 if COMPILED else 12
 def test_every_set_equals_the_answers_asked_one_by_one() -> None:
     for population in (small(), load_population()):
         addresses = whole(sample24(public_space(), PREFIXES, 9))
-        found = {key: set(members) for key, members in truth(population, addresses).items()}
+        found = {key: set(members) for key, members in truth(population, addresses, PROBES).items()}
         assert found == sets_by_hand(population, addresses)
         assert len(found) > 20
 
