@@ -1,6 +1,7 @@
 """Next hops: the table against a dictionary, and frames that are filled and redirected by it."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from liveness.scan.session import constants_of
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import ADDRESS_SPACE, Intervals
 from liveness.space.targets import Targets
-from tests.scan.test_hold import Running
+from tests.scan.stepped_sender import Running, Script
 
 OWN = bytes([2, 0, 0, 0, 1, 1])
 MACS = [bytes([2, 0, 0, 0, 0, number]) for number in range(4)]
@@ -81,17 +82,20 @@ def test_the_newest_table_is_read() -> None:
         assert np.array_equal(read.macs, hops.macs)
 
 
-def test_a_sender_takes_a_new_table_while_it_sends() -> None:
-    running = Running()
+def test_a_sender_takes_a_new_table_while_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch)
     middle = parse_address("10.1.1.0")
     far = Intervals.from_bounds([middle], [middle + (1 << 16)])
-    while len(running.frames) < 100:
-        pass
-    generation = running.shared.hops.publish(hops_of([(MACS[1], Intervals.empty()), (MACS[2], far)], OWN))
-    while running.shared.hops.taken[0] != generation:
-        pass
-    taken = len(running.frames)
-    running.finish()
+    taken = 0
+
+    def script() -> Script:
+        nonlocal taken
+        yield lambda: len(running.frames) >= 100
+        generation = running.shared.hops.publish(hops_of([(MACS[1], Intervals.empty()), (MACS[2], far)], OWN))
+        yield lambda: running.shared.hops.taken[0] == generation
+        taken = len(running.frames)
+
+    running.run(script())
     frames = [frame for _, frame in running.frames]
     assert {frame[:6] for frame in frames[:100]} == {bytes(6)}
     later = frames[taken + 64 :]

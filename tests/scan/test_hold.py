@@ -1,142 +1,106 @@
-"""Senders that are held: they draw nobody and send nothing, go on where they were, and never catch up."""
-
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+"""Senders that are held: they draw no target and send nothing, continue where they were, and never catch up."""
 
 import pytest
 
-from liveness.config.model import from_document
-from liveness.net.memory import MemoryRxRing, MemoryTxRing
-from liveness.probes.template import LinkAddresses
-from liveness.scan.plan import Plan
 from liveness.scan.send.pacing import GIVE_UP_S
-from liveness.scan.send.sender import Sender, warm_up
-from liveness.scan.session import constants_of
-from liveness.scan.shared import ENDED, HOLD_PATH, HOLD_SILENCE, Shared
-from liveness.space.addresses import parse_address
-from liveness.space.intervals import Intervals
-from liveness.space.targets import Targets
-
-FIRST = parse_address("10.1.0.0")
-COUNT = 900
-RATE_PPS = 1_000
-PROBES = ("icmp", "tcp/80")
-FRAMES = COUNT * len(PROBES)
-SHORT_S = 10.0
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SHORT_S
-    while not condition():
-        assert time.monotonic() < deadline, "never came true"
-        time.sleep(0.002)
-
-
-@dataclass
-class Running:
-    """A sender in a thread, and when each of its frames left."""
-
-    cooldown: str = "0s"
-    frames: list[tuple[float, bytes]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        config = from_document(
-            {
-                "name": "hold",
-                "targets": {"allow": ["10.1.0.0/16"]},
-                "probes": list(PROBES),
-                "control": False,
-                "rate": f"{RATE_PPS}pps",
-                "probe_spacing": "1ms",
-                "cooldown": self.cooldown,
-                "retransmit": {"attempts": 1},
-            }
-        )
-        everybody = Intervals.from_bounds([FIRST], [FIRST + COUNT - 1])
-        plan = Plan(config, Targets.build(everybody, Intervals.empty(), lab=True), None, bytes(16))
-        constants = constants_of(plan, LinkAddresses(bytes(6), bytes(6)), (parse_address("198.51.100.7"),))
-        warm_up(plan, constants)
-        self.shared = Shared(plan)
-        ring = MemoryTxRing(self._send, MemoryRxRing(), slots=64)
-        self.thread = threading.Thread(target=Sender(plan, constants, ring, self.shared, 0).run, daemon=True)
-        self.thread.start()
-
-    def _send(self, frame: bytes) -> tuple[bytes, ...]:
-        self.frames.append((time.monotonic(), frame))
-        return ()
-
-    def finish(self) -> None:
-        self.thread.join(SHORT_S)
-        assert not self.thread.is_alive()
+from liveness.scan.shared import ENDED, HOLD_PATH, HOLD_SILENCE
+from tests.scan.stepped_sender import COUNT, FIRST, FRAMES, PROBES, RATE_PPS, Running, Script
 
 
 @pytest.mark.parametrize("reason", [HOLD_PATH, HOLD_SILENCE])
-def test_a_held_sender_sends_nothing_and_goes_on_without_catching_up(reason: int) -> None:
-    running = Running()
-    shared = running.shared
-    eventually(lambda: len(running.frames) > FRAMES // 5)
-    shared.pause(reason)
-    eventually(shared.all_held)
-    before_s = float(shared.given_up_s[0])
-    held, tick = len(running.frames), shared.positions_now()[0].tick
-    assert held < FRAMES
-    time.sleep(3 * GIVE_UP_S)
-    assert len(running.frames) == held == int(shared.sent.sum())
-    assert shared.positions_now()[0].tick == tick
-    shared.go_on(reason)
-    went_on_s = time.monotonic()
-    running.finish()
-    assert {frame[30:34] for _, frame in running.frames} == {
-        (FIRST + index).to_bytes(4, "big") for index in range(COUNT)
-    }
-    assert len(running.frames) == FRAMES
-    soon = sum(at - went_on_s < GIVE_UP_S for at, _ in running.frames[held:])
-    assert soon < 3 * GIVE_UP_S * RATE_PPS * len(PROBES), "what was not sent meanwhile must not come as a burst"
-    assert float(shared.given_up_s[0]) - before_s < 3 * GIVE_UP_S, "a pause is no failure to keep up"
+def test_a_held_sender_sends_nothing_and_continues_without_catching_up(
+    monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    running = Running(monkeypatch)
+    shared, frames = running.shared, running.frames
+    continued_s, held = 0.0, 0
+
+    def script() -> Script:
+        nonlocal continued_s, held
+        yield lambda: len(frames) > FRAMES // 5
+        shared.pause(reason)
+        yield shared.all_held
+        held, tick = len(frames), shared.positions_now()[0].tick
+        assert held < FRAMES // 4
+        yield running.after(3 * GIVE_UP_S)
+        assert len(frames) == held == int(shared.sent.sum())
+        assert shared.positions_now()[0].tick == tick
+        shared.go_on(reason)
+        continued_s = running.clock.now_s
+
+    running.run(script())
+    assert {frame[30:34] for _, frame in frames} == {(FIRST + index).to_bytes(4, "big") for index in range(COUNT)}
+    assert len(frames) == FRAMES
+    soon = sum(at - continued_s < GIVE_UP_S for at, _ in frames[held:])
+    at_the_rate = GIVE_UP_S * RATE_PPS * len(PROBES)
+    assert 0.9 * at_the_rate < soon < 1.1 * at_the_rate, "frames that were not sent in the pause come as a burst"
+    assert float(shared.given_up_s[0]) == 0, "a pause counts as a failure to keep up"
 
 
-def test_two_reasons_hold_until_both_are_gone() -> None:
-    running = Running()
-    shared = running.shared
-    shared.pause(HOLD_PATH)
-    shared.pause(HOLD_SILENCE)
-    eventually(shared.all_held)
-    shared.go_on(HOLD_PATH)
-    eventually(lambda: int(shared.held[0]) == HOLD_SILENCE)
-    held = len(running.frames)
-    time.sleep(0.1)
-    assert len(running.frames) == held
-    shared.go_on(HOLD_SILENCE)
-    running.finish()
-    assert len(running.frames) == FRAMES
+def test_two_reasons_hold_until_both_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch)
+    shared, frames = running.shared, running.frames
+
+    def script() -> Script:
+        yield lambda: len(frames) > 100
+        shared.pause(HOLD_PATH)
+        shared.pause(HOLD_SILENCE)
+        yield shared.all_held
+        shared.go_on(HOLD_PATH)
+        yield lambda: int(shared.held[0]) == HOLD_SILENCE
+        held = len(frames)
+        yield running.after(1.0)
+        assert len(frames) == held
+        shared.go_on(HOLD_SILENCE)
+
+    running.run(script())
+    assert len(frames) == FRAMES
     assert shared.held.tolist() == [ENDED]
 
 
-def test_stop_ends_a_held_sender_at_once() -> None:
-    running = Running()
-    running.shared.pause(HOLD_PATH)
-    eventually(running.shared.all_held)
-    running.shared.stop[0] = 1
-    running.finish()
+def test_stop_ends_a_held_sender_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch)
+    shared = running.shared
+    stopped_s = 0.0
+
+    def script() -> Script:
+        nonlocal stopped_s
+        yield lambda: len(running.frames) > 100
+        shared.pause(HOLD_PATH)
+        yield shared.all_held
+        shared.stop[0] = 1
+        stopped_s = running.clock.now_s
+
+    running.run(script())
     assert len(running.frames) < FRAMES
+    assert running.clock.now_s - stopped_s < 0.1
 
 
-def test_held_time_makes_the_cooldown_longer() -> None:
-    running = Running(cooldown="500ms")
-    eventually(lambda: int(running.shared.drained[0]) == 1)
-    running.shared.pause(HOLD_PATH)
-    eventually(running.shared.all_held)
-    time.sleep(1.0)
-    assert running.thread.is_alive()
-    assert running.shared.all_held()
-    running.shared.go_on(HOLD_PATH)
-    running.finish()
+def test_held_time_makes_the_cooldown_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, cooldown="500ms")
+    shared = running.shared
+    drained_s = 0.0
+
+    def script() -> Script:
+        nonlocal drained_s
+        yield lambda: int(shared.drained[0]) == 1
+        drained_s = running.clock.now_s
+        shared.pause(HOLD_PATH)
+        yield shared.all_held
+        yield running.after(1.0)
+        shared.go_on(HOLD_PATH)
+
+    running.run(script())
+    assert 1.5 <= running.clock.now_s - drained_s < 1.6
 
 
-def test_nobody_is_held_where_no_reason_is_given() -> None:
-    running = Running()
-    running.shared.go_on(HOLD_PATH)
-    assert not running.shared.all_held()
-    running.finish()
+def test_no_sender_is_held_without_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch)
+
+    def script() -> Script:
+        yield lambda: len(running.frames) > 100
+        running.shared.go_on(HOLD_PATH)
+        assert not running.shared.all_held()
+
+    running.run(script())
+    assert len(running.frames) == FRAMES
