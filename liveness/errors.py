@@ -37,7 +37,7 @@ def one_line(text: str) -> str:
     """Return a text as it may be printed anywhere: control characters and marks of direction are shown as escapes."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 class LivenessError(Exception):

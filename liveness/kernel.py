@@ -39,8 +39,8 @@ mark_compiled: Final = _cache.mark_compiled
 
 def leave_cache() -> None:
     """Look into the cache no more, in a process that may not read its files: what is not loaded yet is compiled."""
-    for one in _kernels:
-        one._cache = NullCache()  # noqa: SLF001 - Numba has no other way back
+    for compiled in _kernels:
+        compiled._cache = NullCache()  # noqa: SLF001 - Numba has no other way back
 
 
 def kernel(function: Callable[P, R], defined_in: str | None = None) -> Callable[P, R]:

@@ -193,7 +193,7 @@ class Cycle:
         if before is not None and results.changes:
             change = results.changes[-1].all
             record = replace(record, compared_with=before.run_id, born=change.born, died=change.died)
-        fallen = self._fallen(manifest, before, [one for one in records if one.number < record.number])
+        fallen = self._fallen(manifest, before, [other for other in records if other.number < record.number])
         if fallen:
             record = replace(record, alarms=[*record.alarms, *fallen], events=[*record.events, "hit_rate"])
         record = replace(record, state="reported", events=["complete", *record.events])
@@ -208,10 +208,10 @@ class Cycle:
         fall = self.config.notify.fall
         last = None if before is None else self.home.manifest(before.run_id)
         found = [] if before is None or last is None else falls(manifest, last, fall)
-        alarms = [f"{one} since {before.run_id}" for one in found if before is not None]
-        told = {one.probe for one in found}
-        settled = [one for one in earlier if one.state not in ("begun", "given-up")]
-        return alarms + [str(one) for one in falls_below(manifest, settled, fall) if one.probe not in told]
+        alarms = [f"{drop} since {before.run_id}" for drop in found if before is not None]
+        told = {drop.probe for drop in found}
+        settled = [record for record in earlier if record.state not in ("begun", "given-up")]
+        return alarms + [str(drop) for drop in falls_below(manifest, settled, fall) if drop.probe not in told]
 
     def _tell(self, record: Record) -> None:
         self.tell(Message.of_record(self.home.path, record))

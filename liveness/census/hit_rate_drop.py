@@ -89,7 +89,7 @@ def falls_below(now: Manifest, records: Sequence[Record], fall: float) -> list[F
             targets = round(median(record.targets or 0 for record in known))
             baseline[probe] = HitRate(round(share * targets), targets)
     found = _falls(rates, baseline, fall)
-    return [replace(one, since=f", the median of the last {len(earlier)} runs") for one in found]
+    return [replace(drop, since=f", the median of the last {len(earlier)} runs") for drop in found]
 
 
 def _falls(rates: dict[str, HitRate], earlier: dict[str, HitRate], fall: float) -> list[Fall]:

@@ -72,7 +72,7 @@ def retain(home: Home, records: Sequence[Record], keep: Keep, warn: Callable[[st
     settled = [record for record in records if record.state in ("reported", "given-up")]
     lying = [record for record in settled if home.run(record.run_id).path.is_dir()]
     held = [Held(record.run_id, home.is_complete(record.run_id)) for record in lying]
-    poor = poor_runs({one.run_id: _hit_rate(home, one.run_id) for one in held if one.complete})
+    poor = poor_runs({record.run_id: _hit_rate(home, record.run_id) for record in held if record.complete})
     going = set(expendable(held, keep.runs, lambda run_id: run_id not in poor and verified(home.run(run_id))))
     gone = [record.run_id for record in lying if record.run_id in going and _remove(home, record, warn)]
     with_logs = [

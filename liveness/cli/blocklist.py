@@ -219,7 +219,7 @@ def list_(files: tuple[Path, ...], config_file: Path | None, withdrawn_too: bool
 
     requests = _requests(files, config_file)
     entries = in_force(requests)
-    withdrawn = [one for one in requests if one.withdrawn is not None]
+    withdrawn = [request for request in requests if request.withdrawn is not None]
     if as_json:
         document = {
             "addresses": intervals_of(entries).count,
@@ -257,7 +257,7 @@ def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | N
     left: list[LivenessError] = []
     if given is not None:
         read_entries([str(path) for path in given], Skipped())  # an error in a list affects every run
-    found = [one for run in runs for one in find_runs(run)]
+    found = [directory for run in runs for directory in find_runs(run)]
     for directory in found:
         try:
             entries = _blocked_by(directory) if given is None else [str(path) for path in given]

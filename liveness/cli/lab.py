@@ -173,19 +173,19 @@ def _document(comparison: "Comparison") -> dict[str, object]:
         "sets": comparison.sets,
         "differences": [
             {
-                "probe": one.key.reply.probe,
-                "kind": one.key.reply.kind.label,
-                "icmp_type": one.key.reply.icmp_type,
-                "icmp_code": one.key.reply.icmp_code,
-                "role": str(one.key.role),
-                "expected": one.expected,
-                "found": one.found,
-                "missing": len(one.missing),
-                "missing_examples": examples(one.missing),
-                "extra": len(one.extra),
-                "extra_examples": examples(one.extra),
+                "probe": difference.key.reply.probe,
+                "kind": difference.key.reply.kind.label,
+                "icmp_type": difference.key.reply.icmp_type,
+                "icmp_code": difference.key.reply.icmp_code,
+                "role": str(difference.key.role),
+                "expected": difference.expected,
+                "found": difference.found,
+                "missing": len(difference.missing),
+                "missing_examples": examples(difference.missing),
+                "extra": len(difference.extra),
+                "extra_examples": examples(difference.extra),
             }
-            for one in comparison.differences
+            for difference in comparison.differences
         ],
     }
 
@@ -225,30 +225,30 @@ def _model_document(comparison: "ModelComparison") -> dict[str, object]:
         "model": model,
         "keys": [
             {
-                "probe": one.key.reply.probe,
-                "kind": one.key.reply.kind.label,
-                "icmp_type": one.key.reply.icmp_type,
-                "icmp_code": one.key.reply.icmp_code,
-                "role": str(one.key.role),
-                "expected": one.expected,
-                "found": one.found,
-                "recall": one.recall,
-                "precision": one.precision,
-                "lost": one.lost,
-                "recall_of_passed": one.recall_of_passed,
-                "unexplained": len(one.unexplained),
-                "unexplained_examples": examples(one.unexplained),
-                "extra": len(one.extra),
-                "extra_examples": examples(one.extra),
+                "probe": judged.key.reply.probe,
+                "kind": judged.key.reply.kind.label,
+                "icmp_type": judged.key.reply.icmp_type,
+                "icmp_code": judged.key.reply.icmp_code,
+                "role": str(judged.key.role),
+                "expected": judged.expected,
+                "found": judged.found,
+                "recall": judged.recall,
+                "precision": judged.precision,
+                "lost": judged.lost,
+                "recall_of_passed": judged.recall_of_passed,
+                "unexplained": len(judged.unexplained),
+                "unexplained_examples": examples(judged.unexplained),
+                "extra": len(judged.extra),
+                "extra_examples": examples(judged.extra),
             }
-            for one in comparison.judged
+            for judged in comparison.judged
         ],
     }
 
 
 def _print_model_comparison(comparison: "ModelComparison") -> None:
-    lost = sum(one.lost for one in comparison.judged)
-    found = sum(one.right for one in comparison.judged)
+    lost = sum(judged.lost for judged in comparison.judged)
+    found = sum(judged.right for judged in comparison.judged)
     head = f"{comparison.run}: {len(comparison.judged):,} sets of {comparison.targets:,} targets"
     if comparison.equal:
         whole = "recall and precision are 1 for every set" if not lost else "all that was let through, and nothing else"
@@ -259,12 +259,12 @@ def _print_model_comparison(comparison: "ModelComparison") -> None:
         click.echo(line)
     if lost:
         click.echo(f"the model lost {lost:,} members:")
-    worst = [one for one in comparison.judged if not one.perfect or one.lost][:WORST]
+    worst = [judged for judged in comparison.judged if not judged.perfect or judged.lost][:WORST]
     if worst:
         from liveness.cli.display import OutputConsole
         from liveness.report.lab_tables import judged_table
 
         OutputConsole().print(judged_table(worst))
-        rest = sum(1 for one in comparison.judged if not one.perfect or one.lost) - len(worst)
+        rest = sum(1 for judged in comparison.judged if not judged.perfect or judged.lost) - len(worst)
         if rest:
             click.echo(f"and {rest:,} more (--json prints all)")

@@ -82,13 +82,13 @@ def _codec(name: str) -> codecs.CodecInfo | None:
 def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:
     """Encode characters that the stream cannot: in ASCII form, or as an escape that JSON parsers read."""
     text, end = _refused(error)
-    return "".join(FORMS.get(one) or _escape(one) for one in text), end
+    return "".join(FORMS.get(char) or _escape(char) for char in text), end
 
 
 def _passed(error: UnicodeError) -> tuple[str | bytes, int]:
     """Encode characters that ASCII cannot: in ASCII form or UTF-8; bytes of a file name that are not UTF-8 are kept."""
     text, end = _refused(error)
-    return "".join(FORMS.get(one, one) for one in text).encode("utf-8", "surrogateescape"), end
+    return "".join(FORMS.get(char, char) for char in text).encode("utf-8", "surrogateescape"), end
 
 
 def _refused(error: UnicodeError) -> tuple[str, int]:

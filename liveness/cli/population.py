@@ -161,9 +161,9 @@ def _print_prediction(name: str, prediction: "Prediction", *, auto: bool) -> Non
     for table in (probes, sets):
         for column in table.columns[1:]:
             column.justify = "right"
-    for one in prediction.probes:
-        counts = (f"{one.targets:,.0f}", percent(one.hit_rate, 2), f"{one.replies:,.0f}", f"{one.replies_pps:,.1f}")
-        probes.add_row(one.probe, *counts)
+    for probe in prediction.probes:
+        replies = (f"{probe.replies:,.0f}", f"{probe.replies_pps:,.1f}")
+        probes.add_row(probe.probe, f"{probe.targets:,.0f}", percent(probe.hit_rate, 2), *replies)
     for entry in prediction.sets[:LARGEST_SETS]:
         key = f"{entry.key.reply.probe} {entry.key.reply.label} {entry.key.role}"
         sets.add_row(key, f"{entry.members:,.0f}", _size(entry.size))
@@ -216,25 +216,25 @@ def _prediction_document(name: str, prediction: "Prediction") -> dict[str, objec
         "replies_pps": prediction.replies_pps,
         "received_bps": prediction.received_bps,
         "probes": {
-            one.probe: {
-                "targets": one.targets,
-                "hit_rate": one.hit_rate,
-                "replies": one.replies,
-                "replies_pps": one.replies_pps,
+            probe.probe: {
+                "targets": probe.targets,
+                "hit_rate": probe.hit_rate,
+                "replies": probe.replies,
+                "replies_pps": probe.replies_pps,
             }
-            for one in prediction.probes
+            for probe in prediction.probes
         },
         "sets": [
             {
-                "probe": one.key.reply.probe,
-                "kind": one.key.reply.kind.label,
-                "icmp_type": one.key.reply.icmp_type,
-                "icmp_code": one.key.reply.icmp_code,
-                "role": str(one.key.role),
-                "cardinality": one.members,
-                "bytes": one.size,
+                "probe": entry.key.reply.probe,
+                "kind": entry.key.reply.kind.label,
+                "icmp_type": entry.key.reply.icmp_type,
+                "icmp_code": entry.key.reply.icmp_code,
+                "role": str(entry.key.role),
+                "cardinality": entry.members,
+                "bytes": entry.size,
             }
-            for one in prediction.sets
+            for entry in prediction.sets
         ],
         "set_bytes": prediction.set_bytes,
         "log_bytes": {"parquet": prediction.parquet_bytes, "pcap": prediction.pcap_bytes},

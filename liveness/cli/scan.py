@@ -154,7 +154,7 @@ def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[s
         "limits.max_runtime": flags["max_runtime"],
         "cooldown": flags["cooldown_time"],
         "network.interface": flags["interface"],
-        "network.source_addresses": [one.strip() for text in flags["source_ip"] for one in text.split(",")] or None,
+        "network.source_addresses": [part.strip() for text in flags["source_ip"] for part in text.split(",")] or None,
         "network.source_ports": flags["source_port"],
         "network.gateway_mac": flags["gateway_mac"],
         "senders": _senders(flags["senders"]),

@@ -62,7 +62,7 @@ def read_list(path: str | Path) -> list[Entry]:
 
 def in_force(requests: Sequence[Entry]) -> list[Entry]:
     """Return those requests that were not withdrawn."""
-    return [one for one in requests if one.withdrawn is None]
+    return [request for request in requests if request.withdrawn is None]
 
 
 def intervals_of(entries: Sequence[Entry]) -> Intervals:
@@ -85,19 +85,19 @@ def add(path: Path, wanted: Sequence[Entry], reason: Reason) -> list[Entry]:
     """
     with _locked([path]) as [file]:
         content = read_bytes(file, LIST_BYTES) if file.exists() else NEW_FILE.encode()
-        known = {one.key for one in in_force(list(requests_in(lines_of(content), str(path), Skipped())))}
+        known = {request.key for request in in_force(list(requests_in(lines_of(content), str(path), Skipped())))}
         new, lines = [], []
         for entry in wanted:
             comment = entry.comment or str(reason)
             request = Entry("", 0, entry.text, entry.first, entry.last, comment)
             if request.key in known:
                 continue
-            missing = [one for one in _as_prefixes(request) if one.key not in known]
+            missing = [part for part in _as_prefixes(request) if part.key not in known]
             known.add(request.key)
-            known.update(one.key for one in missing)
+            known.update(part.key for part in missing)
             if missing:
                 new.append(entry)
-                lines += [f"{one.text:<19} # {comment}\n" for one in missing]
+                lines += [f"{part.text:<19} # {comment}\n" for part in missing]
         if lines:
             newline = b"" if content.endswith(b"\n") or not content else b"\n"
             _replace(file, content + newline + "".join(lines).encode("utf-8", "surrogateescape"))
@@ -118,21 +118,21 @@ def withdraw(
         contents = [lines_of(read_bytes(file, LIST_BYTES)) for file in files]
         names = [str(path) for path in paths]
         requests = [
-            one
+            request
             for lines, name in zip(contents, names, strict=True)
-            for one in in_force([*requests_in(lines, name, Skipped())])
+            for request in in_force([*requests_in(lines, name, Skipped())])
         ]
         found: dict[tuple[str, int], Entry] = {}
         for entry in wanted:
             chosen = _inside(requests, entry, who) if inside else _exact(requests, entry, who)
             if not chosen:
                 raise UsageError(_why_none(requests, entry, who, ", ".join(names)))
-            found |= {(one.file, one.line): one for one in chosen}
+            found |= {(request.file, request.line): request for request in chosen}
         for file, lines, name in zip(files, contents, names, strict=True):
-            taken = [one for one in found.values() if one.file == name]
-            for one in taken:
-                by = reason if who is not None else replace(reason, who=one.who.replace(",", ";"))
-                lines[one.line - 1] = withdrawn_line(lines[one.line - 1], by)
+            taken = [request for request in found.values() if request.file == name]
+            for request in taken:
+                by = reason if who is not None else replace(reason, who=request.who.replace(",", ";"))
+                lines[request.line - 1] = withdrawn_line(lines[request.line - 1], by)
             if taken:
                 _replace(file, b"\n".join(lines))
     return list(found.values())
@@ -140,7 +140,7 @@ def withdraw(
 
 def described(requests: Sequence[Entry]) -> str:
     """Return requests as a message lists them, the first few of many."""
-    shown = [f"{one.place} {one.text} ({one.who})" for one in requests[:SHOWN_REQUESTS]]
+    shown = [f"{request.place} {request.text} ({request.who})" for request in requests[:SHOWN_REQUESTS]]
     more = len(requests) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
@@ -165,14 +165,14 @@ def _as_prefixes(request: Entry) -> list[Entry]:
 
 def _exact(requests: Sequence[Entry], wanted: Entry, who: str | None) -> list[Entry]:
     """Return the requests for exactly what is wanted, by that person; a range counts by its prefixes too."""
-    whole = [one for one in requests if (one.first, one.last) == (wanted.first, wanted.last)]
+    whole = [request for request in requests if (request.first, request.last) == (wanted.first, wanted.last)]
     if not whole:
-        bounds = {(one.first, one.last) for one in _as_prefixes(wanted)}
-        whole = [one for one in requests if (one.first, one.last) in bounds]
-        if {(one.first, one.last) for one in whole} != bounds:
+        bounds = {(request.first, request.last) for request in _as_prefixes(wanted)}
+        whole = [request for request in requests if (request.first, request.last) in bounds]
+        if {(request.first, request.last) for request in whole} != bounds:
             whole = []
-    chosen = [one for one in whole if who in (None, one.who)]
-    if len({one.who for one in chosen}) > 1:
+    chosen = [request for request in whole if who in (None, request.who)]
+    if len({request.who for request in chosen}) > 1:
         raise UsageError(
             f"{wanted.text}: several people asked for it: {described(chosen)}: say whose request it is with --who, or"
             " withdraw all with --all-inside"
@@ -182,14 +182,14 @@ def _exact(requests: Sequence[Entry], wanted: Entry, who: str | None) -> list[En
 
 def _inside(requests: Sequence[Entry], wanted: Entry, who: str | None) -> list[Entry]:
     """Return all requests within what is wanted, by that person if one is named."""
-    within = [one for one in requests if wanted.first <= one.first and one.last <= wanted.last]
-    return [one for one in within if who in (None, one.who)]
+    within = [request for request in requests if wanted.first <= request.first and request.last <= wanted.last]
+    return [request for request in within if who in (None, request.who)]
 
 
 def _why_none(requests: Sequence[Entry], wanted: Entry, who: str | None, where: str) -> str:
     """Return why nothing is withdrawn, and which requests overlap the one named."""
     by_whom = "" if who is None else f" by {who}"
-    same = [one for one in requests if (one.first, one.last) == (wanted.first, wanted.last)]
+    same = [request for request in requests if (request.first, request.last) == (wanted.first, wanted.last)]
     if same:
         return f"{wanted.text}: no request{by_whom} for it: {described(same)}: say whose request it is with --who"
     within = _inside(requests, wanted, None)

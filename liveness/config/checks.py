@@ -113,11 +113,11 @@ def probe_problems(probes: Sequence[str]) -> Iterator[Problem]:
         except ValueError as error:
             yield Problem(path, name, str(error))
             continue
-        for one in names:
-            if one in places:
-                which = "" if one == name else f"{one} "
-                yield Problem(path, name, f"{which}stands twice: first in $.probes[{places[one]}]")
-            places.setdefault(one, index)
+        for probe in names:
+            if probe in places:
+                which = "" if probe == name else f"{probe} "
+                yield Problem(path, name, f"{which}stands twice: first in $.probes[{places[probe]}]")
+            places.setdefault(probe, index)
     if not 1 <= max(len(probes), len(places)) <= MAX_PROBES:
         count = max(len(probes), len(places))
         yield Problem("$.probes", list(probes), f"expected 1 to {MAX_PROBES} probes, not {count}")

@@ -86,7 +86,7 @@ scans have noted of your addresses is removed if you ask for it.</p>
 def _reverse_dns(config: Config, contact: str, mail: str, addresses: Sequence[str]) -> str:
     domain = (contact.partition("://")[2].partition("/")[0] if "://" in contact else mail.rpartition("@")[2]).lower()
     domain = domain.rpartition("@")[2].partition(":")[0]
-    label = "".join(one if one.isalnum() else "-" for one in config.name.lower()).strip("-") or "census"
+    label = "".join(char if char.isalnum() else "-" for char in config.name.lower()).strip("-") or "census"
     lines = [f"; Suggested names of the scanner's addresses: they say what it does, and where to ask ({contact})."]
     for number, address in enumerate(addresses, 1):
         name = f"scanner{number}.{label}.internet-measurement.{domain}."

@@ -54,7 +54,7 @@ def load_config(
         raise UsageError(layers.message(*problem_in(layers.tree, error))) from None
     for problem in problems(config):
         raise UsageError(layers.message(problem.path, f"{shown_value(problem.value)}: {problem.expected}"))
-    return msgspec.structs.replace(config, probes=tuple(one for name in config.probes for one in names_of(name)))
+    return msgspec.structs.replace(config, probes=tuple(probe for name in config.probes for probe in names_of(name)))
 
 
 def as_document(text: str, name: str) -> dict[str, object]:

@@ -88,9 +88,9 @@ def _kinds(config: Config, targets: Targets) -> Iterator[_Kind]:
     groups: dict[int, _Kind] = {}
     for kind in found:
         density = math.floor(8 * math.log2(kind.most / kind.addresses))
-        one = groups.get(density, kind)
-        fullest, most = max(one.most, kind.most), max(one.most / one.addresses, kind.most / kind.addresses)
-        groups[density] = _Kind(math.ceil(fullest / most), max(one.probed, kind.probed), fullest)
+        group = groups.get(density, kind)
+        fullest, most = max(group.most, kind.most), max(group.most / group.addresses, kind.most / kind.addresses)
+        groups[density] = _Kind(math.ceil(fullest / most), max(group.probed, kind.probed), fullest)
     yield from groups.values()
 
 

@@ -31,7 +31,7 @@ def recorded_config(document: Mapping[str, object], manifest: Path, version: str
     try:
         config = from_document(document)
         place, problem = next(
-            ((one.path, f"{shown_value(one.value)}: {one.expected}") for one in problems(config)), (None, "")
+            ((wrong.path, f"{shown_value(wrong.value)}: {wrong.expected}") for wrong in problems(config)), (None, "")
         )
     except msgspec.ValidationError as error:
         place, problem = problem_in(document, error)

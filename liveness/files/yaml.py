@@ -84,11 +84,11 @@ def _check_size(root: yaml.Node) -> None:
     while left:
         node, done = left.pop()
         inner = _inner(node)
-        if isinstance(node, yaml.ScalarNode) and any("\ud800" <= one <= "\udfff" for one in node.value):
+        if isinstance(node, yaml.ScalarNode) and any("\ud800" <= char <= "\udfff" for char in node.value):
             raise yaml.MarkedYAMLError(problem="half of a character (a surrogate)", problem_mark=node.start_mark)
         if done:
             entered.discard(id(node))
-            sizes[id(node)] = 1 + sum(sizes[id(one)] for one in inner)
+            sizes[id(node)] = 1 + sum(sizes[id(child)] for child in inner)
             if sizes[id(node)] > MOST_VALUES:
                 raise yaml.MarkedYAMLError(
                     problem="more values than any such document has", problem_mark=node.start_mark
@@ -100,13 +100,13 @@ def _check_size(root: yaml.Node) -> None:
             if len(entered) > MOST_LEVELS:
                 raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=node.start_mark)
             left.append((node, True))
-            left += [(one, False) for one in inner]
+            left += [(child, False) for child in inner]
 
 
 def _inner(node: yaml.Node) -> list[yaml.Node]:
     """Return the nodes in a node."""
     if isinstance(node, yaml.MappingNode):
-        return [one for pair in node.value for one in pair]
+        return [child for pair in node.value for child in pair]
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 

@@ -79,7 +79,9 @@ def _number(column: str, kind: str) -> str:
 
 def _history_flags(letters: str) -> str:
     """Return the SQL of the flags that one side's letters in a history stand for."""
-    found = (f"CASE WHEN contains(history, '{one}') THEN {_HISTORY_FLAGS[one.lower()]} ELSE 0 END" for one in letters)
+    found = (
+        f"CASE WHEN contains(history, '{char}') THEN {_HISTORY_FLAGS[char.lower()]} ELSE 0 END" for char in letters
+    )
     return f"CASE WHEN lower(protocol) = 'tcp' THEN {' | '.join(f'({each})' for each in found)} ELSE 0 END"
 
 

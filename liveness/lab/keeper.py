@@ -208,9 +208,9 @@ def _start(internet: Internet, tools: Tools) -> tuple[list[Running], int]:
     for host, space in hosts:
         space.enter()
         servers += open_servers(host, {daemon for daemon in host.daemons if daemon in tools.daemons})
-    for one, (_, _, space) in zip(running, wanted, strict=True):
+    for child, (_, _, space) in zip(running, wanted, strict=True):
         space.enter()
-        one.await_service()
+        child.await_service()
     pid = fork()
     if pid == 0:
         try:

@@ -109,9 +109,10 @@ def _probe() -> tuple[Feature, ...]:
     kernel, links = _trials_of_the_kernel(), _trials_in_private()
     features += [_feature(trial, _attempt(trial.attempt)) for trial in here]
     if private:
-        outcomes = run_in_child(lambda: _attempt_in_private([one.attempt for one in (*kernel, *links)]))
+        outcomes = run_in_child(lambda: _attempt_in_private([trial.attempt for trial in (*kernel, *links)]))
     else:  # trials that make no links or rules change nothing outside and may run in this namespace as well
-        outcomes = [_attempt(one.attempt) for one in kernel] + [(False, "no private network to try it in")] * len(links)
+        outcomes = [_attempt(trial.attempt) for trial in kernel]
+        outcomes += [(False, "no private network to try it in")] * len(links)
     features += [_feature(trial, outcome) for trial, outcome in zip((*kernel, *links), outcomes, strict=True)]
     return tuple(features)
 
@@ -183,7 +184,7 @@ def _attempt_with_code(attempt: Callable[[], str]) -> tuple[bool, str, int]:
 
 def _attempt_in_private(attempts: list[Callable[[], str]]) -> list[Outcome]:
     enter_private_network()
-    return [_attempt(one) for one in attempts]
+    return [_attempt(attempt) for attempt in attempts]
 
 
 def _attempt(attempt: Callable[[], str]) -> Outcome:

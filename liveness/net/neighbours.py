@@ -76,9 +76,9 @@ def find_mac_of_ipv6(netlink: Netlink, link: Link, address: bytes) -> bytes:
 
 def provoke(index: int, address: bytes) -> None:
     """Make the kernel resolve an IPv6 neighbour by sending an empty datagram to its discard port."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
-        one.setblocking(False)
-        one.sendto(b"", (str(IPv6Address(address)), DISCARD_PORT, 0, index))
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as udp:
+        udp.setblocking(False)
+        udp.sendto(b"", (str(IPv6Address(address)), DISCARD_PORT, 0, index))
 
 
 def kernel_entry(netlink: Netlink, index: int, address: bytes) -> tuple[int, bytes] | None:

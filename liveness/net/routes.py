@@ -199,7 +199,7 @@ def check_sources(netlink: Netlink, sources: Sequence[int], *, foreign_sources: 
     if not sources:
         return [None]
     fates = decide_for(netlink, sources, None, None)
-    foreign = [source for source, one in zip(sources, fates, strict=True) if one.fate is not Fate.LOCAL]
+    foreign = [source for source, decision in zip(sources, fates, strict=True) if decision.fate is not Fate.LOCAL]
     if foreign and not foreign_sources:
         raise UsageError(
             f"network.source_addresses: {_addresses(foreign)}: not an address of this host, so that replies may never"
@@ -221,8 +221,8 @@ def check_alike(ways: Sequence[dict[Decision, Intervals]], sources: Sequence[int
 
     def shape(way: dict[Decision, Intervals]) -> dict[tuple[Fate, int, bytes | None], Intervals]:
         shapes: dict[tuple[Fate, int, bytes | None], Intervals] = {}
-        for one, part in way.items():
-            key = (one.fate, one.index, one.gateway)
+        for decision, part in way.items():
+            key = (decision.fate, decision.index, decision.gateway)
             shapes[key] = shapes[key].union(part) if key in shapes else part
         return shapes
 
@@ -231,7 +231,10 @@ def check_alike(ways: Sequence[dict[Decision, Intervals]], sources: Sequence[int
         other = shape(way)
         differing = union(part.difference(first.get(key, Intervals.empty())) for key, part in other.items())
         if len(differing):
-            names = [format_address(one) if one is not None else "addresses of others" for one in (sources[0], source)]
+            names = [
+                "addresses of others" if address is None else format_address(address)
+                for address in (sources[0], source)
+            ]
             raise UsageError(
                 f"network.source_addresses: {differing.count:,} targets ({brief(differing)}) are routed differently"
                 f" from {names[0]} than from {names[1]} (ip rule): scan from each of them in a run of its own"
@@ -243,13 +246,13 @@ def _sort(
 ) -> tuple[dict[Decision, Intervals], list[LeftOut]]:
     """Return the decisions that are routed, and the parts left out; with a `given` path no route is needed."""
     routed, left_out = {}, []
-    for one, part in way.items():
-        if one.fate is Fate.ROUTED or (one.fate is Fate.NONE and given):
-            routed[one] = part
+    for decision, part in way.items():
+        if decision.fate is Fate.ROUTED or (decision.fate is Fate.NONE and given):
+            routed[decision] = part
             continue
-        over = f" over {link.name}" if one.fate is Fate.NONE and link is not None else ""
-        left_out.append(LeftOut(f"{one.fate}{over}", part))
-    return routed, sorted(left_out, key=lambda one: -one.targets.count)
+        over = f" over {link.name}" if decision.fate is Fate.NONE and link is not None else ""
+        left_out.append(LeftOut(f"{decision.fate}{over}", part))
+    return routed, sorted(left_out, key=lambda left: -left.targets.count)
 
 
 def _nothing_routed(targets: Intervals, left_out: Sequence[LeftOut]) -> UsageError:
@@ -262,15 +265,15 @@ def _nothing_routed(targets: Intervals, left_out: Sequence[LeftOut]) -> UsageErr
             f"no route to {target}: no target has one: add one (ip route add default via GATEWAY), or set"
             " network.interface and network.gateway_mac"
         )
-    reasons = "; ".join(f"{one.reason}: {brief(one.targets)}" for one in left_out)
+    reasons = "; ".join(f"{left.reason}: {brief(left.targets)}" for left in left_out)
     return UsageError(f"no route to {target}: no target has one ({reasons}): see ip route get {target}")
 
 
 def _one_interface(routed: dict[Decision, Intervals]) -> int:
     """Return the only interface by which targets are routed. Raises UsageError that lists them if there are several."""
     parts: dict[int, Intervals] = {}
-    for one, part in routed.items():
-        parts[one.index] = parts[one.index].union(part) if one.index in parts else part
+    for decision, part in routed.items():
+        parts[decision.index] = parts[decision.index].union(part) if decision.index in parts else part
     if len(parts) > 1:
         ordered = sorted(parts.items(), key=lambda item: -item[1].count)
         shown = "; ".join(f"{part.count:,} by {link_of_index(index).name} ({brief(part)})" for index, part in ordered)
@@ -284,9 +287,9 @@ def _one_interface(routed: dict[Decision, Intervals]) -> int:
 def _one_source(routed: dict[Decision, Intervals], link: Link, address: int | None) -> int:
     """Return the source that the kernel prefers for all targets. Raises UsageError if there is none or several."""
     parts: dict[int | None, Intervals] = {}
-    for one, part in routed.items():
-        if one.fate is Fate.ROUTED:
-            parts[one.source] = parts[one.source].union(part) if one.source in parts else part
+    for decision, part in routed.items():
+        if decision.fate is Fate.ROUTED:
+            parts[decision.source] = parts[decision.source].union(part) if decision.source in parts else part
     known = {source: part for source, part in parts.items() if source is not None}
     if len(known) > 1:
         shown = "; ".join(
@@ -304,8 +307,8 @@ def _one_source(routed: dict[Decision, Intervals], link: Link, address: int | No
 
 def _by_gateway(routed: dict[Decision, Intervals]) -> dict[bytes | None, Intervals]:
     parts: dict[bytes | None, Intervals] = {}
-    for one, part in routed.items():
-        parts[one.gateway] = parts[one.gateway].union(part) if one.gateway in parts else part
+    for decision, part in routed.items():
+        parts[decision.gateway] = parts[decision.gateway].union(part) if decision.gateway in parts else part
     return parts
 
 
@@ -319,7 +322,7 @@ def _mac(netlink: Netlink, link: Link, gateway: bytes | None, source: int) -> by
 
 def _notes(routed: dict[Decision, Intervals], sources: Sequence[int], own: Sequence[int | None]) -> list[str]:
     notes = []
-    spread = [(one, part) for one, part in routed.items() if one.spread > 1]
+    spread = [(decision, part) for decision, part in routed.items() if decision.spread > 1]
     if spread:
         count = sum(part.count for _, part in spread)
         notes.append(f"{count:,} targets have routes with several next hops: all go to the first of each")

@@ -45,15 +45,15 @@ def load() -> None:
     """
     with TemporaryDirectory(prefix="liveness-") as folder:
         place = Path(folder)
-        one = place / f"one{spool.SUFFIX}"
+        spool_file = place / f"one{spool.SUFFIX}"
         records = np.zeros(2, REPLY_DTYPE)
         records["target"][1] = 1
-        one.write_bytes(spool.spool_header(("icmp",), REPLY_DTYPE) + records.tobytes())
-        redact(one, place / f"two{spool.SUFFIX}", Intervals.from_bounds([0], [0]))
-        parquet.convert_spool(one)
+        spool_file.write_bytes(spool.spool_header(("icmp",), REPLY_DTYPE) + records.tobytes())
+        redact(spool_file, place / f"two{spool.SUFFIX}", Intervals.from_bounds([0], [0]))
+        parquet.convert_spool(spool_file)
         capture = place / "one.pcap"
         capture.write_bytes(pcap.HEADER + bytes(pcap.RECORD_BYTES))
-        for log in (one.with_suffix(parquet.SUFFIX), capture):
+        for log in (spool_file.with_suffix(parquet.SUFFIX), capture):
             redact(log, log.with_stem("two"), Intervals.from_bounds([1], [1]))
 
 

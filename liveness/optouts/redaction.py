@@ -50,7 +50,7 @@ def redact_run(directory: RunDirectory, blocked: Intervals, lists: Sequence[Path
     `lists` are the files that block. Nothing is written where nothing changes. Raises RefusedError for a run that a
     scan is at work on, LivenessError for files that are damaged; the run is then as it was.
     """
-    digests = [hashlib.sha256(read_bytes(one, LIST_BYTES)).hexdigest() for one in lists]
+    digests = [hashlib.sha256(read_bytes(path, LIST_BYTES)).hexdigest() for path in lists]
     owner = directory.path.stat()
     if os.geteuid() != 0 or owner.st_uid == 0:
         return _redact(directory, blocked, lists, digests)
@@ -113,7 +113,7 @@ class _Redaction:
             logs = self._logs()
             application = Application(
                 at=utc_now(),
-                lists=[str(one) for one in self.lists],
+                lists=[str(path) for path in self.lists],
                 sha256=list(self.digests),
                 blocked=self.blocked.count,
                 sets=sets,
@@ -239,7 +239,9 @@ class _Redaction:
             else file
             for file in manifest.log.files
         ]
-        busiest = [one for one in manifest.busiest_sources if not self.blocked.contains([parse_address(one.source)])[0]]
+        busiest = [
+            busy for busy in manifest.busiest_sources if not self.blocked.contains([parse_address(busy.source)])[0]
+        ]
         changed = msgspec.structs.replace(
             manifest,
             targets=manifest.targets - application.targets,

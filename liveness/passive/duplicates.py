@@ -17,16 +17,16 @@ _KEY = ("local", "remote", "lport", "rport", "protocol", "kind")
 
 
 @kernel
-def _same(one: Row, two: Row) -> bool:
+def _same(row: Row, other: Row) -> bool:
     """Return whether two sightings have the same key and direction."""
     same: bool = (
-        one["local"] == two["local"]
-        and one["remote"] == two["remote"]
-        and one["lport"] == two["lport"]
-        and one["rport"] == two["rport"]
-        and one["protocol"] == two["protocol"]
-        and one["kind"] == two["kind"]
-        and int64(one["marks"]) & 3 == int64(two["marks"]) & 3
+        row["local"] == other["local"]
+        and row["remote"] == other["remote"]
+        and row["lport"] == other["lport"]
+        and row["rport"] == other["rport"]
+        and row["protocol"] == other["protocol"]
+        and row["kind"] == other["kind"]
+        and int64(row["marks"]) & 3 == int64(other["marks"]) & 3
     )
     return same
 

@@ -92,11 +92,11 @@ def log_of(rows: Rows, log: NDArray[np.void]) -> int:
 
 
 @kernel
-def _after(log: NDArray[np.void], one: int, other: int) -> bool:
+def _after(log: NDArray[np.void], first: int, other: int) -> bool:
     """Return whether an entry comes after another one that starts at the same time: by pair, successes first."""
-    if log[one]["pair"] != log[other]["pair"]:
-        return int64(log[one]["pair"]) > int64(log[other]["pair"])
-    return int64(log[one]["bits"]) & FAILED > int64(log[other]["bits"]) & FAILED
+    if log[first]["pair"] != log[other]["pair"]:
+        return int64(log[first]["pair"]) > int64(log[other]["pair"])
+    return int64(log[first]["bits"]) & FAILED > int64(log[other]["bits"]) & FAILED
 
 
 @kernel

@@ -59,7 +59,7 @@ def quoted(text: str) -> str:
 
 def literal(path: Path) -> str:
     """Return a path with its glob characters escaped, for DuckDB."""
-    return "".join(f"[{one}]" if one in "*?[" else one for one in str(path))
+    return "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
 
 
 def _names(column: str, names: Sequence[str]) -> str:

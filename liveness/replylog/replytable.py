@@ -218,7 +218,7 @@ def find_log(path: Path) -> tuple[list[Path], list[Path]]:
     spools = sorted(folder.glob(f"[!.]*{spool.SUFFIX}"))
     files = sorted(folder.glob(f"[!.]*{parquet.SUFFIX}"))
     done = {file.stem for file in files}
-    spools = [one for one in spools if one.stem not in done]
+    spools = [path for path in spools if path.stem not in done]
     if not files and not spools and folder == path:
         if (path / MANIFEST_FILE).exists():
             raise UsageError(f"{path}: this run keeps no log of replies (config: replies: parquet), or had none")

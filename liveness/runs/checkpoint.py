@@ -61,7 +61,9 @@ class Totals(Struct, frozen=True, kw_only=True):
             rate_changes=self.rate_changes + changes,
             rate_search=search,
             path=self.path
-            + [msgspec.structs.replace(one, after_s=round(self.elapsed_s + one.after_s, 3)) for one in later.path],
+            + [
+                msgspec.structs.replace(event, after_s=round(self.elapsed_s + event.after_s, 3)) for event in later.path
+            ],
             timeline=self.timeline.followed_by(later.timeline, self.elapsed_s),
             counters=_added(self.counters, later.counters),
         )

@@ -31,7 +31,7 @@ def is_label(label: str) -> bool:
     name, *numbers = label.split("-") if label.startswith("error") else [label]
     if not numbers:
         return any(label == kind.label for kind in Kind if kind is not Kind.ERROR)
-    if name != "error" or len(numbers) != 2 or not all(one.isascii() and one.isdecimal() for one in numbers):  # noqa: PLR2004 - type and code
+    if name != "error" or len(numbers) != 2 or not all(n.isascii() and n.isdecimal() for n in numbers):  # noqa: PLR2004 - type and code
         return False
     return len(label) <= len("error-11-255") and int(numbers[0]) in ERROR_TYPES and int(numbers[1]) <= MAX_ICMP_CODE
 
@@ -83,7 +83,7 @@ def problems_of(manifest: "Manifest") -> Iterator[Problem]:
     if manifest.control_port is not None and manifest.control_port > MAX_PORT:
         yield "$.control_port", manifest.control_port, f"expected a port up to {MAX_PORT:,}"
     sources = [(f"$.source_addresses[{at}]", text) for at, text in enumerate(manifest.source_addresses)]
-    sources += [(f"$.busiest_sources[{at}].source", one.source) for at, one in enumerate(manifest.busiest_sources)]
+    sources += [(f"$.busiest_sources[{at}].source", busy.source) for at, busy in enumerate(manifest.busiest_sources)]
     for path, text in sources:
         if not _parses(parse_address, text):
             yield path, text, "expected an IPv4 address"

@@ -64,14 +64,14 @@ def assemble(source: Sequence[Instruction | str]) -> Program:
         raise ValueError(f"{len(instructions)} instructions: the kernel takes {MAX_INSTRUCTIONS}")
 
     program: Program = []
-    for position, one in enumerate(instructions):
-        if one.code == JUMP:
-            program.append((one.code, 0, 0, _distance(labels, position, one.true)))
+    for position, instruction in enumerate(instructions):
+        if instruction.code == JUMP:
+            program.append((instruction.code, 0, 0, _distance(labels, position, instruction.true)))
             continue
-        true, false = _distance(labels, position, one.true), _distance(labels, position, one.false)
+        true, false = _distance(labels, position, instruction.true), _distance(labels, position, instruction.false)
         if max(true, false) > FARTHEST_CONDITIONAL_JUMP:
             raise ValueError(f"a conditional jump of {max(true, false)} instructions: 8 bits hold 255")
-        program.append((one.code, true, false, one.k))
+        program.append((instruction.code, true, false, instruction.k))
     return program
 
 

@@ -80,7 +80,7 @@ def confine(receiving: Sequence[int] = (), *, reading: bool = False) -> None:
     if not is_available():
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
     program = confinement(platform.machine(), receiving, reading=reading)
-    instructions = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in program))
+    instructions = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *instruction) for instruction in program))
     header = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program), ctypes.addressof(instructions)))
     if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(header), 0, 0) != 0:
         code = ctypes.get_errno()
@@ -96,18 +96,19 @@ def confinement(machine: str, receiving: Sequence[int] = (), *, reading: bool = 
         Instruction(LD_WORD, _NUMBER_AT),
         Instruction(JUMP_GREATER_EQUAL, _X32, "EPERM", ""),  # the same calls under other numbers
     ]
-    absent = [
-        one for name, one in _ABSENT.items() if not (reading and name == "openat2")
-    ]  # with O_PATH nothing is read
-    for numbers, verdict in [(one, "EPERM") for one in _DENIED.values()] + [(one, "ENOSYS") for one in absent]:
+    refused: list[tuple[tuple[int | None, int | None], str]] = [(calls, "EPERM") for calls in _DENIED.values()]
+    for name, calls in _ABSENT.items():
+        if not (reading and name == "openat2"):  # with O_PATH nothing is read
+            refused.append((calls, "ENOSYS"))
+    for numbers, verdict in refused:
         number = numbers[column]
         if number is not None:
             source.append(Instruction(JUMP_EQUAL, number, verdict, ""))
-    opening = {name: (one[column], flags) for name, (one, flags) in _OPEN.items() if not reading}
+    opening = {name: (numbers[column], flags) for name, (numbers, flags) in _OPEN.items() if not reading}
     for name, (opens, _) in opening.items():
         if opens is not None:
             source.append(Instruction(JUMP_EQUAL, opens, name, ""))
-    source += [Instruction(JUMP_EQUAL, one[column], "first", "") for one in _SENDING.values()]
+    source += [Instruction(JUMP_EQUAL, numbers[column], "first", "") for numbers in _SENDING.values()]
     source += [Instruction(JUMP_EQUAL, _SPLICE[column], "third", "")]
     source += [Instruction(JUMP_EQUAL, _CLONE[column], "clone", "allow")]
     source += ["clone", _argument(0), Instruction(JUMP_SET, _CLONE_THREAD, "allow", "EPERM")]

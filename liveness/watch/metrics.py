@@ -36,23 +36,23 @@ def families(run: str, reading: Reading, status: str) -> Iterator[Family]:
     def each(values: list[float | None]) -> list[tuple[Labels, float | None]]:
         return [({"probe": probe.name}, value) for probe, value in zip(probes, values, strict=True)]
 
-    def one(value: float | None) -> list[tuple[Labels, float | None]]:
+    def single(value: float | None) -> list[tuple[Labels, float | None]]:
         return [({}, value)]
 
     running = {"run": run, "status": status}
     yield Family("liveness_scan_info", "gauge", "The run that these metrics are about, always 1.", [(running, 1)])
-    yield Family("liveness_scan_running", "gauge", "1 while the scan runs, 0 after.", one(int(status == "running")))
-    yield Family("liveness_scan_elapsed_seconds", "gauge", "Time since the session began.", one(progress.elapsed_s))
-    yield Family("liveness_scan_eta_seconds", "gauge", "Time until the last probe leaves.", one(reading.eta_s))
+    yield Family("liveness_scan_running", "gauge", "1 while the scan runs, 0 after.", single(int(status == "running")))
+    yield Family("liveness_scan_elapsed_seconds", "gauge", "Time since the session began.", single(progress.elapsed_s))
+    yield Family("liveness_scan_eta_seconds", "gauge", "Time until the last probe leaves.", single(reading.eta_s))
     yield Family("liveness_probes_planned", "gauge", "Probes to send.", each([probe.planned for probe in probes]))
     yield Family("liveness_hit_ratio", "gauge", "Replies a probe sent.", each([probe.hit_rate for probe in probes]))
     rate = "liveness_rate_packets_per_second"
-    yield Family(rate, "gauge", "The rate of each probe that senders keep to.", one(progress.rate_pps))
-    yield Family("liveness_scan_silent", "gauge", "1 while replies have stopped, else 0.", one(int(progress.silent)))
-    yield Family("liveness_blocks", "gauge", "Blocks of the schedule.", one(progress.blocks))
+    yield Family(rate, "gauge", "The rate of each probe that senders keep to.", single(progress.rate_pps))
+    yield Family("liveness_scan_silent", "gauge", "1 while replies have stopped, else 0.", single(int(progress.silent)))
+    yield Family("liveness_blocks", "gauge", "Blocks of the schedule.", single(progress.blocks))
     paused = int(progress.problem is not None)
-    yield Family("liveness_scan_paused", "gauge", "1 while the way to the targets is broken, else 0.", one(paused))
-    yield Family("liveness_blocks_done", "gauge", "Blocks that are probed.", one(progress.blocks_drained))
+    yield Family("liveness_scan_paused", "gauge", "1 while the way to the targets is broken, else 0.", single(paused))
+    yield Family("liveness_blocks_done", "gauge", "Blocks that are probed.", single(progress.blocks_drained))
     yield from _counters(reading)
 
 

@@ -83,10 +83,10 @@ def command(scale: float, rounds: int, directory: str | None, keep: str | None, 
         "bytes": size,
         "addresses": found["coverage"]["addresses"]["all"],
         "prefixes24": found["coverage"]["prefixes24"]["all"],
-        **{name: round(statistics.median(getattr(one, name) for one in done), 4) for name in Round.__slots__},
-        "ratio": round(statistics.median(one.ratio for one in done), 2),
-        "map_more_s": round(statistics.median(one.map_wall_s - one.wall_s for one in done), 2),
-        "worst_wall_s": round(max(one.wall_s for one in done), 2),
+        **{name: round(statistics.median(getattr(entry, name) for entry in done), 4) for name in Round.__slots__},
+        "ratio": round(statistics.median(entry.ratio for entry in done), 2),
+        "map_more_s": round(statistics.median(entry.map_wall_s - entry.wall_s for entry in done), 2),
+        "worst_wall_s": round(max(entry.wall_s for entry in done), 2),
     }
     if as_json:
         print_json("analyze", document)

@@ -96,11 +96,11 @@ def command(rate: int, targets: int, rounds: int, seconds: float, as_json: bool)
     ratio = round(found["32"].median_ms / found["whole ring"].median_ms, 2)
     shares = {place: share_of_faster(done) for place, done in speeds.items()}
     if as_json:
-        document: dict[str, Any] = {name.replace(" ", "_"): asdict(one) for name, one in found.items()}
+        document: dict[str, Any] = {name.replace(" ", "_"): asdict(entry) for name, entry in found.items()}
         medians = {place: {name: median_mpps(each) for name, each in done.items()} for place, done in speeds.items()}
         print_json("budget", document | {"median_ratio": ratio, "mpps": medians, "ours_to_faster": shares})
         return
-    rows = [(name, *asdict(one).values()) for name, one in found.items()]
+    rows = [(name, *asdict(entry).values()) for name, entry in found.items()]
     headings = ("frames a call", "frames", "median ms", "worst ms", "closest ms", f"below {SPACING_MS} ms")
     print_table(f"Delay at {rate:,} packets/s of each probe; medians' ratio {ratio}", headings, rows)
     speed_rows = [
@@ -120,7 +120,7 @@ def _contestant(transport: str) -> Contestant:
 
 def median_mpps(each: Iterable[Performance]) -> float:
     """Return the median speed of some rounds, millions of frames a second."""
-    return round(statistics.median(one.mpps for one in each), 3)
+    return round(statistics.median(entry.mpps for entry in each), 3)
 
 
 def share_of_faster(done: dict[str, list[Performance]]) -> float:
@@ -159,7 +159,7 @@ def delays(kernel: Kernel, rate_pps: int, targets: int) -> Delays:
     if problem := child.problem():
         raise LivenessError(f"budget: {problem}")
     capture.close()
-    return judge([one for one in arrived if one[1][12:14] == b"\x08\x00"])
+    return judge([frame for frame in arrived if frame[1][12:14] == b"\x08\x00"])
 
 
 def judge(arrived: list[tuple[int, bytes]]) -> Delays:

@@ -10,5 +10,5 @@ def group() -> None:
     """Measure this machine, in private networks. Ratios within one run count; the machine's speed drifts."""
 
 
-for one in (tx, rx, scan, pace, budget, sets, analyze, model, repeat, flows):
-    group.add_command(one.command)
+for module in (tx, rx, scan, pace, budget, sets, analyze, model, repeat, flows):
+    group.add_command(module.command)

@@ -44,8 +44,8 @@ def _interval(random: np.random.Generator, remotes: np.ndarray, count: int, star
     third = count // 3
     there, back = slice(0, third), slice(third, 2 * third)
     flows[back] = flows[there]
-    for one, other in (("src", "dst"), ("sport", "dport")):
-        flows[one][back], flows[other][back] = flows[other][there], flows[one][there]
+    for source, destination in (("src", "dst"), ("sport", "dport")):
+        flows[source][back], flows[destination][back] = flows[destination][there], flows[source][there]
     flows["flags"][: 2 * third] *= 13  # a whole connection, whatever it is
     flows["start_ns"][back] += 1_000_000
     flows["end_ns"] = flows["start_ns"] + 10**9

@@ -45,13 +45,13 @@ def command(targets: int, rate: int, delays: str, population: str, as_json: bool
             f"{row['delay_s']:g}",
             f"{row['longest_s']:g}",
             probe,
-            f"{one['first']:,}",
-            f"{one['recovered']:,}",
-            f"{one['gain']:.2%}",
-            f"{one['lost']:.2%}",
+            f"{entry['first']:,}",
+            f"{entry['recovered']:,}",
+            f"{entry['gain']:.2%}",
+            f"{entry['lost']:.2%}",
         )
         for row in rows
-        for probe, one in row["probes"].items()
+        for probe, entry in row["probes"].items()
     ]
     headings = ("delay s", "up to", "probe", "first", "recovered", "gain", "lost packets")
     print_table(f"Repeats in the model Internet, {targets:,} targets", headings, lines, 3)

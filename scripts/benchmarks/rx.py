@@ -85,14 +85,14 @@ def command(
     )
     rows = [
         (
-            "the receiver's core" if one["steered"] else "the sender's core",
+            "the receiver's core" if row["steered"] else "the sender's core",
             *(
-                one[key]
+                row[key]
                 for key in ("offered_mpps", "matched_mpps", "drops", "rejected", "behind_s", "sender_ns", "receiver_ns")
             ),
-            "yes" if one["adds_up"] else "no",
+            "yes" if row["adds_up"] else "no",
         )
-        for one in document["rounds"]
+        for row in document["rounds"]
     ]
     print_table("Mixed replies received", headings, rows)
     click.echo(f"in memory: {document['harvest_ns']} ns to match a packet, {document['add_ns']} ns to collect a reply")
@@ -122,7 +122,9 @@ def measure(
             return course.run(rate, steered=steered)
 
         found.append([run(rate_pps) for _ in range(rounds)] if rate_pps else find_rate(run, rounds))
-    best = max(found, key=lambda trials: (all(one.holds for one in trials), min(one.matched_mpps for one in trials)))
+    best = max(
+        found, key=lambda trials: (all(trial.holds for trial in trials), min(trial.matched_mpps for trial in trials))
+    )
     return document(best, costs, len(pool.lengths), reasons)
 
 
@@ -168,13 +170,13 @@ def find_rate(run: Callable[[float], Trial], rounds: int) -> list[Trial]:
 
 def document(trials: list[Trial], costs: ReceiveCosts, distinct: int, reasons: list[str]) -> dict[str, Any]:
     """Return the slowest round as JSON has it, with all of them, and what the parts cost in memory."""
-    slowest = min(trials, key=lambda one: (one.holds, one.matched_mpps))
+    slowest = min(trials, key=lambda trial: (trial.holds, trial.matched_mpps))
     return slowest.document() | {
-        "drops": sum(one.drops for one in trials),
-        "adds_up": all(one.adds_up for one in trials),
+        "drops": sum(trial.drops for trial in trials),
+        "adds_up": all(trial.adds_up for trial in trials),
         "distinct": distinct,
         "harvest_ns": round(costs.harvest_ns, 1),
         "add_ns": round(costs.add_ns, 1),
-        "rounds": [one.document() for one in trials],
+        "rounds": [trial.document() for trial in trials],
         "reason": "; ".join(reasons) or None,
     }

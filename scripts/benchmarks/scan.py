@@ -124,7 +124,7 @@ def account(manifest: Manifest, before: Counted, after: Counted, owned: int) -> 
         "the kernel's count and received + dropped": (receive.kernel_packets, receive.packets + receive.kernel_drops),
         "the interface's count and received + dropped": (arrived, receive.packets + receive.kernel_drops),
     }
-    problems = [f"{what}: {one:,} and {other:,}" for what, (one, other) in equal.items() if one != other]
+    problems = [f"{what}: {entry:,} and {other:,}" for what, (entry, other) in equal.items() if entry != other]
     if manifest.status != "complete":
         problems.append(f"the run is {manifest.status}: {manifest.reason}")
     return {

@@ -120,7 +120,7 @@ def _states(classes: list[Reply], random: np.random.Generator) -> tuple[NDArray[
         drawn = random.random((STATES, len(shares))) < lean * random.lognormal(-0.42, 1.0, (STATES, 1))
         drawn[~drawn.any(axis=1), 0] = True
         lists += [np.flatnonzero(row) for row in drawn]
-    return np.cumsum([len(one) for one in lists]), np.concatenate(lists).astype(np.uint8)
+    return np.cumsum([len(numbers) for numbers in lists]), np.concatenate(lists).astype(np.uint8)
 
 
 def _presence(classes: list[Reply], keys: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.bool_]:
@@ -209,29 +209,29 @@ def populate(  # noqa: C901 - drawn and written in one go
             kin = profile if own else int64((chance >> uint64(32)) & uint64(0xF))
             state = kin * STATES + int64(chance >> uint64(50))
             for at in range(state_ends[state - 1] if state else 0, state_ends[state]):
-                one = int64(members[at])
-                lists[one, sizes[one]] = low
-                sizes[one] += 1
+                member = int64(members[at])
+                lists[member, sizes[member]] = low
+                sizes[member] += 1
     ends = np.zeros(len(present), np.int64)
     at = 0
-    for one in range(len(present)):
-        if not present[one]:
-            sizes[one] = 0
-        elif sizes[one] == 0:  # the header counts on it
-            lists[one, 0] = key & 0xFF
-            sizes[one] = 1
-        if sizes[one] > LARGEST_ARRAY:
+    for number in range(len(present)):
+        if not present[number]:
+            sizes[number] = 0
+        elif sizes[number] == 0:  # the header counts on it
+            lists[number, 0] = key & 0xFF
+            sizes[number] = 1
+        if sizes[number] > LARGEST_ARRAY:
             content[at : at + BITMAP_BYTES] = 0
-            for i in range(sizes[one]):
-                low = int64(lists[one, i])
+            for i in range(sizes[number]):
+                low = int64(lists[number, i])
                 content[at + (low >> 3)] |= 1 << (low & 7)
             at += BITMAP_BYTES
         else:
-            for i in range(sizes[one]):
-                content[at] = lists[one, i] & 0xFF
-                content[at + 1] = lists[one, i] >> 8
+            for i in range(sizes[number]):
+                content[at] = lists[number, i] & 0xFF
+                content[at + 1] = lists[number, i] >> 8
                 at += 2
-        ends[one] = at
+        ends[number] = at
     return ends
 
 

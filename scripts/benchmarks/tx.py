@@ -77,10 +77,10 @@ def command(zmap: str | None, masscan: str | None, rounds: int, seconds: float, 
     for place, found in done.items():
         compared = ratios(found)
         for name, each in found.items():
-            rates = [one.mpps for one in each]
+            rates = [entry.mpps for entry in each]
             spread = f"{statistics.median(rates):.2f}", f"{min(rates):.2f}", f"{max(rates):.2f}"
             ratio = compared.get(f"ratio_{name}")
-            peak = f"{max(one.peak_mib for one in each):.0f}"
+            peak = f"{max(entry.peak_mib for entry in each):.0f}"
             rows.append((place, name, *spread, "" if ratio is None else f"{ratio:.2f}", peak))
     headings = ("into", "sender", "median", "least", "most", "ours is times", "memory MiB")
     print_table("Frames sent, millions a second", headings, rows, words=2)
@@ -92,20 +92,20 @@ def fastest_zmap(done: Rounds) -> Rounds:
     modules = [name for name in done if name.startswith("zmap ")]
     kept = {name: each for name, each in done.items() if name not in modules}
     if modules:
-        fastest = max(modules, key=lambda name: statistics.median(one.mpps for one in done[name]))
+        fastest = max(modules, key=lambda name: statistics.median(entry.mpps for entry in done[name]))
         kept["zmap"] = done[fastest]
     return kept
 
 
 def ratios(done: Rounds) -> dict[str, Any]:
     """Return the median of each contestant, and our ratios to the others, as medians of the rounds' ratios."""
-    rates = {name: [one.mpps for one in each] for name, each in done.items()}
+    rates = {name: [entry.mpps for entry in each] for name, each in done.items()}
     result: dict[str, Any] = {f"{name}_mpps": round(statistics.median(found), 3) for name, found in rates.items()}
     for name, found in rates.items():
         if name != "ours" and min(found) > 0:
             each = [ours / other for ours, other in zip(rates["ours"], found, strict=True)]
             result[f"ratio_{name}"] = round(statistics.median(each), 2)
-    result["ours_peak_mib"] = round(max(one.peak_mib for one in done["ours"]), 1)
+    result["ours_peak_mib"] = round(max(done_round.peak_mib for done_round in done["ours"]), 1)
     result["spread"] = {name: [round(min(found), 3), round(max(found), 3)] for name, found in rates.items()}
     return result
 

@@ -83,11 +83,11 @@ def ran(draw: st.DrawFn) -> Ran:
     replies = draw(
         st.lists(
             st.tuples(st.sampled_from(probes), st.sampled_from(BLOCKS), st.integers(0, 3)).map(
-                lambda one: Reply(
-                    one[0],
-                    Kind.ECHO_REPLY if one[0] == "icmp" else Kind.SYN_ACK,
-                    BASE + 4 * one[1] + one[2],
-                    BASE + 4 * one[1] + one[2],
+                lambda entry: Reply(
+                    entry[0],
+                    Kind.ECHO_REPLY if entry[0] == "icmp" else Kind.SYN_ACK,
+                    BASE + 4 * entry[1] + entry[2],
+                    BASE + 4 * entry[1] + entry[2],
                 )
             ),
             max_size=12,
@@ -147,7 +147,7 @@ def test_only_complete_runs_of_one_census_are_compared_on_what_both_probed(runs:
         }
         assert set(change["left_out"]["probes"]["from"]) == {*before.population.probes} - {*change["probes"]}
     unfinished = {ids[place] for place, run in enumerate(runs) if run.status != "complete" and len(runs) > 1}
-    told = {one["run"] for one in result["not_compared"]}
+    told = {entry["run"] for entry in result["not_compared"]}
     assert unfinished <= told
     assert not told & {ids[after] for _, after in pairs}
 
@@ -169,7 +169,7 @@ def test_retention_follows_addresses_on_the_targets_of_all_runs_compared(runs: l
     ids = [f"{run.name}/run-{number}" for number, run in enumerate(runs)]
     for curve in result["retention"]:
         followed = [runs[ids.index(name)] for name in (curve["run"], *curve["later"])]
-        chain = [one for one in result["retention"] if one["run"].partition("/")[0] == followed[0].name]
+        chain = [entry for entry in result["retention"] if entry["run"].partition("/")[0] == followed[0].name]
         members = [runs[ids.index(name)] for name in (chain[0]["run"], *chain[0]["later"])]
         assert all(run.status == "complete" and run.name == followed[0].name for run in members)
         common = set.intersection(*(run.targets for run in members))
@@ -192,7 +192,7 @@ def runs_of(*changes: dict[str, Any]) -> list[Ran]:
         told_by="list",
         population=Population(alive, ("icmp",), control=False),
     )
-    return [replace(usual, **one) for one in changes]
+    return [replace(usual, **change) for change in changes]
 
 
 def test_opt_outs_did_not_die() -> None:
@@ -224,7 +224,7 @@ def test_runs_that_do_not_tell_their_targets_compare_only_with_their_like(tmp_pa
     assert [(change["from"], change["to"], change["targets"]) for change in result["changes"]] == [
         ("weekly/run-0", "weekly/run-1", 16)
     ]
-    reasons = {one["run"]: one["reason"] for one in result["not_compared"]}
+    reasons = {entry["run"]: entry["reason"] for entry in result["not_compared"]}
     assert reasons.keys() == {"weekly/run-2", "weekly/run-3"}
     assert all("does not tell what it probed" in reason for reason in reasons.values())
 

@@ -63,7 +63,7 @@ def test_slices_equal_the_count_over_their_part(population: Population, table: l
     scope = Scope(partition=by_prefixes("asn", table))
     [run] = document(analyze_sets([(population.manifest(), population.open_set)], scope))["runs"]
     assert run["slices"]["by"] == "asn"
-    found: dict[str | None, Any] = {one.pop("slice"): one for one in run["slices"]["slices"]}
+    found: dict[str | None, Any] = {part.pop("slice"): part for part in run["slices"]["slices"]}
     assert len(found) == len(run["slices"]["slices"])
     sources = {reply.source for reply in population.replies}
     assert set(found) == {label for source in sources for label in label_of(source, table)}
@@ -90,7 +90,7 @@ def test_slices_by_prefix8_are_sorted_by_size() -> None:
     population = Population(sent)
     results = analyze_sets([(population.manifest(), population.open_set)], scope)
     document_ = msgspec.json.decode(encode(results))
-    assert [one["slice"] for one in document_["runs"][0]["slices"]["slices"]] == ["9.0.0.0/8", "1.0.0.0/8"]
+    assert [part["slice"] for part in document_["runs"][0]["slices"]["slices"]] == ["9.0.0.0/8", "1.0.0.0/8"]
 
 
 def test_targets_within_are_counted_in_the_runs_own_list(tmp_path: Path) -> None:

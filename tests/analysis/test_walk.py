@@ -149,13 +149,13 @@ def test_slices_of_dense_sets_add_up() -> None:
     results = analyze_sets([run_of(sets, EIGHT)], Scope(partition=partition)).runs[0]
     sliced = results[SLICES]
     assert sliced is not None
-    assert sum(one.addresses.all for one in sliced.slices) == results.ipall
+    assert sum(part.addresses.all for part in sliced.slices) == results.ipall
     found = union(sets, EIGHT, [kind for kind in Kind if kind != Kind.PAYLOAD])
     where = label[np.searchsorted(first, np.array(found.to_array(), np.uint32), side="right") - 1]
-    for one in sliced.slices:
-        mine = np.array(found.to_array(), np.uint32)[where == partition.names.index(one.name)]
-        assert one.addresses.all == len(mine)
-        assert one.prefixes24.all == len(np.unique(mine >> 8))
+    for part in sliced.slices:
+        mine = np.array(found.to_array(), np.uint32)[where == partition.names.index(part.name)]
+        assert part.addresses.all == len(mine)
+        assert part.prefixes24.all == len(np.unique(mine >> 8))
 
 
 def test_turnover_and_retention_are_pyroarings() -> None:

@@ -45,7 +45,9 @@ def clean_environment(**variables: str) -> dict[str, str]:
 def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 - subprocess's own
     """Run a command to its end; its output as text, its exit code for the caller to judge."""
     given: dict[str, Any] = {"env": clean_environment(), "timeout": TIMEOUT_S} | options
-    return subprocess.run([str(one) for one in arguments], capture_output=True, text=True, check=False, **given)
+    return subprocess.run(
+        [str(argument) for argument in arguments], capture_output=True, text=True, check=False, **given
+    )
 
 
 @dataclass(frozen=True)

@@ -65,11 +65,11 @@ def test_lab_check_tells_of_one_address_missing_and_one_extra(censuses: dict[int
 
 
 def test_sets_are_the_same_whatever_the_number_of_senders_and_receivers(censuses: dict[int, Census]) -> None:
-    one, *others = (
+    first, *others = (
         {entry.file: (entry.sha256, entry.cardinality) for entry in census.manifest.sets}
         for census in censuses.values()
     )
-    assert all(other == one for other in others)
+    assert all(other == first for other in others)
     assert [census.manifest.receivers for census in censuses.values()] == list(censuses)
     assert len({census.manifest.control_port for census in censuses.values()}) > 1, "drawn for each run"
 

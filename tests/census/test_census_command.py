@@ -37,7 +37,7 @@ def scanner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeScanner:
 
 
 def census(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(command, [str(one) for one in arguments], catch_exceptions=False)
+    return CliRunner().invoke(command, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def config(folder: Path, **changes: object) -> Path:

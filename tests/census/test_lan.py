@@ -195,7 +195,7 @@ def test_a_host_of_the_lan_that_gets_another_mac_is_found_again(tmp_path: Path, 
             assert process.returncode == 0, said
             assert "neighbour 9.9.8.77: 02:00:00:00:00:04 became 02:00:00:00:77:77" in said
             assert only_run(tmp_path).union({"icmp"}, {"echo-reply"}, "direct") == THERE | ROUTED
-            (event,) = [one for one in only_run(tmp_path).manifest.path if one.action == "redirected"]
+            (event,) = [event for event in only_run(tmp_path).manifest.path if event.action == "redirected"]
             assert (event.what, event.targets) == ("neighbour", 1)
 
     inside()

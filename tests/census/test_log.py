@@ -149,7 +149,7 @@ def check_replayed(census: Census, capture: Path | None, output: Path) -> Census
     done = run(*LIVENESS, "replay", *([capture] if capture else []), "--run", census.path, "-o", output, "--check")
     assert done.returncode == 0, done.stderr
     replayed = Census(output)
-    before, after = ({entry.file: entry.sha256 for entry in one.manifest.sets} for one in (census, replayed))
+    before, after = ({entry.file: entry.sha256 for entry in run.manifest.sets} for run in (census, replayed))
     assert before == after
     assert len(after) > 15
     for file in after:
@@ -259,7 +259,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
         try:
 
             def scans(pid: int) -> list[int]:
-                return [one for child in children_of(pid) for one in ([child] if is_scan(child) else scans(child))]
+                return [entry for child in children_of(pid) for entry in ([child] if is_scan(child) else scans(child))]
 
             await_all(process, lambda: bool(scans(process.pid)))
             supervisor = scans(process.pid)[0]

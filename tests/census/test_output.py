@@ -61,4 +61,7 @@ def test_a_pipe_that_closes_in_mid_run_ends_no_scan_and_leaves_no_process(
     assert (tmp_path / "code").read_text() == "ended with 0\n"
     assert await_true(lambda: not marked(mark)), marked(mark)
     manifest = Census(tmp_path / "sets" / "sturdy" / "one").manifest
-    assert (manifest.status, [one.addresses for one in manifest.opt_outs.withdrawals]) == ("complete", [4])
+    assert (manifest.status, [withdrawal.addresses for withdrawal in manifest.opt_outs.withdrawals]) == (
+        "complete",
+        [4],
+    )

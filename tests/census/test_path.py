@@ -59,7 +59,7 @@ def test_a_gateway_with_a_new_mac_is_found_within_two_seconds(tmp_path: Path) ->
         scan = begun(built)
         built.far_ip("link", "set", "ps0", "address", NEW_MAC)
         whole(scan)
-        (event,) = [one for one in scan.census.manifest.path if one.action == "redirected"]
+        (event,) = [event for event in scan.census.manifest.path if event.action == "redirected"]
         assert NEW_MAC in event.detail
         (loss,) = scan.census.manifest.losses
         assert 0 < loss.targets < 2_000, "less than two seconds of them"
@@ -127,7 +127,7 @@ def test_a_null_route_in_mid_run_is_kept_to(tmp_path: Path) -> None:
         scan = begun(built)
         ip("route", "add", "blackhole", "9.9.8.0/22")
         assert scan.finish() == 0, scan.output
-        (event,) = [one for one in scan.census.manifest.path if one.action == "left-out"]
+        (event,) = [event for event in scan.census.manifest.path if event.action == "left-out"]
         assert event.targets == 1_024
         assert COUNT - 1_024 <= answered(scan) < COUNT
 
@@ -140,7 +140,7 @@ def test_a_new_gateway_takes_over_its_targets(tmp_path: Path) -> None:
         ip("route", "add", "9.9.8.0/22", "via", "10.0.1.9")
         whole(scan)
         assert "1,024 targets (9.9.8.0/22) go by the new gateway 10.0.1.9" in " ".join(
-            one.detail for one in scan.census.manifest.path
+            event.detail for event in scan.census.manifest.path
         )
 
 
@@ -162,7 +162,7 @@ def test_a_gateway_that_is_not_there_any_more_pauses_the_run(tmp_path: Path) -> 
         scan.wait_for(lambda line: line["state"] == "paused", "a pause")
         built.far_ip("addr", "add", f"{GATEWAY}/24", "dev", "ps0")
         whole(scan)
-        assert "gateway 10.0.1.1 does not answer" in [one.detail for one in scan.census.manifest.path]
+        assert "gateway 10.0.1.1 does not answer" in [event.detail for event in scan.census.manifest.path]
 
 
 @in_private_network
@@ -171,7 +171,9 @@ def test_the_scanners_own_mac_may_change(tmp_path: Path) -> None:
         scan = begun(built)
         ip("link", "set", "s0", "address", NEW_MAC)
         whole(scan)
-        assert f"interface s0 has another MAC address: {NEW_MAC}" in [one.detail for one in scan.census.manifest.path]
+        assert f"interface s0 has another MAC address: {NEW_MAC}" in [
+            event.detail for event in scan.census.manifest.path
+        ]
 
 
 @pytest.mark.parametrize("transport", ["af_packet", "af_xdp"])
@@ -211,7 +213,9 @@ def test_targets_that_are_null_routed_by_now_get_nothing_of_a_resumed_run(tmp_pa
         again = built.resume(scan.census.path)
         assert again.finish() == 0, again.output
         manifest = scan.census.manifest
-        assert [(one.action, one.targets) for one in manifest.path if one.action == "left-out"] == [("left-out", 1_024)]
+        assert [(event.action, event.targets) for event in manifest.path if event.action == "left-out"] == [
+            ("left-out", 1_024)
+        ]
         assert manifest.targets == COUNT
         assert answered(scan) < COUNT
         early = scan.census.union({"icmp"}, {"echo-reply"}, "source")

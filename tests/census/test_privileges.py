@@ -69,7 +69,7 @@ def test_every_process_has_dropped_and_the_run_is_whole(tmp_path: Path) -> None:
     assert (process.returncode, told) == (0, "")
 
     path = tmp_path / "sets" / "dropped" / "one"
-    modes = {stat.S_IMODE(one.stat().st_mode) for one in (tmp_path / "sets").rglob("*")}
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "sets").rglob("*")}
     assert modes == {0o700, 0o600}
     manifest = Census(path).manifest
     assert manifest.status == "complete"
@@ -110,7 +110,9 @@ def test_root_becomes_nobody_where_nobody_can_work(reachable: bool) -> None:
         for line in lines:
             assert line.split()[:5] == ["Uid:", *[str(uid)] * 4]
             assert line.split()[-6:] == ["CapEff:", "0" * 16, "CapBnd:", "0" * 16, "NoNewPrivs:", "1"]
-        assert {one.stat().st_uid for one in (output / "sets").rglob("*")} | {(output / "sets").stat().st_uid} == {uid}
+        assert {path.stat().st_uid for path in (output / "sets").rglob("*")} | {(output / "sets").stat().st_uid} == {
+            uid
+        }
         manifest = Census(Path(path)).manifest
         assert manifest.status == "complete"
         assert manifest.privileges.uid == uid

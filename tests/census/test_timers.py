@@ -282,7 +282,7 @@ def test_converted_fields_mean_the_same_times_to_systemd(data: st.DataObject) ->
         pytest.fail("systemd-analyze is needed: see .ci/run")
     chosen = [data.draw(st.none() | st.frozensets(numbers, min_size=1, max_size=3)) for numbers in NUMBERS]
     chosen[data.draw(st.sampled_from([2, 4]))] = None  # of both days systemd has no either
-    fields = " ".join("*" if one is None else ",".join(map(str, sorted(one))) for one in chosen)
+    fields = " ".join("*" if entry is None else ",".join(map(str, sorted(entry))) for entry in chosen)
     minutes, hours, days, months, weekdays = chosen
     done = subprocess.run(
         [program, "calendar", "--iterations=3", calendar_of(fields)],
@@ -314,13 +314,13 @@ def test_fields_that_systemd_cannot_have_are_told() -> None:
 @example("weekly.v2", "weekly-v2")
 @example("weekly_v2", "weekly.v2")
 @example("weekly-boot", "weekly")
-def test_no_two_censuses_share_a_unit(one: str, other: str) -> None:
+def test_no_two_censuses_share_a_unit(name: str, other: str) -> None:
     names = [
-        {file.name for file in units(replace(job(), name=name), "weekly")} | {replace(job(), name=name).label}
-        for name in (one, other)
+        {file.name for file in units(replace(job(), name=each), "weekly")} | {replace(job(), name=each).label}
+        for each in (name, other)
     ]
-    assert all(re.fullmatch(r"[A-Za-z0-9_-]+", replace(job(), name=name).label) for name in (one, other))
-    assert one == other or not names[0] & names[1]
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]+", replace(job(), name=each).label) for each in (name, other))
+    assert name == other or not names[0] & names[1]
 
 
 def test_made_up_users_of_long_names_differ() -> None:

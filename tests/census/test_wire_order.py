@@ -168,7 +168,7 @@ def in_block(address: str, block: str) -> bool:
 
 
 def of_probe(sent: Iterable[Sent], probe: str) -> list[Sent]:
-    return [one for one in sent if one.probe == probe]
+    return [entry for entry in sent if entry.probe == probe]
 
 
 def test_nothing_is_sent_to_an_address_that_is_blocked_or_unlisted(runs: dict[str, Captured]) -> None:
@@ -179,28 +179,28 @@ def test_nothing_is_sent_to_an_address_that_is_blocked_or_unlisted(runs: dict[st
 
 def test_every_allowed_address_gets_every_probe_once_an_attempt(whole: Captured) -> None:
     assert len(ALLOWED) == 156 == whole.census.manifest.targets
-    counted = Counter((one.target, one.probe) for one in whole.probes)
+    counted = Counter((probe.target, probe.probe) for probe in whole.probes)
     assert counted == dict.fromkeys(((target, probe) for target in ALLOWED for probe in PROBES), 2)
 
 
 def test_the_manifest_counts_what_left(runs: dict[str, Captured]) -> None:
     for captured in runs.values():
-        counted = Counter(one.probe for one in captured.probes)
+        counted = Counter(probe.probe for probe in captured.probes)
         assert {probe: sum(counts.sent) for probe, counts in captured.census.manifest.probes.items()} == counted
         assert captured.census.manifest.transmit.frames == len(captured.probes)
 
 
 def test_source_ports_tell_the_attempt(whole: Captured) -> None:
     ports: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for one in whole.probes:
-        ports[one.target, one.probe].append(one.port)
+    for sent in whole.probes:
+        ports[sent.target, sent.probe].append(sent.port)
     for (_, probe), (first, second) in ports.items():
         if probe == "icmp":
             assert (first, second) == (0, 0)
         else:
             assert PORTS[0][0] <= first <= PORTS[0][1]
             assert PORTS[1][0] <= second <= PORTS[1][1]
-    assert len({port for one in ports.values() for port in one}) > 200, "spread over the range"
+    assert len({port for entry in ports.values() for port in entry}) > 200, "spread over the range"
 
 
 def test_every_probe_is_a_sound_packet(whole: Captured) -> None:
@@ -224,7 +224,7 @@ def test_first_attempts_follow_the_permutation(whole: Captured) -> None:
         for address in block.listed.address_at(block.permutation.shard(0, 1, block.targets).indices())
     ]
     for probe in PROBES:
-        order = list(dict.fromkeys(parse_address(one.target) for one in of_probe(whole.probes, probe)))
+        order = list(dict.fromkeys(parse_address(entry.target) for entry in of_probe(whole.probes, probe)))
         assert order == expected, probe
     first_block = plan.order.parts[0].targets
     assert plan.first_addresses(10_000).tolist() == expected[:first_block]
@@ -234,7 +234,7 @@ def test_first_attempts_follow_the_permutation(whole: Captured) -> None:
 def test_a_repeat_comes_a_queue_of_targets_after_its_original(whole: Captured) -> None:
     for probe in PROBES:
         for block in ("10.1.", "10.2.", "10.3."):
-            targets = [one.target for one in of_probe(whole.probes, probe) if in_block(one.target, block)]
+            targets = [entry.target for entry in of_probe(whole.probes, probe) if in_block(entry.target, block)]
             order = list(dict.fromkeys(targets))
             drawn: set[str] = set()
             repeats = []
@@ -250,11 +250,11 @@ def gaps_s(captured: Captured, block: str) -> list[float]:
     """Return the times between probes to one address, of each attempt."""
     seen: dict[tuple[str, int], list[float]] = defaultdict(list)
     turns: Counter[tuple[str, str]] = Counter()
-    for one in captured.probes:
-        if in_block(one.target, block):
-            attempt = turns[one.target, one.probe]
-            turns[one.target, one.probe] += 1
-            seen[one.target, attempt].append(one.time_s)
+    for sent in captured.probes:
+        if in_block(sent.target, block):
+            attempt = turns[sent.target, sent.probe]
+            turns[sent.target, sent.probe] += 1
+            seen[sent.target, attempt].append(sent.time_s)
     return [later - earlier for times in seen.values() for earlier, later in pairwise(times)]
 
 
@@ -270,16 +270,16 @@ def test_probes_to_one_address_are_spaced(whole: Captured) -> None:
 
 def test_the_order_of_probes_to_one_address_is_the_config_s(whole: Captured) -> None:
     firsts: dict[str, list[str]] = defaultdict(list)
-    for one in whole.probes:
-        if one.probe not in firsts[one.target]:
-            firsts[one.target].append(one.probe)
+    for probe in whole.probes:
+        if probe.probe not in firsts[probe.target]:
+            firsts[probe.target].append(probe.probe)
     assert set(map(tuple, firsts.values())) == {PROBES}
 
 
 def test_blocks_follow_each_other_after_a_cooldown(whole: Captured) -> None:
     spans = []
     for block in ("10.1.", "10.2.", "10.3."):
-        times = [one.time_s for one in whole.probes if in_block(one.target, block)]
+        times = [probe.time_s for probe in whole.probes if in_block(probe.target, block)]
         spans.append((min(times), max(times)))
     for (_, end), (begin, _) in pairwise(spans):
         assert begin - end >= COOLDOWN_S * 0.95
@@ -290,14 +290,14 @@ def test_probes_of_one_kind_leave_at_their_rate(whole: Captured) -> None:
     """Where originals and repeats follow each other; the median, since a machine may stall and catch up."""
     steps_s: list[float] = []
     for probe in PROBES:
-        times = [one.time_s for one in of_probe(whole.probes, probe) if in_block(one.target, "10.2.")]
+        times = [entry.time_s for entry in of_probe(whole.probes, probe) if in_block(entry.target, "10.2.")]
         steps_s += [later - earlier for earlier, later in pairwise(times)]
     assert median(steps_s) == pytest.approx(1 / RATE_PPS, rel=0.1)
 
 
 def test_only_unanswered_repeats_what_was_not_answered(runs: dict[str, Captured]) -> None:
     captured = runs["unanswered"]
-    counted = Counter((one.target, one.probe) for one in captured.probes)
+    counted = Counter((probe.target, probe.probe) for probe in captured.probes)
     assert {key for key, count in counted.items() if count == 1} == {
         (target, probe) for target in ALLOWED if target.startswith("10.1.") for probe in PROBES
     }
@@ -318,15 +318,15 @@ def test_only_unanswered_finds_the_same(runs: dict[str, Captured]) -> None:
 
 
 def test_max_targets_is_exact_and_the_same_for_any_number_of_senders(runs: dict[str, Captured]) -> None:
-    one, three = runs["limited"], runs["limited-3"]
-    for captured in (one, three):
+    one_sender, three_senders = runs["limited"], runs["limited-3"]
+    for captured in (one_sender, three_senders):
         counted = Counter((sent.target, sent.probe) for sent in captured.probes)
         assert len({target for target, _ in counted}) == MAX_TARGETS == captured.census.manifest.targets
         assert len(counted) == MAX_TARGETS * 3
         assert set(counted.values()) == {2}
-    assert {sent.target for sent in one.probes} == {sent.target for sent in three.probes}
-    share = Counter(target.rpartition(".")[0] for target in {sent.target for sent in one.probes})
+    assert {sent.target for sent in one_sender.probes} == {sent.target for sent in three_senders.probes}
+    share = Counter(target.rpartition(".")[0] for target in {sent.target for sent in one_sender.probes})
     assert share["10.1.0"] == pytest.approx(MAX_TARGETS * 108 / 156, abs=1)
-    assert {entry.file: entry.sha256 for entry in one.census.manifest.sets} == {
-        entry.file: entry.sha256 for entry in three.census.manifest.sets
+    assert {entry.file: entry.sha256 for entry in one_sender.census.manifest.sets} == {
+        entry.file: entry.sha256 for entry in three_senders.census.manifest.sets
     }

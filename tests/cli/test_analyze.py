@@ -112,10 +112,10 @@ def test_slices(tmp_path: Path) -> None:
     arguments = (run.path, "--by", "asn", "--prefix-data", data)
     found = msgspec.json.decode(analyze(*arguments, "--json").stdout_bytes)["runs"][0]["slices"]
     assert found["by"] == "asn"
-    assert {one["slice"] for one in found["slices"]} == {"64500", "64501", "64502"}
+    assert {part["slice"] for part in found["slices"]} == {"64500", "64501", "64502"}
     inside = [reply for reply in town().replies if reply.source & ~255 == BASE + 256]
     expected = brute_force.run_document(replace(town(), replies=inside))
-    assert [one for one in found["slices"] if one["slice"] == "64501"] == [
+    assert [part for part in found["slices"] if part["slice"] == "64501"] == [
         {"slice": "64501", "taxonomy": expected["taxonomy"], "coverage": expected["coverage"]}
     ]
     table = analyze(*arguments, "--top", "1").stdout
@@ -155,10 +155,10 @@ def test_every_option_has_help() -> None:
 
 def test_figures_of_one_run_and_of_several(tmp_path: Path) -> None:
     run = town().write(tmp_path / "runs")
-    one = analyze(run.path, "--figures", tmp_path / "one")
-    assert (one.exit_code, one.stdout) == (0, "")
+    done = analyze(run.path, "--figures", tmp_path / "one")
+    assert (done.exit_code, done.stdout) == (0, "")
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert one.stderr == f"liveness: wrote {len(names)} files of figures below {tmp_path / 'one'}\n"
+    assert done.stderr == f"liveness: wrote {len(names)} files of figures below {tmp_path / 'one'}\n"
     assert "figure-4a-ports-answered.svg" in names
     assert {Path(name).suffix for name in names} == {".svg"}
     later = Population(town().replies[:50], name="../../x", run_id="later", started="2026-11-22T00:00:00Z")

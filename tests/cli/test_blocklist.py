@@ -172,7 +172,7 @@ def test_apply_goes_on_past_runs_that_are_locked_or_damaged(tmp_path: Path) -> N
     assert damaged.name in warnings[0]
     assert "a scan is at work on this run" in warnings[1]
     assert "2 of 4 runs left as before, their opted-out data still in them" in warnings[-1]
-    assert ["problem" in one for one in json.loads(again.out)] == [False, True, True, False]
+    assert ["problem" in load for load in json.loads(again.out)] == [False, True, True, False]
     assert liveness("blocklist", "apply", str(runs[1].path), "-b", "b.txt", cwd=tmp_path).code == 1
     missing = liveness("blocklist", "apply", "sets", "-b", "none.txt", cwd=tmp_path)
     assert_one_line(missing, 2)

@@ -54,22 +54,22 @@ def test_the_summary(log: Path) -> None:
 
 def test_the_summary_as_a_document_and_as_csv(log: Path) -> None:
     document = json.loads(liveness("replies", log, "--json").out)
-    assert {(one["probe"], one["reply"]): one["messages"] for one in document["replies"]} == by_kind()
-    assert sum(one["replies"] for one in document["rtt_ms"]) == sum(row["rtt_ns"] is not None for row in ROWS)
+    assert {(reply["probe"], reply["reply"]): reply["messages"] for reply in document["replies"]} == by_kind()
+    assert sum(m["replies"] for m in document["rtt_ms"]) == sum(row["rtt_ns"] is not None for row in ROWS)
     assert document["first"] == "2026-06-21 00:00:00.123456789"
-    for one in document["replies"]:
+    for reply in document["replies"]:
         of_class = [
             row
             for row in ROWS
-            if row["probe"] == one["probe"]
-            and one["reply"]
+            if row["probe"] == reply["probe"]
+            and reply["reply"]
             == (f"error-{row['icmp_type']}-{row['icmp_code']}" if row["kind"] == "error" else row["kind"])
         ]
-        assert one["weak"] == sum(row["tier"] == "weak" for row in of_class)
-        assert one["targets"] == len({row["target"] for row in of_class})
-        assert one["sources"] == len({row["source"] for row in of_class})
+        assert reply["weak"] == sum(row["tier"] == "weak" for row in of_class)
+        assert reply["targets"] == len({row["target"] for row in of_class})
+        assert reply["sources"] == len({row["source"] for row in of_class})
     table = list(csv.DictReader(io.StringIO(liveness("replies", log, "--csv").out)))
-    assert {(one["probe"], one["reply"]): int(one["messages"]) for one in table} == by_kind()
+    assert {(entry["probe"], entry["reply"]): int(entry["messages"]) for entry in table} == by_kind()
 
 
 def test_rows_as_a_document(log: Path) -> None:

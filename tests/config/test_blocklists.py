@@ -40,12 +40,12 @@ def path(tmp_path: Path) -> Path:
 
 def test_entries_have_their_line_their_bounds_and_their_reason(path: Path) -> None:
     entries = read_list(path)
-    assert [(one.place, one.text, one.addresses) for one in entries] == [
+    assert [(entry.place, entry.text, entry.addresses) for entry in entries] == [
         (f"{path}:3", "192.0.2.0/24", 256),
         (f"{path}:4", "198.51.100.7", 1),
         (f"{path}:5", "203.0.113.16-203.0.113.99", 84),
     ]
-    assert [one.reason for one in entries] == [
+    assert [entry.reason for entry in entries] == [
         Reason("abuse@example.net", "mail: a hospital", "2026-11-02"),
         None,
         None,
@@ -90,7 +90,7 @@ def test_withdrawing_comments_out_with_a_record_and_undoes_add(path: Path) -> No
     add(path, [entry("10.0.0.0/8")], REASON)
     with_ten = path.read_bytes()
     removed = withdraw([path], [entry("10.0.0.0/8")], REASON, who="noc@example.net")
-    assert [one.line for one in removed] == [6]
+    assert [entry.line for entry in removed] == [6]
     assert path.read_bytes() == with_ten.replace(
         b"10.0.0.0/8 ", b"# withdrawn 2026-11-22, noc@example.net, asked by mail, politely: 10.0.0.0/8 "
     )
@@ -100,9 +100,9 @@ def test_withdrawing_comments_out_with_a_record_and_undoes_add(path: Path) -> No
         withdraw([path], [entry("192.0.2.0/28")], REASON)
     with pytest.raises(UsageError, match=r"1 within it: .*block.txt:3 192.0.2.0/24"):
         withdraw([path], [entry("192.0.0.0/8")], REASON)
-    assert [one.line for one in withdraw([path], [entry("192.0.0.0/8")], REASON, inside=True)] == [3]
+    assert [request.line for request in withdraw([path], [entry("192.0.0.0/8")], REASON, inside=True)] == [3]
     assert b"mail: a hospital\r\n" in path.read_bytes()
-    assert [(one.text, one.who, one.withdrawn) for one in read_requests(path) if one.withdrawn] == [
+    assert [(request.text, request.who, request.withdrawn) for request in read_requests(path) if request.withdrawn] == [
         ("192.0.2.0/24", "abuse@example.net", Reason("abuse@example.net", REASON.why, REASON.date)),
         ("10.0.0.0/8", "noc@example.net", REASON),
     ]
@@ -112,9 +112,9 @@ def test_lines_that_older_versions_removed_are_withdrawn_requests(path: Path) ->
     path.write_text(
         "# removed 2026-01-02, noc, moved: away: 10.0.0.0-10.0.0.9 # 2025-01-01, bob, a: b # c\n# note: x\n"
     )
-    [one] = read_requests(path)
-    assert (one.text, one.who, one.comment) == ("10.0.0.0-10.0.0.9", "bob", "2025-01-01, bob, a: b # c")
-    assert one.withdrawn == Reason("noc", "moved: away", "2026-01-02")
+    [request] = read_requests(path)
+    assert (request.text, request.who, request.comment) == ("10.0.0.0-10.0.0.9", "bob", "2025-01-01, bob, a: b # c")
+    assert request.withdrawn == Reason("noc", "moved: away", "2026-01-02")
     assert read_list(path) == []
 
 
@@ -171,8 +171,8 @@ def test_requests_are_a_dictionary_and_what_is_blocked_their_union(
         else:
             inside = action == "remove all inside"
             concerned = {part for part in model if bounds[0] <= part[0] and part[1] <= bounds[1]} if inside else parts
-            gone = {(part, one) for part in concerned for one in model.get(part, ()) if not named or one == who}
-            exact = inside or (all(model.get(part) for part in parts) and len({one for _, one in gone}) == 1)
+            gone = {(part, owner) for part in concerned for owner in model.get(part, ()) if not named or owner == who}
+            exact = inside or (all(model.get(part) for part in parts) and len({owner for _, owner in gone}) == 1)
             try:
                 done = withdraw([path], [entry(text)], REASON, who=who if named else None, inside=inside)
             except UsageError:
@@ -180,19 +180,21 @@ def test_requests_are_a_dictionary_and_what_is_blocked_their_union(
             else:
                 assert gone
                 assert exact
-                assert {((one.first, one.last), one.who) for one in done} == gone
+                assert {((request.first, request.last), request.who) for request in done} == gone
                 withdrawn += len(done)
-                for part, one in gone:
-                    model[part].discard(one)
+                for part, owner in gone:
+                    model[part].discard(owner)
         requests = read_requests(path)
-        current = [one for one in requests if one.withdrawn is None]
-        assert sorted(one.key for one in current) == sorted((*part, one) for part in model for one in model[part])
+        current = [request for request in requests if request.withdrawn is None]
+        assert sorted(request.key for request in current) == sorted(
+            (*part, owner) for part in model for owner in model[part]
+        )
         assert len(requests) - len(current) == withdrawn
         union = Intervals.from_bounds([p[0] for p in model if model[p]], [p[1] for p in model if model[p]])
         assert intervals_of(current) == union == read_prefixes(path)
         for address in range(parse_entry("10.0.0.0")[0], parse_entry("10.0.0.60")[0], 7):
-            lines = [one.line for one in current if one.first <= address <= one.last]
-            assert [one.line for one in covering(current, address, address)] == lines
+            lines = [request.line for request in current if request.first <= address <= request.last]
+            assert [request.line for request in covering(current, address, address)] == lines
 
 
 def add_many(path: Path, worker: int) -> None:

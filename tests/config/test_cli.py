@@ -89,9 +89,9 @@ def test_a_missing_file_is_the_loaders_error(name: str) -> None:
 
 
 def test_every_command_and_option_has_help() -> None:
-    for name, one in command.commands.items():
-        assert one.help, name
-        assert all(option.help for option in one.params if isinstance(option, click.Option)), name
+    for name, entry in command.commands.items():
+        assert entry.help, name
+        assert all(option.help for option in entry.params if isinstance(option, click.Option)), name
 
 
 def test_loading_the_commands_loads_nothing_heavy() -> None:

@@ -43,15 +43,15 @@ def decoded(portable: PortableSet, first: int, behind: int) -> BitMap:
     content = bytearray(int(index.offsets[behind] - index.offsets[first]))
     portable.read_into(memoryview(content), first, behind)
     members = BitMap()
-    for one in range(first, behind):
-        begin, end = (int(index.offsets[at] - index.offsets[first]) for at in (one, one + 1))
-        base = int(index.keys[one]) << 16
-        if index.forms[one] == BITMAP:
+    for entry in range(first, behind):
+        begin, end = (int(index.offsets[at] - index.offsets[first]) for at in (entry, entry + 1))
+        base = int(index.keys[entry]) << 16
+        if index.forms[entry] == BITMAP:
             bits = np.unpackbits(np.frombuffer(content[begin:end], np.uint8), bitorder="little")
             members.update((base + np.flatnonzero(bits)).tolist())
             continue
         numbers = np.frombuffer(content[begin:end], "<u2").tolist()
-        if index.forms[one] == ARRAY:
+        if index.forms[entry] == ARRAY:
             members.update(base + low for low in numbers)
         else:
             assert numbers[0] == (len(numbers) - 1) // 2

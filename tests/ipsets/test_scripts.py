@@ -31,8 +31,8 @@ NFT_NAMES = {"a": "ip t a", "i": "inet t i", "m": "inet u m"}
 
 
 def elements(name: str) -> st.SearchStrategy[str]:
-    one = ADDRESSES if name.endswith("a") else ADDRESSES | NETS | SPANS
-    return st.lists(one, min_size=1, max_size=3, unique=True).map(", ".join) | st.just("$x")
+    element = ADDRESSES if name.endswith("a") else ADDRESSES | NETS | SPANS
+    return st.lists(element, min_size=1, max_size=3, unique=True).map(", ".join) | st.just("$x")
 
 
 NFT_COMMANDS = st.sampled_from(NFT_SETS).flatmap(

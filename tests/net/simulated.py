@@ -124,8 +124,8 @@ class SimulatedXdpSocket(SimulatedSocket):
             raise OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))
         if option == xdp.XDP_MMAP_OFFSETS:
             numbers = 4 if self.kernel.offsets_bytes >= 128 else 3
-            one = (0, 64, 192, 128)[:numbers]
-            return struct.pack(f"{4 * numbers}Q", *one * 4)[: min(size, self.kernel.offsets_bytes)]
+            ring = (0, 64, 192, 128)[:numbers]
+            return struct.pack(f"{4 * numbers}Q", *ring * 4)[: min(size, self.kernel.offsets_bytes)]
         assert option == xdp.XDP_STATISTICS
         return struct.pack("6Q", 0, 0, self.invalid, 0, 0, 0)[: min(size, self.kernel.statistics_bytes)]
 

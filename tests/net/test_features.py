@@ -116,7 +116,7 @@ def test_without_namespaces_scanning_remains() -> None:
 @pytest.mark.lab
 def test_trying_changes_nothing_here() -> None:
     def state() -> tuple[object, ...]:
-        names = sorted(one.name for one in Path("/sys/class/net").iterdir())
+        names = sorted(path.name for path in Path("/sys/class/net").iterdir())
         return names, Path("/proc/self/ns/net").readlink(), len(list(Path("/proc/self/fd").iterdir()))
 
     before = state()
@@ -209,7 +209,7 @@ def test_links_made_for_a_trial_are_removed() -> None:
 def test_the_verdict_names_what_works() -> None:
     verdicts = {verdict(scan=scan, lab=lab) for scan in (True, False) for lab in (True, False)}
     assert len(verdicts) == 4
-    assert all("\n" not in one and "analysis" in one for one in verdicts)
+    assert all("\n" not in verdict and "analysis" in verdict for verdict in verdicts)
 
 
 def test_help_imports_nothing_heavy() -> None:

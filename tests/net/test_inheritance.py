@@ -99,7 +99,7 @@ def test_a_receiver_inherits_nothing_of_a_sender_s_ring(tmp_path: Path) -> None:
             withhold(ring)
 
         def look() -> tuple[list[str], int]:
-            sockets = [one for one in open_files() if one.startswith("socket:")]
+            sockets = [file for file in open_files() if file.startswith("socket:")]
             maps = Path("/proc/self/maps").read_text().splitlines()
             assert rx.blocks(0.01) is None  # its own ring works
             return sockets, sum("socket:" in line for line in maps)

@@ -24,7 +24,7 @@ ONE = Intervals.from_bounds([TARGET], [TARGET])
 PEER_MAC = bytes.fromhex("020000000002")
 
 
-def one(address: int) -> Intervals:
+def single(address: int) -> Intervals:
     return Intervals.from_bounds([address], [address])
 
 
@@ -39,7 +39,7 @@ def change_link(name: str, **change: str | int) -> None:
 
 
 def descriptors() -> set[str]:
-    return {str(one.readlink()) for one in Path("/proc/self/fd").iterdir() if one.exists()}
+    return {str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.exists()}
 
 
 @pytest.mark.lab
@@ -115,7 +115,7 @@ def test_each_obstacle_names_itself_and_the_remedy() -> None:
         ]
         for interface, target, message in cases:
             with pytest.raises(UsageError, match=message) as caught:
-                find_path(interface, one(target), (), "auto")
+                find_path(interface, single(target), (), "auto")
             assert "\n" not in str(caught.value)
         for kind in ("blackhole", "unreachable", "prohibit"):
             add_route(dst="10.7.0.0/16", type=kind)

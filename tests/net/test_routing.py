@@ -97,9 +97,10 @@ def test_every_decision_is_the_kernels(seed: int, source: str | None) -> None:
             for address in sorted(samples):
                 if not targets.contains([address])[0]:
                     continue
-                (one,) = [one for one, part in found.items() if part.contains([address])[0]]
-                assert (one.fate, one.index, one.gateway) == kernel_says(netlink, address, source), address
-        assert len({one.fate for one in found}) >= 4
+                (decision,) = [decision for decision, part in found.items() if part.contains([address])[0]]
+                found_way = (decision.fate, decision.index, decision.gateway)
+                assert found_way == kernel_says(netlink, address, source), address
+        assert len({decision.fate for decision in found}) >= 4
         asked.close()
 
 
@@ -149,7 +150,7 @@ def test_a_rule_that_passes_short_prefixes_over_is_kept_to() -> None:
             netlink.rule("add", priority=20, table=300)
         asked = Netlink()
         found = decide(asked, everything_in("16.0.0.0/7"), None, None)
-        assert {part.prefixes()[0]: one.index for one, part in found.items()} == {
+        assert {part.prefixes()[0]: decision.index for decision, part in found.items()} == {
             "16.0.0.0/8": here,
             "17.0.0.0/8": there,
         }
@@ -178,7 +179,7 @@ def test_null_routes_and_own_addresses_are_left_out() -> None:
         )
         for interface in ("auto", "v0"):
             path = find_path(interface, everything_in("16.0.0.0/8", "10.9.0.1/32", "10.9.0.255/32"), (), "auto")
-            assert {one.reason: (one.targets.count, one.targets.prefixes()) for one in path.left_out} == {
+            assert {left.reason: (left.targets.count, left.targets.prefixes()) for left in path.left_out} == {
                 "a blackhole route": (1 << 16, ["16.0.0.0/16"]),
                 "an unreachable route": (1 << 16, ["16.1.0.0/16"]),
                 "a prohibit route": (256, ["16.2.0.0/24"]),
@@ -195,7 +196,7 @@ def test_a_throw_route_without_another_is_no_route() -> None:
     with cable():
         add_routes({"dst": "16.0.0.0/8", "gateway": "10.9.0.2"}, {"dst": "16.3.0.0/16", "type": "throw"})
         path = find_path("auto", everything_in("16.0.0.0/7"), (), "auto")
-        assert [(one.reason, one.targets.prefixes()) for one in path.left_out] == [
+        assert [(left.reason, left.targets.prefixes()) for left in path.left_out] == [
             ("no route", ["16.3.0.0/16", "17.0.0.0/8"])
         ]
 

@@ -207,8 +207,12 @@ def test_thirty_two_frames_a_call_are_a_reason() -> None:
 
 def test_the_table_of_trials_tells_each_way() -> None:
     kernel = SimulatedKernel(refused={xdp.XDP_MAX_TX_SKB_BUDGET}, refuses_kick={xdp.XDP_ZEROCOPY: errno.ENXIO})
-    found = {one.way: one for one in try_ways(LOOPBACK, kernel)}
-    assert [(way, one.passed) for way, one in found.items()] == [(ZERO_COPY, False), (COPY, True), (AF_PACKET, True)]
+    found = {way.way: way for way in try_ways(LOOPBACK, kernel)}
+    assert [(way, entry.passed) for way, entry in found.items()] == [
+        (ZERO_COPY, False),
+        (COPY, True),
+        (AF_PACKET, True),
+    ]
     assert "driver refuses to send in zero-copy mode" in found[ZERO_COPY].detail
     assert found[COPY].frames_a_call == 32
     assert (found[AF_PACKET].frames_a_call or 0) >= 4096

@@ -122,7 +122,7 @@ def test_a_new_mac_address_of_an_ipv6_gateway_is_seen() -> None:
         with watched() as watch:
             ip("neigh", "replace", "fd00::2", "lladdr", OTHER_MAC, "dev", "v0", "nud", "reachable")
             sight = until(watch, lambda sight: bool(sight.moved))
-            assert [one.gateway.mac.hex(":") for one in sight.moved] == [OTHER_MAC]
+            assert [entry.gateway.mac.hex(":") for entry in sight.moved] == [OTHER_MAC]
             assert sight.redirect
             assert watch.hops == [(bytes.fromhex(OTHER_MAC.replace(":", "")), TARGETS)]
 
@@ -151,8 +151,8 @@ def test_who_only_says_that_the_gateway_has_moved_is_not_believed() -> None:
                 deadline = time.monotonic() + 0.6
                 while time.monotonic() < deadline:
                     sight = watch.look()
-                    for one in sight.moved:
-                        assert one.gateway.mac.hex(":") in (OTHER_MAC, "02:00:00:00:00:02")
+                    for entry in sight.moved:
+                        assert entry.gateway.mac.hex(":") in (OTHER_MAC, "02:00:00:00:00:02")
                     time.sleep(0.05)
             until(watch, lambda _: watch.hops[0][0] == bytes.fromhex("020000000002"))
 

@@ -87,4 +87,4 @@ def read(content: bytes, sizes: Sequence[int] = (1 << 22,)) -> tuple[list[Packet
         return stream.read(min(count, sizes[turn % len(sizes)]))
 
     capture = Capture("test", piece, EVERYTHING, len(content))
-    return [packet for one in capture.blocks() for packet in unpack_block(one)], capture
+    return [packet for block in capture.blocks() for packet in unpack_block(block)], capture

@@ -193,7 +193,7 @@ class Judge:
                 sightings[self._key(record, direction), direction].append(record)
         for (key, direction), group in sightings.items():
             kept: list[Record] = []
-            for record in sorted(group, key=lambda one: (one.start, one.end)):
+            for record in sorted(group, key=lambda entry: (entry.start, entry.end)):
                 for other in kept:
                     if other.exporter != record.exporter and other.end >= record.start:
                         self.counts["duplicates"] += 1
@@ -488,16 +488,16 @@ class Judge:
             if stretch:
                 failing.append((stretch[0], stretch[-1], service))
         outages: list[list[tuple[int, int, Any]]] = []
-        for first, last, service in sorted(failing, key=lambda one: one[:2]):
-            if outages and first <= max(one[1] for one in outages[-1]):
+        for first, last, service in sorted(failing, key=lambda entry: entry[:2]):
+            if outages and first <= max(outage[1] for outage in outages[-1]):
                 outages[-1].append((first, last, service))
             else:
                 outages.append([(first, last, service)])
         return [
             {
-                "start": min(one[0] for one in group) * self.ns,
-                "end": (max(one[1] for one in group) + 1) * self.ns,
-                "services": {one[2] for one in group},
+                "start": min(entry[0] for entry in group) * self.ns,
+                "end": (max(entry[1] for entry in group) + 1) * self.ns,
+                "services": {entry[2] for entry in group},
                 "clients": len(
                     set().union(
                         *(

@@ -132,6 +132,6 @@ def test_neighbours_have_hops_of_their_own(near: list[int], far: list[int]) -> N
     def hop(table: Hops, address: int) -> bytes:
         return bytes(table.macs[np.searchsorted(table.first, np.uint32(address), side="right") - 1].tobytes())
 
-    for address in {*range(45), *(one + step for one in addresses for step in (-1, 0, 1)), 2**32 - 1}:
+    for address in {*range(45), *(address + step for address in addresses for step in (-1, 0, 1)), 2**32 - 1}:
         if 0 <= address < 2**32:
             assert hop(hops, address) == own.get(address, hop(base, address))

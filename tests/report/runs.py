@@ -17,7 +17,9 @@ HOSTILE = '<b>"x"</b> & $x_1$ 名前'
 
 def results(*populations: Population, scope: Scope = WHOLE, **changes: object) -> Results:
     """Analyse populations; `changes` are made to the manifest of each."""
-    pairs = [(msgspec.structs.replace(one.manifest(), **changes), one.open_set) for one in populations]
+    pairs = [
+        (msgspec.structs.replace(population.manifest(), **changes), population.open_set) for population in populations
+    ]
     return analyze_sets(pairs, scope)
 
 

@@ -145,10 +145,10 @@ def test_bars_of_ports_answered() -> None:
 
 def test_bars_of_ports() -> None:
     found, whole = heights(DRAWN["figure-4b-ports"]), TOWN[TRANSPORT].active
-    for port, one in TOWN[TRANSPORT].ports.items():
-        assert found[f"alive (SYN-ACK):{port}"] == pytest.approx(one.alive / whole)
-        assert found[f"alive (SYN-ACK):{port}"] + found[f"RST only:{port}"] == pytest.approx(one.active / whole)
-        assert found[f"exclusive:{port}"] == pytest.approx(one.exclusive / whole)
+    for port, entry in TOWN[TRANSPORT].ports.items():
+        assert found[f"alive (SYN-ACK):{port}"] == pytest.approx(entry.alive / whole)
+        assert found[f"alive (SYN-ACK):{port}"] + found[f"RST only:{port}"] == pytest.approx(entry.active / whole)
+        assert found[f"exclusive:{port}"] == pytest.approx(entry.exclusive / whole)
     assert len(marks(DRAWN["figure-4b-ports"].figure.axes[0])) == 10
 
 
@@ -331,13 +331,13 @@ def test_no_word_is_cut_or_covers_another(runs: int, monkeypatch: pytest.MonkeyP
         assert len(words) > 8, drawing.name
         for text, box in words:
             assert overlap(box, drawing.figure.bbox) > 0.97 * box.width * box.height, (drawing.name, text)
-        for (one, first), (other, second) in combinations(words, 2):
+        for (word, first), (other, second) in combinations(words, 2):
             smaller = min(first.width * first.height, second.width * second.height)
-            assert overlap(first, second) < 0.1 * smaller, (drawing.name, one, other)
+            assert overlap(first, second) < 0.1 * smaller, (drawing.name, word, other)
 
 
-def overlap(one: BboxBase, other: BboxBase) -> float:
-    common = Bbox.intersection(one, other)
+def overlap(first: BboxBase, second: BboxBase) -> float:
+    common = Bbox.intersection(first, second)
     return 0.0 if common is None else float(common.width * common.height)
 
 
@@ -354,7 +354,7 @@ def test_parts_differ_by_hatch_and_hatches_by_each_other() -> None:
     by_part: dict[str, set[str | None]] = {}
     for gid, patch in bars(DRAWN["figure-3b-error-categories"]).items():
         by_part.setdefault(gid.split(":")[0], set()).add(patch.get_hatch())
-    assert sorted(str(*one) for one in by_part.values()) == sorted(str(hatch) for hatch in HATCHES)
+    assert sorted(str(*entry) for entry in by_part.values()) == sorted(str(hatch) for hatch in HATCHES)
 
 
 def test_names_are_drawn_with_the_letters_there_are() -> None:
@@ -362,7 +362,9 @@ def test_names_are_drawn_with_the_letters_there_are() -> None:
     assert drawable("名前\n\x00") == "????"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        several = results(*[one.__class__(**{**vars(one), "run_id": HOSTILE + one.run_id}) for one in weekly(2)])
+        several = results(
+            *[entry.__class__(**{**vars(entry), "run_id": HOSTILE + entry.run_id}) for entry in weekly(2)]
+        )
         for drawing in figures_across(several):
             drawing.rendered("svg")
 

@@ -220,7 +220,7 @@ def test_differences(ours: float | None, low: float, high: float | None, differe
 def test_a_silent_run_has_dashes_beside_the_paper() -> None:
     rows = comparison_table(run_of(Population([]))).rows
     assert ("transport active", "transport-active / IPall", "-", "53.8%", "-") in rows
-    assert not any(one.ours for one in run_of(Population([])).comparisons())
+    assert not any(entry.ours for entry in run_of(Population([])).comparisons())
 
 
 def test_the_form_of_the_page() -> None:

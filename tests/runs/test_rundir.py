@@ -104,16 +104,16 @@ def test_open_wants_a_manifest(tmp_path: Path) -> None:
 
 
 def test_find_runs_at_any_depth(tmp_path: Path) -> None:
-    one, two, three = (
+    first, second, third = (
         make_run(tmp_path, "b", "1"),
         make_run(tmp_path, "a", "2"),
         make_run(tmp_path / "x" / "y", "c", "3"),
     )
     RunDirectory.create(tmp_path, "a", "unfinished")
-    (one.path / "sets" / "manifest.json").write_text("no run: it lies inside one")
-    assert find_runs(tmp_path) == [two, one, three]
-    assert find_runs(one.path) == [one]
-    assert find_runs(tmp_path / "x") == [three]
+    (first.path / "sets" / "manifest.json").write_text("no run: it lies inside one")
+    assert find_runs(tmp_path) == [second, first, third]
+    assert find_runs(first.path) == [first]
+    assert find_runs(tmp_path / "x") == [third]
 
 
 def test_no_run_is_named(tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def test_a_withdrawn_list_whose_generation_is_seen_first_is_waited_for(late: tup
     """What arrives late is as it was before: of the list two publications ago."""
     shared = WithdrawnList(16)
     old, new = Intervals.from_bounds([1, 9], [3, 12]), Intervals.from_bounds([1, 9, 20], [3, 12, 22])
-    for one in (old, Intervals.empty()):
-        shared.publish(one)
+    for withdrawn in (old, Intervals.empty()):
+        shared.publish(withdrawn)
     before = {name: getattr(shared, name).copy() for name in late}
     shared.publish(new)
     after = {name: getattr(shared, name).copy() for name in late}

@@ -102,8 +102,8 @@ def test_a_resumed_run_keeps_what_it_does_not_send_anyway(begin: Callable[..., S
     span = LostSpan(sender=0, block=0, first=50, last=90, lags=LAGS, begins=LAGS, tries=2)
     record = LossRecord(from_s=1.0, to_s=2.0, cause="the cable was out", probes=320, targets=80)
     session = begin(Losses(records=[record], pending=[span]), at)
-    assert sum(one.last - one.first for one in session.watch.book.pending) == pending
-    assert all(one.tries == 0 for one in session.watch.book.pending), "another session tries anew"
+    assert sum(entry.last - entry.first for entry in session.watch.book.pending) == pending
+    assert all(entry.tries == 0 for entry in session.watch.book.pending), "another session tries anew"
     assert session.watch.losses().records == [record]
     lines = session.watch.warnings(received=1)
     assert "320 probes to 80 targets were lost between 1.0 s and 2.0 s: the cable was out" in lines

@@ -84,85 +84,87 @@ class Guarded:
 
 
 def test_a_problem_holds_senders_and_the_loss_ends_when_they_obey() -> None:
-    one = Guarded()
-    one.see(3)
-    whole_ns = one.script.now_ns
-    one.see(2, problem="no carrier", since_ns=whole_ns)
-    assert one.shared.hold[0] == HOLD_PATH
-    assert one.problem() == "no carrier"
-    assert one.losses == [], "a sender may still send"
-    one.obey()
-    one.see(problem="no carrier", since_ns=whole_ns)
-    assert one.losses == [LossInterval(whole_ns, one.script.now_ns, "no carrier", before_ns=IN_FLIGHT_NS, counted=True)]
-    one.see(5)
-    assert one.shared.hold[0] == 0
-    assert one.problem() is None
-    assert (len(one.losses), one.actions(), one.ends) == (1, ["paused", "resumed"], [])
+    guarded = Guarded()
+    guarded.see(3)
+    whole_ns = guarded.script.now_ns
+    guarded.see(2, problem="no carrier", since_ns=whole_ns)
+    assert guarded.shared.hold[0] == HOLD_PATH
+    assert guarded.problem() == "no carrier"
+    assert guarded.losses == [], "a sender may still send"
+    guarded.obey()
+    guarded.see(problem="no carrier", since_ns=whole_ns)
+    assert guarded.losses == [
+        LossInterval(whole_ns, guarded.script.now_ns, "no carrier", before_ns=IN_FLIGHT_NS, counted=True)
+    ]
+    guarded.see(5)
+    assert guarded.shared.hold[0] == 0
+    assert guarded.problem() is None
+    assert (len(guarded.losses), guarded.actions(), guarded.ends) == (1, ["paused", "resumed"], [])
 
 
 def test_a_pause_has_an_end() -> None:
-    one = Guarded(longest_pause_s=2)
-    one.see(10, problem="no carrier", since_ns=1)
-    assert one.ends == []
-    one.see(20, problem="no carrier", since_ns=1)
-    (reason,) = one.ends
+    guarded = Guarded(longest_pause_s=2)
+    guarded.see(10, problem="no carrier", since_ns=1)
+    assert guarded.ends == []
+    guarded.see(20, problem="no carrier", since_ns=1)
+    (reason,) = guarded.ends
     assert reason.startswith("no carrier, for 2 s by now")
-    assert len(one.losses) == 1
-    assert one.shared.hold[0] == HOLD_PATH, "nothing is sent into it at the end either"
+    assert len(guarded.losses) == 1
+    assert guarded.shared.hold[0] == HOLD_PATH, "nothing is sent into it at the end either"
 
 
 def test_a_moved_gateway_is_published_and_the_loss_ends_when_all_have_taken_it_over() -> None:
-    one = Guarded()
-    one.script.gateway.mac = NEW
-    since_ns = one.script.now_ns - SECOND
-    one.see(moved=(Moved(one.script.gateway, OLD, since_ns),), redirect=True)
-    generation, hops = one.shared.hops.read()
+    guarded = Guarded()
+    guarded.script.gateway.mac = NEW
+    since_ns = guarded.script.now_ns - SECOND
+    guarded.see(moved=(Moved(guarded.script.gateway, OLD, since_ns),), redirect=True)
+    generation, hops = guarded.shared.hops.read()
     assert (generation, hops.macs.tobytes()) == (1, NEW)
-    one.shared.hops.taken[0] = 1
-    one.see(3)
-    assert one.losses == []
-    one.shared.hops.taken[1] = 1
-    one.see()
-    (loss,) = one.losses
+    guarded.shared.hops.taken[0] = 1
+    guarded.see(3)
+    assert guarded.losses == []
+    guarded.shared.hops.taken[1] = 1
+    guarded.see()
+    (loss,) = guarded.losses
     assert loss.start_ns - loss.before_ns < since_ns
     assert loss.start_ns <= loss.end_ns == since_ns, "the script's senders say no time of their own"
     assert "02:00:00:00:00:01 became 02:00:00:00:00:02" in loss.cause
-    assert one.actions() == ["redirected"]
+    assert guarded.actions() == ["redirected"]
 
 
 def test_a_sender_that_met_a_down_interface_is_believed() -> None:
-    one = Guarded()
-    one.see(2)
-    one.shared.downs[1] += 1
-    one.see()
-    assert one.problem() == "interface s0 was down for a moment"
-    one.obey()
-    one.see()
-    assert one.problem() is None
-    assert len(one.losses) == 1
+    guarded = Guarded()
+    guarded.see(2)
+    guarded.shared.downs[1] += 1
+    guarded.see()
+    assert guarded.problem() == "interface s0 was down for a moment"
+    guarded.obey()
+    guarded.see()
+    assert guarded.problem() is None
+    assert len(guarded.losses) == 1
 
 
 def test_a_gateway_that_forwards_is_not_missed() -> None:
-    one = Guarded()
+    guarded = Guarded()
     for _ in range(100):
-        one.shared.accepted[0, 0] += 50
-        one.see()
+        guarded.shared.accepted[0, 0] += 50
+        guarded.see()
     silent = "gateway 10.0.0.1 does not answer"
-    since_ns = one.script.now_ns
+    since_ns = guarded.script.now_ns
     for _ in range(60):
-        one.shared.accepted[0, 0] += 50
-        one.see(problem=silent, what="neighbour", since_ns=since_ns)
-    assert one.problem() is None
-    one.see(60, problem=silent, what="neighbour", since_ns=since_ns)
-    assert one.problem() == silent
+        guarded.shared.accepted[0, 0] += 50
+        guarded.see(problem=silent, what="neighbour", since_ns=since_ns)
+    assert guarded.problem() is None
+    guarded.see(60, problem=silent, what="neighbour", since_ns=since_ns)
+    assert guarded.problem() == silent
 
 
 def test_null_routes_are_withdrawn_and_the_end_is_told_once() -> None:
-    one = Guarded()
+    guarded = Guarded()
     part = Intervals.from_bounds([parse_address("10.1.0.8")], [parse_address("10.1.0.15")])
-    one.see(null=(LeftOut("a blackhole route", part),), changed_ns=one.script.now_ns)
-    assert one.withdrawn == [part]
-    assert one.losses[0].targets == part
-    one.see(3, gone="interface s0 was removed")
-    assert len(one.ends) == 1
-    assert one.actions() == ["left-out", "ended"]
+    guarded.see(null=(LeftOut("a blackhole route", part),), changed_ns=guarded.script.now_ns)
+    assert guarded.withdrawn == [part]
+    assert guarded.losses[0].targets == part
+    guarded.see(3, gone="interface s0 was removed")
+    assert len(guarded.ends) == 1
+    assert guarded.actions() == ["left-out", "ended"]

@@ -116,7 +116,7 @@ def fail(*_: object, **__: object) -> None:
         (compacting.Compacting, "look"),
         (crew.Crew, "sending"),
     ],
-    ids=lambda one: one if isinstance(one, str) else one.__name__,
+    ids=lambda entry: entry if isinstance(entry, str) else entry.__name__,
 )
 def test_whatever_fails_in_the_loop_ends_the_scan_and_every_process(tmp_path: Path, owner: type, name: str) -> None:
     def prepare(patch: pytest.MonkeyPatch, interruption: Interruption) -> dict[str, Any]:

@@ -97,7 +97,9 @@ def test_the_withdrawn_get_nothing_more_and_the_others_the_same(
     both = first.union(second)
     after = frames_sent(batch, {number: first, number + 9: both}, table=table)
     for frames, since in ((before, first), (after, both)):
-        cut = next((i for i, (one, other) in enumerate(zip(usual, frames, strict=False)) if one != other), len(frames))
+        cut = next(
+            (i for i, (frame, other) in enumerate(zip(usual, frames, strict=False)) if frame != other), len(frames)
+        )
         assert cut >= min(number * batch - MARGIN, len(frames))
         gone = set(usual) - set(frames)
         assert gone <= {frame for frame in usual if since.contains([frame[2]])[0]}

@@ -168,9 +168,9 @@ def test_repeat_recovers_what_was_lost() -> None:
     found = bench("repeat", "--targets", "4096", "--rate", "4000", "--delays", "0")
     (census,) = found["censuses"]
     assert set(census["probes"]) == {"icmp", "tcp/80", "dns"}
-    for one in census["probes"].values():
-        assert one["first"] > 0
-        assert one["gain"] == pytest.approx(one["recovered"] / one["first"], abs=1e-5)
+    for probe in census["probes"].values():
+        assert probe["first"] > 0
+        assert probe["gain"] == pytest.approx(probe["recovered"] / probe["first"], abs=1e-5)
 
 
 def test_a_delay_longer_than_the_census_is_refused() -> None:

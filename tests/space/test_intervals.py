@@ -76,7 +76,7 @@ def test_lookups_equal_a_sorted_list(pairs: tuple[list[tuple[int, int]], list[tu
     asked = sorted(members(pairs[1]))
     assert a.contains(asked).tolist() == [address in set(ordered) for address in asked]
     assert a.address_at(np.arange(len(ordered))).tolist() == ordered
-    assert a.rank(asked).tolist() == [sum(one < address for one in ordered) for address in asked]
+    assert a.rank(asked).tolist() == [sum(other < address for other in ordered) for address in asked]
     assert a.rank(a.address_at(np.arange(len(ordered)))).tolist() == list(range(len(ordered)))
     assert a.rank([0, ADDRESS_SPACE]).tolist() == [0, len(ordered)]
     assert a.cumulative.tolist() == a.rank(a.first).tolist()
@@ -95,8 +95,8 @@ def test_prefixes_are_the_shortest_exact_cover(pairs: tuple[list[tuple[int, int]
 
 
 @given(st.integers(0, TOP), st.integers(0, TOP))
-def test_prefixes_of_any_range_equal_those_of_ipaddress(one: int, two: int) -> None:
-    low, high = min(one, two), max(one, two)
+def test_prefixes_of_any_range_equal_those_of_ipaddress(first: int, second: int) -> None:
+    low, high = sorted((first, second))
     expected = ipaddress.summarize_address_range(ipaddress.IPv4Address(low), ipaddress.IPv4Address(high))
     assert Intervals.from_bounds([low], [high]).prefixes() == [str(network) for network in expected]
 

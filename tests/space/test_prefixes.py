@@ -176,5 +176,5 @@ def test_what_is_no_list_is_one_clear_error(tmp_path: Path) -> None:
 def test_a_hundred_thousand_random_prefixes_equal_the_numbers_they_were_written_from(tmp_path: Path) -> None:
     generator = np.random.default_rng(73)
     base = generator.integers(0, 1 << 24, 100_000, dtype=np.uint32) << np.uint32(8)
-    path = write(tmp_path / "many", "".join(f"{format_address(one)}/24\n" for one in base.tolist()))
+    path = write(tmp_path / "many", "".join(f"{format_address(prefix)}/24\n" for prefix in base.tolist()))
     assert read_prefixes(path) == Intervals.from_bounds(base, base | np.uint32(255))

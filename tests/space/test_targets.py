@@ -25,7 +25,7 @@ def listed(*entries: str) -> Intervals:
 def spread(bounds: list[tuple[int, int]]) -> tuple[Intervals, set[int]]:
     ordered = [(ORIGIN + min(pair), ORIGIN + max(pair)) for pair in bounds]
     intervals = Intervals.from_bounds([low for low, _ in ordered], [high for _, high in ordered])
-    return intervals, {one for low, high in ordered for one in range(low, high + 1)}
+    return intervals, {address for low, high in ordered for address in range(low, high + 1)}
 
 
 def expand(intervals: Intervals) -> list[int]:
@@ -42,7 +42,7 @@ def test_targets_are_allowed_minus_blocked_minus_special(
     allowed, allowed_set = spread(allow)
     blocked, blocked_set = spread(block)
     unblocked = allowed_set - blocked_set
-    expected = unblocked if lab else {one for one in unblocked if one < PRIVATE}
+    expected = unblocked if lab else {address for address in unblocked if address < PRIVATE}
     if not expected:
         with pytest.raises(UsageError, match="no target is left: "):
             Targets.build(allowed, blocked, lab=lab)
@@ -53,7 +53,7 @@ def test_targets_are_allowed_minus_blocked_minus_special(
     assert targets.allowed == len(allowed_set)
     assert targets.blocked == len(allowed_set & blocked_set)
     assert targets.special == len(unblocked) - len(expected)
-    assert targets.public == any(one < PRIVATE for one in unblocked)
+    assert targets.public == any(address < PRIVATE for address in unblocked)
 
 
 @given(pairs.filter(bool), st.integers(1, 24))
@@ -61,8 +61,8 @@ def test_blocks_are_the_targets_of_each_prefix(allow: list[tuple[int, int]], pre
     allowed, allowed_set = spread(allow)
     blocks = Targets.build(allowed, Intervals.empty(), lab=True).blocks(prefix_length)
     expected: dict[str, list[int]] = {}
-    for one in sorted(allowed_set):
-        expected.setdefault(str(ipaddress.ip_network((one, prefix_length), strict=False)), []).append(one)
+    for address in sorted(allowed_set):
+        expected.setdefault(str(ipaddress.ip_network((address, prefix_length), strict=False)), []).append(address)
     assert {block.name: expand(block.intervals) for block in blocks} == expected
     assert [block.name for block in blocks] == list(expected)
     assert [block.name for block in blocks[:]] == [blocks[at].name for at in range(len(blocks))]

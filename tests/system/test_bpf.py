@@ -75,7 +75,7 @@ def wanted(frame: bytes) -> bool:
 @st.composite
 def frames(draw: st.DrawFn) -> bytes:
     """Frames near the borders of what is accepted: every choice is often right and sometimes wrong."""
-    options = draw(st.binary(max_size=40).filter(lambda one: len(one) % 4 == 0))
+    options = draw(st.binary(max_size=40).filter(lambda entry: len(entry) % 4 == 0))
     protocol = draw(st.sampled_from([1, 6, 17, 47]))
     target = draw(st.sampled_from([*OURS, OURS[0] + 1, 0xFFFFFFFF]))
     fragment = draw(st.sampled_from([0, 0, 0, 0x4000, 0x2000, 1, 0x2001, 0x1FFF, 0x8000]))

@@ -80,18 +80,18 @@ def test_spawned_namespaces_are_apart_and_run_functions() -> None:
     def inside() -> None:
         enter_private_network()
         here = network()
-        with spawn_namespace() as one, spawn_namespace() as two:
+        with spawn_namespace() as first, spawn_namespace() as second:
             names = {
-                one.run(network),
-                two.run(network),
+                first.run(network),
+                second.run(network),
             }
             assert len(names | {here}) == 3
-            assert network(one.pid) in names
+            assert network(first.pid) in names
             with pytest.raises(ZeroDivisionError):
-                one.run(lambda: 1 // 0)
-            pid = one.pid
+                first.run(lambda: 1 // 0)
+            pid = first.pid
         assert not Path(f"/proc/{pid}").exists()
-        one.close()  # twice is harmless
+        first.close()  # twice is harmless
         assert network() == here
 
     run_in_child(inside)

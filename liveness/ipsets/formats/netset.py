@@ -37,10 +37,10 @@ class NetSet(NamedSet):
         self._removed = True
         self._split()
         networks = _networks_of(low, high)
-        wide = {one for one in networks if one[0] != one[1]}
-        single = [one for one in networks if one not in wide]
+        wide = {network for network in networks if network[0] != network[1]}
+        single = [network for network in networks if network not in wide]
         members = NamedSet.finish(self)
-        if not wide <= self._networks or not all(one[0] in members for one in single):
+        if not wide <= self._networks or not all(network[0] in members for network in single):
             return False
         self._networks -= wide
         for first, last in single:
@@ -67,9 +67,9 @@ class NetSet(NamedSet):
         for low, high in self._ranges:
             for first, last in zip(low.tolist(), high.tolist(), strict=True):
                 networks = _networks_of(first, last)
-                self._networks.update(one for one in networks if one[0] != one[1])
-                for one, _ in (one for one in networks if one[0] == one[1]):
-                    alone = np.array([one], np.uint32)
+                self._networks.update(network for network in networks if network[0] != network[1])
+                for address, _ in (network for network in networks if network[0] == network[1]):
+                    alone = np.array([address], np.uint32)
                     NamedSet.add(self, alone, alone)
         self._ranges = []
 

@@ -100,7 +100,7 @@ class _Reader:
     def finish(self) -> None:
         """End the script. UsageError if a brace is still open."""
         if self._blocks or self._elements is not None:
-            for fault in (one.fault for one in self.rules.named().values() if one.fault is not None):
+            for fault in (named.fault for named in self.rules.named().values() if named.fault is not None):
                 raise UsageError(fault)
             raise UsageError(f"{self._name}: cut: {len(self._blocks) or 1} braces are not closed")
 

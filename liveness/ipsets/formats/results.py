@@ -44,14 +44,14 @@ def read_from(source: Source, choice: Choice) -> BitMap:
         for number, raw in enumerate(content.split(b"\n"), first):
             line = raw.decode("utf-8", "replace").strip()
             try:
-                findings = [(one, _address(one.host, choice)) for one in _findings(line, xml)]
+                findings = [(finding, _address(finding.host, choice)) for finding in _findings(line, xml)]
             except ValueError as problem:
                 raise UsageError(f"{source.name}:{number}: not a line of masscan or nmap: {problem}") from None
-            for one, address in findings:
+            for finding, address in findings:
                 if address < 0:
                     continue
-                (up if one.port is None and one.state == UP else asked).add_range(address, address)
-                if one.port is not None and _wanted(one, choice):
+                (up if finding.port is None and finding.state == UP else asked).add_range(address, address)
+                if finding.port is not None and _wanted(finding, choice):
                     wanted.add_range(address, address)
     alone = up.finish() - asked.finish()  # nmap prints the state of hosts besides that of their ports
     return wanted.finish() | alone if choice.ports is None else wanted.finish()
@@ -116,9 +116,9 @@ def _json(line: str) -> Iterator[Finding]:
             if host["rec_type"] == "status":
                 yield Finding(str(host["ip"]), str(host["data"]["status"]), f"{host['proto']}/{host['port']}")
             return
-        for one in host["ports"]:
-            if "status" in one:  # else a banner
-                yield Finding(str(host["ip"]), str(one["status"]), f"{one['proto']}/{one['port']}")
+        for port in host["ports"]:
+            if "status" in port:  # else a banner
+                yield Finding(str(host["ip"]), str(port["status"]), f"{port['proto']}/{port['port']}")
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(repr(line[:60])) from None
 

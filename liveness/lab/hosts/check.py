@@ -77,6 +77,6 @@ def compare(manifest: Manifest, expected: dict[SetKey, BitMap], found: dict[SetK
         want, have = expected.get(key, BitMap()), found.get(key, BitMap())
         if want != have:
             differences.append(Difference(key, len(want), len(have), want - have, have - want))
-    differences.sort(key=lambda one: (-len(one.missing) - len(one.extra), one.key.file))
+    differences.sort(key=lambda difference: (-len(difference.missing) - len(difference.extra), difference.key.file))
     members = sum(len(members) for members in expected.values())
     return Comparison(manifest.run, manifest.targets, len(expected.keys() | found.keys()), members, differences)

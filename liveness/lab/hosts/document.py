@@ -246,9 +246,9 @@ def validate(internet: Internet, origin: str) -> None:
             _validate_host(network, at)
     # Sorted by address, shorter prefixes first: if any two prefixes overlap, then two neighbours do.
     placed = sorted((block, network.name) for network in internet.networks for block in network.blocks)
-    for (one, owner), (other, taker) in pairwise(placed):
-        if one.overlaps(other):
-            raise UsageError(f"{origin}: $.networks: {other} of {taker!r} overlaps {one} of {owner!r}")
+    for (block, owner), (other, taker) in pairwise(placed):
+        if block.overlaps(other):
+            raise UsageError(f"{origin}: $.networks: {other} of {taker!r} overlaps {block} of {owner!r}")
 
 
 def _validate_prefixes(network: Network, at: str) -> None:

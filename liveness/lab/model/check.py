@@ -86,12 +86,12 @@ class ModelComparison:
     @property
     def members(self) -> int:
         """The number of members of all true sets."""
-        return sum(one.expected for one in self.judged)
+        return sum(judged.expected for judged in self.judged)
 
     @property
     def imperfect(self) -> list[Judged]:
         """The sets whose difference from the truth is not explained by losses in the model."""
-        return [one for one in self.judged if not one.perfect]
+        return [judged for judged in self.judged if not judged.perfect]
 
     @property
     def problems(self) -> list[str]:
@@ -139,10 +139,10 @@ def compare(manifest: Manifest, expected: Sets, found: Sets, passed: Sets, summa
     return ModelComparison(manifest.run, manifest.targets, judged, summary)
 
 
-def _badness(one: Judged) -> tuple[int, int, str]:
+def _badness(judged: Judged) -> tuple[int, int, str]:
     """Return the sort key of a set, the worst first: by unexplained differences, then by losses."""
-    wrong = len(one.unexplained) + len(one.extra)
-    return (-wrong, -one.lost, one.key.file)
+    wrong = len(judged.unexplained) + len(judged.extra)
+    return (-wrong, -judged.lost, judged.key.file)
 
 
 def _scanned(path: Path, manifest: Manifest) -> tuple[Config, Targets]:

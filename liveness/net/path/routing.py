@@ -131,7 +131,10 @@ def _ask(netlink: Netlink, addresses: Sequence[int], source: int | None, index: 
     if index is None:
         return free
     bound = _Asker(netlink, source, index).ask(addresses)
-    return [one if one.fate not in (Fate.ROUTED, Fate.NONE) else other for one, other in zip(free, bound, strict=True)]
+    return [
+        without if without.fate not in (Fate.ROUTED, Fate.NONE) else within
+        for without, within in zip(free, bound, strict=True)
+    ]
 
 
 class _Asker:
@@ -169,7 +172,7 @@ class _Asker:
         if fate != RTN_UNICAST:
             return Decision(_FATES.get(fate, Fate.NONE))
         hops = _hops(entry.get(RTA_MULTIPATH, b""))
-        hop = next((one for one in hops if self._index in (None, one[0])), None)
+        hop = next((hop for hop in hops if self._index in (None, hop[0])), None)
         index = self._index if hop is None else hop[0]
         answer = self._netlink.ask(RTM_GETROUTE, self._question(address, 0, index))
         if answer.message is None:

@@ -119,7 +119,7 @@ class PathWatch:
         self._whole_ns = self._present_ns = self._routed_ns = now_ns
         asked = list(self.sources) or [self.path.source]
         fates = decide_for(self._netlink, asked, None, None)
-        self._local = [source for source, one in zip(asked, fates, strict=True) if one.fate is Fate.LOCAL]
+        self._local = [source for source, decision in zip(asked, fates, strict=True) if decision.fate is Fate.LOCAL]
         self.shares = {}
         self.near = self.path.near
         if self.path.given_mac or len(self.path.mac) == 0:
@@ -171,8 +171,8 @@ class PathWatch:
         if moved:
             sight = replace(sight, moved=moved, redirect=True)
         if self._neighbourhood is not None:
-            for one in moved:
-                self._neighbourhood.station_moved(one.before, one.gateway.mac)
+            for move in moved:
+                self._neighbourhood.station_moved(move.before, move.gateway.mac)
             neighbours = tuple(self._neighbourhood.look(now_ns, self.mac))
             if neighbours:
                 sight = replace(sight, neighbours=neighbours, redirect=True)
@@ -246,7 +246,7 @@ class PathWatch:
             return
         self._addresses_ns = now_ns
         fates = decide_for(self._netlink, self._local, None, None)
-        lost = [source for source, one in zip(self._local, fates, strict=True) if one.fate is not Fate.LOCAL]
+        lost = [source for source, decision in zip(self._local, fates, strict=True) if decision.fate is not Fate.LOCAL]
         self._missing = None
         if lost:
             names = ", ".join(format_address(source) for source in lost[:4])
@@ -281,8 +281,8 @@ class PathWatch:
         index = self.path.ifindex if self.bound else None
         for gateway, part in self.shares.items():
             some = part.address_at(np.linspace(0, part.count - 1, min(PEEKED, part.count)).astype(np.int64))
-            for one in decide_for(self._netlink, some.tolist(), self._local[0] if self._local else None, index):
-                if (one.index, one.gateway) != (self.path.ifindex, gateway):
+            for decision in decide_for(self._netlink, some.tolist(), self._local[0] if self._local else None, index):
+                if (decision.index, decision.gateway) != (self.path.ifindex, gateway):
                     return True
         return False
 
@@ -291,17 +291,17 @@ class PathWatch:
         rerouted, null = [], []
         shares: dict[bytes, Intervals] = {}
         unrouted = near = Intervals.empty()
-        for one, part in way.items():
-            if one.fate is Fate.NONE:
+        for decision, part in way.items():
+            if decision.fate is Fate.NONE:
                 unrouted = unrouted.union(part)
-            elif one.fate is not Fate.ROUTED:
+            elif decision.fate is not Fate.ROUTED:
                 new = part.difference(self._null)
                 if len(new):
-                    null.append(LeftOut(str(one.fate), new))
-            elif one.index != self.path.ifindex:
+                    null.append(LeftOut(str(decision.fate), new))
+            elif decision.index != self.path.ifindex:
                 return Sight(now_ns, gone=f"{part.count:,} targets ({brief(part)}) are routed by another interface now")
-            elif one.gateway is not None:
-                shares[one.gateway] = shares[one.gateway].union(part) if one.gateway in shares else part
+            elif decision.gateway is not None:
+                shares[decision.gateway] = shares[decision.gateway].union(part) if decision.gateway in shares else part
             elif not self.path.given_mac and self._gateways is not None:
                 new = part.difference(self.path.near)
                 if len(new):

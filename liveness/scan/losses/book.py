@@ -218,7 +218,7 @@ class LossBook:
             return None
         mine = (span for span in self.pending if span.sender == sender and span.block <= block)
         span = min(
-            (one for one in mine if one.tries < MOST_TRIES), key=lambda one: (one.block, one.first), default=None
+            (span for span in mine if span.tries < MOST_TRIES), key=lambda span: (span.block, span.first), default=None
         )
         if span is None:
             return None
@@ -240,7 +240,7 @@ class LossBook:
         """
         wait_ns = int((self.plan.cooldown_s + GRACE_S) * NS)
         on_disk_ns = int(self.shared.on_disk_ns.min())
-        self._awaited = [one for one in self._awaited if one[0] + wait_ns > on_disk_ns]
+        self._awaited = [awaited for awaited in self._awaited if awaited[0] + wait_ns > on_disk_ns]
         records = [record for record in map(self._record, self._entries) if record.probes]
         awaited = [span for _, span in self._awaited]
         return Losses(records=[*self.earlier.records, *records], pending=[*self.pending, *awaited])
@@ -291,11 +291,11 @@ def _with_margins(spans: list[LostSpan], wide: list[LostSpan]) -> tuple[list[Los
     """Return `spans` with margins up to the ends of the `wide` spans around them, and other wide spans as margins."""
     found = []
     for span in spans:
-        around = [one for one in wide if one.overlaps(span)]
-        margin = max([span.margin, *(max(span.first - one.first, one.last - span.last) for one in around)])
+        around = [wider for wider in wide if wider.overlaps(span)]
+        margin = max([span.margin, *(max(span.first - wider.first, wider.last - span.last) for wider in around)])
         found.append(msgspec.structs.replace(span, margin=margin))
-    apart = [one for one in wide if not any(one.overlaps(span) for span in spans)]
-    return found, [_as_margin(one) for one in apart]
+    apart = [wider for wider in wide if not any(wider.overlaps(span) for span in spans)]
+    return found, [_as_margin(wider) for wider in apart]
 
 
 def _as_margin(span: LostSpan) -> LostSpan:
@@ -312,7 +312,9 @@ def _add(spans: list[LostSpan], span: LostSpan) -> None:
             spans[place] = joined(other, span)
             return
     spans.append(span)
-    mine = sorted((one for one in spans if one.sender == span.sender), key=lambda one: (one.block, one.first))
+    mine = sorted(
+        (other for other in spans if other.sender == span.sender), key=lambda other: (other.block, other.first)
+    )
     if len(mine) <= MOST_SPANS:
         return
     gaps = [
@@ -322,7 +324,7 @@ def _add(spans: list[LostSpan], span: LostSpan) -> None:
     ]
     if gaps:
         place = min(gaps)[1]
-        one, other = mine[place], mine[place + 1]
-        spans.remove(one)
+        nearest, other = mine[place], mine[place + 1]
+        spans.remove(nearest)
         spans.remove(other)
-        spans.append(joined(one, other))
+        spans.append(joined(nearest, other))

@@ -74,20 +74,20 @@ class OrderTrack:
         return found
 
 
-def joined(one: LostSpan, other: LostSpan) -> LostSpan:
+def joined(span: LostSpan, other: LostSpan) -> LostSpan:
     """Return one span that covers two of the same walk. Its lost share is weighted by their lengths."""
-    first, last = min(one.first, other.first), max(one.last, other.last)
-    lost = one.share * (one.last - one.first) + other.share * (other.last - other.first)
+    first, last = min(span.first, other.first), max(span.last, other.last)
+    lost = span.share * (span.last - span.first) + other.share * (other.last - other.first)
     return LostSpan(
-        sender=one.sender,
-        block=one.block,
+        sender=span.sender,
+        block=span.block,
         first=first,
         last=last,
-        lags=one.lags,
-        begins=one.begins,
+        lags=span.lags,
+        begins=span.begins,
         share=min(1.0, lost / max(1, last - first)),
-        margin=max(one.margin, other.margin),
-        tries=max(one.tries, other.tries),
+        margin=max(span.margin, other.margin),
+        tries=max(span.tries, other.tries),
     )
 
 
@@ -109,20 +109,20 @@ def _handed_over_from(marks: Sequence[Mark], start_ns: int) -> int:
 
 def _between(sender: int, before: Mark, after: Mark, interval: tuple[int, int], share: float) -> Iterator[LostSpan]:
     """Yield what a sender sent between two marks, limited to an interval of time by linear interpolation."""
-    one, two = before.activity, after.activity
-    if one is not None and two is not None and one.same_walk(two):
-        if two.tick == one.tick and after.handed == before.handed:
+    earlier, later = before.activity, after.activity
+    if earlier is not None and later is not None and earlier.same_walk(later):
+        if later.tick == earlier.tick and after.handed == before.handed:
             return
-        length_ns, ticks = after.at_ns - before.at_ns, two.tick - one.tick
+        length_ns, ticks = after.at_ns - before.at_ns, later.tick - earlier.tick
         begun = max(0.0, (interval[0] - before.at_ns) / length_ns)
         ended = min(1.0, (interval[1] - before.at_ns) / length_ns)
-        first, last = one.tick + int(ticks * begun), one.tick + int(ticks * ended) + 1
-        yield _span(sender, one, (first, last), share, ticks // 2 + 1)
+        first, last = earlier.tick + int(ticks * begun), earlier.tick + int(ticks * ended) + 1
+        yield _span(sender, earlier, (first, last), share, ticks // 2 + 1)
         return
-    if one is not None and one.tick < one.last:  # this walk ended between the marks
-        yield _span(sender, one, (one.tick, one.last), share, 0)
-    if two is not None:
-        yield _span(sender, two, (two.first, two.tick + 1), share, 0)
+    if earlier is not None and earlier.tick < earlier.last:  # this walk ended between the marks
+        yield _span(sender, earlier, (earlier.tick, earlier.last), share, 0)
+    if later is not None:
+        yield _span(sender, later, (later.first, later.tick + 1), share, 0)
 
 
 def _span(sender: int, activity: Activity, ticks: tuple[int, int], share: float, margin: int) -> LostSpan:

@@ -113,7 +113,7 @@ class SilenceGuard:
 
     def _go_on(self, now_ns: int) -> None:
         """Check whether replies are back, or have been missing for too long."""
-        self._seen = [one for one in self._seen if one[0] >= now_ns - BACK_NS]
+        self._seen = [sample for sample in self._seen if sample[0] >= now_ns - BACK_NS]
         paused_ns = now_ns - self._noticed_ns
         back_ns = self._back_since()
         if back_ns is not None:
@@ -128,7 +128,7 @@ class SilenceGuard:
     def _back_since(self) -> int | None:
         """Return since when replies have been back, or None if they are not."""
         _, replies, expected = self._seen[-1]
-        enough = [one for one in self._seen if expected - one[2] >= BACK_EXPECTED]
+        enough = [sample for sample in self._seen if expected - sample[2] >= BACK_EXPECTED]
         begin = enough[-1] if enough else self._seen[0]
         if replies - begin[1] < max(BACK_REPLIES, BACK * (expected - begin[2])):
             return None

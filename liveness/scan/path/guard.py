@@ -106,8 +106,8 @@ class PathGuard:
         if problem is not None:
             self._hold(problem, since_ns, what, sight.at_ns)
         self._unpublished |= sight.redirect
-        for one in sight.moved:
-            self._neighbours = self._neighbours.moved(one.before, one.gateway.mac)
+        for move in sight.moved:
+            self._neighbours = self._neighbours.moved(move.before, move.gateway.mac)
         for neighbour in sight.neighbours:
             self._neighbours = self._neighbours.at(neighbour.address, neighbour.mac)
         if problem is None or what != "neighbour":
@@ -196,13 +196,13 @@ class PathGuard:
         except LivenessError as error:
             self._end(str(error))
             return
-        for one in sight.moved:
-            detail = f"gateway {one.gateway.name}: {one.before.hex(':')} became {one.gateway.mac.hex(':')}"
-            part = self.watch.shares.get(one.gateway.address, Intervals.empty())
+        for move in sight.moved:
+            detail = f"gateway {move.gateway.name}: {move.before.hex(':')} became {move.gateway.mac.hex(':')}"
+            part = self.watch.shares.get(move.gateway.address, Intervals.empty())
             self.record.add("neighbour", detail, "redirected", part.count)
             self.notice(f"{detail}: senders go on with it")
             targets = part if len(self.watch.shares) > 1 else None
-            self._redirections.append(_Redirection(generation, one.since_ns, detail, targets))
+            self._redirections.append(_Redirection(generation, move.since_ns, detail, targets))
         for neighbour in sight.neighbours:
             name = format_address(neighbour.address)
             detail = f"neighbour {name}: {neighbour.before.hex(':')} became {neighbour.mac.hex(':')}"
@@ -222,13 +222,13 @@ class PathGuard:
             (int(taken[at]) for at, held in enumerate(self.shared.held.tolist()) if held != ENDED), default=None
         )
         waiting = []
-        for one in self._redirections:
-            if slowest is None or slowest >= one.generation or self.shared.all_held():
-                obeyed = slowest is not None and slowest >= one.generation
-                until_ns = max(one.since_ns, min(now_ns, int(taken_ns.max()))) if obeyed else now_ns
-                self.lost(self._broken(one.since_ns, until_ns, one.cause, one.targets))
+        for redirection in self._redirections:
+            if slowest is None or slowest >= redirection.generation or self.shared.all_held():
+                obeyed = slowest is not None and slowest >= redirection.generation
+                until_ns = max(redirection.since_ns, min(now_ns, int(taken_ns.max()))) if obeyed else now_ns
+                self.lost(self._broken(redirection.since_ns, until_ns, redirection.cause, redirection.targets))
             else:
-                waiting.append(one)
+                waiting.append(redirection)
         self._redirections = waiting
 
     def _give_up(self, reason: str, sight: Sight) -> None:

@@ -30,7 +30,7 @@ def captures_in(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(one for one in path.iterdir() if one.name.removesuffix(ZIPPED).endswith(SUFFIXES))
+            inside = sorted(file for file in path.iterdir() if file.name.removesuffix(ZIPPED).endswith(SUFFIXES))
             if not inside:
                 raise UsageError(f"{path}: no capture in this directory (*{', *'.join(SUFFIXES)})")
             found += inside

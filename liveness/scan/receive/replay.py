@@ -113,7 +113,7 @@ def replay(
             directory.remove_traces()
             directory.write_key(plan.key)
             directory.write_targets(plan.intervals.entries())
-            unread = [] if interruption.reason else [line for one in ring.captures for line in one.unread]
+            unread = [] if interruption.reason else [line for capture in ring.captures for line in capture.unread]
             replayed = _manifest(manifest, kept, ring, unread, interruption.reason)
             replayed = msgspec.structs.replace(replayed, targets_sha256=directory.targets_digest())
             directory.write_manifest(replayed)

@@ -82,10 +82,10 @@ def test_missing_and_extra_addresses_are_named(truth: Sets, write: Callable[...,
     never = SetKey(ReplyKey("tcp/80", Kind.SYN_ACK), Role.SOURCE)
     lost = truth.pop(never)
     path = write(truth)
-    one, two, three = check_run(path, load_internet()).differences
-    assert (one.key, one.expected, one.found, one.missing) == (never, len(lost), 0, lost)
-    assert (two.key, two.missing, two.extra) == (ECHO, BitMap([0x0A0A0007]), BitMap([0x0A1F0002]))
-    assert (three.key, three.expected, three.extra) == (unheard, 0, BitMap([5]))
+    first, second, third = check_run(path, load_internet()).differences
+    assert (first.key, first.expected, first.found, first.missing) == (never, len(lost), 0, lost)
+    assert (second.key, second.missing, second.extra) == (ECHO, BitMap([0x0A0A0007]), BitMap([0x0A1F0002]))
+    assert (third.key, third.expected, third.extra) == (unheard, 0, BitMap([5]))
     result = lab("check", path, "--json")
     assert result.exit_code == 1
     document = json.loads(result.stdout)
@@ -105,8 +105,8 @@ def test_blocked_addresses_are_not_expected(truth: Sets, write: Callable[..., Pa
     path = write(truth, config=to_document(config), targets=TARGETS - 256)
     differences = check_run(path, load_internet()).differences
     blocked = BitMap(range(0x0A0A0000, 0x0A0A0100))
-    assert {one.key: one.extra for one in differences}[ECHO] == blocked
-    assert not any(one.missing for one in differences)
+    assert {difference.key: difference.extra for difference in differences}[ECHO] == blocked
+    assert not any(difference.missing for difference in differences)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,10 @@ def test_describe_tells_every_network_and_set_size() -> None:
     result = lab("describe", "--json")
     assert result.exit_code == 0
     document = json.loads(result.stdout)
-    assert [network["name"] for network in document["networks"]] == [one.name for one in load_internet().networks]
-    sizes = {(one["probe"], one["label"], one["role"]): one["cardinality"] for one in document["sets"]}
+    assert [network["name"] for network in document["networks"]] == [
+        network.name for network in load_internet().networks
+    ]
+    sizes = {(entry["probe"], entry["label"], entry["role"]): entry["cardinality"] for entry in document["sets"]}
     assert sizes["ntp", "answer", "target"] == 64 + 128
     assert sizes["icmp", "error-11-0", "source"] == 1
 

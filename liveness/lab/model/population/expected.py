@@ -67,11 +67,11 @@ def _rows_in(population: Population, kind: SiteKind) -> NDArray[np.float64]:
     counts = np.zeros(len(rows.rows))
     hosts = 256.0
     if kind.gap >= 0:
-        counts[_gateways(population, kind)] = _shares([one.weight for one in model.gateways.routers])
+        counts[_gateways(population, kind)] = _shares([router.weight for router in model.gateways.routers])
         hosts -= 1
     if kind.tarpits:
         tarpits = hosts * model.tarpits.share
-        counts[rows.at_tarpits : rows.at_gaps] = tarpits * _shares([one.weight for one in model.tarpits.answers])
+        counts[rows.at_tarpits : rows.at_gaps] = tarpits * _shares([answer.weight for answer in model.tarpits.answers])
         hosts -= tarpits
     counts[1 : rows.at_tarpits] = hosts * kind.used * population.mixes[kind.site]
     counts[rows.at_gaps + kind.gap if kind.gap >= 0 else 0] += hosts * (1 - kind.used)
@@ -101,14 +101,15 @@ def _nobody(population: Population, kind: SiteKind, families: int) -> float:
     if kind.tarpits:
         size = 1 << (32 - model.tarpits.prefix)
         silent = float(
-            _shares([one.weight for one in model.tarpits.answers]) @ ~reached[rows.at_tarpits : rows.at_gaps]
+            _shares([answer.weight for answer in model.tarpits.answers]) @ ~reached[rows.at_tarpits : rows.at_gaps]
         )
         prefix = model.tarpits.share * silent**size + (1 - model.tarpits.share) * quiet**size
         nobody = float(prefix ** (hosts / size))
     else:
         nobody = float(quiet**hosts)
     if kind.gap >= 0:
-        nobody *= float(_shares([one.weight for one in model.gateways.routers]) @ ~reached[_gateways(population, kind)])
+        routers = _shares([router.weight for router in model.gateways.routers])
+        nobody *= float(routers @ ~reached[_gateways(population, kind)])
     return nobody
 
 

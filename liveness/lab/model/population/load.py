@@ -66,10 +66,10 @@ def parse_population(text: str, origin: str) -> Population:
 
 def validate(model: Model, origin: str) -> None:
     """Check what types cannot express. UsageError names `origin`, the path and the value."""
-    places = [(f"$.profiles[{index}]", one.answers) for index, one in enumerate(model.profiles)]
-    places += [(f"$.tarpits.answers[{index}]", one.answers) for index, one in enumerate(model.tarpits.answers)]
-    places += [(f"$.gateways.routers[{index}]", one.answers) for index, one in enumerate(model.gateways.routers)]
-    places += [(f"$.gateways.gaps[{index}]", one.answers) for index, one in enumerate(model.gateways.gaps)]
+    places = [(f"$.profiles[{index}]", profile.answers) for index, profile in enumerate(model.profiles)]
+    places += [(f"$.tarpits.answers[{index}]", answer.answers) for index, answer in enumerate(model.tarpits.answers)]
+    places += [(f"$.gateways.routers[{index}]", router.answers) for index, router in enumerate(model.gateways.routers)]
+    places += [(f"$.gateways.gaps[{index}]", gap.answers) for index, gap in enumerate(model.gateways.gaps)]
     for path, answers in places:
         try:
             packed(answers)
@@ -89,9 +89,9 @@ def validate(model: Model, origin: str) -> None:
         if unknown:
             raise UsageError(f"{origin}: $.sites[{index}].favours: {unknown[0]!r}: no profile is of this kind")
     for what, names in (
-        ("profiles", [one.name for one in model.profiles]),
-        ("sites", [one.name for one in model.sites]),
+        ("profiles", [profile.name for profile in model.profiles]),
+        ("sites", [site.name for site in model.sites]),
     ):
-        twice = [one for one, other in pairwise(sorted(names)) if one == other]
+        twice = [name for name, other in pairwise(sorted(names)) if name == other]
         if twice:
             raise UsageError(f"{origin}: $.{what}: {twice[0]!r}: two have this name")

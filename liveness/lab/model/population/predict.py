@@ -90,7 +90,7 @@ class Prediction:
     @property
     def set_bytes(self) -> float:
         """The size of all set files together."""
-        return sum(one.size for one in self.sets)
+        return sum(entry.size for entry in self.sets)
 
     @property
     def exact(self) -> bool:
@@ -131,7 +131,7 @@ def predict(
         sizes = np.array([_reply_bytes(row, number, length) for row in rows])
         pcap += float(counts @ (packets * (sizes + PCAP_HEADER)))
         wire += float(counts @ (packets * np.array([bits_on_wire(size) for size in sizes.tolist()])))
-    total = sum(one.replies for one in probes)
+    total = sum(probe.replies for probe in probes)
     return Prediction(
         population=population.name,
         estimate=forecast,
@@ -180,7 +180,7 @@ def _sets(
             SetForecast(key, len(members) * scale, spread.bytes_of(len(members) * scale))
             for key, members in found.items()
         ]
-    return sorted(sets, key=lambda one: (-one.members, one.key.file))
+    return sorted(sets, key=lambda entry: (-entry.members, entry.key.file))
 
 
 def sampled_targets(targets: Intervals, wanted: int, most: int, seed: int) -> NDArray[np.uint32]:

@@ -92,7 +92,7 @@ def _network_shares(population: Population, counts: Counts) -> dict[str, np.floa
     echo = features.sends((ICMP,), ANSWERED)
     active = [features.sends((probe,), ANSWERED, RESET, BOTH) for probe in range(1, DNS)]
     active += [features.sends((probe,), ANSWERED, PAYLOAD) for probe in (DNS, NTP)]
-    missed = [count(one & ~echo) / count(one) for one in active]
+    missed = [count(found & ~echo) / count(found) for found in active]
     values["not by icmp, tcp"] = np.float64(np.mean(missed[:5]))
     values["not by icmp, udp"] = np.float64(np.mean(missed[5:]))
     for given, other in ((1, 0), (1, 3), (4, 2)):

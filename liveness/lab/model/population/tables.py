@@ -63,7 +63,7 @@ def kinds_of_model(model: Model) -> list[SiteKind]:
         tarpits = may_hold_tarpits(site) and model.tarpits.share > 0
         levels = sum(weight for _, weight in site.hosts)
         spoken = [(-1, 1 - site.gateways)]
-        spoken += [(gap, site.gateways * one.weight / gaps) for gap, one in enumerate(model.gateways.gaps)]
+        spoken += [(index, site.gateways * gap.weight / gaps) for index, gap in enumerate(model.gateways.gaps)]
         kinds += [
             SiteKind(index, hosts / 256, gap, site.share / total * weight / levels * share, tarpits)
             for hosts, weight in site.hosts
@@ -92,11 +92,11 @@ def layout(
     assert len(words[0]) == KIND_WORDS  # noqa: S101 - the kernels rely on it
     parts: dict[int, NDArray[np.uint64]] = {
         AT_SLASH8: _slash8s(model, key),
-        AT_SLASH16: np.concatenate([_slash16s(one.in_use) for one in model.slash8s]),
+        AT_SLASH16: np.concatenate([_slash16s(slash8.in_use) for slash8 in model.slash8s]),
         AT_SPECIAL: specials.ravel(),
         AT_KINDS: np.array(words, np.uint64).ravel(),
         AT_MIXES: np.concatenate([cumulative(mix if mix.any() else mix + 1) for mix in mixes]),
-        AT_TARPITS: cumulative([one.weight for one in model.tarpits.answers]),
+        AT_TARPITS: cumulative([answer.weight for answer in model.tarpits.answers]),
         AT_GATEWAYS: cumulative([router.weight for router in model.gateways.routers]),
         AT_ANSWERS: np.array([row.answers for row in rows.rows], np.uint64).ravel(),
     }
@@ -141,11 +141,11 @@ def _slash8s(model: Model, key: int) -> NDArray[np.uint64]:
     entries = np.where(covered == 1 << 24, UNUSED_SLASH8, 0) | np.where(covered > 0, PARTLY_SPECIAL, 0)
     ordinary = np.flatnonzero(covered < 1 << 24).tolist()
     with np.errstate(over="ignore"):
-        order = sorted(ordinary, key=lambda one: int(mixed(uint64((key + GOLDEN * (one + 1)) % (1 << 64)))))
-    total = sum(one.share for one in model.slash8s)
+        order = sorted(ordinary, key=lambda slash8: int(mixed(uint64((key + GOLDEN * (slash8 + 1)) % (1 << 64)))))
+    total = sum(slash8.share for slash8 in model.slash8s)
     passed, start = 0.0, 0
-    for number, one in enumerate(model.slash8s):
-        passed += one.share
+    for number, slash8 in enumerate(model.slash8s):
+        passed += slash8.share
         end = round(len(order) * passed / total)
         chosen = order[start:end]
         entries[chosen] = entries[chosen] | number

@@ -112,13 +112,13 @@ def _gather(collectors: dict[int, Collector], targets: NDArray[np.uint32], event
 
 
 def _file(kind: str, event: int) -> str:
-    labels = [one.label for one in Kind] if kind == "passed" else list(CAUSES)
+    labels = [reply_kind.label for reply_kind in Kind] if kind == "passed" else list(CAUSES)
     return f"{kind}.{PROBES[event >> PROBE_SHIFT].replace('/', '-')}.{labels[event & KIND_MASK]}.roaring"
 
 
 def summarise(model: Model, *, lossless: bool, overrun: int) -> Summary:
     """Return the counts of a model since its counters were zero."""
-    frames = {one.label: int(n) for one, n in zip(Verdict, model.verdicts, strict=True) if n}
+    frames = {verdict.label: int(n) for verdict, n in zip(Verdict, model.verdicts, strict=True) if n}
     lost = {
         probe: {cause: int(n) for cause, n in zip(CAUSES, counts, strict=True) if n}
         for probe, counts in zip(PROBES, model.lost, strict=True)

@@ -65,9 +65,9 @@ def test_a_population_answers_as_it_always_did() -> None:
 
 
 def test_another_seed_is_another_address_space_of_the_same_shape() -> None:
-    one, other = small(), small().reseeded(6)
+    seeded, reseeded = small(), small().reseeded(6)
     addresses = whole(sample24(public_space(), 256, 0))
-    first, second = rows_in(one, addresses), rows_in(other, addresses)
+    first, second = rows_in(seeded, addresses), rows_in(reseeded, addresses)
     assert (first != second).mean() > 0.2
     assert (first > 0).mean() == pytest.approx((second > 0).mean(), rel=0.2)
 
@@ -95,7 +95,7 @@ def test_a_slash16_has_as_many_active_24s_as_it_says() -> None:
 
 def test_used_24s_lie_together() -> None:
     tables = load_population().tables
-    slash16 = next(one for one in range(0x2E00, 0xC000) if 64 < active24s(tables, one) < 128)
+    slash16 = next(prefix for prefix in range(0x2E00, 0xC000) if 64 < active24s(tables, prefix) < 128)
     active = np.array([bool(is_active(tables, slash16 << 8 | low)) for low in range(256)]).reshape(64, 4)
     assert (active.all(axis=1) | ~active.any(axis=1)).sum() >= 63  # all of four or none, the last ones apart
 
@@ -127,16 +127,17 @@ def test_routers_are_gateways_of_their_24_and_never_speak_for_themselves() -> No
     for router in routers:
         row = population.rows.rows[int(row_of(population.tables, router))]
         assert row.kind == "gateway"
-        assert row.says in [one.answers for one in population.rows.rows] or any(row.says)
+        assert row.says in [row.answers for row in population.rows.rows] or any(row.says)
 
 
 def test_a_tarpit_prefix_is_one_of_tarpits_alone() -> None:
     population = small()
-    prefixes = [one for one in sample24(public_space(), 300, 4).tolist() if kind_of(population.tables, one) >= 0]
+    drawn = sample24(public_space(), 300, 4).tolist()
+    prefixes = [prefix for prefix in drawn if kind_of(population.tables, prefix) >= 0]
     kinds = np.array(
         [
-            [population.rows.rows[int(row_of(population.tables, one << 8 | low))].kind for low in range(256)]
-            for one in prefixes
+            [population.rows.rows[int(row_of(population.tables, prefix << 8 | low))].kind for low in range(256)]
+            for prefix in prefixes
         ]
     ).reshape(-1, 4)
     tarpits = (kinds == "tarpit").sum(axis=1)

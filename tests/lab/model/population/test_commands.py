@@ -19,9 +19,9 @@ def test_describe_prints_every_published_share_beside_the_model() -> None:
     assert run.code == 0, run.err
     assert all(name in run.out for name in PUBLISHED)
     document = json.loads(lab("describe", "--internet", "paper", "--json").out)
-    assert [one["share"] for one in document["shares"]] == list(PUBLISHED)
+    assert [share["share"] for share in document["shares"]] == list(PUBLISHED)
     assert document["seed"] == 73
-    far = [one["share"] for one in document["shares"] if abs(one["sample_difference"]) >= 0.01]
+    far = [share["share"] for share in document["shares"] if abs(share["sample_difference"]) >= 0.01]
     assert far == ["IPall, millions", "active /24s, millions", "tcp/7547 inflation"]
 
 
@@ -44,8 +44,8 @@ def test_predict_forecasts_a_census_without_a_packet(tmp_path: Path) -> None:
     assert document["targets"] == document["sampled"] == 65536
     assert document["exact"] is True
     assert document["packets"] == 65536 * 9 * 2
-    assert document["set_bytes"] == sum(one["bytes"] for one in document["sets"])
-    assert document["replies"] == sum(one["replies"] for one in document["probes"].values())
+    assert document["set_bytes"] == sum(entry["bytes"] for entry in document["sets"])
+    assert document["replies"] == sum(entry["replies"] for entry in document["probes"].values())
     text = lab("predict", path).out
     assert f"{document['probes']['icmp']['replies']:,.0f}" in text
     assert "worst second" in text

@@ -131,20 +131,20 @@ def test_shares_are_those_of_the_analysis(name: str) -> None:
     for ports, bar in transport["ports_answered"].items():
         expected[f"{ports} ports"] = sum(bar.values()) / transport["active"]
     given = run["conditional"]["replies"]
-    for port, one in transport["ports"].items():
-        expected[f"tcp/{port} active"] = one["active"] / transport["active"]
-        expected[f"tcp/{port} SYN-ACK only"] = one["syn_ack_only"] / one["active"]
-        expected[f"tcp/{port} both"] = one["both"] / one["active"]
-        expected[f"tcp/{port} exclusive"] = one["exclusive"] / transport["active"]
+    for port, entry in transport["ports"].items():
+        expected[f"tcp/{port} active"] = entry["active"] / transport["active"]
+        expected[f"tcp/{port} SYN-ACK only"] = entry["syn_ack_only"] / entry["active"]
+        expected[f"tcp/{port} both"] = entry["both"] / entry["active"]
+        expected[f"tcp/{port} exclusive"] = entry["exclusive"] / transport["active"]
         expected[f"tcp/{port} inflation"] = run["tarpits"]["inflation"][port]["over_rest"]
     expected["not by icmp, tcp"] = np.mean([1 - given[probe]["icmp"] for probe in EIGHT[1:6]])
     expected["not by icmp, udp"] = np.mean([1 - given[probe]["icmp"] for probe in EIGHT[6:]])
-    for one, other in (("tcp/23", "tcp/22"), ("tcp/23", "tcp/443"), ("tcp/7547", "tcp/80")):
-        expected[f"{other} given {one}"] = given[one][other]
+    for entry, other in (("tcp/23", "tcp/22"), ("tcp/23", "tcp/443"), ("tcp/7547", "tcp/80")):
+        expected[f"{other} given {entry}"] = given[entry][other]
     if name == "paper":  # figure 3b is told in words
         leading = {
-            family: max(("port", "host", "other_unreachable", "other"), key=one.get)
-            for family, one in run["error_categories"].items()
+            family: max(("port", "host", "other_unreachable", "other"), key=entry.get)
+            for family, entry in run["error_categories"].items()
         }
         assert leading == {"icmp": "other_unreachable", "tcp": "other_unreachable", "udp": "port"}
     codes = {

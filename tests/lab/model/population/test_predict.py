@@ -51,11 +51,13 @@ def test_few_targets_are_counted_one_by_one(tmp_path: Path) -> None:
     sets = truth(population, addresses_of(targets))
     assert prediction.exact
     assert prediction.sampled == targets.count == 2048 + 512 - 256 - 128
-    assert {one.key: one.members for one in prediction.sets} == {key: len(members) for key, members in sets.items()}
-    for one in prediction.sets:
+    assert {entry.key: entry.members for entry in prediction.sets} == {
+        key: len(members) for key, members in sets.items()
+    }
+    for entry in prediction.sets:
         path = tmp_path / "one.roaring"
-        write_roaring(path, sets[one.key])
-        assert one.size == path.stat().st_size
+        write_roaring(path, sets[entry.key])
+        assert entry.size == path.stat().st_size
     probes = (*config.probes, CONTROL)
     answered = {probe: BitMap() for probe in probes}
     replies = dict.fromkeys(probes, 0)
@@ -63,8 +65,10 @@ def test_few_targets_are_counted_one_by_one(tmp_path: Path) -> None:
         if key.role is Role.TARGET:
             answered[key.reply.probe] |= members
             replies[key.reply.probe] += 2 * len(members)  # two attempts
-    assert {one.probe: one.targets for one in prediction.probes} == {probe: len(of) for probe, of in answered.items()}
-    assert {one.probe: one.replies for one in prediction.probes} == replies
+    assert {probe.probe: probe.targets for probe in prediction.probes} == {
+        probe: len(of) for probe, of in answered.items()
+    }
+    assert {probe.probe: probe.replies for probe in prediction.probes} == replies
     assert sum(replies.values()) == prediction.replies
     for probe in prediction.probes:
         assert probe.hit_rate == probe.targets / targets.count
@@ -81,8 +85,8 @@ def test_only_the_probes_of_the_config_count_and_repeats_may_be_spared(tmp_path:
     )
     prediction = predict(config, targets, WIRE_BITS, small())
     sets = truth(small(), addresses_of(targets), ("dns", "tcp/80"))
-    assert [one.probe for one in prediction.probes] == ["dns", "tcp/80"]
-    assert {one.key for one in prediction.sets} == set(sets)
+    assert [probe.probe for probe in prediction.probes] == ["dns", "tcp/80"]
+    assert {entry.key for entry in prediction.sets} == set(sets)
     assert prediction.replies == sum(len(members) for key, members in sets.items() if key.role is Role.TARGET)
 
 
@@ -95,9 +99,9 @@ def test_many_targets_are_sampled_by_whole_24s(tmp_path: Path) -> None:
     assert prediction.sampled == targets.count // 4
     sets = truth(population, addresses_of(targets))
     tolerance = 0.05 if COMPILED else 0.5
-    for one in prediction.sets:
-        if len(sets[one.key]) > 20_000:
-            assert one.members == pytest.approx(len(sets[one.key]), rel=tolerance), one.key.file
+    for entry in prediction.sets:
+        if len(sets[entry.key]) > 20_000:
+            assert entry.members == pytest.approx(len(sets[entry.key]), rel=tolerance), entry.key.file
     for probe in prediction.probes:
         found = BitMap()
         for key, members in sets.items():

@@ -45,7 +45,7 @@ CONSTANTS: Final[RunConstants] = build_constants(
 
 def probe_frame(probe: str, target: int, attempt: int = 0) -> bytes:
     """Return the frame that our scanner sends."""
-    return finished_frame(CONSTANTS, [one.name for one in SENT].index(probe), attempt, target, NOW_NS)
+    return finished_frame(CONSTANTS, [probe.name for probe in SENT].index(probe), attempt, target, NOW_NS)
 
 
 @functools.cache
@@ -91,7 +91,7 @@ class FarEnd:
     def replies(self, frame: bytes, at_ns: int = NOW_NS) -> list[Any]:
         """Return all that a frame brings, as scapy reads it."""
         self.take(frame, at_ns)
-        return [Ether(one) for one in self.due(at_ns + ALL_NS)]
+        return [Ether(n) for n in self.due(at_ns + ALL_NS)]
 
 
 def answering(population: Population, probe: str, label: str) -> list[int]:
@@ -121,7 +121,7 @@ def used(count: int) -> list[int]:
 @functools.cache
 def used_sample() -> tuple[int, ...]:
     tables = packaged().tables
-    return tuple(one for one in sample().tolist() if row_of(tables, one))
+    return tuple(address for address in sample().tolist() if row_of(tables, address))
 
 
 def sample(count: int = 1 << 17) -> np.ndarray[Any, np.dtype[np.uint32]]:

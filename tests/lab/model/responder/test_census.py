@@ -65,7 +65,9 @@ def test_without_loss_recall_and_precision_are_one_for_every_key(ideal: Census) 
     assert comparison.targets == 1 << 16
     assert len(comparison.judged) > 150
     assert comparison.members > 80_000
-    assert {one.recall for one in comparison.judged} == {one.precision for one in comparison.judged} == {1.0}
+    assert (
+        {judged.recall for judged in comparison.judged} == {judged.precision for judged in comparison.judged} == {1.0}
+    )
     assert comparison.problems == []
     assert comparison.equal
 
@@ -104,7 +106,7 @@ def test_lab_check_tells_of_addresses_missing_and_extra(ideal: Census, tmp_path:
     assert (worst["unexplained"], worst["extra"], worst["lost"]) == (1, 1, 0)
     right = (worst["found"] - 1) / worst["found"]
     assert worst["recall"] == worst["precision"] == pytest.approx(right)
-    assert all((one["recall"], one["precision"]) == (1, 1) for one in others)
+    assert all((other["recall"], other["precision"]) == (1, 1) for other in others)
     assert "1 differ from what was let through" in run(*LIVENESS, "lab", "check", altered.path).stdout
 
 
@@ -148,11 +150,11 @@ def lossy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Census, Census]:
     first, second = (
         config(make(folder / name), 1 << 13, seed=seed, cooldown="2s") for name, seed in (("a", 1), ("b", 2))
     )
-    scans = " && ".join(f"{' '.join(LIVENESS)} scan -q -C {one}" for one in (first, second))
+    scans = " && ".join(f"{' '.join(LIVENESS)} scan -q -C {entry}" for entry in (first, second))
     done = run(*EXEC, "--internet", population, "--", "sh", "-c", scans, timeout=TIMEOUT_S)
     assert (done.returncode, done.stderr) == (0, "")
-    one, other = done.stdout.split()
-    return Census(Path(one)), Census(Path(other))
+    runs = done.stdout.split()
+    return Census(Path(runs[0])), Census(Path(runs[1]))
 
 
 def make(folder: Path) -> Path:
@@ -176,10 +178,14 @@ def test_with_loss_recall_is_what_the_model_let_through(lossy: tuple[Census, Cen
         done = run(*LIVENESS, "lab", "check", "--json", census.path)
         assert done.returncode == 0, done.stdout
         keys = json.loads(done.stdout)["keys"]
-        assert sum(one["lost"] for one in keys) > 500
-        assert {one["recall_of_passed"] for one in keys} <= {1, None}
-        assert {one["precision"] for one in keys} <= {1, None}
-        echo = next(one for one in keys if (one["probe"], one["kind"], one["role"]) == ("icmp", "echo-reply", "target"))
+        assert sum(entry["lost"] for entry in keys) > 500
+        assert {entry["recall_of_passed"] for entry in keys} <= {1, None}
+        assert {entry["precision"] for entry in keys} <= {1, None}
+        echo = next(
+            entry
+            for entry in keys
+            if (entry["probe"], entry["kind"], entry["role"]) == ("icmp", "echo-reply", "target")
+        )
         assert 0.7 < echo["recall"] < 0.95
         assert "all that was let through, and nothing else" in run(*LIVENESS, "lab", "check", census.path).stdout
 
@@ -206,7 +212,9 @@ def test_each_run_has_its_own_record(lossy: tuple[Census, Census]) -> None:
 def test_a_million_addresses_without_loss(tmp_path: Path) -> None:
     census = scan("--ideal", config_file=config(tmp_path, 1 << 20, rate="20kpps", retransmit={"attempts": 2}))
     comparison = check_model_run(census.path, load_population())
-    assert {one.recall for one in comparison.judged} == {one.precision for one in comparison.judged} == {1.0}
+    assert (
+        {judged.recall for judged in comparison.judged} == {judged.precision for judged in comparison.judged} == {1.0}
+    )
     assert comparison.equal
     assert read_summary(census.path).frames["probe"] == 9 * 2 << 20
 

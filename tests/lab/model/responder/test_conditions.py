@@ -113,7 +113,7 @@ def test_a_delayed_repeat_outlasts_a_burst_and_an_immediate_one_does_not() -> No
 
 def test_paths_and_directions_are_apart() -> None:
     end = far_end(bursts=Bursts(share=0.5, loss=1.0, path_prefix=16))
-    asked(end, [one for one in used(MANY) for _ in range(2)], 0)
+    asked(end, [entry for entry in used(MANY) for _ in range(2)], 0)
     model = end.model
     assert model.path_bad.shape == (2, 1 << 16)
     both = (model.path_until_ns > 0).all(axis=0)

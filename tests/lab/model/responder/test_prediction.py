@@ -43,15 +43,18 @@ def test_the_sets_are_those_predicted(predicted: tuple[dict[str, Any], Census]) 
     assert prediction["exact"]
     assert prediction["targets"] == census.manifest.targets == 256 * PREFIXES
     expected = {
-        (one["probe"], one["kind"], one["icmp_type"], one["icmp_code"], one["role"]): (one["cardinality"], one["bytes"])
-        for one in prediction["sets"]
+        (entry["probe"], entry["kind"], entry["icmp_type"], entry["icmp_code"], entry["role"]): (
+            entry["cardinality"],
+            entry["bytes"],
+        )
+        for entry in prediction["sets"]
     }
     found = {
-        (one.probe, one.kind, one.icmp_type, one.icmp_code, str(one.role)): (
-            one.cardinality,
-            (census.path / one.file).stat().st_size,
+        (entry.probe, entry.kind, entry.icmp_type, entry.icmp_code, str(entry.role)): (
+            entry.cardinality,
+            (census.path / entry.file).stat().st_size,
         )
-        for one in census.manifest.sets
+        for entry in census.manifest.sets
     }
     assert found == expected
     assert len(found) > 50
@@ -59,7 +62,7 @@ def test_the_sets_are_those_predicted(predicted: tuple[dict[str, Any], Census]) 
 
 def test_as_many_replies_come_as_predicted(predicted: tuple[dict[str, Any], Census]) -> None:
     prediction, census = predicted
-    replies = {probe: one["replies"] for probe, one in prediction["probes"].items()}
+    replies = {probe: entry["replies"] for probe, entry in prediction["probes"].items()}
     assert {probe: sum(counts.values()) for probe, counts in census.manifest.messages.items()} == replies
     assert sum(sum(counts.sent) for counts in census.manifest.probes.values()) == prediction["packets"]
 

@@ -166,7 +166,6 @@ def without_ttl(packet: bytes) -> bytes:
 
 def test_an_unused_address_is_silent(population: Population) -> None:
     for probe, number in zip(PROBES, range(len(PROBES)), strict=True):
-        target = next(
-            one for one in range(0x14000000, 0x15000000, 977) if not answer_of(population.tables, one, number)
-        )
+        addresses = range(0x14000000, 0x15000000, 977)
+        target = next(address for address in addresses if not answer_of(population.tables, address, number))
         assert FarEnd(population).replies(probe_frame(probe, target)) == []
