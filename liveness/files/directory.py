@@ -139,6 +139,18 @@ class Directory:
             raise
         return descriptor
 
+    def open_to_map(self, name: Name, mode: int = 0o600, *, make: bool = False) -> int:
+        """Open a regular file to read and write in place, such as one to be mapped; with `make` it need not exist."""
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (os.O_CREAT if make else 0)
+        with self._parent(name) as (folder, last):
+            descriptor = descriptors.regular(descriptors.open_without_links(last, flags, folder, mode), name)
+        try:
+            descriptors.refuse_other_names(descriptor, name)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
     def lock(self, name: Name, mode: int = 0o600) -> int:
         """Lock a file, which is made if it is missing; return its descriptor. HeldError if another process holds it."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

@@ -1,0 +1,290 @@
+"""The order of a survey: every address of whole /24s once a round, each at its own time of day, round after round.
+
+Round r of an address is due at ``start + r x interval + slot``. A round has as many slots as probes: 256 addresses x
+blocks x probes, evenly spaced. Within a /24 a keyed permutation gives each last octet a place, so that the /24 gets a
+probe every interval / 256 / probes; another permutation shifts the /24s against each other. The slot is a pure function
+of seed and block list, so a survey needs no state to go on after any pause: the clock says what is due.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import kernel
+from liveness.order.due import ATTEMPT, DRAWN, FROM, POSITION, PROBE, STRIPS, TICKS, WIDTH, Due
+from liveness.order.order import Position, Share
+from liveness.space.intervals import Intervals
+
+OCTETS: Final = 256
+_SHIFT_DOMAIN: Final = 1 << 40
+"""Separates the hash that shifts a /24 from the hashes that order its octets."""
+
+
+class SlotTables(NamedTuple):
+    """The permutations of a schedule, in the form that kernels take."""
+
+    octets: NDArray[np.uint8]  # (blocks, 256) the last octet at each place
+    places: NDArray[np.uint8]  # (blocks, 256) the place of each last octet
+    blocks: NDArray[np.int64]  # (blocks,) the block at each shift
+    shifts: NDArray[np.int64]  # (blocks,) the shift of each block
+    probes: int
+
+
+def _mixed(words: NDArray[np.uint64], key0: int, key1: int) -> NDArray[np.uint64]:
+    """Return a keyed hash of 64-bit words: the finalizer of SplitMix64 (Steele, Lea and Flood 2014), once a key."""
+    mixed = words
+    for key in (key0, key1):
+        mixed = mixed ^ np.uint64(key)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed = mixed ^ (mixed >> np.uint64(31))
+    return mixed
+
+
+def slot_tables(numbers: NDArray[np.uint32], probes: int, seed: int) -> SlotTables:
+    """Return the permutations for /24s (address >> 8, ascending): the same for the same seed and list anywhere."""
+    digest = hashlib.sha256(f"survey|{seed}".encode()).digest()
+    key0, key1 = (int.from_bytes(digest[at : at + 8], "little") for at in (0, 8))
+    words = numbers.astype(np.uint64)
+    keys = _mixed(words[:, None] << np.uint64(8) | np.arange(OCTETS, dtype=np.uint64)[None, :], key0, key1)
+    octets = np.argsort(keys, axis=1, kind="stable").astype(np.uint8)
+    places = np.empty_like(octets)
+    np.put_along_axis(places, octets, np.arange(OCTETS, dtype=np.uint8)[None, :], axis=1)
+    blocks = np.argsort(_mixed(words | np.uint64(_SHIFT_DOMAIN), key0, key1), kind="stable").astype(np.int64)
+    shifts = np.empty_like(blocks)
+    shifts[blocks] = np.arange(len(blocks))
+    return SlotTables(octets, places, blocks, shifts, probes)
+
+
+@kernel
+def slot_of(tables: SlotTables, block: int, octet: int, probe: int) -> int:
+    """Return the slot within a round at which an address gets a probe."""
+    place = int(tables.places[block, octet]) * tables.probes + probe
+    slot: int = place * len(tables.blocks) + tables.shifts[block]
+    return slot
+
+
+@kernel
+def draw_slots(tables: SlotTables, slot: int, count: int, position: int, attempt: int, due: Due) -> None:
+    """Put the probes of `count` slots of one round, from `slot` on, into `due`, which has room for them.
+
+    `position` is the number of slots of the survey before the first of them. Probes of one kind that follow each other
+    are one strip.
+    """
+    blocks = len(tables.blocks)
+    due.counts[FROM] = position
+    due.counts[DRAWN] = count
+    row = -1
+    last = -1
+    for i in range(count):
+        place = (slot + i) // blocks
+        block, probe = tables.blocks[(slot + i) % blocks], place % tables.probes
+        due.drawn[i] = block * OCTETS + int(tables.octets[block, place // tables.probes])
+        if probe != last:
+            row, last = row + 1, probe
+            due.strips[row, POSITION] = position + i
+            due.strips[row, TICKS] = 0
+            due.strips[row, WIDTH] = 1
+            due.strips[row, PROBE] = probe
+            due.strips[row, ATTEMPT] = attempt
+        due.strips[row, TICKS] += 1
+    due.counts[STRIPS] = row + 1
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The only part of the order: all rounds, without a pause between them."""
+
+    listed: Intervals
+    name: str = "rounds"
+
+    @property
+    def targets(self) -> int:
+        """Number of addresses, each of which is probed once a round."""
+        return self.listed.count
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """The order of a survey of /24s (`numbers`: address >> 8, ascending), with all times in ns since 1970."""
+
+    numbers: NDArray[np.uint32]
+    probes: int
+    seed: int
+    start_ns: int
+    interval_ns: int
+    rounds: int
+    marks_of_rounds: int
+    """Number of attempts that probes can carry: round r is sent as attempt r modulo this number."""
+    mark_every: int = 1
+
+    @cached_property
+    def tables(self) -> SlotTables:
+        """The permutations of the schedule."""
+        return slot_tables(self.numbers, self.probes, self.seed)
+
+    @cached_property
+    def parts(self) -> Sequence[Survey]:
+        """The whole survey as one part."""
+        first = self.numbers.astype(np.uint32) << np.uint32(8)
+        return (Survey(Intervals.from_bounds(first, first | np.uint32(OCTETS - 1))),)
+
+    @property
+    def slots(self) -> int:
+        """Number of slots in a round, one for each probe to each address."""
+        return OCTETS * self.probes * len(self.numbers)
+
+    @property
+    def end(self) -> int:
+        """Number of slots of the whole survey."""
+        return self.slots * self.rounds
+
+    @property
+    def block_spacing_ns(self) -> float:
+        """Time between two probes to one /24."""
+        return self.interval_ns / (OCTETS * self.probes)
+
+    @property
+    def end_ns(self) -> int:
+        """End of the last round."""
+        return self.start_ns + self.rounds * self.interval_ns
+
+    def due_ns(self, position: int) -> int:
+        """Return when the slot of that number, counted from the start of the survey, is due."""
+        number, slot = divmod(position, self.slots)
+        return self.start_ns + number * self.interval_ns + slot * self.interval_ns // self.slots
+
+    def due_by(self, time_ns: int) -> int:
+        """Return how many slots of the survey are due at a time: the inverse of `due_ns`."""
+        since_ns = time_ns - self.start_ns
+        if since_ns < 0:
+            return 0
+        number, within_ns = divmod(since_ns, self.interval_ns)
+        return min(self.end, number * self.slots + ((within_ns + 1) * self.slots - 1) // self.interval_ns + 1)
+
+    def round_at(self, time_ns: int) -> int:
+        """Return the round in which a time lies; negative before the start."""
+        return (time_ns - self.start_ns) // self.interval_ns
+
+    def address_slots(self, probe: int) -> NDArray[np.int64]:
+        """Return the slot of every address for one probe, (256 x blocks), addresses ascending."""
+        tables = self.tables
+        place = tables.places.astype(np.int64) * self.probes + probe
+        return (place * len(self.numbers) + tables.shifts[:, None]).ravel()
+
+    def phases_ms(self) -> NDArray[np.uint32]:
+        """Return when in a round each address gets its first probe: ms after the round's start."""
+        return (self.address_slots(0) * (self.interval_ns / self.slots) / 1e6).astype(np.uint32)
+
+    def walk(
+        self, part: int, share: Share, rate_pps: float, marks: NDArray[np.int64], start: Position | None = None
+    ) -> "RoundsWalk":
+        """Return a walk through the survey, before its first slot. The clock decides where it begins: see `skip_to`."""
+        del part, rate_pps, marks, start
+        if share.of != 1:
+            raise ValueError("a survey has one sender on one machine")
+        return RoundsWalk(self)
+
+    def again(self, place: Position, share: Share) -> "RoundsWalk":
+        """Return a walk like the first one: slots that have passed are not sent again."""
+        return self.walk(place.block, share, 0.0, np.zeros((0, 0), np.int64))
+
+    def most_targets(self, part: int, share: Share) -> int:
+        """Return the number of slots of the survey."""
+        del part, share
+        return self.end
+
+    def marks(self, part: int, share: Share) -> int:
+        """Return 1: a survey keeps no record of lags."""
+        del part, share
+        return 1
+
+    def first_indices(self, count: int) -> NDArray[np.uint32]:
+        """Return the first addresses of a round, at most `count`."""
+        tables, count = self.tables, min(count, OCTETS * len(self.numbers))
+        slot = np.arange(count)
+        block = tables.blocks[slot % len(self.numbers)]
+        return (block * OCTETS + tables.octets[block, slot // len(self.numbers)]).astype(np.uint32)
+
+    def probed_in(self, addresses: Intervals) -> Intervals:
+        """Return the part of `addresses` that is probed."""
+        return self.parts[0].listed.intersection(addresses)
+
+    def count_in(self, addresses: Intervals) -> int:
+        """Return how many of `addresses` are probed."""
+        return self.probed_in(addresses).count
+
+
+class RoundsWalk:
+    """The walk through a survey. A tick is a slot: one probe to one address."""
+
+    lanes = 1
+    reach = 0
+    spacing = 0
+
+    def __init__(self, order: Rounds) -> None:
+        self.units = order.probes  # one packet of one probe takes as many slots as there are probes
+        self.tick = 0
+        self.end = order.end
+        self._order = order
+
+    @property
+    def finished(self) -> bool:
+        """Whether every slot was drawn or has passed."""
+        return self.tick >= self.end
+
+    @property
+    def due(self) -> int:
+        """Number of the next slot, which is its virtual time."""
+        return self.tick
+
+    @property
+    def done(self) -> int:
+        """Slot before which all were drawn or have passed."""
+        return self.tick
+
+    def due_before(self, tick: int) -> int:
+        """Return the virtual time of the slot before `tick`."""
+        return tick - 1
+
+    def draw(self, due: Due, frames: int, until: int, now_ns: int) -> int:
+        """Put at most `frames` probes of slots up to `until`, all of one round, into `due`; return their number."""
+        del now_ns
+        order = self._order
+        number, slot = divmod(self.tick, order.slots)
+        count = max(0, min(frames, until + 1 - self.tick, order.slots - slot, self.end - self.tick, len(due.drawn)))
+        due.counts[DRAWN] = due.counts[STRIPS] = 0
+        if count:
+            draw_slots(order.tables, slot, count, self.tick, number % order.marks_of_rounds, due)
+            self.tick += count
+        return count
+
+    def skip(self, due: Due, tick: int) -> bool:
+        """Leave out all slots before `tick`; nothing is drawn."""
+        due.counts[DRAWN] = due.counts[STRIPS] = 0
+        self.skip_to(tick)
+        return True
+
+    def skip_to(self, tick: int) -> int:
+        """Leave out all slots before `tick`; return their number."""
+        passed = max(0, min(tick, self.end) - self.tick)
+        self.tick += passed
+        return passed
+
+    def take_rate(self, rate_pps: float) -> bool:
+        """Return True: the interval is the rate."""
+        del rate_pps
+        return True
+
+    def position(self) -> Position:
+        """Return the number of the next slot."""
+        return Position(block=0, tick=self.tick)
+
+    def probed(self) -> NDArray[np.int64]:
+        """Return zeros: the planes record what was sent."""
+        return np.zeros((self._order.probes, self._order.marks_of_rounds), np.int64)

@@ -1,0 +1,143 @@
+"""The live planes of a survey that is running: the bits of its last rounds, in a file that its processes map.
+
+The sender sets the bit of a probe when it has left, the receiver those of replies. The file outlives the processes, so
+a kill loses nothing that was set. It has a header of 64-bit numbers and a circular buffer of rounds; a round has four
+planes a probe, each with a bit for every address: bit i % 8, counted from the least significant, of byte i // 8.
+"""
+
+import mmap
+import os
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import LivenessError
+from liveness.files.directory import Directory
+from liveness.planes.blocks import BLOCK_ADDRESSES
+from liveness.planes.matrix import PLANES
+
+NAME: Final = "rounds/live"
+BLOCK_BYTES: Final = BLOCK_ADDRESSES // 8
+HEADER_WORDS: Final = 512
+MAGIC: Final = int.from_bytes(b"liverds1", "little")
+MOST_BYTES: Final = 1 << 36
+
+# Places in the header. The number of the round in each place of the buffer follows.
+_MAGIC, _BLOCKS, _PROBES, _DEPTH = range(4)
+STORED: Final = 4  # rounds that are in the files of rounds
+LISTENED_NS: Final = 5  # until when replies were received; ns since 1970
+SYNCED_NS: Final = 6  # the same when the file was last written through to the disk
+BOOT: Final = 7  # hash of the boot in which the file was last used
+FIRST_TAG: Final = 8
+DEEPEST: Final = HEADER_WORDS - FIRST_TAG
+"""Largest number of rounds in the buffer."""
+
+SENT, POSITIVE, NEGATIVE, LATE = range(len(PLANES))
+"""Places of the planes of a round."""
+
+
+class LivePlanes:
+    """The live planes, mapped. `bits` is (depth, probes, planes, bytes) and `tags` the round in each place."""
+
+    def __init__(self, descriptor: int, path: Path, blocks: int, probes: int, depth: int, *, new: bool) -> None:
+        self.path = path
+        self.depth = depth
+        self._descriptor = descriptor
+        shape = depth, probes, len(PLANES), blocks * BLOCK_BYTES
+        size = live_bytes(blocks, probes, depth)
+        try:
+            if new:
+                os.posix_fallocate(descriptor, 0, size)  # a hole would end the processes once the disk is full
+            self._mapping = mmap.mmap(descriptor, size)
+        except (OSError, ValueError) as problem:
+            os.close(descriptor)
+            reason = problem.strerror if isinstance(problem, OSError) else "a damaged file: it has another size"
+            raise LivenessError(f"{path}: cannot map it: {reason}") from problem
+        words = np.frombuffer(self._mapping, np.int64, HEADER_WORDS)
+        self.header: NDArray[np.int64] = words
+        self.tags: NDArray[np.int64] = words[FIRST_TAG : FIRST_TAG + depth]
+        self.bits: NDArray[np.uint8] = np.frombuffer(self._mapping, np.uint8, offset=8 * HEADER_WORDS).reshape(shape)
+        expected = [MAGIC, blocks, probes, depth]
+        if new:
+            words[: len(expected)] = expected
+            self.tags[:] = np.arange(depth)
+        elif words[: len(expected)].tolist() != expected or os.fstat(descriptor).st_size != size:
+            raise LivenessError(f"{path}: a damaged file, or one of another survey: restore it from a copy")
+
+    @classmethod
+    def create(cls, run: Path, blocks: int, probes: int, depth: int) -> Self:
+        """Make the file, with room on the disk for all of it. LivenessError names it if the disk refuses."""
+        path = run / NAME
+        try:
+            with Directory.open(run) as directory:
+                directory.make_directory("rounds").close()
+                with directory.replaced(NAME, 0o600):
+                    pass
+        except OSError as problem:
+            raise LivenessError(f"{path}: cannot make it: {problem.strerror}") from problem
+        return cls(_open(run), path, blocks, probes, depth, new=True)
+
+    @classmethod
+    def open(cls, run: Path, blocks: int, probes: int, depth: int) -> Self:
+        """Open the file of an earlier session. LivenessError names it if it is missing, damaged or of other blocks."""
+        live = cls(_open(run), run / NAME, blocks, probes, depth, new=False)
+        live.tidy()
+        return live
+
+    @property
+    def stored(self) -> int:
+        """Number of rounds that are in the files of rounds."""
+        return int(self.header[STORED])
+
+    def tidy(self) -> None:
+        """Clear places whose round has been stored: a kill may have come between storing and clearing."""
+        if not 0 <= self.stored < 1 << 62:
+            raise LivenessError(f"{self.path}: a damaged file: {self.stored} rounds stored")
+        for number in range(self.stored, self.stored + self.depth):
+            place = number % self.depth
+            if self.tags[place] != number:
+                self.bits[place] = 0
+                self.tags[place] = number
+
+    def of_round(self, number: int) -> NDArray[np.uint8]:
+        """Return the planes of a round, (probes, planes, bytes). ValueError if the buffer does not hold it."""
+        place = number % self.depth
+        if self.tags[place] != number:
+            raise ValueError(f"round {number} is not among the live rounds")
+        return self.bits[place]
+
+    def release(self, number: int) -> None:
+        """Note that a round, the oldest, is stored, and use its place for a later one."""
+        self.header[STORED] = number + 1
+        place = number % self.depth
+        self.bits[place] = 0
+        self.tags[place] = number + self.depth
+
+    def sync(self) -> None:
+        """Write everything through to the disk, and note until when replies were received by then."""
+        listened_ns = int(self.header[LISTENED_NS])
+        self._mapping.flush()
+        self.header[SYNCED_NS] = listened_ns
+        self._mapping.flush(0, 8 * HEADER_WORDS)
+
+    def close(self) -> None:
+        """Close the descriptor. The mapping ends with the last array that refers to it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def live_bytes(blocks: int, probes: int, depth: int) -> int:
+    """Return the size of the file."""
+    return 8 * HEADER_WORDS + depth * probes * len(PLANES) * blocks * BLOCK_BYTES
+
+
+def _open(run: Path) -> int:
+    path = run / NAME
+    try:
+        with Directory.open(run) as directory:
+            return directory.open_to_map(NAME)
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot open the rounds of this survey: {problem.strerror}") from problem
