@@ -106,7 +106,8 @@ class LivePlanes:
         place = number % self.depth
         if self.tags[place] != number:
             raise ValueError(f"round {number} is not among the live rounds")
-        return self.bits[place]
+        planes: NDArray[np.uint8] = self.bits[place]
+        return planes
 
     def release(self, number: int) -> None:
         """Note that a round, the oldest, is stored, and use its place for a later one."""
