@@ -19,9 +19,11 @@ RATE_FACTORS = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_00
 MAX_RATE_PPS = 1_000_000_000
 MAX_RATE_BPS = 1_000_000_000_000
 
-DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(us|ms|s|m|h)?", re.ASCII)
+DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(us|ms|s|m|h|d)?", re.ASCII)
 UNIT_US = {"h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1_000, "us": 1}
-MAX_DURATION_US = 366 * 24 * UNIT_US["h"]
+DAY_US = 24 * UNIT_US["h"]
+"""Days are read, but never written: 24h is the canonical form."""
+MAX_DURATION_US = 366 * DAY_US
 
 WHOLE = re.compile(r"[0-9]{1,10}", re.ASCII)
 SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%", re.ASCII)
@@ -114,7 +116,7 @@ def scaled(number: int) -> str:
 
 
 class Duration(str):
-    """A time span such as ``100ms``, ``10s``, ``2m``, ``24h`` or a plain number of seconds, exact to a microsecond."""
+    """A time span such as ``100ms``, ``10s``, ``24h``, ``14d`` or a plain number of seconds, exact to a microsecond."""
 
     __slots__ = ()
 
@@ -122,8 +124,8 @@ class Duration(str):
         """Return the duration in its canonical form; ValueError unless it is whole microseconds, at most a year."""
         match = DURATION.fullmatch(number_text(value))
         if match is None:
-            raise ValueError("expected a duration such as 100ms, 10s, 2m or 24h")
-        span_us = Decimal(match[1]) * UNIT_US[match[2] or "s"]
+            raise ValueError("expected a duration such as 100ms, 10s, 2m, 24h or 14d")
+        span_us = Decimal(match[1]) * (DAY_US if match[2] == "d" else UNIT_US[match[2] or "s"])
         if span_us != int(span_us) or span_us > MAX_DURATION_US:
             raise ValueError("expected a duration of whole microseconds, at most a year")
         return super().__new__(cls, cls.canonical(int(span_us)))

@@ -7,13 +7,11 @@ from typing import Final
 
 from liveness.net.ring import RxRing, TxRing, descriptors_of, given, withhold
 from liveness.probes.run_constants import RunConstants
-from liveness.runs.checkpoint import Checkpoint
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.interruption import Interruption
 from liveness.scan.plan import Plan
 from liveness.scan.process import Child
 from liveness.scan.receive.receiver import Receiver
-from liveness.scan.send.sender import Sender
 from liveness.scan.shared import Shared
 
 POLL_S: Final = 0.01
@@ -34,9 +32,9 @@ class Crew:
     tx_rings: Sequence[TxRing]
     rx_rings: Sequence[RxRing]
     directory: RunDirectory
-    first: Checkpoint
-    """Checkpoint at which this session begins."""
     shared: Shared
+    sender_of: Callable[[int, TxRing], Callable[[], None]]
+    """Returns what the sender of an index does, given its ring."""
     receivers: list[Child[str | None]] = field(default_factory=list, init=False)
     senders: list[Child[None]] = field(default_factory=list, init=False)
     _told_to_stop: bool = field(default=False, init=False)
@@ -124,9 +122,9 @@ class Crew:
     def _start_senders(self) -> None:
         cores = self.plan.core_shares.senders
         for index, ring in enumerate(self.tx_rings):
-            life = Sender(self.plan, self.constants, ring, self.shared, index, self.first.positions[index])
             with given(ring):
-                self.senders.append(Child(f"sender {index}", life.run, cores[index], descriptors_of(ring)))
+                life = self.sender_of(index, ring)
+                self.senders.append(Child(f"sender {index}", life, cores[index], descriptors_of(ring)))
         for ring in self.tx_rings:
             ring.close()
 

@@ -90,7 +90,7 @@ def constants_of(plan: Plan, link: LinkAddresses, sources: tuple[int, ...]) -> R
     )
 
 
-def _find_way(plan: Plan) -> Path:
+def find_way(plan: Plan) -> Path:
     """Return the path to all targets of a plan: see `find_path`."""
     network = plan.config.network
     return find_path(
@@ -102,7 +102,7 @@ def _find_way(plan: Plan) -> Path:
     )
 
 
-def _on_the_way(plan: Plan, path: Path) -> Plan:
+def on_the_way(plan: Plan, path: Path) -> Plan:
     """Return the plan without the targets that the path leaves out."""
     targets = plan.targets
     for part in path.left_out:
@@ -141,7 +141,7 @@ def compile_kernels() -> None:
     _warm_up(plan, constants_of(plan, LinkAddresses(bytes(6), bytes(6)), (0xC0000201,)))
 
 
-def _warn_of_ephemeral_ports(plan: Plan, on_notice: Callable[[str], None]) -> None:
+def warn_of_ephemeral_ports(plan: Plan, on_notice: Callable[[str], None]) -> None:
     """Warn if this host's own connections may use the run's source ports; a lab's namespace has no such connections."""
     ports = plan.config.network.source_ports
     line = None if in_lab() else warning(ports.first, ports.last)
@@ -180,18 +180,18 @@ def run_scan(
     interruption = Interruption()
     with signals_noted(interruption, directory.discard), ExitStack() as cleanup:
         cleanup.callback(directory.discard)
-        path = _find_way(plan)
-        plan = _on_the_way(plan, path)
+        path = find_way(plan)
+        plan = on_the_way(plan, path)
         for line in (*path.left_out, *path.notes):
             on_notice(str(line))
         path = meet_neighbours(plan, path, on_notice)
-        opened = _open(plan, path, directory, cleanup)
+        opened = open_session(plan, path, directory, cleanup)
         directory.lock()
         directory.write_key(plan.key)
         directory.write_targets(plan.intervals.entries())
         first = beginning(plan, running_manifest(plan, opened.identity))
         directory.write_manifest(first.manifest)
-        opened = _drop(opened, privilege_drop)
+        opened = drop_rights(opened, privilege_drop)
         on_start(plan, opened.identity)
         interruption.begun = True
         cleanup.pop_all()
@@ -214,10 +214,10 @@ def resume_scan(
     privilege_drop = decide(plan.config, directory.path)
     interruption = Interruption()
     with signals_noted(interruption, lambda: None), ExitStack() as cleanup:
-        opened = _open(plan, meet_neighbours(plan, _find_way(plan), on_notice), directory, cleanup)
+        opened = open_session(plan, meet_neighbours(plan, find_way(plan), on_notice), directory, cleanup)
         first = going_on(resumption, opened.identity)
         directory.write_manifest(first.manifest)
-        opened = _drop(opened, privilege_drop)
+        opened = drop_rights(opened, privilege_drop)
         on_start(plan, opened.identity)
         interruption.begun = True
         cleanup.pop_all()
@@ -225,7 +225,7 @@ def resume_scan(
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class Opened:
     """The resources of a session that are open before the first packet: rings, transport and the watch on the path."""
 
     identity: Identity
@@ -235,7 +235,8 @@ class _Opened:
     watch: PathWatch
 
 
-def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -> _Opened:
+def open_session(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -> Opened:
+    """Open the rings, the transport and the watch on the path; `cleanup` closes them if a later step fails."""
     network = plan.config.network
     sources = network.sources or (path.source,)
     watch = PathWatch(path, plan.intervals, network.sources, bound=network.interface != AUTO)
@@ -269,10 +270,10 @@ def _open(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -
         ethernet=path.ethernet,
     )
     identity = Identity(directory, path, sources, transport.name, transport.reasons, time.time_ns())
-    return _Opened(identity, constants, transport, rx_rings, watch)
+    return Opened(identity, constants, transport, rx_rings, watch)
 
 
-def _drop(opened: _Opened, privilege_drop: PrivilegeDrop) -> _Opened:
+def drop_rights(opened: Opened, privilege_drop: PrivilegeDrop) -> Opened:
     """Perform the privilege drop; nothing after this needs privileges."""
     identity = opened.identity
     return replace(opened, identity=replace(identity, dropped=privilege_drop.now(identity.directory)))
@@ -280,7 +281,7 @@ def _drop(opened: _Opened, privilege_drop: PrivilegeDrop) -> _Opened:
 
 def _scan(
     plan: Plan,
-    opened: _Opened,
+    opened: Opened,
     first: Checkpoint,
     damage: Sequence[str],
     on_progress: Callable[[Progress], None],
@@ -292,7 +293,7 @@ def _scan(
     directory = identity.directory
     announce(directory.path)
     try:
-        _warn_of_ephemeral_ports(plan, on_notice)
+        warn_of_ephemeral_ports(plan, on_notice)
         outcome = _supervise(plan, opened, first, on_progress, on_notice, interruption)
         tally, kept = _conclude(plan, directory, interruption)
         manifest = final_manifest(plan, identity, outcome, tally, kept, first, damage)
@@ -313,7 +314,7 @@ def _scan(
 
 def _supervise(
     plan: Plan,
-    opened: _Opened,
+    opened: Opened,
     first: Checkpoint,
     on_progress: Callable[[Progress], None],
     on_notice: Callable[[str], None],

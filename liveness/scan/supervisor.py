@@ -26,6 +26,7 @@ from liveness.scan.progress import Progress, observe
 from liveness.scan.rate.tuner import Tuner
 from liveness.scan.recovery.checkpointing import Checkpointing
 from liveness.scan.recovery.compacting import Compacting
+from liveness.scan.send.sender import Sender
 from liveness.scan.shared import Shared
 from liveness.scan.totals import SessionTotals
 from liveness.space.intervals import Intervals
@@ -87,7 +88,9 @@ class Supervisor:
         session = SessionTotals(self.interface, shared, tuner=tuner)
         session.losses = losses = self._watch_losses(shared, session, tuner)
         checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, session.started_s)
-        crew = Crew(self.plan, self.constants, self.tx_rings, self.rx_rings, self.directory, self.first, shared)
+        crew = Crew(
+            self.plan, self.constants, self.tx_rings, self.rx_rings, self.directory, shared, self._sender(shared)
+        )
         compacting = Compacting(self.directory)
         guard = self._guard(session, losses, opt_outs)
         try:
@@ -111,6 +114,14 @@ class Supervisor:
             compacting.finish()
         totals = self._conclude(session, losses, checkpointing)
         return Outcome(shared, totals, self.interruption, opt_outs.record, losses, started_ns, time.time_ns())
+
+    def _sender(self, shared: Shared) -> Callable[[int, TxRing], Callable[[], None]]:
+        """Return the function that makes a sender, which begins where an earlier session ended."""
+
+        def make(index: int, ring: TxRing) -> Callable[[], None]:
+            return Sender(self.plan, self.constants, ring, shared, index, self.first.positions[index]).run
+
+        return make
 
     def _watch_losses(self, shared: Shared, session: SessionTotals, tuner: Tuner | None) -> LossWatch:
         """Return the watch over losses of this session."""

@@ -167,7 +167,7 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
         ("rate: 0", "$.rate: 0: expected a rate from 1/h, a packet an hour, to 1Gpps"),
         ("rate: fast", "$.rate: 'fast': expected a rate such as 100kpps, 1.5Mpps, 0.2pps, 12/min or 10Mbps, or auto"),
         ("rate: [1]", "$.rate: [1]: expected a rate"),
-        ("cooldown: -1", "$.cooldown: -1: expected a duration such as 100ms, 10s, 2m or 24h"),
+        ("cooldown: -1", "$.cooldown: -1: expected a duration such as 100ms, 10s, 2m, 24h or 14d"),
         ("limits: {max_runtime: 0}", "$.limits.max_runtime: '0s': expected a duration above 0s, or null for none"),
         (
             "limits: {max_targets: 0}",

@@ -124,6 +124,7 @@ def test_every_rate_has_one_text_that_reads_back(pps: int) -> None:
         (0.1, "100ms", 0.1),
         ("1.5s", "1500ms", 1.5),
         ("250us", "250us", 0.00025),
+        ("14d", "336h", 1_209_600),
         (0, "0s", 0),
     ],
 )
