@@ -41,7 +41,7 @@ LOGGER.addHandler(logging.NullHandler())
 logging.addLevelName(NOTICE, "NOTICE")
 
 
-def say(level: int, text: str, *, lead: str | None = None, shown: bool = True) -> None:
+def emit(level: int, text: str, *, lead: str | None = None, shown: bool = True) -> None:
     """Record a message of one line.
 
     `lead` stands before the text on standard error, in place of that of the level. `shown` False: for machines alone,
@@ -52,24 +52,24 @@ def say(level: int, text: str, *, lead: str | None = None, shown: bool = True) -
 
 def error(text: str) -> None:
     """Record why the command fails."""
-    say(logging.ERROR, text)
+    emit(logging.ERROR, text)
 
 
 def warning(text: str, *, lead: str | None = None) -> None:
     """Record what makes a result doubtful."""
-    say(logging.WARNING, text, lead=lead)
+    emit(logging.WARNING, text, lead=lead)
 
 
 def notice(text: str, *, lead: str | None = None) -> None:
     """Record what a quiet command shows as well."""
-    say(NOTICE, text, lead=lead)
+    emit(NOTICE, text, lead=lead)
 
 
 def info(text: str, *, lead: str | None = None) -> None:
     """Record what was done."""
-    say(logging.INFO, text, lead=lead)
+    emit(logging.INFO, text, lead=lead)
 
 
 def debug(text: str) -> None:
     """Record a step on the way."""
-    say(logging.DEBUG, text)
+    emit(logging.DEBUG, text)

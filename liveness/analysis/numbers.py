@@ -42,7 +42,7 @@ def seconds(duration_s: float | None) -> str:
     return f"{duration_s:.1f} s" if duration_s < 120 else f"{duration_s / 60:.1f} min"  # noqa: PLR2004 - two minutes
 
 
-def spoken(field: str) -> str:
+def in_words(field: str) -> str:
     """Return the name of a result's field for tables."""
     words = "RST_only" if field == "rst_only" else field.replace("syn_ack", "SYN-ACK")
     return words.replace("_", " ")
@@ -50,4 +50,4 @@ def spoken(field: str) -> str:
 
 def named_formulas(formulas: dict[str, str]) -> list[str]:
     """Return formulas as notes, each with the name of its number in the tables."""
-    return [f"{spoken(name)}: {text}" for name, text in formulas.items()]
+    return [f"{in_words(name)}: {text}" for name, text in formulas.items()]

@@ -56,8 +56,8 @@ class Clusters:
 
     def add(self, active: list[NDArray[np.uint32]]) -> None:
         """Add whole /24s: active[p] has the addresses active for probe p, without repetitions."""
-        everyone = np.concatenate([np.zeros(0, np.uint32), *active])
-        addresses, places = np.unique(everyone, return_inverse=True)
+        all_addresses = np.concatenate([np.zeros(0, np.uint32), *active])
+        addresses, places = np.unique(all_addresses, return_inverse=True)
         masks = np.zeros(len(addresses), np.uint64)
         begin = 0
         for probe, members in enumerate(active):

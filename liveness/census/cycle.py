@@ -11,10 +11,10 @@ from typing import Final, Protocol
 from msgspec.structs import replace
 
 from liveness.census.comparing import analyze_with
-from liveness.census.hit_rate_drop import falls, falls_below, hit_rates
+from liveness.census.hit_rate_drop import drops_below_median, hit_rate_drops, hit_rates
 from liveness.census.home import Home, utc
 from liveness.census.message import Message
-from liveness.census.ownership import Heir
+from liveness.census.ownership import CensusOwner
 from liveness.census.record import Record
 from liveness.census.reporting import write_report
 from liveness.census.retention import retain
@@ -37,19 +37,19 @@ class Scanner(Protocol):
     def begin(self, run_id: str) -> Finished:
         """Scan a new run with this run id."""
 
-    def go_on(self, path: Path) -> Finished:
+    def resume(self, path: Path) -> Finished:
         """Resume the run in a directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """One call of a census. `warn` is called with warnings as they occur, `tell` with messages; it must not raise."""
+    """One call of a census. `warn` is called with warnings as they occur, `notify` with messages; it must not raise."""
 
     config: Config
     home: Home
     scanner: Scanner
     warn: Callable[[str], None]
-    tell: Callable[[Message], None]
+    notify: Callable[[Message], None]
 
     def run(self, *, fresh: bool = False, unfinished_only: bool = False) -> Record | None:
         """Resume an unfinished run, or scan the next one, and return its record. One call ends one run.
@@ -60,43 +60,43 @@ class Cycle:
         """
         umask = os.umask(private_umask(self.config))
         try:
-            with self._telling():
-                heir = Heir.of(self.home, self.config)
+            with self._reporting_failures():
+                owner = CensusOwner.of(self.home, self.config)
             lock = self.home.lock()
             try:
-                with self._telling():
-                    return self._run(heir, fresh=fresh, unfinished_only=unfinished_only)
+                with self._reporting_failures():
+                    return self._run(owner, fresh=fresh, unfinished_only=unfinished_only)
             finally:
                 os.close(lock)
         finally:
             os.umask(umask)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _reporting_failures(self) -> Iterator[None]:
         """Send a notification about an error that ends a call."""
         try:
             yield
         except LivenessError as error:
-            self.tell(Message.of_failure(self.home.path, str(error), error.exit_code))
+            self.notify(Message.of_failure(self.home.path, str(error), error.exit_code))
             raise
         except Exception as error:  # a bug: notify before the traceback, because nobody may be watching the output
             problem = f"{type(error).__name__}: {error}"
-            self.tell(Message.of_failure(self.home.path, problem, LivenessError.exit_code))
+            self.notify(Message.of_failure(self.home.path, problem, LivenessError.exit_code))
             raise
 
-    def _run(self, heir: Heir, *, fresh: bool, unfinished_only: bool) -> Record | None:
+    def _run(self, owner: CensusOwner, *, fresh: bool, unfinished_only: bool) -> Record | None:
         records = self._records()
         for late in records:
-            if late.state == "reported" and not late.told:
-                self._tell(late)
+            if late.state == "reported" and not late.notified:
+                self._notify(late)
         record = self._unfinished(records, fresh=fresh)
         if record is not None:
             if not self.home.is_complete(record.run_id):
-                heir.give(self.home)
-                return self._scanned(record, self.scanner.go_on(self.home.run(record.run_id).path))
+                owner.give(self.home)
+                return self._scanned(record, self.scanner.resume(self.home.run(record.run_id).path))
             self.home.run(record.run_id).remove_traces()  # a power cut may have left them
             return self._report(self._noted(record, self.home.run(record.run_id).read_manifest()))
-        return None if unfinished_only else self._next(records, heir)
+        return None if unfinished_only else self._next(records, owner)
 
     def _records(self) -> list[Record]:
         return self.home.records(lambda error: self.warn(f"{error}: made anew"))
@@ -129,12 +129,12 @@ class Cycle:
         self.home.write(replace(record, state="given-up", reason=reason))
         self.warn(f"{self.home.run(record.run_id).path}: given up: {reason}")
 
-    def _next(self, records: list[Record], heir: Heir) -> Record:
+    def _next(self, records: list[Record], owner: CensusOwner) -> Record:
         """Scan the next run. Its record is written first, because a run without a record is never touched later."""
         number = max((record.number for record in records), default=0) + 1
         record = Record(number=number, run_id=self.home.free_run_id(), state="begun", begun=utc())
         self.home.write(record)
-        heir.give(self.home)
+        owner.give(self.home)
         try:
             finished = self.scanner.begin(record.run_id)
         except LivenessError:
@@ -153,7 +153,7 @@ class Cycle:
         record = replace(record, exit_code=code, events=["failure", *record.events])
         record = replace(record, summary=f"{self._summary(record, finished.manifest)}; the next call goes on with it")
         self.home.write(record)
-        self.tell(Message.of_record(self.home.path, record))
+        self.notify(Message.of_record(self.home.path, record))
         return record
 
     @staticmethod
@@ -193,29 +193,31 @@ class Cycle:
         if before is not None and results.changes:
             change = results.changes[-1].all
             record = replace(record, compared_with=before.run_id, born=change.born, died=change.died)
-        fallen = self._fallen(manifest, before, [other for other in records if other.number < record.number])
-        if fallen:
-            record = replace(record, alarms=[*record.alarms, *fallen], events=[*record.events, "hit_rate"])
+        alarms = self._hit_rate_alarms(manifest, before, [other for other in records if other.number < record.number])
+        if alarms:
+            record = replace(record, alarms=[*record.alarms, *alarms], events=[*record.events, "hit_rate"])
         record = replace(record, state="reported", events=["complete", *record.events])
         record = replace(record, summary=self._summary(record, manifest))
         self.home.write(record)
         retain(self.home, self._records(), self.config.keep, self.warn)
-        self._tell(record)
+        self._notify(record)
         return record
 
-    def _fallen(self, manifest: Manifest, before: Record | None, earlier: list[Record]) -> list[str]:
+    def _hit_rate_alarms(self, manifest: Manifest, before: Record | None, earlier: list[Record]) -> list[str]:
         """Return an alarm for each probe with a drop of its hit rate since the last run, or below its baseline."""
-        fall = self.config.notify.fall
+        threshold = self.config.notify.fall
         last = None if before is None else self.home.manifest(before.run_id)
-        found = [] if before is None or last is None else falls(manifest, last, fall)
-        alarms = [f"{drop} since {before.run_id}" for drop in found if before is not None]
-        told = {drop.probe for drop in found}
-        settled = [record for record in earlier if record.state not in ("begun", "given-up")]
-        return alarms + [str(drop) for drop in falls_below(manifest, settled, fall) if drop.probe not in told]
+        drops = [] if before is None or last is None else hit_rate_drops(manifest, last, threshold)
+        alarms = [f"{drop} since {before.run_id}" for drop in drops if before is not None]
+        dropped = {drop.probe for drop in drops}
+        ended = [record for record in earlier if record.state not in ("begun", "given-up")]
+        return alarms + [
+            str(drop) for drop in drops_below_median(manifest, ended, threshold) if drop.probe not in dropped
+        ]
 
-    def _tell(self, record: Record) -> None:
-        self.tell(Message.of_record(self.home.path, record))
-        self.home.write(replace(record, told=True))
+    def _notify(self, record: Record) -> None:
+        self.notify(Message.of_record(self.home.path, record))
+        self.home.write(replace(record, notified=True))
 
 
 def _took_s(manifest: Manifest) -> float | None:

@@ -19,7 +19,7 @@ LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastRun:
     """One run, with its manifest if that exists, and its record if it belongs to a census."""
 
     home: Home
@@ -92,7 +92,7 @@ class Past:
         }
 
 
-def history(path: Path) -> list[Past]:
+def history(path: Path) -> list[PastRun]:
     """Return all runs in or below `path`, oldest first. Raises UsageError if there is none or no such directory."""
     if not path.is_dir():
         raise UsageError(
@@ -116,21 +116,21 @@ def history(path: Path) -> list[Past]:
         raise UsageError(f"{path}: no run here or below")
     homes = {run.parent: Home(run.parent) for run in found}
     noted = {(home.path, record.run_id): record for home in homes.values() for record in home.records(lambda _: None)}
-    pasts = [_past(homes[run.parent], run.name, noted.get((run.parent, run.name))) for run in found]
-    return sorted(pasts, key=lambda past: (past.started, past.name))
+    past_runs = [_past_run(homes[run.parent], run.name, noted.get((run.parent, run.name))) for run in found]
+    return sorted(past_runs, key=lambda past: (past.started, past.name))
 
 
-def _past(home: Home, run_id: str, record: Record | None) -> Past:
+def _past_run(home: Home, run_id: str, record: Record | None) -> PastRun:
     run = home.run(run_id)
     if not run.path.is_dir():
-        return Past(home, run_id, None, record)
+        return PastRun(home, run_id, None, record)
     try:
-        return Past(home, run_id, run.read_manifest(), record)
+        return PastRun(home, run_id, run.read_manifest(), record)
     except LivenessError as error:
-        return Past(home, run_id, None, record, str(error))
+        return PastRun(home, run_id, None, record, str(error))
 
 
-def find_run(word: str, path: Path) -> Past:
+def find_run(word: str, path: Path) -> PastRun:
     """Return the run that a word names: its directory, its run id or ``name/run id`` below `path`, or ``latest``.
 
     An unambiguous beginning of a run id or name is enough. Raises UsageError if it names no run or several.
@@ -149,5 +149,5 @@ def find_run(word: str, path: Path) -> Past:
     raise UsageError(f"{word!r}: no such run below {path}: liveness census list {path} shows all")
 
 
-def _beginning_with(word: str, runs: Sequence[Past]) -> list[Past]:
+def _beginning_with(word: str, runs: Sequence[PastRun]) -> list[PastRun]:
     return [past for past in runs if word and (past.run_id.startswith(word) or past.name.startswith(word))]

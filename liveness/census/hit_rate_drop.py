@@ -42,7 +42,7 @@ class HitRate:
 
 
 @dataclass(frozen=True, slots=True)
-class Fall:
+class HitRateDrop:
     """Drop of a hit rate. `most` is the upper confidence limit of the ratio of the rates now and then.
 
     `since` describes what the rate was compared with.
@@ -70,13 +70,13 @@ def hit_rates(manifest: Manifest) -> dict[str, HitRate]:
     }
 
 
-def falls(now: Manifest, then: Manifest, fall: float) -> list[Fall]:
-    """Return the probes whose hit rate dropped by more than the share `fall` since the run of manifest `then`."""
-    return _falls(hit_rates(now), hit_rates(then), fall)
+def hit_rate_drops(now: Manifest, then: Manifest, threshold: float) -> list[HitRateDrop]:
+    """Return the probes whose hit rate dropped by more than the share `threshold` since the run of manifest `then`."""
+    return _drops(hit_rates(now), hit_rates(then), threshold)
 
 
-def falls_below(now: Manifest, records: Sequence[Record], fall: float) -> list[Fall]:
-    """Return the probes whose hit rate is lower than their median over earlier runs by more than the share `fall`.
+def drops_below_median(now: Manifest, records: Sequence[Record], threshold: float) -> list[HitRateDrop]:
+    """Return the probes whose hit rate is lower than their median over earlier runs by more than the share `threshold`.
 
     The last BASELINE_RUNS complete runs of `records` (newest last) are used; a baseline needs at least LEAST_RUNS.
     """
@@ -88,18 +88,18 @@ def falls_below(now: Manifest, records: Sequence[Record], fall: float) -> list[F
             share = median(record.hit_rates[probe] for record in known)
             targets = round(median(record.targets or 0 for record in known))
             baseline[probe] = HitRate(round(share * targets), targets)
-    found = _falls(rates, baseline, fall)
+    found = _drops(rates, baseline, threshold)
     return [replace(drop, since=f", the median of the last {len(earlier)} runs") for drop in found]
 
 
-def _falls(rates: dict[str, HitRate], earlier: dict[str, HitRate], fall: float) -> list[Fall]:
+def _drops(rates: dict[str, HitRate], earlier: dict[str, HitRate], threshold: float) -> list[HitRateDrop]:
     common = [probe for probe in rates if probe in earlier and rates[probe].targets]
     common = [probe for probe in common if earlier[probe].answered >= LEAST_ANSWERED]
     found = []
     for probe in common:
         most = highest_ratio(rates[probe], earlier[probe], FALSE_ALARMS / len(common))
-        if most < 1 - fall:
-            found.append(Fall(probe, rates[probe], earlier[probe], most))
+        if most < 1 - threshold:
+            found.append(HitRateDrop(probe, rates[probe], earlier[probe], most))
     return found
 
 

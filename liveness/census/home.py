@@ -115,7 +115,7 @@ class Home:
             run_id=run_id,
             state="removed" if gone else "reported" if reported else "begun",
             begun=begun,
-            told=True,
+            notified=True,
         )
 
     def last_complete(self, records: Sequence[Record], number: int) -> Record | None:

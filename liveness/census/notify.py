@@ -43,7 +43,7 @@ class Notifier:
     webhook_timeout_s: float = WEBHOOK_TIMEOUT_S
     command_timeout_s: float = COMMAND_TIMEOUT_S
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Send a message if the config names one of its events."""
         if not set(message.events) & set(self.notify.on):
             return
@@ -59,13 +59,13 @@ class Notifier:
     def _run(self, message: Message) -> str | None:
         """Run the command without a shell; return what went wrong, or None."""
         words = self.notify.words
-        told = {"EVENTS": " ".join(message.events), "NAME": message.census, "RUN": message.run or ""}
-        told |= {"SUMMARY": message.summary, "EXIT_CODE": str(message.exit_code), "DIRECTORY": message.directory}
+        variables = {"EVENTS": " ".join(message.events), "NAME": message.census, "RUN": message.run or ""}
+        variables |= {"SUMMARY": message.summary, "EXIT_CODE": str(message.exit_code), "DIRECTORY": message.directory}
         try:
             done = subprocess.run(
                 words,
                 input=message.encoded(),
-                env=os.environ | {f"CENSUS_{name}": value for name, value in told.items()},
+                env=os.environ | {f"CENSUS_{name}": value for name, value in variables.items()},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 timeout=self.command_timeout_s,
@@ -77,8 +77,8 @@ class Notifier:
             return f"{words[0]}: cannot be run: {getattr(error, 'strerror', None) or error}"
         if done.returncode == 0:
             return None
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        return f"{words[0]}: exit code {done.returncode}" + "".join(f": {line[:SHOWN_CHARS]}" for line in said)
+        last_line = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        return f"{words[0]}: exit code {done.returncode}" + "".join(f": {line[:SHOWN_CHARS]}" for line in last_line)
 
     def _post(self, message: Message) -> str | None:
         """Post the message, with repeated attempts if the failure may be temporary; return the last problem or None."""

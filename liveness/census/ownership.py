@@ -13,7 +13,7 @@ from liveness.system.privileges import User, user_to_become
 
 
 @dataclass(frozen=True, slots=True)
-class Heir:
+class CensusOwner:
     """User to whom a scan drops its privileges, or None if it stays the same; `made` are directories to be created."""
 
     user: User | None
@@ -22,7 +22,7 @@ class Heir:
     """Group that may read the census: see `share` in the config."""
 
     @classmethod
-    def of(cls, home: Home, config: Config) -> "Heir":
+    def of(cls, home: Home, config: Config) -> "CensusOwner":
         """Return the owner for a census whose directory need not exist. Raises the errors of `user_to_become`."""
         made = []
         above = home.path.absolute()

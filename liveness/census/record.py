@@ -46,7 +46,7 @@ class Record(Struct, frozen=True, kw_only=True):
     """Alarms, one line each."""
     exit_code: int = 0
     summary: str = ""
-    told: bool = False
+    notified: bool = field(default=False, name="told")
     """Whether notifications have been tried."""
 
 

@@ -70,11 +70,11 @@ def retain(home: Home, records: Sequence[Record], keep: Keep, warn: Callable[[st
         if record.state == "removing":
             _remove(home, record, warn)
     settled = [record for record in records if record.state in ("reported", "given-up")]
-    lying = [record for record in settled if home.run(record.run_id).path.is_dir()]
-    held = [Held(record.run_id, home.is_complete(record.run_id)) for record in lying]
+    on_disk = [record for record in settled if home.run(record.run_id).path.is_dir()]
+    held = [Held(record.run_id, home.is_complete(record.run_id)) for record in on_disk]
     poor = poor_runs({record.run_id: _hit_rate(home, record.run_id) for record in held if record.complete})
     going = set(expendable(held, keep.runs, lambda run_id: run_id not in poor and verified(home.run(run_id))))
-    gone = [record.run_id for record in lying if record.run_id in going and _remove(home, record, warn)]
+    gone = [record.run_id for record in on_disk if record.run_id in going and _remove(home, record, warn)]
     with_logs = [
         run.run_id for run in held if run.complete and run.run_id not in going and logs_of(home.run(run.run_id))
     ]

@@ -13,7 +13,7 @@ from liveness.cli.watching import check_metrics_file, watch_options, watchers_of
 from liveness.errors import StoppedEarlyError, UsageError
 
 if TYPE_CHECKING:
-    from liveness.census.history import Past
+    from liveness.census.history import PastRun
     from liveness.census.record import Record
     from liveness.config.model import Config
     from liveness.scan.session import Finished
@@ -78,7 +78,7 @@ def run(
     scanner = _Scanner(
         config, config_file, watchers_of(display, status_file, metrics_file, metrics_address, config.name)
     )
-    cycle = Cycle(config, home, scanner, log.warning, Notifier(config.notify, log.warning).tell)
+    cycle = Cycle(config, home, scanner, log.warning, Notifier(config.notify, log.warning).send)
     record = cycle.run(fresh=fresh, unfinished_only=unfinished)
     if record is None:
         if not quiet:
@@ -117,7 +117,7 @@ class _Scanner:
             watch.end(finished.manifest)
         return finished
 
-    def go_on(self, path: Path) -> "Finished":
+    def resume(self, path: Path) -> "Finished":
         from liveness.scan.session import resume_scan
 
         with self.watchers as watch:
@@ -199,7 +199,7 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
     _show_report(past)
 
 
-def _show_report(past: "Past") -> None:
+def _show_report(past: "PastRun") -> None:
     """Print the report that the census has written of a run, or the tables of the run itself if there is none."""
     from liveness.census.comparing import compare
     from liveness.census.home import TABLES_FILE
@@ -252,34 +252,34 @@ def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
     from liveness.analysis.document import document
     from liveness.census.comparing import compare
     from liveness.census.history import find_run
-    from liveness.census.hit_rate_drop import falls, hit_rates
+    from liveness.census.hit_rate_drop import hit_rate_drops, hit_rates
     from liveness.cli.display import OutputConsole
     from liveness.config.model import Notify
     from liveness.report.hit_table import hit_table
     from liveness.report.layout import Section
 
-    pasts = [find_run(word, directory) for word in (earlier, later)]
-    for past in pasts:
+    past_runs = [find_run(word, directory) for word in (earlier, later)]
+    for past in past_runs:
         if past.manifest is None:
             raise UsageError(
                 f"{past.run.path}: {past.damage or 'this run is gone'}: only runs with sets can be compared"
             )
-    results = compare([past.run for past in pasts])
+    results = compare([past.run for past in past_runs])
     if not results.changes:
-        raise UsageError(f"{pasts[1].run.path}: {results.left_out[0].reason}")
+        raise UsageError(f"{past_runs[1].run.path}: {results.left_out[0].reason}")
     for run_results in results.runs:
         for warning in warnings_of(run_results.manifest):
             log.warning(warning)
     before, after = (run.manifest for run in results.runs)
     rates = {probe: (hit_rates(before).get(probe), rate) for probe, rate in hit_rates(after).items()}
     shares = {probe: (None if then is None else then.share, now.share) for probe, (then, now) in rates.items()}
-    fallen = {fall.probe for fall in falls(after, before, Notify().fall)}
+    dropped = {drop.probe for drop in hit_rate_drops(after, before, Notify().fall)}
     if as_json:
-        moved = {probe: {"from": then, "to": now, "fell": probe in fallen} for probe, (then, now) in shares.items()}
+        moved = {probe: {"from": then, "to": now, "fell": probe in dropped} for probe, (then, now) in shares.items()}
         _print_json({"schema": 1, **document(results)["changes"][0], "hit_rates": moved})
         return
     console = OutputConsole()
-    for table in (*tables(results.changes[:1]), hit_table(shares, fallen)):
+    for table in (*tables(results.changes[:1]), hit_table(shares, dropped)):
         console.print(Section(table))
 
 

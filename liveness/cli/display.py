@@ -62,9 +62,9 @@ class ScanDisplay:
     def _above(self, lead: str, text: str) -> None:
         self._console.print(Text(f"{lead}{text}"), soft_wrap=True)
 
-    def _say(self, level: int, text: str, shown: str | None = None) -> None:
+    def _emit(self, level: int, text: str, shown: str | None = None) -> None:
         """Record a message, and show it in the colours of `shown` unless this display is quiet."""
-        log.say(level, text, shown=False)
+        log.emit(level, text, shown=False)
         if level >= people.level:
             self._console.print(Text(text) if shown is None else shown, soft_wrap=True)
 
@@ -75,7 +75,7 @@ class ScanDisplay:
         path = identity.path
         gateway = f" by {format_address(path.gateway)}" if path.gateway is not None else ""
         keep_with(identity.directory)
-        self._say(
+        self._emit(
             INFO,
             f"scanning {plan.target_count:,} addresses with {len(plan.probes)} probes of {plan.attempts} attempts"
             f" from {format_address(path.source)} on {path.interface}{gateway} through {identity.transport},"
@@ -88,7 +88,7 @@ class ScanDisplay:
             self._live.show(reading)
         elif self._plain and reading.progress.elapsed_s >= self._next_s:
             self._next_s = reading.progress.elapsed_s + PLAIN_EVERY_S
-            self._say(INFO, status_line(reading))
+            self._emit(INFO, status_line(reading))
 
     def notice(self, text: str) -> None:
         """Show a line that the user should read, even if the display is quiet."""
@@ -100,16 +100,16 @@ class ScanDisplay:
         if people.level <= INFO:
             self._console.print(_summary(manifest))
         rejected = ", ".join(f"{reason} {count:,}" for reason, count in sorted(manifest.rejected.items())) or "none"
-        self._say(INFO, f"packets received: {manifest.receive.packets:,}; rejected: {rejected}")
+        self._emit(INFO, f"packets received: {manifest.receive.packets:,}; rejected: {rejected}")
         if manifest.rate_search is not None:
-            self._say(INFO, _rate_found(manifest.rate_search, len(manifest.probes)))
+            self._emit(INFO, _rate_found(manifest.rate_search, len(manifest.probes)))
         for warning in manifest.loss_warnings:
-            self._say(WARNING, warning, f"[bold red]warning:[/] {escape(warning)}")
+            self._emit(WARNING, warning, f"[bold red]warning:[/] {escape(warning)}")
         colour = "green" if manifest.status == "complete" else "red"
         warned = " with warnings" if manifest.loss_warnings else ""
         reason = f": {manifest.reason}" if manifest.reason else ""
         ended = f"{reason}; {len(manifest.sets)} sets"
-        self._say(INFO, f"{manifest.status}{warned}{ended}", f"[{colour}]{manifest.status}{warned}[/]{escape(ended)}")
+        self._emit(INFO, f"{manifest.status}{warned}{ended}", f"[{colour}]{manifest.status}{warned}[/]{escape(ended)}")
 
 
 def _summary(manifest: "Manifest") -> FittedTable:

@@ -19,7 +19,7 @@ class Interrupts:
     """The state of Ctrl-C, kept here because libraries convert or suppress the exception that it raises."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._raised = False
 
     def install(self) -> None:
@@ -30,7 +30,7 @@ class Interrupts:
         before = sys.unraisablehook
 
         def unraisable(found: "sys.UnraisableHookArgs") -> None:
-            if not self.asked:
+            if not self.requested:
                 before(found)
 
         sys.unraisablehook = unraisable
@@ -38,7 +38,7 @@ class Interrupts:
     def _note(self, _number: int, _frame: FrameType | None) -> NoReturn:
         if self._raised:
             os._exit(EXIT_CODE)
-        self.asked = self._raised = True
+        self.requested = self._raised = True
         raise KeyboardInterrupt
 
     @contextmanager
@@ -68,7 +68,7 @@ class Interrupts:
         """
         while data := os.read(reader, 1):
             if data[0] == signal.SIGINT:
-                self.asked = True
+                self.requested = True
                 with suppress(Exception):
                     stop()
                 time.sleep(GRACE_S)

@@ -55,7 +55,7 @@ def exec_(source: str, arguments: tuple[str, ...], *, plain: bool, ideal: bool, 
     """
     from liveness.lab.shell import run_in_lab
 
-    sys.exit(run_in_lab(arguments, source=source, plain=plain, tell=log.notice, verbose=verbose, ideal=ideal))
+    sys.exit(run_in_lab(arguments, source=source, plain=plain, notice=log.notice, verbose=verbose, ideal=ideal))
 
 
 @command.command()

@@ -70,9 +70,9 @@ class LazyGroup(click.Group):
 
         ``version`` and ``help COMMAND`` are accepted too, since other programs have these as commands.
         """
-        asked = {"version": ["--version"], "help": [*args[1:], "--help"]}.get(args[0]) if args else None
-        if asked is not None:
-            self.main(asked, prog_name=PROGRAM, standalone_mode=False)
+        replacement = {"version": ["--version"], "help": [*args[1:], "--help"]}.get(args[0]) if args else None
+        if replacement is not None:
+            self.main(replacement, prog_name=PROGRAM, standalone_mode=False)
             ctx.exit()
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             ctx.fail(no_command(args[0], list(COMMANDS)))
@@ -104,7 +104,7 @@ def run() -> None:
     except OutputError as error:
         code = _refused(error)
     except BaseException as error:
-        if not interrupts.asked and not isinstance(error, (click.Abort, KeyboardInterrupt)):
+        if not interrupts.requested and not isinstance(error, (click.Abort, KeyboardInterrupt)):
             raise
         _leave_interrupted()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # do not interrupt the interpreter's finalisation
@@ -132,7 +132,7 @@ def _run() -> int:
     except BrokenPipeError:  # the reader of a pipe given as output file has closed it
         code = 0
     except (LivenessError, OSError) as error:
-        if interrupts.asked:
+        if interrupts.requested:
             raise
         log.error(_line(error))
         code = error.exit_code if isinstance(error, LivenessError) else LivenessError.exit_code

@@ -55,7 +55,7 @@ def run(
     if resume is not None:
         if output is not None or run_id is not None:
             raise click.UsageError("--output and --run-id go with --config")
-        opened = PassiveRun.resume(resume, forced=force, say=log.info)
+        opened = PassiveRun.resume(resume, forced=force, note=log.info)
     elif config_path is not None:
         config = load_config(config_path)
         config = replace(
@@ -64,7 +64,7 @@ def run(
             follow=config.follow or follow,
             inputs=(*config.inputs, *(str(Path(entry).absolute()) for entry in inputs)),
         )
-        opened = PassiveRun.create(config, run_id, forced=force, say=log.info)
+        opened = PassiveRun.create(config, run_id, forced=force, note=log.info)
     extra = [str(Path(entry).absolute()) for entry in inputs] if resume is not None else []
     if opened.config.follow or follow:
         _stop_on_signals(opened)

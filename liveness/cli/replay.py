@@ -79,7 +79,7 @@ def command(
 
         done = replay(run, paths, place, "parquet" if replies else "none", show)
     for level, line in _summary(done):
-        log.say(level, line)
+        log.emit(level, line)
     if as_json:
         click.echo(json.dumps(_document(done), indent=2))
     else:

@@ -110,11 +110,11 @@ def fault_in(tree: object, problem: msgspec.ValidationError, kind: object) -> tu
         return f"{path}.{missing[1]}", "missing"
     if text.startswith("Invalid enum value") and (choices := words_of(field_type(path, kind))):
         text = f"expected one of {', '.join(choices)}"
-    said = in_our_words(text)
-    said = f"{said[:1].lower()}{said[1:]}"
+    words = in_our_words(text)
+    words = f"{words[:1].lower()}{words[1:]}"
     value = value_at(tree, path)
     # A section would be cut in its middle, and msgspec names no key of a mapping of names to values: `[...]`.
-    return path, said if isinstance(value, dict) or "[...]" in path else f"{shown_value(value)}: {said}"
+    return path, words if isinstance(value, dict) or "[...]" in path else f"{shown_value(value)}: {words}"
 
 
 def shown_value(value: object) -> str:

@@ -48,8 +48,8 @@ class Reader:
             except UsageError as problem:
                 if self.format is None or not str(problem).endswith(NAME_IT):
                     raise
-                says = f": --from {self.format} says that it is one: leave that out to have it found"
-                raise UsageError(str(problem).removesuffix(NAME_IT) + says) from None
+                hint = f": --from {self.format} says that it is one: leave that out to have it found"
+                raise UsageError(str(problem).removesuffix(NAME_IT) + hint) from None
             return SetFile(path, "text" if form.module == "text" else form.name, source.taken, addresses)
 
     def _detect(self, path: str, source: Source) -> Format:

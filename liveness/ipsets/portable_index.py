@@ -183,7 +183,7 @@ def _check(offsets: NDArray[np.int64], begin: int, sizes: NDArray[np.int32], for
     """Raise BrokenFormatError unless the containers lie side by side from `begin` to the end, each of its size."""
     taken = np.diff(offsets)
     runs = forms == RUNS
-    told = np.where(forms == BITMAP, BITMAP_BYTES, 2 * sizes.astype(np.int64))
-    fits = np.where(runs, (taken > 2) & (taken % 4 == 2), taken == told)  # noqa: PLR2004 - a count and pairs of 16 bits
+    expected = np.where(forms == BITMAP, BITMAP_BYTES, 2 * sizes.astype(np.int64))
+    fits = np.where(runs, (taken > 2) & (taken % 4 == 2), taken == expected)  # noqa: PLR2004 - a count and pairs of 16 bits
     if int(offsets[0]) != begin or not np.all(fits):
         raise BrokenFormatError("its containers are not where they should be")

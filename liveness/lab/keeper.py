@@ -104,9 +104,9 @@ class Keeper(ABC):
             _report(reports, "LivenessError", f"the lab cannot be built: {type(problem).__name__}: {problem}")
             return
         _report(reports, None, "")
-        said = self.watch(control)
-        if said is not None:
-            _report(reports, "LivenessError", said)
+        reason = self.watch(control)
+        if reason is not None:
+            _report(reports, "LivenessError", reason)
 
     def failure(self) -> LivenessError | None:
         """Wait for the keeper's next report: None if the lab is ready, otherwise why it is not, or no longer."""
@@ -171,8 +171,8 @@ class Lab(Keeper):
         if control in readable:
             return None
         daemon = watched.get(readable[0])
-        said = "Python servers ended" if daemon is None else f"{daemon.name} ended: {daemon.last_words()}"
-        return f"the lab's {said}"
+        reason = "Python servers ended" if daemon is None else f"{daemon.name} ended: {daemon.last_words()}"
+        return f"the lab's {reason}"
 
 
 def _keep(parent: int, control: int, reports: int, hold: Callable[[], None]) -> None:

@@ -44,14 +44,14 @@ def run_in_lab(
     *,
     source: str,
     plain: bool,
-    tell: Callable[[str], None],
+    notice: Callable[[str], None],
     verbose: bool,
     ideal: bool = False,
 ) -> int:
     """Build the lab of `source`, run `command` in the scanner's namespace, remove the lab; return the exit code.
 
     `source` is a lab file or a population file; with `ideal` the network model of the latter is not used. The exit code
-    is 128 + n if signal n ended the command. `tell` receives lines for the user: networks that are left out, and with
+    is 128 + n if signal n ended the command. `notice` receives lines for the user: networks that are left out, and with
     `verbose` the servers of each network. This process moves to the scanner's namespace and stays there, so it must
     have
     one thread. UsageError for a wrong file or an unknown command, before anything is built; UnsupportedError if the
@@ -68,7 +68,7 @@ def run_in_lab(
             internet = load_internet(source)
             tools = find_tools(plain=plain)
             for line in tools.notes(internet) + (tools.choices(internet) if verbose else []):
-                tell(f"lab: {line}")
+                notice(f"lab: {line}")
             enter_private_network()
             from liveness.lab.keeper import Lab  # noqa: PLC0415 - its imports may start threads, but entering a user namespace requires one thread
 

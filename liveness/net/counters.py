@@ -107,7 +107,7 @@ class CounterReader:
 
     def device(self, index: int) -> Device:
         """Return the device with an index."""
-        for body in self._ask(RTM_GETLINK, 0, LINK_HEADER.pack(0, 0, index, 0, 0)):
+        for body in self._request(RTM_GETLINK, 0, LINK_HEADER.pack(0, 0, index, 0, 0)):
             return _device(body)
         raise LivenessError(f"interface {index} is gone")
 
@@ -122,13 +122,13 @@ class CounterReader:
         """Return the devices that belong to a bridge, bond or team."""
         attribute = ATTRIBUTE.pack(ATTRIBUTE.size + 4, IFLA_MASTER) + struct.pack("=I", master)
         request = LINK_HEADER.pack(0, 0, 0, 0, 0) + attribute
-        bodies = self._ask(RTM_GETLINK, NLM_F_DUMP, request)
+        bodies = self._request(RTM_GETLINK, NLM_F_DUMP, request)
         return [_device(body) for body in bodies if _number(dict(_attributes(body[16:])), IFLA_MASTER) == master]
 
     def queue_drops(self, index: int) -> int:
         """Return the packets dropped by the root queueing discipline of a device, modulo 2**32; 0 if it has none."""
         try:
-            for body in self._ask(RTM_GETQDISC, NLM_F_ECHO, QDISC_HEADER.pack(0, index, 0, TC_H_ROOT, 0)):
+            for body in self._request(RTM_GETQDISC, NLM_F_ECHO, QDISC_HEADER.pack(0, index, 0, TC_H_ROOT, 0)):
                 statistics = dict(_attributes(dict(_attributes(body[QDISC_HEADER.size :])).get(TCA_STATS2, b"")))
                 queue = statistics.get(TCA_STATS_QUEUE, b"")
                 if len(queue) >= QUEUE.size:
@@ -146,7 +146,7 @@ class CounterReader:
             return [self.device(device.parent)]
         return []
 
-    def _ask(self, kind: int, flags: int, body: bytes) -> list[bytes]:
+    def _request(self, kind: int, flags: int, body: bytes) -> list[bytes]:
         """Return the bodies of the answers to a request. Raises LivenessError with the reason of a refusal."""
         self._sequence += 1
         flags |= NLM_F_REQUEST | (0 if flags & NLM_F_DUMP else NLM_F_ACK)

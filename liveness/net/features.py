@@ -196,10 +196,10 @@ def _attempt(attempt: Callable[[], str]) -> Outcome:
 
 def _reason(error: Exception) -> str:
     """Return the kernel's reason if the error has one, otherwise the text of the error."""
-    said = error.__cause__ if isinstance(error, LivenessError) and error.__cause__ else error
-    if isinstance(said, NetlinkError):
-        return str(said.args[-1])
-    return (said.strerror if isinstance(said, OSError) else None) or str(said)
+    cause = error.__cause__ if isinstance(error, LivenessError) and error.__cause__ else error
+    if isinstance(cause, NetlinkError):
+        return str(cause.args[-1])
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(cause)
 
 
 def _feature(trial: _Trial, outcome: Outcome) -> Feature:

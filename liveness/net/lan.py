@@ -83,7 +83,7 @@ def find_neighbours(link: Link, wanted: Intervals, source: int, requests_pps: fl
             handle.setblocking(False)
             try:
                 for _ in range(TRIES):
-                    known |= _ask(handle, link, silent, source, requests_pps)
+                    known |= _request(handle, link, silent, source, requests_pps)
                     silent = [address for address in silent if address not in known]
                     if not silent:
                         break
@@ -111,11 +111,11 @@ def kernel_neighbours(link: Link, wanted: Intervals) -> dict[int, bytes]:
     return {address: known[address] for address in here}
 
 
-def _ask(
+def _request(
     handle: socket.socket, link: Link, addresses: Sequence[int], source: int, requests_pps: float
 ) -> dict[int, bytes]:
     """Send a request for each address at the rate; return the answers until TRY_S after the last request."""
-    asked = set(addresses)
+    wanted = set(addresses)
     answers: dict[int, bytes] = {}
     looked_s = sent_at_s = time.monotonic()
     sent, due = 0, 1.0
@@ -127,11 +127,11 @@ def _ask(
             sent, due, sent_at_s = sent + 1, due - 1, now_s
         if now_s - sent_at_s > STALL_S + 1 / requests_pps:
             raise LivenessError(f"interface {link.name}: no ARP request has left for {STALL_S:.0f} s: is it stuck?")
-        _take_answers(handle, asked, answers)
+        _take_answers(handle, wanted, answers)
         time.sleep(min(NAP_S, 1 / requests_pps))
     deadline = time.monotonic() + TRY_S
-    while time.monotonic() < deadline and len(answers) < len(asked):
-        _take_answers(handle, asked, answers)
+    while time.monotonic() < deadline and len(answers) < len(wanted):
+        _take_answers(handle, wanted, answers)
         time.sleep(NAP_S)
     return answers
 
@@ -147,14 +147,14 @@ def _send(handle: socket.socket, frame: bytes) -> bool:
     return True
 
 
-def _take_answers(handle: socket.socket, asked: set[int], answers: dict[int, bytes]) -> None:
+def _take_answers(handle: socket.socket, wanted: set[int], answers: dict[int, bytes]) -> None:
     """Add the answers that came in to `answers`; of several answers for an address, the first one is used."""
     while True:
         try:
             frame = handle.recv(FRAME_BYTES)
         except BlockingIOError:
             return
-        spoken = arp_sender(frame)
-        address = 0 if spoken is None else int.from_bytes(spoken.address, "big")
-        if spoken is not None and address in asked:
-            answers.setdefault(address, spoken.mac)
+        sender = arp_sender(frame)
+        address = 0 if sender is None else int.from_bytes(sender.address, "big")
+        if sender is not None and address in wanted:
+            answers.setdefault(address, sender.mac)

@@ -134,7 +134,7 @@ def transmit_queues(interface: str) -> int:
         (message,) = netlink.link("get", index=interface_index(interface))
     allocated = int(message.get_attr("IFLA_NUM_TX_QUEUES") or 1)
     # eight numbers: maxima of rx, tx, other and combined channels, then those in use in the same order
-    channels = _ask_driver(interface, _ETHTOOL_GCHANNELS, 8)
+    channels = _query_driver(interface, _ETHTOOL_GCHANNELS, 8)
     if channels is None:
         return allocated
     return min(allocated, (channels[5] + channels[7]) or allocated)
@@ -142,11 +142,11 @@ def transmit_queues(interface: str) -> int:
 
 def receive_ring_frames(interface: str) -> int | None:
     """Return the length of the network card's receive ring in frames, or None if the driver does not report it."""
-    parameters = _ask_driver(interface, _ETHTOOL_GRINGPARAM, 8)  # maxima of rx, rx mini, rx jumbo, tx; then values
+    parameters = _query_driver(interface, _ETHTOOL_GRINGPARAM, 8)  # maxima of rx, rx mini, rx jumbo, tx; then values
     return parameters[4] or None if parameters is not None else None
 
 
-def _ask_driver(interface: str, command: int, numbers: int) -> tuple[int, ...] | None:
+def _query_driver(interface: str, command: int, numbers: int) -> tuple[int, ...] | None:
     """Return the numbers with which a driver answers an ETHTOOL command, or None if it does not support it."""
     answer = ctypes.create_string_buffer(struct.pack("I", command), 4 * (1 + numbers))
     request = struct.pack("16sP16x", interface.encode(), ctypes.addressof(answer))

@@ -53,7 +53,7 @@ def find_mac(link: Link, address: int, source: int) -> bytes:
 
     ARP requests name `source`, an address of this host, as their sender.
     """
-    return known_mac(link, address) or ask_mac(link, address, source)
+    return known_mac(link, address) or request_mac(link, address, source)
 
 
 def find_mac_of_ipv6(netlink: Netlink, link: Link, address: bytes) -> bytes:
@@ -85,7 +85,7 @@ def kernel_entry(netlink: Netlink, index: int, address: bytes) -> tuple[int, byt
     """Return state (NUD_*) and MAC address of the kernel's entry for a neighbour, or None if there is no entry."""
     family = socket.AF_INET if len(address) == IPV4_BYTES else socket.AF_INET6
     header = NEIGHBOUR_HEADER.pack(family, index, 0, 0, 0)
-    answer = netlink.ask(RTM_GETNEIGH, header + attribute(NDA_DST, address))
+    answer = netlink.request(RTM_GETNEIGH, header + attribute(NDA_DST, address))
     if answer.message is not None:
         messages = [answer.message]
     elif answer.error == errno.ENOENT:
@@ -128,7 +128,7 @@ def known_mac(link: Link, address: int) -> bytes | None:
     return None
 
 
-def ask_mac(link: Link, address: int, source: int) -> bytes:
+def request_mac(link: Link, address: int, source: int) -> bytes:
     """Send up to 3 ARP requests 1 s apart and return the MAC address that answers. LivenessError if there is none."""
     with open_packet_socket() as handle:
         bind_packet_socket(handle, link.name, ETH_P_ARP)
@@ -162,7 +162,7 @@ def arp_request(mac: bytes, source: int, address: int, to: bytes = BROADCAST) ->
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class ArpSender:
     """Sender of an ARP packet: its addresses, and the destination if the packet is a unicast answer."""
 
     address: bytes
@@ -171,7 +171,7 @@ class Spoken:
     """MAC address that the answer was sent to; None for requests and announcements."""
 
 
-def arp_sender(frame: bytes) -> Spoken | None:
+def arp_sender(frame: bytes) -> ArpSender | None:
     """Return the sender of an ARP packet, or None for other packets and for ARP probes (RFC 5227)."""
     if len(frame) < ETHERNET.size + ARP.size:
         return None
@@ -181,7 +181,7 @@ def arp_sender(frame: bytes) -> Spoken | None:
     if not any(sender) or not any(mac) or mac[0] & 1:
         return None
     to = bytes(frame[:6])
-    return Spoken(bytes(sender), bytes(mac), to if operation == REPLY and not to[0] & 1 else None)
+    return ArpSender(bytes(sender), bytes(mac), to if operation == REPLY and not to[0] & 1 else None)
 
 
 def arp_reply_mac(frame: bytes, address: int) -> bytes | None:

@@ -68,7 +68,7 @@ class Path:
     """Whether the MAC address of the next hop is given, so that no ARP request is sent."""
     near: Intervals = field(default_factory=Intervals.empty)
     """Targets on the interface's own link, whose frames are sent to their own MAC addresses."""
-    speaker: int = 0
+    arp_source: int = 0
     """Address of this host that ARP requests name as their sender."""
     neighbours: Neighbours = field(default_factory=Neighbours)
     """Targets in `near` that exist and that do not, after the search for them."""
@@ -150,8 +150,8 @@ def _path(
         hops = hops or [Hop(None, NO_MAC, near)]
     else:
         gateways = _by_gateway(routed)
-        everybody = union(gateways.values())
-        hops = [Hop(next(iter(gateways)) if len(gateways) == 1 else None, given, everybody)]
+        all_targets = union(gateways.values())
+        hops = [Hop(next(iter(gateways)) if len(gateways) == 1 else None, given, all_targets)]
     return Path(
         interface=link.name,
         ifindex=link.index,
@@ -161,7 +161,7 @@ def _path(
         hops=tuple(sorted(hops, key=lambda hop: -hop.targets.count)),
         given_mac=given is not None,
         near=near,
-        speaker=address or source,
+        arp_source=address or source,
         ethernet=link.ethernet,
         left_out=tuple(left_out),
         notes=tuple(_notes(routed, sources, own)),

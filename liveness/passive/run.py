@@ -42,7 +42,7 @@ SETTLED_NS: Final = 2 * 10**9
 """A file that was written to so lately may still grow: it is not read yet."""
 FOLLOWED_PARTS: Final = 16
 """Into how many parts intervals are divided whose size is not known before."""
-Say = Callable[[str], None]
+Note = Callable[[str], None]
 
 
 class SetRecord(msgspec.Struct, kw_only=True):
@@ -93,7 +93,7 @@ class PassiveRun:
     path: Path
     manifest: Manifest
     config: Config
-    say: Say
+    note: Note
     partitions: Partitions
     results: Results
     stopping: bool = False
@@ -105,7 +105,7 @@ class PassiveRun:
     _changed: set[Path] = field(default_factory=set)
 
     @classmethod
-    def create(cls, config: Config, run_id: str | None, *, forced: bool, say: Say) -> "PassiveRun":
+    def create(cls, config: Config, run_id: str | None, *, forced: bool, note: Note) -> "PassiveRun":
         """Make a new run directory. UsageError if there is one of that name."""
         rules = load_rules(config.rules)
         if not config.follow:
@@ -125,13 +125,13 @@ class PassiveRun:
             schema=SCHEMA, kind=KIND, name=config.name, run_id=run_id, status="running", version=__version__,
             config=to_document(config), started=utc(time.time_ns()), forced=forced,
         )  # fmt: skip
-        run = cls(path, manifest, config, say, _partitions(config, path, forced), Results(config, rules))
+        run = cls(path, manifest, config, note, _partitions(config, path, forced), Results(config, rules))
         run._hold()
         run.write_manifest()
         return run
 
     @classmethod
-    def resume(cls, path: Path, *, forced: bool, say: Say) -> "PassiveRun":
+    def resume(cls, path: Path, *, forced: bool, note: Note) -> "PassiveRun":
         """Open a run that did not end, to read on. RefusedError if it is complete."""
         manifest = load_manifest(path)
         if manifest.status == "complete":
@@ -142,7 +142,7 @@ class PassiveRun:
         forced = forced or manifest.forced
         manifest.forced, manifest.status = forced, "running"
         run = cls(
-            path, manifest, config, say, _partitions(config, path, forced), Results(config, load_rules(config.rules))
+            path, manifest, config, note, _partitions(config, path, forced), Results(config, load_rules(config.rules))
         )
         run._hold()
         try:
@@ -245,7 +245,7 @@ class PassiveRun:
                 found[file] = status
             elif before != (status.st_size, status.st_mtime_ns) and file not in self._changed:
                 self._changed.add(file)
-                self.say(f"{file}: has changed since it was read: left out, because its records would count twice")
+                self.note(f"{file}: has changed since it was read: left out, because its records would count twice")
         return found
 
     def _read_or_skip(self, file: Path) -> None:
@@ -253,7 +253,7 @@ class PassiveRun:
         try:
             self._read(file)
         except UsageError as error:
-            self.say(f"{error}: left out")
+            self.note(f"{error}: left out")
             status = file.stat()
             self.partitions.commit(
                 InputRecord(path=str(file), bytes=status.st_size, modified_ns=status.st_mtime_ns, records=0)
@@ -270,7 +270,7 @@ class PassiveRun:
         self.partitions.commit(
             InputRecord(path=str(file), bytes=status.st_size, modified_ns=status.st_mtime_ns, records=count)
         )
-        self.say(f"{file}: {count:,} records")
+        self.note(f"{file}: {count:,} records")
 
     def _open_engine(self, parts: int, *, nothing_leaves: bool = False) -> None:
         """Begin with the first interval. `nothing_leaves` is whether the run is shorter than the history."""

@@ -22,7 +22,7 @@ FETCHED_ROWS: Final = 10_000
 AS_TEXT: Final = frozenset({"TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIME WITH TIME ZONE"})
 """Types that Python lacks: their values are returned as text, to the nanosecond."""
 
-ASKING: Final = frozenset({"SELECT", "MULTI", "CREATE", "INSERT", "UPDATE", "DELETE", "DROP"})
+READ_STATEMENTS: Final = frozenset({"SELECT", "MULTI", "CREATE", "INSERT", "UPDATE", "DELETE", "DROP"})
 """The kinds of statements that are run: queries (a PIVOT is a MULTI), and tables in memory to query."""
 _COMMENT: Final = r"(?:--[^\n]*\n|/\*.*?\*/)\s*"
 EXPLAINS: Final = re.compile(rf"\s*(?:{_COMMENT})*EXPLAIN\s*(?:ANALY[SZ]E\b|\([^)]*\))?", re.IGNORECASE | re.DOTALL)
@@ -177,7 +177,7 @@ class ReplyTable:
         if kind == "EXPLAIN":  # with ANALYZE the explained statement runs
             for inner in self._connection.extract_statements(EXPLAINS.sub("", statement.query, count=1)):
                 self._refuse_writing(inner)
-        elif kind not in ASKING or (kind == "CREATE" and "SECRET" in statement.query.upper()):
+        elif kind not in READ_STATEMENTS or (kind == "CREATE" and "SECRET" in statement.query.upper()):
             raise UsageError(f"SQL: {name}: only queries are run here, and nothing is written: begin with SELECT")
 
     def _as_python_takes_it(self, query: str) -> str:

@@ -22,13 +22,13 @@ class Headline:
 
 def headline_of(run: RunResults) -> Headline:
     """Return the headline of a run; alive addresses are those of IPall."""
-    manifest, everyone = run.manifest, run.ipall
+    manifest, all_addresses = run.manifest, run.ipall
     targets = run.targets
-    alive = f"{count_of(everyone, 'address')} alive"
+    alive = f"{count_of(all_addresses, 'address')} alive"
     if targets is not None:
         where = " within the part asked for" if run.within is not None else ""
         probed = " probed" if manifest.status != "complete" else ""
-        alive += f", of {count_of(targets, 'target')}{probed}{where} ({percent(share(everyone, targets))})"
+        alive += f", of {count_of(targets, 'target')}{probed}{where} ({percent(share(all_addresses, targets))})"
     gone = f"; {count_of(run.opted_out, 'target')} opted out" if run.opted_out else ""
     reason = f" ({manifest.reason})" if manifest.reason else ""
     dropped = manifest.receive.kernel_drops + manifest.receive.nic_drops

@@ -37,7 +37,7 @@ class Crew:
     """Returns what the sender of an index does, given its ring."""
     receivers: list[Child[str | None]] = field(default_factory=list, init=False)
     senders: list[Child[None]] = field(default_factory=list, init=False)
-    _told_to_stop: bool = field(default=False, init=False)
+    _stop_sent: bool = field(default=False, init=False)
 
     def start(self, interruption: Interruption) -> None:
         """Start the receivers, and the senders once all receivers listen.
@@ -70,13 +70,13 @@ class Crew:
         """Return whether every sender has ended by itself, after its last cooldown."""
         return (
             bool(self.senders)
-            and not self._told_to_stop
+            and not self._stop_sent
             and all(sender.ended() and sender.problem() is None for sender in self.senders)
         )
 
     def stop_senders(self, interruption: Interruption) -> None:
         """Stop the senders and wait until they have ended; kill those that do not end in SENDER_GRACE_S."""
-        self._told_to_stop = True
+        self._stop_sent = True
         self.shared.stop[0] = 1
         _await(lambda: not self.sending(interruption), SENDER_GRACE_S)
         for sender in self.senders:

@@ -60,7 +60,7 @@ class Interruption:
         self.complete = complete
         self.finishing = True
 
-    def ask(self, number: int) -> None:
+    def request(self, number: int) -> None:
         """Note a signal that requests the end of the scan. Raises StoppedMerge for a second one in the last phase."""
         now_s = time.monotonic()
         first = self._last_s is None
@@ -95,10 +95,10 @@ def signals_noted(interruption: Interruption, discard: Callable[[], None]) -> It
         if not interruption.begun:
             discard()
             os._exit(128 + number)
-        interruption.ask(number)
+        interruption.request(number)
 
-    heeded = [number for number in ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, note) for number in heeded}
+    handled = [number for number in ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in handled}
     try:
         yield
     finally:
@@ -125,7 +125,7 @@ def rate_signals(session: SessionTotals, ceiling_pps: float) -> Iterator[None]:
 
     def change(number: int, _frame: FrameType | None) -> None:
         if session.tuner is not None:
-            session.tuner.ask(faster=number == signal.SIGUSR1)
+            session.tuner.request(faster=number == signal.SIGUSR1)
             return
         factor = 1 + RATE_STEP if number == signal.SIGUSR1 else 1 - RATE_STEP
         wanted = min(ceiling_pps, float(session.shared.rate_pps[0]) * factor)

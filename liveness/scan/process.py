@@ -38,11 +38,11 @@ def _child_main(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     try:
-        told: tuple[R | None, str | None] = (function(), None)
+        result: tuple[R | None, str | None] = (function(), None)
     except Exception as error:  # noqa: BLE001 - the supervisor reports any error of a child, in one line
-        told = (None, explain(error))
+        result = (None, explain(error))
     with suppress(OSError):  # the supervisor is gone, so this child is about to end, too
-        answer.send(told)
+        answer.send(result)
 
 
 class Child(Generic[R]):

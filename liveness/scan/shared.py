@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from liveness.order.order import Position
 from liveness.runs.checkpoint import Checkpoint
 from liveness.runs.counters import Counts, declared, shape_of
-from liveness.scan.losses.repairs import RepairDesk
+from liveness.scan.losses.repairs import RepairRequests
 from liveness.scan.memory import shared_zeros
 from liveness.scan.path.hop_table import HopTable
 from liveness.scan.plan import Plan
@@ -45,14 +45,14 @@ class Shared(Counts):
             setattr(
                 self, name, shared_zeros(shape_of(counter, lengths), np.float64 if counter.unit == "s" else np.int64)
             )
-        self.counts_told = plan.only_unanswered
+        self.publishes_counts = plan.only_unanswered
         """Whether only the checkpoint knows what an earlier session has sent, because some targets got fewer probes."""
         self.stop, self.finish = _shared_parts([(1,), (1,)])
         """Flags written by the supervisor. `stop` 1: senders have to stop. `finish` 1: no more replies are awaited, and
         receivers have to end."""
         self.hold, self.held, self.downs = _shared_parts([(1,), (senders,), (senders,)])
         """`hold` has the reasons why senders have to pause, HOLD_PATH and HOLD_SILENCE as bits, and is 0 while they may
-        send. Only the supervisor writes it, by `pause` and `go_on`. A sender obeys within a batch and copies the value
+        send. Only the supervisor writes it, by `pause` and `resume`. A sender obeys within a batch and copies the value
         that it obeys to `held`, which is 0 while it sends. While it is held it draws no target, fills no frame and does
         not kick its ring. Paused time is neither caught up nor counted in `given_up_s`, and extends the cooldown. A
         sender that waits for other senders or is in its cooldown has nothing to send, and obeys as well. A sender that
@@ -91,7 +91,7 @@ class Shared(Counts):
     def _share_repairs(self, plan: Plan, lanes: int) -> None:
         """Create the shared memory of repairs, of activities, and of the rate during silence."""
         senders = plan.senders
-        self.repairs = RepairDesk(senders, lanes)
+        self.repairs = RepairRequests(senders, lanes)
         """Requests of senders that have sent a block for stretches to send again, and the supervisor's answers."""
         self.activities = Activities(senders, lanes)
         """The ticks that each sender sends, for the first time or as a repair."""
@@ -107,13 +107,13 @@ class Shared(Counts):
         for sender, position in enumerate(checkpoint.positions):
             lags = position.lags  # kept: a sender reports its own only after it has skipped what was sent before
             begins = position.begins or lags
-            self.positions.tell(sender, Position(block=position.block, tick=position.tick, lags=lags, begins=begins))
+            self.positions.publish(sender, Position(block=position.block, tick=position.tick, lags=lags, begins=begins))
         self.drained[:] = checkpoint.block
-        self.sent_before[0] = checkpoint.sent if self.counts_told else finished
+        self.sent_before[0] = checkpoint.sent if self.publishes_counts else finished
 
-    def tell_position(self, sender: int, position: Position) -> None:
+    def publish_position(self, sender: int, position: Position) -> None:
         """Publish the position of a sender."""
-        self.positions.tell(sender, position)
+        self.positions.publish(sender, position)
 
     def positions_now(self) -> list[Position]:
         """Return the position of each sender."""
@@ -123,7 +123,7 @@ class Shared(Counts):
         """Add a reason to pause, HOLD_PATH or HOLD_SILENCE, to those that hold senders already."""
         self.hold[0] |= reason
 
-    def go_on(self, reason: int) -> None:
+    def resume(self, reason: int) -> None:
         """Remove one reason to pause; senders continue when none is left."""
         self.hold[0] &= ~reason
 

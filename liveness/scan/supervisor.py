@@ -80,7 +80,7 @@ class Supervisor:
         """Run the session to its end, or to an interruption. Received data is in segments in both cases."""
         shared = Shared(self.plan)
         opt_outs = OptOutWatch(self.plan, self.directory.path, shared.withdrawn, self._listeners.notice)
-        shared.counts_told |= opt_outs.resumed or len(self._unreached()) > 0
+        shared.publishes_counts |= opt_outs.resumed or len(self._unreached()) > 0
         shared.begin_at(self.first, targets_of(self.plan.order.parts[: self.first.block]))
         started_ns = time.monotonic_ns()
         earlier = self.first.totals.rate_search

@@ -32,11 +32,11 @@ def from_censuses(positives: Sequence[BitMap]) -> BlockAvailability:
         low, high = octet * SLASH8, (octet + 1) * SLASH8
         if not any(census.range_cardinality(low, high) for census in positives):
             continue
-        everyone = BitMap(range(low, high))
+        all_addresses = BitMap(range(low, high))
         ones, periods = np.zeros(SLASH8, np.uint16), np.zeros(SLASH8, np.uint16)
         before = np.zeros(0, np.uint32)
         for census in positives:
-            inside = to_numpy(census & everyone) - np.uint32(low)
+            inside = to_numpy(census & all_addresses) - np.uint32(low)
             ones[inside] += 1
             periods[np.setdiff1d(inside, before, assume_unique=True)] += 1
             before = inside

@@ -70,7 +70,7 @@ class MetricsFile:
     _metrics: Metrics = field(default_factory=Metrics)
     _before: str = ""
     """Content that an earlier scan left in the file."""
-    _told: bool = False
+    _reported: bool = False
     _readings: int = 0
 
     def open(self) -> None:
@@ -113,9 +113,9 @@ class MetricsFile:
         try:
             self._replace(self._metrics.text().encode())
         except LivenessError as error:
-            if not self._told:
+            if not self._reported:
                 self.warn(str(error))
-            self._told = True
+            self._reported = True
 
 
 class MetricsEndpoint:

@@ -63,7 +63,7 @@ class FakeScanner:
         run.write_targets(["10.0.0.0/20"])
         return self._finish(run)
 
-    def go_on(self, path: Path) -> Finished:
+    def resume(self, path: Path) -> Finished:
         self.calls.append(f"go on {path.name}")
         if self.failing is not None:
             raise self.failing

@@ -45,7 +45,7 @@ def test_a_run_is_reported_and_compared_with_the_one_before(tmp_path: Path) -> N
         f" (+0 -{alive - now:,} since {first.run_id}), no losses"
     )
     assert [record.number for record in weekly.records()] == [1, 2]
-    assert all(record.told for record in weekly.records())
+    assert all(record.notified for record in weekly.records())
     assert second.hit_rates == {
         probe: round(rate.share, 6) for probe, rate in hit_rates(weekly.home.run(second.run_id).read_manifest()).items()
     }
@@ -192,7 +192,7 @@ def test_killed_after_the_scan_the_next_call_does_the_rest(
         assert runs[0] == cut.run_id, "told late, but told"
         assert len(runs) == 2
     assert (weekly.home.report(cut.run_id) / "report.json").is_file()
-    assert weekly.records()[-1].told
+    assert weekly.records()[-1].notified
 
 
 def test_killed_before_the_first_packet_nothing_is_left(tmp_path: Path) -> None:

@@ -77,16 +77,16 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
 
 
-def tell(notify: Notify, message: Message = MESSAGE) -> list[str]:
-    """Tell, without pauses, and return what was warned of."""
+def send(notify: Notify, message: Message = MESSAGE) -> list[str]:
+    """Send a message without pauses between attempts, and return the warnings."""
     warnings: list[str] = []
-    Notifier(notify, warnings.append, (0, 0), webhook_timeout_s=0.5, command_timeout_s=0.5).tell(message)
+    Notifier(notify, warnings.append, (0, 0), webhook_timeout_s=0.5, command_timeout_s=0.5).send(message)
     return warnings
 
 
 def test_a_webhook_gets_the_message() -> None:
     with hook(200) as state:
-        assert tell(Notify(webhook=state.url)) == []
+        assert send(Notify(webhook=state.url)) == []
     [(path, headers, body)] = state.received
     assert path == "/secret/"
     assert headers["Content-Type"] == "application/json"
@@ -116,7 +116,7 @@ def test_a_webhook_gets_the_message() -> None:
 )
 def test_it_is_tried_again_where_that_may_help(codes: list[int], tries: int, told: str | None) -> None:
     with hook(*codes) as state:
-        warnings = tell(Notify(webhook=state.url))
+        warnings = send(Notify(webhook=state.url))
         place = state.url.removesuffix("secret/")
     assert len(state.received) == tries
     assert warnings == ([] if told is None else [f"notify.webhook: {place}…: {told}"])
@@ -125,7 +125,7 @@ def test_it_is_tried_again_where_that_may_help(codes: list[int], tries: int, tol
 
 def test_a_webhook_that_does_not_answer_is_given_up() -> None:
     with hook(silent=True) as state:
-        [warning] = tell(Notify(webhook=state.url))
+        [warning] = send(Notify(webhook=state.url))
     assert len(state.received) == 3
     assert warning.endswith("no answer: timed out")
     assert "secret" not in warning
@@ -134,7 +134,7 @@ def test_a_webhook_that_does_not_answer_is_given_up() -> None:
 def test_a_webhook_that_is_not_there_is_told() -> None:
     with hook(200) as state:
         pass
-    [warning] = tell(Notify(webhook=state.url))
+    [warning] = send(Notify(webhook=state.url))
     assert warning.endswith("no answer: [Errno 111] Connection refused")
     assert "secret" not in warning
 
@@ -145,7 +145,7 @@ def test_a_command_gets_message_and_environment(tmp_path: Path) -> None:
         f'#!/bin/sh\ncat > {tmp_path}/stdin; env | grep ^CENSUS_ | sort > {tmp_path}/env; echo "$1" > {tmp_path}/word\n'
     )
     script.chmod(0o755)
-    assert tell(Notify(command=(str(script), "a word; $HOME"))) == []
+    assert send(Notify(command=(str(script), "a word; $HOME"))) == []
     assert (tmp_path / "stdin").read_bytes() == MESSAGE.encoded()
     assert (tmp_path / "word").read_text() == "a word; $HOME\n", "no shell reads it"
     assert (tmp_path / "env").read_text().splitlines() == [
@@ -156,7 +156,7 @@ def test_a_command_gets_message_and_environment(tmp_path: Path) -> None:
         "CENSUS_RUN=2026-03-01T030000Z",
         "CENSUS_SUMMARY=census weekly: complete",
     ]
-    assert tell(Notify(command=f"'{script}' 'one word'")) == []
+    assert send(Notify(command=f"'{script}' 'one word'")) == []
     assert (tmp_path / "word").read_text() == "one word\n"
 
 
@@ -171,15 +171,15 @@ def test_a_command_gets_message_and_environment(tmp_path: Path) -> None:
     ],
 )
 def test_a_command_that_fails_is_one_line(command: str | tuple[str, ...], told: str | None) -> None:
-    assert tell(Notify(command=command)) == ([] if told is None else [f"notify.command: {told}"])
+    assert send(Notify(command=command)) == ([] if told is None else [f"notify.command: {told}"])
 
 
 def test_only_events_that_are_asked_for_are_told(tmp_path: Path) -> None:
     marker = tmp_path / "told"
     notify = Notify(command=("touch", str(marker)), on=("failure", "hit_rate"))
-    assert tell(notify) == []
+    assert send(notify) == []
     assert not marker.exists()
-    assert tell(notify, Message.of_failure(tmp_path, "no such interface", 1)) == []
+    assert send(notify, Message.of_failure(tmp_path, "no such interface", 1)) == []
     assert marker.exists()
 
 

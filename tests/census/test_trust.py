@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from liveness.census.home import LOCK_FILE, RECORD_FILE, REPORTS
-from liveness.census.ownership import Heir
+from liveness.census.ownership import CensusOwner
 from liveness.errors import LivenessError
 from liveness.system.privileges import User
 from tests.census.recurring import Weekly
@@ -56,7 +56,7 @@ def test_reports_behind_a_link_are_not_handed_over(tmp_path: Path, victim: Path)
     (weekly.home.path / LOCK_FILE).touch()
     (weekly.home.path / REPORTS).symlink_to(victim)
     with pytest.raises(LivenessError, match="symbolic link"):
-        Heir(NOBODY, ()).give(weekly.home)
+        CensusOwner(NOBODY, ()).give(weekly.home)
     with pytest.raises(LivenessError, match="symbolic link"):
         weekly.taken()
     assert intact(victim)

@@ -194,7 +194,7 @@ def test_a_killed_run_is_resumed_to_the_same_results(tmp_path: Path) -> None:
         "    take(self, flows); self.flush(); count += 1\n"
         "    if count == 2: os._exit(9)\n"
         "Partitions.take = dying\n"
-        f"p = r.PassiveRun.create(load_config(Path({str(config)!r})), 'killed', forced=True, say=print)\n"
+        f"p = r.PassiveRun.create(load_config(Path({str(config)!r})), 'killed', forced=True, note=print)\n"
         "p.go([], follow=False)\n"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode == 9

@@ -38,12 +38,12 @@ def test_what_is_damaged_is_named(tmp_path: Path, file: str, change: Change, wor
     (run / file).write_text(json.dumps(tree))
     for _ in range(2):  # the second finds no lock
         with pytest.raises(LivenessError, match=words):
-            PassiveRun.resume(run, forced=True, say=print)
+            PassiveRun.resume(run, forced=True, note=print)
 
 
 def test_files_of_no_interval_go(tmp_path: Path) -> None:
     unfinished(tmp_path)
     stray = tmp_path / "run" / "work" / "x.sightings"
     stray.touch()
-    PassiveRun.resume(tmp_path / "run", forced=True, say=print).release()
+    PassiveRun.resume(tmp_path / "run", forced=True, note=print).release()
     assert not stray.exists()

@@ -20,7 +20,7 @@ FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, "E": 64, "C": 128}
 
 def report_of(folder: Path, name: str, *inputs: Path) -> dict[str, Any]:
     config = write_config(folder / f"{name}.yaml", folder / "out", inputs=[str(path) for path in inputs])
-    run = PassiveRun.create(load_config(config), name, forced=True, say=lambda _line: None)
+    run = PassiveRun.create(load_config(config), name, forced=True, note=lambda _line: None)
     run.go([], follow=False)
     return load_results(folder / "out/campus" / name)
 

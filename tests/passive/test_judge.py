@@ -24,7 +24,7 @@ def run_of(folder: Path, records: list[Record], files: int = 1, **more: object) 
         write_csv(path, records[at::files])
         inputs.append(path.name)
     config = write_config(folder / "config.yaml", folder / "out", inputs=inputs, **more)
-    run = PassiveRun.create(load_config(config), "run", forced=True, say=lambda _line: None)
+    run = PassiveRun.create(load_config(config), "run", forced=True, note=lambda _line: None)
     run.go([], follow=False)
     return load_results(folder / "out" / "campus" / "run")
 

@@ -19,7 +19,7 @@ def run_of_packets(folder: Path, packets: list[Packet], **more: Any) -> dict[str
         packet.time = EPOCH_S + number / 100
     wrpcap(str(folder / "packets.pcap"), [Ether() / packet for packet in packets])
     config = write_config(folder / "c.yaml", folder / "out", inputs=["packets.pcap"], **more)
-    run = PassiveRun.create(load_config(config), "run", forced=True, say=lambda _line: None)
+    run = PassiveRun.create(load_config(config), "run", forced=True, note=lambda _line: None)
     run.go([], follow=False)
     return load_results(folder / "out/campus/run")
 

@@ -28,7 +28,7 @@ from liveness.analysis.measures.reply_types import PARTS as REPLY_PARTS
 from liveness.analysis.measures.reply_types import REPLY_TYPES
 from liveness.analysis.measures.taxonomy import TAXONOMY
 from liveness.analysis.measures.transport import TRANSPORT
-from liveness.analysis.numbers import spoken
+from liveness.analysis.numbers import in_words
 from liveness.report.figures.drawers import figures_across, figures_of
 from liveness.report.figures.drawing import Drawing
 from liveness.report.figures.style import FONT, HATCHES, drawable, styled
@@ -126,11 +126,11 @@ def test_bars_of_reply_types_and_error_categories() -> None:
         types, categories = TOWN[REPLY_TYPES][family], TOWN[ERROR_CATEGORIES][family]
         total = TOWN[COVERAGE].addresses.families[family].total
         for part in REPLY_PARTS:
-            assert replied[f"{spoken(part)}:{family.upper()}"] == pytest.approx(getattr(types, part) / total)
+            assert replied[f"{in_words(part)}:{family.upper()}"] == pytest.approx(getattr(types, part) / total)
         for part in CATEGORY_PARTS:
             share = getattr(categories, part) / categories.all if categories.all else 0.0
-            assert erred[f"{spoken(part)}:{family.upper()}"] == pytest.approx(share)
-        assert sum(replied[f"{spoken(part)}:{family.upper()}"] for part in REPLY_PARTS) == pytest.approx(1)
+            assert erred[f"{in_words(part)}:{family.upper()}"] == pytest.approx(share)
+        assert sum(replied[f"{in_words(part)}:{family.upper()}"] for part in REPLY_PARTS) == pytest.approx(1)
 
 
 def test_bars_of_ports_answered() -> None:

@@ -32,7 +32,7 @@ from liveness.analysis.measures.tarpits import Inflation, Tarpits
 from liveness.analysis.measures.taxonomy import Taxonomy
 from liveness.analysis.measures.top_sources import tables as source_tables
 from liveness.analysis.measures.transport import PortActivity, PortsAnswered
-from liveness.analysis.numbers import count, percent, seconds, signed, spoken
+from liveness.analysis.numbers import count, in_words, percent, seconds, signed
 from liveness.analysis.results import Results, analyze_sets
 from liveness.analysis.tables import Column, Table
 from liveness.reference.bano_2018 import PORT_SPLIT
@@ -276,7 +276,7 @@ def test_seconds(duration_s: float | None, text: str) -> None:
 
 def test_fields_are_spoken_as_words() -> None:
     fields = ("first_only", "rst_only", "syn_ack_only", "other_unreachable")
-    assert [spoken(field) for field in fields] == ["first only", "RST only", "SYN-ACK only", "other unreachable"]
+    assert [in_words(field) for field in fields] == ["first only", "RST only", "SYN-ACK only", "other unreachable"]
 
 
 def test_count() -> None:

@@ -14,7 +14,7 @@ from numba import njit
 from liveness.kernel import COMPILED, fence
 from liveness.order.order import Position
 from liveness.probes.hops import Hops
-from liveness.scan.losses.repairs import RepairDesk, Stretch
+from liveness.scan.losses.repairs import RepairRequests, Stretch
 from liveness.scan.path.hop_table import HopTable
 from liveness.scan.send.activity import Activities, Activity
 from liveness.scan.send.positions import BLOCK, GENERATION, LAGS, SEAL, TICK, Positions
@@ -85,9 +85,9 @@ def test_a_position_is_read_whole_whatever_arrives_late(late: list[int]) -> None
     positions = Positions(1, 2)
     first = Position(block=1, tick=100, lags=[0, 10], begins=[0, 10])
     second = Position(block=2, tick=140, lags=[0, 30], begins=[0, 150])
-    positions.tell(0, first)
+    positions.publish(0, first)
     before = positions._records.copy()
-    positions.tell(0, second)
+    positions.publish(0, second)
     record = positions._records[0]
     after = record.copy()
     record[late] = before[0, late]
@@ -114,12 +114,12 @@ def test_a_position_is_read_whole_whatever_arrives_late(late: list[int]) -> None
 
 
 def test_an_answer_and_an_activity_that_arrive_in_parts_are_waited_for() -> None:
-    desk = RepairDesk(1, 1)
-    desk.ask(0, 3)
+    desk = RepairRequests(1, 1)
+    desk.request(0, 3)
     desk.answer(0, Stretch(3, 10, 20, [0], [0], 0.5))
     whole = desk._rows.copy()
     desk._rows[0, -1] = 99
-    assert waits_for(lambda: desk.given(0), lambda: desk._rows.__setitem__(slice(None), whole)) == Stretch(
+    assert waits_for(lambda: desk.answered_stretch(0), lambda: desk._rows.__setitem__(slice(None), whole)) == Stretch(
         3, 10, 20, [0], [0], 0.5
     )
     activities = Activities(1, 1)
@@ -135,8 +135,8 @@ def test_an_answer_and_an_activity_that_arrive_in_parts_are_waited_for() -> None
 def test_a_tick_comes_back_whatever_the_generation(tick: int, generation: int) -> None:
     positions = Positions(2, 1)
     positions._records[1, GENERATION] = generation
-    positions.tell(1, Position(block=3, tick=7, lags=[4], begins=[5]))
-    positions.tell_tick(1, tick)
+    positions.publish(1, Position(block=3, tick=7, lags=[4], begins=[5]))
+    positions.publish_tick(1, tick)
     assert positions.now() == [
         Position(block=0, tick=0),
         Position(block=3, tick=tick, lags=[4], begins=[5]),
@@ -151,7 +151,7 @@ def test_readers_see_what_a_writer_says_while_it_says_it() -> None:
     def write() -> None:
         for number in range(1, 20_000):
             lags = [number, 2 * number, 3 * number, 4 * number]
-            positions.tell(0, Position(block=number, tick=number, lags=lags, begins=lags))
+            positions.publish(0, Position(block=number, tick=number, lags=lags, begins=lags))
         ended.set()
 
     writer = threading.Thread(target=write)

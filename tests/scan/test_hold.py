@@ -25,7 +25,7 @@ def test_a_held_sender_sends_nothing_and_continues_without_catching_up(
         yield running.after(3 * GIVE_UP_S)
         assert len(frames) == held == int(shared.sent.sum())
         assert shared.positions_now()[0].tick == tick
-        shared.go_on(reason)
+        shared.resume(reason)
         continued_s = running.clock.now_s
 
     running.run(script())
@@ -46,12 +46,12 @@ def test_two_reasons_hold_until_both_are_gone(monkeypatch: pytest.MonkeyPatch) -
         shared.pause(HOLD_PATH)
         shared.pause(HOLD_SILENCE)
         yield shared.all_held
-        shared.go_on(HOLD_PATH)
+        shared.resume(HOLD_PATH)
         yield lambda: int(shared.held[0]) == HOLD_SILENCE
         held = len(frames)
         yield running.after(1.0)
         assert len(frames) == held
-        shared.go_on(HOLD_SILENCE)
+        shared.resume(HOLD_SILENCE)
 
     running.run(script())
     assert len(frames) == FRAMES
@@ -88,7 +88,7 @@ def test_held_time_makes_the_cooldown_longer(monkeypatch: pytest.MonkeyPatch) ->
         shared.pause(HOLD_PATH)
         yield shared.all_held
         yield running.after(1.0)
-        shared.go_on(HOLD_PATH)
+        shared.resume(HOLD_PATH)
 
     running.run(script())
     assert 1.5 <= running.clock.now_s - drained_s < 1.6
@@ -99,7 +99,7 @@ def test_no_sender_is_held_without_a_reason(monkeypatch: pytest.MonkeyPatch) -> 
 
     def script() -> Script:
         yield lambda: len(running.frames) > 100
-        running.shared.go_on(HOLD_PATH)
+        running.shared.resume(HOLD_PATH)
         assert not running.shared.all_held()
 
     running.run(script())

@@ -10,7 +10,7 @@ from liveness.order.order import Position
 from liveness.runs.checkpoint import Checkpoint
 from liveness.runs.counters import totals
 from liveness.runs.losses import Losses, LossRecord, LostSpan
-from liveness.scan.losses.silence import Fall
+from liveness.scan.losses.silence import ReplyDrop
 from liveness.scan.losses.watch import LossWatch
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
@@ -107,9 +107,9 @@ def test_a_resumed_run_keeps_what_it_does_not_send_anyway(begin: Callable[..., S
     assert session.watch.losses().records == [record]
     lines = session.watch.warnings(received=1)
     assert "320 probes to 80 targets were lost between 1.0 s and 2.0 s: the cable was out" in lines
-    session.shared.repairs.ask(0, 0)
+    session.shared.repairs.request(0, 0)
     session.watch.look()
-    stretch = session.shared.repairs.given(0)
+    stretch = session.shared.repairs.answered_stretch(0)
     assert (stretch is None) == (pending == 0)
     if stretch is not None:
         assert (stretch.first, stretch.last) == (50, 50 + pending)
@@ -123,7 +123,7 @@ def test_a_pause_is_interrupted_only_where_its_trickle_shows_nothing(
     session.shared.rate_pps[0] = 1000.0
     guard = session.watch.guard
     probes = session.shared.sent.shape[1]
-    guard.fall = Fall(0.0, 0.0, 100.0, np.full(probes, hit_rate / probes))
+    guard.drop = ReplyDrop(0.0, 0.0, 100.0, np.full(probes, hit_rate / probes))
     second = 1_000_000_000
     rates = []
     for paused_s in range(1, 120):

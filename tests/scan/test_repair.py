@@ -147,7 +147,7 @@ def test_a_pending_stretch_whose_margin_was_sent_before_the_session_stays(margin
     lanes = len(rig.plan.probes) * rig.plan.attempts
     lags = rig.plan.order.walk(0, rig.plan.share(0), 600.0, np.zeros((lanes, 100), np.int64)).position().lags
     start = Position(block=0, tick=100, lags=lags, begins=lags)
-    rig.shared.positions.tell(0, start)
+    rig.shared.positions.publish(0, start)
     span = LostSpan(sender=0, block=0, first=110, last=120, lags=lags, begins=lags, margin=margin)
     book = LossBook(rig.plan, rig.shared, Losses(pending=[span]), time.monotonic_ns(), 0.0, rig.notices.append)
     assert len(book.pending) == kept

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.scan.losses.silence import SLICE_S, Fall, SilenceDetector, surprise
+from liveness.scan.losses.silence import SLICE_S, ReplyDrop, SilenceDetector, surprise
 
 
 class Model:
@@ -24,7 +24,7 @@ class Model:
         self.time_s = 0.0
         self.detector.take(0.0, 0, self.sent, self.replies)
 
-    def go(self, seconds: float, pps: float, *, share: float = 1.0, flood: int = 0, block: int = 0) -> Fall | None:
+    def go(self, seconds: float, pps: float, *, share: float = 1.0, flood: int = 0, block: int = 0) -> ReplyDrop | None:
         """Let time pass; return the first fall. `share` of the replies come, and `flood` copies a slice."""
         for _ in range(round(seconds / SLICE_S)):
             targets = int(self.random.poisson(pps * SLICE_S))
@@ -36,7 +36,7 @@ class Model:
             self.replies[0] += flood
             self.time_s += SLICE_S
             self.detector.take(self.time_s, block, self.sent, self.replies)
-            found = self.detector.fall()
+            found = self.detector.drop()
             if found is not None:
                 return found
         return None

@@ -228,30 +228,30 @@ def test_the_process_that_compacts_is_forked_before_any_thread_may_start(tmp_pat
 def test_a_signal_after_everything_was_sent_interrupts_nothing() -> None:
     told: list[str] = []
     interruption = Interruption(begun=True, on_finishing=told.append)
-    interruption.ask(signal.SIGTERM)
+    interruption.request(signal.SIGTERM)
     interruption.finish(complete=True)  # the senders had ended by then
     assert (interruption.reason, interruption.signal_number) == (None, None)
 
     late = Interruption(begun=True, on_finishing=told.append)
     late.finish(complete=True)
     for _ in range(3):
-        late.ask(signal.SIGTERM)  # a service manager's, to each process of the group
+        late.request(signal.SIGTERM)  # a service manager's, to each process of the group
     assert (late.reason, late.signal_number, len(told)) == (None, None, 1)
     late._last_s = time.monotonic() - ONE_REQUEST_S
     with pytest.raises(StoppedMerge) as stopped:
-        late.ask(signal.SIGINT)
+        late.request(signal.SIGINT)
     assert stopped.value.exit_code == 130
 
 
 def test_a_scan_that_a_signal_ended_stops_writing_with_the_next() -> None:
     interruption = Interruption(begun=True)
-    interruption.ask(signal.SIGINT)
+    interruption.request(signal.SIGINT)
     interruption.finish(complete=False)
-    interruption.ask(signal.SIGINT)
+    interruption.request(signal.SIGINT)
     assert interruption.reason == "interrupted by SIGINT"
     interruption._last_s = time.monotonic() - ONE_REQUEST_S
     with pytest.raises(StoppedMerge):
-        interruption.ask(signal.SIGINT)
+        interruption.request(signal.SIGINT)
 
 
 def test_a_failure_is_explained_in_one_line() -> None:

@@ -13,7 +13,7 @@ from liveness.analysis.figures import Colour, Figure
 from liveness.analysis.formula import Formula, formulas
 from liveness.analysis.measure import Measure, RunResults
 from liveness.analysis.measures.family_bars import bars_of_families, described
-from liveness.analysis.numbers import named_formulas, spoken
+from liveness.analysis.numbers import in_words, named_formulas
 from liveness.analysis.tables import Cell, Column, Share, Table
 from liveness.reference.bano_2018 import LABEL, starting
 
@@ -56,7 +56,7 @@ def tables(value: dict[str, ErrorCategories], run: RunResults) -> Iterator[Table
     del run
     rows = []
     for name in formulas(ErrorCategories):
-        cells: list[Cell] = [spoken(name)]
+        cells: list[Cell] = [in_words(name)]
         for categories in value.values():
             number: int = getattr(categories, name)
             cells += [number, Share.of_counts(number, categories.all)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from liveness.analysis.figures import Bars, Colour, Part
 from liveness.analysis.formula import share
-from liveness.analysis.numbers import count, percent, spoken
+from liveness.analysis.numbers import count, in_words, percent
 from liveness.reference.bano_2018 import LABEL, starting
 
 Numbers = Mapping[str, Mapping[str, int]]
@@ -23,7 +23,7 @@ def bars_of_families(
         [f"{family.upper()}\n{count(totals[family])}" for family in numbers],
         [
             Part(
-                spoken(part),
+                in_words(part),
                 colour,
                 [share(parts[part], totals[family]) for family, parts in numbers.items()],
                 dark=colour in DARK,
@@ -39,7 +39,7 @@ def described(numbers: Numbers, totals: Mapping[str, int], axis: str) -> str:
     """Return a description of the figure in words."""
     families = "; ".join(
         f"{family.upper()}: "
-        + ", ".join(f"{spoken(part)} {percent(share(number, totals[family]))}" for part, number in parts.items())
+        + ", ".join(f"{in_words(part)} {percent(share(number, totals[family]))}" for part, number in parts.items())
         for family, parts in numbers.items()
     )
     return f"Stacked bars, {axis}: {families}."

@@ -54,15 +54,15 @@ def gains(run: RunStates) -> Gains:
     """Compute the gains of a run from its sets, its address coverage and its counts of attempts."""
     coverage = run.value(COVERAGE.id, COVERAGE.compute).addresses
     added = coverage.families["tcp"].unique + coverage.families["udp"].unique
-    everyone = run.all_addresses()
+    all_addresses = run.all_addresses()
     positive = run.sent(run.probes, POSITIVE)
-    negative = run.count(everyone & ~positive)
+    negative = run.count(all_addresses & ~positive)
     return Gains(
         tcp_udp_over_icmp=ProbeGain(
             of_all=share(added, coverage.all), over_icmp=share(added, coverage.families["icmp"].total)
         ),
         negative=NegativeGain(
-            over_positive=share(negative, run.count(positive)), of_all=share(negative, run.count(everyone))
+            over_positive=share(negative, run.count(positive)), of_all=share(negative, run.count(all_addresses))
         ),
         retransmit={probe: _retransmit(run, probe) for probe in run.manifest.probes if run.within is None},
     )

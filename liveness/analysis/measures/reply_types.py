@@ -11,7 +11,7 @@ from liveness.analysis.formula import Formula, formulas
 from liveness.analysis.measure import Measure, RunResults
 from liveness.analysis.measures.coverage import COVERAGE
 from liveness.analysis.measures.family_bars import bars_of_families, described
-from liveness.analysis.numbers import named_formulas, spoken
+from liveness.analysis.numbers import in_words, named_formulas
 from liveness.analysis.tables import PUBLISHED, Cell, Column, Share, Table
 from liveness.reference.bano_2018 import words
 
@@ -55,7 +55,7 @@ def tables(value: dict[str, ReplyTypes], run: RunResults) -> Iterator[Table]:
         rows.append((*cells, words(f"reply_types.{family}")))
     columns = [Column("family")]
     for name in PARTS:
-        columns += [Column(spoken(name), "addresses"), Column("share", "share", OF, f"{spoken(name)} share")]
+        columns += [Column(in_words(name), "addresses"), Column("share", "share", OF, f"{in_words(name)} share")]
     yield Table(
         "reply_types",
         TITLE,

@@ -84,8 +84,8 @@ def _slice(run: RunStates, name: str | None, counts: NDArray[np.int64], targets:
     rates = None
     if targets is not None:
         active = run.sampling.share(taxonomy.transport_active, targets)
-        everyone = Share.of_counts(addresses.all, targets)
-        rates = ResponseRates(everyone.value, active.value, active.low, active.high)
+        all_addresses = Share.of_counts(addresses.all, targets)
+        rates = ResponseRates(all_addresses.value, active.value, active.low, active.high)
     return Slice(name, taxonomy, addresses, coverage_of(by_families24, found), targets, rates)
 
 

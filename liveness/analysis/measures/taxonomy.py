@@ -8,7 +8,7 @@ from liveness.analysis.counting.states import RunStates
 from liveness.analysis.figures import Figure, Layers
 from liveness.analysis.formula import Formula, formulas, share
 from liveness.analysis.measure import Comparison, Measure, RunResults
-from liveness.analysis.numbers import count, named_formulas, percent, spoken
+from liveness.analysis.numbers import count, in_words, named_formulas, percent
 from liveness.analysis.tables import PUBLISHED, Column, Share, Table
 from liveness.reference.bano_2018 import VALUES, words
 from liveness.replies import Kind
@@ -50,7 +50,7 @@ def tables(value: Taxonomy, run: RunResults) -> Iterator[Table]:
         of_sampled = Share.of_counts if name == "network_alive" else run.sampled
         rows.append(
             (
-                spoken(name),
+                in_words(name),
                 number,
                 of_sampled(number, targets),
                 Share.of_counts(number, run.ipall),
@@ -79,28 +79,28 @@ def tables(value: Taxonomy, run: RunResults) -> Iterator[Table]:
 def figures(value: Taxonomy, run: RunResults) -> Iterator[Figure]:
     """Yield the layers as a funnel; a bar's width is the layer's share of IPall."""
     layers: dict[str, int] = {name: getattr(value, name) for name in formulas(Taxonomy)}
-    numbers, everyone, targets = list(layers.values()), run.ipall, run.targets
-    described = ", ".join(f"{spoken(name)} {count(number)}" for name, number in layers.items())
+    numbers, all_addresses, targets = list(layers.values()), run.ipall, run.targets
+    described = ", ".join(f"{in_words(name)} {count(number)}" for name, number in layers.items())
     probed = f"; {count(targets)} targets were probed" if targets else ""
     yield Figure(
         "figure-1-funnel",
         "Liveness by layer (figure 1)",
-        f"A funnel of layers, addresses: {described}. IPall, what any service probe found: {count(everyone)}.",
+        f"A funnel of layers, addresses: {described}. IPall, what any service probe found: {count(all_addresses)}.",
         [
-            f"A bar's width is the layer's share of IPall, {count(everyone)} addresses.",
+            f"A bar's width is the layer's share of IPall, {count(all_addresses)} addresses.",
             "The control counts in network alive alone, which may thus be more.",
             *named_formulas(formulas(Taxonomy)),
         ],
         Layers(
-            layers=[spoken(name) for name in layers],
+            layers=[in_words(name) for name in layers],
             ids=list(layers),
-            shares=[share(number, everyone) for number in numbers],
+            shares=[share(number, all_addresses) for number in numbers],
             columns={
                 "addresses": [count(number) for number in numbers],
-                "of IPall": [percent(share(number, everyone)) for number in numbers],
+                "of IPall": [percent(share(number, all_addresses)) for number in numbers],
                 "of targets": [percent(share(number, targets or 0)) for number in numbers],
             },
-            x_label=f"IPall: {count(everyone)} addresses{probed}",
+            x_label=f"IPall: {count(all_addresses)} addresses{probed}",
             published={list(layers).index("transport_active"): VALUES["taxonomy.transport_active.of_ipall"].value},
             published_name="53.8% of IPall",
         ),

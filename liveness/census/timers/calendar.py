@@ -39,14 +39,14 @@ def calendar_of(text: str) -> str:
         except ValueError as problem:
             raise UsageError(f"--schedule {text!r}: five fields of cron: {problem}") from None
     fault = "" if text and text.isprintable() and len(text) <= MAX_CHARS else "no time"
-    fault = fault or _said_by_systemd(text) or _faults(text)
+    fault = fault or _fault_by_systemd(text) or _faults(text)
     if fault:
         words = ", ".join(SCHEDULES)
         raise UsageError(f"--schedule {text!r}: expected {words}, or a time such as {EXAMPLES}: {fault}")
     return text
 
 
-def _said_by_systemd(text: str) -> str:
+def _fault_by_systemd(text: str) -> str:
     """Return what systemd on this machine reports about an expression; empty if it is valid or systemd is missing."""
     program = shutil.which("systemd-analyze")
     if program is None:

@@ -11,12 +11,12 @@ __all__ = ["SCHEDULES", "cron_file", "schedule_of"]
 
 def cron_file(job: Job, schedule: str) -> InstalledFile:
     """Return the file for /etc/cron.d. Its jobs start as root, and setpriv drops those privileges before the census."""
-    run, go_on = (_line(job, job.command(*more)) for more in ((), ("--unfinished",)))
+    run, resume = (_line(job, job.command(*more)) for more in ((), ("--unfinished",)))
     return InstalledFile(
         job.label,
         f"# The census {job.name!r}, by liveness census install. It prints, and cron mails, only what went wrong.\n"
         f"SHELL=/bin/sh\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
-        f"{schedule_of(schedule)} root {run}\n@reboot root {go_on}\n",
+        f"{schedule_of(schedule)} root {run}\n@reboot root {resume}\n",
     )
 
 

@@ -38,7 +38,7 @@ def read_from(source: Source, choice: Choice) -> BitMap:
 
     UsageError names the line that is none of such a file.
     """
-    wanted, up, asked = Builder(), Builder(), Builder()
+    wanted, up, with_ports = Builder(), Builder(), Builder()
     xml = _Xml()
     for content, first in source.lines():
         for number, raw in enumerate(content.split(b"\n"), first):
@@ -50,10 +50,10 @@ def read_from(source: Source, choice: Choice) -> BitMap:
             for finding, address in findings:
                 if address < 0:
                     continue
-                (up if finding.port is None and finding.state == UP else asked).add_range(address, address)
+                (up if finding.port is None and finding.state == UP else with_ports).add_range(address, address)
                 if finding.port is not None and _wanted(finding, choice):
                     wanted.add_range(address, address)
-    alone = up.finish() - asked.finish()  # nmap prints the state of hosts besides that of their ports
+    alone = up.finish() - with_ports.finish()  # nmap prints the state of hosts besides that of their ports
     return wanted.finish() | alone if choice.ports is None else wanted.finish()
 
 

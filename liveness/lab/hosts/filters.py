@@ -25,8 +25,8 @@ def load_ruleset(nft: str, ruleset: str, name: str) -> None:
     """Load a rule set into the current namespace. Raises LivenessError with the message of nft."""
     done = subprocess.run([nft, "-f", "-"], input=ruleset, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        said = " ".join(done.stderr.split())
-        raise LivenessError(f"the lab's network {name!r}: {nft} refuses its rules: {said}")
+        reason = " ".join(done.stderr.split())
+        raise LivenessError(f"the lab's network {name!r}: {nft} refuses its rules: {reason}")
 
 
 def _table(chains: list[str]) -> str:

@@ -216,7 +216,7 @@ def _named(name: str) -> Iterator[None]:
     try:
         yield
     except NetlinkError as problem:
-        raise LivenessError(f"the lab's network {name!r}: the kernel refuses: {_said(problem)}") from None
+        raise LivenessError(f"the lab's network {name!r}: the kernel refuses: {_reason(problem)}") from None
 
 
 def build_network(internet: Internet, tools: Tools) -> Built:
@@ -230,9 +230,9 @@ def build_network(internet: Internet, tools: Tools) -> Built:
             network.build(tools.fit(internet))
             return Built(network.core, network.hosts)
     except NetlinkError as problem:
-        raise UnsupportedError(f"the lab cannot make a veth pair (kernel module veth): {_said(problem)}") from None
+        raise UnsupportedError(f"the lab cannot make a veth pair (kernel module veth): {_reason(problem)}") from None
 
 
-def _said(problem: NetlinkError) -> str:
+def _reason(problem: NetlinkError) -> str:
     """Return errno and text of a netlink error."""
     return " ".join(str(part) for part in problem.args)

@@ -22,13 +22,13 @@ is_request: Final = chain(
 )
 answer: Final = chain(
     "answer",
-    ("out", "at", "frame", "asked", "asked_end"),
+    ("out", "at", "frame", "request", "request_end"),
     {number: file.answer for number, file in FILES.items()},
     __file__,
 )
 nonsense: Final = chain(
     "nonsense",
-    ("out", "at", "frame", "asked", "asked_end", "target"),
+    ("out", "at", "frame", "request", "request_end", "target"),
     {number: file.nonsense for number, file in FILES.items()},
     __file__,
 )

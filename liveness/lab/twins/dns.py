@@ -81,24 +81,24 @@ def is_request(frame: NDArray[np.uint8], at: int, end: int) -> bool:
 
 
 @kernel
-def answer(out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], asked: int, asked_end: int) -> int:
+def answer(out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], request: int, request_end: int) -> int:
     """Write the question with one A record."""
-    copy_bytes(frame, asked, asked_end - asked, out, at)
+    copy_bytes(frame, request, request_end - request, out, at)
     out[at + 2] = int64(out[at + 2]) | 0x80  # a response; recursion desired is copied
     out[at + 3] = 0x80  # recursion available, no error
     put_be16(out, at + 6, 1)
-    end = at + asked_end - asked
+    end = at + request_end - request
     copy_bytes(_RECORD, 0, len(_RECORD), out, end)
     return end + len(_RECORD)
 
 
 @kernel
 def nonsense(
-    out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], asked: int, _asked_end: int, target: int
+    out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], request: int, _request_end: int, target: int
 ) -> int:
     """Write the header of the query unchanged, or text, depending on the target's address."""
     if mixed(uint64(target)) & uint64(1) == uint64(1):
-        copy_bytes(frame, asked, HEADER, out, at)
+        copy_bytes(frame, request, HEADER, out, at)
         return at + HEADER
     copy_bytes(_WORDS, 0, len(_WORDS), out, at)
     return at + len(_WORDS)

@@ -28,17 +28,17 @@ _CONTROL: Final = np.frombuffer(bytes.fromhex("1681000100000000000000000000"), n
 
 def respond(request: bytes) -> bytes | None:
     """Answer an NTP client packet (mode 3) as a stratum 2 server; None for anything else."""
-    asked = ntplib.NTPPacket()
+    query = ntplib.NTPPacket()
     try:
-        asked.from_data(request)
+        query.from_data(request)
     except ntplib.NTPException:
         return None
-    if asked.mode != CLIENT:
+    if query.mode != CLIENT:
         return None
     now = time.time() + ntplib.NTP.NTP_DELTA
-    reply = ntplib.NTPPacket(version=asked.version, mode=4, tx_timestamp=now)
+    reply = ntplib.NTPPacket(version=query.version, mode=4, tx_timestamp=now)
     reply.stratum = 2
-    reply.poll = asked.poll
+    reply.poll = query.poll
     reply.precision = -20
     reply.ref_id = 0xC0000235
     reply.ref_timestamp = reply.recv_timestamp = now
@@ -61,11 +61,11 @@ def is_request(frame: NDArray[np.uint8], at: int, end: int) -> bool:
 
 
 @kernel
-def answer(out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], asked: int, _asked_end: int) -> int:
+def answer(out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], request: int, _request_end: int) -> int:
     """Write a server packet whose originate timestamp is the request's transmit timestamp."""
     copy_bytes(_HEAD, 0, len(_HEAD), out, at)
     at += len(_HEAD)
-    copy_bytes(frame, asked + TRANSMIT, 8, out, at)
+    copy_bytes(frame, request + TRANSMIT, 8, out, at)
     copy_bytes(_RECEIVED, 0, 8, out, at + 8)
     copy_bytes(_RECEIVED, 0, 8, out, at + 16)
     return at + 24
@@ -73,7 +73,7 @@ def answer(out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], asked: int
 
 @kernel
 def nonsense(
-    out: NDArray[np.uint8], at: int, _frame: NDArray[np.uint8], _asked: int, _asked_end: int, _target: int
+    out: NDArray[np.uint8], at: int, _frame: NDArray[np.uint8], _request: int, _request_end: int, _target: int
 ) -> int:
     """Write a control message."""
     copy_bytes(_CONTROL, 0, len(_CONTROL), out, at)

@@ -38,9 +38,9 @@ VERBS: Final = ("respond", "modelled", "is_request", "answer", "nonsense", "VERD
 reply. `modelled(kind, answers)` returns the answer of hosts of a kind in a population to this probe, given their
 packed answers to the first nine (`model/population/answer.py`), for twins without a word in a population file. The
 others are kernels: `is_request(frame, at, end)` returns whether frame[at:end] is what a correct scanner sends, and
-VERDICT is the verdict if not. `answer(out, at, frame, asked, asked_end)` writes a valid answer to the request in
-frame[asked:asked_end] to out[at:], and `nonsense(out, at, frame, asked, asked_end, target)` a payload that is not a
-valid answer; both return the index after its end.
+VERDICT is the verdict if not. `answer(out, at, frame, request, request_end)` writes a valid answer to the request in
+frame[request:request_end] to out[at:], and `nonsense(out, at, frame, request, request_end, target)` a payload that is
+not a valid answer; both return the index after its end.
 """
 
 

@@ -32,16 +32,16 @@ _WORDS: Final = np.frombuffer(b"0\x03no", np.uint8)
 def respond(request: bytes) -> bytes | None:
     """Answer a GET for community public: sysDescr.0, or noSuchObject for other names; None for other requests."""
     try:
-        asked = SNMP(request)
-        if not isinstance(asked.PDU, SNMPget) or asked.version.val != 1 or asked.community.val != COMMUNITY:
+        query = SNMP(request)
+        if not isinstance(query.PDU, SNMPget) or query.version.val != 1 or query.community.val != COMMUNITY:
             return None
         bindings = [
             SNMPvarbind(oid=binding.oid, value=ASN1_STRING(_DESCRIPTION))
             if binding.oid.val.removeprefix(".") == SYSTEM
             else SNMPvarbind(oid=binding.oid, noSuchObject=0)
-            for binding in asked.PDU.varbindlist
+            for binding in query.PDU.varbindlist
         ]
-        response = SNMPresponse(id=asked.PDU.id, varbindlist=bindings)
+        response = SNMPresponse(id=query.PDU.id, varbindlist=bindings)
         return bytes(SNMP(version="v2c", community=COMMUNITY, PDU=response))
     except (Scapy_Exception, AttributeError, IndexError, TypeError, ValueError):  # scapy's errors for malformed bytes
         return None
@@ -71,18 +71,18 @@ def is_request(frame: NDArray[np.uint8], at: int, end: int) -> bool:
 
 
 @kernel
-def answer(out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], asked: int, _asked_end: int) -> int:
+def answer(out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], request: int, _request_end: int) -> int:
     """Write a response with the request id of the request."""
     copy_bytes(_ANSWER_HEAD, 0, len(_ANSWER_HEAD), out, at)
     at += len(_ANSWER_HEAD)
-    copy_bytes(frame, asked + len(_REQUEST_HEAD), 4, out, at)
+    copy_bytes(frame, request + len(_REQUEST_HEAD), 4, out, at)
     copy_bytes(_ANSWER_TAIL, 0, len(_ANSWER_TAIL), out, at + 4)
     return at + 4 + len(_ANSWER_TAIL)
 
 
 @kernel
 def nonsense(
-    out: NDArray[np.uint8], at: int, _frame: NDArray[np.uint8], _asked: int, _asked_end: int, _target: int
+    out: NDArray[np.uint8], at: int, _frame: NDArray[np.uint8], _request: int, _request_end: int, _target: int
 ) -> int:
     """Write bytes that are not an SNMP message."""
     copy_bytes(_WORDS, 0, len(_WORDS), out, at)

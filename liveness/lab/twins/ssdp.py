@@ -76,7 +76,7 @@ def is_request(frame: NDArray[np.uint8], at: int, end: int) -> bool:
 
 
 @kernel
-def answer(out: NDArray[np.uint8], at: int, _frame: NDArray[np.uint8], _asked: int, _asked_end: int) -> int:
+def answer(out: NDArray[np.uint8], at: int, _frame: NDArray[np.uint8], _request: int, _request_end: int) -> int:
     """Write the response of a root device."""
     copy_bytes(_FOUND, 0, len(_FOUND), out, at)
     return at + len(_FOUND)
@@ -84,7 +84,7 @@ def answer(out: NDArray[np.uint8], at: int, _frame: NDArray[np.uint8], _asked: i
 
 @kernel
 def nonsense(
-    out: NDArray[np.uint8], at: int, _frame: NDArray[np.uint8], _asked: int, _asked_end: int, _target: int
+    out: NDArray[np.uint8], at: int, _frame: NDArray[np.uint8], _request: int, _request_end: int, _target: int
 ) -> int:
     """Write a notification, which is not an answer."""
     copy_bytes(_NOTIFY, 0, len(_NOTIFY), out, at)

@@ -19,7 +19,7 @@ from liveness.net.path.netlink import Netlink
 from liveness.net.sockets import bind_packet_socket, open_packet_socket
 from liveness.net.tpacket import ETH_P_ARP
 
-ASK_EVERY_NS: Final = 500_000_000
+REQUEST_EVERY_NS: Final = 500_000_000
 BROADCAST_AFTER_NS: Final = 150_000_000
 """Time without an answer to unicast requests after which broadcasts follow: the MAC address may have changed."""
 COMPARE_EVERY_NS: Final = 1_000_000_000
@@ -37,12 +37,12 @@ class Gateway:
     confirmed_ns: int
     known: bool = True
     """Whether its MAC address is known. That of a new route is unknown at first."""
-    speaks: bool = False
+    has_answered: bool = False
     """Whether it has ever answered. One that never answers is assumed to be unchanged."""
     fixed: bool = False
     """Whether it is a permanent entry of the kernel's table. Then no request is sent."""
-    asked_ns: int = 0
-    everyone_asked: bool = False
+    requested_ns: int = 0
+    broadcast_sent: bool = False
     compared_ns: int = 0
 
     @property
@@ -52,7 +52,7 @@ class Gateway:
 
     def silent(self, now_ns: int) -> bool:
         """Return whether it does not answer any more, or its MAC address is unknown."""
-        return not self.known or (self.speaks and not self.fixed and now_ns - self.confirmed_ns > SILENT_NS)
+        return not self.known or (self.has_answered and not self.fixed and now_ns - self.confirmed_ns > SILENT_NS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +90,13 @@ class Gateways:
 
     def look(self, netlink: Netlink, now_ns: int) -> list[Moved]:
         """Send due requests, read packets, and return the next hops with a new MAC address. This never waits."""
-        answers = self._hear()
+        answers = self._receive()
         moved = []
         for gateway in self.all.values():
             macs = answers.get(gateway.address)
             mac: bytes | None
             if macs and not gateway.fixed:
-                gateway.speaks = True
+                gateway.has_answered = True
                 mac = gateway.mac if gateway.mac in macs else macs[-1]  # if two claim the address, the known MAC wins
             else:
                 mac = self._compare(gateway, netlink, now_ns)
@@ -107,24 +107,24 @@ class Gateways:
                     gateway.mac, gateway.known = mac, True
                 gateway.confirmed_ns = now_ns
             if not gateway.fixed:
-                self._ask(gateway, now_ns)
+                self._request(gateway, now_ns)
         return moved
 
     def restart(self) -> None:
         """Send requests to all next hops at once, after the link was down."""
         for gateway in self.all.values():
-            gateway.asked_ns = 0
+            gateway.requested_ns = 0
             gateway.compared_ns = 0
-        self._hear()  # discard: packets received before may be outdated
+        self._receive()  # discard: packets received before may be outdated
 
     def confirmed_since(self, since_ns: int) -> bool:
         """Return whether all next hops that ever answered, or must be resolved, were confirmed since a time."""
         return all(
-            gateway.known and (gateway.fixed or not gateway.speaks or gateway.confirmed_ns >= since_ns)
+            gateway.known and (gateway.fixed or not gateway.has_answered or gateway.confirmed_ns >= since_ns)
             for gateway in self.all.values()
         )
 
-    def _hear(self) -> dict[bytes, list[bytes]]:
+    def _receive(self) -> dict[bytes, list[bytes]]:
         """Return the MAC addresses in answers to this host, by address.
 
         If another packet shows a new MAC address of a next hop, a broadcast request for it is sent at once.
@@ -137,14 +137,14 @@ class Gateways:
                 break
             except OSError:  # the interface is down, which the check of the link reports
                 continue
-            spoken = arp_sender(frame)
-            gateway = None if spoken is None else self.all.get(spoken.address)
-            if spoken is None or gateway is None:
+            sender = arp_sender(frame)
+            gateway = None if sender is None else self.all.get(sender.address)
+            if sender is None or gateway is None:
                 continue
-            if spoken.to == self.mac:
-                answers.setdefault(spoken.address, []).append(spoken.mac)
-            elif spoken.mac != gateway.mac and not gateway.fixed and not gateway.everyone_asked:
-                gateway.everyone_asked = True
+            if sender.to == self.mac:
+                answers.setdefault(sender.address, []).append(sender.mac)
+            elif sender.mac != gateway.mac and not gateway.fixed and not gateway.broadcast_sent:
+                gateway.broadcast_sent = True
                 self._send(gateway, BROADCAST)
         return answers
 
@@ -159,22 +159,22 @@ class Gateways:
         if len(gateway.address) != IPV4_BYTES:
             provoke(self.index, gateway.address)
             believed = state & NUD_VALID
-            gateway.speaks |= bool(believed)
+            gateway.has_answered |= bool(believed)
         else:  # answers of the gateway itself are newer and more reliable than the kernel's entry
             quiet = now_ns - gateway.confirmed_ns > COMPARE_EVERY_NS
             believed = state & NUD_CONFIRMED if quiet or gateway.fixed else 0
         return mac if believed and len(mac) == len(self.mac) else None
 
-    def _ask(self, gateway: Gateway, now_ns: int) -> None:
+    def _request(self, gateway: Gateway, now_ns: int) -> None:
         if len(gateway.address) != IPV4_BYTES:
             return
-        since_ns = now_ns - gateway.asked_ns
-        waiting = gateway.confirmed_ns < gateway.asked_ns
-        if since_ns >= ASK_EVERY_NS:
-            gateway.asked_ns, gateway.everyone_asked = now_ns, not gateway.known
+        since_ns = now_ns - gateway.requested_ns
+        waiting = gateway.confirmed_ns < gateway.requested_ns
+        if since_ns >= REQUEST_EVERY_NS:
+            gateway.requested_ns, gateway.broadcast_sent = now_ns, not gateway.known
             self._send(gateway, gateway.mac if gateway.known else BROADCAST)
-        elif waiting and since_ns >= BROADCAST_AFTER_NS and not gateway.everyone_asked:
-            gateway.everyone_asked = True
+        elif waiting and since_ns >= BROADCAST_AFTER_NS and not gateway.broadcast_sent:
+            gateway.broadcast_sent = True
             self._send(gateway, BROADCAST)
 
     def _send(self, gateway: Gateway, to: bytes) -> None:

@@ -32,8 +32,8 @@ class NeighbourMoved:
 class _Question:
     """Request without an answer from the known MAC address so far."""
 
-    asked_ns: int
-    everyone: bool
+    requested_ns: int
+    broadcast: bool
     """Whether the request was a broadcast, and not sent to the known MAC address only."""
     claimed: bytes | None = None
 
@@ -72,9 +72,9 @@ class Neighbourhood:
     def look(self, now_ns: int, mac: bytes) -> list[NeighbourMoved]:
         """Read packets, send due requests, and return the neighbours with a new MAC address. This never waits."""
         elapsed_s, self.now_ns, self.mac = (now_ns - self.now_ns) / NS, now_ns, mac
-        self._hear()
+        self._receive()
         moved = self._judge()
-        self._ask_in_turn(elapsed_s)
+        self._request_next(elapsed_s)
         return moved
 
     def station_moved(self, before: bytes, mac: bytes) -> None:
@@ -84,7 +84,7 @@ class Neighbourhood:
             self._confirmed_ns[address] = self.now_ns
             self._questions.pop(address, None)
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         for _ in range(MOST_FRAMES):
             try:
                 frame = self._socket.recv(2048)
@@ -92,36 +92,36 @@ class Neighbourhood:
                 return
             except OSError:  # the interface is down, which the check of the link reports
                 continue
-            spoken = arp_sender(frame)
-            address = 0 if spoken is None else int.from_bytes(spoken.address, "big")
+            sender = arp_sender(frame)
+            address = 0 if sender is None else int.from_bytes(sender.address, "big")
             known = self._macs.get(address)
-            if spoken is None or known is None:
+            if sender is None or known is None:
                 continue
             question = self._questions.get(address)
-            if spoken.to == self.mac and spoken.mac == known:
+            if sender.to == self.mac and sender.mac == known:
                 self._confirmed_ns[address] = self.now_ns
                 self._questions.pop(address, None)
-            elif spoken.to == self.mac and question is not None and question.everyone:
-                question.claimed = spoken.mac
-            elif spoken.mac != known and (question is None or not question.everyone):
-                self._ask(address, everyone=True)
+            elif sender.to == self.mac and question is not None and question.broadcast:
+                question.claimed = sender.mac
+            elif sender.mac != known and (question is None or not question.broadcast):
+                self._request(address, broadcast=True)
 
     def _judge(self) -> list[NeighbourMoved]:
         """Evaluate requests that are ANSWER_NS old; return the neighbours with a new MAC address."""
         moved = []
         for address, question in list(self._questions.items()):
-            if self.now_ns - question.asked_ns < ANSWER_NS:
+            if self.now_ns - question.requested_ns < ANSWER_NS:
                 continue
             if question.claimed is not None:
                 before = self._macs[address]
                 moved.append(NeighbourMoved(address, before, question.claimed, self._confirmed_ns[address]))
                 self._macs[address], self._confirmed_ns[address] = question.claimed, self.now_ns
             del self._questions[address]
-            if question.claimed is None and not question.everyone:  # the known MAC address did not answer: broadcast
-                self._ask(address, everyone=True)
+            if question.claimed is None and not question.broadcast:  # the known MAC address did not answer: broadcast
+                self._request(address, broadcast=True)
         return moved
 
-    def _ask_in_turn(self, elapsed_s: float) -> None:
+    def _request_next(self, elapsed_s: float) -> None:
         addresses = self.neighbours.addresses
         self._due = min(self._due + elapsed_s * min(MOST_PPS, len(addresses) / ROUND_S), MOST_PPS)
         while self._due >= 1:
@@ -129,11 +129,11 @@ class Neighbourhood:
             address = int(addresses[self._turn])
             self._turn = (self._turn + 1) % len(addresses)
             if address not in self._questions:
-                self._ask(address, everyone=False)
+                self._request(address, broadcast=False)
 
-    def _ask(self, address: int, *, everyone: bool) -> None:
-        self._questions[address] = _Question(self.now_ns, everyone)
-        to = BROADCAST if everyone else self._macs[address]
+    def _request(self, address: int, *, broadcast: bool) -> None:
+        self._questions[address] = _Question(self.now_ns, broadcast)
+        to = BROADCAST if broadcast else self._macs[address]
         try:
             self._socket.send(arp_request(self.mac, self.source, address, to))
         except OSError:  # down or queue full: other checks report that, and the next request follows in its turn

@@ -86,11 +86,11 @@ class Netlink:
         self._socket = _open()
         self._sequence = 0
 
-    def ask(self, kind: int, body: bytes) -> Answer:
+    def request(self, kind: int, body: bytes) -> Answer:
         """Send one request and return the answer. Raises LivenessError if the kernel does not answer."""
-        return self.ask_all(kind, [body])[0]
+        return self.request_all(kind, [body])[0]
 
-    def ask_all(self, kind: int, bodies: Sequence[bytes]) -> list[Answer]:
+    def request_all(self, kind: int, bodies: Sequence[bytes]) -> list[Answer]:
         """Send requests of one kind and return their answers in order. LivenessError if the kernel does not answer."""
         answers: list[Answer] = []
         for at in range(0, len(bodies), _AT_ONCE):

@@ -96,7 +96,7 @@ def decide(netlink: Netlink, targets: Intervals, source: int | None, index: int 
             " name the way by network.interface and network.gateway_mac, or scan from a host with fewer routes"
         )
     examples = targets.address_at(before[used]).tolist()
-    decisions = _ask(netlink, examples, source, index)
+    decisions = _request_decisions(netlink, examples, source, index)
     ends = np.append(bounds[1:], np.uint64(ADDRESS_SPACE)) - np.uint64(1)
     cells: dict[Decision, list[int]] = {}
     for cell, decision in zip(used.tolist(), decisions, strict=True):
@@ -109,7 +109,7 @@ def decide(netlink: Netlink, targets: Intervals, source: int | None, index: int 
 
 def decide_for(netlink: Netlink, addresses: Sequence[int], source: int | None, index: int | None) -> list[Decision]:
     """Return the decision about each of some addresses, in their order."""
-    return _ask(netlink, addresses, source, index)
+    return _request_decisions(netlink, addresses, source, index)
 
 
 def source_classes(netlink: Netlink, sources: Sequence[int]) -> list[int]:
@@ -125,19 +125,21 @@ def source_classes(netlink: Netlink, sources: Sequence[int]) -> list[int]:
     return [sources[at] for at in sorted(np.unique(classes, return_index=True)[1].tolist())]
 
 
-def _ask(netlink: Netlink, addresses: Sequence[int], source: int | None, index: int | None) -> list[Decision]:
+def _request_decisions(
+    netlink: Netlink, addresses: Sequence[int], source: int | None, index: int | None
+) -> list[Decision]:
     """Return the decision about each address: local addresses and null routes first, then with the interface."""
-    free = _Asker(netlink, source, None).ask(addresses)
+    free = _Requests(netlink, source, None).decisions(addresses)
     if index is None:
         return free
-    bound = _Asker(netlink, source, index).ask(addresses)
+    bound = _Requests(netlink, source, index).decisions(addresses)
     return [
         without if without.fate not in (Fate.ROUTED, Fate.NONE) else within
         for without, within in zip(free, bound, strict=True)
     ]
 
 
-class _Asker:
+class _Requests:
     """Requests with one source and one interface. Each table entry is resolved once, however often it matches."""
 
     def __init__(self, netlink: Netlink, source: int | None, index: int | None) -> None:
@@ -147,9 +149,9 @@ class _Asker:
         self._index = index
         self._known: dict[object, Decision] = {}
 
-    def ask(self, addresses: Sequence[int]) -> list[Decision]:
+    def decisions(self, addresses: Sequence[int]) -> list[Decision]:
         questions = [self._question(address, RTM_F_FIB_MATCH, self._index) for address in addresses]
-        answers = self._netlink.ask_all(RTM_GETROUTE, questions)
+        answers = self._netlink.request_all(RTM_GETROUTE, questions)
         return [self._decision(address, answer) for address, answer in zip(addresses, answers, strict=True)]
 
     def _question(self, address: int, flags: int, index: int | None) -> bytes:
@@ -174,7 +176,7 @@ class _Asker:
         hops = _hops(entry.get(RTA_MULTIPATH, b""))
         hop = next((hop for hop in hops if self._index in (None, hop[0])), None)
         index = self._index if hop is None else hop[0]
-        answer = self._netlink.ask(RTM_GETROUTE, self._question(address, 0, index))
+        answer = self._netlink.request(RTM_GETROUTE, self._question(address, 0, index))
         if answer.message is None:
             return _refused(answer.error, bound=False)
         found = attributes(answer.message.body, ROUTE_HEADER.size)

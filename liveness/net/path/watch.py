@@ -117,19 +117,19 @@ class PathWatch:
         self._netlink = Netlink()
         self._null = union(part.targets for part in self.path.left_out)
         self._whole_ns = self._present_ns = self._routed_ns = now_ns
-        asked = list(self.sources) or [self.path.source]
-        fates = decide_for(self._netlink, asked, None, None)
-        self._local = [source for source, decision in zip(asked, fates, strict=True) if decision.fate is Fate.LOCAL]
+        sources = list(self.sources) or [self.path.source]
+        fates = decide_for(self._netlink, sources, None, None)
+        self._local = [source for source, decision in zip(sources, fates, strict=True) if decision.fate is Fate.LOCAL]
         self.shares = {}
         self.near = self.path.near
         if self.path.given_mac or len(self.path.mac) == 0:
             return
         own = addresses_of(self._netlink, self.path.ifindex)
-        speaker = self.path.source if self.path.source in own or not own else own[0]
-        self._gateways = Gateways(self.path.interface, self.path.ifindex, self.path.mac, speaker)
+        arp_source = self.path.source if self.path.source in own or not own else own[0]
+        self._gateways = Gateways(self.path.interface, self.path.ifindex, self.path.mac, arp_source)
         if len(self.path.neighbours):
             self._neighbourhood = Neighbourhood(
-                self.path.interface, self.path.mac, speaker, self.path.neighbours, now_ns
+                self.path.interface, self.path.mac, arp_source, self.path.neighbours, now_ns
             )
         for hop in self.path.hops:
             if hop.gateway is not None:
@@ -218,7 +218,7 @@ class PathWatch:
     def _link_problem(self) -> str | None:
         """Return the problem of the interface, "" if there is none, or None if the interface was removed."""
         header = LINK_HEADER.pack(socket.AF_UNSPEC, 0, self.path.ifindex, 0, 0)
-        answer = self._netlink.ask(RTM_GETLINK, header + attribute(IFLA_EXT_MASK, SKIP_STATISTICS))
+        answer = self._netlink.request(RTM_GETLINK, header + attribute(IFLA_EXT_MASK, SKIP_STATISTICS))
         if answer.message is None:
             return None
         _, _, _, flags, _ = LINK_HEADER.unpack_from(answer.message.body)

@@ -12,7 +12,7 @@ from liveness.analysis.figures import Figure as Described
 from liveness.report.figures.style import PNG_DPI, styled
 from liveness.report.options import Format
 
-UNTOLD: Final = {"svg": ("Date", "Creator", "Format", "Type"), "png": ("Software",)}
+REPRODUCIBLY_OMITTED: Final = {"svg": ("Date", "Creator", "Format", "Type"), "png": ("Software",)}
 """Metadata that matplotlib would write into a file and that varies: date and version."""
 
 LAYOUTS: Final = 3
@@ -61,7 +61,10 @@ class Drawing:
         stream = io.BytesIO()
         with styled():
             self.figure.savefig(
-                stream, format=form, dpi=PNG_DPI, metadata={"Title": self.title, **dict.fromkeys(UNTOLD[form])}
+                stream,
+                format=form,
+                dpi=PNG_DPI,
+                metadata={"Title": self.title, **dict.fromkeys(REPRODUCIBLY_OMITTED[form])},
             )
         return stream.getvalue()
 

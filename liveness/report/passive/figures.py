@@ -122,11 +122,11 @@ def classes_figure(document: Document, what: str) -> Drawing:
     sums = {name: int(values.sum()) for name, values in numbers.items()}
     everything = sum(sums.values())
     largest = sorted(sums, key=lambda name: -sums[name])[:3]
-    spoken = ", ".join(f"{name} {percent(sums[name] / everything if everything else None)}" for name in largest)
+    described = ", ".join(f"{name} {percent(sums[name] / everything if everything else None)}" for name in largest)
     return _drawing(
         name=f"classes-{what}",
         title=f"Classes of inbound one-way {what} over time",
-        alt=f"Stacked areas over {len(edges) - 1} intervals, {count(everything)} {what} in all: {spoken}.",
+        alt=f"Stacked areas over {len(edges) - 1} intervals, {count(everything)} {what} in all: {described}.",
         notes=[f"Inbound one-way {what} by class, by interval; below, their shares."],
         figure=figure,
     )

@@ -60,7 +60,7 @@ class _Entry:
     spans: list[LostSpan]
     whole: bool
     """Whether everything sent in one of its intervals is assumed lost."""
-    told: int = 0
+    reported: int = 0
     extent: Extent | None = None
     """Extent of the spans, or None after they have changed."""
 
@@ -85,7 +85,7 @@ class _Entry:
             self.cause, self.certainty = other.cause, other.certainty
         self.counted += other.counted
         self.whole |= other.whole
-        self.told = max(self.told, other.told)
+        self.reported = max(self.reported, other.reported)
         for span in other.spans:
             _add(self.spans, span)
         self.extent = None
@@ -164,7 +164,7 @@ class LossBook:
             _add(new.spans, span)
         for span in (*spans, *margins):
             self._keep(span)
-        self._tell(self._entered(new))
+        self._report_growth(self._entered(new))
 
     def _entered(self, new: _Entry) -> _Entry:
         """Add a loss, and return the entry that it is now part of."""
@@ -195,16 +195,16 @@ class LossBook:
         _add(free, span)
         self.pending = held_now + free
 
-    def _tell(self, entry: _Entry) -> None:
+    def _report_growth(self, entry: _Entry) -> None:
         record = self._record(entry)
-        if record.probes >= max(1, GROWN * entry.told):
-            entry.told = record.probes
+        if record.probes >= max(1, GROWN * entry.reported):
+            entry.reported = record.probes
             self.on_notice(f"loss: {_text(record)}")
 
     def serve(self, *, settled: bool) -> None:
         """Answer senders that request a stretch to send again; `settled` says that all losses until now are known."""
         for sender in range(self.plan.senders):
-            block = self.shared.repairs.asked(sender)
+            block = self.shared.repairs.requested_block(sender)
             if block is None or not settled:
                 continue
             done = self._in_hand.pop(sender, None)

@@ -11,7 +11,7 @@ from liveness.scan.memory import shared_zeros
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ASKED, ANSWERED, UPTO, SEAL, BLOCK, FIRST, LAST, LAGS = range(8)
+REQUESTS, ANSWERS, UPTO, SEAL, BLOCK, FIRST, LAST, LAGS = range(8)
 """Columns of a sender's row: requests, answers, the last block it requests for, and the last answer."""
 NOTHING = -1
 
@@ -28,7 +28,7 @@ class Stretch:
     pace: float
 
 
-class RepairDesk:
+class RepairRequests:
     """Shared memory with one row per sender: the sender writes requests, the supervisor writes answers."""
 
     def __init__(self, senders: int, lanes: int) -> None:
@@ -38,15 +38,15 @@ class RepairDesk:
         self._pace: NDArray[np.float64] = shared_zeros((senders,), np.float64)
         self._lanes = lanes
 
-    def ask(self, sender: int, block: int) -> None:
+    def request(self, sender: int, block: int) -> None:
         """Request the next stretch of blocks up to `block`. The stretch of the last answer has been sent."""
         self._rows[sender, UPTO] = block
-        self._rows[sender, ASKED] += 1
+        self._rows[sender, REQUESTS] += 1
 
-    def asked(self, sender: int) -> int | None:
+    def requested_block(self, sender: int) -> int | None:
         """Return the last block that a sender requests stretches of, or None if it has no open request."""
         row = self._rows[sender]
-        return int(row[UPTO]) if row[ASKED] > row[ANSWERED] else None
+        return int(row[UPTO]) if row[REQUESTS] > row[ANSWERS] else None
 
     def answer(self, sender: int, stretch: Stretch | None) -> None:
         """Answer the open request of a sender; None if there is nothing to send again."""
@@ -58,18 +58,18 @@ class RepairDesk:
             row[LAGS:] = (*stretch.lags, *stretch.begins)
             self._pace[sender] = stretch.pace
         # The seal lets the sender detect that it sees the new number of answers before their content.
-        row[SEAL] = seal(int(row[ASKED]), row[BLOCK:], self._pace[sender : sender + 1])
-        row[ANSWERED] = row[ASKED]
+        row[SEAL] = seal(int(row[REQUESTS]), row[BLOCK:], self._pace[sender : sender + 1])
+        row[ANSWERS] = row[REQUESTS]
 
-    def answered(self, sender: int) -> bool:
+    def is_answered(self, sender: int) -> bool:
         """Return whether the last request has been answered."""
-        return self.asked(sender) is None
+        return self.requested_block(sender) is None
 
-    def given(self, sender: int) -> Stretch | None:
+    def answered_stretch(self, sender: int) -> Stretch | None:
         """Return the last answer."""
         while True:  # until a copy fits its seal: see scan.checksummed
             found, pace = self._rows[sender].copy(), self._pace[sender : sender + 1].copy()
-            if seal(int(found[ANSWERED]), found[BLOCK:], pace) == found[SEAL]:
+            if seal(int(found[ANSWERS]), found[BLOCK:], pace) == found[SEAL]:
                 break
         row = found.tolist()
         if row[BLOCK] == NOTHING:

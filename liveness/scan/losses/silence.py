@@ -41,7 +41,7 @@ WINDOWS: Final = tuple(2**power for power in range(11))
 
 
 @dataclass(frozen=True, slots=True)
-class Fall:
+class ReplyDrop:
     """Drop of the replies: since when, how many came since then, and how many were expected."""
 
     since_s: float
@@ -121,7 +121,7 @@ class SilenceDetector:
             array[: HISTORY + 1] = array[-HISTORY - 1 :].copy()
         self._slices = HISTORY
 
-    def fall(self) -> Fall | None:
+    def drop(self) -> ReplyDrop | None:
         """Return the drop of the replies if there is one now."""
         now = self._slices
         for window in WINDOWS:
@@ -176,7 +176,7 @@ class SilenceDetector:
         error = (usual - poor) / QUARTILE  # of a chunk; quantiles are robust against floods and drops in the past
         return min(1.0, poor), max(1.0, error**2 * float(wanted.mean()) / max(usual, 1e-9))
 
-    def _since(self, window: int, begin: int, rates: NDArray[np.float64], spread: float) -> Fall:
+    def _since(self, window: int, begin: int, rates: NDArray[np.float64], spread: float) -> ReplyDrop:
         """Return the drop with its most likely start, which is where the surprise is largest."""
         now = self._slices
         best = max(
@@ -188,7 +188,7 @@ class SilenceDetector:
         if now - best > begin:  # the drop may have begun within the slice before: interpolate
             before, came = self._counts(now - best - 1, rates)
             since_s -= SLICE_S * max(0.0, 1 - (came - seen) / max(before - expected, 1e-9))
-        return Fall(since_s, seen, expected, rates)
+        return ReplyDrop(since_s, seen, expected, rates)
 
     def _counts(self, begin: int, rates: NDArray[np.float64]) -> tuple[float, float]:
         """Return how many replies were expected after slice `begin`, and how many came."""

@@ -8,7 +8,7 @@ from typing import Final
 from liveness.config.units import MIN_RATE_PPS
 from liveness.scan.losses.book import Certainty, LossBook
 from liveness.scan.losses.intervals import LossInterval
-from liveness.scan.losses.silence import Fall, SilenceDetector
+from liveness.scan.losses.silence import ReplyDrop, SilenceDetector
 from liveness.scan.plan import Plan
 from liveness.scan.shared import HOLD_PATH, HOLD_SILENCE, Shared
 
@@ -46,7 +46,7 @@ class SilenceGuard:
     on_recovery: Callable[[], None]
     """Called when replies are back: measurements made meanwhile are meaningless."""
     detector: SilenceDetector = field(init=False)
-    fall: Fall | None = None
+    drop: ReplyDrop | None = None
     """Silence that lasts now, if any."""
     _began_ns: int = 0
     _noticed_ns: int = 0
@@ -69,32 +69,32 @@ class SilenceGuard:
         attempts = 1 if self.plan.only_unanswered else self.plan.attempts  # repeats to silent targets get few replies
         counted = shared.sent[:, :, :attempts].sum(axis=(0, 2)) + shared.repaired[:, :, :attempts].sum(axis=(0, 2))
         replies = shared.accepted.sum(axis=0)
-        if self.fall is not None:
-            expected = float((counted * self.fall.hit_rates).sum())
+        if self.drop is not None:
+            expected = float((counted * self.drop.hit_rates).sum())
             self._seen.append((now_ns, int(replies.sum()), expected))
-            self._go_on(now_ns)
+            self._look_for_replies(now_ns)
         elif shared.hold[0] & HOLD_PATH:
             self.detector.skip()
         elif self.detector.take(now_ns / NS, shared.blocks_drained(), counted, replies):
-            found = self.detector.fall()
+            found = self.detector.drop()
             if found is not None:
                 self._begin(now_ns, found)
                 self._seen = [(now_ns, int(replies.sum()), float((counted * found.hit_rates).sum()))]
 
-    def _begin(self, now_ns: int, found: Fall) -> None:
-        self.fall = found
+    def _begin(self, now_ns: int, found: ReplyDrop) -> None:
+        self.drop = found
         self._began_ns = int(found.since_s * NS)
         self._noticed_ns = self._reported_ns = now_ns
         mode = self.plan.config.on_silence
         after_s = self.book.after_s + (int(found.since_s * NS) - self.book.started_ns) / NS
-        deed = {
+        consequence = {
             "warn": "the scan goes on",
             "pause": f"it goes on at {self._trickle():,.4g} packets/s of each probe until replies are back",
             "stop": "it ends here",
         }[mode]
         self.on_notice(
             f"silence: {found.replies:,.0f} replies since {after_s:.1f} s, where {found.expected:,.0f} were to be"
-            f" expected: {deed}"
+            f" expected: {consequence}"
         )
         self._report(self._began_ns, now_ns)
         if mode == "pause":
@@ -106,12 +106,12 @@ class SilenceGuard:
     def _trickle(self) -> float:
         """Return a rate that spends few targets and soon shows whether replies are back, in packets/s per probe."""
         rate_pps = float(self.shared.rate_pps[0])
-        hits = float(self.fall.hit_rates.sum()) if self.fall is not None else 1.0
+        hits = float(self.drop.hit_rates.sum()) if self.drop is not None else 1.0
         least, most = (share * rate_pps for share in TRICKLE_SHARES)
         wanted = min(most, max(least, TRICKLE_REPLIES / max(hits, 1e-9)))
         return max(float(MIN_RATE_PPS), wanted)
 
-    def _go_on(self, now_ns: int) -> None:
+    def _look_for_replies(self, now_ns: int) -> None:
         """Check whether replies are back, or have been missing for too long."""
         self._seen = [sample for sample in self._seen if sample[0] >= now_ns - BACK_NS]
         paused_ns = now_ns - self._noticed_ns
@@ -144,17 +144,17 @@ class SilenceGuard:
 
         If the trickle is high enough, trying the full rate would only waste targets.
         """
-        if self.plan.config.on_silence != "pause" or self.fall is None:
+        if self.plan.config.on_silence != "pause" or self.drop is None:
             return
         trickle_pps = self._trickle()
-        thin = trickle_pps * float(self.fall.hit_rates.sum()) * BACK_NS / NS < 2 * BACK_REPLIES
+        thin = trickle_pps * float(self.drop.hit_rates.sum()) * BACK_NS / NS < 2 * BACK_REPLIES
         trying = thin and paused_ns % TRY_AFTER_NS > TRY_AFTER_NS - BACK_NS
         self.shared.trickle_pps[0] = 0.0 if trying else trickle_pps
 
     def _end(self, back_ns: int, text: str) -> None:
         if back_ns > self._reported_ns:
             self._report(self._reported_ns, back_ns)
-        self.fall = None
+        self.drop = None
         self.shared.trickle_pps[0] = 0.0
         self.detector.forget()
         self.on_notice(f"silence: {text}")

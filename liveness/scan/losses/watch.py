@@ -55,10 +55,10 @@ class LossWatch:
     _recorded: tuple[int, list[LossRecord]] = field(default_factory=lambda: (-1, []))
     _sending_s: float = 0.0
     """Sending time of the session, without its last cooldown."""
-    _asking_ns: int = 0
+    _open_since_ns: int = 0
     """Since when a sender has an open request for a stretch to send again."""
-    _slow_told: bool = False
-    _nothing_told: bool = False
+    _slow_reported: bool = False
+    _nothing_reported: bool = False
 
     def __post_init__(self) -> None:
         """Read all counters for the first time, and let senders request repairs from now on."""
@@ -88,28 +88,28 @@ class LossWatch:
             self.book.report(loss, Certainty.COUNTERS, gap.frames)
         if not last:
             self.guard.look(now_ns)
-            self._tell(now_ns)
-        self.book.serve(settled=self.accounts.settled and not self._in_doubt(now_ns))
+            self._report_early(now_ns)
+        self.book.serve(settled=self.accounts.settled and not self._last_replies_pending(now_ns))
 
-    def _in_doubt(self, now_ns: int) -> bool:
+    def _last_replies_pending(self, now_ns: int) -> bool:
         """Return whether a sender that has finished its block must wait until its last replies are judged."""
-        asking = any(self.shared.repairs.asked(sender) is not None for sender in range(self.plan.senders))
-        self._asking_ns = (self._asking_ns or now_ns) if asking else 0
-        fresh = self.guard.fall is None and now_ns < self._asking_ns + DOUBT_NS
-        return asking and fresh and self.guard.detector.doubtful()
+        requested = any(self.shared.repairs.requested_block(sender) is not None for sender in range(self.plan.senders))
+        self._open_since_ns = (self._open_since_ns or now_ns) if requested else 0
+        fresh = self.guard.drop is None and now_ns < self._open_since_ns + DOUBT_NS
+        return requested and fresh and self.guard.detector.doubtful()
 
-    def _tell(self, now_ns: int) -> None:
+    def _report_early(self, now_ns: int) -> None:
         """Report at once what a run otherwise reports at its end: a rate that is not reached, or no replies at all."""
         elapsed_s = (now_ns - int(self.started_s * NS)) / NS
         if self.shared.blocks_drained() < len(self.plan.order.parts):
             self._sending_s = elapsed_s
         slow = not self.plan.config.rate.auto and self.given_up_s > MISSED_SHARE * elapsed_s
-        if slow and not self._slow_told and elapsed_s > SLOW_AFTER_S:
-            self._slow_told = True
+        if slow and not self._slow_reported and elapsed_s > SLOW_AFTER_S:
+            self._slow_reported = True
             self.on_notice(self._slow_text(elapsed_s))
         nothing = not self.shared.packets.any() and int(self.shared.sent.sum()) >= NOTHING_FRAMES
-        if nothing and not self._nothing_told and elapsed_s > NOTHING_AFTER_S:
-            self._nothing_told = True
+        if nothing and not self._nothing_reported and elapsed_s > NOTHING_AFTER_S:
+            self._nothing_reported = True
             self.on_notice(NO_REPLY)
 
     @property
@@ -126,7 +126,7 @@ class LossWatch:
     @property
     def silent(self) -> bool:
         """Whether replies have stopped."""
-        return self.guard.fall is not None
+        return self.guard.drop is not None
 
     def count(self) -> None:
         """Update the number of probes known to be lost, including those that were sent again."""

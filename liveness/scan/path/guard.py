@@ -113,7 +113,7 @@ class PathGuard:
         if problem is None or what != "neighbour":
             self._redirect(sight)
         if problem is None and self._pause is not None:
-            self._go_on(sight.at_ns)
+            self._resume(sight.at_ns)
         self._settle(sight.at_ns)
 
     def _problem(self, sight: Sight) -> tuple[str | None, int, str]:
@@ -163,13 +163,13 @@ class PathGuard:
             self._report_pause(now_ns)
             self._end(f"{problem}, for {self.longest_pause_s:,.0f} s by now")
 
-    def _go_on(self, now_ns: int) -> None:
+    def _resume(self, now_ns: int) -> None:
         pause = self._pause
         if pause is None:
             return
         self._report_pause(now_ns)
         self._pause = None
-        self.shared.go_on(HOLD_PATH)
+        self.shared.resume(HOLD_PATH)
         lasted_s = (now_ns - pause.began_ns) / NS
         self.record.add("link", f"the way is whole again after {lasted_s:.1f} s ({pause.cause})", "resumed")
         self.notice(f"going on after {lasted_s:.1f} s: the way to the targets is whole again")

@@ -14,7 +14,7 @@ from liveness.space.intervals import Intervals
 
 MOST_NEIGHBOURS: Final = 1 << 16
 """A /16. Each request is a broadcast that every host on the link receives, and is sent up to three times."""
-TOLD_FROM_S: Final = 10.0
+REPORTED_FROM_S: Final = 10.0
 """Duration in seconds from which a search is announced."""
 TRIES: Final = 3
 
@@ -35,9 +35,9 @@ def meet_neighbours(plan: Plan, path: Path, notice: Callable[[str], None]) -> Pa
         )
     rate_pps = plan.config.network.arp_rate.pps or 1.0
     at_most_s = TRIES * (wanted.count / rate_pps + 1)
-    if at_most_s > TOLD_FROM_S:
+    if at_most_s > REPORTED_FROM_S:
         notice(f"looking for {wanted.count:,} neighbours on {path.interface} by ARP: {at_most_s:,.0f} s at most")
-    found = find_neighbours(find_link(path.interface), wanted, path.speaker, rate_pps)
+    found = find_neighbours(find_link(path.interface), wanted, path.arp_source, rate_pps)
     there = f"{len(found):,} of {wanted.count:,} targets answer ARP"
     notice(f"neighbours on {path.interface}: {there} and are probed directly, nothing is sent to the others")
     return replace(path, neighbours=found)

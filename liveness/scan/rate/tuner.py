@@ -29,7 +29,7 @@ class Tuner:
     clock: Callable[[], float] = time.monotonic
     ramp: Ramp = field(init=False)
     _started_s: float = field(init=False)
-    _asked: list[bool] = field(default_factory=list)
+    _requests: list[bool] = field(default_factory=list)
     _interface_drops: int = 0
 
     def __post_init__(self) -> None:
@@ -42,15 +42,15 @@ class Tuner:
         self._started_s = self.clock()
         self.shared.rate_pps[0] = self.ramp.rate_pps
 
-    def ask(self, *, faster: bool) -> None:
+    def request(self, *, faster: bool) -> None:
         """Note a request for a higher or lower rate. Safe in a signal handler."""
-        self._asked.append(faster)
+        self._requests.append(faster)
 
     def observe(self, lost: int = 0) -> None:
         """Read the counters and set the rate; `lost` frames were dropped at the interface or below it so far."""
         sample = self._sample(lost)
-        while self._asked:
-            if self._asked.pop(0):
+        while self._requests:
+            if self._requests.pop(0):
                 self.ramp.higher(sample.time_s, SIGNAL_SHARE)
             else:
                 self.ramp.lower(sample.time_s, SIGNAL_SHARE)

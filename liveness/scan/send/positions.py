@@ -16,7 +16,7 @@ GENERATION, SEAL, TICK, BLOCK, LAGS = range(5)
 TICK_BITS: Final = 46
 """Bits of a tick; the bits above hold the tag, the lower bits of the generation."""
 TAG_MASK: Final = 0xFFFF
-UNSAID: Final = -1
+NO_LAGS: Final = -1
 """Stands for lags that are not known yet."""
 
 
@@ -33,19 +33,19 @@ class Positions:
         self._records: NDArray[np.int64] = shared_zeros((senders, LAGS + 2 * lanes), np.int64)
         self._rows = list(self._records)  # views are made once, because a tick is written with every batch
         for sender in range(senders):
-            self.tell(sender, Position(block=0, tick=0))
+            self.publish(sender, Position(block=0, tick=0))
 
-    def tell(self, sender: int, position: Position) -> None:
+    def publish(self, sender: int, position: Position) -> None:
         """Publish the position of a sender."""
         record = self._rows[sender]
         following = int(record[GENERATION]) + 1
         record[BLOCK] = position.block
-        record[LAGS:] = (*position.lags, *position.begins) or UNSAID
+        record[LAGS:] = (*position.lags, *position.begins) or NO_LAGS
         record[TICK] = tagged(following, position.tick)
         record[SEAL] = seal(following, record[BLOCK:])
         record[GENERATION] = following
 
-    def tell_tick(self, sender: int, tick: int) -> None:
+    def publish_tick(self, sender: int, tick: int) -> None:
         """Publish the current tick of a sender, if nothing else of its position has changed."""
         record = self._rows[sender]
         record[TICK] = tagged(record.item(GENERATION), tick)
@@ -62,7 +62,7 @@ class Positions:
                 break
         block, tick = int(copy[BLOCK]), tick & ((1 << TICK_BITS) - 1)
         lags, begins = copy[LAGS : LAGS + self._lanes].tolist(), copy[LAGS + self._lanes :].tolist()
-        if lags[0] == UNSAID:
+        if lags[0] == NO_LAGS:
             return Position(block=block, tick=tick)
         return Position(block=block, tick=tick, lags=lags, begins=begins)
 

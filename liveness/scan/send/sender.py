@@ -91,13 +91,13 @@ class Sender:
         """Send again each stretch of parts up to `part` that the supervisor names; return whether there was one."""
         desk, repaired = self.shared.repairs, False
         while desk.open[0] and not self.shared.stopping():
-            desk.ask(self.index, part)
-            while not desk.answered(self.index):
+            desk.request(self.index, part)
+            while not desk.is_answered(self.index):
                 if self.shared.stopping():
                     return repaired
                 self._wait()
                 time.sleep(POLL_S)
-            stretch = desk.given(self.index)
+            stretch = desk.answered_stretch(self.index)
             if stretch is None:
                 break
             repaired = True
@@ -126,7 +126,7 @@ class Sender:
             tick = start.tick if here is not None else UNKNOWN
             if tick:  # the first tick begins when it is sent: its time is in the lag record
                 _skip(walk, queue, tick)
-            if not self.shared.counts_told:
+            if not self.shared.publishes_counts:
                 self.shared.sent_before[self.index] += walk.probed()
         return walk, queue
 
@@ -138,7 +138,7 @@ class Sender:
         """Publish the position of the walk; a repair is no position for a later session to resume from."""
         position = walk.position()
         if stretch is None:
-            self.shared.tell_position(self.index, position)
+            self.shared.publish_position(self.index, position)
             self.shared.activities.begin(self.index, position, self._first_tick, walk.end)
         else:
             self.shared.activities.begin(self.index, position, stretch.first, stretch.last)
@@ -204,7 +204,7 @@ class Sender:
         filled = self.outlet.fill(first)
         if filled:
             if not again:
-                self.shared.positions.tell_tick(self.index, walk.tick)
+                self.shared.positions.publish_tick(self.index, walk.tick)
             self.shared.activities.tick(self.index, walk.tick)
             self.outlet.send_off()
             if not self.outlet.stalled:

@@ -43,7 +43,7 @@ def read_journal(path: Path) -> None:
 
 def resume(folder: Path) -> None:
     """Open a run to read on, and give it up."""
-    run = PassiveRun.resume(folder, forced=True, say=lambda _line: None)
+    run = PassiveRun.resume(folder, forced=True, note=lambda _line: None)
     try:
         for number in run.partitions.intervals[:5]:
             run.partitions.sightings(number)
@@ -58,7 +58,7 @@ def unfinished(work: Path) -> None:
     flows = work / "flows.csv"
     write_csv(flows, draw(5, hours=0.2))
     config = load_config(write_config(work / "config.json", work / "out", inputs=[str(flows)]))
-    run = PassiveRun.create(config, "run", forced=True, say=lambda _line: None)
+    run = PassiveRun.create(config, "run", forced=True, note=lambda _line: None)
     run._read(flows)
     run.write_manifest()
     run.release()

@@ -57,7 +57,7 @@ def unfinished(folder: Path) -> RunDirectory:
     from liveness.runs.optout_record import KeptOptOuts, write_opt_outs  # noqa: PLC0415
     from liveness.scan.receive.replay import plan_of  # noqa: PLC0415
     from liveness.scan.recovery.resume import beginning  # noqa: PLC0415
-    from tests.scan.test_going_on import cut_off  # noqa: PLC0415
+    from tests.scan.test_resume_checks import cut_off  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)
     run = cut_off(folder)

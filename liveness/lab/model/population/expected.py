@@ -80,7 +80,7 @@ def _rows_in(population: Population, kind: SiteKind) -> NDArray[np.float64]:
 
 def _patterns_in(population: Population, kind: SiteKind) -> NDArray[np.float64]:
     """Return the probability, for each set of families, that exactly these families find a /24 of a kind."""
-    none = [_nobody(population, kind, families) for families in range(SUBSETS)]
+    none = [_all_silent(population, kind, families) for families in range(SUBSETS)]
     patterns = np.zeros(SUBSETS)
     for found in range(SUBSETS):
         # Inclusion and exclusion: of the /24s that all families outside `found` miss, subtract those that a family
@@ -92,7 +92,7 @@ def _patterns_in(population: Population, kind: SiteKind) -> NDArray[np.float64]:
     return patterns
 
 
-def _nobody(population: Population, kind: SiteKind, families: int) -> float:
+def _all_silent(population: Population, kind: SiteKind, families: int) -> float:
     """Return the probability that no address of a /24 answers to any family of a set."""
     rows, model = population.rows, population.model
     reached = _reached(population, families)
@@ -104,13 +104,13 @@ def _nobody(population: Population, kind: SiteKind, families: int) -> float:
             _shares([answer.weight for answer in model.tarpits.answers]) @ ~reached[rows.at_tarpits : rows.at_gaps]
         )
         prefix = model.tarpits.share * silent**size + (1 - model.tarpits.share) * quiet**size
-        nobody = float(prefix ** (hosts / size))
+        silent = float(prefix ** (hosts / size))
     else:
-        nobody = float(quiet**hosts)
+        silent = float(quiet**hosts)
     if kind.gap >= 0:
         routers = _shares([router.weight for router in model.gateways.routers])
-        nobody *= float(routers @ ~reached[_gateways(population, kind)])
-    return nobody
+        silent *= float(routers @ ~reached[_gateways(population, kind)])
+    return silent
 
 
 def _reached(population: Population, families: int) -> NDArray[np.bool_]:

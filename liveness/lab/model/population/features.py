@@ -45,7 +45,7 @@ class Features:
         errors = np.zeros((len(rows.rows), 3, len(CATEGORIES)), np.bool_)
         for index, row in enumerate(rows.rows):
             what[index] = [answer & WHAT_MASK for answer in row.own]
-            for answers in (row.own, row.says):
+            for answers in (row.own, row.router_answers):
                 for probe, answer in enumerate(answers[:CONTROL_TCP]):
                     if answer & WHAT_MASK == ERROR:
                         errors[index, family_of(probe), category_of(*error_of(answer))] = True

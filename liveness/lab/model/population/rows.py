@@ -30,7 +30,7 @@ class Row:
     kind: str
     answers: Answers
     """Replies to probes of such an address, from any sender."""
-    says: Answers = SILENCE
+    router_answers: Answers = SILENCE
     """Errors that such an address, a gateway, sends about others."""
 
     @property
@@ -46,7 +46,7 @@ class Row:
         """
         return any(
             family_of(probe) == family and (answer & WHAT_MASK) not in (SILENT, 3)
-            for answers in (self.own, self.says)
+            for answers in (self.own, self.router_answers)
             for probe, answer in enumerate(answers[:CONTROL_TCP])
         )
 
@@ -98,11 +98,11 @@ def rows_of_model(model: Model) -> Rows:
         if profile.no_echo > 0:
             hosts.append(Row(f"{profile.name}, no echo", profile.kind, (SILENT, *answers[1:])))
     tarpits = [Row("tarpit", "tarpit", modelled("tarpit", packed(tarpit.answers))) for tarpit in model.tarpits.answers]
-    said = [modelled("unused", packed(gap.answers)) for gap in model.gateways.gaps]
-    gaps = [Row("unused", "unused", tuple(from_router(answer) for answer in answers)) for answers in said]
+    modelled_answers = [modelled("unused", packed(gap.answers)) for gap in model.gateways.gaps]
+    gaps = [Row("unused", "unused", tuple(from_router(answer) for answer in answers)) for answers in modelled_answers]
     gateways = [
-        Row(router.name, "gateway", modelled("gateway", packed(router.answers)), says=answers)
-        for answers in said
+        Row(router.name, "gateway", modelled("gateway", packed(router.answers)), router_answers=answers)
+        for answers in modelled_answers
         for router in model.gateways.routers
     ]
     rows = (Row("silent", "silent", SILENCE), *hosts, *tarpits, *gaps, *gateways)

@@ -62,12 +62,12 @@ def kinds_of_model(model: Model) -> list[SiteKind]:
     for index, site in enumerate(model.sites):
         tarpits = may_hold_tarpits(site) and model.tarpits.share > 0
         levels = sum(weight for _, weight in site.hosts)
-        spoken = [(-1, 1 - site.gateways)]
-        spoken += [(index, site.gateways * gap.weight / gaps) for index, gap in enumerate(model.gateways.gaps)]
+        shares = [(-1, 1 - site.gateways)]
+        shares += [(index, site.gateways * gap.weight / gaps) for index, gap in enumerate(model.gateways.gaps)]
         kinds += [
             SiteKind(index, hosts / 256, gap, site.share / total * weight / levels * share, tarpits)
             for hosts, weight in site.hosts
-            for gap, share in spoken
+            for gap, share in shares
             if share > 0
         ]
     return kinds

@@ -59,7 +59,7 @@ def members_by_row(population: Population, addresses: NDArray[np.uint32]) -> Ite
 
     Routers are given for rows with answers from routers, for others they are empty. A row may be yielded several times.
     """
-    spoken = [any(answer & FROM_ROUTER for answer in row.answers) for row in population.rows.rows]
+    with_routers = [any(answer & FROM_ROUTER for answer in row.answers) for row in population.rows.rows]
     for start in range(0, len(addresses), PART):
         part = np.ascontiguousarray(addresses[start : start + PART], np.uint32)
         rows = rows_in(population, part)
@@ -70,7 +70,11 @@ def members_by_row(population: Population, addresses: NDArray[np.uint32]) -> Ite
         for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
             row = int(rows[order[low]])
             members = part[order[low:high]]
-            yield row, BitMap(as_array(members)), BitMap(as_array(_routers(population, members)) if spoken[row] else ())
+            yield (
+                row,
+                BitMap(as_array(members)),
+                BitMap(as_array(_routers(population, members)) if with_routers[row] else ()),
+            )
 
 
 def _routers(population: Population, addresses: NDArray[np.uint32]) -> NDArray[np.uint32]:

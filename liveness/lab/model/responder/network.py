@@ -50,8 +50,8 @@ def join_scanner() -> Space:
             netlink.neigh("add", dst=str(CORE), lladdr=GATEWAY_MAC, ifindex=index, state="permanent")
             netlink.route("add", dst="0.0.0.0/0", gateway=str(CORE))
     except NetlinkError as problem:
-        said = " ".join(str(part) for part in problem.args)
-        raise UnsupportedError(f"the lab cannot make a veth pair (kernel module veth): {said}") from problem
+        reason = " ".join(str(part) for part in problem.args)
+        raise UnsupportedError(f"the lab cannot make a veth pair (kernel module veth): {reason}") from problem
     await_running(SCANNER_INTERFACE)
     far.enter()
     return far

@@ -165,8 +165,8 @@ def datagram(
     out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], start: int, row: NDArray[np.int64], number: int
 ) -> int:
     """Write a valid answer by the twin of the probe."""
-    data, asked = at + REPLY_AT + hdr.UDP_LENGTH, row[TRANSPORT_AT] + hdr.UDP_LENGTH
-    end = dispatch.answer(row[NUMBER], out, data, frame, asked, row[PROBE_END])
+    data, request = at + REPLY_AT + hdr.UDP_LENGTH, row[TRANSPORT_AT] + hdr.UDP_LENGTH
+    end = dispatch.answer(row[NUMBER], out, data, frame, request, row[PROBE_END])
     return int64(_finish_datagram(out, at, frame, start, row, number, end))
 
 
@@ -175,8 +175,8 @@ def wrong_payload(
     out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], start: int, row: NDArray[np.int64], number: int
 ) -> int:
     """Write a payload that is not a valid answer by the twin of the probe."""
-    data, asked = at + REPLY_AT + hdr.UDP_LENGTH, row[TRANSPORT_AT] + hdr.UDP_LENGTH
-    end = dispatch.nonsense(row[NUMBER], out, data, frame, asked, row[PROBE_END], row[TARGET])
+    data, request = at + REPLY_AT + hdr.UDP_LENGTH, row[TRANSPORT_AT] + hdr.UDP_LENGTH
+    end = dispatch.nonsense(row[NUMBER], out, data, frame, request, row[PROBE_END], row[TARGET])
     return int64(_finish_datagram(out, at, frame, start, row, number, end))
 
 

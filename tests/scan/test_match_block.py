@@ -1,4 +1,4 @@
-"""Harvesting a block: every packet is accepted or counted under its reason, as matching one by one says."""
+"""Matching a receive block: every packet is accepted, or counted under its reason, as packets matched one at a time."""
 
 from collections import Counter
 

@@ -1,11 +1,18 @@
-"""When a hit rate has fallen far: by the interval that a simulation shows to hold, and by plain cases."""
+"""Drops of a hit rate: the interval against a simulation, and simple cases."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from liveness.census.hit_rate_drop import FALSE_ALARMS, HitRate, falls, falls_below, highest_ratio, hit_rates
+from liveness.census.hit_rate_drop import (
+    FALSE_ALARMS,
+    HitRate,
+    drops_below_median,
+    highest_ratio,
+    hit_rate_drops,
+    hit_rates,
+)
 from liveness.census.record import Record
 from liveness.runs.manifest import Manifest, ProbeCounts
 from tests.census.recurring import TOWN
@@ -28,7 +35,7 @@ def manifest(**answered: tuple[int, int]) -> Manifest:
 
 
 @pytest.mark.parametrize(
-    ("now", "then", "fallen"),
+    ("now", "then", "dropped"),
     [
         ((500, 1000), (500, 1000), False),
         ((900, 1000), (500, 1000), False),
@@ -42,8 +49,8 @@ def manifest(**answered: tuple[int, int]) -> Manifest:
         ((39_000, 100_000), (50_000, 100_000), True),
     ],
 )
-def test_a_fall_is_far_and_beyond_chance(now: tuple[int, int], then: tuple[int, int], *, fallen: bool) -> None:
-    assert bool(falls(manifest(icmp=now), manifest(icmp=then), 0.2)) is fallen
+def test_a_fall_is_far_and_beyond_chance(now: tuple[int, int], then: tuple[int, int], *, dropped: bool) -> None:
+    assert bool(hit_rate_drops(manifest(icmp=now), manifest(icmp=then), 0.2)) is dropped
 
 
 def test_hit_rates_are_those_of_targets() -> None:
@@ -55,8 +62,8 @@ def test_hit_rates_are_those_of_targets() -> None:
 
 
 def test_only_probes_of_both_runs_are_compared() -> None:
-    found = falls(manifest(icmp=(10, 1000), dns=(0, 1000)), manifest(icmp=(900, 1000), ntp=(900, 1000)), 0.2)
-    assert [fall.probe for fall in found] == ["icmp"]
+    found = hit_rate_drops(manifest(icmp=(10, 1000), dns=(0, 1000)), manifest(icmp=(900, 1000), ntp=(900, 1000)), 0.2)
+    assert [drop.probe for drop in found] == ["icmp"]
     assert str(found[0]).startswith("hit rate of icmp fell from 90.00% to 1.00% (to 3% of it at most, with 99.9 %")
 
 
@@ -79,7 +86,7 @@ def test_chance_alone_raises_no_alarm() -> None:
     for _ in range(3000):
         now = {f"p{number}": (int(random.binomial(300, 0.4)), 300) for number in range(8)}
         then = {f"p{number}": (120, 300) for number in range(8)}
-        alarms += bool(falls(manifest(**now), manifest(**then), 1e-9))
+        alarms += bool(hit_rate_drops(manifest(**now), manifest(**then), 1e-9))
     assert alarms <= 3000 * FALSE_ALARMS * 3
 
 
@@ -98,23 +105,23 @@ def record(number: int, rate: float, targets: int = 1_000_000, status: str = "co
 def test_a_network_that_fades_run_by_run_raises_an_alarm() -> None:
     rates = [0.5 * 0.83**week for week in range(13)]
     manifests = [manifest(icmp=(round(1_000_000 * rate), 1_000_000)) for rate in rates]
-    assert not any(falls(after, before, 0.2) for before, after in pairwise(manifests))
+    assert not any(hit_rate_drops(after, before, 0.2) for before, after in pairwise(manifests))
     records = [record(week, rate) for week, rate in enumerate(rates)]
-    alarms = [bool(falls_below(manifests[week], records[:week], 0.2)) for week in range(13)]
+    alarms = [bool(drops_below_median(manifests[week], records[:week], 0.2)) for week in range(13)]
     assert alarms == [False] * 3 + [True] * 10
 
 
 @pytest.mark.parametrize("rates", [[0.3], [0.3, 0.31], [0.3, 0.9, 0.3], [0.3, 0.3, 0.01, 0.3], [0.3] * 20], ids=str)
 def test_the_baseline_is_no_single_run(rates: list[float]) -> None:
     now = manifest(icmp=(290_000, 1_000_000))
-    assert falls_below(now, [record(week, rate) for week, rate in enumerate(rates)], 0.2) == []
+    assert drops_below_median(now, [record(week, rate) for week, rate in enumerate(rates)], 0.2) == []
 
 
 def test_the_baseline_is_of_the_last_complete_runs() -> None:
     now = manifest(icmp=(300_000, 1_000_000))
     old = [record(week, 0.9) for week in range(20)]
-    assert falls_below(now, [*old, *(record(20 + week, 0.3) for week in range(8))], 0.2) == []
+    assert drops_below_median(now, [*old, *(record(20 + week, 0.3) for week in range(8))], 0.2) == []
     partial = [record(20 + week, 0.3, status="partial") for week in range(8)]
-    [fall] = falls_below(now, [*old, *partial], 0.2)
-    assert str(fall).endswith("with 99.9 % confidence), the median of the last 8 runs")
-    assert fall.then.share == 0.9
+    [drop] = drops_below_median(now, [*old, *partial], 0.2)
+    assert str(drop).endswith("with 99.9 % confidence), the median of the last 8 runs")
+    assert drop.then.share == 0.9

@@ -1,4 +1,4 @@
-"""What a run that was cut off must still be, to be gone on with: its targets and its config as they were."""
+"""Checks before a run is resumed: its targets and its config must be those it began with."""
 
 from pathlib import Path
 
