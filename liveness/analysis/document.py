@@ -4,8 +4,7 @@ from typing import Any
 
 import msgspec
 
-from liveness.analysis.across.changes import Change
-from liveness.analysis.measure import RunResults, plain
+from liveness.analysis.measure import RunResults
 from liveness.analysis.results import Results
 
 SCHEMA = 1
@@ -19,9 +18,7 @@ def document(results: Results) -> Document:
     return {
         "schema": SCHEMA,
         "runs": [_run(run) for run in results.runs],
-        "changes": [_change(entry) for entry in results.changes],
-        "retention": [plain(entry) for entry in results.retention],
-        "not_compared": [plain(entry) for entry in results.left_out],
+        **{measure.id: [measure.document(value) for value in results[measure]] for measure in results.measures},
     }
 
 
@@ -57,22 +54,3 @@ def _not_probed(run: RunResults) -> Document:
     if run.opted_out:
         found["opted_out"] = run.opted_out
     return found
-
-
-def _change(entry: Change) -> Document:
-    """Return one comparison: its runs, common targets and probes, turnovers, and what is left out."""
-    return {
-        "from": entry.before,
-        "to": entry.after,
-        "targets": entry.targets,
-        "probes": entry.probes,
-        "born": entry.all.born,
-        "died": entry.all.died,
-        "stayed": entry.all.stayed,
-        "by_family": plain(entry.families),
-        "by_port": plain(entry.ports),
-        "left_out": {
-            "targets": {"from": entry.left_out.targets_before, "to": entry.left_out.targets_after},
-            "probes": {"from": entry.left_out.probes_before, "to": entry.left_out.probes_after},
-        },
-    }

@@ -1,27 +1,19 @@
 """Results of an analysis: the measures of each run, and the changes from run to run."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar
 
 import numpy as np
 
-from liveness.analysis.across.changes import Change, changes
-from liveness.analysis.across.changes import figures as change_figures
-from liveness.analysis.across.changes import tables as change_tables
-from liveness.analysis.across.pairing import (
-    NO_COMPARISON,
-    Comparisons,
-    LeftOut,
-    Plan,
-    as_given,
-    by_census,
-    left_out_table,
-)
-from liveness.analysis.across.retention import Retention, retention
-from liveness.analysis.across.retention import figures as retention_figures
-from liveness.analysis.across.retention import tables as retention_tables
+from liveness.analysis.across import registry as across
+from liveness.analysis.across.changes import CHANGES, Change
+from liveness.analysis.across.measure import AcrossMeasure, AnyAcrossMeasure
+from liveness.analysis.across.not_compared import NOT_COMPARED
+from liveness.analysis.across.pairing import NO_COMPARISON, Comparisons, LeftOut, Plan, as_given, by_census
+from liveness.analysis.across.retention import RETENTION, Retention
 from liveness.analysis.counting.activity import activity_by_cluster
 from liveness.analysis.counting.opened import OpenRun, OpenSet, verified_in
 from liveness.analysis.counting.probed import Probed
@@ -36,27 +28,46 @@ from liveness.errors import LivenessError
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import RunDirectory
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All runs by start time, changes from run to run, retention, and runs that are not compared."""
+    """All runs by start time, and the measures of several runs together."""
 
     runs: list[RunResults]
-    changes: list[Change]
-    retention: list[Retention] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    values: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Values of the measures of several runs, by the id of the measure."""
+    measures: tuple[AnyAcrossMeasure, ...] = field(default_factory=lambda: across.ACROSS)
+
+    def __getitem__(self, measure: AcrossMeasure[T]) -> Sequence[T]:
+        """Return the values of a measure of several runs; none if it was not computed."""
+        return self.values.get(measure.id, ())
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """The changes from run to run."""
+        return self[CHANGES]
+
+    @property
+    def retention(self) -> Sequence[Retention]:
+        """The curves of addresses that are alive in later runs."""
+        return self[RETENTION]
+
+    @property
+    def left_out(self) -> Sequence[LeftOut]:
+        """The runs that are not compared."""
+        return self[NOT_COMPARED]
 
     def tables(self) -> Iterator[Table]:
         """Yield the tables of several runs together."""
-        yield from change_tables(self.changes)
-        yield from retention_tables(self.retention)
-        if self.left_out:
-            yield left_out_table(self.left_out)
+        for measure in self.measures:
+            yield from measure.tables(self[measure])
 
     def figures(self) -> Iterator[Figure]:
         """Yield the figures of several runs together."""
-        yield from change_figures(self.changes)
-        yield from retention_figures(self.retention, {run.manifest.run: run.manifest.started for run in self.runs})
+        for measure in self.measures:
+            yield from measure.figures(self[measure], self.runs)
 
 
 def analyze_run(run: RunStates, measures: tuple[AnyMeasure, ...] | None = None) -> RunResults:
@@ -121,11 +132,11 @@ def analyze_sets(
     probed = [Probed.by(manifest) for manifest, _ in runs] if probed is None else probed
     comparisons = plan(probed)
     states, compared = count_runs(runs, scope, targets, probed, comparisons)
+    measures = across.ACROSS
     return Results(
         runs=[analyze_run(run) for run in states],
-        changes=changes(states, compared),
-        retention=retention(states, compared),
-        left_out=list(comparisons.left_out),
+        values={measure.id: measure.compute(states, compared) for measure in measures},
+        measures=measures,
     )
 
 

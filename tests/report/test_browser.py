@@ -39,7 +39,7 @@ def written(folder: Path, html: str) -> Path:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_opens_offline(tmp_path: Path, scheme: str) -> None:
-    path = written(tmp_path, report_page(Results([full()], []), zooms=[10]))
+    path = written(tmp_path, report_page(Results([full()]), zooms=[10]))
     found = seen(path, tmp_path / "profile", QUESTIONS, scheme=scheme)
     assert [url for url in found["requests"] if not url.startswith("data:")] == [path.as_uri()]
     assert [found[kind] for kind in ("failed", "console", "exceptions", "log")] == [[], [], [], []]
@@ -69,7 +69,7 @@ def test_the_page_opens_offline(tmp_path: Path, scheme: str) -> None:
 
 
 def test_on_a_narrow_screen_only_tables_scroll(tmp_path: Path) -> None:
-    path = written(tmp_path, report_page(Results([full()], [])))
+    path = written(tmp_path, report_page(Results([full()])))
     found = seen(path, tmp_path / "profile", QUESTIONS, width=380)
     assert found["answers"]["wide"] == 0
 

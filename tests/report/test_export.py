@@ -17,7 +17,7 @@ from tests.populations import BASE, Population, town
 from tests.report.runs import HOSTILE, full, results, weekly
 
 Row = dict[str, str]
-RESULTS = Results([full()], [])
+RESULTS = Results([full()])
 
 
 def read(path: Path) -> list[Row]:
@@ -150,7 +150,15 @@ def check_latex(text: str) -> None:
         else:
             assert open_environments.pop() == name
     assert open_environments == []
-    [columns] = re.findall(r"\\begin\{tabular\}\{@\{\}([lr]+)@\{\}\}", text)
+    floats = re.findall(r"\\begin\{table\}.*?\\end\{table\}", text, re.DOTALL)
+    assert "".join(text.split()) == "".join("".join(floats).split())
+    for one in floats:
+        check_float(one)
+
+
+def check_float(text: str) -> None:
+    [columns] = re.findall(r"\\begin\{tabular\}\{@\{\}((?:[lr]|p\{0\.\d+\\linewidth\})+)@\{\}\}", text)
+    columns = re.sub(r"p\{.*?\}", "p", columns)
     [body] = re.findall(r"\\toprule\n(.*)\\bottomrule", text, re.DOTALL)
     for line in body.splitlines():
         if line == r"\midrule":

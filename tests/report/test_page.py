@@ -107,7 +107,7 @@ def percent(share: float | None) -> str:
 
 
 FULL = full()
-RESULTS = Results([FULL], [])
+RESULTS = Results([FULL])
 HTML = report_page(RESULTS, zooms=(10, 11))
 PAGE = Page(HTML)
 DOCUMENT: dict[str, Any] = document(RESULTS)["runs"][0]
@@ -342,7 +342,7 @@ def test_only_the_last_run_is_counted_by_prefix_and_has_a_map() -> None:
 
 
 def test_the_same_results_give_the_same_page() -> None:
-    assert report_page(Results([full()], []), zooms=(10, 11)) == HTML
+    assert report_page(Results([full()]), zooms=(10, 11)) == HTML
 
 
 def test_the_page_begins_with_how_many_are_alive_and_ends_with_where_it_comes_from() -> None:

@@ -103,6 +103,7 @@ CURVES = [
     Retention("weekly/2026-11-21T000000Z", 40, [30, 20], [0.75, 0.5], [30, 10], [0.75, 0.25]),
     Retention("weekly/2026-11-28T000000Z", 0, [0], [None], [0], [None]),
 ]
+ACROSS: dict[str, list[Change] | list[Retention]] = {"changes": [CHANGE], "retention": CURVES}
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -121,7 +122,9 @@ CURVES = [
     ids=["town", "internet", "part", "internet-part", "silence", "one-port", "fifteen-probes", "no-probes"],
 )
 def test_no_number_breaks_and_no_line_is_too_long(run: RunResults, width: int) -> None:
-    for section in report_tables(Results([run], [internet_scale(CHANGE)], internet_scale(CURVES))):
+    for section in report_tables(
+        Results([run], {"changes": [internet_scale(CHANGE)], "retention": internet_scale(CURVES)})
+    ):
         text = render([section], width)
         assert max(len(line) for line in text.splitlines()) <= width
         assert isinstance(section, Section)
@@ -145,7 +148,7 @@ def test_in_a_narrow_console_words_wrap_and_numbers_stay_whole() -> None:
 
 
 def test_every_formula_is_printed() -> None:
-    text = words(render(report_tables(Results([results(town())], [CHANGE], CURVES)), 200))
+    text = words(render(report_tables(Results([results(town())], ACROSS)), 200))
     printed = (
         Taxonomy, FamilyCoverage, ReplyTypes, ErrorOnly, ErrorCategories, ErrorSources, PortsAnswered, PortActivity,
         Tarpits, Inflation, Conditional, ProbeGain, NegativeGain, RetransmitGain, Loss, Turnover, PortTurnover,
@@ -306,7 +309,7 @@ def test_slices_are_shown_from_the_largest_on() -> None:
 
 
 def test_changes_by_port_and_retention() -> None:
-    lines = [words(line) for line in render(report_tables(Results([], [CHANGE], CURVES)), 80).splitlines()]
+    lines = [words(line) for line in render(report_tables(Results([], ACROSS)), 80).splitlines()]
     assert "80 4 57.1% 0 0.0% 3" in lines
     assert lines[lines.index("weekly/2026-11-21T000000Z 40 75.0% 50.0%") + 1] == "throughout 75.0% 25.0%"
     assert "weekly/2026-11-28T000000Z 0 -" in lines

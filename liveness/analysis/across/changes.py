@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from liveness.analysis.across.measure import AcrossMeasure
 from liveness.analysis.across.pairing import Pair
 from liveness.analysis.counting.comparing import BORN, DIED, STAYED
 from liveness.analysis.counting.run import FAMILIES, family_probes, port_of, probes_of
@@ -12,6 +13,7 @@ from liveness.analysis.counting.views import ComparedBit, port_bit
 from liveness.analysis.counting.walk import Compared
 from liveness.analysis.figures import Figure, Turnovers
 from liveness.analysis.formula import Formula, formulas
+from liveness.analysis.measure import RunResults, plain
 from liveness.analysis.numbers import count, named_formulas
 from liveness.analysis.tables import Cell, Column, Share, Table
 from liveness.errors import count_of
@@ -63,7 +65,7 @@ class Change:
     left_out: Uncompared = field(default_factory=Uncompared)
 
 
-def changes(runs: list[RunStates], compared: Compared) -> list[Change]:
+def changes(runs: Sequence[RunStates], compared: Compared) -> list[Change]:
     """Return the change between the runs of each compared pair."""
     return [
         _change(runs, pair, dict(zip(compared.bits, counts.tolist(), strict=True)))
@@ -71,7 +73,7 @@ def changes(runs: list[RunStates], compared: Compared) -> list[Change]:
     ]
 
 
-def _change(runs: list[RunStates], pair: Pair, counts: dict[ComparedBit, list[int]]) -> Change:
+def _change(runs: Sequence[RunStates], pair: Pair, counts: dict[ComparedBit, list[int]]) -> Change:
     before, after, probes = runs[pair.before], runs[pair.after], pair.shared.probes
 
     def numbers(bit: ComparedBit) -> dict[str, int]:
@@ -138,8 +140,9 @@ def tables(changes: Sequence[Change]) -> Iterator[Table]:
             yield ports_table(change)
 
 
-def figures(changes: Sequence[Change]) -> Iterator[Figure]:
+def figures(changes: Sequence[Change], runs: Sequence[RunResults]) -> Iterator[Figure]:
     """Yield born, died and stayed from each run to the next: all addresses, and by family; none without a change."""
+    del runs
     if not changes:
         return
     populations = {"all": [change.all for change in changes]}
@@ -204,3 +207,25 @@ def _basis(change: Change) -> list[str]:
         if parts:
             notes.append(f"Left out of {run}, which the other run did not probe: {'; '.join(parts)}.")
     return notes
+
+
+def documented(entry: Change) -> dict[str, object]:
+    """Return one comparison: its runs, common targets and probes, turnovers, and what is left out."""
+    return {
+        "from": entry.before,
+        "to": entry.after,
+        "targets": entry.targets,
+        "probes": entry.probes,
+        "born": entry.all.born,
+        "died": entry.all.died,
+        "stayed": entry.all.stayed,
+        "by_family": plain(entry.families),
+        "by_port": plain(entry.ports),
+        "left_out": {
+            "targets": {"from": entry.left_out.targets_before, "to": entry.left_out.targets_after},
+            "probes": {"from": entry.left_out.probes_before, "to": entry.left_out.probes_after},
+        },
+    }
+
+
+CHANGES = AcrossMeasure("changes", changes, tables, figures, documented)

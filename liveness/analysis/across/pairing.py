@@ -10,7 +10,6 @@ from typing import Final
 
 from liveness.analysis.counting.probed import Probed
 from liveness.analysis.counting.run import probes_of
-from liveness.analysis.tables import Column, Table
 from liveness.space.intervals import Intervals
 
 LEAST_SHARED: Final = 0.5
@@ -159,14 +158,3 @@ def _difference(run: Probed, earlier: str) -> str:
     if run.is_sample:
         return f"it probed another sample of targets than {earlier}"
     return f"no target or no probe in common with {earlier} or any run before it"
-
-
-def left_out_table(left_out: Sequence[LeftOut]) -> Table:
-    """Return the runs that are not compared, and the reasons."""
-    return Table(
-        "not_compared",
-        "Not compared",
-        (Column("run"), Column("because")),
-        [(entry.run, entry.reason) for entry in left_out],
-        ["Complete runs of one census are compared, on the targets and probes of both."],
-    )

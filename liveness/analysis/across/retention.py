@@ -1,14 +1,16 @@
 """Retention: the addresses of a run that are still alive one, two, three and more runs later."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Final
 
+from liveness.analysis.across.measure import AcrossMeasure
 from liveness.analysis.counting.states import RunStates
 from liveness.analysis.counting.walk import Compared
 from liveness.analysis.figures import Figure, Survival, SurvivalCurve
 from liveness.analysis.formula import Formula, formulas, share
+from liveness.analysis.measure import RunResults
 from liveness.analysis.numbers import count, named_formulas, percent
 from liveness.analysis.tables import Cell, Column, Datum, Share, Table
 from liveness.errors import count_of
@@ -36,7 +38,7 @@ class Retention:
     targets: int | None = None
 
 
-def retention(runs: list[RunStates], compared: Compared) -> list[Retention]:
+def retention(runs: Sequence[RunStates], compared: Compared) -> list[Retention]:
     """Return the curve of every run of a chain but the last, in the order of comparison."""
     curves = []
     for chain, followed in zip(compared.comparisons.chains, compared.chains, strict=True):
@@ -123,11 +125,9 @@ def tables(curves: Sequence[Retention]) -> Iterator[Table]:
         yield retention_table(chain, title)
 
 
-def figures(curves: Sequence[Retention], started: Mapping[str, str]) -> Iterator[Figure]:
-    """Yield a figure for each chain: the share of each run's addresses that is alive some days later.
-
-    `started` has the start time of each run, ISO 8601.
-    """
+def figures(curves: Sequence[Retention], runs: Sequence[RunResults]) -> Iterator[Figure]:
+    """Yield a figure for each chain: the share of each run's addresses that is alive some days later."""
+    started = {run.manifest.run: run.manifest.started for run in runs}
     for number, (title, chain) in enumerate(by_chain(curves).items(), start=1):
         first = chain[0]
         days = [datetime.fromisoformat(started[run]).timestamp() / DAY_S for run in (first.run, *first.later)]
@@ -146,3 +146,6 @@ def figures(curves: Sequence[Retention], started: Mapping[str, str]) -> Iterator
             ),
             "retention",
         )
+
+
+RETENTION = AcrossMeasure("retention", retention, tables, figures)

@@ -45,8 +45,9 @@ def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> 
     Maps are drawn of runs that were counted by /24.
     """
     chapters = [_chapter(f"run{number}", run, zooms, top) for number, run in enumerate(results.runs, start=1)]
-    if results.changes or results.left_out:
-        blocks = blocks_of("runs", _sections(results.tables()), figures_across(results))
+    across = list(results.tables())
+    if across:
+        blocks = blocks_of("runs", _sections(across), figures_across(results))
         chapters.append(Chapter("runs", "From run to run", [], blocks))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     folder = resources.files("liveness.report.page")
