@@ -6,19 +6,27 @@ import json
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from liveness.analysis.across import registry as across
+from liveness.analysis.across.measure import AcrossMeasure, AnyAcrossMeasure
+from liveness.analysis.counting.states import RunStates
+from liveness.analysis.counting.walk import Compared
 from liveness.analysis.document import document
 from liveness.analysis.measure import AnyMeasure, Measure, evaluate
 from liveness.analysis.measures import registry
 from liveness.analysis.results import analyze_sets
-from liveness.analysis.tables import printed
+from liveness.analysis.tables import Column, Table, printed
 from liveness.cli.analyze import command
 from liveness.reference.bano_2018 import VALUES
 from liveness.replies import Kind
+from liveness.report.files import write_csv
+from liveness.report.page.page import report_page
+from liveness.report.text import tables_text
 from tests.populations import Population, Reply, town
 from tests.report.runs import full, weekly
 from tests.report.runs import results as results_of
@@ -138,6 +146,37 @@ def test_comparisons_name_published_values() -> None:
     found = list(full().comparisons())
     assert len(found) > 40
     assert all(VALUES[entry.published.id] is entry.published for entry in found)
+
+
+def test_a_measure_of_several_runs_is_in_every_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def steps(runs: Sequence[RunStates], compared: Compared) -> list[int]:
+        return [runs[pair.after].targets or 0 for pair in compared.comparisons.pairs]
+
+    def tables(values: Sequence[int]) -> Iterator[Table]:
+        yield Table(
+            "steps", "Targets of later runs", (Column("step"), Column("targets", "targets")), [("all", sum(values))]
+        )
+
+    measure = AcrossMeasure("steps", steps, tables)
+    monkeypatch.setattr(across, "ACROSS", (*across.ACROSS, measure))
+    several = results_of(*weekly(3))
+    expected = several.runs[1].targets, several.runs[2].targets
+    assert document(several)["steps"] == list(expected)
+    assert [table for table in several.tables() if table.id == "steps"]
+    assert {path.name for path in write_csv(several, tmp_path)} >= {"steps.csv", "changes.csv", "retention.csv"}
+    assert "Targets of later runs" in report_page(several)
+    assert "Targets of later runs" in tables_text(several)
+
+
+def test_every_file_of_a_measure_of_several_runs_is_registered() -> None:
+    found = set[AnyAcrossMeasure]()
+    for path in Path(across.__file__).parent.glob("*.py"):
+        module = importlib.import_module(f"liveness.analysis.across.{path.stem}")
+        measures = [value for value in vars(module).values() if isinstance(value, AcrossMeasure)]
+        found |= {measure for measure in measures if path.stem != "registry"}
+    assert found == set(across.ACROSS)
+    keys = list(document(results_of(*weekly(2))))
+    assert keys == ["schema", "runs", *(measure.id for measure in across.ACROSS)]
 
 
 def test_a_measure_is_computed_once() -> None:

@@ -151,7 +151,7 @@ def check_latex(text: str) -> None:
             assert open_environments.pop() == name
     assert open_environments == []
     floats = re.findall(r"\\begin\{table\}.*?\\end\{table\}", text, re.DOTALL)
-    assert "".join(text.split()) == "".join("".join(floats).split())
+    assert "".join(text.split()) == r"\clearpage".join("".join(one.split()) for one in floats)
     for one in floats:
         check_float(one)
 

@@ -13,7 +13,7 @@ from liveness.report.layout import Section
 ESCAPED: Final = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "'": r"\textquotesingle{}", "\n": " ",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "'": r"\textquotesingle{}",
     "-": "{-}", "[": "{[}", "]": "{]}", "*": "{*}",
 }  # fmt: skip
 """Characters that are special to TeX, to a font's ligatures, or at the start of a row."""
@@ -89,7 +89,7 @@ def _wrapped(widths_em: Sequence[float], words: Collection[int], room_em: float)
 
 def _width_em(text: str) -> float:
     """Return about how wide a text is in Computer Modern, in units of its size."""
-    return sum(0.33 if letter in NARROW else 0.85 if letter in BROAD else 0.53 for letter in text)
+    return sum(0.33 if letter in NARROW else 0.85 if letter in BROAD else 0.53 for letter in _spelled(text))
 
 
 def latex_tables(tables: Iterable[Table], top: int, prefix: str) -> Iterator[tuple[str, str]]:
@@ -118,7 +118,7 @@ def latex_table(section: Section, label: str) -> str:
         of = "" if len(parts) == 1 else f" (part {number} of {len(parts)})"
         name = label if number == 1 else f"{label}-part{number}"
         floats.append(_float(section, rows, setting, f"{section.title}{of}", name, notes=number == len(parts)))
-    return "\n".join(floats)
+    return "\\clearpage\n".join(floats)  # TeX holds a limited number of floats back
 
 
 def _float(
@@ -163,22 +163,22 @@ def latex_document(places: Sequence[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text as TeX prints it: letters lose their accents, other non-ASCII characters become their code points.
-
-    Words that are too long for a column may be broken.
-    """
-    return " ".join(map(_word, unicodedata.normalize("NFKD", text).split(" ")))
+    """Return text as TeX prints it; words that are too long for a column may be broken."""
+    return " ".join(map(_word, _spelled(text).split(" ")))
 
 
 def _word(word: str) -> str:
     length = PIECE if len(word) > LONG_WORD else LONG_WORD
     pieces = [word[start : start + length] for start in range(0, len(word), length)]
-    return r"\allowbreak{}".join("".join(map(_escaped, piece)) for piece in pieces)
+    return r"\allowbreak{}".join("".join(ESCAPED.get(one, one) for one in piece) for piece in pieces)
 
 
-def _escaped(character: str) -> str:
-    if character in ESCAPED:
-        return ESCAPED[character]
+def _spelled(text: str) -> str:
+    """Return text in ASCII: letters lose their accents, other characters become their code points."""
+    return "".join(map(_in_ascii, unicodedata.normalize("NFKD", text)))
+
+
+def _in_ascii(character: str) -> str:
     if character.isascii():
         return character if character.isprintable() else " "
     return "" if unicodedata.combining(character) else f"U+{ord(character):04X}"
