@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -150,6 +151,7 @@ def value_at(tree: object, path: str) -> object:
 def field_type(path: str, kind: object) -> object | None:
     """Return the annotation of the field at a path of a `kind`, None if there is no such field."""
     for step in steps(path):
+        kind = _section_of(kind)
         if isinstance(step, int):
             kind = get_args(kind)[0] if get_args(kind) else None
         elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -160,9 +162,18 @@ def field_type(path: str, kind: object) -> object | None:
     return kind
 
 
+def _section_of(kind: object) -> object:
+    """Return an annotation without its limits, and without the None that a section which may be missing allows."""
+    if get_origin(kind) is Annotated:
+        return _section_of(get_args(kind)[0])
+    sections = [argument for argument in get_args(kind) if argument is not type(None)]
+    optional = get_origin(kind) in (Union, UnionType) and len(sections) == 1
+    return _section_of(sections[0]) if optional else kind
+
+
 def field_names(path: str, kind: object) -> tuple[str, ...]:
     """Return the fields of the section of a `kind` that a path's last step would be in."""
-    section = field_type(path.rpartition(".")[0], kind)
+    section = _section_of(field_type(path.rpartition(".")[0], kind))
     return section.__struct_fields__ if isinstance(section, type) and issubclass(section, msgspec.Struct) else ()
 
 

@@ -60,7 +60,8 @@ GATEWAYS: Final = 16
 GAP_ROW: Final = 17
 LAST_HOST: Final = 18  # share of gateways at .254 instead of .1, in 2**-32
 AT_ANSWERS: Final = 19
-HEADER: Final = 20
+AT_TIME: Final = 20  # 0 if nothing changes with time; see liveness.lab.model.change
+HEADER: Final = 21
 
 UNUSED_SLASH8: Final = 1 << 16  # in the entry of a /8: all of it is special-purpose
 PARTLY_SPECIAL: Final = 1 << 17  # part of it is special-purpose
@@ -164,8 +165,29 @@ def router_of(tables: NDArray[np.uint64], address: int) -> int:
 
 
 @kernel
-def row_in(tables: NDArray[np.uint64], address: int, kind: int) -> int:
-    """Return the row of answers of an address in a used /24 of this kind; 0 for silence."""
+def gap_row(tables: NDArray[np.uint64], kind: int) -> int:
+    """Return the row of an unused address in a /24 of this kind; 0 for silence."""
+    gap = int64(tables[int64(tables[AT_KINDS]) + kind * KIND_WORDS + KIND_GAP]) - 1
+    return int64(tables[GAP_ROW]) + gap if gap >= 0 else 0
+
+
+@kernel
+def host_row(tables: NDArray[np.uint64], slash24: int, kind: int, index: int) -> int:
+    """Return the row of host `index` of 256 in a /24 (address >> 8) of this kind, that of a gap if it has no host."""
+    words = int64(tables[AT_KINDS]) + kind * KIND_WORDS
+    site = mixed(tables[KEY] + (uint64(GOLDEN) * uint64(slash24 + 1)))
+    # The upper half of the draw decides whether there is a host, the lower half which profile it has.
+    word = mixed(site + uint64(GOLDEN) * uint64(index + 1))
+    if int64(word >> uint64(32)) >= int64(tables[words + KIND_USED]):
+        return gap_row(tables, kind)
+    count = int64(tables[PROFILES])
+    mix = int64(tables[AT_MIXES]) + int64(tables[words + KIND_MIX]) * count
+    return 1 + first_above(tables, mix, count, 1, int64(word & uint64(WIDE)))
+
+
+@kernel
+def fixed_row(tables: NDArray[np.uint64], address: int, kind: int) -> int:
+    """Return the row of a gateway or tarpit in a used /24 of this kind; -1 for any other address."""
     slash24 = address >> 8
     words = int64(tables[AT_KINDS]) + kind * KIND_WORDS
     gap = int64(tables[words + KIND_GAP]) - 1
@@ -184,13 +206,14 @@ def row_in(tables: NDArray[np.uint64], address: int, kind: int) -> int:
             draw = int64(mixed(word + uint64(GOLDEN) * uint64((address & 255) + 1)) >> uint64(32))
             chosen = first_above(tables, int64(tables[AT_TARPITS]), int64(tables[TARPITS]), 1, draw)
             return int64(tables[TARPIT_ROW]) + chosen
-    # The upper half of the draw decides whether the address is used, the lower half which profile it has.
-    word = mixed(site + uint64(GOLDEN) * uint64((address & 255) + 1))
-    if int64(word >> uint64(32)) >= int64(tables[words + KIND_USED]):
-        return int64(tables[GAP_ROW]) + gap if gap >= 0 else 0
-    count = int64(tables[PROFILES])
-    mix = int64(tables[AT_MIXES]) + int64(tables[words + KIND_MIX]) * count
-    return 1 + first_above(tables, mix, count, 1, int64(word & uint64(WIDE)))
+    return -1
+
+
+@kernel
+def row_in(tables: NDArray[np.uint64], address: int, kind: int) -> int:
+    """Return the row of answers of an address in a used /24 of this kind; 0 for silence."""
+    row = fixed_row(tables, address, kind)
+    return row if row >= 0 else host_row(tables, address >> 8, kind, address & 255)
 
 
 @kernel

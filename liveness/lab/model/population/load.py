@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.config.model import decode_unit
 from liveness.errors import UsageError
 from liveness.files.documents import shaped
 from liveness.files.yaml import parse_yaml
+from liveness.lab.model.change.section import validate as validate_time
 from liveness.lab.model.population.mix import site_mixes
 from liveness.lab.model.population.model import FAMILIES, Model
 from liveness.lab.model.population.rows import Rows, rows_of_model
@@ -52,8 +54,10 @@ def load_population(source: str | Path = DEFAULT) -> Population:
 
 def parse_population(text: str, origin: str) -> Population:
     """Parse and check the text of a population file; `origin` names it in errors (UsageError)."""
-    model = shaped(parse_yaml(text, origin), Model, origin, text=text)
+    model = shaped(parse_yaml(text, origin), Model, origin, text=text, decode=_decode)
     validate(model, origin)
+    if model.time is not None:
+        validate_time(model.time, [site.name for site in model.sites], origin)
     rows = rows_of_model(model)
     if len(rows.rows) > MOST_ROWS:
         raise UsageError(f"{origin}: $.profiles: {len(rows.rows):,} ways to answer: {MOST_ROWS:,} is the most")
@@ -62,6 +66,11 @@ def parse_population(text: str, origin: str) -> Population:
         if not mix.any() and any(hosts > 0 for hosts, _ in site.hosts):
             raise UsageError(f"{origin}: $.sites: {site.name!r}: no profile answers to {site.families} alone")
     return Population(model.name, model.seed, layout(model, rows, kinds, mixes, model.seed), model, rows, kinds, mixes)
+
+
+def _decode(kind: type, value: object) -> object:
+    """Build a unit; a section that is read later stays as it is."""
+    return value if kind is object else decode_unit(kind, value)
 
 
 def validate(model: Model, origin: str) -> None:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from liveness.lab.model.change.section import TimeSection
+
 Share = Annotated[float, Meta(ge=0, le=1)]
 Weight = Annotated[float, Meta(gt=0)]
 FAMILIES = ("icmp", "tcp", "udp")
@@ -94,6 +96,8 @@ class Model(Section, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
     network: object = None
     """The network between scanner and population, as read by `responder/conditions.py`."""
+    time: TimeSection | None = None
+    """What changes with time; without it nothing does."""
     slash8s: Annotated[list[Slash8], Meta(min_length=1, max_length=200)]
     sites: Annotated[list[Site], Meta(min_length=1, max_length=200)]
     gateways: Gateways

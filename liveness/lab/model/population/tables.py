@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import uint64
+from liveness.lab.model.change.layout import fixed, time_part
 from liveness.lab.model.population.answer import (
     AT_ANSWERS,
     AT_GATEWAYS,
@@ -16,6 +17,7 @@ from liveness.lab.model.population.answer import (
     AT_SLASH16,
     AT_SPECIAL,
     AT_TARPITS,
+    AT_TIME,
     GAP_ROW,
     GATEWAY_ROW,
     GATEWAYS,
@@ -81,12 +83,12 @@ def layout(
     special = special_purpose()
     specials = np.stack((special.first >> np.uint32(8), special.last >> np.uint32(8)), axis=1).astype(np.uint64)
     numbers = {KEY: key, SPECIALS: len(specials), KINDS: len(kinds), PROFILES: rows.hosts}
-    numbers |= {TARPIT_SHARE: _fixed(model.tarpits.share), TARPIT_BITS: 32 - model.tarpits.prefix}
+    numbers |= {TARPIT_SHARE: fixed(model.tarpits.share), TARPIT_BITS: 32 - model.tarpits.prefix}
     numbers |= {TARPIT_ROW: rows.at_tarpits, TARPITS: rows.tarpits, GATEWAY_ROW: rows.at_gateways}
-    numbers |= {GATEWAYS: rows.routers, GAP_ROW: rows.at_gaps, LAST_HOST: _fixed(model.gateways.last_host)}
+    numbers |= {GATEWAYS: rows.routers, GAP_ROW: rows.at_gaps, LAST_HOST: fixed(model.gateways.last_host)}
     shares = cumulative([kind.share for kind in kinds])
     words = [
-        [shares[index], _fixed(kind.used), kind.site, kind.gap + 1, int(kind.tarpits)]
+        [shares[index], fixed(kind.used), kind.site, kind.gap + 1, int(kind.tarpits)]
         for index, kind in enumerate(kinds)
     ]
     assert len(words[0]) == KIND_WORDS  # noqa: S101 - the kernels rely on it
@@ -99,13 +101,14 @@ def layout(
         AT_TARPITS: cumulative([answer.weight for answer in model.tarpits.answers]),
         AT_GATEWAYS: cumulative([router.weight for router in model.gateways.routers]),
         AT_ANSWERS: np.array([row.answers for row in rows.rows], np.uint64).ravel(),
+        AT_TIME: time_part(model.time, [site.name for site in model.sites]),
     }
     head = np.zeros(HEADER, np.uint64)
     for place, number in numbers.items():
         head[place] = number
     at = HEADER
     for place, part in parts.items():
-        head[place] = at
+        head[place] = at if len(part) else 0
         at += len(part)
     return np.concatenate([head, *parts.values()])
 
@@ -114,10 +117,6 @@ def cumulative(weights: list[float] | NDArray[np.float64]) -> NDArray[np.uint64]
     """Return cumulative shares in units of 2**-32; from the last positive weight on, the value is 2**32."""
     sums = np.cumsum(weights)
     return np.array([round(float(part) * WHOLE) for part in sums / sums[-1]], np.uint64)
-
-
-def _fixed(share: float) -> int:
-    return min(WHOLE, round(share * WHOLE))
 
 
 def _slash16s(levels: tuple[tuple[float, float], ...]) -> NDArray[np.uint64]:

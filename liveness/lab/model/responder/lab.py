@@ -1,6 +1,7 @@
 """The model lab: a keeper whose init answers for the model Internet."""
 
 import select
+import time
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +43,7 @@ class ModelLab(Keeper):
         conditions = parse_conditions(self.population.network, self.population.origin)
         population = load_population(self.population.origin)
         join_scanner()
-        model = make_model(population.tables, population.seed, conditions)
+        model = make_model(population.tables, population.seed, conditions, population.model.time, time.time_ns())
         tx_ring = open_transport(FAR_INTERFACE, 1, SLOT_BYTES, 1, "auto", "auto").rings[0]
         warm_up(model, tx_ring)
         rx_ring = PacketRxRing(FAR_INTERFACE, EVERYTHING, RING_MIB, RETIRE_MS)

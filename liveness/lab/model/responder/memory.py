@@ -41,6 +41,25 @@ def emit_block(model: Model, now_ns: int, block: NDArray[np.uint8]) -> int:
     return count
 
 
+class VirtualClock:
+    """A clock for rings in memory: its time passes only by calls, so that weeks take as long as their packets."""
+
+    def __init__(self, start_ns: int) -> None:
+        self._now_ns = start_ns
+
+    def now_ns(self) -> int:
+        """Return the time, ns since the epoch."""
+        return self._now_ns
+
+    def pass_to(self, time_ns: int) -> None:
+        """Let time pass to a moment; a moment that has passed changes nothing."""
+        self._now_ns = max(self._now_ns, time_ns)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, instead of `time.sleep`."""
+        self._now_ns += round(seconds * 1e9)
+
+
 class BlockRing:
     """An RxRing that holds one block, the one it was given last."""
 
@@ -73,11 +92,20 @@ class BlockRing:
 class ModelTxRing:
     """A TxRing whose frames a model processes when the ring is kicked; `receive` is called for the replies.
 
-    `model_ns` is the time in nanoseconds that the model has taken.
+    `model_ns` is the time in nanoseconds that the model has taken. `now_ns` is the clock: the machine's, or a virtual
+    one, by which frames are captured and replies become due.
     """
 
-    def __init__(self, model: Model, replies: BlockRing, receive: Callable[[], object], slots: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        replies: BlockRing,
+        receive: Callable[[], object],
+        slots: int,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         """Make a ring of `slots`; replies are written to the ring `replies`, one block per call of `receive`."""
+        self.now_ns = now_ns
         self.model = model
         self.replies = replies
         self.receive = receive
@@ -115,7 +143,7 @@ class ModelTxRing:
     def kick(self) -> bool:
         """Pass committed frames to the model, and due replies to the receiver."""
         slots = len(self.frames)
-        began_ns, now_ns = time.perf_counter_ns(), time.time_ns()
+        began_ns, now_ns = time.perf_counter_ns(), self.now_ns()
         while self._pending:
             first = (self._head - self._pending) % slots
             count = min(self._pending, slots - first)
@@ -129,8 +157,8 @@ class ModelTxRing:
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from their cache, by processing no frames."""
-        respond_slots(self.model, self._bytes, self._step, self._lengths, 0, 0, time.time_ns())
-        emit_block(self.model, time.time_ns(), self._block)
+        respond_slots(self.model, self._bytes, self._step, self._lengths, 0, 0, self.now_ns())
+        emit_block(self.model, self.now_ns(), self._block)
 
     def deliver(self, now_ns: int) -> int:
         """Pass replies that are due by `now_ns` to the receiver; return their number."""

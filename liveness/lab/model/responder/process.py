@@ -12,8 +12,9 @@ from liveness.errors import LivenessError
 from liveness.lab.model.responder import state
 from liveness.lab.model.responder.bytes import flat_bytes
 from liveness.lab.model.responder.conditions import Conditions
+from liveness.lab.model.responder.probe_log import ProbeLog
 from liveness.lab.model.responder.queue import forget
-from liveness.lab.model.responder.record import Record, summarise
+from liveness.lab.model.responder.record import Record, Summary, has_record, read_summary, summarise
 from liveness.lab.model.responder.respond import emit, respond_block
 from liveness.lab.model.responder.state import Model
 from liveness.lab.model.responder.verdict import Verdict
@@ -49,6 +50,7 @@ class Responder:
         self._writing: Future[None] | None = None
         self.current: Path | None = None
         self.record = Record()
+        self.log: ProbeLog | None = None
         self.overrun_before = 0
         self.malformed: dict[str, int] = {}
         """Malformed frames of all runs, by fault."""
@@ -90,6 +92,10 @@ class Responder:
         count = int(self.model.numbers[state.LOST_COUNT])
         self.record.lose(self.model.lost_targets[:count], self.model.lost_events[:count])
         self.model.numbers[state.LOST_COUNT] = 0
+        if self.log is not None:
+            self.log.take(self.model)
+        else:
+            self.model.numbers[state.LOG_COUNT] = 0
 
     def _send_due(self) -> None:
         """Send due replies until none is left or the ring is full."""
@@ -113,6 +119,16 @@ class Responder:
             self.known_runs += 1
             self.end_run()
             self.current = run
+            if len(self.model.log_ns):
+                self.log = ProbeLog(run)
+                self._take_clock(run)
+
+    def _take_clock(self, run: Path) -> None:
+        """Set the model's clock as in an earlier session of a run: time passed between the sessions too."""
+        self._written()
+        clock = read_summary(run).clock if has_record(run) else None
+        if clock is not None:
+            self.model.clock[[state.REAL_NS, state.MODEL_NS, state.SPEED]] = clock.real_ns, clock.model_ns, clock.speed
 
     def end_run(self) -> None:
         """Write the record of the current run, if there is one, and begin a new record."""
@@ -127,9 +143,15 @@ class Responder:
         if self.current is not None and self.current.is_dir():
             summary = summarise(self.model, lossless=self.conditions.lossless, overrun=overrun)
             self._written()
-            self._writing = self._disk.submit(self.record.write, self.current, summary, self.population)
-        self.current = None
+            self._writing = self._disk.submit(self._write, self.current, self.record, self.log, summary)
+        self.current, self.log = None, None
         self._forget()
+
+    def _write(self, run: Path, record: Record, log: ProbeLog | None, summary: Summary) -> None:
+        """Write all that is recorded of a run into its directory."""
+        if log is not None:
+            log.write()
+        record.write(run, summary, self.population)
 
     def _written(self) -> None:
         """Wait until the last record is on disk."""
@@ -143,7 +165,7 @@ class Responder:
         self.record = Record()
         self.model.verdicts[:] = 0
         self.model.lost[:] = 0
-        self.model.numbers[[state.REPLIES, state.DUPLICATED, state.NOISY]] = 0
+        self.model.numbers[[state.REPLIES, state.DUPLICATED, state.NOISY, state.UNLOGGED]] = 0
 
 
 def warm_up(model: Model, tx_ring: TxRing) -> None:

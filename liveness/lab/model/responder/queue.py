@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
-from liveness.lab.model.responder.state import FREE, NO_SLOT, TICK, TICK_SHIFT, WAITING, WHEEL, Model
+from liveness.lab.model.responder.state import FREE, NO_SLOT, TICK, TICK_SHIFT, WAITING, Model
 
 
 @kernel
@@ -38,8 +38,8 @@ def schedule(
     # An empty queue has no past: its wheel restarts at the present. Later ticks are limited to one turn of the wheel.
     if numbers[WAITING] == 0:
         numbers[TICK] = now_ns >> TICK_SHIFT
-    tick = min(max(tick, numbers[TICK]), numbers[TICK] + WHEEL - 1)
-    place = tick & (WHEEL - 1)
+    tick = min(max(tick, numbers[TICK]), numbers[TICK] + len(heads) - 1)
+    place = tick & (len(heads) - 1)  # the wheel has a power of two places
     links[slot] = NO_SLOT
     if heads[place] == NO_SLOT:
         heads[place] = slot
@@ -54,7 +54,7 @@ def next_due(heads: NDArray[np.int32], links: NDArray[np.int32], numbers: NDArra
     """Remove the oldest due reply from the queue and return its slot, or NO_SLOT; the slot keeps its content."""
     now = now_ns >> TICK_SHIFT
     while numbers[WAITING] > 0 and numbers[TICK] <= now:
-        place = numbers[TICK] & (WHEEL - 1)
+        place = numbers[TICK] & (len(heads) - 1)
         slot = int64(heads[place])
         if slot != NO_SLOT:
             heads[place] = links[slot]

@@ -18,7 +18,7 @@ from liveness.ipsets.collector import Collector
 from liveness.ipsets.roaring import read_roaring, write_roaring
 from liveness.lab.model.population.answer import PROBES
 from liveness.lab.model.responder.respond import KIND_MASK, PROBE_SHIFT
-from liveness.lab.model.responder.state import CAUSES, DUPLICATED, NOISY, REPLIES, UNRECORDED, Model
+from liveness.lab.model.responder.state import CAUSES, DUPLICATED, NOISY, REPLIES, UNLOGGED, UNRECORDED, Model
 from liveness.lab.model.responder.verdict import Verdict
 from liveness.lab.source import POPULATION_FILE, RECORD_FOLDER
 from liveness.replies import Kind
@@ -27,6 +27,14 @@ SUMMARY: Final = "record.json"
 EVENTS: Final = 256
 
 Counts = dict[str, int]
+
+
+class Clock(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """The clock of a model: it showed `model_ns` at `real_ns` of the machine; `speed` seconds pass in one second."""
+
+    real_ns: int
+    model_ns: int
+    speed: int
 
 
 class Summary(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -46,11 +54,15 @@ class Summary(Struct, kw_only=True, forbid_unknown_fields=True):
     noise: int = 0
     lost: dict[str, Counts] = {}
     """Lost probes that would have been answered, and lost replies, by probe and cause."""
+    clock: Clock | None = None
+    """The model's clock in all sessions of the run; None if nothing changes with time."""
+    unlogged: int = 0
+    """Probes that the log of the run lacks, because too many came at once."""
 
     def add(self, other: "Summary") -> None:
         """Add the counts of an earlier session."""
         self.lossless = self.lossless and other.lossless
-        for name in ("packets", "overrun", "replies", "duplicates", "noise"):
+        for name in ("packets", "overrun", "replies", "duplicates", "noise", "unlogged"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         _add(self.frames, other.frames)
         for probe, counts in other.lost.items():
@@ -125,6 +137,7 @@ def summarise(model: Model, *, lossless: bool, overrun: int) -> Summary:
         if counts.any()
     }
     numbers = model.numbers
+    real_ns, model_ns, speed = model.clock.tolist()
     return Summary(
         lossless=lossless,
         packets=int(model.verdicts.sum()),
@@ -133,6 +146,8 @@ def summarise(model: Model, *, lossless: bool, overrun: int) -> Summary:
         replies=int(numbers[REPLIES]),
         duplicates=int(numbers[DUPLICATED]),
         noise=int(numbers[NOISY]),
+        clock=Clock(real_ns=real_ns, model_ns=model_ns, speed=speed) if len(model.log_ns) else None,
+        unlogged=int(numbers[UNLOGGED]),
         lost=lost,
     )
 

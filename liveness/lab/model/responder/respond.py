@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64, unowned
+from liveness.lab.model.change.answers import answer_at, late_by_ns, wakes_in_ns
+from liveness.lab.model.change.clock import model_time_ns
 from liveness.lab.model.population.answer import (
     BOTH,
     BYTE_MASK,
@@ -18,7 +20,6 @@ from liveness.lab.model.population.answer import (
     SILENT,
     TYPE_SHIFT,
     WHAT_MASK,
-    answer_of,
     mixed,
     router_of,
 )
@@ -56,6 +57,7 @@ KIND_MASK: Final = 15
 PROBE_SHIFT: Final = 4
 NO_PROBE: Final = -1
 _RESET_AFTER_NS: Final = 1_000_000
+_LONGEST_US: Final = 0xFFFFFFFF
 
 
 @kernel
@@ -129,17 +131,17 @@ def _write(model: Model, slot: int, frame: NDArray[np.uint8], start: int, answer
 
 
 @kernel
-def _send(model: Model, frame: NDArray[np.uint8], start: int, answer: int, kind: int, now_ns: int, due_ns: int) -> None:
-    """Queue a reply to be sent at `due_ns`, or count it as lost."""
+def _send(model: Model, frame: NDArray[np.uint8], start: int, answer: int, kind: int, now_ns: int, due_ns: int) -> bool:
+    """Queue a reply to be sent at `due_ns`, or count it as lost; return whether it will be sent."""
     row, numbers, settings, stream = model.row, model.numbers, model.settings, model.stream
     probe, target = row[NUMBER], row[TARGET]
     if is_lost(model.path_until_ns, model.path_bad, settings, stream, 1, target, now_ns):
         _lose(model, probe, target, s.BY_REPLY)
-        return
+        return False
     slot = take_slot(model.free, numbers)
     if slot == s.NO_SLOT:
         _lose(model, probe, target, s.BY_QUEUE)
-        return
+        return False
     _write(model, slot, frame, start, answer, kind)
     schedule(model.heads, model.tails, model.links, numbers, slot, now_ns, due_ns)
     # A duplicate is a copy in a slot of its own; it is not recorded, since its target already is.
@@ -154,6 +156,7 @@ def _send(model: Model, frame: NDArray[np.uint8], start: int, answer: int, kind:
             numbers[s.DUPLICATED] += 1
             later_ns = exponential_ns(stream, settings[s.REORDERED_NS] + 1)
             schedule(model.heads, model.tails, model.links, numbers, twin, now_ns, due_ns + later_ns)
+    return True
 
 
 @kernel
@@ -169,22 +172,67 @@ def _send_noise(model: Model, frame: NDArray[np.uint8], start: int, now_ns: int)
 
 
 @kernel
+def _log(model: Model, now_ns: int, outcome: int, delay_ns: int) -> None:
+    """Add the probe in model.row to the log, if the model keeps one."""
+    at = model.numbers[s.LOG_COUNT]
+    if at >= len(model.log_ns):
+        model.numbers[s.UNLOGGED] += 1
+        return
+    model.log_ns[at] = now_ns
+    model.log_targets[at] = model.row[TARGET]
+    model.log_delays_us[at] = min(delay_ns // 1000, _LONGEST_US)
+    model.log_probes[at] = model.row[NUMBER]
+    model.log_outcomes[at] = outcome
+    model.numbers[s.LOG_COUNT] = at + 1
+
+
+@kernel
+def _idle_ns(model: Model, target: int, now_ns: int) -> int:
+    """Return how long an address was not probed, in the model's time, and note that it is probed now."""
+    # The table has no chains: an address that another one displaced counts as one that was never probed.
+    place = int64(mixed(uint64(target)) % uint64(len(model.probed)))
+    idle_ns = now_ns - model.probed_ns[place] if int64(model.probed[place]) == target else now_ns
+    model.probed[place] = target
+    model.probed_ns[place] = now_ns
+    return int64(idle_ns)
+
+
+@kernel
+def _host_delay_ns(model: Model, target: int, now_ns: int) -> int:
+    """Return how much longer the reply of a host takes that wakes up first, or is late, in this machine's time."""
+    clock = model.clock
+    model_ns = model_time_ns(now_ns, clock[s.REAL_NS], clock[s.MODEL_NS], clock[s.SPEED])
+    longer_ns = late_by_ns(model.population, target, model_ns)
+    if len(model.probed) > 1:
+        longer_ns += wakes_in_ns(model.population, target, _idle_ns(model, target, model_ns))
+    return int64(longer_ns // clock[s.SPEED])
+
+
+@kernel
 def _answer(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now_ns: int, waited_ns: int) -> None:
     """Pass the probe in model.row, which has an answer, through the network and queue the replies."""
     row, settings = model.row, model.settings
     probe, target, what = row[NUMBER], row[TARGET], answer & WHAT_MASK
     if is_lost(model.path_until_ns, model.path_bad, settings, model.stream, 0, target, now_ns):
         _lose(model, probe, target, s.BY_PROBE)
+        _log(model, now_ns, s.LOST_PACKET, 0)
         return
     if answer & FROM_ROUTER:
         router = router_of(model.population, target)
         if is_limited(model.routers, model.router_busy_ns, settings, router, now_ns):
             _lose(model, probe, target, s.BY_LIMIT)
+            _log(model, now_ns, s.LOST_PACKET, 0)
             return
-    due_ns = now_ns + waited_ns + _latency_ns(model, target)
-    _send(model, frame, start, answer, kind_of(what, probe), now_ns, due_ns)
-    if what == BOTH:
-        _send(model, frame, start, answer, _RST, now_ns, due_ns + _RESET_AFTER_NS)
+    delay_ns = waited_ns + _latency_ns(model, target)
+    if len(model.log_ns) > 0 and answer & FROM_ROUTER == 0:
+        delay_ns += _host_delay_ns(model, target, now_ns)
+    kind = kind_of(what, probe)
+    outcome = s.LOST_PACKET
+    if _send(model, frame, start, answer, kind, now_ns, now_ns + delay_ns):
+        outcome = s.POSITIVE if kind in (_ECHO_REPLY, _SYN_ACK, _ANSWER) else s.NEGATIVE
+    if what == BOTH and _send(model, frame, start, answer, _RST, now_ns, now_ns + delay_ns + _RESET_AFTER_NS):
+        outcome = s.NEGATIVE if outcome == s.LOST_PACKET else outcome
+    _log(model, now_ns, outcome, delay_ns)
 
 
 @kernel
@@ -195,9 +243,12 @@ def _meet(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now_n
     if waited_ns < 0:
         if answer & WHAT_MASK != SILENT:
             _lose(model, row[NUMBER], row[TARGET], s.BY_LINK)
+        _log(model, now_ns, s.LOST_PACKET, 0)
         return
     if answer & WHAT_MASK != SILENT:
         _answer(model, frame, start, answer, now_ns, waited_ns)
+    else:
+        _log(model, now_ns, s.NO_REPLY, 0)
     if chance(model.stream, model.settings[s.NOISE]):
         _send_noise(model, frame, start, now_ns)
 
@@ -205,32 +256,42 @@ def _meet(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now_n
 @kernel
 def _question(
     population: NDArray[Any],
+    clock: NDArray[np.int64],
     verdicts: NDArray[np.int64],
     row: NDArray[np.int64],
     frame: NDArray[np.uint8],
     start: int,
     captured: int,
     length: int,
+    now_ns: int,
 ) -> int:
-    """Inspect one frame and return the answer of its target; NO_PROBE if it is not a probe."""
+    """Inspect one frame and return the answer of its target now; NO_PROBE if it is not a probe."""
     verdict = inspect(frame, start, captured, length, row)
     verdicts[verdict] += 1
-    return answer_of(population, row[TARGET], row[NUMBER]) if verdict == _PROBE else NO_PROBE
+    if verdict != _PROBE:
+        return NO_PROBE
+    model_ns = model_time_ns(now_ns, clock[s.REAL_NS], clock[s.MODEL_NS], clock[s.SPEED])
+    return int64(answer_at(population, row[TARGET], row[NUMBER], model_ns))
+
+
+@kernel
+def _handles_all(model: Model) -> bool:
+    """Return whether probes without an answer matter: they occupy the link, cause noise, or are logged."""
+    return bool(model.settings[s.LINK_NS] | model.settings[s.NOISE] | len(model.log_ns) != 0)
 
 
 @kernel
 def respond_block(model: Model, block: NDArray[np.uint8]) -> int:
     """Process every packet of a TPACKET_V3 block, at the time of its capture; return the number of packets."""
     model, block = unowned(model), unowned(block)
-    population, verdicts, row = model.population, model.verdicts, model.row
-    # Probes without an answer need processing only if they occupy the link or cause noise.
-    all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
+    population, clock, verdicts, row = model.population, model.clock, model.verdicts, model.row
+    all_meet = _handles_all(model)
     at = first_packet(block)
     count = packet_count(block)
     for _ in range(count):
         now_ns = capture_time_ns(block, at)
         start, captured, length = frame_start(block, at), captured_length(block, at), wire_length(block, at)
-        answer = _question(population, verdicts, row, block, start, captured, length)
+        answer = _question(population, clock, verdicts, row, block, start, captured, length, now_ns)
         if answer > SILENT or (all_meet and answer == SILENT):
             _meet(model, block, start, answer, now_ns)
         at = next_packet(block, at)
@@ -249,11 +310,11 @@ def respond_slots(
 ) -> None:
     """Process `count` frames in slots of a ring from `first` on, `step` bytes apart, at time `now_ns`."""
     model, frames, lengths = unowned(model), unowned(frames), unowned(lengths)
-    population, verdicts, row = model.population, model.verdicts, model.row
-    all_meet = model.settings[s.LINK_NS] | model.settings[s.NOISE] != 0
+    population, clock, verdicts, row = model.population, model.clock, model.verdicts, model.row
+    all_meet = _handles_all(model)
     for slot in range(first, first + count):
         length = int64(lengths[slot])
-        answer = _question(population, verdicts, row, frames, slot * step, length, length)
+        answer = _question(population, clock, verdicts, row, frames, slot * step, length, length, now_ns)
         if answer > SILENT or (all_meet and answer == SILENT):
             _meet(model, frames, slot * step, answer, now_ns)
 

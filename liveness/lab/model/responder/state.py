@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.lab.model.change.section import TimeSection
 from liveness.lab.model.population.answer import PROBES
 from liveness.lab.model.responder.conditions import Conditions
 from liveness.lab.model.responder.draws import threshold
@@ -17,7 +18,13 @@ SLOTS: Final = 1 << 17
 WHEEL: Final = 1 << 14
 TICK_SHIFT: Final = 20
 """The delay queue has WHEEL places of 2**TICK_SHIFT ns each: 17 s in steps of a millisecond."""
+LONG_WHEEL: Final = 1 << 22
+"""Its places where replies may be late by more: 73 minutes."""
 ROUTERS: Final = 1 << 18
+WAKING: Final = 1 << 20
+"""Places of the table of when addresses were probed last, for hosts that wake up."""
+LOGGED: Final = 1 << 17
+"""Capacity of the log of probes between two visits of the process that writes it to disk."""
 LOSSES: Final = 1 << 16
 """Capacity for the losses of one block; a block of the ring holds fewer packets than a third of this."""
 NO_SLOT: Final = -1
@@ -30,7 +37,18 @@ SETTINGS: Final = 18
 
 # numbers that change, by index
 FREE, WAITING, TICK, LINK_BUSY_NS, LOST_COUNT, REPLIES, DUPLICATED, NOISY = 0, 1, 2, 3, 4, 5, 6, 7
-NUMBERS: Final = 8
+LOG_COUNT, UNLOGGED = 8, 9
+NUMBERS: Final = 10
+
+# what became of a probe, in the log
+NO_REPLY, POSITIVE, NEGATIVE, LOST_PACKET = 0, 1, 2, 3
+LOG_FIELDS: Final = np.dtype(
+    [("time_ns", "<i8"), ("target", "<u4"), ("delay_us", "<u4"), ("probe", "u1"), ("outcome", "u1")]
+)
+"""A row of the log: when a probe arrived, its target, how long the reply took, the probe's number, the outcome."""
+
+# the clock of the model, by index
+REAL_NS, MODEL_NS, SPEED = 0, 1, 2
 
 # causes of loss; an event is probe << 4 | cause, or | kind of the reply that was sent
 BY_LINK, BY_PROBE, BY_REPLY, BY_LIMIT, BY_QUEUE = 0, 1, 2, 3, 4
@@ -64,15 +82,32 @@ class Model(NamedTuple):
     lost_targets: NDArray[np.uint32]
     lost_events: NDArray[np.uint8]
     row: NDArray[np.int64]
+    clock: NDArray[np.int64]  # the model's time MODEL_NS when it is REAL_NS here; SPEED seconds pass in one second
+    probed: NDArray[np.uint32]  # the addresses in the table of last probes, and when these were, in the model's time
+    probed_ns: NDArray[np.int64]
+    log_ns: NDArray[np.int64]  # the log of probes; empty if nothing changes with time
+    log_targets: NDArray[np.uint32]
+    log_delays_us: NDArray[np.uint32]
+    log_probes: NDArray[np.uint8]
+    log_outcomes: NDArray[np.uint8]
 
 
-def make_model(population: NDArray[Any], seed: int, conditions: Conditions) -> Model:
-    """Return a model of this population (its tables) under these conditions, with an empty queue."""
+def make_model(
+    population: NDArray[Any], seed: int, conditions: Conditions, time: TimeSection | None = None, now_ns: int = 0
+) -> Model:
+    """Return a model of this population (its tables) under these conditions, with an empty queue.
+
+    `time` says what changes with time; the model's clock starts at `now_ns`. Such a model keeps a log of all probes.
+    """
     bursts = conditions.bursts
     numbers = np.zeros(NUMBERS, np.int64)
     numbers[FREE] = SLOTS
     routers = ROUTERS if conditions.icmp_limit is not None else 1
     paths = 1 << bursts.path_prefix if bursts.share else 1
+    late = time is not None and (time.late is not None or time.slow_first is not None)
+    places = LONG_WHEEL if late else WHEEL
+    waking = WAKING if time is not None and time.slow_first is not None else 1
+    logged = LOGGED if time is not None else 0
     return Model(
         population=population,
         settings=_settings(conditions, seed),
@@ -85,8 +120,8 @@ def make_model(population: NDArray[Any], seed: int, conditions: Conditions) -> M
         events=np.zeros(SLOTS, np.uint8),
         links=np.full(SLOTS, NO_SLOT, np.int32),
         free=np.arange(SLOTS - 1, -1, -1, dtype=np.int32),
-        heads=np.full(WHEEL, NO_SLOT, np.int32),
-        tails=np.full(WHEEL, NO_SLOT, np.int32),
+        heads=np.full(places, NO_SLOT, np.int32),
+        tails=np.full(places, NO_SLOT, np.int32),
         path_until_ns=np.zeros((2, paths), np.int64),
         path_bad=np.zeros((2, paths), np.uint8),
         routers=np.zeros(routers, np.uint32),
@@ -96,6 +131,14 @@ def make_model(population: NDArray[Any], seed: int, conditions: Conditions) -> M
         lost_targets=np.zeros(LOSSES, np.uint32),
         lost_events=np.zeros(LOSSES, np.uint8),
         row=np.zeros(8, np.int64),
+        clock=np.array((now_ns, now_ns if time is None else time.starts_ns, 1 if time is None else time.speed)),
+        probed=np.zeros(waking, np.uint32),
+        probed_ns=np.zeros(waking, np.int64),
+        log_ns=np.zeros(logged, np.int64),
+        log_targets=np.zeros(logged, np.uint32),
+        log_delays_us=np.zeros(logged, np.uint32),
+        log_probes=np.zeros(logged, np.uint8),
+        log_outcomes=np.zeros(logged, np.uint8),
     )
 
 

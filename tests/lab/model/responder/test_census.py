@@ -208,6 +208,22 @@ def test_each_run_has_its_own_record(lossy: tuple[Census, Census]) -> None:
     assert len(first & second) < len(first) / 10
 
 
+def test_probes_without_a_word_in_the_population_are_judged_too(tmp_path: Path) -> None:
+    """SSDP and SNMP: what hosts answer follows from their kind, in the model's replies and in its truth."""
+    added = ["udp/1900", "snmp"]
+    census = scan("--ideal", config_file=config(tmp_path, 1 << 14, probes=[*PROBES, *added]))
+    done = run(*LIVENESS, "lab", "check", "--json", census.path)
+    assert done.returncode == 0, done.stdout
+    document = json.loads(done.stdout)
+    assert {one["recall"] for one in document["keys"]} == {one["precision"] for one in document["keys"]} == {1}
+    assert document["model"]["malformed"] == {}
+    for probe in added:
+        found = {one["kind"]: one["found"] for one in document["keys"] if one["probe"] == probe}
+        assert {"answer", "payload", "error"} <= set(found)
+        assert found["answer"] > 10
+    assert read_summary(census.path).frames["probe"] == 11 * 2 << 14
+
+
 @pytest.mark.slow
 def test_a_million_addresses_without_loss(tmp_path: Path) -> None:
     census = scan("--ideal", config_file=config(tmp_path, 1 << 20, rate="20kpps", retransmit={"attempts": 2}))

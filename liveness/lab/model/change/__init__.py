@@ -1,0 +1,1 @@
+"""What changes in the model Internet with time: hosts come and go, networks fail, move and close."""
