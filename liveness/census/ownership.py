@@ -62,13 +62,13 @@ class CensusOwner:
         try:
             for path in self.made:
                 with Directory.open(path) as folder:
-                    folder.give_alone(uid, gid)
+                    folder.chown_only_this(uid, gid)
             with home.files() as directory:
                 directory.give_file(LOCK_FILE, uid, gid)
                 if directory.status(REPORTS) is not None:
                     with directory.directory(REPORTS) as reports:
                         reports.give_to(uid, gid)
-                directory.give_alone(uid, gid)
+                directory.chown_only_this(uid, gid)
         except OSError as error:
             raise LivenessError(
                 f"{home.path}: cannot hand this census over to {self.user.name}: {error.strerror}: set user: root"

@@ -286,7 +286,7 @@ def collect(listen: str, port: int, output: Path, interval_s: int) -> None:
         log.info(f"listening on {listen} port {port}, into {output}")
         collector.run(handle)
     log.info(
-        f"{collector.flows:,} flows from {collector.datagrams:,} datagrams; {collector.strangers:,} were no"
+        f"{collector.flows:,} flows from {collector.datagrams:,} datagrams; {collector.unrecognised:,} were no"
         f" exports; lost: {collector.overflows:,} datagrams here, {collector.missing:,} by sequence numbers"
     )
     _warn_of_undecoded(collector.notes)

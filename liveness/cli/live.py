@@ -103,8 +103,8 @@ def drops_text(reading: "Reading") -> str:
     where = f" (ring {ring:,}, interface {interface:,}, sending {sending:,})"
     drops = f"drops {reading.drops:,}{where if reading.drops else ''}"
     lost = f"  lost on the way {counts['lost']:,}, sent again {counts['repaired']:,}" if counts["lost"] else ""
-    behind = f"  behind the rate for {counts['given_up_s']:,.0f} s" if counts["given_up_s"] >= 1 else ""
-    return f"received {counts['packets']:,}  rejected {counts['rejected']:,}  {drops}{lost}{behind}"
+    given_up = f"  behind the rate for {counts['given_up_s']:,.0f} s" if counts["given_up_s"] >= 1 else ""
+    return f"received {counts['packets']:,}  rejected {counts['rejected']:,}  {drops}{lost}{given_up}"
 
 
 def status_line(reading: "Reading") -> str:

@@ -224,7 +224,7 @@ class Directory:
         owners = {os.geteuid(), os.fstat(self._descriptor).st_uid if files else os.geteuid()}
         descriptors.give(self._descriptor, owners, uid, gid, files=files, level=0)
 
-    def give_alone(self, uid: int, gid: int) -> None:
+    def chown_only_this(self, uid: int, gid: int) -> None:
         """Make a user the owner of this directory, if it is this process's own, and of nothing in it."""
         if os.fstat(self._descriptor).st_uid == os.geteuid():
             descriptors.chown(self._descriptor, uid, gid)

@@ -65,11 +65,11 @@ def recognise(head: bytes) -> bool:
 
 
 def read(
-    source: Input, notes: Notes, ports: tuple[int, ...] = EXPORT_PORTS, *, insist: bool = False
+    source: Input, notes: Notes, ports: tuple[int, ...] = EXPORT_PORTS, *, forced: bool = False
 ) -> Iterator[Flows]:
     """Yield the flows of a capture: of the exports in it, or of its packets.
 
-    With `insist` it is a capture of exports, whatever is in it. UsageError if it is no capture.
+    With `forced` it is a capture of exports, whatever is in it. UsageError if it is no capture.
     """
     capture = Capture(source.name, source.take, EVERYTHING)
     decoder = Exports(notes)
@@ -79,7 +79,7 @@ def read(
     for block in capture.blocks():
         if meter is None:
             _decode(block, wanted, decoder)
-            if first and not insist and decoder.datagrams == 0:
+            if first and not forced and decoder.datagrams == 0:
                 meter = Meter(notes, notes.exporter(source.name))
             first = False
         if meter is not None:

@@ -48,7 +48,7 @@ class Collector:
     """Called with a line for people."""
     notes: Notes = field(default_factory=Notes)
     datagrams: int = 0
-    strangers: int = 0
+    unrecognised: int = 0
     """Datagrams that were no exports."""
     overflows: int = 0
     """Datagrams that the socket's queue could not hold."""
@@ -122,7 +122,7 @@ class Collector:
                     (self.overflows,) = struct.unpack("I", content)
             self.datagrams += 1
             if not exports.feed(data, sender[0]):
-                self.strangers += 1
+                self.unrecognised += 1
             if exports.ready >= BATCH_RECORDS:
                 return
 

@@ -55,7 +55,7 @@ def _plain(read: Callable[[Input, Notes], Iterator[Flows]]) -> Stream:
 
 def _capture(source: Input, notes: Notes, options: Options) -> Iterator[Flows]:
     ports = (*captures.EXPORT_PORTS, *options.export_ports)
-    return captures.read(source, notes, ports, insist=bool(options.export_ports))
+    return captures.read(source, notes, ports, forced=bool(options.export_ports))
 
 
 def _first_line(head: bytes) -> str:

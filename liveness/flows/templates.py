@@ -235,10 +235,10 @@ def decode_set(
     at = 0
     n = int64(counts[WRITTEN])
     while at < len(data):
-        behind = _read_record(data, at, widths, columns, values, present)
-        if behind == at:
+        end = _read_record(data, at, widths, columns, values, present)
+        if end == at:
             break
-        at = behind
+        at = end
         counts[RECORDS] += 1
         if not (present[el.SRC] and present[el.DST]):
             counts[IPV6 if present[el.IPV6] else NO_ADDRESSES] += 1

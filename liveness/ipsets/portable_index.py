@@ -55,8 +55,8 @@ class Index:
 
     def span(self, octet: int) -> tuple[int, int]:
         """Return the containers of one /8, as the first and the one after the last."""
-        first, behind = np.searchsorted(self.keys, np.array([octet << 8, (octet + 1) << 8], np.int64))
-        return int(first), int(behind)
+        first, end = np.searchsorted(self.keys, np.array([octet << 8, (octet + 1) << 8], np.int64))
+        return int(first), int(end)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,12 +90,12 @@ class PortableSet:
             raise LivenessError(f"{path}: not a roaring set in the portable format: {problem}") from problem
         return cls(index, path=path, state=state)
 
-    def read_into(self, target: memoryview, first: int, behind: int) -> None:
-        """Fill `target` with the bytes of the containers from `first` to before `behind`.
+    def read_into(self, target: memoryview, first: int, end: int) -> None:
+        """Fill `target` with the bytes of the containers from `first` to before `end`.
 
         Raises LivenessError that names the file if it cannot be read, or is no longer the one that was indexed.
         """
-        offset, end = int(self.index.offsets[first]), int(self.index.offsets[behind])
+        offset, end = int(self.index.offsets[first]), int(self.index.offsets[end])
         if self.content is not None:
             target[:] = self.content[offset:end]
             return

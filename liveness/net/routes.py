@@ -10,7 +10,7 @@ from liveness.net.lan import Neighbours
 from liveness.net.links import Link, find_link, link_of_index, usable
 from liveness.net.neighbours import find_mac, find_mac_of_ipv6, first_address
 from liveness.net.path.netlink import Netlink
-from liveness.net.path.routing import Decision, Fate, decide, decide_for, source_classes
+from liveness.net.path.routing import Decision, RouteType, decide, decide_for, source_classes
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 
@@ -198,8 +198,10 @@ def check_sources(netlink: Netlink, sources: Sequence[int], *, foreign_sources: 
     """
     if not sources:
         return [None]
-    fates = decide_for(netlink, sources, None, None)
-    foreign = [source for source, decision in zip(sources, fates, strict=True) if decision.fate is not Fate.LOCAL]
+    decisions = decide_for(netlink, sources, None, None)
+    foreign = [
+        source for source, decision in zip(sources, decisions, strict=True) if decision.kind is not RouteType.LOCAL
+    ]
     if foreign and not foreign_sources:
         raise UsageError(
             f"network.source_addresses: {_addresses(foreign)}: not an address of this host, so that replies may never"
@@ -219,10 +221,10 @@ def _addresses(addresses: Sequence[int]) -> str:
 def check_alike(ways: Sequence[dict[Decision, Intervals]], sources: Sequence[int | None]) -> None:
     """Raise UsageError if the kernel would route packets from some sources differently."""
 
-    def shape(way: dict[Decision, Intervals]) -> dict[tuple[Fate, int, bytes | None], Intervals]:
-        shapes: dict[tuple[Fate, int, bytes | None], Intervals] = {}
+    def shape(way: dict[Decision, Intervals]) -> dict[tuple[RouteType, int, bytes | None], Intervals]:
+        shapes: dict[tuple[RouteType, int, bytes | None], Intervals] = {}
         for decision, part in way.items():
-            key = (decision.fate, decision.index, decision.gateway)
+            key = (decision.kind, decision.index, decision.gateway)
             shapes[key] = shapes[key].union(part) if key in shapes else part
         return shapes
 
@@ -247,20 +249,20 @@ def _sort(
     """Return the decisions that are routed, and the parts left out; with a `given` path no route is needed."""
     routed, left_out = {}, []
     for decision, part in way.items():
-        if decision.fate is Fate.ROUTED or (decision.fate is Fate.NONE and given):
+        if decision.kind is RouteType.ROUTED or (decision.kind is RouteType.NONE and given):
             routed[decision] = part
             continue
-        over = f" over {link.name}" if decision.fate is Fate.NONE and link is not None else ""
-        left_out.append(LeftOut(f"{decision.fate}{over}", part))
+        over = f" over {link.name}" if decision.kind is RouteType.NONE and link is not None else ""
+        left_out.append(LeftOut(f"{decision.kind}{over}", part))
     return routed, sorted(left_out, key=lambda left: -left.targets.count)
 
 
 def _nothing_routed(targets: Intervals, left_out: Sequence[LeftOut]) -> UsageError:
     target = format_address(int(targets.first[0]))
     most = left_out[0]
-    if len(left_out) == 1 and most.reason == Fate.LOCAL:
+    if len(left_out) == 1 and most.reason == RouteType.LOCAL:
         return UsageError(f"target {target} is an address of this machine: targets must lie behind a router")
-    if most.reason.startswith(Fate.NONE):
+    if most.reason.startswith(RouteType.NONE):
         return UsageError(
             f"no route to {target}: no target has one: add one (ip route add default via GATEWAY), or set"
             " network.interface and network.gateway_mac"
@@ -288,7 +290,7 @@ def _one_source(routed: dict[Decision, Intervals], link: Link, address: int | No
     """Return the source that the kernel prefers for all targets. Raises UsageError if there is none or several."""
     parts: dict[int | None, Intervals] = {}
     for decision, part in routed.items():
-        if decision.fate is Fate.ROUTED:
+        if decision.kind is RouteType.ROUTED:
             parts[decision.source] = parts[decision.source].union(part) if decision.source in parts else part
     known = {source: part for source, part in parts.items() if source is not None}
     if len(known) > 1:

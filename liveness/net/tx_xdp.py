@@ -15,7 +15,7 @@ from liveness.net import xdp
 from liveness.net.ring import STALL_S, StallWatch
 from liveness.net.sockets import index_exists, interface_index, lost_interface
 from liveness.net.system_calls import KERNEL, Kernel
-from liveness.net.xdp_memory import CHUNK_BYTES, XdpMemory, hand_over, insist, open_xdp_socket
+from liveness.net.xdp_memory import CHUNK_BYTES, XdpMemory, hand_over, open_xdp_socket, retry_while_transient
 
 SLOTS: Final = 3072
 """Largest number of frames. In slots of 128 bytes, which hold any usual probe, they take 384 KiB of locked memory; an
@@ -80,7 +80,7 @@ class XdpTxRing:
         flags = xdp.XDP_ZEROCOPY if self.zero_copy else xdp.XDP_COPY
         address = xdp.socket_address(self._index, self.queue, flags)
         try:
-            insist(lambda: self._socket.bind(address), errno.EBUSY)
+            retry_while_transient(lambda: self._socket.bind(address), errno.EBUSY)
         except OSError as error:
             mode, remedy = "", "set network.transport: af_packet"
             if self.zero_copy:

@@ -121,7 +121,7 @@ class XdpMemory:
         region = struct.pack("QQIIII", address, len(self.bytes), CHUNK_BYTES, 0, 0, 0)
         # if no memory can be locked, that of a closed ring may be freed soon; zero-copy is not worth the wait
         transient = errno.ENOBUFS if fill_frames == FILL_FRAMES else 0
-        insist(lambda: handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_REG, region), transient)
+        retry_while_transient(lambda: handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_REG, region), transient)
         handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_FILL_RING, fill_frames)
         handle.set_option(xdp.SOL_XDP, xdp.XDP_UMEM_COMPLETION_RING, RING_FRAMES)
         handle.set_option(xdp.SOL_XDP, xdp.XDP_TX_RING, RING_FRAMES)
@@ -137,7 +137,7 @@ class XdpMemory:
         return RING_FRAMES
 
 
-def insist(attempt: Callable[[], None], transient: int) -> None:
+def retry_while_transient(attempt: Callable[[], None], transient: int) -> None:
     """Repeat an attempt until it no longer raises OSError with the errno `transient`, for at most RELEASE_TIMEOUT_S.
 
     The kernel frees the queue and the locked memory of a closed AF_XDP socket only some time after it was closed.

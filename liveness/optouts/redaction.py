@@ -183,10 +183,10 @@ class _Redaction:
         for path in sorted(folder.glob("*.segment")):
             segment = SegmentFile(path)
             parts = {key: segment.part(key) for key in segment.keys}
-            tally = _without_busiest(segment.tally, self.blocked)
+            tally = _without_blocked_sources(segment.tally, self.blocked)
             left = {key: part - unwanted for key, part in parts.items()}
             before, after = sum(map(len, parts.values())), sum(map(len, left.values()))
-            if before == after and tally.busiest == segment.tally.busiest:
+            if before == after and tally.top_sources == segment.tally.top_sources:
                 continue
             name = f"{SEGMENTS}/{path.name}"
             staged = self.stage.path / name
@@ -239,15 +239,15 @@ class _Redaction:
             else file
             for file in manifest.log.files
         ]
-        busiest = [
-            busy for busy in manifest.busiest_sources if not self.blocked.contains([parse_address(busy.source)])[0]
+        top_sources = [
+            entry for entry in manifest.top_sources if not self.blocked.contains([parse_address(entry.source)])[0]
         ]
         changed = msgspec.structs.replace(
             manifest,
             targets=manifest.targets - application.targets,
             sets=entries,
             log=msgspec.structs.replace(manifest.log, files=files),
-            busiest_sources=busiest,
+            top_sources=top_sources,
             opt_outs=record,
         )
         write_manifest(stage / MANIFEST_FILE, changed)
@@ -261,7 +261,7 @@ def _targets_of(manifest: Manifest, listed: Intervals, part: Intervals) -> int:
     return min(manifest.targets, probed_within(listed, manifest.planned, manifest.seed, prefix, part))
 
 
-def _without_busiest(tally: Tally, blocked: Intervals) -> Tally:
+def _without_blocked_sources(tally: Tally, blocked: Intervals) -> Tally:
     """Return a tally that names no blocked source; what was counted of them stays counted."""
-    busiest = {source: count for source, count in tally.busiest.items() if not blocked.contains([source])[0]}
-    return msgspec.structs.replace(tally, busiest=busiest)
+    top_sources = {source: count for source, count in tally.top_sources.items() if not blocked.contains([source])[0]}
+    return msgspec.structs.replace(tally, top_sources=top_sources)

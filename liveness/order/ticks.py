@@ -101,7 +101,7 @@ def _choose_lanes(ticks: Ticks, now_ns: int) -> None:
     tick, targets = state[TICK], state[TARGETS]
     active, change = 0, UNKNOWN
     cost = 1
-    busiest = np.zeros(len(ticks.lane_lags), np.int64)
+    most_due = np.zeros(len(ticks.lane_lags), np.int64)
     for lane in range(len(ticks.lane_lags)):
         lag, begin = ticks.lane_lags[lane], ticks.lane_begins[lane]
         if tick < begin:  # the lane has not begun, or pauses since the spacing was widened
@@ -109,7 +109,7 @@ def _choose_lanes(ticks: Ticks, now_ns: int) -> None:
         elif tick < lag + targets:  # the lane still has targets; while their number is unknown this always holds
             ticks.active[active] = lane
             active += 1
-            busiest[ticks.lane_probes[lane]] += 1
+            most_due[ticks.lane_probes[lane]] += 1
             if targets < UNKNOWN:
                 change = min(change, lag + targets)
         elif targets > 0:  # the lane has ended: record when, once
@@ -117,8 +117,8 @@ def _choose_lanes(ticks: Ticks, now_ns: int) -> None:
             if ticks.marks[lane, end] == 0:
                 ticks.marks[lane, end] = now_ns
     # The rate is that of one probe. A tick with two attempts of the same probe therefore lasts twice as long.
-    for probe in range(len(busiest)):
-        cost = max(cost, busiest[probe])
+    for probe in range(len(most_due)):
+        cost = max(cost, most_due[probe])
     state[ACTIVE] = active
     state[COST] = cost
     state[CHANGE_AT] = change

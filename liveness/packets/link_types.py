@@ -131,8 +131,8 @@ def _put_ethernet(data: NDArray[np.uint8], at: int, captured: int, block: NDArra
         copy_bytes(data, at, captured, block, to)
         return 0
     copy_bytes(data, at, hdr.ETHERTYPE_OFFSET, block, to)
-    behind = hdr.ETHERTYPE_OFFSET + hdr.VLAN_TAG_LENGTH
-    copy_bytes(data, at + behind, captured - behind, block, to + hdr.ETHERTYPE_OFFSET)
+    end = hdr.ETHERTYPE_OFFSET + hdr.VLAN_TAG_LENGTH
+    copy_bytes(data, at + end, captured - end, block, to + hdr.ETHERTYPE_OFFSET)
     return -hdr.VLAN_TAG_LENGTH
 
 

@@ -156,8 +156,8 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from _unparsed("services.known", config.services.known, parse_service)
     if not MIN_INTERVAL_US <= config.interval.us <= DAY_US:
         yield Problem("$.interval", config.interval, "expected a duration from 1s to 24h, such as 10m")
-    yield from _strangers("exclude", config.exclude, EXCLUSIONS)
-    yield from _strangers("columns", config.columns, OUR_COLUMNS)
+    yield from _unknown_names("exclude", config.exclude, EXCLUSIONS)
+    yield from _unknown_names("columns", config.columns, OUR_COLUMNS)
     scanners = config.scanners
     for place, duration in (("services.keep", config.services.keep), ("scanners.history", scanners.history)):
         if duration.us == 0:
@@ -177,7 +177,7 @@ def _unparsed(field: str, entries: Sequence[str], parse: Callable[[str], object]
             yield Problem(f"$.{field}[{index}]", entry, str(error))
 
 
-def _strangers(field: str, names: Iterable[str], valid: Sequence[str]) -> Iterator[Problem]:
+def _unknown_names(field: str, names: Iterable[str], valid: Sequence[str]) -> Iterator[Problem]:
     """Yield the names that are none of the valid ones."""
     for name in names:
         if name not in valid:

@@ -159,8 +159,8 @@ class Results:
 
     def _combinations(self) -> list[dict[str, Any]]:
         """Return every combination of signs that was met: flows, the rules that match, the class. Commonest first."""
-        met = [int(pattern) for pattern in np.flatnonzero(self.patterns[:, 0])]
-        met.sort(key=lambda pattern: (-int(self.patterns[pattern, 0]), pattern))
+        observed = [int(pattern) for pattern in np.flatnonzero(self.patterns[:, 0])]
+        observed.sort(key=lambda pattern: (-int(self.patterns[pattern, 0]), pattern))
         return [
             {
                 "signs": signs_of(pattern),
@@ -169,7 +169,7 @@ class Results:
                 "conflict": self.rules.conflicting(pattern),
                 **_sums(self.patterns[pattern]),
             }
-            for pattern in met
+            for pattern in observed
         ]
 
     def _service(self, clients: Tally, place: int) -> dict[str, Any]:

@@ -42,10 +42,10 @@ def hops_of(parts: Sequence[tuple[bytes, Intervals]], own: bytes) -> Hops:
 
 def with_neighbours(hops: Hops, addresses: NDArray[np.uint32], macs: NDArray[np.uint8]) -> Hops:
     """Return the hops with addresses that are handed to a MAC address of their own: ascending, macs (addresses, 6)."""
-    behind = addresses.astype(np.int64) + 1
-    behind = behind[behind < ADDRESS_SPACE]
-    after = hops.macs[np.searchsorted(hops.first, behind.astype(np.uint32), side="right") - 1]
-    at = np.concatenate((hops.first.astype(np.int64), behind, addresses.astype(np.int64)))
+    next_addresses = addresses.astype(np.int64) + 1
+    next_addresses = next_addresses[next_addresses < ADDRESS_SPACE]
+    after = hops.macs[np.searchsorted(hops.first, next_addresses.astype(np.uint32), side="right") - 1]
+    at = np.concatenate((hops.first.astype(np.int64), next_addresses, addresses.astype(np.int64)))
     all_macs = np.concatenate((hops.macs, after, np.ascontiguousarray(macs).view(np.uint16)))
     # behind a neighbour the hop of before serves again, unless another neighbour is there: that comes later and stays
     order = np.argsort(at, kind="stable")

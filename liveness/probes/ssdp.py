@@ -132,8 +132,8 @@ def is_answer(frame: NDArray[np.uint8], row: NDArray[np.int64]) -> bool:
     for i in range(len(STATUS)):
         if frame[at + i] != STATUS[i]:
             return False
-    behind = int64(frame[at + len(STATUS)])
-    if behind not in (_SPACE, _RETURN, _NEW_LINE):
+    following = int64(frame[at + len(STATUS)])
+    if following not in (_SPACE, _RETURN, _NEW_LINE):
         return False
     has_st, has_usn = False, False
     for i in range(at + len(STATUS), end - 1):

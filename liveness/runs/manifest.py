@@ -131,7 +131,7 @@ class Missed(Struct, frozen=True, kw_only=True):
     high: float
 
 
-class BusySource(Struct, frozen=True, kw_only=True):
+class TopSource(Struct, frozen=True, kw_only=True):
     """A source of by far more replies than others, and how many it sent at least."""
 
     source: str
@@ -211,7 +211,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     recovered_by_retransmit: Counts = field(default_factory=dict)
     missed: dict[str, Missed] = field(default_factory=dict)
     duplicates: dict[str, dict[str, list[int]]] = field(default_factory=dict)
-    busiest_sources: list[BusySource] = field(default_factory=list)
+    top_sources: list[TopSource] = field(default_factory=list, name="busiest_sources")
     rejected: Counts = field(default_factory=dict)
     receive: Receive = field(default_factory=Receive)
     transmit: Transmit = field(default_factory=Transmit)

@@ -54,8 +54,8 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
             sign: counts for sign, proven in answered.items() if (counts := _patterns(proven))
         }
         if by_kind:
-            anything = [BitMap.union(*proven) for proven in zip(*answered.values(), strict=True)]
-            gathered.attempts[probe], gathered.attempts_by_kind[probe] = _patterns(anything), by_kind
+            any_kind = [BitMap.union(*proven) for proven in zip(*answered.values(), strict=True)]
+            gathered.attempts[probe], gathered.attempts_by_kind[probe] = _patterns(any_kind), by_kind
     return gathered
 
 

@@ -55,14 +55,14 @@ class PartKey:
 class Tally(Struct, kw_only=True):
     """Counts of packets: by probe and class accepted (and those that rest on weak evidence), by reason rejected.
 
-    `by_attempt` splits the accepted ones by the attempt they prove, the last number for none; `busiest` are the sources
-    that sent by far the most, each with what it sent at least.
+    `by_attempt` splits the accepted ones by the attempt they prove, the last number for none; `top_sources` are the
+    addresses that sent by far the most, each with the least number of packets that it sent.
     """
 
     messages: dict[str, Counts] = field(default_factory=dict)
     weak: dict[str, Counts] = field(default_factory=dict)
     by_attempt: dict[str, dict[str, list[int]]] = field(default_factory=dict)
-    busiest: dict[int, int] = field(default_factory=dict)
+    top_sources: dict[int, int] = field(default_factory=dict, name="busiest")
     rejected: Counts = field(default_factory=dict)
     packets: int = 0
     kernel_packets: int = 0
@@ -81,7 +81,7 @@ class Tally(Struct, kw_only=True):
             for probe, counts in theirs.items():
                 _add_counts(mine.setdefault(probe, {}), counts)
         _add_counts(self.rejected, other.rejected)
-        _add_counts(self.busiest, other.busiest)
+        _add_counts(self.top_sources, other.top_sources)
         for probe, labels in other.by_attempt.items():
             for label, counted in labels.items():
                 sums = self.by_attempt.setdefault(probe, {}).setdefault(label, [])
@@ -227,7 +227,7 @@ def _can_be(index: _Index, size: int) -> bool:
         replies
         and names
         and len(lengths) <= 1
-        and all(0 <= source < 1 << 32 for source in tally.busiest)
+        and all(0 <= source < 1 << 32 for source in tally.top_sources)
         and all(_SEGMENT_NAME.fullmatch(name) for name in index.replaces)
         and not any(odd_numbers(_counts_of(tally)))
     )

@@ -42,7 +42,7 @@ class PrivilegeDrop:
             try:
                 for path in self.made:
                     with Directory.open(path) as folder:
-                        folder.give_alone(self.user.uid, self.user.gid)
+                        folder.chown_only_this(self.user.uid, self.user.gid)
                 with directory.files() as files:
                     files.give_to(self.user.uid, self.user.gid)
                 with Directory.open(directory.path.parent) as census:  # a census needs it for reports and retention

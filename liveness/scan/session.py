@@ -38,7 +38,7 @@ from liveness.scan.path.neighbourhood import hops_on, meet_neighbours
 from liveness.scan.plan import Plan, new_control_port, new_key
 from liveness.scan.privilege_drop import PrivilegeDrop, decide
 from liveness.scan.progress import Progress
-from liveness.scan.rate.load import check_crowding
+from liveness.scan.rate.load import check_pps_per_24
 from liveness.scan.receive import receiver
 from liveness.scan.receive.sink import Conclusion, Received, concluded
 from liveness.scan.record import Identity, final_manifest, running_manifest
@@ -73,7 +73,7 @@ def plan_run(config: Config, targets: Targets) -> Plan:
     cannot run.
     """
     plan = Plan(config, targets, new_control_port(config), new_key())
-    check_crowding(config, targets, plan.load)
+    check_pps_per_24(config, targets, plan.load)
     return plan
 
 

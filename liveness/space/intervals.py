@@ -97,11 +97,13 @@ class Intervals:
         # other's intervals that meet one of ours are a run, from the first that ends at or after our start
         start = np.searchsorted(other.last, self.first, side="left")
         stop = np.searchsorted(other.first, self.last, side="right")
-        meets = np.maximum(stop - start, 0)
-        mine = np.repeat(np.arange(len(self)), meets)
-        theirs = np.arange(mine.size) - np.repeat(np.cumsum(meets) - meets, meets) + np.repeat(start, meets)
+        overlaps = np.maximum(stop - start, 0)
+        rows = np.repeat(np.arange(len(self)), overlaps)
+        other_rows = (
+            np.arange(rows.size) - np.repeat(np.cumsum(overlaps) - overlaps, overlaps) + np.repeat(start, overlaps)
+        )
         return Intervals(
-            np.maximum(self.first[mine], other.first[theirs]), np.minimum(self.last[mine], other.last[theirs])
+            np.maximum(self.first[rows], other.first[other_rows]), np.minimum(self.last[rows], other.last[other_rows])
         )
 
     def difference(self, other: "Intervals") -> "Intervals":

@@ -45,7 +45,7 @@ HEAD_BYTES: Final = 64
 EXACT_S: Final = 0.01
 """An interval that is this near to a whole second is taken to be one: records have whole seconds."""
 BLOCKS_AT_ONCE: Final = 256
-_NOBODY: Final = 0
+_NO_ADDRESS: Final = 0
 
 Reader = Callable[[Path, Notes], Batches]
 READERS: Final[dict[str, tuple[Callable[[bytes], bool], Reader]]] = {
@@ -135,7 +135,7 @@ def _blocks(files: Sequence[Path], formats: Sequence[str]) -> Blocks:
     seen = np.zeros(0, np.uint32)
     for records in _all(files, formats, Notes()):
         probes = records["probe"]
-        seen = np.union1d(seen, probes[probes != _NOBODY] >> np.uint32(8))
+        seen = np.union1d(seen, probes[probes != _NO_ADDRESS] >> np.uint32(8))
     if len(seen) == 0:
         raise UsageError(f"{files[0]}: no probe in {count_of(len(files), 'file')}")
     return Blocks.of(seen, "imported")
@@ -151,7 +151,7 @@ class _Rows:
         """Return the row of each address; NEVER for 0.0.0.0 and what is in no block."""
         numbers = addresses >> np.uint32(8)
         places = np.minimum(np.searchsorted(self._numbers, numbers), len(self._numbers) - 1)
-        known = (self._numbers[places] == numbers) & (addresses != _NOBODY)
+        known = (self._numbers[places] == numbers) & (addresses != _NO_ADDRESS)
         return np.where(known, places * BLOCK_ADDRESSES + (addresses & np.uint32(255)), NEVER)
 
 
@@ -233,7 +233,7 @@ def _place(
     with mapped_planes(path, PROBE, size, timing.rounds) as planes:
         for records in _all(files, formats, Notes()):
             probed = rows.of(records["probe"])
-            replied = np.where(records["reply"] == _NOBODY, probed, rows.of(records["reply"]))
+            replied = np.where(records["reply"] == _NO_ADDRESS, probed, rows.of(records["reply"]))
             placing.place_records(
                 np.ascontiguousarray(records["time_s"]),
                 np.ascontiguousarray(records["rtt_us"]),

@@ -16,7 +16,7 @@ from liveness.order.due import DRAWN, empty_due
 from liveness.order.lanes import marks_for, plan_lanes
 from liveness.order.permutation import Permutation
 from liveness.order.ticks import ACTIVE, FINISHED, LANE, TICK, before_first_tick, begin_tick, lane_due
-from liveness.scan.rate.load import ceiling_pps, check_crowding, load_of
+from liveness.scan.rate.load import ceiling_pps, check_pps_per_24, load_of
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from tests.cli.support import assert_one_line, liveness
@@ -143,17 +143,17 @@ def test_a_limit_refuses_and_names_a_rate_that_keeps_to_it() -> None:
     targets = targets_of(*[256] * 100)
     config = config_of(rate="10kpps", limits={"max_pps_per_24": 60})
     with pytest.raises(RefusedError, match=r"\$\.limits\.max_pps_per_24: 60: at 10kpps one /24 may get") as refused:
-        check_crowding(config, targets, load_of(config))
+        check_pps_per_24(config, targets, load_of(config))
     rate = str(refused.value).partition("set rate to ")[2].partition("pps")[0]
     slower = config_of(rate=f"{rate}pps", limits={"max_pps_per_24": 60})
-    check_crowding(slower, targets, load_of(slower))
+    check_pps_per_24(slower, targets, load_of(slower))
     assert int(rate) > 300
     slowest = config_of(rate="10kpps", limits={"max_pps_per_24": 1})
     with pytest.raises(RefusedError, match=r"set rate to 0\.\d+pps or less"):
-        check_crowding(slowest, targets, load_of(slowest))
+        check_pps_per_24(slowest, targets, load_of(slowest))
     hopeless = config_of(rate="10kpps", limits={"max_pps_per_24": 0.5})
     with pytest.raises(RefusedError, match="no rate keeps to it"):
-        check_crowding(hopeless, targets, load_of(hopeless))
+        check_pps_per_24(hopeless, targets, load_of(hopeless))
 
 
 def test_the_ceiling_of_a_running_scan_keeps_to_both_limits() -> None:

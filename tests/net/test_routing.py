@@ -12,7 +12,7 @@ from pyroute2 import IPRoute, NetlinkError
 from liveness.errors import UsageError
 from liveness.net.links import find_link
 from liveness.net.path.netlink import Netlink
-from liveness.net.path.routing import Decision, Fate, changes, decide, source_classes
+from liveness.net.path.routing import Decision, RouteType, changes, decide, source_classes
 from liveness.net.routes import find_path
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import ADDRESS_SPACE, Intervals
@@ -20,8 +20,8 @@ from liveness.space.prefixes import parse_lines
 from tests.net.support import cable, in_private_network
 
 KINDS = ("blackhole", "unreachable", "prohibit", "throw")
-ERRORS = {22: Fate.BLACKHOLE, 113: Fate.UNREACHABLE, 13: Fate.PROHIBITED, 101: Fate.NONE}
-TYPES = {1: Fate.ROUTED, 2: Fate.LOCAL, 3: Fate.BROADCAST}
+ERRORS = {22: RouteType.BLACKHOLE, 113: RouteType.UNREACHABLE, 13: RouteType.PROHIBITED, 101: RouteType.NONE}
+TYPES = {1: RouteType.ROUTED, 2: RouteType.LOCAL, 3: RouteType.BROADCAST}
 SECOND_SOURCE = "10.8.0.1"
 
 
@@ -39,18 +39,18 @@ def second_uplink() -> None:
         netlink.addr("add", index=index, address=SECOND_SOURCE, prefixlen=24)
 
 
-def kernel_says(netlink: IPRoute, address: int, source: str | None) -> tuple[Fate, int, bytes | None]:
+def kernel_says(netlink: IPRoute, address: int, source: str | None) -> tuple[RouteType, int, bytes | None]:
     """Return fate, interface and gateway of one address, as `ip route get` tells them."""
     options = {} if source is None else {"src": source}
     try:
         answer = next(iter(netlink.route("get", dst=format_address(address), **options)))
     except NetlinkError as error:
         return ERRORS[error.code], 0, None
-    fate = TYPES[answer["type"]]
-    if fate is not Fate.ROUTED:
-        return fate, 0, None
+    kind = TYPES[answer["type"]]
+    if kind is not RouteType.ROUTED:
+        return kind, 0, None
     gateway = answer.get_attr("RTA_GATEWAY")
-    return fate, answer.get_attr("RTA_OIF"), None if gateway is None else IPv4Address(gateway).packed
+    return kind, answer.get_attr("RTA_OIF"), None if gateway is None else IPv4Address(gateway).packed
 
 
 def random_tables(draw: random.Random) -> None:
@@ -98,9 +98,9 @@ def test_every_decision_is_the_kernels(seed: int, source: str | None) -> None:
                 if not targets.contains([address])[0]:
                     continue
                 (decision,) = [decision for decision, part in found.items() if part.contains([address])[0]]
-                found_way = (decision.fate, decision.index, decision.gateway)
+                found_way = (decision.kind, decision.index, decision.gateway)
                 assert found_way == kernel_says(netlink, address, source), address
-        assert len({decision.fate for decision in found}) >= 4
+        assert len({decision.kind for decision in found}) >= 4
         asked.close()
 
 
@@ -315,4 +315,4 @@ def add_address(name: str, address: str, prefixlen: int = 24) -> None:
 
 
 def test_decisions_can_be_keys() -> None:
-    assert len({Decision(Fate.NONE), Decision(Fate.NONE), Decision(Fate.ROUTED, 1)}) == 2
+    assert len({Decision(RouteType.NONE), Decision(RouteType.NONE), Decision(RouteType.ROUTED, 1)}) == 2

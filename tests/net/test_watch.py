@@ -11,7 +11,7 @@ from pyroute2 import IPRoute
 from liveness.net.neighbours import ARP, BROADCAST, ETHERNET, REPLY, arp_sender
 from liveness.net.path import watch as watching
 from liveness.net.path.netlink import Events
-from liveness.net.path.watch import PathWatch, Sight
+from liveness.net.path.watch import Observation, PathWatch
 from liveness.net.routes import find_path
 from liveness.net.sockets import open_packet_socket
 from liveness.net.tpacket import ETH_P_ARP, ETH_P_IP
@@ -32,20 +32,20 @@ def watched(*sources: str, interface: str = "auto") -> Iterator[PathWatch]:
     addresses = [int(IPv4Address(source)) for source in sources]
     path = find_path(interface, TARGETS, addresses, "auto")
     watch = PathWatch(path, TARGETS, addresses, bound=interface != "auto")
-    until(watch, lambda sight: sight.problem is None)
+    until(watch, lambda observation: observation.problem is None)
     try:
         yield watch
     finally:
         watch.close()
 
 
-def until(watch: PathWatch, condition: Callable[[Sight], bool]) -> Sight:
+def until(watch: PathWatch, condition: Callable[[Observation], bool]) -> Observation:
     """Look until a sight fulfils a condition."""
     deadline = time.monotonic() + PATIENCE_S
-    while not condition(sight := watch.look()):
-        assert time.monotonic() < deadline, sight
+    while not condition(observation := watch.look()):
+        assert time.monotonic() < deadline, observation
         time.sleep(0.02)
-    return sight
+    return observation
 
 
 def second_uplink() -> None:
@@ -67,8 +67,8 @@ def test_a_rule_that_leads_elsewhere_is_the_end() -> None:
                 assert watch.look().gone is None, "of another source"
                 time.sleep(0.02)
             ip("rule", "add", "from", "10.9.0.1", "lookup", "200")
-            sight = until(watch, lambda sight: sight.gone is not None)
-            assert sight.gone == "16,777,216 targets (16.0.0.0/8) are routed by another interface now"
+            observation = until(watch, lambda observation: observation.gone is not None)
+            assert observation.gone == "16,777,216 targets (16.0.0.0/8) are routed by another interface now"
 
 
 @in_private_network
@@ -81,8 +81,8 @@ def test_what_a_full_buffer_has_lost_is_read_again(monkeypatch: pytest.MonkeyPat
             time.sleep(0.5)
             assert watch.look().null == ()
             monkeypatch.setattr(Events, "read", lambda _: ([], True))
-            sight = until(watch, lambda sight: bool(sight.null))
-            assert [part.targets.prefixes() for part in sight.null] == [["16.7.0.0/16"]]
+            observation = until(watch, lambda observation: bool(observation.null))
+            assert [part.targets.prefixes() for part in observation.null] == [["16.7.0.0/16"]]
 
 
 @in_private_network
@@ -109,8 +109,8 @@ def test_neighbours_that_come_and_go_have_no_routes_read(monkeypatch: pytest.Mon
             monkeypatch.setattr(watching, "decide", None)
             for number in range(20):
                 ip("neigh", "add", f"10.9.0.{number + 50}", "lladdr", OTHER_MAC, "dev", "v0")
-                sight = watch.look()
-                assert (sight.problem, sight.gone) == (None, None)
+                observation = watch.look()
+                assert (observation.problem, observation.gone) == (None, None)
 
 
 @in_private_network
@@ -121,9 +121,9 @@ def test_a_new_mac_address_of_an_ipv6_gateway_is_seen() -> None:
         ip("-4", "route", "add", "default", "via", "inet6", "fd00::2", "dev", "v0")
         with watched() as watch:
             ip("neigh", "replace", "fd00::2", "lladdr", OTHER_MAC, "dev", "v0", "nud", "reachable")
-            sight = until(watch, lambda sight: bool(sight.moved))
-            assert [entry.gateway.mac.hex(":") for entry in sight.moved] == [OTHER_MAC]
-            assert sight.redirect
+            observation = until(watch, lambda observation: bool(observation.moved))
+            assert [entry.gateway.mac.hex(":") for entry in observation.moved] == [OTHER_MAC]
+            assert observation.redirect
             assert watch.hops == [(bytes.fromhex(OTHER_MAC.replace(":", "")), TARGETS)]
 
 
@@ -150,8 +150,8 @@ def test_who_only_says_that_the_gateway_has_moved_is_not_believed() -> None:
                 peer.run(lie)
                 deadline = time.monotonic() + 0.6
                 while time.monotonic() < deadline:
-                    sight = watch.look()
-                    for entry in sight.moved:
+                    observation = watch.look()
+                    for entry in observation.moved:
                         assert entry.gateway.mac.hex(":") in (OTHER_MAC, "02:00:00:00:00:02")
                     time.sleep(0.05)
             until(watch, lambda _: watch.hops[0][0] == bytes.fromhex("020000000002"))
@@ -174,14 +174,14 @@ def test_a_route_that_is_gone_is_noted_and_the_gateway_kept() -> None:
         ip("route", "add", "default", "via", "10.9.0.2")
         with watched() as watch:
             ip("route", "del", "default")
-            sight = until(watch, lambda sight: bool(sight.rerouted))
-            assert "16,777,216 targets (16.0.0.0/8) have no route any more" in sight.rerouted[0]
-            assert (sight.problem, sight.redirect) == (None, False)
+            observation = until(watch, lambda observation: bool(observation.rerouted))
+            assert "16,777,216 targets (16.0.0.0/8) have no route any more" in observation.rerouted[0]
+            assert (observation.problem, observation.redirect) == (None, False)
             assert watch.hops[0][0] == bytes.fromhex("020000000002")
             ip("route", "add", "default", "via", "10.9.0.2")
             for _ in range(30):
-                sight = watch.look()
-                assert (sight.problem, sight.gone, sight.redirect) == (None, None, False)
+                observation = watch.look()
+                assert (observation.problem, observation.gone, observation.redirect) == (None, None, False)
                 time.sleep(0.02)
 
 

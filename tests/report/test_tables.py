@@ -39,7 +39,7 @@ from liveness.reference.bano_2018 import PORT_SPLIT
 from liveness.report.layout import Section, sections_of
 from liveness.report.tables import report_tables, tables_of
 from liveness.runs.course import Lag
-from liveness.runs.manifest import BusySource, Manifest, Receive
+from liveness.runs.manifest import Manifest, Receive, TopSource
 from liveness.space.intervals import Intervals
 from tests.populations import BASE, EIGHT, Population, town
 
@@ -178,7 +178,7 @@ def test_losses_are_told_with_their_interval_and_busy_sources_by_name() -> None:
     lines = {words(line) for line in render(map(Section, loss_tables(losses, results(town()))), 120).splitlines()}
     assert "icmp 1,200 90,000 1,100 14.7 9.2 to 23.5 7 0" in lines
     assert "dns 3 0 0 - - 0 0" in lines
-    sources = [BusySource(source="198.51.100.7", messages=1_000_000)]
+    sources = [TopSource(source="198.51.100.7", messages=1_000_000)]
     busy = render(map(Section, source_tables(sources, results(town()))), 120)
     assert "198.51.100.7 1,000,000" in {words(line) for line in busy.splitlines()}
 

@@ -12,7 +12,6 @@ from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.course import Lag, LanePassing, Timeline
 from liveness.runs.manifest import (
     BlockStatus,
-    BusySource,
     Log,
     LogFile,
     Manifest,
@@ -21,6 +20,7 @@ from liveness.runs.manifest import (
     ProbeCounts,
     Replay,
     SetEntry,
+    TopSource,
     load_manifest,
     write_manifest,
 )
@@ -93,7 +93,7 @@ def full_manifest() -> Manifest:
         attempts_by_kind={"icmp": {"positive": {"11": 7, "01": 1}, "error": {"10": 1}}},
         missed={"icmp": Missed(estimate=1.5, low=0.5, high=4.5)},
         duplicates={"icmp": {"echo-reply": [3, 0]}},
-        busiest_sources=[BusySource(source="198.51.100.7", messages=1000)],
+        top_sources=[TopSource(source="198.51.100.7", messages=1000)],
         timeline=Timeline(
             end_s=[1.0, 2.0],
             sent=[100, 23],

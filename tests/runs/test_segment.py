@@ -23,7 +23,7 @@ TALLY = Tally(
     messages={"icmp": {"echo-reply": 5}, "tcp/80": {"error-3-13": 2}},
     weak={"tcp/80": {"error-3-13": 1}},
     by_attempt={"icmp": {"echo-reply": [3, 2]}},
-    busiest={7: 300},
+    top_sources={7: 300},
     rejected={"bad-cookie": 3},
     packets=10,
     kernel_packets=12,
@@ -73,12 +73,12 @@ def test_counts_add_up() -> None:
     total.add(TALLY)
     more = {"icmp": {"echo-reply": 1, "error-3-1": 4}, "dns": {"answer": 7}}
     split = {"icmp": {"echo-reply": [0, 1]}, "dns": {"answer": [4, 3]}}
-    total.add(Tally(messages=more, by_attempt=split, busiest={7: 1, 8: 256}, packets=12))
+    total.add(Tally(messages=more, by_attempt=split, top_sources={7: 1, 8: 256}, packets=12))
     assert total == Tally(
         messages={"icmp": {"echo-reply": 6, "error-3-1": 4}, "tcp/80": {"error-3-13": 2}, "dns": {"answer": 7}},
         weak={"tcp/80": {"error-3-13": 1}},
         by_attempt={"icmp": {"echo-reply": [3, 3]}, "dns": {"answer": [4, 3]}},
-        busiest={7: 301, 8: 256},
+        top_sources={7: 301, 8: 256},
         rejected={"bad-cookie": 3},
         packets=22,
         kernel_packets=12,

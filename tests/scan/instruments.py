@@ -15,7 +15,7 @@ from liveness.order.ticks import MAX_TICKS
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import Tally
 from liveness.scan.plan import Plan
-from liveness.scan.receive.sink import Conclusion, Parts, Received, Seat, Sink, SinkKind, no_parts
+from liveness.scan.receive.sink import Conclusion, Parts, Received, Sink, SinkContext, SinkKind, no_parts
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 
@@ -23,8 +23,8 @@ from liveness.space.intervals import Intervals
 class CountingSink(Sink):
     """Counts accepted replies by target and probe, and keeps them in a file of its own."""
 
-    def __init__(self, seat: Seat) -> None:
-        self._seat = seat
+    def __init__(self, context: SinkContext) -> None:
+        self._seat = context
         self._counts: Counter[str] = Counter()
 
     def batch(self, replies: NDArray[np.void]) -> None:
@@ -42,8 +42,8 @@ class CountingSink(Sink):
 class CountingSinks(SinkKind):
     """Replies by target, one file for each receiver, which become one file of the run."""
 
-    def open(self, seat: Seat) -> CountingSink:
-        return CountingSink(seat)
+    def open(self, context: SinkContext) -> CountingSink:
+        return CountingSink(context)
 
     def conclude(self, plan: Plan, directory: RunDirectory, received: Received) -> Conclusion:
         del plan

@@ -40,7 +40,7 @@ def test_the_extent_is_that_of_the_schedule_walked_tick_by_tick(intervals: list[
     concerned = {target for target, _, _ in lost}
     missed = {target for target, probe, _ in lost if {(target, probe, 0), (target, probe, 1)} <= lost}
     extent = extent_of(spans, plan())
-    assert extent.concerned == pytest.approx(len(concerned))
+    assert extent.affected == pytest.approx(len(concerned))
     assert extent.missed == pytest.approx(len(missed))
     assert extent.probes == pytest.approx(len(lost))
     (only,) = itertools.islice(spans, 1)
@@ -50,7 +50,7 @@ def test_the_extent_is_that_of_the_schedule_walked_tick_by_tick(intervals: list[
 def test_a_share_is_an_expectation() -> None:
     extent = extent_of([span(60, 20, share=0.25)], plan())
     assert extent.probes == pytest.approx(0.25 * 20 * len(LAGS))
-    assert 20 * 0.25 < extent.concerned < 0.25 * 20 * len(LAGS)
+    assert 20 * 0.25 < extent.affected < 0.25 * 20 * len(LAGS)
 
 
 class Device:

@@ -105,8 +105,8 @@ def test_a_target_that_answers_one_probe_a_million_times(tmp_path: Path) -> None
     assert gathered.attempts == {"icmp": {"11": 1, "01": 1}}
     assert gathered.tally.messages == {"icmp": {"echo-reply": TIMES * PACKETS + 2}}
     assert gathered.duplicates == {"icmp": {"echo-reply": [0, TIMES * PACKETS - 1]}}
-    assert set(gathered.tally.busiest) == {target}
-    assert 0.99 * TIMES * PACKETS <= gathered.tally.busiest[target] <= TIMES * PACKETS
+    assert set(gathered.tally.top_sources) == {target}
+    assert 0.99 * TIMES * PACKETS <= gathered.tally.top_sources[target] <= TIMES * PACKETS
     assert held <= 2 * BATCH_REPLIES
 
 
@@ -118,7 +118,7 @@ def test_a_router_that_answers_for_everybody(tmp_path: Path) -> None:
         "tcp-80.error-3-10.target.roaring": set(range(FIRST, LAST + 1)),
     }
     assert gathered.duplicates == {"tcp/80": {"error-3-10": [(TIMES - 1) * 256, 0]}}
-    assert gathered.tally.busiest == {address(ROUTER): TIMES * 256}
+    assert gathered.tally.top_sources == {address(ROUTER): TIMES * 256}
     assert held <= 4 * BATCH_REPLIES
 
 
@@ -139,12 +139,12 @@ def test_an_attacker_who_sprays_is_counted_and_fills_no_set(tmp_path: Path) -> N
     rejected = gathered.tally.rejected
     assert set(rejected) == {"bad-port", "bad-cookie"}
     assert sum(rejected.values()) == TIMES // 4 * 2 * PACKETS == gathered.tally.packets - 1
-    assert gathered.tally.busiest == {}
+    assert gathered.tally.top_sources == {}
     assert held <= 8
 
 
 def test_nobody_is_told_of_in_an_ordinary_census(tmp_path: Path) -> None:
     replies = [bytes(echo(SCANNER.frame("icmp", target))) for target in range(FIRST, LAST + 1)]
     gathered, _, _ = flood(tmp_path, [(replies, 2)])
-    assert gathered.tally.busiest == {}
+    assert gathered.tally.top_sources == {}
     assert FEWEST_REPLIES > 2

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from liveness.config.model import from_document
 from liveness.net.path.gateways import Gateway, Moved
-from liveness.net.path.watch import PathWatch, Sight
+from liveness.net.path.watch import Observation, PathWatch
 from liveness.net.routes import Hop, LeftOut, Path
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.path.guard import IN_FLIGHT_NS, PathGuard
@@ -38,9 +38,9 @@ class Script:
     def hops(self) -> list[tuple[bytes, Intervals]]:
         return [(self.gateway.mac, TARGETS)]
 
-    def look(self) -> Sight:
+    def look(self) -> Observation:
         self.now_ns += SECOND // 10
-        return Sight(self.now_ns, **self.changes)
+        return Observation(self.now_ns, **self.changes)
 
 
 class Guarded:

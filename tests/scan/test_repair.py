@@ -136,7 +136,7 @@ def test_counted_frames_are_a_share_of_the_interval() -> None:
     record = rig.book.losses().records[-1]
     assert sum(span.share * (span.last - span.first) for span in rig.book.pending) > 0
     assert rig.book.remaining().probes == pytest.approx(100, rel=0.01)
-    assert 0 < rig.book.remaining().concerned <= 100
+    assert 0 < rig.book.remaining().affected <= 100
     assert "100 probes" not in record.cause
 
 

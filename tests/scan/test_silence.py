@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.scan.losses.silence import SLICE_S, ReplyDrop, SilenceDetector, surprise
+from liveness.scan.losses.silence import SLICE_S, ReplyDrop, SilenceDetector, surprisal
 
 
 class Model:
@@ -47,7 +47,7 @@ def test_surprise_is_a_bound_on_the_probability(expected: float, share: float) -
     seen = math.floor(share * expected)
     terms = [-expected + k * math.log(expected) - math.lgamma(k + 1) for k in range(seen + 1)]
     exact = math.log(sum(math.exp(term - max(terms)) for term in terms)) + max(terms)
-    assert -surprise(expected, seen) >= exact - 1e-9
+    assert -surprisal(expected, seen) >= exact - 1e-9
 
 
 @pytest.mark.parametrize(("pps", "alive", "within_s"), [(1_000, 1.0, 1.0), (1_000, 0.02, 20.0), (100, 0.2, 20.0)])

@@ -73,8 +73,8 @@ def test_a_run_without_the_census_keeps_no_set(tmp_path: Path) -> None:
 
 def test_a_sink_that_cannot_conclude_keeps_no_other_from_it(tmp_path: Path) -> None:
     class Failing(SinkKind):
-        def open(self, seat: object) -> None:
-            del seat
+        def open(self, context: object) -> None:
+            del context
 
         def conclude(self, plan: Plan, directory: RunDirectory, received: Received) -> Conclusion:
             raise LivenessError(f"{directory.path}: no space left: {plan.config.name}, {received.tally.packets}")

@@ -52,10 +52,10 @@ def count_turnover(before: Seen, after: Seen, mask: Seen, bits: int, counts: NDA
                 old, new = before[key, octet, begin : begin + STRETCH], after[key, octet, begin : begin + STRETCH]
                 within = mask[key, begin : begin + STRETCH]
                 # Most stretches have no alive address in either run: skip them before looking at single bits.
-                anything = uint64(0)
+                combined = uint64(0)
                 for i in range(STRETCH):
-                    anything |= (old[i] | new[i]) & within[i]
-                if not anything:
+                    combined |= (old[i] | new[i]) & within[i]
+                if not combined:
                     continue
                 for bit in range((octet - 1) * EIGHT, min(octet * EIGHT, bits)):
                     place = uint64(bit % EIGHT)

@@ -156,9 +156,9 @@ def take_states(planes: NDArray[np.uint8], begin: int, row: NDArray[np.uint64], 
 
 
 @kernel
-def masks_met(row: NDArray[np.uint64], masks: NDArray[np.uint64]) -> int:
+def masks_matched(row: NDArray[np.uint64], masks: NDArray[np.uint64]) -> int:
     """Return the masks that any state of a row meets, as a bit for each."""
-    met = 0
+    matched = 0
     for word in range(len(row)):
         states = row[word]
         fold = uint64(0)
@@ -166,8 +166,8 @@ def masks_met(row: NDArray[np.uint64], masks: NDArray[np.uint64]) -> int:
             fold |= states[i]
         for bit in range(len(masks)):
             if fold & masks[bit, word]:
-                met |= 1 << bit
-    return met
+                matched |= 1 << bit
+    return matched
 
 
 @kernel
@@ -190,24 +190,24 @@ def count_rows(  # noqa: C901 - the innermost loops, kept in one function
             progress[0], progress[1] = begin // ROW, found
             return False
         # Most /24s are empty: test whole words before moving states.
-        anything = uint64(0)
+        combined = uint64(0)
         for plane in range(len(planes)):
             group = groups[plane, begin // EIGHT : (begin + ROW) // EIGHT]
             for i in range(ROW // EIGHT):
-                anything |= group[i]
-        if not anything:
+                combined |= group[i]
+        if not combined:
             continue
         for word in range(len(row)):
             take_states(planes, begin, row, word, EIGHT * word)
-        prefixes24[masks_met(row, fold_masks)] += 1
+        prefixes24[masks_matched(row, fold_masks)] += 1
         first = found
         for i in range(ROW):
-            anything = any_word[i]
+            combined = any_word[i]
             for word in range(1, len(row)):
-                anything |= row[word, i]
+                combined |= row[word, i]
             # Without a branch: the cell is written in any case, and kept only if its state is not empty.
             cells[found] = begin + i
-            found += anything != 0
+            found += combined != 0
         for i in range(first, found):
             cell = int64(cells[i]) - begin
             at = place_of(slots, row, cell)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from liveness.kernel import int64, kernel
 
 SPACE: Final = 1 << 32
-NOWHERE: Final = 0
+UNASSIGNED: Final = 0
 """The label of addresses that no prefix covers."""
 
 Labelled = tuple[int, int, str]
@@ -39,7 +39,7 @@ def by_prefix8() -> Partition:
 
 def by_prefixes(by: str, prefixes: Iterable[Labelled]) -> Partition:
     """Return the partition by labelled prefixes; the longest prefix that covers an address counts."""
-    places: dict[str | None, int] = {None: NOWHERE}
+    places: dict[str | None, int] = {None: UNASSIGNED}
     rows = array("q")  # 24 bytes per prefix; tuples would need six times as much
     for base, length, name in prefixes:
         rows.extend((base, length, places.setdefault(name, len(places))))
@@ -64,8 +64,8 @@ def flatten(
     `begins` and `labels` receive the start and the label of each step.
     """
     open_last, open_label = np.zeros(len(first) + 1, np.int64), np.zeros(len(first) + 1, np.int32)
-    open_last[0], open_label[0] = SPACE - 1, NOWHERE
-    begins[0], labels[0] = 0, NOWHERE
+    open_last[0], open_label[0] = SPACE - 1, UNASSIGNED
+    begins[0], labels[0] = 0, UNASSIGNED
     # Intervals that contain the current address are on a stack, the innermost last.
     depth, steps = 1, 1
     for i in range(len(first) + 1):

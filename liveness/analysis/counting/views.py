@@ -54,10 +54,10 @@ def view_masks(manifest: Manifest, layout: Layout, words: int, compared: tuple[C
         return [(probe, kind.label) for probe in by if family_of(probe) == family for kind in kinds]
 
     alive = {family: sent(family, *REPLIES, Kind.ERROR) for family in FAMILIES}
-    anything = [(probe, kind.label) for probe in (*probes, CONTROL) for kind in Kind]
+    any_reply = [(probe, kind.label) for probe in (*probes, CONTROL) for kind in Kind]
     bits = [
         *alive.values(),
-        anything,
+        any_reply,
         sent("tcp", Kind.SYN_ACK, Kind.RST),
         sent("tcp", Kind.SYN_ACK),
         sent("udp", Kind.ANSWER, Kind.PAYLOAD),

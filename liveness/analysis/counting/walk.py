@@ -101,7 +101,7 @@ class Walk:
         self.planes = max((run.layout.planes for run in runs), default=1)
         self.words = -(-self.planes // EIGHT)
         self.bits = self.compared.bits
-        self.rooms, self.room_count = _rooms(len(runs), self.compared.comparisons)
+        self.slots, self.slot_count = _slots(len(runs), self.compared.comparisons)
         self.unit = _unit(runs)
         self.masks = [view_masks(run.manifest, run.layout, self.words, self.bits) for run in runs]
         self.readers = [Reader(run, self.planes, self.unit) for run in runs]
@@ -157,7 +157,7 @@ class Walk:
             step = min(self.unit, COMPARED_KEYS) if self.bits else self.unit
             for key in range(first, stop, step):
                 for place, containers in enumerate(read):
-                    seen = scratch.seen[self.rooms[place]]
+                    seen = scratch.seen[self.slots[place]]
                     at = key
                     while at < key + step:
                         at = count_keys(
@@ -181,11 +181,11 @@ class Walk:
 
     def _compare(self, key: int, place: int, scratch: "_Scratch") -> None:
         """Compare the views of a run, from one /16 on, with those of earlier runs."""
-        now = scratch.seen[self.rooms[place]].view(np.uint64)
+        now = scratch.seen[self.slots[place]].view(np.uint64)
         comparisons = self.compared.comparisons
         for number, pair in enumerate(comparisons.pairs):
             if pair.after == place:
-                before = scratch.seen[self.rooms[pair.before]].view(np.uint64)
+                before = scratch.seen[self.slots[pair.before]].view(np.uint64)
                 mask = scratch.mask_of(key, pair.shared)
                 count_turnover(before, now, mask, len(self.bits), scratch.compared.turnovers[number])
         for alive, chain in zip(scratch.alive, comparisons.chains, strict=True):
@@ -218,7 +218,7 @@ class _Scratch:
         self.table = new_table(SLOTS, walk.words, views)
         self.buffers = [Buffer() for _ in walk.runs]
         keys = min(walk.unit, COMPARED_KEYS) if walk.bits else 0
-        self.seen = np.zeros((walk.room_count, keys, views, CELLS), np.uint8)
+        self.seen = np.zeros((walk.slot_count, keys, views, CELLS), np.uint8)
         comparisons = walk.compared.comparisons
         self.alive = [np.zeros((len(chain.places), keys, CELLS // 64), np.uint64) for chain in comparisons.chains]
         self.compared = Compared.nothing_yet(comparisons)
@@ -253,22 +253,22 @@ def _move(source: NDArray[np.int64], target: NDArray[np.int64]) -> None:
     source[:] = 0
 
 
-def _rooms(runs: int, comparisons: Comparisons) -> tuple[list[int], int]:
+def _slots(runs: int, comparisons: Comparisons) -> tuple[list[int], int]:
     """Return the index of the buffer that keeps each run until its last comparison, and the number of buffers."""
     last = list(range(runs))
     for pair in comparisons.pairs:
         last[pair.before] = max(last[pair.before], pair.after)
-    rooms: list[int] = []
+    slots: list[int] = []
     free: list[int] = []
     count = 0
     for place in range(runs):
         if free:
-            rooms.append(free.pop())
+            slots.append(free.pop())
         else:
-            rooms.append(count)
+            slots.append(count)
             count += 1
-        free += [rooms[run] for run in range(place + 1) if last[run] == place]
-    return rooms, max(count, 1)
+        free += [slots[run] for run in range(place + 1) if last[run] == place]
+    return slots, max(count, 1)
 
 
 def _unit(runs: Sequence[OpenRun]) -> int:

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from liveness.analysis.counting.states import RunStates
 from liveness.analysis.measure import Measure, RunResults
 from liveness.analysis.tables import Column, Table
-from liveness.runs.manifest import BusySource
+from liveness.runs.manifest import TopSource
 
 
-def top_sources(run: RunStates) -> list[BusySource]:
+def top_sources(run: RunStates) -> list[TopSource]:
     """Return the top sources that the run recorded; none for a part of the address space."""
-    return list(run.manifest.busiest_sources) if run.within is None else []
+    return list(run.manifest.top_sources) if run.within is None else []
 
 
-def tables(value: list[BusySource], run: RunResults) -> Iterator[Table]:
+def tables(value: list[TopSource], run: RunResults) -> Iterator[Table]:
     """Yield the top sources with their replies; no table without any."""
     del run
     if value:

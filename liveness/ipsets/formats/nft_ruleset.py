@@ -98,11 +98,11 @@ class Ruleset:
     def _drop_tables(self, family: str | None, table: str | None) -> None:
         """Remove all sets of a table, of a family, or all."""
 
-        def concerned(key: Key) -> bool:
+        def affected(key: Key) -> bool:
             return family in (None, key[0]) and table in (None, key[1])
 
-        self._sets = {key: made for key, made in self._sets.items() if not concerned(key)}
-        self._maps = {key for key in self._maps if not concerned(key)}
+        self._sets = {key: made for key, made in self._sets.items() if not affected(key)}
+        self._maps = {key for key in self._maps if not affected(key)}
 
 
 def key_of(words: list[str]) -> Key:

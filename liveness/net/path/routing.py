@@ -49,7 +49,7 @@ _THEN_DESTINATION: Final = struct.pack("=HH", 8, RTA_DST)
 _HOP_UNUSABLE: Final = 0x11  # RTNH_F_DEAD, RTNH_F_LINKDOWN
 
 
-class Fate(StrEnum):
+class RouteType(StrEnum):
     """Handling of packets to a destination by the kernel."""
 
     ROUTED = "routed"
@@ -66,7 +66,7 @@ class Fate(StrEnum):
 class Decision:
     """Route of packets to a destination. Fields are None or 0 if there is none."""
 
-    fate: Fate
+    kind: RouteType
     index: int = 0
     """Index of the interface."""
     gateway: bytes | None = None
@@ -77,7 +77,7 @@ class Decision:
     """Number of next hops of a multipath route. `gateway` is the first usable one."""
 
 
-NOWHERE: Final = Decision(Fate.NONE)
+NO_ROUTE: Final = Decision(RouteType.NONE)
 
 
 def decide(netlink: Netlink, targets: Intervals, source: int | None, index: int | None) -> dict[Decision, Intervals]:
@@ -134,7 +134,7 @@ def _request_decisions(
         return free
     bound = _Requests(netlink, source, index).decisions(addresses)
     return [
-        without if without.fate not in (Fate.ROUTED, Fate.NONE) else within
+        without if without.kind not in (RouteType.ROUTED, RouteType.NONE) else within
         for without, within in zip(free, bound, strict=True)
     ]
 
@@ -163,16 +163,16 @@ class _Requests:
         if answer.message is None:
             return _refused(answer.error, bound=self._index is not None)
         entry = attributes(answer.message.body, ROUTE_HEADER.size)
-        fate = answer.message.body[7]
-        key = (fate, tuple(sorted((kind, value) for kind, value in entry.items() if kind != RTA_DST)))
+        kind = answer.message.body[7]
+        key = (kind, tuple(sorted((kind, value) for kind, value in entry.items() if kind != RTA_DST)))
         if key not in self._known:
-            self._known[key] = self._resolve(address, fate, entry)
+            self._known[key] = self._resolve(address, kind, entry)
         return self._known[key]
 
-    def _resolve(self, address: int, fate: int, entry: dict[int, bytes]) -> Decision:
+    def _resolve(self, address: int, kind: int, entry: dict[int, bytes]) -> Decision:
         """Return the decision for a matching table entry. A second request gives the source that the kernel chooses."""
-        if fate != RTN_UNICAST:
-            return Decision(_FATES.get(fate, Fate.NONE))
+        if kind != RTN_UNICAST:
+            return Decision(_KINDS.get(kind, RouteType.NONE))
         hops = _hops(entry.get(RTA_MULTIPATH, b""))
         hop = next((hop for hop in hops if self._index in (None, hop[0])), None)
         index = self._index if hop is None else hop[0]
@@ -183,7 +183,7 @@ class _Requests:
         gateway = _gateway(found) if hop is None else hop[1]
         preferred = found.get(RTA_PREFSRC)
         return Decision(
-            fate=_FATES.get(answer.message.body[7], Fate.NONE),
+            kind=_KINDS.get(answer.message.body[7], RouteType.NONE),
             index=int.from_bytes(found.get(RTA_OIF, bytes(4)), _NATIVE),
             gateway=gateway,
             source=None if preferred is None else _number(preferred),
@@ -194,11 +194,15 @@ class _Requests:
 def _refused(code: int, *, bound: bool) -> Decision:
     """Return the decision for an errno. With a required interface, the kernel only reports missing routes."""
     if bound or code in (errno.ENETUNREACH, errno.EAGAIN):
-        return NOWHERE
-    fates = {errno.EINVAL: Fate.BLACKHOLE, errno.EHOSTUNREACH: Fate.UNREACHABLE, errno.EACCES: Fate.PROHIBITED}
-    if code not in fates:
+        return NO_ROUTE
+    kinds = {
+        errno.EINVAL: RouteType.BLACKHOLE,
+        errno.EHOSTUNREACH: RouteType.UNREACHABLE,
+        errno.EACCES: RouteType.PROHIBITED,
+    }
+    if code not in kinds:
         raise LivenessError(f"the kernel does not say how it routes: {errno.errorcode.get(code, str(code))}")
-    return Decision(fates[code])
+    return Decision(kinds[code])
 
 
 def _gateway(entry: dict[int, bytes]) -> bytes | None:
@@ -303,9 +307,9 @@ def _number(address: bytes) -> int:
     return int.from_bytes(address[:4], "big")
 
 
-_FATES: Final = {
-    RTN_UNICAST: Fate.ROUTED,
-    RTN_LOCAL: Fate.LOCAL,
-    RTN_BROADCAST: Fate.BROADCAST,
-    RTN_MULTICAST: Fate.MULTICAST,
+_KINDS: Final = {
+    RTN_UNICAST: RouteType.ROUTED,
+    RTN_LOCAL: RouteType.LOCAL,
+    RTN_BROADCAST: RouteType.BROADCAST,
+    RTN_MULTICAST: RouteType.MULTICAST,
 }

@@ -32,7 +32,7 @@ from liveness.net.path.netlink import (
     attribute,
     attributes,
 )
-from liveness.net.path.routing import Decision, Fate, decide, decide_for
+from liveness.net.path.routing import Decision, RouteType, decide, decide_for
 from liveness.net.routes import LeftOut, Path, brief, check_alike, check_sources, union
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
@@ -50,7 +50,7 @@ ROUTES_SHARE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Observation:
     """Result of one check. Times are ns of the monotonic clock."""
 
     at_ns: int
@@ -118,8 +118,10 @@ class PathWatch:
         self._null = union(part.targets for part in self.path.left_out)
         self._whole_ns = self._present_ns = self._routed_ns = now_ns
         sources = list(self.sources) or [self.path.source]
-        fates = decide_for(self._netlink, sources, None, None)
-        self._local = [source for source, decision in zip(sources, fates, strict=True) if decision.fate is Fate.LOCAL]
+        decisions = decide_for(self._netlink, sources, None, None)
+        self._local = [
+            source for source, decision in zip(sources, decisions, strict=True) if decision.kind is RouteType.LOCAL
+        ]
         self.shares = {}
         self.near = self.path.near
         if self.path.given_mac or len(self.path.mac) == 0:
@@ -146,14 +148,14 @@ class PathWatch:
         parts = sorted(self.shares.items(), key=lambda item: -item[1].count)
         return [(self._gateways.all[gateway].mac, part) for gateway, part in parts]
 
-    def look(self) -> Sight:
+    def look(self) -> Observation:
         """Check everything that may have changed. Raises LivenessError only if the kernel does not answer any more."""
         now_ns = time.monotonic_ns()
         flapped = self._take_events(now_ns)
         mac = self.mac
         problem = self._link_problem()
         if problem is None:
-            return Sight(now_ns, gone=f"interface {self.path.interface} was removed")
+            return Observation(now_ns, gone=f"interface {self.path.interface} was removed")
         if problem or flapped:
             self._link_up_ns = now_ns
             if self._gateways is not None:
@@ -161,38 +163,40 @@ class PathWatch:
             problem = problem or f"interface {self.path.interface} was down for a moment"
             # replies to frames with the old source address are lost, although every frame was sent
             what = "address" if mac != self.mac else "link"
-            return Sight(now_ns, problem=problem, what=what, since_ns=self._whole_ns, redirect=mac != self.mac)
+            return Observation(now_ns, problem=problem, what=what, since_ns=self._whole_ns, redirect=mac != self.mac)
         return self._look_further(now_ns)
 
-    def _look_further(self, now_ns: int) -> Sight:
+    def _look_further(self, now_ns: int) -> Observation:
         """Check everything else when the link is up."""
         moved = tuple(self._gateways.look(self._netlink, now_ns)) if self._gateways is not None else ()
-        sight = self._look_at_routes(now_ns)
+        observation = self._look_at_routes(now_ns)
         if moved:
-            sight = replace(sight, moved=moved, redirect=True)
+            observation = replace(observation, moved=moved, redirect=True)
         if self._neighbourhood is not None:
             for move in moved:
                 self._neighbourhood.station_moved(move.before, move.gateway.mac)
             neighbours = tuple(self._neighbourhood.look(now_ns, self.mac))
             if neighbours:
-                sight = replace(sight, neighbours=neighbours, redirect=True)
-        if sight.gone is not None:
-            return sight
+                observation = replace(observation, neighbours=neighbours, redirect=True)
+        if observation.gone is not None:
+            return observation
         if self._gateways is not None:
             if self._link_up_ns and not self._gateways.confirmed_since(self._link_up_ns):
                 problem = f"interface {self.path.interface} is up again, its gateway has not answered yet"
-                return replace(sight, problem=problem, since_ns=self._whole_ns)
+                return replace(observation, problem=problem, since_ns=self._whole_ns)
             silent = [gateway for gateway in self._gateways.all.values() if gateway.silent(now_ns)]
             if silent:
                 names = ", ".join(gateway.name for gateway in silent)
                 since_ns = min(gateway.confirmed_ns for gateway in silent)
-                return replace(sight, problem=f"gateway {names} does not answer", what="neighbour", since_ns=since_ns)
+                return replace(
+                    observation, problem=f"gateway {names} does not answer", what="neighbour", since_ns=since_ns
+                )
         self._look_at_addresses(now_ns)
         if self._missing is not None:
-            return replace(sight, problem=self._missing, what="address", since_ns=self._present_ns)
+            return replace(observation, problem=self._missing, what="address", since_ns=self._present_ns)
         self._link_up_ns = 0
         self._whole_ns = now_ns
-        return sight
+        return observation
 
     def _take_events(self, now_ns: int) -> bool:
         """Read the events of the kernel; return whether the link was down at some time."""
@@ -245,8 +249,12 @@ class PathWatch:
                 self._present_ns = now_ns if self._addresses_ns else self._present_ns
             return
         self._addresses_ns = now_ns
-        fates = decide_for(self._netlink, self._local, None, None)
-        lost = [source for source, decision in zip(self._local, fates, strict=True) if decision.fate is not Fate.LOCAL]
+        decisions = decide_for(self._netlink, self._local, None, None)
+        lost = [
+            source
+            for source, decision in zip(self._local, decisions, strict=True)
+            if decision.kind is not RouteType.LOCAL
+        ]
         self._missing = None
         if lost:
             names = ", ".join(format_address(source) for source in lost[:4])
@@ -254,13 +262,13 @@ class PathWatch:
         else:
             self._present_ns = now_ns
 
-    def _look_at_routes(self, now_ns: int) -> Sight:
+    def _look_at_routes(self, now_ns: int) -> Observation:
         """Read the routes again if they have changed, and return the consequences."""
         if not self._routes_at_ns:
             self._routed_ns = now_ns
-            return Sight(now_ns)
+            return Observation(now_ns)
         if now_ns < self._routes_at_ns and not self._plainly_changed(now_ns):
-            return Sight(now_ns)
+            return Observation(now_ns)
         self._routes_at_ns = 0
         own = check_sources(self._netlink, self._local, foreign_sources=True)
         index = self.path.ifindex if self.bound else None
@@ -270,7 +278,7 @@ class PathWatch:
         try:
             check_alike(ways, own)
         except UsageError as error:
-            return Sight(now_ns, gone=str(error), changed_ns=changed_ns)
+            return Observation(now_ns, gone=str(error), changed_ns=changed_ns)
         return replace(self._judge(ways[0], now_ns), changed_ns=changed_ns)
 
     def _plainly_changed(self, now_ns: int) -> bool:
@@ -286,26 +294,28 @@ class PathWatch:
                     return True
         return False
 
-    def _judge(self, way: dict[Decision, Intervals], now_ns: int) -> Sight:
+    def _judge(self, way: dict[Decision, Intervals], now_ns: int) -> Observation:
         """Return the consequences of new decisions for the targets."""
         rerouted, null = [], []
         shares: dict[bytes, Intervals] = {}
         unrouted = near = Intervals.empty()
         for decision, part in way.items():
-            if decision.fate is Fate.NONE:
+            if decision.kind is RouteType.NONE:
                 unrouted = unrouted.union(part)
-            elif decision.fate is not Fate.ROUTED:
+            elif decision.kind is not RouteType.ROUTED:
                 new = part.difference(self._null)
                 if len(new):
-                    null.append(LeftOut(str(decision.fate), new))
+                    null.append(LeftOut(str(decision.kind), new))
             elif decision.index != self.path.ifindex:
-                return Sight(now_ns, gone=f"{part.count:,} targets ({brief(part)}) are routed by another interface now")
+                return Observation(
+                    now_ns, gone=f"{part.count:,} targets ({brief(part)}) are routed by another interface now"
+                )
             elif decision.gateway is not None:
                 shares[decision.gateway] = shares[decision.gateway].union(part) if decision.gateway in shares else part
             elif not self.path.given_mac and self._gateways is not None:
                 new = part.difference(self.path.near)
                 if len(new):
-                    return Sight(
+                    return Observation(
                         now_ns, gone=f"{new.count:,} targets ({brief(new)}) are on the link now, not behind it"
                     )
                 near = near.union(part)
@@ -316,7 +326,7 @@ class PathWatch:
             rerouted.append(f"{text}: they keep the gateway that they had")
         self._unrouted = text
         redirect = self._gateways is not None and self._share_out(shares, unrouted, rerouted, now_ns)
-        return Sight(now_ns, rerouted=tuple(rerouted), redirect=redirect, null=tuple(null))
+        return Observation(now_ns, rerouted=tuple(rerouted), redirect=redirect, null=tuple(null))
 
     def _share_out(self, shares: dict[bytes, Intervals], unrouted: Intervals, rerouted: list[str], now_ns: int) -> bool:
         """Assign each target the next hop of the current routes; return whether any changes."""

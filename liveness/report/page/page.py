@@ -17,7 +17,7 @@ from liveness.report.headline import headline_of
 from liveness.report.layout import Section
 from liveness.report.map.liveness_map import LivenessMap
 from liveness.report.page.blocks import Block, Picture, blocks_of, data_uri, table_of
-from liveness.report.page.provenance import config_text, doubts, provenance_table
+from liveness.report.page.provenance import caveats, config_text, provenance_table
 from liveness.version import __version__
 
 TEMPLATE: Final = "report.html.j2"
@@ -78,7 +78,7 @@ def _chapter(anchor: str, run: RunResults, zooms: Sequence[int], top: int) -> Ch
             text=config_text(run.manifest),
         )
     )
-    return Chapter(anchor, f"Run {run.manifest.run}", doubts(run.manifest), blocks)
+    return Chapter(anchor, f"Run {run.manifest.run}", caveats(run.manifest), blocks)
 
 
 def _map_block(anchor: str, drawn: LivenessMap, zooms: Sequence[int]) -> Block:

@@ -46,7 +46,7 @@ def config_text(manifest: Manifest) -> str:
     return yaml.safe_dump(manifest.config, sort_keys=False, allow_unicode=True)
 
 
-def doubts(manifest: Manifest) -> list[str]:
+def caveats(manifest: Manifest) -> list[str]:
     """Return warnings that a reader must know first: an incomplete run, losses, and input that could not be read."""
     found = [*warnings_of(manifest), *(f"{manifest.run}: {line}" for line in manifest.loss_warnings)]
     found += [f"{manifest.run}: its log of replies is not whole: {line}" for line in manifest.log.problems]

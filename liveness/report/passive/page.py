@@ -34,14 +34,14 @@ def passive_page(document: Document) -> str:
         rules=document["rules"],
         headline=f"{count(one_way)} one-way flows, {share} of inbound and two-way ones;"
         f" {len(document['outages'])} outages",
-        warnings=doubts(document),
+        warnings=caveats(document),
         blocks=blocks_of("passive", passive_tables(document), passive_figures(document)),
         style=(resources.files("liveness.report.page") / STYLE).read_text(encoding="utf-8"),
         version=__version__,
     )
 
 
-def doubts(document: Document) -> list[str]:
+def caveats(document: Document) -> list[str]:
     """Return warnings that a reader must know first."""
     found = []
     if document["status"] != "complete":

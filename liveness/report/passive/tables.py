@@ -130,9 +130,9 @@ def _signs(document: Document) -> Section:
 
 
 def _combinations(document: Document) -> Section:
-    met = document["combinations"]
-    conflicts = sum(each["flows"] for each in met if each["conflict"])
-    unmatched = sum(each["flows"] for each in met if not each["rules"])
+    combinations = document["combinations"]
+    conflicts = sum(each["flows"] for each in combinations if each["conflict"])
+    unmatched = sum(each["flows"] for each in combinations if not each["rules"])
     rows = [
         [
             " ".join(each["signs"]) or "none",
@@ -140,11 +140,11 @@ def _combinations(document: Document) -> Section:
             each["class"] + (" (conflict)" if each["conflict"] else ""),
             count(each["flows"]),
         ]
-        for each in met[:MOST_ROWS]
+        for each in combinations[:MOST_ROWS]
     ]
     return _section(
         "combinations",
-        f"Combinations of signs: {len(met)} were met",
+        f"Combinations of signs: {len(combinations)} were met",
         ["signs", "rules", "class", "flows"],
         rows,
         [f"{count(conflicts)} flows match rules of several classes, {count(unmatched)} match none"],

@@ -252,21 +252,21 @@ class LossBook:
             to_s=round(self.after_s + (entry.end_ns - self.started_ns) / NS, 3),
             cause=entry.cause,
             probes=round(extent.probes) if entry.whole else entry.counted,
-            targets=min(round(extent.concerned), self.plan.target_count),
+            targets=min(round(extent.affected), self.plan.target_count),
         )
 
     def warnings(self) -> list[str]:
         """Return a line for each loss of the run, and one that says what was sent again."""
         losses, remaining = self.losses(), self.remaining()
         lines = [_text(record) for record in losses.records]
-        if not lines and remaining.concerned < HALF and not self.shared.repaired.any():
+        if not lines and remaining.affected < HALF and not self.shared.repaired.any():
             return []
-        if remaining.concerned < HALF:
+        if remaining.affected < HALF:
             lines.append("everything that is known to have been lost was sent again")
         else:
             most = self.plan.target_count
             lines.append(
-                f"{round(min(remaining.concerned, most)):,} targets were not sent again what was lost;"
+                f"{round(min(remaining.affected, most)):,} targets were not sent again what was lost;"
                 f" {round(min(remaining.missed, most)):,} of them lost every attempt of a probe"
             )
         return lines

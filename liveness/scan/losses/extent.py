@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Extent:
     """Expected numbers of targets and frames, where only a share of what was sent was lost."""
 
-    concerned: float = 0.0
+    affected: float = 0.0
     """Targets of lost probes."""
     missed: float = 0.0
     """Targets that lost every attempt of some probe, so that no attempt of it reached them."""
@@ -33,7 +33,7 @@ def extent_of(spans: Sequence[LostSpan], plan: Plan) -> Extent:
         walks[span.sender, span.block].append(span)
     parts = [_extent_in_walk(lost, plan, block) for (_, block), lost in walks.items()]
     return Extent(
-        sum(part.concerned for part in parts),
+        sum(part.affected for part in parts),
         sum(part.missed for part in parts),
         sum(part.probes for part in parts),
     )
@@ -66,8 +66,8 @@ def _extent_in_walk(spans: Sequence[LostSpan], plan: Plan, block: int) -> Extent
     by_attempt = lost.reshape(attempts, probes, -1)
     # Losses of different lanes are taken as independent: a target is missed if all attempts of some probe are lost.
     missed = 1 - np.prod(1 - by_attempt.prod(axis=0), axis=0)
-    concerned = 1 - np.prod(1 - lost, axis=0)
-    return Extent(float(concerned @ lengths), float(missed @ lengths), float((lost @ lengths).sum()))
+    affected = 1 - np.prod(1 - lost, axis=0)
+    return Extent(float(affected @ lengths), float(missed @ lengths), float((lost @ lengths).sum()))
 
 
 def frames_by_probe(spans: Sequence[LostSpan], plan: Plan) -> "NDArray[np.int64]":

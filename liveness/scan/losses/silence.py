@@ -32,9 +32,9 @@ QUARTILE: Final = 0.6745
 """Standard errors from the median to a quartile of the normal distribution."""
 FAR_BELOW: Final = 0.25
 """Largest share of the expected replies that counts as a drop."""
-DOUBT: Final = 0.5
+POSSIBLE_DROP: Final = 0.5
 """Share of the expected replies below which a drop is possible."""
-SURPRISE: Final = 26.0
+LEAST_SURPRISAL: Final = 26.0
 """Least -ln of the probability by Chernoff's bound: 5e-12 per test, with 11 tests every quarter of a second. Ten days
 make 4e7 tests: at most one false alarm in five thousand such runs."""
 WINDOWS: Final = tuple(2**power for power in range(11))
@@ -51,7 +51,7 @@ class ReplyDrop:
     """Replies per frame before the drop, by probe."""
 
 
-def surprise(expected: float, seen: float) -> float:
+def surprisal(expected: float, seen: float) -> float:
     """Return -ln of Chernoff's bound on the probability of a Poisson count of `seen` or fewer."""
     if seen >= expected:
         return 0.0
@@ -138,11 +138,11 @@ class SilenceDetector:
             spread = max(spread, design_effect(total) * self.attempts)
             share *= max(0.0, 1 - SURE * math.sqrt(spread / float(total.sum())))
             expected = self._expected(window, rates * share)
-            if seen <= FAR_BELOW * expected and surprise(expected / spread, seen / spread) >= SURPRISE:
+            if seen <= FAR_BELOW * expected and surprisal(expected / spread, seen / spread) >= LEAST_SURPRISAL:
                 return self._since(window, begin, rates, spread)
         return None
 
-    def doubtful(self) -> bool:
+    def may_have_dropped(self) -> bool:
         """Return whether recent replies are so few that a drop may have begun, although it is not certain."""
         now = self._slices
         for window in WINDOWS[: DELAY - 1]:
@@ -153,7 +153,7 @@ class SilenceDetector:
             rates = total / np.maximum(1, self._sent[past] - self._sent[max(0, past - HISTORY)])
             sent = self._sent[now] - self._sent[now - window]
             seen = float((self._replies[now] - self._replies[now - window]).sum())
-            if total.sum() >= MIN_REPLIES and seen < DOUBT * float((sent * rates).sum()):
+            if total.sum() >= MIN_REPLIES and seen < POSSIBLE_DROP * float((sent * rates).sum()):
                 return True
         return False
 
@@ -181,7 +181,7 @@ class SilenceDetector:
         now = self._slices
         best = max(
             range(1, min(2 * window + NEAR, now - begin) + 1),
-            key=lambda length: surprise(*(count / spread for count in self._counts(now - length, rates))),
+            key=lambda length: surprisal(*(count / spread for count in self._counts(now - length, rates))),
         )
         expected, seen = self._counts(now - best, rates)
         since_s = float(self._times[now - best + 1])

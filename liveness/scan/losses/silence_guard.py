@@ -147,8 +147,8 @@ class SilenceGuard:
         if self.plan.config.on_silence != "pause" or self.drop is None:
             return
         trickle_pps = self._trickle()
-        thin = trickle_pps * float(self.drop.hit_rates.sum()) * BACK_NS / NS < 2 * BACK_REPLIES
-        trying = thin and paused_ns % TRY_AFTER_NS > TRY_AFTER_NS - BACK_NS
+        too_few = trickle_pps * float(self.drop.hit_rates.sum()) * BACK_NS / NS < 2 * BACK_REPLIES
+        trying = too_few and paused_ns % TRY_AFTER_NS > TRY_AFTER_NS - BACK_NS
         self.shared.trickle_pps[0] = 0.0 if trying else trickle_pps
 
     def _end(self, back_ns: int, text: str) -> None:

@@ -18,7 +18,7 @@ from liveness.scan.shared import Shared
 NS: Final = 1_000_000_000
 NOTHING_AFTER_S: Final = 60.0
 """Time after which a run that has received nothing reports it, instead of only at its end."""
-DOUBT_NS: Final = 2 * NS
+PENDING_NS: Final = 2 * NS
 """Longest time that the end of a block is delayed because its last replies may have stopped."""
 SLOW_AFTER_S: Final = 20.0
 NOTHING_FRAMES: Final = 1_000
@@ -95,8 +95,8 @@ class LossWatch:
         """Return whether a sender that has finished its block must wait until its last replies are judged."""
         requested = any(self.shared.repairs.requested_block(sender) is not None for sender in range(self.plan.senders))
         self._open_since_ns = (self._open_since_ns or now_ns) if requested else 0
-        fresh = self.guard.drop is None and now_ns < self._open_since_ns + DOUBT_NS
-        return requested and fresh and self.guard.detector.doubtful()
+        fresh = self.guard.drop is None and now_ns < self._open_since_ns + PENDING_NS
+        return requested and fresh and self.guard.detector.may_have_dropped()
 
     def _report_early(self, now_ns: int) -> None:
         """Report at once what a run otherwise reports at its end: a rate that is not reached, or no replies at all."""

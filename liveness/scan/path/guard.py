@@ -7,7 +7,7 @@ from typing import Final
 
 from liveness.errors import LivenessError
 from liveness.net.lan import Neighbours
-from liveness.net.path.watch import PathWatch, Sight
+from liveness.net.path.watch import Observation, PathWatch
 from liveness.net.routes import union
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.path.neighbourhood import hops_with
@@ -85,47 +85,47 @@ class PathGuard:
         if self._ended:
             return
         try:
-            sight = self.watch.look()
+            observation = self.watch.look()
         except LivenessError as error:
             self.notice(f"WARNING: the way to the targets is not watched any more: {error}")
             self.record.add("link", str(error), "noted")
             self._ended = True
             return
-        self._take(sight)
-        self._before_ns = sight.at_ns
+        self._take(observation)
+        self._before_ns = observation.at_ns
 
-    def _take(self, sight: Sight) -> None:
-        for line in sight.rerouted:
-            self.record.add("route", line, "redirected" if sight.redirect else "noted")
+    def _take(self, observation: Observation) -> None:
+        for line in observation.rerouted:
+            self.record.add("route", line, "redirected" if observation.redirect else "noted")
             self.notice(f"route: {line}")
-        self._leave_out(sight)
-        if sight.gone is not None:
-            self._give_up(sight.gone, sight)
+        self._leave_out(observation)
+        if observation.gone is not None:
+            self._give_up(observation.gone, observation)
             return
-        problem, since_ns, what = self._problem(sight)
+        problem, since_ns, what = self._problem(observation)
         if problem is not None:
-            self._hold(problem, since_ns, what, sight.at_ns)
-        self._unpublished |= sight.redirect
-        for move in sight.moved:
+            self._hold(problem, since_ns, what, observation.at_ns)
+        self._unpublished |= observation.redirect
+        for move in observation.moved:
             self._neighbours = self._neighbours.moved(move.before, move.gateway.mac)
-        for neighbour in sight.neighbours:
+        for neighbour in observation.neighbours:
             self._neighbours = self._neighbours.at(neighbour.address, neighbour.mac)
         if problem is None or what != "neighbour":
-            self._redirect(sight)
+            self._redirect(observation)
         if problem is None and self._pause is not None:
-            self._resume(sight.at_ns)
-        self._settle(sight.at_ns)
+            self._resume(observation.at_ns)
+        self._settle(observation.at_ns)
 
-    def _problem(self, sight: Sight) -> tuple[str | None, int, str]:
+    def _problem(self, observation: Observation) -> tuple[str | None, int, str]:
         """Return the current problem, since when, and its kind. Senders may see link failures that no check saw."""
         downs = int(self.shared.downs.sum())
-        met, self._downs = downs > self._downs, downs
-        self._note_replies(sight.at_ns)
-        if sight.what == "neighbour" and self._pause is None and self._replies_come(sight.since_ns):
+        flapped, self._downs = downs > self._downs, downs
+        self._note_replies(observation.at_ns)
+        if observation.what == "neighbour" and self._pause is None and self._replies_come(observation.since_ns):
             return None, 0, ""  # replies still come, so the gateway works: it is only too busy to answer ARP
-        if sight.problem is None and met:
+        if observation.problem is None and flapped:
             return f"interface {self.watch.path.interface} was down for a moment", self._before_ns, "link"
-        return sight.problem, sight.since_ns, sight.what
+        return observation.problem, observation.since_ns, observation.what
 
     def _note_replies(self, now_ns: int) -> None:
         shared = self.shared
@@ -143,15 +143,15 @@ class PathGuard:
         start_ns = self._replies.broken_from(since_ns, until_ns) if targets is None else since_ns
         return LossInterval(start_ns, until_ns, cause, targets, before_ns=start_ns - since_ns + QUEUED_NS)
 
-    def _leave_out(self, sight: Sight) -> None:
-        for part in sight.null:
+    def _leave_out(self, observation: Observation) -> None:
+        for part in observation.null:
             self.record.add("route", str(part), "left-out", part.targets.count)
             self.notice(f"route: {part}: nothing more is sent to them")
-        if sight.null:
-            null = union(part.targets for part in sight.null)
+        if observation.null:
+            null = union(part.targets for part in observation.null)
             self.withdraw(null)
             cause = f"{null.count:,} targets came to lie behind null routes, or to be this host's"
-            self.lost(LossInterval(sight.changed_ns, sight.at_ns, cause, null, before_ns=QUEUED_NS))
+            self.lost(LossInterval(observation.changed_ns, observation.at_ns, cause, null, before_ns=QUEUED_NS))
 
     def _hold(self, problem: str, since_ns: int, what: str, now_ns: int) -> None:
         if self._pause is None:
@@ -185,7 +185,7 @@ class PathGuard:
         else:
             self.lost(self._broken(pause.since_ns, now_ns, pause.cause))
 
-    def _redirect(self, sight: Sight) -> None:
+    def _redirect(self, observation: Observation) -> None:
         """Publish the next hops if they have changed and all their MAC addresses are known."""
         hops = self.watch.hops
         if not self._unpublished or not all(mac for mac, _ in hops):
@@ -196,22 +196,24 @@ class PathGuard:
         except LivenessError as error:
             self._end(str(error))
             return
-        for move in sight.moved:
+        for move in observation.moved:
             detail = f"gateway {move.gateway.name}: {move.before.hex(':')} became {move.gateway.mac.hex(':')}"
             part = self.watch.shares.get(move.gateway.address, Intervals.empty())
             self.record.add("neighbour", detail, "redirected", part.count)
             self.notice(f"{detail}: senders go on with it")
             targets = part if len(self.watch.shares) > 1 else None
             self._redirections.append(_Redirection(generation, move.since_ns, detail, targets))
-        for neighbour in sight.neighbours:
+        for neighbour in observation.neighbours:
             name = format_address(neighbour.address)
             detail = f"neighbour {name}: {neighbour.before.hex(':')} became {neighbour.mac.hex(':')}"
             self.record.add("neighbour", detail, "redirected", 1)
             self.notice(f"{detail}: senders go on with it")
             alone = Intervals.from_bounds([neighbour.address], [neighbour.address])
             self._redirections.append(_Redirection(generation, neighbour.since_ns, detail, alone))
-        if sight.rerouted:
-            self._redirections.append(_Redirection(generation, sight.changed_ns, "; ".join(sight.rerouted), None))
+        if observation.rerouted:
+            self._redirections.append(
+                _Redirection(generation, observation.changed_ns, "; ".join(observation.rerouted), None)
+            )
 
     def _settle(self, now_ns: int) -> None:
         """Report losses that are over because all senders have paused or taken over the new next hops."""
@@ -231,10 +233,10 @@ class PathGuard:
                 waiting.append(redirection)
         self._redirections = waiting
 
-    def _give_up(self, reason: str, sight: Sight) -> None:
+    def _give_up(self, reason: str, observation: Observation) -> None:
         """End the run. What was sent since the path was last seen to work is lost."""
         self.shared.pause(HOLD_PATH)
-        since_ns = sight.changed_ns or self._before_ns
+        since_ns = observation.changed_ns or self._before_ns
         self.lost(LossInterval(since_ns, time.monotonic_ns(), reason, before_ns=IN_FLIGHT_NS))
         self._end(reason)
 

@@ -44,8 +44,8 @@ class ReplyTrack:
         first = next(sample for sample in self._samples if sample.at_ns >= latest.at_ns - SPAN_NS)
         before = [sample.replies for sample in self._samples if since_ns - SPAN_NS <= sample.at_ns <= since_ns]
         usual = before[-1] - before[0] if before else 0
-        lately = latest.replies - first.replies
-        return lately > 0 and 2 * lately >= usual
+        recent = latest.replies - first.replies
+        return recent > 0 and 2 * recent >= usual
 
     def broken_from(self, since_ns: int, until_ns: int) -> int:
         """Return from when on probes got no reply, in an interval at whose start the path worked.

@@ -44,7 +44,7 @@ def wire_bits_of(config: Config) -> int:
     return sum(bits_on_wire(length) for length in lengths)
 
 
-def check_crowding(config: Config, targets: Targets, load: Load) -> None:
+def check_pps_per_24(config: Config, targets: Targets, load: Load) -> None:
     """Raise RefusedError if some /24 may get more packets in a second than `limits.max_pps_per_24` allows.
 
     The message names the highest rate within the limit. The rate is not lowered automatically, because the run would

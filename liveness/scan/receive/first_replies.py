@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from liveness.kernel import int64, kernel, uint64
 from liveness.packets.siphash import siphash24
 from liveness.replies import REPLY_DTYPE, Kind
-from liveness.scan.receive.sink import Seat, Sink, SinkKind
+from liveness.scan.receive.sink import Sink, SinkContext, SinkKind
 
 if TYPE_CHECKING:
     from liveness.scan.plan import Plan
@@ -68,8 +68,8 @@ def _is_new(entries: NDArray[np.uint64], target: int, probe: int) -> bool:
     entry = entries[at]
     if int64(entry >> uint64(PROBE_BITS)) != target:
         entry = uint64(target) << uint64(PROBE_BITS)  # a new target, which has answered no probe yet
-    for behind in range(at, 0, -1):  # keep entries ordered by the time of their last reply, newest first
-        entries[behind] = entries[behind - 1]
+    for place in range(at, 0, -1):  # keep entries ordered by the time of their last reply, newest first
+        entries[place] = entries[place - 1]
     bit = uint64(1) << uint64(probe)
     entries[0] = entry | bit
     return bool(entry & bit == uint64(0))
@@ -92,11 +92,11 @@ class FirstReplySink(Sink):
 class FirstReplySinks(SinkKind):
     """Counts of first replies, which the search for a rate (`rate: auto`) uses."""
 
-    def open(self, seat: Seat) -> FirstReplySink | None:
+    def open(self, context: SinkContext) -> FirstReplySink | None:
         """Return the table of one receiver, or None if the rate is fixed."""
-        if not seat.plan.config.rate.auto:
+        if not context.plan.config.rate.auto:
             return None
-        return FirstReplySink(seat.plan.key, seat.shared.first_replies[seat.receiver])
+        return FirstReplySink(context.plan.key, context.shared.first_replies[context.receiver])
 
     def warm_up(self, plan: "Plan") -> None:
         """Compile the kernel that counts."""

@@ -10,7 +10,7 @@ from liveness.replylog.runlog import RunLog, settle
 from liveness.runs.logstream import LogEnd
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import Tally
-from liveness.scan.receive.sink import Conclusion, Parts, Received, Seat, Sink, SinkKind, no_parts
+from liveness.scan.receive.sink import Conclusion, Parts, Received, Sink, SinkContext, SinkKind, no_parts
 
 if TYPE_CHECKING:
     from liveness.scan.plan import Plan
@@ -46,13 +46,13 @@ class LogSink(Sink):
 class LogSinks(SinkKind):
     """Logs that the config selects with `replies`; none by default."""
 
-    def open(self, seat: Seat) -> LogSink | None:
+    def open(self, context: SinkContext) -> LogSink | None:
         """Return the log of one receiver, or None if no log is kept. The log starts its converter as a process."""
-        mode = seat.plan.config.replies
+        mode = context.plan.config.replies
         if mode == "none":
             return None
-        names = [probe.name for probe in seat.plan.probes]
-        return LogSink(RunLog(seat.directory.path, mode, names, seat.receiver, ethernet=seat.ethernet))
+        names = [probe.name for probe in context.plan.probes]
+        return LogSink(RunLog(context.directory.path, mode, names, context.receiver, ethernet=context.ethernet))
 
     def warm_up(self, plan: "Plan") -> None:
         """Compile the kernels that write packets."""

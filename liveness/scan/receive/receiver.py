@@ -23,7 +23,7 @@ from liveness.runs.segment import Tally, write_segment
 from liveness.scan.clock_steps import ClockSteps
 from liveness.scan.plan import Plan
 from liveness.scan.receive.match_block import match_block
-from liveness.scan.receive.sink import Parts, Seat, Sink
+from liveness.scan.receive.sink import Parts, Sink, SinkContext
 from liveness.scan.shared import Shared
 from liveness.system.privileges import confine_to
 
@@ -74,8 +74,8 @@ class Receiver:
 
     def open_sinks(self) -> None:
         """Open the sinks that the plan names. Called in the receiver's own process."""
-        seat = Seat(self.plan, self.directory, self.shared, self.index, self.ring.ethernet)
-        opened = (kind.open(seat) for kind in self.plan.sinks)
+        context = SinkContext(self.plan, self.directory, self.shared, self.index, self.ring.ethernet)
+        opened = (kind.open(context) for kind in self.plan.sinks)
         self.sinks = [sink for sink in opened if sink is not None]
 
     def run(self) -> str | None:

@@ -9,13 +9,13 @@ from pyroaring import BitMap
 
 from liveness.ipsets.collector import Collector
 from liveness.replies import REPLY_DTYPE
-from liveness.runs.manifest import BusySource, Counts, Missed
+from liveness.runs.manifest import Counts, Missed, TopSource
 from liveness.runs.merge import Gathered, merge
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import PartKey, Tally
 from liveness.scan.recapture import missed_targets
 from liveness.scan.receive.collection import Collection
-from liveness.scan.receive.sink import Conclusion, Parts, Received, Seat, Sink, SinkKind
+from liveness.scan.receive.sink import Conclusion, Parts, Received, Sink, SinkContext, SinkKind
 from liveness.scan.receive.top_sources import MOST_SOURCES, TopSources
 from liveness.space.addresses import format_address
 
@@ -48,7 +48,7 @@ class SetSink(Sink):
                 messages={p: {label: sum(n) for label, n in counts.items()} for p, counts in by_attempt.items()},
                 weak=weak,
                 by_attempt=by_attempt,
-                busiest=self.top_sources.take(),
+                top_sources=self.top_sources.take(),
             )
         )
         taken = self.collection.take()
@@ -62,9 +62,9 @@ def _finished(taken: dict[PartKey, Collector]) -> Iterator[tuple[PartKey, BitMap
 class SetSinks(SinkKind):
     """Sets of replies, which every census keeps."""
 
-    def open(self, seat: Seat) -> SetSink:
+    def open(self, context: SinkContext) -> SetSink:
         """Return the sets of one receiver."""
-        return SetSink(seat.plan)
+        return SetSink(context.plan)
 
     def warm_up(self, plan: "Plan") -> None:
         """Compile the kernels that sort replies."""
@@ -94,7 +94,7 @@ def reception(gathered: Gathered, *, only_unanswered: bool) -> dict[str, Any]:
         },
         "missed": {} if only_unanswered else _missed(gathered.attempts_by_kind),
         "duplicates": gathered.duplicates,
-        "busiest_sources": _top_sources(gathered.tally),
+        "top_sources": _top_sources(gathered.tally),
         "rejected": gathered.tally.rejected,
     }
 
@@ -105,6 +105,6 @@ def _missed(attempts: dict[str, dict[str, Counts]]) -> dict[str, Missed]:
     return {probe: estimate for probe, estimate in estimates.items() if estimate is not None}
 
 
-def _top_sources(tally: Tally) -> list[BusySource]:
-    order = sorted(tally.busiest.items(), key=lambda item: (-item[1], item[0]))[:MOST_SOURCES]
-    return [BusySource(source=format_address(source), messages=messages) for source, messages in order]
+def _top_sources(tally: Tally) -> list[TopSource]:
+    order = sorted(tally.top_sources.items(), key=lambda item: (-item[1], item[0]))[:MOST_SOURCES]
+    return [TopSource(source=format_address(source), messages=messages) for source, messages in order]

@@ -61,7 +61,7 @@ class Sink:
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class SinkContext:
     """Arguments of a sink: the run, the number of its receiver, and the format of its packets."""
 
     plan: "Plan"
@@ -98,7 +98,7 @@ class SinkKind(ABC):
     """Kind of sink, as a plan names it."""
 
     @abstractmethod
-    def open(self, seat: Seat) -> Sink | None:
+    def open(self, context: SinkContext) -> Sink | None:
         """Return the sink of one receiver, or None if this run needs none.
 
         Called in the receiver's process, before it drops its last privileges.

@@ -34,18 +34,18 @@ class Milestones:
     """Time for which the replies to a probe are awaited: the cooldown."""
     first: Milestone
     """The last milestone returned by `answered`; at first, the beginning of the session."""
-    _lately: deque[Milestone] = field(default_factory=deque)
+    _recent: deque[Milestone] = field(default_factory=deque)
 
     def note(self, at_s: float, shared: Shared) -> None:
         """Add a milestone with the current positions of senders, unless the last one is younger than EVERY_S."""
-        if at_s >= (self._lately[-1].at_s if self._lately else self.first.at_s) + EVERY_S:
-            self._lately.append(Milestone(at_s, shared.positions_now(), shared.sent_in_all))
+        if at_s >= (self._recent[-1].at_s if self._recent else self.first.at_s) + EVERY_S:
+            self._recent.append(Milestone(at_s, shared.positions_now(), shared.sent_in_all))
 
     def answered(self, received_s: float) -> Milestone:
         """Return the last milestone whose probes all had their time for replies, if replies are on disk up to a time.
 
         `received_s` is the time up to which all packets received are on disk, in seconds since the session began.
         """
-        while self._lately and self._lately[0].at_s <= received_s - self.wait_s - GRACE_S:
-            self.first = self._lately.popleft()
+        while self._recent and self._recent[0].at_s <= received_s - self.wait_s - GRACE_S:
+            self.first = self._recent.popleft()
         return self.first

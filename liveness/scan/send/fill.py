@@ -12,7 +12,7 @@ from liveness.probes.fill import fill_frames, flat_words, hash_targets, put_temp
 from liveness.probes.hops import put_hops
 from liveness.probes.run_constants import RunConstants
 from liveness.scan.send.answered import has_answered
-from liveness.scan.send.queue import NOBODY, TargetQueue, has_gaps, take_drawn
+from liveness.scan.send.queue import NO_TARGET, TargetQueue, has_gaps, take_drawn
 
 
 class Slots(NamedTuple):
@@ -115,7 +115,7 @@ def _fill_group(
         for i in range(ticks):
             targets[i] = queue.addresses[(position + i) & mask]
         if ticks == 1:
-            if len(queue.withdrawn_first) > 0 and targets[0] == NOBODY:
+            if len(queue.withdrawn_first) > 0 and targets[0] == NO_TARGET:
                 continue
             if attempt > 0 and len(answered) > 0 and has_answered(answered, int(targets[0]), probe):
                 continue

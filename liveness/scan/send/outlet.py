@@ -91,7 +91,7 @@ class Outlet:
             self._shared.completed[self._index] = self.ring.completed
             self.ring.wait(POLL_S)
 
-    def nudge(self) -> None:
+    def kick_waiting(self) -> None:
         """Kick the ring if frames wait in it, so that a ring that is stuck is noticed."""
         if self.ring.waiting:
             self._attempt(self.ring.kick)

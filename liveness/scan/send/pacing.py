@@ -58,13 +58,13 @@ class Pacer:
         if now_s < self._resume_s:  # between two bursts of catching up: nothing may leave
             return reached - 1
         allowed = (now_s - self.started_s) * self.units_per_s
-        behind_s = (allowed - reached) / self.units_per_s
-        if behind_s > self.give_up_s:  # skip all but one burst of the missed time
-            self.started_s += behind_s - BURST_S
-            self.given_up_s += behind_s - BURST_S
-            behind_s = BURST_S
+        late_s = (allowed - reached) / self.units_per_s
+        if late_s > self.give_up_s:  # skip all but one burst of the missed time
+            self.started_s += late_s - BURST_S
+            self.given_up_s += late_s - BURST_S
+            late_s = BURST_S
             allowed = reached + BURST_S * self.units_per_s
-        if behind_s > BURST_S:  # catch up at twice the rate: one burst, and the next after half its time
+        if late_s > BURST_S:  # catch up at twice the rate: one burst, and the next after half its time
             allowed = reached + max(0.0, BURST_S * self.units_per_s - 1)  # the frame due at `reached` counts as well
             self._resume_s = now_s + BURST_S / 2
         self._limit = allowed

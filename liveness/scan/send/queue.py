@@ -10,7 +10,7 @@ from liveness.order.due import DRAWN, FROM, Due
 from liveness.space.intervals import Intervals
 from liveness.space.lookup import address_of, is_within
 
-NOBODY: Final = 0
+NO_TARGET: Final = 0
 """Stands in the queue for a withdrawn target: 0.0.0.0 is not the address of any host (RFC 1122, section 3.2.1.3)."""
 SWEPT: Final = 1 << 18
 """Number of places of the queue that are checked at once, which bounds the memory needed to a few megabytes."""
@@ -38,20 +38,20 @@ def withdraw(queue: TargetQueue, withdrawn: Intervals) -> TargetQueue:
     Their positions stay in the queue, so that the times of probes to other targets do not change.
     """
     for part in np.array_split(queue.addresses, -(-len(queue.addresses) // SWEPT)):
-        part[withdrawn.contains(part)] = NOBODY
+        part[withdrawn.contains(part)] = NO_TARGET
     return queue._replace(withdrawn_first=withdrawn.first, withdrawn_last=withdrawn.last)
 
 
 @kernel
 def take_drawn(queue: TargetQueue, due: Due) -> None:
-    """Put newly drawn targets into the queue: convert each index to its address, or to NOBODY if it is withdrawn."""
+    """Put newly drawn targets into the queue: convert each index to its address, or to NO_TARGET if it is withdrawn."""
     queue, due = unowned(queue), unowned(due)
     mask, begin = len(queue.addresses) - 1, due.counts[FROM]  # the length is a power of two: & mask is the modulo
     withdrawn = len(queue.withdrawn_first) > 0
     for i in range(due.counts[DRAWN]):
         address = address_of(uint64(due.drawn[i]), queue.first, queue.before)
         if withdrawn and is_within(int64(address), queue.withdrawn_first, queue.withdrawn_last):
-            address = uint64(NOBODY)
+            address = uint64(NO_TARGET)
         queue.addresses[(begin + i) & mask] = address
 
 
@@ -61,5 +61,5 @@ def has_gaps(queue: TargetQueue, position: int, count: int) -> bool:
     mask = len(queue.addresses) - 1
     gaps = False
     for i in range(count):  # without a branch, so that the loop can be vectorised
-        gaps |= queue.addresses[(position + i) & mask] == NOBODY
+        gaps |= queue.addresses[(position + i) & mask] == NO_TARGET
     return gaps

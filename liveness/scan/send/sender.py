@@ -210,7 +210,7 @@ class Sender:
             if not self.outlet.stalled:
                 self.batch.took(filled, time.monotonic() - began_s)
         else:
-            self.outlet.nudge()
+            self.outlet.kick_waiting()
         return drawn
 
     def _wait_for_others(self, parts: int) -> bool:

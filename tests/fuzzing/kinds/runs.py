@@ -216,7 +216,7 @@ def _segments(folder: Path) -> Sequence[bytes]:
         tally = segments.Tally(
             messages={"icmp": {"echo-reply": 5}, "tcp/80": {"error-3-13": 2}},
             by_attempt={"icmp": {"echo-reply": [3, 1, 1]}, "tcp/80": {"error-3-13": [2, 0, 0]}},
-            busiest={10 << 24: 7},
+            top_sources={10 << 24: 7},
             rejected={"bad-cookie": 3},
             packets=10,
         )

@@ -37,10 +37,10 @@ def burden_of(config: Config, targets: Targets, rate_pps: float) -> Burden:
     visits_a_second = rate_pps * fullest[probed] / counts[probed]  # to one /24; one visit is one target and attempt
     seconds = quotas[probed] * attempts / rate_pps
     worst = float(visits_a_second.max())
-    busiest = int(np.argmax(visits_a_second))
+    peak = int(np.argmax(visits_a_second))
     windows = max(1.0, float((seconds * np.ceil(counts[probed] / 256)).sum()))
-    share = min(1.0, float(quotas[probed][busiest] / counts[probed][busiest]))
-    most = min(math.ceil(int(fullest[probed][busiest]) * share) * attempts, math.ceil(rate_pps))
+    share = min(1.0, float(quotas[probed][peak] / counts[probed][peak]))
+    most = min(math.ceil(int(fullest[probed][peak]) * share) * attempts, math.ceil(rate_pps))
     peak = most if worst > most else min(most, rarest(worst, 1 / windows))
     return Burden(
         packets=256 * probes * attempts,
