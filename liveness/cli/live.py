@@ -81,9 +81,9 @@ def pace_text(per_second: float) -> str:
 
 
 def where_text(reading: "Reading") -> str:
-    """Return the progress of a scan: block, elapsed time and remaining time."""
+    """Return the progress of a scan: block or round, elapsed time and remaining time."""
     progress = reading.progress
-    block = min(progress.blocks_drained + 1, progress.blocks)
+    part = min(progress.blocks_drained + 1, progress.blocks)
     share = percent(progress.sent / progress.planned) if progress.planned else "-"
     if progress.sending and progress.problem is not None:
         ahead = f"PAUSED: {progress.problem}"
@@ -93,7 +93,7 @@ def where_text(reading: "Reading") -> str:
         ahead = "waiting for late replies"
     else:
         ahead = "ETA -" if reading.eta_s is None else f"ETA {clock(reading.eta_s)}"
-    return f"{clock(progress.elapsed_s)}  {share} sent  block {block:,} of {progress.blocks:,}  {ahead}"
+    return f"{clock(progress.elapsed_s)}  {share} sent  {progress.part} {part:,} of {progress.blocks:,}  {ahead}"
 
 
 def drops_text(reading: "Reading") -> str:

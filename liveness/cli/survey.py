@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from liveness import log
+from liveness.cli import survey_run
 from liveness.cli.interrupts import interrupts
 from liveness.errors import UsageError
 
@@ -22,7 +23,11 @@ FORMATS = ("ant", "fsdb", "csv")
 
 @click.group("survey")
 def command() -> None:
-    """Choose the blocks of surveys; import, analyse and export them: every address of whole /24s, round after round."""
+    """Choose the blocks of surveys; run, import, analyse and export them: whole /24s, round after round."""
+
+
+command.add_command(survey_run.run)
+command.add_command(survey_run.status)
 
 
 @command.command("import")

@@ -109,13 +109,13 @@ class Survey:
         return self.listed.count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rounds:
     """The order of a survey of /24s (`numbers`: address >> 8, ascending), with all times in ns since 1970."""
 
     numbers: NDArray[np.uint32]
-    probes: int
-    seed: int
+    tables: SlotTables
+    """The permutations of the schedule: see `slot_tables`."""
     start_ns: int
     interval_ns: int
     rounds: int
@@ -123,10 +123,10 @@ class Rounds:
     """Number of attempts that probes can carry: round r is sent as attempt r modulo this number."""
     mark_every: int = 1
 
-    @cached_property
-    def tables(self) -> SlotTables:
-        """The permutations of the schedule."""
-        return slot_tables(self.numbers, self.probes, self.seed)
+    @property
+    def probes(self) -> int:
+        """Number of probes that every address gets in a round."""
+        return self.tables.probes
 
     @cached_property
     def parts(self) -> Sequence[Survey]:

@@ -30,7 +30,8 @@ STORED: Final = 4  # rounds that are in the files of rounds
 LISTENED_NS: Final = 5  # until when replies were received; ns since 1970
 SYNCED_NS: Final = 6  # the same when the file was last written through to the disk
 BOOT: Final = 7  # hash of the boot in which the file was last used
-FIRST_TAG: Final = 8
+START_NS: Final = 8  # start of round 0; 0 until the first sender is started
+FIRST_TAG: Final = 16
 DEEPEST: Final = HEADER_WORDS - FIRST_TAG
 """Largest number of rounds in the buffer."""
 

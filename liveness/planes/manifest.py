@@ -41,6 +41,25 @@ class Withdrawn(Struct, frozen=True, kw_only=True):
     round: int
 
 
+class SurveyGap(Struct, frozen=True, kw_only=True):
+    """An interval of time whose probes count as not sent: of all addresses, or of so many."""
+
+    start: str
+    end: str
+    cause: str
+    addresses: int | None = None
+
+
+class Scanner(Struct, frozen=True, kw_only=True):
+    """Where the probes of a survey came from, in its last session."""
+
+    host: str = ""
+    kernel: str = ""
+    interface: str = ""
+    source_addresses: list[str] = field(default_factory=list)
+    transport: str = ""
+
+
 class Origin(Struct, frozen=True, kw_only=True):
     """Where an imported survey comes from: its files, their format, and what of them could not be used."""
 
@@ -79,6 +98,15 @@ class SurveyManifest(Struct, frozen=True, kw_only=True):
     origin: Origin | None = None
     config: dict[str, Any] = field(default_factory=dict)
     loss_warnings: list[str] = field(default_factory=list)
+    planned_rounds: int | None = None
+    """Rounds of the whole survey; None for an imported one. `rounds` is less if it ended early."""
+    gaps: list[SurveyGap] = field(default_factory=list)
+    control_port: int | None = None
+    reason: str | None = None
+    """Why a survey that is not complete ended."""
+    resumed: list[str] = field(default_factory=list)
+    """When further sessions began."""
+    scanner: Scanner | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers that no survey has; msgspec adds the path inside the manifest."""

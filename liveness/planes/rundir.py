@@ -8,7 +8,7 @@ from liveness.errors import LivenessError, UsageError
 from liveness.files.directory import Directory
 from liveness.planes.blocks import Blocks, encode_blocks, read_blocks
 from liveness.planes.manifest import NAME, SurveyManifest, load_manifest
-from liveness.planes.matrix import FOLDER, Matrix
+from liveness.planes.matrix import FOLDER, PHASES, Matrix
 
 BLOCKS_FILE: Final = "blocks.csv"
 
@@ -30,6 +30,10 @@ class SurveyRun:
         blocks = read_blocks(path / BLOCKS_FILE)
         if len(blocks) != manifest.blocks:
             raise LivenessError(f"{path / BLOCKS_FILE}: {len(blocks):,} blocks, the manifest has {manifest.blocks:,}")
+        if manifest.status == "running" and not (path / PHASES).is_file():
+            raise LivenessError(
+                f"{path}: no planes by address yet: it runs, or was killed and `liveness survey run --resume` goes on"
+            )
         return cls(path, manifest, blocks)
 
     def matrix(self) -> Matrix:

@@ -90,12 +90,14 @@ class StoredRounds:
                 raise LivenessError(f"{self.run / name}: cannot write: {problem.strerror}") from problem
         self.rounds += 1
 
-    def by_address(self, probe: int, live: Sequence[NDArray[np.uint8]]) -> Iterator[Planes]:
+    def by_address(self, probe: int, live: Sequence[NDArray[np.uint8]], rounds: int | None = None) -> Iterator[Planes]:
         """Yield the planes of a probe by address, some blocks at a time.
 
-        `live` are the rounds that follow the stored ones, each (probes, planes, bytes).
+        `live` are the rounds that follow the stored ones, each (probes, planes, bytes). If `rounds` is larger than the
+        number of all these, nothing was sent in the rest.
         """
-        rounds = self.rounds + len(live)
+        if rounds is None:
+            rounds = self.rounds + len(live)
         for first in range(0, self.blocks, BLOCKS_AT_ONCE):
             count = min(BLOCKS_AT_ONCE, self.blocks - first)
             columns = slice(first * BLOCK_BYTES, (first + count) * BLOCK_BYTES)

@@ -45,6 +45,8 @@ class Progress:
     """Whether replies have stopped."""
     problem: str | None = None
     """Why senders are paused, None if they are not."""
+    part: str = "block"
+    """Name of a part of the order: a block of a census, a round of a survey."""
 
     @property
     def sent(self) -> int:

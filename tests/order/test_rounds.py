@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from liveness.order.due import ATTEMPT, DRAWN, FROM, POSITION, PROBE, STRIPS, TICKS, empty_due
 from liveness.order.order import Order, Share
-from liveness.order.rounds import OCTETS, Rounds, slot_of
+from liveness.order.rounds import OCTETS, Rounds, slot_of, slot_tables
 
 START_NS = 1_796_000_000_000_000_000
 PINNED = [302, 766, 59, 399, 616, 128, 368, 711]
@@ -20,7 +20,8 @@ NO_MARKS: NDArray[np.int64] = np.zeros((0, 0), np.int64)
 def rounds_of(
     numbers: list[int], probes: int = 1, seed: int = 7, rounds: int = 3, interval_ns: int = 1_000_003
 ) -> Rounds:
-    return Rounds(np.array(numbers, np.uint32), probes, seed, START_NS, interval_ns, rounds, marks_of_rounds=7)
+    blocks = np.array(numbers, np.uint32)
+    return Rounds(blocks, slot_tables(blocks, probes, seed), START_NS, interval_ns, rounds, marks_of_rounds=7)
 
 
 def drawn(order: Rounds, batch: int) -> list[tuple[int, int, int, int]]:

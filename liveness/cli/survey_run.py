@@ -1,0 +1,150 @@
+"""``liveness survey run`` and ``liveness survey status``: run a survey, and show how far it is."""
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from liveness.cli.messages import quieten
+from liveness.cli.streams import print_result
+from liveness.cli.watching import watch_options, watchers_of
+from liveness.errors import StoppedEarlyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from liveness.scan.interruption import Interruption
+    from liveness.survey.forecast import Forecast
+    from liveness.survey.session import Finished
+
+
+@click.command("run")
+@click.option("-C", "--config", "config_file", type=click.Path(path_type=Path), help="The survey, as YAML.")
+@click.option("--run-id", help="The name of this run's directory; the UTC time of its start if not given.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on with the survey in this directory, which ended early.",
+)
+@watch_options
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
+@click.option("--dryrun", "--dry-run", is_flag=True, help="Show what would be sent; needs no privilege.")
+def run(
+    config_file: Path | None,
+    run_id: str | None,
+    resume: Path | None,
+    *,
+    quiet: bool,
+    dryrun: bool,
+    status_file: Path | None,
+    metrics_file: Path | None,
+    metrics_address: str | None,
+) -> None:
+    """Probe every address of the config's /24s once a round, for as many rounds as it says.
+
+    Prints the run's directory. A probe whose slot has passed is not sent, and recorded so; --resume goes on by the
+    clock after any end. Exit code 0 done, 1 failure, 2 wrong usage or config, 3 missing privilege or kernel feature,
+    4 refused by a safety rule, 5 stopped early with partial results, 130 or 143 interrupted.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # idle threads would keep privileges that a survey drops
+    from liveness.net.links import in_lab
+    from liveness.survey.config import load_survey_config
+    from liveness.survey.forecast import forecast
+    from liveness.survey.schedule import plan_survey
+    from liveness.survey.session import resume_survey, run_survey
+
+    if quiet:
+        quieten()
+    watch = (status_file, metrics_file, metrics_address)
+    if resume is not None:
+        if config_file is not None or run_id is not None or dryrun:
+            raise click.UsageError("--resume goes on with a survey as it was configured: give only -q and watching")
+        _leave(_watched(partial(resume_survey, resume), watch, quiet=quiet))
+        return
+    if config_file is None:
+        raise click.UsageError("give --config FILE, or --resume RUN")
+    config = load_survey_config(config_file)
+    survey = plan_survey(config, lab=in_lab(), origin=config_file)
+    if dryrun:
+        from liveness.cli.watching import check_watching
+        from liveness.scan.preflight import check_start
+
+        check_start(survey.census, run_id)
+        check_watching(*watch)
+        click.echo(forecast_text(config_file, forecast(survey)))
+        return
+    _leave(_watched(partial(run_survey, survey, run_id=run_id), watch, quiet=quiet, census=config.name))
+
+
+def _watched(
+    survey: "Callable[..., Finished]",
+    watch: tuple[Path | None, Path | None, str | None],
+    *,
+    quiet: bool,
+    census: str = "",
+) -> "Finished":
+    """Run a session under the given watchers, and print the run's directory."""
+    from liveness.cli.survey_display import SurveyDisplay
+    from liveness.survey.session import Observers
+
+    display = SurveyDisplay(quiet=quiet)
+    with watchers_of(display, *watch, census=census) as watchers:
+        observers = Observers(display.starting(watchers), watchers.update, watchers.notice)
+        finished = survey(observers=observers)
+        display.finish(watchers, finished.manifest)
+    print_result(str(finished.path))
+    return finished
+
+
+def _leave(finished: "Finished") -> None:
+    """End with the exit code of a session that ended early."""
+    interruption: Interruption = finished.interruption
+    if finished.manifest.status == "complete":
+        return
+    if interruption.signal_number is not None:
+        raise SystemExit(128 + interruption.signal_number)
+    reason = finished.manifest.reason or "ended early"
+    raise StoppedEarlyError(f"{reason}: `liveness survey run --resume {finished.path}` goes on")
+
+
+def forecast_text(file: Path, shown: "Forecast") -> str:
+    """Return what a survey will do, a line for each question."""
+    from liveness.cli.config import bandwidth_text, duration_text, rate_number
+
+    limit = "no limits.max_pps_per_24" if shown.max_pps_per_24 is None else f"{shown.max_pps_per_24:g} allowed"
+    lines = {
+        "blocks": f"{shown.blocks:,} /24s, {shown.addresses:,} addresses, {shown.left_out:,} of them left out",
+        "probes": ", ".join(shown.probes),
+        "rounds": f"{shown.rounds:,} of {shown.interval_s:g} s, {duration_text(shown.duration_s)} in all",
+        "packets": f"{shown.packets:,}",
+        "rate": f"{rate_number(shown.rate_pps)} packets/s, {bandwidth_text(shown.bandwidth_bps)} on the wire",
+        "each /24": f"{shown.pps_per_24:.3g} packets/s, one every {1 / shown.pps_per_24:.3g} s ({limit})",
+        "slots": f"a probe is sent {shown.tolerance_s * 1e3:.3g} ms late at most, or not at all",
+        "replies": f"name their round for {duration_text(shown.remembered_s)}",
+        "on disk": f"{shown.disk_bytes / 2**30:.3g} GiB while it runs and after it",
+        "contact": shown.contact or "none",
+    }
+    head = f"{file}: a sound config of a survey named {shown.name!r}"
+    return "\n".join([head, *(f"  {key:<9} {value}" for key, value in lines.items())])
+
+
+@click.command("status")
+@click.argument("run_dir", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--rounds", default=5, show_default=True, type=click.IntRange(min=0), help="Rounds to show, the last ones."
+)
+def status(run_dir: Path, *, as_json: bool, rounds: int) -> None:
+    """Show how far a survey is: whether it runs, its round, and what its last rounds brought."""
+    from liveness.survey.progress import progress_of
+
+    shown = progress_of(run_dir, rounds)
+    if as_json:
+        click.echo(json.dumps(shown.document(), indent=2))
+        return
+    for line in shown.lines():
+        click.echo(line)

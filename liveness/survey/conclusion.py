@@ -1,0 +1,169 @@
+"""The end of a session of a survey: planes by address, phases, and the manifest."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.clock import utc
+from liveness.order.rounds import Rounds
+from liveness.planes.blocks import BLOCK_ADDRESSES
+from liveness.planes.live import LivePlanes
+from liveness.planes.manifest import ProbeRounds, Scanner, SurveyGap, SurveyManifest, Times, Withdrawn
+from liveness.planes.matrix import Planes, write_phases, write_planes
+from liveness.space.addresses import format_address, parse_address
+from liveness.space.intervals import Intervals
+from liveness.space.prefixes import parse_lines
+from liveness.survey.config import to_record
+from liveness.survey.gaps import Gap, Gaps
+from liveness.survey.keeper import RoundKeeper
+from liveness.survey.schedule import Survey, withdrawn_from
+
+_ONES: Final = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Pairs of address and round of one probe, added up while its planes are written."""
+
+    sent: int = 0
+    positive: int = 0
+    negative: int = 0
+    late: int = 0
+
+    def add(self, planes: Planes) -> None:
+        """Count the bits of some addresses."""
+        for plane in ("sent", "positive", "negative", "late"):
+            bits = getattr(planes, plane)
+            setattr(self, plane, getattr(self, plane) + int(_ONES[bits].sum(dtype=np.int64)))
+
+
+@dataclass(slots=True)
+class Record:
+    """What the manifest of a survey says besides its rounds."""
+
+    run_id: str
+    control_port: int | None
+    scanner: Scanner | None = None
+    resumed: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    reason: str | None = None
+
+
+def running(survey: Survey, record: Record) -> SurveyManifest:
+    """Return the manifest of a survey whose session has just begun."""
+    return _manifest(survey, record, "running", 1, {name: ProbeRounds() for name in survey.probes})
+
+
+def conclude(survey: Survey, keeper: RoundKeeper, record: Record, *, complete: bool, now_ns: int) -> SurveyManifest:
+    """Write the planes by address and return the manifest. LivenessError names a file that cannot be written."""
+    order = survey.order
+    begun = min(order.rounds, max(1, order.round_at(now_ns) + 1))
+    rounds = order.rounds if complete else begun
+    live = [keeper.settled(number) for number in range(keeper.stored.rounds, min(rounds, _reach(keeper.live)))]
+    probes = {}
+    withdrawn = withdrawn_entries(order, survey.left_out, keeper.gaps, rounds)
+    unsent = _withdrawn_rounds(withdrawn, rounds)
+    for place, name in enumerate(survey.probes):
+        counts = _Counts()
+        write_planes(keeper.run, name, _counted(keeper.stored.by_address(place, live, rounds), counts))
+        probes[name] = ProbeRounds(
+            sent=counts.sent,
+            not_sent=survey.addresses * rounds - counts.sent - unsent,
+            withdrawn=unsent,
+            positive=counts.positive,
+            negative=counts.negative,
+            late=counts.late,
+        )
+    write_phases(keeper.run, order.phases_ms())
+    status: Literal["complete", "partial"] = "complete" if complete else "partial"
+    manifest = _manifest(survey, record, status, rounds, probes)
+    return msgspec.structs.replace(
+        manifest,
+        finished=utc(now_ns),
+        withdrawn=withdrawn,
+        gaps=[_gap(gap) for gap in keeper.gaps.gaps],
+        loss_warnings=record.warnings,
+        reason=None if complete else record.reason,
+    )
+
+
+def _manifest(
+    survey: Survey,
+    record: Record,
+    status: Literal["complete", "partial", "running"],
+    rounds: int,
+    probes: dict[str, ProbeRounds],
+) -> SurveyManifest:
+    order = survey.order
+    return SurveyManifest(
+        name=survey.config.name,
+        run_id=record.run_id,
+        status=status,
+        seed=survey.config.seed,
+        interval_s=order.interval_ns / 1e9,
+        survey=Times(start=utc(order.start_ns)),
+        start_ns=order.start_ns,
+        rounds=rounds,
+        planned_rounds=order.rounds,
+        blocks=len(survey.blocks),
+        probes=probes,
+        config=to_record(survey.config),
+        control_port=record.control_port,
+        resumed=record.resumed,
+        scanner=record.scanner,
+    )
+
+
+def _gap(gap: Gap) -> SurveyGap:
+    addresses = parse_lines(gap.targets).count if gap.targets else None
+    return SurveyGap(start=utc(gap.start_ns), end=utc(gap.end_ns), cause=gap.cause, addresses=addresses)
+
+
+def _withdrawn_rounds(withdrawn: list[Withdrawn], rounds: int) -> int:
+    """Return the number of pairs of address and round that were withdrawn."""
+    return sum(
+        (parse_address(entry.last) - parse_address(entry.first) + 1) * (rounds - entry.round) for entry in withdrawn
+    )
+
+
+def _reach(live: LivePlanes) -> int:
+    return live.stored + live.depth
+
+
+def _counted(parts: Iterator[Planes], counts: _Counts) -> Iterator[Planes]:
+    for part in parts:
+        counts.add(part)
+        yield part
+
+
+def withdrawn_entries(order: Rounds, left_out: Intervals, gaps: Gaps, rounds: int) -> list[Withdrawn]:
+    """Return the addresses that were withdrawn and the first round that this concerns, ascending."""
+    first = np.full(len(order.numbers) * BLOCK_ADDRESSES, rounds, np.int64)
+    addresses = (order.numbers[:, None] << np.uint32(8) | np.arange(BLOCK_ADDRESSES, dtype=np.uint32)[None, :]).ravel()
+    first[left_out.contains(addresses)] = 0
+    for withdrawal in gaps.withdrawals:
+        chosen = np.flatnonzero(parse_lines(withdrawal.targets).contains(addresses))
+        first[chosen] = np.minimum(first[chosen], withdrawn_from(order, chosen, withdrawal.at_ns))
+    return _runs(addresses, first, rounds)
+
+
+def _runs(addresses: NDArray[np.uint32], first: NDArray[np.int64], rounds: int) -> list[Withdrawn]:
+    """Return runs of neighbouring addresses with the same first round, those that were never withdrawn left out."""
+    found = np.flatnonzero(first < rounds)
+    if not len(found):
+        return []
+    breaks = (np.diff(addresses[found].astype(np.int64)) != 1) | (np.diff(first[found]) != 0)
+    begins = np.concatenate([[0], np.flatnonzero(breaks) + 1])
+    ends = np.concatenate([begins[1:] - 1, [len(found) - 1]])
+    return [
+        Withdrawn(
+            first=format_address(int(addresses[found[begin]])),
+            last=format_address(int(addresses[found[end]])),
+            round=int(first[found[begin]]),
+        )
+        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
+    ]

@@ -1,0 +1,218 @@
+"""Config of a survey: every field, its type, its default, and the loader that names what is wrong."""
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from liveness.config import model
+from liveness.config.checks import Problem, problems
+from liveness.config.layers import Layers
+from liveness.config.model import Limits, Network, Notify, Receive, Section, Share, decode_unit, encode_unit
+from liveness.config.probe_names import names_of
+from liveness.config.units import Duration, Rate, TargetLimit
+from liveness.errors import UsageError
+from liveness.files.documents import parse_mapping, read_text, shaped, shown_value
+from liveness.planes.blocks import BLOCK_ADDRESSES
+from liveness.replies import CONTROL
+
+SHORTEST_INTERVAL_US: Final = 100_000
+LONGEST_INTERVAL_US: Final = 86_400_000_000
+REMEMBERED_S: Final = 3_600
+"""A reply names its round by itself for so long after its probe."""
+MOST_MARKS: Final = 240
+"""Rounds that probes can tell apart at most: shorter intervals are recognised for this many rounds."""
+MOST_ROUNDS: Final = 1 << 20
+TOLERANCE_US: Final = 50_000
+RATE_DIGITS: Final = 10**6
+"""A rate in a config is exact to a millionth of a packet."""
+
+
+class Lists(Section, frozen=True, kw_only=True):
+    """What is never probed: prefixes, ranges, addresses, files of them."""
+
+    block: tuple[str, ...] = ()
+    ipv6: Literal["refuse", "skip"] = "refuse"
+
+
+class Rounds(Section, frozen=True, kw_only=True):
+    """The blocks of a survey, how long a round takes, how long all take, and how late a probe may be sent.
+
+    Without a tolerance it is 50 ms, or half the time between two probes to one /24 where that is shorter.
+    """
+
+    blocks: str
+    interval: Duration = Duration("11m")
+    duration: Duration = Duration("14d")
+    tolerance: Duration | None = None
+
+
+class SurveyConfig(Section, frozen=True, kw_only=True):
+    """One survey. Fields that a census has mean the same."""
+
+    name: str
+    survey: Rounds
+    seed: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0
+    targets: Lists = Lists()
+    probes: tuple[str, ...] = ("icmp",)
+    tcp_options: Literal["windows", "linux", "mss", "none"] = "windows"
+    checksum: Literal["strict", "ignore"] = "strict"
+    network: Network = Network()
+    receive: Receive = Receive()
+    contact: str = ""
+    output: str = "sets"
+    replies: Literal["none", "parquet", "pcap", "both"] = "none"
+    limits: Limits = Limits()
+    share: Share = Share()
+    notify: Notify = Notify()
+    user: str = "auto"
+
+    @property
+    def interval_ns(self) -> int:
+        """Length of a round, ns."""
+        return self.survey.interval.us * 1_000
+
+    @property
+    def rounds(self) -> int:
+        """Number of rounds: a part of one counts as a whole one."""
+        return max(1, -(-self.survey.duration.us // self.survey.interval.us))
+
+    @property
+    def marks(self) -> int:
+        """Number of rounds that a probe can tell apart: an hour of them, and one in which a reply is expected."""
+        return min(MOST_MARKS, math.ceil(REMEMBERED_S * 1_000_000 / self.survey.interval.us) + 1)
+
+    @property
+    def tolerance_ns(self) -> int:
+        """How late a probe may be sent, ns."""
+        if self.survey.tolerance is not None:
+            return self.survey.tolerance.us * 1_000
+        half_spacing_ns = self.interval_ns // (2 * BLOCK_ADDRESSES * len(self.probes))
+        return min(TOLERANCE_US * 1_000, half_spacing_ns)
+
+    @property
+    def pps_per_24(self) -> float:
+        """Packets per second that every /24 of the survey gets."""
+        return BLOCK_ADDRESSES * len(self.probes) / self.survey.interval.seconds
+
+    def rate_pps(self, blocks: int) -> float:
+        """Return packets per second of each probe."""
+        return blocks * BLOCK_ADDRESSES / self.survey.interval.seconds
+
+    def as_census(self, blocks: int = 1) -> model.Config:
+        """Return the config of a census with the same fields, for the parts of a scan that a survey shares.
+
+        Rounds take the place of attempts. There is one sender and one receiver, which write the same planes.
+        """
+        pps = Fraction(blocks * BLOCK_ADDRESSES * 1_000_000, self.survey.interval.us)
+        return model.Config(
+            name=self.name,
+            seed=self.seed,
+            targets=model.TargetLists(allow=(self.survey.blocks,), block=self.targets.block, ipv6=self.targets.ipv6),
+            probes=tuple(name for name in self.probes if name != CONTROL),
+            control=CONTROL in self.probes,
+            rate=Rate(f"{math.ceil(pps * RATE_DIGITS) / RATE_DIGITS:f}pps"),
+            retransmit=model.Retransmit(attempts=self.marks, queue=0),
+            probe_spacing=Duration("0s"),
+            cooldown=self.survey.interval,
+            checkpoint=max(self.survey.interval, Duration("1m"), key=lambda span: span.us),
+            senders=1,
+            tcp_options=self.tcp_options,
+            checksum=self.checksum,
+            network=self.network,
+            receive=msgspec.structs.replace(self.receive, receivers=1),
+            contact=self.contact,
+            output=self.output,
+            replies=self.replies,
+            limits=self.limits,
+            share=self.share,
+            notify=self.notify,
+            user=self.user,
+        )
+
+
+def is_survey(document: dict[str, object]) -> bool:
+    """Return whether the document of a config file is that of a survey."""
+    return "survey" in document
+
+
+def load_survey_config(path: Path) -> SurveyConfig:
+    """Return the checked config of a file; names of files in it become absolute, relative ones start at its folder.
+
+    UsageError names the file, the line, the path in it, the value and what was expected.
+    """
+    text = read_text(path, "the config")
+    document = parse_mapping(text, str(path), "name: week48")
+    layers = Layers(str(path))
+    layers.add_file(document, path.parent, text)
+    config = shaped(layers.tree, SurveyConfig, str(path), text=text, decode=decode_unit)
+    for problem in survey_problems(config):
+        raise UsageError(layers.message(problem.path, f"{shown_value(problem.value)}: {problem.expected}"))
+    blocks = path.parent.absolute() / Path(config.survey.blocks).expanduser()
+    return msgspec.structs.replace(
+        config,
+        probes=_expanded(config.probes),
+        survey=msgspec.structs.replace(config.survey, blocks=str(blocks)),
+    )
+
+
+def _expanded(probes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of probes written out, the control last, as kernels number them."""
+    names = [one for name in probes if name != CONTROL for one in names_of(name)]
+    return (*names, *((CONTROL,) if CONTROL in probes else ()))
+
+
+def survey_problems(config: SurveyConfig) -> Iterator[Problem]:
+    """Yield every value of a config that its type allows and that is wrong all the same."""
+    rounds = config.survey
+    if not SHORTEST_INTERVAL_US <= rounds.interval.us <= LONGEST_INTERVAL_US:
+        yield Problem("$.survey.interval", rounds.interval, "expected a duration from 100ms to 24h, such as 11m")
+        return
+    if rounds.duration.us == 0:
+        yield Problem("$.survey.duration", rounds.duration, "expected a duration above 0s, such as 14d")
+    if config.rounds > MOST_ROUNDS:
+        expected = f"makes {config.rounds:,} rounds of {rounds.interval}: expected at most {MOST_ROUNDS:,}"
+        yield Problem("$.survey.duration", rounds.duration, expected)
+    if rounds.tolerance is not None and not 0 < rounds.tolerance.us <= rounds.interval.us // 2:
+        expected = f"expected more than 0s and at most half of the interval, {rounds.interval}"
+        yield Problem("$.survey.tolerance", rounds.tolerance, expected)
+    if not rounds.blocks or "\0" in rounds.blocks:
+        yield Problem(
+            "$.survey.blocks", rounds.blocks, "expected a file, such as blocks.csv of `liveness survey select`"
+        )
+    if isinstance(config.receive.receivers, int) and config.receive.receivers > 1:
+        yield Problem("$.receive.receivers", config.receive.receivers, "a survey has one receiver: leave it out")
+    if config.limits.max_targets is not None:
+        limit: TargetLimit = config.limits.max_targets
+        yield Problem("$.limits.max_targets", limit, "a survey probes whole /24s: make a shorter list of blocks")
+    yield from _probe_problems(config)
+
+
+def _probe_problems(config: SurveyConfig) -> Iterator[Problem]:
+    """Yield what is wrong with the list of probes, and with the fields that a census has too."""
+    others = [name for name in config.probes if name != CONTROL]
+    if len(config.probes) - len(others) > 1:
+        yield Problem("$.probes", list(config.probes), f"{CONTROL} is listed twice")
+    if others:
+        yield from problems(config.as_census())
+    else:
+        yield Problem("$.probes", list(config.probes), "expected at least one probe, such as icmp")
+
+
+def to_record(config: SurveyConfig) -> dict[str, Any]:
+    """Return a config as a manifest keeps it: without whom to notify, for a webhook's address may be a secret."""
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(config, enc_hook=encode_unit))
+    del document["notify"]
+    return document
+
+
+def recorded_survey_config(document: object, manifest: Path) -> SurveyConfig:
+    """Return the config that a manifest keeps, checked as that of a file. UsageError names what does not fit."""
+    config = shaped(document, SurveyConfig, str(manifest), below="$.config", decode=decode_unit)
+    for problem in survey_problems(config):
+        where = problem.path.removeprefix("$")
+        raise UsageError(f"{manifest}: $.config{where}: {shown_value(problem.value)}: {problem.expected}")
+    return config

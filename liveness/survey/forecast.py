@@ -1,0 +1,68 @@
+"""Forecast of a survey: packets, rates, time, and space on disk."""
+
+from dataclasses import asdict, dataclass
+
+from liveness.planes.live import live_bytes
+from liveness.planes.matrix import PLANES, row_bytes
+from liveness.scan.rate.load import wire_bits_of
+from liveness.survey.schedule import Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a survey will send, and what it takes. Rates are of all probes together."""
+
+    name: str
+    blocks: int
+    addresses: int
+    left_out: int
+    """Addresses of the blocks that the blocklist or special-purpose space excludes."""
+    probes: tuple[str, ...]
+    interval_s: float
+    rounds: int
+    duration_s: float
+    packets: int
+    rate_pps: float
+    bandwidth_bps: int
+    pps_per_24: float
+    max_pps_per_24: float | None
+    tolerance_s: float
+    remembered_s: float
+    """Time for which a reply names its round."""
+    disk_bytes: int
+    contact: str
+
+    def document(self) -> dict[str, object]:
+        """Return the forecast as a JSON document."""
+        return asdict(self)
+
+
+def forecast(survey: Survey) -> Forecast:
+    """Return the forecast of a survey that runs from its start to its end.
+
+    While it runs its rounds are on disk by round, at its end by address too; the first are then removed.
+    """
+    config = survey.config
+    probes, blocks = len(config.probes), len(survey.blocks)
+    interval_s = config.survey.interval.seconds
+    planes = survey.addresses * row_bytes(config.rounds) * len(PLANES) * probes
+    rate_pps = config.rate_pps(blocks) * survey.targets.count / survey.addresses
+    return Forecast(
+        name=config.name,
+        blocks=blocks,
+        addresses=survey.addresses,
+        left_out=survey.addresses - survey.targets.count,
+        probes=config.probes,
+        interval_s=interval_s,
+        rounds=config.rounds,
+        duration_s=config.rounds * interval_s,
+        packets=survey.targets.count * probes * config.rounds,
+        rate_pps=rate_pps * probes,
+        bandwidth_bps=round(rate_pps * wire_bits_of(survey.census)),
+        pps_per_24=config.pps_per_24,
+        max_pps_per_24=config.limits.max_pps_per_24,
+        tolerance_s=config.tolerance_ns / 1e9,
+        remembered_s=(config.marks - 1) * interval_s,
+        disk_bytes=2 * planes + live_bytes(blocks, probes, survey.depth),
+        contact=config.contact,
+    )

@@ -1,0 +1,136 @@
+"""The plan of a survey: its blocks, the addresses to probe, its order, and the checks before the first packet."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.config.load import read_entries, skipped_in
+from liveness.config.model import Config
+from liveness.errors import RefusedError, UsageError
+from liveness.order.rounds import Rounds, slot_tables
+from liveness.planes.blocks import BLOCK_ADDRESSES, Blocks, read_blocks
+from liveness.scan.plan import Plan
+from liveness.scan.receive.log_sink import LogSinks
+from liveness.scan.receive.sink import SinkKind
+from liveness.space.intervals import Intervals
+from liveness.space.targets import Targets
+from liveness.survey.config import SurveyConfig
+
+SPARE_ROUNDS: Final = 4
+"""Rounds in the live planes besides those that replies can still name: the current ones, and one that is stored."""
+MOST_PPS: Final = 1_000_000
+"""Packets per second of all probes: one sender does this with ease."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """A survey that can run."""
+
+    config: SurveyConfig
+    census: Config
+    """The same as the config of a census: see `SurveyConfig.as_census`."""
+    blocks: Blocks
+    targets: Targets
+    """The addresses that may be probed: those of the blocks, less blocked and special-purpose ones."""
+    order: Rounds
+
+    @property
+    def depth(self) -> int:
+        """Number of rounds in the live planes."""
+        return self.config.marks + SPARE_ROUNDS
+
+    @property
+    def probes(self) -> tuple[str, ...]:
+        """Names of the probes, as kernels number them."""
+        return self.config.probes
+
+    @property
+    def addresses(self) -> int:
+        """Number of addresses in the blocks."""
+        return BLOCK_ADDRESSES * len(self.blocks)
+
+    @property
+    def left_out(self) -> Intervals:
+        """Addresses of the blocks that are never probed."""
+        return self.order.parts[0].listed.difference(self.targets.intervals)
+
+    def plan(self, control_port: int | None, key: bytes, sinks: tuple[SinkKind, ...] = ()) -> Plan:
+        """Return the plan of its sending and receiving."""
+        return Plan(
+            self.census,
+            self.targets,
+            control_port,
+            key,
+            sinks=(*sinks, LogSinks()),
+            order_of=lambda _: self.order,
+        )
+
+    def starting(self, start_ns: int) -> "Survey":
+        """Return the survey with another start of its first round."""
+        return replace(self, order=replace(self.order, start_ns=start_ns))
+
+
+def plan_survey(config: SurveyConfig, *, lab: bool, origin: str | Path) -> Survey:
+    """Return the survey of a config, whose first round starts at 0. `origin` names the config in messages.
+
+    UsageError for lists that cannot be read in full or that leave nothing; RefusedError for public addresses without a
+    contact and for more packets per second than `limits.max_pps_per_24`.
+    """
+    blocks = read_blocks(Path(config.survey.blocks))
+    census = config.as_census(len(blocks))
+    blocked = read_entries([entry for entry in census.targets.block if entry != "-"], skipped_in(census))
+    try:
+        targets = Targets.build(_addresses(blocks), blocked, lab=lab)
+    except UsageError as problem:
+        raise UsageError(f"{origin}: $.survey.blocks: {config.survey.blocks!r}: {problem}") from None
+    if targets.public and not config.contact.strip():
+        raise RefusedError(
+            f"{origin}: $.contact: {config.contact!r}: {targets.count:,} addresses, public ones among them, would not"
+            " learn who probes them: give a URL or mail address"
+        )
+    _check_rate(config, len(blocks), origin)
+    return survey_of(config, blocks, targets)
+
+
+def survey_of(config: SurveyConfig, blocks: Blocks, targets: Targets) -> Survey:
+    """Return the survey of a config with its blocks and the addresses that may be probed."""
+    order = Rounds(
+        blocks.numbers,
+        slot_tables(blocks.numbers, len(config.probes), config.seed),
+        start_ns=0,
+        interval_ns=config.interval_ns,
+        rounds=config.rounds,
+        marks_of_rounds=config.marks,
+    )
+    return Survey(config, config.as_census(len(blocks)), blocks, targets, order)
+
+
+def _addresses(blocks: Blocks) -> Intervals:
+    """Return the addresses of all blocks."""
+    first = blocks.numbers << np.uint32(8)
+    return Intervals.from_bounds(first, first | np.uint32(BLOCK_ADDRESSES - 1))
+
+
+def _check_rate(config: SurveyConfig, blocks: int, origin: str | Path) -> None:
+    limit_pps, pps = config.limits.max_pps_per_24, config.pps_per_24
+    if limit_pps is not None and pps > limit_pps:
+        shortest_s = BLOCK_ADDRESSES * len(config.probes) / limit_pps
+        raise RefusedError(
+            f"{origin}: $.limits.max_pps_per_24: {limit_pps:g}: with an interval of {config.survey.interval} every /24"
+            f" gets {pps:.3g} packets/s: set survey.interval to {shortest_s:.0f}s or more, or raise the limit"
+        )
+    in_all_pps = config.rate_pps(blocks) * len(config.probes)
+    if in_all_pps > MOST_PPS:
+        raise UsageError(
+            f"{origin}: $.survey.interval: {config.survey.interval}: makes {in_all_pps:,.0f} packets/s of {blocks:,}"
+            f" /24s, at most {MOST_PPS:,}: take fewer blocks or a longer interval"
+        )
+
+
+def withdrawn_from(order: Rounds, addresses: NDArray[np.int64], time_ns: int) -> NDArray[np.int64]:
+    """Return for each address (its index) the first round that was not due yet at a time."""
+    due_ns = order.address_slots(0)[addresses] * (order.interval_ns / order.slots)
+    return np.maximum(0, np.ceil((time_ns - order.start_ns - due_ns) / order.interval_ns)).astype(np.int64)

@@ -1,0 +1,241 @@
+"""A session of a survey, from a config or a run to resume to the planes by address and the manifest."""
+
+import platform
+import shlex
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from liveness import log
+from liveness.clock import utc
+from liveness.errors import LivenessError, StoppedEarlyError, UsageError, explain
+from liveness.files.directory import Directory
+from liveness.planes.blocks import encode_blocks, read_blocks
+from liveness.planes.live import BOOT, START_NS, LivePlanes
+from liveness.planes.manifest import NAME, Scanner, SurveyManifest, load_manifest, write_manifest
+from liveness.planes.rundir import BLOCKS_FILE
+from liveness.planes.stored import StoredRounds
+from liveness.runs.announce import announce
+from liveness.runs.rundir import RunDirectory
+from liveness.scan.interruption import Interruption, signals_noted
+from liveness.scan.path.neighbourhood import meet_neighbours
+from liveness.scan.plan import Plan, new_control_port, new_key
+from liveness.scan.privilege_drop import decide
+from liveness.scan.progress import Progress
+from liveness.scan.record import Identity
+from liveness.scan.session import Opened, drop_rights, find_way, on_the_way, open_session, warn_of_ephemeral_ports
+from liveness.space.addresses import format_address
+from liveness.space.intervals import Intervals
+from liveness.space.targets import Targets
+from liveness.survey.conclusion import Record, conclude, running
+from liveness.survey.config import recorded_survey_config
+from liveness.survey.keeper import RoundKeeper, boot_hash
+from liveness.survey.plane_sink import PlaneSinks
+from liveness.survey.schedule import Survey, survey_of
+from liveness.survey.sender import warm_up
+from liveness.survey.supervisor import SurveySupervisor
+
+ROUNDS_FOLDER: Final = "rounds"
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """The functions that a session calls."""
+
+    on_start: Callable[[Plan, Identity], None]
+    """Called when everything is open and no packet has left."""
+    on_progress: Callable[[Progress], None]
+    """Called several times a second."""
+    on_notice: Callable[[str], None] = log.notice
+    """Called with each line that needs attention at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A session that has ended: the run directory, its manifest, and why it ended early, if it did."""
+
+    path: Path
+    manifest: SurveyManifest
+    interruption: Interruption
+
+
+@dataclass(slots=True)
+class _Session:
+    """Everything of a session that is decided before its sockets are open."""
+
+    survey: Survey
+    plan: Plan
+    directory: RunDirectory
+    live: LivePlanes
+    record: Record
+    observers: Observers
+    interruption: Interruption
+
+
+def run_survey(survey: Survey, observers: Observers, run_id: str | None = None) -> Finished:
+    """Run a new survey, and return when it has ended. Raises LivenessError or a subclass if it cannot begin.
+
+    Nothing is left on disk then.
+    """
+    config = survey.census
+    privilege_drop = decide(config, Path(config.output) / config.name / "run")
+    directory = RunDirectory.create(Path(config.output), config.name, run_id)
+    interruption = Interruption()
+    with signals_noted(interruption, directory.discard), ExitStack() as cleanup:
+        cleanup.callback(directory.discard)
+        (directory.path / "sets").rmdir()  # a survey has planes in place of sets
+        live = LivePlanes.create(directory.path, len(survey.blocks), len(survey.probes), survey.depth)
+        cleanup.callback(live.close)
+        control_port, key = new_control_port(config), new_key()
+        plan = survey.plan(control_port, key, (PlaneSinks(survey.order, live),))
+        path = find_way(plan)
+        for line in (*path.left_out, *path.notes):
+            observers.on_notice(str(line))
+        directory.write_targets(plan.intervals.entries())
+        plan = on_the_way(plan, path)
+        path = meet_neighbours(plan, path, observers.on_notice)
+        opened = open_session(plan, path, directory, cleanup)
+        directory.lock()
+        directory.write_key(key)
+        _write_blocks(directory, survey)
+        live.header[BOOT] = boot_hash()
+        record = Record(directory.path.name, control_port, _scanner(opened))
+        write_manifest(running(survey.starting(time.time_ns()), record), directory.path)
+        opened = drop_rights(opened, privilege_drop)
+        observers.on_start(plan, opened.identity)
+        interruption.begun = True
+        cleanup.pop_all()
+        return _run(_Session(survey, plan, directory, live, record, observers, interruption), opened)
+
+
+def resume_survey(path: Path, observers: Observers) -> Finished:
+    """Go on with the survey at `path`, which ended early: slots that have passed since then count as not sent.
+
+    Raises UsageError for a run that is complete or that no session can go on with, RefusedError for one that another
+    process works on.
+    """
+    directory, manifest = _resumable(path)
+    directory.lock()
+    survey = _recorded(directory, manifest)
+    privilege_drop = decide(survey.census, directory.path)
+    interruption = Interruption()
+    with signals_noted(interruption, lambda: None), ExitStack() as cleanup:
+        live = LivePlanes.open(path, len(survey.blocks), len(survey.probes), survey.depth)
+        cleanup.callback(live.close)
+        start_ns = int(live.header[START_NS])
+        if start_ns:
+            survey = survey.starting(start_ns)
+        record = Record(
+            directory.path.name,
+            manifest.control_port,
+            resumed=[*manifest.resumed, utc(time.time_ns())],
+            warnings=list(manifest.loss_warnings),
+        )
+        plan = survey.plan(manifest.control_port, directory.read_key(), (PlaneSinks(survey.order, live),))
+        way = find_way(plan)
+        plan = on_the_way(plan, way)
+        opened = open_session(plan, meet_neighbours(plan, way, observers.on_notice), directory, cleanup)
+        record.scanner = _scanner(opened)
+        # planes by address that an earlier session left are still those that the manifest describes
+        write_manifest(msgspec.structs.replace(manifest, status="running", resumed=record.resumed), path)
+        opened = drop_rights(opened, privilege_drop)
+        observers.on_start(plan, opened.identity)
+        interruption.begun = True
+        cleanup.pop_all()
+        return _run(_Session(survey, plan, directory, live, record, observers, interruption), opened)
+
+
+def _run(session: _Session, opened: Opened) -> Finished:
+    """Run a session whose sockets are open, and conclude it."""
+    directory, survey, record = session.directory, session.survey, session.record
+    announce(directory.path)
+    warm_up()
+    kept = f"what was received is kept; `liveness survey run --resume {shlex.quote(str(directory.path))}` goes on"
+    try:
+        warn_of_ephemeral_ports(session.plan, session.observers.on_notice)
+        with (
+            closing(session.live),
+            StoredRounds(directory.path, survey.probes, len(survey.blocks), session.live.stored) as stored,
+        ):
+            keeper = RoundKeeper(
+                directory.path, survey.order, survey.probes, session.live, stored, session.observers.on_notice
+            )
+            keeper.open()
+            supervisor = SurveySupervisor(
+                survey,
+                session.plan,
+                opened,
+                directory,
+                session.live,
+                keeper,
+                lambda started: write_manifest(running(started, record), directory.path),
+                session.observers.on_progress,
+                session.observers.on_notice,
+                session.interruption,
+            )
+            supervisor.run()
+            manifest = _conclude(session, supervisor, keeper)
+    except Exception as error:
+        raise StoppedEarlyError(f"{directory.path}: {explain(error)}: {kept}") from error
+    session.interruption.finishing = False
+    if manifest.status == "complete":
+        with suppress(OSError), directory.files() as files:
+            files.remove_tree(ROUNDS_FOLDER)
+        directory.remove_traces()
+    return Finished(directory.path, manifest, session.interruption)
+
+
+def _conclude(session: _Session, supervisor: SurveySupervisor, keeper: RoundKeeper) -> SurveyManifest:
+    """Write planes by address and manifest."""
+    interruption = session.interruption
+    complete = interruption.reason is None and time.time_ns() >= supervisor.survey.order.end_ns
+    session.record.reason = interruption.reason
+    session.record.warnings += supervisor.warnings()
+    manifest = conclude(supervisor.survey, keeper, session.record, complete=complete, now_ns=time.time_ns())
+    write_manifest(manifest, session.directory.path)
+    return manifest
+
+
+def _scanner(opened: Opened) -> Scanner:
+    identity = opened.identity
+    return Scanner(
+        host=platform.node(),
+        kernel=platform.release(),
+        interface=identity.path.interface,
+        source_addresses=[format_address(address) for address in identity.sources],
+        transport=identity.transport,
+    )
+
+
+def _write_blocks(directory: RunDirectory, survey: Survey) -> None:
+    try:
+        with directory.files() as files, files.replaced(BLOCKS_FILE) as file:
+            file.write(encode_blocks(survey.blocks))
+    except OSError as problem:
+        raise LivenessError(f"{directory.path / BLOCKS_FILE}: cannot write: {problem.strerror}") from problem
+
+
+def _resumable(path: Path) -> tuple[RunDirectory, SurveyManifest]:
+    """Return the directory and manifest of a survey that a session can go on with."""
+    if not (path / NAME).is_file():
+        raise UsageError(f"{path}: no run of a survey: it has no {NAME}")
+    manifest = load_manifest(path)
+    if manifest.status == "complete":
+        raise UsageError(f"{path}: this survey is complete: there is nothing to go on with")
+    with Directory.open(path) as directory:
+        if manifest.origin is not None or not directory.is_directory(ROUNDS_FOLDER):
+            raise UsageError(f"{path}: no rounds to go on with: this survey was imported, or concluded elsewhere")
+    return RunDirectory(path), manifest
+
+
+def _recorded(directory: RunDirectory, manifest: SurveyManifest) -> Survey:
+    """Return the survey of a run from its recorded config, blocks and targets."""
+    path = directory.path
+    config = recorded_survey_config(manifest.config, path / NAME)
+    targets = Targets.build(directory.read_targets(), Intervals.empty(), lab=True)
+    return survey_of(config, read_blocks(path / BLOCKS_FILE), targets)

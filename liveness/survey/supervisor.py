@@ -1,0 +1,237 @@
+"""The supervisor of a survey: it watches sender, receiver, path and blocklists, and keeps the rounds."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from liveness.errors import LivenessError, explain
+from liveness.net.ring import TxRing
+from liveness.planes.live import LISTENED_NS, START_NS, LivePlanes
+from liveness.runs.optout_record import load_opt_outs
+from liveness.runs.rundir import RunDirectory
+from liveness.scan.crew import Crew
+from liveness.scan.interruption import Interruption
+from liveness.scan.listeners import Listeners
+from liveness.scan.losses.intervals import LossInterval
+from liveness.scan.optouts import OptOutWatch
+from liveness.scan.path.guard import PathGuard
+from liveness.scan.path.record import PathRecord
+from liveness.scan.plan import Plan
+from liveness.scan.progress import Progress, observe
+from liveness.scan.recovery.compacting import Compacting
+from liveness.scan.session import Opened
+from liveness.scan.shared import Shared
+from liveness.survey.gaps import of_intervals
+from liveness.survey.keeper import SETTLING_NS, RoundKeeper
+from liveness.survey.schedule import Survey
+from liveness.survey.sender import RoundSender
+
+WATCH_EVERY_S: Final = 0.1
+LEAD_NS: Final = 500_000_000
+"""Time from the start of the sender to the first slot."""
+START_STEP_NS: Final = 10_000_000
+"""A survey starts at a multiple of this."""
+NS: Final = 1_000_000_000
+
+
+@dataclass(slots=True)
+class SurveySupervisor:
+    """The supervisor of one session, whose rings are open already. Signals reach it through `interruption`."""
+
+    survey: Survey
+    plan: Plan
+    opened: Opened
+    directory: RunDirectory
+    live: LivePlanes
+    keeper: RoundKeeper
+    on_begin: Callable[[Survey], None]
+    """Called when the start of the survey is known, before its first packet."""
+    on_progress: Callable[[Progress], None]
+    on_notice: Callable[[str], None]
+    interruption: Interruption
+    path: PathRecord = field(init=False)
+    shared: Shared = field(init=False)
+    opt_outs: OptOutWatch = field(init=False)
+    _listeners: Listeners = field(init=False)
+    _noted: int = field(default=-1, init=False)
+    """Number of opt-outs whose time is kept."""
+    _started_s: float = field(default_factory=time.monotonic, init=False)
+
+    def __post_init__(self) -> None:
+        """Create the shared memory and the watch on the blocklists."""
+        self._listeners = Listeners(self.on_progress, self.on_notice)
+        self.interruption.on_finishing = self._listeners.notice
+        self.path = PathRecord(self._started_s)
+        self.shared = Shared(self.plan)
+        self.opt_outs = OptOutWatch(self.plan, self.directory.path, self.shared.withdrawn, self._listeners.notice)
+
+    def run(self) -> None:
+        """Run the session to the end of the survey, or to an interruption. All planes are live or stored then."""
+        opened = self.opened
+        crew = Crew(
+            self.plan,
+            opened.constants,
+            opened.transport.rings,
+            opened.rx_rings,
+            self.directory,
+            self.shared,
+            self._sender_of,
+        )
+        compacting = Compacting(self.directory)
+        guard = self._guard()
+        try:
+            with self._ending_early():
+                crew.start(self.interruption)
+                compacting.start()
+                self._watch(crew, guard, compacting)
+            self.interruption.finish(complete=crew.all_sent() and not crew.receiver_ended())
+            with self._ending_early():
+                crew.stop_senders(self.interruption)
+            stopped_ns = time.time_ns()
+            with self._ending_early():
+                crew.finish_receivers(self.interruption)
+        finally:
+            crew.end()
+            compacting.finish()
+        with self._ending_early():
+            self._end(crew, stopped_ns)
+        self._report(None, sending=False)
+
+    def _end(self, crew: Crew, stopped_ns: int) -> None:
+        """Note what a session that ended early did not wait for."""
+        if all(receiver.problem() is None for receiver in crew.receivers) and crew.receivers:
+            self.live.header[LISTENED_NS] = max(stopped_ns, int(self.live.header[LISTENED_NS]))
+        if not self.interruption.complete and self.live.header[START_NS]:
+            order = self.survey.order
+            since_ns = max(int(self.live.header[LISTENED_NS]) - order.interval_ns, order.start_ns)
+            self.keeper.cut(since_ns, max(time.time_ns(), stopped_ns), self.interruption.reason or "ended early")
+        self.live.sync()
+
+    def _sender_of(self, index: int, ring: TxRing) -> Callable[[], None]:
+        """Return what the sender does. The receiver listens already, so a new survey starts now."""
+        del index
+        if not self.live.header[START_NS]:
+            start_ns = -(-(time.time_ns() + LEAD_NS) // START_STEP_NS) * START_STEP_NS
+            self.survey = self.survey.starting(start_ns)
+            self.keeper.order = self.survey.order
+            self.on_begin(self.survey)
+            self.live.header[START_NS] = start_ns
+        return RoundSender(
+            self.plan,
+            self.survey.order,
+            self.opened.constants,
+            ring,
+            self.shared,
+            self.live,
+            self.survey.config.tolerance_ns,
+        ).run
+
+    @contextmanager
+    def _ending_early(self) -> Iterator[None]:
+        """Turn any exception in the body into a reason to end early."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - no error may leave children behind or lose received data
+            self.interruption.by(explain(error))
+
+    def _watch(self, crew: Crew, guard: PathGuard, compacting: Compacting) -> None:
+        """Wait until the last round is over and its replies had an interval to come; return early for a failure."""
+        limit_s = self.plan.config.max_runtime_s
+        end_ns = self.survey.order.end_ns + self.survey.order.interval_ns + SETTLING_NS
+        compacted_s = self.elapsed_s
+        while self.interruption.reason is None and not crew.receiver_ended():
+            guard.look()
+            self._report(guard, sending=True)
+            self._look_at_lists()
+            self.keeper.look(time.time_ns())
+            if self.elapsed_s > compacted_s + self.plan.config.checkpoint.seconds:
+                compacted_s = self.elapsed_s
+                compacting.look()
+            if not crew.sending(self.interruption) and time.time_ns() >= end_ns:
+                return
+            if limit_s is not None and self.elapsed_s > limit_s:
+                self.interruption.by(f"limits.max_runtime of {self.plan.config.limits.max_runtime} reached")
+            time.sleep(WATCH_EVERY_S)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Time in seconds since the session began."""
+        return time.monotonic() - self._started_s
+
+    def _guard(self) -> PathGuard:
+        """Return the guard of the path. Neighbours that do not answer ARP are withdrawn for this session."""
+        watch = self.opened.watch
+        self.path.begin(watch.path)
+        unresolved = watch.path.neighbours.unresolved
+        if len(unresolved):
+            self.opt_outs.leave_out(unresolved)
+        return PathGuard(
+            watch,
+            self.shared,
+            self.path,
+            end=self.interruption.by,
+            notice=self._listeners.notice,
+            lost=self._lost,
+            withdraw=self.opt_outs.leave_out,
+            longest_pause_s=self.plan.config.limits.max_pause.seconds,
+        )
+
+    def _lost(self, loss: LossInterval) -> None:
+        """Count what was sent while the path was broken as not sent. Times of a loss are of the monotonic clock."""
+        now_ns = time.monotonic_ns()
+        to_wall_ns = time.time_ns() - now_ns
+        start_ns, end_ns = loss.start_ns - loss.before_ns, min(loss.end_ns, now_ns) + LEAD_NS // 5
+        self.keeper.cut(start_ns + to_wall_ns, end_ns + to_wall_ns, loss.cause, of_intervals(loss.targets))
+
+    def _look_at_lists(self) -> None:
+        """Withdraw newly blocked addresses; end the session early if that is impossible."""
+        try:
+            if self.interruption.read_lists:
+                self.interruption.read_lists = False
+                self.opt_outs.look_again()
+            self.opt_outs.look()
+            self._note_opt_outs()
+        except LivenessError as error:
+            self.interruption.by(str(error))
+
+    def _note_opt_outs(self) -> None:
+        """Keep when each address opted out: it is withdrawn from then on."""
+        if len(self.opt_outs.record.withdrawals) != self._noted:
+            self._noted = len(self.opt_outs.record.withdrawals)
+            self.keeper.withdraw(time.time_ns(), load_opt_outs(self.directory.path).withdrawn)
+
+    def _report(self, guard: PathGuard | None, *, sending: bool) -> None:
+        """Pass a snapshot of the survey to its listeners."""
+        order = self.survey.order
+        progress = observe(
+            self.plan,
+            self.shared,
+            self.elapsed_s,
+            sending=sending,
+            problem=None if guard is None else guard.problem,
+        )
+        planned = order.rounds * self.survey.targets.count
+        begun = min(order.rounds, max(0, order.round_at(time.time_ns())))
+        self._listeners.progress(
+            replace(
+                progress,
+                probes=tuple(replace(probe, planned=planned) for probe in progress.probes),
+                blocks=order.rounds,
+                blocks_drained=begun,
+                part="round",
+            )
+        )
+
+    def warnings(self) -> list[str]:
+        """Return one line for each known way in which this session lost packets."""
+        drops, errors = int(self.shared.kernel_drops.sum()), int(self.shared.send_errors.sum())
+        found = []
+        if drops:
+            found.append(
+                f"the kernel dropped {drops:,} packets because the receive ring was full: raise receive.ring_mib"
+            )
+        if errors:
+            found.append(f"{errors:,} frames were never sent: the interface failed")
+        return found
