@@ -42,7 +42,7 @@ class SurveyDisplay(ScanDisplay):
         from liveness.space.addresses import format_address
 
         keep_with(identity.directory)
-        self._say(
+        self._emit(
             INFO,
             f"surveying {plan.intervals.count:,} addresses with {', '.join(probe.name for probe in plan.probes)}"
             f" from {format_address(identity.path.source)} on {identity.path.interface} through {identity.transport},"
@@ -60,15 +60,15 @@ class SurveyDisplay(ScanDisplay):
             watchers.end(msgspec.structs.replace(self._begun, status=manifest.status))
         for name, counts in manifest.probes.items():
             planned = counts.sent + counts.not_sent
-            self._say(
+            self._emit(
                 INFO,
                 f"{name}: sent {counts.sent:,} ({percent(counts.sent / planned if planned else None)} of those due),"
                 f" positive {counts.positive:,}, negative {counts.negative:,}, late {counts.late:,},"
                 f" withdrawn {counts.withdrawn:,}",
             )
         for warning in manifest.loss_warnings:
-            self._say(WARNING, warning, f"[bold red]warning:[/] {escape(warning)}")
+            self._emit(WARNING, warning, f"[bold red]warning:[/] {escape(warning)}")
         colour = "green" if manifest.status == "complete" else "red"
         reason = f": {manifest.reason}" if manifest.reason else ""
         ended = f"{reason}; {manifest.rounds:,} of {manifest.planned_rounds:,} rounds"
-        self._say(INFO, f"{manifest.status}{ended}", f"[{colour}]{manifest.status}[/]{escape(ended)}")
+        self._emit(INFO, f"{manifest.status}{ended}", f"[{colour}]{manifest.status}[/]{escape(ended)}")
