@@ -10,7 +10,7 @@ from liveness.kernel import int64, kernel
 from liveness.order.rounds import Rounds, SlotTables, slot_of
 from liveness.planes.live import LATE, LISTENED_NS, NEGATIVE, POSITIVE, START_NS, LivePlanes
 from liveness.replies import REPLY_DTYPE, Kind
-from liveness.scan.receive.sink import Seat, Sink, SinkKind
+from liveness.scan.receive.sink import Sink, SinkContext, SinkKind
 
 if TYPE_CHECKING:
     from liveness.scan.plan import Plan
@@ -155,9 +155,9 @@ class PlaneSinks(SinkKind):
         self._order = order
         self._live = live
 
-    def open(self, seat: Seat) -> PlaneSink:
+    def open(self, context: SinkContext) -> PlaneSink:
         """Return the sink of the receiver."""
-        del seat
+        del context
         return PlaneSink(self._order, self._live)
 
     def warm_up(self, plan: "Plan") -> None:

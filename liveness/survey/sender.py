@@ -19,7 +19,7 @@ from liveness.planes.live import SENT, LivePlanes
 from liveness.probes.run_constants import RunConstants
 from liveness.scan.plan import Plan
 from liveness.scan.send.outlet import Outlet
-from liveness.scan.send.queue import NOBODY, queue_of, withdraw
+from liveness.scan.send.queue import NO_TARGET, queue_of, withdraw
 from liveness.scan.shared import ENDED, Shared
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def mark_sent(due: Due, addresses: NDArray[np.uint32], bits: NDArray[np.uint8], 
     for row in range(due.counts[STRIPS]):
         probe = due.strips[row, PROBE]
         for position in range(due.strips[row, POSITION], due.strips[row, POSITION] + due.strips[row, TICKS]):
-            if addresses[position & mask] == NOBODY:
+            if addresses[position & mask] == NO_TARGET:
                 continue  # withdrawn: no frame was filled
             left -= 1
             if left >= 0 and position >= first:
@@ -118,7 +118,7 @@ class RoundSender:
         due = order.due_by(now_ns)
         if due <= walk.tick or not self._recorded(walk.tick):
             outlet.record()
-            outlet.nudge()
+            outlet.kick_waiting()
             wait_ns = order.due_ns(walk.tick) - now_ns if due <= walk.tick else self._look_every_ns
             time.sleep(min(max(wait_ns, self._look_every_ns), LONGEST_SLEEP_NS) / 1e9)
             return
