@@ -97,7 +97,7 @@ def test_root_does_not_load_what_another_user_owns(tmp_path: Path, monkeypatch: 
     assert find_caches() != (tmp_path / "liveness-kernels").resolve()
 
 
-def test_a_user_without_a_home_compiles_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_compiles_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Containers and systemd's DynamicUser run as a uid that the machine does not know."""
     for variable in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(variable, raising=False)

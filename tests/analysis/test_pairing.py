@@ -204,13 +204,13 @@ def test_opt_outs_did_not_die() -> None:
     assert (change["targets"], change["died"], change["stayed"]) == (12, 0, 12)
 
 
-def test_a_run_that_is_still_going_on_is_left_out_with_the_reason() -> None:
+def test_a_run_that_is_still_running_is_left_out_with_the_reason() -> None:
     result = analysed(runs_of({}, {"status": "running"}, {}))
     assert [(change["from"], change["to"]) for change in result["changes"]] == [("weekly/run-0", "weekly/run-2")]
     assert result["not_compared"] == [{"run": "weekly/run-1", "reason": "status running"}]
 
 
-def test_runs_that_do_not_tell_their_targets_compare_only_with_their_like(tmp_path: Path) -> None:
+def test_runs_that_do_not_show_their_targets_compare_only_with_their_like(tmp_path: Path) -> None:
     def changed(number: int, **changes: Any) -> None:  # noqa: ANN401 - fields of a manifest
         directory = runs_of({"told_by": "config"})[0].write(tmp_path, number)
         directory.write_manifest(msgspec.structs.replace(directory.read_manifest(), **changes))

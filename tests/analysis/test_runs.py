@@ -123,7 +123,7 @@ def test_families(probe: str, family: str | None) -> None:
     assert family_of(probe) == family
 
 
-def test_a_run_that_is_not_whole_is_told() -> None:
+def test_a_run_that_is_not_whole_is_reported() -> None:
     assert warnings_of(Population([]).manifest()) == []
     [warning] = warnings_of(Population([], status="partial").manifest())
     assert warning.startswith("census/2026-11-21T000000Z: status partial (interrupted): it stopped early")

@@ -110,7 +110,7 @@ def test_prefixes24_are_those_of_masked_sets() -> None:
     assert np.array_equal(run.alive24, expected)
 
 
-def test_a_full_table_is_emptied_and_the_pass_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_table_is_emptied_and_the_pass_continues(monkeypatch: pytest.MonkeyPatch) -> None:
     sets = dense_sets(3)
     [whole] = counted([sets])
     monkeypatch.setattr(walk, "SLOTS", 1 << 10)  # room for two /24s at a time

@@ -46,7 +46,7 @@ def test_lab_check_says_so(census: Census) -> None:
     assert "equal to the ground truth" in done.stdout
 
 
-def test_lab_check_tells_of_one_address_missing_and_one_extra(censuses: dict[int, Census], tmp_path: Path) -> None:
+def test_lab_check_names_one_address_missing_and_one_extra(censuses: dict[int, Census], tmp_path: Path) -> None:
     """The judge of the tests above is no rubber stamp."""
     run_path = Path(shutil.copytree(censuses[1].path, tmp_path / "altered"))
     altered = Census(run_path)

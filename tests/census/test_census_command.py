@@ -79,7 +79,7 @@ def test_quiet_cron_sends_no_mail_of_a_success(tmp_path: Path, scanner: FakeScan
     assert result.stderr == "liveness: warning: losses: the kernel dropped 5 packets\n"
 
 
-def test_what_ends_early_is_told_with_its_exit_code(tmp_path: Path, scanner: FakeScanner) -> None:
+def test_what_ends_early_is_reported_with_its_exit_code(tmp_path: Path, scanner: FakeScanner) -> None:
     scanner.interrupted = Interruption("limits.max_runtime of 1h reached")
     with pytest.raises(StoppedEarlyError) as caught:
         census("run", "-q", "-C", config(tmp_path))
@@ -103,14 +103,14 @@ def test_nothing_unfinished(tmp_path: Path, scanner: FakeScanner) -> None:
     assert census("run", "-C", config(tmp_path), "--unfinished", "--fresh").exit_code == 2
 
 
-def test_whom_the_config_names_is_told(tmp_path: Path, scanner: FakeScanner) -> None:
-    told = tmp_path / "told.json"
-    notify = {"command": f"tee {told}", "on": ["drops"]}
+def test_notifications_go_where_the_config_says(tmp_path: Path, scanner: FakeScanner) -> None:
+    message_file = tmp_path / "told.json"
+    notify = {"command": f"tee {message_file}", "on": ["drops"]}
     census("run", "-C", config(tmp_path, notify=notify))
-    assert not told.exists()
+    assert not message_file.exists()
     scanner.losses = ["the kernel dropped 5 packets"]
     census("run", "-C", config(tmp_path, notify=notify))
-    message = json.loads(told.read_bytes())
+    message = json.loads(message_file.read_bytes())
     assert message["events"] == ["complete", "drops"]
     assert message["alarms"] == ["losses: the kernel dropped 5 packets"]
     assert message["record"]["run_id"] == message["run"] == run_ids(tmp_path)[1]
@@ -131,7 +131,7 @@ def past_runs(folder: Path) -> tuple[Weekly, list[str]]:
     return weekly, runs
 
 
-def test_list_tells_every_run(tmp_path: Path) -> None:
+def test_list_shows_every_run(tmp_path: Path) -> None:
     weekly, (first, second) = past_runs(tmp_path)
     result = census("list", tmp_path)
     lines = {line.split()[0]: line for line in result.stdout.splitlines()}
@@ -160,7 +160,7 @@ def test_a_damaged_run_is_listed(tmp_path: Path) -> None:
     assert "damaged" in census("list", tmp_path).stdout
 
 
-def test_show_tells_the_latest_and_what_is_gone(tmp_path: Path) -> None:
+def test_show_prints_the_latest_and_what_is_gone(tmp_path: Path) -> None:
     weekly, (first, second) = past_runs(tmp_path)
     tables = (weekly.home.report(first) / "report.txt").read_text()
     assert census("show", first, "-d", tmp_path).stdout.endswith(tables)
@@ -174,7 +174,7 @@ def test_show_tells_the_latest_and_what_is_gone(tmp_path: Path) -> None:
     assert (document["run"], document["record"]["state"]) == (f"weekly/{second}", "reported")
 
 
-def test_a_report_is_made_anew(tmp_path: Path) -> None:
+def test_a_report_is_rebuilt(tmp_path: Path) -> None:
     weekly, (_, second) = past_runs(tmp_path)
     third = weekly.taken().run_id
     folder = weekly.home.report(third)
@@ -226,7 +226,7 @@ def test_mistakes_are_one_line(tmp_path: Path, arguments: list[str], message: st
     assert "\n" not in str(caught.value)
 
 
-def test_a_run_without_sets_and_report_is_told(tmp_path: Path) -> None:
+def test_a_run_without_sets_and_report_is_reported(tmp_path: Path) -> None:
     weekly, (first, _) = past_runs(tmp_path)
     (weekly.home.report(first) / "report.txt").unlink()
     with pytest.raises(UsageError, match="neither the run nor its report lie there any more"):

@@ -51,7 +51,7 @@ def test_a_run_is_reported_and_compared_with_the_one_before(tmp_path: Path) -> N
     }
 
 
-def test_a_run_that_was_interrupted_goes_on_with_the_next_call(tmp_path: Path) -> None:
+def test_a_run_that_was_interrupted_continues_with_the_next_call(tmp_path: Path) -> None:
     weekly = Weekly(tmp_path)
     scanner = weekly.scanner()
     scanner.interrupted = Interruption("interrupted by SIGTERM", signal.SIGTERM)
@@ -128,7 +128,7 @@ def test_a_run_that_cannot_begin_leaves_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in weekly.home.path.iterdir()) == ["census.lock", "reports"]
 
 
-def test_a_fault_of_ours_is_told_before_it_ends_in_a_traceback(tmp_path: Path) -> None:
+def test_a_bug_is_notified_before_the_traceback(tmp_path: Path) -> None:
     weekly = Weekly(tmp_path)
     scanner = weekly.scanner()
 
@@ -142,7 +142,7 @@ def test_a_fault_of_ours_is_told_before_it_ends_in_a_traceback(tmp_path: Path) -
     assert weekly.taken().state == "reported"
 
 
-def test_going_on_may_fail_for_now(tmp_path: Path) -> None:
+def test_a_resume_may_fail_temporarily(tmp_path: Path) -> None:
     """No network today: the run stays as it is, and goes on tomorrow."""
     weekly = Weekly(tmp_path)
     scanner = weekly.scanner()
@@ -208,7 +208,7 @@ def test_killed_before_the_first_packet_nothing_is_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b'{"number": 1', b"\xff"])
-def test_a_damaged_record_is_named_and_made_anew(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_record_is_named_and_rebuilt(tmp_path: Path, content: bytes) -> None:
     weekly = Weekly(tmp_path)
     first, second = weekly.taken(), weekly.taken()
     damaged = weekly.home.report(second.run_id) / "census.json"
@@ -219,7 +219,7 @@ def test_a_damaged_record_is_named_and_made_anew(tmp_path: Path, content: bytes)
     assert third.compared_with in (first.run_id, second.run_id)
 
 
-def test_a_damaged_run_before_is_no_hindrance(tmp_path: Path) -> None:
+def test_a_damaged_earlier_run_is_skipped(tmp_path: Path) -> None:
     weekly = Weekly(tmp_path)
     first = weekly.taken()
     victim = next((weekly.home.run(first.run_id).path / "sets").iterdir())
@@ -230,7 +230,7 @@ def test_a_damaged_run_before_is_no_hindrance(tmp_path: Path) -> None:
     assert victim.name in weekly.warnings[0]
 
 
-def test_a_damaged_run_is_told_once_and_given_up(tmp_path: Path) -> None:
+def test_a_damaged_run_is_reported_once_and_given_up(tmp_path: Path) -> None:
     weekly = Weekly(tmp_path)
     scanner = weekly.scanner()
     scanner.midway = lambda path: next((path / "sets").iterdir()).unlink()
@@ -263,7 +263,7 @@ def test_a_run_that_cannot_be_read_now_is_reported_by_the_next_call(
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "key", "targets.txt"])
-def test_a_run_that_cannot_be_read_now_goes_on_with_the_next_call(
+def test_a_run_that_cannot_be_read_now_continues_with_the_next_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     weekly = Weekly(tmp_path)
@@ -299,7 +299,7 @@ def test_a_network_that_fades_is_an_alarm(tmp_path: Path) -> None:
     assert all("the median of the last" in alarm for alarm in weekly.records()[-1].alarms)
 
 
-def test_two_at_once(tmp_path: Path) -> None:
+def test_a_second_process_is_refused(tmp_path: Path) -> None:
     weekly = Weekly(tmp_path)
     scanner = weekly.scanner()
     refusals: list[str] = []
@@ -381,7 +381,7 @@ def test_a_report_that_does_not_fit_is_written_with_the_next_call(
     assert scanner.calls == []
 
 
-def test_losses_and_falls_are_alarms(tmp_path: Path) -> None:
+def test_losses_and_drops_are_alarms(tmp_path: Path) -> None:
     weekly = Weekly(tmp_path)
     first = weekly.taken()
     scanner = weekly.scanner()

@@ -49,7 +49,7 @@ def manifest(**answered: tuple[int, int]) -> Manifest:
         ((39_000, 100_000), (50_000, 100_000), True),
     ],
 )
-def test_a_fall_is_far_and_beyond_chance(now: tuple[int, int], then: tuple[int, int], *, dropped: bool) -> None:
+def test_a_drop_is_far_and_beyond_chance(now: tuple[int, int], then: tuple[int, int], *, dropped: bool) -> None:
     assert bool(hit_rate_drops(manifest(icmp=now), manifest(icmp=then), 0.2)) is dropped
 
 

@@ -215,7 +215,7 @@ def test_a_terminal_that_closes_ends_a_scan_and_a_signal_of_its_name_does_not(be
 
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM], ids=str)
-def test_impatience_loses_nothing(begin: Callable[..., Scan], second: signal.Signals) -> None:
+def test_repeated_signals_lose_nothing(begin: Callable[..., Scan], second: signal.Signals) -> None:
     """Signals keep coming until the manifest is written: the first one is the reason, and the record is whole."""
     scan = begin()
     scan.find_processes()

@@ -136,7 +136,7 @@ def test_a_sample_asks_for_no_more_than_it_probes(tmp_path: Path) -> None:
 
 
 @pytest.mark.lab
-def test_a_run_that_goes_on_looks_for_neighbours_again_and_counts_what_it_sent(tmp_path: Path) -> None:
+def test_a_run_that_is_resumed_looks_for_neighbours_again_and_counts_what_it_sent(tmp_path: Path) -> None:
     @in_private_network
     def inside() -> None:
         with network():

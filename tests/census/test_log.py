@@ -326,7 +326,7 @@ def test_the_log_of_a_scan_that_runs_and_of_one_that_was_killed(running: Running
     assert sum(sum(counts.values()) for counts in replayed.messages.values()) >= later
 
 
-def test_a_run_that_goes_on_goes_on_with_its_logs(logged: Logged, tmp_path: Path) -> None:
+def test_a_resumed_run_continues_its_logs(logged: Logged, tmp_path: Path) -> None:
     """No file of the first session is lost; what came in just before the crash may be in the log and not counted."""
     script = """
     {scan} &

@@ -64,7 +64,7 @@ def port_down(_built: Rig, _scan: Scan) -> None:
     ],
 )
 @in_private_network
-def test_what_is_told_is_what_was_lost(
+def test_reported_losses_are_the_real_ones(
     tmp_path: Path, happens: Callable[[Rig, Scan], None], bridged: bool, transport: str
 ) -> None:
     with rig(tmp_path, bridged=bridged) as built:

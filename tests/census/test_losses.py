@@ -105,7 +105,7 @@ def test_loss_without_repair_is_partial_and_resumed(tmp_path: Path) -> None:
 
 
 @in_private_network
-def test_frames_that_a_port_below_the_bridge_drops_are_told_and_sent_again(tmp_path: Path) -> None:
+def test_frames_that_a_port_below_the_bridge_drops_are_reported_and_sent_again(tmp_path: Path) -> None:
     with rig(tmp_path, bridged=True) as built:
         time.sleep(0.5)
         tool("tc", "qdisc", "add", "dev", "s0", "root", "tbf", "rate", "600kbit", "burst", "2000", "limit", "3000")
@@ -151,7 +151,7 @@ def test_a_run_without_any_reply_says_why_that_may_be(tmp_path: Path) -> None:
 
 
 @in_private_network
-def test_a_quiet_run_has_nothing_to_tell(tmp_path: Path) -> None:
+def test_a_run_without_losses_reports_none(tmp_path: Path) -> None:
     with rig(tmp_path) as built:
         scan = built.scan(senders=2)
         assert scan.finish() == 0, scan.output
@@ -191,7 +191,7 @@ def test_the_targets_behind_another_mac_are_counted_where_nothing_is_repaired(tm
 
 
 @in_private_network
-def test_a_run_killed_in_its_repair_repairs_when_it_goes_on(tmp_path: Path) -> None:
+def test_a_run_killed_in_its_repair_repairs_when_it_is_resumed(tmp_path: Path) -> None:
     with rig(tmp_path) as built:
         scan = built.scan(checkpoint="200ms")
         scan.wait_sent(0.3)

@@ -1,4 +1,4 @@
-"""Who is told, and that telling never harms: commands as processes, webhooks against servers on loopback."""
+"""Notifications: which events are sent, and failures that harm no census. Webhooks are servers on loopback."""
 
 import json
 import threading
@@ -114,12 +114,12 @@ def test_a_webhook_gets_the_message() -> None:
         ([302], 1, "answered 302 Found"),
     ],
 )
-def test_it_is_tried_again_where_that_may_help(codes: list[int], tries: int, told: str | None) -> None:
+def test_it_is_tried_again_where_that_may_help(codes: list[int], tries: int, warning: str | None) -> None:
     with hook(*codes) as state:
         warnings = send(Notify(webhook=state.url))
         place = state.url.removesuffix("secret/")
     assert len(state.received) == tries
-    assert warnings == ([] if told is None else [f"notify.webhook: {place}…: {told}"])
+    assert warnings == ([] if warning is None else [f"notify.webhook: {place}…: {warning}"])
     assert len({body for *_, body in state.received}) == 1
 
 
@@ -131,7 +131,7 @@ def test_a_webhook_that_does_not_answer_is_given_up() -> None:
     assert "secret" not in warning
 
 
-def test_a_webhook_that_is_not_there_is_told() -> None:
+def test_a_webhook_that_is_not_there_is_reported() -> None:
     with hook(200) as state:
         pass
     [warning] = send(Notify(webhook=state.url))
@@ -170,11 +170,11 @@ def test_a_command_gets_message_and_environment(tmp_path: Path) -> None:
         (("true",), None),  # it does not read what it is told
     ],
 )
-def test_a_command_that_fails_is_one_line(command: str | tuple[str, ...], told: str | None) -> None:
-    assert send(Notify(command=command)) == ([] if told is None else [f"notify.command: {told}"])
+def test_a_command_that_fails_is_one_line(command: str | tuple[str, ...], warning: str | None) -> None:
+    assert send(Notify(command=command)) == ([] if warning is None else [f"notify.command: {warning}"])
 
 
-def test_only_events_that_are_asked_for_are_told(tmp_path: Path) -> None:
+def test_only_events_that_are_asked_for_are_reported(tmp_path: Path) -> None:
     marker = tmp_path / "told"
     notify = Notify(command=("touch", str(marker)), on=("failure", "hit_rate"))
     assert send(notify) == []
@@ -198,7 +198,7 @@ def test_only_events_that_are_asked_for_are_told(tmp_path: Path) -> None:
         ({"at": "x"}, "$.notify.at: 'x': no such field"),
     ],
 )
-def test_what_is_wrong_in_the_config_is_told(tmp_path: Path, notify: dict[str, object], message: str) -> None:
+def test_what_is_wrong_in_the_config_is_reported(tmp_path: Path, notify: dict[str, object], message: str) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(json.dumps({"name": "x", "targets": {"allow": ["10.0.0.0/24"]}, "notify": notify}))
     with pytest.raises(UsageError) as caught:

@@ -140,7 +140,7 @@ def test_a_running_scan_sends_nothing_more_to_what_is_blocked(tmp_path: Path, ha
     assert to_out > 0
 
 
-def test_a_run_that_goes_on_heeds_what_was_blocked_meanwhile(tmp_path: Path) -> None:
+def test_a_run_that_is_resumed_applies_what_was_blocked_meanwhile(tmp_path: Path) -> None:
     lab, block, path = prepare(tmp_path)
     frames, script = tmp_path / "frames", tmp_path / "sessions.sh"
     scan = " ".join([*LIVENESS, "scan", "-q"])
@@ -244,7 +244,7 @@ def test_the_opted_out_leave_sets_and_logs_of_a_finished_run(tmp_path: Path) -> 
     assert not (path / STAGE).exists()
 
 
-def test_a_run_at_work_is_refused_and_a_partial_one_goes_on_without_the_opted_out(tmp_path: Path) -> None:
+def test_a_run_at_work_is_refused_and_a_partial_one_continues_without_the_opted_out(tmp_path: Path) -> None:
     """Nothing of them comes back when the run goes on, although its own lists do not name them."""
     lab, _, path = prepare(tmp_path, replies="parquet")
     other = tmp_path / "other.txt"

@@ -30,7 +30,7 @@ def test_a_finished_scan_names_its_run_where_it_can(tmp_path: Path, how: str, pr
 
 
 @pytest.mark.parametrize("where", ["2>/dev/full", "2>&-", "2>&1 | head -1", "2>&1 | :"])
-def test_a_scan_that_nobody_hears_goes_on(tmp_path: Path, where: str) -> None:
+def test_a_scan_without_a_reader_of_its_output_continues(tmp_path: Path, where: str) -> None:
     """A display that writes a line at the beginning, a reader that leaves: the scan, not quiet, is as it would be."""
     loud = "$(echo '{scan}' | sed 's/ -q / /')"
     script = "(" + loud + "; echo ended with $? >{folder}/code) " + where

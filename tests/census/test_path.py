@@ -122,7 +122,7 @@ def test_a_route_to_another_interface_ends_the_run(tmp_path: Path) -> None:
 
 
 @in_private_network
-def test_a_null_route_in_mid_run_is_kept_to(tmp_path: Path) -> None:
+def test_a_null_route_in_mid_run_is_followed(tmp_path: Path) -> None:
     with rig(tmp_path) as built:
         scan = begun(built)
         ip("route", "add", "blackhole", "9.9.8.0/22")

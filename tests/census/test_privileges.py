@@ -140,7 +140,7 @@ ls {output}/sets/weekly >&2
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-def test_a_census_that_root_takes_again_and_again_goes_on_as_nobody() -> None:
+def test_a_census_that_root_repeats_continues_as_nobody() -> None:
     """Records, reports and what is removed: all is done by nobody, in folders that root has made."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # pytest's folders are closed to others
         output = Path(folder)

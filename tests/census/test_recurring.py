@@ -11,7 +11,7 @@ from tests.census.test_resume import TARGETS, prepare
 pytestmark = pytest.mark.lab
 
 
-def test_killed_gone_on_with_and_taken_again(compiled: None, tmp_path: Path) -> None:  # noqa: ARG001 - for its effect
+def test_a_killed_census_is_resumed_and_then_repeated(compiled: None, tmp_path: Path) -> None:  # noqa: ARG001 - for its effect
     internet, config, _ = prepare(tmp_path)
     home, calls = tmp_path / "killed", tmp_path / "calls.sh"
     held = "-all,+net_raw,+net_admin"  # what the installed service has

@@ -147,7 +147,7 @@ def judge_killed_run(folder: Path, kills: int, seed: int) -> None:
     assert not (path / "checkpoint.json").exists()
 
 
-def test_an_interrupted_run_goes_on_and_a_finished_one_does_not(compiled: None, tmp_path: Path) -> None:  # noqa: ARG001 - for its effect
+def test_an_interrupted_run_continues_and_a_finished_one_does_not(compiled: None, tmp_path: Path) -> None:  # noqa: ARG001 - for its effect
     """Stopped by its limit again and again; each session has the limit for itself, and goes back a second or two."""
     internet, config, path = prepare(tmp_path, limits={"max_runtime": "3s"})
     script = tmp_path / "sessions.sh"
@@ -194,7 +194,7 @@ def resumed(internet: Path, path: Path) -> tuple[int, str]:
 
 @pytest.mark.parametrize("victim", ["manifest.json", "checkpoint.json", "segments/0-000002.segment"])
 @pytest.mark.parametrize("damage", ["cut", "gone", "empty"])
-def test_damage_is_named_and_the_run_goes_on(compiled: None, tmp_path: Path, victim: str, damage: str) -> None:  # noqa: ARG001 - for its effect
+def test_damage_is_named_and_the_run_continues(compiled: None, tmp_path: Path, victim: str, damage: str) -> None:  # noqa: ARG001 - for its effect
     """What a power cut may leave: a file cut short, an empty one, or none."""
     internet, path = cut_off(tmp_path)
     content = (path / victim).read_bytes()
@@ -248,7 +248,7 @@ def test_two_scans_do_not_write_one_run(compiled: None, tmp_path: Path) -> None:
         (["--resume", "."], "neither manifest nor checkpoint can be read"),
     ],
 )
-def test_what_cannot_be_resumed_is_told(tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_what_cannot_be_resumed_is_reported(tmp_path: Path, arguments: list[str], message: str) -> None:
     done = run(*LIVENESS, "scan", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr

@@ -74,7 +74,7 @@ def test_a_directory_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert done.stderr == f"liveness: error: {told}\n"
 
 
-def test_a_disk_that_fills_up_ends_a_scan_which_goes_on_when_there_is_room(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_ends_a_scan_which_continues_when_there_is_room(tmp_path: Path) -> None:
     """The file system is filled by somebody else in mid-run, and has room again before the run goes on."""
     script = """
     mkdir {folder}/sets

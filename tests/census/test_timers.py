@@ -61,7 +61,7 @@ def test_systemd_finds_the_units_sound(tmp_path: Path, user: str | None, schedul
     assert verified(tmp_path) == ""
 
 
-def test_a_run_that_ended_early_goes_on_unless_it_was_to_end() -> None:
+def test_a_run_that_ended_early_is_resumed_unless_it_was_stopped() -> None:
     """Exit code 5: the way was broken for too long, or too much was lost."""
     for file in units(job(), "weekly"):
         found = re.search("^RestartPreventExitStatus=(.*)$", file.text, re.MULTILINE)
@@ -205,7 +205,7 @@ def test_cron_gives_up_root_for_two_capabilities(tmp_path: Path) -> None:
         ("Mon 03:17", "times of systemd go with --timer weekly"),
     ],
 )
-def test_what_is_no_schedule_of_cron_is_told(text: str, problem: str) -> None:
+def test_what_is_no_schedule_of_cron_is_reported(text: str, problem: str) -> None:
     with pytest.raises(UsageError, match="expected hourly, daily, weekly, monthly, or five fields") as refused:
         schedule_of(text)
     assert problem in str(refused.value)
@@ -231,7 +231,7 @@ def test_what_is_no_schedule_of_cron_is_told(text: str, problem: str) -> None:
         "Mon 03:17 03:18",
     ],
 )
-def test_what_is_no_calendar_is_told(monkeypatch: pytest.MonkeyPatch, text: str, *, by_systemd: bool) -> None:
+def test_what_is_no_calendar_is_reported(monkeypatch: pytest.MonkeyPatch, text: str, *, by_systemd: bool) -> None:
     if not by_systemd:
         monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(UsageError, match="expected hourly, daily, weekly, monthly, or a time"):
@@ -251,7 +251,7 @@ def test_systemd_and_our_grammar_take_the_same_times(monkeypatch: pytest.MonkeyP
     assert calendar_of(text) == text
 
 
-def test_a_time_that_never_comes_is_told() -> None:
+def test_a_time_that_never_comes_is_reported() -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.fail("systemd-analyze is needed: see .ci/run")
     with pytest.raises(UsageError, match="it would never begin"):
@@ -303,7 +303,7 @@ def test_converted_fields_mean_the_same_times_to_systemd(data: st.DataObject) ->
         assert weekdays is None or moment.isoweekday() % 7 in {day % 7 for day in weekdays}
 
 
-def test_fields_that_systemd_cannot_have_are_told() -> None:
+def test_fields_that_systemd_cannot_have_are_reported() -> None:
     with pytest.raises(UsageError, match="cron takes either day, systemd only days that are both"):
         calendar_of("17 3 1 * 1")
     with pytest.raises(UsageError, match="minute 61: expected 0 to 59"):
@@ -362,7 +362,7 @@ def test_it_prints_asks_and_installs(tmp_path: Path) -> None:
     assert "systemctl" not in again.stderr
 
 
-def test_what_a_made_up_user_cannot_read_is_told(tmp_path: Path) -> None:
+def test_what_a_made_up_user_cannot_read_is_reported(tmp_path: Path) -> None:
     for folder in (tmp_path, *list(tmp_path.parents)[:2]):
         folder.chmod(0o755)
     path = config(tmp_path)
@@ -405,17 +405,17 @@ def test_what_watches_is_handed_on(tmp_path: Path) -> None:
         (["--dir", "/nowhere/at/all", "--yes"], "--dir /nowhere/at/all: no such directory: make it first"),
     ],
 )
-def test_mistakes_are_told(tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_mistakes_are_reported(tmp_path: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)):
         install("-C", config(tmp_path), *arguments)
 
 
-def test_an_output_that_a_made_up_user_cannot_write_is_told(tmp_path: Path) -> None:
+def test_an_output_that_a_made_up_user_cannot_write_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"c\.yaml: \$\.output: '/srv/sets': a user that systemd makes up"):
         install("-C", config(tmp_path, output="/srv/sets"))
 
 
-def test_systemd_is_told_where_units_lie_where_they_belong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemd_is_reloaded_where_units_are_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     where, programs = tmp_path / "units", tmp_path / "programs"
     where.mkdir()
     programs.mkdir()

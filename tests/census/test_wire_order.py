@@ -190,7 +190,7 @@ def test_the_manifest_counts_what_left(runs: dict[str, Captured]) -> None:
         assert captured.census.manifest.transmit.frames == len(captured.probes)
 
 
-def test_source_ports_tell_the_attempt(whole: Captured) -> None:
+def test_source_ports_show_the_attempt(whole: Captured) -> None:
     ports: dict[tuple[str, str], list[int]] = defaultdict(list)
     for sent in whole.probes:
         ports[sent.target, sent.probe].append(sent.port)

@@ -57,7 +57,7 @@ def test_output_file(tmp_path: Path, *, json: bool) -> None:
 
 
 @pytest.mark.parametrize("status", ["partial", "running"])
-def test_a_run_that_is_not_whole_is_told_on_stderr(tmp_path: Path, status: Literal["partial", "running"]) -> None:
+def test_a_run_that_is_not_whole_is_reported_on_stderr(tmp_path: Path, status: Literal["partial", "running"]) -> None:
     run = Population(town().replies, status=status).write(tmp_path)
     result = analyze(run.path, "--json")
     assert msgspec.json.decode(result.stdout_bytes)["runs"][0]["status"] == status
@@ -227,7 +227,7 @@ def test_options_that_go_with_others(tmp_path: Path, arguments: list[str], messa
     assert message in result.stderr
 
 
-def test_who_may_not_write_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_may_not_write_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = town().write(tmp_path / "runs")
     for option, name in (("--html", "r.html"), ("--map", "m.png")):
         with pytest.raises(LivenessError, match=f"^/proc/{name}: cannot write: .*$"):  # where even root may not
@@ -240,7 +240,7 @@ def test_who_may_not_write_is_told_in_one_line(tmp_path: Path, monkeypatch: pyte
             analyze(run.path, option, tmp_path / name)
 
 
-def test_drawing_tells_nothing_of_its_own(tmp_path: Path) -> None:
+def test_drawing_prints_nothing(tmp_path: Path) -> None:
     """Neither where fonts are cached nor what a user's own settings of matplotlib say is our output."""
     run = town().write(tmp_path / "runs")
     settings = tmp_path / "matplotlibrc"

@@ -50,7 +50,7 @@ def test_add_list_remove_and_list_again(folder: Path) -> None:
     assert plain.out.startswith("blocklist.txt:1: 10.0.0.0/8             16,777,216  # 2026-11-02, abuse@example.net")
 
 
-def test_check_tells_file_and_line(folder: Path) -> None:
+def test_check_shows_file_and_line(folder: Path) -> None:
     asked = ("10.2.3.4", "198.51.0.0/16", "172.20.0.1", "8.8.8.8")
     checked = liveness("blocklist", "check", *asked, "-C", "census.yaml", cwd=folder)
     assert (checked.code, checked.err) == (1, "")
@@ -155,7 +155,7 @@ def test_the_starting_config_has_a_blocklist_to_add_to(tmp_path: Path) -> None:
     assert liveness("blocklist", "check", "192.0.2.3", "-C", "census.yaml", cwd=tmp_path).code == 0
 
 
-def test_apply_goes_on_past_runs_that_are_locked_or_damaged(tmp_path: Path) -> None:
+def test_apply_continues_past_runs_that_are_locked_or_damaged(tmp_path: Path) -> None:
     runs = [replace(town(), run_id=str(number)).write(tmp_path / "sets") for number in range(4)]
     for run in runs:
         run.write_targets(["10.0.0.0/20"])

@@ -98,7 +98,7 @@ def test_algebra(folder: Path, arguments: list[str], expected: set[int]) -> None
     assert run.err == ""
 
 
-def test_standard_output_is_prefixes_unless_told(folder: Path) -> None:
+def test_standard_output_has_prefixes_by_default(folder: Path) -> None:
     assert sets(folder, "cat", "a.roaring").out == "0.0.0.1\n0.0.0.2/31\n0.0.0.4/31\n"
     assert sets(folder, "cat", "--to", "ranges", "a.roaring").out == "0.0.0.1-0.0.0.5\n"
     assert sets(folder, "convert", "c.set", "-").out == "0.0.0.1\n0.0.0.5\n0.0.0.7\n0.0.1.44\n"
@@ -149,7 +149,7 @@ def test_info(folder: Path) -> None:
     assert lines[2].split()[3:] == ["0", "0", "-", "-"]
 
 
-def test_contains_tells_by_its_exit_code(folder: Path) -> None:
+def test_contains_answers_by_its_exit_code(folder: Path) -> None:
     assert sets(folder, "contains", "a.roaring", "0.0.0.1", "0.0.0.2/31") == Run(
         0, "0.0.0.1\tyes\n0.0.0.2/31\tyes\n", ""
     )
@@ -175,7 +175,7 @@ def test_count(folder: Path) -> None:
     assert_one_line(sets(folder, "count", "--by", "/8", "c.set", "a.roaring"), 2, "--by", "unite")
 
 
-def test_a_sample_tells_its_seed(folder: Path) -> None:
+def test_a_sample_shows_its_seed(folder: Path) -> None:
     run = sets(folder, "sample", "-n", "2", "--to", "addresses", "a.roaring")
     option, seed = run.err.split()
     assert option == "--seed"
@@ -207,7 +207,7 @@ def test_choices_within_a_format(folder: Path) -> None:
         (["convert", "a.roaring", "no/x.txt"], ["no/x.txt", "there is no directory no"]),
     ],
 )
-def test_mistakes_are_told_in_one_line(folder: Path, arguments: list[str], parts: list[str]) -> None:
+def test_mistakes_are_reported_in_one_line(folder: Path, arguments: list[str], parts: list[str]) -> None:
     before = sorted(folder.rglob("*"))
     assert_one_line(sets(folder, *arguments), 2, *parts)
     assert sorted(folder.rglob("*")) == before

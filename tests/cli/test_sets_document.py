@@ -13,7 +13,7 @@ assert isinstance(command, click.Group)
 
 
 @pytest.mark.parametrize("name", sorted(command.commands))
-def test_every_command_is_told(name: str) -> None:
+def test_every_command_is_reported(name: str) -> None:
     assert f"liveness sets {name} " in DOCUMENT or f"`{name}`" in DOCUMENT
 
 
@@ -23,7 +23,7 @@ def test_every_format_has_its_row(name: str) -> None:
     assert row.split("|")[2].split() == list(FORMATS[name].suffixes)
 
 
-def test_every_option_is_told() -> None:
+def test_every_option_is_reported() -> None:
     options = {
         name for below in command.commands.values() for option in below.params if isinstance(option, click.Option)
         for name in option.opts if name.startswith("--")

@@ -67,7 +67,7 @@ def test_mistakes_of_the_command_line_have_one_style(
         ("block_prefix: 24\nlimits: {max_targets: 5}", "contact"),
     ],
 )
-def test_wrong_values_are_told_in_words_with_their_line(folder: Path, line: str, message: str) -> None:
+def test_wrong_values_are_reported_in_words_with_their_line(folder: Path, line: str, message: str) -> None:
     run = liveness("config", "check", "census.yaml", cwd=with_line(folder, line))
     if message == "contact":
         assert run.code == 0

@@ -213,7 +213,7 @@ def test_those_who_add_at_once_lose_nothing(tmp_path: Path) -> None:
     assert len(read_list(path)) == 60
 
 
-def test_a_lock_that_is_held_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_is_held_is_reported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocklists, "LOCK_WAIT_S", 0.0)
     with blocklists._locked([path]), pytest.raises(RefusedError, match="another process edits lists in this folder"):
         add(path, [entry("10.0.0.0/8")], REASON)

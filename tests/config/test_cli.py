@@ -120,5 +120,5 @@ def test_checking_a_config_does_not_need_numba() -> None:
         (74_120.8, "20 h 35 min"),
     ],
 )
-def test_durations_are_told_in_two_units(seconds: float, text: str) -> None:
+def test_durations_are_reported_in_two_units(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text

@@ -241,7 +241,7 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
         ("output: ''", "$.output: '': expected a directory"),
     ],
 )
-def test_a_wrong_value_is_told_by_file_path_and_value(tmp_path: Path, line: str, message: str) -> None:
+def test_a_wrong_value_is_reported_by_file_path_and_value(tmp_path: Path, line: str, message: str) -> None:
     assert message_of(tmp_path, MINIMAL + line + "\n").startswith(f"x.yaml:3: {message}")
 
 
@@ -272,7 +272,7 @@ def test_a_wrong_value_is_told_by_file_path_and_value(tmp_path: Path, line: str,
         ),
     ],
 )
-def test_a_wrong_file_is_told_by_its_name(tmp_path: Path, text: str, message: str) -> None:
+def test_a_wrong_file_is_reported_by_its_name(tmp_path: Path, text: str, message: str) -> None:
     assert message_of(tmp_path, text).startswith(message)
 
 

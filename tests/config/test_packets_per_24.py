@@ -139,7 +139,7 @@ def test_blocks_of_very_many_kinds_are_bounded_by_groups() -> None:
     assert apart <= together <= 1.1 * apart
 
 
-def test_a_limit_refuses_and_names_a_rate_that_keeps_to_it() -> None:
+def test_a_limit_refuses_and_names_a_rate_that_respects_it() -> None:
     targets = targets_of(*[256] * 100)
     config = config_of(rate="10kpps", limits={"max_pps_per_24": 60})
     with pytest.raises(RefusedError, match=r"\$\.limits\.max_pps_per_24: 60: at 10kpps one /24 may get") as refused:
@@ -156,7 +156,7 @@ def test_a_limit_refuses_and_names_a_rate_that_keeps_to_it() -> None:
         check_pps_per_24(hopeless, targets, load_of(hopeless))
 
 
-def test_the_ceiling_of_a_running_scan_keeps_to_both_limits() -> None:
+def test_the_ceiling_of_a_running_scan_respects_both_limits() -> None:
     targets = targets_of(*[256] * 100)
     free, limited, crowded, both = (
         config_of(rate="100pps", **options)

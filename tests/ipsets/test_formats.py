@@ -62,7 +62,7 @@ def test_where_a_file_is_cut_into_parts_changes_nothing(style: str, ranges: list
 
 
 @given(ranges=SMALL_RANGES.filter(bool))
-def test_formats_are_told_by_their_content(ranges: list[Range]) -> None:
+def test_formats_are_recognised_by_their_content(ranges: list[Range]) -> None:
     for style in FORMATS:
         content = written(bitmap(ranges), style)
         form = by_content(content[: source.HEAD_BYTES], "file", "saddr")
@@ -263,7 +263,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("style", "content", "message"), ERRORS, ids=[f"{n}-{e[0]}" for n, e in enumerate(ERRORS)])
-def test_what_is_wrong_is_told_in_one_line(style: str, content: bytes, message: str) -> None:
+def test_what_is_wrong_is_reported_in_one_line(style: str, content: bytes, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         read(content, style)
     assert "\n" not in str(caught.value)

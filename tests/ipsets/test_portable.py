@@ -113,7 +113,7 @@ def test_any_other_header_is_broken_or_lies_inside_the_file(members: BitMap, dat
         (BitMap([1, 70000]).serialize()[:8] + bytes([1, 0, 0, 0, 0, 0, 0, 0]) + bytes(20), "out of order"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_told(tmp_path: Path, content: bytes, message: str) -> None:
+def test_what_is_wrong_with_a_file_is_reported(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.roaring"
     path.write_bytes(content)
     with pytest.raises(LivenessError, match=rf"a\.roaring: not a roaring set in the portable format: .*{message}"):

@@ -111,7 +111,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("content", "message"), ERRORS, ids=range(len(ERRORS)))
-def test_what_is_wrong_is_told(content: bytes, message: str) -> None:
+def test_what_is_wrong_is_reported(content: bytes, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         read(content, "silk")
     assert "\n" not in str(caught.value)

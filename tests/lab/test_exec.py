@@ -147,7 +147,7 @@ def test_a_lab_in_a_lab_works(lab_exec: list[str]) -> None:
     assert (done.stdout, done.returncode) == (b"deep\n", 5)
 
 
-def test_a_dead_server_ends_the_command_and_is_told(tmp_path: Path) -> None:
+def test_a_dead_server_ends_the_command_and_is_reported(tmp_path: Path) -> None:
     """A daemon that dies under a census would make it look like loss: the command is ended instead."""
     file = tmp_path / "clock.yaml"
     file.write_text(
@@ -175,6 +175,6 @@ def test_a_dead_server_ends_the_command_and_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_an_unknown_command_is_told_before_anything_is_built() -> None:
+def test_an_unknown_command_is_reported_before_anything_is_built() -> None:
     with pytest.raises(UsageError, match=r"'no-such-program': no such command"):
         command.main(["exec", "--", "no-such-program"], standalone_mode=False)

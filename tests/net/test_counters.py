@@ -55,7 +55,7 @@ def test_a_peer_in_the_same_namespace_is_no_lower_device() -> None:
 
 
 @in_private_network
-def test_a_shaped_port_of_a_bridge_is_below_it_and_its_queue_tells_what_it_dropped() -> None:
+def test_a_shaped_port_of_a_bridge_is_below_it_and_its_queue_shows_what_it_dropped() -> None:
     with cable(), CounterReader() as reader:
         sh("ip link add name br0 type bridge; ip link set v0 master br0; ip link set br0 up")
         sh("tc qdisc add dev v0 root tbf rate 200kbit burst 2000 limit 3000")
@@ -91,7 +91,7 @@ def test_the_slave_of_a_bond_is_below_it() -> None:
 
 
 @in_private_network
-def test_a_device_that_is_gone_is_told() -> None:
+def test_a_device_that_is_gone_is_reported() -> None:
     with CounterReader() as reader:
         with pytest.raises(LivenessError, match="interface nothere is gone"):
             reader.index_of("nothere")

@@ -136,7 +136,7 @@ def test_trials_that_read_say_what_is_too_little(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.lab
-def test_nft_tells_why_it_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nft_reports_why_it_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "SYSTEM_PROGRAMS", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LivenessError, match="nft is not installed"):

@@ -42,7 +42,7 @@ def kernel_table() -> str:
 
 @pytest.mark.lab
 @in_private_network
-def test_those_who_are_there_are_found_and_the_others_are_told() -> None:
+def test_present_neighbours_are_found_and_absent_ones_reported() -> None:
     with lan(HOSTS):
         wanted = network("10.0.1.4", 190)
         neighbours = find_neighbours(find_link("s0"), wanted, parse_address(SCANNER), FAST)
@@ -133,6 +133,6 @@ def captured_requests(host: Namespace, act: Callable[[], None]) -> list[tuple[in
     return requests
 
 
-def test_nobody_is_wanted() -> None:
+def test_no_neighbours_are_requested() -> None:
     assert len(Neighbours()) == 0
     assert np.array_equal(Neighbours().macs, np.empty((0, 6), np.uint8))

@@ -130,7 +130,7 @@ def test_memory_rings_refuse_what_the_kernel_would() -> None:
     rx.close()
 
 
-def test_the_descriptor_tells_that_frames_still_wait() -> None:
+def test_the_descriptor_shows_that_frames_still_wait() -> None:
     rx = MemoryRxRing(packets_a_block=2)
     for number in range(3):
         rx.deliver(bytes([number]))

@@ -110,7 +110,7 @@ def test_every_frame_arrives_byte_for_byte_round_the_ring(pause_s: float) -> Non
 
 @pytest.mark.lab
 @in_private_network
-def test_rings_beside_each_other_share_the_flows_and_lose_none() -> None:
+def test_rings_in_parallel_share_the_flows_and_lose_none() -> None:
     """Packets with many ports: each arrives at one of three rings, those of a flow at the same one."""
     with cable() as peer:
         with inside(peer):
@@ -332,7 +332,7 @@ def test_the_receive_ring_filters_and_counts_drops() -> None:
 
 @pytest.mark.lab
 @in_private_network
-def test_a_packet_has_the_time_at_which_it_came_whoever_reads_it() -> None:
+def test_a_packet_has_its_time_of_arrival_in_every_ring() -> None:
     """Two rings get each packet one after the other; its time is of neither of those moments."""
     with cable() as peer:
         with inside(peer):

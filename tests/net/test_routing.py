@@ -137,7 +137,7 @@ def test_changes_are_those_of_the_longest_match(seed: int) -> None:
 
 @pytest.mark.lab
 @in_private_network
-def test_a_rule_that_passes_short_prefixes_over_is_kept_to() -> None:
+def test_a_rule_that_suppresses_short_prefixes_is_followed() -> None:
     """As WireGuard's tools set up: the main table, but not its default, then another table."""
     with cable():
         second_uplink()
@@ -216,7 +216,7 @@ def test_a_second_uplink_is_refused_by_name_and_may_be_chosen() -> None:
 
 @pytest.mark.lab
 @in_private_network
-def test_own_link_inside_the_targets_is_told_apart_from_what_lies_behind_the_router() -> None:
+def test_own_link_inside_the_targets_is_distinguished_from_what_lies_behind_the_router() -> None:
     with cable():
         add_routes({"dst": "default", "gateway": "10.9.0.2"})
         path = find_path("auto", everything_in("10.8.0.0/15"), (), "auto")

@@ -138,7 +138,7 @@ def test_no_progress_with_frames_committed_is_an_error(
     assert tx.unsent().size == 7
 
 
-def test_a_stall_is_only_what_somebody_waited_for() -> None:
+def test_a_stall_counts_only_while_frames_are_waited_for() -> None:
     now_s = 100.0
     watch = ring.StallWatch(lambda: now_s)
 

@@ -205,7 +205,7 @@ def test_thirty_two_frames_a_call_are_a_reason() -> None:
     assert ["32 frames a call" in reason for reason in chosen.reasons] == [True]
 
 
-def test_the_table_of_trials_tells_each_way() -> None:
+def test_the_table_of_trials_shows_each_way() -> None:
     kernel = SimulatedKernel(refused={xdp.XDP_MAX_TX_SKB_BUDGET}, refuses_kick={xdp.XDP_ZEROCOPY: errno.ENXIO})
     found = {way.way: way for way in try_ways(LOOPBACK, kernel)}
     assert [(way, entry.passed) for way, entry in found.items()] == [
@@ -284,7 +284,7 @@ def set_channels(interface: str, receive: int, transmit: int) -> None:
 
 @pytest.mark.lab
 @in_private_network
-def test_what_is_asked_for_and_cannot_be_had_is_an_error() -> None:
+def test_a_required_transport_that_is_unavailable_is_an_error() -> None:
     add_link(queues=1)
     with pytest.raises(UnsupportedError, match=r"zero-copy on w0 needs an XDP program.*CAP_BPF"):
         open_transport("w0", 1, 120, 9, "auto", "require")  # not for root of a user namespace

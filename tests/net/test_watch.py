@@ -72,7 +72,7 @@ def test_a_rule_that_leads_elsewhere_is_the_end() -> None:
 
 
 @in_private_network
-def test_what_a_full_buffer_has_lost_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_state_is_read_again_after_a_full_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
     with cable():
         ip("route", "add", "default", "via", "10.9.0.2")
         with watched() as watch:
@@ -135,7 +135,7 @@ def claim(mac: str, to: bytes) -> bytes:
 
 
 @in_private_network
-def test_who_only_says_that_the_gateway_has_moved_is_not_believed() -> None:
+def test_an_unconfirmed_claim_of_the_gateway_address_is_ignored() -> None:
     with cable() as peer:
         ip("route", "add", "default", "via", "10.9.0.2")
         with watched() as watch:
@@ -157,7 +157,7 @@ def test_who_only_says_that_the_gateway_has_moved_is_not_believed() -> None:
             until(watch, lambda _: watch.hops[0][0] == bytes.fromhex("020000000002"))
 
 
-def test_claims_are_told_apart() -> None:
+def test_claims_are_distinguished() -> None:
     spoken = arp_sender(claim(OTHER_MAC, BROADCAST))
     assert spoken is not None
     assert (spoken.address, spoken.mac.hex(":"), spoken.to) == (bytes([10, 9, 0, 2]), OTHER_MAC, None)

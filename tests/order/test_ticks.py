@@ -170,7 +170,7 @@ def test_an_idle_gap_passes_in_time() -> None:
 
 
 @given(SIZES, st.integers(1, 4), st.integers(1, 2), st.integers(0, 40), st.integers(0, 9), st.integers(1, 20))
-def test_marks_tell_when_each_lane_passed_them(
+def test_marks_show_when_each_lane_passed_them(
     sizes: list[int], probes: int, attempts: int, queue: int, spacing: int, mark_every: int
 ) -> None:
     block = block_of(sizes)
@@ -261,7 +261,7 @@ def test_wider_spacing_leaves_nobody_out_and_probes_nobody_twice(
     st.booleans(),
 )
 @example([40], 3, 2, 20, 0, {0: 5, 30: 2}, 4, False)  # cut in the first tick, when a pause has begun
-def test_a_walk_that_was_cut_off_goes_on_where_it_stood(
+def test_an_interrupted_walk_continues_at_its_position(
     sizes: list[int],
     probes: int,
     attempts: int,

@@ -154,7 +154,7 @@ def test_what_this_host_sent_and_what_is_no_frame_is_counted_only(link: int, dat
     assert (found, capture.packets, capture.ipv4_packets, capture.unread) == ([], 2, 0, [])
 
 
-def test_an_interface_that_is_not_read_is_told_and_the_others_are_read() -> None:
+def test_an_interface_that_is_not_read_is_reported_and_the_others_are_read() -> None:
     wifi = interface(link=105)
     clock = interface(options=option("<", 9, bytes([0x80 | 60])))
     content = section() + wifi + clock + interface() + packet_block(FRAMES[0], 1) + packet_block(FRAMES[1], 2, number=2)
@@ -211,7 +211,7 @@ def test_gzip(tmp_path: Path) -> None:
         (pcap([])[:4] + b"\x07" + pcap([])[5:], "version 7"),
     ],
 )
-def test_what_is_no_capture_is_told(content: bytes, words: str) -> None:
+def test_what_is_no_capture_is_reported(content: bytes, words: str) -> None:
     with pytest.raises(UsageError, match=f"^test: .*{words}"):
         read(content)
 

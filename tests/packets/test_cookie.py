@@ -41,7 +41,7 @@ def test_an_echo_sequence_number_grows_past_the_highest_to_zero() -> None:
 
 
 @given(HASHES, port_ranges())
-def test_a_port_tells_its_attempt(number: int, ports: tuple[int, int, int]) -> None:
+def test_a_port_shows_its_attempt(number: int, ports: tuple[int, int, int]) -> None:
     first, stride, attempts = ports
     hashed = uint64(number)
     used = [int(cookie.source_port(hashed, first, stride, attempt)) for attempt in range(attempts)]
@@ -51,7 +51,7 @@ def test_a_port_tells_its_attempt(number: int, ports: tuple[int, int, int]) -> N
 
 
 @given(HASHES, port_ranges(), st.integers(0, 65535), st.integers(-3, 3))
-def test_any_other_port_tells_none(number: int, ports: tuple[int, int, int], anywhere: int, near: int) -> None:
+def test_any_other_port_shows_no_attempt(number: int, ports: tuple[int, int, int], anywhere: int, near: int) -> None:
     first, stride, attempts = ports
     hashed = uint64(number)
     used = {int(cookie.source_port(hashed, first, stride, attempt)): attempt for attempt in range(attempts)}

@@ -55,7 +55,7 @@ def with_status(frame: bytes, status: int, tci: int = 0, tpid: int = 0) -> NDArr
 FRAME = bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(dst="10.0.0.1") / UDP() / Raw(b"abc"))
 
 
-def test_what_was_cut_in_the_capture_stays_told() -> None:
+def test_truncation_in_the_capture_is_still_reported() -> None:
     block = pack_block([(7, FRAME)])
     at = blk.BLOCK_HEADER_BYTES + blk.PACKET_LENGTH
     block[at : at + 4].view(np.uint32)[0] = 1500

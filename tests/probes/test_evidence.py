@@ -249,7 +249,7 @@ def documented() -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", FORGERIES)
-def test_the_document_tells_the_bits_and_the_chances(name: str) -> None:
+def test_the_document_shows_the_bits_and_the_chances(name: str) -> None:
     strong, weak = chances(FORGERIES[name], tuple(FORGERIES[name].fields))
     _, bits, of_strong, of_weak = documented()[name]
     assert bits == f"{-math.log2(strong or weak):.1f}"

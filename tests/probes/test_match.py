@@ -112,7 +112,7 @@ def test_a_reply_carries_the_numbers_of_its_headers(
 
 
 @given(ADDRESSES, ATTEMPTS, st.sampled_from(TCP_NAMES))
-def test_a_syn_ack_with_any_flags_beside(target: int, attempt: int, name: str) -> None:
+def test_a_syn_ack_with_further_flags(target: int, attempt: int, name: str) -> None:
     sent = SCANNER.frame(name, target, attempt)
     for extra in EXTRA_FLAGS:
         assert SCANNER.read(segment(sent, "SA" + extra)) == direct(name, Kind.SYN_ACK, target, attempt), extra
@@ -152,7 +152,7 @@ def test_other_segments_are_no_answers(name: str) -> None:
 
 
 @given(ADDRESSES, ATTEMPTS, ADDRESSES)
-def test_an_echo_reply_names_its_target_whoever_sends_it(target: int, attempt: int, other: int) -> None:
+def test_an_echo_reply_names_its_target_from_any_source(target: int, attempt: int, other: int) -> None:
     sent = SCANNER.frame("icmp", target, attempt)
     expected = Reply("icmp", Kind.ECHO_REPLY, target, target, attempt, rtt_ns=RTT_NS)
     assert SCANNER.read(echo(sent)) == expected
@@ -162,9 +162,7 @@ def test_an_echo_reply_names_its_target_whoever_sends_it(target: int, attempt: i
 
 
 @given(ADDRESSES, ATTEMPTS, st.integers(12, 19))
-def test_an_echo_reply_cut_short_of_its_time_names_its_target_all_the_same(
-    target: int, attempt: int, keep: int
-) -> None:
+def test_an_echo_reply_without_its_time_still_names_its_target(target: int, attempt: int, keep: int) -> None:
     sent = SCANNER.frame("icmp", target, attempt)
     expected = Reply("icmp", Kind.ECHO_REPLY, target, target ^ 1, attempt)
     assert SCANNER.read(echo(sent, dotted(target ^ 1), keep)) == expected
@@ -203,7 +201,7 @@ def test_an_echo_reply_with_an_altered_payload_is_its_senders_own(at: int) -> No
 
 
 @pytest.mark.parametrize(("elapsed_ns", "rtt_ns"), [(0, 0), (-1, -1), (3_599_999_999_999, 3_599_999_999_999)])
-def test_a_round_trip_that_clocks_cannot_tell_is_unknown(elapsed_ns: int, rtt_ns: int) -> None:
+def test_a_round_trip_that_clocks_cannot_measure_is_unknown(elapsed_ns: int, rtt_ns: int) -> None:
     frame = echo(SCANNER.frame("icmp", TARGET))
     reply = SCANNER.read(frame, NOW_NS + elapsed_ns)
     assert isinstance(reply, Reply)

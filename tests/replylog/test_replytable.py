@@ -59,7 +59,7 @@ def test_every_reply_is_in_the_view(tmp_path: Path, parquet: int, spools: int) -
     assert found == [shown(row) for row in rows(BATCH)]
 
 
-def test_time_is_told_to_the_nanosecond(log: Path) -> None:
+def test_time_is_reported_to_the_nanosecond(log: Path) -> None:
     found = ask(log, "SELECT time, time_ns FROM replies ORDER BY time_ns LIMIT 1")
     time_ns = int(BATCH["time_ns"][0])
     assert found == [{"time": f"{np.datetime64(time_ns, 'ns')}".replace("T", " "), "time_ns": time_ns}]
@@ -110,7 +110,7 @@ def test_several_statements_and_none(log: Path) -> None:
             ask(log, sql)
 
 
-def test_what_only_asks_is_run(log: Path) -> None:
+def test_every_kind_of_query_is_run(log: Path) -> None:
     for sql in ("EXPLAIN SELECT 1", "EXPLAIN ANALYZE SELECT count(*) FROM replies", "DESCRIBE replies", "SHOW TABLES"):
         assert ask(log, sql)
     assert ask(log, "PIVOT (SELECT 1 AS a, 2 AS b) ON a USING sum(b)") == [{"1": 2}]
@@ -209,7 +209,7 @@ def test_a_log_without_a_reply(tmp_path: Path) -> None:
     assert ask(tmp_path, "SELECT count(*) AS n, max(time) AS t FROM errors") == [{"n": 0, "t": None}]
 
 
-def test_what_is_no_log_is_told(tmp_path: Path) -> None:
+def test_what_is_no_log_is_reported(tmp_path: Path) -> None:
     for path, words in (
         (tmp_path / "none", "no such file or directory"),
         (tmp_path, "no log of replies here"),

@@ -188,7 +188,7 @@ def test_a_spool_cut_anywhere_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"PAR1PAR1\n\n", b"liveness spool 1\nnonsense\n", b'liveness spool 1\n{"probes": 1}\n']
 )
-def test_what_is_no_spool_is_told_and_left(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_spool_is_reported_and_left(tmp_path: Path, content: bytes) -> None:
     path = write_spool(tmp_path / "replies", replies(0))
     path.write_bytes(content)
     with pytest.raises(LivenessError, match=r"\.spool: not a spool of replies, or its beginning is damaged"):
@@ -213,7 +213,7 @@ def test_a_spool_that_cannot_be_converted_stays_and_counts(tmp_path: Path, monke
     assert settled.files == [LogFile(file=f"replies/{path.name}", rows=4, bytes=path.stat().st_size)]
 
 
-def test_folders_that_vanish_are_told_in_one_line(tmp_path: Path) -> None:
+def test_folders_that_vanish_are_reported_in_one_line(tmp_path: Path) -> None:
     log = RunLog(tmp_path, "both", PROBES)
     log.replies(replies(20))
     log.block(block(30), 30)

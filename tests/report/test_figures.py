@@ -280,7 +280,7 @@ def test_the_same_results_give_the_same_bytes() -> None:
             assert first.rendered(form) == again.rendered(form) == first.rendered(form), first.name
 
 
-def test_pictures_tell_neither_date_nor_version_and_need_no_other_file() -> None:
+def test_pictures_show_neither_date_nor_version_and_need_no_other_file() -> None:
     for drawing in DRAWN.values():
         svg = drawing.rendered("svg").decode()
         assert "dc:date" not in svg

@@ -184,7 +184,7 @@ def test_joint_results_and_gains_equal_the_document() -> None:
     ]
 
 
-def test_published_values_stand_beside_ours_with_the_difference() -> None:
+def test_published_values_are_next_to_ours_with_the_difference() -> None:
     table = PAGE.table("Compared with Bano et al. 2018")
     assert table.head == ["result", "formula", "this run", "Bano 2018", "difference"]
     rows = {(row[0], row[1]): row[2:] for row in table.rows}
@@ -217,7 +217,7 @@ def test_differences(ours: float | None, low: float, high: float | None, differe
     assert found == (None if difference is None else pytest.approx(difference))
 
 
-def test_a_silent_run_has_dashes_beside_the_paper() -> None:
+def test_a_silent_run_has_dashes_next_to_the_paper() -> None:
     rows = comparison_table(run_of(Population([]))).rows
     assert ("transport active", "transport-active / IPall", "-", "53.8%", "-") in rows
     assert not any(entry.ours for entry in run_of(Population([])).comparisons())
@@ -272,7 +272,7 @@ def test_the_page_of_a_whole_run_warns_of_nothing() -> None:
     assert not any(attributes.get("role") == "alert" for _, attributes in PAGE.tags)
 
 
-def test_losses_and_a_partial_run_are_told_before_anything_else() -> None:
+def test_losses_and_a_partial_run_are_reported_before_anything_else() -> None:
     lossy = results(
         Population(town().replies, status="partial"),
         loss_warnings=["the kernel dropped 7 of 100 packets"],

@@ -160,7 +160,7 @@ def test_every_formula_is_printed() -> None:
             assert formula in text, formula
 
 
-def test_losses_are_told_with_their_interval_and_busy_sources_by_name() -> None:
+def test_losses_are_reported_with_their_interval_and_busy_sources_by_name() -> None:
     losses = {
         "icmp": Loss(
             first_only=1200,
@@ -183,7 +183,7 @@ def test_losses_are_told_with_their_interval_and_busy_sources_by_name() -> None:
     assert "198.51.100.7 1,000,000" in {words(line) for line in busy.splitlines()}
 
 
-def test_published_values_stand_beside_ours() -> None:
+def test_published_values_are_next_to_ours() -> None:
     text = render(tables_of(results(town())), 120)
     lines = {words(line) for line in text.splitlines()}
     assert "all 207 100.0% 487 M" in lines
@@ -230,7 +230,7 @@ def test_losses_are_red() -> None:
     assert "\x1b[1;31m" not in render(tables_of(results(town())), 120, terminal=True)
 
 
-def test_rejected_packets_and_lag_are_told() -> None:
+def test_rejected_packets_and_lag_are_reported() -> None:
     run = results(
         town(), rejected={"fragment": 2, "bad-cookie": 3000, "truncated": 0}, lag=Lag(max_s=0.0125, p80_s=3.0)
     )
@@ -286,7 +286,7 @@ def test_count() -> None:
     assert (count(None), count(0), count(146676867)) == ("-", "0", "146,676,867")
 
 
-def test_a_part_is_told_and_what_counts_packets_is_left_out() -> None:
+def test_a_part_is_labelled_and_packet_counts_are_left_out() -> None:
     text = render(tables_of(part_of(town())), 120)
     lines = {words(line) for line in text.splitlines()}
     assert "within 10.0.0.0/16, 10.1.0.0/24" in lines

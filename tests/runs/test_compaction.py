@@ -150,7 +150,7 @@ def test_a_damaged_segment_ends_compaction_and_nothing_else(tmp_path: Path) -> N
         directory.segments()
 
 
-def test_a_disk_that_refuses_is_told_and_ends_compaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_is_reported_and_ends_compaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = RunDirectory.create(tmp_path, "run", "1")
     for number in range(FAN):
         write(directory, 0, number)

@@ -48,7 +48,7 @@ def read_all(path: Path) -> dict[PartKey, BitMap]:
     return {key: segment.part(key) for key in segment.keys}
 
 
-def test_a_segment_cut_anywhere_is_told_as_damaged(tmp_path: Path) -> None:
+def test_a_segment_cut_anywhere_is_reported_as_damaged(tmp_path: Path) -> None:
     path = tmp_path / "a.segment"
     write_segment(path, TALLY, [(KEYS[0], BitMap([1, 2, 3]))])
     content = path.read_bytes()
@@ -58,7 +58,7 @@ def test_a_segment_cut_anywhere_is_told_as_damaged(tmp_path: Path) -> None:
             read_all(path)
 
 
-def test_a_byte_altered_anywhere_is_told_as_damage(tmp_path: Path) -> None:
+def test_a_byte_altered_anywhere_is_reported_as_damage(tmp_path: Path) -> None:
     path = tmp_path / "a.segment"
     write_segment(path, TALLY, [(KEYS[0], BitMap([1, 2, 3]))])
     content = path.read_bytes()

@@ -37,7 +37,7 @@ class Clocks:
     probes=st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 3_000)), min_size=1, max_size=40),
     at_ms=st.integers(100, 3_900),
 )
-def test_no_round_trip_time_that_is_told_spans_a_step(step_ms: int, probes: list[tuple[int, int]], at_ms: int) -> None:
+def test_no_reported_round_trip_time_spans_a_step(step_ms: int, probes: list[tuple[int, int]], at_ms: int) -> None:
     """Probes are sent at some times and answered after others, a step lies between: each RTT is true or unknown."""
     clocks = Clocks()
     events = sorted((sent + rtt, sent, rtt) for sent, rtt in probes)

@@ -143,7 +143,7 @@ def test_an_attacker_who_sprays_is_counted_and_fills_no_set(tmp_path: Path) -> N
     assert held <= 8
 
 
-def test_nobody_is_told_of_in_an_ordinary_census(tmp_path: Path) -> None:
+def test_an_ordinary_census_reports_no_top_sources(tmp_path: Path) -> None:
     replies = [bytes(echo(SCANNER.frame("icmp", target))) for target in range(FIRST, LAST + 1)]
     gathered, _, _ = flood(tmp_path, [(replies, 2)])
     assert gathered.tally.top_sources == {}

@@ -40,7 +40,7 @@ def test_the_design_effect_of_one_probe_and_of_none_that_answers() -> None:
 
 
 @pytest.mark.parametrize(("hit_rate", "together"), list(product((0.003, 0.05, 0.4), (False, True))))
-def test_a_fall_is_not_seen_where_there_is_none(hit_rate: float, together: bool) -> None:
+def test_a_drop_is_not_seen_where_there_is_none(hit_rate: float, together: bool) -> None:
     """Nor do intervals of 95 % leave the truth out more than one time in twenty, however probes go together."""
     random = np.random.default_rng(7)
     runs, outside, fell = 400, 0, 0
@@ -64,7 +64,7 @@ def test_a_fall_is_not_seen_where_there_is_none(hit_rate: float, together: bool)
     assert fell == 0
 
 
-def test_a_fall_is_seen() -> None:
+def test_a_drop_is_seen() -> None:
     reference, candidate = arm_of([(10_000, 1_000)] * 2), arm_of([(20_000, 1_600)] * 2)
     found = Comparison.of(candidate, reference)
     assert found.ratio == pytest.approx(0.8, rel=0.01)
@@ -73,14 +73,14 @@ def test_a_fall_is_seen() -> None:
     assert not found.holds(0.9)
 
 
-def test_a_fall_that_is_sure_and_tiny_does_not_count() -> None:
+def test_a_drop_that_is_sure_and_tiny_does_not_count() -> None:
     found = Comparison.of(arm_of([(10**9, 99 * 10**6)]), arm_of([(10**9, 10**8)]))
     assert found.bounds(10)[1] < 1
     assert not found.fell
     assert found.holds(0.05)
 
 
-def test_too_few_replies_tell_neither() -> None:
+def test_too_few_replies_decide_nothing() -> None:
     found = Comparison.of(arm_of([(1_000, 3)]), arm_of([(500, 2)]))
     assert not found.fell
     assert not found.holds(0.4)

@@ -59,7 +59,7 @@ def begin() -> Iterator[Callable[..., Session]]:
         session.watch.accounts.close()
 
 
-def test_a_fixed_rate_that_is_not_reached_is_told_at_once_and_at_the_end(begin: Callable[..., Session]) -> None:
+def test_a_fixed_rate_that_is_not_reached_is_reported_at_once_and_at_the_end(begin: Callable[..., Session]) -> None:
     session = begin()
     session.send(100, 100)
     session.shared.given_up_s[0] = 12.0
@@ -80,7 +80,7 @@ def test_a_little_time_given_up_and_a_rate_that_is_searched_for_are_not_told(beg
         assert session.watch.warnings(received=1) == []
 
 
-def test_frames_that_nothing_tells_of_are_told(begin: Callable[..., Session]) -> None:
+def test_unaccounted_frames_are_reported(begin: Callable[..., Session]) -> None:
     session = begin()
     session.send(100, 93)
     assert session.watch.conclude() is None

@@ -54,7 +54,7 @@ def one_by_one(
     return replies, Counter(result for result in results if isinstance(result, Rejection))
 
 
-def test_a_block_of_mixed_frames_is_matched_as_one_by_one() -> None:
+def test_a_block_of_mixed_frames_is_matched_like_single_frames() -> None:
     packets = stamped(list(sample_frames(SCANNER, 4, mutations=5, seed=5)))
     block = pack_block(packets)
     some = intervals((0, 2**30), (2**31, 2**32 - 1))

@@ -174,7 +174,7 @@ def test_nothing_is_probed_again_before_the_spacing_is_over(
         clock.now_s += pause_s
 
 
-def test_the_guard_does_not_hold_a_sender_that_keeps_to_its_rate() -> None:
+def test_the_guard_does_not_hold_a_sender_that_respects_its_rate() -> None:
     """Nor one that sends in bursts of a millisecond, because of the margin."""
     spacing_s, rate = 0.1, 50_000
     clock = Clock()

@@ -159,7 +159,7 @@ def test_a_gateway_that_forwards_is_not_missed() -> None:
     assert guarded.problem() == silent
 
 
-def test_null_routes_are_withdrawn_and_the_end_is_told_once() -> None:
+def test_null_routes_are_withdrawn_and_the_end_is_reported_once() -> None:
     guarded = Guarded()
     part = Intervals.from_bounds([parse_address("10.1.0.8")], [parse_address("10.1.0.15")])
     guarded.see(null=(LeftOut("a blackhole route", part),), changed_ns=guarded.script.now_ns)

@@ -159,7 +159,7 @@ def test_a_packet_dropped_now_and_then_is_no_reason() -> None:
     assert (ramp.good_pps, STEPS_BACK & set(verdicts(ramp))) == (LIMIT_PPS, set())
 
 
-def test_without_replies_the_rate_stays_low_and_the_search_goes_on() -> None:
+def test_without_replies_the_rate_stays_low_and_the_search_continues() -> None:
     model = Model(1, (0.0,) * 9)
     ramp = ramp_of(9)
     model.run(ramp, 4_000)
@@ -236,7 +236,7 @@ def test_slower_while_it_climbs() -> None:
     assert ramp.good_pps == ramp.limit_pps == pytest.approx(0.95 * reached)
 
 
-def test_the_record_tells_every_step() -> None:
+def test_the_record_shows_every_step() -> None:
     model = Model(8, MIXED, capacity_pps=200_000)
     ramp = model.run(ramp_of(9), 400)
     assert [step.after_s for step in ramp.steps] == sorted(step.after_s for step in ramp.steps)

@@ -87,7 +87,7 @@ def test_the_interval_has_what_the_hypergeometric_distribution_does_not_refute()
         assert fits[-1] <= estimate.high < max(fits[-1] + 1.01, estimate.estimate + 0.01)  # a tie is one
 
 
-def test_where_nothing_was_lost_something_may_have_been_missed_all_the_same() -> None:
+def test_without_observed_loss_the_upper_bound_is_not_zero() -> None:
     for both in (1, 10, 500, 10**6, 10**9):
         estimate = missed_targets({"11": both})
         assert estimate is not None

@@ -260,7 +260,7 @@ def test_a_replay_can_keep_the_log_of_replies(lived: Lived, tmp_path: Path) -> N
     check_same(lived, tmp_path / "out")
 
 
-def test_the_default_place_is_beside_the_user(lived: Lived, tmp_path: Path) -> None:
+def test_the_default_place_is_next_to_the_user(lived: Lived, tmp_path: Path) -> None:
     run = liveness("replay", "--run", lived.path, cwd=tmp_path)
     assert run.out == "replay/memory/run\n"
     check_same(lived, tmp_path / "replay" / "memory" / "run")
@@ -268,7 +268,7 @@ def test_the_default_place_is_beside_the_user(lived: Lived, tmp_path: Path) -> N
     assert_one_line(again, 2, "replay/memory/run", "exists already")
 
 
-def test_a_difference_is_told_and_checked(lived: Lived, tmp_path: Path) -> None:
+def test_a_difference_is_reported_and_checked(lived: Lived, tmp_path: Path) -> None:
     fewer = [packet for packet in lived.received if (packet[1][23], packet[1][34]) != (1, 0)]  # without echo replies
     (tmp_path / "fewer.pcap").write_bytes(pcap(fewer))
     run = liveness("replay", tmp_path / "fewer.pcap", "--run", lived.path, "-o", tmp_path / "a")

@@ -52,7 +52,7 @@ def cut_off(folder: Path, **changes: object) -> RunDirectory:
     return run
 
 
-def test_a_run_as_it_was_goes_on(tmp_path: Path) -> None:
+def test_an_unchanged_run_is_resumed(tmp_path: Path) -> None:
     run = cut_off(tmp_path)
     check_resumable(run.path)
     assert resume(run.path).plan.target_count == 512
@@ -69,7 +69,7 @@ def test_other_targets_are_refused(tmp_path: Path, content: str) -> None:
     assert run.read_manifest().status == "running"
 
 
-def test_a_run_of_a_version_that_kept_no_digest_goes_on(tmp_path: Path) -> None:
+def test_a_run_of_a_version_that_kept_no_digest_continues(tmp_path: Path) -> None:
     run = cut_off(tmp_path)
     run.write_manifest(msgspec.structs.replace(run.read_manifest(), targets_sha256=None))
     (run.path / "targets.txt").write_text("10.0.0.0/24\n")

@@ -51,7 +51,7 @@ def test_surprise_is_a_bound_on_the_probability(expected: float, share: float) -
 
 
 @pytest.mark.parametrize(("pps", "alive", "within_s"), [(1_000, 1.0, 1.0), (1_000, 0.02, 20.0), (100, 0.2, 20.0)])
-def test_a_fall_to_nothing_is_found_and_dated(pps: float, alive: float, within_s: float) -> None:
+def test_a_drop_to_nothing_is_found_and_dated(pps: float, alive: float, within_s: float) -> None:
     model = Model(1, [1.0, 0.6, 0.5, 0.1], alive)
     assert model.go(60, pps) is None
     found = model.go(60, pps, share=0.0)
@@ -61,7 +61,7 @@ def test_a_fall_to_nothing_is_found_and_dated(pps: float, alive: float, within_s
     assert found.replies <= 0.25 * found.expected
 
 
-def test_a_fall_to_a_few_is_found_and_one_to_half_is_not() -> None:
+def test_a_drop_to_a_few_is_found_and_one_to_half_is_not() -> None:
     assert Model(2, [1.0], 0.5).go(60, 500) is None
     few = Model(2, [1.0], 0.5)
     few.go(60, 500)
@@ -114,7 +114,7 @@ def test_late_replies_of_a_block_say_nothing_of_the_next() -> None:
 
 
 @pytest.mark.slow
-def test_hundreds_of_runs_without_a_fall_have_no_alarm() -> None:
+def test_hundreds_of_runs_without_a_drop_have_no_alarm() -> None:
     """An hour and a half of a run's time each in all orders of rates; by the bound one in a million would alarm."""
     random = np.random.default_rng(6)
     for seed in range(150):

@@ -180,7 +180,7 @@ def test_a_sender_that_hangs_is_killed_and_named(tmp_path: Path) -> None:
     assert supervise(tmp_path, prepare)[0] == "enough"
 
 
-def test_a_bug_in_a_sender_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_bug_in_a_sender_is_reported_in_one_line(tmp_path: Path) -> None:
     def prepare(patch: pytest.MonkeyPatch, interruption: Interruption) -> dict[str, Any]:
         del interruption
         patch.setattr(Sender, "run", fail)

@@ -64,7 +64,7 @@ def test_frames_that_are_taken_back_were_not_sent_before_either(shared: Shared) 
 
 
 @pytest.mark.parametrize("seconds", [MOST_INTERVALS - 1, MOST_INTERVALS, MOST_INTERVALS + 1, 10_000])
-def test_a_long_run_is_told_in_fewer_longer_intervals_and_nothing_is_lost(shared: Shared, seconds: int) -> None:
+def test_a_long_run_is_reported_in_fewer_longer_intervals_and_nothing_is_lost(shared: Shared, seconds: int) -> None:
     record = TimelineRecord(BEFORE)
     random = np.random.default_rng(1)
     sent_by: dict[float, int] = {}

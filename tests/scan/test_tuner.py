@@ -100,7 +100,7 @@ def test_it_finds_a_capacity(interface: dict[str, int]) -> None:
     assert record.limited_by == "fell"
 
 
-def test_a_session_that_goes_on_begins_at_half_and_adds_to_the_record(interface: dict[str, int]) -> None:
+def test_a_session_that_is_resumed_begins_at_half_and_adds_to_the_record(interface: dict[str, int]) -> None:
     scan = Scan(capacity_pps=10_000)
     scan.run(100)
     assert interface["packets"]

@@ -186,7 +186,7 @@ def test_a_watched_list_withdraws_what_is_new_and_keeps_it(tmp_path: Path) -> No
     assert [withdrawal.addresses for withdrawal in again.record.withdrawals] == [16, 16, 64]
 
 
-def test_a_damaged_record_of_withdrawals_is_told_and_the_lists_decide(tmp_path: Path) -> None:
+def test_a_damaged_record_of_withdrawals_is_reported_and_the_lists_decide(tmp_path: Path) -> None:
     blocklist = tmp_path / "block.txt"
     blocklist.write_text("10.1.0.0/28\n")
     (tmp_path / "opt-outs.json").write_bytes(b'{"prefixes": ["10.1')

@@ -129,7 +129,7 @@ def test_a_number_out_of_range_is_refused(arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
-def test_help_tells_what_each_option_does(name: str) -> None:
+def test_help_shows_what_each_option_does(name: str) -> None:
     done = run(sys.executable, "-m", "scripts.benchmarks", name, "--help", cwd=ROOT)
     assert done.returncode == 0
     assert "--json" in done.stdout

@@ -117,7 +117,7 @@ def test_bursts_are_runs_without_a_pause() -> None:
     assert pace.worst_second < 0.01
 
 
-def test_a_second_that_lacks_a_tenth_is_told() -> None:
+def test_a_second_that_lacks_a_tenth_is_reported() -> None:
     times = np.arange(5101) / 1000
     pace = paced(1000, times[(times < 2) | (times >= 2.1)])
     assert pace.worst_second == pytest.approx(0.1, abs=0.002)
@@ -174,7 +174,7 @@ def test_counters_that_add_up() -> None:
         ({"status": "partial", "reason": "interrupted"}, "the run is partial: interrupted"),
     ],
 )
-def test_a_manifest_that_does_not_add_up_is_told(changes: dict[str, object], problem: str) -> None:
+def test_a_manifest_that_does_not_add_up_is_reported(changes: dict[str, object], problem: str) -> None:
     assert problem in problems(msgspec.structs.replace(MANIFEST, **changes))
 
 

@@ -232,7 +232,7 @@ def test_this_machine_s_numbers_are_the_kernel_s() -> None:
 class TestAnotherUser:
     """Root becomes nobody."""
 
-    def test_root_becomes_nobody_for_good(self, tmp_path: Path) -> None:
+    def test_root_becomes_nobody_irrevocably(self, tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
         (tmp_path / "sets").mkdir()
         (tmp_path / "sets" / "one").touch(0o600)
@@ -257,7 +257,7 @@ class TestAnotherUser:
         assert tried == ["EPERM", "EACCES", "EPERM", "done"]
         assert {path.stat().st_uid for path in (tmp_path, *tmp_path.rglob("*"))} == {NOBODY_ID}
 
-    def test_who_called_sudo_is_become_else_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_user_behind_sudo_is_chosen_else_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
         everywhere = Path("/")
         monkeypatch.setattr(os, "access", lambda *_: True)
         assert user_to_become("auto", everywhere)[0] == NOBODY
@@ -270,7 +270,7 @@ class TestAnotherUser:
         assert user_to_become("auto", everywhere)[0] == NOBODY
         assert user_to_become("root", everywhere) == (None, ())
 
-    def test_a_directory_out_of_reach_is_told(self, tmp_path: Path) -> None:
+    def test_a_directory_out_of_reach_is_reported(self, tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
         below = tmp_path / "sets"
         below.mkdir()

@@ -60,7 +60,7 @@ def test_it_waits_for_late_replies() -> None:
     assert "waiting for late replies" in drawn(80, (0, 0), (1, 1000))
 
 
-def test_a_pause_is_told_with_its_cause() -> None:
+def test_a_pause_is_reported_with_its_cause() -> None:
     paused = reading(progress(1, 10), progress(2, 10, problem="interface eth0 has no carrier"))
     assert where_text(paused).endswith("PAUSED: interface eth0 has no carrier")
     assert "PAUSED" in status_line(paused)
@@ -117,5 +117,5 @@ def test_clock(span_s: float, text: str) -> None:
     ("per_second", "text"),
     [(0, "0"), (1 / 3600, "0.000278"), (0.2, "0.2"), (1.04, "1.0"), (9.96, "10.0"), (10, "10"), (123456.7, "123,457")],
 )
-def test_a_pace_is_told_as_exactly_as_it_matters(per_second: float, text: str) -> None:
+def test_a_pace_has_the_precision_that_matters(per_second: float, text: str) -> None:
     assert pace_text(per_second) == text

@@ -152,7 +152,7 @@ def test_http(endpoint: MetricsEndpoint) -> None:
     assert parsed(fetch(endpoint.port)[2])["liveness_scan_running", labels(census="")] == 0
 
 
-def test_who_asks_too_early_is_answered_later(endpoint: MetricsEndpoint) -> None:
+def test_early_requests_are_answered_later(endpoint: MetricsEndpoint) -> None:
     answers: list[int] = []
     early = Thread(target=lambda: answers.append(fetch(endpoint.port)[0]))
     early.start()
@@ -161,9 +161,7 @@ def test_who_asks_too_early_is_answered_later(endpoint: MetricsEndpoint) -> None
     assert answers == [200]
 
 
-def test_a_client_that_says_nothing_holds_nobody_up(
-    endpoint: MetricsEndpoint, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_silent_client_blocks_no_other(endpoint: MetricsEndpoint, capfd: pytest.CaptureFixture[str]) -> None:
     endpoint.read(reading(progress(1, 100)))
     with (
         socket.create_connection(("127.0.0.1", endpoint.port)) as silent,
@@ -176,7 +174,7 @@ def test_a_client_that_says_nothing_holds_nobody_up(
     assert capfd.readouterr().err == ""
 
 
-def test_a_port_that_is_taken_is_told(endpoint: MetricsEndpoint) -> None:
+def test_a_port_that_is_taken_is_reported(endpoint: MetricsEndpoint) -> None:
     address = f"127.0.0.1:{endpoint.port}"
     with pytest.raises(UsageError, match=f"--metrics-address {address}: cannot listen there: Address already in use"):
         MetricsEndpoint(address).open()
@@ -204,7 +202,7 @@ def test_addresses(text: str, expected: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "9600", "host", "host:", "::1:9600", "host:65536", "host:-1", "host:٣", "[::1]"])
-def test_what_is_no_address_is_told(text: str) -> None:
+def test_what_is_no_address_is_reported(text: str) -> None:
     with pytest.raises(UsageError, match=r"expected HOST:PORT such as 127\.0\.0\.1:9600, or :9600 for"):
         parse_address(text)
 

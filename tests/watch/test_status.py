@@ -62,7 +62,7 @@ def test_a_file_that_cannot_be_opened_stops_the_scan_before_it_begins(tmp_path: 
             written(path)
 
 
-def test_a_full_disk_is_told_once() -> None:
+def test_a_full_disk_is_reported_once() -> None:
     assert written(Path("/dev/full")) == ["/dev/full: no more status: No space left on device"]
 
 

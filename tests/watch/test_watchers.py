@@ -26,7 +26,7 @@ class Noting:
 
 @pytest.mark.parametrize("fails", [2, 3, 4, 5])
 @pytest.mark.parametrize("hears", [True, False])
-def test_one_that_fails_is_told_once_and_the_others_watch_on(fails: int, hears: bool) -> None:
+def test_a_failing_watcher_is_reported_once_and_the_others_continue(fails: int, hears: bool) -> None:
     good, bad, told = Noting(), Noting(fails), []
 
     def notice(text: str) -> None:

@@ -117,7 +117,7 @@ def test_blocked_addresses_are_not_expected(truth: Sets, write: Callable[..., Pa
         ({"config": {"name": "x"}}, r"\$\.config\.targets: missing: every config needs it"),
     ],
 )
-def test_a_run_nobody_can_judge_is_refused(
+def test_a_run_that_cannot_be_judged_is_refused(
     changes: dict[str, object], expected: str, truth: Sets, write: Callable[..., Path]
 ) -> None:
     with pytest.raises(UsageError, match=expected):
@@ -129,7 +129,7 @@ def test_a_directory_without_a_run_is_refused(tmp_path: Path) -> None:
         check_run(tmp_path, load_internet())
 
 
-def test_describe_tells_every_network_and_set_size() -> None:
+def test_describe_shows_every_network_and_set_size() -> None:
     result = lab("describe", "--json")
     assert result.exit_code == 0
     document = json.loads(result.stdout)

@@ -95,7 +95,7 @@ def test_a_burst_into_the_lab_loses_nothing() -> None:
     assert {pair: set(replies) for pair, replies in seen.items()} == expected(internet, pairs, 64)
 
 
-def test_a_daemon_that_fails_is_told_with_its_last_words(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_daemon_that_fails_is_reported_with_its_last_words(tmp_path_factory: pytest.TempPathFactory) -> None:
     broken = tmp_path_factory.mktemp("daemon") / "chronyd"
     broken.write_text("#!/bin/sh\necho no such clock; exit 3\n")
     broken.chmod(0o755)
@@ -105,7 +105,7 @@ def test_a_daemon_that_fails_is_told_with_its_last_words(tmp_path_factory: pytes
     assert "\n" not in str(caught.value)
 
 
-def test_rules_nft_refuses_are_told_with_what_it_says() -> None:
+def test_rules_nft_refuses_are_reported_with_what_it_says() -> None:
     text = "name: t\nnetworks: [{name: a, kind: host, prefixes: [10.1.0.0/24], firewall: [{match: udp/53, do: drop}]}]"
     with pytest.raises(LivenessError, match=r"network 'a': .*false refuses its rules"):
         in_lab(parse_internet(text, "t"), Tools(nft="/bin/false"), lambda: None)

@@ -14,7 +14,7 @@ def lab(*arguments: str | Path) -> Run:
     return liveness("lab", *arguments, env={"NUMBA_DISABLE_JIT": "0"})
 
 
-def test_describe_prints_every_published_share_beside_the_model() -> None:
+def test_describe_prints_every_published_share_next_to_the_model() -> None:
     run = lab("describe", "paper")
     assert run.code == 0, run.err
     assert all(name in run.out for name in PUBLISHED)

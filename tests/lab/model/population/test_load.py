@@ -62,7 +62,7 @@ def test_an_error_is_one_line(old: str, new: str, place: str) -> None:
     assert "\n" not in message
 
 
-def test_a_file_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_a_file_that_is_not_there_is_reported_with_those_that_are() -> None:
     with pytest.raises(UsageError, match=r"nowhere\.yaml: cannot read this population: .*packaged ones: paper"):
         load_population("nowhere.yaml")
 

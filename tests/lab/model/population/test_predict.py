@@ -42,7 +42,7 @@ def addresses_of(targets: Targets) -> np.ndarray:
     return targets.intervals.address_at(np.arange(targets.count))
 
 
-def test_few_targets_are_counted_one_by_one(tmp_path: Path) -> None:
+def test_few_targets_are_counted_one_at_a_time(tmp_path: Path) -> None:
     config, targets = config_of(
         tmp_path, "targets: {allow: [46.0.0.0/21, 8.8.0.0/23], block: [46.0.2.0/24, 46.0.3.128/25]}\nrate: 10kpps\n"
     )
@@ -186,7 +186,7 @@ def test_the_load_on_a_single_24_is_the_rate(tmp_path: Path) -> None:
     assert burden.peak_pps == 900
 
 
-def test_what_the_model_leaves_unused_is_told(tmp_path: Path) -> None:
+def test_what_the_model_leaves_unused_is_reported(tmp_path: Path) -> None:
     population = small()
     everything = sample24(public_space(), 4096, 1)
     used = [number for number in everything.tolist() if used24(population, np.array([number], np.uint32))]

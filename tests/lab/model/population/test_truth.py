@@ -15,7 +15,7 @@ from tests.lab.model.population.support import sets_by_hand, small, whole
 PREFIXES = 120 if COMPILED else 12
 
 
-def test_every_set_equals_the_answers_asked_one_by_one() -> None:
+def test_every_set_equals_the_answers_asked_one_at_a_time() -> None:
     for population in (small(), load_population()):
         addresses = whole(sample24(public_space(), PREFIXES, 9))
         found = {key: set(members) for key, members in truth(population, addresses, PROBES).items()}

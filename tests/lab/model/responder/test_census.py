@@ -88,7 +88,7 @@ def test_the_far_end_saw_every_probe_and_nothing_malformed(ideal: Census) -> Non
     assert ideal.manifest.rejected == {}
 
 
-def test_lab_check_tells_of_addresses_missing_and_extra(ideal: Census, tmp_path: Path) -> None:
+def test_lab_check_names_addresses_missing_and_extra(ideal: Census, tmp_path: Path) -> None:
     """The judge of the tests above is no rubber stamp."""
     altered = Census(Path(shutil.copytree(ideal.path, tmp_path / "altered")))
     entry = next(entry for entry in altered.manifest.sets if entry.file == "sets/tcp-80.syn-ack.target.roaring")
@@ -273,7 +273,7 @@ def test_the_far_end_leaves_with_the_lab() -> None:
         (lambda text: text.replace("seed: 73", "seed: many"), r"$.seed: 'many'"),
     ],
 )
-def test_a_wrong_population_is_told_in_one_line(tmp_path: Path, change: Callable[[str], str], said: str) -> None:
+def test_a_wrong_population_is_reported_in_one_line(tmp_path: Path, change: Callable[[str], str], said: str) -> None:
     text = (Path(__file__).parents[4] / "liveness/lab/model/populations/paper.yaml").read_text()
     path = tmp_path / "wrong.yaml"
     path.write_text(change(text))
