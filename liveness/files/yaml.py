@@ -23,13 +23,23 @@ MOST_VALUES = 1 << 20
 """In a document, aliases written out."""
 MOST_LEVELS = 64
 
+HALF = re.compile("[\ud800-\udfff]")
+"""Half of a character: a surrogate."""
+
 KEY_TAG = "tag:yaml.org,2002:str"
+
+
+RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+"""The scalars above as PyYAML has them, by the first character of a scalar."""
+for tag, pattern, first in SCALARS:
+    for character in [*first.replace("\0", ""), *[""] * ("\0" in first)]:
+        RESOLVERS.setdefault(character, []).append((tag, re.compile(f"^(?:{pattern})$")))
 
 
 class Loader(yaml.SafeLoader):
     """PyYAML's safe loader with the scalars above, which refuses duplicate keys and keys that are not text."""
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012 - a table of the class, which add_implicit_resolver below fills
+    yaml_implicit_resolvers = RESOLVERS
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT002 - PyYAML's signature
         """Build one mapping; of duplicate keys the last would otherwise win silently."""
@@ -45,10 +55,10 @@ class Loader(yaml.SafeLoader):
         return mapping
 
 
-for tag, pattern, first in SCALARS:
-    Loader.add_implicit_resolver(
-        tag, re.compile(f"^(?:{pattern})$"), list(first.replace("\0", "")) + [""] * ("\0" in first)
-    )
+class FastParser(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The parser of libyaml, where PyYAML has it: ten times as fast, with errors that say less."""
+
+    yaml_implicit_resolvers = RESOLVERS
 
 
 def parse_yaml(text: str, name: str) -> object:
@@ -58,12 +68,11 @@ def parse_yaml(text: str, name: str) -> object:
             f"{name}: {len(text):,} characters, where {MOST_CHARS:,} are the most: put long lists into files"
         )
     try:
-        loader = Loader(text)
-        node = loader.get_single_node()
+        node = _nodes_of(text)
         if node is None:
             return None
         _check_size(node)
-        return loader.construct_document(node)
+        return Loader("").construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
@@ -76,6 +85,15 @@ def parse_yaml(text: str, name: str) -> object:
         raise UsageError(f"{name}: wrong YAML: {error}") from None
 
 
+def _nodes_of(text: str) -> yaml.Node | None:
+    """Return the nodes of a document. What the fast parser refuses, the other one names: its errors say more."""
+    try:
+        node: yaml.Node | None = FastParser(text).get_single_node()
+    except (yaml.YAMLError, UnicodeError):
+        node = Loader(text).get_single_node()
+    return node
+
+
 def _check_size(root: yaml.Node) -> None:
     """Raise an error for a document that is nested too deeply, or too large with its aliases written out."""
     sizes: dict[int, int] = {}
@@ -84,7 +102,7 @@ def _check_size(root: yaml.Node) -> None:
     while left:
         node, done = left.pop()
         inner = _inner(node)
-        if isinstance(node, yaml.ScalarNode) and any("\ud800" <= char <= "\udfff" for char in node.value):
+        if isinstance(node, yaml.ScalarNode) and HALF.search(node.value):
             raise yaml.MarkedYAMLError(problem="half of a character (a surrogate)", problem_mark=node.start_mark)
         if done:
             entered.discard(id(node))
@@ -116,7 +134,7 @@ def line_of(text: str, path: Sequence[str | int]) -> int | None:
     If the path leads further than the text, the line is that of its last place that exists.
     """
     try:
-        node = yaml.compose(text, Loader)
+        node = _nodes_of(text)
     except (yaml.YAMLError, RecursionError):
         return None
     line = None

@@ -117,32 +117,39 @@ def _both_ways(text: str, have: Columns, icmp_kind: str) -> str:
 
     `icmp_kind` is the SQL of ICMP's type * 256 + code, of sport and dport.
     """
-    start = _time_ns("start")
     if "duration" in have:
-        end = f"{start} + coalesce((try_cast(duration AS DECIMAL(20, 9)) * 1000000000)::BIGINT, 0)"
+        end = "start_ns + coalesce((try_cast(duration AS DECIMAL(20, 9)) * 1000000000)::BIGINT, 0)"
     else:
         end = _time_ns('"end"')
     flags = [_history_flags(letters) if "history" in have else "0" for letters in ("SHADFR", "shadfr")]
-    icmp = f"{_protocol('protocol')} = 1"
-    sport, dport = _port("sport"), _port("dport")
-    kind = icmp_kind.format(sport=sport, dport=dport)
-    answer = f"({kind}) - CASE ({kind}) // 256 WHEN 8 THEN 2048 WHEN 13 THEN -256 WHEN 17 THEN -256 ELSE 0 END"
-    ports = (f"CASE WHEN {icmp} THEN 0 ELSE {sport} END", f"CASE WHEN {icmp} THEN {kind} ELSE {dport} END")
-    back_ports = (f"CASE WHEN {icmp} THEN 0 ELSE {dport} END", f"CASE WHEN {icmp} THEN {answer} ELSE {sport} END")
-    sides = (
-        ("packets", "bytes", "src", "dst", *ports, 0),
-        ("back_packets", "back_bytes", "dst", "src", *back_ports, MARK_REVERSE),
+    # Each value is computed in one place, and used by both directions: planning an expression takes DuckDB longer than
+    # reading a small file.
+    values = (
+        f"SELECT *, {_time_ns('start')} AS start_ns, {_protocol('protocol')} AS number, "  # noqa: S608 - constants
+        f"{_port('sport')} AS from_port, {_port('dport')} AS to_port, "
+        f"{_number('packets', 'UBIGINT')} AS sent, {_number('bytes', 'UBIGINT')} AS sent_bytes, "
+        f"{_number('back_packets', 'UBIGINT')} AS answered, {_number('back_bytes', 'UBIGINT')} AS answered_bytes, "
+        f"{_address('src')} AS source, {_address('dst')} AS destination, {flags[0]} AS sent_flags, "
+        f"{flags[1]} AS answered_flags FROM ({text})"
     )
+    kind = f"CASE WHEN number = 1 THEN {icmp_kind.format(sport='from_port', dport='to_port')} END"
+    rows = f"SELECT *, {kind} AS kind, {end} AS end_ns FROM ({values})"  # noqa: S608 - made of constants
+    answer = "kind - CASE kind // 256 WHEN 8 THEN 2048 WHEN 13 THEN -256 WHEN 17 THEN -256 ELSE 0 END"
+    sides = (
+        ("sent", "sent_bytes", "src", "dst", "source", "destination", "from_port", "to_port", "kind", "sent_flags", 0),
+        ("answered", "answered_bytes", "dst", "src", "destination", "source", "to_port", "from_port", answer,
+         "answered_flags", MARK_REVERSE),
+    )  # fmt: skip
     queries = [
-        f"SELECT {start} AS start_ns, {end} AS end_ns, {_number(packets, 'UBIGINT')} AS packets, "  # noqa: S608
-        f"{_number(size, 'UBIGINT')} AS bytes, {src} AS src_text, {dst} AS dst_text, {_address(src)} AS src, "
-        f"{_address(dst)} AS dst, {a}::USMALLINT AS sport, {b}::USMALLINT AS dport, "
-        f"{_protocol('protocol')} AS protocol, "
-        f"{flag} AS flags, {marks} AS marks, '' AS exporter FROM ({text}) "
-        f"WHERE {_number(packets, 'UBIGINT')} > 0" + ("" if marks else f" OR {_number('back_packets', 'UBIGINT')} = 0")
-        for (packets, size, src, dst, a, b, marks), flag in zip(sides, flags, strict=True)
+        f"SELECT start_ns, end_ns, {packets} AS packets, {size} AS bytes, {src_text} AS src_text, "  # noqa: S608
+        f"{dst_text} AS dst_text, {src} AS src, {dst} AS dst, "
+        f"(CASE WHEN number = 1 THEN 0 ELSE {sport} END)::USMALLINT AS sport, "
+        f"(CASE WHEN number = 1 THEN {icmp} ELSE {dport} END)::USMALLINT AS dport, number AS protocol, "
+        f"{flag} AS flags, {marks} AS marks, '' AS exporter FROM rows "
+        f"WHERE {packets} > 0" + ("" if marks else " OR answered = 0")
+        for packets, size, src_text, dst_text, src, dst, sport, dport, icmp, flag, marks in sides
     ]
-    return " UNION ALL ".join(queries)
+    return f"WITH rows AS NOT MATERIALIZED ({rows}) {' UNION ALL '.join(queries)}"
 
 
 def _csv(source: str, _head: bytes, names: Columns) -> str:

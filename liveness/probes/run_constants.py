@@ -4,9 +4,10 @@
 numpy numbers, so that compiled kernels take them as one argument.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from liveness.probes.probe import Probe
 from liveness.probes.template import FrameOptions, LinkAddresses, partial_sums
 
 NO_PROBE = -1
+MOST_TEMPLATES: Final = 256
+"""Frames kept: scapy takes milliseconds for each, and the length of a run's frames is needed again and again."""
 
 NUMBERS_DTYPE = np.dtype(
     [
@@ -69,8 +72,12 @@ class CookieParameters:
 
 
 def _template(probe: Probe, link: LinkAddresses, options: FrameOptions) -> bytes:
-    frame: bytes = DEFINITIONS[probe.number].verbs["template"](link, options, probe.port)
-    return frame
+    return _built(DEFINITIONS[probe.number].verbs["template"], link, options, probe.port)
+
+
+@lru_cache(maxsize=MOST_TEMPLATES)
+def _built(build: Callable[..., bytes], link: LinkAddresses, options: FrameOptions, port: int) -> bytes:
+    return build(link, options, port)
 
 
 def frame_lengths(probes: Sequence[Probe], *, contact: str, tcp_options: str) -> list[int]:

@@ -1,13 +1,20 @@
 """Mutations of files: values of documents replaced by hostile ones, bytes flipped, cut, spliced and lied about."""
 
-import copy
 import json
+import marshal
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 Tree: TypeAlias = Any
 """What a JSON document is made of."""
+Path: TypeAlias = tuple[Any, ...]
+"""The keys and indices that lead to a value."""
+GONE: Final = object()
+MOST_SEEDS: Final = 512
+"""Of documents that are kept as they are changed."""
 VALUES: Final[tuple[Tree, ...]] = (
     None,
     True,
@@ -75,55 +82,84 @@ VALUES: Final[tuple[Tree, ...]] = (
 NUMBERS: Final = (0, 1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1)
 
 
-def places(tree: object) -> list[list[Any]]:
+@dataclass(frozen=True)
+class Document:
+    """A document to change, with what every change of it needs: walking through a manifest takes a millisecond."""
+
+    frozen: bytes
+    paths: Sequence[Path]
+    """The paths of all values in it."""
+
+    @classmethod
+    def of(cls, tree: Tree) -> "Document":
+        """Return a document, which may be changed afterwards without changing this."""
+        return cls(marshal.dumps(tree), places(tree))
+
+    def changed(self, chance: random.Random) -> Tree:
+        """Return the document with one to three of its values replaced, removed, renamed, repeated or nested."""
+        tree = marshal.loads(self.frozen)  # noqa: S302 - a copy: these bytes were made above
+        for _ in range(chance.choice((1, 1, 1, 2, 3))):
+            path = chance.choice(self.paths)
+            if not path:
+                if chance.random() < 0.02:
+                    return copied(chance.choice(VALUES))
+                continue
+            above = value_at(tree, path[:-1])
+            if value_at(above, path[-1:]) is not GONE:
+                self._change(chance, above, path[-1], tree)
+        return tree
+
+    def _change(self, chance: random.Random, above: Tree, key: Tree, tree: Tree) -> None:
+        what = chance.randrange(8)
+        if what == 0:
+            del above[key]
+        elif what == 1 and isinstance(above, dict):
+            above[_name(chance)] = above.pop(key)
+        elif what == 2:
+            value = value_at(tree, chance.choice(self.paths))
+            above[key] = None if value is GONE else copied(value)
+        elif what == 3 and isinstance(above, list):
+            above.extend(copied(above[key]) for _ in range(chance.choice((1, 2, 40))))
+        elif what == 4:
+            value = above[key]
+            for _ in range(chance.choice((1, 3, 70, 300))):
+                value = [value] if chance.random() < 0.5 else {"x": value}
+            above[key] = value
+        else:
+            above[key] = copied(chance.choice(VALUES))  # or a later change would change the value for all
+
+
+@lru_cache(maxsize=MOST_SEEDS)
+def json_document(content: bytes) -> Document:
+    """Return a JSON text to change. ValueError if it is none."""
+    return Document.of(json.loads(content))
+
+
+def places(tree: Tree) -> Sequence[Path]:
     """Return the paths of all values in a document."""
-    found: list[list[Any]] = []
-    left: list[tuple[list[Any], object]] = [([], tree)]
+    found: list[Path] = []
+    left: list[tuple[Path, Tree]] = [((), tree)]
     while left:
         path, value = left.pop()
         found.append(path)
         inner: Tree = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-        left += [([*path, key], below) for key, below in inner]
+        left += [((*path, key), below) for key, below in inner]
     return found
 
 
-def document(chance: random.Random, tree: Tree) -> Tree:
-    """Return a document with one to three of its values replaced, removed, renamed, repeated or nested."""
-    tree = json.loads(json.dumps(tree))
-    for _ in range(chance.choice((1, 1, 1, 2, 3))):
-        path = chance.choice(places(tree))
-        if not path:
-            if chance.random() < 0.02:
-                return copy.deepcopy(chance.choice(VALUES))
-            continue
-        above = tree
-        for step in path[:-1]:
-            above = above[step]
-        _change(chance, above, path[-1], tree)
+def value_at(tree: Tree, path: Path) -> Tree:
+    """Return the value at a path, GONE if changes have removed it."""
+    for step in path:
+        try:
+            tree = tree[step]
+        except (KeyError, IndexError, TypeError):
+            return GONE
     return tree
 
 
-def _change(chance: random.Random, above: Tree, key: Tree, tree: Tree) -> None:
-    what = chance.randrange(8)
-    if what == 0:
-        del above[key]
-    elif what == 1 and isinstance(above, dict):
-        above[_name(chance)] = above.pop(key)
-    elif what == 2:
-        other = chance.choice(places(tree))
-        value = tree
-        for step in other:
-            value = value[step]
-        above[key] = json.loads(json.dumps(value))
-    elif what == 3 and isinstance(above, list):
-        above.extend(copy.deepcopy(above[key]) for _ in range(chance.choice((1, 2, 40))))
-    elif what == 4:
-        value = above[key]
-        for _ in range(chance.choice((1, 3, 70, 300))):
-            value = [value] if chance.random() < 0.5 else {"x": value}
-        above[key] = value
-    else:
-        above[key] = copy.deepcopy(chance.choice(VALUES))  # or a later change would change the value for all
+def copied(value: Tree) -> Tree:
+    """Return a copy of a value that shares nothing with it."""
+    return marshal.loads(marshal.dumps(value)) if isinstance(value, (dict, list)) else value  # noqa: S302 - our own bytes
 
 
 def _name(chance: random.Random) -> str:

@@ -197,7 +197,7 @@ def _of_spool(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
     place = chance.randrange(len(parts))
     kind, part = parts[place]
     if kind != RECORDS and chance.random() < 0.6:
-        parts[place] = kind, hostile.as_json(chance, hostile.document(chance, json.loads(part)))
+        parts[place] = kind, hostile.as_json(chance, hostile.json_document(part).changed(chance))
     elif chance.random() < 0.2:
         chance.shuffle(parts)
     else:

@@ -8,7 +8,7 @@ import random
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -91,7 +91,7 @@ def flipped(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
 
 def of_json(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
     """Return one of the documents with values changed."""
-    return hostile.as_json(chance, hostile.document(chance, json.loads(chance.choice(seeds))))
+    return hostile.as_json(chance, hostile.json_document(chance.choice(seeds)).changed(chance))
 
 
 def of_json_lines(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
@@ -100,7 +100,7 @@ def of_json_lines(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
     for _ in range(chance.choice((1, 1, 2))):
         at = chance.randrange(len(lines))
         try:
-            lines[at] = hostile.as_json(chance, hostile.document(chance, json.loads(lines[at])))
+            lines[at] = hostile.as_json(chance, hostile.json_document(lines[at]).changed(chance))
         except ValueError:
             lines[at] = hostile.octets(chance, lines[at], lines)
     content = b"\n".join(lines)
@@ -112,7 +112,7 @@ def of_yaml(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
     seed = chance.choice(seeds)
     if chance.random() < 0.3:
         return hostile.octets(chance, seed, seeds)
-    tree = hostile.document(chance, yaml.load(seed, FAST_LOADER))  # noqa: S506 - a safe loader
+    tree = _yaml_document(seed).changed(chance)
     if chance.random() < 0.7:
         return hostile.as_json(chance, tree)
     try:
@@ -124,6 +124,12 @@ def of_yaml(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
 
 FAST_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 FAST_DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+@lru_cache(maxsize=hostile.MOST_SEEDS)
+def _yaml_document(seed: bytes) -> hostile.Document:
+    # through JSON, which makes texts of keys that are none
+    return hostile.Document.of(json.loads(json.dumps(yaml.load(seed, FAST_LOADER))))  # noqa: S506 - safe
 
 
 def of_lines(separator: bytes) -> Mutate:

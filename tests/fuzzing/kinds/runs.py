@@ -239,7 +239,7 @@ def _of_segment(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
         body = hostile.octets(chance, body, seeds)
     else:
         index["tally"]["busiest"] = {str(key): value for key, value in index["tally"]["busiest"].items()}
-        index = hostile.document(chance, index)
+        index = hostile.Document.of(index).changed(chance)
     try:
         for part in index["parts"]:
             part[8] = zlib.crc32(body[part[6] : part[6] + part[7]])
@@ -256,7 +256,7 @@ def _of_spool(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
     """Return a spool with its header or its records changed."""
     magic, header, body = chance.choice(seeds).split(b"\n", 2)
     if chance.random() < 0.6:
-        header = hostile.as_json(chance, hostile.document(chance, json.loads(header)))
+        header = hostile.as_json(chance, hostile.json_document(header).changed(chance))
     else:
         body = hostile.octets(chance, body, ())
     return magic + b"\n" + header + b"\n" + body
