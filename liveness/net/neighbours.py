@@ -2,11 +2,14 @@
 
 import contextlib
 import errno
+import os
 import socket
 import struct
+import sys
 import time
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from pyroute2 import IPRoute
 
@@ -31,7 +34,10 @@ TRY_S = 1.0
 NUD_PERMANENT = 0x80
 NUD_VALID = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80
 """States in which an entry has a MAC address, including STALE and NOARP."""
-NDA_DST, NDA_LLADDR = 1, 2
+NDA_DST, NDA_LLADDR, NDA_CACHEINFO = 1, 2, 3
+USER_HZ = os.sysconf("SC_CLK_TCK")
+"""Unit in which the kernel gives the ages of entries: ticks a second."""
+NS = 1_000_000_000
 IFA_LOCAL = 2
 DISCARD_PORT = 9
 """Discard service (RFC 863): data sent to it is thrown away."""
@@ -65,8 +71,8 @@ def find_mac_of_ipv6(netlink: Netlink, link: Link, address: bytes) -> bytes:
     while time.monotonic() < deadline:
         provoke(link.index, address)
         entry = kernel_entry(netlink, link.index, address)
-        if entry is not None and entry[0] & NUD_VALID and len(entry[1]) == len(link.mac):
-            return entry[1]
+        if entry is not None and entry.state & NUD_VALID and len(entry.mac) == len(link.mac):
+            return entry.mac
         time.sleep(NAP_S)
     raise LivenessError(
         f"gateway {IPv6Address(address)} (an IPv6 next hop of IPv4 routes) does not answer on {link.name}: is it there,"
@@ -81,8 +87,21 @@ def provoke(index: int, address: bytes) -> None:
         udp.sendto(b"", (str(IPv6Address(address)), DISCARD_PORT, 0, index))
 
 
-def kernel_entry(netlink: Netlink, index: int, address: bytes) -> tuple[int, bytes] | None:
-    """Return state (NUD_*) and MAC address of the kernel's entry for a neighbour, or None if there is no entry."""
+class KernelEntry(NamedTuple):
+    """Entry for a neighbour in the kernel's table."""
+
+    state: int
+    """NUD_*."""
+    mac: bytes
+    age_ns: int
+    """Time since the kernel last had evidence that the neighbour has this MAC address."""
+
+
+NO_ENTRY = KernelEntry(0, b"", 0)
+
+
+def kernel_entry(netlink: Netlink, index: int, address: bytes) -> KernelEntry | None:
+    """Return the kernel's entry for a neighbour, or None if there is none."""
     family = socket.AF_INET if len(address) == IPV4_BYTES else socket.AF_INET6
     header = NEIGHBOUR_HEADER.pack(family, index, 0, 0, 0)
     answer = netlink.request(RTM_GETNEIGH, header + attribute(NDA_DST, address))
@@ -96,7 +115,11 @@ def kernel_entry(netlink: Netlink, index: int, address: bytes) -> tuple[int, byt
         _, where, state, _, _ = NEIGHBOUR_HEADER.unpack_from(message.body)
         entry = attributes(message.body, NEIGHBOUR_HEADER.size)
         if where == index and entry.get(NDA_DST) == address:
-            return state, entry.get(NDA_LLADDR, b"")
+            confirmed = entry.get(NDA_CACHEINFO, b"")[
+                :4
+            ]  # the first of four numbers: confirmed, used, updated, references
+            age_ns = (int.from_bytes(confirmed, sys.byteorder) + 1) * NS // USER_HZ  # rounded up
+            return KernelEntry(state, entry.get(NDA_LLADDR, b""), age_ns)
     return None
 
 

@@ -34,6 +34,8 @@ class LostSpan(Struct, frozen=True, kw_only=True):
     """The share of the probes in these ticks that was lost."""
     margin: int = 0
     """Ticks before and after that may be concerned as well: they are sent again, and not counted as lost."""
+    edge: int = 0
+    """Ticks by which its ends are uncertain: within them, the ends of a loss that overlaps it are the better ones."""
     tries: int = 0
     """How often it was repaired and lost again."""
 

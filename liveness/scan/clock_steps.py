@@ -26,12 +26,13 @@ class ClockSteps:
     wall_ns: Callable[[], int] = time.time_ns
     steady_ns: Callable[[], int] = time.monotonic_ns
     steps: int = 0
-    _offset_ns: int = field(init=False)
+    offset_ns: int = field(init=False)
+    """Time of day less time of the monotonic clock, at the last look."""
     _unknown_until_ns: int = UNKNOWN
 
     def __post_init__(self) -> None:
         """Read both clocks for the first time."""
-        _, self._offset_ns, _ = self._read()
+        _, self.offset_ns, _ = self._read()
 
     def _read(self) -> tuple[int, int, int]:
         """Return the monotonic time, the offset of the time of day from it, and its uncertainty, all in ns."""
@@ -43,10 +44,10 @@ class ClockSteps:
     def look(self) -> None:
         """Detect a step since the last look. A clock that is slewed slowly (NTP) has no step."""
         now_ns, offset_ns, unsure_ns = self._read()
-        if abs(offset_ns - self._offset_ns) > STEP_NS + unsure_ns:
+        if abs(offset_ns - self.offset_ns) > STEP_NS + unsure_ns:
             self.steps += 1
-            self._unknown_until_ns = now_ns + max(offset_ns, self._offset_ns) + STEP_NS
-        self._offset_ns = offset_ns
+            self._unknown_until_ns = now_ns + max(offset_ns, self.offset_ns) + STEP_NS
+        self.offset_ns = offset_ns
 
     def correct(self, replies: NDArray[np.void]) -> None:
         """Set the round-trip time of replies (REPLY_DTYPE) to UNKNOWN where it may span a step."""

@@ -14,6 +14,7 @@ from liveness.scan.losses.repairs import RepairRequests
 from liveness.scan.memory import shared_zeros
 from liveness.scan.path.hop_table import HopTable
 from liveness.scan.plan import Plan
+from liveness.scan.receive.arrivals import Arrivals
 from liveness.scan.send.activity import Activities
 from liveness.scan.send.answered import entries_for
 from liveness.scan.send.positions import Positions
@@ -78,6 +79,8 @@ class Shared(Counts):
         )
         """The table of answered probes, empty unless only unanswered probes are repeated. All receivers write it: if
         two mark the same place at once, a mark may be lost, and an unneeded repeat is sent."""
+        self.arrivals = Arrivals(receivers)
+        """How many accepted replies had arrived at each receiver over time. Written by the receivers."""
         self.withdrawn = WithdrawnList()
         """Addresses that senders must not probe any more. Written by the supervisor."""
         self.hops = HopTable(senders)
@@ -131,6 +134,10 @@ class Shared(Counts):
         """Return whether every sender obeys the current `hold` or has ended, so that nothing is sent any more."""
         wanted = int(self.hold[0])
         return wanted != 0 and all(held == ENDED or held & wanted == wanted for held in self.held.tolist())
+
+    def handed(self, sender: int) -> int:
+        """Return the frames that a sender has handed over in this session, repairs included."""
+        return int(self.sent[sender].sum() + self.repaired[sender].sum())
 
     @property
     def sent_in_all(self) -> NDArray[np.int64]:

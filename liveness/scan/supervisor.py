@@ -204,6 +204,7 @@ class Supervisor:
             lost=losses.report,
             withdraw=opt_outs.leave_out,
             longest_pause_s=self.plan.config.limits.max_pause.seconds,
+            track=losses.book.track,
         )
 
     def _look_at_lists(self, opt_outs: OptOutWatch) -> None:

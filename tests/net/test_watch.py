@@ -3,14 +3,16 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from ipaddress import IPv4Address
 
 import pytest
 from pyroute2 import IPRoute
 
-from liveness.net.neighbours import ARP, BROADCAST, ETHERNET, REPLY, arp_sender
+from liveness.net.links import find_link
+from liveness.net.neighbours import ARP, BROADCAST, ETHERNET, REPLY, arp_sender, kernel_entry
 from liveness.net.path import watch as watching
-from liveness.net.path.netlink import Events
+from liveness.net.path.netlink import Events, Netlink
 from liveness.net.path.watch import Observation, PathWatch
 from liveness.net.routes import find_path
 from liveness.net.sockets import open_packet_socket
@@ -40,7 +42,7 @@ def watched(*sources: str, interface: str = "auto") -> Iterator[PathWatch]:
 
 
 def until(watch: PathWatch, condition: Callable[[Observation], bool]) -> Observation:
-    """Look until a sight fulfils a condition."""
+    """Look until a observation fulfils a condition."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition(observation := watch.look()):
         assert time.monotonic() < deadline, observation
@@ -155,6 +157,44 @@ def test_an_unconfirmed_claim_of_the_gateway_address_is_ignored() -> None:
                         assert entry.gateway.mac.hex(":") in (OTHER_MAC, "02:00:00:00:00:02")
                     time.sleep(0.05)
             until(watch, lambda _: watch.hops[0][0] == bytes.fromhex("020000000002"))
+
+
+@in_private_network
+def test_a_gateway_is_known_to_have_worked_until_its_last_answer_and_not_until_that_was_read() -> None:
+    with cable() as peer:
+        ip("route", "add", "default", "via", "10.9.0.2")
+        with watched() as watch:
+            for _ in range(4):  # an answer lies in the socket when the gateway changes, and is read afterwards
+                until(watch, lambda _: watch._gateways is not None and watch._gateways.confirmed_since(0))
+                time.sleep(0.6)
+                watch.look()  # sends a request
+                time.sleep(0.1)
+                before_ns = time.monotonic_ns()
+                old = watch.hops[0][0]
+                mac = bytes([2, 0, 0, 0, 1, old[-1] + 1])
+                peer.run(partial(ip, "link", "set", "v1", "address", mac.hex(":")))
+                time.sleep(0.2)
+                observation = until(watch, lambda observation: bool(observation.moved))
+                (move,) = observation.moved
+                assert (move.before, move.gateway.mac) == (old, mac)
+                assert move.since_ns <= before_ns
+
+
+@in_private_network
+def test_the_kernels_entry_says_how_old_it_is() -> None:
+    with cable():
+        link = find_link("v0")
+        ip("neigh", "replace", "10.9.0.2", "lladdr", "02:00:00:00:00:02", "dev", "v0", "nud", "reachable")
+        netlink = Netlink()
+        address = IPv4Address("10.9.0.2").packed
+        young = kernel_entry(netlink, link.index, address)
+        time.sleep(1.0)
+        old = kernel_entry(netlink, link.index, address)
+        netlink.close()
+        assert young is not None
+        assert old is not None
+        assert old.mac == young.mac == bytes.fromhex("020000000002")
+        assert old.age_ns - young.age_ns >= 900_000_000
 
 
 def test_claims_are_distinguished() -> None:

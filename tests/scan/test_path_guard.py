@@ -3,11 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import numpy as np
+
 from liveness.config.model import from_document
 from liveness.net.path.gateways import Gateway, Moved
 from liveness.net.path.watch import Observation, PathWatch
 from liveness.net.routes import Hop, LeftOut, Path
+from liveness.replies import REPLY_DTYPE
 from liveness.scan.losses.intervals import LossInterval
+from liveness.scan.losses.order_track import OrderTrack
 from liveness.scan.path.guard import IN_FLIGHT_NS, PathGuard
 from liveness.scan.path.record import PathRecord
 from liveness.scan.plan import Plan
@@ -30,7 +34,7 @@ class Script:
     near: Intervals = field(default_factory=Intervals.empty)
     mac: bytes = OLD
     shares: dict[bytes, Intervals] = field(default_factory=lambda: {GATEWAY: TARGETS})
-    gateway: Gateway = field(default_factory=lambda: Gateway(GATEWAY, OLD, 0))
+    gateway: Gateway = field(default_factory=lambda: Gateway(GATEWAY, OLD, 0, 0))
     changes: dict[str, Any] = field(default_factory=dict)
     path: Path = field(default_factory=lambda: Path("s0", 2, 1500, OLD, 1, (Hop(GATEWAY, OLD, TARGETS),)))
 
@@ -66,6 +70,7 @@ class Guarded:
             lost=self.losses.append,
             withdraw=self.withdrawn.append,
             longest_pause_s=longest_pause_s,
+            track=OrderTrack(plan.senders),
         )
 
     def see(self, looks: int = 1, **changes: object) -> None:
@@ -124,10 +129,13 @@ def test_a_moved_gateway_is_published_and_the_loss_ends_when_all_have_taken_it_o
     guarded.see(3)
     assert guarded.losses == []
     guarded.shared.hops.taken[1] = 1
+    guarded.shared.hops.taken_ns[:] = since_ns + SECOND // 4, since_ns + SECOND // 2
     guarded.see()
     (loss,) = guarded.losses
     assert loss.start_ns - loss.before_ns < since_ns
-    assert loss.start_ns <= loss.end_ns == since_ns, "the script's senders say no time of their own"
+    assert loss.start_ns <= since_ns
+    assert loss.end_ns == since_ns + SECOND // 2
+    assert loss.ends_ns == (since_ns + SECOND // 4, since_ns + SECOND // 2), "each sender has lost as long as it took"
     assert "02:00:00:00:00:01 became 02:00:00:00:00:02" in loss.cause
     assert guarded.actions() == ["redirected"]
 
@@ -146,13 +154,14 @@ def test_a_sender_that_met_a_down_interface_is_believed() -> None:
 
 def test_a_gateway_that_forwards_is_not_missed() -> None:
     guarded = Guarded()
+    replies: Any = np.zeros(50, REPLY_DTYPE)
     for _ in range(100):
-        guarded.shared.accepted[0, 0] += 50
         guarded.see()
+        guarded.shared.arrivals.note(0, replies, -guarded.script.now_ns)
     silent = "gateway 10.0.0.1 does not answer"
     since_ns = guarded.script.now_ns
     for _ in range(60):
-        guarded.shared.accepted[0, 0] += 50
+        guarded.shared.arrivals.note(0, replies, -guarded.script.now_ns)
         guarded.see(problem=silent, what="neighbour", since_ns=since_ns)
     assert guarded.problem() is None
     guarded.see(60, problem=silent, what="neighbour", since_ns=since_ns)

@@ -1,31 +1,86 @@
-"""The moment at which a way broke, found from what was sent and what came back."""
+"""The moment at which the path broke, estimated from what was sent and when replies arrived."""
 
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
 import pytest
 
+from liveness.replies import REPLY_DTYPE
+from liveness.scan.losses.order_track import OrderTrack
 from liveness.scan.path.reply_track import NS, ReplyTrack
+from liveness.scan.receive.arrivals import Arrivals
+
+if TYPE_CHECKING:
+    from liveness.scan.shared import Shared
 
 LOOK_NS = NS // 10
+MS = 1_000_000
+
+
+def steady(at_ns: int) -> int:
+    """Return the frames handed over until a time, at 10,000 a second."""
+    return at_ns * 10_000 // NS
+
+
+def stalling(at_ns: int) -> int:
+    """Return the same of a sender that gets no processor for 60 ms of every 200, and catches up."""
+    return steady(at_ns // (200 * MS) * 200 * MS) + min(steady(200 * MS), steady(int(at_ns % (200 * MS) * 200 / 140)))
 
 
 def tracked(
-    broken_ns: int, until_ns: int, hit_rate: float, rate: int = 10_000, late_ns: int = 20_000_000
+    broken_ns: int,
+    until_ns: int,
+    hit_rate: float,
+    *,
+    handed: Callable[[int], int] = steady,
+    trip_ns: int = 0,
+    trip_known: bool = True,
+    receivers: int = 1,
 ) -> ReplyTrack:
-    """Return a track of samples at every tenth of a second, of a way that broke once."""
-    track = ReplyTrack()
+    """Return the track of a path that broke once: marks at every tenth of a second, blocks at every 20 ms."""
+    sent, arrivals = OrderTrack(1), Arrivals(receivers)
     for at_ns in range(0, until_ns + 1, LOOK_NS):
-        answered = rate * max(0, min(at_ns - late_ns, broken_ns)) // NS
-        track.note(at_ns, rate * at_ns // NS, int(answered * hit_rate))
-    return track
+        counts = SimpleNamespace(
+            handed=lambda _, at_ns=at_ns: handed(at_ns),
+            completed=np.array([handed(at_ns)]),
+            dropped=np.zeros(1, np.int64),
+            activities=SimpleNamespace(now=lambda _: None),
+        )
+        sent.note(at_ns, cast("Shared", counts))
+    seen = 0
+    for block_ns in range(0, until_ns, 20 * MS):
+        times = []
+        for at_ns in range(block_ns, block_ns + 20 * MS, MS):
+            answered = int(handed(max(0, min(at_ns - trip_ns, broken_ns))) * hit_rate)
+            times += [at_ns] * (answered - seen)
+            seen = answered
+        replies: Any = np.zeros(len(times), REPLY_DTYPE)
+        replies["time_ns"] = times
+        replies["rtt_ns"] = trip_ns if trip_known else -1
+        for receiver in range(receivers):
+            arrivals.note(receiver, replies[receiver::receivers], 0)
+    return ReplyTrack(sent, arrivals)
 
 
+@pytest.mark.parametrize("handed", [steady, stalling])
+@pytest.mark.parametrize("trip_ms", [0, 5, 180])
 @pytest.mark.parametrize("hit_rate", [1.0, 0.3, 0.04])
 @pytest.mark.parametrize("broken_ms", [8_000, 8_030, 8_250, 8_490])
-def test_the_moment_is_found_between_two_samples(broken_ms: int, hit_rate: float) -> None:
-    broken_ns = broken_ms * 1_000_000
-    track = tracked(broken_ns, 9 * NS, hit_rate)
+def test_the_number_lost_is_found(broken_ms: int, hit_rate: float, trip_ms: int, handed: Callable[[int], int]) -> None:
+    """Also where the path broke just after it was seen to work, and where receivers share the replies."""
+    broken_ns = broken_ms * MS
+    track = tracked(broken_ns, 9 * NS, hit_rate, handed=handed, trip_ns=trip_ms * MS, receivers=2)
     found = track.broken_from(8 * NS, 9 * NS)
     assert found >= 8 * NS
-    assert abs(found - broken_ns) <= 0.05 * (9 * NS - broken_ns)
+    lost = handed(9 * NS) - handed(broken_ns)
+    assert abs(track.sent.handed(9 * NS) - track.sent.handed(found) - lost) <= 0.02 * lost
+
+
+def test_round_trips_that_are_not_known_are_taken_as_short() -> None:
+    track = tracked(8_250 * MS, 9 * NS, 0.3, trip_ns=20 * MS, trip_known=False)
+    assert 0 <= track.broken_from(8 * NS, 9 * NS) - 8_250 * MS <= 25 * MS, "later by the round-trip time"
 
 
 def test_too_few_replies_say_nothing() -> None:
@@ -33,15 +88,18 @@ def test_too_few_replies_say_nothing() -> None:
     assert track.broken_from(8 * NS, 9 * NS) == 8 * NS
 
 
-def test_a_way_that_was_never_seen_whole_is_broken_from_the_beginning() -> None:
-    assert ReplyTrack().broken_from(5, 9) == 5
+def test_a_path_that_was_never_seen_whole_is_broken_from_the_beginning() -> None:
+    assert ReplyTrack(OrderTrack(1), Arrivals(1)).broken_from(5, 9) == 5
     assert tracked(0, NS, 1.0).broken_from(0, NS) == 0
 
 
-def test_nothing_that_was_lost_is_left_out_where_stray_replies_come() -> None:
-    """Retransmissions of far hosts may come after the way has broken: the interval still ends where it ends."""
-    track = ReplyTrack()
-    for look in range(91):
-        at_ns = look * LOOK_NS
-        track.note(at_ns, look * 1_000, 5_000 * look)  # five replies to a probe, without an end
+def test_nothing_that_was_lost_is_left_out_where_replies_come_on() -> None:
+    """Duplicates of distant hosts may come after the path has broken: the interval still ends where it ends."""
+    track = tracked(20 * NS, 9 * NS, 5.0)
     assert 8 * NS <= track.broken_from(8 * NS, 9 * NS) <= 9 * NS
+
+
+def test_replies_that_come_as_before_are_recognised() -> None:
+    track = tracked(8 * NS, 12 * NS, 0.3)
+    assert track.come_since(6 * NS, 7 * NS)
+    assert not track.come_since(8 * NS, 11 * NS)

@@ -7,6 +7,7 @@ from typing import Final
 from liveness.net.neighbours import (
     BROADCAST,
     IPV4_BYTES,
+    NO_ENTRY,
     NUD_CONFIRMED,
     NUD_PERMANENT,
     NUD_VALID,
@@ -30,11 +31,15 @@ MOST_FRAMES: Final = 256
 
 @dataclass(slots=True)
 class Gateway:
-    """Next hop, with the time when its MAC address was last confirmed."""
+    """Next hop, and the evidence that it has its MAC address."""
 
     address: bytes
     mac: bytes
     confirmed_ns: int
+    """When its MAC address was last found confirmed."""
+    worked_ns: int
+    """Time at which it certainly had its MAC address: an answer is read up to one check after it has arrived, and the
+    kernel confirmed its entry some time ago."""
     known: bool = True
     """Whether its MAC address is known. That of a new route is unknown at first."""
     has_answered: bool = False
@@ -57,7 +62,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """New MAC address of a next hop. The old one was last confirmed at `since_ns`."""
+    """New MAC address of a next hop. At `since_ns` it certainly still had the old one."""
 
     gateway: Gateway
     before: bytes
@@ -75,6 +80,8 @@ class Gateways:
     source: int
     """IPv4 address of this host that ARP requests name as their sender."""
     all: dict[bytes, Gateway] = field(default_factory=dict)
+    _received_ns: int = 0
+    """When packets were last read. Whatever is read next has arrived since then."""
     _socket: socket.socket = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,36 +93,40 @@ class Gateways:
     def add(self, address: bytes, mac: bytes, now_ns: int) -> None:
         """Add a next hop. If `mac` is empty, its MAC address is resolved."""
         if address not in self.all:
-            self.all[address] = Gateway(address, mac, now_ns, known=bool(mac))
+            self.all[address] = Gateway(address, mac, now_ns, now_ns, known=bool(mac))
 
     def look(self, netlink: Netlink, now_ns: int) -> list[Moved]:
         """Send due requests, read packets, and return the next hops with a new MAC address. This never waits."""
-        answers = self._receive()
+        arrived_ns = self._received_ns or now_ns
+        answers = self._receive(now_ns)
         moved = []
         for gateway in self.all.values():
             macs = answers.get(gateway.address)
             mac: bytes | None
+            worked_ns = arrived_ns
             if macs and not gateway.fixed:
                 gateway.has_answered = True
                 mac = gateway.mac if gateway.mac in macs else macs[-1]  # if two claim the address, the known MAC wins
             else:
-                mac = self._compare(gateway, netlink, now_ns)
+                mac, age_ns = self._compare(gateway, netlink, now_ns)
+                worked_ns = now_ns - age_ns
             if mac is not None:
                 if mac != gateway.mac:
                     if gateway.known:
-                        moved.append(Moved(gateway, gateway.mac, gateway.confirmed_ns))
+                        moved.append(Moved(gateway, gateway.mac, gateway.worked_ns))
                     gateway.mac, gateway.known = mac, True
                 gateway.confirmed_ns = now_ns
+                gateway.worked_ns = max(gateway.worked_ns, worked_ns)
             if not gateway.fixed:
                 self._request(gateway, now_ns)
         return moved
 
-    def restart(self) -> None:
+    def restart(self, now_ns: int) -> None:
         """Send requests to all next hops at once, after the link was down."""
         for gateway in self.all.values():
             gateway.requested_ns = 0
             gateway.compared_ns = 0
-        self._receive()  # discard: packets received before may be outdated
+        self._receive(now_ns)  # discard: packets received before may be outdated
 
     def confirmed_since(self, since_ns: int) -> bool:
         """Return whether all next hops that ever answered, or must be resolved, were confirmed since a time."""
@@ -124,11 +135,12 @@ class Gateways:
             for gateway in self.all.values()
         )
 
-    def _receive(self) -> dict[bytes, list[bytes]]:
+    def _receive(self, now_ns: int) -> dict[bytes, list[bytes]]:
         """Return the MAC addresses in answers to this host, by address.
 
         If another packet shows a new MAC address of a next hop, a broadcast request for it is sent at once.
         """
+        self._received_ns = now_ns
         answers: dict[bytes, list[bytes]] = {}
         for _ in range(MOST_FRAMES):
             try:
@@ -148,13 +160,15 @@ class Gateways:
                 self._send(gateway, BROADCAST)
         return answers
 
-    def _compare(self, gateway: Gateway, netlink: Netlink, now_ns: int) -> bytes | None:
-        """Return the MAC address in the kernel's entry of a gateway, once a second, if the entry is confirmed."""
+    def _compare(self, gateway: Gateway, netlink: Netlink, now_ns: int) -> tuple[bytes | None, int]:
+        """Return the MAC address in the kernel's entry of a gateway, and how long ago the kernel confirmed it in ns.
+
+        The entry is read once a second. The MAC address is None if the entry was not read, or is not confirmed.
+        """
         if now_ns < gateway.compared_ns + COMPARE_EVERY_NS:
-            return None
+            return None, 0
         gateway.compared_ns = now_ns
-        entry = kernel_entry(netlink, self.index, gateway.address)
-        state, mac = entry if entry is not None else (0, b"")
+        state, mac, age_ns = kernel_entry(netlink, self.index, gateway.address) or NO_ENTRY
         gateway.fixed = bool(state & NUD_PERMANENT)
         if len(gateway.address) != IPV4_BYTES:
             provoke(self.index, gateway.address)
@@ -163,7 +177,7 @@ class Gateways:
         else:  # answers of the gateway itself are newer and more reliable than the kernel's entry
             quiet = now_ns - gateway.confirmed_ns > COMPARE_EVERY_NS
             believed = state & NUD_CONFIRMED if quiet or gateway.fixed else 0
-        return mac if believed and len(mac) == len(self.mac) else None
+        return (mac if believed and len(mac) == len(self.mac) else None), age_ns
 
     def _request(self, gateway: Gateway, now_ns: int) -> None:
         if len(gateway.address) != IPV4_BYTES:

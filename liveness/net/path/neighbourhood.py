@@ -20,7 +20,7 @@ MOST_FRAMES: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class NeighbourMoved:
-    """New MAC address of a neighbour. The old one was last confirmed at `since_ns`."""
+    """New MAC address of a neighbour. At `since_ns` it certainly still had the old one."""
 
     address: int
     before: bytes
@@ -55,6 +55,9 @@ class Neighbourhood:
     now_ns: int
     _macs: dict[int, bytes] = field(init=False)
     _confirmed_ns: dict[int, int] = field(init=False)
+    """When each neighbour certainly had its MAC address."""
+    _received_ns: int = field(init=False)
+    """When packets were last read. Whatever is read next has arrived since then."""
     _questions: dict[int, _Question] = field(default_factory=dict, init=False)
     _turn: int = field(default=0, init=False)
     _due: float = field(default=0.0, init=False)
@@ -65,6 +68,7 @@ class Neighbourhood:
         addresses = self.neighbours.addresses.tolist()
         self._macs = {address: mac.tobytes() for address, mac in zip(addresses, self.neighbours.macs, strict=True)}
         self._confirmed_ns = dict.fromkeys(addresses, self.now_ns)
+        self._received_ns = self.now_ns
         self._socket = open_packet_socket()
         bind_packet_socket(self._socket, self.interface, ETH_P_ARP)
         self._socket.setblocking(False)
@@ -85,6 +89,7 @@ class Neighbourhood:
             self._questions.pop(address, None)
 
     def _receive(self) -> None:
+        arrived_ns, self._received_ns = self._received_ns, self.now_ns
         for _ in range(MOST_FRAMES):
             try:
                 frame = self._socket.recv(2048)
@@ -99,7 +104,7 @@ class Neighbourhood:
                 continue
             question = self._questions.get(address)
             if sender.to == self.mac and sender.mac == known:
-                self._confirmed_ns[address] = self.now_ns
+                self._confirmed_ns[address] = arrived_ns
                 self._questions.pop(address, None)
             elif sender.to == self.mac and question is not None and question.broadcast:
                 question.claimed = sender.mac
@@ -115,7 +120,7 @@ class Neighbourhood:
             if question.claimed is not None:
                 before = self._macs[address]
                 moved.append(NeighbourMoved(address, before, question.claimed, self._confirmed_ns[address]))
-                self._macs[address], self._confirmed_ns[address] = question.claimed, self.now_ns
+                self._macs[address], self._confirmed_ns[address] = question.claimed, question.requested_ns
             del self._questions[address]
             if question.claimed is None and not question.broadcast:  # the known MAC address did not answer: broadcast
                 self._request(address, broadcast=True)

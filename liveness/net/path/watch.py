@@ -159,7 +159,7 @@ class PathWatch:
         if problem or flapped:
             self._link_up_ns = now_ns
             if self._gateways is not None:
-                self._gateways.restart()
+                self._gateways.restart(now_ns)
             problem = problem or f"interface {self.path.interface} was down for a moment"
             # replies to frames with the old source address are lost, although every frame was sent
             what = "address" if mac != self.mac else "link"
@@ -187,7 +187,7 @@ class PathWatch:
             silent = [gateway for gateway in self._gateways.all.values() if gateway.silent(now_ns)]
             if silent:
                 names = ", ".join(gateway.name for gateway in silent)
-                since_ns = min(gateway.confirmed_ns for gateway in silent)
+                since_ns = min(gateway.worked_ns for gateway in silent)
                 return replace(
                     observation, problem=f"gateway {names} does not answer", what="neighbour", since_ns=since_ns
                 )

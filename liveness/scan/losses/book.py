@@ -80,7 +80,11 @@ class _Entry:
 
     def take(self, other: "_Entry") -> None:
         """Merge another entry into this one."""
-        self.start_ns, self.end_ns = min(self.start_ns, other.start_ns), max(self.end_ns, other.end_ns)
+        sure, vague = (self, other) if self.certainty >= other.certainty else (other, self)
+        edge_ns = TOUCHES_NS if vague.certainty is Certainty.SILENCE and vague.certainty < sure.certainty else 0
+        start_ns, end_ns = vague.start_ns + edge_ns, vague.end_ns - edge_ns  # silence says only about when it began
+        self.start_ns = sure.start_ns if start_ns >= sure.start_ns else min(sure.start_ns, vague.start_ns)
+        self.end_ns = sure.end_ns if end_ns <= sure.end_ns else max(sure.end_ns, vague.end_ns)
         if other.certainty > self.certainty:
             self.cause, self.certainty = other.cause, other.certainty
         self.counted += other.counted
@@ -144,9 +148,12 @@ class LossBook:
         share = 1.0
         if loss.targets is not None:
             share = min(1.0, loss.targets.count / max(1, self.plan.target_count))
-        spans = self.track.spans(loss.start_ns, loss.end_ns, share)
+        spans = self.track.spans(loss.start_ns, loss.end_ns, share, loss.ends_ns)
         after_ns = margin_ns if margin_ns > loss.before_ns else 0  # `before_ns` says nothing about what came after
-        wide = self.track.spans(loss.start_ns - margin_ns, loss.end_ns + after_ns, share) if margin_ns else []
+        wide = []
+        if margin_ns:
+            ends_ns = tuple(end_ns + after_ns for end_ns in loss.ends_ns)
+            wide = self.track.spans(loss.start_ns - margin_ns, loss.end_ns + after_ns, share, ends_ns)
         if frames is not None and spans:
             share = min(1.0, frames / max(1.0, extent_of(spans, self.plan).probes))
             spans = [msgspec.structs.replace(span, share=share) for span in spans]
@@ -158,6 +165,8 @@ class LossBook:
         counted = loss.counted and self.counters_believed()
         new = _Entry(loss.start_ns, loss.end_ns, loss.cause, certainty, frames or 0, [], frames is None and not counted)
         spans, margins = _with_margins(spans, wide)
+        if certainty is Certainty.SILENCE:
+            spans = [msgspec.structs.replace(span, edge=span.margin // 2) for span in spans]
         if counted:
             spans, margins = [], [*map(_as_margin, spans), *margins]
         for span in spans:

@@ -25,3 +25,5 @@ class LossInterval:
     """Time before `start_ns` in which frames may be lost too: they are sent again, and not reported as lost."""
     counted: bool = False
     """Whether frames were lost at an interface of this host, whose counters give the number."""
+    ends_ns: tuple[int, ...] = ()
+    """When the loss ended for what each sender sends; empty if it ended at `end_ns` for all."""

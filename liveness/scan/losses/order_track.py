@@ -2,9 +2,11 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
+
+import numpy as np
 
 from liveness.runs.losses import LostSpan
 from liveness.scan.send.activity import Activity
@@ -37,9 +39,49 @@ class OrderTrack:
     def note(self, now_ns: int, shared: Shared) -> None:
         """Record the position of each sender. Called several times a second."""
         for sender, marks in enumerate(self._marks):
-            handed = int(shared.sent[sender].sum() + shared.repaired[sender].sum())
+            handed = shared.handed(sender)
             left = int(shared.completed[sender] + shared.dropped[sender])
             self._add(marks, Mark(now_ns, shared.activities.now(sender), handed, left))
+
+    def insert(self, sender: int, at_ns: int, tick: int, handed: int) -> None:
+        """Add the position that a sender itself recorded at a time, between the marks around it in the same walk."""
+        marks = self._marks[sender]
+        place = next((place for place, mark in enumerate(marks) if mark.at_ns > at_ns), len(marks))
+        if not 0 < place < len(marks):
+            return
+        before, after = marks[place - 1], marks[place]
+        one, two = before.activity, after.activity
+        if one is None or two is None or not one.same_walk(two) or not one.tick <= tick <= two.tick:
+            return
+        if len(marks) == marks.maxlen:
+            marks.popleft()
+            place -= 1
+        marks.insert(place, Mark(at_ns, replace(one, tick=tick), handed, min(handed, after.left)))
+
+    def handed(self, at_ns: int) -> float:
+        """Return how many frames all senders had handed over at a time, by interpolation between marks."""
+        return sum(
+            float(np.interp(at_ns, [mark.at_ns for mark in marks], [mark.handed for mark in marks]))
+            for marks in self._marks
+            if marks
+        )
+
+    def when_handed(self, frames: float, start_ns: int, end_ns: int) -> int:
+        """Return the time in an interval at which `frames` frames had been handed over: its nearer end if outside."""
+        times = {mark.at_ns for marks in self._marks for mark in marks if start_ns < mark.at_ns < end_ns}
+        before_ns, before = start_ns, self.handed(start_ns)
+        for at_ns in (*sorted(times), end_ns):
+            handed = self.handed(at_ns)
+            if handed >= frames:
+                share = (frames - before) / (handed - before) if handed > before else 0.0
+                return before_ns + int(max(0.0, share) * (at_ns - before_ns))
+            before_ns, before = at_ns, handed
+        return end_ns
+
+    @property
+    def since_ns(self) -> int:
+        """Time of the oldest mark that is kept of every sender, 0 if there is none."""
+        return max((marks[0].at_ns if marks else 0 for marks in self._marks), default=0)
 
     @staticmethod
     def _add(marks: deque[Mark], mark: Mark) -> None:
@@ -53,19 +95,21 @@ class OrderTrack:
             marks.pop()  # nothing has moved: keep one mark at each end of the standstill
         marks.append(mark)
 
-    def spans(self, start_ns: int, end_ns: int, share: float = 1.0) -> list[LostSpan]:
+    def spans(self, start_ns: int, end_ns: int, share: float = 1.0, ends_ns: Sequence[int] = ()) -> list[LostSpan]:
         """Return the spans that were sent or waiting in a ring in an interval of time, of which `share` was lost.
 
-        Frames that were in a ring when the interval began are included.
+        Frames that were in a ring when the interval began are included. With `ends_ns`, the interval has an end of its
+        own for each sender.
         """
         found: list[LostSpan] = []
         for sender, marks in enumerate(self._marks):
+            until_ns = ends_ns[sender] if ends_ns else end_ns
             begun_ns = _handed_over_from(marks, start_ns)
             spans: list[LostSpan] = []
             for before, after in pairwise(marks):
-                if after.at_ns <= begun_ns or before.at_ns >= end_ns:
+                if after.at_ns <= begun_ns or before.at_ns >= until_ns:
                     continue
-                for span in _between(sender, before, after, (begun_ns, end_ns), share):
+                for span in _between(sender, before, after, (begun_ns, until_ns), share):
                     if spans and spans[-1].overlaps(span):
                         spans[-1] = joined(spans[-1], span)
                     else:
@@ -75,18 +119,29 @@ class OrderTrack:
 
 
 def joined(span: LostSpan, other: LostSpan) -> LostSpan:
-    """Return one span that covers two of the same walk. Its lost share is weighted by their lengths."""
-    first, last = min(span.first, other.first), max(span.last, other.last)
+    """Return one span that covers two of the same walk. Its lost share is weighted by their lengths.
+
+    An uncertain end (`edge`) gives way to a certain one near it, and what lies between them becomes margin.
+    """
+    early, late = (span, other) if span.first <= other.first else (other, span)
+    first = late if early.first + early.edge >= late.first and late.edge < early.edge else early
+    late, early = (span, other) if span.last >= other.last else (other, span)
+    last = early if late.last - late.edge <= early.last and early.edge < late.edge else late
+    margin = max(
+        first.first - min(either.first - either.margin for either in (span, other)),
+        max(either.last + either.margin for either in (span, other)) - last.last,
+    )
     lost = span.share * (span.last - span.first) + other.share * (other.last - other.first)
     return LostSpan(
         sender=span.sender,
         block=span.block,
-        first=first,
-        last=last,
+        first=first.first,
+        last=last.last,
         lags=span.lags,
         begins=span.begins,
-        share=min(1.0, lost / max(1, last - first)),
-        margin=max(span.margin, other.margin),
+        share=min(1.0, lost / max(1, last.last - first.first)),
+        margin=margin,
+        edge=min(first.edge, last.edge),
         tries=max(span.tries, other.tries),
     )
 

@@ -10,6 +10,7 @@ from liveness.net.lan import Neighbours
 from liveness.net.path.watch import Observation, PathWatch
 from liveness.net.routes import union
 from liveness.scan.losses.intervals import LossInterval
+from liveness.scan.losses.order_track import OrderTrack
 from liveness.scan.path.neighbourhood import hops_with
 from liveness.scan.path.record import PathRecord
 from liveness.scan.path.reply_track import ReplyTrack
@@ -61,11 +62,13 @@ class PathGuard:
     withdraw: Callable[[Intervals], None]
     """Called with targets that must not be probed any more."""
     longest_pause_s: float
+    track: OrderTrack
+    """What senders have handed over, over time."""
     _neighbours: Neighbours = field(init=False)
     """Targets on the link itself, with their current MAC addresses. A next hop can be among them."""
     _pause: _Pause | None = field(default=None, init=False)
     _redirections: list[_Redirection] = field(default_factory=list, init=False)
-    _replies: ReplyTrack = field(default_factory=ReplyTrack, init=False)
+    _replies: ReplyTrack = field(init=False)
     _unpublished: bool = field(default=False, init=False)
     _downs: int = field(default=0, init=False)
     _before_ns: int = field(default_factory=time.monotonic_ns, init=False)
@@ -74,6 +77,7 @@ class PathGuard:
     def __post_init__(self) -> None:
         """Start with the neighbours that were found before the run."""
         self._neighbours = self.watch.path.neighbours
+        self._replies = ReplyTrack(self.track, self.shared.arrivals)
 
     @property
     def problem(self) -> str | None:
@@ -120,28 +124,40 @@ class PathGuard:
         """Return the current problem, since when, and its kind. Senders may see link failures that no check saw."""
         downs = int(self.shared.downs.sum())
         flapped, self._downs = downs > self._downs, downs
-        self._note_replies(observation.at_ns)
-        if observation.what == "neighbour" and self._pause is None and self._replies_come(observation.since_ns):
+        if (
+            observation.what == "neighbour"
+            and self._pause is None
+            and self._replies_come(observation.since_ns, observation.at_ns)
+        ):
             return None, 0, ""  # replies still come, so the gateway works: it is only too busy to answer ARP
         if observation.problem is None and flapped:
             return f"interface {self.watch.path.interface} was down for a moment", self._before_ns, "link"
         return observation.problem, observation.since_ns, observation.what
 
-    def _note_replies(self, now_ns: int) -> None:
-        shared = self.shared
-        self._replies.note(now_ns, int(shared.sent.sum() + shared.repaired.sum()), int(shared.accepted.sum()))
-
-    def _replies_come(self, since_ns: int) -> bool:
+    def _replies_come(self, since_ns: int, now_ns: int) -> bool:
         """Return whether replies come as before `since_ns`, which shows that the only gateway still forwards."""
-        return len(self.watch.shares) == 1 and self._replies.come_since(since_ns)
+        return len(self.watch.shares) == 1 and self._replies.come_since(since_ns, now_ns)
 
-    def _broken(self, since_ns: int, until_ns: int, cause: str, targets: Intervals | None = None) -> LossInterval:
+    def _broken(
+        self,
+        since_ns: int,
+        until_ns: int,
+        cause: str,
+        targets: Intervals | None = None,
+        ends_ns: tuple[int, ...] = (),
+    ) -> LossInterval:
         """Return the loss on a path that was last known to work at `since_ns`.
 
         If the loss concerns all targets, the replies show when the path broke.
         """
+        self._mark()
         start_ns = self._replies.broken_from(since_ns, until_ns) if targets is None else since_ns
-        return LossInterval(start_ns, until_ns, cause, targets, before_ns=start_ns - since_ns + QUEUED_NS)
+        before_ns = start_ns - since_ns + QUEUED_NS
+        return LossInterval(start_ns, until_ns, cause, targets, before_ns=before_ns, ends_ns=ends_ns)
+
+    def _mark(self) -> None:
+        """Record the positions of the senders: between two records, they are taken to send steadily."""
+        self.track.note(time.monotonic_ns(), self.shared)
 
     def _leave_out(self, observation: Observation) -> None:
         for part in observation.null:
@@ -191,6 +207,7 @@ class PathGuard:
         if not self._unpublished or not all(mac for mac, _ in hops):
             return
         self._unpublished = False
+        self._mark()  # what is sent from now until senders use the new next hops is lost
         try:
             generation = self.shared.hops.publish(hops_with(hops, self._neighbours, self.watch.near, self.watch.mac))
         except LivenessError as error:
@@ -219,19 +236,33 @@ class PathGuard:
         """Report losses that are over because all senders have paused or taken over the new next hops."""
         if self._pause is not None and self.shared.all_held():
             self._report_pause(now_ns)
-        taken, taken_ns = self.shared.hops.taken, self.shared.hops.taken_ns
-        slowest = min(
-            (int(taken[at]) for at, held in enumerate(self.shared.held.tolist()) if held != ENDED), default=None
-        )
         waiting = []
         for redirection in self._redirections:
-            if slowest is None or slowest >= redirection.generation or self.shared.all_held():
-                obeyed = slowest is not None and slowest >= redirection.generation
-                until_ns = max(redirection.since_ns, min(now_ns, int(taken_ns.max()))) if obeyed else now_ns
-                self.lost(self._broken(redirection.since_ns, until_ns, redirection.cause, redirection.targets))
+            ends_ns = self._taken_over(redirection, now_ns)
+            if ends_ns or self.shared.all_held():
+                until_ns = max(redirection.since_ns, *ends_ns) if ends_ns else now_ns
+                self.lost(self._broken(redirection.since_ns, until_ns, redirection.cause, redirection.targets, ends_ns))
             else:
                 waiting.append(redirection)
         self._redirections = waiting
+
+    def _taken_over(self, redirection: _Redirection, now_ns: int) -> tuple[int, ...]:
+        """Return when each sender took over new next hops; empty if one still has to. Their positions are recorded."""
+        hops = self.shared.hops
+        ended = [held == ENDED for held in self.shared.held.tolist()]
+        if not all(
+            over or taken >= redirection.generation for over, taken in zip(ended, hops.taken.tolist(), strict=True)
+        ):
+            return ()
+        self._mark()
+        for sender, over in enumerate(ended):
+            if not over:
+                at_ns, tick, handed = (int(row[sender]) for row in (hops.taken_ns, hops.taken_tick, hops.taken_handed))
+                self.track.insert(sender, at_ns, tick, handed)
+        return tuple(
+            now_ns if over else max(redirection.since_ns, min(now_ns, taken_ns))
+            for over, taken_ns in zip(ended, hops.taken_ns.tolist(), strict=True)
+        )
 
     def _give_up(self, reason: str, observation: Observation) -> None:
         """End the run. What was sent since the path was last seen to work is lost."""

@@ -30,7 +30,11 @@ class HopTable:
         self.taken: NDArray[np.int64] = shared_zeros((senders,), np.int64)
         """Generation of the table that each sender uses."""
         self.taken_ns: NDArray[np.int64] = shared_zeros((senders,), np.int64)
-        """When each sender took it over, ns of the monotonic clock. Written before `taken`."""
+        """When each sender took it over, ns of the monotonic clock. Written before `taken`, as the next two."""
+        self.taken_tick: NDArray[np.int64] = shared_zeros((senders,), np.int64)
+        """Tick that each sender had reached then."""
+        self.taken_handed: NDArray[np.int64] = shared_zeros((senders,), np.int64)
+        """Frames that each sender had handed over by then, repairs included."""
 
     @property
     def generation(self) -> int:

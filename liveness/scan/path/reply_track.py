@@ -1,73 +1,55 @@
-"""Track of the replies: counts over time, from which the moment at which the path broke is estimated."""
+"""Track of the replies: from what was sent and what came back, the moment at which the path broke is estimated."""
 
-from collections import deque
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
+
+from liveness.scan.losses.order_track import OrderTrack
+from liveness.scan.receive.arrivals import Arrivals, arrived
 
 NS: Final = 1_000_000_000
 SPAN_NS: Final = 2 * NS
 """Length of the spans over which replies are counted."""
-REMEMBERED: Final = 128
-"""Number of samples that are kept: more than ten seconds."""
+PAST_NS: Final = 10 * NS
+"""Time before the path was last seen to work, over which the hit rate is taken."""
 LEAST_REPLIES: Final = 64
 """Fewest replies, received or expected, from which a moment can be estimated."""
-LATE_NS: Final = 26_000_000
-"""Longest time from a reply's arrival until it is counted: a receive ring keeps it for 20 ms if its block does not fill
-(`net.rx_packet`), and its receiver may wait for a core."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """Frames handed over and replies accepted until a time, in ns of the monotonic clock."""
-
-    at_ns: int
-    sent: int
-    replies: int
-
-
-@dataclass(slots=True)
 class ReplyTrack:
-    """Samples of the last seconds, ten per second."""
+    """Frames handed over and replies that arrived, over time."""
 
-    _samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    sent: OrderTrack
+    arrivals: Arrivals
 
-    def note(self, at_ns: int, sent: int, replies: int) -> None:
-        """Record the frames sent and the replies accepted until now."""
-        self._samples.append(Sample(at_ns, sent, replies))
-
-    def come_since(self, since_ns: int) -> bool:
+    def come_since(self, since_ns: int, now_ns: int) -> bool:
         """Return whether replies now come at half the rate before `since_ns` or more."""
-        if not self._samples:
-            return False
-        latest = self._samples[-1]
-        first = next(sample for sample in self._samples if sample.at_ns >= latest.at_ns - SPAN_NS)
-        before = [sample.replies for sample in self._samples if since_ns - SPAN_NS <= sample.at_ns <= since_ns]
-        usual = before[-1] - before[0] if before else 0
-        recent = latest.replies - first.replies
+        courses = self.arrivals.since(min(now_ns, since_ns) - SPAN_NS)
+        usual = arrived(courses, since_ns) - arrived(courses, since_ns - SPAN_NS)
+        recent = arrived(courses, now_ns) - arrived(courses, now_ns - SPAN_NS)
         return recent > 0 and 2 * recent >= usual
 
     def broken_from(self, since_ns: int, until_ns: int) -> int:
         """Return from when on probes got no reply, in an interval at whose start the path worked.
 
-        At the earlier hit rate, the replies in the interval are those to the probes sent until the path broke. Returns
-        `since_ns` if there are too few replies for an estimate.
+        At the earlier hit rate, the replies that arrived in the interval are those to the probes sent until the path
+        broke, and to those that were on their way at its start: what was sent in the last round-trip time before it.
+        Returns `since_ns` if there are too few replies for an estimate.
         """
-        samples = [sample for sample in self._samples if sample.at_ns <= until_ns]
-        begin = next((place for place, sample in enumerate(samples) if sample.at_ns >= since_ns), len(samples))
-        if begin == 0 or begin == len(samples):
+        courses = self.arrivals.since(since_ns - PAST_NS)
+        trips = [one.trips_ns for one in courses if len(one.trips_ns)]
+        trip_ns = int(np.concatenate(trips).mean()) if trips else 0
+        from_ns = max(since_ns - PAST_NS, self.sent.since_ns + trip_ns, *(one.since_ns for one in courses))
+        if from_ns >= since_ns:
             return since_ns
-        oldest, start, end = samples[0], samples[begin - 1], samples[-1]
-        sent, replies = start.sent - oldest.sent, start.replies - oldest.replies
-        expected = (end.sent - start.sent) * replies / sent if sent > 0 else 0.0
-        if replies < LEAST_REPLIES or expected < LEAST_REPLIES:
+        reached = self.sent.handed(since_ns - trip_ns)
+        sent = reached - self.sent.handed(from_ns - trip_ns)
+        past = arrived(courses, since_ns) - arrived(courses, from_ns)
+        hit_rate = past / sent if sent > 0 else 0.0
+        expected = (self.sent.handed(until_ns) - self.sent.handed(since_ns)) * hit_rate
+        if past < LEAST_REPLIES or expected < LEAST_REPLIES:
             return since_ns
-        late = (
-            sent * LATE_NS / max(1, start.at_ns - oldest.at_ns)
-        )  # frames whose replies were on their way at the start
-        reached = start.sent - late + (end.replies - start.replies) * sent / replies  # sent until the path broke
-        for before, after in pairwise(samples[begin - 1 :]):
-            if after.sent >= reached and after.sent > before.sent:
-                share = max(0.0, (reached - before.sent) / (after.sent - before.sent))
-                return max(since_ns, before.at_ns + int(share * (after.at_ns - before.at_ns)))
-        return until_ns
+        reached += (arrived(courses, until_ns) - arrived(courses, since_ns)) / hit_rate
+        return self.sent.when_handed(reached, since_ns, until_ns)

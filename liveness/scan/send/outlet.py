@@ -105,6 +105,9 @@ class Outlet:
         self._constants = with_hops(self._constants, table)
         redirect(self.ring.frames, table)
         self.load(self.queue, self._due, self.counts)
+        activity = self._shared.activities.now(self._index)
+        hops.taken_tick[self._index] = 0 if activity is None else activity.tick
+        hops.taken_handed[self._index] = self._shared.handed(self._index)
         hops.taken_ns[self._index] = time.monotonic_ns()
         hops.taken[self._index] = self._hop_generation
 

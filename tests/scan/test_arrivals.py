@@ -1,0 +1,74 @@
+"""Arrivals in shared memory, against a sorted list: the kernel's times count, whoever reads the replies when."""
+
+import bisect
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liveness.replies import REPLY_DTYPE
+from liveness.scan.receive.arrivals import FIRST, Arrivals, arrived
+
+OFFSET_NS = 1_700_000_000_000_000_000
+
+
+def replies_at(times: list[int]) -> Any:  # noqa: ANN401 - a structured array
+    replies: Any = np.zeros(len(times), REPLY_DTYPE)
+    replies["time_ns"] = times
+    replies["time_ns"] += OFFSET_NS
+    replies["rtt_ns"] = -1
+    return replies
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 100), max_size=5), max_size=20),
+    st.integers(1, 2),
+    st.integers(0, 2_500),
+    st.integers(0, 2_500),
+)
+def test_counts_at_block_ends_are_exact(steps: list[list[int]], receivers: int, since: int, at: int) -> None:
+    """Between the first and the last reply of a block, arrivals are taken as steady."""
+    arrivals = Arrivals(receivers)
+    now, times, ends = 0, [], [0]
+    for number, block in enumerate(steps):
+        inside = [now := now + step for step in block]
+        arrivals.note(number % receivers, replies_at(inside), OFFSET_NS)
+        times += inside
+        ends += inside[-1:]
+        now += 1
+    courses = arrivals.since(since)
+    for end in ends:
+        if end >= since:
+            assert arrived(courses, end) - arrived(courses, since) <= bisect.bisect(times, end)
+            assert arrived(arrivals.since(0), end) == bisect.bisect(times, end)
+    assert 0 <= arrived(arrivals.since(0), at) <= len(times)
+
+
+def test_old_blocks_are_overwritten_and_said_to_be_missing() -> None:
+    arrivals = Arrivals(1, blocks=4)
+    for number in range(10):
+        arrivals.note(0, replies_at([100 * number, 100 * number + 50]), OFFSET_NS)
+    (course,) = arrivals.since(0)
+    assert course.since_ns == 650, "the last reply of the oldest block that is kept"
+    assert arrived([course], 950) - arrived([course], 650) == 6
+    (course,) = arrivals.since(800)
+    assert course.since_ns == 800
+
+
+def test_a_row_that_is_not_whole_is_passed_over() -> None:
+    arrivals = Arrivals(1)
+    for number in range(3):
+        arrivals.note(0, replies_at([100 * number]), OFFSET_NS)
+    arrivals._rows[0, 2, FIRST] += 1
+    assert arrived(arrivals.since(0), 1_000) == 2
+
+
+def test_round_trips_are_sampled() -> None:
+    arrivals = Arrivals(1)
+    replies = replies_at([10] * 1_000)
+    replies["rtt_ns"][::2] = 7_000
+    arrivals.note(0, replies, OFFSET_NS)
+    arrivals.note(0, replies_at([20]), OFFSET_NS)
+    (course,) = arrivals.since(0)
+    assert course.trips_ns.tolist() == [7_000]
