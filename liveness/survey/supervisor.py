@@ -15,6 +15,7 @@ from liveness.scan.crew import Crew
 from liveness.scan.interruption import Interruption
 from liveness.scan.listeners import Listeners
 from liveness.scan.losses.intervals import LossInterval
+from liveness.scan.losses.order_track import OrderTrack
 from liveness.scan.optouts import OptOutWatch
 from liveness.scan.path.guard import PathGuard
 from liveness.scan.path.record import PathRecord
@@ -176,6 +177,7 @@ class SurveySupervisor:
             lost=self._lost,
             withdraw=self.opt_outs.leave_out,
             longest_pause_s=self.plan.config.limits.max_pause.seconds,
+            track=OrderTrack(self.plan.senders),
         )
 
     def _lost(self, loss: LossInterval) -> None:

@@ -95,6 +95,7 @@ class PathGuard:
             self.record.add("link", str(error), "noted")
             self._ended = True
             return
+        self._mark()
         self._take(observation)
         self._before_ns = observation.at_ns
 
@@ -124,19 +125,15 @@ class PathGuard:
         """Return the current problem, since when, and its kind. Senders may see link failures that no check saw."""
         downs = int(self.shared.downs.sum())
         flapped, self._downs = downs > self._downs, downs
-        if (
-            observation.what == "neighbour"
-            and self._pause is None
-            and self._replies_come(observation.since_ns, observation.at_ns)
-        ):
+        if observation.what == "neighbour" and self._pause is None and self._replies_come(observation):
             return None, 0, ""  # replies still come, so the gateway works: it is only too busy to answer ARP
         if observation.problem is None and flapped:
             return f"interface {self.watch.path.interface} was down for a moment", self._before_ns, "link"
         return observation.problem, observation.since_ns, observation.what
 
-    def _replies_come(self, since_ns: int, now_ns: int) -> bool:
-        """Return whether replies come as before `since_ns`, which shows that the only gateway still forwards."""
-        return len(self.watch.shares) == 1 and self._replies.come_since(since_ns, now_ns)
+    def _replies_come(self, observation: Observation) -> bool:
+        """Return whether replies come as before the problem, which shows that the only gateway still forwards."""
+        return len(self.watch.shares) == 1 and self._replies.come_since(observation.since_ns, observation.at_ns)
 
     def _broken(
         self,
