@@ -1,0 +1,196 @@
+"""Comparison of a survey with the model Internet that it probed: every round of every address, losses apart."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import UsageError
+from liveness.lab.model.change.clock import ModelClock
+from liveness.lab.model.change.layout import DIURNAL
+from liveness.lab.model.population.answer import PROBES
+from liveness.lab.model.population.load import Population
+from liveness.lab.model.population.truth import number_of
+from liveness.lab.model.responder.probe_log import read_log
+from liveness.lab.model.responder.record import SUMMARY, Summary, has_record, read_summary
+from liveness.lab.model.surveys.arrivals import Arrivals, Schedule, Timing, arrivals_of, timing_of
+from liveness.lab.model.surveys.sequences import FIGURES, count_single_losses, figures_of
+from liveness.lab.model.surveys.silences import Silence, is_diurnal, silences_of
+from liveness.lab.model.surveys.truth import DOWN_STATE, LATE_STATE, QUIET, UP_STATE, behaviour_at, truth_of_block
+from liveness.lab.source import RECORD_FOLDER
+from liveness.planes.blocks import BLOCK_ADDRESSES
+from liveness.planes.manifest import NAME
+from liveness.planes.matrix import Planes
+from liveness.planes.rundir import SurveyRun
+from liveness.space.addresses import format_address
+
+STATES: Final = ("silent", "positive", "negative", "late")
+EXAMPLES: Final = 5
+
+
+@dataclass(slots=True)
+class ProbeComparison:
+    """Comparison of one probe of a survey; counts are of pairs of address and round unless said otherwise."""
+
+    probe: str
+    sent: int = 0
+    wrong: int = 0
+    """Sent, arrived, and recorded as something else than what was delivered."""
+    never_arrived: int = 0
+    """Recorded as sent, and not seen at the far end."""
+    unrecorded: int = 0
+    """Arrived, and recorded as not sent: as after a kill."""
+    repeated: int = 0
+    """Probed more than once in a round."""
+    strays: int = 0
+    """Probes to no address of the survey, or before its first round."""
+    contradictions: int = 0
+    """Replies of the far end that the model does not know: a fault of the lab."""
+    lost: int = 0
+    """Positive replies that were lost on the way, or whose probes were."""
+    single_losses: int = 0
+    single_losses_repaired: int = 0
+    other_figures: int = 0
+    """Addresses of which A, U or N_U, plain or repaired, differ from the truth without loss."""
+    examples: list[str] = field(default_factory=list)
+    figures: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, FIGURES), np.int64))
+    """The truth without loss: (addresses, FIGURES)."""
+    silences: list[Silence] = field(default_factory=list)
+    diurnal: list[bool | None] = field(default_factory=list)
+    """By block: whether a daily cycle must be found; None where either is right."""
+    peak_hours_utc: list[float | None] = field(default_factory=list)
+    """By block: the middle of the hours in which its hosts are up."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether the run says of every round exactly what was delivered."""
+        return not (self.wrong or self.never_arrived or self.repeated or self.strays or self.contradictions)
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyComparison:
+    """Comparison of a whole survey with the model."""
+
+    run: SurveyRun
+    clock: ModelClock
+    schedule: Schedule
+    summary: Summary
+    probes: list[ProbeComparison]
+    timing: Timing
+
+    @property
+    def problems(self) -> list[str]:
+        """What the far end has to say against the scanner or itself, a line each."""
+        lines = [f"{count:,} malformed packets: {label}" for label, count in self.summary.malformed.items()]
+        if self.summary.overrun:
+            lines.append(f"the model was too slow for {self.summary.overrun:,} packets: probe fewer blocks")
+        if self.summary.unlogged:
+            lines.append(f"the model's log lacks {self.summary.unlogged:,} probes: probe fewer blocks")
+        return lines
+
+    @property
+    def equal(self) -> bool:
+        """Whether every round of every address is as it was delivered, and all probes were well formed."""
+        return not self.problems and all(one.exact for one in self.probes)
+
+
+def check_survey(path: Path, population: Population) -> SurveyComparison:
+    """Compare a survey with the population that it probed in a lab, by the record of that lab.
+
+    UsageError for a run without such a record, or one that cannot be judged.
+    """
+    run = SurveyRun.open(path)
+    record = path / RECORD_FOLDER / SUMMARY
+    if not has_record(path):
+        raise UsageError(f"{record}: no record of the model: a survey is compared by its lab's log of probes")
+    summary = read_summary(path)
+    if summary.clock is None:
+        raise UsageError(
+            f"{record}: $.clock: missing: the population has no section 'time': add one, such as 'time: {{}}'"
+        )
+    clock = ModelClock(summary.clock.real_ns, summary.clock.model_ns, summary.clock.speed)
+    rows = read_log(path)
+    probes = list(run.manifest.probes)
+    numbers = [number_of(probe) for probe in probes]
+    if len(set(numbers)) < len(numbers):
+        raise UsageError(f"{path / NAME}: $.probes: of TCP ports that a population has no word for, one can be judged")
+    with run.matrix() as matrix:
+        schedule = Schedule.of(run.manifest, matrix.phases_ms())
+        compared, arrivals = [], []
+        for probe, number in zip(probes, numbers, strict=True):
+            matrix.open_probe(probe)
+            came = arrivals_of(rows[rows["probe"] == number], run.blocks, schedule, probe)
+            planes = (matrix.planes(probe, block, 1) for block in range(len(run.blocks)))
+            compared.append(_compare(run, population, clock, schedule, probe, came, planes))
+            arrivals.append(came)
+    others = ~np.isin(rows["probe"], numbers)
+    if others.any():
+        named = ", ".join(PROBES[number] for number in np.unique(rows["probe"][others]).tolist())
+        raise UsageError(f"{record}: the far end saw probes that the survey does not name: {named}")
+    return SurveyComparison(run, clock, schedule, summary, compared, timing_of(rows, arrivals, schedule))
+
+
+def _compare(
+    run: SurveyRun,
+    population: Population,
+    clock: ModelClock,
+    schedule: Schedule,
+    probe: str,
+    arrivals: Arrivals,
+    planes: Iterator[Planes],
+) -> ProbeComparison:
+    """Compare the planes of one probe, block by block."""
+    result = ProbeComparison(probe, strays=arrivals.strays, unrecorded=arrivals.after)
+    figures, number, interval_ns = [], number_of(probe), schedule.interval_ns
+    heard_until_ns = schedule.start_ns + (schedule.rounds + 1) * interval_ns
+    losses = np.zeros(2, np.int64)
+    for block, part in enumerate(planes):
+        came = arrivals.of_block(block)
+        truth = truth_of_block(population.tables, number, clock, came, schedule.rounds, interval_ns, heard_until_ns)
+        sent, positive, negative, late = (
+            np.unpackbits(plane, axis=1, count=schedule.rounds, bitorder="little").astype(np.bool_)
+            for plane in (part.sent, part.positive, part.negative, part.late)
+        )
+        found = np.select([positive, negative, late], [UP_STATE, DOWN_STATE, LATE_STATE], QUIET)
+        arrived = truth.arrived > 0
+        # Where the lab itself cannot tell on which side of a limit a reply came, silence or lateness are right too.
+        either = truth.open & ((found == QUIET) | (found == LATE_STATE) | (truth.expected == LATE_STATE))
+        wrong = sent & arrived & (found != truth.expected) & ~either
+        result.sent += int(sent.sum())
+        result.wrong += int(wrong.sum())
+        result.never_arrived += int((sent & ~arrived).sum())
+        result.unrecorded += int((arrived & ~sent).sum())
+        result.repeated += int((truth.arrived > 1).sum())
+        result.contradictions += truth.contradictions
+        result.lost += int((truth.lost & sent).sum())
+        _add_examples(result, run, block, wrong, truth.expected, found)
+        right = np.where(either, positive, truth.positive)
+        whole = figures_of(right, sent)
+        result.other_figures += int((whole != figures_of(positive, sent)).any(axis=1).sum())
+        delivered = truth.expected == UP_STATE
+        count_single_losses(positive, sent, delivered, truth.lost, losses)
+        figures.append(whole)
+        kind, peak = behaviour_at(population.tables, int(run.blocks.numbers[block]), clock.at_ns(schedule.start_ns))
+        result.silences += silences_of(block, truth, sent, diurnal=kind == DIURNAL)
+        result.diurnal.append(is_diurnal(kind, truth, sent, interval_ns * clock.speed))
+        result.peak_hours_utc.append(peak)
+    result.single_losses, result.single_losses_repaired = losses.tolist()
+    result.figures = np.concatenate(figures)
+    return result
+
+
+def _add_examples(
+    result: ProbeComparison,
+    run: SurveyRun,
+    block: int,
+    wrong: NDArray[np.bool_],
+    expected: NDArray[np.uint8],
+    found: NDArray[np.int64],
+) -> None:
+    for octet, number in np.argwhere(wrong)[: EXAMPLES - len(result.examples)].tolist():
+        address = format_address(int(run.blocks.numbers[block]) * BLOCK_ADDRESSES + octet)
+        states = f"{STATES[found[octet, number]]}, not {STATES[expected[octet, number]]}"
+        result.examples.append(f"{address}, round {number}: {states}")
