@@ -107,7 +107,10 @@ def test_a_pipe_has_no_escape_codes(compiled: None, tmp_path: Path) -> None:  # 
     assert "\x1b" not in done.stderr
     assert "\r" not in done.stderr
     assert done.stderr.startswith(f"scanning {TARGETS} addresses with {PROBES} probes of 1 attempts")
-    assert done.stderr.rstrip().splitlines()[-1].startswith("complete; ")
+    lines = done.stderr.rstrip().splitlines()
+    warnings = [line for line in lines if line.startswith("warning: ")]
+    assert all("senders could not keep up" in line for line in warnings), "what a busy machine causes, and nothing else"
+    assert lines[-1].startswith("complete with warnings; " if warnings else "complete; ")
 
 
 @pytest.mark.parametrize(
