@@ -7,11 +7,16 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from liveness.packets import pcapng
+from liveness.replylog.runlog import RunLog
 from tests.fuzzing.bounded import MOST_MEMORY_MB, Ended, bounded
 from tests.packets.captures import interface, packet_block, section
 from tests.populations import town
+from tests.replylog.replies import PROBES, replies
 
 CONFIG = "name: a\ntargets: {allow: [10.0.0.0/24]}\n"
 
@@ -68,15 +73,23 @@ def test_data_on_prefixes_that_grow(tmp_path: Path, run: Path, line: bytes) -> N
     refused(ended, 2, "pfx2as.gz")
 
 
-def test_a_capture_of_many_interfaces() -> None:
-    """They are read, each once: the packet behind them too."""
+def test_a_capture_of_many_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read, each once, and the packet after them too; their table grows by doubling."""
     from tests.packets.captures import read  # noqa: PLC0415 - compiles kernels
 
+    grown, concatenate = [], np.concatenate
+
+    def counted(parts: tuple[NDArray[np.int64], ...]) -> NDArray[np.int64]:
+        grown.append(sum(map(len, parts)))
+        return concatenate(parts)
+
+    monkeypatch.setattr(pcapng.np, "concatenate", counted)
     content = section() + interface(link=99) * 30_000 + interface() + packet_block(bytes(60), 1, number=30_000)
     _, capture = read(content)
     assert capture.packets == 1
     assert len(capture.unread) < 20
     assert "more interfaces are not read" in capture.unread[-1]
+    assert 0 < sum(grown) < 5 * 30_000, "rows that were copied"
 
 
 @pytest.mark.parametrize(
@@ -123,3 +136,15 @@ def test_a_manifest_of_brackets(
     tree = json.loads((run / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(change(tree), separators=(",", ":")))
     refused(bounded(["analyze", "run"], tmp_path), 1, "manifest.json", words)
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv"])
+def test_rows_of_a_log_are_printed_as_they_come(tmp_path: Path, option: str) -> None:
+    made = RunLog(tmp_path, "parquet", PROBES)
+    made.replies(replies(10))
+    made.close()
+    made.wait()
+    query = "SELECT n::VARCHAR AS a, n::VARCHAR AS b, n::VARCHAR AS c FROM replies, range(100000) AS numbers(n)"
+    ended = bounded(["replies", tmp_path, "--sql", query, option], tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.memory_mb < 300
