@@ -10,8 +10,10 @@ import msgspec
 from liveness.census.home import RECORD_FILE, REPORTS, Home
 from liveness.census.record import Record
 from liveness.errors import LivenessError, UsageError
+from liveness.files.reading import read_bytes
 from liveness.replylog.runlog import PACKETS, REPLIES
 from liveness.runs.finding import folders_below
+from liveness.runs.kinds import CENSUS, check_kind, kind_of
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 
@@ -99,11 +101,12 @@ def history(path: Path) -> list[PastRun]:
             f"{path}: {'not a directory' if path.exists() else 'no such directory'}: give one with runs in it"
         )
     if (path / MANIFEST_FILE).is_file():
+        check_kind(read_bytes(path / MANIFEST_FILE), path, CENSUS)
         found = {path}
     else:
         found = set()
         for folder, files in folders_below(path):
-            if MANIFEST_FILE in files:
+            if MANIFEST_FILE in files and kind_of(folder) == CENSUS:
                 found.add(folder)
             elif RECORD_FILE in files and folder.parent.name == REPORTS:
                 found.add(folder.parents[1] / folder.name)

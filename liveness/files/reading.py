@@ -36,7 +36,7 @@ def open_descriptor(path: Path) -> int:
 
 def read_bytes(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
     """Return the content of a regular file. Raises OSError; TooLargeError before anything of it is read."""
-    return _content(os.open(path, _READ), limit)
+    return _content(os.open(path, _READ), limit, path)
 
 
 def read_named(path: Path, limit: int) -> bytes:
@@ -50,12 +50,12 @@ def read_named(path: Path, limit: int) -> bytes:
 
 def read_below(directory: Directory, name: Name, limit: int = DOCUMENT_BYTES) -> bytes:
     """Return the content of a regular file below a directory, reached without links. Raises as `read_bytes`."""
-    return _content(directory.open_file(name), limit)
+    return _content(directory.open_file(name), limit, name)
 
 
-def _content(descriptor: int, limit: int) -> bytes:
+def _content(descriptor: int, limit: int, name: Name) -> bytes:
     # checked before it is a file of Python's, which refuses a directory and leaves its descriptor open
-    with os.fdopen(descriptors.regular(descriptor, ""), "rb", buffering=0) as file:
+    with os.fdopen(descriptors.regular(descriptor, name), "rb", buffering=0) as file:
         status = os.fstat(descriptor)
         if status.st_size > limit:
             raise TooLargeError(status.st_size, limit)

@@ -11,7 +11,7 @@ import msgspec
 from pyroaring import BitMap
 
 from liveness.clock import utc
-from liveness.errors import RefusedError, StoppedEarlyError, UsageError
+from liveness.errors import LivenessError, RefusedError, StoppedEarlyError, UsageError
 from liveness.files import locks
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
@@ -30,6 +30,7 @@ from liveness.passive.kept_flows import KeptFlows
 from liveness.passive.partitions import InputRecord, Partitions
 from liveness.passive.results import KIND, SCHEMA, Results
 from liveness.passive.rules import load_rules
+from liveness.runs.kinds import check_directory, check_kind
 from liveness.runs.rundir import MANIFEST_FILE, PASSIVE_FILE, check_names, new_run_id
 from liveness.version import __version__
 
@@ -393,16 +394,15 @@ def _partitions(config: Config, path: Path, forced: bool) -> Partitions:
 
 
 def load_manifest(path: Path) -> Manifest:
-    """Return the manifest of a passive run. UsageError if there is none, LivenessError if it is damaged."""
+    """Return the manifest of a passive run. UsageError if there is none or one of another kind; LivenessError."""
+    check_directory(path, KIND)
     file = path / MANIFEST_FILE
     try:
         content = read_bytes(file, DOCUMENT_BYTES)
     except OSError as error:
-        raise UsageError(f"{path}: not the directory of a passive run: it has no {MANIFEST_FILE}") from error
-    manifest = decoded(content, Manifest, file, "a damaged manifest")
-    if manifest.kind != KIND:
-        raise UsageError(f"{path}: not the directory of a passive run: its manifest is of another kind")
-    return manifest
+        raise LivenessError(f"{file}: cannot read this manifest: {error.strerror}") from error
+    check_kind(content, path, KIND)
+    return decoded(content, Manifest, file, "a damaged manifest")
 
 
 def load_results(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
 from liveness.files.documents import decoded
 from liveness.files.reading import read_below
+from liveness.runs.kinds import SURVEY, check_kind
 from liveness.version import __version__
 
 SCHEMA: Final = 1
@@ -140,11 +141,12 @@ def write_manifest(manifest: SurveyManifest, run: Path) -> None:
 
 
 def load_manifest(run: Path) -> SurveyManifest:
-    """Return the manifest of a run directory. LivenessError if it is missing, damaged or of another kind."""
+    """Return the manifest of a run directory. LivenessError if it is damaged; UsageError for one of another kind."""
     path = run / NAME
     try:
         with Directory.open(run) as directory:
             content = read_below(directory, NAME)
     except OSError as problem:
         raise LivenessError(f"{path}: cannot read: {problem.strerror}") from problem
+    check_kind(content, run, SURVEY)
     return decoded(content, SurveyManifest, path, "a damaged manifest")

@@ -7,8 +7,9 @@ from typing import Final
 from liveness.errors import LivenessError, UsageError
 from liveness.files.directory import Directory
 from liveness.planes.blocks import Blocks, encode_blocks, read_blocks
-from liveness.planes.manifest import NAME, SurveyManifest, load_manifest
+from liveness.planes.manifest import SurveyManifest, load_manifest
 from liveness.planes.matrix import FOLDER, PHASES, Matrix
+from liveness.runs.kinds import SURVEY, check_directory
 
 BLOCKS_FILE: Final = "blocks.csv"
 
@@ -24,8 +25,7 @@ class SurveyRun:
     @classmethod
     def open(cls, path: Path) -> "SurveyRun":
         """Open the run directory of a survey. LivenessError or UsageError if it is none, or damaged."""
-        if not (path / NAME).is_file():
-            raise LivenessError(f"{path}: no {NAME} in it: give the run directory of a survey")
+        check_directory(path, SURVEY)
         manifest = load_manifest(path)
         blocks = read_blocks(path / BLOCKS_FILE)
         if len(blocks) != manifest.blocks:

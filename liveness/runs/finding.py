@@ -6,20 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from liveness.errors import UsageError
-from liveness.runs.rundir import MANIFEST_FILE, PASSIVE_FILE, RunDirectory
+from liveness.runs.kinds import CENSUS, MANIFEST_FILE, kind_of
+from liveness.runs.rundir import RunDirectory
 
 
 def find_runs(path: Path) -> list[RunDirectory]:
-    """Return the run directory `path`, or every run at any depth below it; UsageError if there is none."""
+    """Return the run directory `path`, or every run of a census at any depth below it; UsageError if there is none."""
     if not path.is_dir():
         raise UsageError(f"{path}: {'not a directory' if path.exists() else 'no such directory'}: give a run directory")
     runs = [
         RunDirectory(folder)
         for folder, files in folders_below(path)
-        if MANIFEST_FILE in files and PASSIVE_FILE not in files
+        if MANIFEST_FILE in files and (folder == path or kind_of(folder) == CENSUS)
     ]
     if not runs:
-        raise UsageError(f"{path}: no run here or below: a run directory has a {MANIFEST_FILE}")
+        raise UsageError(f"{path}: no run here or below: the directory of a census has a {MANIFEST_FILE}")
     return sorted(runs, key=lambda run: run.path)
 
 

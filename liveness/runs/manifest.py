@@ -13,6 +13,7 @@ from liveness.files.reading import MIB, read_bytes
 from liveness.ipsets.roaring import SetDigest
 from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.course import Lag, PathEvent, RateChange, RateSearch, Timeline
+from liveness.runs.kinds import CENSUS, check_kind
 from liveness.runs.losses import LossRecord
 from liveness.runs.optout_record import OptOuts
 from liveness.runs.plausible import odd_numbers, problems_of
@@ -264,7 +265,8 @@ class _Preamble(Struct):
 def load_manifest(path: Path) -> Manifest:
     """Read and validate a manifest; fields this version does not know are ignored.
 
-    Raises LivenessError that names the file, the path inside it and what was expected there, or the newer schema.
+    Raises LivenessError that names the file, the path inside it and what was expected there, or the newer schema;
+    UsageError for the manifest of a survey or of a passive run.
     """
     try:
         content = read_bytes(path)
@@ -275,6 +277,7 @@ def load_manifest(path: Path) -> Manifest:
 
 def decode_manifest(content: bytes, path: Path) -> Manifest:
     """Return what a manifest's content says; see `load_manifest`."""
+    check_kind(content, path.parent, CENSUS)
     first = decoded(content, _Preamble, path, "not a JSON document")
     if first.schema != SCHEMA:
         relation = "newer" if first.schema > SCHEMA else "unknown"

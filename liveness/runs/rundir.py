@@ -17,12 +17,13 @@ from liveness.files.directory import Directory
 from liveness.files.reading import open_regular, read_below
 from liveness.ipsets.roaring import SET_BYTES, parse_roaring, serialized
 from liveness.replies import SetKey
+from liveness.runs import kinds
 from liveness.runs.manifest import Manifest, SetEntry, encode_manifest, load_manifest
 from liveness.runs.segment import SegmentFile
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import read_stream
 
-MANIFEST_FILE = "manifest.json"
+MANIFEST_FILE = kinds.MANIFEST_FILE
 PASSIVE_FILE = "passive.json"
 """The results of a passive run, which has a manifest of its own: no run of a census."""
 KEY_FILE = "key"
@@ -96,8 +97,7 @@ class RunDirectory:
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
         """Return an existing run directory. Raises UsageError if there is no manifest in it."""
-        if not (path / MANIFEST_FILE).is_file():
-            raise UsageError(f"{path}: not a run directory: it has no {MANIFEST_FILE}")
+        kinds.check_directory(path, kinds.CENSUS)
         return cls(path)
 
     def write_set(self, key: SetKey, addresses: BitMap) -> SetEntry:

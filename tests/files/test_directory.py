@@ -126,7 +126,7 @@ def test_what_is_no_regular_file_is_no_file(place: Path) -> None:
         with pytest.raises(OSError) as refused:  # noqa: PT011 - the kernel's own words differ
             directory.open_file("socket")
         assert refused.value.errno == errno.ENXIO
-    with pytest.raises(OSError, match="not a regular file"):
+    with pytest.raises(OSError, match="not a regular file: '/dev/zero'"):
         read_bytes(Path("/dev/zero"))
 
 

@@ -93,6 +93,8 @@ def _records(directory: RunDirectory) -> tuple[Manifest, Checkpoint | None, list
     checkpoint: Checkpoint | None = None
     try:
         manifest = directory.read_manifest()
+    except UsageError:  # not the run of a census
+        raise
     except LivenessError as error:
         damage.append(str(error))
     if manifest is not None and manifest.status == "complete":
