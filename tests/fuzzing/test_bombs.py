@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from liveness.packets import pcapng
 from liveness.replylog.runlog import RunLog
 from tests.fuzzing.bounded import MOST_MEMORY_MB, Ended, bounded
 from tests.packets.captures import interface, packet_block, section
@@ -83,7 +82,7 @@ def test_a_capture_of_many_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
         grown.append(sum(map(len, parts)))
         return concatenate(parts)
 
-    monkeypatch.setattr(pcapng.np, "concatenate", counted)
+    monkeypatch.setattr(np, "concatenate", counted)
     content = section() + interface(link=99) * 30_000 + interface() + packet_block(bytes(60), 1, number=30_000)
     _, capture = read(content)
     assert capture.packets == 1
