@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from liveness.config.model import Config
 from liveness.config.packets_per_24 import peak_bound_pps
-from liveness.order.spacing import spacing_margin_s
+from liveness.order.lanes import spacing_margin_s
 from liveness.space.targets import Targets
 
 WHOLE_FROM_PPS = 100

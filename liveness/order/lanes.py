@@ -1,6 +1,10 @@
-"""Lanes: one attempt of one probe each, and its lag behind the newest drawn target."""
+"""Lanes: one attempt of one probe each, its lag behind the newest drawn target, and the margin of the spacing."""
 
 from dataclasses import dataclass
+from typing import Final
+
+SHORTEST_MARGIN_S: Final = 0.002
+LONGEST_MARGIN_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +39,12 @@ def marks_for(targets: int, mark_every: int) -> int:
 def widened(lane: Lane, ticks: int, probes: int) -> int:
     """Return by how many ticks the lag of a lane grows if the spacing grows by `ticks`."""
     return (lane.attempt * probes + lane.probe) * ticks
+
+
+def spacing_margin_s(spacing_s: float) -> float:
+    """Return the time in seconds that the schedule adds to the spacing of probes to one address.
+
+    The margin is needed because frames leave in bursts, sleeps end late, and a sender catches up after a stall. It is
+    half the spacing, but at least the duration of bursts and at most the longest stall that is caught up.
+    """
+    return min(LONGEST_MARGIN_S, max(spacing_s / 2, min(spacing_s, SHORTEST_MARGIN_S)))

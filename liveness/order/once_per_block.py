@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from liveness.kernel import compiled_for
 from liveness.order.due import Due
-from liveness.order.lanes import Lane, marks_for, plan_lanes, widened
+from liveness.order.lanes import Lane, marks_for, plan_lanes, spacing_margin_s, widened
 from liveness.order.order import Position, Share
 from liveness.order.permutation import Permutation, prime_above
 from liveness.order.sampled import count_first
-from liveness.order.spacing import spacing_margin_s
 from liveness.order.ticks import (
     ACTIVE,
     COST,

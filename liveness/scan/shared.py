@@ -11,14 +11,13 @@ from liveness.order.order import Position
 from liveness.runs.checkpoint import Checkpoint
 from liveness.runs.counters import Counts, declared, shape_of
 from liveness.scan.losses.repairs import RepairRequests
-from liveness.scan.memory import shared_zeros
 from liveness.scan.path.hop_table import HopTable
 from liveness.scan.plan import Plan
 from liveness.scan.receive.arrivals import Arrivals
-from liveness.scan.send.activity import Activities
 from liveness.scan.send.answered import entries_for
-from liveness.scan.send.positions import Positions
+from liveness.scan.send.positions import Activities, Positions
 from liveness.scan.send.withdrawn import WithdrawnList
+from liveness.scan.shared_memory import shared_zeros
 from liveness.system.privileges import CONFINEMENTS
 
 HOLD_PATH: Final = 1

@@ -17,12 +17,11 @@ from liveness.runs.optout_record import OptOuts
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.crew import Crew
 from liveness.scan.interruption import Interruption, rate_signals
-from liveness.scan.listeners import Listeners
 from liveness.scan.losses.watch import LossWatch
 from liveness.scan.optouts import OptOutWatch
 from liveness.scan.path.guard import PathGuard
 from liveness.scan.plan import Plan
-from liveness.scan.progress import Progress, observe
+from liveness.scan.progress import Listeners, Progress, observe
 from liveness.scan.rate.tuner import Tuner
 from liveness.scan.recovery.checkpointing import Checkpointing
 from liveness.scan.recovery.compacting import Compacting

@@ -13,14 +13,13 @@ from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.crew import Crew
 from liveness.scan.interruption import Interruption
-from liveness.scan.listeners import Listeners
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.losses.order_track import OrderTrack
 from liveness.scan.optouts import OptOutWatch
 from liveness.scan.path.guard import PathGuard
 from liveness.scan.path.record import PathRecord
 from liveness.scan.plan import Plan
-from liveness.scan.progress import Progress, observe
+from liveness.scan.progress import Listeners, Progress, observe
 from liveness.scan.recovery.compacting import Compacting
 from liveness.scan.session import Opened
 from liveness.scan.shared import Shared

@@ -15,10 +15,10 @@ from liveness.kernel import kernel
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
 from liveness.packets.block import NS_PER_S, capture_time_ns, first_packet, next_packet, pack_block, packet_count
-from liveness.scan.memory import shared_zeros
 from liveness.scan.process import Child
 from liveness.scan.send import sender
 from liveness.scan.shared import Shared
+from liveness.scan.shared_memory import shared_zeros
 from liveness.system.bpf import ACCEPT, RETURN, Instruction, assemble
 from scripts.benchmarks.network import in_private_network, link_of, make_veth, steer_receiving, two_cores
 from scripts.benchmarks.output import as_json_option, print_json, print_table

@@ -14,9 +14,9 @@ from liveness.order.due import empty_due
 from liveness.order.order import Share
 from liveness.order.ticks import MAX_TICKS
 from liveness.probes.template import LinkAddresses
-from liveness.scan.memory import shared_zeros
 from liveness.scan.send.fill import fill_due, slots_of
 from liveness.scan.send.queue import queue_of
+from liveness.scan.shared_memory import shared_zeros
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.system.child import run_in_child

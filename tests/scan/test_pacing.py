@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.order.spacing import spacing_margin_s
+from liveness.order.lanes import spacing_margin_s
 from liveness.scan.send.pacing import (
     BURST_S,
     FEWEST_FRAMES,

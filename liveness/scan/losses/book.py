@@ -15,7 +15,7 @@ from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.losses.order_track import OrderTrack, joined
 from liveness.scan.losses.repairs import Stretch
 from liveness.scan.plan import Plan
-from liveness.scan.recovery.milestones import GRACE_S
+from liveness.scan.recovery.checkpointing import GRACE_S
 from liveness.scan.shared import Shared
 
 MOST_SPANS: Final = 128

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from liveness.runs.losses import LostSpan
-from liveness.scan.send.activity import Activity
+from liveness.scan.send.positions import Activity
 from liveness.scan.shared import Shared
 
 MARKS: Final = 18_000

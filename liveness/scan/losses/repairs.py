@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from liveness.scan.checksummed import seal
-from liveness.scan.memory import shared_zeros
+from liveness.scan.shared_memory import seal, shared_zeros
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +66,7 @@ class RepairRequests:
 
     def answered_stretch(self, sender: int) -> Stretch | None:
         """Return the last answer."""
-        while True:  # until a copy fits its seal: see scan.checksummed
+        while True:  # until a copy fits its seal: see scan.shared_memory
             found, pace = self._rows[sender].copy(), self._pace[sender : sender + 1].copy()
             if seal(int(found[ANSWERS]), found[BLOCK:], pace) == found[SEAL]:
                 break

@@ -6,8 +6,7 @@ import numpy as np
 
 from liveness.errors import LivenessError
 from liveness.probes.hops import MAC_WORDS, Hops
-from liveness.scan.checksummed import seal
-from liveness.scan.memory import shared_zeros
+from liveness.scan.shared_memory import seal, shared_zeros
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +60,7 @@ class HopTable:
 
     def read(self) -> tuple[int, Hops]:
         """Return the newest table and its generation."""
-        while True:  # until a copy fits its seal: see scan.checksummed
+        while True:  # until a copy fits its seal: see scan.shared_memory
             generation = self.generation
             place = generation & 1
             expected = int(self._seals[place])

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from liveness.scan.checksummed import seal
-from liveness.scan.memory import shared_zeros
+from liveness.scan.shared_memory import seal, shared_zeros
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

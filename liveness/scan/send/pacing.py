@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from liveness.order.spacing import spacing_margin_s
+from liveness.order.lanes import spacing_margin_s
 
 BURST_S: Final = 0.001
 """The longest burst, as time at the rate."""

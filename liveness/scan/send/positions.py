@@ -1,70 +1,134 @@
-"""Positions of senders in shared memory: each sender writes its own, and the supervisor reads them meanwhile."""
+"""Positions of senders, and the walks that they send, in shared memory: senders write and the supervisor reads."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from liveness.order.order import Position
-from liveness.scan.checksummed import seal
-from liveness.scan.memory import shared_zeros
+from liveness.scan.shared_memory import seal, shared_zeros
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-GENERATION, SEAL, TICK, BLOCK, LAGS = range(5)
-"""Indices in the record of a sender; from LAGS on, the lags of its lanes, then the ticks at which they begin."""
+GENERATION, SEAL, TICK, CONTENT = range(4)
+"""Indices in the row of a sender; the numbers that change rarely are from CONTENT on."""
 TICK_BITS: Final = 46
 """Bits of a tick; the bits above hold the tag, the lower bits of the generation."""
 TAG_MASK: Final = 0xFFFF
 NO_LAGS: Final = -1
 """Stands for lags that are not known yet."""
+NO_WALK: Final = -1
+"""Block of a sender that has not begun a walk."""
+
+
+class TickRows:
+    """One row for each sender, which only that sender writes: a tick, and numbers that change rarely.
+
+    The numbers are protected by a checksum (`scan.shared_memory`). The tick changes with every batch and is written as
+    a single number; its upper bits name the generation of the numbers, so that a reader never combines it with others.
+    """
+
+    def __init__(self, senders: int, width: int) -> None:
+        self.records: NDArray[np.int64] = shared_zeros((senders, CONTENT + width), np.int64)
+        self._rows = list(self.records)  # views are made once, because a tick is written with every batch
+
+    def publish(self, sender: int, tick: int, content: Sequence[int]) -> None:
+        """Publish the tick and the numbers of a sender."""
+        row = self._rows[sender]
+        following = int(row[GENERATION]) + 1
+        row[CONTENT:] = content
+        row[TICK] = tagged(following, tick)
+        row[SEAL] = seal(following, row[CONTENT:])
+        row[GENERATION] = following
+
+    def publish_tick(self, sender: int, tick: int) -> None:
+        """Publish the tick of a sender, if its numbers have not changed."""
+        row = self._rows[sender]
+        row[TICK] = tagged(row.item(GENERATION), tick)
+
+    def read(self, sender: int) -> tuple[int, list[int]]:
+        """Return the tick and the numbers of a sender, which were published together. Called after `publish` only."""
+        while True:
+            copy = self._copied(sender)
+            generation, tick = int(copy[GENERATION]), int(copy[TICK])
+            if tick >> TICK_BITS == generation & TAG_MASK and seal(generation, copy[CONTENT:]) == copy[SEAL]:
+                return tick & ((1 << TICK_BITS) - 1), copy[CONTENT:].tolist()
+
+    def _copied(self, sender: int) -> "NDArray[np.int64]":
+        copy: NDArray[np.int64] = self._rows[sender].copy()
+        return copy
 
 
 class Positions:
-    """One record for each sender, which only that sender writes.
-
-    Block, lags and beginnings are protected by a checksum (`scan.sealed`). The tick changes with every batch and is
-    written as a single number; its upper bits name the generation of the other fields, so that a reader never combines
-    it with other lags.
-    """
+    """The position of each sender in the order, from which its run could be resumed."""
 
     def __init__(self, senders: int, lanes: int) -> None:
-        self._lanes = lanes
-        self._records: NDArray[np.int64] = shared_zeros((senders, LAGS + 2 * lanes), np.int64)
-        self._rows = list(self._records)  # views are made once, because a tick is written with every batch
+        self.rows = TickRows(senders, 1 + 2 * lanes)
+        self._senders, self._lanes = senders, lanes
         for sender in range(senders):
             self.publish(sender, Position(block=0, tick=0))
 
     def publish(self, sender: int, position: Position) -> None:
         """Publish the position of a sender."""
-        record = self._rows[sender]
-        following = int(record[GENERATION]) + 1
-        record[BLOCK] = position.block
-        record[LAGS:] = (*position.lags, *position.begins) or NO_LAGS
-        record[TICK] = tagged(following, position.tick)
-        record[SEAL] = seal(following, record[BLOCK:])
-        record[GENERATION] = following
+        lags = (*position.lags, *position.begins) or (NO_LAGS,) * (2 * self._lanes)
+        self.rows.publish(sender, position.tick, (position.block, *lags))
 
     def publish_tick(self, sender: int, tick: int) -> None:
         """Publish the current tick of a sender, if nothing else of its position has changed."""
-        record = self._rows[sender]
-        record[TICK] = tagged(record.item(GENERATION), tick)
+        self.rows.publish_tick(sender, tick)
 
     def now(self) -> list[Position]:
         """Return the position of each sender."""
-        return [self._read(record) for record in self._rows]
+        return [self._read(sender) for sender in range(self._senders)]
 
-    def _read(self, record: "NDArray[np.int64]") -> Position:
-        while True:
-            copy = record.copy()
-            generation, tick = int(copy[GENERATION]), int(copy[TICK])
-            if tick >> TICK_BITS == generation & TAG_MASK and seal(generation, copy[BLOCK:]) == copy[SEAL]:
-                break
-        block, tick = int(copy[BLOCK]), tick & ((1 << TICK_BITS) - 1)
-        lags, begins = copy[LAGS : LAGS + self._lanes].tolist(), copy[LAGS + self._lanes :].tolist()
+    def _read(self, sender: int) -> Position:
+        tick, (block, *lags) = self.rows.read(sender)
         if lags[0] == NO_LAGS:
             return Position(block=block, tick=tick)
-        return Position(block=block, tick=tick, lags=lags, begins=begins)
+        return Position(block=block, tick=tick, lags=lags[: self._lanes], begins=lags[self._lanes :])
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The walk that a sender sends: ticks `first` to `last` (exclusive) of a block, and its current tick."""
+
+    block: int
+    tick: int
+    first: int
+    last: int
+    lags: tuple[int, ...]
+    begins: tuple[int, ...]
+
+    def same_walk(self, other: "Activity") -> bool:
+        """Return whether both belong to one walk through the same ticks; its lags may have changed."""
+        return (self.block, self.first, self.last) == (other.block, other.first, other.last)
+
+
+class Activities:
+    """The walk that each sender sends, original or repair."""
+
+    def __init__(self, senders: int, lanes: int) -> None:
+        self.rows = TickRows(senders, 3 + 2 * lanes)
+        self._lanes = lanes
+        for sender in range(senders):
+            self.rows.publish(sender, 0, (NO_WALK,) * (3 + 2 * lanes))
+
+    def begin(self, sender: int, position: Position, first: int, last: int) -> None:
+        """Publish the walk that a sender sends from now on, or the new lags of its walk."""
+        self.rows.publish(sender, position.tick, (position.block, first, last, *position.lags, *position.begins))
+
+    def tick(self, sender: int, tick: int) -> None:
+        """Publish the current tick of the walk."""
+        self.rows.publish_tick(sender, tick)
+
+    def now(self, sender: int) -> Activity | None:
+        """Return the activity of a sender, or None before its first walk."""
+        tick, (block, first, last, *lags) = self.rows.read(sender)
+        if block == NO_WALK:
+            return None
+        return Activity(block, tick, first, last, tuple(lags[: self._lanes]), tuple(lags[self._lanes :]))
 
 
 def tagged(generation: int, tick: int) -> int:

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from liveness.errors import LivenessError
-from liveness.scan.checksummed import seal
-from liveness.scan.memory import shared_zeros
+from liveness.scan.shared_memory import seal, shared_zeros
 from liveness.space.intervals import Intervals
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Checksums of data that one process publishes to others in shared memory, which readers verify.
+"""Memory that forked children share with their parent, and checksums of what one process publishes there to others.
 
 On machines with a weak memory model (aarch64, RISC-V), other processes may see stores in another order than they were
 made in. The code relies only on this:
@@ -14,11 +14,20 @@ only if a list is read while it is published. Rings that are shared with the ker
 (`kernel.fence`).
 """
 
+import mmap
 import zlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def shared_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: ANN401 - whatever numpy takes as a dtype
+    """Return an array of zeros in anonymous memory that forked children share. Unused pages take no memory."""
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if size == 0:
+        return np.zeros(shape, dtype)
+    return np.frombuffer(mmap.mmap(-1, size), dtype).reshape(shape)
 
 
 def seal(generation: int, *parts: NDArray[Any]) -> int:

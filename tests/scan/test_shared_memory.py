@@ -16,8 +16,7 @@ from liveness.order.order import Position
 from liveness.probes.hops import Hops
 from liveness.scan.losses.repairs import RepairRequests, Stretch
 from liveness.scan.path.hop_table import HopTable
-from liveness.scan.send.activity import Activities, Activity
-from liveness.scan.send.positions import BLOCK, GENERATION, LAGS, SEAL, TICK, Positions
+from liveness.scan.send.positions import CONTENT, GENERATION, SEAL, TICK, Activities, Activity, Positions, TickRows
 from liveness.scan.send.withdrawn import WithdrawnList
 from liveness.space.intervals import Intervals
 
@@ -79,34 +78,32 @@ def test_a_table_of_next_hops_is_waited_for_too() -> None:
     assert (generation, read.macs.tolist(), read.own.tolist()) == (3, [[3] * 3] * 2, [4] * 3)
 
 
-@given(st.lists(st.sampled_from([GENERATION, SEAL, TICK, BLOCK, LAGS, LAGS + 1, LAGS + 2, LAGS + 3]), unique=True))
+@given(st.lists(st.sampled_from([GENERATION, SEAL, TICK, *range(CONTENT, CONTENT + 5)]), unique=True))
 def test_a_position_is_read_whole_whatever_arrives_late(late: list[int]) -> None:
-    """Either what was said before, or what was said last: never lags of the one and the tick of the other."""
+    """Either the position published first or the one published last, never lags of one and the tick of the other."""
     positions = Positions(1, 2)
     first = Position(block=1, tick=100, lags=[0, 10], begins=[0, 10])
     second = Position(block=2, tick=140, lags=[0, 30], begins=[0, 150])
     positions.publish(0, first)
-    before = positions._records.copy()
+    before = positions.rows.records.copy()
     positions.publish(0, second)
-    record = positions._records[0]
+    record = positions.rows.records[0]
     after = record.copy()
     record[late] = before[0, late]
     attempts = iter(range(3))
-    read = Positions._read
 
     class Looked(Exception):  # noqa: N818 - no error: the reader looks again
         pass
 
-    class Record:
-        """A record that is looked at a few times only."""
-
-        def copy(self) -> Any:  # noqa: ANN401 - an array
-            if next(attempts, None) is None:
-                raise Looked
-            return record.copy()
+    def copied(_rows: TickRows, _sender: int) -> Any:  # noqa: ANN401 - an array
+        if next(attempts, None) is None:
+            raise Looked
+        return record.copy()
 
     try:
-        found = read(positions, Record())  # type: ignore[arg-type]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(TickRows, "_copied", copied)
+            found = positions.now()[0]
     except Looked:
         record[:] = after
         found = positions.now()[0]
@@ -125,16 +122,16 @@ def test_an_answer_and_an_activity_that_arrive_in_parts_are_waited_for() -> None
     activities = Activities(1, 1)
     activities.begin(0, Position(block=1, tick=5, lags=[0], begins=[0]), 0, 50)
     activities.tick(0, 7)
-    known = activities._rows.copy()
-    activities._rows[0, -2] = 4
-    found = waits_for(lambda: activities.now(0), lambda: activities._rows.__setitem__(slice(None), known))
+    known = activities.rows.records.copy()
+    activities.rows.records[0, -2] = 4
+    found = waits_for(lambda: activities.now(0), lambda: activities.rows.records.__setitem__(slice(None), known))
     assert found == Activity(1, 7, 0, 50, (0,), (0,))
 
 
 @given(st.integers(0, 2**46 - 1), st.integers(0, 70_000))
 def test_a_tick_comes_back_whatever_the_generation(tick: int, generation: int) -> None:
     positions = Positions(2, 1)
-    positions._records[1, GENERATION] = generation
+    positions.rows.records[1, GENERATION] = generation
     positions.publish(1, Position(block=3, tick=7, lags=[4], begins=[5]))
     positions.publish_tick(1, tick)
     assert positions.now() == [
@@ -143,8 +140,8 @@ def test_a_tick_comes_back_whatever_the_generation(tick: int, generation: int) -
     ]
 
 
-def test_readers_see_what_a_writer_says_while_it_says_it() -> None:
-    """In two threads: each position that is read was said."""
+def test_concurrent_reads_see_whole_positions() -> None:
+    """In two threads: each position that is read was published."""
     positions = Positions(1, 4)
     ended = threading.Event()
 
