@@ -7,7 +7,7 @@ from typing import Literal
 from liveness.analysis.numbers import ABSENT, count, percent
 from liveness.reference.bano_2018 import LABEL
 
-Style = Literal["alarm", "dim", ""]
+Style = Literal["alarm", "good", "dim", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ Plain = str | int | float | Share | Estimate | Between | Counts | None
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A cell that is emphasised as an alarm, or dimmed."""
+    """A cell that is emphasised as an alarm or as good, or dimmed."""
 
     cell: Plain
     style: Style
@@ -134,7 +134,10 @@ PUBLISHED = Column(LABEL, key="published")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: `id` names it in every output format, `notes` have formulas and denominators."""
+    """One table: `id` names it in every output format, `notes` have formulas and denominators.
+
+    A list that other programs may read too has no title, and is printed without indentation.
+    """
 
     id: str
     title: str
@@ -149,6 +152,8 @@ class Table:
     """The number of rows shown to readers; exports have all."""
     shown_note: str = ""
     """A note with ``{shown}``, the number of rows shown."""
+    ruled: bool = False
+    """Whether lines separate the rows, because cells have several lines."""
     data: Sequence["Datum"] | None = None
     """The numbers for exports, if they cannot be derived from the rows."""
 

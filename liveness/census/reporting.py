@@ -8,8 +8,10 @@ from pathlib import Path
 from liveness.analysis.document import encode
 from liveness.analysis.results import Results
 from liveness.census.comparing import analyze_with
+from liveness.census.history import PastRun
 from liveness.census.home import DOCUMENT_FILE, PAGE_FILE, TABLES_FILE, Home
-from liveness.errors import UsageError
+from liveness.errors import UsageError, one_line
+from liveness.files.reading import read_bytes
 from liveness.report.page.page import report_page
 from liveness.report.text import tables_text
 
@@ -45,3 +47,15 @@ def report_again(home: Home, run_id: str, warn: Callable[[str], None]) -> Path:
     finally:
         os.close(lock)
     return home.report(run_id)
+
+
+def report_lines(past: PastRun) -> list[str] | None:
+    """Return the tables of a run's report, each line made printable; None if the census has written no report."""
+    tables = past.home.report(past.run_id) / TABLES_FILE
+    try:
+        text = read_bytes(tables).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+    except OSError as problem:
+        raise UsageError(f"{tables}: cannot read this report: {problem.strerror}") from problem
+    return [one_line(line) for line in text.splitlines()]

@@ -1,10 +1,7 @@
 """Summary of a run of a census in one line, as cron mails it."""
 
-from typing import Final
-
+from liveness.analysis.numbers import span
 from liveness.census.record import Record
-
-HOUR_S: Final = 3600
 
 
 def summary_line(census: str, record: Record, losses: int) -> str:
@@ -12,7 +9,7 @@ def summary_line(census: str, record: Record, losses: int) -> str:
     parts = [f"{record.status}" + (f" ({record.reason})" if record.reason else "")]
     probed = f"{record.targets or 0:,} targets"
     sessions = f" of {record.sessions} sessions" if record.sessions > 1 else ""
-    parts.append(probed if record.took_s is None else f"{probed} in {span_text(record.took_s)}{sessions}")
+    parts.append(probed if record.took_s is None else f"{probed} in {span(record.took_s)}{sessions}")
     if record.alive is not None:
         since = ""
         if record.born is not None and record.died is not None:
@@ -20,12 +17,3 @@ def summary_line(census: str, record: Record, losses: int) -> str:
         parts.append(f"{record.alive:,} alive{since}")
     parts.append(f"{losses} warnings of losses" if losses > 1 else "1 warning of losses" if losses else "no losses")
     return f"census {census}/{record.run_id}: {', '.join(parts)}"
-
-
-def span_text(span_s: float) -> str:
-    """Return a duration as text: in seconds, minutes, or hours and minutes."""
-    if span_s < 60:  # noqa: PLR2004 - a minute
-        return f"{span_s:.0f} s"
-    if span_s < HOUR_S:
-        return f"{span_s / 60:.0f} min"
-    return f"{span_s // HOUR_S:.0f} h {span_s % HOUR_S // 60:.0f} min"

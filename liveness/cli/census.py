@@ -9,6 +9,7 @@ import click
 
 from liveness import log
 from liveness.cli.messages import quieten
+from liveness.cli.options import AS_JSON
 from liveness.cli.watching import check_metrics_file, watch_options, watchers_of
 from liveness.errors import StoppedEarlyError, UsageError
 
@@ -33,7 +34,6 @@ BELOW = click.option(
     show_default=True,
     help="Where runs are looked for by their names.",
 )
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 @click.group("census")
@@ -145,33 +145,14 @@ def _leave(record: "Record", report: Path, *, quiet: bool) -> None:
 def list_command(directory: Path, *, as_json: bool) -> None:
     """List every run below DIRECTORY (sets), oldest first: how it ended, what it found, and what is kept of it."""
     from liveness.census.history import history
-    from liveness.census.summary import span_text
-    from liveness.cli.display import OutputConsole
-    from liveness.report.fitted import FittedTable
+    from liveness.census.listing import run_table
+    from liveness.cli.printing import print_document, print_tables
 
     runs = history(directory)
     if as_json:
-        _print_json({"schema": 1, "runs": [past.document() for past in runs]})
-        return
-    table = FittedTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("run", "status", "targets", "alive", "born", "died", "took", "kept", "alarms"):
-        table.add_column(
-            heading, justify="right" if heading in ("targets", "alive", "born", "died", "took") else "left"
-        )
-    for past in runs:
-        record, manifest = past.record, past.manifest
-        targets = manifest.targets if manifest is not None else None if record is None else record.targets
-        numbers = (None, None, None) if record is None else (record.alive, record.born, record.died)
-        took = "-" if record is None or record.took_s is None else span_text(record.took_s)
-        counts = ["-" if number is None else f"{number:,}" for number in (targets, *numbers)]
-        table.add_row(past.name, past.status, *counts, took, ", ".join(past.kept) or "-", past.alarms)
-    OutputConsole().print(table)
-
-
-def _print_json(document: object) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+        print_document({"schema": 1, "runs": [past.document() for past in runs]})
+    else:
+        print_tables([run_table(runs)])
 
 
 @command.command()
@@ -184,10 +165,11 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
     RUN is a directory, a run id, name/run id, or the beginning of one.
     """
     from liveness.census.history import find_run
+    from liveness.cli.printing import print_document
 
     past = find_run(run, directory)
     if as_json:
-        _print_json({"schema": 1, **past.document()})
+        print_document({"schema": 1, **past.document()})
         return
     if past.record is not None:
         for line in (past.record.summary, *past.record.alarms):
@@ -202,24 +184,18 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
 def _show_report(past: "PastRun") -> None:
     """Print the report that the census has written of a run, or the tables of the run itself if there is none."""
     from liveness.census.comparing import compare
-    from liveness.census.home import TABLES_FILE
-    from liveness.cli.display import OutputConsole
-    from liveness.errors import one_line
-    from liveness.files.reading import read_bytes
+    from liveness.census.reporting import report_lines
+    from liveness.cli.printing import print_tables
     from liveness.report.tables import report_tables
 
-    tables = past.home.report(past.run_id) / TABLES_FILE
-    try:
-        for line in read_bytes(tables).decode("utf-8", "replace").splitlines():
-            click.echo(one_line(line))
-    except FileNotFoundError:
-        if past.manifest is None:
-            raise UsageError(f"{past.run.path}: neither the run nor its report lie there any more") from None
-        console = OutputConsole()
-        for table in report_tables(compare([past.run])):
-            console.print(table)
-    except OSError as problem:
-        raise UsageError(f"{tables}: cannot read this report: {problem.strerror}") from problem
+    lines = report_lines(past)
+    if lines is not None:
+        for line in lines:
+            click.echo(line)
+        return
+    if past.manifest is None:
+        raise UsageError(f"{past.run.path}: neither the run nor its report lie there any more")
+    print_tables(report_tables(compare([past.run])))
 
 
 @command.command()
@@ -247,40 +223,19 @@ def diff(earlier: str, later: str, *, directory: Path, as_json: bool) -> None:
 
     EARLIER and LATER are directories, run ids, name/run id, or the beginning of one.
     """
-    from liveness.analysis.across.changes import tables
     from liveness.analysis.counting.run import warnings_of
-    from liveness.analysis.document import document
-    from liveness.census.comparing import compare
+    from liveness.census.diff import compare_two
     from liveness.census.history import find_run
-    from liveness.census.hit_rate_drop import hit_rate_drops, hit_rates
-    from liveness.cli.display import OutputConsole
-    from liveness.config.model import Notify
-    from liveness.report.hit_table import hit_table
-    from liveness.report.layout import Section
+    from liveness.cli.printing import print_document, print_tables
 
-    past_runs = [find_run(word, directory) for word in (earlier, later)]
-    for past in past_runs:
-        if past.manifest is None:
-            raise UsageError(
-                f"{past.run.path}: {past.damage or 'this run is gone'}: only runs with sets can be compared"
-            )
-    results = compare([past.run for past in past_runs])
-    if not results.changes:
-        raise UsageError(f"{past_runs[1].run.path}: {results.left_out[0].reason}")
-    for run_results in results.runs:
-        for warning in warnings_of(run_results.manifest):
+    difference = compare_two(find_run(earlier, directory), find_run(later, directory))
+    for manifest in (difference.before, difference.after):
+        for warning in warnings_of(manifest):
             log.warning(warning)
-    before, after = (run.manifest for run in results.runs)
-    rates = {probe: (hit_rates(before).get(probe), rate) for probe, rate in hit_rates(after).items()}
-    shares = {probe: (None if then is None else then.share, now.share) for probe, (then, now) in rates.items()}
-    dropped = {drop.probe for drop in hit_rate_drops(after, before, Notify().fall)}
     if as_json:
-        moved = {probe: {"from": then, "to": now, "fell": probe in dropped} for probe, (then, now) in shares.items()}
-        _print_json({"schema": 1, **document(results)["changes"][0], "hit_rates": moved})
-        return
-    console = OutputConsole()
-    for table in (*tables(results.changes[:1]), hit_table(shares, dropped)):
-        console.print(Section(table))
+        print_document(difference.document())
+    else:
+        print_tables(difference.tables())
 
 
 @command.command()

@@ -1,30 +1,22 @@
 """``liveness config``: check a config before it runs, show its resolved form, and begin a new one."""
 
-import json
 import os
 import stat
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from liveness import log
 from liveness.cli.mistakes import naming
-from liveness.errors import count_of
-
-if TYPE_CHECKING:
-    from liveness.config.estimate import Estimate
-    from liveness.config.model import Config
-    from liveness.space.targets import Targets
+from liveness.cli.options import AS_JSON
 
 STARTING_CONFIG = "starting.yaml"
 DEFAULT_LIST = "blocklist.txt"
 """The blocklist that the starting config names."""
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 @click.group("config")
@@ -45,9 +37,11 @@ def check(file: Path, lab: bool, elsewhere: bool, as_json: bool) -> None:
     What would stop the scan at its start is refused as the scan would, with the same exit code: a directory that cannot
     be written, an interface that is not there, a source address of another host, a program to notify by that is none.
     """
-    from liveness.config.estimate import estimate
+    from liveness.cli.printing import print_document
+    from liveness.config.estimate import estimate, forecast_document
     from liveness.config.load import load_config, resolve_targets
     from liveness.net.links import in_lab
+    from liveness.report.views.forecast import checked_text
     from liveness.scan.preflight import check_notify, check_start
     from liveness.scan.session import plan_run
 
@@ -60,9 +54,9 @@ def check(file: Path, lab: bool, elsewhere: bool, as_json: bool) -> None:
             check_notify(config.notify, str(file))
     forecast = estimate(config, targets, load.wire_bits)
     if as_json:
-        click.echo(json.dumps(as_document(config, targets, forecast), indent=2))
+        print_document(forecast_document(config, targets, forecast))
     else:
-        click.echo(summary(file, config, targets, forecast))
+        click.echo(checked_text(file, config, targets, forecast))
 
 
 @command.command()
@@ -70,12 +64,16 @@ def check(file: Path, lab: bool, elsewhere: bool, as_json: bool) -> None:
 @AS_JSON
 def show(file: Path, as_json: bool) -> None:
     """Print FILE as it resolves: environment and defaults filled in, every value in its canonical form."""
+    from liveness.cli.printing import print_document
     from liveness.config.load import load_config
     from liveness.config.model import to_document
     from liveness.files.yaml import dump_yaml
 
     document = to_document(load_config(file))
-    click.echo(json.dumps(document, indent=2) if as_json else dump_yaml(document), nl=as_json)
+    if as_json:
+        print_document(document)
+    else:
+        click.echo(dump_yaml(document), nl=False)
 
 
 @command.command()
@@ -133,92 +131,3 @@ def _begin_blocklist(path: Path) -> None:
             log.info(f"{path}: begun, an empty blocklist", lead="")
     except LivenessError as error:
         log.warning(f"{error}: begin it with `liveness blocklist add`")
-
-
-def summary(file: Path, config: "Config", targets: "Targets", forecast: "Estimate") -> str:
-    """Return what a checked config will do, a line for each question before a scan."""
-    from liveness.space.special import registry_date
-
-    limited = f", {forecast.targets:,} of them by limits.max_targets" if forecast.targets < targets.count else ""
-    names = [*config.probes, "tcp/control"] if config.control else list(config.probes)
-    lines = {
-        "targets": f"{targets.count:,}{limited}",
-        "left out": f"{targets.blocked:,} by the blocklist, {targets.special:,} special-purpose "
-        f"(IANA, {registry_date()}), of {targets.allowed:,} allowed"
-        + (f"; {count_of(targets.ipv6_lines, 'line')} of IPv6" if targets.ipv6_lines else ""),
-        "blocks": f"{forecast.blocks:,} of a /{config.block_prefix} each",
-        "probes": f"{', '.join(names)}; {config.retransmit.attempts} attempts",
-        "packets": f"{forecast.packets:,}",
-        "rate": rate_text(config, forecast),
-        "duration": f"{'at least' if config.rate.auto else 'about'} {duration_text(forecast.duration_s)}",
-        "busiest": peak_text(config, forecast),
-        "contact": config.contact or "none",
-    }
-    return "\n".join([f"{file}: a sound config named {config.name!r}", *(f"  {key:<9} {lines[key]}" for key in lines)])
-
-
-def as_document(config: "Config", targets: "Targets", forecast: "Estimate") -> dict[str, object]:
-    """Return the same as a JSON document; durations in seconds."""
-    return {
-        "name": config.name,
-        "targets": targets.count,
-        "allowed": targets.allowed,
-        "blocked": targets.blocked,
-        "special_purpose": targets.special,
-        "ipv6_lines": targets.ipv6_lines,
-        "public": targets.public,
-        "probed": forecast.targets,
-        "blocks": forecast.blocks,
-        "probes": forecast.probes,
-        "attempts": config.retransmit.attempts,
-        "packets": forecast.packets,
-        "rate": config.rate,
-        "rate_pps": forecast.rate_pps,
-        "probe_rate_pps": forecast.probe_rate_pps,
-        "bandwidth_bps": forecast.bandwidth_bps,
-        "duration_s": forecast.duration_s,
-        "peak_pps_per_24": forecast.peak_pps_per_24,
-        "max_pps_per_24": config.limits.max_pps_per_24,
-    }
-
-
-def peak_text(config: "Config", forecast: "Estimate") -> str:
-    """Return the peak load of the busiest /24, and its limit."""
-    limit = config.limits.max_pps_per_24
-    allowed = "no limits.max_pps_per_24" if limit is None else f"{limit:g} allowed"
-    return f"{forecast.peak_pps_per_24:,.0f} packets at most in the busiest second of any /24 ({allowed})"
-
-
-def rate_text(config: "Config", forecast: "Estimate") -> str:
-    """Return a rate in packets a second, total and of each probe, and in bits a second on the wire."""
-    each, total = rate_number(forecast.probe_rate_pps), rate_number(forecast.rate_pps)
-    found = "found while it runs, at most " if config.rate.auto else ""
-    return (
-        f"{found}{total} packets/s in all, {each} for each probe, {bandwidth_text(forecast.bandwidth_bps)} on the wire"
-    )
-
-
-def rate_number(rate_pps: float) -> str:
-    """Return packets a second with one decimal place, with three digits below one."""
-    return f"{rate_pps:,.1f}".removesuffix(".0") if rate_pps >= 1 else f"{rate_pps:.3g}"
-
-
-def bandwidth_text(bps: int) -> str:
-    """Return bits a second with three digits and a decimal prefix: 9.87 Mbit/s."""
-    value, unit = float(bps), "bit/s"
-    for larger in ("kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"):
-        if round(value) < 1_000:  # noqa: PLR2004 - where the next unit begins
-            break
-        value, unit = value / 1_000, larger
-    return f"{value:.3g} {unit}"
-
-
-def duration_text(seconds: float) -> str:
-    """Return a span in its two largest units."""
-    whole = round(seconds)
-    days, hours, minutes = whole // 86_400, whole // 3_600 % 24, whole // 60 % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"

@@ -1,6 +1,5 @@
-"""Output for the user: tables on standard output, a scan's progress and summary on standard error."""
+"""Output of a scan for the user, on standard error: its start, progress and summary."""
 
-import sys
 from logging import INFO, WARNING
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +13,6 @@ from liveness.cli.live import LiveView, pace_text, status_line
 from liveness.cli.messages import keep_with, people
 from liveness.report.fitted import FittedTable
 
-PIPE_COLUMNS = 120
 PLAIN_EVERY_S: Final = 60.0
 """Time between two lines of a scan without a terminal."""
 
@@ -24,13 +22,6 @@ if TYPE_CHECKING:
     from liveness.scan.plan import Plan
     from liveness.scan.record import Identity
     from liveness.watch.reading import Reading
-
-
-class OutputConsole(Console):
-    """Console on standard output for tables; lines of a pipe have 120 columns."""
-
-    def __init__(self) -> None:
-        super().__init__(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 
 
 class ScanDisplay:

@@ -1,16 +1,6 @@
 """``liveness doctor``: kernel features and privileges of this machine, and remedies for those that are missing."""
 
-from typing import TYPE_CHECKING
-
 import click
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.console import Console
-
-    from liveness.net.features import Feature
-    from liveness.net.transport import WayTrial
 
 
 @click.command("doctor")
@@ -31,69 +21,21 @@ def command(context: click.Context, *, interface: str | None, as_json: bool, com
         compile_kernels()
         click.echo("all kernels are compiled")
         return
+    from liveness.cli.printing import print_document, print_tables
     from liveness.net.features import abilities, probe_features, probe_ways
 
     features, ways = probe_features(), probe_ways(interface)
     able = abilities(features)
     if as_json:
-        import dataclasses
-        import json
-
-        document = {
-            "schema": 1,
-            "scan": able.scan,
-            "lab": able.lab,
-            "features": [dataclasses.asdict(feature) for feature in features],
-            "transports": [dataclasses.asdict(way) for way in ways],
-        }
-        click.echo(json.dumps(document, indent=1))
+        print_document({"schema": 1, "scan": able.scan, "lab": able.lab, "features": features, "transports": ways})
     else:
-        from liveness.cli.display import OutputConsole
+        from liveness.report.views.doctor import feature_table, remedies, way_table, works_here
 
-        console = OutputConsole()
-        _print_features(console, features)
+        print_tables([feature_table(features)])
+        for line in remedies(features):
+            click.echo(line)
         if ways:
-            _print_ways(console, ways)
-        console.print(verdict(scan=able.scan, lab=able.lab), soft_wrap=True)
+            print_tables([way_table(ways)])
+        click.echo(works_here(able))
     if not (able.scan or able.lab):
         context.exit(3)
-
-
-def _print_features(console: "Console", features: "Sequence[Feature]") -> None:
-    from rich.markup import escape
-
-    from liveness.report.fitted import FittedTable
-
-    table = FittedTable("feature", "here", "found", "needed by")
-    for feature in features:
-        mark = "[green]yes[/]" if feature.available else "[red]no[/]"
-        table.add_row(escape(feature.name), mark, escape(feature.detail), escape(feature.needed_by))
-    console.print(table)
-    for feature in features:
-        if feature.remedy is not None:  # below the table: a command that is wrapped in a column cannot be copied
-            console.print(f"[bold]{escape(feature.name)}:[/] {escape(feature.remedy)}", soft_wrap=True)
-
-
-def _print_ways(console: "Console", ways: "Sequence[WayTrial]") -> None:
-    """Print the trials of the ways to send; `network.transport: auto` uses the first that passed."""
-    from rich.markup import escape
-
-    from liveness.report.fitted import FittedTable
-
-    table = FittedTable("interface", "sending by", "result", "frames a call", "trial")
-    for way in ways:
-        mark = "[green]passed[/]" if way.passed else "[red]failed[/]"
-        frames = "" if way.frames_a_call is None else f"{way.frames_a_call:,}"
-        table.add_row(escape(way.interface), escape(way.way), mark, frames, escape(way.detail))
-    console.print(table)
-
-
-def verdict(*, scan: bool, lab: bool) -> str:
-    """Return a line on what works here."""
-    if scan and lab:
-        return "Works here: scanning on this machine's own interfaces, the lab, and analysis."
-    if scan:
-        return "Works here: scanning on this machine's own interfaces, and analysis; not the lab."
-    if lab:
-        return "Works here: the lab (liveness lab exec), and analysis; not scanning on this machine's own interfaces."
-    return "Works here: analysis only; scanning needs raw sockets here or a private network."

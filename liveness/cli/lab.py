@@ -1,6 +1,5 @@
 """`liveness lab`: run a command in a private network of real or modelled hosts, describe it, check a run against it."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -8,15 +7,12 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from liveness import log
+from liveness.cli.options import AS_JSON
 from liveness.cli.population import describe_population, predict, sample
 
 if TYPE_CHECKING:
-    from liveness.lab.hosts.check import Comparison
     from liveness.lab.hosts.document import Internet
-    from liveness.lab.model.check import ModelComparison
     from liveness.lab.source import PopulationFile
-
-WORST = 20
 
 INTERNET = click.option(
     "--internet",
@@ -29,7 +25,6 @@ INTERNET = click.option(
 PLAIN = click.option(
     "--plain", is_flag=True, help="Nothing but Python: no nft, no daemons, as on a machine that has none of them."
 )
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 @click.group("lab")
@@ -69,10 +64,11 @@ def describe(name: str | None, source: str, *, plain: bool, as_json: bool) -> No
     NAME is the lab file, as after --internet. For a population file it prints the shares that a census finds, each
     next to the published one.
     """
-    from dataclasses import asdict
-
+    from liveness.cli.printing import print_document, print_tables
+    from liveness.lab.documents import internet_document
     from liveness.lab.hosts.describe import ground_truth, network_lines
     from liveness.lab.source import find_population
+    from liveness.report.views.lab import network_table, truth_table
 
     source = name or source
     named = find_population(source)
@@ -82,20 +78,10 @@ def describe(name: str | None, source: str, *, plain: bool, as_json: bool) -> No
         describe_population(parse_population(named.text, named.origin), as_json=as_json)
         return
     internet = _internet(source, plain=plain)
-    lines, truth = network_lines(internet), ground_truth(internet)
     if as_json:
-        sets = [
-            {"probe": key.reply.probe, "label": key.reply.label, "role": str(key.role), "cardinality": len(members)}
-            for key, members in sorted(truth.items(), key=lambda item: item[0].file)
-        ]
-        document = {"schema": 1, "name": internet.name, "networks": [asdict(line) for line in lines], "sets": sets}
-        click.echo(json.dumps(document, indent=2))
+        print_document(internet_document(internet))
         return
-    from liveness.cli.display import OutputConsole
-    from liveness.report.lab_tables import networks_table, truth_table
-
-    for table in (networks_table(internet.name, lines), truth_table(truth)):
-        OutputConsole().print(table)
+    print_tables([network_table(internet.name, network_lines(internet)), truth_table(ground_truth(internet))])
 
 
 @command.command()
@@ -115,7 +101,10 @@ def check(run_dir: Path, source: str | None, *, plain: bool, as_json: bool) -> N
     apart from what nothing explains. The exit code is 0 if nothing is missing that was let through and nothing is
     extra, 1 otherwise.
     """
+    from liveness.cli.printing import print_document, print_tables
+    from liveness.lab.documents import comparison_document
     from liveness.lab.source import find_population, recorded_population
+    from liveness.report.views.lab import difference_table
 
     named = recorded_population(run_dir) if source is None else find_population(source)
     if named is not None:
@@ -124,29 +113,33 @@ def check(run_dir: Path, source: str | None, *, plain: bool, as_json: bool) -> N
 
     comparison = check_run(run_dir, _internet(source or "default", plain=plain))
     if as_json:
-        click.echo(json.dumps(_document(comparison), indent=2))
+        print_document(comparison_document(comparison))
     elif comparison.equal:
         click.echo(
             f"{comparison.run}: equal to the ground truth: {comparison.sets:,} sets with {comparison.members:,} members"
             f" of {comparison.targets:,} targets"
         )
     else:
-        _print_differences(comparison)
+        print_tables([difference_table(comparison)])
     sys.exit(0 if comparison.equal else 1)
 
 
 def _check_model_run(run_dir: Path, named: "PopulationFile", *, as_json: bool) -> NoReturn:
     """Compare a run with the model Internet, print the comparison, and exit."""
+    from liveness.cli.printing import print_document, print_tables
+    from liveness.lab.documents import model_document
     from liveness.lab.model.check import check_model_run, no_record
     from liveness.lab.model.population.load import parse_population
+    from liveness.report.views.lab import judged_tables, model_text
 
     comparison = check_model_run(run_dir, parse_population(named.text, named.origin))
     if comparison.summary is None:
         log.notice(f"lab: {no_record(run_dir)}")
     if as_json:
-        click.echo(json.dumps(_model_document(comparison), indent=2))
+        print_document(model_document(comparison))
     else:
-        _print_model_comparison(comparison)
+        click.echo(model_text(comparison))
+        print_tables(judged_tables(comparison))
     sys.exit(0 if comparison.equal else 1)
 
 
@@ -160,111 +153,3 @@ def _internet(source: str, *, plain: bool) -> "Internet":
     for line in tools.notes(internet):
         log.notice(f"lab: {line}")
     return tools.fit(internet)
-
-
-def _document(comparison: "Comparison") -> dict[str, object]:
-    from liveness.report.lab_tables import examples
-
-    return {
-        "schema": 1,
-        "run": comparison.run,
-        "equal": comparison.equal,
-        "targets": comparison.targets,
-        "sets": comparison.sets,
-        "differences": [
-            {
-                "probe": difference.key.reply.probe,
-                "kind": difference.key.reply.kind.label,
-                "icmp_type": difference.key.reply.icmp_type,
-                "icmp_code": difference.key.reply.icmp_code,
-                "role": str(difference.key.role),
-                "expected": difference.expected,
-                "found": difference.found,
-                "missing": len(difference.missing),
-                "missing_examples": examples(difference.missing),
-                "extra": len(difference.extra),
-                "extra_examples": examples(difference.extra),
-            }
-            for difference in comparison.differences
-        ],
-    }
-
-
-def _print_differences(comparison: "Comparison") -> None:
-    from liveness.cli.display import OutputConsole
-    from liveness.report.lab_tables import differences_table
-
-    OutputConsole().print(differences_table(comparison, WORST))
-    if len(comparison.differences) > WORST:
-        click.echo(f"and {len(comparison.differences) - WORST:,} more (--json prints all)")
-
-
-def _model_document(comparison: "ModelComparison") -> dict[str, object]:
-    summary = comparison.summary
-    model = None
-    if summary is not None:
-        model = {
-            "lossless": summary.lossless,
-            "packets": summary.packets,
-            "replies": summary.replies,
-            "duplicates": summary.duplicates,
-            "noise": summary.noise,
-            "overrun": summary.overrun,
-            "malformed": summary.malformed,
-            "lost": summary.lost,
-        }
-    from liveness.report.lab_tables import examples
-
-    return {
-        "schema": 1,
-        "run": comparison.run,
-        "equal": comparison.equal,
-        "targets": comparison.targets,
-        "sets": len(comparison.judged),
-        "members": comparison.members,
-        "model": model,
-        "keys": [
-            {
-                "probe": judged.key.reply.probe,
-                "kind": judged.key.reply.kind.label,
-                "icmp_type": judged.key.reply.icmp_type,
-                "icmp_code": judged.key.reply.icmp_code,
-                "role": str(judged.key.role),
-                "expected": judged.expected,
-                "found": judged.found,
-                "recall": judged.recall,
-                "precision": judged.precision,
-                "lost": judged.lost,
-                "recall_of_passed": judged.recall_of_passed,
-                "unexplained": len(judged.unexplained),
-                "unexplained_examples": examples(judged.unexplained),
-                "extra": len(judged.extra),
-                "extra_examples": examples(judged.extra),
-            }
-            for judged in comparison.judged
-        ],
-    }
-
-
-def _print_model_comparison(comparison: "ModelComparison") -> None:
-    lost = sum(judged.lost for judged in comparison.judged)
-    found = sum(judged.right for judged in comparison.judged)
-    head = f"{comparison.run}: {len(comparison.judged):,} sets of {comparison.targets:,} targets"
-    if comparison.equal:
-        whole = "recall and precision are 1 for every set" if not lost else "all that was let through, and nothing else"
-        click.echo(f"{head}: {whole}: {found:,} of {comparison.members:,} members")
-    else:
-        click.echo(f"{head}: {len(comparison.imperfect):,} differ from what was let through")
-    for line in comparison.problems:
-        click.echo(line)
-    if lost:
-        click.echo(f"the model lost {lost:,} members:")
-    worst = [judged for judged in comparison.judged if not judged.perfect or judged.lost][:WORST]
-    if worst:
-        from liveness.cli.display import OutputConsole
-        from liveness.report.lab_tables import judged_table
-
-        OutputConsole().print(judged_table(worst))
-        rest = sum(1 for judged in comparison.judged if not judged.perfect or judged.lost) - len(worst)
-        if rest:
-            click.echo(f"and {rest:,} more (--json prints all)")

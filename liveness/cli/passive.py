@@ -1,6 +1,5 @@
 """``liveness passive``: classification of one-way traffic of a live network, and detection of failing services."""
 
-import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -126,15 +125,13 @@ def report(run: Path, *, as_json: bool, html: Path | None, figures: Path | None,
             log.info(f"wrote {html}")
         if not as_json:
             return
-    if as_json:
-        click.echo(json.dumps(document, indent=2))
-        return
-    from liveness.cli.display import OutputConsole
+    from liveness.cli.printing import print_document, print_tables
     from liveness.report.passive.tables import passive_tables
 
-    console = OutputConsole()
-    for table in passive_tables(document):
-        console.print(table)
+    if as_json:
+        print_document(document)
+    else:
+        print_tables(passive_tables(document))
 
 
 @command.command("sets")

@@ -13,23 +13,10 @@ from liveness.cli.interrupts import interrupts
 from liveness.errors import one_line
 
 if TYPE_CHECKING:
-    from liveness.replylog.replytable import Answer, ReplyTable
+    from liveness.replylog.replytable import Answer
+    from liveness.replylog.summary import LogSummary
 
 TABLE_ROWS = 1000
-
-BY_KIND = """
-SELECT probe, kind || coalesce('-' || icmp_type || '-' || icmp_code, '') AS reply, count(*) AS messages,
-    count(*) FILTER (tier = 'weak') AS weak, count(DISTINCT target_number) AS targets,
-    count(DISTINCT source_number) AS sources
-FROM replies GROUP BY probe, kind, icmp_type, icmp_code ORDER BY probe, kind, icmp_type, icmp_code
-"""
-SPAN = "SELECT count(*) AS replies, min(time) AS first, max(time) AS last FROM replies"
-RTT = """
-SELECT probe, count(*) AS replies, min(rtt_ms) AS min, quantile_cont(rtt_ms, 0.25) AS p25, median(rtt_ms) AS median,
-    quantile_cont(rtt_ms, 0.75) AS p75, quantile_cont(rtt_ms, 0.9) AS p90, quantile_cont(rtt_ms, 0.99) AS p99,
-    max(rtt_ms) AS max
-FROM rtt GROUP BY probe ORDER BY probe
-"""
 
 
 @click.command("replies")
@@ -46,7 +33,9 @@ def command(path: Path, sql: str | None, *, as_json: bool, as_csv: bool) -> None
     (ICMP errors alone), rtt (those whose round-trip time is known); DESCRIBE replies lists the columns. Nothing is
     fetched from anywhere, and nothing written.
     """
+    from liveness.cli.printing import print_document
     from liveness.replylog.replytable import ReplyTable
+    from liveness.replylog.summary import BY_KIND, summarised
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv: give one of them")
@@ -60,9 +49,9 @@ def command(path: Path, sql: str | None, *, as_json: bool, as_csv: bool) -> None
         elif as_csv:
             _print_csv(table.query(BY_KIND))
         elif as_json:
-            _print_summary_document(path, table)
+            print_document(summarised(table).document(str(path)))
         else:
-            _print_summary(table)
+            _print_summary(summarised(table))
 
 
 def _print_answer(answer: "Answer", *, as_json: bool, as_csv: bool) -> None:
@@ -76,13 +65,6 @@ def _print_answer(answer: "Answer", *, as_json: bool, as_csv: bool) -> None:
 
 def _objects(answer: "Answer") -> Iterator[dict[str, Any]]:
     return (dict(zip(answer.columns, row, strict=True)) for row in answer.rows)
-
-
-def _print_document(document: dict[str, Any]) -> None:
-    import msgspec
-
-    encoded = msgspec.json.encode(document, enc_hook=str)  # types that JSON lacks become text, infinite numbers null
-    click.echo(msgspec.json.format(encoded, indent=2))
 
 
 def _print_answer_document(answer: "Answer") -> None:
@@ -110,55 +92,27 @@ def _print_lines(answer: "Answer") -> None:
     """Print the first rows in columns of the necessary width, numbers right-aligned."""
     from itertools import islice
 
+    from liveness.report.views.aligned import aligned
+
     rows = list(islice(answer.rows, TABLE_ROWS))
     cells = [["" if value is None else one_line(str(value).replace("\n", " ")) for value in row] for row in rows]
     numeric = [all(isinstance(row[at], (int, float)) for row in rows) for at in range(len(answer.columns))]
-    widths = [max(map(len, column)) for column in zip(answer.columns, *cells, strict=True)]
-    for line in (answer.columns, ["-" * width for width in widths], *cells) if answer.columns else ():
-        padded = (
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, numeric, strict=True)
-        )
-        click.echo("  ".join(padded).rstrip())
+    heading = [
+        list(answer.columns),
+        ["-" * max(map(len, column)) for column in zip(answer.columns, *cells, strict=True)],
+    ]
+    for line in aligned([*heading, *cells] if answer.columns else [], numeric):
+        click.echo(line)
     if next(answer.rows, None) is not None:
         log.info(f"only the first {TABLE_ROWS:,} rows are shown: --csv and --json print all")
 
 
-def _print_summary(table: "ReplyTable") -> None:
-    from rich import box
+def _print_summary(summary: "LogSummary") -> None:
+    from liveness.cli.printing import print_tables
+    from liveness.report.views.replies import reply_tables
 
-    from liveness.cli.display import OutputConsole
-    from liveness.report.fitted import FittedTable
-
-    ((replies, first, last),) = table.query(SPAN).rows
-    if not replies:
+    if not summary.replies:
         click.echo("no reply in this log")
         return
-    click.echo(f"{replies:,} replies from {first} to {last} (UTC)")
-    for title, query in (("Replies", BY_KIND), ("Round-trip times in ms, where known", RTT)):
-        answer = table.query(query)
-        shown = FittedTable(title=title, title_justify="left", box=box.SIMPLE)
-        for name in answer.columns:
-            shown.add_column(name, justify="left" if name in ("probe", "reply") else "right")
-        for row in answer.rows:
-            shown.add_row(*(_number(value) for value in row))
-        OutputConsole().print(shown)
-
-
-def _number(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:,.3f}"
-    return f"{value:,}" if isinstance(value, int) else one_line(str(value))
-
-
-def _print_summary_document(path: Path, table: "ReplyTable") -> None:
-    (span,) = _objects(table.query(SPAN))
-    document = {
-        "schema": 1,
-        "path": str(path),
-        "first": span["first"],
-        "last": span["last"],
-        "replies": list(_objects(table.query(BY_KIND))),
-        "rtt_ms": list(_objects(table.query(RTT))),
-    }
-    _print_document(document)
+    click.echo(f"{summary.replies:,} replies from {summary.first} to {summary.last} (UTC)")
+    print_tables(reply_tables(summary))

@@ -259,21 +259,23 @@ def _leave(finished: "Finished") -> None:
 
 
 def _show_preview(config: "Config", targets: "Targets") -> None:
-    from liveness.cli.config import duration_text, peak_text, rate_text
+    from liveness.report.views.forecast import duration_text, named_lines, peak_text, rate_text
     from liveness.scan.preview import preview
 
     shown = preview(config, targets)
     forecast = shown.estimate
     blocks = ", ".join(shown.blocks[:SHOWN_BLOCKS]) + (" …" if len(shown.blocks) > SHOWN_BLOCKS else "")
-    click.echo(f"targets    {forecast.targets:,} in {forecast.blocks:,} blocks: {blocks}")
-    click.echo(f"packets    {forecast.packets:,}: {forecast.probes} probes, {config.retransmit.attempts} attempts")
-    click.echo(f"rate       {rate_text(config, forecast)}")
-    click.echo(f"busiest    {peak_text(config, forecast)}")
-    click.echo(f"duration   {'at least ' if config.rate.auto else ''}{duration_text(forecast.duration_s)}")
-    click.echo(
-        f"order      {', '.join(shown.first_addresses)}{' …' if forecast.targets > len(shown.first_addresses) else ''}"
-    )
-    click.echo(f"contact    {config.contact or 'none'}")
+    first = ", ".join(shown.first_addresses) + (" …" if forecast.targets > len(shown.first_addresses) else "")
+    lines = {
+        "targets": f"{forecast.targets:,} in {forecast.blocks:,} blocks: {blocks}",
+        "packets": f"{forecast.packets:,}: {forecast.probes} probes, {config.retransmit.attempts} attempts",
+        "rate": rate_text(config, forecast),
+        "busiest": peak_text(config, forecast),
+        "duration": duration_text(forecast, auto=config.rate.auto),
+        "order": first,
+        "contact": config.contact or "none",
+    }
+    click.echo(named_lines(lines))
     click.echo("packets to the first target (source address and gateway are found when a scan starts):")
     for packet in shown.packets:
         click.echo(f"  {packet.probe:<12} {packet.summary}")

@@ -180,7 +180,7 @@ def _tables(results: "SurveyResults", top: int, *, to_file: bool) -> str:
     """Return the tables as text: for stdout as a terminal or pipe, or plain and of fixed width for a file."""
     from rich.console import Console
 
-    from liveness.report.survey_tables import survey_tables
+    from liveness.report.views.survey import survey_tables
 
     console = Console(file=io.StringIO(), width=FILE_WIDTH) if to_file else Console()
     with console.capture() as captured:

@@ -60,3 +60,28 @@ def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
         duration_s=sending_s + pauses_s,
         peak_pps_per_24=round(peak_bound_pps(config, targets, rate_pps), 3),
     )
+
+
+def forecast_document(config: Config, targets: Targets, forecast: Estimate) -> dict[str, object]:
+    """Return a config's targets and forecast as a JSON document; durations in seconds."""
+    return {
+        "name": config.name,
+        "targets": targets.count,
+        "allowed": targets.allowed,
+        "blocked": targets.blocked,
+        "special_purpose": targets.special,
+        "ipv6_lines": targets.ipv6_lines,
+        "public": targets.public,
+        "probed": forecast.targets,
+        "blocks": forecast.blocks,
+        "probes": forecast.probes,
+        "attempts": config.retransmit.attempts,
+        "packets": forecast.packets,
+        "rate": config.rate,
+        "rate_pps": forecast.rate_pps,
+        "probe_rate_pps": forecast.probe_rate_pps,
+        "bandwidth_bps": forecast.bandwidth_bps,
+        "duration_s": forecast.duration_s,
+        "peak_pps_per_24": forecast.peak_pps_per_24,
+        "max_pps_per_24": config.limits.max_pps_per_24,
+    }

@@ -14,7 +14,7 @@ from liveness.report.fitted import FittedTable
 
 INDENT = (0, 0, 0, 2)  # two columns, left
 
-STYLES: Final[dict[Style, str]] = {"alarm": "bold red", "dim": "dim", "": ""}
+STYLES: Final[dict[Style, str]] = {"alarm": "bold red", "good": "green", "dim": "dim", "": ""}
 """Styles of marked cells in a terminal."""
 
 
@@ -69,9 +69,11 @@ class Section:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render title, table and notes in the width of the console."""
         del console, options
-        yield Text(self.title, style="bold")
+        if self.title:
+            yield Text(self.title, style="bold")
         table = FittedTable(
-            box=box.SIMPLE_HEAD,
+            box=box.SIMPLE if self.table.ruled else box.SIMPLE_HEAD,
+            show_lines=self.table.ruled,
             show_edge=False,
             show_header=any(self.columns),
             pad_edge=False,
@@ -84,10 +86,12 @@ class Section:
             table.add_column(Text(name), justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
         for row in self.cells:
             table.add_row(*(Text(printed(cell), style=STYLES[style_of(cell)]) for cell in row))
-        yield Padding(table, INDENT, expand=False)
+        indent = INDENT if self.title else (0, 0, 0, 0)
+        yield Padding(table, indent, expand=False)
         for note in self.notes:
-            yield Padding(Text(note, style="dim"), INDENT, expand=False)
-        yield Text()
+            yield Padding(Text(note, style="dim"), indent, expand=False)
+        if self.title:
+            yield Text()
 
 
 def text_section(

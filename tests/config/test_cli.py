@@ -9,7 +9,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from liveness.cli.config import command, duration_text
+from liveness.analysis.numbers import span
+from liveness.cli.config import command
 from liveness.config.load import load_config
 from liveness.config.model import to_document
 from liveness.errors import LivenessError
@@ -121,4 +122,4 @@ def test_checking_a_config_does_not_need_numba() -> None:
     ],
 )
 def test_durations_are_reported_in_two_units(seconds: float, text: str) -> None:
-    assert duration_text(seconds) == text
+    assert span(seconds) == text

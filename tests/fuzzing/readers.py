@@ -61,7 +61,7 @@ READERS: Final[dict[str, Reached | str]] = {
     "analysis.counting.prefix_data": ("pfx2as", "gzipped pfx2as", "mmdb of asn", "mmdb of country"),
     "census.home": ("record",),
     "census.transient": ("manifest",),
-    "cli.census._show_report": "tables of a report, printed line by line, each made printable",
+    "census.reporting.report_lines": "tables of a report, printed line by line, each made printable",
     "cli.config.init": SHIPPED,
     "cli.streams": KERNEL,
     "cli.survey": WRITTEN,

@@ -15,13 +15,14 @@ import pytest
 from click.testing import CliRunner
 from numba.core.registry import cpu_target
 
-from liveness.cli.doctor import command, verdict
+from liveness.cli.doctor import command
 from liveness.errors import LivenessError, UsageError
 from liveness.net import features, trials
 from liveness.net.features import Feature, abilities, probe_features
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import interface_names
 from liveness.net.transport import COPY, ZERO_COPY
+from liveness.report.views.doctor import works_here
 from liveness.system.child import libc, run_in_child
 from liveness.system.namespace import enter_private_network
 from tests.net.support import TEST_ETHERTYPE, ethertype_filter, in_private_network
@@ -76,10 +77,10 @@ def test_without_root_the_lab_remains() -> None:
         assert abilities(probe_features()) == features.Abilities(scan=False, lab=True)
         result = CliRunner().invoke(command)
         assert result.exit_code == 0
-        assert result.output.splitlines()[-1] == verdict(scan=False, lab=True)
+        assert result.output.splitlines()[-1] == works_here(features.Abilities(scan=False, lab=True))
         assert f"{features.RAW_SOCKET}: {found[features.RAW_SOCKET].remedy}" in result.output.splitlines()
 
-    for name in ("rich.console", "rich.markup", "liveness.cli.display"):
+    for name in ("rich.console", "liveness.cli.printing", "liveness.report.layout", "liveness.report.views.doctor"):
         importlib.import_module(name)  # while the interpreter's own files are surely readable
     cpu_target.target_context.refresh()  # Numba imports more when it loads its first kernel
     run_in_child(inside)
@@ -97,7 +98,7 @@ def test_without_namespaces_and_capabilities_analysis_remains() -> None:
     assert "no private network" in found[features.VETH].detail
     result = CliRunner().invoke(command)
     assert result.exit_code == 3
-    assert result.output.splitlines()[-1] == verdict(scan=False, lab=False)
+    assert result.output.splitlines()[-1] == works_here(features.Abilities(scan=False, lab=False))
     document = json.loads(CliRunner().invoke(command, ["--json"]).output)
     assert (document["schema"], document["scan"], document["lab"]) == (1, False, False)
     assert {row["name"] for row in document["features"]} == set(found)
@@ -207,7 +208,7 @@ def test_links_made_for_a_trial_are_removed() -> None:
 
 
 def test_the_verdict_names_what_works() -> None:
-    verdicts = {verdict(scan=scan, lab=lab) for scan in (True, False) for lab in (True, False)}
+    verdicts = {works_here(features.Abilities(scan=scan, lab=lab)) for scan in (True, False) for lab in (True, False)}
     assert len(verdicts) == 4
     assert all("\n" not in verdict and "analysis" in verdict for verdict in verdicts)
 

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from liveness.analysis.counting.states import RunStates
 from liveness.analysis.counting.walk import Compared
 from liveness.analysis.figures import Figure
-from liveness.analysis.measure import RunResults, plain
+from liveness.analysis.measure import RunResults
 from liveness.analysis.tables import Table
 
 T = TypeVar("T")
@@ -16,6 +18,12 @@ T = TypeVar("T")
 def _no_figures(values: object, runs: Sequence[RunResults]) -> tuple[()]:
     del values, runs
     return ()
+
+
+def _fields(value: object) -> dict[str, object]:
+    """Return a value as JSON types under the names of its fields."""
+    fields: dict[str, object] = msgspec.to_builtins(value, str_keys=True)
+    return fields
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +39,7 @@ class AcrossMeasure(Generic[T]):
     compute: Callable[[Sequence[RunStates], Compared], list[T]]
     tables: Callable[[Sequence[T]], Iterable[Table]]
     figures: Callable[[Sequence[T], Sequence[RunResults]], Iterable[Figure]] = _no_figures
-    document: Callable[[T], object] = plain
+    document: Callable[[T], dict[str, object]] = _fields
     """One value in the JSON document."""
 
 

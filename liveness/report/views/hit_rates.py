@@ -6,7 +6,7 @@ from liveness.analysis.numbers import signed
 from liveness.analysis.tables import Cell, Column, Marked, Share, Table
 
 
-def hit_table(shares: Mapping[str, tuple[float | None, float]], dropped: Collection[str]) -> Table:
+def hit_rate_table(shares: Mapping[str, tuple[float | None, float]], dropped: Collection[str]) -> Table:
     """Return the change of each probe's hit rate; `shares` are earlier and later, `dropped` those to mark."""
     rows: list[tuple[Cell, ...]] = []
     for probe, (then, now) in shares.items():

@@ -1,0 +1,51 @@
+"""Output of commands on standard output: tables for people, JSON documents for programs."""
+
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import RenderableType
+
+    from liveness.analysis.tables import Table
+
+PIPE_COLUMNS = 120
+"""The length of lines where there is no terminal."""
+
+
+def print_tables(tables: "Iterable[Table | RenderableType]") -> None:
+    """Print tables in the width of the terminal; lines of a pipe have PIPE_COLUMNS columns."""
+    import sys
+
+    from rich.console import Console
+
+    from liveness.analysis.tables import Table
+    from liveness.report.layout import sections_of
+
+    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+    for table in tables:
+        for shown in sections_of(table) if isinstance(table, Table) else (table,):
+            console.print(shown)
+
+
+def print_document(document: object) -> None:
+    """Print a JSON document, indented, in ASCII: any stream can carry it, also with file names that are not UTF-8.
+
+    Types that JSON lacks become text; numbers that are not finite become null.
+    """
+    import json
+
+    import msgspec
+
+    click.echo(json.dumps(_finite(msgspec.to_builtins(document, enc_hook=str, str_keys=True)), indent=2))
+
+
+def _finite(document: object) -> object:
+    if isinstance(document, dict):
+        return {key: _finite(value) for key, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [_finite(value) for value in document]
+    return None if isinstance(document, float) and not isfinite(document) else document

@@ -1,0 +1,56 @@
+"""The forecast of a census as lines: targets, packets, rate, duration and load, before anything is sent."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from liveness.analysis.numbers import bandwidth, rate, span
+from liveness.config.estimate import Estimate
+from liveness.config.model import Config
+from liveness.errors import count_of
+from liveness.space.special import registry_date
+from liveness.space.targets import Targets
+
+
+def checked_text(file: Path, config: Config, targets: Targets, forecast: Estimate) -> str:
+    """Return what a checked config will do, a line for each question before a scan."""
+    limited = f", {forecast.targets:,} of them by limits.max_targets" if forecast.targets < targets.count else ""
+    names = [*config.probes, "tcp/control"] if config.control else list(config.probes)
+    lines = {
+        "targets": f"{targets.count:,}{limited}",
+        "left out": f"{targets.blocked:,} by the blocklist, {targets.special:,} special-purpose "
+        f"(IANA, {registry_date()}), of {targets.allowed:,} allowed"
+        + (f"; {count_of(targets.ipv6_lines, 'line')} of IPv6" if targets.ipv6_lines else ""),
+        "blocks": f"{forecast.blocks:,} of a /{config.block_prefix} each",
+        "probes": f"{', '.join(names)}; {config.retransmit.attempts} attempts",
+        "packets": f"{forecast.packets:,}",
+        "rate": rate_text(config, forecast),
+        "duration": duration_text(forecast, auto=config.rate.auto),
+        "busiest": peak_text(config, forecast),
+        "contact": config.contact or "none",
+    }
+    return f"{file}: a sound config named {config.name!r}\n" + named_lines(lines, indent=2)
+
+
+def named_lines(lines: Mapping[str, str], indent: int = 0) -> str:
+    """Return lines that begin with their names, the texts aligned."""
+    width = max(map(len, lines))
+    return "\n".join(f"{' ' * indent}{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def peak_text(config: Config, forecast: Estimate) -> str:
+    """Return the peak load of the busiest /24, and its limit."""
+    limit = config.limits.max_pps_per_24
+    allowed = "no limits.max_pps_per_24" if limit is None else f"{limit:g} allowed"
+    return f"{forecast.peak_pps_per_24:,.0f} packets at most in the busiest second of any /24 ({allowed})"
+
+
+def rate_text(config: Config, forecast: Estimate) -> str:
+    """Return a rate in packets a second, total and of each probe, and in bits a second on the wire."""
+    each, total = rate(forecast.probe_rate_pps), rate(forecast.rate_pps)
+    found = "found while it runs, at most " if config.rate.auto else ""
+    return f"{found}{total} packets/s in all, {each} for each probe, {bandwidth(forecast.bandwidth_bps)} on the wire"
+
+
+def duration_text(forecast: Estimate, *, auto: bool) -> str:
+    """Return how long a census takes; under `rate: auto` the least."""
+    return f"{'at least' if auto else 'about'} {span(forecast.duration_s)}"
