@@ -1,22 +1,20 @@
 """``liveness blocklist``: lists of opt-outs with date and reason, and their application to runs on disk."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from liveness import log
-from liveness.errors import LivenessError, UsageError, count_of, one_line
+from liveness.cli.options import AS_JSON
+from liveness.errors import LivenessError, count_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from liveness.config.list_choice import ListChoice
     from liveness.config.requests import Entry, Reason
-    from liveness.runs.optout_record import Application
-    from liveness.runs.rundir import RunDirectory
-
-DEFAULT_LIST = "blocklist.txt"
+    from liveness.optouts.applying import Applied
 
 FILES = click.option(
     "-b", "--blocklist-file", "files", multiple=True, type=click.Path(path_type=Path), help="The list; may be repeated."
@@ -27,7 +25,6 @@ CONFIG = click.option(
 WHO = click.option("--who", default="unknown", show_default=True, help="Who asked.")
 WHY = click.option("--why", default="opt-out", show_default=True, help="What for, or how.")
 DATE = click.option("--date", help="The day, e.g. 2026-11-22; today (UTC) if not given.")
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 PREFIXES = click.argument("prefixes", nargs=-1, required=True, metavar="PREFIX...")
 
 
@@ -63,10 +60,11 @@ def add(
     A request is recorded also where others block its space already: it stays when theirs are withdrawn. What the same
     person asked for before is not recorded twice. With several lists (-C) the first is added to.
     """
-    from liveness.config.requests import Reason
+    from liveness.config.list_choice import ListChoice
+    from liveness.config.requests import Reason, named_entries
 
-    path = _lists(files, config_file, new=True)[0]
-    _append(path, _wanted(prefixes), Reason.of(who, why, date), as_json=as_json)
+    choice = ListChoice(files, config_file)
+    _append(choice, named_entries(prefixes), Reason.of(who, why, date), as_json=as_json)
 
 
 @command.command("import")
@@ -93,15 +91,15 @@ def import_(
     Entries keep their comments; those without get date, who and why. All or nothing.
     """
     from liveness.config.blocklists import in_force, read_requests
+    from liveness.config.list_choice import ListChoice
     from liveness.config.requests import Reason
     from liveness.space.prefixes import Skipped
 
-    path = _lists(files, config_file, new=True)[0]
     skipped = Skipped() if skip_ipv6 else None
     wanted = in_force([entry for source in sources for entry in read_requests(source, skipped)])
     if skipped is not None:
         log.info(f"{count_of(skipped.lines, 'line')} of IPv6 skipped", lead="")
-    _append(path, wanted, Reason.of(who, why, date), as_json=as_json)
+    _append(ListChoice(files, config_file), wanted, Reason.of(who, why, date), as_json=as_json)
 
 
 @command.command()
@@ -128,26 +126,22 @@ def remove(
     Requests of others stay in force, those within PREFIX too; they are listed. A running scan continues as if nothing
     had been withdrawn: a removal counts from the next run on.
     """
-    from liveness.config.blocklists import intervals_of, read_list, withdraw
-    from liveness.config.requests import UNKNOWN, Reason
+    from liveness.cli.printing import print_document
+    from liveness.config.blocklists import covering, described, intervals_of, read_list, withdraw
+    from liveness.config.list_choice import ListChoice
+    from liveness.config.requests import UNKNOWN, Reason, named_entries
 
     reason = Reason.of(UNKNOWN if who is None else who, why, date)
-    lists = _lists(files, config_file)
-    wanted = _wanted(prefixes)
+    lists = ListChoice(files, config_file).paths()
+    wanted = named_entries(prefixes)
     removed = withdraw(lists, wanted, reason, who=who, inside=all_inside)
     left = [entry for path in lists for entry in read_list(path)]
     if as_json:
-        blocked = intervals_of(left).count
-        click.echo(json.dumps({"removed": [_row(entry) for entry in removed], "left": blocked}, indent=1))
+        rows = [entry.document() for entry in removed]
+        print_document({"removed": rows, "left": intervals_of(left).count})
         return
     for entry in removed:
         click.echo(f"{entry.place}: {entry.text} removed ({entry.who})")
-    _show_still_blocked(wanted, left)
-
-
-def _show_still_blocked(wanted: "Sequence[Entry]", left: "Sequence[Entry]") -> None:
-    from liveness.config.blocklists import covering, described
-
     for entry in wanted:
         others = covering(left, entry.first, entry.last)
         if others:
@@ -164,48 +158,21 @@ def check(
     context: click.Context, prefixes: tuple[str, ...], files: tuple[Path, ...], config_file: Path | None, as_json: bool
 ) -> None:
     """Say which file and line blocks each PREFIX. Exit code 0 if all of them are blocked whole, 1 if not."""
-    from liveness.config.blocklists import covering, intervals_of
-    from liveness.space.special import special_prefix
+    from liveness.cli.printing import print_document
+    from liveness.config.block_check import check_prefixes
+    from liveness.config.list_choice import ListChoice
+    from liveness.config.requests import named_entries
 
-    entries = _entries(files, config_file)
-    blocked = intervals_of(entries)
-    rows: list[dict[str, Any]] = []
-    for wanted in _wanted(prefixes):
-        bounds = blocked.rank([wanted.first, wanted.last + 1])
-        special = special_prefix(wanted.first)
-        rows.append(
-            {
-                "prefix": wanted.text,
-                "addresses": wanted.addresses,
-                "blocked": int(bounds[1] - bounds[0]),
-                "special_purpose": None if special is None else str(special.prefix),
-                "by": [_row(entry) for entry in covering(entries, wanted.first, wanted.last)],
-            }
-        )
+    entries = ListChoice(files, config_file).entries()
+    checks = check_prefixes(named_entries(prefixes), entries)
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        print_document([checked.document() for checked in checks])
     else:
-        for row in rows:
-            _show_check(row)
-    if any(row["blocked"] < row["addresses"] for row in rows):
+        for checked in checks:
+            for line in checked.lines():
+                click.echo(line)
+    if not all(checked.is_whole for checked in checks):
         context.exit(1)
-
-
-def _show_check(row: dict[str, Any]) -> None:
-    special = f"; special-purpose ({row['special_purpose']}), never probed" if row["special_purpose"] else ""
-    if not row["by"]:
-        click.echo(f"{row['prefix']}: not blocked{special}")
-        return
-    whole = row["blocked"] == row["addresses"]
-    part = "blocked" if whole else f"blocked in part, {row['blocked']:,} of {row['addresses']:,} addresses"
-    click.echo(f"{row['prefix']}: {part}{special}")
-    for entry in row["by"]:
-        place = f"{entry['file']}:{entry['line']}" if entry["line"] else entry["file"]
-        click.echo(f"  {place}: {entry['entry']}{_comment(entry)}")
-
-
-def _comment(row: dict[str, Any]) -> str:
-    return f"  # {one_line(row['comment'])}" if row["comment"] else ""
 
 
 @command.command("list")
@@ -215,24 +182,25 @@ def _comment(row: dict[str, Any]) -> str:
 @AS_JSON
 def list_(files: tuple[Path, ...], config_file: Path | None, withdrawn_too: bool, as_json: bool) -> None:
     """Print every request with its place, its size, and who asked when and why."""
+    from liveness.cli.printing import print_document
+    from liveness.config.block_check import comment_of
     from liveness.config.blocklists import in_force, intervals_of
+    from liveness.config.list_choice import ListChoice
 
-    requests = _requests(files, config_file)
+    requests = ListChoice(files, config_file).requests()
     entries = in_force(requests)
+    blocked = intervals_of(entries).count
     withdrawn = [request for request in requests if request.withdrawn is not None]
     if as_json:
-        document = {
-            "addresses": intervals_of(entries).count,
-            "entries": [_row(entry) for entry in entries],
-            "withdrawn": [_row(entry) for entry in withdrawn],
-        }
-        click.echo(json.dumps(document, indent=1))
+        rows = {"entries": entries, "withdrawn": withdrawn}
+        listed = {name: [request.document() for request in found] for name, found in rows.items()}
+        print_document({"addresses": blocked, **listed})
         return
     for entry in requests if withdrawn_too else entries:
         ended = f"  (withdrawn {entry.withdrawn})" if entry.withdrawn is not None else ""
-        click.echo(f"{entry.place}: {entry.text:<19} {entry.addresses:>13,}{_comment(_row(entry))}{ended}")
+        click.echo(f"{entry.place}: {entry.text:<19} {entry.addresses:>13,}{comment_of(entry)}{ended}")
     gone = f", {len(withdrawn):,} withdrawn" if withdrawn else ""
-    log.info(f"{count_of(len(entries), 'request')}{gone}; {count_of(intervals_of(entries).count, 'address')}", lead="")
+    log.info(f"{count_of(len(entries), 'request')}{gone}; {count_of(blocked, 'address')}", lead="")
 
 
 @command.command()
@@ -247,167 +215,51 @@ def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | N
     which lists; counts of messages stay as they were. Done twice it changes nothing. A run that a scan is at work on,
     or that is damaged, is left as it is and named; the others are done, and the exit code is 1.
     """
-    from liveness.config.load import list_files, read_entries
-    from liveness.optouts.redaction import redact_run
-    from liveness.runs.finding import find_runs
-    from liveness.space.prefixes import Skipped
+    from liveness.cli.printing import print_document
+    from liveness.config.list_choice import ListChoice
+    from liveness.optouts.applying import apply_lists
 
-    given = _lists(files, config_file) if files or config_file is not None else None
-    document: list[dict[str, Any]] = []
-    left: list[LivenessError] = []
-    if given is not None:
-        read_entries([str(path) for path in given], Skipped())  # an error in a list affects every run
-    found = [directory for run in runs for directory in find_runs(run)]
-    for directory in found:
-        try:
-            entries = _blocked_by(directory) if given is None else [str(path) for path in given]
-            application = redact_run(directory, read_entries(entries, Skipped()), list_files(entries))
-        except LivenessError as error:
-            if len(found) == 1:
-                raise
-            left.append(error)
-            document.append({"run": str(directory.path), "problem": str(error)})
-            if not as_json:
-                log.warning(str(error))
-            continue
-        document.append({"run": str(directory.path), **_application(application)})
+    choice = ListChoice(files, config_file)
+    results = []
+    for applied in apply_lists(runs, choice.paths() if choice.is_given else None):
+        results.append(applied)
         if not as_json:
-            _show_application(directory.path, application)
+            _show_applied(applied)
     if as_json:
-        click.echo(json.dumps(document, indent=1))
+        print_document([applied.document() for applied in results])
+    left = [applied for applied in results if applied.problem is not None]
     if left:
         raise LivenessError(
-            f"{len(left)} of {count_of(len(found), 'run')} left as before, their opted-out data still in them:"
+            f"{len(left)} of {count_of(len(results), 'run')} left as before, their opted-out data still in them:"
             " mend what is named above, then run this again"
         )
 
 
-def _blocked_by(directory: "RunDirectory") -> "Sequence[str]":
-    """Return the blocklists that a run's config names. Raises UsageError if there are none."""
-    from liveness.config.recorded import recorded_blocklists
-    from liveness.runs.rundir import MANIFEST_FILE
-
-    recorded = recorded_blocklists(directory.read_manifest().config, directory.path / MANIFEST_FILE)
-    entries = [entry for entry in recorded if entry != "-"]
-    if not entries:
-        raise UsageError(f"{directory.path}: its config names no blocklist: give -b FILE")
-    return entries
-
-
-def _application(application: "Application") -> dict[str, Any]:
-    import msgspec
-
-    built: dict[str, Any] = msgspec.to_builtins(application)
-    return built
-
-
-def _show_application(run: Path, application: "Application") -> None:
+def _show_applied(applied: "Applied") -> None:
+    """Print what was removed from a run, and say if its report still counts it."""
     from liveness.census.home import Home
 
-    changes = [*application.sets, *application.segments, *application.logs]
-    for change in changes:
-        click.echo(f"{run}: {change.file}: {change.before:,} -> {change.after:,}")
-    if application.targets:
-        click.echo(f"{run}: {count_of(application.targets, 'target')} left out of every number")
-    if (changes or application.targets) and Home(run.parent).report(run.name).is_dir():
+    if applied.problem is not None:
+        log.warning(str(applied.problem))
+    for line in applied.lines():
+        click.echo(line)
+    run = applied.run
+    if applied.changed and Home(run.parent).report(run.name).is_dir():
         log.info(f"{run}: its report still counts them: liveness census report {run}", lead="")
-    if not changes and not application.targets:
-        click.echo(f"{run}: nothing of {application.blocked:,} blocked addresses is in it")
 
 
-def _append(path: Path, wanted: "Sequence[Entry]", reason: "Reason", *, as_json: bool) -> None:
+def _append(choice: "ListChoice", wanted: "Sequence[Entry]", reason: "Reason", *, as_json: bool) -> None:
+    """Add requests to the first list, and print those that are new."""
+    from liveness.cli.printing import print_document
     from liveness.config.blocklists import add as add_to
 
+    path = choice.path_to_extend()
     new = add_to(path, wanted, reason)
     if as_json:
         rows = [{"entry": entry.text, "addresses": entry.addresses} for entry in new]
-        click.echo(json.dumps({"file": str(path), "added": rows, "known": len(wanted) - len(new)}, indent=1))
+        print_document({"file": str(path), "added": rows, "known": len(wanted) - len(new)})
         return
     for entry in new:
         click.echo(f"{path}: {entry.text} added")
     if len(new) < len(wanted):
         click.echo(f"{path}: {len(wanted) - len(new):,} of {len(wanted):,} asked for already by the same person")
-
-
-def _wanted(prefixes: "Sequence[str]") -> "list[Entry]":
-    """Return arguments as entries without a place."""
-    from liveness.config.requests import Entry
-    from liveness.space.addresses import parse_entry
-
-    wanted = []
-    for text in prefixes:
-        try:
-            first, last = parse_entry(text)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        wanted.append(Entry("command line", 0, text.strip(), first, last, ""))
-    return wanted
-
-
-def _entries(files: tuple[Path, ...], config_file: Path | None) -> "list[Entry]":
-    """Return the requests of all lists that are in force."""
-    from liveness.config.blocklists import in_force
-
-    return in_force(_requests(files, config_file))
-
-
-def _requests(files: tuple[Path, ...], config_file: Path | None) -> "list[Entry]":
-    """Return all requests of all lists; those in the config itself have its path as their place."""
-    from liveness.config.blocklists import read_requests
-    from liveness.config.load import load_config
-    from liveness.config.requests import Entry
-    from liveness.space.addresses import parse_entry
-    from liveness.space.prefixes import Skipped
-
-    if files or config_file is None:
-        return [entry for path in _lists(files, config_file) for entry in read_requests(path, Skipped())]
-    found: list[Entry] = []
-    for index, text in enumerate(load_config(config_file).targets.block):
-        try:
-            first, last = parse_entry(text)
-        except ValueError:
-            found += read_requests(text, Skipped())
-        else:
-            found.append(Entry(f"{config_file}: $.targets.block[{index}]", 0, text, first, last, ""))
-    return found
-
-
-def _lists(files: tuple[Path, ...], config_file: Path | None, *, new: bool = False) -> list[Path]:
-    """Return the lists of a command; UsageError if there are none. With `new` the list need not exist yet."""
-    from liveness.config.blocklists import begin
-    from liveness.config.load import first_list_of, list_files, load_config
-
-    if files:
-        return list(files)
-    if config_file is not None:
-        named = first_list_of(config_file) if new else None
-        if named is not None:
-            begin(named)
-        lists = list_files(load_config(config_file).targets.block)
-        if not lists:
-            raise UsageError(
-                f"{config_file}: $.targets.block: names no blocklist file: write"
-                f" block: [{DEFAULT_LIST}] there, or give -b FILE"
-            )
-        return lists
-    here = Path(DEFAULT_LIST)
-    if not here.exists() and not new:
-        raise UsageError(f"no {DEFAULT_LIST} here: give -b FILE or -C CONFIG")
-    return [here]
-
-
-def _row(entry: "Entry") -> dict[str, Any]:
-    reason = entry.reason
-    return {
-        "file": entry.file,
-        "line": entry.line,
-        "entry": entry.text,
-        "addresses": entry.addresses,
-        "date": None if reason is None else reason.date,
-        "who": None if reason is None else reason.who,
-        "why": None if reason is None else reason.why,
-        "comment": entry.comment,
-        "withdrawn": None
-        if entry.withdrawn is None
-        else {"date": entry.withdrawn.date, "who": entry.withdrawn.who, "why": entry.withdrawn.why},
-    }

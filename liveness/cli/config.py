@@ -13,8 +13,6 @@ from liveness.cli.mistakes import naming
 from liveness.cli.options import AS_JSON
 
 STARTING_CONFIG = "starting.yaml"
-DEFAULT_LIST = "blocklist.txt"
-"""The blocklist that the starting config names."""
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
@@ -93,6 +91,7 @@ def init(file: Path | None) -> None:
     The config names blocklist.txt, which is begun empty unless it is there: in the folder of FILE, or of the file that
     the output goes to (liveness config init > census.yaml), or here.
     """
+    from liveness.config.list_choice import DEFAULT_LIST
     from liveness.errors import UsageError
     from liveness.files.atomic import write_atomically
 

@@ -87,6 +87,35 @@ class Entry:
         """What makes a request the same as another: what it is for and who asked."""
         return self.first, self.last, self.who
 
+    def document(self) -> dict[str, object]:
+        """Return the request for a JSON document."""
+        reason, withdrawn = self.reason, self.withdrawn
+        return {
+            "file": self.file,
+            "line": self.line,
+            "entry": self.text,
+            "addresses": self.addresses,
+            "date": None if reason is None else reason.date,
+            "who": None if reason is None else reason.who,
+            "why": None if reason is None else reason.why,
+            "comment": self.comment,
+            "withdrawn": None
+            if withdrawn is None
+            else {"date": withdrawn.date, "who": withdrawn.who, "why": withdrawn.why},
+        }
+
+
+def named_entries(prefixes: Sequence[str]) -> list[Entry]:
+    """Return prefixes of a command line as entries without a place. UsageError for what is none."""
+    found = []
+    for text in prefixes:
+        try:
+            first, last = parse_entry(text)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        found.append(Entry("command line", 0, text.strip(), first, last, ""))
+    return found
+
 
 def lines_of(content: bytes) -> list[bytes]:
     """Return the lines of a list's content, without the mark that some editors begin a file with."""
