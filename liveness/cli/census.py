@@ -1,7 +1,6 @@
 """``liveness census``: recurring runs, their history, and the timers that start them."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,6 @@ from liveness.errors import StoppedEarlyError, UsageError
 if TYPE_CHECKING:
     from liveness.census.history import PastRun
     from liveness.census.record import Record
-    from liveness.config.model import Config
-    from liveness.scan.session import Finished
-    from liveness.watch.watchers import Watchers
-
-SYSTEMD_FOLDER = Path("/etc/systemd/system")
-CRON_FOLDER = Path("/etc/cron.d")
 
 CONFIG = click.option(
     "-C", "--config", "config_file", type=click.Path(path_type=Path), required=True, help="The census, as YAML."
@@ -65,6 +58,7 @@ def run(
     from liveness.census.cycle import Cycle
     from liveness.census.home import Home
     from liveness.census.notify import Notifier
+    from liveness.census.scanner import CensusScanner
     from liveness.cli.display import ScanDisplay
     from liveness.config.load import load_config
 
@@ -75,7 +69,7 @@ def run(
     if quiet:
         quieten()
     display = ScanDisplay(quiet=quiet or not sys.stderr.isatty())
-    scanner = _Scanner(
+    scanner = CensusScanner(
         config, config_file, watchers_of(display, status_file, metrics_file, metrics_address, config.name)
     )
     cycle = Cycle(config, home, scanner, log.warning, Notifier(config.notify, log.warning).send)
@@ -85,45 +79,6 @@ def run(
             click.echo(f"census {config.name}: nothing unfinished")
         return
     _leave(record, home.report(record.run_id), quiet=quiet)
-
-
-@dataclass(frozen=True, slots=True)
-class _Scanner:
-    """Scanner of a census; watchers are opened only when a scan begins.
-
-    A call that is refused must not disturb the watchers of the run that is going on. Targets are read late too, because
-    a resumed run has its own.
-    """
-
-    config: "Config"
-    config_file: Path
-    watchers: "Watchers"
-
-    def begin(self, run_id: str) -> "Finished":
-        from liveness.config.load import resolve_targets
-        from liveness.net.links import in_lab
-        from liveness.scan.session import run_scan
-
-        targets = resolve_targets(self.config, in_lab(), self.config_file)
-        with self.watchers as watch:
-            finished = run_scan(
-                self.config,
-                targets,
-                run_id=run_id,
-                on_start=watch.begin,
-                on_progress=watch.update,
-                on_notice=watch.notice,
-            )
-            watch.end(finished.manifest)
-        return finished
-
-    def resume(self, path: Path) -> "Finished":
-        from liveness.scan.session import resume_scan
-
-        with self.watchers as watch:
-            finished = resume_scan(path, on_start=watch.begin, on_progress=watch.update, on_notice=watch.notice)
-            watch.end(finished.manifest)
-        return finished
 
 
 def _leave(record: "Record", report: Path, *, quiet: bool) -> None:
@@ -273,42 +228,17 @@ def install(
 
     The options of watching are handed on to each run.
     """
-    from liveness.census.timers.cron import cron_file
-    from liveness.census.timers.installing import (
-        check_installing,
-        enable,
-        enabling,
-        hidden_from_others,
-        install_files,
-        job_of,
-        prepare_output,
-        watched,
-    )
-    from liveness.census.timers.systemd import units
-    from liveness.config.load import load_config
+    from liveness.census.timers.installation import planned
 
-    job = job_of(load_config(config_file), config_file, user, by_cron=timer == "cron")
-    check_installing(user, folder)
     if metrics_file is not None:
         check_metrics_file(metrics_file)
-    job = watched(job, status_file, metrics_file, metrics_address)
-    files = [cron_file(job, schedule or "weekly")] if timer == "cron" else units(job, schedule or timer)
-    target = folder or (CRON_FOLDER if timer == "cron" else SYSTEMD_FOLDER)
-    for file in files:
-        click.echo(f"# {target / file.name}\n{file.text}")
-    for needed in (job.config, Path(job.program[0])):
-        if user is None and (hidden := hidden_from_others(needed)) is not None:
-            log.warning(f"{hidden}: a user that systemd makes up cannot read this: chmod o+rX it, or give --user")
+    watching = (status_file, metrics_file, metrics_address)
+    installation = planned(config_file, timer, schedule, user, folder, watching)
+    for text in installation.text():
+        click.echo(text)
+    for hidden in installation.hidden:
+        log.warning(f"{hidden}: a user that systemd makes up cannot read this: chmod o+rX it, or give --user")
     if not yes:
-        click.confirm(f"install {'this' if len(files) == 1 else 'these'} in {target}?", abort=True, err=True)
-    for path in install_files(files, target):
-        log.info(f"installed {path}", lead="")
-    if folder is None and user is not None:
-        prepare_output(job)
-    if timer == "cron":
-        return
-    if folder is None:
-        enable(enabling(files))
-    else:
-        commands = " && ".join(" ".join(words) for words in enabling(files))
-        log.info(f"enable them where they belong: {commands}", lead="")
+        what = "this" if len(installation.files) == 1 else "these"
+        click.confirm(f"install {what} in {installation.folder}?", abort=True, err=True)
+    installation.install(lambda text: log.info(text, lead=""))

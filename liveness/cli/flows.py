@@ -1,6 +1,5 @@
 """``liveness flows``: flow records of any format: summary, output, conversion, metering and collection."""
 
-import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -109,13 +108,14 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document; of several files a list of them.")
 def info(inputs: Inputs, *, as_json: bool) -> None:
     """Sum up flow files: records, packets, bytes, times, exporters, and what could not be decoded."""
+    from liveness.cli.printing import print_document
     from liveness.flows.summary import document_of, lines_of, summarise
 
     options = inputs.options()
     summaries = [summarise(file, inputs.format_name, options) for file in inputs.files]
     if as_json:
         documents = [document_of(summary) for summary in summaries]
-        click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
+        print_document(documents[0] if len(documents) == 1 else documents)
     else:
         for summary in summaries:
             click.echo("\n".join(lines_of(summary)))

@@ -1,6 +1,5 @@
 """``liveness replay``: match captured packets again to make the sets of a run, and compare them."""
 
-import json
 from contextlib import nullcontext
 from logging import ERROR, INFO, WARNING
 from pathlib import Path
@@ -58,6 +57,7 @@ def command(
     run's own packet log. It may come from another tool on another machine. Prints the directory of the new run. Exit
     code 5 if a capture is cut or damaged: what could be read of it is used.
     """
+    from liveness.cli.printing import print_document
     from liveness.replylog.runlog import PACKETS
     from liveness.runs.rundir import RunDirectory
     from liveness.scan.receive.capture_ring import captures_in
@@ -81,7 +81,7 @@ def command(
     for level, line in _summary(done):
         log.emit(level, line)
     if as_json:
-        click.echo(json.dumps(_document(done), indent=2))
+        print_document(_document(done))
     else:
         print_result(str(done.directory.path))
     _leave(done, run_dir, check=check)

@@ -1,19 +1,17 @@
 """Options for watching a scan, and the watchers that they select."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from liveness import log
+from liveness.cli.options import with_options
 from liveness.errors import UsageError
 
 if TYPE_CHECKING:
     from liveness.cli.display import ScanDisplay
     from liveness.watch.watchers import Watcher, Watchers
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 OPTIONS = (
     click.option(
@@ -36,11 +34,8 @@ OPTIONS = (
 )
 
 
-def watch_options(command: F) -> F:
-    """Add the options for watching to a command."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
+watch_options = with_options(*OPTIONS)
+"""Decorator that adds the options for watching to a command."""
 
 
 def check_metrics_file(path: Path) -> None:

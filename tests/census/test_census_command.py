@@ -32,7 +32,7 @@ def _quick_page() -> Iterator[None]:
 def scanner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeScanner:
     """Put a scanner that sends nothing in the place of the command's."""
     fake = FakeScanner(config_of(tmp_path / "sets"))
-    monkeypatch.setattr("liveness.cli.census._Scanner", lambda *_: fake)
+    monkeypatch.setattr("liveness.census.scanner.CensusScanner", lambda *_: fake)
     return fake
 
 
@@ -253,6 +253,6 @@ def test_no_space_for_the_report_is_one_line(
     with pytest.raises(LivenessError, match=r"report\.txt: cannot write: No space left on device"):
         census("run", "-C", config(tmp_path))
     monkeypatch.undo()
-    monkeypatch.setattr("liveness.cli.census._Scanner", lambda *_: scanner)
+    monkeypatch.setattr("liveness.census.scanner.CensusScanner", lambda *_: scanner)
     assert census("run", "-C", config(tmp_path)).exit_code == 0
     assert len(scanner.calls) == 1, "reported, and not scanned again"

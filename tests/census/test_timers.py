@@ -421,7 +421,7 @@ def test_systemd_is_reloaded_where_units_are_installed(tmp_path: Path, monkeypat
     programs.mkdir()
     (programs / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n')
     (programs / "systemctl").chmod(0o755)
-    monkeypatch.setattr("liveness.cli.census.SYSTEMD_FOLDER", where)
+    monkeypatch.setattr("liveness.census.timers.installation.SYSTEMD_FOLDER", where)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
     output = tmp_path / "sets"
     done = install("-C", config(tmp_path, output=str(output)), "--user", "nobody", "--yes")
