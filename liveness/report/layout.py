@@ -67,17 +67,17 @@ class Section:
         return [self.table.shown_note.format(shown=len(self.cells)), *self.table.notes]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render title, table and notes in the width of the console."""
+        """Render title, table and notes in the width of the console; a list without a title has no rules either."""
         del console, options
         if self.title:
             yield Text(self.title, style="bold")
         table = FittedTable(
-            box=box.SIMPLE if self.table.ruled else box.SIMPLE_HEAD,
+            box=(box.SIMPLE if self.table.ruled else box.SIMPLE_HEAD) if self.title else None,
             show_lines=self.table.ruled,
             show_edge=False,
             show_header=any(self.columns),
             pad_edge=False,
-            padding=(0, 1, 0, 0),
+            padding=(0, 1, 0, 0) if self.title else (0, 2, 0, 0),
             header_style="",
         )
         for place, name in enumerate(self.columns):

@@ -25,6 +25,9 @@ HELPERS = {
     "live",
     "population",
     "watching",
+    "options",
+    "printing",
+    "set_options",
 }
 """Files that hold no command of the first level."""
 
