@@ -1,6 +1,5 @@
 """``liveness survey run`` and ``liveness survey status``: run a survey, and show how far it is."""
 
-import json
 import os
 from functools import partial
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from liveness.cli.messages import quieten
+from liveness.cli.options import AS_JSON
 from liveness.cli.streams import print_result
 from liveness.cli.watching import watch_options, watchers_of
 from liveness.errors import StoppedEarlyError
@@ -113,38 +113,40 @@ def _leave(finished: "Finished") -> None:
 
 def forecast_text(file: Path, shown: "Forecast") -> str:
     """Return what a survey will do, a line for each question."""
-    from liveness.cli.config import bandwidth_text, duration_text, rate_number
+    from liveness.analysis.numbers import bandwidth, rate, span
+    from liveness.report.views.forecast import named_lines
 
     limit = "no limits.max_pps_per_24" if shown.max_pps_per_24 is None else f"{shown.max_pps_per_24:g} allowed"
     lines = {
         "blocks": f"{shown.blocks:,} /24s, {shown.addresses:,} addresses, {shown.left_out:,} of them left out",
         "probes": ", ".join(shown.probes),
-        "rounds": f"{shown.rounds:,} of {shown.interval_s:g} s, {duration_text(shown.duration_s)} in all",
+        "rounds": f"{shown.rounds:,} of {shown.interval_s:g} s, {span(shown.duration_s)} in all",
         "packets": f"{shown.packets:,}",
-        "rate": f"{rate_number(shown.rate_pps)} packets/s, {bandwidth_text(shown.bandwidth_bps)} on the wire",
+        "rate": f"{rate(shown.rate_pps)} packets/s, {bandwidth(shown.bandwidth_bps)} on the wire",
         "each /24": f"{shown.pps_per_24:.3g} packets/s, one every {1 / shown.pps_per_24:.3g} s ({limit})",
         "slots": f"a probe is sent {shown.tolerance_s * 1e3:.3g} ms late at most, or not at all",
-        "replies": f"name their round for {duration_text(shown.remembered_s)}",
+        "replies": f"name their round for {span(shown.remembered_s)}",
         "on disk": f"{shown.disk_bytes / 2**30:.3g} GiB while it runs and after it",
         "contact": shown.contact or "none",
     }
     head = f"{file}: a sound config of a survey named {shown.name!r}"
-    return "\n".join([head, *(f"  {key:<9} {value}" for key, value in lines.items())])
+    return f"{head}\n{named_lines(lines, indent=2)}"
 
 
 @click.command("status")
 @click.argument("run_dir", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@AS_JSON
 @click.option(
     "--rounds", default=5, show_default=True, type=click.IntRange(min=0), help="Rounds to show, the last ones."
 )
 def status(run_dir: Path, *, as_json: bool, rounds: int) -> None:
     """Show how far a survey is: whether it runs, its round, and what its last rounds brought."""
+    from liveness.cli.printing import print_document
     from liveness.survey.progress import progress_of
 
     shown = progress_of(run_dir, rounds)
     if as_json:
-        click.echo(json.dumps(shown.document(), indent=2))
+        print_document(shown.document())
         return
     for line in shown.lines():
         click.echo(line)
