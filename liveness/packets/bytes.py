@@ -10,33 +10,48 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import int64, kernel
+from liveness.kernel import int64, kernel, uint64
 
 _SWAP: Final = sys.byteorder == "little"
 
 
 @kernel
+def _byte(data: NDArray[np.uint8], at: int, more: int) -> int:
+    """Return the byte at `at` + `more`.
+
+    The index is unsigned: no check for a negative one runs, and LLVM makes one load of neighbouring bytes.
+    """
+    return int64(data[uint64(at) + uint64(more)])
+
+
+@kernel
 def read_be16(data: NDArray[np.uint8], at: int) -> int:
     """Return the big-endian 16-bit number at byte `at`."""
-    return int64(data[at]) << 8 | int64(data[at + 1])
+    return _byte(data, at, 0) << 8 | _byte(data, at, 1)
 
 
 @kernel
 def read_be32(data: NDArray[np.uint8], at: int) -> int:
     """Return the big-endian 32-bit number at byte `at`."""
-    return int64(data[at]) << 24 | int64(data[at + 1]) << 16 | int64(data[at + 2]) << 8 | int64(data[at + 3])
+    return _byte(data, at, 0) << 24 | _byte(data, at, 1) << 16 | _byte(data, at, 2) << 8 | _byte(data, at, 3)
 
 
 @kernel
 def read_le16(data: NDArray[np.uint8], at: int) -> int:
     """Return the little-endian 16-bit number at byte `at`."""
-    return int64(data[at]) | int64(data[at + 1]) << 8
+    return _byte(data, at, 0) | _byte(data, at, 1) << 8
 
 
 @kernel
 def read_le32(data: NDArray[np.uint8], at: int) -> int:
     """Return the little-endian 32-bit number at byte `at`."""
-    return int64(data[at]) | int64(data[at + 1]) << 8 | int64(data[at + 2]) << 16 | int64(data[at + 3]) << 24
+    return _byte(data, at, 0) | _byte(data, at, 1) << 8 | _byte(data, at, 2) << 16 | _byte(data, at, 3) << 24
+
+
+@kernel
+def read_le64(data: NDArray[np.uint8], at: int) -> int:
+    """Return the little-endian 64-bit number at byte `at`, as uint64."""
+    return uint64(read_le32(data, at)) | uint64(read_le32(data, at + 4)) << uint64(32)
 
 
 @kernel

@@ -73,9 +73,10 @@ def source_port(hashed: int, port_first: int, stride: int, attempt: int) -> int:
 def attempt_of_port(port: int, hashed: int, port_first: int, stride: int, attempts: int) -> int:
     """Return the attempt that a port proves, or -1 if no attempt of this hash uses it: the inverse of `source_port`."""
     distance = port - port_first - port_offset(hashed, stride)
-    if distance < 0 or distance % stride != 0 or distance // stride >= attempts:
-        return -1
-    return distance // stride
+    for attempt in range(attempts):  # there are few: this is faster than a division
+        if distance == attempt * stride:
+            return attempt
+    return -1
 
 
 @kernel

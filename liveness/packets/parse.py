@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from liveness.kernel import int64, kernel
 from liveness.packets import headers as hdr
 from liveness.packets.bytes import read_be16, read_be32
-from liveness.packets.checksum import WORD, fold, words_sum
+from liveness.packets.checksum import sums_to_ones, u32_sum
 from liveness.replies import ERROR_TYPES, Rejection
 
 PROTOCOL: Final = 0
@@ -59,8 +59,8 @@ _BAD_QUOTE: Final = int(Rejection.BAD_QUOTE)
 
 
 @kernel
-def _pseudo_header_sum(frame: NDArray[np.uint8], ip: int, protocol: int, length: int) -> int:
-    return words_sum(frame, ip + hdr.IPV4_SOURCE, ip + hdr.IPV4_MIN_LENGTH) + protocol + length
+def _pseudo_header_sum(row: NDArray[np.int64], length: int) -> int:
+    return u32_sum(row[SOURCE]) + u32_sum(row[DESTINATION]) + row[PROTOCOL] + length
 
 
 @kernel
@@ -136,19 +136,19 @@ def _parse_icmp(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int
 
 
 @kernel
-def _transport_checksum(frame: NDArray[np.uint8], ip: int, at: int, end: int, row: NDArray[np.int64]) -> int:
+def _transport_checksum(frame: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int64]) -> int:
     """Return ACCEPTED or the rejection for a wrong checksum of a transport segment that is all there."""
     protocol = row[PROTOCOL]
     if protocol == hdr.PROTOCOL_TCP:
-        total = _pseudo_header_sum(frame, ip, protocol, end - at) + words_sum(frame, at, end)
-        return ACCEPTED if fold(total) == WORD else _BAD_TCP_CHECKSUM
+        right = sums_to_ones(frame, at, end, _pseudo_header_sum(row, end - at))
+        return ACCEPTED if right else _BAD_TCP_CHECKSUM
     if protocol == hdr.PROTOCOL_UDP:
         length = read_be16(frame, at + hdr.UDP_LENGTH_FIELD)
         if read_be16(frame, at + hdr.UDP_CHECKSUM) == 0:  # the sender computed none (RFC 768)
             return ACCEPTED
-        total = _pseudo_header_sum(frame, ip, protocol, length) + words_sum(frame, at, at + length)
-        return ACCEPTED if fold(total) == WORD else _BAD_UDP_CHECKSUM
-    return ACCEPTED if fold(words_sum(frame, at, end)) == WORD else _BAD_ICMP_CHECKSUM
+        right = sums_to_ones(frame, at, at + length, _pseudo_header_sum(row, length))
+        return ACCEPTED if right else _BAD_UDP_CHECKSUM
+    return ACCEPTED if sums_to_ones(frame, at, end, 0) else _BAD_ICMP_CHECKSUM
 
 
 @kernel
@@ -196,7 +196,7 @@ def parse_frame(  # noqa: C901, PLR0911 - one check after the other, each with i
     transport = ip + header_length
     if header_length < hdr.IPV4_MIN_LENGTH or transport > end or end > frame_end:
         return _BAD_LENGTH
-    if check_ip and fold(words_sum(frame, ip, transport)) != WORD:
+    if check_ip and not sums_to_ones(frame, ip, transport, 0):
         return _BAD_IP_CHECKSUM
     fragment = read_be16(frame, ip + hdr.IPV4_FRAGMENT)
     if fragment & hdr.IPV4_OFFSET_MASK != 0:
@@ -218,5 +218,5 @@ def parse_frame(  # noqa: C901, PLR0911 - one check after the other, each with i
     else:
         return _OTHER_PROTOCOL
     if status == ACCEPTED and check_transport and whole:
-        return _transport_checksum(frame, ip, transport, end, row)
+        return _transport_checksum(frame, transport, end, row)
     return status

@@ -13,24 +13,12 @@ from liveness.probes import dispatch, udp
 from liveness.probes.run_constants import BY_ICMP, BY_TCP, BY_UDP, NO_PROBE, RunConstants
 from liveness.probes.template import hash_of
 from liveness.replies import Rejection
+from liveness.space.lookup import is_within
 
 _NOT_OUR_ADDRESS: Final = int(Rejection.NOT_OUR_ADDRESS)
 _BAD_QUOTE: Final = int(Rejection.BAD_QUOTE)
 _UNPROBED_PORT: Final = int(Rejection.UNPROBED_PORT)
 _UNPROBED_ADDRESS: Final = int(Rejection.UNPROBED_ADDRESS)
-
-
-@kernel
-def is_member(address: int, first: NDArray[np.uint32], last: NDArray[np.uint32]) -> bool:
-    """Return whether an address lies in one of the sorted, disjoint intervals first[i]..last[i]."""
-    low, high = 0, len(first)
-    while low < high:
-        middle = (low + high) // 2
-        if int(last[middle]) < address:
-            low = middle + 1
-        else:
-            high = middle
-    return low < len(first) and int(first[low]) <= address
 
 
 @kernel
@@ -101,7 +89,7 @@ def match_frame(
     status = p.parse_frame(frame, start, length, check_ip, check_transport, row)
     if status != p.ACCEPTED:
         return status
-    if not is_member(row[p.DESTINATION], constants.sources, constants.sources):
+    if not is_within(row[p.DESTINATION], constants.sources, constants.sources):
         return _NOT_OUR_ADDRESS
     numbers, protocol = constants.numbers, row[p.PROTOCOL]
     is_error = protocol == hdr.PROTOCOL_ICMP and row[p.ICMP_TYPE] != hdr.ICMP_ECHO_REPLY
@@ -121,6 +109,6 @@ def match_frame(
             status = udp.match_datagram(frame, row, numbers[probe], reply)
         if status != p.ACCEPTED:
             status = udp.match_from_another_port(frame, row, numbers, status, reply)
-    if status == p.ACCEPTED and not is_member(int(reply["target"]), first, last):
+    if status == p.ACCEPTED and not is_within(int(reply["target"]), first, last):
         return _UNPROBED_ADDRESS
     return status

@@ -1,38 +1,21 @@
 """``scripts/bench tx``: how fast frames leave, ours and a peer's, alternating in one run; what filling one costs."""
 
 import statistics
-import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
-import numpy as np
 
 from liveness.net.tx_packet import PacketTxRing
 from liveness.net.tx_xdp import XdpTxRing
-from liveness.order.due import empty_due
-from liveness.order.order import Share
-from liveness.order.ticks import MAX_TICKS
-from liveness.probes.template import LinkAddresses
-from liveness.scan.send.fill import fill_due, slots_of
-from liveness.scan.send.queue import queue_of
-from liveness.scan.shared_memory import shared_zeros
-from liveness.space.intervals import Intervals
-from liveness.space.targets import Targets
 from liveness.system.child import run_in_child
 from scripts.benchmarks import contestants
 from scripts.benchmarks.contest import Contestant, Performance, rounds_of
+from scripts.benchmarks.in_memory import INTERVALS, measure_filling
 from scripts.benchmarks.network import make_sink, make_veth
 from scripts.benchmarks.output import as_json_option, print_json, print_table
-from scripts.benchmarks.plans import BEYOND_REACH, BLOCK, BLOCK_ADDRESSES, kit_for, plan_over
 
 Rounds = dict[str, list[Performance]]
-
-INTERVALS: Final = 20_000
-FILL_SLOTS: Final = 3060
-FILL_BATCH: Final = FILL_SLOTS // 2
-"""Half a ring: whole ticks of nine probes twice."""
-SAMPLES: Final = 5
 
 
 @click.command("tx")
@@ -64,7 +47,7 @@ def command(zmap: str | None, masscan: str | None, rounds: int, seconds: float, 
     if masscan:
         entered["masscan"] = contestants.run_masscan(str(Path(masscan).resolve()))
     run_in_child(contestants.warm_up)  # a contestant that had to compile would be told with a compiler's memory
-    fill_ns = run_in_child(lambda: measure_fill(seconds))
+    fill_ns = min(run_in_child(measure_filling))
     done = {
         "sink": rounds_of(entered, make_sink, rounds, seconds),
         "veth": rounds_of(entered, make_veth, rounds, seconds),
@@ -108,40 +91,3 @@ def ratios(done: Rounds) -> dict[str, Any]:
     result["ours_peak_mib"] = round(max(done_round.peak_mib for done_round in done["ours"]), 1)
     result["spread"] = {name: [round(min(found), 3), round(max(found), 3)] for name, found in rates.items()}
     return result
-
-
-def measure_fill(seconds: float) -> float:
-    """Return the ns that it takes to walk the schedule and fill a frame, in memory, the best of some samples.
-
-    The targets lie in INTERVALS intervals all over one /3.
-    """
-    spread = BLOCK_ADDRESSES // INTERVALS
-    first = np.uint64(BLOCK) + np.arange(INTERVALS, dtype=np.uint64) * np.uint64(spread)
-    targets = Targets.build(Intervals.from_bounds(first, first + np.uint64(spread // 2)), Intervals.empty())
-    plan = plan_over(targets, **BEYOND_REACH)
-    constants = kit_for(plan, LinkAddresses(bytes(6), bytes(6)))
-    order, share = plan.order, Share()
-    lanes = len(plan.probes) * plan.attempts
-    marks = shared_zeros((lanes, order.marks(0, share)), np.int64)
-    walk = order.walk(0, share, plan.rate_pps, marks)
-    due = empty_due(FILL_BATCH + 2 * MAX_TICKS, FILL_BATCH + lanes)
-    queue = queue_of(order.parts[0].listed, walk.reach + len(due.drawn), Intervals.empty())
-    frames = np.zeros((FILL_SLOTS, 2048), np.uint8)[:, : 2 * constants.templates.shape[1]]
-    slots, answered = slots_of(frames), np.zeros(0, np.uint32)
-    sent = np.zeros((len(plan.probes), plan.attempts), np.int64)
-
-    def fill(frames_wanted: int) -> None:
-        goal = sent.sum() + frames_wanted
-        while sent.sum() < goal:
-            for slot in range(0, FILL_SLOTS, FILL_BATCH):
-                walk.draw(due, FILL_BATCH, 2**62, 1)
-                fill_due(due, queue, constants, slots, slot, 1, answered, sent)
-
-    fill(lanes * (plan.config.retransmit.queue + 1))  # until repeats go out too
-    best = float("inf")
-    for _ in range(SAMPLES):
-        before, started = int(sent.sum()), time.perf_counter_ns()
-        while time.perf_counter_ns() - started < seconds / SAMPLES * 1e9:
-            fill(100 * FILL_SLOTS)
-        best = min(best, (time.perf_counter_ns() - started) / (int(sent.sum()) - before))
-    return best

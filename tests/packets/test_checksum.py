@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scapy.utils import checksum as scapy_checksum
 
-from liveness.packets.bytes import read_be16, read_be32
-from liveness.packets.checksum import checksum, fold, u32_sum, udp_checksum, words_sum
+from liveness.packets.bytes import read_be16, read_be32, read_le64
+from liveness.packets.checksum import checksum, fold, sums_to_ones, u32_sum, udp_checksum, words_sum
 
 RFC_1071 = bytes.fromhex("0001f203f4f5f6f7")
 IPV4_HEADER = bytes.fromhex("45000073000040004011b861c0a80001c0a800c7")
@@ -87,3 +87,20 @@ def test_numbers_are_read_in_network_order(data: bytes) -> None:
     assert read_be16(frame, 1) == int.from_bytes(data[:2], "big")
     assert read_be32(frame, 1) == int.from_bytes(data, "big")
     assert u32_sum(int.from_bytes(data, "big")) == words_sum(frame, 1, 5)
+
+
+@given(st.binary(max_size=130), st.integers(0, 20), st.integers(0, 2**20), st.booleans())
+@example(b"\xff" * 128, 0, 0, True)  # every addition carries
+@example(b"\0" * 20, 0, 0, False)  # nothing but zeros is not all ones
+def test_all_ones_are_recognised_as_by_the_plain_sum(data: bytes, start: int, more: int, completed: bool) -> None:
+    frame, start = array(data), min(start, len(data))
+    if completed:  # with the checksum of everything else, as in a correct packet
+        more += int(checksum(words_sum(frame, start, len(data)) + more))
+    expected = fold(words_sum(frame, start, len(data)) + more) == 0xFFFF
+    assert bool(sums_to_ones(frame, start, len(data), more)) == expected
+    assert expected or not completed
+
+
+@given(st.binary(min_size=8, max_size=8))
+def test_numbers_of_eight_bytes(data: bytes) -> None:
+    assert int(read_le64(array(b"\xaa" + data + b"\xbb"), 1)) == int.from_bytes(data, "little")

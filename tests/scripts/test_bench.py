@@ -36,6 +36,13 @@ def test_tx_prints_rates_and_ratios_of_both_networks() -> None:
     assert found["fill_ns"] > 0
 
 
+def test_kernels_prints_the_least_and_the_median_of_the_rounds() -> None:
+    found = bench("kernels", "--rounds", "2", "--replies", "5000")
+    assert list(found) == ["fill", "match", "collect", "match and collect"]
+    for costs in found.values():
+        assert 0 < costs["least_ns"] <= costs["median_ns"]
+
+
 def test_a_contestant_that_does_not_run_is_named() -> None:
     arguments = ("tx", "--rounds", "1", "--seconds", "0.1", "--masscan", "/bin/false")
     done = run(sys.executable, "-m", "scripts.benchmarks", *arguments, cwd=ROOT)

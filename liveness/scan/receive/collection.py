@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.ipsets.collector import Collector
-from liveness.kernel import int64, kernel
+from liveness.kernel import int64, kernel, uint64
 from liveness.replies import ERROR_TYPES, Kind, ReplyKey, Role, Tier
 from liveness.runs.segment import Counts, PartKey
 
@@ -26,7 +26,7 @@ _WEAK: Final = int(Tier.WEAK)
 
 
 def reply_key(probe: str, number: int) -> ReplyKey:
-    """Return the reply key of a class number: the inverse of the numbering in `group`."""
+    """Return the reply key of a class number: the inverse of the numbering in `count_groups`."""
     if number < Kind.ERROR:
         return ReplyKey(probe, Kind(number))
     index, code = divmod(number - Kind.ERROR, _CODES)
@@ -34,43 +34,62 @@ def reply_key(probe: str, number: int) -> ReplyKey:
 
 
 @kernel
-def group(
+def count_groups(
     replies: NDArray[np.void],
     first_class: NDArray[np.int64],
     attempts: int,
-    groups: NDArray[np.int64],
-    ends: NDArray[np.int64],
+    groups: NDArray[np.int32],
+    counts: NDArray[np.int32],
+    used: NDArray[np.int32],
     weak: NDArray[np.int64],
-    sources: NDArray[np.uint32],
-    targets: NDArray[np.uint32],
-) -> None:
-    """Sort the addresses of replies (REPLY_DTYPE) by group: probe, class, attempt, and whether source is target.
+) -> int:
+    """Find the group of each reply (REPLY_DTYPE): probe, class, attempt, and whether source is target.
 
-    Attempts are numbered from 0; number `attempts` is for replies that prove no attempt. The group of each reply is
-    written to `groups`, the addresses in order of groups to `sources` and `targets`. `ends` has one item more than
-    there are groups and must be zero; afterwards `ends[group]` is where the group ends. Weak replies are added to
-    `weak`, (probes, CLASSES). This is a counting sort: it reads each reply twice.
+    Attempts are numbered from 0; number `attempts` is for replies that prove no attempt. Writes the group of each reply
+    to `groups`, adds to the group's element of `counts`, which must be zero before, and writes the groups that occur to
+    `used`; returns their number. Weak replies are added to `weak`, (probes, CLASSES).
     """
+    occurring = 0
     for i in range(len(replies)):
         reply = replies[i]
-        number = int64(reply["kind"])
-        if number == _ERROR:  # errors have a class for each type and code, numbered after the other kinds
-            number = first_class[int64(reply["icmp_type"])] + int64(reply["icmp_code"])
+        kind = int64(reply["kind"])
+        # Errors have a class for each type and code, numbered after the other kinds. The product stands for a branch,
+        # which would often be predicted wrong. Types of replies that are no errors are 0.
+        error_class = first_class[uint64(reply["icmp_type"])] + int64(reply["icmp_code"])
+        number = kind + (error_class - kind) * int64(kind == _ERROR)
         probe = int64(reply["probe"])
         if int64(reply["tier"]) == _WEAK:
             weak[probe, number] += 1
-        own = 1 if reply["source"] == reply["target"] else 0
+        own = int64(reply["source"] == reply["target"])
         attempt = min(int64(reply["attempt"]), attempts)  # larger numbers mean that no attempt is proven
-        place = ((probe * CLASSES + number) * (attempts + 1) + attempt) * OWN + own
+        place = uint64(((probe * CLASSES + number) * (attempts + 1) + attempt) * OWN + own)
         groups[i] = place
-        ends[place + 1] += 1
-    for place in range(1, len(ends)):  # prefix sums: ends[place] becomes the number of replies in lower groups
-        ends[place] += ends[place - 1]
-    for i in range(len(replies)):  # ends[place] is where the group begins now, and moves to its end
-        at = ends[groups[i]]
-        ends[groups[i]] = at + 1
-        sources[at] = replies[i]["source"]
-        targets[at] = replies[i]["target"]
+        count = counts[place]
+        if count == 0:
+            used[occurring] = place
+            occurring += 1
+        counts[place] = count + 1
+    return occurring
+
+
+@kernel
+def arrange(
+    replies: NDArray[np.void],
+    groups: NDArray[np.int32],
+    begins: NDArray[np.int32],
+    sources: NDArray[np.uint32],
+    targets: NDArray[np.uint32],
+) -> None:
+    """Write the addresses of replies to `sources` and `targets`, those of each group together.
+
+    `groups` is the group of each reply, `begins` by group where it begins; afterwards it is where the group ends.
+    """
+    for i in range(len(replies)):
+        place = uint64(groups[i])
+        at = begins[place]
+        begins[place] = at + 1
+        sources[uint64(at)] = replies[i]["source"]
+        targets[uint64(at)] = replies[i]["target"]
 
 
 class Collection:
@@ -82,6 +101,11 @@ class Collection:
         self._messages: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES, attempts + 1), np.int64)
         self._weak: NDArray[np.int64] = np.zeros((len(self.probes), CLASSES), np.int64)
         self._parts: dict[tuple[int, int, int, Role], Collector] = {}
+        # Scratch space of `add`, kept because new memory costs more than the work on the replies in it.
+        places = len(self.probes) * CLASSES * (attempts + 1) * OWN
+        self._counts, self._used = np.zeros(places, np.int32), np.empty(places, np.int32)
+        self._groups = np.empty(0, np.int32)
+        self._sources, self._targets = np.empty(0, np.uint32), np.empty(0, np.uint32)
 
     @property
     def held(self) -> int:
@@ -91,13 +115,18 @@ class Collection:
     def add(self, replies: NDArray[np.void]) -> None:
         """Add a batch of accepted replies: group them by class, then add each group to its sets."""
         count = len(replies)
-        ends = np.zeros(len(self.probes) * CLASSES * (self.attempts + 1) * OWN + 1, np.int64)
-        sources, targets = np.empty(count, np.uint32), np.empty(count, np.uint32)
-        groups = np.empty(count, np.int64)
-        group(replies, _FIRST_CLASS, self.attempts, groups, ends, self._weak, sources, targets)
-        bounds = ends[:-1]  # where each group ends, which is where the next one begins
-        for place in np.flatnonzero(np.diff(bounds, prepend=0)).tolist():
-            begin, end = (int(bounds[place - 1]) if place else 0), int(bounds[place])
+        if count > len(self._groups):
+            self._groups = np.empty(count, np.int32)
+            self._sources, self._targets = np.empty(count, np.uint32), np.empty(count, np.uint32)
+        counts, sources, targets = self._counts, self._sources, self._targets
+        occurring = count_groups(replies, _FIRST_CLASS, self.attempts, self._groups, counts, self._used, self._weak)
+        used = np.sort(self._used[:occurring])
+        ends = np.cumsum(counts[used])
+        counts[used] = ends - counts[used]  # a counting sort: from here on, where each group begins
+        arrange(replies, self._groups, counts, sources, targets)
+        counts[used] = 0
+        begin = 0
+        for place, end in zip(used.tolist(), ends.tolist(), strict=True):
             rest, own = divmod(place, OWN)
             rest, attempt = divmod(rest, self.attempts + 1)
             probe, number = divmod(rest, CLASSES)
@@ -107,6 +136,7 @@ class Collection:
             else:
                 self._part(probe, number, attempt, Role.SOURCE).add(sources[begin:end])
                 self._part(probe, number, attempt, Role.TARGET).add(targets[begin:end])
+            begin = end
 
     def _part(self, probe: int, number: int, attempt: int, part: Role) -> Collector:
         key = (probe, number, attempt, part)

@@ -25,18 +25,17 @@ def count_sources(
     at most the number of its replies. The place is the multiply-shift hash of the source with the odd 64-bit number
     `multiplier`: an attacker who does not know it cannot choose sources that share a place, which would hide both.
     """
-    mask = len(held) - 1
+    mask = uint64(len(held) - 1)
     for i in range(len(sources)):
         source = int64(sources[i])
         # multiply-shift: of the product, bits 32 and up are well mixed, and the mask takes as many as there are places
-        place = int64((uint64(sources[i]) * uint64(multiplier)) >> uint64(32)) & mask
-        if counts[place] == 0:  # no source leads: this one takes the place
-            held[place] = sources[i]
-            counts[place] = 1
-        elif int64(held[place]) == source:
-            counts[place] += 1
-        else:
-            counts[place] -= 1  # another source: it cancels one reply of the source held
+        place = ((uint64(sources[i]) * uint64(multiplier)) >> uint64(32)) & mask
+        leader, lead = int64(held[place]), counts[place]
+        # Where no source leads, this one takes the place. Another source cancels one reply of the leader. Written
+        # without branches, since which of these happens is as good as random.
+        leader += (source - leader) * int64(lead == 0)
+        counts[place] = lead + 2 * int64(leader == source) - 1
+        held[place] = leader
 
 
 class TopSources:

@@ -5,15 +5,19 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.kernel import int64, kernel, uint64, unowned
+from liveness.kernel import int64, kernel, unowned
 from liveness.order.due import DRAWN, FROM, Due
 from liveness.space.intervals import Intervals
-from liveness.space.lookup import address_of, is_within
+from liveness.space.lookup import addresses_of, is_within
 
 NO_TARGET: Final = 0
 """Stands in the queue for a withdrawn target: 0.0.0.0 is not the address of any host (RFC 1122, section 3.2.1.3)."""
 SWEPT: Final = 1 << 18
 """Number of places of the queue that are checked at once, which bounds the memory needed to a few megabytes."""
+
+
+AT_ONCE: Final = 128
+"""Number of targets whose addresses are looked up together: enough for their loads from memory to overlap."""
 
 
 class TargetQueue(NamedTuple):
@@ -46,13 +50,17 @@ def withdraw(queue: TargetQueue, withdrawn: Intervals) -> TargetQueue:
 def take_drawn(queue: TargetQueue, due: Due) -> None:
     """Put newly drawn targets into the queue: convert each index to its address, or to NO_TARGET if it is withdrawn."""
     queue, due = unowned(queue), unowned(due)
-    mask, begin = len(queue.addresses) - 1, due.counts[FROM]  # the length is a power of two: & mask is the modulo
+    mask, begin, drawn = len(queue.addresses) - 1, due.counts[FROM], due.counts[DRAWN]
     withdrawn = len(queue.withdrawn_first) > 0
-    for i in range(due.counts[DRAWN]):
-        address = address_of(uint64(due.drawn[i]), queue.first, queue.before)
-        if withdrawn and is_within(int64(address), queue.withdrawn_first, queue.withdrawn_last):
-            address = uint64(NO_TARGET)
-        queue.addresses[(begin + i) & mask] = address
+    addresses = np.empty(AT_ONCE, np.uint32)
+    for at in range(0, drawn, AT_ONCE):
+        count = min(AT_ONCE, drawn - at)
+        addresses_of(due.drawn[at : at + count], queue.first, queue.before, addresses[:count])
+        for i in range(count):
+            address = addresses[i]
+            if withdrawn and is_within(int64(address), queue.withdrawn_first, queue.withdrawn_last):
+                address = np.uint32(NO_TARGET)
+            queue.addresses[(begin + at + i) & mask] = address  # the length is a power of two: & mask is the modulo
 
 
 @kernel
