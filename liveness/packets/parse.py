@@ -60,7 +60,7 @@ _BAD_QUOTE: Final = int(Rejection.BAD_QUOTE)
 
 @kernel
 def _pseudo_header_sum(row: NDArray[np.int64], length: int) -> int:
-    return u32_sum(row[SOURCE]) + u32_sum(row[DESTINATION]) + row[PROTOCOL] + length
+    return int64(u32_sum(row[SOURCE]) + u32_sum(row[DESTINATION]) + row[PROTOCOL] + length)
 
 
 @kernel
