@@ -117,6 +117,11 @@ class LivePlanes:
         self.bits[place] = 0
         self.tags[place] = number + self.depth
 
+    def begin_at(self, number: int) -> None:
+        """Note that all rounds before `number` are stored, and use the whole buffer for later ones."""
+        self.header[STORED] = number
+        self.tidy()
+
     def sync(self) -> None:
         """Write everything through to the disk, and note until when replies were received by then."""
         listened_ns = int(self.header[LISTENED_NS])

@@ -74,7 +74,7 @@ class StoredRounds:
     def append(self, planes: NDArray[np.uint8]) -> None:
         """Append a round, (probes, planes, bytes), to all files, and write it through. LivenessError names a file.
 
-        A plane without a bit is a hole in its file, so that weeks in which nothing was sent take no space.
+        A plane without a bit is a hole in its file.
         """
         offset = self.rounds * self.record_bytes
         for (at, plane), descriptor in self._files.items():
@@ -89,6 +89,17 @@ class StoredRounds:
                 name = stored_name(self.probes[at], PLANES[plane])
                 raise LivenessError(f"{self.run / name}: cannot write: {problem.strerror}") from problem
         self.rounds += 1
+
+    def append_nothing(self, rounds: int) -> None:
+        """Append so many rounds in which nothing was sent, as a hole in all files. LivenessError names a file."""
+        self.rounds += rounds
+        for (at, plane), descriptor in self._files.items():
+            try:
+                os.ftruncate(descriptor, self.rounds * self.record_bytes)
+                os.fdatasync(descriptor)
+            except OSError as problem:
+                name = stored_name(self.probes[at], PLANES[plane])
+                raise LivenessError(f"{self.run / name}: cannot write: {problem.strerror}") from problem
 
     def by_address(self, probe: int, live: Sequence[NDArray[np.uint8]], rounds: int | None = None) -> Iterator[Planes]:
         """Yield the planes of a probe by address, some blocks at a time.

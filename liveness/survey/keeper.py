@@ -72,7 +72,7 @@ class RoundKeeper:
     last: RoundCount | None = None
     _synced_s: float = field(default_factory=time.monotonic)
 
-    def open(self) -> None:
+    def open(self, now_ns: int) -> None:
         """Take over what an earlier session left, and note what its end made uncertain.
 
         Nobody has listened since its last replies were taken, so every probe of the interval before that and later
@@ -84,7 +84,7 @@ class RoundKeeper:
         heard_ns = int(header[LISTENED_NS] if header[BOOT] == here else header[SYNCED_NS])
         if header[START_NS]:
             since_ns = max(heard_ns - self.order.interval_ns, self.order.start_ns)
-            self.cut(since_ns, time.time_ns(), "nobody listened between two sessions")
+            self.cut(since_ns, now_ns, "nobody listened between two sessions")
         header[BOOT] = here
         self.counted = max((line.round + 1 for line in rounds_of_record(self.run)), default=0)
 
@@ -109,12 +109,20 @@ class RoundKeeper:
         while self.counted < min(self._ended(now_ns), self.order.rounds):
             self._count(self.counted)
             self.counted += 1
-        while self.live.stored < min(self._final(now_ns), self.order.rounds):
-            self.store(self.live.stored)
+        self._store_to(min(self._final(now_ns), self.order.rounds))
         every_s = min(SYNC_EVERY_S, self.order.interval_ns / 1e9)
         if time.monotonic() >= self._synced_s + max(every_s, 1.0):
             self._synced_s = time.monotonic()
             self.live.sync()
+
+    def _store_to(self, rounds: int) -> None:
+        """Store all rounds before the round `rounds`; those of a long pause, in which nothing was sent, at once."""
+        while self.live.stored < rounds:
+            if rounds - self.live.stored > self.live.depth and not self.live.bits.any():
+                self.stored.append_nothing(rounds - self.live.stored)
+                self.live.begin_at(rounds)
+                return
+            self.store(self.live.stored)
 
     def _ended(self, now_ns: int) -> int:
         """Return the number of rounds to which no timely reply can come any more."""

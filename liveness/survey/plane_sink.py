@@ -1,6 +1,7 @@
 """Sink that sets the bits of replies in the live planes: each reply names its round by its own evidence."""
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -103,9 +104,10 @@ def place_replies(
 class PlaneSink(Sink):
     """Bits of the replies that one receiver accepts, set as soon as a block of packets is matched."""
 
-    def __init__(self, order: Rounds, live: LivePlanes) -> None:
+    def __init__(self, order: Rounds, live: LivePlanes, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._order = order
         self._live = live
+        self._now_ns = now_ns
         self._quiet = False
         """Whether no block came since the last call of `batch`."""
         self.outcomes: NDArray[np.int64] = np.zeros(OUTCOMES, np.int64)
@@ -141,7 +143,7 @@ class PlaneSink(Sink):
         """Note that the ring is empty, if no block came since the last call."""
         del replies
         if self._quiet:
-            self._listened(time.time_ns() - QUIET_NS)
+            self._listened(self._now_ns() - QUIET_NS)
         self._quiet = True
 
     def _listened(self, until_ns: int) -> None:
@@ -151,14 +153,15 @@ class PlaneSink(Sink):
 class PlaneSinks(SinkKind):
     """Bits of replies in the live planes of a survey."""
 
-    def __init__(self, order: Rounds, live: LivePlanes) -> None:
+    def __init__(self, order: Rounds, live: LivePlanes, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._order = order
         self._live = live
+        self._now_ns = now_ns
 
     def open(self, context: SinkContext) -> PlaneSink:
         """Return the sink of the receiver."""
         del context
-        return PlaneSink(self._order, self._live)
+        return PlaneSink(self._order, self._live, self._now_ns)
 
     def warm_up(self, plan: "Plan") -> None:
         """Compile the kernel that sets bits, or load it from its cache."""

@@ -5,6 +5,8 @@ clock. Nothing is made up for, so no later slot moves.
 """
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,7 +26,6 @@ from liveness.scan.shared import ENDED, Shared
 
 if TYPE_CHECKING:
     from liveness.order.rounds import Rounds, RoundsWalk
-    from liveness.space.intervals import Intervals
 
 LOOK_EVERY_NS: Final = 3_000_000
 """Time between two looks at the clock: what has become due meanwhile is sent together."""
@@ -52,6 +53,14 @@ def mark_sent(due: Due, addresses: NDArray[np.uint32], bits: NDArray[np.uint8], 
                 bits[probe, SENT, index >> 3] |= np.uint8(1 << (index & 7))
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time of day in ns since 1970, and a pause in seconds: those of this machine, or of a simulation."""
+
+    now_ns: Callable[[], int] = time.time_ns
+    sleep: Callable[[float], None] = time.sleep
+
+
 class RoundSender:
     """The only sender of a survey; `run` does all its work."""
 
@@ -64,12 +73,14 @@ class RoundSender:
         shared: Shared,
         live: LivePlanes,
         tolerance_ns: int,
+        clock: "Clock | None" = None,
     ) -> None:
         self.outlet = Outlet(plan, constants, ring, shared, 0)
         self._order = order
         self._shared = shared
         self._live = live
         self._tolerance_ns = tolerance_ns
+        self._clock = Clock() if clock is None else clock
         self._look_every_ns = min(LOOK_EVERY_NS, tolerance_ns // LOOKS_IN_TOLERANCE)
         self._batch = min(BATCH_FRAMES, -(-len(ring.frames) // 2))
         self._due = empty_due(self._batch, self._batch)
@@ -82,12 +93,10 @@ class RoundSender:
 
         Raises LivenessError if the interface fails.
         """
-        walk = self._order.walk(0, Share(), 0.0, np.zeros((0, 0), np.int64))
         try:
-            self._load(self._left_out)
-            walk.skip_to(self._order.due_by(self._now_ns() - self._tolerance_ns))
+            walk = self.begin()
             while not walk.finished and not self._shared.stopping():
-                self._step(walk)
+                self.step(walk)
             self.outlet.drain()
         except LivenessError:
             self.outlet.take_back_unsent()
@@ -96,14 +105,15 @@ class RoundSender:
             self._shared.held[0] = ENDED
             self.outlet.ring.close()
 
-    def _now_ns(self) -> int:
-        return time.time_ns()
-
-    def _load(self, withdrawn: "Intervals") -> None:
-        queue = queue_of(self._order.parts[0].listed, self._batch, withdrawn)
+    def begin(self) -> "RoundsWalk":
+        """Return the walk through the survey, from the first slot that is not over."""
+        queue = queue_of(self._order.parts[0].listed, self._batch, self._left_out)
         self.outlet.load(queue, self._due, self._shared.sent[0])
+        walk = self._order.walk(0, Share(), 0.0, np.zeros((0, 0), np.int64))
+        walk.skip_to(self._order.due_by(self._clock.now_ns() - self._tolerance_ns))
+        return walk
 
-    def _step(self, walk: "RoundsWalk") -> None:
+    def step(self, walk: "RoundsWalk") -> None:
         """Send what is due now, or sleep until the next slot."""
         outlet, shared, order = self.outlet, self._shared, self._order
         if outlet.stalled or shared.hold.item():
@@ -113,14 +123,14 @@ class RoundSender:
             self._generation, withdrawn = shared.withdrawn.read()
             outlet.load(withdraw(outlet.queue, withdrawn.union(self._left_out)), self._due, outlet.counts)
         outlet.redirect()
-        now_ns = self._now_ns()
+        now_ns = self._clock.now_ns()
         walk.skip_to(order.due_by(now_ns - self._tolerance_ns))  # what is later than that is not sent any more
         due = order.due_by(now_ns)
         if due <= walk.tick or not self._recorded(walk.tick):
             outlet.record()
             outlet.kick_waiting()
             wait_ns = order.due_ns(walk.tick) - now_ns if due <= walk.tick else self._look_every_ns
-            time.sleep(min(max(wait_ns, self._look_every_ns), LONGEST_SLEEP_NS) / 1e9)
+            self._clock.sleep(min(max(wait_ns, self._look_every_ns), LONGEST_SLEEP_NS) / 1e9)
             return
         first, free = outlet.reserve(min(self._batch, due - walk.tick))
         if free and walk.draw(self._due, free, due - 1, 0):
@@ -143,7 +153,7 @@ class RoundSender:
         left = filled
         if outlet.stalled or self._shared.hold.item() or self._shared.stopping():
             left = max(0, filled - len(outlet.ring.unsent()))  # frames leave in order
-        in_time = order.due_by(self._now_ns() - self._tolerance_ns)
+        in_time = order.due_by(self._clock.now_ns() - self._tolerance_ns)
         mark_sent(self._due, outlet.queue.addresses, self._live.of_round(number), in_time, left)
 
 

@@ -165,7 +165,7 @@ def _run(session: _Session, opened: Opened) -> Finished:
             keeper = RoundKeeper(
                 directory.path, survey.order, survey.probes, session.live, stored, session.observers.on_notice
             )
-            keeper.open()
+            keeper.open(time.time_ns())
             supervisor = SurveySupervisor(
                 survey,
                 session.plan,
