@@ -74,7 +74,8 @@ class Passed:
 
 def _sum(data: bytes) -> int:
     words = struct.unpack(f"!{len(data) // 2}H", data[: len(data) // 2 * 2])
-    return sum(words) + (data[-1] << 8 if len(data) % 2 else 0)
+    total: int = sum(words) + (data[-1] << 8 if len(data) % 2 else 0)
+    return total
 
 
 def _ip(source: int, target: int, protocol: int, payload: bytes) -> bytes:
