@@ -8,8 +8,9 @@ from pathlib import Path
 from liveness.config.model import Config, Notify
 from liveness.errors import UsageError
 from liveness.net.links import find_link, usable
+from liveness.net.path.finding import AUTO
 from liveness.net.path.netlink import Netlink
-from liveness.net.routes import AUTO, check_sources
+from liveness.net.path.sources import check_sources
 from liveness.runs.rundir import check_names
 from liveness.scan.privilege_drop import decide
 

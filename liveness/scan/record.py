@@ -9,7 +9,7 @@ import msgspec
 from liveness.clock import utc
 from liveness.config.model import to_record
 from liveness.errors import LivenessError
-from liveness.net.routes import Path
+from liveness.net.path.path import Path
 from liveness.order.order import Part
 from liveness.runs.checkpoint import Checkpoint, Totals
 from liveness.runs.counters import declared

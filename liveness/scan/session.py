@@ -18,8 +18,9 @@ from liveness.errors import LivenessError, StoppedEarlyError, UsageError, explai
 from liveness.kernel import mark_compiled, needs_compiling
 from liveness.net.ephemeral import warning
 from liveness.net.links import in_lab
+from liveness.net.path.finding import AUTO, find_path
+from liveness.net.path.path import Path
 from liveness.net.path.watch import PathWatch
-from liveness.net.routes import AUTO, Path, find_path
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import Transport, open_transport
 from liveness.packets.headers import ETHERNET_LENGTH, ICMP_ECHO_REPLY

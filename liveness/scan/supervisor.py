@@ -9,7 +9,6 @@ from typing import Final
 from liveness.errors import LivenessError, explain
 from liveness.net.path.watch import PathWatch
 from liveness.net.ring import RxRing, TxRing
-from liveness.net.routes import union
 from liveness.order.order import targets_of
 from liveness.probes.run_constants import RunConstants
 from liveness.runs.checkpoint import Checkpoint, Totals
@@ -28,7 +27,7 @@ from liveness.scan.recovery.compacting import Compacting
 from liveness.scan.send.sender import Sender
 from liveness.scan.shared import Shared
 from liveness.scan.totals import SessionTotals
-from liveness.space.intervals import Intervals
+from liveness.space.intervals import Intervals, union
 
 WATCH_EVERY_S: Final = 0.1
 

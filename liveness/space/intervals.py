@@ -1,6 +1,6 @@
 """Sets of IPv4 addresses as sorted, merged intervals: the algebra of target lists, vectorised."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -186,3 +186,11 @@ class Intervals:
         base, width = np.concatenate(bases), np.concatenate(bits)
         order = np.argsort(base)
         return base[order].astype(np.uint32), (32 - width[order]).astype(np.uint8)
+
+
+def union(parts: Iterable[Intervals]) -> Intervals:
+    """Return the union of all parts."""
+    whole = Intervals.empty()
+    for part in parts:
+        whole = whole.union(part)
+    return whole

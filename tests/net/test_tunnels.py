@@ -13,7 +13,8 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 
 from liveness.errors import InterfaceDownError, InterfaceGoneError, UnsupportedError, UsageError
 from liveness.net.links import find_link, usable
-from liveness.net.routes import Path, find_path
+from liveness.net.path.finding import find_path
+from liveness.net.path.path import Path
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.transport import open_transport
 from liveness.net.tx_datagram import DatagramTxRing

@@ -12,9 +12,9 @@ from pyroute2 import IPRoute
 from liveness.net.links import find_link
 from liveness.net.neighbours import ARP, BROADCAST, ETHERNET, REPLY, arp_sender, kernel_entry
 from liveness.net.path import watch as watching
+from liveness.net.path.finding import find_path
 from liveness.net.path.netlink import Events, Netlink
 from liveness.net.path.watch import Observation, PathWatch
-from liveness.net.routes import find_path
 from liveness.net.sockets import open_packet_socket
 from liveness.net.tpacket import ETH_P_ARP, ETH_P_IP
 from liveness.space.prefixes import parse_lines

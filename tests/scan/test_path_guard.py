@@ -7,8 +7,8 @@ import numpy as np
 
 from liveness.config.model import from_document
 from liveness.net.path.gateways import Gateway, Moved
+from liveness.net.path.path import Hop, LeftOut, Path
 from liveness.net.path.watch import Observation, PathWatch
-from liveness.net.routes import Hop, LeftOut, Path
 from liveness.replies import REPLY_DTYPE
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.losses.order_track import OrderTrack

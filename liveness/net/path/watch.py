@@ -32,10 +32,11 @@ from liveness.net.path.netlink import (
     attribute,
     attributes,
 )
+from liveness.net.path.path import LeftOut, Path, brief
 from liveness.net.path.routing import Decision, RouteType, decide, decide_for
-from liveness.net.routes import LeftOut, Path, brief, check_alike, check_sources, union
+from liveness.net.path.sources import check_alike, check_sources
 from liveness.space.addresses import format_address
-from liveness.space.intervals import Intervals
+from liveness.space.intervals import Intervals, union
 
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 IFLA_ADDRESS, IFLA_EXT_MASK, IFLA_CARRIER_DOWN_COUNT = 1, 29, 48

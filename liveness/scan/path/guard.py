@@ -8,7 +8,6 @@ from typing import Final
 from liveness.errors import LivenessError
 from liveness.net.lan import Neighbours
 from liveness.net.path.watch import Observation, PathWatch
-from liveness.net.routes import union
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.losses.order_track import OrderTrack
 from liveness.scan.path.neighbourhood import hops_with
@@ -16,7 +15,7 @@ from liveness.scan.path.record import PathRecord
 from liveness.scan.path.reply_track import ReplyTrack
 from liveness.scan.shared import ENDED, HOLD_PATH, Shared
 from liveness.space.addresses import format_address
-from liveness.space.intervals import Intervals
+from liveness.space.intervals import Intervals, union
 
 IN_FLIGHT_NS: Final = 500_000_000
 """Replies to probes sent up to this long before a link went down may have been in flight."""

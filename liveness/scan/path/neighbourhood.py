@@ -7,7 +7,7 @@ from typing import Final
 from liveness.errors import UsageError
 from liveness.net.lan import Neighbours, find_neighbours
 from liveness.net.links import find_link
-from liveness.net.routes import Path, brief
+from liveness.net.path.path import Path, brief
 from liveness.probes.hops import Hops, hops_of, with_neighbours
 from liveness.scan.plan import Plan
 from liveness.space.intervals import Intervals

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from liveness.clock import utc
-from liveness.net.routes import Path
+from liveness.net.path.path import Path
 from liveness.runs.course import PathEvent
 
 MOST_EVENTS: Final = 1_000

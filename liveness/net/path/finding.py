@@ -1,93 +1,21 @@
-"""Path to the targets: the interface, source addresses and next hops that follow from the kernel's routes."""
+"""Finding the path to the targets: what follows from the kernel's routes, with resolved next hops."""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from ipaddress import ip_address
+from collections.abc import Sequence
 
 from liveness.errors import UsageError
-from liveness.net.lan import Neighbours
 from liveness.net.links import Link, find_link, link_of_index, usable
 from liveness.net.neighbours import find_mac, find_mac_of_ipv6, first_address
 from liveness.net.path.netlink import Netlink
-from liveness.net.path.routing import Decision, RouteType, decide, decide_for, source_classes
+from liveness.net.path.path import IPV4_BYTES, NO_MAC, Hop, LeftOut, Path, brief
+from liveness.net.path.routing import Decision, RouteType, decide
+from liveness.net.path.sources import check_alike, check_sources
 from liveness.space.addresses import format_address
-from liveness.space.intervals import Intervals
+from liveness.space.intervals import Intervals, union
 
 AUTO = "auto"
 
 MAC_TEXT = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
-PREFIXES_SHOWN = 4
-IPV4_BYTES = 4
-NO_MAC = bytes(6)
-"""MAC address of the remote end of an interface without Ethernet headers, which has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """Next hop, with the targets that are sent to it."""
-
-    gateway: bytes | None
-    """Address of the next hop, 4 bytes of IPv4 or 16 of IPv6; None if only its MAC address is known."""
-    mac: bytes
-    targets: Intervals
-
-    @property
-    def name(self) -> str:
-        """Address of the next hop as text."""
-        if self.gateway is not None:
-            return str(ip_address(self.gateway))
-        return "the link itself" if self.mac == NO_MAC else "gateway_mac"
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Targets that are not probed because of the kernel's routes or addresses."""
-
-    reason: str
-    """Reason as a noun, for example "a blackhole route"."""
-    targets: Intervals
-
-    def __str__(self) -> str:
-        return f"{self.targets.count:,} targets left out, {self.reason}: {brief(self.targets)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """Interface, source address and next hops of frames to the targets. Addresses are host-order numbers."""
-
-    interface: str
-    ifindex: int
-    mtu: int
-    mac: bytes
-    source: int
-    """Source address that the kernel prefers, or the first one in the config."""
-    hops: tuple[Hop, ...]
-    """Next hops, at least one, in descending order of their targets."""
-    given_mac: bool = False
-    """Whether the MAC address of the next hop is given, so that no ARP request is sent."""
-    near: Intervals = field(default_factory=Intervals.empty)
-    """Targets on the interface's own link, whose frames are sent to their own MAC addresses."""
-    arp_source: int = 0
-    """Address of this host that ARP requests name as their sender."""
-    neighbours: Neighbours = field(default_factory=Neighbours)
-    """Targets in `near` that exist and that do not, after the search for them."""
-    ethernet: bool = True
-    """Whether frames have an Ethernet header. If not, MAC addresses are zeros and no ARP request is sent."""
-    left_out: tuple[LeftOut, ...] = ()
-    notes: tuple[str, ...] = ()
-    """Notes for the user on how the path was chosen, one line each."""
-
-    @property
-    def gateway(self) -> int | None:
-        """IPv4 address of the first next hop, or None if it has none."""
-        gateway = self.hops[0].gateway
-        return int.from_bytes(gateway, "big") if gateway is not None and len(gateway) == IPV4_BYTES else None
-
-    @property
-    def gateway_mac(self) -> bytes:
-        """MAC address of the first next hop."""
-        return self.hops[0].mac
 
 
 def find_path(
@@ -173,74 +101,6 @@ def parse_mac(text: str) -> bytes:
     if not MAC_TEXT.fullmatch(text):
         raise UsageError(f"network.gateway_mac: {text!r} is not a MAC address like 02:00:00:00:00:01")
     return bytes.fromhex(text.replace(":", ""))
-
-
-def brief(targets: Intervals) -> str:
-    """Return the first prefixes of a set as text."""
-    prefixes = Intervals(targets.first[:PREFIXES_SHOWN], targets.last[:PREFIXES_SHOWN]).prefixes()
-    more = ", …" if len(targets) > PREFIXES_SHOWN or len(prefixes) > PREFIXES_SHOWN else ""
-    return ", ".join(prefixes[:PREFIXES_SHOWN]) + more
-
-
-def union(parts: Iterable[Intervals]) -> Intervals:
-    """Return the union of all parts."""
-    whole = Intervals.empty()
-    for part in parts:
-        whole = whole.union(part)
-    return whole
-
-
-def check_sources(netlink: Netlink, sources: Sequence[int], *, foreign_sources: bool) -> list[int | None]:
-    """Return one source per class of sources that routing rules treat alike; None for the kernel's choice.
-
-    Raises UsageError for addresses that this host does not have, unless `foreign_sources`. The kernel has no routes
-    for these, so that its own choice of a source is used instead.
-    """
-    if not sources:
-        return [None]
-    decisions = decide_for(netlink, sources, None, None)
-    foreign = [
-        source for source, decision in zip(sources, decisions, strict=True) if decision.kind is not RouteType.LOCAL
-    ]
-    if foreign and not foreign_sources:
-        raise UsageError(
-            f"network.source_addresses: {_addresses(foreign)}: not an address of this host, so that replies may never"
-            f" come here: add it (ip addr add {format_address(foreign[0])}/32 dev INTERFACE), or, where this network"
-            " is known to send its replies here, set network.foreign_sources: true"
-        )
-    local = [source for source in sources if source not in set(foreign)]
-    classes: list[int | None] = [*source_classes(netlink, local)] if local else []
-    return classes + [None] * bool(foreign)
-
-
-def _addresses(addresses: Sequence[int]) -> str:
-    shown = ", ".join(format_address(address) for address in addresses[:PREFIXES_SHOWN])
-    return shown if len(addresses) <= PREFIXES_SHOWN else f"{shown} and {len(addresses) - PREFIXES_SHOWN:,} more"
-
-
-def check_alike(ways: Sequence[dict[Decision, Intervals]], sources: Sequence[int | None]) -> None:
-    """Raise UsageError if the kernel would route packets from some sources differently."""
-
-    def shape(way: dict[Decision, Intervals]) -> dict[tuple[RouteType, int, bytes | None], Intervals]:
-        shapes: dict[tuple[RouteType, int, bytes | None], Intervals] = {}
-        for decision, part in way.items():
-            key = (decision.kind, decision.index, decision.gateway)
-            shapes[key] = shapes[key].union(part) if key in shapes else part
-        return shapes
-
-    first = shape(ways[0])
-    for way, source in zip(ways[1:], sources[1:], strict=True):
-        other = shape(way)
-        differing = union(part.difference(first.get(key, Intervals.empty())) for key, part in other.items())
-        if len(differing):
-            names = [
-                "addresses of others" if address is None else format_address(address)
-                for address in (sources[0], source)
-            ]
-            raise UsageError(
-                f"network.source_addresses: {differing.count:,} targets ({brief(differing)}) are routed differently"
-                f" from {names[0]} than from {names[1]} (ip rule): scan from each of them in a run of its own"
-            )
 
 
 def _sort(
