@@ -11,10 +11,11 @@ from pyroute2 import IPRoute
 
 from liveness.net.links import find_link
 from liveness.net.neighbours import ARP, BROADCAST, ETHERNET, REPLY, arp_sender, kernel_entry
-from liveness.net.path import watch as watching
+from liveness.net.path import route_watch
 from liveness.net.path.finding import find_path
 from liveness.net.path.netlink import Events, Netlink
-from liveness.net.path.watch import Observation, PathWatch
+from liveness.net.path.observation import Observation
+from liveness.net.path.watch import PathWatch
 from liveness.net.sockets import open_packet_socket
 from liveness.net.tpacket import ETH_P_ARP, ETH_P_IP
 from liveness.space.prefixes import parse_lines
@@ -42,7 +43,7 @@ def watched(*sources: str, interface: str = "auto") -> Iterator[PathWatch]:
 
 
 def until(watch: PathWatch, condition: Callable[[Observation], bool]) -> Observation:
-    """Look until a observation fulfils a condition."""
+    """Look until an observation fulfils a condition."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition(observation := watch.look()):
         assert time.monotonic() < deadline, observation
@@ -107,8 +108,8 @@ def test_neighbours_that_come_and_go_have_no_routes_read(monkeypatch: pytest.Mon
     with cable():
         ip("route", "add", "default", "via", "10.9.0.2")
         with watched() as watch:
-            until(watch, lambda _: not watch._routes_at_ns)
-            monkeypatch.setattr(watching, "decide", None)
+            until(watch, lambda _: not watch.routes.due_ns)
+            monkeypatch.setattr(route_watch, "decide", None)
             for number in range(20):
                 ip("neigh", "add", f"10.9.0.{number + 50}", "lladdr", OTHER_MAC, "dev", "v0")
                 observation = watch.look()

@@ -1,14 +1,14 @@
 """The guard of the way against a script of sights: what it holds, publishes, tells as lost, and when it ends."""
 
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from liveness.config.model import from_document
 from liveness.net.path.gateways import Gateway, Moved
+from liveness.net.path.observation import Observation
 from liveness.net.path.path import Hop, LeftOut, Path
-from liveness.net.path.watch import Observation, PathWatch
 from liveness.replies import REPLY_DTYPE
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.losses.order_track import OrderTrack
@@ -19,6 +19,9 @@ from liveness.scan.shared import HOLD_PATH, Shared
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
+
+if TYPE_CHECKING:
+    from liveness.net.path.watch import PathWatch
 
 TARGETS = Intervals.from_bounds([parse_address("10.1.0.0")], [parse_address("10.1.0.99")])
 GATEWAY = bytes([10, 0, 0, 1])

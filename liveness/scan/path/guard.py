@@ -7,7 +7,8 @@ from typing import Final
 
 from liveness.errors import LivenessError
 from liveness.net.lan import Neighbours
-from liveness.net.path.watch import Observation, PathWatch
+from liveness.net.path.observation import Observation
+from liveness.net.path.watch import PathWatch
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.losses.order_track import OrderTrack
 from liveness.scan.path.neighbourhood import hops_with
