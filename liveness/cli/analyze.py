@@ -1,6 +1,5 @@
 """`liveness analyze`: results of runs as tables, JSON document, figures, page or map."""
 
-import io
 import os
 import sys
 from dataclasses import replace
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from liveness.analysis.counting.scope import Scope, Within
     from liveness.analysis.results import Results
     from liveness.report.options import Outputs
-
-FILE_WIDTH = 120  # columns of the tables in a file
 
 
 @click.command("analyze")
@@ -117,6 +114,9 @@ def command(
     from liveness.analysis.counting.run import warnings_of
     from liveness.analysis.document import encode
     from liveness.analysis.results import analyze_runs
+    from liveness.cli.printing import print_tables
+    from liveness.report.tables import report_tables
+    from liveness.report.text import plain_text
     from liveness.runs.finding import find_runs
 
     outputs = replace(_outputs(figures, form, html, map_file, zoom), csv=csv_folder, latex=latex_folder)
@@ -136,16 +136,22 @@ def command(
         _draw(outputs, results, top)
         if output_file is None and not as_json:
             return
-    text = encode(results).decode() if as_json else _tables(results, top, to_file=output_file is not None)
-    if output_file is None:
-        sys.stdout.write(text)
+    if output_file is not None:
+        _write(output_file, encode(results) if as_json else plain_text(report_tables(results, top)).encode())
+    elif as_json:
+        sys.stdout.write(encode(results).decode())
         sys.stdout.flush()
-        return
+    else:
+        print_tables(report_tables(results, top))
+
+
+def _write(output_file: Path, content: bytes) -> None:
+    """Write the results to a file, a device or a pipe."""
     from liveness.files.outputs import open_destination
 
     try:
         with os.fdopen(open_destination(output_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), "wb") as file:
-            file.write(text.encode())
+            file.write(content)
     except OSError as problem:
         raise UsageError(f"{output_file}: cannot write the results here: {problem.strerror}") from problem
 
@@ -211,16 +217,3 @@ def _within(given: tuple[str, ...]) -> "Within":
     if intervals.count == 0:
         raise UsageError(f"--within {','.join(given)!r}: no address in it")
     return Within(tuple(entries), intervals)
-
-
-def _tables(results: "Results", top: int, *, to_file: bool) -> str:
-    """Return the tables as text: for stdout as a terminal or pipe, or plain and of fixed width for a file."""
-    from rich.console import Console
-
-    from liveness.report.tables import report_tables
-
-    console = Console(file=io.StringIO(), width=FILE_WIDTH) if to_file else Console()
-    with console.capture() as captured:
-        for table in report_tables(results, top):
-            console.print(table)
-    return captured.get()

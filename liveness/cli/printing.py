@@ -22,13 +22,11 @@ def print_tables(tables: "Iterable[Table | RenderableType]") -> None:
 
     from rich.console import Console
 
-    from liveness.analysis.tables import Table
-    from liveness.report.layout import sections_of
+    from liveness.report.layout import laid_out
 
     console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-    for table in tables:
-        for shown in sections_of(table) if isinstance(table, Table) else (table,):
-            console.print(shown)
+    for table in laid_out(tables):
+        console.print(table)
 
 
 def print_document(document: object) -> None:

@@ -1,10 +1,8 @@
 """``liveness survey``: select the blocks of surveys of availability; import, analyse and export surveys."""
 
-import io
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,10 +11,6 @@ from liveness.cli import survey_run
 from liveness.cli.interrupts import interrupts
 from liveness.errors import UsageError
 
-if TYPE_CHECKING:
-    from liveness.analysis.survey.results import SurveyResults
-
-FILE_WIDTH = 120  # columns of the tables in a file
 RUN = click.argument("run", type=click.Path(path_type=Path))
 FORMATS = ("ant", "fsdb", "csv")
 
@@ -82,8 +76,11 @@ def analyze(run: Path, *, as_json: bool, output_file: Path | None, addresses: Pa
     """
     from liveness.analysis.survey.document import encode
     from liveness.analysis.survey.results import analyze_survey
+    from liveness.cli.printing import print_tables
     from liveness.files.atomic import write_atomically
     from liveness.planes.rundir import SurveyRun
+    from liveness.report.text import plain_text
+    from liveness.report.views.survey import survey_tables
     from liveness.survey.address_file import address_file, check_suffix
 
     if addresses is not None:
@@ -97,11 +94,12 @@ def analyze(run: Path, *, as_json: bool, output_file: Path | None, addresses: Pa
         )
         with sink as take:
             results = analyze_survey(survey, take)
-    content = encode(results) if as_json else _tables(results, top, to_file=output_file is not None).encode()
-    if output_file is None:
-        sys.stdout.write(content.decode())
+    if output_file is not None:
+        write_atomically(output_file, encode(results) if as_json else plain_text(survey_tables(results, top)).encode())
+    elif as_json:
+        sys.stdout.write(encode(results).decode())
     else:
-        write_atomically(output_file, content)
+        print_tables(survey_tables(results, top))
 
 
 @command.command("select")
@@ -174,19 +172,6 @@ def export(run: Path, *, form: str, probe: str | None, output_file: Path | None)
             with replaced(output_file) as file:
                 for part in parts_of(survey, chosen, form):
                     file.write(part)
-
-
-def _tables(results: "SurveyResults", top: int, *, to_file: bool) -> str:
-    """Return the tables as text: for stdout as a terminal or pipe, or plain and of fixed width for a file."""
-    from rich.console import Console
-
-    from liveness.report.views.survey import survey_tables
-
-    console = Console(file=io.StringIO(), width=FILE_WIDTH) if to_file else Console()
-    with console.capture() as captured:
-        for table in survey_tables(results, top):
-            console.print(table)
-    return captured.get()
 
 
 def _interval_s(text: str | None) -> float | None:

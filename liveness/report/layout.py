@@ -1,11 +1,11 @@
 """A table on a terminal or page: a title, aligned columns and notes, without a frame."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from rich import box
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.text import Text
 
@@ -94,16 +94,17 @@ class Section:
             yield Text()
 
 
-def text_section(
+def text_table(
+    name: str,
     title: str,
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     notes: Sequence[str] = (),
     text_columns: frozenset[int] = frozenset({0}),
-) -> Section:
-    """Return a table of formatted numbers whose title is also its id."""
-    described = [Column(name, "" if place in text_columns else "text") for place, name in enumerate(columns)]
-    return Section(Table(title, title, described, rows, notes))
+) -> Table:
+    """Return a table whose numbers are formatted already, under the id `name`."""
+    described = [Column(column, "" if place in text_columns else "text") for place, column in enumerate(columns)]
+    return Table(name, title, described, rows, notes)
 
 
 def sections_of(table: Table, top: int | None = None) -> Iterator[Section]:
@@ -114,3 +115,12 @@ def sections_of(table: Table, top: int | None = None) -> Iterator[Section]:
         return
     for first in range(1, len(table.columns), table.columns_at_once):
         yield Section(table, first, first + table.columns_at_once, shown)
+
+
+def laid_out(tables: Iterable[Table | RenderableType]) -> Iterator[RenderableType]:
+    """Yield tables as they are shown; what is laid out already stays as it is."""
+    for table in tables:
+        if isinstance(table, Table):
+            yield from sections_of(table)
+        else:
+            yield table

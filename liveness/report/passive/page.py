@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from liveness.analysis.numbers import count, percent
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
+from liveness.report.layout import Section
 from liveness.report.options import Format
 from liveness.report.page.blocks import blocks_of
 from liveness.report.page.page import STYLE
@@ -35,7 +36,7 @@ def passive_page(document: Document) -> str:
         headline=f"{count(one_way)} one-way flows, {share} of inbound and two-way ones;"
         f" {len(document['outages'])} outages",
         warnings=caveats(document),
-        blocks=blocks_of("passive", passive_tables(document), passive_figures(document)),
+        blocks=blocks_of("passive", map(Section, passive_tables(document)), passive_figures(document)),
         style=(resources.files("liveness.report.page") / STYLE).read_text(encoding="utf-8"),
         version=__version__,
     )

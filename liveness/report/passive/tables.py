@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from liveness.analysis.numbers import count, percent
-from liveness.analysis.tables import Column, Table
-from liveness.report.layout import Section
+from liveness.analysis.tables import Table
+from liveness.report.layout import text_table
 
 Document = Mapping[str, Any]
 MOST_ROWS: Final = 20
@@ -23,7 +23,7 @@ CLASS_MEANINGS: Final = {
 }
 
 
-def passive_tables(document: Document) -> Iterator[Section]:
+def passive_tables(document: Document) -> Iterator[Table]:
     """Yield the tables of a report document."""
     yield _records(document)
     yield _directions(document)
@@ -35,25 +35,12 @@ def passive_tables(document: Document) -> Iterator[Section]:
     yield _exporters(document)
 
 
-def _section(
-    name: str,
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    notes: Sequence[str] = (),
-    text_columns: frozenset[int] = frozenset({0}),
-) -> Section:
-    """Return a table whose cells are text already."""
-    described = [Column(column, "" if place in text_columns else "text") for place, column in enumerate(columns)]
-    return Section(Table(name, title, described, rows, notes))
-
-
 def share_of(part: int, whole: int) -> str:
     """Return a share as percent, a dash if the denominator is 0."""
     return percent(part / whole if whole else None)
 
 
-def _records(document: Document) -> Section:
+def _records(document: Document) -> Table:
     records = document["records"]
     rows = [["read", count(records["read"]), ""]]
     rows += [[f"invalid: {name}", count(number), ""] for name, number in records["invalid"].items()]
@@ -63,7 +50,7 @@ def _records(document: Document) -> Section:
     rows += [["duplicates", count(records["duplicates"]), "seen by another exporter too"]]
     rows += [["late", count(records["late"]), "came after their interval was finished"]]
     share = document["symmetry"]["tcp_inbound_established_unanswered"]
-    return _section(
+    return text_table(
         "records",
         f"{document['run']} ({document['status']}): records",
         ["", "records", ""],
@@ -77,7 +64,7 @@ def _records(document: Document) -> Section:
     )
 
 
-def _directions(document: Document) -> Section:
+def _directions(document: Document) -> Table:
     totals = document["totals"]
     flows = sum(totals[name]["flows"] for name in ("two_way", "one_way", "one_way_out"))
     packets = sum(totals[name]["packets"] for name in ("two_way", "one_way", "one_way_out"))
@@ -89,7 +76,7 @@ def _directions(document: Document) -> Section:
         ]
         for name in ("two_way", "one_way", "one_way_out")
     ]  # fmt: skip
-    return _section(
+    return text_table(
         "directions",
         "Two-way and one-way flows",
         ["", "flows", "share", "packets", "share", "bytes"],
@@ -101,7 +88,7 @@ def _directions(document: Document) -> Section:
     )
 
 
-def _classes(document: Document) -> Section:
+def _classes(document: Document) -> Table:
     classes, all_ = document["totals"]["classes"], document["totals"]["one_way"]
     rows = [
         [
@@ -111,7 +98,7 @@ def _classes(document: Document) -> Section:
         ]
         for name, sums in classes.items()
     ]  # fmt: skip
-    return _section(
+    return text_table(
         "classes",
         f"Classes of inbound one-way flows, by rules {document['rules']}",
         ["class", "", "flows", "share", "packets", "share"],
@@ -121,15 +108,15 @@ def _classes(document: Document) -> Section:
     )
 
 
-def _signs(document: Document) -> Section:
+def _signs(document: Document) -> Table:
     flows = document["totals"]["one_way"]["flows"]
     rows = [[name, count(number), share_of(number, flows)] for name, number in document["totals"]["signs"].items()]
-    return _section(
+    return text_table(
         "signs", "Signs", ["sign", "flows", "share"], rows, ["of inbound one-way flows; a flow has several signs"]
     )
 
 
-def _combinations(document: Document) -> Section:
+def _combinations(document: Document) -> Table:
     combinations = document["combinations"]
     conflicts = sum(each["flows"] for each in combinations if each["conflict"])
     unmatched = sum(each["flows"] for each in combinations if not each["rules"])
@@ -142,7 +129,7 @@ def _combinations(document: Document) -> Section:
         ]
         for each in combinations[:MOST_ROWS]
     ]
-    return _section(
+    return text_table(
         "combinations",
         f"Combinations of signs: {len(combinations)} were met",
         ["signs", "rules", "class", "flows"],
@@ -158,7 +145,7 @@ def services_by_failures(document: Document) -> list[Mapping[str, Any]]:
     return sorted(services, key=lambda each: (-each["clients_failed"], -each["clients_ok"], each["service"]))
 
 
-def _services(document: Document) -> Section:
+def _services(document: Document) -> Table:
     services = services_by_failures(document)
     dead = set(document.get("dead", ()))
     rows = [
@@ -169,7 +156,7 @@ def _services(document: Document) -> Section:
         ]
         for each in services[:MOST_ROWS]
     ]  # fmt: skip
-    return _section(
+    return text_table(
         "services",
         f"Services: {len(services)}",
         ["service", "clients ok", "failed", "failed share", "scanners left out"],
@@ -187,7 +174,7 @@ def named(services: Sequence[str]) -> str:
     return ", ".join(services[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _outages(document: Document) -> Section:
+def _outages(document: Document) -> Table:
     rows = [
         [
             each["start"], each["end"], count(each["clients"]),
@@ -195,7 +182,7 @@ def _outages(document: Document) -> Section:
         ]
         for each in document["outages"]
     ]  # fmt: skip
-    return _section(
+    return text_table(
         "outages",
         f"Outages: {len(rows)}",
         ["start", "end", "clients", "services"],
@@ -205,7 +192,7 @@ def _outages(document: Document) -> Section:
     )
 
 
-def _exporters(document: Document) -> Section:
+def _exporters(document: Document) -> Table:
     rows = [
         [
             each["exporter"],
@@ -214,4 +201,4 @@ def _exporters(document: Document) -> Section:
         ]
         for each in document.get("exporters", ())
     ]
-    return _section("exporters", "Exporters", ["exporter", "records", "sampling"], rows)
+    return text_table("exporters", "Exporters", ["exporter", "records", "sampling"], rows)

@@ -9,7 +9,8 @@ from liveness.analysis.survey.estimates import Estimate
 from liveness.analysis.survey.outages import Outage
 from liveness.analysis.survey.results import ProbeResult, ReadingResult, SurveyResults
 from liveness.analysis.survey.sequences import PLAIN, REPAIRED
-from liveness.report.layout import Section, text_section
+from liveness.analysis.tables import Table
+from liveness.report.layout import text_table
 
 ESTIMATES: Final = {
     "responding_blocks": "responding /24s",
@@ -24,18 +25,21 @@ ESTIMATES: Final = {
 WHOLE_ABOVE: Final = 1000
 
 
-def survey_tables(results: SurveyResults, top: int) -> Iterator[Section]:
+def survey_tables(results: SurveyResults, top: int) -> Iterator[Table]:
     """Yield the tables of a survey; tables of outages have `top` rows."""
     yield _sent(results)
     yield _availability(results)
     yield _estimates(results)
     yield _diurnal(results)
-    for title, choose in (("Full outages", _full), ("Outages by Trinocular", _trinocular)):
+    for name, title, choose in (
+        ("outages", "Full outages", _full),
+        ("outages_trinocular", "Outages by Trinocular", _trinocular),
+    ):
         found = [(probe.probe, outage) for probe in results.probes for outage in choose(probe)]
-        yield _outages(results, title, found, top)
+        yield _outages(results, name, title, found, top)
 
 
-def _sent(results: SurveyResults) -> Section:
+def _sent(results: SurveyResults) -> Table:
     rows = [
         (
             probe.probe,
@@ -49,7 +53,8 @@ def _sent(results: SurveyResults) -> Section:
         for probe in results.probes
     ]
     manifest = results.manifest
-    return text_section(
+    return text_table(
+        "sent",
         f"{manifest.run}: {count(manifest.blocks)} /24s, {count(manifest.rounds)} rounds of {manifest.interval_s:g} s",
         ("probe", "sent", "not sent", "withdrawn", "positive", "negative", "late"),
         rows,
@@ -57,14 +62,15 @@ def _sent(results: SurveyResults) -> Section:
     )
 
 
-def _availability(results: SurveyResults) -> Section:
+def _availability(results: SurveyResults) -> Table:
     names = {PLAIN: "plain", REPAIRED: "repaired"}
     rows = [
         (probe.probe, name, *_cells(probe.readings[reading]))
         for probe in results.probes
         for reading, name in names.items()
     ]
-    return text_section(
+    return text_table(
+        "availability",
         "Availability",
         ("probe", "reading", "ever", "A", "U", "N_U", "up periods", "median up", "censored", "Kaplan-Meier"),
         rows,
@@ -98,14 +104,15 @@ def _number(value: float | None) -> str:
     return f"{value:,.0f}" if value >= WHOLE_ABOVE else f"{value:.4g}"
 
 
-def _estimates(results: SurveyResults) -> Section:
+def _estimates(results: SurveyResults) -> Table:
     rows = [
         (probe.probe, words, _number(estimate.value), _interval(estimate))
         for probe in results.probes
         for name, words in ESTIMATES.items()
         if (estimate := probe.estimates[name]).value is not None
     ]
-    return text_section(
+    return text_table(
+        "estimates",
         "Estimates for all eligible /24s, by the weights of those surveyed",
         ("probe", "estimate", "value", "95% interval"),
         rows,
@@ -120,7 +127,7 @@ def _interval(estimate: Estimate) -> str:
     return f"{_number(estimate.low)} to {_number(estimate.high)}"
 
 
-def _diurnal(results: SurveyResults) -> Section:
+def _diurnal(results: SurveyResults) -> Table:
     rows = []
     for probe in results.probes:
         kinds = [block.diurnal.kind for block in probe.blocks]
@@ -136,7 +143,8 @@ def _diurnal(results: SurveyResults) -> Section:
                 percent(relaxed / responding if responding else None),
             )
         )
-    return text_section(
+    return text_table(
+        "daily_cycles",
         "Daily cycles of /24s",
         ("probe", "responding", "strict", "share", "relaxed", "share"),
         rows,
@@ -155,7 +163,7 @@ def _trinocular(probe: ProbeResult) -> Sequence[Outage]:
     return [outage for block in probe.blocks for outage in block.trinocular or ()]
 
 
-def _outages(results: SurveyResults, title: str, found: list[tuple[str, Outage]], top: int) -> Section:
+def _outages(results: SurveyResults, name: str, title: str, found: list[tuple[str, Outage]], top: int) -> Table:
     longest = sorted(found, key=lambda entry: (-entry[1].sent, entry[1].first, entry[1].block))[:top]
     rows = [
         (
@@ -168,6 +176,6 @@ def _outages(results: SurveyResults, title: str, found: list[tuple[str, Outage]]
         for probe, outage in longest
     ]
     shown = "" if len(found) <= top else f", the longest {count(top)} of {count(len(found))}"
-    return text_section(
-        f"{title}{shown}", ("block", "probe", "from", "to", "rounds"), rows, (), frozenset({0, 1, 2, 3})
+    return text_table(
+        name, f"{title}{shown}", ("block", "probe", "from", "to", "rounds"), rows, (), frozenset({0, 1, 2, 3})
     )
