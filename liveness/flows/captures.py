@@ -86,11 +86,7 @@ def read(
             yield from meter.feed(block)
         elif decoder.ready >= BATCH_RECORDS:
             yield decoder.take()
-    decoder.finish()
-    if decoder.lost:
-        notes.undecoded["missing by sequence numbers"] += decoder.lost
-    if decoder.ready:
-        yield decoder.take()
+    yield from decoder.rest()
     if meter is not None:
         yield meter.finish()
         _note_evictions(meter, notes)

@@ -6,6 +6,7 @@ numbers show how much was lost on the way: v5 counts flows, v9 datagrams, IPFIX 
 
 import struct
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -133,6 +134,14 @@ class Exports:
         """Count what still waits for a template as undecoded."""
         for domain in self.domains.values():
             self._give_up_waiting(domain)
+
+    def rest(self) -> Iterator[Flows]:
+        """Finish, note what sequence numbers show to be missing, and yield the last flows if there are any."""
+        self.finish()
+        if self.lost:
+            self.notes.undecoded["missing by sequence numbers"] += self.lost
+        if self.ready:
+            yield self.take()
 
     def _give_up_waiting(self, domain: Domain) -> None:
         for sets in domain.waiting.values():

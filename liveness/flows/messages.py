@@ -66,8 +66,4 @@ def read(source: Input, notes: Notes) -> Iterator[Flows]:
             data, at = data[at:] + source.take(READ_BYTES), 0
         if decoder.ready >= BATCH_RECORDS:
             yield decoder.take()
-    decoder.finish()
-    if decoder.lost:
-        notes.undecoded["missing by sequence numbers"] += decoder.lost
-    if decoder.ready:
-        yield decoder.take()
+    yield from decoder.rest()
