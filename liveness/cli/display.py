@@ -8,10 +8,10 @@ from rich.markup import escape
 from rich.text import Text
 
 from liveness import log
-from liveness.analysis.numbers import percent
 from liveness.cli.live import LiveView, pace_text, status_line
 from liveness.cli.messages import keep_with, people
-from liveness.report.fitted import FittedTable
+from liveness.report.layout import Section
+from liveness.report.views.run_summary import run_summary_table
 
 PLAIN_EVERY_S: Final = 60.0
 """Time between two lines of a scan without a terminal."""
@@ -89,7 +89,7 @@ class ScanDisplay:
         """Show the results of the scan, with warnings in red: losses, repaired or not, and a rate not reached."""
         self._stop()
         if people.level <= INFO:
-            self._console.print(_summary(manifest))
+            self._console.print(Section(run_summary_table(manifest)))
         rejected = ", ".join(f"{reason} {count:,}" for reason, count in sorted(manifest.rejected.items())) or "none"
         self._emit(INFO, f"packets received: {manifest.receive.packets:,}; rejected: {rejected}")
         if manifest.rate_search is not None:
@@ -101,26 +101,6 @@ class ScanDisplay:
         reason = f": {manifest.reason}" if manifest.reason else ""
         ended = f"{reason}; {len(manifest.sets)} sets"
         self._emit(INFO, f"{manifest.status}{warned}{ended}", f"[{colour}]{manifest.status}{warned}[/]{escape(ended)}")
-
-
-def _summary(manifest: "Manifest") -> FittedTable:
-    table = FittedTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("probe")
-    for heading in ("sent", "answered", "share", "recovered"):
-        table.add_column(heading, justify="right")
-    table.add_column("messages")
-    for name, counts in manifest.probes.items():
-        answered = sum(manifest.attempts.get(name, {}).values())
-        first = counts.sent[0]
-        table.add_row(
-            name,
-            f"{sum(counts.sent):,}",
-            f"{answered:,}",
-            percent(answered / first if first else None),
-            f"{manifest.recovered_by_retransmit.get(name, 0):,}",
-            _messages(manifest.messages.get(name, {})),
-        )
-    return table
 
 
 def _rate_found(search: "RateSearch", probes: int) -> str:
@@ -135,12 +115,3 @@ def _rate_found(search: "RateSearch", probes: int) -> str:
     found = f"{pace_text(search.found_pps)} packets/s of each probe, {pace_text(search.found_pps * probes)} in all"
     unsure = "" if search.checked else ", not checked yet"
     return f"rate found: {found}: {reasons[search.limited_by]}{unsure}; {len(search.steps)} steps in the manifest"
-
-
-def _messages(counts: dict[str, int]) -> str:
-    """Return the messages of a probe by kind, with all errors in one sum."""
-    kinds: dict[str, int] = {}
-    for label, count in counts.items():
-        kind = "errors" if label.startswith("error-") else label
-        kinds[kind] = kinds.get(kind, 0) + count
-    return ", ".join(f"{kind} {count:,}" for kind, count in kinds.items())

@@ -87,7 +87,7 @@ def test_a_new_command(tmp_path: Path) -> None:
     assert "Print the largest sets of a run." in " ".join(run(tmp_path, "--help").stdout.split())
     done = run(tmp_path, "largest", census.path, "-n", "2", "--log-file", "log")
     sizes = sorted((entry.cardinality for entry in census.read_manifest().sets), reverse=True)
-    assert [int(line.split()[0].replace(",", "")) for line in done.stdout.splitlines()] == sizes[:2]
+    assert [int(line.split()[-1].replace(",", "")) for line in done.stdout.splitlines()[1:]] == sizes[:2]
     assert done.stderr == f"liveness: {len(sizes)} sets in all\n"
     assert (tmp_path / "log").read_text().count("\n") == 1
     wrong = run(tmp_path, "largest", tmp_path)
