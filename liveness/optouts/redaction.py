@@ -25,7 +25,8 @@ from liveness.optouts.redacted_logs import load, redact
 from liveness.optouts.stage import Stage, finish_redaction
 from liveness.order.sampled import DEFAULT_PREFIX, probed_within
 from liveness.replylog.runlog import PACKETS, REPLIES
-from liveness.runs.manifest import Manifest, SetEntry, write_manifest
+from liveness.runs.manifest import Manifest, SetEntry
+from liveness.runs.manifest_file import write_manifest
 from liveness.runs.optout_record import (
     OPT_OUTS_FILE,
     Application,

@@ -14,7 +14,8 @@ from liveness.files.reading import read_below
 from liveness.order.order import Position
 from liveness.runs.course import PathEvent, RateChange, RateSearch, Timeline
 from liveness.runs.losses import Losses
-from liveness.runs.manifest import Manifest, check_manifest
+from liveness.runs.manifest import Manifest
+from liveness.runs.manifest_file import check_manifest
 
 
 class Totals(Struct, frozen=True, kw_only=True):

@@ -1,30 +1,19 @@
 """The manifest: what a run was, what it sent and received, and which sets it left."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
-from liveness.errors import LivenessError
-from liveness.files.atomic import write_atomically
-from liveness.files.documents import decoded
-from liveness.files.reading import MIB, read_bytes
 from liveness.ipsets.roaring import SetDigest
 from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.course import Lag, PathEvent, RateChange, RateSearch, Timeline
-from liveness.runs.kinds import CENSUS, check_kind
 from liveness.runs.losses import LossRecord
 from liveness.runs.optout_record import OptOuts
-from liveness.runs.plausible import odd_numbers, problems_of
-from liveness.space.addresses import shown
 from liveness.version import __version__
 
 SCHEMA = 1
 """The manifest format this version writes and reads."""
-
-CONFIG_BYTES = 16 * MIB
-"""Most bytes of the config in a manifest, which may take 24 times as much memory."""
 
 Counts = dict[str, int]
 """Counts by label, e.g. accepted messages by ``syn-ack`` or ``error-3-13``."""
@@ -253,58 +242,3 @@ class Manifest(Struct, frozen=True, kw_only=True):
         if self.attempts_by_kind:
             return self.attempts_by_kind.get(probe, {}).get("positive", {})
         return self.attempts.get(probe, {})
-
-
-class _Preamble(Struct):
-    """The field that manifests of every version have, and the config, whose shape is not known here."""
-
-    schema: int
-    config: msgspec.Raw = msgspec.Raw()
-
-
-def load_manifest(path: Path) -> Manifest:
-    """Read and validate a manifest; fields this version does not know are ignored.
-
-    Raises LivenessError that names the file, the path inside it and what was expected there, or the newer schema;
-    UsageError for the manifest of a survey or of a passive run.
-    """
-    try:
-        content = read_bytes(path)
-    except OSError as problem:
-        raise LivenessError(f"{path}: cannot read this manifest: {problem.strerror}") from problem
-    return decode_manifest(content, path)
-
-
-def decode_manifest(content: bytes, path: Path) -> Manifest:
-    """Return what a manifest's content says; see `load_manifest`."""
-    check_kind(content, path.parent, CENSUS)
-    first = decoded(content, _Preamble, path, "not a JSON document")
-    if first.schema != SCHEMA:
-        relation = "newer" if first.schema > SCHEMA else "unknown"
-        raise LivenessError(
-            f"{path}: $.schema: {first.schema}: {relation} to liveness {__version__}, which reads schema {SCHEMA}:"
-            " use the version that wrote this run, or a later one"
-        )
-    if len(first.config) > CONFIG_BYTES:
-        raise LivenessError(f"{path}: $.config: {len(first.config):,} bytes: no config is larger than {CONFIG_BYTES:,}")
-    manifest = decoded(content, Manifest, path, "not a JSON document")
-    check_manifest(manifest, path)
-    return manifest
-
-
-def check_manifest(manifest: Manifest, path: Path, root: str = "$") -> None:
-    """Raise LivenessError for values that no run can have; `root` is where in the file at `path` the manifest is."""
-    tree = msgspec.to_builtins(manifest)
-    del tree["config"]  # which `config.recorded` checks
-    for place, value, expected in (*odd_numbers(tree), *problems_of(manifest)):
-        raise LivenessError(f"{path}: {root}{place[1:]}: {shown(str(value))}: {expected}")
-
-
-def encode_manifest(manifest: Manifest) -> bytes:
-    """Return a manifest as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
-
-
-def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Write a manifest: a temporary file, fsync, rename. Raises LivenessError that names the file."""
-    write_atomically(path, encode_manifest(manifest))

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from liveness.errors import explain
-from liveness.runs.counters import totals, totals_by_probe
+from liveness.runs.counter_views import totals, totals_by_probe
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from liveness.net.links import InterfaceCounters
-from liveness.runs.counters import interval_columns, intervals
+from liveness.runs.counter_views import interval_columns, intervals
 from liveness.runs.course import Timeline
 from liveness.scan.shared import Shared
 

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from liveness.errors import LivenessError
 from liveness.net.links import InterfaceCounters, interface_counters
 from liveness.runs.checkpoint import Totals
-from liveness.runs.counters import unrecorded
+from liveness.runs.counter_views import unrecorded
 from liveness.runs.course import RateChange
 from liveness.scan.losses.watch import LossWatch
 from liveness.scan.path.record import PathRecord

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from liveness.runs.counters import shown
+from liveness.runs.counter_views import shown
 from liveness.watch.reading import Reading
 
 LATEST_S: Final = 1e11

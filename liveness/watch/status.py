@@ -12,7 +12,7 @@ from msgspec import Struct, defstruct
 from liveness.clock import utc_now
 from liveness.errors import UsageError
 from liveness.files.outputs import open_destination
-from liveness.runs.counters import shown
+from liveness.runs.counter_views import shown
 from liveness.runs.manifest import Manifest
 from liveness.scan.plan import Plan
 from liveness.scan.record import Identity

@@ -21,9 +21,8 @@ from liveness.runs.manifest import (
     Replay,
     SetEntry,
     TopSource,
-    load_manifest,
-    write_manifest,
 )
+from liveness.runs.manifest_file import load_manifest, write_manifest
 from liveness.runs.optout_record import Application, Change, ListProblem, OptOuts, Withdrawal
 
 GOLDEN = Path(__file__).with_name("manifest.golden.json")

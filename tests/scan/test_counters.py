@@ -12,7 +12,8 @@ from msgspec.structs import fields
 
 import liveness
 from liveness.runs.checkpoint import Totals
-from liveness.runs.counters import declared, interval_columns, shown
+from liveness.runs.counter_views import interval_columns, shown
+from liveness.runs.counters import declared
 from liveness.runs.course import Timeline
 from liveness.runs.manifest import Manifest
 
@@ -30,7 +31,7 @@ import msgspec
 from pathlib import Path
 from liveness.config.model import from_document
 from liveness.runs.checkpoint import Totals
-from liveness.runs.counters import unrecorded
+from liveness.runs.counter_views import unrecorded
 from liveness.runs.manifest import Manifest
 from liveness.scan.plan import Plan
 from liveness.scan.progress import observe

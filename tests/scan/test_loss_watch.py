@@ -8,7 +8,7 @@ import pytest
 
 from liveness.order.order import Position
 from liveness.runs.checkpoint import Checkpoint
-from liveness.runs.counters import totals
+from liveness.runs.counter_views import totals
 from liveness.runs.losses import Losses, LossRecord, LostSpan
 from liveness.scan.losses.silence import ReplyDrop
 from liveness.scan.losses.watch import LossWatch
