@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from liveness import log
+from liveness.cli.lab_traffic import check_passive_run, traffic
 from liveness.cli.options import AS_JSON
 from liveness.cli.population import describe_population, predict, sample
 
@@ -34,6 +35,7 @@ def command() -> None:
 
 command.add_command(predict)
 command.add_command(sample)
+command.add_command(traffic)
 
 
 @command.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -92,15 +94,27 @@ def describe(name: str | None, source: str, *, plain: bool, as_json: bool) -> No
     metavar="FILE",
     help="Lab file or population file: a path, or a packaged name; if not given, what the run scanned.",
 )
+@click.option(
+    "--traffic",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="For a passive run: the folder of `liveness lab traffic` with the traffic that the run read.",
+)
 @PLAIN
 @AS_JSON
-def check(run_dir: Path, source: str | None, *, plain: bool, as_json: bool) -> None:
+def check(run_dir: Path, source: str | None, folder: Path | None, *, plain: bool, as_json: bool) -> None:
     """Compare the run in RUN_DIR with the lab's ground truth, set by set, for exactly the addresses it scanned.
 
     For a run against the model Internet it prints recall and precision of every set, and what the model itself lost
     apart from what nothing explains. The exit code is 0 if nothing is missing that was let through and nothing is
     extra, 1 otherwise.
+
+    For a passive run over generated traffic (--traffic) it prints the classes of all one-way flows by purpose, and each
+    number about the services and outages that is not the true one.
     """
+    if folder is not None:
+        check_passive_run(run_dir, folder, as_json=as_json)
     from liveness.cli.printing import print_document, print_tables
     from liveness.lab.documents import comparison_document
     from liveness.lab.source import find_population, recorded_population

@@ -16,6 +16,7 @@ from liveness.lab.model.check import Judged, ModelComparison
 from liveness.lab.model.population.fit import Fit
 from liveness.lab.model.population.load import Population
 from liveness.lab.model.population.shares import Fitted
+from liveness.lab.traffic.labels import CLASSES_OF, Judgement
 from liveness.replies import Role, SetKey
 
 WORST: Final = 20
@@ -102,6 +103,19 @@ def judged_table(judged: Sequence[Judged]) -> Table:
         ],
         _more(len(judged)),
     )
+
+
+def confusion_table(judgement: Judgement) -> Table:
+    """Return the inbound one-way flows of a passive run by purpose, each with its classes and the share that is right."""
+    known = {label.name.lower(): label for label in CLASSES_OF}
+    rows = []
+    for name in sorted(judgement.matrix, key=lambda name: (name not in known, name)):
+        row = judgement.matrix[name]
+        share = judgement.right(known[name]) if name in known else None
+        classes = ", ".join(f"{class_} {count:,}" for class_, count in row.most_common())
+        rows.append((name, row.total(), "-" if share is None else percent(share), classes))
+    columns = (Column("purpose"), Column("flows", "flows"), Column("right", "share"), Column("classes"))
+    return Table("confusion", f"{judgement.run}: one-way flows by purpose", columns, rows)
 
 
 def model_text(comparison: ModelComparison) -> str:
