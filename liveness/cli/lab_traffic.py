@@ -14,7 +14,7 @@ LARGEST_SCALE = 1000.0
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0, 2**63 - 1), help="Seed of all draws.")
-@click.option("--hours", default=3.0, show_default=True, type=float, help="How long, from 1 to 48.")
+@click.option("--hours", default=3.0, show_default=True, type=float, help="How long, from 2 to 48.")
 @click.option(
     "--scale",
     default=1.0,

@@ -40,6 +40,7 @@ from liveness.lab.traffic.network import (
 _SESSION: Final = SYN | ACK | PSH | FIN
 _MINUTE_MS: Final = 60_000
 _HOUR_MS: Final = 3_600_000
+_PEER_EVERY_MS: Final = 15 * _MINUTE_MS
 _INTERVAL_MS: Final = 600_000
 """Scans begin early in an interval of ten minutes, so that the first of them already decides who scans."""
 _FIRST_UNPRIVILEGED: Final = 1024
@@ -232,11 +233,14 @@ def peers(rng: Generator, network: Network) -> Conversations:
     left_ms = network.start_ms + network.duration_ms * 2 // 3
     for host in network.hosts[20:26]:
         others = remotes(rng, 150)
-        count = round(150 * 4 * network.duration_ms / _HOUR_MS)
-        who = rng.integers(150, size=count)
-        when_ms = times(rng, network, count)
+        rounds = network.duration_ms // _PEER_EVERY_MS
+        who = np.tile(np.arange(150), rounds)
+        when_ms = network.start_ms + np.repeat(np.arange(rounds) * _PEER_EVERY_MS, 150)
+        when_ms += rng.integers(
+            0, _PEER_EVERY_MS // 2, len(who)
+        )  # minutes apart: no meter makes one flow of two visits
         made = _sessions(
-            rng, count, UDP, src=others[who], dst=host, sport=rng.integers(49_152, 1 << 16, 150)[who],
+            rng, len(who), UDP, src=others[who], dst=host, sport=rng.integers(49_152, 1 << 16, 150)[who],
             dport=int(rng.integers(49_152, 1 << 16)), start_ms=when_ms,
         )  # fmt: skip
         stale = when_ms >= left_ms

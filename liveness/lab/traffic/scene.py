@@ -18,7 +18,7 @@ from liveness.space.addresses import format_address
 INTERVAL_MS: Final = 600_000
 START_MS: Final = 1_774_857_600_000
 """2026-03-30T08:00:00Z."""
-SHORTEST_HOURS: Final = 1.0
+SHORTEST_HOURS: Final = 2.0
 LONGEST_HOURS: Final = 48.0
 _NS_PER_MS: Final = 1_000_000
 _PROTOCOLS: Final = {6: "tcp", 17: "udp"}
