@@ -30,7 +30,7 @@ def run_of(config: Path) -> Path:
     """Run over one config and return the run directory."""
     text = config.read_text() + f"output: {config.parent / 'out'}\n"
     config.write_text(text)
-    PassiveRun.create(load_config(config), "run", forced=False, say=lambda _line: None).go([], follow=False)
+    PassiveRun.create(load_config(config), "run", forced=False, note=lambda _line: None).go([], follow=False)
     return config.parent / "out" / config.stem / "run"
 
 
@@ -97,13 +97,13 @@ def test_files_of_nfpcapd_give_the_same_services(folder: Path) -> None:
 def test_the_brute_force_judge_agrees_on_every_figure(tmp_path: Path) -> None:
     scene = make_scene(SEED + 1, HOURS, 0.3)
     (config,) = write_scene(scene, tmp_path, ["parquet"], ())
-    records = [
-        Record(
-            int(row["start_ns"]), int(row["end_ns"]), format_address(int(row["src"])), format_address(int(row["dst"])),
-            *(int(row[name]) for name in ("sport", "dport", "protocol", "packets", "bytes", "flags")),
-        )
-        for row in records_of(scene.conversations)
-    ]  # fmt: skip
+    records = []
+    for row in records_of(scene.conversations):
+        src, dst = (format_address(int(row[name])) for name in ("src", "dst"))
+        names = ("sport", "dport", "protocol", "packets", "bytes", "flags")
+        sport, dport, protocol, packets, size, flags = (int(row[name]) for name in names)
+        start, end = int(row["start_ns"]), int(row["end_ns"])
+        records.append(Record(start, end, src, dst, sport, dport, protocol, packets, size, flags))
     setting = Setting(["198.51.100.0/22"], own=["80.0.0.9/32"])
     check(load_results(run_of(config)), judge_of(records, setting).document())
 
