@@ -31,8 +31,6 @@ HELPERS = {
     "options",
     "printing",
     "set_options",
-    "survey_display",
-    "survey_run",
 }
 """Files that hold no command of the first level."""
 

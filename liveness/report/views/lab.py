@@ -106,7 +106,7 @@ def judged_table(judged: Sequence[Judged]) -> Table:
 
 
 def confusion_table(judgement: Judgement) -> Table:
-    """Return the inbound one-way flows of a passive run by purpose, each with its classes and the share that is right."""
+    """Return the inbound one-way flows of a passive run by purpose, with their classes and the share that is right."""
     known = {label.name.lower(): label for label in CLASSES_OF}
     rows = []
     for name in sorted(judgement.matrix, key=lambda name: (name not in known, name)):
