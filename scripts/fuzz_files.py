@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 @click.option("--seconds", default=float("inf"), help="Of each kind at most; without a limit if not given.")
 @click.option("--kind", "chosen", multiple=True, help="Only this kind; may be repeated.")
 @click.option("--command", "commands", default=0, show_default=True, help="Mutants of each kind for its command.")
+@click.option("--state", type=click.Path(path_type=Path), help="Take turns, and go on from what this file remembers.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder for one mutant of each finding.")
 @click.option("--list", "list_kinds", is_flag=True, help="Print the names of the kinds and leave.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a kind and line.")
@@ -36,6 +37,7 @@ def main(
     seconds: float,
     chosen: tuple[str, ...],
     commands: int,
+    state: Path | None,
     keep: Path | None,
     list_kinds: bool,
     as_json: bool,
@@ -43,9 +45,13 @@ def main(
     """Fuzz what reads files; leave with exit code 1 if anything was found.
 
     A finding names the number of its mutant: --kind KIND --seed SEED --first NUMBER --mutants 1 reads it again.
+
+    With --state, kinds take turns, the one with the fewest mutants first. Mutants count from the last change of their
+    reader, and --seconds is the time of all kinds together.
     """
     from tests.fuzzing.file_campaign import campaign, sample  # noqa: PLC0415 - after the path is set
     from tests.fuzzing.kinds import all_kinds  # noqa: PLC0415
+    from tests.fuzzing.rounds import load, rounds  # noqa: PLC0415
 
     every = all_kinds()
     if list_kinds:
@@ -54,19 +60,26 @@ def main(
     unknown = [name for name in chosen if name not in every]
     if unknown:
         raise click.UsageError(f"no kind {unknown[0]!r}: expected one of {', '.join(every)}")
+    chosen_kinds = {name: every[name] for name in chosen or every}
     found = 0
+
+    def tell(outcome: "Campaign", first: int) -> None:
+        nonlocal found
+        found += len(outcome.findings)
+        report(outcome, seed, first, as_json=as_json)
+        if keep is not None:
+            write(keep, outcome)
+
     where = MEMORY if os.access(MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="liveness-fuzz-", dir=where) as folder:
-        for number, name in enumerate(chosen or every):
+        if state is not None:
+            rounds(chosen_kinds, mutants, load(state, seed), state, Path(folder), seconds, tell)
+            sys.exit(1 if found else 0)
+        for number, kind in enumerate(chosen_kinds.values()):
             place = Path(folder) / str(number)
-            done = [campaign(every[name], mutants, seed, seconds, place, first)]
-            if commands and every[name].command:
-                done.append(sample(every[name], commands, seed, place))
-            for outcome in done:
-                found += len(outcome.findings)
-                report(outcome, seed, first, as_json=as_json)
-                if keep is not None:
-                    write(keep, outcome)
+            tell(campaign(kind, mutants, seed, seconds, place, first), first)
+            if commands and kind.command:
+                tell(sample(kind, commands, seed, place), 0)
     sys.exit(1 if found else 0)
 
 

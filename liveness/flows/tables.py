@@ -15,7 +15,7 @@ import numpy as np
 
 from liveness.errors import UsageError
 from liveness.flows.record import BATCH_RECORDS, FLOW_DTYPE, MARK_REVERSE, Flows, Notes
-from liveness.replylog.parquet import connect, first_line, quoted
+from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -208,8 +208,6 @@ def read_table(path: Path, kind: str, notes: Notes, columns: Columns | None = No
     `columns` gives, for CSV and Parquet, their names for some of ours, as in {"src": "srcaddr"}. UsageError for a file
     that cannot be read so, or without a column that is needed. Rows that cannot be read are counted.
     """
-    import duckdb  # noqa: PLC0415 - only tables need it
-
     make, names = QUERIES[kind]
     try:
         with (
@@ -225,7 +223,7 @@ def read_table(path: Path, kind: str, notes: Notes, columns: Columns | None = No
             yield from _batches(connection, make(source, head, names), notes, str(path))
     except OSError as error:
         raise UsageError(f"{path}: cannot read these flows: {error.strerror}") from error
-    except duckdb.Error as error:
+    except duckdb_errors() as error:
         raise UsageError(f"{path}: cannot be read as {kind}: {first_line(error)}") from error
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
 from liveness.flows.record import Flows, Notes, empty
-from liveness.replylog.parquet import connect, first_line, quoted
+from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
 from liveness.space.addresses import format_address
 
 NUMBERS: Final = ("sport", "dport", "protocol", "packets", "bytes", "flags")
@@ -71,8 +71,6 @@ def _write_csv(batches: Iterable[Flows], notes: Notes, path: Path) -> int:
 
 def _write_parquet(batches: Iterable[Flows], notes: Notes, path: Path) -> int:
     """Gather the batches in a table of DuckDB's, which spills to disk, and let it write the file."""
-    import duckdb  # noqa: PLC0415 - only files of columns need it
-
     count = 0
     try:
         with tempfile.TemporaryDirectory(prefix="liveness-") as spill, closing(connect()) as connection:
@@ -97,6 +95,6 @@ def _write_parquet(batches: Iterable[Flows], notes: Notes, path: Path) -> int:
             with temporary.open("rb") as written, replaced(path) as file:
                 while part := written.read(_COPIED_BYTES):
                     file.write(part)
-    except duckdb.Error as error:
+    except duckdb_errors() as error:
         raise LivenessError(f"{path}: cannot write: {first_line(error)}") from error
     return count

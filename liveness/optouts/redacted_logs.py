@@ -58,8 +58,6 @@ def load() -> None:
 
 
 def _redact_parquet(source: Path, target: Path, blocked: Intervals) -> tuple[int, int]:
-    import duckdb  # noqa: PLC0415 - only those who keep or query a log wait for it to load
-
     file = f"read_parquet({parquet.quoted(parquet.literal(source))}, file_row_number = true)"
     columns = ", ".join(parquet.COLUMNS)
     try:
@@ -75,7 +73,7 @@ def _redact_parquet(source: Path, target: Path, blocked: Intervals) -> tuple[int
             kept = f"SELECT {columns} FROM {file} SEMI JOIN kept ON file_row_number = number ORDER BY file_row_number"  # noqa: S608 - as above
             options = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
             connection.execute(f"COPY ({kept}) TO {parquet.quoted(str(target))} ({options})")
-    except duckdb.Error as error:
+    except parquet.duckdb_errors() as error:
         raise LivenessError(f"{source}: cannot remove opted-out replies: {parquet.first_line(error)}") from error
     return before, parquet.count_rows(target)
 

@@ -11,7 +11,7 @@ from liveness.flows.write import MEMORY_LIMIT
 from liveness.passive.engine import Finished
 from liveness.passive.records import INBOUND, ROW_DTYPE, TWO_WAY
 from liveness.passive.rules import CLASSES, Rules, signs_of
-from liveness.replylog.parquet import connect, first_line, quoted
+from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
 
 SUFFIX: Final = ".kept"
 COLUMNS: Final = ("start_ns", "local", "remote", "lport", "rport", "protocol", "packets", "bytes", "flags", "pattern")
@@ -39,8 +39,6 @@ class KeptFlows:
 
     def write(self, path: Path) -> None:
         """Write the Parquet file. LivenessError if the disk refuses."""
-        import duckdb  # noqa: PLC0415 - only kept flows need it
-
         length = self._interval_ns
         rows = np.memmap(self._path, ROW_DTYPE, "r") if self._path.stat().st_size else np.empty(0, ROW_DTYPE)
         try:
@@ -82,14 +80,12 @@ class KeptFlows:
                     f"signs, rules, class FROM flows JOIN patterns USING (pattern)) "
                     f"TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)"
                 )
-        except duckdb.Error as error:
+        except duckdb_errors() as error:
             raise LivenessError(f"{path}: cannot write: {first_line(error)}") from error
 
 
 def find_flows(path: Path, condition: str, values: list[object], limit: int) -> list[dict[str, object]]:
     """Return kept flows that meet an SQL condition, in order of time. UsageError if the run kept none."""
-    import duckdb  # noqa: PLC0415 - only kept flows need it
-
     file = path / "flows.parquet"
     if not file.is_file():
         raise UsageError(f"{path}: this run kept no flows: set keep_flows: true in its config and run it again")
@@ -102,5 +98,5 @@ def find_flows(path: Path, condition: str, values: list[object], limit: int) -> 
             )
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-    except duckdb.Error as error:
+    except duckdb_errors() as error:
         raise LivenessError(f"{file}: cannot read the kept flows: {first_line(error)}") from error

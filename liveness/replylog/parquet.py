@@ -102,8 +102,6 @@ def convert_spool(path: Path) -> Path | None:
     None if the spool holds no whole reply, or no longer exists. Raises LivenessError that names the file and leaves the
     spool as it is when the disk refuses or the spool is damaged.
     """
-    import duckdb  # noqa: PLC0415 - as above
-
     target = path.with_suffix(SUFFIX)
     temporary = target.with_name(f".{target.name}{TEMPORARY}")
     try:
@@ -124,7 +122,7 @@ def convert_spool(path: Path) -> Path | None:
         path.unlink()
     except FileNotFoundError:
         return None
-    except (OSError, duckdb.Error) as error:
+    except duckdb_errors(OSError) as error:
         why = error.strerror if isinstance(error, OSError) else first_line(error)
         raise LivenessError(f"{path}: cannot turn this spool into Parquet: {why}") from error
     finally:
@@ -132,19 +130,28 @@ def convert_spool(path: Path) -> Path | None:
     return target
 
 
+def duckdb_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """Return what a query of a damaged file raises: errors of DuckDB, that of a message that is no text, and others.
+
+    DuckDB quotes names that a file holds as they are.
+    """
+    import duckdb  # noqa: PLC0415 - only those who keep or query a log wait for it to load
+
+    return duckdb.Error, UnicodeDecodeError, *others
+
+
 def first_line(error: Exception) -> str:
-    """Return an error of DuckDB as one line, without its drawing of the place in the query."""
-    return " ".join(str(error).partition("\n\nLINE ")[0].split())
+    """Return an error of a query as one line, without its drawing of the place in the query."""
+    text = error.object.decode("utf-8", "backslashreplace") if isinstance(error, UnicodeDecodeError) else str(error)
+    return " ".join(text.partition("\n\nLINE ")[0].split())
 
 
 def count_rows(path: Path) -> int:
     """Return how many replies a Parquet file holds, from its footer. Raises LivenessError if it is damaged."""
-    import duckdb  # noqa: PLC0415 - as above
-
     try:
         with connect() as connection:
             query = f"SELECT num_rows FROM parquet_file_metadata({quoted(str(path))})"  # noqa: S608 - quoted
             (row,) = connection.execute(query).fetchall()
-    except duckdb.Error as error:
+    except duckdb_errors() as error:
         raise LivenessError(f"{path}: damaged: {first_line(error)}") from error
     return int(row[0])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from liveness.errors import LivenessError, UsageError
 from liveness.replylog import parquet, spool
-from liveness.replylog.parquet import COLUMNS, first_line, literal, quoted
+from liveness.replylog.parquet import COLUMNS, duckdb_errors, first_line, literal, quoted
 from liveness.replylog.runlog import REPLIES
 from liveness.runs.rundir import MANIFEST_FILE
 
@@ -91,8 +91,6 @@ class ReplyTable:
         self._connection.interrupt()
 
     def _open(self, path: Path, files: list[Path], spools: list[Path]) -> None:
-        import duckdb  # noqa: PLC0415 - only those who query a log wait for it to load
-
         run = self._connection.execute
         run(f"SET temp_directory = {quoted(self._spill.name)}; SET memory_limit = {quoted(parquet.MEMORY_LIMIT)}")
         run(FUNCTIONS)
@@ -112,7 +110,7 @@ class ReplyTable:
             run(f"CREATE VIEW files AS {' UNION ALL '.join(parts)}")
             for name, query in VIEWS.items():
                 run(f"CREATE VIEW {name} AS {query}")
-        except duckdb.Error as error:
+        except duckdb_errors() as error:
             raise UsageError(f"{path}: not a log of replies: {first_line(error)}") from error
         run("SET enable_external_access = false; SET lock_configuration = true")
 
@@ -159,7 +157,7 @@ class ReplyTable:
                 run(statement)
             if statements:
                 run(self._as_python_takes_it(statements[-1].query))
-        except duckdb.Error as error:
+        except duckdb_errors() as error:
             raise UsageError(f"SQL: {first_line(error)}") from error
         described = (self._connection.description or []) if statements else []
         columns = _distinct([str(column[0]) for column in described])
@@ -182,14 +180,12 @@ class ReplyTable:
 
     def _as_python_takes_it(self, query: str) -> str:
         """Return a query with those columns as text whose types Python lacks."""
-        import duckdb  # noqa: PLC0415 - as above
-
         try:
             columns = self._connection.execute(f"DESCRIBE {query}").fetchall()
             if not any(kind in AS_TEXT for _, kind, *_ in columns):
                 return query
             self._connection.execute(f"CREATE OR REPLACE TEMP VIEW answer AS {query}")
-        except duckdb.Error:  # a statement without rows, or a wrong one, whose error comes when it runs
+        except duckdb_errors():  # a statement without rows, or a wrong one, whose error comes when it runs
             return query
         chosen = (
             f"#{at}{'::VARCHAR' if kind in AS_TEXT else ''} AS {_identifier(name)}"
@@ -198,12 +194,10 @@ class ReplyTable:
         return f"SELECT {', '.join(chosen)} FROM temp.answer"  # noqa: S608 - the user's own names, quoted
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
-        import duckdb  # noqa: PLC0415 - as above
-
         try:
             while rows := self._connection.fetchmany(FETCHED_ROWS):
                 yield from rows
-        except duckdb.Error as error:
+        except duckdb_errors() as error:
             raise UsageError(f"SQL: {first_line(error)}") from error
 
 
@@ -232,11 +226,9 @@ def _identifier(name: str) -> str:
 
 def _check(connection: "DuckDBPyConnection", path: Path) -> None:
     """Raise LivenessError for a file that is not Parquet, or whose end is missing."""
-    import duckdb  # noqa: PLC0415 - as above
-
     try:
         connection.execute(f"SELECT * FROM parquet_file_metadata({quoted(literal(path))})")  # noqa: S608 - quoted
-    except duckdb.Error as error:
+    except duckdb_errors() as error:
         raise LivenessError(f"{path}: not a Parquet file, or damaged: {first_line(error)}") from error
 
 

@@ -13,7 +13,7 @@ from liveness.analysis.survey.results import AddressSink
 from liveness.analysis.survey.sequences import PLAIN, REPAIRED, AddressFigures, availability, mean_up
 from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
-from liveness.replylog.parquet import connect, first_line, quoted
+from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
 
 SUFFIXES: Final = {".csv": "(FORMAT csv, HEADER)", ".parquet": "(FORMAT parquet, COMPRESSION zstd)"}
 MEMORY_LIMIT: Final = "512MB"
@@ -33,8 +33,6 @@ def check_suffix(path: Path) -> None:
 @contextmanager
 def address_file(path: Path, addresses: NDArray[np.uint32], interval_s: float) -> Iterator[AddressSink]:
     """Give a sink for `analyze_survey`; at its end the file is at `path`, whole. LivenessError if the disk refuses."""
-    import duckdb  # noqa: PLC0415 - only this file needs it
-
     check_suffix(path)
     try:
         with tempfile.TemporaryDirectory(prefix="liveness-") as spill, closing(connect()) as connection:
@@ -57,7 +55,7 @@ def address_file(path: Path, addresses: NDArray[np.uint32], interval_s: float) -
             with temporary.open("rb") as written, replaced(path) as file:
                 while content := written.read(COPIED_BYTES):
                     file.write(content)
-    except duckdb.Error as problem:
+    except duckdb_errors() as problem:
         raise LivenessError(f"{path}: cannot write: {first_line(problem)}") from problem
 
 

@@ -31,6 +31,7 @@ from tests.fuzzing.kinds.kind import ROOT, FileKind
 from tests.fuzzing.odd_files import OddFile
 from tests.fuzzing.outside import Descriptors, Guard, changed_outside
 from tests.fuzzing.verdict import TooSlowError, verdict
+from tests.fuzzing.warm_duckdb import keep_open
 
 MORE_MEMORY: Final = 1 << 30
 """Of address space, beyond what a child has when it begins."""
@@ -77,7 +78,7 @@ def campaign(kind: FileKind, mutants: int, seed: int, budget_s: float, folder: P
 
     `folder` is where their files lie.
     """
-    seeds = run_in_child(lambda: list(kind.seeds(_empty(folder / "seeds"))))
+    seeds = run_in_child(lambda: list(kind.seeds(emptied(folder / "seeds"))))
     outcome = Campaign(kind.name)
     number, end = first, first + mutants
     while number < end and outcome.took_s < budget_s:
@@ -87,7 +88,8 @@ def campaign(kind: FileKind, mutants: int, seed: int, budget_s: float, folder: P
     return outcome
 
 
-def _empty(folder: Path) -> Path:
+def emptied(folder: Path) -> Path:
+    """Return a folder that is there and empty."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
@@ -195,6 +197,7 @@ class _Batch:
         for content in self._seeds[:WARM]:  # loading and compiling happens once, and counts for no mutant
             self._path.write_bytes(content)
             verdict(self._kind, self._path)
+        keep_open()
         self._lay_out()
         self._guard = Guard(self._place / "work", *kernel_caches())
         self._descriptors = Descriptors()
@@ -283,7 +286,7 @@ def _give_up(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def sample(kind: FileKind, mutants: int, seed: int, folder: Path) -> Campaign:
     """Read a few mutants of a kind by its command, each in a process of its own."""
-    seeds = run_in_child(lambda: list(kind.seeds(_empty(folder / "seeds"))))
+    seeds = run_in_child(lambda: list(kind.seeds(emptied(folder / "seeds"))))
     template, place = folder / "template", folder / "place"
     if not template.exists():
         template.mkdir(parents=True)

@@ -150,6 +150,8 @@ def places(tree: Tree) -> Sequence[Path]:
 def value_at(tree: Tree, path: Path) -> Tree:
     """Return the value at a path, GONE if changes have removed it."""
     for step in path:
+        if not isinstance(tree, (dict, list)):
+            return GONE
         try:
             tree = tree[step]
         except (KeyError, IndexError, TypeError):
