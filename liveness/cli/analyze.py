@@ -1,6 +1,5 @@
 """`liveness analyze`: results of runs as tables, JSON document, figures, page or map."""
 
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +114,7 @@ def command(
     from liveness.analysis.document import encode
     from liveness.analysis.results import analyze_runs
     from liveness.cli.printing import print_tables
+    from liveness.files.outputs import check_output, write_output
     from liveness.report.tables import report_tables
     from liveness.report.text import plain_text
     from liveness.runs.finding import find_runs
@@ -123,6 +123,8 @@ def command(
     runs = find_runs(path)
     scope = _scope(within, by, prefix_data, alive24=outputs.has_map)
     outputs.check()
+    if output_file is not None:
+        check_output(output_file, "the results")
     left: list[LivenessError] = []
     results = analyze_runs(runs, scope, left.append if len(runs) > 1 else None)
     for error in left:
@@ -137,23 +139,12 @@ def command(
         if output_file is None and not as_json:
             return
     if output_file is not None:
-        _write(output_file, encode(results) if as_json else plain_text(report_tables(results, top)).encode())
+        write_output(output_file, encode(results) if as_json else plain_text(report_tables(results, top)).encode())
     elif as_json:
         sys.stdout.write(encode(results).decode())
         sys.stdout.flush()
     else:
         print_tables(report_tables(results, top))
-
-
-def _write(output_file: Path, content: bytes) -> None:
-    """Write the results to a file, a device or a pipe."""
-    from liveness.files.outputs import open_destination
-
-    try:
-        with os.fdopen(open_destination(output_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), "wb") as file:
-            file.write(content)
-    except OSError as problem:
-        raise UsageError(f"{output_file}: cannot write the results here: {problem.strerror}") from problem
 
 
 def _outputs(

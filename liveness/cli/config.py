@@ -94,6 +94,7 @@ def init(file: Path | None) -> None:
     from liveness.config.list_choice import DEFAULT_LIST
     from liveness.errors import UsageError
     from liveness.files.atomic import write_atomically
+    from liveness.files.outputs import check_output
 
     text = (resources.files("liveness.config") / STARTING_CONFIG).read_text(encoding="utf-8")
     if file is None:
@@ -102,6 +103,7 @@ def init(file: Path | None) -> None:
         if folder is None:
             return
     else:
+        check_output(file, "a config")
         if file.exists():
             raise UsageError(f"{file}: exists already: remove it first, or name another file")
         write_atomically(file, text.encode(), mode=0o644)

@@ -112,7 +112,7 @@ def report(run: Path, *, as_json: bool, html: Path | None, figures: Path | None,
         raise click.UsageError("--format goes with --figures")
     document = load_results(run)
     if html is not None or figures is not None:
-        from liveness.files.atomic import write_atomically
+        from liveness.files.outputs import write_output
         from liveness.report.options import FORMATS, Outputs
         from liveness.report.passive.page import passive_page, write_passive_figures
 
@@ -121,7 +121,7 @@ def report(run: Path, *, as_json: bool, html: Path | None, figures: Path | None,
             written = list(write_passive_figures(document, figures, FORMATS[form or "svg"]))
             log.info(f"wrote {len(written)} figures below {figures}")
         if html is not None:
-            write_atomically(html, passive_page(document).encode())
+            write_output(html, passive_page(document).encode())
             log.info(f"wrote {html}")
         if not as_json:
             return

@@ -9,7 +9,7 @@ import click
 from liveness import log
 from liveness.cli import survey_run
 from liveness.cli.interrupts import interrupts
-from liveness.errors import UsageError
+from liveness.errors import UsageError, count_of
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
 FORMATS = ("ant", "fsdb", "csv")
@@ -50,12 +50,10 @@ def import_files(files: tuple[Path, ...], output_dir: Path, name: str, interval:
     with interrupts.ending_soon():
         run = import_any(files, output_dir, name, given)
     manifest = run.manifest
-    log.info(
-        f"{output_dir}: {manifest.blocks:,} /24s, {manifest.rounds:,} rounds of {manifest.interval_s:g} s"
-        f" from {manifest.survey.start}"
-    )
+    extent = f"{count_of(manifest.blocks, '/24')}, {count_of(manifest.rounds, 'round')} of {manifest.interval_s:g} s"
+    log.info(f"{output_dir}: {extent} from {manifest.survey.start}")
     for reason, number in (manifest.origin.skipped if manifest.origin else {}).items():
-        log.warning(f"{number:,} records not used: {reason}")
+        log.warning(f"{count_of(number, 'record')} not used: {reason}")
 
 
 @command.command("analyze")
@@ -77,7 +75,7 @@ def analyze(run: Path, *, as_json: bool, output_file: Path | None, addresses: Pa
     from liveness.analysis.survey.document import encode
     from liveness.analysis.survey.results import analyze_survey
     from liveness.cli.printing import print_tables
-    from liveness.files.atomic import write_atomically
+    from liveness.files.outputs import check_output, write_output
     from liveness.planes.rundir import SurveyRun
     from liveness.report.text import plain_text
     from liveness.report.views.survey import survey_tables
@@ -85,6 +83,9 @@ def analyze(run: Path, *, as_json: bool, output_file: Path | None, addresses: Pa
 
     if addresses is not None:
         check_suffix(addresses)
+        check_output(addresses, "the figures of addresses")
+    if output_file is not None:
+        check_output(output_file, "the results")
     survey = SurveyRun.open(run)
     with interrupts.ending_soon():
         sink = (
@@ -95,7 +96,7 @@ def analyze(run: Path, *, as_json: bool, output_file: Path | None, addresses: Pa
         with sink as take:
             results = analyze_survey(survey, take)
     if output_file is not None:
-        write_atomically(output_file, encode(results) if as_json else plain_text(survey_tables(results, top)).encode())
+        write_output(output_file, encode(results) if as_json else plain_text(survey_tables(results, top)).encode())
     elif as_json:
         sys.stdout.write(encode(results).decode())
     else:
@@ -124,11 +125,14 @@ def select_blocks(
     random: drawn once from all /24s with a positive reply in any census, then kept. spaced: spread evenly over
     availability and volatility, kept too. novel: drawn each time from those that answered in the last census.
     """
-    from liveness.files.atomic import write_atomically
+    from liveness.files.outputs import check_output, write_output
     from liveness.planes.blocks import encode_blocks
     from liveness.survey.selection import apportioned, load_state, parse_mix, select, write_state
     from liveness.survey.sources import read_sources
 
+    check_output(state_file, "the state of selections")
+    if output_file is not None:
+        check_output(output_file, "the blocks")
     counts = apportioned(count, parse_mix(mix))
     state = load_state(state_file)
     with interrupts.ending_soon():
@@ -143,7 +147,7 @@ def select_blocks(
     if output_file is None:
         sys.stdout.write(encode_blocks(blocks).decode())
     else:
-        write_atomically(output_file, encode_blocks(blocks))
+        write_output(output_file, encode_blocks(blocks))
 
 
 @command.command("export")
@@ -153,10 +157,12 @@ def select_blocks(
 @click.option("-o", "--output-file", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
 def export(run: Path, *, form: str, probe: str | None, output_file: Path | None) -> None:
     """Write a survey as ANT's binary format, its text, or CSV: a record for each address and round that was sent."""
-    from liveness.files.atomic import replaced
+    from liveness.files.outputs import check_output, open_output
     from liveness.planes.rundir import SurveyRun
     from liveness.survey.exporting import parts_of
 
+    if output_file is not None:
+        check_output(output_file, "the survey")
     survey = SurveyRun.open(run)
     probes = list(survey.manifest.probes)
     if probe is None and len(probes) > 1:
@@ -169,7 +175,7 @@ def export(run: Path, *, form: str, probe: str | None, output_file: Path | None)
             for part in parts_of(survey, chosen, form):
                 sys.stdout.buffer.write(part)
         else:
-            with replaced(output_file) as file:
+            with open_output(output_file) as file:
                 for part in parts_of(survey, chosen, form):
                     file.write(part)
 

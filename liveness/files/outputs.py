@@ -3,10 +3,13 @@
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from liveness.errors import UsageError
+from liveness.errors import LivenessError, UsageError
+from liveness.files.atomic import replaced
 from liveness.files.resolving import MOST_LINKS, ForeignLinkError, open_folder, trusted_owners
 
 PROC: Final = "/proc"
@@ -46,6 +49,36 @@ def open_destination(path: Path, flags: int, mode: int) -> int:
             return os.open(place.name, flags | os.O_CLOEXEC, mode, dir_fd=folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def open_output(path: Path) -> Iterator[BinaryIO]:
+    """Open an output to write: a file is replaced whole, by rename; a device or a pipe is written as it is.
+
+    Raises LivenessError that names the file when the disk refuses; a file is then as it was.
+    """
+    try:
+        file = destination(path)  # a link is followed, not replaced
+        special = file.exists() and not file.is_file()
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot write: {problem.strerror}") from problem
+    if not special:
+        with replaced(file) as out:
+            yield out
+        return
+    try:
+        with os.fdopen(open_destination(file, os.O_WRONLY, 0o666), "wb") as out:
+            yield out
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        raise LivenessError(f"{path}: cannot write: {problem.strerror}") from problem
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Write an output whole: see `open_output`."""
+    with open_output(path) as out:
+        out.write(content)
 
 
 def check_output(path: Path, what: str) -> None:

@@ -1,7 +1,6 @@
 """Set files of any format: read in the format that they have, and written whole or not at all."""
 
 import importlib
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +10,8 @@ from typing import BinaryIO, cast
 
 from pyroaring import BitMap
 
-from liveness.errors import LivenessError, UsageError
-from liveness.files.atomic import replaced
-from liveness.files.outputs import destination, open_destination
+from liveness.errors import UsageError
+from liveness.files.outputs import open_output
 from liveness.ipsets.formats.codec import PLAIN, Choice, Codec
 from liveness.ipsets.formats.table import FORMATS, READABLE, Format, by_content, by_suffix
 from liveness.ipsets.source import Source, open_source
@@ -70,30 +68,16 @@ def write_set(path: str | None, addresses: BitMap, form: Format, choice: Choice)
     """
     if form.binary and path in (None, "-") and sys.stdout.isatty():
         raise UsageError(f"standard output is a terminal: write {form.name} to a file with -o FILE, or say --to text")
-    with open_output(path) as out:
+    with _opened(path) as out:
         codec(form).write_to(out, addresses, form.name, choice)
 
 
 @contextmanager
-def open_output(path: str | None) -> Iterator[BinaryIO]:
+def _opened(path: str | None) -> Iterator[BinaryIO]:
     """Open what is to be written; see `write_set`."""
     if path is None or path == "-":
         yield sys.stdout.buffer
         sys.stdout.flush()
         return
-    try:
-        file = destination(Path(path))  # a link is followed, not replaced
-        special = file.exists() and not file.is_file()
-    except OSError as problem:
-        raise LivenessError(f"{path}: cannot write: {problem.strerror}") from problem
-    if not special:
-        with replaced(file) as out:
-            yield out
-        return
-    try:
-        with os.fdopen(open_destination(file, os.O_WRONLY, 0o666), "wb") as out:
-            yield out
-    except BrokenPipeError:
-        raise
-    except OSError as problem:
-        raise LivenessError(f"{path}: cannot write: {problem.strerror}") from problem
+    with open_output(Path(path)) as out:
+        yield out

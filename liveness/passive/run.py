@@ -11,7 +11,7 @@ import msgspec
 from pyroaring import BitMap
 
 from liveness.clock import utc
-from liveness.errors import LivenessError, RefusedError, StoppedEarlyError, UsageError
+from liveness.errors import LivenessError, RefusedError, StoppedEarlyError, UsageError, count_of
 from liveness.files import locks
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
@@ -31,7 +31,7 @@ from liveness.passive.partitions import InputRecord, Partitions
 from liveness.passive.results import KIND, SCHEMA, Results
 from liveness.passive.rules import load_rules
 from liveness.runs.kinds import check_directory, check_kind
-from liveness.runs.rundir import MANIFEST_FILE, PASSIVE_FILE, check_names, new_run_id
+from liveness.runs.rundir import MANIFEST_FILE, PASSIVE_FILE, RunDirectory, check_names, new_run_id
 from liveness.version import __version__
 
 WORK: Final = "work"
@@ -126,9 +126,16 @@ class PassiveRun:
             schema=SCHEMA, kind=KIND, name=config.name, run_id=run_id, status="running", version=__version__,
             config=to_document(config), started=utc(time.time_ns()), forced=forced,
         )  # fmt: skip
-        run = cls(path, manifest, config, note, _partitions(config, path, forced), Results(config, rules))
-        run._hold()
-        run.write_manifest()
+        run = None
+        try:
+            run = cls(path, manifest, config, note, _partitions(config, path, forced), Results(config, rules))
+            run._hold()
+            run.write_manifest()
+        except BaseException:
+            if run is not None:
+                run.release()
+            RunDirectory(path).discard()
+            raise
         return run
 
     @classmethod
@@ -164,7 +171,8 @@ class PassiveRun:
     def go(self, extra: Sequence[str], *, follow: bool) -> None:
         """Read the inputs, or those that come until `stopping`, and write results.
 
-        StoppedEarlyError if an input was damaged, RefusedError for a capture that is one-sided or sampled.
+        StoppedEarlyError if an input was damaged, RefusedError for a capture that is one-sided or sampled. UsageError
+        for a file that holds no flows; if it is the first one, nothing is left of the run.
         """
         try:
             if follow:
@@ -174,6 +182,13 @@ class PassiveRun:
             self._complete()
         except RefusedError:
             self._end("refused")
+            raise
+        except UsageError:
+            if self.partitions.journal.inputs:
+                self._end("partial")
+            else:
+                self.release()
+                RunDirectory(self.path).discard()
             raise
         except BaseException:
             self._end("partial")
@@ -271,7 +286,7 @@ class PassiveRun:
         self.partitions.commit(
             InputRecord(path=str(file), bytes=status.st_size, modified_ns=status.st_mtime_ns, records=count)
         )
-        self.note(f"{file}: {count:,} records")
+        self.note(f"{file}: {count_of(count, 'record')}")
 
     def _open_engine(self, parts: int, *, nothing_leaves: bool = False) -> None:
         """Begin with the first interval. `nothing_leaves` is whether the run is shorter than the history."""

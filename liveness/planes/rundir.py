@@ -1,5 +1,7 @@
 """The run directory of a survey: manifest, blocks and matrix, opened and checked against each other."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,15 +44,34 @@ class SurveyRun:
 
 
 def create_run(path: Path, blocks: Blocks) -> None:
-    """Make the run directory of a survey with its blocks. LivenessError if something is there already."""
+    """Make the run directory of a survey with its blocks. LivenessError if something is there already.
+
+    If the disk refuses, nothing is left.
+    """
     if not path.name or ".." in path.parts:
         raise UsageError(f"{path}: name a directory that is to be made")
     try:
         with Directory.make(path.parent) as above, above.make_directory(path.name, exist_ok=False) as directory:
-            directory.make_directory(FOLDER).close()
-            with directory.replaced(BLOCKS_FILE) as file:
-                file.write(encode_blocks(blocks))
+            try:
+                directory.make_directory(FOLDER).close()
+                with directory.replaced(BLOCKS_FILE) as file:
+                    file.write(encode_blocks(blocks))
+            except BaseException:
+                above.remove_tree(path.name)
+                raise
     except FileExistsError as problem:
         raise LivenessError(f"{path}: is there already: give another directory") from problem
     except OSError as problem:
         raise LivenessError(f"{path}: cannot make it: {problem.strerror}") from problem
+
+
+@contextmanager
+def new_run(path: Path, blocks: Blocks) -> Iterator[None]:
+    """Make the run directory of a survey as `create_run` does; it is removed again if the caller's block fails."""
+    create_run(path, blocks)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError), Directory.open(path.parent) as above:
+            above.remove_tree(path.name)
+        raise

@@ -7,6 +7,7 @@ from pathlib import Path
 from liveness.analysis.results import Results
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
+from liveness.files.outputs import write_output
 from liveness.report.comparison import comparison_table
 from liveness.report.export.latex import latex_document, latex_tables
 from liveness.report.export.tidy import csv_files
@@ -35,7 +36,7 @@ def write_report(outputs: Outputs, results: Results, top: int) -> Iterator[str]:
     if outputs.map_file is not None:
         yield from map(str, write_maps(last_map(results), outputs.map_file, outputs.zooms))
     if outputs.html is not None:
-        write_atomically(outputs.html, report_page(results, outputs.zooms, top).encode())
+        write_output(outputs.html, report_page(results, outputs.zooms, top).encode())
         yield str(outputs.html)
 
 
@@ -129,7 +130,7 @@ def _folder(run: str, taken: set[str]) -> str:
 
 def write_maps(drawn: LivenessMap, path: Path, zooms: Sequence[int]) -> list[Path]:
     """Write the map, and an enlarged map of each /8 next to it: map.png, map-203.png."""
-    write_atomically(path, drawn.focused() or drawn.png())
+    write_output(path, drawn.focused() or drawn.png())
     written = [path]
     for octet in zooms:
         enlarged = path.with_name(f"{path.stem}-{octet}{path.suffix}")

@@ -14,7 +14,7 @@ from liveness.errors import UsageError, count_of
 from liveness.planes.blocks import BLOCK_ADDRESSES, Blocks
 from liveness.planes.manifest import Origin, SurveyManifest, Times, write_manifest
 from liveness.planes.matrix import Planes, write_phases
-from liveness.planes.rundir import SurveyRun, create_run
+from liveness.planes.rundir import SurveyRun, new_run
 from liveness.survey.csv_records import LATE, NEGATIVE, POSITIVE, Rows, read_rows
 from liveness.survey.importing import Given, check_extent, check_interval, mapped_planes, settle
 
@@ -54,28 +54,28 @@ def import_csv(files: Sequence[Path], path: Path, name: str, given: Given) -> Su
     start_s = float(begins[probed].min()) if given.start_s is None else given.start_s
     if start_s < 0:
         raise UsageError(f"{files[0]}: round 0 would have been before 1970: give --interval and --start")
-    create_run(path, blocks)
-    with ExitStack() as stack:
-        planes = [stack.enter_context(mapped_planes(path, probe, size, seen.rounds)) for probe in seen.probes]
-        for file in files:
-            for rows in read_rows(file, list(seen.probes)):
-                _put(planes, rows, _places(rows, blocks))
-        counts = {probe: settle(part) for probe, part in zip(seen.probes, planes, strict=True)}
-    phases_ms = np.where(probed, np.round((begins - start_s) * 1000) % (interval_s * 1000), 0)
-    write_phases(path, phases_ms.astype(np.int64).astype(np.uint32))
-    manifest = SurveyManifest(
-        name=name,
-        run_id=path.name,
-        status="complete",
-        interval_s=interval_s,
-        survey=Times(start=datetime.fromtimestamp(start_s, UTC).isoformat().replace("+00:00", "Z")),
-        start_ns=round(start_s * 1e9),
-        rounds=seen.rounds,
-        blocks=len(blocks),
-        probes=counts,
-        origin=Origin(format="csv", files=[str(file) for file in files], records=seen.records),
-    )
-    write_manifest(manifest, path)
+    with new_run(path, blocks):
+        with ExitStack() as stack:
+            planes = [stack.enter_context(mapped_planes(path, probe, size, seen.rounds)) for probe in seen.probes]
+            for file in files:
+                for rows in read_rows(file, list(seen.probes)):
+                    _put(planes, rows, _places(rows, blocks))
+            counts = {probe: settle(part) for probe, part in zip(seen.probes, planes, strict=True)}
+        phases_ms = np.where(probed, np.round((begins - start_s) * 1000) % (interval_s * 1000), 0)
+        write_phases(path, phases_ms.astype(np.int64).astype(np.uint32))
+        manifest = SurveyManifest(
+            name=name,
+            run_id=path.name,
+            status="complete",
+            interval_s=interval_s,
+            survey=Times(start=datetime.fromtimestamp(start_s, UTC).isoformat().replace("+00:00", "Z")),
+            start_ns=round(start_s * 1e9),
+            rounds=seen.rounds,
+            blocks=len(blocks),
+            probes=counts,
+            origin=Origin(format="csv", files=[str(file) for file in files], records=seen.records),
+        )
+        write_manifest(manifest, path)
     return SurveyRun.open(path)
 
 

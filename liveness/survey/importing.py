@@ -29,7 +29,7 @@ from liveness.planes.manifest import (
     write_manifest,
 )
 from liveness.planes.matrix import PLANES, Planes, plane_name, row_bytes, write_phases
-from liveness.planes.rundir import SurveyRun, create_run
+from liveness.planes.rundir import SurveyRun, new_run
 from liveness.survey import placing
 from liveness.survey.ant import is_ant, open_plain, read_ant
 from liveness.survey.fsdb import is_fsdb, read_fsdb
@@ -82,34 +82,34 @@ def import_survey(files: Sequence[Path], path: Path, name: str, given: Given) ->
     blocks = _blocks(files, formats)
     notes = Notes()
     timing = _timing(files, formats, blocks, notes, given)
-    create_run(path, blocks)
-    tallies, counts = _place(files, formats, blocks, timing, path)
-    for reason, number in zip(
-        ("second record of a round", "reply of an address that was not probed", "outside of all rounds",
-         "other ICMP types"), tallies.tolist(), strict=True,
-    ):  # fmt: skip
-        notes.skip(reason, number)
-    phases = np.where(timing.first_s == NEVER, 0, (timing.first_s - timing.start_s) % timing.interval_s * 1000)
-    write_phases(path, phases.astype(np.uint32))
-    start = datetime.fromtimestamp(timing.start_s, UTC)
-    manifest = SurveyManifest(
-        name=name,
-        run_id=path.name,
-        status="complete",
-        interval_s=timing.interval_s,
-        survey=Times(start=start.isoformat().replace("+00:00", "Z")),
-        start_ns=round(timing.start_s * 1e9),
-        rounds=timing.rounds,
-        blocks=len(blocks),
-        probes={PROBE: counts},
-        origin=Origin(
-            format="+".join(sorted(set(formats))),
-            files=[str(file) for file in files],
-            records=notes.records,
-            skipped=notes.skipped,
-        ),
-    )
-    write_manifest(manifest, path)
+    with new_run(path, blocks):
+        tallies, counts = _place(files, formats, blocks, timing, path)
+        for reason, number in zip(
+            ("second record of a round", "reply of an address that was not probed", "outside of all rounds",
+             "other ICMP types"), tallies.tolist(), strict=True,
+        ):  # fmt: skip
+            notes.skip(reason, number)
+        phases = np.where(timing.first_s == NEVER, 0, (timing.first_s - timing.start_s) % timing.interval_s * 1000)
+        write_phases(path, phases.astype(np.uint32))
+        start = datetime.fromtimestamp(timing.start_s, UTC)
+        manifest = SurveyManifest(
+            name=name,
+            run_id=path.name,
+            status="complete",
+            interval_s=timing.interval_s,
+            survey=Times(start=start.isoformat().replace("+00:00", "Z")),
+            start_ns=round(timing.start_s * 1e9),
+            rounds=timing.rounds,
+            blocks=len(blocks),
+            probes={PROBE: counts},
+            origin=Origin(
+                format="+".join(sorted(set(formats))),
+                files=[str(file) for file in files],
+                records=notes.records,
+                skipped=notes.skipped,
+            ),
+        )
+        write_manifest(manifest, path)
     return SurveyRun.open(path)
 
 

@@ -68,7 +68,7 @@ def test_mistakes_are_errors_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no run here or below"):
         analyze(tmp_path)
     run = town().write(tmp_path)
-    with pytest.raises(UsageError, match=r"absent/out: cannot write the results here: No such file"):
+    with pytest.raises(UsageError, match=r"absent/out: cannot write the results here: there is no directory"):
         analyze(run.path, "-o", tmp_path / "absent" / "out")
     next((run.path / "sets").glob("icmp.echo-reply.source.*")).unlink()
     with pytest.raises(LivenessError, match=r"icmp\.echo-reply\.source\.roaring: cannot read this set"):

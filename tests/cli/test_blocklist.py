@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.cli.support import assert_one_line, liveness
@@ -176,6 +177,17 @@ def test_apply_continues_past_runs_that_are_locked_or_damaged(tmp_path: Path) ->
     assert liveness("blocklist", "apply", str(runs[1].path), "-b", "b.txt", cwd=tmp_path).code == 1
     missing = liveness("blocklist", "apply", "sets", "-b", "none.txt", cwd=tmp_path)
     assert_one_line(missing, 2)
+
+
+def test_apply_takes_the_lists_of_a_config_of_another_version(tmp_path: Path) -> None:
+    run = town().write(tmp_path / "sets")
+    run.write_targets(["10.0.0.0/20"])
+    (tmp_path / "b.txt").write_text("10.0.0.0/24\n")
+    config = {"from_the_future": 3, "targets": {"allow": ["10.0.0.0/8"], "block": [str(tmp_path / "b.txt")]}}
+    run.write_manifest(msgspec.structs.replace(run.read_manifest(), config=config, version="9.8.7"))
+    done = liveness("blocklist", "apply", run.path)
+    assert (done.code, done.err) == (0, "")
+    assert len(run.read_manifest().opt_outs.applied) == 1
 
 
 def test_comments_of_a_list_move_no_cursor(tmp_path: Path) -> None:

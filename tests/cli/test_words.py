@@ -167,6 +167,12 @@ def test_a_dry_run_judges_run_id_and_watching(folder: Path) -> None:
         ("identity", "-C", "census.yaml", "-S", "192.88.98.1", "--mail", "a@example.org", "-o", "/proc/x"),
         ("analyze", "run", "--html", "/nonexist/b.html"),
         ("analyze", "run", "--map", "/nonexist/b.png"),
+        ("analyze", "run", "-o", "/nonexist/b.txt"),
+        ("config", "init", "/nonexist/b.yaml"),
+        ("survey", "analyze", ".", "-o", "/nonexist/b.txt"),
+        ("survey", "analyze", ".", "--addresses", "/nonexist/b.csv"),
+        ("survey", "export", ".", "-o", "/nonexist/b.csv"),
+        ("survey", "select", ".", "--seed", "1", "--state", "/nonexist/b.json"),
     ],
 )
 def test_an_output_that_cannot_be_is_the_same_mistake_everywhere(folder: Path, arguments: tuple[str, ...]) -> None:

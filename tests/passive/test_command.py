@@ -264,3 +264,18 @@ def test_refused_flows_are_two_way_and_fail(tmp_path: Path) -> None:
     assert document["totals"]["one_way"]["flows"] == 0
     assert document["services"][0]["clients_failed"] == 1
     assert document["dead"] == ["10.0.0.1/tcp/80"]
+
+
+def test_what_holds_no_flows_leaves_no_run(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no flows\n")
+    config = write_config(tmp_path / "c.yaml", tmp_path / "out")
+    failed = liveness("passive", "run", "--config", config, tmp_path / "notes.txt", code=2)
+    assert "notes.txt: no flow file that can be read" in failed.stderr
+    assert not list(tmp_path.glob("out/*"))
+    write_csv(tmp_path / "flows.csv", answered(3))
+    liveness(
+        "passive", "run", "--config", config, "--run-id", "1", tmp_path / "flows.csv", tmp_path / "notes.txt", code=2
+    )
+    assert json.loads((tmp_path / "out/campus/1/manifest.json").read_text())["status"] == "partial"
+    (tmp_path / "notes.txt").write_text((tmp_path / "flows.csv").read_text())
+    liveness("passive", "run", "--resume", tmp_path / "out/campus/1")
