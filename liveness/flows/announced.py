@@ -11,7 +11,8 @@ from liveness.files.atomic import write_atomically
 from liveness.files.documents import decoded
 from liveness.files.reading import read_bytes
 from liveness.flows import templates
-from liveness.flows.exports import MOST_DOMAINS, MOST_TEMPLATES, Exports
+from liveness.flows.domains import MOST_DOMAINS, MOST_TEMPLATES
+from liveness.flows.exports import Exports
 
 REMEDY: Final = "remove this file, exporters send their templates again"
 
@@ -48,7 +49,7 @@ def save(exports: Exports, path: Path) -> None:
                 for name, template in domain.templates.items()
             ],
         }
-        for (exporter, version, number), domain in exports.domains.items()
+        for (exporter, version, number), domain in exports.domains.known.items()
     ]
     write_atomically(path, json.dumps({"schema": 1, "domains": domains}).encode() + b"\n")
 
@@ -67,7 +68,7 @@ def load(exports: Exports, path: Path) -> int:
     document = decoded(content, _Document, path, f"not the templates of a collector: {REMEDY}")
     count = 0
     for saved in document.domains[:MOST_DOMAINS]:
-        domain = exports.domain(saved.exporter, saved.version, saved.domain)
+        domain = exports.domains.of(saved.exporter, saved.version, saved.domain)
         domain.sampling = max(0, min(saved.sampling, 2**32 - 1))
         for each in saved.templates[:MOST_TEMPLATES]:
             sound = len(each.fields) <= templates.MOST_FIELDS and all(

@@ -5,9 +5,7 @@ numbers show how much was lost on the way: v5 counts flows, v9 datagrams, IPFIX 
 """
 
 import struct
-from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from liveness.flows import elements as el
 from liveness.flows import netflow5, templates
+from liveness.flows.domains import Domain, Domains, Waiting
 from liveness.flows.record import Flows, Notes, empty
 from liveness.flows.templates import Template
 
@@ -30,64 +29,8 @@ SCOPE_BYTES: Final = 2
 FIRST_DATA_SET: Final = 256
 V9_TEMPLATES, V9_OPTIONS, IPFIX_TEMPLATES, IPFIX_OPTIONS = 0, 1, 2, 3
 
-MOST_TEMPLATES: Final = 4096
-"""Templates that one domain may announce; the oldest go."""
-MOST_DOMAINS: Final = 4096
-MOST_FIELDS: Final = 1 << 19
-"""Fields of all templates of all domains together; beyond them the oldest of the announcing domain go."""
-MOST_WAITING_BYTES: Final = 4 << 20
-"""Bytes of data sets that wait for templates, all domains together."""
-WAITING_SET_BYTES: Final = 256
-"""Memory of a waiting data set in addition to its content."""
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
-_SEQUENCE: Final = 1 << 32
-_RESTART: Final = 1 << 16
-"""A sequence number that is further off than this means a restart, not a loss."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A data set that waits for its template, with the time of its message and the start of the exporter."""
-
-    content: bytes
-    now_ns: int
-    boot_ns: int
-
-    @property
-    def bytes(self) -> int:
-        """The memory that it takes."""
-        return len(self.content) + WAITING_SET_BYTES
-
-
-@dataclass(slots=True)
-class Domain:
-    """What one exporter's observation domain (v9: source id, v5: engine) has announced so far."""
-
-    exporter: int
-    templates: "OrderedDict[int, Template]" = field(default_factory=OrderedDict)
-    waiting: dict[int, list[Waiting]] = field(default_factory=dict)
-    """Data sets without a template yet, by their set id."""
-    fields: int = 0
-    """Of all its templates."""
-    sampling: int = 0
-    boot_ns: int = 0
-    next_sequence: int | None = None
-    missing: int = 0
-
-    def keep(self, number: int, template: Template) -> None:
-        """Keep a template, in place of one of the same number; the oldest goes where there are too many."""
-        self.forget(number)
-        self.templates[number] = template
-        self.fields += len(template.fields)
-        if len(self.templates) > MOST_TEMPLATES:
-            self.forget(next(iter(self.templates)))
-
-    def forget(self, number: int) -> None:
-        """Forget a template, if there is one of that number."""
-        template = self.templates.pop(number, None)
-        if template is not None:
-            self.fields -= len(template.fields)
 
 
 class Exports:
@@ -95,14 +38,8 @@ class Exports:
 
     def __init__(self, notes: Notes) -> None:
         self.notes = notes
-        self.domains: dict[tuple[str, int, int], Domain] = {}
-        """By exporter's address, version and domain."""
+        self.domains = Domains(notes)
         self.datagrams = 0
-        self._waiting_bytes = 0
-        self._fields = 0
-        """Of the templates of all domains."""
-        self._lost_before = 0
-        """Missing of domains that are forgotten."""
         self._out = empty(1 << 15)
         """Flows that are ready: the first `_counts[WRITTEN]` rows."""
         self._counts = np.zeros(templates.COUNTS, np.int64)
@@ -115,7 +52,7 @@ class Exports:
     @property
     def lost(self) -> int:
         """Flows (v5), datagrams (v9) and records (IPFIX) that sequence numbers show to be missing."""
-        return self._lost_before + sum(max(0, domain.missing) for domain in self.domains.values())
+        return self.domains.lost
 
     def take(self) -> Flows:
         """Return all flows that are ready."""
@@ -132,8 +69,7 @@ class Exports:
 
     def finish(self) -> None:
         """Count what still waits for a template as undecoded."""
-        for domain in self.domains.values():
-            self._give_up_waiting(domain)
+        self.domains.give_up_waiting()
 
     def rest(self) -> Iterator[Flows]:
         """Finish, note what sequence numbers show to be missing, and yield the last flows if there are any."""
@@ -142,12 +78,6 @@ class Exports:
             self.notes.undecoded["missing by sequence numbers"] += self.lost
         if self.ready:
             yield self.take()
-
-    def _give_up_waiting(self, domain: Domain) -> None:
-        for sets in domain.waiting.values():
-            self.notes.undecoded["data sets without template"] += len(sets)
-            self._waiting_bytes -= sum(waiting.bytes for waiting in sets)
-        domain.waiting.clear()
 
     def feed(self, datagram: bytes, exporter: str) -> bool:
         """Decode a datagram, or one message of a file, that came from `exporter`; return whether it is an export."""
@@ -175,8 +105,8 @@ class Exports:
             return False
         if whole < count:
             self.notes.undecoded["datagrams cut short"] += 1
-        domain = self.domain(exporter, netflow5.VERSION, engine)
-        self._follow(domain, sequence, count)
+        domain = self.domains.of(exporter, netflow5.VERSION, engine)
+        domain.follow(sequence, count)
         self._make_room(count)
         data = np.frombuffer(datagram, np.uint8)
         first = self.ready
@@ -186,52 +116,22 @@ class Exports:
 
     def _v9(self, datagram: bytes, exporter: str) -> None:
         _, _, uptime_ms, unix_s, sequence, source = struct.unpack_from(V9_HEADER, datagram)
-        domain = self.domain(exporter, V9, source)
-        self._follow(domain, sequence, 1)
+        domain = self.domains.of(exporter, V9, source)
+        domain.follow(sequence, 1)
         now_ns = unix_s * _NS_PER_S
         domain.boot_ns = now_ns - uptime_ms * _NS_PER_MS
         self._sets(domain, datagram, V9_HEADER_BYTES, now_ns, V9)
 
     def _ipfix(self, datagram: bytes, exporter: str) -> None:
         _, length, unix_s, sequence, number = struct.unpack_from(IPFIX_HEADER, datagram)
-        domain = self.domain(exporter, IPFIX, number)
+        domain = self.domains.of(exporter, IPFIX, number)
         if length != len(datagram):
             self.notes.undecoded["messages with a wrong length"] += 1
         records = self._sets(domain, datagram[:length], IPFIX_HEADER_BYTES, unix_s * _NS_PER_S, IPFIX)
         if records is None:  # not every data set could be counted
             domain.next_sequence = None
         else:
-            self._follow(domain, sequence, records)
-
-    def domain(self, exporter: str, version: int, number: int) -> Domain:
-        """Return a domain of an exporter, a new one if need be; the oldest goes where there are too many."""
-        key = (exporter, version, number)
-        domain = self.domains.get(key)
-        if domain is None:
-            if len(self.domains) >= MOST_DOMAINS:
-                self._forget_oldest()
-            domain = Domain(self.notes.exporter(f"{exporter}/{number}" if number else exporter))
-            self.domains[key] = domain
-        return domain
-
-    def _forget_oldest(self, but: Domain | None = None) -> None:
-        """Forget the domain that came first, or the one after it."""
-        domain = self.domains.pop(next(key for key, domain in self.domains.items() if domain is not but))
-        self._give_up_waiting(domain)
-        self._fields -= domain.fields
-        self._lost_before += max(0, domain.missing)
-
-    def _follow(self, domain: Domain, sequence: int, count: int) -> None:
-        """Count what is missing before this sequence number.
-
-        Steps back count against it: datagrams change places on the way, and some exporters (softflowd) state the number
-        of the message's last record instead of its first, so that messages of several sizes seem to lose and find.
-        """
-        if domain.next_sequence is not None:
-            gap = (sequence - domain.next_sequence + _SEQUENCE // 2) % _SEQUENCE - _SEQUENCE // 2
-            if abs(gap) < _RESTART:
-                domain.missing += gap
-        domain.next_sequence = (sequence + count) % _SEQUENCE
+            domain.follow(sequence, records)
 
     def _sets(self, domain: Domain, datagram: bytes, at: int, now_ns: int, version: int) -> int | None:
         """Decode a message's sets; return how many data records they hold, None if that cannot be known."""
@@ -289,31 +189,17 @@ class Exports:
 
     def _withdraw(self, domain: Domain, number: int, *, options: bool) -> None:
         """Forget a template; the number of the set itself withdraws all templates of that kind."""
-        before = domain.fields
         if number == (IPFIX_OPTIONS if options else IPFIX_TEMPLATES):
-            for name in [name for name, template in domain.templates.items() if template.options == options]:
-                domain.forget(name)
+            self.domains.withdraw_all(domain, options=options)
         else:
-            domain.forget(number)
-        self._fields += domain.fields - before
+            self.domains.withdraw(domain, number)
 
     def keep(self, domain: Domain, number: int, template: Template | None) -> None:
-        """Keep a template within the bounds of all domains, and decode the data that waits for it."""
+        """Keep a template, and decode the data that waits for it."""
         if template is None:
             self.notes.undecoded["templates without fields"] += 1
             return
-        before = domain.fields
-        domain.keep(number, template)
-        self._fields += domain.fields - before
-        while self._fields > MOST_FIELDS:
-            if len(domain.templates) == 1:
-                self._forget_oldest(but=domain)
-                continue
-            before = domain.fields
-            domain.forget(next(iter(domain.templates)))
-            self._fields += domain.fields - before
-        for waiting in domain.waiting.pop(number, []):
-            self._waiting_bytes -= waiting.bytes
+        for waiting in self.domains.keep(domain, number, template):
             self._decode(domain, template, np.frombuffer(waiting.content, np.uint8), waiting.now_ns, waiting.boot_ns)
 
     def _data(self, domain: Domain, set_id: int, data: NDArray[np.uint8], now_ns: int) -> int | None:
@@ -321,12 +207,7 @@ class Exports:
         template = domain.templates.get(set_id)
         if template is not None:
             return self._decode(domain, template, data, now_ns, domain.boot_ns)
-        waiting = Waiting(data.tobytes(), now_ns, domain.boot_ns)
-        if self._waiting_bytes + waiting.bytes > MOST_WAITING_BYTES:
-            self.notes.undecoded["data sets without template"] += 1
-        else:
-            domain.waiting.setdefault(set_id, []).append(waiting)
-            self._waiting_bytes += waiting.bytes
+        self.domains.wait(domain, set_id, Waiting(data.tobytes(), now_ns, domain.boot_ns))
         return None
 
     def _decode(self, domain: Domain, template: Template, data: NDArray[np.uint8], now_ns: int, boot_ns: int) -> int:

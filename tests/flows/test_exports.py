@@ -242,5 +242,5 @@ def test_templates_that_are_withdrawn() -> None:
         (set_of(3, struct.pack(">HH", 3, 0)), [256, 257]),
     ):
         _, _, exports = decode(announced, ipfix(withdrawal))
-        (domain,) = exports.domains.values()
+        (domain,) = exports.domains.known.values()
         assert sorted(domain.templates) == left

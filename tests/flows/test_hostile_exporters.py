@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from liveness.flows import exports as limits
+from liveness.flows import domains as limits
 from liveness.flows.exports import Exports
 from liveness.flows.record import MOST_EXPORTERS, OTHER_EXPORTERS, Notes
 from tests.flows.test_exports import ADDRESSES, decode, ipfix, record_of, set_of, template_of, v9
@@ -50,8 +50,8 @@ def test_mutants_of_datagrams_are_decoded_or_counted() -> None:
         if exports.ready > 1000:
             exports.take()
     exports.finish()
-    assert exports._waiting_bytes == 0
-    assert exports._fields == sum(domain.fields for domain in exports.domains.values())
+    assert exports.domains.waiting_bytes == 0
+    assert exports.domains.fields == sum(domain.fields for domain in exports.domains.known.values())
 
 
 @pytest.mark.usefixtures("bounded")
@@ -60,8 +60,8 @@ def test_templates_of_many_domains() -> None:
     message = many_templates(15, 1000)
     for number in range(200):
         exports.feed(ipfix(message, domain=number), "192.0.2.9")
-    assert 0 < exports._fields <= limits.MOST_FIELDS
-    assert exports._fields == sum(domain.fields for domain in exports.domains.values())
+    assert 0 < exports.domains.fields <= limits.MOST_FIELDS
+    assert exports.domains.fields == sum(domain.fields for domain in exports.domains.known.values())
 
 
 @pytest.mark.usefixtures("bounded")
@@ -69,8 +69,8 @@ def test_one_domain_announces_again_and_again() -> None:
     exports = Exports(Notes())
     for _ in range(200):
         exports.feed(ipfix(many_templates(15, 1000)), "192.0.2.9")
-    (domain,) = exports.domains.values()
-    assert (len(domain.templates), domain.fields, exports._fields) == (15, 15_000, 15_000)
+    (domain,) = exports.domains.known.values()
+    assert (len(domain.templates), domain.fields, exports.domains.fields) == (15, 15_000, 15_000)
 
 
 @pytest.mark.usefixtures("bounded")
@@ -81,10 +81,10 @@ def test_empty_data_sets_that_wait() -> None:
         exports.feed(ipfix(set_of(256 + number, b"") * 16_000), "192.0.2.9")
     for _ in range(20):
         exports.feed(ipfix(set_of(2, struct.pack(">HHHH", 900, 1, 4, 1) * 8000)), "192.0.2.9")
-    waiting = sum(len(sets) for domain in exports.domains.values() for sets in domain.waiting.values())
+    waiting = sum(len(sets) for domain in exports.domains.known.values() for sets in domain.waiting.values())
     assert 0 < waiting <= limits.MOST_WAITING_BYTES // limits.WAITING_SET_BYTES
     exports.finish()
-    assert exports._waiting_bytes == 0
+    assert exports.domains.waiting_bytes == 0
     assert exports.notes.undecoded["data sets without template"] == 1_600_000
 
 
@@ -93,7 +93,7 @@ def test_data_of_a_forgotten_domain_waits_no_longer(monkeypatch: pytest.MonkeyPa
     exports = Exports(Notes())
     for number in range(50):
         exports.feed(ipfix(set_of(256, bytes(1000)), domain=number), "192.0.2.9")
-    assert exports._waiting_bytes == 2 * (1000 + limits.WAITING_SET_BYTES)
+    assert exports.domains.waiting_bytes == 2 * (1000 + limits.WAITING_SET_BYTES)
 
 
 @pytest.mark.usefixtures("bounded")
@@ -118,7 +118,7 @@ def test_options_of_a_thousand_fields_without_width() -> None:
     for _ in range(20):
         exports.feed(ipfix(set_of(256, bytes(65_000))), "192.0.2.9")
     assert exports.ready == 0
-    assert [domain.sampling for domain in exports.domains.values()] == [0]
+    assert [domain.sampling for domain in exports.domains.known.values()] == [0]
 
 
 def test_fields_without_width_are_left_out() -> None:
@@ -128,7 +128,7 @@ def test_fields_without_width_are_left_out() -> None:
     assert int(flows["packets"][0]) == 7
     options = struct.pack(">HHH", 258, 4, 8) + struct.pack(">HHHHHH", 1, 0, 34, 4, 2, 0)
     _, _, exports = decode(v9(set_of(1, options), set_of(258, b"\0\0\0\x64")))
-    assert [domain.sampling for domain in exports.domains.values()] == [100]
+    assert [domain.sampling for domain in exports.domains.known.values()] == [100]
 
 
 def test_exporters_beyond_all_numbers_share_one() -> None:
