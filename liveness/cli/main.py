@@ -23,6 +23,8 @@ from liveness.errors import ConfigWarning, LivenessError, explain
 from liveness.version import __version__
 
 PROGRAM = "liveness"
+LONGEST_SENTENCE = 500
+"""In characters: no first sentence of a help text is longer."""
 
 COMMANDS: dict[str, str] = {
     "scan": "Take a census: probe every target, match every reply, write the sets.",
@@ -44,6 +46,13 @@ COMMANDS: dict[str, str] = {
 """Short help of each command; the command itself and its imports are loaded when it is called."""
 
 
+def _describe_whole(command: click.Command) -> None:
+    """Give the commands of a group their first sentences as short help, which click would cut within a word."""
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        below.short_help = below.short_help or below.get_short_help_str(LONGEST_SENTENCE)
+        _describe_whole(below)
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command is called, so that ``--help`` is fast."""
 
@@ -56,6 +65,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"liveness.cli.{cmd_name}").command
+        _describe_whole(command)
         return messages.with_options(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's interface

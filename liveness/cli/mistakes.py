@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,15 +25,23 @@ _NUMBERS: Final = {"integer": "a whole number", "float": "a number"}
 
 
 @contextmanager
-def naming(config: "Config", file: Path | None) -> Iterator[None]:
-    """Replace the name of a config in an error's message by its file."""
+def naming(config: "Config", file: Path | None, options: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Replace the name of a config in an error's message by its file.
+
+    Without a file, everything comes from the command line: the path of a field is replaced by its option in `options`.
+    """
     try:
         yield
     except LivenessError as error:
         known = f"config {config.name!r}: "
-        if file is None or not str(error).startswith(known):
+        if not str(error).startswith(known):
             raise
-        raise type(error)(f"{file}: {str(error).removeprefix(known)}") from error
+        text = str(error).removeprefix(known)
+        if file is not None:
+            raise type(error)(f"{file}: {text}") from error
+        path, between, problem = text.partition(": ")
+        option = (options or {}).get(path.removeprefix("$."))
+        raise type(error)(text if option is None else f"{option}{between}{problem}") from error
 
 
 def line_of(error: click.ClickException) -> str:

@@ -110,11 +110,12 @@ def command(
     if flags["rate"] and flags["bandwidth"]:
         raise click.UsageError("--rate and --bandwidth both say how fast to send: give one of them")
     _check_files(flags)
-    config = load_config(config_file, _overrides(config_file, targets, flags), options=_options_of(targets))
-    resolved = resolve_targets(config, in_lab(), config_file)
-    if resolved.ipv6_lines:
-        log.warning(f"{count_of(resolved.ipv6_lines, 'line')} of IPv6 skipped in the lists of targets")
-    with naming(config, config_file):
+    options = _options_of(targets)
+    config = load_config(config_file, _overrides(config_file, targets, flags), options=options)
+    with naming(config, config_file, options):
+        resolved = resolve_targets(config, in_lab())
+        if resolved.ipv6_lines:
+            log.warning(f"{count_of(resolved.ipv6_lines, 'line')} of IPv6 skipped in the lists of targets")
         if dryrun:
             _check_start(config, run_id, status_file, metrics_file, metrics_address)
             _show_preview(config, resolved)

@@ -13,7 +13,7 @@ from liveness.config.fields import problem_in
 from liveness.config.layers import COMMAND_LINE, Layers
 from liveness.config.model import Config, from_document
 from liveness.config.probe_names import names_of
-from liveness.errors import RefusedError, UsageError
+from liveness.errors import RefusedError, UsageError, count_of
 from liveness.files.documents import parse_mapping, read_text, shown_value
 from liveness.ipsets.files import codec
 from liveness.ipsets.formats.codec import DEFAULT_COLUMN, Choice
@@ -89,8 +89,8 @@ def resolve_targets(config: Config, lab: bool, origin: str | Path | None = None)
         targets = replace(targets, ipv6_lines=skipped.lines)
     if targets.public and not config.contact.strip():
         raise RefusedError(
-            f"{label}: $.contact: {config.contact!r}: {targets.count:,} targets, public addresses among them, would "
-            "not learn who probes them: give a URL or mail address"
+            f"{label}: $.contact: {config.contact!r}: {count_of(targets.count, 'target')}, public addresses among them:"
+            " give a URL or mail address, by which their owners learn who probes them"
         )
     return targets
 

@@ -123,7 +123,9 @@ def format_of(path: Path) -> str:
     for name, (recognises, _) in READERS.items():
         if recognises(head):
             return name
-    raise UsageError(f"{path}: neither ANT's binary survey format (version 3) nor its text (#fsdb)")
+    raise UsageError(
+        f"{path}: neither ANT's binary survey format (version 3) nor its text (#fsdb), nor CSV with a header"
+    )
 
 
 def _all(files: Sequence[Path], formats: Sequence[str], notes: Notes) -> Iterator[Records]:

@@ -34,6 +34,8 @@ HELPERS = {
 }
 """Files that hold no command of the first level."""
 
+GROUPS = ("census", "survey", "passive", "flows", "sets", "config", "blocklist", "lab")
+
 HEAVY = (
     "numba",
     "numpy",
@@ -99,3 +101,10 @@ print([name for name in {HEAVY!r} if name in sys.modules])
     assert run.stdout.splitlines()[-1] == "[]"
     for name in COMMANDS:
         assert f"\n  {name} " in run.stdout
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_the_help_of_a_group_cuts_no_sentence(name: str) -> None:
+    listed = run_liveness(name, "--help").out.partition("Commands:")[2].partition("Formats:")[0]
+    assert listed
+    assert "..." not in listed

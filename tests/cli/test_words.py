@@ -180,3 +180,15 @@ def test_an_output_that_cannot_be_is_the_same_mistake_everywhere(folder: Path, a
     if "run" in arguments:
         arguments = tuple(str(town().write(folder).path) if word == "run" else word for word in arguments)
     assert_one_line(liveness(*arguments, cwd=folder), 2, "/nonexist" if "/proc/x" not in arguments else "/proc/x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("10.0.0.0/24",), 2, 'TARGETS: ["10.0.0.0/24"]: no target is left'),
+        (("-w", "/dev/null"), 2, '--allowlist-file: ["/dev/null"]: no target is left'),
+        (("192.88.98.1",), 4, "--contact: '': 1 target, public addresses among them"),
+    ],
+)
+def test_without_a_config_options_are_named(tmp_path: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
+    assert_one_line(liveness("scan", "--dryrun", *arguments, cwd=tmp_path), code, f"error: {words}")
