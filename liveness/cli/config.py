@@ -30,7 +30,7 @@ def command() -> None:
 )
 @AS_JSON
 def check(file: Path, lab: bool, elsewhere: bool, as_json: bool) -> None:
-    """Load FILE with its target lists and print what its census would do. Sends nothing.
+    """Load FILE with its target lists and print what its census or survey would do. Sends nothing.
 
     What would stop the scan at its start is refused as the scan would, with the same exit code: a directory that cannot
     be written, an interface that is not there, a source address of another host, a program to notify by that is none.
@@ -42,7 +42,13 @@ def check(file: Path, lab: bool, elsewhere: bool, as_json: bool) -> None:
     from liveness.report.views.forecast import checked_text
     from liveness.scan.preflight import check_notify, check_start
     from liveness.scan.session import plan_run
+    from liveness.survey.config import is_survey_file
 
+    if is_survey_file(file):
+        from liveness.cli.survey_run import check_survey
+
+        check_survey(file, lab=lab, elsewhere=elsewhere, as_json=as_json)
+        return
     config = load_config(file)
     with naming(config, file):
         targets = resolve_targets(config, lab or in_lab(), origin=file)

@@ -1,12 +1,14 @@
 """``liveness survey run`` and ``liveness survey status``: run a survey, and show how far it is."""
 
 import os
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from liveness import log
 from liveness.cli.messages import quieten
 from liveness.cli.options import AS_JSON
 from liveness.cli.streams import print_result
@@ -80,6 +82,26 @@ def run(
     _leave(_watched(partial(run_survey, survey, run_id=run_id), watch, quiet=quiet, census=config.name))
 
 
+def check_survey(file: Path, *, lab: bool, elsewhere: bool, as_json: bool) -> None:
+    """Check the config of a survey as its start would, and print what it would do. Sends nothing."""
+    from liveness.cli.printing import print_document
+    from liveness.net.links import in_lab
+    from liveness.scan.preflight import check_notify, check_start
+    from liveness.survey.config import load_survey_config
+    from liveness.survey.forecast import forecast
+    from liveness.survey.schedule import plan_survey
+
+    survey = plan_survey(load_survey_config(file), lab=lab or in_lab(), origin=file)
+    check_start(survey.census, host=not elsewhere and (in_lab() or not lab))
+    if not elsewhere:
+        check_notify(survey.census.notify, str(file))
+    shown = forecast(survey)
+    if as_json:
+        print_document(shown.document())
+    else:
+        click.echo(forecast_text(file, shown))
+
+
 def _watched(
     survey: "Callable[..., Finished]",
     watch: tuple[Path | None, Path | None, str | None],
@@ -105,10 +127,12 @@ def _leave(finished: "Finished") -> None:
     interruption: Interruption = finished.interruption
     if finished.manifest.status == "complete":
         return
-    if interruption.signal_number is not None:
-        raise SystemExit(128 + interruption.signal_number)
     reason = finished.manifest.reason or "ended early"
-    raise StoppedEarlyError(f"{reason}: `liveness survey run --resume {finished.path}` goes on")
+    line = f"{reason}: `liveness survey run --resume {shlex.quote(str(finished.path))}` goes on"
+    if interruption.signal_number is None:
+        raise StoppedEarlyError(line)
+    log.notice(line)
+    raise SystemExit(128 + interruption.signal_number)
 
 
 def forecast_text(file: Path, shown: "Forecast") -> str:

@@ -134,9 +134,9 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
         )
 
 
-def is_survey(document: dict[str, object]) -> bool:
-    """Return whether the document of a config file is that of a survey."""
-    return "survey" in document
+def is_survey_file(path: Path) -> bool:
+    """Return whether a config file is that of a survey: it has a section `survey`."""
+    return "survey" in parse_mapping(read_text(path, "the config"), str(path), "name: census")
 
 
 def load_survey_config(path: Path) -> SurveyConfig:
