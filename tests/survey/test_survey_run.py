@@ -224,14 +224,23 @@ def test_a_24_never_sees_two_probes_within_half_of_its_spacing(tmp_path: Path) -
 
 
 KILLER: Final = """
-import os, signal, subprocess, sys, time
+import json, os, signal, subprocess, sys, time
 config, run, *command = sys.argv[1:]
 arguments = ["--config", config, "--run-id", "run"]
-for pause in (5.0, 3.3, 4.1):
+
+def begun(sessions):
+    try:
+        with open(os.path.join(run, "manifest.json")) as file:
+            manifest = json.load(file)
+    except OSError:
+        return False
+    stored = os.path.exists(os.path.join(run, "rounds", "icmp.sent.bits"))
+    return stored and manifest["status"] == "running" and len(manifest["resumed"]) == sessions
+
+for sessions, pause in enumerate((5.0, 3.3, 4.1)):
     process = subprocess.Popen([*command, "survey", "run", "-q", *arguments])
-    deadline = time.monotonic() + 60
-    begun = os.path.join(run, "rounds", "icmp.sent.bits")
-    while not os.path.exists(begun) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 90
+    while not begun(sessions) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(pause)
     process.send_signal(signal.SIGKILL)
