@@ -9,7 +9,7 @@ from liveness.errors import LivenessError, UsageError
 from liveness.files.directory import Directory
 from liveness.files.reading import read_below
 from liveness.ipsets.roaring import SET_BYTES, SetDigest, parse_roaring
-from liveness.passive import run
+from liveness.passive.manifest import load_manifest, load_results
 
 
 class Passive:
@@ -17,7 +17,7 @@ class Passive:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        self._manifest = run.load_manifest(self._path)
+        self._manifest = load_manifest(self._path)
 
     def __repr__(self) -> str:
         return f"Passive({str(self.path)!r})"
@@ -60,7 +60,7 @@ class Passive:
 
         Raises UsageError if the run has no results yet.
         """
-        return run.load_results(self.path)
+        return load_results(self.path)
 
 
 def open_passive(path: str | Path) -> Passive:

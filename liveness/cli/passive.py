@@ -106,7 +106,7 @@ def report(run: Path, *, as_json: bool, html: Path | None, figures: Path | None,
 
     With --html or --figures these files are written, and results printed only if --json asks for them.
     """
-    from liveness.passive.run import load_results
+    from liveness.passive.manifest import load_results
 
     if form is not None and figures is None:
         raise click.UsageError("--format goes with --figures")
@@ -138,7 +138,7 @@ def report(run: Path, *, as_json: bool, html: Path | None, figures: Path | None,
 @RUN
 def sets(run: Path) -> None:
     """List the sets of a run: local addresses with two-way flows, with one-way ones only, and grey ones."""
-    from liveness.passive.run import load_manifest
+    from liveness.passive.manifest import load_manifest
 
     for entry in load_manifest(run).sets:
         click.echo(f"{run / entry.file}\t{entry.kind}\t{entry.cardinality}")
@@ -184,8 +184,8 @@ def explain(
         _explain_signs(signs, rules_name)
         return
     from liveness.passive.kept_flows import find_flows
+    from liveness.passive.manifest import load_manifest
     from liveness.passive.rules import load_rules
-    from liveness.passive.run import load_manifest
 
     if run is None:
         return

@@ -102,7 +102,7 @@ READERS: Final[dict[str, Reached | str]] = {
     "passive.partitions": ("passive journal",),
     "passive.ports": SHIPPED,
     "passive.rules": ("passive rules",),
-    "passive.run": ("passive manifest",),
+    "passive.manifest": ("passive manifest",),
     "planes.blocks": ("survey blocks",),
     "planes.manifest": ("survey manifest",),
     "planes.matrix": ("survey plane",),

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from liveness.passive.config import load_config
-from liveness.passive.run import PassiveRun, load_results
+from liveness.passive.manifest import load_results
+from liveness.passive.run import PassiveRun
 from tests.flows.traffic import make_traffic
 from tests.passive.drawn import LOCAL, draw, judge_of, write_config
 from tests.passive.judge import ICMP, Record, Setting

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from liveness.passive.config import load_config
-from liveness.passive.run import PassiveRun, load_results
+from liveness.passive.manifest import load_results
+from liveness.passive.run import PassiveRun
 from tests.passive.drawn import LOCAL, draw, judge_of, write_config
 from tests.passive.judge import Record, Setting, write_csv
 

@@ -10,7 +10,8 @@ from scapy.packet import Packet
 from scapy.utils import wrpcap
 
 from liveness.passive.config import load_config
-from liveness.passive.run import PassiveRun, load_results
+from liveness.passive.manifest import load_results
+from liveness.passive.run import PassiveRun
 from tests.passive.drawn import EPOCH_S, write_config
 
 

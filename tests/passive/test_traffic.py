@@ -14,7 +14,8 @@ from liveness.lab.traffic.records import records_of
 from liveness.lab.traffic.scene import make_scene
 from liveness.lab.traffic.write import FORMATS, write_scene
 from liveness.passive.config import load_config
-from liveness.passive.run import PassiveRun, load_results
+from liveness.passive.manifest import load_results
+from liveness.passive.run import PassiveRun
 from liveness.space.addresses import format_address
 from tests.passive.drawn import judge_of
 from tests.passive.judge import Record, Setting

@@ -6,10 +6,11 @@ from importlib import resources
 from pathlib import Path
 
 from liveness.passive.config import load_config
+from liveness.passive.manifest import load_manifest
 from liveness.passive.partitions import JOURNAL
 from liveness.passive.rules import load_rules
 from liveness.passive.run import WORK as WORK_FOLDER
-from liveness.passive.run import PassiveRun, load_manifest
+from liveness.passive.run import PassiveRun
 from liveness.runs.rundir import MANIFEST_FILE
 from tests.fuzzing.kinds.kind import FileKind, coin, made, of_json, of_lines, of_yaml
 from tests.passive.drawn import draw, write_config
@@ -59,7 +60,7 @@ def unfinished(work: Path) -> None:
     write_csv(flows, draw(5, hours=0.2))
     config = load_config(write_config(work / "config.json", work / "out", inputs=[str(flows)]))
     run = PassiveRun.create(config, "run", forced=True, note=lambda _line: None)
-    run._read(flows)
+    run.inputs.read(flows)
     run.write_manifest()
     run.release()
     run.path.rename(work / "run")

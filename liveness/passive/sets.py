@@ -1,0 +1,36 @@
+"""Sets of local addresses by what was seen of them, which a passive run leaves like any other run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from liveness.files.atomic import write_atomically
+from liveness.ipsets.roaring import from_numpy, serialized
+from liveness.passive.history import SEEN_ONE_WAY_IN, SEEN_SENDING, SEEN_TWO_WAY, Locals
+from liveness.passive.manifest import SetRecord
+
+SETS: Final = (
+    ("two-way", SEEN_TWO_WAY, 0),
+    ("one-way", SEEN_ONE_WAY_IN, SEEN_TWO_WAY),
+    ("grey", SEEN_ONE_WAY_IN, SEEN_SENDING),
+)
+"""Sets of local addresses: with two-way flows; with inbound one-way flows and no two-way ones; with such that sent
+nothing."""
+
+
+def write_sets(path: Path, local: Locals) -> list[SetRecord]:
+    """Write the sets that have members into the run at `path`; return their entries of the manifest."""
+    return list(_written(path, local))
+
+
+def _written(path: Path, local: Locals) -> Iterator[SetRecord]:
+    for kind, seen, unseen in SETS:
+        members = from_numpy(local.addresses(seen, unseen))
+        if not members:
+            continue
+        content, digest = serialized(members)
+        file = f"sets/passive.{kind}.source.roaring"
+        write_atomically(path / file, content)
+        yield SetRecord(
+            probe="passive", kind=kind, role="source", file=file, cardinality=digest.cardinality, sha256=digest.sha256
+        )
