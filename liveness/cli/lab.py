@@ -107,8 +107,8 @@ def check(run_dir: Path, source: str | None, folder: Path | None, *, plain: bool
     """Compare the run in RUN_DIR with the lab's ground truth, set by set, for exactly the addresses it scanned.
 
     For a run against the model Internet it prints recall and precision of every set, and what the model itself lost
-    apart from what nothing explains. The exit code is 0 if nothing is missing that was let through and nothing is
-    extra, 1 otherwise.
+    apart from what nothing explains. A survey of the model is compared round by round. The exit code is 0 if nothing
+    is missing that was let through and nothing is extra, 1 otherwise.
 
     For a passive run over generated traffic (--traffic) it prints the classes of all one-way flows by purpose, and each
     number about the services and outages that is not the true one.
@@ -118,9 +118,12 @@ def check(run_dir: Path, source: str | None, folder: Path | None, *, plain: bool
     from liveness.cli.printing import print_document, print_tables
     from liveness.lab.documents import comparison_document
     from liveness.lab.source import find_population, recorded_population
+    from liveness.planes.rundir import BLOCKS_FILE
     from liveness.report.views.lab import difference_table
 
     named = recorded_population(run_dir) if source is None else find_population(source)
+    if (run_dir / BLOCKS_FILE).is_file():
+        _check_survey(run_dir, named, as_json=as_json)
     if named is not None:
         _check_model_run(run_dir, named, as_json=as_json)
     from liveness.lab.hosts.check import check_run
@@ -155,6 +158,24 @@ def _check_model_run(run_dir: Path, named: "PopulationFile", *, as_json: bool) -
         click.echo(model_text(comparison))
         print_tables(judged_tables(comparison))
     sys.exit(0 if comparison.equal else 1)
+
+
+def _check_survey(run_dir: Path, named: "PopulationFile | None", *, as_json: bool) -> NoReturn:
+    """Compare a survey with the model Internet, print the comparison, and exit."""
+    from liveness.cli.printing import print_document
+    from liveness.errors import UsageError
+    from liveness.lab.model.population.load import parse_population
+    from liveness.survey.judgement import judge_survey
+
+    if named is None:
+        raise UsageError(f"{run_dir}: a survey, but not of the model Internet: name its population with --internet")
+    judgement = judge_survey(run_dir, parse_population(named.text, named.origin))
+    if as_json:
+        print_document(judgement.document())
+    else:
+        for line in judgement.lines():
+            click.echo(line)
+    sys.exit(0 if judgement.equal else 1)
 
 
 def _internet(source: str, *, plain: bool) -> "Internet":

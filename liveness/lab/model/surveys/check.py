@@ -10,16 +10,24 @@ from numpy.typing import NDArray
 
 from liveness.errors import UsageError
 from liveness.lab.model.change.clock import ModelClock
-from liveness.lab.model.change.layout import DIURNAL
 from liveness.lab.model.population.answer import PROBES
 from liveness.lab.model.population.load import Population
 from liveness.lab.model.population.truth import number_of
 from liveness.lab.model.responder.probe_log import read_log
 from liveness.lab.model.responder.record import SUMMARY, Summary, has_record, read_summary
 from liveness.lab.model.surveys.arrivals import Arrivals, Schedule, Timing, arrivals_of, timing_of
+from liveness.lab.model.surveys.listening import Listening, listening_of
 from liveness.lab.model.surveys.sequences import FIGURES, count_single_losses, figures_of
 from liveness.lab.model.surveys.silences import Silence, is_diurnal, silences_of
-from liveness.lab.model.surveys.truth import DOWN_STATE, LATE_STATE, QUIET, UP_STATE, behaviour_at, truth_of_block
+from liveness.lab.model.surveys.truth import (
+    DOWN_STATE,
+    LATE_STATE,
+    QUIET,
+    UP_STATE,
+    BlockTruth,
+    habit_of,
+    truth_of_block,
+)
 from liveness.lab.source import RECORD_FOLDER
 from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.planes.manifest import NAME
@@ -119,13 +127,17 @@ def check_survey(path: Path, population: Population) -> SurveyComparison:
         raise UsageError(f"{path / NAME}: $.probes: of TCP ports that a population has no word for, one can be judged")
     with run.matrix() as matrix:
         schedule = Schedule.of(run.manifest, matrix.phases_ms())
-        compared, arrivals = [], []
+        arrivals = []
         for probe, number in zip(probes, numbers, strict=True):
             matrix.open_probe(probe)
-            came = arrivals_of(rows[rows["probe"] == number], run.blocks, schedule, probe)
-            planes = (matrix.planes(probe, block, 1) for block in range(len(run.blocks)))
-            compared.append(_compare(run, population, clock, schedule, probe, came, planes))
-            arrivals.append(came)
+            arrivals.append(arrivals_of(rows[rows["probe"] == number], run.blocks, schedule, probe))
+        compare = _Comparing(
+            run, population, clock, schedule, listening_of(schedule, matrix, arrivals, len(run.blocks))
+        )
+        compared = [
+            compare.probe(probe, came, (matrix.planes(probe, block, 1) for block in range(len(run.blocks))))
+            for probe, came in zip(probes, arrivals, strict=True)
+        ]
     others = ~np.isin(rows["probe"], numbers)
     if others.any():
         named = ", ".join(PROBES[number] for number in np.unique(rows["probe"][others]).tolist())
@@ -133,64 +145,77 @@ def check_survey(path: Path, population: Population) -> SurveyComparison:
     return SurveyComparison(run, clock, schedule, summary, compared, timing_of(rows, arrivals, schedule))
 
 
-def _compare(
-    run: SurveyRun,
-    population: Population,
-    clock: ModelClock,
-    schedule: Schedule,
-    probe: str,
-    arrivals: Arrivals,
-    planes: Iterator[Planes],
-) -> ProbeComparison:
-    """Compare the planes of one probe, block by block."""
-    result = ProbeComparison(probe, strays=arrivals.strays, unrecorded=arrivals.after)
-    figures, number, interval_ns = [], number_of(probe), schedule.interval_ns
-    heard_until_ns = schedule.start_ns + (schedule.rounds + 1) * interval_ns
-    losses = np.zeros(2, np.int64)
-    for block, part in enumerate(planes):
-        came = arrivals.of_block(block)
-        truth = truth_of_block(population.tables, number, clock, came, schedule.rounds, interval_ns, heard_until_ns)
+@dataclass(frozen=True, slots=True)
+class _Comparing:
+    """What the comparison of every probe of a survey needs."""
+
+    run: SurveyRun
+    population: Population
+    clock: ModelClock
+    schedule: Schedule
+    listening: Listening
+
+    def probe(self, probe: str, arrivals: Arrivals, planes: Iterator[Planes]) -> ProbeComparison:
+        """Compare the planes of one probe, block by block."""
+        result = ProbeComparison(probe, strays=arrivals.strays, unrecorded=arrivals.after)
+        tables, number, interval_ns = self.population.tables, number_of(probe), self.schedule.interval_ns
+        starts_ns = self.clock.at_ns(self.schedule.start_ns)
+        losses = np.zeros(2, np.int64)
+        figures = []
+        for block, part in enumerate(planes):
+            came = arrivals.of_block(block)
+            truth = truth_of_block(tables, number, self.clock, came, self.schedule.rounds, interval_ns, self.listening)
+            found = Found.of(part)
+            figures.append(_compare_rounds(result, truth, found, losses, self.run.blocks.numbers[block]))
+            habit = habit_of(tables, int(self.run.blocks.numbers[block]), starts_ns)
+            cycle = is_diurnal(habit, truth, found.sent, interval_ns * self.clock.speed)
+            result.silences += silences_of(block, truth, found.sent, habit, cycle=cycle)
+            result.diurnal.append(cycle)
+            result.peak_hours_utc.append(habit.peak_hour_utc)
+        result.single_losses, result.single_losses_repaired = losses.tolist()
+        result.figures = np.concatenate(figures)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a run says of one block, by address and round."""
+
+    sent: NDArray[np.bool_]
+    positive: NDArray[np.bool_]
+    state: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, planes: Planes) -> "Found":
+        """Unpack the planes of one block."""
         sent, positive, negative, late = (
-            np.unpackbits(plane, axis=1, count=schedule.rounds, bitorder="little").astype(np.bool_)
-            for plane in (part.sent, part.positive, part.negative, part.late)
+            np.unpackbits(plane, axis=1, count=planes.rounds, bitorder="little").astype(np.bool_)
+            for plane in (planes.sent, planes.positive, planes.negative, planes.late)
         )
-        found = np.select([positive, negative, late], [UP_STATE, DOWN_STATE, LATE_STATE], QUIET)
-        arrived = truth.arrived > 0
-        # Where the lab itself cannot tell on which side of a limit a reply came, silence or lateness are right too.
-        either = truth.open & ((found == QUIET) | (found == LATE_STATE) | (truth.expected == LATE_STATE))
-        wrong = sent & arrived & (found != truth.expected) & ~either
-        result.sent += int(sent.sum())
-        result.wrong += int(wrong.sum())
-        result.never_arrived += int((sent & ~arrived).sum())
-        result.unrecorded += int((arrived & ~sent).sum())
-        result.repeated += int((truth.arrived > 1).sum())
-        result.contradictions += truth.contradictions
-        result.lost += int((truth.lost & sent).sum())
-        _add_examples(result, run, block, wrong, truth.expected, found)
-        right = np.where(either, positive, truth.positive)
-        whole = figures_of(right, sent)
-        result.other_figures += int((whole != figures_of(positive, sent)).any(axis=1).sum())
-        delivered = truth.expected == UP_STATE
-        count_single_losses(positive, sent, delivered, truth.lost, losses)
-        figures.append(whole)
-        kind, peak = behaviour_at(population.tables, int(run.blocks.numbers[block]), clock.at_ns(schedule.start_ns))
-        result.silences += silences_of(block, truth, sent, diurnal=kind == DIURNAL)
-        result.diurnal.append(is_diurnal(kind, truth, sent, interval_ns * clock.speed))
-        result.peak_hours_utc.append(peak)
-    result.single_losses, result.single_losses_repaired = losses.tolist()
-    result.figures = np.concatenate(figures)
-    return result
+        state = np.select([positive, negative, late], [UP_STATE, DOWN_STATE, LATE_STATE], QUIET)
+        return cls(sent, positive, state)
 
 
-def _add_examples(
-    result: ProbeComparison,
-    run: SurveyRun,
-    block: int,
-    wrong: NDArray[np.bool_],
-    expected: NDArray[np.uint8],
-    found: NDArray[np.int64],
-) -> None:
+def _compare_rounds(
+    result: ProbeComparison, truth: BlockTruth, found: Found, losses: NDArray[np.int64], slash24: int
+) -> NDArray[np.int64]:
+    """Compare the rounds of one block; add what differs to the result, and return the figures of the truth."""
+    sent, arrived = found.sent, truth.arrived > 0
+    # Where the lab itself cannot tell on which side of a limit a reply came, silence or lateness are right too.
+    either = truth.open & ((found.state == QUIET) | (found.state == LATE_STATE) | (truth.expected == LATE_STATE))
+    wrong = sent & arrived & (found.state != truth.expected) & ~either
+    result.sent += int(sent.sum())
+    result.wrong += int(wrong.sum())
+    result.never_arrived += int((sent & ~arrived).sum())
+    result.unrecorded += int((arrived & ~sent).sum())
+    result.repeated += int((truth.arrived > 1).sum())
+    result.contradictions += truth.contradictions
+    result.lost += int((truth.lost & sent).sum())
     for octet, number in np.argwhere(wrong)[: EXAMPLES - len(result.examples)].tolist():
-        address = format_address(int(run.blocks.numbers[block]) * BLOCK_ADDRESSES + octet)
-        states = f"{STATES[found[octet, number]]}, not {STATES[expected[octet, number]]}"
+        address = format_address(int(slash24) * BLOCK_ADDRESSES + octet)
+        states = f"{STATES[found.state[octet, number]]}, not {STATES[truth.expected[octet, number]]}"
         result.examples.append(f"{address}, round {number}: {states}")
+    figures = figures_of(np.where(either, found.positive, truth.positive), sent)
+    result.other_figures += int((figures != figures_of(found.positive, sent)).any(axis=1).sum())
+    count_single_losses(found.positive, sent, truth.expected == UP_STATE, truth.lost, losses)
+    return figures

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.lab.model.change.layout import DAY_NS, DIURNAL, HOUR_NS
-from liveness.lab.model.surveys.truth import BlockTruth
+from liveness.lab.model.change.layout import DAY_NS, HOUR_NS
+from liveness.lab.model.surveys.truth import BlockTruth, Habit
 
 HOURS: Final = 24
 SURE: Final = 2 * math.log(1e-9)
@@ -21,32 +21,40 @@ CLEAR_AMPLITUDE: Final = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Rounds `first` to `last` in which no host of a block replied: by an event, and so long that it must be found."""
+    """Rounds `first` to `last` in which no host of a block replied."""
 
     block: int
     first: int
     last: int
-    by_event: bool
+    possible: bool
+    """Whether a survey may call it an outage: an event; a day off, since a survey expects the hours of a day on every
+    day; a night, if the daily cycle need not be found.
+    """
     sure: bool
+    """Whether it must: an event, and a silence that is no chance."""
 
 
-def silences_of(block: int, truth: BlockTruth, sent: NDArray[np.bool_], *, diurnal: bool) -> list[Silence]:
-    """Return every series of silent rounds of a block."""
+def silences_of(
+    block: int, truth: BlockTruth, sent: NDArray[np.bool_], habit: Habit, *, cycle: bool | None
+) -> list[Silence]:
+    """Return every series of silent rounds of a block; `cycle` is whether its daily cycle must be found."""
     ever = np.flatnonzero((truth.positive & sent).any(axis=1))
     if len(ever) == 0:
         return []
     up, probed, event = truth.positive[ever], sent[ever], truth.event[ever]
     seen = np.flatnonzero(probed.any(axis=0))
     silent = np.logical_not((up & probed)[:, seen].any(axis=0))
-    logs = _logs(up, probed, truth.model_ns[ever], diurnal=diurnal)
+    logs = _logs(up, probed, truth.model_ns[ever], diurnal=habit.diurnal)
     by_round = np.where(probed, logs, 0.0).sum(axis=0)
+    off = habit.is_off(truth.model_ns[ever]) & probed
     edges = np.flatnonzero(np.diff(np.concatenate(([False], silent, [False])).astype(np.int8)))
     found = []
     for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
         rounds = seen[begin:end]
         by_event = bool((event & probed)[:, rounds].any())
         sure = by_event and bool(by_round[rounds].sum() < SURE)
-        found.append(Silence(block, int(rounds[0]), int(rounds[-1]), by_event, sure))
+        possible = by_event or bool(off[:, rounds].any()) or (habit.diurnal and cycle is not True)
+        found.append(Silence(block, int(rounds[0]), int(rounds[-1]), possible, sure))
     return found
 
 
@@ -70,7 +78,7 @@ def _share(up: NDArray[np.bool_], probed: NDArray[np.bool_]) -> NDArray[np.float
     return shares
 
 
-def is_diurnal(kind: int, truth: BlockTruth, sent: NDArray[np.bool_], interval_model_ns: int) -> bool | None:
+def is_diurnal(habit: Habit, truth: BlockTruth, sent: NDArray[np.bool_], interval_model_ns: int) -> bool | None:
     """Return whether a survey must find a daily cycle in a block, and None where either is right.
 
     A block whose hosts keep hours has one if the daily wave of its active hosts is high enough. Any other block has
@@ -81,7 +89,7 @@ def is_diurnal(kind: int, truth: BlockTruth, sent: NDArray[np.bool_], interval_m
         return False
     if float((truth.event & sent).mean()) > 1 / 100:
         return None
-    if kind != DIURNAL:
+    if not habit.diurnal:
         return False
     rounds = round(days * DAY_NS / interval_model_ns)
     active = (truth.positive & sent).sum(axis=0)[:rounds]

@@ -25,6 +25,7 @@ from liveness.lab.model.population.answer import (
 )
 from liveness.lab.model.responder.state import LOST_PACKET, NEGATIVE, NO_REPLY, POSITIVE
 from liveness.lab.model.surveys.arrivals import Arrivals
+from liveness.lab.model.surveys.listening import Listening
 from liveness.planes.blocks import BLOCK_ADDRESSES
 
 NONE_YET: Final = -1
@@ -61,9 +62,9 @@ def truth_of_block(
     arrivals: Arrivals,
     rounds: int,
     interval_ns: int,
-    heard_until_ns: int,
+    listening: Listening,
 ) -> BlockTruth:
-    """Return the truth about a block for probe `number`; replies after `heard_until_ns` may have come too late."""
+    """Return the truth about a block for probe `number`. Late replies when nobody listened are open to be missed."""
     shape = BLOCK_ADDRESSES, rounds
     rows, cells = arrivals.rows, (arrivals.index, arrivals.number)
     targets, model_ns = (
@@ -95,7 +96,7 @@ def truth_of_block(
         arrived=arrived,
         positive=spread(direct & ~late, 0, np.bool_),
         expected=spread(state, QUIET, np.uint8),
-        open=spread(near | (rows["time_ns"] + delay_ns > heard_until_ns), 0, np.bool_),
+        open=spread(near | (late & ~listening.heard(rows["time_ns"] + delay_ns)), 0, np.bool_),
         lost=spread(direct & (outcome != POSITIVE), 0, np.bool_),
         event=spread(events, 0, np.bool_),
         model_ns=spread(model_ns, NONE_YET, np.int64),
@@ -116,19 +117,49 @@ def events_at(
         )
 
 
-def behaviour_at(tables: NDArray[np.uint64], slash24: int, now_ns: int) -> tuple[int, float | None]:
-    """Return the kind of behaviour of the hosts that a /24 has at a time, and the UTC hour in the middle of theirs.
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """How the hosts of a /24 behave; the times are those of hosts that keep hours, local ones of a zone."""
 
-    The hour is None unless they keep hours.
-    """
+    kind: int = t.ALWAYS
+    begins_ns: int = 0
+    lasts_ns: int = 0
+    zone_ns: int = 0
+    day_bits: int = 0
+    """The weekdays on which they are up; bit 0 is Monday."""
+
+    @property
+    def diurnal(self) -> bool:
+        """Whether the hosts keep hours."""
+        return self.kind == t.DIURNAL
+
+    @property
+    def peak_hour_utc(self) -> float | None:
+        """The hour in the middle of theirs, None unless they keep hours."""
+        middle_ns = self.begins_ns + self.lasts_ns // 2 - self.zone_ns
+        return middle_ns % t.DAY_NS / t.HOUR_NS if self.diurnal else None
+
+    def is_off(self, model_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return at which times of the model the hosts would be up on other days of the week, and are not."""
+        local_ns = model_ns + self.zone_ns
+        off = np.zeros(model_ns.shape, np.bool_)
+        if self.diurnal:
+            for day in (local_ns // t.DAY_NS - 1, local_ns // t.DAY_NS):
+                since_ns = local_ns - day * t.DAY_NS - self.begins_ns
+                off |= (since_ns >= 0) & (since_ns < self.lasts_ns) & (self.day_bits >> (day + 3) % 7 & 1 == 0)
+        return off
+
+
+def habit_of(tables: NDArray[np.uint64], slash24: int, now_ns: int) -> Habit:
+    """Return how the hosts behave that a /24 (address >> 8) has at a time of the model."""
     at = int(tables[AT_TIME])
     host = int(host_address(tables, at, slash24 << 8, now_ns)) if at else NOBODY
     kind = int(kind_of(tables, host >> 8)) if host != NOBODY else -1
     if kind < 0:
-        return t.ALWAYS, None
+        return Habit()
     site = int(tables[int(tables[AT_KINDS]) + kind * KIND_WORDS + KIND_MIX])
     words = int(behaviour_of(tables, at, host >> 8, site))
     if words == NO_BEHAVIOUR or int(tables[words + t.KIND]) != t.DIURNAL:
-        return t.ALWAYS if words == NO_BEHAVIOUR else int(tables[words + t.KIND]), None
-    middle_ns = int(tables[words + t.BEGINS]) + int(tables[words + t.LASTS]) // 2 - int(zone_ns(tables, at, host >> 16))
-    return t.DIURNAL, middle_ns % t.DAY_NS / t.HOUR_NS
+        return Habit() if words == NO_BEHAVIOUR else Habit(int(tables[words + t.KIND]))
+    begins_ns, lasts_ns, day_bits = (int(tables[words + one]) for one in (t.BEGINS, t.LASTS, t.DAY_BITS))
+    return Habit(t.DIURNAL, begins_ns, lasts_ns, int(zone_ns(tables, at, host >> 16)), day_bits)

@@ -1,0 +1,46 @@
+"""When a survey listened for replies, by its own record: it counts a probe as sent only if it heard the reply to it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.lab.model.surveys.arrivals import Arrivals, Schedule
+from liveness.planes.matrix import Matrix
+
+PARTS: Final = 8
+"""Parts of an interval for which it is known whether the survey listened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Whether a survey listened in each part of each interval, and in the interval after the last round."""
+
+    start_ns: int
+    part_ns: float
+    parts: NDArray[np.bool_]
+
+    def heard(self, times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return whether the survey listened at each time, in the part before it and in the part after it."""
+        place = ((times_ns - self.start_ns) // self.part_ns).astype(np.int64)
+        known = (place >= 1) & (place < len(self.parts) - 1)
+        place = np.where(known, place, 1)
+        heard: NDArray[np.bool_] = known & self.parts[place - 1] & self.parts[place] & self.parts[place + 1]
+        return heard
+
+
+def listening_of(schedule: Schedule, matrix: Matrix, arrivals: list[Arrivals], blocks: int) -> Listening:
+    """Return when a survey listened: in each part in which a probe arrived that it recorded as sent."""
+    part_ns = schedule.interval_ns / PARTS
+    parts = np.zeros((schedule.rounds + 1) * PARTS, np.bool_)
+    for probe, came in zip(schedule.probes, arrivals, strict=True):
+        for block in range(blocks):
+            some = came.of_block(block)
+            sent = matrix.planes(probe, block, 1).sent
+            recorded = sent[some.index, some.number >> 3] >> (some.number & 7) & 1 == 1
+            place = ((some.rows["time_ns"][recorded] - schedule.start_ns) // part_ns).astype(np.int64)
+            parts[np.clip(place, 0, len(parts) - 1)] = True
+    # Nothing is sent in the interval after the last round, in which the survey still listens if it did to the end.
+    parts[-PARTS:] = parts[-2 * PARTS : -PARTS][-2:].any()
+    return Listening(schedule.start_ns, part_ns, parts)
