@@ -1,12 +1,14 @@
 """The scanner of a census: scans under watchers, which are opened only when a scan begins."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from liveness.config.load import resolve_targets
 from liveness.config.model import Config
 from liveness.net.links import in_lab
 from liveness.scan.session import Finished, resume_scan, run_scan
+from liveness.watch.scanning import scan_watched
 from liveness.watch.watchers import Watchers
 
 
@@ -25,21 +27,8 @@ class CensusScanner:
     def begin(self, run_id: str) -> Finished:
         """Scan a new run with this run id."""
         targets = resolve_targets(self.config, in_lab(), self.config_file)
-        with self.watchers as watch:
-            finished = run_scan(
-                self.config,
-                targets,
-                run_id=run_id,
-                on_start=watch.begin,
-                on_progress=watch.update,
-                on_notice=watch.notice,
-            )
-            watch.end(finished.manifest)
-        return finished
+        return scan_watched(partial(run_scan, self.config, targets, run_id=run_id), self.watchers)
 
     def resume(self, path: Path) -> Finished:
         """Resume the run in a directory."""
-        with self.watchers as watch:
-            finished = resume_scan(path, on_start=watch.begin, on_progress=watch.update, on_notice=watch.notice)
-            watch.end(finished.manifest)
-        return finished
+        return scan_watched(partial(resume_scan, path), self.watchers)

@@ -1,16 +1,17 @@
 """``liveness flows``: flow records of any format: summary, output, conversion, metering and collection."""
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import click
 
 from liveness import log
+from liveness.cli.flow_notes import report_damage, report_undecoded
+from liveness.cli.interrupts import stop_on_signals
 from liveness.errors import StoppedEarlyError, UsageError, one_line
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def info(inputs: Inputs, *, as_json: bool) -> None:
     else:
         for summary in summaries:
             click.echo("\n".join(lines_of(summary)))
-    _report_damage([line for summary in summaries for line in summary.notes.damage])
+    _end_with_damage([line for summary in summaries for line in summary.notes.damage])
 
 
 @command.command("cat")
@@ -143,8 +144,8 @@ def cat(inputs: Inputs, *, as_json: bool, limit: int | None) -> None:
             left -= len(flows)
             if left == 0:
                 break
-    _warn_of_undecoded(notes)
-    _report_damage(notes.damage)
+    report_undecoded(notes.undecoded)
+    _end_with_damage(notes.damage)
 
 
 @command.command("convert")
@@ -171,8 +172,8 @@ def convert(inputs: Inputs, output_file: Path, *, remove_input: bool) -> None:
     notes = Notes()
     count = write_flows(inputs.read(notes), notes, output_file)
     log.info(f"{count:,} flows written to {output_file}")
-    _warn_of_undecoded(notes)
-    _report_damage(notes.damage)
+    report_undecoded(notes.undecoded)
+    _end_with_damage(notes.damage)
     if remove_input:
         for file in inputs.files:
             Path(file).unlink(missing_ok=True)
@@ -229,8 +230,8 @@ def meter(files: tuple[str, ...], output_file: Path | None, idle_s: float, activ
         sys.stdout.write(",".join(HEADER) + "\n")
         for flows in batches:
             sys.stdout.write(csv_lines(flows, _printable_names(notes)))
-    _warn_of_undecoded(notes)
-    _report_damage(notes.damage)
+    report_undecoded(notes.undecoded)
+    _end_with_damage(notes.damage)
 
 
 @command.command("collect")
@@ -277,11 +278,7 @@ def collect(listen: str, port: int, output: Path, interval_s: int) -> None:
     make_folder(output)
     collector = Collector(output, listen, port, interval_s, log.notice)
 
-    def stop(_number: int, _frame: Any) -> None:  # noqa: ANN401 - a frame
-        collector.stopping = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    stop_on_signals(collector)
     with collector.open() as handle:
         log.info(f"listening on {listen} port {port}, into {output}")
         collector.run(handle)
@@ -289,7 +286,7 @@ def collect(listen: str, port: int, output: Path, interval_s: int) -> None:
         f"{collector.flows:,} flows from {collector.datagrams:,} datagrams; {collector.unrecognised:,} were no"
         f" exports; lost: {collector.overflows:,} datagrams here, {collector.missing:,} by sequence numbers"
     )
-    _warn_of_undecoded(collector.notes)
+    report_undecoded(collector.notes.undecoded)
 
 
 def _printable_names(notes: "Notes") -> list[str]:
@@ -297,15 +294,9 @@ def _printable_names(notes: "Notes") -> list[str]:
     return [one_line(name) for name in notes.exporter_names()]
 
 
-def _warn_of_undecoded(notes: "Notes") -> None:
-    for reason, count in sorted(notes.undecoded.items()):
-        log.warning(f"not decoded: {count:,} {reason}")
-
-
-def _report_damage(damage: list[str]) -> None:
+def _end_with_damage(damage: list[str]) -> None:
     """Report all damage; the last line is the error with which the command ends."""
-    for line in damage[:-1]:
-        log.warning(line)
+    report_damage(damage)
     if damage:
         sys.stdout.flush()
         raise StoppedEarlyError(damage[-1])

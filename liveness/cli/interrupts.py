@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 EXIT_CODE: Final = 128 + signal.SIGINT
 GRACE_S: Final = 1.0
@@ -77,3 +77,19 @@ class Interrupts:
 
 
 interrupts: Final = Interrupts()
+
+
+class Stoppable(Protocol):
+    """Work that ends by itself soon after `stopping` is set."""
+
+    stopping: bool
+
+
+def stop_on_signals(work: Stoppable) -> None:
+    """Stop work on SIGINT and SIGTERM, so that what it has is kept."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        work.stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)

@@ -1,14 +1,20 @@
 """``liveness passive``: classification of one-way traffic of a live network, and detection of failing services."""
 
-import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from liveness import log
+from liveness.cli.flow_notes import report_damage, report_undecoded
+from liveness.cli.interrupts import stop_on_signals
 from liveness.cli.messages import quieten
 from liveness.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from liveness.passive.run import PassiveRun
 
 RUN = click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 
@@ -66,29 +72,19 @@ def run(
         opened = PassiveRun.create(config, run_id, forced=force, note=log.info)
     extra = [str(Path(entry).absolute()) for entry in inputs] if resume is not None else []
     if opened.config.follow or follow:
-        _stop_on_signals(opened)
+        stop_on_signals(opened)
     _report_notes(opened, lambda: opened.go(extra, follow=opened.config.follow or follow))
     click.echo(str(opened.path))
 
 
-def _stop_on_signals(opened: Any) -> None:  # noqa: ANN401 - a PassiveRun, which is imported when it is needed
-    def stop(_number: int, _frame: Any) -> None:  # noqa: ANN401 - a frame
-        opened.stopping = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-
-
-def _report_notes(opened: Any, go: Any) -> None:  # noqa: ANN401 - as above
+def _report_notes(opened: "PassiveRun", go: "Callable[[], object]") -> None:
     """Run `go`; then report what could not be decoded, and all damage but the last, which is the error."""
     try:
         go()
     finally:
         notes = opened.partitions.notes
-        for reason, count in sorted(notes.undecoded.items()):
-            log.warning(f"not decoded: {count:,} {reason}")
-        for line in notes.damage[:-1]:
-            log.warning(line)
+        report_undecoded(notes.undecoded)
+        report_damage(notes.damage)
 
 
 @command.command("report")

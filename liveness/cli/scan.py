@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
     from liveness.config.model import Config
     from liveness.scan.session import Finished
-    from liveness.space.targets import Targets
-    from liveness.watch.watchers import Watchers
 
-SHOWN_BLOCKS = 8
 DEFAULT_NAME = "scan"
 """The name of a run that has neither a config nor --name."""
 
@@ -103,7 +100,9 @@ def command(
             or any(value not in (None, (), False) for value in flags.values())
         ):
             raise click.UsageError("--resume goes on with a run as it was configured: only -q and watching go with it")
-        _leave(watch(partial(_resume_scan, resume)))
+        from liveness.scan.session import resume_scan
+
+        _leave(watch(partial(resume_scan, resume)))
         return
     if config_file is None and not targets and not flags["allowlist_file"]:
         raise click.UsageError("nothing to scan: give --config FILE, TARGETS, or --allowlist-file FILE")
@@ -118,9 +117,15 @@ def command(
             log.warning(f"{count_of(resolved.ipv6_lines, 'line')} of IPv6 skipped in the lists of targets")
         if dryrun:
             _check_start(config, run_id, status_file, metrics_file, metrics_address)
-            _show_preview(config, resolved)
+            from liveness.report.views.preview import preview_lines
+            from liveness.scan.preview import preview
+
+            for line in preview_lines(config, preview(config, resolved)):
+                click.echo(line)
             return
-        _leave(watch(partial(_run_scan, config, resolved, run_id)))
+        from liveness.scan.session import run_scan
+
+        _leave(watch(partial(run_scan, config, resolved, run_id=run_id)))
 
 
 def _check_start(
@@ -213,34 +218,14 @@ def _senders(text: str | None) -> int | str | None:
     return int(text) if text is not None and text.isdecimal() else text
 
 
-def _run_scan(config: "Config", targets: "Targets", run_id: str | None, watchers: "Watchers") -> "Finished":
-    from liveness.scan.session import run_scan
-
-    return run_scan(
-        config,
-        targets,
-        run_id=run_id,
-        on_start=watchers.begin,
-        on_progress=watchers.update,
-        on_notice=watchers.notice,
-    )
-
-
-def _resume_scan(path: Path, watchers: "Watchers") -> "Finished":
-    from liveness.scan.session import resume_scan
-
-    return resume_scan(path, on_start=watchers.begin, on_progress=watchers.update, on_notice=watchers.notice)
-
-
 def _scan(
-    scan: "Callable[[Watchers], Finished]", *, watch: tuple[Path | None, Path | None, str | None], quiet: bool
+    scan: "Callable[..., Finished]", *, watch: tuple[Path | None, Path | None, str | None], quiet: bool
 ) -> "Finished":
     """Scan under the given watchers, and print the run's directory."""
     from liveness.cli.display import ScanDisplay
+    from liveness.watch.scanning import scan_watched
 
-    with watchers_of(ScanDisplay(quiet=quiet), *watch) as watchers:
-        finished = scan(watchers)
-        watchers.end(finished.manifest)
+    finished = scan_watched(scan, watchers_of(ScanDisplay(quiet=quiet), *watch))
     print_result(str(finished.directory.path))
     return finished
 
@@ -257,28 +242,3 @@ def _leave(finished: "Finished") -> None:
         raise StoppedEarlyError(line)
     log.notice(line)
     raise SystemExit(128 + interruption.signal_number)
-
-
-def _show_preview(config: "Config", targets: "Targets") -> None:
-    from liveness.report.views.forecast import duration_text, named_lines, peak_text, rate_text
-    from liveness.scan.preview import preview
-
-    shown = preview(config, targets)
-    forecast = shown.estimate
-    blocks = ", ".join(shown.blocks[:SHOWN_BLOCKS]) + (" …" if len(shown.blocks) > SHOWN_BLOCKS else "")
-    first = ", ".join(shown.first_addresses) + (" …" if forecast.targets > len(shown.first_addresses) else "")
-    lines = {
-        "targets": f"{forecast.targets:,} in {forecast.blocks:,} blocks: {blocks}",
-        "packets": f"{forecast.packets:,}: {forecast.probes} probes, {config.retransmit.attempts} attempts",
-        "rate": rate_text(config, forecast),
-        "busiest": peak_text(config, forecast),
-        "duration": duration_text(forecast, auto=config.rate.auto),
-        "order": first,
-        "contact": config.contact or "none",
-    }
-    click.echo(named_lines(lines))
-    click.echo("packets to the first target (source address and gateway are found when a scan starts):")
-    for packet in shown.packets:
-        click.echo(f"  {packet.probe:<12} {packet.summary}")
-        for at in range(0, len(packet.data), 32):
-            click.echo(f"    {packet.data[at : at + 32].hex(' ', 2)}")

@@ -30,6 +30,7 @@ HELPERS = {
     "watching",
     "options",
     "printing",
+    "flow_notes",
     "set_options",
 }
 """Files that hold no command of the first level."""
