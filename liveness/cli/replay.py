@@ -1,7 +1,7 @@
 """``liveness replay``: match captured packets again to make the sets of a run, and compare them."""
 
 from contextlib import nullcontext
-from logging import ERROR, INFO, WARNING
+from logging import ERROR
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import click
 from liveness import log
 from liveness.cli.messages import quieten
 from liveness.cli.streams import print_result
-from liveness.errors import LivenessError, StoppedEarlyError, UsageError, count_of
+from liveness.errors import LivenessError, StoppedEarlyError, UsageError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from liveness.runs.manifest import Manifest
-    from liveness.scan.receive.replay import Comparison, Replayed
+    from liveness.scan.receive.replay import Replayed
 
-SHOWN = 3
 FOLDER = "replay"
 
 
@@ -59,6 +58,7 @@ def command(
     """
     from liveness.cli.printing import print_document
     from liveness.replylog.runlog import PACKETS
+    from liveness.report.views.replay import replay_document, replay_messages
     from liveness.runs.rundir import RunDirectory
     from liveness.scan.receive.capture_ring import captures_in
     from liveness.scan.receive.replay import replay
@@ -78,10 +78,10 @@ def command(
                 status.update(f"{packets:,} packets")
 
         done = replay(run, paths, place, "parquet" if replies else "none", show)
-    for level, line in _summary(done):
+    for level, line in replay_messages(done):
         log.emit(level, line)
     if as_json:
-        print_document(_document(done))
+        print_document(replay_document(done))
     else:
         print_result(str(done.directory.path))
     _leave(done, run_dir, check=check)
@@ -106,71 +106,16 @@ def _status(*, quiet: bool) -> "AbstractContextManager[Status | None]":
     return nullcontext() if quiet or not console.is_terminal else console.status("reading", spinner="line")
 
 
-def _summary(done: "Replayed") -> list[tuple[int, str]]:
-    """Return the results of a replay, as messages with their levels."""
-    record, manifest = done.manifest.replay, done.manifest
-    if record is None:
-        return []
-    accepted = sum(sum(counts.values()) for counts in manifest.messages.values())
-    rejected = sum(manifest.rejected.values())
-    matched = f"{accepted:,} accepted, {rejected:,} rejected; {len(manifest.sets)} sets"
-    lines = [
-        (INFO, f"{record.packets:,} packets, {record.passed:,} of them let in by the filter of the scan: {matched}")
-    ]
-    if not record.passed and not done.unread:
-        lines.append((INFO, "no packet can be a reply to this run: is it a capture of it?"))
-    if done.cut_packets:
-        cut = f"{count_of(done.cut_packets, 'packet')} cut by the snap length of the capture: what is missing"
-        lines.append((WARNING, f"{cut} cannot be matched (tcpdump -s 0 keeps packets whole)"))
-    lines += [(INFO, f"{count_of(number, 'packet')} within {name}") for name, number in done.encapsulated.items()]
-    lines += [(WARNING, line) for line in (*done.unread, *manifest.log.problems)]
-    return [*lines, (INFO, _verdict(done.comparison))]
-
-
-def _verdict(comparison: "Comparison | None") -> str:
-    if comparison is None:
-        return "the run has no sets to compare with"
-    if comparison.equal:
-        return f"identical to the run: {comparison.same} sets, and all counts"
-    parts = []
-    for what in ("different", "missing", "extra"):
-        files: list[str] = getattr(comparison, what)
-        if files:
-            shown = ", ".join(files[:SHOWN]) + (" …" if len(files) > SHOWN else "")
-            parts.append(f"{len(files)} {what} ({shown})")
-    if comparison.counts:
-        parts.append(f"other counts of {', '.join(comparison.counts)}")
-    return f"differs from the run: {comparison.same} sets the same, {', '.join(parts)}"
-
-
-def _document(done: "Replayed") -> dict[str, object]:
-    import dataclasses
-
-    import msgspec
-
-    comparison = done.comparison
-    return {
-        "schema": 1,
-        "path": str(done.directory.path),
-        "run": done.manifest.run,
-        "replay": msgspec.to_builtins(done.manifest.replay),
-        "sets": len(done.manifest.sets),
-        "cut_packets": done.cut_packets,
-        "encapsulated": done.encapsulated,
-        "unread": done.unread,
-        "identical": None if comparison is None else comparison.equal,
-        "comparison": None if comparison is None else dataclasses.asdict(comparison),
-    }
-
-
 def _leave(done: "Replayed", run_dir: Path, *, check: bool) -> None:
     """Exit with the exit code of the result; return if the replay is complete."""
+    from liveness.report.views.replay import replay_verdict
+
     if done.interruption.signal_number is not None:
         raise SystemExit(128 + done.interruption.signal_number)
     if check and done.comparison is None:
         raise UsageError(f"{run_dir}: no sets to compare with: this run has not ended")
     if check and done.comparison is not None and not done.comparison.equal:
         damage = "".join(f"; {line}" for line in done.unread)
-        raise LivenessError(f"{run_dir}: {_verdict(done.comparison)}{damage}")
+        raise LivenessError(f"{run_dir}: {replay_verdict(done.comparison)}{damage}")
     if done.unread:
         raise StoppedEarlyError("; ".join(done.unread))
