@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from liveness.errors import LivenessError
 from liveness.files.directory import Directory
 from liveness.planes.blocks import BLOCK_ADDRESSES
+from liveness.planes.manifest import MAX_ROUNDS, MAX_START_NS
 from liveness.planes.matrix import PLANES
 
 NAME: Final = "rounds/live"
@@ -64,8 +65,25 @@ class LivePlanes:
         if new:
             words[: len(expected)] = expected
             self.tags[:] = np.arange(depth)
-        elif words[: len(expected)].tolist() != expected or os.fstat(descriptor).st_size != size:
-            raise LivenessError(f"{path}: a damaged file, or one of another survey: restore it from a copy")
+            return
+        try:
+            self._check(expected, size)
+        except LivenessError:
+            os.close(descriptor)
+            raise
+
+    def _check(self, expected: list[int], size: int) -> None:
+        """Raise LivenessError for a file of another survey, or with numbers that no survey has."""
+        header = self.header
+        if header[: len(expected)].tolist() != expected or os.fstat(self._descriptor).st_size != size:
+            raise LivenessError(f"{self.path}: a damaged file, or one of another survey: restore it from a copy")
+        if not 0 <= self.stored <= MAX_ROUNDS:
+            raise LivenessError(f"{self.path}: a damaged file: {self.stored} rounds stored")
+        for name, place in (("start", START_NS), ("last reply", LISTENED_NS), ("last sync", SYNCED_NS)):
+            if not 0 <= header[place] <= MAX_START_NS:
+                raise LivenessError(
+                    f"{self.path}: a damaged file: {name}: {header[place]} is no time from 1970 to 2200"
+                )
 
     @classmethod
     def create(cls, run: Path, blocks: int, probes: int, depth: int) -> Self:
@@ -94,8 +112,6 @@ class LivePlanes:
 
     def tidy(self) -> None:
         """Clear places whose round has been stored: a kill may have come between storing and clearing."""
-        if not 0 <= self.stored < 1 << 62:
-            raise LivenessError(f"{self.path}: a damaged file: {self.stored} rounds stored")
         for number in range(self.stored, self.stored + self.depth):
             place = number % self.depth
             if self.tags[place] != number:

@@ -5,7 +5,7 @@ be a guess. The file of gaps is replaced whole whenever one is added, so that a 
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
@@ -18,17 +18,20 @@ from liveness.files.directory import Directory
 from liveness.files.documents import decoded
 from liveness.files.reading import read_below
 from liveness.order.rounds import Rounds
+from liveness.planes.manifest import MAX_START_NS
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import parse_lines
 
 NAME: Final = "rounds/gaps.json"
+TimeNs = Annotated[int, msgspec.Meta(ge=0, le=MAX_START_NS)]
+"""A time in ns since 1970, before 2200."""
 
 
 class Gap(Struct, frozen=True, kw_only=True):
     """Slots due from `start_ns` up to `end_ns` (exclusive; ns since 1970), of all addresses or of `targets`."""
 
-    start_ns: int
-    end_ns: int
+    start_ns: TimeNs
+    end_ns: TimeNs
     cause: str
     targets: list[str] = []
 
@@ -36,7 +39,7 @@ class Gap(Struct, frozen=True, kw_only=True):
 class Withdrawal(Struct, frozen=True, kw_only=True):
     """Addresses that opted out: nothing was sent to them from `at_ns` on (ns since 1970)."""
 
-    at_ns: int
+    at_ns: TimeNs
     targets: list[str]
 
 

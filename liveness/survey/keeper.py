@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from liveness.clock import utc
 from liveness.errors import LivenessError
 from liveness.files.directory import Directory
+from liveness.files.reading import MIB, read_below
 from liveness.order.rounds import Rounds
 from liveness.planes.live import BOOT, LATE, LISTENED_NS, NEGATIVE, POSITIVE, SENT, START_NS, SYNCED_NS, LivePlanes
 from liveness.planes.stored import StoredRounds
@@ -32,6 +33,8 @@ SYNC_EVERY_S: Final = 60.0
 SETTLING_NS: Final = 500_000_000
 """A round is counted and stored this long after its time, so that the last replies are taken off the ring."""
 RECORD: Final = "rounds.jsonl"
+MOST_RECORD_BYTES: Final = 256 * MIB
+"""Of the record: MAX_ROUNDS lines of one probe."""
 FEWER: Final = 0.5
 """A round with less than this share of the positive replies of the round before is worth a warning."""
 _ONES: Final = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
@@ -202,14 +205,14 @@ def boot_hash() -> int:
 def rounds_of_record(run: Path) -> list[RoundCount]:
     """Return the record of rounds; a line that was cut short is left out."""
     try:
-        with Directory.open(run) as directory, os.fdopen(directory.open_file(RECORD), "rb") as file:
-            lines = file.read().splitlines()
+        with Directory.open(run) as directory:
+            lines = read_below(directory, RECORD, MOST_RECORD_BYTES).splitlines()
     except FileNotFoundError:
         return []
     except OSError as problem:
         raise LivenessError(f"{run / RECORD}: cannot read the record of rounds: {problem.strerror}") from problem
     found = []
     for content in lines:
-        with suppress(msgspec.DecodeError, msgspec.ValidationError):
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             found.append(msgspec.json.decode(content, type=RoundCount))
     return found

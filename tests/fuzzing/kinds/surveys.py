@@ -1,24 +1,50 @@
 """Files of surveys: those of other tools, lists of blocks, the state of selections, and run directories."""
 
+import json
 import random
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import yaml
 
 from liveness.analysis.survey.document import encode
 from liveness.analysis.survey.results import analyze_survey
-from liveness.planes.blocks import Blocks, read_blocks
-from liveness.planes.rundir import SurveyRun
+from liveness.planes.blocks import Blocks, encode_blocks, read_blocks
+from liveness.planes.live import LISTENED_NS, START_NS, LivePlanes
+from liveness.planes.manifest import write_manifest
+from liveness.planes.rundir import BLOCKS_FILE, SurveyRun
+from liveness.planes.stored import StoredRounds
+from liveness.runs.rundir import RunDirectory
+from liveness.space.intervals import Intervals
+from liveness.survey import session
+from liveness.survey.conclusion import Record, conclude, running
+from liveness.survey.config import load_survey_config, recorded_survey_config, to_record
 from liveness.survey.exporting import parts_of
 from liveness.survey.importing import Given
+from liveness.survey.keeper import RoundKeeper
 from liveness.survey.opening import import_any
+from liveness.survey.progress import progress_of
 from liveness.survey.selection import kept_blocks, load_state
 from tests.analysis.survey.test_sequences import PROBE, drawn, write_survey
 from tests.fuzzing import hostile
-from tests.fuzzing.kinds.kind import FileKind, fixed, flipped, of_json, of_lines
+from tests.fuzzing.kinds.flows import check_lines
+from tests.fuzzing.kinds.kind import (
+    FileKind,
+    Mutate,
+    fixed,
+    flipped,
+    made,
+    of_json,
+    of_json_lines,
+    of_lines,
+    of_yaml,
+)
+from tests.survey.virtual import START_NS_2020, Reply, survey_config, virtual_survey
 
 STATE: Final = (
     b'{"schema": 1, "random": [{"block": "192.0.2.0/24", "weight": 3.5}],'
@@ -27,6 +53,8 @@ STATE: Final = (
 BLOCKS: Final = (b"block,policy,weight\n10.0.0.0/24,random,12.5\n192.0.2.0/24,novel,1.0\n",)
 TOKENS: Final = (b"10.0.0.0/23", b"nan", b"inf", b"-1", b"9" * 400, b"\0", b"\x1b[2J", b"\xff", b"0x", b"-", b'"')
 RECORD_BYTES: Final = 24
+ENDED_NS: Final = START_NS_2020 + 9 * 10**12
+"""When a survey was killed: in the middle of a round of half an hour, some rounds after its start."""
 
 
 def _survey(folder: Path) -> SurveyRun:
@@ -81,6 +109,73 @@ def _state(path: Path) -> None:
         kept_blocks(state.random)
 
 
+def _unfinished(work: Path) -> None:
+    """Lay out a survey that a kill ended in its fourth round, one round of which was stored."""
+    config = survey_config(survey={"blocks": "x", "interval": "30m", "duration": "5h"})
+    virtual = virtual_survey(work / "run", config, ("10.1.0.0",), _all_reply)
+    (work / "run").mkdir()
+    virtual.open()
+    virtual.run(until_ns=ENDED_NS)
+    virtual.keeper.cut(START_NS_2020, START_NS_2020 + 10**9, "a test", ["10.1.0.7/32"])
+    virtual.keeper.withdraw(START_NS_2020 + 10**9, Intervals.from_bounds([167837698], [167837699]))
+    virtual.live.header[LISTENED_NS] = ENDED_NS
+    virtual.stored.close()
+    virtual.live.close()
+    survey, run = virtual.survey, RunDirectory(work / "run")
+    write_manifest(running(survey, Record("run", None)), run.path)
+    run.write_targets(["10.1.0.0/24"])
+    (run.path / BLOCKS_FILE).write_bytes(encode_blocks(survey.blocks))
+
+
+def _all_reply(target: int, _probe: str, _time_ns: int) -> tuple[Reply, ...]:
+    return (Reply(20_000_000, "negative" if target % 7 == 0 else "positive"),)
+
+
+def _unfinished_file(name: str, folder: Path) -> Sequence[bytes]:
+    _unfinished(folder)
+    return [(folder / "run" / name).read_bytes()]
+
+
+def _resume(run: Path) -> None:
+    """Say how far a survey is, go on with it, and conclude it at once."""
+    progress = progress_of(run, 5)
+    check_lines(progress.lines())
+    json.dumps(progress.document())
+    directory, manifest = session._resumable(run)
+    survey = session._recorded(directory, manifest)
+    notices: list[str] = []
+    with closing(LivePlanes.open(run, len(survey.blocks), len(survey.probes), survey.depth)) as live:
+        start_ns = int(live.header[START_NS])
+        if start_ns:
+            survey = survey.starting(start_ns)
+        with StoredRounds(run, survey.probes, len(survey.blocks), live.stored) as stored:
+            keeper = RoundKeeper(run, survey.order, survey.probes, live, stored, notices.append)
+            keeper.open(ENDED_NS)
+            keeper.look(ENDED_NS)
+            conclude(survey, keeper, Record("run", None), complete=False, now_ns=ENDED_NS)
+    check_lines(notices)
+
+
+def _of_unfinished(name: str, file: str, mutate: Mutate) -> FileKind:
+    depth = file.count("/")
+    seeds = partial(_unfinished_file, file)
+    return FileKind(
+        name, f"run/{file}", seeds, mutate, lambda path: _resume(path.parents[depth]), surroundings=_unfinished
+    )
+
+
+def _load_config(path: Path) -> None:
+    """Read a config, and the same as a manifest keeps it."""
+    recorded_survey_config(to_record(load_survey_config(path)), path)
+
+
+def _configs() -> Sequence[bytes]:
+    whole = to_record(
+        survey_config(probes=["icmp", "tcp/80-82", "dns"], survey={"blocks": "b.csv", "tolerance": "9ms"})
+    )
+    return [yaml.safe_dump(document).encode() for document in (whole, {"name": "a", "survey": {"blocks": "b.csv"}})]
+
+
 def kinds() -> list[FileKind]:
     """Return the kinds of surveys."""
     imported = ["survey", "import", "{}", "-o", "{folder}/run"]
@@ -97,4 +192,10 @@ def kinds() -> list[FileKind]:
         FileKind("survey plane", "matrix/icmp.positive.bits", lambda folder: [
             (_survey(folder).path / "matrix/icmp.positive.bits").read_bytes()], flipped,
             lambda path: _analyze(path.parent), ["survey", "analyze", "{folder}/.."], _surroundings),
+        FileKind("survey config", "c.yaml", made(_configs), of_yaml, _load_config, ["config", "check", "{}"]),
+        _of_unfinished("unfinished survey", "manifest.json", of_json),
+        _of_unfinished("survey gaps", "rounds/gaps.json", of_json),
+        _of_unfinished("record of rounds", "rounds.jsonl", of_json_lines),
+        _of_unfinished("live planes", "rounds/live", flipped),
+        _of_unfinished("stored rounds", "rounds/icmp.positive.bits", flipped),
     ]  # fmt: skip
