@@ -126,6 +126,7 @@ class Part:
 
 
 NO_KEYS: Final = np.zeros(2, np.uint64)
+NO_TABLE: Final = np.full(2, -1, np.int32)
 
 
 def part_of(sightings: Sightings) -> Part:
@@ -133,7 +134,8 @@ def part_of(sightings: Sightings) -> Part:
     rows = np.empty(len(sightings), ROW_DTYPE)
     table = np.full(size_for(len(sightings)), -1, np.int32)
     count = aggregate(sightings, rows, table)
-    return Part(rows[:count], table, NO_KEYS, NO_KEYS, np.full(2, -1, np.int32))
+    rows = rows[:count].copy()  # without the room of those that became one row
+    return Part(rows, table, NO_KEYS, NO_KEYS, NO_TABLE)
 
 
 def empty_part() -> Part:

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.passive.aggregate import Part, divide, empty_part, part_of
+from liveness.passive.aggregate import NO_TABLE, Part, divide, empty_part, part_of
 from liveness.passive.config import Config
 from liveness.passive.duplicates import Lasting
 from liveness.passive.history import LOG_DTYPE, History, Locals, Walk, in_order, log_of
@@ -135,6 +135,8 @@ class Engine:
         if len(window) >= 3:  # noqa: PLR2004 - an interval with both neighbours
             before, here, after = window[-3:]
             self._each(lambda part: pair_part(here.parts[part], before.parts[part], after.parts[part]))
+            for part in before.parts:
+                part.table = NO_TABLE  # nothing is looked up in these rows any more
         if len(window) >= 4:  # noqa: PLR2004 - an interval whose neighbours are both paired
             yield self._verdict(*window[-4:-1])
             del window[0]
@@ -142,7 +144,7 @@ class Engine:
     def _verdict(self, before: _Interval, here: _Interval, after: _Interval) -> Finished:
         """Give the signs of an interval's rows, whose neighbours are paired."""
         config, number = self.config, here.number
-        self._history.begin(number)
+        self._history.begin(number, self.locals)
         for part in here.parts:
             self.locals.note(part.rows, number)
             self.services.learn(part.rows, number)
@@ -161,14 +163,15 @@ class Engine:
             log = np.empty(len(part.rows), LOG_DTYPE)
             log = in_order(log[: log_of(part.rows, log)])
             history = self._history.parts[place]
-            history.add(log)
+            history.add(log, self.locals)
+            pairs = history.pairs
             sums = free.get()  # each is large, and the sum does not depend on which part goes where
             try:
                 events = np.empty(len(part.rows), EVENT_DTYPE)
                 count = finalise(
                     part.rows, part.clients, part.client_rows, old.rows, old.clients, old.client_rows,
                     new.rows, new.clients, new.client_rows, part.pairs, old.pairs, new.pairs,
-                    history.pairs, history.bits, history.remotes, self.locals.table, peers,
+                    pairs.low, pairs.high, pairs.local_bits, history.remotes, self.locals.table, peers,
                     self.services.listed, self.services.keys, self.services.last, service_ports(), p2p_ports(),
                     special.first, special.last, number, oldest_sent, oldest_client, config.scanners.targets,
                     sums.totals, sums.patterns, sums.ports, sums.symmetry, events,

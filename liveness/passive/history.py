@@ -9,16 +9,17 @@ of those that stay.
 import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.flows.record import PROTOCOL_TCP, PROTOCOL_UDP
 from liveness.kernel import int64, kernel, uint64
+from liveness.passive.pair_table import PairTable, find_pair, put_pair, state_at
 from liveness.passive.pairing import pair_key
 from liveness.passive.records import CONTACT, INBOUND, KIND_PORTS, OUTBOUND, TURNED_AWAY, TWO_WAY, Rows
-from liveness.passive.tables import mixed, slot_of
+from liveness.passive.tables import mixed
 
 LOG_DTYPE: Final = np.dtype([("start_ns", np.int64), ("pair", np.uint64), ("bits", np.uint8)])
 """What the history keeps of a row: its contact, and whether the pair used TCP or UDP between high ports."""
@@ -39,6 +40,7 @@ REMOTE_DTYPE: Final = np.dtype(
     [
         ("ratio", np.float64),
         ("remote", np.uint32),
+        ("id", np.uint32),  # counts from 0 in its part
         ("successes", np.int32),
         ("failures", np.int32),
         ("verdict", np.uint8),
@@ -149,35 +151,41 @@ def remote_slot(remotes: NDArray[np.void], remote: int) -> int:
 @kernel
 def walk_on(
     log: NDArray[np.void],
-    pairs: NDArray[np.uint64],
-    bits: NDArray[np.uint8],
+    low: NDArray[np.uint32],
+    high: NDArray[Any],
+    local_bits: int,
     remotes: NDArray[np.void],
+    locals_: NDArray[np.void],
     used: NDArray[np.int64],
     success: float,
     failure: float,
     scanner_above: float,
     benign_below: float,
 ) -> None:
-    """Take the steps of a log in order; `used` counts pairs and remotes in the tables, which have room."""
+    """Take the steps of a log in order; `used` counts pairs and remotes in the tables, which have room.
+
+    `low`, `high` and `local_bits` are those of a PairTable, `locals_` is the table of local addresses.
+    """
     for at in range(len(log)):
         entry = log[at]
-        key, new = int64(entry["pair"]), int64(entry["bits"])
-        slot = slot_of(pairs, key)
-        if pairs[slot] == uint64(0):
-            pairs[slot] = uint64(key)
-            bits[slot] = 0
-            used[0] += 1
-        old = int64(bits[slot])
-        bits[slot] = old | (new & (MET | HIGH_TCP | HIGH_UDP))
-        if old & MET or not new & MET:
-            continue
-        place = remote_slot(remotes, key & 0xFFFFFFFF)
-        entry_of = remotes[place]
+        pair, new = uint64(entry["pair"]), int64(entry["bits"])
+        remote = int64(pair & uint64(0xFFFFFFFF))
+        entry_of = remotes[remote_slot(remotes, remote)]
         if not entry_of["used"]:
             entry_of["used"] = 1
-            entry_of["remote"] = key & 0xFFFFFFFF
+            entry_of["remote"] = remote
+            entry_of["id"] = used[1]
             entry_of["ratio"] = 1.0
             used[1] += 1
+        local = locals_[local_slot(locals_, int64(pair >> uint64(32)))]
+        key = int64(entry_of["id"]) << local_bits | int64(local["id"])
+        place = find_pair(low, high, key)
+        old = state_at(high, place)
+        if old == 0:
+            used[0] += 1
+        put_pair(low, high, place, key, old | (new & (MET | HIGH_TCP | HIGH_UDP)))
+        if old & MET or not new & MET:
+            continue
         if new & FAILED:
             entry_of["failures"] += 1
             entry_of["ratio"] *= failure
@@ -195,17 +203,6 @@ def walk_on(
 
 
 @kernel
-def _move_pairs(
-    old: NDArray[np.uint64], old_bits: NDArray[np.uint8], new: NDArray[np.uint64], new_bits: NDArray[np.uint8]
-) -> None:
-    for at in range(len(old)):
-        if old[at] != uint64(0):
-            slot = slot_of(new, int64(old[at]))
-            new[slot] = old[at]
-            new_bits[slot] = old_bits[at]
-
-
-@kernel
 def _move_remotes(old: NDArray[np.void], new: NDArray[np.void]) -> None:
     for at in range(len(old)):
         if old[at]["used"]:
@@ -217,36 +214,29 @@ class PartHistory:
     """What is known of the remotes of one part."""
 
     walk: Walk
-    pairs: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(64, np.uint64))
-    bits: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(64, np.uint8))
+    pairs: PairTable = field(default_factory=PairTable)
     remotes: NDArray[np.void] = field(default_factory=lambda: np.zeros(64, REMOTE_DTYPE))
     used: NDArray[np.int64] = field(default_factory=lambda: np.zeros(2, np.int64))
 
-    def add(self, log: NDArray[np.void]) -> None:
-        """Take the steps of a log that is in order."""
+    def add(self, log: NDArray[np.void], locals_: "Locals") -> None:
+        """Take the steps of a log that is in order; its local addresses are in `locals_`."""
         for chunk in range(0, len(log), 1 << 16):
             steps = log[chunk : chunk + (1 << 16)]
-            self._make_room(len(steps))
+            self._make_room(len(steps), locals_.count)
             walk_on(
-                steps, self.pairs, self.bits, self.remotes, self.used,
+                steps, self.pairs.low, self.pairs.high, self.pairs.local_bits, self.remotes, locals_.table, self.used,
                 self.walk.success, self.walk.failure, self.walk.scanner_above, self.walk.benign_below,
             )  # fmt: skip
 
     def forget(self) -> None:
         """Forget everything."""
-        self.pairs[:] = 0
+        self.pairs.clear()
         self.remotes[:] = np.zeros(1, REMOTE_DTYPE)
         self.used[:] = 0
 
-    def _make_room(self, count: int) -> None:
-        """Make the tables long enough for `count` more entries: three quarters full at most."""
-        size = len(self.pairs)
-        while 4 * (int(self.used[0]) + count) > 3 * size:
-            size *= 2
-        if size != len(self.pairs):
-            pairs, bits = np.zeros(size, np.uint64), np.zeros(size, np.uint8)
-            _move_pairs(self.pairs, self.bits, pairs, bits)
-            self.pairs, self.bits = pairs, bits
+    def _make_room(self, count: int, locals_: int) -> None:
+        """Make the tables long enough for `count` more entries, whose local addresses are among `locals_`."""
+        self.pairs.make_room(int(self.used[0]) + count, int(self.used[1]) + count, locals_)
         size = len(self.remotes)
         while 4 * (int(self.used[1]) + count) > 3 * size:
             size *= 2
@@ -266,10 +256,6 @@ class History:
         self._folder = folder
         self._logged: list[int] = []
 
-    def add(self, part: int, log: NDArray[np.void]) -> None:
-        """Take the steps of a part's log of the newest interval."""
-        self.parts[part].add(log)
-
     def keep(self, interval: int, logs: list[NDArray[np.void]]) -> None:
         """Keep the newest interval's logs, to make walks again from them."""
         if self._folder is None:
@@ -281,7 +267,7 @@ class History:
                 file.write(log.tobytes())
         self._logged.append(interval)
 
-    def begin(self, interval: int) -> None:
+    def begin(self, interval: int, locals_: "Locals") -> None:
         """Forget what is older than the history at the end of an interval."""
         if self._folder is None:
             return
@@ -299,10 +285,12 @@ class History:
             bounds = content[:heads].view(np.int64)
             log = content[heads:].view(LOG_DTYPE)
             for at, part in enumerate(self.parts):
-                part.add(log[bounds[at] : bounds[at + 1]])
+                part.add(log[bounds[at] : bounds[at + 1]], locals_)
 
 
-LOCAL_DTYPE: Final = np.dtype([("sent", np.int64), ("local", np.uint32), ("seen", np.uint8), ("used", np.uint8)])
+LOCAL_DTYPE: Final = np.dtype(
+    [("sent", np.int64), ("local", np.uint32), ("id", np.uint32), ("seen", np.uint8), ("used", np.uint8)]
+)
 NEVER_SENT: Final = -(1 << 62)
 
 SEEN_TWO_WAY: Final = 1
@@ -321,9 +309,8 @@ def local_slot(locals_: NDArray[np.void], local: int) -> int:
 
 
 @kernel
-def note_locals(rows: Rows, locals_: NDArray[np.void], interval: int) -> int:
-    """Note which local addresses sent, and what was seen of each; return how many are new."""
-    new = 0
+def note_locals(rows: Rows, locals_: NDArray[np.void], interval: int, count: int) -> int:
+    """Note which local addresses sent, and what was seen of each; return how many there are, `count` before."""
     for at in range(len(rows)):
         row = rows[at]
         marks = int64(row["marks"])
@@ -333,8 +320,9 @@ def note_locals(rows: Rows, locals_: NDArray[np.void], interval: int) -> int:
         if not entry["used"]:
             entry["used"] = 1
             entry["local"] = row["local"]
+            entry["id"] = count
             entry["sent"] = NEVER_SENT
-            new += 1
+            count += 1
         if marks & OUTBOUND:
             entry["sent"] = interval
             entry["seen"] |= SEEN_SENDING
@@ -342,7 +330,7 @@ def note_locals(rows: Rows, locals_: NDArray[np.void], interval: int) -> int:
             entry["seen"] |= SEEN_TWO_WAY
         elif marks & INBOUND:
             entry["seen"] |= SEEN_ONE_WAY_IN
-    return new
+    return count
 
 
 @kernel
@@ -368,7 +356,7 @@ class Locals:
             table = np.zeros(size, LOCAL_DTYPE)
             _move_locals(self.table, table)
             self.table = table
-        self.count += note_locals(rows, self.table, interval)
+        self.count = note_locals(rows, self.table, interval, self.count)
 
     def addresses(self, seen: int, unseen: int = 0) -> NDArray[np.uint32]:
         """Return the addresses of which all of `seen` was seen and nothing of `unseen`."""

@@ -1,7 +1,7 @@
 """Signs of inbound one-way flows, and an interval's sums: the last kernel of an interval, a part at a time."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,12 @@ from liveness.flows.record import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP
 from liveness.kernel import int64, kernel, uint64
 from liveness.passive.gates import within
 from liveness.passive.history import BENIGN, HIGH_PORT, HIGH_TCP, HIGH_UDP, SCANNER, local_slot, remote_slot
+from liveness.passive.pair_table import find_pair, state_at
 from liveness.passive.pairing import ACK, client_slot, is_answer, pair_key
 from liveness.passive.records import INBOUND, OUTBOUND, REFUSED, TURNED_AWAY, TWO_WAY, Row, Rows
 from liveness.passive.rules import PATTERNS, SIGNS
 from liveness.passive.services import can_be_service, is_known, service_key
-from liveness.passive.tables import is_in, slot_of
+from liveness.passive.tables import is_in
 
 TRW_SCAN, TRW_NOM, HC_SCAN, GREY_IP, ONE_PACKET, BACKSC, IS_ICMP, POT_OK, BOGON, P2P, UNREACH, LARGE, IS_TCP, IS_UDP = (
     1 << bit for bit in range(len(SIGNS))
@@ -114,8 +115,9 @@ def finalise(  # noqa: C901, PLR0912, PLR0915 - one row's way through all signs
     pairs: NDArray[np.uint64],
     pairs_before: NDArray[np.uint64],
     pairs_after: NDArray[np.uint64],
-    history_pairs: NDArray[np.uint64],
-    history_bits: NDArray[np.uint8],
+    history_low: NDArray[np.uint32],
+    history_high: NDArray[Any],
+    local_bits: int,
     remotes: NDArray[np.void],
     locals_: NDArray[np.void],
     peers: NDArray[np.uint64],
@@ -159,7 +161,8 @@ def finalise(  # noqa: C901, PLR0912, PLR0915 - one row's way through all signs
                 _add(totals, ONE_WAY_OUT_SUM, out_packets, out_bytes)
         else:
             _add(totals, ONE_WAY_OUT_SUM, out_packets, out_bytes)
-        of_remote = _signs_of_remote(remotes[remote_slot(remotes, int64(row["remote"]))], targets)
+        remote = remotes[remote_slot(remotes, int64(row["remote"]))]
+        of_remote = _signs_of_remote(remote, targets)
         if can_be_service(row, listed):
             outcome = 0
             if state & (TWO_WAY | REFUSED) == TWO_WAY:
@@ -184,10 +187,12 @@ def finalise(  # noqa: C901, PLR0912, PLR0915 - one row's way through all signs
         if state & TWO_WAY or not inbound:
             continue
         key = pair_key(row)
-        slot = slot_of(history_pairs, key)
-        pair_bits = int64(history_bits[slot]) if history_pairs[slot] != uint64(0) else 0
-        pattern = of_remote | _signs_of_flow(row, service_ports, p2p_ports, peers, pair_bits)
         local = locals_[local_slot(locals_, int64(row["local"]))]
+        pair_bits = 0
+        if remote["used"]:  # by any remote in the history; others have no pairs either
+            in_history = int64(remote["id"]) << local_bits | int64(local["id"])
+            pair_bits = state_at(history_high, find_pair(history_low, history_high, in_history))
+        pattern = of_remote | _signs_of_flow(row, service_ports, p2p_ports, peers, pair_bits)
         if int64(local["sent"]) < oldest_sent:
             pattern |= GREY_IP
         if is_in(pairs, key) or is_in(pairs_before, key) or is_in(pairs_after, key):

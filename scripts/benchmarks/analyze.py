@@ -1,9 +1,6 @@
 """``scripts/bench analyze``: a synthetic run with a census's sizes, analysed beside a plain read of its files."""
 
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,26 +12,14 @@ from typing import Final
 import click
 import msgspec
 
-from liveness.errors import LivenessError
 from liveness.runs.rundir import RunDirectory
+from scripts.benchmarks.measured import Measured, measured
 from scripts.benchmarks.output import as_json_option, print_facts, print_json
 from scripts.benchmarks.synthetic_run import write_synthetic_run
 
 READ_BYTES: Final = 1 << 20
 MIB: Final = 1 << 20
 KIB: Final = 1 << 10
-
-PROGRAM: Final = """
-import re, sys
-from pathlib import Path
-from liveness.cli.main import run
-peak = Path(sys.argv.pop(1))
-try:
-    run()
-finally:
-    peak.write_text(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
-"""
-"""The command, which leaves its peak of memory: what wait4(2) tells is at least what this process had as it forked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +93,9 @@ def measure(run: RunDirectory) -> Round:
     return Round(wall_s, cpu_s, peak_kib * mib, read_s, figures_s, figures_kib * mib, map_s, map_kib * mib)
 
 
-def analyse(run: RunDirectory, *more: str) -> tuple[bytes, float, float, int]:
-    """Run ``liveness analyze`` in a process of its own; return its document, wall and CPU time, and peak KiB."""
-    with tempfile.TemporaryFile() as output, tempfile.NamedTemporaryFile() as peak:
-        arguments = [sys.executable, "-c", PROGRAM, peak.name, "analyze", str(run.path), "--json", *more]
-        begun = time.monotonic()
-        child = subprocess.Popen(arguments, stdout=output)
-        _, status, usage = os.wait4(child.pid, 0)
-        wall_s = time.monotonic() - begun
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            raise LivenessError(f"liveness analyze {run.path} ended with exit code {child.returncode}")
-        output.seek(0)
-        return output.read(), wall_s, usage.ru_utime + usage.ru_stime, int(peak.read())
+def analyse(run: RunDirectory, *more: str) -> Measured:
+    """Run ``liveness analyze`` in a process of its own."""
+    return measured("analyze", str(run.path), "--json", *more)
 
 
 @contextmanager

@@ -15,22 +15,28 @@ NETWORK: Final = 10 << 24
 INTERVALS: Final = 3
 EPOCH_S: Final = 1_700_000_400
 _REMOTES: Final = 200_000
-_CONFIG: Final = Config(name="bench", local=("10.0.0.0/16",))
+CONFIG: Final = Config(name="bench", local=("10.0.0.0/16",))
 
 
 def draw(records: int) -> list[tuple[int, Sightings]]:
     """Return the sightings of three intervals, `records` together."""
     random = np.random.default_rng(1)
-    remotes = random.integers(11 << 24, 200 << 24, _REMOTES)
-    gates = Gates.of(_CONFIG.local_space, _CONFIG.own_space, _CONFIG.exclude)
+    remotes = draw_remotes(random)
+    gates = Gates.of(CONFIG.local_space, CONFIG.own_space, CONFIG.exclude)
     found = []
     for number in range(INTERVALS):
-        flows = _interval(random, remotes, records // INTERVALS, (EPOCH_S + 600 * number) * 10**9)
+        flows = draw_interval(random, remotes, records // INTERVALS, (EPOCH_S + 600 * number) * 10**9)
         found.append((EPOCH_S // 600 + number, gates.passing(flows, np.array([1], np.uint32))))
     return found
 
 
-def _interval(random: np.random.Generator, remotes: np.ndarray, count: int, start_ns: int) -> Flows:
+def draw_remotes(random: np.random.Generator) -> np.ndarray:
+    """Return the remote addresses."""
+    return random.integers(11 << 24, 200 << 24, _REMOTES)
+
+
+def draw_interval(random: np.random.Generator, remotes: np.ndarray, count: int, start_ns: int) -> Flows:
+    """Return the flow records of ten minutes that begin at `start_ns`."""
     flows = empty(count)
     flows["dst"] = NETWORK + random.integers(0, 1 << 16, count)
     flows["src"] = remotes[(random.random(count) ** 2 * len(remotes)).astype(np.int64)]
@@ -54,7 +60,7 @@ def _interval(random: np.random.Generator, remotes: np.ndarray, count: int, star
 
 def classify(intervals: list[tuple[int, Sightings]]) -> int:
     """Pair, sign and classify; return how many sightings there were."""
-    engine = Engine(_CONFIG, parts_for(max(len(sightings) for _, sightings in intervals)), None)
+    engine = Engine(CONFIG, parts_for(max(len(sightings) for _, sightings in intervals)), None)
     try:
         for _ in run_all(engine, intervals, several=False):
             pass

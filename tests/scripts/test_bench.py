@@ -191,3 +191,10 @@ def test_flows_reads_every_record_of_every_format() -> None:
     found = bench("flows", "--records", "2000", "--keys", "50", "--rounds", "1")
     assert set(found["million_a_second"]) >= {"nfcapd", "netflow-v5", "netflow-v9", "ipfix", "metered packets"}
     assert all(rate > 0 for rate in found["million_a_second"].values())
+
+
+def test_day_reads_every_record_of_a_short_day() -> None:
+    found = bench("day", "--records", "6000", "--intervals", "3")
+    assert (found["records"], found["intervals"]) == (6000, 3)
+    assert found["cpu_s"] > 0
+    assert found["peak_mib"] > 0
