@@ -56,7 +56,8 @@ def test_a_table_holds_what_a_dictionary_holds(
     assert table.local_bits == NARROW_LOCAL_BITS
     if wide_in_the_end:
         table.make_room(len(expected) + 2, REMOTES + 1, LOCALS)
-        assert (table.local_bits, table.high.dtype) == (WIDE_LOCAL_BITS, np.uint32)
+        assert table.local_bits == WIDE_LOCAL_BITS
+        assert table.high.dtype == np.uint32
         expected[REMOTES, LOCALS + 5] = 9
         put(table, (REMOTES, LOCALS + 5), 9)
     assert {pair: state_of(table, pair) for pair in expected} == expected
