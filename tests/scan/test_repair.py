@@ -14,7 +14,9 @@ from liveness.order.order import Position
 from liveness.probes.template import LinkAddresses
 from liveness.runs.losses import Losses, LostSpan
 from liveness.scan.losses.book import Certainty, LossBook
+from liveness.scan.losses.extent import frames_by_probe
 from liveness.scan.losses.intervals import LossInterval
+from liveness.scan.losses.repairs import Stretch
 from liveness.scan.plan import Plan
 from liveness.scan.send.sender import Sender
 from liveness.scan.session import constants_of
@@ -60,14 +62,18 @@ class Rig:
         self.plan = Plan(config, targets, CONTROL_PORT, bytes(range(16)))
         self.shared = Shared(self.plan)
         self.network = Gap()
-        constants = constants_of(self.plan, LinkAddresses(bytes(6), bytes(6)), (SOURCE,))
+        self.constants = constants_of(self.plan, LinkAddresses(bytes(6), bytes(6)), (SOURCE,))
         rings = [MemoryTxRing(self.network, MemoryRxRing(), slots=160) for _ in range(senders)]
         self.senders = [
-            threading.Thread(target=Sender(self.plan, constants, ring, self.shared, index).run)
+            threading.Thread(target=Sender(self.plan, self.constants, ring, self.shared, index).run)
             for index, ring in enumerate(rings)
         ]
         self.notices: list[str] = []
         self.book = LossBook(self.plan, self.shared, Losses(), time.monotonic_ns(), 0.0, self.notices.append)
+
+    def sender_again(self) -> Sender:
+        """Return a sender over a ring of its own, when those of the run have ended."""
+        return Sender(self.plan, self.constants, MemoryTxRing(self.network, MemoryRxRing(), slots=160), self.shared, 0)
 
     def run(self, outages: list[tuple[float, float]]) -> None:
         """Run to the end; break the network in these intervals, as shares of what is sent, and report each."""
@@ -111,6 +117,27 @@ def test_every_probe_that_was_lost_is_sent_again_and_hardly_any_other(senders: i
     assert sum(record.probes for record in records) == pytest.approx(lost, rel=0.2)
     assert rig.notices
     assert rig.book.warnings()[-1] == "everything that is known to have been lost was sent again"
+
+
+@pytest.mark.parametrize("place", ["begin", "middle", "end"])
+def test_a_repair_sends_its_stretch_and_nothing_beyond(place: str) -> None:
+    """Where few lanes are at work, a tick has few frames, and a batch has room for more ticks than the stretch has."""
+    rig = Rig(1)
+    order, share = rig.plan.order, rig.plan.share(0)
+    lanes = len(rig.plan.probes) * rig.plan.attempts
+    position = order.walk(0, share, 600.0, np.zeros((lanes, order.marks(0, share)), np.int64)).position()
+    end = max(position.lags) + order.most_targets(0, share)
+    lags, begins = list(position.lags), list(position.begins)
+    sender = rig.sender_again()
+    for length in (1, 2, 30):
+        first = {"begin": 0, "middle": end // 2, "end": end - length}[place]
+        before = rig.shared.repaired.sum(axis=(0, 2))
+        sender._send_again(Stretch(0, first, first + length, lags, begins, 1.0))
+        sender.outlet.drain()
+        span = LostSpan(sender=0, block=0, first=first, last=first + length, lags=lags, begins=begins)
+        sent = rig.shared.repaired.sum(axis=(0, 2)) - before
+        assert sent.tolist() == frames_by_probe([span], rig.plan).tolist()
+    assert rig.shared.repaired.sum() > 0
 
 
 def test_the_number_of_targets_is_that_of_those_that_missed_a_probe() -> None:

@@ -156,7 +156,7 @@ class Sender:
         if stretch is None:
             self._first_tick = walk.tick  # earlier ticks were sent in another session
         self._report_position(walk, stretch)
-        while not shared.stopping() and not walk.finished and walk.tick < last:
+        while not shared.stopping() and not walk.finished and walk.done < last:
             if outlet.stalled or shared.hold.item():
                 outlet.pause()
                 outlet.stalled = False
@@ -170,11 +170,13 @@ class Sender:
                 rate_pps = wanted
                 pacer.change(rate_pps * units, walk.due)
             outlet.redirect()
-            first, free = outlet.reserve(min(self.batch.frames, (last - walk.tick) * walk.lanes))
+            first, free = outlet.reserve(self.batch.frames)
             if free == 0:
                 continue
             spacing = walk.spacing
             until = pacer.until(walk.due)
+            if again:
+                until = min(until, walk.due_before(last))  # nothing beyond the stretch
             spaced = walk.due_before(guard.limit(spacing)) if spacing else UNKNOWN
             if pacer.given_up_s:
                 shared.given_up_s[self.index] = given_up_s + pacer.given_up_s
