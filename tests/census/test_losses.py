@@ -108,7 +108,7 @@ def test_loss_without_repair_is_partial_and_resumed(tmp_path: Path) -> None:
 def test_frames_that_a_port_below_the_bridge_drops_are_reported_and_sent_again(tmp_path: Path) -> None:
     with rig(tmp_path, bridged=True) as built:
         time.sleep(0.5)
-        tool("tc", "qdisc", "add", "dev", "s0", "root", "tbf", "rate", "600kbit", "burst", "2000", "limit", "3000")
+        tool("tc", "qdisc", "add", "dev", "s0", "root", "tbf", "rate", "300kbit", "burst", "2000", "limit", "3000")
         scan = built.scan()
         code = scan.finish()
         manifest = scan.census.manifest
@@ -124,15 +124,17 @@ def test_frames_that_a_port_below_the_bridge_drops_are_reported_and_sent_again(t
 @in_private_network
 def test_frames_that_are_destroyed_without_carrier_are_errors_of_their_probe(tmp_path: Path) -> None:
     with rig(tmp_path) as built:
-        scan = built.scan(network={"transport": "af_packet"})
-        scan.wait_sent(0.4)
-        built.far_ip("link", "set", "ps0", "down")
-        time.sleep(1.0)
-        built.far_ip("link", "set", "ps0", "up")
-        built.far_ip("route", "replace", "local", "9.9.0.0/16", "dev", "lo")
+        scan = built.scan(network={"transport": "af_packet"}, rate="4kpps", targets={"allow": ["9.9.0.0/18"]})
+        for share in (0.2, 0.5):
+            scan.wait_sent(share)
+            built.far_ip("link", "set", "ps0", "down")
+            time.sleep(1.0)
+            built.far_ip("link", "set", "ps0", "up")
+            built.far_ip("route", "replace", "local", "9.9.0.0/16", "dev", "lo")
         scan.finish()
         manifest = scan.census.manifest
-        assert answered(scan) >= COUNT * 0.999
+        assert answered(scan) >= 4 * COUNT * 0.999
+        assert manifest.probes["icmp"].send_errors > 0
         handed = sum(manifest.probes["icmp"].sent) + manifest.transmit.repaired
         assert manifest.transmit.frames + manifest.transmit.errors == handed
         assert manifest.transmit.frames <= manifest.transmit.interface_frames

@@ -28,6 +28,12 @@ def test_an_uncertain_end_gives_way(silence: LostSpan, found: tuple[int, int]) -
         assert (both.first, both.last) == found
 
 
+def test_two_uncertain_ends_are_both_kept() -> None:
+    for pair in ((span(0, 400, edge=500), span(400, 1_400, edge=300)), (span(400, 1_400), span(0, 400))):
+        both = joined(*pair)
+        assert (both.first, both.last) == (0, 1_400)
+
+
 spans = st.builds(
     lambda first, length, edge, margin: span(first, first + length, edge, margin),
     st.integers(0, 100),

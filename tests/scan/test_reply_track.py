@@ -9,7 +9,7 @@ import pytest
 
 from liveness.replies import REPLY_DTYPE
 from liveness.scan.losses.order_track import OrderTrack
-from liveness.scan.path.reply_track import NS, ReplyTrack
+from liveness.scan.losses.reply_track import NS, ReplyTrack
 from liveness.scan.receive.arrivals import Arrivals
 
 if TYPE_CHECKING:
@@ -38,8 +38,12 @@ def tracked(
     trip_ns: int = 0,
     trip_known: bool = True,
     receivers: int = 1,
+    again_ns: int = 1 << 62,
 ) -> ReplyTrack:
-    """Return the track of a path that broke once: marks at every tenth of a second, blocks at every 20 ms."""
+    """Return the track of a path that broke, and works again from `again_ns` on.
+
+    Marks are a tenth of a second apart, blocks 20 ms.
+    """
     sent, arrivals = OrderTrack(1), Arrivals(receivers)
     for at_ns in range(0, until_ns + 1, LOOK_NS):
         counts = SimpleNamespace(
@@ -53,7 +57,9 @@ def tracked(
     for block_ns in range(0, until_ns, 20 * MS):
         times = []
         for at_ns in range(block_ns, block_ns + 20 * MS, MS):
-            answered = int(handed(max(0, min(at_ns - trip_ns, broken_ns))) * hit_rate)
+            sent_ns = max(0, at_ns - trip_ns)
+            answered = int(handed(min(sent_ns, broken_ns)) * hit_rate)
+            answered += int(max(0, handed(sent_ns) - handed(min(again_ns, sent_ns))) * hit_rate)
             times += [at_ns] * (answered - seen)
             seen = answered
         replies: Any = np.zeros(len(times), REPLY_DTYPE)
@@ -73,6 +79,7 @@ def test_the_number_lost_is_found(broken_ms: int, hit_rate: float, trip_ms: int,
     broken_ns = broken_ms * MS
     track = tracked(broken_ns, 9 * NS, hit_rate, handed=handed, trip_ns=trip_ms * MS, receivers=2)
     found = track.broken_from(8 * NS, 9 * NS)
+    assert found is not None
     assert found >= 8 * NS
     lost = handed(9 * NS) - handed(broken_ns)
     assert abs(track.sent.handed(9 * NS) - track.sent.handed(found) - lost) <= 0.02 * lost
@@ -80,23 +87,37 @@ def test_the_number_lost_is_found(broken_ms: int, hit_rate: float, trip_ms: int,
 
 def test_round_trips_that_are_not_known_are_taken_as_short() -> None:
     track = tracked(8_250 * MS, 9 * NS, 0.3, trip_ns=20 * MS, trip_known=False)
-    assert 0 <= track.broken_from(8 * NS, 9 * NS) - 8_250 * MS <= 25 * MS, "later by the round-trip time"
+    found = track.broken_from(8 * NS, 9 * NS)
+    assert found is not None
+    assert 0 <= found - 8_250 * MS <= 25 * MS, "later by the round-trip time"
 
 
 def test_too_few_replies_say_nothing() -> None:
     track = tracked(8_250_000_000, 9 * NS, 0.001)
-    assert track.broken_from(8 * NS, 9 * NS) == 8 * NS
+    assert track.broken_from(8 * NS, 9 * NS) is None
+    assert tracked(8 * NS, 9 * NS, 0.0001).back_from(8 * NS, 9 * NS, 7 * NS) is None
 
 
-def test_a_path_that_was_never_seen_whole_is_broken_from_the_beginning() -> None:
-    assert ReplyTrack(OrderTrack(1), Arrivals(1)).broken_from(5, 9) == 5
-    assert tracked(0, NS, 1.0).broken_from(0, NS) == 0
+def test_a_path_that_never_worked_has_no_moment() -> None:
+    assert ReplyTrack(OrderTrack(1), Arrivals(1)).broken_from(5, 9) is None
+    assert tracked(0, NS, 1.0).broken_from(0, NS) is None
 
 
 def test_nothing_that_was_lost_is_left_out_where_replies_come_on() -> None:
     """Duplicates of distant hosts may come after the path has broken: the interval still ends where it ends."""
     track = tracked(20 * NS, 9 * NS, 5.0)
-    assert 8 * NS <= track.broken_from(8 * NS, 9 * NS) <= 9 * NS
+    assert track.broken_from(8 * NS, 9 * NS) == 9 * NS
+
+
+@pytest.mark.parametrize("trip_ms", [0, 40])
+@pytest.mark.parametrize("hit_rate", [1.0, 0.2])
+@pytest.mark.parametrize("back_ms", [11_000, 11_370])
+def test_the_end_is_found(back_ms: int, hit_rate: float, trip_ms: int) -> None:
+    """Replies were missing from 9 s on; what has come since then answers what was sent since the path works again."""
+    track = tracked(9 * NS, 12 * NS, hit_rate, trip_ns=trip_ms * MS, again_ns=back_ms * MS)
+    found = track.back_from(10 * NS, 12 * NS - 100 * MS, 9 * NS)
+    assert found is not None
+    assert abs(found - back_ms * MS) <= 25 * MS
 
 
 def test_replies_that_come_as_before_are_recognised() -> None:

@@ -124,9 +124,9 @@ def joined(span: LostSpan, other: LostSpan) -> LostSpan:
     An uncertain end (`edge`) gives way to a certain one near it, and what lies between them becomes margin.
     """
     early, late = (span, other) if span.first <= other.first else (other, span)
-    first = late if early.first + early.edge >= late.first and late.edge < early.edge else early
+    first = late if late.edge == 0 and early.first + early.edge >= late.first else early
     late, early = (span, other) if span.last >= other.last else (other, span)
-    last = early if late.last - late.edge <= early.last and early.edge < late.edge else late
+    last = early if early.edge == 0 and late.last - late.edge <= early.last else late
     margin = max(
         first.first - min(either.first - either.margin for either in (span, other)),
         max(either.last + either.margin for either in (span, other)) - last.last,

@@ -8,6 +8,7 @@ from typing import Final
 from liveness.config.units import MIN_RATE_PPS
 from liveness.scan.losses.book import Certainty, LossBook
 from liveness.scan.losses.intervals import LossInterval
+from liveness.scan.losses.reply_track import ReplyTrack
 from liveness.scan.losses.silence import ReplyDrop, SilenceDetector
 from liveness.scan.plan import Plan
 from liveness.scan.shared import HOLD_PATH, HOLD_SILENCE, Shared
@@ -30,6 +31,11 @@ TRY_AFTER_NS: Final = 60 * NS
 """Pause after which the full rate is tried, if the trickle is too low to show replies."""
 LONGEST_NS: Final = 600 * NS
 """Duration after which a silence ends a run that pauses."""
+UNCERTAIN_NS: Final = NS // 2
+"""Longest time by which a beginning or an end that is seen in the counters differs from the true one. What was sent in
+the last UNCERTAIN_NS is not reported yet, because its replies may be on their way."""
+HARDLY_ANY: Final = 0.05
+"""Share of the expected replies up to which the beginning can be computed from the replies."""
 CAUSE: Final = "replies stopped at an unchanged rate"
 
 
@@ -46,6 +52,7 @@ class SilenceGuard:
     on_recovery: Callable[[], None]
     """Called when replies are back: measurements made meanwhile are meaningless."""
     detector: SilenceDetector = field(init=False)
+    replies: ReplyTrack = field(init=False)
     drop: ReplyDrop | None = None
     """Silence that lasts now, if any."""
     _began_ns: int = 0
@@ -56,6 +63,7 @@ class SilenceGuard:
 
     def __post_init__(self) -> None:
         """Create the detector, without any past."""
+        self.replies = ReplyTrack(self.book.track, self.shared.arrivals)
         self.detector = SilenceDetector(len(self.plan.probes), self.plan.attempts)
 
     @property
@@ -84,7 +92,11 @@ class SilenceGuard:
     def _begin(self, now_ns: int, found: ReplyDrop) -> None:
         self.drop = found
         self._began_ns = int(found.since_s * NS)
-        self._noticed_ns = self._reported_ns = now_ns
+        self._noticed_ns = now_ns
+        if found.replies <= HARDLY_ANY * found.expected:  # the replies show more exactly when it began
+            before_ns = self._began_ns - UNCERTAIN_NS
+            self._began_ns = self.replies.broken_from(before_ns, now_ns) or self._began_ns
+        self._reported_ns = self._began_ns
         mode = self.plan.config.on_silence
         after_s = self.book.after_s + (int(found.since_s * NS) - self.book.started_ns) / NS
         consequence = {
@@ -96,7 +108,7 @@ class SilenceGuard:
             f"silence: {found.replies:,.0f} replies since {after_s:.1f} s, where {found.expected:,.0f} were to be"
             f" expected: {consequence}"
         )
-        self._report(self._began_ns, now_ns)
+        self._report(now_ns if mode == "stop" else now_ns - UNCERTAIN_NS)
         if mode == "pause":
             self.shared.trickle_pps[0] = self._trickle()
         elif mode == "stop":
@@ -117,12 +129,12 @@ class SilenceGuard:
         paused_ns = now_ns - self._noticed_ns
         back_ns = self._back_since()
         if back_ns is not None:
-            self._end(back_ns, f"replies are back after {paused_ns / NS:.1f} s")
+            self._end(now_ns, back_ns, f"replies are back after {paused_ns / NS:.1f} s")
         elif self.paused and paused_ns > LONGEST_NS:
-            self._report(self._reported_ns, now_ns)
+            self._report(now_ns)
             self.on_end(f"{CAUSE}, and none came for {LONGEST_NS // NS // 60} minutes")
-        elif now_ns >= self._reported_ns + REPORT_EVERY_NS:
-            self._report(self._reported_ns, now_ns)
+        elif now_ns >= self._reported_ns + REPORT_EVERY_NS + UNCERTAIN_NS:
+            self._report(now_ns - UNCERTAIN_NS)  # replies to what was sent later may be on their way
             self._try(paused_ns)
 
     def _back_since(self) -> int | None:
@@ -151,15 +163,23 @@ class SilenceGuard:
         trying = too_few and paused_ns % TRY_AFTER_NS > TRY_AFTER_NS - BACK_NS
         self.shared.trickle_pps[0] = 0.0 if trying else trickle_pps
 
-    def _end(self, back_ns: int, text: str) -> None:
-        if back_ns > self._reported_ns:
-            self._report(self._reported_ns, back_ns)
+    def _end(self, now_ns: int, back_ns: int, text: str) -> None:
+        quiet_ns = max(self._began_ns, back_ns - UNCERTAIN_NS)
+        self._report(self.replies.back_from(quiet_ns, now_ns, self._began_ns - UNCERTAIN_NS) or back_ns)
         self.drop = None
         self.shared.trickle_pps[0] = 0.0
         self.detector.forget()
         self.on_notice(f"silence: {text}")
         self.on_recovery()
 
-    def _report(self, start_ns: int, end_ns: int) -> None:
-        self._reported_ns = end_ns
-        self.book.report(LossInterval(start_ns, end_ns, CAUSE), Certainty.SILENCE, margin_ns=MARGIN_NS)
+    def finish(self, now_ns: int) -> None:
+        """Report what a silence has cost that lasts until the end of the run."""
+        if self.drop is not None:
+            self._report(now_ns)
+
+    def _report(self, end_ns: int) -> None:
+        """Report the silence from where it was last reported until `end_ns`."""
+        start_ns = self._reported_ns
+        if end_ns > start_ns:
+            self._reported_ns = end_ns
+            self.book.report(LossInterval(start_ns, end_ns, CAUSE), Certainty.SILENCE, margin_ns=MARGIN_NS)

@@ -86,7 +86,9 @@ class LossWatch:
                 spans = self.book.track.spans(gap.start_ns, gap.end_ns)
                 self.accounts.blame(gap.frames, frames_by_probe(spans, self.plan))
             self.book.report(loss, Certainty.COUNTERS, gap.frames)
-        if not last:
+        if last:
+            self.guard.finish(now_ns)
+        else:
             self.guard.look(now_ns)
             self._report_early(now_ns)
         self.book.serve(settled=self.accounts.settled and not self._last_replies_pending(now_ns))

@@ -11,9 +11,9 @@ from liveness.net.path.observation import Observation
 from liveness.net.path.watch import PathWatch
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.losses.order_track import OrderTrack
+from liveness.scan.losses.reply_track import ReplyTrack
 from liveness.scan.path.neighbourhood import hops_with
 from liveness.scan.path.record import PathRecord
-from liveness.scan.path.reply_track import ReplyTrack
 from liveness.scan.shared import ENDED, HOLD_PATH, Shared
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals, union
@@ -148,7 +148,8 @@ class PathGuard:
         If the loss concerns all targets, the replies show when the path broke.
         """
         self._mark()
-        start_ns = self._replies.broken_from(since_ns, until_ns) if targets is None else since_ns
+        found_ns = self._replies.broken_from(since_ns, until_ns) if targets is None else None
+        start_ns = since_ns if found_ns is None else found_ns
         before_ns = start_ns - since_ns + QUEUED_NS
         return LossInterval(start_ns, until_ns, cause, targets, before_ns=before_ns, ends_ns=ends_ns)
 
