@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from liveness.errors import UsageError
-from liveness.flows import captures, messages, nfcapd, silk, spool, tables
+from liveness.flows import captures, flowtuple, messages, nfcapd, silk, spool, tables
 from liveness.flows.record import Flows, Input, Notes, open_input
 
 HEAD_BYTES: Final = 1 << 16
@@ -86,6 +86,7 @@ FORMATS: Final = (
     Format("nfcapd", nfcapd.recognise, _plain(nfcapd.read)),
     Format("spool", spool.recognise, _plain(spool.read)),
     Format("silk", silk.recognise, _plain(silk.read)),
+    Format("flowtuple", flowtuple.recognise, _plain(flowtuple.read)),
     Format("capture", captures.recognise, _capture),
     Format("parquet", lambda head: head.startswith(b"PAR1")),
     Format("zeek-tsv", _is_zeek_tsv),

@@ -23,6 +23,7 @@ from liveness.flows.spool import PART, PART_BYTES, PART_MAGIC, RECORDS, SpoolWri
 from liveness.flows.summary import document_of, lines_of, summarise
 from liveness.flows.write import csv_lines, json_lines, write_flows
 from tests.flows import silk_files
+from tests.flows.flowtuple_files import tuple_of, written
 from tests.flows.test_exports import ADDRESSES, ipfix, record_of, set_of, template_of, v9
 from tests.flows.test_files import ZEEK
 from tests.fuzzing import hostile
@@ -246,6 +247,11 @@ def _silk_seeds() -> Sequence[bytes]:
     return found
 
 
+def _flowtuples() -> Sequence[bytes]:
+    records = [tuple_of(src_ip=number * 65_537, packet_cnt=number) for number in range(20)]
+    return [written(records, codec) for codec in ("null", "deflate", "snappy")]
+
+
 def _zeek_json() -> bytes:
     names = ZEEK.splitlines()[5].split("\t")[1:]
     rows = [line.split("\t") for line in ZEEK.splitlines() if not line.startswith("#")]
@@ -266,6 +272,7 @@ def kinds() -> list[FileKind]:
         FileKind("captured exports", "a.pcap", made(_captured), flipped,
                  partial(read_flows, export_ports=(2055,)), tokens=EXPORT_TOKENS),
         FileKind("silk flows", "a.rw", made(_silk_seeds), flipped, read_flows, ["flows", "info", "{}"]),
+        FileKind("flowtuple", "a.avro", made(_flowtuples), flipped, read_flows, ["flows", "info", "{}"]),
         FileKind("zeek tsv", "conn.log", fixed(ZEEK.encode()), of_lines(b"\t"), partial(read_flows, form="zeek-tsv"),
                  ["flows", "info", "{}"]),
         FileKind("zeek json", "conn.json", fixed(_zeek_json()), of_json_lines, partial(read_flows, form="zeek-json")),
