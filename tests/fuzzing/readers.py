@@ -100,6 +100,7 @@ READERS: Final[dict[str, Reached | str]] = {
     "lab.kernel_settings": KERNEL,
     "lab.model.responder.record": ("lab record",),
     "lab.shell": KERNEL,
+    "lab.traffic.labels": ("traffic truth", "traffic report", "traffic labels"),
     "net": KERNEL,
     "optouts.redacted_logs": ("capture of ours", "spool", "replies"),
     "optouts.redaction": ("moves", "blocklist"),

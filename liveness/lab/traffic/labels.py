@@ -1,17 +1,19 @@
 """Labels on disk, and the confusion matrix of a passive run that kept its flows."""
 
-import json
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
-from liveness.errors import LivenessError, UsageError, count_of
+from liveness.errors import LivenessError, UsageError, count_of, one_line
 from liveness.files.atomic import replaced
+from liveness.files.documents import decoded
+from liveness.files.reading import TooLargeError, read_named
 from liveness.lab.traffic.conversation import ICMP, Conversations, Label
 from liveness.replylog.parquet import connect, first_line, quoted
 from liveness.space.addresses import format_address
@@ -21,7 +23,8 @@ TRUTH: Final = "truth.json"
 FLOWS: Final = "flows.parquet"
 REPORT: Final = "passive.json"
 _COLUMNS: Final = ("src", "dst", "sport", "dport", "protocol", "label")
-_MOST_TRUTH_BYTES: Final = 64 << 20
+_MOST_BYTES: Final = 64 << 20
+_INTERVAL: Final = timedelta(minutes=10)
 
 CLASSES_OF: Final[dict[Label, tuple[str, ...]]] = {
     Label.SCAN: ("MalScan", "OtherMal"),
@@ -94,28 +97,66 @@ class Judgement:
         return [*different, f"services: {count_of(len(different), 'difference')} from what was generated"]
 
 
+class _Interval(msgspec.Struct):
+    start: datetime
+    clients_ok: int
+    clients_failed: int
+
+
+class _Service(msgspec.Struct):
+    service: str
+    clients_ok: int
+    clients_failed: int
+    intervals: list[_Interval]
+
+    def numbers(self) -> dict[str, tuple[int, int]]:
+        """Return the clients that succeeded and failed, by interval and over the whole run."""
+        found = {each.start.isoformat(): (each.clients_ok, each.clients_failed) for each in self.intervals}
+        return {"whole run": (self.clients_ok, self.clients_failed), **found}
+
+
+class _TrueOutage(msgspec.Struct):
+    service: str
+    start: datetime
+    end: datetime
+    share: float
+
+
+class _Outage(msgspec.Struct):
+    services: list[str]
+    start: datetime
+    end: datetime
+
+
+class _Truth(msgspec.Struct):
+    services: list[_Service]
+    outages: list[_TrueOutage]
+
+
+class _Report(msgspec.Struct):
+    run: str
+    services: list[_Service]
+    outages: list[_Outage]
+
+
 def judge_passive_run(run: Path, traffic: Path) -> Judgement:
-    """Compare a passive run over generated traffic with the truth in its folder. UsageError names what is missing."""
-    truth, report = _document(traffic / TRUTH, "generated traffic"), _document(run / REPORT, "a passive run")
-    try:
-        return Judgement(
-            report["run"], confusion(run / FLOWS, traffic / LABELS), _services(report, truth), _outages(report, truth)
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{traffic / TRUTH} or {run / REPORT}: not a document of these commands: {error!r}") from error
+    """Compare a passive run over generated traffic with the truth in its folder.
+
+    UsageError names a file that is missing, LivenessError the field of a document that is wrong.
+    """
+    truth = decoded(_content(traffic / TRUTH, "generated traffic"), _Truth, traffic / TRUTH, "not JSON")
+    report = decoded(_content(run / REPORT, "a passive run"), _Report, run / REPORT, "not JSON")
+    matrix = confusion(run / FLOWS, traffic / LABELS)
+    return Judgement(report.run, matrix, _services(report, truth), _outages(report, truth))
 
 
-def _document(path: Path, what: str) -> dict[str, Any]:
+def _content(path: Path, what: str) -> bytes:
     try:
-        with path.open("rb") as file:
-            document = json.loads(file.read(_MOST_TRUTH_BYTES))
+        return read_named(path, _MOST_BYTES)
+    except TooLargeError as error:
+        raise UsageError(f"{path}: {error}") from error
     except OSError as error:
-        raise UsageError(f"{path}: not a folder of {what}: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"{path}: not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"{path}: not a JSON object")
-    return document
+        raise UsageError(f"{path.parent}: not the folder of {what}: {path.name}: {error.strerror}") from error
 
 
 def confusion(flows: Path, labels: Path) -> dict[str, Counter[str]]:
@@ -137,53 +178,41 @@ def confusion(flows: Path, labels: Path) -> dict[str, Counter[str]]:
     try:
         with closing(connect()) as connection:
             for label, name, count in connection.execute(query).fetchall():
-                matrix.setdefault(label, Counter())[name] += count
+                matrix.setdefault(one_line(label), Counter())[one_line(name)] += count
     except duckdb.Error as error:
         raise LivenessError(f"{flows}, {labels}: cannot compare: {first_line(error)}") from error
     return matrix
 
 
-def _numbers(service: dict[str, Any]) -> dict[str, tuple[int, int]]:
-    found = {"whole run": (int(service["clients_ok"]), int(service["clients_failed"]))}
-    for interval in service["intervals"]:
-        found[str(interval["start"])] = int(interval["clients_ok"]), int(interval["clients_failed"])
-    return found
-
-
-def _services(report: dict[str, Any], truth: dict[str, Any]) -> list[str]:
-    reported = {service["service"]: _numbers(service) for service in report["services"]}
+def _services(report: _Report, truth: _Truth) -> list[str]:
+    reported = {service.service: service.numbers() for service in report.services}
     lines = []
-    for service in truth["services"]:
-        name, expected = str(service["service"]), _numbers(service)
-        found = reported.get(name)
+    for service in truth.services:
+        expected, found = service.numbers(), reported.get(service.service)
         if found is None:
-            lines.append(f"{name}: not in the report")
+            lines.append(f"{service.service}: not in the report")
             continue
         lines += [
-            f"{name}, {when}: {found.get(when, (0, 0))} clients ok and failed, expected {expected.get(when, (0, 0))}"
+            f"{service.service}, {when}: {found.get(when, (0, 0))} clients ok and failed, "
+            f"expected {expected.get(when, (0, 0))}"
             for when in sorted(found.keys() | expected.keys())
             if found.get(when, (0, 0)) != expected.get(when, (0, 0))
         ]
     return lines
 
 
-def _outages(report: dict[str, Any], truth: dict[str, Any]) -> list[str]:
-    lines = []
-    for outage in truth["outages"]:
-        if outage["share"] < 1:
-            continue
-        found = [
-            other for other in report["outages"]
-            if outage["service"] in other["services"]
-            and all(abs(_seconds(other[name]) - _seconds(outage[name])) <= _INTERVAL_S for name in ("start", "end"))
-        ]  # fmt: skip
-        if not found:
-            lines.append(f"{outage['service']}: no outage in the report from {outage['start']} to {outage['end']}")
-    return lines
+def _outages(report: _Report, truth: _Truth) -> list[str]:
+    return [
+        f"{outage.service}: no outage in the report from {outage.start.isoformat()} to {outage.end.isoformat()}"
+        for outage in truth.outages
+        if outage.share >= 1 and not any(_same(outage, other) for other in report.outages)
+    ]
 
 
-_INTERVAL_S: Final = 600
-
-
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
+def _same(outage: _TrueOutage, other: _Outage) -> bool:
+    """Return whether a reported outage is of the service, and begins and ends within an interval of the true times."""
+    try:
+        apart = (abs(other.start - outage.start), abs(other.end - outage.end))
+    except (TypeError, OverflowError):  # one has no time zone, or lies at the end of the calendar
+        return False
+    return outage.service in other.services and max(apart) <= _INTERVAL

@@ -1,10 +1,15 @@
 """Files of the passive instrument: configs, rules, manifests, results, and the journal of a run that did not end."""
 
+import json
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from importlib import resources
 from pathlib import Path
 
+import duckdb
+
+from liveness.lab.traffic.labels import FLOWS, LABELS, REPORT, TRUTH, judge_passive_run
 from liveness.passive.config import load_config
 from liveness.passive.manifest import load_manifest
 from liveness.passive.partitions import JOURNAL
@@ -12,7 +17,8 @@ from liveness.passive.rules import load_rules
 from liveness.passive.run import WORK as WORK_FOLDER
 from liveness.passive.run import PassiveRun
 from liveness.runs.rundir import MANIFEST_FILE
-from tests.fuzzing.kinds.kind import FileKind, coin, made, of_json, of_lines, of_yaml
+from tests.fuzzing.kinds.flows import check_lines
+from tests.fuzzing.kinds.kind import FileKind, coin, fixed, made, of_json, of_lines, of_yaml
 from tests.passive.drawn import draw, write_config
 from tests.passive.judge import write_csv
 
@@ -80,6 +86,36 @@ def _rules() -> Sequence[bytes]:
     return [entry.read_bytes() for entry in data.iterdir() if entry.name.endswith(".rules")]
 
 
+_TIMES = {"start": "2026-03-30T08:00:00Z", "end": "2026-03-30T08:20:00Z"}
+_SERVICE = {
+    "service": "198.51.100.1/tcp/80", "clients_ok": 3, "clients_failed": 1,
+    "intervals": [{"start": _TIMES["start"], "clients_ok": 3, "clients_failed": 1}],
+}  # fmt: skip
+_TRUTH = {"services": [_SERVICE], "outages": [{"service": _SERVICE["service"], "share": 1.0, **_TIMES}]}
+_REPORT = {"run": "a/run", "services": [_SERVICE], "outages": [{"services": [_SERVICE["service"]], **_TIMES}]}
+_LABELS = b"src,dst,sport,dport,protocol,label\n8.8.8.8,198.51.100.1,4000,80,6,scan\n9.9.9.9,198.51.100.2,1,2,6,peer\n"
+
+
+def judged(folder: Path) -> None:
+    """Lay out a passive run that kept its flows, and the truth about its traffic."""
+    (folder / "run").mkdir()
+    (folder / TRUTH).write_text(json.dumps(_TRUTH))
+    (folder / LABELS).write_bytes(_LABELS)
+    (folder / "run" / REPORT).write_text(json.dumps(_REPORT))
+    with closing(duckdb.connect()) as connection:
+        connection.execute(
+            "COPY (SELECT '198.51.100.1' AS local, '8.8.8.8' AS remote, 80::USMALLINT AS lport, "
+            "4000::USMALLINT AS rport, 6::UTINYINT AS protocol, 'MalScan' AS class) TO "
+            f"'{folder / 'run' / FLOWS}' (FORMAT parquet)"
+        )
+
+
+def read_judged(folder: Path) -> None:
+    """Compare the run with the truth."""
+    judgement = judge_passive_run(folder / "run", folder)
+    check_lines([*judgement.lines(), *judgement.matrix])
+
+
 def kinds() -> list[FileKind]:
     """Return the kinds of the passive instrument's files."""
     return [
@@ -89,4 +125,10 @@ def kinds() -> list[FileKind]:
                  surroundings=unfinished),
         FileKind("passive journal", f"run/{WORK_FOLDER}/{JOURNAL}", partial(_file_of, f"{WORK_FOLDER}/{JOURNAL}"),
                  of_json, read_journal, surroundings=unfinished),
+        FileKind("traffic truth", TRUTH, fixed(json.dumps(_TRUTH).encode()), of_json,
+                 lambda path: read_judged(path.parent), surroundings=judged),
+        FileKind("traffic report", f"run/{REPORT}", fixed(json.dumps(_REPORT).encode()), of_json,
+                 lambda path: read_judged(path.parents[1]), surroundings=judged),
+        FileKind("traffic labels", LABELS, fixed(_LABELS), of_lines(b","),
+                 lambda path: read_judged(path.parent), surroundings=judged),
     ]  # fmt: skip
