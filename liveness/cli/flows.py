@@ -11,7 +11,7 @@ import click
 
 from liveness import log
 from liveness.cli.flow_notes import report_damage, report_undecoded
-from liveness.cli.interrupts import stop_on_signals
+from liveness.cli.interrupts import interrupts, stop_on_signals
 from liveness.errors import StoppedEarlyError, UsageError, one_line
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def takes_inputs(function: Callable[Concatenate[Inputs, P], None]) -> Callable[.
         *arguments: P.args,
         **others: P.kwargs,
     ) -> None:
-        function(Inputs(files, format_name, ports, columns), *arguments, **others)
+        with interrupts.ending_queries_soon():
+            function(Inputs(files, format_name, ports, columns), *arguments, **others)
 
     return command
 
@@ -221,6 +222,7 @@ def meter(files: tuple[str, ...], output_file: Path | None, idle_s: float, activ
     from liveness.flows.record import Notes
     from liveness.flows.write import HEADER, csv_lines, write_flows
 
+    click.get_current_context().with_resource(interrupts.ending_queries_soon())
     notes = Notes()
     batches = meter_files(files, notes, idle_s, active_s, table_flows)
     if output_file is not None:

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from threading import Thread
 from types import FrameType
 from typing import Final, NoReturn, Protocol
@@ -60,6 +60,16 @@ class Interrupts:
         finally:
             signal.set_wakeup_fd(before)
             os.close(writer)
+
+    def ending_queries_soon(self) -> AbstractContextManager[None]:
+        """End the process soon after a SIGINT, as `ending_soon` does; queries of DuckDB that run are stopped first."""
+
+        def stop() -> None:
+            from liveness.replylog.parquet import stop_queries
+
+            stop_queries()
+
+        return self.ending_soon(stop)
 
     def _end(self, reader: int, stop: Callable[[], None]) -> None:
         """Wait for the signal's number, which the handler in C writes even while no Python code runs.

@@ -7,7 +7,7 @@ import click
 
 from liveness import log
 from liveness.cli.flow_notes import report_damage, report_undecoded
-from liveness.cli.interrupts import stop_on_signals
+from liveness.cli.interrupts import interrupts, stop_on_signals
 from liveness.cli.messages import quieten
 from liveness.errors import UsageError
 
@@ -73,7 +73,8 @@ def run(
     extra = [str(Path(entry).absolute()) for entry in inputs] if resume is not None else []
     if opened.config.follow or follow:
         stop_on_signals(opened)
-    _report_notes(opened, lambda: opened.go(extra, follow=opened.config.follow or follow))
+    with interrupts.ending_queries_soon():
+        _report_notes(opened, lambda: opened.go(extra, follow=opened.config.follow or follow))
     click.echo(str(opened.path))
 
 
@@ -81,6 +82,11 @@ def _report_notes(opened: "PassiveRun", go: "Callable[[], object]") -> None:
     """Run `go`; then report what could not be decoded, and all damage but the last, which is the error."""
     try:
         go()
+    except BaseException:
+        if interrupts.requested and opened.path.is_dir():
+            path = opened.path
+            log.notice(f"interrupted: what was read is kept in {path}; `liveness passive run --resume {path}` goes on")
+        raise
     finally:
         notes = opened.partitions.notes
         report_undecoded(notes.undecoded)

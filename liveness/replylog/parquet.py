@@ -1,6 +1,7 @@
 """Parquet files of replies: their columns, and how a spool becomes one."""
 
 import os
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".parquet"
 TEMPORARY: Final = ".tmp"
 MEMORY_LIMIT: Final = "512MB"
+
+_connections: "Final[weakref.WeakSet[DuckDBPyConnection]]" = weakref.WeakSet()
+"""All that are open in this process."""
 
 COLUMNS: Final[dict[str, tuple[str, str]]] = {
     "time_ns": ("BIGINT", "when it was captured, ns since 1970 (UTC)"),
@@ -86,7 +90,15 @@ def connect() -> "DuckDBPyConnection":
         "autoload_known_extensions": False,
         "allow_community_extensions": False,
     }
-    return duckdb.connect(":memory:", config=settings)
+    connection = duckdb.connect(":memory:", config=settings)
+    _connections.add(connection)
+    return connection
+
+
+def stop_queries() -> None:
+    """End the queries of all connections soon, with an error; another thread may call this."""
+    for connection in list(_connections):
+        connection.interrupt()
 
 
 def register(connection: "DuckDBPyConnection", table: str, spool: Spool) -> None:

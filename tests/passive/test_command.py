@@ -279,3 +279,37 @@ def test_what_holds_no_flows_leaves_no_run(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out/campus/1/manifest.json").read_text())["status"] == "partial"
     (tmp_path / "notes.txt").write_text((tmp_path / "flows.csv").read_text())
     liveness("passive", "run", "--resume", tmp_path / "out/campus/1")
+
+
+INTERRUPTED = """
+import os, signal, sys
+from liveness.cli import main
+from liveness.passive.run import PassiveRun
+
+read = PassiveRun._read
+
+def interrupted(run, file):
+    if file.name == "b.csv":
+        os.kill(os.getpid(), signal.SIGINT)
+    read(run, file)
+
+PassiveRun._read = interrupted
+main.run()
+"""
+"""The command line, with a Ctrl-C as it begins to read its second input."""
+
+
+def test_ctrl_c_says_how_to_resume(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        write_csv(tmp_path / name, answered(3))
+    config = write_config(tmp_path / "c.yaml", tmp_path / "out")
+    words = ["passive", "run", "--config", config, "--run-id", "1", tmp_path / "a.csv", tmp_path / "b.csv"]
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, *map(str, words)], capture_output=True, text=True, check=False
+    )
+    run = tmp_path / "out/campus/1"
+    assert done.returncode == 130, done
+    assert f"what was read is kept in {run}; `liveness passive run --resume {run}` goes on" in done.stderr
+    assert "Traceback" not in done.stderr
+    liveness("passive", "run", "--resume", run)
+    assert json.loads((run / "manifest.json").read_text())["status"] == "complete"

@@ -2,15 +2,17 @@
 
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
 from liveness.errors import LivenessError, UsageError
 from liveness.replies import REPLY_DTYPE
-from liveness.replylog.parquet import COLUMNS, convert_spool
+from liveness.replylog.parquet import COLUMNS, connect, convert_spool, stop_queries
 from liveness.replylog.replytable import VIEWS, ReplyTable
 from liveness.replylog.spool import spool_header
 from tests.frames import dotted
@@ -234,3 +236,22 @@ def test_files_that_are_damaged_or_hold_something_else_are_named(log: Path, tmp_
     duckdb.connect().execute(f"COPY (SELECT 1 AS a) TO '{tmp_path}/other.parquet'")
     with pytest.raises(UsageError, match=r"other\.parquet: not a log of replies: .*time_ns"):
         ReplyTable(tmp_path / "other.parquet")
+
+
+def test_queries_of_every_connection_are_stopped() -> None:
+    connection = connect()
+    failed: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            connection.execute("SELECT count(*) FROM range(100000000000) a WHERE sqrt(a.range) = 0.5").fetchall()
+        except duckdb.Error as error:
+            failed.append(error)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    deadline = time.monotonic() + 60
+    while asking.is_alive() and time.monotonic() < deadline:
+        stop_queries()
+        time.sleep(0.05)
+    assert failed
