@@ -284,16 +284,16 @@ def test_what_holds_no_flows_leaves_no_run(tmp_path: Path) -> None:
 INTERRUPTED = """
 import os, signal, sys
 from liveness.cli import main
-from liveness.passive.run import PassiveRun
+from liveness.passive.inputs import Inputs
 
-read = PassiveRun._read
+read = Inputs.read
 
-def interrupted(run, file):
+def interrupted(inputs, file):
     if file.name == "b.csv":
         os.kill(os.getpid(), signal.SIGINT)
-    read(run, file)
+    read(inputs, file)
 
-PassiveRun._read = interrupted
+Inputs.read = interrupted
 main.run()
 """
 """The command line, with a Ctrl-C as it begins to read its second input."""
