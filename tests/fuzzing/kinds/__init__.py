@@ -1,6 +1,6 @@
 """All kinds of files that the tool reads, by name."""
 
-from tests.fuzzing.kinds import captures, documents, flows, passive, runs, sets, surveys
+from tests.fuzzing.kinds import captures, documents, flows, model, passive, runs, sets, surveys
 from tests.fuzzing.kinds.kind import FileKind
 
 
@@ -14,6 +14,7 @@ def all_kinds() -> dict[str, FileKind]:
         *flows.kinds(),
         *surveys.kinds(),
         *passive.kinds(),
+        *model.kinds(),
     ]
     assert len({kind.name for kind in every}) == len(every)
     return {kind.name: kind for kind in every}

@@ -21,7 +21,8 @@ def site_mixes(model: Model, rows: Rows) -> NDArray[np.float64]:
     weights = np.array(host_weights(model))
     weights /= weights.sum()
     hosts = np.array([used_addresses(model, site) for site in model.sites])
-    hosts /= hosts.sum()
+    if hosts.any():  # a population may be empty
+        hosts /= hosts.sum()
     answered = np.array([[row.answers_family(family) for family in range(3)] for row in rows.rows[1 : 1 + rows.hosts]])
     table = np.empty((len(model.sites), rows.hosts))
     for index, site in enumerate(model.sites):

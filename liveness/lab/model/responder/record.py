@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
@@ -16,25 +16,29 @@ from liveness.files.documents import decoded
 from liveness.files.reading import read_bytes
 from liveness.ipsets.collector import Collector
 from liveness.ipsets.roaring import read_roaring, write_roaring
+from liveness.lab.model.change.section import MAX_SPEED
 from liveness.lab.model.population.answer import PROBES
 from liveness.lab.model.responder.respond import KIND_MASK, PROBE_SHIFT
 from liveness.lab.model.responder.state import CAUSES, DUPLICATED, NOISY, REPLIES, UNLOGGED, UNRECORDED, Model
 from liveness.lab.model.responder.verdict import Verdict
 from liveness.lab.source import POPULATION_FILE, RECORD_FOLDER
+from liveness.planes.manifest import MAX_START_NS
 from liveness.replies import Kind
 
 SUMMARY: Final = "record.json"
 EVENTS: Final = 256
 
 Counts = dict[str, int]
+Time = Annotated[int, Meta(ge=0, le=MAX_START_NS)]
+"""ns since the epoch, until 2200."""
 
 
 class Clock(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """The clock of a model: it showed `model_ns` at `real_ns` of the machine; `speed` seconds pass in one second."""
 
-    real_ns: int
-    model_ns: int
-    speed: int
+    real_ns: Time
+    model_ns: Time
+    speed: Annotated[int, Meta(ge=1, le=MAX_SPEED)]
 
 
 class Summary(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -30,7 +30,7 @@ from liveness.lab.model.surveys.truth import (
 )
 from liveness.lab.source import RECORD_FOLDER
 from liveness.planes.blocks import BLOCK_ADDRESSES
-from liveness.planes.manifest import NAME
+from liveness.planes.manifest import MAX_INTERVAL_S, MAX_START_NS, NAME
 from liveness.planes.matrix import Planes
 from liveness.planes.rundir import SurveyRun
 from liveness.space.addresses import format_address
@@ -120,6 +120,13 @@ def check_survey(path: Path, population: Population) -> SurveyComparison:
             f"{record}: $.clock: missing: the population has no section 'time': add one, such as 'time: {{}}'"
         )
     clock = ModelClock(summary.clock.real_ns, summary.clock.model_ns, summary.clock.speed)
+    last_ns = run.manifest.start_ns + round((run.manifest.rounds + 1) * run.manifest.interval_s * 1e9)
+    if not all(0 <= clock.at_ns(time_ns) <= MAX_START_NS for time_ns in (run.manifest.start_ns, last_ns)):
+        raise UsageError(f"{record}: $.clock: by this clock the survey was not taken between 1970 and 2200")
+    if run.manifest.interval_s * clock.speed > MAX_INTERVAL_S:
+        raise UsageError(
+            f"{record}: $.clock.speed: {clock.speed}: rounds of {run.manifest.interval_s:g} s take over a year"
+        )
     rows = read_log(path)
     probes = list(run.manifest.probes)
     numbers = [number_of(probe) for probe in probes]
@@ -140,7 +147,8 @@ def check_survey(path: Path, population: Population) -> SurveyComparison:
         ]
     others = ~np.isin(rows["probe"], numbers)
     if others.any():
-        named = ", ".join(PROBES[number] for number in np.unique(rows["probe"][others]).tolist())
+        seen = np.unique(rows["probe"][others]).tolist()
+        named = ", ".join(PROBES[number] if number < len(PROBES) else f"number {number}" for number in seen)
         raise UsageError(f"{record}: the far end saw probes that the survey does not name: {named}")
     return SurveyComparison(run, clock, schedule, summary, compared, timing_of(rows, arrivals, schedule))
 
