@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from liveness.passive.aggregate import NO_TABLE, Part, divide, empty_part, part_of
 from liveness.passive.config import Config
 from liveness.passive.duplicates import Lasting
-from liveness.passive.history import LOG_DTYPE, History, Locals, Walk, in_order, log_of
+from liveness.passive.history import LOG_DTYPE, History, Walk, in_order, log_of
+from liveness.passive.locals import Locals
 from liveness.passive.pairing import pair_part
 from liveness.passive.peers import peer_endpoints
 from liveness.passive.ports import p2p_ports, service_ports

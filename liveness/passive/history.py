@@ -1,4 +1,4 @@
-"""History of remotes and locals: the random walks, scans of many hosts, pairs with TCP and UDP, and who sent.
+"""History of remotes: the random walks, scans of many hosts, and pairs with TCP and UDP.
 
 The walk of a remote takes a step for the first contact with each local address within the history (Jung 2004: success
 times theta1/theta0, failure times (1 - theta1)/(1 - theta0), first crossing decides). As long as nothing is older than
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from liveness.flows.record import PROTOCOL_TCP, PROTOCOL_UDP
 from liveness.kernel import int64, kernel, uint64
+from liveness.passive.locals import Locals, local_slot
 from liveness.passive.pair_table import PairTable, find_pair, put_pair, state_at
 from liveness.passive.pairing import pair_key
 from liveness.passive.records import CONTACT, INBOUND, KIND_PORTS, OUTBOUND, TURNED_AWAY, TWO_WAY, Rows
@@ -218,7 +219,7 @@ class PartHistory:
     remotes: NDArray[np.void] = field(default_factory=lambda: np.zeros(64, REMOTE_DTYPE))
     used: NDArray[np.int64] = field(default_factory=lambda: np.zeros(2, np.int64))
 
-    def add(self, log: NDArray[np.void], locals_: "Locals") -> None:
+    def add(self, log: NDArray[np.void], locals_: Locals) -> None:
         """Take the steps of a log that is in order; its local addresses are in `locals_`."""
         for chunk in range(0, len(log), 1 << 16):
             steps = log[chunk : chunk + (1 << 16)]
@@ -267,7 +268,7 @@ class History:
                 file.write(log.tobytes())
         self._logged.append(interval)
 
-    def begin(self, interval: int, locals_: "Locals") -> None:
+    def begin(self, interval: int, locals_: Locals) -> None:
         """Forget what is older than the history at the end of an interval."""
         if self._folder is None:
             return
@@ -286,81 +287,3 @@ class History:
             log = content[heads:].view(LOG_DTYPE)
             for at, part in enumerate(self.parts):
                 part.add(log[bounds[at] : bounds[at + 1]], locals_)
-
-
-LOCAL_DTYPE: Final = np.dtype(
-    [("sent", np.int64), ("local", np.uint32), ("id", np.uint32), ("seen", np.uint8), ("used", np.uint8)]
-)
-NEVER_SENT: Final = -(1 << 62)
-
-SEEN_TWO_WAY: Final = 1
-SEEN_ONE_WAY_IN: Final = 2
-SEEN_SENDING: Final = 4
-
-
-@kernel
-def local_slot(locals_: NDArray[np.void], local: int) -> int:
-    """Return the place of a local address, or the free one where it belongs."""
-    mask = uint64(len(locals_) - 1)
-    slot = mixed(uint64(local), uint64(3)) & mask
-    while locals_[slot]["used"] and int64(locals_[slot]["local"]) != local:
-        slot = (slot + uint64(1)) & mask
-    return int64(slot)
-
-
-@kernel
-def note_locals(rows: Rows, locals_: NDArray[np.void], interval: int, count: int) -> int:
-    """Note which local addresses sent, and what was seen of each; return how many there are, `count` before."""
-    for at in range(len(rows)):
-        row = rows[at]
-        marks = int64(row["marks"])
-        if not marks & (INBOUND | OUTBOUND):
-            continue
-        entry = locals_[local_slot(locals_, int64(row["local"]))]
-        if not entry["used"]:
-            entry["used"] = 1
-            entry["local"] = row["local"]
-            entry["id"] = count
-            entry["sent"] = NEVER_SENT
-            count += 1
-        if marks & OUTBOUND:
-            entry["sent"] = interval
-            entry["seen"] |= SEEN_SENDING
-        if int64(row["state"]) & TWO_WAY:
-            entry["seen"] |= SEEN_TWO_WAY
-        elif marks & INBOUND:
-            entry["seen"] |= SEEN_ONE_WAY_IN
-    return count
-
-
-@kernel
-def _move_locals(old: NDArray[np.void], new: NDArray[np.void]) -> None:
-    for at in range(len(old)):
-        if old[at]["used"]:
-            new[local_slot(new, int64(old[at]["local"]))] = old[at]
-
-
-@dataclass(slots=True, eq=False)
-class Locals:
-    """What is known of local addresses."""
-
-    table: NDArray[np.void] = field(default_factory=lambda: np.zeros(1 << 10, LOCAL_DTYPE))
-    count: int = 0
-
-    def note(self, rows: Rows, interval: int) -> None:
-        """Note an interval's rows, a part at a time."""
-        size = len(self.table)
-        while 4 * (self.count + len(rows)) > 3 * size:
-            size *= 2
-        if size != len(self.table):
-            table = np.zeros(size, LOCAL_DTYPE)
-            _move_locals(self.table, table)
-            self.table = table
-        self.count = note_locals(rows, self.table, interval, self.count)
-
-    def addresses(self, seen: int, unseen: int = 0) -> NDArray[np.uint32]:
-        """Return the addresses of which all of `seen` was seen and nothing of `unseen`."""
-        bits = self.table["seen"]
-        wanted = (self.table["used"] == 1) & (bits & seen == seen) & (bits & unseen == 0)
-        chosen: NDArray[np.uint32] = self.table["local"][wanted]
-        return chosen

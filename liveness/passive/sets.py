@@ -6,7 +6,7 @@ from typing import Final
 
 from liveness.files.atomic import write_atomically
 from liveness.ipsets.roaring import from_numpy, serialized
-from liveness.passive.history import SEEN_ONE_WAY_IN, SEEN_SENDING, SEEN_TWO_WAY, Locals
+from liveness.passive.locals import SEEN_ONE_WAY_IN, SEEN_SENDING, SEEN_TWO_WAY, Locals
 from liveness.passive.manifest import SetRecord
 
 SETS: Final = (

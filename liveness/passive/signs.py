@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from liveness.flows.record import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP
 from liveness.kernel import int64, kernel, uint64
 from liveness.passive.gates import within
-from liveness.passive.history import BENIGN, HIGH_PORT, HIGH_TCP, HIGH_UDP, SCANNER, local_slot, remote_slot
+from liveness.passive.history import BENIGN, HIGH_PORT, HIGH_TCP, HIGH_UDP, SCANNER, remote_slot
+from liveness.passive.locals import local_slot
 from liveness.passive.pair_table import find_pair, state_at
 from liveness.passive.pairing import ACK, client_slot, is_answer, pair_key
 from liveness.passive.records import INBOUND, OUTBOUND, REFUSED, TURNED_AWAY, TWO_WAY, Row, Rows
