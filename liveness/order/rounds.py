@@ -7,7 +7,7 @@ of seed and block list, so a survey needs no state to go on after any pause: the
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -21,6 +21,8 @@ from liveness.order.order import Position, Share
 from liveness.space.intervals import Intervals
 
 OCTETS: Final = 256
+BLOCKS_AT_ONCE: Final = 1 << 10
+"""Number of blocks whose addresses are computed at once, which bounds the memory needed to a few megabytes."""
 _SHIFT_DOMAIN: Final = 1 << 40
 """Separates the hash that shifts a /24 from the hashes that order its octets."""
 
@@ -51,10 +53,13 @@ def slot_tables(numbers: NDArray[np.uint32], probes: int, seed: int) -> SlotTabl
     digest = hashlib.sha256(f"survey|{seed}".encode()).digest()
     key0, key1 = (int.from_bytes(digest[at : at + 8], "little") for at in (0, 8))
     words = numbers.astype(np.uint64)
-    keys = _mixed(words[:, None] << np.uint64(8) | np.arange(OCTETS, dtype=np.uint64)[None, :], key0, key1)
-    octets = np.argsort(keys, axis=1, kind="stable").astype(np.uint8)
+    octets = np.empty((len(numbers), OCTETS), np.uint8)
     places = np.empty_like(octets)
-    np.put_along_axis(places, octets, np.arange(OCTETS, dtype=np.uint8)[None, :], axis=1)
+    for first in range(0, len(numbers), BLOCKS_AT_ONCE):
+        some = slice(first, first + BLOCKS_AT_ONCE)
+        every = words[some, None] << np.uint64(8) | np.arange(OCTETS, dtype=np.uint64)[None, :]
+        octets[some] = np.argsort(_mixed(every, key0, key1), axis=1, kind="stable")
+        np.put_along_axis(places[some], octets[some], np.arange(OCTETS, dtype=np.uint8)[None, :], axis=1)
     blocks = np.argsort(_mixed(words | np.uint64(_SHIFT_DOMAIN), key0, key1), kind="stable").astype(np.int64)
     shifts = np.empty_like(blocks)
     shifts[blocks] = np.arange(len(blocks))
@@ -171,15 +176,24 @@ class Rounds:
         """Return the round in which a time lies; negative before the start."""
         return (time_ns - self.start_ns) // self.interval_ns
 
-    def address_slots(self, probe: int) -> NDArray[np.int64]:
-        """Return the slot of every address for one probe, (256 x blocks), addresses ascending."""
+    def address_slots(self, probe: int, blocks: slice = slice(None)) -> NDArray[np.int64]:
+        """Return the slot of every address of some blocks for one probe, (256 x blocks), addresses ascending."""
         tables = self.tables
-        place = tables.places.astype(np.int64) * self.probes + probe
-        return (place * len(self.numbers) + tables.shifts[:, None]).ravel()
+        place = tables.places[blocks].astype(np.int64) * self.probes + probe
+        return (place * len(self.numbers) + tables.shifts[blocks, None]).ravel()
 
     def phases_ms(self) -> NDArray[np.uint32]:
         """Return when in a round each address gets its first probe: ms after the round's start."""
-        return (self.address_slots(0) * (self.interval_ns / self.slots) / 1e6).astype(np.uint32)
+        phases = np.empty(OCTETS * len(self.numbers), np.uint32)
+        for some in self.some_blocks():
+            slots = self.address_slots(0, some)
+            phases[OCTETS * some.start : OCTETS * some.stop] = slots * (self.interval_ns / self.slots) / 1e6
+        return phases
+
+    def some_blocks(self) -> Iterator[slice]:
+        """Yield all blocks, a part of them at a time."""
+        for first in range(0, len(self.numbers), BLOCKS_AT_ONCE):
+            yield slice(first, min(first + BLOCKS_AT_ONCE, len(self.numbers)))
 
     def walk(
         self, part: int, share: Share, rate_pps: float, marks: NDArray[np.int64], start: Position | None = None

@@ -12,6 +12,7 @@ from liveness.files.directory import Directory
 from liveness.files.documents import decoded
 from liveness.files.reading import read_below
 from liveness.runs.kinds import SURVEY, check_kind
+from liveness.runs.manifest import Log
 from liveness.version import __version__
 
 SCHEMA: Final = 1
@@ -108,6 +109,11 @@ class SurveyManifest(Struct, frozen=True, kw_only=True):
     resumed: list[str] = field(default_factory=list)
     """When further sessions began."""
     scanner: Scanner | None = None
+    messages: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Accepted packets by probe and kind, duplicates included."""
+    rejected: dict[str, int] = field(default_factory=dict)
+    log: Log | None = None
+    """The log of replies and packets, if the config asks for one."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that no survey has; msgspec adds the path inside the manifest."""

@@ -14,6 +14,7 @@ from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.planes.live import LivePlanes
 from liveness.planes.manifest import ProbeRounds, Scanner, SurveyGap, SurveyManifest, Times, Withdrawn
 from liveness.planes.matrix import Planes, write_phases, write_planes
+from liveness.runs.manifest import Log
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import parse_lines
@@ -51,6 +52,9 @@ class Record:
     resumed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     reason: str | None = None
+    messages: dict[str, dict[str, int]] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+    log: Log | None = None
 
 
 def running(survey: Survey, record: Record) -> SurveyManifest:
@@ -87,6 +91,9 @@ def conclude(survey: Survey, keeper: RoundKeeper, record: Record, *, complete: b
         withdrawn=withdrawn,
         gaps=[_gap(gap) for gap in keeper.gaps.gaps],
         loss_warnings=record.warnings,
+        messages=record.messages,
+        rejected=record.rejected,
+        log=record.log,
         reason=None if complete else record.reason,
     )
 
@@ -142,6 +149,8 @@ def _counted(parts: Iterator[Planes], counts: _Counts) -> Iterator[Planes]:
 
 def withdrawn_entries(order: Rounds, left_out: Intervals, gaps: Gaps, rounds: int) -> list[Withdrawn]:
     """Return the addresses that were withdrawn and the first round that this concerns, ascending."""
+    if not len(left_out) and not gaps.withdrawals:
+        return []
     first = np.full(len(order.numbers) * BLOCK_ADDRESSES, rounds, np.int64)
     addresses = (order.numbers[:, None] << np.uint32(8) | np.arange(BLOCK_ADDRESSES, dtype=np.uint32)[None, :]).ravel()
     first[left_out.contains(addresses)] = 0

@@ -61,7 +61,7 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
     tcp_options: Literal["windows", "linux", "mss", "none"] = "windows"
     checksum: Literal["strict", "ignore"] = "strict"
     network: Network = Network()
-    receive: Receive = Receive()
+    receive: Receive = Receive(ring_mib=16)
     contact: str = ""
     output: str = "sets"
     replies: Literal["none", "parquet", "pcap", "both"] = "none"
@@ -118,7 +118,7 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
             retransmit=model.Retransmit(attempts=self.marks, queue=0),
             probe_spacing=Duration("0s"),
             cooldown=self.survey.interval,
-            checkpoint=max(self.survey.interval, Duration("1m"), key=lambda span: span.us),
+            checkpoint=Duration("1h"),
             senders=1,
             tcp_options=self.tcp_options,
             checksum=self.checksum,

@@ -19,6 +19,7 @@ from liveness.files.documents import decoded
 from liveness.files.reading import read_below
 from liveness.order.rounds import Rounds
 from liveness.planes.manifest import MAX_START_NS
+from liveness.planes.live import BLOCK_BYTES
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import parse_lines
 
@@ -91,19 +92,23 @@ def write_gaps(run: Path, gaps: Gaps) -> None:
 
 def unsent_bits(order: Rounds, number: int, gaps: Gaps) -> NDArray[np.uint8] | None:
     """Return the bits of all probes of a round that lie in a gap, (probes, bytes); None if there is none."""
-    found: NDArray[np.bool_] | None = None
-    for gap in gaps.gaps:
-        first, end = _slots_within(order, number, gap)
-        if first >= end:
-            continue
-        chosen = _chosen(order, gap)
-        if found is None:
-            found = np.zeros((order.probes, len(order.numbers) * 256), np.bool_)
+    touching = [(gap, *_slots_within(order, number, gap)) for gap in gaps.gaps]
+    touching = [(gap, first, end) for gap, first, end in touching if first < end]
+    if not touching:
+        return None
+    bits = np.zeros((order.probes, len(order.numbers) * BLOCK_BYTES), np.uint8)
+    chosen = [parse_lines(gap.targets, NAME) if gap.targets else None for gap, _, _ in touching]
+    for some in order.some_blocks():
+        addresses = (order.numbers[some, None] << np.uint32(8) | np.arange(256, dtype=np.uint32)[None, :]).ravel()
         for probe in range(order.probes):
-            slots = order.address_slots(probe)
-            inside = (slots >= first) & (slots < end)
-            found[probe] |= inside if chosen is None else inside & chosen
-    return None if found is None else np.packbits(found, axis=1, bitorder="little")
+            slots = order.address_slots(probe, some)
+            found = np.zeros(len(slots), np.bool_)
+            for (_, first, end), targets in zip(touching, chosen, strict=True):
+                inside = (slots >= first) & (slots < end)
+                found |= inside if targets is None else inside & targets.contains(addresses)
+            packed = np.packbits(found, bitorder="little")
+            bits[probe, some.start * BLOCK_BYTES : some.stop * BLOCK_BYTES] = packed
+    return bits
 
 
 def _slots_within(order: Rounds, number: int, gap: Gap) -> tuple[int, int]:
@@ -111,14 +116,6 @@ def _slots_within(order: Rounds, number: int, gap: Gap) -> tuple[int, int]:
     base = number * order.slots
     first, end = (order.due_by(time_ns - 1) - base for time_ns in (gap.start_ns, gap.end_ns))
     return max(0, first), min(order.slots, end)
-
-
-def _chosen(order: Rounds, gap: Gap) -> NDArray[np.bool_] | None:
-    """Return which addresses a gap concerns, None for all."""
-    if not gap.targets:
-        return None
-    addresses = (order.numbers[:, None] << np.uint32(8) | np.arange(256, dtype=np.uint32)[None, :]).ravel()
-    return parse_lines(gap.targets, NAME).contains(addresses)
 
 
 def of_intervals(targets: Intervals | None) -> list[str]:

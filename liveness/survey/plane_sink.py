@@ -1,7 +1,8 @@
 """Sink that sets the bits of replies in the live planes: each reply names its round by its own evidence."""
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from liveness.kernel import int64, kernel
 from liveness.order.rounds import Rounds, SlotTables, slot_of
 from liveness.planes.live import LATE, LISTENED_NS, NEGATIVE, POSITIVE, START_NS, LivePlanes
-from liveness.replies import REPLY_DTYPE, Kind
-from liveness.scan.receive.sink import Sink, SinkContext, SinkKind
+from liveness.replies import REPLY_DTYPE, Kind, ReplyKey
+from liveness.runs.segment import Tally
+from liveness.scan.receive.sink import Parts, Sink, SinkContext, SinkKind, no_parts
 
 if TYPE_CHECKING:
     from liveness.scan.plan import Plan
@@ -104,12 +106,17 @@ def place_replies(
 class PlaneSink(Sink):
     """Bits of the replies that one receiver accepts, set as soon as a block of packets is matched."""
 
-    def __init__(self, order: Rounds, live: LivePlanes, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, order: Rounds, live: LivePlanes, probes: Sequence[str] = (), now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self._order = order
         self._live = live
         self._now_ns = now_ns
         self._quiet = False
         """Whether no block came since the last call of `batch`."""
+        self._probes = tuple(probes)
+        self._messages: Counter[int] = Counter()
+        """Replies by probe, kind, ICMP type and code, a byte each."""
         self.outcomes: NDArray[np.int64] = np.zeros(OUTCOMES, np.int64)
 
     def block(self, block: NDArray[np.uint8], packets: int, replies: NDArray[np.void]) -> None:
@@ -118,6 +125,11 @@ class PlaneSink(Sink):
         self._quiet = False
         if not len(replies):
             return
+        keys = np.zeros(len(replies), np.uint32)
+        for field in ("probe", "kind", "icmp_type", "icmp_code"):
+            keys = keys << np.uint32(8) | replies[field]
+        found, counts = np.unique(keys, return_counts=True)
+        self._messages.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
         start_ns = int(self._live.header[START_NS])
         if start_ns:
             self.place(replies, start_ns)
@@ -146,6 +158,18 @@ class PlaneSink(Sink):
             self._listened(self._now_ns() - QUIET_NS)
         self._quiet = True
 
+    def take(self, tally: Tally) -> Parts:
+        """Add the messages since the last call to the tally of a segment."""
+        messages: dict[str, dict[str, int]] = {}
+        for key, count in self._messages.items():
+            probe, kind, icmp_type, icmp_code = key.to_bytes(4, "big")
+            of_error = (icmp_type, icmp_code) if kind == Kind.ERROR else (None, None)
+            label = ReplyKey(self._probes[probe], Kind(kind), *of_error).label
+            messages.setdefault(self._probes[probe], {})[label] = count
+        self._messages.clear()
+        tally.add(Tally(messages=messages))
+        return no_parts
+
     def _listened(self, until_ns: int) -> None:
         self._live.header[LISTENED_NS] = max(until_ns, int(self._live.header[LISTENED_NS]))
 
@@ -160,8 +184,7 @@ class PlaneSinks(SinkKind):
 
     def open(self, context: SinkContext) -> PlaneSink:
         """Return the sink of the receiver."""
-        del context
-        return PlaneSink(self._order, self._live, self._now_ns)
+        return PlaneSink(self._order, self._live, [probe.name for probe in context.plan.probes], self._now_ns)
 
     def warm_up(self, plan: "Plan") -> None:
         """Compile the kernel that sets bits, or load it from its cache."""

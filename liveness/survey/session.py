@@ -27,6 +27,7 @@ from liveness.scan.path.neighbourhood import meet_neighbours
 from liveness.scan.plan import Plan, new_control_port, new_key
 from liveness.scan.privilege_drop import decide
 from liveness.scan.progress import Progress
+from liveness.scan.receive.sink import Received, concluded
 from liveness.scan.record import Identity
 from liveness.scan.session import Opened, drop_rights, find_way, on_the_way, open_session, warn_of_ephemeral_ports
 from liveness.space.addresses import format_address
@@ -196,9 +197,24 @@ def _conclude(session: _Session, supervisor: SurveySupervisor, keeper: RoundKeep
     complete = interruption.reason is None and time.time_ns() >= supervisor.survey.order.end_ns
     session.record.reason = interruption.reason
     session.record.warnings += supervisor.warnings()
+    _describe_replies(session)
     manifest = conclude(supervisor.survey, keeper, session.record, complete=complete, now_ns=time.time_ns())
     write_manifest(manifest, session.directory.path)
     return manifest
+
+
+def _describe_replies(session: _Session) -> None:
+    """Put counts of packets and the log into the record. A failure is a warning: the planes do not depend on them."""
+    record = session.record
+    try:
+        received = Received.of(session.directory)
+        kept = concluded(session.plan, session.directory, received, lambda error: record.warnings.append(str(error)))
+    except LivenessError as error:
+        record.warnings.append(str(error))
+        return
+    record.messages, record.rejected = received.tally.messages, received.tally.rejected
+    record.log = kept.fields.get("log")
+    record.warnings += kept.problems
 
 
 def _scanner(opened: Opened) -> Scanner:

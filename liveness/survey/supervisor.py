@@ -20,7 +20,6 @@ from liveness.scan.path.guard import PathGuard
 from liveness.scan.path.record import PathRecord
 from liveness.scan.plan import Plan
 from liveness.scan.progress import Listeners, Progress, observe
-from liveness.scan.recovery.compacting import Compacting
 from liveness.scan.session import Opened
 from liveness.scan.shared import Shared
 from liveness.survey.gaps import of_intervals
@@ -79,13 +78,11 @@ class SurveySupervisor:
             self.shared,
             self._sender_of,
         )
-        compacting = Compacting(self.directory)
         guard = self._guard()
         try:
             with self._ending_early():
                 crew.start(self.interruption)
-                compacting.start()
-                self._watch(crew, guard, compacting)
+                self._watch(crew, guard)
             self.interruption.finish(complete=crew.all_sent() and not crew.receiver_ended())
             with self._ending_early():
                 crew.stop_senders(self.interruption)
@@ -94,7 +91,6 @@ class SurveySupervisor:
                 crew.finish_receivers(self.interruption)
         finally:
             crew.end()
-            compacting.finish()
         with self._ending_early():
             self._end(crew, stopped_ns)
         self._report(None, sending=False)
@@ -136,19 +132,15 @@ class SurveySupervisor:
         except Exception as error:  # noqa: BLE001 - no error may leave children behind or lose received data
             self.interruption.by(explain(error))
 
-    def _watch(self, crew: Crew, guard: PathGuard, compacting: Compacting) -> None:
+    def _watch(self, crew: Crew, guard: PathGuard) -> None:
         """Wait until the last round is over and its replies had an interval to come; return early for a failure."""
         limit_s = self.plan.config.max_runtime_s
         end_ns = self.survey.order.end_ns + self.survey.order.interval_ns + SETTLING_NS
-        compacted_s = self.elapsed_s
         while self.interruption.reason is None and not crew.receiver_ended():
             guard.look()
             self._report(guard, sending=True)
             self._look_at_lists()
             self.keeper.look(time.time_ns())
-            if self.elapsed_s > compacted_s + self.plan.config.checkpoint.seconds:
-                compacted_s = self.elapsed_s
-                compacting.look()
             if not crew.sending(self.interruption) and time.time_ns() >= end_ns:
                 return
             if limit_s is not None and self.elapsed_s > limit_s:
