@@ -1,5 +1,6 @@
 """A session of a survey, from a config or a run to resume to the planes by address and the manifest."""
 
+import os
 import platform
 import shlex
 import time
@@ -121,9 +122,18 @@ def resume_survey(path: Path, observers: Observers) -> Finished:
     process works on.
     """
     directory, manifest = _resumable(path)
-    directory.lock()
+    lock = directory.lock()
+    try:
+        return _go_on(directory, manifest, observers)
+    finally:
+        os.close(lock)
+
+
+def _go_on(directory: RunDirectory, manifest: SurveyManifest, observers: Observers) -> Finished:
+    """Run another session of a survey that is locked."""
+    path = directory.path
     survey = _recorded(directory, manifest)
-    privilege_drop = decide(survey.census, directory.path)
+    privilege_drop = decide(survey.census, path)
     interruption = Interruption()
     with signals_noted(interruption, lambda: None), ExitStack() as cleanup:
         live = LivePlanes.open(path, len(survey.blocks), len(survey.probes), survey.depth)

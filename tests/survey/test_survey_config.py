@@ -1,0 +1,198 @@
+"""Configs of surveys: what is refused and by which words, what a survey will send, and what cannot be resumed."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liveness.errors import LivenessError, RefusedError, UsageError
+from liveness.planes.blocks import Blocks, encode_blocks
+from liveness.planes.manifest import ProbeRounds, SurveyManifest, Times, encode_manifest
+from liveness.survey.config import SurveyConfig, load_survey_config, recorded_survey_config, to_record
+from liveness.survey.forecast import forecast
+from liveness.survey.gaps import Gap, Gaps, read_gaps, write_gaps
+from liveness.survey.progress import progress_of
+from liveness.survey.schedule import plan_survey
+from liveness.survey.session import Observers, resume_survey
+from tests.survey.virtual import survey_config
+
+NOBODY = Observers(lambda *_: None, lambda _: None, lambda _: None)
+
+
+def written(folder: Path, text: str, blocks: str = "block,policy,weight\n8.8.8.0/24,random,1\n") -> Path:
+    """Write a config and its blocks; return the path of the config."""
+    (folder / "blocks.csv").write_text(blocks)
+    path = folder / "s.yaml"
+    path.write_text(f"name: week48\ncontact: https://example.org\n{text}\n")
+    return path
+
+
+def load(folder: Path, text: str) -> SurveyConfig:
+    return load_survey_config(written(folder, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("probes: [icmp]", r"\$\.survey: missing"),
+        ("survey: {interval: 11m}", r"s\.yaml:3: \$\.survey\.blocks: missing"),
+        ("survey: {blocks: b, interval: 10ms}", r"\$\.survey\.interval: '10ms': expected a duration from 100ms to 24h"),
+        ("survey: {blocks: b, interval: 25h}", r"\$\.survey\.interval: '25h': expected a duration from 100ms to 24h"),
+        ("survey: {blocks: b, duration: 0s}", r"\$\.survey\.duration: '0s': expected a duration above 0s"),
+        (
+            "survey: {blocks: b, interval: 1s, duration: 366d}",
+            r"makes 31,622,400 rounds of 1s: expected at most 1,048,576",
+        ),
+        (
+            "survey: {blocks: b, interval: 1s, duration: 1h, tolerance: 600ms}",
+            r"\$\.survey\.tolerance: '600ms': expected more than 0s and at most half of the interval, 1s",
+        ),
+        ("survey: {blocks: b, intervall: 1s}", r"no such field, did you mean 'interval'\?"),
+        ("survey: {blocks: b}\nprobes: []", r"\$\.probes: \[\]: expected at least one probe, such as icmp"),
+        ("survey: {blocks: b}\nprobes: [tcp/control]", r"expected at least one probe, such as icmp"),
+        ("survey: {blocks: b}\nprobes: [icmp, tcp/control, tcp/control]", r"tcp/control is listed twice"),
+        ("survey: {blocks: b}\nprobes: [ping]", r"\$\.probes\[0\]: 'ping': no such probe: .*did you mean 'icmp'\?"),
+        ("survey: {blocks: b}\nrate: 5kpps", r"\$\.rate: '5kpps': no such field"),
+        ("survey: {blocks: b}\nlimits: {max_targets: 5}", r"a survey probes whole /24s: make a shorter list"),
+        ("survey: {blocks: b}\nreceive: {receivers: 2}", r"\$\.receive\.receivers: 2: a survey has one receiver"),
+        (
+            "survey: {blocks: b, interval: 1s, duration: 1h}\nnetwork: {source_ports: 40000-41000}",
+            r"\$\.network\.source_ports: '40000-41000': expected at least 64 ports for each of 240 attempts",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        load(tmp_path, text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_survey_of_the_paper(tmp_path: Path) -> None:
+    """24,000 /24s every eleven minutes are 9,309 packets per second, 0.388 to each /24 (Heidemann et al. 2008)."""
+    config = load(tmp_path, "survey: {blocks: blocks.csv}\nlimits: {max_pps_per_24: 0.39}")
+    numbers = np.arange(0x010000, 0x010000 + 24_000, dtype=np.uint32)
+    (tmp_path / "blocks.csv").write_bytes(encode_blocks(Blocks.of(numbers)))
+    shown = forecast(plan_survey(config, lab=False, origin="s.yaml"))
+    assert (shown.rounds, shown.addresses, shown.left_out) == (1_833, 6_144_000, 0)
+    assert shown.packets == 1_833 * 6_144_000
+    assert round(shown.rate_pps, 1) == 9_309.1
+    assert round(shown.pps_per_24, 3) == 0.388
+    assert shown.tolerance_s == 0.05
+    assert shown.remembered_s >= 3_600
+
+
+@pytest.mark.parametrize(
+    ("interval", "marks"), [("11m", 7), ("24h", 2), ("1h", 2), ("30s", 121), ("16s", 226), ("2s", 240), ("100ms", 240)]
+)
+def test_rounds_are_told_apart_for_an_hour_or_240_of_them(interval: str, marks: int) -> None:
+    config = survey_config(survey={"blocks": "x", "interval": interval, "duration": "24h"})
+    assert config.marks == marks
+    assert (marks - 1) * config.survey.interval.seconds >= 3_600 or marks == 240
+
+
+def test_the_tolerance_is_half_the_spacing_of_a_24_at_most() -> None:
+    one = survey_config(survey={"blocks": "x", "interval": "2560ms", "duration": "1h"})
+    assert one.tolerance_ns == 5_000_000
+    two = survey_config(probes=["icmp", "dns"], survey={"blocks": "x", "interval": "2560ms", "duration": "1h"})
+    assert two.tolerance_ns == 2_500_000
+    given = survey_config(survey={"blocks": "x", "interval": "2560ms", "duration": "1h", "tolerance": "100ms"})
+    assert given.tolerance_ns == 100_000_000
+
+
+def test_what_safety_forbids_is_refused(tmp_path: Path) -> None:
+    crowded = load(tmp_path, "survey: {blocks: blocks.csv}\nlimits: {max_pps_per_24: 0.3}")
+    with pytest.raises(RefusedError, match=r"gets 0\.388 packets/s: set survey\.interval to 853s or more"):
+        plan_survey(crowded, lab=False, origin="s.yaml")
+    silent = written(tmp_path, "survey: {blocks: blocks.csv}")
+    silent.write_text(silent.read_text().replace("contact: https://example.org\n", ""))
+    with pytest.raises(RefusedError, match=r"\$\.contact: '': 256 addresses, public ones among them"):
+        plan_survey(load_survey_config(silent), lab=False, origin="s.yaml")
+
+
+def test_special_purpose_space_and_the_blocklist_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "block.txt").write_text("8.8.8.128/25\n")
+    blocks = "block,policy,weight\n8.8.8.0/24,random,1\n10.0.0.0/24,random,1\n"
+    path = written(tmp_path, "survey: {blocks: blocks.csv}\ntargets: {block: [block.txt]}", blocks)
+    survey = plan_survey(load_survey_config(path), lab=False, origin="s.yaml")
+    assert survey.targets.count == 128
+    assert survey.left_out.count == 256 + 128
+    written(tmp_path, "survey: {blocks: blocks.csv}", "block,policy,weight\n10.0.0.0/24,random,1\n")
+    with pytest.raises(UsageError, match=r"\$\.survey\.blocks: .*no target is left: all 256 allowed addresses"):
+        plan_survey(load_survey_config(path), lab=False, origin="s.yaml")
+
+
+def test_a_recorded_config_reads_back(tmp_path: Path) -> None:
+    config = load(tmp_path, "survey: {blocks: blocks.csv, tolerance: 20ms}\nprobes: [tcp/80-82, tcp/control]\nseed: 5")
+    assert config.probes == ("tcp/80", "tcp/81", "tcp/82", "tcp/control")
+    assert recorded_survey_config(to_record(config), tmp_path) == config
+    with pytest.raises(UsageError, match=r"\$\.config\.survey\.interval: '1us': expected a duration from"):
+        recorded_survey_config(to_record(config) | {"survey": {"blocks": "x", "interval": "1us"}}, tmp_path)
+
+
+def manifest_of(folder: Path, **changed: object) -> Path:
+    """Write the manifest of a survey that was killed; return the run directory."""
+    fields: dict[str, object] = {
+        "name": "week48",
+        "run_id": "run",
+        "status": "running",
+        "interval_s": 660.0,
+        "survey": Times(start="2026-11-27T00:00:00.000Z"),
+        "start_ns": 1_795_737_600_000_000_000,
+        "rounds": 1,
+        "planned_rounds": 10,
+        "blocks": 1,
+        "probes": {"icmp": ProbeRounds()},
+    }
+    (folder / "manifest.json").write_bytes(encode_manifest(SurveyManifest(**(fields | changed))))  # type: ignore[arg-type]
+    (folder / "blocks.csv").write_text("block,policy,weight\n8.8.8.0/24,random,1\n")
+    (folder / "targets.txt").write_text("8.8.8.0/24\n")
+    (folder / "key").write_bytes(bytes(16))
+    (folder / "rounds").mkdir(exist_ok=True)
+    return folder
+
+
+def test_what_cannot_be_resumed_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no run of a survey: it has no manifest\.json"):
+        resume_survey(tmp_path, NOBODY)
+    with pytest.raises(UsageError, match="this survey is complete: there is nothing to go on with"):
+        resume_survey(manifest_of(tmp_path, status="complete"), NOBODY)
+    with pytest.raises(UsageError, match=r"\$\.config\.name: missing"):
+        resume_survey(manifest_of(tmp_path), NOBODY)
+    config = to_record(load(tmp_path, "survey: {blocks: blocks.csv}"))
+    with pytest.raises(LivenessError, match=r"rounds/live: cannot open the rounds of this survey: No such file"):
+        resume_survey(manifest_of(tmp_path, config=config), NOBODY)
+    (tmp_path / "rounds" / "live").write_bytes(bytes(100))
+    with pytest.raises(LivenessError, match=r"rounds/live: cannot map it: a damaged file: it has another size"):
+        resume_survey(manifest_of(tmp_path, config=config), NOBODY)
+    shutil.rmtree(tmp_path / "rounds")
+    (tmp_path / "rounds").write_text("")
+    with pytest.raises(UsageError, match="no rounds to go on with"):
+        resume_survey(tmp_path, NOBODY)
+
+
+def test_status_of_a_killed_survey(tmp_path: Path) -> None:
+    shown = progress_of(manifest_of(tmp_path), 5)
+    assert (shown.state, shown.document()["rounds"], shown.last) == ("killed", 10, [])
+    assert shown.lines()[0] == "week48/run: killed of 10, each 660 s" or "in round" in shown.lines()[0]
+    (tmp_path / "rounds.jsonl").write_bytes(
+        b'{"round":0,"start":"x","probes":{"icmp":{"sent":9,"positive":4,"negative":1}}}\n{"round":1,"st'
+    )
+    assert [line.round for line in progress_of(tmp_path, 5).last] == [0]
+
+
+def test_gaps_read_back_and_damage_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rounds").mkdir()
+    assert read_gaps(tmp_path) == Gaps()
+    gaps = Gaps().with_gap(Gap(start_ns=1, end_ns=5, cause="link down", targets=["192.0.2.0/24"]))
+    write_gaps(tmp_path, gaps)
+    assert read_gaps(tmp_path) == gaps
+    assert gaps.with_gap(Gap(start_ns=5, end_ns=5, cause="nothing")) is gaps
+    (tmp_path / "rounds" / "gaps.json").write_text('{"gaps": [{"start_ns": "soon"}]}')
+    with pytest.raises(LivenessError, match=r"gaps\.json: \$\.gaps\[0\]\.start_ns: 'soon'"):
+        read_gaps(tmp_path)
+    (tmp_path / "rounds" / "gaps.json").write_text(
+        '{"gaps": [{"start_ns": 1, "end_ns": 2, "cause": "x", "targets": ["300.1.1.1"]}]}'
+    )
+    with pytest.raises(LivenessError, match=r"gaps\.json"):
+        read_gaps(tmp_path)
