@@ -18,8 +18,8 @@ from liveness.files.directory import Directory
 from liveness.files.documents import decoded
 from liveness.files.reading import read_below
 from liveness.order.rounds import Rounds
-from liveness.planes.manifest import MAX_START_NS
 from liveness.planes.live import BLOCK_BYTES
+from liveness.planes.manifest import MAX_START_NS
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import parse_lines
 
