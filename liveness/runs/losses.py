@@ -36,13 +36,18 @@ class LostSpan(Struct, frozen=True, kw_only=True):
     """Ticks before and after that may be concerned as well: they are sent again, and not counted as lost."""
     edge: int = 0
     """Ticks by which its ends are uncertain: within them, the ends of a loss that overlaps it are the better ones."""
+    lowest: int = 0
+    """Only targets from this address on are concerned,"""
+    highest: int = 0xFFFFFFFF
+    """and only up to this one."""
     tries: int = 0
     """How often it was repaired and lost again."""
 
     def overlaps(self, other: "LostSpan") -> bool:
-        """Return whether another span is of the same walk, with the same lags, and touches this one."""
+        """Return whether another span is of the same walk, with the same lags and bounds, and touches this one."""
         return (
             (self.sender, self.block) == (other.sender, other.block)
+            and (self.lowest, self.highest) == (other.lowest, other.highest)
             and (self.lags, self.begins) == (other.lags, other.begins)
             and self.first <= other.last
             and other.first <= self.last

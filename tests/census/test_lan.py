@@ -197,6 +197,7 @@ def test_a_host_of_the_lan_that_gets_another_mac_is_found_again(tmp_path: Path, 
             assert only_run(tmp_path).union({"icmp"}, {"echo-reply"}, "direct") == THERE | ROUTED
             (event,) = [event for event in only_run(tmp_path).manifest.path if event.action == "redirected"]
             assert (event.what, event.targets) == ("neighbour", 1)
+            assert only_run(tmp_path).manifest.transmit.repaired <= 2, "to nobody else"
 
     inside()
 

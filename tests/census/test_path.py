@@ -79,6 +79,7 @@ def test_a_link_that_is_down_for_seconds_costs_nothing(tmp_path: Path) -> None:
         built.far_ip("route", "replace", "local", "9.9.0.0/16", "dev", "lo")
         whole(scan)
         assert actions(scan) == ["noted", "paused", "resumed"]
+        assert scan.census.manifest.path[1].detail == "interface s0 has no carrier", "before the gateway is missed"
 
 
 @in_private_network

@@ -20,7 +20,7 @@ from liveness.scan.losses.repairs import Stretch
 from liveness.scan.plan import Plan
 from liveness.scan.send.sender import Sender
 from liveness.scan.session import constants_of
-from liveness.scan.shared import Shared
+from liveness.scan.shared import HOLD_PATH, Shared
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
@@ -71,6 +71,17 @@ class Rig:
         self.notices: list[str] = []
         self.book = LossBook(self.plan, self.shared, Losses(), time.monotonic_ns(), 0.0, self.notices.append)
 
+    def switch(self, *, broken: bool) -> int:
+        """Break or mend the network while all senders are held, so that its time is exact; return that time."""
+        self.shared.pause(HOLD_PATH)
+        while not self.shared.all_held():
+            time.sleep(0.001)
+        at_ns = time.monotonic_ns()
+        self.book.track.note(at_ns, self.shared)
+        self.network.broken = broken
+        self.shared.resume(HOLD_PATH)
+        return at_ns
+
     def sender_again(self) -> Sender:
         """Return a sender over a ring of its own, when those of the run have ended."""
         return Sender(self.plan, self.constants, MemoryTxRing(self.network, MemoryRxRing(), slots=160), self.shared, 0)
@@ -88,11 +99,9 @@ class Rig:
             self.book.track.note(now_ns, self.shared)
             sent = int(self.shared.sent.sum()) / planned
             if left and not self.network.broken and sent >= left[0][0]:
-                began_ns, self.network.broken = now_ns, True
+                began_ns = self.switch(broken=True)
             elif left and self.network.broken and sent >= left[0][1]:
-                self.network.broken = False
-                self.book.track.note(time.monotonic_ns(), self.shared)
-                self.book.report(LossInterval(began_ns, time.monotonic_ns(), "the cable was out"))
+                self.book.report(LossInterval(began_ns, self.switch(broken=False), "the cable was out"))
                 left.pop(0)
             self.book.serve(settled=not self.network.broken)
             time.sleep(0.05)
@@ -138,6 +147,30 @@ def test_a_repair_sends_its_stretch_and_nothing_beyond(place: str) -> None:
         sent = rig.shared.repaired.sum(axis=(0, 2)) - before
         assert sent.tolist() == frames_by_probe([span], rig.plan).tolist()
     assert rig.shared.repaired.sum() > 0
+
+
+def test_a_repair_of_one_target_sends_to_nobody_else() -> None:
+    """A neighbour that got another MAC address, say: all others have got their probes."""
+    rig = Rig(1)
+    order, share = rig.plan.order, rig.plan.share(0)
+    lanes = len(rig.plan.probes) * rig.plan.attempts
+    position = order.walk(0, share, 600.0, np.zeros((lanes, order.marks(0, share)), np.int64)).position()
+    end = max(position.lags) + order.most_targets(0, share)
+    sender, moved = rig.sender_again(), FIRST + 7
+    sender._send_again(Stretch(0, 0, end, list(position.lags), list(position.begins), 4.0, moved, moved))
+    sender.outlet.drain()
+    assert {address for _, address in rig.network.arrived} == {"10.1.0.7"}
+    assert set(rig.network.arrived.values()) == {rig.plan.attempts}
+
+
+def test_bounds_of_a_loss_reach_its_repair() -> None:
+    rig = Rig(1, limits={"repair": True})
+    rig.run([])
+    moved = Intervals.from_bounds([FIRST + 7], [FIRST + 7])
+    rig.book.report(LossInterval(rig.book.started_ns, time.monotonic_ns(), "it moved", moved))
+    assert rig.book.pending
+    for span in rig.book.pending:
+        assert (span.lowest, span.highest) == (FIRST + 7, FIRST + 7)
 
 
 def test_the_number_of_targets_is_that_of_those_that_missed_a_probe() -> None:

@@ -17,6 +17,7 @@ from liveness.scan.losses.repairs import Stretch
 from liveness.scan.plan import Plan
 from liveness.scan.recovery.checkpointing import GRACE_S
 from liveness.scan.shared import Shared
+from liveness.space.intervals import Intervals
 
 MOST_SPANS: Final = 128
 """Stretches kept per sender; above this number the two nearest are joined."""
@@ -32,6 +33,8 @@ OUTAGE: Final = 0.9
 PACE_KEPT: Final = 0.8
 """Share of the rate that came through at which a stretch is sent again."""
 LEAST_PACE: Final = 0.1
+MOST_PACE: Final = 16.0
+"""Largest factor by which ticks pass faster where only few targets are sent to again."""
 HALF: Final = 0.5
 """Fewer expected targets than this count as none."""
 NS: Final = 1_000_000_000
@@ -159,12 +162,10 @@ class LossBook:
             spans = [msgspec.structs.replace(span, share=share) for span in spans]
         if not spans and not wide and not frames:
             return
-        if loss.targets is not None and share * extent_of(spans, self.plan).probes < HALF:
-            return  # one of many targets: more would be sent again than can have been lost
         self.changes += 1
         counted = loss.counted and self.counters_believed()
         new = _Entry(loss.start_ns, loss.end_ns, loss.cause, certainty, frames or 0, [], frames is None and not counted)
-        spans, margins = _with_margins(spans, wide)
+        spans, margins = _with_margins(*(_within(part, loss.targets) for part in (spans, wide)))
         if certainty is Certainty.SILENCE:
             spans = [msgspec.structs.replace(span, edge=span.margin // 2) for span in spans]
         if counted:
@@ -232,10 +233,15 @@ class LossBook:
         if span is None:
             return None
         self._in_hand[sender] = span
-        pace = 1.0 if span.share >= OUTAGE else max(LEAST_PACE, PACE_KEPT * (1 - span.share))
+        between = span.highest - span.lowest + 1
+        if between < self.plan.target_count:  # some targets: the ticks of the others take no packets
+            pace = min(MOST_PACE, self.plan.target_count / between)
+        else:
+            pace = 1.0 if span.share >= OUTAGE else max(LEAST_PACE, PACE_KEPT * (1 - span.share))
         first = max(0, span.first - span.margin)
         pace /= 2**span.tries
-        return Stretch(span.block, first, span.last + span.margin, span.lags, span.begins, pace)
+        bounds = span.lowest, span.highest
+        return Stretch(span.block, first, span.last + span.margin, span.lags, span.begins, pace, *bounds)
 
     def remaining(self) -> Extent:
         """Return the extent of the known losses that were not sent again."""
@@ -305,6 +311,14 @@ def _with_margins(spans: list[LostSpan], wide: list[LostSpan]) -> tuple[list[Los
         found.append(msgspec.structs.replace(span, margin=margin))
     apart = [wider for wider in wide if not any(wider.overlaps(span) for span in spans)]
     return found, [_as_margin(wider) for wider in apart]
+
+
+def _within(spans: list[LostSpan], targets: Intervals | None) -> list[LostSpan]:
+    """Return stretches that concern only targets between the first and the last of `targets`; None for all."""
+    if targets is None or not len(targets):
+        return spans
+    lowest, highest = int(targets.first[0]), int(targets.last[-1])
+    return [msgspec.structs.replace(span, lowest=lowest, highest=highest) for span in spans]
 
 
 def _as_margin(span: LostSpan) -> LostSpan:

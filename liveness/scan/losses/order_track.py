@@ -142,6 +142,8 @@ def joined(span: LostSpan, other: LostSpan) -> LostSpan:
         share=min(1.0, lost / max(1, last.last - first.first)),
         margin=margin,
         edge=min(first.edge, last.edge),
+        lowest=min(span.lowest, other.lowest),
+        highest=max(span.highest, other.highest),
         tries=max(span.tries, other.tries),
     )
 

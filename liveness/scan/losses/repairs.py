@@ -10,7 +10,7 @@ from liveness.scan.shared_memory import seal, shared_zeros
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-REQUESTS, ANSWERS, UPTO, SEAL, BLOCK, FIRST, LAST, LAGS = range(8)
+REQUESTS, ANSWERS, UPTO, SEAL, BLOCK, FIRST, LAST, LOWEST, HIGHEST, LAGS = range(10)
 """Columns of a sender's row: requests, answers, the last block it requests for, and the last answer."""
 NOTHING = -1
 
@@ -25,6 +25,10 @@ class Stretch:
     lags: list[int]
     begins: list[int]
     pace: float
+    lowest: int = 0
+    """Only targets from this address on are sent to,"""
+    highest: int = 0xFFFFFFFF
+    """and only up to this one."""
 
 
 class RepairRequests:
@@ -53,7 +57,7 @@ class RepairRequests:
         if stretch is None:
             row[BLOCK] = NOTHING
         else:
-            row[BLOCK:LAGS] = stretch.block, stretch.first, stretch.last
+            row[BLOCK:LAGS] = stretch.block, stretch.first, stretch.last, stretch.lowest, stretch.highest
             row[LAGS:] = (*stretch.lags, *stretch.begins)
             self._pace[sender] = stretch.pace
         # The seal lets the sender detect that it sees the new number of answers before their content.
@@ -74,4 +78,5 @@ class RepairRequests:
         if row[BLOCK] == NOTHING:
             return None
         lags, begins = row[LAGS : LAGS + self._lanes], row[LAGS + self._lanes :]
-        return Stretch(row[BLOCK], row[FIRST], row[LAST], lags, begins, float(pace[0]))
+        bounds = row[LOWEST], row[HIGHEST]
+        return Stretch(row[BLOCK], row[FIRST], row[LAST], lags, begins, float(pace[0]), *bounds)

@@ -19,7 +19,7 @@ from liveness.scan.send.outlet import POLL_S, Outlet, warm_up_fill
 from liveness.scan.send.pacing import LOOK_EVERY_S, Batch, Pacer, SpacingGuard
 from liveness.scan.send.queue import TargetQueue, queue_of, take_drawn, withdraw
 from liveness.scan.shared import ENDED, Shared
-from liveness.space.intervals import Intervals
+from liveness.space.intervals import ADDRESS_SPACE, Intervals
 
 SKIPPED_AT_ONCE: Final = 1 << 16
 """Number of targets that are drawn at once while a walk is skipped to its position."""
@@ -109,7 +109,7 @@ class Sender:
         """Walk a stretch of the order again as before: the same targets in the same lanes."""
         place = Position(block=stretch.block, tick=stretch.first, lags=stretch.lags, begins=stretch.begins)
         walk = self.plan.order.again(place, self.share)
-        queue = self._queue(walk, stretch.block)
+        queue = self._queue(walk, stretch.block, self._spared(stretch))
         _skip(walk, queue, stretch.first)
         self._send(walk, queue, stretch)
 
@@ -119,7 +119,7 @@ class Sender:
         here = start if start is not None and start.block == part else None
         marks = self.shared.marks[part][self.index]
         walk = self.plan.order.walk(part, self.share, float(self.shared.rate_pps[0]), marks, here)
-        queue = self._queue(walk, part)
+        queue = self._queue(walk, part, self.withdrawn)
         if start is not None and start.block >= part:
             # This sender had reached the tick in an earlier session, or had even sent the whole part, while other
             # senders had not: skip what it has sent.
@@ -130,9 +130,16 @@ class Sender:
                 self.shared.sent_before[self.index] += walk.probed()
         return walk, queue
 
-    def _queue(self, walk: Walk, part: int) -> TargetQueue:
+    def _spared(self, stretch: Stretch | None) -> Intervals:
+        """Return the targets that nothing is sent to: withdrawn ones, and those that a repair does not concern."""
+        if stretch is None or (stretch.lowest, stretch.highest) == (0, ADDRESS_SPACE - 1):
+            return self.withdrawn
+        concerned = Intervals.from_bounds([stretch.lowest], [stretch.highest])
+        return self.withdrawn.union(concerned.complement())
+
+    def _queue(self, walk: Walk, part: int, spared: Intervals) -> TargetQueue:
         places = walk.reach + max(len(self._due.drawn), MAX_TICKS)
-        return queue_of(self.plan.order.parts[part].listed, places, self.withdrawn)
+        return queue_of(self.plan.order.parts[part].listed, places, spared)
 
     def _report_position(self, walk: Walk, stretch: Stretch | None = None) -> None:
         """Publish the position of the walk; a repair is no position for a later session to resume from."""
@@ -164,7 +171,7 @@ class Sender:
                 continue
             if shared.withdrawn.generation != self.generation:
                 self.generation, self.withdrawn = shared.withdrawn.read()
-                outlet.load(withdraw(outlet.queue, self.withdrawn), self._due, outlet.counts)
+                outlet.load(withdraw(outlet.queue, self._spared(stretch)), self._due, outlet.counts)
             wanted = shared.pace_pps() * pace
             if wanted != rate_pps and self._take_rate(walk, wanted, again=again):
                 rate_pps = wanted
