@@ -39,7 +39,7 @@ CONFIG: Final[dict[str, object]] = {
     "cooldown": "10s",
 }
 MARK: Final = "CENSUS_TEST_MARK"
-WAIT_S: Final = 20.0
+WAIT_S: Final = 90.0
 SENDING_S: Final = 1.0
 """How long a scan sends before something happens to it."""
 

@@ -129,7 +129,7 @@ def judge_killed_run(folder: Path, kills: int, seed: int) -> None:
     sessions, frames = folder / "sessions.py", folder / "frames"
     sessions.write_text(SESSIONS)
     capture = (sys.executable, "-m", "tests.census.capture", internet, frames)
-    done = run(*capture, sys.executable, sessions, config, path, str(kills), str(seed), cwd=ROOT, timeout=300)
+    done = run(*capture, sys.executable, sessions, config, path, str(kills), str(seed), cwd=ROOT, timeout=900)
     assert done.returncode == 0, done.stderr
     cuts = len(Census(path).manifest.resumed)
     checked = run(*LIVENESS, "lab", "check", "--plain", "--internet", internet, path)
