@@ -53,6 +53,13 @@ def test_entries_have_their_line_their_bounds_and_their_reason(path: Path) -> No
     assert intervals_of(entries) == read_prefixes(path)
 
 
+def test_semicolons_begin_comments_of_requests(tmp_path: Path) -> None:
+    """As in the lists of others, such as Spamhaus's."""
+    (tmp_path / "drop.txt").write_text("; a list of others\n192.0.2.0/24 ; 2026-11-02, a@example.net, mail\n")
+    (request,) = read_list(tmp_path / "drop.txt")
+    assert (request.text, request.reason) == ("192.0.2.0/24", Reason("a@example.net", "mail", "2026-11-02"))
+
+
 def test_add_appends_dated_lines_and_leaves_the_rest_alone(path: Path) -> None:
     wanted = [entry("192.0.2.128/25"), entry("203.0.113.0-203.0.113.33"), entry("10.0.0.9", "2020-01-01, x, y")]
     assert add(path, wanted, REASON) == wanted

@@ -55,6 +55,13 @@ def test_every_form_comment_and_line_ending_is_read(tmp_path: Path, ending: str,
     assert read_prefixes(write(tmp_path / "list", text.replace("\n", ending))).prefixes() == LISTED
 
 
+@pytest.mark.parametrize("entry", ["10.0.0.0/24", "10.0.0.0/255.255.255.0", "10.0.0.*", "10.0.0.0-255"])
+@pytest.mark.parametrize("comment", ["# note", "; note", ";note # and more", "# note ; 10.9.9.9"])
+def test_both_signs_begin_comments_after_every_form(tmp_path: Path, entry: str, comment: str) -> None:
+    content = f"{comment}\n{entry} {comment}\n{entry}{comment}\n"
+    assert read_prefixes(write(tmp_path / "list", content)).prefixes() == ["10.0.0.0/24"]
+
+
 @given(st.lists(st.tuples(entries, decoration, decoration.filter(lambda text: "#" not in text)), max_size=30))
 def test_any_list_reads_as_what_was_written(lines: list[tuple[tuple[str, int, int], str, str]]) -> None:
     expected = Intervals.from_bounds([entry[1] for entry, _, _ in lines], [entry[2] for entry, _, _ in lines])

@@ -23,6 +23,7 @@ from liveness.lab.model.population.sample import public_space, sample24, used24
 from liveness.lab.model.population.set_size import Spread
 from liveness.lab.model.population.truth import truth
 from liveness.replies import CONTROL, Kind, Role, SetKey
+from liveness.report.views.prediction import basis_text
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
@@ -197,8 +198,14 @@ def test_what_the_model_leaves_unused_is_reported(tmp_path: Path) -> None:
         config, targets = config_of(tmp_path, f"targets: {{allow: [{allow}]}}\nrate: 1kpps\n")
         prediction = predict(config, targets, WIRE_BITS, population)
         assert (prediction.prefixes24, prediction.used24) == (len(numbers), expected)
+        text = basis_text("census", prediction)
         if expected == 0:
             assert prediction.replies == 0
+            assert "The model leaves all of the 1 /24 looked at unused" in text
+        elif expected < len(numbers):
+            assert "The model uses 1 of the 2 /24s looked at; nobody answers in the others" in text
+        else:
+            assert "\n" not in text
 
 
 @settings(max_examples=15, deadline=None)
