@@ -162,6 +162,7 @@ def cat(inputs: Inputs, *, as_json: bool, limit: int | None) -> None:
 @click.option("--remove-input", is_flag=True, help="Remove the inputs once the output is safe on disk and whole.")
 def convert(inputs: Inputs, output_file: Path, *, remove_input: bool) -> None:
     """Write flow records of any format to one Parquet or CSV file."""
+    from liveness.files.outputs import check_output
     from liveness.flows.record import Notes
     from liveness.flows.write import write_flows
 
@@ -170,6 +171,7 @@ def convert(inputs: Inputs, output_file: Path, *, remove_input: bool) -> None:
         for file in inputs.files
     ):
         raise UsageError(f"-o {output_file}: this is one of the inputs: give another name")
+    check_output(output_file, "flows")
     notes = Notes()
     count = write_flows(inputs.read(notes), notes, output_file)
     log.info(f"{count:,} flows written to {output_file}")
@@ -218,6 +220,7 @@ def convert(inputs: Inputs, output_file: Path, *, remove_input: bool) -> None:
 )
 def meter(files: tuple[str, ...], output_file: Path | None, idle_s: float, active_s: float, table_flows: int) -> None:
     """Turn the packets of captures into flow records."""
+    from liveness.files.outputs import check_output
     from liveness.flows.captures import meter_files
     from liveness.flows.record import Notes
     from liveness.flows.write import HEADER, csv_lines, write_flows
@@ -226,6 +229,7 @@ def meter(files: tuple[str, ...], output_file: Path | None, idle_s: float, activ
     notes = Notes()
     batches = meter_files(files, notes, idle_s, active_s, table_flows)
     if output_file is not None:
+        check_output(output_file, "flows")
         count = write_flows(batches, notes, output_file)
         log.info(f"{count:,} flows written to {output_file}")
     else:

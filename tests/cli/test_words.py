@@ -169,6 +169,8 @@ def test_a_dry_run_judges_run_id_and_watching(folder: Path) -> None:
         ("analyze", "run", "--map", "/nonexist/b.png"),
         ("analyze", "run", "-o", "/nonexist/b.txt"),
         ("config", "init", "/nonexist/b.yaml"),
+        ("flows", "convert", "a.txt", "-o", "/nonexist/b.parquet"),
+        ("flows", "meter", "a.txt", "-o", "/nonexist/b.csv"),
         ("survey", "analyze", ".", "-o", "/nonexist/b.txt"),
         ("survey", "analyze", ".", "--addresses", "/nonexist/b.csv"),
         ("survey", "export", ".", "-o", "/nonexist/b.csv"),

@@ -80,7 +80,8 @@ def test_damaged_or_missing_set_is_named(tmp_path: Path) -> None:
 
 def test_key_is_secret_and_verified(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    with pytest.raises(LivenessError, match=r"key: cannot read the key of this run"):
+    missing = r"key: cannot read the key of this run: No such file or directory: copy it from where the scan ran"
+    with pytest.raises(LivenessError, match=missing):
         run.read_key()
     key = bytes(range(16))
     run.write_key(key)
