@@ -25,14 +25,14 @@ from liveness.errors import LivenessError, StoppedEarlyError
 from liveness.runs.manifest import Manifest
 from liveness.scan.privilege_drop import private_umask
 from liveness.scan.recovery.resume import check_resumable
-from liveness.scan.session import Finished
+from liveness.scan.run import Finished
 
 SIGNAL_BASE: Final = 128
 """Added to the number of the signal that ended a run, to make the exit code."""
 
 
 class Scanner(Protocol):
-    """Scanner of a census: starts or resumes a run. Both methods raise the errors of `scan.session`."""
+    """Scanner of a census: starts or resumes a run. Both methods raise the errors of `scan.run`."""
 
     def begin(self, run_id: str) -> Finished:
         """Scan a new run with this run id."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from liveness.config.load import resolve_targets
 from liveness.config.model import Config
 from liveness.net.links import in_lab
-from liveness.scan.session import Finished, resume_scan, run_scan
+from liveness.scan.run import Finished, resume_scan, run_scan
 from liveness.watch.scanning import scan_watched
 from liveness.watch.watchers import Watchers
 

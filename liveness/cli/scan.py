@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from liveness.config.model import Config
-    from liveness.scan.session import Finished
+    from liveness.scan.run import Finished
 
 DEFAULT_NAME = "scan"
 """The name of a run that has neither a config nor --name."""
@@ -100,7 +100,7 @@ def command(
             or any(value not in (None, (), False) for value in flags.values())
         ):
             raise click.UsageError("--resume goes on with a run as it was configured: only -q and watching go with it")
-        from liveness.scan.session import resume_scan
+        from liveness.scan.run import resume_scan
 
         _leave(watch(partial(resume_scan, resume)))
         return
@@ -123,7 +123,7 @@ def command(
             for line in preview_lines(config, preview(config, resolved)):
                 click.echo(line)
             return
-        from liveness.scan.session import run_scan
+        from liveness.scan.run import run_scan
 
         _leave(watch(partial(run_scan, config, resolved, run_id=run_id)))
 
@@ -232,7 +232,7 @@ def _scan(
 
 def _leave(finished: "Finished") -> None:
     """Exit with the exit code of a run that ended early; return for a complete one."""
-    from liveness.scan.session import kept_in
+    from liveness.scan.run import kept_in
 
     interruption = finished.interruption
     if interruption.reason is None:

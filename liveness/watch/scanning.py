@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from liveness.scan.session import Finished
+from liveness.scan.run import Finished
 from liveness.watch.watchers import Watchers
 
 

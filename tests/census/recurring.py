@@ -18,7 +18,7 @@ from liveness.errors import LivenessError
 from liveness.runs.course import Timeline
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.interruption import Interruption
-from liveness.scan.session import Finished
+from liveness.scan.run import Finished
 from tests.populations import Population, Reply, town
 
 TOWN = Population(town().replies, name="weekly")
