@@ -224,9 +224,9 @@ def install(
     metrics_address: str | None,
     yes: bool,
 ) -> None:
-    """Have a census taken again and again: prints the units or the lines of cron, asks, and installs them.
+    """Install a timer for a census: prints the units or the lines of cron, asks, and installs them.
 
-    The options of watching are handed on to each run.
+    The options for watching are passed on to each run.
     """
     from liveness.census.timers.installation import planned
 

@@ -33,7 +33,7 @@ def check(file: Path, lab: bool, elsewhere: bool, as_json: bool) -> None:
     """Load FILE with its target lists and print what its census or survey would do. Sends nothing.
 
     What would stop the scan at its start is refused as the scan would, with the same exit code: a directory that cannot
-    be written, an interface that is not there, a source address of another host, a program to notify by that is none.
+    be written, an interface that does not exist, a source address of another host, a missing notification program.
     """
     from liveness.cli.printing import print_document
     from liveness.config.estimate import estimate, forecast_document

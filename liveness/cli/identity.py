@@ -28,7 +28,7 @@ def command(
     """Write the opt-out web page, suggested reverse DNS names, and remarks for WHOIS, from a config.
 
     Serve the page under the config's contact and on port 80 of every address that is sent from: that is where people
-    look first. Prints the files' names; what stands in their place is replaced.
+    look first. Prints the names of the files; files that are already there are replaced.
     """
     from liveness.config.identity import identity_of
     from liveness.config.load import load_config

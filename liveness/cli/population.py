@@ -43,9 +43,9 @@ def describe_population(population: "Population", *, as_json: bool) -> None:
 @click.option("--lab", is_flag=True, help="Judge targets as inside the lab, where private addresses may be probed.")
 @AS_JSON
 def predict(config: Path, source: str, *, lab: bool, as_json: bool) -> None:
-    """Say what the census of CONFIG would bring home if the Internet were a population. Sends nothing.
+    """Predict what the census of CONFIG would find if the Internet were a population. Sends nothing.
 
-    Hit rates, replies a second, sizes of sets and logs, duration, and the load on single /24s. Nothing is lost in it.
+    Prints hit rates, replies per second, sizes of sets and logs, duration, and the load on single /24s. Assumes no loss.
     """
     from liveness.cli.printing import print_document, print_tables
     from liveness.config.load import load_config, resolve_targets

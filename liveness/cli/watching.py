@@ -18,7 +18,7 @@ OPTIONS = (
         "--status-file",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Write how the scan stands to this file, a JSON document a line, one a second.",
+        help="Write the state of the scan to this file every second, one JSON document per line.",
     ),
     click.option(
         "--metrics-file",

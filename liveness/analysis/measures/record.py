@@ -56,7 +56,7 @@ def events_table(manifest: Manifest) -> Table:
         "Events on the way to the targets",
         (Column("at"), Column("what"), Column("detail"), Column("done"), Column("targets", "targets")),
         [(event.at, event.what, event.detail, event.action, event.targets) for event in manifest.path],
-        ["targets: how many it concerns, where that is known. What was lost stands in the warnings."],
+        ["targets: how many it concerns, where that is known. The warnings say what was lost."],
     )
 
 

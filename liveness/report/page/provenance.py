@@ -20,7 +20,7 @@ def provenance_table(manifest: Manifest, run: RunResults | None = None) -> Table
         ("seed", str(manifest.seed)),
         ("started", manifest.started),
         ("finished", manifest.finished or "not yet"),
-        ("went on after a cut", ", ".join(manifest.resumed) or "never"),
+        ("resumed at", ", ".join(manifest.resumed) or "never"),
         ("liveness", manifest.version),
         ("vantage: host", manifest.host or ABSENT),
         ("vantage: kernel", manifest.kernel or ABSENT),
