@@ -40,7 +40,7 @@ COMMANDS: dict[str, str] = {
     "lab": "Run commands in a private network of real hosts, and check runs against its truth.",
     "probes": "List the probes: what each sends, and what counts as a reply.",
     "replay": "Make the sets of a run again from captured packets, and compare.",
-    "survey": "Import, analyse and export surveys of availability.",
+    "survey": "Run, import, analyse and export surveys of availability.",
     "replies": "Query the log of replies with SQL, or sum it up.",
 }
 """Short help of each command; the command itself and its imports are loaded when it is called."""

@@ -45,7 +45,7 @@ def describe_population(population: "Population", *, as_json: bool) -> None:
 def predict(config: Path, source: str, *, lab: bool, as_json: bool) -> None:
     """Predict what the census of CONFIG would find if the Internet were a population. Sends nothing.
 
-    Prints hit rates, replies per second, sizes of sets and logs, duration, and the load on single /24s. Assumes no loss.
+    Prints hit rates, replies per second, sizes of sets and logs, duration, and load on single /24s. Assumes no loss.
     """
     from liveness.cli.printing import print_document, print_tables
     from liveness.config.load import load_config, resolve_targets
