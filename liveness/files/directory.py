@@ -129,19 +129,15 @@ class Directory:
 
     def append_to(self, name: Name, mode: int = 0o666) -> int:
         """Open a regular file to append to, which is made if it is missing; return its descriptor."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        with self._parent(name) as (folder, last):
-            descriptor = descriptors.regular(descriptors.open_without_links(last, flags, folder, mode), name)
-        try:
-            descriptors.refuse_other_names(descriptor, name)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
+        return self._open_to_write(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode)
 
     def open_to_map(self, name: Name, mode: int = 0o600, *, make: bool = False) -> int:
         """Open a regular file to read and write in place, such as one to be mapped; with `make` it need not exist."""
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (os.O_CREAT if make else 0)
+        return self._open_to_write(name, os.O_RDWR | (os.O_CREAT if make else 0), mode)
+
+    def _open_to_write(self, name: Name, access: int, mode: int) -> int:
+        """Open a regular file that has no other name, without following a link; return its descriptor."""
+        flags = access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         with self._parent(name) as (folder, last):
             descriptor = descriptors.regular(descriptors.open_without_links(last, flags, folder, mode), name)
         try:

@@ -84,7 +84,7 @@ class RoundKeeper:
         self.gaps = read_gaps(self.run)
         header = self.live.header
         here = boot_hash()
-        heard_ns = int(header[LISTENED_NS] if header[BOOT] == here else header[SYNCED_NS])
+        heard_ns = min(now_ns, int(header[LISTENED_NS] if header[BOOT] == here else header[SYNCED_NS]))
         if header[START_NS]:
             since_ns = max(heard_ns - self.order.interval_ns, self.order.start_ns)
             self.cut(since_ns, now_ns, "nobody listened between two sessions")

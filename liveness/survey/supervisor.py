@@ -83,7 +83,8 @@ class SurveySupervisor:
             with self._ending_early():
                 crew.start(self.interruption)
                 self._watch(crew, guard)
-            self.interruption.finish(complete=crew.all_sent() and not crew.receiver_ended())
+            over = time.time_ns() >= self._heard_all_ns
+            self.interruption.finish(complete=over and crew.all_sent() and not crew.receiver_ended())
             with self._ending_early():
                 crew.stop_senders(self.interruption)
             stopped_ns = time.time_ns()
@@ -135,17 +136,21 @@ class SurveySupervisor:
     def _watch(self, crew: Crew, guard: PathGuard) -> None:
         """Wait until the last round is over and its replies had an interval to come; return early for a failure."""
         limit_s = self.plan.config.max_runtime_s
-        end_ns = self.survey.order.end_ns + self.survey.order.interval_ns + SETTLING_NS
         while self.interruption.reason is None and not crew.receiver_ended():
             guard.look()
             self._report(guard, sending=True)
             self._look_at_lists()
             self.keeper.look(time.time_ns())
-            if not crew.sending(self.interruption) and time.time_ns() >= end_ns:
+            if not crew.sending(self.interruption) and time.time_ns() >= self._heard_all_ns:
                 return
             if limit_s is not None and self.elapsed_s > limit_s:
                 self.interruption.by(f"limits.max_runtime of {self.plan.config.limits.max_runtime} reached")
             time.sleep(WATCH_EVERY_S)
+
+    @property
+    def _heard_all_ns(self) -> int:
+        """Time at which every timely reply has come."""
+        return self.survey.order.end_ns + self.survey.order.interval_ns + SETTLING_NS
 
     @property
     def elapsed_s(self) -> float:

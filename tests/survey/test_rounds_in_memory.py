@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from liveness.order.rounds import OCTETS
+from liveness.planes.live import LATE, NEGATIVE, POSITIVE
+from liveness.replies import REPLY_DTYPE, UNKNOWN_ATTEMPT, Kind
 from liveness.survey.keeper import rounds_of_record
-from liveness.survey.plane_sink import NO_ROUND, OUTSIDE, PLACED
+from liveness.survey.plane_sink import NO_ROUND, OUTSIDE, PLACED, PlaneSink
 from tests.survey.virtual import (
     EVERYTHING,
     START_NS_2020,
@@ -114,10 +116,18 @@ def test_what_has_passed_is_not_sent_and_moves_nothing(tmp_path: Path) -> None:
     assert 70 + 1_400 + 6 - 20 < missed * 660 / OCTETS < 70 + 1_400 + 6 + 20
 
 
+def slowly(target: int, probe: str, time_ns: int) -> tuple[Reply, ...]:
+    del target, probe, time_ns
+    return (Reply(100_000_000_000, "positive"),)
+
+
 def test_a_clock_that_is_set_repeats_nothing_and_misplaces_nothing(tmp_path: Path) -> None:
-    """Set back by four minutes, then on by ten: no address gets a round twice, and replies are of their rounds."""
-    virtual = virtual_survey(tmp_path, survey_config(), ("10.1.0.0",), always)
-    virtual.stalls = {8_000: -240_000_000_000, 40_000: 600_000_000_000}
+    """Set back by four minutes, then on by seven: no address gets a round twice, and replies are of their rounds.
+
+    Replies to what was sent before the clock was set back seem to arrive before their probes left.
+    """
+    virtual = virtual_survey(tmp_path, survey_config(), ("10.1.0.0",), slowly)
+    virtual.steps = {8_000: -240_000_000_000, 40_000: 420_000_000_000}
     virtual.open()
     virtual.run()
     order = virtual.survey.order
@@ -208,3 +218,47 @@ def test_the_record_has_a_line_a_round_and_warns_of_a_fall(tmp_path: Path) -> No
     assert [line.probes["icmp"].sent for line in lines] == [256] * 9
     assert len(virtual.notices) == 1
     assert virtual.notices[0].startswith("WARNING: round 3: icmp: 0.0% of the probes got a positive reply, 100.0% in")
+
+
+def test_late_is_what_came_more_than_an_interval_after_its_probe(tmp_path: Path) -> None:
+    """By the send time that an echo reply returns, otherwise by the slot of the probe."""
+    virtual = virtual_survey(tmp_path, survey_config(), ("10.1.0.0",), always)
+    virtual.open()
+    order = virtual.survey.order
+    (sink,) = virtual.receiver.sinks
+    assert isinstance(sink, PlaneSink)
+    slots = order.address_slots(0)
+    cases = [  # (ns after the slot, round-trip time or unknown, plane)
+        (INTERVAL_NS - 1, -1, POSITIVE),
+        (INTERVAL_NS + 1_000, -1, LATE),
+        (INTERVAL_NS + 1_000, INTERVAL_NS, POSITIVE),
+        (INTERVAL_NS - 1_000, INTERVAL_NS + 1, LATE),
+    ]
+    replies = np.zeros(len(cases), REPLY_DTYPE)
+    for octet, (after_ns, rtt_ns, _) in enumerate(cases):
+        address = (int(order.numbers[0]) << 8) + octet
+        due_ns = order.due_ns(2 * order.slots + int(slots[octet]))
+        replies[octet]["time_ns"], replies[octet]["rtt_ns"] = due_ns + after_ns, rtt_ns
+        replies[octet]["source"] = replies[octet]["target"] = address
+        replies[octet]["kind"], replies[octet]["attempt"] = Kind.ECHO_REPLY, 2
+    sink.place(replies, order.start_ns)
+    for octet, (_, _, plane) in enumerate(cases):
+        found = [place for place in (POSITIVE, NEGATIVE, LATE) if virtual.live.of_round(2)[0, place, 0] >> octet & 1]
+        assert found == [plane], octet
+
+
+def test_a_reply_that_proves_no_round_is_left_out(tmp_path: Path) -> None:
+    virtual = virtual_survey(tmp_path, survey_config(), ("10.1.0.0",), always)
+    virtual.open()
+    order = virtual.survey.order
+    (sink,) = virtual.receiver.sinks
+    assert isinstance(sink, PlaneSink)
+    replies = np.zeros(3, REPLY_DTYPE)
+    replies["time_ns"] = order.start_ns + INTERVAL_NS
+    replies["source"] = replies["target"] = int(order.numbers[0]) << 8
+    replies[0]["attempt"] = UNKNOWN_ATTEMPT
+    replies[1]["target"] = 0x08080808  # an address of no block
+    replies[2]["attempt"] = 6  # its newest round would lie before the first
+    sink.place(replies, order.start_ns)
+    assert sink.outcomes.tolist() == [0, 2, 1]
+    assert not virtual.live.bits.any()

@@ -341,3 +341,41 @@ def test_an_interrupted_survey_keeps_what_it_has_and_goes_on(tmp_path: Path) -> 
     state = json.loads(run(*LIVENESS, "survey", "status", run_path, "--json").stdout)
     assert (state["state"], state["rounds"]) == ("partial", 300)
     assert run(*LIVENESS, "survey", "analyze", run_path, "--json").returncode == 0
+
+
+LATE_STOP: Final = """
+import json, os, signal, subprocess, sys, time
+config, run, *command = sys.argv[1:]
+process = subprocess.Popen([*command, "survey", "run", "-q", "--config", config, "--run-id", "run"])
+deadline = time.monotonic() + 90
+while not os.path.exists(os.path.join(run, "rounds", "icmp.sent.bits")) and time.monotonic() < deadline:
+    time.sleep(0.1)
+time.sleep(2)
+with open(os.path.join(run, "manifest.json")) as file:
+    manifest = json.load(file)
+end_s = manifest["start_ns"] / 1e9 + manifest["planned_rounds"] * manifest["interval_s"]
+time.sleep(max(0, end_s + 2 - time.time()))
+process.send_signal(signal.SIGINT)
+code = process.wait()
+with open(os.path.join(run, "manifest.json")) as file:
+    print(code, json.load(file)["status"])
+sys.exit(subprocess.run([*command, "survey", "run", "-q", "--resume", run], check=False).returncode)
+"""
+
+
+@pytest.mark.slow
+def test_stopped_while_it_waits_for_the_last_replies_it_is_partial(tmp_path: Path) -> None:
+    """What was sent within an interval before the stop counts as not sent, and is not made up for."""
+    (tmp_path / "lab.yaml").write_text(LAB)
+    (tmp_path / "blocks.csv").write_text(BLOCKS)
+    rounds = {"blocks": "blocks.csv", "interval": "12s", "duration": "12s", "tolerance": "200ms"}
+    config = write_yaml(tmp_path / "survey.yaml", {"name": "small", "output": str(tmp_path / "out"), "survey": rounds})
+    run_path = tmp_path / "out" / "small" / "run"
+    words = [*EXEC, "--internet", tmp_path / "lab.yaml", "--", sys.executable, "-c", LATE_STOP]
+    done = run(*map(str, words), config, run_path, *LIVENESS, timeout=TIMEOUT_S)
+    assert "130 partial" in done.stdout, done.stderr
+    assert done.returncode == 0, done.stderr
+    manifest = SurveyRun.open(run_path).manifest
+    assert (manifest.status, manifest.gaps[0].cause) == ("complete", "interrupted by SIGINT")
+    counts = manifest.probes["icmp"]
+    assert 0 < counts.sent < 256

@@ -177,6 +177,8 @@ class VirtualSurvey:
     slept: Callable[["VirtualSurvey"], None] = lambda _: None
     stalls: dict[int, int] = field(default_factory=dict)
     """Number of a pause -> ns by which it is longer."""
+    steps: dict[int, int] = field(default_factory=dict)
+    """Number of a pause -> ns by which the clock is set during it."""
     pauses: int = 0
 
     def open(self, *, resumed: bool = False) -> None:
@@ -209,6 +211,10 @@ class VirtualSurvey:
         def sleep(seconds: float) -> None:
             self.pauses += 1
             self.network.now_ns += int(seconds * 1e9) + self.stalls.get(self.pauses, 0)
+            step_ns = self.steps.get(self.pauses, 0)
+            if step_ns:  # what is on its way arrives as it would have, by a clock that shows another time
+                self.network.now_ns += step_ns
+                self.network.coming = [(at_ns + step_ns, *rest) for at_ns, *rest in self.network.coming]
             self.slept(self)
             self.receive()
             self.keeper.look(self.network.now_ns)
