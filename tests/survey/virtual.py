@@ -214,7 +214,7 @@ class VirtualSurvey:
             step_ns = self.steps.get(self.pauses, 0)
             if step_ns:  # what is on its way arrives as it would have, by a clock that shows another time
                 self.network.now_ns += step_ns
-                self.network.coming = [(at_ns + step_ns, *rest) for at_ns, *rest in self.network.coming]
+                self.network.coming = [(at_ns + step_ns, n, frame) for at_ns, n, frame in self.network.coming]
             self.slept(self)
             self.receive()
             self.keeper.look(self.network.now_ns)
