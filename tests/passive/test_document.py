@@ -14,7 +14,7 @@ def test_the_worked_example_runs_as_it_is_printed(tmp_path: Path) -> None:
     blocks = BLOCK.findall((ROOT / "docs/passive.md").read_text())
     (tmp_path / "example.csv").write_text(next(text for kind, text in blocks if kind == "csv"))
     (tmp_path / "example.yaml").write_text(next(text for kind, text in blocks if kind == "yaml"))
-    commands = [text for kind, text in blocks if kind == "text" and text.startswith("$ liveness ")]
+    commands = [text for kind, text in blocks if kind == "text" and text.startswith("$ liveness passive ")]
     assert len(commands) == 2
     for block in commands:
         line, _, expected = block.partition("\n")
