@@ -9,6 +9,7 @@ from liveness.errors import LivenessError, UsageError
 from liveness.files.documents import decoded
 from liveness.files.reading import read_bytes
 from liveness.passive.partitions import InputRecord
+from liveness.passive.report_shape import Report
 from liveness.passive.results import KIND
 from liveness.runs.kinds import check_directory, check_kind
 from liveness.runs.rundir import MANIFEST_FILE, PASSIVE_FILE
@@ -71,17 +72,5 @@ def load_results(path: Path) -> dict[str, Any]:
             f"{path}: no results yet: the run is {manifest.status}: liveness passive run --resume {path}"
         ) from error
     document = decoded(content, dict[str, Any], file, "damaged results")
-    decoded(content, _Results, file, "damaged results")  # of the report's shape
+    decoded(content, Report, file, "damaged results")  # of the report's shape
     return document
-
-
-class _Results(msgspec.Struct):
-    """The keys of the report document, and their shapes: what tables, page and figures rely on."""
-
-    schema: int
-    records: dict[str, Any]
-    totals: dict[str, dict[str, Any]]
-    intervals: list[dict[str, Any]]
-    services: list[dict[str, Any]]
-    outages: list[dict[str, Any]]
-    symmetry: dict[str, Any]

@@ -22,6 +22,7 @@ MAX_ROUNDS: Final = 1 << 20
 MAX_BLOCKS: Final = 1 << 24
 MAX_INTERVAL_S: Final = 86_400.0 * 366
 MAX_START_NS: Final = 7_258_118_400 * 10**9
+MAX_END_S: Final = 13_569_465_600.0
 
 
 class ProbeRounds(Struct, frozen=True, kw_only=True):
@@ -129,6 +130,11 @@ class SurveyManifest(Struct, frozen=True, kw_only=True):
             raise ValueError(f"start_ns: {self.start_ns} is not a time from 1970 to 2200")
         if not 0 < self.interval_s <= MAX_INTERVAL_S:
             raise ValueError(f"interval_s: {self.interval_s} is not above 0 and at most a year")
+        planned = self.rounds if self.planned_rounds is None else self.planned_rounds
+        if not 1 <= planned <= MAX_ROUNDS:
+            raise ValueError(f"planned_rounds: {planned} is not between 1 and {MAX_ROUNDS}")
+        if self.start_ns / 1e9 + planned * self.interval_s > MAX_END_S:
+            raise ValueError(f"planned_rounds: {planned} rounds of {self.interval_s:g} s end after the year 2400")
 
     @property
     def run(self) -> str:

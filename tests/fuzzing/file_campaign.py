@@ -30,7 +30,7 @@ from tests.fuzzing.bounded import bounded
 from tests.fuzzing.kinds.kind import ROOT, FileKind
 from tests.fuzzing.odd_files import OddFile
 from tests.fuzzing.outside import Descriptors, Guard, changed_outside
-from tests.fuzzing.verdict import TooSlowError, verdict
+from tests.fuzzing.verdict import TooSlowError, is_read, verdict
 from tests.fuzzing.warm_duckdb import keep_open
 
 MORE_MEMORY: Final = 1 << 30
@@ -194,9 +194,13 @@ class _Batch:
         os.chdir(self._place / "work")
         tempfile.tempdir = str(self._place / "work")
         signal.signal(signal.SIGPROF, _give_up)
+        read = 0
         for content in self._seeds[:WARM]:  # loading and compiling happens once, and counts for no mutant
+            self._lay_out()
             self._path.write_bytes(content)
-            verdict(self._kind, self._path)
+            read += is_read(self._kind, self._path)
+        if not read:
+            raise RuntimeError(f"{self._kind.name}: no real file is read, so that mutants would be refused for nothing")
         keep_open()
         self._lay_out()
         self._guard = Guard(self._place / "work", *kernel_caches())

@@ -79,7 +79,8 @@ def rounds(
         first = progress.next_number
         size, budget_s = min(mutants - progress.mutants, TURN_MUTANTS), min(TURN_S, ends - time.monotonic())
         if size > 0:
-            outcome = campaign(kinds[name], size, state.seed, budget_s, folder / "turn", first)
+            place = emptied(folder / "turn")  # another kind has other surroundings
+            outcome = campaign(kinds[name], size, state.seed, budget_s, place, first)
             add(progress, outcome)
             report(outcome, first)
         save(state, path)

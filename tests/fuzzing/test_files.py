@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from liveness.errors import LivenessError
 from tests.fuzzing import file_campaign
 from tests.fuzzing.bounded import Ended
 from tests.fuzzing.file_campaign import campaign, lay_out, sample
 from tests.fuzzing.kinds import all_kinds
 from tests.fuzzing.kinds.kind import FileKind, fixed, flipped
 from tests.fuzzing.odd_files import OddKind
-from tests.fuzzing.verdict import verdict
+from tests.fuzzing.verdict import is_read, verdict
 
 KINDS = all_kinds()
 MUTANTS = 2000
@@ -38,10 +39,15 @@ def test_real_files_are_read(tmp_path: Path, name: str) -> None:
     template, path = tmp_path / "template", tmp_path / "place" / "work" / kind.file
     template.mkdir()
     kind.surroundings(template)
+    read = 0
     for content in files[:4]:
         lay_out(tmp_path / "place", template, path)
         path.write_bytes(content)
         assert verdict(kind, path) is None
+        lay_out(tmp_path / "place", template, path)
+        path.write_bytes(content)
+        read += is_read(kind, path)
+    assert read, "every real file is refused"
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -158,6 +164,14 @@ def test_a_campaign_continues_behind_a_mutant_that_ends_its_process(tmp_path: Pa
     (what,) = outcome.findings
     assert 3 <= outcome.findings[what] < 25
     assert kind_of(read).mutant(1, outcome.numbers[what], [b"abc"]) == outcome.kept[what]
+
+
+def test_a_campaign_whose_real_files_are_refused_is_a_fault(tmp_path: Path) -> None:
+    def read(_path: Path) -> None:
+        raise LivenessError("a: damaged")
+
+    outcome = campaign(FileKind("made", "a", fixed(b"abc"), flipped, read), 5, 1, 60, tmp_path)
+    assert list(outcome.findings) == ["the child of the campaign left with exit code 1"]
 
 
 def test_a_mutant_is_made_again_from_its_number(tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ def nothing(_path: Path) -> None:
     """Read nothing."""
 
 
-def raises(_path: Path) -> None:
-    raise ValueError("odd")
+def raises_for_mutants(path: Path) -> None:
+    if path.read_bytes() != b"abc":
+        raise ValueError("odd")
 
 
 def kind_of(name: str, read: Callable[[Path], object] = nothing) -> FileKind:
@@ -46,11 +47,24 @@ def test_the_kind_with_the_fewest_mutants_has_its_turn(tmp_path: Path, monkeypat
     kinds = {name: kind_of(name) for name in ("a", "b")}
     assert run(kinds, 30, tmp_path) == [("a", 0, 20), ("b", 0, 20), ("a", 20, 10), ("b", 20, 10)]
     assert run(kinds, 30, tmp_path) == []
-    kinds["c"] = kind_of("c", raises)
+    kinds["c"] = kind_of("c", raises_for_mutants)
     assert run(kinds, 35, tmp_path) == [("c", 0, 20), ("c", 20, 15), ("a", 30, 5), ("b", 30, 5)]
     progress = load(tmp_path / "state.json", 1).kinds["c"]
     assert progress.mutants == 35
     assert list(progress.findings.values()) == [0]
+
+
+def test_each_kind_has_its_own_surroundings(tmp_path: Path) -> None:
+    def lay_out(work: Path) -> None:
+        (work / "beside").write_bytes(b"")
+
+    def read(path: Path) -> None:
+        if not (path.parent / "beside").exists():
+            raise ValueError("nothing is there")
+
+    kinds = {"a": kind_of("a"), "b": FileKind("b", "a", fixed(b"abc"), flipped, read, surroundings=lay_out)}
+    assert [turn[2] for turn in run(kinds, 5, tmp_path)] == [5, 5]
+    assert load(tmp_path / "state.json", 1).kinds["b"].findings == {}
 
 
 def test_no_turn_begins_when_time_is_over(tmp_path: Path) -> None:

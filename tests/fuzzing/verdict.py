@@ -31,3 +31,14 @@ def verdict(kind: FileKind, path: Path) -> str | None:
         last = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__}: {str(error)[:200]} ({Path(last.filename).name}:{last.lineno})"
     return None
+
+
+def is_read(kind: FileKind, path: Path) -> bool:
+    """Return whether a file is read to its end: not refused, and without a fault, which the verdict would name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConfigWarning)
+        try:
+            kind.read(path)
+        except BaseException:  # noqa: BLE001 - as in the verdict
+            return False
+    return True

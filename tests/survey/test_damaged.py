@@ -1,6 +1,7 @@
 """Damaged files of a survey that did not end: one line names the file, nothing stays open, and whole lines count."""
 
 import gc
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from liveness.errors import LivenessError
 from liveness.planes.live import LISTENED_NS, MAGIC, START_NS, STORED
 from liveness.survey.keeper import rounds_of_record
+from liveness.survey.progress import progress_of
 from tests.fuzzing.kinds.surveys import _resume, _unfinished
 
 
@@ -63,6 +65,20 @@ def test_a_survey_is_gone_on_with(run: Path) -> None:
 def test_numbers_that_no_survey_has(run: Path, place: int, value: int, words: str) -> None:
     with_header(run, place, value)
     refused(run, words)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"planned_rounds": 1 << 20, "interval_s": 31_536_000.0}, "rounds of 3.1536e\\+07 s end after the year 2400"),
+        ({"planned_rounds": 1 << 62}, "planned_rounds: 4611686018427387904 is not between 1 and 1048576"),
+    ],
+)
+def test_a_survey_that_never_ends(run: Path, fields: dict[str, object], words: str) -> None:
+    tree = json.loads((run / "manifest.json").read_bytes())
+    (run / "manifest.json").write_text(json.dumps({**tree, **fields}))
+    with pytest.raises(LivenessError, match=words):
+        progress_of(run, 5)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from liveness.files.atomic import replaced
 from liveness.files.documents import decoded
 from liveness.files.reading import TooLargeError, read_named
 from liveness.lab.traffic.conversation import ICMP, Conversations, Label
-from liveness.replylog.parquet import connect, first_line, quoted
+from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
 from liveness.space.addresses import format_address
 
 LABELS: Final = "labels.csv"
@@ -161,8 +161,6 @@ def _content(path: Path, what: str) -> bytes:
 
 def confusion(flows: Path, labels: Path) -> dict[str, Counter[str]]:
     """Return the kept flows by label and class; flows that no actor sent have the label ``unknown``."""
-    import duckdb  # noqa: PLC0415 - only this command needs it
-
     if not flows.is_file():
         raise UsageError(f"{flows}: the run kept no flows: set keep_flows: true in its config and run it again")
     if not labels.is_file():
@@ -179,7 +177,7 @@ def confusion(flows: Path, labels: Path) -> dict[str, Counter[str]]:
         with closing(connect()) as connection:
             for label, name, count in connection.execute(query).fetchall():
                 matrix.setdefault(one_line(label), Counter())[one_line(name)] += count
-    except duckdb.Error as error:
+    except duckdb_errors() as error:
         raise LivenessError(f"{flows}, {labels}: cannot compare: {first_line(error)}") from error
     return matrix
 

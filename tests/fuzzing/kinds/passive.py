@@ -1,26 +1,33 @@
 """Files of the passive instrument: configs, rules, manifests, results, and the journal of a run that did not end."""
 
 import json
+import zlib
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
 from liveness.lab.traffic.labels import FLOWS, LABELS, REPORT, TRUTH, judge_passive_run
 from liveness.passive.config import load_config
-from liveness.passive.manifest import load_manifest
+from liveness.passive.manifest import load_manifest, load_results
 from liveness.passive.partitions import JOURNAL
 from liveness.passive.rules import load_rules
 from liveness.passive.run import WORK as WORK_FOLDER
 from liveness.passive.run import PassiveRun
-from liveness.runs.rundir import MANIFEST_FILE
+from liveness.report.passive.page import passive_page
+from liveness.report.passive.tables import passive_tables
+from liveness.runs.rundir import MANIFEST_FILE, PASSIVE_FILE
 from tests.fuzzing.kinds.flows import check_lines
 from tests.fuzzing.kinds.kind import FileKind, coin, fixed, made, of_json, of_lines, of_yaml
 from tests.passive.drawn import draw, write_config
 from tests.passive.judge import write_csv
+
+DRAWN: Final = 1024
+"""One document of results in so many is drawn as well."""
 
 
 def read_config(path: Path) -> None:
@@ -70,6 +77,30 @@ def unfinished(work: Path) -> None:
     run.write_manifest()
     run.release()
     run.path.rename(work / "run")
+
+
+def finished(work: Path) -> None:
+    """Lay out a run that has ended."""
+    flows = work / "flows.csv"
+    write_csv(flows, draw(5, hours=0.2))
+    config = load_config(write_config(work / "config.json", work / "out", inputs=[str(flows)]))
+    run = PassiveRun.create(config, "run", forced=True, note=lambda _line: None)
+    run.go([], follow=False)
+    run.path.rename(work / "run")
+
+
+def read_results(path: Path) -> None:
+    """Read the results of a run, make the tables of its report, and its page of some."""
+    document = load_results(path.parent)
+    for table in passive_tables(document):
+        check_lines([table.title, *table.notes, *(str(cell) for row in table.rows for cell in row)])
+    if zlib.crc32(path.read_bytes()) % DRAWN == 0:
+        passive_page(document)
+
+
+def _results(folder: Path) -> Sequence[bytes]:
+    finished(folder)
+    return [(folder / "run" / PASSIVE_FILE).read_bytes()]
 
 
 def _file_of(name: str, folder: Path) -> Sequence[bytes]:
@@ -125,6 +156,8 @@ def kinds() -> list[FileKind]:
                  surroundings=unfinished),
         FileKind("passive journal", f"run/{WORK_FOLDER}/{JOURNAL}", partial(_file_of, f"{WORK_FOLDER}/{JOURNAL}"),
                  of_json, read_journal, surroundings=unfinished),
+        FileKind("passive results", f"run/{PASSIVE_FILE}", _results, of_json, read_results,
+                 ["passive", "report", "{folder}"], finished),
         FileKind("traffic truth", TRUTH, fixed(json.dumps(_TRUTH).encode()), of_json,
                  lambda path: read_judged(path.parent), surroundings=judged),
         FileKind("traffic report", f"run/{REPORT}", fixed(json.dumps(_REPORT).encode()), of_json,

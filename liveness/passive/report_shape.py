@@ -1,0 +1,147 @@
+"""The shape of the report document of a passive run: what tables, page and figures rely on.
+
+Documents may have more keys. Numbers are bounded, so that sums and axes of figures are possible.
+"""
+
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Struct
+
+from liveness.passive.rules import CLASSES
+
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+FIRST_YEAR, LAST_YEAR = 1970, 2200
+LONGEST_INTERVAL_S: Final = 366 * 86_400.0
+
+
+def check_time(text: str) -> None:
+    """Raise ValueError for a text that is no time from 1970 to 2200."""
+    if not FIRST_YEAR <= datetime.fromisoformat(text).year < LAST_YEAR:
+        raise ValueError(f"{text!r} is no time from {FIRST_YEAR} to {LAST_YEAR}")
+
+
+class Sums(Struct):
+    """Numbers of flows, of their packets and bytes."""
+
+    flows: Count
+    packets: Count
+    bytes: Count
+
+
+class Totals(Struct):
+    """Sums of all directions, classes and signs."""
+
+    two_way: Sums
+    one_way: Sums
+    one_way_out: Sums
+    classes: dict[str, Sums]
+    signs: Annotated[dict[str, Count], msgspec.Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        """Refuse sums without those of a class; msgspec adds the path inside the document."""
+        missing = [name for name in CLASSES if name not in self.classes]
+        if missing:
+            raise ValueError(f"classes: {missing[0]} is missing")
+
+
+class Interval(Totals):
+    """Sums of one interval."""
+
+    start: str
+    ports: dict[str, Count]
+
+    def __post_init__(self) -> None:
+        """Refuse what is no time, and what is wrong with the sums."""
+        check_time(self.start)
+        super().__post_init__()
+
+
+class ServiceInterval(Struct):
+    """Clients of one service in one interval."""
+
+    start: str
+    clients_ok: Count
+    clients_failed: Count
+
+
+class Service(Struct):
+    """Clients of one service."""
+
+    service: str
+    clients_ok: Count
+    clients_failed: Count
+    failed_share: Share | None
+    scanners_left_out: Count
+    intervals: list[ServiceInterval]
+
+
+class Outage(Struct):
+    """One outage."""
+
+    start: str
+    end: str
+    services: Annotated[list[str], msgspec.Meta(min_length=1)]
+    clients: Count
+
+    def __post_init__(self) -> None:
+        """Refuse what is no time."""
+        check_time(self.start)
+        check_time(self.end)
+
+
+class Symmetry(Struct):
+    """Whether the capture saw both directions."""
+
+    verdict: str
+    tcp_inbound_established_unanswered: Share | None
+
+
+class Combination(Sums, rename={"class_name": "class"}):
+    """A combination of signs, the rules that it matches and its class."""
+
+    signs: list[str]
+    rules: list[int]
+    class_name: str
+    conflict: bool
+
+
+class Records(Struct):
+    """What became of the records that were read."""
+
+    read: Count
+    duplicates: Count
+    outside: Count
+    own_probes: Count
+    late: Count
+    excluded: dict[str, Count]
+    invalid: dict[str, Count]
+
+
+class Exporter(Struct):
+    """The records of one exporter, and its sampling: 1 of so many packets."""
+
+    exporter: str
+    records: Count
+    sampling: Count | None
+
+
+class Report(Struct):
+    """The document."""
+
+    schema: int
+    run: str
+    status: str
+    interval_s: Annotated[float, msgspec.Meta(gt=0, le=LONGEST_INTERVAL_S)]
+    rules: str
+    records: Records
+    totals: Totals
+    intervals: list[Interval]
+    services: list[Service]
+    outages: list[Outage]
+    symmetry: Symmetry
+    combinations: list[Combination]
+    dead: list[str] = []
+    exporters: list[Exporter] = []
