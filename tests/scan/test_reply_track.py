@@ -85,6 +85,16 @@ def test_the_number_lost_is_found(broken_ms: int, hit_rate: float, trip_ms: int,
     assert abs(track.sent.handed(9 * NS) - track.sent.handed(found) - lost) <= 0.02 * lost
 
 
+@pytest.mark.parametrize("since_ms", [7_910, 7_940, 7_970])
+def test_a_sender_that_stalls_between_two_marks_is_no_loss(since_ms: int) -> None:
+    """What it had handed over is known at marks only; a path that worked at a time worked at the mark before, too."""
+    track = tracked(8_050 * MS, 9 * NS, 1.0, handed=stalling)
+    found = track.broken_from(since_ms * MS, 9 * NS)
+    assert found is not None
+    lost = stalling(9 * NS) - stalling(8_050 * MS)
+    assert track.sent.handed(9 * NS) - track.sent.handed(found) == pytest.approx(lost, rel=0.01)
+
+
 def test_round_trips_that_are_not_known_are_taken_as_short() -> None:
     track = tracked(8_250 * MS, 9 * NS, 0.3, trip_ns=20 * MS, trip_known=False)
     found = track.broken_from(8 * NS, 9 * NS)

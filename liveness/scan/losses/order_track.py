@@ -78,6 +78,10 @@ class OrderTrack:
             before_ns, before = at_ns, handed
         return end_ns
 
+    def marked(self, at_ns: int) -> int:
+        """Return the time of the last mark until a time: what was handed over by then is known, not interpolated."""
+        return max((mark.at_ns for marks in self._marks for mark in marks if mark.at_ns <= at_ns), default=at_ns)
+
     @property
     def since_ns(self) -> int:
         """Time of the oldest mark that is kept of every sender, 0 if there is none."""

@@ -52,8 +52,9 @@ class ReplyTrack:
         expected = (self.sent.handed(until_ns) - self.sent.handed(since_ns)) * past.hit_rate
         if expected < LEAST_REPLIES:
             return None
-        answered = (arrived(courses, until_ns) - arrived(courses, since_ns)) / past.hit_rate
-        return self.sent.when_handed(self.sent.handed(since_ns - past.trip_ns) + answered, since_ns, until_ns)
+        mark_ns = self.sent.marked(since_ns - past.trip_ns)
+        answered = (arrived(courses, until_ns) - arrived(courses, mark_ns + past.trip_ns)) / past.hit_rate
+        return self.sent.when_handed(self.sent.handed(mark_ns) + answered, since_ns, until_ns)
 
     def back_from(self, quiet_ns: int, now_ns: int, since_ns: int) -> int | None:
         """Return from when on probes got replies again, of which none had arrived at `quiet_ns` and some have by now.
@@ -64,8 +65,9 @@ class ReplyTrack:
         past = self._past(courses, since_ns)
         if past is None:
             return None
-        answered = (arrived(courses, now_ns) - arrived(courses, quiet_ns)) / past.hit_rate
-        return self.sent.when_handed(self.sent.handed(now_ns - past.trip_ns) - answered, quiet_ns, now_ns)
+        mark_ns = self.sent.marked(now_ns - past.trip_ns)
+        answered = (arrived(courses, mark_ns + past.trip_ns) - arrived(courses, quiet_ns)) / past.hit_rate
+        return self.sent.when_handed(self.sent.handed(mark_ns) - answered, quiet_ns, now_ns)
 
     def _past(self, courses: list[Course], since_ns: int) -> _Past | None:
         """Return hit rate and round-trip time before `since_ns`, or None if too few replies arrived."""
@@ -74,6 +76,7 @@ class ReplyTrack:
         from_ns = max(since_ns - PAST_NS, self.sent.since_ns + trip_ns, *(course.since_ns for course in courses))
         if from_ns >= since_ns:
             return None
-        sent = self.sent.handed(since_ns - trip_ns) - self.sent.handed(from_ns - trip_ns)
-        replies = arrived(courses, since_ns) - arrived(courses, from_ns)
+        begin_ns, end_ns = self.sent.marked(from_ns - trip_ns), self.sent.marked(since_ns - trip_ns)
+        sent = self.sent.handed(end_ns) - self.sent.handed(begin_ns)
+        replies = arrived(courses, end_ns + trip_ns) - arrived(courses, begin_ns + trip_ns)
         return _Past(replies / sent, trip_ns) if replies >= LEAST_REPLIES and sent > 0 else None
