@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from liveness.errors import UsageError, one_line
 from liveness.files.reading import read_bytes
+from liveness.space.addresses import shown
 
 MANIFEST_FILE: Final = "manifest.json"
 CENSUS: Final = "census"
@@ -43,7 +44,7 @@ def check_kind(content: bytes, run: Path, wanted: str) -> None:
     """Raise UsageError for the content of a manifest of another kind; it names the command that reads such a run."""
     found = kind_in(content)
     if found != wanted:
-        name = _NAMES.get(found, f"a run of the kind {found!r}")
+        name = _NAMES.get(found, f"a run of the kind {shown(found)}")
         remedy = f": `{_READERS[found]} {run}` reads it" if found in _READERS else ""
         raise UsageError(one_line(f"{run}: {name}, not {_NAMES[wanted]}{remedy}"))
 

@@ -89,3 +89,9 @@ def test_a_run_of_another_kind_is_named_with_its_command(
 )
 def test_a_directory_that_is_missing_is_no_run_without_a_manifest(tmp_path: Path, words: tuple[str, ...]) -> None:
     assert_one_line(liveness(*words, tmp_path / "missing"), 2, "missing: no such directory")
+
+
+def test_an_unknown_kind_is_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"schema": 1, "kind": "\\u001b[2J' + "x" * 1000 + '"}')
+    assert_one_line(liveness("analyze", tmp_path), 2, r"a run of the kind '\x1b[2Jxxx", "…", "not a census")
+    assert "xxxx" * 20 not in liveness("analyze", tmp_path).err
