@@ -57,7 +57,7 @@ def test_an_address_is_withdrawn_from_its_first_slot_after_it_opted_out(
         address = 0x0A010000 + octet
         gaps = gaps.with_withdrawal(START_NS + after_ns, Intervals.from_bounds([address], [address]))
     left_out = Intervals.from_bounds([0x0A010500 + never], [0x0A010500 + never])
-    found = {}
+    found: dict[str, int] = {}
     for entry in withdrawn_entries(order, left_out, gaps, ROUNDS):
         first, last = (int(name.rpartition(".")[2]) for name in (entry.first, entry.last))
         found |= {f"{entry.first.rpartition('.')[0]}.{octet}": entry.round for octet in range(first, last + 1)}
