@@ -95,10 +95,14 @@ class Engine:
             yield from self.finish()
         if self._window:
             for missing in range(self._window[-1].number + 1, interval):
-                yield from self._add(missing, np.empty(0, SIGHTING_DTYPE), several=several)
-        yield from self._add(interval, sightings, several=several)
+                self._append(missing, np.empty(0, SIGHTING_DTYPE), several=several)
+                yield from self._advance()
+        self._append(interval, sightings, several=several)
+        del sightings  # rows hold all of it: its memory is free while the verdict is given
+        yield from self._advance()
 
-    def _add(self, interval: int, sightings: Sightings, *, several: bool) -> Iterator[Finished]:
+    def _append(self, interval: int, sightings: Sightings, *, several: bool) -> None:
+        """Add an interval to the window, aggregated and without copies."""
         if not self._window:
             self._window = [self._empty(interval - 1)]
         bounds = np.zeros(self.parts + 1, np.int64)
@@ -114,7 +118,6 @@ class Engine:
         made = self._each(work)
         self.duplicates += sum(copies for _, copies in made)
         self._window.append(_Interval(interval, [part for part, _ in made]))
-        yield from self._advance()
 
     def finish(self) -> Iterator[Finished]:
         """Yield the results of all intervals that wait, as if nothing came after them."""
