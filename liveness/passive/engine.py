@@ -129,6 +129,12 @@ class Engine:
             yield from (each for each in self._advance() if each.interval <= last)
         self._window = []
 
+    def forget(self) -> None:
+        """Free what only further intervals would need: the report is made in its place."""
+        self._window = []
+        self._history = History(0, self._history.walk, 0, None)
+        self._lasting = []
+
     def _empty(self, number: int) -> _Interval:
         part = empty_part()
         return _Interval(number, [part] * self.parts)

@@ -252,6 +252,7 @@ class History:
 
     def __init__(self, parts: int, walk: Walk, intervals: int, folder: Path | None) -> None:
         """Begin with nothing; `folder` takes logs, None if the run is shorter than the history."""
+        self.walk = walk
         self.parts = [PartHistory(walk) for _ in range(parts)]
         self._intervals = intervals
         self._folder = folder

@@ -210,6 +210,7 @@ class PassiveRun:
         assert self._engine is not None  # noqa: S101 - opened before
         for finished in self._engine.finish():
             self._note(finished)
+        self._engine.forget()
 
     def _note(self, finished: Finished) -> None:
         assert self._events is not None  # noqa: S101 - opened before

@@ -19,6 +19,7 @@ INTERVAL_S: Final = 600
 INTERVALS: Final = 144
 """Of ten minutes: a day."""
 FEW: Final = 10_000
+SERVERS: Final = 250
 NS_PER_MS: Final = 1_000_000
 
 
@@ -32,8 +33,8 @@ NS_PER_MS: Final = 1_000_000
 def command(records: int, intervals: int, directory: str | None, as_json: bool) -> None:
     """Run liveness passive over nfcapd files of a day, one for each interval, and measure its time and memory.
 
-    A third of the records begins connections, a third answers them, a third is one-way. Almost every flow is between
-    two addresses that had none before, which is the worst case for the history.
+    A third of the records begins connections to 250 servers with eight services each, a third answers them, and a third
+    scans. Most flows are between two addresses that had none before, which is the worst case for the history.
     """
     with tempfile.TemporaryDirectory(prefix="liveness-bench-", dir=directory) as folder:
         click.echo("writing the flow records", err=True)
@@ -54,7 +55,7 @@ def classify_day(folder: Path, records: int, intervals: int) -> dict[str, Any]:
     remotes = one_way.draw_remotes(random)
     for number in range(intervals):
         start_ns = (one_way.EPOCH_S + INTERVAL_S * number) * 10**9
-        flows = one_way.draw_interval(random, remotes, records // intervals, start_ns)
+        flows = one_way.draw_interval(random, remotes, records // intervals, start_ns, SERVERS)
         _write(folder / "flows" / f"nfcapd.{number:04}", flows)
     size = sum(file.stat().st_size for file in (folder / "flows").iterdir())
     config = {

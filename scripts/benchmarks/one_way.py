@@ -35,8 +35,13 @@ def draw_remotes(random: np.random.Generator) -> np.ndarray:
     return random.integers(11 << 24, 200 << 24, _REMOTES)
 
 
-def draw_interval(random: np.random.Generator, remotes: np.ndarray, count: int, start_ns: int) -> Flows:
-    """Return the flow records of ten minutes that begin at `start_ns`."""
+def draw_interval(
+    random: np.random.Generator, remotes: np.ndarray, count: int, start_ns: int, servers: int = 0
+) -> Flows:
+    """Return the flow records of ten minutes that begin at `start_ns`.
+
+    Connections go to the first `servers` local addresses, or to any local address if it is 0.
+    """
     flows = empty(count)
     flows["dst"] = NETWORK + random.integers(0, 1 << 16, count)
     flows["src"] = remotes[(random.random(count) ** 2 * len(remotes)).astype(np.int64)]
@@ -48,6 +53,8 @@ def draw_interval(random: np.random.Generator, remotes: np.ndarray, count: int, 
     flows["bytes"] = flows["packets"] * 100
     flows["start_ns"] = start_ns + random.integers(0, 600_000, count) * 1_000_000
     third = count // 3
+    if servers:
+        flows["dst"][:third] = NETWORK + random.integers(0, servers, third)
     there, back = slice(0, third), slice(third, 2 * third)
     flows[back] = flows[there]
     for source, destination in (("src", "dst"), ("sport", "dport")):
