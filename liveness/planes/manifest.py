@@ -23,6 +23,7 @@ MAX_BLOCKS: Final = 1 << 24
 MAX_INTERVAL_S: Final = 86_400.0 * 366
 MAX_START_NS: Final = 7_258_118_400 * 10**9
 MAX_END_S: Final = 13_569_465_600.0
+"""The year 2400: until then the last of the planned rounds has ended."""
 
 
 class ProbeRounds(Struct, frozen=True, kw_only=True):
