@@ -76,17 +76,19 @@ def test_every_round_of_nine_probes_is_as_the_model_answered(tmp_path: Path) -> 
 
 
 def test_a_survey_that_is_killed_and_resumed_says_of_no_round_what_is_not_so(tmp_path: Path) -> None:
-    population, config = files(tmp_path, ["icmp", "tcp/80"], rounds=30)
+    population, config = files(tmp_path, ["icmp", "tcp/80"], rounds=40)
     command = " ".join((*LIVENESS, "survey", "run", "-q"))
     path = f"{tmp_path}/out/survey/*"
     begin = f"setsid {command} -C {config} & until ls {path}/rounds/live >/dev/null 2>&1; do sleep 0.1; done; sleep 5; "
-    script = f"{begin} kill -9 -$!; {command} --resume {path}"
-    done = run(*EXEC, "--internet", population, "--", "sh", "-c", script, timeout=TIMEOUT_S)
+    killed = run(*EXEC, "--internet", population, "--", "sh", "-c", f"{begin} kill -9 -$!", timeout=TIMEOUT_S)
+    assert killed.returncode == 0, killed.stderr
+    resume = f"{command} --resume {path}"  # in another lab, whose model has to go on with the clock of the first
+    done = run(*EXEC, "--internet", population, "--", "sh", "-c", resume, timeout=TIMEOUT_S)
     assert done.returncode == 0, done.stderr
     _, document = judged(tmp_path)
-    assert document["rounds"] == 30
+    assert document["rounds"] == 40
     for found in document["probes"].values():
-        assert 0 < found["sent"] < BLOCKS * 256 * 30
+        assert 0 < found["sent"] < BLOCKS * 256 * 40
 
 
 def test_a_survey_is_not_judged_without_its_model(tmp_path: Path) -> None:
