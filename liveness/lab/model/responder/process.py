@@ -165,7 +165,7 @@ class Responder:
         self.record = Record()
         self.model.verdicts[:] = 0
         self.model.lost[:] = 0
-        self.model.numbers[[state.REPLIES, state.DUPLICATED, state.NOISY, state.UNLOGGED]] = 0
+        self.model.numbers[[state.REPLIES, state.DUPLICATED, state.NOISY, state.UNLOGGED, state.SLOWEST_TICKS]] = 0
 
 
 def warm_up(model: Model, tx_ring: TxRing) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
-from liveness.lab.model.responder.state import FREE, NO_SLOT, TICK, TICK_SHIFT, WAITING, Model
+from liveness.lab.model.responder.state import FREE, NO_SLOT, SLOWEST_TICKS, TICK, TICK_SHIFT, WAITING, Model
 
 
 @kernel
@@ -59,6 +59,7 @@ def next_due(heads: NDArray[np.int32], links: NDArray[np.int32], numbers: NDArra
         if slot != NO_SLOT:
             heads[place] = links[slot]
             numbers[WAITING] -= 1
+            numbers[SLOWEST_TICKS] = max(numbers[SLOWEST_TICKS], now - numbers[TICK])
             return slot
         numbers[TICK] += 1
     return NO_SLOT

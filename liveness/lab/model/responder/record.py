@@ -19,7 +19,17 @@ from liveness.ipsets.roaring import read_roaring, write_roaring
 from liveness.lab.model.change.section import MAX_SPEED
 from liveness.lab.model.population.answer import PROBES
 from liveness.lab.model.responder.respond import KIND_MASK, PROBE_SHIFT
-from liveness.lab.model.responder.state import CAUSES, DUPLICATED, NOISY, REPLIES, UNLOGGED, UNRECORDED, Model
+from liveness.lab.model.responder.state import (
+    CAUSES,
+    DUPLICATED,
+    NOISY,
+    REPLIES,
+    SLOWEST_TICKS,
+    TICK_SHIFT,
+    UNLOGGED,
+    UNRECORDED,
+    Model,
+)
 from liveness.lab.model.responder.verdict import Verdict
 from liveness.lab.source import POPULATION_FILE, RECORD_FOLDER
 from liveness.planes.manifest import MAX_START_NS
@@ -27,6 +37,8 @@ from liveness.replies import Kind
 
 SUMMARY: Final = "record.json"
 EVENTS: Final = 256
+
+MOST_MS: Final = 3_600_000
 
 Counts = dict[str, int]
 Time = Annotated[int, Meta(ge=0, le=MAX_START_NS)]
@@ -62,9 +74,12 @@ class Summary(Struct, kw_only=True, forbid_unknown_fields=True):
     """The model's clock in all sessions of the run; None if nothing changes with time."""
     unlogged: int = 0
     """Probes that the log of the run lacks, because too many came at once."""
+    slowest_ms: Annotated[int, Meta(ge=0, le=MOST_MS)] = 0
+    """How much after its time a reply was sent at most, because the responder was busy."""
 
     def add(self, other: "Summary") -> None:
         """Add the counts of an earlier session."""
+        self.slowest_ms = max(self.slowest_ms, other.slowest_ms)
         self.lossless = self.lossless and other.lossless
         for name in ("packets", "overrun", "replies", "duplicates", "noise", "unlogged"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -152,6 +167,7 @@ def summarise(model: Model, *, lossless: bool, overrun: int) -> Summary:
         noise=int(numbers[NOISY]),
         clock=Clock(real_ns=real_ns, model_ns=model_ns, speed=speed) if len(model.log_ns) else None,
         unlogged=int(numbers[UNLOGGED]),
+        slowest_ms=min(MOST_MS, (int(numbers[SLOWEST_TICKS]) << TICK_SHIFT) // 1_000_000),
         lost=lost,
     )
 

@@ -38,7 +38,8 @@ SETTINGS: Final = 18
 # numbers that change, by index
 FREE, WAITING, TICK, LINK_BUSY_NS, LOST_COUNT, REPLIES, DUPLICATED, NOISY = 0, 1, 2, 3, 4, 5, 6, 7
 LOG_COUNT, UNLOGGED = 8, 9
-NUMBERS: Final = 10
+SLOWEST_TICKS: Final = 10  # how much after its time a reply was sent at most, in ticks of the delay queue
+NUMBERS: Final = 11
 
 # what became of a probe, in the log
 NO_REPLY, POSITIVE, NEGATIVE, LOST_PACKET = 0, 1, 2, 3

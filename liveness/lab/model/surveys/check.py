@@ -139,7 +139,12 @@ def check_survey(path: Path, population: Population) -> SurveyComparison:
             matrix.open_probe(probe)
             arrivals.append(arrivals_of(rows[rows["probe"] == number], run.blocks, schedule, probe))
         compare = _Comparing(
-            run, population, clock, schedule, listening_of(schedule, matrix, arrivals, len(run.blocks))
+            run,
+            population,
+            clock,
+            schedule,
+            listening_of(schedule, matrix, arrivals, len(run.blocks)),
+            summary.slowest_ms * 1_000_000,
         )
         compared = [
             compare.probe(probe, came, (matrix.planes(probe, block, 1) for block in range(len(run.blocks))))
@@ -162,6 +167,7 @@ class _Comparing:
     clock: ModelClock
     schedule: Schedule
     listening: Listening
+    slowest_ns: int
 
     def probe(self, probe: str, arrivals: Arrivals, planes: Iterator[Planes]) -> ProbeComparison:
         """Compare the planes of one probe, block by block."""
@@ -172,7 +178,9 @@ class _Comparing:
         figures = []
         for block, part in enumerate(planes):
             came = arrivals.of_block(block)
-            truth = truth_of_block(tables, number, self.clock, came, self.schedule.rounds, interval_ns, self.listening)
+            truth = truth_of_block(
+                tables, number, self.clock, came, self.schedule.rounds, interval_ns, self.listening, self.slowest_ns
+            )
             found = Found.of(part)
             figures.append(_compare_rounds(result, truth, found, losses, self.run.blocks.numbers[block]))
             habit = habit_of(tables, int(self.run.blocks.numbers[block]), starts_ns)

@@ -63,8 +63,12 @@ def truth_of_block(
     rounds: int,
     interval_ns: int,
     listening: Listening,
+    slowest_ns: int,
 ) -> BlockTruth:
-    """Return the truth about a block for probe `number`. Late replies when nobody listened are open to be missed."""
+    """Return the truth about a block for probe `number`. Late replies when nobody listened are open to be missed.
+
+    The far end sent replies up to `slowest_ns` after their time: near the interval, that decides which are late.
+    """
     shape = BLOCK_ADDRESSES, rounds
     rows, cells = arrivals.rows, (arrivals.index, arrivals.number)
     targets, model_ns = (
@@ -81,7 +85,7 @@ def truth_of_block(
     both_and_late = (what == BOTH) & (outcome == NEGATIVE)  # the SYN-ACK was lost, the reset after it was not
     contradicts = (outcome != said) & ~((outcome == LOST_PACKET) & (said != NO_REPLY)) & ~both_and_late
     late = delay_ns > interval_ns
-    near = abs(delay_ns - interval_ns) < min(100_000_000, interval_ns // 10)
+    near = abs(delay_ns - interval_ns) < min(100_000_000, interval_ns // 10) + slowest_ns
     state = np.select([outcome == POSITIVE, outcome == NEGATIVE], [UP_STATE, DOWN_STATE], QUIET)
     state[late & (state != QUIET)] = LATE_STATE
     arrived = np.zeros(shape, np.uint8)
