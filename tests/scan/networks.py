@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from liveness.scan.rate.ramp import Ramp, Sample
+from liveness.scan.rate.ramp import Ramp
+from liveness.scan.rate.slices import Sample
 
 STEP_S = 0.1
 SPACING_S = 0.1

@@ -11,15 +11,12 @@ from enum import StrEnum
 from typing import Final
 
 from liveness.runs.course import RateStep
-from liveness.scan.rate.hits import Arm, Comparison, Counts
+from liveness.scan.rate.hits import Arm, Comparison
+from liveness.scan.rate.slices import Sample, Slices
 from liveness.scan.rate.step import Verdict, step_of
 
 SETTLE_S: Final = 2.0
 """Time after a change of rate in which nothing is counted, because replies to earlier probes still arrive."""
-SLICE_S: Final = 0.25
-MIN_SLICE_SENT: Final = 50
-"""Least number of packets in a slice, of the probe that is sent most often, unless it lasts LONGEST_SLICE_S."""
-LONGEST_SLICE_S: Final = 5.0
 START_WINDOW_S: Final = 3.0
 CHECK_WINDOW_S: Final = 6.0
 START_TOLERANCE: Final = 0.4
@@ -31,9 +28,6 @@ BUDGET_S: Final = 300.0
 BLIND_PPS: Final = 1_000.0
 """Up to this rate of one probe, the default rate, a step is accepted without enough replies to judge it."""
 MIN_PPS: Final = 10.0
-DROPS_SHARE: Final = 0.001
-MIN_DROPS: Final = 10
-"""Packets lost on our own side in a slice that are too many: MIN_DROPS, and DROPS_SHARE of those sent and received."""
 SHORTFALL: Final = 0.05
 """Largest share of the time that senders may skip because they cannot keep up."""
 FIRST_STEP: Final = 0.1
@@ -49,31 +43,6 @@ WATCH_S: Final = 30.0
 """Length of the measurements that are watched for a drop of the hit rate while a rate is held."""
 WATCH_FALL: Final = 0.9
 """If the hit rate drops below this share of its earlier value while a rate is held, the rate is checked at once."""
-LEAP: Final = 3
-"""If a slice has more than this times the packets that the rate allows, the window restarts: a sender has continued at
-the position of an earlier session."""
-UNEVEN: Final = 0.5
-"""If a probe is sent less than this share of the most frequent one in a slice, the window restarts: lanes begin, pause
-or end, so that hits do not belong to the originals of the same time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """Counters since the start of a run, at `time_s` of any monotonic clock."""
-
-    time_s: float
-    block: int
-    """Number of the block that is sent. Blocks are different populations."""
-    sent: Counts
-    """Originals sent, by probe."""
-    hits: Counts
-    """First replies, by probe: distinct targets proven to have answered an original."""
-    packets: int
-    """Frames sent and packets received."""
-    drops: int
-    """Packets lost on our own side: by rings, the interface or its driver."""
-    given_up_s: float
-    """Time that senders skipped because they could not keep up with the rate, averaged over senders."""
 
 
 class Phase(StrEnum):
@@ -105,7 +74,7 @@ class Ramp:
     """What keeps the rate below its limit, None while nothing does."""
     highest_limit_pps: float = field(init=False)
     _window: Arm = field(init=False)
-    _last: Sample | None = field(default=None, init=False)
+    _slices: Slices = field(default_factory=Slices, init=False)
     _settled_s: float = field(default=0.0, init=False)
     _step: float = field(default=FIRST_STEP, init=False)
     _failed_pps: float | None = field(default=None, init=False)
@@ -138,33 +107,28 @@ class Ramp:
 
     def update(self, sample: Sample) -> float:
         """Process the current counters and return the rate to send at."""
-        last = self._last
-        if last is None or sample.block != last.block:
-            self._last = sample
+        if self._slices.begins_block(sample):
             self._baseline = None
-            if last is not None:
-                self._begin_block()
+            self._begin_block()
             return self.rate_pps
-        seconds = sample.time_s - last.time_s
-        sent = sample.sent - last.sent
-        if seconds < SLICE_S or (sent.max() < MIN_SLICE_SENT and seconds < LONGEST_SLICE_S):
+        found = self._slices.take(sample, self.rate_pps)
+        if found is None:
             return self.rate_pps
-        self._last = sample
-        uneven = not sent.max() or sent.min() < UNEVEN * sent.max()
-        if uneven or sent.max() > LEAP * max(self.rate_pps * seconds, MIN_SLICE_SENT):
+        if found.irregular:
             self._send(testing=self.testing)
         elif self._settled_s < SETTLE_S:
-            self._settled_s += seconds
-        elif sample.drops - last.drops >= max(MIN_DROPS, DROPS_SHARE * (sample.packets - last.packets)):
+            self._settled_s += found.seconds
+        elif found.own_drops:
             self._step_back(sample.time_s, Verdict.OWN_DROPS, OWN_STEP_BACK * self.rate_pps)
         else:
-            self._window.add_slice(sent, sample.hits - last.hits, seconds, sample.given_up_s - last.given_up_s)
+            self._window.add_slice(found.sent, found.hits, found.seconds, found.given_up_s)
             self._count(sample.time_s)
         return self.rate_pps
 
     def measure_again(self) -> None:
         """Discard the counts of the current window, because the network was broken meanwhile."""
-        self._last = None
+        self._slices.restart()
+        self._baseline = None
         self._send(testing=self.testing)
 
     def _begin_block(self) -> None:

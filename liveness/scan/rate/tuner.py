@@ -10,7 +10,8 @@ from liveness.errors import LivenessError
 from liveness.net.links import interface_drops
 from liveness.runs.course import RateSearch
 from liveness.scan.plan import Plan
-from liveness.scan.rate.ramp import Ramp, Sample
+from liveness.scan.rate.ramp import Ramp
+from liveness.scan.rate.slices import Sample
 from liveness.scan.shared import Shared
 
 SIGNAL_SHARE: Final = 0.05
