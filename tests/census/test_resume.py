@@ -165,6 +165,7 @@ def test_an_interrupted_run_continues_and_a_finished_one_does_not(compiled: None
     assert len(manifest.resumed) == done.stderr.count("limits.max_runtime")
     assert manifest.timeline.end_s == sorted(manifest.timeline.end_s)
     assert sum(manifest.timeline.completed) == manifest.transmit.frames >= PROBES * ATTEMPTS * TARGETS
+    assert manifest.transmit.frames - PROBES * ATTEMPTS * TARGETS == manifest.transmit.resent > 0
     checked = run(*LIVENESS, "lab", "check", "--plain", "--internet", internet, path)
     assert checked.returncode == 0, checked.stdout
     again = run(*LIVENESS, "scan", "--resume", path)

@@ -10,6 +10,7 @@ from liveness.order.order import Position
 from liveness.runs.checkpoint import Checkpoint
 from liveness.runs.counter_views import totals
 from liveness.runs.losses import Losses, LossRecord, LostSpan
+from liveness.scan.losses.accounts import EVERY_NS
 from liveness.scan.losses.silence import ReplyDrop
 from liveness.scan.losses.watch import LossWatch
 from liveness.scan.plan import Plan
@@ -86,6 +87,21 @@ def test_unaccounted_frames_are_reported(begin: Callable[..., Session]) -> None:
     assert session.watch.conclude() is None
     assert session.watch.unaccounted == 7
     assert any(line.startswith("7 probes were handed over") for line in session.watch.warnings(received=1))
+
+
+def test_frames_that_the_ring_drops_are_reported_at_once(begin: Callable[..., Session]) -> None:
+    """While the block is being sent: not at its end, when nothing can be done about them any more."""
+    session = begin()
+    session.shared.activities.begin(0, Position(block=0, tick=0, lags=LAGS, begins=LAGS), 0, 10_000)
+    for look in range(1, 5):
+        session.shared.activities.tick(0, 50 * look)
+        session.send(100 * look, 90 * look)
+        session.shared.dropped[0] = 10 * look
+        session.watch.accounts.looked_ns -= EVERY_NS
+        session.watch.look()
+    assert "interface lo dropped them" in session.notices[0]
+    assert session.watch.accounts.lost == 40
+    assert sum(record.probes for record in session.watch.losses().records) == 40
 
 
 def test_no_reply_at_all_has_its_causes_in_order(begin: Callable[..., Session]) -> None:
