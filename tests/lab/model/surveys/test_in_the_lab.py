@@ -79,7 +79,8 @@ def test_a_survey_that_is_killed_and_resumed_says_of_no_round_what_is_not_so(tmp
     population, config = files(tmp_path, ["icmp", "tcp/80"], rounds=40)
     command = " ".join((*LIVENESS, "survey", "run", "-q"))
     path = f"{tmp_path}/out/survey/*"
-    begin = f"setsid {command} -C {config} & until ls {path}/rounds/live >/dev/null 2>&1; do sleep 0.1; done; sleep 5; "
+    # The first line of the record of rounds is written when a round is over.
+    begin = f"setsid {command} -C {config} & until [ -s {path}/rounds.jsonl ]; do sleep 0.1; done; sleep 2; "
     killed = run(*EXEC, "--internet", population, "--", "sh", "-c", f"{begin} kill -9 -$!", timeout=TIMEOUT_S)
     assert killed.returncode == 0, killed.stderr
     resume = f"{command} --resume {path}"  # in another lab, whose model has to go on with the clock of the first
