@@ -241,14 +241,14 @@ class _Redaction:
             for file in manifest.log.files
         ]
         top_sources = [
-            entry for entry in manifest.top_sources if not self.blocked.contains([parse_address(entry.source)])[0]
+            entry for entry in manifest.busiest_sources if not self.blocked.contains([parse_address(entry.source)])[0]
         ]
         changed = msgspec.structs.replace(
             manifest,
             targets=manifest.targets - application.targets,
             sets=entries,
             log=msgspec.structs.replace(manifest.log, files=files),
-            top_sources=top_sources,
+            busiest_sources=top_sources,
             opt_outs=record,
         )
         write_manifest(stage / MANIFEST_FILE, changed)

@@ -201,7 +201,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     recovered_by_retransmit: Counts = field(default_factory=dict)
     missed: dict[str, Missed] = field(default_factory=dict)
     duplicates: dict[str, dict[str, list[int]]] = field(default_factory=dict)
-    top_sources: list[TopSource] = field(default_factory=list, name="busiest_sources")
+    busiest_sources: list[TopSource] = field(default_factory=list)
     rejected: Counts = field(default_factory=dict)
     receive: Receive = field(default_factory=Receive)
     transmit: Transmit = field(default_factory=Transmit)

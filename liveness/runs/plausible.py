@@ -83,7 +83,7 @@ def problems_of(manifest: "Manifest") -> Iterator[Problem]:
     if manifest.control_port is not None and manifest.control_port > MAX_PORT:
         yield "$.control_port", manifest.control_port, f"expected a port up to {MAX_PORT:,}"
     sources = [(f"$.source_addresses[{at}]", text) for at, text in enumerate(manifest.source_addresses)]
-    sources += [(f"$.busiest_sources[{at}].source", entry.source) for at, entry in enumerate(manifest.top_sources)]
+    sources += [(f"$.busiest_sources[{at}].source", entry.source) for at, entry in enumerate(manifest.busiest_sources)]
     for path, text in sources:
         if not _parses(parse_address, text):
             yield path, text, "expected an IPv4 address"

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import fields
 from pyroaring import BitMap
 
 import liveness
 from liveness.replies import Kind, Role
 from liveness.replylog.runlog import RunLog
+from liveness.runs.manifest import Manifest
 from tests.cli.support import liveness as command
 from tests.cli.test_help import HEAVY
 from tests.populations import Population, town
@@ -232,3 +234,8 @@ def test_a_config_and_its_overrides(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert liveness.load_config(str(file)).seed == 8
     with pytest.raises(liveness.UsageError, match=r"retransmit\.queue: \$\.retransmit\.queue"):
         liveness.load_config(file, {"retransmit.queue": -1})
+
+
+def test_attributes_of_a_manifest_are_the_members_of_its_file() -> None:
+    """Users write `run.manifest.<member>`: no attribute has another name in the file."""
+    assert [field.name for field in fields(Manifest)] == [field.encode_name for field in fields(Manifest)]

@@ -92,7 +92,7 @@ def full_manifest() -> Manifest:
         attempts_by_kind={"icmp": {"positive": {"11": 7, "01": 1}, "error": {"10": 1}}},
         missed={"icmp": Missed(estimate=1.5, low=0.5, high=4.5)},
         duplicates={"icmp": {"echo-reply": [3, 0]}},
-        top_sources=[TopSource(source="198.51.100.7", messages=1000)],
+        busiest_sources=[TopSource(source="198.51.100.7", messages=1000)],
         timeline=Timeline(
             end_s=[1.0, 2.0],
             sent=[100, 23],

@@ -10,7 +10,7 @@ from liveness.runs.manifest import TopSource
 
 def top_sources(run: RunStates) -> list[TopSource]:
     """Return the top sources that the run recorded; none for a part of the address space."""
-    return list(run.manifest.top_sources) if run.within is None else []
+    return list(run.manifest.busiest_sources) if run.within is None else []
 
 
 def tables(value: list[TopSource], run: RunResults) -> Iterator[Table]:

@@ -94,7 +94,7 @@ def reception(gathered: Gathered, *, only_unanswered: bool) -> dict[str, Any]:
         },
         "missed": {} if only_unanswered else _missed(gathered.attempts_by_kind),
         "duplicates": gathered.duplicates,
-        "top_sources": _top_sources(gathered.tally),
+        "busiest_sources": _top_sources(gathered.tally),
         "rejected": gathered.tally.rejected,
     }
 
