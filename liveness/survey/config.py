@@ -188,6 +188,9 @@ def survey_problems(config: SurveyConfig) -> Iterator[Problem]:
     if config.limits.max_targets is not None:
         limit: TargetLimit = config.limits.max_targets
         yield Problem("$.limits.max_targets", limit, "a survey probes whole /24s: make a shorter list of blocks")
+    if config.notify != Notify():
+        expected = "a survey notifies nobody: leave it out, and watch with --metrics-file or --status-file"
+        yield Problem("$.notify", msgspec.to_builtins(config.notify), expected)
     yield from _probe_problems(config)
 
 
