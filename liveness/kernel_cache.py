@@ -131,7 +131,7 @@ def _trim(folder: Path) -> None:
 
 
 class KernelCache:
-    """Compiled kernels on disk; without a directory every kernel is compiled anew."""
+    """Compiled kernels on disk; without a directory every kernel is compiled again."""
 
     def __init__(self, caches: Path | None) -> None:
         self.caches = caches

@@ -18,7 +18,7 @@ from typing import Final
 from liveness.errors import one_line
 
 NOTICE: Final = 25
-"""Between INFO and WARNING: shown by commands that are told to be quiet."""
+"""Between INFO and WARNING: shown also by commands with --quiet."""
 
 LEVELS: Final = {
     "error": logging.ERROR,

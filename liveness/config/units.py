@@ -1,4 +1,4 @@
-"""Owns the values of a config that carry a unit: text in one canonical form, with typed numbers beside it."""
+"""Owns the values of a config that carry a unit: text in one canonical form, with typed numbers next to it."""
 
 import re
 from decimal import Decimal

@@ -190,7 +190,7 @@ def words_of(kind: object) -> list[str]:
 
 
 class Packaged:
-    """Documents that come with the package, beside those of a user: read by name or by path."""
+    """Documents that come with the package, in addition to those of a user: read by name or by path."""
 
     def __init__(self, package: str, folder: str, what: str) -> None:
         """Take the folder of a package that holds them, and `what` one of them is called in messages."""

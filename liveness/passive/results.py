@@ -1,4 +1,4 @@
-"""Results of a passive run: the report document, and what is drawn beside it. They name no remote address."""
+"""Results of a passive run: the report document, and the figures for it. They name no remote address."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final

@@ -1,7 +1,7 @@
 """The counters of a scan, each declared once: name, unit, who counts it, by what, and where it appears.
 
 A counter is an attribute of `Counts`, whose annotation says everything about it. Shared memory, progress, status lines,
-metrics, the timeline and the manifest take it from there: a new counter is one declaration, and whoever counts it.
+metrics, the timeline and the manifest take it from there: a new counter is one declaration and the code that counts.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counter:
-    """What there is to say of a counter."""
+    """Declaration of a counter."""
 
     help: str
     """One sentence, which metrics show to people."""

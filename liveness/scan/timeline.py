@@ -30,7 +30,7 @@ class TimelineRecord:
     def observe(self, elapsed_s: float, shared: Shared, now: InterfaceCounters) -> None:
         """Keep the counts at `elapsed_s` since the start; if there are too many rows, drop every second one."""
         before = self.before
-        shared.nic_drops[0] = max(0, now.rx_lost - before.rx_lost)  # counters begin anew where an interface does
+        shared.nic_drops[0] = max(0, now.rx_lost - before.rx_lost)  # counters restart from zero with the interface
         shared.interface_sent[0] = max(0, now.tx_packets - before.tx_packets)
         shared.interface_received[0] = max(0, now.rx_packets - before.rx_packets)
         self._rows.append((elapsed_s, *intervals(shared).values()))

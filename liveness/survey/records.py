@@ -28,7 +28,7 @@ Records = NDArray[np.void]
 
 @dataclass
 class Notes:
-    """What a reader saw beside records: how many it read, and what it could not use, counted by reason."""
+    """Counts of a reader: how many records it read, and what it could not use, counted by reason."""
 
     records: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
