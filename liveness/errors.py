@@ -1,7 +1,7 @@
 """The exception tree: every error a user can meet, with the exit code it ends in.
 
 LivenessError           1    failure: something outside went wrong (disk, network, a process died)
-├── InterfaceDownError  1    an interface is down: sockets and rings on it go on when it is up again
+├── InterfaceDownError  1    an interface is down: sockets and rings on it work again when it is up
 ├── InterfaceGoneError  1    an interface was removed: what was open on it is of no use any more
 ├── UsageError          2    the command line, config, a target or blocklist file is wrong
 ├── UnsupportedError    3    a privilege or kernel feature is missing

@@ -46,7 +46,7 @@ def leave_cache() -> None:
 def kernel(function: Callable[P, R], defined_in: str | None = None) -> Callable[P, R]:
     """Compile `function` with Numba (cached, without the GIL), or let it run as plain Python if compilation is off.
 
-    `defined_in` is the file whose code generated the function, where it stands in no file itself.
+    `defined_in` is the file whose code generated the function, if it is in no file itself.
 
     A kernel becomes part of every kernel that calls it (LLVM's alwaysinline): handing on a dozen arrays costs more than
     what most kernels do with them, and only so are loops around small ones vectorised.

@@ -140,7 +140,7 @@ class KernelCache:
     def keep(self, dispatcher: Any, function: Any, defined_in: str | None = None) -> None:  # noqa: ANN401 - Numba's types
         """Let a compiled function be looked for and kept here.
 
-        `defined_in` is the file whose code generated the function, where it stands in no file itself.
+        `defined_in` is the file whose code generated the function, if it is in no file itself.
         """
         if self.caches is None:
             return

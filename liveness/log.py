@@ -34,7 +34,7 @@ LEADS: Final = {
     logging.INFO: "liveness: ",
     logging.DEBUG: "liveness: debug: ",
 }
-"""What stands before a message on standard error."""
+"""The text before a message on standard error."""
 
 LOGGER: Final = logging.getLogger("liveness")
 LOGGER.addHandler(logging.NullHandler())
@@ -44,8 +44,8 @@ logging.addLevelName(NOTICE, "NOTICE")
 def emit(level: int, text: str, *, lead: str | None = None, shown: bool = True) -> None:
     """Record a message of one line.
 
-    `lead` stands before the text on standard error, in place of that of the level. `shown` False: for machines alone,
-    since people see the same elsewhere.
+    `lead` is printed before the text on standard error, in place of that of the level. `shown` False: for machines
+    alone, since people see the same elsewhere.
     """
     LOGGER.log(level, "%s", one_line(text), extra={"lead": LEADS[level] if lead is None else lead, "shown": shown})
 

@@ -104,7 +104,7 @@ class Tier(IntEnum):
 
 
 UNKNOWN_ATTEMPT: Final = 255
-"""The attempt of a reply whose cookie is proven while the source port, which tells the attempt, was rewritten."""
+"""The attempt of a reply whose cookie is proven while the source port, which proves the attempt, was rewritten."""
 
 
 class Rejection(IntEnum):
@@ -143,7 +143,7 @@ REPLY_DTYPE: np.dtype[np.void] = np.dtype(
         ("target", np.uint32),  # who was probed
         ("ip_id", np.uint16),  # identification in the reply's IP header
         ("length", np.uint16),  # total length of its IP packet, bytes
-        ("tcp_window", np.uint16),  # as it stands in the header, unscaled; 0 where the reply is not TCP
+        ("tcp_window", np.uint16),  # as it is in the header, unscaled; 0 where the reply is not TCP
         ("tcp_flags", np.uint8),  # CWR to FIN; 0 where the reply is not TCP
         ("reply_ttl", np.uint8),  # TTL with which the reply came in
         ("quoted_ttl", np.uint8),  # TTL in the IP header that an error quotes; 0 where there is none

@@ -29,7 +29,7 @@ class Passive:
 
     @property
     def status(self) -> str:
-        """How the run stands: `running`, `partial` or `complete`."""
+        """The status of the run: `running`, `partial` or `complete`."""
         return self._manifest.status
 
     @property

@@ -211,9 +211,9 @@ def list_(files: tuple[Path, ...], config_file: Path | None, withdrawn_too: bool
 def apply(runs: tuple[Path, ...], files: tuple[Path, ...], config_file: Path | None, as_json: bool) -> None:
     """Remove what the lists block from the sets and logs of each RUN (a run directory, or a directory above several).
 
-    Without -b and -C each run's own lists count, as they stand today. The manifest keeps what was removed, when and by
-    which lists; counts of messages stay as they were. Done twice it changes nothing. A run that a scan is at work on,
-    or that is damaged, is left as it is and named; the others are done, and the exit code is 1.
+    Without -b and -C each run's own lists count, with their present content. The manifest keeps what was removed, when
+    and by which lists; counts of messages stay as they were. Done twice it changes nothing. A run that a scan is at
+    work on, or that is damaged, is left as it is and named; the others are done, and the exit code is 1.
     """
     from liveness.cli.printing import print_document
     from liveness.config.list_choice import ListChoice

@@ -88,7 +88,7 @@ def takes_inputs(function: Callable[Concatenate[Inputs, P], None]) -> Callable[.
 
 @click.group("flows")
 def command() -> None:
-    r"""Look at flow records of any format, convert, meter and collect them.
+    """Look at flow records of any format, convert, meter and collect them.
 
     \b
     Formats, recognised by their first bytes:
@@ -96,13 +96,14 @@ def command() -> None:
       netflow-v5   datagrams one after another, as netflow-v9 and ipfix
       capture      pcap and pcapng: the exports in it, or else its packets, metered
       silk         RWGENERIC and RWIPV6ROUTING (plain, zlib, lzo1x)
+      flowtuple    FlowTuple version 3 of Corsaro (Avro)
       zeek-tsv     Zeek's conn.log, as zeek-json
       argus-csv    ra -c, -u -n -s stime ltime proto saddr sport dir daddr dport
                    spkts dpkts sbytes dbytes state
       csv          with a header line; parquet likewise: columns start, end, src, dst,
                    sport, dport, protocol, packets, bytes, flags, exporter
-      spool        what a collector has not turned into Parquet yet
-    """
+      spool        records that a collector has not converted to Parquet yet
+    """  # noqa: D301 - click wants the character itself
 
 
 @command.command("info")

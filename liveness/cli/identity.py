@@ -1,4 +1,4 @@
-"""``liveness identity``: texts that tell owners of probed networks who probes them, and how to opt out."""
+"""``liveness identity``: texts that inform owners of probed networks who probes them, and how to opt out."""
 
 from pathlib import Path
 

@@ -84,7 +84,7 @@ def predict(config: Path, source: str, *, lab: bool, as_json: bool) -> None:
     help="Which ones: the same for the same seed.",
 )
 def sample(prefixes: int, seed: int) -> None:
-    """Print N whole /24s evenly spread over the public address space: targets that stand for all of it.
+    """Print N whole /24s evenly spread over the public address space: targets that represent all of it.
 
     A census of single random addresses would meet nearly every router that sends errors, but few hosts; in whole /24s
     the shares are those of the whole.

@@ -99,7 +99,7 @@ def evaluate_command(expression: str, **given: str | None) -> None:
     """Write what EXPRESSION makes of any number of files: '(a.roaring | b.txt) - c.set'.
 
     Operators: - binds first, then & ^ |, as in Python's sets. A minus needs a blank on both sides. Prefixes, ranges and
-    addresses may stand for themselves: 'a.roaring & 10.0.0.0/8'. Quote names with blanks or operators in them.
+    addresses can be written directly: 'a.roaring & 10.0.0.0/8'. Quote names with blanks or operators in them.
     """
     from liveness.ipsets.expression import evaluate, parse
 

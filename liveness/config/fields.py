@@ -47,7 +47,7 @@ def variable_of(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FieldRow:
-    """One field: its dotted name, its variable, and its default as it stands in a config."""
+    """One field: its dotted name, its variable, and its default as a config has it."""
 
     field: str
     variable: str

@@ -155,7 +155,7 @@ def is_section(kind: object) -> bool:
 
 
 def typed(text: str, kind: object, origin: str) -> object:
-    """Return the value that a text of the command line or environment stands for, by the type of its field."""
+    """Return the value of a text of the command line or environment, by the type of its field."""
     words = str(kind)
     if words.startswith("tuple"):
         if text.lstrip().startswith("["):

@@ -180,7 +180,7 @@ def to_document(config: Config) -> dict[str, object]:
 
 
 def to_record(config: Config) -> dict[str, object]:
-    """Return the config as a run's manifest keeps it: without whom to tell, for a webhook's address may be a secret."""
+    """Return the config as a run's manifest keeps it: without `notify`, because a webhook's address may be a secret."""
     document = to_document(config)
     del document["notify"]
     return document
@@ -192,10 +192,10 @@ def from_document(document: object) -> Config:
 
 
 def encode_unit(value: object) -> object:
-    """Return what stands in a document for one of the unit types."""
+    """Return the value that a document has for one of the unit types."""
     return value.number if isinstance(value, TargetLimit) else str(value)
 
 
 def decode_unit(kind: type, value: object) -> object:
-    """Build one of the unit types from what stands in a file."""
+    """Build one of the unit types from its value in a file."""
     return kind(value)

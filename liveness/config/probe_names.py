@@ -13,7 +13,7 @@ _PORTS: Final = {"ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "http": 80, "ht
 
 
 def names_of(text: str) -> tuple[str, ...]:
-    """Return the probes that a name stands for: itself, or one for each port of a range such as ``tcp/80-90``.
+    """Return the probes that a name means: itself, or one for each port of a range such as ``tcp/80-90``.
 
     ValueError says what was expected, and which probe was probably meant. The length of a range is judged by its ports,
     before they are written out.

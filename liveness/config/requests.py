@@ -49,7 +49,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request, a line of a list: where it stands, its bounds (inclusive, host order), its comment."""
+    """One request, a line of a list: its place, its bounds (inclusive, host order), its comment."""
 
     file: str
     line: int
@@ -78,7 +78,7 @@ class Entry:
 
     @property
     def who(self) -> str:
-        """Who asked: as dated comments tell, else the whole comment, else "unknown"."""
+        """Who asked: as dated comments say, else the whole comment, else "unknown"."""
         reason = self.reason
         return (self.comment if reason is None else reason.who) or UNKNOWN
 

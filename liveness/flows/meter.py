@@ -120,7 +120,7 @@ def meter_block(  # noqa: C901, PLR0912, PLR0915 - one packet's way from frame t
 ) -> bool:
     """Meter the packets of a TPACKET_V3 block from the state's next packet on; return False where there is no room.
 
-    Room is missing in `rows` (a new flow) or in `finished` (a record that ended). Called again, it goes on there.
+    Room is missing in `rows` (a new flow) or in `finished` (a record that ended). Called again, it continues there.
     """
     packets = packet_count(block)
     at = int64(state[NEXT_AT])

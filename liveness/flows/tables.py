@@ -51,7 +51,7 @@ _PROTOCOLS: Final = {
     "pim": 103, "vrrp": 112, "sctp": 132, "udplite": 136,
 }  # fmt: skip
 _HISTORY_FLAGS: Final = {"s": 0x02, "h": 0x12, "a": 0x10, "d": 0x18, "f": 0x11, "r": 0x04}
-"""The TCP flags for which a letter of Zeek's history stands; capitals are the originator's."""
+"""The TCP flags of each letter of Zeek's history; capitals are the originator's."""
 
 
 def _address(column: str) -> str:
@@ -78,7 +78,7 @@ def _number(column: str, kind: str) -> str:
 
 
 def _history_flags(letters: str) -> str:
-    """Return the SQL of the flags that one side's letters in a history stand for."""
+    """Return the SQL of the flags of one side's letters in a history."""
     found = (
         f"CASE WHEN contains(history, '{char}') THEN {_HISTORY_FLAGS[char.lower()]} ELSE 0 END" for char in letters
     )

@@ -1,7 +1,7 @@
 """Expressions over set files: ``(a.roaring | b.txt) - c.set``, read into a tree and evaluated file by file.
 
 The operators are those of Python's sets, and bind as they do: ``-`` first, then ``&``, ``^``, ``|``; equal ones from
-left to right. An operand is a file, ``-`` for standard input, or a prefix, range or address as it stands; a name with
+left to right. An operand is a file, ``-`` for standard input, or a prefix, range or address as it is; a name with
 blanks or operators in it is quoted. A minus is an operator only after a set, between blanks or parentheses: file names
 are full of dashes.
 """

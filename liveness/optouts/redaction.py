@@ -172,7 +172,7 @@ class _Redaction:
         return self.directory.read_targets() if (self.directory.path / TARGETS_FILE).exists() else None
 
     def _segments(self, unwanted: BitMap) -> list[Change]:
-        """Stage the segments of a run that may go on without unwanted addresses.
+        """Stage the segments of a run that can be resumed, without unwanted addresses.
 
         Damaged ones that were set aside are removed.
         """

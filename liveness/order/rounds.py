@@ -3,7 +3,7 @@
 Round r of an address is due at ``start + r x interval + slot``. A round has as many slots as probes: 256 addresses x
 blocks x probes, evenly spaced. Within a /24 a keyed permutation gives each last octet a place, so that the /24 gets a
 probe every interval / 256 / probes; another permutation shifts the /24s against each other. The slot is a pure function
-of seed and block list, so a survey needs no state to go on after any pause: the clock says what is due.
+of seed and block list, so a survey needs no state to continue after any pause: the clock says what is due.
 """
 
 import hashlib

@@ -11,7 +11,7 @@ from liveness.packets.siphash import siphash24
 
 
 def probe_code(protocol: int, port: int) -> int:
-    """Return the 32-bit number that stands for a probe in the hash: IP protocol and destination port."""
+    """Return the 32-bit number of a probe in the hash: IP protocol and destination port."""
     return protocol << 16 | port
 
 

@@ -1,4 +1,4 @@
-"""Where the fields of Ethernet, IPv4, TCP, UDP and ICMP headers lie, and the numbers that stand in them.
+"""Where the fields of Ethernet, IPv4, TCP, UDP and ICMP headers lie, and the numbers in them.
 
 Offsets are in bytes from the start of the header they belong to (RFC 791, 792, 768, 9293; IEEE 802.1Q).
 """

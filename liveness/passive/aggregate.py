@@ -121,7 +121,7 @@ class Part:
     pairs: NDArray[np.uint64]
     """Set of (local, remote) with a successful two-way flow."""
     clients: NDArray[np.uint64]
-    """Set of digests of (service, remote) with a successful two-way flow; `client_rows` tells equal digests apart."""
+    """Set of digests of (service, remote) with a successful two-way flow; `client_rows` distinguishes equal digests."""
     client_rows: NDArray[np.int32]
 
 

@@ -36,7 +36,7 @@ WRONG: Final = "a damaged journal: start a new run"
 
 
 class InputRecord(msgspec.Struct, kw_only=True):
-    """An input that was read: its name, and what tells it from another one of that name."""
+    """An input that was read: its name, and what distinguishes it from another one of that name."""
 
     path: str
     bytes: int

@@ -11,8 +11,8 @@ numbers in host order, `hashed` is the cookie of target and probe, `numbers` the
 | match_reply | (ICMP, TCP) matches a reply that came to our address and from the probed port |
 | match_quote | (ICMP, TCP) matches the start of a probe that an ICMP error quotes |
 | datagram_checksum | (UDP) returns the checksum of a probe, by which a quoted probe proves its cookie |
-| carries_cookie | (UDP) tells whether a received payload returns the cookie |
-| is_answer | (UDP) tells whether a received payload is a valid answer of the protocol; the cookie is checked apart |
+| carries_cookie | (UDP) returns whether a received payload returns the cookie |
+| is_answer | (UDP) returns whether a received payload is a valid answer of the protocol; the cookie is checked apart |
 """
 
 import inspect
@@ -58,7 +58,7 @@ VERBS_OF_PROTOCOL: Final = {
 
 
 class ContractError(LivenessError):
-    """A probe's file does not define what the contract demands: a mistake of whoever wrote the file."""
+    """A probe's file does not define what the contract demands: a mistake of its author."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def put_template(words: NDArray[np.uint16], frame: int, templates: NDArray[np.ui
 
 @kernel
 def hash_targets(targets: NDArray[np.uint32], numbers: np.void, hashes: NDArray[np.uint64]) -> None:
-    """Write the hash of each target and a probe, told by its record of NUMBERS_DTYPE."""
+    """Write the hash of each target and a probe, given by its record of NUMBERS_DTYPE."""
     code, key0, key1 = uint64(numbers["code"]), numbers["key0"], numbers["key1"]
     for i in range(len(targets)):
         hashes[i] = cookie.cookie(uint64(targets[i]), code, key0, key1)
@@ -96,7 +96,7 @@ def fill_frames(
 
 
 def finished_frame(constants: RunConstants, probe: int, attempt: int, target: int, now_ns: int) -> bytes:
-    """Return one finished frame, for whoever wants to look at it."""
+    """Return one finished frame, to be shown or tested."""
     words = np.zeros(constants.templates.shape[1], np.uint16)
     targets, hashes = np.array([target], np.uint32), np.zeros(1, np.uint64)
     put_template(words, 0, constants.templates, probe)

@@ -52,7 +52,7 @@ def _probe_of(frame: NDArray[np.uint8], row: NDArray[np.int64], by_port: NDArray
 
 @kernel
 def _describe(row: NDArray[np.int64], is_error: bool, reply: np.void) -> None:
-    """Fill the fields of `reply` that the headers tell whatever it answers, as if its source were its target."""
+    """Fill the fields of `reply` that follow from the headers alone, as if its source were its target."""
     is_tcp = row[p.PROTOCOL] == hdr.PROTOCOL_TCP
     reply["rtt_ns"] = -1
     reply["source"] = row[p.SOURCE]

@@ -61,5 +61,5 @@ class Probe:
 
     @property
     def code(self) -> int:
-        """The 32-bit number that stands for this probe in the cookie."""
+        """The 32-bit number of this probe in the cookie."""
         return probe_code(self.protocol, self.port)

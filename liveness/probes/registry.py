@@ -25,7 +25,7 @@ MAX_PORT: Final = 65_535
 class Entry:
     """One line of the registry.
 
-    `name` is the probe's name in configs, manifests and sets; ``<port>`` in it stands for any port. `module` is the
+    `name` is the probe's name in configs, manifests and sets; ``<port>`` in it means any port. `module` is the
     probe's file in this folder. `words` are what people write when they mean it: errors suggest the right name.
     """
 
@@ -35,7 +35,7 @@ class Entry:
 
     @property
     def prefix(self) -> str | None:
-        """What stands before the port in a name, None where the name has no port to choose."""
+        """The part of a name before the port, None where the name has no port to choose."""
         return self.name.removesuffix(ANY_PORT) if self.name.endswith(ANY_PORT) else None
 
 

@@ -28,7 +28,7 @@ NUMBERS_DTYPE = np.dtype(
         ("is_udp", np.int64),
         ("echoes_cookie", np.int64),  # what its Description says about UDP answers
         ("any_port", np.int64),
-        ("code", np.int64),  # what stands for the probe in the cookie
+        ("code", np.int64),  # the number of the probe in the cookie
         ("ip_sum", np.int64),  # sum of the constant words of the IP header
         ("transport_sum", np.int64),  # the same of the transport segment and pseudo header
         ("key0", np.uint64),  # the run's cookie key
@@ -38,7 +38,7 @@ NUMBERS_DTYPE = np.dtype(
         ("attempts", np.int64),
     ]
 )
-"""Numbers of one probe, and those of the run again for each, so that one record tells a kernel all it needs."""
+"""Numbers of one probe, and those of the run again for each, so that one record has all that a kernel needs."""
 
 BY_ICMP, BY_TCP, BY_UDP = 0, 1, 2
 """Rows of `RunConstants.by_port`."""

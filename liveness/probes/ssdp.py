@@ -37,7 +37,7 @@ _HEAD: Final = (
 )
 _TAIL: Final = b"\r\n\r\n"
 HASH_AT: Final = len(_HEAD)
-"""Where the version of our product stands in the search: four hexadecimal digits, 16 bits of the cookie; even."""
+"""Where the version of our product is in the search: four hexadecimal digits, 16 bits of the cookie; even."""
 
 STATUS: Final = np.frombuffer(b"HTTP/1.1 200", np.uint8)
 _ST: Final = np.frombuffer(b"st:", np.uint8)
@@ -75,7 +75,7 @@ def _digit(value: int) -> int:
 
 @kernel
 def _digits(hashed: int) -> int:
-    """Return the four digits that stand for the cookie, as the 32 bits of their bytes."""
+    """Return the four digits of the cookie, as the 32 bits of their bytes."""
     value = cookie.transaction(hashed)
     return _digit(value >> 12) << 24 | _digit(value >> 8) << 16 | _digit(value >> 4) << 8 | _digit(value)
 
@@ -112,7 +112,7 @@ def carries_cookie(_frame: NDArray[np.uint8], _row: NDArray[np.int64], _hashed: 
 
 @kernel
 def _begins(frame: NDArray[np.uint8], at: int, end: int, text: NDArray[np.uint8]) -> bool:
-    """Return whether frame[at:end] begins with a text in lower case and goes on, letters compared without case."""
+    """Return whether frame[at:end] begins with a text in lower case and is longer, letters compared without case."""
     if end - at <= len(text):
         return False
     for i in range(len(text)):

@@ -40,7 +40,7 @@ class Counter:
     metric_help: str | None = None
     """The sentence for a metric that several counters share."""
     where: str = ""
-    """The label `where`, which tells counters of one metric apart."""
+    """The label `where`, which distinguishes counters of one metric."""
     interval: str = ""
     """The column of the timeline that it adds to, if any."""
     recorded: str = ""

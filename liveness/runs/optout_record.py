@@ -26,7 +26,7 @@ class Withdrawal(Struct, frozen=True, kw_only=True):
     addresses: int
     """Targets of this run that were withdrawn, those of earlier withdrawals left out."""
     lists: list[str]
-    """The blocklists, as they stood then."""
+    """The blocklists, as they were then."""
 
 
 class ListProblem(Struct, frozen=True, kw_only=True):

@@ -1,1 +1,1 @@
-"""Surveys: which blocks to survey, and surveys in the formats of others."""
+"""Surveys: the choice of blocks, the engine that runs them, and import and export in the formats of others."""

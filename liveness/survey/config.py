@@ -22,9 +22,9 @@ from liveness.replies import CONTROL
 SHORTEST_INTERVAL_US: Final = 100_000
 LONGEST_INTERVAL_US: Final = 86_400_000_000
 REMEMBERED_S: Final = 3_600
-"""A reply names its round by itself for so long after its probe."""
+"""A reply proves its round by itself for so long after its probe."""
 MOST_MARKS: Final = 240
-"""Rounds that probes can tell apart at most: shorter intervals are recognised for this many rounds."""
+"""The most rounds that probes can distinguish: of shorter intervals, this many rounds are recognised."""
 MOST_ROUNDS: Final = 1 << 20
 TOLERANCE_US: Final = 50_000
 RATE_DIGITS: Final = 10**6
@@ -82,7 +82,7 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
 
     @property
     def marks(self) -> int:
-        """Number of rounds that a probe can tell apart: an hour of them, and one in which a reply is expected."""
+        """Number of rounds that a probe can distinguish: an hour of them, and one in which a reply is expected."""
         return min(MOST_MARKS, math.ceil(REMEMBERED_S * 1_000_000 / self.survey.interval.us) + 1)
 
     @property
@@ -206,7 +206,7 @@ def _probe_problems(config: SurveyConfig) -> Iterator[Problem]:
 
 
 def to_record(config: SurveyConfig) -> dict[str, Any]:
-    """Return a config as a manifest keeps it: without whom to notify, for a webhook's address may be a secret."""
+    """Return a config as a manifest keeps it: without `notify`, because a webhook's address may be a secret."""
     document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(config, enc_hook=encode_unit))
     del document["notify"]
     return document

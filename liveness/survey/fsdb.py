@@ -1,6 +1,6 @@
 """ANT's survey records as text: fsdb with the columns ``reply_type time_s rtt_us ttl probe_addr reply_addr``.
 
-Values are separated by tabs; headers mix tabs and spaces. Addresses are dotted or hexadecimal, 0.0.0.0 stands for none.
+Values are separated by tabs; headers mix tabs and spaces. Addresses are dotted or hexadecimal, 0.0.0.0 means none.
 """
 
 import re

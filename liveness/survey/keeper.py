@@ -194,7 +194,7 @@ class RoundKeeper:
 
 
 def boot_hash() -> int:
-    """Return a number that stands for this boot of the machine."""
+    """Return a number that identifies this boot of the machine."""
     try:
         name = Path("/proc/sys/kernel/random/boot_id").read_bytes()
     except OSError:

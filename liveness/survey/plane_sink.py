@@ -1,4 +1,4 @@
-"""Sink that sets the bits of replies in the live planes: each reply names its round by its own evidence."""
+"""Sink that sets the bits of replies in the live planes: each reply proves its round by itself."""
 
 import time
 from collections import Counter
@@ -48,7 +48,7 @@ def block_of(numbers: NDArray[np.uint32], number: int) -> int:
 
 @kernel
 def round_named(attempt: int, marks: int, since_ns: float, interval_ns: float) -> int:
-    """Return the newest round that a mark can stand for, `since_ns` after the address was due in round 0.
+    """Return the newest round that a mark can mean, `since_ns` after the address was due in round 0.
 
     Half an interval is added, so that a clock that is set back by less does not turn a reply into one of an hour ago.
     """

@@ -1,7 +1,7 @@
 """Selection of the blocks of a survey, by three policies (Heidemann et al. 2008).
 
 *random*: drawn once from all /24s with a positive reply, and kept. *spaced*: spread evenly over availability and
-volatility, kept too. *novel*: drawn anew each time from those that answered in the last census. A block has one policy;
+volatility, kept too. *novel*: drawn each time from those that answered in the last census. A block has one policy;
 its weight is the number of eligible blocks of its stratum by the number drawn from it, as it was when it was drawn.
 """
 

@@ -116,9 +116,9 @@ def run_survey(survey: Survey, observers: Observers, run_id: str | None = None) 
 
 
 def resume_survey(path: Path, observers: Observers) -> Finished:
-    """Go on with the survey at `path`, which ended early: slots that have passed since then count as not sent.
+    """Continue the survey at `path`, which ended early: slots that have passed since then count as not sent.
 
-    Raises UsageError for a run that is complete or that no session can go on with, RefusedError for one that another
+    Raises UsageError for a run that is complete or that no session can continue, RefusedError for one that another
     process works on.
     """
     directory, manifest = _resumable(path)
@@ -247,7 +247,7 @@ def _write_blocks(directory: RunDirectory, survey: Survey) -> None:
 
 
 def _resumable(path: Path) -> tuple[RunDirectory, SurveyManifest]:
-    """Return the directory and manifest of a survey that a session can go on with."""
+    """Return the directory and manifest of a survey that a session can continue."""
     if not (path / NAME).is_file():
         raise UsageError(f"{path}: no run of a survey: it has no {NAME}")
     manifest = load_manifest(path)

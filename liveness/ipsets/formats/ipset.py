@@ -75,7 +75,7 @@ class _Reader:
         return scan_ipset(text, at, low, high, count, self._command)
 
     def add(self, low: Bounds, high: Bounds) -> None:
-        """Add bounds to the current set; where it has a netmask, each stands for its whole network."""
+        """Add bounds to the current set; where it has a netmask, each means its whole network."""
         hosts = np.uint32(self._hosts(self._current))
         self.sets[self._current].add(low & ~hosts, high | hosts)
 

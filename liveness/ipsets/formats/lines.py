@@ -98,7 +98,7 @@ def write_prefixes(
 
 
 def write_ranges(out: BinaryIO, parts: Iterator[tuple[Bounds, Bounds]], head: bytes, tail: bytes) -> None:
-    """Write a line for each range (inclusive bounds); one address stands alone."""
+    """Write a line for each range (inclusive bounds); a single address is written alone."""
     room = RENDERED_LINES * (2 * LONGEST_ADDRESS + len("-") + len(head) + len(tail))
     buffer, begin, end = np.empty(room, np.uint8), as_bytes(head), as_bytes(tail)
     for first, last in parts:

@@ -33,7 +33,7 @@ class NetSet(NamedSet):
             self._split()
 
     def remove(self, low: int, high: int) -> bool:
-        """Remove the networks that bounds stand for; return False, and remove nothing, if any is not in the set."""
+        """Remove the networks of bounds; return False, and remove nothing, if any is not in the set."""
         self._removed = True
         self._split()
         networks = _networks_of(low, high)

@@ -24,7 +24,7 @@ SMALL_PT: Final = 8.0
 GAP_PT: Final = {NORMAL_PT: 6.0, SMALL_PT: 3.0}
 """Half the space between two columns."""
 LINE_PT: Final = 480.0
-"""Width of a line between margins of 2 cm on the narrower of A4 and letter paper, with some room to spare."""
+"""Width of a line between margins of 2 cm on the narrower of A4 and letter paper, with some room left."""
 LINES: Final = {NORMAL_PT: 42, SMALL_PT: 54}
 """Lines of a table that fit a page together with caption and notes."""
 LONG_WORD: Final = 24

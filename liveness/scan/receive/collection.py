@@ -53,7 +53,7 @@ def count_groups(
     for i in range(len(replies)):
         reply = replies[i]
         kind = int64(reply["kind"])
-        # Errors have a class for each type and code, numbered after the other kinds. The product stands for a branch,
+        # Errors have a class for each type and code, numbered after the other kinds. The product replaces a branch,
         # which would often be predicted wrong. Types of replies that are no errors are 0.
         error_class = first_class[uint64(reply["icmp_type"])] + int64(reply["icmp_code"])
         number = kind + (error_class - kind) * int64(kind == _ERROR)

@@ -14,7 +14,7 @@ MONDAY: Final = datetime(2026, 12, 7, tzinfo=UTC)
 DAY: Final = Duration("24h")
 MAX_SPEED: Final = 100_000
 MAX_LATE: Final = Duration("1h")
-"""Replies tell their round for an hour."""
+"""Replies prove their round for an hour."""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Weight = Annotated[float, Meta(gt=0)]

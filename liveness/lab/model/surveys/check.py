@@ -217,7 +217,7 @@ def _compare_rounds(
 ) -> NDArray[np.int64]:
     """Compare the rounds of one block; add what differs to the result, and return the figures of the truth."""
     sent, arrived = found.sent, truth.arrived > 0
-    # Where the lab itself cannot tell on which side of a limit a reply came, silence or lateness are right too.
+    # Where the lab itself does not know on which side of a limit a reply came, silence or lateness are right too.
     either = truth.open & ((found.state == QUIET) | (found.state == LATE_STATE) | (truth.expected == LATE_STATE))
     wrong = sent & arrived & (found.state != truth.expected) & ~either
     result.sent += int(sent.sum())
