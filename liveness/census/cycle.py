@@ -99,7 +99,7 @@ class Cycle:
         return None if unfinished_only else self._next(records, owner)
 
     def _records(self) -> list[Record]:
-        return self.home.records(lambda error: self.warn(f"{error}: made anew"))
+        return self.home.records(lambda error: self.warn(f"{error}: made again from the files of the run"))
 
     def _unfinished(self, records: list[Record], *, fresh: bool) -> Record | None:
         """Return the oldest run that can be resumed or reported. Others are given up, or forgotten if never begun."""

@@ -32,7 +32,7 @@ def command() -> None:
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Read on in a run that did not end.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Where run directories go.")
 @click.option("--run-id", metavar="ID", help="The name of the run's directory instead of its start in UTC.")
-@click.option("--follow", is_flag=True, help="Go on with flow files that come, until SIGINT or SIGTERM.")
+@click.option("--follow", is_flag=True, help="Read further flow files as they come, until SIGINT or SIGTERM.")
 @click.option("--force", is_flag=True, help="Take captures that are one-sided or sampled as they are.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not say which inputs were read.")
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")

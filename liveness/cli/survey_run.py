@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Go on with the survey in this directory, which ended early.",
+    help="Resume the survey in this directory, which ended early.",
 )
 @watch_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
@@ -65,7 +65,7 @@ def run(
     watch = (status_file, metrics_file, metrics_address)
     if resume is not None:
         if config_file is not None or run_id is not None or dryrun:
-            raise click.UsageError("--resume goes on with a survey as it was configured: give only -q and watching")
+            raise click.UsageError("--resume takes the config from the run: give only -q and the options for watching")
         _leave(_watched(partial(resume_survey, resume), watch, quiet=quiet))
         return
     if config_file is None:
@@ -129,7 +129,7 @@ def _leave(finished: "Finished") -> None:
     if finished.manifest.status == "complete":
         return
     reason = finished.manifest.reason or "ended early"
-    line = f"{reason}: `liveness survey run --resume {shlex.quote(str(finished.path))}` goes on"
+    line = f"{reason}: `liveness survey run --resume {shlex.quote(str(finished.path))}` continues it"
     if interruption.signal_number is None:
         raise StoppedEarlyError(line)
     log.notice(line)

@@ -104,7 +104,7 @@ def _redact_pcap(source: Path, target: Path, blocked: Intervals) -> tuple[int, i
             data = np.frombuffer(rest + more, np.uint8)
             count = int(index_records(data, len(data), starts, addresses, ethernet))
             if count < 0:
-                raise LivenessError(f"{source}: damaged: what it holds cannot be told; move it away")
+                raise LivenessError(f"{source}: damaged: its content is unknown; move it away")
             stays = ~blocked.contains(addresses[:count].ravel()).reshape(count, ADDRESSES).any(axis=1)
             wanted = np.repeat(stays, np.diff(starts[: count + 1]))
             file.write(data[: int(starts[count])][wanted].tobytes())

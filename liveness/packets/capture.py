@@ -124,7 +124,7 @@ class Capture:
         at = self._before + int(self._state[packing.POSITION])
         left = self._before + self._end - at
         if status == packing.DAMAGED:
-            unread = f"the {self._size - at:,} bytes" if self._size is not None and self._size > at else "what stands"
+            unread = f"the {self._size - at:,} bytes" if self._size is not None and self._size > at else "what follows"
             self.unread.append(f"{self.name}: damaged at byte {at:,}: {unread} from there on cannot be read")
         elif left and not self.unread:  # otherwise `unread` has the reason already
             self.unread.append(f"{self.name}: cut: its last {left:,} bytes are no whole packet")

@@ -34,7 +34,7 @@ class SurveyRun:
             raise LivenessError(f"{path / BLOCKS_FILE}: {len(blocks):,} blocks, the manifest has {manifest.blocks:,}")
         if manifest.status == "running" and not (path / PHASES).is_file():
             raise LivenessError(
-                f"{path}: no planes by address yet: it runs, or was killed and `liveness survey run --resume` goes on"
+                f"{path}: no planes by address yet: it runs, or was killed: `liveness survey run --resume` continues it"
             )
         return cls(path, manifest, blocks)
 

@@ -40,7 +40,7 @@ DESCRIPTION: Final = Description(
     fields="identifier and sequence number (32 bits, the attempt added), IP ID (16 bits)",
     payload="hash (64 bits), target, send time, contact text",
     replies={
-        Kind.ECHO_REPLY: "right identifier and sequence number, from any address: the payload tells the target",
+        Kind.ECHO_REPLY: "right identifier and sequence number, from any address: the payload names the target",
         Kind.ERROR: "quotes destination and sequence number, and the identifier or the IP ID",
     },
 )

@@ -52,7 +52,7 @@ DESCRIPTION: Final = Description(
     replies={
         Kind.SYN_ACK: "SYN and ACK set, any other flag but RST; right ports, acknowledges sequence + 1",
         Kind.RST: "RST set; right ports; with ACK: acknowledges sequence or sequence + 1; without: weak",
-        Kind.ERROR: "quotes destination, destination port and sequence number (the source port tells the attempt)",
+        Kind.ERROR: "quotes destination, destination port and sequence number (the source port proves the attempt)",
     },
 )
 

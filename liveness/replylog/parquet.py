@@ -35,7 +35,7 @@ COLUMNS: Final[dict[str, tuple[str, str]]] = {
     "reply_ttl": ("UTINYINT", "the TTL with which it came in"),
     "quoted_ttl": ("UTINYINT", "the TTL in the header that an error quotes; null elsewhere"),
     "rtt_ns": ("BIGINT", "since the probe was sent, ns; null where unknown"),
-    "tcp_window": ("USMALLINT", "as it stands in the TCP header; null elsewhere"),
+    "tcp_window": ("USMALLINT", "as it is in the TCP header; null elsewhere"),
     "tcp_flags": ("UTINYINT", "CWR to FIN; null where it is not TCP"),
     "ip_id": ("USMALLINT", "the identification in its IP header"),
     "length": ("USMALLINT", "the total length of its IP packet, bytes"),

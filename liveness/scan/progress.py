@@ -108,7 +108,7 @@ class Listeners:
             self.on_progress(progress)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - rich exits the process if a pipe is closed
             self._failed = True
-            self.notice(f"WARNING: nothing shows how the scan stands any more: {explain(error)}")
+            self.notice(f"WARNING: the progress of the scan is not shown any more: {explain(error)}")
 
     def notice(self, text: str) -> None:
         """Report a line that needs attention at once; failures of the listener are ignored."""

@@ -189,7 +189,7 @@ class RoundKeeper:
             if share < FEWER * share_before:
                 self.notice(
                     f"WARNING: round {line.round}: {name}: {share:.1%} of the probes got a positive reply,"
-                    f" {share_before:.1%} in the round before: this host was cut off, or many networks failed at once"
+                    f" {share_before:.1%} in the round before: this host lost its connection, or many networks failed"
                 )
 
 

@@ -166,7 +166,7 @@ def _run(session: _Session, opened: Opened) -> Finished:
     directory, survey, record = session.directory, session.survey, session.record
     announce(directory.path)
     warm_up()
-    kept = f"what was received is kept; `liveness survey run --resume {shlex.quote(str(directory.path))}` goes on"
+    kept = f"what was received is kept; `liveness survey run --resume {shlex.quote(str(directory.path))}` continues it"
     try:
         warn_of_ephemeral_ports(session.plan, session.observers.on_notice)
         with (

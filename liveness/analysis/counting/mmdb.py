@@ -233,7 +233,7 @@ class Database:
             if full.any():
                 yield bases[full], length, nodes[full] - self.nodes - SEPARATOR_BYTES
         if (nodes < self.nodes).any():
-            raise DamagedError("its tree goes on below single addresses")
+            raise DamagedError("its tree continues below single addresses")
 
     def _root(self, tree: NDArray[np.uint8]) -> NDArray[np.int64]:
         node = np.zeros(1, np.int64)

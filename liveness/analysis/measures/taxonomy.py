@@ -40,9 +40,7 @@ def taxonomy(run: RunStates) -> Taxonomy:
 def tables(value: Taxonomy, run: RunResults) -> Iterator[Table]:
     """Yield the funnel from network-alive to application-alive."""
     targets = run.targets
-    of_targets = (
-        "targets, of which the run does not tell how many" if targets is None else f"the {count(targets)} targets"
-    )
+    of_targets = "targets, whose number the run does not record" if targets is None else f"the {count(targets)} targets"
     rows = []
     for name in formulas(Taxonomy):
         number: int = getattr(value, name)

@@ -11,7 +11,7 @@ from liveness.census.timers.job import CAPABILITIES, InstalledFile, Job
 MAX_USER_CHARS: Final = 31
 DIGEST_CHARS: Final = 8
 GO_ON: Final = """\
-# a run that ended early (exit code 5: no link, no gateway, known losses) or was killed goes on where it was
+# a run that ended early (exit code 5: no link, no gateway, known losses) or was killed is resumed
 Restart=on-failure
 RestartPreventExitStatus=1 2 3 4 130 143
 RestartSec=15min
@@ -70,7 +70,7 @@ WantedBy=timers.target
             f"{boot}.service",
             _service(
                 job,
-                f"Census {job.name}, what was cut off",
+                f"Census {job.name}, an unfinished run",
                 job.command("--unfinished"),
                 service="# one that runs already needs no help\nSuccessExitStatus=4",
             )

@@ -185,7 +185,7 @@ class _Reader:
                 if target is not None:
                     self._fill(target, rest[-1][1:])
             elif rest[:1] == ["element"] and verb in DROPS:
-                raise CommandError(f"{' '.join(words)}: elements stand in braces")
+                raise CommandError(f"{' '.join(words)}: write elements in braces")
             else:
                 self.rules.run(verb, rest)
 

@@ -28,7 +28,7 @@ def _unused(prediction: Prediction) -> str:
         return f"The model uses {used:,} of the {examined} looked at; nobody answers in the others."
     return (
         f"The model leaves all of the {examined} looked at unused: nobody answers there, and that says nothing of the"
-        " Internet. `liveness lab sample` prints targets that stand for all of it."
+        " Internet. `liveness lab sample` prints targets that represent all of it."
     )
 
 

@@ -100,8 +100,8 @@ class SilenceGuard:
         mode = self.plan.config.on_silence
         after_s = self.book.after_s + (int(found.since_s * NS) - self.book.started_ns) / NS
         consequence = {
-            "warn": "the scan goes on",
-            "pause": f"it goes on at {self._trickle():,.4g} packets/s of each probe until replies are back",
+            "warn": "the scan continues",
+            "pause": f"it continues at {self._trickle():,.4g} packets/s of each probe until replies are back",
             "stop": "it ends here",
         }[mode]
         self.on_notice(

@@ -159,7 +159,7 @@ class LossWatch:
         if not self.plan.config.rate.auto and self.given_up_s > MISSED_SHARE * self._sending_s:
             lines.append(self._slow_text(self._sending_s))
         if self.unaccounted > 0:
-            lines.append(f"{self.unaccounted:,} probes were handed over, and nothing tells what has become of them")
+            lines.append(f"{self.unaccounted:,} probes were handed over, and it is unknown whether they left")
         if not received and self.shared.sent.any():
             lines.append(NO_REPLY)
         return lines

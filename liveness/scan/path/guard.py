@@ -164,7 +164,7 @@ class PathGuard:
         if observation.null:
             null = union(part.targets for part in observation.null)
             self.withdraw(null)
-            cause = f"{null.count:,} targets came to lie behind null routes, or to be this host's"
+            cause = f"{null.count:,} targets got null routes, or are now addresses of this host"
             self.lost(LossInterval(observation.changed_ns, observation.at_ns, cause, null, before_ns=QUEUED_NS))
 
     def _hold(self, problem: str, since_ns: int, what: str, now_ns: int) -> None:
@@ -215,14 +215,14 @@ class PathGuard:
             detail = f"gateway {move.gateway.name}: {move.before.hex(':')} became {move.gateway.mac.hex(':')}"
             part = self.watch.shares.get(move.gateway.address, Intervals.empty())
             self.record.add("neighbour", detail, "redirected", part.count)
-            self.notice(f"{detail}: senders go on with it")
+            self.notice(f"{detail}: senders use it from now on")
             targets = part if len(self.watch.shares) > 1 else None
             self._redirections.append(_Redirection(generation, move.since_ns, detail, targets))
         for neighbour in observation.neighbours:
             name = format_address(neighbour.address)
             detail = f"neighbour {name}: {neighbour.before.hex(':')} became {neighbour.mac.hex(':')}"
             self.record.add("neighbour", detail, "redirected", 1)
-            self.notice(f"{detail}: senders go on with it")
+            self.notice(f"{detail}: senders use it from now on")
             alone = Intervals.from_bounds([neighbour.address], [neighbour.address])
             self._redirections.append(_Redirection(generation, neighbour.since_ns, detail, alone))
         if observation.rerouted:

@@ -110,7 +110,7 @@ def _records(directory: RunDirectory) -> tuple[Manifest, Checkpoint | None, list
     if manifest is None:
         raise UsageError(f"{directory.path}: neither manifest nor checkpoint can be read: {damage[0]}")
     if not (directory.path / "segments").is_dir():
-        raise UsageError(f"{directory.path}: a run of an older version, which keeps nothing to go on from")
+        raise UsageError(f"{directory.path}: a run of an older version, which cannot be resumed")
     return manifest, None, damage
 
 
