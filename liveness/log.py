@@ -9,7 +9,7 @@ Every message is a record of the logger `liveness` of the standard library. The 
 | WARNING | a result is doubtful, or something will be missing | liveness: warning: … |
 | NOTICE | something happened that changes the work: a pause, an interruption | liveness: … |
 | INFO | what was done; not with -q | liveness: … |
-| DEBUG | steps on the way, for who looks for a fault | liveness: debug: … |
+| DEBUG | single steps, to find a fault | liveness: debug: … |
 """
 
 import logging
@@ -71,5 +71,5 @@ def info(text: str, *, lead: str | None = None) -> None:
 
 
 def debug(text: str) -> None:
-    """Record a step on the way."""
+    """Record a single step."""
     emit(logging.DEBUG, text)

@@ -115,7 +115,7 @@ def list_command(directory: Path, *, as_json: bool) -> None:
 @BELOW
 @AS_JSON
 def show(run: str, *, directory: Path, as_json: bool) -> None:
-    """Show RUN (the latest): what the census noted of it, and its report, even where the run itself is gone.
+    """Show RUN (the latest): its record in the census and its report, even if the run itself was removed.
 
     RUN is a directory, a run id, name/run id, or the beginning of one.
     """

@@ -1,4 +1,4 @@
-"""Messages about what of flow files could not be decoded or is damaged."""
+"""Messages about parts of flow files that are damaged or could not be decoded."""
 
 from collections.abc import Mapping, Sequence
 

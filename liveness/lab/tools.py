@@ -27,7 +27,7 @@ class Tools:
         return [f"nft is not in use: left out, and silent: {', '.join(left_out)}"] if left_out else []
 
     def choices(self, internet: Internet) -> list[str]:
-        """Return a line for each network that wants a daemon, with the server that it gets."""
+        """Return a line for each network that needs a daemon, with the server that it gets."""
         return [
             f"{network.name}: {daemon}" + ("" if daemon in self.daemons else " is not in use, Python serves instead")
             for network in internet.networks

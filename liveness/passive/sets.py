@@ -14,8 +14,8 @@ SETS: Final = (
     ("one-way", SEEN_ONE_WAY_IN, SEEN_TWO_WAY),
     ("grey", SEEN_ONE_WAY_IN, SEEN_SENDING),
 )
-"""Sets of local addresses: with two-way flows; with inbound one-way flows and no two-way ones; with such that sent
-nothing."""
+"""Sets of local addresses: with two-way flows; with inbound one-way flows and no two-way ones; those with inbound
+one-way flows that sent nothing."""
 
 
 def write_sets(path: Path, local: Locals) -> list[SetRecord]:

@@ -65,7 +65,7 @@ class Scanner(Struct, frozen=True, kw_only=True):
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """Where an imported survey comes from: its files, their format, and what of them could not be used."""
+    """Where an imported survey comes from: its files, their format, and the parts that could not be used."""
 
     format: str
     files: list[str]

@@ -1,7 +1,7 @@
 """Stored rounds of a survey: one append-only file for each plane of each probe, a record for each round.
 
 A record has a bit for every address, as in the live planes. Files have no header: how many records count is in the
-header of the live planes, and whatever follows them, such as a record cut short by a power failure, is dropped.
+header of the live planes, and whatever follows them, such as an incomplete record after a power failure, is dropped.
 """
 
 import os

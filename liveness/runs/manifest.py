@@ -164,7 +164,7 @@ class Privileges(Struct, frozen=True, kw_only=True):
 
 
 class Replay(Struct, frozen=True, kw_only=True):
-    """The source of a run that was made from captures: what they held, and what of them could not be read."""
+    """The source of a run that was made from captures: what they held, and the parts that could not be read."""
 
     captures: list[str]
     packets: int

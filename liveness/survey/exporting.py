@@ -1,6 +1,6 @@
 """Export of surveys: the planes of a run as records of other tools, in the order of time.
 
-A survey of bits knows no round-trip times: a matched reply is written with one of a microsecond. A late reply is
+Planes of bits have no round-trip times: a matched reply is written with one of a microsecond. A late reply is
 written as ANT has it: a probe without a reply, and a reply without a probe.
 """
 

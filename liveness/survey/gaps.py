@@ -1,6 +1,6 @@
 """Gaps of a survey: intervals of time whose probes count as not sent, because they or their replies may have been lost.
 
-A probe that left while nobody listened for its reply says nothing about its address: to count it as unanswered would
+A probe whose reply no receiver could take says nothing about its address: to count it as unanswered would
 be a guess. The file of gaps is replaced whole whenever one is added, so that a kill loses none.
 """
 

@@ -78,7 +78,7 @@ class RoundKeeper:
     def open(self, now_ns: int) -> None:
         """Take over what an earlier session left, and note what its end made uncertain.
 
-        Nobody has listened since its last replies were taken, so every probe of the interval before that and later
+        No receiver has run since its last replies were taken, so every probe of the interval before that and later
         counts as not sent. After a failure of power the same holds from the last replies that are certainly on disk.
         """
         self.gaps = read_gaps(self.run)

@@ -22,7 +22,7 @@ from liveness.survey.config import SurveyConfig
 SPARE_ROUNDS: Final = 4
 """Rounds in the live planes besides those that replies can still name: the current ones, and one that is stored."""
 MOST_PPS: Final = 1_000_000
-"""Packets per second of all probes: one sender does this with ease."""
+"""Packets per second of all probes: one sender sends as many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

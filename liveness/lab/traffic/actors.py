@@ -163,7 +163,7 @@ def _answer_scan(rng: Generator, network: Network, made: Conversations, resets: 
 def scanners(rng: Generator, network: Network) -> Conversations:
     """Scanners: of all addresses for a port, of all ports of a host, slow ones, and many sources with few targets each.
 
-    None of them knocks at a service that has an outage: whether a scanner's attempt counts as a failed client is a
+    None of them probes a service that has an outage: whether a scanner's attempt counts as a failed client is a
     question to the classifier, and the truth about services must not depend on it.
     """
     everything = np.arange(LOCAL_ADDRESSES, dtype=np.uint32) + np.uint32(LOCAL_FIRST)

@@ -234,7 +234,7 @@ class Sender:
     def _wait(self) -> float:
         """Pause while senders are held; return for how long, in seconds.
 
-        New next hops are taken over although nothing is sent: what a change of the way lost is reported, and can be
+        New next hops are taken over although nothing is sent: what a change of the path lost is reported, and can be
         repaired, once every sender has taken them.
         """
         paused_s = self.outlet.pause()

@@ -41,7 +41,7 @@ def _listed_state(tables: NDArray[np.uint64], at: int, address: int, now_ns: int
 
 @kernel
 def _fate(tables: NDArray[np.uint64], at: int, slash24: int, now_ns: int) -> int:
-    """Return the state of a /24 by what was drawn for it: it is born, dies or meets a firewall at a drawn time."""
+    """Return the state of a /24 by what was drawn for it: it is born, dies or gets a firewall at a drawn time."""
     if int64(tables[at + t.FIREWALLED]) == 0:
         return UP
     draw = word_of(tables, _FATE, slash24, 0)

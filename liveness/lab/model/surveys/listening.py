@@ -1,4 +1,4 @@
-"""When a survey listened for replies, by its own record: it counts a probe as sent only if it heard the reply to it."""
+"""When a survey listened for replies, by its own record: a probe counts as sent only if its reply could be received."""
 
 from dataclasses import dataclass
 from typing import Final
