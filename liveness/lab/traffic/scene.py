@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from liveness.clock import utc
 from liveness.errors import UsageError
-from liveness.lab.traffic.actors import ACTORS, peers
+from liveness.lab.traffic.actors import ACTORS
 from liveness.lab.traffic.conversation import Answer, Conversations, Label
 from liveness.lab.traffic.network import LOCAL_PREFIX, OWN_PROBER, Network, Outage, Service, make_network
+from liveness.lab.traffic.wanted import peers
 from liveness.space.addresses import format_address
 
 INTERVAL_MS: Final = 600_000
