@@ -1,4 +1,4 @@
-"""Actors whose conversations nobody here asked for: scanners, backscatter, bogons, and our own probes."""
+"""Actors whose traffic is unwanted: scanners, backscatter, bogons; and our own probes."""
 
 from typing import Final
 
