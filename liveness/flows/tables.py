@@ -4,16 +4,18 @@ Each format is a query of text columns under our names. What is the same for all
 cannot be read, is done once. DuckDB reads the open file, never a name, and fetches nothing from elsewhere.
 """
 
+import csv
+import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from liveness.errors import UsageError
+from liveness.errors import UsageError, count_of
 from liveness.flows.record import BATCH_RECORDS, FLOW_DTYPE, MARK_REVERSE, Flows, Notes
 from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
 
@@ -29,6 +31,9 @@ OUR_COLUMNS: Final = (
 """The columns of our own CSV and Parquet files. Times are ISO 8601 with Z, or seconds since the epoch."""
 REQUIRED: Final = ("start", "src", "dst", "protocol", "packets")
 MEMORY_LIMIT: Final = "512MB"
+MOST_NOTES: Final = 10
+"""So many lines that cannot be read are named one by one."""
+_KEEPS_REJECTS: Final = "auto_detect = false, store_rejects = true, rejects_limit = 1000"
 
 _ZEEK: Final = {
     "start": "ts", "duration": "duration", "src": "id.orig_h", "sport": "id.orig_p", "dst": "id.resp_h",
@@ -64,7 +69,7 @@ def _address(column: str) -> str:
 def _time_ns(column: str) -> str:
     """Return the SQL of a time in ns: ISO 8601 in UTC, or seconds since the epoch."""
     text = rf"regexp_replace(replace({column}, 'T', ' '), '(Z|[+-]00:?00)$', '')"
-    seconds = f"(try_cast({column} AS DECIMAL(20, 9)) * 1000000000)::BIGINT"
+    seconds = f"try_cast(try_cast({column} AS DECIMAL(20, 9)) * 1000000000 AS BIGINT)"
     return f"coalesce({seconds}, epoch_ns(try_cast({text} AS TIMESTAMP_NS)))"
 
 
@@ -118,7 +123,8 @@ def _both_ways(text: str, have: Columns, icmp_kind: str) -> str:
     `icmp_kind` is the SQL of ICMP's type * 256 + code, of sport and dport.
     """
     if "duration" in have:
-        end = "start_ns + coalesce((try_cast(duration AS DECIMAL(20, 9)) * 1000000000)::BIGINT, 0)"
+        lasted = "try_cast(duration AS DECIMAL(20, 9)) * 1000000000"
+        end = f"coalesce(try_cast(start_ns + {lasted} AS BIGINT), start_ns)"
     else:
         end = _time_ns('"end"')
     flags = [_history_flags(letters) if "history" in have else "0" for letters in ("SHADFR", "shadfr")]
@@ -152,8 +158,35 @@ def _both_ways(text: str, have: Columns, icmp_kind: str) -> str:
     return f"WITH rows AS NOT MATERIALIZED ({rows}) {' UNION ALL '.join(queries)}"
 
 
-def _csv(source: str, _head: bytes, names: Columns) -> str:
-    rows = f"read_csv({quoted(source)}, header = true, all_varchar = true)"
+def csv_columns(head: bytes) -> list[str]:
+    """Return the columns that a header line with commas names; none if they are not distinct names."""
+    try:
+        columns = next(csv.reader(io.StringIO(head.decode("utf-8-sig", "replace"), newline="")), [])
+    except csv.Error:
+        return []
+    return columns if all(columns) and len({name.casefold() for name in columns}) == len(columns) else []
+
+
+def _text_columns(names: Iterable[str]) -> str:
+    return "{" + ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names) + "}"
+
+
+def _csv_rows(source: str, head: bytes, names: Columns, guess: str) -> str:
+    """Return the SQL of a CSV file's rows. Only if commas do not give its columns, DuckDB guesses, as `guess` says.
+
+    A guess looks at all the first lines: one that is cut short would change what the others are taken for.
+    """
+    columns = csv_columns(head)
+    if set(names.values()) <= set(columns):
+        return (
+            f"read_csv({quoted(source)}, header = true, delim = ',', quote = '\"', escape = '\"', {_KEEPS_REJECTS}, "
+            f"columns = {_text_columns(columns)})"
+        )
+    return f"read_csv({quoted(source)}, {guess})"
+
+
+def _csv(source: str, head: bytes, names: Columns) -> str:
+    rows = _csv_rows(source, head, names, "header = true, all_varchar = true")
     return _one_way(_select(names, rows), names)
 
 
@@ -170,25 +203,23 @@ def zeek_columns(head: bytes) -> list[str]:
 
 
 def _zeek_tsv(source: str, head: bytes, names: Columns) -> str:
-    columns = "{" + ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in zeek_columns(head)) + "}"
     rows = (
         f"read_csv({quoted(source)}, delim = '\t', quote = '', escape = '', comment = '#', header = false, "
-        f"nullstr = '-', auto_detect = false, columns = {columns})"
+        f"nullstr = '-', {_KEEPS_REJECTS}, columns = {_text_columns(zeek_columns(head))})"
     )
     return _both_ways(_select(names, rows), names, _ZEEK_ICMP)
 
 
 def _zeek_json(source: str, _head: bytes, names: Columns) -> str:
-    columns = "{" + ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names.values()) + "}"
-    return _both_ways(
-        _select(names, f"read_json({quoted(source)}, format = 'newline_delimited', columns = {columns})"),
-        names,
-        _ZEEK_ICMP,
+    rows = (
+        f"read_json({quoted(source)}, format = 'newline_delimited', ignore_errors = true, "
+        f"columns = {_text_columns(names.values())})"
     )
+    return _both_ways(_select(names, rows), names, _ZEEK_ICMP)
 
 
-def _argus(source: str, _head: bytes, names: Columns) -> str:
-    rows = f"read_csv({quoted(source)}, header = true, all_varchar = true, delim = ',')"
+def _argus(source: str, head: bytes, names: Columns) -> str:
+    rows = _csv_rows(source, head, names, "header = true, all_varchar = true, delim = ','")
     return _both_ways(_select(names, rows), names, _ARGUS_ICMP)
 
 
@@ -219,43 +250,56 @@ def read_table(path: Path, kind: str, notes: Notes, columns: Columns | None = No
             head = file.read(1 << 16)
             file.seek(0)
             source = f"/proc/{os.getpid()}/fd/{file.fileno()}"
-            names = names or _own_names(connection, kind, source, columns or {}, path)
-            yield from _batches(connection, make(source, head, names), notes, str(path))
+            names = names or _own_names(connection, kind, (source, head), columns or {}, path)
+            yield from _batches(connection, kind, make(source, head, names), notes, str(path))
     except OSError as error:
         raise UsageError(f"{path}: cannot read these flows: {error.strerror}") from error
     except duckdb_errors() as error:
         raise UsageError(f"{path}: cannot be read as {kind}: {first_line(error)}") from error
 
 
-def _own_names(connection: "DuckDBPyConnection", kind: str, source: str, given: Columns, path: Path) -> Columns:
+def _own_names(
+    connection: "DuckDBPyConnection", kind: str, file: tuple[str, bytes], given: Columns, path: Path
+) -> Columns:
     """Return which of our columns a CSV or Parquet file has, and under which name."""
     unknown = sorted(set(given) - set(OUR_COLUMNS))
     if unknown:
         raise UsageError(f"columns: {unknown[0]!r} is no column of flows: name some of {', '.join(OUR_COLUMNS)}")
+    source, head = file
+    wanted = {ours: given.get(ours, ours) for ours in OUR_COLUMNS}
+    theirs = csv_columns(head) if kind == "csv" else []
+    if {wanted[ours] for ours in (*REQUIRED, *given)} <= set(theirs):
+        return {ours: name for ours, name in wanted.items() if name in theirs}
     reader = "read_parquet({})" if kind == "parquet" else "read_csv({}, header = true, all_varchar = true)"
     rows = reader.format(quoted(source))
     theirs = [name for name, *_ in connection.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()]  # noqa: S608 - quoted
-    names = {ours: given.get(ours, ours) for ours in OUR_COLUMNS if given.get(ours, ours) in theirs}
+    names = {ours: name for ours, name in wanted.items() if name in theirs}
     missing = next((ours for ours in (*REQUIRED, *given) if ours not in names), None)
     if missing is not None:
         shown = ", ".join(theirs[:20]) or "none"
-        raise UsageError(
-            f"{path}: no column {given.get(missing, missing)!r} for {missing}: it has {shown}: map it with --column"
-        )
+        raise UsageError(f"{path}: no column {wanted[missing]!r} for {missing}: it has {shown}: map it with --column")
     return names
 
 
-def _batches(connection: "DuckDBPyConnection", query: str, notes: Notes, name: str) -> Iterator[Flows]:
+def _batches(connection: "DuckDBPyConnection", kind: str, query: str, notes: Notes, name: str) -> Iterator[Flows]:
     """Yield a query's records in batches, in the file's order, and count those that cannot be."""
     connection.execute(f"CREATE TEMP TABLE read AS {query}")
-    ((six, odd),) = connection.execute(
-        "SELECT count(*) FILTER (six), count(*) FILTER (NOT six AND NOT whole) FROM (SELECT "
-        "contains(src_text, ':') AND contains(dst_text, ':') AS six, "
+    _note_rejects(connection, notes, name)
+    # A line that is no JSON becomes a row of nothing.
+    nothing = "coalesce(src_text, dst_text) IS NULL AND start_ns IS NULL AND protocol IS NULL"
+    void_row = nothing if kind == "zeek-json" else "false"
+    ((six, odd, void),) = connection.execute(
+        "SELECT count(*) FILTER (six), count(*) FILTER (NOT six AND NOT whole AND NOT void), count(*) FILTER (void) "  # noqa: S608 - constants
+        "FROM (SELECT "
+        "coalesce(contains(src_text, ':') AND contains(dst_text, ':'), false) AS six, "
+        f"{void_row} AS void, "
         "src IS NOT NULL AND dst IS NOT NULL AND start_ns IS NOT NULL AND protocol IS NOT NULL AS whole FROM read)"
     ).fetchall()
     for count, reason in ((six, "IPv6 records"), (odd, "rows without time, address or protocol")):
         if count:
             notes.undecoded[reason] += int(count)
+    if void:
+        notes.damage.append(f"{name}: {count_of(int(void), 'line')} cannot be read: left out")
     connection.execute(
         "CREATE TEMP TABLE exporters AS SELECT exporter, row_number() OVER (ORDER BY exporter) - 1 AS number "
         "FROM (SELECT DISTINCT exporter FROM read)"
@@ -277,3 +321,19 @@ def _batches(connection: "DuckDBPyConnection", query: str, notes: Notes, name: s
         for column, values in got.items():
             flows[column] = numbers[np.asarray(values, np.int64)] if column == "exporter" else np.asarray(values)
         yield flows
+
+
+def _note_rejects(connection: "DuckDBPyConnection", notes: Notes, name: str) -> None:
+    """Note as damage the lines of a text file that have not the columns of the others."""
+    ((kept,),) = connection.execute(
+        "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'reject_errors'"
+    ).fetchall()
+    if not kept:
+        return
+    lines = connection.execute(
+        "SELECT line, min(line_byte_position) FROM reject_errors GROUP BY line ORDER BY line LIMIT ?", (MOST_NOTES + 1,)
+    ).fetchall()
+    for line, at in lines[:MOST_NOTES]:
+        notes.damage.append(f"{name}: line {line:,} at byte {at - 1:,} cannot be read: left out")
+    if len(lines) > MOST_NOTES:
+        notes.damage.append(f"{name}: further lines cannot be read: left out")

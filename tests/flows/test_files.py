@@ -154,6 +154,88 @@ def test_a_csv_with_columns_of_other_names(tmp_path: Path) -> None:
     assert int(flows["start_ns"][1]) == 1_761_955_200_500_000_000
 
 
+ARGUS = """StartTime,LastTime,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,SrcPkts,DstPkts,SrcBytes,DstBytes,State
+1300475168.5,1300475169.5,tcp,10.0.0.1,5000,->,10.0.0.2,80,3,0,120,0,FIN
+1300475168.5,1300475169.5,tcp,10.0.0.1,5001,->,10.0.0.2,80,3,0,120,0,FIN
+1300475168.5,1300475169.5,tcp,10.0.0.1,5002,->,10.0.0.2,80,3,0,120,0,FIN
+"""
+CSV = """start,src,dst,protocol,exporter,packets
+1300475168,10.0.0.1,10.0.0.2,6,"a,b",1
+1300475168,10.0.0.2,10.0.0.3,6,"a,b",2
+1300475168,10.0.0.3,10.0.0.4,6,"a,b",3
+"""
+ZEEK_TSV = ZEEK.replace("#close\t2011-03-18-20-00-00\n", "")
+ZEEK_JSON = "".join(
+    json.dumps(
+        {"ts": 1300475168.5, "id.orig_h": f"10.0.0.{n}", "id.resp_h": "10.0.1.1", "proto": "tcp", "orig_pkts": 1}
+    )
+    + "\n"
+    for n in range(1, 4)
+)
+
+
+@pytest.mark.parametrize("text", [CSV, CSV.replace("\n", "\r\n"), ARGUS, ZEEK_TSV, ZEEK_JSON])
+def test_a_text_that_is_cut_in_its_last_line_gives_the_rows_before_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "flows"
+    whole = text.encode()
+    before = b"".join(whole.splitlines(keepends=True)[:-1])
+    path.write_bytes(before)
+    wanted = read(path)
+    assert len(wanted)
+    damaged = 0
+    for size in range(len(before), len(whole) + 1, 1 if text.startswith("start,") else 3):
+        path.write_bytes(whole[:size])
+        notes = Notes()
+        flows = read(path, notes)
+        assert flows[: len(wanted)].tobytes() == wanted.tobytes(), size
+        assert len(notes.damage) <= 1
+        assert all("cannot be read: left out" in line for line in notes.damage)
+        damaged += len(notes.damage)
+    assert damaged > 10
+
+
+@pytest.mark.parametrize(
+    ("text", "odd"),
+    [(CSV, b"1,2\n"), (CSV, b"\xff,\xff,\xff\n"), (ARGUS, b"1,2\n"), (ZEEK_TSV, b"1\t2\n"), (ZEEK_JSON, b"x\n")],
+)
+def test_odd_lines_are_left_out_and_named(tmp_path: Path, text: str, odd: bytes) -> None:
+    path = tmp_path / "flows"
+    *before, last = text.encode().splitlines(keepends=True)
+    path.write_bytes(text.encode())
+    wanted = read(path)
+    path.write_bytes(b"".join(before) + odd + last)
+    notes = Notes()
+    assert read(path, notes).tobytes() == wanted.tobytes()
+    at = f"line {len(before) + 1} at byte {len(b''.join(before))}" if text is not ZEEK_JSON else "1 line"
+    assert notes.damage == [f"{path}: {at} cannot be read: left out"]
+    path.write_bytes(b"".join(before) + odd * 100 + last)
+    notes = Notes()
+    assert read(path, notes).tobytes() == wanted.tobytes()
+    assert len(notes.damage) == (1 if text is ZEEK_JSON else 11)
+
+
+def test_impossible_times_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "flows"
+    path.write_text(CSV + "9999999999,10.0.0.3,10.0.0.4,6,e,3\n" + "2400-01-01T00:00:00Z,10.0.0.3,10.0.0.4,6,e,3\n")
+    notes = Notes()
+    assert len(read(path, notes)) == 3
+    assert notes.undecoded == {"rows without time, address or protocol": 2}
+    assert not notes.damage
+    path.write_text(ZEEK_TSV + ZEEK_TSV.splitlines()[-3].replace("1.5", "9000000000") + "\n")
+    flows = read(path)
+    assert flows["end_ns"][flows["sport"] == 43927].tolist() == [1_300_475_170_353_899_000, 1_300_475_168_853_899_000]
+
+
+def test_delimiters_and_comments_that_only_a_guess_finds(tmp_path: Path) -> None:
+    path = tmp_path / "flows"
+    path.write_text(CSV)
+    wanted = read(path)
+    form = formats.format_named("csv")
+    for text in (CSV.replace(",", ";").replace("a;b", "a,b"), "# flows, of today\n" + CSV, "\ufeff" + CSV):
+        path.write_text(text)
+        assert joined(list(form.read(str(path), Notes(), formats.Options()))).tobytes() == wanted.tobytes()
+
+
 def flows_of(rows: list[tuple[int, ...]]) -> Flows:
     flows = empty(len(rows))
     names = ("start_ns", "end_ns", "packets", "bytes", "src", "dst", "sport", "dport", "protocol", "flags")
