@@ -43,6 +43,11 @@ class LostSpan(Struct, frozen=True, kw_only=True):
     tries: int = 0
     """How often it was repaired and lost again."""
 
+    @property
+    def selective(self) -> bool:
+        """Whether only some targets are concerned."""
+        return (self.lowest, self.highest) != (0, 0xFFFFFFFF)
+
     def overlaps(self, other: "LostSpan") -> bool:
         """Return whether another span is of the same walk, with the same lags and bounds, and touches this one."""
         return (

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -129,6 +130,57 @@ def test_a_resumed_run_keeps_what_it_does_not_send_anyway(begin: Callable[..., S
     assert (stretch is None) == (pending == 0)
     if stretch is not None:
         assert (stretch.first, stretch.last) == (50, 50 + pending)
+
+
+QUARTER_NS = 250_000_000
+
+
+def test_a_repair_of_some_targets_that_answer_nothing_is_no_silence(begin: Callable[..., Session]) -> None:
+    """The targets of one gateway may all be dark; the detector expects the hit rate of the whole block."""
+    session = begin()
+    guard, shared, now_ns = session.watch.guard, session.shared, time.monotonic_ns()
+    for _ in range(4 * 60):
+        now_ns += QUARTER_NS
+        shared.sent[0, :, 0] += 250
+        shared.accepted[0] += 50
+        guard.look(now_ns)
+    some = LostSpan(sender=0, block=0, first=50, last=90, lags=LAGS, begins=LAGS, lowest=FIRST, highest=FIRST + 63)
+    guard.book._in_hand[0] = some
+    assert guard.book.selective
+    for _ in range(4 * 10):
+        now_ns += QUARTER_NS
+        shared.repaired[0, :, 0] += 250
+        guard.look(now_ns)
+    assert guard.drop is None
+    assert not guard.detector.may_have_dropped()
+    guard.book._in_hand[0] = msgspec.structs.replace(some, lowest=0, highest=0xFFFFFFFF)
+    for _ in range(4 * 10):  # a repair of all targets is judged by the same past
+        now_ns += QUARTER_NS
+        shared.repaired[0, :, 0] += 250
+        guard.look(now_ns)
+    assert guard.drop is not None
+
+
+def test_a_block_is_not_judged_by_the_one_before_if_a_repair_of_some_targets_lay_between(
+    begin: Callable[..., Session],
+) -> None:
+    session = begin()
+    guard, shared, now_ns = session.watch.guard, session.shared, time.monotonic_ns()
+    for _ in range(4 * 60):
+        now_ns += QUARTER_NS
+        shared.sent[0, :, 0] += 250
+        shared.accepted[0] += 50
+        guard.look(now_ns)
+    some = LostSpan(sender=0, block=0, first=50, last=90, lags=LAGS, begins=LAGS, lowest=FIRST, highest=FIRST + 63)
+    guard.book._in_hand[0] = some
+    guard.look(now_ns + QUARTER_NS)
+    guard.book._in_hand.clear()
+    shared.drained[0] = 1
+    for _ in range(4 * 10):
+        now_ns += QUARTER_NS
+        shared.sent[0, :, 0] += 250
+        guard.look(now_ns)
+    assert guard.drop is None
 
 
 @pytest.mark.parametrize(("hit_rate", "tried"), [(0.5, False), (0.001, True)])

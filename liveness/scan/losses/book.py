@@ -243,6 +243,11 @@ class LossBook:
         bounds = span.lowest, span.highest
         return Stretch(span.block, first, span.last + span.margin, span.lags, span.begins, pace, *bounds)
 
+    @property
+    def selective(self) -> bool:
+        """Whether a sender sends only to some targets again: their hit rate is not that of the block."""
+        return any(span.selective for span in self._in_hand.values())
+
     def remaining(self) -> Extent:
         """Return the extent of the known losses that were not sent again."""
         return extent_of(self.pending, self.plan)

@@ -71,7 +71,9 @@ class SilenceDetector:
         self._slices = 0
         self._idle = 0
         """Number of consecutive slices in which nothing was sent."""
-        self._last: tuple[float, int, Counts, Counts] | None = None
+        self._block = 0
+        """Block of the past."""
+        self._last: tuple[float, Counts, Counts] | None = None
 
     def forget(self) -> None:
         """Forget the past: other targets follow, or the network has changed."""
@@ -80,7 +82,7 @@ class SilenceDetector:
         self._last = None
 
     def skip(self) -> None:
-        """Leave out what happens until the next call of `take`, because the path is known to be broken."""
+        """Leave out what happens until the next call of `take`, because its replies say nothing about the path."""
         if self._last is not None:
             for _ in range(DELAY):
                 self._add_slice(self._last[0])
@@ -88,23 +90,24 @@ class SilenceDetector:
 
     def take(self, time_s: float, block: int, sent: Counts, replies: Counts) -> bool:
         """Take counters since the start, by probe; return whether a slice has ended. A new block starts a new past."""
-        if self._last is not None and self._last[1] != block:
+        if self._block != block:
             self.forget()
+            self._block = block
         if self._last is None:
-            self._last = time_s, block, sent.copy(), replies.copy()
+            self._last = time_s, sent.copy(), replies.copy()
             return False
-        before_s, _, sent_before, replies_before = self._last
+        before_s, sent_before, replies_before = self._last
         if time_s < before_s + SLICE_S:
             return False
         if self._slices == 0 and (sent == sent_before).all():  # these replies answer an earlier block
-            self._last = time_s, block, sent.copy(), replies.copy()
+            self._last = time_s, sent.copy(), replies.copy()
             return False
         self._idle = 0 if (sent != sent_before).any() else self._idle + 1
         if self._idle <= DELAY:  # longer pauses add no slices: late replies count for what was sent before
             self._add_slice(before_s)
         self._sent[self._slices] += sent - sent_before
         self._replies[self._slices] += replies - replies_before
-        self._last = time_s, block, sent.copy(), replies.copy()
+        self._last = time_s, sent.copy(), replies.copy()
         return True
 
     def _add_slice(self, begun_s: float) -> None:

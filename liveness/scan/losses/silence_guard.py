@@ -81,7 +81,7 @@ class SilenceGuard:
             expected = float((counted * self.drop.hit_rates).sum())
             self._seen.append((now_ns, int(replies.sum()), expected))
             self._look_for_replies(now_ns)
-        elif shared.hold[0] & HOLD_PATH:
+        elif shared.hold[0] & HOLD_PATH or self.book.selective:
             self.detector.skip()
         elif self.detector.take(now_ns / NS, shared.blocks_drained(), counted, replies):
             found = self.detector.drop()
