@@ -173,6 +173,38 @@ def test_bounds_of_a_loss_reach_its_repair() -> None:
         assert (span.lowest, span.highest) == (FIRST + 7, FIRST + 7)
 
 
+@pytest.mark.parametrize(
+    ("first", "count", "limits", "paces"),
+    [
+        (512, 256, {}, [16.0, 1.0]),  # nothing of the first block, and all of the second
+        (256, 512, {}, [2.0, 1.0]),
+        (500, 13, {}, [16.0, 16.0]),
+        (512, 64, {}, [16.0, 4.0]),
+        (512, 64, {"max_pps_per_24": 100_000}, [1.0, 1.0]),  # a faster walk would be a higher load on these /24s
+    ],
+)
+def test_a_repair_of_some_targets_keeps_to_the_rate(
+    first: int, count: int, limits: dict[str, object], paces: list[float]
+) -> None:
+    """Ticks pass faster where few of a block's targets are sent to again, and packets do not."""
+    rig = Rig(1, limits=limits)
+    lags = [0] * (len(rig.plan.probes) * rig.plan.attempts)
+    lowest, highest = FIRST + first, FIRST + first + count - 1
+    behind = Intervals.from_bounds([lowest], [highest])
+    found = []
+    for number, block in enumerate(rig.plan.order.parts):
+        rig.book.pending.append(
+            LostSpan(sender=0, block=number, first=0, last=99, lags=lags, begins=lags, lowest=lowest, highest=highest)
+        )
+        rig.shared.repairs.request(0, 1)
+        rig.book.serve(settled=True)
+        stretch = rig.shared.repairs.answered_stretch(0)
+        assert stretch is not None
+        found.append(stretch.pace)
+        assert stretch.pace * block.listed.intersection(behind).count / block.listed.count <= 1
+    assert found == paces
+
+
 def test_the_number_of_targets_is_that_of_those_that_missed_a_probe() -> None:
     rig = Rig(1, limits={"repair": False})
     rig.run([(0.1, 0.3)])

@@ -233,15 +233,26 @@ class LossBook:
         if span is None:
             return None
         self._in_hand[sender] = span
-        between = span.highest - span.lowest + 1
-        if between < self.plan.target_count:  # some targets: the ticks of the others take no packets
-            pace = min(MOST_PACE, self.plan.target_count / between)
+        if span.selective:
+            pace = self._selective_pace(span)
         else:
             pace = 1.0 if span.share >= OUTAGE else max(LEAST_PACE, PACE_KEPT * (1 - span.share))
         first = max(0, span.first - span.margin)
         pace /= 2**span.tries
         bounds = span.lowest, span.highest
         return Stretch(span.block, first, span.last + span.margin, span.lags, span.begins, pace, *bounds)
+
+    def _selective_pace(self, span: LostSpan) -> float:
+        """Return how much faster ticks pass if those of the block's other targets take no packets.
+
+        Where `limits.max_pps_per_24` is set they pass as fast as before, because faster ones bring each /24 more
+        packets per second.
+        """
+        if self.plan.config.limits.max_pps_per_24 is not None:
+            return 1.0
+        listed = self.plan.order.parts[span.block].listed
+        below, up_to = (int(rank) for rank in listed.rank([span.lowest, span.highest + 1]))
+        return min(MOST_PACE, listed.count / max(1, up_to - below))
 
     @property
     def selective(self) -> bool:
