@@ -85,7 +85,7 @@ class OncePerBlock:
         lags = [lane.lag for lane in self._lanes(part, share, spacing)]
         if start is not None and start.lags:
             lags = start.lags
-            spacing = lags[1] if self.probes > 1 else 0
+            spacing = lags[1 % self.lanes]  # of a single probe, the distance of its repeats
         wider = max(0, self.spacing(RAISED_MOST * self.rate_pps, share) - spacing)
         last = Lane(self.probes - 1, self.attempts - 1, 0)
         reach = max(lags) + widened(last, wider, self.probes)
@@ -100,7 +100,7 @@ class OncePerBlock:
         Its marks are discarded: the lag record describes only what was sent for the first time.
         """
         unrecorded = np.zeros((self.lanes, self.marks(place.block, share)), np.int64)
-        spacing = place.lags[1 % self.probes]
+        spacing = place.lags[1 % self.lanes]
         walk = self._walk(place.block, share, place.lags, unrecorded, max(place.lags), spacing)
         take_lags(walk.ticks, place.lags, place.begins)
         walk.fixed = True

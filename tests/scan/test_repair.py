@@ -205,6 +205,20 @@ def test_a_repair_of_some_targets_keeps_to_the_rate(
     assert found == paces
 
 
+@pytest.mark.parametrize("attempts", [1, 2, 3])
+def test_a_walk_of_one_probe_has_its_spacing_again(attempts: int) -> None:
+    """Repeats of the one probe follow each other at its distance, in a resumed run and a repair too."""
+    targets = Targets.build(Intervals.from_bounds([FIRST], [FIRST + COUNT - 1]), Intervals.empty(), lab=True)
+    changes = {"probes": ["icmp"], "control": False, "retransmit": {"attempts": attempts, "queue": 100}}
+    plan = Plan(small_config(senders=1, **changes), targets, None, bytes(16))
+    order, share = plan.order, plan.share(0)
+    marks = np.zeros((attempts, order.marks(0, share)), np.int64)
+    position = order.walk(0, share, 600.0, marks).position()
+    expected = position.lags[1] if attempts > 1 else 0
+    assert order.again(position, share).spacing == expected
+    assert order.walk(0, share, 600.0, marks, position).spacing == expected
+
+
 def test_the_number_of_targets_is_that_of_those_that_missed_a_probe() -> None:
     rig = Rig(1, limits={"repair": False})
     rig.run([(0.1, 0.3)])
