@@ -130,6 +130,24 @@ def test_a_new_mac_address_of_an_ipv6_gateway_is_seen() -> None:
             assert watch.hops == [(bytes.fromhex(OTHER_MAC.replace(":", "")), TARGETS)]
 
 
+@in_private_network
+def test_a_permanent_entry_is_known_to_have_been_right_until_it_was_replaced() -> None:
+    """Its age grows from when it was set."""
+    with cable():
+        ip("route", "add", "default", "via", "10.9.0.2")
+        ip("neigh", "replace", "10.9.0.2", "lladdr", "02:00:00:00:00:02", "dev", "v0", "nud", "permanent")
+        with watched() as watch:
+            deadline = time.monotonic() + 3.5
+            while time.monotonic() < deadline:
+                assert not watch.look().moved
+                time.sleep(0.02)
+            before_ns = time.monotonic_ns()
+            ip("neigh", "replace", "10.9.0.2", "lladdr", OTHER_MAC, "dev", "v0", "nud", "permanent")
+            (move,) = until(watch, lambda observation: bool(observation.moved)).moved
+            assert move.gateway.mac.hex(":") == OTHER_MAC
+            assert 0 <= before_ns - move.since_ns < 2_000_000_000
+
+
 def claim(mac: str, to: bytes) -> bytes:
     """Return an ARP reply that says that the gateway has a MAC address."""
     there = bytes.fromhex(mac.replace(":", ""))

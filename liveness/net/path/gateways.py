@@ -109,7 +109,7 @@ class Gateways:
                 mac = gateway.mac if gateway.mac in macs else macs[-1]  # if two claim the address, the known MAC wins
             else:
                 mac, age_ns = self._compare(gateway, netlink, now_ns)
-                worked_ns = now_ns - age_ns
+                worked_ns = now_ns - (0 if gateway.fixed else age_ns)  # a permanent entry needs no confirmation
             if mac is not None:
                 if mac != gateway.mac:
                     if gateway.known:
