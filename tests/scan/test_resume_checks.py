@@ -9,6 +9,7 @@ from liveness.config.model import Config, TargetLists, to_record
 from liveness.errors import RefusedError, UsageError
 from liveness.order.order import Position
 from liveness.runs.checkpoint import Totals, write_checkpoint
+from liveness.runs.losses import Losses, LostSpan
 from liveness.runs.manifest import Manifest, ProbeCounts
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.plan import Plan, new_key
@@ -20,6 +21,8 @@ from tests.census.recurring import Weekly
 from tests.cli.support import assert_one_line, liveness
 
 PREFIXES = ["10.0.0.0/24", "10.0.2.0/24"]
+LAGS = [0] * 18  # of nine probes with two attempts
+STRETCH = LostSpan(sender=0, block=0, first=50, last=90, lags=LAGS, begins=LAGS, edge=3, share=0.5, lowest=1, highest=9)
 
 
 def cut_off(folder: Path, **changes: object) -> RunDirectory:
@@ -114,6 +117,18 @@ def test_a_config_of_another_version_is_named(tmp_path: Path, changes: dict[str,
         {"sent": [[-1, 0]] * 9},
         {"rate_pps": -1.0},
         {"totals": Totals(errors=[1])},
+        *(
+            {"losses": Losses(pending=[msgspec.structs.replace(STRETCH, **damage)])}
+            for damage in (
+                {"edge": 2**62},
+                {"lowest": -1},
+                {"highest": 2**32},
+                {"lowest": 8, "highest": 7},
+                {"lowest": 2**64},
+                {"share": -8e5},
+                {"share": 1.5},
+            )
+        ),
     ],
 )
 def test_a_checkpoint_of_another_run_is_named_and_the_run_begins_again(
@@ -128,6 +143,15 @@ def test_a_checkpoint_of_another_run_is_named_and_the_run_begins_again(
     assert resumption.checkpoint.positions == []
     assert len(resumption.damage) == 1
     assert "checkpoint.json: $." in resumption.damage[0]
+
+
+def test_a_stretch_of_the_run_is_resumed(tmp_path: Path) -> None:
+    run = cut_off(tmp_path)
+    first = beginning(plan_of(run, run.read_manifest(), "none"), run.read_manifest())
+    write_checkpoint(run.checkpoint_path, msgspec.structs.replace(first, losses=Losses(pending=[STRETCH])))
+    resumption = resume(run.path)
+    assert list(resumption.damage) == []
+    assert resumption.checkpoint.losses.pending == [STRETCH]
 
 
 def test_opt_outs_are_applied_whatever_else_the_config_says(tmp_path: Path) -> None:

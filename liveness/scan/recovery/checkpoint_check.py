@@ -8,6 +8,7 @@ from liveness.order.order import Position
 from liveness.runs.checkpoint import Checkpoint
 from liveness.scan.plan import Plan
 from liveness.scan.send.positions import TICK_BITS
+from liveness.space.intervals import ADDRESS_SPACE
 
 MOST_TICKS: Final = 1 << 60
 MOST_PPS: Final = 1e12
@@ -29,8 +30,9 @@ def misfits(plan: Plan, checkpoint: Checkpoint) -> Iterator[str]:
         yield f"$.totals.errors: expected a count for each of {len(plan.probes)} probes"
     for at, span in enumerate(checkpoint.losses.pending):
         place = Position(block=span.block, tick=0, lags=span.lags, begins=span.begins)
-        ticks = (span.first, span.last, span.margin, span.tries)
+        ticks = (span.first, span.last, span.margin, span.edge, span.tries)
         fits = _is_position(place, len(plan.order.parts), lanes) and all(abs(tick) <= MOST_TICKS for tick in ticks)
+        fits &= 0 <= span.lowest <= span.highest < ADDRESS_SPACE and 0 <= span.share <= 1
         if not fits or not 0 <= span.sender < plan.senders or len(span.lags) != lanes:
             yield f"$.losses.pending[{at}]: no stretch of this run"
 
