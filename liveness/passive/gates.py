@@ -15,7 +15,7 @@ from liveness.flows.record import (
     Flow,
     Flows,
 )
-from liveness.kernel import int64, kernel
+from liveness.kernel import int64, kernel, uint64
 from liveness.passive.records import (
     FORWARD_IN,
     INBOUND,
@@ -34,7 +34,7 @@ from liveness.space.intervals import Intervals
 
 EXCLUSIONS: Final = ("multicast", "broadcast", "dhcp", "flow-export", "syslog")
 """Protocols that are one-way by nature, in the order in which they are looked for."""
-INVALID: Final = ("ends-before-start", "impossible-times", "no-addresses")
+INVALID: Final = ("ends-before-start", "impossible-times", "no-addresses", "impossible-counts")
 MULTICAST, BROADCAST, DHCP, FLOW_EXPORT, SYSLOG = range(len(EXCLUSIONS))
 _PASSED, _OUTSIDE, _OWN = 0, 1, 2
 _INVALID: Final = 3
@@ -43,6 +43,8 @@ VERDICTS: Final = _EXCLUDED + len(EXCLUSIONS)
 
 EARLIEST_NS: Final = 631_152_000 * 1_000_000_000  # 1990: before any flow was exported
 LATEST_NS: Final = 4_102_444_800 * 1_000_000_000  # 2100
+COUNT_BITS: Final = 44
+"""Packets and bytes of a record are below 2 to the power of this: sums of many records fit 64 bits then."""
 _MULTICAST_FIRST: Final = 224 << 24
 _MULTICAST_LAST: Final = (240 << 24) - 1
 _BROADCAST_ADDRESS: Final = (1 << 32) - 1
@@ -121,7 +123,7 @@ def note_quote(
 
 
 @kernel
-def sort_out(  # noqa: C901 - the gates in their order
+def sort_out(  # noqa: C901, PLR0915 - the gates in their order
     flows: Flows,
     digests: NDArray[np.uint32],
     local_first: NDArray[np.uint32],
@@ -150,6 +152,9 @@ def sort_out(  # noqa: C901 - the gates in their order
             continue
         if src == 0 and dst == 0:
             counts[_INVALID + 2] += 1
+            continue
+        if (uint64(flow["packets"]) | uint64(flow["bytes"])) >> uint64(COUNT_BITS) != 0:
+            counts[_INVALID + 3] += 1
             continue
         inside = within(src, local_first, local_last)
         if inside == within(dst, local_first, local_last):

@@ -147,6 +147,9 @@ class Judge:
         if record.src == record.dst == "0.0.0.0":  # noqa: S104 - an address in a record
             counts["invalid"]["no-addresses"] += 1
             return None
+        if max(record.packets, record.bytes) >= 2**44:
+            counts["invalid"]["impossible-counts"] += 1
+            return None
         inside = [self._within(end, self.local) for end in (record.src, record.dst)]
         if inside[0] == inside[1]:
             counts["outside"] += 1

@@ -17,6 +17,18 @@ def test_large_begins_at_ten_packets_or_10240_bytes(tmp_path: Path) -> None:
     assert run_of(tmp_path, records)["totals"]["signs"]["Large"] == 2
 
 
+def test_counts_that_no_link_carries_are_invalid(tmp_path: Path) -> None:
+    at = EPOCH_S * SECOND
+    sizes = [(1, 2**44 - 1), (1, 2**44), (2**44, 1), (1, 2**63), (2**63, 1), (1, 2**64 - 1)]
+    records = [
+        Record(at, at, f"80.0.0.{n}", "10.0.0.1", 5000, 5001, UDP, packets, size)
+        for n, (packets, size) in enumerate(sizes)
+    ]
+    document = run_of(tmp_path, records)
+    assert document["records"]["invalid"] == {"impossible-counts": 5}
+    assert document["totals"]["one_way"] == {"flows": 1, "packets": 1, "bytes": 2**44 - 1}
+
+
 def test_services_that_share_a_failing_interval_are_one_outage(tmp_path: Path) -> None:
     records = []
     for server, failing in (("10.0.0.1", (2, 3)), ("10.0.0.2", (3, 4)), ("10.0.0.3", (6,))):
