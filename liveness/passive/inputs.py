@@ -114,12 +114,17 @@ class Inputs:
         self.note(f"{file}: {count_of(count, 'record')}")
 
     def read_or_skip(self, file: Path) -> None:
-        """Read one input of a run that follows; a file that is no flow file after all does not end the run."""
+        """Read one input of a run that follows; a file that is gone, or no flow file after all, does not end the run."""
         try:
-            self.read(file)
-        except UsageError as error:
-            self.note(f"{error}: left out")
             status = file.stat()
+            self.read(file)
+        except FileNotFoundError:
+            self.note(f"{file}: gone before it was read")
+        except UsageError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                self.note(f"{file}: gone before it was read")
+                return
+            self.note(f"{error}: left out")
             self.partitions.commit(
                 InputRecord(path=str(file), bytes=status.st_size, modified_ns=status.st_mtime_ns, records=0)
             )

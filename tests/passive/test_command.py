@@ -8,12 +8,15 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyroaring import BitMap
 
+from liveness.passive.config import load_config
+from liveness.passive.run import PassiveRun
 from tests.passive.drawn import EPOCH_S, SECOND, draw, write_config
 from tests.passive.judge import ACK, RST, SYN, TCP, Record, write_csv
 from tests.passive.test_judge import run_of
@@ -233,6 +236,43 @@ def test_following_takes_files_as_they_come_and_counts_what_is_late(tmp_path: Pa
     document = _documents(results.parent)
     assert document["status"] == "complete"
     assert [interval["two_way"]["flows"] for interval in document["intervals"]] == [10] * 6
+
+
+def _followed(tmp_path: Path, note: Callable[[PassiveRun, Path], None]) -> PassiveRun:
+    """Return a run that has followed a folder of three files; `note` is called after each line about one."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.csv", "b.csv", "c.csv"):
+        write_csv(folder / name, answered(3))
+        os.utime(folder / name, (1, 1))
+    config = load_config(write_config(tmp_path / "c.yaml", tmp_path / "out", inputs=["in"], follow=True))
+    lines: list[str] = []
+
+    def noted(line: str) -> None:
+        lines.append(line)
+        note(run, folder)
+
+    run = PassiveRun.create(config, "live", forced=True, note=noted)
+    run.go([], follow=True)
+    (tmp_path / "lines").write_text("\n".join(lines))
+    return run
+
+
+def test_a_file_that_goes_before_it_is_read_does_not_end_following(tmp_path: Path) -> None:
+    def remove(run: PassiveRun, folder: Path) -> None:
+        (folder / "b.csv").unlink(missing_ok=True)
+        run.stopping = len(run.partitions.journal.inputs) == 2
+
+    run = _followed(tmp_path, remove)
+    assert [Path(record.path).name for record in run.partitions.journal.inputs] == ["a.csv", "c.csv"]
+    assert f"{tmp_path}/in/b.csv: gone before it was read" in (tmp_path / "lines").read_text().splitlines()
+    assert run.manifest.status == "complete"
+
+
+def test_following_ends_after_the_file_that_is_being_read(tmp_path: Path) -> None:
+    run = _followed(tmp_path, lambda run, _folder: setattr(run, "stopping", True))
+    assert [Path(record.path).name for record in run.partitions.journal.inputs] == ["a.csv"]
+    assert run.manifest.status == "complete"
 
 
 def _wait(true: Any) -> None:  # noqa: ANN401 - a question
