@@ -170,6 +170,8 @@ class PassiveRun:
         while True:
             steady = self.inputs.steady(entries)
             for file in steady:
+                if self.stopping:
+                    break
                 self.inputs.read_or_skip(file)
                 lateness_ns = self.config.lateness.us * 1000
                 # the clock of an exporter may be ahead of ours: such a record closes no interval of the others
