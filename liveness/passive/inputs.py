@@ -49,10 +49,15 @@ def _is_flows(path: Path) -> bool:
     return True
 
 
-def required_files(entries: Sequence[str]) -> list[Path]:
-    """Return the flow files of a run that does not follow. UsageError if there are none."""
+def check_named(entries: Sequence[str]) -> None:
+    """Refuse a run without inputs. UsageError."""
     if not entries:
         raise UsageError("no input: name files or folders of flows in the config or on the command line")
+
+
+def required_files(entries: Sequence[str]) -> list[Path]:
+    """Return the flow files of a run that does not follow. UsageError if there are none."""
+    check_named(entries)
     return flow_files(entries)
 
 
@@ -114,7 +119,7 @@ class Inputs:
         self.note(f"{file}: {count_of(count, 'record')}")
 
     def read_or_skip(self, file: Path) -> None:
-        """Read one input of a run that follows; a file that is gone, or no flow file after all, does not end the run."""
+        """Read one input of a run that follows; one that is gone, or no flow file after all, does not end it."""
         try:
             status = file.stat()
             self.read(file)

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from liveness.passive.clients import EventLog
 from liveness.passive.config import Config, recorded_config, to_document
 from liveness.passive.engine import Engine, Finished
 from liveness.passive.gates import Counts, Gates
-from liveness.passive.inputs import Inputs, required_files
+from liveness.passive.inputs import Inputs, check_named, required_files
 from liveness.passive.kept_flows import KeptFlows
 from liveness.passive.manifest import Manifest, load_manifest
 from liveness.passive.partitions import Partitions
@@ -54,6 +55,8 @@ class PassiveRun:
     _events: EventLog | None = None
     _kept: KeptFlows | None = None
     _lock: int = -1
+    _made: bool = False
+    """Whether this process made the directory."""
     inputs: Inputs = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,6 +67,7 @@ class PassiveRun:
     def create(cls, config: Config, run_id: str | None, *, forced: bool, note: Note) -> "PassiveRun":
         """Make a new run directory. UsageError if there is one of that name."""
         rules = load_rules(config.rules)
+        check_named(config.inputs)
         if not config.follow:
             required_files(config.inputs)
         run_id = new_run_id() if run_id is None else run_id
@@ -84,6 +88,7 @@ class PassiveRun:
         run = None
         try:
             run = cls(path, manifest, config, note, _partitions(config, path, forced), Results(config, rules))
+            run._made = True
             run._hold()
             run.write_manifest()
         except BaseException:
@@ -96,11 +101,7 @@ class PassiveRun:
     @classmethod
     def resume(cls, path: Path, *, forced: bool, note: Note) -> "PassiveRun":
         """Open a run that did not end, to read on. RefusedError if it is complete."""
-        manifest = load_manifest(path)
-        if manifest.status == "complete":
-            raise RefusedError(f"{path}: this run is complete: start another one")
-        if not (path / WORK).is_dir():
-            raise UsageError(f"{path}: cannot be resumed: it has no folder {WORK}")
+        manifest = _resumable(path)
         config = recorded_config(manifest.config, path / MANIFEST_FILE)
         forced = forced or manifest.forced
         manifest.forced, manifest.status = forced, "running"
@@ -109,6 +110,7 @@ class PassiveRun:
         )
         run._hold()
         try:
+            _resumable(path)  # another process may have ended it since
             run.partitions.resume()
         except BaseException:
             run.release()
@@ -127,7 +129,7 @@ class PassiveRun:
         """Read the inputs, or those that come until `stopping`, and write results.
 
         StoppedEarlyError if an input was damaged, RefusedError for a capture that is one-sided or sampled. UsageError
-        for a file that holds no flows; if it is the first one, nothing is left of the run.
+        for a file that holds no flows; if it is the first one, nothing is left of a run that is new.
         """
         try:
             if follow:
@@ -139,7 +141,7 @@ class PassiveRun:
             self._end("refused")
             raise
         except UsageError:
-            if self.partitions.journal.inputs:
+            if self.partitions.journal.inputs or not self._made:
                 self._end("partial")
             else:
                 self.release()
@@ -169,9 +171,7 @@ class PassiveRun:
         done: set[int] = set()
         while True:
             steady = self.inputs.steady(entries)
-            for file in steady:
-                if self.stopping:
-                    break
+            for file in takewhile(lambda _file: not self.stopping, steady):
                 self.inputs.read_or_skip(file)
                 lateness_ns = self.config.lateness.us * 1000
                 # the clock of an exporter may be ahead of ours: such a record closes no interval of the others
@@ -243,9 +243,10 @@ class PassiveRun:
         if self._kept is not None:
             self._kept.write(self.path / "flows.parquet")
         self.write_results(status)
-        self._end(status)
+        self._write_end(status)
         with Directory.open(self.path) as folder:
             folder.remove_tree(WORK)
+        self.release()
 
     def write_results(self, status: str) -> None:
         """Write the report document of what is finished."""
@@ -263,10 +264,13 @@ class PassiveRun:
             for name, count in sorted(journal.exporter_records.items())
         ]
 
-    def _end(self, status: str) -> None:
+    def _write_end(self, status: str) -> None:
         self.manifest.status = status
         self.manifest.finished = utc(time.time_ns())
         self.write_manifest()
+
+    def _end(self, status: str) -> None:
+        self._write_end(status)
         self.release()
 
     def release(self) -> None:
@@ -282,6 +286,16 @@ class PassiveRun:
         self.manifest.exporters, self.manifest.sampling = journal.exporter_records, journal.sampling
         self.manifest.undecoded, self.manifest.damage = dict(notes.undecoded), list(notes.damage)
         write_atomically(self.path / MANIFEST_FILE, msgspec.json.encode(self.manifest))
+
+
+def _resumable(path: Path) -> Manifest:
+    """Return the manifest of a run that can be resumed."""
+    manifest = load_manifest(path)
+    if manifest.status == "complete":
+        raise RefusedError(f"{path}: this run is complete: start another one")
+    if not (path / WORK).is_dir():
+        raise UsageError(f"{path}: cannot be resumed: it has no folder {WORK}")
+    return manifest
 
 
 def _partitions(config: Config, path: Path, forced: bool) -> Partitions:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from pyroaring import BitMap
 
+from liveness.errors import RefusedError, UsageError
 from liveness.passive.config import load_config
 from liveness.passive.run import PassiveRun
 from tests.passive.drawn import EPOCH_S, SECOND, draw, write_config
@@ -319,6 +320,54 @@ def test_what_holds_no_flows_leaves_no_run(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out/campus/1/manifest.json").read_text())["status"] == "partial"
     (tmp_path / "notes.txt").write_text((tmp_path / "flows.csv").read_text())
     liveness("passive", "run", "--resume", tmp_path / "out/campus/1")
+
+
+def test_a_mistyped_input_does_not_remove_a_run_that_is_resumed(tmp_path: Path) -> None:
+    write_csv(tmp_path / "flows.csv", answered(3))
+    config = load_config(write_config(tmp_path / "c.yaml", tmp_path / "out", inputs=["flows.csv"]))
+    made = PassiveRun.create(config, "1", forced=True, note=lambda _line: None)
+    made.release()
+    resumed = PassiveRun.resume(made.path, forced=True, note=lambda _line: None)
+    with pytest.raises(UsageError, match="no such file"):
+        resumed.go([str(tmp_path / "flaws.csv")], follow=False)
+    resumed = PassiveRun.resume(made.path, forced=True, note=lambda _line: None)
+    resumed.go([], follow=False)
+    assert resumed.manifest.status == "complete"
+
+
+def test_a_run_that_another_process_completes_meanwhile_is_not_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_csv(tmp_path / "flows.csv", answered(3))
+    config = load_config(write_config(tmp_path / "c.yaml", tmp_path / "out", inputs=["flows.csv"]))
+    other = PassiveRun.create(config, "1", forced=True, note=lambda _line: None)
+    hold, release = PassiveRun._hold, PassiveRun.release
+    left: list[bool] = []
+
+    def released(run: PassiveRun) -> None:
+        if run is other:
+            left.append((run.path / "work").exists())
+        release(run)
+
+    def held_later(run: PassiveRun) -> None:
+        other.go([], follow=False)
+        hold(run)
+
+    monkeypatch.setattr(PassiveRun, "release", released)
+    monkeypatch.setattr(PassiveRun, "_hold", held_later)
+    with pytest.raises(RefusedError, match="complete"):
+        PassiveRun.resume(other.path, forced=True, note=lambda _line: None)
+    assert not any(left)
+    assert json.loads((other.path / "manifest.json").read_text())["status"] == "complete"
+    with other.path.joinpath("lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_following_needs_an_input(tmp_path: Path) -> None:
+    config = load_config(write_config(tmp_path / "c.yaml", tmp_path / "out", follow=True))
+    with pytest.raises(UsageError, match="no input: name files or folders"):
+        PassiveRun.create(config, "1", forced=True, note=lambda _line: None)
+    assert not (tmp_path / "out").exists()
 
 
 INTERRUPTED = """
