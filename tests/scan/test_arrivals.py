@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liveness.replies import REPLY_DTYPE
+from liveness.scan.losses.order_track import OrderTrack
+from liveness.scan.losses.reply_track import ReplyTrack
 from liveness.scan.receive.arrivals import FIRST, Arrivals, arrived
 
 OFFSET_NS = 1_700_000_000_000_000_000
@@ -62,6 +64,21 @@ def test_a_row_that_is_not_whole_is_passed_over() -> None:
         arrivals.note(0, replies_at([100 * number]), OFFSET_NS)
     arrivals._rows[0, 2, FIRST] += 1
     assert arrived(arrivals.since(0), 1_000) == 2
+
+
+def test_rows_none_of_which_is_whole_say_nothing_of_any_time() -> None:
+    """A receiver on another core may have written its first row, of which the supervisor sees the number alone."""
+    arrivals = Arrivals(2)
+    for receiver in range(2):
+        arrivals.note(receiver, replies_at([100 * (receiver + 1)]), OFFSET_NS)
+    arrivals._rows[0, 0, FIRST] += 1
+    courses = arrivals.since(0)
+    assert arrived(courses, 1_000) == 1
+    assert courses[0].since_ns > 1 << 62, "nothing is known of its past"
+    assert courses[1].since_ns == 0
+    track = OrderTrack(1)
+    assert ReplyTrack(track, arrivals).broken_from(10**12, 2 * 10**12) is None
+    assert not ReplyTrack(track, arrivals).come_since(10**12, 2 * 10**12)
 
 
 def test_round_trips_are_sampled() -> None:

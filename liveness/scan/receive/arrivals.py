@@ -22,6 +22,8 @@ round-trip time of some replies in the block (-1 if unknown), and a checksum. Ti
 SAMPLED: Final = 16
 """Replies of a block whose round-trip times are averaged, at most."""
 UNKNOWN: Final = -1
+NEVER_NS: Final = (1 << 63) - 1
+"""Time from which the arrivals at a receiver are known, if none of its rows can be read yet."""
 LONGEST_TRIP_NS: Final = 1_000_000_000
 """Longer round-trip times count as this long: a few slow hosts say nothing about the others."""
 
@@ -81,6 +83,8 @@ class Arrivals:
             found.append(row.tolist())
             if row[LAST] < since_ns:
                 break
+        if written and not found:
+            return Course(NEVER_NS, *(np.empty(0, np.int64) for _ in range(3)))
         found.reverse()
         blocks = np.array(found, np.int64).reshape(-1, SEAL + 1)
         whole = len(found) == written  # nothing is missing since the start
