@@ -2,6 +2,7 @@
 
 import itertools
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,6 +52,35 @@ def test_a_share_is_an_expectation() -> None:
     extent = extent_of([span(60, 20, share=0.25)], plan())
     assert extent.probes == pytest.approx(0.25 * 20 * len(LAGS))
     assert 20 * 0.25 < extent.affected < 0.25 * 20 * len(LAGS)
+
+
+def test_losses_of_other_targets_at_the_same_time_add_up() -> None:
+    """Half of the targets is behind each of two gateways, and both of them were out; a second report adds nothing."""
+    whole = extent_of([span(60, 100)], plan())
+    halves = [
+        msgspec.structs.replace(span(60, 100, share=0.5), lowest=lowest, highest=lowest + COUNT // 2 - 1)
+        for lowest in (FIRST, FIRST + COUNT // 2)
+    ]
+    for spans in (halves, halves[::-1], [halves[0], *halves], [*halves, span(60, 100)]):
+        extent = extent_of(spans, plan())
+        assert extent.probes == pytest.approx(whole.probes)
+        assert extent.affected == pytest.approx(whole.affected)
+        assert extent.missed == pytest.approx(whole.missed)
+    alone = extent_of([halves[0], halves[0]], plan())
+    assert alone.probes == pytest.approx(whole.probes / 2)
+    assert alone.affected == pytest.approx(whole.affected / 2), "the same targets in each lane"
+    assert alone.missed == pytest.approx(whole.missed / 2)
+
+
+def test_a_loss_of_some_targets_and_one_of_all_are_one_for_them() -> None:
+    """All lost the first attempt, and a tenth lost the second one too: a tenth was missed."""
+    lags = [0] * 4 + [1_000] * 4
+    common = msgspec.structs.replace(span(0, COUNT), lags=lags, begins=lags)
+    some = msgspec.structs.replace(common, first=1_000, last=1_000 + COUNT, share=0.1, lowest=FIRST, highest=FIRST + 19)
+    extent = extent_of([common, some], plan())
+    assert extent.affected == pytest.approx(COUNT)
+    assert extent.missed == pytest.approx(0.1 * COUNT)
+    assert extent.probes == pytest.approx(4 * COUNT + 0.1 * 4 * COUNT)
 
 
 class Device:

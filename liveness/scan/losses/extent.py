@@ -1,5 +1,6 @@
 """Extent of a loss: the number of targets that known losses concern, and of those that lost every attempt."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,11 +33,7 @@ def extent_of(spans: Sequence[LostSpan], plan: Plan) -> Extent:
     for span in spans:
         walks[span.sender, span.block].append(span)
     parts = [_extent_in_walk(lost, plan, block) for (_, block), lost in walks.items()]
-    return Extent(
-        sum(part.affected for part in parts),
-        sum(part.missed for part in parts),
-        sum(part.probes for part in parts),
-    )
+    return _sum(parts)
 
 
 def positions_of(span: LostSpan, lane: int, targets: int) -> tuple[int, int]:
@@ -49,25 +46,53 @@ def positions_of(span: LostSpan, lane: int, targets: int) -> tuple[int, int]:
 def _extent_in_walk(spans: Sequence[LostSpan], plan: Plan, block: int) -> Extent:
     """Return the extent of spans of one walk: cut the order where lost stretches begin or end, and sum the pieces."""
     targets = plan.order.most_targets(block, plan.share(spans[0].sender))
-    probes, attempts = len(plan.probes), plan.attempts
-    lanes = probes * attempts
-    stretches = np.array(
-        [[*positions_of(span, lane, targets), lane] for span in spans for lane in range(lanes)], np.int64
-    )
-    shares = np.array([span.share for span in spans for _ in range(lanes)])
-    cuts = np.unique(stretches[:, :2])
+    lanes = len(plan.probes) * plan.attempts
+    cuts = np.unique([positions_of(span, lane, targets) for span in spans for lane in range(lanes)])
     if len(cuts) < 2:  # noqa: PLR2004 - one piece lies between two cuts
         return Extent()
+
+    def lost_in(group: Sequence[LostSpan]) -> "NDArray[np.float64]":
+        """Return the lost share of each piece in each lane, (lanes, pieces)."""
+        lost = np.zeros((lanes, len(cuts) - 1))
+        for span, lane in itertools.product(group, range(lanes)):
+            begin, end = np.searchsorted(cuts, positions_of(span, lane, targets))
+            lost[lane, begin:end] = np.maximum(lost[lane, begin:end], span.share)
+        return lost
+
+    selective: dict[tuple[int, int], list[LostSpan]] = defaultdict(list)
+    for span in spans:
+        if span.selective:
+            selective[span.lowest, span.highest].append(span)
+    # The lost share of a selective span is that of its targets: they lost every probe, and spans with other bounds are
+    # those of other targets.
+    shares = [lost_in(group).max(axis=0) for group in selective.values()]
+    total = np.sum([np.zeros(len(cuts) - 1), *shares], axis=0)
     lengths = np.diff(cuts).astype(float)
-    lost: NDArray[np.float64] = np.zeros((lanes, len(lengths)))
-    for (first, last, lane), share in zip(stretches.tolist(), shares.tolist(), strict=True):
-        begin, end = np.searchsorted(cuts, (first, last))
-        lost[lane, begin:end] = np.maximum(lost[lane, begin:end], share)
-    by_attempt = lost.reshape(attempts, probes, -1)
-    # Losses of different lanes are taken as independent: a target is missed if all attempts of some probe are lost.
+    common = lost_in([span for span in spans if not span.selective])
+    parts = [_expected(common, lengths * (1 - np.minimum(1, total)), plan)]
+    for group, share in zip(selective.values(), shares, strict=True):
+        among = lost_in(group) / np.where(share > 0, share, 1)
+        parts.append(_expected(np.maximum(common, among), lengths * share / np.maximum(1, total), plan))
+    return _sum(parts)
+
+
+def _expected(lost: "NDArray[np.float64]", targets: "NDArray[np.float64]", plan: Plan) -> Extent:
+    """Return the extent of a loss among some targets of each piece, from its share in each lane, (lanes, pieces).
+
+    Losses of different lanes are taken as independent: a target is missed if all attempts of some probe are lost.
+    """
+    by_attempt = lost.reshape(plan.attempts, len(plan.probes), -1)
     missed = 1 - np.prod(1 - by_attempt.prod(axis=0), axis=0)
     affected = 1 - np.prod(1 - lost, axis=0)
-    return Extent(float(affected @ lengths), float(missed @ lengths), float((lost @ lengths).sum()))
+    return Extent(float(affected @ targets), float(missed @ targets), float((lost @ targets).sum()))
+
+
+def _sum(parts: Sequence[Extent]) -> Extent:
+    return Extent(
+        sum(part.affected for part in parts),
+        sum(part.missed for part in parts),
+        sum(part.probes for part in parts),
+    )
 
 
 def frames_by_probe(spans: Sequence[LostSpan], plan: Plan) -> "NDArray[np.int64]":
