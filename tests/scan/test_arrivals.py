@@ -32,7 +32,7 @@ def replies_at(times: list[int]) -> Any:  # noqa: ANN401 - a structured array
 def test_counts_at_block_ends_are_exact(steps: list[list[int]], receivers: int, since: int, at: int) -> None:
     """Between the first and the last reply of a block, arrivals are taken as steady."""
     arrivals = Arrivals(receivers)
-    now, times, ends = 0, [], [0]
+    now, times, ends = 1, [], [0]
     for number, block in enumerate(steps):
         inside = [now := now + step for step in block]
         arrivals.note(number % receivers, replies_at(inside), OFFSET_NS)
