@@ -203,12 +203,14 @@ def _run(session: _Session, opened: Opened) -> Finished:
 
 def _conclude(session: _Session, supervisor: SurveySupervisor, keeper: RoundKeeper) -> SurveyManifest:
     """Write planes by address and manifest."""
-    interruption = session.interruption
-    complete = interruption.reason is None and time.time_ns() >= supervisor.survey.order.end_ns
+    interruption, survey = session.interruption, supervisor.survey
+    if not survey.order.start_ns:  # it ended before its first slot
+        survey = survey.starting(time.time_ns())
+    complete = interruption.reason is None and time.time_ns() >= survey.order.end_ns
     session.record.reason = interruption.reason
     session.record.warnings += supervisor.warnings()
     _describe_replies(session)
-    manifest = conclude(supervisor.survey, keeper, session.record, complete=complete, now_ns=time.time_ns())
+    manifest = conclude(survey, keeper, session.record, complete=complete, now_ns=time.time_ns())
     write_manifest(manifest, session.directory.path)
     return manifest
 

@@ -211,7 +211,7 @@ class SurveySupervisor:
             problem=None if guard is None else guard.problem,
         )
         planned = order.rounds * self.survey.targets.count
-        begun = min(order.rounds, max(0, order.round_at(time.time_ns())))
+        begun = min(order.rounds, max(0, order.round_at(time.time_ns()))) if order.start_ns else 0
         self._listeners.progress(
             replace(
                 progress,

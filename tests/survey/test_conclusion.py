@@ -1,0 +1,47 @@
+"""The end of a session: what is written if the survey never started."""
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from liveness.planes.manifest import SurveyManifest
+from liveness.runs.rundir import RunDirectory
+from liveness.scan.interruption import Interruption
+from liveness.survey import session
+from liveness.survey.conclusion import Record
+from liveness.survey.supervisor import SurveySupervisor
+from tests.survey.virtual import START_NS_2020, VirtualSurvey, survey_config, virtual_survey
+
+
+def opened(path: Path, start_ns: int = START_NS_2020) -> VirtualSurvey:
+    virtual = virtual_survey(path, survey_config(), ("10.1.0.0",), lambda *_: ())
+    virtual.survey = virtual.survey.starting(start_ns)
+    virtual.open()
+    return virtual
+
+
+def concluded(virtual: VirtualSurvey, monkeypatch: pytest.MonkeyPatch, reason: str | None) -> SurveyManifest:
+    """Conclude a session of a survey whose packets and messages nobody counted."""
+    monkeypatch.setattr(session, "_describe_replies", lambda _: None)
+    observers = session.Observers(lambda *_: None, lambda _: None, lambda _: None)
+    interruption = Interruption()
+    if reason is not None:
+        interruption.by(reason)
+    record, directory = Record("run", None), RunDirectory(virtual.path)
+    ended = session._Session(virtual.survey, virtual.plan, directory, virtual.live, record, observers, interruption)
+    supervisor = SimpleNamespace(survey=virtual.survey, warnings=list)
+    return session._conclude(ended, cast("SurveySupervisor", supervisor), virtual.keeper)
+
+
+@pytest.mark.parametrize("reason", ["interrupted by SIGINT", None])
+def test_a_survey_that_ends_before_its_first_slot_has_one_empty_round_of_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str | None
+) -> None:
+    manifest = concluded(opened(tmp_path, 0), monkeypatch, reason)
+    assert (manifest.status, manifest.rounds) == ("partial", 1)
+    assert abs(manifest.start_ns - time.time_ns()) < 60_000_000_000
+    counts = manifest.probes["icmp"]
+    assert (counts.sent, counts.not_sent) == (0, 256)
