@@ -65,7 +65,8 @@ def running(survey: Survey, record: Record) -> SurveyManifest:
 def conclude(survey: Survey, keeper: RoundKeeper, record: Record, *, complete: bool, now_ns: int) -> SurveyManifest:
     """Write the planes by address and return the manifest. LivenessError names a file that cannot be written."""
     order = survey.order
-    begun = min(order.rounds, max(1, order.round_at(now_ns) + 1))
+    # the clock may have been set back behind the rounds that are stored
+    begun = min(order.rounds, max(1, keeper.stored.rounds, order.round_at(now_ns) + 1))
     rounds = order.rounds if complete else begun
     live = [keeper.settled(number) for number in range(keeper.stored.rounds, min(rounds, _reach(keeper.live)))]
     probes = {}

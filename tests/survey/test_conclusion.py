@@ -1,19 +1,24 @@
-"""The end of a session: what is written if the survey never started."""
+"""The end of a session: what is written if the survey never started, or if the clock was set back."""
 
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import pytest
 
 from liveness.planes.manifest import SurveyManifest
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.interruption import Interruption
 from liveness.survey import session
-from liveness.survey.conclusion import Record
-from liveness.survey.supervisor import SurveySupervisor
+from liveness.survey.conclusion import Record, conclude
 from tests.survey.virtual import START_NS_2020, VirtualSurvey, survey_config, virtual_survey
+
+if TYPE_CHECKING:
+    from liveness.survey.supervisor import SurveySupervisor
+
+INTERVAL_NS = 660_000_000_000
 
 
 def opened(path: Path, start_ns: int = START_NS_2020) -> VirtualSurvey:
@@ -45,3 +50,16 @@ def test_a_survey_that_ends_before_its_first_slot_has_one_empty_round_of_now(
     assert abs(manifest.start_ns - time.time_ns()) < 60_000_000_000
     counts = manifest.probes["icmp"]
     assert (counts.sent, counts.not_sent) == (0, 256)
+
+
+def test_a_clock_that_is_set_back_behind_the_stored_rounds_loses_none(tmp_path: Path) -> None:
+    virtual = opened(tmp_path)
+    for number in range(3):
+        virtual.live.of_round(number)[:, 0] = 0xFF
+        virtual.keeper.store(number)
+    now_ns = START_NS_2020 + INTERVAL_NS // 2
+    manifest = conclude(virtual.survey, virtual.keeper, Record("run", None), complete=False, now_ns=now_ns)
+    assert manifest.rounds == 3
+    assert manifest.probes["icmp"].sent == 3 * 256
+    bits = np.fromfile(tmp_path / "matrix/icmp.sent.bits", np.uint8)
+    assert bits.tolist() == [0b111] * 256
