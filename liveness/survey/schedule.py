@@ -21,6 +21,8 @@ from liveness.survey.config import SurveyConfig
 
 SPARE_ROUNDS: Final = 4
 """Rounds in the live planes besides those that replies can still name: the current ones, and one that is stored."""
+LAG_NS: Final = 1_500_000_000
+"""Time after which a round that is over is stored at the latest: the keeper waits for the last replies, and syncs."""
 MOST_PPS: Final = 1_000_000
 """Packets per second of all probes: one sender sends as many."""
 
@@ -40,7 +42,7 @@ class Survey:
     @property
     def depth(self) -> int:
         """Number of rounds in the live planes."""
-        return self.config.marks + SPARE_ROUNDS
+        return self.config.marks + SPARE_ROUNDS + LAG_NS // self.config.interval_ns
 
     @property
     def probes(self) -> tuple[str, ...]:

@@ -262,3 +262,16 @@ def test_a_reply_that_proves_no_round_is_left_out(tmp_path: Path) -> None:
     sink.place(replies, order.start_ns)
     assert sink.outcomes.tolist() == [0, 2, 1]
     assert not virtual.live.bits.any()
+
+
+def test_the_shortest_interval_always_has_room_for_the_current_round(tmp_path: Path) -> None:
+    """The keeper looks ten times a second, and stores a round half a second after its last reply may come."""
+    config = survey_config(survey={"blocks": "x", "interval": "100ms", "duration": "1m"})
+    virtual = virtual_survey(tmp_path, config, ("10.1.0.0",), always)
+    virtual.open()
+    order, live = virtual.survey.order, virtual.live
+    for number in range(live.depth + 80):
+        now_ns = order.start_ns + number * order.interval_ns
+        if number >= live.depth - 6:
+            assert live.tags[number % live.depth] == number
+        virtual.keeper.look(now_ns)
