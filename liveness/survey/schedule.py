@@ -82,6 +82,7 @@ def plan_survey(config: SurveyConfig, *, lab: bool, origin: str | Path) -> Surve
     contact and for more packets per second than `limits.max_pps_per_24`.
     """
     blocks = read_blocks(Path(config.survey.blocks))
+    _check_rate(config, len(blocks), origin)
     census = config.as_census(len(blocks))
     blocked = read_entries([entry for entry in census.targets.block if entry != "-"], skipped_in(census))
     try:
@@ -93,7 +94,6 @@ def plan_survey(config: SurveyConfig, *, lab: bool, origin: str | Path) -> Surve
             f"{origin}: $.contact: {config.contact!r}: {targets.count:,} addresses, public ones among them, would not"
             " learn who probes them: give a URL or mail address"
         )
-    _check_rate(config, len(blocks), origin)
     return survey_of(config, blocks, targets)
 
 

@@ -9,6 +9,7 @@ import pytest
 from liveness.errors import LivenessError, RefusedError, UsageError
 from liveness.planes.blocks import Blocks, encode_blocks
 from liveness.planes.manifest import ProbeRounds, SurveyManifest, Times, encode_manifest
+from liveness.survey import schedule
 from liveness.survey.config import SurveyConfig, load_survey_config, recorded_survey_config, to_record
 from liveness.survey.forecast import forecast
 from liveness.survey.gaps import Gap, Gaps, read_gaps, write_gaps
@@ -197,3 +198,11 @@ def test_gaps_read_back_and_damage_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(LivenessError, match=r"gaps\.json"):
         read_gaps(tmp_path)
+
+
+def test_a_rate_of_which_no_config_has_a_number_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = Blocks.of(np.arange(0x080000, 0x080000 + 400_000, dtype=np.uint32))
+    monkeypatch.setattr(schedule, "read_blocks", lambda _: blocks)
+    config = load(tmp_path, "survey: {blocks: blocks.csv, interval: 100ms, duration: 1h}")
+    with pytest.raises(UsageError, match=r"\$\.survey\.interval: 100ms: makes 1,024,000,000 packets/s"):
+        plan_survey(config, lab=False, origin="s.yaml")
