@@ -94,6 +94,11 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
         return min(TOLERANCE_US * 1_000, half_spacing_ns)
 
     @property
+    def late_at_once(self) -> int:
+        """Probes to one /24 that may leave at once after a stall; 0 with the tolerance that a survey has by itself."""
+        return self.tolerance_ns * BLOCK_ADDRESSES * len(self.probes) // self.interval_ns
+
+    @property
     def pps_per_24(self) -> float:
         """Packets per second that every /24 of the survey gets."""
         return BLOCK_ADDRESSES * len(self.probes) / self.survey.interval.seconds

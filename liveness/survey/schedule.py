@@ -124,6 +124,12 @@ def _check_rate(config: SurveyConfig, blocks: int, origin: str | Path) -> None:
             f"{origin}: $.limits.max_pps_per_24: {limit_pps:g}: with an interval of {config.survey.interval} every /24"
             f" gets {pps:.3g} packets/s: set survey.interval to {shortest_s:.0f}s or more, or raise the limit"
         )
+    if limit_pps is not None and pps + config.late_at_once > limit_pps:
+        raise RefusedError(
+            f"{origin}: $.survey.tolerance: {config.survey.tolerance}: {config.late_at_once:,} late probes may reach a"
+            f" /24 at once, besides {pps:.3g} packets/s: more than limits.max_pps_per_24, {limit_pps:g} packets/s:"
+            " shorten it"
+        )
     in_all_pps = config.rate_pps(blocks) * len(config.probes)
     if in_all_pps > MOST_PPS:
         raise UsageError(

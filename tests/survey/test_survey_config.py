@@ -200,6 +200,15 @@ def test_gaps_read_back_and_damage_is_named(tmp_path: Path) -> None:
         read_gaps(tmp_path)
 
 
+def test_a_tolerance_counts_as_load(tmp_path: Path) -> None:
+    """Probes that are late may reach a /24 all at once, besides those of that second."""
+    fields = "survey: {blocks: blocks.csv, interval: 2560ms, duration: 1h%s}\nlimits: {max_pps_per_24: %s}"
+    plan_survey(load(tmp_path, fields % ("", 100)), lab=False, origin="s.yaml")
+    plan_survey(load(tmp_path, fields % (", tolerance: 500ms", 150)), lab=False, origin="s.yaml")
+    with pytest.raises(RefusedError, match=r"\.tolerance: 500ms: 50 late probes may .* at once, besides 100 packets/s"):
+        plan_survey(load(tmp_path, fields % (", tolerance: 500ms", 149)), lab=False, origin="s.yaml")
+
+
 def test_a_rate_of_which_no_config_has_a_number_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = Blocks.of(np.arange(0x080000, 0x080000 + 400_000, dtype=np.uint32))
     monkeypatch.setattr(schedule, "read_blocks", lambda _: blocks)
