@@ -148,10 +148,13 @@ class RoundSender:
         filled = outlet.fill(first_slot)
         if not filled:
             return
+        dropped_before = outlet.ring.errors
         outlet.send_off()
         outlet.record()
         left = filled
-        if outlet.stalled or self._shared.hold.item() or self._shared.stopping():
+        if outlet.ring.errors > dropped_before:
+            left = 0  # which of them were lost is not known
+        elif outlet.stalled or self._shared.hold.item() or self._shared.stopping():
             left = max(0, filled - len(outlet.ring.unsent()))  # frames leave in order
         in_time = order.due_by(self._clock.now_ns() - self._tolerance_ns)
         mark_sent(self._due, outlet.queue.addresses, self._live.of_round(number), in_time, left)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from liveness.errors import LivenessError, explain
+from liveness.errors import LivenessError, count_of, explain
 from liveness.net.ring import TxRing
 from liveness.planes.live import LISTENED_NS, START_NS, LivePlanes
 from liveness.runs.optout_record import load_opt_outs
@@ -225,6 +225,7 @@ class SurveySupervisor:
     def warnings(self) -> list[str]:
         """Return one line for each known way in which this session lost packets."""
         drops, errors = int(self.shared.kernel_drops.sum()), int(self.shared.send_errors.sum())
+        dropped = int(self.shared.dropped.sum())
         found = []
         if drops:
             found.append(
@@ -232,4 +233,7 @@ class SurveySupervisor:
             )
         if errors:
             found.append(f"{errors:,} frames were never sent: the interface failed")
+        if dropped:
+            lost = count_of(dropped, "frame")
+            found.append(f"the interface dropped or refused {lost}: probes that left with them count as not sent")
         return found

@@ -3,15 +3,19 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
+from liveness.net.memory import MemoryTxRing
 from liveness.order.rounds import OCTETS
-from liveness.planes.live import LATE, NEGATIVE, POSITIVE
+from liveness.planes.live import LATE, NEGATIVE, POSITIVE, SENT
 from liveness.replies import REPLY_DTYPE, UNKNOWN_ATTEMPT, Kind
 from liveness.survey.keeper import rounds_of_record
 from liveness.survey.plane_sink import NO_ROUND, OUTSIDE, PLACED, PlaneSink
+from liveness.survey.supervisor import SurveySupervisor
 from tests.survey.virtual import (
     EVERYTHING,
     START_NS_2020,
@@ -19,6 +23,7 @@ from tests.survey.virtual import (
     VirtualSurvey,
     bits_of,
     expected_bits,
+    slots_by_address,
     survey_config,
     virtual_survey,
 )
@@ -275,3 +280,42 @@ def test_the_shortest_interval_always_has_room_for_the_current_round(tmp_path: P
         if number >= live.depth - 6:
             assert live.tags[number % live.depth] == number
         virtual.keeper.look(now_ns)
+
+
+class LosingRing(MemoryTxRing):
+    """A ring that loses a frame of a later batch, as an interface does whose queue is full."""
+
+    lost = 0
+
+    @property
+    def errors(self) -> int:
+        return self.lost
+
+    def kick(self) -> bool:
+        if self.completed > 2_000 and self._ring.pending > 1 and not self.lost:
+            self.lost = 1
+            self._ring.pending -= 1
+        return super().kick()
+
+
+def test_a_frame_that_the_interface_drops_was_not_sent(tmp_path: Path) -> None:
+    """Which frame of a batch was lost is not known, so none of them counts as sent."""
+    config = survey_config(survey={"blocks": "x", "interval": "2s", "duration": "4s"})
+    blocks = tuple(f"10.1.{block}.0" for block in range(20))
+    virtual = virtual_survey(tmp_path, config, blocks, always)
+    virtual.ring = LosingRing
+    virtual.open()
+    virtual.run()
+    virtual.sender.outlet.drain()
+    order = virtual.survey.order
+    passed = np.zeros((order.rounds, virtual.survey.addresses), np.bool_)
+    indices = {int(address): index for index, address in enumerate(virtual.survey.blocks.addresses)}
+    slots = slots_by_address(virtual.survey)
+    for one in virtual.network.passed:
+        number = (one.time_ns - order.start_ns - slots[one.target]) // order.interval_ns
+        passed[number, indices[one.target]] = True
+    sent = np.stack([np.unpackbits(virtual.keeper.settled(at)[0, SENT], bitorder="little") for at in range(2)])
+    assert not (sent.astype(np.bool_) & ~passed).any()
+    assert 0 < passed.sum() - sent.sum() < 512
+    (line,) = SurveySupervisor.warnings(cast("SurveySupervisor", SimpleNamespace(shared=virtual.shared)))
+    assert line.startswith("the interface dropped or refused 1 frame: ")

@@ -180,6 +180,7 @@ class VirtualSurvey:
     steps: dict[int, int] = field(default_factory=dict)
     """Number of a pause -> ns by which the clock is set during it."""
     pauses: int = 0
+    ring: type[MemoryTxRing] = MemoryTxRing
 
     def open(self, *, resumed: bool = False) -> None:
         """Open planes, keeper, sender and receiver."""
@@ -198,7 +199,7 @@ class VirtualSurvey:
             self.keeper.open(network.now_ns)
         constants = constants_of(self.plan, LINK, (SOURCE,))
         self.shared = Shared(self.plan)
-        self.tx = MemoryTxRing(network, network.rx, slots=512)
+        self.tx = self.ring(network, network.rx, slots=512)
         self.sender = RoundSender(
             self.plan, survey.order, constants, self.tx, self.shared, self.live, self.tolerance_ns, self.clock()
         )
