@@ -19,6 +19,8 @@ from liveness.planes.live import BLOCK_BYTES
 from liveness.planes.matrix import PLANES, Planes, row_bytes
 
 BLOCKS_AT_ONCE: Final = 128
+BYTES_AT_ONCE: Final = 64 << 20
+"""Of one plane by round, and as many by address: a survey of many rounds is turned fewer blocks at a time."""
 
 
 def stored_name(probe: str, plane: str) -> str:
@@ -109,8 +111,9 @@ class StoredRounds:
         """
         if rounds is None:
             rounds = self.rounds + len(live)
-        for first in range(0, self.blocks, BLOCKS_AT_ONCE):
-            count = min(BLOCKS_AT_ONCE, self.blocks - first)
+        at_once = max(1, min(BLOCKS_AT_ONCE, BYTES_AT_ONCE // (8 * row_bytes(rounds) * BLOCK_BYTES)))
+        for first in range(0, self.blocks, at_once):
+            count = min(at_once, self.blocks - first)
             columns = slice(first * BLOCK_BYTES, (first + count) * BLOCK_BYTES)
             turned = []
             for plane in range(len(PLANES)):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liveness.errors import LivenessError
+from liveness.planes import stored as stored_rounds
 from liveness.planes.live import LISTENED_NS, SENT, STORED, SYNCED_NS, LivePlanes
 from liveness.planes.matrix import PLANES, Planes
 from liveness.planes.stored import BLOCKS_AT_ONCE, StoredRounds, stored_name, transpose_bits
@@ -131,3 +132,15 @@ def test_a_sync_notes_until_when_somebody_listened(tmp_path: Path) -> None:
     live.header[LISTENED_NS] = 12345
     live.sync()
     assert live.header[SYNCED_NS] == 12345
+
+
+def test_many_rounds_are_turned_fewer_blocks_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the limit of 2**20 rounds, all blocks that are turned at once would take 21 GB."""
+    monkeypatch.setattr(stored_rounds, "BYTES_AT_ONCE", 1 << 20)
+    LivePlanes.create(tmp_path, 1, 1, 1)
+    for rounds, parts in ((200, 2), (5_000, 22), (40_000, 130)):
+        with StoredRounds(tmp_path, ("icmp",), 130, 0) as stored:
+            stored.append_nothing(rounds)
+            first = next(stored.by_address(0, ()))
+        assert -(-130 * 256 // len(first.sent)) == parts
+        assert first.sent.nbytes <= 2 << 20
