@@ -16,7 +16,7 @@ from liveness.planes.manifest import Origin, SurveyManifest, Times, write_manife
 from liveness.planes.matrix import Planes, write_phases
 from liveness.planes.rundir import SurveyRun, new_run
 from liveness.survey.csv_records import LATE, NEGATIVE, POSITIVE, Rows, read_rows
-from liveness.survey.importing import Given, check_extent, check_interval, mapped_planes, settle
+from liveness.survey.importing import Given, check_extent, check_interval, check_times, mapped_planes, settle
 
 NEVER: Final = -1.0
 _PLANE_OF: Final = {POSITIVE: "positive", NEGATIVE: "negative", LATE: "late"}
@@ -52,8 +52,7 @@ def import_csv(files: Sequence[Path], path: Path, name: str, given: Given) -> Su
     probed = first_round != NEVER
     begins = first_s - first_round * interval_s
     start_s = float(begins[probed].min()) if given.start_s is None else given.start_s
-    if start_s < 0:
-        raise UsageError(f"{files[0]}: round 0 would have been before 1970: give --interval and --start")
+    check_times(start_s, interval_s, seen.rounds, files[0])
     with new_run(path, blocks):
         with ExitStack() as stack:
             planes = [stack.enter_context(mapped_planes(path, probe, size, seen.rounds)) for probe in seen.probes]

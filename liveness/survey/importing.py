@@ -20,8 +20,10 @@ from liveness.errors import LivenessError, UsageError, count_of
 from liveness.files.directory import Directory
 from liveness.planes.blocks import BLOCK_ADDRESSES, Blocks
 from liveness.planes.manifest import (
+    MAX_END_S,
     MAX_INTERVAL_S,
     MAX_ROUNDS,
+    MAX_START_NS,
     Origin,
     ProbeRounds,
     SurveyManifest,
@@ -177,6 +179,7 @@ def _timing(files: Sequence[Path], formats: Sequence[str], blocks: Blocks, notes
             f"{files[0]}: {rounds:,} rounds of {interval_s:g} s from {start_s:.0f} on: give --interval and --start"
         )
     check_extent(size, rounds, notes.records, files[0])
+    check_times(start_s, interval_s, rounds, files[0])
     return _Timing(start_s, interval_s, rounds, first_s)
 
 
@@ -184,6 +187,17 @@ def check_interval(interval_s: float, file: Path) -> None:
     """Refuse an interval that no survey has. UsageError."""
     if not 0 < interval_s <= MAX_INTERVAL_S:
         raise UsageError(f"{file}: an interval of {interval_s:g} s comes from its times: give it by --interval")
+
+
+def check_times(start_s: float, interval_s: float, rounds: int, file: Path) -> None:
+    """Refuse a start or an end that the manifest of no survey may have. UsageError."""
+    if not 0 <= start_s <= MAX_START_NS / 1e9:
+        raise UsageError(f"{file}: round 0 would have been before 1970 or after 2200: give --interval and --start")
+    if start_s + rounds * interval_s > MAX_END_S:
+        raise UsageError(
+            f"{file}: {count_of(rounds, 'round')} of {interval_s:g} s would end after the year 2400:"
+            " give --interval and --start"
+        )
 
 
 def check_extent(addresses: int, rounds: int, records: int, file: Path) -> None:

@@ -184,3 +184,30 @@ def test_addresses_in_a_file_of_columns(tmp_path: Path) -> None:
         assert sum(row[5] for row in rows if row[4]) / reading.ever == pytest.approx(reading.availability)
     with pytest.raises(UsageError, match="written as"), address_file(tmp_path / "a.txt", run.blocks.addresses, 1.0):
         pass
+
+
+OUTSIDE = "round 0 would have been before 1970 or after 2200"
+
+
+@pytest.mark.parametrize(
+    ("form", "given", "message"),
+    [
+        ("csv", Given(start_s=-5.0), OUTSIDE),
+        ("csv", Given(start_s=1e11), OUTSIDE),
+        (
+            "csv",
+            Given(interval_s=86_400.0 * 365, start_s=0.0),
+            "1,000 rounds of 3.1536e[+]07 s would end after the year 2400",
+        ),
+        ("ant", Given(start_s=-5.0, interval_s=86_400.0 * 30), OUTSIDE),
+    ],
+)
+def test_times_that_no_survey_has_are_named(tmp_path: Path, form: str, given: Given, message: str) -> None:
+    content = b"".join(BY_HAND)
+    if form == "csv":
+        lines = [f"{r},{START + 660 * r}.0,192.0.2.7,icmp,positive" for r in range(1000)]
+        content = ("\n".join(["round,time_s,address,probe,state", *lines]) + "\n").encode()
+    (tmp_path / "survey").write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        import_any([tmp_path / "survey"], tmp_path / "run", "odd", given)
+    assert not (tmp_path / "run").exists()
