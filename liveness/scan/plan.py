@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from liveness.config.model import Config
 from liveness.config.packets_per_24 import CATCH_UP_S
-from liveness.errors import UsageError
+from liveness.config.units import MAX_PORT
+from liveness.errors import LivenessError, UsageError
+from liveness.files.documents import shown_value
 from liveness.order.once_per_block import Block, OncePerBlock
 from liveness.order.order import Order, Share, targets_of
 from liveness.probes.probe import Probe
@@ -49,6 +52,14 @@ def new_control_port(config: Config) -> int | None:
         return None
     probed = {f"tcp/{port}" for port in CONTROL_PORTS} & set(config.probes)
     return secrets.choice([port for port in CONTROL_PORTS if f"tcp/{port}" not in probed])
+
+
+def check_control_port(config: Config, port: int | None, manifest: Path) -> None:
+    """Refuse the port of the control probe that a manifest records, unless its config draws one. LivenessError."""
+    if config.control == (port is not None) and (port is None or 0 < port <= MAX_PORT):
+        return
+    expected = f"a port from 1 to {MAX_PORT:,}, because the config has a control probe" if config.control else "null"
+    raise LivenessError(f"{manifest}: a damaged manifest: $.control_port: {shown_value(port)}: expected {expected}")
 
 
 def census_order(plan: "Plan") -> OncePerBlock:

@@ -25,7 +25,7 @@ from liveness.runs.announce import announce
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.interruption import Interruption, signals_noted
 from liveness.scan.path.neighbourhood import meet_neighbours
-from liveness.scan.plan import Plan, new_control_port, new_key
+from liveness.scan.plan import Plan, check_control_port, new_control_port, new_key
 from liveness.scan.privilege_drop import decide
 from liveness.scan.progress import Progress
 from liveness.scan.receive.sink import Received, concluded
@@ -265,5 +265,6 @@ def _recorded(directory: RunDirectory, manifest: SurveyManifest) -> Survey:
     """Return the survey of a run from its recorded config, blocks and targets."""
     path = directory.path
     config = recorded_survey_config(manifest.config, path / NAME)
+    check_control_port(config.as_census(), manifest.control_port, path / NAME)
     targets = Targets.build(directory.read_targets(), Intervals.empty(), lab=True)
     return survey_of(config, read_blocks(path / BLOCKS_FILE), targets)

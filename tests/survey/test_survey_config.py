@@ -215,3 +215,20 @@ def test_a_rate_of_which_no_config_has_a_number_is_refused(tmp_path: Path, monke
     config = load(tmp_path, "survey: {blocks: blocks.csv, interval: 100ms, duration: 1h}")
     with pytest.raises(UsageError, match=r"\$\.survey\.interval: 100ms: makes 1,024,000,000 packets/s"):
         plan_survey(config, lab=False, origin="s.yaml")
+
+
+@pytest.mark.parametrize(
+    ("probes", "port", "message"),
+    [
+        ("[icmp]", 50_000, r"\$\.control_port: 50000: expected null"),
+        ("[icmp, tcp/control]", None, r"\$\.control_port: null: expected a port from 1 to 65,535, because"),
+        ("[icmp, tcp/control]", 70_000, r"\$\.control_port: 70000: expected a port from 1 to 65,535, because"),
+        ("[icmp, tcp/control]", -1, r"\$\.control_port: -1: expected a port from 1 to 65,535, because"),
+    ],
+)
+def test_a_control_port_that_does_not_fit_the_config_is_damage(
+    tmp_path: Path, probes: str, port: int | None, message: str
+) -> None:
+    config = to_record(load(tmp_path, f"survey: {{blocks: blocks.csv}}\nprobes: {probes}"))
+    with pytest.raises(LivenessError, match=f"manifest.json: a damaged manifest: {message}"):
+        resume_survey(manifest_of(tmp_path, config=config, control_port=port), NOBODY)

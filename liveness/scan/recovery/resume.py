@@ -15,7 +15,7 @@ from liveness.order.order import Position
 from liveness.runs.checkpoint import Checkpoint, load_checkpoint
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
-from liveness.scan.plan import Plan
+from liveness.scan.plan import Plan, check_control_port
 from liveness.scan.record import Identity, running_manifest
 from liveness.scan.recovery.checkpoint_check import misfits
 from liveness.space.intervals import Intervals
@@ -121,6 +121,7 @@ def _sessions(manifest: Manifest) -> int:
 def _plan(directory: RunDirectory, manifest: Manifest) -> Plan:
     """Return the plan of the run from its recorded config and targets; changes of the original files have no effect."""
     config = recorded_config(manifest.config, directory.path / MANIFEST_FILE, manifest.version)
+    check_control_port(config, manifest.control_port, directory.path / MANIFEST_FILE)
     directory.check_targets(manifest.targets_sha256)
     config = msgspec.structs.replace(config, senders=manifest.senders)
     targets = Targets.build(directory.read_targets(), Intervals.empty(), lab=True)
