@@ -23,7 +23,7 @@ from liveness.planes.rundir import BLOCKS_FILE
 from liveness.planes.stored import StoredRounds
 from liveness.runs.announce import announce
 from liveness.runs.rundir import RunDirectory
-from liveness.scan.interruption import Interruption, signals_noted
+from liveness.scan.interruption import Interruption, StoppedMerge, signals_noted
 from liveness.scan.path.neighbourhood import meet_neighbours
 from liveness.scan.plan import Plan, check_control_port, new_control_port, new_key
 from liveness.scan.privilege_drop import decide
@@ -191,6 +191,9 @@ def _run(session: _Session, opened: Opened) -> Finished:
             )
             supervisor.run()
             manifest = _conclude(session, supervisor, keeper)
+    except StoppedMerge as stopped:
+        session.observers.on_notice(f"stopped while the planes were written: {kept}")
+        raise SystemExit(stopped.exit_code) from None
     except Exception as error:
         raise StoppedEarlyError(f"{directory.path}: {explain(error)}: {kept}") from error
     session.interruption.finishing = False

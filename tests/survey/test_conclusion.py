@@ -1,5 +1,6 @@
 """The end of a session: what is written if the survey never started, or if the clock was set back."""
 
+import signal
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,12 +11,13 @@ import pytest
 
 from liveness.planes.manifest import SurveyManifest
 from liveness.runs.rundir import RunDirectory
-from liveness.scan.interruption import Interruption
+from liveness.scan.interruption import Interruption, StoppedMerge
 from liveness.survey import session
 from liveness.survey.conclusion import Record, conclude
 from tests.survey.virtual import START_NS_2020, VirtualSurvey, survey_config, virtual_survey
 
 if TYPE_CHECKING:
+    from liveness.scan.session import Opened
     from liveness.survey.supervisor import SurveySupervisor
 
 INTERVAL_NS = 660_000_000_000
@@ -63,3 +65,26 @@ def test_a_clock_that_is_set_back_behind_the_stored_rounds_loses_none(tmp_path: 
     assert manifest.probes["icmp"].sent == 3 * 256
     bits = np.fromfile(tmp_path / "matrix/icmp.sent.bits", np.uint8)
     assert bits.tolist() == [0b111] * 256
+
+
+def test_a_second_signal_while_planes_are_written_ends_with_its_code_and_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise StoppedMerge(signal.SIGTERM)
+
+    virtual = opened(tmp_path)
+    virtual.stored.close()
+    supervisor = SimpleNamespace(run=lambda: None)
+    monkeypatch.setattr(session, "SurveySupervisor", lambda *_: supervisor)
+    monkeypatch.setattr(session, "_conclude", stopped)
+    monkeypatch.setattr(session, "warn_of_ephemeral_ports", lambda *_: None)
+    notices: list[str] = []
+    observers = session.Observers(lambda *_: None, lambda _: None, notices.append)
+    directory, record = RunDirectory(tmp_path), Record("run", None)
+    running = session._Session(virtual.survey, virtual.plan, directory, virtual.live, record, observers, Interruption())
+    with pytest.raises(SystemExit) as caught:
+        session._run(running, cast("Opened", None))
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert len(notices) == 1
+    assert notices[0].startswith("stopped while the planes were written: what was received is kept; `liveness survey")
