@@ -22,6 +22,7 @@ from liveness.planes.matrix import PLANES
 NAME: Final = "rounds/live"
 BLOCK_BYTES: Final = BLOCK_ADDRESSES // 8
 HEADER_WORDS: Final = 512
+HEADER_BYTES: Final = 8 * HEADER_WORDS
 MAGIC: Final = int.from_bytes(b"liverds1", "little")
 MOST_BYTES: Final = 1 << 36
 
@@ -60,7 +61,7 @@ class LivePlanes:
         words = np.frombuffer(self._mapping, np.int64, HEADER_WORDS)
         self.header: NDArray[np.int64] = words
         self.tags: NDArray[np.int64] = words[FIRST_TAG : FIRST_TAG + depth]
-        self.bits: NDArray[np.uint8] = np.frombuffer(self._mapping, np.uint8, offset=8 * HEADER_WORDS).reshape(shape)
+        self.bits: NDArray[np.uint8] = np.frombuffer(self._mapping, np.uint8, offset=HEADER_BYTES).reshape(shape)
         expected = [MAGIC, blocks, probes, depth]
         if new:
             words[: len(expected)] = expected
@@ -112,11 +113,16 @@ class LivePlanes:
 
     def tidy(self) -> None:
         """Clear places whose round has been stored: a kill may have come between storing and clearing."""
-        for number in range(self.stored, self.stored + self.depth):
-            place = number % self.depth
-            if self.tags[place] != number:
-                self.bits[place] = 0
-                self.tags[place] = number
+        stale = [number for number in range(self.stored, self.stored + self.depth) if self._tag(number) != number]
+        for number in stale:
+            self.bits[number % self.depth] = 0
+        if stale:
+            self._mapping.flush()
+        for number in stale:
+            self.tags[number % self.depth] = number
+
+    def _tag(self, number: int) -> int:
+        return int(self.tags[number % self.depth])
 
     def of_round(self, number: int) -> NDArray[np.uint8]:
         """Return the planes of a round, (probes, planes, bytes). ValueError if the buffer does not hold it."""
@@ -127,15 +133,24 @@ class LivePlanes:
         return planes
 
     def release(self, number: int) -> None:
-        """Note that a round, the oldest, is stored, and use its place for a later one."""
+        """Note that a round, the oldest, is stored, and use its place for a later one.
+
+        Each step is on the disk before the next: after a power failure no place holds less than the round it names, and
+        none the bits of another round.
+        """
         self.header[STORED] = number + 1
+        self._mapping.flush(0, HEADER_BYTES)
         place = number % self.depth
         self.bits[place] = 0
+        begin = HEADER_BYTES + place * self.bits[place].nbytes
+        page = begin - begin % mmap.PAGESIZE
+        self._mapping.flush(page, begin + self.bits[place].nbytes - page)
         self.tags[place] = number + self.depth
 
     def begin_at(self, number: int) -> None:
         """Note that all rounds before `number` are stored, and use the whole buffer for later ones."""
         self.header[STORED] = number
+        self._mapping.flush(0, HEADER_BYTES)
         self.tidy()
 
     def sync(self) -> None:
@@ -143,7 +158,7 @@ class LivePlanes:
         listened_ns = int(self.header[LISTENED_NS])
         self._mapping.flush()
         self.header[SYNCED_NS] = listened_ns
-        self._mapping.flush(0, 8 * HEADER_WORDS)
+        self._mapping.flush(0, HEADER_BYTES)
 
     def close(self) -> None:
         """Close the descriptor. The mapping ends with the last array that refers to it."""
@@ -154,7 +169,7 @@ class LivePlanes:
 
 def live_bytes(blocks: int, probes: int, depth: int) -> int:
     """Return the size of the file."""
-    return 8 * HEADER_WORDS + depth * probes * len(PLANES) * blocks * BLOCK_BYTES
+    return HEADER_BYTES + depth * probes * len(PLANES) * blocks * BLOCK_BYTES
 
 
 def _open(run: Path) -> int:

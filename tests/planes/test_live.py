@@ -144,3 +144,46 @@ def test_many_rounds_are_turned_fewer_blocks_at_a_time(tmp_path: Path, monkeypat
             first = next(stored.by_address(0, ()))
         assert -(-130 * 256 // len(first.sent)) == parts
         assert first.sent.nbytes <= 2 << 20
+
+
+class Disk:
+    """What is on the disk after each flush of the live planes: the rounds that are stored, tags and bits."""
+
+    def __init__(self, live: LivePlanes) -> None:
+        self.live = live
+        self.mapping = live._mapping
+        self.states: list[tuple[int, list[int], list[bool]]] = []
+        live._mapping = self  # type: ignore[assignment]
+
+    def flush(self, *part: int) -> None:
+        self.mapping.flush(*part)
+        live = self.live
+        self.states.append((live.stored, live.tags.tolist(), [bool(bits.any()) for bits in live.bits]))
+
+
+def full(path: Path, blocks: int) -> tuple[LivePlanes, Disk]:
+    path.mkdir()
+    live = LivePlanes.create(path, blocks, PROBES, 3)
+    live.bits[:] = 1
+    return live, Disk(live)
+
+
+@pytest.mark.parametrize("blocks", [1, 3, 32])
+def test_what_is_stored_is_on_disk_before_its_bits_go_and_they_before_the_place_has_another_round(
+    tmp_path: Path, blocks: int
+) -> None:
+    """Otherwise a power failure could leave a stored round without bits, or a new one with those of another."""
+    live, disk = full(tmp_path / "a", blocks)
+    live.release(0)
+    live.release(1)
+    assert disk.states == [
+        (1, [0, 1, 2], [True, True, True]),
+        (1, [0, 1, 2], [False, True, True]),
+        (2, [3, 1, 2], [False, True, True]),
+        (2, [3, 1, 2], [False, False, True]),
+    ]
+    assert live.tags.tolist() == [3, 4, 2]
+    live, disk = full(tmp_path / "b", blocks)
+    live.begin_at(2)
+    assert disk.states == [(2, [0, 1, 2], [True, True, True]), (2, [0, 1, 2], [False, False, True])]
+    assert live.tags.tolist() == [3, 4, 2]
