@@ -63,6 +63,11 @@ Flows = NDArray[np.void]
 """A batch: an array of FLOW_DTYPE."""
 
 
+def encodable(name: str) -> str:
+    """Return a name, which may be that of a file, as UTF-8 can hold it: other bytes are shown as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 @dataclass(slots=True)
 class Notes:
     """Notes of readers. The inputs of one command share them, and with them the numbers of exporters."""
@@ -76,6 +81,7 @@ class Notes:
 
     def exporter(self, name: str) -> int:
         """Return the number of an exporter, a new one if need be; one number for all beyond MOST_EXPORTERS."""
+        name = encodable(name)
         if len(self.exporters) >= MOST_EXPORTERS and name not in self.exporters:
             name = OTHER_EXPORTERS
         return self.exporters.setdefault(name, len(self.exporters))

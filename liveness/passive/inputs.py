@@ -10,6 +10,7 @@ from typing import Final
 
 from liveness.errors import UsageError, count_of
 from liveness.flows.formats import Options, read_all, recognise
+from liveness.flows.record import encodable
 from liveness.passive.config import Config
 from liveness.passive.partitions import InputRecord, Partitions
 
@@ -50,9 +51,12 @@ def _is_flows(path: Path) -> bool:
 
 
 def check_named(entries: Sequence[str]) -> None:
-    """Refuse a run without inputs. UsageError."""
+    """Refuse a run without inputs, or with one whose name no manifest can hold. UsageError."""
     if not entries:
         raise UsageError("no input: name files or folders of flows in the config or on the command line")
+    for entry in entries:
+        if encodable(entry) != entry:
+            raise UsageError(f"{entry}: this name is no UTF-8: name its folder or a glob, or rename it")
 
 
 def required_files(entries: Sequence[str]) -> list[Path]:
@@ -97,7 +101,7 @@ class Inputs:
                 status = file.stat()
             except FileNotFoundError:  # rotated away since it was listed
                 continue
-            before = read.get(str(file))
+            before = read.get(encodable(str(file)))
             if before is None:
                 found[file] = status
             elif before != (status.st_size, status.st_mtime_ns) and file not in self._changed:
@@ -114,7 +118,7 @@ class Inputs:
             self.partitions.take(flows)
         count = int(self.partitions.gates.counts.sum()) - before
         self.partitions.commit(
-            InputRecord(path=str(file), bytes=status.st_size, modified_ns=status.st_mtime_ns, records=count)
+            InputRecord(path=encodable(str(file)), bytes=status.st_size, modified_ns=status.st_mtime_ns, records=count)
         )
         self.note(f"{file}: {count_of(count, 'record')}")
 
@@ -131,5 +135,5 @@ class Inputs:
                 return
             self.note(f"{error}: left out")
             self.partitions.commit(
-                InputRecord(path=str(file), bytes=status.st_size, modified_ns=status.st_mtime_ns, records=0)
+                InputRecord(path=encodable(str(file)), bytes=status.st_size, modified_ns=status.st_mtime_ns, records=0)
             )

@@ -19,7 +19,7 @@ from liveness.errors import LivenessError, RefusedError
 from liveness.files.atomic import write_atomically
 from liveness.files.documents import decoded
 from liveness.files.reading import read_bytes
-from liveness.flows.record import Flows, Notes
+from liveness.flows.record import Flows, Notes, encodable
 from liveness.passive.gates import Gates
 from liveness.passive.records import SIGHTING_DTYPE, Sightings
 
@@ -217,7 +217,7 @@ class Partitions:
         seen = [*self._seen.tolist(), *[0] * (len(journal.exporters) - len(self._seen))]
         journal.exporter_records = dict(zip(journal.exporters, seen, strict=True))
         journal.undecoded = dict(self.notes.undecoded)
-        journal.damage = list(self.notes.damage)
+        journal.damage = [encodable(line) for line in self.notes.damage]
         write_atomically(self.folder / JOURNAL, msgspec.json.encode(journal))
 
     def sightings(self, number: int) -> Sightings:

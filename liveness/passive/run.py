@@ -15,6 +15,7 @@ from liveness.errors import RefusedError, StoppedEarlyError, UsageError
 from liveness.files import locks
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
+from liveness.flows.record import encodable
 from liveness.passive.aggregate import parts_for
 from liveness.passive.clients import EventLog
 from liveness.passive.config import Config, recorded_config, to_document
@@ -70,6 +71,8 @@ class PassiveRun:
         check_named(config.inputs)
         if not config.follow:
             required_files(config.inputs)
+        if encodable(config.output) != config.output:
+            raise UsageError(f"{config.output}: this name is no UTF-8: give another folder for runs")
         run_id = new_run_id() if run_id is None else run_id
         check_names(config.name, run_id)
         path = Path(config.output) / config.name / run_id
@@ -284,7 +287,10 @@ class PassiveRun:
         journal, notes = self.partitions.journal, self.partitions.notes
         self.manifest.inputs = journal.inputs
         self.manifest.exporters, self.manifest.sampling = journal.exporter_records, journal.sampling
-        self.manifest.undecoded, self.manifest.damage = dict(notes.undecoded), list(notes.damage)
+        self.manifest.undecoded, self.manifest.damage = (
+            dict(notes.undecoded),
+            [encodable(line) for line in notes.damage],
+        )
         write_atomically(self.path / MANIFEST_FILE, msgspec.json.encode(self.manifest))
 
 

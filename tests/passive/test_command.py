@@ -255,7 +255,7 @@ def _followed(tmp_path: Path, note: Callable[[PassiveRun, Path], None]) -> Passi
 
     run = PassiveRun.create(config, "live", forced=True, note=noted)
     run.go([], follow=True)
-    (tmp_path / "lines").write_text("\n".join(lines))
+    (tmp_path / "lines").write_text("\n".join(lines), errors="backslashreplace")
     return run
 
 
@@ -368,6 +368,40 @@ def test_following_needs_an_input(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no input: name files or folders"):
         PassiveRun.create(config, "1", forced=True, note=lambda _line: None)
     assert not (tmp_path / "out").exists()
+
+
+def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    strange = folder / os.fsdecode(b"caf\xe9.csv")
+    write_csv(strange, answered(3))
+    with strange.open("ab") as file:
+        file.write(b"1700")
+    config = write_config(tmp_path / "c.yaml", tmp_path / "out", inputs=["in"])
+    failed = liveness("passive", "run", "--config", config, "--run-id", "1", "--force", code=5)
+    assert "caf\\udce9.csv: line 8 at byte" in failed.stderr
+    run = tmp_path / "out/campus/1"
+    (record,) = json.loads((run / "manifest.json").read_text())["inputs"]
+    assert record["path"] == f"{folder}/caf\\udce9.csv"
+    assert "caf\\udce9.csv" in liveness("flows", "info", strange, code=5).stdout
+    liveness("flows", "convert", strange, "-o", tmp_path / "flows.parquet", code=5)
+    failed = liveness("passive", "run", "--config", config, "--run-id", "2", strange, code=2)
+    assert "name its folder" in failed.stderr
+    assert not (tmp_path / "out/campus/2").exists()
+    failed = liveness("passive", "run", "--config", config, "-o", tmp_path / os.fsdecode(b"\xe9"), code=2)
+    assert "no UTF-8" in failed.stderr
+
+
+def test_a_strange_name_is_read_once(tmp_path: Path) -> None:
+    def rename(run: PassiveRun, folder: Path) -> None:
+        if (folder / "b.csv").exists():
+            (folder / "b.csv").rename(folder / os.fsdecode(b"\xe9.csv"))
+        run.stopping = len(run.partitions.journal.inputs) == 3
+
+    run = _followed(tmp_path, rename)
+    names = [Path(record.path).name for record in run.partitions.journal.inputs]
+    assert names == ["a.csv", "c.csv", "\\udce9.csv"]
+    assert not run.inputs.unread([tmp_path / "in" / os.fsdecode(b"\xe9.csv")])
 
 
 INTERRUPTED = """
