@@ -12,6 +12,7 @@ import click
 from liveness import log
 from liveness.cli.flow_notes import report_damage, report_undecoded
 from liveness.cli.interrupts import interrupts, stop_on_signals
+from liveness.cli.options import LONGEST_S, Finite
 from liveness.errors import StoppedEarlyError, UsageError, one_line
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def convert(inputs: Inputs, output_file: Path, *, remove_input: bool) -> None:
 @click.option(
     "--idle",
     "idle_s",
-    type=click.FloatRange(0.001),
+    type=Finite(0.001, LONGEST_S),
     default=15.0,
     show_default=True,
     metavar="SECONDS",
@@ -204,7 +205,7 @@ def convert(inputs: Inputs, output_file: Path, *, remove_input: bool) -> None:
 @click.option(
     "--active",
     "active_s",
-    type=click.FloatRange(0.001),
+    type=Finite(0.001, LONGEST_S),
     default=300.0,
     show_default=True,
     metavar="SECONDS",

@@ -6,6 +6,8 @@ from typing import NoReturn
 
 import click
 
+from liveness.cli.options import Finite
+
 FORMATS = ("parquet", "csv", "v5", "v9", "ipfix", "pcap")
 ARTEFACTS = ("split", "duplicated", "lost", "skewed", "reordered", "no-template")
 LARGEST_SCALE = 1000.0
@@ -19,7 +21,7 @@ LARGEST_SCALE = 1000.0
     "--scale",
     default=1.0,
     show_default=True,
-    type=click.FloatRange(0.01, LARGEST_SCALE),
+    type=Finite(0.01, LARGEST_SCALE),
     help="Multiplies the clients of the services.",
 )
 @click.option(

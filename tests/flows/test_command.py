@@ -10,11 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 from scapy.utils import wrpcap
 
+from liveness.cli.flows import command as flows_command
+from liveness.cli.lab_traffic import traffic as traffic_command
 from liveness.system.child import run_in_child
 from liveness.system.namespace import enter_private_network
 from tests.cli.support import liveness
@@ -157,3 +160,14 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
 def test_noise_on_the_port_is_counted(tmp_path: Path) -> None:
     (tmp_path / "noise.bin").write_bytes(struct.pack(">HH", 10, 4) + bytes(20))
     assert liveness("flows", "info", tmp_path / "noise.bin").code == 2
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e10"])
+def test_times_that_are_no_time(tmp_path: Path, value: str) -> None:
+    for option in ("--idle", "--active"):
+        done = CliRunner().invoke(flows_command, ["meter", str(tmp_path / "x"), option, value])
+        assert done.exit_code == 2, done.output
+        assert f"Invalid value for '{option}'" in done.output
+    done = CliRunner().invoke(traffic_command, [str(tmp_path / "y"), "--scale", value])
+    assert done.exit_code == 2, done.output
+    assert "Invalid value for '--scale'" in done.output
