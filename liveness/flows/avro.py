@@ -15,7 +15,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from liveness.errors import UsageError
-from liveness.flows.record import Input, Notes
+from liveness.flows.record import BATCH_RECORDS, Input, Notes
 from liveness.kernel import int64, kernel, uint64
 
 MAGIC: Final = b"Obj\x01"
@@ -95,7 +95,7 @@ def _take_bytes(source: Input) -> bytes:
 
 
 def read_columns(source: Input, notes: Notes, schema: Schema, wanted: tuple[str, ...]) -> Iterator[NDArray[np.int64]]:
-    """Yield the values of number fields block by block: a row for each record, a column for each wanted name.
+    """Yield the values of number fields in batches: a row for each record, a column for each wanted name.
 
     Notes damage, and leaves out what follows it.
     """
@@ -110,11 +110,15 @@ def read_columns(source: Input, notes: Notes, schema: Schema, wanted: tuple[str,
         if block is None:
             return
         count, data = block
+        packed, place, read, full = np.frombuffer(data, np.uint8), np.zeros(1, np.int64), 0, True
         # A record of no bytes would let a block of none claim any number: such a schema has no wanted field.
-        rows = np.zeros((min(count, len(data)), len(wanted)), np.int64)
-        read = _read_records(np.frombuffer(data, np.uint8), schema.encodings, columns, rows)
-        if read:
-            yield rows[:read]
+        while full and read < count:
+            rows = np.zeros((min(count - read, BATCH_RECORDS), len(wanted)), np.int64)
+            found = _read_records(packed, schema.encodings, columns, rows, place)
+            if found:
+                yield rows[:found]
+            read += found
+            full = found == len(rows)
         if read < count:
             notes.damage.append(f"{source.name}: the block at byte {at:,} has {read:,} of {count:,} records")
             return
@@ -239,11 +243,18 @@ def _skip(data: NDArray[np.uint8], at: int, encoding: int, numbers: NDArray[np.i
 
 @kernel
 def _read_records(
-    data: NDArray[np.uint8], encodings: NDArray[np.int64], columns: NDArray[np.int64], rows: NDArray[np.int64]
+    data: NDArray[np.uint8],
+    encodings: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    place: NDArray[np.int64],
 ) -> int:
-    """Decode records to rows, until these are full or the data ends; return the number of whole records."""
+    """Decode records to rows, until these are full or the data ends; return the number of whole records.
+
+    They begin at byte place[0], which is then the one after the last.
+    """
     numbers = np.zeros(1, np.int64)
-    at = 0
+    at = int64(place[0])
     for row in range(len(rows)):
         for field in range(len(encodings)):
             at = _skip(data, at, encodings[field], numbers)
@@ -251,4 +262,5 @@ def _read_records(
                 return row
             if columns[field] != UNUSED:
                 rows[row, columns[field]] = numbers[0]
+    place[0] = at
     return len(rows)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from liveness.errors import UsageError
 from liveness.flows import formats
 from liveness.flows.avro import MAGIC, MOST_BLOCK_BYTES
-from liveness.flows.record import PROTOCOL_ICMP, Flows, Notes
-from tests.flows.flowtuple_files import tuple_of, written
+from liveness.flows.record import BATCH_RECORDS, PROTOCOL_ICMP, Flows, Notes
+from tests.flows.flowtuple_files import NAMES, tuple_of, written
 from tests.flows.traffic import joined
 
 
@@ -119,6 +119,19 @@ def test_a_block_that_grows_is_refused(tmp_path: Path) -> None:
     flows, notes = read(tmp_path / "a", data + block)
     assert len(flows) == 1
     assert "larger than" in notes.damage[0]
+
+
+def test_a_large_block_comes_in_batches(tmp_path: Path) -> None:
+    """A record of zeros takes a byte a field: the block has two batches, five records more, and claims many more."""
+    data = written([tuple_of()], "deflate")
+    pack = zlib.compressobj(9, zlib.DEFLATED, -15)
+    zeros = pack.compress(bytes((2 * BATCH_RECORDS + 5) * len(NAMES) + 1)) + pack.flush()
+    path = tmp_path / "a"
+    path.write_bytes(data + zigzag(1 << 40) + zigzag(len(zeros)) + zeros + data[-16:])
+    notes = Notes()
+    batches = formats.recognise(str(path)).read(str(path), notes, formats.Options())
+    assert [len(batch) for batch in batches] == [1, BATCH_RECORDS, BATCH_RECORDS, 5]
+    assert f"has {2 * BATCH_RECORDS + 5:,} of {1 << 40:,} records" in notes.damage[0]
 
 
 def zigzag(value: int) -> bytes:
