@@ -55,11 +55,14 @@ def open_destination(path: Path, flags: int, mode: int) -> int:
 def open_output(path: Path) -> Iterator[BinaryIO]:
     """Open an output to write: a file is replaced whole, by rename; a device or a pipe is written as it is.
 
+    What is open already, such as /dev/stdout, has no name that could be replaced: it is appended to, if it is a file.
+
     Raises LivenessError that names the file when the disk refuses; a file is then as it was.
     """
     try:
         file = destination(path)  # a link is followed, not replaced
-        special = file.exists() and not file.is_file()
+        opened = _is_open(file)
+        special = opened or (file.exists() and not file.is_file())
     except OSError as problem:
         raise LivenessError(f"{path}: cannot write: {problem.strerror}") from problem
     if not special:
@@ -67,7 +70,7 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
             yield out
         return
     try:
-        with os.fdopen(open_destination(file, os.O_WRONLY, 0o666), "wb") as out:
+        with os.fdopen(open_destination(file, os.O_WRONLY | (os.O_APPEND if opened else 0), 0o666), "wb") as out:
             yield out
     except BrokenPipeError:
         raise
@@ -90,10 +93,23 @@ def check_output(path: Path, what: str) -> None:
     if not parent.is_dir():
         reason = f"{parent} is no directory" if parent.exists() else f"there is no directory {parent}"
         raise UsageError(f"{place}: {reason}")
-    if path.exists() and not path.is_file():
-        return  # a device or a pipe is written as it is
+    if (path.exists() and not path.is_file()) or _leads_to_open(path):
+        return  # a device or a pipe is written as it is, and so is what is open
     if not os.access(parent, os.W_OK | os.X_OK):
         raise UsageError(f"{place}: no permission to write in {parent}")
+
+
+def _leads_to_open(path: Path) -> bool:
+    """Return whether a path leads to what is open already; False where it leads nowhere: writing says why."""
+    try:
+        return _is_open(destination(path))
+    except OSError:
+        return False
+
+
+def _is_open(place: Path) -> bool:
+    """Return whether the end of a path is a link of /proc to what is open already."""
+    return os.path.lexists(place) and _is_magic(place.lstat())
 
 
 def _is_magic(status: os.stat_result) -> bool:

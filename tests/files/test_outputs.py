@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from liveness.files.outputs import destination, open_destination
+from liveness.files.outputs import check_output, destination, open_destination, write_output
 from liveness.files.resolving import ForeignLinkError
 from tests.cli.support import assert_one_line, liveness
 
@@ -46,6 +46,19 @@ def test_links_of_the_kernel_are_followed(tmp_path: Path) -> None:
     assert os.read(reader, 10) == b"new"
     os.close(reader)
     os.close(writer)
+
+
+def test_a_descriptor_of_a_file_is_written_behind_what_it_has(tmp_path: Path) -> None:
+    """As with -o /dev/stdout where a shell has redirected it: other lines may come before and after."""
+    descriptor = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(descriptor, b"before ")
+    (tmp_path / "out").symlink_to(f"/proc/self/fd/{descriptor}")
+    for path in (tmp_path / "out", Path(f"/proc/self/fd/{descriptor}")):
+        check_output(path, "text")
+        write_output(path, b"new ")
+    os.write(descriptor, b"after")
+    os.close(descriptor)
+    assert (tmp_path / "file").read_bytes() == b"before new new after"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root must not follow")
