@@ -3,6 +3,7 @@
 import os
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -97,8 +98,11 @@ def connect() -> "DuckDBPyConnection":
 
 def stop_queries() -> None:
     """End the queries of all connections soon, with an error; another thread may call this."""
+    import duckdb  # noqa: PLC0415 - as above
+
     for connection in list(_connections):
-        connection.interrupt()
+        with suppress(duckdb.ConnectionException):  # it was closed already
+            connection.interrupt()
 
 
 def register(connection: "DuckDBPyConnection", table: str, spool: Spool) -> None:

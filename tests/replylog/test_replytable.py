@@ -239,7 +239,8 @@ def test_files_that_are_damaged_or_hold_something_else_are_named(log: Path, tmp_
 
 
 def test_queries_of_every_connection_are_stopped() -> None:
-    connection = connect()
+    closed, connection = connect(), connect()
+    closed.close()
     failed: list[BaseException] = []
 
     def ask() -> None:
