@@ -13,7 +13,7 @@ import numpy as np
 from liveness.errors import LivenessError, UsageError, count_of, one_line
 from liveness.files.atomic import replaced
 from liveness.files.documents import decoded
-from liveness.files.reading import TooLargeError, read_named
+from liveness.files.reading import TooLargeError, read_bytes
 from liveness.lab.traffic.conversation import ICMP, Conversations, Label
 from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
 from liveness.space.addresses import format_address
@@ -152,7 +152,7 @@ def judge_passive_run(run: Path, traffic: Path) -> Judgement:
 
 def _content(path: Path, what: str) -> bytes:
     try:
-        return read_named(path, _MOST_BYTES)
+        return read_bytes(path, _MOST_BYTES)
     except TooLargeError as error:
         raise UsageError(f"{path}: {error}") from error
     except OSError as error:
