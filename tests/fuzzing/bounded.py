@@ -1,12 +1,10 @@
 """The command line as a child with bounds: what it printed, its exit code, its largest memory, and how long it took."""
 
+import json
 import os
-import resource
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,35 +44,42 @@ class Ended:
         return None
 
 
+_WATCHER: Final = f"""
+import json, os, resource, signal, subprocess, sys, time
+
+def limit():
+    resource.setrlimit(resource.RLIMIT_AS, ({ADDRESS_SPACE}, {ADDRESS_SPACE}))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+process = subprocess.Popen(sys.argv[1:], preexec_fn=limit)
+deadline = time.monotonic() + {TIMEOUT_S}
+while True:
+    pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+    if pid:
+        break
+    if time.monotonic() > deadline:
+        process.send_signal(signal.SIGKILL)
+    time.sleep(0.02)
+with open("{{}}", "w") as file:
+    json.dump([os.waitstatus_to_exitcode(status), usage.ru_maxrss, usage.ru_utime + usage.ru_stime], file)
+"""
+"""A small process that starts the command and measures it: a child's largest memory begins with that of the process
+from which it is forked, and that of the tests has a gigabyte."""
+
+
 def bounded(arguments: Sequence[str | Path], cwd: Path) -> Ended:
     """Run `liveness` with arguments in a folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LIVENESS_")}
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "liveness", *map(str, arguments)],
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.NamedTemporaryFile() as measured:
+        subprocess.run(
+            [sys.executable, "-S", "-c", _WATCHER.format(measured.name), sys.executable, "-m", "liveness",
+             *map(str, arguments)],
+            cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=True,
             env={**environment, "PYTHONPATH": str(ROOT)},
-            preexec_fn=limit,  # noqa: PLW1509 - this process has no threads of its own
-        )
-        deadline = time.monotonic() + TIMEOUT_S
-        while True:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                break
-            if time.monotonic() > deadline:
-                process.send_signal(signal.SIGKILL)
-            time.sleep(0.02)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        )  # fmt: skip
+        code, memory_kb, took_s = json.load(measured)
         texts = []
         for file in (out, err):
             file.seek(0)
             texts.append(file.read(1 << 20).decode("utf-8", "backslashreplace"))
-        return Ended(process.returncode, texts[0], texts[1], usage.ru_maxrss >> 10, usage.ru_utime + usage.ru_stime)
+        return Ended(code, texts[0], texts[1], memory_kb >> 10, took_s)
