@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError, UsageError
 from liveness.probes.registry import probe_named
+from liveness.replies import CONTROL
 from liveness.space.addresses import format_address, parse_address, shown
 
 HEADER: Final = ("round", "time_s", "address", "probe", "state")
@@ -64,7 +65,7 @@ def _row(cells: list[str], path: Path, line: int, probes: list[str]) -> tuple[in
 
 def _index(name: str, probes: list[str]) -> int:
     if name not in probes:
-        probes.append(probe_named(name).name)
+        probes.append(CONTROL if name == CONTROL else probe_named(name).name)
     return probes.index(name)
 
 

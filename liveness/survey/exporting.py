@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.planes.matrix import Planes
 from liveness.planes.rundir import SurveyRun
 from liveness.survey import ant, csv_records, fsdb
@@ -30,6 +31,7 @@ def rows_of(run: SurveyRun, probe: str) -> Iterator[Rows]:
         phases = matrix.phases_ms()
         order = np.argsort(phases, kind="stable")
         number = list(run.manifest.probes).index(probe)
+        after_first_s = 0.0 if run.manifest.origin is not None else _after_first_s(run, number)
         for first in range(0, run.manifest.rounds, 8 * BYTES_AT_ONCE):
             parts = [_bytes(matrix.planes(probe, at, count), first // 8) for at, count in _spans(len(run.blocks))]
             planes = [np.concatenate(plane)[order] for plane in zip(*parts, strict=True)]
@@ -42,10 +44,15 @@ def rows_of(run: SurveyRun, probe: str) -> Iterator[Rows]:
                 rows = np.empty(len(chosen), ROW)
                 rows["round"], rows["probe"], rows["state"] = first + bit, number, state
                 rows["address"] = addresses[order[chosen]]
-                begin_s = run.manifest.start_ns / 1e9 + (first + bit) * run.manifest.interval_s
+                begin_s = run.manifest.start_ns / 1e9 + (first + bit) * run.manifest.interval_s + after_first_s
                 rows["time_s"] = begin_s + phases[order[chosen]] / 1000
                 for at in range(0, len(rows), ROWS_AT_ONCE):
                     yield rows[at : at + ROWS_AT_ONCE]
+
+
+def _after_first_s(run: SurveyRun, number: int) -> float:
+    """Return how long after its first probe an address gets probe `number`; phases are those of the first probe."""
+    return number * run.manifest.interval_s / (BLOCK_ADDRESSES * len(run.manifest.probes))
 
 
 def _spans(blocks: int) -> Iterator[tuple[int, int]]:

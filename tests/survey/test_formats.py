@@ -12,15 +12,18 @@ import pytest
 from liveness.analysis.survey.document import encode
 from liveness.analysis.survey.results import analyze_survey
 from liveness.errors import LivenessError, UsageError
-from liveness.planes.blocks import Blocks
+from liveness.planes.blocks import Blocks, encode_blocks
+from liveness.planes.manifest import write_manifest
 from liveness.planes.matrix import Planes, write_planes
 from liveness.planes.rundir import SurveyRun
 from liveness.survey.address_file import address_file
-from liveness.survey.exporting import parts_of
+from liveness.survey.conclusion import Record, conclude
+from liveness.survey.exporting import parts_of, rows_of
 from liveness.survey.importing import Given
 from liveness.survey.opening import import_any
 from tests.analysis.survey.brute import Truth
 from tests.analysis.survey.test_sequences import PROBE, drawn, write_survey
+from tests.survey.virtual import CONTROL_PORT, Reply, survey_config, virtual_survey
 
 NONE = Given()
 
@@ -211,3 +214,27 @@ def test_times_that_no_survey_has_are_named(tmp_path: Path, form: str, given: Gi
     with pytest.raises(UsageError, match=message):
         import_any([tmp_path / "survey"], tmp_path / "run", "odd", given)
     assert not (tmp_path / "run").exists()
+
+
+def test_every_probe_of_our_surveys_is_exported_with_the_time_of_its_slot(tmp_path: Path) -> None:
+    config = survey_config(probes=["icmp", "tcp/80", "tcp/control"], survey={"blocks": "x", "duration": "22m"})
+    virtual = virtual_survey(tmp_path / "run", config, ("10.1.0.0", "10.1.7.0"), lambda *_: (Reply(10**7, "positive"),))
+    (tmp_path / "run").mkdir()
+    virtual.open()
+    virtual.run()
+    survey, order = virtual.survey, virtual.survey.order
+    record = Record("run", CONTROL_PORT)
+    manifest = conclude(survey, virtual.keeper, record, complete=True, now_ns=virtual.network.now_ns)
+    write_manifest(manifest, tmp_path / "run")
+    (tmp_path / "run" / "blocks.csv").write_bytes(encode_blocks(survey.blocks))
+    run = SurveyRun.open(tmp_path / "run")
+    for number, probe in enumerate(survey.probes):
+        rows = np.concatenate(list(rows_of(run, probe)))
+        assert len(rows) == 2 * 512
+        slots = dict(zip(survey.blocks.addresses.tolist(), order.address_slots(number).tolist(), strict=True))
+        due_s = [order.due_ns(row["round"] * order.slots + slots[int(row["address"])]) / 1e9 for row in rows]
+        assert np.abs(rows["time_s"] - due_s).max() < 0.002, probe
+    (tmp_path / "control.csv").write_bytes(b"".join(parts_of(run, "tcp/control", "csv")))
+    again = import_any([tmp_path / "control.csv"], tmp_path / "again", "again", NONE)
+    assert list(again.manifest.probes) == ["tcp/control"]
+    assert again.manifest.probes["tcp/control"].sent == 2 * 512
