@@ -17,7 +17,7 @@ MAX_LATE: Final = Duration("1h")
 """Replies prove their round for an hour."""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
-Weight = Annotated[float, Meta(gt=0)]
+Weight = Annotated[float, Meta(gt=0, le=1e9)]
 Zone = Annotated[int, Meta(ge=-12, le=14)]
 
 

@@ -33,6 +33,7 @@ def test_the_whole_section() -> None:
         ("{zones: [15]}", "$.time.zones[0]: 15: "),
         ("{behaviours: [{name: a, kind: nightly}]}", "expected one of always, diurnal, sessions, pool"),
         ("{behaviours: [{name: a, kind: pool, lease: 0s}]}", "$.time.behaviours[0].lease: 0s: expected a time above 0"),
+        ("{behaviours: [{name: a, kind: pool, weight: 1.0e+400}]}", "$.time.behaviours[0].weight: "),
         ("{behaviours: [{name: a, kind: pool, sites: [x]}]}", "behaviours[0].sites: 'x': no site has this name"),
         ("{behaviours: [{name: a, kind: diurnal, days: [mo]}]}", "behaviours[0].days: 'mo': expected some of mon, "),
         ("{behaviours: [{name: a, kind: diurnal, ends: 25h}]}", "behaviours[0].ends: 25h: at most 24h"),
