@@ -210,12 +210,13 @@ class SurveySupervisor:
             sending=sending,
             problem=None if guard is None else guard.problem,
         )
-        planned = order.rounds * self.survey.targets.count
-        begun = min(order.rounds, max(0, order.round_at(time.time_ns()))) if order.start_ns else 0
+        now_ns = time.time_ns() if order.start_ns else 0
+        begun = min(order.rounds, max(0, order.round_at(now_ns)))
+        left = (order.end - order.due_by(now_ns)) * self.survey.targets.count // order.slots
         self._listeners.progress(
             replace(
                 progress,
-                probes=tuple(replace(probe, planned=planned) for probe in progress.probes),
+                probes=tuple(replace(probe, planned=probe.sent + left) for probe in progress.probes),
                 blocks=order.rounds,
                 blocks_drained=begun,
                 part="round",

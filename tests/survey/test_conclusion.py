@@ -14,11 +14,12 @@ from liveness.runs.rundir import RunDirectory
 from liveness.scan.interruption import Interruption, StoppedMerge
 from liveness.survey import session
 from liveness.survey.conclusion import Record, conclude
+from liveness.survey.supervisor import SurveySupervisor
 from tests.survey.virtual import START_NS_2020, VirtualSurvey, survey_config, virtual_survey
 
 if TYPE_CHECKING:
+    from liveness.scan.progress import Progress
     from liveness.scan.session import Opened
-    from liveness.survey.supervisor import SurveySupervisor
 
 INTERVAL_NS = 660_000_000_000
 
@@ -88,3 +89,25 @@ def test_a_second_signal_while_planes_are_written_ends_with_its_code_and_a_line(
     assert caught.value.code == 128 + signal.SIGTERM
     assert len(notices) == 1
     assert notices[0].startswith("stopped while the planes were written: what was received is kept; `liveness survey")
+
+
+@pytest.mark.parametrize(("begun", "left"), [(None, 9.0), (0.0, 9.0), (4.5, 4.5), (20.0, 0.0)])
+def test_what_is_planned_is_what_was_sent_and_what_the_clock_leaves(
+    tmp_path: Path, begun: float | None, left: float
+) -> None:
+    """A session that goes on in the middle of a survey has no more to send than the rest."""
+    start_ns = 0 if begun is None else time.time_ns() - int(begun * INTERVAL_NS)
+    virtual = opened(tmp_path, start_ns)
+    virtual.shared.sent[0][0, 0] = 100
+    seen: list[Progress] = []
+    supervisor = SimpleNamespace(
+        survey=virtual.survey,
+        plan=virtual.plan,
+        shared=virtual.shared,
+        elapsed_s=1.0,
+        _listeners=SimpleNamespace(progress=seen.append),
+    )
+    SurveySupervisor._report(cast("SurveySupervisor", supervisor), None, sending=True)
+    (progress,) = seen
+    assert abs(progress.planned - 100 - left * 256) <= 4
+    assert progress.blocks_drained == int(9 - left)
