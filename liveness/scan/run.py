@@ -117,10 +117,10 @@ def resume_scan(
     with signals_noted(interruption, lambda: None), ExitStack() as cleanup:
         opened = open_session(plan, meet_neighbours(plan, find_way(plan), on_notice), directory, cleanup)
         first = going_on(resumption, opened.identity)
-        directory.write_manifest(first.manifest)
         opened = drop_rights(opened, privilege_drop)
         on_start(plan, opened.identity)
         interruption.begun = True
+        directory.write_manifest(first.manifest)  # not before: the old one names the sets of the run, and it names none
         cleanup.pop_all()
         return _scan(plan, opened, first, resumption.damage, on_progress, on_notice, interruption)
 

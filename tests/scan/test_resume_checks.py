@@ -1,20 +1,22 @@
 """Checks before a run is resumed: its targets and its config must be those it began with."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from liveness.config.model import Config, TargetLists, to_record
-from liveness.errors import RefusedError, UsageError
+from liveness.errors import RefusedError, UnsupportedError, UsageError
 from liveness.order.order import Position
-from liveness.runs.checkpoint import Totals, write_checkpoint
+from liveness.runs.checkpoint import Checkpoint, Totals, write_checkpoint
 from liveness.runs.losses import Losses, LostSpan
 from liveness.runs.manifest import Manifest, ProbeCounts
-from liveness.runs.rundir import RunDirectory
+from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
+from liveness.scan import run as scan
 from liveness.scan.plan import Plan, new_key
 from liveness.scan.receive.replay import plan_of
-from liveness.scan.recovery.resume import beginning, check_resumable, resume
+from liveness.scan.recovery.resume import Resumption, beginning, check_resumable, resume
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from tests.census.recurring import Weekly
@@ -152,6 +154,33 @@ def test_a_stretch_of_the_run_is_resumed(tmp_path: Path) -> None:
     resumption = resume(run.path)
     assert list(resumption.damage) == []
     assert resumption.checkpoint.losses.pending == [STRETCH]
+
+
+@pytest.mark.parametrize("fails", ["drop_rights", "on_start"])
+def test_a_session_that_cannot_begin_leaves_the_manifest_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """That of a partial run names its sets, and a new one names none."""
+    run = cut_off(tmp_path)
+    (run.path / "segments").mkdir(exist_ok=True)
+    run.write_manifest(msgspec.structs.replace(run.read_manifest(), status="partial"))
+    before = (run.path / MANIFEST_FILE).read_bytes()
+
+    def refuse(*_: object) -> None:
+        raise UnsupportedError("user: cannot become nobody")
+
+    def going_on(resumption: Resumption, _: object) -> Checkpoint:
+        return beginning(resumption.plan, msgspec.structs.replace(resumption.checkpoint.manifest, status="running"))
+
+    monkeypatch.setattr(scan, "decide", lambda *_: None)
+    monkeypatch.setattr(scan, "find_way", lambda _: None)
+    monkeypatch.setattr(scan, "meet_neighbours", lambda *_: None)
+    monkeypatch.setattr(scan, "open_session", lambda *_: SimpleNamespace(identity=None))
+    monkeypatch.setattr(scan, "going_on", going_on)
+    monkeypatch.setattr(scan, "drop_rights", refuse if fails == "drop_rights" else lambda opened, _: opened)
+    with pytest.raises(UnsupportedError, match="cannot become nobody"):
+        scan.resume_scan(run.path, on_start=refuse, on_progress=lambda _: None)
+    assert (run.path / MANIFEST_FILE).read_bytes() == before
 
 
 def test_opt_outs_are_applied_whatever_else_the_config_says(tmp_path: Path) -> None:
