@@ -105,7 +105,7 @@ def test_a_webhook_gets_the_message() -> None:
 
 
 @pytest.mark.parametrize(
-    ("codes", "tries", "told"),
+    ("codes", "tries", "warning"),
     [
         ([503, 204], 2, None),
         ([500, 429, 200], 3, None),
@@ -161,13 +161,13 @@ def test_a_command_gets_message_and_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "warning"),
     [
         ("/nowhere/at/all", "/nowhere/at/all: cannot be run: No such file or directory"),
         (("sh", "-c", "echo a >&2; echo no mail here >&2; exit 3"), "sh: exit code 3: no mail here"),
         ("false", "false: exit code 1"),
         ("sleep 30", "sleep: still running after 0.5 s: ended"),
-        (("true",), None),  # it does not read what it is told
+        (("true",), None),  # it does not read its input
     ],
 )
 def test_a_command_that_fails_is_one_line(command: str | tuple[str, ...], warning: str | None) -> None:
@@ -175,7 +175,7 @@ def test_a_command_that_fails_is_one_line(command: str | tuple[str, ...], warnin
 
 
 def test_only_events_that_are_asked_for_are_reported(tmp_path: Path) -> None:
-    marker = tmp_path / "told"
+    marker = tmp_path / "marker"
     notify = Notify(command=("touch", str(marker)), on=("failure", "hit_rate"))
     assert send(notify) == []
     assert not marker.exists()
