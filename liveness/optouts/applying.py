@@ -62,13 +62,22 @@ def apply_lists(runs: Sequence[Path], lists: Sequence[Path] | None) -> Iterator[
     for directory in found:
         try:
             entries = _lists_of(directory) if given is None else given
-            application = redact_run(directory, read_entries(entries, Skipped()), list_files(entries))
+            application = _redacted(directory, entries)
         except LivenessError as problem:
             if len(found) == 1:
                 raise
             yield Applied(directory.path, None, problem)
         else:
             yield Applied(directory.path, application)
+
+
+def _redacted(directory: RunDirectory, entries: Sequence[str]) -> Application:
+    """Remove what lists block from a run. LivenessError if it cannot be read or written."""
+    try:
+        return redact_run(directory, read_entries(entries, Skipped()), list_files(entries))
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise LivenessError(f"{directory.path}: opted-out data cannot be removed: {reason}") from problem
 
 
 def _lists_of(directory: RunDirectory) -> Sequence[str]:

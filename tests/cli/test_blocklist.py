@@ -1,13 +1,20 @@
 """``liveness blocklist`` as people use it: exit codes, output, one line for what is wrong."""
 
+import errno
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from liveness.errors import LivenessError
+from liveness.optouts import applying, redaction
+from liveness.runs.optout_record import Application
+from liveness.runs.rundir import RunDirectory
+from liveness.space.intervals import Intervals
 from tests.cli.support import assert_one_line, liveness
 from tests.populations import town
 
@@ -177,6 +184,26 @@ def test_apply_continues_past_runs_that_are_locked_or_damaged(tmp_path: Path) ->
     assert liveness("blocklist", "apply", str(runs[1].path), "-b", "b.txt", cwd=tmp_path).code == 1
     missing = liveness("blocklist", "apply", "sets", "-b", "none.txt", cwd=tmp_path)
     assert_one_line(missing, 2)
+
+
+def test_apply_continues_past_a_run_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [replace(town(), run_id=str(number)).write(tmp_path / "sets") for number in range(3)]
+    for run in runs:
+        run.write_targets(["10.0.0.0/20"])
+    (tmp_path / "b.txt").write_text("10.0.0.0/24\n")
+    redact = redaction.redact_run
+
+    def full(run: RunDirectory, blocked: Intervals, lists: Sequence[Path]) -> Application:
+        if run.path == runs[1].path:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return redact(run, blocked, lists)
+
+    monkeypatch.setattr(applying, "redact_run", full)
+    done = list(applying.apply_lists([tmp_path / "sets"], [tmp_path / "b.txt"]))
+    assert [each.changed for each in done] == [True, False, True]
+    assert str(done[1].problem) == f"{runs[1].path}: opted-out data cannot be removed: No space left on device"
+    with pytest.raises(LivenessError, match="No space left"):
+        list(applying.apply_lists([runs[1].path], [tmp_path / "b.txt"]))
 
 
 def test_apply_takes_the_lists_of_a_config_of_another_version(tmp_path: Path) -> None:
