@@ -275,6 +275,14 @@ def test_runs_that_somebody_names_are_compared_whatever_they_are(tmp_path: Path)
     assert analyze_runs(named).changes == []
 
 
+def test_retention_needs_probes_in_common(tmp_path: Path) -> None:
+    alive = [Reply("tcp/80", Kind.SYN_ACK, BASE, BASE)]
+    changes = [{}, {"population": Population(alive, ("tcp/80",), control=False)}]
+    named = [run.write(tmp_path, number) for number, run in enumerate(runs_of(*changes))]
+    assert document(analyze_runs(named))["retention"] == []
+    assert document(compare(named))["retention"] == []
+
+
 @pytest.mark.parametrize(("reached", "targets"), [([4, 2], 4), ([16, 0], 16), ([0, 0], 0)], ids=str)
 def test_a_partial_run_has_the_targets_that_it_came_to(tmp_path: Path, reached: list[int], targets: int) -> None:
     directory = runs_of({"status": "partial"})[0].write(tmp_path, 0)

@@ -127,13 +127,13 @@ def _chain(runs: Sequence[Probed], places: Iterable[int]) -> list[Chain]:
     kept = []
     for place in earlier:
         shared = _shared([runs[place], runs[newest]])
-        if shared is not None and (shared.targets or 0) >= LEAST_SHARED * runs[newest].targets:
+        if shared is not None and shared.probes and (shared.targets or 0) >= LEAST_SHARED * runs[newest].targets:
             kept.append(place)
     if not kept:
         return []
     members = (*kept, newest)
     shared = _shared([runs[place] for place in members])
-    return [] if shared is None else [Chain(members, shared)]
+    return [] if shared is None or not shared.probes else [Chain(members, shared)]
 
 
 def _shared(runs: Sequence[Probed]) -> Shared | None:
