@@ -119,7 +119,7 @@ class PathGuard:
             self._redirect(observation)
         if problem is None and self._pause is not None:
             self._resume(observation.at_ns)
-        self._settle(observation.at_ns)
+        self._settle(time.monotonic_ns())  # a look takes time, and senders may have sent meanwhile
 
     def _problem(self, observation: Observation) -> tuple[str | None, int, str]:
         """Return the current problem, since when, and its kind. Senders may see link failures that no check saw."""
