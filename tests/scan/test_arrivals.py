@@ -81,6 +81,15 @@ def test_rows_none_of_which_is_whole_say_nothing_of_any_time() -> None:
     assert not ReplyTrack(track, arrivals).come_since(10**12, 2 * 10**12)
 
 
+def test_a_block_that_waited_while_the_clock_was_set_back_is_not_of_the_future() -> None:
+    """Its replies carry the old time of day; those of later blocks are counted at their own times."""
+    arrivals = Arrivals(1)
+    arrivals.note(0, replies_at([100]), OFFSET_NS, now_ns=110)
+    arrivals.note(0, replies_at([5_150, 5_160]), OFFSET_NS, now_ns=200)
+    arrivals.note(0, replies_at([300]), OFFSET_NS, now_ns=310)
+    assert [arrived(arrivals.since(0), at_ns) for at_ns in (100, 200, 300, 6_000)] == [1, 3, 4, 4]
+
+
 def test_round_trips_are_sampled() -> None:
     arrivals = Arrivals(1)
     replies = replies_at([10] * 1_000)

@@ -46,10 +46,11 @@ class Arrivals:
         self._rows: NDArray[np.int64] = shared_zeros((receivers, blocks, SEAL + 1), np.int64)
         self._written: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
 
-    def note(self, receiver: int, replies: "NDArray[np.void]", offset_ns: int) -> None:
+    def note(self, receiver: int, replies: "NDArray[np.void]", offset_ns: int, now_ns: int = NEVER_NS) -> None:
         """Record the accepted replies (REPLY_DTYPE) of a block, in the order of their arrival.
 
-        `offset_ns` is the time of day less the time of the monotonic clock.
+        `offset_ns` is the time of day less the time of the monotonic clock. A reply that seems to arrive after `now_ns`
+        was stamped before the time of day was set back.
         """
         if len(replies) == 0:
             return
@@ -59,8 +60,8 @@ class Arrivals:
         trips = replies["rtt_ns"][:: -(-len(replies) // SAMPLED)]
         known = trips[trips != UNKNOWN]
         row = rows[number % len(rows)]
-        row[FIRST] = replies["time_ns"][0] - offset_ns
-        row[LAST] = replies["time_ns"][-1] - offset_ns
+        row[FIRST] = min(int(replies["time_ns"][0]) - offset_ns, now_ns)
+        row[LAST] = min(int(replies["time_ns"][-1]) - offset_ns, now_ns)
         row[ACCEPTED] = before + len(replies)
         row[TRIP] = np.minimum(known, LONGEST_TRIP_NS).mean() if len(known) else UNKNOWN
         row[SEAL] = seal(number, row[:SEAL])

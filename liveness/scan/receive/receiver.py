@@ -139,7 +139,7 @@ class Receiver:
         self.ring.release()
         self.shared.packets[self.index] += count
         self.shared.accepted[self.index] += np.bincount(replies["probe"], minlength=len(self.plan.probes))
-        self.shared.arrivals.note(self.index, replies, self.clock.offset_ns)
+        self.shared.arrivals.note(self.index, replies, self.clock.offset_ns, time.monotonic_ns())
         self.gathered += accepted
         self._report()
         self._checkpoint()
