@@ -164,7 +164,9 @@ def csv_columns(head: bytes) -> list[str]:
         columns = next(csv.reader(io.StringIO(head.decode("utf-8-sig", "replace"), newline="")), [])
     except csv.Error:
         return []
-    return columns if all(columns) and len({name.casefold() for name in columns}) == len(columns) else []
+    if any(not name or "\n" in name or "\r" in name for name in columns):
+        return []
+    return columns if len({name.casefold() for name in columns}) == len(columns) else []
 
 
 def _text_columns(names: Iterable[str]) -> str:

@@ -234,6 +234,8 @@ def test_delimiters_and_comments_that_only_a_guess_finds(tmp_path: Path) -> None
     for text in (CSV.replace(",", ";").replace("a;b", "a,b"), "# flows, of today\n" + CSV, "\ufeff" + CSV):
         path.write_text(text)
         assert joined(list(form.read(str(path), Notes(), formats.Options()))).tobytes() == wanted.tobytes()
+    path.write_text('start,src,dst,protocol,packets,"open\n1300475168,10.0.0.1,10.0.0.2,6,1,x\n')
+    assert len(read(path)) == 1
 
 
 def flows_of(rows: list[tuple[int, ...]]) -> Flows:
