@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from liveness.lab.model.change.section import TimeSection
 
 Share = Annotated[float, Meta(ge=0, le=1)]
-Weight = Annotated[float, Meta(gt=0)]
+Weight = Annotated[float, Meta(gt=0, le=1e9)]
 FAMILIES = ("icmp", "tcp", "udp")
 
 

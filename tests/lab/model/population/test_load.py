@@ -35,6 +35,7 @@ def test_words_are_answers_in_the_order_of_the_probes() -> None:
         ("share: 0.05", "share: 1.5", "$.tarpits.share: 1.5"),
         ("prefix: 30", "prefix: 24", "$.tarpits.prefix: 24"),
         ("weight: 50", "weight: 0", "$.profiles[0].weight: 0"),
+        ("weight: 50", "weight: 1.0e+400", "$.profiles[0].weight: "),
         ("families: [icmp]", "families: [icmp, sctp]", "$.sites[1].families: 'sctp'"),
         ("families: [icmp]", "families: [tcp]", "$.sites: 'quiet': no profile answers"),
         ("favours: {web: 3}", "favours: {wab: 3}", "$.sites[0].favours: 'wab'"),
