@@ -1,6 +1,7 @@
 """Adding a probe to scanner and lab: censuses of real hosts and of the model Internet, judged by the lab."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def judged(copy: Path, folder: Path, internet: list[str], **changes: object) -> 
         "output": str(folder),
     }
     path = write_yaml(folder / "added.yaml", config | changes)
-    inside = ["--", "python", "-m", "liveness", "scan", "-q", "-C", str(path)]
+    inside = ["--", sys.executable, "-m", "liveness", "scan", "-q", "-C", str(path)]
     done = run_in(copy, "-m", "liveness", "lab", "exec", *internet, *inside)
     assert (done.returncode, done.stderr) == (0, "")
     run = Path(done.stdout.strip())

@@ -50,7 +50,9 @@ def config(folder: Path, targets: int, **changes: object) -> Path:
 def scan(*options: str, config_file: Path, internet: str = "paper") -> Census:
     command = [*EXEC, "--internet", internet, *options, "--", *LIVENESS, "scan", "-q", "-C", str(config_file)]
     done = run(*command, timeout=TIMEOUT_S)
-    assert (done.returncode, done.stderr) == (0, "")
+    # A busy machine may hold senders up, which changes nothing but the time that a scan takes.
+    said = [line for line in done.stderr.splitlines() if "senders could not keep up" not in line]
+    assert (done.returncode, said) == (0, [])
     return Census(Path(done.stdout.strip()))
 
 
