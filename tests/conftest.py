@@ -1,4 +1,4 @@
-"""How deep hypothesis digs (HYPOTHESIS_PROFILE, or `plain` for uncompiled kernels), and SIGINT as at a terminal."""
+"""How deep hypothesis digs (HYPOTHESIS_PROFILE, or `plain` for uncompiled kernels), and signals as at a terminal."""
 
 import logging
 import os
@@ -18,6 +18,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("plain" if PLAIN 
 
 # A shell that starts the tests in the background ignores SIGINT for them, and so for every command that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# So does nohup with SIGHUP. A handler that does nothing keeps the tests alive, and is not inherited as "ignored" is.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 messages.install()  # commands that tests call in this process say on standard error what they say to users
 
