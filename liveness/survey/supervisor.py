@@ -30,6 +30,8 @@ from liveness.survey.sender import RoundSender
 WATCH_EVERY_S: Final = 0.1
 LEAD_NS: Final = 500_000_000
 """Time from the start of the sender to the first slot."""
+LATE_NS: Final = 100_000_000
+"""Time by which a sender may learn of a broken path later than the guard."""
 START_STEP_NS: Final = 10_000_000
 """A survey starts at a multiple of this."""
 NS: Final = 1_000_000_000
@@ -180,7 +182,7 @@ class SurveySupervisor:
         """Count what was sent while the path was broken as not sent. Times of a loss are of the monotonic clock."""
         now_ns = time.monotonic_ns()
         to_wall_ns = time.time_ns() - now_ns
-        start_ns, end_ns = loss.start_ns - loss.before_ns, min(loss.end_ns, now_ns) + LEAD_NS // 5
+        start_ns, end_ns = loss.start_ns - loss.before_ns, min(loss.end_ns, now_ns) + LATE_NS
         self.keeper.cut(start_ns + to_wall_ns, end_ns + to_wall_ns, loss.cause, of_intervals(loss.targets))
 
     def _look_at_lists(self) -> None:

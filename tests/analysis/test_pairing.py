@@ -147,9 +147,9 @@ def test_only_complete_runs_of_one_census_are_compared_on_what_both_probed(runs:
         }
         assert set(change["left_out"]["probes"]["from"]) == {*before.population.probes} - {*change["probes"]}
     unfinished = {ids[place] for place, run in enumerate(runs) if run.status != "complete" and len(runs) > 1}
-    told = {entry["run"] for entry in result["not_compared"]}
-    assert unfinished <= told
-    assert not told & {ids[after] for _, after in pairs}
+    reported = {entry["run"] for entry in result["not_compared"]}
+    assert unfinished <= reported
+    assert not reported & {ids[after] for _, after in pairs}
 
 
 @settings(max_examples=60, deadline=None)

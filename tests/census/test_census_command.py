@@ -104,7 +104,7 @@ def test_nothing_unfinished(tmp_path: Path, scanner: FakeScanner) -> None:
 
 
 def test_notifications_go_where_the_config_says(tmp_path: Path, scanner: FakeScanner) -> None:
-    message_file = tmp_path / "told.json"
+    message_file = tmp_path / "message.json"
     notify = {"command": f"tee {message_file}", "on": ["drops"]}
     census("run", "-C", config(tmp_path, notify=notify))
     assert not message_file.exists()

@@ -56,10 +56,10 @@ def test_the_kind_with_the_fewest_mutants_has_its_turn(tmp_path: Path, monkeypat
 
 def test_each_kind_has_its_own_surroundings(tmp_path: Path) -> None:
     def lay_out(work: Path) -> None:
-        (work / "beside").write_bytes(b"")
+        (work / "neighbour").write_bytes(b"")
 
     def read(path: Path) -> None:
-        if not (path.parent / "beside").exists():
+        if not (path.parent / "neighbour").exists():
             raise ValueError("nothing is there")
 
     kinds = {"a": kind_of("a"), "b": FileKind("b", "a", fixed(b"abc"), flipped, read, surroundings=lay_out)}

@@ -1,4 +1,4 @@
-"""Arrivals in shared memory, against a sorted list: the kernel's times count, whoever reads the replies when."""
+"""Arrivals in shared memory, against a sorted list: the kernel's times count, not those at which a receiver reads."""
 
 import bisect
 from typing import Any

@@ -120,7 +120,7 @@ def test_a_resumed_run_keeps_what_it_does_not_send_anyway(begin: Callable[..., S
     record = LossRecord(from_s=1.0, to_s=2.0, cause="the cable was out", probes=320, targets=80)
     session = begin(Losses(records=[record], pending=[span]), at)
     assert sum(entry.last - entry.first for entry in session.watch.book.pending) == pending
-    assert all(entry.tries == 0 for entry in session.watch.book.pending), "another session tries anew"
+    assert all(entry.tries == 0 for entry in session.watch.book.pending), "another session counts its own tries"
     assert session.watch.losses().records == [record]
     lines = session.watch.warnings(received=1)
     assert "320 probes to 80 targets were lost between 1.0 s and 2.0 s: the cable was out" in lines
@@ -135,9 +135,8 @@ def test_a_resumed_run_keeps_what_it_does_not_send_anyway(begin: Callable[..., S
 QUARTER_NS = 250_000_000
 
 
-def test_a_repair_of_some_targets_that_answer_nothing_is_no_silence(begin: Callable[..., Session]) -> None:
-    """The targets of one gateway may all be dark; the detector expects the hit rate of the whole block."""
-    session = begin()
+def a_minute_then_a_repair_of_some(session: Session) -> int:
+    """Let a minute pass with replies to a fifth of the probes, then begin a repair of some targets; return the time."""
     guard, shared, now_ns = session.watch.guard, session.shared, time.monotonic_ns()
     for _ in range(4 * 60):
         now_ns += QUARTER_NS
@@ -146,6 +145,13 @@ def test_a_repair_of_some_targets_that_answer_nothing_is_no_silence(begin: Calla
         guard.look(now_ns)
     some = LostSpan(sender=0, block=0, first=50, last=90, lags=LAGS, begins=LAGS, lowest=FIRST, highest=FIRST + 63)
     guard.book._in_hand[0] = some
+    return now_ns
+
+
+def test_a_repair_of_some_targets_that_answer_nothing_is_no_silence(begin: Callable[..., Session]) -> None:
+    """The targets of one gateway may all be dark; the detector expects the hit rate of the whole block."""
+    session = begin()
+    guard, shared, now_ns = session.watch.guard, session.shared, a_minute_then_a_repair_of_some(session)
     assert guard.book.selective
     for _ in range(4 * 10):
         now_ns += QUARTER_NS
@@ -153,7 +159,7 @@ def test_a_repair_of_some_targets_that_answer_nothing_is_no_silence(begin: Calla
         guard.look(now_ns)
     assert guard.drop is None
     assert not guard.detector.may_have_dropped()
-    guard.book._in_hand[0] = msgspec.structs.replace(some, lowest=0, highest=0xFFFFFFFF)
+    guard.book._in_hand[0] = msgspec.structs.replace(guard.book._in_hand[0], lowest=0, highest=0xFFFFFFFF)
     for _ in range(4 * 10):  # a repair of all targets is judged by the same past
         now_ns += QUARTER_NS
         shared.repaired[0, :, 0] += 250
@@ -165,14 +171,7 @@ def test_a_block_is_not_judged_by_the_one_before_if_a_repair_of_some_targets_lay
     begin: Callable[..., Session],
 ) -> None:
     session = begin()
-    guard, shared, now_ns = session.watch.guard, session.shared, time.monotonic_ns()
-    for _ in range(4 * 60):
-        now_ns += QUARTER_NS
-        shared.sent[0, :, 0] += 250
-        shared.accepted[0] += 50
-        guard.look(now_ns)
-    some = LostSpan(sender=0, block=0, first=50, last=90, lags=LAGS, begins=LAGS, lowest=FIRST, highest=FIRST + 63)
-    guard.book._in_hand[0] = some
+    guard, shared, now_ns = session.watch.guard, session.shared, a_minute_then_a_repair_of_some(session)
     guard.look(now_ns + QUARTER_NS)
     guard.book._in_hand.clear()
     shared.drained[0] = 1

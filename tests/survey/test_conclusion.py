@@ -95,7 +95,7 @@ def test_a_second_signal_while_planes_are_written_ends_with_its_code_and_a_line(
 def test_what_is_planned_is_what_was_sent_and_what_the_clock_leaves(
     tmp_path: Path, begun: float | None, left: float
 ) -> None:
-    """A session that goes on in the middle of a survey has no more to send than the rest."""
+    """A session that resumes in the middle of a survey has only the rest to send."""
     start_ns = 0 if begun is None else time.time_ns() - int(begun * INTERVAL_NS)
     virtual = opened(tmp_path, start_ns)
     virtual.shared.sent[0][0, 0] = 100

@@ -64,7 +64,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A frame that left: when, to whom, and with which replies."""
+    """A frame that left, with its time, its target and the replies to it."""
 
     time_ns: int
     target: int

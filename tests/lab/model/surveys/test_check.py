@@ -1,4 +1,4 @@
-"""The judge of surveys: right surveys are right, each fault is found and counted, losses are told from faults."""
+"""The judge of surveys: right surveys are right, each fault is found and counted, losses are no faults."""
 
 import shutil
 from pathlib import Path
