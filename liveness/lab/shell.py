@@ -21,7 +21,7 @@ from liveness.system.child import PR_SET_PDEATHSIG, libc
 from liveness.system.namespace import enter_private_network
 
 if TYPE_CHECKING:
-    from liveness.lab.keeper import Keeper
+    from liveness.lab.supervisor import LabSupervisor
 
 PASSED_ON = (
     signal.SIGINT,
@@ -70,7 +70,7 @@ def run_in_lab(
             for line in tools.notes(internet) + (tools.choices(internet) if verbose else []):
                 notice(f"lab: {line}")
             enter_private_network()
-            from liveness.lab.keeper import Lab  # noqa: PLC0415 - its imports may start threads, but entering a user namespace requires one thread
+            from liveness.lab.supervisor import Lab  # noqa: PLC0415 - its imports may start threads, but entering a user namespace requires one thread
 
             return _run_within(Lab(internet, tools), [program, *command[1:]])
         folder = cleanup.enter_context(TemporaryDirectory(prefix="liveness-lab-"))
@@ -82,9 +82,9 @@ def run_in_lab(
         return _run_within(ModelLab(population, runs, verbose=verbose), [program, *command[1:]])
 
 
-def _run_within(keeper: "Keeper", command: list[str]) -> int:
-    """Run the command while the keeper keeps a lab around this process."""
-    with keeper as lab:
+def _run_within(supervisor: "LabSupervisor", command: list[str]) -> int:
+    """Run the command while the supervisor keeps a lab around this process."""
+    with supervisor as lab:
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*PASSED_ON, signal.SIGCHLD))
         try:
@@ -125,12 +125,12 @@ def _run(
                 raise failure() or LivenessError("the lab ended before the command did")
 
 
-def _end_orphans(keeper: int) -> None:
+def _end_orphans(supervisor: int) -> None:
     """Kill processes that the command left (children of this process now, which is their subreaper)."""
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     while True:
         try:
-            left = [pid for pid in map(int, children.read_text().split()) if pid != keeper]
+            left = [pid for pid in map(int, children.read_text().split()) if pid != supervisor]
         except OSError:  # a kernel without CONFIG_PROC_CHILDREN
             return
         if not left:

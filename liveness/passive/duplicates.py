@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
 from liveness.passive.aggregate import Part, find
-from liveness.passive.records import INBOUND, OUTBOUND, SIGHTING_DTYPE, Row, Sightings
+from liveness.passive.records import INBOUND, OBSERVATION_DTYPE, OUTBOUND, Observations, Row
 
 _KEY = ("local", "remote", "lport", "rport", "protocol", "kind")
 
 
 @kernel
 def _same(row: Row, other: Row) -> bool:
-    """Return whether two sightings have the same key and direction."""
+    """Return whether two observations have the same key and direction."""
     same: bool = (
         row["local"] == other["local"]
         and row["remote"] == other["remote"]
@@ -32,91 +32,95 @@ def _same(row: Row, other: Row) -> bool:
 
 
 @kernel
-def drop_copies(sightings: Sightings, old: NDArray[np.bool_], kept: NDArray[np.bool_], grown: NDArray[np.int64]) -> int:
-    """Mark which of some sorted sightings are kept; return how many are copies.
+def drop_copies(
+    observations: Observations, old: NDArray[np.bool_], kept: NDArray[np.bool_], grown: NDArray[np.int64]
+) -> int:
+    """Mark which of some sorted observations are kept; return how many are copies.
 
     `old` marks those of earlier intervals, which are kept already. A kept one takes the larger counts; `grown` gets by
     how many packets and bytes.
     """
     copies = 0
     first = 0
-    for at in range(len(sightings)):
-        if not _same(sightings[first], sightings[at]):
+    for at in range(len(observations)):
+        if not _same(observations[first], observations[at]):
             first = at
         kept[at] = True
-        if old[at] or not int64(sightings[at]["marks"]) & (INBOUND | OUTBOUND):  # a quote is no record
+        if old[at] or not int64(observations[at]["marks"]) & (INBOUND | OUTBOUND):  # a quote is no record
             continue
-        sighting = sightings[at]
+        observation = observations[at]
         # the first ones that ended before this one starts have ended before all later ones start as well
-        while first < at and int64(sightings[first]["end_ns"]) < int64(sighting["start_ns"]):
+        while first < at and int64(observations[first]["end_ns"]) < int64(observation["start_ns"]):
             first += 1
         for earlier in range(first, at):
-            other = sightings[earlier]
+            other = observations[earlier]
             if (
                 kept[earlier]
-                and other["exporter"] != sighting["exporter"]
-                and int64(other["end_ns"]) >= int64(sighting["start_ns"])
+                and other["exporter"] != observation["exporter"]
+                and int64(other["end_ns"]) >= int64(observation["start_ns"])
             ):
                 kept[at] = False
                 copies += 1
-                more = int64(sighting["packets"]) - int64(other["packets"])
+                more = int64(observation["packets"]) - int64(other["packets"])
                 if more > 0:
                     grown[earlier, 0] += more
-                    other["packets"] = uint64(sighting["packets"])
-                more = int64(sighting["bytes"]) - int64(other["bytes"])
+                    other["packets"] = uint64(observation["packets"])
+                more = int64(observation["bytes"]) - int64(other["bytes"])
                 if more > 0:
                     grown[earlier, 1] += more
-                    other["bytes"] = uint64(sighting["bytes"])
-                other["flags"] |= sighting["flags"]
+                    other["bytes"] = uint64(observation["bytes"])
+                other["flags"] |= observation["flags"]
                 break
     return copies
 
 
 @kernel
-def _grow_rows(sightings: Sightings, grown: NDArray[np.int64], rows: Sightings, table: NDArray[np.int32]) -> None:
-    """Add to rows what the sightings of theirs have grown by."""
-    for at in range(len(sightings)):
-        place = table[find(table, rows, sightings[at])]
+def _grow_rows(
+    observations: Observations, grown: NDArray[np.int64], rows: Observations, table: NDArray[np.int32]
+) -> None:
+    """Add to rows what the observations of theirs have grown by."""
+    for at in range(len(observations)):
+        place = table[find(table, rows, observations[at])]
         if place < 0:
             continue
         row = rows[place]
-        if int64(sightings[at]["marks"]) & INBOUND:
+        if int64(observations[at]["marks"]) & INBOUND:
             row["in_packets"] += uint64(grown[at, 0])
             row["in_bytes"] += uint64(grown[at, 1])
-        elif int64(sightings[at]["marks"]) & OUTBOUND:
+        elif int64(observations[at]["marks"]) & OUTBOUND:
             row["out_packets"] += uint64(grown[at, 0])
             row["out_bytes"] += uint64(grown[at, 1])
 
 
-def _none() -> Sightings:
-    return np.empty(0, SIGHTING_DTYPE)
+def _none() -> Observations:
+    return np.empty(0, OBSERVATION_DTYPE)
 
 
 @dataclass(slots=True, eq=False)
 class Lasting:
-    """The sightings of a part that last beyond their interval, with the interval each began in."""
+    """The observations of a part that last beyond their interval, with the interval each began in."""
 
-    sightings: Sightings = field(default_factory=_none)
+    observations: Observations = field(default_factory=_none)
     intervals: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def without_copies(
-        self, sightings: Sightings, interval: int, end_ns: int, before: Part, several: bool
-    ) -> tuple[Sightings, int]:
-        """Return the sightings of an interval without copies, and how many these were.
+        self, observations: Observations, interval: int, end_ns: int, before: Part, several: bool
+    ) -> tuple[Observations, int]:
+        """Return the observations of an interval without copies, and how many these were.
 
         `end_ns` is the interval's end; `before` holds the rows of the interval before, which grow where a copy of
         theirs has larger counts. `several` is whether there was more than one exporter yet.
         """
-        if not several or not len(sightings):
-            lasting = sightings[sightings["end_ns"] >= end_ns]
+        if not several or not len(observations):
+            lasting = observations[observations["end_ns"] >= end_ns]
             self._keep(
-                np.concatenate((self.sightings, lasting)),
+                np.concatenate((self.observations, lasting)),
                 np.concatenate((self.intervals, np.full(len(lasting), interval))),
                 end_ns,
             )
-            return sightings, 0
-        joined = np.concatenate((self.sightings, sightings))
-        intervals = np.concatenate((self.intervals, np.full(len(sightings), interval)))
+            return observations, 0
+        joined = np.concatenate((self.observations, observations))
+        intervals = np.concatenate((self.intervals, np.full(len(observations), interval)))
         names = ("exporter", "end_ns", "start_ns")
         direction = joined["marks"] & np.uint8(3)
         order = np.lexsort((*(joined[name] for name in names), direction, *(joined[name] for name in _KEY)))
@@ -131,7 +135,7 @@ class Lasting:
         self._keep(joined[kept], intervals[kept], end_ns)
         return fresh, copies
 
-    def _keep(self, sightings: Sightings, intervals: NDArray[np.int64], end_ns: int) -> None:
+    def _keep(self, observations: Observations, intervals: NDArray[np.int64], end_ns: int) -> None:
         """Remember what lasts beyond an interval."""
-        lasting = sightings["end_ns"] >= end_ns
-        self.sightings, self.intervals = sightings[lasting], intervals[lasting]
+        lasting = observations["end_ns"] >= end_ns
+        self.observations, self.intervals = observations[lasting], intervals[lasting]

@@ -1,4 +1,4 @@
-"""Engine of a passive run: takes the sightings of one interval after another, and gives the results of each.
+"""Engine of a passive run: takes the observations of one interval after another, and gives the results of each.
 
 The verdict about interval i waits for i + 2: whether its flows are two-way depends on i + 1, whether two addresses have
 a two-way flow in the interval after on i + 2. Parts are worked on side by side, in threads: kernels hold no lock.
@@ -23,7 +23,7 @@ from liveness.passive.locals import Locals
 from liveness.passive.pairing import pair_part
 from liveness.passive.peers import peer_endpoints
 from liveness.passive.ports import p2p_ports, service_ports
-from liveness.passive.records import SIGHTING_DTYPE, Rows, Sightings
+from liveness.passive.records import OBSERVATION_DTYPE, Observations, Rows
 from liveness.passive.services import Services
 from liveness.passive.signs import EVENT_DTYPE, Sums, finalise
 from liveness.space.special import special_purpose
@@ -51,7 +51,7 @@ class _Interval:
 
 @dataclass(slots=True, eq=False)
 class Engine:
-    """Turns sightings into results, an interval at a time."""
+    """Turns observations into results, an interval at a time."""
 
     config: Config
     parts: int
@@ -86,8 +86,8 @@ class Engine:
         first = work(0)
         return [first, *self._pool.map(work, range(1, self.parts))]
 
-    def add(self, interval: int, sightings: Sightings, *, several: bool) -> Iterator[Finished]:
-        """Take the sightings of the next interval, and yield the results of those that waited for it.
+    def add(self, interval: int, observations: Observations, *, several: bool) -> Iterator[Finished]:
+        """Take the observations of the next interval, and yield the results of those that waited for it.
 
         Intervals ascend; those left out are empty. `several` is whether there is more than one exporter.
         """
@@ -95,19 +95,19 @@ class Engine:
             yield from self.finish()
         if self._window:
             for missing in range(self._window[-1].number + 1, interval):
-                self._append(missing, np.empty(0, SIGHTING_DTYPE), several=several)
+                self._append(missing, np.empty(0, OBSERVATION_DTYPE), several=several)
                 yield from self._advance()
-        self._append(interval, sightings, several=several)
-        del sightings  # rows hold all of it: its memory is free while the verdict is given
+        self._append(interval, observations, several=several)
+        del observations  # rows hold all of it: its memory is free while the verdict is given
         yield from self._advance()
 
-    def _append(self, interval: int, sightings: Sightings, *, several: bool) -> None:
+    def _append(self, interval: int, observations: Observations, *, several: bool) -> None:
         """Add an interval to the window, aggregated and without copies."""
         if not self._window:
             self._window = [self._empty(interval - 1)]
         bounds = np.zeros(self.parts + 1, np.int64)
-        divided = np.empty(len(sightings), SIGHTING_DTYPE)
-        divide(sightings, self.parts, bounds, divided)
+        divided = np.empty(len(observations), OBSERVATION_DTYPE)
+        divide(observations, self.parts, bounds, divided)
         before, end_ns = self._window[-1], (interval + 1) * self.config.interval_ns
 
         def work(part: int) -> tuple[Part, int]:
@@ -201,8 +201,8 @@ class Engine:
         return Finished(number, total, [events for _, events in done], [part.rows for part in here.parts])
 
 
-def run_all(engine: Engine, intervals: Iterable[tuple[int, Sightings]], *, several: bool) -> Iterator[Finished]:
+def run_all(engine: Engine, intervals: Iterable[tuple[int, Observations]], *, several: bool) -> Iterator[Finished]:
     """Yield the results of intervals that come in ascending order."""
-    for number, sightings in intervals:
-        yield from engine.add(number, sightings, several=several)
+    for number, observations in intervals:
+        yield from engine.add(number, observations, several=several)
     yield from engine.finish()

@@ -23,12 +23,12 @@ from liveness.passive.records import (
     KIND_ERROR,
     KIND_OTHER,
     KIND_PORTS,
+    OBSERVATION_DTYPE,
     OUTBOUND,
     QUOTED_IN,
     QUOTED_OUT,
-    SIGHTING_DTYPE,
+    Observations,
     Row,
-    Sightings,
 )
 from liveness.space.intervals import Intervals
 
@@ -101,7 +101,7 @@ def _excluded(src: int, dst: int, sport: int, dport: int, protocol: int, exclude
 def note_quote(
     flow: Flow, inside: bool, local_first: NDArray[np.uint32], local_last: NDArray[np.uint32], out: Row
 ) -> bool:
-    """Write the sighting of the flow that a record of ICMP errors quotes; return False if it does not cross the border.
+    """Write the observation of the flow that a record of ICMP errors quotes; return False if it stays on one side.
 
     It has no packets: it only says that the flow was answered negatively, from inside (`inside`) or from outside.
     """
@@ -131,10 +131,10 @@ def sort_out(  # noqa: C901, PLR0915 - the gates in their order
     own_first: NDArray[np.uint32],
     own_last: NDArray[np.uint32],
     excluded: NDArray[np.bool_],
-    out: Sightings,
+    out: Observations,
     counts: NDArray[np.int64],
 ) -> int:
-    """Write the sightings of the records that count, add the others to `counts` by verdict; return how many.
+    """Write the observations of the records that count, add the others to `counts` by verdict; return how many.
 
     `out` has room for two a record: one of ICMP errors is also one of the flow that they quote. `digests` are those of
     the exporters' names, by number.
@@ -169,25 +169,25 @@ def sort_out(  # noqa: C901, PLR0915 - the gates in their order
             counts[_EXCLUDED + which] += 1
             continue
         counts[_PASSED] += 1
-        sighting = out[n]
+        observation = out[n]
         n += 1
-        sighting["start_ns"], sighting["end_ns"] = start_ns, end_ns
-        sighting["packets"], sighting["bytes"] = flow["packets"], flow["bytes"]
-        sighting["exporter"] = digests[flow["exporter"]]
-        sighting["protocol"] = protocol
-        sighting["flags"] = flow["flags"] if protocol == PROTOCOL_TCP else 0
-        sighting["kind"] = 0
+        observation["start_ns"], observation["end_ns"] = start_ns, end_ns
+        observation["packets"], observation["bytes"] = flow["packets"], flow["bytes"]
+        observation["exporter"] = digests[flow["exporter"]]
+        observation["protocol"] = protocol
+        observation["flags"] = flow["flags"] if protocol == PROTOCOL_TCP else 0
+        observation["kind"] = 0
         if protocol == PROTOCOL_ICMP:
-            sighting["kind"] = icmp_kind(dport)
+            observation["kind"] = icmp_kind(dport)
             sport, dport = 0, 0
         if inside:
-            sighting["local"], sighting["remote"] = src, dst
-            sighting["lport"], sighting["rport"] = sport, dport
-            sighting["marks"] = OUTBOUND
+            observation["local"], observation["remote"] = src, dst
+            observation["lport"], observation["rport"] = sport, dport
+            observation["marks"] = OUTBOUND
         else:
-            sighting["local"], sighting["remote"] = dst, src
-            sighting["lport"], sighting["rport"] = dport, sport
-            sighting["marks"] = INBOUND | (0 if int64(flow["marks"]) & MARK_REVERSE else FORWARD_IN)
+            observation["local"], observation["remote"] = dst, src
+            observation["lport"], observation["rport"] = dport, sport
+            observation["marks"] = INBOUND | (0 if int64(flow["marks"]) & MARK_REVERSE else FORWARD_IN)
         if int64(flow["marks"]) & MARK_QUOTE and note_quote(flow, inside, local_first, local_last, out[n]):
             n += 1
     return n
@@ -220,9 +220,9 @@ class Gates:
         """Return the gates for a network, our own probes' sources, and the names of what is excluded."""
         return cls(local, own, np.array([name in exclude for name in EXCLUSIONS]))
 
-    def passing(self, flows: Flows, digests: NDArray[np.uint32]) -> Sightings:
-        """Return the sightings of a batch's records that count."""
-        out = np.empty(2 * len(flows), SIGHTING_DTYPE)
+    def passing(self, flows: Flows, digests: NDArray[np.uint32]) -> Observations:
+        """Return the observations of a batch's records that count."""
+        out = np.empty(2 * len(flows), OBSERVATION_DTYPE)
         count = sort_out(
             flows, digests, self.local.first, self.local.last, self.own.first, self.own.last,
             self.excluded, out, self.counts,

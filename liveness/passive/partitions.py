@@ -1,4 +1,4 @@
-"""Partitions: sightings on disk, a file an interval, so that an interval is in memory only while it is worked on.
+"""Partitions: observations on disk, a file an interval, so that an interval is in memory only while it is worked on.
 
 A journal names the inputs that are read whole, with the length that each file then had: a run that is resumed cuts the
 files to these lengths, and reads on with the next input.
@@ -21,10 +21,10 @@ from liveness.files.documents import decoded
 from liveness.files.reading import read_bytes
 from liveness.flows.record import Flows, Notes, encodable
 from liveness.passive.gates import Gates
-from liveness.passive.records import SIGHTING_DTYPE, Sightings
+from liveness.passive.records import OBSERVATION_DTYPE, Observations
 
 JOURNAL: Final = "journal.json"
-SUFFIX: Final = ".sightings"
+SUFFIX: Final = ".observations"
 PENDING_BYTES: Final = 64 << 20
 """So much waits in memory before it is appended to files."""
 FEW_INTERVALS: Final = 64
@@ -66,7 +66,7 @@ def digest_of(name: str) -> int:
 
 @dataclass(slots=True, eq=False)
 class Partitions:
-    """Takes batches of flow records, and keeps their sightings by interval."""
+    """Takes batches of flow records, and keeps their observations by interval."""
 
     folder: Path
     gates: Gates
@@ -77,7 +77,7 @@ class Partitions:
     notes: Notes = field(default_factory=Notes)
     closed: int = -(1 << 62)
     """The newest interval that takes no records any more: what comes for it is late."""
-    _pending: dict[int, list[Sightings]] = field(default_factory=dict)
+    _pending: dict[int, list[Observations]] = field(default_factory=dict)
     _pending_bytes: int = 0
     _lengths: Counter[int] = field(default_factory=Counter)
     _digests: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
@@ -129,14 +129,14 @@ class Partitions:
 
     @property
     def intervals(self) -> list[int]:
-        """The intervals that hold sightings, in ascending order."""
+        """The intervals that hold observations, in ascending order."""
         return sorted(self._lengths.keys() | self._pending.keys())
 
     @property
     def largest(self) -> int:
-        """How many sightings the largest interval has."""
+        """How many observations the largest interval has."""
         waiting = {number: sum(map(len, parts)) for number, parts in self._pending.items()}
-        size = SIGHTING_DTYPE.itemsize
+        size = OBSERVATION_DTYPE.itemsize
         return max((self._lengths[number] // size + waiting.get(number, 0) for number in self.intervals), default=0)
 
     def take(self, flows: Flows) -> None:
@@ -144,22 +144,22 @@ class Partitions:
         if not len(flows):
             return
         self._note_exporters(flows)
-        sightings = self.gates.passing(flows, self._digests)
-        if not len(sightings):
+        observations = self.gates.passing(flows, self._digests)
+        if not len(observations):
             return
-        self.journal.newest_ns = max(self.journal.newest_ns, int(sightings["start_ns"].max()))
-        numbers = sightings["start_ns"] // self.interval_ns
+        self.journal.newest_ns = max(self.journal.newest_ns, int(observations["start_ns"].max()))
+        numbers = observations["start_ns"] // self.interval_ns
         first, last = int(numbers.min()), int(numbers.max())
         if first == last:
-            self._add(first, sightings)
+            self._add(first, observations)
         elif last - first < FEW_INTERVALS:
             for number in range(first, last + 1):
-                self._add(number, sightings[numbers == number])
+                self._add(number, observations[numbers == number])
         else:
             order = np.argsort(numbers, kind="stable")
             found, at = np.unique(numbers[order], return_index=True)
             for number, part in zip(found.tolist(), np.split(order, at[1:]), strict=True):
-                self._add(number, sightings[part])
+                self._add(number, observations[part])
         if self._pending_bytes > PENDING_BYTES:
             self.flush()
 
@@ -181,12 +181,12 @@ class Partitions:
                 " nothing: export without sampling, or take it as it is with --force"
             )
 
-    def _add(self, number: int, sightings: Sightings) -> None:
+    def _add(self, number: int, observations: Observations) -> None:
         if number <= self.closed:
-            self.journal.late += len(sightings)
-        elif len(sightings):
-            self._pending.setdefault(number, []).append(sightings)
-            self._pending_bytes += sightings.nbytes
+            self.journal.late += len(observations)
+        elif len(observations):
+            self._pending.setdefault(number, []).append(observations)
+            self._pending_bytes += observations.nbytes
 
     def flush(self) -> None:
         """Append what waits to the files."""
@@ -220,11 +220,11 @@ class Partitions:
         journal.damage = [encodable(line) for line in self.notes.damage]
         write_atomically(self.folder / JOURNAL, msgspec.json.encode(journal))
 
-    def sightings(self, number: int) -> Sightings:
-        """Return the sightings of an interval."""
+    def observations(self, number: int) -> Observations:
+        """Return the observations of an interval."""
         self.flush()
         path = self.folder / f"{number}{SUFFIX}"
         if not path.exists():
-            return np.empty(0, SIGHTING_DTYPE)
-        found: Any = np.fromfile(path, SIGHTING_DTYPE)
+            return np.empty(0, OBSERVATION_DTYPE)
+        found: Any = np.fromfile(path, OBSERVATION_DTYPE)
         return found  # type: ignore[no-any-return]  # numpy has no type of records

@@ -1,7 +1,8 @@
-"""Record types of the passive instrument: a sighting is a record with a direction, a row is a flow of both directions.
+"""Record types of the passive instrument: an observation is a record with a direction, a row a flow of both directions.
 
-A sighting is what is left of a flow record once its ends are sorted into local and remote. A row gathers all sightings
-of one key (local address, remote address, local port, remote port, protocol) in one interval, a direction at a time.
+An observation is what is left of a flow record once its ends are sorted into local and remote. A row gathers all
+observations of one key (local address, remote address, local port, remote port, protocol) in one interval, a direction
+at a time.
 """
 
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-SIGHTING_DTYPE: Final = np.dtype(
+OBSERVATION_DTYPE: Final = np.dtype(
     [
         ("start_ns", np.int64),
         ("end_ns", np.int64),
@@ -63,7 +64,7 @@ KIND_OTHER: Final = 3
 INBOUND: Final = 1
 OUTBOUND: Final = 2
 FORWARD_IN: Final = 4
-"""An inbound sighting is not the reverse direction of a row that describes both."""
+"""An inbound observation is not the reverse direction of a row that describes both."""
 QUOTED_OUT: Final = 8
 """A local host's ICMP error quotes the inbound flow."""
 QUOTED_IN: Final = 16
@@ -79,5 +80,5 @@ CONTACT: Final = 4
 
 Row = Any
 """One row, as kernels see it."""
-Sightings = NDArray[np.void]
+Observations = NDArray[np.void]
 Rows = NDArray[np.void]

@@ -208,7 +208,7 @@ class PassiveRun:
     def _take(self, number: int) -> None:
         assert self._engine is not None  # noqa: S101 - opened before
         partitions = self.partitions
-        for finished in self._engine.add(number, partitions.sightings(number), several=partitions.several):
+        for finished in self._engine.add(number, partitions.observations(number), several=partitions.several):
             self._note(finished)
 
     def _drain(self) -> None:

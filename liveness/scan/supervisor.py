@@ -14,7 +14,6 @@ from liveness.probes.run_constants import RunConstants
 from liveness.runs.checkpoint import Checkpoint, Totals
 from liveness.runs.optout_record import OptOuts
 from liveness.runs.rundir import RunDirectory
-from liveness.scan.crew import Crew
 from liveness.scan.interruption import Interruption, rate_signals
 from liveness.scan.losses.watch import LossWatch
 from liveness.scan.optouts import OptOutWatch
@@ -27,6 +26,7 @@ from liveness.scan.recovery.compacting import Compacting
 from liveness.scan.send.sender import Sender
 from liveness.scan.shared import Shared
 from liveness.scan.totals import SessionTotals
+from liveness.scan.worker_group import WorkerGroup
 from liveness.space.intervals import Intervals, union
 
 WATCH_EVERY_S: Final = 0.1
@@ -86,7 +86,7 @@ class Supervisor:
         session = SessionTotals(self.interface, shared, tuner=tuner)
         session.losses = losses = self._watch_losses(shared, session, tuner)
         checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, session.started_s)
-        crew = Crew(
+        workers = WorkerGroup(
             self.plan, self.constants, self.tx_rings, self.rx_rings, self.directory, shared, self._sender(shared)
         )
         compacting = Compacting(self.directory)
@@ -94,21 +94,21 @@ class Supervisor:
         try:
             with rate_signals(session, self.plan.ceiling_pps):
                 with self._ending_early():
-                    crew.start(self.interruption)
+                    workers.start(self.interruption)
                     compacting.start()
-                    self._watch(crew, session, losses, checkpointing, compacting, opt_outs, guard)
-                self.interruption.finish(complete=crew.all_sent() and not crew.receiver_ended())
+                    self._watch(workers, session, losses, checkpointing, compacting, opt_outs, guard)
+                self.interruption.finish(complete=workers.all_sent() and not workers.receiver_ended())
                 with self._ending_early():
-                    crew.stop_senders(self.interruption)
+                    workers.stop_senders(self.interruption)
                 too_much = None
                 with self._ending_early():
                     too_much = losses.conclude()
                 with self._ending_early():
-                    crew.finish_receivers(self.interruption)
+                    workers.finish_receivers(self.interruption)
                 if too_much is not None:  # after the receivers: if one failed, that is the reason to report
                     self.interruption.by(too_much)
         finally:
-            crew.end()
+            workers.end()
             compacting.finish()
         totals = self._conclude(session, losses, checkpointing)
         return Outcome(shared, totals, self.interruption, opt_outs.record, losses, started_ns, time.time_ns())
@@ -144,7 +144,7 @@ class Supervisor:
 
     def _watch(
         self,
-        crew: Crew,
+        workers: WorkerGroup,
         session: SessionTotals,
         losses: LossWatch,
         checkpointing: Checkpointing,
@@ -154,7 +154,7 @@ class Supervisor:
     ) -> None:
         """Wait for the senders to finish; return early for a signal, a limit, or a process that failed."""
         limit_s = self.plan.config.max_runtime_s
-        while self.interruption.reason is None and not crew.receiver_ended():
+        while self.interruption.reason is None and not workers.receiver_ended():
             if guard is not None:
                 guard.look()
             self._report(session, losses, guard, sending=True)
@@ -166,7 +166,7 @@ class Supervisor:
                 compacting.look()
             if session.tuner is not None and not losses.guard.paused and not session.shared.hold[0]:
                 session.tuner.observe(losses.accounts.lost)
-            if not crew.sending(self.interruption):
+            if not workers.sending(self.interruption):
                 if guard is not None:
                     guard.look()  # a change of the way since the last look may have been settled by the senders' end
                 return

@@ -20,7 +20,7 @@ from liveness.space.intervals import Intervals
 from liveness.space.prefixes import parse_lines
 from liveness.survey.config import to_record
 from liveness.survey.gaps import Gap, Gaps
-from liveness.survey.keeper import RoundKeeper
+from liveness.survey.recorder import RoundRecorder
 from liveness.survey.schedule import Survey, withdrawn_from
 
 _ONES: Final = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
@@ -62,19 +62,19 @@ def running(survey: Survey, record: Record) -> SurveyManifest:
     return _manifest(survey, record, "running", 1, {name: ProbeRounds() for name in survey.probes})
 
 
-def conclude(survey: Survey, keeper: RoundKeeper, record: Record, *, complete: bool, now_ns: int) -> SurveyManifest:
+def conclude(survey: Survey, recorder: RoundRecorder, record: Record, *, complete: bool, now_ns: int) -> SurveyManifest:
     """Write the planes by address and return the manifest. LivenessError names a file that cannot be written."""
     order = survey.order
     # the clock may have been set back behind the rounds that are stored
-    begun = min(order.rounds, max(1, keeper.stored.rounds, order.round_at(now_ns) + 1))
+    begun = min(order.rounds, max(1, recorder.stored.rounds, order.round_at(now_ns) + 1))
     rounds = order.rounds if complete else begun
-    live = [keeper.settled(number) for number in range(keeper.stored.rounds, min(rounds, _reach(keeper.live)))]
+    live = [recorder.settled(number) for number in range(recorder.stored.rounds, min(rounds, _reach(recorder.live)))]
     probes = {}
-    withdrawn = withdrawn_entries(order, survey.left_out, keeper.gaps, rounds)
+    withdrawn = withdrawn_entries(order, survey.left_out, recorder.gaps, rounds)
     unsent = _withdrawn_rounds(withdrawn, rounds)
     for place, name in enumerate(survey.probes):
         counts = _Counts()
-        write_planes(keeper.run, name, _counted(keeper.stored.by_address(place, live, rounds), counts))
+        write_planes(recorder.run, name, _counted(recorder.stored.by_address(place, live, rounds), counts))
         probes[name] = ProbeRounds(
             sent=counts.sent,
             not_sent=survey.addresses * rounds - counts.sent - unsent,
@@ -83,14 +83,14 @@ def conclude(survey: Survey, keeper: RoundKeeper, record: Record, *, complete: b
             negative=counts.negative,
             late=counts.late,
         )
-    write_phases(keeper.run, order.phases_ms())
+    write_phases(recorder.run, order.phases_ms())
     status: Literal["complete", "partial"] = "complete" if complete else "partial"
     manifest = _manifest(survey, record, status, rounds, probes)
     return msgspec.structs.replace(
         manifest,
         finished=utc(now_ns),
         withdrawn=withdrawn,
-        gaps=[_gap(gap) for gap in keeper.gaps.gaps],
+        gaps=[_gap(gap) for gap in recorder.gaps.gaps],
         loss_warnings=record.warnings,
         messages=record.messages,
         rejected=record.rejected,

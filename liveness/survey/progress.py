@@ -15,7 +15,7 @@ from liveness.files.directory import Directory
 from liveness.planes.manifest import NAME, SurveyManifest, load_manifest
 from liveness.runs.rundir import LOCK_FILE
 from liveness.survey.gaps import read_gaps
-from liveness.survey.keeper import RoundCount, rounds_of_record
+from liveness.survey.recorder import RoundCount, rounds_of_record
 
 
 @dataclass(frozen=True, slots=True)

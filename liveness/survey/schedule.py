@@ -22,7 +22,7 @@ from liveness.survey.config import SurveyConfig
 SPARE_ROUNDS: Final = 4
 """Rounds in the live planes besides those that replies can still name: the current ones, and one that is stored."""
 LAG_NS: Final = 1_500_000_000
-"""Time after which a round that is over is stored at the latest: the keeper waits for the last replies, and syncs."""
+"""Time after which a round that is over is stored at the latest: the recorder waits for the last replies, and syncs."""
 MOST_PPS: Final = 1_000_000
 """Packets per second of all probes: one sender sends as many."""
 

@@ -20,8 +20,8 @@ from liveness.order.order import Share
 from liveness.planes.live import SENT, LivePlanes
 from liveness.probes.run_constants import RunConstants
 from liveness.scan.plan import Plan
-from liveness.scan.send.outlet import Outlet
 from liveness.scan.send.queue import NO_TARGET, queue_of, withdraw
+from liveness.scan.send.transmitter import Transmitter
 from liveness.scan.shared import ENDED, Shared
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class RoundSender:
         tolerance_ns: int,
         clock: "Clock | None" = None,
     ) -> None:
-        self.outlet = Outlet(plan, constants, ring, shared, 0)
+        self.transmitter = Transmitter(plan, constants, ring, shared, 0)
         self._order = order
         self._shared = shared
         self._live = live
@@ -97,42 +97,44 @@ class RoundSender:
             walk = self.begin()
             while not walk.finished and not self._shared.stopping():
                 self.step(walk)
-            self.outlet.drain()
+            self.transmitter.drain()
         except LivenessError:
-            self.outlet.take_back_unsent()
+            self.transmitter.take_back_unsent()
             raise
         finally:
             self._shared.held[0] = ENDED
-            self.outlet.ring.close()
+            self.transmitter.ring.close()
 
     def begin(self) -> "RoundsWalk":
         """Return the walk through the survey, from the first slot that is not over."""
         queue = queue_of(self._order.parts[0].listed, self._batch, self._left_out)
-        self.outlet.load(queue, self._due, self._shared.sent[0])
+        self.transmitter.load(queue, self._due, self._shared.sent[0])
         walk = self._order.walk(0, Share(), 0.0, np.zeros((0, 0), np.int64))
         walk.skip_to(self._order.due_by(self._clock.now_ns() - self._tolerance_ns))
         return walk
 
     def step(self, walk: "RoundsWalk") -> None:
         """Send what is due now, or sleep until the next slot."""
-        outlet, shared, order = self.outlet, self._shared, self._order
-        if outlet.stalled or shared.hold.item():
-            outlet.pause()
-            outlet.stalled = False
+        transmitter, shared, order = self.transmitter, self._shared, self._order
+        if transmitter.stalled or shared.hold.item():
+            transmitter.pause()
+            transmitter.stalled = False
         if shared.withdrawn.generation != self._generation:
             self._generation, withdrawn = shared.withdrawn.read()
-            outlet.load(withdraw(outlet.queue, withdrawn.union(self._left_out)), self._due, outlet.counts)
-        outlet.redirect()
+            transmitter.load(
+                withdraw(transmitter.queue, withdrawn.union(self._left_out)), self._due, transmitter.counts
+            )
+        transmitter.redirect()
         now_ns = self._clock.now_ns()
         walk.skip_to(order.due_by(now_ns - self._tolerance_ns))  # what is later than that is not sent any more
         due = order.due_by(now_ns)
         if due <= walk.tick or not self._recorded(walk.tick):
-            outlet.record()
-            outlet.kick_waiting()
+            transmitter.record()
+            transmitter.kick_waiting()
             wait_ns = order.due_ns(walk.tick) - now_ns if due <= walk.tick else self._look_every_ns
             self._clock.sleep(min(max(wait_ns, self._look_every_ns), LONGEST_SLEEP_NS) / 1e9)
             return
-        first, free = outlet.reserve(min(self._batch, due - walk.tick))
+        first, free = transmitter.reserve(min(self._batch, due - walk.tick))
         if free and walk.draw(self._due, free, due - 1, 0):
             self._send(first)
 
@@ -143,21 +145,21 @@ class RoundSender:
 
     def _send(self, first_slot: int) -> None:
         """Fill and send the batch that was drawn, and record what has left in time."""
-        outlet, order = self.outlet, self._order
+        transmitter, order = self.transmitter, self._order
         number = int(self._due.counts[FROM]) // order.slots
-        filled = outlet.fill(first_slot)
+        filled = transmitter.fill(first_slot)
         if not filled:
             return
-        dropped_before = outlet.ring.errors
-        outlet.send_off()
-        outlet.record()
+        dropped_before = transmitter.ring.errors
+        transmitter.send_off()
+        transmitter.record()
         left = filled
-        if outlet.ring.errors > dropped_before:
+        if transmitter.ring.errors > dropped_before:
             left = 0  # which of them were lost is not known
-        elif outlet.stalled or self._shared.hold.item() or self._shared.stopping():
-            left = max(0, filled - len(outlet.ring.unsent()))  # frames leave in order
+        elif transmitter.stalled or self._shared.hold.item() or self._shared.stopping():
+            left = max(0, filled - len(transmitter.ring.unsent()))  # frames leave in order
         in_time = order.due_by(self._clock.now_ns() - self._tolerance_ns)
-        mark_sent(self._due, outlet.queue.addresses, self._live.of_round(number), in_time, left)
+        mark_sent(self._due, transmitter.queue.addresses, self._live.of_round(number), in_time, left)
 
 
 def warm_up() -> None:

@@ -36,8 +36,8 @@ from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.survey.conclusion import Record, conclude, running
 from liveness.survey.config import recorded_survey_config
-from liveness.survey.keeper import RoundKeeper, boot_hash
 from liveness.survey.plane_sink import PlaneSinks
+from liveness.survey.recorder import RoundRecorder, boot_hash
 from liveness.survey.schedule import Survey, survey_of
 from liveness.survey.sender import warm_up
 from liveness.survey.supervisor import SurveySupervisor
@@ -173,24 +173,24 @@ def _run(session: _Session, opened: Opened) -> Finished:
             closing(session.live),
             StoredRounds(directory.path, survey.probes, len(survey.blocks), session.live.stored) as stored,
         ):
-            keeper = RoundKeeper(
+            recorder = RoundRecorder(
                 directory.path, survey.order, survey.probes, session.live, stored, session.observers.on_notice
             )
-            keeper.open(time.time_ns())
+            recorder.open(time.time_ns())
             supervisor = SurveySupervisor(
                 survey,
                 session.plan,
                 opened,
                 directory,
                 session.live,
-                keeper,
+                recorder,
                 lambda started: write_manifest(running(started, record), directory.path),
                 session.observers.on_progress,
                 session.observers.on_notice,
                 session.interruption,
             )
             supervisor.run()
-            manifest = _conclude(session, supervisor, keeper)
+            manifest = _conclude(session, supervisor, recorder)
     except StoppedMerge as stopped:
         session.observers.on_notice(f"stopped while the planes were written: {kept}")
         raise SystemExit(stopped.exit_code) from None
@@ -204,7 +204,7 @@ def _run(session: _Session, opened: Opened) -> Finished:
     return Finished(directory.path, manifest, session.interruption)
 
 
-def _conclude(session: _Session, supervisor: SurveySupervisor, keeper: RoundKeeper) -> SurveyManifest:
+def _conclude(session: _Session, supervisor: SurveySupervisor, recorder: RoundRecorder) -> SurveyManifest:
     """Write planes by address and manifest."""
     interruption, survey = session.interruption, supervisor.survey
     if not survey.order.start_ns:  # it ended before its first slot
@@ -213,7 +213,7 @@ def _conclude(session: _Session, supervisor: SurveySupervisor, keeper: RoundKeep
     session.record.reason = interruption.reason
     session.record.warnings += supervisor.warnings()
     _describe_replies(session)
-    manifest = conclude(survey, keeper, session.record, complete=complete, now_ns=time.time_ns())
+    manifest = conclude(survey, recorder, session.record, complete=complete, now_ns=time.time_ns())
     write_manifest(manifest, session.directory.path)
     return manifest
 

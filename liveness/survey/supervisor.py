@@ -11,7 +11,6 @@ from liveness.net.ring import TxRing
 from liveness.planes.live import LISTENED_NS, START_NS, LivePlanes
 from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import RunDirectory
-from liveness.scan.crew import Crew
 from liveness.scan.interruption import Interruption
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.losses.order_track import OrderTrack
@@ -22,8 +21,9 @@ from liveness.scan.plan import Plan
 from liveness.scan.progress import Listeners, Progress, observe
 from liveness.scan.session import Opened
 from liveness.scan.shared import Shared
+from liveness.scan.worker_group import WorkerGroup
 from liveness.survey.gaps import of_intervals
-from liveness.survey.keeper import SETTLING_NS, RoundKeeper
+from liveness.survey.recorder import SETTLING_NS, RoundRecorder
 from liveness.survey.schedule import Survey
 from liveness.survey.sender import RoundSender
 
@@ -46,7 +46,7 @@ class SurveySupervisor:
     opened: Opened
     directory: RunDirectory
     live: LivePlanes
-    keeper: RoundKeeper
+    recorder: RoundRecorder
     on_begin: Callable[[Survey], None]
     """Called when the start of the survey is known, before its first packet."""
     on_progress: Callable[[Progress], None]
@@ -71,7 +71,7 @@ class SurveySupervisor:
     def run(self) -> None:
         """Run the session to the end of the survey, or to an interruption. All planes are live or stored then."""
         opened = self.opened
-        crew = Crew(
+        workers = WorkerGroup(
             self.plan,
             opened.constants,
             opened.transport.rings,
@@ -83,29 +83,29 @@ class SurveySupervisor:
         guard = self._guard()
         try:
             with self._ending_early():
-                crew.start(self.interruption)
-                self._watch(crew, guard)
+                workers.start(self.interruption)
+                self._watch(workers, guard)
             over = time.time_ns() >= self._heard_all_ns
-            self.interruption.finish(complete=over and crew.all_sent() and not crew.receiver_ended())
+            self.interruption.finish(complete=over and workers.all_sent() and not workers.receiver_ended())
             with self._ending_early():
-                crew.stop_senders(self.interruption)
+                workers.stop_senders(self.interruption)
             stopped_ns = time.time_ns()
             with self._ending_early():
-                crew.finish_receivers(self.interruption)
+                workers.finish_receivers(self.interruption)
         finally:
-            crew.end()
+            workers.end()
         with self._ending_early():
-            self._end(crew, stopped_ns)
+            self._end(workers, stopped_ns)
         self._report(None, sending=False)
 
-    def _end(self, crew: Crew, stopped_ns: int) -> None:
+    def _end(self, workers: WorkerGroup, stopped_ns: int) -> None:
         """Note what a session that ended early did not wait for."""
-        if all(receiver.problem() is None for receiver in crew.receivers) and crew.receivers:
+        if all(receiver.problem() is None for receiver in workers.receivers) and workers.receivers:
             self.live.header[LISTENED_NS] = max(stopped_ns, int(self.live.header[LISTENED_NS]))
         if not self.interruption.complete and self.live.header[START_NS]:
             order = self.survey.order
             since_ns = max(int(self.live.header[LISTENED_NS]) - order.interval_ns, order.start_ns)
-            self.keeper.cut(since_ns, max(time.time_ns(), stopped_ns), self.interruption.reason or "ended early")
+            self.recorder.cut(since_ns, max(time.time_ns(), stopped_ns), self.interruption.reason or "ended early")
         self.live.sync()
 
     def _sender_of(self, index: int, ring: TxRing) -> Callable[[], None]:
@@ -114,7 +114,7 @@ class SurveySupervisor:
         if not self.live.header[START_NS]:
             start_ns = -(-(time.time_ns() + LEAD_NS) // START_STEP_NS) * START_STEP_NS
             self.survey = self.survey.starting(start_ns)
-            self.keeper.order = self.survey.order
+            self.recorder.order = self.survey.order
             self.on_begin(self.survey)
             self.live.header[START_NS] = start_ns
         return RoundSender(
@@ -135,15 +135,15 @@ class SurveySupervisor:
         except Exception as error:  # noqa: BLE001 - no error may leave children behind or lose received data
             self.interruption.by(explain(error))
 
-    def _watch(self, crew: Crew, guard: PathGuard) -> None:
+    def _watch(self, workers: WorkerGroup, guard: PathGuard) -> None:
         """Wait until the last round is over and its replies had an interval to come; return early for a failure."""
         limit_s = self.plan.config.max_runtime_s
-        while self.interruption.reason is None and not crew.receiver_ended():
+        while self.interruption.reason is None and not workers.receiver_ended():
             guard.look()
             self._report(guard, sending=True)
             self._look_at_lists()
-            self.keeper.look(time.time_ns())
-            if not crew.sending(self.interruption) and time.time_ns() >= self._heard_all_ns:
+            self.recorder.look(time.time_ns())
+            if not workers.sending(self.interruption) and time.time_ns() >= self._heard_all_ns:
                 return
             if limit_s is not None and self.elapsed_s > limit_s:
                 self.interruption.by(f"limits.max_runtime of {self.plan.config.limits.max_runtime} reached")
@@ -183,7 +183,7 @@ class SurveySupervisor:
         now_ns = time.monotonic_ns()
         to_wall_ns = time.time_ns() - now_ns
         start_ns, end_ns = loss.start_ns - loss.before_ns, min(loss.end_ns, now_ns) + LATE_NS
-        self.keeper.cut(start_ns + to_wall_ns, end_ns + to_wall_ns, loss.cause, of_intervals(loss.targets))
+        self.recorder.cut(start_ns + to_wall_ns, end_ns + to_wall_ns, loss.cause, of_intervals(loss.targets))
 
     def _look_at_lists(self) -> None:
         """Withdraw newly blocked addresses; end the session early if that is impossible."""
@@ -200,7 +200,7 @@ class SurveySupervisor:
         """Keep when each address opted out: it is withdrawn from then on."""
         if len(self.opt_outs.record.withdrawals) != self._noted:
             self._noted = len(self.opt_outs.record.withdrawals)
-            self.keeper.withdraw(time.time_ns(), load_opt_outs(self.directory.path).withdrawn)
+            self.recorder.withdraw(time.time_ns(), load_opt_outs(self.directory.path).withdrawn)
 
     def _report(self, guard: PathGuard | None, *, sending: bool) -> None:
         """Pass a snapshot of the survey to its listeners."""

@@ -9,7 +9,7 @@ from liveness.passive.aggregate import parts_for
 from liveness.passive.config import Config
 from liveness.passive.engine import Engine, run_all
 from liveness.passive.gates import Gates
-from liveness.passive.records import Sightings
+from liveness.passive.records import Observations
 
 NETWORK: Final = 10 << 24
 INTERVALS: Final = 3
@@ -18,8 +18,8 @@ _REMOTES: Final = 200_000
 CONFIG: Final = Config(name="bench", local=("10.0.0.0/16",))
 
 
-def draw(records: int) -> list[tuple[int, Sightings]]:
-    """Return the sightings of three intervals, `records` together."""
+def draw(records: int) -> list[tuple[int, Observations]]:
+    """Return the observations of three intervals, `records` together."""
     random = np.random.default_rng(1)
     remotes = draw_remotes(random)
     gates = Gates.of(CONFIG.local_space, CONFIG.own_space, CONFIG.exclude)
@@ -65,12 +65,12 @@ def draw_interval(
     return flows[random.permutation(count)]
 
 
-def classify(intervals: list[tuple[int, Sightings]]) -> int:
-    """Pair, sign and classify; return how many sightings there were."""
-    engine = Engine(CONFIG, parts_for(max(len(sightings) for _, sightings in intervals)), None)
+def classify(intervals: list[tuple[int, Observations]]) -> int:
+    """Pair, sign and classify; return how many observations there were."""
+    engine = Engine(CONFIG, parts_for(max(len(observations) for _, observations in intervals)), None)
     try:
         for _ in run_all(engine, intervals, several=False):
             pass
     finally:
         engine.close()
-    return sum(len(sightings) for _, sightings in intervals)
+    return sum(len(observations) for _, observations in intervals)

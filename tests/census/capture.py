@@ -21,8 +21,8 @@ def main() -> int:
     lab_file, frames_file, *command = sys.argv[1:]
     enter_private_network()
     # what these import may start threads, and a user namespace wants one
-    from liveness.lab.keeper import Lab  # noqa: PLC0415
     from liveness.lab.load import load_internet  # noqa: PLC0415
+    from liveness.lab.supervisor import Lab  # noqa: PLC0415
     from liveness.lab.tools import Tools  # noqa: PLC0415
 
     with Lab(load_internet(lab_file), Tools()) as lab:

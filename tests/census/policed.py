@@ -29,8 +29,8 @@ def main() -> int:
     enter_private_network()
     # what these import may start threads, and a user namespace wants one
     from liveness.lab.hosts.filters import load_ruleset  # noqa: PLC0415
-    from liveness.lab.keeper import Lab  # noqa: PLC0415
     from liveness.lab.load import load_internet  # noqa: PLC0415
+    from liveness.lab.supervisor import Lab  # noqa: PLC0415
     from liveness.lab.tools import Tools, find_tools  # noqa: PLC0415
 
     nft = find_tools().nft

@@ -136,7 +136,7 @@ def test_killing_the_lab_takes_command_hosts_and_namespaces_with_it(lab_exec: li
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
         before = marked(mark)
-        assert len(before) >= 5  # the lab, the command, the keeper and its init, the servers
+        assert len(before) >= 5  # the lab, the command, the supervisor and its init, the servers
         assert len(set(before.values())) >= 2
         process.kill()
     # the fixture waits for the rest to go

@@ -189,12 +189,12 @@ class Judge:
         return local, remote, *ports, record.protocol, ""
 
     def _gather(self, records: list[Record]) -> None:
-        sightings: dict[tuple[Key, str], list[Record]] = defaultdict(list)
+        observations: dict[tuple[Key, str], list[Record]] = defaultdict(list)
         for record in records:
             direction = self._gate(record)
             if direction is not None:
-                sightings[self._key(record, direction), direction].append(record)
-        for (key, direction), group in sightings.items():
+                observations[self._key(record, direction), direction].append(record)
+        for (key, direction), group in observations.items():
             kept: list[Record] = []
             for record in sorted(group, key=lambda entry: (entry.start, entry.end)):
                 for other in kept:

@@ -21,7 +21,7 @@ Change = Callable[[dict[str, Any]], object]
         ("manifest.json", lambda tree: tree["config"].update(local=[""]), r"\$\.config\.local"),
         ("work/journal.json", lambda tree: tree["lengths"].update(x=1), "expected a whole number"),
         ("work/journal.json", lambda tree: tree.update(lengths={"1": -1}), r"\$\.lengths"),
-        ("work/journal.json", lambda tree: tree.update(lengths={"1": 1 << 40}), "1.sightings: cannot be resumed"),
+        ("work/journal.json", lambda tree: tree.update(lengths={"1": 1 << 40}), "1.observations: cannot be resumed"),
         (
             "work/journal.json",
             lambda tree: tree["lengths"].update(dict.fromkeys(tree["lengths"], 1 << 40)),
@@ -43,7 +43,7 @@ def test_what_is_damaged_is_named(tmp_path: Path, file: str, change: Change, wor
 
 def test_files_of_no_interval_go(tmp_path: Path) -> None:
     unfinished(tmp_path)
-    stray = tmp_path / "run" / "work" / "x.sightings"
+    stray = tmp_path / "run" / "work" / "x.observations"
     stray.touch()
     PassiveRun.resume(tmp_path / "run", forced=True, note=print).release()
     assert not stray.exists()

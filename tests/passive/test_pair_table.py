@@ -98,8 +98,8 @@ def results(records: int, parts: int) -> list[tuple[bytes, bytes]]:
         for number in range(4):
             flows = one_way.draw_interval(drawn, remotes, records, (one_way.EPOCH_S + 600 * number) * 10**9)
             flows["dst"] &= 0xFFFF00FF
-            sightings = gates.passing(flows, np.array([1], np.uint32))
-            found += list(engine.add(one_way.EPOCH_S // 600 + number, sightings, several=False))
+            observations = gates.passing(flows, np.array([1], np.uint32))
+            found += list(engine.add(one_way.EPOCH_S // 600 + number, observations, several=False))
         found += list(engine.finish())
     finally:
         engine.close()

@@ -15,7 +15,7 @@ from liveness.config.model import from_document
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
 from liveness.probes.template import LinkAddresses
 from liveness.scan.plan import Plan
-from liveness.scan.send import outlet, sender
+from liveness.scan.send import sender, transmitter
 from liveness.scan.send.sender import Sender, warm_up
 from liveness.scan.session import constants_of
 from liveness.scan.shared import Shared
@@ -81,7 +81,7 @@ class Running:
         self.shared = Shared(self.plan)
         self.frames: list[tuple[float, bytes]] = []
         self.clock = Clock(self._look)
-        for module in (sender, outlet):
+        for module in (sender, transmitter):
             monkeypatch.setattr(module, "time", self.clock)
         for name in ("Pacer", "SpacingGuard"):
             monkeypatch.setattr(sender, name, partial(getattr(sender, name), clock=self.clock.monotonic))

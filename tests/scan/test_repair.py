@@ -142,7 +142,7 @@ def test_a_repair_sends_its_stretch_and_nothing_beyond(place: str) -> None:
         first = {"begin": 0, "middle": end // 2, "end": end - length}[place]
         before = rig.shared.repaired.sum(axis=(0, 2))
         sender._send_again(Stretch(0, first, first + length, lags, begins, 1.0))
-        sender.outlet.drain()
+        sender.transmitter.drain()
         span = LostSpan(sender=0, block=0, first=first, last=first + length, lags=lags, begins=begins)
         sent = rig.shared.repaired.sum(axis=(0, 2)) - before
         assert sent.tolist() == frames_by_probe([span], rig.plan).tolist()
@@ -158,7 +158,7 @@ def test_a_repair_of_one_target_sends_to_nobody_else() -> None:
     end = max(position.lags) + order.most_targets(0, share)
     sender, moved = rig.sender_again(), FIRST + 7
     sender._send_again(Stretch(0, 0, end, list(position.lags), list(position.begins), 4.0, moved, moved))
-    sender.outlet.drain()
+    sender.transmitter.drain()
     assert {address for _, address in rig.network.arrived} == {"10.1.0.7"}
     assert set(rig.network.arrived.values()) == {rig.plan.attempts}
 

@@ -17,7 +17,7 @@ from liveness.probes.template import LinkAddresses
 from liveness.runs.checkpoint import load_checkpoint
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import RunDirectory
-from liveness.scan import crew
+from liveness.scan import worker_group
 from liveness.scan.interruption import ONE_REQUEST_S, Interruption, StoppedMerge, signals_noted
 from liveness.scan.optouts import OptOutWatch
 from liveness.scan.plan import Plan
@@ -114,7 +114,7 @@ def fail(*_: object, **__: object) -> None:
         (SessionTotals, "totals"),
         (OptOutWatch, "look"),
         (compacting.Compacting, "look"),
-        (crew.Crew, "sending"),
+        (worker_group.WorkerGroup, "sending"),
     ],
     ids=lambda entry: entry if isinstance(entry, str) else entry.__name__,
 )
@@ -164,8 +164,8 @@ def test_a_receiver_that_never_becomes_ready_ends_the_scan(tmp_path: Path) -> No
     def prepare(patch: pytest.MonkeyPatch, interruption: Interruption) -> dict[str, Any]:
         del interruption
         patch.setattr(Receiver, "run", lambda _: time.sleep(3600))
-        patch.setattr(crew, "READY_WITHIN_S", 0.3)
-        patch.setattr(crew, "RECEIVER_GRACE_S", 0.3)
+        patch.setattr(worker_group, "READY_WITHIN_S", 0.3)
+        patch.setattr(worker_group, "RECEIVER_GRACE_S", 0.3)
         return {}
 
     assert supervise(tmp_path, prepare) == ("a receiver was not ready within 0 s", 0)
@@ -174,7 +174,7 @@ def test_a_receiver_that_never_becomes_ready_ends_the_scan(tmp_path: Path) -> No
 def test_a_sender_that_hangs_is_killed_and_named(tmp_path: Path) -> None:
     def prepare(patch: pytest.MonkeyPatch, interruption: Interruption) -> dict[str, Any]:
         patch.setattr(Sender, "run", lambda _: time.sleep(3600))
-        patch.setattr(crew, "SENDER_GRACE_S", 0.3)
+        patch.setattr(worker_group, "SENDER_GRACE_S", 0.3)
         return {"on_progress": lambda _: interruption.by("enough")}
 
     assert supervise(tmp_path, prepare)[0] == "enough"

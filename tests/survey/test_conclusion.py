@@ -41,7 +41,7 @@ def concluded(virtual: VirtualSurvey, monkeypatch: pytest.MonkeyPatch, reason: s
     record, directory = Record("run", None), RunDirectory(virtual.path)
     ended = session._Session(virtual.survey, virtual.plan, directory, virtual.live, record, observers, interruption)
     supervisor = SimpleNamespace(survey=virtual.survey, warnings=list)
-    return session._conclude(ended, cast("SurveySupervisor", supervisor), virtual.keeper)
+    return session._conclude(ended, cast("SurveySupervisor", supervisor), virtual.recorder)
 
 
 @pytest.mark.parametrize("reason", ["interrupted by SIGINT", None])
@@ -59,9 +59,9 @@ def test_a_clock_that_is_set_back_behind_the_stored_rounds_loses_none(tmp_path: 
     virtual = opened(tmp_path)
     for number in range(3):
         virtual.live.of_round(number)[:, 0] = 0xFF
-        virtual.keeper.store(number)
+        virtual.recorder.store(number)
     now_ns = START_NS_2020 + INTERVAL_NS // 2
-    manifest = conclude(virtual.survey, virtual.keeper, Record("run", None), complete=False, now_ns=now_ns)
+    manifest = conclude(virtual.survey, virtual.recorder, Record("run", None), complete=False, now_ns=now_ns)
     assert manifest.rounds == 3
     assert manifest.probes["icmp"].sent == 3 * 256
     bits = np.fromfile(tmp_path / "matrix/icmp.sent.bits", np.uint8)

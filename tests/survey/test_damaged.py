@@ -12,8 +12,8 @@ import pytest
 
 from liveness.errors import LivenessError
 from liveness.planes.live import LISTENED_NS, MAGIC, START_NS, STORED
-from liveness.survey.keeper import rounds_of_record
 from liveness.survey.progress import progress_of
+from liveness.survey.recorder import rounds_of_record
 from tests.fuzzing.kinds.surveys import _resume, _unfinished
 
 

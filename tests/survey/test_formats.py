@@ -224,7 +224,7 @@ def test_every_probe_of_our_surveys_is_exported_with_the_time_of_its_slot(tmp_pa
     virtual.run()
     survey, order = virtual.survey, virtual.survey.order
     record = Record("run", CONTROL_PORT)
-    manifest = conclude(survey, virtual.keeper, record, complete=True, now_ns=virtual.network.now_ns)
+    manifest = conclude(survey, virtual.recorder, record, complete=True, now_ns=virtual.network.now_ns)
     write_manifest(manifest, tmp_path / "run")
     (tmp_path / "run" / "blocks.csv").write_bytes(encode_blocks(survey.blocks))
     run = SurveyRun.open(tmp_path / "run")

@@ -25,8 +25,8 @@ from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.survey.conclusion import Record, conclude
 from liveness.survey.judgement import judge_survey
-from liveness.survey.keeper import RoundKeeper, boot_hash
 from liveness.survey.plane_sink import PlaneSinks
+from liveness.survey.recorder import RoundRecorder, boot_hash
 from liveness.survey.schedule import Survey, survey_of
 from liveness.survey.sender import Clock, RoundSender
 from tests.lab.model.change.support import DAY_NS, STARTS_NS, blocks, changing
@@ -51,7 +51,7 @@ class ModelSurvey:
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(STARTS_NS - INTERVAL_NS))
 
     def __post_init__(self) -> None:
-        """Open planes, keeper, sender and receiver."""
+        """Open planes, recorder, sender and receiver."""
         survey, order = self.survey, self.survey.order
         create_run(self.path, survey.blocks)
         (self.path / "segments").mkdir()
@@ -59,7 +59,7 @@ class ModelSurvey:
         self.live.header[BOOT], self.live.header[START_NS] = boot_hash(), order.start_ns
         plan = replace(survey.plan(None, KEY), sinks=(PlaneSinks(order, self.live, self.clock.now_ns),))
         stored = StoredRounds(self.path, survey.probes, len(survey.blocks), 0)
-        self.keeper = RoundKeeper(self.path, order, survey.probes, self.live, stored, lambda _: None)
+        self.recorder = RoundRecorder(self.path, order, survey.probes, self.live, stored, lambda _: None)
         constants, shared, replies = constants_of(plan, LINK, (SOURCE,)), Shared(plan), BlockRing()
         self.receiver = Receiver(plan, constants, replies, shared, RunDirectory(self.path))
         self.receiver.open_sinks()
@@ -86,7 +86,7 @@ class ModelSurvey:
         if number != self.number:
             self.number = number
             self.log.take(self.model)
-            self.keeper.look(time_ns)
+            self.recorder.look(time_ns)
 
     def run(self) -> None:
         """Send all rounds, listen for an interval more, and write everything."""
@@ -95,7 +95,7 @@ class ModelSurvey:
             self.sender.step(self.walk)
         for part in range(1, 12):  # of the interval after the last round, and a little more
             self._pass_to(order.end_ns + part * INTERVAL_NS // 10)
-        manifest = conclude(self.survey, self.keeper, Record("run", None), complete=True, now_ns=self.clock.now_ns())
+        manifest = conclude(self.survey, self.recorder, Record("run", None), complete=True, now_ns=self.clock.now_ns())
         write_manifest(manifest, self.path)
         self.log.take(self.model)
         self.log.write()

@@ -13,8 +13,8 @@ from liveness.net.memory import MemoryTxRing
 from liveness.order.rounds import OCTETS
 from liveness.planes.live import LATE, NEGATIVE, POSITIVE, SENT
 from liveness.replies import REPLY_DTYPE, UNKNOWN_ATTEMPT, Kind
-from liveness.survey.keeper import rounds_of_record
 from liveness.survey.plane_sink import NO_ROUND, OUTSIDE, PLACED, PlaneSink
+from liveness.survey.recorder import rounds_of_record
 from liveness.survey.supervisor import SurveySupervisor
 from tests.survey.virtual import (
     EVERYTHING,
@@ -53,7 +53,7 @@ def check_planes(
     """Compare all planes with what the network saw; return the numbers of bits."""
     survey = virtual.survey
     rounds = survey.order.rounds if rounds is None else rounds
-    live = [virtual.keeper.settled(number) for number in range(virtual.stored.rounds, rounds)]
+    live = [virtual.recorder.settled(number) for number in range(virtual.stored.rounds, rounds)]
     totals = dict.fromkeys(("sent", "positive", "negative", "late"), 0)
     for place, probe in enumerate(survey.probes):
         expected = expected_bits(survey, virtual.network, probe, counts_as_sent)
@@ -167,7 +167,7 @@ def test_fifty_kills_cost_at_most_a_round_each(tmp_path: Path) -> None:
         virtual.run(until_ns=order.start_ns + int(moment * order.rounds * INTERVAL_NS))
         virtual.kill(down_ns)
     virtual.run()
-    gaps = virtual.keeper.gaps.gaps
+    gaps = virtual.recorder.gaps.gaps
     assert len(gaps) == 50
     for gap, down_ns in zip(gaps, downs_ns, strict=True):
         heard_s = 120  # a quarter of the addresses answer: that long ago the last reply may have come
@@ -198,7 +198,7 @@ def test_weeks_without_anybody_are_cheap_and_empty(tmp_path: Path) -> None:
     now_ns = virtual.network.now_ns
     virtual.run(until_ns=now_ns + 3 * INTERVAL_NS)
     number = virtual.survey.order.round_at(virtual.network.now_ns)
-    sent = [int(np.unpackbits(virtual.keeper.settled(at)[0, 0]).sum()) for at in range(number - 2, number)]
+    sent = [int(np.unpackbits(virtual.recorder.settled(at)[0, 0]).sum()) for at in range(number - 2, number)]
     assert sent == [OCTETS, OCTETS]
     (planes,) = virtual.stored.by_address(0, ())
     by_round = bits_of(planes.sent, virtual.stored.rounds).sum(axis=1)
@@ -270,7 +270,7 @@ def test_a_reply_that_proves_no_round_is_left_out(tmp_path: Path) -> None:
 
 
 def test_the_shortest_interval_always_has_room_for_the_current_round(tmp_path: Path) -> None:
-    """The keeper looks ten times a second, and stores a round half a second after its last reply may come."""
+    """The recorder looks ten times a second, and stores a round half a second after its last reply may come."""
     config = survey_config(survey={"blocks": "x", "interval": "100ms", "duration": "1m"})
     virtual = virtual_survey(tmp_path, config, ("10.1.0.0",), always)
     virtual.open()
@@ -279,7 +279,7 @@ def test_the_shortest_interval_always_has_room_for_the_current_round(tmp_path: P
         now_ns = order.start_ns + number * order.interval_ns
         if number >= live.depth - 6:
             assert live.tags[number % live.depth] == number
-        virtual.keeper.look(now_ns)
+        virtual.recorder.look(now_ns)
 
 
 class LosingRing(MemoryTxRing):
@@ -306,7 +306,7 @@ def test_a_frame_that_the_interface_drops_was_not_sent(tmp_path: Path) -> None:
     virtual.ring = LosingRing
     virtual.open()
     virtual.run()
-    virtual.sender.outlet.drain()
+    virtual.sender.transmitter.drain()
     order = virtual.survey.order
     passed = np.zeros((order.rounds, virtual.survey.addresses), np.bool_)
     indices = {int(address): index for index, address in enumerate(virtual.survey.blocks.addresses)}
@@ -314,7 +314,7 @@ def test_a_frame_that_the_interface_drops_was_not_sent(tmp_path: Path) -> None:
     for one in virtual.network.passed:
         number = (one.time_ns - order.start_ns - slots[one.target]) // order.interval_ns
         passed[number, indices[one.target]] = True
-    sent = np.stack([np.unpackbits(virtual.keeper.settled(at)[0, SENT], bitorder="little") for at in range(2)])
+    sent = np.stack([np.unpackbits(virtual.recorder.settled(at)[0, SENT], bitorder="little") for at in range(2)])
     assert not (sent.astype(np.bool_) & ~passed).any()
     assert 0 < passed.sum() - sent.sum() < 512
     (line,) = SurveySupervisor.warnings(cast("SurveySupervisor", SimpleNamespace(shared=virtual.shared)))

@@ -30,8 +30,8 @@ from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.survey.config import SurveyConfig
-from liveness.survey.keeper import RoundKeeper, boot_hash
 from liveness.survey.plane_sink import OUTCOMES, PlaneSink, PlaneSinks
+from liveness.survey.recorder import RoundRecorder, boot_hash
 from liveness.survey.schedule import Survey, survey_of
 from liveness.survey.sender import Clock, RoundSender
 
@@ -183,7 +183,7 @@ class VirtualSurvey:
     ring: type[MemoryTxRing] = MemoryTxRing
 
     def open(self, *, resumed: bool = False) -> None:
-        """Open planes, keeper, sender and receiver."""
+        """Open planes, recorder, sender and receiver."""
         survey, network = self.survey, self.network
         shape = len(survey.blocks), len(survey.probes), survey.depth
         self.live = LivePlanes.open(self.path, *shape) if resumed else LivePlanes.create(self.path, *shape)
@@ -194,9 +194,11 @@ class VirtualSurvey:
         self.plan = replace(self.plan, sinks=(PlaneSinks(survey.order, self.live, lambda: network.now_ns),))
         self.stored = StoredRounds(self.path, survey.probes, len(survey.blocks), self.live.stored)
         self.notices: list[str] = []
-        self.keeper = RoundKeeper(self.path, survey.order, survey.probes, self.live, self.stored, self.notices.append)
+        self.recorder = RoundRecorder(
+            self.path, survey.order, survey.probes, self.live, self.stored, self.notices.append
+        )
         if resumed:
-            self.keeper.open(network.now_ns)
+            self.recorder.open(network.now_ns)
         constants = constants_of(self.plan, LINK, (SOURCE,))
         self.shared = Shared(self.plan)
         self.tx = self.ring(network, network.rx, slots=512)
@@ -218,7 +220,7 @@ class VirtualSurvey:
                 self.network.coming = [(at_ns + step_ns, n, frame) for at_ns, n, frame in self.network.coming]
             self.slept(self)
             self.receive()
-            self.keeper.look(self.network.now_ns)
+            self.recorder.look(self.network.now_ns)
 
         return Clock(lambda: self.network.now_ns, sleep)
 
@@ -247,7 +249,7 @@ class VirtualSurvey:
             return
         self.network.now_ns = order.end_ns + order.interval_ns + 1_000_000_000
         self.receive()
-        self.keeper.look(self.network.now_ns)
+        self.recorder.look(self.network.now_ns)
         self.live.header[LISTENED_NS] = self.network.now_ns
 
     @property

@@ -15,9 +15,9 @@ from liveness.order.ticks import MAX_TICKS, UNKNOWN
 from liveness.probes.run_constants import RunConstants
 from liveness.scan.losses.repairs import Stretch
 from liveness.scan.plan import Plan
-from liveness.scan.send.outlet import POLL_S, Outlet, warm_up_fill
 from liveness.scan.send.pacing import LOOK_EVERY_S, Batch, Pacer, SpacingGuard
 from liveness.scan.send.queue import TargetQueue, queue_of, take_drawn, withdraw
+from liveness.scan.send.transmitter import POLL_S, Transmitter, warm_up_fill
 from liveness.scan.shared import ENDED, Shared
 from liveness.space.intervals import ADDRESS_SPACE, Intervals
 
@@ -42,7 +42,7 @@ class Sender:
         self.index = index
         self.start = start
         self.share = plan.share(index)
-        self.outlet = Outlet(plan, constants, ring, shared, index)
+        self.transmitter = Transmitter(plan, constants, ring, shared, index)
         self.batch = Batch(-(-len(ring.frames) // 2))  # while one half of the ring is sent, the other is filled
         self._first_tick = 0
         """Of the walk that is sent, in this session."""
@@ -62,17 +62,17 @@ class Sender:
             first = int(self.shared.drained[self.index])
             for part in range(first, parts):
                 self._send(*self._begin(part))
-                self.outlet.drain()
+                self.transmitter.drain()
                 if not self._finish_part(part):
                     return
             if first >= parts and self._repair(parts - 1):  # an earlier session has sent all parts; losses may remain
                 self._finish_part(parts - 1)
         except LivenessError:
-            self.outlet.take_back_unsent()
+            self.transmitter.take_back_unsent()
             raise
         finally:
             self.shared.held[self.index] = ENDED
-            self.outlet.ring.close()
+            self.transmitter.ring.close()
 
     def _finish_part(self, part: int) -> bool:
         """Repair known losses and wait for replies, until no loss is left to repair; return False if stopped."""
@@ -102,7 +102,7 @@ class Sender:
                 break
             repaired = True
             self._send_again(stretch)
-            self.outlet.drain()
+            self.transmitter.drain()
         return repaired
 
     def _send_again(self, stretch: Stretch) -> None:
@@ -152,9 +152,9 @@ class Sender:
 
     def _send(self, walk: Walk, queue: TargetQueue, stretch: Stretch | None = None) -> None:
         """Send a walk to its end, or to the end of a stretch that is sent again."""
-        shared, outlet, again = self.shared, self.outlet, stretch is not None
+        shared, transmitter, again = self.shared, self.transmitter, stretch is not None
         last, pace = (UNKNOWN, 1.0) if stretch is None else (stretch.last, stretch.pace)
-        outlet.load(queue, self._due, shared.repaired[self.index] if again else shared.sent[self.index])
+        transmitter.load(queue, self._due, shared.repaired[self.index] if again else shared.sent[self.index])
         rate_pps = shared.pace_pps() * pace
         units = walk.units / self.plan.senders  # virtual time that passes per packet of one probe, over all senders
         pacer = Pacer(rate_pps * units, give_up_s=self.plan.catch_up_s)
@@ -164,20 +164,20 @@ class Sender:
             self._first_tick = walk.tick  # earlier ticks were sent in another session
         self._report_position(walk, stretch)
         while not shared.stopping() and not walk.finished and walk.done < last:
-            if outlet.stalled or shared.hold.item():
-                outlet.pause()
-                outlet.stalled = False
+            if transmitter.stalled or shared.hold.item():
+                transmitter.pause()
+                transmitter.stalled = False
                 pacer.change(rate_pps * units, walk.due)
                 continue
             if shared.withdrawn.generation != self.generation:
                 self.generation, self.withdrawn = shared.withdrawn.read()
-                outlet.load(withdraw(outlet.queue, self._spared(stretch)), self._due, outlet.counts)
+                transmitter.load(withdraw(transmitter.queue, self._spared(stretch)), self._due, transmitter.counts)
             wanted = shared.pace_pps() * pace
             if wanted != rate_pps and self._take_rate(walk, wanted, again=again):
                 rate_pps = wanted
                 pacer.change(rate_pps * units, walk.due)
-            outlet.redirect()
-            first, free = outlet.reserve(self.batch.frames)
+            transmitter.redirect()
+            first, free = transmitter.reserve(self.batch.frames)
             if free == 0:
                 continue
             spacing = walk.spacing
@@ -189,7 +189,7 @@ class Sender:
                 shared.given_up_s[self.index] = given_up_s + pacer.given_up_s
             drawn = self._fill_and_send(walk, first, free, min(until, spaced), again=again)
             guard.passed(walk.done)
-            outlet.record()
+            transmitter.record()
             if drawn < free and not walk.finished:
                 sleep_s = pacer.wait_s(walk.due)
                 time.sleep(sleep_s if until <= spaced else max(sleep_s, LOOK_EVERY_S))
@@ -210,16 +210,16 @@ class Sender:
         """
         began_s = time.monotonic()
         drawn = walk.draw(self._due, free, until, time.monotonic_ns())
-        filled = self.outlet.fill(first)
+        filled = self.transmitter.fill(first)
         if filled:
             if not again:
                 self.shared.positions.publish_tick(self.index, walk.tick)
             self.shared.activities.tick(self.index, walk.tick)
-            self.outlet.send_off()
-            if not self.outlet.stalled:
+            self.transmitter.send_off()
+            if not self.transmitter.stalled:
                 self.batch.took(filled, time.monotonic() - began_s)
         else:
-            self.outlet.kick_waiting()
+            self.transmitter.kick_waiting()
         return drawn
 
     def _wait_for_others(self, parts: int) -> bool:
@@ -237,8 +237,8 @@ class Sender:
         New next hops are taken over although nothing is sent: what a change of the path lost is reported, and can be
         repaired, once every sender has taken them.
         """
-        paused_s = self.outlet.pause()
-        self.outlet.redirect()
+        paused_s = self.transmitter.pause()
+        self.transmitter.redirect()
         return paused_s
 
     def _cool_down(self) -> bool:

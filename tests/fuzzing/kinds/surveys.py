@@ -26,9 +26,9 @@ from liveness.survey.conclusion import Record, conclude, running
 from liveness.survey.config import load_survey_config, recorded_survey_config, to_record
 from liveness.survey.exporting import parts_of
 from liveness.survey.importing import Given
-from liveness.survey.keeper import RoundKeeper
 from liveness.survey.opening import import_any
 from liveness.survey.progress import progress_of
+from liveness.survey.recorder import RoundRecorder
 from liveness.survey.selection import kept_blocks, load_state
 from tests.analysis.survey.test_sequences import PROBE, drawn, write_survey
 from tests.fuzzing import hostile
@@ -116,8 +116,8 @@ def _unfinished(work: Path) -> None:
     (work / "run").mkdir()
     virtual.open()
     virtual.run(until_ns=ENDED_NS)
-    virtual.keeper.cut(START_NS_2020, START_NS_2020 + 10**9, "a test", ["10.1.0.7/32"])
-    virtual.keeper.withdraw(START_NS_2020 + 10**9, Intervals.from_bounds([167837698], [167837699]))
+    virtual.recorder.cut(START_NS_2020, START_NS_2020 + 10**9, "a test", ["10.1.0.7/32"])
+    virtual.recorder.withdraw(START_NS_2020 + 10**9, Intervals.from_bounds([167837698], [167837699]))
     virtual.live.header[LISTENED_NS] = ENDED_NS
     virtual.stored.close()
     virtual.live.close()
@@ -149,10 +149,10 @@ def _resume(run: Path) -> None:
         if start_ns:
             survey = survey.starting(start_ns)
         with StoredRounds(run, survey.probes, len(survey.blocks), live.stored) as stored:
-            keeper = RoundKeeper(run, survey.order, survey.probes, live, stored, notices.append)
-            keeper.open(ENDED_NS)
-            keeper.look(ENDED_NS)
-            conclude(survey, keeper, Record("run", None), complete=False, now_ns=ENDED_NS)
+            recorder = RoundRecorder(run, survey.order, survey.probes, live, stored, notices.append)
+            recorder.open(ENDED_NS)
+            recorder.look(ENDED_NS)
+            conclude(survey, recorder, Record("run", None), complete=False, now_ns=ENDED_NS)
     check_lines(notices)
 
 

@@ -15,9 +15,9 @@ from scapy.layers.inet import IP, TCP
 from liveness.errors import LivenessError
 from liveness.lab.hosts.document import Daemon, Internet
 from liveness.lab.hosts.truth import PROBES, packet_of, reply_of, segments
-from liveness.lab.keeper import Lab
 from liveness.lab.kernel_settings import this_space
 from liveness.lab.load import load_internet, parse_internet
+from liveness.lab.supervisor import Lab
 from liveness.lab.tools import Tools, find_tools
 from liveness.replies import ReplyKey
 from liveness.system.child import run_in_child

@@ -1,4 +1,4 @@
-"""The model lab: a keeper whose init answers for the model Internet."""
+"""The model lab: a supervisor whose init answers for the model Internet."""
 
 import select
 import time
@@ -7,8 +7,8 @@ from typing import Final
 
 from liveness import log
 from liveness.errors import LivenessError
-from liveness.lab.keeper import Keeper
 from liveness.lab.source import PopulationFile
+from liveness.lab.supervisor import LabSupervisor
 from liveness.system.bpf import ACCEPT, RETURN, Instruction, Program, assemble
 
 RING_MIB: Final = 128
@@ -17,7 +17,7 @@ RETIRE_MS: Final = 30
 EVERYTHING: Final[Program] = assemble([Instruction(RETURN, ACCEPT)])
 
 
-class ModelLab(Keeper):
+class ModelLab(LabSupervisor):
     """The model Internet of a population file, linked to the namespace of this process.
 
     `runs` is the file in which scans announce themselves. After the lab is closed every announced run has its record.

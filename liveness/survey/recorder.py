@@ -1,4 +1,4 @@
-"""The keeper of a survey's rounds: it counts each round when its replies have come, and stores it when they are final.
+"""The recorder of a survey's rounds: it counts each round when its replies have come, and stores it when it is final.
 
 A round has three ages. While it is sent and for an interval more its bits may become positive or negative. Then it is
 counted. Late replies may come for as long as they can name it; after that the round is appended to the stored ones.
@@ -60,7 +60,7 @@ class RoundCount(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True)
-class RoundKeeper:
+class RoundRecorder:
     """The rounds of one session of a survey."""
 
     run: Path

@@ -1,4 +1,4 @@
-"""The crew of a scan: its receiver and sender processes, started in order, and ended in any case."""
+"""The worker processes of a scan: its receivers and senders, started in order, and ended in any case."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ RECEIVER_GRACE_S: Final = 300.0
 
 
 @dataclass(slots=True)
-class Crew:
+class WorkerGroup:
     """The processes of one session over rings that are open. The caller must call `end` in any case."""
 
     plan: Plan

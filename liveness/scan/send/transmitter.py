@@ -1,4 +1,4 @@
-"""The outlet of a sender: its ring, and its handling of delays, such as pauses and an interface that is down."""
+"""The transmitter of a sender: its ring, and its handling of delays, such as pauses and an interface that is down."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ POLL_S: Final = 0.02
 DROPS_EVERY_S: Final = 0.1
 
 
-class Outlet:
+class Transmitter:
     """The path of the frames of sender `index` of a run. Frames put into the ring are counted in `counts`.
 
     `counts` has the shape (probes, attempts).

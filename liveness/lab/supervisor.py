@@ -1,7 +1,7 @@
-"""The lab's keeper: a process tree that builds a lab, keeps it alive, and ends every process of it when it ends itself.
+"""The lab's supervisor: a process tree that builds a lab, keeps it alive, and ends all its processes with itself.
 
-The keeper has a PID namespace of its own, whose init builds the network and starts the services. However the owner of
-the lab ends, the kernel kills that init (PR_SET_PDEATHSIG), and with it every process in the namespace. The network
+The supervisor has a PID namespace of its own, whose init builds the network and starts the services. However the owner
+of the lab ends, the kernel kills that init (PR_SET_PDEATHSIG), and with it every process in the namespace. The network
 namespaces end too, since only those processes keep them alive.
 """
 
@@ -33,12 +33,11 @@ RUN = "/run"
 """Covered by a file system of the lab's own while daemons run: they keep sockets and PID files there."""
 
 
-class Keeper(ABC):
+class LabSupervisor(ABC):
     """The environment of this process's network namespace, in which it must be root; a context manager.
 
     Entering it builds the environment and returns when all services are ready. Raises LivenessError or a subclass, with
-    a
-    message of one line.
+    a message of one line.
     """
 
     def __init__(self) -> None:
@@ -56,13 +55,12 @@ class Keeper(ABC):
         """Watch the services. Runs in the init.
 
         Returns None when `control` becomes readable, which means that the owner closes; otherwise a sentence on the
-        service
-        that ended.
+        service that ended.
         """
 
     @property
     def pid(self) -> int:
-        """Process id of the keeper; 0 if there is none."""
+        """Process id of the supervisor; 0 if there is none."""
         return self._pid
 
     def __enter__(self) -> Self:
@@ -109,7 +107,7 @@ class Keeper(ABC):
             _report(reports, "LivenessError", reason)
 
     def failure(self) -> LivenessError | None:
-        """Wait for the keeper's next report: None if the lab is ready, otherwise why it is not, or no longer."""
+        """Wait for the supervisor's next report: None if the lab is ready, otherwise why it is not, or no longer."""
         assert self._reports is not None  # noqa: S101 - the lab was entered
         line = self._reports.readline()
         if not line:
@@ -126,7 +124,7 @@ class Keeper(ABC):
             raise LivenessError(f"the lab's router cannot be entered: {problem.strerror}") from problem
 
     def ended(self) -> bool:
-        """Return whether the keeper has ended although nobody closed the lab."""
+        """Return whether the supervisor has ended although nobody closed the lab."""
         pid, _ = os.waitpid(self._pid, os.WNOHANG) if self._pid else (0, 0)
         if pid:
             self._pid = 0
@@ -135,7 +133,7 @@ class Keeper(ABC):
     def close(self) -> None:
         """End all processes and wait for that. Calling it twice is harmless."""
         if self._control >= 0:
-            os.close(self._control)  # the keeper's end becomes readable
+            os.close(self._control)  # the supervisor's end becomes readable
             self._control = -1
         if self._pid:
             os.waitpid(self._pid, 0)
@@ -150,7 +148,7 @@ class Keeper(ABC):
         self.close()
 
 
-class Lab(Keeper):
+class Lab(LabSupervisor):
     """A lab of Linux hosts."""
 
     def __init__(self, internet: Internet, tools: Tools) -> None:
@@ -176,7 +174,7 @@ class Lab(Keeper):
 
 
 def _keep(parent: int, control: int, reports: int, hold: Callable[[], None]) -> None:
-    """Start the init of a PID namespace, wait for it and exit. Runs in the keeper."""
+    """Start the init of a PID namespace, wait for it and exit. Runs in the supervisor."""
     os.setsid()  # a terminal's signals must reach the command in the lab, not the lab
     die_with_parent(parent)
     check(libc.unshare(CLONE_NEWPID), "cannot make a process id namespace")
