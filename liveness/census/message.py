@@ -52,6 +52,18 @@ class Message(Struct, frozen=True, kw_only=True):
             directory=str(home.absolute()),
         )
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the command of a notification finds in its environment."""
+        return {
+            "CENSUS_EVENTS": " ".join(self.events),
+            "CENSUS_NAME": self.census,
+            "CENSUS_RUN": self.run or "",
+            "CENSUS_SUMMARY": self.summary,
+            "CENSUS_EXIT_CODE": str(self.exit_code),
+            "CENSUS_DIRECTORY": self.directory,
+        }
+
     def encoded(self) -> bytes:
         """Return the message as one JSON document."""
         return msgspec.json.encode(self)

@@ -57,10 +57,10 @@ def run(
     """
     from liveness.census.cycle import Cycle
     from liveness.census.home import Home
-    from liveness.census.notify import Notifier
     from liveness.census.scanner import CensusScanner
     from liveness.cli.display import ScanDisplay
     from liveness.config.load import load_config
+    from liveness.watch.notify import Notifier
 
     if unfinished and fresh:
         raise click.UsageError("--unfinished and --fresh exclude each other")
@@ -72,7 +72,7 @@ def run(
     scanner = CensusScanner(
         config, config_file, watchers_of(display, status_file, metrics_file, metrics_address, config.name)
     )
-    cycle = Cycle(config, home, scanner, log.warning, Notifier(config.notify, log.warning).send)
+    cycle = Cycle(config, home, scanner, log.warning, Notifier(config.notify, config.notify.on, log.warning).send)
     record = cycle.run(fresh=fresh, unfinished_only=unfinished)
     if record is None:
         if not quiet:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from liveness.config.model import Config, Notify
+from liveness.config.model import Config, Delivery
 from liveness.config.probe_names import MAX_PROBES, names_of
 from liveness.replies import CONTROL
 from liveness.space.addresses import format_address, parse_entry
@@ -68,7 +68,7 @@ def problems(config: Config) -> Iterator[Problem]:
         )
 
 
-def notify_problems(notify: Notify) -> Iterator[Problem]:
+def notify_problems(notify: Delivery) -> Iterator[Problem]:
     """Yield a command that cannot be split into words, and a webhook that is no address of HTTP."""
     try:
         words = notify.words

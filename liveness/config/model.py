@@ -103,18 +103,23 @@ class Share(Section, frozen=True, kw_only=True):
     group: str = ""
 
 
-class Notify(Section, frozen=True, kw_only=True):
-    """Notifications of a recurring census. `fall` is the drop of the hit rate to report, as a share of the last one."""
+class Delivery(Section, frozen=True, kw_only=True):
+    """To whom notifications go: a command, a webhook, or both."""
 
     command: str | tuple[str, ...] = ""
     webhook: str = ""
-    on: tuple[Literal["complete", "failure", "drops", "hit_rate"], ...] = ("complete", "failure", "drops", "hit_rate")
-    fall: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.2
 
     @property
     def words(self) -> list[str]:
         """The command as program and arguments, none if there is none; ValueError if a shell could not split it."""
         return shlex.split(self.command) if isinstance(self.command, str) else list(self.command)
+
+
+class Notify(Delivery, frozen=True, kw_only=True):
+    """Notifications of a recurring census. `fall` is the drop of the hit rate to report, as a share of the last one."""
+
+    on: tuple[Literal["complete", "failure", "drops", "hit_rate"], ...] = ("complete", "failure", "drops", "hit_rate")
+    fall: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.2
 
 
 class Config(Section, frozen=True, kw_only=True):

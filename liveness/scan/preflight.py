@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from liveness.config.model import Config, Notify
+from liveness.config.model import Config, Delivery
 from liveness.errors import UsageError
 from liveness.net.links import find_link, usable
 from liveness.net.path.finding import AUTO
@@ -35,7 +35,7 @@ def check_start(config: Config, run_id: str | None = None, *, host: bool = True)
             netlink.close()
 
 
-def check_notify(notify: Notify, origin: str) -> None:
+def check_notify(notify: Delivery, origin: str) -> None:
     """Raise UsageError if the command of `notify` is not a program on this machine. `origin` names the config."""
     words = notify.words
     if words and shutil.which(words[0]) is None:

@@ -1,18 +1,17 @@
-"""Notification: runs a command with the message on standard input, and posts the message to a webhook."""
+"""Notifications: a command that gets a message on standard input, and a webhook to which the message is posted."""
 
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage
-from typing import IO, Final
+from typing import IO, Final, Protocol
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
 
-from liveness.census.message import Message
-from liveness.config.model import Notify
+from liveness.config.model import Delivery
 from liveness.version import __version__
 
 COMMAND_TIMEOUT_S: Final = 60.0
@@ -21,6 +20,21 @@ PAUSES_S: Final = (1.0, 5.0)
 """Pauses before the second and the third attempt."""
 WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 SHOWN_CHARS: Final = 200
+
+
+class Message(Protocol):
+    """A message, the same for all recipients."""
+
+    @property
+    def events(self) -> Sequence[str]:
+        """All events that the message is about."""
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What the command finds in its environment."""
+
+    def encoded(self) -> bytes:
+        """Return the message as one JSON document."""
 
 
 class NoRedirect(HTTPRedirectHandler):
@@ -37,7 +51,9 @@ class NoRedirect(HTTPRedirectHandler):
 class Notifier:
     """Notifier for the events that the config names. It never raises: `warn` is called with each failure."""
 
-    notify: Notify
+    delivery: Delivery
+    on: Collection[str]
+    """The events of which messages are sent."""
     warn: Callable[[str], None]
     pauses_s: tuple[float, ...] = PAUSES_S
     webhook_timeout_s: float = WEBHOOK_TIMEOUT_S
@@ -45,27 +61,25 @@ class Notifier:
 
     def send(self, message: Message) -> None:
         """Send a message if the config names one of its events."""
-        if not set(message.events) & set(self.notify.on):
+        if not set(message.events) & set(self.on):
             return
-        if self.notify.command:
+        if self.delivery.command:
             problem = self._run(message)
             if problem is not None:
                 self.warn(f"notify.command: {problem}")
-        if self.notify.webhook:
+        if self.delivery.webhook:
             problem = self._post(message)
             if problem is not None:
-                self.warn(f"notify.webhook: {_shown(self.notify.webhook)}: {problem}")
+                self.warn(f"notify.webhook: {_shown(self.delivery.webhook)}: {problem}")
 
     def _run(self, message: Message) -> str | None:
         """Run the command without a shell; return what went wrong, or None."""
-        words = self.notify.words
-        variables = {"EVENTS": " ".join(message.events), "NAME": message.census, "RUN": message.run or ""}
-        variables |= {"SUMMARY": message.summary, "EXIT_CODE": str(message.exit_code), "DIRECTORY": message.directory}
+        words = self.delivery.words
         try:
             done = subprocess.run(
                 words,
                 input=message.encoded(),
-                env=os.environ | {f"CENSUS_{name}": value for name, value in variables.items()},
+                env=os.environ | dict(message.variables),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 timeout=self.command_timeout_s,
@@ -83,7 +97,7 @@ class Notifier:
     def _post(self, message: Message) -> str | None:
         """Post the message, with repeated attempts if the failure may be temporary; return the last problem or None."""
         headers = {"Content-Type": "application/json", "User-Agent": f"liveness/{__version__}"}
-        request = Request(self.notify.webhook, message.encoded(), headers, method="POST")  # noqa: S310 - http or https: checked with the config
+        request = Request(self.delivery.webhook, message.encoded(), headers, method="POST")  # noqa: S310 - http or https: checked with the config
         opener = build_opener(NoRedirect)
         problem = self._try(opener, request)
         for pause_s in self.pauses_s:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from liveness.census.message import Message
-from liveness.census.notify import Notifier
 from liveness.config.load import load_config
 from liveness.config.model import Notify
 from liveness.errors import UsageError
+from liveness.watch.notify import Notifier
 
 MESSAGE = Message(
     census="weekly",
@@ -80,7 +80,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def send(notify: Notify, message: Message = MESSAGE) -> list[str]:
     """Send a message without pauses between attempts, and return the warnings."""
     warnings: list[str] = []
-    Notifier(notify, warnings.append, (0, 0), webhook_timeout_s=0.5, command_timeout_s=0.5).send(message)
+    Notifier(notify, notify.on, warnings.append, (0, 0), webhook_timeout_s=0.5, command_timeout_s=0.5).send(message)
     return warnings
 
 
