@@ -6,7 +6,7 @@ one remote are in one part.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -89,20 +89,12 @@ def tally(log: EventLog, services: NDArray[np.uint64]) -> Tally:
     """Count the clients of some services, which are in ascending order."""
     size = len(services)
     ok, failed, left_out = (np.zeros(size, np.int64) for _ in range(3))
-    parts: list[tuple[Numbers, Numbers, Numbers, Numbers]] = []
+    sums = _Sums()
     for place, events in log.known(services):
         interval, remote, outcome = events["interval"], events["remote"], events["outcome"]
         order, new = _firsts(place, interval, outcome, remote)
         chosen = order[new]
-        place_, interval_, outcome_ = place[chosen], interval[chosen].astype(np.int64), outcome[chosen]
-        at, begins = _firsts(place_, interval_)
-        group = np.cumsum(begins) - 1
-        ok_then, failed_then = (
-            np.bincount(group, weights=(outcome_[at] == wanted).astype(np.float64)).astype(np.int64)
-            for wanted in (OK, FAIL)
-        )
-        heads = at[begins]
-        parts.append((place_[heads], interval_[heads], ok_then, failed_then))
+        sums.add(place[chosen] << 32 | interval[chosen].astype(np.int64), outcome[chosen])
         order, new = _firsts(place, remote)
         group = np.cumsum(new) - 1
         bits = np.zeros(int(new.sum()), np.uint8)
@@ -111,16 +103,29 @@ def tally(log: EventLog, services: NDArray[np.uint64]) -> Tally:
         ok += np.bincount(owner[bits & OK != 0], minlength=size)
         failed += np.bincount(owner[bits & (OK | FAIL) == FAIL], minlength=size)
         left_out += np.bincount(owner[bits == LEFT_OUT], minlength=size)
-    if not parts:
-        none = np.empty(0, np.int64)
-        return Tally(services, ok, failed, left_out, none, none, none, none)
-    place, interval, ok_then, failed_then = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order, new = _firsts(place, interval)
-    starts = np.flatnonzero(new)
     return Tally(
-        services, ok, failed, left_out, place[order[new]], interval[order[new]],
-        np.add.reduceat(ok_then[order], starts), np.add.reduceat(failed_then[order], starts),
-    )  # fmt: skip
+        services, ok, failed, left_out, sums.keys >> 32, sums.keys & 0xFFFFFFFF, sums.numbers[0], sums.numbers[1]
+    )
+
+
+@dataclass(slots=True, eq=False)
+class _Sums:
+    """Clients by service and interval, summed over the parts as they come: each part has most of the combinations."""
+
+    keys: Numbers = field(default_factory=lambda: np.empty(0, np.int64))
+    """``place of the service << 32 | interval``, ascending."""
+    numbers: Numbers = field(default_factory=lambda: np.empty((2, 0), np.int64))
+    """Clients that succeeded, and that failed."""
+
+    def add(self, keys: Numbers, outcomes: NDArray[np.uint8]) -> None:
+        """Add the clients of a part, an outcome each."""
+        found, at = np.unique(keys, return_inverse=True)
+        ours = np.stack([np.bincount(at[outcomes == wanted], minlength=len(found)) for wanted in (OK, FAIL)])
+        merged = np.union1d(self.keys, found)
+        numbers = np.zeros((2, len(merged)), np.int64)
+        numbers[:, np.searchsorted(merged, self.keys)] = self.numbers
+        numbers[:, np.searchsorted(merged, found)] += ours
+        self.keys, self.numbers = merged, numbers
 
 
 def failed_clients(

@@ -15,6 +15,8 @@ from liveness.runs.kinds import check_directory, check_kind
 from liveness.runs.rundir import MANIFEST_FILE, PASSIVE_FILE
 
 DOCUMENT_BYTES: Final = 1 << 30
+ENDED: Final = ("complete", "partial")
+"""Statuses of the report document of a run that has read all of its inputs."""
 
 
 class SetRecord(msgspec.Struct, kw_only=True):
@@ -59,6 +61,21 @@ def load_manifest(path: Path) -> Manifest:
         raise LivenessError(f"{file}: cannot read this manifest: {error.strerror}") from error
     check_kind(content, path, KIND)
     return decoded(content, Manifest, file, "a damaged manifest")
+
+
+class _Status(msgspec.Struct):
+    """The field of a report document that says whether its results are complete."""
+
+    status: str = ""
+
+
+def ended_status(path: Path) -> str:
+    """Return the status of a run whose results are complete, although its manifest may not say so yet; else ""."""
+    try:
+        status = msgspec.json.decode(read_bytes(path / PASSIVE_FILE, DOCUMENT_BYTES), type=_Status).status
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+    return status if status in ENDED else ""
 
 
 def load_results(path: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from liveness.passive.engine import Engine, Finished
 from liveness.passive.gates import Counts, Gates
 from liveness.passive.inputs import Inputs, check_named, required_files
 from liveness.passive.kept_flows import KeptFlows
-from liveness.passive.manifest import Manifest, load_manifest
+from liveness.passive.manifest import Manifest, ended_status, load_manifest
 from liveness.passive.partitions import Partitions
 from liveness.passive.results import KIND, SCHEMA, Results
 from liveness.passive.rules import load_rules
@@ -58,6 +58,8 @@ class PassiveRun:
     _lock: int = -1
     _made: bool = False
     """Whether this process made the directory."""
+    _ended: str = ""
+    """The status of a run whose results are complete on disk: only `work` has to be removed."""
     inputs: Inputs = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,7 +105,10 @@ class PassiveRun:
 
     @classmethod
     def resume(cls, path: Path, *, forced: bool, note: Note) -> "PassiveRun":
-        """Open a run that did not end, to read on. RefusedError if it is complete."""
+        """Open a run that did not end, to read on. RefusedError if it is complete.
+
+        A run that was killed after its results were written is open only to be ended by `go`.
+        """
         manifest = _resumable(path)
         config = recorded_config(manifest.config, path / MANIFEST_FILE)
         forced = forced or manifest.forced
@@ -114,7 +119,9 @@ class PassiveRun:
         run._hold()
         try:
             _resumable(path)  # another process may have ended it since
-            run.partitions.resume()
+            run._ended = ended_status(path)
+            if not run._ended:
+                run.partitions.resume()
         except BaseException:
             run.release()
             raise
@@ -134,6 +141,9 @@ class PassiveRun:
         StoppedEarlyError if an input was damaged, RefusedError for a capture that is one-sided or sampled. UsageError
         for a file that holds no flows; if it is the first one, nothing is left of a run that is new.
         """
+        if self._ended:
+            self._finish_ended(extra)
+            return
         try:
             if follow:
                 self._follow([*self.config.inputs, *extra])
@@ -245,11 +255,26 @@ class PassiveRun:
         self.manifest.sets = write_sets(self.path, self._engine.locals)
         if self._kept is not None:
             self._kept.write(self.path / "flows.parquet")
-        self.write_results(status)
-        self._write_end(status)
+        self.write_manifest()
+        self.write_results(status)  # from here on the results are complete, which a run that is resumed recognises
+        self._remove_work(status)
+
+    def _remove_work(self, status: str) -> None:
+        """Remove the records, which name remote addresses, and only then say that the run has ended."""
         with Directory.open(self.path) as folder:
             folder.remove_tree(WORK)
+        self.manifest.status, self.manifest.finished = status, utc(time.time_ns())
+        self._save_manifest()
         self.release()
+
+    def _finish_ended(self, extra: Sequence[str]) -> None:
+        """End a run that was killed when only its records had to be removed."""
+        self._remove_work(self._ended)
+        self.note(f"{self.path}: the results were complete: the records that they were made from are removed")
+        if extra:
+            raise RefusedError(f"{self.path}: this run is {self._ended}, and takes no further input: start another one")
+        if self.manifest.damage:
+            raise StoppedEarlyError(self.manifest.damage[-1])
 
     def write_results(self, status: str) -> None:
         """Write the report document of what is finished."""
@@ -291,15 +316,19 @@ class PassiveRun:
             dict(notes.undecoded),
             [encodable(line) for line in notes.damage],
         )
+        self._save_manifest()
+
+    def _save_manifest(self) -> None:
         write_atomically(self.path / MANIFEST_FILE, msgspec.json.encode(self.manifest))
 
 
 def _resumable(path: Path) -> Manifest:
     """Return the manifest of a run that can be resumed."""
     manifest = load_manifest(path)
-    if manifest.status == "complete":
+    has_work = (path / WORK).is_dir()
+    if manifest.status == "complete" and not has_work:
         raise RefusedError(f"{path}: this run is complete: start another one")
-    if not (path / WORK).is_dir():
+    if not has_work and not (manifest.status == "running" and ended_status(path)):
         raise UsageError(f"{path}: cannot be resumed: it has no folder {WORK}")
     return manifest
 

@@ -210,6 +210,74 @@ def test_a_killed_run_is_resumed_to_the_same_results(tmp_path: Path) -> None:
     assert "complete" in liveness("passive", "run", "--resume", killed, code=4).stderr
 
 
+KILLED_AT_THE_END = """
+import os, sys
+from pathlib import Path
+from liveness.files.directory import Directory
+from liveness.passive.config import load_config
+from liveness.passive.run import PassiveRun
+
+remove = Directory.remove_tree
+
+def dying(self, name):
+    files = sorted(path for path in Path(sys.argv[2], name).iterdir() if path.is_file())
+    for path in files[: len(files) // 2] if sys.argv[3] == "during" else ():
+        path.unlink()
+    if sys.argv[3] == "after":
+        remove(self, name)
+    os._exit(9)
+
+Directory.remove_tree = dying
+run = PassiveRun.create(load_config(Path(sys.argv[1])), "killed", forced=True, note=print)
+run.go([], follow=False)
+"""
+
+
+def _killed_at_the_end(tmp_path: Path, config: Path, moment: str) -> Path:
+    """Return a run that was killed as it began to remove its records, after half of them, or after all."""
+    killed = tmp_path / "out/campus/killed"
+    program = [sys.executable, "-c", KILLED_AT_THE_END, str(config), str(killed), moment]
+    assert subprocess.run(program, check=False, capture_output=True).returncode == 9
+    return killed
+
+
+@pytest.mark.parametrize("moment", ["before", "during", "after"])
+def test_a_run_killed_at_its_very_end_keeps_no_remote_address_once_it_is_complete(tmp_path: Path, moment: str) -> None:
+    wanted = run_of(tmp_path, draw(5, hours=1), files=2)
+    killed = _killed_at_the_end(tmp_path, tmp_path / "config.yaml", moment)
+    assert json.loads((killed / "manifest.json").read_text())["status"] == "running"
+    assert (killed / "work").exists() == (moment != "after")
+    before = {**_documents(killed), "run": ""}
+    liveness("passive", "run", "--resume", killed)
+    assert not (killed / "work").exists()
+    assert {**_documents(killed), "run": ""} == before == {**wanted, "run": ""}
+    manifest = json.loads((killed / "manifest.json").read_text())
+    whole = json.loads((tmp_path / "out/campus/run/manifest.json").read_text())
+    assert manifest["status"] == "complete"
+    assert [manifest[key] for key in ("sets", "inputs", "exporters")] == [
+        whole[key] for key in ("sets", "inputs", "exporters")
+    ]
+    assert "complete" in liveness("passive", "run", "--resume", killed, code=4).stderr
+
+
+def test_a_run_killed_at_its_very_end_takes_no_further_input(tmp_path: Path) -> None:
+    run_of(tmp_path, draw(5, hours=1))
+    killed = _killed_at_the_end(tmp_path, tmp_path / "config.yaml", "before")
+    more = tmp_path / "more.csv"
+    write_csv(more, answered())
+    assert "takes no further input" in liveness("passive", "run", "--resume", killed, more, code=4).stderr
+    assert not (killed / "work").exists()
+
+
+def test_a_complete_run_that_still_has_its_records_loses_them(tmp_path: Path) -> None:
+    run_of(tmp_path, draw(5, hours=1))
+    run = tmp_path / "out/campus/run"
+    (run / "work").mkdir()
+    (run / "work/1.sightings").write_bytes(b"80.0.0.9")
+    liveness("passive", "run", "--resume", run)
+    assert not (run / "work").exists()
+
+
 def test_following_takes_files_as_they_come_and_counts_what_is_late(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
