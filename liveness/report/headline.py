@@ -1,4 +1,4 @@
-"""The headline of a run: alive addresses and targets, how the run ended, and what was lost."""
+"""The headline of a run: its main numbers, how the run ended, and what was lost."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,11 @@ class Headline:
     """Summary of one run in a few words."""
 
     run: str
-    alive: str
+    numbers: str
+    """Its main numbers."""
     status: str
     losses: str
+    """What was lost, empty if its kind of run has no losses."""
     sound: bool
     """Whether the run is complete and no loss is known."""
 

@@ -366,7 +366,7 @@ def test_the_headline_of_a_run_that_lost_something() -> None:
         probes={"icmp": ProbeCounts(sent=[1024, 0])},
     )
     line = headline_of(lossy)
-    assert line.alive == f"{lossy.ipall} addresses alive, of 1,024 targets probed (20.2%)"
+    assert line.numbers == f"{lossy.ipall} addresses alive, of 1,024 targets probed (20.2%)"
     assert (line.status, line.sound) == ("partial (interrupted)", False)
     assert line.losses == "7 received packets dropped, 1 warning"
 

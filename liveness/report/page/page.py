@@ -1,11 +1,8 @@
-"""The page: every run, then the changes between runs, rendered from one template."""
+"""The page of censuses: every run, then the changes between runs."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from importlib import resources
+from dataclasses import replace
 from typing import Final
-
-from jinja2 import Environment, StrictUndefined
 
 from liveness.analysis.measure import RunResults
 from liveness.analysis.measures.slices import TOP
@@ -17,26 +14,15 @@ from liveness.report.headline import headline_of
 from liveness.report.layout import Section
 from liveness.report.map.liveness_map import LivenessMap
 from liveness.report.page.blocks import Block, Picture, blocks_of, data_uri, table_of
+from liveness.report.page.frame import Chapter, Page, rendered
 from liveness.report.page.provenance import caveats, config_text, provenance_table
-from liveness.version import __version__
 
 TEMPLATE: Final = "report.html.j2"
-STYLE: Final = "style.css"
 REDUCTION: Final = 4
 """The page's map has one pixel per /20, so that the whole space is as wide as a screen."""
 MAP_TITLE: Final = "Map of liveness"
 STATUS_TITLE: Final = "Status and losses"
 """The title of the first table, whose title in a terminal is the name of the run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chapter:
-    """The part of the page about one run, or about several runs together."""
-
-    anchor: str
-    title: str
-    warnings: Sequence[str]
-    blocks: Sequence[Block]
 
 
 def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> str:
@@ -49,17 +35,10 @@ def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> 
     if across:
         blocks = blocks_of("runs", _sections(across), figures_across(results))
         chapters.append(Chapter("runs", "From run to run", [], blocks))
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    folder = resources.files("liveness.report.page")
-    template = environment.from_string((folder / TEMPLATE).read_text(encoding="utf-8"))
-    return template.render(
-        runs=[run.manifest.run for run in results.runs],
-        headlines=[headline_of(run) for run in results.runs],
-        chapters=chapters,
-        warnings=[line for chapter in chapters for line in chapter.warnings],
-        style=(folder / STYLE).read_text(encoding="utf-8"),
-        version=__version__,
-    )
+    runs = [run.manifest.run for run in results.runs]
+    headlines = [headline_of(run) for run in results.runs]
+    page = Page(f"Liveness: {', '.join(runs)}", "Liveness report", headlines, chapters)
+    return rendered(page, TEMPLATE, runs=runs)
 
 
 def _chapter(anchor: str, run: RunResults, zooms: Sequence[int], top: int) -> Chapter:

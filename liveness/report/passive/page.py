@@ -1,45 +1,37 @@
 """The page of a passive run, and its figures as files."""
 
 from collections.abc import Iterator, Sequence
-from importlib import resources
 from pathlib import Path
-
-from jinja2 import Environment, StrictUndefined
 
 from liveness.analysis.numbers import count, percent
 from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
+from liveness.report.headline import Headline
 from liveness.report.layout import Section
 from liveness.report.options import Format
 from liveness.report.page.blocks import blocks_of
-from liveness.report.page.page import STYLE
+from liveness.report.page.frame import Chapter, Page, rendered
 from liveness.report.passive.figures import passive_figures
 from liveness.report.passive.tables import Document, passive_tables
-from liveness.version import __version__
 
 TEMPLATE = "passive.html.j2"
 
 
 def passive_page(document: Document) -> str:
     """Return a report document as a self-contained HTML page."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(
-        (resources.files("liveness.report.passive") / TEMPLATE).read_text(encoding="utf-8")
-    )
     totals = document["totals"]
     one_way = totals["one_way"]["flows"]
     share = percent(one_way / (one_way + totals["two_way"]["flows"]) if one_way + totals["two_way"]["flows"] else None)
-    return template.render(
-        run=document["run"],
-        status=document["status"],
-        rules=document["rules"],
-        headline=f"{count(one_way)} one-way flows, {share} of inbound and two-way ones;"
-        f" {len(document['outages'])} outages",
-        warnings=caveats(document),
-        blocks=blocks_of("passive", map(Section, passive_tables(document)), passive_figures(document)),
-        style=(resources.files("liveness.report.page") / STYLE).read_text(encoding="utf-8"),
-        version=__version__,
+    run, warnings = document["run"], caveats(document)
+    numbers = f"{count(one_way)} one-way flows, {share} of inbound and two-way ones; {len(document['outages'])} outages"
+    blocks = blocks_of("passive", map(Section, passive_tables(document)), passive_figures(document))
+    page = Page(
+        f"One-way traffic: {run}",
+        f"One-way traffic of {run}",
+        [Headline(run, numbers, document["status"], "", not warnings)],
+        [Chapter("passive", f"Run {run}", warnings, blocks)],
     )
+    return rendered(page, TEMPLATE, "liveness.report.passive", rules=document["rules"])
 
 
 def caveats(document: Document) -> list[str]:
