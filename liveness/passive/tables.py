@@ -4,19 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
+from liveness.mixing import GOLDEN_GAMMA, mix64
 
 
 @kernel
 def mixed(high: int, low: int) -> int:
-    """Return a well-mixed 64-bit number of two (the finaliser of SplitMix64 over their combination)."""
-    bits = uint64(high) * uint64(0x9E3779B97F4A7C15) ^ (uint64(low) + uint64(0x632BE59BD9B4E019)) * uint64(
-        0xC2B2AE3D27D4EB4F
-    )
-    bits ^= bits >> uint64(30)
-    bits *= uint64(0xBF58476D1CE4E5B9)
-    bits ^= bits >> uint64(27)
-    bits *= uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> uint64(31))
+    """Return a well-mixed 64-bit number of two."""
+    added = (uint64(low) + uint64(0x632BE59BD9B4E019)) * uint64(0xC2B2AE3D27D4EB4F)
+    return mix64(uint64(high) * uint64(GOLDEN_GAMMA) ^ added)
 
 
 @kernel

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel
-from liveness.order.rounds import Rounds, SlotTables, slot_of
+from liveness.order.rounds import Rounds
+from liveness.order.slots import SlotTables, slot_of
 from liveness.planes.live import LATE, LISTENED_NS, NEGATIVE, POSITIVE, START_NS, LivePlanes
 from liveness.replies import REPLY_DTYPE, Kind, ReplyKey
 from liveness.runs.segment import Tally

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from liveness.config.load import read_entries, skipped_in
 from liveness.config.model import Config
 from liveness.errors import RefusedError, UsageError
-from liveness.order.rounds import Rounds, slot_tables
+from liveness.order.rounds import Rounds
+from liveness.order.slots import slot_tables
 from liveness.planes.blocks import BLOCK_ADDRESSES, Blocks, read_blocks
 from liveness.scan.plan import Plan
 from liveness.scan.receive.log_sink import LogSinks

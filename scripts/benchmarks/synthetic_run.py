@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from liveness.ipsets.portable_index import BITMAP_BYTES, COOKIE_WITHOUT_RUNS, LARGEST_ARRAY
 from liveness.ipsets.roaring import SetDigest
 from liveness.kernel import int64, kernel, uint64
+from liveness.mixing import GOLDEN_GAMMA, mix64
 from liveness.replies import CONTROL, Kind, ReplyKey, Role, SetKey, roles_of
 from liveness.runs.manifest import Manifest, ProbeCounts, SetEntry
 from liveness.runs.rundir import RunDirectory
@@ -173,15 +174,6 @@ def _piece(
 
 
 @kernel
-def mixed(number: int) -> int:
-    """Return 64 well-mixed bits of a counter (SplitMix64: Steele, Lea, Flood 2014)."""
-    number = uint64(number) * uint64(0x9E3779B97F4A7C15)
-    number = (number ^ (number >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
-    number = (number ^ (number >> uint64(27))) * uint64(0x94D049BB133111EB)
-    return number ^ (number >> uint64(31))
-
-
-@kernel
 def populate(  # noqa: C901 - drawn and written in one go
     key: int,
     seed: int,
@@ -195,14 +187,14 @@ def populate(  # noqa: C901 - drawn and written in one go
     """Draw one /16, write each set's container to `content` and its size to `sizes`; return where each ends."""
     sizes[:] = 0
     for row in range(256):
-        drawn = mixed((seed << 40) + (key << 8) + row)
+        drawn = mix64(uint64((seed << 40) + (key << 8) + row) * uint64(GOLDEN_GAMMA))
         if (drawn & uint64(0xFFFF)) >= uint64(int(ACTIVE_24 * 65536)):
             continue
         alive = uint64(int(((int64((drawn >> uint64(16)) & uint64(0xFFFF))) / 65536.0) ** DENSITY_POWER * 65536))
         profile = int64(drawn >> uint64(60))
         for host in range(256):
             low = row * 256 + host
-            chance = mixed((seed << 40) + (1 << 36) + (key << 16) + low)
+            chance = mix64(uint64((seed << 40) + (1 << 36) + (key << 16) + low) * uint64(GOLDEN_GAMMA))
             if (chance & uint64(0xFFFF)) > alive:
                 continue
             own = ((chance >> uint64(16)) & uint64(0xFFFF)) < uint64(int(OWN_PROFILE * 65536))

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from liveness.order.due import ATTEMPT, DRAWN, FROM, POSITION, PROBE, STRIPS, TICKS, empty_due
 from liveness.order.order import Order, Share
-from liveness.order.rounds import OCTETS, Rounds, slot_of, slot_tables
+from liveness.order.rounds import Rounds
+from liveness.order.slots import OCTETS, slot_of, slot_tables
 
 START_NS = 1_796_000_000_000_000_000
 PINNED = [302, 766, 59, 399, 616, 128, 368, 711]

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liveness.order.rounds import Rounds, slot_tables
+from liveness.order.rounds import Rounds
+from liveness.order.slots import slot_tables
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 from liveness.survey.conclusion import withdrawn_entries

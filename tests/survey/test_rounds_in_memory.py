@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from liveness.net.memory import MemoryTxRing
-from liveness.order.rounds import OCTETS
+from liveness.order.slots import OCTETS
 from liveness.planes.live import LATE, NEGATIVE, POSITIVE, SENT
 from liveness.replies import REPLY_DTYPE, UNKNOWN_ATTEMPT, Kind
 from liveness.survey.plane_sink import NO_ROUND, OUTSIDE, PLACED, PlaneSink

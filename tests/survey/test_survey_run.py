@@ -18,7 +18,8 @@ from pyroaring import BitMap
 from liveness.analysis.survey.results import analyze_survey
 from liveness.lab.hosts.truth import expected_sets
 from liveness.lab.load import load_internet
-from liveness.order.rounds import Rounds, slot_tables
+from liveness.order.rounds import Rounds
+from liveness.order.slots import slot_tables
 from liveness.planes.rundir import SurveyRun
 from liveness.replies import Kind, Role
 from liveness.space.addresses import format_address, parse_address

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
 from liveness.lab.hosts.daemons import ANSWER_ADDRESS
-from liveness.lab.model.population.answer import DNS, mixed
+from liveness.lab.model.population.answer import DNS
 from liveness.lab.model.responder.verdict import Verdict
+from liveness.mixing import mix64
 from liveness.packets.bytes import copy_bytes, put_be16, read_be16, read_be32
 
 VERDICT: Final = Verdict.DNS_QUERY
@@ -97,7 +98,7 @@ def nonsense(
     out: NDArray[np.uint8], at: int, frame: NDArray[np.uint8], request: int, _request_end: int, target: int
 ) -> int:
     """Write the header of the query unchanged, or text, depending on the target's address."""
-    if mixed(uint64(target)) & uint64(1) == uint64(1):
+    if mix64(uint64(target)) & uint64(1) == uint64(1):
         copy_bytes(frame, request, HEADER, out, at)
         return at + HEADER
     copy_bytes(_WORDS, 0, len(_WORDS), out, at)

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
 from liveness.lab.model.change import layout as t
-from liveness.lab.model.population.answer import GOLDEN, KEY, first_above, mixed, shuffled
+from liveness.lab.model.population.answer import KEY, first_above, shuffled
+from liveness.mixing import GOLDEN_GAMMA, mix64
 
 NO_BEHAVIOUR: Final = -1
 
@@ -24,8 +25,8 @@ _LEASE: Final = 0x27D4EB2F165667C5
 @kernel
 def word_of(tables: NDArray[np.uint64], salt: int, place: int, number: int) -> int:
     """Return a uint64 drawn for a purpose (`salt`), an address or prefix, and a number such as that of a day."""
-    word = mixed(tables[KEY] ^ uint64(salt) ^ (uint64(GOLDEN) * uint64(place + 1)))
-    return mixed(word + uint64(GOLDEN) * uint64(number + 1))
+    word = mix64(tables[KEY] ^ uint64(salt) ^ (uint64(GOLDEN_GAMMA) * uint64(place + 1)))
+    return mix64(word + uint64(GOLDEN_GAMMA) * uint64(number + 1))
 
 
 @kernel

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
 from liveness.lab.twins.registry import TWINS
+from liveness.mixing import GOLDEN_GAMMA, mix64
 
 IN_WORDS: Final = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp", "tcp/control")
 """Probes for which a population file has a word. Any other TCP port is treated as the control probe."""
@@ -73,18 +74,9 @@ KIND_GAP: Final = 3
 KIND_TARPITS: Final = 4
 
 WIDE: Final = 0xFFFFFFFF
-GOLDEN: Final = 0x9E3779B97F4A7C15
 _SITE: Final = 0xA0761D6478BD642F
 _TARPIT: Final = 0xE7037ED1A0B428DB
 _GATEWAY: Final = 0x8EBC6AF09C88C6E3
-
-
-@kernel
-def mixed(word: int) -> int:
-    """Return a uint64 that depends on every bit of `word`, a uint64 (the finaliser of splitmix64, Steele 2014)."""
-    word = (word ^ (word >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> uint64(27))) * uint64(0x94D049BB133111EB)
-    return word ^ (word >> uint64(31))
 
 
 @kernel
@@ -122,7 +114,7 @@ def active24s(tables: NDArray[np.uint64], slash16: int) -> int:
     entry = int64(tables[int64(tables[AT_SLASH8]) + (slash16 >> 8)])
     if entry & UNUSED_SLASH8:
         return 0
-    key = mixed(tables[KEY] + uint64(GOLDEN) * uint64((slash16 >> 8) + 1))
+    key = mix64(tables[KEY] + uint64(GOLDEN_GAMMA) * uint64((slash16 >> 8) + 1))
     rank = shuffled(key, slash16 & 255, 8)
     return int64(tables[int64(tables[AT_SLASH16]) + (entry & 255) * 256 + rank])
 
@@ -134,7 +126,7 @@ def is_active(tables: NDArray[np.uint64], slash24: int) -> bool:
     wanted = active24s(tables, slash16)
     if wanted == 0:
         return False
-    key = mixed(tables[KEY] ^ (uint64(GOLDEN) * uint64(slash16 + 1)))
+    key = mix64(tables[KEY] ^ (uint64(GOLDEN_GAMMA) * uint64(slash16 + 1)))
     # The shuffle permutes groups of four adjacent /24s; two bits of the key reorder the /24s within each group.
     rank = shuffled(key, (slash24 >> 2) & 63, 6) * 4 + ((slash24 ^ int64(key >> uint64(62))) & 3)
     if rank >= wanted:
@@ -152,7 +144,7 @@ def kind_of(tables: NDArray[np.uint64], slash24: int) -> int:
     """Return the kind of a /24 (address >> 8), -1 if it is not in use."""
     if not is_active(tables, slash24):
         return -1
-    draw = mixed(tables[KEY] ^ uint64(_SITE) ^ (uint64(GOLDEN) * uint64(slash24 + 1)))
+    draw = mix64(tables[KEY] ^ uint64(_SITE) ^ (uint64(GOLDEN_GAMMA) * uint64(slash24 + 1)))
     return first_above(tables, int64(tables[AT_KINDS]), int64(tables[KINDS]), KIND_WORDS, int64(draw >> uint64(32)))
 
 
@@ -160,7 +152,7 @@ def kind_of(tables: NDArray[np.uint64], slash24: int) -> int:
 def router_of(tables: NDArray[np.uint64], address: int) -> int:
     """Return the router that sends errors about `address`: the gateway of its /24. Both are in host order."""
     slash24 = int64(address) >> 8
-    draw = mixed(tables[KEY] ^ uint64(_GATEWAY) ^ (uint64(GOLDEN) * uint64(slash24 + 1)))
+    draw = mix64(tables[KEY] ^ uint64(_GATEWAY) ^ (uint64(GOLDEN_GAMMA) * uint64(slash24 + 1)))
     return slash24 << 8 | (254 if int64(draw >> uint64(32)) < int64(tables[LAST_HOST]) else 1)
 
 
@@ -175,9 +167,9 @@ def gap_row(tables: NDArray[np.uint64], kind: int) -> int:
 def host_row(tables: NDArray[np.uint64], slash24: int, kind: int, index: int) -> int:
     """Return the row of host `index` of 256 in a /24 (address >> 8) of this kind, that of a gap if it has no host."""
     words = int64(tables[AT_KINDS]) + kind * KIND_WORDS
-    site = mixed(tables[KEY] + (uint64(GOLDEN) * uint64(slash24 + 1)))
+    site = mix64(tables[KEY] + (uint64(GOLDEN_GAMMA) * uint64(slash24 + 1)))
     # The upper half of the draw decides whether there is a host, the lower half which profile it has.
-    word = mixed(site + uint64(GOLDEN) * uint64(index + 1))
+    word = mix64(site + uint64(GOLDEN_GAMMA) * uint64(index + 1))
     if int64(word >> uint64(32)) >= int64(tables[words + KIND_USED]):
         return gap_row(tables, kind)
     count = int64(tables[PROFILES])
@@ -191,9 +183,9 @@ def fixed_row(tables: NDArray[np.uint64], address: int, kind: int) -> int:
     slash24 = address >> 8
     words = int64(tables[AT_KINDS]) + kind * KIND_WORDS
     gap = int64(tables[words + KIND_GAP]) - 1
-    site = mixed(tables[KEY] + (uint64(GOLDEN) * uint64(slash24 + 1)))
+    site = mix64(tables[KEY] + (uint64(GOLDEN_GAMMA) * uint64(slash24 + 1)))
     if gap >= 0 and router_of(tables, address) == address:
-        draw = int64(mixed(site ^ uint64(_GATEWAY)) >> uint64(32))
+        draw = int64(mix64(site ^ uint64(_GATEWAY)) >> uint64(32))
         count = int64(tables[GATEWAYS])
         return (
             int64(tables[GATEWAY_ROW]) + gap * count + first_above(tables, int64(tables[AT_GATEWAYS]), count, 1, draw)
@@ -201,9 +193,9 @@ def fixed_row(tables: NDArray[np.uint64], address: int, kind: int) -> int:
     # Tarpits are whole prefixes: one draw by prefix decides, one by address chooses how it answers.
     if tables[words + KIND_TARPITS]:
         prefix = (address & 255) >> int64(tables[TARPIT_BITS])
-        word = mixed(site ^ uint64(_TARPIT) ^ uint64(prefix))
+        word = mix64(site ^ uint64(_TARPIT) ^ uint64(prefix))
         if int64(word >> uint64(32)) < int64(tables[TARPIT_SHARE]):
-            draw = int64(mixed(word + uint64(GOLDEN) * uint64((address & 255) + 1)) >> uint64(32))
+            draw = int64(mix64(word + uint64(GOLDEN_GAMMA) * uint64((address & 255) + 1)) >> uint64(32))
             chosen = first_above(tables, int64(tables[AT_TARPITS]), int64(tables[TARPITS]), 1, draw)
             return int64(tables[TARPIT_ROW]) + chosen
     return -1

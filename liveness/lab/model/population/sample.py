@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
-from liveness.lab.model.population.answer import GOLDEN, kind_of, mixed, row_in, rows_of
+from liveness.lab.model.population.answer import kind_of, row_in, rows_of
 from liveness.lab.model.population.expected import Counts
 from liveness.lab.model.population.load import Population
+from liveness.mixing import GOLDEN_GAMMA, mix64
 from liveness.space.intervals import Intervals
 from liveness.space.special import special_purpose
 
@@ -56,7 +57,7 @@ def _draw(seed: int, edges: NDArray[np.uint64], places: NDArray[np.uint64]) -> N
     """Draw one index from each stretch between two edges."""
     for index in range(len(places)):
         low, width = int64(edges[index]), int64(edges[index + 1]) - int64(edges[index])
-        draw = int64(mixed(uint64(seed) + uint64(GOLDEN) * uint64(index + 1)) >> uint64(32))
+        draw = int64(mix64(uint64(seed) + uint64(GOLDEN_GAMMA) * uint64(index + 1)) >> uint64(32))
         places[index] = low + ((draw * width) >> 32)
 
 

@@ -21,7 +21,6 @@ from liveness.lab.model.population.answer import (
     GAP_ROW,
     GATEWAY_ROW,
     GATEWAYS,
-    GOLDEN,
     HEADER,
     KEY,
     KIND_WORDS,
@@ -35,11 +34,11 @@ from liveness.lab.model.population.answer import (
     TARPIT_SHARE,
     TARPITS,
     UNUSED_SLASH8,
-    mixed,
 )
 from liveness.lab.model.population.mix import may_hold_tarpits
 from liveness.lab.model.population.model import Model
 from liveness.lab.model.population.rows import Rows
+from liveness.mixing import GOLDEN_GAMMA, mix64
 from liveness.space.special import special_purpose
 
 WHOLE: Final = 1 << 32
@@ -79,7 +78,7 @@ def layout(
     model: Model, rows: Rows, kinds: list[SiteKind], mixes: NDArray[np.float64], seed: int
 ) -> NDArray[np.uint64]:
     """Return the tables of a model with `seed` in place of its own."""
-    key = int(mixed(uint64(seed)))
+    key = int(mix64(uint64(seed)))
     special = special_purpose()
     specials = np.stack((special.first >> np.uint32(8), special.last >> np.uint32(8)), axis=1).astype(np.uint64)
     numbers = {KEY: key, SPECIALS: len(specials), KINDS: len(kinds), PROFILES: rows.hosts}
@@ -140,7 +139,7 @@ def _slash8s(model: Model, key: int) -> NDArray[np.uint64]:
     entries = np.where(covered == 1 << 24, UNUSED_SLASH8, 0) | np.where(covered > 0, PARTLY_SPECIAL, 0)
     ordinary = np.flatnonzero(covered < 1 << 24).tolist()
     with np.errstate(over="ignore"):
-        order = sorted(ordinary, key=lambda slash8: int(mixed(uint64((key + GOLDEN * (slash8 + 1)) % (1 << 64)))))
+        order = sorted(ordinary, key=lambda slash8: int(mix64(uint64((key + GOLDEN_GAMMA * (slash8 + 1)) % (1 << 64)))))
     total = sum(slash8.share for slash8 in model.slash8s)
     passed, start = 0.0, 0
     for number, slash8 in enumerate(model.slash8s):

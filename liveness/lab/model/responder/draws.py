@@ -1,4 +1,4 @@
-"""Pseudo-random numbers of the network model: splitmix64 (Steele, Lea and Flood 2014), one stream from the seed."""
+"""Pseudo-random numbers of the network model: SplitMix64, one stream from the seed."""
 
 import math
 from typing import Final
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
-from liveness.lab.model.population.answer import mixed
+from liveness.mixing import GOLDEN_GAMMA, mix64
 
 CERTAIN: Final = 1 << 32
 """A probability of 1 as a threshold of `chance`."""
@@ -16,8 +16,8 @@ CERTAIN: Final = 1 << 32
 @kernel
 def draw(stream: NDArray[np.uint64]) -> int:
     """Return the next uint64 of a stream, whose state is stream[0]."""
-    stream[0] += uint64(0x9E3779B97F4A7C15)
-    return mixed(stream[0])
+    stream[0] += uint64(GOLDEN_GAMMA)
+    return mix64(stream[0])
 
 
 @kernel

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
-from liveness.lab.model.population.answer import mixed
 from liveness.lab.model.responder.draws import chance, exponential_ns
 from liveness.lab.model.responder.state import (
     BURST_BAD_NS,
@@ -19,6 +18,7 @@ from liveness.lab.model.responder.state import (
     LOSS,
     PATH_SHIFT,
 )
+from liveness.mixing import mix64
 
 MANY_CYCLES = 50
 """After this many mean cycles without use, a path's last state says nothing about its state now."""
@@ -83,7 +83,7 @@ def is_limited(
     """
     if settings[LIMIT_NS] == 0:
         return False
-    place = int64(mixed(uint64(router)) % uint64(len(routers)))
+    place = int64(mix64(uint64(router)) % uint64(len(routers)))
     if int64(routers[place]) != router:
         routers[place] = router
         router_busy_ns[place] = 0

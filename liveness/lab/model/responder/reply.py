@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
-from liveness.lab.model.population.answer import mixed
 from liveness.lab.model.responder.bytes import copy
 from liveness.lab.model.responder.inspection import END as PROBE_END
 from liveness.lab.model.responder.inspection import NUMBER, TARGET, TRANSPORT_AT
 from liveness.lab.twins import dispatch
+from liveness.mixing import mix64
 from liveness.packets import headers as hdr
 from liveness.packets.bytes import put_be16, put_be32, read_be16, read_be32
 from liveness.packets.checksum import checksum, udp_checksum, words_sum
@@ -38,13 +38,13 @@ _MSS: Final = np.frombuffer(bytes.fromhex("020405b4"), np.uint8)
 @kernel
 def hops_to(address: int) -> int:
     """Return the number of routers before an address, 4 or more."""
-    return 4 + int64(mixed(uint64(address)) & uint64(0xFFFF)) % (_MOST_HOPS - 4)
+    return 4 + int64(mix64(uint64(address)) & uint64(0xFFFF)) % (_MOST_HOPS - 4)
 
 
 @kernel
 def _initial_ttl(address: int) -> int:
     """Return the initial TTL of a host's IP stack: Linux and BSD 64, Windows 128, routers 255."""
-    kind = int64(mixed(uint64(address)) >> uint64(60))
+    kind = int64(mix64(uint64(address)) >> uint64(60))
     return 64 if kind < 9 else 128 if kind < 13 else 255  # noqa: PLR2004 - sixteenths
 
 
@@ -119,7 +119,7 @@ def segment(
     begin, probe = at + REPLY_AT, row[TRANSPORT_AT]
     sent = read_be32(frame, probe + hdr.TCP_SEQUENCE)
     # The initial sequence number is a hash of the SYN and the target, so that the reset after a SYN-ACK can compute it.
-    initial = int64(mixed(uint64(sent) ^ uint64(row[TARGET]) << uint64(32)) & uint64(0xFFFFFFFF))
+    initial = int64(mix64(uint64(sent) ^ uint64(row[TARGET]) << uint64(32)) & uint64(0xFFFFFFFF))
     is_syn = flags & hdr.TCP_FLAG_SYN != 0
     sequence = initial if is_syn else (initial + 1) & 0xFFFFFFFF if after_syn else 0
     put_be16(out, begin, read_be16(frame, probe + 2))
@@ -206,7 +206,7 @@ def error(
     elif icmp_type == hdr.ICMP_UNREACHABLE and icmp_code == _CODE_TOO_BIG:
         put_be16(out, begin + 6, _MTU)
     quote, probe = begin + hdr.ICMP_LENGTH, start + IP_AT
-    limit = _SHORT_QUOTE if mixed(uint64(source)) & uint64(2) == uint64(0) else QUOTE_LIMIT
+    limit = _SHORT_QUOTE if mix64(uint64(source)) & uint64(2) == uint64(0) else QUOTE_LIMIT
     end = copy(out, quote, frame, probe, min(row[PROBE_END], probe + limit))
     sent_ttl = int64(frame[probe + hdr.IPV4_TTL])
     out[quote + hdr.IPV4_TTL] = 1 if icmp_type == hdr.ICMP_TIME_EXCEEDED else max(1, sent_ttl - hops_to(source))

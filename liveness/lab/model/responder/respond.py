@@ -20,7 +20,6 @@ from liveness.lab.model.population.answer import (
     SILENT,
     TYPE_SHIFT,
     WHAT_MASK,
-    mixed,
     router_of,
 )
 from liveness.lab.model.responder import reply
@@ -34,6 +33,7 @@ from liveness.lab.model.responder.queue import give_back, next_due, schedule, ta
 from liveness.lab.model.responder.state import Model
 from liveness.lab.model.responder.verdict import Verdict
 from liveness.lab.twins import dispatch
+from liveness.mixing import mix64
 from liveness.packets import headers as hdr
 from liveness.packets.block import (
     capture_time_ns,
@@ -92,7 +92,7 @@ def _latency_ns(model: Model, target: int) -> int:
     settings, stream = model.settings, model.stream
     latencies = model.latency_ns
     # A hash of the /24 chooses its quantile: all its addresses share one base latency.
-    place = mixed(uint64(settings[s.SEED]) ^ (uint64(target >> 8) << uint64(8))) % uint64(len(latencies))
+    place = mix64(uint64(settings[s.SEED]) ^ (uint64(target >> 8) << uint64(8))) % uint64(len(latencies))
     time_ns = latencies[int64(place)]
     if settings[s.JITTER_NS] > 0:
         time_ns += exponential_ns(stream, settings[s.JITTER_NS])
@@ -190,7 +190,7 @@ def _log(model: Model, now_ns: int, outcome: int, delay_ns: int) -> None:
 def _idle_ns(model: Model, target: int, now_ns: int) -> int:
     """Return how long an address was not probed, in the model's time, and note that it is probed now."""
     # The table has no chains: an address that another one displaced counts as one that was never probed.
-    place = int64(mixed(uint64(target)) % uint64(len(model.probed)))
+    place = int64(mix64(uint64(target)) % uint64(len(model.probed)))
     idle_ns = now_ns - model.probed_ns[place] if int64(model.probed[place]) == target else now_ns
     model.probed[place] = target
     model.probed_ns[place] = now_ns

@@ -17,13 +17,13 @@ from liveness.lab.model.population.answer import (
     answer_of,
     is_active,
     kind_of,
-    mixed,
     router_of,
     row_of,
     shuffled,
 )
 from liveness.lab.model.population.load import Population, load_population
 from liveness.lab.model.population.sample import public_space, rows_in, sample24
+from liveness.mixing import mix64
 from liveness.space.special import special_purpose
 from tests.lab.model.population.support import small, whole
 
@@ -76,7 +76,7 @@ def test_another_seed_is_another_address_space_of_the_same_shape() -> None:
 def test_a_shuffle_is_a_bijection(bits: int) -> None:
     orders = set()
     for key in range(50):
-        order = tuple(int(shuffled(uint64(mixed(uint64(key))), place, bits)) for place in range(1 << bits))
+        order = tuple(int(shuffled(uint64(mix64(uint64(key))), place, bits)) for place in range(1 << bits))
         assert sorted(order) == list(range(1 << bits))
         orders.add(order)
     assert len(orders) > 45
