@@ -14,6 +14,11 @@ from liveness.system.namespace import enter_private_network
 
 LINK_TO_SCANNER = "scanner"
 READY = b"1"
+RING_MIB = 64
+RETIRE_MS = 100
+"""The ring takes a block for each RETIRE_MS at most, so that frames stay in it while this process waits for a core."""
+MISSED = 9
+"""Exit code if the ring was full, so that frames are missing."""
 
 
 def main() -> int:
@@ -43,29 +48,33 @@ def main() -> int:
         done = subprocess.run(command, check=False)
         os.close(say_stop)
         _, status = os.waitpid(pid, 0)
-        return done.returncode or status
+        return done.returncode or os.waitstatus_to_exitcode(status)
 
 
 def capture(file: Path, say_ready: int, stop: int) -> None:
     """In the router: write frames that come in from the scanner, until `stop` is closed and none is left."""
     from liveness.net.rx_packet import PacketRxRing  # noqa: PLC0415
-    from liveness.packets.block import unpack_block  # noqa: PLC0415
+    from liveness.packets.block import pack_block, unpack_block  # noqa: PLC0415
     from liveness.system.bpf import ACCEPT, RETURN, Instruction, assemble  # noqa: PLC0415
 
-    ring = PacketRxRing(LINK_TO_SCANNER, assemble([Instruction(RETURN, ACCEPT)]), ring_mib=8)
+    list(unpack_block(pack_block([(0, b"compiled")])))  # compiling takes longer than the ring lasts
+    ring = PacketRxRing(LINK_TO_SCANNER, assemble([Instruction(RETURN, ACCEPT)]), RING_MIB, RETIRE_MS)
     os.write(say_ready, READY)
     with file.open("w") as lines:
         while True:
             stopping = bool(select.select([stop], [], [], 0)[0])
-            block = ring.blocks(0.1)
+            block = ring.blocks(5 * RETIRE_MS / 1000)
             if block is None:
                 if stopping:
                     break
                 continue
             lines.writelines(f"{time_ns} {frame.hex()}\n" for time_ns, frame in unpack_block(block))
             ring.release()
-    if ring.statistics().drops == 0:
-        os._exit(0)
+    drops = ring.statistics().drops
+    if drops:
+        sys.stderr.write(f"the capture missed {drops} frames\n")
+        os._exit(MISSED)
+    os._exit(0)
 
 
 if __name__ == "__main__":

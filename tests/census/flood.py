@@ -56,7 +56,7 @@ def main() -> int:
                 os._exit(1)
         done = subprocess.run(command, check=False)
         _, status = os.waitpid(pid, 0)
-        return done.returncode or status
+        return done.returncode or os.waitstatus_to_exitcode(status)
 
 
 def flood(count: int, first: int, last: int) -> dict[str, int]:
