@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from liveness.errors import UsageError
-from liveness.flows import captures, flowtuple, messages, nfcapd, silk, spool, tables
+from liveness.flows import argus, captures, flowtuple, messages, nfcapd, silk, spool, tables
 from liveness.flows.record import Flows, Input, Notes, open_input
 
 HEAD_BYTES: Final = 1 << 16
@@ -92,6 +92,7 @@ FORMATS: Final = (
     Format("zeek-tsv", _is_zeek_tsv),
     Format("zeek-json", _is_zeek_json),
     Format("argus-csv", _is_argus),
+    Format("argus-json", argus.recognise, _plain(argus.read)),
     *(
         Format(name, partial(_has_version, version), _plain(messages.read))
         for version, name in messages.VERSIONS.items()

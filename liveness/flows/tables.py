@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from liveness.errors import UsageError, count_of
+from liveness.flows.protocols import PROTOCOLS
 from liveness.flows.record import BATCH_RECORDS, FLOW_DTYPE, MARK_REVERSE, Flows, Notes
 from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
 
@@ -51,10 +52,6 @@ _ZEEK_ICMP: Final = "({sport} & 255) * 256 + ({dport} & 255)"
 """ICMP's type * 256 + code: Zeek's ports are type and code."""
 _ARGUS_ICMP: Final = "({sport} & 255) * 256 + ({sport} >> 8)"
 """ra prints both as one port, in the byte order of the machine that saw them."""
-_PROTOCOLS: Final = {
-    "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "udp": 17, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "ospf": 89,
-    "pim": 103, "vrrp": 112, "sctp": 132, "udplite": 136,
-}  # fmt: skip
 _HISTORY_FLAGS: Final = {"s": 0x02, "h": 0x12, "a": 0x10, "d": 0x18, "f": 0x11, "r": 0x04}
 """The TCP flags of each letter of Zeek's history; capitals are the originator's."""
 
@@ -74,7 +71,7 @@ def _time_ns(column: str) -> str:
 
 
 def _protocol(column: str) -> str:
-    names = " ".join(f"WHEN '{name}' THEN {number}" for name, number in _PROTOCOLS.items())
+    names = " ".join(f"WHEN '{name}' THEN {number}" for name, number in PROTOCOLS.items())
     return f"coalesce(try_cast({column} AS UTINYINT), CASE lower({column}) {names} END)"
 
 
@@ -221,6 +218,10 @@ def _zeek_json(source: str, _head: bytes, names: Columns) -> str:
 
 
 def _argus(source: str, head: bytes, names: Columns) -> str:
+    columns = csv_columns(head)
+    missing = [name for name in names.values() if columns and name not in columns]
+    if missing:
+        raise UsageError(f"no column {missing[0]!r}: print it with ra -r FILE -c, -u -n -s {ARGUS_COLUMNS}")
     rows = _csv_rows(source, head, names, "header = true, all_varchar = true, delim = ','")
     return _both_ways(_select(names, rows), names, _ARGUS_ICMP)
 
@@ -253,7 +254,11 @@ def read_table(path: Path, kind: str, notes: Notes, columns: Columns | None = No
             file.seek(0)
             source = f"/proc/{os.getpid()}/fd/{file.fileno()}"
             names = names or _own_names(connection, kind, (source, head), columns or {}, path)
-            yield from _batches(connection, kind, make(source, head, names), notes, str(path))
+            try:
+                query = make(source, head, names)
+            except UsageError as error:
+                raise UsageError(f"{path}: {error}") from None
+            yield from _batches(connection, kind, query, notes, str(path))
     except OSError as error:
         raise UsageError(f"{path}: cannot read these flows: {error.strerror}") from error
     except duckdb_errors() as error:

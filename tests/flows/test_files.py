@@ -373,3 +373,75 @@ def test_templates_that_are_damaged(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(LivenessError, match=rf"{path}: "):
         load(Exports(Notes()), path)
+
+
+ARGUS_JSON = (Path(__file__).parent / "files" / "ra.json").read_text()
+"""Lines as ra of argus-clients 5.0.3 prints them, with what its settings make of a field without a value."""
+
+
+def test_what_ra_prints_in_json(tmp_path: Path) -> None:
+    path = tmp_path / "argus.json"
+    path.write_text(ARGUS_JSON + '{ "type":"flow","stime":17000')
+    notes = Notes()
+    flows = read(path, notes)
+    assert totals_of(flows) == {
+        ("192.0.2.9", "10.0.2.3", 443, 6000, 6): (3, 178),
+        ("10.0.2.3", "192.0.2.9", 6000, 443, 6): (2, 120),
+        ("192.0.2.1", "10.0.0.1", 0, 8 * 256, 1): (1, 98),
+        ("10.0.0.1", "192.0.2.1", 0, 0, 1): (1, 98),
+        ("192.0.2.7", "10.0.0.1", 0, 3 * 256 + 1, 1): (1, 70),
+        ("10.0.0.1", "224.0.0.18", 0, 0, 112): (1, 60),
+    }
+    assert (flows["marks"] & 1).tolist() == [0, 1, 0, 1, 0, 0]
+    assert int(flows["start_ns"][0]) == 1_700_000_000_035_223_000
+    assert int(flows["end_ns"][0]) == 1_700_000_001_500_000_000
+    assert notes.undecoded == {"IPv6 records": 1, "rows without time, address or protocol": 2}
+    assert notes.damage == [f"{path}: line 8 at byte {len(ARGUS_JSON):,} cannot be read: left out"]
+    wrapped = ",\n".join(line for line in ARGUS_JSON.splitlines() if '"flow"' in line)
+    path.write_text(f'{{"ArgusData":[{wrapped}]}}')  # as the project's own example has it
+    assert read(path).tolist() == flows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"spkts":3,"dpkts":2,', '"pkts":5,', r"line 2: no spkts: print it with ra -r FILE -M json -u -n -s stime"),
+        ('"stime":1700000000.035223', '"stime":"22:13:20.035223"', "line 2: stime: '22:13:20.035223' is no number of"),
+    ],
+)
+def test_other_columns_of_ra_are_refused_with_the_command(tmp_path: Path, old: str, new: str, says: str) -> None:
+    path = tmp_path / "argus.json"
+    path.write_text(ARGUS_JSON.replace(old, new))
+    with pytest.raises(UsageError, match=says):
+        read(path)
+
+
+def test_a_table_of_ra_without_a_column_is_refused_with_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "argus.csv"
+    path.write_text(ARGUS.replace("LastTime", "Dur"))
+    with pytest.raises(UsageError, match=rf"{path}: no column 'LastTime': print it with ra -r FILE -c, -u -n -s stime"):
+        read(path)
+
+
+def test_both_outputs_of_ra_give_the_same_flows(tmp_path: Path) -> None:
+    """The CSV of a flow and its JSON, of which ra leaves out fields without a value."""
+    names = {"StartTime": "stime", "LastTime": "ltime", "Proto": "proto", "SrcAddr": "saddr", "Sport": "sport",
+             "Dir": "dir", "DstAddr": "daddr", "Dport": "dport", "SrcPkts": "spkts", "DstPkts": "dpkts",
+             "SrcBytes": "sbytes", "DstBytes": "dbytes", "State": "state"}  # fmt: skip
+    rows = [
+        "1700000000.246325,1700000000.246325,icmp,192.0.2.1,0x0008, ->,10.0.0.1,0x0000,1,0,227,0,ECO",
+        "1700000003.826962,1700000003.826962,icmp,192.0.2.1,0x0000,<-,10.0.1.16,0x0000,0,1,0,190,ECR",
+        "1700000000.035223,1700000000.035223,tcp,192.0.2.9,443, ?>,10.0.2.3,443,1,5,78,500,CON",
+    ]
+    table, objects = tmp_path / "argus.csv", tmp_path / "argus.json"
+    table.write_text("\n".join([",".join(names), *rows, ""]))
+    with objects.open("w") as file:
+        for row in rows:
+            cells = zip(names.values(), row.split(","), strict=True)
+            texts = [
+                f'"{name}":{value if value[0].isdigit() and value.count(".") < 2 else json.dumps(value)}'
+                for name, value in cells
+                if value != "0x0000"
+            ]
+            file.write('{ "type":"flow",' + ",".join(texts) + " }\n")
+    assert sorted(read(table).tolist()) == sorted(read(objects).tolist())

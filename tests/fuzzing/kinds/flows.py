@@ -25,7 +25,7 @@ from liveness.flows.write import csv_lines, json_lines, write_flows
 from tests.flows import silk_files
 from tests.flows.flowtuple_files import tuple_of, written
 from tests.flows.test_exports import ADDRESSES, ipfix, record_of, set_of, template_of, v9
-from tests.flows.test_files import ZEEK
+from tests.flows.test_files import ARGUS_JSON, ZEEK
 from tests.fuzzing import hostile
 from tests.fuzzing.kinds.kind import FileKind, coin, fixed, flipped, made, of_json, of_json_lines, of_lines
 from tests.packets.captures import pcap as pcap_of
@@ -278,6 +278,8 @@ def kinds() -> list[FileKind]:
         FileKind("zeek json", "conn.json", fixed(_zeek_json()), of_json_lines, partial(read_flows, form="zeek-json")),
         FileKind("argus csv", "argus.csv", fixed(seed("argus.csv")), of_lines(b","),
                  partial(read_flows, form="argus-csv")),
+        FileKind("argus json", "argus.json", fixed(ARGUS_JSON.encode()), of_lines(b","), read_flows,
+                 tokens=(b":0x0008", b'"stime":', b"null", b'{"ArgusData":[')),
         FileKind("flows csv", "flows.csv", partial(_written, ".csv"), of_lines(b","), partial(read_flows, form="csv"),
                  ["flows", "cat", "{}"]),
         FileKind("flows parquet", "flows.parquet", partial(_written, ".parquet"), flipped,
