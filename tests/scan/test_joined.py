@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liveness.runs.losses import LostSpan
-from liveness.scan.losses.order_track import joined
+from liveness.scan.losses.spans import joined
 
 
 def span(first: int, last: int, edge: int = 0, margin: int = 0) -> LostSpan:

@@ -144,7 +144,7 @@ def a_minute_then_a_repair_of_some(session: Session) -> int:
         shared.accepted[0] += 50
         guard.look(now_ns)
     some = LostSpan(sender=0, block=0, first=50, last=90, lags=LAGS, begins=LAGS, lowest=FIRST, highest=FIRST + 63)
-    guard.book._in_hand[0] = some
+    guard.book.repairs.in_hand[0] = some
     return now_ns
 
 
@@ -152,14 +152,14 @@ def test_a_repair_of_some_targets_that_answer_nothing_is_no_silence(begin: Calla
     """The targets of one gateway may all be dark; the detector expects the hit rate of the whole block."""
     session = begin()
     guard, shared, now_ns = session.watch.guard, session.shared, a_minute_then_a_repair_of_some(session)
-    assert guard.book.selective
+    assert guard.book.repairs.selective
     for _ in range(4 * 10):
         now_ns += QUARTER_NS
         shared.repaired[0, :, 0] += 250
         guard.look(now_ns)
     assert guard.drop is None
     assert not guard.detector.may_have_dropped()
-    guard.book._in_hand[0] = msgspec.structs.replace(guard.book._in_hand[0], lowest=0, highest=0xFFFFFFFF)
+    guard.book.repairs.in_hand[0] = msgspec.structs.replace(guard.book.repairs.in_hand[0], lowest=0, highest=0xFFFFFFFF)
     for _ in range(4 * 10):  # a repair of all targets is judged by the same past
         now_ns += QUARTER_NS
         shared.repaired[0, :, 0] += 250
@@ -173,7 +173,7 @@ def test_a_block_is_not_judged_by_the_one_before_if_a_repair_of_some_targets_lay
     session = begin()
     guard, shared, now_ns = session.watch.guard, session.shared, a_minute_then_a_repair_of_some(session)
     guard.look(now_ns + QUARTER_NS)
-    guard.book._in_hand.clear()
+    guard.book.repairs.in_hand.clear()
     shared.drained[0] = 1
     for _ in range(4 * 10):
         now_ns += QUARTER_NS

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from liveness.net.memory import MemoryRxRing, MemoryTxRing
 from liveness.order.order import Position
 from liveness.probes.template import LinkAddresses
 from liveness.runs.losses import Losses, LostSpan
-from liveness.scan.losses.book import Certainty, LossBook
+from liveness.scan.losses.book import LossBook
+from liveness.scan.losses.entry import Certainty
 from liveness.scan.losses.extent import frames_by_probe
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.losses.repairs import Stretch
@@ -32,17 +34,31 @@ WAIT_S = 60.0
 
 
 class Gap:
-    """A network that answers nothing, and loses all frames while `broken`."""
+    """A network that answers nothing, and loses all frames to some targets (None for all) while `broken`."""
 
     def __init__(self) -> None:
         self.broken = False
+        self.behind: set[str] | None = None
         self.arrived: Counter[tuple[str, str]] = Counter()
         self.lost: Counter[tuple[str, str]] = Counter()
+        self.on_frame: Callable[[], None] = lambda: None
 
     def __call__(self, frame: bytes) -> Iterator[bytes]:
         packet = IP(frame[14:])
-        (self.lost if self.broken else self.arrived)[name_of(packet), packet.dst] += 1
+        lost = self.broken and (self.behind is None or packet.dst in self.behind)
+        (self.lost if lost else self.arrived)[name_of(packet), packet.dst] += 1
+        self.on_frame()
         return iter(())
+
+
+@dataclass(frozen=True)
+class Outage:
+    """An outage, from when to when of the frames of a run: shares of the planned ones, above 1 those of repairs."""
+
+    begins: float
+    ends: float
+    behind: frozenset[str] | None = None
+    """The targets that nothing reaches; None for all."""
 
 
 class Rig:
@@ -69,13 +85,24 @@ class Rig:
             for index, ring in enumerate(rings)
         ]
         self.notices: list[str] = []
+        self.switches: list[float] = []
+        """Progress at which the network has to break, to be mended, and so on."""
         self.book = LossBook(self.plan, self.shared, Losses(), time.monotonic_ns(), 0.0, self.notices.append)
+
+    def progress(self) -> float:
+        """Return the planned frames that were sent, as a share; when all were, with those of repairs."""
+        planned = self.plan.target_count * self.plan.attempts * len(self.plan.probes)
+        sent = int(self.shared.sent.sum())
+        return (sent if sent < planned else sent + int(self.shared.repaired.sum())) / planned
+
+    def _hold_when_due(self) -> None:
+        """Hold all senders, in the thread of one of them, as soon as an outage has to begin or to end."""
+        if self.switches and self.progress() >= self.switches[0]:
+            self.switches.pop(0)
+            self.shared.pause(HOLD_PATH)
 
     def switch(self, *, broken: bool) -> int:
         """Break or mend the network while all senders are held, so that its time is exact; return that time."""
-        self.shared.pause(HOLD_PATH)
-        while not self.shared.all_held():
-            time.sleep(0.001)
         at_ns = time.monotonic_ns()
         self.book.track.note(at_ns, self.shared)
         self.network.broken = broken
@@ -86,32 +113,43 @@ class Rig:
         """Return a sender over a ring of its own, when those of the run have ended."""
         return Sender(self.plan, self.constants, MemoryTxRing(self.network, MemoryRxRing(), slots=160), self.shared, 0)
 
-    def run(self, outages: list[tuple[float, float]]) -> None:
-        """Run to the end; break the network in these intervals, as shares of what is sent, and report each."""
-        planned = self.plan.target_count * self.plan.attempts * len(self.plan.probes)
+    def run(self, outages: list[Outage]) -> None:
+        """Run to the end; break the network in these outages, in their order, and report each."""
         self.shared.repairs.open[0] = 1
+        self.switches = [share for outage in outages for share in (outage.begins, outage.ends)]
+        self.network.on_frame = self._hold_when_due
         for sender in self.senders:
             sender.start()
-        began_ns, left = 0, sorted(outages)
+        began_ns, left = 0, list(outages)
         deadline = time.monotonic() + WAIT_S
         while any(sender.is_alive() for sender in self.senders) and time.monotonic() < deadline:
-            now_ns = time.monotonic_ns()
-            self.book.track.note(now_ns, self.shared)
-            sent = int(self.shared.sent.sum()) / planned
-            if left and not self.network.broken and sent >= left[0][0]:
+            self.book.track.note(time.monotonic_ns(), self.shared)
+            held = bool(self.shared.hold[0] & HOLD_PATH) and self.shared.all_held()
+            if held and self.network.broken:
+                outage = left.pop(0)
+                loss = LossInterval(began_ns, self.switch(broken=False), "the cable was out", targets_of(outage))
+                self.book.report(loss)
+            elif held:
+                self.network.behind = left[0].behind
                 began_ns = self.switch(broken=True)
-            elif left and self.network.broken and sent >= left[0][1]:
-                self.book.report(LossInterval(began_ns, self.switch(broken=False), "the cable was out"))
-                left.pop(0)
-            self.book.serve(settled=not self.network.broken)
+            self.book.repairs.serve(settled=not self.network.broken)
             time.sleep(0.05)
         assert not any(sender.is_alive() for sender in self.senders)
+        assert not left, "all outages came about"
+
+
+def targets_of(outage: Outage) -> Intervals | None:
+    """Return the targets of an outage."""
+    if outage.behind is None:
+        return None
+    addresses = sorted(map(parse_address, outage.behind))
+    return Intervals.from_bounds(addresses, addresses)
 
 
 @pytest.mark.parametrize("senders", [1, 2])
 def test_every_probe_that_was_lost_is_sent_again_and_hardly_any_other(senders: int) -> None:
     rig = Rig(senders)
-    rig.run([(0.1, 0.25), (0.7, 0.8)])  # the second in the second block
+    rig.run([Outage(0.1, 0.25), Outage(0.7, 0.8)])  # the second in the second block
     lost = sum(rig.network.lost.values())
     addresses = {f"10.1.{n >> 8}.{n & 255}" for n in range(COUNT)}
     assert {address for _, address in rig.network.arrived} == addresses
@@ -197,7 +235,7 @@ def test_a_repair_of_some_targets_keeps_to_the_rate(
             LostSpan(sender=0, block=number, first=0, last=99, lags=lags, begins=lags, lowest=lowest, highest=highest)
         )
         rig.shared.repairs.request(0, 1)
-        rig.book.serve(settled=True)
+        rig.book.repairs.serve(settled=True)
         stretch = rig.shared.repairs.answered_stretch(0)
         assert stretch is not None
         found.append(stretch.pace)
@@ -221,7 +259,7 @@ def test_a_walk_of_one_probe_has_its_spacing_again(attempts: int) -> None:
 
 def test_the_number_of_targets_is_that_of_those_that_missed_a_probe() -> None:
     rig = Rig(1, limits={"repair": False})
-    rig.run([(0.1, 0.3)])
+    rig.run([Outage(0.1, 0.3)])
     concerned = {address for _, address in rig.network.lost}
     (record,) = rig.book.losses().records
     assert record.targets == pytest.approx(len(concerned), rel=0.05)
@@ -235,7 +273,7 @@ def test_the_number_of_targets_is_that_of_those_that_missed_a_probe() -> None:
 
 def test_counted_frames_are_a_share_of_the_interval() -> None:
     rig = Rig(1, limits={"repair": False})
-    rig.run([(0.1, 0.3)])
+    rig.run([Outage(0.1, 0.3)])
     rig.book.pending.clear()
     start, end = rig.book.started_ns, time.monotonic_ns()
     rig.book.report(LossInterval(start, end, "a queue was full"), Certainty.COUNTERS, 100)

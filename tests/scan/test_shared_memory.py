@@ -117,7 +117,7 @@ def test_an_answer_and_an_activity_that_arrive_in_parts_are_waited_for() -> None
     whole = desk._rows.copy()
     desk._rows[0, -1] = 99
     assert waits_for(lambda: desk.answered_stretch(0), lambda: desk._rows.__setitem__(slice(None), whole)) == Stretch(
-        3, 10, 20, [0], [0], 0.5
+        3, 10, 20, [0], [0], 0.5, number=1
     )
     activities = Activities(1, 1)
     activities.begin(0, Position(block=1, tick=5, lags=[0], begins=[0]), 0, 50)

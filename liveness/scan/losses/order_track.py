@@ -9,8 +9,12 @@ from typing import Final
 import numpy as np
 
 from liveness.runs.losses import LostSpan
+from liveness.scan.losses.spans import joined
 from liveness.scan.send.positions import Activity
 from liveness.scan.shared import Shared
+
+WalkKey = tuple[int, int]
+"""A sender, and the number of the repair that it sent, 0 for its walk through the order."""
 
 MARKS: Final = 18_000
 """Marks kept per sender: a quarter of an hour of sending, at two a tenth of a second. A pause adds no marks."""
@@ -93,63 +97,35 @@ class OrderTrack:
             last = marks[-1].activity
             if (last.lags, last.begins) == (mark.activity.lags, mark.activity.begins):
                 now = mark.activity
-                activity = Activity(now.block, now.tick, now.first, now.last, last.lags, last.begins)
-                mark = Mark(mark.at_ns, activity, mark.handed, mark.left)
+                mark = replace(mark, activity=replace(now, lags=last.lags, begins=last.begins))
         if len(marks) > 1 and marks[-1].same(mark) and marks[-2].same(mark):
             marks.pop()  # nothing has moved: keep one mark at each end of the standstill
         marks.append(mark)
 
-    def spans(self, start_ns: int, end_ns: int, share: float = 1.0, ends_ns: Sequence[int] = ()) -> list[LostSpan]:
-        """Return the spans that were sent or waiting in a ring in an interval of time, of which `share` was lost.
+    def walks(self, start_ns: int, end_ns: int, ends_ns: Sequence[int] = ()) -> dict[WalkKey, list[LostSpan]]:
+        """Return the spans that were sent or waiting in a ring in an interval of time, by the walk they belong to.
 
         Frames that were in a ring when the interval began are included. With `ends_ns`, the interval has an end of its
         own for each sender.
         """
-        found: list[LostSpan] = []
+        found: dict[WalkKey, list[LostSpan]] = {}
         for sender, marks in enumerate(self._marks):
             until_ns = ends_ns[sender] if ends_ns else end_ns
             begun_ns = _handed_over_from(marks, start_ns)
-            spans: list[LostSpan] = []
             for before, after in pairwise(marks):
                 if after.at_ns <= begun_ns or before.at_ns >= until_ns:
                     continue
-                for span in _between(sender, before, after, (begun_ns, until_ns), share):
+                for repair, span in _between(sender, before, after, (begun_ns, until_ns)):
+                    spans = found.setdefault((sender, repair), [])
                     if spans and spans[-1].overlaps(span):
                         spans[-1] = joined(spans[-1], span)
                     else:
                         spans.append(span)
-            found += spans
         return found
 
-
-def joined(span: LostSpan, other: LostSpan) -> LostSpan:
-    """Return one span that covers two of the same walk. Its lost share is weighted by their lengths.
-
-    An uncertain end (`edge`) gives way to a certain one near it, and what lies between them becomes margin.
-    """
-    early, late = (span, other) if span.first <= other.first else (other, span)
-    first = late if late.edge == 0 and early.first + early.edge >= late.first else early
-    late, early = (span, other) if span.last >= other.last else (other, span)
-    last = early if early.edge == 0 and late.last - late.edge <= early.last else late
-    margin = max(
-        first.first - min(either.first - either.margin for either in (span, other)),
-        max(either.last + either.margin for either in (span, other)) - last.last,
-    )
-    lost = span.share * (span.last - span.first) + other.share * (other.last - other.first)
-    return LostSpan(
-        sender=span.sender,
-        block=span.block,
-        first=first.first,
-        last=last.last,
-        lags=span.lags,
-        begins=span.begins,
-        share=min(1.0, lost / max(1, last.last - first.first)),
-        margin=margin,
-        edge=min(first.edge, last.edge),
-        lowest=min(span.lowest, other.lowest),
-        highest=max(span.highest, other.highest),
-        tries=max(span.tries, other.tries),
-    )
+    def spans(self, start_ns: int, end_ns: int) -> list[LostSpan]:
+        """Return all spans that were sent or waiting in a ring in an interval of time."""
+        return [span for spans in self.walks(start_ns, end_ns).values() for span in spans]
 
 
 def _handed_over_from(marks: Sequence[Mark], start_ns: int) -> int:
@@ -168,8 +144,11 @@ def _handed_over_from(marks: Sequence[Mark], start_ns: int) -> int:
     return min(start_ns, marks[0].at_ns) if marks else start_ns
 
 
-def _between(sender: int, before: Mark, after: Mark, interval: tuple[int, int], share: float) -> Iterator[LostSpan]:
-    """Yield what a sender sent between two marks, limited to an interval of time by linear interpolation."""
+def _between(sender: int, before: Mark, after: Mark, interval: tuple[int, int]) -> Iterator[tuple[int, LostSpan]]:
+    """Yield what a sender sent between two marks, limited to an interval of time by linear interpolation.
+
+    With each span comes the number of the repair in which it was sent, 0 for the order itself.
+    """
     earlier, later = before.activity, after.activity
     if earlier is not None and later is not None and earlier.same_walk(later):
         if later.tick == earlier.tick and after.handed == before.handed:
@@ -178,15 +157,15 @@ def _between(sender: int, before: Mark, after: Mark, interval: tuple[int, int], 
         begun = max(0.0, (interval[0] - before.at_ns) / length_ns)
         ended = min(1.0, (interval[1] - before.at_ns) / length_ns)
         first, last = earlier.tick + int(ticks * begun), earlier.tick + int(ticks * ended) + 1
-        yield _span(sender, earlier, (first, last), share, ticks // 2 + 1)
+        yield earlier.repair, _span(sender, earlier, (first, last), ticks // 2 + 1)
         return
     if earlier is not None and earlier.tick < earlier.last:  # this walk ended between the marks
-        yield _span(sender, earlier, (earlier.tick, earlier.last), share, 0)
+        yield earlier.repair, _span(sender, earlier, (earlier.tick, earlier.last), 0)
     if later is not None:
-        yield _span(sender, later, (later.first, later.tick + 1), share, 0)
+        yield later.repair, _span(sender, later, (later.first, later.tick + 1), 0)
 
 
-def _span(sender: int, activity: Activity, ticks: tuple[int, int], share: float, margin: int) -> LostSpan:
+def _span(sender: int, activity: Activity, ticks: tuple[int, int], margin: int) -> LostSpan:
     return LostSpan(
         sender=sender,
         block=activity.block,
@@ -194,6 +173,5 @@ def _span(sender: int, activity: Activity, ticks: tuple[int, int], share: float,
         last=min(activity.last, ticks[1]),
         lags=list(activity.lags),
         begins=list(activity.begins),
-        share=share,
         margin=margin,
     )

@@ -29,6 +29,8 @@ class Stretch:
     """Only targets from this address on are sent to,"""
     highest: int = 0xFFFFFFFF
     """and only up to this one."""
+    number: int = 0
+    """Number of the repair, by which the supervisor recognises what was lost during it; counted from 1."""
 
 
 class RepairRequests:
@@ -51,8 +53,8 @@ class RepairRequests:
         row = self._rows[sender]
         return int(row[UPTO]) if row[REQUESTS] > row[ANSWERS] else None
 
-    def answer(self, sender: int, stretch: Stretch | None) -> None:
-        """Answer the open request of a sender; None if there is nothing to send again."""
+    def answer(self, sender: int, stretch: Stretch | None) -> int:
+        """Answer the open request of a sender, with None if there is nothing to send again; return its number."""
         row = self._rows[sender]
         if stretch is None:
             row[BLOCK] = NOTHING
@@ -63,6 +65,7 @@ class RepairRequests:
         # The seal lets the sender detect that it sees the new number of answers before their content.
         row[SEAL] = seal(int(row[REQUESTS]), row[BLOCK:], self._pace[sender : sender + 1])
         row[ANSWERS] = row[REQUESTS]
+        return int(row[ANSWERS])
 
     def is_answered(self, sender: int) -> bool:
         """Return whether the last request has been answered."""
@@ -79,4 +82,4 @@ class RepairRequests:
             return None
         lags, begins = row[LAGS : LAGS + self._lanes], row[LAGS + self._lanes :]
         bounds = row[LOWEST], row[HIGHEST]
-        return Stretch(row[BLOCK], row[FIRST], row[LAST], lags, begins, float(pace[0]), *bounds)
+        return Stretch(row[BLOCK], row[FIRST], row[LAST], lags, begins, float(pace[0]), *bounds, row[ANSWERS])

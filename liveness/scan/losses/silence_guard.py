@@ -6,7 +6,8 @@ from itertools import pairwise
 from typing import Final
 
 from liveness.config.units import MIN_RATE_PPS
-from liveness.scan.losses.book import Certainty, LossBook
+from liveness.scan.losses.book import LossBook
+from liveness.scan.losses.entry import Certainty
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.losses.reply_track import ReplyTrack
 from liveness.scan.losses.silence import ReplyDrop, SilenceDetector
@@ -81,7 +82,7 @@ class SilenceGuard:
             expected = float((counted * self.drop.hit_rates).sum())
             self._seen.append((now_ns, int(replies.sum()), expected))
             self._look_for_replies(now_ns)
-        elif shared.hold[0] & HOLD_PATH or self.book.selective:
+        elif shared.hold[0] & HOLD_PATH or self.book.repairs.selective:
             self.detector.skip()
         elif self.detector.take(now_ns / NS, shared.blocks_drained(), counted, replies):
             found = self.detector.drop()

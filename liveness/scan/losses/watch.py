@@ -8,7 +8,8 @@ from typing import Final
 from liveness.runs.checkpoint import Checkpoint
 from liveness.runs.losses import Losses, LossRecord
 from liveness.scan.losses.accounts import Accounts
-from liveness.scan.losses.book import Certainty, LossBook
+from liveness.scan.losses.book import LossBook
+from liveness.scan.losses.entry import Certainty
 from liveness.scan.losses.extent import frames_by_probe
 from liveness.scan.losses.intervals import LossInterval
 from liveness.scan.losses.silence_guard import SilenceGuard
@@ -91,7 +92,7 @@ class LossWatch:
         else:
             self.guard.look(now_ns)
             self._report_early(now_ns)
-        self.book.serve(settled=self.accounts.settled and not self._last_replies_pending(now_ns))
+        self.book.repairs.serve(settled=self.accounts.settled and not self._last_replies_pending(now_ns))
 
     def _last_replies_pending(self, now_ns: int) -> bool:
         """Return whether a sender that has finished its block must wait until its last replies are judged."""

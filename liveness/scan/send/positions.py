@@ -100,24 +100,29 @@ class Activity:
     last: int
     lags: tuple[int, ...]
     begins: tuple[int, ...]
+    repair: int = 0
+    """Number of the repair that it is (`Stretch.number`), 0 for a walk of the order itself."""
 
     def same_walk(self, other: "Activity") -> bool:
         """Return whether both belong to one walk through the same ticks; its lags may have changed."""
-        return (self.block, self.first, self.last) == (other.block, other.first, other.last)
+        mine, others = (self.block, self.first, self.last), (other.block, other.first, other.last)
+        return (self.repair, mine) == (other.repair, others)
 
 
 class Activities:
     """The walk that each sender sends, original or repair."""
 
     def __init__(self, senders: int, lanes: int) -> None:
-        self.rows = TickRows(senders, 3 + 2 * lanes)
+        self.rows = TickRows(senders, 4 + 2 * lanes)
         self._lanes = lanes
         for sender in range(senders):
-            self.rows.publish(sender, 0, (NO_WALK,) * (3 + 2 * lanes))
+            self.rows.publish(sender, 0, (NO_WALK,) * (4 + 2 * lanes))
 
-    def begin(self, sender: int, position: Position, first: int, last: int) -> None:
+    def begin(self, sender: int, position: Position, first: int, last: int, repair: int = 0) -> None:
         """Publish the walk that a sender sends from now on, or the new lags of its walk."""
-        self.rows.publish(sender, position.tick, (position.block, first, last, *position.lags, *position.begins))
+        self.rows.publish(
+            sender, position.tick, (position.block, first, last, repair, *position.lags, *position.begins)
+        )
 
     def tick(self, sender: int, tick: int) -> None:
         """Publish the current tick of the walk."""
@@ -125,10 +130,10 @@ class Activities:
 
     def now(self, sender: int) -> Activity | None:
         """Return the activity of a sender, or None before its first walk."""
-        tick, (block, first, last, *lags) = self.rows.read(sender)
+        tick, (block, first, last, repair, *lags) = self.rows.read(sender)
         if block == NO_WALK:
             return None
-        return Activity(block, tick, first, last, tuple(lags[: self._lanes]), tuple(lags[self._lanes :]))
+        return Activity(block, tick, first, last, tuple(lags[: self._lanes]), tuple(lags[self._lanes :]), repair)
 
 
 def tagged(generation: int, tick: int) -> int:

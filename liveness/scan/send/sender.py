@@ -148,7 +148,7 @@ class Sender:
             self.shared.publish_position(self.index, position)
             self.shared.activities.begin(self.index, position, self._first_tick, walk.end)
         else:
-            self.shared.activities.begin(self.index, position, stretch.first, stretch.last)
+            self.shared.activities.begin(self.index, position, stretch.first, stretch.last, stretch.number)
 
     def _send(self, walk: Walk, queue: TargetQueue, stretch: Stretch | None = None) -> None:
         """Send a walk to its end, or to the end of a stretch that is sent again."""
