@@ -38,7 +38,7 @@ class Gap:
 
     def __init__(self) -> None:
         self.broken = False
-        self.behind: set[str] | None = None
+        self.behind: frozenset[str] | None = None
         self.arrived: Counter[tuple[str, str]] = Counter()
         self.lost: Counter[tuple[str, str]] = Counter()
         self.on_frame: Callable[[], None] = lambda: None
