@@ -2,7 +2,8 @@
 
 from liveness.files.documents import shaped
 from liveness.files.yaml import parse_yaml
-from liveness.lab.hosts.document import Internet, validate
+from liveness.lab.hosts.document import Internet
+from liveness.lab.hosts.validation import validate
 from liveness.lab.source import LAB_FILES, POPULATIONS
 
 DEFAULT = "default"
