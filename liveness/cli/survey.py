@@ -12,7 +12,7 @@ from liveness.cli.interrupts import interrupts
 from liveness.errors import UsageError, count_of
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
-FORMATS = ("ant", "fsdb", "csv")
+FORMATS = ("ant", "fsdb", "trinocular", "csv", "parquet")
 
 
 @click.group("survey")
@@ -40,10 +40,10 @@ command.add_command(survey_run.status)
 def import_files(files: tuple[Path, ...], output_dir: Path, name: str, interval: str | None, start: str | None) -> None:
     """Make a run directory from the files of another survey, in the order of time.
 
-    Reads ANT's binary format version 3, plain or bzip2, its text (fsdb), and CSV as `survey export` writes it. The
-    interval of rounds and the start are inferred and printed.
+    Reads ANT's binary format version 3 and its text (fsdb), Trinocular's raw outage data, all plain or bzip2, and CSV
+    and Parquet as `survey export` writes them. The interval of rounds and the start are inferred and printed.
     """
-    from liveness.survey.importing import Given
+    from liveness.survey.import_timing import Given
     from liveness.survey.opening import import_any
 
     given = Given(_interval_s(interval), _start_s(start))
@@ -156,7 +156,11 @@ def select_blocks(
 @click.option("--probe", help="The probe to export; the only one of the survey if not given.")
 @click.option("-o", "--output-file", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
 def export(run: Path, *, form: str, probe: str | None, output_file: Path | None) -> None:
-    """Write a survey as ANT's binary format, its text, or CSV: a record for each address and round that was sent."""
+    """Write a survey in a format of others, or as CSV or Parquet: a record for each address and round that was sent.
+
+    ant and fsdb are ANT's survey formats. trinocular has the probes that Trinocular would have sent in each round, and
+    its verdicts.
+    """
     from liveness.files.outputs import check_output, open_output
     from liveness.planes.rundir import SurveyRun
     from liveness.survey.exporting import parts_of

@@ -114,6 +114,10 @@ class SurveyManifest(Struct, frozen=True, kw_only=True):
     messages: dict[str, dict[str, int]] = field(default_factory=dict)
     """Accepted packets by probe and kind, duplicates included."""
     rejected: dict[str, int] = field(default_factory=dict)
+    delays: list[str] = field(default_factory=list)
+    """Probes of an imported survey whose round-trip times are known."""
+    verdicts: list[str] = field(default_factory=list)
+    """Probes of an imported survey with verdicts of another tool (Trinocular) about blocks and rounds."""
     log: Log | None = None
     """The log of replies and packets, if the config asks for one."""
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from liveness.errors import LivenessError
 from liveness.files.directory import Directory
 from liveness.planes.blocks import BLOCK_ADDRESSES
+from liveness.planes.verdicts import verdicts_name
 
 PLANES: Final = ("sent", "positive", "negative", "late")
 """A late positive reply has its bit in `late` alone, a timely one in `positive` alone; likewise for negatives."""
@@ -92,7 +93,11 @@ class Matrix:
         """Return when in a round each address is probed: ms after the round's start."""
         return self._read(PHASES, 4, 0, self._blocks).view("<u4").reshape(-1)
 
-    def _descriptor(self, name: str, width: int) -> int:
+    def verdicts(self, probe: str, first: int, count: int) -> NDArray[np.uint8]:
+        """Read the verdicts about `count` blocks from the block `first` on: (blocks, rounds)."""
+        return self._read(verdicts_name(probe), self._rounds, first, count, rows_a_block=1)
+
+    def _descriptor(self, name: str, width: int, rows_a_block: int = BLOCK_ADDRESSES) -> int:
         if name in self._open:
             return self._open[name]
         path = self._run / name
@@ -102,16 +107,18 @@ class Matrix:
         except OSError as problem:
             raise LivenessError(f"{path}: cannot read: {problem.strerror}") from problem
         self._open[name] = descriptor
-        size, expected = os.fstat(descriptor).st_size, self._blocks * BLOCK_ADDRESSES * width
+        size, expected = os.fstat(descriptor).st_size, self._blocks * rows_a_block * width
         if size != expected:
             raise LivenessError(f"{path}: {size:,} bytes, where the manifest's blocks and rounds take {expected:,}")
         return descriptor
 
-    def _read(self, name: str, width: int, first: int, count: int) -> NDArray[np.uint8]:
-        rows = count * BLOCK_ADDRESSES
+    def _read(
+        self, name: str, width: int, first: int, count: int, rows_a_block: int = BLOCK_ADDRESSES
+    ) -> NDArray[np.uint8]:
+        rows = count * rows_a_block
         content = np.empty((rows, width), np.uint8)
         view = content.reshape(-1).data
-        descriptor, at, done = self._descriptor(name, width), first * BLOCK_ADDRESSES * width, 0
+        descriptor, at, done = self._descriptor(name, width, rows_a_block), first * rows_a_block * width, 0
         while done < len(view):
             read = os.preadv(descriptor, [view[done:]], at + done)
             if read == 0:

@@ -1,8 +1,7 @@
 """The figures of every address as a file of columns, CSV or Parquet by its suffix."""
 
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +12,10 @@ from liveness.analysis.survey.results import AddressSink
 from liveness.analysis.survey.sequences import PLAIN, REPAIRED, AddressFigures, availability, mean_up
 from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
-from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
+from liveness.replylog.parquet import duckdb_errors, first_line, quoted
+from liveness.survey.parquet_records import COPIED_BYTES, DOTTED, spilling
 
 SUFFIXES: Final = {".csv": "(FORMAT csv, HEADER)", ".parquet": "(FORMAT parquet, COMPRESSION zstd)"}
-MEMORY_LIMIT: Final = "512MB"
-COPIED_BYTES: Final = 1 << 20
-_DOTTED: Final = " || '.' || ".join(f"((address >> {shift}) & 255)::VARCHAR" for shift in (24, 16, 8, 0))
 COLUMNS: Final = "address, probe, sent, positive, periods, A, U, median_up_s, periods_repaired, A_repaired, U_repaired"
 
 
@@ -35,8 +32,7 @@ def address_file(path: Path, addresses: NDArray[np.uint32], interval_s: float) -
     """Give a sink for `analyze_survey`; at its end the file is at `path`, whole. LivenessError if the disk refuses."""
     check_suffix(path)
     try:
-        with tempfile.TemporaryDirectory(prefix="liveness-") as spill, closing(connect()) as connection:
-            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET temp_directory = {quoted(spill)}")
+        with spilling() as (connection, spill):
 
             def take(probe: str, first: int, figures: AddressFigures) -> None:
                 part = _columns(figures, addresses[first : first + len(figures.sent)], interval_s)
@@ -47,8 +43,8 @@ def address_file(path: Path, addresses: NDArray[np.uint32], interval_s: float) -
                 connection.unregister("part")
 
             yield take
-            query = COLUMNS.replace("address", f"{_DOTTED} AS address", 1)
-            temporary = Path(spill) / "addresses"
+            query = COLUMNS.replace("address", f"{DOTTED} AS address", 1)
+            temporary = spill / "addresses"
             connection.execute(
                 f"COPY (SELECT {query} FROM figures) TO {quoted(str(temporary))} {SUFFIXES[path.suffix]}"  # noqa: S608
             )

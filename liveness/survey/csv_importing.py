@@ -1,6 +1,6 @@
-"""Import of surveys from CSV, in which each line names its round: nothing has to be inferred but the times."""
+"""Import of surveys from CSV or Parquet, whose rows name their rounds: nothing has to be inferred but the times."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,10 +16,14 @@ from liveness.planes.manifest import Origin, SurveyManifest, Times, write_manife
 from liveness.planes.matrix import Planes, write_phases
 from liveness.planes.rundir import SurveyRun, new_run
 from liveness.survey.csv_records import LATE, NEGATIVE, POSITIVE, Rows, read_rows
-from liveness.survey.importing import Given, check_extent, check_interval, check_times, mapped_planes, settle
+from liveness.survey.import_timing import Given, check_extent, check_interval, check_times
+from liveness.survey.imported_run import mapped_planes, settle
+from liveness.survey.parquet_records import read_parquet_rows
 
 NEVER: Final = -1.0
 _PLANE_OF: Final = {POSITIVE: "positive", NEGATIVE: "negative", LATE: "late"}
+
+_Reader = Callable[[Path, list[str]], Iterator[Rows]]
 
 
 @dataclass(slots=True)
@@ -36,16 +40,25 @@ class _Seen:
 
 def import_csv(files: Sequence[Path], path: Path, name: str, given: Given) -> SurveyRun:
     """Make a run directory at `path` from CSV files of one survey, in any order; return it. Raises as reading does."""
-    seen = _look(files)
+    return _import_rows(files, path, name, given, "csv", read_rows)
+
+
+def import_parquet(files: Sequence[Path], path: Path, name: str, given: Given) -> SurveyRun:
+    """Make a run directory at `path` from Parquet files of one survey, as `import_csv` does."""
+    return _import_rows(files, path, name, given, "parquet", read_parquet_rows)
+
+
+def _import_rows(files: Sequence[Path], path: Path, name: str, given: Given, form: str, read: _Reader) -> SurveyRun:
+    seen = _look(files, read)
     if seen.earliest is None or seen.latest is None:
-        raise UsageError(f"{files[0]}: no line below the header of {count_of(len(files), 'file')}")
+        raise UsageError(f"{files[0]}: no record in {count_of(len(files), 'file')}")
     blocks = Blocks.of(seen.blocks, "imported")
     size = len(blocks) * BLOCK_ADDRESSES
     check_extent(size, seen.rounds, seen.records, files[0])
     first_round, first_s = np.full(size, NEVER), np.full(size, NEVER)
     span = np.zeros(2)
     for file in files:
-        for rows in read_rows(file, list(seen.probes)):
+        for rows in read(file, list(seen.probes)):
             _note_phases(rows, _places(rows, blocks), first_round, first_s, span)
     interval_s = given.interval_s or _interval(span, files[0])
     check_interval(interval_s, files[0])
@@ -57,7 +70,7 @@ def import_csv(files: Sequence[Path], path: Path, name: str, given: Given) -> Su
         with ExitStack() as stack:
             planes = [stack.enter_context(mapped_planes(path, probe, size, seen.rounds)) for probe in seen.probes]
             for file in files:
-                for rows in read_rows(file, list(seen.probes)):
+                for rows in read(file, list(seen.probes)):
                     _put(planes, rows, _places(rows, blocks))
             counts = {probe: settle(part) for probe, part in zip(seen.probes, planes, strict=True)}
         phases_ms = np.where(probed, np.round((begins - start_s) * 1000) % (interval_s * 1000), 0)
@@ -72,16 +85,16 @@ def import_csv(files: Sequence[Path], path: Path, name: str, given: Given) -> Su
             rounds=seen.rounds,
             blocks=len(blocks),
             probes=counts,
-            origin=Origin(format="csv", files=[str(file) for file in files], records=seen.records),
+            origin=Origin(format=form, files=[str(file) for file in files], records=seen.records),
         )
         write_manifest(manifest, path)
     return SurveyRun.open(path)
 
 
-def _look(files: Sequence[Path]) -> _Seen:
+def _look(files: Sequence[Path], read: _Reader) -> _Seen:
     seen = _Seen([], np.zeros(0, np.uint32))
     for file in files:
-        for rows in read_rows(file, seen.probes):
+        for rows in read(file, seen.probes):
             seen.blocks = np.union1d(seen.blocks, rows["address"] >> np.uint32(8))
             seen.rounds = max(seen.rounds, int(rows["round"].max()) + 1)
             seen.records += len(rows)

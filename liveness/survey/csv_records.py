@@ -54,7 +54,7 @@ def _row(cells: list[str], path: Path, line: int, probes: list[str]) -> tuple[in
         raise LivenessError(f"{path}:{line}: {len(cells)} values, where the header has {len(HEADER)}")
     number, time_s, address, probe, state = cells
     try:
-        row = int(number), float(time_s), parse_address(address), _index(probe, probes), STATES.index(state)
+        row = int(number), float(time_s), parse_address(address), probe_index(probe, probes), STATES.index(state)
     except (ValueError, UsageError):  # UsageError: there is no such probe
         row = None
     if row is None or not 0 <= row[0] < LARGEST_ROUND or not 0 <= row[1] < LARGEST_TIME_S:
@@ -63,7 +63,8 @@ def _row(cells: list[str], path: Path, line: int, probes: list[str]) -> tuple[in
     return row
 
 
-def _index(name: str, probes: list[str]) -> int:
+def probe_index(name: str, probes: list[str]) -> int:
+    """Return the index of a probe in a list of names, to which it is added. UsageError for what is no probe."""
     if name not in probes:
         probes.append(CONTROL if name == CONTROL else probe_named(name).name)
     return probes.index(name)

@@ -15,7 +15,9 @@ from liveness.planes.matrix import Planes
 from liveness.planes.rundir import SurveyRun
 from liveness.survey import ant, csv_records, fsdb
 from liveness.survey.csv_records import LATE, NEGATIVE, POSITIVE, ROW, SILENT, Rows
+from liveness.survey.parquet_records import encode_parquet
 from liveness.survey.records import ECHO_REPLY, NO_REPLY, RECORD, UNREACHABLE, Records
+from liveness.survey.trinocular_exporting import trinocular_parts
 
 MATCHED_US: Final = 1
 BYTES_AT_ONCE: Final = 8
@@ -86,12 +88,18 @@ def records_of(rows: Rows) -> Records:
 
 
 def parts_of(run: SurveyRun, probe: str, form: str) -> Iterator[bytes]:
-    """Yield a survey as the bytes of a format: ``ant``, ``fsdb`` or ``csv``."""
+    """Yield a survey as the bytes of a format: ``ant``, ``fsdb``, ``trinocular``, ``csv`` or ``parquet``."""
+    probes = list(run.manifest.probes)
+    if form == "trinocular":
+        yield from trinocular_parts(run, probe)
+        return
+    if form == "parquet":
+        yield from encode_parquet(rows_of(run, probe), probes)
+        return
     if form == "fsdb":
         yield f"{fsdb.HEADER}\n".encode()
     elif form == "csv":
         yield f"{','.join(csv_records.HEADER)}\n".encode()
-    probes = list(run.manifest.probes)
     for rows in rows_of(run, probe):
         if form == "csv":
             yield csv_records.encode_rows(rows, probes).encode()

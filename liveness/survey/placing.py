@@ -60,7 +60,13 @@ def put_bit(plane: NDArray[np.uint8], row: int, number: int) -> bool:
 
 
 @kernel
-def place_records(  # noqa: C901 - each kind of record with its own way
+def has_bit(plane: NDArray[np.uint8], row: int, number: int) -> bool:
+    """Return whether a bit of a plane is set."""
+    return (int(plane[row, number >> 3]) >> (number & 7)) & 1 != 0
+
+
+@kernel
+def place_records(
     time_s: NDArray[np.int64],
     rtt_us: NDArray[np.int64],
     icmp_type: NDArray[np.uint8],
@@ -75,21 +81,29 @@ def place_records(  # noqa: C901 - each kind of record with its own way
     positive: NDArray[np.uint8],
     negative: NDArray[np.uint8],
     late: NDArray[np.uint8],
+    delay_us: NDArray[np.int64],
     tallies: NDArray[np.int64],
 ) -> None:
     """Set the bits of records in the order in which they were written.
 
     `probed` is the row of the address probed, NEVER without a probe; `replied` that of the address that replied, equal
-    to `probed` where the address replied for itself. `newest` keeps the round of each address' newest probe.
+    to `probed` where the address replied for itself. `newest` keeps the round of each address' newest probe. `delay_us`
+    gets the time that the first positive reply of an address in a round took, and is left as it is for other records.
     """
     for i in range(len(time_s)):
         row = probed[i]
+        kind = icmp_type[i]
+        is_reply = kind == ECHO_REPLY or kind in ERRORS
         if row < 0:  # a reply that nobody waited for: it answers the newest probe before it
             row = replied[i]
             if row < 0 or newest[row] == NEVER:
                 tallies[UNPROBED] += 1
-            elif icmp_type[i] == ECHO_REPLY or icmp_type[i] in ERRORS:
-                put_bit(late, row, newest[row])
+            elif is_reply:
+                number = newest[row]
+                again = put_bit(late, row, number) or has_bit(positive, row, number)
+                if kind == ECHO_REPLY and not again:
+                    sent_s = start_s + (first_s[row] - start_s) % interval_s + number * interval_s
+                    delay_us[i] = int64(max(0.0, (time_s[i] - sent_s) * 1e6))
             else:
                 tallies[OTHER_TYPE] += 1
             continue
@@ -100,14 +114,10 @@ def place_records(  # noqa: C901 - each kind of record with its own way
         if put_bit(sent, row, number):
             tallies[SECOND] += 1
         newest[row] = number
-        kind = icmp_type[i]
-        if kind == NO_REPLY:
+        if not is_reply:
+            tallies[OTHER_TYPE] += int64(kind != NO_REPLY)
             continue
-        if kind != ECHO_REPLY and kind not in ERRORS:
-            tallies[OTHER_TYPE] += 1
-        elif rtt_us[i] > interval_s * 1e6:
-            put_bit(late, row, number)
-        elif kind == ECHO_REPLY and replied[i] == row:
-            put_bit(positive, row, number)
-        else:
-            put_bit(negative, row, number)
+        direct = kind == ECHO_REPLY and replied[i] == row
+        plane = late if rtt_us[i] > interval_s * 1e6 else positive if direct else negative
+        if not put_bit(plane, row, number) and direct:
+            delay_us[i] = rtt_us[i]

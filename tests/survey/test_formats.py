@@ -2,6 +2,7 @@
 
 import bz2
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -13,13 +14,14 @@ from liveness.analysis.survey.document import encode
 from liveness.analysis.survey.results import analyze_survey
 from liveness.errors import LivenessError, UsageError
 from liveness.planes.blocks import Blocks, encode_blocks
+from liveness.planes.delays import delays_name, read_delays
 from liveness.planes.manifest import write_manifest
 from liveness.planes.matrix import Planes, write_planes
 from liveness.planes.rundir import SurveyRun
 from liveness.survey.address_file import address_file
 from liveness.survey.conclusion import Record, conclude
 from liveness.survey.exporting import parts_of, rows_of
-from liveness.survey.importing import Given
+from liveness.survey.import_timing import Given
 from liveness.survey.opening import import_any
 from tests.analysis.survey.brute import Truth
 from tests.analysis.survey.test_sequences import PROBE, drawn, write_survey
@@ -88,6 +90,36 @@ def test_a_file_made_by_hand_is_read_record_by_record(tmp_path: Path, *, compres
     }
 
 
+def test_the_time_that_each_reply_took_is_kept(tmp_path: Path) -> None:
+    twice = [
+        *BY_HAND[:5],
+        ant(0, START + 701, 0, NONE_THERE, HOST),  # the late reply again
+        *BY_HAND[5:7],
+        ant(0, START + 1400, 0, NONE_THERE, HOST),  # the reply of round 2 again
+        *BY_HAND[7:],
+    ]
+    (tmp_path / "survey").write_bytes(b"".join(twice))
+    run = import_any([tmp_path / "survey"], tmp_path / "run", "hand", NONE)
+    assert run.manifest.delays == ["icmp"]
+    (delays,) = read_delays(run.path, "icmp", 256)
+    assert delays["row"].tolist() == [7] * 4  # 192.0.2.9, which answered for 192.0.2.8, was not probed
+    assert delays["rtt_us"].tolist() == [31_000, 40_000_000, 20_000, 700_000_000]
+
+
+def test_damaged_times_of_replies_are_named(tmp_path: Path) -> None:
+    (tmp_path / "survey").write_bytes(b"".join(BY_HAND))
+    run = import_any([tmp_path / "survey"], tmp_path / "run", "hand", NONE)
+    path = run.path / delays_name("icmp")
+    content = path.read_bytes()
+    for damaged, words in (
+        (content[:-3], "29 bytes, where each reply takes 8"),
+        (content[:8] + b"\xff" * 4 + content[12:], "offset 0: a row above 256"),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(LivenessError, match=words):
+            list(read_delays(run.path, "icmp", 256))
+
+
 @pytest.mark.parametrize("separator", ["\t", " "])
 def test_text_is_read_like_binary(tmp_path: Path, separator: str) -> None:
     header = "#fsdb -F t\treply_type time_s" + separator + "rtt_us ttl probe_addr\treply_addr\n"
@@ -103,7 +135,7 @@ def test_text_is_read_like_binary(tmp_path: Path, separator: str) -> None:
     assert (states(run, HOST), states(run, QUIET)) == ("pl", "s.")
 
 
-@pytest.mark.parametrize("form", ["ant", "fsdb", "csv"])
+@pytest.mark.parametrize("form", ["ant", "fsdb", "csv", "parquet"])
 def test_export_and_import_give_the_same_figures(tmp_path: Path, form: str) -> None:
     blocks = Blocks.of(np.array([0x0A0000, 0xC00002], np.uint32))
     truth = drawn(3, len(blocks), 50)
@@ -238,3 +270,43 @@ def test_every_probe_of_our_surveys_is_exported_with_the_time_of_its_slot(tmp_pa
     again = import_any([tmp_path / "control.csv"], tmp_path / "again", "again", NONE)
     assert list(again.manifest.probes) == ["tcp/control"]
     assert again.manifest.probes["tcp/control"].sent == 2 * 512
+
+
+def test_parquet_of_others_is_read_with_numbers_as_addresses_and_damage_is_named(tmp_path: Path) -> None:
+    table = (
+        "SELECT range AS round, 1e9 + 660 * range AS time_s, {address} AS address, 'icmp' AS probe, {state} AS state"
+        " FROM range(4)"
+    )
+    path = tmp_path / "survey.parquet"
+
+    def write(address: str = "'192.0.2.7'", state: str = "'positive'", renamed: str = "*") -> None:
+        query = table.format(address=address, state=state)
+        duckdb.connect().execute(f"COPY (SELECT {renamed} FROM ({query})) TO '{path}' (FORMAT parquet)")
+
+    write(address=str(0xC0000207))
+    run = import_any([path], tmp_path / "run", "numbers", NONE)
+    assert (states(run, HOST), run.manifest.interval_s, run.manifest.start_ns) == ("pppp", 660.0, 10**18)
+    assert run.manifest.origin is not None
+    assert run.manifest.origin.format == "parquet"
+    for change, words in (
+        ({"address": "'192.0.2.700'"}, "row 0: '0,1000000000.0,--,icmp,1' is not a round, time, address"),
+        ({"state": "CASE WHEN range = 2 THEN 'up' ELSE 'silent' END"}, "row 2: "),
+        ({"renamed": "round, time_s, address, probe"}, "no column state"),
+        ({"renamed": "* REPLACE ('pigeon' AS probe)"}, "row 0: probe 'pigeon' is not a probe"),
+        ({"renamed": "* REPLACE (-1 AS round)"}, "row 0: '-1,"),
+        ({"renamed": "* REPLACE ('nan'::DOUBLE AS time_s)"}, "row 0: '0,nan,"),
+    ):
+        write(**change)
+        with pytest.raises((LivenessError, UsageError), match=re.escape(words)):
+            import_any([path], tmp_path / "again", "damaged", NONE)
+        assert not (tmp_path / "again").exists()
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(LivenessError, match=r"survey.parquet: not Parquet, or damaged: "):
+        import_any([path], tmp_path / "again", "damaged", NONE)
+
+
+def test_files_of_two_kinds_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"".join(BY_HAND))
+    (tmp_path / "b").write_text("round,time_s,address,probe,state\n")
+    with pytest.raises(UsageError, match=r"a is a survey of ANT and .*b is CSV: files of one survey are of one kind"):
+        import_any([tmp_path / "a", tmp_path / "b"], tmp_path / "run", "both", NONE)

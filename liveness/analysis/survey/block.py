@@ -23,9 +23,9 @@ from liveness.analysis.survey.sequences import (
 )
 from liveness.kernel import kernel
 from liveness.planes.matrix import Planes
+from liveness.planes.verdicts import DOWN, NO_VERDICT, UP
 
 HOUR_MS: Final = 3_600_000
-ORDER_SEED: Final = 0x7121
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,17 @@ def analyze_block(
     histograms: NDArray[np.int64],
     phases_ms: NDArray[np.uint32],
     timing: Timing,
+    verdicts: NDArray[np.uint8] | None = None,
 ) -> BlockResult:
-    """Return the results of one block from its planes (256 rows) and the figures of its addresses."""
+    """Return the results of one block from its planes (256 rows) and the figures of its addresses.
+
+    `verdicts` are those that Trinocular recorded, by round; without them the algorithm is replayed.
+    """
     readings = readings_of(figures, histograms)
+    recorded = None if verdicts is None else downs_of(block, verdicts, (verdicts != NO_VERDICT).astype(np.uint8))
     ever = np.flatnonzero(figures.ones[:, PLAIN] > 0)
     if len(ever) == 0:
-        return BlockResult(block, readings, NONE, [], None)
+        return BlockResult(block, readings, NONE, [], recorded)
     rounds = planes.rounds
     sent, positive = planes.sent[ever], planes.positive[ever]
     active, probed = np.zeros(rounds, np.int32), np.zeros(rounds, np.int32)
@@ -118,7 +123,9 @@ def analyze_block(
     if silent.any():
         logs = _logs_of_silence(sent, positive, silent, overall, phases_ms[ever], timing, diurnal)
         outages = full.find_outages(block, active, probed, logs)
-    return BlockResult(block, readings, diurnal, outages, _trinocular(block, sent, positive, rounds, overall))
+    if recorded is None:
+        recorded = _trinocular(block, sent, positive, rounds, overall)
+    return BlockResult(block, readings, diurnal, outages, recorded)
 
 
 def _logs_of_silence(
@@ -151,14 +158,10 @@ def _trinocular(
     block: int, sent: NDArray[np.uint8], positive: NDArray[np.uint8], rounds: int, overall: NDArray[np.float64]
 ) -> list[Outage] | None:
     """Return the outages that Trinocular finds, from the first round of a verdict *down* to the one before *up*."""
-    mean = float(overall.mean())
-    if len(overall) < trinocular.FEWEST_EVER or mean < trinocular.LEAST_AVAILABILITY:
+    if not trinocular.is_judged(overall):
         return None
-    order = np.random.default_rng((ORDER_SEED, block)).permutation(len(overall))
-    states = np.zeros(rounds, np.uint8)
-    beliefs, probes = np.zeros(rounds), np.zeros(rounds, np.uint8)
-    trinocular.replay(sent, positive, order, rounds, mean, trinocular.recovery_probes(mean), states, beliefs, probes)
-    return downs_of(block, states, probes)
+    found = trinocular.replayed(block, sent, positive, rounds, overall)
+    return downs_of(block, found.states, found.probes)
 
 
 def downs_of(block: int, states: NDArray[np.uint8], probes: NDArray[np.uint8]) -> list[Outage]:
@@ -170,11 +173,11 @@ def downs_of(block: int, states: NDArray[np.uint8], probes: NDArray[np.uint8]) -
     first: int | None = None
     last = sent = 0
     for r in np.flatnonzero(probes > 0).tolist():
-        if states[r] == trinocular.DOWN:
+        if states[r] == DOWN:
             if first is None:
                 first, sent = r, 0
             last = r
-        elif states[r] == trinocular.UP and first is not None:
+        elif states[r] == UP and first is not None:
             outages.append(Outage(block, first, last, sent, r))
             first = None
         sent += 1

@@ -149,11 +149,13 @@ def _parts(
         histograms = histograms_for(blocks, rounds)
         figures = figures_of(planes, histograms)
         results = []
+        verdicts = matrix.verdicts(probe, first, blocks) if probe in run.manifest.verdicts else None
         for index in range(blocks):
             of_block = figures.rows(index * BLOCK_ADDRESSES, BLOCK_ADDRESSES)
             phases = phases_ms[(first + index) * BLOCK_ADDRESSES : (first + index + 1) * BLOCK_ADDRESSES]
+            recorded = None if verdicts is None else verdicts[index]
             results.append(
-                analyze_block(first + index, planes.block(index), of_block, histograms[index], phases, timing)
+                analyze_block(first + index, planes.block(index), of_block, histograms[index], phases, timing, recorded)
             )
         return _Part(first, figures, histograms.sum(axis=0), results)
 

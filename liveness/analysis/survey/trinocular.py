@@ -6,12 +6,13 @@ only selects the answers that Trinocular would have seen.
 """
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import kernel
+from liveness.planes.verdicts import DOWN, UNCERTAIN, UP
 
 FEWEST_EVER: Final = 15
 """Least number of ever-responsive addresses, |E(b)|, of a block that Trinocular judges."""
@@ -28,10 +29,11 @@ RECOVERY_AT: Final = 8
 RECOVERY_EVERY: Final = 16
 RECOVERY_FIRST: Final = 4
 RECOVERY_MISS: Final = 0.2
+ORDER_SEED: Final = 0x7121
+"""Of the order in which the addresses of a block are probed."""
 
-DOWN: Final = 0
-UP: Final = 1
-UNCERTAIN: Final = 2
+MOST_PROBES: Final = 1 + ADAPTIVE_PROBES + 16
+"""Most probes of a round: the recovery of a block with an availability of 0.1 has 16."""
 
 
 @kernel
@@ -78,8 +80,12 @@ def replay(  # noqa: C901 - the rules of one round, in the order in which they a
     states: NDArray[np.uint8],
     beliefs: NDArray[np.float64],
     probes: NDArray[np.uint8],
+    log: NDArray[np.int16],
 ) -> None:
     """Write the state, the belief and the number of probes of each round of one block.
+
+    `log`, (rounds, MOST_PROBES), gets the probes of each round in their order: row * 2, plus 1 for a positive response.
+    With no column nothing is logged.
 
     `sent` and `positive` are the planes of the block; `order` has the rows of E(b) in the order in which they are
     probed cyclically. An address that was not sent in a round is skipped; a round in which none was sent keeps the
@@ -102,6 +108,8 @@ def replay(  # noqa: C901 - the rules of one round, in the order in which they a
                 continue
             answered = ((positive[row, byte] >> bit) & 1) == 1
             belief = updated(belief, answered, availability)
+            if used < log.shape[1]:
+                log[r, used] = 2 * row + int(answered)
             used += 1
             state = state_of(belief)
             settled = (state == UP and answered) or (state == DOWN and not answered)
@@ -122,3 +130,39 @@ def replay(  # noqa: C901 - the rules of one round, in the order in which they a
                 belief = 0.5  # no probe is left, and the last one contradicted the belief
             since_up = 0 if state_of(belief) == UP else since_up + 1
         states[r], beliefs[r], probes[r] = state_of(belief), belief, used
+
+
+class Replay(NamedTuple):
+    """The rounds of one block as Trinocular would have probed it."""
+
+    availability: float
+    """A(E(b))."""
+    states: NDArray[np.uint8]
+    beliefs: NDArray[np.float64]
+    """Of *up*."""
+    probes: NDArray[np.uint8]
+    """Probes by round; 0 for a round in which no address was sent a probe."""
+    log: NDArray[np.int16]
+
+
+def is_judged(availability: NDArray[np.float64]) -> bool:
+    """Return whether Trinocular judges a block, from the availability of its ever-responsive addresses."""
+    return len(availability) >= FEWEST_EVER and float(availability.mean()) >= LEAST_AVAILABILITY
+
+
+def replayed(
+    block: int,
+    sent: NDArray[np.uint8],
+    positive: NDArray[np.uint8],
+    rounds: int,
+    availability: NDArray[np.float64],
+    *,
+    logged: bool = False,
+) -> Replay:
+    """Replay the rounds of a block that is judged; the planes have the rows of its ever-responsive addresses."""
+    mean = float(availability.mean())
+    order = np.random.default_rng((ORDER_SEED, block)).permutation(len(availability))
+    log = np.zeros((rounds, MOST_PROBES if logged else 0), np.int16)
+    found = Replay(mean, np.zeros(rounds, np.uint8), np.zeros(rounds), np.zeros(rounds, np.uint8), log)
+    replay(sent, positive, order, rounds, mean, recovery_probes(mean), found.states, found.beliefs, found.probes, log)
+    return found

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from liveness.analysis.survey.block import downs_of
-from liveness.analysis.survey.trinocular import DOWN, UNCERTAIN, UP, recovery_probes, replay, state_of, updated
+from liveness.analysis.survey.trinocular import recovery_probes, replay, state_of, updated
 from liveness.planes.matrix import Planes
+from liveness.planes.verdicts import DOWN, UNCERTAIN, UP
 
 NEGATIVES = {0.1: 67, 0.2: 31, 0.3: 20, 0.35: 16, 0.36: 16, 0.37: 15, 0.4: 14, 0.5: 10, 0.6: 8, 0.7: 6, 0.8: 5, 0.9: 3}
 POSITIVES = {0.1: 3, 0.2: 2, 0.3: 2, 0.5: 2, 0.9: 2}
@@ -50,7 +51,7 @@ def replayed(planes: Planes, rows: int, availability: float) -> tuple[np.ndarray
     probes = np.zeros(planes.rounds, np.uint8)
     replay(
         planes.sent, planes.positive, order, planes.rounds, availability, recovery_probes(availability),
-        states, beliefs, probes,
+        states, beliefs, probes, np.zeros((planes.rounds, 0), np.int16),
     )  # fmt: skip
     return states, beliefs, probes
 

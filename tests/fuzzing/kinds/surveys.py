@@ -15,6 +15,7 @@ import yaml
 from liveness.analysis.survey.document import encode
 from liveness.analysis.survey.results import analyze_survey
 from liveness.planes.blocks import Blocks, encode_blocks, read_blocks
+from liveness.planes.delays import read_delays
 from liveness.planes.live import LISTENED_NS, START_NS, LivePlanes
 from liveness.planes.manifest import write_manifest
 from liveness.planes.rundir import BLOCKS_FILE, SurveyRun
@@ -25,7 +26,7 @@ from liveness.survey import session
 from liveness.survey.conclusion import Record, conclude, running
 from liveness.survey.config import load_survey_config, recorded_survey_config, to_record
 from liveness.survey.exporting import parts_of
-from liveness.survey.importing import Given
+from liveness.survey.import_timing import Given
 from liveness.survey.opening import import_any
 from liveness.survey.progress import progress_of
 from liveness.survey.recorder import RoundRecorder
@@ -44,6 +45,7 @@ from tests.fuzzing.kinds.kind import (
     of_lines,
     of_yaml,
 )
+from tests.survey.test_trinocular_raw import with_outages
 from tests.survey.virtual import START_NS_2020, Reply, survey_config, virtual_survey
 
 STATE: Final = (
@@ -65,8 +67,44 @@ def _exported(form: str, folder: Path) -> Sequence[bytes]:
     path = folder / form
     path.mkdir()
     content = b"".join(parts_of(_survey(path), PROBE, form))
+    if form == "parquet":
+        return [content]
     size = RECORD_BYTES * 200 if form == "ant" else content.find(b"\n", 8000) + 1
     return [content[:size]]
+
+
+def _imported(form: str, name: str, folder: Path) -> Sequence[bytes]:
+    """Return a file of the run directory of an imported survey."""
+    _import_into(form, folder)
+    return [(folder / name).read_bytes()]
+
+
+def _import_into(form: str, folder: Path) -> None:
+    """Lay out an imported survey."""
+    content = b"".join(parts_of(_survey_with_verdicts(folder / "of"), PROBE, form))
+    (folder / "exported").write_bytes(content)
+    run = import_any([folder / "exported"], folder / "imported", "fuzz", Given())
+    for entry in run.path.iterdir():
+        shutil.move(entry, folder / entry.name)
+    run.path.rmdir()
+
+
+def _survey_with_verdicts(folder: Path) -> SurveyRun:
+    """Return a survey with a /24 that Trinocular judges."""
+    folder.mkdir()
+    return write_survey(
+        folder / "made", with_outages(20), Blocks.of(np.array([0x0A0000, 0x0A0001, 0xC00002], np.uint32))
+    )
+
+
+def _trinocular(folder: Path) -> Sequence[bytes]:
+    content = b"".join(parts_of(_survey_with_verdicts(folder / "of"), PROBE, "trinocular"))
+    return [content[: content.find(b"\n", 3000) + 1]]
+
+
+def _delays(path: Path) -> None:
+    for _ in read_delays(path.parents[1], PROBE, 3 * 256):
+        pass
 
 
 def _of_records(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
@@ -185,6 +223,14 @@ def kinds() -> list[FileKind]:
                  tokens=TOKENS),
         FileKind("survey csv", "s.csv", lambda folder: _exported("csv", folder), of_lines(b","), _import, imported,
                  tokens=TOKENS),
+        FileKind("survey trinocular", "s.fsdb", _trinocular, of_lines(b"\t"), _import, imported, tokens=TOKENS),
+        FileKind("survey parquet", "s.parquet", lambda folder: _exported("parquet", folder), flipped, _import,
+                 imported),
+        FileKind("survey delays", "delays/icmp.rtt", partial(_imported, "ant", "delays/icmp.rtt"), flipped, _delays,
+                 ["survey", "analyze", "{folder}/.."], partial(_import_into, "ant")),
+        FileKind("survey verdicts", "verdicts/icmp.states", partial(_imported, "trinocular", "verdicts/icmp.states"),
+                 flipped, lambda path: _analyze(path.parent), ["survey", "analyze", "{folder}/.."],
+                 partial(_import_into, "trinocular")),
         FileKind("survey blocks", "blocks.csv", fixed(*BLOCKS), of_lines(b","), read_blocks, tokens=TOKENS),
         FileKind("survey state", "state.json", fixed(STATE), of_json, _state),
         FileKind("survey manifest", "manifest.json", _manifest, of_json, _analyze, ["survey", "analyze", "{folder}"],
