@@ -52,7 +52,9 @@ def run(
 
     from liveness.passive.config import load_config
     from liveness.passive.run import PassiveRun
+    from liveness.system.memory import return_large_arrays
 
+    return_large_arrays()
     if quiet:
         quieten()
     if (config_path is None) == (resume is None):

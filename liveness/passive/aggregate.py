@@ -20,6 +20,7 @@ from liveness.passive.records import (
     QUOTED_IN,
     QUOTED_OUT,
     ROW_DTYPE,
+    Blocks,
     Observations,
     Row,
     Rows,
@@ -41,17 +42,32 @@ def _part_of(remote: int, parts: int) -> int:
 
 
 @kernel
-def divide(observations: Observations, parts: int, bounds: NDArray[np.int64], out: Observations) -> None:
-    """Write observations part by part, in their order; part k lies from bounds[k] to bounds[k + 1]."""
+def count_by_part(observations: Observations, parts: int, counts: NDArray[np.int64]) -> None:
+    """Add to `counts` how many observations each part has."""
     for at in range(len(observations)):
-        bounds[_part_of(int64(observations[at]["remote"]), parts) + 1] += 1
-    for part in range(parts):
-        bounds[part + 1] += bounds[part]
-    places = bounds[:parts].copy()
+        counts[_part_of(int64(observations[at]["remote"]), parts)] += 1
+
+
+@kernel
+def place_by_part(observations: Observations, parts: int, places: NDArray[np.int64], out: Observations) -> None:
+    """Write observations to the places of their parts, which move on."""
     for at in range(len(observations)):
         part = _part_of(int64(observations[at]["remote"]), parts)
         out[places[part]] = observations[at]
         places[part] += 1
+
+
+def divided(blocks: Blocks, parts: int) -> list[Observations]:
+    """Return the observations of some blocks part by part, in their order. The blocks are read twice."""
+    counts = np.zeros(parts, np.int64)
+    for block in blocks:
+        count_by_part(block, parts, counts)
+    ends = np.cumsum(counts)
+    out = np.empty(int(ends[-1]), OBSERVATION_DTYPE)
+    places = ends - counts
+    for block in blocks:
+        place_by_part(block, parts, places, out)
+    return np.split(out, ends[:-1])
 
 
 @kernel

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.passive.aggregate import NO_TABLE, Part, divide, empty_part, part_of
+from liveness.passive.aggregate import NO_TABLE, Part, divided, empty_part, part_of
 from liveness.passive.config import Config
 from liveness.passive.duplicates import Lasting
 from liveness.passive.history import LOG_DTYPE, History, Walk, in_order, log_of
@@ -23,7 +23,7 @@ from liveness.passive.locals import Locals
 from liveness.passive.pairing import pair_part
 from liveness.passive.peers import peer_endpoints
 from liveness.passive.ports import p2p_ports, service_ports
-from liveness.passive.records import OBSERVATION_DTYPE, Observations, Rows
+from liveness.passive.records import Blocks, Rows
 from liveness.passive.services import Services
 from liveness.passive.signs import EVENT_DTYPE, Sums, finalise
 from liveness.space.special import special_purpose
@@ -86,7 +86,7 @@ class Engine:
         first = work(0)
         return [first, *self._pool.map(work, range(1, self.parts))]
 
-    def add(self, interval: int, observations: Observations, *, several: bool) -> Iterator[Finished]:
+    def add(self, interval: int, observations: Blocks, *, several: bool) -> Iterator[Finished]:
         """Take the observations of the next interval, and yield the results of those that waited for it.
 
         Intervals ascend; those left out are empty. `several` is whether there is more than one exporter.
@@ -95,24 +95,21 @@ class Engine:
             yield from self.finish()
         if self._window:
             for missing in range(self._window[-1].number + 1, interval):
-                self._append(missing, np.empty(0, OBSERVATION_DTYPE), several=several)
+                self._append(missing, (), several=several)
                 yield from self._advance()
         self._append(interval, observations, several=several)
-        del observations  # rows hold all of it: its memory is free while the verdict is given
         yield from self._advance()
 
-    def _append(self, interval: int, observations: Observations, *, several: bool) -> None:
+    def _append(self, interval: int, observations: Blocks, *, several: bool) -> None:
         """Add an interval to the window, aggregated and without copies."""
         if not self._window:
             self._window = [self._empty(interval - 1)]
-        bounds = np.zeros(self.parts + 1, np.int64)
-        divided = np.empty(len(observations), OBSERVATION_DTYPE)
-        divide(observations, self.parts, bounds, divided)
+        of_parts = divided(observations, self.parts)
         before, end_ns = self._window[-1], (interval + 1) * self.config.interval_ns
 
         def work(part: int) -> tuple[Part, int]:
-            mine = divided[bounds[part] : bounds[part + 1]]
-            fresh, copies = self._lasting[part].without_copies(mine, interval, end_ns, before.parts[part], several)
+            mine, earlier = of_parts[part], before.parts[part]
+            fresh, copies = self._lasting[part].without_copies(mine, interval, end_ns, earlier, several)
             return part_of(fresh), copies
 
         made = self._each(work)
@@ -201,7 +198,7 @@ class Engine:
         return Finished(number, total, [events for _, events in done], [part.rows for part in here.parts])
 
 
-def run_all(engine: Engine, intervals: Iterable[tuple[int, Observations]], *, several: bool) -> Iterator[Finished]:
+def run_all(engine: Engine, intervals: Iterable[tuple[int, Blocks]], *, several: bool) -> Iterator[Finished]:
     """Yield the results of intervals that come in ascending order."""
     for number, observations in intervals:
         yield from engine.add(number, observations, several=several)

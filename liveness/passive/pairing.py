@@ -28,7 +28,7 @@ from liveness.passive.records import (
     Row,
     Rows,
 )
-from liveness.passive.tables import add_to_set, mixed, size_for
+from liveness.passive.tables import add_to_set, fill_set, mixed, size_for
 
 FIN: Final = 0x01
 SYN: Final = 0x02
@@ -151,11 +151,33 @@ def pair(  # noqa: C901, PLR0912 - one row's way through its neighbours
             row["state"] = CONTACT
 
 
+@kernel
+def _move_clients(
+    clients: NDArray[np.uint64],
+    client_rows: NDArray[np.int32],
+    new_clients: NDArray[np.uint64],
+    new_rows: NDArray[np.int32],
+) -> None:
+    """Move clients to an empty table of another length; no two of them are the same."""
+    mask = uint64(len(new_clients) - 1)
+    for at in range(len(clients)):
+        if clients[at] != uint64(0):
+            slot = (clients[at] >> uint64(1)) & mask
+            while new_clients[slot] != uint64(0):
+                slot = (slot + uint64(1)) & mask
+            new_clients[slot] = clients[at]
+            new_rows[slot] = client_rows[at]
+
+
 def pair_part(part: Part, before: Part, after: Part) -> None:
     """Pair the rows of a part with its neighbours in time."""
     size = size_for(len(part.rows))
-    part.pairs, part.clients = np.zeros(size, np.uint64), np.zeros(size, np.uint64)
-    part.client_rows = np.full(size, -1, np.int32)
-    pair(
-        part.rows, before.rows, before.table, after.rows, after.table, part.pairs, part.clients, part.client_rows
-    )  # fmt: skip
+    pairs, clients = np.zeros(size, np.uint64), np.zeros(size, np.uint64)
+    client_rows = np.full(size, -1, np.int32)
+    pair(part.rows, before.rows, before.table, after.rows, after.table, pairs, clients, client_rows)
+    # most rows are one-way or alike: what is kept for two further intervals has the room that it needs
+    part.pairs = np.zeros(size_for(int(np.count_nonzero(pairs))), np.uint64)
+    fill_set(part.pairs, pairs)
+    size = size_for(int(np.count_nonzero(clients)))
+    part.clients, part.client_rows = np.zeros(size, np.uint64), np.full(size, -1, np.int32)
+    _move_clients(clients, client_rows, part.clients, part.client_rows)

@@ -7,9 +7,10 @@ files to these lengths, and reads on with the next input.
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
@@ -28,6 +29,9 @@ SUFFIX: Final = ".observations"
 PENDING_BYTES: Final = 64 << 20
 """So much waits in memory before it is appended to files."""
 FEW_INTERVALS: Final = 64
+BLOCK: Final = 1 << 16
+"""So many observations are read back at a time."""
+BLOCK_BYTES: Final = BLOCK * OBSERVATION_DTYPE.itemsize
 
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
@@ -220,11 +224,23 @@ class Partitions:
         journal.damage = [encodable(line) for line in self.notes.damage]
         write_atomically(self.folder / JOURNAL, msgspec.json.encode(journal))
 
-    def observations(self, number: int) -> Observations:
-        """Return the observations of an interval."""
+    def observations(self, number: int) -> "StoredBlocks":
+        """Return the observations of an interval, which are read as they are needed."""
         self.flush()
-        path = self.folder / f"{number}{SUFFIX}"
-        if not path.exists():
-            return np.empty(0, OBSERVATION_DTYPE)
-        found: Any = np.fromfile(path, OBSERVATION_DTYPE)
-        return found  # type: ignore[no-any-return]  # numpy has no type of records
+        return StoredBlocks(self.folder / f"{number}{SUFFIX}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlocks:
+    """The observations in a file, in blocks of bounded length; none if there is no such file."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[Observations]:
+        """Read the blocks in order. LivenessError if the disk refuses."""
+        try:
+            size = self.path.stat().st_size if self.path.exists() else 0
+            for offset in range(0, size, BLOCK_BYTES):
+                yield np.fromfile(self.path, OBSERVATION_DTYPE, BLOCK, offset=offset)
+        except OSError as error:
+            raise LivenessError(f"{self.path}: cannot read: {error.strerror or error}") from error

@@ -5,6 +5,7 @@ observations of one key (local address, remote address, local port, remote port,
 at a time.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -81,4 +82,6 @@ CONTACT: Final = 4
 Row = Any
 """One row, as kernels see it."""
 Observations = NDArray[np.void]
+Blocks = Iterable[Observations]
+"""Observations of an interval, a part of them at a time; can be read more than once."""
 Rows = NDArray[np.void]

@@ -45,11 +45,13 @@ def size_for(count: int) -> int:
 def set_of(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return a table with these keys."""
     table = np.zeros(size_for(len(keys)), np.uint64)
-    _fill(table, keys)
+    fill_set(table, keys)
     return table
 
 
 @kernel
-def _fill(table: NDArray[np.uint64], keys: NDArray[np.uint64]) -> None:
+def fill_set(table: NDArray[np.uint64], keys: NDArray[np.uint64]) -> None:
+    """Add keys to a set that has room; 0 is none, so that `keys` may be a set itself."""
     for at in range(len(keys)):
-        add_to_set(table, int64(keys[at]))
+        if keys[at] != uint64(0):
+            add_to_set(table, int64(keys[at]))

@@ -69,7 +69,7 @@ def classify(intervals: list[tuple[int, Observations]]) -> int:
     """Pair, sign and classify; return how many observations there were."""
     engine = Engine(CONFIG, parts_for(max(len(observations) for _, observations in intervals)), None)
     try:
-        for _ in run_all(engine, intervals, several=False):
+        for _ in run_all(engine, [(number, [observations]) for number, observations in intervals], several=False):
             pass
     finally:
         engine.close()

@@ -99,7 +99,7 @@ def results(records: int, parts: int) -> list[tuple[bytes, bytes]]:
             flows = one_way.draw_interval(drawn, remotes, records, (one_way.EPOCH_S + 600 * number) * 10**9)
             flows["dst"] &= 0xFFFF00FF
             observations = gates.passing(flows, np.array([1], np.uint32))
-            found += list(engine.add(one_way.EPOCH_S // 600 + number, observations, several=False))
+            found += list(engine.add(one_way.EPOCH_S // 600 + number, [observations], several=False))
         found += list(engine.finish())
     finally:
         engine.close()

@@ -60,7 +60,7 @@ def resume(folder: Path) -> None:
     run = PassiveRun.resume(folder, forced=True, note=lambda _line: None)
     try:
         for number in run.partitions.intervals[:5]:
-            run.partitions.observations(number)
+            list(run.partitions.observations(number))
         run.partitions.save()
         run.write_manifest()
     finally:
