@@ -1,28 +1,15 @@
 """Metrics of a scan in Prometheus text format (exposition format 0.0.4)."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from liveness.runs.counter_views import shown
+from liveness.watch.exposition import Family, Labels, escaped, exposition
 from liveness.watch.reading import Reading
 
 LATEST_S: Final = 1e11
 """Latest valid time in a metrics file, about the year 5000: the file may have been written by another user."""
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-
-Labels = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """Metric with its samples. The label of the census is added to theirs; samples without a value are left out."""
-
-    name: str
-    kind: str
-    help: str
-    samples: list[tuple[Labels, float | None]] = field(default_factory=list)
-
 
 LAST_SUCCESS: Final = Family(
     "liveness_last_success_timestamp_seconds", "gauge", "When the last complete scan of the census ended, Unix time."
@@ -72,17 +59,17 @@ def _counters(reading: Reading) -> Iterator[Family]:
 
 def metrics_text(census: str, run: str, reading: Reading, status: str, last_success_s: float | None = None) -> str:
     """Return all metrics as text. Every sample has the label ``census``."""
-    return _text(census, [*families(run, reading, status), _last_success(last_success_s)])
+    return exposition({"census": census}, [*families(run, reading, status), _last_success(last_success_s)])
 
 
 def success_text(census: str, last_success_s: float | None) -> str:
     """Return the only metric that is known before a scan begins, or an empty string if it is unknown."""
-    return "" if last_success_s is None else _text(census, [_last_success(last_success_s)])
+    return "" if last_success_s is None else exposition({"census": census}, [_last_success(last_success_s)])
 
 
 def last_success_in(text: str, census: str) -> float | None:
     """Return the time of the last success in the metrics of an earlier scan of a census, or None."""
-    sample = f'{LAST_SUCCESS.name}{{census="{_escaped(census)}"}} '
+    sample = f'{LAST_SUCCESS.name}{{census="{escaped(census)}"}} '
     found = [line.removeprefix(sample) for line in text.splitlines() if line.startswith(sample)]
     try:
         value = float(found[-1])
@@ -93,24 +80,3 @@ def last_success_in(text: str, census: str) -> float | None:
 
 def _last_success(time_s: float | None) -> Family:
     return replace(LAST_SUCCESS, samples=[({}, time_s)])
-
-
-def _text(census: str, wanted: Iterable[Family]) -> str:
-    """Return metrics in the text format. A metric without samples is left out."""
-    lines = []
-    for family in wanted:
-        known = [(labels, value) for labels, value in family.samples if value is not None]
-        if known:
-            lines += [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.kind}"]
-        for labels, value in known:
-            named = ",".join(f'{name}="{_escaped(text)}"' for name, text in {"census": census, **labels}.items())
-            lines.append(f"{family.name}{{{named}}} {_number(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(round(value, 6))

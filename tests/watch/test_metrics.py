@@ -16,8 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from liveness.cli.watching import check_metrics_file
 from liveness.errors import LivenessError, UsageError
-from liveness.watch.metrics import CONTENT_TYPE, metrics_text
-from liveness.watch.publishing import MetricsEndpoint, MetricsFile, parse_address
+from liveness.watch.endpoint import parse_address
+from liveness.watch.exposition import CONTENT_TYPE
+from liveness.watch.metrics import metrics_text
+from liveness.watch.publishing import MetricsEndpoint, MetricsFile
 from tests.census.recurring import TOWN
 from tests.watch.readings import progress, reading
 
