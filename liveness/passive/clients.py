@@ -38,6 +38,10 @@ class Tally:
     ok_then: Numbers
     failed_then: Numbers
 
+    def of(self, place: int) -> int:
+        """Return how many clients a service had, scanners among them."""
+        return int(self.ok[place] + self.failed[place] + self.left_out[place])
+
     def rows_of(self, service: int) -> slice:
         """Return the rows of the service at a place."""
         return slice(*np.searchsorted(self.place, [service, service + 1]).tolist())

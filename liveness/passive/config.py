@@ -72,6 +72,8 @@ class Config(Section, frozen=True, kw_only=True):
     outages: Outages = Outages()
     symmetry: Symmetry = Symmetry()
     own_probes: tuple[str, ...] = ()
+    censuses: tuple[str, ...] = ()
+    """Runs of censuses and surveys of the local network: what replied is not grey, what was open is a known service."""
     exclude: tuple[str, ...] = EXCLUSIONS
     columns: dict[str, str] = msgspec.field(default_factory=dict)
     export_ports: tuple[Annotated[int, msgspec.Meta(ge=1, le=65535)], ...] = ()
@@ -124,6 +126,7 @@ def load_config(path: Path) -> Config:
         config,
         inputs=tuple(entry if entry == "-" else str(folder / entry) for entry in config.inputs),
         rules=str(rules) if rules.is_file() else config.rules,
+        censuses=tuple(str(folder / Path(entry).expanduser()) for entry in config.censuses),
     )
 
 

@@ -20,6 +20,7 @@ from liveness.passive.config import Config
 from liveness.passive.duplicates import Lasting
 from liveness.passive.history import LOG_DTYPE, History, Walk, in_order, log_of
 from liveness.passive.locals import Locals
+from liveness.passive.measured import Measured
 from liveness.passive.pairing import pair_part
 from liveness.passive.peers import peer_endpoints
 from liveness.passive.ports import p2p_ports, service_ports
@@ -57,6 +58,7 @@ class Engine:
     parts: int
     log_folder: Path | None
     """Where logs go that make walks again; None if the run is shorter than the history."""
+    measured: Measured = field(default_factory=Measured)
     services: Services = field(init=False)
     locals: Locals = field(default_factory=Locals)
     duplicates: int = 0
@@ -72,8 +74,9 @@ class Engine:
         walk = Walk.of(scanners.theta0, scanners.theta1, scanners.alpha, scanners.beta)
         self._history = History(self.parts, walk, self.config.intervals_in(scanners.history), self.log_folder)
         self.services = Services.of(
-            services.learn_clients, self.config.intervals_in(services.keep), services.known
-        )  # fmt: skip
+            services.learn_clients, self.config.intervals_in(services.keep), services.known, self.measured.services
+        )
+        self.locals.note_measured(self.measured.alive)
         self._lasting = [Lasting() for _ in range(self.parts)]
         self._pool = ThreadPoolExecutor(THREADS)
 

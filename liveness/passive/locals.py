@@ -14,10 +14,14 @@ LOCAL_DTYPE: Final = np.dtype(
     [("sent", np.int64), ("local", np.uint32), ("id", np.uint32), ("seen", np.uint8), ("used", np.uint8)]
 )
 NEVER_SENT: Final = -(1 << 62)
+IN_USE: Final = 1 << 62
+"""The interval of an address that a census found: later than any."""
 
 SEEN_TWO_WAY: Final = 1
 SEEN_ONE_WAY_IN: Final = 2
 SEEN_SENDING: Final = 4
+SEEN_MEASURED: Final = 8
+"""A census or a survey got replies from it."""
 
 
 @kernel
@@ -46,12 +50,27 @@ def note_locals(rows: Rows, locals_: NDArray[np.void], interval: int, count: int
             entry["sent"] = NEVER_SENT
             count += 1
         if marks & OUTBOUND:
-            entry["sent"] = interval
+            entry["sent"] = max(int64(entry["sent"]), interval)
             entry["seen"] |= SEEN_SENDING
         if int64(row["state"]) & TWO_WAY:
             entry["seen"] |= SEEN_TWO_WAY
         elif marks & INBOUND:
             entry["seen"] |= SEEN_ONE_WAY_IN
+    return count
+
+
+@kernel
+def _note_measured(addresses: NDArray[np.uint32], locals_: NDArray[np.void], count: int) -> int:
+    """Note addresses as in use; return how many addresses there are, `count` before."""
+    for at in range(len(addresses)):
+        entry = locals_[local_slot(locals_, int64(addresses[at]))]
+        if not entry["used"]:
+            entry["used"] = 1
+            entry["local"] = addresses[at]
+            entry["id"] = count
+            count += 1
+        entry["sent"] = IN_USE
+        entry["seen"] |= SEEN_MEASURED
     return count
 
 
@@ -71,14 +90,23 @@ class Locals:
 
     def note(self, rows: Rows, interval: int) -> None:
         """Note an interval's rows, a part at a time."""
+        self._make_room(len(rows))
+        self.count = note_locals(rows, self.table, interval, self.count)
+
+    def note_measured(self, addresses: NDArray[np.uint32]) -> None:
+        """Note addresses that a census or a survey found: they are in use, whatever they send."""
+        self._make_room(len(addresses))
+        self.count = _note_measured(addresses, self.table, self.count)
+
+    def _make_room(self, count: int) -> None:
+        """Make the table long enough for `count` more addresses: three quarters full at most."""
         size = len(self.table)
-        while 4 * (self.count + len(rows)) > 3 * size:
+        while 4 * (self.count + count) > 3 * size:
             size *= 2
         if size != len(self.table):
             table = np.zeros(size, LOCAL_DTYPE)
             _move_locals(self.table, table)
             self.table = table
-        self.count = note_locals(rows, self.table, interval, self.count)
 
     def addresses(self, seen: int, unseen: int = 0) -> NDArray[np.uint32]:
         """Return the addresses of which all of `seen` was seen and nothing of `unseen`."""

@@ -102,7 +102,11 @@ class Results:
             },
             "totals": self._totals(),
             "intervals": [self._interval(number) for number in self._numbers()],
-            "services": [self._service(clients, place) for place in range(len(clients.services))],
+            "services": [
+                self._service(clients, place)
+                for place in range(len(clients.services))
+                if clients.of(place) or int(clients.services[place]) not in services.unnamed
+            ],
             "outages": [
                 {
                     "start": iso(outage.first * length_ns),

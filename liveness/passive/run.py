@@ -24,6 +24,7 @@ from liveness.passive.gates import Counts, Gates
 from liveness.passive.inputs import Inputs, check_named, required_files
 from liveness.passive.kept_flows import KeptFlows
 from liveness.passive.manifest import Manifest, ended_status, load_manifest
+from liveness.passive.measured import Measured, measured
 from liveness.passive.partitions import Partitions
 from liveness.passive.results import KIND, SCHEMA, Results
 from liveness.passive.rules import load_rules
@@ -50,6 +51,7 @@ class PassiveRun:
     note: Note
     partitions: Partitions
     results: Results
+    measured: Measured = field(default_factory=Measured)
     stopping: bool = False
     """Set from outside: ends following after the file that is being read."""
     _engine: Engine | None = None
@@ -70,6 +72,8 @@ class PassiveRun:
     def create(cls, config: Config, run_id: str | None, *, forced: bool, note: Note) -> "PassiveRun":
         """Make a new run directory. UsageError if there is one of that name."""
         rules = load_rules(config.rules)
+        found = measured(config.censuses, config.local_space)
+        config = msgspec.structs.replace(config, own_probes=tuple(dict.fromkeys((*config.own_probes, *found.sources))))
         check_named(config.inputs)
         if not config.follow:
             required_files(config.inputs)
@@ -92,7 +96,7 @@ class PassiveRun:
         )  # fmt: skip
         run = None
         try:
-            run = cls(path, manifest, config, note, _partitions(config, path, forced), Results(config, rules))
+            run = cls(path, manifest, config, note, _partitions(config, path, forced), Results(config, rules), found)
             run._made = True
             run._hold()
             run.write_manifest()
@@ -114,8 +118,9 @@ class PassiveRun:
         forced = forced or manifest.forced
         manifest.forced, manifest.status = forced, "running"
         run = cls(
-            path, manifest, config, note, _partitions(config, path, forced), Results(config, load_rules(config.rules))
-        )
+            path, manifest, config, note, _partitions(config, path, forced), Results(config, load_rules(config.rules)),
+            measured(config.censuses, config.local_space),
+        )  # fmt: skip
         run._hold()
         try:
             _resumable(path)  # another process may have ended it since
@@ -211,7 +216,7 @@ class PassiveRun:
         work = self.path / WORK
         for old in (work / LOGS).iterdir():
             old.unlink()
-        self._engine = Engine(self.config, parts, None if nothing_leaves else work / LOGS)
+        self._engine = Engine(self.config, parts, None if nothing_leaves else work / LOGS, self.measured)
         self._events = EventLog(work, parts)
         self._kept = KeptFlows(work, self.results.rules, self.config.interval_ns) if self.config.keep_flows else None
 

@@ -1,4 +1,4 @@
-"""Services: local endpoints (address, port, protocol) that succeed with several remotes, or that the config lists."""
+"""Services: local endpoints (address, port, protocol) that succeed with several remotes, or that are listed."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -206,6 +206,8 @@ class Services:
     once: NDArray[np.void] = field(default_factory=lambda: np.zeros(1 << 10, ONCE_DTYPE))
     used: NDArray[np.int64] = field(default_factory=lambda: np.zeros(2, np.int64))
     """Endpoints with one remote, and with more."""
+    unnamed: frozenset[int] = frozenset()
+    """Listed ones that a census found and that the config does not name: a report shows those with clients."""
 
     def __post_init__(self) -> None:
         """Make the table."""
@@ -213,9 +215,12 @@ class Services:
         self.last = np.full((len(self.keys), self.clients), _NEVER, np.int64)
 
     @classmethod
-    def of(cls, clients: int, keep: int, known: tuple[str, ...]) -> "Services":
-        """Return the services of a config before any flow."""
-        return cls(clients, keep, set_of(np.array([parse_service(name) for name in known], np.uint64)))
+    def of(cls, clients: int, keep: int, known: tuple[str, ...], measured: NDArray[np.uint64]) -> "Services":
+        """Return the services before any flow: those that a config lists, and those that censuses found."""
+        listed = np.array([parse_service(name) for name in known], np.uint64)
+        found = cls(clients, keep, set_of(np.union1d(listed, measured)))
+        found.unnamed = frozenset(np.setdiff1d(measured, listed).tolist())
+        return found
 
     def learn(self, rows: Rows, interval: int) -> None:
         """Learn from an interval's rows, a part at a time."""

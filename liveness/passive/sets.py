@@ -6,16 +6,16 @@ from typing import Final
 
 from liveness.files.atomic import write_atomically
 from liveness.ipsets.roaring import from_numpy, serialized
-from liveness.passive.locals import SEEN_ONE_WAY_IN, SEEN_SENDING, SEEN_TWO_WAY, Locals
+from liveness.passive.locals import SEEN_MEASURED, SEEN_ONE_WAY_IN, SEEN_SENDING, SEEN_TWO_WAY, Locals
 from liveness.passive.manifest import SetRecord
 
 SETS: Final = (
     ("two-way", SEEN_TWO_WAY, 0),
     ("one-way", SEEN_ONE_WAY_IN, SEEN_TWO_WAY),
-    ("grey", SEEN_ONE_WAY_IN, SEEN_SENDING),
+    ("grey", SEEN_ONE_WAY_IN, SEEN_SENDING | SEEN_MEASURED),
 )
 """Sets of local addresses: with two-way flows; with inbound one-way flows and no two-way ones; those with inbound
-one-way flows that sent nothing."""
+one-way flows that sent nothing, and from which no census or survey had a reply."""
 
 
 def write_sets(path: Path, local: Locals) -> list[SetRecord]:
