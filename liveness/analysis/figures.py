@@ -129,9 +129,6 @@ class SurvivalCurve:
     throughout: Sequence[float | None]
 
 
-Content = Bars | Layers | Heatmap | UpSet | Cumulative | Timeline | Turnovers | Survival
-
-
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One figure: `id` is its file name without suffix."""
@@ -142,6 +139,7 @@ class Figure:
     """A description of the picture for readers who cannot see it: one or two sentences with its main numbers."""
     notes: Sequence[str]
     """Formulas and denominators, shown below the figure."""
-    content: Content
+    content: object
+    """What is drawn: one of the kinds of content that `liveness.report.figures.drawers` has a drawer for."""
     table: str = ""
     """The id of the table next to which it is shown."""

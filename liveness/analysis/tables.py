@@ -54,8 +54,12 @@ class Between:
     """The interval of an estimate in another cell of the row, with which exports have it."""
 
     estimate: Estimate
+    text: str = ""
+    """What readers see, if it is not the ends with one decimal place."""
 
     def __str__(self) -> str:
+        if self.text:
+            return self.text
         low, high = self.estimate.low, self.estimate.high
         return ABSENT if low is None or high is None else f"{low:,.1f} to {high:,.1f}"
 
@@ -70,7 +74,20 @@ class Counts:
         return " ".join(count(number) for number in self.numbers)
 
 
-Plain = str | int | float | Share | Estimate | Between | Counts | None
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """A number that readers see as `text`; exports have the number, with its interval if it is an estimate."""
+
+    value: float | None
+    text: str
+    low: float | None = None
+    high: float | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Plain = str | int | float | Share | Estimate | Between | Counts | Worded | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +231,7 @@ def _data_of_cell(keys: Mapping[str, str], column: Column, cell: Plain) -> Itera
         yield Datum(
             keys, column.quantity, cell.value, "share", cell.of or column.of, cell.whole, cell.low, cell.high
         )  # fmt: skip
-    elif isinstance(cell, Estimate):
+    elif isinstance(cell, Estimate | Worded):
         yield Datum(keys, column.quantity, cell.value, column.unit, column.of, None, cell.low, cell.high)
     elif not isinstance(cell, Between) and cell != "":
         yield Datum(keys, column.quantity, cell, column.unit, column.of)

@@ -3,6 +3,7 @@
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,11 @@ from liveness import log
 from liveness.cli import survey_run
 from liveness.cli.interrupts import interrupts
 from liveness.errors import UsageError, count_of
+
+if TYPE_CHECKING:
+    from liveness.analysis.survey.gathered import Gathered
+    from liveness.analysis.survey.results import SurveyResults
+    from liveness.report.options import Outputs
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
 FORMATS = ("ant", "fsdb", "trinocular", "csv", "parquet")
@@ -67,19 +73,72 @@ def import_files(files: tuple[Path, ...], output_dir: Path, name: str, interval:
     help="Write the figures of every address to a .parquet or .csv file.",
 )
 @click.option("--top", default=20, show_default=True, type=click.IntRange(min=1), help="Outages that a table shows.")
-def analyze(run: Path, *, as_json: bool, output_file: Path | None, addresses: Path | None, top: int) -> None:
+@click.option("--figures", type=click.Path(path_type=Path), metavar="DIR", help="Draw the figures into this directory.")
+@click.option(
+    "--format", "form", type=click.Choice(["svg", "png", "both"]), help="What --figures are drawn as: svg if not given."
+)
+@click.option(
+    "--block",
+    "blocks",
+    multiple=True,
+    metavar="PREFIX",
+    help="Draw every round of this /24 in --figures or --html; more than once for several. Examples if not given.",
+)
+@click.option(
+    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Write one HTML file that needs no other."
+)
+@click.option(
+    "--csv",
+    "csv_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write every table into this directory as a CSV file: one number a line.",
+)
+@click.option(
+    "--latex",
+    "latex_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write every table into this directory as LaTeX (booktabs), and tables.tex, which has all of them.",
+)
+def analyze(
+    run: Path,
+    *,
+    as_json: bool,
+    output_file: Path | None,
+    addresses: Path | None,
+    top: int,
+    figures: Path | None,
+    form: str | None,
+    blocks: tuple[str, ...],
+    html: Path | None,
+    csv_folder: Path | None,
+    latex_folder: Path | None,
+) -> None:
     """Print availability, up periods, outages and daily cycles of a survey.
 
     Definitions are those of Heidemann et al. 2008; every number has its formula below the table.
+
+    With --figures, --html, --csv or --latex these files are written, and tables printed only if -o or --json asks for
+    them.
     """
     from liveness.analysis.survey.document import encode
+    from liveness.analysis.survey.figures.blocks import chosen_blocks
+    from liveness.analysis.survey.gathered import Gathered, all_of
     from liveness.analysis.survey.results import analyze_survey
     from liveness.cli.printing import print_tables
     from liveness.files.outputs import check_output, write_output
     from liveness.planes.rundir import SurveyRun
+    from liveness.report.options import FORMATS, Outputs
     from liveness.report.text import plain_text
     from liveness.report.views.survey import survey_tables
     from liveness.survey.address_file import address_file, check_suffix
+
+    if form is not None and figures is None:
+        raise click.UsageError("--format goes with --figures")
+    if blocks and figures is None and html is None:
+        raise click.UsageError("--block goes with --figures or --html")
+    outputs = Outputs(figures, FORMATS[form or "svg"], html, None, (), csv_folder, latex_folder)
 
     if addresses is not None:
         check_suffix(addresses)
@@ -87,6 +146,9 @@ def analyze(run: Path, *, as_json: bool, output_file: Path | None, addresses: Pa
     if output_file is not None:
         check_output(output_file, "the results")
     survey = SurveyRun.open(run)
+    wanted = chosen_blocks(survey, blocks)
+    outputs.check()
+    gathered = Gathered(survey.manifest.rounds) if outputs.draws else None
     with interrupts.ending_soon():
         sink = (
             nullcontext()
@@ -94,13 +156,28 @@ def analyze(run: Path, *, as_json: bool, output_file: Path | None, addresses: Pa
             else address_file(addresses, survey.blocks.addresses, survey.manifest.interval_s)
         )
         with sink as take:
-            results = analyze_survey(survey, take)
+            takers = [take] if gathered is None else [take, gathered.take_addresses]
+            results = analyze_survey(survey, all_of(takers), None if gathered is None else gathered.take_activity)
+        if outputs:
+            _write_report(outputs, results, gathered, wanted, top)
+            if output_file is None and not as_json:
+                return
     if output_file is not None:
         write_output(output_file, encode(results) if as_json else plain_text(survey_tables(results, top)).encode())
     elif as_json:
         sys.stdout.write(encode(results).decode())
     else:
         print_tables(survey_tables(results, top))
+
+
+def _write_report(
+    outputs: "Outputs", results: "SurveyResults", gathered: "Gathered | None", wanted: list[int], top: int
+) -> None:
+    """Write figures, page and tables, and log what was written."""
+    from liveness.report.survey.files import write_survey_report
+
+    for line in write_survey_report(outputs, results, gathered, wanted, top):
+        log.info(f"wrote {line}")
 
 
 @command.command("select")

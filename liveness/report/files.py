@@ -1,7 +1,7 @@
 """The files of a report: figures and exported tables in folders, the page, the map and enlarged maps."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from liveness.analysis.results import Results
@@ -46,14 +46,20 @@ def write_figures(results: Results, folder: Path, formats: Sequence[Format]) -> 
     With several runs each has a folder, and figures of changes between them are next to these. Raises LivenessError
     that names the file if it cannot be written.
     """
-    written = []
-    for place, drawing in _placed(results):
-        target = made(folder / place, "figures")
+    return [
+        path
+        for place, drawing in _placed(results)
+        for path in write_drawings([drawing], made(folder / place, "figures"), formats)
+    ]
+
+
+def write_drawings(drawings: Iterable[Drawing], folder: Path, formats: Sequence[Format]) -> Iterator[Path]:
+    """Write each drawing into an existing folder in each format, and yield the files."""
+    for drawing in drawings:
         for form in formats:
-            path = target / f"{drawing.name}.{form}"
+            path = folder / f"{drawing.name}.{form}"
             write_atomically(path, drawing.rendered(form))
-            written.append(path)
-    return written
+            yield path
 
 
 def write_csv(results: Results, folder: Path) -> list[Path]:
@@ -61,9 +67,14 @@ def write_csv(results: Results, folder: Path) -> list[Path]:
 
     Raises LivenessError that names the file that cannot be written.
     """
+    return write_csv_files(csv_files(results), folder)
+
+
+def write_csv_files(files: Iterable[tuple[str, str]], folder: Path) -> list[Path]:
+    """Write CSV files, given by name and text. Raises LivenessError that names the file that cannot be written."""
     made(folder, "CSV files")
     written = []
-    for name, text in csv_files(results):
+    for name, text in files:
         written.append(folder / f"{name}.csv")
         write_atomically(written[-1], text.encode())
     return written
@@ -74,9 +85,17 @@ def write_latex(results: Results, folder: Path, top: int) -> list[Path]:
 
     Raises LivenessError that names the file if it cannot be written.
     """
+    return write_latex_files(_latex(results, top), folder)
+
+
+def write_latex_files(files: Iterable[tuple[str, str, str]], folder: Path) -> list[Path]:
+    """Write tables, given by folder, name and text, and `tables.tex`, which includes all of them.
+
+    Raises LivenessError that names the file if it cannot be written.
+    """
     written = []
     places: list[str] = []
-    for place, name, text in _latex(results, top):
+    for place, name, text in files:
         places.append(f"{place}/{name}" if place else name)
         written.append(made(folder / place, "LaTeX files") / f"{name}.tex")
         write_atomically(written[-1], text.encode())

@@ -36,6 +36,11 @@ class Outputs:
         """Whether the last run has to be counted by /24."""
         return self.html is not None or self.map_file is not None
 
+    @property
+    def draws(self) -> bool:
+        """Whether figures are drawn, into files or on the page."""
+        return self.figures is not None or self.html is not None
+
     def check(self) -> None:
         """Make the folders. Raises UsageError that names the first path that cannot be written."""
         if self.html is not None:

@@ -101,10 +101,12 @@ def analyze_block(
     phases_ms: NDArray[np.uint32],
     timing: Timing,
     verdicts: NDArray[np.uint8] | None = None,
+    activity: NDArray[np.int32] | None = None,
 ) -> BlockResult:
     """Return the results of one block from its planes (256 rows) and the figures of its addresses.
 
-    `verdicts` are those that Trinocular recorded, by round; without them the algorithm is replayed.
+    `verdicts` are those that Trinocular recorded, by round; without them the algorithm is replayed. `activity`
+    (2, rounds), all zero, receives the ever-responsive addresses that answered and those probed, by round.
     """
     readings = readings_of(figures, histograms)
     recorded = None if verdicts is None else downs_of(block, verdicts, (verdicts != NO_VERDICT).astype(np.uint8))
@@ -113,7 +115,7 @@ def analyze_block(
         return BlockResult(block, readings, NONE, [], recorded)
     rounds = planes.rounds
     sent, positive = planes.sent[ever], planes.positive[ever]
-    active, probed = np.zeros(rounds, np.int32), np.zeros(rounds, np.int32)
+    active, probed = np.zeros((2, rounds), np.int32) if activity is None else activity
     full.count_active(sent, positive, rounds, active, probed)
     series = np.where(probed > 0, active.astype(np.float64), np.nan)
     diurnal = classify(series, timing.interval_s, timing.start_ns / 1e9)

@@ -36,6 +36,8 @@ MOST_BLOCKS: Final = 64
 
 AddressSink = Callable[[str, int, AddressFigures], None]
 """Receives figures of addresses in order: the probe, the index of the first address, and the figures."""
+ActivitySink = Callable[[str, list[BlockResult], NDArray[np.int32]], None]
+"""Receives blocks in order: the probe, results, and (blocks, 2, rounds): addresses active and probed, by round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +82,17 @@ class SurveyResults:
         return self.run.manifest
 
 
-def analyze_survey(run: SurveyRun, addresses: AddressSink | None = None) -> SurveyResults:
-    """Return the results of a survey; `addresses` receives the figures of every address, in order.
+def analyze_survey(
+    run: SurveyRun, addresses: AddressSink | None = None, activity: ActivitySink | None = None
+) -> SurveyResults:
+    """Return the results of a survey; the sinks receive the figures of every address and the rounds of every block.
 
     LivenessError if a plane is missing or damaged.
     """
     timing = Timing(run.manifest.start_ns, run.manifest.interval_s)
     with run.matrix() as matrix:
         phases_ms = matrix.phases_ms()
-        probes = [_probe(run, matrix, probe, phases_ms, timing, addresses) for probe in run.manifest.probes]
+        probes = [_probe(run, matrix, probe, phases_ms, timing, addresses, activity) for probe in run.manifest.probes]
     return SurveyResults(run, timing, probes)
 
 
@@ -98,6 +102,7 @@ class _Part:
     figures: AddressFigures
     lengths: NDArray[np.int64]
     blocks: list[BlockResult]
+    activity: NDArray[np.int32]
 
 
 def _probe(
@@ -107,6 +112,7 @@ def _probe(
     phases_ms: NDArray[np.uint32],
     timing: Timing,
     addresses: AddressSink | None,
+    activity: ActivitySink | None,
 ) -> ProbeResult:
     rounds = run.manifest.rounds
     matrix.open_probe(probe)
@@ -119,6 +125,8 @@ def _probe(
         sums += [int(column.sum()) for column in part.figures[:4]]
         if addresses is not None:
             addresses(probe, part.first * BLOCK_ADDRESSES, part.figures)
+        if activity is not None:
+            activity(probe, part.blocks, part.activity)
     sent, positive, negative, late = sums.tolist()
     planned = len(run.blocks) * BLOCK_ADDRESSES * rounds
     withdrawn = run.manifest.probes[probe].withdrawn
@@ -150,14 +158,18 @@ def _parts(
         figures = figures_of(planes, histograms)
         results = []
         verdicts = matrix.verdicts(probe, first, blocks) if probe in run.manifest.verdicts else None
+        activity = np.zeros((blocks, 2, rounds), np.int32)
         for index in range(blocks):
             of_block = figures.rows(index * BLOCK_ADDRESSES, BLOCK_ADDRESSES)
             phases = phases_ms[(first + index) * BLOCK_ADDRESSES : (first + index + 1) * BLOCK_ADDRESSES]
             recorded = None if verdicts is None else verdicts[index]
             results.append(
-                analyze_block(first + index, planes.block(index), of_block, histograms[index], phases, timing, recorded)
-            )
-        return _Part(first, figures, histograms.sum(axis=0), results)
+                analyze_block(
+                    first + index, planes.block(index), of_block, histograms[index], phases, timing, recorded,
+                    activity[index],
+                )
+            )  # fmt: skip
+        return _Part(first, figures, histograms.sum(axis=0), results, activity)
 
     firsts = iter(range(0, len(run.blocks), count))
     with ThreadPoolExecutor(threads) as pool:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -17,8 +17,13 @@ COLUMNS: Final = ("quantity", "value", "unit", "denominator", "denominator_value
 
 def csv_files(results: Results) -> Iterator[tuple[str, str]]:
     """Yield name and text (RFC 4180) of each file; a file has the tables of one id, of all runs."""
+    yield from csv_of(_tables(results))
+
+
+def csv_of(tables: Iterable[tuple[Mapping[str, str], Table]]) -> Iterator[tuple[str, str]]:
+    """Yield name and text (RFC 4180) of a file for each id of a table; each table has further keys of its rows."""
     files: dict[str, list[Datum]] = {}
-    for keys, table in _tables(results):
+    for keys, table in tables:
         numbers = (replace(datum, keys={**keys, **datum.keys}) for datum in table.tidy())
         files.setdefault(table.id, []).extend(numbers)
     for name, data in files.items():

@@ -125,9 +125,9 @@ def published_marks(axes: Axes, marks: Mapping[int, float], *, marker: str = "D"
         axes.plot(places, list(marks.values()), marker=marker, gid="published", zorder=5, clip_on=False, **MARK)
 
 
-def published_key(name: str = "", marker: str = "D") -> Line2D:
-    """Return the legend's entry for published values."""
-    return Line2D([], [], marker=marker, label=f"{LABEL}{f': {name}' if name else ''}", **MARK)
+def published_key(name: str = "", marker: str = "D", of: str = LABEL) -> Line2D:
+    """Return the legend's entry for published values; `of` is the short name of the publication."""
+    return Line2D([], [], marker=marker, label=f"{of}{f': {name}' if name else ''}", **MARK)
 
 
 def legend(axes: Axes, *more: Line2D, columns: int = 0) -> None:

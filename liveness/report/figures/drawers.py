@@ -18,21 +18,42 @@ from liveness.analysis.figures import (
 )
 from liveness.analysis.measure import RunResults
 from liveness.analysis.results import Results
+from liveness.analysis.survey.figures.contents import (
+    Activity,
+    BlockRaster,
+    Curves,
+    Density,
+    Downtime,
+    OutageRaster,
+    SpaceMap,
+)
 from liveness.report.figures.bars import draw_bars
 from liveness.report.figures.cumulative import draw_cumulative
+from liveness.report.figures.curves import draw_curves
+from liveness.report.figures.density import draw_density
 from liveness.report.figures.drawing import Drawing
 from liveness.report.figures.funnel import draw_layers
 from liveness.report.figures.heatmap import draw_heatmap
+from liveness.report.figures.over_time import draw_activity, draw_downtime
+from liveness.report.figures.rasters import draw_block_raster, draw_outage_raster
+from liveness.report.figures.space_map import draw_space_map
 from liveness.report.figures.style import styled
 from liveness.report.figures.timeline import draw_timeline
 from liveness.report.figures.turnover import draw_survival, draw_turnovers
 from liveness.report.figures.upset import draw_upset
 
 DRAWERS: Final[dict[type, Callable[[Any], Canvas]]] = {
+    Activity: draw_activity,
     Bars: draw_bars,
+    BlockRaster: draw_block_raster,
     Cumulative: draw_cumulative,
+    Curves: draw_curves,
+    Density: draw_density,
+    Downtime: draw_downtime,
     Heatmap: draw_heatmap,
     Layers: draw_layers,
+    OutageRaster: draw_outage_raster,
+    SpaceMap: draw_space_map,
     Survival: draw_survival,
     Timeline: draw_timeline,
     Turnovers: draw_turnovers,

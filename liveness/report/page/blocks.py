@@ -107,3 +107,19 @@ def blocks_of(prefix: str, sections: Iterable[Section], drawings: Iterable[Drawi
     rest = [drawing for several in figures.values() for drawing in several]
     blocks += [Block(f"{prefix}-{drawing.name}", drawing.title, [picture_of(drawing)]) for drawing in rest]
     return blocks
+
+
+def interleaved(prefix: str, sections: Iterable[Section], drawings: Iterable[Drawing]) -> list[Block]:
+    """Return a block for each table, and after it one for each of its figures; figures without a table come last.
+
+    Unlike `blocks_of`, every figure has a heading of its own: a table may have one for each probe.
+    """
+    figures: dict[str, list[Block]] = {}
+    for drawing in drawings:
+        block = Block(f"{prefix}-figure-{drawing.name}", drawing.title, [picture_of(drawing)])
+        figures.setdefault(drawing.described.table, []).append(block)
+    blocks = []
+    for section in sections:
+        blocks.append(Block(f"{prefix}-{section.table.id}", section.title, table=table_of(section)))
+        blocks += figures.pop(section.table.id, [])
+    return [*blocks, *(block for several in figures.values() for block in several)]

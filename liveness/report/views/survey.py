@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from liveness.analysis.numbers import ABSENT, count, percent, seconds
+from liveness.analysis import tables
+from liveness.analysis.numbers import ABSENT, count, seconds
 from liveness.analysis.survey.document import round_time
 from liveness.analysis.survey.estimates import Estimate
 from liveness.analysis.survey.outages import Outage
 from liveness.analysis.survey.results import ProbeResult, ReadingResult, SurveyResults
 from liveness.analysis.survey.sequences import PLAIN, REPAIRED
-from liveness.analysis.tables import Table
-from liveness.report.layout import text_table
+from liveness.analysis.tables import Between, Cell, Column, Share, Table, Worded
 
 ESTIMATES: Final = {
     "responding_blocks": "responding /24s",
@@ -21,6 +21,8 @@ ESTIMATES: Final = {
     "N_U": "N_U",
 }
 
+
+COUNTS: Final = ("sent", "not_sent", "withdrawn", "positive", "negative", "late")
 
 WHOLE_ABOVE: Final = 1000
 
@@ -40,23 +42,13 @@ def survey_tables(results: SurveyResults, top: int) -> Iterator[Table]:
 
 
 def _sent(results: SurveyResults) -> Table:
-    rows = [
-        (
-            probe.probe,
-            count(probe.counts.sent),
-            count(probe.counts.not_sent),
-            count(probe.counts.withdrawn),
-            count(probe.counts.positive),
-            count(probe.counts.negative),
-            count(probe.counts.late),
-        )
-        for probe in results.probes
-    ]
+    columns = [Column("probe"), *(Column(name.replace("_", " "), "rounds of addresses") for name in COUNTS)]
+    rows = [(probe.probe, *(getattr(probe.counts, name) for name in COUNTS)) for probe in results.probes]
     manifest = results.manifest
-    return text_table(
+    return Table(
         "sent",
         f"{manifest.run}: {count(manifest.blocks)} /24s, {count(manifest.rounds)} rounds of {manifest.interval_s:g} s",
-        ("probe", "sent", "not sent", "withdrawn", "positive", "negative", "late"),
+        columns,
         rows,
         ["All are pairs of address and round. late: a reply more than an interval after its probe; A ignores it."],
     )
@@ -69,10 +61,21 @@ def _availability(results: SurveyResults) -> Table:
         for probe in results.probes
         for reading, name in names.items()
     ]
-    return text_table(
+    return Table(
         "availability",
         "Availability",
-        ("probe", "reading", "ever", "A", "U", "N_U", "up periods", "median up", "censored", "Kaplan-Meier"),
+        (
+            Column("probe"),
+            Column("reading"),
+            Column("ever", "addresses"),
+            Column("A", "share", "rounds sent"),
+            Column("U", "share", "the survey"),
+            Column("N_U", "up periods an address"),
+            Column("up periods", "up periods"),
+            Column("median up", "seconds"),
+            Column("censored", "seconds", key="median up, censored"),
+            Column("Kaplan-Meier", "seconds", key="median up, Kaplan-Meier"),
+        ),
         rows,
         [
             "A: positive rounds / rounds sent, mean over addresses that were ever positive (ever).",
@@ -81,24 +84,30 @@ def _availability(results: SurveyResults) -> Table:
             "median up: of all up periods; censored: of those that begin in the first half, not with its first round.",
             "Kaplan-Meier: the length by which half of the periods have ended, those that the end cut off included.",
         ],
-        frozenset({0, 1}),
     )
 
 
-def _cells(reading: ReadingResult) -> tuple[str, ...]:
+def _cells(reading: ReadingResult) -> tuple[Cell, ...]:
     return (
-        count(reading.ever),
-        _number(reading.availability),
-        _number(reading.mean_up),
-        _number(reading.periods_an_address),
-        count(reading.up_periods),
-        seconds(reading.median_up_s),
-        seconds(reading.median_up_censored_s),
-        seconds(reading.median_up_kaplan_meier_s),
+        reading.ever,
+        number(reading.availability),
+        number(reading.mean_up),
+        number(reading.periods_an_address),
+        reading.up_periods,
+        *(
+            Worded(median, seconds(median))
+            for median in (reading.median_up_s, reading.median_up_censored_s, reading.median_up_kaplan_meier_s)
+        ),
     )
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None, estimate: Estimate | None = None) -> Worded:
+    """Return a number with four significant digits, thousands whole; with the interval of its estimate, if given."""
+    low, high = (None, None) if estimate is None else (estimate.low, estimate.high)
+    return Worded(value, _digits(value), low, high)
+
+
+def _digits(value: float | None) -> str:
     if value is None:
         return ABSENT
     return f"{value:,.0f}" if value >= WHOLE_ABOVE else f"{value:.4g}"
@@ -106,25 +115,25 @@ def _number(value: float | None) -> str:
 
 def _estimates(results: SurveyResults) -> Table:
     rows = [
-        (probe.probe, words, _number(estimate.value), _interval(estimate))
+        (probe.probe, words, number(estimate.value, estimate), _interval(estimate))
         for probe in results.probes
         for name, words in ESTIMATES.items()
         if (estimate := probe.estimates[name]).value is not None
     ]
-    return text_table(
+    return Table(
         "estimates",
         "Estimates for all eligible /24s, by the weights of those surveyed",
-        ("probe", "estimate", "value", "95% interval"),
+        (Column("probe"), Column("estimate"), Column("value", "as its name says"), Column("95% interval", "text")),
         rows,
         ["The /24 is the unit of the interval, within the stratum of its policy."],
-        frozenset({0, 1}),
     )
 
 
-def _interval(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return ABSENT
-    return f"{_number(estimate.low)} to {_number(estimate.high)}"
+def _interval(estimate: Estimate) -> Between:
+    """Return the interval for readers; exports have it with the value."""
+    unknown = estimate.low is None or estimate.high is None
+    text = ABSENT if unknown else f"{_digits(estimate.low)} to {_digits(estimate.high)}"
+    return Between(tables.Estimate(*estimate), text)
 
 
 def _diurnal(results: SurveyResults) -> Table:
@@ -136,17 +145,24 @@ def _diurnal(results: SurveyResults) -> Table:
         rows.append(
             (
                 probe.probe,
-                count(responding),
-                count(strict),
-                percent(strict / responding if responding else None),
-                count(relaxed),
-                percent(relaxed / responding if responding else None),
+                responding,
+                strict,
+                Share.of_counts(strict, responding),
+                relaxed,
+                Share.of_counts(relaxed, responding),
             )
         )
-    return text_table(
+    return Table(
         "daily_cycles",
         "Daily cycles of /24s",
-        ("probe", "responding", "strict", "share", "relaxed", "share"),
+        (
+            Column("probe"),
+            Column("responding", "/24s"),
+            Column("strict", "/24s"),
+            Column("share", "share", "responding /24s", key="strict, share"),
+            Column("relaxed", "/24s"),
+            Column("share", "share", "responding /24s", key="relaxed, share"),
+        ),
         rows,
         [
             "strict: the strongest line of the spectrum is one cycle a day, and twice the next that is no harmonic.",
@@ -164,18 +180,17 @@ def _trinocular(probe: ProbeResult) -> Sequence[Outage]:
 
 
 def _outages(results: SurveyResults, name: str, title: str, found: list[tuple[str, Outage]], top: int) -> Table:
-    longest = sorted(found, key=lambda entry: (-entry[1].sent, entry[1].first, entry[1].block))[:top]
+    longest = sorted(found, key=lambda entry: (-entry[1].sent, entry[1].first, entry[1].block))
     rows = [
         (
             results.run.blocks.name(outage.block),
             probe,
             round_time(results.timing, outage.first),
             "at the end" if outage.end is None else round_time(results.timing, outage.end),
-            count(outage.sent),
+            outage.sent,
         )
         for probe, outage in longest
     ]
     shown = "" if len(found) <= top else f", the longest {count(top)} of {count(len(found))}"
-    return text_table(
-        name, f"{title}{shown}", ("block", "probe", "from", "to", "rounds"), rows, (), frozenset({0, 1, 2, 3})
-    )
+    columns = (Column("block"), Column("probe"), Column("from"), Column("to"), Column("rounds", "rounds"))
+    return Table(name, f"{title}{shown}", columns, rows, shown=top)

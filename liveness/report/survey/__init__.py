@@ -1,0 +1,1 @@
+"""The report of a survey: its page, figures and exported tables."""
