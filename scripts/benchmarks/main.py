@@ -2,7 +2,7 @@
 
 import click
 
-from scripts.benchmarks import analyze, budget, day, flows, kernels, model, pace, repeat, rx, scan, sets, tx
+from scripts.benchmarks import analyze, budget, day, flows, kernels, model, pace, repeat, rx, scan, sets, survey, tx
 
 
 @click.group()
@@ -10,5 +10,5 @@ def group() -> None:
     """Measure this machine, in private networks. Ratios within one run count; the machine's speed drifts."""
 
 
-for module in (tx, rx, scan, pace, budget, sets, analyze, model, repeat, flows, day, kernels):
+for module in (tx, rx, scan, pace, budget, sets, analyze, model, repeat, flows, day, kernels, survey):
     group.add_command(module.command)
