@@ -1,4 +1,4 @@
-"""The daily wave of a series: level, trend, and one and two cycles a day, by least squares."""
+"""The daily wave of a series: level, trend, and one to four cycles a day, by least squares."""
 
 from typing import Final, NamedTuple
 
@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from liveness.analysis.survey.diurnal import DAY_S, FEWEST_DAYS
 
-HARMONICS: Final = (1, 2)
+HARMONICS: Final = (1, 2, 3, 4)
+"""Office hours are a square wave rather than a sine."""
 
 
 class DailyFit(NamedTuple):

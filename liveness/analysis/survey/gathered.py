@@ -33,7 +33,7 @@ class ProbeGathered:
     probed: NDArray[np.int64] = field(init=False)
     """Addresses that were sent a probe, by round."""
     levels: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
-    """Of blocks with an outage, the share of addresses that answered by round: 0 to LEVELS, or UNKNOWN."""
+    """Of blocks with a full outage, the share of addresses that answered by round: 0 to LEVELS, or UNKNOWN."""
 
     def __post_init__(self) -> None:
         self.density = np.zeros((DENSITY_BINS, DENSITY_BINS), np.int64)
@@ -58,7 +58,7 @@ class ProbeGathered:
         self.active += whole[0]
         self.probed += whole[1]
         for result, (active, probed) in zip(blocks, activity, strict=True):
-            if result.outages or result.trinocular:
+            if result.outages:
                 levels = np.round(LEVELS * active / np.maximum(probed, 1)).astype(np.uint8)
                 self.levels[result.block] = np.where(probed > 0, levels, np.uint8(UNKNOWN))
 

@@ -89,12 +89,12 @@ def _shares(probe: ProbeResult, gathered: ProbeGathered) -> Figure:
 def _up_periods(probe: ProbeResult, interval_s: float) -> Figure:
     lengths = probe.lengths[PLAIN]
     curves = [_lengths_curve("all", lengths[ALL], interval_s, "blue")]
-    if lengths[BEGUN_EARLY].any():
-        curves.append(_lengths_curve("censored", lengths[BEGUN_EARLY], interval_s, "orange", dashed=True))
     if lengths[ENDED].any():
         ended = 1 - survival(lengths[ENDED], lengths[RUNNING])
         rises = np.flatnonzero(np.diff(ended, prepend=0.0) > 0)
         curves.append(Curve("Kaplan-Meier", (rises * interval_s).tolist(), ended[rises].tolist(), "green"))
+    if lengths[BEGUN_EARLY].any():
+        curves.append(_lengths_curve("censored", lengths[BEGUN_EARLY], interval_s, "orange", dashed=True))
     published = VALUES["up_periods.median"]
     reading = probe.readings[PLAIN]
     return Figure(
@@ -171,7 +171,7 @@ def _over_time(results: SurveyResults, probe: ProbeResult, gathered: ProbeGather
         f" {percent(known.max())}; {wave}.",
         [
             "Addresses that answered / addresses that were sent a probe, of those that ever answered in the survey.",
-            "Fit: level, linear trend, one and two cycles a day, by least squares over all rounds; three days or more.",
+            "Fit: level, linear trend, one to four cycles a day, by least squares over all rounds; three days or more.",
         ],
         Activity(rounds_of(results), shares, None if fit is None else fit.fitted, "share of ever-responsive active"),
         "daily_cycles",

@@ -51,12 +51,13 @@ def chosen_blocks(run: SurveyRun, wanted: Sequence[str]) -> list[int]:
 
 
 def example_blocks(probe: ProbeResult) -> list[int]:
-    """Return up to three blocks: with the longest outage that ended, the highest daily wave, the most up periods."""
+    """Return up to three blocks: with the largest outage that ended, the highest daily wave, the most up periods."""
     outages = [outage for block in probe.blocks for outage in block.outages]
     examples: list[int] = []
     if outages:
-        longest = max(outages, key=lambda outage: (outage.end is not None, outage.sent, -outage.block))
-        examples.append(longest.block)
+        ever = {block.block: block.readings[PLAIN].ever for block in probe.blocks}
+        worst = max(outages, key=lambda outage: (outage.end is not None, outage.sent * ever[outage.block]))
+        examples.append(worst.block)
     rest = [block for block in probe.blocks if block.readings[PLAIN].ever]
     for worth in (_wave, _changes):
         others = [block for block in rest if block.block not in examples]

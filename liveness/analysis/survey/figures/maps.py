@@ -18,8 +18,10 @@ FINEST: Final = 12
 """The order at which a cell is a /24."""
 SMALLEST_SQUARE: Final = 8
 """The order of the smallest square that is drawn: a /16."""
-DETAIL: Final = 7
-"""A square is drawn in 2 ** 7 rows and columns of cells."""
+DETAIL: Final = (4, 7)
+"""A square is drawn in 2 ** 4 to 2 ** 7 rows and columns of cells."""
+CELLS_A_BLOCK: Final = 8
+"""The cells are so large that there are at most eight for each block, so that few blocks can be seen too."""
 DAY_H: Final = 24.0
 
 
@@ -41,6 +43,12 @@ def square_of(numbers: NDArray[np.uint32]) -> tuple[int, int]:
     return order, first >> (24 - 2 * order)
 
 
+def detail(blocks: int) -> int:
+    """Return how much finer than the square the cells of a map of so many blocks are."""
+    least, most = DETAIL
+    return max([least, *(finer for finer in range(least, most + 1) if 4**finer <= CELLS_A_BLOCK * blocks)])
+
+
 def _map(
     results: SurveyResults,
     probe: ProbeResult,
@@ -50,7 +58,7 @@ def _map(
     """Return the square and its cells: the sums of the values of each cell's blocks, and their number, finished."""
     numbers = results.run.blocks.numbers
     square_order, square = square_of(numbers)
-    order = min(FINEST, square_order + DETAIL)
+    order = min(FINEST, square_order + detail(len(numbers)))
     cells, inverse = np.unique(numbers.astype(np.int64) >> (24 - 2 * order), return_inverse=True)
     sums, counts = np.zeros(len(cells), np.complex128), np.zeros(len(cells), np.int64)
     for block in probe.blocks:

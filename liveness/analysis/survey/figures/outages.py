@@ -70,11 +70,7 @@ def _downtime(results: SurveyResults, probe: ProbeResult) -> Figure:
 
 
 def _raster(results: SurveyResults, probe: ProbeResult, gathered: ProbeGathered) -> Figure:
-    found = {
-        block.block: sorted([*block.outages, *(block.trinocular or ())], key=lambda outage: outage.first)
-        for block in probe.blocks
-        if block.block in gathered.levels
-    }
+    found = {block.block: block.outages for block in probe.blocks if block.block in gathered.levels}
     down = {block: sum(outage.sent for outage in outages) for block, outages in found.items()}
     most = sorted(found, key=lambda block: (-down[block], block))[:MOST_BLOCKS]
     chosen = sorted(most, key=lambda block: (found[block][0].first, found[block][0].last, block))
@@ -85,7 +81,7 @@ def _raster(results: SurveyResults, probe: ProbeResult, gathered: ProbeGathered)
         f"Raster of {count(len(chosen))} /24s by {count(results.manifest.rounds)} rounds, in the order in which their"
         " first outages began; dark where few addresses answer.",
         [
-            f"A row for each of the {count(len(found))} /24s with an outage (full or by Trinocular){shown}.",
+            f"A row for each of the {count(len(found))} /24s with a full outage{shown}.",
             "Outages of several /24s that begin together are next to each other.",
             "Shade: addresses that answered / addresses that were sent a probe, of those that ever answered.",
         ],
