@@ -1,6 +1,7 @@
 """A call that is cut off at any of its writes, and disks that are full or read-only: nothing good is ever lost."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,14 +52,17 @@ def take_until(weekly: Weekly, writes: int, *, after: bool) -> bool:
 
 @pytest.mark.parametrize("after", [False, True])
 def test_cut_off_at_any_write(tmp_path: Path, *, after: bool) -> None:
+    keep, replies = Keep(runs=1, replies=0), list(TOWN.replies[:4])
+    first = Weekly(tmp_path / "first", keep, replies=replies)
+    scanner = first.scanner()
+    scanner.logs = True
+    scanner.begin("by-hand")
+    earlier = first.taken(scanner)
     writes, cut = 0, True
     while cut:
         writes += 1
-        weekly = Weekly(tmp_path / str(writes), Keep(runs=1, replies=0), replies=list(TOWN.replies[:4]))
-        scanner = weekly.scanner()
-        scanner.logs = True
-        scanner.begin("by-hand")
-        earlier = weekly.taken(scanner)
+        weekly = Weekly(tmp_path / str(writes), keep, replies=replies)
+        shutil.copytree(first.folder, weekly.folder)
         cut = take_until(weekly, writes, after=after)
         lying = [path for path in weekly.home.path.iterdir() if (path / "manifest.json").is_file()]
         assert any(verified(weekly.home.run(path.name)) for path in lying if path.name != "by-hand"), writes

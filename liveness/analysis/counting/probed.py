@@ -118,11 +118,12 @@ class Probed:
         """Return by /24 (address >> 8) whether any target may be in it; None if that is not recorded."""
         if self.intervals is None:
             return None
-        edges = np.zeros((1 << 24) + 1, np.int32)
-        np.add.at(edges, self.intervals.first >> np.uint32(8), 1)
-        np.add.at(edges, (self.intervals.last >> np.uint32(8)).astype(np.int64) + 1, -1)
-        inside: NDArray[np.bool_] = np.cumsum(edges[:-1]) > 0
-        return inside
+        begins = (self.intervals.first >> np.uint32(8)).astype(np.int64)
+        ends = (self.intervals.last >> np.uint32(8)).astype(np.int64) + 1
+        begins = np.maximum(begins, np.append(0, ends[:-1]))  # two intervals can share a /24
+        edges = np.stack((begins, ends), axis=1).ravel()
+        lengths = np.diff(edges, prepend=0, append=1 << 24)
+        return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
 
 
 def _of_config(manifest: Manifest) -> Intervals | None:
