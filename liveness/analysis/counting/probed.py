@@ -116,10 +116,11 @@ class Probed:
 
     def prefixes24(self) -> NDArray[np.bool_] | None:
         """Return by /24 (address >> 8) whether any target may be in it; None if that is not recorded."""
-        if self.intervals is None:
+        intervals = self.intervals
+        if intervals is None:
             return None
-        begins = (self.intervals.first >> np.uint32(8)).astype(np.int64)
-        ends = (self.intervals.last >> np.uint32(8)).astype(np.int64) + 1
+        begins = (intervals.first >> np.uint32(8)).astype(np.int64)
+        ends = (intervals.last >> np.uint32(8)).astype(np.int64) + 1
         begins = np.maximum(begins, np.append(0, ends[:-1]))  # two intervals can share a /24
         edges = np.stack((begins, ends), axis=1).ravel()
         lengths = np.diff(edges, prepend=0, append=1 << 24)
