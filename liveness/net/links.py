@@ -5,12 +5,12 @@ import fcntl
 import socket
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from pyroute2 import IPRoute, NetlinkError
 
-from liveness.errors import LivenessError, UsageError
+from liveness.errors import UsageError
+from liveness.net.counters import CounterReader
 from liveness.net.sockets import interface_index, interface_names
 
 LAB_MARKER = "liveness-lab"
@@ -24,11 +24,6 @@ _IP6GRE, _NONE (tun, WireGuard) and _VOID."""
 IFF_UP = 0x1
 IFF_LOWER_UP = 0x10000
 
-COUNTERS: Final = Path("/proc/self/net/dev")
-"""Counters of the process's own network namespace, wherever /proc was mounted."""
-_RECEIVED_DROP: Final = 3
-_SENT_DROP: Final = 11
-"""Columns of that file."""
 _SIOCETHTOOL: Final = 0x8946
 _ETHTOOL_GRINGPARAM: Final = 0x10
 _ETHTOOL_GCHANNELS: Final = 0x3C
@@ -110,18 +105,15 @@ def interface_counters(name: str) -> InterfaceCounters:
     )
 
 
-def interface_drops(name: str, counters: str | None = None) -> int:
+def interface_drops(name: str) -> int:
     """Return the number of received and sent packets that an interface or its driver dropped since it was created.
 
-    This is faster than `interface_counters`; a scan calls it several times a second. `counters` is the text of
-    /proc/net/dev if it has been read already. Raises LivenessError if there is no such interface.
+    This is faster than `interface_counters`; a scan calls it several times a second. Raises LivenessError if there is
+    no such interface.
     """
-    for line in (COUNTERS.read_text() if counters is None else counters).splitlines():
-        interface, colon, numbers = line.partition(":")
-        if colon and interface.strip() == name:
-            columns = numbers.split()
-            return int(columns[_RECEIVED_DROP]) + int(columns[_SENT_DROP])
-    raise LivenessError(f"interface {name} is gone")
+    with CounterReader() as reader:
+        device = reader.device(reader.index_of(name))
+    return device.rx_dropped + device.rx_missed + device.tx_dropped
 
 
 def transmit_queues(interface: str) -> int:
