@@ -18,8 +18,9 @@ from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
+from tests.census.rig import ip
 from tests.net.support import TEST_ETHERTYPE, cable, in_private_network
-from tests.net.test_watch import ip, watched
+from tests.net.test_watch import watched
 from tests.scan.test_census_in_memory import CONTROL_PORT, FIRST, small_config
 
 QUIET = Device(1, "lo", "", None, 0, 0, 0, 0, 0, 0)
