@@ -1,5 +1,6 @@
 """``liveness passive``: classification of one-way traffic of a live network, and detection of failing services."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,17 @@ def command() -> None:
 @click.option("--run-id", metavar="ID", help="The name of the run's directory instead of its start in UTC.")
 @click.option("--follow", is_flag=True, help="Read further flow files as they come, until SIGINT or SIGTERM.")
 @click.option("--force", is_flag=True, help="Take captures that are one-sided or sampled as they are.")
+@click.option(
+    "--metrics-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep metrics for Prometheus in this file, as node_exporter's textfile collector reads them (.prom).",
+)
+@click.option(
+    "--metrics-address",
+    metavar="HOST:PORT",
+    help="Answer GET /metrics for Prometheus at this address while the run is at work; :PORT is loopback.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Do not say which inputs were read.")
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 def run(
@@ -42,41 +54,59 @@ def run(
     output: Path | None,
     run_id: str | None,
     inputs: tuple[str, ...],
+    metrics_file: Path | None,
+    metrics_address: str | None,
     *,
     follow: bool,
     force: bool,
     quiet: bool,
 ) -> None:
-    """Read flows from files, folders or globs, and write a run directory; its path goes to stdout."""
+    """Read flows from files, folders or globs, and write a run directory; its path goes to stdout.
+
+    With --resume, --config only says who is notified.
+    """
     from msgspec.structs import replace
 
-    from liveness.passive.config import load_config
+    from liveness.cli.watching import check_metrics_file
+    from liveness.passive.config import PassiveNotify, load_config
     from liveness.passive.run import PassiveRun
+    from liveness.passive.watching import RunWatch
+    from liveness.scan.preflight import check_notify
     from liveness.system.memory import return_large_arrays
 
     return_large_arrays()
     if quiet:
         quieten()
-    if (config_path is None) == (resume is None):
+    if config_path is None and resume is None:
         raise click.UsageError("give --config FILE for a new run, or --resume RUN for one that did not end")
+    if resume is not None and (output is not None or run_id is not None):
+        raise click.UsageError("--output and --run-id are for a new run")
+    if metrics_file is not None:
+        check_metrics_file(metrics_file)
+    config = None if config_path is None else load_config(config_path)
+    notify = PassiveNotify() if config is None else config.notify
+    check_notify(notify, str(config_path))
+    named = [str(Path(entry).absolute()) for entry in inputs]
     if resume is not None:
-        if output is not None or run_id is not None:
-            raise click.UsageError("--output and --run-id go with --config")
-        opened = PassiveRun.resume(resume, forced=force, note=log.info)
-    elif config_path is not None:
-        config = load_config(config_path)
+        place, extra = resume, named
+        name, opening = resume.absolute().parent.name, partial(PassiveRun.resume, resume)
+    elif config is not None:
         config = replace(
             config,
             output=str(output) if output is not None else config.output,
             follow=config.follow or follow,
-            inputs=(*config.inputs, *(str(Path(entry).absolute()) for entry in inputs)),
+            inputs=(*config.inputs, *named),
         )
-        opened = PassiveRun.create(config, run_id, forced=force, note=log.info)
-    extra = [str(Path(entry).absolute()) for entry in inputs] if resume is not None else []
-    if opened.config.follow or follow:
-        stop_on_signals(opened)
-    with interrupts.ending_queries_soon():
-        _report_notes(opened, lambda: opened.go(extra, follow=opened.config.follow or follow))
+        place, extra = Path(config.output) / config.name, []
+        name, opening = config.name, partial(PassiveRun.create, config, run_id)
+    with RunWatch(notify, name, place, log.warning, metrics_file, metrics_address) as watch:
+        opened = opening(forced=force, note=log.info)
+        watch.begin(opened.path)
+        opened.on_state = watch.update
+        if opened.config.follow or follow:
+            stop_on_signals(opened)
+        with interrupts.ending_queries_soon():
+            _report_notes(opened, lambda: opened.go(extra, follow=opened.config.follow or follow))
     click.echo(str(opened.path))
 
 

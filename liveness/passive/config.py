@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from liveness.config.checks import NAME, Problem
-from liveness.config.model import Section, decode_unit
+from liveness.config.checks import NAME, Problem, notify_problems
+from liveness.config.model import Delivery, Section, decode_unit
 from liveness.config.units import Duration
 from liveness.errors import LivenessError, UsageError
 from liveness.files.documents import parse_mapping, read_text, shaped, shown_value, steps
@@ -57,6 +57,17 @@ class Symmetry(Section, frozen=True, kw_only=True):
     flows: Positive = 100
 
 
+class PassiveNotify(Delivery, frozen=True, kw_only=True):
+    """Notifications of a run: how it ended, and services that begin to fail or recover while it follows its inputs."""
+
+    on: tuple[Literal["complete", "failure", "outage", "recovery"], ...] = (
+        "complete",
+        "failure",
+        "outage",
+        "recovery",
+    )
+
+
 class Config(Section, frozen=True, kw_only=True):
     """A passive run."""
 
@@ -78,6 +89,7 @@ class Config(Section, frozen=True, kw_only=True):
     columns: dict[str, str] = msgspec.field(default_factory=dict)
     export_ports: tuple[Annotated[int, msgspec.Meta(ge=1, le=65535)], ...] = ()
     keep_flows: bool = False
+    notify: PassiveNotify = PassiveNotify()
     output: str = "sets"
 
     @property
@@ -131,8 +143,9 @@ def load_config(path: Path) -> Config:
 
 
 def to_document(config: Config) -> dict[str, Any]:
-    """Return a config as plain mappings, lists, text and numbers."""
+    """Return a config as a manifest keeps it: without `notify`, because a webhook's address may be a secret."""
     document: dict[str, Any] = msgspec.to_builtins(config, enc_hook=str)
+    del document["notify"]
     return document
 
 
@@ -159,6 +172,7 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from _unparsed("services.known", config.services.known, parse_service)
     if not MIN_INTERVAL_US <= config.interval.us <= DAY_US:
         yield Problem("$.interval", config.interval, "expected a duration from 1s to 24h, such as 10m")
+    yield from notify_problems(config.notify)
     yield from _unknown_names("exclude", config.exclude, EXCLUSIONS)
     yield from _unknown_names("columns", config.columns, OUR_COLUMNS)
     scanners = config.scanners

@@ -22,12 +22,18 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stretch:
+class Stretch:
     """Consecutive intervals in which one service failed."""
 
     first: int
     last: int
+    """Intervals, both inclusive."""
     place: int
+    """The service's place in the tally."""
+    service: int
+    """Its endpoint."""
+    clients: int
+    """Most distinct remotes that failed in one of the intervals."""
 
 
 def dead_services(tally: Tally) -> list[int]:
@@ -35,10 +41,10 @@ def dead_services(tally: Tally) -> list[int]:
     return [int(key) for key in tally.services[(tally.ok == 0) & (tally.failed > 0)]]
 
 
-def find_outages(tally: Tally, log: EventLog, limits: Outages) -> list[Outage]:
-    """Return the outages of a run, by time."""
-    stretches = sorted(_stretches(tally, limits), key=lambda stretch: (stretch.first, stretch.last))
-    groups: list[list[_Stretch]] = []
+def find_outages(tally: Tally, log: EventLog, stretches: list[Stretch]) -> list[Outage]:
+    """Return the outages of a run, by time: services that failed in the same intervals, from their stretches."""
+    stretches = sorted(stretches, key=lambda stretch: (stretch.first, stretch.last))
+    groups: list[list[Stretch]] = []
     last = -1
     for stretch in stretches:
         if groups and stretch.first <= last:
@@ -58,26 +64,31 @@ def find_outages(tally: Tally, log: EventLog, limits: Outages) -> list[Outage]:
         Outage(
             first=min(stretch.first for stretch in group),
             last=max(stretch.last for stretch in group),
-            services=tuple(sorted({int(tally.services[stretch.place]) for stretch in group})),
+            services=tuple(sorted({stretch.service for stretch in group})),
             clients=clients[number],
         )
         for number, group in enumerate(groups)
     ]
 
 
-def _stretches(tally: Tally, limits: Outages) -> list[_Stretch]:
+def failing_stretches(tally: Tally, limits: Outages) -> list[Stretch]:
     """Return the stretches of failing intervals of every service that ever failed for enough clients."""
     share = tally.failed_then / np.maximum(tally.ok_then + tally.failed_then, 1)
     suspect = (share >= limits.share) & (tally.failed_then >= limits.clients)
-    found: list[_Stretch] = []
+    found: list[Stretch] = []
     for place in np.unique(tally.place[suspect]).tolist():
         if tally.ok[place] == 0:
             continue  # dead
         rows = tally.rows_of(place)
         counted = tally.ok_then[rows] + tally.failed_then[rows] > 0
         median = float(np.median(share[rows][counted]))
-        failing = tally.interval[rows][suspect[rows] & (share[rows] >= limits.times_median * median)]
+        wanted = suspect[rows] & (share[rows] >= limits.times_median * median)
+        failing, failed = tally.interval[rows][wanted], tally.failed_then[rows][wanted]
         cuts = np.flatnonzero(np.diff(failing) != 1) + 1
-        stretches = np.split(failing, cuts) if len(failing) else []
-        found += [_Stretch(int(stretch[0]), int(stretch[-1]), place) for stretch in stretches]
+        service = int(tally.services[place])
+        found += [
+            Stretch(int(when[0]), int(when[-1]), place, service, int(clients.max()))
+            for when, clients in zip(np.split(failing, cuts), np.split(failed, cuts), strict=True)
+            if len(when)
+        ]
     return found

@@ -9,7 +9,7 @@ from liveness.passive.clients import EventLog, Tally, tally
 from liveness.passive.config import Config
 from liveness.passive.engine import Finished
 from liveness.passive.gates import Counts
-from liveness.passive.outages import dead_services, find_outages
+from liveness.passive.outages import Stretch, dead_services, failing_stretches, find_outages
 from liveness.passive.rules import CLASSES, PATTERNS, SIGNS, Rules, signs_of
 from liveness.passive.services import Services, service_name
 from liveness.passive.signs import INBOUND_ACK, UNANSWERED_ACK
@@ -45,6 +45,8 @@ class Results:
     patterns: Any = field(default_factory=lambda: np.zeros((PATTERNS, 3), np.int64))
     symmetry: Any = field(default_factory=lambda: np.zeros(2, np.int64))
     ports: Any = field(default_factory=lambda: np.zeros((2, 1 << 16), np.int64))
+    stretches: list[Stretch] = field(default_factory=list)
+    """When services failed, as of the last document."""
     _signs: Any = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +89,8 @@ class Results:
         """Return the report document."""
         clients = tally(log, services.known())
         length_ns = self.config.interval_ns
-        outages = find_outages(clients, log, self.config.outages)
+        self.stretches = failing_stretches(clients, self.config.outages)
+        outages = find_outages(clients, log, self.stretches)
         return {
             "schema": SCHEMA,
             "kind": KIND,
@@ -100,7 +103,7 @@ class Results:
                 "own_probes": counts.own_probes, "excluded": counts.excluded, "invalid": counts.invalid,
                 "late": counts.late,
             },
-            "totals": self._totals(),
+            "totals": self.totals(),
             "intervals": [self._interval(number) for number in self._numbers()],
             "services": [
                 self._service(clients, place)
@@ -144,7 +147,8 @@ class Results:
         }
         return {"start": iso(number * self.config.interval_ns), **self.intervals.get(number, empty)}
 
-    def _totals(self) -> dict[str, Any]:
+    def totals(self) -> dict[str, Any]:
+        """Return the sums of all intervals so far, by direction, class and sign."""
         classes = np.zeros((len(CLASSES), 3), np.int64)
         np.add.at(classes, self.rules.table, self.patterns)
         by_sign = self._signs @ self.patterns[:, 0]

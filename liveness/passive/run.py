@@ -29,6 +29,7 @@ from liveness.passive.partitions import Partitions
 from liveness.passive.results import KIND, SCHEMA, Results
 from liveness.passive.rules import load_rules
 from liveness.passive.sets import write_sets
+from liveness.passive.state import State
 from liveness.runs.rundir import MANIFEST_FILE, PASSIVE_FILE, RunDirectory, check_names, new_run_id
 from liveness.version import __version__
 
@@ -60,6 +61,8 @@ class PassiveRun:
     _lock: int = -1
     _made: bool = False
     """Whether this process made the directory."""
+    on_state: Callable[[State], None] = field(default=lambda _state: None)
+    """Called with the state of the run after each input and each report document, and at its end."""
     _ended: str = ""
     """The status of a run whose results are complete on disk: only `work` has to be removed."""
     inputs: Inputs = field(init=False)
@@ -177,6 +180,7 @@ class PassiveRun:
     def _read_all(self, entries: Sequence[str]) -> None:
         for file in self.inputs.unread(required_files(entries)):
             self.inputs.read(file)
+            self._publish()
         numbers = self.partitions.intervals
         shorter = not numbers or numbers[-1] - numbers[0] < self.config.intervals_in(self.config.scanners.history)
         self._open_engine(parts_for(self.partitions.largest), nothing_leaves=shorter)
@@ -186,6 +190,7 @@ class PassiveRun:
 
     def _follow(self, entries: Sequence[str]) -> None:
         self._open_engine(FOLLOWED_PARTS)
+        self._publish()
         done: set[int] = set()
         while True:
             steady = self.inputs.steady(entries)
@@ -202,6 +207,7 @@ class PassiveRun:
                         self.partitions.closed = number
             if steady:
                 self.write_results("running")
+                self._publish()
             if self.stopping:
                 break
             if not steady:
@@ -210,6 +216,19 @@ class PassiveRun:
             if number not in done:
                 self._take(number)
         self._drain()
+
+    def _publish(self) -> None:
+        """Give the state of the run to whoever watches it."""
+        results, journal = self.results, self.partitions.journal
+        self.on_state(
+            State(
+                run=self.manifest.run_id, status=self.manifest.status, inputs=len(journal.inputs),
+                counts=self.counts(), newest_ns=journal.newest_ns, interval_ns=self.config.interval_ns,
+                newest=max(results.intervals, default=None), intervals=len(results.intervals),
+                totals=results.totals(), services=0 if self._engine is None else len(self._engine.services.known()),
+                stretches=results.stretches,
+            )
+        )  # fmt: skip
 
     def _open_engine(self, parts: int, *, nothing_leaves: bool = False) -> None:
         """Begin with the first interval. `nothing_leaves` is whether the run is shorter than the history."""
@@ -271,6 +290,7 @@ class PassiveRun:
         self.manifest.status, self.manifest.finished = status, utc(time.time_ns())
         self._save_manifest()
         self.release()
+        self._publish()
 
     def _finish_ended(self, extra: Sequence[str]) -> None:
         """End a run that was killed when only its records had to be removed."""

@@ -1,0 +1,99 @@
+"""A passive run under watch: its metrics as a file and at an endpoint, and its notifications."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from liveness.errors import LivenessError
+from liveness.files.outputs import check_output
+from liveness.passive.config import PassiveNotify
+from liveness.passive.failing import FailingServices
+from liveness.passive.message import PassiveMessage
+from liveness.passive.results import iso
+from liveness.passive.state import State, metrics_of
+from liveness.watch.endpoint import Endpoint
+from liveness.watch.notify import Notifier
+from liveness.watch.textfile import TextFile
+
+
+class RunWatch:
+    """Watches one run. Used as a context, it opens the outputs, and sends how the run ended.
+
+    Notifications are sent by the calling thread: reading waits for a slow webhook, and catches up.
+    """
+
+    def __init__(
+        self,
+        notify: PassiveNotify,
+        name: str,
+        directory: Path,
+        warn: Callable[[str], None],
+        metrics_file: Path | None = None,
+        metrics_address: str | None = None,
+    ) -> None:
+        """Prepare the outputs; `directory` is that of the run, or of its parent until it is begun."""
+        self._name, self._run, self._directory = name, "", directory
+        self._notifier = Notifier(notify, notify.on, warn)
+        self._file = None if metrics_file is None else TextFile(metrics_file, warn)
+        self._endpoint = None if metrics_address is None else Endpoint(metrics_address, self._text)
+        self._failing = FailingServices()
+        self._state: State | None = None
+
+    def __enter__(self) -> Self:
+        """Check the metrics file and bind the address. UsageError names what is wrong."""
+        if self._file is not None:
+            check_output(self._file.path, "metrics")
+        if self._endpoint is not None:
+            self._endpoint.open()
+        return self
+
+    def begin(self, directory: Path) -> None:
+        """Take the directory of the run."""
+        self._directory, self._run = directory, directory.name
+
+    def update(self, state: State) -> None:
+        """Publish a state, and notify of services that began to fail or recovered."""
+        self._state = state
+        if self._file is not None:
+            self._file.write(self._text())
+        if self._endpoint is not None:
+            self._endpoint.start()
+        if state.newest is None or state.status != "running":
+            return
+        changes = self._failing.update(state.stretches, state.newest)
+        if changes:
+            message = PassiveMessage.of_changes(
+                self._name, self._run, self._place, changes, len(self._failing.now),
+                lambda number: iso(number * state.interval_ns),
+            )  # fmt: skip
+            self._notifier.send(message)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Send how the run ended, unless it was interrupted, and close the endpoint."""
+        del kind, trace
+        try:
+            if error is None and self._state is not None:
+                done = self._state
+                self._notifier.send(
+                    PassiveMessage.of_end(self._name, self._run, self._place, done.status, done.counts.read)
+                )
+            elif isinstance(error, Exception):  # also a bug: its traceback may be seen by nobody
+                problem, code = f"{type(error).__name__}: {error}", LivenessError.exit_code
+                if isinstance(error, LivenessError):
+                    problem, code = str(error), error.exit_code
+                self._notifier.send(
+                    PassiveMessage.of_failure(self._name, self._run or None, self._place, problem, code)
+                )
+        finally:
+            if self._endpoint is not None:
+                self._endpoint.close()
+
+    @property
+    def _place(self) -> str:
+        return str(self._directory.absolute())
+
+    def _text(self) -> str:
+        return "" if self._state is None else metrics_of(self._name, self._state)
