@@ -26,7 +26,8 @@ from liveness.flows.record import (
     Notes,
     icmp_answer,
 )
-from liveness.flows.tables import ARGUS_COLUMNS, MOST_NOTES
+from liveness.flows.table_queries import ARGUS_COLUMNS
+from liveness.flows.tables import MOST_NOTES
 from liveness.space.addresses import parse_address
 
 LONGEST_LINE: Final = 1 << 20

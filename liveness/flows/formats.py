@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from liveness.errors import UsageError
-from liveness.flows import argus, captures, flowtuple, messages, nfcapd, silk, spool, tables
+from liveness.flows import argus, captures, flowtuple, messages, nfcapd, silk, spool, table_queries, tables
 from liveness.flows.record import Flows, Input, Notes, open_input
 
 HEAD_BYTES: Final = 1 << 16
@@ -75,7 +75,7 @@ def _is_csv(head: bytes) -> bool:
 
 
 def _is_zeek_tsv(head: bytes) -> bool:
-    return head.startswith(b"#separator") and "id.orig_h" in tables.zeek_columns(head)
+    return head.startswith(b"#separator") and "id.orig_h" in table_queries.zeek_columns(head)
 
 
 def _has_version(version: int, head: bytes) -> bool:

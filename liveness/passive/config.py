@@ -12,7 +12,7 @@ from liveness.config.units import Duration
 from liveness.errors import LivenessError, UsageError
 from liveness.files.documents import parse_mapping, read_text, shaped, shown_value, steps
 from liveness.files.yaml import line_of
-from liveness.flows.tables import OUR_COLUMNS
+from liveness.flows.table_queries import OUR_COLUMNS
 from liveness.passive.gates import EXCLUSIONS
 from liveness.passive.services import parse_service
 from liveness.space.addresses import parse_entry

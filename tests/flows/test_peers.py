@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import zstandard
 
-from liveness.flows import formats, tables
+from liveness.flows import formats, table_queries
 from liveness.flows.exports import Exports
 from liveness.flows.nfcapd import BLOCK_BYTES, HEADER_BYTES
 from liveness.flows.record import PROTOCOL_ICMP, Flows, Notes
@@ -127,7 +127,7 @@ def test_what_ra_prints(traffic: Traffic, tmp_path: Path) -> None:
     """Argus counts bytes with the link layer, and joins both directions: compared by packets of TCP and UDP."""
     binary, text = tmp_path / "argus", tmp_path / "argus.csv"
     subprocess.run(["argus", "-r", traffic.path, "-w", binary], check=True, capture_output=True)
-    columns = tables.ARGUS_COLUMNS.split()
+    columns = table_queries.ARGUS_COLUMNS.split()
     printed = subprocess.run(
         ["ra", "-r", binary, "-c,", "-u", "-n", "-s", *columns], check=True, capture_output=True, text=True
     )

@@ -12,7 +12,7 @@ from typing import Final
 
 import zstandard
 
-from liveness.flows import tables
+from liveness.flows import table_queries
 from liveness.flows.nfcapd import BLOCK_BYTES, HEADER_BYTES
 from liveness.system.child import run_in_child
 from liveness.system.namespace import enter_private_network
@@ -37,7 +37,7 @@ def main() -> None:
             (SEEDS / f"softflowd-v{version}").write_bytes(b"".join(datagrams))
         binary = Path(folder) / "argus"
         subprocess.run(["argus", "-r", capture, "-w", binary], check=True)
-        command: list[str | Path] = ["ra", "-r", binary, "-c,", "-u", "-n", "-s", *tables.ARGUS_COLUMNS.split()]
+        command: list[str | Path] = ["ra", "-r", binary, "-c,", "-u", "-n", "-s", *table_queries.ARGUS_COLUMNS.split()]
         (SEEDS / "argus.csv").write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
