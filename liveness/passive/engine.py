@@ -26,7 +26,7 @@ from liveness.passive.peers import peer_endpoints
 from liveness.passive.ports import p2p_ports, service_ports
 from liveness.passive.records import Blocks, Rows
 from liveness.passive.services import Services
-from liveness.passive.signs import EVENT_DTYPE, Sums, finalise
+from liveness.passive.signs import EVENT_DTYPE, Found, Known, Sums, finalise
 from liveness.space.special import special_purpose
 
 THREADS: Final = min(4, os.cpu_count() or 1)
@@ -169,21 +169,21 @@ class Engine:
             free.put(sums)
 
         def work(place: int) -> tuple[NDArray[np.void], NDArray[np.void]]:
-            part, old, new = here.parts[place], before.parts[place], after.parts[place]
+            part = here.parts[place]
             log = np.empty(len(part.rows), LOG_DTYPE)
             log = in_order(log[: log_of(part.rows, log)])
             history = self._history.parts[place]
             history.add(log, self.locals)
-            pairs = history.pairs
+            known = Known(
+                history.pairs.low, history.pairs.high, history.pairs.local_bits, history.remotes, self.locals.table,
+                peers, self.services.listed, self.services.keys, self.services.last, service_ports(), p2p_ports(),
+                special.first, special.last, number, oldest_sent, oldest_client, config.scanners.targets,
+            )  # fmt: skip
             sums = free.get()  # each is large, and the sum does not depend on which part goes where
             try:
                 events = np.empty(len(part.rows), EVENT_DTYPE)
                 count = finalise(
-                    part.rows, part.clients, part.client_rows, old.rows, old.clients, old.client_rows,
-                    new.rows, new.clients, new.client_rows, part.pairs, old.pairs, new.pairs,
-                    pairs.low, pairs.high, pairs.local_bits, history.remotes, self.locals.table, peers,
-                    self.services.listed, self.services.keys, self.services.last, service_ports(), p2p_ports(),
-                    special.first, special.last, number, oldest_sent, oldest_client, config.scanners.targets,
+                    _found(part), _found(before.parts[place]), _found(after.parts[place]), known,
                     sums.totals, sums.patterns, sums.ports, sums.symmetry, events,
                 )  # fmt: skip
             finally:
@@ -199,6 +199,11 @@ class Engine:
             total.ports += sums.ports
             total.symmetry += sums.symmetry
         return Finished(number, total, [events for _, events in done], [part.rows for part in here.parts])
+
+
+def _found(part: Part) -> Found:
+    """Return what pairing found in a part, as kernels take it."""
+    return Found(part.rows, part.clients, part.client_rows, part.pairs)
 
 
 def run_all(engine: Engine, intervals: Iterable[tuple[int, Blocks]], *, several: bool) -> Iterator[Finished]:

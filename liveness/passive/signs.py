@@ -1,13 +1,13 @@
 """Signs of inbound one-way flows, and an interval's sums: the last kernel of an interval, a part at a time."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.flows.record import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP
-from liveness.kernel import int64, kernel, uint64
+from liveness.kernel import int64, kernel, uint64, unowned
 from liveness.passive.gates import within
 from liveness.passive.history import BENIGN, HIGH_PORT, HIGH_TCP, HIGH_UDP, SCANNER, remote_slot
 from liveness.passive.locals import local_slot
@@ -102,108 +102,139 @@ def _add(sums: NDArray[np.int64], place: int, packets: int, size: int) -> None:
     sums[place, BYTES] += size
 
 
+class Found(NamedTuple):
+    """What pairing found in a part of one interval: its rows, and the tables of those that succeeded."""
+
+    rows: Rows
+    clients: NDArray[np.uint64]
+    client_rows: NDArray[np.int32]
+    pairs: NDArray[np.uint64]
+
+
+class Known(NamedTuple):
+    """What signs are judged by besides an interval and its neighbours: history, services, lists and bounds."""
+
+    pairs_low: NDArray[np.uint32]
+    pairs_high: NDArray[Any]
+    local_bits: int
+    remotes: NDArray[np.void]
+    locals: NDArray[np.void]
+    peers: NDArray[np.uint64]
+    listed: NDArray[np.uint64]
+    service_keys: NDArray[np.uint64]
+    service_last: NDArray[np.int64]
+    service_ports: NDArray[np.bool_]
+    p2p_ports: NDArray[np.bool_]
+    special_first: NDArray[np.uint32]
+    special_last: NDArray[np.uint32]
+    interval: int
+    oldest_sent: int  # the first interval in which a local address must have sent something not to be grey
+    oldest_client: int  # the first interval whose clients teach a service
+    targets: int
+
+
 @kernel
-def finalise(  # noqa: C901, PLR0912, PLR0915 - one row's way through all signs
-    rows: Rows,
-    clients: NDArray[np.uint64],
-    client_rows: NDArray[np.int32],
-    rows_before: Rows,
-    clients_before: NDArray[np.uint64],
-    client_rows_before: NDArray[np.int32],
-    rows_after: Rows,
-    clients_after: NDArray[np.uint64],
-    client_rows_after: NDArray[np.int32],
-    pairs: NDArray[np.uint64],
-    pairs_before: NDArray[np.uint64],
-    pairs_after: NDArray[np.uint64],
-    history_low: NDArray[np.uint32],
-    history_high: NDArray[Any],
-    local_bits: int,
-    remotes: NDArray[np.void],
-    locals_: NDArray[np.void],
-    peers: NDArray[np.uint64],
-    listed: NDArray[np.uint64],
-    service_keys: NDArray[np.uint64],
-    service_last: NDArray[np.int64],
-    service_ports: NDArray[np.bool_],
-    p2p_ports: NDArray[np.bool_],
-    special_first: NDArray[np.uint32],
-    special_last: NDArray[np.uint32],
-    interval: int,
-    oldest_sent: int,
-    oldest_client: int,
-    targets: int,
+def _add_to_totals(row: Row, totals: NDArray[np.int64], symmetry: NDArray[np.int64]) -> None:
+    """Add a row to the sums of its direction, and to those that show whether a capture is one-sided."""
+    inbound, outbound = int64(row["marks"]) & INBOUND != 0, int64(row["marks"]) & OUTBOUND != 0
+    two_way = int64(row["state"]) & TWO_WAY != 0
+    if inbound and int64(row["protocol"]) == PROTOCOL_TCP and int64(row["in_flags"]) & ACK:
+        symmetry[INBOUND_ACK] += 1
+        if not two_way:
+            symmetry[UNANSWERED_ACK] += 1
+    in_packets, in_bytes = int64(row["in_packets"]), int64(row["in_bytes"])
+    out_packets, out_bytes = int64(row["out_packets"]), int64(row["out_bytes"])
+    if two_way:
+        _add(totals, TWO_WAY_SUM, in_packets + out_packets, in_bytes + out_bytes)
+        return
+    if inbound:
+        _add(totals, ONE_WAY_SUM, in_packets, in_bytes)
+    if outbound:  # both at once: ICMP of kinds that pair with nothing
+        _add(totals, ONE_WAY_OUT_SUM, out_packets, out_bytes)
+
+
+@kernel
+def _outcome(row: Row, of_remote: int, listed: NDArray[np.uint64], here: Found, before: Found, after: Found) -> int:
+    """Return what a row says of its remote as a client of a service: OK, FAIL, LEFT_OUT, or 0 for nothing."""
+    state = int64(row["state"])
+    if not can_be_service(row, listed):
+        return 0
+    if state & (TWO_WAY | REFUSED) == TWO_WAY:
+        return OK
+    if not int64(row["marks"]) & INBOUND or (state & TWO_WAY and not state & TURNED_AWAY):
+        return 0
+    # A client that succeeded in the same or a neighbouring interval did not fail.
+    if (
+        _has_client(here.clients, here.client_rows, here.rows, row)
+        or _has_client(before.clients, before.client_rows, before.rows, row)
+        or _has_client(after.clients, after.client_rows, after.rows, row)
+    ):
+        return 0
+    return LEFT_OUT if of_remote & (TRW_SCAN | HC_SCAN) else FAIL
+
+
+@kernel
+def _signs(row: Row, remote: Row, of_remote: int, known: Known, here: Found, before: Found, after: Found) -> int:
+    """Return all signs of an inbound one-way row; `remote` is its entry in the history, `of_remote` its signs."""
+    key = pair_key(row)
+    local = known.locals[local_slot(known.locals, int64(row["local"]))]
+    pair_bits = 0
+    if remote["used"]:  # by any remote in the history; others have no pairs either
+        in_history = int64(remote["id"]) << known.local_bits | int64(local["id"])
+        pair_bits = state_at(known.pairs_high, find_pair(known.pairs_low, known.pairs_high, in_history))
+    pattern = of_remote | _signs_of_flow(row, known.service_ports, known.p2p_ports, known.peers, pair_bits)
+    if int64(local["sent"]) < known.oldest_sent:
+        pattern |= GREY_IP
+    if is_in(here.pairs, key) or is_in(before.pairs, key) or is_in(after.pairs, key):
+        pattern |= POT_OK
+    if within(int64(row["remote"]), known.special_first, known.special_last):
+        pattern |= BOGON
+    if not pattern & IS_ICMP and is_known(
+        service_key(row), known.oldest_client, known.listed, known.service_keys, known.service_last
+    ):
+        pattern |= UNREACH
+    return pattern
+
+
+@kernel
+def finalise(
+    here: Found,
+    before: Found,
+    after: Found,
+    known: Known,
     totals: NDArray[np.int64],
     patterns: NDArray[np.int64],
     ports: NDArray[np.int64],
     symmetry: NDArray[np.int64],
     events: NDArray[np.void],
 ) -> int:
-    """Give each inbound one-way row of a part its signs, and add all rows to the sums; return how many events."""
+    """Give each inbound one-way row of a part its signs, and add all rows to the sums; return how many events.
+
+    The four sums are arrays of `Sums`.
+    """
+    here, before, after, known = unowned(here), unowned(before), unowned(after), unowned(known)
     count = 0
-    for at in range(len(rows)):
-        row = rows[at]
+    for at in range(len(here.rows)):
+        row = here.rows[at]
         marks, state = int64(row["marks"]), int64(row["state"])
-        inbound, outbound = marks & INBOUND != 0, marks & OUTBOUND != 0
-        if not (inbound or outbound):
+        if not marks & (INBOUND | OUTBOUND):
             continue
-        tcp = int64(row["protocol"]) == PROTOCOL_TCP
-        if inbound and tcp and int64(row["in_flags"]) & ACK:
-            symmetry[INBOUND_ACK] += 1
-            if not state & TWO_WAY:
-                symmetry[UNANSWERED_ACK] += 1
-        in_packets, in_bytes = int64(row["in_packets"]), int64(row["in_bytes"])
-        out_packets, out_bytes = int64(row["out_packets"]), int64(row["out_bytes"])
-        if state & TWO_WAY:
-            _add(totals, TWO_WAY_SUM, in_packets + out_packets, in_bytes + out_bytes)
-        elif inbound:
-            _add(totals, ONE_WAY_SUM, in_packets, in_bytes)
-            if outbound:  # ICMP of kinds that pair with nothing
-                _add(totals, ONE_WAY_OUT_SUM, out_packets, out_bytes)
-        else:
-            _add(totals, ONE_WAY_OUT_SUM, out_packets, out_bytes)
-        remote = remotes[remote_slot(remotes, int64(row["remote"]))]
-        of_remote = _signs_of_remote(remote, targets)
-        if can_be_service(row, listed):
-            outcome = 0
-            if state & (TWO_WAY | REFUSED) == TWO_WAY:
-                outcome = OK
-            elif (
-                inbound
-                and (not state & TWO_WAY or state & TURNED_AWAY)
-                and not (
-                    _has_client(clients, client_rows, rows, row)
-                    or _has_client(clients_before, client_rows_before, rows_before, row)
-                    or _has_client(clients_after, client_rows_after, rows_after, row)
-                )
-            ):
-                outcome = LEFT_OUT if of_remote & (TRW_SCAN | HC_SCAN) else FAIL
-            if outcome:
-                event = events[count]
-                event["service"] = uint64(service_key(row))
-                event["remote"] = row["remote"]
-                event["interval"] = interval
-                event["outcome"] = outcome
-                count += 1
-        if state & TWO_WAY or not inbound:
+        _add_to_totals(row, totals, symmetry)
+        remote = known.remotes[remote_slot(known.remotes, int64(row["remote"]))]
+        of_remote = _signs_of_remote(remote, known.targets)
+        outcome = _outcome(row, of_remote, known.listed, here, before, after)
+        if outcome:
+            event = events[count]
+            event["service"] = uint64(service_key(row))
+            event["remote"] = row["remote"]
+            event["interval"] = known.interval
+            event["outcome"] = outcome
+            count += 1
+        if state & TWO_WAY or not marks & INBOUND:
             continue
-        key = pair_key(row)
-        local = locals_[local_slot(locals_, int64(row["local"]))]
-        pair_bits = 0
-        if remote["used"]:  # by any remote in the history; others have no pairs either
-            in_history = int64(remote["id"]) << local_bits | int64(local["id"])
-            pair_bits = state_at(history_high, find_pair(history_low, history_high, in_history))
-        pattern = of_remote | _signs_of_flow(row, service_ports, p2p_ports, peers, pair_bits)
-        if int64(local["sent"]) < oldest_sent:
-            pattern |= GREY_IP
-        if is_in(pairs, key) or is_in(pairs_before, key) or is_in(pairs_after, key):
-            pattern |= POT_OK
-        if within(int64(row["remote"]), special_first, special_last):
-            pattern |= BOGON
-        if not pattern & IS_ICMP and is_known(service_key(row), oldest_client, listed, service_keys, service_last):
-            pattern |= UNREACH
+        pattern = _signs(row, remote, of_remote, known, here, before, after)
         row["pattern"] = pattern
-        _add(patterns, pattern, in_packets, in_bytes)
+        _add(patterns, pattern, int64(row["in_packets"]), int64(row["in_bytes"]))
         if pattern & (IS_TCP | IS_UDP):
             ports[1 if pattern & IS_UDP else 0, int64(row["lport"])] += 1
     return count
