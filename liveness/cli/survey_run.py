@@ -49,14 +49,15 @@ def run(
     """Probe every address of the config's /24s once a round, for as many rounds as it says.
 
     Prints the run's directory. A probe whose slot has passed is not sent, and is recorded as not sent. --resume
-    continues a survey that ended early, by the clock. Exit code 0 done, 1 failure, 2 wrong usage or config, 3 missing
+    continues a survey that ended early, by the clock; --config then says only who is notified. Exit code 0 done, 1 failure, 2 wrong usage or config, 3 missing
     privilege or kernel feature, 4 refused by a safety rule, 5 stopped early with partial results, 130 or 143
     interrupted.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # idle threads would keep privileges that a survey drops
     from liveness.net.links import in_lab
-    from liveness.survey.config import load_survey_config
+    from liveness.survey.config import SurveyNotify, load_survey_config
     from liveness.survey.forecast import forecast
+    from liveness.survey.notifications import failures_notified
     from liveness.survey.schedule import plan_survey
     from liveness.survey.session import resume_survey, run_survey
 
@@ -64,9 +65,12 @@ def run(
         quieten()
     watch = (status_file, metrics_file, metrics_address)
     if resume is not None:
-        if config_file is not None or run_id is not None or dryrun:
-            raise click.UsageError("--resume takes the config from the run: give only -q and the options for watching")
-        _leave(_watched(partial(resume_survey, resume), watch, quiet=quiet))
+        if run_id is not None or dryrun:
+            raise click.UsageError("--resume excludes --run-id and --dryrun")
+        notify = SurveyNotify() if config_file is None else load_survey_config(config_file).notify
+        with failures_notified(notify, resume.absolute().parent.name, resume, log.warning):
+            finished = _watched(partial(resume_survey, resume, notify=notify), watch, quiet=quiet)
+        _leave(finished)
         return
     if config_file is None:
         raise click.UsageError("give --config FILE, or --resume RUN")
@@ -80,7 +84,9 @@ def run(
         check_watching(*watch)
         click.echo(forecast_text(config_file, forecast(survey)))
         return
-    _leave(_watched(partial(run_survey, survey, run_id=run_id), watch, quiet=quiet, census=config.name))
+    with failures_notified(config.notify, config.name, Path(config.output) / config.name, log.warning):
+        finished = _watched(partial(run_survey, survey, run_id=run_id), watch, quiet=quiet, census=config.name)
+    _leave(finished)
 
 
 def check_survey(file: Path, *, lab: bool, elsewhere: bool, as_json: bool) -> None:
@@ -95,7 +101,7 @@ def check_survey(file: Path, *, lab: bool, elsewhere: bool, as_json: bool) -> No
     survey = plan_survey(load_survey_config(file), lab=lab or in_lab(), origin=file)
     check_start(survey.census, host=not elsewhere and (in_lab() or not lab))
     if not elsewhere:
-        check_notify(survey.census.notify, str(file))
+        check_notify(survey.config.notify, str(file))
     shown = forecast(survey)
     if as_json:
         print_document(shown.document())

@@ -103,6 +103,15 @@ class StoredRounds:
                 name = stored_name(self.probes[at], PLANES[plane])
                 raise LivenessError(f"{self.run / name}: cannot write: {problem.strerror}") from problem
 
+    def of_round(self, number: int) -> NDArray[np.uint8]:
+        """Return the planes of a stored round, (probes, planes, bytes). LivenessError names a file that ends before."""
+        planes = np.empty((len(self.probes), len(PLANES), self.record_bytes), np.uint8)
+        for (at, plane), descriptor in self._files.items():
+            if os.preadv(descriptor, [planes[at, plane].data], number * self.record_bytes) != self.record_bytes:
+                name = stored_name(self.probes[at], PLANES[plane])
+                raise LivenessError(f"{self.run / name}: ends before its {self.rounds:,} rounds")
+        return planes
+
     def by_address(self, probe: int, live: Sequence[NDArray[np.uint8]], rounds: int | None = None) -> Iterator[Planes]:
         """Yield the planes of a probe by address, some blocks at a time.
 

@@ -30,6 +30,16 @@ class ProbeProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Gauge:
+    """A number that only some products have, by its name in the status and, after `liveness_`, in the metrics."""
+
+    name: str
+    help: str
+    value: float | Mapping[str, float]
+    """One number, or one for each probe by its name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """The progress of a scan."""
 
@@ -49,6 +59,7 @@ class Progress:
     """Why senders are paused, None if they are not."""
     part: str = "block"
     """Name of a part of the order: a block of a census, a round of a survey."""
+    gauges: tuple[Gauge, ...] = ()
 
     @property
     def sent(self) -> int:

@@ -9,15 +9,17 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from liveness.config import model
-from liveness.config.checks import Problem, problems
+from liveness.config.checks import Problem, notify_problems, problems
 from liveness.config.layers import Layers
-from liveness.config.model import Limits, Network, Notify, Receive, Section, Share, decode_unit, encode_unit
+from liveness.config.model import Delivery, Limits, Network, Receive, Section, Share, decode_unit, encode_unit
 from liveness.config.probe_names import names_of
 from liveness.config.units import Duration, Rate, TargetLimit
 from liveness.errors import UsageError
 from liveness.files.documents import parse_mapping, read_text, shaped, shown_value
 from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.replies import CONTROL
+from liveness.space.intervals import Intervals
+from liveness.space.prefixes import parse_lines
 
 SHORTEST_INTERVAL_US: Final = 100_000
 LONGEST_INTERVAL_US: Final = 86_400_000_000
@@ -50,6 +52,27 @@ class Rounds(Section, frozen=True, kw_only=True):
     tolerance: Duration | None = None
 
 
+class SurveyNotify(Delivery, frozen=True, kw_only=True):
+    """Notifications of a survey. Outages are those of /24s in `prefixes`, of all if there are none.
+
+    A /24 is judged once its availability was learned for the time `learn`.
+    """
+
+    on: tuple[Literal["complete", "failure", "outage", "recovery"], ...] = (
+        "complete",
+        "failure",
+        "outage",
+        "recovery",
+    )
+    prefixes: tuple[str, ...] = ()
+    learn: Duration = Duration("24h")
+
+    @property
+    def watched(self) -> Intervals:
+        """The addresses of `prefixes`, all if there are none. UsageError for an entry that is none."""
+        return parse_lines(self.prefixes, "notify.prefixes") if self.prefixes else Intervals.everything()
+
+
 class SurveyConfig(Section, frozen=True, kw_only=True):
     """One survey. Fields that a census has mean the same."""
 
@@ -67,7 +90,7 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
     replies: Literal["none", "parquet", "pcap", "both"] = "none"
     limits: Limits = Limits()
     share: Share = Share()
-    notify: Notify = Notify()
+    notify: SurveyNotify = SurveyNotify()
     user: str = "auto"
 
     @property
@@ -134,7 +157,6 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
             replies=self.replies,
             limits=self.limits,
             share=self.share,
-            notify=self.notify,
             user=self.user,
         )
 
@@ -193,10 +215,23 @@ def survey_problems(config: SurveyConfig) -> Iterator[Problem]:
     if config.limits.max_targets is not None:
         limit: TargetLimit = config.limits.max_targets
         yield Problem("$.limits.max_targets", limit, "a survey probes whole /24s: make a shorter list of blocks")
-    if config.notify != Notify():
-        expected = "a survey notifies nobody: leave it out, and watch with --metrics-file or --status-file"
-        yield Problem("$.notify", msgspec.to_builtins(config.notify), expected)
+    if config.limits.loss != Limits().loss:
+        expected = "a survey records each probe that was not sent and goes on: leave it out, or set it to 0.001"
+        yield Problem("$.limits.loss", config.limits.loss, expected)
+    if not config.limits.repair:
+        yield Problem("$.limits.repair", config.limits.repair, "a survey never sends a probe again: leave it out")
+    yield from notify_problems(config.notify)
+    yield from _prefix_problems(config.notify)
     yield from _probe_problems(config)
+
+
+def _prefix_problems(notify: SurveyNotify) -> Iterator[Problem]:
+    """Yield each of `notify.prefixes` that is no prefix, range or address."""
+    for place, entry in enumerate(notify.prefixes):
+        try:
+            parse_lines([entry], "notify.prefixes")
+        except UsageError:
+            yield Problem(f"$.notify.prefixes[{place}]", entry, "expected a prefix, such as 192.0.2.0/24, or a range")
 
 
 def _probe_problems(config: SurveyConfig) -> Iterator[Problem]:

@@ -149,6 +149,10 @@ class RoundRecorder:
         planes[:, LATE] &= planes[:, SENT] & ~planes[:, POSITIVE] & ~planes[:, NEGATIVE]
         return planes
 
+    def planes_of(self, number: int) -> NDArray[np.uint8]:
+        """Return the planes of a round, stored or live, as they count. ValueError if the session never recorded it."""
+        return self.stored.of_round(number) if number < self.stored.rounds else self.settled(number)
+
     def store(self, number: int) -> None:
         """Append the oldest live round to the stored ones, and make room for another. LivenessError names a file."""
         self.stored.append(self.settled(number))

@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -34,8 +34,11 @@ from liveness.scan.session import Opened, drop_rights, find_way, on_the_way, ope
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
+from liveness.survey import beliefs
 from liveness.survey.conclusion import Record, conclude, running
-from liveness.survey.config import recorded_survey_config
+from liveness.survey.config import SurveyNotify, recorded_survey_config
+from liveness.survey.message import SurveyMessage
+from liveness.survey.notifications import Notifications
 from liveness.survey.plane_sink import PlaneSinks
 from liveness.survey.recorder import RoundRecorder, boot_hash
 from liveness.survey.schedule import Survey, survey_of
@@ -115,8 +118,10 @@ def run_survey(survey: Survey, observers: Observers, run_id: str | None = None) 
         return _run(_Session(survey, plan, directory, live, record, observers, interruption), opened)
 
 
-def resume_survey(path: Path, observers: Observers) -> Finished:
+def resume_survey(path: Path, observers: Observers, notify: SurveyNotify) -> Finished:
     """Continue the survey at `path`, which ended early: slots that have passed since then count as not sent.
+
+    Whom to notify is given, because a run directory does not keep it: a webhook's address may be a secret.
 
     Raises UsageError for a run that is complete or that no session can continue, RefusedError for one that another
     process works on.
@@ -124,15 +129,16 @@ def resume_survey(path: Path, observers: Observers) -> Finished:
     directory, manifest = _resumable(path)
     lock = directory.lock()
     try:
-        return _go_on(directory, manifest, observers)
+        return _go_on(directory, manifest, observers, notify)
     finally:
         os.close(lock)
 
 
-def _go_on(directory: RunDirectory, manifest: SurveyManifest, observers: Observers) -> Finished:
+def _go_on(directory: RunDirectory, manifest: SurveyManifest, observers: Observers, notify: SurveyNotify) -> Finished:
     """Run another session of a survey that is locked."""
     path = directory.path
     survey = _recorded(directory, manifest)
+    survey = replace(survey, config=msgspec.structs.replace(survey.config, notify=notify))
     privilege_drop = decide(survey.census, path)
     interruption = Interruption()
     with signals_noted(interruption, lambda: None), ExitStack() as cleanup:
@@ -166,11 +172,14 @@ def _run(session: _Session, opened: Opened) -> Finished:
     directory, survey, record = session.directory, session.survey, session.record
     announce(directory.path)
     warm_up()
+    beliefs.warm_up()
+    place = str(directory.path.absolute())
     kept = f"what was received is kept; `liveness survey run --resume {shlex.quote(str(directory.path))}` continues it"
     try:
         warn_of_ephemeral_ports(session.plan, session.observers.on_notice)
         with (
             closing(session.live),
+            closing(Notifications.of(survey.config.notify, session.observers.on_notice)) as notifications,
             StoredRounds(directory.path, survey.probes, len(survey.blocks), session.live.stored) as stored,
         ):
             recorder = RoundRecorder(
@@ -187,10 +196,14 @@ def _run(session: _Session, opened: Opened) -> Finished:
                 lambda started: write_manifest(running(started, record), directory.path),
                 session.observers.on_progress,
                 session.observers.on_notice,
+                lambda found: notifications.send(
+                    SurveyMessage.of_round(survey.config.name, directory.path.name, place, found)
+                ),
                 session.interruption,
             )
             supervisor.run()
             manifest = _conclude(session, supervisor, recorder)
+            notifications.send(SurveyMessage.of_end(place, manifest, session.interruption.signal_number))
     except StoppedMerge as stopped:
         session.observers.on_notice(f"stopped while the planes were written: {kept}")
         raise SystemExit(stopped.exit_code) from None

@@ -23,6 +23,8 @@ from liveness.scan.session import Opened
 from liveness.scan.shared import Shared
 from liveness.scan.worker_group import WorkerGroup
 from liveness.survey.gaps import of_intervals
+from liveness.survey.gauges import gauges
+from liveness.survey.outage_watch import OutageWatch, RoundOutages
 from liveness.survey.recorder import SETTLING_NS, RoundRecorder
 from liveness.survey.schedule import Survey
 from liveness.survey.sender import RoundSender
@@ -51,10 +53,15 @@ class SurveySupervisor:
     """Called when the start of the survey is known, before its first packet."""
     on_progress: Callable[[Progress], None]
     on_notice: Callable[[str], None]
+    on_outages: Callable[[RoundOutages], None]
+    """Called with each round in which /24s went down or came back."""
     interruption: Interruption
     path: PathRecord = field(init=False)
     shared: Shared = field(init=False)
     opt_outs: OptOutWatch = field(init=False)
+    outages: OutageWatch = field(init=False)
+    judged: RoundOutages | None = field(default=None, init=False)
+    """The last round that was judged."""
     _listeners: Listeners = field(init=False)
     _noted: int = field(default=-1, init=False)
     """Number of opt-outs whose time is kept."""
@@ -66,6 +73,7 @@ class SurveySupervisor:
         self.interruption.on_finishing = self._listeners.notice
         self.path = PathRecord(self._started_s)
         self.shared = Shared(self.plan)
+        self.outages = OutageWatch.of(self.recorder, self.survey.config.notify, time.time_ns())
         self.opt_outs = OptOutWatch(self.plan, self.directory.path, self.shared.withdrawn, self._listeners.notice)
 
     def run(self) -> None:
@@ -143,6 +151,7 @@ class SurveySupervisor:
             self._report(guard, sending=True)
             self._look_at_lists()
             self.recorder.look(time.time_ns())
+            self._look_for_outages(guard)
             if not workers.sending(self.interruption) and time.time_ns() >= self._heard_all_ns:
                 return
             if limit_s is not None and self.elapsed_s > limit_s:
@@ -196,6 +205,14 @@ class SurveySupervisor:
         except LivenessError as error:
             self.interruption.by(str(error))
 
+    def _look_for_outages(self, guard: PathGuard) -> None:
+        """Judge a round if one is due, and report /24s that went down or came back."""
+        found = self.outages.look(time.time_ns(), paused=guard.problem is not None)
+        if found is not None:
+            self.judged = found
+            if found.went_down or found.came_back:
+                self.on_outages(found)
+
     def _note_opt_outs(self) -> None:
         """Keep when each address opted out: it is withdrawn from then on."""
         if len(self.opt_outs.record.withdrawals) != self._noted:
@@ -222,6 +239,7 @@ class SurveySupervisor:
                 blocks=order.rounds,
                 blocks_drained=begun,
                 part="round",
+                gauges=gauges(self.recorder, self.judged),
             )
         )
 

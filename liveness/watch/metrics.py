@@ -41,6 +41,12 @@ def families(run: str, reading: Reading, status: str) -> Iterator[Family]:
     yield Family("liveness_scan_paused", "gauge", "1 while the way to the targets is broken, else 0.", single(paused))
     yield Family("liveness_blocks_done", "gauge", "Blocks that are probed.", single(progress.blocks_drained))
     yield from _counters(reading)
+    for gauge in progress.gauges:
+        if isinstance(gauge.value, Mapping):
+            samples: list[tuple[Labels, float | None]] = [({"probe": name}, n) for name, n in gauge.value.items()]
+        else:
+            samples = single(gauge.value)
+        yield Family(f"liveness_{gauge.name}", "gauge", gauge.help, samples)
 
 
 def _counters(reading: Reading) -> Iterator[Family]:

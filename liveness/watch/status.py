@@ -1,7 +1,7 @@
 """Status file: one JSON document per line, one line per second."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
@@ -47,6 +47,8 @@ class StatusHead(Struct, frozen=True, kw_only=True):
     blocks_done: int
     blocks: int
     problem: str | None = None
+    gauges: dict[str, float | dict[str, float]] = {}
+    """Numbers that only some products have, such as the /24s of a survey that are down."""
 
 
 def _with_counters(name: str, base: type[Struct], *, each_probe: bool) -> type[Struct]:
@@ -85,6 +87,10 @@ def status_of(run: str, reading: Reading, state: str) -> StatusHead:
         blocks_done=progress.blocks_drained,
         blocks=progress.blocks,
         problem=progress.problem,
+        gauges={
+            gauge.name: dict(gauge.value) if isinstance(gauge.value, Mapping) else gauge.value
+            for gauge in progress.gauges
+        },
         probes={
             probe.name: ProbeLine(
                 planned=probe.planned,

@@ -56,7 +56,11 @@ def load(folder: Path, text: str) -> SurveyConfig:
         ("survey: {blocks: b}\nprobes: [ping]", r"\$\.probes\[0\]: 'ping': no such probe: .*did you mean 'icmp'\?"),
         ("survey: {blocks: b}\nrate: 5kpps", r"\$\.rate: '5kpps': no such field"),
         ("survey: {blocks: b}\nlimits: {max_targets: 5}", r"a survey probes whole /24s: make a shorter list"),
-        ("survey: {blocks: b}\nnotify: {webhook: https://example.org}", r"\$\.notify: .*a survey notifies nobody"),
+        ("survey: {blocks: b}\nlimits: {loss: 0.1}", r"\$\.limits\.loss: 0\.1: a survey records each probe"),
+        ("survey: {blocks: b}\nlimits: {repair: false}", r"\$\.limits\.repair: False: a survey never sends"),
+        ("survey: {blocks: b}\nnotify: {webhook: ftp://x}", r"\$\.notify\.webhook: .*expected a URL"),
+        ("survey: {blocks: b}\nnotify: {on: [hit_rate]}", r"\$\.notify\.on\[0\]"),
+        ("survey: {blocks: b}\nnotify: {prefixes: [10.1.0.0/33]}", r"\$\.notify\.prefixes\[0\]: .*a prefix"),
         ("survey: {blocks: b}\nreceive: {receivers: 2}", r"\$\.receive\.receivers: 2: a survey has one receiver"),
         (
             "survey: {blocks: b, interval: 1s, duration: 1h}\nnetwork: {source_ports: 40000-41000}",

@@ -70,7 +70,64 @@ def recovers(rounds_since_up: int) -> bool:
 
 
 @kernel
-def replay(  # noqa: C901 - the rules of one round, in the order in which they apply
+def judge_round(
+    sent: NDArray[np.uint8],
+    positive: NDArray[np.uint8],
+    order: NDArray[np.int64],
+    r: int,
+    availability: float,
+    recovery: int,
+    at: int,
+    belief: float,
+    since_up: int,
+    log: NDArray[np.int16],
+) -> tuple[int, float, int, int]:
+    """Return the place of the next address in `order`, the belief, the rounds since the block was up, and the probes.
+
+    These are the values after round `r`, and `at`, `belief` and `since_up` those before it. `sent` and `positive` are
+    the planes of the block by address; `order` has the rows of E(b) in the order in which they are probed cyclically.
+    An address that was not sent in a round is skipped; a round in which none was sent changes nothing. `log` gets the
+    probes in their order, as far as it has room: row * 2, plus 1 for a positive response.
+    """
+    byte, bit = r >> 3, r & 7
+    before = state_of(belief)
+    used = tried = 0
+    limit = 1 + ADAPTIVE_PROBES
+    settled = recovering = False
+    while used < limit and tried < len(order):
+        row = order[at]
+        at = at + 1 if at + 1 < len(order) else 0
+        tried += 1
+        if not (sent[row, byte] >> bit) & 1:
+            continue
+        answered = ((positive[row, byte] >> bit) & 1) == 1
+        belief = updated(belief, answered, availability)
+        if used < len(log):
+            log[used] = 2 * row + int(answered)
+        used += 1
+        state = state_of(belief)
+        settled = (state == UP and answered) or (state == DOWN and not answered)
+        if not settled:
+            if recovering:  # an address answers again: probe until the belief is certain
+                limit = max(limit, 1 + ADAPTIVE_PROBES)
+            continue
+        if state == UP:
+            break
+        if recovering:
+            continue
+        if before != DOWN or not recovers(since_up + 1):
+            break
+        recovering = True  # down before and down now: perhaps only few addresses answer
+        limit = used + recovery
+    if used > 0:
+        if not settled and state_of(belief) != UNCERTAIN:
+            belief = 0.5  # no probe is left, and the last one contradicted the belief
+        since_up = 0 if state_of(belief) == UP else since_up + 1
+    return at, belief, since_up, used
+
+
+@kernel
+def replay(
     sent: NDArray[np.uint8],
     positive: NDArray[np.uint8],
     order: NDArray[np.int64],
@@ -82,53 +139,15 @@ def replay(  # noqa: C901 - the rules of one round, in the order in which they a
     probes: NDArray[np.uint8],
     log: NDArray[np.int16],
 ) -> None:
-    """Write the state, the belief and the number of probes of each round of one block.
+"""Write the state, the belief and the number of probes of each round of one block: see `judge_round`.
 
-    `log`, (rounds, MOST_PROBES), gets the probes of each round in their order: row * 2, plus 1 for a positive response.
-    With no column nothing is logged.
-
-    `sent` and `positive` are the planes of the block; `order` has the rows of E(b) in the order in which they are
-    probed cyclically. An address that was not sent in a round is skipped; a round in which none was sent keeps the
-    previous state and has no probe.
+    `log`, (rounds, MOST_PROBES), gets the probes of each round; with no column nothing is logged.
     """
-    belief = CAP_HIGH
-    since_up = 0
-    at = 0
+    at, belief, since_up = 0, CAP_HIGH, 0
     for r in range(rounds):
-        byte, bit = r >> 3, r & 7
-        before = state_of(belief)
-        used = tried = 0
-        limit = 1 + ADAPTIVE_PROBES
-        settled = recovering = False
-        while used < limit and tried < len(order):
-            row = order[at]
-            at = at + 1 if at + 1 < len(order) else 0
-            tried += 1
-            if not (sent[row, byte] >> bit) & 1:
-                continue
-            answered = ((positive[row, byte] >> bit) & 1) == 1
-            belief = updated(belief, answered, availability)
-            if used < log.shape[1]:
-                log[r, used] = 2 * row + int(answered)
-            used += 1
-            state = state_of(belief)
-            settled = (state == UP and answered) or (state == DOWN and not answered)
-            if not settled:
-                if recovering:  # an address answers again: probe until the belief is certain
-                    limit = max(limit, 1 + ADAPTIVE_PROBES)
-                continue
-            if state == UP:
-                break
-            if recovering:
-                continue
-            if before != DOWN or not recovers(since_up + 1):
-                break
-            recovering = True  # down before and down now: perhaps only few addresses answer
-            limit = used + recovery
-        if used > 0:
-            if not settled and state_of(belief) != UNCERTAIN:
-                belief = 0.5  # no probe is left, and the last one contradicted the belief
-            since_up = 0 if state_of(belief) == UP else since_up + 1
+        at, belief, since_up, used = judge_round(
+            sent, positive, order, r, availability, recovery, at, belief, since_up, log[r]
+        )
         states[r], beliefs[r], probes[r] = state_of(belief), belief, used
 
 
