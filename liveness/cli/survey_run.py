@@ -49,9 +49,9 @@ def run(
     """Probe every address of the config's /24s once a round, for as many rounds as it says.
 
     Prints the run's directory. A probe whose slot has passed is not sent, and is recorded as not sent. --resume
-    continues a survey that ended early, by the clock; --config then says only who is notified. Exit code 0 done, 1 failure, 2 wrong usage or config, 3 missing
-    privilege or kernel feature, 4 refused by a safety rule, 5 stopped early with partial results, 130 or 143
-    interrupted.
+    continues a survey that ended early, by the clock; --config then says only who is notified. Exit code 0 done, 1
+    failure, 2 wrong usage or config, 3 missing privilege or kernel feature, 4 refused by a safety rule, 5 stopped early
+    with partial results, 130 or 143 interrupted.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # idle threads would keep privileges that a survey drops
     from liveness.net.links import in_lab

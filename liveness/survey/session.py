@@ -118,10 +118,10 @@ def run_survey(survey: Survey, observers: Observers, run_id: str | None = None) 
         return _run(_Session(survey, plan, directory, live, record, observers, interruption), opened)
 
 
-def resume_survey(path: Path, observers: Observers, notify: SurveyNotify) -> Finished:
+def resume_survey(path: Path, observers: Observers, notify: SurveyNotify | None = None) -> Finished:
     """Continue the survey at `path`, which ended early: slots that have passed since then count as not sent.
 
-    Whom to notify is given, because a run directory does not keep it: a webhook's address may be a secret.
+    Nobody is notified without `notify`: a run directory does not keep it, because a webhook's address may be a secret.
 
     Raises UsageError for a run that is complete or that no session can continue, RefusedError for one that another
     process works on.
@@ -129,7 +129,7 @@ def resume_survey(path: Path, observers: Observers, notify: SurveyNotify) -> Fin
     directory, manifest = _resumable(path)
     lock = directory.lock()
     try:
-        return _go_on(directory, manifest, observers, notify)
+        return _go_on(directory, manifest, observers, SurveyNotify() if notify is None else notify)
     finally:
         os.close(lock)
 

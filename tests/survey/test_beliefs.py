@@ -22,9 +22,9 @@ HOUR_NS = 3_600_000_000_000
 def take(beliefs: Beliefs, number: int, positive: "NDArray[np.bool_]", sent: "NDArray[np.bool_] | None" = None) -> int:
     """Take a round of one /24 and return its change."""
     asked = np.ones(256, np.bool_) if sent is None else sent
-    planes = (np.packbits(plane, bitorder="little") for plane in (asked, positive & asked))
     hour = int((STARTS_NS + number * INTERVAL_NS) // HOUR_NS % 24)
-    changes, _ = beliefs.take(number, *planes, hour)
+    planes = np.packbits(np.stack([asked, positive & asked]), axis=1, bitorder="little")
+    changes, _ = beliefs.take(number, planes[0], planes[1], hour)
     return int(changes[0])
 
 

@@ -105,6 +105,8 @@ def test_what_is_planned_is_what_was_sent_and_what_the_clock_leaves(
         plan=virtual.plan,
         shared=virtual.shared,
         elapsed_s=1.0,
+        recorder=virtual.recorder,
+        judged=None,
         _listeners=SimpleNamespace(progress=seen.append),
     )
     SurveySupervisor._report(cast("SurveySupervisor", supervisor), None, sending=True)

@@ -57,7 +57,7 @@ def load(folder: Path, text: str) -> SurveyConfig:
         ("survey: {blocks: b}\nrate: 5kpps", r"\$\.rate: '5kpps': no such field"),
         ("survey: {blocks: b}\nlimits: {max_targets: 5}", r"a survey probes whole /24s: make a shorter list"),
         ("survey: {blocks: b}\nlimits: {loss: 0.1}", r"\$\.limits\.loss: 0\.1: a survey records each probe"),
-        ("survey: {blocks: b}\nlimits: {repair: false}", r"\$\.limits\.repair: False: a survey never sends"),
+        ("survey: {blocks: b}\nlimits: {repair: false}", r"\$\.limits\.repair: false: a survey never sends"),
         ("survey: {blocks: b}\nnotify: {webhook: ftp://x}", r"\$\.notify\.webhook: .*expected a URL"),
         ("survey: {blocks: b}\nnotify: {on: [hit_rate]}", r"\$\.notify\.on\[0\]"),
         ("survey: {blocks: b}\nnotify: {prefixes: [10.1.0.0/33]}", r"\$\.notify\.prefixes\[0\]: .*a prefix"),
