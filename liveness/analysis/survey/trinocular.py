@@ -139,7 +139,7 @@ def replay(
     probes: NDArray[np.uint8],
     log: NDArray[np.int16],
 ) -> None:
-"""Write the state, the belief and the number of probes of each round of one block: see `judge_round`.
+    """Write the state, the belief and the number of probes of each round of one block: see `judge_round`.
 
     `log`, (rounds, MOST_PROBES), gets the probes of each round; with no column nothing is logged.
     """
