@@ -1,6 +1,6 @@
 """Metrics of a scan in Prometheus text format (exposition format 0.0.4)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 

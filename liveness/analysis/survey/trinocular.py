@@ -70,7 +70,7 @@ def recovers(rounds_since_up: int) -> bool:
 
 
 @kernel
-def judge_round(
+def judge_round(  # noqa: C901 - the rules of one round, in the order in which they apply
     sent: NDArray[np.uint8],
     positive: NDArray[np.uint8],
     order: NDArray[np.int64],
