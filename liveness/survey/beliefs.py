@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from liveness.analysis.survey.outages import CHANCE_BELOW, HOURS
 from liveness.analysis.survey.trinocular import (
     CAP_HIGH,
-    DOWN,
     FEWEST_EVER,
     LEAST_AVAILABILITY,
     RECOVERY_MISS,
@@ -24,6 +23,7 @@ from liveness.analysis.survey.trinocular import (
 from liveness.kernel import kernel
 from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.planes.live import BLOCK_BYTES
+from liveness.planes.verdicts import DOWN
 
 MOST_AVAILABILITY: Final = 0.999
 """Of a /24 that always answered: its next silence is unlikely, not impossible."""
