@@ -17,6 +17,8 @@ from liveness.errors import LivenessError
 from liveness.passive.signs import EVENT_DTYPE, FAIL, LEFT_OUT, OK
 
 SUFFIX: Final = ".events"
+_OUTCOME_BITS: Final = 3
+_OUTCOMES: Final = OK | FAIL | LEFT_OUT
 Numbers = NDArray[np.int64]
 
 
@@ -77,16 +79,9 @@ class EventLog:
             yield place[wanted].astype(np.int64), events[wanted]
 
 
-def _firsts(*columns: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the order that sorts columns, the first one most, and where in it a new combination begins."""
-    order = np.lexsort(columns[::-1])
-    new = np.ones(len(order), np.bool_)
-    if len(order):
-        new[1:] = False
-        for column in columns:
-            sorted_column = column[order]
-            new[1:] |= sorted_column[1:] != sorted_column[:-1]
-    return order, new
+def _begins(values: Numbers) -> NDArray[np.bool_]:
+    """Return where in sorted values a new one begins."""
+    return np.concatenate((np.ones(min(1, len(values)), np.bool_), values[1:] != values[:-1]))
 
 
 def tally(log: EventLog, services: NDArray[np.uint64]) -> Tally:
@@ -95,18 +90,21 @@ def tally(log: EventLog, services: NDArray[np.uint64]) -> Tally:
     ok, failed, left_out = (np.zeros(size, np.int64) for _ in range(3))
     sums = _Sums()
     for place, events in log.known(services):
-        interval, remote, outcome = events["interval"], events["remote"], events["outcome"]
-        order, new = _firsts(place, interval, outcome, remote)
-        chosen = order[new]
-        sums.add(place[chosen] << 32 | interval[chosen].astype(np.int64), outcome[chosen])
-        order, new = _firsts(place, remote)
-        group = np.cumsum(new) - 1
-        bits = np.zeros(int(new.sum()), np.uint8)
-        np.bitwise_or.at(bits, group, outcome[order])
-        owner = place[order[new]]
+        if not len(events):
+            continue
+        client = place << 32 | events["remote"]
+        what = events["interval"].astype(np.int64) << _OUTCOME_BITS | events["outcome"]
+        order = np.lexsort((what, client))
+        client, what = client[order], what[order]
+        begins = _begins(client)
+        bits = np.bitwise_or.reduceat(what, np.flatnonzero(begins)) & _OUTCOMES
+        owner = client[begins] >> 32
         ok += np.bincount(owner[bits & OK != 0], minlength=size)
         failed += np.bincount(owner[bits & (OK | FAIL) == FAIL], minlength=size)
         left_out += np.bincount(owner[bits == LEFT_OUT], minlength=size)
+        distinct = begins | _begins(what)
+        client, what = client[distinct], what[distinct]
+        sums.add(client >> 32 << 32 | what >> _OUTCOME_BITS, what & _OUTCOMES)
     return Tally(
         services, ok, failed, left_out, sums.keys >> 32, sums.keys & 0xFFFFFFFF, sums.numbers[0], sums.numbers[1]
     )
@@ -121,15 +119,22 @@ class _Sums:
     numbers: Numbers = field(default_factory=lambda: np.empty((2, 0), np.int64))
     """Clients that succeeded, and that failed."""
 
-    def add(self, keys: Numbers, outcomes: NDArray[np.uint8]) -> None:
+    def add(self, keys: Numbers, outcomes: Numbers) -> None:
         """Add the clients of a part, an outcome each."""
-        found, at = np.unique(keys, return_inverse=True)
-        ours = np.stack([np.bincount(at[outcomes == wanted], minlength=len(found)) for wanted in (OK, FAIL)])
-        merged = np.union1d(self.keys, found)
-        numbers = np.zeros((2, len(merged)), np.int64)
-        numbers[:, np.searchsorted(merged, self.keys)] = self.numbers
-        numbers[:, np.searchsorted(merged, found)] += ours
-        self.keys, self.numbers = merged, numbers
+        order = np.argsort(keys, kind="stable")
+        keys, outcomes = keys[order], outcomes[order]
+        starts = np.flatnonzero(_begins(keys))
+        found = keys[starts]
+        places = np.searchsorted(self.keys, found)
+        missing = np.ones(len(found), np.bool_)
+        inside = places < len(self.keys)
+        missing[inside] = self.keys[places[inside]] != found[inside]
+        if missing.any():
+            self.keys = np.insert(self.keys, places[missing], found[missing])
+            self.numbers = np.insert(self.numbers, places[missing], 0, axis=1)
+            places = np.searchsorted(self.keys, found)
+        for row, wanted in enumerate((OK, FAIL)):
+            self.numbers[row, places] += np.add.reduceat((outcomes == wanted).astype(np.int64), starts)
 
 
 def failed_clients(

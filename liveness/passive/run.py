@@ -218,7 +218,7 @@ class PassiveRun:
         self._drain()
 
     def _publish(self) -> None:
-        """Give the state of the run to whoever watches it."""
+        """Call `on_state` with the state of the run."""
         results, journal = self.results, self.partitions.journal
         self.on_state(
             State(
