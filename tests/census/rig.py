@@ -108,13 +108,14 @@ class Rig:
             "output": str(self.folder / "sets"),
         }
         path = write_yaml(self.folder / "rig.yaml", config | changes)
-        return self._start("scan", "--config", str(path), *flags)
+        return self.start("scan", "--config", str(path), *flags)
 
     def resume(self, run: Path) -> Scan:
         """Go on with a run."""
-        return self._start("scan", "--resume", str(run))
+        return self.start("scan", "--resume", str(run))
 
-    def _start(self, *words: str) -> Scan:
+    def start(self, *words: str) -> Scan:
+        """Start a command that writes a status file."""
         status = self.folder / f"status{time.monotonic_ns()}"
         process = subprocess.Popen(
             [*LIVENESS, *words, "--status-file", str(status)],
