@@ -10,6 +10,9 @@ from liveness.files.directory import Directory
 from liveness.files.reading import read_below
 from liveness.ipsets.roaring import SET_BYTES, SetDigest, parse_roaring
 from liveness.passive.manifest import load_manifest, load_results
+from liveness.runs.kinds import MANIFEST_FILE
+from liveness.space.intervals import Intervals
+from liveness.space.prefixes import parse_lines
 
 
 class Passive:
@@ -31,6 +34,15 @@ class Passive:
     def status(self) -> str:
         """The status of the run: `running`, `partial` or `complete`."""
         return self._manifest.status
+
+    @property
+    def local(self) -> Intervals:
+        """The addresses of the network whose traffic the run classified. LivenessError if the manifest has none."""
+        entries = self._manifest.config.get("local", [])
+        try:
+            return parse_lines([str(entry) for entry in entries])
+        except (TypeError, UsageError) as problem:
+            raise LivenessError(f"{self.path / MANIFEST_FILE}: config.local: no prefixes of a network") from problem
 
     @property
     def keys(self) -> tuple[str, ...]:

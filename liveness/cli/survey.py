@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from liveness import log
-from liveness.cli import survey_run
+from liveness.cli import survey_compare, survey_run
 from liveness.cli.interrupts import interrupts
 from liveness.errors import UsageError, count_of
 
@@ -28,6 +28,7 @@ def command() -> None:
 
 command.add_command(survey_run.run)
 command.add_command(survey_run.status)
+command.add_command(survey_compare.compare)
 
 
 @command.command("import")
