@@ -1,7 +1,7 @@
 """The analysis of one block: its availability, daily cycle, full outages, and outages by Trinocular."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -9,14 +9,19 @@ from numpy.typing import NDArray
 
 from liveness.analysis.survey import outages as full
 from liveness.analysis.survey import trinocular
+from liveness.analysis.survey.churn import CHANGES, Shift, count_changes, days_of, first_rounds, shift_of
 from liveness.analysis.survey.diurnal import NONE, Diurnal, classify
+from liveness.analysis.survey.leases import lease_of
 from liveness.analysis.survey.lengths import median_of
+from liveness.analysis.survey.occupancy import STABLE_FROM
 from liveness.analysis.survey.outages import Outage
 from liveness.analysis.survey.sequences import (
     ALL,
     BEGUN_EARLY,
+    ENDED,
     PLAIN,
     READINGS,
+    REPAIRED,
     AddressFigures,
     availability,
     mean_up,
@@ -35,8 +40,8 @@ class Timing:
     start_ns: int
     interval_s: float
 
-    def at_ns(self, round_number: int) -> int:
-        """Return the start of a round, ns since the epoch."""
+    def at_ns(self, round_number: float) -> int:
+        """Return the start of a round, ns since the epoch; a fraction is a part of a round."""
         return self.start_ns + round(round_number * self.interval_s * 1e9)
 
 
@@ -66,6 +71,12 @@ class BlockResult:
     outages: list[Outage]
     trinocular: list[Outage] | None
     """None for a block that Trinocular does not judge."""
+    stable: int = 0
+    """Ever-responsive addresses with a U of STABLE_FROM or more after repair."""
+    changes: NDArray[np.int64] | None = None
+    """Churn by day, (days, CHANGES); None for a block without a positive reply."""
+    shift: Shift | None = None
+    lease_s: float | None = None
 
 
 @kernel
@@ -121,13 +132,33 @@ def analyze_block(
     diurnal = classify(series, timing.interval_s, timing.start_ns / 1e9)
     overall = availability(figures, PLAIN)[ever]
     silent = (probed > 0) & (active == 0)
+    firsts = first_rounds(days_of(rounds, timing.interval_s), timing.interval_s)
+    changes = np.zeros((len(firsts) - 1, CHANGES), np.int64)
+    count_changes(sent, positive, firsts, changes)
     outages: list[Outage] = []
     if silent.any():
         logs = _logs_of_silence(sent, positive, silent, overall, phases_ms[ever], timing, diurnal)
         outages = full.find_outages(block, active, probed, logs)
     if recorded is None:
         recorded = _trinocular(block, sent, positive, rounds, overall)
-    return BlockResult(block, readings, diurnal, outages, recorded)
+    return BlockResult(
+        block,
+        readings,
+        diurnal,
+        _marked(outages, silent, probed, timing),
+        None if recorded is None else _marked(recorded, silent, probed, timing),
+        stable=int((mean_up(figures, REPAIRED) >= STABLE_FROM).sum()),
+        changes=changes,
+        shift=shift_of(series, firsts),
+        lease_s=lease_of(histograms[REPAIRED, ENDED], timing.interval_s, len(ever), daily=diurnal.kind != NONE.kind),
+    )
+
+
+def _marked(
+    outages: list[Outage], silent: NDArray[np.bool_], probed: NDArray[np.int32], timing: Timing
+) -> list[Outage]:
+    """Return outages with the mark of those that recur every week."""
+    return [replace(one, weekly=full.is_weekly(one, silent, probed, timing.interval_s)) for one in outages]
 
 
 def _logs_of_silence(

@@ -1,16 +1,22 @@
 """The JSON document of a survey's analysis: counts are integers, shares and means floats or null."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
 from liveness.analysis.survey.block import BlockResult, Reading, Timing
+from liveness.analysis.survey.churn import DAY_S
+from liveness.analysis.survey.delays import PERCENTILES, DelayTable
+from liveness.analysis.survey.occupancy import distribution
 from liveness.analysis.survey.outages import Outage
+from liveness.analysis.survey.published import compared
 from liveness.analysis.survey.results import ProbeResult, ReadingResult, SurveyResults
 from liveness.analysis.survey.sequences import PLAIN, REPAIRED
 
 SCHEMA: Final = 1
+CHANGE_NAMES: Final = ("active", "born", "returned", "left", "died")
 Document = dict[str, Any]
 
 
@@ -26,7 +32,7 @@ def survey_document(results: SurveyResults) -> Document:
         "rounds": manifest.rounds,
         "blocks": manifest.blocks,
         "addresses": manifest.blocks * 256,
-        "probes": {probe.probe: _probe(probe) for probe in results.probes},
+        "probes": {probe.probe: _probe(results, probe) for probe in results.probes},
         "by_block": [_block(results, probe.probe, block) for probe in results.probes for block in probe.blocks],
         "outages": {
             "full": _outages(results, [(p.probe, b.outages) for p in results.probes for b in p.blocks]),
@@ -42,12 +48,17 @@ def encode(results: SurveyResults) -> bytes:
 
 def round_time(timing: Timing, number: int) -> str:
     """Return the start of a round as ISO 8601 with Z."""
-    at = datetime.fromtimestamp(timing.at_ns(number) / 1e9, UTC)
+    return time_text(timing.at_ns(number))
+
+
+def time_text(time_ns: int) -> str:
+    """Return a time, ns since the epoch, as ISO 8601 with Z."""
+    at = datetime.fromtimestamp(time_ns / 1e9, UTC)
     text = at.isoformat(timespec="milliseconds" if at.microsecond else "seconds")
     return text.replace("+00:00", "Z")
 
 
-def _probe(probe: ProbeResult) -> Document:
+def _probe(results: SurveyResults, probe: ProbeResult) -> Document:
     counts = probe.counts
     return {
         "sent": counts.sent,
@@ -64,6 +75,50 @@ def _probe(probe: ProbeResult) -> Document:
             for name, estimate in probe.estimates.items()
         },
         "trinocular_blocks": sum(block.trinocular is not None for block in probe.blocks),
+        "occupancy": {
+            "active": distribution(probe.occupied(ever=False)),
+            "ever": distribution(probe.occupied(ever=True)),
+        },
+        "churn": _churn(results, probe),
+        "leases": [
+            {"lease_s": lease_s, "blocks": blocks}
+            for lease_s, blocks in sorted(Counter(b.lease_s for b in probe.blocks if b.lease_s is not None).items())
+        ],
+        "delays": None if probe.delays is None else _delays(probe.delays),
+        "published": [one.document() for one in compared(probe)],
+    }
+
+
+def _churn(results: SurveyResults, probe: ProbeResult) -> Document:
+    day_rounds = DAY_S / results.timing.interval_s
+
+    def start(day: int) -> str:
+        return time_text(results.timing.at_ns(day * day_rounds))
+
+    return {
+        "days": [
+            {"start": start(day), **dict(zip(CHANGE_NAMES, counts, strict=True))}
+            for day, counts in enumerate(probe.changes.tolist())
+        ],
+        "shifts": [
+            {
+                "block": results.run.blocks.name(block.block),
+                "at": start(block.shift.day),
+                "before": block.shift.before,
+                "after": block.shift.after,
+            }
+            for block in probe.blocks
+            if block.shift is not None
+        ],
+    }
+
+
+def _delays(delays: DelayTable) -> Document:
+    return {
+        "addresses": delays.addresses,
+        "replies": delays.replies,
+        "percentiles": list(PERCENTILES),
+        "timeout_s": delays.timeout_s.tolist(),
     }
 
 
@@ -92,6 +147,7 @@ def _block(results: SurveyResults, probe: str, block: BlockResult) -> Document:
         "repaired": _of_block(block.readings[REPAIRED], interval_s),
         "diurnal": block.diurnal.kind,
         "peak_hour_utc": block.diurnal.peak_hour_utc,
+        "lease_s": block.lease_s,
     }
 
 
@@ -115,6 +171,7 @@ def _outages(results: SurveyResults, found: list[tuple[str, list[Outage]]]) -> l
             "start": round_time(timing, outage.first),
             "end": None if outage.end is None else round_time(timing, outage.end),
             "rounds": outage.sent,
+            "weekly": outage.weekly,
         }
         for probe, outages in found
         for outage in outages

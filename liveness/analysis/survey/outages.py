@@ -11,6 +11,11 @@ from liveness.kernel import kernel
 
 CHANCE_BELOW: Final = 1e-9
 HOURS: Final = 24
+WEEK_S: Final = 7 * 86_400.0
+LEAST_OVERLAP: Final = 0.5
+"""Part of an outage that the survey must have seen in another week."""
+SAME_SILENCE: Final = 0.9
+"""Share of the rounds of another week that were silent too."""
 CERTAIN: Final = -1e18
 """Used for the logarithm of 0: an address that has answered every probe did not answer."""
 
@@ -24,6 +29,8 @@ class Outage:
     last: int
     sent: int
     end: int | None
+    weekly: bool = False
+    """Whether the block was silent at the same time of all other weeks too, like offices at weekends."""
 
 
 @kernel
@@ -116,3 +123,25 @@ def find_outages(
             after = int(seen[end]) if end < len(seen) else None
             outages.append(Outage(block, int(rounds[0]), int(rounds[-1]), len(rounds), after))
     return outages
+
+
+def is_weekly(outage: Outage, silent: NDArray[np.bool_], probed: NDArray[np.int32], interval_s: float) -> bool:
+    """Return whether a block is silent at the time of an outage in every other week that the survey saw most of.
+
+    `silent` are the rounds in which no address answered. A survey of a week or less says nothing about that.
+    """
+    rounds, week = len(silent), WEEK_S / interval_s
+    length = outage.last - outage.first + 1
+    seen = 0
+    for weeks in range(-int(rounds / week) - 1, int(rounds / week) + 2):
+        shift = round(weeks * week)
+        first, end = max(0, outage.first + shift), min(rounds, outage.last + 1 + shift)
+        if weeks == 0 or end - first < LEAST_OVERLAP * length:
+            continue
+        sent = int((probed[first:end] > 0).sum())
+        if sent == 0:
+            continue
+        if int(silent[first:end].sum()) < SAME_SILENCE * sent:
+            return False
+        seen += 1
+    return seen > 0

@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.analysis.survey.block import BlockResult, Timing, analyze_block
+from liveness.analysis.survey.churn import CHANGES
+from liveness.analysis.survey.delays import DelayTable, delay_table
 from liveness.analysis.survey.estimates import Estimate, ratio, total
 from liveness.analysis.survey.lengths import median_of, surviving_median
+from liveness.analysis.survey.occupancy import DENSE_ABOVE, SPARSE_BELOW
 from liveness.analysis.survey.sequences import (
     ALL,
     BEGUN_EARLY,
@@ -66,6 +69,19 @@ class ProbeResult:
     """Up periods by length: (2 readings, 4 kinds, rounds + 1)."""
     blocks: list[BlockResult]
     estimates: dict[str, Estimate] = field(default_factory=dict)
+    delays: DelayTable | None = None
+    """None if the times of replies are not known."""
+
+    @property
+    def changes(self) -> NDArray[np.int64]:
+        """Churn of all blocks by day: (days, CHANGES)."""
+        found = [block.changes for block in self.blocks if block.changes is not None]
+        return np.sum(found, axis=0, dtype=np.int64) if found else np.zeros((0, CHANGES), np.int64)
+
+    def occupied(self, *, ever: bool) -> NDArray[np.float64]:
+        """Return how many addresses of each block were active at a time, or `ever`."""
+        plain = [block.readings[PLAIN] for block in self.blocks]
+        return np.array([reading.ever if ever else reading.a_sum for reading in plain], np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +156,8 @@ def _probe(
     )
     readings = tuple(_reading(blocks, lengths, reading, timing.interval_s) for reading in range(READINGS))
     responding = sum(result.readings[PLAIN].ever > 0 for result in blocks)
-    return ProbeResult(probe, counts, responding, readings, lengths, blocks, _estimates(run, blocks))
+    estimates, delays = _estimates(run, blocks), delay_table(run, probe)
+    return ProbeResult(probe, counts, responding, readings, lengths, blocks, estimates, delays)
 
 
 def _parts(
@@ -224,4 +241,10 @@ def _estimates(run: SurveyRun, blocks: list[BlockResult]) -> dict[str, Estimate]
         found[f"A{name}"] = ratio(a_sum, ever, weights, strata, high=1.0)
         found[f"U{name}"] = ratio(u_sum, ever, weights, strata, high=1.0)
         found[f"N_U{name}"] = ratio(periods, ever, weights, strata)
+    responding = (ever > 0).astype(np.float64)
+    occupancy = np.array([reading.a_sum for reading in plain]) / BLOCK_ADDRESSES
+    stable = np.array([float(result.stable) for result in blocks])
+    found["stable"] = ratio(stable, ever, weights, strata, high=1.0)
+    for name, chosen in (("sparse_blocks", occupancy < SPARSE_BELOW), ("dense_blocks", occupancy > DENSE_ABOVE)):
+        found[name] = ratio(responding * chosen, responding, weights, strata, high=1.0)
     return found
