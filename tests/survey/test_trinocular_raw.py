@@ -71,7 +71,7 @@ def test_a_file_made_by_hand_is_read_line_by_line(tmp_path: Path, *, compressed:
     (outage,) = found["outages"]["trinocular"]
     assert outage == {
         "block": "88.186.226.0/24", "probe": PROBE, "start": "2017-10-06T22:00:05Z", "end": "2017-10-06T22:33:05Z",
-        "rounds": 2,
+        "rounds": 2, "weekly": False,
     }  # fmt: skip
 
 

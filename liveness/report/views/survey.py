@@ -11,6 +11,7 @@ from liveness.analysis.survey.outages import Outage
 from liveness.analysis.survey.results import ProbeResult, ReadingResult, SurveyResults
 from liveness.analysis.survey.sequences import PLAIN, REPAIRED
 from liveness.analysis.tables import Between, Cell, Column, Share, Table, Worded
+from liveness.report.views.survey_changes import change_tables, published_table
 
 ESTIMATES: Final = {
     "responding_blocks": "responding /24s",
@@ -19,6 +20,9 @@ ESTIMATES: Final = {
     "A": "A",
     "U": "U",
     "N_U": "N_U",
+    "stable": "share of stable addresses",
+    "sparse_blocks": "share of /24s under 5% full",
+    "dense_blocks": "share of /24s over half full",
 }
 
 
@@ -32,7 +36,9 @@ def survey_tables(results: SurveyResults, top: int) -> Iterator[Table]:
     yield _sent(results)
     yield _availability(results)
     yield _estimates(results)
+    yield published_table(results)
     yield _diurnal(results)
+    yield from change_tables(results, top)
     for name, title, choose in (
         ("outages", "Full outages", _full),
         ("outages_trinocular", "Outages by Trinocular", _trinocular),
@@ -188,9 +194,14 @@ def _outages(results: SurveyResults, name: str, title: str, found: list[tuple[st
             round_time(results.timing, outage.first),
             "at the end" if outage.end is None else round_time(results.timing, outage.end),
             outage.sent,
+            "weekly" if outage.weekly else "",
         )
         for probe, outage in longest
     ]
     shown = "" if len(found) <= top else f", the longest {count(top)} of {count(len(found))}"
-    columns = (Column("block"), Column("probe"), Column("from"), Column("to"), Column("rounds", "rounds"))
-    return Table(name, f"{title}{shown}", columns, rows, shown=top)
+    columns = (
+        Column("block"), Column("probe"), Column("from"), Column("to"), Column("rounds", "rounds"), Column("recurs"),
+    )  # fmt: skip
+    notes = ["weekly: the /24 is silent at the same time of all other weeks of the survey too, as offices at weekends."]
+    recurring = any(outage.weekly for _, outage in found)
+    return Table(name, f"{title}{shown}", columns, rows, notes if recurring else (), shown=top)
