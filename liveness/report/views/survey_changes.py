@@ -132,7 +132,7 @@ def _delays(probe: ProbeResult) -> Table:
         ),
         rows,
         [
-            f"In seconds, in brackets those of {padmanabhan_2015.LABEL}. Addresses with {FEWEST_REPLIES} replies and more.",
+            f"Seconds, in brackets those of {padmanabhan_2015.LABEL}. Addresses with {FEWEST_REPLIES} replies or more.",
         ],
         keys={"probe": probe.probe},
     )
