@@ -5,7 +5,7 @@ known late has clients before that too. At the end those of known services are c
 one remote are in one part.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -84,6 +84,35 @@ def _begins(values: Numbers) -> NDArray[np.bool_]:
     return np.concatenate((np.ones(min(1, len(values)), np.bool_), values[1:] != values[:-1]))
 
 
+def _sorted_clients(place: Numbers, events: NDArray[np.void]) -> tuple[Numbers, Numbers]:
+    """Return ``place of the service << 32 | remote`` of events in ascending order, and interval and outcome of each."""
+    client = place << 32 | events["remote"]
+    what = events["interval"].astype(np.int64) << _OUTCOME_BITS | events["outcome"]
+    order = np.lexsort((what, client))
+    return client[order], what[order]
+
+
+def clients_by_label(
+    log: EventLog, services: NDArray[np.uint64], labels_of: Callable[[NDArray[np.uint32]], Numbers]
+) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return for (place of a service, label of its clients) how many clients succeeded, and how many never did."""
+    found: dict[tuple[int, int], tuple[int, int]] = {}
+    for place, events in log.known(services):
+        if not len(events):
+            continue
+        client, what = _sorted_clients(place, events)
+        starts = np.flatnonzero(_begins(client))
+        bits = np.bitwise_or.reduceat(what, starts) & _OUTCOMES
+        owner, label = client[starts] >> 32, labels_of((client[starts] & 0xFFFFFFFF).astype(np.uint32))
+        for row, wanted in enumerate((bits & OK != 0, bits & (OK | FAIL) == FAIL)):
+            keys, counts = np.unique(owner[wanted] << 32 | label[wanted], return_counts=True)
+            for key, number in zip(keys.tolist(), counts.tolist(), strict=True):
+                at = key >> 32, key & 0xFFFFFFFF
+                ok, failed = found.get(at, (0, 0))
+                found[at] = (ok + number, failed) if row == 0 else (ok, failed + number)
+    return found
+
+
 def tally(log: EventLog, services: NDArray[np.uint64]) -> Tally:
     """Count the clients of some services, which are in ascending order."""
     size = len(services)
@@ -92,10 +121,7 @@ def tally(log: EventLog, services: NDArray[np.uint64]) -> Tally:
     for place, events in log.known(services):
         if not len(events):
             continue
-        client = place << 32 | events["remote"]
-        what = events["interval"].astype(np.int64) << _OUTCOME_BITS | events["outcome"]
-        order = np.lexsort((what, client))
-        client, what = client[order], what[order]
+        client, what = _sorted_clients(place, events)
         begins = _begins(client)
         bits = np.bitwise_or.reduceat(what, np.flatnonzero(begins)) & _OUTCOMES
         owner = client[begins] >> 32

@@ -89,6 +89,7 @@ class Config(Section, frozen=True, kw_only=True):
     columns: dict[str, str] = msgspec.field(default_factory=dict)
     export_ports: tuple[Annotated[int, msgspec.Meta(ge=1, le=65535)], ...] = ()
     keep_flows: bool = False
+    prefix_data: dict[str, str] = msgspec.field(default_factory=dict)
     notify: PassiveNotify = PassiveNotify()
     output: str = "sets"
 
@@ -114,6 +115,8 @@ class Config(Section, frozen=True, kw_only=True):
 
 MIN_INTERVAL_US: Final = 1_000_000
 DAY_US: Final = 86_400_000_000
+PREFIX_DATA: Final = ("country", "asn")
+"""What data on prefixes say of a remote."""
 
 
 def _space(entries: Sequence[str]) -> Intervals:
@@ -138,6 +141,7 @@ def load_config(path: Path) -> Config:
         config,
         inputs=tuple(entry if entry == "-" else str(folder / entry) for entry in config.inputs),
         rules=str(rules) if rules.is_file() else config.rules,
+        prefix_data={name: str(folder / file) for name, file in config.prefix_data.items()},
         censuses=tuple(str(folder / Path(entry).expanduser()) for entry in config.censuses),
     )
 
@@ -174,6 +178,7 @@ def problems(config: Config) -> Iterator[Problem]:
         yield Problem("$.interval", config.interval, "expected a duration from 1s to 24h, such as 10m")
     yield from notify_problems(config.notify)
     yield from _unknown_names("exclude", config.exclude, EXCLUSIONS)
+    yield from _unknown_names("prefix_data", config.prefix_data, PREFIX_DATA)
     yield from _unknown_names("columns", config.columns, OUR_COLUMNS)
     scanners = config.scanners
     for place, duration in (("services.keep", config.services.keep), ("scanners.history", scanners.history)):

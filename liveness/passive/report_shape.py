@@ -128,6 +128,23 @@ class Exporter(Struct):
     sampling: Count | None
 
 
+class Source(Sums):
+    """Inbound one-way flows from one origin: a country or an autonomous system, null without a label."""
+
+    origin: str | None
+    classes: dict[str, Count]
+
+
+class ServiceOrigin(Struct):
+    """The clients of a service from one origin."""
+
+    service: str
+    origin: str | None
+    clients_ok: Count
+    clients_failed: Count
+    failed_share: Share
+
+
 class Report(Struct):
     """The document."""
 
@@ -145,3 +162,5 @@ class Report(Struct):
     combinations: list[Combination]
     dead: list[str] = []
     exporters: list[Exporter] = []
+    sources: dict[str, list[Source]] = {}
+    services_by_origin: dict[str, list[ServiceOrigin]] = {}

@@ -1,5 +1,6 @@
 """Results of a passive run: the report document, and the figures for it. They name no remote address."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from liveness.passive.clients import EventLog, Tally, tally
 from liveness.passive.config import Config
 from liveness.passive.engine import Finished
 from liveness.passive.gates import Counts
+from liveness.passive.origins import Origins
 from liveness.passive.outages import Stretch, dead_services, failing_stretches, find_outages
 from liveness.passive.rules import CLASSES, PATTERNS, SIGNS, Rules, signs_of
 from liveness.passive.services import Services, service_name
@@ -45,6 +47,8 @@ class Results:
     patterns: Any = field(default_factory=lambda: np.zeros((PATTERNS, 3), np.int64))
     symmetry: Any = field(default_factory=lambda: np.zeros(2, np.int64))
     ports: Any = field(default_factory=lambda: np.zeros((2, 1 << 16), np.int64))
+    origins: Mapping[str, Origins] = field(default_factory=dict)
+    """By attribute, where the config names data on prefixes."""
     stretches: list[Stretch] = field(default_factory=list)
     """When services failed, as of the last document."""
     _signs: Any = field(init=False)
@@ -60,6 +64,8 @@ class Results:
         self.patterns += sums.patterns
         self.symmetry += sums.symmetry
         self.ports += sums.ports
+        for origins in self.origins.values():
+            origins.add(finished)
         classes = np.zeros((len(CLASSES), 3), np.int64)
         np.add.at(classes, self.rules.table, sums.patterns)
         by_sign = self._signs @ sums.patterns[:, 0]
@@ -126,6 +132,8 @@ class Results:
                 "tcp_inbound_established": int(self.symmetry[INBOUND_ACK]),
             },
             "combinations": self._combinations(),
+            "sources": {name: origins.sources() for name, origins in self.origins.items()},
+            "services_by_origin": {name: origins.services(clients, log) for name, origins in self.origins.items()},
         }  # fmt: skip
 
     def _numbers(self) -> list[int]:

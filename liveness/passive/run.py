@@ -25,6 +25,7 @@ from liveness.passive.inputs import Inputs, check_named, required_files
 from liveness.passive.kept_flows import KeptFlows
 from liveness.passive.manifest import Manifest, ended_status, load_manifest
 from liveness.passive.measured import Measured, measured
+from liveness.passive.origins import load_origins
 from liveness.passive.partitions import Partitions
 from liveness.passive.results import KIND, SCHEMA, Results
 from liveness.passive.rules import load_rules
@@ -74,7 +75,7 @@ class PassiveRun:
     @classmethod
     def create(cls, config: Config, run_id: str | None, *, forced: bool, note: Note) -> "PassiveRun":
         """Make a new run directory. UsageError if there is one of that name."""
-        rules = load_rules(config.rules)
+        results = _results(config)
         found = measured(config.censuses, config.local_space)
         config = msgspec.structs.replace(config, own_probes=tuple(dict.fromkeys((*config.own_probes, *found.sources))))
         check_named(config.inputs)
@@ -99,7 +100,7 @@ class PassiveRun:
         )  # fmt: skip
         run = None
         try:
-            run = cls(path, manifest, config, note, _partitions(config, path, forced), Results(config, rules), found)
+            run = cls(path, manifest, config, note, _partitions(config, path, forced), results, found)
             run._made = True
             run._hold()
             run.write_manifest()
@@ -121,7 +122,7 @@ class PassiveRun:
         forced = forced or manifest.forced
         manifest.forced, manifest.status = forced, "running"
         run = cls(
-            path, manifest, config, note, _partitions(config, path, forced), Results(config, load_rules(config.rules)),
+            path, manifest, config, note, _partitions(config, path, forced), _results(config),
             measured(config.censuses, config.local_space),
         )  # fmt: skip
         run._hold()
@@ -356,6 +357,12 @@ def _resumable(path: Path) -> Manifest:
     if not has_work and not (manifest.status == "running" and ended_status(path)):
         raise UsageError(f"{path}: cannot be resumed: it has no folder {WORK}")
     return manifest
+
+
+def _results(config: Config) -> Results:
+    """Return the results before any interval. UsageError for rules or data on prefixes that cannot be read."""
+    rules = load_rules(config.rules)
+    return Results(config, rules, origins=load_origins(config.prefix_data, rules))
 
 
 def _partitions(config: Config, path: Path, forced: bool) -> Partitions:

@@ -10,6 +10,7 @@ from liveness.report.layout import text_table
 Document = Mapping[str, Any]
 MOST_ROWS: Final = 20
 MOST_NAMED: Final = 5
+UNKNOWN: Final = "unknown"
 
 CLASS_MEANINGS: Final = {
     "MalScan": "scanning",
@@ -33,6 +34,10 @@ def passive_tables(document: Document) -> Iterator[Table]:
     yield _services(document)
     yield _outages(document)
     yield _exporters(document)
+    for name in document.get("sources", ()):
+        yield _sources(document, name)
+    for name in document.get("services_by_origin", ()):
+        yield _services_by_origin(document, name)
 
 
 def share_of(part: int, whole: int) -> str:
@@ -189,6 +194,47 @@ def _outages(document: Document) -> Table:
         rows,
         ["clients: distinct remotes that failed with one of the services in an interval of the outage"],
         frozenset({0, 1, 3}),
+    )
+
+
+ORIGINS: Final = {"country": "Countries", "asn": "Autonomous systems"}
+
+
+def _sources(document: Document, name: str) -> Table:
+    sources, flows = document["sources"][name], document["totals"]["one_way"]["flows"]
+    rows = []
+    for each in sources[:MOST_ROWS]:
+        common = max(each["classes"], key=lambda kind: each["classes"][kind]) if each["classes"] else ""
+        number = each["classes"].get(common, 0)
+        rows.append([
+            each["origin"] or UNKNOWN, count(each["flows"]), share_of(each["flows"], flows), count(each["packets"]),
+            f"{common} {share_of(number, each['flows'])}",
+        ])  # fmt: skip
+    return text_table(
+        f"sources_{name}",
+        f"{ORIGINS.get(name, name)} of inbound one-way flows: {len(sources)}",
+        [name, "flows", "share", "packets", "commonest class"],
+        rows,
+        ["of the remote address, by the config's data on prefixes; shares are of inbound one-way flows"],
+        frozenset({0, 4}),
+    )
+
+
+def _services_by_origin(document: Document, name: str) -> Table:
+    rows = [
+        [
+            each["service"], each["origin"] or UNKNOWN, count(each["clients_ok"]), count(each["clients_failed"]),
+            percent(each["failed_share"]),
+        ]
+        for each in document["services_by_origin"][name][:MOST_ROWS]
+    ]  # fmt: skip
+    return text_table(
+        f"services_{name}",
+        f"Clients of services that failed, by {'country' if name == 'country' else 'autonomous system'}",
+        ["service", name, "clients ok", "failed", "failed share"],
+        rows,
+        ["of services with failed clients, those with most first"],
+        frozenset({0, 1}),
     )
 
 
