@@ -97,6 +97,7 @@ def report(outcome: "Campaign", seed: int, first: int, *, as_json: bool) -> None
             "first": first,
             "mutants": outcome.mutants,
             "took_s": round(outcome.took_s, 1),
+            "cpu_s": round(outcome.cpu_s, 1),
             "per_second": rate,
             "slowest_s": round(outcome.slowest_s, 3),
             "memory_mb": outcome.memory_mb,

@@ -27,9 +27,11 @@ from numpy.typing import NDArray
 from liveness.kernel_cache import find_caches
 from liveness.system.child import die_with_parent, fork, run_in_child
 from tests.fuzzing.bounded import bounded
-from tests.fuzzing.kinds.kind import ROOT, FileKind
+from tests.fuzzing.kinds.kind import FileKind
 from tests.fuzzing.odd_files import OddFile
 from tests.fuzzing.outside import Descriptors, Guard, changed_outside
+from tests.fuzzing.place import Surroundings, lay_out, lay_out_victim
+from tests.fuzzing.quick import Pools, settle
 from tests.fuzzing.verdict import TooSlowError, is_read, verdict
 from tests.fuzzing.warm_duckdb import keep_open
 
@@ -42,10 +44,13 @@ BLOCKED_S: Final = 300
 """Without processor time: a reader waits for something that never comes."""
 LOOK_EVERY: Final = 64
 """Mutants between two looks whether anything outside changed."""
+THREADS_EVERY: Final = 50
+"""One mutant in so many is read with the threads that the reader starts."""
+LEFT: Final = "the child of the campaign left with exit code"
 WARM: Final = 12
 BATCH: Final = 10_000
-SLOWEST_NS, NUMBER, DONE, MEMORY_KB, TOOK_NS = range(5)
-SHARED: Final = 5
+SLOWEST_NS, NUMBER, DONE, MEMORY_KB, TOOK_NS, CPU_NS = range(6)
+SHARED: Final = 6
 _TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -56,6 +61,8 @@ class Campaign:
     kind: str
     mutants: int = 0
     took_s: float = 0.0
+    cpu_s: float = 0.0
+    """Of processor time; the machine may be busy with other things."""
     slowest_s: float = 0.0
     """Of processor time, for one mutant."""
     memory_mb: int = 0
@@ -63,6 +70,8 @@ class Campaign:
     findings: Counter[str] = field(default_factory=Counter)
     kept: dict[str, bytes] = field(default_factory=dict)
     """A mutant for each finding."""
+    is_broken: bool = False
+    """Whether the campaign itself failed, so that more mutants would tell nothing."""
     numbers: dict[str, int] = field(default_factory=dict)
     """The number of that mutant: it is made again from seed and number."""
 
@@ -81,7 +90,7 @@ def campaign(kind: FileKind, mutants: int, seed: int, budget_s: float, folder: P
     seeds = run_in_child(lambda: list(kind.seeds(emptied(folder / "seeds"))))
     outcome = Campaign(kind.name)
     number, end = first, first + mutants
-    while number < end and outcome.took_s < budget_s:
+    while number < end and outcome.took_s < budget_s and not outcome.is_broken:
         numbers = (number, min(end, number + BATCH))
         number = _batch(kind, seeds, seed, numbers, budget_s - outcome.took_s, folder, outcome)
     outcome.mutants = number - first
@@ -130,12 +139,14 @@ def _batch(
         outcome.add(found, number, kind.mutant(seed, number, seeds))
     outcome.slowest_s = max(outcome.slowest_s, int(shared[SLOWEST_NS]) / 1e9)
     outcome.took_s += int(shared[TOOK_NS]) / 1e9
+    outcome.cpu_s += int(shared[CPU_NS]) / 1e9
     outcome.memory_mb = max(outcome.memory_mb, int(shared[MEMORY_KB]) >> 10)
     if problem is None:
         return int(shared[DONE])
     number = int(shared[NUMBER])
     outcome.add(problem, number, kind.mutant(seed, number, seeds))
-    return number + 1
+    outcome.is_broken = problem.startswith(LEFT)
+    return number if outcome.is_broken else number + 1
 
 
 def _follow(pid: int, shared: NDArray[np.int64]) -> str | None:
@@ -146,7 +157,7 @@ def _follow(pid: int, shared: NDArray[np.int64]) -> str | None:
         if ended:
             code = os.waitstatus_to_exitcode(status)
             if code >= 0:
-                return None if code == 0 else f"the child of the campaign left with exit code {code}"
+                return None if code == 0 else f"{LEFT} {code}"
             return f"killed by {signal.Signals(-code).name}"
         used_s = _cpu_s(pid)
         if shared[NUMBER] != at:
@@ -203,23 +214,28 @@ class _Batch:
             raise RuntimeError(f"{self._kind.name}: no real file is read, so that mutants would be refused for nothing")
         keep_open()
         self._lay_out()
+        self._surroundings = Surroundings(self._place / "work", self._path)
         self._guard = Guard(self._place / "work", *kernel_caches())
         self._descriptors = Descriptors()
+        pools = Pools()
+        settle()
         _limit_memory()
         first, end = self._numbers
-        began = time.monotonic()
+        began, cpu_before_s = time.monotonic(), sum(os.times()[:2])
         for number in range(first, end):
             took_s = time.monotonic() - began
             self._shared[TOOK_NS] = took_s * 1e9
+            self._shared[CPU_NS] = (sum(os.times()[:2]) - cpu_before_s) * 1e9
             if number > first and took_s > self._budget_s:
                 break
             self._shared[NUMBER] = number
+            pools.threads = number % THREADS_EVERY == 0
             content = self._kind.mutant(self._seed, number, self._seeds)
             problem = self._read(content)
             self._shared[DONE] = number + 1
             if (number + 1) % LOOK_EVERY == 0 or number + 1 == end or problem is not None:
                 problem = problem or changed_outside(self._place) or self._descriptors.left()
-                self._lay_out()
+                self._guard.has_written = True
             if problem is not None:
                 with self._report.open("a", encoding="utf-8") as report:
                     report.write(json.dumps([problem, number]) + "\n")
@@ -227,13 +243,14 @@ class _Batch:
         self._shared[MEMORY_KB] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def _read(self, content: bytes) -> str | None:
-        if self._path.is_dir() or self._path.is_symlink():
-            self._lay_out()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._guard.has_written:
+            lay_out_victim(self._place)
+            self._surroundings.restore()
+            self._guard.has_written = False
         if isinstance(content, OddFile):
-            self._lay_out()
-            self._path.unlink(missing_ok=True)
+            self._path.unlink()
             content.make(self._path)
+            self._guard.has_written = True
         else:
             self._path.write_bytes(content)
         began = time.process_time_ns()
@@ -252,23 +269,6 @@ class _Batch:
 
     def _lay_out(self) -> None:
         lay_out(self._place, self._template, self._path)
-
-
-def lay_out(place: Path, template: Path, path: Path) -> None:
-    """Make a place again: the folder `work` with the surroundings of a file, and outside it a file to keep."""
-    victim, work = place / "victim", place / "work"
-    if not (victim / "precious").exists():
-        victim.mkdir(parents=True, exist_ok=True)
-        (victim / "precious").write_bytes(b"precious")
-    work.mkdir(exist_ok=True)
-    for entry in work.iterdir():  # the folder itself stays: it is the working directory
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry, ignore_errors=True)
-        else:
-            entry.unlink()
-    shutil.copytree(template, work, dirs_exist_ok=True, symlinks=True)
-    shutil.copy(ROOT / "configs" / "blocklist.txt", work)
-    path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def kernel_caches() -> list[Path]:

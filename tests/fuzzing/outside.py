@@ -31,6 +31,8 @@ class Guard:
     def __init__(self, *allowed: Path) -> None:
         """Begin to watch; below `allowed` a reader may write."""
         self.attempts: list[str] = []
+        self.has_written = True
+        """Whether a reader may have written, where it may or may not."""
         self._allowed_below = tuple(f"{path}/" for path in allowed)
         self._watching = False
         sys.addaudithook(self._hook)
@@ -56,9 +58,13 @@ class Guard:
         if event == "open":
             path, mode, flags = arguments
             writes = flags & WRITING if isinstance(flags, int) else set(str(mode)) & set("wax+")
-            if writes and not self._allowed(path):
+            if not writes:
+                return
+            self.has_written = True
+            if not self._allowed(path):
                 self.attempts.append(f"opened to write: {path!r}")
         elif event in CHANGES:
+            self.has_written = True
             for path in arguments[: CHANGES[event]]:
                 if not self._allowed(path):
                     self.attempts.append(f"{event}: {path!r}")

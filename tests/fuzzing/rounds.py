@@ -18,8 +18,9 @@ from typing import Any, Final
 import msgspec
 
 from liveness.system.child import run_in_child
-from tests.fuzzing.file_campaign import Campaign, campaign, emptied, lay_out
+from tests.fuzzing.file_campaign import Campaign, campaign, emptied
 from tests.fuzzing.kinds.kind import ROOT, FileKind
+from tests.fuzzing.place import lay_out
 from tests.fuzzing.verdict import verdict
 
 TURN_S: Final = 60.0

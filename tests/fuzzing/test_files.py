@@ -7,8 +7,10 @@ import ctypes
 import os
 import signal
 import subprocess
+import threading
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,10 +19,11 @@ import pytest
 from liveness.errors import LivenessError
 from tests.fuzzing import file_campaign
 from tests.fuzzing.bounded import Ended
-from tests.fuzzing.file_campaign import campaign, lay_out, sample
+from tests.fuzzing.file_campaign import THREADS_EVERY, campaign, sample
 from tests.fuzzing.kinds import all_kinds
 from tests.fuzzing.kinds.kind import FileKind, fixed, flipped
 from tests.fuzzing.odd_files import OddKind
+from tests.fuzzing.place import lay_out
 from tests.fuzzing.verdict import is_read, verdict
 
 KINDS = all_kinds()
@@ -36,6 +39,7 @@ def test_real_files_are_read(tmp_path: Path, name: str) -> None:
     seeds.mkdir()
     files = kind.seeds(seeds)
     assert files
+    assert all(files), "a file without a byte has few mutants"
     template, path = tmp_path / "template", tmp_path / "place" / "work" / kind.file
     template.mkdir()
     kind.surroundings(template)
@@ -171,7 +175,50 @@ def test_a_campaign_whose_real_files_are_refused_is_a_fault(tmp_path: Path) -> N
         raise LivenessError("a: damaged")
 
     outcome = campaign(FileKind("made", "a", fixed(b"abc"), flipped, read), 5, 1, 60, tmp_path)
-    assert list(outcome.findings) == ["the child of the campaign left with exit code 1"]
+    assert outcome.findings == {"the child of the campaign left with exit code 1": 1}
+    assert outcome.mutants == 0
+
+
+def test_no_mutant_is_read_among_what_others_have_left(tmp_path: Path) -> None:
+    def lay_out_neighbours(work: Path) -> None:
+        (work / "a" / "b").mkdir(parents=True)
+        (work / "a" / "b" / "kept").write_bytes(b"kept")
+
+    def read(path: Path) -> None:
+        found = sorted(entry.name for entry in path.parent.iterdir())
+        if found != ["a", "blocklist.txt", "file"] or (path.parent / "a" / "b" / "kept").read_bytes() != b"kept":
+            raise ValueError(f"not as it was laid out: {found}")
+        (path.parent / "new").mkdir()
+        (path.parent / "a" / "b" / "kept").write_bytes(b"more")
+        path.unlink()
+        path.mkdir()
+
+    kind = FileKind("made", "file", fixed(b"abc"), flipped, read, surroundings=lay_out_neighbours)
+    outcome = campaign(kind, 10, 1, 60, tmp_path)
+    assert (dict(outcome.findings), outcome.mutants) == ({}, 10)
+
+
+def test_some_mutants_are_read_with_threads(tmp_path: Path) -> None:
+    main = threading.get_ident()
+
+    def read(_path: Path) -> None:
+        with ThreadPoolExecutor(2) as pool:
+            idents = [pool.submit(threading.get_ident).result(), *pool.map(lambda _: threading.get_ident(), range(2))]
+        raise ValueError("threads" if main not in idents else "none" if set(idents) == {main} else "both")
+
+    outcome = campaign(kind_of(read), THREADS_EVERY, 1, 60, tmp_path)
+    times = {what.partition(" (")[0]: count for what, count in outcome.findings.items()}
+    assert times == {"ValueError: threads": 1, "ValueError: none": THREADS_EVERY - 1}
+
+
+def test_what_a_task_raises_comes_with_its_result(tmp_path: Path) -> None:
+    def read(_path: Path) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(int, "x")
+        raise LookupError(type(future.exception()).__name__)
+
+    (found,) = findings(tmp_path, read, 2)
+    assert found.startswith("LookupError: ValueError")
 
 
 def test_a_mutant_is_made_again_from_its_number(tmp_path: Path) -> None:

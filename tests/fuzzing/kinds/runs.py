@@ -38,8 +38,8 @@ from tests.fuzzing.kinds.kind import FileKind, Mutate, Read, coin, fixed, flippe
 from tests.packets.captures import pcap as pcap_of
 from tests.replylog.replies import PROBES, replies
 
-PRINTED: Final[deque[object]] = deque(maxlen=16)
-"""The last documents of results whose tables were printed in this process: the same results make the same tables."""
+PRINTED: Final[deque[str]] = deque(maxlen=4096)
+"""The last tables that were printed in this process: most mutants change few tables, and printing takes long."""
 QUERIED: Final = 16
 """One spool in so many is queried as well."""
 BLOCKED: Final = Intervals.from_bounds([10 << 24], [(10 << 24) + (1 << 16)])
@@ -95,15 +95,18 @@ def read_run(path: Path) -> None:
     """Read a manifest, and if it can be one, analyse its run."""
     from liveness.analysis.document import encode  # noqa: PLC0415 - heavy
     from liveness.analysis.results import analyze_runs  # noqa: PLC0415
-    from liveness.report.text import tables_text  # noqa: PLC0415
+    from liveness.report.tables import report_tables  # noqa: PLC0415
+    from liveness.report.text import plain_text  # noqa: PLC0415
 
     run = RunDirectory(path.parent)
     run.read_manifest()
     results = analyze_runs([run])
-    document = encode(results)
-    if document not in PRINTED:  # printing takes a hundred times as long
-        PRINTED.append(document)
-        tables_text(results)
+    encode(results)
+    for table in report_tables(results):
+        shown = repr(table)
+        if shown not in PRINTED:  # printing takes a hundred times as long
+            PRINTED.append(shown)
+            plain_text([table])
 
 
 def read_unfinished(path: Path) -> None:

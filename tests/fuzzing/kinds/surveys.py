@@ -55,8 +55,8 @@ STATE: Final = (
 BLOCKS: Final = (b"block,policy,weight\n10.0.0.0/24,random,12.5\n192.0.2.0/24,novel,1.0\n",)
 TOKENS: Final = (b"10.0.0.0/23", b"nan", b"inf", b"-1", b"9" * 400, b"\0", b"\x1b[2J", b"\xff", b"0x", b"-", b'"')
 RECORD_BYTES: Final = 24
-ENDED_NS: Final = START_NS_2020 + 9 * 10**12
-"""When a survey was killed: in the middle of a round of half an hour, some rounds after its start."""
+ENDED_NS: Final = START_NS_2020 + 14 * 10**12
+"""When a survey was killed: in the middle of a round of half an hour, when some rounds were stored."""
 
 
 def _survey(folder: Path) -> SurveyRun:
@@ -147,7 +147,7 @@ def _state(path: Path) -> None:
 
 
 def _unfinished(work: Path) -> None:
-    """Lay out a survey that a kill ended in its fourth round, one round of which was stored."""
+    """Lay out a survey that a kill ended in its eighth round, three of which were stored."""
     config = survey_config(survey={"blocks": "x", "interval": "30m", "duration": "5h"})
     virtual = virtual_survey(work / "run", config, ("10.1.0.0",), _all_reply)
     (work / "run").mkdir()
