@@ -216,9 +216,9 @@ class _Batch:
         self._lay_out()
         self._surroundings = Surroundings(self._place / "work", self._path)
         self._guard = Guard(self._place / "work", *kernel_caches())
-        self._descriptors = Descriptors()
         pools = Pools()
         settle()
+        self._descriptors = Descriptors()
         _limit_memory()
         first, end = self._numbers
         began, cpu_before_s = time.monotonic(), sum(os.times()[:2])
