@@ -246,7 +246,7 @@ def test_samples_compare_only_with_the_same_sample(tmp_path: Path) -> None:
         ("weekly/run-0", "weekly/run-1", 8)
     ]
     assert result["not_compared"] == [
-        {"run": "weekly/run-2", "reason": "it probed another sample of targets than weekly/run-1"}
+        {"run": "weekly/run-2", "reason": "it probed another sample of targets than weekly/run-1 or any run before it"}
     ]
 
 
@@ -281,6 +281,21 @@ def test_retention_needs_probes_in_common(tmp_path: Path) -> None:
     named = [run.write(tmp_path, number) for number, run in enumerate(runs_of(*changes))]
     assert document(analyze_runs(named))["retention"] == []
     assert document(compare(named))["retention"] == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"population": Population([Reply("tcp/80", Kind.SYN_ACK, BASE, BASE)], ("tcp/80",), control=False)},
+        {"blocks": frozenset[int]()},
+    ],
+    ids=["probe", "target"],
+)
+def test_runs_that_somebody_names_need_a_probe_and_a_target_in_common(tmp_path: Path, other: dict[str, Any]) -> None:
+    named = [run.write(tmp_path, number) for number, run in enumerate(runs_of({}, other))]
+    result = document(compare(named))
+    reason = "no target or no probe in common with weekly/run-0"
+    assert (result["changes"], result["not_compared"]) == ([], [{"run": "weekly/run-1", "reason": reason}])
 
 
 @pytest.mark.parametrize(("reached", "targets"), [([4, 2], 4), ([16, 0], 16), ([0, 0], 0)], ids=str)

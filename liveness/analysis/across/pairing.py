@@ -97,18 +97,22 @@ def by_census(runs: Sequence[Probed]) -> Comparisons:
                 pairs.append(found)
             elif number:
                 earlier = runs[places[number - 1]].manifest.run
-                left_out.append(LeftOut(runs[place].manifest.run, _difference(runs[place], earlier)))
+                reason = _difference(runs[place], f"{earlier} or any run before it")
+                left_out.append(LeftOut(runs[place].manifest.run, reason))
         chains += _chain(runs, places)
     return Comparisons(sorted(pairs, key=lambda pair: pair.after), chains, left_out)
 
 
 def as_given(runs: Sequence[Probed]) -> Comparisons:
-    """Return the comparisons of runs that a user named: each with the one before it, regardless of name and status."""
+    """Return the comparisons of runs that a user named: each with the one before it, regardless of name and status.
+
+    Runs without a common target or probe are left out: the zeros of their comparison would say nothing of addresses.
+    """
     pairs, left_out = [], []
     for place in range(1, len(runs)):
-        shared = _shared([runs[place - 1], runs[place]])
-        if shared is not None:
-            pairs.append(Pair(place - 1, place, shared))
+        pair = _pair(runs, place - 1, place)
+        if pair is not None:
+            pairs.append(pair)
         else:
             earlier = runs[place - 1].manifest.run
             left_out.append(LeftOut(runs[place].manifest.run, _difference(runs[place], earlier)))
@@ -152,9 +156,9 @@ def _shared(runs: Sequence[Probed]) -> Shared | None:
 
 
 def _difference(run: Probed, earlier: str) -> str:
-    """Return why a run cannot be compared with the one before it."""
+    """Return why a run cannot be compared with `earlier`, one run or several."""
     if run.intervals is None:
         return f"it does not tell what it probed, nor are its config's targets those of {earlier}"
     if run.is_sample:
         return f"it probed another sample of targets than {earlier}"
-    return f"no target or no probe in common with {earlier} or any run before it"
+    return f"no target or no probe in common with {earlier}"
