@@ -10,15 +10,13 @@ from typing import Final, Protocol
 
 from msgspec.structs import replace
 
-from liveness.census.comparing import analyze_with
 from liveness.census.hit_rate_drop import drops_below_median, hit_rate_drops, hit_rates
 from liveness.census.home import Home, utc
 from liveness.census.message import Message
 from liveness.census.ownership import CensusOwner
-from liveness.census.record import Record
-from liveness.census.reporting import write_report
+from liveness.census.record import Record, summary_line
+from liveness.census.report import analyze_with, write_report
 from liveness.census.retention import retain
-from liveness.census.summary import summary_line
 from liveness.census.transient import check_readable, may_pass
 from liveness.config.model import Config
 from liveness.errors import LivenessError, StoppedEarlyError

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from liveness.analysis.across.changes import CHANGES
 from liveness.analysis.results import Results
 from liveness.analysis.tables import Table
-from liveness.census.comparing import compare
 from liveness.census.history import PastRun
 from liveness.census.hit_rate_drop import hit_rate_drops, hit_rates
+from liveness.census.report import compare
 from liveness.config.model import Notify
 from liveness.errors import UsageError
 from liveness.report.views.hit_rates import hit_rate_table

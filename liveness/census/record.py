@@ -6,6 +6,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct, field
 
+from liveness.analysis.numbers import span
 from liveness.errors import LivenessError
 from liveness.files.documents import decoded
 
@@ -61,3 +62,18 @@ def decode_record(content: bytes, path: Path) -> Record:
     if record.schema != SCHEMA:
         raise LivenessError(f"{path}: $.schema: {record.schema}: this version reads schema {SCHEMA}")
     return record
+
+
+def summary_line(census: str, record: Record, losses: int) -> str:
+    """Return the summary of a run; `losses` is the number of its loss warnings."""
+    parts = [f"{record.status}" + (f" ({record.reason})" if record.reason else "")]
+    probed = f"{record.targets or 0:,} targets"
+    sessions = f" of {record.sessions} sessions" if record.sessions > 1 else ""
+    parts.append(probed if record.took_s is None else f"{probed} in {span(record.took_s)}{sessions}")
+    if record.alive is not None:
+        since = ""
+        if record.born is not None and record.died is not None:
+            since = f" (+{record.born:,} -{record.died:,} since {record.compared_with})"
+        parts.append(f"{record.alive:,} alive{since}")
+    parts.append(f"{losses} warnings of losses" if losses > 1 else "1 warning of losses" if losses else "no losses")
+    return f"census {census}/{record.run_id}: {', '.join(parts)}"

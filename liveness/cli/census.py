@@ -138,8 +138,7 @@ def show(run: str, *, directory: Path, as_json: bool) -> None:
 
 def _show_report(past: "PastRun") -> None:
     """Print the report that the census has written of a run, or the tables of the run itself if there is none."""
-    from liveness.census.comparing import compare
-    from liveness.census.reporting import report_lines
+    from liveness.census.report import compare, report_lines
     from liveness.cli.printing import print_tables
     from liveness.report.tables import report_tables
 
@@ -162,7 +161,7 @@ def report(run: str, *, directory: Path) -> None:
     For reports of an older version, and for runs from which `liveness blocklist apply` has removed addresses.
     """
     from liveness.census.history import find_run
-    from liveness.census.reporting import report_again
+    from liveness.census.report import report_again
 
     past = find_run(run, directory)
     click.echo(str(report_again(past.home, past.run_id, log.warning)))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from liveness.analysis.counting.scope import Scope, Within
 from liveness.analysis.document import document
 from liveness.analysis.results import analyze_runs
-from liveness.census.comparing import compare
+from liveness.census.report import compare
 from liveness.replies import Kind
 from liveness.runs.finding import find_runs
 from liveness.runs.manifest import Manifest, ProbeCounts

@@ -38,7 +38,7 @@ def config_of(folder: Path, keep: Keep | None = None, notify: Notify | None = No
 
 def quick_page() -> AbstractContextManager[object]:
     """Return what puts a word in the place of the page, whose figures take seconds."""
-    return patch("liveness.census.reporting.report_page", lambda _: "<p>a page</p>")
+    return patch("liveness.census.report.report_page", lambda _: "<p>a page</p>")
 
 
 @dataclass

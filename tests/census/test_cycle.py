@@ -166,7 +166,7 @@ def kill_self(*_: object, **__: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("moment", ["comparing.compare", "cycle.write_report", "cycle.retain", "reporting.encode"])
+@pytest.mark.parametrize("moment", ["report.compare", "cycle.write_report", "cycle.retain", "report.encode"])
 def test_killed_after_the_scan_the_next_call_does_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -174,7 +174,7 @@ def test_killed_after_the_scan_the_next_call_does_the_rest(
     before = weekly.taken()
     with monkeypatch.context() as patch:
         module, name = moment.split(".")
-        for place in ("liveness.census.cycle", "liveness.census.comparing", "liveness.census.reporting"):
+        for place in ("liveness.census.cycle", "liveness.census.report"):
             if place.endswith(module):
                 patch.setattr(f"{place}.{name}", kill_self)
         killed(weekly.take)
@@ -371,7 +371,7 @@ def test_a_report_that_does_not_fit_is_written_with_the_next_call(
 ) -> None:
     weekly = Weekly(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("liveness.census.reporting.tables_text", lambda _: (_ for _ in ()).throw(LivenessError("full")))
+        patch.setattr("liveness.census.report.tables_text", lambda _: (_ for _ in ()).throw(LivenessError("full")))
         with pytest.raises(LivenessError, match="full"):
             weekly.take()
     cut = weekly.records()[0]

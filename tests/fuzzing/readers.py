@@ -63,7 +63,7 @@ READERS: Final[dict[str, Reached | str]] = {
     "census.history": ("manifest", "record"),
     "census.home": ("record",),
     "census.transient": ("manifest",),
-    "census.reporting.report_lines": "tables of a report, printed line by line, each made printable",
+    "census.report.report_lines": "tables of a report, printed line by line, each made printable",
     "cli.config.init": SHIPPED,
     "cli.streams": KERNEL,
     "cli.survey": WRITTEN,

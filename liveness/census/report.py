@@ -1,19 +1,52 @@
-"""Report of a run in the census directory: text tables, an HTML page and a JSON document."""
+"""The report of a run: its analysis, compared with the run before, and its files: text tables, a page, a document."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from liveness.analysis.counting.opened import verified_in
+from liveness.analysis.counting.probed import Probed
+from liveness.analysis.counting.scope import WHOLE, Scope
 from liveness.analysis.document import encode
-from liveness.analysis.results import Results
-from liveness.census.comparing import analyze_with
+from liveness.analysis.results import Results, analyze_sets
 from liveness.census.history import PastRun
 from liveness.census.home import DOCUMENT_FILE, PAGE_FILE, TABLES_FILE, Home
-from liveness.errors import UsageError, one_line
+from liveness.errors import LivenessError, UsageError, one_line
 from liveness.files.reading import read_bytes
 from liveness.report.page.page import report_page
 from liveness.report.text import tables_text
+from liveness.runs.rundir import RunDirectory
+
+
+def compare(runs: Sequence[RunDirectory], scope: Scope = WHOLE) -> Results:
+    """Analyse runs in the order given, whatever their start times, each compared with the previous one.
+
+    Raises LivenessError that names the first file that is missing or damaged.
+    """
+    manifests = [run.read_manifest() for run in runs]
+    probed = [Probed.by(manifest, run) for manifest, run in zip(manifests, runs, strict=True)]
+    pairs = [(manifest, verified_in(run)) for manifest, run in zip(manifests, runs, strict=True)]
+    return analyze_sets(pairs, scope, probed=probed)
+
+
+def analyze_with(run: RunDirectory, before: RunDirectory | None, warn: Callable[[str], None]) -> Results:
+    """Analyse a run for its report, compared with the run before it (None: not compared).
+
+    Raises LivenessError if a set of the run is damaged. If the run before is damaged, `warn` is called and the results
+    lack the comparison.
+    """
+    by24 = Scope(alive24=True)  # the report's map shows /24s
+    damage = ""
+    if before is not None:
+        try:
+            return compare([before, run], by24)
+        except LivenessError as error:
+            damage = str(error)
+    results = compare([run], by24)
+    if before is not None:
+        warn(f"{before.path}: not compared with: {damage}")
+    return results
 
 
 def write_report(home: Home, run_id: str, results: Results) -> None:
