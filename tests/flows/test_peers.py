@@ -77,8 +77,9 @@ def test_blocks_compressed_with_zstd(nfcapd_folder: Path, traffic: Traffic, tmp_
     assert totals_of(read(path)) == totals(traffic.packets)
 
 
-@pytest.mark.parametrize("version", [5, 9, 10])
-def test_datagrams_of_softflowd(version: int, traffic: Traffic) -> None:
+def datagrams_of_softflowd(capture: Path, version: int) -> list[bytes]:
+    """Return what softflowd exports of a capture, in a private network."""
+
     def inside() -> tuple[list[bytes], str]:
         enter_private_network()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
@@ -87,7 +88,7 @@ def test_datagrams_of_softflowd(version: int, traffic: Traffic) -> None:
             receiver.settimeout(0.5)
             where = f"127.0.0.1:{receiver.getsockname()[1]}"
             done = subprocess.run(
-                ["softflowd", "-r", str(traffic.path), "-n", where, "-v", str(version), "-d"],
+                ["softflowd", "-r", str(capture), "-n", where, "-v", str(version), "-d"],
                 capture_output=True, text=True, timeout=60, check=False,
             )  # fmt: skip
             received = []
@@ -99,9 +100,14 @@ def test_datagrams_of_softflowd(version: int, traffic: Traffic) -> None:
 
     datagrams, said = run_in_child(inside)
     assert datagrams, said
+    return datagrams
+
+
+@pytest.mark.parametrize("version", [5, 9, 10])
+def test_datagrams_of_softflowd(version: int, traffic: Traffic) -> None:
     notes = Notes()
     exports = Exports(notes)
-    for datagram in datagrams:
+    for datagram in datagrams_of_softflowd(traffic.path, version):
         assert exports.feed(datagram, "127.0.0.1")
     exports.finish()
     flows = exports.take()
