@@ -4,10 +4,11 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
 import termios
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,13 @@ def is_scan(pid: int) -> bool:
     return False
 
 
+def state_of(pid: int) -> str:
+    """Return the state of a process, as proc(5) calls it: "T" if it is stopped, "" if there is none."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
+    return ""
+
+
 @dataclass
 class Scan:
     """A scan in a lab while it runs."""
@@ -118,13 +126,15 @@ class Scan:
 
 @pytest.fixture
 def begin(compiled: None, tmp_path: Path, mark: str) -> Callable[..., Scan]:  # noqa: ARG001 - for its effect
-    def begin(preexec_fn: Callable[[], None] | None = None, **changes: object) -> Scan:
+    def begin(
+        preexec_fn: Callable[[], None] | None = None, command: Sequence[str] = LIVENESS, **changes: object
+    ) -> Scan:
         internet = tmp_path / "small.yaml"
         internet.write_text(LAB)
         config = write_yaml(tmp_path / "config.yaml", CONFIG | {"output": str(tmp_path)} | changes)
         lab = [*EXEC, "--plain", "--internet", str(internet), "--"]
         process = subprocess.Popen(
-            [*lab, *LIVENESS, "scan", "-q", "-C", str(config), "--run-id", "early"],
+            [*lab, *command, "scan", "-q", "-C", str(config), "--run-id", "early"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -231,12 +241,38 @@ def test_repeated_signals_lose_nothing(begin: Callable[..., Scan], second: signa
     check_some_found(check_kept(scan, "interrupted by SIGINT"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
-def test_a_signal_before_the_first_packet_leaves_nothing(begin: Callable[..., Scan], number: signal.Signals) -> None:
-    scan = begin()
-    assert await_true(scan.path.exists)
+STOPPING: Final = """
+import os, signal
+from liveness.__main__ import main
+from liveness.scan import run
+
+before = run.{step}
+
+def stopped(*arguments):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return before(*arguments)
+
+run.{step} = stopped
+main()
+"""
+"""A scan that stops before a step of its preparation, until it gets SIGCONT."""
+
+
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [("find_way", signal.SIGTERM), ("open_session", signal.SIGINT), ("drop_rights", signal.SIGTERM)],
+    ids=str,
+)
+def test_a_signal_before_the_first_packet_leaves_nothing(
+    begin: Callable[..., Scan], step: str, number: signal.Signals
+) -> None:
+    scan = begin(command=(sys.executable, "-c", STOPPING.format(step=step)))
+    assert await_true(lambda: any(map(is_scan, children_of(scan.process.pid))))
     (pid,) = filter(is_scan, children_of(scan.process.pid))
+    assert await_true(lambda: state_of(pid) == "T")
+    assert scan.path.exists()
     os.kill(pid, number)
+    os.kill(pid, signal.SIGCONT)
     ended, complaints = scan.end()
     assert (ended, "Traceback" in complaints) == (128 + number, False), complaints
     assert not scan.path.exists()
@@ -308,9 +344,7 @@ def test_an_interface_that_goes_down_ends_the_scan_and_what_was_found_stays(
 
 def has_ended(pid: int) -> bool:
     """Return whether a process runs no more, be it that nobody has asked for its exit code yet."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
-    return True
+    return state_of(pid) in ("", "Z")
 
 
 def test_a_killed_supervisor_takes_its_processes_along(begin: Callable[..., Scan]) -> None:

@@ -142,6 +142,18 @@ def test_senders_that_cannot_keep_up_end_the_climb() -> None:
     assert Verdict.FELL not in verdicts(ramp)
 
 
+def test_a_host_that_is_busy_for_a_moment_does_not_end_the_climb() -> None:
+    """Every ten seconds the senders get a fifth of their time for half a second: in one window of two or three."""
+    model, ramp = Model(1, MIXED), ramp_of(9)
+    for second in range(400):
+        model.sender_pps = ramp.rate_pps / 5 if second % 10 == 0 else None
+        model.run(ramp, 0.5)
+        model.sender_pps = None
+        model.run(ramp, 0.5)
+    assert (ramp.good_pps, ramp.limited_by) == (LIMIT_PPS, None), ramp.steps
+    assert Verdict.SENDER_BOUND not in verdicts(ramp)
+
+
 def test_drops_on_our_own_side_end_the_climb() -> None:
     model = Model(1, MIXED, own_drops_above_pps=23_000)
     ramp = model.run(ramp_of(9), 600)

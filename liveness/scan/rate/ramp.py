@@ -30,6 +30,8 @@ BLIND_PPS: Final = 1_000.0
 MIN_PPS: Final = 10.0
 SHORTFALL: Final = 0.05
 """Largest share of the time that senders may skip because they cannot keep up."""
+MOST_SHORT: Final = 3
+"""A window with such a shortfall is measured again until so many in a row had one: the host may just have been busy."""
 FIRST_STEP: Final = 0.1
 """Share of the first step above a rate beyond which loss was found; it doubles with each step that succeeds."""
 BELOW_CAPACITY: Final = 0.95
@@ -76,6 +78,8 @@ class Ramp:
     _window: Arm = field(init=False)
     _slices: Slices = field(default_factory=Slices, init=False)
     _settled_s: float = field(default=0.0, init=False)
+    _short: int = field(default=0, init=False)
+    """Windows in a row in which the senders could not keep up."""
     _step: float = field(default=FIRST_STEP, init=False)
     _failed_pps: float | None = field(default=None, init=False)
     """The lowest rate that was found too high and not found good later."""
@@ -149,6 +153,12 @@ class Ramp:
         """Add the current window to its arm if it is long enough, and decide how to continue."""
         if self._window.seconds < (START_WINDOW_S if self.phase is Phase.START else CHECK_WINDOW_S):
             return
+        if self.phase is not Phase.HOLD:
+            self._short = self._short + 1 if self._window.shortfall > SHORTFALL else 0
+            if 0 < self._short < MOST_SHORT:
+                self._send(testing=self.testing)
+                return
+            self._short = 0
         (self.candidate if self.testing else self.reference).add_window(self._window)
         if self.phase is Phase.HOLD:
             self._watch(time_s)
