@@ -61,14 +61,23 @@ class Clock(ModuleType):
 class Running:
     """A sender with a script, and when each of its frames left."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, cooldown: str = "0s") -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        cooldown: str = "0s",
+        *,
+        rate_pps: int = RATE_PPS,
+        slots: int = 64,
+        frame_s: float = 0.0,
+    ) -> None:
+        """Prepare a sender over a ring of `slots`, in which a frame takes `frame_s` to leave."""
         config = from_document(
             {
                 "name": "hold",
                 "targets": {"allow": ["10.1.0.0/16"]},
                 "probes": list(PROBES),
                 "control": False,
-                "rate": f"{RATE_PPS}pps",
+                "rate": f"{rate_pps}pps",
                 "probe_spacing": "1ms",
                 "cooldown": cooldown,
                 "retransmit": {"attempts": 1},
@@ -80,6 +89,7 @@ class Running:
         warm_up(self.plan, self.constants)
         self.shared = Shared(self.plan)
         self.frames: list[tuple[float, bytes]] = []
+        self.slots, self.frame_s = slots, frame_s
         self.clock = Clock(self._look)
         for module in (sender, transmitter):
             monkeypatch.setattr(module, "time", self.clock)
@@ -91,7 +101,7 @@ class Running:
     def run(self, script: Script) -> None:
         """Run the sender to its end. AssertionError unless all of the script was done by then."""
         self._script, self._condition = script, next(script)
-        ring = MemoryTxRing(self._send, MemoryRxRing(), slots=64)
+        ring = MemoryTxRing(self._send, MemoryRxRing(), slots=self.slots)
         Sender(self.plan, self.constants, ring, self.shared, 0).run()
         self._look()
         assert self._script is None, "the sender ended before the script"
@@ -101,6 +111,7 @@ class Running:
         return lambda: self.clock.now_s >= until_s
 
     def _send(self, frame: bytes) -> tuple[bytes, ...]:
+        self.clock.now_s += self.frame_s
         self.frames.append((self.clock.now_s, frame))
         self._look()
         return ()
