@@ -3,17 +3,13 @@
 import re
 import warnings
 import xml.etree.ElementTree as ET
-from itertools import combinations
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.backend_bases import RendererBase
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import BarContainer
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox, BboxBase
 
 from liveness.analysis.counting.run import FAMILIES
 from liveness.analysis.counting.scope import Scope, Within
@@ -34,6 +30,7 @@ from liveness.report.figures.drawing import Drawing
 from liveness.report.figures.style import FONT, HATCHES, drawable, styled
 from liveness.space.intervals import Intervals
 from tests.populations import BASE, Population, town
+from tests.report.legible import every_word_is_legible
 from tests.report.runs import HOSTILE, full, results, run_of, weekly
 
 SILENCE = Population([])
@@ -308,37 +305,10 @@ def test_heights_in_the_svg_are_in_proportion() -> None:
         assert height == pytest.approx(expected[gid] * scale, abs=0.01)
 
 
-def written(drawing: Drawing, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Bbox]]:
-    """Return every text that is drawn, and where."""
-    found = []
-    draw = Text.draw
-
-    def noted(text: Text, renderer: RendererBase, *more: object, **named: object) -> None:
-        if text.get_visible() and text.get_text().strip():
-            found.append((text.get_text(), text.get_window_extent(renderer), text.get_rotation()))
-        draw(text, renderer, *more, **named)
-
-    with monkeypatch.context() as patched, styled():
-        patched.setattr(Text, "draw", noted)
-        FigureCanvasAgg(drawing.figure).draw()  # type: ignore[no-untyped-call]
-    return [(text, box) for text, box, rotation in found if rotation in (0, 90)]
-
-
 @pytest.mark.parametrize("runs", [1, 4])
 def test_no_word_is_cut_or_covers_another(runs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for drawing in DRAWN.values() if runs == 1 else figures_across(results(*weekly(runs))):
-        words = written(drawing, monkeypatch)
-        assert len(words) > 8, drawing.name
-        for text, box in words:
-            assert overlap(box, drawing.figure.bbox) > 0.97 * box.width * box.height, (drawing.name, text)
-        for (word, first), (other, second) in combinations(words, 2):
-            smaller = min(first.width * first.height, second.width * second.height)
-            assert overlap(first, second) < 0.1 * smaller, (drawing.name, word, other)
-
-
-def overlap(first: BboxBase, second: BboxBase) -> float:
-    common = Bbox.intersection(first, second)
-    return 0.0 if common is None else float(common.width * common.height)
+        every_word_is_legible(drawing, monkeypatch)
 
 
 def test_every_picture_says_in_words_what_it_shows() -> None:

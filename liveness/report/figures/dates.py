@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from liveness.analysis.survey.figures.contents import Rounds
 
 DAY_NS: Final = 86_400 * 10**9
+FEWEST_TICKS: Final = 3
 MOST_TICKS: Final = 8
+"""With three as the least, every length of time has an interval of ticks; with more, matplotlib may find none."""
 
 
 def edges_of(rounds: Rounds) -> NDArray[np.float64]:
@@ -24,7 +26,7 @@ def edges_of(rounds: Rounds) -> NDArray[np.float64]:
 
 def date_axis(axes: Axes, edges: Sequence[float] | NDArray[np.float64]) -> None:
     """Show the horizontal axis as dates, from the first edge to the last."""
-    locator: Any = AutoDateLocator(maxticks=MOST_TICKS)  # type: ignore[no-untyped-call]
+    locator: Any = AutoDateLocator(minticks=FEWEST_TICKS, maxticks=MOST_TICKS)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.set_xlim(float(edges[0]), float(edges[-1]))

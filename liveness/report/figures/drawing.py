@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from liveness.analysis.figures import Figure as Described
-from liveness.report.figures.style import PNG_DPI, styled
+from liveness.report.figures.style import PNG_DPI, drawable, styled
 from liveness.report.options import Format
 
 REPRODUCIBLY_OMITTED: Final = {"svg": ("Date", "Creator", "Format", "Type"), "png": ("Software",)}
@@ -64,7 +64,7 @@ class Drawing:
                 stream,
                 format=form,
                 dpi=PNG_DPI,
-                metadata={"Title": self.title, **dict.fromkeys(REPRODUCIBLY_OMITTED[form])},
+                metadata={"Title": drawable(self.title), **dict.fromkeys(REPRODUCIBLY_OMITTED[form])},
             )
         return stream.getvalue()
 

@@ -7,13 +7,14 @@ from typing import Any, Final
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from liveness.analysis.figures import Figure as Described
 from liveness.analysis.figures import Survival
 from liveness.analysis.numbers import count, percent
+from liveness.report.figures.dates import date_axis
 from liveness.report.figures.drawing import WIDTH_IN, Drawing, panel
 from liveness.report.figures.style import (
     BLUE,
@@ -79,14 +80,6 @@ def _day(text: str) -> float:
     return float(date2num(datetime.fromisoformat(text)))  # type: ignore[no-untyped-call]
 
 
-def _date_axis(axes: Axes, edges: NDArray[np.float64]) -> None:
-    locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    axes.set_xlim(float(edges[0]), float(edges[-1]))
-    axes.set_xlabel("UTC")
-
-
 def _stacked(axes: Axes, edges: NDArray[np.float64], numbers: Mapping[str, NDArray[np.float64]]) -> None:
     """Draw numbers by interval as stacked areas, each class with its own colour and hatch."""
     base = np.zeros(len(edges) - 1)
@@ -118,7 +111,7 @@ def classes_figure(document: Document, what: str) -> Drawing:
         lower.set_ylim(0, 1)
         lower.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
         upper.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=4, borderaxespad=0.3)
-        _date_axis(lower, edges)
+        date_axis(lower, edges)
     sums = {name: int(values.sum()) for name, values in numbers.items()}
     everything = sum(sums.values())
     largest = sorted(sums, key=lambda name: -sums[name])[:3]
@@ -146,7 +139,7 @@ def directions_figure(document: Document) -> Drawing:
         axes.set_ylim(bottom=0)
         axes.set_ylabel("flows an interval")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=3, borderaxespad=0.3)
-        _date_axis(axes, edges)
+        date_axis(axes, edges)
     totals = document["totals"]
     return _drawing(
         name="directions",
@@ -200,7 +193,7 @@ def ports_figure(document: Document) -> Drawing:
         axes.invert_yaxis()
         axes.grid(visible=False)
         figure.colorbar(image, ax=axes, label="flows an interval", format=lambda value, _: f"{value:g}")
-        _date_axis(axes, edges)
+        date_axis(axes, edges)
     return _drawing(
         name="ports",
         title="Local ports of inbound one-way flows over time",
@@ -235,7 +228,7 @@ def failures_figure(document: Document) -> Drawing:
         axes.set_ylim(bottom=0)
         axes.set_ylabel("failed clients an interval")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=2, borderaxespad=0.3)
-        _date_axis(axes, edges)
+        date_axis(axes, edges)
     worst = chosen[0]
     return _drawing(
         name="failed-clients",
@@ -267,7 +260,7 @@ def outages_figure(document: Document) -> Drawing:
         axes.set_yticks(range(len(outages)), names)
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
-        _date_axis(axes, edges)
+        date_axis(axes, edges)
     worst = max(outages, key=lambda outage: outage["clients"])
     return _drawing(
         name="outages",

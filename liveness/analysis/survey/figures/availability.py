@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from liveness.analysis.figures import Colour, Figure
 from liveness.analysis.numbers import count, percent, seconds
-from liveness.analysis.survey.figures.contents import Activity, Curve, Curves, Density, Mark, Rounds
+from liveness.analysis.survey.figures.contents import Activity, Curve, Curves, Density, Mark, Rounds, figure_id
 from liveness.analysis.survey.fit import daily_fit
 from liveness.analysis.survey.gathered import SHARE_BINS, ProbeGathered
 from liveness.analysis.survey.lengths import survival
@@ -47,7 +47,7 @@ def _density(probe: ProbeResult, gathered: ProbeGathered) -> Figure:
     rare, stable = int(counts[:edge, :edge].sum()), int(counts[-edge:, -edge:].sum())
     whole = int(counts.sum())
     return Figure(
-        f"density-{probe.probe}",
+        figure_id("density", probe.probe),
         f"Density of availability and up time, {probe.probe}",
         f"Squares on a plane of A and U, darker where fewer of {count(reading.ever)} addresses are;"
         f" {percent(rare / whole)} have both below {percent(EDGE, 0)}, {percent(stable / whole)} both above"
@@ -76,7 +76,7 @@ def _shares(probe: ProbeResult, gathered: ProbeGathered) -> Figure:
         curves.append(Curve(name, values, shares, colour, dashed=reading == REPAIRED))
     medians = [_value_at(curve, HALF) for curve in curves]
     return Figure(
-        f"availability-{probe.probe}",
+        figure_id("availability", probe.probe),
         f"Distribution of availability and up time, {probe.probe}",
         f"Cumulative distributions over {count(probe.readings[PLAIN].ever)} addresses: the median of A is"
         f" {medians[0]:.3g} ({medians[1]:.3g} repaired), that of U {medians[2]:.3g} ({medians[3]:.3g}).",
@@ -98,7 +98,7 @@ def _up_periods(probe: ProbeResult, interval_s: float) -> Figure:
     published = VALUES["up_periods.median"]
     reading = probe.readings[PLAIN]
     return Figure(
-        f"up-periods-{probe.probe}",
+        figure_id("up-periods", probe.probe),
         f"Lengths of up periods, {probe.probe}",
         f"Cumulative distributions of {count(reading.up_periods)} up periods: median {seconds(reading.median_up_s)},"
         f" censored {seconds(reading.median_up_censored_s)}, Kaplan-Meier"
@@ -135,7 +135,7 @@ def _occupancy(probe: ProbeResult) -> Figure:
     few, half = VALUES["occupancy.below_5_percent"], VALUES["occupancy.above_half"]
     below, above = float((ever < FEW * BLOCK_ADDRESSES).mean()), float((ever > HALF * BLOCK_ADDRESSES).mean())
     return Figure(
-        f"occupancy-{probe.probe}",
+        figure_id("occupancy", probe.probe),
         f"Occupancy of /24s, {probe.probe}",
         f"Cumulative distribution over {count(len(ever))} responding /24s: {percent(below)} are less than 5% full"
         f" (published: {few.words}), {percent(above)} more than half (published: {half.words}).",
@@ -165,7 +165,7 @@ def _over_time(results: SurveyResults, probe: ProbeResult, gathered: ProbeGather
         else f"the daily wave has an amplitude of {percent(fit.amplitude)} and peaks at {hour(fit.peak_hour_utc)} UTC"
     )
     return Figure(
-        f"over-time-{probe.probe}",
+        figure_id("over-time", probe.probe),
         f"Availability over time, {probe.probe}",
         f"Line of the share of addresses that answer in each of {count(len(known))} rounds, {percent(known.min())} to"
         f" {percent(known.max())}; {wave}.",

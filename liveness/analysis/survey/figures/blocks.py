@@ -18,6 +18,7 @@ from liveness.analysis.survey.figures.contents import (
     SILENT,
     WITHDRAWN,
     BlockRaster,
+    figure_id,
 )
 from liveness.analysis.survey.fit import daily_fit
 from liveness.analysis.survey.results import ProbeResult, SurveyResults
@@ -124,7 +125,7 @@ def _raster(results: SurveyResults, probe: ProbeResult, block: BlockResult, plan
     mean = reading.mean(reading.a_sum)
     days = planes.rounds * timing.interval_s / DAY_S
     return Figure(
-        f"raster-{name.removesuffix('.0/24')}-{probe.probe}",
+        figure_id(f"raster-{name.removesuffix('.0/24')}", probe.probe),
         f"{name}, {probe.probe}",
         f"Raster of the 256 addresses of {name} by {count(planes.rounds)} rounds ({days:.1f} days):"
         f" {count_of(reading.ever, 'address')} ever answered, mean A {percent(mean)}, {wave};"

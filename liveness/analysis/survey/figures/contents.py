@@ -19,6 +19,11 @@ STATES: Final = ("not sent", "silent", "positive", "negative", "late", "withdraw
 """The states of a round of an address, by their number."""
 
 
+def figure_id(subject: str, probe: str) -> str:
+    """Return the id of a probe's figure, which is its file name: ``density-tcp-80``."""
+    return f"{subject}-{probe}".replace("/", "-")
+
+
 @dataclass(frozen=True, slots=True)
 class Density:
     """Numbers of addresses by two shares: `counts` is (bins of x, bins of y), each axis from 0 to 1."""

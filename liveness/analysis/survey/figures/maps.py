@@ -10,7 +10,7 @@ from liveness.analysis.figures import Figure
 from liveness.analysis.numbers import count
 from liveness.analysis.survey.block import BlockResult
 from liveness.analysis.survey.figures.availability import hour
-from liveness.analysis.survey.figures.contents import SpaceMap
+from liveness.analysis.survey.figures.contents import SpaceMap, figure_id
 from liveness.analysis.survey.results import ProbeResult, SurveyResults
 from liveness.analysis.survey.sequences import PLAIN
 
@@ -86,7 +86,7 @@ def _availability(results: SurveyResults, probe: ProbeResult) -> Figure:
     )
     mean = float(np.nanmean(values))
     return Figure(
-        f"map-availability-{probe.probe}",
+        figure_id("map-availability", probe.probe),
         f"Map of availability, {probe.probe}",
         f"Hilbert-curve map of {count(probe.responding_blocks)} responding /24s: mean A of their cells is {mean:.2f}.",
         [
@@ -116,7 +116,7 @@ def _phases(results: SurveyResults, probe: ProbeResult) -> Figure:
     whole = sum(wave(block) or 0j for block in blocks)
     peak = hour(float(np.angle(whole)) / (2 * np.pi) % 1.0 * DAY_H)
     return Figure(
-        f"map-phase-{probe.probe}",
+        figure_id("map-phase", probe.probe),
         f"Map of the daily cycle, {probe.probe}",
         f"Hilbert-curve map of the UTC hour at which {count(len(blocks))} /24s with a daily cycle peak; all together"
         f" peak at {peak} UTC.",

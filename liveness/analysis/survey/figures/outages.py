@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from liveness.analysis.figures import Colour, Figure
 from liveness.analysis.numbers import count, percent
 from liveness.analysis.survey.figures.availability import rounds_of
-from liveness.analysis.survey.figures.contents import Downtime, OutageRaster
+from liveness.analysis.survey.figures.contents import Downtime, OutageRaster, figure_id
 from liveness.analysis.survey.gathered import LEVELS, UNKNOWN, ProbeGathered
 from liveness.analysis.survey.outages import Outage
 from liveness.analysis.survey.results import ProbeResult, SurveyResults
@@ -52,7 +52,7 @@ def _downtime(results: SurveyResults, probe: ProbeResult) -> Figure:
         ("Trinocular", "orange", shares["Trinocular"]),
     ]
     return Figure(
-        f"outages-over-time-{probe.probe}",
+        figure_id("outages-over-time", probe.probe),
         f"Outages over time, {probe.probe}",
         f"Lines of the share of /24s that are down in each round: full outages {percent(shares['full'].mean(), 2)} on"
         f" average and {percent(shares['full'].max())} at most, Trinocular {percent(shares['Trinocular'].mean(), 2)}"
@@ -76,7 +76,7 @@ def _raster(results: SurveyResults, probe: ProbeResult, gathered: ProbeGathered)
     chosen = sorted(most, key=lambda block: (found[block][0].first, found[block][0].last, block))
     shown = "" if len(chosen) == len(found) else f", the {count(len(chosen))} that were down for most rounds"
     return Figure(
-        f"outage-raster-{probe.probe}",
+        figure_id("outage-raster", probe.probe),
         f"/24s with outages, {probe.probe}",
         f"Raster of {count(len(chosen))} /24s by {count(results.manifest.rounds)} rounds, in the order in which their"
         " first outages began; dark where few addresses answer.",
