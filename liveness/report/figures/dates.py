@@ -1,4 +1,4 @@
-"""Axes of time: dates in UTC, with a line at every midnight that is labelled."""
+"""Axes of time: the rounds of a survey, and dates in UTC."""
 
 from collections.abc import Sequence
 from typing import Any, Final
