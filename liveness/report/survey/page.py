@@ -27,7 +27,8 @@ PACKAGE: Final = "liveness.report.survey"
 def survey_page(results: SurveyResults, drawings: Iterable[Drawing], top: int) -> str:
     """Return the report of a survey as HTML; tables of outages have `top` rows."""
     manifest = results.manifest
-    blocks = interleaved("survey", map(Section, survey_tables(results, top)), drawings)
+    sections = (Section(table, shown=table.shown) for table in survey_tables(results, top))
+    blocks = interleaved("survey", sections, drawings)
     provenance = provenance_table(manifest)
     blocks.append(
         Block(
