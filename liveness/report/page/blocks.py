@@ -118,8 +118,10 @@ def interleaved(prefix: str, sections: Iterable[Section], drawings: Iterable[Dra
     for drawing in drawings:
         block = Block(f"{prefix}-figure-{drawing.name}", drawing.title, [picture_of(drawing)])
         figures.setdefault(drawing.described.table, []).append(block)
-    blocks = []
+    blocks, seen = [], Counter[str]()
     for section in sections:
-        blocks.append(Block(f"{prefix}-{section.table.id}", section.title, table=table_of(section)))
-        blocks += figures.pop(section.table.id, [])
+        name = section.table.id
+        seen[name] += 1
+        anchor = f"{prefix}-{name}" if seen[name] == 1 else f"{prefix}-{name}-{seen[name]}"
+        blocks += [Block(anchor, section.title, table=table_of(section)), *figures.pop(name, [])]
     return [*blocks, *(block for several in figures.values() for block in several)]

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import QuadMesh
 from matplotlib.patches import StepPatch
+from numpy.typing import NDArray
 
 from liveness.analysis.survey.figures.contents import POSITIVE
 from liveness.analysis.survey.gathered import Gathered
@@ -51,6 +53,13 @@ def steps(drawing: Drawing, gid: str, axes: int = 0) -> StepPatch:
     return found
 
 
+def pixels(drawn: ScalarMappable) -> NDArray[np.float64]:
+    """Return the values of an image or a mesh, NaN where it has none."""
+    array = drawn.get_array()
+    assert array is not None
+    return np.ma.filled(np.ma.asarray(array, np.float64), np.nan)
+
+
 def marks(drawing: Drawing) -> list[tuple[float, float]]:
     """Return where published values are marked."""
     lines = [line for line in drawing.figure.axes[0].lines if line.get_gid() == "published"]
@@ -76,7 +85,7 @@ def test_a_survey_has_these_figures(figures: dict[str, Drawing]) -> None:
 
 def test_the_density_has_a_square_for_each_pair_of_bins(figures: dict[str, Drawing], survey: Survey) -> None:
     (mesh,) = [found for found in figures["density-icmp"].figure.axes[0].collections if isinstance(found, QuadMesh)]
-    values = np.ma.filled(mesh.get_array(), 0).reshape(100, 100)
+    values = np.nan_to_num(pixels(mesh)).reshape(100, 100)
     assert np.array_equal(values.T, survey[1].of("icmp").density)
     assert values.sum() == TRUTH.positive.any(axis=1).sum()
 
@@ -91,9 +100,12 @@ def test_curves_are_distributions_and_published_values_are_marked(figures: dict[
             assert shares[-1] == pytest.approx(1, abs=0.2 if "Kaplan" in str(line.get_gid()) else 1e-9)
     assert marks(figures["up-periods-icmp"]) == [(81 * 60, 0.5)]
     assert marks(figures["occupancy-icmp"]) == [(0.05, 0.25), (0.5, 0.91)]
-    occupancy = figures["occupancy-icmp"].figure.axes[0].lines[0]
-    jumps = np.flatnonzero(np.diff(np.asarray(occupancy.get_ydata()), prepend=0))
-    assert (np.asarray(occupancy.get_xdata())[jumps] * 256).tolist() == [9, 60, 80, 256]
+    at_a_time, ever, *_ = figures["occupancy-icmp"].figure.axes[0].lines
+    assert (np.asarray(ever.get_xdata()) * 256).tolist() == [0, 9, 60, 80, 256]
+    shares = TRUTH.positive.sum(axis=1) / TRUTH.sent.sum(axis=1)
+    sums = sorted(shares.reshape(len(NUMBERS), 256).sum(axis=1))
+    assert np.asarray(at_a_time.get_xdata()) * 256 == pytest.approx(sums)  # the silent /24 is the 0 at the beginning
+    assert np.asarray(ever.get_ydata()).tolist() == [0, 0.25, 0.5, 0.75, 1]
 
 
 def test_activity_over_time_is_by_round_in_utc(figures: dict[str, Drawing]) -> None:
@@ -101,21 +113,21 @@ def test_activity_over_time_is_by_round_in_utc(figures: dict[str, Drawing]) -> N
     ever = TRUTH.positive.any(axis=1)
     with np.errstate(invalid="ignore"):
         expected = TRUTH.positive[ever].sum(axis=0) / TRUTH.sent[ever].sum(axis=0)
-    assert np.allclose(drawn.get_data().values, expected, equal_nan=True)
-    edges = np.asarray(drawn.get_data().edges)
+    assert np.allclose(drawn.get_data()[0], expected, equal_nan=True)
+    edges = np.asarray(drawn.get_data()[1])
     assert edges[0] == START_NS / 86_400e9
     assert (edges[-1] - edges[0]) * 86_400 == pytest.approx(ROUNDS * 660)
-    assert np.isnan(drawn.get_data().values[GAP]).all()
+    assert np.isnan(drawn.get_data()[0][GAP]).all()
 
 
 def test_the_outage_is_where_it_was(figures: dict[str, Drawing]) -> None:
     drawn = steps(figures["outages-over-time-icmp"], "line:full outages")
-    values = np.asarray(drawn.get_data().values)
+    values = np.asarray(drawn.get_data()[0])
     assert np.flatnonzero(values).tolist() == list(range(DOWN.start, DOWN.stop))
     assert values.max() == 1 / 4  # of the four /24s that ever answered
     assert marks(figures["outages-over-time-icmp"])[0][1] == 0.003
     (image,) = figures["outage-raster-icmp"].figure.axes[0].images
-    row = np.ma.filled(image.get_array(), np.nan)[0]
+    row = pixels(image)[0]
     assert (row[DOWN] == 0).all()
     assert np.isnan(row[GAP]).all()
     assert row[DOWN.stop :].max() > 0.3
@@ -132,15 +144,15 @@ def test_the_raster_of_a_block_has_a_row_for_each_address(figures: dict[str, Dra
     assert lower.get_ylim() == (255.5, -0.5)
     (line,) = [patch for patch in upper.patches if patch.get_gid() == "active"]
     assert isinstance(line, StepPatch)
-    assert np.nanmax(line.get_data().values) == TRUTH.positive[256:512].sum(axis=0).max()
+    assert np.nanmax(line.get_data()[0]) == TRUTH.positive[256:512].sum(axis=0).max()
     legend = upper.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["not sent", "silent", "positive"]
 
 
 def test_maps_have_each_block_at_its_place_of_the_curve(figures: dict[str, Drawing], survey: Survey) -> None:
-    values = np.ma.filled(figures["map-availability-icmp"].figure.axes[0].images[0].get_array(), np.nan)
-    empty = np.ma.filled(figures["map-availability-icmp"].figure.axes[0].images[1].get_array(), np.nan)
+    values = pixels(figures["map-availability-icmp"].figure.axes[0].images[0])
+    empty = pixels(figures["map-availability-icmp"].figure.axes[0].images[1])
     order, square = 11, 7  # cells are /22s of 10.0.0.0/14: 7 + 4
     side = 1 << (order - square)
     assert values.shape == (side, side)

@@ -60,8 +60,8 @@ def test_options_that_fit_nothing_are_refused(run: Path, tmp_path: Path) -> None
         assert found.code == 2
         assert complaint in found.err
     for arguments, complaint in (
-        (("--html", tmp_path / "page.txt"), "give it that suffix"),
-        (("--figures", tmp_path, "--block", "192.0.2.0/24"), "not surveyed"),
+        (("--html", f"{tmp_path}/page.txt"), "give it that suffix"),
+        (("--html", f"{tmp_path}/page.html", "--block", "192.0.2.0/24"), "not surveyed"),
     ):
         assert_one_line(liveness("survey", "analyze", run, *arguments), 2, complaint)
     assert list(tmp_path.iterdir()) == []

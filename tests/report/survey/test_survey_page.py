@@ -67,6 +67,14 @@ def test_the_page_needs_nothing_else(html: str) -> None:
     assert [level for level, _ in page.headings].count("h1") == 1
 
 
+def test_a_survey_with_two_probes_has_an_anchor_for_each_table(tmp_path: Path) -> None:
+    results, _ = analysed(write_survey(tmp_path / "run", truth(), ("icmp", "tcp/80")))
+    page = Page(survey_page(results, [], TOP))
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert {"survey-churn", "survey-churn-2"} <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
 def test_what_a_reader_must_know_comes_first(tmp_path: Path) -> None:
     run = write_survey(
         tmp_path / "run",

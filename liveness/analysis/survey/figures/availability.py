@@ -12,14 +12,14 @@ from liveness.analysis.survey.figures.contents import Activity, Curve, Curves, D
 from liveness.analysis.survey.fit import daily_fit
 from liveness.analysis.survey.gathered import SHARE_BINS, ProbeGathered
 from liveness.analysis.survey.lengths import survival
+from liveness.analysis.survey.occupancy import DENSE_ABOVE, SPARSE_BELOW
 from liveness.analysis.survey.results import ProbeResult, SurveyResults
 from liveness.analysis.survey.sequences import ALL, BEGUN_EARLY, ENDED, PLAIN, REPAIRED, RUNNING
 from liveness.planes.blocks import BLOCK_ADDRESSES
-from liveness.reference.surveys import CENSUS_AND_SURVEY, VALUES
+from liveness.reference.heidemann_2008 import LABEL, PUBLISHED
 
 OFTEN: Final = 0.95
 EDGE: Final = 0.05
-FEW: Final = 0.05
 HALF: Final = 0.5
 
 
@@ -95,7 +95,7 @@ def _up_periods(probe: ProbeResult, interval_s: float) -> Figure:
         curves.append(Curve("Kaplan-Meier", (rises * interval_s).tolist(), ended[rises].tolist(), "green"))
     if lengths[BEGUN_EARLY].any():
         curves.append(_lengths_curve("censored", lengths[BEGUN_EARLY], interval_s, "orange", dashed=True))
-    published = VALUES["up_periods.median"]
+    published = PUBLISHED["median_up_s"]
     reading = probe.readings[PLAIN]
     return Figure(
         figure_id("up-periods", probe.probe),
@@ -107,10 +107,10 @@ def _up_periods(probe: ProbeResult, interval_s: float) -> Figure:
             "Over up periods, not addresses, plain reading.",
             "censored: periods that begin in the first half of the survey, not with its first round.",
             "Kaplan-Meier: periods whose beginning was seen; those that the end cuts off are at risk until then.",
-            f"{published.words}: median of {published.of} ({published.where}).",
+            f"{published.words}: median of {published.of}, which are not very stable ({LABEL}, {published.where}).",
         ],
         Curves(
-            curves, [Mark(published.value, HALF)], CENSUS_AND_SURVEY, "length of an up period",
+            curves, [Mark(published.value, HALF)], LABEL, "length of an up period",
             "share of up periods", durations=True,
         ),
         "availability",
@@ -127,29 +127,38 @@ def _lengths_curve(
 
 
 def _occupancy(probe: ProbeResult) -> Figure:
-    ever = np.array([block.readings[PLAIN].ever for block in probe.blocks])
-    ever = ever[ever > 0]
-    counts = np.bincount(ever, minlength=BLOCK_ADDRESSES + 1)
-    values = np.arange(BLOCK_ADDRESSES + 1) / BLOCK_ADDRESSES
-    shares = np.cumsum(counts) / counts.sum()
-    few, half = VALUES["occupancy.below_5_percent"], VALUES["occupancy.above_half"]
-    below, above = float((ever < FEW * BLOCK_ADDRESSES).mean()), float((ever > HALF * BLOCK_ADDRESSES).mean())
+    at_a_time, ever = probe.occupied(ever=False), probe.occupied(ever=True)
+    responding = ever > 0
+    shares = {
+        "active at a time": np.sort(at_a_time[responding]) / BLOCK_ADDRESSES,
+        "ever active": np.sort(ever[responding]) / BLOCK_ADDRESSES,
+    }
+    colours: dict[str, Colour] = {"active at a time": "blue", "ever active": "orange"}
+    places = (np.arange(responding.sum()) + 1) / responding.sum()
+    curves = [
+        Curve(name, [0.0, *values.tolist()], [0.0, *places.tolist()], colours[name], dashed=name == "ever active")
+        for name, values in shares.items()
+    ]
+    few, half = PUBLISHED["occupancy.sparse"], PUBLISHED["occupancy.dense"]
+    ours = shares["active at a time"]
+    below, above = float((ours < SPARSE_BELOW).mean()), float((ours > DENSE_ABOVE).mean())
     return Figure(
         figure_id("occupancy", probe.probe),
         f"Occupancy of /24s, {probe.probe}",
-        f"Cumulative distribution over {count(len(ever))} responding /24s: {percent(below)} are less than 5% full"
-        f" (published: {few.words}), {percent(above)} more than half (published: {half.words}).",
+        f"Cumulative distributions over {count(len(ours))} responding /24s: {percent(below)} are less than"
+        f" {percent(SPARSE_BELOW, 0)} full at a time (published: {few.words}), {percent(above)} more than half"
+        f" (published: {half.words}).",
         [
-            "Occupancy: addresses that ever answered in the survey / 256, of /24s with any.",
-            f"{CENSUS_AND_SURVEY}: {few.words} of {few.of} are under 5% full, {half.words} over half full.",
+            "active at a time: sum of A of the addresses / 256. ever active: addresses that ever answered / 256.",
+            f"{LABEL}: {few.words} of {few.of} are under 5% full, {half.words} over half full.",
             "The /24s of a survey are chosen by its policies, and count alike here, without weights.",
         ],
         Curves(
-            [Curve("this survey", values.tolist(), shares.tolist(), "blue")],
-            [Mark(FEW, few.value), Mark(HALF, 1 - half.value)],
-            CENSUS_AND_SURVEY, "addresses of the /24 that ever answered / 256", "share of responding /24s",
+            curves,
+            [Mark(SPARSE_BELOW, few.value), Mark(DENSE_ABOVE, 1 - half.value)],
+            LABEL, "share of the /24 that is active", "share of responding /24s",
         ),
-        "availability",
+        "survey_published",
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from liveness.analysis.survey.figures.contents import Downtime, OutageRaster, fi
 from liveness.analysis.survey.gathered import LEVELS, UNKNOWN, ProbeGathered
 from liveness.analysis.survey.outages import Outage
 from liveness.analysis.survey.results import ProbeResult, SurveyResults
-from liveness.reference.surveys import OUTAGES, VALUES
+from liveness.reference.quan_2012 import DOWN_AT_ANY_TIME, LABEL
 
 MOST_BLOCKS: Final = 400
 """Rows of the raster: with more blocks, those that were down for most rounds."""
@@ -46,11 +46,15 @@ def _downtime(results: SurveyResults, probe: ProbeResult) -> Figure:
         "full": down_by_round(full, rounds) / probe.responding_blocks,
         "Trinocular": down_by_round(replayed, rounds) / max(1, len(judged)),
     }
-    published = VALUES["outages.at_any_time"]
+    published = DOWN_AT_ANY_TIME
     lines: list[tuple[str, Colour, NDArray[np.float64]]] = [
         ("full outages", "blue", shares["full"]),
-        ("Trinocular", "orange", shares["Trinocular"]),
     ]
+    weekly = [outage for outage in full if outage.weekly]
+    if weekly:
+        lines.append(("not weekly", "green", shares["full"] - down_by_round(weekly, rounds) / probe.responding_blocks))
+    if judged:
+        lines.append(("Trinocular", "orange", shares["Trinocular"]))
     return Figure(
         figure_id("outages-over-time", probe.probe),
         f"Outages over time, {probe.probe}",
@@ -59,11 +63,16 @@ def _downtime(results: SurveyResults, probe: ProbeResult) -> Figure:
         f" and {percent(shares['Trinocular'].max())}; published {published.words}.",
         [
             f"Full outages: {count(len(full))}, of {count(probe.responding_blocks)} responding /24s.",
+            *(
+                [f"not weekly: without the {count(len(weekly))} at the same time of each week, as of offices."]
+                if weekly
+                else []
+            ),
             f"Trinocular: {count(len(replayed))} outages, of {count(len(judged))} /24s that it judges.",
-            f"{published.words} of {published.of} are down at any time ({published.where}).",
+            f"{published.words} of {published.of} are down at any time ({LABEL}, {published.where}).",
         ],
         Downtime(
-            rounds_of(results), lines if judged else lines[:1], published.low or 0.0, OUTAGES, "share of /24s down"
+            rounds_of(results), lines, published.value, LABEL, "share of /24s down"
         ),
         "outages",
     )  # fmt: skip
