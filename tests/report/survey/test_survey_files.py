@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import assert_one_line, liveness
+from tests.cli.support import liveness
 from tests.report.survey.surveys import truth, write_survey
 
 
@@ -52,16 +52,15 @@ def test_files_alone_print_no_tables(run: Path, tmp_path: Path) -> None:
 
 
 def test_options_that_fit_nothing_are_refused(run: Path, tmp_path: Path) -> None:
-    for arguments, complaint in (
+    wrong: list[tuple[tuple[str, ...], str]] = [
         (("--format", "png"), "--format goes with --figures"),
         (("--block", "10.0.0.0/24"), "--block goes with --figures or --html"),
-    ):
+        (("--html", f"{tmp_path}/page.txt"), "give it that suffix"),
+        (("--html", f"{tmp_path}/page.html", "--block", "192.0.2.0/24"), "not surveyed"),
+    ]
+    for arguments, complaint in wrong:
         found = liveness("survey", "analyze", run, *arguments)
         assert found.code == 2
         assert complaint in found.err
-    for arguments, complaint in (
-        (("--html", f"{tmp_path}/page.txt"), "give it that suffix"),
-        (("--html", f"{tmp_path}/page.html", "--block", "192.0.2.0/24"), "not surveyed"),
-    ):
-        assert_one_line(liveness("survey", "analyze", run, *arguments), 2, complaint)
+        assert "Traceback" not in found.err
     assert list(tmp_path.iterdir()) == []
