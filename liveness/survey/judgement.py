@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.analysis.survey.block import BlockResult
+from liveness.analysis.survey.leases import HOUR_S, LEASES_H
 from liveness.analysis.survey.results import analyze_survey
 from liveness.analysis.survey.sequences import PLAIN, REPAIRED, AddressFigures
 from liveness.lab.model.population.load import Population
 from liveness.lab.model.surveys import sequences as truth
+from liveness.lab.model.surveys.changes import NO_LEASE
 from liveness.lab.model.surveys.check import ProbeComparison, SurveyComparison, check_survey
 from liveness.planes.matrix import Matrix
 from liveness.planes.rundir import SurveyRun
@@ -69,6 +71,15 @@ class Findings:
     cycles_right: int = 0
     peaks_judged: int = 0
     peaks_right: int = 0
+    other_changes: int = 0
+    """Counts of churn, by /24 and day, that differ from the truth."""
+    shifts_judged: int = 0
+    """Blocks of which the truth is sure whether they have a lasting shift."""
+    shifts_right: int = 0
+    """Of them, those without one where none is, and those whose shift is within a day."""
+    leases_judged: int = 0
+    """Blocks of which the truth is sure whether they have a lease, and of what length."""
+    leases_right: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +114,17 @@ class Judgement:
                 "outages found": found.outages_found,
                 "of them invented": found.outages_invented,
                 "outages missed": found.outages_missed,
+                "counts of addresses by day that differ from the truth": found.other_changes,
             }
             lines += [f"  {count:,} {what}" for what, count in counts.items() if count]
             if found.cycles_judged:
                 lines.append(f"  daily cycles: {found.cycles_right:,} of {found.cycles_judged:,} blocks are right")
             if found.peaks_judged:
                 lines.append(f"  hours of their peaks: {found.peaks_right:,} of {found.peaks_judged:,} are right")
+            if found.shifts_judged:
+                lines.append(f"  lasting shifts: {found.shifts_right:,} of {found.shifts_judged:,} blocks are right")
+            if found.leases_judged:
+                lines.append(f"  leases: {found.leases_right:,} of {found.leases_judged:,} blocks are right")
             lines += [f"  {example}" for example in one.examples]
         if timing.within_50_ms is not None and timing.worst_gap_ms is not None:
             lines.append(
@@ -173,6 +189,7 @@ def judge_survey(path: Path, population: Population) -> Judgement:
     scaled = _ScaledRun(run.path, manifest, run.blocks, clock.speed)
     for result in analyze_survey(scaled, compare_figures).probes:
         compare_blocks(findings[result.probe], by_probe[result.probe], result.blocks)
+        compare_changes(findings[result.probe], by_probe[result.probe], result.blocks)
     return Judgement(comparison, list(findings.values()))
 
 
@@ -185,6 +202,23 @@ def _in_order(figures: AddressFigures) -> NDArray[np.int64]:
     columns[:, truth.ONES_REPAIRED] = figures.ones[:, REPAIRED]
     columns[:, truth.PERIODS_REPAIRED] = figures.periods[:, REPAIRED]
     return columns
+
+
+def compare_changes(findings: Findings, expected: ProbeComparison, results: list[BlockResult]) -> None:
+    """Compare churn, lasting shifts and leases of every block."""
+    for result in results:
+        wanted = expected.changes[result.block]
+        found = np.zeros_like(wanted) if result.changes is None else result.changes
+        findings.other_changes += int((found != wanted).sum())
+        day = expected.shift_days[result.block]
+        if day is not None:
+            right = result.shift is None if day < 0 else result.shift is not None and abs(result.shift.day - day) <= 1
+            findings.shifts_judged += 1
+            findings.shifts_right += right
+        lease_s = expected.leases_s[result.block]
+        if lease_s == NO_LEASE or (lease_s is not None and lease_s / HOUR_S in LEASES_H):
+            findings.leases_judged += 1
+            findings.leases_right += (result.lease_s or NO_LEASE) == lease_s
 
 
 def compare_blocks(findings: Findings, expected: ProbeComparison, results: list[BlockResult]) -> None:

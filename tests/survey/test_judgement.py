@@ -11,11 +11,12 @@ from liveness.analysis.survey.block import BlockResult, Timing, analyze_block
 from liveness.analysis.survey.sequences import figures_of, histograms_for
 from liveness.lab.model.change.answers import answers_at
 from liveness.lab.model.population.load import Population
+from liveness.lab.model.surveys.changes import NO_LEASE, changes_of, lease_s_of, shift_day
 from liveness.lab.model.surveys.check import ProbeComparison
 from liveness.lab.model.surveys.silences import is_diurnal, silences_of
 from liveness.lab.model.surveys.truth import BlockTruth, events_at, habit_of
 from liveness.planes.matrix import Planes, plane_name, row_bytes
-from liveness.survey.judgement import Findings, compare_blocks, judge_survey
+from liveness.survey.judgement import Findings, compare_blocks, compare_changes, judge_survey
 from tests.lab.model.change.support import SECOND_NS, STARTS_NS, blocks, changing
 from tests.lab.model.population.support import whole
 from tests.lab.model.surveys.support import Surveyor
@@ -56,6 +57,9 @@ def test_what_the_analysis_finds_is_the_truth(four_days: Path) -> None:
     assert found.outages_found > 2
     assert found.cycles_right == found.cycles_judged > 12
     assert found.peaks_right == found.peaks_judged > 3
+    assert found.other_changes == 0
+    assert found.shifts_right == found.shifts_judged > 12
+    assert found.leases_right == found.leases_judged > 12
     document = judgement.document()
     assert (document["kind"], document["equal"], document["speed"]) == ("survey", True, 600)
     assert document["probes"]["icmp"]["sent"] == 24 * 256 * 4 * ROUNDS_A_DAY
@@ -121,6 +125,9 @@ class Direct:
         self.expected.silences += silences_of(block, truth, sent, habit, cycle=cycle)
         self.expected.diurnal.append(cycle)
         self.expected.peak_hours_utc.append(habit.peak_hour_utc)
+        self.expected.changes.append(changes_of(positive, sent, INTERVAL_NS))
+        self.expected.shift_days.append(shift_day(habit, truth, sent, INTERVAL_NS))
+        self.expected.leases_s.append(lease_s_of(habit, truth, sent, INTERVAL_NS))
         planes = Planes(
             self.rounds,
             *(np.packbits(plane, axis=1, bitorder="little") for plane in (sent, positive, nothing, nothing)),
@@ -133,6 +140,7 @@ class Direct:
         """Return what the analysis makes of all blocks."""
         findings = Findings("icmp")
         compare_blocks(findings, self.expected, self.results)
+        compare_changes(findings, self.expected, self.results)
         return findings
 
 
@@ -150,3 +158,12 @@ def test_no_outage_is_invented_in_a_million_rounds_of_blocks() -> None:
     assert found.cycles_right / found.cycles_judged > 0.99
     assert found.peaks_judged > 60
     assert found.peaks_right == found.peaks_judged
+    assert found.other_changes == 0
+    assert found.shifts_judged > 300
+    assert found.shifts_right == found.shifts_judged
+    assert sum(day is not None and day >= 0 for day in direct.expected.shift_days) > 10
+    assert found.leases_judged > 300
+    assert found.leases_right / found.leases_judged > 0.99
+    assert sum(bool(lease_s) for lease_s in direct.expected.leases_s if lease_s != NO_LEASE) > 60
+    offices = [one for result in direct.results for one in result.outages if one.weekly]
+    assert len(offices) > 50

@@ -16,6 +16,7 @@ from liveness.lab.model.population.truth import number_of
 from liveness.lab.model.responder.probe_log import read_log
 from liveness.lab.model.responder.record import SUMMARY, Summary, has_record, read_summary
 from liveness.lab.model.surveys.arrivals import Arrivals, Schedule, Timing, arrivals_of, timing_of
+from liveness.lab.model.surveys.changes import changes_of, lease_s_of, shift_day
 from liveness.lab.model.surveys.listening import Listening, listening_of
 from liveness.lab.model.surveys.sequences import FIGURES, count_single_losses, figures_of
 from liveness.lab.model.surveys.silences import Silence, is_diurnal, silences_of
@@ -71,6 +72,12 @@ class ProbeComparison:
     """By block: whether a daily cycle must be found; None where either is right."""
     peak_hours_utc: list[float | None] = field(default_factory=list)
     """By block: the middle of the hours in which its hosts are up."""
+    changes: list[NDArray[np.int64]] = field(default_factory=list)
+    """By block: churn from day to day, (days, CHANGES)."""
+    shift_days: list[int | None] = field(default_factory=list)
+    """By block: the day of its lasting shift, -1 for none; None where either is right."""
+    leases_s: list[float | None] = field(default_factory=list)
+    """By block: the lease that must be found, NO_LEASE for none; None where either is right."""
 
     @property
     def exact(self) -> bool:
@@ -188,6 +195,10 @@ class _Comparing:
             result.silences += silences_of(block, truth, found.sent, habit, cycle=cycle)
             result.diurnal.append(cycle)
             result.peak_hours_utc.append(habit.peak_hour_utc)
+            model_ns = interval_ns * self.clock.speed
+            result.changes.append(changes_of(truth.positive, found.sent, model_ns))
+            result.shift_days.append(shift_day(habit, truth, found.sent, model_ns))
+            result.leases_s.append(lease_s_of(habit, truth, found.sent, model_ns))
         result.single_losses, result.single_losses_repaired = losses.tolist()
         result.figures = np.concatenate(figures)
         return result

@@ -131,6 +131,8 @@ class Habit:
     zone_ns: int = 0
     day_bits: int = 0
     """The weekdays on which they are up; bit 0 is Monday."""
+    renews_ns: int = 0
+    """The time after which the hosts of a pool change, or sessions begin and end; 0 for others."""
 
     @property
     def diurnal(self) -> bool:
@@ -163,7 +165,11 @@ def habit_of(tables: NDArray[np.uint64], slash24: int, now_ns: int) -> Habit:
         return Habit()
     site = int(tables[int(tables[AT_KINDS]) + kind * KIND_WORDS + KIND_MIX])
     words = int(behaviour_of(tables, at, host >> 8, site))
-    if words == NO_BEHAVIOUR or int(tables[words + t.KIND]) != t.DIURNAL:
-        return Habit() if words == NO_BEHAVIOUR else Habit(int(tables[words + t.KIND]))
+    if words == NO_BEHAVIOUR:
+        return Habit()
+    behaviour = int(tables[words + t.KIND])
+    if behaviour != t.DIURNAL:
+        place = {t.POOL: t.LEASE, t.SESSIONS: t.SLOT}.get(behaviour)
+        return Habit(behaviour, renews_ns=0 if place is None else int(tables[words + place]))
     begins_ns, lasts_ns, day_bits = (int(tables[words + one]) for one in (t.BEGINS, t.LASTS, t.DAY_BITS))
     return Habit(t.DIURNAL, begins_ns, lasts_ns, int(zone_ns(tables, at, host >> 16)), day_bits)
