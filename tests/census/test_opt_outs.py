@@ -144,10 +144,11 @@ def test_a_run_that_is_resumed_applies_what_was_blocked_meanwhile(tmp_path: Path
     lab, block, path = prepare(tmp_path)
     frames, script = tmp_path / "frames", tmp_path / "sessions.sh"
     scan = " ".join([*LIVENESS, "scan", "-q"])
+    interrupted = f"{sys.executable} -m tests.census.interrupted"
     script.write_text(
-        f"timeout -s INT 4 {scan} -C {tmp_path}/census.yaml --run-id one\n"
+        f"{interrupted} 3 2 {scan} -C {tmp_path}/census.yaml --run-id one\n"
         f"{' '.join(LIVENESS)} blocklist add {OUT} -b {block}; date +%s.%N > {tmp_path}/at\n"
-        f"timeout -s INT 3 {scan} --resume {path}\n"
+        f"{interrupted} 1 2 {scan} --resume {path}\n"
         f": > {block}\n"
         f"{scan} --resume {path}\n"
     )

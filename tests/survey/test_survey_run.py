@@ -329,8 +329,9 @@ def test_an_interrupted_survey_keeps_what_it_has_and_goes_on(tmp_path: Path) -> 
     }
     config = write_yaml(tmp_path / "survey.yaml", document)
     run_path = tmp_path / "out" / "small" / "run"
-    words = [*EXEC, "--internet", str(tmp_path / "lab.yaml"), "--", "timeout", "-s", "INT", "15"]
-    done = run(*words, *LIVENESS, "survey", "run", "-q", "--config", config, "--run-id", "run", timeout=TIMEOUT_S)
+    interrupted = [sys.executable, "-m", "tests.census.interrupted", "12", "1"]
+    words = [*EXEC, "--internet", str(tmp_path / "lab.yaml"), "--", *interrupted, *LIVENESS, "survey", "run", "-q"]
+    done = run(*words, "--config", config, "--run-id", "run", cwd=ROOT, timeout=TIMEOUT_S)
     assert "Traceback" not in done.stderr
     result = Result(run_path, tmp_path / "frames")
     manifest = result.run.manifest
