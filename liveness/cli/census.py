@@ -53,7 +53,8 @@ def run(
     """Take the next census of a config, or resume its last one if that ended early.
 
     Then analyse it, compare it with the one before, write the report, keep what `keep` says, notify those whom `notify`
-    names. Prints one line. Exit codes are those of scan; 4 also where this census is running already.
+    names. With `then` in the config a survey follows, of /24s drawn from the census. Prints one line. Exit codes are
+    those of scan; 4 also where this census is running already.
     """
     from liveness.census.cycle import Cycle
     from liveness.census.home import Home
@@ -68,17 +69,25 @@ def run(
     home = Home(Path(config.output) / config.name)
     if quiet:
         quieten()
-    display = ScanDisplay(quiet=quiet or not sys.stderr.isatty())
-    scanner = CensusScanner(
-        config, config_file, watchers_of(display, status_file, metrics_file, metrics_address, config.name)
-    )
-    cycle = Cycle(config, home, scanner, log.warning, Notifier(config.notify, config.notify.on, log.warning).send)
-    record = cycle.run(fresh=fresh, unfinished_only=unfinished)
-    if record is None:
-        if not quiet:
+
+    def take() -> None:
+        display = ScanDisplay(quiet=quiet or not sys.stderr.isatty())
+        watchers = watchers_of(display, status_file, metrics_file, metrics_address, config.name)
+        scanner = CensusScanner(config, config_file, watchers)
+        notifier = Notifier(config.notify, config.notify.on, log.warning)
+        record = Cycle(config, home, scanner, log.warning, notifier.send).run(fresh=fresh, unfinished_only=unfinished)
+        if record is not None:
+            _leave(record, home.report(record.run_id), quiet=quiet)
+        elif not quiet:
             click.echo(f"census {config.name}: nothing unfinished")
+
+    if not config.then:
+        take()
         return
-    _leave(record, home.report(record.run_id), quiet=quiet)
+    from liveness.cli.following import run_followed
+
+    watch = (status_file, metrics_file, metrics_address)
+    run_followed(take, config, config_file, watch, quiet=quiet, fresh=fresh)
 
 
 def _leave(record: "Record", report: Path, *, quiet: bool) -> None:

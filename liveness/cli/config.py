@@ -43,6 +43,7 @@ def check(file: Path, lab: bool, elsewhere: bool, as_json: bool) -> None:
     from liveness.scan.preflight import check_notify, check_start
     from liveness.scan.session import plan_run
     from liveness.survey.config import is_survey_file
+    from liveness.survey.following import config_of
 
     if is_survey_file(file):
         from liveness.cli.survey_run import check_survey
@@ -56,6 +57,8 @@ def check(file: Path, lab: bool, elsewhere: bool, as_json: bool) -> None:
         check_start(config, host=not elsewhere and (in_lab() or not lab))
         if not elsewhere:
             check_notify(config.notify, str(file))
+        if config.then:
+            config_of(config, file)
     forecast = estimate(config, targets, load.wire_bits)
     if as_json:
         print_document(forecast_document(config, targets, forecast))

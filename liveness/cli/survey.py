@@ -205,7 +205,8 @@ def select_blocks(
     """
     from liveness.files.outputs import check_output, write_output
     from liveness.planes.blocks import encode_blocks
-    from liveness.survey.selection import apportioned, load_state, parse_mix, select, write_state
+    from liveness.survey.mix import apportioned, parse_mix
+    from liveness.survey.selection import load_state, select, write_state
     from liveness.survey.sources import read_sources
 
     check_output(state_file, "the state of selections")

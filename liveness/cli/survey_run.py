@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from liveness.scan.interruption import Interruption
+    from liveness.survey.config import SurveyConfig
     from liveness.survey.forecast import Forecast
+    from liveness.survey.schedule import Survey
     from liveness.survey.session import Finished
+
+    Watching = tuple[Path | None, Path | None, str | None]
 
 
 @click.command("run")
@@ -55,11 +59,9 @@ def run(
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # idle threads would keep privileges that a survey drops
     from liveness.net.links import in_lab
-    from liveness.survey.config import SurveyNotify, load_survey_config
+    from liveness.survey.config import load_survey_config
     from liveness.survey.forecast import forecast
-    from liveness.survey.notifications import failures_notified
     from liveness.survey.schedule import plan_survey
-    from liveness.survey.session import resume_survey, run_survey
 
     if quiet:
         quieten()
@@ -67,10 +69,7 @@ def run(
     if resume is not None:
         if run_id is not None or dryrun:
             raise click.UsageError("--resume excludes --run-id and --dryrun")
-        notify = SurveyNotify() if config_file is None else load_survey_config(config_file).notify
-        with failures_notified(notify, resume.absolute().parent.name, resume, log.warning):
-            finished = _watched(partial(resume_survey, resume, notify=notify), watch, quiet=quiet)
-        _leave(finished)
+        run_resumed(resume, None if config_file is None else load_survey_config(config_file), watch, quiet=quiet)
         return
     if config_file is None:
         raise click.UsageError("give --config FILE, or --resume RUN")
@@ -84,8 +83,31 @@ def run(
         check_watching(*watch)
         click.echo(forecast_text(config_file, forecast(survey)))
         return
+    run_config(config, lambda: survey, run_id, watch, quiet=quiet)
+
+
+def run_config(
+    config: "SurveyConfig", plan: "Callable[[], Survey]", run_id: str | None, watch: "Watching", *, quiet: bool
+) -> None:
+    """Run a new survey of a config, and leave as `survey run` does."""
+    from liveness.survey.notifications import failures_notified
+    from liveness.survey.session import run_survey
+
     with failures_notified(config.notify, config.name, Path(config.output) / config.name, log.warning):
-        finished = _watched(partial(run_survey, survey, run_id=run_id), watch, quiet=quiet, census=config.name)
+        session = partial(run_survey, plan(), run_id=run_id)
+        finished = _watched(session, watch, quiet=quiet, census=config.name)
+    _leave(finished)
+
+
+def run_resumed(run_dir: Path, config: "SurveyConfig | None", watch: "Watching", *, quiet: bool) -> None:
+    """Continue a survey, and leave as `survey run` does; `config` says who is notified."""
+    from liveness.survey.config import SurveyNotify
+    from liveness.survey.notifications import failures_notified
+    from liveness.survey.session import resume_survey
+
+    notify = SurveyNotify() if config is None else config.notify
+    with failures_notified(notify, run_dir.absolute().parent.name, run_dir, log.warning):
+        finished = _watched(partial(resume_survey, run_dir, notify=notify), watch, quiet=quiet)
     _leave(finished)
 
 

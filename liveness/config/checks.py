@@ -56,8 +56,7 @@ def problems(config: Config) -> Iterator[Problem]:
         expected = f"expected at most {MAX_CONTACT_BYTES} bytes of printable text"
         yield Problem("$.contact", config.contact, expected)
     yield from notify_problems(config.notify)
-    if not config.output or "\0" in config.output:
-        yield Problem("$.output", config.output, "expected a directory")
+    yield from path_problems(config)
     if not USER.fullmatch(config.user):
         yield Problem("$.user", config.user, "expected the name or the number of a user, or 'auto'")
     if config.share.group and not USER.fullmatch(config.share.group):
@@ -66,6 +65,14 @@ def problems(config: Config) -> Iterator[Problem]:
         yield Problem(
             "$.limits.max_runtime", config.limits.max_runtime, "expected a duration above 0s, or null for none"
         )
+
+
+def path_problems(config: Config) -> Iterator[Problem]:
+    """Yield names of files and directories that can be none."""
+    if not config.output or "\0" in config.output:
+        yield Problem("$.output", config.output, "expected a directory")
+    if "\0" in config.then:
+        yield Problem("$.then", config.then, "expected 'survey', or the name of a survey's config")
 
 
 def notify_problems(notify: Delivery) -> Iterator[Problem]:

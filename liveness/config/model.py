@@ -150,6 +150,7 @@ class Config(Section, frozen=True, kw_only=True):
     share: Share = Share()
     keep: Keep = Keep()
     notify: Notify = Notify()
+    then: str = ""
     user: str = "auto"
 
     @property

@@ -20,6 +20,7 @@ from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.replies import CONTROL
 from liveness.space.intervals import Intervals
 from liveness.space.prefixes import parse_lines
+from liveness.survey.mix import DEFAULT_MIX, parse_mix
 
 SHORTEST_INTERVAL_US: Final = 100_000
 LONGEST_INTERVAL_US: Final = 86_400_000_000
@@ -43,13 +44,17 @@ class Lists(Section, frozen=True, kw_only=True):
 class Rounds(Section, frozen=True, kw_only=True):
     """The blocks of a survey, how long a round takes, how long all take, and how late a probe may be sent.
 
-    Without a tolerance it is 50 ms, or half the time between two probes to one /24 where that is shorter.
+    Without a tolerance it is 50 ms, or half the time between two probes to one /24 where that is shorter. A survey that
+    follows a census has `count` and `mix` in place of blocks: how many /24s are drawn from the census, and by which
+    policies.
     """
 
-    blocks: str
+    blocks: str = ""
     interval: Duration = Duration("11m")
     duration: Duration = Duration("14d")
     tolerance: Duration | None = None
+    count: Annotated[int, msgspec.Meta(ge=1, le=1 << 24)] = 24_000
+    mix: str = DEFAULT_MIX
 
 
 class SurveyNotify(Delivery, frozen=True, kw_only=True):
@@ -139,7 +144,9 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
         return model.Config(
             name=self.name,
             seed=self.seed,
-            targets=model.TargetLists(allow=(self.survey.blocks,), block=self.targets.block, ipv6=self.targets.ipv6),
+            targets=model.TargetLists(
+                allow=(self.survey.blocks or "blocks",), block=self.targets.block, ipv6=self.targets.ipv6
+            ),
             probes=tuple(name for name in self.probes if name != CONTROL),
             control=CONTROL in self.probes,
             rate=Rate(f"{math.ceil(pps * RATE_DIGITS) / RATE_DIGITS:f}pps"),
@@ -166,10 +173,11 @@ def is_survey_file(path: Path) -> bool:
     return "survey" in parse_mapping(read_text(path, "the config"), str(path), "name: census")
 
 
-def load_survey_config(path: Path) -> SurveyConfig:
+def load_survey_config(path: Path, *, following: bool = False) -> SurveyConfig:
     """Return the checked config of a file; names of files in it become absolute, relative ones start at its folder.
 
-    UsageError names the file, the line, the path in it, the value and what was expected.
+    The blocks of a survey that is `following` a census are drawn from that; others name a file. UsageError names the
+    file, the line, the path in it, the value and what was expected.
     """
     text = read_text(path, "the config")
     document = parse_mapping(text, str(path), "name: week48")
@@ -178,12 +186,18 @@ def load_survey_config(path: Path) -> SurveyConfig:
     config = shaped(layers.tree, SurveyConfig, str(path), text=text, decode=decode_unit)
     for problem in survey_problems(config):
         raise UsageError(layers.message(problem.path, f"{shown_value(problem.value)}: {problem.expected}"))
-    blocks = path.parent.absolute() / Path(config.survey.blocks).expanduser()
-    return msgspec.structs.replace(
-        config,
-        probes=_expanded(config.probes),
-        survey=msgspec.structs.replace(config.survey, blocks=str(blocks)),
-    )
+    config = msgspec.structs.replace(config, probes=_expanded(config.probes))
+    named = config.survey.blocks
+    if following and named:
+        expected = "the /24s are drawn from the census that this survey follows: leave it out"
+        raise UsageError(layers.message("$.survey.blocks", f"{shown_value(named)}: {expected}"))
+    if following:
+        return config
+    if not named:
+        expected = "expected a file, such as blocks.csv of `liveness survey select`"
+        raise UsageError(layers.message("$.survey.blocks", f"{shown_value(named)}: {expected}"))
+    blocks = str(path.parent.absolute() / Path(named).expanduser())
+    return msgspec.structs.replace(config, survey=msgspec.structs.replace(config.survey, blocks=blocks))
 
 
 def _expanded(probes: tuple[str, ...]) -> tuple[str, ...]:
@@ -206,10 +220,20 @@ def survey_problems(config: SurveyConfig) -> Iterator[Problem]:
     if rounds.tolerance is not None and not 0 < rounds.tolerance.us <= rounds.interval.us // 2:
         expected = f"expected more than 0s and at most half of the interval, {rounds.interval}"
         yield Problem("$.survey.tolerance", rounds.tolerance, expected)
-    if not rounds.blocks or "\0" in rounds.blocks:
-        yield Problem(
-            "$.survey.blocks", rounds.blocks, "expected a file, such as blocks.csv of `liveness survey select`"
-        )
+    if "\0" in rounds.blocks:
+        yield Problem("$.survey.blocks", rounds.blocks, "expected a file, such as blocks.csv")
+    try:
+        parse_mix(rounds.mix)
+    except UsageError as problem:
+        yield Problem("$.survey.mix", rounds.mix, str(problem).partition(": ")[2])
+    yield from _foreign_fields(config)
+    yield from notify_problems(config.notify)
+    yield from _prefix_problems(config.notify)
+    yield from _probe_problems(config)
+
+
+def _foreign_fields(config: SurveyConfig) -> Iterator[Problem]:
+    """Yield values of fields that only a census understands."""
     if isinstance(config.receive.receivers, int) and config.receive.receivers > 1:
         yield Problem("$.receive.receivers", config.receive.receivers, "a survey has one receiver: leave it out")
     if config.limits.max_targets is not None:
@@ -220,9 +244,6 @@ def survey_problems(config: SurveyConfig) -> Iterator[Problem]:
         yield Problem("$.limits.loss", config.limits.loss, expected)
     if not config.limits.repair:
         yield Problem("$.limits.repair", config.limits.repair, "a survey never sends a probe again: leave it out")
-    yield from notify_problems(config.notify)
-    yield from _prefix_problems(config.notify)
-    yield from _probe_problems(config)
 
 
 def _prefix_problems(notify: SurveyNotify) -> Iterator[Problem]:

@@ -76,13 +76,14 @@ class Survey:
         return replace(self, order=replace(self.order, start_ns=start_ns))
 
 
-def plan_survey(config: SurveyConfig, *, lab: bool, origin: str | Path) -> Survey:
+def plan_survey(config: SurveyConfig, *, lab: bool, origin: str | Path, blocks: Blocks | None = None) -> Survey:
     """Return the survey of a config, whose first round starts at 0. `origin` names the config in messages.
 
     UsageError for lists that cannot be read in full or that leave nothing; RefusedError for public addresses without a
     contact and for more packets per second than `limits.max_pps_per_24`.
     """
-    blocks = read_blocks(Path(config.survey.blocks))
+    if blocks is None:
+        blocks = read_blocks(Path(config.survey.blocks))
     _check_rate(config, len(blocks), origin)
     census = config.as_census(len(blocks))
     blocked = read_entries([entry for entry in census.targets.block if entry != "-"], skipped_in(census))

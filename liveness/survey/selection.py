@@ -22,12 +22,9 @@ from liveness.planes.blocks import Blocks
 from liveness.space.addresses import format_address, parse_entry, shown
 from liveness.survey.availability import BlockAvailability
 
-POLICIES: Final = ("random", "spaced", "novel")
-DEFAULT_MIX: Final = "random=.25,spaced=.25,novel=.5"
 GRID: Final = 10
 """Cells of A, and of U, over which `spaced` spreads its blocks."""
 STATE_BYTES: Final = 128 * MIB
-MIX_SLACK: Final = 1e-6
 _BLOCK_MASK: Final = 0xFF
 
 
@@ -55,32 +52,6 @@ class Drawn:
 
 
 NOTHING: Final = Drawn(np.zeros(0, np.uint32), np.zeros(0))
-
-
-def parse_mix(text: str) -> dict[str, float]:
-    """Return the shares of a mix such as ``random=.25,spaced=.25,novel=.5``. UsageError names what is wrong."""
-    shares = dict.fromkeys(POLICIES, 0.0)
-    for part in text.split(","):
-        name, _, value = part.partition("=")
-        if name.strip() not in shares:
-            raise UsageError(f"--mix {shown(text)}: {shown(name.strip())} is none of {', '.join(POLICIES)}")
-        try:
-            shares[name.strip()] = float(value)
-        except ValueError:
-            raise UsageError(f"--mix {shown(text)}: {shown(value)} is not a number") from None
-    if not all(0 <= share <= 1 for share in shares.values()) or abs(sum(shares.values()) - 1) > MIX_SLACK:
-        raise UsageError(f"--mix {shown(text)}: shares are between 0 and 1, and add up to 1")
-    return shares
-
-
-def apportioned(count: int, shares: dict[str, float]) -> dict[str, int]:
-    """Return how many of `count` each share gets, rounded by largest remainders; equal ones in the order given."""
-    exact = {name: count * share for name, share in shares.items()}
-    whole = {name: int(value + MIX_SLACK) for name, value in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: whole[name] - exact[name])
-    for name in by_remainder[: count - sum(whole.values())]:
-        whole[name] += 1
-    return whole
 
 
 def select(
@@ -193,6 +164,11 @@ def load_state(path: Path) -> State | None:
     return state
 
 
+def encode_state(state: State) -> bytes:
+    """Return the content of a file of a state."""
+    return msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n"
+
+
 def write_state(state: State, path: Path) -> None:
     """Replace the state whole."""
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n")
+    write_atomically(path, encode_state(state))

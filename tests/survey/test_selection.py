@@ -17,7 +17,8 @@ from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import RunDirectory
 from liveness.survey.availability import from_censuses
-from liveness.survey.selection import POLICIES, apportioned, load_state, parse_mix
+from liveness.survey.mix import POLICIES, apportioned, parse_mix
+from liveness.survey.selection import load_state
 from tests.analysis.survey.brute import periods
 
 

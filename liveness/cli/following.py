@@ -1,0 +1,92 @@
+"""The survey after a census: `census run` of a config with `then`."""
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+from liveness import log
+
+if TYPE_CHECKING:
+    from liveness.census.home import Home
+    from liveness.config.model import Config
+
+PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+"""Signals that a census understands."""
+Watching = tuple[Path | None, Path | None, str | None]
+
+
+def run_followed(
+    census: Callable[[], None], config: "Config", config_file: Path, watch: Watching, *, quiet: bool, fresh: bool
+) -> None:
+    """Take a census in a child process, then begin the survey that follows it, or continue the last one.
+
+    The child may give up its privileges, which the survey needs. With `fresh` an unfinished survey is left as it is.
+    """
+    from liveness.census.home import Home
+    from liveness.cli.survey_run import run_config, run_resumed
+    from liveness.net.links import in_lab
+    from liveness.survey import following
+
+    survey, file = following.config_of(config, config_file), following.file_of(config, config_file)
+    home = Home(Path(config.output) / config.name)
+    before = complete_runs(home)
+    code = exit_code_of(census)
+    if code:
+        raise SystemExit(code)
+    last = following.last_run(survey)
+    if last is not None and last[1].state == "running":
+        log.info(f"{last[0]}: this survey is running")
+        return
+    if last is not None and following.can_go_on(last) and not fresh:
+        log.info(f"{last[0]}: this survey ended early, and is continued")
+        run_resumed(last[0], survey, watch, quiet=quiet)
+        return
+    runs = complete_runs(home)
+    if runs and runs[-1:] != before[-1:]:
+        plan = partial(
+            following.plan_following, survey, [home.run(name).path for name in runs], lab=in_lab(), origin=file
+        )
+        run_config(survey, plan, runs[-1], watch, quiet=quiet)
+
+
+def complete_runs(home: "Home") -> Sequence[str]:
+    """Return the run ids of a census that are complete, reported and on disk, oldest first."""
+    if not home.path.is_dir():
+        return ()
+    records = home.records(lambda _: None)
+    return [one.run_id for one in records if one.state == "reported" and home.is_complete(one.run_id)]
+
+
+def exit_code_of(work: Callable[[], None]) -> int:
+    """Do some work in a child process that gets the signals of this one, and return its exit code.
+
+    In the child this function does not return: the child leaves as the whole command would.
+    """
+    from liveness.system.child import die_with_parent, fork
+
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+    parent = os.getpid()
+    child = fork()
+    if child == 0:
+        os.setpgid(0, 0)  # else a terminal sends Ctrl-C to both, and the census gets it twice
+        die_with_parent(parent)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        work()
+        raise SystemExit(0)
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        del frame
+        os.kill(child, number)
+
+    handlers = {number: signal.signal(number, pass_on) for number in PASSED_ON}
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    try:
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else 128 - code

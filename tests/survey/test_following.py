@@ -1,0 +1,128 @@
+"""A survey that follows a census: drawn from its runs, begun by the same call, continued by the next."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from liveness.cli.following import exit_code_of
+from liveness.config.load import load_config
+from liveness.errors import UsageError
+from liveness.planes.manifest import SurveyManifest, load_manifest
+from liveness.survey.following import config_of, last_run
+from liveness.system.child import run_in_child
+from tests.census.support import EXEC, LIVENESS, run, write_yaml
+
+LAB: Final = """
+name: small
+networks:
+  - {name: hosts, kind: host, prefixes: [10.1.0.0/24], listen: [80, 22], dns: answer, ntp: payload}
+  - {name: closed, kind: host, prefixes: [10.2.0.0/25]}
+  - {name: dark, kind: silent, prefixes: [10.2.0.128/25, 10.3.0.0/24]}
+"""
+TIMEOUT_S: Final = 240
+
+
+def census_file(folder: Path, survey: dict[str, object], **changed: object) -> Path:
+    """Write the configs of a census of four /24s and of the survey after it."""
+    (folder / "lab.yaml").write_text(LAB)
+    rounds = {"interval": "2s", "tolerance": "200ms", "count": 2, "mix": "novel=1"} | survey
+    after = {"name": "after", "seed": 5, "output": str(folder / "sets"), "survey": rounds}
+    write_yaml(folder / "survey.yaml", after)
+    census = {
+        "name": "weekly",
+        "targets": {"allow": ["10.1.0.0/24", "10.2.0.0/24", "10.3.0.0/24"]},
+        "probes": ["icmp"],
+        "control": False,
+        "rate": "2kpps",
+        "retransmit": {"attempts": 1},
+        "cooldown": "1s",
+        "output": str(folder / "sets"),
+        "then": "survey",
+    }
+    return write_yaml(folder / "weekly.yaml", census | changed)
+
+
+def manifest_in(folder: Path) -> SurveyManifest:
+    (path,) = (folder / "sets" / "after").glob("*/manifest.json")
+    return load_manifest(path.parent)
+
+
+@pytest.mark.lab
+@pytest.mark.slow
+def test_a_census_is_followed_by_a_survey_that_the_next_call_continues(tmp_path: Path) -> None:
+    config = census_file(tmp_path, {"duration": "40s"})
+    words = [*EXEC, "--internet", str(tmp_path / "lab.yaml"), "--"]
+    begin = [*LIVENESS, "census", "run", "--config", str(config)]
+    done = run(*words, sys.executable, "-c", INTERRUPTER, tmp_path / "sets" / "after", *begin, timeout=TIMEOUT_S)
+    assert done.returncode == 130, done.stderr
+    assert "census weekly" in done.stdout, "the line of the census"
+    interrupted = manifest_in(tmp_path)
+    assert (interrupted.status, interrupted.reason) == ("partial", "interrupted by SIGINT")
+    (census,) = (tmp_path / "sets" / "weekly").glob("*/manifest.json")
+    assert interrupted.run_id == census.parent.name
+    assert interrupted.blocks == 2
+    drawn = (census.parents[2] / "after" / interrupted.run_id / "blocks.csv").read_text().splitlines()
+    assert drawn == ["block,policy,weight", "10.1.0.0/24,novel,1.0", "10.2.0.0/24,novel,1.0"]
+
+    done = run(*words, *begin, "--unfinished", timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    resumed = manifest_in(tmp_path)
+    assert (resumed.status, len(resumed.resumed)) == ("complete", 1)
+    assert resumed.probes["icmp"].positive > 0
+    done = run(*words, *begin, "--unfinished", timeout=TIMEOUT_S)
+    assert (done.returncode, len(manifest_in(tmp_path).resumed)) == (0, 1), "nothing is left to do"
+
+
+INTERRUPTER: Final = """
+import pathlib, signal, subprocess, sys, time
+home, *command = sys.argv[1:]
+process = subprocess.Popen(command)
+deadline = time.monotonic() + 120
+while not list(pathlib.Path(home).glob("*/rounds.jsonl")) and process.poll() is None and time.monotonic() < deadline:
+    time.sleep(0.1)
+process.send_signal(signal.SIGINT)
+sys.exit(process.wait())
+"""
+
+
+def test_a_survey_that_cannot_follow_is_refused(tmp_path: Path) -> None:
+    file = census_file(tmp_path, {"blocks": "blocks.csv"})
+    with pytest.raises(UsageError, match=r"survey\.yaml:\d+: \$\.survey\.blocks: 'blocks\.csv': the /24s are"):
+        config_of(load_config(file), file)
+    file = census_file(tmp_path, {"mix": "novel=2"})
+    with pytest.raises(UsageError, match=r"\$\.survey\.mix: 'novel=2': .*add up to 1"):
+        config_of(load_config(file), file)
+    file = census_file(tmp_path, {}, name="after")
+    with pytest.raises(UsageError, match=r"\$\.name: 'after': the census has this name too"):
+        config_of(load_config(file), file)
+    file = census_file(tmp_path, {}, then="other.yaml")
+    with pytest.raises(UsageError, match=r"other\.yaml: .*No such file"):
+        config_of(load_config(file), file)
+
+
+def test_without_a_run_there_is_nothing_to_continue(tmp_path: Path) -> None:
+    file = census_file(tmp_path, {})
+    survey = config_of(load_config(file), file)
+    assert last_run(survey) is None
+    (tmp_path / "sets" / "after" / "x").mkdir(parents=True)
+    (tmp_path / "sets" / "after" / "x" / "manifest.json").write_text("damaged")
+    assert last_run(survey) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_census_in_a_child_gets_the_signals_of_its_parent(number: signal.Signals) -> None:
+    def ended_by() -> int:
+        def work() -> None:
+            signal.signal(number, lambda *_: os._exit(42))
+            os.kill(os.getppid(), number)
+            signal.pause()
+
+        return exit_code_of(work)
+
+    assert run_in_child(ended_by) == 42
+    assert run_in_child(lambda: exit_code_of(lambda: os._exit(5))) == 5
+    assert run_in_child(lambda: exit_code_of(lambda: os.kill(os.getpid(), signal.SIGKILL))) == 128 + signal.SIGKILL
