@@ -223,12 +223,9 @@ def explain(
 
     if run is None:
         return
-    wanted = {"local": local, "remote": remote, "lport": port}
-    given = {name: value for name, value in wanted.items() if value is not None}
     loaded = load_rules(str(load_manifest(run).config.get("rules", "glatz-2011-10")))
     texts = {rule.number: str(rule) for rule in loaded.rules}
-    condition = " AND ".join(f"{name} = ?" for name in given) or "true"
-    for flow in find_flows(run, condition, list(given.values()), limit):
+    for flow in find_flows(run, {"local": local, "remote": remote, "lport": port}, limit):
         click.echo(
             f"{flow['start']}Z {flow['remote']}:{flow['rport']} > {flow['local']}:{flow['lport']} protocol"
             f" {flow['protocol']}, {flow['packets']} packets, {flow['bytes']} bytes"

@@ -1,5 +1,6 @@
 """Kept flows: every inbound one-way flow with its signs and class, as a Parquet file, where the config asks for it."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -84,8 +85,13 @@ class KeptFlows:
             raise LivenessError(f"{path}: cannot write: {first_line(error)}") from error
 
 
-def find_flows(path: Path, condition: str, values: list[object], limit: int) -> list[dict[str, object]]:
-    """Return kept flows that meet an SQL condition, in order of time. UsageError if the run kept none."""
+def find_flows(path: Path, wanted: Mapping[str, object], limit: int) -> list[dict[str, object]]:
+    """Return at most `limit` kept flows, in order of time. UsageError if the run kept none.
+
+    `wanted` has the values of some of the columns `local`, `remote` and `lport`; None for any.
+    """
+    given = {column: value for column, value in wanted.items() if value is not None}
+    condition = " AND ".join(f"{column} = ?" for column in given) or "true"
     file = path / "flows.parquet"
     if not file.is_file():
         raise UsageError(f"{path}: this run kept no flows: set keep_flows: true in its config and run it again")
@@ -94,7 +100,7 @@ def find_flows(path: Path, condition: str, values: list[object], limit: int) -> 
             found = connection.execute(
                 f"SELECT * FROM read_parquet({quoted(str(file))}) WHERE {condition} ORDER BY start, remote, lport "  # noqa: S608
                 f"LIMIT {limit}",
-                values,
+                list(given.values()),
             )
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

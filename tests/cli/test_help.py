@@ -31,6 +31,7 @@ HELPERS = {
     "watching",
     "options",
     "printing",
+    "flow_inputs",
     "flow_notes",
     "set_options",
 }

@@ -11,9 +11,10 @@ from pyroute2 import IPRoute, NetlinkError
 
 from liveness.errors import UsageError
 from liveness.net.links import find_link
+from liveness.net.path.cells import changes, source_classes
 from liveness.net.path.finding import find_path
 from liveness.net.path.netlink import Netlink
-from liveness.net.path.routing import Decision, RouteType, changes, decide, source_classes
+from liveness.net.path.routing import Decision, RouteType, decide
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import ADDRESS_SPACE, Intervals
 from liveness.space.prefixes import parse_lines

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from liveness.errors import UsageError
+from liveness.net.path.cells import source_classes
 from liveness.net.path.netlink import Netlink
 from liveness.net.path.path import brief
-from liveness.net.path.routing import Decision, RouteType, decide_for, source_classes
+from liveness.net.path.routing import Decision, RouteType, decide_for
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals, union
 
