@@ -63,13 +63,19 @@ def write_nfcapd(path: Path, columns: dict[str, NDArray[np.int64]]) -> None:
 
 def write_v5(path: Path, columns: dict[str, NDArray[np.int64]]) -> None:
     """Write NetFlow v5 datagrams of 30 records one after another."""
+    path.write_bytes(b"".join(v5_datagrams(columns)))
+
+
+def v5_datagrams(columns: dict[str, NDArray[np.int64]]) -> list[bytes]:
+    """Return NetFlow v5 datagrams of 30 records."""
     rows = np.zeros(len(columns["src"]), _V5)
     for name, values in columns.items():
         rows[name] = values
     rows["first"], rows["last"], rows["protocol"] = 900, 950, 6
-    with path.open("wb") as file:
-        for first, part in _parts(rows):
-            file.write(struct.pack(">HHIIIIBBH", 5, len(part), 1000, EPOCH_S, 0, first, 0, 0, 0) + part.tobytes())
+    return [
+        struct.pack(">HHIIIIBBH", 5, len(part), 1000, EPOCH_S, 0, first, 0, 0, 0) + part.tobytes()
+        for first, part in _parts(rows)
+    ]
 
 
 def write_messages(path: Path, columns: dict[str, NDArray[np.int64]], version: int) -> None:

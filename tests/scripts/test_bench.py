@@ -190,7 +190,9 @@ def test_a_delay_longer_than_the_census_is_refused() -> None:
 def test_flows_reads_every_record_of_every_format() -> None:
     found = bench("flows", "--records", "2000", "--keys", "50", "--rounds", "1")
     assert set(found["million_a_second"]) >= {"nfcapd", "netflow-v5", "netflow-v9", "ipfix", "metered packets"}
-    assert all(rate > 0 for rate in found["million_a_second"].values())
+    assert set(found["million_a_second"]) == set(found["million_a_cpu_second"])
+    assert all(rate > 0 for name in ("million_a_second", "million_a_cpu_second") for rate in found[name].values())
+    assert found["collector"]["sent"] == found["collector"]["received"] == 2000
 
 
 def test_day_reads_every_record_of_a_short_day() -> None:
