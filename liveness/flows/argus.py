@@ -34,6 +34,8 @@ LONGEST_LINE: Final = 1 << 20
 REMEDY: Final = f"print it with ra -r FILE -M json -u -n -s {ARGUS_COLUMNS}"
 _WRAPPED: Final = b'{"ArgusData":['
 _LARGEST_NUMBER: Final = 255
+_LATEST_NS: Final = 2**63 - 1
+"""What a record's times can be: until the year 2262."""
 _SECONDS: Final = re.compile(r"(\d{1,10})(?:\.(\d{1,9})\d*)?")
 _COUNT: Final = re.compile(r"\d{1,19}")
 _PORT: Final = re.compile(r"0x[0-9A-Fa-f]{1,8}|\d{1,8}")
@@ -143,7 +145,10 @@ def _check(row: Row, where: str) -> None:
 
 def _time_ns(text: str) -> int | None:
     match = _SECONDS.fullmatch(text)
-    return None if match is None else int(match[1]) * 10**9 + int((match[2] or "0").ljust(9, "0"))
+    if match is None:
+        return None
+    time_ns = int(match[1]) * 10**9 + int((match[2] or "0").ljust(9, "0"))
+    return time_ns if time_ns <= _LATEST_NS else None
 
 
 def _count(raw: msgspec.Raw) -> int:

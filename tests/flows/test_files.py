@@ -1,6 +1,7 @@
 """Files of flows in formats whose tools are not in Debian, built by hand; damage; tables; what is written is read."""
 
 import json
+import re
 import struct
 import zlib
 from contextlib import suppress
@@ -400,6 +401,25 @@ def test_what_ra_prints_in_json(tmp_path: Path) -> None:
     wrapped = ",\n".join(line for line in ARGUS_JSON.splitlines() if '"flow"' in line)
     path.write_text(f'{{"ArgusData":[{wrapped}]}}')  # as the project's own example has it
     assert read(path).tolist() == flows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("field", "ends_ns", "left_out"),
+    [("stime", [1_700_000_001_500_000_000] * 2, 2), ("ltime", [1_700_000_000_500_000_000] * 2, 0)],
+)
+def test_times_of_argus_beyond_the_year_2262_are_none(
+    tmp_path: Path, field: str, ends_ns: list[int], left_out: int
+) -> None:
+    path = tmp_path / "ra.json"
+    row = (
+        '{ "type":"flow","stime":1700000000.5,"ltime":1700000001.5,"proto":"udp","saddr":"192.0.2.9","sport":53,'
+        '"daddr":"10.0.2.3","dport":6000,"spkts":3,"dpkts":2,"sbytes":178,"dbytes":120 }\n'
+    )
+    path.write_text(row + re.sub(rf'"{field}":\d+', f'"{field}":9900000000', row))
+    notes = Notes()
+    flows = read(path, notes)
+    assert flows["end_ns"].tolist()[-2:] == ends_ns
+    assert notes.undecoded.total() == left_out
 
 
 @pytest.mark.parametrize(
