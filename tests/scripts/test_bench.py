@@ -200,3 +200,12 @@ def test_day_reads_every_record_of_a_short_day() -> None:
     assert (found["records"], found["intervals"]) == (6000, 3)
     assert found["cpu_s"] > 0
     assert found["peak_mib"] > 0
+
+
+def test_survey_analyses_what_it_made(tmp_path: Path) -> None:
+    found = bench("survey", "--blocks", "12", "--days", "3.5", "--directory", str(tmp_path))
+    assert (found["blocks"], found["days"]) == (12, 3.5)
+    for name in ("plain", "figures"):
+        assert min(found[f"{name}_wall_s"], found[f"{name}_cpu_s"], found[f"{name}_peak_mib"]) > 0
+    assert found["page_mib"] > 0.1
+    assert list(tmp_path.iterdir()) == []

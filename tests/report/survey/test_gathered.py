@@ -27,7 +27,9 @@ from liveness.analysis.survey.fit import daily_fit
 from liveness.analysis.survey.gathered import LEVELS, UNKNOWN, Gathered, bins
 from liveness.analysis.survey.outages import Outage
 from liveness.analysis.survey.results import SurveyResults
-from liveness.errors import UsageError
+from liveness.errors import LivenessError, UsageError
+from liveness.planes.manifest import Withdrawn
+from liveness.report.figures.drawers import drawn
 from tests.report.survey.surveys import (
     DYNAMIC,
     FULL,
@@ -118,6 +120,27 @@ def test_rounds_of_an_address_that_opted_out_are_withdrawn(survey: tuple[SurveyR
     assert not (other.states == 5).any()
     assert other.fitted is not None, "its /24 has a daily cycle"
     assert raster.fitted is None
+
+
+def test_a_damaged_list_of_those_who_opted_out_is_named(tmp_path: Path) -> None:
+    entry = Withdrawn(first="10.0.0.3", last="10.0.0.x", round=4)
+    run = write_survey(tmp_path / "run", TRUTH, withdrawn=[entry])
+    with pytest.raises(LivenessError, match=r"manifest\.json: withdrawn: .*10\.0\.0\.x"):
+        list(survey_figures(*analysed(run)))
+
+
+@pytest.mark.parametrize(
+    ("rounds", "interval_s", "step"), [(1, 660.0, 1), (2, 0.001, 1), (20, 1.1, 2), (3, 86_400.0 * 366, 3)]
+)
+def test_odd_surveys_have_figures_too(tmp_path: Path, rounds: int, interval_s: float, step: int) -> None:
+    sent = np.ones((len(NUMBERS) * 256, rounds), np.bool_)
+    nothing, positive = np.zeros_like(sent), np.zeros_like(sent)
+    positive[:300, ::step] = True
+    run = write_survey(tmp_path / "run", Truth(sent, positive, nothing, nothing), interval_s=interval_s)
+    found = list(survey_figures(*analysed(run)))
+    assert len(found) >= 8
+    for figure in found:
+        assert drawn(figure).rendered("png").startswith(b"\x89PNG")
 
 
 def test_examples_are_an_outage_a_daily_cycle_and_many_changes(survey: tuple[SurveyResults, Gathered]) -> None:

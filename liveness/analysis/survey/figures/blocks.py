@@ -23,11 +23,12 @@ from liveness.analysis.survey.figures.contents import (
 from liveness.analysis.survey.fit import daily_fit
 from liveness.analysis.survey.results import ProbeResult, SurveyResults
 from liveness.analysis.survey.sequences import PLAIN
-from liveness.errors import UsageError, count_of
+from liveness.errors import LivenessError, UsageError, count_of
 from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.planes.matrix import Matrix, Planes
 from liveness.planes.rundir import SurveyRun
-from liveness.space.addresses import parse_address, parse_entry
+from liveness.runs.kinds import MANIFEST_FILE
+from liveness.space.addresses import parse_address, parse_entry, shown
 
 
 def chosen_blocks(run: SurveyRun, wanted: Sequence[str]) -> list[int]:
@@ -100,11 +101,15 @@ def states_of(planes: Planes) -> NDArray[np.uint8]:
 
 
 def _mark_withdrawn(states: NDArray[np.uint8], run: SurveyRun, index: int) -> None:
-    """Mark the rounds of the addresses that had opted out."""
+    """Mark the rounds of the addresses that had opted out. LivenessError if the manifest has no addresses there."""
     base = int(run.blocks.numbers[index]) << 8
     for entry in run.manifest.withdrawn:
-        first = max(0, parse_address(entry.first) - base)
-        stop = min(BLOCK_ADDRESSES, parse_address(entry.last) - base + 1)
+        try:
+            first = max(0, parse_address(entry.first) - base)
+            stop = min(BLOCK_ADDRESSES, parse_address(entry.last) - base + 1)
+        except ValueError:
+            range_ = shown(f"{entry.first} to {entry.last}")
+            raise LivenessError(f"{run.path / MANIFEST_FILE}: withdrawn: {range_} is no range of addresses") from None
         if first < stop:
             part = states[first:stop, max(0, entry.round) :]
             part[part == NOT_SENT] = WITHDRAWN
