@@ -28,6 +28,7 @@ from liveness.survey.outage_watch import OutageWatch, RoundOutages
 from liveness.survey.recorder import SETTLING_NS, RoundRecorder
 from liveness.survey.schedule import Survey
 from liveness.survey.sender import RoundSender
+from liveness.system.sharing import memory_shared
 
 WATCH_EVERY_S: Final = 0.1
 LEAD_NS: Final = 500_000_000
@@ -90,7 +91,7 @@ class SurveySupervisor:
         )
         guard = self._guard()
         try:
-            with self._ending_early():
+            with self._ending_early(), memory_shared():
                 workers.start(self.interruption)
                 self._watch(workers, guard)
             over = time.time_ns() >= self._heard_all_ns
