@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -19,7 +20,7 @@ import msgspec
 
 from liveness.system.child import run_in_child
 from tests.fuzzing.file_campaign import Campaign, campaign, emptied
-from tests.fuzzing.kinds.kind import ROOT, FileKind
+from tests.fuzzing.kinds.kind import ROOT, FileKind, coin_shows
 from tests.fuzzing.place import lay_out
 from tests.fuzzing.verdict import verdict
 
@@ -123,10 +124,11 @@ def _files_run(kind: FileKind, folder: Path) -> set[str]:
     lay_out(place, template, path)
     os.chdir(place / "work")
     with _functions_run() as found:
-        for content in seeds:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        for content, one in product(seeds, (False, True)):
+            lay_out(place, template, path)
             path.write_bytes(content)
-            verdict(kind, path)
+            with coin_shows(one=one):
+                verdict(kind, path)
     modules = {module.__file__: vars(module) for module in [*sys.modules.values()] if getattr(module, "__file__", None)}
     left = [modules[file] for file in found if file in modules]
     while left:  # compiled code does not show which functions it runs: each kernel counts that such a file can call

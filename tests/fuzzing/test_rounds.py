@@ -7,9 +7,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from liveness.errors import one_line
+from liveness.space.addresses import format_address
 from tests.fuzzing import rounds
 from tests.fuzzing.file_campaign import Campaign, emptied
-from tests.fuzzing.kinds.kind import FileKind, fixed, flipped
+from tests.fuzzing.kinds.kind import FileKind, coin, fixed, flipped
 from tests.fuzzing.rounds import State, load, reader_of
 from tests.fuzzing.warm_duckdb import OWN_EVERY, Connection, Instance
 
@@ -100,6 +102,17 @@ def test_changes_of_a_reader_are_those_of_the_code_that_runs(tmp_path: Path, mon
     assert digest((CODE + HELPER).replace("return 1", "return 2")) != first
     (tmp_path / "package" / "other.py").write_text("a = 1\n")
     assert digest(CODE + HELPER) == first
+
+
+def test_whatever_a_reader_does_with_some_files_only_is_part_of_it(tmp_path: Path) -> None:
+    def read(path: Path) -> None:
+        if coin(path):
+            one_line("a")
+        elif not coin(path, 1000):
+            format_address(1)
+
+    found = rounds._files_run(kind_of("a", read), emptied(tmp_path / "code"))
+    assert {Path(file).name for file in found} == {"errors.py", "addresses.py"}
 
 
 def test_a_kernel_is_part_of_its_reader(tmp_path: Path) -> None:

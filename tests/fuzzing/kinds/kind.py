@@ -6,7 +6,8 @@ import json
 import lzma
 import random
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -66,12 +67,27 @@ class FileKind:
             return content
 
 
-def coin(path: Path) -> bool:
-    """Return one of two choices by a file's content, the first for what is no file."""
+_FORCED: Final[list[bool]] = []
+
+
+def coin(path: Path, sides: int = 2) -> bool:
+    """Return by a file's content whether it is one in `sides`; what is no file is not."""
+    if _FORCED:
+        return _FORCED[-1]
     try:
-        return bool(zlib.crc32(read_bytes(path)) % 2)
+        return zlib.crc32(read_bytes(path)) % sides == sides - 1
     except OSError:
         return False
+
+
+@contextmanager
+def coin_shows(*, one: bool) -> Iterator[None]:
+    """Let every coin show this side, whatever the file."""
+    _FORCED.append(one)
+    try:
+        yield
+    finally:
+        _FORCED.pop()
 
 
 def fixed(*seeds: bytes) -> Callable[[Path], Sequence[bytes]]:

@@ -1,7 +1,6 @@
 """Files of the passive instrument: configs, rules, manifests, results, and the journal of a run that did not end."""
 
 import json
-import zlib
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
@@ -94,7 +93,7 @@ def read_results(path: Path) -> None:
     document = load_results(path.parent)
     for table in passive_tables(document):
         check_lines([table.title, *table.notes, *(str(cell) for row in table.rows for cell in row)])
-    if zlib.crc32(path.read_bytes()) % DRAWN == 0:
+    if coin(path, DRAWN):
         passive_page(document)
 
 

@@ -138,8 +138,7 @@ def read_spool(path: Path) -> None:
     """Redact a spool, and query some: that takes a hundred times as long."""
     with suppress(FileNotFoundError):  # it has become Parquet meanwhile
         spool.read_spool(path).replies.tobytes()
-    content = path.read_bytes() if path.is_file() else b""
-    if zlib.crc32(content) % QUERIED == 0:
+    if coin(path, QUERIED):
         with ReplyTable(path) as table:
             list(table.query(SQL).rows)
     redact(path, path.with_suffix(".out.spool"), BLOCKED)
