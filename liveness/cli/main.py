@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -101,6 +101,9 @@ def group() -> None:
 group.params += messages.options()
 
 
+REMOVED: Final = "the current directory was removed: change to one that exists"
+
+
 def run() -> None:
     """Run the command line and exit with the exit code of the result."""
     take_streams()
@@ -178,8 +181,8 @@ def _line(error: LivenessError | OSError) -> str:
 
     If permissions of another user's file are the reason, the line names the owner.
     """
-    if isinstance(error, OSError) and not _has_directory():
-        return "the current directory was removed: change to one that exists"
+    if not _has_directory():
+        return REMOVED if isinstance(error, OSError) else f"{error}: {REMOVED}"
     named = error.filename if isinstance(error, OSError) else None
     text = explain(error) if named is None else f"{named}: {error.strerror}"  # type: ignore[union-attr]  # an OSError
     reason = _whose(error, text)

@@ -136,10 +136,12 @@ def test_a_current_directory_that_was_removed_is_one_line(tmp_path: Path) -> Non
         "census list",
         "sets cat a.txt",
         "config check x.yaml",
+        "lab exec true",
     ):
         done = shell(f"mkdir -p {gone}; cd {gone}; rmdir {gone}; {COMMAND} {words}")
         assert "Traceback" not in done.stderr, done.stderr
         assert done.stderr.count("\n") == 1, done.stderr
+        assert done.stderr.endswith("the current directory was removed: change to one that exists\n")
         assert done.returncode in (1, 2)
 
 
