@@ -19,6 +19,7 @@ def test_a_killed_census_is_resumed_and_then_repeated(compiled: None, tmp_path: 
     take = " ".join([*alone, *LIVENESS, "census", "run", "-C", str(config)])
     calls.write_text(
         f"{take} & while [ ! -f {home}/*/segments/0-000004.segment ]; do sleep 0.1; done\n"
+        "kill -STOP $!\n"  # it must not come to its end while the second call starts
         f"{take} -q; echo second $? >&2; kill -9 $!; wait\n"
         f"sed -i s/150pps/300pps/ {config}\n"
         f"{take}; echo again $? >&2; {take} --unfinished; {take}; echo next $? >&2\n"
