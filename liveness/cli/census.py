@@ -237,11 +237,12 @@ def install(
     The options for watching are passed on to each run.
     """
     from liveness.census.timers.installation import planned
+    from liveness.cli.following import survey_of
 
     if metrics_file is not None:
         check_metrics_file(metrics_file)
     watching = (status_file, metrics_file, metrics_address)
-    installation = planned(config_file, timer, schedule, user, folder, watching)
+    installation = planned(config_file, timer, schedule, user, folder, watching, survey_of(config_file))
     for text in installation.text():
         click.echo(text)
     for hidden in installation.hidden:

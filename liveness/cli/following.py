@@ -53,6 +53,18 @@ def run_followed(
         run_config(survey, plan, runs[-1], watch, quiet=quiet)
 
 
+def survey_of(config_file: Path) -> tuple[Path, str, Path] | None:
+    """Return output, name and config file of the survey that follows the census of a config, None if there is none."""
+    from liveness.config.load import load_config
+    from liveness.survey import following
+
+    config = load_config(config_file)
+    if not config.then:
+        return None
+    survey = following.config_of(config, config_file)
+    return Path(survey.output), survey.name, following.file_of(config, config_file)
+
+
 def complete_runs(home: "Home") -> Sequence[str]:
     """Return the run ids of a census that are complete, reported and on disk, oldest first."""
     if not home.path.is_dir():

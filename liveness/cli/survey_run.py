@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     metavar="RUN",
     help="Resume the survey in this directory, which ended early.",
 )
+@click.option(
+    "--unfinished", is_flag=True, help="Only resume the config's last survey if it ended early: after a boot."
+)
 @watch_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
 @click.option("--dryrun", "--dry-run", is_flag=True, help="Show what would be sent; needs no privilege.")
@@ -44,6 +47,7 @@ def run(
     run_id: str | None,
     resume: Path | None,
     *,
+    unfinished: bool,
     quiet: bool,
     dryrun: bool,
     status_file: Path | None,
@@ -60,6 +64,7 @@ def run(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # idle threads would keep privileges that a survey drops
     from liveness.net.links import in_lab
     from liveness.survey.config import load_survey_config
+    from liveness.survey.following import can_go_on, last_run
     from liveness.survey.forecast import forecast
     from liveness.survey.schedule import plan_survey
 
@@ -67,13 +72,20 @@ def run(
         quieten()
     watch = (status_file, metrics_file, metrics_address)
     if resume is not None:
-        if run_id is not None or dryrun:
-            raise click.UsageError("--resume excludes --run-id and --dryrun")
+        if run_id is not None or dryrun or unfinished:
+            raise click.UsageError("--resume excludes --run-id, --unfinished and --dryrun")
         run_resumed(resume, None if config_file is None else load_survey_config(config_file), watch, quiet=quiet)
         return
     if config_file is None:
         raise click.UsageError("give --config FILE, or --resume RUN")
     config = load_survey_config(config_file)
+    if unfinished:
+        last = last_run(config)
+        if last is not None and can_go_on(last):
+            run_resumed(last[0], config, watch, quiet=quiet)
+        elif not quiet:
+            click.echo(f"survey {config.name}: nothing unfinished")
+        return
     survey = plan_survey(config, lab=in_lab(), origin=config_file)
     if dryrun:
         from liveness.cli.watching import check_watching

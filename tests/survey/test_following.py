@@ -128,3 +128,22 @@ def test_a_census_in_a_child_gets_the_signals_of_its_parent(number: signal.Signa
     assert run_in_child(ended_by) == 42
     assert run_in_child(lambda: exit_code_of(lambda: os._exit(5))) == 5
     assert run_in_child(lambda: exit_code_of(lambda: os.kill(os.getpid(), signal.SIGKILL))) == 128 + signal.SIGKILL
+
+
+def test_the_service_of_a_census_may_write_the_directory_of_its_survey(tmp_path: Path) -> None:
+    file = census_file(tmp_path, {})
+    options = ["--config", str(file), "--user", "nobody", "--dir", str(tmp_path), "--yes"]
+    done = run(*LIVENESS, "census", "install", *options)
+    assert done.returncode == 0, done.stderr
+    (written,) = {line for line in done.stdout.splitlines() if line.startswith("ReadWritePaths=")}
+    assert written.partition("=")[2].split() == [str(tmp_path / "sets" / name) for name in ("weekly", "after")]
+    done = run(*LIVENESS, "census", "install", "--config", str(file), "--dir", str(tmp_path), "--yes")
+    assert done.returncode == 2
+    assert "a user that systemd makes up writes only below" in done.stderr
+
+
+def test_nothing_unfinished_is_no_error(tmp_path: Path) -> None:
+    census_file(tmp_path, {"blocks": "blocks.csv"})
+    words = ("survey", "run", "--config", str(tmp_path / "survey.yaml"), "--unfinished")
+    done = run(*LIVENESS, *words)
+    assert (done.returncode, done.stdout) == (0, "survey after: nothing unfinished\n"), done.stderr

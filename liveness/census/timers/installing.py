@@ -46,6 +46,19 @@ def job_of(config: Config, config_file: Path, user: str | None, *, by_cron: bool
     )
 
 
+def writing_also(job: Job, output: Path, name: str, config_file: Path) -> Job:
+    """Return the job with the directory `output`/`name` that it writes too, as `config_file` says.
+
+    UsageError for a directory that its user cannot write.
+    """
+    if job.user is None and output.is_absolute():
+        raise UsageError(
+            f"{config_file}: $.output: {str(output)!r}: a user that systemd makes up writes only below its own"
+            " directory in /var/lib: make it relative, or give --user"
+        )
+    return replace(job, also_written=(*job.also_written, output.absolute() / name))
+
+
 def check_installing(user: str | None, folder: Path | None) -> None:
     """Raise UsageError for a directory that does not exist, or for a user who does not exist on this machine."""
     if folder is not None and not folder.is_dir():
@@ -108,13 +121,14 @@ def install_files(files: Sequence[InstalledFile], folder: Path) -> list[Path]:
 
 
 def prepare_output(job: Job) -> None:
-    """Create the directory of the census and give it to its user: a hardened service may write nowhere else."""
-    try:
-        job.output.mkdir(parents=True, exist_ok=True)
-        if job.user is not None and os.geteuid() == 0:
-            shutil.chown(job.output, job.user)
-    except (OSError, LookupError) as problem:
-        raise LivenessError(f"{job.output}: cannot be made for user {job.user}: {problem}") from problem
+    """Create the directories of the census and give them to its user: a hardened service may write nowhere else."""
+    for directory in (job.output, *job.also_written):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            if job.user is not None and os.geteuid() == 0:
+                shutil.chown(directory, job.user)
+        except (OSError, LookupError) as problem:
+            raise LivenessError(f"{directory}: cannot be made for user {job.user}: {problem}") from problem
 
 
 def enabling(files: Sequence[InstalledFile]) -> list[list[str]]:

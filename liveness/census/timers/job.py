@@ -30,6 +30,8 @@ class Job:
     """Options that publish the state of scans, with their values."""
     watched: tuple[Path, ...] = ()
     """Directories that these options write to."""
+    also_written: tuple[Path, ...] = ()
+    """Directories that the job makes and writes besides its own: that of the survey after the census."""
     goes_on: bool = True
     """Whether a run that ended early is resumed soon. False if the config limits the duration (limits.max_runtime)."""
 

@@ -103,7 +103,7 @@ def _owner(job: Job) -> str:
             f"DynamicUser=yes\nUser={made_up}\nStateDirectory={job.label}\nStateDirectoryMode=0700\n"
             f"WorkingDirectory=%S/{job.label}\n"
         )
-    written = " ".join(_word(str(path)) for path in dict.fromkeys((job.output, *job.watched)))
+    written = " ".join(_word(str(path)) for path in dict.fromkeys((job.output, *job.also_written, *job.watched)))
     return f"User={_value(job.user)}\nWorkingDirectory={_value(str(job.folder))}\nReadWritePaths={written}\n"
 
 
