@@ -135,37 +135,55 @@ def _report_notes(opened: "PassiveRun", go: "Callable[[], object]") -> None:
 @click.option(
     "--format", "form", type=click.Choice(["svg", "png", "both"]), help="What --figures are drawn as: svg if not given."
 )
-def report(run: Path, *, as_json: bool, html: Path | None, figures: Path | None, form: str | None) -> None:
+@click.option(
+    "--csv", "csv_folder", type=click.Path(path_type=Path), metavar="DIR", help="Write every table into this directory."
+)
+def report(
+    run: Path, *, as_json: bool, html: Path | None, figures: Path | None, form: str | None, csv_folder: Path | None
+) -> None:
     """Print the results of a run: totals, classes, signs, services, outages. They name no remote address.
 
-    With --html or --figures these files are written, and results printed only if --json asks for them.
+    With --html, --figures or --csv these files are written, and results printed only if --json asks for them.
     """
     from liveness.passive.manifest import load_results
 
     if form is not None and figures is None:
         raise click.UsageError("--format goes with --figures")
     document = load_results(run)
-    if html is not None or figures is not None:
-        from liveness.files.outputs import write_output
-        from liveness.report.options import FORMATS, Outputs
-        from liveness.report.passive.page import passive_page, write_passive_figures
-
-        Outputs(figures, FORMATS[form or "svg"], html, None, ()).check()
-        if figures is not None:
-            written = list(write_passive_figures(document, figures, FORMATS[form or "svg"]))
-            log.info(f"wrote {len(written)} figures below {figures}")
-        if html is not None:
-            write_output(html, passive_page(document).encode())
-            log.info(f"wrote {html}")
-        if not as_json:
-            return
+    if not html and not figures and not csv_folder:
+        as_table = not as_json
+    else:
+        _write_report(run, document, html, figures, form or "svg", csv_folder)
+        as_table = False
     from liveness.cli.printing import print_document, print_tables
     from liveness.report.passive.tables import passive_tables
 
     if as_json:
         print_document(document)
-    else:
+    elif as_table:
         print_tables(passive_tables(document))
+
+
+def _write_report(
+    run: Path, document: dict[str, Any], html: Path | None, figures: Path | None, form: str, csv_folder: Path | None
+) -> None:
+    """Write page, figures and CSV files, and log what was written."""
+    from liveness.files.outputs import write_output
+    from liveness.passive.local_space import load_local_space
+    from liveness.report.options import FORMATS, Outputs
+    from liveness.report.passive.export import write_passive_csv
+    from liveness.report.passive.page import passive_page, write_passive_figures
+
+    formats = FORMATS[form]
+    Outputs(figures, formats, html, None, (), csv=csv_folder).check()
+    space = load_local_space(run) if html is not None or figures is not None else None
+    if csv_folder is not None:
+        log.info(f"wrote {len(write_passive_csv(document, csv_folder))} CSV files below {csv_folder}")
+    if figures is not None:
+        log.info(f"wrote {len(list(write_passive_figures(document, figures, formats, space)))} figures below {figures}")
+    if html is not None:
+        write_output(html, passive_page(document, space).encode())
+        log.info(f"wrote {html}")
 
 
 @command.command("sets")

@@ -133,11 +133,13 @@ def sort_out(  # noqa: C901, PLR0915 - the gates in their order
     excluded: NDArray[np.bool_],
     out: Observations,
     counts: NDArray[np.int64],
+    invalid: NDArray[np.int64],
 ) -> int:
     """Write the observations of the records that count, add the others to `counts` by verdict; return how many.
 
-    `out` has room for two a record: one of ICMP errors is also one of the flow that they quote. `digests` are those of
-    the exporters' names, by number.
+    `invalid` counts records of impossible times, counts or addresses by exporter; `digests` are those of the exporters'
+    names. Both are by the exporter's number. `out` has room for two a record, as one of ICMP errors is also one of the
+    flow that they quote.
     """
     n = 0
     for at in range(len(flows)):
@@ -146,15 +148,19 @@ def sort_out(  # noqa: C901, PLR0915 - the gates in their order
         start_ns, end_ns = int64(flow["start_ns"]), int64(flow["end_ns"])
         if end_ns < start_ns:
             counts[_INVALID] += 1
+            invalid[flow["exporter"]] += 1
             continue
         if start_ns < EARLIEST_NS or end_ns > LATEST_NS:
             counts[_INVALID + 1] += 1
+            invalid[flow["exporter"]] += 1
             continue
         if src == 0 and dst == 0:
             counts[_INVALID + 2] += 1
+            invalid[flow["exporter"]] += 1
             continue
         if (uint64(flow["packets"]) | uint64(flow["bytes"])) >> uint64(COUNT_BITS) != 0:
             counts[_INVALID + 3] += 1
+            invalid[flow["exporter"]] += 1
             continue
         inside = within(src, local_first, local_last)
         if inside == within(dst, local_first, local_last):
@@ -214,6 +220,8 @@ class Gates:
     own: Intervals
     excluded: NDArray[np.bool_]
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(VERDICTS, np.int64))
+    invalid: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Invalid records by number of the exporter."""
 
     @classmethod
     def of(cls, local: Intervals, own: Intervals, exclude: tuple[str, ...]) -> "Gates":
@@ -223,9 +231,10 @@ class Gates:
     def passing(self, flows: Flows, digests: NDArray[np.uint32]) -> Observations:
         """Return the observations of a batch's records that count."""
         out = np.empty(2 * len(flows), OBSERVATION_DTYPE)
+        self.invalid = np.concatenate((self.invalid, np.zeros(len(digests) - len(self.invalid), np.int64)))
         count = sort_out(
             flows, digests, self.local.first, self.local.last, self.own.first, self.own.last,
-            self.excluded, out, self.counts,
+            self.excluded, out, self.counts, self.invalid,
         )  # fmt: skip
         return out[:count]
 

@@ -8,7 +8,8 @@ import msgspec
 from liveness.errors import LivenessError, UsageError
 from liveness.files.documents import decoded
 from liveness.files.reading import read_bytes
-from liveness.passive.partitions import InputRecord
+from liveness.flows.record import encodable
+from liveness.passive.partitions import InputRecord, Partitions
 from liveness.passive.report_shape import Report
 from liveness.passive.results import KIND
 from liveness.runs.kinds import check_directory, check_kind
@@ -49,6 +50,12 @@ class Manifest(msgspec.Struct, kw_only=True):
     undecoded: dict[str, int] = {}
     damage: list[str] = []
     sets: list[SetRecord] = []
+
+    def take_inputs(self, partitions: Partitions) -> None:
+        """Take what was read so far, and what could not be decoded."""
+        journal, notes = partitions.journal, partitions.notes
+        self.inputs, self.exporters, self.sampling = journal.inputs, journal.exporter_records, journal.sampling
+        self.undecoded, self.damage = dict(notes.undecoded), [encodable(line) for line in notes.damage]
 
 
 def load_manifest(path: Path) -> Manifest:

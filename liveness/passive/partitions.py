@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
@@ -57,6 +57,7 @@ class Journal(msgspec.Struct, kw_only=True):
     late: int = 0
     exporters: list[str] = []
     exporter_records: dict[str, Count] = {}
+    exporter_invalid: dict[str, Count] = {}
     sampling: dict[str, int] = {}
     undecoded: dict[str, int] = {}
     damage: list[str] = []
@@ -108,6 +109,9 @@ class Partitions:
             self.notes.exporter(name)
         self._seen = np.array(
             [self.journal.exporter_records.get(name, 0) for name in self.notes.exporter_names()], np.int64
+        )
+        self.gates.invalid = np.array(
+            [self.journal.exporter_invalid.get(name, 0) for name in self.notes.exporter_names()], np.int64
         )
         wanted = {f"{number}{SUFFIX}": length for number, length in self._lengths.items() if length}
         for file in self.folder.glob(f"*{SUFFIX}"):
@@ -220,9 +224,28 @@ class Partitions:
         journal.exporters = self.notes.exporter_names()
         seen = [*self._seen.tolist(), *[0] * (len(journal.exporters) - len(self._seen))]
         journal.exporter_records = dict(zip(journal.exporters, seen, strict=True))
+        journal.exporter_invalid = self._invalid()
         journal.undecoded = dict(self.notes.undecoded)
         journal.damage = [encodable(line) for line in self.notes.damage]
         write_atomically(self.folder / JOURNAL, msgspec.json.encode(journal))
+
+    def _invalid(self) -> dict[str, int]:
+        """Return how many invalid records each exporter has sent."""
+        counts = self.gates.invalid.tolist()
+        return {name: number for name, number in zip(self.notes.exporter_names(), counts, strict=False) if number}
+
+    def health(self) -> list[dict[str, Any]]:
+        """Return what is known of each exporter: records, invalid ones among them, sampling."""
+        journal, invalid = self.journal, self._invalid()
+        return [
+            {
+                "exporter": name,
+                "records": count,
+                "invalid": invalid.get(name, 0),
+                "sampling": journal.sampling.get(name),
+            }
+            for name, count in sorted(journal.exporter_records.items())
+        ]
 
     def observations(self, number: int) -> "StoredBlocks":
         """Return the observations of an interval, which are read as they are needed."""

@@ -126,6 +126,26 @@ class Exporter(Struct):
     exporter: str
     records: Count
     sampling: Count | None
+    invalid: Count = 0
+
+
+class RuleHits(Struct, rename={"class_name": "class"}):
+    """Flows that match a rule, and those of them whose class it has decided."""
+
+    rule: int
+    class_name: str
+    signs: str
+    matched: Count
+    decided: Count
+
+
+class LocalAddresses(Struct):
+    """Local addresses, and how many were seen in which way."""
+
+    inside: Count
+    two_way: Count
+    one_way: Count
+    grey: Count
 
 
 class Source(Sums):
@@ -164,3 +184,6 @@ class Report(Struct):
     exporters: list[Exporter] = []
     sources: dict[str, list[Source]] = {}
     services_by_origin: dict[str, list[ServiceOrigin]] = {}
+    rule_hits: list[RuleHits] = []
+    undecoded: dict[str, Count] = {}
+    local_addresses: LocalAddresses | None = None

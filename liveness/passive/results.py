@@ -10,9 +10,9 @@ from liveness.passive.clients import EventLog, Tally, tally
 from liveness.passive.config import Config
 from liveness.passive.engine import Finished
 from liveness.passive.gates import Counts
-from liveness.passive.origins import Origins
+from liveness.passive.origins import Origins, load_origins
 from liveness.passive.outages import Stretch, dead_services, failing_stretches, find_outages
-from liveness.passive.rules import CLASSES, PATTERNS, SIGNS, Rules, signs_of
+from liveness.passive.rules import CLASSES, PATTERNS, SIGNS, Rules, load_rules, signs_of
 from liveness.passive.services import Services, service_name
 from liveness.passive.signs import INBOUND_ACK, UNANSWERED_ACK
 
@@ -132,6 +132,7 @@ class Results:
                 "tcp_inbound_established": int(self.symmetry[INBOUND_ACK]),
             },
             "combinations": self._combinations(),
+            "rule_hits": self._rule_hits(),
             "sources": {name: origins.sources() for name, origins in self.origins.items()},
             "services_by_origin": {name: origins.services(clients, log) for name, origins in self.origins.items()},
         }  # fmt: skip
@@ -188,6 +189,27 @@ class Results:
             for pattern in observed
         ]
 
+    def _rule_hits(self) -> list[dict[str, Any]]:
+        """Return for each rule how many flows match it, and how many have its class by it."""
+        matched, won = dict.fromkeys(self.rules.rules, 0), dict.fromkeys(self.rules.rules, 0)
+        for pattern in np.flatnonzero(self.patterns[:, 0]).tolist():
+            flows = int(self.patterns[pattern, 0])
+            for rule in self.rules.matching(pattern):
+                matched[rule] += flows
+            winner = self.rules.winner(pattern)
+            if winner is not None:
+                won[winner] += flows
+        return [
+            {
+                "rule": rule.number,
+                "class": rule.name,
+                "signs": rule.words,
+                "matched": matched[rule],
+                "decided": won[rule],
+            }
+            for rule in self.rules.rules
+        ]
+
     def _service(self, clients: Tally, place: int) -> dict[str, Any]:
         rows = clients.rows_of(place)
         ok, failed = int(clients.ok[place]), int(clients.failed[place])
@@ -212,3 +234,9 @@ class Results:
 
 def _port(place: int) -> str:
     return f"{'udp' if place >> 16 else 'tcp'}/{place & 0xFFFF}"
+
+
+def results_of(config: Config) -> Results:
+    """Return the results before any interval. UsageError for rules or data on prefixes that cannot be read."""
+    rules = load_rules(config.rules)
+    return Results(config, rules, origins=load_origins(config.prefix_data, rules))

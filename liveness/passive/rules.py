@@ -41,10 +41,15 @@ class Rule:
         """Return whether a combination of signs matches."""
         return pattern & self.needed == self.needed and not pattern & self.forbidden
 
-    def __str__(self) -> str:
+    @property
+    def words(self) -> str:
+        """The signs that are needed, and after ``!`` those that are forbidden."""
         words = [name for bit, name in enumerate(SIGNS) if self.needed >> bit & 1]
         words += [f"!{name}" for bit, name in enumerate(SIGNS) if self.forbidden >> bit & 1]
-        return f"rule {self.number}, {self.name}: {' '.join(words)}"
+        return " ".join(words)
+
+    def __str__(self) -> str:
+        return f"rule {self.number}, {self.name}: {self.words}"
 
 
 @dataclass(frozen=True)

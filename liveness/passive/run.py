@@ -6,37 +6,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from liveness.clock import utc
 from liveness.errors import RefusedError, StoppedEarlyError, UsageError
-from liveness.files import locks
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
-from liveness.flows.record import encodable
 from liveness.passive.aggregate import parts_for
 from liveness.passive.clients import EventLog
 from liveness.passive.config import Config, recorded_config, to_document
+from liveness.passive.directory import LOGS, WORK, hold, make_directory, partitions_of, resumable
 from liveness.passive.engine import Engine, Finished
-from liveness.passive.gates import Counts, Gates
-from liveness.passive.inputs import Inputs, check_named, required_files
+from liveness.passive.gates import Counts
+from liveness.passive.inputs import Inputs, required_files
 from liveness.passive.kept_flows import KeptFlows
-from liveness.passive.manifest import Manifest, ended_status, load_manifest
+from liveness.passive.manifest import Manifest, ended_status
 from liveness.passive.measured import Measured, measured
-from liveness.passive.origins import load_origins
 from liveness.passive.partitions import Partitions
-from liveness.passive.results import KIND, SCHEMA, Results
-from liveness.passive.rules import load_rules
-from liveness.passive.sets import write_sets
+from liveness.passive.results import KIND, SCHEMA, Results, results_of
+from liveness.passive.sets import seen_counts, write_sets
 from liveness.passive.state import State
-from liveness.runs.rundir import MANIFEST_FILE, PASSIVE_FILE, RunDirectory, check_names, new_run_id
+from liveness.runs.rundir import MANIFEST_FILE, PASSIVE_FILE, RunDirectory, new_run_id
 from liveness.version import __version__
 
-WORK: Final = "work"
-LOGS: Final = "logs"
-LOCK: Final = "lock"
 POLL_S: Final = 1.0
 FOLLOWED_PARTS: Final = 16
 """Into how many parts intervals are divided whose size is not known before."""
@@ -75,34 +69,20 @@ class PassiveRun:
     @classmethod
     def create(cls, config: Config, run_id: str | None, *, forced: bool, note: Note) -> "PassiveRun":
         """Make a new run directory. UsageError if there is one of that name."""
-        results = _results(config)
+        results = results_of(config)
         found = measured(config.censuses, config.local_space)
         config = msgspec.structs.replace(config, own_probes=tuple(dict.fromkeys((*config.own_probes, *found.sources))))
-        check_named(config.inputs)
-        if not config.follow:
-            required_files(config.inputs)
-        if encodable(config.output) != config.output:
-            raise UsageError(f"{config.output}: this name is no UTF-8: give another folder for runs")
         run_id = new_run_id() if run_id is None else run_id
-        check_names(config.name, run_id)
-        path = Path(config.output) / config.name / run_id
-        try:
-            with Directory.make(path.parent) as above, above.make_directory(path.name, exist_ok=False) as made:
-                made.make_directory("sets").close()
-                made.make_directory(f"{WORK}/{LOGS}").close()
-        except FileExistsError as error:
-            raise UsageError(f"{path}: this run exists already: give another run id") from error
-        except OSError as error:
-            raise UsageError(f"{path}: cannot make this run directory: {error.strerror}") from error
+        path = make_directory(config, run_id)
         manifest = Manifest(
             schema=SCHEMA, kind=KIND, name=config.name, run_id=run_id, status="running", version=__version__,
             config=to_document(config), started=utc(time.time_ns()), forced=forced,
         )  # fmt: skip
         run = None
         try:
-            run = cls(path, manifest, config, note, _partitions(config, path, forced), results, found)
+            run = cls(path, manifest, config, note, partitions_of(config, path, forced=forced), results, found)
             run._made = True
-            run._hold()
+            run._lock = hold(path)
             run.write_manifest()
         except BaseException:
             if run is not None:
@@ -117,17 +97,17 @@ class PassiveRun:
 
         A run that was killed after its results were written is open only to be ended by `go`.
         """
-        manifest = _resumable(path)
+        manifest = resumable(path)
         config = recorded_config(manifest.config, path / MANIFEST_FILE)
         forced = forced or manifest.forced
         manifest.forced, manifest.status = forced, "running"
         run = cls(
-            path, manifest, config, note, _partitions(config, path, forced), _results(config),
+            path, manifest, config, note, partitions_of(config, path, forced=forced), results_of(config),
             measured(config.censuses, config.local_space),
         )  # fmt: skip
-        run._hold()
+        run._lock = hold(path)
         try:
-            _resumable(path)  # another process may have ended it since
+            resumable(path)  # another process may have ended it since
             run._ended = ended_status(path)
             if not run._ended:
                 run.partitions.resume()
@@ -135,12 +115,6 @@ class PassiveRun:
             run.release()
             raise
         return run
-
-    def _hold(self) -> None:
-        with Directory.open(self.path) as folder:
-            self._lock = locks.take(
-                folder, LOCK, self.path, "another process is at work on this run", "wait for it, or end it"
-            )
 
     # ---- the way of the data
 
@@ -308,23 +282,14 @@ class PassiveRun:
         assert self._events is not None  # noqa: S101 - opened before
         run = f"{self.manifest.name}/{self.manifest.run_id}"
         document = self.results.document(run, status, self.counts(), self._engine.services, self._events)
-        document["exporters"] = self._exporters()
+        document["exporters"] = self.partitions.health()
+        document["undecoded"] = dict(self.partitions.notes.undecoded)
+        document["local_addresses"] = seen_counts(self._engine.locals, self.config.local_space)
         write_atomically(self.path / PASSIVE_FILE, msgspec.json.encode(document))
 
-    def _exporters(self) -> list[dict[str, Any]]:
-        journal = self.partitions.journal
-        return [
-            {"exporter": name, "records": count, "sampling": journal.sampling.get(name)}
-            for name, count in sorted(journal.exporter_records.items())
-        ]
-
-    def _write_end(self, status: str) -> None:
-        self.manifest.status = status
-        self.manifest.finished = utc(time.time_ns())
-        self.write_manifest()
-
     def _end(self, status: str) -> None:
-        self._write_end(status)
+        self.manifest.status, self.manifest.finished = status, utc(time.time_ns())
+        self.write_manifest()
         self.release()
 
     def release(self) -> None:
@@ -335,36 +300,8 @@ class PassiveRun:
 
     def write_manifest(self) -> None:
         """Write the manifest."""
-        journal, notes = self.partitions.journal, self.partitions.notes
-        self.manifest.inputs = journal.inputs
-        self.manifest.exporters, self.manifest.sampling = journal.exporter_records, journal.sampling
-        self.manifest.undecoded, self.manifest.damage = (
-            dict(notes.undecoded),
-            [encodable(line) for line in notes.damage],
-        )
+        self.manifest.take_inputs(self.partitions)
         self._save_manifest()
 
     def _save_manifest(self) -> None:
         write_atomically(self.path / MANIFEST_FILE, msgspec.json.encode(self.manifest))
-
-
-def _resumable(path: Path) -> Manifest:
-    """Return the manifest of a run that can be resumed."""
-    manifest = load_manifest(path)
-    has_work = (path / WORK).is_dir()
-    if manifest.status == "complete" and not has_work:
-        raise RefusedError(f"{path}: this run is complete: start another one")
-    if not has_work and not (manifest.status == "running" and ended_status(path)):
-        raise UsageError(f"{path}: cannot be resumed: it has no folder {WORK}")
-    return manifest
-
-
-def _results(config: Config) -> Results:
-    """Return the results before any interval. UsageError for rules or data on prefixes that cannot be read."""
-    rules = load_rules(config.rules)
-    return Results(config, rules, origins=load_origins(config.prefix_data, rules))
-
-
-def _partitions(config: Config, path: Path, forced: bool) -> Partitions:
-    gates = Gates.of(config.local_space, config.own_space, config.exclude)
-    return Partitions(path / WORK, gates, config.interval_ns, forced)

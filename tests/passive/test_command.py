@@ -16,7 +16,9 @@ import pytest
 from pyroaring import BitMap
 
 from liveness.errors import RefusedError, UsageError
+from liveness.passive import run as run_module
 from liveness.passive.config import load_config
+from liveness.passive.directory import hold
 from liveness.passive.run import PassiveRun
 from tests.passive.drawn import EPOCH_S, SECOND, draw, write_config
 from tests.passive.judge import ACK, RST, SYN, TCP, Record, write_csv
@@ -409,7 +411,7 @@ def test_a_run_that_another_process_completes_meanwhile_is_not_resumed(
     write_csv(tmp_path / "flows.csv", answered(3))
     config = load_config(write_config(tmp_path / "c.yaml", tmp_path / "out", inputs=["flows.csv"]))
     other = PassiveRun.create(config, "1", forced=True, note=lambda _line: None)
-    hold, release = PassiveRun._hold, PassiveRun.release
+    release = PassiveRun.release
     left: list[bool] = []
 
     def released(run: PassiveRun) -> None:
@@ -417,12 +419,12 @@ def test_a_run_that_another_process_completes_meanwhile_is_not_resumed(
             left.append((run.path / "work").exists())
         release(run)
 
-    def held_later(run: PassiveRun) -> None:
+    def held_later(path: Path) -> int:
         other.go([], follow=False)
-        hold(run)
+        return hold(path)
 
     monkeypatch.setattr(PassiveRun, "release", released)
-    monkeypatch.setattr(PassiveRun, "_hold", held_later)
+    monkeypatch.setattr(run_module, "hold", held_later)
     with pytest.raises(RefusedError, match="complete"):
         PassiveRun.resume(other.path, forced=True, note=lambda _line: None)
     assert not any(left)

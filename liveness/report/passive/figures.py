@@ -28,9 +28,12 @@ from liveness.report.figures.style import (
     SEQUENTIAL,
     SKY,
     YELLOW,
+    drawable,
     styled,
 )
-from liveness.report.passive.tables import Document, services_by_failures
+from liveness.report.passive.grey_map import grey_map
+from liveness.report.passive.space import LocalSpace
+from liveness.report.passive.tables import UNKNOWN, Document, services_by_failures
 
 COLOURS: Final = {
     "MalScan": RED, "OtherMal": PURPLE, "Backscatter": SKY, "SrvUnreach": BLUE, "BenignP2P": GREEN,
@@ -40,12 +43,13 @@ DIRECTIONS: Final = {"two_way": BLUE, "one_way": RED, "one_way_out": ORANGE}
 LINES: Final = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1, 1, 1)), (0, (8, 3)), (0, (3, 1, 1, 1, 1, 1)))
 MOST_LINES: Final = 6
 MOST_PORTS: Final = 20
+MOST_ORIGINS: Final = 15
 MOST_OUTAGES: Final = 20
 SHORT_HEIGHT_IN: Final = 2.6
 
 
-def passive_figures(document: Document) -> list[Drawing]:
-    """Return the figures of a report document; none if it has no interval."""
+def passive_figures(document: Document, space: LocalSpace | None = None) -> list[Drawing]:
+    """Return the figures of a report document, with a map of local `space`; none if there is no interval."""
     if not document["intervals"]:
         return []
     figures = [
@@ -60,12 +64,15 @@ def passive_figures(document: Document) -> list[Drawing]:
         figures.append(failures_figure(document))
     if document["outages"]:
         figures.append(outages_figure(document))
-    return figures
+    figures += [origins_figure(document, name) for name, sources in document.get("sources", {}).items() if sources]
+    drawn = None if space is None else grey_map(space)
+    return figures if drawn is None else [*figures, drawn]
 
 
 def _drawing(name: str, title: str, alt: str, notes: Sequence[str], figure: Figure) -> Drawing:
     """Return a figure that is drawn already and needs no content for a drawer."""
-    table = {"classes-flows": "classes", "failed-clients": "services"}.get(name, name)
+    tables = {"classes-flows": "classes", "failed-clients": "services"}
+    table = tables.get(name, name.replace("-", "_") if name.startswith("sources-") else name)
     return Drawing(Described(name, title, alt, notes, Survival((), ""), table), figure)
 
 
@@ -236,6 +243,37 @@ def failures_figure(document: Document) -> Drawing:
         alt=f"Lines of {len(chosen)} services; {worst['service']} failed for most in an interval,"
         f" {count(_peak(worst))} clients.",
         notes=["Distinct remotes that failed in the interval and succeeded neither in it nor in a neighbour."],
+        figure=figure,
+    )
+
+
+def origins_figure(document: Document, name: str) -> Drawing:
+    """Draw the countries or autonomous systems of most inbound one-way flows, by class."""
+    sources = document["sources"][name][:MOST_ORIGINS]
+    names = [each["origin"] or UNKNOWN for each in sources]
+    with styled():
+        figure, axes = panel(height_in=max(SHORT_HEIGHT_IN, 0.24 * len(sources) + 1.2))
+        base = np.zeros(len(sources))
+        for place, kind in enumerate(COLOURS):
+            values = np.array([each["classes"].get(kind, 0) for each in sources], np.float64)
+            axes.barh(
+                range(len(sources)), values, left=base, label=kind, facecolor=COLOURS[kind],
+                hatch=HATCHES[place % len(HATCHES)], edgecolor="black", linewidth=0.2,
+            )  # fmt: skip
+            base = base + values
+        axes.set_yticks(range(len(sources)), [drawable(text) for text in names])
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("inbound one-way flows")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=4, borderaxespad=0.3)
+    what = "countries" if name == "country" else "autonomous systems"
+    return _drawing(
+        name=f"sources-{name}",
+        title=f"Inbound one-way flows by {name}",
+        alt=f"Bars of the {len(sources)} {what} with most flows: "
+        + ", ".join(f"{names[at]} {count(sources[at]['flows'])}" for at in range(min(3, len(names))))
+        + ".",
+        notes=[f"The {what} of remote addresses by the config's data on prefixes, and the classes of their flows."],
         figure=figure,
     )
 

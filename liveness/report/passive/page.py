@@ -12,19 +12,20 @@ from liveness.report.options import Format
 from liveness.report.page.blocks import blocks_of
 from liveness.report.page.frame import Chapter, Page, rendered
 from liveness.report.passive.figures import passive_figures
+from liveness.report.passive.space import LocalSpace
 from liveness.report.passive.tables import Document, passive_tables
 
 TEMPLATE = "passive.html.j2"
 
 
-def passive_page(document: Document) -> str:
+def passive_page(document: Document, space: LocalSpace | None = None) -> str:
     """Return a report document as a self-contained HTML page."""
     totals = document["totals"]
     one_way = totals["one_way"]["flows"]
     share = percent(one_way / (one_way + totals["two_way"]["flows"]) if one_way + totals["two_way"]["flows"] else None)
     run, warnings = document["run"], caveats(document)
     numbers = f"{count(one_way)} one-way flows, {share} of inbound and two-way ones; {len(document['outages'])} outages"
-    blocks = blocks_of("passive", map(Section, passive_tables(document)), passive_figures(document))
+    blocks = blocks_of("passive", map(Section, passive_tables(document)), passive_figures(document, space))
     page = Page(
         f"One-way traffic: {run}",
         f"One-way traffic of {run}",
@@ -55,13 +56,15 @@ def caveats(document: Document) -> list[str]:
     return found
 
 
-def write_passive_figures(document: Document, folder: Path, formats: Sequence[Format]) -> Iterator[Path]:
+def write_passive_figures(
+    document: Document, folder: Path, formats: Sequence[Format], space: LocalSpace | None = None
+) -> Iterator[Path]:
     """Write the figures into a folder, and yield each file. LivenessError if one cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise LivenessError(f"{folder}: cannot make this directory for figures: {problem.strerror}") from problem
-    for drawing in passive_figures(document):
+    for drawing in passive_figures(document, space):
         for form in formats:
             path = folder / f"{drawing.name}.{form}"
             write_atomically(path, drawing.rendered(form))

@@ -30,9 +30,12 @@ def passive_tables(document: Document) -> Iterator[Table]:
     yield _directions(document)
     yield _classes(document)
     yield _signs(document)
+    yield _rules(document)
     yield _combinations(document)
     yield _services(document)
     yield _outages(document)
+    if document.get("local_addresses"):
+        yield _local_addresses(document)
     yield _exporters(document)
     for name in document.get("sources", ()):
         yield _sources(document, name)
@@ -121,6 +124,25 @@ def _signs(document: Document) -> Table:
     )
 
 
+def _rules(document: Document) -> Table:
+    flows = document["totals"]["one_way"]["flows"]
+    rows = [
+        [
+            str(each["rule"]), each["class"], each["signs"], count(each["matched"]), count(each["decided"]),
+            share_of(each["decided"], flows),
+        ]
+        for each in document.get("rule_hits", ())
+    ]  # fmt: skip
+    return text_table(
+        "rules",
+        f"Rules {document['rules']}",
+        ["rule", "class", "signs", "match", "decided", "share"],
+        rows,
+        ["decided: flows that have their class by this rule; others that match it are decided by another one"],
+        frozenset({0, 1, 2}),
+    )
+
+
 def _combinations(document: Document) -> Table:
     combinations = document["combinations"]
     conflicts = sum(each["flows"] for each in combinations if each["conflict"])
@@ -157,19 +179,55 @@ def _services(document: Document) -> Table:
         [
             each["service"] + (" (dead)" if each["service"] in dead else ""),
             count(each["clients_ok"]), count(each["clients_failed"]), percent(each["failed_share"]),
-            count(each["scanners_left_out"]),
+            _trend(document, each), count(each["scanners_left_out"]),
         ]
         for each in services[:MOST_ROWS]
     ]  # fmt: skip
     return text_table(
         "services",
         f"Services: {len(services)}",
-        ["service", "clients ok", "failed", "failed share", "scanners left out"],
+        ["service", "clients ok", "failed", "failed share", "trend", "scanners left out"],
         rows,
         [
             "a client is a remote address; it failed if it never succeeded in the run",
             "failed share: failed / (ok + failed)",
+            "trend: the failed share of the first and of the second half of the time, clients counted in each interval",
         ],
+    )
+
+
+def halves(document: Document, service: Mapping[str, Any]) -> list[float | None]:
+    """Return the failed share of a service in both halves of the run's intervals; None without a client."""
+    starts = [interval["start"] for interval in document["intervals"]]
+    middle = starts[len(starts) // 2] if starts else ""
+    sums = [[0, 0], [0, 0]]
+    for interval in service["intervals"]:
+        half = sums[interval["start"] >= middle]  # times of one run have one format, which sorts by time
+        half[0] += interval["clients_failed"]
+        half[1] += interval["clients_failed"] + interval["clients_ok"]
+    return [failed / all_ if all_ else None for failed, all_ in sums]
+
+
+def _trend(document: Document, service: Mapping[str, Any]) -> str:
+    return " to ".join(percent(share) for share in halves(document, service))
+
+
+def _local_addresses(document: Document) -> Table:
+    numbers = document["local_addresses"]
+    unseen = numbers["inside"] - numbers["two_way"] - numbers["one_way"]
+    rows = [
+        ["two-way", numbers["two_way"], "exchanged flows"],
+        ["one-way", numbers["one_way"] - numbers["grey"], "one-way flows to it, and it sends"],
+        ["grey", numbers["grey"], "one-way flows to it, and it sent nothing"],
+        ["not seen", unseen, "no flow to it, or it only sends"],
+    ]
+    return text_table(
+        "local_addresses",
+        f"Local addresses: {count(numbers['inside'])}",
+        ["", "addresses", "share", ""],
+        [[name, count(number), share_of(number, numbers["inside"]), text] for name, number, text in rows],
+        ["of the addresses that the config calls local"],
+        frozenset({0, 3}),
     )
 
 
@@ -239,12 +297,22 @@ def _services_by_origin(document: Document, name: str) -> Table:
 
 
 def _exporters(document: Document) -> Table:
+    records = sum(each["records"] for each in document.get("exporters", ()))
     rows = [
         [
             each["exporter"],
             count(each["records"]),
+            share_of(each["records"], records),
+            count(each.get("invalid", 0)),
             f"1 of {count(each['sampling'])}" if each["sampling"] else "none said",
         ]
         for each in document.get("exporters", ())
     ]
-    return text_table("exporters", "Exporters", ["exporter", "records", "sampling"], rows)
+    undecoded = [f"not decoded: {count(number)} {what}" for what, number in document.get("undecoded", {}).items()]
+    return text_table(
+        "exporters",
+        "Exporters",
+        ["exporter", "records", "share", "invalid", "sampling"],
+        rows,
+        ["invalid: impossible times, counts or addresses, by the exporter's clock or by damage", *undecoded],
+    )

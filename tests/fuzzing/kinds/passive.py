@@ -12,10 +12,10 @@ import duckdb
 
 from liveness.lab.traffic.labels import FLOWS, LABELS, REPORT, TRUTH, judge_passive_run
 from liveness.passive.config import load_config
+from liveness.passive.directory import WORK as WORK_FOLDER
 from liveness.passive.manifest import load_manifest, load_results
 from liveness.passive.partitions import JOURNAL
 from liveness.passive.rules import load_rules
-from liveness.passive.run import WORK as WORK_FOLDER
 from liveness.passive.run import PassiveRun
 from liveness.report.passive.page import passive_page
 from liveness.report.passive.tables import passive_tables
