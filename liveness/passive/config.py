@@ -177,6 +177,11 @@ def problems(config: Config) -> Iterator[Problem]:
     if not MIN_INTERVAL_US <= config.interval.us <= DAY_US:
         yield Problem("$.interval", config.interval, "expected a duration from 1s to 24h, such as 10m")
     yield from notify_problems(config.notify)
+    for index, entry in enumerate(config.censuses):
+        if not entry or "\0" in entry:
+            yield Problem(
+                f"$.censuses[{index}]", entry, "expected the directory of a run, such as sets/campus/2026-11-21T000000Z"
+            )
     yield from _unknown_names("exclude", config.exclude, EXCLUSIONS)
     yield from _unknown_names("prefix_data", config.prefix_data, PREFIX_DATA)
     yield from _unknown_names("columns", config.columns, OUR_COLUMNS)

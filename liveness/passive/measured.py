@@ -1,6 +1,6 @@
 """What censuses and surveys found in the local network: addresses in use, services, sources of our own probes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -9,19 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from liveness.errors import UsageError
+from liveness.errors import LivenessError, UsageError, one_line
 from liveness.ipsets.roaring import from_numpy, to_numpy
 from liveness.planes.rundir import SurveyRun
 from liveness.probes.registry import is_probe, probe_named
-from liveness.replies import CONTROL, Kind
-from liveness.runs.kinds import SURVEY, kind_of
+from liveness.replies import CONTROL, Kind, Role
+from liveness.runs.kinds import MANIFEST_FILE, SURVEY, kind_of
 from liveness.runs.rundir import RunDirectory
-from liveness.space.addresses import shown
+from liveness.space.addresses import parse_address, shown
 from liveness.space.intervals import Intervals
 
 AT_ONCE: Final = 4096
 """Blocks of a survey that are read together."""
-_ANSWERS: Final = (Kind.SYN_ACK, Kind.ANSWER)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,40 +37,53 @@ class Measured:
 
 def measured(runs: Sequence[str], local: Intervals) -> Measured:
     """Return what runs found in the local network. UsageError or LivenessError for what is no run."""
+    inside = BitMap()
+    for first, last in zip(local.first.tolist(), local.last.tolist(), strict=True):
+        inside.add_range(first, last + 1)
     alive, services, sources = BitMap(), set[int](), set[str]()
     for name in runs:
         path = Path(name)
-        replied, answered, ours = _of_survey(path) if kind_of(path) == SURVEY else _of_census(path)
+        found, ours = _of_survey(path) if kind_of(path) == SURVEY else _of_census(path)
         sources.update(ours)
-        for addresses in replied:
-            alive |= _inside(addresses, local)
-        for probe, addresses in answered:
+        for probe, addresses in found:
+            here = addresses & inside
+            alive |= here
             endpoint = probe_named(probe) if probe != CONTROL and is_probe(probe) else None
             if endpoint is not None and endpoint.port:  # ICMP has no services
                 low = endpoint.port << 8 | endpoint.protocol
-                services.update(int(address) << 24 | low for address in _inside(addresses, local))
+                services.update(address << 24 | low for address in here)
     return Measured(to_numpy(alive), np.array(sorted(services), np.uint64), tuple(sorted(sources)))
 
 
-Found = tuple[Iterable[BitMap], Iterable[tuple[str, BitMap]], Sequence[str]]
-"""Addresses that replied; those with an open port, by probe; the sources of the probes."""
+Found = tuple[Iterator[tuple[str, BitMap]], Sequence[str]]
+"""Addresses that replied, one set after another, with the probe whose port is open there, "" for other replies; and the
+sources of the probes."""
 
 
 def _of_census(path: Path) -> Found:
     run = RunDirectory.open(path)
     manifest = run.read_manifest()
-    sets = [(entry.key, run.read_set(entry)) for entry in manifest.sets if entry.role == "source"]
-    if not sets:
+    entries = [entry for entry in manifest.sets if entry.key.role is Role.SOURCE]
+    if not entries:
         raise UsageError(f"{shown(str(path))}: nothing replied in this census: leave it out of censuses")
-    answered = [(key.reply.probe, members) for key, members in sets if key.reply.kind in _ANSWERS]
-    return [members for _, members in sets], answered, manifest.source_addresses
+    found = (
+        (entry.probe if entry.key.reply.kind in (Kind.SYN_ACK, Kind.ANSWER) else "", run.read_set(entry))
+        for entry in entries
+    )
+    return found, manifest.source_addresses
 
 
 def _of_survey(path: Path) -> Found:
     run = SurveyRun.open(path)
-    answered = list(_ever(run))
     scanner = run.manifest.scanner
-    return [members for _, members in answered], answered, [] if scanner is None else scanner.source_addresses
+    sources = [] if scanner is None else scanner.source_addresses
+    for at, text in enumerate(sources):
+        try:
+            parse_address(text)
+        except ValueError:
+            place = f"{path / MANIFEST_FILE}: $.scanner.source_addresses[{at}]"
+            raise LivenessError(one_line(f"{place}: {shown(text)}: expected an IPv4 address")) from None
+    return _ever(run), sources
 
 
 def _ever(run: SurveyRun) -> Iterator[tuple[str, BitMap]]:
@@ -86,9 +98,3 @@ def _ever(run: SurveyRun) -> Iterator[tuple[str, BitMap]]:
                 ever = matrix.planes(probe, first, count).positive.any(axis=1)
                 found |= from_numpy(addresses[256 * first : 256 * (first + count)][ever])
             yield probe, found
-
-
-def _inside(addresses: BitMap, local: Intervals) -> BitMap:
-    """Return which of the addresses are local."""
-    found = to_numpy(addresses)
-    return from_numpy(found[local.contains(found)])

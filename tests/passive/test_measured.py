@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pyroaring import BitMap
 
-from liveness.errors import UsageError
+from liveness.errors import LivenessError, UsageError
 from liveness.passive.config import load_config
 from liveness.passive.measured import measured
 from liveness.passive.run import PassiveRun
@@ -129,13 +129,21 @@ def test_what_is_no_census_is_refused_by_name(tmp_path: Path) -> None:
     for censuses, says in (
         (["nowhere"], f"{tmp_path}/nowhere: no such directory: give a run directory"),
         (["f.csv"], f"{tmp_path}/f.csv: not a directory: give a run directory"),
+        (["a\0b"], f"{config}:1: $.censuses[0]: 'a\\x00b': expected the directory of a run, such as sets/campus/"),
     ):
         config.write_text(
             json.dumps({"name": "c", "local": ["10.0.0.0/16"], "inputs": ["f.csv"], "censuses": censuses})
         )
         refused = liveness("passive", "run", "--config", config, "-o", tmp_path / "out", code=2)
-        assert refused.stderr == f"liveness: error: {says}\n"
+        assert refused.stderr.startswith(f"liveness: error: {says}")
+        assert refused.stderr.count("\n") == 1
         assert not (tmp_path / "out").exists()
+    path = survey(tmp_path / "survey")
+    document = json.loads((path / "manifest.json").read_text())
+    document["scanner"]["source_addresses"] = ["10.0.0.0/8"]
+    (path / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(LivenessError, match=r"source_addresses\[0\]: '10.0.0.0/8': expected an IPv4 address"):
+        measured([str(path)], Intervals.everything())
     run = RunDirectory.create(tmp_path, "census", "empty")
     manifest = Manifest(
         name="c", run_id="empty", status="running", seed=1, config={}, started="", targets=1, probes={}, sets=[]
