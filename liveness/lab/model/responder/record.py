@@ -18,7 +18,7 @@ from liveness.ipsets.collector import Collector
 from liveness.ipsets.roaring import read_roaring, write_roaring
 from liveness.lab.model.change.section import MAX_SPEED
 from liveness.lab.model.population.answer import PROBES
-from liveness.lab.model.responder.respond import KIND_MASK, PROBE_SHIFT
+from liveness.lab.model.responder.sending import KIND_MASK, PROBE_SHIFT
 from liveness.lab.model.responder.state import (
     CAUSES,
     DUPLICATED,

@@ -1,4 +1,4 @@
-"""The responder's kernels: frames are inspected, replies enter the delay queue, and due replies leave it."""
+"""The responder's kernels: frames are inspected and answered, and replies that are due leave the delay queue."""
 
 from typing import Any, Final
 
@@ -10,31 +10,31 @@ from liveness.lab.model.change.answers import answer_at, late_by_ns, wakes_in_ns
 from liveness.lab.model.change.clock import model_time_ns
 from liveness.lab.model.population.answer import (
     BOTH,
-    BYTE_MASK,
-    CODE_SHIFT,
-    ERROR,
     FROM_ROUTER,
-    ICMP,
-    PAYLOAD,
-    RESET,
     SILENT,
-    TYPE_SHIFT,
     WHAT_MASK,
     router_of,
 )
-from liveness.lab.model.responder import reply
 from liveness.lab.model.responder import state as s
 from liveness.lab.model.responder.bytes import copy
-from liveness.lab.model.responder.draws import chance, draw, exponential_ns
+from liveness.lab.model.responder.draws import chance
 from liveness.lab.model.responder.inspection import NUMBER, TARGET, inspect
-from liveness.lab.model.responder.noise import noise
 from liveness.lab.model.responder.paths import is_limited, is_lost, link_delay_ns
-from liveness.lab.model.responder.queue import give_back, next_due, schedule, take_slot
+from liveness.lab.model.responder.queue import give_back, next_due
+from liveness.lab.model.responder.sending import (
+    ANSWER_KIND,
+    ECHO_REPLY_KIND,
+    RST_KIND,
+    SYN_ACK_KIND,
+    kind_of,
+    latency_ns,
+    lose,
+    send,
+    send_noise,
+)
 from liveness.lab.model.responder.state import Model
 from liveness.lab.model.responder.verdict import Verdict
-from liveness.lab.twins import dispatch
 from liveness.mixing import mix64
-from liveness.packets import headers as hdr
 from liveness.packets.block import (
     capture_time_ns,
     captured_length,
@@ -44,131 +44,11 @@ from liveness.packets.block import (
     packet_count,
     wire_length,
 )
-from liveness.replies import Kind
 
 _PROBE: Final = int(Verdict.PROBE)
-_ECHO_REPLY: Final = int(Kind.ECHO_REPLY)
-_SYN_ACK: Final = int(Kind.SYN_ACK)
-_RST: Final = int(Kind.RST)
-_ANSWER: Final = int(Kind.ANSWER)
-_PAYLOAD: Final = int(Kind.PAYLOAD)
-_ERROR: Final = int(Kind.ERROR)
-KIND_MASK: Final = 15
-PROBE_SHIFT: Final = 4
 NO_PROBE: Final = -1
 _RESET_AFTER_NS: Final = 1_000_000
 _LONGEST_US: Final = 0xFFFFFFFF
-
-
-@kernel
-def kind_of(what: int, probe: int) -> int:
-    """Return the kind of a reply (liveness.replies.Kind) for an answer code; of two replies the first."""
-    if what == ERROR:
-        return _ERROR
-    if what == RESET:
-        return _RST
-    if what == PAYLOAD:
-        return _PAYLOAD
-    if probe == ICMP:
-        return _ECHO_REPLY
-    return _ANSWER if dispatch.is_udp(probe) else _SYN_ACK
-
-
-@kernel
-def _lose(model: Model, probe: int, target: int, cause: int) -> None:
-    """Count and record a lost packet: a probe that would have been answered, or a reply."""
-    numbers = model.numbers
-    model.lost[probe, cause] += 1
-    at = numbers[s.LOST_COUNT]
-    if at < len(model.lost_targets):
-        model.lost_targets[at] = target
-        model.lost_events[at] = probe << PROBE_SHIFT | cause
-        numbers[s.LOST_COUNT] = at + 1
-
-
-@kernel
-def _latency_ns(model: Model, target: int) -> int:
-    """Return the round-trip time of one reply of this target."""
-    settings, stream = model.settings, model.stream
-    latencies = model.latency_ns
-    # A hash of the /24 chooses its quantile: all its addresses share one base latency.
-    place = mix64(uint64(settings[s.SEED]) ^ (uint64(target >> 8) << uint64(8))) % uint64(len(latencies))
-    time_ns = latencies[int64(place)]
-    if settings[s.JITTER_NS] > 0:
-        time_ns += exponential_ns(stream, settings[s.JITTER_NS])
-    if chance(stream, settings[s.SLOW]):
-        time_ns += int64(draw(stream) >> uint64(1)) % (settings[s.SLOW_NS] + 1)
-    if chance(stream, settings[s.REORDERED]):
-        time_ns += int64(draw(stream) >> uint64(1)) % (settings[s.REORDERED_NS] + 1)
-    return int64(time_ns)
-
-
-@kernel
-def _write(model: Model, slot: int, frame: NDArray[np.uint8], start: int, answer: int, kind: int) -> None:
-    """Write the reply of one kind to the probe in model.row into a slot."""
-    row, out, at = model.row, model.frames, slot * s.SLOT_BYTES
-    target = row[TARGET]
-    number = int64(draw(model.stream) & uint64(0xFFFF))
-    if kind == _ECHO_REPLY:
-        end = reply.echo_reply(out, at, frame, start, row, number)
-    elif kind == _SYN_ACK:
-        flags = hdr.TCP_FLAG_SYN | hdr.TCP_FLAG_ACK
-        end = reply.segment(out, at, frame, start, row, flags, False, number)
-    elif kind == _RST:
-        after_syn = answer & WHAT_MASK == BOTH
-        end = reply.segment(out, at, frame, start, row, hdr.TCP_FLAG_RST | hdr.TCP_FLAG_ACK, after_syn, number)
-    elif kind == _ANSWER:
-        end = reply.datagram(out, at, frame, start, row, number)
-    elif kind == _PAYLOAD:
-        end = reply.wrong_payload(out, at, frame, start, row, number)
-    else:
-        source = router_of(model.population, target) if answer & FROM_ROUTER else target
-        icmp_type, icmp_code = answer >> TYPE_SHIFT & BYTE_MASK, answer >> CODE_SHIFT & BYTE_MASK
-        end = reply.error(out, at, frame, start, row, source, icmp_type, icmp_code, number)
-    model.lengths[slot] = end - at
-    model.targets[slot] = target
-    model.events[slot] = row[NUMBER] << PROBE_SHIFT | kind
-
-
-@kernel
-def _send(model: Model, frame: NDArray[np.uint8], start: int, answer: int, kind: int, now_ns: int, due_ns: int) -> bool:
-    """Queue a reply to be sent at `due_ns`, or count it as lost; return whether it will be sent."""
-    row, numbers, settings, stream = model.row, model.numbers, model.settings, model.stream
-    probe, target = row[NUMBER], row[TARGET]
-    if is_lost(model.path_until_ns, model.path_bad, settings, stream, 1, target, now_ns):
-        _lose(model, probe, target, s.BY_REPLY)
-        return False
-    slot = take_slot(model.free, numbers)
-    if slot == s.NO_SLOT:
-        _lose(model, probe, target, s.BY_QUEUE)
-        return False
-    _write(model, slot, frame, start, answer, kind)
-    schedule(model.heads, model.tails, model.links, numbers, slot, now_ns, due_ns)
-    # A duplicate is a copy in a slot of its own; it is not recorded, since its target already is.
-    if chance(stream, settings[s.DUPLICATE]):
-        twin = take_slot(model.free, numbers)
-        if twin != s.NO_SLOT:
-            begin = slot * s.SLOT_BYTES
-            copy(model.frames, twin * s.SLOT_BYTES, model.frames, begin, begin + model.lengths[slot])
-            model.lengths[twin] = model.lengths[slot]
-            model.targets[twin] = model.targets[slot]
-            model.events[twin] = s.UNRECORDED
-            numbers[s.DUPLICATED] += 1
-            later_ns = exponential_ns(stream, settings[s.REORDERED_NS] + 1)
-            schedule(model.heads, model.tails, model.links, numbers, twin, now_ns, due_ns + later_ns)
-    return True
-
-
-@kernel
-def _send_noise(model: Model, frame: NDArray[np.uint8], start: int, now_ns: int) -> None:
-    slot = take_slot(model.free, model.numbers)
-    if slot == s.NO_SLOT:
-        return
-    at = slot * s.SLOT_BYTES
-    model.lengths[slot] = noise(model.frames, at, frame, start, model.row, model.stream) - at
-    model.events[slot] = s.UNRECORDED
-    model.numbers[s.NOISY] += 1
-    schedule(model.heads, model.tails, model.links, model.numbers, slot, now_ns, now_ns)
 
 
 @kernel
@@ -214,23 +94,23 @@ def _answer(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now
     row, settings = model.row, model.settings
     probe, target, what = row[NUMBER], row[TARGET], answer & WHAT_MASK
     if is_lost(model.path_until_ns, model.path_bad, settings, model.stream, 0, target, now_ns):
-        _lose(model, probe, target, s.BY_PROBE)
+        lose(model, probe, target, s.BY_PROBE)
         _log(model, now_ns, s.LOST_PACKET, 0)
         return
     if answer & FROM_ROUTER:
         router = router_of(model.population, target)
         if is_limited(model.routers, model.router_busy_ns, settings, router, now_ns):
-            _lose(model, probe, target, s.BY_LIMIT)
+            lose(model, probe, target, s.BY_LIMIT)
             _log(model, now_ns, s.LOST_PACKET, 0)
             return
-    delay_ns = waited_ns + _latency_ns(model, target)
+    delay_ns = waited_ns + latency_ns(model, target)
     if len(model.log_ns) > 0 and answer & FROM_ROUTER == 0:
         delay_ns += _host_delay_ns(model, target, now_ns)
     kind = kind_of(what, probe)
     outcome = s.LOST_PACKET
-    if _send(model, frame, start, answer, kind, now_ns, now_ns + delay_ns):
-        outcome = s.POSITIVE if kind in (_ECHO_REPLY, _SYN_ACK, _ANSWER) else s.NEGATIVE
-    if what == BOTH and _send(model, frame, start, answer, _RST, now_ns, now_ns + delay_ns + _RESET_AFTER_NS):
+    if send(model, frame, start, answer, kind, now_ns, now_ns + delay_ns):
+        outcome = s.POSITIVE if kind in (ECHO_REPLY_KIND, SYN_ACK_KIND, ANSWER_KIND) else s.NEGATIVE
+    if what == BOTH and send(model, frame, start, answer, RST_KIND, now_ns, now_ns + delay_ns + _RESET_AFTER_NS):
         outcome = s.NEGATIVE if outcome == s.LOST_PACKET else outcome
     _log(model, now_ns, outcome, delay_ns)
 
@@ -242,7 +122,7 @@ def _meet(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now_n
     waited_ns = link_delay_ns(model.numbers, model.settings, now_ns)
     if waited_ns < 0:
         if answer & WHAT_MASK != SILENT:
-            _lose(model, row[NUMBER], row[TARGET], s.BY_LINK)
+            lose(model, row[NUMBER], row[TARGET], s.BY_LINK)
         _log(model, now_ns, s.LOST_PACKET, 0)
         return
     if answer & WHAT_MASK != SILENT:
@@ -250,7 +130,7 @@ def _meet(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now_n
     else:
         _log(model, now_ns, s.NO_REPLY, 0)
     if chance(model.stream, model.settings[s.NOISE]):
-        _send_noise(model, frame, start, now_ns)
+        send_noise(model, frame, start, now_ns)
 
 
 @kernel
