@@ -149,7 +149,7 @@ class Cycle:
         number = finished.interruption.signal_number
         code = StoppedEarlyError.exit_code if number is None else SIGNAL_BASE + number
         record = replace(record, exit_code=code, events=["failure", *record.events])
-        record = replace(record, summary=f"{self._summary(record, finished.manifest)}; the next call goes on with it")
+        record = replace(record, summary=f"{self._summary(record, finished.manifest)}; the next call resumes it")
         self.home.write(record)
         self.notify(Message.of_record(self.home.path, record))
         return record

@@ -117,7 +117,9 @@ def _report_notes(opened: "PassiveRun", go: "Callable[[], object]") -> None:
     except BaseException:
         if interrupts.requested and opened.path.is_dir():
             path = opened.path
-            log.notice(f"interrupted: what was read is kept in {path}; `liveness passive run --resume {path}` goes on")
+            log.notice(
+                f"interrupted: what was read is kept in {path}; `liveness passive run --resume {path}` continues it"
+            )
         raise
     finally:
         notes = opened.partitions.notes

@@ -99,7 +99,7 @@ def command(
             or targets
             or any(value not in (None, (), False) for value in flags.values())
         ):
-            raise click.UsageError("--resume goes on with a run as it was configured: only -q and watching go with it")
+            raise click.UsageError("--resume continues a run as it was configured: only -q and watching options apply")
         from liveness.scan.run import resume_scan
 
         _leave(watch(partial(resume_scan, resume)))

@@ -90,9 +90,21 @@ def loss_warnings(totals: Totals, kernel_drops: int) -> list[str]:
     return warnings
 
 
-def _resent(totals: Totals, sent: int) -> int:
-    """Return the number of frames sent again after a resume: those that are neither first sent nor repairs."""
-    return max(0, totals.frames + sum(totals.errors) + totals.dropped - sent - totals.repaired)
+def _transmit(totals: Totals, sent: int, identity: Identity) -> Transmit:
+    """Return the record of the sending side; `sent` is the number of frames of all probes and attempts."""
+    errors = sum(totals.errors) + totals.dropped
+    return Transmit(
+        frames=totals.frames,
+        errors=errors,
+        repaired=totals.repaired,
+        # sent again after a resume: what was neither sent for the first time nor to repair a loss
+        resent=max(0, totals.frames + errors - sent - totals.repaired),
+        given_up_s=totals.given_up_s,
+        interface_frames=totals.interface_frames,
+        transport=identity.transport,
+        reasons=list(identity.transport_reasons),
+        unresolved=identity.path.neighbours.unresolved.count,
+    )
 
 
 def _privileges(dropped: Dropped | None, shared: Shared) -> Privileges:
@@ -168,17 +180,7 @@ def final_manifest(
             kernel_drops=kernel_drops,
             nic_drops=totals.nic_drops,
         ),
-        transmit=Transmit(
-            frames=totals.frames,
-            errors=sum(totals.errors) + totals.dropped,
-            repaired=totals.repaired,
-            resent=_resent(totals, int(sent.sum())),
-            given_up_s=totals.given_up_s,
-            interface_frames=totals.interface_frames,
-            transport=identity.transport,
-            reasons=list(identity.transport_reasons),
-            unresolved=identity.path.neighbours.unresolved.count,
-        ),
+        transmit=_transmit(totals, int(sent.sum()), identity),
         loss_warnings=[
             *damage,
             *outcome.losses.warnings(received=max(tally.accepted, int(shared.accepted.sum()))),

@@ -47,7 +47,7 @@ class Finished:
 
 def kept_in(path: FilePath) -> str:
     """Return the end of a message about a run that ended early: where its data is, and how to resume it."""
-    return f"what was received is kept in {path}; `liveness scan --resume {shlex.quote(str(path))}` goes on"
+    return f"what was received is kept in {path}; `liveness scan --resume {shlex.quote(str(path))}` continues it"
 
 
 def _conclude(plan: Plan, directory: RunDirectory, interruption: Interruption) -> tuple[Tally, Conclusion]:

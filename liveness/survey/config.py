@@ -240,7 +240,7 @@ def _foreign_fields(config: SurveyConfig) -> Iterator[Problem]:
         limit: TargetLimit = config.limits.max_targets
         yield Problem("$.limits.max_targets", limit, "a survey probes whole /24s: make a shorter list of blocks")
     if config.limits.loss != Limits().loss:
-        expected = "a survey records each probe that was not sent and goes on: leave it out, or set it to 0.001"
+        expected = "a survey records each probe that was not sent and continues: leave it out, or set it to 0.001"
         yield Problem("$.limits.loss", config.limits.loss, expected)
     if not config.limits.repair:
         yield Problem("$.limits.repair", config.limits.repair, "a survey never sends a probe again: leave it out")

@@ -270,10 +270,10 @@ def _resumable(path: Path) -> tuple[RunDirectory, SurveyManifest]:
         raise UsageError(f"{path}: no run of a survey: it has no {NAME}")
     manifest = load_manifest(path)
     if manifest.status == "complete":
-        raise UsageError(f"{path}: this survey is complete: there is nothing to go on with")
+        raise UsageError(f"{path}: this survey is complete: there is nothing to resume")
     with Directory.open(path) as directory:
         if manifest.origin is not None or not directory.is_directory(ROUNDS_FOLDER):
-            raise UsageError(f"{path}: no rounds to go on with: this survey was imported, or concluded elsewhere")
+            raise UsageError(f"{path}: no rounds to resume from: this survey was imported, or concluded elsewhere")
     return RunDirectory(path), manifest
 
 

@@ -86,7 +86,7 @@ def test_what_ends_early_is_reported_with_its_exit_code(tmp_path: Path, scanner:
     [run_id] = run_ids(tmp_path)
     assert str(caught.value) == (
         f"census weekly/{run_id}: partial (limits.max_runtime of 1h reached), 4,096 targets in 28 s, no losses;"
-        " the next call goes on with it"
+        " the next call resumes it"
     )
     scanner.interrupted = Interruption("interrupted by SIGTERM", 15)
     result = census("run", "-q", "-C", config(tmp_path))

@@ -57,7 +57,7 @@ def test_a_run_that_was_interrupted_continues_with_the_next_call(tmp_path: Path)
     scanner.interrupted = Interruption("interrupted by SIGTERM", signal.SIGTERM)
     cut = weekly.taken(scanner)
     assert (cut.state, cut.status, cut.exit_code, cut.events) == ("begun", "partial", 143, ["failure"])
-    assert cut.summary.endswith("; the next call goes on with it")
+    assert cut.summary.endswith("; the next call resumes it")
     assert [message.events for message in weekly.messages] == [["failure"]]
     scanner.interrupted = Interruption()
     done = weekly.taken(scanner)

@@ -148,7 +148,7 @@ def begin(compiled: None, tmp_path: Path, mark: str) -> Callable[..., Scan]:  # 
 
 
 def kept(path: Path) -> str:
-    return f"what was received is kept in {path}; `liveness scan --resume {path}` goes on"
+    return f"what was received is kept in {path}; `liveness scan --resume {path}` continues it"
 
 
 def check_kept(scan: Scan, reason: str) -> Census:

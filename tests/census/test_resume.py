@@ -170,7 +170,7 @@ def test_an_interrupted_run_continues_and_a_finished_one_does_not(compiled: None
     assert checked.returncode == 0, checked.stdout
     again = run(*LIVENESS, "scan", "--resume", path)
     assert again.returncode == 2
-    assert again.stderr == f"liveness: error: {path}: this run is complete: there is nothing to go on with\n"
+    assert again.stderr == f"liveness: error: {path}: this run is complete: there is nothing to resume\n"
 
 
 def cut_off(folder: Path) -> tuple[Path, Path]:
@@ -240,11 +240,11 @@ def test_two_scans_do_not_write_one_run(compiled: None, tmp_path: Path) -> None:
         (["--resume", "nowhere"], "nowhere: no such run directory"),
         (
             ["--resume", ".", "-r", "5pps"],
-            "--resume goes on with a run as it was configured: only -q and watching go with it",
+            "--resume continues a run as it was configured: only -q and watching options apply",
         ),
         (
             ["--resume", ".", "10.0.0.0/8"],
-            "--resume goes on with a run as it was configured: only -q and watching go with it",
+            "--resume continues a run as it was configured: only -q and watching options apply",
         ),
         (["--resume", "."], "neither manifest nor checkpoint can be read"),
     ],

@@ -165,7 +165,7 @@ def test_an_interface_that_stays_down_ends_a_scan_which_resumes_when_it_is_back(
     """
     done = in_lab(tmp_path, script, network={"transport": transport}, senders=1, limits={"max_pause": "2s"})
     run = f"{tmp_path}/sets/sturdy/one"
-    kept = f"what was received is kept in {run}; `liveness scan --resume {run}` goes on"
+    kept = f"what was received is kept in {run}; `liveness scan --resume {run}` continues it"
     assert "Traceback" not in done.stderr
     lines = done.stderr.splitlines()
     assert lines[0] == "liveness: paused: interface scan0 is down"

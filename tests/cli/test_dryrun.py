@@ -138,7 +138,7 @@ def test_a_scan_of_all_ipv4_takes_little_memory_in_each_process(tmp_path: Path) 
 
     code, peaks, complaints = run_in_child(inside)
     assert code == 130
-    assert re.fullmatch(r"liveness: interrupted by SIGINT: .* goes on", complaints.splitlines()[-1])
+    assert re.fullmatch(r"liveness: interrupted by SIGINT: .* continues it", complaints.splitlines()[-1])
     assert len(peaks) == 5  # the supervisor, a receiver, two senders, and what compacts segments
     assert max(peaks.values()) < LIMIT_KIB, peaks
 

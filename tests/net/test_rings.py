@@ -191,7 +191,7 @@ def test_a_slow_queue_is_back_pressure_and_loses_nothing() -> None:
         tx.commit(count, lengths)
         left = tx.flush(0)  # no time: what has not left is told
         assert left > 0
-        unsent = tx.unsent().tolist()  # the queue goes on emptying, so these are the last of those that were left
+        unsent = tx.unsent().tolist()  # the queue keeps emptying, so these are the last of those that were left
         assert unsent == list(range(first, first + count))[count - len(unsent) :]
         assert len(unsent) <= left
         assert tx.flush(5) == 0

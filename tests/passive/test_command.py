@@ -502,7 +502,7 @@ def test_ctrl_c_says_how_to_resume(tmp_path: Path) -> None:
     )
     run = tmp_path / "out/campus/1"
     assert done.returncode == 130, done
-    assert f"what was read is kept in {run}; `liveness passive run --resume {run}` goes on" in done.stderr
+    assert f"what was read is kept in {run}; `liveness passive run --resume {run}` continues it" in done.stderr
     assert "Traceback" not in done.stderr
     liveness("passive", "run", "--resume", run)
     assert json.loads((run / "manifest.json").read_text())["status"] == "complete"

@@ -161,7 +161,7 @@ def manifest_of(folder: Path, **changed: object) -> Path:
 def test_what_cannot_be_resumed_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no run of a survey: it has no manifest\.json"):
         resume_survey(tmp_path, NOBODY)
-    with pytest.raises(UsageError, match="this survey is complete: there is nothing to go on with"):
+    with pytest.raises(UsageError, match="this survey is complete: there is nothing to resume"):
         resume_survey(manifest_of(tmp_path, status="complete"), NOBODY)
     with pytest.raises(UsageError, match=r"\$\.config\.name: missing"):
         resume_survey(manifest_of(tmp_path), NOBODY)
@@ -173,7 +173,7 @@ def test_what_cannot_be_resumed_says_so(tmp_path: Path) -> None:
         resume_survey(manifest_of(tmp_path, config=config), NOBODY)
     shutil.rmtree(tmp_path / "rounds")
     (tmp_path / "rounds").write_text("")
-    with pytest.raises(UsageError, match="no rounds to go on with"):
+    with pytest.raises(UsageError, match="no rounds to resume from"):
         resume_survey(tmp_path, NOBODY)
 
 

@@ -185,8 +185,8 @@ class PathGuard:
         self._pause = None
         self.shared.resume(HOLD_PATH)
         lasted_s = (now_ns - pause.began_ns) / NS
-        self.record.add("link", f"the way is whole again after {lasted_s:.1f} s ({pause.cause})", "resumed")
-        self.notice(f"going on after {lasted_s:.1f} s: the way to the targets is whole again")
+        self.record.add("link", f"the path works again after {lasted_s:.1f} s ({pause.cause})", "resumed")
+        self.notice(f"continuing after {lasted_s:.1f} s: the path to the targets works again")
 
     def _report_pause(self, now_ns: int) -> None:
         """Report the loss of a pause. Called when all senders are paused, or at the end of the pause."""

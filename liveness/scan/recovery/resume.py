@@ -44,7 +44,7 @@ def resume(path: Path) -> Resumption:
         raise UsageError(f"{path}: no such run directory")
     manifest, checkpoint, damage = _records(directory)
     if manifest.status == "complete":
-        raise UsageError(f"{path}: this run is complete: there is nothing to go on with")
+        raise UsageError(f"{path}: this run is complete: there is nothing to resume")
     lock = directory.lock()
     try:
         return _resumption(directory, manifest, checkpoint, damage)
@@ -82,7 +82,7 @@ def check_resumable(path: Path) -> None:
     directory = RunDirectory(path)
     manifest, checkpoint, _ = _records(directory)
     if manifest.status == "complete":
-        raise UsageError(f"{path}: this run is complete: there is nothing to go on with")
+        raise UsageError(f"{path}: this run is complete: there is nothing to resume")
     _plan(directory, manifest if checkpoint is None else checkpoint.manifest)
 
 
