@@ -205,19 +205,24 @@ def test_availability_is_that_of_the_lab(everything: Result) -> None:
 
 
 @pytest.mark.slow
-def test_a_24_never_sees_two_probes_within_half_of_its_spacing(tmp_path: Path) -> None:
-    """With the tolerance that a survey has by itself."""
+def test_probes_are_an_interval_apart_and_never_two_of_a_24_within_half_of_its_spacing(tmp_path: Path) -> None:
+    """With the tolerance that a survey has by itself: what left later than that counts as not sent, and is no gap."""
     result = survey(tmp_path, survey={"blocks": "blocks.csv", "interval": "10s", "duration": "30s"})
     check_capture(result)
     check_truth(result)
     sent = result.bits("icmp")["sent"]
     order, slots = result.order, result.order.address_slots(0)
     times: dict[int, list[int]] = defaultdict(list)
+    by_address: dict[int, dict[int, int]] = defaultdict(dict)
     for time_ns, target, _ in result.captured:
         index = int(np.searchsorted(result.run.blocks.addresses, np.uint32(target)))
         number = (time_ns - order.start_ns - int(slots[index]) * order.interval_ns // order.slots) // order.interval_ns
         if sent[number, index]:
             times[target >> 8].append(time_ns)
+            by_address[index][number] = time_ns
+    gaps_ns = [of[number + 1] - of[number] for of in by_address.values() for number in of if number + 1 in of]
+    assert len(gaps_ns) > 256
+    assert max(abs(gap_ns - order.interval_ns) for gap_ns in gaps_ns) <= 50_000_000
     half_ns = order.block_spacing_ns / 2
     assert sum(map(len, times.values())) > 512
     for block, block_times in times.items():
