@@ -140,6 +140,9 @@ class Figure:
     notes: Sequence[str]
     """Formulas and denominators, shown below the figure."""
     content: object
-    """What is drawn: one of the kinds of content that `liveness.report.figures.drawers` has a drawer for."""
+    """What is drawn: one of the kinds of content that `liveness.report.figures.drawers` has a drawer for.
+
+    None for a figure that is drawn without one.
+    """
     table: str = ""
     """The id of the table next to which it is shown."""

@@ -12,10 +12,14 @@ from liveness.report.figures.drawing import panel
 from liveness.report.figures.style import COLOURS
 
 DURATIONS: Final = {
-    1.0: "1 s", 10.0: "10 s", 60.0: "1 min", 600.0: "10 min", 3600.0: "1 h", 6 * 3600.0: "6 h", 86400.0: "1 d",
+    0.01: "10 ms", 0.1: "100 ms", 1.0: "1 s", 10.0: "10 s", 60.0: "1 min",
+    600.0: "10 min", 3600.0: "1 h", 6 * 3600.0: "6 h", 86400.0: "1 d",
     7 * 86400.0: "1 week", 30 * 86400.0: "30 d", 365 * 86400.0: "1 year",
 }  # fmt: skip
 
+ONE_ROW: Final = 4
+"""Entries of a legend that fit one row; more have COLUMNS a row."""
+COLUMNS: Final = 3
 WIDTHS: Final = (3.0, 2.0, 1.7, 1.4)
 """Each curve is narrower than those below it, so that curves that coincide are all visible."""
 
@@ -40,7 +44,8 @@ def draw_curves(content: Curves) -> Figure:
     axes.set_xlabel(content.x_label)
     axes.set_ylabel(content.y_label)
     share_axis(axes)
-    legend(axes, *([published_key(of=content.marks_name)] if content.marks else []))
+    keys = [published_key(of=content.marks_name)] if content.marks else []
+    legend(axes, *keys, columns=COLUMNS if len(content.curves) + len(keys) > ONE_ROW else 0)
     return figure
 
 

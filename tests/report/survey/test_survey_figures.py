@@ -1,6 +1,7 @@
 """Figures of surveys as they are drawn: read back from axes, legible, the same bytes for the same results."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,13 @@ from matplotlib.collections import QuadMesh
 from matplotlib.patches import StepPatch
 from numpy.typing import NDArray
 
+from liveness.analysis.survey.delays import DelayTable
 from liveness.analysis.survey.figures.contents import POSITIVE
+from liveness.analysis.survey.figures.every import survey_figures
 from liveness.analysis.survey.gathered import Gathered
 from liveness.analysis.survey.results import SurveyResults
 from liveness.report.figures.dates import date_axis
+from liveness.report.figures.drawers import drawn
 from liveness.report.figures.drawing import Drawing, panel
 from liveness.report.figures.style import styled
 from liveness.report.map.hilbert import place_of
@@ -53,9 +57,9 @@ def steps(drawing: Drawing, gid: str, axes: int = 0) -> StepPatch:
     return found
 
 
-def pixels(drawn: ScalarMappable) -> NDArray[np.float64]:
+def pixels(artist: ScalarMappable) -> NDArray[np.float64]:
     """Return the values of an image or a mesh, NaN where it has none."""
-    array = drawn.get_array()
+    array = artist.get_array()
     assert array is not None
     return np.ma.filled(np.ma.asarray(array, np.float64), np.nan)
 
@@ -108,21 +112,34 @@ def test_curves_are_distributions_and_published_values_are_marked(figures: dict[
     assert np.asarray(ever.get_ydata()).tolist() == [0, 0.25, 0.5, 0.75, 1]
 
 
+def test_delays_are_drawn_where_round_trip_times_are_known(survey: Survey) -> None:
+    results, gathered = survey
+    table = DelayTable(7, 700, np.outer(np.arange(1, 8), np.arange(1, 8)) / 10)
+    probe = replace(results.probes[0], delays=table)
+    found = {figure.id: figure for figure in survey_figures(replace(results, probes=[probe]), gathered)}
+    drawing = drawn(found["delays-icmp"])
+    lines = {line.get_gid(): line for line in drawing.figure.axes[0].lines}
+    assert np.asarray(lines["curve:95% of addresses"].get_xdata()).tolist() == table.timeout_s[4].tolist()
+    assert np.asarray(lines["curve:50% of addresses"].get_ydata()).tolist() == [0.01, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99]
+    assert {(5, 0.95), (145, 0.99), (0.16, 0.01)} <= set(marks(drawing))
+    assert "2.5 s catches 95%" in drawing.alt
+
+
 def test_activity_over_time_is_by_round_in_utc(figures: dict[str, Drawing]) -> None:
-    drawn = steps(figures["over-time-icmp"], "measured")
+    stairs = steps(figures["over-time-icmp"], "measured")
     ever = TRUTH.positive.any(axis=1)
     with np.errstate(invalid="ignore"):
         expected = TRUTH.positive[ever].sum(axis=0) / TRUTH.sent[ever].sum(axis=0)
-    assert np.allclose(drawn.get_data()[0], expected, equal_nan=True)
-    edges = np.asarray(drawn.get_data()[1])
+    assert np.allclose(stairs.get_data()[0], expected, equal_nan=True)
+    edges = np.asarray(stairs.get_data()[1])
     assert edges[0] == START_NS / 86_400e9
     assert (edges[-1] - edges[0]) * 86_400 == pytest.approx(ROUNDS * 660)
-    assert np.isnan(drawn.get_data()[0][GAP]).all()
+    assert np.isnan(stairs.get_data()[0][GAP]).all()
 
 
 def test_the_outage_is_where_it_was(figures: dict[str, Drawing]) -> None:
-    drawn = steps(figures["outages-over-time-icmp"], "line:full outages")
-    values = np.asarray(drawn.get_data()[0])
+    stairs = steps(figures["outages-over-time-icmp"], "line:full outages")
+    values = np.asarray(stairs.get_data()[0])
     assert np.flatnonzero(values).tolist() == list(range(DOWN.start, DOWN.stop))
     assert values.max() == 1 / 4  # of the four /24s that ever answered
     assert marks(figures["outages-over-time-icmp"])[0][1] == 0.003

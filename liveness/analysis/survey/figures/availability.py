@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from liveness.analysis.figures import Colour, Figure
 from liveness.analysis.numbers import count, percent, seconds
+from liveness.analysis.survey.delays import PERCENTILES, DelayTable
 from liveness.analysis.survey.figures.contents import Activity, Curve, Curves, Density, Mark, Rounds, figure_id
 from liveness.analysis.survey.fit import daily_fit
 from liveness.analysis.survey.gathered import SHARE_BINS, ProbeGathered
@@ -16,6 +17,7 @@ from liveness.analysis.survey.occupancy import DENSE_ABOVE, SPARSE_BELOW
 from liveness.analysis.survey.results import ProbeResult, SurveyResults
 from liveness.analysis.survey.sequences import ALL, BEGUN_EARLY, ENDED, PLAIN, REPAIRED, RUNNING
 from liveness.planes.blocks import BLOCK_ADDRESSES
+from liveness.reference import padmanabhan_2015
 from liveness.reference.heidemann_2008 import LABEL, PUBLISHED
 
 OFTEN: Final = 0.95
@@ -31,6 +33,8 @@ def availability_figures(results: SurveyResults, probe: ProbeResult, gathered: P
     yield _shares(probe, gathered)
     if probe.readings[PLAIN].up_periods:
         yield _up_periods(probe, results.timing.interval_s)
+    if probe.delays is not None:
+        yield _delays(probe, probe.delays)
     yield _occupancy(probe)
     yield _over_time(results, probe, gathered)
 
@@ -159,6 +163,36 @@ def _occupancy(probe: ProbeResult) -> Figure:
             LABEL, "share of the /24 that is active", "share of responding /24s",
         ),
         "survey_published",
+    )  # fmt: skip
+
+
+def _delays(probe: ProbeResult, delays: DelayTable) -> Figure:
+    shares = [share / 100 for share in PERCENTILES]
+    colours: dict[int, Colour] = {50: "blue", 90: "green", 95: "orange", 99: "red"}
+    rows = {share: delays.timeout_s[PERCENTILES.index(share)].tolist() for share in colours}
+    published = dict(zip(padmanabhan_2015.PERCENTILES, padmanabhan_2015.TIMEOUT_S, strict=True))
+    return Figure(
+        figure_id("delays", probe.probe),
+        f"Timeouts that catch a share of the replies, {probe.probe}",
+        f"Lines of the timeout that catches a share of the replies of {count(delays.addresses)} addresses: for 95% of"
+        f" them, {seconds(rows[95][PERCENTILES.index(95)])} catches 95% of their replies (published: 5 s).",
+        [
+            "Each line: the timeout that catches the share of the replies of so many of the addresses.",
+            f"Diamonds: the same of {padmanabhan_2015.LABEL}, from surveys of ISI.",
+        ],
+        Curves(
+            [
+                Curve(f"{share}% of addresses", rows[share], shares, colour, dashed=share != max(colours))
+                for share, colour in colours.items()
+            ],
+            [
+                Mark(timeout, part)
+                for share in colours
+                for timeout, part in zip(published[share], shares, strict=True)
+            ],
+            padmanabhan_2015.LABEL, "timeout", "share of their replies", durations=True,
+        ),
+        "delays",
     )  # fmt: skip
 
 
