@@ -11,6 +11,7 @@ from pyroaring import BitMap
 from liveness.analysis.overlap import PASSIVE, Overlap, overlap_of
 from liveness.api.passive import Passive, open_passive
 from liveness.errors import UsageError, one_line
+from liveness.ipsets.files import Reader
 from liveness.ipsets.roaring import from_numpy
 from liveness.ipsets.runs import from_runs
 from liveness.planes.blocks import BLOCK_ADDRESSES
@@ -20,6 +21,7 @@ from liveness.runs.rundir import RunDirectory
 from liveness.space.intervals import Intervals
 
 TWO_WAY: Final = "two-way"
+COMPLETE: Final = "complete"
 BLOCKS_AT_ONCE: Final = 256
 
 
@@ -52,7 +54,7 @@ class Comparison:
     def unfinished(self) -> list[tuple[str, str]]:
         """Runs that are not complete, with their status."""
         runs = [entry for one in self.observations for entry in one.runs.items()]
-        return [(path, status) for path, status in runs if status != "complete"]
+        return [(path, status) for path, status in runs if status != COMPLETE]
 
     def document(self) -> dict[str, Any]:
         """Return the comparison as a document for other tools."""
@@ -66,9 +68,12 @@ def compare_methods(
     """Compare what runs saw of the addresses that all kinds of them observed, optionally only `within` some.
 
     Positive replies of an address itself count: of a census to any of its attempts, of a survey in any round. Passive
-    observation sees a local address that has two-way traffic. UsageError if nothing was observed by all.
+    observation sees a local address that has two-way traffic, or the members of a set file, which needs `within`.
+    UsageError if nothing was observed by all.
     """
-    observations = [one for one in (_of_censuses(censuses), _of_surveys(surveys), _of_passive(passive)) if one.runs]
+    observations = [
+        one for one in (_of_censuses(censuses), _of_surveys(surveys), _of_passive(passive, within)) if one.runs
+    ]
     if not observations:
         raise UsageError("compare: give runs by --census, --survey and --passive")
     scope = BitMap.intersection(*(one.scope for one in observations))
@@ -138,9 +143,17 @@ def _ever(run: SurveyRun, probe: str) -> tuple["np.ndarray[Any, np.dtype[np.bool
     return sent, positive
 
 
-def _of_passive(paths: Sequence[Path]) -> Observation:
+def _of_passive(paths: Sequence[Path], within: Intervals | None) -> Observation:
     observation = Observation("passive")
     for path in paths:
+        if path.is_file():
+            if within is None:
+                raise UsageError(
+                    one_line(f"{path}: a set does not say which addresses were observed: give them by --within")
+                )
+            addresses = Reader().read(str(path)).addresses
+            observation.add(str(path), COMPLETE, _bitmap(within), [(PASSIVE, addresses)])
+            continue
         run = open_passive(path)
         observation.add(str(path), run.status, _bitmap(run.local), [(PASSIVE, _two_way(run))])
     return observation

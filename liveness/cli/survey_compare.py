@@ -13,7 +13,14 @@ _RUN = click.Path(path_type=Path)
 @click.command("compare")
 @click.option("--census", "censuses", multiple=True, type=_RUN, metavar="RUN", help="A census; may be repeated.")
 @click.option("--survey", "surveys", multiple=True, type=_RUN, metavar="RUN", help="A survey; may be repeated.")
-@click.option("--passive", "passive", multiple=True, type=_RUN, metavar="RUN", help="A passive run; may be repeated.")
+@click.option(
+    "--passive",
+    "passive",
+    multiple=True,
+    type=_RUN,
+    metavar="RUN",
+    help="A passive run, or a file of the addresses seen (with --within); may be repeated.",
+)
 @click.option(
     "--within",
     multiple=True,

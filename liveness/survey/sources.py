@@ -65,7 +65,7 @@ def positive_addresses(run: RunDirectory) -> BitMap:
 
 def _surveyed(before: BlockAvailability, survey: SurveyRun) -> BlockAvailability:
     """Return availability with the blocks of a survey by its first probe in place of what censuses say."""
-    probe = analyze_survey(survey).probes[0]
+    probe = analyze_survey(survey, delays=False).probes[0]
     plain = [result.readings[PLAIN] for result in probe.blocks]
     ever = np.array([reading.ever for reading in plain])
     known = ever > 0

@@ -176,6 +176,20 @@ def test_only_some_addresses_are_compared_and_none_is_an_error(runs: dict[str, t
     assert "give runs by --census, --survey and --passive" in done.err
 
 
+def test_a_set_of_passive_observation_needs_its_scope(runs: dict[str, tuple[Path, World]], tmp_path: Path) -> None:
+    census, world = runs["--census"]
+    seen = runs["--passive"][1].seen["passive"]
+    path = tmp_path / "seen.txt"
+    path.write_text("".join(f"{format_address(BASE + x)}\n" for x in sorted(seen)))
+    options = ["--census", str(census), "--passive", str(path)]
+    found = json.loads(liveness("survey", "compare", *options, "--within", "10.0.0.0/24", "--json").out)
+    wanted = expected([world, World({"passive": seen}, set(range(256)))])
+    assert {key: found[key] for key in wanted} == wanted
+    done = liveness("survey", "compare", *options)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "seen.txt: a set does not say which addresses were observed: give them by --within" in done.err
+
+
 def test_a_run_that_is_not_complete_is_named(tmp_path: Path) -> None:
     run = Population([Reply("icmp", Kind.ECHO_REPLY, BASE, BASE)], status="partial").write(tmp_path)
     run.write_targets(["10.0.0.0/30"])

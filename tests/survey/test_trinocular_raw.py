@@ -14,6 +14,7 @@ from liveness.errors import LivenessError, UsageError
 from liveness.planes.blocks import Blocks
 from liveness.planes.rundir import SurveyRun
 from liveness.planes.verdicts import NO_VERDICT, verdicts_name
+from liveness.survey import trinocular_raw
 from liveness.survey.exporting import parts_of
 from liveness.survey.import_timing import Given
 from liveness.survey.opening import import_any
@@ -84,7 +85,9 @@ def test_older_files_have_other_columns_and_shorter_blocks(tmp_path: Path) -> No
     assert run.manifest.probes[PROBE].sent == 0
 
 
-def test_a_second_line_of_a_round_is_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", [1, 1 << 14])
+def test_a_second_line_of_a_round_is_counted(tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trinocular_raw, "BATCH", batch)
     path = write(tmp_path / "raw.fsdb", SAMPLE, line(1, 1, b"", 0, 0), line(1, 0, bytes([1 << 3, 9]), 0, 1))
     run = import_any([path], tmp_path / "run", "twice", NONE)
     assert verdicts(run) == [1, 1]

@@ -7,12 +7,13 @@ from typing import Any, Final
 from liveness.analysis.numbers import ABSENT, percent, seconds
 from liveness.analysis.survey.results import ProbeResult
 from liveness.analysis.survey.sequences import REPAIRED
-from liveness.reference.heidemann_2008 import LABEL, PUBLISHED
+from liveness.reference.heidemann_2008 import LABEL, PUBLISHED, QUAN
 from liveness.reference.published import Published
 
 NAMES: Final = {
     "occupancy.sparse": ("sparse_blocks", "responding /24s less than 5% full"),
     "occupancy.dense": ("dense_blocks", "responding /24s more than half full"),
+    "outages.down": ("down", "/24s down at a time, weekly outages left out"),
     "stable": ("stable", "stable addresses of the ever-responsive"),
 }
 MEDIAN: Final = "median_up_s"
@@ -48,7 +49,7 @@ class Compared:
             "low": self.low,
             "high": self.high,
             "published": self.published.low,
-            "source": LABEL,
+            "source": QUAN if self.published.where == QUAN else LABEL,
         }
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
 
@@ -99,16 +99,22 @@ class SurveyResults:
 
 
 def analyze_survey(
-    run: SurveyRun, addresses: AddressSink | None = None, activity: ActivitySink | None = None
+    run: SurveyRun,
+    addresses: AddressSink | None = None,
+    activity: ActivitySink | None = None,
+    *,
+    delays: bool = True,
 ) -> SurveyResults:
     """Return the results of a survey; the sinks receive the figures of every address and the rounds of every block.
 
-    LivenessError if a plane is missing or damaged.
+    Without `delays` the log of replies is not read. LivenessError if a plane is missing or damaged.
     """
     timing = Timing(run.manifest.start_ns, run.manifest.interval_s)
     with run.matrix() as matrix:
         phases_ms = matrix.phases_ms()
         probes = [_probe(run, matrix, probe, phases_ms, timing, addresses, activity) for probe in run.manifest.probes]
+    if delays:
+        probes = [replace(probe, delays=delay_table(run, probe.probe)) for probe in probes]
     return SurveyResults(run, timing, probes)
 
 
@@ -156,8 +162,7 @@ def _probe(
     )
     readings = tuple(_reading(blocks, lengths, reading, timing.interval_s) for reading in range(READINGS))
     responding = sum(result.readings[PLAIN].ever > 0 for result in blocks)
-    estimates, delays = _estimates(run, blocks), delay_table(run, probe)
-    return ProbeResult(probe, counts, responding, readings, lengths, blocks, estimates, delays)
+    return ProbeResult(probe, counts, responding, readings, lengths, blocks, _estimates(run, blocks))
 
 
 def _parts(
@@ -245,6 +250,8 @@ def _estimates(run: SurveyRun, blocks: list[BlockResult]) -> dict[str, Estimate]
     occupancy = np.array([reading.a_sum for reading in plain]) / BLOCK_ADDRESSES
     stable = np.array([float(result.stable) for result in blocks])
     found["stable"] = ratio(stable, ever, weights, strata, high=1.0)
+    down = np.array([sum(one.sent for one in result.outages if not one.weekly) for result in blocks], np.float64)
+    found["down"] = ratio(down, responding * run.manifest.rounds, weights, strata, high=1.0)
     for name, chosen in (("sparse_blocks", occupancy < SPARSE_BELOW), ("dense_blocks", occupancy > DENSE_ABOVE)):
         found[name] = ratio(responding * chosen, responding, weights, strata, high=1.0)
     return found

@@ -21,6 +21,7 @@ ESTIMATES: Final = {
     "U": "U",
     "N_U": "N_U",
     "stable": "share of stable addresses",
+    "down": "share of /24s down at a time",
     "sparse_blocks": "share of /24s under 5% full",
     "dense_blocks": "share of /24s over half full",
 }

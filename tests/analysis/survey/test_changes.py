@@ -179,6 +179,14 @@ def test_a_week_that_was_not_sent_says_nothing() -> None:
     assert is_weekly(Outage(0, int(begin), int(end), 262, None), silent, probed, INTERVAL_S)
 
 
+def test_two_weeks_of_which_one_was_not_sent_have_nothing_weekly() -> None:
+    silent, probed = weeks_of({5: "s", 6: "s"}, 2)
+    week = int(7 * 86_400 / INTERVAL_S)
+    probed[week:], silent[week:] = 0, False
+    begin, end = np.flatnonzero(silent)[[0, -1]]
+    assert not is_weekly(Outage(0, int(begin), int(end), 262, None), silent, probed, INTERVAL_S)
+
+
 def occupied(tmp_path: Path) -> tuple[dict[str, Any], Truth]:
     """Return the document of four /24s: 3, 100, 200 and no addresses are always up, and one flaps."""
     truth = Truth(20, INTERVAL_S)
@@ -210,6 +218,25 @@ def test_occupancy_and_stable_addresses(tmp_path: Path) -> None:
     assert published["occupancy.sparse"]["value"] == pytest.approx(1 / 3)
     assert published["occupancy.sparse"]["published"] == 0.25
     assert published["median_up_s"]["published"] == 81 * 60
+
+
+def test_the_share_of_blocks_that_are_down(tmp_path: Path) -> None:
+    truth = Truth(100, INTERVAL_S)
+    for block, down in ((0, range(30, 40)), (1, range(0)), (2, range(100))):
+        for octet in range(40):
+            for r in range(100):
+                truth.sent.add((256 * block + octet, r))
+                if r not in down:
+                    truth.positive.add((256 * block + octet, r))
+    blocks = Blocks.of(np.array([0x0A0000, 0x0A0001, 0x0A0002], np.uint32))
+    probe = document(write_survey(tmp_path / "run", truth, blocks))["probes"][PROBE]
+    assert probe["estimates"]["down"]["value"] == pytest.approx(10 / 200)  # the third /24 never responded
+    (published,) = [row for row in probe["published"] if row["id"] == "outages.down"]
+    assert (published["value"], published["published"], published["source"]) == (
+        pytest.approx(0.05),
+        0.003,
+        "Quan 2012",
+    )
 
 
 def test_planes_of_a_row_without_a_probe_change_nothing() -> None:
