@@ -166,7 +166,7 @@ DATA = ("icmp", "tcp/22", "10000000", "11/0", "1", "80")
 
 
 def test_the_estimate_and_the_duplicates_of_a_manifest_are_shown() -> None:
-    told = Manifest(
+    lossy = Manifest(
         name="census",
         run_id="1",
         status="complete",
@@ -180,7 +180,7 @@ def test_the_estimate_and_the_duplicates_of_a_manifest_are_shown() -> None:
         missed={"icmp": Missed(estimate=0.333, low=0.1, high=2.5)},
         duplicates={"icmp": {"echo-reply": [3, 0], "error-3-1": [1, 4]}},
     )
-    assert loss(told) == {
+    assert loss(lossy) == {
         "icmp": Loss(
             first_only=2, both=5, recovered=1, missed=0.333, missed_low=0.1, missed_high=2.5, duplicates=[4, 4]
         ),

@@ -178,17 +178,17 @@ def test_killed_after_the_scan_the_next_call_does_the_rest(
             if place.endswith(module):
                 patch.setattr(f"{place}.{name}", kill_self)
         killed(weekly.take)
-    told = len(weekly.messages)
+    sent_before = len(weekly.messages)
     cut = weekly.records()[-1]
     scanner = weekly.scanner()
     if cut.state == "begun":
         done = weekly.taken(scanner)
         assert scanner.calls == [], "nothing is scanned again"
         assert (done.run_id, done.state, done.compared_with) == (cut.run_id, "reported", before.run_id)
-        assert len(weekly.messages) == told + 1
+        assert len(weekly.messages) == sent_before + 1
     else:
         weekly.taken(scanner)
-        runs = [message.run for message in weekly.messages[told:]]
+        runs = [message.run for message in weekly.messages[sent_before:]]
         assert runs[0] == cut.run_id, "told late, but told"
         assert len(runs) == 2
     assert (weekly.home.report(cut.run_id) / "report.json").is_file()

@@ -37,9 +37,9 @@ END_S: Final = 150.0
 """More than any of this takes on a machine that does other things meanwhile."""
 SLOWLY: Final[dict[str, object]] = {"rate": "15pps"}
 CAPTURED: Final = """
-dumpcap -q -i scan0 -w {capture} 2>{told} &
+dumpcap -q -i scan0 -w {capture} 2>{stderr} &
 tool=$!
-while ! grep -q '^File:' {told}; do sleep 0.05; done
+while ! grep -q '^File:' {stderr}; do sleep 0.05; done
 {scan}
 code=$?
 sleep 0.5
@@ -72,9 +72,9 @@ def in_lab(folder: Path, script: str, **changes: object) -> subprocess.Popen[str
 
 def finished(process: subprocess.Popen[str]) -> str:
     """Wait for a script's success; return what it said."""
-    _, told = process.communicate(timeout=END_S)
-    assert process.returncode == 0, told
-    return told
+    _, stderr = process.communicate(timeout=END_S)
+    assert process.returncode == 0, stderr
+    return stderr
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def test_tshark_reads_our_packets(logged: Logged) -> None:
     assert packets == logged.census.manifest.receive.packets
 
 
-def check_intact(logged: Logged, folder: Path, told: str, *words: str) -> Census:
+def check_intact(logged: Logged, folder: Path, stderr: str, *words: str) -> Census:
     """Check that a run has all its sets though its log failed, and that one line tells so."""
     census = Census(folder / "logged" / "one")
     assert {entry.file: entry.sha256 for entry in census.manifest.sets} == {
@@ -205,7 +205,7 @@ def check_intact(logged: Logged, folder: Path, told: str, *words: str) -> Census
     assert losses_of(manifest) == [problem]
     assert problem.startswith("the log lacks ")
     assert all(word in problem for word in words), problem
-    warnings = [line for line in told.splitlines() if line.startswith("warning: ")]
+    warnings = [line for line in stderr.splitlines() if line.startswith("warning: ")]
     (line,) = [line for line in warnings if "was not reached" not in line]
     assert line == f"warning: {problem}"
     return census
@@ -219,10 +219,10 @@ def test_a_full_disk_ends_the_log_and_not_the_scan(logged: Logged, tmp_path: Pat
       mount -t tmpfs -o size=4300k none {folder}/logged && {scan} && cp -r {folder}/logged {folder}/kept
     '
     """
-    told = finished(in_lab(tmp_path, script, rate="300pps"))
+    stderr = finished(in_lab(tmp_path, script, rate="300pps"))
     (tmp_path / "logged").rmdir()
     (tmp_path / "kept").rename(tmp_path / "logged")
-    census = check_intact(logged, tmp_path, told, "replies", "packets", "the disk is full")
+    census = check_intact(logged, tmp_path, stderr, "replies", "packets", "the disk is full")
     rows = {file.file.partition("/")[0]: file.rows for file in census.manifest.log.files if file.rows}
     assert 0 < rows["pcap"] < census.manifest.receive.packets
     assert query(census, "SELECT count(*) FROM {files}") == [
@@ -238,8 +238,8 @@ def test_a_log_that_is_removed_under_the_scan(logged: Logged, tmp_path: Path) ->
     rm -rf {run}/replies {run}/pcap
     wait $scan
     """
-    told = finished(in_lab(tmp_path, script))
-    check_intact(logged, tmp_path, told, "replies", "packets")
+    stderr = finished(in_lab(tmp_path, script))
+    check_intact(logged, tmp_path, stderr, "replies", "packets")
 
 
 @dataclass(frozen=True)
@@ -291,8 +291,8 @@ def test_a_killed_receiver_leaves_its_log(running: Running, tmp_path: Path) -> N
     """Its sets since the last segment are gone; the log of its packets gives them back."""
     for receiver in running.receivers:
         os.kill(receiver, signal.SIGKILL)
-    _, told = running.process.communicate(timeout=END_S)
-    assert running.process.returncode == 5, told
+    _, stderr = running.process.communicate(timeout=END_S)
+    assert running.process.returncode == 5, stderr
     census = running.census
     assert census.manifest.status == "partial"
     assert not list(census.path.glob("replies/*.spool"))

@@ -74,5 +74,5 @@ def test_reported_losses_are_the_real_ones(
         scan.finish()
         losses = scan.census.manifest.losses
         missing = COUNT - answered(scan)
-        told = [(loss.targets, loss.from_s, loss.to_s, loss.cause) for loss in losses]
-        assert sum(loss.targets for loss in losses) == pytest.approx(missing, rel=0.05, abs=8), (missing, told)
+        booked = [(loss.targets, loss.from_s, loss.to_s, loss.cause) for loss in losses]
+        assert sum(loss.targets for loss in losses) == pytest.approx(missing, rel=0.05, abs=8), (missing, booked)

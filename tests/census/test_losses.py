@@ -186,8 +186,8 @@ def test_the_targets_behind_another_mac_are_counted_where_nothing_is_repaired(tm
         missing = COUNT - answered(scan)
         (loss,) = scan.census.manifest.losses
         assert "02:00:00:00:00:99" in loss.cause, "not only that replies stopped"
-        told = loss.targets
-        assert 0.95 * missing <= told <= 1.05 * missing + 100
+        booked = loss.targets
+        assert 0.95 * missing <= booked <= 1.05 * missing + 100
         again = built.resume(scan.census.path)
         assert again.finish() == 5, "it is told not to repair"
 

@@ -116,8 +116,8 @@ def test_a_running_scan_sends_nothing_more_to_what_is_blocked(tmp_path: Path, ha
         os.kill(pid, signal.SIGHUP)
     time.sleep(3)
     block.write_text(block.read_text() + "10.1.0.0/24 # nobody knows\n10.1.0.256\n")
-    _, told = process.communicate(timeout=END_S)
-    assert process.returncode == 0, told
+    _, stderr = process.communicate(timeout=END_S)
+    assert process.returncode == 0, stderr
     sent = list(probes(frames))
     assert not [when for when, address in sent if address in OUT and when > blocked_at + HEARD_S]
     late = [address for when, address in sent if address not in OUT and when > blocked_at + HEARD_S]
@@ -129,9 +129,9 @@ def test_a_running_scan_sends_nothing_more_to_what_is_blocked(tmp_path: Path, ha
     assert (withdrawal.addresses, withdrawal.lists) == (64, [str(block)])
     (problem,) = manifest.opt_outs.list_problems
     assert problem.problem.startswith(f"{block}:4: '10.1.0.256' is not a prefix")
-    assert told.count("WARNING") == 1
-    assert f"liveness: WARNING: {block}:4: " in told
-    assert "liveness: blocklist changed: 64 targets withdrawn" in told
+    assert stderr.count("WARNING") == 1
+    assert f"liveness: WARNING: {block}:4: " in stderr
+    assert "liveness: blocklist changed: 64 targets withdrawn" in stderr
     for counts in manifest.probes.values():
         assert TARGETS - 64 <= counts.sent[1] <= counts.sent[0] < TARGETS
     to_out = sum(address in OUT for _, address in sent)
@@ -209,8 +209,8 @@ def test_the_opted_out_leave_sets_and_logs_of_a_finished_run(tmp_path: Path) -> 
     block.write_text(f"{OUT} # 2026-11-22, noc@example.net, by mail\n")
     (path.parent / "reports" / path.name).mkdir(parents=True)
     done = apply(path)
-    told = f"{path}: its report still counts them: liveness census report {path}\n"
-    assert (done.returncode, done.stderr) == (0, told)
+    stderr = f"{path}: its report still counts them: liveness census report {path}\n"
+    assert (done.returncode, done.stderr) == (0, stderr)
 
     after = Census(path)
     assert after.sets == {key: members - out for key, members in before.sets.items() if members - out}

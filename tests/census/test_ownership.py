@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("compiled")]
 def test_what_follows_a_scan_is_done_by_the_user_it_became() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # pytest's folders are closed to others
         Path(folder).chmod(0o755)
-        told, sets = Path(folder) / "told", Path(folder) / "sets"
-        told.mkdir()
-        told.chmod(0o777)
+        notified, sets = Path(folder) / "told", Path(folder) / "sets"
+        notified.mkdir()
+        notified.chmod(0o777)
         config = write_yaml(
             Path(folder) / "c.yaml",
             {
@@ -31,7 +31,7 @@ def test_what_follows_a_scan_is_done_by_the_user_it_became() -> None:
                 "network": {"interface": "one", "gateway_mac": GATEWAY},
                 "output": str(sets),
                 "keep": {"runs": 1},
-                "notify": {"command": ["sh", "-c", f"id -u >> {told}/uid"]},
+                "notify": {"command": ["sh", "-c", f"id -u >> {notified}/uid"]},
             },
         )
         take = " ".join([*LIVENESS, "census", "run", "-C", str(config)])
@@ -40,7 +40,7 @@ def test_what_follows_a_scan_is_done_by_the_user_it_became() -> None:
         silent = "liveness: warning: losses: not one reply came"  # nobody is there
         assert all(line.startswith(silent) for line in done.stderr.splitlines()), done.stderr
         assert len(done.stdout.splitlines()) == 2
-        assert (told / "uid").read_text().split() == ["65534"] * 2
+        assert (notified / "uid").read_text().split() == ["65534"] * 2
         states = [
             json.loads(record.read_text())["state"] for record in sorted(sets.glob("weekly/reports/*/census.json"))
         ]

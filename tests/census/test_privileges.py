@@ -65,8 +65,8 @@ def test_every_process_has_dropped_and_the_run_is_whole(tmp_path: Path) -> None:
             assert {state[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
             assert state["NoNewPrivs"] == "1"
     assert [status_of(pid)["Seccomp"] for pid in children] == ["2", "2", "0", "0", "2"]  # the senders have none
-    _, told = process.communicate(timeout=END_S)
-    assert (process.returncode, told) == (0, "")
+    _, stderr = process.communicate(timeout=END_S)
+    assert (process.returncode, stderr) == (0, "")
 
     path = tmp_path / "sets" / "dropped" / "one"
     modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "sets").rglob("*")}

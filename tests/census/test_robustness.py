@@ -70,8 +70,8 @@ def test_a_directory_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     """
     done = in_lab(tmp_path, script)
     assert done.returncode == 2, done.stderr
-    told = f"{tmp_path}/sets/sturdy/one: cannot make this run directory: Read-only file system"
-    assert done.stderr == f"liveness: error: {told}\n"
+    message = f"{tmp_path}/sets/sturdy/one: cannot make this run directory: Read-only file system"
+    assert done.stderr == f"liveness: error: {message}\n"
 
 
 def test_a_disk_that_fills_up_ends_a_scan_which_continues_when_there_is_room(tmp_path: Path) -> None:

@@ -36,14 +36,14 @@ def intact(victim: Path) -> bool:
 def test_a_record_names_its_own_run_alone(tmp_path: Path, victim: Path, state: str, where: str) -> None:
     weekly = Weekly(tmp_path)
     first = weekly.taken()
-    told = {
+    recorded = {
         "absolute": str(victim),
         "above": f"../../{victim.relative_to(tmp_path)}",
         "twice": f"../{weekly.home.name}/{first.run_id}",
     }[where]
     path = weekly.home.report(first.run_id) / RECORD_FILE
     record = msgspec.json.decode(path.read_bytes())
-    path.write_bytes(msgspec.json.encode({**record, "run_id": told, "state": state}))
+    path.write_bytes(msgspec.json.encode({**record, "run_id": recorded, "state": state}))
     weekly.taken()
     assert "$.run_id" in weekly.warnings[0]
     assert intact(victim)

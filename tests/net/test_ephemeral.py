@@ -71,8 +71,8 @@ def test_the_kernel_keeps_away_from_the_ports_that_were_advised() -> None:
     line = warning(*DEFAULT_PORTS)
     assert line is not None
     assert "set network.source_ports (-s) to 32768-46883" in line
-    told = line.rpartition("run: sudo ")[2]
-    assert told == "sysctl -w net.ipv4.ip_local_reserved_ports=32768-46883,50000-50010"
+    remedy = line.rpartition("run: sudo ")[2]
+    assert remedy == "sysctl -w net.ipv4.ip_local_reserved_ports=32768-46883,50000-50010"
     RESERVED.write_text(line_of(line))  # what the line does; sysctl itself may not be installed
     assert warning(32_768, 46_883) is None
     assert warning(32_768, 46_884) is not None

@@ -115,9 +115,9 @@ def test_a_driver_that_wants_a_program_for_zero_copy_is_not_called_removed(code:
     commit_frames(tx, 1)
     with pytest.raises(
         LivenessError, match=r"lo, queue 0: its driver refuses .*: set network.zero_copy: never"
-    ) as told:
+    ) as raised:
         tx.kick()
-    assert not isinstance(told.value, InterfaceGoneError)
+    assert not isinstance(raised.value, InterfaceGoneError)
 
 
 @pytest.mark.parametrize("kind", ["af_xdp", "af_packet"])
@@ -132,9 +132,9 @@ def test_no_progress_with_frames_committed_is_an_error(
     tx = ring_of(kind, kernel)
     tx.kick()
     commit_frames(tx, 7)
-    with pytest.raises(LivenessError, match=r"interface lo.*: none of 7 frames has left") as told:
+    with pytest.raises(LivenessError, match=r"interface lo.*: none of 7 frames has left") as raised:
         tx.flush(60)
-    assert re.search(r"ethtool -l lo|tc -s qdisc show dev lo", str(told.value))
+    assert re.search(r"ethtool -l lo|tc -s qdisc show dev lo", str(raised.value))
     assert tx.unsent().size == 7
 
 

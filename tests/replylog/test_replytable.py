@@ -46,9 +46,9 @@ def ask(path: Path, sql: str) -> list[dict[str, Any]]:
 
 
 def refusal(path: Path, sql: str) -> str:
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as raised:
         ask(path, sql)
-    message = str(told.value)
+    message = str(raised.value)
     assert "\n" not in message
     assert message.startswith("SQL: ")
     return message
@@ -230,9 +230,9 @@ def test_files_that_are_damaged_or_hold_something_else_are_named(log: Path, tmp_
     for number, content in enumerate((b"", b"PAR1", good[:-100], b"hello" * 100)):
         path = tmp_path / f"{number}.parquet"
         path.write_bytes(content)
-        with pytest.raises(LivenessError, match=rf"{number}\.parquet: not a Parquet file, or damaged: ") as told:
+        with pytest.raises(LivenessError, match=rf"{number}\.parquet: not a Parquet file, or damaged: ") as raised:
             ReplyTable(path)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(raised.value)
     duckdb.connect().execute(f"COPY (SELECT 1 AS a) TO '{tmp_path}/other.parquet'")
     with pytest.raises(UsageError, match=r"other\.parquet: not a log of replies: .*time_ns"):
         ReplyTable(tmp_path / "other.parquet")

@@ -210,14 +210,14 @@ def test_losses_and_a_partial_run_are_reported_before_anything_else() -> None:
     )
     html = report_page(lossy)
     page = Page(html)
-    told = page.text[: page.text.index("Contents")]
+    head = page.text[: page.text.index("Contents")]
     for warning in (
         "status partial (interrupted): it stopped early",
         "the kernel dropped 7 of 100 packets",
         "its log of replies is not whole: the disk was full",
         "not read of its captures: b.pcap: cut off",
     ):
-        assert f"census/2026-11-21T000000Z: {warning}" in told
+        assert f"census/2026-11-21T000000Z: {warning}" in head
     assert next(text for level, text in page.headings if level == "h2") == "Read this first"
     alarms = re.findall(r'class="number alarm">([^<]*)<|class="alarm">([^<]*)<', html)
     assert "partial (interrupted)" in {text for pair in alarms for text in pair}

@@ -20,8 +20,8 @@ ENTRY = np.frombuffer(b"0123456789", np.uint8)
 
 
 def stream(folder: Path, max_bytes: int = 1000, closed: list[Path] | None = None) -> LogStream:
-    told = [] if closed is None else closed
-    return LogStream(folder / "log", ".x", 3, b"head", max_bytes, told.append)
+    endings = [] if closed is None else closed
+    return LogStream(folder / "log", ".x", 3, b"head", max_bytes, endings.append)
 
 
 def test_names_say_hour_receiver_and_number() -> None:

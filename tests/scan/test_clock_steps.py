@@ -47,7 +47,7 @@ def test_no_reported_round_trip_time_spans_a_step(step_ms: int, probes: list[tup
     def wall_at(ms: int) -> int:
         return begin + ms * MS + clocks.offset + (step_ms * MS if ms >= at_ms else 0)
 
-    start_offset, told = clocks.offset, 0
+    start_offset, with_rtt = clocks.offset, 0
     for received, sent, rtt in events:
         clocks.steady = begin + received * MS
         clocks.offset = start_offset + (step_ms * MS if received >= at_ms else 0)
@@ -60,7 +60,7 @@ def test_no_reported_round_trip_time_spans_a_step(step_ms: int, probes: list[tup
             row["rtt_ns"] = -1
         steps.correct(row)
         assert row["rtt_ns"][0] in (-1, rtt * MS), (received, sent, rtt)
-        told += row["rtt_ns"][0] != -1
+        with_rtt += row["rtt_ns"][0] != -1
         if received < at_ms:
             assert row["rtt_ns"][0] == rtt * MS
     assert steps.steps <= 1

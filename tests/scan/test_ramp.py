@@ -220,8 +220,8 @@ def test_slower_is_obeyed_and_stays_so() -> None:
     for _ in range(5):
         ramp.higher(model.time_s, 0.05)
     assert ramp.limit_pps == LIMIT_PPS
-    told = [step.verdict for step in ramp.steps if step.verdict in ("faster", "slower")]
-    assert told == ["slower"] * 2 + ["faster"] * 6
+    moves = [step.verdict for step in ramp.steps if step.verdict in ("faster", "slower")]
+    assert moves == ["slower"] * 2 + ["faster"] * 6
 
 
 def test_faster_tries_at_once_and_believes_the_network() -> None:

@@ -226,17 +226,17 @@ def test_the_process_that_compacts_is_forked_before_any_thread_may_start(tmp_pat
 
 
 def test_a_signal_after_everything_was_sent_interrupts_nothing() -> None:
-    told: list[str] = []
-    interruption = Interruption(begun=True, on_finishing=told.append)
+    announced: list[str] = []
+    interruption = Interruption(begun=True, on_finishing=announced.append)
     interruption.request(signal.SIGTERM)
     interruption.finish(complete=True)  # the senders had ended by then
     assert (interruption.reason, interruption.signal_number) == (None, None)
 
-    late = Interruption(begun=True, on_finishing=told.append)
+    late = Interruption(begun=True, on_finishing=announced.append)
     late.finish(complete=True)
     for _ in range(3):
         late.request(signal.SIGTERM)  # a service manager's, to each process of the group
-    assert (late.reason, late.signal_number, len(told)) == (None, None, 1)
+    assert (late.reason, late.signal_number, len(announced)) == (None, None, 1)
     late._last_s = time.monotonic() - ONE_REQUEST_S
     with pytest.raises(StoppedMerge) as stopped:
         late.request(signal.SIGINT)

@@ -73,11 +73,11 @@ def test_a_long_run_is_reported_in_fewer_longer_intervals_and_nothing_is_lost(sh
         if record.due(second):
             record.observe(second, shared, BEFORE)
         sent_by[second] = int(shared.sent.sum())
-    told = record.record()
-    assert MOST_INTERVALS / 2 <= len(told.end_s) <= MOST_INTERVALS or seconds < MOST_INTERVALS
-    assert np.cumsum(told.sent).tolist() == [sent_by[end] for end in told.end_s]
-    assert told.end_s[-1] > seconds - record.every_s
-    widths = np.diff(told.end_s)
+    timeline = record.record()
+    assert MOST_INTERVALS / 2 <= len(timeline.end_s) <= MOST_INTERVALS or seconds < MOST_INTERVALS
+    assert np.cumsum(timeline.sent).tolist() == [sent_by[end] for end in timeline.end_s]
+    assert timeline.end_s[-1] > seconds - record.every_s
+    widths = np.diff(timeline.end_s)
     assert widths.min() == widths.max() == record.every_s
 
 

@@ -142,10 +142,10 @@ def test_a_watched_list_withdraws_what_is_new_and_keeps_it(tmp_path: Path) -> No
     blocklist = tmp_path / "block.txt"
     blocklist.write_text("192.0.2.0/24\n")
     plan = plan_of([str(blocklist), "10.9.0.0/16", "-"])
-    told: list[str] = []
+    notices: list[str] = []
     shared = WithdrawnList()
-    watch = OptOutWatch(plan, tmp_path, shared, told.append)
-    assert (told, shared.generation, watch.resumed) == ([], 0, False)
+    watch = OptOutWatch(plan, tmp_path, shared, notices.append)
+    assert (notices, shared.generation, watch.resumed) == ([], 0, False)
     assert load_opt_outs(tmp_path).prefixes == []
     look(watch)
 
@@ -154,8 +154,8 @@ def test_a_watched_list_withdraws_what_is_new_and_keeps_it(tmp_path: Path) -> No
     assert shared.generation == 0, "it may still be written"
     look(watch, 1)
     assert shared.read() == (1, Intervals.from_bounds([FIRST + 16], [FIRST + 31]))
-    assert told == [told[0]]
-    assert "16 targets withdrawn" in told[0]
+    assert notices == [notices[0]]
+    assert "16 targets withdrawn" in notices[0]
 
     blocklist.write_text("10.1.0.32/28\n")  # what was dropped from it stays blocked
     look(watch)
@@ -163,14 +163,14 @@ def test_a_watched_list_withdraws_what_is_new_and_keeps_it(tmp_path: Path) -> No
 
     blocklist.write_text("10.1.0.0/24\n10.1.0.400\n")
     look(watch, 4)
-    assert len(told) == 3, "once for each change"
-    assert told[2].startswith(f"WARNING: {blocklist}:2: ")
-    assert "as it was before stays in force" in told[2]
+    assert len(notices) == 3, "once for each change"
+    assert notices[2].startswith(f"WARNING: {blocklist}:2: ")
+    assert "as it was before stays in force" in notices[2]
     assert shared.generation == 2
     blocklist.unlink()
     look(watch, 4)
-    assert len(told) == 4
-    assert told[3].startswith(f"WARNING: {blocklist}: cannot read this address list: No such file")
+    assert len(notices) == 4
+    assert notices[3].startswith(f"WARNING: {blocklist}: cannot read this address list: No such file")
 
     record = watch.record
     assert [withdrawal.addresses for withdrawal in record.withdrawals] == [16, 16]
@@ -180,7 +180,7 @@ def test_a_watched_list_withdraws_what_is_new_and_keeps_it(tmp_path: Path) -> No
     assert (kept.opt_outs, kept.prefixes) == (record, ["10.1.0.16-10.1.0.47"])
 
     blocklist.write_text("10.1.0.64/26\n")  # blocked while the run stood still: a session that goes on begins with it
-    again = OptOutWatch(plan, tmp_path, WithdrawnList(), told.append)
+    again = OptOutWatch(plan, tmp_path, WithdrawnList(), notices.append)
     assert again.resumed
     assert again.withdrawn.read()[1] == Intervals.from_bounds([FIRST + 16, FIRST + 64], [FIRST + 47, FIRST + 127])
     assert [withdrawal.addresses for withdrawal in again.record.withdrawals] == [16, 16, 64]
@@ -190,7 +190,7 @@ def test_a_damaged_record_of_withdrawals_is_reported_and_the_lists_decide(tmp_pa
     blocklist = tmp_path / "block.txt"
     blocklist.write_text("10.1.0.0/28\n")
     (tmp_path / "opt-outs.json").write_bytes(b'{"prefixes": ["10.1')
-    told: list[str] = []
-    watch = OptOutWatch(plan_of([str(blocklist)]), tmp_path, WithdrawnList(), told.append)
-    assert told[0].startswith(f"WARNING: {tmp_path}/opt-outs.json: damaged")
+    notices: list[str] = []
+    watch = OptOutWatch(plan_of([str(blocklist)]), tmp_path, WithdrawnList(), notices.append)
+    assert notices[0].startswith(f"WARNING: {tmp_path}/opt-outs.json: damaged")
     assert watch.withdrawn.read()[1].count == 16

@@ -289,12 +289,12 @@ class TestAnotherUser:
                 return user_to_become("auto", Path("/")), str(error)
             return user_to_become("auto", Path("/")), ""
 
-        (user, notes), told = run_in_child(child)
-        if status()["CapEff"] == "0" * 16 or "private" in told:
+        (user, notes), stderr = run_in_child(child)
+        if status()["CapEff"] == "0" * 16 or "private" in stderr:
             pytest.fail("this root has no user namespace")
         assert user is None
         assert "this user namespace has no user nobody (65534)" in notes[0]
-        assert "this user namespace has no user nobody (65534)" in told
+        assert "this user namespace has no user nobody (65534)" in stderr
 
 
 def test_users_that_do_not_exist() -> None:

@@ -86,8 +86,8 @@ def test_without_a_terminal_a_line_a_minute(capsys: pytest.CaptureFixture[str], 
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "\x1b" not in shown.err
-    told = [line[:5] for line in shown.err.splitlines()]
-    assert told == (["01:00", "02:00", "03:00", "04:00"] if plain and not quiet else [])
+    stamps = [line[:5] for line in shown.err.splitlines()]
+    assert stamps == (["01:00", "02:00", "03:00", "04:00"] if plain and not quiet else [])
 
 
 @pytest.mark.parametrize(

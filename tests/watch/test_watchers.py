@@ -27,10 +27,10 @@ class Noting:
 @pytest.mark.parametrize("fails", [2, 3, 4, 5])
 @pytest.mark.parametrize("hears", [True, False])
 def test_a_failing_watcher_is_reported_once_and_the_others_continue(fails: int, hears: bool) -> None:
-    good, bad, told = Noting(), Noting(fails), []
+    good, bad, notices = Noting(), Noting(fails), []
 
     def notice(text: str) -> None:
-        told.append(text)
+        notices.append(text)
         if not hears:
             raise BrokenPipeError
 
@@ -43,5 +43,5 @@ def test_a_failing_watcher_is_reported_once_and_the_others_continue(fails: int, 
         watchers.end(cast("Any", None))
     assert good.calls == ["open", "begin", "read", "read", "end", "close"]
     assert bad.calls == [*["open", "begin", "read", "read", "end"][:fails], "close"]
-    assert len(told) == 1
-    assert told[0].startswith("WARNING: Noting watches no more: ZeroDivisionError: a bug (test_watchers.py:")
+    assert len(notices) == 1
+    assert notices[0].startswith("WARNING: Noting watches no more: ZeroDivisionError: a bug (test_watchers.py:")
