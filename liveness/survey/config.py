@@ -194,10 +194,10 @@ def load_survey_config(path: Path, *, following: bool = False) -> SurveyConfig:
     if following:
         return config
     if not named:
-        expected = (
-            "expected a file, such as blocks.csv of `liveness survey select`: only surveys after a census have none"
+        problem = (
+            "missing: a file, such as blocks.csv of `liveness survey select`; only surveys after a census have none"
         )
-        raise UsageError(layers.message("$.survey.blocks", f"{shown_value(named)}: {expected}"))
+        raise UsageError(layers.message("$.survey.blocks", problem))
     blocks = str(path.parent.absolute() / Path(named).expanduser())
     return msgspec.structs.replace(config, survey=msgspec.structs.replace(config.survey, blocks=blocks))
 
