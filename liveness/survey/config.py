@@ -197,7 +197,7 @@ def load_survey_config(path: Path, *, following: bool = False) -> SurveyConfig:
         problem = (
             "missing: a file, such as blocks.csv of `liveness survey select`; only surveys after a census have none"
         )
-        raise UsageError(layers.message("$.survey.blocks", problem))
+        raise UsageError(layers.message("$.survey.blocks", missing))
     blocks = str(path.parent.absolute() / Path(named).expanduser())
     return msgspec.structs.replace(config, survey=msgspec.structs.replace(config.survey, blocks=blocks))
 
