@@ -194,7 +194,7 @@ def load_survey_config(path: Path, *, following: bool = False) -> SurveyConfig:
     if following:
         return config
     if not named:
-        problem = (
+        missing = (
             "missing: a file, such as blocks.csv of `liveness survey select`; only surveys after a census have none"
         )
         raise UsageError(layers.message("$.survey.blocks", missing))
