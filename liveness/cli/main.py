@@ -39,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "identity": "Write the opt-out page, reverse DNS names and WHOIS remarks of a census.",
     "lab": "Run commands in a private network of real hosts, and check runs against its truth.",
     "probes": "List the probes: what each sends, and what counts as a reply.",
+    "merge": "Unite the shards of a census, taken on several machines, into one run.",
     "replay": "Make the sets of a run again from captured packets, and compare.",
     "survey": "Run, import, analyse and export surveys of availability.",
     "replies": "Query the log of replies with SQL, or sum it up.",

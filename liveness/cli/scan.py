@@ -53,6 +53,11 @@ DEFAULT_NAME = "scan"
 @click.option("-s", "--source-port", help="Range of ports to send from, e.g. 32768-61000.")
 @click.option("-G", "--gateway-mac", help="Hardware address to send to.")
 @click.option("-T", "--senders", help="Processes that send.")
+@click.option("--shards", type=int, help="Number of machines that share this census.")
+@click.option("--shard", type=int, help="The part that this machine sends: 0 to --shards less 1.")
+@click.option("--vantage", help="Name of the place that this machine sends from.")
+@click.option("--start-at", help="Begin at this time, e.g. 2026-12-01T00:00:00Z.")
+@click.option("--secret", help="File from which shards derive the same cookie key and control port.")
 @click.option("-o", "--output", help="Directory for runs.")
 @click.option("--run-id", help="The name of this run's directory; the UTC time of its start if not given.")
 @click.option(
@@ -164,6 +169,11 @@ def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[s
         "network.source_ports": flags["source_port"],
         "network.gateway_mac": flags["gateway_mac"],
         "senders": _senders(flags["senders"]),
+        "shard.of": flags["shards"],
+        "shard.index": flags["shard"],
+        "vantage": flags["vantage"],
+        "start_at": flags["start_at"],
+        "secret": flags["secret"],
         "output": flags["output"],
         "contact": flags["contact"],
     }
@@ -184,6 +194,11 @@ OPTION_OF = {
     "network.source_ports": "--source-port",
     "network.gateway_mac": "--gateway-mac",
     "senders": "--senders",
+    "shard.of": "--shards",
+    "shard.index": "--shard",
+    "vantage": "--vantage",
+    "start_at": "--start-at",
+    "secret": "--secret",
     "output": "--output",
     "contact": "--contact",
 }

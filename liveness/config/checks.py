@@ -61,6 +61,7 @@ def problems(config: Config) -> Iterator[Problem]:
         yield Problem("$.user", config.user, "expected the name or the number of a user, or 'auto'")
     if config.share.group and not USER.fullmatch(config.share.group):
         yield Problem("$.share.group", config.share.group, "expected the name or the number of a group")
+    yield from shard_problems(config)
     if config.limits.max_runtime is not None and config.limits.max_runtime.us == 0:
         yield Problem(
             "$.limits.max_runtime", config.limits.max_runtime, "expected a duration above 0s, or null for none"
@@ -73,6 +74,17 @@ def path_problems(config: Config) -> Iterator[Problem]:
         yield Problem("$.output", config.output, "expected a directory")
     if "\0" in config.then:
         yield Problem("$.then", config.then, "expected 'survey', or the name of a survey's config")
+
+
+def shard_problems(config: Config) -> Iterator[Problem]:
+    """Yield a shard that does not exist, and names that cannot be those of a vantage point and of a secret's file."""
+    if config.shard.index >= config.shard.of:
+        expected = f"expected a shard from 0 to {config.shard.of - 1}, because there are {config.shard.of}"
+        yield Problem("$.shard.index", config.shard.index, expected)
+    if config.vantage and not NAME.fullmatch(config.vantage):
+        yield Problem("$.vantage", config.vantage, "expected a name: letters, digits, '.', '_' and '-', at most 100")
+    if "\0" in config.secret:
+        yield Problem("$.secret", config.secret, "expected a file")
 
 
 def notify_problems(notify: Delivery) -> Iterator[Problem]:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from liveness.config.model import Config
 from liveness.config.packets_per_24 import peak_bound_pps
 from liveness.order.lanes import spacing_margin_s
@@ -39,7 +42,7 @@ def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
     its rate; each block adds the spacing between its first and last probe, with its margin, and the cooldown. At a low
     rate the spacing is longer: the time between two targets at least.
     """
-    quotas = config.quotas(targets)
+    quotas = own_quotas(config, targets)
     probed, blocks = int(quotas.sum()), int((quotas > 0).sum())
     probes = len(config.probes) + config.control
     attempts = config.retransmit.attempts
@@ -60,6 +63,22 @@ def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
         duration_s=sending_s + pauses_s,
         peak_pps_per_24=round(peak_bound_pps(config, targets, rate_pps), 3),
     )
+
+
+def own_quotas(config: Config, targets: Targets) -> NDArray[np.int64]:
+    """Return how many targets of each block this machine probes: all, or those of its shard."""
+    quotas = config.quotas(targets)
+    shard = config.shard
+    if shard.of == 1:
+        return quotas
+    from liveness.order.permutation import Permutation  # noqa: PLC0415 - its kernels load Numba, which takes a second
+
+    own = np.zeros_like(quotas)
+    for number, block in enumerate(targets.blocks(config.block_prefix)):
+        if quotas[number]:
+            permutation = Permutation.of_block(block.intervals.count, config.seed, block.name)
+            own[number] = permutation.targets_in(shard.index, shard.of, int(quotas[number]))
+    return own
 
 
 def forecast_document(config: Config, targets: Targets, forecast: Estimate) -> dict[str, object]:

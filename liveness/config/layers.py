@@ -19,9 +19,15 @@ COMMAND_LINE = "command line"
 ARGUMENTS = "TARGETS"
 """The origin of a command's arguments in messages."""
 LISTS = ("$.targets.allow", "$.targets.block")
+FILE_FIELD = "$.secret"
 BLOCKLIST = "$.targets.block"
 VARIABLES = tuple(variable_of(name) for name in fields())
 """Every variable of the environment that sets a field."""
+
+
+def absolute(name: object, base: Path) -> object:
+    """Return the name of a file made absolute, which is relative to `base`; other values, and no name, as they are."""
+    return str(base.absolute() / Path(name).expanduser()) if isinstance(name, str) and name else name
 
 
 @dataclass(slots=True)
@@ -58,6 +64,8 @@ class Layers:
             key = path.rpartition(".")[2]
             if isinstance(section, dict) and key in section:
                 section[key] = self.located(section[key], path, base)
+        if "secret" in self.tree:
+            self.tree["secret"] = absolute(self.tree["secret"], base)
 
     def add_value(self, name: str, value: object, origin: str) -> None:
         """Set one field by its dotted name, such as ``retransmit.queue``.
@@ -79,8 +87,7 @@ class Layers:
             value = typed(value, kind, origin)
         elif isinstance(value, tuple):
             value = list(value)
-        if path in LISTS:
-            value = self.located(value, path, Path.cwd())
+        value = self._from_here(value, path)
         *sections, last_step = [str(step) for step in steps(path)]
         place: object = self.tree
         for step in sections:
@@ -91,6 +98,12 @@ class Layers:
             if path == BLOCKLIST and isinstance(below, list) and isinstance(value, list):
                 value = [*below, *value]
             place[last_step] = value
+
+    def _from_here(self, value: object, path: str) -> object:
+        """Return a value of the command line or the environment with its file names made absolute."""
+        if path in LISTS:
+            return self.located(value, path, Path.cwd())
+        return absolute(value, Path.cwd()) if path == FILE_FIELD else value
 
     def add_environment(self, environment: Mapping[str, str]) -> None:
         """Set the fields that ``LIVENESS_*`` variables name; ``__`` separates section and field."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
-from liveness.config.units import Duration, PortRange, Rate, TargetLimit
+from liveness.config.units import Duration, PortRange, Rate, StartTime, TargetLimit
 from liveness.space.addresses import parse_entry
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ MAX_QUEUE_TARGETS = 100_000_000
 
 AUTO_LIMIT = Rate("100kpps")
 """The limit of `rate: auto` if the config gives none: the rate of the paper."""
+
+MAX_SHARDS = 4_096
+"""Machines that one census may be split over."""
 
 PAPER_PROBES = ("icmp", "tcp/22", "tcp/23", "tcp/80", "tcp/443", "tcp/7547", "dns", "ntp")
 """The eight probes of Bano et al. 2018."""
@@ -103,6 +106,16 @@ class Share(Section, frozen=True, kw_only=True):
     group: str = ""
 
 
+class Shard(Section, frozen=True, kw_only=True):
+    """The part of a census that this machine sends: every `of`-th target of the common order, from number `index` on.
+
+    Machines with the same seed and targets, and each index from 0 to `of` - 1 once, probe every target once.
+    """
+
+    index: Annotated[int, msgspec.Meta(ge=0, lt=MAX_SHARDS)] = 0
+    of: Annotated[int, msgspec.Meta(ge=1, le=MAX_SHARDS)] = 1
+
+
 class Delivery(Section, frozen=True, kw_only=True):
     """To whom notifications go: a command, a webhook, or both."""
 
@@ -152,6 +165,10 @@ class Config(Section, frozen=True, kw_only=True):
     notify: Notify = Notify()
     then: str = ""
     user: str = "auto"
+    shard: Shard = Shard()
+    vantage: str = ""
+    start_at: StartTime | None = None
+    secret: str = ""
 
     @property
     def highest_rate(self) -> Rate:

@@ -56,10 +56,11 @@ class _Kind:
 def peak_bound_pps(config: Config, targets: Targets, rate_pps: float) -> float:
     """Return a count of packets that no second brings to any /24, whatever the seed, but with probability RISK.
 
-    `rate_pps` is that of one probe, originals and repeats together. Packets that a network or an interface delays and
-    releases together are not counted.
+    `rate_pps` is that of one probe on one machine, originals and repeats together. All shards of a census are counted,
+    as if each machine sent at this rate. Packets that a network or an interface delays and releases together are not.
     """
     lanes = (len(config.probes) + config.control) * config.retransmit.attempts
+    rate_pps *= config.shard.of
     # a sender's packets are evenly spaced; where there are several, each may begin a second with one
     sent_pps = rate_pps * (len(config.probes) + config.control)
     senders = _senders(config, sent_pps)
@@ -72,8 +73,11 @@ def peak_bound_pps(config: Config, targets: Targets, rate_pps: float) -> float:
 
 
 def _senders(config: Config, sent_pps: float) -> int:
-    """Return the most processes that send."""
-    return config.senders if isinstance(config.senders, int) else max(1, math.ceil(sent_pps / SENDER_PPS))
+    """Return the most processes that send, on all machines together."""
+    machines = config.shard.of
+    if isinstance(config.senders, int):
+        return config.senders * machines
+    return machines * max(1, math.ceil(sent_pps / machines / SENDER_PPS))
 
 
 def _kinds(config: Config, targets: Targets) -> Iterator[_Kind]:
@@ -111,7 +115,7 @@ def _seconds(config: Config, probed: int, rate_pps: float) -> Iterator[tuple[NDA
     probes, attempts = len(config.probes) + config.control, config.retransmit.attempts
     ahead = _senders(config, rate_pps * probes) - 1
     spacing = config.probe_spacing_s * rate_pps
-    repeat = min(float(config.retransmit.queue), probed + (probes - 1) * spacing)
+    repeat = min(float(config.retransmit.queue) * config.shard.of, probed + (probes - 1) * spacing)
     lags = np.add.outer(np.arange(attempts) * repeat, np.arange(probes) * spacing)
     ticks = np.unique(np.concatenate([[0.0], lags.ravel(), lags.ravel() + probed]))
     begun = lags[None] <= ticks[:-1, None, None]

@@ -1,6 +1,7 @@
 """Owns the values of a config that carry a unit: text in one canonical form, with typed numbers next to it."""
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Self
@@ -175,6 +176,27 @@ class TargetLimit(str):
         if self.endswith("%"):
             return max(1, int(Fraction(self[:-1]) * targets / 100))
         return int(self)
+
+
+class StartTime(str):
+    """A time such as ``2026-12-01T00:00:00Z``: a date, a time of day and the offset from UTC (RFC 3339)."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: object) -> Self:
+        """Return the time in its canonical form, UTC to the millisecond; ValueError without an offset from UTC."""
+        try:
+            time = datetime.fromisoformat(value) if isinstance(value, str) else None
+        except ValueError:
+            time = None
+        if time is None or time.tzinfo is None:
+            raise ValueError("expected a date and time with an offset from UTC, such as 2026-12-01T00:00:00Z")
+        return super().__new__(cls, time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+
+    @property
+    def seconds(self) -> float:
+        """Return seconds since 1970."""
+        return datetime.fromisoformat(self).timestamp()
 
 
 class PortRange(str):

@@ -16,6 +16,7 @@ import msgspec
 from pyroaring import BitMap
 
 from liveness.clock import utc_now
+from liveness.config.units import TargetLimit
 from liveness.errors import LivenessError
 from liveness.files.reading import MIB, read_bytes
 from liveness.ipsets.roaring import read_roaring, write_roaring
@@ -37,6 +38,7 @@ from liveness.runs.optout_record import (
 )
 from liveness.runs.rundir import MANIFEST_FILE, SEGMENTS, TARGETS_FILE, RunDirectory
 from liveness.runs.segment import SegmentFile, Tally, write_segment
+from liveness.runs.shards import shard_of
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import LONGEST_BLOCK_PREFIX
@@ -259,7 +261,20 @@ def _targets_of(manifest: Manifest, listed: Intervals, part: Intervals) -> int:
     """Return how many targets of a run lie in a part of the address space."""
     prefix = manifest.config.get("block_prefix")
     prefix = prefix if isinstance(prefix, int) and 1 <= prefix <= LONGEST_BLOCK_PREFIX else DEFAULT_PREFIX
-    return min(manifest.targets, probed_within(listed, manifest.planned, manifest.seed, prefix, part))
+    index, shards = shard_of(manifest.config)
+    planned = manifest.planned if shards == 1 else _planned_by_all_shards(manifest, listed)
+    return min(
+        manifest.targets, probed_within(listed, planned, manifest.seed, prefix, part, index=index, shards=shards)
+    )
+
+
+def _planned_by_all_shards(manifest: Manifest, listed: Intervals) -> int:
+    """Return how many of the listed addresses all shards of a census were to probe."""
+    limit = (manifest.config.get("limits") or {}).get("max_targets")
+    try:
+        return listed.count if limit is None else TargetLimit(limit).of(listed.count)
+    except ValueError:
+        return listed.count
 
 
 def _without_blocked_sources(tally: Tally, blocked: Intervals) -> Tally:

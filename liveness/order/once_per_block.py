@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -14,7 +14,7 @@ from liveness.order.due import Due
 from liveness.order.lanes import Lane, marks_for, plan_lanes, spacing_margin_s, widened
 from liveness.order.order import Position, Share
 from liveness.order.permutation import Permutation, prime_above
-from liveness.order.sampled import count_first
+from liveness.order.sampled import addresses_within, count_within
 from liveness.order.ticks import (
     ACTIVE,
     COST,
@@ -30,7 +30,7 @@ from liveness.order.ticks import (
     take_lags,
     widen_spacing,
 )
-from liveness.space.intervals import Intervals
+from liveness.space.intervals import Intervals, union
 
 MARK_EVERY: Final = 1_000_000
 """Targets between two entries of the lag record (Bano et al. 2018, section 3)."""
@@ -38,14 +38,39 @@ RAISED_MOST: Final = 2
 """Factor above the planned rate up to which the spacing follows the rate, which a signal may raise."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
-    """One block: its intervals, and the number of targets that are probed, which come first in its permutation."""
+    """One block: its intervals, and the number of targets that are probed, which come first in its permutation.
+
+    Machine `machine` of `machines` probes every `machines`-th of them.
+    """
 
     name: str
     listed: Intervals
-    targets: int
+    quota: int
+    """Number of targets that all machines together probe."""
     seed: int
+    machine: int = 0
+    machines: int = 1
+
+    @cached_property
+    def targets(self) -> int:
+        """Number of targets that this machine probes."""
+        if self.machines == 1:
+            return self.quota
+        return self.permutation.targets_in(self.machine, self.machines, self.quota)
+
+    def count_within(self, addresses: Intervals) -> int:
+        """Return how many of `addresses` this machine probes."""
+        return count_within(
+            self.permutation, self.listed, addresses, targets=self.quota, index=self.machine, shards=self.machines
+        )
+
+    def within(self, addresses: Intervals) -> Intervals:
+        """Return the part of `addresses` that this machine probes."""
+        return addresses_within(
+            self.permutation, self.listed, addresses, targets=self.quota, index=self.machine, shards=self.machines
+        )
 
     @property
     def permutation(self) -> Permutation:
@@ -115,7 +140,7 @@ class OncePerBlock:
     ) -> "BlockWalk":
         block = self.parts[part]
         lanes = tuple(Lane(place % self.probes, place // self.probes, lag) for place, lag in enumerate(lags))
-        shard = block.permutation.shard(share.index, share.of, block.targets)
+        shard = block.permutation.shard(share.index, share.of, block.quota)
         ticks = before_first_tick(shard, lanes, marks, self._mark_every(share))
         return BlockWalk(self, part, share, ticks, reach, spacing)
 
@@ -150,7 +175,7 @@ class OncePerBlock:
         block = self.parts[part]
         # Some of the p - 1 group elements are no targets. A sender's share of the elements may contain none of these.
         skipped = prime_above(block.listed.count) - 1 - block.listed.count
-        return min(block.targets, -(-(block.targets + skipped) // share.of))
+        return min(block.quota, -(-(block.quota + skipped) // share.of))
 
     def _mark_every(self, share: Share) -> int:
         return -(-self.mark_every // share.of)
@@ -162,23 +187,17 @@ class OncePerBlock:
     def first_indices(self, count: int) -> NDArray[np.uint32]:
         """Return the first targets of the first block, at most `count`."""
         block = self.parts[0]
-        return block.permutation.shard(0, 1, min(count, block.targets)).indices()
+        shard = block.permutation.shard(block.machine, block.machines, block.quota)
+        skipped = prime_above(block.listed.count) - 1 - block.listed.count
+        return replace(shard, elements=min(shard.elements, count + skipped)).indices()[:count]
 
     def probed_in(self, addresses: Intervals) -> Intervals:
-        """Return the part of `addresses` that is probed: all targets among them, or those of the block's sample."""
-        chosen = Intervals.empty()
-        for block in self.parts:
-            inside = block.listed.intersection(addresses)
-            if len(inside) and block.targets < block.listed.count:
-                sample = block.listed.address_at(block.permutation.shard(0, 1, block.targets).indices())
-                here = sample[inside.contains(sample)]
-                inside = Intervals.from_bounds(here, here)
-            chosen = chosen.union(inside)
-        return chosen
+        """Return the part of `addresses` that is probed: all targets among them, or those of the sample or shard."""
+        return union(block.within(addresses) for block in self.parts)
 
     def count_in(self, addresses: Intervals) -> int:
         """Return how many of `addresses` are probed, without a list of them in memory."""
-        return sum(count_first(block.permutation, block.targets, block.listed, addresses) for block in self.parts)
+        return sum(block.count_within(addresses) for block in self.parts)
 
 
 class BlockWalk:

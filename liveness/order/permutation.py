@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import kernel, uint64
+from liveness.order.logarithm import exponents_of
 
 MAX_COUNT = 2**31
 """The largest block, a /1: products of two group elements then fit 64 bits."""
@@ -111,12 +112,24 @@ class Permutation:
             return self.prime - 1
         return elements_for(uint64(self.start), uint64(self.generator), uint64(self.prime), self.count, targets)
 
+    def _elements(self, targets: int | None) -> int:
+        return self.prime - 1 if targets is None else self.elements_holding(targets)
+
+    def targets_in(self, index: int, shards: int, targets: int | None = None) -> int:
+        """Return the number of targets in the part `index` of `shards`: see `shard`. It walks no element."""
+        order = self._elements(targets)
+        elements = max(0, -(-(order - index) // shards))
+        no_targets = np.arange(self.count + 1, self.prime, dtype=np.uint64)
+        inverse = pow(self.start, -1, self.prime)
+        places = exponents_of(no_targets * np.uint64(inverse) % np.uint64(self.prime), self.generator, self.prime)
+        return elements - int(np.count_nonzero((places < order) & (places % shards == index)))
+
     def shard(self, index: int, shards: int, targets: int | None = None) -> "Shard":
         """Return the part of sender `index` of `shards`: every shards-th element, beginning with element `index`.
 
         With `targets`, the shards together cover exactly the first `targets` targets, whatever their number.
         """
-        order = self.prime - 1 if targets is None else self.elements_holding(targets)
+        order = self._elements(targets)
         return Shard(
             count=self.count,
             prime=self.prime,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
-from liveness.order.permutation import Permutation, next_element
+from liveness.order.permutation import Permutation, Shard, next_element
 from liveness.space.intervals import Intervals
 from liveness.space.lookup import address_of, is_within
 from liveness.space.targets import Targets
@@ -15,64 +15,94 @@ DEFAULT_PREFIX: Final = 3
 """Block prefix of a config that does not set one."""
 
 
-def probed_within(listed: Intervals, planned: int, seed: int, block_prefix: int, part: Intervals) -> int:
+def probed_within(
+    listed: Intervals, planned: int, seed: int, block_prefix: int, part: Intervals, *, index: int = 0, shards: int = 1
+) -> int:
     """Return how many of a run's targets lie in a part of the address space.
 
-    `planned` of the listed addresses are targets: all of them, or the first ones in the permutation of each block.
+    `planned` of the listed addresses are targets: all of them, or the first ones in the permutation of each block. The
+    run is shard `index` of `shards`.
     """
-    if planned >= listed.count:
+    if planned >= listed.count and shards == 1:
         return listed.intersection(part).count
     if planned <= 0 or not len(part):
         return 0
     targets = Targets.build(listed, Intervals.empty(), lab=True)
     found = 0
-    for block, quota in zip(targets.blocks(block_prefix), targets.limit(planned, block_prefix).tolist(), strict=True):
+    for block, quota in zip(
+        targets.blocks(block_prefix), targets.limit(min(planned, listed.count), block_prefix).tolist(), strict=True
+    ):
         if quota and len(block.intervals.intersection(part)):
             walk = Permutation.of_block(block.intervals.count, seed, block.name)
-            found += count_first(walk, quota, block.intervals, part)
+            found += count_within(walk, block.intervals, part, targets=quota, index=index, shards=shards)
     return found
 
 
-def count_first(walk: Permutation, quota: int, targets: Intervals, part: Intervals) -> int:
-    """Return how many of the first `quota` targets of a block's permutation lie in a part of the address space."""
-    if quota >= targets.count:
-        return targets.intersection(part).count
-    if not len(targets.intersection(part)):
-        return 0
+def count_within(
+    walk: Permutation, listed: Intervals, part: Intervals, *, targets: int, index: int = 0, shards: int = 1
+) -> int:
+    """Return how many targets of a shard lie in a part of the address space.
+
+    The shard has every `shards`-th element of the permutation of the addresses `listed`, see `Permutation.shard`.
+    """
+    inside = listed.intersection(part)
+    if not len(inside) or (targets >= listed.count and shards == 1):
+        return inside.count
+    return _within(walk.shard(index, shards, targets), listed, inside, np.zeros(0, np.uint32))
+
+
+def addresses_within(
+    walk: Permutation, listed: Intervals, part: Intervals, *, targets: int, index: int = 0, shards: int = 1
+) -> Intervals:
+    """Return the targets of a shard that lie in a part of the address space: see `count_within`."""
+    inside = listed.intersection(part)
+    if not len(inside) or (targets >= listed.count and shards == 1):
+        return inside
+    shard = walk.shard(index, shards, targets)
+    found = np.zeros(min(inside.count, shard.elements), np.uint32)
+    addresses = np.sort(found[: _within(shard, listed, inside, found)])
+    return Intervals.from_bounds(addresses, addresses)
+
+
+def _within(shard: Shard, listed: Intervals, inside: Intervals, found: NDArray[np.uint32]) -> int:
     return int(
-        _count_first(
-            uint64(walk.start),
-            uint64(walk.generator),
-            uint64(walk.prime),
-            walk.count,
-            quota,
-            targets.first,
-            targets.cumulative,
-            part.first,
-            part.last,
+        _find_within(
+            uint64(shard.start),
+            uint64(shard.step),
+            uint64(shard.prime),
+            shard.count,
+            shard.elements,
+            listed.first,
+            listed.cumulative,
+            inside.first,
+            inside.last,
+            found,
         )
     )
 
 
 @kernel
-def _count_first(
+def _find_within(
     start: int,
     step: int,
     prime: int,
     count: int,
-    wanted: int,
+    elements: int,
     first: NDArray[np.uint32],
     before: NDArray[np.uint64],
     part_first: NDArray[np.uint32],
     part_last: NDArray[np.uint32],
+    found: NDArray[np.uint32],
 ) -> int:
-    """Return how many of the first `wanted` targets of a permutation lie in sorted, disjoint intervals."""
+    """Return how many targets of a shard lie in sorted, disjoint intervals; write the first of them to `found`."""
     element = start
-    found = 0
-    while wanted > 0:
+    inside = 0
+    for _ in range(elements):
         if element <= uint64(count):  # larger elements are no targets
-            wanted -= 1
-            if is_within(int64(address_of(element - uint64(1), first, before)), part_first, part_last):
-                found += 1
+            address = int64(address_of(element - uint64(1), first, before))
+            if is_within(address, part_first, part_last):
+                if inside < len(found):
+                    found[inside] = address
+                inside += 1
         element = next_element(element, step, prime)
-    return found
+    return inside

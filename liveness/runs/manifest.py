@@ -15,6 +15,9 @@ from liveness.version import __version__
 SCHEMA = 1
 """The manifest format this version writes and reads."""
 
+MOST_SOURCES = 16
+"""Sources of the most replies that a manifest lists at most."""
+
 Counts = dict[str, int]
 """Counts by label, e.g. accepted messages by ``syn-ack`` or ``error-3-13``."""
 
@@ -173,6 +176,34 @@ class Replay(Struct, frozen=True, kw_only=True):
     unread: list[str] = field(default_factory=list)
 
 
+class Shard(Struct, frozen=True, kw_only=True):
+    """The shard of a census that a run is: number `index` of `of`, and its agreed start."""
+
+    index: int
+    of: int
+    start_at: str | None = None
+    """The time at which all shards were to begin; UTC."""
+    late_ms: float | None = None
+    """Milliseconds from that time to the first packet."""
+
+
+class Vantage(Struct, frozen=True, kw_only=True):
+    """The place from which a run was sent."""
+
+    name: str
+
+
+class MergedRun(Struct, frozen=True, kw_only=True):
+    """A run that was merged into this one, by its directory's name, and the digest of its manifest."""
+
+    run: str
+    vantage: str = ""
+    shard: int
+    started: str
+    finished: str | None = None
+    manifest_sha256: str
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """A run in one document. Counts are packets or addresses; times are UTC, ISO 8601 with ``Z``."""
 
@@ -224,6 +255,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
     source_addresses: list[str] = field(default_factory=list)
     senders: int = 1
     receivers: int = 1
+    shard: Shard | UnsetType = UNSET
+    """Absent if the run is a whole census that began at once."""
+    vantage: Vantage | UnsetType = UNSET
+    merged_from: list[MergedRun] | UnsetType = UNSET
+    """The shards that `liveness merge` united; absent in other runs."""
     counters: dict[str, float | dict[str, float]] | UnsetType = UNSET
     """Counters without a field of their own, by name: one number, or one for each probe. Absent if there are none."""
 

@@ -1,7 +1,6 @@
 """The plan of a run: all decisions before the first packet, made from the config and its resolved targets."""
 
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,25 +32,9 @@ from liveness.space.targets import Targets
 
 MAX_BLOCKS: Final = 4_096
 """Largest number of blocks. Each block ends with a cooldown; more blocks are most likely a mistake in the prefix."""
-CONTROL_PORTS: Final = range(49_152, 65_536)
-"""The dynamic ports (RFC 6335, section 6), on which no service is expected."""
 MAX_LAG: Final = 1 << 27
 """Largest number of targets that wait for their last probe; their addresses take half a gigabyte."""
-KEY_BYTES: Final = 16
 CENSUS_SINKS: Final[tuple[SinkKind, ...]] = (SetSinks(), LogSinks(), FirstReplySinks())
-
-
-def new_key() -> bytes:
-    """Return a random cookie key from the operating system's secure source."""
-    return secrets.token_bytes(KEY_BYTES)
-
-
-def new_control_port(config: Config) -> int | None:
-    """Return a random high port for the control probe of a run, or None if the config switches it off."""
-    if not config.control:
-        return None
-    probed = {f"tcp/{port}" for port in CONTROL_PORTS} & set(config.probes)
-    return secrets.choice([port for port in CONTROL_PORTS if f"tcp/{port}" not in probed])
 
 
 def check_control_port(config: Config, port: int | None, manifest: Path) -> None:
@@ -74,8 +57,14 @@ def census_order(plan: "Plan") -> OncePerBlock:
             f"config {config.name!r}: $.block_prefix: {config.block_prefix}: makes {blocks:,} blocks of"
             f" these targets, at most {MAX_BLOCKS:,}: take a shorter prefix"
         )
+    parts = tuple(_blocks(config, plan.targets))
+    if not parts:
+        raise UsageError(
+            f"config {config.name!r}: $.shard.of: {config.shard.of}: shard {config.shard.index} has no target:"
+            f" there are {plan.targets.count:,} in all"
+        )
     order = OncePerBlock(
-        parts=tuple(_blocks(config, plan.targets)),
+        parts=parts,
         probes=len(plan.probes),
         attempts=plan.attempts,
         queue=config.retransmit.queue,
@@ -92,11 +81,13 @@ def census_order(plan: "Plan") -> OncePerBlock:
 
 
 def _blocks(config: Config, targets: Targets) -> Iterator[Block]:
-    """Yield the blocks that have at least one target to probe, in ascending order."""
+    """Yield the blocks in which this machine has at least one target to probe, in ascending order."""
     quotas = config.quotas(targets)
+    shard = config.shard
     for block, quota in zip(targets.blocks(config.block_prefix), quotas.tolist(), strict=True):
-        if quota:
-            yield Block(block.name, block.intervals, quota, config.seed)
+        part = Block(block.name, block.intervals, quota, config.seed, shard.index, shard.of)
+        if quota and part.targets:
+            yield part
 
 
 @dataclass(frozen=True)
@@ -125,7 +116,7 @@ class Plan:
 
     def share(self, sender: int) -> Share:
         """Return the share of the order that a sender of this machine sends."""
-        return Share(sender, self.senders)
+        return Share(sender, self.senders, self.config.shard.index, self.config.shard.of)
 
     @cached_property
     def probes(self) -> tuple[Probe, ...]:

@@ -23,8 +23,9 @@ from liveness.probes.run_constants import RunConstants, build_constants, with_ho
 from liveness.probes.template import LinkAddresses
 from liveness.replies import ERROR_TYPES
 from liveness.runs.rundir import RunDirectory
+from liveness.scan.drawing import draw_control_port, draw_key
 from liveness.scan.path.neighbourhood import hops_on
-from liveness.scan.plan import Plan, new_control_port, new_key
+from liveness.scan.plan import Plan
 from liveness.scan.privilege_drop import PrivilegeDrop
 from liveness.scan.rate.load import check_pps_per_24
 from liveness.scan.receive import receiver
@@ -43,7 +44,7 @@ def plan_run(config: Config, targets: Targets) -> Plan:
     Raises RefusedError if a /24 might get more packets than `limits.max_pps_per_24`, and UsageError for a plan that
     cannot run.
     """
-    plan = Plan(config, targets, new_control_port(config), new_key())
+    plan = Plan(config, targets, draw_control_port(config), draw_key(config))
     check_pps_per_24(config, targets, plan.load)
     return plan
 
@@ -108,7 +109,7 @@ def compile_kernels() -> None:
     """Compile the kernels of a scan, or load them from the cache, so that later scans start without a delay."""
     config = Config(name="kernels", targets=TargetLists(allow=("192.0.2.0/30",)))
     targets = Targets.build(Intervals.from_bounds([0xC0000200], [0xC0000203]), Intervals.empty(), lab=True)
-    plan = Plan(config, targets, new_control_port(config), new_key())
+    plan = Plan(config, targets, draw_control_port(config), draw_key(config))
     _warm_up(plan, constants_of(plan, LinkAddresses(bytes(6), bytes(6)), (0xC0000201,)))
 
 

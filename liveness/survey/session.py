@@ -23,9 +23,10 @@ from liveness.planes.rundir import BLOCKS_FILE
 from liveness.planes.stored import StoredRounds
 from liveness.runs.announce import announce
 from liveness.runs.rundir import RunDirectory
+from liveness.scan.drawing import draw_control_port, draw_key
 from liveness.scan.interruption import Interruption, StoppedMerge, signals_noted
 from liveness.scan.path.neighbourhood import meet_neighbours
-from liveness.scan.plan import Plan, check_control_port, new_control_port, new_key
+from liveness.scan.plan import Plan, check_control_port
 from liveness.scan.privilege_drop import decide
 from liveness.scan.progress import Progress
 from liveness.scan.receive.sink import Received, concluded
@@ -96,7 +97,7 @@ def run_survey(survey: Survey, observers: Observers, run_id: str | None = None) 
         (directory.path / "sets").rmdir()  # a survey has planes in place of sets
         live = LivePlanes.create(directory.path, len(survey.blocks), len(survey.probes), survey.depth)
         cleanup.callback(live.close)
-        control_port, key = new_control_port(config), new_key()
+        control_port, key = draw_control_port(config), draw_key(config)
         plan = survey.plan(control_port, key, (PlaneSinks(survey.order, live),))
         path = find_way(plan)
         for line in (*path.left_out, *path.notes):

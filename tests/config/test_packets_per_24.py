@@ -187,3 +187,16 @@ def test_check_and_dry_run_show_and_refuse(tmp_path: Path) -> None:
         assert_one_line(liveness(*command, cwd=tmp_path), 4, "$.limits.max_pps_per_24: 50", "set rate to ")
     config.write_text(text + "{max_pps_per_24: 0}\n")
     assert_one_line(liveness("config", "check", config), 2, "max_pps_per_24")
+
+
+def test_the_packets_of_all_shards_count() -> None:
+    """N machines with one sender each are a machine with N senders at N times the rate, and a queue N times as long."""
+    targets = targets_of(*[256] * 64)
+    whole = config_of(senders=4, retransmit={"attempts": 2, "queue": 4_000})
+    shard = config_of(senders=1, shard={"index": 2, "of": 4})
+    for rate_pps in (5.0, 50.0, 900.0):
+        assert peak_bound_pps(shard, targets, rate_pps) == peak_bound_pps(whole, targets, 4 * rate_pps)
+    limited = config_of(rate="100pps", shard={"index": 0, "of": 8}, limits={"max_pps_per_24": 50.0})
+    check_pps_per_24(config_of(rate="100pps", limits={"max_pps_per_24": 50.0}), targets, load_of(limited))
+    with pytest.raises(RefusedError, match="set rate to"):
+        check_pps_per_24(limited, targets, load_of(limited))

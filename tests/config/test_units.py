@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.config.units import MAX_DURATION_US, MAX_RATE_BPS, MAX_RATE_PPS, Duration, PortRange, Rate, TargetLimit
+from liveness.config.units import (
+    MAX_DURATION_US,
+    MAX_RATE_BPS,
+    MAX_RATE_PPS,
+    Duration,
+    PortRange,
+    Rate,
+    StartTime,
+    TargetLimit,
+)
 
 
 @pytest.mark.parametrize(
@@ -185,3 +194,24 @@ def test_a_share_of_targets_is_the_exact_one_rounded_down(targets: int, per_cent
 def test_no_target_limits(value: object) -> None:
     with pytest.raises(ValueError, match="expected a whole number of targets from 1 on, or a share"):
         TargetLimit(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("2026-12-01T00:00:00Z", "2026-12-01T00:00:00.000Z"),
+        ("2026-12-01T02:00:00.25+02:00", "2026-12-01T00:00:00.250Z"),
+        ("2026-12-01 00:00:00+00:00", "2026-12-01T00:00:00.000Z"),
+    ],
+)
+def test_start_times_are_kept_in_utc(value: str, text: str) -> None:
+    time = StartTime(value)
+    assert time == text
+    assert StartTime(time) == time
+    assert time.seconds == pytest.approx(1_796_083_200 + (0.25 if ".250" in text else 0))
+
+
+@pytest.mark.parametrize("value", ["", "soon", "2026-12-01", "2026-12-01T00:00:00", "2026-13-01T00:00:00Z", 5, None])
+def test_start_times_need_a_date_a_time_and_an_offset(value: object) -> None:
+    with pytest.raises(ValueError, match="offset from UTC"):
+        StartTime(value)

@@ -14,7 +14,8 @@ from liveness.runs.losses import Losses, LostSpan
 from liveness.runs.manifest import Manifest, ProbeCounts
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 from liveness.scan import run as scan
-from liveness.scan.plan import Plan, new_key
+from liveness.scan.drawing import draw_key
+from liveness.scan.plan import Plan
 from liveness.scan.receive.replay import plan_of
 from liveness.scan.recovery.resume import Resumption, beginning, check_resumable, resume
 from liveness.space.intervals import Intervals
@@ -33,7 +34,7 @@ def cut_off(folder: Path, **changes: object) -> RunDirectory:
     blocklist.write_text("10.0.2.7\n")
     config = Config(name="weekly", targets=TargetLists(allow=("10.0.0.0/16",), block=(str(blocklist),)))
     targets = Targets.build(Intervals.from_bounds([10 << 24], [(10 << 24) + 255]), Intervals.empty(), lab=True)
-    plan = Plan(config, targets, 40_000, new_key())
+    plan = Plan(config, targets, 40_000, draw_key(config))
     run = RunDirectory.create(folder, "weekly", "2026-11-21T000000Z")
     run.write_key(plan.key)
     run.write_targets(PREFIXES)

@@ -4,7 +4,8 @@ from collections import Counter
 
 import numpy as np
 
-from liveness.scan.receive.top_sources import FEWEST_REPLIES, MOST_SOURCES, TopSources
+from liveness.runs.manifest import MOST_SOURCES
+from liveness.scan.receive.top_sources import FEWEST_REPLIES, TopSources
 
 
 def test_floods_are_found_among_many_quiet_sources() -> None:

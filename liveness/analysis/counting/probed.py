@@ -13,6 +13,7 @@ from liveness.analysis.sampling import Sampling
 from liveness.runs.manifest import Manifest
 from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import TARGETS_FILE, RunDirectory
+from liveness.runs.shards import shard_of
 from liveness.space.addresses import parse_entry
 from liveness.space.intervals import Intervals
 from liveness.space.special import special_purpose
@@ -58,8 +59,9 @@ class Probed:
     @property
     def order(self) -> object:
         """The parameters that decide which of the listed addresses a sample has."""
-        limits = self.manifest.config.get("limits") or {}
-        return self.manifest.seed, self.manifest.config.get("block_prefix"), limits.get("max_targets")
+        config = self.manifest.config
+        limits = config.get("limits") or {}
+        return self.manifest.seed, config.get("block_prefix"), limits.get("max_targets"), shard_of(config)
 
     @property
     def opted_out_targets(self) -> int:
@@ -91,10 +93,9 @@ class Probed:
     @property
     def sampling(self) -> Sampling:
         """Whether the probed targets are all, a random sample, or those reached by a run that stopped early."""
-        limit = (self.manifest.config.get("limits") or {}).get("max_targets")
         if self.manifest.status != "complete":
             return Sampling("stopped")
-        if limit is not None and (self.listed is None or self.listed.count > self.manifest.planned):
+        if _draws_sample(self.manifest.config) and (self.listed is None or self.listed.count > self.manifest.planned):
             return Sampling("sample", self.targets, None if self.listed is None else self.listed.count)
         return Sampling("census", self.targets)
 
@@ -127,6 +128,11 @@ class Probed:
         return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
 
 
+def _draws_sample(config: dict[str, Any]) -> bool:
+    """Return whether a config draws some of its targets at random: by a limit, or as the shard of one machine."""
+    return (config.get("limits") or {}).get("max_targets") is not None or shard_of(config)[1] > 1
+
+
 def _of_config(manifest: Manifest) -> Intervals | None:
     """Return the targets that a config lists; None if it names files, or if their number does not fit the run's."""
     targets: Any = manifest.config.get("targets")
@@ -135,7 +141,7 @@ def _of_config(manifest: Manifest) -> Intervals | None:
     except (AttributeError, TypeError, KeyError, ValueError):
         return None
     unblocked = allow.difference(block)
-    limited = (manifest.config.get("limits") or {}).get("max_targets") is not None
+    limited = _draws_sample(manifest.config)
     for listed in (unblocked.difference(special_purpose()), unblocked):  # for a run outside a lab, and in one
         if manifest.planned == listed.count or (limited and manifest.planned < listed.count):
             return listed

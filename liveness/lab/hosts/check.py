@@ -55,6 +55,7 @@ def check_run(path: Path, internet: Internet) -> Comparison:
     if manifest.status != "complete":
         raise UsageError(f"{origin}: $.status: {manifest.status!r}: only a complete run can be compared")
     config = recorded_config(manifest.config, path / MANIFEST_FILE, manifest.version)
+    check_whole(config, origin)
     targets = resolve_targets(config, lab=True, origin=origin)
     if manifest.targets != targets.count:
         raise UsageError(
@@ -63,6 +64,13 @@ def check_run(path: Path, internet: Internet) -> Comparison:
         )
     expected = expected_sets(internet, targets.intervals, probes_of(config), manifest.control_port, config.network.ttl)
     return compare(manifest, expected, {entry.key: run.read_set(entry) for entry in manifest.sets})
+
+
+def check_whole(config: Config, origin: str) -> None:
+    """Raise UsageError for the run of a shard: only the merged run has all targets."""
+    shard = config.shard
+    if shard.of > 1:
+        raise UsageError(f"{origin}: shard {shard.index} of {shard.of}: unite the shards with `liveness merge` first")
 
 
 def probes_of(config: Config) -> list[str]:

@@ -14,7 +14,7 @@ from liveness.config.model import Config
 from liveness.config.recorded import recorded_config
 from liveness.errors import UsageError
 from liveness.ipsets.roaring import chunks
-from liveness.lab.hosts.check import probes_of
+from liveness.lab.hosts.check import check_whole, probes_of
 from liveness.lab.model.population.answer import PROBES
 from liveness.lab.model.population.load import Population
 from liveness.lab.model.population.truth import number_of, truth
@@ -150,6 +150,7 @@ def _scanned(path: Path, manifest: Manifest) -> tuple[Config, Targets]:
     if manifest.status != "complete":
         raise UsageError(f"{origin}: $.status: {manifest.status!r}: only a complete run can be compared")
     config = recorded_config(manifest.config, path / MANIFEST_FILE, manifest.version)
+    check_whole(config, origin)
     targets = resolve_targets(config, lab=False, origin=origin)
     planned = int(config.quotas(targets).sum())
     if manifest.targets != planned:

@@ -13,7 +13,7 @@ from liveness.space.targets import Targets
 
 def checked_text(file: Path, config: Config, targets: Targets, forecast: Estimate) -> str:
     """Return what a checked config will do, a line for each question before a scan."""
-    limited = f", {forecast.targets:,} of them by limits.max_targets" if forecast.targets < targets.count else ""
+    limited = _limited(config, targets, forecast)
     names = [*config.probes, "tcp/control"] if config.control else list(config.probes)
     lines = {
         "targets": f"{targets.count:,}{limited}",
@@ -29,6 +29,16 @@ def checked_text(file: Path, config: Config, targets: Targets, forecast: Estimat
         "contact": config.contact or "none",
     }
     return f"{file}: a sound config named {config.name!r}\n" + named_lines(lines, indent=2)
+
+
+def _limited(config: Config, targets: Targets, forecast: Estimate) -> str:
+    """Return why fewer targets are probed than there are, if so."""
+    if forecast.targets >= targets.count:
+        return ""
+    reasons = [] if config.limits.max_targets is None else ["limits.max_targets"]
+    if config.shard.of > 1:
+        reasons.append(f"shard {config.shard.index} of {config.shard.of}")
+    return f", {forecast.targets:,} of them by {' and '.join(reasons)}"
 
 
 def named_lines(lines: Mapping[str, str], indent: int = 0) -> str:

@@ -9,14 +9,14 @@ from pyroaring import BitMap
 
 from liveness.ipsets.collector import Collector
 from liveness.replies import REPLY_DTYPE
-from liveness.runs.manifest import Counts, Missed, TopSource
+from liveness.runs.manifest import MOST_SOURCES, Counts, Missed, TopSource
 from liveness.runs.merge import Gathered, merge
+from liveness.runs.recapture import missed_targets
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import PartKey, Tally
-from liveness.scan.recapture import missed_targets
 from liveness.scan.receive.collection import Collection
 from liveness.scan.receive.sink import Conclusion, Parts, Received, Sink, SinkContext, SinkKind
-from liveness.scan.receive.top_sources import MOST_SOURCES, TopSources
+from liveness.scan.receive.top_sources import TopSources
 from liveness.space.addresses import format_address
 
 if TYPE_CHECKING:

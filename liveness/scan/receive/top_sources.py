@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import int64, kernel, uint64
+from liveness.runs.manifest import MOST_SOURCES
 
 PLACES: Final = 1 << 14
-MOST_SOURCES: Final = 16
-"""Largest number of sources that are recorded."""
 FEWEST_REPLIES: Final = 256
 """Fewest replies of a recorded source: many times what one address sends in a census."""
 

@@ -59,6 +59,7 @@ class Sender:
         """
         parts = len(self.plan.order.parts)
         try:
+            self._await_start()
             first = int(self.shared.drained[self.index])
             for part in range(first, parts):
                 self._send(*self._begin(part))
@@ -73,6 +74,13 @@ class Sender:
         finally:
             self.shared.held[self.index] = ENDED
             self.transmitter.ring.close()
+
+    def _await_start(self) -> None:
+        """Wait until the agreed start of the run, if it has one, unless the sender has to stop."""
+        start = self.plan.config.start_at
+        while start is not None and not self.shared.stopping() and (left_s := start.seconds - time.time()) > 0:
+            time.sleep(min(POLL_S, left_s))
+        self.shared.began_ns[self.index] = time.time_ns()
 
     def _finish_part(self, part: int) -> bool:
         """Repair known losses and wait for replies, until no loss is left to repair; return False if stopped."""

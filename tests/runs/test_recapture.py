@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveness.scan.recapture import missed_targets
+from liveness.runs.recapture import missed_targets
 
 COUNTS = st.integers(0, 10_000)
 
