@@ -24,6 +24,7 @@ HELPERS = {
     "display",
     "live",
     "lab_traffic",
+    "following",
     "survey_compare",
     "survey_display",
     "survey_run",
