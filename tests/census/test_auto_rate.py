@@ -38,7 +38,7 @@ def scan(folder: Path, name: str, lab: list[str], config: dict[str, Any], *flags
     file = write_yaml(folder / f"{name}.yaml", config | {"output": str(folder)})
     command = [*lab, *LIVENESS, "scan", "-C", str(file), "--run-id", name, *flags]
     done = subprocess.run(
-        command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=False, timeout=300
+        command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=False, timeout=900
     )
     assert done.returncode == 0, done.stderr
     return Census(Path(done.stdout.strip())), done.stderr
