@@ -207,6 +207,16 @@ def test_diff_compares_any_two(tmp_path: Path) -> None:
     assert "Hit rates" in text
 
 
+def test_diff_of_runs_without_a_common_probe_says_so(tmp_path: Path) -> None:
+    """Zeros would say that nobody was born and nobody died."""
+    weekly, (_, second) = past_runs(tmp_path)
+    third = weekly.taken(weekly.scanner()).run_id
+    run = weekly.home.run(second)
+    run.write_manifest(msgspec.structs.replace(run.read_manifest(), probes={}, sets=[]))
+    with pytest.raises(UsageError, match=rf"{third}: no target or no probe in common with weekly/{second}$"):
+        census("diff", second, third, "-d", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
