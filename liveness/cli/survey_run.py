@@ -86,8 +86,9 @@ def run(
         elif not quiet:
             click.echo(f"survey {config.name}: nothing unfinished")
         return
-    survey = plan_survey(config, lab=in_lab(), origin=config_file)
+    plan = partial(plan_survey, config, lab=in_lab(), origin=config_file)
     if dryrun:
+        survey = plan()
         from liveness.cli.watching import check_watching
         from liveness.scan.preflight import check_start
 
@@ -95,7 +96,7 @@ def run(
         check_watching(*watch)
         click.echo(forecast_text(config_file, forecast(survey)))
         return
-    run_config(config, lambda: survey, run_id, watch, quiet=quiet)
+    run_config(config, plan, run_id, watch, quiet=quiet)
 
 
 def run_config(

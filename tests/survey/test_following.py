@@ -1,5 +1,6 @@
 """A survey that follows a census: drawn from its runs, begun by the same call, continued by the next."""
 
+import json
 import os
 import signal
 import sys
@@ -147,3 +148,16 @@ def test_nothing_unfinished_is_no_error(tmp_path: Path) -> None:
     words = ("survey", "run", "--config", str(tmp_path / "survey.yaml"), "--unfinished")
     done = run(*LIVENESS, *words)
     assert (done.returncode, done.stdout) == (0, "survey after: nothing unfinished\n"), done.stderr
+
+
+def test_a_survey_that_cannot_begin_is_notified(tmp_path: Path) -> None:
+    census_file(tmp_path, {"blocks": "missing.csv"})
+    config = tmp_path / "survey.yaml"
+    note = "import sys; open(sys.argv[1], 'wb').write(sys.stdin.buffer.read())"
+    command = {"command": [sys.executable, "-c", note, str(tmp_path / "message")], "on": ["failure"]}
+    config.write_text(f"{config.read_text()}notify: {json.dumps(command)}\n")
+    done = run(*LIVENESS, "survey", "run", "--config", str(config))
+    assert done.returncode == 2, done.stderr
+    message = json.loads((tmp_path / "message").read_text())
+    assert (message["events"], message["run"], message["exit_code"]) == (["failure"], None, 2)
+    assert "missing.csv" in message["summary"]
