@@ -16,7 +16,7 @@ from liveness.analysis.figures import Survival
 from liveness.analysis.numbers import count
 from liveness.ipsets.roaring import to_numpy
 from liveness.report.figures.drawing import WIDTH_IN, Drawing
-from liveness.report.figures.style import BLUE, GREY, ORANGE, PALE, styled
+from liveness.report.figures.style import BLUE, ORANGE, PALE, styled
 from liveness.report.map.hilbert import lay_out
 from liveness.report.passive.space import LocalSpace
 from liveness.space.addresses import format_address
@@ -27,13 +27,15 @@ MOST_SQUARES: Final = 6
 LARGEST_ORDER: Final = 9
 """A square has 512 x 512 cells at most: a cell of a larger prefix has several addresses."""
 COLUMNS: Final = 3
+DARK: Final = "#505050"
+"""Of grey cells, which must differ from pale ones."""
 OUTSIDE, SILENT, GREY_CELL, ONE_WAY, TWO_WAY = range(5)
 """A cell has the greatest state of its addresses."""
 STATES: Final = (
     (TWO_WAY, BLUE, "two-way flows"),
     (ONE_WAY, ORANGE, "one-way flows to it, and it sends"),
-    (GREY_CELL, GREY, "grey: one-way flows to it, and it sent nothing"),
-    (SILENT, PALE, "nothing was seen"),
+    (GREY_CELL, DARK, "grey: one-way flows to it, and it sent nothing"),
+    (SILENT, PALE, "no flow to it"),
     (OUTSIDE, "white", "not local"),
 )
 
@@ -108,6 +110,7 @@ def grey_map(space: LocalSpace) -> Drawing | None:
             axes.set_title(str(square) + (f", {1 << square.shift} addresses a cell" if square.shift else ""))
             axes.set_xticks([])
             axes.set_yticks([])
+            axes.spines[:].set_visible(True)
         handles = [Patch(facecolor=colour, edgecolor="black", linewidth=0.4, label=text) for _, colour, text in STATES]
         figure.legend(handles=handles, loc="outside lower center", ncols=2)
     numbers = (len(space.two_way), len(space.one_way) - len(space.grey), len(space.grey))
