@@ -80,10 +80,10 @@ class LossBook:
             around = self._concerned(wide, loss.targets)
         if not lost and not around and not frames:
             return
-        again = 1.0
+        lost_share = 1.0
         if frames is not None:
             sent = sum(extent_of(spans, self.plan).probes for spans in lost.values())
-            again = min(1.0, frames / max(1.0, sent))
+            lost_share = min(1.0, frames / max(1.0, sent))
         self.changes += 1
         counted = loss.counted and self.counters_believed()
         new = Entry(loss.start_ns, loss.end_ns, loss.cause, certainty, frames or 0, frames is None and not counted)
@@ -94,9 +94,9 @@ class LossBook:
             if counted:
                 spans, margins = [], [*map(as_margin, spans), *margins]
             for span in spans:
-                new.add(walk[1], msgspec.structs.replace(span, share=again * span.share))
+                new.add(walk[1], msgspec.structs.replace(span, share=lost_share * span.share))
             for span in (*spans, *margins):
-                self.repairs.keep(self._to_repair(walk, span, again, loss.targets))
+                self.repairs.keep(self._to_repair(walk, span, lost_share, loss.targets))
         self._report_growth(self._entered(new))
 
     def _concerned(
@@ -122,21 +122,21 @@ class LossBook:
                     found.setdefault(walk, []).append(msgspec.structs.replace(span, share=share, **bounds))
         return found
 
-    def _to_repair(self, walk: WalkKey, span: LostSpan, again: float, targets: Intervals | None) -> LostSpan:
-        """Return what has to be sent again for a stretch of which the share `again` was lost.
+    def _to_repair(self, walk: WalkKey, span: LostSpan, lost_share: float, targets: Intervals | None) -> LostSpan:
+        """Return what has to be sent again for a stretch of which `lost_share` was lost.
 
         A loss during a repair concerns only what the repair was to mend: the rest of what it sent had arrived before.
         """
         repaired = self.repairs.repaired(walk)
         if repaired is None:
-            return msgspec.structs.replace(span, share=again * span.share)
+            return msgspec.structs.replace(span, share=lost_share * span.share)
         if targets is None:
             share = repaired.share
         elif repaired.selective:
             share = min(repaired.share, span.share)  # both are shares of targets, and may be the same ones
         else:
             share = repaired.share * span.share
-        return still_lost(repaired, span, again * share)
+        return still_lost(repaired, span, lost_share * share)
 
     def _entered(self, new: Entry) -> Entry:
         """Add a loss, and return the entry that it is now part of."""
