@@ -267,10 +267,10 @@ def test_killed_and_resumed_it_is_the_truth_but_for_what_was_not_sent(tmp_path: 
         tmp_path,
         command,
         probes=["icmp", "tcp/80", "dns"],
-        survey={"blocks": "blocks.csv", "interval": "2s", "duration": "50s", "tolerance": "200ms"},
+        survey={"blocks": "blocks.csv", "interval": "2s", "duration": "80s", "tolerance": "200ms"},
     )
     manifest = result.run.manifest
-    assert (manifest.status, manifest.rounds, len(manifest.resumed), len(manifest.gaps)) == ("complete", 25, 3, 3)
+    assert (manifest.status, manifest.rounds, len(manifest.resumed), len(manifest.gaps)) == ("complete", 40, 3, 3)
     check_truth(result)
     check_capture(result)
     assert {gap.cause for gap in manifest.gaps} == {"nobody listened between two sessions"}
