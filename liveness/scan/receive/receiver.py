@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from liveness.errors import LivenessError
 from liveness.kernel import fence, leave_cache
 from liveness.net.ring import RxRing, RxStatistics
-from liveness.packets.block import add_ethernet, pack_block, packet_count
+from liveness.packets.block import add_ethernet, capture_time_ns, first_packet, pack_block, packet_count
 from liveness.packets.parse import FIELDS
 from liveness.probes.run_constants import RunConstants
 from liveness.replies import REPLY_DTYPE, Rejection
@@ -60,6 +60,8 @@ class Receiver:
     """Sinks of the accepted replies; `open_sinks` makes them."""
     clock: ClockSteps = field(default_factory=ClockSteps)
     _row: NDArray[np.int64] = field(default_factory=lambda: np.zeros(FIELDS, np.int64))
+    _block_ns: int = 0
+    """When the first packet of the newest block came."""
     """Scratch space of the matcher."""
     _recorded: Tally = field(default_factory=Tally)
     """Sum of the counts in all segments so far."""
@@ -91,9 +93,11 @@ class Receiver:
         self.shared.ready[self.index] = 1
         problem = None
         try:
-            while not (self.step(POLL_S) and self.shared.finish[0]):
-                pass
-            while not self.step(LAST_BLOCK_S):
+            while not self.shared.finish[0]:
+                self.step(POLL_S)
+            # Other traffic of the host may never pause: what came after the end is no reply that was waited for.
+            finished_ns = time.time_ns()
+            while not self.step(LAST_BLOCK_S) and self._block_ns <= finished_ns:
                 pass
         except LivenessError as error:
             problem = str(error)
@@ -119,6 +123,8 @@ class Receiver:
         if self.confined:  # a replay is not confined: its packets are of another time
             self.clock.look()
         count = int(packet_count(block))
+        if count:
+            self._block_ns = int(capture_time_ns(block, first_packet(block)))
         if self.gathered + count > len(self.replies):
             self._collect()
         accepted = match_block(
