@@ -96,8 +96,9 @@ class Receiver:
             while not self.shared.finish[0]:
                 self.step(POLL_S)
             # Other traffic of the host may never pause: what came after the end is no reply that was waited for.
+            # A replay ends with its capture, whose packets are of another time.
             finished_ns = time.time_ns()
-            while not self.step(LAST_BLOCK_S) and self._block_ns <= finished_ns:
+            while not self.step(LAST_BLOCK_S) and not (self.confined and self._block_ns > finished_ns):
                 pass
         except LivenessError as error:
             problem = str(error)
