@@ -213,6 +213,7 @@ def warm_up(plan: Plan, constants: RunConstants) -> None:
     frame = bytes(constants.templates[0].tobytes()[: constants.lengths[0]])
     block = pack_block([(time.time_ns(), frame)])
     packet_count(block)
+    capture_time_ns(block, first_packet(block))
     match_block(
         block,
         True,
