@@ -60,9 +60,9 @@ class Receiver:
     """Sinks of the accepted replies; `open_sinks` makes them."""
     clock: ClockSteps = field(default_factory=ClockSteps)
     _row: NDArray[np.int64] = field(default_factory=lambda: np.zeros(FIELDS, np.int64))
-    _block_ns: int = 0
-    """When the first packet of the newest block came."""
     """Scratch space of the matcher."""
+    _block_ns: int = 0
+    """Time of the first packet in the newest block; ns since 1970."""
     _recorded: Tally = field(default_factory=Tally)
     """Sum of the counts in all segments so far."""
     _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
