@@ -128,7 +128,8 @@ def find_outages(
 def is_weekly(outage: Outage, silent: NDArray[np.bool_], probed: NDArray[np.int32], interval_s: float) -> bool:
     """Return whether a block is silent at the time of an outage in every other week that the survey saw most of.
 
-    `silent` are the rounds in which no address answered. A survey of a week or less says nothing about that.
+    `silent` are the rounds in which no address answered. A survey of a week or less says nothing about that. Nor do
+    rounds of the outage itself: one longer than a week would be compared with itself.
     """
     rounds, week = len(silent), WEEK_S / interval_s
     length = outage.last - outage.first + 1
@@ -136,12 +137,14 @@ def is_weekly(outage: Outage, silent: NDArray[np.bool_], probed: NDArray[np.int3
     for weeks in range(-int(rounds / week) - 1, int(rounds / week) + 2):
         shift = round(weeks * week)
         first, end = max(0, outage.first + shift), min(rounds, outage.last + 1 + shift)
-        if weeks == 0 or end - first < LEAST_OVERLAP * length:
+        same = np.arange(first, end)
+        same = same[(same < outage.first) | (same > outage.last)]
+        if weeks == 0 or len(same) < LEAST_OVERLAP * length:
             continue
-        sent = int((probed[first:end] > 0).sum())
+        sent = int((probed[same] > 0).sum())
         if sent == 0:
             continue
-        if int(silent[first:end].sum()) < SAME_SILENCE * sent:
+        if int(silent[same].sum()) < SAME_SILENCE * sent:
             return False
         seen += 1
     return seen > 0

@@ -187,6 +187,15 @@ def test_two_weeks_of_which_one_was_not_sent_have_nothing_weekly() -> None:
     assert not is_weekly(Outage(0, int(begin), int(end), 262, None), silent, probed, INTERVAL_S)
 
 
+def test_an_outage_of_more_than_a_week_is_not_compared_with_itself() -> None:
+    rounds, week = (int(days * 86_400 / INTERVAL_S) for days in (28, 7))
+    probed = np.ones(rounds, np.int32)
+    for first, end in ((rounds // 2, rounds), (week, 2 * week + week // 2), (0, rounds)):
+        silent = np.zeros(rounds, np.bool_)
+        silent[first:end] = True
+        assert not is_weekly(Outage(0, first, end - 1, end - first, None), silent, probed, INTERVAL_S)
+
+
 def occupied(tmp_path: Path) -> tuple[dict[str, Any], Truth]:
     """Return the document of four /24s: 3, 100, 200 and no addresses are always up, and one flaps."""
     truth = Truth(20, INTERVAL_S)
