@@ -103,7 +103,7 @@ def interval_of(gaps: NDArray[np.int64], file: Path) -> float:
     """Return the interval of a survey: the mean of the gaps between neighbouring rounds, which the median tells."""
     if len(gaps) == 0:
         raise UsageError(f"{file}: no address was probed twice: give the interval of its rounds by --interval")
-    median = float(np.median(gaps))
+    median = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # one of them, so that some are near it
     exact = float(gaps[np.abs(gaps - median) < median / 2].mean())
     whole = round(exact)
     return float(whole) if abs(exact - whole) < EXACT_S else exact

@@ -221,6 +221,14 @@ def test_addresses_in_a_file_of_columns(tmp_path: Path) -> None:
         pass
 
 
+def test_gaps_far_apart_have_an_interval(tmp_path: Path) -> None:
+    """Their median is one of them: nothing lies near the middle between two."""
+    records = [ant(8, START + at, 0, HOST, NONE_THERE) for at in (0, 10, 100_000_010)]
+    (tmp_path / "survey").write_bytes(b"".join(records))
+    with pytest.raises(UsageError, match=r"10,000,002 rounds of 10 s from .*: give --interval and --start"):
+        import_any([tmp_path / "survey"], tmp_path / "run", "name", NONE)
+
+
 OUTSIDE = "round 0 would have been before 1970 or after 2200"
 
 
