@@ -4,6 +4,8 @@ Values are separated by tabs; headers mix tabs and spaces. Addresses are dotted 
 """
 
 import re
+from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final, TextIO
@@ -19,6 +21,8 @@ COLUMNS: Final = ("reply_type", "time_s", "rtt_us", "ttl", "probe_addr", "reply_
 HEADER: Final = "#fsdb -F t " + " ".join(COLUMNS)
 BATCH: Final = 1 << 16
 LINE_CHARS: Final = 4096
+LONGEST_LINE: Final = 1 << 16
+"""Characters of a line that are read at most: a damaged bzip2 file of a few bytes may be one line of gigabytes."""
 TTL: Final = (64, 0)
 """Written of a reply, and of none: a survey of bits does not keep them."""
 _HEX: Final = re.compile(r"(?:0x)?[0-9a-fA-F]{8}")
@@ -58,9 +62,18 @@ def read_fsdb(path: Path, notes: Notes) -> Batches:
         raise LivenessError(f"{path}: cannot read: {problem.strerror or problem}") from problem
 
 
+def lines_after_header(file: TextIO, path: Path) -> Iterator[str]:
+    """Yield the lines of a text file whose first line was read. LivenessError for one that does not seem to end."""
+    for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), ""), 2):
+        if len(line) == LONGEST_LINE and not line.endswith("\n"):
+            raise LivenessError(f"{path}:{number}: a line of more than {LONGEST_LINE:,} characters: a damaged file")
+        yield line
+
+
 def _batches(file: TextIO, path: Path, places: dict[str, int], width: int, notes: Notes) -> Batches:
     line_number = 1
-    while lines := list(islice(file, BATCH)):
+    following = lines_after_header(file, path)
+    while lines := list(islice(following, BATCH)):
         rows = []
         for line in lines:
             line_number += 1

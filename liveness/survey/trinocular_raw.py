@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple, TextIO
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from liveness.errors import LivenessError, UsageError
 from liveness.planes.verdicts import DOWN, UNCERTAIN, UP
 from liveness.space.addresses import shown
 from liveness.survey.ant import open_plain
-from liveness.survey.fsdb import LINE_CHARS, header_columns
+from liveness.survey.fsdb import LINE_CHARS, header_columns, lines_after_header
 from liveness.survey.records import Notes
 
 COLUMNS: Final = (
@@ -76,16 +76,16 @@ def read_trinocular(path: Path, notes: Notes) -> Iterator[Batch]:
             missing = [name for name in REQUIRED if name not in names]
             if missing:
                 raise UsageError(f"{path}:1: no column {missing[0]} in the header: it takes {' '.join(COLUMNS)}")
-            yield from _batches(file, _Lines(path, names, notes))
+            yield from _batches(lines_after_header(file, path), _Lines(path, names, notes))
     except EOFError as problem:
         raise LivenessError(f"{path}: cut short: its bzip2 stream has no end") from problem
     except OSError as problem:
         raise LivenessError(f"{path}: cannot read: {problem.strerror or problem}") from problem
 
 
-def _batches(file: TextIO, lines: "_Lines") -> Iterator[Batch]:
+def _batches(following: Iterator[str], lines: "_Lines") -> Iterator[Batch]:
     number = 1
-    while texts := list(islice(file, BATCH)):
+    while texts := list(islice(following, BATCH)):
         rounds: list[tuple[int, int, int]] = []
         probes: list[tuple[int, int, bool]] = []
         for text in texts:

@@ -3,6 +3,7 @@
 import base64
 import bz2
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from liveness.errors import LivenessError, UsageError
 from liveness.planes.blocks import Blocks
 from liveness.planes.rundir import SurveyRun
 from liveness.planes.verdicts import NO_VERDICT, verdicts_name
-from liveness.survey import trinocular_raw
+from liveness.survey import fsdb, trinocular_raw
 from liveness.survey.exporting import parts_of
 from liveness.survey.import_timing import Given
 from liveness.survey.opening import import_any
@@ -44,6 +45,20 @@ def write(path: Path, *lines: str, header: str = A20) -> Path:
 def verdicts(run: SurveyRun) -> list[int]:
     found = np.frombuffer((run.path / verdicts_name(PROBE)).read_bytes(), np.uint8)
     return [int(state) for state in found]
+
+
+@pytest.mark.parametrize("header", [A20, fsdb.HEADER])
+def test_a_line_without_end_is_named_before_it_fills_the_memory(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "raw.fsdb.bz2"
+    path.write_bytes(bz2.compress(f"{header}\n# read\n".encode() + bytes(1 << 26)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(LivenessError, match=r"raw\.fsdb\.bz2:3: a line of more than 65,536 characters"):
+            import_any([path], tmp_path / "run", "name", NONE)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("compressed", [False, True])
