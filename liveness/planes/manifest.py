@@ -138,6 +138,8 @@ class SurveyManifest(Struct, frozen=True, kw_only=True):
         planned = self.rounds if self.planned_rounds is None else self.planned_rounds
         if not 1 <= planned <= MAX_ROUNDS:
             raise ValueError(f"planned_rounds: {planned} is not between 1 and {MAX_ROUNDS}")
+        if self.rounds > planned:
+            raise ValueError(f"rounds: {self.rounds} is more than planned_rounds, {planned}")
         if self.start_ns / 1e9 + planned * self.interval_s > MAX_END_S:
             raise ValueError(f"planned_rounds: {planned} rounds of {self.interval_s:g} s end after the year 2400")
 

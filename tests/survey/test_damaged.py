@@ -71,6 +71,7 @@ def test_numbers_that_no_survey_has(run: Path, place: int, value: int, words: st
     ("fields", "words"),
     [
         ({"planned_rounds": 1 << 20, "interval_s": 31_536_000.0}, "rounds of 3.1536e\\+07 s end after the year 2400"),
+        ({"rounds": 1 << 20, "interval_s": 31_536_000.0}, "rounds: 1048576 is more than planned_rounds, "),
         ({"planned_rounds": 1 << 62}, "planned_rounds: 4611686018427387904 is not between 1 and 1048576"),
     ],
 )

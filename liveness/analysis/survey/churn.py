@@ -38,7 +38,9 @@ class Shift:
 
 
 def days_of(rounds: int, interval_s: float) -> int:
-    """Return the number of whole days of a survey."""
+    """Return the number of whole days of a survey; 0 if a round is longer, which says nothing of single days."""
+    if interval_s > DAY_S:
+        return 0
     return int(rounds * interval_s / DAY_S + 1e-9)
 
 

@@ -64,6 +64,7 @@ def test_days_begin_with_their_first_round() -> None:
     firsts = first_rounds(3, INTERVAL_S)
     assert firsts.tolist() == [0, 131, 262, 393]
     assert [days_of(rounds, INTERVAL_S) for rounds in (130, 131, 392, 393)] == [0, 1, 2, 3]
+    assert days_of(1 << 20, 86_400.0 * 366) == 0, "rounds that are longer than a day say nothing of days"
     changes = np.zeros((0, CHANGES), np.int64)
     count_changes(np.zeros((1, 2), np.uint8), np.zeros((1, 2), np.uint8), first_rounds(0, INTERVAL_S), changes)
 
