@@ -159,6 +159,8 @@ def analyze(
         with sink as take:
             takers = [take] if gathered is None else [take, gathered.take_addresses]
             results = analyze_survey(survey, all_of(takers), None if gathered is None else gathered.take_activity)
+        for problem in results.problems:
+            log.warning(problem)
         if outputs:
             _write_report(outputs, results, gathered, wanted, top)
             if output_file is None and not as_json:

@@ -28,6 +28,7 @@ from liveness.analysis.survey.sequences import (
     figures_of,
     histograms_for,
 )
+from liveness.errors import LivenessError
 from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.planes.manifest import ProbeRounds, SurveyManifest
 from liveness.planes.matrix import Matrix
@@ -91,6 +92,8 @@ class SurveyResults:
     run: SurveyRun
     timing: Timing
     probes: list[ProbeResult]
+    problems: list[str] = field(default_factory=list)
+    """Why times of replies are not known although the survey kept them."""
 
     @property
     def manifest(self) -> SurveyManifest:
@@ -107,15 +110,25 @@ def analyze_survey(
 ) -> SurveyResults:
     """Return the results of a survey; the sinks receive the figures of every address and the rounds of every block.
 
-    Without `delays` the log of replies is not read. LivenessError if a plane is missing or damaged.
+    Without `delays` the log of replies is not read; one that cannot be read is a problem of the results. LivenessError
+    if a plane is missing or damaged.
     """
     timing = Timing(run.manifest.start_ns, run.manifest.interval_s)
     with run.matrix() as matrix:
         phases_ms = matrix.phases_ms()
         probes = [_probe(run, matrix, probe, phases_ms, timing, addresses, activity) for probe in run.manifest.probes]
+    problems: list[str] = []
     if delays:
-        probes = [replace(probe, delays=delay_table(run, probe.probe)) for probe in probes]
-    return SurveyResults(run, timing, probes)
+        probes = [replace(probe, delays=_delays(run, probe.probe, problems)) for probe in probes]
+    return SurveyResults(run, timing, probes, list(dict.fromkeys(problems)))
+
+
+def _delays(run: SurveyRun, probe: str, problems: list[str]) -> DelayTable | None:
+    try:
+        return delay_table(run, probe)
+    except LivenessError as problem:
+        problems.append(f"no delays of replies: {problem}")
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,17 @@ def test_a_log_of_replies_has_the_same_table(tmp_path: Path) -> None:
     assert delay_table(run, "icmp") is None  # its manifest says that there is no log
 
 
+def test_without_its_log_of_replies_a_survey_has_all_other_results(tmp_path: Path) -> None:
+    run = write_survey(tmp_path / "run", Truth(60, 660.0, {(0, 0)}), Blocks.of(np.array([0xC00002], np.uint32)))
+    without = json.loads(encode(analyze_survey(run)))
+    write_manifest(_with_log(run), run.path)
+    results = analyze_survey(SurveyRun.open(run.path))
+    (problem,) = results.problems
+    assert problem.startswith("no delays of replies: ")
+    assert str(run.path) in problem
+    assert json.loads(encode(results))["probes"] == without["probes"]
+
+
 def test_too_few_replies_make_no_table(tmp_path: Path) -> None:
     records = [ant(0, START + 660 * r, 1000, "192.0.2.7", NONE_THERE) for r in range(9)]
     (tmp_path / "survey").write_bytes(b"".join(records))
