@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from liveness.config import model
 from liveness.config.checks import Problem, notify_problems, problems
@@ -76,6 +78,14 @@ class SurveyNotify(Delivery, frozen=True, kw_only=True):
     def watched(self) -> Intervals:
         """The addresses of `prefixes`, all if there are none. UsageError for an entry that is none."""
         return parse_lines(self.prefixes, "notify.prefixes") if self.prefixes else Intervals.everything()
+
+    def watched_of(self, numbers: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Return for each /24 (address >> 8) whether an address of it lies in `prefixes`. UsageError as above."""
+        first = numbers.astype(np.int64) << 8
+        watched = self.watched
+        begun = np.searchsorted(watched.first, first + BLOCK_ADDRESSES - 1, side="right")
+        found: NDArray[np.bool_] = begun > np.searchsorted(watched.last, first, side="left")
+        return found
 
 
 class SurveyConfig(Section, frozen=True, kw_only=True):

@@ -71,8 +71,7 @@ class OutageWatch:
     def of(cls, recorder: RoundRecorder, notify: SurveyNotify, now_ns: int) -> "OutageWatch":
         """Return the watch of a session that begins now, on the /24s that `notify` chooses."""
         order = recorder.order
-        first = order.numbers << np.uint32(8)
-        watched = notify.watched.contains(first) | notify.watched.contains(first | np.uint32(BLOCK_ADDRESSES - 1))
+        watched = notify.watched_of(order.numbers)
         learning = max(1, -(-notify.learn.us * 1_000 // order.interval_ns))
         begun = order.round_at(now_ns) if order.start_ns else 0
         return cls(recorder, np.flatnonzero(watched), learning, reported_from=max(0, begun))

@@ -96,11 +96,10 @@ def plan_survey(config: SurveyConfig, *, lab: bool, origin: str | Path, blocks: 
             f"{origin}: $.contact: {config.contact!r}: {targets.count:,} addresses, public ones among them, would not"
             " learn who probes them: give a URL or mail address"
         )
-    watched = config.notify.watched
-    if not watched.intersection(_addresses(blocks)).count:
+    if not config.notify.watched_of(blocks.numbers).any():
         raise UsageError(
             f"{origin}: $.notify.prefixes: {list(config.notify.prefixes)}: no /24 of"
-            f" {config.survey.blocks} lies in them"
+            f" {config.survey.blocks or 'the survey'} lies in them"
         )
     return survey_of(config, blocks, targets)
 

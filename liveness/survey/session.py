@@ -140,6 +140,10 @@ def _go_on(directory: RunDirectory, manifest: SurveyManifest, observers: Observe
     path = directory.path
     survey = _recorded(directory, manifest)
     survey = replace(survey, config=msgspec.structs.replace(survey.config, notify=notify))
+    if not notify.watched_of(survey.blocks.numbers).any():
+        observers.on_notice(
+            f"notify.prefixes: {list(notify.prefixes)}: no /24 of {path} lies in them: no outage is notified"
+        )
     privilege_drop = decide(survey.census, path)
     interruption = Interruption()
     with signals_noted(interruption, lambda: None), ExitStack() as cleanup:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from liveness.clock import utc
 from liveness.survey.message import SurveyMessage
 from liveness.survey.outage_watch import OutageChange, OutageWatch, RoundOutages
@@ -73,6 +75,23 @@ def test_an_outage_is_reported_once_and_ends_in_a_later_session(tmp_path: Path) 
     assert (went_down, back.block, back.start, back.end) == ([], "10.1.1.0/24", at(8), at(number))
     assert number >= 11, "after the rounds that nobody could observe"
     assert all(one.number >= 11 for one in survey.found), "earlier rounds are learned and not reported"
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "chosen"),
+    [
+        ((), [0, 1]),
+        (("10.1.1.64/26",), [1]),
+        (("10.1.0.7", "10.1.2.0/24"), [0]),
+        (("10.1.0.255-10.1.1.0",), [0, 1]),
+        (("10.0.255.255", "10.1.2.0"), []),
+        (("10.1.0.0/16",), [0, 1]),
+    ],
+)
+def test_a_24_is_watched_if_any_address_of_it_is_chosen(
+    tmp_path: Path, prefixes: tuple[str, ...], chosen: list[int]
+) -> None:
+    assert watched(tmp_path, prefixes).watch.chosen.tolist() == chosen
 
 
 def test_only_chosen_prefixes_are_watched(tmp_path: Path) -> None:
