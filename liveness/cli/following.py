@@ -53,8 +53,11 @@ def run_followed(
         run_config(survey, plan, runs[-1], watch, quiet=quiet)
 
 
-def survey_of(config_file: Path) -> tuple[Path, str, Path] | None:
-    """Return output, name and config file of the survey that follows the census of a config, None if there is none."""
+def survey_of(config_file: Path) -> tuple[Path, str, Path, bool] | None:
+    """Return the survey that follows the census of a config, None if there is none.
+
+    It is given as its output, its name, its config file, and whether that limits its duration.
+    """
     from liveness.config.load import load_config
     from liveness.survey import following
 
@@ -62,7 +65,8 @@ def survey_of(config_file: Path) -> tuple[Path, str, Path] | None:
     if not config.then:
         return None
     survey = following.config_of(config, config_file)
-    return Path(survey.output), survey.name, following.file_of(config, config_file)
+    limited = survey.limits.max_runtime is not None
+    return Path(survey.output), survey.name, following.file_of(config, config_file), limited
 
 
 def complete_runs(home: "Home") -> Sequence[str]:

@@ -71,6 +71,24 @@ def test_a_run_that_ended_early_is_resumed_unless_it_was_stopped() -> None:
         assert "Restart" not in file.text
 
 
+def test_a_survey_that_ended_early_is_no_reason_for_another_census(tmp_path: Path) -> None:
+    """The service of the schedule takes the next census: after a failure only the other one is started again."""
+    followed = replace(job(), followed=True)
+    service, _, boot = units(followed, "weekly")
+    first, resumed = (sections(unit.text) for unit in (service, boot))
+    assert "Restart" not in service.text
+    assert first["Unit"]["OnFailure"] == "liveness-weekly-boot.service"
+    assert first["Service"]["SuccessExitStatus"] == "130 143", "a stopped run is no failure"
+    assert (first["Service"]["Type"], resumed["Service"]["Type"]) == ("oneshot", "exec"), "the boot ends before it"
+    assert resumed["Service"]["Restart"] == "on-failure"
+    for unit in (service, boot):
+        (tmp_path / unit.name).write_text(unit.text)
+    assert verified(tmp_path) == ""
+    for unit in units(replace(followed, goes_on=False), "weekly"):
+        assert "Restart" not in unit.text
+        assert "OnFailure" not in unit.text
+
+
 def test_units_have_no_stray_lines() -> None:
     assert stray_lines("".join(file.text for file in units(job(), "weekly"))) == []
     assert stray_lines("[Unit]\nDescription\n= x\n") == ["Description", "= x"]

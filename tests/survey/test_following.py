@@ -138,6 +138,14 @@ def test_the_service_of_a_census_may_write_the_directory_of_its_survey(tmp_path:
     assert done.returncode == 0, done.stderr
     (written,) = {line for line in done.stdout.splitlines() if line.startswith("ReadWritePaths=")}
     assert written.partition("=")[2].split() == [str(tmp_path / "sets" / name) for name in ("weekly", "after")]
+    assert "OnFailure=liveness-weekly-boot.service" in done.stdout
+    survey = tmp_path / "survey.yaml"
+    whole = survey.read_text()
+    survey.write_text(f"{whole}limits: {{max_runtime: 1d}}\n")
+    limited = run(*LIVENESS, "census", "install", *options)
+    assert limited.returncode == 0, limited.stderr
+    assert "OnFailure=" not in limited.stdout, "a survey that reached its limit is not resumed at once"
+    survey.write_text(whole)
     done = run(*LIVENESS, "census", "install", "--config", str(file), "--dir", str(tmp_path), "--yes")
     assert done.returncode == 2
     assert "a user that systemd makes up writes only below" in done.stderr

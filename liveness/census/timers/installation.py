@@ -10,12 +10,12 @@ from liveness.census.timers.installing import (
     check_installing,
     enable,
     enabling,
+    followed_by,
     hidden_from_others,
     install_files,
     job_of,
     prepare_output,
     watched,
-    writing_also,
 )
 from liveness.census.timers.job import InstalledFile, Job
 from liveness.census.timers.systemd import units
@@ -76,19 +76,20 @@ def planned(
     user: str | None,
     folder: Path | None,
     watching: tuple[Path | None, Path | None, str | None] = (None, None, None),
-    survey: tuple[Path, str, Path] | None = None,
+    survey: tuple[Path, str, Path, bool] | None = None,
 ) -> Installation:
     """Return the installation of a timer for a config; `watching` are options that publish the state of its scans.
 
-    `survey` has output, name and config file of the survey that follows the census. Raises UsageError for a user, a
-    directory or a schedule that cannot be.
+    `survey` has output, name and config file of the survey that follows the census, and whether its duration is
+    limited. Raises UsageError for a user, a directory or a schedule that cannot be.
     """
     by_cron = timer == CRON
     job = job_of(load_config(config_file), config_file, user, by_cron=by_cron)
     check_installing(user, folder)
     job = watched(job, *watching)
     if survey is not None:
-        job = writing_also(job, *survey)
+        output, name, file, limited = survey
+        job = followed_by(job, output, name, file, limited=limited)
     files = [cron_file(job, schedule or "weekly")] if by_cron else units(job, schedule or timer)
     return Installation(
         job, files, folder or (CRON_FOLDER if by_cron else SYSTEMD_FOLDER), by_cron, here=folder is None

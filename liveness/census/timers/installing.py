@@ -46,17 +46,19 @@ def job_of(config: Config, config_file: Path, user: str | None, *, by_cron: bool
     )
 
 
-def writing_also(job: Job, output: Path, name: str, config_file: Path) -> Job:
-    """Return the job with the directory `output`/`name` that it writes too, as `config_file` says.
+def followed_by(job: Job, output: Path, name: str, config_file: Path, *, limited: bool) -> Job:
+    """Return the job with a survey after the census: it writes the directory `output`/`name` too.
 
-    UsageError for a directory that its user cannot write.
+    `config_file` says so, and a `limited` one limits the survey's duration. UsageError for a directory that its user
+    cannot write.
     """
     if job.user is None and output.is_absolute():
         raise UsageError(
             f"{config_file}: $.output: {str(output)!r}: a user that systemd makes up writes only below its own"
             " directory in /var/lib: make it relative, or give --user"
         )
-    return replace(job, also_written=(*job.also_written, output.absolute() / name))
+    written = (*job.also_written, output.absolute() / name)
+    return replace(job, also_written=written, goes_on=job.goes_on and not limited, followed=True)
 
 
 def check_installing(user: str | None, folder: Path | None) -> None:

@@ -34,6 +34,8 @@ class Job:
     """Directories that the job makes and writes besides its own: that of the survey after the census."""
     goes_on: bool = True
     """Whether a run that ended early is resumed soon. False if the config limits the duration (limits.max_runtime)."""
+    followed: bool = False
+    """Whether the same call runs a survey after the census, whose end says nothing of the census."""
 
     @property
     def label(self) -> str:

@@ -16,6 +16,9 @@ Restart=on-failure
 RestartPreventExitStatus=1 2 3 4 130 143
 RestartSec=15min
 """
+HAND_ON: Final = """\
+# what ended early or was killed is resumed by the unit in OnFailure=: this one would take the next census
+SuccessExitStatus=130 143"""
 PLAIN: Final = re.compile(r"[A-Za-z0-9_@/.:=,+-]+")
 
 HARDENING: Final = """\
@@ -49,6 +52,7 @@ SystemCallFilter=~@clock @cpu-emulation @debug @module @mount @obsolete @reboot 
 def units(job: Job, schedule: str) -> list[InstalledFile]:
     """Return the units: the service, the timer, and the service that starts at boot."""
     boot = f"{job.label}-boot"  # never the label of another census: see `escaped`
+    hands_on = job.followed and job.goes_on
     timer = f"""\
 [Unit]
 Description=Timer of the census {_value(job.name)}
@@ -63,7 +67,15 @@ WantedBy=timers.target
 """
     return [
         InstalledFile(
-            f"{job.label}.service", _service(job, f"Census {job.name}", job.command(), f"After={boot}.service")
+            f"{job.label}.service",
+            _service(
+                job,
+                f"Census {job.name}",
+                job.command(),
+                f"After={boot}.service" + (f"\nOnFailure={boot}.service" if hands_on else ""),
+                HAND_ON if hands_on else "",
+                restarts=job.goes_on and not job.followed,
+            ),
         ),
         InstalledFile(f"{job.label}.timer", timer),
         InstalledFile(
@@ -73,24 +85,35 @@ WantedBy=timers.target
                 f"Census {job.name}, an unfinished run",
                 job.command("--unfinished"),
                 service="# one that runs already needs no help\nSuccessExitStatus=4",
+                kind="exec" if job.followed else "oneshot",  # a survey of weeks must not keep the boot from its end
+                restarts=job.goes_on,
             )
             + "\n[Install]\nWantedBy=multi-user.target\n",
         ),
     ]
 
 
-def _service(job: Job, description: str, command: Sequence[str], unit: str = "", service: str = "") -> str:
-    """Return a service that runs a command once."""
+def _service(
+    job: Job,
+    description: str,
+    command: Sequence[str],
+    unit: str = "",
+    service: str = "",
+    *,
+    kind: str = "oneshot",
+    restarts: bool,
+) -> str:
+    """Return a service that runs a command once, and again after a failure if it `restarts`."""
     more = "".join(f"{line}\n" for line in (service,) if line)
     return (
         f"[Unit]\nDescription={_value(description)}\nWants=network-online.target\nAfter=network-online.target\n"
         + (f"{unit}\n" if unit else "")
-        + f"\n[Service]\nType=oneshot\nExecStart={' '.join(map(_word, command))}\n"
+        + f"\n[Service]\nType={kind}\nExecStart={' '.join(map(_word, command))}\n"
         + _owner(job)
         + f"CacheDirectory={job.label}\nEnvironment=XDG_CACHE_HOME=%C/{job.label}\n"
         + "# a stopped run writes what it has\nKillMode=mixed\nTimeoutStopSec=10min\n"
         + f"LimitMEMLOCK=infinity\n{more}"
-        + (GO_ON if job.goes_on else "")
+        + (GO_ON if restarts else "")
         + HARDENING.format(capabilities=" ".join(CAPABILITIES))
     )
 
