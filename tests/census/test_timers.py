@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import pwd
 import re
 import shlex
 import shutil
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from liveness.census.timers.calendar import calendar_of
 from liveness.census.timers.cron import SCHEDULES, cron_file, schedule_of
-from liveness.census.timers.installing import hidden_from_others
+from liveness.census.timers.installing import hidden_from_others, prepare_output
 from liveness.census.timers.job import Job
 from liveness.census.timers.systemd import units
 from liveness.cli.census import command
@@ -431,6 +432,28 @@ def test_mistakes_are_reported(tmp_path: Path, arguments: list[str], message: st
 def test_an_output_that_a_made_up_user_cannot_write_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"c\.yaml: \$\.output: '/srv/sets': a user that systemd makes up"):
         install("-C", config(tmp_path, output="/srv/sets"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives directories away")
+def test_directories_are_given_to_the_user_and_nothing_that_a_link_leads_to(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    nobody = pwd.getpwnam("nobody").pw_uid
+    mine = tmp_path / "sets" / "mine"
+    given = Job("mine", ("liveness",), tmp_path / "c.yaml", "nobody", "nogroup", tmp_path, mine)
+    prepare_output(given)
+    prepare_output(given)
+    assert (mine.stat().st_uid, mine.parent.stat().st_uid) == (nobody, 0)
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    os.chown(mine, nobody, -1)
+    (mine / "after").symlink_to(etc)
+    os.chown(mine / "after", nobody, -1, follow_symlinks=False)
+    with pytest.raises(LivenessError, match=r"after: cannot be made for user nobody: .*symbolic link of user"):
+        prepare_output(replace(given, also_written=(mine / "after",)))
+    assert etc.stat().st_uid == 0
+    os.chown(etc, 1, -1)
+    with pytest.raises(LivenessError, match="etc: is of user 1, not nobody: chown it"):
+        prepare_output(replace(given, also_written=(etc,)))
 
 
 def test_systemd_is_reloaded_where_units_are_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ import grp
 import os
 import pwd
 import re
-import shutil
 import stat
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from liveness.census.timers.job import InstalledFile, Job
 from liveness.config.model import Config
 from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import write_atomically
+from liveness.files.directory import Directory
 
 
 def job_of(config: Config, config_file: Path, user: str | None, *, by_cron: bool) -> Job:
@@ -123,12 +123,20 @@ def install_files(files: Sequence[InstalledFile], folder: Path) -> list[Path]:
 
 
 def prepare_output(job: Job) -> None:
-    """Create the directories of the census and give them to its user: a hardened service may write nowhere else."""
+    """Create the directories of the census and give them to its user: a hardened service may write nowhere else.
+
+    Only root's own are given away, and no link of another user is followed: a user who may write beside them would get
+    any directory of this machine.
+    """
     for directory in (job.output, *job.also_written):
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            if job.user is not None and os.geteuid() == 0:
-                shutil.chown(directory, job.user)
+            with Directory.make(directory) as folder:
+                if job.user is None or os.geteuid() != 0:
+                    continue
+                uid, (owner, group) = pwd.getpwnam(job.user).pw_uid, folder.owner()
+                if owner not in (0, uid):
+                    raise LivenessError(f"{directory}: is of user {owner}, not {job.user}: chown it, or name another")
+                folder.chown_only_this(uid, group)
         except (OSError, LookupError) as problem:
             raise LivenessError(f"{directory}: cannot be made for user {job.user}: {problem}") from problem
 
