@@ -17,6 +17,7 @@ from liveness.files.sharing import SHARED_UMASK, share
 from liveness.kernel import leave_cache
 from liveness.replylog import runlog
 from liveness.runs.rundir import RunDirectory
+from liveness.system.child import still_dying_with_parent
 from liveness.system.privileges import Dropped, User, drop_privileges, user_to_become
 
 PRIVATE_UMASK: Final = 0o077
@@ -52,7 +53,8 @@ class PrivilegeDrop:
                     f"{directory.path}: cannot hand this run over to {self.user.name}: {error.strerror}: set user: root"
                 ) from error
         self._share(directory)
-        dropped = drop_privileges(self.user)
+        with still_dying_with_parent():
+            dropped = drop_privileges(self.user)
         if self.user is not None:
             leave_cache()
         return Dropped(dropped.user, dropped.uid, (*self.notes, *dropped.notes))

@@ -7,7 +7,8 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar, cast
 
 from liveness.errors import LivenessError
@@ -15,6 +16,7 @@ from liveness.errors import LivenessError
 R = TypeVar("R")
 
 PR_SET_PDEATHSIG = 1
+PR_GET_PDEATHSIG = 2
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -33,6 +35,16 @@ def die_with_parent(parent: int) -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before the request
         os._exit(1)
+
+
+@contextmanager
+def still_dying_with_parent() -> Iterator[None]:
+    """Keep the request of `die_with_parent`, if there is one, while the body changes the user: the kernel drops it."""
+    signal_number, parent = ctypes.c_int(0), os.getppid()
+    libc.prctl(PR_GET_PDEATHSIG, ctypes.byref(signal_number), 0, 0, 0)
+    yield
+    if signal_number.value == signal.SIGKILL:
+        die_with_parent(parent)
 
 
 def close_all_but(keep: Iterable[int]) -> None:

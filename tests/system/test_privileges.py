@@ -1,8 +1,10 @@
 """Privileges that are given up, tried for real in forked children: what they may do afterwards, and what not."""
 
+import ctypes
 import errno
 import os
 import platform
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -14,9 +16,11 @@ import pytest
 from liveness.errors import UnsupportedError, UsageError
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
+from liveness.runs.rundir import RunDirectory
+from liveness.scan.privilege_drop import PrivilegeDrop
 from liveness.system import landlock, seccomp
 from liveness.system.bpf import Program
-from liveness.system.child import run_in_child
+from liveness.system.child import PR_GET_PDEATHSIG, libc, run_in_child
 from liveness.system.namespace import enter_private_network, enter_user_namespace
 from liveness.system.privileges import (
     CONFINEMENTS,
@@ -256,6 +260,17 @@ class TestAnotherUser:
         assert (state["Groups"], state["CapBnd"]) == (str(NOBODY_ID), "0" * 16)
         assert tried == ["EPERM", "EACCES", "EPERM", "done"]
         assert {path.stat().st_uid for path in (tmp_path, *tmp_path.rglob("*"))} == {NOBODY_ID}
+
+    def test_a_child_that_becomes_nobody_dies_with_its_parent(self, tmp_path: Path) -> None:
+        directory = RunDirectory.create(tmp_path, "name", "run")
+
+        def child() -> int:
+            PrivilegeDrop(NOBODY, (), ()).now(directory)
+            signal_number = ctypes.c_int(0)
+            libc.prctl(PR_GET_PDEATHSIG, ctypes.byref(signal_number), 0, 0, 0)
+            return signal_number.value
+
+        assert run_in_child(child) == signal.SIGKILL
 
     def test_the_user_behind_sudo_is_chosen_else_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
         everywhere = Path("/")
