@@ -1,6 +1,7 @@
 """The survey after a census: `census run` of a config with `then`."""
 
 import os
+import shlex
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,10 +10,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from liveness import log
+from liveness.errors import LivenessError, RefusedError
 
 if TYPE_CHECKING:
     from liveness.census.home import Home
     from liveness.config.model import Config
+    from liveness.survey.progress import SurveyProgress
 
 PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """Signals that a census understands."""
@@ -41,16 +44,37 @@ def run_followed(
     if last is not None and last[1].state == "running":
         log.info(f"{last[0]}: this survey is running")
         return
-    if last is not None and following.can_go_on(last) and not fresh:
+    runs = complete_runs(home)
+    begins = bool(runs) and runs[-1:] != before[-1:]
+    if last is not None and following.can_go_on(last) and not fresh and not (begins and _is_useless(*last)):
         log.info(f"{last[0]}: this survey ended early, and is continued")
         run_resumed(last[0], survey, watch, quiet=quiet)
         return
-    runs = complete_runs(home)
-    if runs and runs[-1:] != before[-1:]:
+    if begins:
         plan = partial(
             following.plan_following, survey, [home.run(name).path for name in runs], lab=in_lab(), origin=file
         )
         run_config(survey, plan, runs[-1], watch, quiet=quiet)
+
+
+def _is_useless(path: Path, progress: "SurveyProgress") -> bool:
+    """Return whether to continue a survey that ended early would bring nothing; then say so, as the next one begins."""
+    from liveness.survey.session import check_resumable
+
+    if progress.is_over:
+        command = f"liveness survey run --resume {shlex.quote(str(path))}"
+        log.info(
+            f"{path}: this survey ended early, and its time is over (`{command}` concludes it): the next one begins"
+        )
+        return True
+    try:
+        check_resumable(path)
+    except RefusedError:
+        raise
+    except LivenessError as problem:
+        log.warning(f"{path}: this survey ended early and cannot be continued, the next one begins: {problem}")
+        return True
+    return False
 
 
 def survey_of(config_file: Path) -> tuple[Path, str, Path, bool] | None:

@@ -30,6 +30,11 @@ class SurveyProgress:
     gaps: int
     last: list[RoundCount]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all planned rounds have passed: then another session would send nothing."""
+        return time.time_ns() >= _end_ns(self.manifest)
+
     def document(self) -> dict[str, Any]:
         """Return it as a JSON document."""
         manifest = self.manifest

@@ -135,6 +135,21 @@ def resume_survey(path: Path, observers: Observers, notify: SurveyNotify | None 
         os.close(lock)
 
 
+def check_resumable(path: Path) -> None:
+    """Raise a LivenessError if the files of a survey that ended early do not let a session continue it.
+
+    RefusedError if another process works on it.
+    """
+    directory, manifest = _resumable(path)
+    lock = directory.lock()
+    try:
+        survey = _recorded(directory, manifest)
+        directory.read_key()
+        LivePlanes.open(path, len(survey.blocks), len(survey.probes), survey.depth).close()
+    finally:
+        os.close(lock)
+
+
 def _go_on(directory: RunDirectory, manifest: SurveyManifest, observers: Observers, notify: SurveyNotify) -> Finished:
     """Run another session of a survey that is locked."""
     path = directory.path

@@ -10,13 +10,21 @@ from typing import Final
 
 import pytest
 
+from liveness.cli import following, survey_run
 from liveness.cli.following import exit_code_of
 from liveness.config.load import load_config
 from liveness.errors import UsageError
+from liveness.planes.blocks import read_blocks
+from liveness.planes.live import LivePlanes
 from liveness.planes.manifest import SurveyManifest, load_manifest
+from liveness.space.intervals import Intervals
+from liveness.space.targets import Targets
+from liveness.survey.config import to_record
 from liveness.survey.following import config_of, last_run
+from liveness.survey.schedule import survey_of
 from liveness.system.child import run_in_child
 from tests.census.support import EXEC, LIVENESS, run, write_yaml
+from tests.survey.test_survey_config import manifest_of
 
 LAB: Final = """
 name: small
@@ -26,6 +34,7 @@ networks:
   - {name: dark, kind: silent, prefixes: [10.2.0.128/25, 10.3.0.0/24]}
 """
 TIMEOUT_S: Final = 240
+TARGETS: Final = Targets.build(Intervals.from_bounds([0x0A010000], [0x0A0100FF]), Intervals.empty(), lab=True)
 
 
 def census_file(folder: Path, survey: dict[str, object], **changed: object) -> Path:
@@ -113,6 +122,33 @@ def test_without_a_run_there_is_nothing_to_continue(tmp_path: Path) -> None:
     (tmp_path / "sets" / "after" / "x").mkdir(parents=True)
     (tmp_path / "sets" / "after" / "x" / "manifest.json").write_text("damaged")
     assert last_run(survey) is None
+
+
+@pytest.mark.parametrize("new", [True, False])
+@pytest.mark.parametrize("state", ["sound", "over", "without its key"])
+def test_a_survey_that_cannot_go_on_gives_way_to_that_of_a_new_census(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, *, new: bool
+) -> None:
+    file = census_file(tmp_path, {"duration": "4h", "interval": "1h"})
+    census = load_config(file)
+    survey = config_of(census, file)
+    folder = tmp_path / "sets" / "after" / "run"
+    (folder / "rounds").mkdir(parents=True)
+    (folder / "blocks.csv").write_text("block,policy,weight\n10.1.0.0/24,random,1\n")
+    start_ns = time.time_ns() - (5 if state == "over" else 1) * 3_600 * 10**9
+    manifest_of(folder, config=to_record(survey), start_ns=start_ns, planned_rounds=4, rounds=1, interval_s=3600.0)
+    (folder / "targets.txt").write_text("10.1.0.0/24\n")
+    LivePlanes.create(folder, 1, 1, survey_of(survey, read_blocks(folder / "blocks.csv"), TARGETS).depth).close()
+    if state == "without its key":
+        (folder / "key").unlink()
+    begun: list[str] = []
+    runs = iter([["one"], ["one", "two"] if new else ["one"]])
+    monkeypatch.setattr(following, "exit_code_of", lambda _: 0)
+    monkeypatch.setattr(following, "complete_runs", lambda _: next(runs))
+    monkeypatch.setattr(survey_run, "run_config", lambda *_, **__: begun.append("next"))
+    monkeypatch.setattr(survey_run, "run_resumed", lambda *_, **__: begun.append("last"))
+    following.run_followed(lambda: None, census, file, (None, None, None), quiet=True, fresh=False)
+    assert begun == ["next" if new and state != "sound" else "last"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
