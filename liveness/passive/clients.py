@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.errors import LivenessError
+from liveness.passive.below import appending, opened, reading, remove_all
 from liveness.passive.signs import EVENT_DTYPE, FAIL, LEFT_OUT, OK
 
 SUFFIX: Final = ".events"
@@ -54,26 +54,26 @@ class EventLog:
 
     def __init__(self, folder: Path, parts: int) -> None:
         """Begin with empty files."""
-        self._paths = [folder / f"{part}{SUFFIX}" for part in range(parts)]
-        for path in folder.glob(f"*{SUFFIX}"):
-            path.unlink()
+        self._folder = folder
+        self._names = [f"{part}{SUFFIX}" for part in range(parts)]
+        remove_all(folder, SUFFIX)
 
     def append(self, events: list[NDArray[np.void]]) -> None:
         """Append the events of an interval, a part at a time."""
-        for path, part in zip(self._paths, events, strict=True):
-            if len(part):
-                try:
-                    with path.open("ab") as file:
+        with opened(self._folder) as folder:
+            for name, part in zip(self._names, events, strict=True):
+                if len(part):
+                    with appending(folder, name) as file:
                         file.write(part.tobytes())
-                except OSError as error:
-                    raise LivenessError(f"{path}: cannot write: {error.strerror}") from error
 
     def known(self, services: NDArray[np.uint64]) -> Iterator[tuple[Numbers, NDArray[np.void]]]:
         """Yield the events of some services, a part at a time, with the place of each one's service."""
-        for path in self._paths:
-            if not path.exists() or not len(services):
-                continue
-            events = np.fromfile(path, EVENT_DTYPE)
+        for name in self._names if len(services) else ():
+            with opened(self._folder) as folder:
+                if folder.status(name) is None:
+                    continue
+                with reading(folder, name) as file:
+                    events = np.fromfile(file, EVENT_DTYPE)
             place = np.minimum(np.searchsorted(services, events["service"]), len(services) - 1)
             wanted = services[place] == events["service"]
             yield place[wanted].astype(np.int64), events[wanted]

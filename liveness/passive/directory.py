@@ -42,12 +42,22 @@ def make_directory(config: Config, run_id: str) -> Path:
 def resumable(path: Path) -> Manifest:
     """Return the manifest of a run that can be resumed. RefusedError if it is complete, UsageError for another one."""
     manifest = load_manifest(path)
-    has_work = (path / WORK).is_dir()
+    with Directory.open(path) as folder:
+        has_work = folder.is_directory(WORK)
     if manifest.status == "complete" and not has_work:
         raise RefusedError(f"{path}: this run is complete: start another one")
     if not has_work and not (manifest.status == "running" and ended_status(path)):
         raise UsageError(f"{path}: cannot be resumed: it has no folder {WORK}")
     return manifest
+
+
+def check_work(path: Path) -> None:
+    """Refuse a run whose records lie where a link leads: another user would choose what is removed and cut there."""
+    try:
+        with Directory.open(path) as folder:
+            folder.directory(f"{WORK}/{LOGS}").close()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be resumed: {error.strerror or error}") from error
 
 
 def hold(path: Path) -> int:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from liveness.flows.record import PROTOCOL_TCP, PROTOCOL_UDP
 from liveness.kernel import int64, kernel, uint64
+from liveness.passive.below import appending, opened, reading
 from liveness.passive.locals import Locals, local_slot
 from liveness.passive.pair_table import PairTable, find_pair, put_pair, state_at
 from liveness.passive.pairing import pair_key
@@ -263,7 +264,7 @@ class History:
         if self._folder is None:
             return
         bounds = np.array([0, *itertools.accumulate(map(len, logs))], np.int64)
-        with (self._folder / f"{interval}.log").open("wb") as file:
+        with opened(self._folder) as folder, appending(folder, f"{interval}.log") as file:  # there is none of this name
             file.write(bounds.tobytes())
             for log in logs:
                 file.write(log.tobytes())
@@ -277,12 +278,14 @@ class History:
         if not old:
             return
         self._logged = self._logged[len(old) :]
-        for number in old:
-            (self._folder / f"{number}.log").unlink()
+        with opened(self._folder) as folder:
+            for number in old:
+                folder.remove(f"{number}.log")
         for part in self.parts:
             part.forget()
         for number in self._logged:
-            content = np.fromfile(self._folder / f"{number}.log", np.uint8)
+            with opened(self._folder) as folder, reading(folder, f"{number}.log") as file:
+                content = np.fromfile(file, np.uint8)
             heads = 8 * (len(self.parts) + 1)
             bounds = content[:heads].view(np.int64)
             log = content[heads:].view(LOG_DTYPE)

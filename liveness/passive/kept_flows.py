@@ -1,7 +1,8 @@
 """Kept flows: every inbound one-way flow with its signs and class, as a Parquet file, where the config asks for it."""
 
-from collections.abc import Mapping
-from contextlib import closing
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -9,12 +10,14 @@ import numpy as np
 
 from liveness.errors import LivenessError, UsageError
 from liveness.flows.write import MEMORY_LIMIT
+from liveness.passive.below import appending, opened, reading
 from liveness.passive.engine import Finished
 from liveness.passive.records import INBOUND, ROW_DTYPE, TWO_WAY
 from liveness.passive.rules import CLASSES, Rules, signs_of
 from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
 
-SUFFIX: Final = ".kept"
+NAME: Final = "flows.kept"
+SPILL: Final = "spill"
 COLUMNS: Final = ("start_ns", "local", "remote", "lport", "rport", "protocol", "packets", "bytes", "flags", "pattern")
 _BATCH: Final = 1 << 18
 _DOTTED: Final = " || '.' || ".join(f"(({{0}} >> {shift}) & 255)::VARCHAR" for shift in (24, 16, 8, 0))
@@ -25,27 +28,30 @@ class KeptFlows:
 
     def __init__(self, folder: Path, rules: Rules, interval_ns: int) -> None:
         """Begin with an empty file."""
-        self._path = folder / f"flows{SUFFIX}"
+        self._folder = folder
         self._rules = rules
         self._interval_ns = interval_ns
-        self._path.write_bytes(b"")
+        with opened(folder) as found:
+            found.remove(NAME)
+            with appending(found, NAME):
+                pass
 
     def append(self, finished: Finished) -> None:
         """Append an interval's inbound one-way flows, in order of key."""
         parts = [rows[(rows["marks"] & INBOUND != 0) & (rows["state"] & TWO_WAY == 0)] for rows in finished.rows]
         rows = np.concatenate(parts)
         order = np.lexsort([rows[name] for name in ("rport", "lport", "kind", "protocol", "remote", "local")])
-        with self._path.open("ab") as file:
+        with opened(self._folder) as folder, appending(folder, NAME) as file:
             file.write(rows[order].tobytes())
 
     def write(self, path: Path) -> None:
         """Write the Parquet file. LivenessError if the disk refuses."""
         length = self._interval_ns
-        rows = np.memmap(self._path, ROW_DTYPE, "r") if self._path.stat().st_size else np.empty(0, ROW_DTYPE)
+        with opened(self._folder) as folder, reading(folder, NAME) as file:
+            rows = np.memmap(file, ROW_DTYPE, "r") if os.fstat(file.fileno()).st_size else np.empty(0, ROW_DTYPE)
         try:
-            with closing(connect()) as connection:
-                spill = quoted(str(self._path.parent / "spill"))
-                connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET temp_directory = {spill}")
+            with self._own_folder() as own, closing(connect()) as connection:
+                connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET temp_directory = {quoted(own)}")
                 for first in range(0, max(len(rows), 1), _BATCH):
                     batch = rows[first : first + _BATCH]
                     ours = ("in_start", "local", "remote", "lport", "rport", "protocol", "in_packets", "in_bytes",
@@ -79,10 +85,22 @@ class KeptFlows:
                     f"make_timestamp_ns(start_ns) AS start, {_DOTTED.format('local::UINTEGER')} AS local, "
                     f"{_DOTTED.format('remote::UINTEGER')} AS remote, lport, rport, protocol, packets, bytes, flags, "
                     f"signs, rules, class FROM flows JOIN patterns USING (pattern)) "
-                    f"TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+                    f"TO {quoted(f'{own}/{path.name}')} (FORMAT parquet, COMPRESSION zstd)"
                 )
+                with opened(path.parent) as run:
+                    run.move(f"{self._folder.name}/{SPILL}/{path.name}", path.name)
         except duckdb_errors() as error:
             raise LivenessError(f"{path}: cannot write: {first_line(error)}") from error
+
+    @contextmanager
+    def _own_folder(self) -> Iterator[str]:
+        """Make a folder for DuckDB, which follows links: no other user can write in it, or put another in its place."""
+        with opened(self._folder) as folder:
+            folder.remove_tree(SPILL)
+            with folder.make_directory(SPILL, exist_ok=False) as made:
+                if made.owner()[0] != os.geteuid():
+                    raise LivenessError(f"{made.path}: another user has put this folder here")
+                yield f"/proc/self/fd/{made.fileno()}"
 
 
 def find_flows(path: Path, wanted: Mapping[str, object], limit: int) -> list[dict[str, object]]:

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from liveness.errors import LivenessError, RefusedError
 from liveness.files.atomic import write_atomically
+from liveness.files.directory import Directory
 from liveness.files.documents import decoded
 from liveness.files.reading import read_bytes
 from liveness.flows.record import Flows, Notes, encodable
+from liveness.passive.below import appending, opened, reading, remove_all
 from liveness.passive.gates import Gates
 from liveness.passive.records import OBSERVATION_DTYPE, Observations
 
@@ -92,8 +94,7 @@ class Partitions:
         """Go back to the journal of an earlier session: cut every file to the length it names."""
         path = self.folder / JOURNAL
         if not path.is_file():
-            for file in self.folder.glob(f"*{SUFFIX}"):
-                file.unlink()  # of an input that was not read whole: it is read again from its beginning
+            remove_all(self.folder, SUFFIX)  # of an input that was not read whole: it is read again from its beginning
             return
         try:
             self.journal = decoded(read_bytes(path), Journal, path, WRONG)
@@ -114,21 +115,24 @@ class Partitions:
             [self.journal.exporter_invalid.get(name, 0) for name in self.notes.exporter_names()], np.int64
         )
         wanted = {f"{number}{SUFFIX}": length for number, length in self._lengths.items() if length}
-        for file in self.folder.glob(f"*{SUFFIX}"):
-            if file.name not in wanted:
-                file.unlink()
-        for name, length in wanted.items():
-            self._shorten(self.folder / name, length, path)
+        with opened(self.folder) as folder:
+            for name in folder.names():
+                if name.endswith(SUFFIX) and name not in wanted:
+                    folder.remove(name)
+            for name, length in wanted.items():
+                self._shorten(folder, name, length)
 
-    def _shorten(self, file: Path, length: int, journal: Path) -> None:
-        """Cut a file to the length that the journal names. LivenessError where it is shorter."""
+    def _shorten(self, folder: Directory, name: str, length: int) -> None:
+        """Cut a file to the length that the journal names. LivenessError where it is shorter, or no file of ours."""
         try:
-            with file.open("r+b") as stream:
+            with os.fdopen(folder.open_to_map(name), "r+b") as stream:
                 if os.fstat(stream.fileno()).st_size < length:
-                    raise LivenessError(f"{journal}: {WRONG}: {file.name} has less than the {length:,} bytes it names")
+                    raise LivenessError(
+                        f"{self.folder / JOURNAL}: {WRONG}: {name} has less than the {length:,} bytes it names"
+                    )
                 stream.truncate(length)
         except OSError as error:
-            raise LivenessError(f"{file}: cannot be resumed: {error.strerror or error}") from error
+            raise LivenessError(f"{self.folder / name}: cannot be resumed: {error.strerror or error}") from error
 
     @property
     def several(self) -> bool:
@@ -198,15 +202,14 @@ class Partitions:
 
     def flush(self) -> None:
         """Append what waits to the files."""
-        for number, parts in self._pending.items():
-            path = self.folder / f"{number}{SUFFIX}"
-            try:
-                with path.open("ab") as file:
+        if not self._pending:
+            return
+        with opened(self.folder) as folder:
+            for number, parts in self._pending.items():
+                with appending(folder, f"{number}{SUFFIX}") as file:
                     for part in parts:
                         file.write(np.ascontiguousarray(part).tobytes())
                         self._lengths[number] += part.nbytes
-            except OSError as error:
-                raise LivenessError(f"{path}: cannot write: {error.strerror}") from error
         self._pending.clear()
         self._pending_bytes = 0
 
@@ -261,9 +264,9 @@ class StoredBlocks:
 
     def __iter__(self) -> Iterator[Observations]:
         """Read the blocks in order. LivenessError if the disk refuses."""
-        try:
-            size = self.path.stat().st_size if self.path.exists() else 0
-            for offset in range(0, size, BLOCK_BYTES):
-                yield np.fromfile(self.path, OBSERVATION_DTYPE, BLOCK, offset=offset)
-        except OSError as error:
-            raise LivenessError(f"{self.path}: cannot read: {error.strerror or error}") from error
+        with opened(self.path.parent) as folder:
+            if folder.status(self.path.name) is None:
+                return
+            with reading(folder, self.path.name) as file:
+                for _ in range(0, os.fstat(file.fileno()).st_size, BLOCK_BYTES):
+                    yield np.fromfile(file, OBSERVATION_DTYPE, BLOCK)

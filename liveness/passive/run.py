@@ -15,9 +15,10 @@ from liveness.errors import RefusedError, StoppedEarlyError, UsageError
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
 from liveness.passive.aggregate import parts_for
+from liveness.passive.below import remove_all
 from liveness.passive.clients import EventLog
 from liveness.passive.config import Config, recorded_config, to_document
-from liveness.passive.directory import LOGS, WORK, hold, make_directory, partitions_of, resumable
+from liveness.passive.directory import LOGS, WORK, check_work, hold, make_directory, partitions_of, resumable
 from liveness.passive.engine import Engine, Finished
 from liveness.passive.gates import Counts
 from liveness.passive.inputs import Inputs, required_files
@@ -110,6 +111,7 @@ class PassiveRun:
             resumable(path)  # another process may have ended it since
             run._ended = ended_status(path)
             if not run._ended:
+                check_work(path)
                 run.partitions.resume()
         except BaseException:
             run.release()
@@ -208,8 +210,7 @@ class PassiveRun:
     def _open_engine(self, parts: int, *, nothing_leaves: bool = False) -> None:
         """Begin with the first interval. `nothing_leaves` is whether the run is shorter than the history."""
         work = self.path / WORK
-        for old in (work / LOGS).iterdir():
-            old.unlink()
+        remove_all(work / LOGS)
         self._engine = Engine(self.config, parts, None if nothing_leaves else work / LOGS, self.measured)
         self._events = EventLog(work, parts)
         self._kept = KeptFlows(work, self.results.rules, self.config.interval_ns) if self.config.keep_flows else None
