@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.errors import LivenessError
 from liveness.kernel import int64, kernel, uint64
 from liveness.passive.records import (
     FORWARD_IN,
@@ -29,6 +30,7 @@ from liveness.passive.tables import mixed, size_for
 
 ROWS_A_PART: Final = 1 << 13
 MOST_PARTS: Final = 256
+_CHANGED: Final = "the observations of an interval changed while they were read: who else writes in the run's folder?"
 
 
 def parts_for(observations: int) -> int:
@@ -49,16 +51,24 @@ def count_by_part(observations: Observations, parts: int, counts: NDArray[np.int
 
 
 @kernel
-def place_by_part(observations: Observations, parts: int, places: NDArray[np.int64], out: Observations) -> None:
-    """Write observations to the places of their parts, which move on."""
+def place_by_part(
+    observations: Observations, parts: int, places: NDArray[np.int64], ends: NDArray[np.int64], out: Observations
+) -> bool:
+    """Write observations to the places of their parts, which move on; return whether each part had room for its own."""
     for at in range(len(observations)):
         part = _part_of(int64(observations[at]["remote"]), parts)
+        if places[part] >= ends[part]:
+            return False
         out[places[part]] = observations[at]
         places[part] += 1
+    return True
 
 
 def divided(blocks: Blocks, parts: int) -> list[Observations]:
-    """Return the observations of some blocks part by part, in their order. The blocks are read twice."""
+    """Return the observations of some blocks part by part, in their order. The blocks are read twice.
+
+    LivenessError if they differ.
+    """
     counts = np.zeros(parts, np.int64)
     for block in blocks:
         count_by_part(block, parts, counts)
@@ -66,7 +76,10 @@ def divided(blocks: Blocks, parts: int) -> list[Observations]:
     out = np.empty(int(ends[-1]), OBSERVATION_DTYPE)
     places = ends - counts
     for block in blocks:
-        place_by_part(block, parts, places, out)
+        if not place_by_part(block, parts, places, ends, out):
+            raise LivenessError(_CHANGED)
+    if (places != ends).any():
+        raise LivenessError(_CHANGED)
     return np.split(out, ends[:-1])
 
 

@@ -1,10 +1,12 @@
 """What intervals keep in memory, and that results do not depend on how they are read back."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from liveness.errors import LivenessError
 from liveness.passive import partitions
 from liveness.passive.aggregate import divided, empty_part, part_of
 from liveness.passive.pairing import pair_part
@@ -44,6 +46,22 @@ def test_observations_are_divided_in_their_order(parts: int) -> None:
         assert part.tobytes() == together.tobytes()
         assert (np.diff(part["start_ns"]) > 0).all()
     assert sorted(np.concatenate(found)["start_ns"].tolist()) == whole["start_ns"].tolist()
+
+
+class Growing:
+    """Blocks with more observations each time they are read."""
+
+    def __init__(self) -> None:
+        self.length = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        self.length += 100
+        yield observed(self.length, 0)
+
+
+def test_observations_that_change_while_they_are_read_are_refused() -> None:
+    with pytest.raises(LivenessError, match="changed while they were read"):
+        divided(Growing(), 1)
 
 
 def test_results_do_not_depend_on_the_size_of_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
