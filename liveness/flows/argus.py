@@ -2,8 +2,7 @@
 
 The layout is that of the program: of its source (openargus/clients 5.0.3, common/argus_util.c, ArgusPrintRecord) and of
 what it prints of captures. A field without a value is left out, null or empty, by ra's own settings; a value is quoted
-unless it looks like a number; an ICMP type is a hexadecimal port, which is no JSON. Lines of type man are about the
-sensor.
+unless it looks like a number; an ICMP type is a hexadecimal port, which is no JSON.
 """
 
 import re
@@ -59,6 +58,10 @@ class Row(msgspec.Struct):
     dbytes: msgspec.Raw = msgspec.Raw()
 
 
+FLOW_TYPES: Final = ("flow", "nflo", "aflo")
+"""Flows of Argus itself, from NetFlow, and aggregated ones."""
+SENSOR_TYPES: Final = ("man", "evnt", "evt")
+"""Lines about the sensor and its machine."""
 REQUIRED: Final = ("stime", "proto", "saddr", "daddr", "spkts", "dpkts")
 _DECODER: Final = msgspec.json.Decoder(Row)
 
@@ -66,7 +69,7 @@ _DECODER: Final = msgspec.json.Decoder(Row)
 def recognise(head: bytes) -> bool:
     """Return whether a file begins with an object of ra."""
     line = head.partition(b"\n")[0].removeprefix(_WRAPPED)
-    return re.match(rb'\{ ?"type":"(flow|man|evt)"', line) is not None
+    return re.match(rb'\{ ?"type":"(flow|nflo|aflo|man|evnt|evt)"', line) is not None
 
 
 def read(source: Input, notes: Notes) -> Iterator[Flows]:
@@ -85,7 +88,10 @@ def read(source: Input, notes: Notes) -> Iterator[Flows]:
             if damaged <= MOST_NOTES:
                 notes.damage.append(f"{source.name}: line {number:,} at byte {at:,} cannot be read: left out")
             continue
-        if _text(row.type) != "flow":
+        kind = _text(row.type)
+        if kind not in FLOW_TYPES:
+            if kind not in SENSOR_TYPES:
+                notes.undecoded["rows that are no flows"] += 1
             continue
         if not checked:
             _check(row, f"{source.name}: line {number:,}")

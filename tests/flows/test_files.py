@@ -403,6 +403,32 @@ def test_what_ra_prints_in_json(tmp_path: Path) -> None:
     assert read(path).tolist() == flows.tolist()
 
 
+def ra_row(kind: str, protocol: str) -> str:
+    """Return a line of ra."""
+    return (
+        f'{{ "type":"{kind}","stime":1700000000.5,"ltime":1700000001.5,"proto":"{protocol}","saddr":"192.0.2.9",'
+        '"sport":53,"daddr":"10.0.2.3","dport":6000,"spkts":3,"dpkts":0,"sbytes":178,"dbytes":0 }\n'
+    )
+
+
+def test_protocols_that_ra_names_in_its_own_way(tmp_path: Path) -> None:
+    path = tmp_path / "ra.json"
+    numbers = {"rtp": 17, "rtcp": 17, "udt": 17, "ipnip": 4, "ipv6": 41}
+    path.write_text("".join(ra_row("flow", name) for name in numbers))
+    notes = Notes()
+    assert read(path, notes)["protocol"].tolist() == list(numbers.values())
+    assert not notes.undecoded
+
+
+def test_flows_of_other_sensors_that_ra_prints(tmp_path: Path) -> None:
+    """Those that come from NetFlow or are aggregated have types of their own; what is about the sensor is no flow."""
+    path = tmp_path / "ra.json"
+    path.write_text("".join(ra_row(kind, "udp") for kind in ("evnt", "nflo", "aflo", "man", "flow", "supp", "supp")))
+    notes = Notes()
+    assert len(read(path, notes)) == 3
+    assert notes.undecoded == {"rows that are no flows": 2}
+
+
 @pytest.mark.parametrize(
     ("field", "ends_ns", "left_out"),
     [("stime", [1_700_000_001_500_000_000] * 2, 2), ("ltime", [1_700_000_000_500_000_000] * 2, 0)],
