@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Struct
 
+from liveness.passive.config import PREFIX_DATA
 from liveness.passive.rules import CLASSES
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
@@ -187,3 +188,9 @@ class Report(Struct):
     rule_hits: list[RuleHits] = []
     undecoded: dict[str, Count] = {}
     local_addresses: LocalAddresses | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse origins of another kind: their names become those of files."""
+        for name in [*self.sources, *self.services_by_origin]:
+            if name not in PREFIX_DATA:
+                raise ValueError(f"origins are {' or '.join(PREFIX_DATA)}, not {name!r}")

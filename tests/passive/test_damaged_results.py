@@ -51,6 +51,8 @@ CHANGES: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
     ("", put("interval_s", 0), "$.interval_s"),
     ("", put("exporters", [{"exporter": "a"}]), "$.exporters[0].records: missing"),
     ("symmetry", put("verdict", None), "$.symmetry.verdict"),
+    ("", put("sources", {"../../x": []}), "$: origins are country or asn, not '../../x'"),
+    ("", put("services_by_origin", {"/x": []}), "$: origins are country or asn, not '/x'"),
 ]
 
 
