@@ -33,7 +33,7 @@ OUTSIDE, SILENT, GREY_CELL, ONE_WAY, TWO_WAY = range(5)
 """A cell has the greatest state of its addresses."""
 STATES: Final = (
     (TWO_WAY, BLUE, "two-way flows"),
-    (ONE_WAY, ORANGE, "one-way flows to it, and it sends"),
+    (ONE_WAY, ORANGE, "one-way flows to it; it sends, or replied to a census"),
     (GREY_CELL, DARK, "grey: one-way flows to it, and it sent nothing"),
     (SILENT, PALE, "no flow to it"),
     (OUTSIDE, "white", "not local"),
@@ -118,7 +118,7 @@ def grey_map(space: LocalSpace) -> Drawing | None:
         "grey-space",
         "Local addresses by what was seen of them",
         f"Hilbert-curve map of {', '.join(map(str, chosen))}: {count(numbers[0])} addresses with two-way flows,"
-        f" {count(numbers[1])} with one-way flows that send, {count(numbers[2])} grey ones,"
+        f" {count(numbers[1])} with one-way flows that send or replied to a census, {count(numbers[2])} grey ones,"
         f" of {count(space.local.count)}.",
         [
             "Neighbouring prefixes are neighbours on the map.",

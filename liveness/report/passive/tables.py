@@ -217,7 +217,7 @@ def _local_addresses(document: Document) -> Table:
     unseen = numbers["inside"] - numbers["two_way"] - numbers["one_way"]
     rows = [
         ["two-way", numbers["two_way"], "exchanged flows"],
-        ["one-way", numbers["one_way"] - numbers["grey"], "one-way flows to it, and it sends"],
+        ["one-way", numbers["one_way"] - numbers["grey"], "one-way flows to it; it sends, or replied to a census"],
         ["grey", numbers["grey"], "one-way flows to it, and it sent nothing"],
         ["not seen", unseen, "no flow to it, or it only sends"],
     ]
