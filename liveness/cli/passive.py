@@ -101,7 +101,7 @@ def run(
         name, opening = config.name, partial(PassiveRun.create, config, run_id)
     with RunWatch(notify, name, place, log.warning, metrics_file, metrics_address) as watch:
         opened = opening(forced=force, note=log.info)
-        watch.begin(opened.path)
+        watch.begin(opened.path, opened.manifest, resumed=resume is not None)
         opened.on_state = watch.update
         if opened.config.follow or follow:
             stop_on_signals(opened)

@@ -1,11 +1,15 @@
 """Outages: services that fail for many clients at once, measured against their own history."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from liveness.passive.clients import EventLog, Tally, failed_clients
 from liveness.passive.config import Outages
+
+NO_CLIENT_SINCE: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,12 @@ class Stretch:
     """Its endpoint."""
     clients: int
     """Most distinct remotes that failed in one of the intervals."""
+    held: int
+    """The last interval before a client turns to the service again."""
+
+    def until(self, newest: int) -> int:
+        """Return up to which interval the failure lasted: while nobody tries, nothing says that it has ended."""
+        return min(self.held, newest)
 
 
 def dead_services(tally: Tally) -> list[int]:
@@ -81,13 +91,21 @@ def failing_stretches(tally: Tally, limits: Outages) -> list[Stretch]:
             continue  # dead
         rows = tally.rows_of(place)
         counted = tally.ok_then[rows] + tally.failed_then[rows] > 0
+        tried = [*tally.interval[rows][counted].tolist(), NO_CLIENT_SINCE + 1]
         median = float(np.median(share[rows][counted]))
         wanted = suspect[rows] & (share[rows] >= limits.times_median * median)
         failing, failed = tally.interval[rows][wanted], tally.failed_then[rows][wanted]
         cuts = np.flatnonzero(np.diff(failing) != 1) + 1
         service = int(tally.services[place])
         found += [
-            Stretch(int(when[0]), int(when[-1]), place, service, int(clients.max()))
+            Stretch(
+                int(when[0]),
+                int(when[-1]),
+                place,
+                service,
+                int(clients.max()),
+                held=tried[bisect_right(tried, int(when[-1]))] - 1,
+            )
             for when, clients in zip(np.split(failing, cuts), np.split(failed, cuts), strict=True)
             if len(when)
         ]

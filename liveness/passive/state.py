@@ -39,7 +39,8 @@ class State:
     @property
     def failing(self) -> list[Stretch]:
         """The services that fail in the newest interval with results, in the order of addresses."""
-        now = [stretch for stretch in self.stretches if stretch.last == self.newest]
+        newest = self.newest
+        now = [] if newest is None else [each for each in self.stretches if each.until(newest) == newest]
         return sorted(now, key=lambda stretch: stretch.service)
 
 

@@ -9,6 +9,7 @@ from liveness.errors import LivenessError
 from liveness.files.outputs import check_output
 from liveness.passive.config import PassiveNotify
 from liveness.passive.failing import FailingServices
+from liveness.passive.manifest import Manifest
 from liveness.passive.message import PassiveMessage
 from liveness.passive.results import iso
 from liveness.passive.state import State, metrics_of
@@ -48,9 +49,10 @@ class RunWatch:
             self._endpoint.open()
         return self
 
-    def begin(self, directory: Path) -> None:
-        """Take the directory of the run."""
-        self._directory, self._run = directory, directory.name
+    def begin(self, directory: Path, manifest: Manifest, *, resumed: bool = False) -> None:
+        """Take the run. `resumed` is whether an earlier process has told of what happened in it."""
+        self._directory, self._name, self._run = directory, manifest.name, manifest.run_id
+        self._failing.resumed = resumed
 
     def update(self, state: State) -> None:
         """Publish a state, and notify of services that began to fail or recovered."""
