@@ -4,6 +4,7 @@ import os
 import shlex
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -120,7 +121,8 @@ def exit_code_of(work: Callable[[], None]) -> int:
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         del frame
-        os.kill(child, number)
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(child, number)
 
     handlers = {number: signal.signal(number, pass_on) for number in PASSED_ON}
     signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
