@@ -21,6 +21,7 @@ from liveness.space.intervals import Intervals
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Probability = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+DEFAULT_RULES: Final = "glatz-2011-10"
 
 
 class Services(Section, frozen=True, kw_only=True):
@@ -77,7 +78,7 @@ class Config(Section, frozen=True, kw_only=True):
     inputs: tuple[str, ...] = ()
     follow: bool = False
     lateness: Duration = Duration("5m")
-    rules: str = "glatz-2011-10"
+    rules: str = DEFAULT_RULES
     services: Services = Services()
     scanners: Scanners = Scanners()
     outages: Outages = Outages()

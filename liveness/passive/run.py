@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -11,19 +12,19 @@ from typing import Final
 import msgspec
 
 from liveness.clock import utc
-from liveness.errors import RefusedError, StoppedEarlyError, UsageError
+from liveness.errors import LivenessError, RefusedError, StoppedEarlyError, UsageError
 from liveness.files.atomic import write_atomically
 from liveness.files.directory import Directory
 from liveness.passive.aggregate import parts_for
 from liveness.passive.below import remove_all
 from liveness.passive.clients import EventLog
-from liveness.passive.config import Config, recorded_config, to_document
+from liveness.passive.config import DEFAULT_RULES, Config, recorded_config, to_document
 from liveness.passive.directory import LOGS, WORK, check_work, hold, make_directory, partitions_of, resumable
 from liveness.passive.engine import Engine, Finished
 from liveness.passive.gates import Counts
 from liveness.passive.inputs import Inputs, required_files
 from liveness.passive.kept_flows import KeptFlows
-from liveness.passive.manifest import Manifest, ended_status
+from liveness.passive.manifest import Manifest, ended_status, load_results
 from liveness.passive.measured import Measured, measured
 from liveness.passive.partitions import Partitions
 from liveness.passive.results import KIND, SCHEMA, Results, results_of
@@ -102,19 +103,21 @@ class PassiveRun:
         config = recorded_config(manifest.config, path / MANIFEST_FILE)
         forced = forced or manifest.forced
         manifest.forced, manifest.status = forced, "running"
-        run = cls(
-            path, manifest, config, note, partitions_of(config, path, forced=forced), results_of(config),
-            measured(config.censuses, config.local_space),
-        )  # fmt: skip
-        run._lock = hold(path)
+        lock = hold(path)
         try:
             resumable(path)  # another process may have ended it since
-            run._ended = ended_status(path)
-            if not run._ended:
+            ended = ended_status(path)
+            if ended:  # nothing that the results were made from is needed any more: it may be gone
+                config = msgspec.structs.replace(config, rules=DEFAULT_RULES, prefix_data={}, censuses=())
+            run = cls(
+                path, manifest, config, note, partitions_of(config, path, forced=forced), results_of(config),
+                measured(config.censuses, config.local_space), _lock=lock, _ended=ended,
+            )  # fmt: skip
+            if not ended:
                 check_work(path)
                 run.partitions.resume()
         except BaseException:
-            run.release()
+            os.close(lock)
             raise
         return run
 
@@ -144,6 +147,8 @@ class PassiveRun:
             else:
                 self.release()
                 RunDirectory(self.path).discard()
+                self.manifest.status = "partial"
+                self._publish()
             raise
         except BaseException:
             self._end("partial")
@@ -155,6 +160,7 @@ class PassiveRun:
             raise StoppedEarlyError(self.partitions.notes.damage[-1])
 
     def _read_all(self, entries: Sequence[str]) -> None:
+        self._publish()
         for file in self.inputs.unread(required_files(entries)):
             self.inputs.read(file)
             self._publish()
@@ -258,6 +264,7 @@ class PassiveRun:
         self.write_manifest()
         self.write_results(status)  # from here on the results are complete, which a run that is resumed recognises
         self._remove_work(status)
+        self._publish()
 
     def _remove_work(self, status: str) -> None:
         """Remove the records, which name remote addresses, and only then say that the run has ended."""
@@ -266,11 +273,15 @@ class PassiveRun:
         self.manifest.status, self.manifest.finished = status, utc(time.time_ns())
         self._save_manifest()
         self.release()
-        self._publish()
 
     def _finish_ended(self, extra: Sequence[str]) -> None:
         """End a run that was killed when only its records had to be removed."""
         self._remove_work(self._ended)
+        with suppress(LivenessError):  # results that are damaged: there are no numbers to publish
+            document = load_results(self.path)
+            self.on_state(
+                State.of_results(self.manifest.run_id, self.manifest.status, len(self.manifest.inputs), document)
+            )
         self.note(f"{self.path}: the results were complete: the records that they were made from are removed")
         if extra:
             raise RefusedError(f"{self.path}: this run is {self._ended}, and takes no further input: start another one")
@@ -292,6 +303,7 @@ class PassiveRun:
         self.manifest.status, self.manifest.finished = status, utc(time.time_ns())
         self.write_manifest()
         self.release()
+        self._publish()
 
     def release(self) -> None:
         """Let another process work on this run."""

@@ -1,8 +1,10 @@
 """The state of a passive run while it is at work, and its metrics."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
+
+import numpy as np
 
 from liveness.passive.gates import Counts
 from liveness.passive.outages import Stretch
@@ -35,6 +37,18 @@ class State:
     services: int
     """Services that are or were known."""
     stretches: list[Stretch]
+
+    @classmethod
+    def of_results(cls, run: str, status: str, inputs: int, document: Mapping[str, Any]) -> "State":
+        """Return the state of a run that has ended, from its report document: the newest record is not known then."""
+        interval_ns = round(document["interval_s"] * _NS_PER_S)
+        starts = [each["start"].removesuffix("Z") for each in document["intervals"]]
+        newest = int(np.datetime64(starts[-1], "ns").astype(np.int64)) // interval_ns if starts else None
+        counts = Counts(**{field.name: document["records"][field.name] for field in fields(Counts)})
+        return cls(
+            run=run, status=status, inputs=inputs, counts=counts, newest_ns=0, interval_ns=interval_ns, newest=newest,
+            intervals=len(starts), totals=document["totals"], services=len(document["services"]), stretches=[],
+        )  # fmt: skip
 
     @property
     def failing(self) -> list[Stretch]:

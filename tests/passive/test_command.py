@@ -263,6 +263,38 @@ def test_a_run_killed_at_its_very_end_keeps_no_remote_address_once_it_is_complet
     assert "complete" in liveness("passive", "run", "--resume", killed, code=4).stderr
 
 
+def test_a_run_killed_at_its_very_end_is_ended_without_what_it_was_made_from(tmp_path: Path) -> None:
+    """Its data on prefixes and censuses are gone. Metrics have its numbers."""
+    records = draw(5, hours=1)
+    write_csv(tmp_path / "flows.csv", records)
+    origins = tmp_path / "p.pfx2as"
+    origins.write_text("80.0.0.0\t16\t64500\n")
+    config = write_config(
+        tmp_path / "config.yaml",
+        tmp_path / "out",
+        inputs=["flows.csv"],
+        prefix_data={"asn": str(origins)},
+    )
+    killed = _killed_at_the_end(tmp_path, config, "before")
+    origins.unlink()
+    manifest = json.loads((killed / "manifest.json").read_text())
+    manifest["config"]["censuses"] = [str(tmp_path / "gone")]
+    (killed / "manifest.json").write_text(json.dumps(manifest))
+    document = _documents(killed)
+    metrics = tmp_path / "m.prom"
+    liveness("passive", "run", "--resume", killed, "--metrics-file", metrics)
+    assert not (killed / "work").exists()
+    text = metrics.read_text()
+    assert 'status="complete"' in text
+    for name, number in (
+        ("inputs_total", 1), ("records_total", document["records"]["read"]),
+        ("intervals_total", len(document["intervals"])), ("services", len(document["services"])),
+    ):  # fmt: skip
+        assert f'liveness_passive_{name}{{passive="campus"}} {number}' in text
+    flows = document["totals"]["two_way"]["flows"]
+    assert f'liveness_passive_flows_total{{passive="campus",direction="two-way"}} {flows}' in text
+
+
 def test_a_run_killed_at_its_very_end_takes_no_further_input(tmp_path: Path) -> None:
     run_of(tmp_path, draw(5, hours=1))
     killed = _killed_at_the_end(tmp_path, tmp_path / "config.yaml", "before")

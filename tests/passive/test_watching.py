@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from liveness.errors import RefusedError, UsageError
+from liveness.errors import UsageError
 from liveness.passive import run as run_module
 from liveness.passive.config import load_config
 from liveness.passive.run import PassiveRun
@@ -138,7 +138,10 @@ def test_a_run_that_is_refused_or_cannot_begin_is_notified(tmp_path: Path) -> No
     write_csv(tmp_path / "flows.csv", one_sided())
     notify = {"command": recipient(tmp_path)}
     config = write_config(tmp_path / "c.yaml", tmp_path / "out", inputs=["flows.csv"], notify=notify)
-    liveness("passive", "run", "--config", config, "--run-id", "r", code=RefusedError.exit_code)
+    metrics = tmp_path / "m.prom"
+    liveness("passive", "run", "--config", config, "--run-id", "r", "--metrics-file", metrics, code=4)
+    assert 'run="r",status="refused"' in metrics.read_text()
+    assert _sample(metrics.read_text(), "liveness_passive_running{") == 0
     run = tmp_path / "out/campus/r"
     assert "webhook" not in (run / "manifest.json").read_text()
     liveness("passive", "run", "--resume", run, "--config", config, "--force")
