@@ -36,6 +36,7 @@ def run_followed(
     from liveness.survey import following
 
     survey, file = following.config_of(config, config_file), following.file_of(config, config_file)
+    again = f"liveness census run --unfinished --config {shlex.quote(str(config_file))}"
     home = Home(Path(config.output) / config.name)
     before = complete_runs(home)
     code = exit_code_of(census)
@@ -49,13 +50,13 @@ def run_followed(
     begins = bool(runs) and runs[-1:] != before[-1:]
     if last is not None and following.can_go_on(last) and not fresh and not (begins and _is_useless(*last)):
         log.info(f"{last[0]}: this survey ended early, and is continued")
-        run_resumed(last[0], survey, watch, quiet=quiet)
+        run_resumed(last[0], survey, watch, quiet=quiet, again=again)
         return
     if begins:
         plan = partial(
             following.plan_following, survey, [home.run(name).path for name in runs], lab=in_lab(), origin=file
         )
-        run_config(survey, plan, runs[-1], watch, quiet=quiet)
+        run_config(survey, plan, runs[-1], watch, quiet=quiet, again=again)
 
 
 def _is_useless(path: Path, progress: "SurveyProgress") -> bool:

@@ -74,11 +74,13 @@ def run(
     if resume is not None:
         if run_id is not None or dryrun or unfinished:
             raise click.UsageError("--resume excludes --run-id, --unfinished and --dryrun")
-        run_resumed(resume, None if config_file is None else load_survey_config(config_file), watch, quiet=quiet)
+        run_resumed(
+            resume, None if config_file is None else load_survey_config(config_file, begins=False), watch, quiet=quiet
+        )
         return
     if config_file is None:
         raise click.UsageError("give --config FILE, or --resume RUN")
-    config = load_survey_config(config_file)
+    config = load_survey_config(config_file, begins=not unfinished)
     if unfinished:
         last = last_run(config)
         if last is not None and can_go_on(last):
@@ -100,20 +102,28 @@ def run(
 
 
 def run_config(
-    config: "SurveyConfig", plan: "Callable[[], Survey]", run_id: str | None, watch: "Watching", *, quiet: bool
+    config: "SurveyConfig",
+    plan: "Callable[[], Survey]",
+    run_id: str | None,
+    watch: "Watching",
+    *,
+    quiet: bool,
+    again: str | None = None,
 ) -> None:
-    """Run a new survey of a config, and leave as `survey run` does."""
+    """Run a new survey of a config, and leave as `survey run` does; `again` is a command that continues it."""
     from liveness.survey.notifications import failures_notified
     from liveness.survey.session import run_survey
 
     with failures_notified(config.notify, config.name, Path(config.output) / config.name, log.warning):
         session = partial(run_survey, plan(), run_id=run_id)
         finished = _watched(session, watch, quiet=quiet, census=config.name)
-    _leave(finished)
+    _leave(finished, again)
 
 
-def run_resumed(run_dir: Path, config: "SurveyConfig | None", watch: "Watching", *, quiet: bool) -> None:
-    """Continue a survey, and leave as `survey run` does; `config` says who is notified."""
+def run_resumed(
+    run_dir: Path, config: "SurveyConfig | None", watch: "Watching", *, quiet: bool, again: str | None = None
+) -> None:
+    """Continue a survey, and leave as `survey run` does; `config` says who is notified, `again` as above."""
     from liveness.survey.config import SurveyNotify
     from liveness.survey.notifications import failures_notified
     from liveness.survey.session import resume_survey
@@ -121,23 +131,30 @@ def run_resumed(run_dir: Path, config: "SurveyConfig | None", watch: "Watching",
     notify = SurveyNotify() if config is None else config.notify
     with failures_notified(notify, run_dir.absolute().parent.name, run_dir, log.warning):
         finished = _watched(partial(resume_survey, run_dir, notify=notify), watch, quiet=quiet)
-    _leave(finished)
+    _leave(finished, again)
 
 
 def check_survey(file: Path, *, lab: bool, elsewhere: bool, as_json: bool) -> None:
     """Check the config of a survey as its start would, and print what it would do. Sends nothing."""
     from liveness.cli.printing import print_document
     from liveness.net.links import in_lab
+    from liveness.planes.blocks import BLOCK_ADDRESSES
     from liveness.scan.preflight import check_notify, check_start
     from liveness.survey.config import load_survey_config
-    from liveness.survey.forecast import forecast
-    from liveness.survey.schedule import plan_survey
+    from liveness.survey.forecast import forecast, forecast_of
+    from liveness.survey.schedule import check_rate, plan_survey
 
-    survey = plan_survey(load_survey_config(file), lab=lab or in_lab(), origin=file)
-    check_start(survey.census, host=not elsewhere and (in_lab() or not lab))
+    config = load_survey_config(file, begins=False)
+    if config.survey.blocks:
+        survey = plan_survey(config, lab=lab or in_lab(), origin=file)
+        census, shown = survey.census, forecast(survey)
+    else:  # its /24s are drawn from the census that it follows
+        blocks = config.survey.count
+        check_rate(config, blocks, file)
+        census, shown = config.as_census(blocks), forecast_of(config, blocks, BLOCK_ADDRESSES * blocks)
+    check_start(census, host=not elsewhere and (in_lab() or not lab))
     if not elsewhere:
-        check_notify(survey.config.notify, str(file))
-    shown = forecast(survey)
+        check_notify(config.notify, str(file))
     if as_json:
         print_document(shown.document())
     else:
@@ -164,13 +181,14 @@ def _watched(
     return finished
 
 
-def _leave(finished: "Finished") -> None:
+def _leave(finished: "Finished", again: str | None) -> None:
     """End with the exit code of a session that ended early."""
     interruption: Interruption = finished.interruption
     if finished.manifest.status == "complete":
         return
     reason = finished.manifest.reason or "ended early"
-    line = f"{reason}: `liveness survey run --resume {shlex.quote(str(finished.path))}` continues it"
+    command = f"liveness survey run --resume {shlex.quote(str(finished.path))}" if again is None else again
+    line = f"{reason}: `{command}` continues it"
     if interruption.signal_number is None:
         raise StoppedEarlyError(line)
     log.notice(line)

@@ -183,11 +183,11 @@ def is_survey_file(path: Path) -> bool:
     return "survey" in parse_mapping(read_text(path, "the config"), str(path), "name: census")
 
 
-def load_survey_config(path: Path, *, following: bool = False) -> SurveyConfig:
+def load_survey_config(path: Path, *, following: bool = False, begins: bool = True) -> SurveyConfig:
     """Return the checked config of a file; names of files in it become absolute, relative ones start at its folder.
 
-    The blocks of a survey that is `following` a census are drawn from that; others name a file. UsageError names the
-    file, the line, the path in it, the value and what was expected.
+    The blocks of a survey that is `following` a census are drawn from that; others name a file, without which none
+    `begins`. UsageError names the file, the line, the path in it, the value and what was expected.
     """
     text = read_text(path, "the config")
     document = parse_mapping(text, str(path), "name: week48")
@@ -201,7 +201,7 @@ def load_survey_config(path: Path, *, following: bool = False) -> SurveyConfig:
     if following and named:
         expected = "the /24s are drawn from the census that this survey follows: leave it out"
         raise UsageError(layers.message("$.survey.blocks", f"{shown_value(named)}: {expected}"))
-    if following:
+    if following or not (named or begins):
         return config
     if not named:
         missing = (

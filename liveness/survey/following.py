@@ -69,7 +69,8 @@ def plan_following(config: SurveyConfig, runs: Sequence[Path], *, lab: bool, ori
     counts = apportioned(config.survey.count, parse_mix(config.survey.mix))
     state = load_state(state_file)
     sources = read_sources(runs)
-    blocks, following = select(sources.ever, sources.last, sources.availability, counts, state, config.seed)
+    number = f"survey.count in {origin}"
+    blocks, following = select(sources.ever, sources.last, sources.availability, counts, state, config.seed, number)
     survey = plan_survey(config, lab=lab, origin=origin, blocks=blocks)
     if state is None:
         try:

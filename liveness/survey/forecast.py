@@ -2,10 +2,12 @@
 
 from dataclasses import asdict, dataclass
 
+from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.planes.live import live_bytes
 from liveness.planes.matrix import PLANES, row_bytes
 from liveness.scan.rate.load import wire_bits_of
-from liveness.survey.schedule import Survey
+from liveness.survey.config import SurveyConfig
+from liveness.survey.schedule import Survey, depth_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +40,35 @@ class Forecast:
 
 
 def forecast(survey: Survey) -> Forecast:
-    """Return the forecast of a survey that runs from its start to its end.
+    """Return the forecast of a survey that runs from its start to its end."""
+    return forecast_of(survey.config, len(survey.blocks), survey.targets.count)
+
+
+def forecast_of(config: SurveyConfig, blocks: int, targets: int) -> Forecast:
+    """Return the forecast of a survey of so many /24s, of which it may probe so many addresses.
 
     While it runs its rounds are on disk by round, at its end by address too; the first are then removed.
     """
-    config = survey.config
-    probes, blocks = len(config.probes), len(survey.blocks)
+    probes, addresses = len(config.probes), BLOCK_ADDRESSES * blocks
     interval_s = config.survey.interval.seconds
-    planes = survey.addresses * row_bytes(config.rounds) * len(PLANES) * probes
-    rate_pps = config.rate_pps(blocks) * survey.targets.count / survey.addresses
+    planes = addresses * row_bytes(config.rounds) * len(PLANES) * probes
+    rate_pps = config.rate_pps(blocks) * targets / addresses
     return Forecast(
         name=config.name,
         blocks=blocks,
-        addresses=survey.addresses,
-        left_out=survey.addresses - survey.targets.count,
+        addresses=addresses,
+        left_out=addresses - targets,
         probes=config.probes,
         interval_s=interval_s,
         rounds=config.rounds,
         duration_s=config.rounds * interval_s,
-        packets=survey.targets.count * probes * config.rounds,
+        packets=targets * probes * config.rounds,
         rate_pps=rate_pps * probes,
-        bandwidth_bps=round(rate_pps * wire_bits_of(survey.census)),
+        bandwidth_bps=round(rate_pps * wire_bits_of(config.as_census(blocks))),
         pps_per_24=config.pps_per_24,
         max_pps_per_24=config.limits.max_pps_per_24,
         tolerance_s=config.tolerance_ns / 1e9,
         remembered_s=(config.marks - 1) * interval_s,
-        disk_bytes=2 * planes + live_bytes(blocks, probes, survey.depth),
+        disk_bytes=2 * planes + live_bytes(blocks, probes, depth_of(config)),
         contact=config.contact,
     )

@@ -43,7 +43,7 @@ class Survey:
     @property
     def depth(self) -> int:
         """Number of rounds in the live planes."""
-        return self.config.marks + SPARE_ROUNDS + LAG_NS // self.config.interval_ns
+        return depth_of(self.config)
 
     @property
     def probes(self) -> tuple[str, ...]:
@@ -76,6 +76,11 @@ class Survey:
         return replace(self, order=replace(self.order, start_ns=start_ns))
 
 
+def depth_of(config: SurveyConfig) -> int:
+    """Return the number of rounds in the live planes of a survey."""
+    return config.marks + SPARE_ROUNDS + LAG_NS // config.interval_ns
+
+
 def plan_survey(config: SurveyConfig, *, lab: bool, origin: str | Path, blocks: Blocks | None = None) -> Survey:
     """Return the survey of a config, whose first round starts at 0. `origin` names the config in messages.
 
@@ -84,7 +89,7 @@ def plan_survey(config: SurveyConfig, *, lab: bool, origin: str | Path, blocks: 
     """
     if blocks is None:
         blocks = read_blocks(Path(config.survey.blocks))
-    _check_rate(config, len(blocks), origin)
+    check_rate(config, len(blocks), origin)
     census = config.as_census(len(blocks))
     blocked = read_entries([entry for entry in census.targets.block if entry != "-"], skipped_in(census))
     try:
@@ -123,7 +128,8 @@ def _addresses(blocks: Blocks) -> Intervals:
     return Intervals.from_bounds(first, first | np.uint32(BLOCK_ADDRESSES - 1))
 
 
-def _check_rate(config: SurveyConfig, blocks: int, origin: str | Path) -> None:
+def check_rate(config: SurveyConfig, blocks: int, origin: str | Path) -> None:
+    """Raise RefusedError or UsageError for a survey of so many blocks that sends more than it may."""
     limit_pps, pps = config.limits.max_pps_per_24, config.pps_per_24
     if limit_pps is not None and pps > limit_pps:
         shortest_s = BLOCK_ADDRESSES * len(config.probes) / limit_pps

@@ -61,22 +61,24 @@ def select(
     counts: dict[str, int],
     state: State | None,
     seed: int,
+    number: str = "--count",
 ) -> tuple[Blocks, State]:
     """Return the blocks of a survey, and the state for the next selection.
 
     `ever` are the numbers (address >> 8) of /24s with a positive reply in any of the censuses, `last` those of the last
-    one. Where there is a state, its blocks are kept as they are. UsageError where too few blocks are eligible.
+    one. Where there is a state, its blocks are kept as they are. UsageError where too few blocks are eligible; it says
+    that `number` gives their number.
     """
     if state is None:
-        random = draw(ever, counts["random"], np.random.default_rng((seed, 1)), "random")
+        random = draw(ever, counts["random"], np.random.default_rng((seed, 1)), "random", number)
         known = np.isin(availability.numbers, random.numbers, invert=True) & np.isin(availability.numbers, ever)
         rest = BlockAvailability(availability.numbers[known], availability.a[known], availability.u[known])
-        spaced = draw_spaced(rest, counts["spaced"], np.random.default_rng((seed, 2)))
+        spaced = draw_spaced(rest, counts["spaced"], np.random.default_rng((seed, 2)), number)
     else:
         random, spaced = kept_blocks(state.random), kept_blocks(state.spaced)
     taken = np.concatenate((random.numbers, spaced.numbers))
     eligible = np.setdiff1d(last, taken)
-    novel = draw(eligible, counts["novel"], np.random.default_rng((seed, 3)), "novel")
+    novel = draw(eligible, counts["novel"], np.random.default_rng((seed, 3)), "novel", number)
     parts = {"random": random, "spaced": spaced, "novel": novel}
     numbers = np.concatenate([part.numbers for part in parts.values()])
     weights = np.concatenate([part.weights for part in parts.values()])
@@ -86,20 +88,20 @@ def select(
     return blocks, State(random=_keep(random), spaced=_keep(spaced))
 
 
-def draw(eligible: NDArray[np.uint32], count: int, rng: np.random.Generator, policy: str) -> Drawn:
+def draw(eligible: NDArray[np.uint32], count: int, rng: np.random.Generator, policy: str, number: str) -> Drawn:
     """Draw blocks without replacement, each with the same probability."""
     if count > len(eligible):
-        raise UsageError(f"policy {policy}: {count:,} blocks of {len(eligible):,} eligible ones: lower --count")
+        raise UsageError(f"policy {policy}: {count:,} blocks of {len(eligible):,} eligible ones: lower {number}")
     if count == 0:
         return NOTHING
     chosen = np.sort(rng.choice(np.sort(eligible), count, replace=False))
     return Drawn(chosen, np.full(count, len(eligible) / count))
 
 
-def draw_spaced(rest: BlockAvailability, count: int, rng: np.random.Generator) -> Drawn:
+def draw_spaced(rest: BlockAvailability, count: int, rng: np.random.Generator, number: str) -> Drawn:
     """Draw blocks evenly from the cells of a grid over A and U; a cell with too few gives all that it has."""
     if count > len(rest.numbers):
-        raise UsageError(f"policy spaced: {count:,} blocks of {len(rest.numbers):,} eligible ones: lower --count")
+        raise UsageError(f"policy spaced: {count:,} blocks of {len(rest.numbers):,} eligible ones: lower {number}")
     cells = np.minimum((rest.a * GRID).astype(np.int64), GRID - 1) * GRID
     cells += np.minimum((rest.u * GRID).astype(np.int64), GRID - 1)
     names, sizes = np.unique(cells, return_counts=True)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pytest
 
 from liveness.cli import following, survey_run
@@ -19,9 +20,11 @@ from liveness.planes.live import LivePlanes
 from liveness.planes.manifest import SurveyManifest, load_manifest
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
+from liveness.survey.availability import BlockAvailability
 from liveness.survey.config import to_record
 from liveness.survey.following import config_of, last_run
 from liveness.survey.schedule import survey_of
+from liveness.survey.selection import select
 from liveness.system.child import run_in_child
 from tests.census.support import EXEC, LIVENESS, run, write_yaml
 from tests.survey.test_survey_config import manifest_of
@@ -192,6 +195,30 @@ def test_nothing_unfinished_is_no_error(tmp_path: Path) -> None:
     words = ("survey", "run", "--config", str(tmp_path / "survey.yaml"), "--unfinished")
     done = run(*LIVENESS, *words)
     assert (done.returncode, done.stdout) == (0, "survey after: nothing unfinished\n"), done.stderr
+
+
+def test_the_config_of_a_survey_after_a_census_is_checked_and_resumes_it(tmp_path: Path) -> None:
+    census_file(tmp_path, {})
+    config = tmp_path / "survey.yaml"
+    done = run(*LIVENESS, "config", "check", config, "--elsewhere", "--lab", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["name"], found["blocks"], found["addresses"]) == ("after", 2, 512)
+    done = run(*LIVENESS, "survey", "run", "--config", config, "--unfinished")
+    assert (done.returncode, done.stdout) == (0, "survey after: nothing unfinished\n"), done.stderr
+    done = run(*LIVENESS, "survey", "run", "--config", config, "--resume", tmp_path / "none")
+    assert "no run of a survey" in done.stderr
+    done = run(*LIVENESS, "survey", "run", "--config", config)
+    assert done.returncode == 2
+    assert "$.survey.blocks: missing" in done.stderr
+
+
+def test_a_survey_of_more_24s_than_the_census_has_names_its_config() -> None:
+    numbers = np.array([1, 2], np.uint32)
+    nothing = BlockAvailability(numbers, np.ones(2), np.ones(2))
+    counts = {"random": 0, "spaced": 0, "novel": 3}
+    with pytest.raises(UsageError, match=r"novel: 3 blocks of 2 eligible ones: lower survey\.count in s\.yaml"):
+        select(numbers, numbers, nothing, counts, None, 1, "survey.count in s.yaml")
 
 
 def test_a_survey_that_cannot_begin_is_notified(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def load(folder: Path, text: str) -> SurveyConfig:
     ("text", "message"),
     [
         ("probes: [icmp]", r"\$\.survey: missing"),
-        ("survey: {interval: 11m}", r"s\.yaml:3: \$\.survey\.blocks: '': expected a file"),
+        ("survey: {interval: 11m}", r"s\.yaml:3: \$\.survey\.blocks: missing: a file, such as blocks"),
         ("survey: {blocks: b, interval: 10ms}", r"\$\.survey\.interval: '10ms': expected a duration from 100ms to 24h"),
         ("survey: {blocks: b, interval: 25h}", r"\$\.survey\.interval: '25h': expected a duration from 100ms to 24h"),
         ("survey: {blocks: b, duration: 0s}", r"\$\.survey\.duration: '0s': expected a duration above 0s"),
