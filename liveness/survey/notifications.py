@@ -1,7 +1,8 @@
 """Notifications of a running survey, sent by a thread: a slow webhook must not keep the survey from its rounds."""
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Full, Queue
@@ -53,11 +54,10 @@ class Notifications:
         """Wait until everything is sent, for two minutes at most."""
         if self._thread is None:
             return
-        try:
+        deadline_s = time.monotonic() + LAST_S
+        with suppress(Full):
             self._waiting.put(None, timeout=LAST_S)
-            self._thread.join(LAST_S)
-        except Full:
-            pass
+        self._thread.join(max(0.0, deadline_s - time.monotonic()))
         if self._thread.is_alive():
             self.notifier.warn(f"the last notifications were not sent within {LAST_S:g} s")
         self._thread = None

@@ -188,7 +188,28 @@ def _go_on(directory: RunDirectory, manifest: SurveyManifest, observers: Observe
 
 
 def _run(session: _Session, opened: Opened) -> Finished:
-    """Run a session whose sockets are open, and conclude it."""
+    """Run a session whose sockets are open, and conclude it; its last messages have time only when all is on disk."""
+    notifications = Notifications.of(session.survey.config.notify, session.observers.on_notice)
+    try:
+        return _concluded(session, opened, notifications)
+    finally:
+        _send_last(session, notifications)
+
+
+def _send_last(session: _Session, notifications: Notifications) -> None:
+    """Wait until the messages are sent; a second request to stop gives them up."""
+    interruption = session.interruption
+    try:
+        interruption.finishing = True
+        notifications.close()
+    except StoppedMerge:
+        session.observers.on_notice("stopped while the last notifications were sent: they are given up")
+    finally:
+        interruption.finishing = False
+
+
+def _concluded(session: _Session, opened: Opened, notifications: Notifications) -> Finished:
+    """Run and conclude a session; what it has to say is given to `notifications`."""
     directory, survey, record = session.directory, session.survey, session.record
     announce(directory.path)
     warm_up()
@@ -199,7 +220,6 @@ def _run(session: _Session, opened: Opened) -> Finished:
         warn_of_ephemeral_ports(session.plan, session.observers.on_notice)
         with (
             closing(session.live),
-            closing(Notifications.of(survey.config.notify, session.observers.on_notice)) as notifications,
             StoredRounds(directory.path, survey.probes, len(survey.blocks), session.live.stored) as stored,
         ):
             recorder = RoundRecorder(

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from liveness.planes.manifest import SurveyManifest
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.interruption import Interruption, StoppedMerge
 from liveness.survey import session
-from liveness.survey.conclusion import Record, conclude
+from liveness.survey.conclusion import Record, conclude, running
 from liveness.survey.supervisor import SurveySupervisor
 from tests.survey.virtual import START_NS_2020, VirtualSurvey, survey_config, virtual_survey
 
@@ -89,6 +90,32 @@ def test_a_second_signal_while_planes_are_written_ends_with_its_code_and_a_line(
     assert caught.value.code == 128 + signal.SIGTERM
     assert len(notices) == 1
     assert notices[0].startswith("stopped while the planes were written: what was received is kept; `liveness survey")
+
+
+def test_a_second_signal_while_the_last_messages_wait_spoils_no_complete_survey(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    virtual = opened(tmp_path)
+    virtual.stored.close()
+    record, directory = Record("run", None), RunDirectory(tmp_path)
+    manifest = msgspec.structs.replace(running(virtual.survey, record), status="complete")
+    rounds_at_close: list[bool] = []
+
+    def close() -> None:
+        rounds_at_close.append((tmp_path / "rounds").exists())
+        raise StoppedMerge(signal.SIGINT)
+
+    notifications = SimpleNamespace(send=lambda _: None, close=close)
+    monkeypatch.setattr(session, "Notifications", SimpleNamespace(of=lambda *_: notifications))
+    monkeypatch.setattr(session, "SurveySupervisor", lambda *_: SimpleNamespace(run=lambda: None))
+    monkeypatch.setattr(session, "_conclude", lambda *_: manifest)
+    monkeypatch.setattr(session, "warn_of_ephemeral_ports", lambda *_: None)
+    notices: list[str] = []
+    observers = session.Observers(lambda *_: None, lambda _: None, notices.append)
+    begun = session._Session(virtual.survey, virtual.plan, directory, virtual.live, record, observers, Interruption())
+    finished = session._run(begun, cast("Opened", None))
+    assert (finished.manifest.status, rounds_at_close) == ("complete", [False]), "all is done before the wait"
+    assert notices == ["stopped while the last notifications were sent: they are given up"]
 
 
 @pytest.mark.parametrize(("begun", "left"), [(None, 9.0), (0.0, 9.0), (4.5, 4.5), (20.0, 0.0)])
