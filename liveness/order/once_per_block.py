@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import compiled_for
+from liveness.order.block import Block
 from liveness.order.due import Due
 from liveness.order.lanes import Lane, marks_for, plan_lanes, spacing_margin_s, widened
 from liveness.order.order import Position, Share
-from liveness.order.permutation import Permutation, prime_above
-from liveness.order.sampled import addresses_within, count_within
+from liveness.order.permutation import prime_above
 from liveness.order.ticks import (
     ACTIVE,
     COST,
@@ -36,46 +36,6 @@ MARK_EVERY: Final = 1_000_000
 """Targets between two entries of the lag record (Bano et al. 2018, section 3)."""
 RAISED_MOST: Final = 2
 """Factor above the planned rate up to which the spacing follows the rate, which a signal may raise."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """One block: its intervals, and the number of targets that are probed, which come first in its permutation.
-
-    Machine `machine` of `machines` probes every `machines`-th of them.
-    """
-
-    name: str
-    listed: Intervals
-    quota: int
-    """Number of targets that all machines together probe."""
-    seed: int
-    machine: int = 0
-    machines: int = 1
-
-    @cached_property
-    def targets(self) -> int:
-        """Number of targets that this machine probes."""
-        if self.machines == 1:
-            return self.quota
-        return self.permutation.targets_in(self.machine, self.machines, self.quota)
-
-    def count_within(self, addresses: Intervals) -> int:
-        """Return how many of `addresses` this machine probes."""
-        return count_within(
-            self.permutation, self.listed, addresses, targets=self.quota, index=self.machine, shards=self.machines
-        )
-
-    def within(self, addresses: Intervals) -> Intervals:
-        """Return the part of `addresses` that this machine probes."""
-        return addresses_within(
-            self.permutation, self.listed, addresses, targets=self.quota, index=self.machine, shards=self.machines
-        )
-
-    @property
-    def permutation(self) -> Permutation:
-        """Permutation of the block's indices. It is not kept: a plan may have thousands of blocks."""
-        return Permutation.of_block(self.listed.count, self.seed, self.name)
 
 
 @dataclass(frozen=True)

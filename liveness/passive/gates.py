@@ -79,6 +79,21 @@ def icmp_kind(kind: int) -> int:
 
 
 @kernel
+def _fault(flow: Flow) -> int:
+    """Return which of INVALID a record is, -1 for none."""
+    start_ns, end_ns = int64(flow["start_ns"]), int64(flow["end_ns"])
+    if end_ns < start_ns:
+        return 0
+    if start_ns < EARLIEST_NS or end_ns > LATEST_NS:
+        return 1
+    if int64(flow["src"]) == 0 and int64(flow["dst"]) == 0:
+        return 2
+    if (uint64(flow["packets"]) | uint64(flow["bytes"])) >> uint64(COUNT_BITS) != 0:
+        return 3
+    return -1
+
+
+@kernel
 def _excluded(src: int, dst: int, sport: int, dport: int, protocol: int, excluded: NDArray[np.bool_]) -> int:
     """Return which naturally one-way protocol a record is of, -1 for none that is excluded."""
     if excluded[MULTICAST] and (
@@ -123,7 +138,7 @@ def note_quote(
 
 
 @kernel
-def sort_out(  # noqa: C901, PLR0915 - the gates in their order
+def sort_out(
     flows: Flows,
     digests: NDArray[np.uint32],
     local_first: NDArray[np.uint32],
@@ -146,20 +161,9 @@ def sort_out(  # noqa: C901, PLR0915 - the gates in their order
         flow = flows[at]
         src, dst = int64(flow["src"]), int64(flow["dst"])
         start_ns, end_ns = int64(flow["start_ns"]), int64(flow["end_ns"])
-        if end_ns < start_ns:
-            counts[_INVALID] += 1
-            invalid[flow["exporter"]] += 1
-            continue
-        if start_ns < EARLIEST_NS or end_ns > LATEST_NS:
-            counts[_INVALID + 1] += 1
-            invalid[flow["exporter"]] += 1
-            continue
-        if src == 0 and dst == 0:
-            counts[_INVALID + 2] += 1
-            invalid[flow["exporter"]] += 1
-            continue
-        if (uint64(flow["packets"]) | uint64(flow["bytes"])) >> uint64(COUNT_BITS) != 0:
-            counts[_INVALID + 3] += 1
+        fault = _fault(flow)
+        if fault >= 0:
+            counts[_INVALID + fault] += 1
             invalid[flow["exporter"]] += 1
             continue
         inside = within(src, local_first, local_last)

@@ -15,7 +15,8 @@ from liveness.config.packets_per_24 import CATCH_UP_S
 from liveness.config.units import MAX_PORT
 from liveness.errors import LivenessError, UsageError
 from liveness.files.documents import shown_value
-from liveness.order.once_per_block import Block, OncePerBlock
+from liveness.order.block import Block
+from liveness.order.once_per_block import OncePerBlock
 from liveness.order.order import Order, Share, targets_of
 from liveness.probes.probe import Probe
 from liveness.probes.registry import probes_of_run

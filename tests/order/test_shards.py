@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liveness.order.block import Block
 from liveness.order.logarithm import exponents_of
-from liveness.order.once_per_block import Block, OncePerBlock
+from liveness.order.once_per_block import OncePerBlock
 from liveness.order.order import Share
 from liveness.order.permutation import Permutation, prime_above
 from liveness.space.intervals import Intervals

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP
 
 from liveness.net.memory import MemoryRxRing, MemoryTxRing
+from liveness.order.block import Block
 from liveness.order.due import DRAWN, empty_due
-from liveness.order.once_per_block import Block, OncePerBlock
+from liveness.order.once_per_block import OncePerBlock
 from liveness.order.order import Order, Position, Share, Walk
 from liveness.order.ticks import MAX_TICKS, UNKNOWN
 from liveness.probes.template import LinkAddresses
