@@ -25,7 +25,7 @@ from liveness.analysis.measure import AnyMeasure, RunResults, evaluate
 from liveness.analysis.measures import registry
 from liveness.analysis.tables import Table
 from liveness.errors import LivenessError
-from liveness.runs.manifest import Manifest
+from liveness.runs.manifest import Manifest, start_of
 from liveness.runs.rundir import RunDirectory
 
 T = TypeVar("T")
@@ -190,10 +190,4 @@ def _states(run: OpenRun, counted: Counted, scope: Scope, targets: int | None, p
 
 def _started(manifest: Manifest, run: RunDirectory) -> tuple[datetime, str]:
     """Return the start time of a run, and its path, which orders runs that started in the same second."""
-    try:
-        started = datetime.fromisoformat(manifest.started)
-    except ValueError as problem:
-        raise LivenessError(f"{run.path}: $.started: {manifest.started!r}: not an ISO 8601 time") from problem
-    if started.tzinfo is None:
-        raise LivenessError(f"{run.path}: $.started: {manifest.started!r}: a time without its zone: UTC ends in Z")
-    return started, str(run.path)
+    return start_of(manifest, run.path), str(run.path)

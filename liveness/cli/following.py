@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from liveness.config.model import Config
     from liveness.survey.progress import SurveyProgress
 
-PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """Signals that a census understands."""
 Watching = tuple[Path | None, Path | None, str | None]
 

@@ -102,7 +102,7 @@ def command(
             or run_id
             or config_file
             or targets
-            or any(value not in (None, (), False) for value in flags.values())
+            or any(value is not None and value != () and value is not False for value in flags.values())
         ):
             raise click.UsageError("--resume continues a run as it was configured: only -q and watching options apply")
         from liveness.scan.run import resume_scan

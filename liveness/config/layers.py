@@ -27,7 +27,12 @@ VARIABLES = tuple(variable_of(name) for name in fields())
 
 def absolute(name: object, base: Path) -> object:
     """Return the name of a file made absolute, which is relative to `base`; other values, and no name, as they are."""
-    return str(base.absolute() / Path(name).expanduser()) if isinstance(name, str) and name else name
+    if not isinstance(name, str) or not name:
+        return name
+    try:
+        return str(base.absolute() / Path(name).expanduser())
+    except RuntimeError:  # ~ of a user who does not exist
+        return str(base.absolute() / name)
 
 
 @dataclass(slots=True)

@@ -178,6 +178,15 @@ class TargetLimit(str):
         return int(self)
 
 
+def _utc_of(text: str) -> datetime | None:
+    """Return a time in UTC, None if a text is no time or has no offset."""
+    try:
+        time = datetime.fromisoformat(text)
+        return None if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 class StartTime(str):
     """A time such as ``2026-12-01T00:00:00Z``: a date, a time of day and the offset from UTC (RFC 3339)."""
 
@@ -185,13 +194,10 @@ class StartTime(str):
 
     def __new__(cls, value: object) -> Self:
         """Return the time in its canonical form, UTC to the millisecond; ValueError without an offset from UTC."""
-        try:
-            time = datetime.fromisoformat(value) if isinstance(value, str) else None
-        except ValueError:
-            time = None
-        if time is None or time.tzinfo is None:
+        time = _utc_of(value) if isinstance(value, str) else None
+        if time is None:
             raise ValueError("expected a date and time with an offset from UTC, such as 2026-12-01T00:00:00Z")
-        return super().__new__(cls, time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+        return super().__new__(cls, time.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
 
     @property
     def seconds(self) -> float:

@@ -22,7 +22,14 @@ from liveness.net.sockets import (
     lost_interface,
     open_packet_socket,
 )
-from liveness.packets.block import BLOCK_STATUS, TP_STATUS_KERNEL, TP_STATUS_USER, TPACKET_V3, add_ethernet
+from liveness.packets.block import (
+    BLOCK_STATUS,
+    TP_STATUS_KERNEL,
+    TP_STATUS_USER,
+    TPACKET_V3,
+    add_ethernet,
+    packet_count,
+)
 from liveness.system.bpf import Program, attach_filter
 
 BLOCK_BYTES = 1 << 20
@@ -148,6 +155,18 @@ class PacketRxRing:
         fence()  # and before the status that returns their memory to the kernel
         self._status[self._current] = TP_STATUS_KERNEL
         self._current = (self._current + 1) % len(self._blocks)
+
+    def forget(self) -> None:
+        """Release all filled blocks, and leave their packets and all drops so far out of the counters.
+
+        Packets in a block that the kernel still fills are neither lost nor forgotten.
+        """
+        released = 0
+        while (block := self.blocks(0)) is not None:
+            released += int(packet_count(block))
+            self.release()
+        total = self.statistics()
+        self._statistics = RxStatistics(total.packets - total.drops - released, 0, 0)
 
     def statistics(self) -> RxStatistics:
         """Return the counters since opening. The kernel resets its own when they are read, so they are summed here."""

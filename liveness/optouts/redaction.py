@@ -38,7 +38,7 @@ from liveness.runs.optout_record import (
 )
 from liveness.runs.rundir import MANIFEST_FILE, SEGMENTS, TARGETS_FILE, RunDirectory
 from liveness.runs.segment import SegmentFile, Tally, write_segment
-from liveness.runs.shards import shard_of
+from liveness.runs.shards import field_of, shard_of
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import LONGEST_BLOCK_PREFIX
@@ -270,7 +270,7 @@ def _targets_of(manifest: Manifest, listed: Intervals, part: Intervals) -> int:
 
 def _planned_by_all_shards(manifest: Manifest, listed: Intervals) -> int:
     """Return how many of the listed addresses all shards of a census were to probe."""
-    limit = (manifest.config.get("limits") or {}).get("max_targets")
+    limit = field_of(manifest.config, "limits.max_targets")
     try:
         return listed.count if limit is None else TargetLimit(limit).of(listed.count)
     except ValueError:

@@ -1,10 +1,12 @@
 """The manifest: what a run was, what it sent and received, and which sets it left."""
 
-from pathlib import PurePosixPath
+from datetime import datetime
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
+from liveness.errors import LivenessError
 from liveness.ipsets.roaring import SetDigest
 from liveness.replies import Kind, ReplyKey, Role, SetKey
 from liveness.runs.course import Lag, PathEvent, RateChange, RateSearch, Timeline
@@ -174,6 +176,17 @@ class Replay(Struct, frozen=True, kw_only=True):
     passed: int
     """Those that the capture filter of the scan let through."""
     unread: list[str] = field(default_factory=list)
+
+
+def start_of(manifest: "Manifest", path: Path) -> datetime:
+    """Return the start of the run at `path`. Raises LivenessError if its manifest does not say when that was."""
+    try:
+        started = datetime.fromisoformat(manifest.started)
+    except ValueError as problem:
+        raise LivenessError(f"{path}: $.started: {manifest.started!r}: not an ISO 8601 time") from problem
+    if started.tzinfo is None:
+        raise LivenessError(f"{path}: $.started: {manifest.started!r}: a time without its zone: UTC ends in Z")
+    return started
 
 
 class Shard(Struct, frozen=True, kw_only=True):

@@ -41,6 +41,7 @@ def is_pattern(digits: str) -> bool:
     return ATTEMPTS.fullmatch(digits) is not None
 
 
+PATTERN_EXPECTED: Final = "expected a digit an attempt, 0 or 1"
 BY_PROBE: Final = (
     "probes",
     "messages",
@@ -56,7 +57,7 @@ BY_PROBE_AND_NAME: Final = (
     ("messages", is_label, "no class of replies"),
     ("weak", is_label, "no class of replies"),
     ("duplicates", is_label, "no class of replies"),
-    ("attempts", is_pattern, "expected a digit an attempt, 0 or 1"),
+    ("attempts", is_pattern, PATTERN_EXPECTED),
 )
 """Fields with further names below the probes: the check of these names, and what a message says was expected."""
 
@@ -80,6 +81,7 @@ def problems_of(manifest: "Manifest") -> Iterator[Problem]:
     if manifest.targets > ADDRESSES:
         yield "$.targets", manifest.targets, f"expected at most {ADDRESSES:,}, as many as there are addresses"
     yield from _names(manifest)
+    yield from _patterns(manifest)
     if manifest.control_port is not None and manifest.control_port > MAX_PORT:
         yield "$.control_port", manifest.control_port, f"expected a port up to {MAX_PORT:,}"
     sources = [(f"$.source_addresses[{at}]", text) for at, text in enumerate(manifest.source_addresses)]
@@ -90,9 +92,23 @@ def problems_of(manifest: "Manifest") -> Iterator[Problem]:
     for at, block in enumerate(manifest.blocks):
         if not _parses(IPv4Network, block.block):
             yield f"$.blocks[{at}].block", block.block, "expected a prefix"
+    yield from _intervals(manifest)
+
+
+def _patterns(manifest: "Manifest") -> Iterator[Problem]:
+    for probe, signs in manifest.attempts_by_kind.items():
+        for sign, patterns in signs.items():
+            path = f"$.attempts_by_kind.{probe}.{sign}"
+            yield from ((path, name, PATTERN_EXPECTED) for name in patterns if not is_pattern(name))
+
+
+def _intervals(manifest: "Manifest") -> Iterator[Problem]:
     columns = {len(getattr(manifest.timeline, name)) for name in manifest.timeline.__struct_fields__}
     if len(columns - {0}) > 1:  # a column that an older version did not write is empty
         yield "$.timeline", sorted(columns), "expected lists of one length"
+    end_s = manifest.timeline.end_s
+    if end_s != sorted(end_s) or (not end_s and columns != {0}):
+        yield "$.timeline.end_s", end_s[:8], "expected the ends of all intervals, ascending"
 
 
 def _times(manifest: "Manifest") -> Iterator[Problem]:

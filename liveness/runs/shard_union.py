@@ -87,7 +87,7 @@ def _manifest(runs: Sequence[ShardRun], run_id: str, sets: list[SetEntry]) -> Ma
     first = manifests[0]
     shards = shard_of(first.config)[1]
     missing = shards - len(runs)
-    reasons = [f"{run.label}: {run.manifest.reason or run.manifest.status}" for run in runs if run.manifest.reason]
+    reasons = [f"{run.label}: {run.why_incomplete}" for run in runs if run.manifest.status != "complete"]
     if missing:
         reasons.append(f"{missing} of {shards} shards are missing")
     complete = not missing and all(manifest.status == "complete" for manifest in manifests)
@@ -104,7 +104,7 @@ def _manifest(runs: Sequence[ShardRun], run_id: str, sets: list[SetEntry]) -> Ma
         name=first.name,
         run_id=run_id,
         status="complete" if complete else "partial",
-        reason=None if complete else "; ".join(reasons) or "a shard did not complete",
+        reason=None if complete else "; ".join(reasons),
         seed=first.seed,
         config=first.config | {"shard": {"index": 0, "of": 1}, "vantage": "", "start_at": None, "secret": ""},
         started=min(one.started for one in manifests),

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from liveness.errors import UsageError
-from liveness.runs.manifest import Manifest, Vantage
+from liveness.runs.manifest import Manifest, Vantage, start_of
 from liveness.runs.rundir import RunDirectory
 
+MAX_SHARDS: Final = 4_096
+"""Machines that one census may be split over."""
 SHOWN: Final = 10
 """Missing shards that a message names at most."""
 COMPARED: Final = ("name", "seed", "probes", "control", "block_prefix", "retransmit", "limits.max_targets")
@@ -21,7 +22,7 @@ def shard_of(config: dict[str, Any]) -> tuple[int, int]:
     """Return (index, number of shards) of a recorded config; (0, 1) for a whole census, and for what no run records."""
     shard = config.get("shard")
     index, of = (shard.get("index"), shard.get("of")) if isinstance(shard, dict) else (0, 1)
-    if isinstance(index, int) and isinstance(of, int) and 0 <= index < of:
+    if type(index) is int and type(of) is int and 0 <= index < of <= MAX_SHARDS:  # True is an int, too
         return index, of
     return 0, 1
 
@@ -58,6 +59,13 @@ class ShardRun:
         vantage = self.manifest.vantage
         return vantage.name if isinstance(vantage, Vantage) else f"shard {self.index}"
 
+    @property
+    def why_incomplete(self) -> str:
+        """Why the run is not complete."""
+        if self.manifest.status == "running":
+            return "killed, with its replies not in sets yet"
+        return self.manifest.reason or self.manifest.status
+
 
 def open_shards(paths: Sequence[Path], *, partial: bool = False) -> list[ShardRun]:
     """Open the runs of the shards of one census, in the order of the shards.
@@ -77,7 +85,7 @@ def open_shards(paths: Sequence[Path], *, partial: bool = False) -> list[ShardRu
             raise UsageError(f"{one.path} and {other.path}: both are shard {one.index}: give each shard once")
     if not partial:
         _check_whole(runs)
-    start_s = [datetime.fromisoformat(run.manifest.started).timestamp() for run in runs]
+    start_s = [start_of(run.manifest, run.path).timestamp() for run in runs]
     return [
         ShardRun(run.directory, run.manifest, round(begun - min(start_s), 3))
         for run, begun in zip(runs, start_s, strict=True)
@@ -113,5 +121,4 @@ def _check_whole(runs: Sequence[ShardRun]) -> None:
         )
     for run in runs:
         if run.manifest.status != "complete":
-            why = run.manifest.reason or run.manifest.status
-            raise UsageError(f"{run.path}: {run.label} did not complete ({why}): resume it, {remedy}")
+            raise UsageError(f"{run.path}: {run.label} did not complete ({run.why_incomplete}): resume it, {remedy}")

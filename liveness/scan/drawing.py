@@ -9,7 +9,7 @@ from typing import Final
 
 from liveness.config.model import Config
 from liveness.errors import UsageError
-from liveness.files.reading import read_named
+from liveness.files.reading import read_bytes
 
 CONTROL_PORTS: Final = range(49_152, 65_536)
 """The dynamic ports (RFC 6335, section 6), on which no service is expected."""
@@ -53,7 +53,7 @@ def _from_secret(config: Config) -> Draw:
     """Return a function that derives bytes from the config's secret; another name, seed or start gives others."""
     where = f"config {config.name!r}: $.secret: {config.secret!r}"
     try:
-        secret = read_named(Path(config.secret).expanduser(), SECRET_BYTES)
+        secret = read_bytes(Path(config.secret), SECRET_BYTES)  # a regular file: it is read once for each purpose
     except OSError as problem:
         raise UsageError(f"{where}: cannot read this file: {(problem.strerror or str(problem)).lower()}") from problem
     if len(secret) < LEAST_SECRET_BYTES:

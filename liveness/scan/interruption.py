@@ -14,6 +14,7 @@ from liveness.scan.totals import SessionTotals
 
 RATE_STEP: Final = 0.05
 ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+RATE_SIGNALS: Final = (signal.SIGUSR1, signal.SIGUSR2)
 ONE_REQUEST_S: Final = 1.0
 """Signals within this time count as one request: terminals, timeout(1) and service managers send several."""
 
@@ -84,6 +85,8 @@ def signals_noted(interruption: Interruption, discard: Callable[[], None]) -> It
     `discard`. It does not raise an exception, because that would be lost in a callback of LLVM while a kernel is
     compiled, and leave Numba in an inconsistent state.
 
+    Signals that change the rate are ignored until `rate_signals` takes them over.
+
     SIGHUP ends a scan whose terminal is gone. Otherwise it has its usual meaning for a daemon: read the lists again.
     """
     terminal = _has_terminal()
@@ -99,6 +102,7 @@ def signals_noted(interruption: Interruption, discard: Callable[[], None]) -> It
 
     handled = [number for number in ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, note) for number in handled}
+    before |= {number: signal.signal(number, signal.SIG_IGN) for number in RATE_SIGNALS}
     try:
         yield
     finally:
@@ -131,7 +135,7 @@ def rate_signals(session: SessionTotals, ceiling_pps: float) -> Iterator[None]:
         wanted = min(ceiling_pps, float(session.shared.rate_pps[0]) * factor)
         session.change_rate(max(float(MIN_RATE_PPS), wanted))
 
-    before = {number: signal.signal(number, change) for number in (signal.SIGUSR1, signal.SIGUSR2)}
+    before = {number: signal.signal(number, change) for number in RATE_SIGNALS}
     try:
         yield
     finally:

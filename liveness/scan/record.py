@@ -13,10 +13,11 @@ from liveness.net.path.path import Path
 from liveness.order.order import Part
 from liveness.runs.checkpoint import Checkpoint, Totals
 from liveness.runs.counters import declared
-from liveness.runs.manifest import BlockStatus, Manifest, Privileges, ProbeCounts, Receive, Shard, Transmit, Vantage
+from liveness.runs.manifest import BlockStatus, Manifest, Privileges, ProbeCounts, Receive, Transmit, Vantage
 from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import Tally
+from liveness.scan.agreed_start import late_ms, shard_record
 from liveness.scan.lag import lag_record
 from liveness.scan.plan import Plan
 from liveness.scan.receive.sink import Conclusion
@@ -66,29 +67,9 @@ def running_manifest(plan: Plan, identity: Identity) -> Manifest:
     )
 
 
-def shard_record(plan: Plan, late_ms: float | None = None) -> Shard | msgspec.UnsetType:
-    """Return the record of a shard and of an agreed start; nothing for a whole census that began at once."""
-    config = plan.config
-    if config.shard.of == 1 and config.start_at is None:
-        return msgspec.UNSET
-    start_at = None if config.start_at is None else str(config.start_at)
-    return Shard(index=config.shard.index, of=config.shard.of, start_at=start_at, late_ms=late_ms)
-
-
 def vantage_record(plan: Plan) -> Vantage | msgspec.UnsetType:
     """Return the record of the vantage point, if the config names it."""
     return Vantage(name=plan.config.vantage) if plan.config.vantage else msgspec.UNSET
-
-
-def _late_ms(plan: Plan, shared: Shared, first: Checkpoint) -> float | None:
-    """Return the time from the agreed start to the first packet; of a resumed run that of its first session."""
-    earlier = first.manifest.shard
-    if plan.config.start_at is None:
-        return None
-    if first.manifest.resumed:
-        return earlier.late_ms if isinstance(earlier, Shard) else None
-    began_ns = shared.began_ns[shared.began_ns > 0]
-    return round(float(began_ns.min()) / 1e6 - plan.config.start_at.seconds * 1e3, 3) if len(began_ns) else None
 
 
 def _part_status(shared: Shared, number: int, part: Part) -> BlockStatus:
@@ -229,7 +210,7 @@ def final_manifest(
         source_addresses=[format_address(address) for address in identity.sources],
         senders=plan.senders,
         receivers=plan.receivers,
-        shard=shard_record(plan, _late_ms(plan, shared, first)),
+        shard=shard_record(plan, late_ms(plan, shared, first.manifest)),
         vantage=vantage_record(plan),
         counters=recorded_counters(plan, totals),
     )

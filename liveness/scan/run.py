@@ -27,6 +27,7 @@ from liveness.scan.record import Identity, final_manifest, running_manifest
 from liveness.scan.recovery.resume import beginning, going_on, resume
 from liveness.scan.session import (
     Opened,
+    counted_from_here,
     drop_rights,
     find_way,
     on_the_way,
@@ -101,17 +102,20 @@ def run_scan(
         directory.write_manifest(first.manifest)
         opened = drop_rights(opened, privilege_drop)
         on_start(plan, opened.identity)
-        _await_start(plan, on_notice)
+        if _await_start(plan, on_notice):
+            opened = counted_from_here(opened)
+            first = beginning(plan, running_manifest(plan, opened.identity))
+            directory.write_manifest(first.manifest)
         interruption.begun = True
         cleanup.pop_all()
         return _scan(plan, opened, first, (), on_progress, on_notice, interruption)
 
 
-def _await_start(plan: Plan, on_notice: Callable[[str], None]) -> None:
-    """Wait until shortly before the agreed start of a run, if it has one; senders wait for the rest."""
+def _await_start(plan: Plan, on_notice: Callable[[str], None]) -> bool:
+    """Wait until shortly before the agreed start of a run, and return whether it has one; senders wait for the rest."""
     start = plan.config.start_at
     if start is None:
-        return
+        return False
     left_s = start.seconds - time.time()
     if left_s < 0:
         on_notice(f"the agreed start was {-left_s:,.1f} s ago ({start}): sending begins at once")
@@ -119,6 +123,7 @@ def _await_start(plan: Plan, on_notice: Callable[[str], None]) -> None:
         on_notice(f"waiting until {start}")
     while (left_s := start.seconds - time.time()) > START_LEAD_S:
         time.sleep(min(START_POLL_S, left_s - START_LEAD_S))
+    return True
 
 
 def resume_scan(

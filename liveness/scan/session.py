@@ -75,7 +75,12 @@ def find_way(plan: Plan) -> Path:
 
 
 def on_the_way(plan: Plan, path: Path) -> Plan:
-    """Return the plan without the targets that the path leaves out."""
+    """Return the plan without the targets that the path leaves out.
+
+    A shard keeps them, because all shards must have one order: they are withdrawn when the scan begins.
+    """
+    if plan.config.shard.of > 1:
+        return plan
     targets = plan.targets
     for part in path.left_out:
         targets = targets.without(part.targets)
@@ -168,6 +173,13 @@ def open_session(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitS
     )
     identity = Identity(directory, path, sources, transport.name, transport.reasons, time.time_ns())
     return Opened(identity, constants, transport, rx_rings, watch)
+
+
+def counted_from_here(opened: Opened) -> Opened:
+    """Return a session that begins now: what its rings have received until now is no part of the run."""
+    for ring in opened.rx_rings:
+        ring.forget()
+    return replace(opened, identity=replace(opened.identity, started_ns=time.time_ns()))
 
 
 def drop_rights(opened: Opened, privilege_drop: PrivilegeDrop) -> Opened:

@@ -243,6 +243,10 @@ def test_two_scans_do_not_write_one_run(compiled: None, tmp_path: Path) -> None:
             "--resume continues a run as it was configured: only -q and watching options apply",
         ),
         (
+            ["--resume", ".", "--shard", "0"],
+            "--resume continues a run as it was configured: only -q and watching options apply",
+        ),
+        (
             ["--resume", ".", "10.0.0.0/8"],
             "--resume continues a run as it was configured: only -q and watching options apply",
         ),

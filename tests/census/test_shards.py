@@ -27,6 +27,8 @@ networks:
   - {name: closed, kind: host, prefixes: [10.2.0.0/26]}
   - {name: dark, kind: silent, prefixes: [10.3.0.0/27]}
 """
+SCANNER: Final = "10.255.0.2"
+"""A target like others: no machine probes itself, and no shard may leave it out of the order for that."""
 TARGETS: Final = 128 + 64 + 32
 CONFIG: Final[dict[str, object]] = {
     "name": "shared",
@@ -98,7 +100,7 @@ def probes_on_the_wire(shared: Shared) -> Counter[tuple[str, str]]:
     count: Counter[tuple[str, str]] = Counter()
     for line in shared.frames.read_text().splitlines():
         packet = Ether(bytes.fromhex(line.split()[1]))
-        if IP not in packet or packet[IP].src != "10.255.0.2":
+        if IP not in packet or packet[IP].src != SCANNER:
             continue
         if ICMP in packet and packet[ICMP].type == 8:
             count["icmp", packet[IP].dst] += 1
@@ -187,6 +189,9 @@ def changed(run_path: Path, folder: Path, fields: dict[str, Any]) -> Path:
     [
         ({"config__seed": 12}, "seed is 11 and 12"),
         ({"config__shard__of": 3}, "shards is 2 and 3"),
+        ({"config__shard": {"index": 1, "of": 10**9}}, "shards is 2 and 1"),
+        ({"started": "soon"}, "$.started: 'soon'"),
+        ({"started": "2026-12-01T00:00:00"}, "without its zone"),
         ({"config__probes": ["icmp"]}, "probes is ["),
         ({"config__block_prefix": 8}, "block_prefix is 15 and 8"),
         ({"targets_sha256": "0" * 64}, "targets_sha256 is"),
@@ -201,7 +206,7 @@ def test_what_does_not_belong_together_is_refused_by_name(
     first, second = taken[2].paths
     other = changed(second, tmp_path, fields)
     done = merge(first, other, "-o", tmp_path / "united")
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (1 if "started" in fields else 2, "")
     assert done.stderr.count("\n") == 1
     assert str(other) in done.stderr
     assert words in done.stderr
@@ -217,6 +222,10 @@ def test_a_missing_shard_is_named_and_can_be_left_out(taken: dict[int, Shared], 
     done = merge(first, third, "-o", output, "--partial")
     assert (done.returncode, done.stdout) == (5, f"{output}\n")
     assert "1 of 3 shards are missing" in done.stderr
+    killed = changed(third, tmp_path, {"status": "running", "sets": []})
+    done = merge(first, killed, "-o", tmp_path / "other", "--partial")
+    assert done.returncode == 5
+    assert "shard 2: killed, with its replies not in sets yet; 1 of 3 shards are missing" in done.stderr
     assert Census(output).manifest.status == "partial"
 
 
@@ -242,6 +251,27 @@ def test_a_damaged_set_is_named_and_nothing_is_left(taken: dict[int, Shared], tm
     assert not (tmp_path / "united").exists()
 
 
+def test_the_scanner_s_own_address_does_not_change_the_order_of_a_shard(compiled: None, tmp_path: Path) -> None:  # noqa: ARG001 - for its effect
+    """No machine probes itself; were its address left out of the order, shards would have different orders."""
+    lab = tmp_path / "lab.yaml"
+    lab.write_text(LAB)
+    targets = {"allow": ["10.1.0.0/25", f"{SCANNER}/32"]}
+    config = write_yaml(
+        tmp_path / "config.yaml", CONFIG | {"output": str(tmp_path), "targets": targets, "probes": ["icmp"]}
+    )
+    scans = [" ".join([*LIVENESS, f"scan -q -C {config} --run-id {at} --shards 2 --shard {at}"]) for at in range(2)]
+    script = tmp_path / "scans.sh"
+    script.write_text("set -e\n" + "\n".join(scans) + "\n")
+    done = run(*LIVENESS, "lab", "exec", "--plain", "--internet", lab, "--", "sh", script, timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    paths = [tmp_path / "shared" / str(shard) for shard in range(2)]
+    assert {(path / "targets.txt").read_text() for path in paths} == {"10.1.0.0/25\n10.255.0.2\n"}
+    united = merge(*paths, "-o", tmp_path / "united")
+    assert (united.returncode, united.stderr) == (0, "")
+    echo = next(entry for entry in Census(tmp_path / "united").manifest.sets if entry.file.startswith("sets/icmp.echo"))
+    assert echo.cardinality == 128
+
+
 def test_an_agreed_start_is_kept_and_recorded(compiled: None, tmp_path: Path) -> None:  # noqa: ARG001 - for its effect
     """No packet leaves before; how late the first one was is in the manifest."""
     lab = tmp_path / "lab.yaml"
@@ -262,5 +292,8 @@ def test_an_agreed_start_is_kept_and_recorded(compiled: None, tmp_path: Path) ->
     assert min(echoes) >= start.timestamp() - 0.001
     assert isinstance(manifest.shard, Shard)
     assert manifest.shard.late_ms is not None
+    assert abs(datetime.fromisoformat(manifest.started) - start) < timedelta(seconds=10), (
+        "the wait is no part of the run"
+    )
     assert manifest.shard.late_ms >= 0
     assert min(echoes) - start.timestamp() >= manifest.shard.late_ms / 1e3 - 0.001

@@ -211,7 +211,10 @@ def test_start_times_are_kept_in_utc(value: str, text: str) -> None:
     assert time.seconds == pytest.approx(1_796_083_200 + (0.25 if ".250" in text else 0))
 
 
-@pytest.mark.parametrize("value", ["", "soon", "2026-12-01", "2026-12-01T00:00:00", "2026-13-01T00:00:00Z", 5, None])
+@pytest.mark.parametrize(
+    "value",
+    ["", "soon", "2026-12-01", "2026-12-01T00:00:00", "2026-13-01T00:00:00Z", 5, None, "9999-12-31T23:59:59-05:00"],
+)
 def test_start_times_need_a_date_a_time_and_an_offset(value: object) -> None:
     with pytest.raises(ValueError, match="offset from UTC"):
         StartTime(value)

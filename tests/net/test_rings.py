@@ -15,7 +15,7 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
 from liveness.errors import InterfaceDownError, InterfaceGoneError, LivenessError, UnsupportedError, UsageError
-from liveness.net.ring import RxRing, TxRing
+from liveness.net.ring import RxRing, RxStatistics, TxRing
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import open_packet_socket
 from liveness.net.tx_packet import PacketTxRing
@@ -327,6 +327,32 @@ def test_the_receive_ring_filters_and_counts_drops() -> None:
         assert 100 < statistics.drops < 900
         assert statistics.freezes == 1
         assert len(drain(rx, 0.1)) == statistics.packets - statistics.drops
+        rx.close()
+
+
+@pytest.mark.lab
+@in_private_network
+def test_what_came_while_nobody_read_can_be_forgotten() -> None:
+    """Neither the frames in filled blocks nor those that had no room are seen or counted afterwards."""
+    with cable() as peer:
+        with inside(peer):
+            rx = PacketRxRing("v1", ethertype_filter(TEST_ETHERTYPE), ring_mib=1)
+        frame = HEADER + bytes(1400)
+        with open_packet_socket() as sender:
+            sender.bind(("v0", 0))
+            for _ in range(900):
+                sender.send(frame)
+            assert rx.blocks(5) is not None
+            rx.forget()
+            assert rx.statistics() == RxStatistics(0, 0, 0)
+            for _ in range(7):
+                sender.send(frame)
+        received: list[bytes] = []
+        while len(received) < 7:
+            received += drain(rx, 1)
+        assert len(received) == 7
+        statistics = rx.statistics()  # a ring of one block freezes whenever the block is filled
+        assert (statistics.packets, statistics.drops) == (7, 0)
         rx.close()
 
 

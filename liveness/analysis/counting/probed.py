@@ -13,7 +13,7 @@ from liveness.analysis.sampling import Sampling
 from liveness.runs.manifest import Manifest
 from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import TARGETS_FILE, RunDirectory
-from liveness.runs.shards import shard_of
+from liveness.runs.shards import field_of, shard_of
 from liveness.space.addresses import parse_entry
 from liveness.space.intervals import Intervals
 from liveness.space.special import special_purpose
@@ -60,8 +60,8 @@ class Probed:
     def order(self) -> object:
         """The parameters that decide which of the listed addresses a sample has."""
         config = self.manifest.config
-        limits = config.get("limits") or {}
-        return self.manifest.seed, config.get("block_prefix"), limits.get("max_targets"), shard_of(config)
+        limit = field_of(config, "limits.max_targets")
+        return self.manifest.seed, config.get("block_prefix"), limit, shard_of(config)
 
     @property
     def opted_out_targets(self) -> int:
@@ -130,7 +130,7 @@ class Probed:
 
 def _draws_sample(config: dict[str, Any]) -> bool:
     """Return whether a config draws some of its targets at random: by a limit, or as the shard of one machine."""
-    return (config.get("limits") or {}).get("max_targets") is not None or shard_of(config)[1] > 1
+    return field_of(config, "limits.max_targets") is not None or shard_of(config)[1] > 1
 
 
 def _of_config(manifest: Manifest) -> Intervals | None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +14,7 @@ from liveness.order.order import Position
 from liveness.runs.checkpoint import Checkpoint, Totals, write_checkpoint
 from liveness.runs.losses import Losses
 from liveness.runs.rundir import RunDirectory
+from liveness.scan.agreed_start import late_ms, shard_record
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
 
@@ -92,8 +94,9 @@ class Checkpointing:
         self._due_s = totals.elapsed_s + self.plan.config.checkpoint.seconds
         received_s = int(self.shared.on_disk_ns.min()) / 1e9 - self.started_s
         milestone = self._milestones.answered(received_s)
+        shard = shard_record(self.plan, late_ms(self.plan, self.shared, self.first.manifest))
         checkpoint = Checkpoint(
-            manifest=self.first.manifest,
+            manifest=msgspec.structs.replace(self.first.manifest, shard=shard),
             positions=list(milestone.positions),
             sent=milestone.sent.sum(axis=0).tolist(),
             rate_pps=float(self.shared.rate_pps[0]),

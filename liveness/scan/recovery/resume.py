@@ -138,6 +138,7 @@ def going_on(resumption: Resumption, identity: Identity) -> Checkpoint:
         running_manifest(plan, identity),
         started=checkpoint.manifest.started,
         resumed=[*checkpoint.manifest.resumed, utc(identity.started_ns)],
+        shard=checkpoint.manifest.shard,
     )
     if not checkpoint.positions:
         return beginning(plan, manifest)
