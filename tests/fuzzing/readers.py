@@ -109,6 +109,7 @@ READERS: Final[dict[str, Reached | str]] = {
     "optouts.redaction": ("moves", "blocklist"),
     "optouts.stage": OWN,
     "packets.capture": ("capture", "pcapng", "gzipped capture"),
+    "passive.below": ROOM,
     "passive.clients": OWN,
     "passive.config": ("passive config",),
     "passive.history": OWN,
