@@ -59,7 +59,7 @@ def in_lab(folder: Path, script: str, **changes: object) -> subprocess.Popen[str
         "run": folder / "logged" / "one",
         "folder": folder,
         "capture": folder / "capture.pcapng",
-        "told": folder / "told.txt",
+        "stderr": folder / "stderr.txt",
     }
     return subprocess.Popen(
         [*EXEC, "--plain", "--internet", str(folder / "lab.yaml"), "--", "sh", "-c", script.format(**words)],

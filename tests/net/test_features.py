@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -29,6 +30,9 @@ from tests.net.support import TEST_ETHERTYPE, ethertype_filter, in_private_netwo
 
 PR_SET_DUMPABLE = 4
 CAPABILITY_VERSION_3 = 0x20080522
+
+MOST_ATTEMPTS = 100
+"""At waiting for memory that other tests have locked, a second apart."""
 
 
 def drop_capabilities() -> None:
@@ -160,24 +164,35 @@ def test_refused_links_say_so() -> None:
         run_in_child(inside)
 
 
+def ways_to_send(*arguments: str) -> tuple[list[dict[str, Any]], int]:
+    """Return the ways to send, tried while no other test holds the memory that this user may lock, and the attempts."""
+    attempts = 0
+    while True:
+        attempts += 1
+        document = json.loads(CliRunner().invoke(command, ["--json", *arguments]).output)
+        ways: list[dict[str, Any]] = document["transports"]
+        if "locked memory" not in str(ways) or attempts == MOST_ATTEMPTS:
+            return ways, attempts
+        time.sleep(1)
+
+
 @pytest.mark.lab
 @in_private_network
 def test_the_ways_to_send_are_tried_in_private_and_on_an_interface_that_is_named() -> None:
     """Without one nothing is sent here."""
     trials.join_by_link("w0")
     rx = PacketRxRing("w0-far", ethertype_filter(TEST_ETHERTYPE), ring_mib=2)
-    document = json.loads(CliRunner().invoke(command, ["--json"]).output)
-    ways = {way["way"]: way for way in document["transports"]}
+    ways = {way["way"]: way for way in ways_to_send()[0]}
     assert {way["interface"] for way in ways.values()} == {"veth"}
     assert [way["passed"] for way in ways.values()] == [False, True, True]
     assert "Operation not supported" in ways[ZERO_COPY]["detail"]
     assert ways[COPY]["frames_a_call"] >= 32
     assert rx.blocks(0.1) is None
 
-    named = json.loads(CliRunner().invoke(command, ["--json", "-i", "w0"]).output)
-    assert [way["passed"] for way in named["transports"] if way["interface"] == "w0"] == [False, True, True]
+    named, attempts = ways_to_send("-i", "w0")
+    assert [way["passed"] for way in named if way["interface"] == "w0"] == [False, True, True]
     assert rx.blocks(1) is not None
-    assert rx.statistics().packets == 2
+    assert 2 <= rx.statistics().packets <= 2 * attempts
     rx.close()
     table = CliRunner().invoke(command, ["-i", "w0"], env={"COLUMNS": "200"})
     assert "w0" in table.output
