@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from liveness.watch import publishing
+from liveness.watch import endpoint as endpoint_module
 from liveness.watch.publishing import MetricsEndpoint
 from tests.fuzzing.hostile import octets, with_tokens
 from tests.watch.readings import progress, reading
@@ -59,7 +59,7 @@ def test_mutants_of_requests(endpoint: MetricsEndpoint, capfd: pytest.CaptureFix
 
 
 def test_clients_that_say_nothing_take_no_more_than_their_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "MOST_CLIENTS", 2)
+    monkeypatch.setattr(endpoint_module, "MOST_CLIENTS", 2)
     endpoint = MetricsEndpoint("127.0.0.1:0")
     endpoint.open()
     endpoint.read(reading(progress(1, 100)))
