@@ -1,6 +1,5 @@
 """`liveness analyze`: results of runs as tables, JSON document, figures, page or map."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,16 @@ import click
 
 from liveness import log
 from liveness.cli.interrupts import interrupts
+from liveness.cli.options import (
+    FORMAT,
+    JSON_NOT_TABLES,
+    LATEX,
+    OUTPUT_FILE,
+    check_format,
+    csv_option,
+    figures_option,
+    html_option,
+)
 from liveness.errors import LivenessError, UsageError
 
 if TYPE_CHECKING:
@@ -19,8 +28,8 @@ if TYPE_CHECKING:
 
 @click.command("analyze")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
-@click.option("-o", "--output-file", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
+@JSON_NOT_TABLES
+@OUTPUT_FILE
 @click.option(
     "--within",
     multiple=True,
@@ -39,38 +48,11 @@ if TYPE_CHECKING:
     help="What --by asn and country need: CAIDA's pfx2as text (prefix, length, label; gzip or not) or an MMDB file.",
 )
 @click.option("--top", default=20, show_default=True, type=click.IntRange(min=1), help="How many slices a table shows.")
-@click.option(
-    "--figures",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Draw the paper's figures, and more, into this directory; of several runs, into a directory each.",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["svg", "png", "both"]),
-    help="What --figures are drawn as: svg if not given.",
-)
-@click.option(
-    "--html",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write one HTML file that needs no other: figures, tables, map, provenance and warnings.",
-)
-@click.option(
-    "--csv",
-    "csv_folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Write every table into this directory as a CSV file: one number a line, with unit and denominator.",
-)
-@click.option(
-    "--latex",
-    "latex_folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Write every table into this directory as LaTeX (booktabs), and tables.tex, which has all of them.",
-)
+@figures_option("Draw the paper's figures, and more, into this directory; of several runs, into a directory each.")
+@FORMAT
+@html_option("Write one HTML file that needs no other: figures, tables, map, provenance and warnings.")
+@csv_option("Write every table into this directory as a CSV file: one number a line, with unit and denominator.")
+@LATEX
 @click.option(
     "--map",
     "map_file",
@@ -113,10 +95,9 @@ def command(
     from liveness.analysis.counting.run import warnings_of
     from liveness.analysis.document import encode
     from liveness.analysis.results import analyze_runs
-    from liveness.cli.printing import print_tables
-    from liveness.files.outputs import check_output, write_output
+    from liveness.cli.printing import print_results
+    from liveness.files.outputs import check_output
     from liveness.report.tables import report_tables
-    from liveness.report.text import plain_text
     from liveness.runs.finding import find_runs
 
     outputs = replace(_outputs(figures, form, html, map_file, zoom), csv=csv_folder, latex=latex_folder)
@@ -138,13 +119,7 @@ def command(
         _draw(outputs, results, top)
         if output_file is None and not as_json:
             return
-    if output_file is not None:
-        write_output(output_file, encode(results) if as_json else plain_text(report_tables(results, top)).encode())
-    elif as_json:
-        sys.stdout.write(encode(results).decode())
-        sys.stdout.flush()
-    else:
-        print_tables(report_tables(results, top))
+    print_results(output_file, as_json=as_json, document=lambda: encode(results), tables=report_tables(results, top))
 
 
 def _outputs(
@@ -153,8 +128,7 @@ def _outputs(
     """Return the files to be written."""
     from liveness.report.options import FORMATS, Outputs, octet_of
 
-    if form is not None and figures is None:
-        raise click.UsageError("--format goes with --figures")
+    check_format(form, figures)
     if zoom and map_file is None and html is None:
         raise click.UsageError("--zoom goes with --map or --html")
     try:

@@ -10,6 +10,8 @@ from liveness import log
 from liveness.cli.flow_notes import report_damage, report_undecoded
 from liveness.cli.interrupts import interrupts, stop_on_signals
 from liveness.cli.messages import quieten
+from liveness.cli.options import FORMAT, JSON_NOT_TABLES, check_format, csv_option, figures_option, html_option
+from liveness.cli.watching import metrics_options
 from liveness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,17 +37,7 @@ def command() -> None:
 @click.option("--run-id", metavar="ID", help="The name of the run's directory instead of its start in UTC.")
 @click.option("--follow", is_flag=True, help="Read further flow files as they come, until SIGINT or SIGTERM.")
 @click.option("--force", is_flag=True, help="Take captures that are one-sided or sampled as they are.")
-@click.option(
-    "--metrics-file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Keep metrics for Prometheus in this file, as node_exporter's textfile collector reads them (.prom).",
-)
-@click.option(
-    "--metrics-address",
-    metavar="HOST:PORT",
-    help="Answer GET /metrics for Prometheus at this address while the run is at work; :PORT is loopback.",
-)
+@metrics_options
 @click.option("-q", "--quiet", is_flag=True, help="Do not say which inputs were read.")
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 def run(
@@ -129,17 +121,11 @@ def _report_notes(opened: "PassiveRun", go: "Callable[[], object]") -> None:
 
 @command.command("report")
 @RUN
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
-@click.option(
-    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Write one HTML file that needs no other."
-)
-@click.option("--figures", type=click.Path(path_type=Path), metavar="DIR", help="Draw the figures into this directory.")
-@click.option(
-    "--format", "form", type=click.Choice(["svg", "png", "both"]), help="What --figures are drawn as: svg if not given."
-)
-@click.option(
-    "--csv", "csv_folder", type=click.Path(path_type=Path), metavar="DIR", help="Write every table into this directory."
-)
+@JSON_NOT_TABLES
+@html_option()
+@figures_option()
+@FORMAT
+@csv_option("Write every table into this directory.")
 def report(
     run: Path, *, as_json: bool, html: Path | None, figures: Path | None, form: str | None, csv_folder: Path | None
 ) -> None:
@@ -149,8 +135,7 @@ def report(
     """
     from liveness.passive.manifest import load_results
 
-    if form is not None and figures is None:
-        raise click.UsageError("--format goes with --figures")
+    check_format(form, figures)
     document = load_results(run)
     if not html and not figures and not csv_folder:
         as_table = not as_json

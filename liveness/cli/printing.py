@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from rich.console import RenderableType
 
@@ -27,6 +28,31 @@ def print_tables(tables: "Iterable[Table | RenderableType]") -> None:
     console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     for table in laid_out(tables):
         console.print(table)
+
+
+def print_results(
+    output_file: "Path | None",
+    *,
+    as_json: bool,
+    document: "Callable[[], bytes]",
+    tables: "Iterable[Table | RenderableType]",
+) -> None:
+    """Write the results of an analysis to a file or print them: the encoded document with `as_json`, else tables.
+
+    Raises UsageError for a file that cannot be written.
+    """
+    import sys
+
+    from liveness.files.outputs import write_output
+    from liveness.report.text import plain_text
+
+    if output_file is not None:
+        write_output(output_file, document() if as_json else plain_text(tables).encode())
+    elif as_json:
+        sys.stdout.write(document().decode())
+        sys.stdout.flush()
+    else:
+        print_tables(tables)
 
 
 def print_document(document: object) -> None:

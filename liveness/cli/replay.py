@@ -9,6 +9,7 @@ import click
 
 from liveness import log
 from liveness.cli.messages import quieten
+from liveness.cli.options import AS_JSON
 from liveness.cli.streams import print_result
 from liveness.errors import LivenessError, StoppedEarlyError, UsageError
 
@@ -38,7 +39,7 @@ FOLDER = "replay"
 )
 @click.option("--check", is_flag=True, help="End with exit code 1 unless all sets and counters are those of the run.")
 @click.option("--replies", is_flag=True, help="Also write the log of replies, as Parquet files.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@AS_JSON
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on standard error but errors.")
 def command(
     captures: tuple[Path, ...],

@@ -10,6 +10,7 @@ import click
 
 from liveness import log
 from liveness.cli.interrupts import interrupts
+from liveness.cli.options import AS_JSON
 from liveness.errors import one_line
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ TABLE_ROWS = 1000
 @click.option(
     "--sql", metavar="QUERY", help="Query to run on the views replies, errors and rtt; - reads it from stdin."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@AS_JSON
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
 def command(path: Path, sql: str | None, *, as_json: bool, as_csv: bool) -> None:
     """Sum up the log of replies in PATH, or query it with SQL (DuckDB's).

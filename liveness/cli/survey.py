@@ -10,6 +10,16 @@ import click
 from liveness import log
 from liveness.cli import survey_compare, survey_run
 from liveness.cli.interrupts import interrupts
+from liveness.cli.options import (
+    FORMAT,
+    JSON_NOT_TABLES,
+    LATEX,
+    OUTPUT_FILE,
+    check_format,
+    csv_option,
+    figures_option,
+    html_option,
+)
 from liveness.errors import UsageError, count_of
 
 if TYPE_CHECKING:
@@ -65,8 +75,8 @@ def import_files(files: tuple[Path, ...], output_dir: Path, name: str, interval:
 
 @command.command("analyze")
 @RUN
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
-@click.option("-o", "--output-file", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
+@JSON_NOT_TABLES
+@OUTPUT_FILE
 @click.option(
     "--addresses",
     type=click.Path(path_type=Path),
@@ -74,10 +84,8 @@ def import_files(files: tuple[Path, ...], output_dir: Path, name: str, interval:
     help="Write the figures of every address to a .parquet or .csv file.",
 )
 @click.option("--top", default=20, show_default=True, type=click.IntRange(min=1), help="Outages that a table shows.")
-@click.option("--figures", type=click.Path(path_type=Path), metavar="DIR", help="Draw the figures into this directory.")
-@click.option(
-    "--format", "form", type=click.Choice(["svg", "png", "both"]), help="What --figures are drawn as: svg if not given."
-)
+@figures_option()
+@FORMAT
 @click.option(
     "--block",
     "blocks",
@@ -85,23 +93,9 @@ def import_files(files: tuple[Path, ...], output_dir: Path, name: str, interval:
     metavar="PREFIX",
     help="Draw every round of this /24 in --figures or --html; more than once for several. Examples if not given.",
 )
-@click.option(
-    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Write one HTML file that needs no other."
-)
-@click.option(
-    "--csv",
-    "csv_folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Write every table into this directory as a CSV file: one number a line.",
-)
-@click.option(
-    "--latex",
-    "latex_folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Write every table into this directory as LaTeX (booktabs), and tables.tex, which has all of them.",
-)
+@html_option()
+@csv_option("Write every table into this directory as a CSV file: one number a line.")
+@LATEX
 def analyze(
     run: Path,
     *,
@@ -127,16 +121,14 @@ def analyze(
     from liveness.analysis.survey.figures.blocks import chosen_blocks
     from liveness.analysis.survey.gathered import Gathered, all_of
     from liveness.analysis.survey.results import analyze_survey
-    from liveness.cli.printing import print_tables
-    from liveness.files.outputs import check_output, write_output
+    from liveness.cli.printing import print_results
+    from liveness.files.outputs import check_output
     from liveness.planes.rundir import SurveyRun
     from liveness.report.options import FORMATS, Outputs
-    from liveness.report.text import plain_text
     from liveness.report.views.survey import survey_tables
     from liveness.survey.address_file import address_file, check_suffix
 
-    if form is not None and figures is None:
-        raise click.UsageError("--format goes with --figures")
+    check_format(form, figures)
     if blocks and figures is None and html is None:
         raise click.UsageError("--block goes with --figures or --html")
     outputs = Outputs(figures, FORMATS[form or "svg"], html, None, (), csv_folder, latex_folder)
@@ -165,12 +157,7 @@ def analyze(
             _write_report(outputs, results, gathered, wanted, top)
             if output_file is None and not as_json:
                 return
-    if output_file is not None:
-        write_output(output_file, encode(results) if as_json else plain_text(survey_tables(results, top)).encode())
-    elif as_json:
-        sys.stdout.write(encode(results).decode())
-    else:
-        print_tables(survey_tables(results, top))
+    print_results(output_file, as_json=as_json, document=lambda: encode(results), tables=survey_tables(results, top))
 
 
 def _write_report(
@@ -196,7 +183,7 @@ def _write_report(
     help="Keeps the random and spaced blocks from selection to selection; made if there is none.",
 )
 @click.option("--seed", required=True, type=click.IntRange(0), help="Decides what is drawn.")
-@click.option("-o", "--output-file", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
+@OUTPUT_FILE
 def select_blocks(
     runs: tuple[Path, ...], count: int, mix: str, state_file: Path, seed: int, output_file: Path | None
 ) -> None:
@@ -235,7 +222,7 @@ def select_blocks(
 @RUN
 @click.option("--format", "form", type=click.Choice(FORMATS), default="csv", show_default=True, help="What to write.")
 @click.option("--probe", help="The probe to export; the only one of the survey if not given.")
-@click.option("-o", "--output-file", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
+@OUTPUT_FILE
 def export(run: Path, *, form: str, probe: str | None, output_file: Path | None) -> None:
     """Write a survey in a format of others, or as CSV or Parquet: a record for each address and round that was sent.
 

@@ -6,6 +6,7 @@ import click
 
 from liveness import log
 from liveness.cli.interrupts import interrupts
+from liveness.cli.options import JSON_NOT_TABLES
 
 _RUN = click.Path(path_type=Path)
 
@@ -27,7 +28,7 @@ _RUN = click.Path(path_type=Path)
     metavar="PREFIX",
     help="Compare only these addresses: a prefix, a range, an address or a file of them; may be repeated.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
+@JSON_NOT_TABLES
 def compare(
     censuses: tuple[Path, ...],
     surveys: tuple[Path, ...],

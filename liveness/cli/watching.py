@@ -13,13 +13,7 @@ if TYPE_CHECKING:
     from liveness.cli.display import ScanDisplay
     from liveness.watch.watchers import Watcher, Watchers
 
-OPTIONS = (
-    click.option(
-        "--status-file",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Write the state of the scan to this file every second, one JSON document per line.",
-    ),
+METRICS = (
     click.option(
         "--metrics-file",
         type=click.Path(path_type=Path),
@@ -29,11 +23,22 @@ OPTIONS = (
     click.option(
         "--metrics-address",
         metavar="HOST:PORT",
-        help="Answer GET /metrics for Prometheus at this address while the scan runs; :PORT is loopback.",
+        help="Answer GET /metrics for Prometheus at this address during the run; :PORT is loopback.",
     ),
+)
+OPTIONS = (
+    click.option(
+        "--status-file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Write the state of the scan to this file every second, one JSON document per line.",
+    ),
+    *METRICS,
 )
 
 
+metrics_options = with_options(*METRICS)
+"""Decorator that adds the options for metrics to a command."""
 watch_options = with_options(*OPTIONS)
 """Decorator that adds the options for watching to a command."""
 

@@ -117,7 +117,7 @@ class Shard(Section, frozen=True, kw_only=True):
 
 
 class Delivery(Section, frozen=True, kw_only=True):
-    """To whom notifications go: a command, a webhook, or both."""
+    """Delivery of notifications: to a command, a webhook, or both."""
 
     command: str | tuple[str, ...] = ""
     webhook: str = ""

@@ -124,7 +124,7 @@ class LabSupervisor(ABC):
             raise LivenessError(f"the lab's router cannot be entered: {problem.strerror}") from problem
 
     def ended(self) -> bool:
-        """Return whether the supervisor has ended although nobody closed the lab."""
+        """Return whether the supervisor has ended although the lab was not closed."""
         pid, _ = os.waitpid(self._pid, os.WNOHANG) if self._pid else (0, 0)
         if pid:
             self._pid = 0

@@ -26,7 +26,7 @@ class FailingServices:
     newest: int = -(1 << 62)
     """The newest interval that was looked at."""
     resumed: bool = False
-    """Whether an earlier process has told of what came before: the first look tells only of what fails now."""
+    """Whether an earlier process has reported earlier events: the first look then reports only current failures."""
 
     def update(self, stretches: Sequence[Stretch], newest: int) -> Changes:
         """Take the stretches up to the newest interval with results; return what has changed.
@@ -47,7 +47,7 @@ class FailingServices:
         for key, found in recent.items():
             before = self.now.get(key)
             for place, stretch in enumerate(found):
-                # only the first one can be the one that is known already: it goes on where the last look ended
+                # only the first one can be the one that is known already: it continues where the last look ended
                 if place or before is None or stretch.first > self.newest + 1:
                     changes.began.append(stretch)
                 if stretch.until(newest) < newest:

@@ -42,7 +42,7 @@ class Stretch:
     """The last interval before a client turns to the service again."""
 
     def until(self, newest: int) -> int:
-        """Return up to which interval the failure lasted: while nobody tries, nothing says that it has ended."""
+        """Return the interval up to which the failure lasted; intervals without clients do not end it."""
         return min(self.held, newest)
 
 

@@ -50,7 +50,7 @@ class RunWatch:
         return self
 
     def begin(self, directory: Path, manifest: Manifest, *, resumed: bool = False) -> None:
-        """Take the run. `resumed` is whether an earlier process has told of what happened in it."""
+        """Take the run. `resumed` is whether an earlier process has reported its events."""
         self._directory, self._name, self._run = directory, manifest.name, manifest.run_id
         self._failing.resumed = resumed
 
@@ -82,7 +82,7 @@ class RunWatch:
                 self._notifier.send(
                     PassiveMessage.of_end(self._name, self._run, self._place, done.status, done.counts.read)
                 )
-            elif isinstance(error, Exception):  # also a bug: its traceback may be seen by nobody
+            elif isinstance(error, Exception):  # also a bug, whose traceback may not be seen
                 problem, code = f"{type(error).__name__}: {error}", LivenessError.exit_code
                 if isinstance(error, LivenessError):
                     problem, code = str(error), error.exit_code

@@ -1,7 +1,14 @@
 """The course of a run, as its manifest has it: counts by interval, rates, events of the path, lag of the probes."""
 
+from typing import Final
+
 import msgspec
+import numpy as np
 from msgspec import Struct, field
+from numpy.typing import NDArray
+
+PERCENTILE: Final = 80
+"""The paper reports the lag below which 80 % of targets are (Bano et al. 2018, section 3)."""
 
 
 class RateChange(Struct, frozen=True, kw_only=True):
@@ -90,6 +97,16 @@ class Lag(Struct, frozen=True, kw_only=True):
     lanes: list[LanePassing] = field(default_factory=list)
     max_s: float | None = None
     p80_s: float | None = None
+
+
+def lag_of(every_targets: int, lanes: list[LanePassing], spreads: NDArray[np.float64]) -> Lag:
+    """Return a lag record; `spreads` are the times in seconds between the first probes of each recorded target."""
+    return Lag(
+        every_targets=every_targets,
+        lanes=lanes,
+        max_s=round(float(spreads.max()), 6) if len(spreads) else None,
+        p80_s=round(float(np.percentile(spreads, PERCENTILE)), 6) if len(spreads) else None,
+    )
 
 
 class PathEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,18 +1,14 @@
 """The course of a united run: timeline, lags, losses, events and blocks of its shards on one clock."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 import numpy as np
 
-from liveness.runs.course import Lag, LanePassing, PathEvent, Timeline
+from liveness.runs.course import Lag, LanePassing, PathEvent, Timeline, lag_of
 from liveness.runs.losses import LossRecord
 from liveness.runs.manifest import BlockStatus, Manifest
 from liveness.runs.shards import ShardRun
-
-PERCENTILE: Final = 80
-"""The lag below which so many per cent of targets are is recorded (Bano et al. 2018, section 3)."""
 
 
 def united_losses(runs: Sequence[ShardRun]) -> list[LossRecord]:
@@ -86,12 +82,7 @@ def united_lag(runs: Sequence[ShardRun]) -> Lag:
         for marks in zip(*of_block, strict=False)
         if len(known := [at for at in marks if at is not None]) == len(marks)
     ]
-    return Lag(
-        every_targets=runs[0].manifest.lag.every_targets,
-        lanes=lanes,
-        max_s=round(max(spreads), 6) if spreads else None,
-        p80_s=round(float(np.percentile(spreads, PERCENTILE)), 6) if spreads else None,
-    )
+    return lag_of(runs[0].manifest.lag.every_targets, lanes, np.array(spreads, np.float64))
 
 
 def _latest(times: Sequence[float | None]) -> float | None:

@@ -91,13 +91,7 @@ def _manifest(runs: Sequence[ShardRun], run_id: str, sets: list[SetEntry]) -> Ma
     if missing:
         reasons.append(f"{missing} of {shards} shards are missing")
     complete = not missing and all(manifest.status == "complete" for manifest in manifests)
-    by_kind = {
-        probe: {
-            sign: _sum_of(one.attempts_by_kind.get(probe, {}).get(sign, {}) for one in manifests)
-            for sign in dict.fromkeys(sign for one in manifests for sign in one.attempts_by_kind.get(probe, {}))
-        }
-        for probe in _probes_in(first, (one.attempts_by_kind for one in manifests))
-    }
+    by_kind = _attempts_by_kind(first, manifests)
     only_unanswered = bool(field_of(first.config, "retransmit.only_unanswered"))
     missed = {} if only_unanswered else {probe: missed_targets(of.get("positive", {})) for probe, of in by_kind.items()}
     return Manifest(
@@ -198,6 +192,16 @@ def _probes_in(first: Manifest, each: Iterable[dict[str, Any]]) -> list[str]:
 
 def _counts_by_probe(first: Manifest, each: Sequence[dict[str, Counts]]) -> dict[str, Counts]:
     return {probe: _sum_of(of_run.get(probe, {}) for of_run in each) for probe in _probes_in(first, each)}
+
+
+def _attempts_by_kind(first: Manifest, manifests: Sequence[Manifest]) -> dict[str, dict[str, Counts]]:
+    """Return the sums of targets by probe, sign of the reply and pattern of attempts."""
+    each = [one.attempts_by_kind for one in manifests]
+    total: dict[str, dict[str, Counts]] = {}
+    for probe in _probes_in(first, each):
+        signs = dict.fromkeys(sign for of_run in each for sign in of_run.get(probe, {}))
+        total[probe] = {sign: _sum_of(of_run.get(probe, {}).get(sign, {}) for of_run in each) for sign in signs}
+    return total
 
 
 def _duplicates(first: Manifest, manifests: Sequence[Manifest]) -> dict[str, dict[str, list[int]]]:

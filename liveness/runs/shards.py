@@ -6,12 +6,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+from liveness.config.model import MAX_SHARDS
 from liveness.errors import UsageError
 from liveness.runs.manifest import Manifest, Vantage, start_of
 from liveness.runs.rundir import RunDirectory
 
-MAX_SHARDS: Final = 4_096
-"""Machines that one census may be split over."""
 SHOWN: Final = 10
 """Missing shards that a message names at most."""
 COMPARED: Final = ("name", "seed", "probes", "control", "block_prefix", "retransmit", "limits.max_targets")
@@ -109,13 +108,13 @@ def _check_alike(one: ShardRun, other: ShardRun) -> None:
 
 
 def _check_whole(runs: Sequence[ShardRun]) -> None:
-    remedy = "or give --partial for what there is"
+    remedy = "or give --partial to unite the rest"
     shards = shard_of(runs[0].manifest.config)[1]
     missing = sorted(set(range(shards)) - {run.index for run in runs})
     if shards == 1:
         raise UsageError(f"{runs[0].path}: a whole census, no shard of one: there is nothing to merge")
     if missing:
-        names = ", ".join(map(str, missing[:10])) + (" …" if len(missing) > 10 else "")  # noqa: PLR2004 - a line's worth
+        names = ", ".join(map(str, missing[:SHOWN])) + (" …" if len(missing) > SHOWN else "")
         raise UsageError(
             f"{runs[0].path.parent}: of {shards} shards these are missing: {names}: name their runs, {remedy}"
         )

@@ -1,16 +1,11 @@
 """The lag record: the times at which each lane passed every millionth target, and the lags between probes."""
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.runs.course import Lag, LanePassing
+from liveness.runs.course import Lag, LanePassing, lag_of
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
-
-PERCENTILE: Final = 80
-"""The paper reports the lag below which 80 % of targets are (Bano et al. 2018, section 3)."""
 
 
 def _passed_s(marks: NDArray[np.int64], started_ns: int) -> NDArray[np.float64]:
@@ -41,10 +36,4 @@ def lag_record(plan: Plan, shared: Shared, started_ns: int) -> Lag:
                     passed_s=[None if np.isnan(at) else round(float(at), 6) for at in times],
                 )
             )
-    spread = np.concatenate(spreads)
-    return Lag(
-        every_targets=plan.order.mark_every,
-        lanes=lanes,
-        max_s=round(float(spread.max()), 6) if len(spread) else None,
-        p80_s=round(float(np.percentile(spread, PERCENTILE)), 6) if len(spread) else None,
-    )
+    return lag_of(plan.order.mark_every, lanes, np.concatenate(spreads))

@@ -1,12 +1,10 @@
 """A run of a scan, from a config and its targets to a finished run directory."""
 
 import shlex
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Final
 
 from liveness import log
 from liveness.config.model import Config
@@ -17,6 +15,7 @@ from liveness.runs.compaction import compact_all
 from liveness.runs.manifest import Manifest
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import Tally
+from liveness.scan.agreed_start import await_start
 from liveness.scan.interruption import Interruption, StoppedMerge, signals_noted
 from liveness.scan.path.neighbourhood import meet_neighbours
 from liveness.scan.plan import Plan
@@ -37,11 +36,6 @@ from liveness.scan.session import (
 )
 from liveness.scan.supervisor import Outcome, Supervisor
 from liveness.space.targets import Targets
-
-START_LEAD_S: Final = 2.0
-"""Time before an agreed start at which the processes of a scan are started."""
-START_POLL_S: Final = 1.0
-"""A clock that is set while a scan waits takes effect within this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,28 +96,13 @@ def run_scan(
         directory.write_manifest(first.manifest)
         opened = drop_rights(opened, privilege_drop)
         on_start(plan, opened.identity)
-        if _await_start(plan, on_notice):
+        if await_start(plan, on_notice):
             opened = counted_from_here(opened)
             first = beginning(plan, running_manifest(plan, opened.identity))
             directory.write_manifest(first.manifest)
         interruption.begun = True
         cleanup.pop_all()
         return _scan(plan, opened, first, (), on_progress, on_notice, interruption)
-
-
-def _await_start(plan: Plan, on_notice: Callable[[str], None]) -> bool:
-    """Wait until shortly before the agreed start of a run, and return whether it has one; senders wait for the rest."""
-    start = plan.config.start_at
-    if start is None:
-        return False
-    left_s = start.seconds - time.time()
-    if left_s < 0:
-        on_notice(f"the agreed start was {-left_s:,.1f} s ago ({start}): sending begins at once")
-    elif left_s > START_LEAD_S:
-        on_notice(f"waiting until {start}")
-    while (left_s := start.seconds - time.time()) > START_LEAD_S:
-        time.sleep(min(START_POLL_S, left_s - START_LEAD_S))
-    return True
 
 
 def resume_scan(

@@ -100,7 +100,7 @@ def check_extent(addresses: int, rounds: int, records: int, file: Path) -> None:
 
 
 def interval_of(gaps: NDArray[np.int64], file: Path) -> float:
-    """Return the interval of a survey: the mean of the gaps between neighbouring rounds, which the median tells."""
+    """Return the interval of a survey: the mean of the gaps near their median, those between neighbouring rounds."""
     if len(gaps) == 0:
         raise UsageError(f"{file}: no address was probed twice: give the interval of its rounds by --interval")
     median = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # one of them, so that some are near it

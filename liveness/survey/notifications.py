@@ -68,7 +68,7 @@ def failures_notified(notify: SurveyNotify, name: str, directory: Path, warn: Ca
     """Send a message about an error in the body, which is raised again. `directory` is that of the survey or run."""
     try:
         yield
-    except Exception as error:  # also a bug: its traceback may be seen by nobody
+    except Exception as error:  # also a bug, whose traceback may not be seen
         problem, code = f"{type(error).__name__}: {error}", LivenessError.exit_code
         if isinstance(error, LivenessError):
             problem, code = str(error), error.exit_code

@@ -122,7 +122,8 @@ def run_survey(survey: Survey, observers: Observers, run_id: str | None = None) 
 def resume_survey(path: Path, observers: Observers, notify: SurveyNotify | None = None) -> Finished:
     """Continue the survey at `path`, which ended early: slots that have passed since then count as not sent.
 
-    Nobody is notified without `notify`: a run directory does not keep it, because a webhook's address may be a secret.
+    Without `notify` there are no notifications: a run directory does not keep it, because a webhook's address may be a
+    secret.
 
     Raises UsageError for a run that is complete or that no session can continue, RefusedError for one that another
     process works on.

@@ -1,4 +1,4 @@
-"""Memory that forked children share with their parent, for as long as nobody writes to it."""
+"""Memory that forked children share with their parent, as long as no process writes to it."""
 
 import gc
 from collections.abc import Iterator

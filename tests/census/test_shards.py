@@ -16,6 +16,7 @@ from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import Ether
 
 from liveness.runs.manifest import Manifest, Shard, Vantage
+from liveness.runs.manifest_file import load_manifest
 from tests.census.support import LIVENESS, ROOT, Census, clean_environment, losses_of, run, write_yaml
 
 pytestmark = pytest.mark.lab
@@ -240,6 +241,25 @@ def test_a_whole_census_and_a_shard_on_its_own_are_no_case_for_merging(
     assert "liveness merge" in checked.stderr
 
 
+def test_shards_from_which_not_the_same_has_opted_out_are_refused(taken: dict[int, Shared], tmp_path: Path) -> None:
+    first, second = taken[2].paths
+    copy = changed(second, tmp_path, {})
+    (copy / "opt-outs.json").write_text(json.dumps({"prefixes": ["10.1.0.7"]}))
+    done = merge(first, copy, "-o", tmp_path / "united")
+    assert done.returncode == 2
+    assert f"{first} and {copy}: not the same addresses have opted out" in done.stderr
+    assert not (tmp_path / "united").exists()
+
+
+def test_a_shard_alone_is_a_sample_with_intervals(taken: dict[int, Shared]) -> None:
+    """Of the whole census the same shares have none."""
+    for shards, sampled in ((1, False), (2, True)):
+        analyzed = run(*LIVENESS, "analyze", taken[shards].paths[0], "--json")
+        assert analyzed.returncode == 0, analyzed.stderr
+        rates = json.loads(analyzed.stdout)["runs"][0]["response_rates"]
+        assert {rate.get("low") is not None for rate in rates.values()} == {sampled}
+
+
 def test_a_damaged_set_is_named_and_nothing_is_left(taken: dict[int, Shared], tmp_path: Path) -> None:
     first, second = taken[2].paths
     copy = changed(second, tmp_path, {})
@@ -273,18 +293,23 @@ def test_the_scanner_s_own_address_does_not_change_the_order_of_a_shard(compiled
 
 
 def test_an_agreed_start_is_kept_and_recorded(compiled: None, tmp_path: Path) -> None:  # noqa: ARG001 - for its effect
-    """No packet leaves before; how late the first one was is in the manifest."""
+    """No packet leaves before; how late the first one was is in the manifest, also after the run was resumed."""
     lab = tmp_path / "lab.yaml"
     lab.write_text(LAB)
-    config = write_yaml(tmp_path / "config.yaml", CONFIG | {"output": str(tmp_path), "probes": ["icmp"]})
+    changes = {"output": str(tmp_path), "probes": ["icmp"], "rate": "60pps", "block_prefix": 3}
+    config = write_yaml(tmp_path / "config.yaml", CONFIG | changes)
     start = datetime.now(UTC) + timedelta(seconds=25)
-    scan = [*LIVENESS, "scan", "-C", str(config), "--run-id", "1", "--start-at", start.isoformat(), "--vantage", "ams1"]
-    done = run(
-        sys.executable, "-m", "tests.census.capture", lab, tmp_path / "frames", *scan, cwd=ROOT, timeout=TIMEOUT_S
-    )
-    assert done.returncode == 0, done.stderr
+    path, scan = tmp_path / "shared" / "1", " ".join([*LIVENESS, "scan"])
+    options = f"-C {config} --run-id 1 --start-at {start.isoformat()} --vantage ams1 -t 5s"
+    script = tmp_path / "scans.sh"
+    script.write_text(f"{scan} {options}; cp {path}/manifest.json {tmp_path}; {scan} --resume {path}\n")
+    capture = (sys.executable, "-m", "tests.census.capture", lab, tmp_path / "frames")
+    done = run(*capture, "sh", script, cwd=ROOT, timeout=TIMEOUT_S)
     assert "waiting until" in done.stderr
-    manifest = Census(tmp_path / "shared" / "1").manifest
+    manifest = load_manifest(tmp_path / "manifest.json")
+    assert manifest.status == "partial", "too short for the rest of this test"
+    assert Census(path).manifest.shard == manifest.shard
+    assert Census(path).manifest.resumed
     assert isinstance(manifest.vantage, Vantage)
     assert manifest.vantage.name == "ams1"
     frames = [line.split() for line in (tmp_path / "frames").read_text().splitlines()]

@@ -87,7 +87,9 @@ def test_a_one_sided_capture_is_refused_unless_forced(tmp_path: Path) -> None:
 def test_too_few_flows_say_nothing_about_symmetry(tmp_path: Path) -> None:
     write_csv(tmp_path / "flows.csv", one_sided(99))
     config = write_config(tmp_path / "c.yaml", tmp_path / "out", inputs=["flows.csv"])
-    liveness("passive", "run", "--config", config)
+    run = Path(liveness("passive", "run", "--config", config).stdout.strip())
+    symmetry = json.loads(liveness("passive", "report", run, "--json").stdout)["symmetry"]
+    assert symmetry == {"verdict": "ok", "tcp_inbound_established_unanswered": 1.0, "tcp_inbound_established": 99}
 
 
 def test_sampled_exports_are_refused_unless_forced(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Leases of a block: up periods whose lengths are multiples of one time, as where a network hands out addresses anew.
+"""Leases of a block: up periods whose lengths are multiples of one time, as in a network of dynamic addresses.
 
 Providers renew addresses after fixed times, mostly multiples of a day (Padmanabhan et al. 2016). An address of such a
 pool is up for one lease or several in a row, depending on whether its next holder is there.

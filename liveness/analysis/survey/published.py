@@ -1,4 +1,4 @@
-"""Published values beside those of a survey, as tables and documents show them."""
+"""Comparison of a survey's values with published ones, as tables and documents show them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MEDIAN: Final = "median_up_s"
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A value of a survey with its 95 % interval, if it has one, beside the published one."""
+    """A value of a survey with its 95 % interval, if it has one, and the published value."""
 
     what: str
     value: float | None

@@ -125,8 +125,8 @@ def install_files(files: Sequence[InstalledFile], folder: Path) -> list[Path]:
 def prepare_output(job: Job) -> None:
     """Create the directories of the census and give them to its user: a hardened service may write nowhere else.
 
-    Only root's own are given away, and no link of another user is followed: a user who may write beside them would get
-    any directory of this machine.
+    Only directories of root change their owner, and no link of another user is followed: otherwise a user who can write
+    to the parent directory could take over any directory of this machine.
     """
     for directory in (job.output, *job.also_written):
         try:

@@ -17,7 +17,7 @@ TIMEOUTS: Final = dict(zip(padmanabhan_2015.PERCENTILES, padmanabhan_2015.TIMEOU
 
 
 def published_table(results: SurveyResults) -> Table:
-    """Return the values that were published too, beside the published ones."""
+    """Return the table that compares a survey with published values."""
     rows = [
         (probe.probe, one.what, Worded(one.value, one.words, one.low, one.high), one.interval, one.published.words)
         for probe in results.probes
@@ -26,7 +26,7 @@ def published_table(results: SurveyResults) -> Table:
     ]
     return Table(
         "survey_published",
-        "Beside published values",
+        "Comparison with published values",
         (
             Column("probe"),
             Column("number"),
