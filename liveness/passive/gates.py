@@ -31,6 +31,7 @@ from liveness.passive.records import (
     Row,
 )
 from liveness.space.intervals import Intervals
+from liveness.space.lookup import is_within
 
 EXCLUSIONS: Final = ("multicast", "broadcast", "dhcp", "flow-export", "syslog")
 """Protocols that are one-way by nature, in the order in which they are looked for."""
@@ -52,19 +53,6 @@ _DHCP_PORTS: Final = (67, 68)
 _EXPORT_PORTS: Final = (2055, 4739, 6343, 9995, 9996)
 """NetFlow, IPFIX and sFlow."""
 _SYSLOG_PORT: Final = 514
-
-
-@kernel
-def within(address: int, first: NDArray[np.uint32], last: NDArray[np.uint32]) -> bool:
-    """Return whether an address lies in sorted intervals."""
-    low, high = 0, len(first)
-    while low < high:
-        middle = (low + high) >> 1
-        if int64(first[middle]) <= address:
-            low = middle + 1
-        else:
-            high = middle
-    return low > 0 and address <= int64(last[low - 1])
 
 
 @kernel
@@ -121,7 +109,7 @@ def note_quote(
     It has no packets: it only says that the flow was answered negatively, from inside (`inside`) or from outside.
     """
     sender, to = int64(flow["dst"]), int64(flow["output"])
-    if within(to, local_first, local_last) != inside or sender == to:
+    if is_within(to, local_first, local_last) != inside or sender == to:
         return False
     sport, dport, protocol = int64(flow["input"]) >> 16, int64(flow["input"]) & 0xFFFF, int64(flow["first_flags"])
     out["start_ns"], out["end_ns"] = flow["start_ns"], flow["start_ns"]
@@ -166,11 +154,11 @@ def sort_out(
             counts[_INVALID + fault] += 1
             invalid[flow["exporter"]] += 1
             continue
-        inside = within(src, local_first, local_last)
-        if inside == within(dst, local_first, local_last):
+        inside = is_within(src, local_first, local_last)
+        if inside == is_within(dst, local_first, local_last):
             counts[_OUTSIDE] += 1
             continue
-        if len(own_first) > 0 and (within(src, own_first, own_last) or within(dst, own_first, own_last)):
+        if len(own_first) > 0 and (is_within(src, own_first, own_last) or is_within(dst, own_first, own_last)):
             counts[_OWN] += 1
             continue
         sport, dport, protocol = int64(flow["sport"]), int64(flow["dport"]), int64(flow["protocol"])

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from liveness.flows.record import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP
 from liveness.kernel import int64, kernel, uint64, unowned
-from liveness.passive.gates import within
 from liveness.passive.history import BENIGN, HIGH_PORT, HIGH_TCP, HIGH_UDP, SCANNER, remote_slot
 from liveness.passive.locals import local_slot
 from liveness.passive.pair_table import find_pair, state_at
@@ -17,6 +16,7 @@ from liveness.passive.records import INBOUND, OUTBOUND, REFUSED, TURNED_AWAY, TW
 from liveness.passive.rules import PATTERNS, SIGNS
 from liveness.passive.services import can_be_service, is_known, service_key
 from liveness.passive.tables import is_in
+from liveness.space.lookup import is_within
 
 TRW_SCAN, TRW_NOM, HC_SCAN, GREY_IP, ONE_PACKET, BACKSC, IS_ICMP, POT_OK, BOGON, P2P, UNREACH, LARGE, IS_TCP, IS_UDP = (
     1 << bit for bit in range(len(SIGNS))
@@ -187,7 +187,7 @@ def _signs(row: Row, remote: Row, of_remote: int, known: Known, here: Found, bef
         pattern |= GREY_IP
     if is_in(here.pairs, key) or is_in(before.pairs, key) or is_in(after.pairs, key):
         pattern |= POT_OK
-    if within(int64(row["remote"]), known.special_first, known.special_last):
+    if is_within(int64(row["remote"]), known.special_first, known.special_last):
         pattern |= BOGON
     if not pattern & IS_ICMP and is_known(
         service_key(row), known.oldest_client, known.listed, known.service_keys, known.service_last

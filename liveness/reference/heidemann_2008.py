@@ -19,9 +19,6 @@ ANY: Final = 27_586
 ACTIVE: Final = 19_866
 PASSIVE_ONLY: Final = ANY - ACTIVE
 
-QUAN: Final = "Quan 2012"
-"""Quan, Heidemann and Pradkin, "Detecting Internet Outages with Precise Active Probing" (ISI-TR-678b)."""
-
 PUBLISHED: Final = {
     value.id: value
     for value in (
@@ -36,7 +33,6 @@ PUBLISHED: Final = {
         Published("occupancy.sparse", 0.25, 0.25, "share", "responding /24s", _ABSTRACT, "a quarter"),
         Published("occupancy.dense", 0.09, 0.09, "share", "responding /24s", _ABSTRACT, "9%"),
         Published("stable", 0.16, 0.16, "share", "responding addresses", _ABSTRACT, "16%, 34 M"),
-        Published("outages.down", 0.003, 0.003, "share", "/24s at any time", QUAN, f"0.3% ({QUAN})"),
         Published("median_up_s", 4860, 4860, "seconds", "up periods of the other addresses", _ABSTRACT, "81 min"),
     )
 }  # fmt: skip

@@ -6,4 +6,4 @@ from liveness.reference.published import Published
 
 LABEL: Final = "Quan 2012"
 
-DOWN_AT_ANY_TIME: Final = Published("outages.at_any_time", 0.003, 0.003, "share", "/24s", "abstract", "about 0.3%")
+DOWN_AT_ANY_TIME: Final = Published("outages.down", 0.003, 0.003, "share", "/24s", "abstract", "about 0.3%")

@@ -7,7 +7,7 @@ from typing import Any, Final
 from liveness.analysis.numbers import ABSENT, percent, seconds
 from liveness.analysis.survey.results import ProbeResult
 from liveness.analysis.survey.sequences import REPAIRED
-from liveness.reference.heidemann_2008 import LABEL, PUBLISHED, QUAN
+from liveness.reference import heidemann_2008, quan_2012
 from liveness.reference.published import Published
 
 NAMES: Final = {
@@ -17,6 +17,7 @@ NAMES: Final = {
     "stable": ("stable", "stable addresses of the ever-responsive"),
 }
 MEDIAN: Final = "median_up_s"
+PUBLISHED: Final = heidemann_2008.PUBLISHED | {quan_2012.DOWN_AT_ANY_TIME.id: quan_2012.DOWN_AT_ANY_TIME}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Compared:
             return ABSENT
         return f"{percent(self.low)} to {percent(self.high)}"
 
+    @property
+    def source(self) -> str:
+        """The paper that published the value."""
+        return quan_2012.LABEL if self.published is quan_2012.DOWN_AT_ANY_TIME else heidemann_2008.LABEL
+
     def document(self) -> dict[str, Any]:
         """Return the values as a document for other tools."""
         return {
@@ -49,7 +55,7 @@ class Compared:
             "low": self.low,
             "high": self.high,
             "published": self.published.low,
-            "source": QUAN if self.published.where == QUAN else LABEL,
+            "source": self.source,
         }
 
 

@@ -11,7 +11,7 @@ from liveness.analysis.survey.occupancy import STABLE_FROM
 from liveness.analysis.survey.published import compared
 from liveness.analysis.survey.results import ProbeResult, SurveyResults
 from liveness.analysis.tables import Cell, Column, Table, Worded
-from liveness.reference import heidemann_2008, padmanabhan_2015
+from liveness.reference import padmanabhan_2015
 
 TIMEOUTS: Final = dict(zip(padmanabhan_2015.PERCENTILES, padmanabhan_2015.TIMEOUT_S, strict=True))
 
@@ -19,7 +19,14 @@ TIMEOUTS: Final = dict(zip(padmanabhan_2015.PERCENTILES, padmanabhan_2015.TIMEOU
 def published_table(results: SurveyResults) -> Table:
     """Return the table that compares a survey with published values."""
     rows = [
-        (probe.probe, one.what, Worded(one.value, one.words, one.low, one.high), one.interval, one.published.words)
+        (
+            probe.probe,
+            one.what,
+            Worded(one.value, one.words, one.low, one.high),
+            one.interval,
+            one.published.words,
+            one.source,
+        )
         for probe in results.probes
         for one in compared(probe)
         if one.value is not None
@@ -32,7 +39,8 @@ def published_table(results: SurveyResults) -> Table:
             Column("number"),
             Column("value", "as its name says"),
             Column("95% interval"),
-            Column(heidemann_2008.LABEL, key="published"),
+            Column("published"),
+            Column("source"),
         ),
         rows,
         [
