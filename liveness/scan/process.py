@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Final, Generic, TypeVar
 
 from liveness.errors import explain
-from liveness.system.child import close_all_but, die_with_parent
+from liveness.system.child import close_all_but, die_with_parent, leave_inherited_objects
 
 R = TypeVar("R")
 
@@ -27,6 +27,7 @@ _FORK = multiprocessing.get_context("fork")  # children inherit rings and shared
 def _child_main(
     function: Callable[[], R], answer: Connection, parent: int, core: int | None, keep: Sequence[int] | None
 ) -> None:
+    leave_inherited_objects()
     die_with_parent(parent)
     if keep is not None:
         close_all_but((0, 1, 2, answer.fileno(), *keep))

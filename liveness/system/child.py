@@ -1,6 +1,7 @@
 """Functions run in forked children, whose result or exception comes back to the parent."""
 
 import ctypes
+import gc
 import os
 import pickle
 import signal
@@ -27,7 +28,19 @@ def fork() -> int:
     sys.stderr.flush()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
+        pid = os.fork()
+    if pid == 0:
+        leave_inherited_objects()
+    return pid
+
+
+def leave_inherited_objects() -> None:
+    """Exclude what a forked child has inherited from its garbage collections.
+
+    Destructors of the parent's objects must not run here: those of a DuckDB connection, for example, join threads that
+    exist in the parent only, and crash.
+    """
+    gc.freeze()
 
 
 def die_with_parent(parent: int) -> None:

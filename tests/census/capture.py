@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from liveness.system.child import fork
 from liveness.system.namespace import enter_private_network
 
 LINK_TO_SCANNER = "scanner"
@@ -34,7 +35,7 @@ def main() -> int:
         router = lab.router()
         ready, say_ready = os.pipe()
         stop, say_stop = os.pipe()
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             try:
                 os.close(say_stop)

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.system.child import fork
 from liveness.system.namespace import enter_private_network
 from tests.census.capture import LINK_TO_SCANNER
 
@@ -43,7 +44,7 @@ def main() -> int:
 
     with Lab(load_internet(lab_file), Tools()) as lab:
         router = lab.router()
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             try:
                 router.enter()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from liveness.system.child import run_in_child
+from liveness.system.child import fork, run_in_child
 from liveness.system.namespace import enter_private_network
 from tests.net.tunnels import HERE, tunnel
 
@@ -42,7 +42,7 @@ def main() -> int:
     with tunnel(kind) as peer:
         ready, say_ready = os.pipe()
         stop, held = os.pipe()
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             try:
                 os.close(held)

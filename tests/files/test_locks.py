@@ -14,6 +14,7 @@ from liveness.errors import RefusedError
 from liveness.files import locks
 from liveness.files.directory import Directory
 from liveness.runs.rundir import RunDirectory
+from liveness.system.child import fork
 
 
 def lock_run(place: Path) -> int:
@@ -71,7 +72,7 @@ def test_a_wait_ends_when_the_lock_is_free(tmp_path: Path) -> None:
     folder = os.open(tmp_path, os.O_RDONLY)
     other = os.open(tmp_path, os.O_RDONLY)
     ready, writer = os.pipe()
-    child = os.fork()
+    child = fork()
     if child == 0:
         locks.hold(os.open(tmp_path, os.O_RDONLY))
         os.write(writer, b"x")

@@ -18,6 +18,7 @@ from liveness.packets.block import unpack_block
 from liveness.space.addresses import format_address, parse_address
 from liveness.space.intervals import Intervals
 from liveness.system.bpf import ACCEPT, RETURN, Instruction, assemble
+from liveness.system.child import fork
 from liveness.system.namespace import Namespace
 from tests.net.lan import SCANNER, ip, lan, mac_of
 from tests.net.support import in_private_network
@@ -97,7 +98,7 @@ def captured_requests(host: Namespace, act: Callable[[], None]) -> list[tuple[in
     """Return the ARP requests (time in ns, frame) that a host sees while something is done here."""
     reader, writer = os.pipe()
     ready, say_ready = os.pipe()
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         try:
             host.enter()

@@ -23,7 +23,7 @@ from liveness.net.tx_xdp import XdpTxRing
 from liveness.packets.block import unpack_block
 from liveness.packets.reply_filter import reply_filter
 from liveness.system import seccomp
-from liveness.system.child import libc, run_in_child
+from liveness.system.child import fork, libc, run_in_child
 from liveness.system.namespace import CLONE_NEWNET, Namespace
 from tests.net.support import TEST_ETHERTYPE, cable, ethertype_filter, in_private_network, set_link
 
@@ -434,7 +434,7 @@ def test_a_confined_receiver_knows_a_down_interface_from_one_that_was_removed() 
     with cable() as peer:
         ring = PacketRxRing("v0", ethertype_filter(TEST_ETHERTYPE), ring_mib=1)
         reader, writer = os.pipe()
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             try:
                 receive(ring, writer)

@@ -14,7 +14,7 @@ from pathlib import Path
 from pyroute2 import IPRoute, NetlinkError
 
 from liveness.errors import LivenessError
-from liveness.system.child import die_with_parent, run_in_child
+from liveness.system.child import die_with_parent, fork, run_in_child
 from liveness.system.namespace import Namespace, enter_private_network, spawn_namespace
 from tests.net.support import cable
 
@@ -115,7 +115,7 @@ def background(work: Callable[[int], None]) -> Iterator[None]:
     """Run `work` in a child until the end of the block; it writes a byte to its descriptor when it is ready."""
     ready, say_ready = os.pipe()
     parent = os.getpid()
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         try:
             die_with_parent(parent)

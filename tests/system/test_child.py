@@ -1,10 +1,13 @@
 """Forked children: what they inherit."""
 
 import fcntl
+import gc
 import os
 
+import duckdb
 import pytest
 
+from liveness.scan.process import Child
 from liveness.system.child import close_all_but, run_in_child
 
 
@@ -37,3 +40,31 @@ def test_only_what_is_kept_stays_open(kept: tuple[int, ...]) -> None:
     os.waitpid(pid, 0)
     os.close(reader)
     assert run_in_child(lambda: 7) == 7
+
+
+def test_a_child_does_not_destroy_what_it_inherits() -> None:
+    """The destructor of a connection joins DuckDB's threads, which a child does not have: it crashes there."""
+
+    class Holder:
+        def __init__(self) -> None:
+            self.connection = duckdb.connect(":memory:")
+            self.connection.execute("SELECT sum(i) FROM range(1_000_000) numbers(i)").fetchall()  # starts its threads
+            self.cycle = self  # only a garbage collection finds it
+
+    def collect() -> tuple[int, int]:
+        found = gc.collect()
+        return found, duckdb.connect(":memory:").execute("SELECT 42").fetchall()[0][0]
+
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        Holder()
+        assert run_in_child(collect) == (0, 42)
+        child = Child("collector", collect)
+        child.end_within(60)
+        assert (child.result(), child.problem()) == ((0, 42), None)
+        assert gc.collect() > 0
+    finally:
+        if enabled:
+            gc.enable()
