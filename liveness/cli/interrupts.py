@@ -65,7 +65,7 @@ class Interrupts:
         """End the process soon after a SIGINT, as `ending_soon` does; queries of DuckDB that run are stopped first."""
 
         def stop() -> None:
-            from liveness.replylog.parquet import stop_queries
+            from liveness.sql.connection import stop_queries
 
             stop_queries()
 

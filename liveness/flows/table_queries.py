@@ -12,7 +12,7 @@ from typing import Final
 from liveness.errors import UsageError
 from liveness.flows.protocols import PROTOCOLS
 from liveness.flows.record import MARK_REVERSE
-from liveness.replylog.parquet import quoted
+from liveness.sql.text import number_of, quoted
 
 Columns = Mapping[str, str]
 """Our names of columns and, for each, the file's name of it."""
@@ -42,13 +42,6 @@ _ARGUS_ICMP: Final = "({sport} & 255) * 256 + ({sport} >> 8)"
 """ra prints both as one port, in the byte order of the machine that saw them."""
 _HISTORY_FLAGS: Final = {"s": 0x02, "h": 0x12, "a": 0x10, "d": 0x18, "f": 0x11, "r": 0x04}
 """The TCP flags of each letter of Zeek's history; capitals are the originator's."""
-
-
-def _address(column: str) -> str:
-    """Return the SQL of a dotted address as a number; null for anything else."""
-    parts = (f"try_cast(split_part({column}, '.', {i + 1}) AS UTINYINT)::UBIGINT << {24 - 8 * i}" for i in range(4))
-    dotted = rf"regexp_full_match({column}, '\d{{1,3}}(\.\d{{1,3}}){{3}}')"
-    return f"CASE WHEN {dotted} THEN ({' | '.join(f'({part})' for part in parts)})::UINTEGER END"
 
 
 def _time_ns(column: str) -> str:
@@ -89,8 +82,8 @@ def _one_way(text: str, have: Columns) -> str:
     end = _time_ns('"end"') if "end" in have else "NULL::BIGINT"
     return (
         f"SELECT {_time_ns('start')} AS start_ns, {end} AS end_ns, {_number('packets', 'UBIGINT')} AS packets, "  # noqa: S608
-        f"{_number(value['bytes'], 'UBIGINT')} AS bytes, src AS src_text, dst AS dst_text, {_address('src')} AS src, "
-        f"{_address('dst')} AS dst, {_number(value['sport'], 'USMALLINT')} AS sport, "
+        f"{_number(value['bytes'], 'UBIGINT')} AS bytes, src AS src_text, dst AS dst_text, {number_of('src')} AS src, "
+        f"{number_of('dst')} AS dst, {_number(value['sport'], 'USMALLINT')} AS sport, "
         f"{_number(value['dport'], 'USMALLINT')} AS dport, {_protocol('protocol')} AS protocol, "
         f"{_number(value['flags'], 'UTINYINT')} AS flags, 0 AS marks, "
         f"coalesce({value['exporter']}, '')::VARCHAR AS exporter FROM ({text})"
@@ -120,7 +113,7 @@ def _both_ways(text: str, have: Columns, icmp_kind: str) -> str:
         f"{_port('sport')} AS from_port, {_port('dport')} AS to_port, "
         f"{_number('packets', 'UBIGINT')} AS sent, {_number('bytes', 'UBIGINT')} AS sent_bytes, "
         f"{_number('back_packets', 'UBIGINT')} AS answered, {_number('back_bytes', 'UBIGINT')} AS answered_bytes, "
-        f"{_address('src')} AS source, {_address('dst')} AS destination, {flags[0]} AS sent_flags, "
+        f"{number_of('src')} AS source, {number_of('dst')} AS destination, {flags[0]} AS sent_flags, "
         f"{flags[1]} AS answered_flags FROM ({text})"
     )
     kind = f"CASE WHEN number = 1 THEN {icmp_kind.format(sport='from_port', dport='to_port')} END"

@@ -4,9 +4,7 @@ DuckDB reads the open file, never a name, and fetches nothing from elsewhere. Wh
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,12 +13,12 @@ import numpy as np
 from liveness.errors import UsageError, count_of
 from liveness.flows.record import BATCH_RECORDS, FLOW_DTYPE, Flows, Notes
 from liveness.flows.table_queries import OUR_COLUMNS, QUERIES, REQUIRED, Columns, csv_columns
-from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
+from liveness.sql.connection import duckdb_errors, first_line, spilling
+from liveness.sql.text import quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MEMORY_LIMIT: Final = "512MB"
 MOST_NOTES: Final = 10
 """So many lines that cannot be read are named one by one."""
 
@@ -33,12 +31,7 @@ def read_table(path: Path, kind: str, notes: Notes, columns: Columns | None = No
     """
     make, names = QUERIES[kind]
     try:
-        with (
-            path.open("rb") as file,
-            tempfile.TemporaryDirectory(prefix="liveness-") as spill,
-            closing(connect()) as connection,
-        ):
-            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET temp_directory = {quoted(spill)}")
+        with path.open("rb") as file, spilling() as (connection, _):
             head = file.read(1 << 16)
             file.seek(0)
             source = f"/proc/{os.getpid()}/fd/{file.fileno()}"

@@ -1,9 +1,7 @@
 """Writes flows: as lines of CSV or JSON, and as CSV and Parquet files that this and other tools read back."""
 
 import json
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -13,16 +11,15 @@ import numpy as np
 from liveness.errors import LivenessError, UsageError
 from liveness.files.atomic import replaced
 from liveness.flows.record import Flows, Notes, empty
-from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
 from liveness.space.addresses import format_address
+from liveness.sql import tables
+from liveness.sql.connection import duckdb_errors, first_line, spilling
+from liveness.sql.text import dotted, quoted
 
 NUMBERS: Final = ("sport", "dport", "protocol", "packets", "bytes", "flags")
 HEADER: Final = ("start", "end", "src", "dst", *NUMBERS, "exporter")
 SUFFIXES: Final = {".csv": "csv", ".parquet": "parquet"}
 MEMORY_LIMIT: Final = "1GB"
-_COPIED_BYTES: Final = 1 << 20
-
-_DOTTED: Final = " || '.' || ".join(f"(({{0}} >> {shift}) & 255)::VARCHAR" for shift in (24, 16, 8, 0))
 
 
 def rows(flows: Flows, exporters: Sequence[str]) -> Iterator[tuple[object, ...]]:
@@ -73,28 +70,20 @@ def _write_parquet(batches: Iterable[Flows], notes: Notes, path: Path) -> int:
     """Gather the batches in a table of DuckDB's, which spills to disk, and let it write the file."""
     count = 0
     try:
-        with tempfile.TemporaryDirectory(prefix="liveness-") as spill, closing(connect()) as connection:
-            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET temp_directory = {quoted(spill)}")
+        with spilling(MEMORY_LIMIT) as (connection, spill):
             connection.execute("SET preserve_insertion_order = true")
             columns = ("start_ns", "end_ns", "src", "dst", *NUMBERS, "exporter")
             for flows in chain([empty(0)], batches):  # so that the table is there, whatever comes
-                connection.register("batch", {name: np.ascontiguousarray(flows[name]) for name in columns})
-                connection.execute("CREATE TABLE IF NOT EXISTS flows AS FROM batch LIMIT 0")
-                connection.execute("INSERT INTO flows FROM batch")
-                connection.unregister("batch")
+                tables.append(connection, "flows", tables.fields(flows, columns))
                 count += len(flows)
             names = "([" + ", ".join(map(quoted, notes.exporter_names())) + "]::VARCHAR[])"
             query = (
                 f'SELECT make_timestamp_ns(start_ns::BIGINT) AS start, make_timestamp_ns(end_ns::BIGINT) AS "end", '  # noqa: S608
-                f"{_DOTTED.format('src::UINTEGER')} AS src, {_DOTTED.format('dst::UINTEGER')} AS dst, "
+                f"{dotted('src::UINTEGER')} AS src, {dotted('dst::UINTEGER')} AS dst, "
                 f"{', '.join(NUMBERS)}, "
                 f"{names}[exporter::BIGINT + 1] AS exporter FROM flows"
             )
-            temporary = Path(spill) / "flows.parquet"
-            connection.execute(f"COPY ({query}) TO {quoted(str(temporary))} (FORMAT parquet, COMPRESSION zstd)")
-            with temporary.open("rb") as written, replaced(path) as file:
-                while part := written.read(_COPIED_BYTES):
-                    file.write(part)
+            tables.write(connection, query, tables.PARQUET, spill, path)
     except duckdb_errors() as error:
         raise LivenessError(f"{path}: cannot write: {first_line(error)}") from error
     return count

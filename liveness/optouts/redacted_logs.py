@@ -15,6 +15,9 @@ from liveness.packets.packing import MAX_CAPTURED
 from liveness.replies import REPLY_DTYPE
 from liveness.replylog import parquet, spool
 from liveness.space.intervals import Intervals
+from liveness.sql.connection import connect, duckdb_errors, first_line, limit_memory
+from liveness.sql.tables import PARQUET, register
+from liveness.sql.text import literal, quoted
 
 CHUNK_BYTES: Final = 8 << 20
 CHUNK_RECORDS: Final = (CHUNK_BYTES + MAX_CAPTURED) // pcap.RECORD_BYTES + 1
@@ -58,23 +61,22 @@ def load() -> None:
 
 
 def _redact_parquet(source: Path, target: Path, blocked: Intervals) -> tuple[int, int]:
-    file = f"read_parquet({parquet.quoted(parquet.literal(source))}, file_row_number = true)"
+    file = f"read_parquet({quoted(literal(source))}, file_row_number = true)"
     columns = ", ".join(parquet.COLUMNS)
     try:
-        with parquet.connect() as connection:
-            connection.execute(f"SET memory_limit = '{parquet.MEMORY_LIMIT}'; SET temp_directory = ''")
+        with connect() as connection:
+            limit_memory(connection)
             query = f"SELECT file_row_number, source, target FROM {file} ORDER BY 1"  # noqa: S608 - quoted
             rows = connection.execute(query).fetchnumpy()
             stays = ~(blocked.contains(rows["source"]) | blocked.contains(rows["target"]))
             before, after = len(stays), int(stays.sum())
             if after == before:
                 return before, after
-            connection.register("kept", {"number": np.ascontiguousarray(rows["file_row_number"][stays])})
+            register(connection, "kept", {"number": rows["file_row_number"][stays]})
             kept = f"SELECT {columns} FROM {file} SEMI JOIN kept ON file_row_number = number ORDER BY file_row_number"  # noqa: S608 - as above
-            options = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
-            connection.execute(f"COPY ({kept}) TO {parquet.quoted(str(target))} ({options})")
-    except parquet.duckdb_errors() as error:
-        raise LivenessError(f"{source}: cannot remove opted-out replies: {parquet.first_line(error)}") from error
+            connection.execute(f"COPY ({kept}) TO {quoted(str(target))} ({PARQUET}, USE_TMP_FILE false)")
+    except duckdb_errors() as error:
+        raise LivenessError(f"{source}: cannot remove opted-out replies: {first_line(error)}") from error
     return before, parquet.count_rows(target)
 
 

@@ -14,13 +14,14 @@ from liveness.passive.below import appending, opened, reading
 from liveness.passive.engine import Finished
 from liveness.passive.records import INBOUND, ROW_DTYPE, TWO_WAY
 from liveness.passive.rules import CLASSES, Rules, signs_of
-from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
+from liveness.sql import tables
+from liveness.sql.connection import connect, duckdb_errors, first_line, limit_memory
+from liveness.sql.text import dotted, quoted
 
 NAME: Final = "flows.kept"
 SPILL: Final = "spill"
 COLUMNS: Final = ("start_ns", "local", "remote", "lport", "rport", "protocol", "packets", "bytes", "flags", "pattern")
 _BATCH: Final = 1 << 18
-_DOTTED: Final = " || '.' || ".join(f"(({{0}} >> {shift}) & 255)::VARCHAR" for shift in (24, 16, 8, 0))
 
 
 class KeptFlows:
@@ -51,18 +52,14 @@ class KeptFlows:
             rows = np.memmap(file, ROW_DTYPE, "r") if os.fstat(file.fileno()).st_size else np.empty(0, ROW_DTYPE)
         try:
             with self._own_folder() as own, closing(connect()) as connection:
-                connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET temp_directory = {quoted(own)}")
+                limit_memory(connection, own, MEMORY_LIMIT)
                 for first in range(0, max(len(rows), 1), _BATCH):
                     batch = rows[first : first + _BATCH]
                     ours = ("in_start", "local", "remote", "lport", "rport", "protocol", "in_packets", "in_bytes",
                             "in_flags", "pattern")  # fmt: skip
-                    connection.register(
-                        "batch",
-                        {name: np.ascontiguousarray(batch[source]) for name, source in zip(COLUMNS, ours, strict=True)},
+                    tables.append(
+                        connection, "flows", {name: batch[source] for name, source in zip(COLUMNS, ours, strict=True)}
                     )
-                    connection.execute("CREATE TABLE IF NOT EXISTS flows AS FROM batch LIMIT 0")
-                    connection.execute("INSERT INTO flows FROM batch")
-                    connection.unregister("batch")
                 found = [pattern for (pattern,) in connection.execute("SELECT DISTINCT pattern FROM flows").fetchall()]
                 connection.execute(
                     "CREATE TABLE patterns (pattern USMALLINT, signs VARCHAR[], rules INT[], class VARCHAR)"
@@ -82,10 +79,10 @@ class KeptFlows:
                 )
                 connection.execute(
                     f"COPY (SELECT make_timestamp_ns(start_ns // {length} * {length}) AS interval, "  # noqa: S608 - numbers
-                    f"make_timestamp_ns(start_ns) AS start, {_DOTTED.format('local::UINTEGER')} AS local, "
-                    f"{_DOTTED.format('remote::UINTEGER')} AS remote, lport, rport, protocol, packets, bytes, flags, "
+                    f"make_timestamp_ns(start_ns) AS start, {dotted('local::UINTEGER')} AS local, "
+                    f"{dotted('remote::UINTEGER')} AS remote, lport, rport, protocol, packets, bytes, flags, "
                     f"signs, rules, class FROM flows JOIN patterns USING (pattern)) "
-                    f"TO {quoted(f'{own}/{path.name}')} (FORMAT parquet, COMPRESSION zstd)"
+                    f"TO {quoted(f'{own}/{path.name}')} ({tables.PARQUET})"
                 )
                 with opened(path.parent) as run:
                     run.move(f"{self._folder.name}/{SPILL}/{path.name}", path.name)

@@ -1,28 +1,24 @@
 """Parquet files of replies: their columns, and how a spool becomes one."""
 
 import os
-import weakref
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import numpy as np
 
 from liveness.errors import LivenessError
 from liveness.files.atomic import sync_folder
 from liveness.replies import UNKNOWN_ATTEMPT, Kind, Tier
 from liveness.replylog.spool import Spool, read_spool
+from liveness.sql import tables
+from liveness.sql.connection import connect, duckdb_errors, first_line, limit_memory
+from liveness.sql.tables import PARQUET
+from liveness.sql.text import quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SUFFIX: Final = ".parquet"
 TEMPORARY: Final = ".tmp"
-MEMORY_LIMIT: Final = "512MB"
-
-_connections: "Final[weakref.WeakSet[DuckDBPyConnection]]" = weakref.WeakSet()
-"""All that are open in this process."""
 
 COLUMNS: Final[dict[str, tuple[str, str]]] = {
     "time_ns": ("BIGINT", "when it was captured, ns since 1970 (UTC)"),
@@ -57,16 +53,6 @@ _VALUES: Final = {
 }
 
 
-def quoted(text: str) -> str:
-    """Return a text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def literal(path: Path) -> str:
-    """Return a path with its glob characters escaped, for DuckDB."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
-
-
 def _names(column: str, names: Sequence[str]) -> str:
     return f"[{', '.join(map(quoted, names))}][{column}::BIGINT + 1]"
 
@@ -82,34 +68,9 @@ def select_replies(table: str, probes: Sequence[str]) -> str:
     return f"SELECT {', '.join(columns)} FROM {table}"  # noqa: S608 - made of constants and quoted probe names
 
 
-def connect() -> "DuckDBPyConnection":
-    """Return a DuckDB in memory that loads no extension and fetches nothing."""
-    import duckdb  # noqa: PLC0415 - only those who keep or query a log wait for it to load
-
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        "allow_community_extensions": False,
-    }
-    connection = duckdb.connect(":memory:", config=settings)
-    _connections.add(connection)
-    return connection
-
-
-def stop_queries() -> None:
-    """End the queries of all connections soon, with an error; another thread may call this."""
-    import duckdb  # noqa: PLC0415 - as above
-
-    for connection in list(_connections):
-        with suppress(duckdb.ConnectionException):  # it was closed already
-            connection.interrupt()
-
-
 def register(connection: "DuckDBPyConnection", table: str, spool: Spool) -> None:
     """Register a spool as a table of that name."""
-    names = spool.replies.dtype.names or ()
-    # copied column by column: older versions of DuckDB (1.2) read the bytes between the values of a field as values
-    connection.register(table, {name: np.ascontiguousarray(spool.replies[name]) for name in names})
+    tables.register(connection, table, tables.fields(spool.replies, spool.replies.dtype.names or ()))
 
 
 def convert_spool(path: Path) -> Path | None:
@@ -126,11 +87,11 @@ def convert_spool(path: Path) -> Path | None:
             path.unlink()
             return None
         with connect() as connection:
-            connection.execute(f"SET threads = 1; SET memory_limit = '{MEMORY_LIMIT}'; SET temp_directory = ''")
+            connection.execute("SET threads = 1")
+            limit_memory(connection)
             register(connection, "spool", spool)
-            options = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
             query = select_replies("spool", spool.probes)
-            connection.execute(f"COPY ({query}) TO {quoted(str(temporary))} ({options})")
+            connection.execute(f"COPY ({query}) TO {quoted(str(temporary))} ({PARQUET}, USE_TMP_FILE false)")
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
@@ -144,22 +105,6 @@ def convert_spool(path: Path) -> Path | None:
     finally:
         temporary.unlink(missing_ok=True)
     return target
-
-
-def duckdb_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
-    """Return what a query of a damaged file raises: errors of DuckDB, that of a message that is no text, and others.
-
-    DuckDB quotes names that a file holds as they are.
-    """
-    import duckdb  # noqa: PLC0415 - only those who keep or query a log wait for it to load
-
-    return duckdb.Error, UnicodeDecodeError, *others
-
-
-def first_line(error: Exception) -> str:
-    """Return an error of a query as one line, without its drawing of the place in the query."""
-    text = error.object.decode("utf-8", "backslashreplace") if isinstance(error, UnicodeDecodeError) else str(error)
-    return " ".join(text.partition("\n\nLINE ")[0].split())
 
 
 def count_rows(path: Path) -> int:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from liveness.errors import LivenessError, UsageError
 from liveness.replylog import parquet, spool
-from liveness.replylog.parquet import COLUMNS, duckdb_errors, first_line, literal, quoted
+from liveness.replylog.parquet import COLUMNS
 from liveness.replylog.runlog import REPLIES
 from liveness.runs.rundir import MANIFEST_FILE
+from liveness.sql.connection import connect, duckdb_errors, first_line, limit_memory
+from liveness.sql.text import dotted, literal, number_of, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation, Statement
@@ -27,12 +29,10 @@ READ_STATEMENTS: Final = frozenset({"SELECT", "MULTI", "CREATE", "INSERT", "UPDA
 _COMMENT: Final = r"(?:--[^\n]*\n|/\*.*?\*/)\s*"
 EXPLAINS: Final = re.compile(rf"\s*(?:{_COMMENT})*EXPLAIN\s*(?:ANALY[SZ]E\b|\([^)]*\))?", re.IGNORECASE | re.DOTALL)
 
-FUNCTIONS: Final = """
-CREATE MACRO ip_text(number) AS
-    (number >> 24)::VARCHAR || '.' || ((number >> 16) & 255) || '.' || ((number >> 8) & 255) || '.' || (number & 255);
-CREATE MACRO ip_number(text) AS (
-    (split_part(text, '.', 1)::UINTEGER << 24) + (split_part(text, '.', 2)::UINTEGER << 16)
-    + (split_part(text, '.', 3)::UINTEGER << 8) + split_part(text, '.', 4)::UINTEGER)::UINTEGER;
+FUNCTIONS: Final = f"""
+CREATE MACRO ip_text(number) AS {dotted("number")};
+CREATE MACRO ip_number(text) AS
+    CASE WHEN text IS NOT NULL THEN coalesce({number_of("text")}, error(text || ': not an address')) END;
 """
 
 VIEWS: Final = {
@@ -67,7 +67,7 @@ class ReplyTable:
         """
         files, spools = find_log(path)
         self._spill = TemporaryDirectory(prefix="liveness-", ignore_cleanup_errors=True)  # private: mode 0700
-        self._connection = parquet.connect()
+        self._connection = connect()
         self.cut_bytes = 0
         """Bytes at the ends of spools that are no whole reply."""
         try:
@@ -92,7 +92,7 @@ class ReplyTable:
 
     def _open(self, path: Path, files: list[Path], spools: list[Path]) -> None:
         run = self._connection.execute
-        run(f"SET temp_directory = {quoted(self._spill.name)}; SET memory_limit = {quoted(parquet.MEMORY_LIMIT)}")
+        limit_memory(self._connection, self._spill.name)
         run(FUNCTIONS)
         tables = self._spool_tables(files, spools)
         for file in files:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from liveness.analysis.survey.results import AddressSink
 from liveness.analysis.survey.sequences import PLAIN, REPAIRED, AddressFigures, availability, mean_up
 from liveness.errors import LivenessError, UsageError
-from liveness.files.atomic import replaced
-from liveness.replylog.parquet import duckdb_errors, first_line, quoted
-from liveness.survey.parquet_records import COPIED_BYTES, DOTTED, spilling
+from liveness.sql import tables
+from liveness.sql.connection import duckdb_errors, first_line, spilling
+from liveness.sql.tables import PARQUET
+from liveness.sql.text import dotted, quoted
 
-SUFFIXES: Final = {".csv": "(FORMAT csv, HEADER)", ".parquet": "(FORMAT parquet, COMPRESSION zstd)"}
-COLUMNS: Final = "address, probe, sent, positive, periods, A, U, median_up_s, periods_repaired, A_repaired, U_repaired"
+SUFFIXES: Final = {".csv": "FORMAT csv, HEADER", ".parquet": PARQUET}
+COLUMNS: Final = "probe, sent, positive, periods, A, U, median_up_s, periods_repaired, A_repaired, U_repaired"
 
 
 def check_suffix(path: Path) -> None:
@@ -36,21 +37,11 @@ def address_file(path: Path, addresses: NDArray[np.uint32], interval_s: float) -
 
             def take(probe: str, first: int, figures: AddressFigures) -> None:
                 part = _columns(figures, addresses[first : first + len(figures.sent)], interval_s)
-                connection.register("part", part)
-                source = f"SELECT *, {quoted(probe)} AS probe FROM part"  # noqa: S608 - a name of ours
-                connection.execute(f"CREATE TABLE IF NOT EXISTS figures AS {source} LIMIT 0")
-                connection.execute(f"INSERT INTO figures {source}")
-                connection.unregister("part")
+                tables.append(connection, "figures", part, f"*, {quoted(probe)} AS probe")
 
             yield take
-            query = COLUMNS.replace("address", f"{DOTTED} AS address", 1)
-            temporary = spill / "addresses"
-            connection.execute(
-                f"COPY (SELECT {query} FROM figures) TO {quoted(str(temporary))} {SUFFIXES[path.suffix]}"  # noqa: S608
-            )
-            with temporary.open("rb") as written, replaced(path) as file:
-                while content := written.read(COPIED_BYTES):
-                    file.write(content)
+            query = f"SELECT {dotted('address')} AS address, {COLUMNS} FROM figures"  # noqa: S608 - names of ours
+            tables.write(connection, query, SUFFIXES[path.suffix], spill, path)
     except duckdb_errors() as problem:
         raise LivenessError(f"{path}: cannot write: {first_line(problem)}") from problem
 

@@ -3,46 +3,30 @@
 Addresses are written as dotted text; numbers are read too. DuckDB reads the open file, never a name.
 """
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from liveness.errors import LivenessError, UsageError
-from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
 from liveness.space.addresses import shown
+from liveness.sql import tables
+from liveness.sql.connection import duckdb_errors, first_line, spilling
+from liveness.sql.text import dotted, number_of, quoted
 from liveness.survey.csv_records import HEADER, LARGEST_ROUND, LARGEST_TIME_S, ROW, STATES, Rows, probe_index
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MAGIC: Final = b"PAR1"
-MEMORY_LIMIT: Final = "512MB"
 BATCH: Final = 1 << 18
-COPIED_BYTES: Final = 1 << 20
-DOTTED: Final = " || '.' || ".join(f"((address >> {shift}) & 255)::VARCHAR" for shift in (24, 16, 8, 0))
-_PARTS: Final = "string_split(address::VARCHAR, '.')"
-_NUMBER: Final = (
-    f"coalesce(try_cast(address AS UINTEGER), CASE WHEN len({_PARTS}) = 4 THEN "
-    + " + ".join(f"try_cast({_PARTS}[{i + 1}] AS UTINYINT)::UBIGINT * {256 ** (3 - i)}" for i in range(4))
-    + " END)"
-)
+_NUMBER: Final = f"coalesce(try_cast(address AS UINTEGER), {number_of('address::VARCHAR')})"
 
 
 def is_parquet(head: bytes) -> bool:
     """Return whether a file that begins with `head` is Parquet."""
     return head.startswith(MAGIC)
-
-
-@contextmanager
-def spilling() -> Iterator[tuple["DuckDBPyConnection", Path]]:
-    """Give a DuckDB in bounded memory, and the private directory into which it spills."""
-    with tempfile.TemporaryDirectory(prefix="liveness-") as spill, closing(connect()) as connection:
-        connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET temp_directory = {quoted(spill)}")
-        yield connection, Path(spill)
 
 
 def read_parquet_rows(path: Path, probes: list[str]) -> Iterator[Rows]:
@@ -112,20 +96,14 @@ def encode_parquet(batches: Iterable[Rows], probes: Sequence[str]) -> Iterator[b
     """Yield the bytes of a Parquet file of all rows."""
     names = f"[{', '.join(map(quoted, probes))}]"
     states = f"[{', '.join(map(quoted, STATES))}]"
-    with spilling() as (connection, folder):
+    with spilling() as (connection, spill):
         connection.execute(
             "CREATE TABLE rows (round INTEGER, time_s DOUBLE, address UINTEGER, probe INTEGER, state UTINYINT)"
         )
         for rows in batches:
-            part = {name: np.ascontiguousarray(rows[name]) for name in HEADER}
-            connection.register("part", part)
-            connection.execute("INSERT INTO rows SELECT round, time_s, address, probe, state FROM part")
-            connection.unregister("part")
-        path = folder / "rows.parquet"
-        connection.execute(
-            f"COPY (SELECT round, time_s, {DOTTED} AS address, {names}[probe + 1] AS probe, "  # noqa: S608 - constants
-            f"{states}[state + 1] AS state FROM rows) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+            tables.append(connection, "rows", tables.fields(rows, HEADER))
+        query = (
+            f"SELECT round, time_s, {dotted('address')} AS address, {names}[probe + 1] AS probe, "  # noqa: S608 - constants
+            f"{states}[state + 1] AS state FROM rows"
         )
-        with path.open("rb") as file:
-            while content := file.read(COPIED_BYTES):
-                yield content
+        yield from tables.encoded(connection, query, tables.PARQUET, spill)

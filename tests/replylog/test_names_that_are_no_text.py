@@ -6,9 +6,10 @@ import pytest
 
 from liveness.errors import LivenessError
 from liveness.replies import REPLY_DTYPE
-from liveness.replylog.parquet import convert_spool, duckdb_errors, first_line
+from liveness.replylog.parquet import convert_spool
 from liveness.replylog.replytable import ReplyTable
 from liveness.replylog.spool import spool_header
+from liveness.sql.connection import duckdb_errors, first_line
 from tests.replylog.replies import PROBES, replies
 
 

@@ -12,9 +12,10 @@ import pytest
 
 from liveness.errors import LivenessError, UsageError
 from liveness.replies import REPLY_DTYPE
-from liveness.replylog.parquet import COLUMNS, connect, convert_spool, stop_queries
+from liveness.replylog.parquet import COLUMNS, convert_spool
 from liveness.replylog.replytable import VIEWS, ReplyTable
 from liveness.replylog.spool import spool_header
+from liveness.sql.connection import connect, stop_queries
 from tests.frames import dotted
 from tests.replylog.replies import PROBES, replies, rows, shown
 
@@ -97,6 +98,14 @@ def test_addresses_go_both_ways(log: Path) -> None:
             text = dotted(number)
             answer = table.query(f"SELECT ip_text({number}), ip_number('{text}'), ip_text({number}::UINTEGER)")
             assert list(answer.rows) == [(text, number, text)]
+
+
+def test_text_that_is_no_address_is_named(log: Path) -> None:
+    with ReplyTable(log) as table:
+        assert list(table.query("SELECT ip_number(NULL)").rows) == [(None,)]
+        for text in ("192.0.2.256", "192.0.2", "192.0.2.1.1"):
+            with pytest.raises(UsageError, match=f"{text}: not an address"):
+                list(table.query(f"SELECT ip_number('{text}')").rows)
 
 
 def test_columns_of_one_name_and_types_that_python_lacks(log: Path) -> None:

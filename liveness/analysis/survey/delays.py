@@ -17,8 +17,9 @@ from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.planes.delays import read_delays
 from liveness.planes.rundir import SurveyRun
 from liveness.replies import POSITIVE
-from liveness.replylog.parquet import duckdb_errors, first_line, quoted
 from liveness.replylog.replytable import ReplyTable
+from liveness.sql.connection import duckdb_errors, first_line
+from liveness.sql.text import quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation

@@ -15,8 +15,9 @@ from liveness.files.atomic import replaced
 from liveness.files.documents import decoded
 from liveness.files.reading import TooLargeError, read_bytes
 from liveness.lab.traffic.conversation import ICMP, Conversations, Label
-from liveness.replylog.parquet import connect, duckdb_errors, first_line, quoted
 from liveness.space.addresses import format_address
+from liveness.sql.connection import connect, duckdb_errors, first_line
+from liveness.sql.text import quoted
 
 LABELS: Final = "labels.csv"
 TRUTH: Final = "truth.json"

@@ -17,9 +17,10 @@ from liveness.planes.blocks import Blocks
 from liveness.planes.manifest import SurveyManifest, write_manifest
 from liveness.planes.rundir import SurveyRun
 from liveness.reference.padmanabhan_2015 import TIMEOUT_S
-from liveness.replylog.parquet import COLUMNS, connect
+from liveness.replylog.parquet import COLUMNS
 from liveness.replylog.runlog import REPLIES
 from liveness.report.views.survey import survey_tables
+from liveness.sql.connection import connect
 from liveness.survey.import_timing import Given
 from liveness.survey.opening import import_any
 from tests.analysis.survey.brute import Truth

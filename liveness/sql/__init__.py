@@ -1,0 +1,1 @@
+"""DuckDB in memory: connections, texts of queries, tables made of arrays and written as files."""
