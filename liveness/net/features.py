@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyroute2 import NetlinkError
 
 from liveness.errors import LivenessError
-from liveness.net import ephemeral, trials
+from liveness.net import ephemeral, nftables, trials
 from liveness.net.sockets import raw_socket_remedy
 from liveness.net.transport import WayTrial, try_ways
 from liveness.system.child import run_in_child
@@ -159,6 +159,7 @@ def _trials_in_private() -> list[_Trial]:
         link("veth", "lab"),
         link("dummy", "a sink for measuring (optional)"),
         link("ifb", "a sink for measuring (optional)"),
+        _Trial("kernel resets", trials.kernel_resets, "applications of TCP (optional)", nftables.LINUX_5_12),
         _Trial("nft", trials.nft, "finer shapes of the lab (optional)", "install it: sudo apt install nftables"),
     ]
 

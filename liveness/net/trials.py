@@ -15,6 +15,7 @@ from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError
 from liveness.net import ephemeral, tpacket, xdp
+from liveness.net.resets import ResetsHeld
 from liveness.net.rx_packet import PacketRxRing
 from liveness.net.sockets import bind_packet_socket, open_packet_socket
 from liveness.net.tx_packet import PacketTxRing
@@ -151,6 +152,13 @@ def join_by_link(name: str) -> None:
         netlink.link("add", ifname=name, kind="veth", peer=f"{name}-far")
         for end in (name, f"{name}-far"):
             netlink.link("set", index=netlink.link_lookup(ifname=end)[0], state="up")
+
+
+def kernel_resets() -> str:
+    """Hold back the kernel's resets towards a service, and prove that none leaves; for private networks only."""
+    with ResetsHeld(*ephemeral.DEFAULT_PORTS, (80,)) as held:
+        held.prove()
+    return "held back while a scan talks to services"
 
 
 def nft() -> str:
