@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -24,8 +24,8 @@ from liveness.runs.manifest import Manifest
 from liveness.scan.privilege_drop import private_umask
 from liveness.scan.recovery.resume import check_resumable
 from liveness.scan.run import Finished
+from liveness.system.exit_codes import exit_code_of
 
-SIGNAL_BASE: Final = 128
 """Added to the number of the signal that ended a run, to make the exit code."""
 
 
@@ -147,7 +147,7 @@ class Cycle:
         if finished.manifest.status == "complete":
             return self._report(record)
         number = finished.interruption.signal_number
-        code = StoppedEarlyError.exit_code if number is None else SIGNAL_BASE + number
+        code = StoppedEarlyError.exit_code if number is None else exit_code_of(number)
         record = replace(record, exit_code=code, events=["failure", *record.events])
         record = replace(record, summary=f"{self._summary(record, finished.manifest)}; the next call resumes it")
         self.home.write(record)

@@ -1,18 +1,20 @@
 """Notification message of a census: one document for each end of a call, the same for all recipients."""
 
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-import msgspec
-from msgspec import Struct, field
+from msgspec import field
 
 from liveness.census.record import Event, Record
+from liveness.watch.message import MessageOf
 
 SCHEMA: Final = 1
 
 
-class Message(Struct, frozen=True, kw_only=True):
+class Message(MessageOf, frozen=True, kw_only=True):
     """Message about a census. `events` are all that apply; `summary` is one line for users."""
+
+    instrument: ClassVar = "census"
 
     schema: int = SCHEMA
     census: str
@@ -51,19 +53,3 @@ class Message(Struct, frozen=True, kw_only=True):
             exit_code=exit_code,
             directory=str(home.absolute()),
         )
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """What the command of a notification finds in its environment."""
-        return {
-            "CENSUS_EVENTS": " ".join(self.events),
-            "CENSUS_NAME": self.census,
-            "CENSUS_RUN": self.run or "",
-            "CENSUS_SUMMARY": self.summary,
-            "CENSUS_EXIT_CODE": str(self.exit_code),
-            "CENSUS_DIRECTORY": self.directory,
-        }
-
-    def encoded(self) -> bytes:
-        """Return the message as one JSON document."""
-        return msgspec.json.encode(self)

@@ -109,6 +109,7 @@ def exit_code_of(work: Callable[[], None]) -> int:
     In the child this function does not return: the child leaves as the whole command would.
     """
     from liveness.system.child import die_with_parent, fork
+    from liveness.system.exit_codes import shown_by_shells
 
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     parent = os.getpid()
@@ -132,4 +133,4 @@ def exit_code_of(work: Callable[[], None]) -> int:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    return code if code >= 0 else 128 - code
+    return shown_by_shells(code)

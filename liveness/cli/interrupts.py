@@ -10,7 +10,11 @@ from threading import Thread
 from types import FrameType
 from typing import Final, NoReturn, Protocol
 
-EXIT_CODE: Final = 128 + signal.SIGINT
+from liveness import log
+from liveness.errors import StoppedEarlyError
+from liveness.system.exit_codes import exit_code_of
+
+EXIT_CODE: Final = exit_code_of(signal.SIGINT)
 GRACE_S: Final = 1.0
 """Longest time in seconds that a command takes to clean up."""
 
@@ -87,6 +91,14 @@ class Interrupts:
 
 
 interrupts: Final = Interrupts()
+
+
+def leave_early(line: str, signal_number: int | None) -> NoReturn:
+    """Say why work that keeps partial results ended early, and end with the exit code of that."""
+    if signal_number is None:
+        raise StoppedEarlyError(line)
+    log.notice(line)
+    raise SystemExit(exit_code_of(signal_number))
 
 
 class Stoppable(Protocol):

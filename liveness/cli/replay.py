@@ -12,6 +12,7 @@ from liveness.cli.messages import quieten
 from liveness.cli.options import AS_JSON
 from liveness.cli.streams import print_result
 from liveness.errors import LivenessError, StoppedEarlyError, UsageError
+from liveness.system.exit_codes import exit_code_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -112,7 +113,7 @@ def _leave(done: "Replayed", run_dir: Path, *, check: bool) -> None:
     from liveness.report.views.replay import replay_verdict
 
     if done.interruption.signal_number is not None:
-        raise SystemExit(128 + done.interruption.signal_number)
+        raise SystemExit(exit_code_of(done.interruption.signal_number))
     if check and done.comparison is None:
         raise UsageError(f"{run_dir}: no sets to compare with: this run has not ended")
     if check and done.comparison is not None and not done.comparison.equal:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from liveness import log
+from liveness.cli.interrupts import leave_early
 from liveness.cli.messages import quieten
 from liveness.cli.mistakes import naming
 from liveness.cli.streams import print_result
 from liveness.cli.watching import watch_options, watchers_of
-from liveness.errors import StoppedEarlyError, UsageError, count_of
+from liveness.errors import UsageError, count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -253,7 +254,4 @@ def _leave(finished: "Finished") -> None:
     if interruption.reason is None:
         return
     line = f"{interruption.reason}: {kept_in(finished.directory.path)}"
-    if interruption.signal_number is None:
-        raise StoppedEarlyError(line)
-    log.notice(line)
-    raise SystemExit(128 + interruption.signal_number)
+    leave_early(line, interruption.signal_number)

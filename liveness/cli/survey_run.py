@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from liveness import log
+from liveness.cli.interrupts import leave_early
 from liveness.cli.messages import quieten
 from liveness.cli.options import AS_JSON
 from liveness.cli.streams import print_result
 from liveness.cli.watching import watch_options, watchers_of
-from liveness.errors import StoppedEarlyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,10 +189,7 @@ def _leave(finished: "Finished", again: str | None) -> None:
     reason = finished.manifest.reason or "ended early"
     command = f"liveness survey run --resume {shlex.quote(str(finished.path))}" if again is None else again
     line = f"{reason}: `{command}` continues it"
-    if interruption.signal_number is None:
-        raise StoppedEarlyError(line)
-    log.notice(line)
-    raise SystemExit(128 + interruption.signal_number)
+    leave_early(line, interruption.signal_number)
 
 
 def forecast_text(file: Path, shown: "Forecast") -> str:

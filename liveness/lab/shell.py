@@ -18,6 +18,7 @@ from liveness.lab.source import find_population
 from liveness.lab.tools import find_tools
 from liveness.runs.announce import VARIABLE
 from liveness.system.child import PR_SET_PDEATHSIG, libc
+from liveness.system.exit_codes import shown_by_shells
 from liveness.system.namespace import enter_private_network
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 """Signals that a terminal sends to the whole foreground process group, so that the command has received them."""
 
 SI_KERNEL = 0x80
-KILLED = 128
-"""A shell's exit code for a command that a signal ended is this number plus the signal's."""
 
 
 def run_in_lab(
@@ -118,7 +117,7 @@ def _run(
                 continue
             code = child.poll()
             if code is not None:
-                return KILLED - code if code < 0 else code
+                return shown_by_shells(code)
             if lab_ended():
                 child.terminate()
                 child.wait()

@@ -7,19 +7,27 @@ own several times a second. No privilege is needed.
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
 from liveness.errors import LivenessError
+from liveness.net.rtnetlink import (
+    LINK_HEADER,
+    NLM_F_ACK,
+    NLM_F_DUMP,
+    NLM_F_ECHO,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    SOL_NETLINK,
+    attribute,
+    attributes,
+    error_code,
+    message,
+    open_socket,
+    parts,
+)
 
-NLMSG_ERROR: Final = 2
-NLMSG_DONE: Final = 3
-NLM_F_REQUEST: Final = 1
-NLM_F_ACK: Final = 4
-NLM_F_ECHO: Final = 8
-"""The kernel answers RTM_GETQDISC with a notification; with this flag the sender of the request gets it."""
-NLM_F_DUMP: Final = 0x300
 RTM_GETLINK: Final = 18
 RTM_GETQDISC: Final = 38
 IFLA_IFNAME: Final = 3
@@ -32,14 +40,8 @@ IFLA_LINK_NETNSID: Final = 37
 TCA_STATS2: Final = 7
 TCA_STATS_QUEUE: Final = 3
 TC_H_ROOT: Final = 0xFFFFFFFF
-ATTRIBUTE_TYPE: Final = 0x3FFF
-"""Mask of the attribute type, without the flags for nesting and byte order."""
-HEADER: Final = struct.Struct("=IHHII")
-LINK_HEADER: Final = struct.Struct("=BxHiII")
 QDISC_HEADER: Final = struct.Struct("=B3xiIII")
-ATTRIBUTE: Final = struct.Struct("=HH")
 QUEUE: Final = struct.Struct("=IIIII")
-SOL_NETLINK: Final = 270
 NETLINK_GET_STRICT_CHK: Final = 12
 BUFFER_BYTES: Final = 1 << 17
 TIMEOUT_S: Final = 2.0
@@ -78,9 +80,7 @@ class CounterReader:
 
     def open(self) -> None:
         """Open the socket; it can be opened again after `close`."""
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-        self._socket.settimeout(TIMEOUT_S)
-        self._socket.bind((0, 0))
+        self._socket = open_socket(TIMEOUT_S)
         self._strict = True
         try:
             self._socket.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
@@ -120,16 +120,16 @@ class CounterReader:
 
     def ports(self, master: int) -> list[Device]:
         """Return the devices that belong to a bridge, bond or team."""
-        attribute = ATTRIBUTE.pack(ATTRIBUTE.size + 4, IFLA_MASTER) + struct.pack("=I", master)
-        request = LINK_HEADER.pack(0, 0, 0, 0, 0) + attribute
+        request = LINK_HEADER.pack(0, 0, 0, 0, 0) + attribute(IFLA_MASTER, struct.pack("=I", master))
         bodies = self._request(RTM_GETLINK, NLM_F_DUMP, request)
-        return [_device(body) for body in bodies if _number(dict(_attributes(body[16:])), IFLA_MASTER) == master]
+        return [_device(body) for body in bodies if _number(attributes(body, LINK_HEADER.size), IFLA_MASTER) == master]
 
     def queue_drops(self, index: int) -> int:
         """Return the packets dropped by the root queueing discipline of a device, modulo 2**32; 0 if it has none."""
         try:
+            # The kernel answers with a notification; with this flag the sender of the request gets it.
             for body in self._request(RTM_GETQDISC, NLM_F_ECHO, QDISC_HEADER.pack(0, index, 0, TC_H_ROOT, 0)):
-                statistics = dict(_attributes(dict(_attributes(body[QDISC_HEADER.size :])).get(TCA_STATS2, b"")))
+                statistics = attributes(attributes(body, QDISC_HEADER.size).get(TCA_STATS2, b""))
                 queue = statistics.get(TCA_STATS_QUEUE, b"")
                 if len(queue) >= QUEUE.size:
                     return int(QUEUE.unpack_from(queue)[2])
@@ -152,15 +152,15 @@ class CounterReader:
         flags |= NLM_F_REQUEST | (0 if flags & NLM_F_DUMP else NLM_F_ACK)
         bodies: list[bytes] = []
         try:
-            self._socket.send(HEADER.pack(HEADER.size + len(body), kind, flags, self._sequence, 0) + body)
+            self._socket.send(message(kind, flags, self._sequence, body))
             while True:
-                for answer, sequence, content in _messages(self._socket.recv(BUFFER_BYTES)):
+                for answer, _, sequence, content in parts(self._socket.recv(BUFFER_BYTES)):
                     if sequence != self._sequence:
                         continue  # part of a late answer to an earlier request
                     if answer == NLMSG_DONE:
                         return bodies
                     if answer == NLMSG_ERROR:
-                        code = -struct.unpack_from("=i", content)[0]
+                        code = error_code(content)
                         if code:
                             raise LivenessError(f"netlink: {os.strerror(code)}")
                         return bodies
@@ -169,44 +169,22 @@ class CounterReader:
             raise LivenessError(f"netlink: {error.strerror or error}") from error
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (type, sequence, body) of the messages in one datagram."""
-    at = 0
-    while at + HEADER.size <= len(data):
-        length, kind, _, sequence, _ = HEADER.unpack_from(data, at)
-        if length < HEADER.size:
-            return
-        yield kind, sequence, data[at + HEADER.size : at + length]
-        at += (length + 3) & ~3
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (type, value) of the attributes in a message or in an attribute that holds others."""
-    at = 0
-    while at + ATTRIBUTE.size <= len(data):
-        length, kind = ATTRIBUTE.unpack_from(data, at)
-        if length < ATTRIBUTE.size:
-            return
-        yield kind & ATTRIBUTE_TYPE, data[at + ATTRIBUTE.size : at + length]
-        at += (length + 3) & ~3
-
-
-def _number(attributes: dict[int, bytes], kind: int) -> int | None:
-    value = attributes.get(kind, b"")
+def _number(found: dict[int, bytes], kind: int) -> int | None:
+    value = found.get(kind, b"")
     return struct.unpack("=I", value)[0] if len(value) == struct.calcsize("=I") else None
 
 
 def _device(body: bytes) -> Device:
     index = LINK_HEADER.unpack_from(body)[2]
-    attributes = dict(_attributes(body[LINK_HEADER.size :]))
-    information = dict(_attributes(attributes.get(IFLA_LINKINFO, b"")))
-    counted: Sequence[int] = struct.unpack_from("=16Q", attributes.get(IFLA_STATS64, bytes(128)).ljust(128, b"\0"))
-    elsewhere = IFLA_LINK_NETNSID in attributes
+    found = attributes(body, LINK_HEADER.size)
+    information = attributes(found.get(IFLA_LINKINFO, b""))
+    counted: tuple[int, ...] = struct.unpack_from("=16Q", found.get(IFLA_STATS64, bytes(128)).ljust(128, b"\0"))
+    elsewhere = IFLA_LINK_NETNSID in found
     return Device(
         index=index,
-        name=attributes.get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
+        name=found.get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
         kind=information.get(IFLA_INFO_KIND, b"").rstrip(b"\0").decode(errors="replace"),
-        parent=None if elsewhere else _number(attributes, IFLA_LINK),
+        parent=None if elsewhere else _number(found, IFLA_LINK),
         rx_packets=counted[0],
         tx_packets=counted[1],
         rx_dropped=counted[6],

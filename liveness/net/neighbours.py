@@ -15,15 +15,8 @@ from pyroute2 import IPRoute
 
 from liveness.errors import LivenessError
 from liveness.net.links import Link
-from liveness.net.path.netlink import (
-    ADDRESS_HEADER,
-    NEIGHBOUR_HEADER,
-    RTM_GETADDR,
-    RTM_GETNEIGH,
-    Netlink,
-    attribute,
-    attributes,
-)
+from liveness.net.path.netlink import ADDRESS_HEADER, NEIGHBOUR_HEADER, RTM_GETADDR, RTM_GETNEIGH, Netlink
+from liveness.net.rtnetlink import attribute, attributes
 from liveness.net.sockets import bind_packet_socket, lost_interface, open_packet_socket
 from liveness.net.tpacket import ETH_P_ARP, ETH_P_IP
 

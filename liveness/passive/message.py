@@ -1,21 +1,17 @@
 """Messages of a passive run: services that fail or recover, and the end of the run. They name no remote address."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from liveness.errors import count_of
 from liveness.passive.failing import Changes
 from liveness.passive.outages import Stretch
 from liveness.passive.services import service_name
+from liveness.watch.message import MOST_LISTED, MessageOf, first_of
 
 SCHEMA: Final = 1
-MOST_LISTED: Final = 1_000
-"""Most services that a message lists; its counts are of all."""
-NAMED: Final = 3
-"""Most services that a summary names."""
 
 Event = Literal["complete", "failure", "outage", "recovery"]
 
@@ -30,8 +26,10 @@ class ServiceChange(Struct, frozen=True, kw_only=True):
     """Most distinct remotes that failed in one interval."""
 
 
-class PassiveMessage(Struct, frozen=True, kw_only=True):
+class PassiveMessage(MessageOf, frozen=True, kw_only=True):
     """A message about a passive run. `events` are all that apply; `summary` is one line for users."""
+
+    instrument: ClassVar = "passive"
 
     schema: int = SCHEMA
     passive: str
@@ -40,9 +38,9 @@ class PassiveMessage(Struct, frozen=True, kw_only=True):
     """Run id, or None if no run was begun."""
     events: list[Event]
     summary: str
-    outages: list[ServiceChange] = []
+    outages: list[ServiceChange] = field(default_factory=list)
     """The first services that began to fail, in the order of addresses."""
-    recoveries: list[ServiceChange] = []
+    recoveries: list[ServiceChange] = field(default_factory=list)
     began_to_fail: int = 0
     recovered: int = 0
     failing: int | None = None
@@ -97,22 +95,6 @@ class PassiveMessage(Struct, frozen=True, kw_only=True):
             directory=directory,
         )
 
-    @property
-    def variables(self) -> dict[str, str]:
-        """What the command of a notification finds in its environment."""
-        return {
-            "PASSIVE_EVENTS": " ".join(self.events),
-            "PASSIVE_NAME": self.passive,
-            "PASSIVE_RUN": self.run or "",
-            "PASSIVE_SUMMARY": self.summary,
-            "PASSIVE_EXIT_CODE": str(self.exit_code),
-            "PASSIVE_DIRECTORY": self.directory,
-        }
-
-    def encoded(self) -> bytes:
-        """Return the message as one JSON document."""
-        return msgspec.json.encode(self)
-
 
 def _listed(stretches: Sequence[Stretch], time_of: Callable[[int], str]) -> list[ServiceChange]:
     return [
@@ -128,5 +110,4 @@ def _listed(stretches: Sequence[Stretch], time_of: Callable[[int], str]) -> list
 
 def _names(changes: Sequence[ServiceChange]) -> str:
     """Return some services in words, such as "198.51.100.25/tcp/25 and 2 more"."""
-    names = ", ".join(f"{each.service} ({count_of(each.clients, 'client')})" for each in changes[:NAMED])
-    return names + (f" and {len(changes) - NAMED:,} more" if len(changes) > NAMED else "")
+    return first_of([f"{each.service} ({count_of(each.clients, 'client')})" for each in changes])

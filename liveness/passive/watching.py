@@ -5,7 +5,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from liveness.errors import LivenessError
 from liveness.files.outputs import check_output
 from liveness.passive.config import PassiveNotify
 from liveness.passive.failing import FailingServices
@@ -14,6 +13,7 @@ from liveness.passive.message import PassiveMessage
 from liveness.passive.results import iso
 from liveness.passive.state import State, metrics_of
 from liveness.watch.endpoint import Endpoint
+from liveness.watch.message import failure_of
 from liveness.watch.notify import Notifier
 from liveness.watch.textfile import TextFile
 
@@ -82,12 +82,9 @@ class RunWatch:
                 self._notifier.send(
                     PassiveMessage.of_end(self._name, self._run, self._place, done.status, done.counts.read)
                 )
-            elif isinstance(error, Exception):  # also a bug, whose traceback may not be seen
-                problem, code = f"{type(error).__name__}: {error}", LivenessError.exit_code
-                if isinstance(error, LivenessError):
-                    problem, code = str(error), error.exit_code
+            elif isinstance(error, Exception):
                 self._notifier.send(
-                    PassiveMessage.of_failure(self._name, self._run or None, self._place, problem, code)
+                    PassiveMessage.of_failure(self._name, self._run or None, self._place, *failure_of(error))
                 )
         finally:
             if self._endpoint is not None:

@@ -10,7 +10,9 @@ from types import FrameType
 from typing import Final
 
 from liveness.config.units import MIN_RATE_PPS
+from liveness.errors import explain
 from liveness.scan.totals import SessionTotals
+from liveness.system.exit_codes import exit_code_of
 
 RATE_STEP: Final = 0.05
 ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -24,7 +26,7 @@ class StoppedMerge(KeyboardInterrupt):
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        self.exit_code = 128 + number
+        self.exit_code = exit_code_of(number)
 
 
 @dataclass(slots=True)
@@ -49,6 +51,14 @@ class Interruption:
     def by(self, reason: str) -> None:
         """Note a reason; the first reason is kept."""
         self.reason = self.reason or reason
+
+    @contextmanager
+    def by_errors(self) -> Iterator[None]:
+        """Make any exception in the body a reason to end early."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - no error may leave children behind or lose received data
+            self.by(explain(error))
 
     def finish(self, *, complete: bool) -> None:
         """Begin the last phase, in which nothing is sent any more.
@@ -97,7 +107,7 @@ def signals_noted(interruption: Interruption, discard: Callable[[], None]) -> It
             return
         if not interruption.begun:
             discard()
-            os._exit(128 + number)
+            os._exit(exit_code_of(number))
         interruption.request(number)
 
     handled = [number for number in ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]

@@ -13,6 +13,7 @@ from liveness.clock import utc
 from liveness.config.load import list_files, read_entries, skipped_in
 from liveness.errors import LivenessError, UsageError
 from liveness.runs.optout_record import KeptOptOuts, ListProblem, OptOuts, Withdrawal, load_opt_outs, write_opt_outs
+from liveness.scan.interruption import Interruption
 from liveness.scan.plan import Plan
 from liveness.scan.send.withdrawn import WithdrawnList
 from liveness.space.intervals import Intervals
@@ -84,6 +85,14 @@ class OptOutWatch:
         """Read the lists even if they have not changed."""
         self._read = []
         self.look(now=True)
+
+    def look_or_end(self, interruption: Interruption) -> None:
+        """Withdraw newly blocked targets, as a SIGHUP requests also now; end the scan early if that is impossible."""
+        with interruption.by_errors():
+            if interruption.read_lists:
+                interruption.read_lists = False
+                self.look_again()
+            self.look()
 
     def leave_out(self, targets: Intervals) -> None:
         """Stop probing some targets in this session, without an opt-out."""

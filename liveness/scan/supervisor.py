@@ -1,12 +1,10 @@
 """The supervisor: it watches receivers and senders, and keeps partial results whatever fails."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from liveness.errors import LivenessError, explain
 from liveness.net.path.watch import PathWatch
 from liveness.net.ring import RxRing, TxRing
 from liveness.order.order import targets_of
@@ -93,17 +91,17 @@ class Supervisor:
         guard = self._guard(session, losses, opt_outs)
         try:
             with rate_signals(session, self.plan.ceiling_pps):
-                with self._ending_early():
+                with self.interruption.by_errors():
                     workers.start(self.interruption)
                     compacting.start()
                     self._watch(workers, session, losses, checkpointing, compacting, opt_outs, guard)
                 self.interruption.finish(complete=workers.all_sent() and not workers.receiver_ended())
-                with self._ending_early():
+                with self.interruption.by_errors():
                     workers.stop_senders(self.interruption)
                 too_much = None
-                with self._ending_early():
+                with self.interruption.by_errors():
                     too_much = losses.conclude()
-                with self._ending_early():
+                with self.interruption.by_errors():
                     workers.finish_receivers(self.interruption)
                 if too_much is not None:  # after the receivers: if one failed, that is the reason to report
                     self.interruption.by(too_much)
@@ -134,14 +132,6 @@ class Supervisor:
             (lambda: None) if tuner is None else tuner.measure_again,
         )
 
-    @contextmanager
-    def _ending_early(self) -> Iterator[None]:
-        """Turn any exception in the body into a reason to end early."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - no error may leave children behind or lose received data
-            self.interruption.by(explain(error))
-
     def _watch(
         self,
         workers: WorkerGroup,
@@ -160,7 +150,7 @@ class Supervisor:
             self._report(session, losses, guard, sending=True)
             session.look()
             losses.look()
-            self._look_at_lists(opt_outs)
+            opt_outs.look_or_end(self.interruption)
             if checkpointing.due(session.elapsed_s):
                 checkpointing.write(session.totals(), losses.losses())
                 compacting.look()
@@ -205,16 +195,6 @@ class Supervisor:
             track=losses.book.track,
         )
 
-    def _look_at_lists(self, opt_outs: OptOutWatch) -> None:
-        """Withdraw newly blocked targets; end the scan early if that is impossible."""
-        try:
-            if self.interruption.read_lists:
-                self.interruption.read_lists = False
-                opt_outs.look_again()
-            opt_outs.look()
-        except LivenessError as error:
-            self.interruption.by(str(error))
-
     def _report(self, session: SessionTotals, losses: LossWatch, guard: PathGuard | None, *, sending: bool) -> None:
         """Pass a snapshot of the scan to its listeners."""
         losses.count()
@@ -232,13 +212,13 @@ class Supervisor:
 
     def _conclude(self, session: SessionTotals, losses: LossWatch, checkpointing: Checkpointing) -> Totals:
         """Return the final totals, and write the last checkpoint. Each step is tried even if an earlier one failed."""
-        with self._ending_early():
+        with self.interruption.by_errors():
             self._report(session, losses, None, sending=False)
         totals = Totals(errors=session.shared.send_errors.sum(axis=0).tolist())
-        with self._ending_early():
+        with self.interruption.by_errors():
             session.look(last=True)
-        with self._ending_early():
+        with self.interruption.by_errors():
             totals = session.totals()
-        with self._ending_early():
+        with self.interruption.by_errors():
             checkpointing.write(totals, losses.losses())
         return totals

@@ -1,21 +1,16 @@
 """Messages of a survey: outages of /24s as they begin and end, and the end of a session."""
 
-from typing import Any, Final, Literal
+from typing import ClassVar, Final, Literal
 
-import msgspec
-from msgspec import Struct
+from msgspec import field
 
 from liveness.errors import StoppedEarlyError, count_of
 from liveness.planes.manifest import SurveyManifest
 from liveness.survey.outage_watch import OutageChange, RoundOutages
+from liveness.system.exit_codes import exit_code_of
+from liveness.watch.message import MOST_LISTED, MessageOf, first_of
 
 SCHEMA: Final = 1
-SIGNAL_BASE: Final = 128
-"""Added to the number of the signal that ended a session, to make the exit code."""
-MOST_LISTED: Final = 1_000
-"""Most /24s that a message lists; its counts are of all."""
-NAMED: Final = 3
-"""Most /24s that a summary names."""
 AT_ONCE: Final = 0.5
 """If so large a share of the /24s goes down in one round, this host may have lost its connection."""
 FEWEST_AT_ONCE: Final = 8
@@ -23,8 +18,10 @@ FEWEST_AT_ONCE: Final = 8
 Event = Literal["complete", "failure", "outage", "recovery"]
 
 
-class SurveyMessage(Struct, frozen=True, kw_only=True):
+class SurveyMessage(MessageOf, frozen=True, kw_only=True):
     """A message about a survey. `events` are all that apply; `summary` is one line for users."""
+
+    instrument: ClassVar = "survey"
 
     schema: int = SCHEMA
     survey: str
@@ -33,9 +30,9 @@ class SurveyMessage(Struct, frozen=True, kw_only=True):
     events: list[Event]
     summary: str
     round: int | None = None
-    outages: list[OutageChange] = []
+    outages: list[OutageChange] = field(default_factory=list)
     """The first /24s that went down, in the order of addresses."""
-    recoveries: list[OutageChange] = []
+    recoveries: list[OutageChange] = field(default_factory=list)
     went_down: int = 0
     came_back: int = 0
     down: int | None = None
@@ -72,7 +69,7 @@ class SurveyMessage(Struct, frozen=True, kw_only=True):
     def of_end(cls, directory: str, manifest: SurveyManifest, signal_number: int | None) -> "SurveyMessage":
         """Return the message of a session that has ended."""
         complete = manifest.status == "complete"
-        code = StoppedEarlyError.exit_code if signal_number is None else SIGNAL_BASE + signal_number
+        code = StoppedEarlyError.exit_code if signal_number is None else exit_code_of(signal_number)
         counts = "; ".join(
             f"{name}: {count.positive:,} of {count.sent:,} positive, {count.not_sent:,} not sent"
             for name, count in manifest.probes.items()
@@ -100,30 +97,7 @@ class SurveyMessage(Struct, frozen=True, kw_only=True):
             directory=directory,
         )
 
-    @property
-    def variables(self) -> dict[str, str]:
-        """What the command of a notification finds in its environment."""
-        return {
-            "SURVEY_EVENTS": " ".join(self.events),
-            "SURVEY_NAME": self.survey,
-            "SURVEY_RUN": self.run or "",
-            "SURVEY_SUMMARY": self.summary,
-            "SURVEY_EXIT_CODE": str(self.exit_code),
-            "SURVEY_DIRECTORY": self.directory,
-        }
-
-    def encoded(self) -> bytes:
-        """Return the message as one JSON document."""
-        return msgspec.json.encode(self)
-
-    def document(self) -> dict[str, Any]:
-        """Return the message as plain values."""
-        found: dict[str, Any] = msgspec.to_builtins(self)
-        return found
-
 
 def _listed(changes: list[OutageChange], verb: str) -> str:
     """Return some /24s in words, such as "192.0.2.0/24 went down"."""
-    names = ", ".join(change.block for change in changes[:NAMED])
-    more = f" and {len(changes) - NAMED:,} more" if len(changes) > NAMED else ""
-    return f"{names}{more} {verb}"
+    return f"{first_of([change.block for change in changes])} {verb}"

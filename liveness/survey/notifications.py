@@ -9,9 +9,9 @@ from queue import Full, Queue
 from threading import Thread
 from typing import Final
 
-from liveness.errors import LivenessError
 from liveness.survey.config import SurveyNotify
 from liveness.survey.message import SurveyMessage
+from liveness.watch.message import failure_of
 from liveness.watch.notify import Notifier
 
 MOST_WAITING: Final = 64
@@ -68,10 +68,7 @@ def failures_notified(notify: SurveyNotify, name: str, directory: Path, warn: Ca
     """Send a message about an error in the body, which is raised again. `directory` is that of the survey or run."""
     try:
         yield
-    except Exception as error:  # also a bug, whose traceback may not be seen
-        problem, code = f"{type(error).__name__}: {error}", LivenessError.exit_code
-        if isinstance(error, LivenessError):
-            problem, code = str(error), error.exit_code
-        message = SurveyMessage.of_failure(name, None, str(directory.absolute()), problem, code)
+    except Exception as error:
+        message = SurveyMessage.of_failure(name, None, str(directory.absolute()), *failure_of(error))
         Notifier(notify, notify.on, warn).send(message)
         raise

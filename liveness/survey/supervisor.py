@@ -1,12 +1,11 @@
 """The supervisor of a survey: it watches sender, receiver, path and blocklists, and keeps the rounds."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from liveness.errors import LivenessError, count_of, explain
+from liveness.errors import count_of
 from liveness.net.ring import TxRing
 from liveness.planes.live import LISTENED_NS, START_NS, LivePlanes
 from liveness.runs.optout_record import load_opt_outs
@@ -91,19 +90,19 @@ class SurveySupervisor:
         )
         guard = self._guard()
         try:
-            with self._ending_early(), memory_shared():
+            with self.interruption.by_errors(), memory_shared():
                 workers.start(self.interruption)
                 self._watch(workers, guard)
             over = time.time_ns() >= self._heard_all_ns
             self.interruption.finish(complete=over and workers.all_sent() and not workers.receiver_ended())
-            with self._ending_early():
+            with self.interruption.by_errors():
                 workers.stop_senders(self.interruption)
             stopped_ns = time.time_ns()
-            with self._ending_early():
+            with self.interruption.by_errors():
                 workers.finish_receivers(self.interruption)
         finally:
             workers.end()
-        with self._ending_early():
+        with self.interruption.by_errors():
             self._end(workers, stopped_ns)
         self._report(None, sending=False)
 
@@ -135,14 +134,6 @@ class SurveySupervisor:
             self.live,
             self.survey.config.tolerance_ns,
         ).run
-
-    @contextmanager
-    def _ending_early(self) -> Iterator[None]:
-        """Turn any exception in the body into a reason to end early."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - no error may leave children behind or lose received data
-            self.interruption.by(explain(error))
 
     def _watch(self, workers: WorkerGroup, guard: PathGuard) -> None:
         """Wait until the last round is over and its replies had an interval to come; return early for a failure."""
@@ -197,14 +188,9 @@ class SurveySupervisor:
 
     def _look_at_lists(self) -> None:
         """Withdraw newly blocked addresses; end the session early if that is impossible."""
-        try:
-            if self.interruption.read_lists:
-                self.interruption.read_lists = False
-                self.opt_outs.look_again()
-            self.opt_outs.look()
+        self.opt_outs.look_or_end(self.interruption)
+        with self.interruption.by_errors():
             self._note_opt_outs()
-        except LivenessError as error:
-            self.interruption.by(str(error))
 
     def _look_for_outages(self, guard: PathGuard) -> None:
         """Judge a round if one is due, and report /24s that went down or came back."""

@@ -13,14 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.net.path.netlink import (
-    ROUTE_HEADER,
-    RTM_GETROUTE,
-    RTM_GETRULE,
-    Message,
-    Netlink,
-    attributes,
-)
+from liveness.net.path.netlink import ROUTE_HEADER, RTM_GETROUTE, RTM_GETRULE, Message, Netlink
+from liveness.net.rtnetlink import attributes
 from liveness.space.intervals import ADDRESS_SPACE
 
 ADDRESS_BITS: Final = 32

@@ -5,8 +5,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import Final
 
-from liveness.net.path.netlink import LINK_HEADER, RTM_GETLINK, Netlink, attribute, attributes
+from liveness.net.path.netlink import RTM_GETLINK, Netlink
 from liveness.net.path.path import Path
+from liveness.net.rtnetlink import LINK_HEADER, attribute, attributes
 
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 IFLA_ADDRESS, IFLA_EXT_MASK, IFLA_CARRIER_DOWN_COUNT = 1, 29, 48

@@ -12,9 +12,18 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from liveness.errors import LivenessError
-
-NLMSG_ERROR, NLMSG_DONE = 2, 3
-NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 1, 0x300, 0x10
+from liveness.net.rtnetlink import (
+    NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    SOL_NETLINK,
+    error_code,
+    message,
+    open_socket,
+    parts,
+)
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
@@ -25,8 +34,6 @@ RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
 GROUPS: Final = (1, 3, 5, 7, 8, 32)
 """RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV4_RULE, _NEXTHOP."""
 
-LINK_HEADER: Final = struct.Struct("=BxHiII")
-"""ifinfomsg: family, hardware type, index, flags, change."""
 ADDRESS_HEADER: Final = struct.Struct("=BBBBi")
 """ifaddrmsg: family, prefix length, flags, scope, index."""
 ROUTE_HEADER: Final = struct.Struct("=BBBBBBBBI")
@@ -34,11 +41,7 @@ ROUTE_HEADER: Final = struct.Struct("=BBBBBBBBI")
 NEIGHBOUR_HEADER: Final = struct.Struct("=B3xiHBB")
 """ndmsg: family, index, state, flags, type."""
 
-_NETLINK: Final = struct.Struct("=IHHII")
-_ATTRIBUTE: Final = struct.Struct("=HH")
-_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
-_TYPE_MASK: Final = 0x3FFF
-_ERROR: Final = struct.Struct("=i")
+_NETLINK_ADD_MEMBERSHIP: Final = 1
 _RECEIVE_BYTES: Final = 1 << 18
 _BUFFER_BYTES: Final = 1 << 22
 _AT_ONCE: Final = 64
@@ -62,23 +65,6 @@ class Answer:
     error: int
 
 
-def attribute(kind: int, value: bytes) -> bytes:
-    """Return an attribute as bytes, padded to a multiple of 4."""
-    return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def attributes(body: bytes, start: int) -> dict[int, bytes]:
-    """Return the attributes of a body from `start` on, by kind. Of several of one kind, the last one is returned."""
-    found = {}
-    while start + _ATTRIBUTE.size <= len(body):
-        length, kind = _ATTRIBUTE.unpack_from(body, start)
-        if length < _ATTRIBUTE.size:
-            break
-        found[kind & _TYPE_MASK] = body[start + 4 : start + length]
-        start += (length + 3) & ~3
-    return found
-
-
 class Netlink:
     """Socket for requests. It needs no privilege, so that it works after a privilege drop."""
 
@@ -97,7 +83,7 @@ class Netlink:
             part = bodies[at : at + _AT_ONCE]
             first = self._sequence + 1
             self._sequence += len(part)
-            self._socket.send(b"".join(_framed(kind, NLM_F_REQUEST, first + i, body) for i, body in enumerate(part)))
+            self._socket.send(b"".join(message(kind, NLM_F_REQUEST, first + i, body) for i, body in enumerate(part)))
             given: dict[int, Answer] = {}
             wanted = range(first, first + len(part))
             while len(given) < len(part):
@@ -109,7 +95,7 @@ class Netlink:
         """Return all messages of a kind. Raises LivenessError if the kernel refuses or its tables keep changing."""
         for _ in range(_DUMP_TRIES):
             self._sequence += 1
-            self._socket.send(_framed(kind, NLM_F_REQUEST | NLM_F_DUMP, self._sequence, body))
+            self._socket.send(message(kind, NLM_F_REQUEST | NLM_F_DUMP, self._sequence, body))
             found: list[Message] = []
             interrupted = done = False
             while not done:
@@ -135,10 +121,9 @@ class Netlink:
             raise LivenessError(f"the kernel has not answered on netlink for {_TIMEOUT_S:.0f} s") from error
         except OSError as error:
             raise LivenessError(f"netlink: {error.strerror}") from error
-        for kind, flags, sequence, body in _split(data):
+        for kind, flags, sequence, body in parts(data):
             if kind in (NLMSG_ERROR, NLMSG_DONE):
-                code = -_ERROR.unpack_from(body)[0] if len(body) >= _ERROR.size else 0
-                yield sequence, Answer(None, code), flags
+                yield sequence, Answer(None, error_code(body)), flags
             else:
                 yield sequence, Answer(Message(kind, body), 0), flags
 
@@ -154,7 +139,7 @@ class Events:
         self._socket = _open()
         for group in GROUPS:
             try:
-                self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+                self._socket.setsockopt(SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
             except OSError as error:  # kernels before 5.3 have no next-hop objects and no such group
                 if error.errno not in (errno.EINVAL, errno.ENOENT):
                     raise LivenessError(f"netlink: {error.strerror}") from error
@@ -174,7 +159,7 @@ class Events:
                     raise LivenessError(f"netlink: {error.strerror}") from error
                 lost = True
                 continue
-            found += [Message(kind, body) for kind, _, _, body in _split(data)]
+            found += [Message(kind, body) for kind, _, _, body in parts(data)]
 
     def close(self) -> None:
         """Close the socket. It may be called twice."""
@@ -183,25 +168,8 @@ class Events:
 
 def _open() -> socket.socket:
     try:
-        handle = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        handle = open_socket(_TIMEOUT_S)
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-        handle.bind((0, 0))
     except OSError as error:
         raise LivenessError(f"cannot ask the kernel about routes (netlink): {error.strerror}") from error
-    handle.settimeout(_TIMEOUT_S)
     return handle
-
-
-def _framed(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
-    return _NETLINK.pack(_NETLINK.size + len(body), kind, flags, sequence, 0) + body + bytes(-len(body) % 4)
-
-
-def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Yield (kind, flags, sequence, body) of each message in a datagram."""
-    at = 0
-    while at + _NETLINK.size <= len(data):
-        length, kind, flags, sequence, _ = _NETLINK.unpack_from(data, at)
-        if length < _NETLINK.size:
-            return
-        yield kind, flags, sequence, data[at + _NETLINK.size : at + length]
-        at += (length + 3) & ~3

@@ -16,14 +16,8 @@ import numpy as np
 
 from liveness.errors import LivenessError, UsageError
 from liveness.net.path.cells import RTA_DST, address_number, cell_bounds
-from liveness.net.path.netlink import (
-    ROUTE_HEADER,
-    RTM_GETROUTE,
-    Answer,
-    Netlink,
-    attribute,
-    attributes,
-)
+from liveness.net.path.netlink import ROUTE_HEADER, RTM_GETROUTE, Answer, Netlink
+from liveness.net.rtnetlink import attribute, attributes
 from liveness.space.intervals import ADDRESS_SPACE, Intervals
 
 MOST_QUESTIONS: Final = 400_000
