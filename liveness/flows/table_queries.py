@@ -27,8 +27,10 @@ _KEEPS_REJECTS: Final = "auto_detect = false, store_rejects = true, rejects_limi
 _ZEEK: Final = {
     "start": "ts", "duration": "duration", "src": "id.orig_h", "sport": "id.orig_p", "dst": "id.resp_h",
     "dport": "id.resp_p", "protocol": "proto", "packets": "orig_pkts", "bytes": "orig_ip_bytes",
-    "back_packets": "resp_pkts", "back_bytes": "resp_ip_bytes", "history": "history",
+    "back_packets": "resp_pkts", "back_bytes": "resp_ip_bytes", "history": "history", "ip_number": "ip_proto",
 }  # fmt: skip
+_ZEEK_OPTIONAL: Final = "ip_number"
+"""Zeek logs it since version 7.1: what is neither TCP, UDP nor ICMP has no other name than unknown_transport."""
 _ARGUS: Final = {
     "start": "StartTime", "end": "LastTime", "src": "SrcAddr", "sport": "Sport", "dst": "DstAddr", "dport": "Dport",
     "protocol": "Proto", "packets": "SrcPkts", "bytes": "SrcBytes", "back_packets": "DstPkts", "back_bytes": "DstBytes",
@@ -106,10 +108,13 @@ def _both_ways(text: str, have: Columns, icmp_kind: str) -> str:
     else:
         end = _time_ns('"end"')
     flags = [_history_flags(letters) if "history" in have else "0" for letters in ("SHADFR", "shadfr")]
+    number = _protocol("protocol")
+    if "ip_number" in have:
+        number = f"coalesce({number}, try_cast(ip_number AS UTINYINT))"
     # Each value is computed in one place, and used by both directions: planning an expression takes DuckDB longer than
     # reading a small file.
     values = (
-        f"SELECT *, {_time_ns('start')} AS start_ns, {_protocol('protocol')} AS number, "  # noqa: S608 - constants
+        f"SELECT *, {_time_ns('start')} AS start_ns, {number} AS number, "  # noqa: S608 - constants
         f"{_port('sport')} AS from_port, {_port('dport')} AS to_port, "
         f"{_number('packets', 'UBIGINT')} AS sent, {_number('bytes', 'UBIGINT')} AS sent_bytes, "
         f"{_number('back_packets', 'UBIGINT')} AS answered, {_number('back_bytes', 'UBIGINT')} AS answered_bytes, "
@@ -183,9 +188,11 @@ def zeek_columns(head: bytes) -> list[str]:
 
 
 def _zeek_tsv(source: str, head: bytes, names: Columns) -> str:
+    columns = zeek_columns(head)
+    names = {ours: name for ours, name in names.items() if name in columns or ours != _ZEEK_OPTIONAL}
     rows = (
         f"read_csv({quoted(source)}, delim = '\t', quote = '', escape = '', comment = '#', header = false, "
-        f"nullstr = '-', {_KEEPS_REJECTS}, columns = {_text_columns(zeek_columns(head))})"
+        f"nullstr = '-', {_KEEPS_REJECTS}, columns = {_text_columns(columns)})"
     )
     return _both_ways(_select(names, rows), names, _ZEEK_ICMP)
 

@@ -76,6 +76,8 @@ class Record:
     bytes: int
     flags: int = 0
     exporter: str = "e1"
+    reverse: bool = False
+    """Whether it is the answer in a row that describes both directions."""
 
 
 @dataclass
@@ -103,6 +105,8 @@ class Flow:
     bytes: Counter[str] = field(default_factory=Counter)
     flags: Counter[str] = field(default_factory=Counter)
     start: dict[str, int] = field(default_factory=dict)
+    forward: bool = False
+    """Whether an inbound record is no answer in a row of both directions."""
 
 
 Key = tuple[str, str, int, int, int, str]
@@ -212,6 +216,7 @@ class Judge:
                 flow.bytes[direction] += record.bytes
                 flow.flags[direction] |= record.flags if key[4] == TCP else 0
                 flow.start[direction] = min(flow.start.get(direction, record.start), record.start)
+                flow.forward |= direction == IN and not record.reverse
 
     # ---- pairing
 
@@ -253,7 +258,8 @@ class Judge:
                 if key[4] == TCP and self._is_answer(flow.flags[IN]):
                     continue
                 first = {way: min((e.start[way] for e in around if way in e.start), default=None) for way in (IN, OUT)}
-                if not pairs or first[OUT] is None or first[IN] <= first[OUT]:  # type: ignore[operator]
+                order = 1 if not pairs or first[OUT] is None else first[OUT] - first[IN]  # type: ignore[operator]
+                if order > 0 or (order == 0 and flow.forward):
                     self.contact[interval].add(key)
 
     def succeeds(self, interval: int, key: Key) -> bool:

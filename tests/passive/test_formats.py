@@ -2,16 +2,22 @@
 
 import json
 import subprocess
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from liveness.flows.formats import FORMATS, recognise
 from liveness.passive.config import load_config
 from liveness.passive.manifest import load_results
 from liveness.passive.run import PassiveRun
+from tests.flows import nfcapd_files
 from tests.flows.traffic import make_traffic
 from tests.passive.drawn import LOCAL, draw, judge_of, write_config
+from tests.passive.formats import MS, SECOND, formats_for
 from tests.passive.judge import ICMP, Record, Setting
 from tests.passive.test_command import liveness
 from tests.passive.test_judge import check, run_of
@@ -31,6 +37,36 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
     liveness("flows", "convert", tmp_path / "flows-0.csv", "-o", tmp_path / "flows.parquet")
     found = report_of(tmp_path, "parquet", tmp_path / "flows.parquet")
     assert {**found, "run": ""} == {**wanted, "run": ""}
+
+
+def writable(seed: int) -> list[Record]:
+    """Return drawn records that every format can hold: of possible times, in ms."""
+    return [
+        replace(record, start=record.start // MS * MS, end=record.end // MS * MS)
+        for record in draw(seed, hours=1)
+        if record.start > SECOND and record.start <= record.end
+    ]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_figure_equals_brute_force_through_every_format(tmp_path: Path, seed: int) -> None:
+    """The judge has the records that each format can say; where these are the same, so are its figures."""
+    records = writable(seed)
+    expected: dict[str, dict[str, Any]] = {}
+    for number, written in enumerate(formats_for(seed)):
+        folder = tmp_path / f"{number}-{written.form}"
+        folder.mkdir()
+        held = written.write(folder, records, seed)
+        files = sorted(folder.iterdir())
+        assert {recognise(str(file)).name for file in files} == {written.form}
+        key = repr(sorted(map(repr, held)))
+        if key not in expected:
+            expected[key] = judge_of(held, Setting([LOCAL], own=["203.0.113.9/32"])).document()
+        check(report_of(tmp_path, folder.name, *files), expected[key])
+
+
+def test_every_format_has_its_writer() -> None:
+    assert {written.form for seed in (0, 1) for written in formats_for(seed)} == {form.name for form in FORMATS}
 
 
 def nfdump_record(row: dict[str, Any]) -> Record:
@@ -54,3 +90,13 @@ def test_nfcapd_files_of_nfpcapd_are_judged_by_what_nfdump_prints(tmp_path: Path
     document = report_of(tmp_path, "nfcapd", folder)
     assert sum(document["totals"][name]["packets"] for name in ("two_way", "one_way", "one_way_out")) == 3000
     check(document, judge_of(records, Setting([LOCAL], own=["203.0.113.9/32"])).document())
+
+
+@pytest.mark.parametrize("compression", [nfcapd_files.NONE, nfcapd_files.BZ2, nfcapd_files.LZ4])
+def test_nfdump_reads_the_files_that_these_tests_write(tmp_path: Path, compression: int) -> None:
+    path = tmp_path / "written.nfcapd"
+    records = writable(1)
+    path.write_bytes(nfcapd_files.written(records, compression))
+    printed = subprocess.run(["nfdump", "-r", path, "-o", "json"], check=True, capture_output=True, text=True)
+    found = Counter(repr(nfdump_record(row)) for row in json.loads(printed.stdout))
+    assert found == Counter(repr(replace(record, exporter="e1")) for record in records)
