@@ -39,7 +39,8 @@ def packed(compression: int, content: bytes) -> bytes:
     if compression == BZ2:
         return bz2.compress(content)
     if compression == LZ4:
-        return lz4.block.compress(content, store_size=False)
+        plain: bytes = lz4.block.compress(content, store_size=False)
+        return plain
     return zstandard.compress(content) if compression == ZSTD else content
 
 

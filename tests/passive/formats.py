@@ -206,7 +206,7 @@ def seconds(time_ns: int) -> str:
 
 def tables(folder: Path, records: list[Record], form: str, line: Callable[[Row, str], str], head: str) -> list[Record]:
     """Write a table for each exporter; return the records in them."""
-    held = []
+    held: list[Record] = []
     for name, own in by_exporter(records).items():
         lines = []
         for row, history in map(histories, rows_of(own)):
@@ -305,7 +305,8 @@ def argus_json(folder: Path, records: list[Record], _variant: int) -> list[Recor
 
 def flowtuple(folder: Path, records: list[Record], variant: int) -> list[Record]:
     """Write one file: a telescope sees each flow once. Times are whole seconds, bytes multiples of the packets."""
-    held, tuples = [], []
+    held: list[Record] = []
+    tuples = []
     for record in records:
         length = record.bytes // record.packets
         start = record.start // SECOND * SECOND
@@ -367,7 +368,7 @@ def metered(timed: list[tuple[int, int, Record]]) -> Iterator[Record]:
 
 def capture(folder: Path, records: list[Record], _variant: int) -> list[Record]:
     """Write a capture for each exporter, with times in ns."""
-    held = []
+    held: list[Record] = []
     for name, own in by_exporter(records).items():
         timed = sorted(
             ((now, size, record) for record in own for now, size in packets_of(record)), key=lambda each: each[0]
