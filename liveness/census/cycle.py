@@ -11,13 +11,14 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from liveness.census.hit_rate_drop import drops_below_median, hit_rate_drops, hit_rates
-from liveness.census.home import Home, utc
+from liveness.census.home import Home
 from liveness.census.message import Message
 from liveness.census.ownership import CensusOwner
 from liveness.census.record import Record, summary_line
 from liveness.census.report import analyze_with, write_report
 from liveness.census.retention import retain
 from liveness.census.transient import check_readable, may_pass
+from liveness.clock import utc_now
 from liveness.config.model import Config
 from liveness.errors import LivenessError, StoppedEarlyError
 from liveness.runs.manifest import Manifest
@@ -130,7 +131,7 @@ class Cycle:
     def _next(self, records: list[Record], owner: CensusOwner) -> Record:
         """Scan the next run. Its record is written first, because a run without a record is never touched later."""
         number = max((record.number for record in records), default=0) + 1
-        record = Record(number=number, run_id=self.home.free_run_id(), state="begun", begun=utc())
+        record = Record(number=number, run_id=self.home.free_run_id(), state="begun", begun=utc_now(0))
         self.home.write(record)
         owner.give(self.home)
         try:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from liveness.census.record import Record, decode_record, encode_record
+from liveness.clock import utc
 from liveness.errors import LivenessError
 from liveness.files import locks
 from liveness.files.directory import Directory
@@ -23,12 +23,6 @@ TABLES_FILE: Final = "report.txt"
 PAGE_FILE: Final = "report.html"
 DOCUMENT_FILE: Final = "report.json"
 RECORD_BYTES: Final = MIB
-
-
-def utc(timestamp: float | None = None) -> str:
-    """Return a time in seconds since the epoch (default: now) as text in UTC."""
-    moment = datetime.now(UTC) if timestamp is None else datetime.fromtimestamp(timestamp, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +101,7 @@ class Home:
     def _rebuilt(self, run_id: str, others: Sequence[Record]) -> Record:
         report = self.report(run_id)
         manifest = self.manifest(run_id)
-        begun = utc(report.stat().st_mtime) if manifest is None else manifest.started
+        begun = utc(report.stat().st_mtime_ns, 0) if manifest is None else manifest.started
         gone = not self.run(run_id).path.is_dir()
         reported = (report / DOCUMENT_FILE).is_file()
         return Record(

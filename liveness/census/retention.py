@@ -10,8 +10,9 @@ from typing import Final
 import msgspec
 
 from liveness.census.hit_rate_drop import hit_rates
-from liveness.census.home import Home, utc
+from liveness.census.home import Home
 from liveness.census.record import Record
+from liveness.clock import utc_now
 from liveness.config.model import Keep
 from liveness.errors import LivenessError
 from liveness.ipsets.verify import open_verified
@@ -133,7 +134,7 @@ def _remove_logs(run: RunDirectory, warn: Callable[[str], None]) -> None:
     """Remove a run's logs, after its manifest says so."""
     try:
         manifest = run.read_manifest()
-        note = f"removed by keep.replies of the census at {utc()}"
+        note = f"removed by keep.replies of the census at {utc_now(0)}"
         log = msgspec.structs.replace(manifest.log, complete=False, problems=[*manifest.log.problems, note], files=[])
         run.write_manifest(msgspec.structs.replace(manifest, log=log))
         with run.files() as directory:

@@ -4,12 +4,12 @@ import json
 import logging
 import os
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from liveness.clock import utc
 from liveness.errors import UsageError
 from liveness.log import LEADS, LEVELS, LOGGER, NOTICE
 
@@ -106,9 +106,8 @@ def keep_with(run: "RunDirectory") -> None:
 
 def line_of(record: logging.LogRecord) -> bytes:
     """Return a message as a JSON document in one line."""
-    moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     document = {
-        "time": moment.replace("+00:00", "Z"),
+        "time": utc(round(record.created * 1e9)),
         "level": record.levelname.lower(),
         "message": record.getMessage(),
         "process": record.process,

@@ -134,43 +134,25 @@ def report(
     With --html, --figures or --csv these files are written, and results printed only if --json asks for them.
     """
     from liveness.passive.manifest import load_results
+    from liveness.report.options import FORMATS, Outputs
 
     check_format(form, figures)
     document = load_results(run)
-    if not html and not figures and not csv_folder:
-        as_table = not as_json
-    else:
-        _write_report(run, document, html, figures, form or "svg", csv_folder)
-        as_table = False
-    from liveness.cli.printing import print_document, print_tables
-    from liveness.report.passive.tables import passive_tables
+    outputs = Outputs(figures, FORMATS[form or "svg"], html, None, (), csv=csv_folder)
+    if outputs:
+        from liveness.passive.local_space import load_local_space
+        from liveness.report.passive.files import write_passive_report
 
+        write_passive_report(document, lambda: load_local_space(run), outputs, log.info)
     if as_json:
+        from liveness.cli.printing import print_document
+
         print_document(document)
-    elif as_table:
+    elif not outputs:
+        from liveness.cli.printing import print_tables
+        from liveness.report.passive.tables import passive_tables
+
         print_tables(passive_tables(document))
-
-
-def _write_report(
-    run: Path, document: dict[str, Any], html: Path | None, figures: Path | None, form: str, csv_folder: Path | None
-) -> None:
-    """Write page, figures and CSV files, and log what was written."""
-    from liveness.files.outputs import write_output
-    from liveness.passive.local_space import load_local_space
-    from liveness.report.options import FORMATS, Outputs
-    from liveness.report.passive.export import write_passive_csv
-    from liveness.report.passive.page import passive_page, write_passive_figures
-
-    formats = FORMATS[form]
-    Outputs(figures, formats, html, None, (), csv=csv_folder).check()
-    space = load_local_space(run) if html is not None or figures is not None else None
-    if csv_folder is not None:
-        log.info(f"wrote {len(write_passive_csv(document, csv_folder))} CSV files below {csv_folder}")
-    if figures is not None:
-        log.info(f"wrote {len(list(write_passive_figures(document, figures, formats, space)))} figures below {figures}")
-    if html is not None:
-        write_output(html, passive_page(document, space).encode())
-        log.info(f"wrote {html}")
 
 
 @command.command("sets")

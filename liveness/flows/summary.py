@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from liveness.clock import utc
 from liveness.errors import one_line
 from liveness.flows.formats import Options, format_named, recognise
 from liveness.flows.record import Notes
@@ -71,4 +72,4 @@ def lines_of(summary: Summary) -> list[str]:
 
 
 def _time(time_ns: int | None) -> str | None:
-    return None if time_ns is None else f"{np.datetime64(time_ns, 'ns')}Z"
+    return None if time_ns is None else utc(time_ns, 9)

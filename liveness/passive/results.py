@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from liveness.clock import utc_brief
 from liveness.passive.clients import EventLog, Tally, tally
 from liveness.passive.config import Config
 from liveness.passive.engine import Finished
@@ -25,11 +26,9 @@ _SUMS: Final = ("two_way", "one_way", "one_way_out")
 _NS_PER_S: Final = 1_000_000_000
 
 
-def iso(time_ns: int) -> str:
-    """Return a time as ISO 8601 in UTC, to the second where it is a whole one."""
-    if time_ns % _NS_PER_S == 0:
-        return f"{np.datetime64(time_ns // _NS_PER_S, 's')}Z"
-    return f"{np.datetime64(time_ns, 'ns')}Z"
+def start_of(interval: int, interval_ns: int) -> str:
+    """Return the start of an interval in UTC, to the nanosecond where it is no whole second."""
+    return utc_brief(interval * interval_ns, 9)
 
 
 def _sums(numbers: Any) -> dict[str, int]:  # noqa: ANN401 - three numbers of an array
@@ -118,8 +117,8 @@ class Results:
             ],
             "outages": [
                 {
-                    "start": iso(outage.first * length_ns),
-                    "end": iso((outage.last + 1) * length_ns),
+                    "start": start_of(outage.first, length_ns),
+                    "end": start_of(outage.last + 1, length_ns),
                     "services": [service_name(key) for key in outage.services],
                     "clients": outage.clients,
                 }
@@ -154,7 +153,7 @@ class Results:
             "signs": dict.fromkeys(SIGNS, 0),
             "ports": {},
         }
-        return {"start": iso(number * self.config.interval_ns), **self.intervals.get(number, empty)}
+        return {"start": start_of(number, self.config.interval_ns), **self.intervals.get(number, empty)}
 
     def totals(self) -> dict[str, Any]:
         """Return the sums of all intervals so far, by direction, class and sign."""
@@ -220,7 +219,11 @@ class Results:
             "failed_share": failed / (ok + failed) if ok + failed else None,
             "scanners_left_out": int(clients.left_out[place]),
             "intervals": [
-                {"start": iso(number * self.config.interval_ns), "clients_ok": good, "clients_failed": bad}
+                {
+                    "start": start_of(number, self.config.interval_ns),
+                    "clients_ok": good,
+                    "clients_failed": bad,
+                }
                 for number, good, bad in zip(
                     clients.interval[rows].tolist(),
                     clients.ok_then[rows].tolist(),

@@ -10,7 +10,7 @@ from liveness.passive.config import PassiveNotify
 from liveness.passive.failing import FailingServices
 from liveness.passive.manifest import Manifest
 from liveness.passive.message import PassiveMessage
-from liveness.passive.results import iso
+from liveness.passive.results import start_of
 from liveness.passive.state import State, metrics_of
 from liveness.watch.endpoint import Endpoint
 from liveness.watch.message import failure_of
@@ -67,7 +67,7 @@ class RunWatch:
         if changes:
             message = PassiveMessage.of_changes(
                 self._name, self._run, self._place, changes, len(self._failing.now),
-                lambda number: iso(number * state.interval_ns),
+                lambda number: start_of(number, state.interval_ns),
             )  # fmt: skip
             self._notifier.send(message)
 

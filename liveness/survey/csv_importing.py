@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 
 from liveness.errors import UsageError, count_of
 from liveness.planes.blocks import BLOCK_ADDRESSES, Blocks
-from liveness.planes.manifest import Origin, SurveyManifest, Times, write_manifest
+from liveness.planes.manifest import Origin, write_manifest
 from liveness.planes.matrix import Planes, write_phases
 from liveness.planes.rundir import SurveyRun, new_run
 from liveness.survey.csv_records import LATE, NEGATIVE, POSITIVE, Rows, read_rows
 from liveness.survey.import_timing import Given, check_extent, check_interval, check_times
-from liveness.survey.imported_run import mapped_planes, settle
+from liveness.survey.imported_run import imported_manifest, mapped_planes, settle
 from liveness.survey.parquet_records import read_parquet_rows
 
 NEVER: Final = -1.0
@@ -36,6 +35,15 @@ class _Seen:
     records: int = 0
     earliest: tuple[int, float] | None = None
     latest: tuple[int, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """The times of the survey: its start, interval and rounds."""
+
+    start_s: float
+    interval_s: float
+    rounds: int
 
 
 def import_csv(files: Sequence[Path], path: Path, name: str, given: Given) -> SurveyRun:
@@ -65,6 +73,7 @@ def _import_rows(files: Sequence[Path], path: Path, name: str, given: Given, for
     probed = first_round != NEVER
     begins = first_s - first_round * interval_s
     start_s = float(begins[probed].min()) if given.start_s is None else given.start_s
+    times = _Times(start_s, interval_s, seen.rounds)
     check_times(start_s, interval_s, seen.rounds, files[0])
     with new_run(path, blocks):
         with ExitStack() as stack:
@@ -75,19 +84,8 @@ def _import_rows(files: Sequence[Path], path: Path, name: str, given: Given, for
             counts = {probe: settle(part) for probe, part in zip(seen.probes, planes, strict=True)}
         phases_ms = np.where(probed, np.round((begins - start_s) * 1000) % (interval_s * 1000), 0)
         write_phases(path, phases_ms.astype(np.int64).astype(np.uint32))
-        manifest = SurveyManifest(
-            name=name,
-            run_id=path.name,
-            status="complete",
-            interval_s=interval_s,
-            survey=Times(start=datetime.fromtimestamp(start_s, UTC).isoformat().replace("+00:00", "Z")),
-            start_ns=round(start_s * 1e9),
-            rounds=seen.rounds,
-            blocks=len(blocks),
-            probes=counts,
-            origin=Origin(format=form, files=[str(file) for file in files], records=seen.records),
-        )
-        write_manifest(manifest, path)
+        origin = Origin(format=form, files=[str(file) for file in files], records=seen.records)
+        write_manifest(imported_manifest(path, name, times, blocks, counts, origin), path)
     return SurveyRun.open(path)
 
 

@@ -4,13 +4,13 @@ import mmap
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.clock import utc_brief
 from liveness.errors import LivenessError
 from liveness.files.directory import Directory
 from liveness.planes.blocks import BLOCK_ADDRESSES, Blocks
@@ -18,15 +18,30 @@ from liveness.planes.delays import delays_name
 from liveness.planes.manifest import Origin, ProbeRounds, SurveyManifest, Times
 from liveness.planes.matrix import PLANES, Planes, plane_name, row_bytes
 from liveness.planes.verdicts import NO_VERDICT, verdicts_name
-from liveness.survey.import_timing import Timing
 
 BLOCKS_AT_ONCE: Final = 256
+
+
+class Timed(Protocol):
+    """The times of an imported survey."""
+
+    @property
+    def start_s(self) -> float:
+        """When round 0 began, in seconds since 1970."""
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds from round to round."""
+
+    @property
+    def rounds(self) -> int:
+        """Number of rounds."""
 
 
 def imported_manifest(
     path: Path,
     name: str,
-    timing: Timing,
+    timing: Timed,
     blocks: Blocks,
     probes: dict[str, ProbeRounds],
     origin: Origin,
@@ -40,7 +55,7 @@ def imported_manifest(
         run_id=path.name,
         status="complete",
         interval_s=timing.interval_s,
-        survey=Times(start=datetime.fromtimestamp(timing.start_s, UTC).isoformat().replace("+00:00", "Z")),
+        survey=Times(start=utc_brief(round(timing.start_s * 1e6) * 1_000, 6)),
         start_ns=round(timing.start_s * 1e9),
         rounds=timing.rounds,
         blocks=len(blocks),

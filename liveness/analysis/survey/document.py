@@ -1,7 +1,6 @@
 """The JSON document of a survey's analysis: counts are integers, shares and means floats or null."""
 
 from collections import Counter
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +13,7 @@ from liveness.analysis.survey.outages import Outage
 from liveness.analysis.survey.published import compared
 from liveness.analysis.survey.results import ProbeResult, ReadingResult, SurveyResults
 from liveness.analysis.survey.sequences import PLAIN, REPAIRED
+from liveness.clock import utc_brief
 
 SCHEMA: Final = 1
 CHANGE_NAMES: Final = ("active", "born", "returned", "left", "died")
@@ -48,14 +48,7 @@ def encode(results: SurveyResults) -> bytes:
 
 def round_time(timing: Timing, number: int) -> str:
     """Return the start of a round as ISO 8601 with Z."""
-    return time_text(timing.at_ns(number))
-
-
-def time_text(time_ns: int) -> str:
-    """Return a time, ns since the epoch, as ISO 8601 with Z."""
-    at = datetime.fromtimestamp(time_ns / 1e9, UTC)
-    text = at.isoformat(timespec="milliseconds" if at.microsecond else "seconds")
-    return text.replace("+00:00", "Z")
+    return utc_brief(timing.at_ns(number))
 
 
 def _probe(results: SurveyResults, probe: ProbeResult) -> Document:
@@ -93,7 +86,7 @@ def _churn(results: SurveyResults, probe: ProbeResult) -> Document:
     day_rounds = DAY_S / results.timing.interval_s
 
     def start(day: int) -> str:
-        return time_text(results.timing.at_ns(day * day_rounds))
+        return utc_brief(results.timing.at_ns(day * day_rounds))
 
     return {
         "days": [

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liveness.clock import utc
+from liveness.clock import utc_brief
 from liveness.errors import UsageError
 from liveness.lab.traffic.actors import ACTORS
 from liveness.lab.traffic.conversation import Answer, Conversations, Label
@@ -114,13 +114,22 @@ def truth_document(scene: Scene) -> dict[str, Any]:
                 "clients_ok": whole.ok,
                 "clients_failed": whole.failed,
                 "intervals": [
-                    {"start": _utc(start_ms), "clients_ok": clients.ok, "clients_failed": clients.failed}
+                    {
+                        "start": _utc(start_ms),
+                        "clients_ok": clients.ok,
+                        "clients_failed": clients.failed,
+                    }
                     for start_ms, clients in intervals.items()
                 ],
             }
         )
         outages += [
-            {"service": name, "start": _utc(outage.first_ms), "end": _utc(outage.end_ms), "share": outage.share}
+            {
+                "service": name,
+                "start": _utc(outage.first_ms),
+                "end": _utc(outage.end_ms),
+                "share": outage.share,
+            }
             for outage in service.outages
         ]
     return {
@@ -146,4 +155,4 @@ def whole_outages(scene: Scene) -> list[tuple[Service, Outage]]:
 
 
 def _utc(time_ms: int) -> str:
-    return utc(time_ms * _NS_PER_MS).replace(".000Z", "Z")
+    return utc_brief(time_ms * _NS_PER_MS)

@@ -1,14 +1,8 @@
-"""The page of a passive run, and its figures as files."""
-
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+"""The page of a passive run."""
 
 from liveness.analysis.numbers import count, percent
-from liveness.errors import LivenessError
-from liveness.files.atomic import write_atomically
 from liveness.report.headline import Headline
 from liveness.report.layout import Section
-from liveness.report.options import Format
 from liveness.report.page.blocks import blocks_of
 from liveness.report.page.frame import Chapter, Page, rendered
 from liveness.report.passive.figures import passive_figures
@@ -54,18 +48,3 @@ def caveats(document: Document) -> list[str]:
     if document["records"]["late"]:
         found.append(f"{count(document['records']['late'])} records came too late, and are left out.")
     return found
-
-
-def write_passive_figures(
-    document: Document, folder: Path, formats: Sequence[Format], space: LocalSpace | None = None
-) -> Iterator[Path]:
-    """Write the figures into a folder, and yield each file. LivenessError if one cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise LivenessError(f"{folder}: cannot make this directory for figures: {problem.strerror}") from problem
-    for drawing in passive_figures(document, space):
-        for form in formats:
-            path = folder / f"{drawing.name}.{form}"
-            write_atomically(path, drawing.rendered(form))
-            yield path

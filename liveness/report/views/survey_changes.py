@@ -6,11 +6,11 @@ from typing import Final
 from liveness.analysis.numbers import ABSENT, percent
 from liveness.analysis.survey.churn import ACTIVE, BORN, DAY_S, DIED, LEFT, RETURNED
 from liveness.analysis.survey.delays import FEWEST_REPLIES, PERCENTILES
-from liveness.analysis.survey.document import time_text
 from liveness.analysis.survey.occupancy import STABLE_FROM
 from liveness.analysis.survey.published import compared
 from liveness.analysis.survey.results import ProbeResult, SurveyResults
 from liveness.analysis.tables import Cell, Column, Table, Worded
+from liveness.clock import utc_brief
 from liveness.reference import padmanabhan_2015
 
 TIMEOUTS: Final = dict(zip(padmanabhan_2015.PERCENTILES, padmanabhan_2015.TIMEOUT_S, strict=True))
@@ -59,7 +59,7 @@ def change_tables(results: SurveyResults, top: int) -> Iterator[Table]:
 
 
 def _start(results: SurveyResults, day: int) -> str:
-    return time_text(results.timing.at_ns(day * DAY_S / results.timing.interval_s))
+    return utc_brief(results.timing.at_ns(day * DAY_S / results.timing.interval_s))
 
 
 def _churn(results: SurveyResults, probe: ProbeResult) -> Table:

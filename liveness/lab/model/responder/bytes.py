@@ -5,13 +5,13 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from liveness.kernel import kernel
+from liveness.packets.bytes import copy_bytes
 
 
 @kernel
 def copy(to: NDArray[np.uint8], at: int, source: NDArray[np.uint8], begin: int, end: int) -> int:
     """Copy source[begin:end] to to[at:] and return the index after its last byte in `to`."""
-    for i in range(end - begin):
-        to[at + i] = source[begin + i]
+    copy_bytes(source, begin, end - begin, to, at)
     return at + end - begin
 
 
