@@ -58,6 +58,8 @@ DEFAULT_NAME = "scan"
 @click.option("--shard", type=int, help="The part that this machine sends: 0 to --shards less 1.")
 @click.option("--vantage", help="Name of the place that this machine sends from.")
 @click.option("--start-at", help="Begin at this time, e.g. 2026-12-01T00:00:00Z.")
+@click.option("--slot", help="Time from the start of one block to that of the next, e.g. 3h30m: the same everywhere.")
+@click.option("--start-offset", help="Begin this much after --start-at, e.g. 5s, so that vantage points take turns.")
 @click.option("--secret", help="File from which shards derive the same cookie key and control port.")
 @click.option("-o", "--output", help="Directory for runs.")
 @click.option("--run-id", help="The name of this run's directory; the UTC time of its start if not given.")
@@ -174,6 +176,8 @@ def _overrides(config_file: Path | None, targets: tuple[str, ...], flags: dict[s
         "shard.index": flags["shard"],
         "vantage": flags["vantage"],
         "start_at": flags["start_at"],
+        "slot": flags["slot"],
+        "start_offset": flags["start_offset"],
         "secret": flags["secret"],
         "output": flags["output"],
         "contact": flags["contact"],
@@ -199,6 +203,8 @@ OPTION_OF = {
     "shard.index": "--shard",
     "vantage": "--vantage",
     "start_at": "--start-at",
+    "slot": "--slot",
+    "start_offset": "--start-offset",
     "secret": "--secret",
     "output": "--output",
     "contact": "--contact",

@@ -83,6 +83,8 @@ def shard_problems(config: Config) -> Iterator[Problem]:
         yield Problem("$.shard.index", config.shard.index, expected)
     if config.vantage and not NAME.fullmatch(config.vantage):
         yield Problem("$.vantage", config.vantage, "expected a name: letters, digits, '.', '_' and '-', at most 100")
+    if config.slot is not None and config.slot.us == 0:
+        yield Problem("$.slot", config.slot, "expected a duration above 0s, or null for none")
     if "\0" in config.secret:
         yield Problem("$.secret", config.secret, "expected a file")
 

@@ -32,6 +32,8 @@ class Estimate:
     duration_s: float
     peak_pps_per_24: float
     """Packets that no /24 gets in any second: a bound for any seed."""
+    longest_block_s: float
+    """Time of the largest block with its cooldown: a slot has to be longer."""
 
 
 def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
@@ -47,10 +49,7 @@ def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
     probes = len(config.probes) + config.control
     attempts = config.retransmit.attempts
     rate_pps = config.highest_rate.pps_for(wire_bits)
-    sending_s = probed * attempts / rate_pps
-    spaced_s = config.probe_spacing_s + spacing_margin_s(config.probe_spacing_s)
-    spacing_s = max(spaced_s, 1 / rate_pps) if spaced_s else 0.0
-    pauses_s = blocks * ((probes - 1) * spacing_s + config.cooldown_s)
+    spans_s = block_spans_s(config, quotas, rate_pps)
     total_pps = rate_pps * probes
     return Estimate(
         targets=probed,
@@ -60,9 +59,31 @@ def estimate(config: Config, targets: Targets, wire_bits: int) -> Estimate:
         rate_pps=round(total_pps) if total_pps >= WHOLE_FROM_PPS else round(total_pps, 3),
         probe_rate_pps=rate_pps,
         bandwidth_bps=round(rate_pps * wire_bits),
-        duration_s=sending_s + pauses_s,
+        duration_s=_duration_s(config, targets, spans_s),
         peak_pps_per_24=round(peak_bound_pps(config, targets, rate_pps), 3),
+        longest_block_s=round(float(spans_s.max(initial=0.0)), 3),
     )
+
+
+def block_spans_s(config: Config, quotas: NDArray[np.int64], rate_pps: float) -> NDArray[np.float64]:
+    """Return the time that each block takes with its cooldown, s, for so many targets each; 0 for a block of none.
+
+    Every probe sends targets x attempts at its rate, and the last probe of a target comes its spacing after the first.
+    """
+    probes = len(config.probes) + config.control
+    spaced_s = config.probe_spacing_s + spacing_margin_s(config.probe_spacing_s)
+    spacing_s = max(spaced_s, 1 / rate_pps) if spaced_s else 0.0
+    pause_s = (probes - 1) * spacing_s + config.cooldown_s
+    return quotas * config.retransmit.attempts / rate_pps + np.where(quotas > 0, pause_s, 0.0)
+
+
+def _duration_s(config: Config, targets: Targets, spans_s: NDArray[np.float64]) -> float:
+    """Return the time of all blocks one after the other, or by their slots from the first one on."""
+    if config.slot is None:
+        return float(spans_s.sum())
+    slots = np.cumsum(config.quotas(targets) > 0) - 1
+    ends_s = np.where(spans_s > 0, slots * config.slot.seconds + spans_s, 0.0)
+    return float(ends_s.max(initial=0.0))
 
 
 def own_quotas(config: Config, targets: Targets) -> NDArray[np.int64]:
@@ -101,6 +122,7 @@ def forecast_document(config: Config, targets: Targets, forecast: Estimate) -> d
         "probe_rate_pps": forecast.probe_rate_pps,
         "bandwidth_bps": forecast.bandwidth_bps,
         "duration_s": forecast.duration_s,
+        "longest_block_s": forecast.longest_block_s,
         "peak_pps_per_24": forecast.peak_pps_per_24,
         "max_pps_per_24": config.limits.max_pps_per_24,
     }

@@ -168,6 +168,8 @@ class Config(Section, frozen=True, kw_only=True):
     shard: Shard = Shard()
     vantage: str = ""
     start_at: StartTime | None = None
+    slot: Duration | None = None
+    start_offset: Duration = Duration(0)
     secret: str = ""
 
     @property

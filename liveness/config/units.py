@@ -21,6 +21,8 @@ MAX_RATE_PPS = 1_000_000_000
 MAX_RATE_BPS = 1_000_000_000_000
 
 DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(us|ms|s|m|h|d)?", re.ASCII)
+COMPOUND = re.compile(r"(?=[0-9])(?:([0-9]+) ?d)? ?(?:([0-9]+) ?h)? ?(?:([0-9]+) ?m)? ?(?:([0-9]+) ?s)?", re.ASCII)
+"""Several units, largest first, such as ``3h30m``."""
 UNIT_US = {"h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1_000, "us": 1}
 DAY_US = 24 * UNIT_US["h"]
 """Days are read, but never written: 24h is the canonical form."""
@@ -123,10 +125,17 @@ class Duration(str):
 
     def __new__(cls, value: str | float) -> Self:
         """Return the duration in its canonical form; ValueError unless it is whole microseconds, at most a year."""
-        match = DURATION.fullmatch(number_text(value))
-        if match is None:
-            raise ValueError("expected a duration such as 100ms, 10s, 2m, 24h or 14d")
-        span_us = Decimal(match[1]) * (DAY_US if match[2] == "d" else UNIT_US[match[2] or "s"])
+        text = number_text(value)
+        match = DURATION.fullmatch(text)
+        if match is not None:
+            span_us = Decimal(match[1]) * (DAY_US if match[2] == "d" else UNIT_US[match[2] or "s"])
+        elif (parts := COMPOUND.fullmatch(text)) is not None:
+            lengths_us = (DAY_US, UNIT_US["h"], UNIT_US["m"], UNIT_US["s"])
+            span_us = sum(
+                (Decimal(part or 0) * us for part, us in zip(parts.groups(), lengths_us, strict=True)), Decimal()
+            )
+        else:
+            raise ValueError("expected a duration such as 100ms, 10s, 2m, 3h30m, 24h or 14d")
         if span_us != int(span_us) or span_us > MAX_DURATION_US:
             raise ValueError("expected a duration of whole microseconds, at most a year")
         return super().__new__(cls, cls.canonical(int(span_us)))

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 from numpy.typing import NDArray
 
 PERCENTILE: Final = 80
@@ -97,6 +97,10 @@ class Lag(Struct, frozen=True, kw_only=True):
     lanes: list[LanePassing] = field(default_factory=list)
     max_s: float | None = None
     p80_s: float | None = None
+    began: str | UnsetType = UNSET
+    """The time from which `passed_s` counts, UTC: with it the lags between runs of several places are known, too."""
+    offset_s: float | UnsetType = UNSET
+    """How much later than the agreed start this place was to begin; absent if it was to begin then."""
 
 
 def lag_of(every_targets: int, lanes: list[LanePassing], spreads: NDArray[np.float64]) -> Lag:

@@ -133,12 +133,26 @@ class TopSource(Struct, frozen=True, kw_only=True):
     messages: int
 
 
+class BlockStart(Struct, frozen=True, kw_only=True):
+    """The start of a block that all vantage points were to begin at one time."""
+
+    agreed: str
+    """The time at which this run was to begin it; UTC."""
+    late_ms: float
+    """Milliseconds from that time to the first packet."""
+    synchronised: bool
+    """False if the block began so late that it may not have ended before the next one was to begin."""
+    clock_offset_ms: float | None = None
+    """By how much this machine's clock was ahead of true time then, if that is known."""
+
+
 class BlockStatus(Struct, frozen=True, kw_only=True):
-    """One block of the schedule: its prefix, its targets, and how far it came."""
+    """One block of the schedule: its prefix, its targets, how far it came, and its agreed start if it had one."""
 
     block: str
     targets: int
     status: str
+    start: BlockStart | UnsetType = UNSET
 
 
 class LogFile(Struct, frozen=True, kw_only=True):
@@ -197,13 +211,32 @@ class Shard(Struct, frozen=True, kw_only=True):
     start_at: str | None = None
     """The time at which all shards were to begin; UTC."""
     late_ms: float | None = None
-    """Milliseconds from that time to the first packet."""
+    """Milliseconds from the time at which this run was to begin to the first packet."""
+    offset_s: float | UnsetType = UNSET
+    """Seconds after `start_at` at which this run was to begin; absent if it was to begin then."""
+    slot_s: float | UnsetType = UNSET
+    """Seconds from the agreed start of a block to that of the next; absent if blocks follow without a pause."""
+
+
+class Clock(Struct, frozen=True, kw_only=True):
+    """The clock of the machine before its first packet, as `source` knew it; None is what it did not know."""
+
+    source: str
+    """``chrony``, or ``kernel``, which knows only a bound of the error."""
+    synchronised: bool
+    offset_ms: float | None = None
+    """By how much the clock was ahead of true time."""
+    error_ms: float | None = None
+    stratum: int | None = None
+    checked: str
+    """When this was known; UTC, by the clock itself."""
 
 
 class Vantage(Struct, frozen=True, kw_only=True):
-    """The place from which a run was sent."""
+    """The place from which a run was sent, and its clock."""
 
     name: str
+    clock: Clock | UnsetType = UNSET
 
 
 class MergedRun(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -32,6 +32,16 @@ from liveness.runs.recapture import missed_targets
 from liveness.runs.rundir import MANIFEST_FILE, SEGMENTS, RunDirectory
 from liveness.runs.shard_course import united_blocks, united_lag, united_losses, united_path, united_timeline
 from liveness.runs.shards import ShardRun, field_of, shard_of
+
+OF_ONE_SHARD: Final[dict[str, object]] = {
+    "shard": {"index": 0, "of": 1},
+    "vantage": "",
+    "start_at": None,
+    "slot": None,
+    "start_offset": "0s",
+    "secret": "",
+}
+"""Fields of a config that concern a shard, with the values that they have in the config of a united run."""
 
 
 def unite(runs: Sequence[ShardRun], output: Path) -> RunDirectory:
@@ -100,7 +110,7 @@ def _manifest(runs: Sequence[ShardRun], run_id: str, sets: list[SetEntry]) -> Ma
         status="complete" if complete else "partial",
         reason=None if complete else "; ".join(reasons),
         seed=first.seed,
-        config=first.config | {"shard": {"index": 0, "of": 1}, "vantage": "", "start_at": None, "secret": ""},
+        config=first.config | OF_ONE_SHARD,
         started=min(one.started for one in manifests),
         finished=max((one.finished for one in manifests if one.finished is not None), default=None),
         resumed=sorted(time for one in manifests for time in one.resumed),

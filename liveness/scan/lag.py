@@ -1,8 +1,12 @@
 """The lag record: the times at which each lane passed every millionth target, and the lags between probes."""
 
+import time
+
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.clock import utc
 from liveness.runs.course import Lag, LanePassing, lag_of
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
@@ -36,4 +40,9 @@ def lag_record(plan: Plan, shared: Shared, started_ns: int) -> Lag:
                     passed_s=[None if np.isnan(at) else round(float(at), 6) for at in times],
                 )
             )
-    return lag_of(plan.order.mark_every, lanes, np.concatenate(spreads))
+    began_ns = time.time_ns() - (time.monotonic_ns() - started_ns)
+    return msgspec.structs.replace(
+        lag_of(plan.order.mark_every, lanes, np.concatenate(spreads)),
+        began=utc(began_ns),
+        offset_s=plan.config.start_offset.seconds or msgspec.UNSET,
+    )

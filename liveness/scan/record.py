@@ -13,7 +13,7 @@ from liveness.net.path.path import Path
 from liveness.order.order import Part
 from liveness.runs.checkpoint import Checkpoint, Totals
 from liveness.runs.counters import declared
-from liveness.runs.manifest import BlockStatus, Manifest, Privileges, ProbeCounts, Receive, Transmit, Vantage
+from liveness.runs.manifest import BlockStatus, Clock, Manifest, Privileges, ProbeCounts, Receive, Transmit, Vantage
 from liveness.runs.optout_record import load_opt_outs
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import Tally
@@ -39,6 +39,8 @@ class Identity:
     started_ns: int
     dropped: Dropped | None = None
     """Outcome of the privilege drop; None before it."""
+    clock: Clock | msgspec.UnsetType = msgspec.UNSET
+    """The clock before the first packet, where the place of the run matters."""
 
 
 def running_manifest(plan: Plan, identity: Identity) -> Manifest:
@@ -63,13 +65,13 @@ def running_manifest(plan: Plan, identity: Identity) -> Manifest:
         senders=plan.senders,
         receivers=plan.receivers,
         shard=shard_record(plan),
-        vantage=vantage_record(plan),
+        vantage=vantage_record(plan, identity),
     )
 
 
-def vantage_record(plan: Plan) -> Vantage | msgspec.UnsetType:
+def vantage_record(plan: Plan, identity: Identity) -> Vantage | msgspec.UnsetType:
     """Return the record of the vantage point, if the config names it."""
-    return Vantage(name=plan.config.vantage) if plan.config.vantage else msgspec.UNSET
+    return Vantage(name=plan.config.vantage, clock=identity.clock) if plan.config.vantage else msgspec.UNSET
 
 
 def _part_status(shared: Shared, number: int, part: Part) -> BlockStatus:
@@ -203,7 +205,9 @@ def final_manifest(
         rate_changes=totals.rate_changes,
         rate_search=totals.rate_search,
         lag=lag_record(plan, shared, outcome.started_ns),
-        blocks=[_part_status(shared, number, part) for number, part in enumerate(plan.order.parts)],
+        blocks=outcome.starts.added_to(
+            [_part_status(shared, number, part) for number, part in enumerate(plan.order.parts)]
+        ),
         host=platform.node(),
         kernel=platform.release(),
         interface=identity.path.interface,
@@ -211,6 +215,6 @@ def final_manifest(
         senders=plan.senders,
         receivers=plan.receivers,
         shard=shard_record(plan, late_ms(plan, shared, first.manifest)),
-        vantage=vantage_record(plan),
+        vantage=vantage_record(plan, identity),
         counters=recorded_counters(plan, totals),
     )

@@ -33,6 +33,7 @@ from liveness.scan.session import (
     open_session,
     plan_run,
     warn_of_ephemeral_ports,
+    with_clock,
 )
 from liveness.scan.supervisor import Outcome, Supervisor
 from liveness.space.targets import Targets
@@ -94,7 +95,7 @@ def run_scan(
         directory.write_targets(plan.intervals.entries())
         first = beginning(plan, running_manifest(plan, opened.identity))
         directory.write_manifest(first.manifest)
-        opened = drop_rights(opened, privilege_drop)
+        opened = with_clock(drop_rights(opened, privilege_drop), plan, on_notice)
         on_start(plan, opened.identity)
         if await_start(plan, on_notice):
             opened = counted_from_here(opened)
@@ -122,6 +123,7 @@ def resume_scan(
     interruption = Interruption()
     with signals_noted(interruption, lambda: None), ExitStack() as cleanup:
         opened = open_session(plan, meet_neighbours(plan, find_way(plan), on_notice), directory, cleanup)
+        opened = with_clock(opened, plan, on_notice)
         first = going_on(resumption, opened.identity)
         opened = drop_rights(opened, privilege_drop)
         on_start(plan, opened.identity)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from liveness.clock import utc_now
 from liveness.config.model import Config, TargetLists
 from liveness.errors import UsageError
 from liveness.kernel import mark_compiled, needs_compiling
@@ -22,7 +23,9 @@ from liveness.packets.reply_filter import reply_filter
 from liveness.probes.run_constants import RunConstants, build_constants, with_hops
 from liveness.probes.template import LinkAddresses
 from liveness.replies import ERROR_TYPES
+from liveness.runs.manifest import Clock
 from liveness.runs.rundir import RunDirectory
+from liveness.scan.agreed_start import clock_warning, slack_s
 from liveness.scan.drawing import draw_control_port, draw_key
 from liveness.scan.path.neighbourhood import hops_on
 from liveness.scan.plan import Plan
@@ -34,6 +37,7 @@ from liveness.scan.send import sender
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.system.child import run_in_child
+from liveness.system.clock_offset import ClockReading, read_clock
 
 REPLY_ICMP_TYPES: Final = (ICMP_ECHO_REPLY, *ERROR_TYPES)
 
@@ -42,10 +46,11 @@ def plan_run(config: Config, targets: Targets) -> Plan:
     """Return the plan of a new run, with a new key and a new control port.
 
     Raises RefusedError if a /24 might get more packets than `limits.max_pps_per_24`, and UsageError for a plan that
-    cannot run.
+    cannot run, or whose slot is too short for its blocks.
     """
     plan = Plan(config, targets, draw_control_port(config), draw_key(config))
     check_pps_per_24(config, targets, plan.load)
+    slack_s(plan)
     return plan
 
 
@@ -173,6 +178,31 @@ def open_session(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitS
     )
     identity = Identity(directory, path, sources, transport.name, transport.reasons, time.time_ns())
     return Opened(identity, constants, transport, rx_rings, watch)
+
+
+def with_clock(
+    opened: Opened, plan: Plan, on_notice: Callable[[str], None], read: Callable[[], ClockReading] = read_clock
+) -> Opened:
+    """Return the session with the record of this machine's clock, if its place has a name or its start was agreed.
+
+    A clock by which no start can be agreed is reported.
+    """
+    config = plan.config
+    if not config.vantage and config.start_at is None:
+        return opened
+    reading = read()
+    clock = Clock(
+        source=reading.source,
+        synchronised=reading.synchronised,
+        offset_ms=reading.offset_ms,
+        error_ms=reading.error_ms,
+        stratum=reading.stratum,
+        checked=utc_now(),
+    )
+    warning_line = None if config.start_at is None else clock_warning(clock)
+    if warning_line is not None:
+        on_notice(warning_line)
+    return replace(opened, identity=replace(opened.identity, clock=clock))
 
 
 def counted_from_here(opened: Opened) -> Opened:

@@ -63,8 +63,8 @@ class Shared(Counts):
         self.ready: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
         """1: this receiver has compiled its kernels and listens."""
         self._share_repairs(plan, lanes)
-        self.began_ns: NDArray[np.int64] = shared_zeros((senders,), np.int64)
-        """Time at which each sender began to send in this session; ns since 1970, 0 before."""
+        self.began_ns: NDArray[np.int64] = shared_zeros((senders, len(plan.order.parts)), np.int64)
+        """Time at which each sender began each part in this session; ns since 1970, 0 before."""
         self.drained: NDArray[np.int64] = shared_zeros((senders,), np.int64)
         """Number of blocks that each sender has sent and drained."""
         self.positions = Positions(senders, lanes)

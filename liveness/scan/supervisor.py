@@ -12,6 +12,7 @@ from liveness.probes.run_constants import RunConstants
 from liveness.runs.checkpoint import Checkpoint, Totals
 from liveness.runs.optout_record import OptOuts
 from liveness.runs.rundir import RunDirectory
+from liveness.scan.block_starts import BlockStarts
 from liveness.scan.interruption import Interruption, rate_signals
 from liveness.scan.losses.watch import LossWatch
 from liveness.scan.optouts import OptOutWatch
@@ -39,6 +40,7 @@ class Outcome:
     interruption: Interruption
     opt_outs: OptOuts
     losses: LossWatch
+    starts: BlockStarts
     started_ns: int
     """Time of the monotonic clock, like the marks of the lag record; `finished_ns` is the time of day."""
     finished_ns: int
@@ -83,7 +85,8 @@ class Supervisor:
         tuner = Tuner(self.plan, shared, self.interface, earlier) if self.plan.config.rate.auto else None
         session = SessionTotals(self.interface, shared, tuner=tuner)
         session.losses = losses = self._watch_losses(shared, session, tuner)
-        checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, session.started_s)
+        starts = BlockStarts(self.plan, shared, self.first.manifest, self._listeners.notice)
+        checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, session.started_s, starts)
         workers = WorkerGroup(
             self.plan, self.constants, self.tx_rings, self.rx_rings, self.directory, shared, self._sender(shared)
         )
@@ -109,7 +112,7 @@ class Supervisor:
             workers.end()
             compacting.finish()
         totals = self._conclude(session, losses, checkpointing)
-        return Outcome(shared, totals, self.interruption, opt_outs.record, losses, started_ns, time.time_ns())
+        return Outcome(shared, totals, self.interruption, opt_outs.record, losses, starts, started_ns, time.time_ns())
 
     def _sender(self, shared: Shared) -> Callable[[int, TxRing], Callable[[], None]]:
         """Return the function that makes a sender, which begins where an earlier session ended."""
@@ -145,6 +148,7 @@ class Supervisor:
         """Wait for the senders to finish; return early for a signal, a limit, or a process that failed."""
         limit_s = self.plan.config.max_runtime_s
         while self.interruption.reason is None and not workers.receiver_ended():
+            checkpointing.starts.look()
             if guard is not None:
                 guard.look()
             self._report(session, losses, guard, sending=True)
@@ -217,6 +221,8 @@ class Supervisor:
         totals = Totals(errors=session.shared.send_errors.sum(axis=0).tolist())
         with self.interruption.by_errors():
             session.look(last=True)
+        with self.interruption.by_errors():
+            checkpointing.starts.look()
         with self.interruption.by_errors():
             totals = session.totals()
         with self.interruption.by_errors():

@@ -167,7 +167,7 @@ def test_json_is_a_config_too(tmp_path: Path) -> None:
         ("rate: 0", "$.rate: 0: expected a rate from 1/h, a packet an hour, to 1Gpps"),
         ("rate: fast", "$.rate: 'fast': expected a rate such as 100kpps, 1.5Mpps, 0.2pps, 12/min or 10Mbps, or auto"),
         ("rate: [1]", "$.rate: [1]: expected a rate"),
-        ("cooldown: -1", "$.cooldown: -1: expected a duration such as 100ms, 10s, 2m, 24h or 14d"),
+        ("cooldown: -1", "$.cooldown: -1: expected a duration such as 100ms, 10s, 2m, 3h30m, 24h or 14d"),
         ("limits: {max_runtime: 0}", "$.limits.max_runtime: '0s': expected a duration above 0s, or null for none"),
         (
             "limits: {max_targets: 0}",
@@ -403,11 +403,18 @@ def test_the_first_scan_probes_nobody_until_it_is_filled_in() -> None:
     assert estimate(filled, resolve_targets(filled, lab=False), 9 * 84 * 8).rate_pps == 900
 
 
+def test_the_forecast_of_slots_ends_with_the_last_block(tmp_path: Path) -> None:
+    text = "name: x\ncontact: c\ntargets: {allow: [1.0.0.0/8, 100.0.0.0/10]}\nlimits: {max_targets: 5}\ncooldown: 1s\n"
+    config = load(tmp_path, text + "rate: 10pps\nprobes: [icmp]\ncontrol: false\nslot: 1m\n")
+    forecast = estimate(config, resolve_targets(config, lab=False), 6_048)
+    assert (forecast.duration_s, forecast.longest_block_s) == (60 + 0.2 + 1.0, 1.8)
+
+
 def test_the_forecast_respects_the_limit(tmp_path: Path) -> None:
     text = "name: x\ncontact: c\ntargets: {allow: [1.0.0.0/8, 100.0.0.0/10]}\nlimits: {max_targets: 5}\ncooldown: 1s\n"
     config = load(tmp_path, text + "rate: 10pps\nprobes: [icmp]\ncontrol: false\n")
     forecast = estimate(config, resolve_targets(config, lab=False), 6_048)
-    assert dataclasses.astuple(forecast) == (5, 2, 1, 10, 10, 10, 60_480, 1 + 2 * 1.0, 5.0)
+    assert dataclasses.astuple(forecast) == (5, 2, 1, 10, 10, 10, 60_480, 1 + 2 * 1.0, 5.0, 0.8 + 1.0)
 
 
 def test_configs_are_immutable(tmp_path: Path) -> None:

@@ -134,6 +134,9 @@ def test_every_rate_has_one_text_that_reads_back(pps: int) -> None:
         ("1.5s", "1500ms", 1.5),
         ("250us", "250us", 0.00025),
         ("14d", "336h", 1_209_600),
+        ("3h30m", "210m", 12_600),
+        ("1d 2h 3m 4s", "93784s", 93_784),
+        ("1h 5s", "3605s", 3_605),
         (0, "0s", 0),
     ],
 )
@@ -142,7 +145,25 @@ def test_durations(value: str | float, text: str, seconds: float) -> None:
     assert (duration, duration.seconds) == (text, seconds)
 
 
-@pytest.mark.parametrize("value", [-1, "-1s", "soon", "", "0.5us", "10 parsecs", "9000h", False, None, float("inf")])
+@pytest.mark.parametrize(
+    "value",
+    [
+        -1,
+        "-1s",
+        "soon",
+        "",
+        "0.5us",
+        "10 parsecs",
+        "9000h",
+        "30m3h",
+        "1.5h30m",
+        "3h30",
+        "365d48h",
+        False,
+        None,
+        float("inf"),
+    ],
+)
 def test_no_durations(value: str | float) -> None:
     with pytest.raises(ValueError, match="expected a duration"):
         Duration(value)

@@ -4,8 +4,7 @@ The load of the machine changes nothing. A script of conditions and actions play
 every frame and every sleep.
 """
 
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from types import ModuleType
 
@@ -28,6 +27,8 @@ COUNT = 900
 RATE_PPS = 1_000
 PROBES = ("icmp", "tcp/80")
 FRAMES = COUNT * len(PROBES)
+EPOCH_NS = 1_800_000_000 * 10**9
+"""The time of day at which the clock of a sender shows 0, ns since 1970."""
 LONGEST_S = 60.0
 """A sender that runs longer, on its own clock, does not end."""
 
@@ -50,7 +51,7 @@ class Clock(ModuleType):
         return int(self.now_s * 1e9)
 
     def time_ns(self) -> int:
-        return time.time_ns()
+        return EPOCH_NS + self.monotonic_ns()
 
     def sleep(self, seconds: float) -> None:
         self.now_s += seconds
@@ -69,8 +70,12 @@ class Running:
         rate_pps: int = RATE_PPS,
         slots: int = 64,
         frame_s: float = 0.0,
+        fields: Mapping[str, object] | None = None,
     ) -> None:
-        """Prepare a sender over a ring of `slots`, in which a frame takes `frame_s` to leave."""
+        """Prepare a sender over a ring of `slots`, in which a frame takes `frame_s` to leave.
+
+        `fields` are those of the config that differ from the usual ones.
+        """
         config = from_document(
             {
                 "name": "hold",
@@ -82,6 +87,7 @@ class Running:
                 "cooldown": cooldown,
                 "retransmit": {"attempts": 1},
             }
+            | dict(fields or {})
         )
         targets = Intervals.from_bounds([FIRST], [FIRST + COUNT - 1])
         self.plan = Plan(config, Targets.build(targets, Intervals.empty(), lab=True), None, bytes(16))

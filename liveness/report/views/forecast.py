@@ -24,11 +24,21 @@ def checked_text(file: Path, config: Config, targets: Targets, forecast: Estimat
         "probes": f"{', '.join(names)}; {config.retransmit.attempts} attempts",
         "packets": f"{forecast.packets:,}",
         "rate": rate_text(config, forecast),
-        "duration": duration_text(forecast, auto=config.rate.auto),
+        "duration": duration_text(forecast, auto=config.rate.auto) + _slots_text(config, forecast),
         "busiest": peak_text(config, forecast),
         "contact": config.contact or "none",
     }
     return f"{file}: a sound config named {config.name!r}\n" + named_lines(lines, indent=2)
+
+
+def _slots_text(config: Config, forecast: Estimate) -> str:
+    """Return how long the longest block takes, if a start was agreed, of what slot."""
+    if config.start_at is None:
+        return ""
+    longest = f"; the longest block takes {span(forecast.longest_block_s)}"
+    if config.slot is None:
+        return longest
+    return f"{longest} of its slot of {span(config.slot.seconds)}"
 
 
 def _limited(config: Config, targets: Targets, forecast: Estimate) -> str:

@@ -15,6 +15,7 @@ from liveness.runs.checkpoint import Checkpoint, Totals, write_checkpoint
 from liveness.runs.losses import Losses
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.agreed_start import late_ms, shard_record
+from liveness.scan.block_starts import BlockStarts
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
 
@@ -71,6 +72,8 @@ class Checkpointing:
     shared: Shared
     started_s: float
     """When the session began, by the monotonic clock."""
+    starts: BlockStarts
+    """The agreed starts of the blocks."""
     problem: str | None = field(default=None, init=False)
     """Why the last checkpoint could not be written (the previous one is then still in place), or None."""
     _milestones: Milestones = field(init=False)
@@ -96,7 +99,9 @@ class Checkpointing:
         milestone = self._milestones.answered(received_s)
         shard = shard_record(self.plan, late_ms(self.plan, self.shared, self.first.manifest))
         checkpoint = Checkpoint(
-            manifest=msgspec.structs.replace(self.first.manifest, shard=shard),
+            manifest=msgspec.structs.replace(
+                self.first.manifest, shard=shard, blocks=self.starts.added_to(self.first.manifest.blocks)
+            ),
             positions=list(milestone.positions),
             sent=milestone.sent.sum(axis=0).tolist(),
             rate_pps=float(self.shared.rate_pps[0]),

@@ -13,7 +13,7 @@ from liveness.errors import LivenessError, UsageError
 from liveness.optouts.stage import finish_redaction
 from liveness.order.order import Position
 from liveness.runs.checkpoint import Checkpoint, load_checkpoint
-from liveness.runs.manifest import Manifest
+from liveness.runs.manifest import BlockStatus, Manifest
 from liveness.runs.rundir import MANIFEST_FILE, RunDirectory
 from liveness.scan.plan import Plan, check_control_port
 from liveness.scan.record import Identity, running_manifest
@@ -134,15 +134,23 @@ def going_on(resumption: Resumption, identity: Identity) -> Checkpoint:
     If the old checkpoint was damaged, that is the beginning of the run.
     """
     plan, checkpoint = resumption.plan, resumption.checkpoint
+    running = running_manifest(plan, identity)
     manifest = msgspec.structs.replace(
-        running_manifest(plan, identity),
+        running,
         started=checkpoint.manifest.started,
         resumed=[*checkpoint.manifest.resumed, utc(identity.started_ns)],
         shard=checkpoint.manifest.shard,
+        blocks=_with_starts(running.blocks, checkpoint.manifest),
     )
     if not checkpoint.positions:
         return beginning(plan, manifest)
     return msgspec.structs.replace(checkpoint, manifest=manifest)
+
+
+def _with_starts(blocks: list[BlockStatus], earlier: Manifest) -> list[BlockStatus]:
+    """Return the records of blocks with the agreed starts of earlier sessions."""
+    starts = {block.block: block.start for block in earlier.blocks}
+    return [msgspec.structs.replace(block, start=starts.get(block.block, msgspec.UNSET)) for block in blocks]
 
 
 def beginning(plan: Plan, manifest: Manifest) -> Checkpoint:

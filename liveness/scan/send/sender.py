@@ -13,6 +13,7 @@ from liveness.order.due import empty_due
 from liveness.order.order import Position, Share, Walk
 from liveness.order.ticks import MAX_TICKS, UNKNOWN
 from liveness.probes.run_constants import RunConstants
+from liveness.scan.agreed_start import agreed_ns
 from liveness.scan.losses.repairs import Stretch
 from liveness.scan.plan import Plan
 from liveness.scan.send.pacing import LOOK_EVERY_S, Batch, Pacer, SpacingGuard
@@ -59,9 +60,9 @@ class Sender:
         """
         parts = len(self.plan.order.parts)
         try:
-            self._await_start()
             first = int(self.shared.drained[self.index])
             for part in range(first, parts):
+                self._await_start(part)
                 self._send(*self._begin(part))
                 self.transmitter.drain()
                 if not self._finish_part(part):
@@ -75,12 +76,13 @@ class Sender:
             self.shared.held[self.index] = ENDED
             self.transmitter.ring.close()
 
-    def _await_start(self) -> None:
-        """Wait until the agreed start of the run, if it has one, unless the sender has to stop."""
-        start = self.plan.config.start_at
-        while start is not None and not self.shared.stopping() and (left_s := start.seconds - time.time()) > 0:
-            time.sleep(min(POLL_S, left_s))
-        self.shared.began_ns[self.index] = time.time_ns()
+    def _await_start(self, part: int) -> None:
+        """Wait until the agreed start of a part, if it has one, unless the sender has to stop."""
+        start_ns = agreed_ns(self.plan, part)
+        while start_ns is not None and not self.shared.stopping() and (left_ns := start_ns - time.time_ns()) > 0:
+            self._wait()
+            time.sleep(min(POLL_S, left_ns / 1e9))
+        self.shared.began_ns[self.index, part] = time.time_ns()
 
     def _finish_part(self, part: int) -> bool:
         """Repair known losses and wait for replies, until no loss is left to repair; return False if stopped."""
