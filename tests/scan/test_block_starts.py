@@ -88,10 +88,10 @@ def test_a_slot_shorter_than_a_block_is_refused() -> None:
     assert slack_s(plan_of(slot="3561ms")) == pytest.approx(0.001)
 
 
-@pytest.mark.parametrize("fields", [{"slot": "10s"}, {"slot": None, "start_offset": "1s"}])
-def test_a_slot_and_an_offset_need_a_start(fields: dict[str, object]) -> None:
+@pytest.mark.parametrize(("slot", "offset"), [("10s", "0s"), (None, "1s")])
+def test_a_slot_and_an_offset_need_a_start(slot: str | None, offset: str) -> None:
     with pytest.raises(UsageError, match="counts from an agreed start"):
-        slack_s(plan_of(start_at=None, **fields))
+        slack_s(plan_of(start_at=None, slot=slot, start_offset=offset))
 
 
 @pytest.fixture(name="sent")
