@@ -27,6 +27,16 @@ if TYPE_CHECKING:
     Watching = tuple[Path | None, Path | None, str | None]
 
 
+OPTION_OF = {
+    "shard.of": "--shards",
+    "shard.index": "--shard",
+    "vantage": "--vantage",
+    "start_at": "--start-at",
+    "secret": "--secret",
+}
+"""The options for fields of a config."""
+
+
 @click.command("run")
 @click.option("-C", "--config", "config_file", type=click.Path(path_type=Path), help="The survey, as YAML.")
 @click.option("--run-id", help="The name of this run's directory; the UTC time of its start if not given.")
@@ -39,6 +49,11 @@ if TYPE_CHECKING:
 @click.option(
     "--unfinished", is_flag=True, help="Only resume the config's last survey if it ended early: after a boot."
 )
+@click.option("--shards", type=int, help="Number of machines that share this survey.")
+@click.option("--shard", type=int, help="The part of the /24s that this machine probes: 0 to --shards less 1.")
+@click.option("--vantage", help="Name of the place that this machine sends from.")
+@click.option("--start-at", help="Begin the first round at this time, e.g. 2026-12-01T00:00:00Z.")
+@click.option("--secret", help="File from which shards derive the same cookie key and control port.")
 @watch_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
 @click.option("--dryrun", "--dry-run", is_flag=True, help="Show what would be sent; needs no privilege.")
@@ -47,6 +62,11 @@ def run(
     run_id: str | None,
     resume: Path | None,
     *,
+    shards: int | None,
+    shard: int | None,
+    vantage: str | None,
+    start_at: str | None,
+    secret: str | None,
     unfinished: bool,
     quiet: bool,
     dryrun: bool,
@@ -66,21 +86,24 @@ def run(
     from liveness.survey.config import load_survey_config
     from liveness.survey.following import can_go_on, last_run
     from liveness.survey.forecast import forecast
-    from liveness.survey.schedule import plan_survey
+    from liveness.survey.schedule import check_start_time, plan_survey
 
     if quiet:
         quieten()
     watch = (status_file, metrics_file, metrics_address)
+    given = dict(zip(OPTION_OF, (shards, shard, vantage, start_at, secret), strict=True))
     if resume is not None:
         if run_id is not None or dryrun or unfinished:
             raise click.UsageError("--resume excludes --run-id, --unfinished and --dryrun")
+        if any(value is not None for value in given.values()):
+            raise click.UsageError("--resume continues a shard as it was: give none of its options")
         run_resumed(
             resume, None if config_file is None else load_survey_config(config_file, begins=False), watch, quiet=quiet
         )
         return
     if config_file is None:
         raise click.UsageError("give --config FILE, or --resume RUN")
-    config = load_survey_config(config_file, begins=not unfinished)
+    config = load_survey_config(config_file, begins=not unfinished, overrides=given, options=OPTION_OF)
     if unfinished:
         last = last_run(config)
         if last is not None and can_go_on(last):
@@ -95,6 +118,7 @@ def run(
         from liveness.scan.preflight import check_start
 
         check_start(survey.census, run_id)
+        check_start_time(survey)
         check_watching(*watch)
         click.echo(forecast_text(config_file, forecast(survey)))
         return
@@ -198,18 +222,26 @@ def forecast_text(file: Path, shown: "Forecast") -> str:
     from liveness.report.views.forecast import named_lines
 
     limit = "no limits.max_pps_per_24" if shown.max_pps_per_24 is None else f"{shown.max_pps_per_24:g} allowed"
-    lines = {
-        "blocks": f"{shown.blocks:,} /24s, {shown.addresses:,} addresses, {shown.left_out:,} of them left out",
-        "probes": ", ".join(shown.probes),
-        "rounds": f"{shown.rounds:,} of {shown.interval_s:g} s, {span(shown.duration_s)} in all",
-        "packets": f"{shown.packets:,}",
-        "rate": f"{rate(shown.rate_pps)} packets/s, {bandwidth(shown.bandwidth_bps)} on the wire",
-        "each /24": f"{shown.pps_per_24:.3g} packets/s, one every {1 / shown.pps_per_24:.3g} s ({limit})",
-        "slots": f"a probe is sent {shown.tolerance_s * 1e3:.3g} ms late at most, or not at all",
-        "replies": f"name their round for {span(shown.remembered_s)}",
-        "on disk": f"{shown.disk_bytes / 2**30:.3g} GiB while it runs and after it",
-        "contact": shown.contact or "none",
-    }
+    shard = (
+        {} if shown.shards == 1 else {"shard": f"{shown.shard} of {shown.shards}, whose /24s alone are counted here"}
+    )
+    start = {} if shown.start_at is None else {"start": shown.start_at}
+    lines = (
+        shard
+        | start
+        | {
+            "blocks": f"{shown.blocks:,} /24s, {shown.addresses:,} addresses, {shown.left_out:,} of them left out",
+            "probes": ", ".join(shown.probes),
+            "rounds": f"{shown.rounds:,} of {shown.interval_s:g} s, {span(shown.duration_s)} in all",
+            "packets": f"{shown.packets:,}",
+            "rate": f"{rate(shown.rate_pps)} packets/s, {bandwidth(shown.bandwidth_bps)} on the wire",
+            "each /24": f"{shown.pps_per_24:.3g} packets/s, one every {1 / shown.pps_per_24:.3g} s ({limit})",
+            "slots": f"a probe is sent {shown.tolerance_s * 1e3:.3g} ms late at most, or not at all",
+            "replies": f"name their round for {span(shown.remembered_s)}",
+            "on disk": f"{shown.disk_bytes / 2**30:.3g} GiB while it runs and after it",
+            "contact": shown.contact or "none",
+        }
+    )
     head = f"{file}: a sound config of a survey named {shown.name!r}"
     return f"{head}\n{named_lines(lines, indent=2)}"
 

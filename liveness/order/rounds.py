@@ -2,6 +2,8 @@
 
 Round r of an address is due at ``start + r x interval + slot``. The slot is a pure function of seed and block list (see
 `slots.py`), so a survey needs no state to continue after any pause: the clock says what is due.
+
+A shard has a part of the /24s. Each of its slots is one of the whole survey, at the same time.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,6 +44,9 @@ class Rounds:
     rounds: int
     marks_of_rounds: int
     """Number of attempts that probes can carry: round r is sent as attempt r modulo this number."""
+    shard: int = 0
+    shards: int = 1
+    """Number of machines that share the survey; this one is number `shard`, from 0 on."""
     mark_every: int = 1
 
     @property
@@ -61,6 +66,11 @@ class Rounds:
         return OCTETS * self.probes * len(self.numbers)
 
     @property
+    def all_slots(self) -> int:
+        """Number of slots in a round of the whole survey: those of all shards."""
+        return OCTETS * self.probes * self.tables.listed
+
+    @property
     def end(self) -> int:
         """Number of slots of the whole survey."""
         return self.slots * self.rounds
@@ -78,32 +88,53 @@ class Rounds:
     def due_ns(self, position: int) -> int:
         """Return when the slot of that number, counted from the start of the survey, is due."""
         number, slot = divmod(position, self.slots)
-        return self.start_ns + number * self.interval_ns + slot * self.interval_ns // self.slots
+        place, turn = divmod(slot, len(self.numbers))
+        of_all = place * self.tables.listed + self.shard + turn * self.shards
+        return self.start_ns + number * self.interval_ns + of_all * self.interval_ns // self.all_slots
 
     def due_by(self, time_ns: int) -> int:
         """Return how many slots of the survey are due at a time: the inverse of `due_ns`."""
+        number, slot = divmod(self._all_due_by(time_ns), self.all_slots)
+        place, turn = divmod(slot, self.tables.listed)
+        return number * self.slots + place * len(self.numbers) + len(range(self.shard, turn, self.shards))
+
+    def _all_due_by(self, time_ns: int) -> int:
+        """Return how many slots of the whole survey are due at a time."""
         since_ns = time_ns - self.start_ns
         if since_ns < 0:
             return 0
         number, within_ns = divmod(since_ns, self.interval_ns)
-        return min(self.end, number * self.slots + ((within_ns + 1) * self.slots - 1) // self.interval_ns + 1)
+        due = number * self.all_slots + ((within_ns + 1) * self.all_slots - 1) // self.interval_ns + 1
+        return min(self.all_slots * self.rounds, due)
+
+    def slots_between(self, number: int, start_ns: int, end_ns: int) -> tuple[int, int]:
+        """Return the first slot of a round, as `address_slots` has it, that is due in a time, and the one after it.
+
+        The time ends before `end_ns`. The two are equal if no slot of the round is due in it.
+        """
+        base = number * self.all_slots
+        first, end = (self._all_due_by(time_ns - 1) - base for time_ns in (start_ns, end_ns))
+        return max(0, first), min(self.all_slots, end)
 
     def round_at(self, time_ns: int) -> int:
         """Return the round in which a time lies; negative before the start."""
         return (time_ns - self.start_ns) // self.interval_ns
 
     def address_slots(self, probe: int, blocks: slice = slice(None)) -> NDArray[np.int64]:
-        """Return the slot of every address of some blocks for one probe, (256 x blocks), addresses ascending."""
+        """Return the slot of every address of some blocks for one probe, (256 x blocks), addresses ascending.
+
+        They are slots within a round of the whole survey.
+        """
         tables = self.tables
         place = tables.places[blocks].astype(np.int64) * self.probes + probe
-        return (place * len(self.numbers) + tables.shifts[blocks, None]).ravel()
+        return (place * tables.listed + tables.shifts[blocks, None]).ravel()
 
     def phases_ms(self) -> NDArray[np.uint32]:
         """Return when in a round each address gets its first probe: ms after the round's start."""
         phases = np.empty(OCTETS * len(self.numbers), np.uint32)
         for some in self.some_blocks():
             slots = self.address_slots(0, some)
-            phases[OCTETS * some.start : OCTETS * some.stop] = slots * (self.interval_ns / self.slots) / 1e6
+            phases[OCTETS * some.start : OCTETS * some.stop] = slots * (self.interval_ns / self.all_slots) / 1e6
         return phases
 
     def some_blocks(self) -> Iterator[slice]:

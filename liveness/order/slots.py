@@ -2,7 +2,8 @@
 
 A round has as many slots as probes: 256 addresses x blocks x probes, evenly spaced. Within a /24 a keyed permutation
 gives each last octet a place, so that the /24 gets a probe every interval / 256 / probes; another permutation shifts
-the /24s against each other.
+the /24s against each other. Shard K of N has every N-th /24 of that second permutation, with the slots that these
+have in the whole survey: so each machine sends evenly, and a /24 gets all its probes from one machine.
 """
 
 import hashlib
@@ -27,9 +28,11 @@ class SlotTables(NamedTuple):
 
     octets: NDArray[np.uint8]  # (blocks, 256) the last octet at each place
     places: NDArray[np.uint8]  # (blocks, 256) the place of each last octet
-    blocks: NDArray[np.int64]  # (blocks,) the block at each shift
-    shifts: NDArray[np.int64]  # (blocks,) the shift of each block
+    blocks: NDArray[np.int64]  # (blocks,) the blocks in the order of their shifts
+    shifts: NDArray[np.int64]  # (blocks,) the shift of each block among all of the survey
     probes: int
+    listed: int
+    """Number of /24s of the whole survey: more than `blocks` has in a shard."""
 
 
 def _keyed(words: NDArray[np.uint64], key0: int, key1: int) -> NDArray[np.uint64]:
@@ -39,29 +42,48 @@ def _keyed(words: NDArray[np.uint64], key0: int, key1: int) -> NDArray[np.uint64
     return words
 
 
-def slot_tables(numbers: NDArray[np.uint32], probes: int, seed: int) -> SlotTables:
-    """Return the permutations for /24s (address >> 8, ascending): the same for the same seed and list anywhere."""
+def _keys(seed: int) -> tuple[int, int]:
     digest = hashlib.sha256(f"survey|{seed}".encode()).digest()
-    key0, key1 = (int.from_bytes(digest[at : at + 8], "little") for at in (0, 8))
-    words = numbers.astype(np.uint64)
-    octets = np.empty((len(numbers), OCTETS), np.uint8)
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little")
+
+
+def shifted_blocks(numbers: NDArray[np.uint32], seed: int) -> NDArray[np.int64]:
+    """Return the indices of /24s (address >> 8, ascending) in the order in which a survey probes them."""
+    words = numbers.astype(np.uint64) | np.uint64(_SHIFT_DOMAIN)
+    return np.argsort(_keyed(words, *_keys(seed)), kind="stable").astype(np.int64)
+
+
+def blocks_of_shard(numbers: NDArray[np.uint32], seed: int, index: int, of: int) -> NDArray[np.int64]:
+    """Return the indices of the /24s that shard `index` of `of` probes, ascending."""
+    return np.sort(shifted_blocks(numbers, seed)[index::of])
+
+
+def slot_tables(numbers: NDArray[np.uint32], probes: int, seed: int, index: int = 0, of: int = 1) -> SlotTables:
+    """Return the permutations for /24s (address >> 8, ascending): the same for the same seed and list anywhere.
+
+    For a shard, `numbers` are the /24s of the whole survey, and the tables have those that `blocks_of_shard` returns.
+    """
+    order = shifted_blocks(numbers, seed)
+    own = blocks_of_shard(numbers, seed, index, of)
+    words = numbers[own].astype(np.uint64)
+    octets = np.empty((len(own), OCTETS), np.uint8)
     places = np.empty_like(octets)
-    for first in range(0, len(numbers), BLOCKS_AT_ONCE):
+    for first in range(0, len(own), BLOCKS_AT_ONCE):
         some = slice(first, first + BLOCKS_AT_ONCE)
         every = words[some, None] << np.uint64(8) | np.arange(OCTETS, dtype=np.uint64)[None, :]
-        octets[some] = np.argsort(_keyed(every, key0, key1), axis=1, kind="stable")
+        octets[some] = np.argsort(_keyed(every, *_keys(seed)), axis=1, kind="stable")
         np.put_along_axis(places[some], octets[some], np.arange(OCTETS, dtype=np.uint8)[None, :], axis=1)
-    blocks = np.argsort(_keyed(words | np.uint64(_SHIFT_DOMAIN), key0, key1), kind="stable").astype(np.int64)
-    shifts = np.empty_like(blocks)
-    shifts[blocks] = np.arange(len(blocks))
-    return SlotTables(octets, places, blocks, shifts, probes)
+    shifts = np.empty_like(order)
+    shifts[order] = np.arange(len(order))
+    shifts = shifts[own]
+    return SlotTables(octets, places, np.argsort(shifts).astype(np.int64), shifts, probes, len(numbers))
 
 
 @kernel
 def slot_of(tables: SlotTables, block: int, octet: int, probe: int) -> int:
-    """Return the slot within a round at which an address gets a probe."""
+    """Return the slot within a round of the whole survey at which an address gets a probe."""
     place = int(tables.places[block, octet]) * tables.probes + probe
-    slot: int = place * len(tables.blocks) + tables.shifts[block]
+    slot: int = place * tables.listed + tables.shifts[block]
     return slot
 
 

@@ -45,6 +45,11 @@ class Blocks:
         """Return a block as a prefix, such as ``192.0.2.0/24``."""
         return f"{format_address(int(self.numbers[index]) << 8)}/24"
 
+    def chosen(self, indices: NDArray[np.int64]) -> "Blocks":
+        """Return some of the blocks; `indices` ascend."""
+        policies = tuple(self.policies[index] for index in indices.tolist())
+        return Blocks(self.numbers[indices], policies, self.weights[indices])
+
     @classmethod
     def of(cls, numbers: NDArray[np.uint32], policy: str = "given") -> "Blocks":
         """Return blocks of one policy with weight 1; `numbers` may be in any order and repeat."""

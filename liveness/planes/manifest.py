@@ -12,7 +12,7 @@ from liveness.files.directory import Directory
 from liveness.files.documents import decoded
 from liveness.files.reading import read_below
 from liveness.runs.kinds import SURVEY, check_kind
-from liveness.runs.manifest import Log
+from liveness.runs.manifest import Log, MergedRun, Shard, Vantage
 from liveness.version import __version__
 
 SCHEMA: Final = 1
@@ -73,6 +73,15 @@ class Origin(Struct, frozen=True, kw_only=True):
     skipped: dict[str, int] = field(default_factory=dict)
 
 
+class SurveyShard(Shard, frozen=True, kw_only=True):
+    """The shard of a survey that a run is. Shards with equal digests have the same /24s and the same blocklists."""
+
+    blocks_sha256: str
+    """Of the /24s of the whole survey, as blocks.csv would have them."""
+    targets_sha256: str
+    """Of the addresses that all shards may probe, as targets.txt would have them."""
+
+
 class Times(Struct, frozen=True, kw_only=True):
     """Times of a survey: the start of round 0, ISO 8601 with Z."""
 
@@ -120,6 +129,11 @@ class SurveyManifest(Struct, frozen=True, kw_only=True):
     """Probes of an imported survey with verdicts of another tool (Trinocular) about blocks and rounds."""
     log: Log | None = None
     """The log of replies and packets, if the config asks for one."""
+    shard: SurveyShard | None = None
+    """None if the run is a whole survey that began at once."""
+    vantage: Vantage | None = None
+    merged_from: list[MergedRun] = field(default_factory=list)
+    """The shards that `liveness merge` united."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that no survey has; msgspec adds the path inside the manifest."""

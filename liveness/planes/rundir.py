@@ -14,6 +14,8 @@ from liveness.planes.matrix import FOLDER, PHASES, Matrix
 from liveness.runs.kinds import SURVEY, check_directory
 
 BLOCKS_FILE: Final = "blocks.csv"
+LISTED_FILE: Final = "all-blocks.csv"
+"""The /24s of the whole survey, which a shard keeps in order to be resumed; BLOCKS_FILE has its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """Uniting the shards of a census into one ordinary run: sets by union, counts by sum."""
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -11,8 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from pyroaring import BitMap
 
-from liveness.errors import LivenessError, UsageError
-from liveness.files.reading import read_below
+from liveness.errors import UsageError
 from liveness.replies import Role, SetKey
 from liveness.runs.manifest import (
     MOST_SOURCES,
@@ -29,8 +26,9 @@ from liveness.runs.manifest import (
 )
 from liveness.runs.optout_record import KeptOptOuts, OptOuts, load_opt_outs, write_opt_outs
 from liveness.runs.recapture import missed_targets
-from liveness.runs.rundir import MANIFEST_FILE, SEGMENTS, RunDirectory
+from liveness.runs.rundir import SEGMENTS, RunDirectory
 from liveness.runs.shard_course import united_blocks, united_lag, united_losses, united_path, united_timeline
+from liveness.runs.shard_set import manifest_digest, reason_of, sum_of, words_of
 from liveness.runs.shards import ShardRun, field_of, shard_of
 
 OF_ONE_SHARD: Final[dict[str, object]] = {
@@ -95,20 +93,15 @@ def _manifest(runs: Sequence[ShardRun], run_id: str, sets: list[SetEntry]) -> Ma
     """Return the manifest of the united run."""
     manifests = [run.manifest for run in runs]
     first = manifests[0]
-    shards = shard_of(first.config)[1]
-    missing = shards - len(runs)
-    reasons = [f"{run.label}: {run.why_incomplete}" for run in runs if run.manifest.status != "complete"]
-    if missing:
-        reasons.append(f"{missing} of {shards} shards are missing")
-    complete = not missing and all(manifest.status == "complete" for manifest in manifests)
+    reason = reason_of(runs, shard_of(first.config)[1])
     by_kind = _attempts_by_kind(first, manifests)
     only_unanswered = bool(field_of(first.config, "retransmit.only_unanswered"))
     missed = {} if only_unanswered else {probe: missed_targets(of.get("positive", {})) for probe, of in by_kind.items()}
     return Manifest(
         name=first.name,
         run_id=run_id,
-        status="complete" if complete else "partial",
-        reason=None if complete else "; ".join(reasons),
+        status="complete" if reason is None else "partial",
+        reason=reason,
         seed=first.seed,
         config=first.config | OF_ONE_SHARD,
         started=min(one.started for one in manifests),
@@ -129,11 +122,11 @@ def _manifest(runs: Sequence[ShardRun], run_id: str, sets: list[SetEntry]) -> Ma
         control_port=first.control_port,
         attempts=_counts_by_probe(first, [one.attempts for one in manifests]),
         attempts_by_kind=by_kind,
-        recovered_by_retransmit=_sum_of(one.recovered_by_retransmit for one in manifests),
+        recovered_by_retransmit=sum_of(one.recovered_by_retransmit for one in manifests),
         missed={probe: estimate for probe, estimate in missed.items() if estimate is not None},
         duplicates=_duplicates(first, manifests),
         busiest_sources=_top_sources(manifests),
-        rejected=_sum_of(one.rejected for one in manifests),
+        rejected=sum_of(one.rejected for one in manifests),
         receive=_summed(Receive, [one.receive for one in manifests]),
         transmit=_transmit(manifests),
         loss_warnings=[f"{run.label}: {line}" for run in runs for line in run.manifest.loss_warnings],
@@ -149,9 +142,9 @@ def _manifest(runs: Sequence[ShardRun], run_id: str, sets: list[SetEntry]) -> Ma
         ),
         lag=united_lag(runs),
         blocks=united_blocks(manifests),
-        host=_words(one.host for one in manifests),
-        kernel=_words(one.kernel for one in manifests),
-        interface=_words(one.interface for one in manifests),
+        host=words_of(one.host for one in manifests),
+        kernel=words_of(one.kernel for one in manifests),
+        interface=words_of(one.interface for one in manifests),
         source_addresses=list(dict.fromkeys(address for one in manifests for address in one.source_addresses)),
         senders=sum(one.senders for one in manifests),
         receivers=sum(one.receivers for one in manifests),
@@ -162,11 +155,6 @@ def _manifest(runs: Sequence[ShardRun], run_id: str, sets: list[SetEntry]) -> Ma
 
 def _origin(run: ShardRun) -> MergedRun:
     """Return the record of a united shard. Raises LivenessError if its manifest cannot be read any more."""
-    try:
-        with run.directory.files() as files:
-            digest = hashlib.sha256(read_below(files, MANIFEST_FILE)).hexdigest()
-    except OSError as problem:
-        raise LivenessError(f"{run.path / MANIFEST_FILE}: cannot read: {problem.strerror}") from problem
     manifest = run.manifest
     return MergedRun(
         run=manifest.run,
@@ -174,20 +162,8 @@ def _origin(run: ShardRun) -> MergedRun:
         shard=run.index,
         started=manifest.started,
         finished=manifest.finished,
-        manifest_sha256=digest,
+        manifest_sha256=manifest_digest(run.path),
     )
-
-
-def _words(texts: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(text for text in texts if text))
-
-
-def _sum_of(counts: Iterable[Counts]) -> Counts:
-    """Return the sums of counts by label, labels in the order in which they first appear."""
-    total: Counter[str] = Counter()
-    for each in counts:
-        total.update(each)
-    return dict(total)
 
 
 def _sums(lists: Iterable[Sequence[int]]) -> list[int]:
@@ -201,7 +177,7 @@ def _probes_in(first: Manifest, each: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _counts_by_probe(first: Manifest, each: Sequence[dict[str, Counts]]) -> dict[str, Counts]:
-    return {probe: _sum_of(of_run.get(probe, {}) for of_run in each) for probe in _probes_in(first, each)}
+    return {probe: sum_of(of_run.get(probe, {}) for of_run in each) for probe in _probes_in(first, each)}
 
 
 def _attempts_by_kind(first: Manifest, manifests: Sequence[Manifest]) -> dict[str, dict[str, Counts]]:
@@ -210,7 +186,7 @@ def _attempts_by_kind(first: Manifest, manifests: Sequence[Manifest]) -> dict[st
     total: dict[str, dict[str, Counts]] = {}
     for probe in _probes_in(first, each):
         signs = dict.fromkeys(sign for of_run in each for sign in of_run.get(probe, {}))
-        total[probe] = {sign: _sum_of(of_run.get(probe, {}).get(sign, {}) for of_run in each) for sign in signs}
+        total[probe] = {sign: sum_of(of_run.get(probe, {}).get(sign, {}) for of_run in each) for sign in signs}
     return total
 
 
@@ -225,7 +201,7 @@ def _duplicates(first: Manifest, manifests: Sequence[Manifest]) -> dict[str, dic
 
 
 def _top_sources(manifests: Sequence[Manifest]) -> list[TopSource]:
-    total = _sum_of({entry.source: entry.messages for entry in one.busiest_sources} for one in manifests)
+    total = sum_of({entry.source: entry.messages for entry in one.busiest_sources} for one in manifests)
     ranked = sorted(total.items(), key=lambda item: (-item[1], item[0]))[:MOST_SOURCES]
     return [TopSource(source=source, messages=messages) for source, messages in ranked]
 
@@ -242,7 +218,7 @@ def _transmit(manifests: Sequence[Manifest]) -> Transmit:
     return msgspec.structs.replace(
         total,
         given_up_s=round(sum(one.given_up_s for one in records) / len(records), 3),
-        transport=_words(one.transport for one in records),
+        transport=words_of(one.transport for one in records),
         reasons=list(dict.fromkeys(reason for one in records for reason in one.reasons)),
     )
 

@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from liveness.config.model import MAX_SHARDS
-from liveness.errors import UsageError
 from liveness.runs.manifest import Manifest, Vantage, start_of
 from liveness.runs.rundir import RunDirectory
+from liveness.runs.shard_set import check_alike, check_whole, in_order, label_of
 
-SHOWN: Final = 10
-"""Missing shards that a message names at most."""
 COMPARED: Final = ("name", "seed", "probes", "control", "block_prefix", "retransmit", "limits.max_targets")
 """Fields of a config in which shards of one census cannot differ."""
 
@@ -54,9 +51,14 @@ class ShardRun:
 
     @property
     def label(self) -> str:
-        """The shard in messages: its vantage point if the run has one, else its number."""
+        """The shard in messages."""
         vantage = self.manifest.vantage
-        return vantage.name if isinstance(vantage, Vantage) else f"shard {self.index}"
+        return label_of(self.index, vantage.name if isinstance(vantage, Vantage) else None)
+
+    @property
+    def status(self) -> str:
+        """Status of the run."""
+        return self.manifest.status
 
     @property
     def why_incomplete(self) -> str:
@@ -78,12 +80,9 @@ def open_shards(paths: Sequence[Path], *, partial: bool = False) -> list[ShardRu
         runs.append(ShardRun(directory, directory.read_manifest()))
     for run in runs[1:]:
         _check_alike(runs[0], run)
-    runs.sort(key=lambda run: run.index)
-    for one, other in pairwise(runs):
-        if one.index == other.index:
-            raise UsageError(f"{one.path} and {other.path}: both are shard {one.index}: give each shard once")
+    runs = in_order(runs)
     if not partial:
-        _check_whole(runs)
+        check_whole(runs, shard_of(runs[0].manifest.config)[1], "census")
     start_s = [start_of(run.manifest, run.path).timestamp() for run in runs]
     return [
         ShardRun(run.directory, run.manifest, round(begun - min(start_s), 3))
@@ -92,32 +91,17 @@ def open_shards(paths: Sequence[Path], *, partial: bool = False) -> list[ShardRu
 
 
 def _check_alike(one: ShardRun, other: ShardRun) -> None:
-    both = f"{one.path} and {other.path}"
-    for name in COMPARED:
-        mine, theirs = (field_of(run.manifest.config, name) for run in (one, other))
-        if mine != theirs:
-            raise UsageError(f"{both}: no shards of one census: {name} is {mine!r} and {theirs!r}")
-    for name, mine, theirs in (
-        ("shards", shard_of(one.manifest.config)[1], shard_of(other.manifest.config)[1]),
-        ("schema", one.manifest.schema, other.manifest.schema),
-        ("control_port", one.manifest.control_port, other.manifest.control_port),
-        ("targets_sha256", one.manifest.targets_sha256, other.manifest.targets_sha256),
-    ):
-        if mine != theirs:
-            raise UsageError(f"{both}: no shards of one census: {name} is {mine!r} and {theirs!r}")
-
-
-def _check_whole(runs: Sequence[ShardRun]) -> None:
-    remedy = "or give --partial to unite the rest"
-    shards = shard_of(runs[0].manifest.config)[1]
-    missing = sorted(set(range(shards)) - {run.index for run in runs})
-    if shards == 1:
-        raise UsageError(f"{runs[0].path}: a whole census, no shard of one: there is nothing to merge")
-    if missing:
-        names = ", ".join(map(str, missing[:SHOWN])) + (" …" if len(missing) > SHOWN else "")
-        raise UsageError(
-            f"{runs[0].path.parent}: of {shards} shards these are missing: {names}: name their runs, {remedy}"
-        )
-    for run in runs:
-        if run.manifest.status != "complete":
-            raise UsageError(f"{run.path}: {run.label} did not complete ({run.why_incomplete}): resume it, {remedy}")
+    mine, theirs = one.manifest, other.manifest
+    fields = [(name, field_of(mine.config, name), field_of(theirs.config, name)) for name in COMPARED]
+    check_alike(
+        one,
+        other,
+        "census",
+        (
+            *fields,
+            ("shards", shard_of(mine.config)[1], shard_of(theirs.config)[1]),
+            ("schema", mine.schema, theirs.schema),
+            ("control_port", mine.control_port, theirs.control_port),
+            ("targets_sha256", mine.targets_sha256, theirs.targets_sha256),
+        ),
+    )

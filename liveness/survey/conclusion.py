@@ -6,22 +6,25 @@ from typing import Final, Literal
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from liveness.clock import utc
-from liveness.order.rounds import Rounds
-from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.planes.live import LivePlanes
-from liveness.planes.manifest import ProbeRounds, Scanner, SurveyGap, SurveyManifest, Times, Withdrawn
+from liveness.planes.manifest import (
+    ProbeRounds,
+    Scanner,
+    SurveyGap,
+    SurveyManifest,
+    SurveyShard,
+    Times,
+)
 from liveness.planes.matrix import Planes, write_phases, write_planes
-from liveness.runs.manifest import Log
-from liveness.space.addresses import format_address, parse_address
-from liveness.space.intervals import Intervals
+from liveness.runs.manifest import Log, Vantage
 from liveness.space.prefixes import parse_lines
 from liveness.survey.config import to_record
-from liveness.survey.gaps import Gap, Gaps
+from liveness.survey.gaps import Gap
 from liveness.survey.recorder import RoundRecorder
-from liveness.survey.schedule import Survey, withdrawn_from
+from liveness.survey.schedule import Survey
+from liveness.survey.withdrawals import withdrawn_entries, withdrawn_rounds
 
 _ONES: Final = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
 
@@ -55,6 +58,8 @@ class Record:
     messages: dict[str, dict[str, int]] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
     log: Log | None = None
+    late_ms: float | None = None
+    """Time from the agreed start to the first session's readiness to send, 0 if it waited; None without one."""
 
 
 def running(survey: Survey, record: Record) -> SurveyManifest:
@@ -71,7 +76,7 @@ def conclude(survey: Survey, recorder: RoundRecorder, record: Record, *, complet
     live = [recorder.settled(number) for number in range(recorder.stored.rounds, min(rounds, _reach(recorder.live)))]
     probes = {}
     withdrawn = withdrawn_entries(order, survey.left_out, recorder.gaps, rounds)
-    unsent = _withdrawn_rounds(withdrawn, rounds)
+    unsent = withdrawn_rounds(withdrawn, rounds)
     for place, name in enumerate(survey.probes):
         counts = _Counts()
         write_planes(recorder.run, name, _counted(recorder.stored.by_address(place, live, rounds), counts))
@@ -123,19 +128,29 @@ def _manifest(
         control_port=record.control_port,
         resumed=record.resumed,
         scanner=record.scanner,
+        shard=_shard(survey, record),
+        vantage=Vantage(name=survey.config.vantage) if survey.config.vantage else None,
+    )
+
+
+def _shard(survey: Survey, record: Record) -> SurveyShard | None:
+    """Return the record of a shard and of an agreed start; None for a whole survey that began at once."""
+    config = survey.config
+    if config.shard.of == 1 and config.start_at is None:
+        return None
+    return SurveyShard(
+        index=config.shard.index,
+        of=config.shard.of,
+        start_at=None if config.start_at is None else str(config.start_at),
+        late_ms=record.late_ms,
+        blocks_sha256=survey.blocks_sha256,
+        targets_sha256=survey.targets_sha256,
     )
 
 
 def _gap(gap: Gap) -> SurveyGap:
     addresses = parse_lines(gap.targets).count if gap.targets else None
     return SurveyGap(start=utc(gap.start_ns), end=utc(gap.end_ns), cause=gap.cause, addresses=addresses)
-
-
-def _withdrawn_rounds(withdrawn: list[Withdrawn], rounds: int) -> int:
-    """Return the number of pairs of address and round that were withdrawn."""
-    return sum(
-        (parse_address(entry.last) - parse_address(entry.first) + 1) * (rounds - entry.round) for entry in withdrawn
-    )
 
 
 def _reach(live: LivePlanes) -> int:
@@ -146,34 +161,3 @@ def _counted(parts: Iterator[Planes], counts: _Counts) -> Iterator[Planes]:
     for part in parts:
         counts.add(part)
         yield part
-
-
-def withdrawn_entries(order: Rounds, left_out: Intervals, gaps: Gaps, rounds: int) -> list[Withdrawn]:
-    """Return the addresses that were withdrawn and the first round that this concerns, ascending."""
-    if not len(left_out) and not gaps.withdrawals:
-        return []
-    first = np.full(len(order.numbers) * BLOCK_ADDRESSES, rounds, np.int64)
-    addresses = (order.numbers[:, None] << np.uint32(8) | np.arange(BLOCK_ADDRESSES, dtype=np.uint32)[None, :]).ravel()
-    first[left_out.contains(addresses)] = 0
-    for withdrawal in gaps.withdrawals:
-        chosen = np.flatnonzero(parse_lines(withdrawal.targets).contains(addresses))
-        first[chosen] = np.minimum(first[chosen], withdrawn_from(order, chosen, withdrawal.at_ns))
-    return _runs(addresses, first, rounds)
-
-
-def _runs(addresses: NDArray[np.uint32], first: NDArray[np.int64], rounds: int) -> list[Withdrawn]:
-    """Return runs of neighbouring addresses with the same first round, those that were never withdrawn left out."""
-    found = np.flatnonzero(first < rounds)
-    if not len(found):
-        return []
-    breaks = (np.diff(addresses[found].astype(np.int64)) != 1) | (np.diff(first[found]) != 0)
-    begins = np.concatenate([[0], np.flatnonzero(breaks) + 1])
-    ends = np.concatenate([begins[1:] - 1, [len(found) - 1]])
-    return [
-        Withdrawn(
-            first=format_address(int(addresses[found[begin]])),
-            last=format_address(int(addresses[found[end]])),
-            round=int(first[found[begin]]),
-        )
-        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
-    ]

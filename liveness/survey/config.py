@@ -1,7 +1,7 @@
 """Config of a survey: every field, its type, its default, and the loader that names what is wrong."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from liveness.config import model
 from liveness.config.checks import Problem, notify_problems, problems
-from liveness.config.layers import Layers
+from liveness.config.layers import COMMAND_LINE, Layers
 from liveness.config.model import Delivery, Limits, Network, Receive, Section, Share, decode_unit, encode_unit
 from liveness.config.probe_names import names_of
-from liveness.config.units import Duration, Rate, TargetLimit
+from liveness.config.units import Duration, Rate, StartTime, TargetLimit
 from liveness.errors import UsageError
-from liveness.files.documents import parse_mapping, read_text, shaped, shown_value
+from liveness.files.documents import fault_in, parse_mapping, read_text, shaped, shown_value
 from liveness.planes.blocks import BLOCK_ADDRESSES
 from liveness.replies import CONTROL
 from liveness.space.intervals import Intervals
@@ -107,6 +107,15 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
     share: Share = Share()
     notify: SurveyNotify = SurveyNotify()
     user: str = "auto"
+    shard: model.Shard = model.Shard()
+    vantage: str = ""
+    start_at: StartTime | None = None
+    secret: str = ""
+
+    @property
+    def start_ns(self) -> int | None:
+        """The agreed start of the first round, ns since 1970; None if it starts at once."""
+        return None if self.start_at is None else round(self.start_at.seconds * 1e3) * 1_000_000
 
     @property
     def interval_ns(self) -> int:
@@ -148,7 +157,8 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
     def as_census(self, blocks: int = 1) -> model.Config:
         """Return the config of a census with the same fields, for the parts of a scan that a survey shares.
 
-        Rounds take the place of attempts. There is one sender and one receiver, which write the same planes.
+        Rounds take the place of attempts. There is one sender and one receiver, which write the same planes. It is not
+        the config of a shard: a shard of a survey has all targets of its /24s.
         """
         pps = Fraction(blocks * BLOCK_ADDRESSES * 1_000_000, self.survey.interval.us)
         return model.Config(
@@ -175,7 +185,14 @@ class SurveyConfig(Section, frozen=True, kw_only=True):
             limits=self.limits,
             share=self.share,
             user=self.user,
+            vantage=self.vantage,
+            start_at=self.start_at,
+            secret=self.secret,
         )
+
+    def as_shard(self) -> model.Config:
+        """Return the config of a shard of a census with the same fields, from which control port and key are drawn."""
+        return msgspec.structs.replace(self.as_census(), shard=self.shard)
 
 
 def is_survey_file(path: Path) -> bool:
@@ -183,17 +200,32 @@ def is_survey_file(path: Path) -> bool:
     return "survey" in parse_mapping(read_text(path, "the config"), str(path), "name: census")
 
 
-def load_survey_config(path: Path, *, following: bool = False, begins: bool = True) -> SurveyConfig:
+def load_survey_config(
+    path: Path,
+    *,
+    following: bool = False,
+    begins: bool = True,
+    overrides: Mapping[str, object] | None = None,
+    options: Mapping[str, str] | None = None,
+) -> SurveyConfig:
     """Return the checked config of a file; names of files in it become absolute, relative ones start at its folder.
 
     The blocks of a survey that is `following` a census are drawn from that; others name a file, without which none
-    `begins`. UsageError names the file, the line, the path in it, the value and what was expected.
+    `begins`. `overrides` maps dotted names to values that replace those of the file; None means not given. `options`
+    are their names on the command line. UsageError names the file, the line, the path in it, the value and what was
+    expected.
     """
     text = read_text(path, "the config")
     document = parse_mapping(text, str(path), "name: week48")
     layers = Layers(str(path))
     layers.add_file(document, path.parent, text)
-    config = shaped(layers.tree, SurveyConfig, str(path), text=text, decode=decode_unit)
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            layers.add_value(name, value, (options or {}).get(name, COMMAND_LINE))
+    try:
+        config = msgspec.convert(layers.tree, SurveyConfig, dec_hook=decode_unit)
+    except msgspec.ValidationError as error:
+        raise UsageError(layers.message(*fault_in(layers.tree, error, SurveyConfig))) from None
     for problem in survey_problems(config):
         raise UsageError(layers.message(problem.path, f"{shown_value(problem.value)}: {problem.expected}"))
     config = msgspec.structs.replace(config, probes=_expanded(config.probes))
@@ -201,6 +233,11 @@ def load_survey_config(path: Path, *, following: bool = False, begins: bool = Tr
     if following and named:
         expected = "the /24s are drawn from the census that this survey follows: leave it out"
         raise UsageError(layers.message("$.survey.blocks", f"{shown_value(named)}: {expected}"))
+    if following and (config.shard.of > 1 or config.start_at is not None):
+        path_of = "$.shard.of" if config.shard.of > 1 else "$.start_at"
+        value = config.shard.of if config.shard.of > 1 else config.start_at
+        expected = "the survey of a census has one machine and starts when the census is over: leave it out"
+        raise UsageError(layers.message(path_of, f"{shown_value(value)}: {expected}"))
     if following or not (named or begins):
         return config
     if not named:
@@ -238,6 +275,9 @@ def survey_problems(config: SurveyConfig) -> Iterator[Problem]:
         parse_mix(rounds.mix)
     except UsageError as problem:
         yield Problem("$.survey.mix", rounds.mix, str(problem).partition(": ")[2])
+    if config.shard.of > 1 and config.start_at is None:
+        expected = "a survey in shards needs `start_at`, because the rounds of all machines begin at the same time"
+        yield Problem("$.shard.of", config.shard.of, expected)
     yield from _foreign_fields(config)
     yield from notify_problems(config.notify)
     yield from _prefix_problems(config.notify)
@@ -273,7 +313,7 @@ def _probe_problems(config: SurveyConfig) -> Iterator[Problem]:
     if len(config.probes) - len(others) > 1:
         yield Problem("$.probes", list(config.probes), f"{CONTROL} is listed twice")
     if others:
-        yield from problems(config.as_census())
+        yield from problems(config.as_shard())
     else:
         yield Problem("$.probes", list(config.probes), "expected at least one probe, such as icmp")
 

@@ -33,6 +33,9 @@ class Forecast:
     """Time for which a reply names its round."""
     disk_bytes: int
     contact: str
+    shard: int
+    shards: int
+    start_at: str | None
 
     def document(self) -> dict[str, object]:
         """Return the forecast as a JSON document."""
@@ -71,4 +74,7 @@ def forecast_of(config: SurveyConfig, blocks: int, targets: int) -> Forecast:
         remembered_s=(config.marks - 1) * interval_s,
         disk_bytes=2 * planes + live_bytes(blocks, probes, depth_of(config)),
         contact=config.contact,
+        shard=config.shard.index,
+        shards=config.shard.of,
+        start_at=None if config.start_at is None else str(config.start_at),
     )

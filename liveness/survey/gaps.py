@@ -92,7 +92,7 @@ def write_gaps(run: Path, gaps: Gaps) -> None:
 
 def unsent_bits(order: Rounds, number: int, gaps: Gaps) -> NDArray[np.uint8] | None:
     """Return the bits of all probes of a round that lie in a gap, (probes, bytes); None if there is none."""
-    touching = [(gap, *_slots_within(order, number, gap)) for gap in gaps.gaps]
+    touching = [(gap, *order.slots_between(number, gap.start_ns, gap.end_ns)) for gap in gaps.gaps]
     touching = [(gap, first, end) for gap, first, end in touching if first < end]
     if not touching:
         return None
@@ -109,13 +109,6 @@ def unsent_bits(order: Rounds, number: int, gaps: Gaps) -> NDArray[np.uint8] | N
             packed = np.packbits(found, bitorder="little")
             bits[probe, some.start * BLOCK_BYTES : some.stop * BLOCK_BYTES] = packed
     return bits
-
-
-def _slots_within(order: Rounds, number: int, gap: Gap) -> tuple[int, int]:
-    """Return the first slot of a round in a gap, and the one after the last."""
-    base = number * order.slots
-    first, end = (order.due_by(time_ns - 1) - base for time_ns in (gap.start_ns, gap.end_ns))
-    return max(0, first), min(order.slots, end)
 
 
 def of_intervals(targets: Intervals | None) -> list[str]:

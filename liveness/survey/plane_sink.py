@@ -76,7 +76,7 @@ def place_replies(
     A reply is late if it came more than an interval after its probe: by the send time that an echo reply returns, else
     by the slot of the probe.
     """
-    slots = 256 * tables.probes * len(numbers)
+    slots = 256 * tables.probes * tables.listed
     for i in range(len(replies)):
         reply = replies[i]
         target, probe, attempt = int64(reply["target"]), int64(reply["probe"]), int64(reply["attempt"])

@@ -1,5 +1,7 @@
 """The plan of a survey: its blocks, the addresses to probe, its order, and the checks before the first packet."""
 
+import hashlib
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -11,8 +13,8 @@ from liveness.config.load import read_entries, skipped_in
 from liveness.config.model import Config
 from liveness.errors import RefusedError, UsageError
 from liveness.order.rounds import Rounds
-from liveness.order.slots import slot_tables
-from liveness.planes.blocks import BLOCK_ADDRESSES, Blocks, read_blocks
+from liveness.order.slots import blocks_of_shard, slot_tables
+from liveness.planes.blocks import BLOCK_ADDRESSES, Blocks, encode_blocks, read_blocks
 from liveness.scan.plan import Plan
 from liveness.scan.receive.log_sink import LogSinks
 from liveness.scan.receive.sink import SinkKind
@@ -36,9 +38,19 @@ class Survey:
     census: Config
     """The same as the config of a census: see `SurveyConfig.as_census`."""
     blocks: Blocks
+    """The /24s that this machine probes."""
     targets: Targets
     """The addresses that may be probed: those of the blocks, less blocked and special-purpose ones."""
     order: Rounds
+    listed: Blocks
+    """The /24s of the whole survey: more than `blocks` in a shard."""
+    targets_sha256: str
+    """Digest of the addresses of all shards that may be probed."""
+
+    @property
+    def blocks_sha256(self) -> str:
+        """Digest of the /24s of the whole survey, as blocks.csv has them."""
+        return hashlib.sha256(encode_blocks(self.listed)).hexdigest()
 
     @property
     def depth(self) -> int:
@@ -89,7 +101,7 @@ def plan_survey(config: SurveyConfig, *, lab: bool, origin: str | Path, blocks: 
     """
     if blocks is None:
         blocks = read_blocks(Path(config.survey.blocks))
-    check_rate(config, len(blocks), origin)
+    check_rate(config, -(-len(blocks) // config.shard.of), origin)
     census = config.as_census(len(blocks))
     blocked = read_entries([entry for entry in census.targets.block if entry != "-"], skipped_in(census))
     try:
@@ -106,20 +118,41 @@ def plan_survey(config: SurveyConfig, *, lab: bool, origin: str | Path, blocks: 
             f"{origin}: $.notify.prefixes: {list(config.notify.prefixes)}: no /24 of"
             f" {config.survey.blocks or 'the survey'} lies in them"
         )
-    return survey_of(config, blocks, targets)
+    return survey_of(config, blocks, targets, origin)
 
 
-def survey_of(config: SurveyConfig, blocks: Blocks, targets: Targets) -> Survey:
-    """Return the survey of a config with its blocks and the addresses that may be probed."""
+def survey_of(config: SurveyConfig, listed: Blocks, targets: Targets, origin: str | Path = "config") -> Survey:
+    """Return the survey of a config with all of its blocks and the addresses that may be probed.
+
+    Of a shard `targets` may be those of all shards or its own alone. UsageError for a shard without an address.
+    """
+    shard = config.shard
+    nothing = (
+        f"{origin}: $.shard.of: {shard.of}: shard {shard.index} has no address to probe: there are {len(listed):,} /24s"
+        " in all"
+    )
+    if shard.index >= len(listed):
+        raise UsageError(nothing)
+    own = listed.chosen(blocks_of_shard(listed.numbers, config.seed, shard.index, shard.of))
     order = Rounds(
-        blocks.numbers,
-        slot_tables(blocks.numbers, len(config.probes), config.seed),
+        own.numbers,
+        slot_tables(listed.numbers, len(config.probes), config.seed, shard.index, shard.of),
         start_ns=0,
         interval_ns=config.interval_ns,
         rounds=config.rounds,
         marks_of_rounds=config.marks,
+        shard=shard.index,
+        shards=shard.of,
     )
-    return Survey(config, config.as_census(len(blocks)), blocks, targets, order)
+    mine = targets if shard.of == 1 else targets.without(_addresses(own).complement())
+    if not mine.count:
+        raise UsageError(nothing)
+    return Survey(config, config.as_census(len(own)), own, mine, order, listed, digest_of(targets.intervals))
+
+
+def digest_of(addresses: Intervals) -> str:
+    """Return the SHA-256 of addresses as a file of them has them."""
+    return hashlib.sha256("".join(f"{entry}\n" for entry in addresses.entries()).encode()).hexdigest()
 
 
 def _addresses(blocks: Blocks) -> Intervals:
@@ -151,7 +184,17 @@ def check_rate(config: SurveyConfig, blocks: int, origin: str | Path) -> None:
         )
 
 
+def check_start_time(survey: Survey) -> None:
+    """Raise UsageError for an agreed start so long ago that the last round is over."""
+    start_ns = survey.config.start_ns
+    if start_ns is not None and survey.starting(start_ns).order.end_ns <= time.time_ns():
+        raise UsageError(
+            f"config {survey.config.name!r}: $.start_at: {survey.config.start_at}: the last round of this survey is"
+            " over: give a later time"
+        )
+
+
 def withdrawn_from(order: Rounds, addresses: NDArray[np.int64], time_ns: int) -> NDArray[np.int64]:
     """Return for each address (its index) the first round that was not due yet at a time."""
-    due_ns = order.address_slots(0)[addresses] * (order.interval_ns / order.slots)
+    due_ns = order.address_slots(0)[addresses] * (order.interval_ns / order.all_slots)
     return np.maximum(0, np.ceil((time_ns - order.start_ns - due_ns) / order.interval_ns)).astype(np.int64)

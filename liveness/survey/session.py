@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from liveness.files.directory import Directory
 from liveness.planes.blocks import encode_blocks, read_blocks
 from liveness.planes.live import BOOT, START_NS, LivePlanes
 from liveness.planes.manifest import NAME, Scanner, SurveyManifest, load_manifest, write_manifest
-from liveness.planes.rundir import BLOCKS_FILE
+from liveness.planes.rundir import BLOCKS_FILE, LISTED_FILE
 from liveness.planes.stored import StoredRounds
 from liveness.runs.announce import announce
 from liveness.runs.rundir import RunDirectory
@@ -42,7 +43,7 @@ from liveness.survey.message import SurveyMessage
 from liveness.survey.notifications import Notifications
 from liveness.survey.plane_sink import PlaneSinks
 from liveness.survey.recorder import RoundRecorder, boot_hash
-from liveness.survey.schedule import Survey, survey_of
+from liveness.survey.schedule import Survey, check_start_time, survey_of
 from liveness.survey.sender import warm_up
 from liveness.survey.supervisor import SurveySupervisor
 
@@ -89,6 +90,7 @@ def run_survey(survey: Survey, observers: Observers, run_id: str | None = None) 
     Nothing is left on disk then.
     """
     config = survey.census
+    check_start_time(survey)
     privilege_drop = decide(config, Path(config.output) / config.name / "run")
     directory = RunDirectory.create(Path(config.output), config.name, run_id)
     interruption = Interruption()
@@ -97,7 +99,7 @@ def run_survey(survey: Survey, observers: Observers, run_id: str | None = None) 
         (directory.path / "sets").rmdir()  # a survey has planes in place of sets
         live = LivePlanes.create(directory.path, len(survey.blocks), len(survey.probes), survey.depth)
         cleanup.callback(live.close)
-        control_port, key = draw_control_port(config), draw_key(config)
+        control_port, key = draw_control_port(survey.config.as_shard()), draw_key(config)
         plan = survey.plan(control_port, key, (PlaneSinks(survey.order, live),))
         path = find_way(plan)
         for line in (*path.left_out, *path.notes):
@@ -111,7 +113,7 @@ def run_survey(survey: Survey, observers: Observers, run_id: str | None = None) 
         _write_blocks(directory, survey)
         live.header[BOOT] = boot_hash()
         record = Record(directory.path.name, control_port, _scanner(opened))
-        write_manifest(running(survey.starting(time.time_ns()), record), directory.path)
+        write_manifest(running(survey.starting(survey.config.start_ns or time.time_ns()), record), directory.path)
         opened = drop_rights(opened, privilege_drop)
         observers.on_start(plan, opened.identity)
         interruption.begun = True
@@ -173,6 +175,7 @@ def _go_on(directory: RunDirectory, manifest: SurveyManifest, observers: Observe
             manifest.control_port,
             resumed=[*manifest.resumed, utc(time.time_ns())],
             warnings=list(manifest.loss_warnings),
+            late_ms=None if manifest.shard is None else manifest.shard.late_ms,
         )
         plan = survey.plan(manifest.control_port, directory.read_key(), (PlaneSinks(survey.order, live),))
         way = find_way(plan)
@@ -211,7 +214,7 @@ def _send_last(session: _Session, notifications: Notifications) -> None:
 
 def _concluded(session: _Session, opened: Opened, notifications: Notifications) -> Finished:
     """Run and conclude a session; what it has to say is given to `notifications`."""
-    directory, survey, record = session.directory, session.survey, session.record
+    directory, survey = session.directory, session.survey
     announce(directory.path)
     warm_up()
     beliefs.warm_up()
@@ -234,7 +237,7 @@ def _concluded(session: _Session, opened: Opened, notifications: Notifications) 
                 directory,
                 session.live,
                 recorder,
-                lambda started: write_manifest(running(started, record), directory.path),
+                partial(_begun, session),
                 session.observers.on_progress,
                 session.observers.on_notice,
                 lambda found: notifications.send(
@@ -258,11 +261,19 @@ def _concluded(session: _Session, opened: Opened, notifications: Notifications) 
     return Finished(directory.path, manifest, session.interruption)
 
 
+def _begun(session: _Session, started: Survey) -> None:
+    """Record the start of a new survey, before its first packet."""
+    agreed_ns = started.config.start_ns
+    if agreed_ns is not None:
+        session.record.late_ms = max(0.0, (time.time_ns() - agreed_ns) / 1e6)
+    write_manifest(running(started, session.record), session.directory.path)
+
+
 def _conclude(session: _Session, supervisor: SurveySupervisor, recorder: RoundRecorder) -> SurveyManifest:
     """Write planes by address and manifest."""
     interruption, survey = session.interruption, supervisor.survey
     if not survey.order.start_ns:  # it ended before its first slot
-        survey = survey.starting(time.time_ns())
+        survey = survey.starting(survey.config.start_ns or time.time_ns())
     complete = interruption.reason is None and time.time_ns() >= survey.order.end_ns
     session.record.reason = interruption.reason
     session.record.warnings += supervisor.warnings()
@@ -298,11 +309,13 @@ def _scanner(opened: Opened) -> Scanner:
 
 
 def _write_blocks(directory: RunDirectory, survey: Survey) -> None:
-    try:
-        with directory.files() as files, files.replaced(BLOCKS_FILE) as file:
-            file.write(encode_blocks(survey.blocks))
-    except OSError as problem:
-        raise LivenessError(f"{directory.path / BLOCKS_FILE}: cannot write: {problem.strerror}") from problem
+    files_of = {BLOCKS_FILE: survey.blocks} | ({LISTED_FILE: survey.listed} if survey.order.shards > 1 else {})
+    for name, blocks in files_of.items():
+        try:
+            with directory.files() as files, files.replaced(name) as file:
+                file.write(encode_blocks(blocks))
+        except OSError as problem:
+            raise LivenessError(f"{directory.path / name}: cannot write: {problem.strerror}") from problem
 
 
 def _resumable(path: Path) -> tuple[RunDirectory, SurveyManifest]:
@@ -324,4 +337,10 @@ def _recorded(directory: RunDirectory, manifest: SurveyManifest) -> Survey:
     config = recorded_survey_config(manifest.config, path / NAME)
     check_control_port(config.as_census(), manifest.control_port, path / NAME)
     targets = Targets.build(directory.read_targets(), Intervals.empty(), lab=True)
-    return survey_of(config, read_blocks(path / BLOCKS_FILE), targets)
+    listed = path / (LISTED_FILE if config.shard.of > 1 else BLOCKS_FILE)
+    survey = survey_of(config, read_blocks(listed), targets, path / NAME)
+    if manifest.shard is None:
+        return survey
+    if survey.blocks_sha256 != manifest.shard.blocks_sha256:
+        raise LivenessError(f"{listed}: not the /24s with which this survey began: restore it from a copy")
+    return replace(survey, targets_sha256=manifest.shard.targets_sha256)

@@ -34,6 +34,8 @@ LEAD_NS: Final = 500_000_000
 """Time from the start of the sender to the first slot."""
 LATE_NS: Final = 100_000_000
 """Time by which a sender may learn of a broken path later than the guard."""
+NOTABLE_WAIT_S: Final = 2.0
+"""A longer wait for an agreed start is reported."""
 START_STEP_NS: Final = 10_000_000
 """A survey starts at a multiple of this."""
 NS: Final = 1_000_000_000
@@ -65,6 +67,8 @@ class SurveySupervisor:
     _listeners: Listeners = field(init=False)
     _noted: int = field(default=-1, init=False)
     """Number of opt-outs whose time is kept."""
+    _waited_s: float = field(default=0.0, init=False)
+    """Time before an agreed start, which `limits.max_runtime` does not count."""
     _started_s: float = field(default_factory=time.monotonic, init=False)
 
     def __post_init__(self) -> None:
@@ -117,10 +121,10 @@ class SurveySupervisor:
         self.live.sync()
 
     def _sender_of(self, index: int, ring: TxRing) -> Callable[[], None]:
-        """Return what the sender does. The receiver listens already, so a new survey starts now."""
+        """Return what the sender does. The receiver listens already, so a new survey starts now, or when agreed."""
         del index
         if not self.live.header[START_NS]:
-            start_ns = -(-(time.time_ns() + LEAD_NS) // START_STEP_NS) * START_STEP_NS
+            start_ns = self._start_ns()
             self.survey = self.survey.starting(start_ns)
             self.recorder.order = self.survey.order
             self.on_begin(self.survey)
@@ -135,6 +139,21 @@ class SurveySupervisor:
             self.survey.config.tolerance_ns,
         ).run
 
+    def _start_ns(self) -> int:
+        """Return when the first round of a new survey starts, and report an agreed start."""
+        now_ns, agreed_ns = time.time_ns(), self.survey.config.start_ns
+        if agreed_ns is None:
+            return -(-(now_ns + LEAD_NS) // START_STEP_NS) * START_STEP_NS
+        start_at, wait_s = self.survey.config.start_at, (agreed_ns - now_ns) / NS
+        if wait_s < 0:
+            self._listeners.notice(
+                f"the agreed start was {-wait_s:,.1f} s ago ({start_at}): probes whose time has passed are not sent"
+            )
+        elif wait_s > NOTABLE_WAIT_S:
+            self._listeners.notice(f"waiting until {start_at}")
+        self._waited_s = max(0.0, wait_s)
+        return agreed_ns
+
     def _watch(self, workers: WorkerGroup, guard: PathGuard) -> None:
         """Wait until the last round is over and its replies had an interval to come; return early for a failure."""
         limit_s = self.plan.config.max_runtime_s
@@ -146,7 +165,7 @@ class SurveySupervisor:
             self._look_for_outages(guard)
             if not workers.sending(self.interruption) and time.time_ns() >= self._heard_all_ns:
                 return
-            if limit_s is not None and self.elapsed_s > limit_s:
+            if limit_s is not None and self.elapsed_s - self._waited_s > limit_s:
                 self.interruption.by(f"limits.max_runtime of {self.plan.config.limits.max_runtime} reached")
             time.sleep(WATCH_EVERY_S)
 

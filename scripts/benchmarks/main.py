@@ -2,7 +2,22 @@
 
 import click
 
-from scripts.benchmarks import analyze, budget, day, flows, kernels, model, pace, repeat, rx, scan, sets, survey, tx
+from scripts.benchmarks import (
+    analyze,
+    budget,
+    day,
+    flows,
+    hour,
+    kernels,
+    model,
+    pace,
+    repeat,
+    rx,
+    scan,
+    sets,
+    survey,
+    tx,
+)
 
 
 @click.group()
@@ -10,5 +25,5 @@ def group() -> None:
     """Measure this machine, in private networks. Ratios within one run count; the machine's speed drifts."""
 
 
-for module in (tx, rx, scan, pace, budget, sets, analyze, model, repeat, flows, day, kernels, survey):
+for module in (tx, rx, scan, pace, budget, sets, analyze, model, repeat, flows, day, hour, kernels, survey):
     group.add_command(module.command)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from liveness.order.due import ATTEMPT, DRAWN, FROM, POSITION, PROBE, STRIPS, TICKS, empty_due
 from liveness.order.order import Order, Share
 from liveness.order.rounds import Rounds
-from liveness.order.slots import OCTETS, slot_of, slot_tables
+from liveness.order.slots import OCTETS, blocks_of_shard, slot_of, slot_tables
 
 START_NS = 1_796_000_000_000_000_000
 PINNED = [302, 766, 59, 399, 616, 128, 368, 711]
@@ -78,6 +78,70 @@ def test_the_clock_says_what_is_due(numbers: list[int], probes: int, interval_ns
     assert order.due_by(START_NS - 1) == 0
     assert order.due_by(order.end_ns) == order.end
     assert order.round_at(due_ns) == position // order.slots
+
+
+def timetable(order: Rounds) -> list[tuple[int, int, int, int, int]]:
+    """Return (time, /24, last octet, probe, attempt) of everything that an order sends."""
+    return [
+        (order.due_ns(position), int(order.numbers[index // OCTETS]), index % OCTETS, probe, attempt)
+        for position, index, probe, attempt in drawn(order, 100)
+    ]
+
+
+def shard_of(numbers: list[int], probes: int, seed: int, index: int, of: int, interval_ns: int) -> Rounds:
+    listed = np.array(numbers, np.uint32)
+    own = listed[blocks_of_shard(listed, seed, index, of)]
+    tables = slot_tables(listed, probes, seed, index, of)
+    return Rounds(own, tables, START_NS, interval_ns, 2, marks_of_rounds=7, shard=index, shards=of)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sets(st.integers(0, (1 << 24) - 1), min_size=5, max_size=9).map(sorted),
+    st.integers(1, 3),
+    st.integers(0, 1 << 62),
+    st.integers(1, 5),
+    st.integers(1_000, 86_400_000_000_000),
+)
+def test_shards_together_send_what_one_machine_sends_at_the_same_times(
+    numbers: list[int], probes: int, seed: int, of: int, interval_ns: int
+) -> None:
+    whole = rounds_of(numbers, probes, seed, rounds=2, interval_ns=interval_ns)
+    shards = [shard_of(numbers, probes, seed, index, of, interval_ns) for index in range(of)]
+    assert sorted(row for shard in shards for row in timetable(shard)) == sorted(timetable(whole))
+    assert sorted(number for shard in shards for number in shard.numbers.tolist()) == numbers, "no /24 is divided"
+    sizes = [len(shard.numbers) for shard in shards]
+    assert max(sizes) - min(sizes) <= 1
+    for shard in shards:
+        places = np.searchsorted(whole.numbers, shard.numbers)
+        rows = (places[:, None] * OCTETS + np.arange(OCTETS)).ravel()
+        assert np.array_equal(shard.phases_ms(), whole.phases_ms()[rows])
+        for probe in range(probes):
+            assert np.array_equal(shard.address_slots(probe), whole.address_slots(probe)[rows])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sets(st.integers(0, (1 << 24) - 1), min_size=5, max_size=9).map(sorted),
+    st.integers(0, 4),
+    st.integers(1_000, 86_400_000_000_000),
+    st.integers(0, 1 << 62),
+)
+def test_the_clock_says_what_is_due_in_a_shard(numbers: list[int], index: int, interval_ns: int, at: int) -> None:
+    order = shard_of(numbers, 2, 7, index, 5, interval_ns)
+    position = at % order.end
+    due_ns = order.due_ns(position)
+    assert order.due_by(due_ns) > position
+    assert order.due_by(due_ns - 1) <= position
+    assert order.due_by(order.end_ns) == order.end
+    assert order.round_at(due_ns) == position // order.slots
+    first, end = order.slots_between(position // order.slots, due_ns, due_ns + 1)
+    indices = [
+        place
+        for probe in range(order.probes)
+        for place in np.flatnonzero((order.address_slots(probe) >= first) & (order.address_slots(probe) < end))
+    ]
+    assert len(indices) == order.due_by(due_ns) - order.due_by(due_ns - 1), "a gap has the slots that are due in it"
 
 
 def test_the_order_depends_on_seed_and_blocks_alone() -> None:

@@ -8,8 +8,8 @@ from liveness.order.rounds import Rounds
 from liveness.order.slots import slot_tables
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
-from liveness.survey.conclusion import withdrawn_entries
 from liveness.survey.gaps import Gap, Gaps, unsent_bits
+from liveness.survey.withdrawals import withdrawn_entries
 
 START_NS = 1_577_836_800_000_000_000
 INTERVAL_NS = 999_983

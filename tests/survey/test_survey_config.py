@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from liveness.cli.survey_run import OPTION_OF
 from liveness.errors import LivenessError, RefusedError, UsageError
 from liveness.planes.blocks import Blocks, encode_blocks
 from liveness.planes.manifest import ProbeRounds, SurveyManifest, Times, encode_manifest
@@ -14,7 +15,7 @@ from liveness.survey.config import SurveyConfig, load_survey_config, recorded_su
 from liveness.survey.forecast import forecast
 from liveness.survey.gaps import Gap, Gaps, read_gaps, write_gaps
 from liveness.survey.progress import progress_of
-from liveness.survey.schedule import plan_survey
+from liveness.survey.schedule import check_start_time, plan_survey
 from liveness.survey.session import Observers, resume_survey
 from tests.survey.virtual import survey_config
 
@@ -62,6 +63,13 @@ def load(folder: Path, text: str) -> SurveyConfig:
         ("survey: {blocks: b}\nnotify: {on: [hit_rate]}", r"\$\.notify\.on\[0\]"),
         ("survey: {blocks: b}\nnotify: {prefixes: [10.1.0.0/33]}", r"\$\.notify\.prefixes\[0\]: .*a prefix"),
         ("survey: {blocks: b}\nreceive: {receivers: 2}", r"\$\.receive\.receivers: 2: a survey has one receiver"),
+        ("survey: {blocks: b}\nshard: {of: 2}", r"\$\.shard\.of: 2: a survey in shards needs `start_at`"),
+        (
+            "survey: {blocks: b}\nshard: {index: 2, of: 2}\nstart_at: 2026-12-01T00:00:00Z",
+            r"\$\.shard\.index: 2: .*0 to 1",
+        ),
+        ("survey: {blocks: b}\nstart_at: 2026-12-01 00:00", r"\$\.start_at: .*expected a date and time with an offset"),
+        ("survey: {blocks: b}\nvantage: a/b", r"\$\.vantage: 'a/b': expected a name"),
         (
             "survey: {blocks: b, interval: 1s, duration: 1h}\nnetwork: {source_ports: 40000-41000}",
             r"\$\.network\.source_ports: '40000-41000': expected at least 64 ports for each of 240 attempts",
@@ -236,3 +244,44 @@ def test_a_control_port_that_does_not_fit_the_config_is_damage(
     config = to_record(load(tmp_path, f"survey: {{blocks: blocks.csv}}\nprobes: {probes}"))
     with pytest.raises(LivenessError, match=f"manifest.json: a damaged manifest: {message}"):
         resume_survey(manifest_of(tmp_path, config=config, control_port=port), NOBODY)
+
+
+def test_options_of_a_shard_replace_fields_and_are_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "survey: {blocks: blocks.csv}\nseed: 4\nsecret: key\nstart_at: 2026-12-01T00:00:00Z")
+    given = {"shard.of": 3, "shard.index": 1, "vantage": "ams1", "start_at": "2027-01-01T00:00:00Z", "secret": None}
+    config = load_survey_config(path, overrides=given, options=OPTION_OF)
+    assert (config.shard.index, config.shard.of, config.vantage) == (1, 3, "ams1")
+    assert (config.start_at, config.start_ns) == ("2027-01-01T00:00:00.000Z", 1_798_761_600 * 10**9)
+    assert config.secret == str(tmp_path / "key"), "relative to the config"
+    with pytest.raises(UsageError, match=r"^--shard: 3: expected a shard from 0 to 2, because there are 3$"):
+        load_survey_config(path, overrides=given | {"shard.index": 3}, options=OPTION_OF)
+    with pytest.raises(UsageError, match=r"^--start-at: .*expected a date and time with an offset from UTC"):
+        load_survey_config(path, overrides={"start_at": "tomorrow"}, options=OPTION_OF)
+
+
+def test_a_following_survey_has_no_shards_and_no_start_of_its_own(tmp_path: Path) -> None:
+    for field, named in (
+        ("shard: {of: 2}\nstart_at: 2026-12-01T00:00:00Z", r"\$\.shard\.of: 2"),
+        ("start_at: 2026-12-01T00:00:00Z", r"\$\.start_at: '2026-12-01T00:00:00\.000Z'"),
+    ):
+        path = written(tmp_path, f"survey: {{count: 5}}\n{field}")
+        with pytest.raises(UsageError, match=named + ": the survey of a census has one machine and starts when"):
+            load_survey_config(path, following=True)
+
+
+def test_the_forecast_of_a_shard_counts_its_own_24s(tmp_path: Path) -> None:
+    fields = "survey: {blocks: blocks.csv}\nshard: {index: 1, of: 3}\nstart_at: 2026-12-01T00:00:00Z"
+    rows = "".join(f"8.8.{block}.0/24,random,1\n" for block in range(7))
+    path = written(tmp_path, fields, "block,policy,weight\n" + rows)
+    shown = forecast(plan_survey(load_survey_config(path), lab=False, origin="s.yaml"))
+    assert (shown.blocks, shown.addresses, shown.left_out, shown.shard, shown.shards) == (2, 512, 0, 1, 3)
+    assert round(shown.pps_per_24, 3) == 0.388, "a /24 gets all its probes from one machine"
+
+
+def test_a_survey_whose_agreed_end_has_passed_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "survey: {blocks: blocks.csv, duration: 1h}\nstart_at: 2020-01-01T00:00:00Z")
+    survey = plan_survey(load_survey_config(path), lab=False, origin="s.yaml")
+    with pytest.raises(
+        UsageError, match=r"\$\.start_at: 2020-01-01T00:00:00\.000Z: the last round of this survey is over"
+    ):
+        check_start_time(survey)

@@ -5,6 +5,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -386,3 +387,47 @@ def test_stopped_while_it_waits_for_the_last_replies_it_is_partial(tmp_path: Pat
     assert (manifest.status, manifest.gaps[0].cause) == ("complete", "interrupted by SIGINT")
     counts = manifest.probes["icmp"]
     assert 0 < counts.sent < 256
+
+
+SHARDS: Final = """
+import subprocess, sys, time
+from datetime import UTC, datetime, timedelta
+config, noted, *command = sys.argv[1:]
+start = datetime.now(UTC) + timedelta(seconds=15)
+with open(noted, "w") as file:
+    file.write(start.isoformat())
+options = ["--shards", "2", "--vantage", "here", "--start-at", start.isoformat()]
+processes = [
+    subprocess.Popen(
+        [*command, "survey", "run", "-q", "-C", config, "--run-id", str(shard), "--shard", str(shard), *options]
+    )
+    for shard in range(2)
+]
+sys.exit(max(process.wait() for process in processes))
+"""
+
+
+@pytest.mark.slow
+def test_two_shards_are_one_survey_with_an_agreed_start(tmp_path: Path) -> None:
+    """Both probe at the same time, from one address and with one key: each takes the replies to its own /24s alone."""
+    (tmp_path / "secret").write_bytes(bytes(range(32)))
+    noted, shards = tmp_path / "noted", [tmp_path / "out" / "small" / str(index) for index in range(2)]
+    result = survey(
+        tmp_path,
+        (sys.executable, "-c", SHARDS, tmp_path / "survey.yaml", noted, *LIVENESS),
+        probes=["icmp", "tcp/80", "tcp/control"],
+        secret=str(tmp_path / "secret"),
+        survey={"blocks": "blocks.csv", "interval": "3s", "duration": "12s", "tolerance": "200ms"},
+    )
+    start = datetime.fromisoformat(noted.read_text())
+    manifests = [SurveyRun.open(path).manifest for path in shards]
+    assert [(manifest.status, manifest.blocks) for manifest in manifests] == [("complete", 1)] * 2
+    assert {manifest.start_ns // 1_000_000 for manifest in manifests} == {int(start.timestamp() * 1e3)}
+    done = run(*LIVENESS, "merge", *shards, "-o", result.path, cwd=ROOT, timeout=TIMEOUT_S)
+    assert (done.returncode, done.stderr) == (0, "")
+    manifest = result.run.manifest
+    assert (manifest.status, manifest.blocks, manifest.rounds) == ("complete", 2, 4)
+    assert min(counts.sent for counts in manifest.probes.values()) > 512
+    assert min(time_ns for time_ns, *_ in result.captured) >= manifest.start_ns - 1_000_000
+    check_truth(result)
+    check_capture(result)

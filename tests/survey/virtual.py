@@ -264,11 +264,17 @@ def survey_config(**changed: object) -> SurveyConfig:
     return shaped({**document, **changed}, SurveyConfig, "test", decode=decode_unit)
 
 
-def virtual_survey(path: Path, config: SurveyConfig, blocks: tuple[str, ...], behaviour: Behaviour) -> VirtualSurvey:
-    """Return a survey of /24s that starts in 2020."""
+def virtual_survey(
+    path: Path,
+    config: SurveyConfig,
+    blocks: tuple[str, ...],
+    behaviour: Behaviour,
+    blocked: Intervals = Intervals.empty(),  # noqa: B008 - it never changes
+) -> VirtualSurvey:
+    """Return a survey of /24s that starts in 2020; `blocked` are addresses of a blocklist."""
     numbers = np.array([parse_address(block) >> 8 for block in blocks], np.uint32)
     first = numbers << np.uint32(8)
-    targets = Targets.build(Intervals.from_bounds(first, first | np.uint32(255)), Intervals.empty(), lab=True)
+    targets = Targets.build(Intervals.from_bounds(first, first | np.uint32(255)), blocked, lab=True)
     survey = survey_of(config, Blocks.of(numbers), targets).starting(START_NS_2020)
     network = VirtualNetwork(behaviour, START_NS_2020 - 100_000_000)
     return VirtualSurvey(path, survey, network)
@@ -291,7 +297,7 @@ def expected_bits(
         if one.probe != probe:
             continue
         index = addresses[one.target]
-        phase_ns = int(slots[index]) * order.interval_ns // order.slots
+        phase_ns = int(slots[index]) * order.interval_ns // order.all_slots
         number = (one.time_ns - order.start_ns - phase_ns) // order.interval_ns
         if not counts_as_sent(number, order.start_ns + number * order.interval_ns + phase_ns):
             continue
@@ -311,7 +317,7 @@ def expected_bits(
 def slots_by_address(survey: Survey) -> dict[int, int]:
     """Return when in a round each address is due, ns."""
     order = survey.order
-    due = (int(slot) * order.interval_ns // order.slots for slot in order.address_slots(0))
+    due = (int(slot) * order.interval_ns // order.all_slots for slot in order.address_slots(0))
     return dict(zip(survey.blocks.addresses.tolist(), due, strict=True))
 
 

@@ -93,7 +93,7 @@ class SurveyResults:
     timing: Timing
     probes: list[ProbeResult]
     problems: list[str] = field(default_factory=list)
-    """Why times of replies are not known although the survey kept them."""
+    """What the numbers do not cover, and why times of replies are not known although the survey kept them."""
 
     @property
     def manifest(self) -> SurveyManifest:
@@ -117,7 +117,12 @@ def analyze_survey(
     with run.matrix() as matrix:
         phases_ms = matrix.phases_ms()
         probes = [_probe(run, matrix, probe, phases_ms, timing, addresses, activity) for probe in run.manifest.probes]
+    shard = run.manifest.shard
     problems: list[str] = []
+    if shard is not None and shard.of > 1:
+        problems.append(
+            f"shard {shard.index} of {shard.of}: it has a part of the survey's /24s: `liveness merge` unites the shards"
+        )
     if delays:
         probes = [replace(probe, delays=_delays(run, probe.probe, problems)) for probe in probes]
     return SurveyResults(run, timing, probes, list(dict.fromkeys(problems)))
