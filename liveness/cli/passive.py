@@ -11,7 +11,7 @@ from liveness.cli.flow_notes import report_damage, report_undecoded
 from liveness.cli.interrupts import interrupts, stop_on_signals
 from liveness.cli.messages import quieten
 from liveness.cli.options import FORMAT, JSON_NOT_TABLES, check_format, csv_option, figures_option, html_option
-from liveness.cli.watching import metrics_options
+from liveness.cli.watching import watch_options
 from liveness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def command() -> None:
 @click.option("--run-id", metavar="ID", help="The name of the run's directory instead of its start in UTC.")
 @click.option("--follow", is_flag=True, help="Read further flow files as they come, until SIGINT or SIGTERM.")
 @click.option("--force", is_flag=True, help="Take captures that are one-sided or sampled as they are.")
-@metrics_options
+@watch_options
 @click.option("-q", "--quiet", is_flag=True, help="Do not say which inputs were read.")
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 def run(
@@ -46,6 +46,7 @@ def run(
     output: Path | None,
     run_id: str | None,
     inputs: tuple[str, ...],
+    status_file: Path | None,
     metrics_file: Path | None,
     metrics_address: str | None,
     *,
@@ -59,6 +60,7 @@ def run(
     """
     from msgspec.structs import replace
 
+    from liveness.cli.passive_display import PassiveDisplay
     from liveness.cli.watching import check_metrics_file
     from liveness.passive.config import PassiveNotify, load_config
     from liveness.passive.run import PassiveRun
@@ -91,9 +93,10 @@ def run(
         )
         place, extra = Path(config.output) / config.name, []
         name, opening = config.name, partial(PassiveRun.create, config, run_id)
-    with RunWatch(notify, name, place, log.warning, metrics_file, metrics_address) as watch:
+    watching = partial(RunWatch, notify, name, place, log.warning, metrics_file, metrics_address, status_file)
+    with PassiveDisplay() as display, watching(display.show) as watch:
         opened = opening(forced=force, note=log.info)
-        watch.begin(opened.path, opened.manifest, resumed=resume is not None)
+        watch.begin(opened.path, opened.manifest, opened.progress, resumed=resume is not None)
         opened.on_state = watch.update
         if opened.config.follow or follow:
             stop_on_signals(opened)

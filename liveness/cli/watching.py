@@ -31,7 +31,7 @@ OPTIONS = (
         "--status-file",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Write the state of the scan to this file every second, one JSON document per line.",
+        help="Write the state of the run to this file every second, one JSON document per line.",
     ),
     *METRICS,
 )

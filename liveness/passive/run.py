@@ -26,7 +26,9 @@ from liveness.passive.inputs import Inputs, required_files
 from liveness.passive.kept_flows import KeptFlows
 from liveness.passive.manifest import Manifest, ended_status, load_results
 from liveness.passive.measured import Measured, measured
+from liveness.passive.pace import Pace
 from liveness.passive.partitions import Partitions
+from liveness.passive.progress import CLASSIFYING, REPORTING, WAITING, Activity, Progress
 from liveness.passive.results import KIND, SCHEMA, Results, results_of
 from liveness.passive.sets import seen_counts, write_sets
 from liveness.passive.state import State
@@ -50,6 +52,7 @@ class PassiveRun:
     partitions: Partitions
     results: Results
     measured: Measured = field(default_factory=Measured)
+    activity: Activity = field(default_factory=Activity)
     stopping: bool = False
     """Set from outside: ends following after the file that is being read."""
     _engine: Engine | None = None
@@ -161,23 +164,25 @@ class PassiveRun:
 
     def _read_all(self, entries: Sequence[str]) -> None:
         self._publish()
-        for file in self.inputs.unread(required_files(entries)):
+        files = list(self.inputs.unread(required_files(entries)))
+        for at, file in enumerate(files, 1):
+            self.activity.read(str(file), len(files) - at)
             self.inputs.read(file)
             self._publish()
         numbers = self.partitions.intervals
         shorter = not numbers or numbers[-1] - numbers[0] < self.config.intervals_in(self.config.scanners.history)
         self._open_engine(parts_for(self.partitions.largest), nothing_leaves=shorter)
-        for number in numbers:
-            self._take(number)
-        self._drain()
+        self._take_all(numbers)
 
     def _follow(self, entries: Sequence[str]) -> None:
         self._open_engine(FOLLOWED_PARTS)
         self._publish()
         done: set[int] = set()
+        pace = Pace()  # while further files wait, documents take a share of the time only
         while True:
             steady = self.inputs.steady(entries)
-            for file in takewhile(lambda _file: not self.stopping, steady):
+            for at, file in takewhile(lambda _file: not self.stopping, enumerate(steady, 1)):
+                self.activity.read(str(file), len(steady) - at)
                 self.inputs.read_or_skip(file)
                 lateness_ns = self.config.lateness.us * 1000
                 # the clock of an exporter may be ahead of ours: such a record closes no interval of the others
@@ -188,17 +193,16 @@ class PassiveRun:
                         self._take(number)
                         done.add(number)
                         self.partitions.closed = number
-            if steady:
-                self.write_results("running")
+                if at == len(steady) or self.stopping or pace.is_due():
+                    with pace:
+                        self.write_results("running")
                 self._publish()
             if self.stopping:
                 break
             if not steady:
+                self.activity.turn_to(WAITING)
                 time.sleep(POLL_S)
-        for number in self.partitions.intervals:
-            if number not in done:
-                self._take(number)
-        self._drain()
+        self._take_all([number for number in self.partitions.intervals if number not in done])
 
     def _publish(self) -> None:
         """Call `on_state` with the state of the run."""
@@ -227,8 +231,13 @@ class PassiveRun:
         for finished in self._engine.add(number, partitions.observations(number), several=partitions.several):
             self._note(finished)
 
-    def _drain(self) -> None:
+    def _take_all(self, numbers: Sequence[int]) -> None:
+        """Take the last intervals, and give the verdict about those that wait for later ones."""
         assert self._engine is not None  # noqa: S101 - opened before
+        self.activity.turn_to(CLASSIFYING)
+        for at, number in enumerate(numbers, 1):
+            self.activity.intervals_waiting = len(numbers) - at
+            self._take(number)
         for finished in self._engine.finish():
             self._note(finished)
         self._engine.forget()
@@ -236,9 +245,19 @@ class PassiveRun:
     def _note(self, finished: Finished) -> None:
         assert self._events is not None  # noqa: S101 - opened before
         self.results.add(finished)
+        self.activity.newest_interval = finished.interval
         self._events.append(finished.events)
         if self._kept is not None:
             self._kept.append(finished)
+
+    def progress(self) -> Progress:
+        """Return how far the run is; another thread may call it while the run is at work."""
+        journal, notes = self.partitions.journal, self.partitions.notes
+        return Progress(
+            activity=self.activity, inputs=len(journal.inputs), counts=self.counts(),
+            undecoded=sum(list(notes.undecoded.values())), damage=len(notes.damage), newest_ns=journal.newest_ns,
+            intervals=len(self.results.intervals), interval_ns=self.config.interval_ns,
+        )  # fmt: skip
 
     # ---- what is written
 
@@ -258,6 +277,7 @@ class PassiveRun:
                 " it is with --force"
             )
         status = "partial" if self.partitions.notes.damage else "complete"
+        self.activity.turn_to(REPORTING)
         self.manifest.sets = write_sets(self.path, self._engine.locals)
         if self._kept is not None:
             self._kept.write(self.path / "flows.parquet")

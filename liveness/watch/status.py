@@ -1,6 +1,5 @@
 """Status file: one JSON document per line, one line per second."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,11 @@ import msgspec
 from msgspec import Struct, defstruct
 
 from liveness.clock import utc_now
-from liveness.errors import UsageError
-from liveness.files.outputs import open_destination
 from liveness.runs.counter_views import shown
 from liveness.runs.manifest import Manifest
 from liveness.scan.plan import Plan
 from liveness.scan.record import Identity
+from liveness.watch.line_file import LineFile
 from liveness.watch.reading import Reading
 
 
@@ -120,21 +118,21 @@ def _share(share: float | None) -> float | None:
 
 @dataclass(slots=True)
 class StatusFile:
-    """Status file, truncated when a scan begins. When it can no longer be written, this is reported once."""
+    """Status file of a scan, which starts it again."""
 
     path: Path
     warn: Callable[[str], None]
-    _descriptor: int | None = None
+    _file: LineFile = field(init=False)
     _run: str = ""
-    _last: Reading | None = field(default=None)
+    _last: Reading | None = None
+
+    def __post_init__(self) -> None:
+        """Prepare the file."""
+        self._file = LineFile(self.path, self.warn)
 
     def open(self) -> None:
         """Open the file. Raises UsageError that names it, also for a pipe without a reader."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK
-        try:
-            self._descriptor = open_destination(self.path, flags, 0o644)
-        except OSError as problem:
-            raise UsageError(f"{self.path}: cannot write the status here: {problem.strerror}") from problem
+        self._file.open()
 
     def begin(self, plan: Plan, identity: Identity) -> None:
         """Record the name of the run."""
@@ -152,22 +150,7 @@ class StatusFile:
 
     def close(self) -> None:
         """Close the file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._file.close()
 
     def _write(self, line: StatusHead) -> None:
-        if self._descriptor is None:
-            return
-        content = msgspec.json.encode(line) + b"\n"
-        try:
-            written = os.write(self._descriptor, content)  # one call per line, so that readers see whole lines
-        except BlockingIOError:  # a pipe is full because its reader is slow: skip this line
-            return
-        except OSError as problem:
-            self.warn(f"{self.path}: no more status: {problem.strerror}")
-            self.close()
-            return
-        if written < len(content):
-            self.warn(f"{self.path}: no more status: no space left")
-            self.close()
+        self._file.write(msgspec.json.encode(line) + b"\n")

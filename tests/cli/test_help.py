@@ -31,6 +31,7 @@ HELPERS = {
     "population",
     "watching",
     "options",
+    "passive_display",
     "printing",
     "flow_inputs",
     "flow_notes",

@@ -74,7 +74,7 @@ def follow(
 
     with RunWatch(config.notify, config.name, tmp_path, pytest.fail, tmp_path / "m.prom", "127.0.0.1:0") as watch:
         opened = PassiveRun.create(config, "live", forced=True, note=note)
-        watch.begin(opened.path, opened.manifest)
+        watch.begin(opened.path, opened.manifest, opened.progress)
 
         def update(state: State) -> None:
             watch.update(state)
