@@ -40,6 +40,7 @@ COMMANDS: dict[str, str] = {
     "lab": "Run commands in a private network of real hosts, and check runs against its truth.",
     "probes": "List the probes: what each sends, and what counts as a reply.",
     "merge": "Unite the shards of a census, taken on several machines, into one run.",
+    "fleet": "Take a census from many vantage points, placed by Dask and kept in object storage.",
     "replay": "Make the sets of a run again from captured packets, and compare.",
     "survey": "Run, import, analyse and export surveys of availability.",
     "replies": "Query the log of replies with SQL, or sum it up.",

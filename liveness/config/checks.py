@@ -117,6 +117,8 @@ def target_problems(config: Config) -> Iterator[Problem]:
     """Yield faults of the lists as lists; their entries are read with the targets."""
     if not config.targets.allow:
         yield Problem("$.targets.allow", [], "expected at least one prefix, range, address or file")
+    if "-" in config.targets.opt_outs:
+        yield Problem("$.targets.opt_outs", "-", "expected prefixes and files, which the scan can read again")
     if [*config.targets.allow, *config.targets.block].count("-") > 1:
         yield Problem("$.targets", "-", "expected standard input ('-') once at most: it can be read only once")
 

@@ -18,7 +18,7 @@ from liveness.space.addresses import ENTRY, IPv6Error, parse_entry
 COMMAND_LINE = "command line"
 ARGUMENTS = "TARGETS"
 """The origin of a command's arguments in messages."""
-LISTS = ("$.targets.allow", "$.targets.block")
+LISTS = ("$.targets.allow", "$.targets.block", "$.targets.opt_outs")
 FILE_FIELD = "$.secret"
 BLOCKLIST = "$.targets.block"
 VARIABLES = tuple(variable_of(name) for name in fields())

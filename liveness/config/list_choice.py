@@ -54,13 +54,15 @@ class ListChoice:
         if self.files or self.config_file is None:
             return [entry for path in self.paths() for entry in read_requests(path, Skipped())]
         found: list[Entry] = []
-        for index, text in enumerate(load_config(self.config_file).targets.block):
-            try:
-                first, last = parse_entry(text)
-            except ValueError:
-                found += read_requests(text, Skipped())
-            else:
-                found.append(Entry(f"{self.config_file}: $.targets.block[{index}]", 0, text, first, last, ""))
+        lists = load_config(self.config_file).targets
+        for name, entries in (("block", lists.block), ("opt_outs", lists.opt_outs)):
+            for index, text in enumerate(entries):
+                try:
+                    first, last = parse_entry(text)
+                except ValueError:
+                    found += read_requests(text, Skipped())
+                else:
+                    found.append(Entry(f"{self.config_file}: $.targets.{name}[{index}]", 0, text, first, last, ""))
         return found
 
     def entries(self) -> list[Entry]:
@@ -69,7 +71,7 @@ class ListChoice:
 
     @staticmethod
     def _of_config(config_file: Path) -> list[Path]:
-        lists = list_files(load_config(config_file).targets.block)
+        lists = list_files(load_config(config_file).targets.blocklists)
         if not lists:
             raise UsageError(
                 f"{config_file}: $.targets.block: names no blocklist file: write"

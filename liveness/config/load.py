@@ -81,6 +81,7 @@ def resolve_targets(config: Config, lab: bool, origin: str | Path | None = None)
     label = f"config {config.name!r}" if origin is None else str(origin)
     skipped = skipped_in(config)
     allow, block = (read_entries(entries, skipped) for entries in (config.targets.allow, config.targets.block))
+    read_entries(config.targets.opt_outs, skipped)  # the scan reads them again: here they are checked
     try:
         targets = Targets.build(allow, block, lab=lab)
     except UsageError as error:

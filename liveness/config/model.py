@@ -35,11 +35,19 @@ class TargetLists(Section, frozen=True, kw_only=True):
     """What may be probed and what never is: prefixes, ranges, addresses, files of them, ``-`` for standard input.
 
     A file is a list, or a set of any format that `liveness sets` reads. `ipv6` says what a line of IPv6 in a list is.
+    `opt_outs` is blocked as an opt-out during the scan is: never probed, but left in the order of the targets, which
+    all shards of a census must have in common.
     """
 
     allow: tuple[str, ...]
     block: tuple[str, ...] = ()
+    opt_outs: tuple[str, ...] = ()
     ipv6: Literal["refuse", "skip"] = "refuse"
+
+    @property
+    def blocklists(self) -> tuple[str, ...]:
+        """Return everything that is never probed, whether it has a place in the order of the targets or not."""
+        return (*self.block, *self.opt_outs)
 
 
 class Retransmit(Section, frozen=True, kw_only=True):

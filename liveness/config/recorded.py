@@ -16,6 +16,7 @@ from liveness.version import __version__
 
 class _Lists(Struct, frozen=True):
     block: tuple[str, ...] = ()
+    opt_outs: tuple[str, ...] = ()
 
 
 class _Blocking(Struct, frozen=True):
@@ -48,6 +49,7 @@ def recorded_config(document: Mapping[str, object], manifest: Path, version: str
 def recorded_blocklists(document: Mapping[str, object], manifest: Path) -> Sequence[str]:
     """Return what the config in a manifest blocks, whichever version wrote the rest. UsageError names what is wrong."""
     try:
-        return msgspec.convert(document, _Blocking).targets.block
+        lists = msgspec.convert(document, _Blocking).targets
     except msgspec.ValidationError as error:
         raise UsageError(f"{manifest}: $.config: {error}: give the lists with -b FILE") from None
+    return (*lists.block, *lists.opt_outs)

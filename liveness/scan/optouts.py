@@ -48,7 +48,7 @@ class OptOutWatch:
 
     def __post_init__(self) -> None:
         """Withdraw the targets that earlier sessions withdrew, and those blocked since the targets were resolved."""
-        self.files = list_files(self.plan.config.targets.block)
+        self.files = list_files(self.plan.config.targets.blocklists)
         try:
             kept = load_opt_outs(self.directory)
         except LivenessError as error:
@@ -103,7 +103,7 @@ class OptOutWatch:
         """Read the lists and withdraw newly blocked targets; if a list cannot be read, nothing changes."""
         try:
             blocked = read_entries(
-                [entry for entry in self.plan.config.targets.block if entry != "-"], skipped_in(self.plan.config)
+                [entry for entry in self.plan.config.targets.blocklists if entry != "-"], skipped_in(self.plan.config)
             )
         except UsageError as error:
             self._problem(f"{error}; the blocklist as it was before stays in force until this is mended")

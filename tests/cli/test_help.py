@@ -39,7 +39,7 @@ HELPERS = {
 }
 """Files that hold no command of the first level."""
 
-GROUPS = ("census", "survey", "passive", "flows", "sets", "config", "blocklist", "lab")
+GROUPS = ("census", "fleet", "survey", "passive", "flows", "sets", "config", "blocklist", "lab")
 
 HEAVY = (
     "numba",
@@ -54,6 +54,9 @@ HEAVY = (
     "matplotlib",
     "PIL",
     "jinja2",
+    "dask",
+    "distributed",
+    "obstore",
 )
 
 
@@ -106,6 +109,31 @@ print([name for name in {HEAVY!r} if name in sys.modules])
     assert run.stdout.splitlines()[-1] == "[]"
     for name in COMMANDS:
         assert f"\n  {name} " in run.stdout
+
+
+def test_a_scan_is_ready_without_what_only_a_fleet_needs(tmp_path: Path) -> None:
+    """Dask and obstore are an extra: where they cannot be imported everything else works, and a fleet says why not."""
+    extra = ("dask", "distributed", "obstore")
+    code = f"""
+import sys
+for name in {extra!r}:
+    sys.modules[name] = None
+from liveness.cli.main import run
+sys.argv = ["liveness", *sys.argv[1:]]
+run()
+"""
+
+    def called(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+
+    preview = called("scan", "--dryrun", "9.9.0.0/28", "--contact", "a@example.org", "-o", str(tmp_path))
+    assert preview.returncode == 0, preview.stderr
+    (tmp_path / "census.yaml").write_text("name: a\ntargets: {allow: [9.9.0.0/28]}\n")
+    vantages = tmp_path / "vantages.yaml"
+    vantages.write_text("config: census.yaml\nmode: split\nstore: {url: runs}\nvantages: [{name: a}]\n")
+    fleet = called("fleet", "status", "-C", str(vantages))
+    assert fleet.returncode == 2
+    assert "pip install 'liveness[fleet]'" in fleet.stderr
 
 
 @pytest.mark.parametrize("name", GROUPS)

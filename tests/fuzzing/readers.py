@@ -76,6 +76,13 @@ READERS: Final[dict[str, Reached | str]] = {
     "files.reading": ROOM,
     "files.resolving": ROOM,
     "files.sharing": ROOM,
+    "cli.fleet": "opens a store, no file",
+    "fleet.plan": "a secret: any bytes, handed out as they are",
+    "fleet.runner": "opens a store, no file",
+    "fleet.store": "files of a run, stored as they are",
+    "fleet.upload": "files of a run, of which only the digest is taken",
+    "fleet.vantages": ("vantage file",),
+    "fleet.workplace": OWN,
     "flows.announced": ("templates",),
     "flows.formats": ("nfdump", "silk flows", "flowtuple", "captured exports", "flow spool"),
     "flows.record": (

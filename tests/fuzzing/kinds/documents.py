@@ -13,6 +13,7 @@ import yaml
 from liveness.analysis.counting.prefix_data import partition_by
 from liveness.config.load import load_config, resolve_targets
 from liveness.config.model import Config, TargetLists, to_document
+from liveness.fleet.vantages import load_fleet
 from liveness.lab.load import load_internet
 from liveness.lab.model.population.load import load_population
 from liveness.lab.model.responder.conditions import parse_conditions
@@ -68,6 +69,16 @@ def _configs() -> list[bytes]:
     starting = (ROOT / "liveness" / "config" / "starting.yaml").read_bytes()
     ours = [path.read_bytes() for path in sorted((ROOT / "configs").glob("*.yaml"))]
     return [yaml.safe_dump(full).encode(), starting, *(content for content in ours if b"targets:" in content)]
+
+
+def _vantage_files() -> list[bytes]:
+    place = {"url": "s3://bucket/prefix", "endpoint": "https://s3.example.org", "region": "eu"}
+    scheduler = {"address": "tls://192.0.2.1:8786", "ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
+    first = {"name": "a", "addresses": ["192.0.2.7"], "rate": "1kpps", "as": 64500, "command": ["liveness"]}
+    points = [first, {"name": "b", "offset": "4s", "resources": {"fast": 1}, "directory": "fleet"}]
+    full = {"config": "c.yaml", "mode": "replicate", "store": place, "scheduler": scheduler, "vantages": points}
+    small = {"config": "c.yaml", "mode": "split", "lost_after": "1h", "store": {"url": "runs"}, "vantages": points[:1]}
+    return [yaml.safe_dump(document).encode() for document in (full, small)]
 
 
 def _packaged(folder: str) -> list[bytes]:
@@ -135,6 +146,7 @@ def kinds() -> list[FileKind]:
     by_asn = partial(partition_by, "asn")
     return [
         FileKind("config", "c.yaml", made(_configs), of_yaml, read_config, ["config", "check", "{}"]),
+        FileKind("vantage file", "v.yaml", made(_vantage_files), of_yaml, load_fleet),
         FileKind("lab file", "lab.yaml", fixed(*_packaged("hosts/internets")), of_yaml, read_lab_file,
                  ["lab", "describe", "--internet", "{}"]),
         FileKind("population", "p.yaml", fixed(*_packaged("model/populations")), of_yaml, read_population,

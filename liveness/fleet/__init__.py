@@ -1,0 +1,1 @@
+"""A census from many vantage points: jobs placed on workers, kept apart by leases, stored in object storage."""

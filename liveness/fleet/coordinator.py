@@ -1,0 +1,246 @@
+"""Coordinator: places the jobs of a run on vantage points, publishes opt-outs, and waits until all jobs have ended.
+
+It keeps nothing to itself. The plan and the results are in the store, so the same command goes on where another one
+was killed, and jobs that are at work go on without it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from liveness.clock import utc
+from liveness.errors import LivenessError, RefusedError, UsageError
+from liveness.fleet import layout, marks, opt_outs
+from liveness.fleet.job import FINAL, Outcome
+from liveness.fleet.lease import Lease, newest_lease
+from liveness.fleet.placement import Facts, Placement
+from liveness.fleet.plan import Plan, PlannedJob, Work
+from liveness.fleet.store import Store, StoreError
+from liveness.fleet.vantages import VantagePoint
+from liveness.version import __version__
+
+LOOK_S: Final = 0.5
+LEASES_EVERY: Final = 20
+"""Leases are read once in so many looks."""
+WARN_MS: Final = 50.0
+"""Clocks that differ more are reported."""
+REPLICATE_MS: Final = 1_000.0
+"""Runs that are compared must have begun together: a clock that is further off is refused."""
+SPLIT_MS: Final = 2_000.0
+"""Leases hold by the clocks of their owners: one that is further off is refused."""
+MOST_TRIES: Final = 5
+"""A job that its runner gave up is placed again so often in a row."""
+
+
+@dataclass(slots=True)
+class Coordinator:
+    """One command `fleet run`. `note` is called with lines about what happens."""
+
+    work: Work
+    store: Store
+    placement: Placement
+    plan: Plan
+    secret: bytes
+    note: Callable[[str], None]
+    warn: Callable[[str], None]
+    outcomes: dict[str, Outcome] = field(default_factory=dict, init=False)
+    _checked: set[str] = field(default_factory=set, init=False)
+    """Vantage points whose facts fit."""
+    _refused: dict[str, str] = field(default_factory=dict, init=False)
+    _tries: dict[str, int] = field(default_factory=dict, init=False)
+    _again_s: dict[str, float] = field(default_factory=dict, init=False)
+    _published: bytes = field(default=b"", init=False)
+    _waiting: set[str] = field(default_factory=set, init=False)
+    _moved: dict[str, str] = field(default_factory=dict, init=False)
+    """Jobs that were moved, and to whom."""
+
+    def run(self) -> None:
+        """Work until every job has ended. Raises LivenessError if the scheduler or the store is gone."""
+        self.publish()
+        for planned in self.plan.jobs:
+            self._find(planned)
+        looks = 0
+        while self._unfinished():
+            self._place()
+            for outcome in self.placement.ended():
+                self._take(outcome)
+            if looks % LEASES_EVERY == 0:
+                self._look_at_leases()
+            self.publish()
+            looks += 1
+            time.sleep(LOOK_S)
+        opt_outs.apply_to_stored(self.store, self.plan, self.note)
+        if all(outcome.state in FINAL for outcome in self.outcomes.values()):
+            marks.end(self.store, self.plan.census, self.plan.run)
+
+    def publish(self) -> None:
+        """Publish the blocklists of the config if they have changed, and apply them to what is stored of this run."""
+        try:
+            text = opt_outs.text_of(self.work.config.targets.blocklists)
+        except UsageError as error:
+            if self._published != b"?":
+                self.warn(f"{error}: what was published before stays in force")
+            self._published = b"?"
+            return
+        if text == self._published:
+            return
+        try:
+            if opt_outs.publish(self.store, self.plan.census, text) and self._published:
+                self.note("blocklists published: scans at work withdraw what is new within 10 s")
+            opt_outs.apply_to_stored(self.store, self.plan, self.note)
+        except StoreError as error:
+            self.warn(f"{error}: the blocklists are published when the store can be reached")
+            return
+        self._published = text
+
+    def _find(self, planned: PlannedJob) -> None:
+        """Take the result of a job that has ended before this command, and its move if it was moved."""
+        job = layout.of_job(self.plan.census, self.plan.run, planned.job)
+        result = self.store.document(f"{job}/{layout.RESULT}", Outcome)
+        if result is not None:
+            self.outcomes[planned.job] = result
+        move = marks.moved(self.store, job)
+        if move is not None:
+            self._moved[planned.job] = move.to
+
+    def _unfinished(self) -> list[PlannedJob]:
+        return [planned for planned in self.plan.jobs if planned.job not in self.outcomes]
+
+    def _vantage(self, planned: PlannedJob) -> VantagePoint:
+        return self.work.fleet.vantage(self._moved.get(planned.job, planned.vantage))
+
+    def _place(self) -> None:
+        """Submit the jobs whose vantage points are there, fit and not at work on them already."""
+        waiting = [planned for planned in self._unfinished() if planned.job not in self.placement.submitted()]
+        if not waiting:
+            return
+        workers = self.placement.workers()
+        for planned in waiting:
+            vantage = self._vantage(planned)
+            if vantage.name not in workers:
+                if vantage.name not in self._waiting:
+                    self.note(f"{vantage.name}: no worker yet: waiting for one with the resource {vantage.name}=1")
+                    self._waiting.add(vantage.name)
+                continue
+            if time.monotonic() < self._again_s.get(planned.job, 0.0):
+                continue
+            if vantage.name not in self._checked:
+                self._check(vantage, workers[vantage.name])
+            if vantage.name in self._refused:
+                self._refuse(planned, vantage)
+                continue
+            job = self.work.job(self.plan, planned, vantage, self.secret)
+            self.placement.submit(job, vantage)
+            self.note(f"{planned.job}: placed on {vantage.name}")
+
+    def _check(self, vantage: VantagePoint, worker: str) -> None:
+        """Compare version and clock of a vantage point with ours."""
+        found = self.placement.facts(worker)
+        limit_ms = REPLICATE_MS if self.plan.mode == "replicate" else SPLIT_MS
+        off_ms = skew_ms(found)
+        if found.version != __version__:
+            self._refused[vantage.name] = (
+                f"{vantage.name}: liveness {found.version} there, {__version__} here: install the same version"
+            )
+        elif abs(off_ms) > limit_ms:
+            self._refused[vantage.name] = (
+                f"{vantage.name}: its clock is {off_ms:+,.0f} ms off, {limit_ms:,.0f} ms are the most: set it (chrony)"
+            )
+        elif abs(off_ms) > WARN_MS:
+            self.warn(f"{vantage.name}: its clock is {off_ms:+,.0f} ms off: starts differ by as much")
+        self._checked.add(vantage.name)
+
+    def _refuse(self, planned: PlannedJob, vantage: VantagePoint) -> None:
+        message = self._refused[vantage.name]
+        self.outcomes[planned.job] = Outcome(
+            job=planned.job,
+            vantage=vantage.name,
+            state="refused",
+            exit_code=RefusedError.exit_code,
+            message=message,
+        )
+
+    def _take(self, outcome: Outcome) -> None:
+        """Take the outcome of a job: it is final, or the job is placed again."""
+        tries = self._tries.get(outcome.job, 0)
+        killed = outcome.state == "stopped" and outcome.exit_code == LivenessError.exit_code
+        moved = outcome.state == "lost" and outcome.job in self._moved
+        if (killed or moved) and tries < MOST_TRIES:
+            self.note(f"{outcome.job}: {outcome.message}: placed again")
+            self._tries[outcome.job] = tries + 1
+            self._again_s[outcome.job] = time.monotonic() + 2.0**tries
+            return
+        self.outcomes[outcome.job] = outcome
+        words = f": {outcome.message}" if outcome.message else ""
+        (self.note if outcome.state in FINAL else self.warn)(f"{outcome.job}: {outcome.state}{words}")
+
+    def _look_at_leases(self) -> None:
+        """Move the jobs of vantage points that are lost for good, and name those that cannot be moved."""
+        try:
+            for planned in self._unfinished():
+                self._look_at(planned)
+        except StoreError as error:
+            self.warn(str(error))
+
+    def _look_at(self, planned: PlannedJob) -> None:
+        job = layout.of_job(self.plan.census, self.plan.run, planned.job)
+        vantage = self._vantage(planned)
+        found = newest_lease(self.store, job)
+        reason = self._why_lost(vantage, None if found is None else found[1])
+        if reason is None:
+            return
+        if self.plan.mode == "replicate":
+            self.placement.forget(planned.job)
+            message = f"{vantage.name} is lost ({reason}): its run is missing, nobody replaces it"
+            self.outcomes[planned.job] = Outcome(
+                job=planned.job, vantage=vantage.name, state="lost", exit_code=1, message=message
+            )
+            self.warn(f"{planned.job}: {message}")
+            return
+        to = self._replacement(vantage)
+        if to is None:
+            return
+        marks.move(self.store, job, vantage.name, to, reason)
+        self.placement.forget(planned.job)
+        self._moved[planned.job] = to
+        self._again_s[planned.job] = 0.0
+        self.warn(f"{planned.job}: {vantage.name} is lost ({reason}): moved to {to}: its targets are seen from there")
+
+    def _why_lost(self, vantage: VantagePoint, lease: Lease | None) -> str | None:
+        """Return why a vantage point will not go on with a job; None if it may. A lease that holds is respected."""
+        now_s = time.time()
+        if lease is not None and lease.vantage == vantage.name and lease.expires_s > now_s:
+            return None
+        mark = marks.drained(self.store, self.plan.census, vantage.name)
+        if mark is not None and mark.lost:
+            return f"marked as lost at {mark.at}"
+        after = self.work.fleet.lost_after
+        if after is None or lease is None or lease.vantage != vantage.name:
+            return None
+        silent_s = now_s - (lease.expires_s - self.work.fleet.lease.seconds)
+        if silent_s < after.seconds:
+            return None
+        return f"silent since {utc(int((now_s - silent_s) * 1e9))}"
+
+    def _replacement(self, lost: VantagePoint) -> str | None:
+        """Return a vantage point that has ended its own part, or has the least to do; None if there is none yet."""
+        workers = self.placement.workers()
+        load = {vantage.name: 0 for vantage in self.work.fleet.vantages if vantage.name in workers}
+        for planned in self._unfinished():
+            name = self._vantage(planned).name
+            if name in load:
+                load[name] += 1
+        able = [
+            name
+            for name in load
+            if name != lost.name
+            and name not in self._refused
+            and marks.drained(self.store, self.plan.census, name) is None
+        ]
+        return min(able, key=lambda name: load[name], default=None)
+
+
+def skew_ms(found: Facts) -> float:
+    """Return by how much a clock is off: as chrony knows it there, else as the network tells."""
+    return found.ahead_s * 1e3 if found.offset_ms is None else found.offset_ms

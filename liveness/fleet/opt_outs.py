@@ -1,0 +1,83 @@
+"""Opt-outs of a fleet: published to the store, from where each scan gets them, and applied to stored runs."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from liveness.config.load import read_entries
+from liveness.fleet import layout
+from liveness.fleet.download import download
+from liveness.fleet.job import Outcome
+from liveness.fleet.plan import Plan
+from liveness.fleet.store import Store
+from liveness.fleet.upload import Upload, remove_others
+from liveness.optouts.redaction import redact_run
+from liveness.space.intervals import Intervals
+from liveness.space.prefixes import Skipped
+
+
+def published(store: Store, census: str) -> bytes:
+    """Return the published blocklists of a census, empty if there are none."""
+    return store.get(layout.opt_outs(census)) or b""
+
+
+def text_of(entries: Sequence[str]) -> bytes:
+    """Return what lists block as one text. UsageError names a list that cannot be read."""
+    return "".join(f"{entry}\n" for entry in read_entries(entries, Skipped()).entries()).encode()
+
+
+def publish(store: Store, census: str, text: bytes) -> bool:
+    """Publish lists in addition to what is published already; return whether anything is new.
+
+    What was published once stays: an opt-out that is withdrawn counts from the next census on.
+    """
+    before = published(store, census)
+    united = _intervals(before).union(_intervals(text))
+    content = "".join(f"{entry}\n" for entry in united.entries()).encode()
+    if content == before or not content:
+        return False
+    store.put(layout.opt_outs(census), content)
+    return True
+
+
+def _intervals(text: bytes) -> Intervals:
+    """Return the addresses of a published list."""
+    return read_entries([line for line in text.decode("ascii", "replace").splitlines() if line])
+
+
+def apply_to_stored(store: Store, plan: Plan, note: Callable[[str], None]) -> None:
+    """Remove what is published from the stored runs of a plan that may still have it; `note` gets a line for each.
+
+    A changed run is stored anew, below another prefix, before the copy that has the opted-out data is removed. Raises
+    LivenessError for a run that is damaged or cannot be stored.
+    """
+    content = published(store, plan.census)
+    digest = hashlib.sha256(content).hexdigest()
+    for planned in plan.jobs:
+        job = layout.of_job(plan.census, plan.run, planned.job)
+        result = store.document(f"{job}/{layout.RESULT}", Outcome)
+        if result is None or not result.place or result.opt_outs_sha256 == digest:
+            continue
+        if content and (redacted := _redacted(store, job, result, content)) is not None:
+            note(f"{planned.job}: opted-out data removed from the stored run")
+            result = redacted
+        store.put_document(f"{job}/{layout.RESULT}", msgspec.structs.replace(result, opt_outs_sha256=digest))
+        remove_others(store, job, result.place)
+
+
+def _redacted(store: Store, job: str, result: Outcome, content: bytes) -> Outcome | None:
+    """Store a run again without what a list blocks; return its result, or None if nothing of it was in the run."""
+    with tempfile.TemporaryDirectory(prefix="liveness-fleet-") as folder:
+        listed = Path(folder) / "opt-outs.txt"
+        listed.write_bytes(content)
+        run = download(store, job, result, Path(folder) / "run")
+        change = redact_run(run, _intervals(content), [listed])
+        if not (change.sets or change.segments or change.logs or change.targets):
+            return None
+        generation, _, version = result.place.partition(".")
+        place = f"{generation}.{int(version or 0) + 1}"
+        manifest = Upload(store, f"{job}/{place}").store(run)
+        return msgspec.structs.replace(result, place=place, manifest_sha256=manifest)

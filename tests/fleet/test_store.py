@@ -1,0 +1,167 @@
+"""Stores: the same operations on memory, on files and on a real server of S3, with runs stored and fetched."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+from obstore.store import MemoryStore
+
+from liveness.errors import LivenessError, UsageError
+from liveness.fleet import layout, opt_outs
+from liveness.fleet.download import checked, download
+from liveness.fleet.job import Outcome
+from liveness.fleet.lease import Holder
+from liveness.fleet.store import Store, StoreError
+from liveness.fleet.upload import Upload, remove_others
+from liveness.fleet.vantages import StorePlace
+from tests.fleet.support import wait_for
+from tests.populations import town
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+def answers(address: str) -> bool:
+    try:
+        urlopen(f"{address}/moto-api/", timeout=5).close()  # noqa: S310 - loopback
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorePlace]:
+    """Start a server of S3 on loopback with a bucket."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    log = (tmp_path_factory.mktemp("s3") / "log").open("wb")
+    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(words, stdout=log, stderr=log, env={**os.environ, **CREDENTIALS}) as server:
+        try:
+            wait_for(lambda: answers(address), "the server of S3")
+            urlopen(Request(f"{address}/bucket", method="PUT"), timeout=30).close()  # noqa: S310 - loopback
+            yield StorePlace(url="s3://bucket/prefix", endpoint=address, region="us-east-1", allow_http=True)
+        finally:
+            server.kill()
+            log.close()
+
+
+@pytest.fixture(params=["memory", "files", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    if request.param == "memory":
+        return Store(MemoryStore(), "memory")
+    if request.param == "files":
+        return Store.open(StorePlace(url=f"file://{tmp_path}/store"))
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    place: StorePlace = request.getfixturevalue("s3")
+    return Store.open(
+        StorePlace(
+            **{
+                **{name: getattr(place, name) for name in place.__struct_fields__},
+                "url": f"s3://bucket/{tmp_path.name}",
+            }
+        )
+    )
+
+
+def test_objects_are_written_created_once_listed_and_removed(store: Store) -> None:
+    assert store.get("a/b") is None
+    assert store.tag("a/b") is None
+    assert store.create("a/b", b"one")
+    assert store.create("a/b", b"one"), "what a lost answer leaves is ours"
+    assert not store.create("a/b", b"two")
+    assert store.get("a/b") == b"one"
+    before = store.tag("a/b")
+    store.put("a/b", b"three")
+    assert store.get("a/b") == b"three"
+    assert store.tag("a/b") != before
+    store.put("a/c/d", b"")
+    assert store.names("a") == ["a/b", "a/c/d"]
+    assert store.folders("a") == ["c"]
+    store.remove("a/b")
+    store.remove("a/b")
+    assert store.names("a") == ["a/c/d"]
+    assert b"".join(store.parts("a/c/d")) == b""
+    with pytest.raises(StoreError, match="no such object"):
+        list(store.parts("a/b"))
+
+
+def test_a_lease_of_the_store_has_one_owner(store: Store) -> None:
+    def holder(machine: str) -> Holder:
+        return Holder(store, "job", "v0", machine, machine, "host", 1, 60.0)
+
+    holder("a").take()
+    with pytest.raises(LivenessError, match="is at work on it"):
+        holder("b").take()
+    assert holder("a").take() == 2
+
+
+def test_a_stored_run_is_fetched_byte_for_byte_and_damage_is_noticed(store: Store, tmp_path: Path) -> None:
+    run = town().write(tmp_path / "runs")
+    (run.path / "replies.parquet").write_bytes(os.urandom(20 << 20))
+    run.write_key(bytes(16))
+    manifest = Upload(store, "job/0001").store(run)
+    assert store.names("job")[-1] == "job/0001/targets.txt" or "job/0001/manifest.json" in store.names("job")
+    assert "job/0001/key" not in store.names("job")
+    result = Outcome(job="v0/0-of-1", vantage="v0", state="complete", place="0001", manifest_sha256=manifest)
+    fetched = download(store, "job", result, tmp_path / "got")
+    names = {str(path.relative_to(fetched.path)) for path in fetched.path.rglob("*") if path.is_file()}
+    kept = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    assert names == kept - {"key"}
+    assert all((fetched.path / name).read_bytes() == (run.path / name).read_bytes() for name in names)
+    with pytest.raises(UsageError, match="exists already"):
+        download(store, "job", result, tmp_path / "got")
+    name = next(name for name in store.names("job/0001/sets"))
+    store.put(name, b"something else")
+    with pytest.raises(LivenessError, match="damaged"):
+        download(store, "job", result, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    store.put("job/0002/manifest.json", b"{}")
+    store.put("job/result.json", b"{}")
+    remove_others(store, "job", "0002")
+    assert store.names("job") == ["job/0002/manifest.json", "job/result.json"]
+
+
+def test_published_lists_are_united(store: Store) -> None:
+    assert opt_outs.publish(store, "wide", opt_outs.text_of(["192.0.2.0/25"]))
+    assert not opt_outs.publish(store, "wide", opt_outs.text_of(["192.0.2.0/26"]))
+    assert opt_outs.publish(store, "wide", opt_outs.text_of(["198.51.100.7"]))
+    assert store.get(layout.opt_outs("wide")) == b"192.0.2.0/25\n198.51.100.7\n"
+
+
+def test_a_store_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        endpoint = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        store = Store.open(StorePlace(url="s3://bucket", endpoint=endpoint, region="eu", allow_http=True))
+        with pytest.raises(StoreError) as caught:
+            store.get("a")
+    assert str(caught.value).startswith("s3://bucket: a: ")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(StoreError):
+        Store.open(StorePlace(url=f"file://{tmp_path}")).put("..", b"")
+
+
+@pytest.mark.parametrize("name", ["", "/etc/passwd", "../key", "sets/../../key", "a\0b"])
+def test_a_stored_name_that_leads_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(LivenessError, match="not the name of a file of a run"):
+        checked(name)
+
+
+def test_a_run_directory_is_stored_again_after_it_changed(tmp_path: Path) -> None:
+    store = Store(MemoryStore(), "memory")
+    run = town().write(tmp_path / "runs")
+    upload = Upload(store, "job/0001")
+    first = upload.store(run)
+    (run.path / "targets.txt").write_text("192.0.2.0/24\n")
+    assert upload.store(run) == first
+    assert store.get("job/0001/targets.txt") == b"192.0.2.0/24\n"
