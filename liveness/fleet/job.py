@@ -28,6 +28,8 @@ class Job(Struct, frozen=True, kw_only=True):
     shard: int
     shards: int
     start_at: str
+    offset: str
+    """How long after `start_at` this job begins."""
     config: dict[str, Any]
     """Config of the scan, without what is written at the vantage point: lists of targets, secret, output."""
     targets_sha256: str

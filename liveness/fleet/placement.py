@@ -62,11 +62,10 @@ class Placement:
         before_s = time.time()
         answer = self._asked(worker)
         after_s = time.time()
-        clock = answer["clock"]
         return Facts(
             version=answer["version"],
             python=answer["python"],
-            offset_ms=None if clock is None else clock["offset_ms"],
+            offset_ms=answer["offset_ms"],
             ahead_s=answer["time_s"] - (before_s + after_s) / 2,
         )
 

@@ -24,18 +24,30 @@ from liveness.space.targets import Targets
 from liveness.version import __version__
 
 SECRET_BYTES: Final = 4_096
-LEFT_OUT: Final = ("notify", "keep", "share", "then", "user", "shard", "start_at", "secret", "vantage", "output")
+LEFT_OUT: Final = (
+    "notify",
+    "keep",
+    "share",
+    "then",
+    "user",
+    "shard",
+    "start_at",
+    "start_offset",
+    "secret",
+    "vantage",
+    "output",
+)
 """Fields of the config that are the vantage point's own, or no part of what is sent."""
 
 
 class PlannedJob(Struct, frozen=True, kw_only=True):
-    """One part of the census: its name, who sends it, which shard of how many it is, and when it begins."""
+    """One part of the census: its name, who sends it, which shard of how many, and how long after the start."""
 
     job: str
     vantage: str
     shard: int
     shards: int
-    start_at: str
+    offset: str
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -101,7 +113,7 @@ class Work:
                     vantage=vantage.name,
                     shard=shard,
                     shards=shards,
-                    start_at=time_of(start_s + vantage.offset.seconds),
+                    offset=str(vantage.offset),
                 )
             )
         return Plan(
@@ -128,7 +140,8 @@ class Work:
             vantage=vantage.name,
             shard=planned.shard,
             shards=planned.shards,
-            start_at=planned.start_at,
+            start_at=plan.start_at,
+            offset=planned.offset,
             config=self._config_at(vantage),
             targets_sha256=plan.targets_sha256,
             replicated=plan.mode == "replicate",
@@ -168,8 +181,9 @@ def _described(vantage: VantagePoint) -> dict[str, Any]:
 def check_work(work: Work) -> None:
     """Raise RefusedError or UsageError for a census that its vantage points may not take as planned."""
     fleet, config = work.fleet, work.config
-    if config.shard.of > 1 or config.start_at is not None or config.vantage:
-        raise UsageError(f"{fleet.config}: a fleet sets shard, vantage and start_at for each machine: leave them out")
+    if config.shard.of > 1 or config.start_at is not None or config.start_offset.us or config.vantage:
+        names = "shard, vantage, start_at and start_offset"
+        raise UsageError(f"{fleet.config}: a fleet sets {names} for each machine: leave them out")
     if config.rate.auto and any(vantage.rate is None for vantage in fleet.vantages):
         raise UsageError(
             f"{fleet.config}: $.rate: 'auto': give each vantage point a rate, so that they can be added up"

@@ -12,10 +12,10 @@ from typing import Final
 import msgspec
 
 from liveness.errors import LivenessError, RefusedError
-from liveness.fleet.clocks import read_clock
 from liveness.fleet.job import Job, Outcome
 from liveness.fleet.runner import HELD
 from liveness.fleet.workplace import Workplace
+from liveness.system.clock_offset import read_clock
 from liveness.version import __version__
 
 POLL_S: Final = 0.5
@@ -26,11 +26,10 @@ _lock: Final = threading.Lock()
 
 def facts() -> dict[str, object]:
     """Return what a coordinator checks before it gives a vantage point work: version, clock, time."""
-    clock = read_clock()
     return {
         "version": __version__,
         "python": ".".join(map(str, sys.version_info[:3])),
-        "clock": None if clock is None else msgspec.to_builtins(clock),
+        "offset_ms": read_clock().offset_ms,
         "time_s": time.time(),
     }
 

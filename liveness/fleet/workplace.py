@@ -108,7 +108,8 @@ class Workplace:
         job = self.job
         targets = {"allow": [str(self.path / TARGETS)], "opt_outs": [str(self.path / OPT_OUTS)]}
         document = {**job.config, "targets": targets, "output": str(self.path / RUNS)}
-        document |= {"shard": {"index": job.shard, "of": job.shards}, "vantage": job.vantage, "start_at": job.start_at}
+        document |= {"shard": {"index": job.shard, "of": job.shards}, "vantage": job.vantage}
+        document |= {"start_at": job.start_at, "start_offset": job.offset}
         if job.secret:
             self.write(SECRET, bytes.fromhex(job.secret))
             document["secret"] = str(self.path / SECRET)

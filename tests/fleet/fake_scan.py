@@ -80,7 +80,7 @@ class Scan:
         progress = self.run.path / "checkpoint.json"
         state: dict[str, Any] = json.loads(progress.read_text()) if progress.exists() else {"done": 0, "found": []}
         trace(event="begin", scan=self.label, done=state["done"])
-        start = self.config.start_at.seconds if self.config.start_at else 0.0
+        start = self.config.start_at.seconds + self.config.start_offset.seconds
         while time.time() < start and not self.stopped:
             time.sleep(0.02)
         if not state["done"]:

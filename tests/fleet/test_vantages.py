@@ -134,10 +134,11 @@ def test_a_scheduler_on_this_machine_needs_no_tls(tmp_path: Path) -> None:
 def test_a_plan_gives_each_vantage_point_its_part_its_config_and_its_start(tmp_path: Path) -> None:
     work = work_of(tmp_path, {})
     plan = work.plan("r1", 0.0)
-    assert [(job.job, job.shard, job.shards, job.start_at) for job in plan.jobs] == [
-        ("ams1/0-of-1", 0, 1, "2026-12-01T00:00:00.000Z"),
-        ("fra1/0-of-1", 0, 1, "2026-12-01T00:00:04.000Z"),
+    assert [(job.job, job.shard, job.shards, job.offset) for job in plan.jobs] == [
+        ("ams1/0-of-1", 0, 1, "0s"),
+        ("fra1/0-of-1", 0, 1, "4s"),
     ]
+    assert plan.start_at == "2026-12-01T00:00:00.000Z"
     job = work.job(plan, plan.jobs[0], work.fleet.vantages[0], b"")
     assert (job.config["rate"], job.config["contact"]) == ("2kpps", "https://example.org/ams1")
     assert job.config["network"]["interface"] == "eth0"
@@ -179,7 +180,7 @@ def test_the_packets_of_all_vantage_points_count_for_a_24(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("vantages", "census", "words"),
     [
-        ({}, {"shard": {"index": 0, "of": 2}}, "a fleet sets shard, vantage and start_at"),
+        ({}, {"shard": {"index": 0, "of": 2}}, "a fleet sets shard, vantage, start_at"),
         ({}, {"rate": "auto", "rate_limit": "100pps"}, "$.rate: 'auto': give each vantage point a rate"),
         (
             {"mode": "split", "vantages.1": {"name": "fra1", "addresses": ["198.51.100.0/28"]}},
