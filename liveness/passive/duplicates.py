@@ -33,12 +33,16 @@ def _same(row: Row, other: Row) -> bool:
 
 @kernel
 def drop_copies(
-    observations: Observations, old: NDArray[np.bool_], kept: NDArray[np.bool_], grown: NDArray[np.int64]
+    observations: Observations,
+    old: NDArray[np.bool_],
+    kept: NDArray[np.bool_],
+    grown: NDArray[np.int64],
+    exporters: NDArray[np.uint32],
 ) -> int:
     """Mark which of some sorted observations are kept; return how many are copies.
 
     `old` marks those of earlier intervals, which are kept already. A kept one takes the larger counts; `grown` gets by
-    how many packets and bytes.
+    how many packets and bytes. `exporters` takes for each copy the exporter of the kept one, and its own.
     """
     copies = 0
     first = 0
@@ -60,6 +64,7 @@ def drop_copies(
                 and int64(other["end_ns"]) >= int64(observation["start_ns"])
             ):
                 kept[at] = False
+                exporters[copies, 0], exporters[copies, 1] = other["exporter"], observation["exporter"]
                 copies += 1
                 more = int64(observation["packets"]) - int64(other["packets"])
                 if more > 0:
@@ -105,8 +110,8 @@ class Lasting:
 
     def without_copies(
         self, observations: Observations, interval: int, end_ns: int, before: Part, several: bool
-    ) -> tuple[Observations, int]:
-        """Return the observations of an interval without copies, and how many these were.
+    ) -> tuple[Observations, NDArray[np.uint32]]:
+        """Return the observations of an interval without copies, and of each copy the two exporters.
 
         `end_ns` is the interval's end; `before` holds the rows of the interval before, which grow where a copy of
         theirs has larger counts. `several` is whether there was more than one exporter yet.
@@ -118,7 +123,7 @@ class Lasting:
                 np.concatenate((self.intervals, np.full(len(lasting), interval))),
                 end_ns,
             )
-            return observations, 0
+            return observations, np.empty((0, 2), np.uint32)
         joined = np.concatenate((self.observations, observations))
         intervals = np.concatenate((self.intervals, np.full(len(observations), interval)))
         names = ("exporter", "end_ns", "start_ns")
@@ -127,13 +132,14 @@ class Lasting:
         joined, intervals = joined[order], intervals[order]
         kept, grown = np.zeros(len(joined), np.bool_), np.zeros((len(joined), 2), np.int64)
         old = intervals < interval
-        copies = drop_copies(joined, old, kept, grown)
+        exporters = np.empty((len(joined), 2), np.uint32)
+        copies = drop_copies(joined, old, kept, grown, exporters)
         changed = (intervals == interval - 1) & grown.any(axis=1)
         if changed.any():
             _grow_rows(joined[changed], grown[changed], before.rows, before.table)
         fresh = joined[kept & ~old]
         self._keep(joined[kept], intervals[kept], end_ns)
-        return fresh, copies
+        return fresh, exporters[:copies].copy()
 
     def _keep(self, observations: Observations, intervals: NDArray[np.int64], end_ns: int) -> None:
         """Remember what lasts beyond an interval."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from liveness.passive.aggregate import NO_TABLE, Part, divided, empty_part, part_of
 from liveness.passive.config import Config
 from liveness.passive.duplicates import Lasting
+from liveness.passive.exporters import ExporterTimes
 from liveness.passive.history import LOG_DTYPE, History, Walk, in_order, log_of
 from liveness.passive.locals import Locals
 from liveness.passive.measured import Measured
@@ -62,6 +63,7 @@ class Engine:
     services: Services = field(init=False)
     locals: Locals = field(default_factory=Locals)
     duplicates: int = 0
+    exporters: ExporterTimes = field(default_factory=ExporterTimes)
     _history: History = field(init=False)
     _lasting: list[Lasting] = field(init=False)
     _window: list[_Interval] = field(default_factory=list)
@@ -110,13 +112,16 @@ class Engine:
         of_parts = divided(observations, self.parts)
         before, end_ns = self._window[-1], (interval + 1) * self.config.interval_ns
 
-        def work(part: int) -> tuple[Part, int]:
+        def work(part: int) -> tuple[Part, NDArray[np.uint32]]:
             mine, earlier = of_parts[part], before.parts[part]
             fresh, copies = self._lasting[part].without_copies(mine, interval, end_ns, earlier, several)
             return part_of(fresh), copies
 
         made = self._each(work)
-        self.duplicates += sum(copies for _, copies in made)
+        copies = np.concatenate([copies for _, copies in made])
+        self.duplicates += len(copies)
+        if len(copies):
+            self.exporters.add_copies(copies)
         self._window.append(_Interval(interval, [part for part, _ in made]))
 
     def finish(self) -> Iterator[Finished]:

@@ -53,6 +53,8 @@ class Interval(Totals):
 
     start: str
     ports: dict[str, Count]
+    records: Count = 0
+    exporters: dict[str, Count] = {}
 
     def __post_init__(self) -> None:
         """Refuse what is no time, and what is wrong with the sums."""
@@ -122,12 +124,30 @@ class Records(Struct):
 
 
 class Exporter(Struct):
-    """The records of one exporter, and its sampling: 1 of so many packets."""
+    """The records of one exporter, its sampling (1 of so many packets), and when it was seen."""
 
     exporter: str
     records: Count
     sampling: Count | None
     invalid: Count = 0
+    duplicates: Count = 0
+    intervals: Count = 0
+    silent_intervals: Count = 0
+    first: str | None = None
+    newest: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no time."""
+        for text in (self.first, self.newest):
+            if text is not None:
+                check_time(text)
+
+
+class DuplicatePair(Struct):
+    """Records that two exporters have both seen."""
+
+    exporters: tuple[str, str]
+    records: Count
 
 
 class RuleHits(Struct, rename={"class_name": "class"}):
@@ -183,6 +203,7 @@ class Report(Struct):
     combinations: list[Combination]
     dead: list[str] = []
     exporters: list[Exporter] = []
+    duplicate_pairs: list[DuplicatePair] = []
     sources: dict[str, list[Source]] = {}
     services_by_origin: dict[str, list[ServiceOrigin]] = {}
     rule_hits: list[RuleHits] = []

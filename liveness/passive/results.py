@@ -10,6 +10,7 @@ from liveness.clock import utc_brief
 from liveness.passive.clients import EventLog, Tally, tally
 from liveness.passive.config import Config
 from liveness.passive.engine import Finished
+from liveness.passive.exporters import ExporterTimes
 from liveness.passive.gates import Counts
 from liveness.passive.origins import Origins, load_origins
 from liveness.passive.outages import Stretch, dead_services, failing_stretches, find_outages
@@ -90,7 +91,9 @@ class Results:
         seen = int(self.symmetry[INBOUND_ACK])
         return int(self.symmetry[UNANSWERED_ACK]) / seen if seen else None
 
-    def document(self, run: str, status: str, counts: Counts, services: Services, log: EventLog) -> dict[str, Any]:
+    def document(
+        self, run: str, status: str, counts: Counts, services: Services, log: EventLog, exporters: ExporterTimes
+    ) -> dict[str, Any]:
         """Return the report document."""
         clients = tally(log, services.known())
         length_ns = self.config.interval_ns
@@ -109,7 +112,7 @@ class Results:
                 "late": counts.late,
             },
             "totals": self.totals(),
-            "intervals": [self._interval(number) for number in self._numbers()],
+            "intervals": [{**self._interval(number), **exporters.interval(number)} for number in self._numbers()],
             "services": [
                 self._service(clients, place)
                 for place in range(len(clients.services))
@@ -130,6 +133,7 @@ class Results:
                 "tcp_inbound_established_unanswered": self.unanswered,
                 "tcp_inbound_established": int(self.symmetry[INBOUND_ACK]),
             },
+            "duplicate_pairs": exporters.pairs(),
             "combinations": self._combinations(),
             "rule_hits": self._rule_hits(),
             "sources": {name: origins.sources() for name, origins in self.origins.items()},

@@ -228,7 +228,9 @@ class PassiveRun:
     def _take(self, number: int) -> None:
         assert self._engine is not None  # noqa: S101 - opened before
         partitions = self.partitions
-        for finished in self._engine.add(number, partitions.observations(number), several=partitions.several):
+        names = partitions.notes.exporter_names()
+        counted = self._engine.exporters.counted(number, partitions.observations(number), names)
+        for finished in self._engine.add(number, counted, several=partitions.several):
             self._note(finished)
 
     def _take_all(self, numbers: Sequence[int]) -> None:
@@ -313,8 +315,9 @@ class PassiveRun:
         assert self._engine is not None  # noqa: S101 - opened before
         assert self._events is not None  # noqa: S101 - opened before
         run = f"{self.manifest.name}/{self.manifest.run_id}"
-        document = self.results.document(run, status, self.counts(), self._engine.services, self._events)
-        document["exporters"] = self.partitions.health()
+        times = self._engine.exporters
+        document = self.results.document(run, status, self.counts(), self._engine.services, self._events, times)
+        document["exporters"] = times.health(self.partitions.health(), self.config.interval_ns)
         document["undecoded"] = dict(self.partitions.notes.undecoded)
         document["local_addresses"] = seen_counts(self._engine.locals, self.config.local_space)
         write_atomically(self.path / PASSIVE_FILE, msgspec.json.encode(document))

@@ -194,16 +194,20 @@ class Judge:
 
     def _gather(self, records: list[Record]) -> None:
         observations: dict[tuple[Key, str], list[Record]] = defaultdict(list)
+        self.copies: Counter[tuple[str, ...]] = Counter()
+        self.exporters: dict[int, Counter[str]] = defaultdict(Counter)
         for record in records:
             direction = self._gate(record)
             if direction is not None:
                 observations[self._key(record, direction), direction].append(record)
+                self.exporters[record.start // self.ns][record.exporter] += 1
         for (key, direction), group in observations.items():
             kept: list[Record] = []
             for record in sorted(group, key=lambda entry: (entry.start, entry.end)):
                 for other in kept:
                     if other.exporter != record.exporter and other.end >= record.start:
                         self.counts["duplicates"] += 1
+                        self.copies[tuple(sorted((record.exporter, other.exporter)))] += 1
                         other.packets = max(other.packets, record.packets)
                         other.bytes = max(other.bytes, record.bytes)
                         other.flags |= record.flags

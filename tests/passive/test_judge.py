@@ -11,8 +11,8 @@ import pytest
 from liveness.passive.config import load_config
 from liveness.passive.manifest import load_results
 from liveness.passive.run import PassiveRun
-from tests.passive.drawn import LOCAL, draw, judge_of, write_config
-from tests.passive.judge import Record, Setting, write_csv
+from tests.passive.drawn import EPOCH_S, LOCAL, SECOND, draw, judge_of, write_config
+from tests.passive.judge import Judge, Record, Setting, write_csv
 
 NAMES = {"tcp": 6, "udp": 17}
 
@@ -70,13 +70,42 @@ def check(document: dict[str, Any], expected: dict[str, Any]) -> None:
     assert document["symmetry"]["tcp_inbound_established_unanswered"] == expected["symmetry"]
 
 
+def check_exporters(document: dict[str, Any], judge: Judge) -> None:
+    """Compare what a report says of its exporters with what the judge counted."""
+    pairs = {tuple(each["exporters"]): each["records"] for each in document["duplicate_pairs"]}
+    assert pairs == dict(judge.copies)
+    numbers = [ns(interval["start"]) // judge.ns for interval in document["intervals"]]
+    for number, interval in zip(numbers, document["intervals"], strict=True):
+        assert interval["exporters"] == dict(judge.exporters[number])
+        assert interval["records"] == judge.exporters[number].total()
+    for each in document["exporters"]:
+        name = each["exporter"]
+        seen = [number for number in numbers if name in judge.exporters[number]]
+        assert (each["intervals"], ns(each["first"])) == (len(seen), seen[0] * judge.ns)
+        assert each["silent_intervals"] == numbers[-1] - seen[0] + 1 - len(seen)
+        assert ns(each["newest"]) // judge.ns == seen[-1]
+        assert each["duplicates"] == sum(number for pair, number in judge.copies.items() if name in pair)
+
+
 SETTING = Setting([LOCAL], own=["203.0.113.9/32"])
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_every_figure_equals_brute_force(tmp_path: Path, seed: int) -> None:
     records = draw(seed)
-    check(run_of(tmp_path, records), judge_of(records, SETTING).document())
+    document, judge = run_of(tmp_path, records), judge_of(records, SETTING)
+    check(document, judge.document())
+    check_exporters(document, judge)
+    assert len(judge.copies) > 1
+
+
+def test_an_exporter_that_falls_silent_is_seen(tmp_path: Path) -> None:
+    """Its records end an hour before those of the others."""
+    records = [each for each in draw(2) if each.exporter != "e2" or each.start < (EPOCH_S + 7200) * SECOND]
+    document, judge = run_of(tmp_path, records), judge_of(records, SETTING)
+    check_exporters(document, judge)
+    silent = {each["exporter"]: each["silent_intervals"] for each in document["exporters"]}
+    assert silent["e2"] >= 6 > silent["e1"]
 
 
 @pytest.mark.parametrize("seed", [20, 21])
