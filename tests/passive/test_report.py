@@ -120,6 +120,35 @@ def test_invalid_records_are_counted_by_exporter(tmp_path: Path) -> None:
     assert sorted(found) == [(4, 3), (6, 0)]
 
 
+def test_exporters_and_their_silence_are_in_every_output(tmp_path: Path) -> None:
+    """One exporter stops after half of the time; copies are named by the pair that saw them."""
+    records = [each for each in draw(6) if each.exporter != "e2" or each.start < (EPOCH_S + 5400) * SECOND]
+    document = run_of(tmp_path, records)
+    liveness(
+        "passive", "report", tmp_path / "out/campus/run", "--csv", tmp_path / "csv", "--html", tmp_path / "page.html",
+        "--figures", tmp_path / "figures",
+    )  # fmt: skip
+    silent = {row["exporter"]: int(row["silent_intervals"]) for row in table_of(tmp_path / "csv", "exporters")}
+    assert silent["e2"] >= 9 > silent["e1"]
+    by_interval = table_of(tmp_path / "csv", "exporter_intervals")
+    last = document["intervals"][-1]
+    assert {row["exporter"] for row in by_interval if row["start"] == last["start"]} == set(last["exporters"])
+    assert "e2" not in last["exporters"]
+    assert sum(int(row["records"]) for row in by_interval) == sum(each["records"] for each in document["intervals"])
+    pairs = {
+        (row["exporter"], row["other"]): int(row["records"]) for row in table_of(tmp_path / "csv", "duplicate_pairs")
+    }
+    assert sum(pairs.values()) == document["records"]["duplicates"]
+    assert set(pairs) == {("e1", "e2"), ("e1", "e3")}
+    tables = {table.id: table for table in passive_tables(document)}
+    shown = [row[:2] for row in tables["duplicate_pairs"].rows]
+    assert shown == sorted(map(list, pairs), key=lambda pair: -pairs[pair[0], pair[1]])
+    page = (tmp_path / "page.html").read_text()
+    assert "Records of exporters over time" in page
+    assert "exporters were silent for an interval or longer" in page
+    assert (tmp_path / "figures/exporters.svg").exists()
+
+
 def test_the_trend_of_a_service_is_the_failed_share_of_both_halves() -> None:
     starts = [f"2026-11-27T0{hour}:00:00Z" for hour in range(4)]
     document = {"intervals": [{"start": start} for start in starts]}

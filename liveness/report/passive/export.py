@@ -8,7 +8,8 @@ from typing import Any
 
 from liveness.files.atomic import write_atomically
 from liveness.report.files import made
-from liveness.report.passive.tables import Document, halves
+from liveness.report.passive.document import Document
+from liveness.report.passive.tables import halves
 
 Rows = Iterable[Sequence[Any]]
 SUMS = ("flows", "packets", "bytes")
@@ -84,7 +85,19 @@ def passive_csv(document: Document) -> Iterator[tuple[str, Sequence[str], Rows]]
         ("start", "end", "clients", "services"),
         ((each["start"], each["end"], each["clients"], _words(each["services"])) for each in document["outages"]),
     )
-    yield _plain("exporters", document.get("exporters", ()), ("exporter", "records", "invalid", "sampling"))
+    columns = ("exporter", "records", "invalid", "duplicates", "sampling", "first", "newest", "intervals",
+               "silent_intervals")  # fmt: skip
+    yield _plain("exporters", document.get("exporters", ()), columns)
+    yield (
+        "exporter_intervals",
+        ("start", "exporter", "records"),
+        ((interval["start"], *row) for interval in intervals for row in interval.get("exporters", {}).items()),
+    )
+    yield (
+        "duplicate_pairs",
+        ("exporter", "other", "records"),
+        ((*each["exporters"], each["records"]) for each in document.get("duplicate_pairs", ())),
+    )
     if document.get("local_addresses"):
         yield "local_addresses", ("what", "addresses"), document["local_addresses"].items()
     for name, sources in document.get("sources", {}).items():

@@ -1,18 +1,14 @@
 """Figures of a passive run: classes, directions, failed clients, outages, ports and signs over time."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from liveness.analysis.figures import Figure as Described
-from liveness.analysis.figures import Survival
 from liveness.analysis.numbers import count, percent
 from liveness.report.figures.dates import date_axis
 from liveness.report.figures.drawing import WIDTH_IN, Drawing, panel
@@ -22,30 +18,24 @@ from liveness.report.figures.style import (
     GREY,
     HATCHES,
     ORANGE,
-    PALE,
     PURPLE,
     RED,
-    SEQUENTIAL,
     SKY,
-    YELLOW,
-    drawable,
     styled,
 )
+from liveness.report.passive.document import Document
+from liveness.report.passive.drawing import COLOURS, SHORT_HEIGHT_IN, day_of, drawn, edges_of, squares
+from liveness.report.passive.exporter_figures import exporters_figure
 from liveness.report.passive.grey_map import grey_map
+from liveness.report.passive.origin_figures import origins_figure
 from liveness.report.passive.space import LocalSpace
-from liveness.report.passive.tables import UNKNOWN, Document, services_by_failures
+from liveness.report.passive.tables import services_by_failures
 
-COLOURS: Final = {
-    "MalScan": RED, "OtherMal": PURPLE, "Backscatter": SKY, "SrvUnreach": BLUE, "BenignP2P": GREEN,
-    "SuspBenign": YELLOW, "Bogon": ORANGE, "Other": GREY,
-}  # fmt: skip
 DIRECTIONS: Final = {"two_way": BLUE, "one_way": RED, "one_way_out": ORANGE}
 LINES: Final = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1, 1, 1)), (0, (8, 3)), (0, (3, 1, 1, 1, 1, 1)))
 MOST_LINES: Final = 6
 MOST_PORTS: Final = 20
-MOST_ORIGINS: Final = 15
 MOST_OUTAGES: Final = 20
-SHORT_HEIGHT_IN: Final = 2.6
 
 
 def passive_figures(document: Document, space: LocalSpace | None = None) -> list[Drawing]:
@@ -64,27 +54,11 @@ def passive_figures(document: Document, space: LocalSpace | None = None) -> list
         figures.append(failures_figure(document))
     if document["outages"]:
         figures.append(outages_figure(document))
+    if any(interval.get("exporters") for interval in document["intervals"]):
+        figures.append(exporters_figure(document))
     figures += [origins_figure(document, name) for name, sources in document.get("sources", {}).items() if sources]
     drawn = None if space is None else grey_map(space)
     return figures if drawn is None else [*figures, drawn]
-
-
-def _drawing(name: str, title: str, alt: str, notes: Sequence[str], figure: Figure) -> Drawing:
-    """Return a figure that is drawn already and needs no content for a drawer."""
-    tables = {"classes-flows": "classes", "failed-clients": "services"}
-    table = tables.get(name, name.replace("-", "_") if name.startswith("sources-") else name)
-    return Drawing(Described(name, title, alt, notes, Survival((), ""), table), figure)
-
-
-def _edges(document: Document) -> NDArray[np.float64]:
-    """Return the starts of intervals and the end of the last one, in matplotlib's days."""
-    length = document["interval_s"] / 86_400
-    starts = [_day(interval["start"]) for interval in document["intervals"]]
-    return np.array([*starts, starts[-1] + length])
-
-
-def _day(text: str) -> float:
-    return float(date2num(datetime.fromisoformat(text)))  # type: ignore[no-untyped-call]
 
 
 def _stacked(axes: Axes, edges: NDArray[np.float64], numbers: Mapping[str, NDArray[np.float64]]) -> None:
@@ -100,7 +74,7 @@ def _stacked(axes: Axes, edges: NDArray[np.float64], numbers: Mapping[str, NDArr
 
 def classes_figure(document: Document, what: str) -> Drawing:
     """Draw the classes of inbound one-way traffic by interval, absolute and as shares."""
-    edges = _edges(document)
+    edges = edges_of(document)
     numbers = {
         name: np.array([interval["classes"][name][what] for interval in document["intervals"]], np.float64)
         for name in COLOURS
@@ -123,7 +97,7 @@ def classes_figure(document: Document, what: str) -> Drawing:
     everything = sum(sums.values())
     largest = sorted(sums, key=lambda name: -sums[name])[:3]
     described = ", ".join(f"{name} {percent(sums[name] / everything if everything else None)}" for name in largest)
-    return _drawing(
+    return drawn(
         name=f"classes-{what}",
         title=f"Classes of inbound one-way {what} over time",
         alt=f"Stacked areas over {len(edges) - 1} intervals, {count(everything)} {what} in all: {described}.",
@@ -134,7 +108,7 @@ def classes_figure(document: Document, what: str) -> Drawing:
 
 def directions_figure(document: Document) -> Drawing:
     """Draw two-way and one-way flows by interval."""
-    edges = _edges(document)
+    edges = edges_of(document)
     with styled():
         figure, axes = panel(height_in=SHORT_HEIGHT_IN)
         for place, (name, colour) in enumerate(DIRECTIONS.items()):
@@ -148,7 +122,7 @@ def directions_figure(document: Document) -> Drawing:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=3, borderaxespad=0.3)
         date_axis(axes, edges)
     totals = document["totals"]
-    return _drawing(
+    return drawn(
         name="directions",
         title="Two-way and one-way flows over time",
         alt=f"Lines: {count(totals['two_way']['flows'])} two-way flows, {count(totals['one_way']['flows'])} one-way"
@@ -171,7 +145,7 @@ def signs_figure(document: Document) -> Drawing:
         axes.set_xlabel("of inbound one-way flows")
         axes.grid(visible=False, axis="y")
     most = max(signs, key=lambda name: signs[name])
-    return _drawing(
+    return drawn(
         name="signs",
         title="Signs of inbound one-way flows",
         alt=f"Bars: of {count(flows)} flows most show {most} ({percent(signs[most] / flows if flows else None)}).",
@@ -182,33 +156,15 @@ def signs_figure(document: Document) -> Drawing:
 
 def ports_figure(document: Document) -> Drawing:
     """Draw the local ports of most inbound one-way flows, by interval."""
-    edges = _edges(document)
-    sums: dict[str, int] = {}
-    for interval in document["intervals"]:
-        for port, flows in interval["ports"].items():
-            sums[port] = sums.get(port, 0) + flows
-    ports = sorted(sums, key=lambda port: (-sums[port], port))[:MOST_PORTS]
-    values = np.array([[interval["ports"].get(port, 0) for interval in document["intervals"]] for port in ports])
-    with styled():
-        figure, axes = panel(height_in=max(SHORT_HEIGHT_IN, 0.2 * len(ports) + 0.9))
-        image = axes.pcolormesh(
-            edges, np.arange(len(ports) + 1), np.ma.masked_equal(values, 0),
-            cmap=mpl.colormaps[SEQUENTIAL].with_extremes(bad=PALE),
-            norm=mpl.colors.LogNorm(1, max(2, int(values.max()))), rasterized=True,
-        )  # fmt: skip
-        axes.set_yticks(np.arange(len(ports)) + 0.5, ports)
-        axes.invert_yaxis()
-        axes.grid(visible=False)
-        figure.colorbar(image, ax=axes, label="flows an interval", format=lambda value, _: f"{value:g}")
-        date_axis(axes, edges)
-    return _drawing(
+    ports = squares(document, "ports", MOST_PORTS, "flows an interval")
+    return drawn(
         name="ports",
         title="Local ports of inbound one-way flows over time",
-        alt=f"A square for each of {len(ports)} ports and {len(edges) - 1} intervals; most flows go to "
-        + ", ".join(f"{port} ({count(sums[port])})" for port in ports[:3])
+        alt=f"A square for each of {len(ports.names)} ports and {ports.intervals} intervals; most flows go to "
+        + ", ".join(f"{port} ({count(ports.sums[port])})" for port in ports.names[:3])
         + ".",
         notes=["Each interval counts its twenty commonest ports; the scale of colours is logarithmic."],
-        figure=figure,
+        figure=ports.figure,
     )
 
 
@@ -219,7 +175,7 @@ def _peak(service: Mapping[str, Any]) -> int:
 
 def failures_figure(document: Document) -> Drawing:
     """Draw failed clients by interval, for the services with the most failed clients in one interval."""
-    edges = _edges(document)
+    edges = edges_of(document)
     starts = [interval["start"] for interval in document["intervals"]]
     chosen = [service for service in services_by_failures(document) if _peak(service)]
     chosen = sorted(chosen, key=lambda service: -_peak(service))[:MOST_LINES]
@@ -237,7 +193,7 @@ def failures_figure(document: Document) -> Drawing:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=2, borderaxespad=0.3)
         date_axis(axes, edges)
     worst = chosen[0]
-    return _drawing(
+    return drawn(
         name="failed-clients",
         title="Failed clients of services over time",
         alt=f"Lines of {len(chosen)} services; {worst['service']} failed for most in an interval,"
@@ -247,46 +203,15 @@ def failures_figure(document: Document) -> Drawing:
     )
 
 
-def origins_figure(document: Document, name: str) -> Drawing:
-    """Draw the countries or autonomous systems of most inbound one-way flows, by class."""
-    sources = document["sources"][name][:MOST_ORIGINS]
-    names = [each["origin"] or UNKNOWN for each in sources]
-    with styled():
-        figure, axes = panel(height_in=max(SHORT_HEIGHT_IN, 0.24 * len(sources) + 1.2))
-        base = np.zeros(len(sources))
-        for place, kind in enumerate(COLOURS):
-            values = np.array([each["classes"].get(kind, 0) for each in sources], np.float64)
-            axes.barh(
-                range(len(sources)), values, left=base, label=kind, facecolor=COLOURS[kind],
-                hatch=HATCHES[place % len(HATCHES)], edgecolor="black", linewidth=0.2,
-            )  # fmt: skip
-            base = base + values
-        axes.set_yticks(range(len(sources)), [drawable(text) for text in names])
-        axes.invert_yaxis()
-        axes.grid(visible=False, axis="y")
-        axes.set_xlabel("inbound one-way flows")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0, 1, 0), ncols=4, borderaxespad=0.3)
-    what = "countries" if name == "country" else "autonomous systems"
-    return _drawing(
-        name=f"sources-{name}",
-        title=f"Inbound one-way flows by {name}",
-        alt=f"Bars of the {len(sources)} {what} with most flows: "
-        + ", ".join(f"{names[at]} {count(sources[at]['flows'])}" for at in range(min(3, len(names))))
-        + ".",
-        notes=[f"The {what} of remote addresses by the config's data on prefixes, and the classes of their flows."],
-        figure=figure,
-    )
-
-
 def outages_figure(document: Document) -> Drawing:
     """Draw the outages that affected most clients as bars in time."""
-    edges = _edges(document)
+    edges = edges_of(document)
     outages = sorted(document["outages"], key=lambda outage: -outage["clients"])[:MOST_OUTAGES]
     outages.sort(key=lambda outage: str(outage["start"]))
     with styled():
         figure, axes = panel(height_in=max(1.6, 0.28 * len(outages) + 0.9))
         for place, outage in enumerate(outages):
-            start, end = _day(outage["start"]), _day(outage["end"])
+            start, end = day_of(outage["start"]), day_of(outage["end"])
             axes.barh(place, end - start, left=start, color=RED, edgecolor="black", linewidth=0.4, height=0.6)
             axes.annotate(
                 f" {count(outage['clients'])} clients", (end, place), va="center", fontsize=8.0, annotation_clip=False
@@ -300,7 +225,7 @@ def outages_figure(document: Document) -> Drawing:
         axes.grid(visible=False, axis="y")
         date_axis(axes, edges)
     worst = max(outages, key=lambda outage: outage["clients"])
-    return _drawing(
+    return drawn(
         name="outages",
         title="Outages in time",
         alt=f"{len(outages)} outages as bars; the largest hit {count(worst['clients'])} clients from {worst['start']}.",

@@ -7,11 +7,11 @@ from liveness.errors import LivenessError
 from liveness.files.atomic import write_atomically
 from liveness.files.outputs import write_output
 from liveness.report.options import Format, Outputs
+from liveness.report.passive.document import Document
 from liveness.report.passive.export import write_passive_csv
 from liveness.report.passive.figures import passive_figures
 from liveness.report.passive.page import passive_page
 from liveness.report.passive.space import LocalSpace
-from liveness.report.passive.tables import Document
 
 
 def write_passive_report(

@@ -5,9 +5,10 @@ from liveness.report.headline import Headline
 from liveness.report.layout import Section
 from liveness.report.page.blocks import blocks_of
 from liveness.report.page.frame import Chapter, Page, rendered
+from liveness.report.passive.document import Document
 from liveness.report.passive.figures import passive_figures
 from liveness.report.passive.space import LocalSpace
-from liveness.report.passive.tables import Document, passive_tables
+from liveness.report.passive.tables import passive_tables
 
 TEMPLATE = "passive.html.j2"
 

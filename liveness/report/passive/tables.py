@@ -6,11 +6,11 @@ from typing import Any, Final
 from liveness.analysis.numbers import count, percent
 from liveness.analysis.tables import Table
 from liveness.report.layout import text_table
+from liveness.report.passive.document import MOST_ROWS, Document, share_of
+from liveness.report.passive.exporter_tables import exporters_table, pairs_table
+from liveness.report.passive.origin_tables import services_table, sources_table
 
-Document = Mapping[str, Any]
-MOST_ROWS: Final = 20
 MOST_NAMED: Final = 5
-UNKNOWN: Final = "unknown"
 
 CLASS_MEANINGS: Final = {
     "MalScan": "scanning",
@@ -36,16 +36,13 @@ def passive_tables(document: Document) -> Iterator[Table]:
     yield _outages(document)
     if document.get("local_addresses"):
         yield _local_addresses(document)
-    yield _exporters(document)
+    yield exporters_table(document)
+    if document.get("duplicate_pairs"):
+        yield pairs_table(document)
     for name in document.get("sources", ()):
-        yield _sources(document, name)
+        yield sources_table(document, name)
     for name in document.get("services_by_origin", ()):
-        yield _services_by_origin(document, name)
-
-
-def share_of(part: int, whole: int) -> str:
-    """Return a share as percent, a dash if the denominator is 0."""
-    return percent(part / whole if whole else None)
+        yield services_table(document, name)
 
 
 def _records(document: Document) -> Table:
@@ -252,67 +249,4 @@ def _outages(document: Document) -> Table:
         rows,
         ["clients: distinct remotes that failed with one of the services in an interval of the outage"],
         frozenset({0, 1, 3}),
-    )
-
-
-ORIGINS: Final = {"country": "Countries", "asn": "Autonomous systems"}
-
-
-def _sources(document: Document, name: str) -> Table:
-    sources, flows = document["sources"][name], document["totals"]["one_way"]["flows"]
-    rows = []
-    for each in sources[:MOST_ROWS]:
-        common = max(each["classes"], key=lambda kind: each["classes"][kind]) if each["classes"] else ""
-        number = each["classes"].get(common, 0)
-        rows.append([
-            each["origin"] or UNKNOWN, count(each["flows"]), share_of(each["flows"], flows), count(each["packets"]),
-            f"{common} {share_of(number, each['flows'])}",
-        ])  # fmt: skip
-    return text_table(
-        f"sources_{name}",
-        f"{ORIGINS.get(name, name)} of inbound one-way flows: {len(sources)}",
-        [name, "flows", "share", "packets", "commonest class"],
-        rows,
-        ["of the remote address, by the config's data on prefixes; shares are of inbound one-way flows"],
-        frozenset({0, 4}),
-    )
-
-
-def _services_by_origin(document: Document, name: str) -> Table:
-    rows = [
-        [
-            each["service"], each["origin"] or UNKNOWN, count(each["clients_ok"]), count(each["clients_failed"]),
-            percent(each["failed_share"]),
-        ]
-        for each in document["services_by_origin"][name][:MOST_ROWS]
-    ]  # fmt: skip
-    return text_table(
-        f"services_{name}",
-        f"Clients of services that failed, by {'country' if name == 'country' else 'autonomous system'}",
-        ["service", name, "clients ok", "failed", "failed share"],
-        rows,
-        ["of services with failed clients, those with most first"],
-        frozenset({0, 1}),
-    )
-
-
-def _exporters(document: Document) -> Table:
-    records = sum(each["records"] for each in document.get("exporters", ()))
-    rows = [
-        [
-            each["exporter"],
-            count(each["records"]),
-            share_of(each["records"], records),
-            count(each.get("invalid", 0)),
-            f"1 of {count(each['sampling'])}" if each["sampling"] else "none said",
-        ]
-        for each in document.get("exporters", ())
-    ]
-    undecoded = [f"not decoded: {count(number)} {what}" for what, number in document.get("undecoded", {}).items()]
-    return text_table(
-        "exporters",
-        "Exporters",
-        ["exporter", "records", "share", "invalid", "sampling"],
-        rows,
-        ["invalid: impossible times, counts or addresses, by the exporter's clock or by damage", *undecoded],
     )

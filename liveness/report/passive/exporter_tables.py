@@ -1,0 +1,62 @@
+"""Tables of exporters: what each has sent and when, and which of them saw the same records."""
+
+from typing import Final
+
+from liveness.analysis.numbers import count
+from liveness.analysis.tables import Table
+from liveness.report.layout import text_table
+from liveness.report.passive.document import MOST_ROWS, Document, share_of
+
+SILENT: Final = "silent: intervals without a record, from the exporter's first one to the newest of all"
+
+
+def exporters_table(document: Document) -> Table:
+    """Return what is known of each exporter."""
+    exporters = document.get("exporters", ())
+    records = sum(each["records"] for each in exporters)
+    rows = [
+        [
+            each["exporter"],
+            count(each["records"]),
+            share_of(each["records"], records),
+            count(each.get("invalid", 0)),
+            count(each.get("duplicates", 0)),
+            f"1 of {count(each['sampling'])}" if each["sampling"] else "none said",
+            each.get("first") or "-",
+            each.get("newest") or "-",
+            count(each.get("silent_intervals", 0)),
+        ]
+        for each in exporters
+    ]
+    undecoded = [f"not decoded: {count(number)} {what}" for what, number in document.get("undecoded", {}).items()]
+    return text_table(
+        "exporters",
+        "Exporters",
+        ["exporter", "records", "share", "invalid", "duplicates", "sampling", "first", "newest", "silent"],
+        rows,
+        [
+            "invalid: impossible times, counts or addresses, by the exporter's clock or by damage",
+            "duplicates: records that it and another exporter have both seen; first: an interval; newest: a record",
+            SILENT,
+            *undecoded,
+        ],
+        frozenset({0, 5, 6, 7}),
+    )
+
+
+def pairs_table(document: Document) -> Table:
+    """Return which exporters saw the same records."""
+    pairs = document["duplicate_pairs"]
+    duplicates = document["records"]["duplicates"]
+    rows = [
+        [*each["exporters"], count(each["records"]), share_of(each["records"], duplicates)]
+        for each in pairs[:MOST_ROWS]
+    ]
+    return text_table(
+        "duplicate_pairs",
+        f"Exporters that saw the same records: {len(pairs)} pairs",
+        ["exporter", "other exporter", "duplicates", "share"],
+        rows,
+        ["each record counts once in all results, with the larger packets and bytes of the two"],
+        frozenset({0, 1}),
+    )
