@@ -104,8 +104,7 @@ def passive_csv(document: Document) -> Iterator[tuple[str, Sequence[str], Rows]]
         rows = ((each["origin"], *_of(each), *(each["classes"].get(kind, 0) for kind in classes)) for each in sources)
         yield f"sources_{name}", (name, *SUMS, *classes), rows
     for name, found in document.get("services_by_origin", {}).items():
-        columns = ("service", "origin", "clients_ok", "clients_failed", "failed_share")
-        yield _plain(f"services_{name}", found, columns)
+        yield _plain(f"services_{name}", found, ("service", "origin", "clients_ok", "clients_failed", "failed_share"))
 
 
 def _plain(name: str, found: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> tuple[str, Sequence[str], Rows]:
