@@ -130,13 +130,24 @@ class Coordinator:
             if vantage.name in self._refused:
                 self._refuse(planned, vantage)
                 continue
+            if vantage.name not in self._checked:
+                continue  # it did not answer: it is asked again at the next look
             job = self.work.job(self.plan, planned, vantage, self.secret)
             self.placement.submit(job, vantage)
             self.note(f"{planned.job}: placed on {vantage.name}")
 
     def _check(self, vantage: VantagePoint, worker: str) -> None:
-        """Compare version and clock of a vantage point with ours."""
-        found = self.placement.facts(worker)
+        """Compare version and clock of a vantage point with ours, if it answers."""
+        try:
+            found = self.placement.facts(worker)
+        except LivenessError as error:
+            if self.placement.is_gone():
+                raise
+            self._checked.add(vantage.name)
+            self._refused[vantage.name] = f"{vantage.name}: {error}"
+            return
+        if found is None:
+            return
         limit_ms = REPLICATE_MS if self.plan.mode == "replicate" else SPLIT_MS
         off_ms = skew_ms(found)
         if found.version != __version__:
@@ -242,5 +253,5 @@ class Coordinator:
 
 
 def skew_ms(found: Facts) -> float:
-    """Return by how much a clock is off: as chrony knows it there, else as the network tells."""
-    return found.ahead_s * 1e3 if found.offset_ms is None else found.offset_ms
+    """Return by how much a clock is off at least: as its machine knows, else as the network shows."""
+    return found.ahead_ms if found.offset_ms is None else found.offset_ms

@@ -1,6 +1,7 @@
 """Placement of jobs on vantage points through Dask: a scheduler somewhere, or a cluster within this process."""
 
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from liveness.fleet.worker import facts, run_job, stop_runners
 
 LOOPBACK: Final = "127.0.0.1:0"
 CONNECT_S: Final = 10
+ANSWER_S: Final = 30
+"""Seconds in which scheduler and workers answer; if they do not, they are asked again later."""
+QUESTIONS: Final = 3
 SETTINGS: Final = {
     "distributed.scheduler.allowed-failures": 1_000_000,  # a job takes days, and its worker may be restarted often
     "distributed.scheduler.http.routes": [],
@@ -32,12 +36,16 @@ SETTINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a worker says of itself. `ahead_s` is by how much its clock is ahead of ours, measured over the network."""
+    """What a worker says of itself.
+
+    `ahead_ms` is by how much its clock is ahead of ours at least, as the network shows it: 0 if the time of the answer
+    lies between those of question and answer here. `offset_ms` is what its machine knows of true time, if it does.
+    """
 
     version: str
     python: str
     offset_ms: float | None
-    ahead_s: float
+    ahead_ms: float
 
 
 @dataclass(slots=True)
@@ -57,17 +65,24 @@ class Placement:
                 found.setdefault(resource, address)
         return found
 
-    def facts(self, worker: str) -> Facts:
-        """Ask a worker for its version and its clock."""
-        before_s = time.time()
-        answer = self._asked(worker)
-        after_s = time.time()
-        return Facts(
-            version=answer["version"],
-            python=answer["python"],
-            offset_ms=answer["offset_ms"],
-            ahead_s=answer["time_s"] - (before_s + after_s) / 2,
-        )
+    def facts(self, worker: str) -> Facts | None:
+        """Ask a worker for its version and its clock; None if it does not answer in time.
+
+        Raises LivenessError if liveness cannot run there.
+        """
+        least_ms, most_ms = -math.inf, math.inf
+        answer: dict[str, Any] = {}
+        for _ in range(QUESTIONS):  # the first one waits until liveness is imported there
+            before_s = time.time()
+            found = self._asked(worker)
+            after_s = time.time()
+            if found is None:
+                return None
+            answer = found
+            least_ms = max(least_ms, (answer["time_s"] - after_s) * 1e3)
+            most_ms = min(most_ms, (answer["time_s"] - before_s) * 1e3)
+        ahead_ms = least_ms if least_ms > 0 else min(most_ms, 0.0)
+        return Facts(answer["version"], answer["python"], answer["offset_ms"], ahead_ms)
 
     def submit(self, job: Job, vantage: VantagePoint) -> None:
         """Give a job to its vantage point: it waits until a worker offers the resource of that name."""
@@ -102,9 +117,13 @@ class Placement:
             self.forget(job)
             yield outcome
 
+    def is_gone(self) -> bool:
+        """Return whether the scheduler is gone."""
+        return bool(self.client.status != "running")
+
     def check(self) -> None:
         """Raise LivenessError if the scheduler is gone."""
-        if self.client.status != "running":
+        if self.is_gone():
             raise LivenessError(
                 f"{self.address}: the scheduler is gone: scans go on at the vantage points; start it, and run the same"
                 " command again"
@@ -119,23 +138,29 @@ class Placement:
                     future.result(timeout=CONNECT_S * 6)
 
     def _info(self) -> dict[str, Any]:
+        """Return what the scheduler knows of its workers; nothing if it does not answer in time."""
         self.check()
         try:
-            info: dict[str, Any] = self.client.scheduler_info(n_workers=-1)
-        except (OSError, TimeoutError) as error:
-            raise LivenessError(f"{self.address}: the scheduler does not answer: {error}") from error
+            info: dict[str, Any] = self.client.sync(
+                self.client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER_S
+            )
+        except (OSError, TimeoutError):
+            self.check()
+            return {"workers": {}}
         return info
 
-    def _asked(self, worker: str) -> dict[str, Any]:
+    def _asked(self, worker: str) -> dict[str, Any] | None:
+        """Return the facts of a worker; None if it does not answer in time."""
         self.check()
         try:
-            answers: dict[str, Any] = self.client.run(facts, workers=[worker])
+            answers = self.client.sync(self.client._run, facts, workers=[worker], callback_timeout=ANSWER_S)  # noqa: SLF001 - `run` waits without an end
+            return dict(answers[worker])
+        except (OSError, TimeoutError, KeyError):  # it is busy, or has just ended
+            self.check()
+            return None
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            raise LivenessError(
-                f"{worker}: this worker cannot run liveness: {reason}: install liveness[fleet]"
-            ) from error
-        return dict(answers[worker])
+            raise LivenessError(f"{worker}: cannot run liveness there: {reason}: install liveness[fleet]") from error
 
 
 @contextmanager

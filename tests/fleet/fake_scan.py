@@ -30,9 +30,10 @@ from liveness.runs.manifest import BlockStatus, Manifest, ProbeCounts, Shard, Va
 from liveness.runs.rundir import RunDirectory
 from liveness.space.intervals import Intervals
 
-STEP = 8
+STEP = int(os.environ.get("FLEET_STEP", "8"))
 """Targets of a step."""
-HELD = 3 * STEP
+HELD_STEPS = 3
+HELD = HELD_STEPS * STEP
 """Targets after which a scan waits while the file HOLD exists."""
 PAUSE_S = float(os.environ.get("FLEET_PAUSE_S", "0.1"))
 HOLD = Path(os.environ.get("FLEET_HOLD", "/nonexistent"))

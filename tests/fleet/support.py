@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,12 +17,11 @@ from pyroaring import BitMap
 
 from liveness.space.addresses import parse_entry
 from tests.census.support import LIVENESS, ROOT, Census, clean_environment, run
-from tests.fleet.fake_scan import HELD, STEP, answers
+from tests.fleet.fake_scan import HELD_STEPS, answers
 
 FAKE: Final = [sys.executable, "-m", "tests.fleet.fake_scan"]
 TIMEOUT_S: Final = 200
 PATIENCE_S: Final = 120.0
-HELD_STEPS: Final = HELD // STEP
 ALLOWED: Final = "9.9.0.0/24"
 CONFIG: Final[dict[str, Any]] = {
     "name": "wide",
@@ -33,6 +33,22 @@ CONFIG: Final[dict[str, Any]] = {
 }
 
 
+class Command:
+    """A command that was started; what it prints goes to files."""
+
+    def __init__(self, words: list[str], folder: Path, name: Path, environment: dict[str, str]) -> None:
+        self.files = name.with_suffix(".out"), name.with_suffix(".err")
+        with self.files[0].open("wb") as out, self.files[1].open("wb") as err:
+            self.process = subprocess.Popen(
+                words, cwd=folder, env=environment, stdout=out, stderr=err, start_new_session=True
+            )
+
+    def ended(self) -> tuple[int, str, str]:
+        """Wait for the end; return the exit code, and what was printed."""
+        code = self.process.wait(PATIENCE_S)
+        return code, self.files[0].read_text(), self.files[1].read_text()
+
+
 class Place:
     """A folder with a census, a vantage file, a store, and a directory for each vantage point."""
 
@@ -40,6 +56,8 @@ class Place:
         self.folder = folder
         self.file = folder / "vantages.yaml"
         self.trace = folder / "trace"
+        self.variables: dict[str, str] = {}
+        self.begun = 0
         (folder / "blocklist.txt").write_text("9.9.0.0/28\n")
         (folder / "census.yaml").write_text(yaml.safe_dump(CONFIG))
         names = [f"v{number}" for number in range(vantages)]
@@ -67,7 +85,7 @@ class Place:
 
     def environment(self, **variables: str) -> dict[str, str]:
         fixed = {"PYTHONPATH": str(ROOT), "FLEET_TRACE": str(self.trace), "FLEET_HOLD": str(self.folder / "hold")}
-        return clean_environment(**{**fixed, "FLEET_PAUSE_S": "0.02", **variables})
+        return clean_environment(**{**fixed, "FLEET_PAUSE_S": "0.02", **self.variables, **variables})
 
     def command(self, name: str, *words: str | Path) -> list[str]:
         return [*map(str, LIVENESS), "fleet", name, "-C", str(self.file), *map(str, words)]
@@ -76,16 +94,14 @@ class Place:
         """Run a command to its end."""
         return run(*self.command(name, *words), cwd=self.folder, env=self.environment(**variables), timeout=TIMEOUT_S)
 
-    def begin(self, *words: str | Path, **variables: str) -> "subprocess.Popen[str]":
+    def begin(self, *words: str | Path, **variables: str) -> "Command":
         """Start `fleet run`."""
-        return subprocess.Popen(
+        self.begun += 1
+        return Command(
             self.command("run", *words),
-            cwd=self.folder,
-            env=self.environment(**variables),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
+            self.folder,
+            self.folder / f"command{self.begun}",
+            self.environment(**variables),
         )
 
     def status(self) -> dict[str, Any]:
@@ -136,12 +152,6 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
-def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    """Wait for the end of a command; return its exit code, and what it printed."""
-    out, err = process.communicate(timeout=PATIENCE_S)
-    return process.returncode, out, err
-
-
 @contextmanager
 def cleaned(place: Place) -> Iterator[Place]:
     """Leave no process of a place behind."""
@@ -151,8 +161,8 @@ def cleaned(place: Place) -> Iterator[Place]:
         kill_left(place)
 
 
-def kill_left(place: Place) -> None:
-    """Kill what is left of the runners and scans of this place only."""
+def kill_left(place: Place, module: str = "") -> None:
+    """Kill the processes of this place only, those of a module if one is named."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal() or int(entry.name) == os.getpid():
             continue
@@ -160,8 +170,8 @@ def kill_left(place: Place) -> None:
             words = (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        if str(place.folder).encode() in words:
+        if str(place.folder).encode() in words and module.encode() in words:
             try:
-                os.kill(int(entry.name), 9)
+                os.kill(int(entry.name), signal.SIGKILL)
             except ProcessLookupError:
                 continue

@@ -8,7 +8,7 @@ import pytest
 
 from liveness.runs.manifest import Shard, Vantage
 from liveness.runs.rundir import RunDirectory
-from tests.fleet.support import Place, check_alone, cleaned, ended, found, kill_left, truth
+from tests.fleet.support import Place, check_alone, cleaned, found, kill_left, truth
 
 
 def test_a_split_census_is_fetched_as_one_run(tmp_path: Path) -> None:
@@ -57,10 +57,10 @@ def test_a_killed_command_is_continued_by_the_same_command(tmp_path: Path, whole
         place.hold()
         first = place.begin("--run-id", "r1")
         place.wait_held()
-        first.kill()
+        first.process.kill()
         if whole:
             kill_left(place)
-        ended(first)
+        first.ended()
         place.release()
         done = place.fleet("run")
         assert (done.returncode, done.stdout) == (0, "wide/r1\n"), done.stderr
@@ -76,8 +76,8 @@ def test_an_interrupted_command_stops_its_scans_and_the_next_resumes_them(tmp_pa
         place.hold()
         first = place.begin("--run-id", "r1")
         place.wait_held()
-        os.killpg(first.pid, signal.SIGINT)
-        code, _, err = ended(first)
+        os.killpg(first.process.pid, signal.SIGINT)
+        code, _, err = first.ended()
         place.release()
         assert code == 130, err
         assert "the same command continues this run" in err
@@ -95,7 +95,7 @@ def test_a_cancelled_run_is_stored_as_far_as_it_is(tmp_path: Path) -> None:
         first = place.begin("--run-id", "r1")
         place.wait_held()
         assert place.fleet("cancel", "r1").returncode == 0
-        code, out, err = ended(first)
+        code, out, err = first.ended()
         place.release()
         assert (code, out) == (5, "wide/r1\n"), err
         refused = place.fleet("fetch", "r1", "-o", "got")

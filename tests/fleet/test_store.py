@@ -2,11 +2,8 @@
 
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import pytest
 from obstore.store import MemoryStore
@@ -19,37 +16,14 @@ from liveness.fleet.lease import Holder
 from liveness.fleet.store import Store, StoreError
 from liveness.fleet.upload import Upload, remove_others
 from liveness.fleet.vantages import StorePlace
-from tests.fleet.support import wait_for
+from tests.fleet.s3 import BUCKET, CREDENTIALS, server_of_s3
 from tests.populations import town
-
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-
-
-def answers(address: str) -> bool:
-    try:
-        urlopen(f"{address}/moto-api/", timeout=5).close()  # noqa: S310 - loopback
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorePlace]:
-    """Start a server of S3 on loopback with a bucket."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    log = (tmp_path_factory.mktemp("s3") / "log").open("wb")
-    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(words, stdout=log, stderr=log, env={**os.environ, **CREDENTIALS}) as server:
-        try:
-            wait_for(lambda: answers(address), "the server of S3")
-            urlopen(Request(f"{address}/bucket", method="PUT"), timeout=30).close()  # noqa: S310 - loopback
-            yield StorePlace(url="s3://bucket/prefix", endpoint=address, region="us-east-1", allow_http=True)
-        finally:
-            server.kill()
-            log.close()
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with server_of_s3(tmp_path_factory.mktemp("s3")) as port:
+        yield port
 
 
 @pytest.fixture(params=["memory", "files", "s3"])
@@ -60,15 +34,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         return Store.open(StorePlace(url=f"file://{tmp_path}/store"))
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    place: StorePlace = request.getfixturevalue("s3")
-    return Store.open(
-        StorePlace(
-            **{
-                **{name: getattr(place, name) for name in place.__struct_fields__},
-                "url": f"s3://bucket/{tmp_path.name}",
-            }
-        )
-    )
+    endpoint = f"http://127.0.0.1:{request.getfixturevalue('s3')}"
+    url = f"s3://{BUCKET}/{tmp_path.name}"
+    return Store.open(StorePlace(url=url, endpoint=endpoint, region="us-east-1", allow_http=True))
 
 
 def test_objects_are_written_created_once_listed_and_removed(store: Store) -> None:
