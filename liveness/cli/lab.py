@@ -42,17 +42,30 @@ command.add_command(traffic)
 @INTERNET
 @PLAIN
 @click.option("--ideal", is_flag=True, help="A population without its network model: no latency, no loss, no limit.")
+@click.option(
+    "--vantages",
+    type=click.IntRange(1, 16),
+    help="Scan from so many places at once, each with an interface of its own; by default those of the file, or one.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Print who serves what.")
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD [ARG]...")
-def exec_(source: str, arguments: tuple[str, ...], *, plain: bool, ideal: bool, verbose: bool) -> None:
+def exec_(
+    source: str, arguments: tuple[str, ...], *, plain: bool, ideal: bool, vantages: int | None, verbose: bool
+) -> None:
     """Run CMD in the scanner's place of a lab and give back its exit code (128 + n if signal n ended it).
 
     Signals reach CMD, and when it ends everything is taken down. Inside, the user is root of a user namespace: CMD may
     open raw sockets there. The file system is the usual one.
+
+    In a lab of several vantage points CMD runs in each of them at the same time. In its arguments {vantage} stands for
+    the name of the place, {index} for its number from 0, and {vantages} for how many there are.
     """
     from liveness.lab.shell import run_in_lab
 
-    sys.exit(run_in_lab(arguments, source=source, plain=plain, notice=log.notice, verbose=verbose, ideal=ideal))
+    code = run_in_lab(
+        arguments, source=source, plain=plain, notice=log.notice, verbose=verbose, ideal=ideal, vantages=vantages
+    )
+    sys.exit(code)
 
 
 @command.command()

@@ -1,7 +1,7 @@
 """Sources of a lab: a lab file of real hosts, or a population file of the model Internet, recognised by content."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -25,11 +25,43 @@ NETWORKS = "networks"
 
 @dataclass(frozen=True, slots=True)
 class PopulationFile:
-    """A population file as it was read: `origin` names it, `network` is its section of that name, unchecked."""
+    """A population file as it was read: `origin` names it, `network` is its section of that name, unchecked.
+
+    `places` are its vantage points: the name of each, and its fields of `network`, unchecked too.
+    """
 
     origin: str
     text: str
     network: object
+    places: tuple[tuple[str, Mapping[str, object]], ...] = ()
+
+    @property
+    def ideal(self) -> "PopulationFile":
+        """The same without a network model."""
+        return replace(self, network=None, places=tuple((name, {}) for name, _ in self.places))
+
+    def of_places(self, count: int) -> "PopulationFile":
+        """Return the same with its first `count` vantage points; if it has none, with so many that see all alike.
+
+        UsageError if it has fewer.
+        """
+        if self.places and count > len(self.places):
+            raise UsageError(f"{self.origin}: $.vantages.places: {len(self.places)} vantage points, not {count}")
+        places = self.places or tuple((name, {}) for name in place_names(count))
+        return replace(self, places=places[:count])
+
+
+def place_names(count: int) -> list[str]:
+    """Return the names of vantage points that a file does not name: v0, v1 and so on."""
+    return [f"v{number}" for number in range(count)]
+
+
+def _places(section: object) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Yield the vantage points of a section, as far as it is one; what is wrong in it is reported by its reader."""
+    places = section.get("places") if isinstance(section, Mapping) else None
+    for place in places if isinstance(places, list) else []:
+        name, fields = (place.get("name"), place.get("network", {})) if isinstance(place, Mapping) else (None, {})
+        yield str(name), fields if isinstance(fields, Mapping) else {}
 
 
 def find_population(source: str) -> PopulationFile | None:
@@ -46,7 +78,7 @@ def find_population(source: str) -> PopulationFile | None:
     document = parse_yaml(text, source)
     if not isinstance(document, Mapping) or NETWORKS in document:
         return None
-    return PopulationFile(source, text, document.get("network"))
+    return PopulationFile(source, text, document.get("network"), tuple(_places(document.get("vantages"))))
 
 
 def recorded_population(run: Path) -> PopulationFile | None:

@@ -10,7 +10,7 @@ import os
 import select
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -151,16 +151,18 @@ class LabSupervisor(ABC):
 class Lab(LabSupervisor):
     """A lab of Linux hosts."""
 
-    def __init__(self, internet: Internet, tools: Tools) -> None:
+    def __init__(self, internet: Internet, tools: Tools, others: Sequence[Space] = ()) -> None:
+        """Make a lab around the current namespace, the first vantage point; `others` are those of further ones."""
         super().__init__()
         self.internet = internet
         self.tools = tools
+        self.others = others
         self._daemons: list[Running] = []
         self._servers = 0
 
     def start(self) -> None:
         """Build the network and start its services. Runs in the init."""
-        self._daemons, self._servers = _start(self.internet, self.tools)
+        self._daemons, self._servers = _start(self.internet, self.tools, self.others)
 
     def watch(self, control: int) -> str | None:
         """Wait until the owner closes, or a service ends. Runs in the init."""
@@ -191,9 +193,9 @@ def _keep(parent: int, control: int, reports: int, hold: Callable[[], None]) -> 
     os._exit(0)
 
 
-def _start(internet: Internet, tools: Tools) -> tuple[list[Running], int]:
+def _start(internet: Internet, tools: Tools, others: Sequence[Space]) -> tuple[list[Running], int]:
     """Build the network and start its services; return the daemons, and the process id of the Python servers."""
-    network = build_network(internet, tools)
+    network = build_network(internet, tools, others)
     hosts = network.hosts
     running: list[Running] = []
     servers: list[Server] = []

@@ -62,8 +62,19 @@ def check_run(path: Path, internet: Internet) -> Comparison:
             f"{origin}: $.targets: {manifest.targets:,}: its config names {targets.count:,} targets: a run of some of"
             " them (limits.max_targets), or of lists that changed since, cannot be compared"
         )
+    internet = as_seen(internet, config.vantage, origin)
     expected = expected_sets(internet, targets.intervals, probes_of(config), manifest.control_port, config.network.ttl)
     return compare(manifest, expected, {entry.key: run.read_set(entry) for entry in manifest.sets})
+
+
+def as_seen(internet: Internet, vantage: str, origin: str) -> Internet:
+    """Return the lab as the vantage point of a run sees it. UsageError for a run of none of them."""
+    if not any(one.blocked for one in internet.vantages):
+        return internet
+    names = [one.name for one in internet.vantages]
+    if vantage not in names:
+        raise UsageError(f"{origin}: $.config.vantage: {vantage!r}: expected a place of the lab: {', '.join(names)}")
+    return internet.seen_from(vantage)
 
 
 def check_whole(config: Config, origin: str) -> None:

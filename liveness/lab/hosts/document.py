@@ -5,7 +5,10 @@ from ipaddress import IPv4Network
 from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
+from liveness.errors import UsageError
+from liveness.lab.source import place_names
 from liveness.lab.twins.registry import TWINS, Twin
 
 WIRING = IPv4Network("10.255.0.0/16")
@@ -209,12 +212,40 @@ class Loop(Network, frozen=True, kw_only=True, tag="loop"):
 AnyNetwork = Host | Silent | Unreachable | Prohibit | Throw | NoHost | Loop
 
 
+class Vantage(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A place from which a lab is scanned, and the names of the networks that drop its packets."""
+
+    name: str
+    blocked: list[str] = []
+
+
 class Internet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A whole lab file."""
 
     name: str
     networks: Annotated[list[AnyNetwork], Meta(min_length=1)]
+    vantages: list[Vantage] = []
+    """Places from which it is scanned; without any there is one, from which nothing is blocked."""
 
     def without_nft(self) -> "Internet":
         """Return the networks that can be built without nft."""
-        return Internet(name=self.name, networks=[network for network in self.networks if not network.needs_nft])
+        return replace(self, networks=[network for network in self.networks if not network.needs_nft])
+
+    def of_vantages(self, count: int, origin: str) -> "Internet":
+        """Return the lab with its first `count` vantage points; if it has none, with so many that see all alike.
+
+        UsageError, which names `origin`, if it has fewer.
+        """
+        if self.vantages and count > len(self.vantages):
+            raise UsageError(f"{origin}: $.vantages: {len(self.vantages)} vantage points, not {count}")
+        vantages = self.vantages or [Vantage(name=name) for name in place_names(count)]
+        return replace(self, vantages=vantages[:count])
+
+    def seen_from(self, name: str) -> "Internet":
+        """Return the lab as a vantage point sees it: the networks that block it are silent."""
+        (vantage,) = [one for one in self.vantages if one.name == name]
+        networks: list[AnyNetwork] = [
+            Silent(name=one.name, prefixes=one.prefixes, note=one.note) if one.name in vantage.blocked else one
+            for one in self.networks
+        ]
+        return replace(self, networks=networks)

@@ -1,6 +1,6 @@
 """Construction of a lab's network: namespaces of routers and hosts, links, addresses, routes and filters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -14,14 +14,13 @@ from liveness.errors import LivenessError, UnsupportedError
 from liveness.lab.hosts import filters
 from liveness.lab.hosts.document import Host, Internet, Loop, NoHost, Prohibit, Silent, Throw, Unreachable
 from liveness.lab.hosts.wiring import (
-    CORE,
     MARKER,
     PATHS,
-    SCANNER,
     SCANNER_INTERFACE,
     SCANNER_PREFIX_LENGTH,
     Link,
     Site,
+    scanner_link,
     wire,
 )
 from liveness.lab.kernel_settings import Space, await_running, finish_checksums, new_space, set_sysctls, this_space
@@ -46,10 +45,11 @@ class Built:
 class Network:
     """Namespaces of a lab during construction."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, others: Sequence[Space] = ()) -> None:
         self.tools = tools
         self.hosts: list[tuple[Host, Space]] = []
         self._scanner = this_space("the scanner")
+        self._others = others
         self._routers: dict[str, IPRoute] = {}
         self._tables = FIRST_TABLE
         self._downlinks = 0
@@ -67,7 +67,8 @@ class Network:
 
     def build(self, internet: Internet) -> None:
         """Build all networks. Leaves this process in the scanner's namespace."""
-        self._join_scanner()
+        self._join_scanners()
+        self._block(internet)
         for site in wire(internet):
             with _named(site.network.name):
                 self._build_site(site)
@@ -91,17 +92,35 @@ class Network:
             case network:
                 raise TypeError(f"cannot build a {type(network).__name__}")
 
-    def _join_scanner(self) -> None:
-        """Link the scanner to the core router, and mark its namespace as that of a lab."""
-        self.core.enter()
+    def _join_scanners(self) -> None:
+        """Link each scanner to the core router, and mark its namespace as that of a lab."""
         core = self._netlink(self.core)
-        # Not every kernel has dummy links. One end of a veth pair that stays down marks the namespace as well.
-        core.link("add", ifname="marker", kind="veth", peer={"ifname": MARKER, "net_ns_fd": self._scanner.fd})
-        link = Link(CORE, SCANNER)
-        self._join(self.core, "scanner", self._scanner, SCANNER_INTERFACE, link, SCANNER_PREFIX_LENGTH)
+        for number, scanner in enumerate([self._scanner, *self._others]):
+            self.core.enter()
+            ends = f"marker{number or ''}", f"scanner{number or ''}"
+            # Not every kernel has dummy links. One end of a veth pair that stays down marks the namespace as well.
+            core.link("add", ifname=ends[0], kind="veth", peer={"ifname": MARKER, "net_ns_fd": scanner.fd})
+            link = scanner_link(number)
+            self._join(self.core, ends[1], scanner, SCANNER_INTERFACE, link, SCANNER_PREFIX_LENGTH)
         # Addresses that no network lists are silent. Without this route the core would send net unreachable, rate
         # limited.
         self._route(self.core, IPv4Network(EVERYTHING), type="blackhole")
+
+    def _block(self, internet: Internet) -> None:
+        """Make the core router drop what vantage points send to the networks that block them."""
+        core = self._netlink(self.core)
+        blocks = {network.name: network.blocks for network in internet.networks}
+        for number, vantage in enumerate(internet.vantages):
+            for block in [block for name in vantage.blocked for block in blocks.get(name, [])]:
+                core.rule(
+                    "add",
+                    action="blackhole",
+                    priority=FIRST_TABLE - 1,  # before the rules that choose routers
+                    src=str(scanner_link(number).far),
+                    src_len=32,
+                    dst=str(block.network_address),
+                    dst_len=block.prefixlen,
+                )
 
     def _build_host(self, host: Host, site: Site) -> None:
         link = site.links[-1]
@@ -219,14 +238,14 @@ def _named(name: str) -> Iterator[None]:
         raise LivenessError(f"the lab's network {name!r}: the kernel refuses: {_reason(problem)}") from None
 
 
-def build_network(internet: Internet, tools: Tools) -> Built:
-    """Build a lab around the current namespace, which becomes the scanner's.
+def build_network(internet: Internet, tools: Tools, others: Sequence[Space] = ()) -> Built:
+    """Build a lab around the current namespace, which becomes the first scanner's; `others` are further scanners.
 
     The process must be root of that namespace; it keeps the namespaces of the lab alive. Raises UnsupportedError if the
     kernel lacks veth, LivenessError if it refuses a request.
     """
     try:
-        with Network(tools) as network:
+        with Network(tools, others) as network:
             network.build(tools.fit(internet))
             return Built(network.core, network.hosts)
     except NetlinkError as problem:

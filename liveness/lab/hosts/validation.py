@@ -17,6 +17,7 @@ from liveness.lab.hosts.document import (
     Rule,
     Service,
 )
+from liveness.lab.hosts.wiring import MOST_SCANNERS
 from liveness.lab.twins.registry import TWINS, twin_named
 
 UNUSABLE = tuple(IPv4Network(prefix) for prefix in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"))
@@ -42,11 +43,28 @@ def validate(internet: Internet, origin: str) -> None:
         _validate_prefixes(network, at)
         if isinstance(network, Host):
             _validate_host(network, at)
+    _validate_vantages(internet, seen, origin)
     # Sorted by address, shorter prefixes first: if any two prefixes overlap, then two neighbours do.
     placed = sorted((block, network.name) for network in internet.networks for block in network.blocks)
     for (block, owner), (other, taker) in pairwise(placed):
         if block.overlaps(other):
             raise UsageError(f"{origin}: $.networks: {other} of {taker!r} overlaps {block} of {owner!r}")
+
+
+def _validate_vantages(internet: Internet, networks: set[str], origin: str) -> None:
+    """Check that vantage points have names of their own, and that the networks exist that block them."""
+    if len(internet.vantages) > MOST_SCANNERS:
+        raise UsageError(f"{origin}: $.vantages: {len(internet.vantages)} vantage points: at most {MOST_SCANNERS}")
+    names = [vantage.name for vantage in internet.vantages]
+    for index, vantage in enumerate(internet.vantages):
+        at = f"{origin}: $.vantages[{index}]"
+        if not NAME.fullmatch(vantage.name):
+            raise UsageError(f"{at}.name: {vantage.name!r}: a name has lower-case letters, digits and dashes")
+        if names.index(vantage.name) != index:
+            raise UsageError(f"{at}.name: {vantage.name!r}: another vantage point has this name")
+        for name in vantage.blocked:
+            if name not in networks:
+                raise UsageError(f"{at}.blocked: {name!r}: no network has this name")
 
 
 def _validate_prefixes(network: Network, at: str) -> None:

@@ -25,6 +25,9 @@ SCANNER = WIRING[2]
 
 SCANNER_PREFIX_LENGTH = 30
 
+MOST_SCANNERS = 16
+"""Vantage points of a lab: each has a link of its own to the core router."""
+
 SCANNER_INTERFACE = "scan0"
 
 MARKER = "liveness-lab"
@@ -74,6 +77,12 @@ class Site:
     def throttled_links(self, prefix: int) -> tuple[Link, ...]:
         """Return the links of the prefix at this index, one for each of PATHS; for throttled kinds."""
         return self.links[prefix * len(PATHS) : (prefix + 1) * len(PATHS)]
+
+
+def scanner_link(number: int) -> Link:
+    """Return the link between the core router and a scanner by its number; the first one is CORE and SCANNER."""
+    step = 1 << (32 - SCANNER_PREFIX_LENGTH)
+    return Link(CORE + number * step, SCANNER + number * step)
 
 
 def path_of(protocol: str, port: int) -> int:

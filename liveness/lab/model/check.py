@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from liveness.config.estimate import own_quotas
 from liveness.config.load import resolve_targets
 from liveness.config.model import Config
 from liveness.config.recorded import recorded_config
 from liveness.errors import UsageError
 from liveness.ipsets.roaring import chunks
-from liveness.lab.hosts.check import check_whole, probes_of
+from liveness.lab.hosts.check import probes_of
+from liveness.lab.model.origin.view import View
 from liveness.lab.model.population.answer import PROBES
 from liveness.lab.model.population.load import Population
 from liveness.lab.model.population.truth import number_of, truth
-from liveness.lab.model.responder.record import SUMMARY, Summary, has_record, read_passed, read_summary
+from liveness.lab.model.responder.record import SUMMARY, Summary, has_record, read_passed, read_summary, view_in
 from liveness.lab.source import RECORD_FOLDER
 from liveness.order.permutation import Permutation
 from liveness.replies import Kind, SetKey
@@ -120,11 +122,27 @@ def check_model_run(path: Path, population: Population) -> ModelComparison:
     manifest = run.read_manifest()
     config, targets = _scanned(path, manifest)
     probes = probes_of(config)
-    expected = truth_of(population, config, targets, probes)
-    found = {entry.key: run.read_set(entry) for entry in manifest.sets}
     summary = read_summary(path) if has_record(path) else None
+    view = view_of(population, config, manifest, summary, f"{path / MANIFEST_FILE}")
+    expected = truth_of(population, config, targets, probes, view)
+    found = {entry.key: run.read_set(entry) for entry in manifest.sets}
     passed = expected if summary is None else _let_through(population, read_passed(path), probes)
     return compare(manifest, expected, found, passed, summary)
+
+
+def view_of(
+    population: Population, config: Config, manifest: Manifest, summary: Summary | None, origin: str
+) -> View | None:
+    """Return from which place of a population a run was sent; None if all places see the same.
+
+    The record of the lab knows it; without one the config's `vantage` has to be the name of a place (UsageError).
+    """
+    section = population.model.vantages
+    if summary is not None or section is None:
+        return None if summary is None else view_in(population, summary)
+    if manifest.merged_from:
+        raise UsageError(f"{origin}: united from several places, which do not see the same: compare the run of each")
+    return View(section.number(config.vantage, population.name), 0)
 
 
 def compare(manifest: Manifest, expected: Sets, found: Sets, passed: Sets, summary: Summary | None) -> ModelComparison:
@@ -150,9 +168,8 @@ def _scanned(path: Path, manifest: Manifest) -> tuple[Config, Targets]:
     if manifest.status != "complete":
         raise UsageError(f"{origin}: $.status: {manifest.status!r}: only a complete run can be compared")
     config = recorded_config(manifest.config, path / MANIFEST_FILE, manifest.version)
-    check_whole(config, origin)
     targets = resolve_targets(config, lab=False, origin=origin)
-    planned = int(config.quotas(targets).sum())
+    planned = int(own_quotas(config, targets).sum())
     if manifest.targets != planned:
         raise UsageError(
             f"{origin}: $.targets: {manifest.targets:,}: its config names {planned:,} targets: a run of lists that"
@@ -164,13 +181,16 @@ def _scanned(path: Path, manifest: Manifest) -> tuple[Config, Targets]:
 def scanned_addresses(config: Config, targets: Targets) -> Iterator[NDArray[np.uint32]]:
     """Yield the addresses that a census with this config probes, in parts: of each block its share of max_targets.
 
+    Those of a shard are its part of them.
+
     Each part is in ascending order.
     """
     quotas = config.quotas(targets).tolist()
     for block, quota in zip(targets.blocks(config.block_prefix), quotas, strict=True):
         count = block.intervals.count
-        if quota < count:
-            shard = Permutation.of_block(count, config.seed, block.name).shard(0, 1, quota)
+        if quota < count or config.shard.of > 1:
+            whole = Permutation.of_block(count, config.seed, block.name)
+            shard = whole.shard(config.shard.index, config.shard.of, quota)
             indices = np.sort(shard.indices()) if quota else np.zeros(0, np.uint32)
             for at in range(0, len(indices), CHUNK):
                 yield block.intervals.address_at(indices[at : at + CHUNK])
@@ -179,16 +199,20 @@ def scanned_addresses(config: Config, targets: Targets) -> Iterator[NDArray[np.u
             yield block.intervals.address_at(np.arange(at, min(at + CHUNK, count)))
 
 
-def truth_of(population: Population, config: Config, targets: Targets, probes: list[str]) -> Sets:
-    """Return the sets of a perfect census of a population with this config and these probes."""
-    return _truth_of(population, scanned_addresses(config, targets), probes)
+def truth_of(
+    population: Population, config: Config, targets: Targets, probes: list[str], view: View | None = None
+) -> Sets:
+    """Return the sets of a perfect census of a population with this config and these probes, from one place."""
+    return _truth_of(population, scanned_addresses(config, targets), probes, view)
 
 
-def _truth_of(population: Population, addresses: Iterator[NDArray[np.uint32]], probes: list[str]) -> Sets:
+def _truth_of(
+    population: Population, addresses: Iterator[NDArray[np.uint32]], probes: list[str], view: View | None = None
+) -> Sets:
     """Return the sets of a perfect census of addresses, given in parts, with the named probes."""
     sets: Sets = {}
     for part in addresses:
-        for key, members in truth(population, part, probes).items():
+        for key, members in truth(population, part, probes, view).items():
             sets.setdefault(key, BitMap()).update(members)
     return sets
 

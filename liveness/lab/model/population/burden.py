@@ -24,11 +24,13 @@ class Burden:
 def burden_of(config: Config, targets: Targets, rate_pps: float) -> Burden:
     """Return the load on /24s at `rate_pps` packets a second of each probe, first attempts and repeats together.
 
+    It is that of all machines that share the census, each at this rate.
     A target receives all its probes within about a second, and targets follow each other at random: the number of
     targets of one /24 in the same second has a Poisson distribution.
     """
     probes = len(config.probes) + config.control
     attempts = config.retransmit.attempts
+    rate_pps *= config.shard.of
     blocks = targets.blocks(config.block_prefix)
     quotas = config.quotas(targets)
     counts = blocks.counts

@@ -12,6 +12,7 @@ from liveness.errors import UsageError
 from liveness.files.documents import shaped
 from liveness.files.yaml import parse_yaml
 from liveness.lab.model.change.section import validate as validate_time
+from liveness.lab.model.origin.section import validate as validate_vantages
 from liveness.lab.model.population.mix import site_mixes
 from liveness.lab.model.population.model import FAMILIES, Model
 from liveness.lab.model.population.rows import Rows, rows_of_model
@@ -58,6 +59,8 @@ def parse_population(text: str, origin: str) -> Population:
     validate(model, origin)
     if model.time is not None:
         validate_time(model.time, [site.name for site in model.sites], origin)
+    if model.vantages is not None:
+        validate_vantages(model.vantages, origin)
     rows = rows_of_model(model)
     if len(rows.rows) > MOST_ROWS:
         raise UsageError(f"{origin}: $.profiles: {len(rows.rows):,} ways to answer: {MOST_ROWS:,} is the most")

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from liveness.lab.model.change.section import TimeSection
+from liveness.lab.model.origin.section import VantageSection
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Weight = Annotated[float, Meta(gt=0, le=1e9)]
@@ -98,6 +99,8 @@ class Model(Section, frozen=True, kw_only=True):
     """The network between scanner and population, as read by `responder/conditions.py`."""
     time: TimeSection | None = None
     """What changes with time; without it nothing does."""
+    vantages: VantageSection | None = None
+    """From which places it is scanned, and what each does not see; without it all see the same."""
     slash8s: Annotated[list[Slash8], Meta(min_length=1, max_length=200)]
     sites: Annotated[list[Site], Meta(min_length=1, max_length=200)]
     gateways: Gateways

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from liveness.kernel import uint64
 from liveness.lab.model.change.layout import fixed, time_part
+from liveness.lab.model.origin.layout import vantage_part
 from liveness.lab.model.population.answer import (
     AT_ANSWERS,
     AT_GATEWAYS,
@@ -18,6 +19,7 @@ from liveness.lab.model.population.answer import (
     AT_SPECIAL,
     AT_TARPITS,
     AT_TIME,
+    AT_VANTAGES,
     GAP_ROW,
     GATEWAY_ROW,
     GATEWAYS,
@@ -101,6 +103,7 @@ def layout(
         AT_GATEWAYS: cumulative([router.weight for router in model.gateways.routers]),
         AT_ANSWERS: np.array([row.answers for row in rows.rows], np.uint64).ravel(),
         AT_TIME: time_part(model.time, [site.name for site in model.sites]),
+        AT_VANTAGES: vantage_part(model.vantages),
     }
     head = np.zeros(HEADER, np.uint64)
     for place, number in numbers.items():

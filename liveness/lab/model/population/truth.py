@@ -9,6 +9,7 @@ from pyroaring import BitMap
 
 from liveness.errors import UsageError
 from liveness.ipsets.roaring import as_array, drop_repeats
+from liveness.lab.model.origin.view import View
 from liveness.lab.model.population.answer import CONTROL_TCP, FROM_ROUTER, IN_WORDS, PROBES, routers_of
 from liveness.lab.model.population.load import Population
 from liveness.lab.model.population.sample import rows_in
@@ -31,13 +32,22 @@ def number_of(probe: str) -> int:
 
 
 def truth(
-    population: Population, addresses: NDArray[np.uint32], probes: Sequence[str] = IN_WORDS
+    population: Population,
+    addresses: NDArray[np.uint32],
+    probes: Sequence[str] = IN_WORDS,
+    view: View | None = None,
 ) -> dict[SetKey, BitMap]:
     """Return every non-empty set of a census of `addresses` without loss, keyed as in a run's manifest.
 
-    `addresses` are host order and ascending; `probes` are names as in a config, the control as ``tcp/control``.
+    `addresses` are host order and ascending; `probes` are names as in a config, the control as ``tcp/control``. `view`
+    is the place from which the census is taken; without it nothing is hidden.
     """
     sets: dict[SetKey, BitMap] = {}
+    if view is not None:
+        for probe in probes:
+            seen = addresses[~view.hidden(population.tables, addresses, number_of(probe))]
+            sets |= truth(population, seen, [probe])
+        return sets
     numbers = [(probe, number_of(probe)) for probe in probes]
     for row, members, routers in members_by_row(population, addresses):
         answers = population.rows.rows[row].answers

@@ -100,19 +100,27 @@ class Conditions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return quantiles
 
 
-def parse_conditions(section: object, origin: str) -> Conditions:
+def parse_conditions(section: object, origin: str, at: str = "$.network") -> Conditions:
     """Return the conditions of a `network` section: a mapping; ``none`` or None (no section) for ideal ones.
 
-    UsageError names `origin`, the path and the value.
+    UsageError names `origin`, the path (the section is `at`) and the value.
     """
     if section is None or section == NONE:
         return Conditions()
     if not isinstance(section, Mapping):
-        raise UsageError(
-            f"{origin}: $.network: {shown_value(section)}: expected a mapping such as 'loss: 0.01', or none"
-        )
-    conditions = shaped(section, Conditions, origin, below="$.network", decode=decode_unit)
+        raise UsageError(f"{origin}: {at}: {shown_value(section)}: expected a mapping such as 'loss: 0.01', or none")
+    conditions = shaped(section, Conditions, origin, below=at, decode=decode_unit)
     if conditions.longest_delay_s > MAX_DELAY_S:
         path, value = "latency.slow_up_to", conditions.latency.slow_up_to
-        raise UsageError(f"{origin}: $.network.{path}: {value}: at most {MAX_DELAY_S}s, reordering included")
+        raise UsageError(f"{origin}: {at}.{path}: {value}: at most {MAX_DELAY_S}s, reordering included")
     return conditions
+
+
+def conditions_of_place(section: object, fields: Mapping[str, object], origin: str, place: int) -> Conditions:
+    """Return the conditions of a vantage point by its number: those of `network`, with the fields of its own.
+
+    UsageError as above.
+    """
+    common = section if isinstance(section, Mapping) else {}
+    parse_conditions(section, origin)  # so that what is wrong there is named there
+    return parse_conditions({**common, **fields}, origin, f"$.vantages.places[{place}].network")

@@ -1,12 +1,13 @@
 """The link between a scanner and a model: a veth pair at whose far end only a responder listens."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from liveness.errors import UnsupportedError
-from liveness.lab.hosts.wiring import CORE, SCANNER, SCANNER_INTERFACE, SCANNER_PREFIX_LENGTH
+from liveness.lab.hosts.wiring import SCANNER_INTERFACE, SCANNER_PREFIX_LENGTH, scanner_link
 from liveness.lab.kernel_settings import (
     QUIET_IPV6,
     SYSCTLS,
@@ -24,34 +25,47 @@ GATEWAY_MAC: Final = "02:00:5e:00:53:01"
 LONG_QUEUE: Final = 10_000
 
 
-def join_scanner() -> Space:
-    """Link this namespace, which becomes the scanner's, to a new one for the model; enter the new one and return it.
+def far_interface(number: int) -> str:
+    """Return the name of the far end of a scanner's link, by the scanner's number."""
+    return f"{FAR_INTERFACE}{number or ''}"
 
-    The scanner's end has an address, a default route and a permanent neighbour entry for the gateway. The far end has
-    no address, so that its kernel sends nothing. No link marks the namespace as that of a lab: as on the Internet,
-    special-purpose space is no target here. UnsupportedError if the kernel cannot make the link.
+
+def join_scanners(others: Sequence[Space] = ()) -> Space:
+    """Link this namespace, which becomes the first scanner's, and `others` to a new one; enter and return that.
+
+    A scanner's end has an address, a default route and a permanent neighbour entry for the gateway. The far ends have
+    no address, so that their kernel sends nothing. No link marks the namespace as that of a lab: as on the Internet,
+    special-purpose space is no target here. UnsupportedError if the kernel cannot make a link.
     """
-    scanner = current_space("the scanner")
+    scanners = [current_space("the scanner"), *others]
     if (SYSCTLS / "ipv6").exists():
         set_sysctls(QUIET_IPV6)
     far = new_space("the model Internet", forward=False)
     try:
-        with IPRoute() as netlink:
-            peer = {"ifname": SCANNER_INTERFACE, "net_ns_fd": scanner.fd}
-            netlink.link("add", ifname=FAR_INTERFACE, kind="veth", txqlen=LONG_QUEUE, peer=peer)
-            finish_checksums(FAR_INTERFACE)
-            netlink.link("set", index=netlink.link_lookup(ifname=FAR_INTERFACE)[0], state="up")
-        scanner.enter()
-        finish_checksums(SCANNER_INTERFACE)
-        with IPRoute() as netlink:
-            index = netlink.link_lookup(ifname=SCANNER_INTERFACE)[0]
-            netlink.addr("add", index=index, address=str(SCANNER), prefixlen=SCANNER_PREFIX_LENGTH)
-            netlink.link("set", index=index, state="up")
-            netlink.neigh("add", dst=str(CORE), lladdr=GATEWAY_MAC, ifindex=index, state="permanent")
-            netlink.route("add", dst="0.0.0.0/0", gateway=str(CORE))
+        for number, scanner in enumerate(scanners):
+            far.enter()
+            _join(number, scanner)
     except NetlinkError as problem:
         reason = " ".join(str(part) for part in problem.args)
         raise UnsupportedError(f"the lab cannot make a veth pair (kernel module veth): {reason}") from problem
-    await_running(SCANNER_INTERFACE)
     far.enter()
     return far
+
+
+def _join(number: int, scanner: Space) -> None:
+    """Link the namespace of this process to that of a scanner, and enter the latter when the link is up."""
+    link, name = scanner_link(number), far_interface(number)
+    with IPRoute() as netlink:
+        peer = {"ifname": SCANNER_INTERFACE, "net_ns_fd": scanner.fd}
+        netlink.link("add", ifname=name, kind="veth", txqlen=LONG_QUEUE, peer=peer)
+        finish_checksums(name)
+        netlink.link("set", index=netlink.link_lookup(ifname=name)[0], state="up")
+    scanner.enter()
+    finish_checksums(SCANNER_INTERFACE)
+    with IPRoute() as netlink:
+        index = netlink.link_lookup(ifname=SCANNER_INTERFACE)[0]
+        netlink.addr("add", index=index, address=str(link.far), prefixlen=SCANNER_PREFIX_LENGTH)
+        netlink.link("set", index=index, state="up")
+        netlink.neigh("add", dst=str(link.near), lladdr=GATEWAY_MAC, ifindex=index, state="permanent")
+        netlink.route("add", dst="0.0.0.0/0", gateway=str(link.near))
+    await_running(SCANNER_INTERFACE)

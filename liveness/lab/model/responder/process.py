@@ -1,8 +1,10 @@
 """The responder's process: reads blocks from a ring, answers them, sends due replies, and records each run."""
 
+import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -33,12 +35,21 @@ class Responder:
     """A model of the Internet with a receive and a send ring; `run` is its main loop."""
 
     def __init__(
-        self, model: Model, conditions: Conditions, population: str, rx_ring: RxRing, tx_ring: TxRing, runs: Path
+        self,
+        model: Model,
+        conditions: Conditions,
+        population: str,
+        rx_ring: RxRing,
+        tx_ring: TxRing,
+        runs: Path,
+        vantage: str = "",
     ) -> None:
         """Answer with `model`, made under `conditions`; `population` is the text of its file, for the records.
 
-        `runs` is the file in which scans announce their run directories.
+        `runs` is the file in which scans announce their run directories. `vantage` is the name of their place.
         """
+        self.vantage = vantage
+        self._vantage_runs = 0
         self.model = model
         self.conditions = conditions
         self.population = population
@@ -67,20 +78,26 @@ class Responder:
 
         LivenessError if link or disk fails.
         """
+        run_all((self,), stopping)
+
+    @property
+    def patience_s(self) -> float:
+        """How long packets may be awaited before replies have to be sent."""
+        return BUSY_S if self.model.numbers[state.WAITING] > 0 else IDLE_S
+
+    def close(self) -> None:
+        """Write the last run's record, and close the rings. LivenessError if the disk fails."""
         try:
-            while not stopping():
-                self.turn()
-        finally:
             self.end_run()
             self._written()
+        finally:
             self._disk.shutdown()
             self.rx_ring.close()
             self.tx_ring.close()
 
-    def turn(self) -> None:
-        """Answer the next block if one arrives, and send due replies."""
-        waiting = self.model.numbers[state.WAITING] > 0
-        block = self.rx_ring.blocks(BUSY_S if waiting else IDLE_S)
+    def turn(self, wait_s: float | None = None) -> None:
+        """Answer the next block if one arrives, by default within `patience_s`, and send due replies."""
+        block = self.rx_ring.blocks(self.patience_s if wait_s is None else wait_s)
         if block is not None:
             self._look_for_run()  # a run is announced before its first packet
             respond_block(self.model, block)
@@ -121,13 +138,19 @@ class Responder:
             self.current = run
             if len(self.model.log_ns):
                 self.log = ProbeLog(run)
-                self._take_clock(run)
+            self._begin_run(run)
 
-    def _take_clock(self, run: Path) -> None:
-        """Set the model's clock as in an earlier session of a run: time passed between the sessions too."""
+    def _begin_run(self, run: Path) -> None:
+        """Set the model's clock and the number of the run as in an earlier session: time passed in between, too."""
         self._written()
-        clock = read_summary(run).clock if has_record(run) else None
-        if clock is not None:
+        earlier = read_summary(run) if has_record(run) else None
+        if earlier is None:
+            self.model.settings[state.RUN] = self._vantage_runs
+            self._vantage_runs += 1
+            return
+        self.model.settings[state.RUN] = earlier.vantage_run
+        clock = earlier.clock
+        if clock is not None and len(self.model.log_ns):
             self.model.clock[[state.REAL_NS, state.MODEL_NS, state.SPEED]] = clock.real_ns, clock.model_ns, clock.speed
 
     def end_run(self) -> None:
@@ -142,6 +165,7 @@ class Responder:
                 self.malformed[verdict.label] = self.malformed.get(verdict.label, 0) + count
         if self.current is not None and self.current.is_dir():
             summary = summarise(self.model, lossless=self.conditions.lossless, overrun=overrun)
+            summary.vantage, summary.vantage_run = self.vantage, int(self.model.settings[state.RUN])
             self._written()
             self._writing = self._disk.submit(self._write, self.current, self.record, self.log, summary)
         self.current, self.log = None, None
@@ -166,6 +190,26 @@ class Responder:
         self.model.verdicts[:] = 0
         self.model.lost[:] = 0
         self.model.numbers[[state.REPLIES, state.DUPLICATED, state.NOISY, state.UNLOGGED, state.SLOWEST_TICKS]] = 0
+
+
+def run_all(responders: Sequence[Responder], stopping: Callable[[], bool]) -> None:
+    """Answer for all vantage points until `stopping` returns True, then write the records of their last runs.
+
+    LivenessError if a link or the disk fails.
+    """
+    try:
+        while not stopping():
+            if len(responders) == 1:
+                responders[0].turn()
+                continue
+            patience_s = min(responder.patience_s for responder in responders)
+            select.select([responder.rx_ring.fileno() for responder in responders], [], [], patience_s)
+            for responder in responders:
+                responder.turn(0.0)
+    finally:
+        with ExitStack() as cleanup:
+            for responder in responders:
+                cleanup.callback(responder.close)
 
 
 def warm_up(model: Model, tx_ring: TxRing) -> None:

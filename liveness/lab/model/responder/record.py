@@ -17,7 +17,10 @@ from liveness.files.reading import read_bytes
 from liveness.ipsets.collector import Collector
 from liveness.ipsets.roaring import read_roaring, write_roaring
 from liveness.lab.model.change.section import MAX_SPEED
+from liveness.lab.model.origin.hidden import MOST_RUNS
+from liveness.lab.model.origin.view import View
 from liveness.lab.model.population.answer import PROBES
+from liveness.lab.model.population.load import Population
 from liveness.lab.model.responder.sending import KIND_MASK, PROBE_SHIFT
 from liveness.lab.model.responder.state import (
     CAUSES,
@@ -70,6 +73,10 @@ class Summary(Struct, kw_only=True, forbid_unknown_fields=True):
     noise: int = 0
     lost: dict[str, Counts] = {}
     """Lost probes that would have been answered, and lost replies, by probe and cause."""
+    vantage: str = ""
+    """The place of the scanner, in a lab of several."""
+    vantage_run: Annotated[int, Meta(ge=0, lt=MOST_RUNS)] = 0
+    """Which run of that place this is, counted from 0: hosts may answer some of them only."""
     clock: Clock | None = None
     """The model's clock in all sessions of the run; None if nothing changes with time."""
     unlogged: int = 0
@@ -185,6 +192,17 @@ def read_summary(run: Path) -> Summary:
     except OSError as problem:
         raise LivenessError(f"{path}: cannot read the lab's record: {problem.strerror}") from problem
     return decoded(content, Summary, path, "no record of this version: take the census again")
+
+
+def view_in(population: Population, summary: Summary) -> View | None:
+    """Return from which place of a population a run was sent; None if all places see the same.
+
+    UsageError if the population has no such place.
+    """
+    section = population.model.vantages
+    if section is None or not summary.vantage:
+        return None
+    return View(section.number(summary.vantage, population.name), summary.vantage_run)
 
 
 def read_passed(run: Path) -> dict[tuple[str, Kind], BitMap]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from liveness.kernel import int64, kernel, uint64, unowned
 from liveness.lab.model.change.answers import answer_at, late_by_ns, wakes_in_ns
 from liveness.lab.model.change.clock import model_time_ns
+from liveness.lab.model.origin.hidden import is_hidden
 from liveness.lab.model.population.answer import (
     BOTH,
     FROM_ROUTER,
@@ -136,6 +137,7 @@ def _meet(model: Model, frame: NDArray[np.uint8], start: int, answer: int, now_n
 @kernel
 def _question(
     population: NDArray[Any],
+    settings: NDArray[np.int64],
     clock: NDArray[np.int64],
     verdicts: NDArray[np.int64],
     row: NDArray[np.int64],
@@ -145,13 +147,16 @@ def _question(
     length: int,
     now_ns: int,
 ) -> int:
-    """Inspect one frame and return the answer of its target now; NO_PROBE if it is not a probe."""
+    """Inspect one frame and return the answer of its target now to its sender; NO_PROBE if it is not a probe."""
     verdict = inspect(frame, start, captured, length, row)
     verdicts[verdict] += 1
     if verdict != _PROBE:
         return NO_PROBE
     model_ns = model_time_ns(now_ns, clock[s.REAL_NS], clock[s.MODEL_NS], clock[s.SPEED])
-    return int64(answer_at(population, row[TARGET], row[NUMBER], model_ns))
+    answer = int64(answer_at(population, row[TARGET], row[NUMBER], model_ns))
+    if answer > SILENT and is_hidden(population, settings[s.PLACE], settings[s.RUN], row[TARGET], row[NUMBER]):
+        return SILENT
+    return answer
 
 
 @kernel
@@ -164,14 +169,15 @@ def _handles_all(model: Model) -> bool:
 def respond_block(model: Model, block: NDArray[np.uint8]) -> int:
     """Process every packet of a TPACKET_V3 block, at the time of its capture; return the number of packets."""
     model, block = unowned(model), unowned(block)
-    population, clock, verdicts, row = model.population, model.clock, model.verdicts, model.row
+    population, settings, clock = model.population, model.settings, model.clock
+    verdicts, row = model.verdicts, model.row
     all_meet = _handles_all(model)
     at = first_packet(block)
     count = packet_count(block)
     for _ in range(count):
         now_ns = capture_time_ns(block, at)
         start, captured, length = frame_start(block, at), captured_length(block, at), wire_length(block, at)
-        answer = _question(population, clock, verdicts, row, block, start, captured, length, now_ns)
+        answer = _question(population, settings, clock, verdicts, row, block, start, captured, length, now_ns)
         if answer > SILENT or (all_meet and answer == SILENT):
             _meet(model, block, start, answer, now_ns)
         at = next_packet(block, at)
@@ -190,11 +196,12 @@ def respond_slots(
 ) -> None:
     """Process `count` frames in slots of a ring from `first` on, `step` bytes apart, at time `now_ns`."""
     model, frames, lengths = unowned(model), unowned(frames), unowned(lengths)
-    population, clock, verdicts, row = model.population, model.clock, model.verdicts, model.row
+    population, settings, clock = model.population, model.settings, model.clock
+    verdicts, row = model.verdicts, model.row
     all_meet = _handles_all(model)
     for slot in range(first, first + count):
         length = int64(lengths[slot])
-        answer = _question(population, clock, verdicts, row, frames, slot * step, length, length, now_ns)
+        answer = _question(population, settings, clock, verdicts, row, frames, slot * step, length, length, now_ns)
         if answer > SILENT or (all_meet and answer == SILENT):
             _meet(model, frames, slot * step, answer, now_ns)
 

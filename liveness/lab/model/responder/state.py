@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveness.lab.model.change.section import TimeSection
+from liveness.lab.model.origin.hidden import EVERYWHERE
 from liveness.lab.model.population.answer import PROBES
 from liveness.lab.model.responder.conditions import Conditions
 from liveness.lab.model.responder.draws import threshold
 from liveness.lab.model.responder.verdict import Verdict
+from liveness.mixing import GOLDEN_GAMMA
 
 SLOT_BYTES: Final = 1536
 """Bytes of a slot, enough for the longest Ethernet frame."""
@@ -33,7 +35,8 @@ NO_SLOT: Final = -1
 LOSS, BURST_LOSS, BURST_SHARE, BURST_GOOD_NS, BURST_BAD_NS, PATH_SHIFT = 0, 1, 2, 3, 4, 5
 JITTER_NS, SLOW, SLOW_NS, REORDERED, REORDERED_NS, DUPLICATE, NOISE = 6, 7, 8, 9, 10, 11, 12
 LIMIT_NS, LIMIT_BURST_NS, LINK_NS, LINK_QUEUE_NS, SEED = 13, 14, 15, 16, 17
-SETTINGS: Final = 18
+PLACE, RUN = 18, 19  # of the scanner, and which of its runs this is; the process sets the latter
+SETTINGS: Final = 20
 
 # numbers that change, by index
 FREE, WAITING, TICK, LINK_BUSY_NS, LOST_COUNT, REPLIES, DUPLICATED, NOISY = 0, 1, 2, 3, 4, 5, 6, 7
@@ -94,11 +97,17 @@ class Model(NamedTuple):
 
 
 def make_model(
-    population: NDArray[Any], seed: int, conditions: Conditions, time: TimeSection | None = None, now_ns: int = 0
+    population: NDArray[Any],
+    seed: int,
+    conditions: Conditions,
+    time: TimeSection | None = None,
+    now_ns: int = 0,
+    place: int = EVERYWHERE,
 ) -> Model:
     """Return a model of this population (its tables) under these conditions, with an empty queue.
 
     `time` says what changes with time; the model's clock starts at `now_ns`. Such a model keeps a log of all probes.
+    `place` is the number of the vantage point whose probes it answers.
     """
     bursts = conditions.bursts
     numbers = np.zeros(NUMBERS, np.int64)
@@ -111,9 +120,9 @@ def make_model(
     logged = LOGGED if time is not None else 0
     return Model(
         population=population,
-        settings=_settings(conditions, seed),
+        settings=_settings(conditions, seed, place),
         numbers=numbers,
-        stream=np.array([seed & 0xFFFFFFFFFFFFFFFF], np.uint64),
+        stream=np.array([(seed ^ (place + 1) * GOLDEN_GAMMA) & 0xFFFFFFFFFFFFFFFF], np.uint64),
         latency_ns=conditions.latency_quantiles_ns(),
         frames=np.zeros(SLOTS * SLOT_BYTES, np.uint8),
         lengths=np.zeros(SLOTS, np.int64),
@@ -143,7 +152,7 @@ def make_model(
     )
 
 
-def _settings(conditions: Conditions, seed: int) -> NDArray[np.int64]:
+def _settings(conditions: Conditions, seed: int, place: int) -> NDArray[np.int64]:
     latency, bursts, limit, link = conditions.latency, conditions.bursts, conditions.icmp_limit, conditions.link
     settings = np.zeros(SETTINGS, np.int64)
     settings[LOSS] = threshold(conditions.loss)
@@ -167,4 +176,5 @@ def _settings(conditions: Conditions, seed: int) -> NDArray[np.int64]:
         settings[LINK_NS] = 1_000_000_000 // link.rate_pps
         settings[LINK_QUEUE_NS] = settings[LINK_NS] * link.queue
     settings[SEED] = seed & 0x7FFFFFFFFFFFFFFF
+    settings[PLACE] = place
     return settings

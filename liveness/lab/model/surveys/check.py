@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from liveness.errors import UsageError
 from liveness.lab.model.change.clock import ModelClock
+from liveness.lab.model.origin.view import View
 from liveness.lab.model.population.answer import PROBES
 from liveness.lab.model.population.load import Population
 from liveness.lab.model.population.truth import number_of
 from liveness.lab.model.responder.probe_log import read_log
-from liveness.lab.model.responder.record import SUMMARY, Summary, has_record, read_summary
+from liveness.lab.model.responder.record import SUMMARY, Summary, has_record, read_summary, view_in
 from liveness.lab.model.surveys.arrivals import Arrivals, Schedule, Timing, arrivals_of, timing_of
 from liveness.lab.model.surveys.changes import changes_of, lease_s_of, shift_day
 from liveness.lab.model.surveys.listening import Listening, listening_of
@@ -152,6 +153,7 @@ def check_survey(path: Path, population: Population) -> SurveyComparison:
             schedule,
             listening_of(schedule, matrix, arrivals, len(run.blocks)),
             summary.slowest_ms * 1_000_000,
+            view_in(population, summary),
         )
         compared = [
             compare.probe(probe, came, (matrix.planes(probe, block, 1) for block in range(len(run.blocks))))
@@ -175,6 +177,8 @@ class _Comparing:
     schedule: Schedule
     listening: Listening
     slowest_ns: int
+    view: View | None
+    """The place from which the survey was sent."""
 
     def probe(self, probe: str, arrivals: Arrivals, planes: Iterator[Planes]) -> ProbeComparison:
         """Compare the planes of one probe, block by block."""
@@ -186,7 +190,15 @@ class _Comparing:
         for block, part in enumerate(planes):
             came = arrivals.of_block(block)
             truth = truth_of_block(
-                tables, number, self.clock, came, self.schedule.rounds, interval_ns, self.listening, self.slowest_ns
+                tables,
+                number,
+                self.clock,
+                came,
+                self.schedule.rounds,
+                interval_ns,
+                self.listening,
+                self.slowest_ns,
+                self.view,
             )
             found = Found.of(part)
             figures.append(_compare_rounds(result, truth, found, losses, self.run.blocks.numbers[block]))

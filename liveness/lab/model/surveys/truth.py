@@ -12,6 +12,7 @@ from liveness.lab.model.change.answers import answers_at
 from liveness.lab.model.change.clock import ModelClock
 from liveness.lab.model.change.hosts import NO_BEHAVIOUR, behaviour_of, zone_ns
 from liveness.lab.model.change.networks import NOBODY, UP, host_address, network_state
+from liveness.lab.model.origin.view import View
 from liveness.lab.model.population.answer import (
     ANSWERED,
     AT_KINDS,
@@ -64,10 +65,12 @@ def truth_of_block(
     interval_ns: int,
     listening: Listening,
     slowest_ns: int,
+    view: View | None = None,
 ) -> BlockTruth:
     """Return the truth about a block for probe `number`. Late replies when nobody listened are open to be missed.
 
-    The far end sent replies up to `slowest_ns` after their time: near the interval, that decides which are late.
+    The far end sent replies up to `slowest_ns` after their time: near the interval, that decides which are late. `view`
+    is the place from which the survey was sent, where not all see the same.
     """
     shape = BLOCK_ADDRESSES, rounds
     rows, cells = arrivals.rows, (arrivals.index, arrivals.number)
@@ -77,6 +80,8 @@ def truth_of_block(
     )
     answers, events = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.bool_)
     answers_at(tables, targets, number, model_ns, answers)
+    if view is not None:
+        answers[view.hidden(tables, targets, number)] = SILENT
     events_at(tables, targets, model_ns, events)
     what = answers & WHAT_MASK
     direct = (what == ANSWERED) | (what == BOTH)

@@ -91,6 +91,15 @@ def test_only_the_probes_of_the_config_count_and_repeats_may_be_spared(tmp_path:
     assert prediction.replies == sum(len(members) for key, members in sets.items() if key.role is Role.TARGET)
 
 
+def test_the_load_on_a_24_is_that_of_all_shards_together(tmp_path: Path) -> None:
+    text = "targets: {allow: [46.0.0.0/12]}\n"
+    config, targets = config_of(tmp_path, text)
+    shared, _ = config_of(tmp_path, text + "shard: {index: 1, of: 4}\n")
+    alone, together = burden_of(config, targets, 400.0), burden_of(shared, targets, 100.0)
+    assert (together.packets, together.mean_pps, together.peak_pps) == (alone.packets, alone.mean_pps, alone.peak_pps)
+    assert burden_of(config, targets, 100.0).mean_pps == together.mean_pps / 4
+
+
 def test_many_targets_are_sampled_by_whole_24s(tmp_path: Path) -> None:
     size = "/9" if COMPILED else "/17"
     config, targets = config_of(tmp_path, f"targets: {{allow: [77.0.0.0{size}]}}\n")

@@ -1,0 +1,1 @@
+"""What the model Internet shows to some places and hides from others."""

@@ -1,0 +1,215 @@
+"""Several places scan one lab at an agreed time, and each run is what its place had to find."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pytest
+
+from liveness.lab.model.check import ModelComparison, check_model_run
+from liveness.lab.model.population.load import load_population
+from liveness.lab.model.responder.probe_log import read_log
+from liveness.lab.model.responder.record import SUMMARY, read_summary
+from liveness.lab.source import RECORD_FOLDER
+from liveness.runs.manifest import BlockStart, Shard, Vantage
+from tests.census.support import EXEC, LIVENESS, Census, run, write_yaml
+from tests.lab.model.origin.support import PLACES, VANTAGES
+from tests.lab.model.population.support import SMALL
+
+pytestmark = pytest.mark.lab
+
+TIMEOUT_S: Final = 280
+LEAD_S: Final = 20.0
+SLOT_S: Final = 4
+OFFSETS_MS: Final = {"ams1": 0, "fra1": 300, "nyc1": 600}
+EARLY_NS: Final = 1_000_000
+"""The agreed time is exact to a millisecond."""
+CONFIG: Final[dict[str, object]] = {
+    "name": "places",
+    "seed": 3,
+    "probes": ["icmp", "tcp/22", "tcp/80"],
+    "rate": "1kpps",
+    "retransmit": {"attempts": 2, "queue": 100},
+    "probe_spacing": "5ms",
+    "cooldown": "500ms",
+    "contact": "tests of liveness, no real network",
+    "network": {"source_ports": "61000-65000"},
+}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The runs of a census by place and number, and when they were to begin."""
+
+    folder: Path
+    start: datetime
+    stderr: str
+
+    def run(self, place: str, number: int = 0) -> Census:
+        return Census(self.folder / "places" / f"{place}-{number}")
+
+    def check(self, census: Census) -> ModelComparison:
+        return check_model_run(census.path, load_population(self.folder / "population.yaml"))
+
+
+@pytest.fixture(scope="module")
+def taken(compiled: None, tmp_path_factory: pytest.TempPathFactory) -> Taken:  # noqa: ARG001 - for its effect
+    """Take two censuses from three places of the model Internet; the first begins at an agreed time, block by block."""
+    folder = tmp_path_factory.mktemp("places")
+    population = folder / "population.yaml"
+    population.write_text(SMALL + "time: {}\n" + VANTAGES)
+    targets = {"targets": {"allow": ["0.0.0.0/0"]}, "limits": {"max_targets": 1600}, "block_prefix": 1}
+    config = write_yaml(folder / "config.yaml", CONFIG | targets | {"output": str(folder)})
+    start = (datetime.now(UTC) + timedelta(seconds=LEAD_S)).replace(microsecond=0)
+    scan = " ".join([*LIVENESS, f"scan -q -C {config} --run-id $LIVENESS_VANTAGE"])
+    offsets = " ".join(f"{place}) offset={offset_ms}ms;;" for place, offset_ms in OFFSETS_MS.items())
+    script = folder / "scans.sh"
+    script.write_text(
+        f"set -e\ncase $1 in {offsets} esac\n"
+        f"{scan}-0 --start-at {start.isoformat()} --slot {SLOT_S}s --start-offset $offset\n{scan}-1\n"
+    )
+    command = [*EXEC, "--internet", str(population), "--", "sh", str(script), "{vantage}"]
+    done = run(*command, timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    return Taken(folder, start, done.stderr)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("place", PLACES)
+def test_each_run_is_what_its_place_had_to_find(taken: Taken, place: str, number: int) -> None:
+    census = taken.run(place, number)
+    vantage = census.manifest.vantage
+    assert (census.manifest.status, isinstance(vantage, Vantage) and vantage.name) == ("complete", place)
+    summary = read_summary(census.path)
+    assert (summary.vantage, summary.vantage_run, summary.lossless) == (place, number, place != "nyc1")
+    comparison = taken.check(census)
+    assert comparison.equal, comparison.imperfect[:3]
+    lost = sum(judged.lost for judged in comparison.judged)
+    assert (lost > 0) == (place == "nyc1"), "only one of the ways loses packets"
+
+
+def test_places_do_not_see_the_same(taken: Taken) -> None:
+    """The judge is no rubber stamp: what is right for one place, or one run, is wrong for another."""
+    census = taken.run("ams1")
+    record = census.path / RECORD_FOLDER / SUMMARY
+    before = record.read_bytes()
+    for change in ({"vantage": "fra1"}, {"vantage_run": 1}):
+        record.write_text(json.dumps(json.loads(before) | change))
+        try:
+            assert not taken.check(census).equal
+        finally:
+            record.write_bytes(before)
+    done = run(*LIVENESS, "lab", "check", census.path, timeout=TIMEOUT_S)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_block_begins_before_its_agreed_start(taken: Taken, place: str) -> None:
+    """By the far end's own clock; the manifest says how late the first packet was, and its clock is recorded."""
+    census = taken.run(place)
+    manifest, rows = census.manifest, read_log(census.path)
+    assert isinstance(manifest.shard, Shard)
+    assert (manifest.shard.slot_s, manifest.shard.offset_s or 0.0) == (SLOT_S, OFFSETS_MS[place] / 1e3)
+    assert isinstance(manifest.vantage, Vantage)
+    assert manifest.vantage.clock
+    assert len(manifest.blocks) == 2
+    first_ns = round(taken.start.timestamp() * 1e9) + OFFSETS_MS[place] * 1_000_000
+    for number, block in enumerate(manifest.blocks):
+        arrived_ns = np.sort(rows["time_ns"][rows["target"] >> np.uint32(31) == number])
+        agreed_ns = first_ns + number * SLOT_S * 10**9
+        assert arrived_ns[0] >= agreed_ns - EARLY_NS
+        assert isinstance(block.start, BlockStart)
+        assert block.start.late_ms >= 0
+        assert arrived_ns[0] >= agreed_ns + block.start.late_ms * 1e6 - EARLY_NS
+    assert isinstance(manifest.lag.began, str)
+
+
+def test_an_own_way_is_read_and_refused_by_its_path(tmp_path: Path) -> None:
+    population = tmp_path / "population.yaml"
+    population.write_text(SMALL + "\nvantages: {places: [{name: a}, {name: b, network: {loss: 2}}]}\n")
+    done = run(*EXEC, "--internet", str(population), "--", "true", timeout=TIMEOUT_S)
+    assert done.returncode == 2
+    assert f"{population}: $.vantages.places[1].network.loss: 2" in done.stderr
+
+
+def places_of(options: Mapping[str, str], folder: Path, lab: str) -> dict[str, str]:
+    """Return what a command in each place says of its address, by the place's name."""
+    file = folder / "lab.yaml"
+    file.write_text(lab)
+    words = [part for option in options.items() for part in option]
+    script = "ip -4 -o addr show scan0 | awk '{print $4}' > $0/$1.$2.$3"
+    command = [*EXEC, "--plain", "--internet", str(file), *words, "--", "sh", "-c", script, str(folder)]
+    done = run(*command, "{vantage}", "{index}", "{vantages}", timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    return {path.name: path.read_text().strip() for path in folder.glob("*.*.*")}
+
+
+HOSTS: Final = """
+name: hosts
+networks:
+  - {name: open, kind: host, prefixes: [10.1.0.0/28], listen: [80]}
+  - {name: wary, kind: host, prefixes: [10.2.0.0/28], listen: [80]}
+  - {name: closed, kind: prohibit, prefixes: [10.3.0.1/32]}
+"""
+BLOCKING: Final = "vantages:\n  - {name: ams1}\n  - {name: fra1, blocked: [wary, closed]}\n"
+
+
+def test_a_lab_without_places_can_have_some(tmp_path: Path) -> None:
+    assert places_of({"--vantages": "3"}, tmp_path, HOSTS) == {
+        "v0.0.3": "10.255.0.2/30",
+        "v1.1.3": "10.255.0.6/30",
+        "v2.2.3": "10.255.0.10/30",
+    }
+
+
+def test_real_hosts_can_block_a_place(tmp_path: Path) -> None:
+    """Two places scan real kernels at once; one of them is blocked by two networks, and its truth knows that."""
+    lab = tmp_path / "lab.yaml"
+    lab.write_text(HOSTS + BLOCKING)
+    targets = {"targets": {"allow": ["10.1.0.0/28", "10.2.0.0/28", "10.3.0.1"]}, "rate": "100pps"}
+    config = write_yaml(tmp_path / "config.yaml", CONFIG | targets | {"output": str(tmp_path)})
+    scan = [*LIVENESS, "scan", "-q", "-C", str(config), "--run-id", "{vantage}-0"]
+    done = run(*EXEC, "--plain", "--internet", str(lab), "--", *scan, timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    runs = {name: Census(tmp_path / "places" / f"{name}-0") for name in ("ams1", "fra1")}
+    for census in runs.values():
+        checked = run(*LIVENESS, "lab", "check", "--plain", "--internet", str(lab), census.path, timeout=TIMEOUT_S)
+        assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
+    found = {
+        name: sorted((entry.file, entry.cardinality) for entry in census.manifest.sets if entry.probe == "tcp/80")
+        for name, census in runs.items()
+    }
+    assert dict(found["ams1"])["sets/tcp-80.syn-ack.target.roaring"] == 32
+    assert dict(found["fra1"])["sets/tcp-80.syn-ack.target.roaring"] == 16
+    assert not any("error" in file for file, _ in found["fra1"])
+
+
+@pytest.mark.parametrize(
+    ("lab", "options", "words"),
+    [
+        (HOSTS + "vantages: [{name: a, blocked: [nobody]}]", (), "$.vantages[0].blocked: 'nobody'"),
+        (HOSTS + "vantages: [{name: a}, {name: a}]", (), "$.vantages[1].name: 'a': another vantage point"),
+        (HOSTS + BLOCKING, ("--vantages", "3"), "$.vantages: 2 vantage points, not 3"),
+        (SMALL + VANTAGES, ("--vantages", "4"), "$.vantages.places: 3 vantage points, not 4"),
+    ],
+)
+def test_wrong_places_are_refused_before_anything_is_built(
+    tmp_path: Path, lab: str, options: tuple[str, ...], words: str
+) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text(lab)
+    done = run(*EXEC, "--internet", str(file), *options, "--", "true", timeout=TIMEOUT_S)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert words in done.stderr
+
+
+def test_the_first_failure_of_the_places_is_the_exit_code(tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text(HOSTS)
+    script = "exit $((5 - {index}))"
+    done = run(*EXEC, "--plain", "--internet", str(file), "--vantages", "3", "--", "sh", "-c", script)
+    assert done.returncode == 5

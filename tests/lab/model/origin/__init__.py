@@ -1,0 +1,1 @@
+"""Tests of what the model Internet shows to some places only."""
