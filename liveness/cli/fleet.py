@@ -239,10 +239,16 @@ def _note(line: str) -> None:
 
 def _loaded(file: Path) -> "tuple[Fleet, Config]":
     """Return the vantage file and the config of its census."""
-    from liveness.config.load import load_config
+    from liveness.config.load import as_document, load_config
+    from liveness.files.documents import read_text
     from liveness.fleet.vantages import load_fleet
 
     fleet = load_fleet(file)
+    if "survey" in as_document(read_text(Path(fleet.config), "the config"), fleet.config):
+        raise UsageError(
+            f"{fleet.config}: $.survey: a fleet takes censuses: start the shards of a survey with `liveness survey run"
+            " --shards N --shard K`"
+        )
     return fleet, load_config(fleet.config)
 
 

@@ -44,6 +44,8 @@ class Coordinator:
     secret: bytes
     note: Callable[[str], None]
     warn: Callable[[str], None]
+    pause: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
     outcomes: dict[str, Outcome] = field(default_factory=dict, init=False)
     _checked: set[str] = field(default_factory=set, init=False)
     """Vantage points whose facts fit."""
@@ -69,7 +71,7 @@ class Coordinator:
                 self._look_at_leases()
             self.publish()
             looks += 1
-            time.sleep(LOOK_S)
+            self.pause(LOOK_S)
         opt_outs.apply_to_stored(self.store, self.plan, self.note)
         if all(outcome.state in FINAL for outcome in self.outcomes.values()):
             marks.end(self.store, self.plan.census, self.plan.run)
@@ -123,7 +125,7 @@ class Coordinator:
                     self.note(f"{vantage.name}: no worker yet: waiting for one with the resource {vantage.name}=1")
                     self._waiting.add(vantage.name)
                 continue
-            if time.monotonic() < self._again_s.get(planned.job, 0.0):
+            if self.clock() < self._again_s.get(planned.job, 0.0):
                 continue
             if vantage.name not in self._checked:
                 self._check(vantage, workers[vantage.name])
@@ -180,7 +182,7 @@ class Coordinator:
         if (killed or moved) and tries < MOST_TRIES:
             self.note(f"{outcome.job}: {outcome.message}: placed again")
             self._tries[outcome.job] = tries + 1
-            self._again_s[outcome.job] = time.monotonic() + 2.0**tries
+            self._again_s[outcome.job] = self.clock() + 2.0**tries
             return
         self.outcomes[outcome.job] = outcome
         words = f": {outcome.message}" if outcome.message else ""

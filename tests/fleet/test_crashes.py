@@ -1,6 +1,8 @@
 """Parts of a fleet are killed at work, and started again: the result is the truth, and no shard ran twice at a time."""
 
+import random
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,18 @@ from tests.fleet.support import Command, Place, check_alone, found, kill_left, t
 STEPS_BETWEEN = 6
 
 
-def survive(fleet: Cluster, victims: list[str]) -> None:
-    """Kill one victim after another, each when the scans have gone on a little, and take the census to its end."""
+def survive(fleet: Cluster, victims: list[str], chance: random.Random | None = None) -> None:
+    """Kill one victim after another, each when the scans have gone on a little, and take the census to its end.
+
+    With `chance` each is killed at a random moment instead, also before the first step or after the last one.
+    """
     place = fleet.place
     command = place.begin("--run-id", "r1")
     for victim in victims:
         steps = len(place.lines("probed")) + STEPS_BETWEEN
+        if chance is not None:
+            steps = len(place.lines("probed")) + chance.randrange(2 * STEPS_BETWEEN)
+            time.sleep(chance.uniform(0, 3))
         command = again(fleet, command)
         while len(place.lines("probed")) < steps and not is_done(command):
             command = again(fleet, command)

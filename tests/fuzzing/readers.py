@@ -76,7 +76,7 @@ READERS: Final[dict[str, Reached | str]] = {
     "files.reading": ROOM,
     "files.resolving": ROOM,
     "files.sharing": ROOM,
-    "cli.fleet": "opens a store, no file",
+    "cli.fleet": ("config",),
     "fleet.plan": "a secret: any bytes, handed out as they are",
     "fleet.runner": "opens a store, no file",
     "fleet.store": "files of a run, stored as they are",

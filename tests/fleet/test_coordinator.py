@@ -1,0 +1,178 @@
+"""The coordinator over placements that are made up: versions, clocks, answers that do not come, runners that die."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from obstore.store import MemoryStore
+
+from liveness.errors import LivenessError
+from liveness.fleet.coordinator import MOST_TRIES, Coordinator
+from liveness.fleet.job import Job, Outcome
+from liveness.fleet.placement import Facts
+from liveness.fleet.store import Store
+from liveness.fleet.vantages import VantagePoint
+from liveness.version import __version__
+from tests.census.support import ROOT
+from tests.fleet.test_vantages import work_of
+
+HERE = Facts(__version__, "3.12.0", 0.3, 0.0)
+
+
+@dataclass
+class MadeUp:
+    """A placement whose workers answer as a test says, and whose jobs end as it says."""
+
+    answers: dict[str, list[Facts | LivenessError | None]]
+    outcomes: list[Outcome] = field(default_factory=list)
+    placed: list[Job] = field(default_factory=list)
+    at_work: list[str] = field(default_factory=list)
+
+    def workers(self) -> dict[str, str]:
+        return {name: name for name in self.answers}
+
+    def facts(self, worker: str) -> Facts | None:
+        answers = self.answers[worker]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, LivenessError):
+            raise answer
+        return answer
+
+    def submit(self, job: Job, vantage: VantagePoint) -> None:
+        assert job.vantage == vantage.name
+        self.placed.append(job)
+        self.at_work.append(job.job)
+
+    def submitted(self) -> list[str]:
+        return list(self.at_work)
+
+    def ended(self) -> Iterator[Outcome]:
+        for job in list(self.at_work):
+            self.at_work.remove(job)
+            made = Outcome(job=job, vantage=job.partition("/")[0], state="complete")
+            yield self.outcomes.pop(0) if self.outcomes else made
+
+    def forget(self, job: str) -> None:
+        self.at_work.remove(job)
+
+    def is_gone(self) -> bool:
+        return False
+
+
+def coordinate(folder: Path, placement: MadeUp, **changes: Any) -> tuple[Coordinator, list[str]]:  # noqa: ANN401 - fields
+    """Take a census with a placement; return the coordinator, and its warnings."""
+    work = work_of(folder, {"max_pps_per_24": None, **changes})
+    warnings: list[str] = []
+    plan = work.plan("r1", 0.0)
+    store = Store(MemoryStore(), "memory")
+    made: Any = placement
+    seconds = count()
+    coordinated = Coordinator(
+        work,
+        store,
+        made,
+        plan,
+        b"",
+        note=lambda _: None,
+        warn=warnings.append,
+        pause=lambda _: None,
+        clock=lambda: float(next(seconds)),
+    )
+    coordinated.run()
+    return coordinated, warnings
+
+
+def test_a_vantage_point_of_another_version_is_refused(tmp_path: Path) -> None:
+    other = Facts("0.0.1", "3.12.0", 0.0, 0.0)
+    placement = MadeUp({"ams1": [HERE], "fra1": [other]})
+    done, warnings = coordinate(tmp_path, placement)
+    assert [job.job for job in placement.placed] == ["ams1/0-of-1"]
+    refused = done.outcomes["fra1/0-of-1"]
+    assert (refused.state, refused.exit_code) == ("refused", 4)
+    assert refused.message == f"fra1: liveness 0.0.1 there, {__version__} here: install the same version"
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("offset_ms", "ahead_ms", "verdict"),
+    [
+        (0.3, 0.0, "fine"),
+        (None, 0.0, "fine"),
+        (-80.0, 0.0, "warned"),
+        (None, 80.0, "warned"),
+        (1_500.0, 0.0, "refused"),
+        (None, -1_500.0, "refused"),
+        (0.1, 9_000.0, "fine"),
+    ],
+)
+def test_clocks_are_judged_as_chrony_knows_them_else_as_the_network_shows(
+    tmp_path: Path, offset_ms: float | None, ahead_ms: float, verdict: str
+) -> None:
+    placement = MadeUp({"ams1": [HERE], "fra1": [Facts(__version__, "3.12.0", offset_ms, ahead_ms)]})
+    done, warnings = coordinate(tmp_path, placement)
+    outcome = done.outcomes["fra1/0-of-1"]
+    assert outcome.state == ("refused" if verdict == "refused" else "complete")
+    if verdict == "refused":
+        assert "1,000 ms are the most" in outcome.message
+    assert [line.startswith("fra1: its clock is ") for line in warnings] == [True] * (verdict == "warned")
+
+
+def test_a_split_census_takes_clocks_that_replicas_may_not_have(tmp_path: Path) -> None:
+    placement = MadeUp({"ams1": [HERE], "fra1": [Facts(__version__, "3.12.0", 1_500.0, 0.0)]})
+    done, warnings = coordinate(tmp_path, placement, mode="split", **{"vantages.1.offset": None})
+    assert {outcome.state for outcome in done.outcomes.values()} == {"complete"}
+    assert len(warnings) == 1
+
+
+def test_a_worker_that_does_not_answer_is_asked_again_and_one_without_liveness_is_refused(tmp_path: Path) -> None:
+    broken = LivenessError("cannot run liveness there: ModuleNotFoundError")
+    placement = MadeUp({"ams1": [None, None, HERE], "fra1": [broken]})
+    done, _ = coordinate(tmp_path, placement)
+    assert done.outcomes["ams1/0-of-1"].state == "complete"
+    assert done.outcomes["fra1/0-of-1"].state == "refused"
+    assert "ModuleNotFoundError" in done.outcomes["fra1/0-of-1"].message
+
+
+def test_a_job_whose_runner_dies_is_placed_again_but_not_for_ever(tmp_path: Path) -> None:
+    def died(job: str) -> Outcome:
+        return Outcome(
+            job=job, vantage=job.partition("/")[0], state="stopped", exit_code=1, message="the runner was killed"
+        )
+
+    placement = MadeUp({"ams1": [HERE]}, [died("ams1/0-of-1")] * 2)
+    done, _ = coordinate(tmp_path, placement, **{"vantages.1": None})
+    assert (done.outcomes["ams1/0-of-1"].state, len(placement.placed)) == ("complete", 3)
+    placement = MadeUp({"ams1": [HERE]}, [died("ams1/0-of-1")] * 99)
+    done, _ = coordinate(tmp_path, placement, **{"vantages.1": None})
+    assert (done.outcomes["ams1/0-of-1"].state, len(placement.placed)) == ("stopped", MOST_TRIES + 1)
+
+
+def test_a_cluster_within_this_process_listens_on_loopback_only(tmp_path: Path) -> None:
+    (tmp_path / "v.yaml").write_text("config: c\nmode: split\nstore: {url: s}\nvantages: [{name: a}, {name: b}]\n")
+    code = f"""
+import psutil
+from itertools import count
+from pathlib import Path
+from liveness.fleet.placement import connected
+from liveness.fleet.vantages import load_fleet
+
+if __name__ == "__main__":
+    with connected(load_fleet(Path({str(tmp_path / "v.yaml")!r}))) as placement:
+        print(sorted(placement.workers()))
+        print([at.laddr.ip for at in psutil.Process().net_connections("inet") if at.status == "LISTEN"])
+"""
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    words = [sys.executable, str(script)]
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 0, done.stderr
+    workers, listening = done.stdout.splitlines()
+    assert workers == "['a', 'b']"
+    assert set(eval(listening)) <= {"127.0.0.1", "::1"}  # noqa: S307 - our own output
