@@ -22,6 +22,10 @@ class Kind(IntEnum):
     ANSWER = 3
     PAYLOAD = 4
     ERROR = 5
+    CLOSED = 6
+    ACKED = 7
+    MUTE = 8
+    ZERO_WINDOW = 9
 
     @property
     def label(self) -> str:
@@ -46,6 +50,12 @@ class Kind(IntEnum):
 
 POSITIVE: Final = (Kind.ECHO_REPLY, Kind.SYN_ACK, Kind.ANSWER)
 """Kinds of replies that say: the service is there."""
+
+TALK: Final = (Kind.ANSWER, Kind.PAYLOAD, Kind.CLOSED, Kind.ACKED, Kind.MUTE)
+"""Outcomes of a talk with a TCP service, the one that counts first: an address is in the set of one of them per probe."""
+
+VERDICTS: Final = (Kind.MUTE, Kind.ZERO_WINDOW)
+"""Kinds that no packet of their own shows: silence after our request, and a SYN-ACK that allows no request."""
 
 Sign = Literal["positive", "negative", "error"]
 """negative: the target answered, but not with the service: RST, or a UDP payload that is no valid answer."""

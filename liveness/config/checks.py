@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from liveness.applications.registry import ENTRIES
 from liveness.config.model import Config, Delivery
 from liveness.config.probe_names import MAX_PROBES, names_of
 from liveness.replies import CONTROL
@@ -23,6 +24,7 @@ MAX_CONTACT_BYTES = 200
 """It is in the payload of every echo request, which should stay a small packet."""
 MAX_SOURCES = 256
 """A /24. Each of them makes the kernel's filter of replies longer."""
+SHORTEST_TALK_US, LONGEST_TALK_US = 1_500_000, 60_000_000
 UNICAST_FIRST = 1 << 24
 MULTICAST_FIRST = 224 << 24
 
@@ -49,6 +51,7 @@ def problems(config: Config) -> Iterator[Problem]:
             yield Problem(f"$.{name}", text, expected)
     yield from target_problems(config)
     yield from probe_problems(config.probes)
+    yield from application_problems(config)
     yield from network_problems(config)
     if config.rate_limit is not None and config.rate_limit.auto:
         yield Problem("$.rate_limit", config.rate_limit, "expected a rate such as 100kpps or 10Mbps")
@@ -144,6 +147,29 @@ def probe_problems(probes: Sequence[str]) -> Iterator[Problem]:
     if not 1 <= max(len(probes), len(places)) <= MAX_PROBES:
         count = max(len(probes), len(places))
         yield Problem("$.probes", list(probes), f"expected 1 to {MAX_PROBES} probes, not {count}")
+
+
+def application_problems(config: Config) -> Iterator[Problem]:
+    """Yield applications whose probe is missing or that are listed twice, and limits of talks that allow none."""
+    probes = {probe for name in config.probes for probe in _known_names(name)}
+    for index, name in enumerate(config.applications):
+        path = f"$.applications[{index}]"
+        probe = next(entry.probe for entry in ENTRIES if entry.name == name)
+        if name in config.applications[:index]:
+            yield Problem(path, name, f"stands twice: first in $.applications[{config.applications.index(name)}]")
+        elif probe not in probes:
+            yield Problem(path, name, f"talks to services that answer {probe}, which is not among the probes: add it")
+    if config.talk.rate.pps is None:
+        yield Problem("$.talk.rate", config.talk.rate, "expected frames a second such as 20kpps")
+    if not SHORTEST_TALK_US <= config.talk.wait.us <= LONGEST_TALK_US:
+        yield Problem("$.talk.wait", config.talk.wait, "expected a time from 1.5s to 1m: a request is repeated after 1s")
+
+
+def _known_names(name: str) -> tuple[str, ...]:
+    try:
+        return names_of(name)
+    except ValueError:  # reported as a problem of the probes
+        return ()
 
 
 def network_problems(config: Config) -> Iterator[Problem]:

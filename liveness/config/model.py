@@ -143,6 +143,16 @@ class Notify(Delivery, frozen=True, kw_only=True):
     fall: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.2
 
 
+class Talk(Section, frozen=True, kw_only=True):
+    """Talks with TCP services, if there are `applications`.
+
+    `rate` bounds the frames sent for them, `wait` is the time from a SYN-ACK to the end of the talk.
+    """
+
+    rate: Rate = Rate("20kpps")
+    wait: Duration = Duration("5s")
+
+
 class Config(Section, frozen=True, kw_only=True):
     """One census. Everything but its name and its targets has a default."""
 
@@ -151,6 +161,8 @@ class Config(Section, frozen=True, kw_only=True):
     targets: TargetLists
     probes: tuple[str, ...] = PAPER_PROBES
     control: bool = True
+    applications: tuple[Literal["ssh", "telnet", "http", "tls", "cwmp"], ...] = ()
+    talk: Talk = Talk()
     rate: Rate = Rate("1kpps")
     rate_limit: Rate | None = None
     block_prefix: Annotated[int, msgspec.Meta(ge=1, le=24)] = 3

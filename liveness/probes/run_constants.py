@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from liveness.applications.registry import ENTRIES, definition_of, number_of
 from liveness.packets import headers as hdr
 from liveness.probes.dispatch import DEFINITIONS
 from liveness.probes.hops import MAC_WORDS, Hops
@@ -19,6 +20,7 @@ from liveness.probes.probe import Probe
 from liveness.probes.template import FrameOptions, LinkAddresses, partial_sums
 
 NO_PROBE = -1
+NO_APPLICATION = -1
 MOST_TEMPLATES: Final = 256
 """Frames kept: scapy takes milliseconds for each, and the length of a run's frames is needed again and again."""
 
@@ -36,6 +38,9 @@ NUMBERS_DTYPE = np.dtype(
         ("port_first", np.int64),  # where the source ports begin
         ("port_stride", np.int64),  # source ports an attempt
         ("attempts", np.int64),
+        ("application", np.int64),  # the number of the application that talks to its services, NO_APPLICATION if none
+        ("request_bytes", np.int64),  # data of its request, without the target's address
+        ("names_target", np.int64),  # whether the request has the target's address in it
     ]
 )
 """Numbers of one probe, and those of the run again for each, so that one record has all that a kernel needs."""
@@ -94,6 +99,14 @@ def _by_port(probes: Sequence[Probe]) -> NDArray[np.int16]:
     return table
 
 
+def _application(probe: Probe, applications: Sequence[str], contact: str) -> tuple[int, int, bool]:
+    number = number_of(probe.name, applications)
+    if number is None:
+        return NO_APPLICATION, 0, False
+    request = definition_of(ENTRIES[number]).request(contact)
+    return number, len(request.before) + len(request.after), request.names_target
+
+
 def build_constants(
     probes: Sequence[Probe],
     cookie: CookieParameters,
@@ -103,11 +116,13 @@ def build_constants(
     ttl: int = 64,
     contact: str = "",
     tcp_options: str = "windows",
+    applications: Sequence[str] = (),
 ) -> RunConstants:
     """Return the constants of a run.
 
     `sources` are host-order addresses, `link` the Ethernet addresses of both ends of the first hop; `contact` is put
-    into every ICMP echo; `tcp_options` is one of `tcp.OPTIONS`.
+    into every ICMP echo and into requests; `tcp_options` is one of `tcp.OPTIONS`; `applications` are the names of
+    those that talk to services.
     """
     frames = [_template(probe, link, FrameOptions(ttl, contact, tcp_options)) for probe in probes]
     width = (max(len(frame) for frame in frames) + 1) // 2
@@ -119,7 +134,7 @@ def build_constants(
     run = (key0, key1, cookie.port_first, cookie.stride, cookie.attempts)
     for index, (probe, frame) in enumerate(zip(probes, frames, strict=True)):
         udp = (probe.protocol == hdr.PROTOCOL_UDP, probe.description.echoes_cookie, probe.description.any_port)
-        numbers[index] = (probe.number, *udp, probe.code, *partial_sums(frame), *run)
+        numbers[index] = (probe.number, *udp, probe.code, *partial_sums(frame), *run, *_application(probe, applications, contact))
     return RunConstants(
         numbers=numbers,
         templates=templates.view(np.uint16),

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scapy.layers.inet import TCP
 
-from liveness.kernel import kernel
+from liveness.applications.judging import is_answer
+from liveness.kernel import int64, kernel
 from liveness.packets import cookie
 from liveness.packets import headers as hdr
 from liveness.packets import parse as p
@@ -36,6 +37,10 @@ _WINDOWS: Final = {"windows": 64240, "linux": 64240, "mss": 65535, "none": 65535
 _SYN_ACK: Final = int(Kind.SYN_ACK)
 _RST: Final = int(Kind.RST)
 _ERROR: Final = int(Kind.ERROR)
+_ANSWER: Final = int(Kind.ANSWER)
+_PAYLOAD: Final = int(Kind.PAYLOAD)
+_CLOSED: Final = int(Kind.CLOSED)
+_ACKED: Final = int(Kind.ACKED)
 _WEAK: Final = int(Tier.WEAK)
 _STRONG: Final = int(Tier.STRONG)
 _CHALLENGE_ACK: Final = int(Rejection.CHALLENGE_ACK)
@@ -52,6 +57,10 @@ DESCRIPTION: Final = Description(
     replies={
         Kind.SYN_ACK: "SYN and ACK set, any other flag but RST; right ports, acknowledges sequence + 1",
         Kind.RST: "RST set; right ports; with ACK: acknowledges sequence or sequence + 1; without: weak",
+        Kind.ANSWER: "with applications: data that is the port's protocol; acknowledges sequence + 1, up to the request",
+        Kind.PAYLOAD: "with applications: other data",
+        Kind.CLOSED: "with applications: FIN or RST once the service was talked to",
+        Kind.ACKED: "with applications: acknowledges the whole request, without data",
         Kind.ERROR: "quotes destination, destination port and sequence number (the source port proves the attempt)",
     },
 )
@@ -89,8 +98,48 @@ def fill(
 
 
 @kernel
+def request_length(numbers: np.void, target: int) -> int:
+    """Return the bytes of the request to a target; `numbers` is the probe's record."""
+    length = int64(numbers["request_bytes"])
+    if numbers["names_target"]:
+        length += 7  # three dots and a digit of each octet
+        for shift in range(0, 32, 8):
+            octet = (target >> shift) & 0xFF
+            length += int64(octet > 9) + int64(octet > 99)  # noqa: PLR2004 - more digits
+    return length
+
+
+@kernel
+def _match_talk(
+    frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int, numbers: np.void, reply: np.void
+) -> int:
+    """Match a later segment of a connection that we talk on: it acknowledges the SYN and at most the whole request."""
+    attempt = proven_attempt(row[p.DESTINATION_PORT], hashed, numbers)
+    if attempt < 0:
+        return _BAD_PORT
+    request = request_length(numbers, row[p.SOURCE])
+    distance = (row[p.TCP_ACKNOWLEDGMENT] - cookie.sequence(hashed)) & 0xFFFFFFFF
+    if not 1 <= distance <= 1 + request:
+        return _BAD_COOKIE
+    reply["attempt"] = attempt
+    reply["tier"] = _STRONG
+    if row[p.TCP_FLAGS] & hdr.TCP_FLAG_RST != 0:
+        reply["kind"] = _CLOSED
+    elif row[p.PAYLOAD_LENGTH] > 0:
+        answers = is_answer(numbers["application"], frame, row[p.PAYLOAD_AT], row[p.PAYLOAD_LENGTH])
+        reply["kind"] = _ANSWER if answers else _PAYLOAD
+    elif row[p.TCP_FLAGS] & hdr.TCP_FLAG_FIN != 0:
+        reply["kind"] = _CLOSED
+    elif request > 0 and distance == 1 + request:
+        reply["kind"] = _ACKED
+    else:
+        return _CHALLENGE_ACK
+    return p.ACCEPTED
+
+
+@kernel
 def match_reply(
-    _frame: NDArray[np.uint8],
+    frame: NDArray[np.uint8],
     row: NDArray[np.int64],
     _time_ns: int,
     numbers: np.void,
@@ -102,6 +151,8 @@ def match_reply(
     is_rst = flags & hdr.TCP_FLAG_RST != 0
     has_ack = flags & hdr.TCP_FLAG_ACK != 0
     if not is_rst and flags & hdr.TCP_FLAG_SYN == 0:
+        if has_ack and numbers["application"] >= 0:
+            return _match_talk(frame, row, hashed, numbers, reply)
         # An ACK alone is a challenge (RFC 5961): a connection of somebody else's on the same ports, not an answer.
         return _CHALLENGE_ACK if has_ack else _OTHER_TCP_FLAGS
     if not is_rst and not has_ack:
@@ -113,6 +164,8 @@ def match_reply(
     if has_ack:
         distance = (row[p.TCP_ACKNOWLEDGMENT] - cookie.sequence(hashed)) & 0xFFFFFFFF
         if distance != 1 and not (is_rst and distance == 0):
+            if is_rst and numbers["application"] >= 0:
+                return _match_talk(frame, row, hashed, numbers, reply)
             return _BAD_COOKIE
     else:
         reply["tier"] = _WEAK

@@ -188,6 +188,11 @@ class Plan:
         return self.config.cooldown_s
 
     @property
+    def talks(self) -> bool:
+        """Whether services that answer are talked to."""
+        return bool(self.config.applications)
+
+    @property
     def cookie(self) -> CookieParameters:
         """Parameters of the cookie: the key, the range of source ports and the number of attempts."""
         ports = self.config.network.source_ports

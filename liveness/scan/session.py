@@ -64,6 +64,7 @@ def constants_of(plan: Plan, link: LinkAddresses, sources: tuple[int, ...]) -> R
         ttl=plan.config.network.ttl,
         contact=plan.config.contact,
         tcp_options=plan.config.tcp_options,
+        applications=plan.config.applications,
     )
 
 

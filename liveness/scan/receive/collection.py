@@ -12,8 +12,9 @@ from liveness.replies import ERROR_TYPES, Kind, ReplyKey, Role, Tier
 from liveness.runs.segment import Counts, PartKey
 
 _CODES: Final = 256
-CLASSES: Final = Kind.ERROR + len(ERROR_TYPES) * _CODES
-"""Classes of replies to one probe: the kinds below ERROR, and each ICMP error type with each code."""
+_ERROR_CLASSES: Final = len(ERROR_TYPES) * _CODES
+CLASSES: Final = _ERROR_CLASSES + len(Kind) - 1
+"""Classes of replies to one probe: the kinds below ERROR, each ICMP error type with each code, the kinds above ERROR."""
 OWN: Final = 2
 """Groups per class and attempt: 0 for replies whose source is not their target, 1 for replies whose source is."""
 
@@ -21,7 +22,8 @@ _FIRST_CLASS: Final = np.zeros(256, np.int64)
 for _index, _icmp_type in enumerate(ERROR_TYPES):
     _FIRST_CLASS[_icmp_type] = Kind.ERROR + _index * _CODES
 
-_ERROR: Final = int(Kind.ERROR)
+_CLASS_OF_KIND: Final = np.array([kind + (_ERROR_CLASSES - 1) * (kind > Kind.ERROR) for kind in Kind], np.int64)
+_CLASS_OF_KIND[Kind.ERROR] = 0  # an error's class follows from type and code alone
 _WEAK: Final = int(Tier.WEAK)
 
 
@@ -30,12 +32,15 @@ def reply_key(probe: str, number: int) -> ReplyKey:
     if number < Kind.ERROR:
         return ReplyKey(probe, Kind(number))
     index, code = divmod(number - Kind.ERROR, _CODES)
+    if index >= len(ERROR_TYPES):
+        return ReplyKey(probe, Kind(number - _ERROR_CLASSES + 1))
     return ReplyKey(probe, Kind.ERROR, ERROR_TYPES[index], code)
 
 
 @kernel
 def count_groups(
     replies: NDArray[np.void],
+    class_of_kind: NDArray[np.int64],
     first_class: NDArray[np.int64],
     attempts: int,
     groups: NDArray[np.int32],
@@ -52,11 +57,10 @@ def count_groups(
     occurring = 0
     for i in range(len(replies)):
         reply = replies[i]
-        kind = int64(reply["kind"])
-        # Errors have a class for each type and code, numbered after the other kinds. The product replaces a branch,
-        # which would often be predicted wrong. Types of replies that are no errors are 0.
+        # Errors have a class for each type and code. The sum replaces a branch, which would often be predicted wrong: of
+        # an error the first term is 0, of any other reply the last two.
         error_class = first_class[uint64(reply["icmp_type"])] + int64(reply["icmp_code"])
-        number = kind + (error_class - kind) * int64(kind == _ERROR)
+        number = class_of_kind[uint64(reply["kind"])] + error_class
         probe = int64(reply["probe"])
         if int64(reply["tier"]) == _WEAK:
             weak[probe, number] += 1
@@ -119,7 +123,9 @@ class Collection:
             self._groups = np.empty(count, np.int32)
             self._sources, self._targets = np.empty(count, np.uint32), np.empty(count, np.uint32)
         counts, sources, targets = self._counts, self._sources, self._targets
-        occurring = count_groups(replies, _FIRST_CLASS, self.attempts, self._groups, counts, self._used, self._weak)
+        occurring = count_groups(
+            replies, _CLASS_OF_KIND, _FIRST_CLASS, self.attempts, self._groups, counts, self._used, self._weak
+        )
         used = np.sort(self._used[:occurring])
         ends = np.cumsum(counts[used])
         counts[used] = ends - counts[used]  # a counting sort: from here on, where each group begins

@@ -1,0 +1,146 @@
+"""Kernel that follows connections in a receive block: it tells resets of talks from resets of probes, and notes events.
+
+It runs after matching, on blocks of scans that talk, and finds the packet of each accepted reply again.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import int64, kernel, uint64, unowned
+from liveness.packets import headers as hdr
+from liveness.packets import parse as p
+from liveness.packets.block import captured_length, first_packet, frame_start, next_packet, packet_count
+from liveness.packets.siphash import siphash24
+from liveness.probes.run_constants import RunConstants
+from liveness.replies import Kind
+from liveness.scan.talk.shared import ACKNOWLEDGED, ENDED, OPENED, RESET, SHUT, SPOKE
+
+_SYN_ACK: Final = int(Kind.SYN_ACK)
+_RST: Final = int(Kind.RST)
+_ACKED: Final = int(Kind.ACKED)
+_CLOSED: Final = int(Kind.CLOSED)
+_ZERO_WINDOW: Final = int(Kind.ZERO_WINDOW)
+_DOMAIN: Final = 0xFFFFFFFE
+"""Takes the place of the probe code in the hash input: no probe has it, so the hash reveals no cookie."""
+
+PLACES: Final = 1 << 15
+"""Places of the table of open connections, a power of two."""
+WAYS: Final = 8
+"""Connections per place; the oldest one is replaced. The table holds 15 seconds of 10,000 SYN-ACKs a second."""
+
+
+def open_connections(places: int = PLACES) -> NDArray[np.int64]:
+    """Return an empty table of the connections that were opened lately: (places, WAYS, 2), key and time."""
+    return np.zeros((places, WAYS, 2), np.int64)
+
+
+@kernel
+def _place_of(target: int, key: NDArray[np.uint64], places: int) -> int:
+    """Return the place of a target by a keyed hash: an attacker cannot choose targets that share a place."""
+    hashed = siphash24(uint64(target) | (uint64(_DOMAIN) << uint64(32)), key[0], key[1])
+    return int64(hashed & uint64(places - 1))
+
+
+@kernel
+def _remember(entries: NDArray[np.int64], connection: int, time_ns: int) -> None:
+    """Note when a connection was opened, in place of the oldest one; a repeated SYN-ACK keeps the first time."""
+    oldest = 0
+    for way in range(len(entries)):
+        if entries[way, 0] == connection:
+            return
+        if entries[way, 1] < entries[oldest, 1]:
+            oldest = way
+    entries[oldest, 0] = connection
+    entries[oldest, 1] = time_ns
+
+
+@kernel
+def _was_opened(entries: NDArray[np.int64], connection: int, since_ns: int) -> bool:
+    for way in range(len(entries)):
+        if entries[way, 0] == connection and entries[way, 1] >= since_ns:
+            return True
+    return False
+
+
+@kernel
+def _is_of(reply: np.void, row: NDArray[np.int64]) -> bool:
+    """Return whether a packet is the one that an accepted reply was made of, as far as its headers show."""
+    return bool(
+        int64(reply["source"]) == row[p.SOURCE]
+        and int64(reply["length"]) == row[p.IP_LENGTH]
+        and int64(reply["ip_id"]) == row[p.IP_ID]
+        and (row[p.PROTOCOL] != hdr.PROTOCOL_TCP or int64(reply["tcp_flags"]) == row[p.TCP_FLAGS])
+    )
+
+
+@kernel
+def _event_of(kind: int, flags: int, window: int) -> int:
+    if kind == _SYN_ACK:
+        return SHUT if window == 0 else OPENED
+    if kind == _CLOSED:
+        return RESET if flags & hdr.TCP_FLAG_RST != 0 else ENDED
+    return ACKNOWLEDGED if kind == _ACKED else SPOKE
+
+
+@kernel
+def follow_block(
+    block: NDArray[np.uint8],
+    replies: NDArray[np.void],
+    constants: RunConstants,
+    key: NDArray[np.uint64],
+    opened: NDArray[np.int64],
+    longest_ns: int,
+    events: NDArray[np.int64],
+    shut: NDArray[np.void],
+    row: NDArray[np.int64],
+) -> tuple[int, int]:
+    """Follow the connections of a block; return the number of events and of SYN-ACKs with a window of zero.
+
+    `replies` are the accepted replies of the block (REPLY_DTYPE, modified): a reset of a connection that was opened at
+    most `longest_ns` before becomes CLOSED. `opened` is the table of `open_connections` (modified), `events` and `shut`
+    (REPLY_DTYPE, kind ZERO_WINDOW) take what is found, and are as long as `replies`. `row` is scratch space of FIELDS
+    int64.
+    """
+    block, replies, constants, key = unowned(block), unowned(replies), unowned(constants), unowned(key)
+    opened, events, shut, row = unowned(opened), unowned(events), unowned(shut), unowned(row)
+    at, at_reply, noted, closed_windows = first_packet(block), 0, 0, 0
+    for _ in range(packet_count(block)):
+        if at_reply == len(replies):
+            break
+        start, captured = frame_start(block, at), captured_length(block, at)
+        at = next_packet(block, at)
+        if p.parse_frame(block, start, captured, False, False, row) != p.ACCEPTED or not _is_of(replies[at_reply], row):
+            continue
+        reply = replies[at_reply]
+        at_reply += 1
+        probe = int64(reply["probe"])
+        if row[p.PROTOCOL] != hdr.PROTOCOL_TCP or constants.numbers[probe]["application"] < 0:
+            continue
+        target, attempt, kind = int64(reply["target"]), int64(reply["attempt"]), int64(reply["kind"])
+        entries = opened[_place_of(target, key, len(opened))]
+        connection = target << 16 | probe << 8 | attempt | 1 << 48  # never 0, which is an empty entry
+        window = row[p.TCP_WINDOW]
+        if kind == _SYN_ACK and window == 0:
+            shut[closed_windows] = reply
+            shut[closed_windows]["kind"] = _ZERO_WINDOW
+            closed_windows += 1
+        elif kind == _SYN_ACK:
+            _remember(entries, connection, int64(reply["time_ns"]))
+        elif kind == _RST:
+            if not _was_opened(entries, connection, int64(reply["time_ns"]) - longest_ns):
+                continue  # the answer to a probe
+            kind = _CLOSED
+            reply["kind"] = kind
+        flags = row[p.TCP_FLAGS]
+        taken = row[p.PAYLOAD_LENGTH] + (1 if flags & (hdr.TCP_FLAG_SYN | hdr.TCP_FLAG_FIN) != 0 else 0)
+        events[noted, 0] = _event_of(kind, flags, window)
+        events[noted, 1] = target
+        events[noted, 2] = probe
+        events[noted, 3] = attempt
+        events[noted, 4] = row[p.DESTINATION]
+        events[noted, 5] = (row[p.TCP_SEQUENCE] + taken) & 0xFFFFFFFF
+        events[noted, 6] = row[p.TCP_ACKNOWLEDGMENT]
+        noted += 1
+    return noted, closed_windows

@@ -1,0 +1,89 @@
+"""Memory shared by the receivers and the talker: rings of events and verdicts, flags and counts.
+
+Each ring has one writer and one reader. The writer stores a row and then the number of rows written; the reader takes
+rows up to that number and then stores the number of rows read (`kernel.fence` between the two stores).
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import fence
+from liveness.scan.shared_memory import shared_zeros
+
+EVENT, TARGET, PROBE, ATTEMPT, OURS, SEQUENCE, ACKNOWLEDGMENT, WIDTH = range(8)
+"""Columns of an event. OURS is our address, SEQUENCE what we acknowledge, ACKNOWLEDGMENT what the peer did."""
+OPENED, SHUT, ACKNOWLEDGED, SPOKE, ENDED, RESET = range(6)
+"""Events: a SYN-ACK, one with a window of zero, an acknowledgment of the request, data, a FIN and an RST."""
+EVENTS: Final = 1 << 16
+"""Events of one receiver that wait for the talker, at most: several seconds of SYN-ACKs."""
+
+VERDICT_TARGET, VERDICT_PROBE, VERDICT_ATTEMPT, VERDICT_WIDTH = range(4)
+VERDICTS: Final = 1 << 16
+
+COUNTS: Final = ("talks", "repeats", "resets", "refused", "lost_events", "lost_verdicts")
+"""Requests (or bare acknowledgments) sent, their repeats, connections reset, SYN-ACKs that were not talked to although
+they could be, and rows that found a ring full."""
+TALKS, REPEATS, RESETS, REFUSED, LOST_EVENTS, LOST_VERDICTS = range(len(COUNTS))
+
+
+class TalkShared:
+    """The memory of the talks of one session."""
+
+    def __init__(self, receivers: int, events: int = EVENTS, verdicts: int = VERDICTS) -> None:
+        self.events: NDArray[np.int64] = shared_zeros((receivers, events, WIDTH), np.int64)
+        self.written: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
+        self.read: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
+        self.lost: NDArray[np.int64] = shared_zeros((receivers,), np.int64)
+        """Events that found the ring full, by receiver."""
+        self.verdicts: NDArray[np.int64] = shared_zeros((verdicts, VERDICT_WIDTH), np.int64)
+        """Targets that stayed mute, from the talker to the first receiver."""
+        self.given: NDArray[np.int64] = shared_zeros((1,), np.int64)
+        self.taken: NDArray[np.int64] = shared_zeros((1,), np.int64)
+        self.flags: NDArray[np.int64] = shared_zeros((2,), np.int64)
+        self.counts: NDArray[np.int64] = shared_zeros((len(COUNTS),), np.int64)
+        """COUNTS, written by the talker; LOST_EVENTS stays 0 there, since receivers count those."""
+
+    @property
+    def finishing(self) -> bool:
+        """Whether no new talk may begin, because the scan has ended; talks under way come to their end."""
+        return self.flags[0].item() != 0
+
+    def finish(self) -> None:
+        """Let no new talk begin."""
+        self.flags[0] = 1
+
+    @property
+    def aborted(self) -> bool:
+        """Whether all talks have to end at once."""
+        return self.flags[1].item() != 0
+
+    def abort(self) -> None:
+        """End all talks at once."""
+        self.flags[1] = 1
+
+    def take_verdicts(self) -> NDArray[np.int64]:
+        """Return the verdicts since the last call, (verdicts, VERDICT_WIDTH)."""
+        begin, end = self.taken.item(), self.given.item()
+        fence()
+        rows = self.verdicts[np.arange(begin, end) % len(self.verdicts)]
+        fence()
+        self.taken[0] = end
+        return rows
+
+    def give_verdicts(self, rows: NDArray[np.int64]) -> None:
+        """Hand verdicts to the first receiver; those that find no room are counted."""
+        begin = self.given.item()
+        room = len(self.verdicts) - (begin - self.taken.item())
+        self.counts[LOST_VERDICTS] += max(0, len(rows) - room)
+        rows = rows[:room]
+        self.verdicts[np.arange(begin, begin + len(rows)) % len(self.verdicts)] = rows
+        fence()
+        self.given[0] = begin + len(rows)
+
+    def totals(self) -> NDArray[np.int64]:
+        """Return the COUNTS of this session so far."""
+        totals = self.counts.copy()
+        totals[LOST_EVENTS] += self.lost.sum()
+        return totals

@@ -1,0 +1,130 @@
+"""Sink that follows talks in one receiver: it hands events to the talker, and keeps what no packet alone shows."""
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.kernel import fence
+from liveness.packets.parse import FIELDS
+from liveness.probes.run_constants import RunConstants
+from liveness.replies import REPLY_DTYPE, Kind, Tier
+from liveness.runs.segment import Tally
+from liveness.scan.receive.collection import Collection
+from liveness.scan.receive.set_sink import parts_of
+from liveness.scan.receive.sink import Conclusion, Parts, Received, Sink, SinkContext, SinkKind
+from liveness.scan.talk.follow import follow_block, open_connections
+from liveness.scan.talk.shared import (
+    COUNTS,
+    VERDICT_ATTEMPT,
+    VERDICT_PROBE,
+    VERDICT_TARGET,
+    WIDTH,
+    TalkShared,
+)
+
+if TYPE_CHECKING:
+    from liveness.runs.rundir import RunDirectory
+    from liveness.scan.plan import Plan
+
+GRACE_NS: Final = 2_000_000_000
+"""Time after the end of a talk in which a reset still belongs to it."""
+BATCH: Final = 4096
+
+
+class TalkSink(Sink):
+    """Follower of the talks in one receiver. Without `shared`, as in a replay, nobody talks: it only sorts replies."""
+
+    def __init__(self, plan: "Plan", constants: RunConstants, shared: TalkShared | None, receiver: int) -> None:
+        self._constants = constants
+        self._shared = shared
+        self._receiver = receiver
+        self._key: NDArray[np.uint64] = np.frombuffer(plan.key, "<u8")
+        self._longest_ns = int(plan.config.talk.wait.seconds * 1e9) + GRACE_NS
+        self._opened = open_connections()
+        self._collection = Collection([probe.name for probe in plan.probes], plan.attempts)
+        self._events = np.zeros((BATCH, WIDTH), np.int64)
+        self._shut = np.zeros(BATCH, REPLY_DTYPE)
+        self._row = np.zeros(FIELDS, np.int64)
+        self._counted = np.zeros(len(COUNTS), np.int64)
+
+    def block(self, block: NDArray[np.uint8], packets: int, replies: NDArray[np.void]) -> None:
+        """Follow the connections of a block: see `follow_block`."""
+        del packets
+        if len(replies) > len(self._shut):
+            self._events = np.zeros((len(replies), WIDTH), np.int64)
+            self._shut = np.zeros(len(replies), REPLY_DTYPE)
+        events, shut = follow_block(
+            block,
+            replies,
+            self._constants,
+            self._key,
+            self._opened,
+            self._longest_ns,
+            self._events,
+            self._shut,
+            self._row,
+        )
+        if shut:
+            self._collection.add(self._shut[:shut])
+        if self._shared is not None:
+            self._hand_over(self._shared, self._events[:events])
+
+    def _hand_over(self, shared: TalkShared, rows: NDArray[np.int64]) -> None:
+        """Put events into the ring of this receiver; those that find no room are counted, and the talker does without."""
+        ring, me = shared.events[self._receiver], self._receiver
+        begin = int(shared.written[me])
+        room = len(ring) - (begin - int(shared.read[me]))
+        shared.lost[me] += max(0, len(rows) - room)
+        rows = rows[:room]
+        ring[np.arange(begin, begin + len(rows)) % len(ring)] = rows
+        fence()
+        shared.written[me] = begin + len(rows)
+
+    def batch(self, replies: NDArray[np.void]) -> None:
+        """Take the verdicts of the talker. The replies themselves are in the sets already."""
+        del replies
+        if self._shared is None or self._receiver != 0:
+            return
+        verdicts = self._shared.take_verdicts()
+        if len(verdicts):
+            mute = np.zeros(len(verdicts), REPLY_DTYPE)
+            mute["source"] = mute["target"] = verdicts[:, VERDICT_TARGET]
+            mute["probe"], mute["attempt"] = verdicts[:, VERDICT_PROBE], verdicts[:, VERDICT_ATTEMPT]
+            mute["kind"], mute["tier"] = Kind.MUTE, Tier.STRONG
+            self._collection.add(mute)
+
+    @property
+    def held(self) -> int:
+        """Upper bound of the number of addresses in the sets."""
+        return self._collection.held
+
+    def take(self, tally: Tally) -> Parts:
+        """Add the messages and counts of talks to a tally, and return a function that finishes the sets."""
+        tally.add(self._tally())
+        return parts_of(self._collection)
+
+    def _tally(self) -> Tally:
+        by_attempt, weak = self._collection.take_counts()
+        talk = {}
+        if self._shared is not None and self._receiver == 0:
+            totals = self._shared.totals()
+            talk = dict(zip(COUNTS, (totals - self._counted).tolist(), strict=True))
+            self._counted = totals
+        messages = {probe: {label: sum(n) for label, n in counts.items()} for probe, counts in by_attempt.items()}
+        return Tally(messages=messages, weak=weak, by_attempt=by_attempt, talk=talk)
+
+
+class TalkSinks(SinkKind):
+    """Followers of talks, for configs with applications."""
+
+    def open(self, context: SinkContext) -> TalkSink | None:
+        """Return the follower of one receiver, or None if nobody is talked to."""
+        if not context.plan.talks:
+            return None
+        return TalkSink(context.plan, context.constants, context.shared.talk, context.receiver)
+
+    def conclude(self, plan: "Plan", directory: "RunDirectory", received: Received) -> Conclusion:
+        """Return the counts of talks for the manifest."""
+        del directory
+        return Conclusion({"talk": received.tally.talk} if plan.talks else {})

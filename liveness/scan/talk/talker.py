@@ -1,0 +1,193 @@
+"""The talker process: it takes events of the receivers, and sends requests, repeats and resets at a limited rate."""
+
+import time
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveness.errors import InterfaceDownError
+from liveness.kernel import fence
+from liveness.net.ring import TxRing
+from liveness.probes.hops import redirect
+from liveness.probes.run_constants import RunConstants, with_hops
+from liveness.scan.plan import Plan
+from liveness.scan.shared import Shared
+from liveness.scan.talk.conversations import (
+    ACTION_WIDTH,
+    FINISHED,
+    WRITTEN,
+    Conversations,
+    conversations,
+    empty_verdicts,
+    take_events,
+    take_time,
+)
+from liveness.scan.talk.segments import fill_actions, requests_of
+from liveness.scan.talk.shared import TalkShared
+from liveness.space.intervals import Intervals
+
+MOST_ACTIONS: Final = 256
+"""Frames of one round."""
+IDLE_S: Final = 0.001
+"""Sleep when there is nothing to do: a request leaves at most so long after its SYN-ACK was received."""
+BURST_S: Final = 0.01
+"""Time whose frames may leave at once."""
+HORIZON_MARGIN_S: Final = 60.0
+"""Added to the time between an original and its last repeat: pauses of the scan and slow networks."""
+FLUSH_S: Final = 2.0
+
+
+def horizon_s(plan: Plan) -> float:
+    """Return the longest time between an original and its last repeat, for which a service is remembered."""
+    lag_s = (plan.attempts - 1) * plan.config.retransmit.queue / plan.rate_pps
+    return 2 * lag_s + plan.cooldown_s + HORIZON_MARGIN_S
+
+
+class Talker:
+    """The talker of a run; `run` talks until the scan ends, and ends the talks under way."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        constants: RunConstants,
+        ring: TxRing,
+        shared: Shared,
+        held: Conversations | None = None,
+    ) -> None:
+        """Prepare to talk. ValueError if the session has no memory for talks."""
+        if shared.talk is None:
+            raise ValueError("a session without applications has no talks")
+        self._talk: TalkShared = shared.talk
+        self._shared = shared
+        self._constants = constants
+        self._ring = ring
+        self._requests = requests_of(plan.probes, constants, plan.config.contact)
+        self._ports = np.array([probe.port for probe in plan.probes], np.int64)
+        self._ttl = plan.config.network.ttl
+        self._wait_ns = int(plan.config.talk.wait.seconds * 1e9)
+        self._horizon_ns = int(horizon_s(plan) * 1e9)
+        self._rate_pps = plan.config.talk.rate.pps or 0.0
+        self._held = held or conversations(plan.key, self._talk.counts)
+        self._actions = np.zeros((MOST_ACTIONS, ACTION_WIDTH), np.int64)
+        self._verdicts = empty_verdicts(MOST_ACTIONS)
+        self._lengths: NDArray[np.uint16] = np.zeros(len(ring.frames), np.uint16)
+        self._withdrawn = Intervals.empty()
+        self._generations = (0, 0)
+        self._allowed = 0.0
+        self._looked_s = time.monotonic()
+        self._pending = 0
+
+    def run(self) -> None:
+        """Talk until no new talk may begin and the last one is over, or until all talks are aborted."""
+        try:
+            while not self._talk.aborted:
+                busy = self.step()
+                if not busy and self._talk.finishing and self.idle():
+                    break
+                if not busy:
+                    time.sleep(IDLE_S)
+            while self._talk.aborted and self.step():
+                pass
+            self._ring.flush(FLUSH_S)
+        finally:
+            self._ring.close()
+
+    def idle(self) -> bool:
+        """Return whether no talk is under way and no event waits."""
+        pointers = self._held.pointers
+        return bool(pointers[WRITTEN] == pointers[FINISHED] and (self._talk.written == self._talk.read).all())
+
+    def step(self) -> bool:
+        """Do what is due; return whether there was anything."""
+        self._look()
+        room = self._room()
+        if room == 0:
+            return False
+        actions = self._actions[:room]
+        now_ns = time.monotonic_ns()
+        at, mute = take_time(
+            self._held, now_ns, self._wait_ns, self._talk.aborted, actions, 0, self._verdicts
+        )
+        if mute:
+            self._talk.give_verdicts(self._verdicts[:mute])
+        took = mute
+        for receiver in range(len(self._talk.events)):
+            begin, end = int(self._talk.read[receiver]), int(self._talk.written[receiver])
+            if begin == end:
+                continue
+            fence()
+            taken, at = take_events(
+                self._held,
+                self._talk.events[receiver],
+                begin,
+                end,
+                now_ns,
+                self._horizon_ns,
+                not (self._talk.finishing or self._talk.aborted),
+                self._withdrawn.first,
+                self._withdrawn.last,
+                actions,
+                at,
+            )
+            fence()
+            self._talk.read[receiver] = begin + taken
+            took += taken
+        self._send(at)
+        return at > 0 or took > 0
+
+    def _room(self) -> int:
+        """Return how many frames may be sent now, by the rate and by the ring."""
+        now_s = time.monotonic()
+        self._allowed = min(
+            self._allowed + (now_s - self._looked_s) * self._rate_pps, max(1.0, self._rate_pps * BURST_S)
+        )
+        self._looked_s = now_s
+        if self._ring.waiting:
+            self._kick()
+        _, free = self._ring.reserve(min(int(self._allowed), MOST_ACTIONS))
+        return free
+
+    def _send(self, count: int) -> None:
+        """Fill and send the frames of the first `count` actions."""
+        if not count:
+            return
+        first, free = self._ring.reserve(count)
+        assert free == count  # noqa: S101 - reserved before, and reserving again returns the same slots
+        fill_actions(
+            self._actions,
+            0,
+            count,
+            self._constants,
+            self._requests,
+            self._ports,
+            self._ttl,
+            self._ring.frames,
+            first,
+            self._lengths,
+        )
+        if len(self._constants.hop_first):
+            redirect(self._ring.frames[first : first + count], self._hops)
+        self._ring.commit(count, self._lengths)
+        self._allowed -= count
+        self._kick()
+
+    def _kick(self) -> None:
+        """Make the kernel send; while the interface is down, the frames stay in the ring."""
+        try:
+            self._ring.kick()
+        except InterfaceDownError:
+            time.sleep(IDLE_S)
+
+    def _look(self) -> None:
+        """Take over new next hops and newly withdrawn targets."""
+        shared = self._shared
+        generations = (shared.hops.generation, shared.withdrawn.generation)
+        if generations == self._generations:
+            return
+        if generations[0] != self._generations[0]:
+            _, self._hops = shared.hops.read()
+            self._constants = with_hops(self._constants, self._hops)
+        if generations[1] != self._generations[1]:
+            _, self._withdrawn = shared.withdrawn.read()
+        self._generations = generations
