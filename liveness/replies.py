@@ -52,7 +52,7 @@ POSITIVE: Final = (Kind.ECHO_REPLY, Kind.SYN_ACK, Kind.ANSWER)
 """Kinds of replies that say: the service is there."""
 
 TALK: Final = (Kind.ANSWER, Kind.PAYLOAD, Kind.CLOSED, Kind.ACKED, Kind.MUTE)
-"""Outcomes of a talk with a TCP service, the one that counts first: an address is in the set of one of them per probe."""
+"""Outcomes of a talk with a TCP service. Of several, the first one here counts: an address has one for each probe."""
 
 VERDICTS: Final = (Kind.MUTE, Kind.ZERO_WINDOW)
 """Kinds that no packet of their own shows: silence after our request, and a SYN-ACK that allows no request."""

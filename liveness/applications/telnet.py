@@ -26,7 +26,9 @@ def request(contact: str) -> Request:
 @kernel
 def is_answer(frame: NDArray[np.uint8], at: int, length: int) -> bool:
     """Return whether the data begins with IAC and WILL, WONT, DO, DONT or SB, or is text of no other protocol."""
-    if length > 1 and int64(frame[at]) == _IAC:
+    if int64(frame[at]) == _IAC:
+        if length == 1:  # the rest of the command is in the next segment
+            return True
         command = int64(frame[at + 1])
         return _WILL <= command <= _DONT or command == _SUBNEGOTIATION
     if begins_with(frame, at, length, _SSH) or begins_with(frame, at, length, _HTTP):

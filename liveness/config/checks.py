@@ -162,7 +162,9 @@ def application_problems(config: Config) -> Iterator[Problem]:
     if config.talk.rate.pps is None:
         yield Problem("$.talk.rate", config.talk.rate, "expected frames a second such as 20kpps")
     if not SHORTEST_TALK_US <= config.talk.wait.us <= LONGEST_TALK_US:
-        yield Problem("$.talk.wait", config.talk.wait, "expected a time from 1.5s to 1m: a request is repeated after 1s")
+        yield Problem(
+            "$.talk.wait", config.talk.wait, "expected a time from 1.5s to 1m, because requests are repeated after 1s"
+        )
 
 
 def _known_names(name: str) -> tuple[str, ...]:

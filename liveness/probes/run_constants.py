@@ -134,7 +134,14 @@ def build_constants(
     run = (key0, key1, cookie.port_first, cookie.stride, cookie.attempts)
     for index, (probe, frame) in enumerate(zip(probes, frames, strict=True)):
         udp = (probe.protocol == hdr.PROTOCOL_UDP, probe.description.echoes_cookie, probe.description.any_port)
-        numbers[index] = (probe.number, *udp, probe.code, *partial_sums(frame), *run, *_application(probe, applications, contact))
+        numbers[index] = (
+            probe.number,
+            *udp,
+            probe.code,
+            *partial_sums(frame),
+            *run,
+            *_application(probe, applications, contact),
+        )
     return RunConstants(
         numbers=numbers,
         templates=templates.view(np.uint16),

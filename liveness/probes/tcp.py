@@ -57,7 +57,7 @@ DESCRIPTION: Final = Description(
     replies={
         Kind.SYN_ACK: "SYN and ACK set, any other flag but RST; right ports, acknowledges sequence + 1",
         Kind.RST: "RST set; right ports; with ACK: acknowledges sequence or sequence + 1; without: weak",
-        Kind.ANSWER: "with applications: data that is the port's protocol; acknowledges sequence + 1, up to the request",
+        Kind.ANSWER: "with applications: data of the port's protocol; acknowledges the SYN, and at most the request",
         Kind.PAYLOAD: "with applications: other data",
         Kind.CLOSED: "with applications: FIN or RST once the service was talked to",
         Kind.ACKED: "with applications: acknowledges the whole request, without data",
@@ -110,9 +110,7 @@ def request_length(numbers: np.void, target: int) -> int:
 
 
 @kernel
-def _match_talk(
-    frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int, numbers: np.void, reply: np.void
-) -> int:
+def _match_talk(frame: NDArray[np.uint8], row: NDArray[np.int64], hashed: int, numbers: np.void, reply: np.void) -> int:
     """Match a later segment of a connection that we talk on: it acknowledges the SYN and at most the whole request."""
     attempt = proven_attempt(row[p.DESTINATION_PORT], hashed, numbers)
     if attempt < 0:
@@ -138,7 +136,7 @@ def _match_talk(
 
 
 @kernel
-def match_reply(
+def match_reply(  # noqa: PLR0911 - one check after the other, each with its own reason to leave
     frame: NDArray[np.uint8],
     row: NDArray[np.int64],
     _time_ns: int,

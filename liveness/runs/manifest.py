@@ -306,6 +306,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     vantage: Vantage | UnsetType = UNSET
     merged_from: list[MergedRun] | UnsetType = UNSET
     """The shards that `liveness merge` united; absent in other runs."""
+    talk: Counts | UnsetType = UNSET
+    """Talks with TCP services: requests, repeats, resets, and what was left out. Absent without applications."""
     counters: dict[str, float | dict[str, float]] | UnsetType = UNSET
     """Counters without a field of their own, by name: one number, or one for each probe. Absent if there are none."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pyroaring import BitMap
 
-from liveness.replies import SIGNS, ReplyKey, Role, SetKey, roles_of
+from liveness.replies import SIGNS, TALK, VERDICTS, ReplyKey, Role, SetKey, roles_of
 from liveness.runs.manifest import Counts, SetEntry
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import PartKey, SegmentFile, Tally, total
@@ -35,6 +35,7 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
     gathered = Gathered(tally=total(segments))
     for probe in probes:
         answered = {sign: [BitMap() for _ in range(attempts)] for sign in SIGNS}
+        outcome = {part: BitMap() for part in Role}
         for reply in sorted({key.reply for key in keys if key.reply.probe == probe}, key=_order):
             whole = {part: BitMap() for part in Role}
             sent = [*gathered.tally.by_attempt.get(probe, {}).get(reply.label, []), *[0] * attempts]
@@ -45,8 +46,11 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
                     whole[part] |= addresses
                 if attempt < attempts:
                     targets = parts[Role.DIRECT] | parts[Role.TARGET]
-                    answered[reply.kind.sign][attempt] |= targets
+                    if reply.kind not in VERDICTS:  # which rest on a SYN-ACK that proves its attempt already
+                        answered[reply.kind.sign][attempt] |= targets
                     duplicates.append(sent[attempt] - len(targets))
+            if reply.kind in TALK and probe.startswith("tcp/"):
+                _keep_one_outcome(whole, outcome)
             gathered.sets.extend(_write_sets(directory, reply, whole))
             if any(duplicates):
                 gathered.duplicates.setdefault(probe, {})[reply.label] = duplicates
@@ -59,7 +63,15 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
     return gathered
 
 
+def _keep_one_outcome(whole: dict[Role, BitMap], outcome: dict[Role, BitMap]) -> None:
+    """Remove from the sets of one outcome of talks the addresses with an outcome that counts more, and add the rest."""
+    for part, addresses in whole.items():
+        addresses -= outcome[part]  # noqa: PLW2901 - in place
+        outcome[part] |= addresses
+
+
 def _order(reply: ReplyKey) -> tuple[int, int, int]:
+    """Return the place of a class among those of a probe; outcomes of talks come in the order of TALK."""
     return int(reply.kind), reply.icmp_type or 0, reply.icmp_code or 0
 
 

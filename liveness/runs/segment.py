@@ -69,6 +69,8 @@ class Tally(Struct, kw_only=True):
     """Packets that passed the filter, by the kernel's count; those it dropped are among them."""
     kernel_drops: int = 0
     log: LogEnd = field(default_factory=LogEnd)
+    talk: Counts = field(default_factory=dict)
+    """Counts of the talks with TCP services, by name."""
 
     @property
     def accepted(self) -> int:
@@ -81,6 +83,7 @@ class Tally(Struct, kw_only=True):
             for probe, counts in theirs.items():
                 _add_counts(mine.setdefault(probe, {}), counts)
         _add_counts(self.rejected, other.rejected)
+        _add_counts(self.talk, other.talk)
         _add_counts(self.top_sources, other.top_sources)
         for probe, labels in other.by_attempt.items():
             for label, counted in labels.items():

@@ -27,6 +27,7 @@ from liveness.scan.receive.log_sink import LogSinks
 from liveness.scan.receive.set_sink import SetSinks
 from liveness.scan.receive.sink import SinkKind
 from liveness.scan.send.pacing import GIVE_UP_S
+from liveness.scan.talk.sink import TalkSinks
 from liveness.scan.workers import Cores, receivers_for, senders_for, share_cores
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
@@ -35,7 +36,8 @@ MAX_BLOCKS: Final = 4_096
 """Largest number of blocks. Each block ends with a cooldown; more blocks are most likely a mistake in the prefix."""
 MAX_LAG: Final = 1 << 27
 """Largest number of targets that wait for their last probe; their addresses take half a gigabyte."""
-CENSUS_SINKS: Final[tuple[SinkKind, ...]] = (SetSinks(), LogSinks(), FirstReplySinks())
+CENSUS_SINKS: Final[tuple[SinkKind, ...]] = (TalkSinks(), SetSinks(), LogSinks(), FirstReplySinks())
+"""Kinds of sinks of a census. The first one sorts the replies of talks, before others store them."""
 
 
 def check_control_port(config: Config, port: int | None, manifest: Path) -> None:

@@ -186,4 +186,5 @@ def _supervise(
         interruption,
         on_notice,
         opened.watch,
+        opened.talk,
     ).run()

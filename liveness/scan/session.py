@@ -34,6 +34,8 @@ from liveness.scan.rate.load import check_pps_per_24
 from liveness.scan.receive import receiver
 from liveness.scan.record import Identity
 from liveness.scan.send import sender
+from liveness.scan.talk import talker
+from liveness.scan.talk.path import TalkPath, open_talk_path
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.system.child import run_in_child
@@ -107,7 +109,7 @@ def _warm_up(plan: Plan, constants: RunConstants) -> None:
     If they are not in the cache yet, child processes compile them. The memory of the compiler is freed when these end,
     so that the processes of a long scan stay small.
     """
-    parts = (sender.warm_up, receiver.warm_up)
+    parts = (sender.warm_up, receiver.warm_up, talker.warm_up)
     if needs_compiling():
         for part in parts:
             run_in_child(partial(part, plan, constants))
@@ -141,6 +143,8 @@ class Opened:
     transport: Transport
     rx_rings: list[PacketRxRing]
     watch: PathWatch
+    talk: TalkPath | None = None
+    """What talks with services need of the kernel, None if nobody is talked to."""
 
 
 def open_session(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitStack) -> Opened:
@@ -177,8 +181,9 @@ def open_session(plan: Plan, path: Path, directory: RunDirectory, cleanup: ExitS
         network.zero_copy,
         ethernet=path.ethernet,
     )
+    talk = open_talk_path(plan, constants, path, cleanup) if plan.talks else None
     identity = Identity(directory, path, sources, transport.name, transport.reasons, time.time_ns())
-    return Opened(identity, constants, transport, rx_rings, watch)
+    return Opened(identity, constants, transport, rx_rings, watch, talk)
 
 
 def with_clock(

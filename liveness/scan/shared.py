@@ -18,6 +18,7 @@ from liveness.scan.send.answered import entries_for
 from liveness.scan.send.positions import Activities, Positions
 from liveness.scan.send.withdrawn import WithdrawnList
 from liveness.scan.shared_memory import shared_zeros
+from liveness.scan.talk.shared import TalkShared
 from liveness.system.privileges import CONFINEMENTS
 
 HOLD_PATH: Final = 1
@@ -80,6 +81,8 @@ class Shared(Counts):
         )
         """The table of answered probes, empty unless only unanswered probes are repeated. All receivers write it: if
         two mark the same place at once, a mark may be lost, and an unneeded repeat is sent."""
+        self.talk = TalkShared(receivers) if plan.talks else None
+        """Events of connections and verdicts on them, between receivers and talker; None if nobody is talked to."""
         self.arrivals = Arrivals(receivers)
         """How many accepted replies had arrived at each receiver over time. Written by the receivers."""
         self.withdrawn = WithdrawnList()

@@ -24,6 +24,7 @@ from liveness.scan.recovery.checkpointing import Checkpointing
 from liveness.scan.recovery.compacting import Compacting
 from liveness.scan.send.sender import Sender
 from liveness.scan.shared import Shared
+from liveness.scan.talk.path import TalkPath
 from liveness.scan.totals import SessionTotals
 from liveness.scan.worker_group import WorkerGroup
 from liveness.space.intervals import Intervals, union
@@ -67,6 +68,8 @@ class Supervisor:
     """Called with each line that needs attention at once."""
     watch: PathWatch | None = None
     """Watch on the path to the targets, open already; None if the path is no interface of the kernel."""
+    talk: TalkPath | None = None
+    """What talks with services need of the kernel, open already; None if nobody is talked to."""
     _listeners: Listeners = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,7 +91,14 @@ class Supervisor:
         starts = BlockStarts(self.plan, shared, self.first.manifest, self._listeners.notice)
         checkpointing = Checkpointing(self.plan, self.directory, self.first, shared, session.started_s, starts)
         workers = WorkerGroup(
-            self.plan, self.constants, self.tx_rings, self.rx_rings, self.directory, shared, self._sender(shared)
+            self.plan,
+            self.constants,
+            self.tx_rings,
+            self.rx_rings,
+            self.directory,
+            shared,
+            self._sender(shared),
+            self.talk,
         )
         compacting = Compacting(self.directory)
         guard = self._guard(session, losses, opt_outs)
@@ -104,6 +114,8 @@ class Supervisor:
                 too_much = None
                 with self.interruption.by_errors():
                     too_much = losses.conclude()
+                with self.interruption.by_errors():
+                    workers.finish_talker(self.interruption)
                 with self.interruption.by_errors():
                     workers.finish_receivers(self.interruption)
                 if too_much is not None:  # after the receivers: if one failed, that is the reason to report

@@ -13,12 +13,16 @@ from liveness.scan.plan import Plan
 from liveness.scan.process import Child
 from liveness.scan.receive.receiver import Receiver
 from liveness.scan.shared import Shared
+from liveness.scan.talk.path import TalkPath
+from liveness.scan.talk.talker import Talker
 
 POLL_S: Final = 0.01
 READY_WITHIN_S: Final = 60.0
 """Time for a receiver to load its kernels and open its log; one that takes longer is assumed to hang."""
 SENDER_GRACE_S: Final = 15.0
 """Time for a sender to empty its ring after the stop flag is set; then it is killed."""
+TALKER_GRACE_S: Final = 15.0
+"""Time for the talker to send the last resets after the longest talk; then it is killed."""
 RECEIVER_GRACE_S: Final = 300.0
 """Time for a receiver to write its last segment and its log after the finish flag is set; then it is killed."""
 
@@ -35,9 +39,13 @@ class WorkerGroup:
     shared: Shared
     sender_of: Callable[[int, TxRing], Callable[[], None]]
     """Returns what the sender of an index does, given its ring."""
+    talk: TalkPath | None = None
+    """What the talker needs of the kernel; None if nobody is talked to."""
     receivers: list[Child[str | None]] = field(default_factory=list, init=False)
     senders: list[Child[None]] = field(default_factory=list, init=False)
+    talker: Child[None] | None = field(default=None, init=False)
     _stop_sent: bool = field(default=False, init=False)
+    _talk_over: bool = field(default=False, init=False)
 
     def start(self, interruption: Interruption) -> None:
         """Start the receivers, and the senders once all receivers listen.
@@ -51,6 +59,7 @@ class WorkerGroup:
                 interruption.by(f"a receiver was not ready within {READY_WITHIN_S:.0f} s")
             time.sleep(POLL_S / 10)
         if self.shared.ready.all() and not self.receiver_ended() and interruption.reason is None:
+            self._start_talker()
             self._start_senders()
 
     def receiver_ended(self) -> bool:
@@ -64,6 +73,8 @@ class WorkerGroup:
             problem = sender.problem()
             if problem is not None:
                 interruption.by(problem)
+        if self.talker is not None and self.talker.ended() and not self._talk_over:
+            interruption.by(self.talker.problem() or "the talker process ended early")
         return len(ended) < len(self.senders)
 
     def all_sent(self) -> bool:
@@ -84,6 +95,22 @@ class WorkerGroup:
                 sender.kill()
                 interruption.by(sender.problem() or f"{sender.name} process did not stop")
 
+    def finish_talker(self, interruption: Interruption) -> None:
+        """Let the talks under way come to their end, or end them at once if the scan was interrupted."""
+        talk = self.shared.talk
+        if self.talker is None or talk is None:
+            return
+        self._talk_over = True
+        talk.finish()
+        if interruption.reason is not None:
+            talk.abort()
+        _await(self.talker.ended, self.plan.config.talk.wait.seconds + TALKER_GRACE_S)
+        if not self.talker.ended():
+            self.talker.kill()
+            interruption.by(f"{self.talker.name} process did not end")
+        elif (problem := self.talker.problem()) is not None:
+            interruption.by(problem)
+
     def finish_receivers(self, interruption: Interruption) -> None:
         """Signal the receivers that no more replies are awaited, and wait until all their data is on disk."""
         self.shared.finish[0] = 1
@@ -102,6 +129,10 @@ class WorkerGroup:
             sender.kill()
         for receiver in self.receivers:
             receiver.kill()
+        if self.talker is not None:
+            self.talker.kill()
+        if self.talk is not None:
+            self.talk.close()
         for tx_ring in self.tx_rings:
             tx_ring.close()
         for rx_ring in self.rx_rings:
@@ -110,7 +141,7 @@ class WorkerGroup:
     def _start_receivers(self) -> None:
         cores = self.plan.core_shares.receivers
         number = self.directory.next_segment()
-        for other in (*self.rx_rings, *self.tx_rings):
+        for other in (*self.rx_rings, *self.tx_rings, *(() if self.talk is None else (self.talk.ring,))):
             withhold(other)
         for index, ring in enumerate(self.rx_rings):
             life = Receiver(self.plan, self.constants, ring, self.shared, self.directory, index, number, confined=True)
@@ -118,6 +149,15 @@ class WorkerGroup:
                 self.receivers.append(Child(f"receiver {index}", life.run, cores[index], descriptors_of(ring)))
         for ring in self.rx_rings:
             ring.close()
+
+    def _start_talker(self) -> None:
+        if self.talk is None:
+            return
+        ring = self.talk.ring
+        with given(ring):
+            life = Talker(self.plan, self.constants, ring, self.shared)
+            self.talker = Child("talker", life.run, None, descriptors_of(ring))
+        ring.close()
 
     def _start_senders(self) -> None:
         cores = self.plan.core_shares.senders

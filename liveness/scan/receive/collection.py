@@ -14,7 +14,7 @@ from liveness.runs.segment import Counts, PartKey
 _CODES: Final = 256
 _ERROR_CLASSES: Final = len(ERROR_TYPES) * _CODES
 CLASSES: Final = _ERROR_CLASSES + len(Kind) - 1
-"""Classes of replies to one probe: the kinds below ERROR, each ICMP error type with each code, the kinds above ERROR."""
+"""Classes of replies to one probe: kinds below ERROR, each ICMP error type with each code, kinds above ERROR."""
 OWN: Final = 2
 """Groups per class and attempt: 0 for replies whose source is not their target, 1 for replies whose source is."""
 
@@ -57,8 +57,8 @@ def count_groups(
     occurring = 0
     for i in range(len(replies)):
         reply = replies[i]
-        # Errors have a class for each type and code. The sum replaces a branch, which would often be predicted wrong: of
-        # an error the first term is 0, of any other reply the last two.
+        # Errors have a class for each type and code. The sum replaces a branch, which would often be predicted wrong:
+        # of an error the first term is 0, of any other reply the last two.
         error_class = first_class[uint64(reply["icmp_type"])] + int64(reply["icmp_code"])
         number = class_of_kind[uint64(reply["kind"])] + error_class
         probe = int64(reply["probe"])

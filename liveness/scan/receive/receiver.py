@@ -76,7 +76,7 @@ class Receiver:
 
     def open_sinks(self) -> None:
         """Open the sinks that the plan names. Called in the receiver's own process."""
-        context = SinkContext(self.plan, self.directory, self.shared, self.index, self.ring.ethernet)
+        context = SinkContext(self.plan, self.constants, self.directory, self.shared, self.index, self.ring.ethernet)
         opened = (kind.open(context) for kind in self.plan.sinks)
         self.sinks = [sink for sink in opened if sink is not None]
 

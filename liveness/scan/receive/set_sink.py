@@ -51,8 +51,13 @@ class SetSink(Sink):
                 top_sources=self.top_sources.take(),
             )
         )
-        taken = self.collection.take()
-        return lambda: _finished(taken)
+        return parts_of(self.collection)
+
+
+def parts_of(collection: Collection) -> Parts:
+    """Empty a collection, and return the function that finishes its sets."""
+    taken = collection.take()
+    return lambda: _finished(taken)
 
 
 def _finished(taken: dict[PartKey, Collector]) -> Iterator[tuple[PartKey, BitMap]]:

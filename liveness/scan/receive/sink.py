@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from liveness.errors import LivenessError
+from liveness.probes.run_constants import RunConstants
 from liveness.runs.rundir import RunDirectory
 from liveness.runs.segment import PartKey, SegmentFile, Tally, total
 
@@ -65,6 +66,7 @@ class SinkContext:
     """Arguments of a sink: the run, the number of its receiver, and the format of its packets."""
 
     plan: "Plan"
+    constants: RunConstants
     directory: RunDirectory
     shared: "Shared"
     receiver: int

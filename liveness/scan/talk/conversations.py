@@ -63,9 +63,7 @@ class Conversations(NamedTuple):
     key: NDArray[np.uint64]  # (2,)
 
 
-def conversations(
-    key: bytes, counts: NDArray[np.int64], places: int = PLACES, logged: int = LOGGED
-) -> Conversations:
+def conversations(key: bytes, counts: NDArray[np.int64], places: int = PLACES, logged: int = LOGGED) -> Conversations:
     """Return the memory of a talker that has not talked yet."""
     return Conversations(
         np.zeros((places, WAYS, FIELDS), np.int64),
@@ -99,9 +97,7 @@ def _act(
 
 
 @kernel
-def _reset(
-    held: Conversations, actions: NDArray[np.int64], at: int, event: NDArray[np.int64], key: int
-) -> int:
+def _reset(held: Conversations, actions: NDArray[np.int64], at: int, event: NDArray[np.int64], key: int) -> int:
     """Reset a connection with the number that the peer acknowledged last."""
     held.counts[RESETS] += 1
     return _act(actions, at, RESET_IT, key, event[4], event[6], 0)
@@ -128,9 +124,8 @@ def _begin(
             if entry[KEY] == key and entry[STATE] != OVER:
                 return at  # the peer repeats its SYN-ACK: the request is repeated when it is due
             return _reset(held, actions, at, event, key)
-        if entry[KEY] == 0 or entry[STATE] == OVER:
-            if free < 0 or entry[STARTED] < entries[free, STARTED]:
-                free = way
+        if (entry[KEY] == 0 or entry[STATE] == OVER) and (free < 0 or entry[STARTED] < entries[free, STARTED]):
+            free = way
     # A repeat of the probe may have been answered although the original was, too, and its talk is forgotten.
     unsure = key & 0xFF > 0 and held.forgotten[place] > now_ns - horizon_ns
     full = held.pointers[WRITTEN] - held.pointers[FINISHED] >= len(held.log)
@@ -238,7 +233,11 @@ def take_time(
         at = _act(actions, at, RESET_HEARD if heard else RESET_UNHEARD, key, entry[OURS], 0, 0)
         held.counts[RESETS] += 1
         if not heard and not all_over:
-            verdicts[mute, 0], verdicts[mute, 1], verdicts[mute, 2] = (key >> 16) & 0xFFFFFFFF, (key >> 8) & 0xFF, key & 0xFF
+            verdicts[mute, 0], verdicts[mute, 1], verdicts[mute, 2] = (
+                (key >> 16) & 0xFFFFFFFF,
+                (key >> 8) & 0xFF,
+                key & 0xFF,
+            )
             mute += 1
         entry[STATE] = OVER
         entry[LAST_RESET] = now_ns

@@ -58,7 +58,7 @@ def _remember(entries: NDArray[np.int64], connection: int, time_ns: int) -> None
 
 @kernel
 def _was_opened(entries: NDArray[np.int64], connection: int, since_ns: int) -> bool:
-    for way in range(len(entries)):
+    for way in range(len(entries)):  # noqa: SIM110 - a kernel: Numba compiles no generator expressions
         if entries[way, 0] == connection and entries[way, 1] >= since_ns:
             return True
     return False

@@ -144,17 +144,20 @@ def fill_actions(
     requests: Requests,
     ports: NDArray[np.int64],
     ttl: int,
-    frames: NDArray[np.uint8],
+    flat: NDArray[np.uint8],
+    step: int,
     first_slot: int,
     lengths: NDArray[np.uint16],
 ) -> None:
     """Fill the frames of the actions `begin` to `begin` + `count`, in slots from `first_slot` on, and their `lengths`.
 
-    `ports` are the destination ports of the probes. The Ethernet addresses are those of the templates.
+    `flat` has all frames of the ring in one array, `step` bytes apart: rows would have a type that depends on
+    the ring. `ports` are the destination ports of the probes. The Ethernet addresses are those of the templates.
     """
     macs = constants.templates.view(np.uint8)
     for i in range(count):
-        action, frame = actions[begin + i], frames[first_slot + i]
+        action, at = actions[begin + i], (first_slot + i) * step
+        frame = flat[at : at + step]
         target, probe, kind = action[TARGET], action[PROBE], action[ACTION]
         numbers = constants.numbers[probe]
         hashed = hash_of(numbers, target)

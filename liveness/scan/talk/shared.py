@@ -48,7 +48,7 @@ class TalkShared:
     @property
     def finishing(self) -> bool:
         """Whether no new talk may begin, because the scan has ended; talks under way come to their end."""
-        return self.flags[0].item() != 0
+        return bool(self.flags[0])
 
     def finish(self) -> None:
         """Let no new talk begin."""
@@ -57,7 +57,7 @@ class TalkShared:
     @property
     def aborted(self) -> bool:
         """Whether all talks have to end at once."""
-        return self.flags[1].item() != 0
+        return bool(self.flags[1])
 
     def abort(self) -> None:
         """End all talks at once."""

@@ -1,13 +1,16 @@
 """Sink that follows talks in one receiver: it hands events to the talker, and keeps what no packet alone shows."""
 
+import time
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liveness.kernel import fence
+from liveness.packets.block import pack_block
 from liveness.packets.parse import FIELDS
-from liveness.probes.run_constants import RunConstants
+from liveness.probes.run_constants import RunConstants, build_constants
+from liveness.probes.template import LinkAddresses
 from liveness.replies import REPLY_DTYPE, Kind, Tier
 from liveness.runs.segment import Tally
 from liveness.scan.receive.collection import Collection
@@ -71,7 +74,7 @@ class TalkSink(Sink):
             self._hand_over(self._shared, self._events[:events])
 
     def _hand_over(self, shared: TalkShared, rows: NDArray[np.int64]) -> None:
-        """Put events into the ring of this receiver; those that find no room are counted, and the talker does without."""
+        """Put events into the ring of this receiver; those that find no room are counted and dropped."""
         ring, me = shared.events[self._receiver], self._receiver
         begin = int(shared.written[me])
         room = len(ring) - (begin - int(shared.read[me]))
@@ -123,6 +126,14 @@ class TalkSinks(SinkKind):
         if not context.plan.talks:
             return None
         return TalkSink(context.plan, context.constants, context.shared.talk, context.receiver)
+
+    def warm_up(self, plan: "Plan") -> None:
+        """Compile the kernel that follows connections, if services are talked to."""
+        if plan.talks:
+            link = LinkAddresses(bytes(6), bytes(6))
+            constants = build_constants(plan.probes, plan.cookie, link, (), applications=plan.config.applications)
+            sink = TalkSink(plan, constants, None, 0)
+            sink.block(pack_block([(time.time_ns(), bytes(60))]), 1, np.zeros(0, REPLY_DTYPE))
 
     def conclude(self, plan: "Plan", directory: "RunDirectory", received: Received) -> Conclusion:
         """Return the counts of talks for the manifest."""

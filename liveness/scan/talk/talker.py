@@ -1,15 +1,15 @@
 """The talker process: it takes events of the receivers, and sends requests, repeats and resets at a limited rate."""
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liveness.errors import InterfaceDownError
 from liveness.kernel import fence
 from liveness.net.ring import TxRing
-from liveness.probes.hops import redirect
+from liveness.probes.fill import flat_words
+from liveness.probes.hops import MAC_WORDS, Hops, redirect
 from liveness.probes.run_constants import RunConstants, with_hops
 from liveness.scan.plan import Plan
 from liveness.scan.shared import Shared
@@ -24,8 +24,11 @@ from liveness.scan.talk.conversations import (
     take_time,
 )
 from liveness.scan.talk.segments import fill_actions, requests_of
-from liveness.scan.talk.shared import TalkShared
+from liveness.scan.talk.shared import COUNTS, WIDTH, TalkShared
 from liveness.space.intervals import Intervals
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MOST_ACTIONS: Final = 256
 """Frames of one round."""
@@ -36,12 +39,29 @@ BURST_S: Final = 0.01
 HORIZON_MARGIN_S: Final = 60.0
 """Added to the time between an original and its last repeat: pauses of the scan and slow networks."""
 FLUSH_S: Final = 2.0
+SLOT_BYTES: Final = 2048
 
 
 def horizon_s(plan: Plan) -> float:
     """Return the longest time between an original and its last repeat, for which a service is remembered."""
     lag_s = (plan.attempts - 1) * plan.config.retransmit.queue / plan.rate_pps
     return 2 * lag_s + plan.cooldown_s + HORIZON_MARGIN_S
+
+
+def warm_up(plan: Plan, constants: RunConstants) -> None:
+    """Compile the kernels of talking, or load them from the cache, by one round that sends nothing."""
+    if not plan.talks:
+        return
+    held = conversations(plan.key, np.zeros(len(COUNTS), np.int64), places=2, logged=2)
+    actions, verdicts = np.zeros((1, ACTION_WIDTH), np.int64), empty_verdicts(1)
+    nobody, events = Intervals.empty(), np.zeros((1, WIDTH), np.int64)
+    take_time(held, 0, 1, False, actions, 0, verdicts)
+    take_events(held, events, 0, 0, 0, 0, True, nobody.first, nobody.last, actions, 0)
+    requests = requests_of(plan.probes, constants, plan.config.contact)
+    ports, lengths = np.zeros(len(plan.probes), np.int64), np.zeros(1, np.uint16)
+    frames = np.zeros(SLOT_BYTES, np.uint8)
+    fill_actions(actions, 0, 0, constants, requests, ports, 64, frames, SLOT_BYTES, 0, lengths)
+    fence()
 
 
 class Talker:
@@ -62,6 +82,9 @@ class Talker:
         self._shared = shared
         self._constants = constants
         self._ring = ring
+        words, step = flat_words(ring.frames)
+        self._flat: NDArray[np.uint8] = words.view(np.uint8)
+        self._step = step * words.itemsize
         self._requests = requests_of(plan.probes, constants, plan.config.contact)
         self._ports = np.array([probe.port for probe in plan.probes], np.int64)
         self._ttl = plan.config.network.ttl
@@ -73,10 +96,10 @@ class Talker:
         self._verdicts = empty_verdicts(MOST_ACTIONS)
         self._lengths: NDArray[np.uint16] = np.zeros(len(ring.frames), np.uint16)
         self._withdrawn = Intervals.empty()
+        self._hops = Hops(constants.hop_first, constants.hop_macs, constants.templates[0, MAC_WORDS : 2 * MAC_WORDS])
         self._generations = (0, 0)
         self._allowed = 0.0
         self._looked_s = time.monotonic()
-        self._pending = 0
 
     def run(self) -> None:
         """Talk until no new talk may begin and the last one is over, or until all talks are aborted."""
@@ -106,9 +129,7 @@ class Talker:
             return False
         actions = self._actions[:room]
         now_ns = time.monotonic_ns()
-        at, mute = take_time(
-            self._held, now_ns, self._wait_ns, self._talk.aborted, actions, 0, self._verdicts
-        )
+        at, mute = take_time(self._held, now_ns, self._wait_ns, self._talk.aborted, actions, 0, self._verdicts)
         if mute:
             self._talk.give_verdicts(self._verdicts[:mute])
         took = mute
@@ -162,7 +183,8 @@ class Talker:
             self._requests,
             self._ports,
             self._ttl,
-            self._ring.frames,
+            self._flat,
+            self._step,
             first,
             self._lengths,
         )
