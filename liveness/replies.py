@@ -85,6 +85,11 @@ class ReplyKey:
         """The kind as messages are counted by: ``syn-ack``, or ``error-3-13``."""
         return self.kind.label if self.icmp_type is None else f"{self.kind.label}-{self.icmp_type}-{self.icmp_code}"
 
+    @property
+    def of_talk(self) -> bool:
+        """Whether it is the outcome of a talk with a TCP service; UDP has answers and payloads of its own."""
+        return self.probe.startswith("tcp/") and self.kind in (*TALK, Kind.ZERO_WINDOW)
+
 
 @dataclass(frozen=True, slots=True)
 class SetKey:

@@ -49,7 +49,7 @@ def merge(directory: RunDirectory, segments: Sequence[SegmentFile], probes: Sequ
                     if reply.kind not in VERDICTS:  # which rest on a SYN-ACK that proves its attempt already
                         answered[reply.kind.sign][attempt] |= targets
                     duplicates.append(sent[attempt] - len(targets))
-            if reply.kind in TALK and probe.startswith("tcp/"):
+            if reply.of_talk and reply.kind in TALK:
                 _keep_one_outcome(whole, outcome)
             gathered.sets.extend(_write_sets(directory, reply, whole))
             if any(duplicates):

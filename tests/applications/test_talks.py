@@ -68,7 +68,7 @@ def services(peer: Namespace) -> Iterator[None]:
     peer.run(addresses)
     command = [sys.executable, "-m", "tests.applications.services"]
     command += [f"{address}={behaviour}" for address, behaviour in ADDRESSES.items()]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=peer.enter) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=peer.enter) as process:  # noqa: PLW1509 - one system call in the child
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"

@@ -49,7 +49,8 @@ ASK, ASK_AGAIN, RESET_IT, RESET_UNHEARD, RESET_HEARD = range(5)
 
 WRITTEN, REPEATED, FINISHED, POINTERS = range(4)
 """Numbers of conversations that were written to the log, looked at for a repeat, and looked at for their end."""
-_DOMAIN: Final = 0xFFFFFFFD
+_DOMAIN: Final = 0xFFFD0000
+"""With the probe's place added, takes the place of the probe code in the hash input, which no probe has."""
 
 
 class Conversations(NamedTuple):
@@ -57,7 +58,7 @@ class Conversations(NamedTuple):
 
     table: NDArray[np.int64]  # (places, WAYS, FIELDS)
     forgotten: NDArray[np.int64]  # (places,) when the newest conversation was begun that a place has replaced
-    log: NDArray[np.int64]  # (LOGGED, 3) place, way and start of the conversations under way, a ring
+    log: NDArray[np.int64]  # (LOGGED, 4) place, way, start and time of repeat of conversations under way, a ring
     pointers: NDArray[np.int64]  # (POINTERS,)
     counts: NDArray[np.int64]  # COUNTS
     key: NDArray[np.uint64]  # (2,)
@@ -68,7 +69,7 @@ def conversations(key: bytes, counts: NDArray[np.int64], places: int = PLACES, l
     return Conversations(
         np.zeros((places, WAYS, FIELDS), np.int64),
         np.zeros(places, np.int64),
-        np.zeros((logged, 3), np.int64),
+        np.zeros((logged, 4), np.int64),
         np.zeros(POINTERS, np.int64),
         counts,
         np.frombuffer(key, "<u8"),
@@ -76,8 +77,8 @@ def conversations(key: bytes, counts: NDArray[np.int64], places: int = PLACES, l
 
 
 @kernel
-def _place_of(held: Conversations, target: int) -> int:
-    hashed = siphash24(uint64(target) | (uint64(_DOMAIN) << uint64(32)), held.key[0], held.key[1])
+def _place_of(held: Conversations, target: int, probe: int) -> int:
+    hashed = siphash24(uint64(target) | (uint64(_DOMAIN + probe) << uint64(32)), held.key[0], held.key[1])
     return int64(hashed & uint64(len(held.table) - 1))
 
 
@@ -115,7 +116,7 @@ def _begin(
     new: bool,
 ) -> int:
     """Answer a SYN-ACK: begin to talk, or reset the connection if this service was or may have been talked to."""
-    place = _place_of(held, event[1])
+    place = _place_of(held, event[1], event[2])
     entries = held.table[place]
     free = -1
     for way in range(len(entries)):
@@ -148,7 +149,7 @@ def _go_on(
     held: Conversations, actions: NDArray[np.int64], at: int, event: NDArray[np.int64], key: int, now_ns: int
 ) -> int:
     """React to a later segment: any data or FIN ends the talk."""
-    entries = held.table[_place_of(held, event[1])]
+    entries = held.table[_place_of(held, event[1], event[2])]
     for way in range(len(entries)):
         entry = entries[way]
         if entry[KEY] != key:
@@ -215,14 +216,27 @@ def take_time(
 ) -> tuple[int, int]:
     """Repeat and end what is due; return the number of actions so far, and of verdicts: targets that stayed mute.
 
-    A talk ends after `wait_ns`, or at once and without a verdict if `all_over`. It ends early when `actions` or
+    A talk ends `wait_ns` after its SYN-ACK, and never less than that less REPEAT_NS after its repeat; or at once and
+    without a verdict if `all_over`. This function returns early when `actions` or
     `verdicts` is full.
     """
     table, log, pointers = held.table, held.log, held.pointers
+    while pointers[REPEATED] < pointers[WRITTEN] and at < len(actions) and not all_over:
+        logged = log[pointers[REPEATED] % len(log)]
+        if now_ns - logged[2] < REPEAT_NS:
+            break
+        pointers[REPEATED] += 1
+        logged[3] = now_ns
+        entry = table[logged[0], logged[1]]
+        if entry[STARTED] == logged[2] and entry[STATE] == OPEN:
+            held.counts[REPEATS] += 1
+            at = _act(actions, at, ASK_AGAIN, entry[KEY], entry[OURS], 0, entry[NEXT])
     mute = 0
-    while pointers[FINISHED] < pointers[WRITTEN] and at < len(actions) and mute < len(verdicts):
+    last = pointers[WRITTEN] if all_over else pointers[REPEATED]
+    while pointers[FINISHED] < last and at < len(actions) and mute < len(verdicts):
         logged = log[pointers[FINISHED] % len(log)]
-        if not all_over and now_ns - logged[2] < wait_ns:
+        # A repeat that left late gets its time for an answer, too.
+        if not all_over and now_ns - logged[3] < wait_ns - REPEAT_NS:
             break
         pointers[FINISHED] += 1
         entry = table[logged[0], logged[1]]
@@ -233,24 +247,11 @@ def take_time(
         at = _act(actions, at, RESET_HEARD if heard else RESET_UNHEARD, key, entry[OURS], 0, 0)
         held.counts[RESETS] += 1
         if not heard and not all_over:
-            verdicts[mute, 0], verdicts[mute, 1], verdicts[mute, 2] = (
-                (key >> 16) & 0xFFFFFFFF,
-                (key >> 8) & 0xFF,
-                key & 0xFF,
-            )
+            verdict = verdicts[mute]
+            verdict[0], verdict[1], verdict[2] = (key >> 16) & 0xFFFFFFFF, (key >> 8) & 0xFF, key & 0xFF
             mute += 1
         entry[STATE] = OVER
         entry[LAST_RESET] = now_ns
-    pointers[REPEATED] = max(pointers[REPEATED], pointers[FINISHED])
-    while pointers[REPEATED] < pointers[WRITTEN] and at < len(actions):
-        logged = log[pointers[REPEATED] % len(log)]
-        if now_ns - logged[2] < REPEAT_NS:
-            break
-        pointers[REPEATED] += 1
-        entry = table[logged[0], logged[1]]
-        if entry[STARTED] == logged[2] and entry[STATE] == OPEN:
-            held.counts[REPEATS] += 1
-            at = _act(actions, at, ASK_AGAIN, entry[KEY], entry[OURS], 0, entry[NEXT])
     return at, mute
 
 

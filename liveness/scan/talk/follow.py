@@ -22,9 +22,9 @@ _RST: Final = int(Kind.RST)
 _ACKED: Final = int(Kind.ACKED)
 _CLOSED: Final = int(Kind.CLOSED)
 _ZERO_WINDOW: Final = int(Kind.ZERO_WINDOW)
-_DOMAIN: Final = 0xFFFFFFFE
-"""Takes the place of the probe code in the hash input: no probe has it, so the hash reveals no cookie."""
-
+_DOMAIN: Final = 0xFFFE0000
+"""With the place of the probe added, takes the place of the probe code in the hash input. No probe has such a code, so
+that the hash reveals no cookie."""
 PLACES: Final = 1 << 15
 """Places of the table of open connections, a power of two."""
 WAYS: Final = 8
@@ -37,9 +37,9 @@ def open_connections(places: int = PLACES) -> NDArray[np.int64]:
 
 
 @kernel
-def _place_of(target: int, key: NDArray[np.uint64], places: int) -> int:
-    """Return the place of a target by a keyed hash: an attacker cannot choose targets that share a place."""
-    hashed = siphash24(uint64(target) | (uint64(_DOMAIN) << uint64(32)), key[0], key[1])
+def _place_of(target: int, probe: int, key: NDArray[np.uint64], places: int) -> int:
+    """Return the place of a service by a keyed hash: an attacker cannot choose targets that share a place."""
+    hashed = siphash24(uint64(target) | (uint64(_DOMAIN + probe) << uint64(32)), key[0], key[1])
     return int64(hashed & uint64(places - 1))
 
 
@@ -119,7 +119,7 @@ def follow_block(
         if row[p.PROTOCOL] != hdr.PROTOCOL_TCP or constants.numbers[probe]["application"] < 0:
             continue
         target, attempt, kind = int64(reply["target"]), int64(reply["attempt"]), int64(reply["kind"])
-        entries = opened[_place_of(target, key, len(opened))]
+        entries = opened[_place_of(target, probe, key, len(opened))]
         connection = target << 16 | probe << 8 | attempt | 1 << 48  # never 0, which is an empty entry
         window = row[p.TCP_WINDOW]
         if kind == _SYN_ACK and window == 0:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from liveness.runs.rundir import RunDirectory
     from liveness.scan.plan import Plan
 
-GRACE_NS: Final = 2_000_000_000
-"""Time after the end of a talk in which a reset still belongs to it."""
+GRACE_NS: Final = 60_000_000_000
+"""Time after the end of a talk in which a reset still belongs to it: a busy talker ends talks late."""
 BATCH: Final = 4096
 
 
