@@ -57,10 +57,6 @@ DESCRIPTION: Final = Description(
     replies={
         Kind.SYN_ACK: "SYN and ACK set, any other flag but RST; right ports, acknowledges sequence + 1",
         Kind.RST: "RST set; right ports; with ACK: acknowledges sequence or sequence + 1; without: weak",
-        Kind.ANSWER: "with applications: data of the port's protocol; acknowledges the SYN, and at most the request",
-        Kind.PAYLOAD: "with applications: other data",
-        Kind.CLOSED: "with applications: FIN or RST once the service was talked to",
-        Kind.ACKED: "with applications: acknowledges the whole request, without data",
         Kind.ERROR: "quotes destination, destination port and sequence number (the source port proves the attempt)",
     },
 )
