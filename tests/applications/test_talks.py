@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from pyroute2 import IPRoute
 from scapy.layers.inet import IP, TCP
@@ -181,5 +182,6 @@ def test_every_outcome_is_exact_and_no_reset_of_the_kernel_leaves() -> None:
                 assert packet[IP].dst in ADDRESSES
         assert set(requests) == {(address, port) for address in ADDRESSES for port in PORTS.values()}
         assert max(requests.values()) <= 2
+        assert manifest.talk is not msgspec.UNSET
         assert manifest.talk["talks"] == len(ADDRESSES) * len(PORTS)
         assert manifest.talk["refused"] == manifest.talk["lost_events"] == manifest.talk["lost_verdicts"] == 0
