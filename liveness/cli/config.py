@@ -42,7 +42,7 @@ def check(file: Path, lab: bool, elsewhere: bool, as_json: bool) -> None:
     from liveness.report.views.forecast import checked_text
     from liveness.scan.preflight import check_notify, check_start
     from liveness.scan.session import plan_run
-    from liveness.survey.config import is_survey_file
+    from liveness.survey.config_files import is_survey_file
     from liveness.survey.following import config_of
 
     if is_survey_file(file):

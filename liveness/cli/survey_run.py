@@ -83,7 +83,7 @@ def run(
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # idle threads would keep privileges that a survey drops
     from liveness.net.links import in_lab
-    from liveness.survey.config import load_survey_config
+    from liveness.survey.config_files import load_survey_config
     from liveness.survey.following import can_go_on, last_run
     from liveness.survey.forecast import forecast
     from liveness.survey.schedule import check_start_time, plan_survey
@@ -164,7 +164,7 @@ def check_survey(file: Path, *, lab: bool, elsewhere: bool, as_json: bool) -> No
     from liveness.net.links import in_lab
     from liveness.planes.blocks import BLOCK_ADDRESSES
     from liveness.scan.preflight import check_notify, check_start
-    from liveness.survey.config import load_survey_config
+    from liveness.survey.config_files import load_survey_config
     from liveness.survey.forecast import forecast, forecast_of
     from liveness.survey.schedule import check_rate, plan_survey
 

@@ -20,7 +20,7 @@ from liveness.planes.manifest import (
 from liveness.planes.matrix import Planes, write_phases, write_planes
 from liveness.runs.manifest import Log, Vantage
 from liveness.space.prefixes import parse_lines
-from liveness.survey.config import to_record
+from liveness.survey.config_files import to_record
 from liveness.survey.gaps import Gap
 from liveness.survey.recorder import RoundRecorder
 from liveness.survey.schedule import Survey
@@ -52,6 +52,7 @@ class Record:
     run_id: str
     control_port: int | None
     scanner: Scanner | None = None
+    vantage: Vantage | None = None
     resumed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     reason: str | None = None
@@ -129,7 +130,7 @@ def _manifest(
         resumed=record.resumed,
         scanner=record.scanner,
         shard=_shard(survey, record),
-        vantage=Vantage(name=survey.config.vantage) if survey.config.vantage else None,
+        vantage=record.vantage,
     )
 
 

@@ -8,7 +8,8 @@ from liveness.config.model import Config
 from liveness.errors import LivenessError, UsageError
 from liveness.files.directory import Directory
 from liveness.planes.manifest import NAME
-from liveness.survey.config import SurveyConfig, load_survey_config
+from liveness.survey.config import SurveyConfig
+from liveness.survey.config_files import load_survey_config
 from liveness.survey.mix import apportioned, parse_mix
 from liveness.survey.progress import SurveyProgress, progress_of
 from liveness.survey.schedule import Survey, plan_survey

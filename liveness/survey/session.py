@@ -23,6 +23,7 @@ from liveness.planes.manifest import NAME, Scanner, SurveyManifest, load_manifes
 from liveness.planes.rundir import BLOCKS_FILE, LISTED_FILE
 from liveness.planes.stored import StoredRounds
 from liveness.runs.announce import announce
+from liveness.runs.manifest import Vantage
 from liveness.runs.rundir import RunDirectory
 from liveness.scan.drawing import draw_control_port, draw_key
 from liveness.scan.interruption import Interruption, StoppedMerge, signals_noted
@@ -31,14 +32,23 @@ from liveness.scan.plan import Plan, check_control_port
 from liveness.scan.privilege_drop import decide
 from liveness.scan.progress import Progress
 from liveness.scan.receive.sink import Received, concluded
-from liveness.scan.record import Identity
-from liveness.scan.session import Opened, drop_rights, find_way, on_the_way, open_session, warn_of_ephemeral_ports
+from liveness.scan.record import Identity, vantage_record
+from liveness.scan.session import (
+    Opened,
+    drop_rights,
+    find_way,
+    on_the_way,
+    open_session,
+    warn_of_ephemeral_ports,
+    with_clock,
+)
 from liveness.space.addresses import format_address
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.survey import beliefs
 from liveness.survey.conclusion import Record, conclude, running
-from liveness.survey.config import SurveyNotify, recorded_survey_config
+from liveness.survey.config import SurveyNotify
+from liveness.survey.config_files import recorded_survey_config
 from liveness.survey.message import SurveyMessage
 from liveness.survey.notifications import Notifications
 from liveness.survey.plane_sink import PlaneSinks
@@ -114,7 +124,8 @@ def run_survey(survey: Survey, observers: Observers, run_id: str | None = None) 
         live.header[BOOT] = boot_hash()
         record = Record(directory.path.name, control_port, _scanner(opened))
         write_manifest(running(survey.starting(survey.config.start_ns or time.time_ns()), record), directory.path)
-        opened = drop_rights(opened, privilege_drop)
+        opened = with_clock(drop_rights(opened, privilege_drop), plan, observers.on_notice)
+        record.vantage = _vantage(plan, opened)
         observers.on_start(plan, opened.identity)
         interruption.begun = True
         cleanup.pop_all()
@@ -184,7 +195,8 @@ def _go_on(directory: RunDirectory, manifest: SurveyManifest, observers: Observe
         record.scanner = _scanner(opened)
         # planes by address that an earlier session left are still those that the manifest describes
         write_manifest(msgspec.structs.replace(manifest, status="running", resumed=record.resumed), path)
-        opened = drop_rights(opened, privilege_drop)
+        opened = with_clock(drop_rights(opened, privilege_drop), plan, observers.on_notice)
+        record.vantage = _vantage(plan, opened)
         observers.on_start(plan, opened.identity)
         interruption.begun = True
         cleanup.pop_all()
@@ -306,6 +318,11 @@ def _scanner(opened: Opened) -> Scanner:
         source_addresses=[format_address(address) for address in identity.sources],
         transport=identity.transport,
     )
+
+
+def _vantage(plan: Plan, opened: Opened) -> Vantage | None:
+    vantage = vantage_record(plan, opened.identity)
+    return vantage if isinstance(vantage, Vantage) else None
 
 
 def _write_blocks(directory: RunDirectory, survey: Survey) -> None:

@@ -21,7 +21,7 @@ from liveness.planes.manifest import SurveyManifest, load_manifest
 from liveness.space.intervals import Intervals
 from liveness.space.targets import Targets
 from liveness.survey.availability import BlockAvailability
-from liveness.survey.config import to_record
+from liveness.survey.config_files import to_record
 from liveness.survey.following import config_of, last_run
 from liveness.survey.schedule import survey_of
 from liveness.survey.selection import select

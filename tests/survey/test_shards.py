@@ -18,11 +18,12 @@ from liveness.errors import LivenessError, StoppedEarlyError, UsageError
 from liveness.planes.blocks import encode_blocks
 from liveness.planes.manifest import SurveyManifest, load_manifest, write_manifest
 from liveness.planes.rundir import BLOCKS_FILE, SurveyRun
+from liveness.runs.manifest import Vantage
 from liveness.runs.rundir import RunDirectory
 from liveness.space.addresses import parse_address
 from liveness.space.intervals import Intervals
 from liveness.survey.conclusion import Record, conclude
-from liveness.survey.config import to_record
+from liveness.survey.config_files import to_record
 from liveness.survey.recorder import rounds_of_record
 from liveness.survey.schedule import survey_of
 from liveness.survey.shard_union import unite_surveys
@@ -85,7 +86,14 @@ def take(path: Path, phases_ns: dict[int, int], index: int = 0, of: int = 1) -> 
     survey = virtual.survey
     (path / BLOCKS_FILE).write_bytes(encode_blocks(survey.blocks))
     RunDirectory(path).write_targets(survey.targets.intervals.entries())
-    record = Record(path.name, CONTROL_PORT, messages={"icmp": {"echo-reply": 3}}, rejected={"bad-cookie": index + 1})
+    vantage = Vantage(name=NAMES[index]) if of > 1 and NAMES[index] else None
+    record = Record(
+        path.name,
+        CONTROL_PORT,
+        vantage=vantage,
+        messages={"icmp": {"echo-reply": 3}},
+        rejected={"bad-cookie": index + 1},
+    )
     manifest = conclude(survey, virtual.recorder, record, complete=True, now_ns=virtual.network.now_ns)
     write_manifest(manifest, path)
     virtual.stored.close()

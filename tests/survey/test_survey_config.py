@@ -11,7 +11,8 @@ from liveness.errors import LivenessError, RefusedError, UsageError
 from liveness.planes.blocks import Blocks, encode_blocks
 from liveness.planes.manifest import ProbeRounds, SurveyManifest, Times, encode_manifest
 from liveness.survey import schedule
-from liveness.survey.config import SurveyConfig, load_survey_config, recorded_survey_config, to_record
+from liveness.survey.config import SurveyConfig
+from liveness.survey.config_files import load_survey_config, recorded_survey_config, to_record
 from liveness.survey.forecast import forecast
 from liveness.survey.gaps import Gap, Gaps, read_gaps, write_gaps
 from liveness.survey.progress import progress_of

@@ -24,7 +24,7 @@ from liveness.runs.rundir import RunDirectory
 from liveness.space.intervals import Intervals
 from liveness.survey import session
 from liveness.survey.conclusion import Record, conclude, running
-from liveness.survey.config import load_survey_config, recorded_survey_config, to_record
+from liveness.survey.config_files import load_survey_config, recorded_survey_config, to_record
 from liveness.survey.exporting import parts_of
 from liveness.survey.import_timing import Given
 from liveness.survey.opening import import_any
