@@ -1,5 +1,6 @@
 """Files of surveys: those of other tools, lists of blocks, the state of selections, and run directories."""
 
+import hashlib
 import json
 import random
 import shutil
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 import yaml
 
@@ -17,7 +19,7 @@ from liveness.analysis.survey.results import analyze_survey
 from liveness.planes.blocks import Blocks, encode_blocks, read_blocks
 from liveness.planes.delays import read_delays
 from liveness.planes.live import LISTENED_NS, START_NS, LivePlanes
-from liveness.planes.manifest import write_manifest
+from liveness.planes.manifest import SurveyGap, SurveyShard, Withdrawn, write_manifest
 from liveness.planes.rundir import BLOCKS_FILE, SurveyRun
 from liveness.planes.stored import StoredRounds
 from liveness.runs.rundir import RunDirectory
@@ -31,6 +33,8 @@ from liveness.survey.opening import import_any
 from liveness.survey.progress import progress_of
 from liveness.survey.recorder import RoundRecorder
 from liveness.survey.selection import kept_blocks, load_state
+from liveness.survey.shard_union import unite_surveys
+from liveness.survey.shards import open_parts
 from tests.analysis.survey.test_sequences import PROBE, drawn, write_survey
 from tests.fuzzing import hostile
 from tests.fuzzing.kinds.flows import check_lines
@@ -193,6 +197,34 @@ def _resume(run: Path) -> None:
     check_lines(notices)
 
 
+def _shards(folder: Path) -> None:
+    """Lay out two shards of a survey, in `0` and `1`."""
+    listed = Blocks.of(np.array([0x0A0000, 0x0A0001, 0xC00002], np.uint32))
+    digest = hashlib.sha256(encode_blocks(listed)).hexdigest()
+    for index, chosen in enumerate(([0, 2], [1])):
+        run = write_survey(folder / str(index), drawn(1, len(chosen), 20), listed.chosen(np.array(chosen)))
+        shard = SurveyShard(index=index, of=2, start_at=None, blocks_sha256=digest, targets_sha256="")
+        withdrawn = [Withdrawn(first="10.0.0.7", last="192.0.2.9", round=3)]
+        gaps = [SurveyGap(start="2026-12-01T00:00:00.000Z", end="2026-12-01T00:01:00.000Z", cause="a test")]
+        write_manifest(msgspec.structs.replace(run.manifest, shard=shard, withdrawn=withdrawn, gaps=gaps), run.path)
+        RunDirectory(run.path).write_targets([f"{listed.name(at)}" for at in chosen])
+
+
+def _shard_manifest(folder: Path) -> Sequence[bytes]:
+    _shards(folder)
+    return [(folder / "0" / "manifest.json").read_bytes()]
+
+
+def _merge(path: Path) -> None:
+    """Unite a shard with the other one, whatever it says of itself, and analyse the united run."""
+    united = path.parents[1] / "united"
+    try:
+        unite_surveys(open_parts([path.parent, path.parents[1] / "1"], partial=True), united)
+        encode(analyze_survey(SurveyRun.open(united)))
+    finally:
+        shutil.rmtree(united, ignore_errors=True)
+
+
 def _of_unfinished(name: str, file: str, mutate: Mutate) -> FileKind:
     depth = file.count("/")
     seeds = partial(_unfinished_file, file)
@@ -238,6 +270,8 @@ def kinds() -> list[FileKind]:
             (_survey(folder).path / "matrix/icmp.positive.bits").read_bytes()], flipped,
             lambda path: _analyze(path.parent), ["survey", "analyze", "{folder}/.."], _surroundings),
         FileKind("survey config", "c.yaml", made(_configs), of_yaml, _load_config, ["config", "check", "{}"]),
+        FileKind("shard of a survey", "0/manifest.json", _shard_manifest, of_json, _merge,
+                 ["merge", "{folder}", "{folder}/../1", "-o", "{folder}/../united", "--partial"], _shards),
         _of_unfinished("unfinished survey", "manifest.json", of_json),
         _of_unfinished("survey gaps", "rounds/gaps.json", of_json),
         _of_unfinished("record of rounds", "rounds.jsonl", of_json_lines),
