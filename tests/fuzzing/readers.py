@@ -168,6 +168,7 @@ READERS: Final[dict[str, Reached | str]] = {
     "survey.opening": ("survey ant", "survey fsdb", "survey csv"),
     "system": KERNEL,
     "watch.publishing": ("metrics",),
+    "watch.status": WRITTEN,
 }
 """By module, package or function."""
 
