@@ -112,9 +112,17 @@ def _intervals(manifest: "Manifest") -> Iterator[Problem]:
 
 
 def _times(manifest: "Manifest") -> Iterator[Problem]:
-    times = [
+    times: list[tuple[str, str | None]] = [
         ("$.finished", manifest.finished),
         *((f"$.resumed[{at}]", text) for at, text in enumerate(manifest.resumed)),
+    ]
+    vantage, lag = manifest.vantage, manifest.lag
+    if vantage and vantage.clock:
+        times.append(("$.vantage.clock.checked", vantage.clock.checked))
+    if lag.began:
+        times.append(("$.lag.began", lag.began))
+    times += [
+        (f"$.blocks[{at}].start.agreed", block.start.agreed) for at, block in enumerate(manifest.blocks) if block.start
     ]
     for path, text in times:  # the start is checked where it is used
         if text is not None and not _parses(datetime.fromisoformat, text):

@@ -136,6 +136,27 @@ def test_an_own_way_is_read_and_refused_by_its_path(tmp_path: Path) -> None:
     assert f"{population}: $.vantages.places[1].network.loss: 2" in done.stderr
 
 
+def test_places_can_share_a_census(compiled: None, tmp_path: Path) -> None:  # noqa: ARG001 - for its effect
+    """Each shard is what its targets had to bring, and united they are the truth of all."""
+    population = tmp_path / "population.yaml"
+    population.write_text(SMALL)
+    targets = {"targets": {"allow": ["0.0.0.0/0"]}, "limits": {"max_targets": 1200}, "block_prefix": 1}
+    config = write_yaml(tmp_path / "config.yaml", CONFIG | targets | {"output": str(tmp_path)})
+    scan = [*LIVENESS, "scan", "-q", "-C", str(config), "--run-id", "{index}"]
+    split = ["--vantages", "2", "--", *scan, "--shards", "{vantages}", "--shard", "{index}"]
+    done = run(*EXEC, "--internet", str(population), *split, timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    shards = [tmp_path / "places" / str(index) for index in range(2)]
+    for path in shards:
+        comparison = check_model_run(path, load_population(population))
+        assert comparison.equal, comparison.imperfect[:3]
+    merged = run(*LIVENESS, "merge", *shards, "-o", tmp_path / "united")
+    assert merged.returncode == 0, merged.stderr
+    united = check_model_run(tmp_path / "united", load_population(population))
+    assert (united.targets, united.equal) == (1200, True), united.imperfect[:3]
+    assert sum(Census(path).manifest.targets for path in shards) == 1200
+
+
 def places_of(options: Mapping[str, str], folder: Path, lab: str) -> dict[str, str]:
     """Return what a command in each place says of its address, by the place's name."""
     file = folder / "lab.yaml"

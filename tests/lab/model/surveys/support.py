@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from liveness.clock import utc
 from liveness.kernel import kernel
+from liveness.lab.model.origin.hidden import EVERYWHERE
 from liveness.lab.model.population.load import Population
 from liveness.lab.model.responder.bytes import flat_bytes
 from liveness.lab.model.responder.conditions import Conditions
@@ -73,6 +74,8 @@ class Surveyor:
     conditions: Conditions = field(default_factory=Conditions)
     not_sent: NDArray[np.bool_] | None = None
     """Pairs of address and round that are left out."""
+    place: str = ""
+    """The vantage point from which it is taken; by default none, which sees all."""
 
     def __post_init__(self) -> None:
         """Choose a slot for each address."""
@@ -90,8 +93,10 @@ class Surveyor:
 
     def run(self, path: Path) -> Path:
         """Take the survey and write it to a directory, with the record of its lab."""
+        places = [] if self.population.model.vantages is None else self.population.model.vantages.places
+        number = [place.name for place in places].index(self.place) if self.place else EVERYWHERE
         model = make_model(
-            self.population.tables, self.population.seed, self.conditions, self.population.model.time, REAL_NS
+            self.population.tables, self.population.seed, self.conditions, self.population.model.time, REAL_NS, number
         )
         create_run(path, self.blocks)
         log = ProbeLog(path)
@@ -114,7 +119,9 @@ class Surveyor:
                     log.take(model)
                 self._receive(model, begin_ns + (step + 1) * step_ns)
         log.write()
-        Record().write(path, summarise(model, lossless=self.conditions.lossless, overrun=0), "name: x\n")
+        summary = summarise(model, lossless=self.conditions.lossless, overrun=0)
+        summary.vantage = self.place
+        Record().write(path, summary, "name: x\n")
         self._write(path)
         return path
 

@@ -8,12 +8,14 @@ import pytest
 from numpy.typing import NDArray
 
 from liveness.errors import UsageError
-from liveness.lab.model.population.load import Population
+from liveness.lab.model.population.load import Population, parse_population
 from liveness.lab.model.responder.conditions import parse_conditions
+from liveness.lab.model.responder.record import SUMMARY
 from liveness.lab.model.surveys.check import SurveyComparison, check_survey
 from liveness.lab.model.surveys.sequences import ONES, ONES_REPAIRED, PERIODS, PERIODS_REPAIRED, SENT, figures_of
+from liveness.lab.source import RECORD_FOLDER
 from liveness.planes.matrix import plane_name, row_bytes
-from tests.lab.model.change.support import blocks, changing
+from tests.lab.model.change.support import POPULATION, blocks, changing
 from tests.lab.model.surveys.support import Surveyor
 
 INTERVAL_NS = 1_100_000_000
@@ -128,6 +130,25 @@ def test_late_replies_are_late_and_not_silent(tmp_path: Path) -> None:
     with_late = int(np.unpackbits(np.fromfile(run / plane_name("icmp", "late"), np.uint8)).sum())
     assert with_late > 1000
     assert judged(run).probes[0].contradictions == 0  # delays are of the record, answers of the model
+
+
+def test_a_survey_is_judged_by_what_its_place_sees(tmp_path: Path) -> None:
+    """Some /24s block one place, and some addresses answer the other one only: for its own place a survey is right."""
+    section = "{exclusive: 0.2, places: [{name: a, blocked: [{prefix: 24, share: 0.3}]}, {name: b}]}"
+    several = parse_population(f"{POPULATION}time: {{speed: {SPEED}}}\nvantages: {section}\n", "several.yaml")
+    numbers = blocks(several, 12)
+    up = {}
+    for place in ("a", "b"):
+        run = Surveyor(several, numbers, 6, INTERVAL_NS, place=place).run(tmp_path / place)
+        comparison = check_survey(run, several)
+        (icmp,) = comparison.probes
+        assert (icmp.examples, icmp.contradictions, comparison.equal) == ([], 0, True)
+        up[place] = int((icmp.figures[:, ONES] > 0).sum())
+    assert 0 < up["a"] < up["b"]
+    record = tmp_path / "a" / RECORD_FOLDER / SUMMARY
+    record.write_bytes(record.read_bytes().replace(b'"vantage": "a"', b'"vantage": "b"'))
+    (icmp,) = check_survey(tmp_path / "a", several).probes
+    assert icmp.contradictions > 0, "the judge knows one place from another"
 
 
 def test_another_population_is_no_truth_of_this_survey(exact: Path) -> None:
