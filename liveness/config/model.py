@@ -124,6 +124,13 @@ class Shard(Section, frozen=True, kw_only=True):
     of: Annotated[int, msgspec.Meta(ge=1, le=MAX_SHARDS)] = 1
 
 
+class Place(Section, frozen=True, kw_only=True):
+    """Where a vantage point is in the network: its region, and the number of its autonomous system. Both are noted."""
+
+    region: str = ""
+    asn: Annotated[int, msgspec.Meta(ge=1, le=(1 << 32) - 1)] | None = None
+
+
 class Delivery(Section, frozen=True, kw_only=True):
     """Delivery of notifications: to a command, a webhook, or both."""
 
@@ -187,6 +194,7 @@ class Config(Section, frozen=True, kw_only=True):
     user: str = "auto"
     shard: Shard = Shard()
     vantage: str = ""
+    place: Place = Place()
     start_at: StartTime | None = None
     slot: Duration | None = None
     start_offset: Duration = Duration(0)

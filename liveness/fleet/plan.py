@@ -35,6 +35,7 @@ LEFT_OUT: Final = (
     "start_offset",
     "secret",
     "vantage",
+    "place",
     "output",
 )
 """Fields of the config that are the vantage point's own, or no part of what is sent."""
@@ -165,6 +166,7 @@ class Work:
             document["rate"] = str(vantage.rate)
         if vantage.contact:
             document["contact"] = vantage.contact
+        document["place"] = {"region": vantage.region, "asn": vantage.asn}
         return document
 
 

@@ -54,7 +54,7 @@ class VantagePoint(Section, frozen=True, kw_only=True):
     rate: Rate | None = None
     contact: str = ""
     region: str = ""
-    asn: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_AS)] | None = msgspec.field(name="as", default=None)
+    asn: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_AS)] | None = None
     offset: Duration = Duration("0s")
     resources: dict[str, float] = msgspec.field(default_factory=dict)
     directory: str = "fleet"

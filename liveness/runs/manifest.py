@@ -236,6 +236,9 @@ class Vantage(Struct, frozen=True, kw_only=True):
     """The place from which a run was sent, and its clock."""
 
     name: str
+    region: str | UnsetType = UNSET
+    asn: int | UnsetType = UNSET
+    """Number of its autonomous system."""
     clock: Clock | UnsetType = UNSET
 
 

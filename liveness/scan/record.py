@@ -71,7 +71,15 @@ def running_manifest(plan: Plan, identity: Identity) -> Manifest:
 
 def vantage_record(plan: Plan, identity: Identity) -> Vantage | msgspec.UnsetType:
     """Return the record of the vantage point, if the config names it."""
-    return Vantage(name=plan.config.vantage, clock=identity.clock) if plan.config.vantage else msgspec.UNSET
+    config = plan.config
+    if not config.vantage:
+        return msgspec.UNSET
+    return Vantage(
+        name=config.vantage,
+        region=config.place.region or msgspec.UNSET,
+        asn=config.place.asn or msgspec.UNSET,
+        clock=identity.clock,
+    )
 
 
 def _part_status(shared: Shared, number: int, part: Part) -> BlockStatus:

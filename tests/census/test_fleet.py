@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from liveness.runs.manifest import Clock, Vantage
 from liveness.runs.rundir import RunDirectory
 from tests.census.support import LIVENESS, ROOT, clean_environment, run, write_yaml
 
@@ -37,7 +38,7 @@ def test_real_scans_of_a_fleet_find_what_is_there(compiled: None, tmp_path: Path
     lab.write_text(LAB)
     (tmp_path / "secret").write_bytes(bytes(range(32)))
     write_yaml(tmp_path / "census.yaml", CONFIG)
-    points = [{"name": name, "directory": str(tmp_path / name)} for name in ("v0", "v1")]
+    points = [{"name": name, "directory": str(tmp_path / name), "region": "NL", "asn": 64500} for name in ("v0", "v1")]
     fleet = {"config": "census.yaml", "mode": "split", "lead": "20s", "store": {"url": "store"}, "vantages": points}
     (tmp_path / "vantages.yaml").write_text(yaml.safe_dump(fleet))
     words = [*map(str, LIVENESS), "fleet", "run", "-C", str(tmp_path / "vantages.yaml"), "--run-id", "r1"]
@@ -51,5 +52,9 @@ def test_real_scans_of_a_fleet_find_what_is_there(compiled: None, tmp_path: Path
     merged = tmp_path / "got" / "merged"
     manifest = RunDirectory(merged).read_manifest()
     assert (manifest.status, manifest.targets) == ("complete", 128 + 64 + 32)
+    vantage = RunDirectory(tmp_path / "got" / "shards" / "1").read_manifest().vantage
+    assert isinstance(vantage, Vantage)
+    assert (vantage.name, vantage.region, vantage.asn) == ("v1", "NL", 64500)
+    assert isinstance(vantage.clock, Clock)
     checked = run(*LIVENESS, "lab", "check", "--plain", "--internet", lab, merged)
     assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout

@@ -28,7 +28,7 @@ WHOLE: dict[str, Any] = {
             "rate": "2kpps",
             "contact": "https://example.org/ams1",
             "region": "NL",
-            "as": 64500,
+            "asn": 64500,
             "resources": {"fast": 1},
             "directory": "/var/lib/liveness",
             "command": ["sudo", "liveness"],
@@ -103,7 +103,7 @@ def test_every_field_of_a_vantage_file_is_read(tmp_path: Path) -> None:
         ({"vantages.0.addresses": ["198.51.100.700"]}, "$.vantages[0].addresses[0]"),
         ({"vantages.0.rate": "auto"}, "$.vantages[0].rate: 'auto': expected a rate"),
         ({"vantages.0.rate": "fast"}, "$.vantages[0].rate: 'fast'"),
-        ({"vantages.0.as": 0}, "$.vantages[0].as: 0"),
+        ({"vantages.0.asn": 0}, "$.vantages[0].asn: 0"),
         ({"vantages.0.command": [""]}, "$.vantages[0].command"),
         ({"vantages.0.resources": {"ams1": 1}}, "$.vantages[0].resources"),
         ({"vantages.0.directory": ""}, "$.vantages[0].directory"),
@@ -143,9 +143,10 @@ def test_a_plan_gives_each_vantage_point_its_part_its_config_and_its_start(tmp_p
     assert (job.config["rate"], job.config["contact"]) == ("2kpps", "https://example.org/ams1")
     assert job.config["network"]["interface"] == "eth0"
     assert job.config["network"]["source_addresses"] == ["198.51.100.7"]
+    assert job.config["place"] == {"region": "NL", "asn": 64500}
     other = work.job(plan, plan.jobs[1], work.fleet.vantages[1], b"")
     assert (other.config["rate"], other.config["contact"]) == ("100pps", "https://example.org/scan")
-    assert {"name": "ams1", "as": 64500, "region": "NL"}.items() <= plan.vantages[0].items()
+    assert {"name": "ams1", "asn": 64500, "region": "NL"}.items() <= plan.vantages[0].items()
     assert "command" not in plan.vantages[0]
     split = work_of(tmp_path, {"mode": "split", "vantages.1.offset": None}).plan("r1", 0.0)
     assert [(job.job, job.shard, job.shards) for job in split.jobs] == [("ams1/0-of-2", 0, 2), ("fra1/1-of-2", 1, 2)]

@@ -74,7 +74,7 @@ def _configs() -> list[bytes]:
 def _vantage_files() -> list[bytes]:
     place = {"url": "s3://bucket/prefix", "endpoint": "https://s3.example.org", "region": "eu"}
     scheduler = {"address": "tls://192.0.2.1:8786", "ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
-    first = {"name": "a", "addresses": ["192.0.2.7"], "rate": "1kpps", "as": 64500, "command": ["liveness"]}
+    first = {"name": "a", "addresses": ["192.0.2.7"], "rate": "1kpps", "asn": 64500, "command": ["liveness"]}
     points = [first, {"name": "b", "offset": "4s", "resources": {"fast": 1}, "directory": "fleet"}]
     full = {"config": "c.yaml", "mode": "replicate", "store": place, "scheduler": scheduler, "vantages": points}
     small = {"config": "c.yaml", "mode": "split", "lost_after": "1h", "store": {"url": "runs"}, "vantages": points[:1]}
