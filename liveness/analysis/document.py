@@ -19,6 +19,7 @@ def document(results: Results) -> Document:
         "schema": SCHEMA,
         "runs": [_run(run) for run in results.runs],
         **{measure.id: [measure.document(value) for value in results[measure]] for measure in results.measures},
+        **({} if results.origins is None else {"origins": results.origins.document()}),
     }
 
 

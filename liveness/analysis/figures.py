@@ -130,6 +130,40 @@ class SurvivalCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class GainCurve:
+    """Shares that subsets of one, two, ... members cover: the mean, the least and the most."""
+
+    name: str
+    mean: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class GainCurves:
+    """Gain curves over the number of members, and published ranges by this number."""
+
+    curves: Sequence[GainCurve]
+    x_label: str
+    y_label: str
+    published: Mapping[int, tuple[float, float | None]]
+    published_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeRates:
+    """Hit rates of several vantage points along one order, relative to what the others make expect, and bursts."""
+
+    edges: Sequence[float]
+    """The ends of the intervals, as shares of the order."""
+    rates: Mapping[str, Sequence[float | None]]
+    bursts: Sequence[tuple[str, float, float]]
+    """The vantage point, empty if all of them, and the stretch of the order."""
+    x_label: str
+    y_label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """One figure: `id` is its file name without suffix."""
 

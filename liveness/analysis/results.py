@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 import numpy as np
 
-from liveness.analysis.across import registry as across
 from liveness.analysis.across.changes import CHANGES, Change
 from liveness.analysis.across.measure import AcrossMeasure, AnyAcrossMeasure
 from liveness.analysis.across.not_compared import NOT_COMPARED
-from liveness.analysis.across.pairing import NO_COMPARISON, Comparisons, LeftOut, Plan, as_given, by_census
+from liveness.analysis.across.pairing import NO_COMPARISON, Comparisons, LeftOut, Plan, as_given, by_census, by_vantage
+from liveness.analysis.across.registry import ACROSS
 from liveness.analysis.across.retention import RETENTION, Retention
 from liveness.analysis.counting.activity import activity_by_cluster
 from liveness.analysis.counting.opened import OpenRun, OpenSet, verified_in
@@ -23,6 +23,7 @@ from liveness.analysis.counting.walk import Compared, Counted, Walk, threads
 from liveness.analysis.figures import Figure
 from liveness.analysis.measure import AnyMeasure, RunResults, evaluate
 from liveness.analysis.measures import registry
+from liveness.analysis.origins.results import OriginResults, compare_origins
 from liveness.analysis.tables import Table
 from liveness.errors import LivenessError
 from liveness.runs.manifest import Manifest, start_of
@@ -38,7 +39,9 @@ class Results:
     runs: list[RunResults]
     values: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Values of the measures of several runs, by the id of the measure."""
-    measures: tuple[AnyAcrossMeasure, ...] = field(default_factory=lambda: across.ACROSS)
+    measures: tuple[AnyAcrossMeasure, ...] = field(default_factory=lambda: ACROSS)
+    origins: OriginResults | None = None
+    """The comparison of vantage points, if it was asked for."""
 
     def __getitem__(self, measure: AcrossMeasure[T]) -> Sequence[T]:
         """Return the values of a measure of several runs; none if it was not computed."""
@@ -60,12 +63,24 @@ class Results:
         return self[NOT_COMPARED]
 
     def tables(self) -> Iterator[Table]:
-        """Yield the tables of several runs together."""
+        """Yield the tables of several runs together: changes from run to run, then the vantage points."""
+        yield from self.tables_between_runs()
+        if self.origins is not None:
+            yield from self.origins.tables()
+
+    def tables_between_runs(self) -> Iterator[Table]:
+        """Yield the tables of changes from run to run."""
         for measure in self.measures:
             yield from measure.tables(self[measure])
 
     def figures(self) -> Iterator[Figure]:
-        """Yield the figures of several runs together."""
+        """Yield the figures of several runs together: changes from run to run, then the vantage points."""
+        yield from self.figures_between_runs()
+        if self.origins is not None:
+            yield from self.origins.figures()
+
+    def figures_between_runs(self) -> Iterator[Figure]:
+        """Yield the figures of changes from run to run."""
         for measure in self.measures:
             yield from measure.figures(self[measure], self.runs)
 
@@ -88,9 +103,16 @@ def analyze_run(run: RunStates, measures: tuple[AnyMeasure, ...] | None = None) 
 
 
 def analyze_runs(
-    runs: Iterable[RunDirectory], scope: Scope = WHOLE, damaged: Callable[[LivenessError], None] | None = None
+    runs: Iterable[RunDirectory],
+    scope: Scope = WHOLE,
+    damaged: Callable[[LivenessError], None] | None = None,
+    *,
+    across: bool = False,
 ) -> Results:
     """Analyse runs in the order of their starts, compare those of a census, all in one pass over their sets.
+
+    With `across`, their vantage points are compared too, and changes are those from run to run of each vantage point.
+    UsageError if the runs are not comparable.
 
     If a manifest or a set is missing or damaged, `damaged` is called with the LivenessError that names the file, and
     the analysis continues without the run. The error is raised if `damaged` is None, or if no run is left.
@@ -114,7 +136,10 @@ def analyze_runs(
             damaged(problem)
     readable.sort(key=lambda entry: entry[0])
     opened = [(run.manifest, run) for _, run, _ in readable]
-    return analyze_sets(opened, scope, None, [probed for _, _, probed in readable], by_census)
+    targets = [probed for _, _, probed in readable]
+    origins = compare_origins([run for _, run, _ in readable], targets, scope) if across else None
+    results = analyze_sets(opened, scope, None, targets, by_vantage if across else by_census)
+    return replace(results, origins=origins)
 
 
 def analyze_sets(
@@ -132,7 +157,7 @@ def analyze_sets(
     probed = [Probed.by(manifest) for manifest, _ in runs] if probed is None else probed
     comparisons = plan(probed)
     states, compared = count_runs(runs, scope, targets, probed, comparisons)
-    measures = across.ACROSS
+    measures = ACROSS
     return Results(
         runs=[analyze_run(run) for run in states],
         values={measure.id: measure.compute(states, compared) for measure in measures},

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 
 @click.command("analyze")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.option(
+    "--across",
+    is_flag=True,
+    help="Compare the vantage points of runs of the same targets: what each sees, and what it misses.",
+)
 @JSON_NOT_TABLES
 @OUTPUT_FILE
 @click.option(
@@ -67,8 +72,9 @@ if TYPE_CHECKING:
     help="Enlarge a /8, as 203 or 203.0.0.0/8, next to the --map or in the --html; more than once for several.",
 )
 def command(
-    path: Path,
+    paths: tuple[Path, ...],
     *,
+    across: bool,
     as_json: bool,
     output_file: Path | None,
     within: tuple[str, ...],
@@ -83,10 +89,14 @@ def command(
     map_file: Path | None,
     zoom: tuple[str, ...],
 ) -> None:
-    """Analyse the run in PATH, or every run below it.
+    """Analyse the run in PATH, or every run below it; with several PATHs, all their runs together.
 
     Prints coverage, reply types, ICMP errors, ports, tarpits, conditional activity, patterns and gains of each run,
     every number with its formula, and what changed from each run to the next. Needs no privileges.
+
+    With --across, runs from two or more vantage points (`scan --vantage NAME`) are compared on the targets and probes
+    that all of them have: what each place sees, misses and sees alone, what more places would gain, and where they
+    differ. --by slices the comparison too.
 
     With --figures, --html, --csv, --latex or --map these files are written, and tables printed only if -o or --json
     asks for them.
@@ -101,18 +111,20 @@ def command(
     from liveness.runs.finding import find_runs
 
     outputs = replace(_outputs(figures, form, html, map_file, zoom), csv=csv_folder, latex=latex_folder)
-    runs = find_runs(path)
+    runs = list({run.path.resolve(): run for path in paths for run in find_runs(path)}.values())
     scope = _scope(within, by, prefix_data, alive24=outputs.has_map)
     outputs.check()
     if output_file is not None:
         check_output(output_file, "the results")
     left: list[LivenessError] = []
-    results = analyze_runs(runs, scope, left.append if len(runs) > 1 else None)
+    results = analyze_runs(runs, scope, left.append if len(runs) > 1 else None, across=across)
     for error in left:
         log.warning(f"{error}: left out")
     for run in results.runs:
         for warning in warnings_of(run.manifest):
             log.warning(warning)
+    for warning in [] if results.origins is None else results.origins.warnings():
+        log.warning(warning)
     for entry in results.left_out:
         log.warning(f"{entry.run}: not compared with other runs: {entry.reason}")
     if outputs:

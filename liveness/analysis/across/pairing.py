@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from liveness.analysis.counting.probed import Probed
-from liveness.analysis.counting.run import probes_of
+from liveness.analysis.counting.run import probes_of, vantage_of
+from liveness.runs.manifest import Manifest
 from liveness.space.intervals import Intervals
 
 LEAST_SHARED: Final = 0.5
@@ -79,6 +80,19 @@ Plan = Callable[[Sequence[Probed]], Comparisons]
 
 def by_census(runs: Sequence[Probed]) -> Comparisons:
     """Return the comparisons of complete runs with the same census name, given in the order of their starts."""
+    return _within_groups(runs, lambda manifest: (manifest.name,))
+
+
+def by_vantage(runs: Sequence[Probed]) -> Comparisons:
+    """Return the comparisons of complete runs of one census from the same vantage point, in the order of their starts.
+
+    What two vantage points see at the same time is no change.
+    """
+    return _within_groups(runs, lambda manifest: (manifest.name, vantage_of(manifest)))
+
+
+def _within_groups(runs: Sequence[Probed], group_of: Callable[[Manifest], tuple[str, ...]]) -> Comparisons:
+    """Return the comparisons of complete runs of the same group."""
     pairs, chains, left_out = [], [], []
     if len(runs) > 1:
         left_out = [
@@ -86,18 +100,18 @@ def by_census(runs: Sequence[Probed]) -> Comparisons:
             for run in runs
             if run.manifest.status != "complete"
         ]
-    censuses: dict[str, list[int]] = {}
+    groups: dict[tuple[str, ...], list[int]] = {}
     for place, run in enumerate(runs):
         if run.manifest.status == "complete":
-            censuses.setdefault(run.manifest.name, []).append(place)
-    for places in censuses.values():
+            groups.setdefault(group_of(run.manifest), []).append(place)
+    for places in groups.values():
         for number, place in enumerate(places):
             found = next((pair for earlier in places[:number][::-1] if (pair := _pair(runs, earlier, place))), None)
             if found is not None:
                 pairs.append(found)
             elif number:
                 earlier = runs[places[number - 1]].manifest.run
-                reason = _difference(runs[place], f"{earlier} or any run before it")
+                reason = difference_from(runs[place], f"{earlier} or any run before it")
                 left_out.append(LeftOut(runs[place].manifest.run, reason))
         chains += _chain(runs, places)
     return Comparisons(sorted(pairs, key=lambda pair: pair.after), chains, left_out)
@@ -115,13 +129,13 @@ def as_given(runs: Sequence[Probed]) -> Comparisons:
             pairs.append(pair)
         else:
             earlier = runs[place - 1].manifest.run
-            left_out.append(LeftOut(runs[place].manifest.run, _difference(runs[place], earlier)))
+            left_out.append(LeftOut(runs[place].manifest.run, difference_from(runs[place], earlier)))
     return Comparisons(pairs, _chain(runs, range(len(runs))) if runs else [], left_out)
 
 
 def _pair(runs: Sequence[Probed], before: int, after: int) -> Pair | None:
     """Return two runs as a pair, None if they have no target or no probe in common."""
-    shared = _shared([runs[before], runs[after]])
+    shared = common_to([runs[before], runs[after]])
     return None if shared is None or shared.targets == 0 or not shared.probes else Pair(before, after, shared)
 
 
@@ -130,17 +144,17 @@ def _chain(runs: Sequence[Probed], places: Iterable[int]) -> list[Chain]:
     *earlier, newest = places
     kept = []
     for place in earlier:
-        shared = _shared([runs[place], runs[newest]])
+        shared = common_to([runs[place], runs[newest]])
         if shared is not None and shared.probes and (shared.targets or 0) >= LEAST_SHARED * runs[newest].targets:
             kept.append(place)
     if not kept:
         return []
     members = (*kept, newest)
-    shared = _shared([runs[place] for place in members])
+    shared = common_to([runs[place] for place in members])
     return [] if shared is None or not shared.probes else [Chain(members, shared)]
 
 
-def _shared(runs: Sequence[Probed]) -> Shared | None:
+def common_to(runs: Sequence[Probed]) -> Shared | None:
     """Return the common targets and probes of runs; None if they are not known."""
     probes = tuple(probe for probe in probes_of(runs[-1].manifest) if all(probe in probes_of(r.manifest) for r in runs))
     common = Intervals.everything()
@@ -155,7 +169,7 @@ def _shared(runs: Sequence[Probed]) -> Shared | None:
     return Shared(None if is_same else common, min(run.targets for run in runs), probes)
 
 
-def _difference(run: Probed, earlier: str) -> str:
+def difference_from(run: Probed, earlier: str) -> str:
     """Return why a run cannot be compared with `earlier`, one run or several."""
     if run.intervals is None:
         return f"it does not tell what it probed, nor are its config's targets those of {earlier}"

@@ -3,7 +3,7 @@
 from typing import Final
 
 from liveness.replies import CONTROL, POSITIVE, Kind
-from liveness.runs.manifest import Manifest
+from liveness.runs.manifest import Manifest, Vantage
 
 FAMILIES: Final = ("icmp", "tcp", "udp")
 
@@ -37,6 +37,14 @@ def probes_of(manifest: Manifest) -> tuple[str, ...]:
 def family_probes(probes: tuple[str, ...], family: str) -> tuple[str, ...]:
     """Return the probes of a family, in their order."""
     return tuple(probe for probe in probes if family_of(probe) == family)
+
+
+def vantage_of(manifest: Manifest) -> str:
+    """Return the name of a run's vantage point; without one, its source addresses, its host, or the run itself."""
+    if isinstance(manifest.vantage, Vantage):
+        return manifest.vantage.name
+    merged = dict.fromkeys(part.vantage for part in manifest.merged_from or () if part.vantage)
+    return "+".join(merged) or ", ".join(manifest.source_addresses) or manifest.host or manifest.run
 
 
 def warnings_of(manifest: Manifest) -> list[str]:

@@ -9,8 +9,10 @@ from liveness.analysis.figures import (
     Bars,
     Cumulative,
     Figure,
+    GainCurves,
     Heatmap,
     Layers,
+    RelativeRates,
     Survival,
     Timeline,
     Turnovers,
@@ -34,6 +36,7 @@ from liveness.report.figures.density import draw_density
 from liveness.report.figures.drawing import Drawing
 from liveness.report.figures.funnel import draw_layers
 from liveness.report.figures.heatmap import draw_heatmap
+from liveness.report.figures.origins import draw_gain_curves, draw_relative_rates
 from liveness.report.figures.over_time import draw_activity, draw_downtime
 from liveness.report.figures.rasters import draw_block_raster, draw_outage_raster
 from liveness.report.figures.space_map import draw_space_map
@@ -50,9 +53,11 @@ DRAWERS: Final[dict[type, Callable[[Any], Canvas]]] = {
     Curves: draw_curves,
     Density: draw_density,
     Downtime: draw_downtime,
+    GainCurves: draw_gain_curves,
     Heatmap: draw_heatmap,
     Layers: draw_layers,
     OutageRaster: draw_outage_raster,
+    RelativeRates: draw_relative_rates,
     SpaceMap: draw_space_map,
     Survival: draw_survival,
     Timeline: draw_timeline,

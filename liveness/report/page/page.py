@@ -9,7 +9,7 @@ from liveness.analysis.measures.slices import TOP
 from liveness.analysis.results import Results
 from liveness.analysis.tables import Table
 from liveness.report.comparison import comparison_table
-from liveness.report.figures.drawers import figures_across, figures_of
+from liveness.report.figures.drawers import drawn, figures_of
 from liveness.report.headline import headline_of
 from liveness.report.layout import Section
 from liveness.report.map.liveness_map import LivenessMap
@@ -31,10 +31,14 @@ def report_page(results: Results, zooms: Sequence[int] = (), top: int = TOP) -> 
     Maps are drawn of runs that were counted by /24.
     """
     chapters = [_chapter(f"run{number}", run, zooms, top) for number, run in enumerate(results.runs, start=1)]
-    across = list(results.tables())
+    across = list(results.tables_between_runs())
     if across:
-        blocks = blocks_of("runs", _sections(across), figures_across(results))
+        blocks = blocks_of("runs", _sections(across), map(drawn, results.figures_between_runs()))
         chapters.append(Chapter("runs", "From run to run", [], blocks))
+    origins = results.origins
+    if origins is not None:
+        blocks = blocks_of("origins", _sections(origins.tables()), map(drawn, origins.figures()))
+        chapters.append(Chapter("origins", "Vantage points", list(origins.warnings()), blocks))
     runs = [run.manifest.run for run in results.runs]
     headlines = [headline_of(run) for run in results.runs]
     page = Page(f"Liveness: {', '.join(runs)}", "Liveness report", headlines, chapters)

@@ -1,0 +1,157 @@
+"""The design of a comparison of vantage points: which run is whose, in which trial, on which targets and probes.
+
+A *trial* has one run of each vantage point, taken at about the same time. A run begins a new trial if its vantage point
+has a run in the current one. Where vantage points have several runs, a run that begins after all runs of the current
+trial have ended begins a new one too: it belongs to a trial in which another vantage point has no run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from liveness.analysis.across.pairing import LeftOut, Shared, common_to, difference_from
+from liveness.analysis.counting.probed import Probed
+from liveness.analysis.counting.run import probes_of, vantage_of
+from liveness.errors import UsageError, count_of
+from liveness.space.intervals import Intervals
+
+MOST_VANTAGES: Final = 12
+"""All subsets of the vantage points are looked at: 4,096 at most."""
+MOST_CELLS: Final = 64
+"""The runs that saw an address are the bits of one number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Runs of several vantage points at about the same time: by vantage point, the index of its run, None without."""
+
+    runs: tuple[int | None, ...]
+
+    @property
+    def present(self) -> tuple[int, ...]:
+        """The vantage points that have a run in this trial, by index."""
+        return tuple(place for place, run in enumerate(self.runs) if run is not None)
+
+    def run_of(self, vantage: int) -> int:
+        """Return the index of the run of a vantage point. Raises ValueError if it has none in this trial."""
+        run = self.runs[vantage]
+        if run is None:
+            raise ValueError(f"vantage point {vantage} has no run in this trial")
+        return run
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    """Vantage points and trials of a comparison; runs are indices in the order that was given."""
+
+    vantages: tuple[str, ...]
+    trials: tuple[Trial, ...]
+    shared: Shared
+    """The targets and probes that all compared runs have in common."""
+    left_out: tuple[LeftOut, ...]
+    """Runs that are not compared, and parts of compared runs that are not common to all."""
+
+    part: Intervals | None = None
+    """The part of the address space that counts, None for all of it."""
+
+    @property
+    def addresses(self) -> Intervals | None:
+        """The addresses that count: the common targets; None if the runs record only that they probed the same ones."""
+        known = self.shared.addresses if self.shared.listed is None else self.shared.listed
+        if self.part is None:
+            return known
+        return self.part if known is None else known.intersection(self.part)
+
+    def within(self, part: Intervals) -> "Design":
+        """Return the same comparison on a part of the address space."""
+        return replace(self, shared=self.shared.within(part), part=part)
+
+
+def design_of(runs: Sequence[Probed]) -> Design:
+    """Return the design of a comparison of these runs, which are given in the order of their starts.
+
+    Runs that are not complete are left out. Raises UsageError if fewer than two vantage points are left, or if the runs
+    have no target or no probe in common.
+    """
+    complete = [place for place, run in enumerate(runs) if run.manifest.status == "complete"]
+    left_out = [
+        LeftOut(run.manifest.run, f"status {run.manifest.status}: what it did not probe would look missed")
+        for place, run in enumerate(runs)
+        if place not in complete
+    ]
+    vantages = tuple(dict.fromkeys(vantage_of(runs[place].manifest) for place in complete))
+    _check(vantages, complete, left_out)
+    chosen = [runs[place] for place in complete]
+    shared = _common(chosen)
+    left_out += [found for run in chosen for found in _uncommon(run, shared)]
+    trials = _trials(runs, complete, vantages)
+    if len(trials) * len(vantages) > MOST_CELLS:
+        raise UsageError(
+            f"--across compares at most {MOST_CELLS} pairs of a vantage point and a trial, and here are {len(vantages)}"
+            f" times {len(trials)}: give fewer runs"
+        )
+    return Design(vantages, trials, shared, tuple(left_out))
+
+
+def _check(vantages: Sequence[str], complete: Sequence[int], left_out: Sequence[LeftOut]) -> None:
+    """Raise UsageError if these vantage points cannot be compared."""
+    if len(vantages) < 2:  # noqa: PLR2004 - a comparison needs two
+        of = f", all from {vantages[0]}" if vantages and len(complete) > 1 else ""
+        also = f"; left out: {', '.join(f'{entry.run} ({entry.reason})' for entry in left_out)}" if left_out else ""
+        here = count_of(len(complete), "complete run")
+        raise UsageError(
+            f"--across compares several vantage points, and here is {here}{of}{also}: give runs from two or more, each"
+            " named by `scan --vantage NAME`"
+        )
+    if len(vantages) > MOST_VANTAGES:
+        raise UsageError(
+            f"--across compares at most {MOST_VANTAGES} vantage points, and here are {len(vantages)}: give fewer runs"
+        )
+
+
+def _common(runs: Sequence[Probed]) -> Shared:
+    """Return the common targets and probes of all runs. Raises UsageError that names two runs without any."""
+    for other in runs[1:]:
+        pair = common_to([runs[0], other])
+        if pair is None or pair.targets == 0 or not pair.probes:
+            first = runs[0].manifest.run
+            raise UsageError(f"{other.manifest.run} and {first}: not comparable: {difference_from(other, first)}")
+    shared = common_to(runs)
+    if shared is None or shared.targets == 0 or not shared.probes:
+        raise UsageError("--across: no target or no probe is common to all of these runs: give fewer of them")
+    return shared
+
+
+def _uncommon(run: Probed, shared: Shared) -> list[LeftOut]:
+    """Return what is left out of one run because other runs did not probe it."""
+    beyond = 0 if shared.targets is None else run.targets - shared.targets
+    probes = [probe for probe in probes_of(run.manifest) if probe not in shared.probes]
+    parts = [count_of(beyond, "target")] if beyond > 0 else []
+    parts += [", ".join(probes)] if probes else []
+    return [LeftOut(run.manifest.run, f"{part}: not probed by all runs") for part in parts]
+
+
+def _trials(runs: Sequence[Probed], complete: Sequence[int], vantages: Sequence[str]) -> tuple[Trial, ...]:
+    """Return the trials of runs, which are in the order of their starts."""
+    several = len(complete) > len(vantages)
+    trials: list[list[int | None]] = []
+    ends: list[str] = []
+    for place in complete:
+        manifest = runs[place].manifest
+        vantage = vantages.index(vantage_of(manifest))
+        is_later = several and bool(ends) and all(_after(manifest.started, end) for end in ends)
+        if not trials or trials[-1][vantage] is not None or is_later:
+            trials.append([None] * len(vantages))
+            ends = []
+        trials[-1][vantage] = place
+        ends.append(manifest.finished or "")
+    return tuple(Trial(tuple(trial)) for trial in trials)
+
+
+def _after(started: str, finished: str) -> bool:
+    """Return whether a run began after another one ended; False if that is not recorded."""
+    try:
+        return datetime.fromisoformat(started) > datetime.fromisoformat(finished)
+    except (ValueError, TypeError):
+        return False

@@ -1,0 +1,1 @@
+"""Measures of several vantage points, a file each, and their registry."""

@@ -1,0 +1,164 @@
+"""The runs that are compared: vantage points, trials, how far apart they started, and the lag between their probes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Final
+
+import numpy as np
+
+from liveness.analysis.across.pairing import LeftOut
+from liveness.analysis.formula import Formula, formulas
+from liveness.analysis.numbers import seconds
+from liveness.analysis.origins.counts import OriginCounts
+from liveness.analysis.origins.design import Trial
+from liveness.analysis.origins.measure import OriginMeasure
+from liveness.analysis.tables import Column, Table, Worded
+from liveness.runs.course import PERCENTILE
+from liveness.runs.manifest import Manifest
+
+FIRST_ATTEMPT: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRun:
+    """The run of one vantage point in a trial."""
+
+    vantage: str
+    run: str
+    started: str
+    after_s: Annotated[float | None, Formula("start of the run less the earliest start of its trial")]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRuns:
+    """The runs of one trial, and the lag between the first probes that different vantage points sent to one target."""
+
+    trial: int
+    runs: list[TrialRun]
+    lag_max_s: float | None
+    """None if the runs recorded no common target."""
+    lag_p80_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """All runs that are compared, and what they have in common."""
+
+    vantages: list[str]
+    trials: list[TrialRuns]
+    targets: int | None
+    probes: list[str]
+    left_out: list[LeftOut]
+
+
+def runs(counts: OriginCounts) -> Compared:
+    """Return the runs by trial."""
+    design = counts.design
+    return Compared(
+        vantages=list(design.vantages),
+        trials=[_trial(counts, number, trial) for number, trial in enumerate(design.trials, 1)],
+        targets=design.shared.targets,
+        probes=list(design.shared.probes),
+        left_out=list(design.left_out),
+    )
+
+
+def _trial(counts: OriginCounts, number: int, trial: Trial) -> TrialRuns:
+    manifests = {counts.name(place): counts.runs[trial.run_of(place)].manifest for place in trial.present}
+    starts = {name: _start_s(manifest) for name, manifest in manifests.items()}
+    known = [start for start in starts.values() if start is not None]
+    found = []
+    for name, manifest in manifests.items():
+        start = starts[name]
+        after_s = None if start is None else round(start - min(known), 6)
+        found.append(TrialRun(name, manifest.run, manifest.started, after_s))
+    lags = _lags(list(manifests.values()))
+    return TrialRuns(
+        number,
+        found,
+        round(max(lags), 6) if lags else None,
+        round(float(np.percentile(lags, PERCENTILE)), 6) if lags else None,
+    )
+
+
+def _start_s(manifest: Manifest) -> float | None:
+    try:
+        return datetime.fromisoformat(manifest.started).timestamp()
+    except ValueError:
+        return None
+
+
+def _lags(manifests: Sequence[Manifest]) -> list[float]:
+    """Return for each recorded target the time between the first and the last vantage point's first probe to it."""
+    passed = []
+    for manifest in manifests:
+        start = _start_s(manifest)
+        lanes: dict[tuple[str, str], list[float | None]] = {}
+        for lane in manifest.lag.lanes:
+            if lane.attempt == FIRST_ATTEMPT and start is not None:
+                lanes[lane.block, lane.probe] = [None if at is None else start + at for at in lane.passed_s]
+        passed.append(lanes)
+    found = []
+    if len({manifest.lag.every_targets for manifest in manifests}) == 1 and len(manifests) > 1:
+        for name in passed[0]:
+            for times in zip(*(lanes.get(name, []) for lanes in passed), strict=False):
+                known = [at for at in times if at is not None]
+                if len(known) == len(manifests):
+                    found.append(max(known) - min(known))
+    return found
+
+
+def tables(value: Compared, counts: OriginCounts) -> Iterator[Table]:
+    """Yield the runs by trial and vantage point, and what is left out."""
+    del counts
+    yield Table(
+        "origins_runs",
+        "Vantage points and their runs",
+        (
+            Column("trial"),
+            Column("vantage"),
+            Column("run"),
+            Column("started"),
+            Column("after", "seconds", key="after the first of the trial"),
+            Column("lag, 80%", "seconds", key="lag between vantage points, 80% within"),
+            Column("at most", "seconds", key="lag between vantage points, at most"),
+        ),
+        [
+            (
+                str(trial.trial),
+                run.vantage,
+                run.run,
+                run.started,
+                _time(run.after_s),
+                _time(trial.lag_p80_s),
+                _time(trial.lag_max_s),
+            )
+            for trial in value.trials
+            for run in trial.runs
+        ],
+        [
+            f"{_targets(value)} and the probes {', '.join(value.probes)} are common to all of these runs.",
+            f"after: {formulas(TrialRun)['after_s']}",
+            "lag: time between the first probes of different vantage points to one target, at the recorded targets.",
+        ],
+    )
+    if value.left_out:
+        yield Table(
+            "origins_left_out",
+            "Left out of the comparison of vantage points",
+            (Column("run"), Column("what")),
+            [(entry.run, entry.reason) for entry in value.left_out],
+            ["Complete runs are compared, on the targets and probes of all of them, without opted-out addresses."],
+        )
+
+
+def _targets(value: Compared) -> str:
+    return "The targets" if value.targets is None else f"{value.targets:,} targets"
+
+
+def _time(time_s: float | None) -> Worded:
+    return Worded(time_s, seconds(time_s))
+
+
+RUNS = OriginMeasure("runs", runs, tables)

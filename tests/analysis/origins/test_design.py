@@ -1,0 +1,114 @@
+"""Which runs are compared: vantage points, trials, common targets and probes, and refusals that name the runs."""
+
+import re
+
+import msgspec
+import pytest
+
+from liveness.analysis.counting.run import vantage_of
+from liveness.analysis.origins.design import MOST_CELLS, MOST_VANTAGES, Design, design_of
+from liveness.errors import UsageError
+from liveness.replies import Kind
+from liveness.runs.manifest import MergedRun
+from tests.analysis.origins.support import Scan, compared
+
+ECHO = ("icmp", Kind.ECHO_REPLY)
+
+
+def design(*scans: Scan) -> Design:
+    ordered = sorted(scans, key=lambda scan: (scan.day, scan.second))
+    return design_of([scan.probed() for scan in ordered])
+
+
+def trials(*scans: Scan) -> list[dict[str, str]]:
+    ordered = sorted(scans, key=lambda scan: (scan.day, scan.second))
+    found = design(*scans)
+    return [
+        {found.vantages[place]: ordered[trial.run_of(place)].manifest().run_id for place in trial.present}
+        for trial in found.trials
+    ]
+
+
+def test_one_run_of_each_place_is_one_trial_however_far_apart() -> None:
+    assert trials(Scan("ams1", {}, 1), Scan("fra1", {}, 9)) == [{"ams1": "ams1-1", "fra1": "fra1-9"}]
+
+
+def test_several_runs_of_a_place_are_several_trials() -> None:
+    found = trials(*(Scan(name, {}, day, second) for day in (1, 8) for second, name in enumerate(("ams1", "fra1"))))
+    assert found == [{"ams1": "ams1-1", "fra1": "fra1-1"}, {"ams1": "ams1-8", "fra1": "fra1-8"}]
+
+
+def test_a_trial_without_a_run_of_one_place_does_not_take_the_next_one() -> None:
+    found = trials(
+        Scan("ams1", {}, 1), Scan("fra1", {}, 1, 1), Scan("ams1", {}, 8), Scan("fra1", {}, 15), Scan("ams1", {}, 15, 2)
+    )
+    assert found == [{"ams1": "ams1-1", "fra1": "fra1-1"}, {"ams1": "ams1-8"}, {"fra1": "fra1-15", "ams1": "ams1-15"}]
+
+
+def test_a_place_without_a_name_is_its_source_addresses_its_host_or_its_run() -> None:
+    manifest = Scan("ams1", {}).manifest()
+    assert vantage_of(manifest) == "ams1"
+    unnamed = msgspec.structs.replace(manifest, vantage=msgspec.UNSET)
+    assert vantage_of(unnamed) == "weekly/ams1-1"
+    assert vantage_of(msgspec.structs.replace(unnamed, host="probe3")) == "probe3"
+    assert vantage_of(msgspec.structs.replace(unnamed, host="probe3", source_addresses=["192.0.2.1"])) == "192.0.2.1"
+    parts = [
+        MergedRun(run="r", vantage=name, shard=0, started="", manifest_sha256="") for name in ("ams1", "ams2", "ams1")
+    ]
+    assert vantage_of(msgspec.structs.replace(unnamed, merged_from=parts)) == "ams1+ams2"
+
+
+@pytest.mark.parametrize(
+    ("scans", "message"),
+    [
+        ([Scan("ams1", {})], "several vantage points, and here is 1 complete run: give runs from two"),
+        ([Scan("ams1", {}), Scan("ams1", {}, 8)], "here is 2 complete runs, all from ams1: give runs"),
+        (
+            [Scan("ams1", {}), Scan("fra1", {}, changes={"status": "partial"})],
+            "1 complete run; left out: weekly/fra1-1 (status partial: what it did not probe would look missed): give",
+        ),
+        (
+            [Scan("ams1", {}, targets=[(0, 99)]), Scan("fra1", {}, targets=[(100, 199)])],
+            "weekly/fra1-1 and weekly/ams1-1: not comparable: no target or no probe in common with weekly/ams1-1",
+        ),
+        (
+            [Scan("ams1", {}, probes=["icmp"]), Scan("fra1", {}, probes=["dns"])],
+            "weekly/fra1-1 and weekly/ams1-1: not comparable: no target or no probe in common with weekly/ams1-1",
+        ),
+        (
+            [Scan("ams1", {}, targets=[(0, 9), (20, 29)]), Scan("fra1", {}, 2, targets=[(0, 9)]),
+             Scan("nyc1", {}, 3, targets=[(20, 29)])],
+            "--across: no target or no probe is common to all of these runs: give fewer of them",
+        ),
+        (
+            [Scan(f"place{place}", {}) for place in range(MOST_VANTAGES + 1)],
+            f"at most {MOST_VANTAGES} vantage points, and here are {MOST_VANTAGES + 1}: give fewer runs",
+        ),
+        (
+            [Scan(f"place{place}", {}, day) for place in range(4) for day in range(1, MOST_CELLS // 4 + 2)],
+            f"at most {MOST_CELLS} pairs of a vantage point and a trial, and here are 4 times {MOST_CELLS // 4 + 1}",
+        ),
+    ],
+)  # fmt: skip
+def test_runs_that_cannot_be_compared_are_refused_by_name(scans: list[Scan], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        design(*scans)
+
+
+def test_only_common_targets_and_probes_count_and_the_rest_is_named() -> None:
+    one = Scan("ams1", {ECHO: [1, 2, 3], ("dns", Kind.ANSWER): [1]}, targets=[(0, 9)], probes=["icmp", "dns"])
+    other = Scan("fra1", {ECHO: [2, 3, 12]}, targets=[(2, 19)], probes=["icmp"], opted_out=[3])
+    document = compared([one, other]).document()
+    assert document["runs"]["targets"] == 7
+    assert document["runs"]["probes"] == ["icmp"]
+    assert [(entry["run"], entry["reason"]) for entry in document["runs"]["left_out"]] == [
+        ("weekly/ams1-1", "3 targets: not probed by all runs"),
+        ("weekly/ams1-1", "dns: not probed by all runs"),
+        ("weekly/fra1-1", "10 targets: not probed by all runs"),
+    ]
+    assert [entry["any"] for entry in document["coverage"]] == [1, 1]
+
+
+def test_an_opted_out_address_of_one_run_counts_for_no_vantage_point() -> None:
+    scans = [Scan("ams1", {ECHO: [1, 2]}, opted_out=[2]), Scan("fra1", {ECHO: [1, 2]})]
+    assert [entry["any"] for entry in compared(scans).document()["coverage"]] == [1, 1]
